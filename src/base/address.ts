@@ -1,0 +1,125 @@
+/**
+ * IP addresses. Between rooms an address is its canonical text (IPv4 dotted quad, IPv6 as RFC 5952 writes it),
+ * so that two are equal when their texts are; bytes are for the wire and the RIB.
+ */
+import type { Family } from './family.ts'
+
+/** Canonical text of an address, with `%zone` behind a link-local one that has it. */
+export type Address = string & { readonly unit?: 'Address' }
+
+/** The family of a canonical address. */
+export const familyOfAddress = (address: Address): Family => (address.includes(':') ? 'ipv6' : 'ipv4')
+
+/**
+ * Reads an address as a person writes it.
+ * Refused (undefined): leading zeros, wrong counts, anything trailing. A zone (`fe80::1%eth0`) is kept.
+ */
+export function parseAddress(text: string): Address | undefined {
+  const [bare, zone] = splitZone(text)
+  const bytes = bare === undefined ? undefined : parseAddressBytes(bare)
+  if (bytes === undefined) return undefined
+  return zone === undefined ? formatAddress(bytes) : `${formatAddress(bytes)}%${zone}`
+}
+
+function splitZone(text: string): [string | undefined, string | undefined] {
+  const percent = text.indexOf('%')
+  if (percent < 0) return [text, undefined]
+  const zone = text.slice(percent + 1)
+  return zone === '' || !text.includes(':') ? [undefined, undefined] : [text.slice(0, percent), zone]
+}
+
+/** The 4 or 16 bytes of an address without a zone, or undefined where the text is none. */
+export function parseAddressBytes(text: string): Uint8Array | undefined {
+  return text.includes(':') ? parseV6(text) : parseV4(text)
+}
+
+/** The bytes of a canonical address; the zone, if any, is left out. */
+export function addressBytes(address: Address): Uint8Array {
+  const percent = address.indexOf('%')
+  const bytes = parseAddressBytes(percent < 0 ? address : address.slice(0, percent))
+  if (bytes === undefined) throw new Error(`not an address: ${address}`)
+  return bytes
+}
+
+const OCTET = /^(0|[1-9]\d{0,2})$/
+
+function parseV4(text: string): Uint8Array | undefined {
+  const parts = text.split('.')
+  if (parts.length !== 4) return undefined
+  const bytes = new Uint8Array(4)
+  for (const [index, part] of parts.entries()) {
+    if (!OCTET.test(part) || Number(part) > 255) return undefined
+    bytes[index] = Number(part)
+  }
+  return bytes
+}
+
+const GROUP = /^[0-9a-fA-F]{1,4}$/
+
+/** RFC 4291 §2.2: eight groups, one run of zeros as `::`, the last two groups perhaps as IPv4. */
+function parseV6(text: string): Uint8Array | undefined {
+  const halves = text.split('::')
+  if (halves.length > 2) return undefined
+  const head = parseGroups(halves[0] ?? '', halves.length === 1)
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? '', true) : []
+  if (head === undefined || tail === undefined) return undefined
+  const missing = 8 - head.length - tail.length
+  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail]
+  const bytes = new Uint8Array(16)
+  for (const [index, group] of groups.entries()) {
+    bytes[index * 2] = group >> 8
+    bytes[index * 2 + 1] = group & 0xff
+  }
+  return bytes
+}
+
+function parseGroups(text: string, last: boolean): number[] | undefined {
+  if (text === '') return []
+  const parts = text.split(':')
+  const groups: number[] = []
+  for (const [index, part] of parts.entries()) {
+    if (last && index === parts.length - 1 && part.includes('.')) {
+      const v4 = parseV4(part)
+      if (v4 === undefined) return undefined
+      groups.push(((v4[0] ?? 0) << 8) | (v4[1] ?? 0), ((v4[2] ?? 0) << 8) | (v4[3] ?? 0))
+    } else if (GROUP.test(part)) groups.push(Number.parseInt(part, 16))
+    else return undefined
+  }
+  return groups
+}
+
+/** Canonical text of 4 or 16 bytes found at `offset`. */
+export function formatAddress(bytes: Uint8Array, offset = 0, length = bytes.length - offset): Address {
+  return length === 4 ? formatV4(bytes, offset) : formatV6(bytes, offset)
+}
+
+function formatV4(bytes: Uint8Array, offset: number): string {
+  return `${bytes[offset]}.${bytes[offset + 1]}.${bytes[offset + 2]}.${bytes[offset + 3]}`
+}
+
+/** RFC 5952 §4: lower case, no leading zeros, the longest run of two or more zero groups as `::`, the first of equals. */
+function formatV6(bytes: Uint8Array, offset: number): string {
+  const groups: number[] = []
+  for (let index = 0; index < 16; index += 2) {
+    groups.push(((bytes[offset + index] ?? 0) << 8) | (bytes[offset + index + 1] ?? 0))
+  }
+  const { start, length } = longestZeroRun(groups)
+  const hex = (part: readonly number[]) => part.map((group) => group.toString(16)).join(':')
+  if (length < 2) return hex(groups)
+  return `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`
+}
+
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 }
+  for (let start = 0; start < groups.length; start++) {
+    let end = start
+    while (end < groups.length && groups[end] === 0) end++
+    if (end - start > best.length) best = { start, length: end - start }
+    if (end > start) start = end
+  }
+  return best
+}
+
+/** `fe80::/10` (RFC 4291 §2.5.6). */
+export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/i.test(address) && address.includes(':')

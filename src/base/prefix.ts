@@ -1,0 +1,61 @@
+/** IP prefixes as configuration names them. The RIB keeps its own packed form. */
+import { formatAddress, parseAddressBytes } from './address.ts'
+import { ADDRESS_BITS, type Family } from './family.ts'
+
+/** A prefix with no bit set beyond its length. Two are equal when their texts are. */
+export interface Prefix {
+  readonly family: Family
+  /** 4 or 16 bytes. */
+  readonly bytes: Uint8Array
+  readonly length: number
+  /** Canonical text: `10.1.0.0/16`, `2001:db8::/32`. */
+  readonly text: string
+}
+
+/** Makes a prefix of address bytes, clearing the bits beyond `length`. */
+export function makePrefix(address: Uint8Array, length: number): Prefix {
+  const bytes = address.slice()
+  maskBytes(bytes, length)
+  const family = bytes.length === 4 ? 'ipv4' : 'ipv6'
+  return { family, bytes, length, text: `${formatAddress(bytes)}/${length}` }
+}
+
+function maskBytes(bytes: Uint8Array, length: number): void {
+  for (let index = 0; index < bytes.length; index++) {
+    const kept = Math.min(8, Math.max(0, length - index * 8))
+    bytes[index] = (bytes[index] ?? 0) & (0xff00 >> kept)
+  }
+}
+
+/**
+ * Reads `address/length`; host bits are cleared as Kubernetes and Calico do.
+ * Undefined where the text is no prefix. A bare address is none: see `hostPrefix`.
+ */
+export function parsePrefix(text: string): Prefix | undefined {
+  const slash = text.indexOf('/')
+  if (slash < 0) return undefined
+  const bytes = parseAddressBytes(text.slice(0, slash))
+  const digits = text.slice(slash + 1)
+  if (bytes === undefined || !/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined
+  const length = Number(digits)
+  return length > bytes.length * 8 ? undefined : makePrefix(bytes, length)
+}
+
+/** The /32 or /128 of an address; undefined where the text is none. */
+export function hostPrefix(address: string): Prefix | undefined {
+  const bytes = parseAddressBytes(address)
+  return bytes === undefined ? undefined : makePrefix(bytes, bytes.length * 8)
+}
+
+export const isHostPrefix = (prefix: Prefix): boolean => prefix.length === ADDRESS_BITS[prefix.family]
+
+/** Whether `inner` lies in `outer` or equals it. */
+export function contains(outer: Prefix, inner: Prefix): boolean {
+  if (outer.family !== inner.family || outer.length > inner.length) return false
+  const whole = outer.length >> 3
+  for (let index = 0; index < whole; index++) if (outer.bytes[index] !== inner.bytes[index]) return false
+  const rest = outer.length & 7
+  if (rest === 0) return true
+  const mask = (0xff00 >> rest) & 0xff
+  return ((outer.bytes[whole] ?? 0) & mask) === ((inner.bytes[whole] ?? 0) & mask)
+}

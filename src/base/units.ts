@@ -1,0 +1,16 @@
+/**
+ * Numbers that say their unit. A plain number may be handed in where a unit is asked for;
+ * one unit never passes for another.
+ */
+type Unit<Name extends string> = number & { readonly unit?: Name }
+
+/** Milliseconds: a point on the engine's clock, or a length of time. */
+export type Millis = Unit<'Millis'>
+/** Whole seconds, as BGP and Kubernetes count them. */
+export type Seconds = Unit<'Seconds'>
+/** A four-octet AS number (RFC 6793), 1 to 4294967295. */
+export type Asn = Unit<'Asn'>
+/** A BGP Identifier (RFC 6286): four octets read as an unsigned number, never 0. */
+export type RouterId = Unit<'RouterId'>
+
+export const inMillis = (seconds: Seconds): Millis => seconds * 1000

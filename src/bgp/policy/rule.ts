@@ -1,0 +1,64 @@
+/**
+ * Routing policy as values: an ordered list of rules, the first that matches decides.
+ * A policy never resets a session; the RIB re-reads what it concerns.
+ */
+import type { Family } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import type { Asn } from '../../base/units.ts'
+import type { PeerType } from '../wire/context.ts'
+
+/** Where a route came from, as policy sees it. */
+export type RouteSource = 'own' | 'peer'
+
+/** A prefix and which lengths inside it: `10.0.0.0/8` with 24 to 32. `outside` turns the match round. */
+export interface PrefixMatch {
+  readonly prefix: Prefix
+  readonly minLength: number
+  readonly maxLength: number
+}
+
+/** All conditions that are present must hold. Lists are alternatives. */
+export interface RuleMatch {
+  readonly family?: Family
+  readonly prefixes?: readonly PrefixMatch[]
+  /** None of these may contain it. */
+  readonly notPrefixes?: readonly PrefixMatch[]
+  readonly source?: RouteSource
+  /** The type of the neighbor the policy is applied to. */
+  readonly peerType?: PeerType
+  /** The type of the neighbor a route was learned from. */
+  readonly learnedFrom?: PeerType
+  /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */
+  readonly communities?: readonly (readonly number[])[]
+  /** The AS path begins with these. */
+  readonly asPathPrefix?: readonly Asn[]
+  readonly localPref?: number
+  readonly med?: number
+}
+
+export type Operation =
+  | { readonly kind: 'add-community'; readonly community: readonly number[] }
+  | { readonly kind: 'remove-community'; readonly community: readonly number[] }
+  | { readonly kind: 'set-communities'; readonly communities: readonly (readonly number[])[] }
+  | { readonly kind: 'prepend'; readonly path: readonly Asn[] }
+  | { readonly kind: 'set-local-pref'; readonly value: number }
+  | { readonly kind: 'set-med'; readonly value: number | undefined }
+  | { readonly kind: 'set-next-hop'; readonly address: Uint8Array | 'self' | 'unchanged' }
+
+export interface Rule {
+  /** What `show` and metrics call it: `BGPFilter/drop-lab exportV4[2]`. */
+  readonly name: string
+  readonly match: RuleMatch
+  readonly action: 'accept' | 'reject' | 'next'
+  /** Carried out on accept, and on `next` before the following rules are asked. */
+  readonly operations: readonly Operation[]
+}
+
+export interface Policy {
+  readonly name: string
+  readonly rules: readonly Rule[]
+  /** When no rule decided. */
+  readonly otherwise: 'accept' | 'reject'
+  /** Said of a route that `otherwise` refuses. */
+  readonly otherwiseReason: string
+}

@@ -1,0 +1,143 @@
+/**
+ * The doors of the RIB: what a neighbor must tell it, what it answers, and how a route looks from outside.
+ * `rib.ts` is the room behind them.
+ */
+import type { Address } from '../../base/address.ts'
+import type { Family } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import type { Asn, Millis, RouterId } from '../../base/units.ts'
+import type { Policy } from '../policy/rule.ts'
+import type { PathAttributes } from '../wire/attribute.ts'
+import type { PeerType, WireContext } from '../wire/context.ts'
+import type { MessageError, UpdateProblem } from '../wire/error.ts'
+
+/** An Established neighbor as the RIB needs it. */
+export interface RibPeer {
+  /** Protocol name; the key in every call. */
+  readonly name: string
+  readonly peerType: PeerType
+  readonly localAs: Asn
+  readonly remoteAs: Asn
+  readonly localRouterId: RouterId
+  readonly remoteRouterId: RouterId
+  readonly remoteAddress: Address
+  /** Both agreed on; routes of other families are neither taken nor told. */
+  readonly families: readonly Family[]
+  readonly receive: WireContext
+  readonly send: WireContext
+  /**
+   * What we write as next hop where the rule says self: 4 bytes for IPv4, 16 or 32 for IPv6. A family without one
+   * is held back; the engine says so on the neighbor.
+   */
+  readonly nextHops: Readonly<Partial<Record<Family, Uint8Array>>>
+  readonly importPolicy: Policy
+  readonly exportPolicy: Policy
+  /** Accepted and received routes of a family beyond this end the session (RFC 4486 Cease/1). */
+  readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+}
+
+/** A route this node originates. */
+export interface LocalRoute {
+  readonly prefix: Prefix
+  /** For `show`: `pod-cidr`, `service-cidr`, `service`. */
+  readonly origin: string
+  /** Which object it comes from: `Node/worker-1`, `Service/shop/web`. */
+  readonly object: string
+  /** Standard (two numbers) and large (three numbers) communities to carry. */
+  readonly communities: readonly (readonly number[])[]
+}
+
+/** What `receive` found. `error` ends the session; `problems` have been acted on as RFC 7606 says. */
+export interface ReceiveResult {
+  readonly error: MessageError | undefined
+  readonly problems: readonly UpdateProblem[]
+  /** The neighbor finished its initial feed of this family (RFC 4724 §2). */
+  readonly endOfRib: Family | undefined
+}
+
+/** Counts of one neighbor and family, as birdc shows them. */
+export interface FamilyCounts {
+  /** Routes held from the neighbor, before policy. */
+  readonly received: number
+  /** Of those, the ones policy lets in. */
+  readonly accepted: number
+  /** Of those, the ones chosen as best. */
+  readonly preferred: number
+  /** What the neighbor has been told and not told to forget. */
+  readonly advertised: number
+  readonly importUpdates: {
+    readonly received: number
+    readonly rejected: number
+    readonly filtered: number
+    readonly ignored: number
+    readonly accepted: number
+  }
+  readonly importWithdraws: {
+    readonly received: number
+    readonly rejected: number
+    readonly ignored: number
+    readonly accepted: number
+  }
+  readonly exportUpdates: {
+    readonly received: number
+    readonly rejected: number
+    readonly filtered: number
+    readonly accepted: number
+  }
+  readonly exportWithdraws: { readonly received: number; readonly accepted: number }
+  /** The neighbor has sent its End-of-RIB; we have sent ours. */
+  readonly endOfRibReceived: boolean
+  readonly endOfRibSent: boolean
+}
+
+/** One path, as `show route` prints it. Made only when somebody looks. */
+export interface RouteRow {
+  readonly prefix: string
+  readonly family: Family
+  /** Neighbor it was learned from; undefined for our own. */
+  readonly peer: string | undefined
+  readonly from: Address | undefined
+  readonly peerType: PeerType | undefined
+  /** `pod-cidr`, `service` … for our own, `bgp` for learned ones. */
+  readonly origin: string
+  readonly object: string | undefined
+  readonly nextHops: readonly Address[]
+  readonly best: boolean
+  /** Why it is not best, why policy refused it, or why it is the best; the numbered step in words. */
+  readonly reason: string
+  /** Import policy refused it: listed only when asked for. */
+  readonly filtered: boolean
+  readonly attributes: PathAttributes
+  /** Seconds are for the edge: when it was last changed, on the engine's clock. */
+  readonly since: Millis
+  /** Neighbors that have been told this path. */
+  readonly exportedTo: readonly string[]
+}
+
+/** Which rows are wanted. All that are given must hold. */
+export interface RouteQuery {
+  readonly family?: Family
+  /** Longest match for an address, or the prefix itself and nothing else. */
+  readonly for?: Prefix
+  /** All inside this prefix. */
+  readonly in?: Prefix
+  /** Learned from this neighbor. */
+  readonly protocol?: string
+  /** As told to this neighbor (rows show the attributes that were sent) … */
+  readonly export?: string
+  /** … or refused to it, with the reason. */
+  readonly noexport?: string
+  /** Only routes that import policy refused. Otherwise they are left out. */
+  readonly filtered?: boolean
+  /** Only best routes. */
+  readonly primary?: boolean
+}
+
+/** A place in a walk over the RIB; it stays valid when routes come and go in between. */
+export type RouteCursor = number & { readonly unit?: 'RouteCursor' }
+
+export interface RoutePage {
+  readonly rows: readonly RouteRow[]
+  /** Undefined at the end. */
+  readonly next: RouteCursor | undefined
+}

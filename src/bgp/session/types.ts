@@ -1,0 +1,151 @@
+/**
+ * What goes into a neighbor and what comes out of it. `peer.ts` is the machine between the two.
+ */
+import type { Address } from '../../base/address.ts'
+import type { Family } from '../../base/family.ts'
+import type { Asn, Millis, RouterId, Seconds } from '../../base/units.ts'
+import type { PeerType, WireContext } from '../wire/context.ts'
+import type { MessageError } from '../wire/error.ts'
+import type { Capability } from '../wire/message.ts'
+
+/** One TCP connection, named by whoever opened or accepted it; never used twice. */
+export type ConnId = number
+
+export interface Endpoint {
+  readonly address: Address
+  readonly port: number
+}
+
+/** How we speak to one neighbor. A change of it is handed in as an event: the peer decides whether the session survives. */
+export interface PeerConfig {
+  /** Protocol name: `Mesh_10_0_0_2`. */
+  readonly name: string
+  readonly remote: Endpoint
+  /** Bind the connection to this address of ours; undefined leaves it to the kernel. */
+  readonly localAddress: Address | undefined
+  readonly localAs: Asn
+  readonly remoteAs: Asn | 'internal' | 'external'
+  readonly routerId: RouterId
+  /** Families we announce. */
+  readonly families: readonly Family[]
+  readonly holdTime: Seconds
+  /** Undefined: a third of the negotiated hold time (RFC 4271 §4.4). */
+  readonly keepaliveTime: Seconds | undefined
+  /** First pause before dialling again; doubles up to a minute. */
+  readonly connectRetryTime: Seconds
+  /** Never dial; wait for the neighbor. */
+  readonly passive: boolean
+  /** Dial only after this long, so that the side that should dial comes first. */
+  readonly dialDelay: Millis
+  /** Sent in the FQDN capability. */
+  readonly hostName: string
+}
+
+/** RFC 4271 §8.2.2. */
+export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
+
+export type PeerEvent =
+  | { readonly kind: 'start' }
+  /** Ends the session with Cease (RFC 4486) and stays Idle; `text` is sent as shutdown communication (RFC 9003). */
+  | { readonly kind: 'stop'; readonly subcode: number; readonly text: string; readonly reason: string }
+  | { readonly kind: 'configure'; readonly config: PeerConfig }
+  /** A connection stands: one we asked for with `dial`, or one the neighbor opened. */
+  | {
+      readonly kind: 'connected'
+      readonly conn: ConnId
+      readonly dialled: boolean
+      readonly local: Endpoint
+      readonly remote: Endpoint
+    }
+  | { readonly kind: 'dial-failed'; readonly conn: ConnId; readonly reason: string }
+  | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
+  /** `reason` is the operating system's word, or undefined for an orderly end by the neighbor. */
+  | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
+  /** An UPDATE handed out earlier turned out to be one that ends the session. */
+  | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
+  /** We wrote UPDATEs: that counts as a keepalive (RFC 4271 §8.2.2). */
+  | { readonly kind: 'updates-sent'; readonly count: number }
+  /** Time has come for something: see `deadline()`. */
+  | { readonly kind: 'timer' }
+
+export type PeerAction =
+  | {
+      readonly kind: 'dial'
+      readonly conn: ConnId
+      readonly remote: Endpoint
+      readonly localAddress: Address | undefined
+    }
+  | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
+  /** Close once everything sent before has been handed to the network: a NOTIFICATION must arrive. */
+  | { readonly kind: 'close'; readonly conn: ConnId }
+  | { readonly kind: 'up'; readonly session: Session }
+  /** Only after an `up`. */
+  | { readonly kind: 'down'; readonly error: LastError }
+  /**
+   * UPDATEs of an Established session, whole messages in `bytes` at [spans[0], spans[1]), [spans[2], spans[3]) …
+   * (start of the 19-byte header to end of message). Must be read before the turn ends.
+   */
+  | { readonly kind: 'updates'; readonly conn: ConnId; readonly bytes: Uint8Array; readonly spans: readonly number[] }
+  /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). */
+  | { readonly kind: 'refresh'; readonly family: Family; readonly subtype: number }
+  | { readonly kind: 'transition'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
+  | {
+      readonly kind: 'notification'
+      readonly direction: 'sent' | 'received'
+      readonly code: number
+      readonly subcode: number
+      readonly text: string
+    }
+
+/** What an Established session agreed on. */
+export interface Session {
+  readonly conn: ConnId
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly localAs: Asn
+  readonly remoteAs: Asn
+  readonly localRouterId: RouterId
+  readonly remoteRouterId: RouterId
+  readonly peerType: PeerType
+  /** Families both announced. */
+  readonly families: readonly Family[]
+  readonly holdTime: Seconds
+  readonly keepaliveTime: Seconds
+  /** For reading what the neighbor sends, and for writing to it. */
+  readonly receive: WireContext
+  readonly send: WireContext
+  readonly routeRefresh: boolean
+}
+
+/** Why a session last ended, in the words BIRD puts before the reason. */
+export interface LastError {
+  readonly class: 'Socket' | 'Received' | 'BGP Error' | 'Error' | 'Automatic shutdown'
+  readonly text: string
+  readonly at: Millis
+}
+
+/** Messages by type since the peer was configured. */
+export type MessageCounts = Readonly<Record<'open' | 'update' | 'notification' | 'keepalive' | 'route-refresh', number>>
+
+/** A neighbor as it stands, for `show` and metrics. */
+export interface PeerSnapshot {
+  readonly config: PeerConfig
+  readonly state: SessionState
+  /** When `state` was entered. */
+  readonly since: Millis
+  /** Why it is stopped, where it is held down on purpose. */
+  readonly stopped: string | undefined
+  readonly lastError: LastError | undefined
+  readonly session: Session | undefined
+  /** What we offer or offered, and what the neighbor did. */
+  readonly localCapabilities: readonly Capability[]
+  readonly remoteCapabilities: readonly Capability[]
+  /** Milliseconds left and seconds in whole, undefined where not running. */
+  readonly holdTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly keepaliveTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly connectTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly received: MessageCounts
+  readonly sent: MessageCounts
+  /** Times Established was reached. */
+  readonly established: number
+}

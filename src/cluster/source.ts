@@ -1,0 +1,38 @@
+/** What a source of objects says: the folder of manifests and the Kubernetes API speak these same words. */
+
+/** Kinds the agent reads. */
+export const KINDS = [
+  'Node',
+  'Service',
+  'EndpointSlice',
+  'Secret',
+  'BGPConfiguration',
+  'BGPPeer',
+  'BGPFilter',
+  'IPPool',
+] as const
+export type Kind = (typeof KINDS)[number]
+
+export interface ObjectRef {
+  readonly kind: Kind
+  /** Empty for cluster-scoped kinds. */
+  readonly namespace: string
+  readonly name: string
+}
+
+export type ObjectChange =
+  /** Added or changed. `object` is as the API serves it, unchecked. `from` is where a person finds it: `peers.yaml#2`. */
+  | { readonly kind: 'upsert'; readonly ref: ObjectRef; readonly object: unknown; readonly from: string | undefined }
+  | { readonly kind: 'delete'; readonly ref: ObjectRef }
+  /** The whole of one kind, replacing all known before (first list, relist after 410, a folder read anew). */
+  | {
+      readonly kind: 'replace'
+      readonly of: Kind
+      readonly objects: readonly {
+        readonly ref: ObjectRef
+        readonly object: unknown
+        readonly from: string | undefined
+      }[]
+    }
+  /** Trouble at the source itself: a file that does not parse, an API that does not answer. Cleared by `text: undefined`. */
+  | { readonly kind: 'trouble'; readonly at: string; readonly text: string | undefined }

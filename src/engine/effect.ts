@@ -1,0 +1,28 @@
+/** Everything an engine can ask of the world, as plain values. */
+import type { Address } from '../base/address.ts'
+import type { Millis } from '../base/units.ts'
+import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { ClientId } from './input.ts'
+import type { Tell } from './tell.ts'
+
+export type Effect =
+  /** Listen here and nowhere else; undefined address means every address of both families. */
+  | { readonly kind: 'listen'; readonly port: number; readonly addresses: readonly Address[] }
+  | {
+      readonly kind: 'dial'
+      readonly conn: ConnId
+      readonly remote: Endpoint
+      readonly localAddress: Address | undefined
+    }
+  /** Whole messages, in order. The edge answers with the Input `drained` once its queue is empty again. */
+  | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
+  /** Close after all that was sent has been handed over. */
+  | { readonly kind: 'close'; readonly conn: ConnId }
+  /** Close at once: nobody is expected here. */
+  | { readonly kind: 'refuse'; readonly conn: ConnId }
+  /** Text for a looker, already in BIRD's line protocol. `client-drained` answers it. */
+  | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
+  | { readonly kind: 'hang-up'; readonly client: ClientId }
+  | { readonly kind: 'tell'; readonly tell: Tell }
+  /** Milliseconds from an object's change to the last UPDATE it caused being sent. */
+  | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly value: Millis }

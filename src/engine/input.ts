@@ -1,0 +1,57 @@
+/** Everything that can happen to an engine, as plain values: can be recorded, compared and replayed. */
+import type { Address } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { ObjectChange } from '../cluster/source.ts'
+
+/** A looker at the control socket; given out by the edge, never used twice. */
+export type ClientId = number
+
+export type Input =
+  /** Objects changed. One turn takes the whole batch. */
+  | { readonly kind: 'objects'; readonly changes: readonly ObjectChange[] }
+  /** Every kind has been listed once: from now on what is absent does not exist. */
+  | { readonly kind: 'synced' }
+  | { readonly kind: 'listening'; readonly address: Address | undefined; readonly port: number }
+  | {
+      readonly kind: 'listen-failed'
+      readonly address: Address | undefined
+      readonly port: number
+      readonly reason: string
+    }
+  /** A neighbor connected to us. Ids of accepted connections are odd, of dialled ones even. */
+  | {
+      readonly kind: 'accepted'
+      readonly conn: ConnId
+      readonly local: Endpoint
+      readonly remote: Endpoint
+      readonly interface: LocalInterface | undefined
+    }
+  | {
+      readonly kind: 'connected'
+      readonly conn: ConnId
+      readonly local: Endpoint
+      readonly remote: Endpoint
+      readonly interface: LocalInterface | undefined
+    }
+  | { readonly kind: 'dial-failed'; readonly conn: ConnId; readonly reason: string }
+  /** At most one socket chunk. The engine does not keep `bytes` beyond the turn. */
+  | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
+  /** The network took what was sent: there is room again. */
+  | { readonly kind: 'drained'; readonly conn: ConnId }
+  | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
+  /** One line of a looker. */
+  | { readonly kind: 'command'; readonly client: ClientId; readonly line: string }
+  | { readonly kind: 'client-opened'; readonly client: ClientId }
+  | { readonly kind: 'client-drained'; readonly client: ClientId }
+  | { readonly kind: 'client-closed'; readonly client: ClientId }
+  /** Nothing but time has passed. */
+  | { readonly kind: 'tick' }
+  /** End: every session gets Cease, and the engine is done when no connection is left. */
+  | { readonly kind: 'stop'; readonly reason: string }
+
+/** The interface a session runs over, for the next hop of the other family. */
+export interface LocalInterface {
+  readonly name: string
+  readonly addresses: Readonly<Partial<Record<Family, Address>>>
+}

@@ -1,0 +1,84 @@
+/**
+ * What there is to see, and what a looker may ask to be done. `show` owns no truth: the engine stands behind this door.
+ * Times are on the engine's clock; `epoch + time` is the wall clock in milliseconds since 1970.
+ */
+import type { Family } from '../base/family.ts'
+import type { Asn, Millis, RouterId } from '../base/units.ts'
+import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
+import type { PeerSnapshot } from '../bgp/session/types.ts'
+import type { PeerKind, Problem, RouteIntent } from '../cluster/intent.ts'
+
+export interface View {
+  readonly now: Millis
+  readonly epoch: number
+  status(): StatusView
+  /** In the order of their names. */
+  protocols(): readonly ProtocolView[]
+  routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
+  count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>>
+  /** What this node wants to advertise, and why something is not. */
+  services(): readonly RouteIntent[]
+  problems(): readonly Problem[]
+  interfaces(): readonly InterfaceView[]
+  memory(): readonly MemoryView[]
+  act(action: Action): readonly ActionResult[]
+}
+
+export interface StatusView {
+  readonly version: string
+  readonly hostName: string
+  readonly node: string
+  /** Undefined until the Node object is known. */
+  readonly asNumber: Asn | undefined
+  readonly routerId: RouterId | undefined
+  readonly startedAt: Millis
+  /** When objects last changed what should be. */
+  readonly configuredAt: Millis
+  readonly source: { readonly kind: 'kubernetes' | 'manifests'; readonly synced: boolean }
+  readonly stopping: boolean
+}
+
+export interface ProtocolView {
+  readonly name: string
+  readonly kind: PeerKind
+  /** Name of the BGPPeer; undefined for the mesh. */
+  readonly object: string | undefined
+  readonly peer: PeerSnapshot
+  readonly disabled: boolean
+  /** Why it is not started, where objects forbid it. */
+  readonly held: string | undefined
+  readonly families: Readonly<Partial<Record<Family, ChannelView>>>
+}
+
+export interface ChannelView {
+  readonly counts: FamilyCounts
+  /** What we write as next hop. */
+  readonly nextHop: string | undefined
+  /** Why nothing of this family is told, where that is so. */
+  readonly held: string | undefined
+  readonly importPolicy: string
+  readonly exportPolicy: string
+}
+
+export interface InterfaceView {
+  readonly name: string
+  readonly up: boolean
+  readonly addresses: readonly string[]
+}
+
+export interface MemoryView {
+  /** `Routing tables`, `Route attributes`, `Protocols` … */
+  readonly what: string
+  readonly bytes: number
+}
+
+export type Action =
+  | { readonly kind: 'enable' | 'disable' | 'restart'; readonly pattern: string; readonly message: string }
+  | { readonly kind: 'reload'; readonly pattern: string; readonly direction: 'in' | 'out' | 'both' }
+  | { readonly kind: 'debug'; readonly pattern: string; readonly on: boolean }
+
+export interface ActionResult {
+  readonly name: string
+  readonly outcome: 'done' | 'already' | 'failed'
+  readonly reason: string
+}

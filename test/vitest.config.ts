@@ -1,0 +1,23 @@
+import { defineConfig } from 'vitest/config'
+
+/** `rooms` is quick and pure; `edges` opens sockets and files; `long` takes its time. */
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    pool: 'threads',
+    projects: [
+      {
+        extends: true,
+        test: { name: 'rooms', include: ['test/{base,bgp,cluster,show,engine}/**/*.test.ts', 'test/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: { name: 'edges', include: ['test/{edge,cli,contract,demo}/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      {
+        extends: true,
+        test: { name: 'long', include: ['test/{property,sim,golden}/**/*.test.ts'], testTimeout: 120_000 },
+      },
+    ],
+  },
+})
