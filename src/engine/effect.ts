@@ -24,5 +24,7 @@ export type Effect =
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }
   | { readonly kind: 'tell'; readonly tell: Tell }
-  /** Milliseconds from an object's change to the last UPDATE it caused being sent. */
-  | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly value: Millis }
+  /** The last UPDATE an object's change at `since` caused is among this turn's sends: the edge takes the time. */
+  | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
+  /** After `stop`: no connection is left, the process may end. */
+  | { readonly kind: 'done' }
