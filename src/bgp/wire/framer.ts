@@ -1,0 +1,146 @@
+/**
+ * The framer: owns the bytes of a message that has not come in whole.
+ * In come the chunks of one TCP stream, cut anywhere; out go whole messages whose header is sound.
+ *
+ * A message that lies whole in a chunk is handed out where it lies. A message cut by the end of a chunk is kept in a
+ * buffer of our own; two buffers take turns, so that what was handed out stays untouched until the next `push`.
+ */
+import { type MessageError, messageError } from './error.ts'
+import { EXTENDED_MESSAGE_SIZE, HEADER_LENGTH, MESSAGE_SIZE } from './header.ts'
+import { MESSAGE_TYPE } from './message.ts'
+import { ERROR, HEADER_ERROR } from './notification.ts'
+
+/** One whole message: its 19-octet header starts at `start`, its body ends before `end`. */
+export interface Frame {
+  readonly type: number
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+const NOTHING = new Uint8Array(0)
+
+export class Framer {
+  /** Longest UPDATE, NOTIFICATION or ROUTE-REFRESH taken; OPEN and KEEPALIVE stay at 4096 (RFC 8654 §4). */
+  messageSize: number = MESSAGE_SIZE
+
+  #chunk: Uint8Array = NOTHING
+  #at = 0
+  #held: Uint8Array = NOTHING
+  #heldLength = 0
+  #spare: Uint8Array = NOTHING
+  #error: MessageError | undefined
+
+  /** Hands in the next bytes of the stream. They are read until `next` has nothing more to give. */
+  push(chunk: Uint8Array): void {
+    if (this.#at < this.#chunk.length) chunk = join(this.#chunk.subarray(this.#at), chunk)
+    this.#chunk = chunk
+    this.#at = 0
+  }
+
+  /**
+   * The next whole message; undefined when more bytes are needed. The stream cannot be followed behind an error:
+   * once there is one, it is all there is. What was handed out may be read until the next `push`.
+   */
+  next(): Frame | MessageError | undefined {
+    if (this.#error !== undefined) return this.#error
+    return this.#heldLength > 0 ? this.#nextHeld() : this.#nextInChunk()
+  }
+
+  #nextInChunk(): Frame | MessageError | undefined {
+    const { bytes, start } = { bytes: this.#chunk, start: this.#at }
+    const left = bytes.length - start
+    if (left >= HEADER_LENGTH) {
+      this.#error = whyNotHeader(bytes, start, this.messageSize)
+      if (this.#error !== undefined) return this.#error
+      const length = lengthAt(bytes, start)
+      if (left >= length) return this.#handOut(bytes, start, length)
+    }
+    if (left > 0) this.#hold(left)
+    // The chunk belongs to whoever pushed it: let go of it.
+    this.#chunk = NOTHING
+    this.#at = 0
+    return undefined
+  }
+
+  #handOut(bytes: Uint8Array, start: number, length: number): Frame {
+    this.#at = start + length
+    return { type: bytes[start + 18] as number, bytes, start, end: start + length }
+  }
+
+  /** A message that began in an earlier chunk: first its header, then the rest. */
+  #nextHeld(): Frame | MessageError | undefined {
+    if (this.#heldLength < HEADER_LENGTH) {
+      if (!this.#fill(HEADER_LENGTH)) return undefined
+      this.#error = whyNotHeader(this.#held, 0, this.messageSize)
+      if (this.#error !== undefined) return this.#error
+    }
+    const length = lengthAt(this.#held, 0)
+    if (!this.#fill(length)) return undefined
+    const bytes = this.#held
+    this.#held = this.#spare
+    this.#spare = bytes
+    this.#heldLength = 0
+    return { type: bytes[18] as number, bytes, start: 0, end: length }
+  }
+
+  #fill(length: number): boolean {
+    const wanted = length - this.#heldLength
+    this.#hold(Math.min(wanted, this.#chunk.length - this.#at))
+    return this.#heldLength === length
+  }
+
+  /** Moves `count` octets from the chunk to the end of what is held. */
+  #hold(count: number): void {
+    const length = this.#heldLength + count
+    if (length > this.#held.length) {
+      const grown = new Uint8Array(length <= MESSAGE_SIZE ? MESSAGE_SIZE : EXTENDED_MESSAGE_SIZE)
+      grown.set(this.#held.subarray(0, this.#heldLength))
+      this.#held = grown
+    }
+    this.#held.set(this.#chunk.subarray(this.#at, this.#at + count), this.#heldLength)
+    this.#heldLength = length
+    this.#at += count
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length)
+  joined.set(a)
+  joined.set(b, a.length)
+  return joined
+}
+
+const lengthAt = (bytes: Uint8Array, start: number): number =>
+  ((bytes[start + 16] as number) << 8) | (bytes[start + 17] as number)
+
+/** RFC 4271 §6.1, in its order: marker, length, type. The body need not have come in. */
+function whyNotHeader(bytes: Uint8Array, start: number, messageSize: number): MessageError | undefined {
+  for (let at = start; at < start + 16; at++) {
+    if (bytes[at] !== 0xff) {
+      return messageError(ERROR.header, HEADER_ERROR.notSynchronized, 'the marker is not all ones')
+    }
+  }
+  const length = lengthAt(bytes, start)
+  const type = bytes[start + 18] as number
+  const why = whyNotLength(length, type, messageSize)
+  if (why !== undefined) {
+    return messageError(ERROR.header, HEADER_ERROR.badLength, why, bytes.slice(start + 16, start + 18))
+  }
+  if (type < MESSAGE_TYPE.open || type > MESSAGE_TYPE['route-refresh']) {
+    return messageError(ERROR.header, HEADER_ERROR.badType, `message type ${type} is unknown`, Uint8Array.of(type))
+  }
+  return undefined
+}
+
+/** Shortest message by type code. ROUTE-REFRESH has an answer of its own to a wrong length (RFC 7313 §5). */
+const SHORTEST = [19, 29, 23, 21, 19, 19]
+
+function whyNotLength(length: number, type: number, messageSize: number): string | undefined {
+  const shortest = SHORTEST[type] ?? HEADER_LENGTH
+  if (length < shortest) return `message length ${length} is below ${shortest} (type ${type})`
+  // RFC 4271 §4.4: a KEEPALIVE is a header and nothing else.
+  if (type === MESSAGE_TYPE.keepalive && length !== HEADER_LENGTH) return `KEEPALIVE length ${length} is not 19`
+  const longest = type === MESSAGE_TYPE.open ? MESSAGE_SIZE : messageSize
+  return length > longest ? `message length ${length} is above ${longest} (type ${type})` : undefined
+}
