@@ -10,7 +10,7 @@ import type { PeerType } from '../wire/context.ts'
 /** Where a route came from, as policy sees it. */
 export type RouteSource = 'own' | 'peer'
 
-/** A prefix and which lengths inside it: `10.0.0.0/8` with 24 to 32. `outside` turns the match round. */
+/** A prefix and which lengths inside it: `10.0.0.0/8` with 24 to 32. */
 export interface PrefixMatch {
   readonly prefix: Prefix
   readonly minLength: number
@@ -30,15 +30,19 @@ export interface RuleMatch {
   readonly learnedFrom?: PeerType
   /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */
   readonly communities?: readonly (readonly number[])[]
-  /** The AS path begins with these. */
+  /** The AS path begins with these; confederation segments are passed over, a set ends the reading. */
   readonly asPathPrefix?: readonly Asn[]
+  /** A route without LOCAL_PREF counts as 100. */
   readonly localPref?: number
+  /** A route without MED counts as 0. */
   readonly med?: number
 }
 
+/** Communities are two numbers (standard, RFC 1997) or three (large, RFC 8092). */
 export type Operation =
   | { readonly kind: 'add-community'; readonly community: readonly number[] }
   | { readonly kind: 'remove-community'; readonly community: readonly number[] }
+  /** Replaces standard and large ones together; extended communities stay. */
   | { readonly kind: 'set-communities'; readonly communities: readonly (readonly number[])[] }
   | { readonly kind: 'prepend'; readonly path: readonly Asn[] }
   | { readonly kind: 'set-local-pref'; readonly value: number }
@@ -52,6 +56,8 @@ export interface Rule {
   readonly action: 'accept' | 'reject' | 'next'
   /** Carried out on accept, and on `next` before the following rules are asked. */
   readonly operations: readonly Operation[]
+  /** Said of a route that this rule refuses; where absent, the rule's name is given as the reason. */
+  readonly reason?: string
 }
 
 export interface Policy {

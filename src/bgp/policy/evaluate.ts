@@ -1,0 +1,41 @@
+/** One route against one policy, for people and for tests. The RIB compiles its policies and asks those. */
+import type { Prefix } from '../../base/prefix.ts'
+import type { PathAttributes } from '../wire/attribute.ts'
+import type { PeerType } from '../wire/context.ts'
+import { compile, type NextHopChoice, type Rejected } from './compile.ts'
+import type { Policy, RouteSource } from './rule.ts'
+
+export interface PolicyRoute {
+  readonly prefix: Pick<Prefix, 'family' | 'bytes' | 'length'>
+  readonly source: RouteSource
+  readonly learnedFrom: PeerType | undefined
+  readonly attributes: PathAttributes
+}
+
+export type Evaluation =
+  | {
+      readonly kind: 'accept'
+      readonly rule: string
+      /** The same object when unchanged. */
+      readonly attributes: PathAttributes
+      readonly nextHop: NextHopChoice
+    }
+  | Rejected
+
+/** `peerType` is that of the neighbor the policy is applied to. */
+export function evaluate(policy: Policy, route: PolicyRoute, peerType: PeerType): Evaluation {
+  const { prefix, source, learnedFrom, attributes } = route
+  const verdict = compile(policy).decide(
+    prefix.family,
+    prefix.bytes,
+    0,
+    prefix.length,
+    source,
+    learnedFrom,
+    peerType,
+    () => attributes,
+  )
+  if (verdict.kind === 'reject') return verdict
+  const { rule, edit, nextHop } = verdict
+  return { kind: 'accept', rule, attributes: edit?.apply(attributes) ?? attributes, nextHop }
+}

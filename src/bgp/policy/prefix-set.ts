@@ -1,0 +1,129 @@
+/**
+ * A set of prefix matches that answers in time proportional to the number of distinct lengths in it, not to its size.
+ * All of one length lie in one hash table by their masked words; a lookup asks once per length that can contain the route.
+ * An IPv4 address is the first word, the other three are zero. Words are signed, so that they stay small integers.
+ */
+import { readU32 } from '../../base/bytes.ts'
+import type { Family } from '../../base/family.ts'
+import type { PrefixMatch } from './rule.ts'
+
+interface Range {
+  min: number
+  max: number
+}
+
+export class PrefixSet {
+  readonly size: number
+  /** Prefix lengths present, shortest first. */
+  readonly #lengths: readonly number[]
+  /** Open addressing, a power of two, at most half full: number of the entry + 1, or 0. */
+  readonly #slots: Int32Array
+  /** Per entry: prefix length, four words, least and greatest route length. */
+  readonly #entries: Int32Array
+
+  /** Takes those of `matches` that are of `family`. */
+  constructor(matches: readonly PrefixMatch[], family: Family) {
+    const entries = flatten(matches.filter((match) => match.prefix.family === family))
+    this.size = entries.length
+    this.#lengths = [...new Set(entries.map((entry) => entry[0]))].sort((a, b) => a - b)
+    this.#slots = new Int32Array(tableSize(entries.length))
+    this.#entries = new Int32Array(entries.flat())
+    for (let entry = 0; entry < entries.length; entry++) this.#insert(entry)
+  }
+
+  /** Whether one of the matches contains the prefix of these words (masked or not) and this length. */
+  has(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
+    for (const bits of this.#lengths) {
+      if (bits > length) return false
+      if (this.#find(bits, w0 & mask(bits), w1 & mask(bits - 32), w2 & mask(bits - 64), w3 & mask(bits - 96), length)) {
+        return true
+      }
+    }
+    return false
+  }
+
+  /** One prefix may stand in several entries with different ranges: they lie along the same run of slots. */
+  #find(bits: number, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
+    const entries = this.#entries
+    const last = this.#slots.length - 1
+    for (let slot = hash(bits, w0, w1, w2, w3) & last; ; slot = (slot + 1) & last) {
+      const entry = this.#slots[slot] as number
+      if (entry === 0) return false
+      const at = (entry - 1) * ENTRY
+      if (
+        entries[at + 1] === w0 &&
+        entries[at] === bits &&
+        entries[at + 2] === w1 &&
+        entries[at + 3] === w2 &&
+        entries[at + 4] === w3 &&
+        length >= (entries[at + 5] as number) &&
+        length <= (entries[at + 6] as number)
+      ) {
+        return true
+      }
+    }
+  }
+
+  #insert(entry: number): void {
+    const [bits, w0, w1, w2, w3] = this.#entries.subarray(entry * ENTRY, (entry + 1) * ENTRY) as unknown as Key
+    const last = this.#slots.length - 1
+    let slot = hash(bits, w0, w1, w2, w3) & last
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & last
+    this.#slots[slot] = entry + 1
+  }
+}
+
+type Key = readonly [bits: number, w0: number, w1: number, w2: number, w3: number]
+const ENTRY = 7
+
+/** The word at `index` of an address of which `octets` are present from `offset` on; what lies beyond them is zero. */
+export function wordAt(bytes: Uint8Array, offset: number, octets: number, index: number): number {
+  const first = index * 4
+  if (octets >= first + 4) return readU32(bytes, offset + first) | 0
+  let word = 0
+  for (let octet = first; octet < octets; octet++)
+    word |= (bytes[offset + octet] as number) << (24 - (octet - first) * 8)
+  return word
+}
+
+/** The mask of the first `bits` of a word; beyond 32 all, below 1 none. */
+const mask = (bits: number): number => (bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits))
+
+const tableSize = (entries: number): number => 1 << (32 - Math.clz32(Math.max(1, entries * 2)))
+
+function hash(bits: number, w0: number, w1: number, w2: number, w3: number): number {
+  let sum = Math.imul(w0 ^ bits, 0x9e3779b1)
+  sum = Math.imul(sum ^ (sum >>> 15) ^ w1, 0x85ebca6b)
+  sum = Math.imul(sum ^ (sum >>> 13) ^ w2, 0xc2b2ae35)
+  sum = Math.imul(sum ^ (sum >>> 16) ^ w3, 0x27d4eb2f)
+  return sum ^ (sum >>> 15)
+}
+
+/** One entry per prefix and disjoint range, so that a prefix named a thousand times is looked at once. */
+function flatten(matches: readonly PrefixMatch[]): [number, ...number[]][] {
+  const byPrefix = new Map<string, { match: PrefixMatch; ranges: Range[] }>()
+  for (const match of matches) {
+    const known = byPrefix.get(match.prefix.text)
+    const range = { min: Math.max(match.minLength, match.prefix.length), max: match.maxLength }
+    if (known === undefined) byPrefix.set(match.prefix.text, { match, ranges: [range] })
+    else known.ranges.push(range)
+  }
+  return [...byPrefix.values()].flatMap(({ match: { prefix }, ranges }) =>
+    joinRanges(ranges).map((range): [number, ...number[]] => [
+      prefix.length,
+      ...[0, 1, 2, 3].map((index) => wordAt(prefix.bytes, 0, prefix.bytes.length, index)),
+      range.min,
+      range.max,
+    ]),
+  )
+}
+
+function joinRanges(ranges: readonly Range[]): Range[] {
+  const joined: Range[] = []
+  for (const range of ranges.filter(({ min, max }) => min <= max).sort((a, b) => a.min - b.min)) {
+    const last = joined.at(-1)
+    if (last !== undefined && range.min <= last.max + 1) last.max = Math.max(last.max, range.max)
+    else joined.push({ ...range })
+  }
+  return joined
+}
