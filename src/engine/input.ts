@@ -3,6 +3,7 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { ObjectChange } from '../cluster/source.ts'
+import type { InterfaceView } from '../show/view.ts'
 
 /** A looker at the control socket; given out by the edge, never used twice. */
 export type ClientId = number
@@ -45,6 +46,8 @@ export type Input =
   | { readonly kind: 'client-opened'; readonly client: ClientId }
   | { readonly kind: 'client-drained'; readonly client: ClientId }
   | { readonly kind: 'client-closed'; readonly client: ClientId }
+  /** The interfaces of this host as they are now, for those who look. */
+  | { readonly kind: 'interfaces'; readonly interfaces: readonly InterfaceView[] }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /** End: every session gets Cease, and the engine is done when no connection is left. */

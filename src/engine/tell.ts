@@ -1,4 +1,9 @@
 /** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
+
+import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
+import type { UpdateProblem } from '../bgp/wire/error.ts'
+import type { Problem } from '../cluster/intent.ts'
+
 export interface Tell {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** Stable: `session-up`. */
@@ -6,3 +11,69 @@ export interface Tell {
   readonly text: string
   readonly fields: Readonly<Record<string, string | number | boolean | null>>
 }
+
+type Transition = Extract<PeerAction, { kind: 'transition' }>
+type NotificationSeen = Extract<PeerAction, { kind: 'notification' }>
+
+export const tellTransition = (peer: string, { from, to, reason }: Transition): Tell => ({
+  level: 'info',
+  code: 'session-transition',
+  text: `${peer}: ${from} to ${to}: ${reason}`,
+  fields: { peer, from, to, reason },
+})
+
+export const tellUp = (peer: string, session: Session): Tell => ({
+  level: 'info',
+  code: 'session-up',
+  text: `${peer}: established with AS ${session.remoteAs} at ${session.remote.address} for ${session.families.join(' and ')}`,
+  fields: {
+    peer,
+    address: session.remote.address,
+    remoteAs: session.remoteAs,
+    families: session.families.join(','),
+    holdTime: session.holdTime,
+  },
+})
+
+export const tellDown = (peer: string, error: LastError): Tell => ({
+  level: 'warn',
+  code: 'session-down',
+  text: `${peer}: down: ${error.class}: ${error.text}`,
+  fields: { peer, class: error.class, error: error.text },
+})
+
+export const tellNotification = (peer: string, seen: NotificationSeen): Tell => ({
+  level: 'warn',
+  code: `notification-${seen.direction}`,
+  text: `${peer}: ${seen.direction} NOTIFICATION ${seen.code}/${seen.subcode}: ${seen.text}`,
+  fields: { peer, code: seen.code, subcode: seen.subcode, text: seen.text },
+})
+
+/** `first`: the first of its kind in this session; the rest are for those who debug. */
+export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: boolean): Tell => ({
+  level: first ? 'warn' : 'debug',
+  code: 'update-problem',
+  text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are taken as withdrawn' : 'the attribute is dropped'}`,
+  fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
+})
+
+export const tellObjectProblem = (problem: Problem): Tell => ({
+  level: 'warn',
+  code: 'object-problem',
+  text: problem.text,
+  fields: { problem: problem.code, object: problem.object, field: problem.field, value: problem.value },
+})
+
+export const tellProblemGone = (problem: Problem): Tell => ({
+  level: 'info',
+  code: 'object-problem-gone',
+  text: `no longer: ${problem.text}`,
+  fields: { problem: problem.code, object: problem.object, field: problem.field },
+})
+
+export const tell = (level: Tell['level'], code: string, text: string, fields: Tell['fields'] = {}): Tell => ({
+  level,
+  code,
+  text,
+  fields,
+})

@@ -1,0 +1,117 @@
+/** The words of the command line, before anything is started. */
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+
+export const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
+
+export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
+
+  godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
+               [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane none]
+               [--log-level debug|info|warn|error]
+                                    advertise this node's routes
+  godwit [-s SOCKET]                look around in a shell
+  godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | interfaces | memory
+  godwit [-s SOCKET] enable | disable | restart PEER, reload [in|out] PEER, configure check
+                                    ask a running agent; \`show ?\` lists what there is to see
+  godwit --version | --help
+`
+
+export interface AgentWords {
+  readonly node: string
+  /** `kubernetes`, or the folder of manifests. */
+  readonly source: string
+  readonly kubeconfig: string | undefined
+  readonly apiGroup: string
+  readonly control: string
+  readonly controlGroup: string | undefined
+  /** Undefined for no HTTP at all. */
+  readonly http: string | undefined
+  readonly logLevel: LogLevel
+}
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export type Words =
+  | { readonly kind: 'help' | 'version' }
+  | { readonly kind: 'wrong'; readonly text: string }
+  | { readonly kind: 'agent'; readonly options: AgentWords }
+  | { readonly kind: 'command'; readonly socket: string; readonly json: boolean; readonly words: readonly string[] }
+  | { readonly kind: 'shell'; readonly socket: string }
+
+const wrong = (text: string): Words => ({ kind: 'wrong', text: `E_USAGE ${text}; see godwit --help` })
+
+export function parseWords(argv: readonly string[]): Words {
+  return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)
+}
+
+/** Options come before the command: what follows its first word belongs to the command. */
+function parseClientWords(argv: readonly string[]): Words {
+  let socket = process.env.GODWIT_SOCKET ?? DEFAULT_SOCKET
+  let json = false
+  let at = 0
+  for (; at < argv.length && argv[at]?.startsWith('-'); at++) {
+    const word = argv[at]
+    if (word === '-h' || word === '--help') return { kind: 'help' }
+    if (word === '-v' || word === '--version') return { kind: 'version' }
+    if (word === '--json') json = true
+    else if (word === '-s' || word === '--socket') {
+      const path = argv[++at]
+      if (path === undefined) return wrong(`${word} wants the path of a control socket`)
+      socket = path
+    } else return wrong(`unknown option ${word}`)
+  }
+  const words = argv.slice(at)
+  if (words.length === 0) return json ? wrong('--json wants a command') : { kind: 'shell', socket }
+  return { kind: 'command', socket, json, words }
+}
+
+const AGENT_OPTIONS = {
+  node: { type: 'string' },
+  source: { type: 'string' },
+  kubeconfig: { type: 'string' },
+  'api-group': { type: 'string' },
+  control: { type: 'string' },
+  'control-group': { type: 'string' },
+  http: { type: 'string' },
+  dataplane: { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+function parseAgentWords(argv: readonly string[]): Words {
+  const values = readOptions(argv)
+  if (typeof values === 'string') return wrong(values)
+  if (values.help === true) return { kind: 'help' }
+  const dataplane = values.dataplane ?? 'none'
+  if (dataplane !== 'none') {
+    return wrong(`--dataplane ${dataplane}: only none is known, this version writes no kernel routes`)
+  }
+  const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
+  if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
+  const http = values.http ?? '127.0.0.1:9179'
+  return {
+    kind: 'agent',
+    options: {
+      node: values.node ?? process.env.NODE_NAME ?? hostname(),
+      source: values.source ?? 'kubernetes',
+      kubeconfig: values.kubeconfig,
+      apiGroup: values['api-group'] ?? 'godwit.dev',
+      control: values.control ?? DEFAULT_SOCKET,
+      controlGroup: values['control-group'],
+      http: http === 'none' ? undefined : http,
+      logLevel,
+    },
+  }
+}
+
+type AgentValues = ReturnType<typeof parseArgs<{ options: typeof AGENT_OPTIONS }>>['values']
+
+function readOptions(argv: readonly string[]): AgentValues | string {
+  try {
+    return parseArgs({ args: [...argv], options: AGENT_OPTIONS, strict: true }).values
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

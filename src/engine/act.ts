@@ -1,0 +1,57 @@
+/** What a looker may do to a neighbor: stop it, start it, have it read again. */
+import { FAMILIES } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { Rib } from '../bgp/rib/rib.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import type { Action, ActionResult } from '../show/view.ts'
+import type { Neighbor } from './neighbors.ts'
+import type { Objects } from './objects.ts'
+import type { Sessions } from './sessions.ts'
+
+export function act(
+  neighbor: Neighbor,
+  action: Action,
+  now: Millis,
+  rooms: { readonly sessions: Sessions; readonly objects: Objects; readonly rib: Rib },
+): ActionResult {
+  const result = (outcome: ActionResult['outcome'], reason = ''): ActionResult => ({
+    name: neighbor.name,
+    outcome,
+    reason,
+  })
+  switch (action.kind) {
+    case 'disable':
+      if (neighbor.disabled !== undefined) return result('already')
+      neighbor.disabled = action.message
+      stop(neighbor, CEASE.adminShutdown, action.message, 'disabled by hand', now, rooms.sessions)
+      return result('done')
+    case 'enable':
+      if (neighbor.disabled === undefined) return result('already')
+      neighbor.disabled = undefined
+      rooms.objects.startOrHold(neighbor, now)
+      return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
+    case 'restart':
+      if (neighbor.disabled !== undefined) return result('failed', 'disabled')
+      stop(neighbor, CEASE.adminReset, action.message, 'restarted by hand', now, rooms.sessions)
+      rooms.objects.startOrHold(neighbor, now)
+      return result('done')
+    case 'reload':
+      if (neighbor.peer.session === undefined) return result('failed', 'not established')
+      if (action.direction !== 'out') rooms.sessions.refit(neighbor, now)
+      if (action.direction !== 'in') for (const family of FAMILIES) rooms.rib.refreshOut(neighbor.name, family, now)
+      return result('done')
+    case 'debug':
+      return result('failed', 'messages are not traced')
+  }
+}
+
+function stop(
+  neighbor: Neighbor,
+  subcode: number,
+  text: string,
+  reason: string,
+  now: Millis,
+  sessions: Sessions,
+): void {
+  sessions.handle(neighbor, { kind: 'stop', subcode, text, reason }, now)
+}

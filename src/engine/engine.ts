@@ -1,0 +1,247 @@
+/**
+ * The turn. Owns nothing but the order of things: one input is carried through the rooms, long work is done a slice at a
+ * time, and what is to happen outside comes back as effects. No I/O, no clock, no chance of its own.
+ *
+ * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
+ */
+import { Chance } from '../base/chance.ts'
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import { Rib } from '../bgp/rib/rib.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import { IntentBuilder } from '../cluster/build-intent.ts'
+import type { NodeIntent, Problem } from '../cluster/intent.ts'
+import type { ObjectChange } from '../cluster/source.ts'
+import type { View } from '../show/view.ts'
+import { act } from './act.ts'
+import type { Effect } from './effect.ts'
+import type { Input } from './input.ts'
+import { Lookers } from './lookers.ts'
+import { Neighbors } from './neighbors.ts'
+import { Objects } from './objects.ts'
+import { Outbox } from './outbox.ts'
+import { Sessions } from './sessions.ts'
+import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
+import { EngineView, type Facts } from './view.ts'
+
+/** Prefixes whose decision, replay or removal one turn may do. Keepalives wait for no more than this. */
+const SLICE = 4_096
+
+export interface EngineOptions {
+  readonly node: string
+  readonly version: string
+  readonly hostName: string
+  readonly sourceKind: 'kubernetes' | 'manifests'
+  /** Seed of all jitter. */
+  readonly seed: number
+  /** The engine's clock at birth, and what to add to it for the wall clock. */
+  readonly now: Millis
+  readonly epoch: number
+}
+
+export class Engine {
+  readonly #out = new Outbox()
+  readonly #neighbors = new Neighbors()
+  readonly #rib = new Rib()
+  readonly #sessions: Sessions
+  readonly #objects: Objects
+  readonly #intents: IntentBuilder
+  readonly #lookers: Lookers
+  readonly #facts: Facts
+  readonly #view: EngineView
+  /** When the oldest object change came in whose UPDATEs are not all sent. */
+  #changedAt: Millis | undefined
+
+  constructor(options: EngineOptions) {
+    const { now, node, seed, ...rest } = options
+    this.#facts = {
+      ...rest,
+      node,
+      now,
+      startedAt: now,
+      configuredAt: now,
+      synced: false,
+      stopping: false,
+      intent: undefined,
+      interfaces: [],
+    }
+    this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#out)
+    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
+    this.#intents = new IntentBuilder({ node })
+    const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
+    this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, (neighbor, action) =>
+      act(neighbor, action, this.#facts.now, rooms),
+    )
+    this.#lookers = new Lookers(this.#view, this.#out)
+  }
+
+  /** One turn. `now` never runs backwards. */
+  handle(input: Input, now: Millis): readonly Effect[] {
+    this.#facts.now = now
+    this.#take(input, now)
+    for (const neighbor of this.#neighbors.values()) {
+      const due = neighbor.peer.deadline()
+      if (due !== undefined && due <= now) this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    }
+    if (this.#rib.busy) this.#rib.advance(now, SLICE)
+    const waiting = this.#sessions.flush(now)
+    this.#measure(waiting)
+    if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
+    return this.#out.take()
+  }
+
+  /** When to call again though nothing happens; a time that has passed means at once. */
+  deadline(): Millis | undefined {
+    return this.#rib.busy ? this.#facts.now : this.#neighbors.deadline()
+  }
+
+  view(now: Millis): View {
+    this.#facts.now = now
+    return this.#view
+  }
+
+  #take(input: Input, now: Millis): void {
+    switch (input.kind) {
+      case 'objects':
+        this.#change(input.changes, now)
+        return
+      case 'synced':
+        this.#facts.synced = true
+        this.#out.tell(tell('info', 'synced', 'all objects are known'))
+        this.#change([], now)
+        return
+      case 'listening':
+      case 'listen-failed':
+        this.#out.tell(tellListen(input))
+        return
+      case 'accepted':
+        this.#accept(input, now)
+        return
+      case 'connected':
+        this.#connected(input, now)
+        return
+      case 'dial-failed':
+      case 'closed':
+        this.#lost(input, now)
+        return
+      case 'received': {
+        const neighbor = this.#neighbors.connection(input.conn)?.neighbor
+        if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
+        return
+      }
+      case 'drained':
+        this.#sessions.drained(input.conn)
+        return
+      case 'command':
+        this.#lookers.command(input.client, input.line)
+        return
+      case 'client-opened':
+        this.#lookers.open(input.client)
+        return
+      case 'client-drained':
+        this.#lookers.drained(input.client)
+        return
+      case 'client-closed':
+        this.#lookers.close(input.client)
+        return
+      case 'interfaces':
+        this.#facts.interfaces = input.interfaces
+        return
+      case 'tick':
+        return
+      case 'stop':
+        this.#stop(input.reason, now)
+        return
+    }
+  }
+
+  #accept(input: Extract<Input, { kind: 'accepted' }>, now: Millis): void {
+    const { conn, local, remote } = input
+    const neighbor = this.#facts.stopping ? undefined : this.#neighbors.calledBy(remote.address)
+    if (neighbor === undefined) {
+      this.#out.push({ kind: 'refuse', conn })
+      const text = `connection from ${remote.address} refused: no neighbor has this address`
+      this.#out.tell(tell('debug', 'connection-refused', text, { address: remote.address }))
+      return
+    }
+    this.#neighbors.connect(conn, neighbor, input.interface)
+    this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: false, local, remote }, now)
+  }
+
+  #connected(input: Extract<Input, { kind: 'connected' }>, now: Millis): void {
+    const { conn, local, remote } = input
+    const neighbor = this.#neighbors.connection(conn)?.neighbor
+    if (neighbor === undefined) return
+    this.#neighbors.connect(conn, neighbor, input.interface)
+    this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: true, local, remote }, now)
+  }
+
+  #lost(input: Extract<Input, { kind: 'dial-failed' | 'closed' }>, now: Millis): void {
+    const neighbor = this.#neighbors.connection(input.conn)?.neighbor
+    if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
+    this.#neighbors.disconnect(input.conn)
+  }
+
+  /** Until everything has been listed once, what is absent is only unknown: nothing is done. */
+  #change(changes: readonly ObjectChange[], now: Millis): void {
+    this.#intents.apply(changes)
+    if (!this.#facts.synced || this.#facts.stopping) return
+    const before = this.#facts.intent
+    const { intent, diff } = this.#intents.next()
+    this.#facts.intent = intent
+    this.#tellProblems(before?.problems ?? [], intent.problems)
+    if (intent.node === undefined) return
+    this.#changeNode(before?.node, intent.node, now)
+    for (const name of diff.peers.removed) this.#objects.removePeer(name, now)
+    for (const peer of diff.peers.added) this.#objects.addPeer(peer, intent.node, now)
+    for (const peer of diff.peers.changed) this.#objects.changePeer(peer, intent.node, now)
+    this.#objects.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
+    if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
+    this.#facts.configuredAt = now
+  }
+
+  #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {
+    if (before === node) return
+    const { listenPort, listenAddresses } = node
+    if (before?.listenPort !== listenPort || !sameList(before.listenAddresses, listenAddresses)) {
+      this.#out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
+    }
+    for (const neighbor of this.#neighbors.values()) this.#objects.reconfigure(neighbor, node, now)
+    this.#sessions.setNode(node, now)
+  }
+
+  #tellProblems(before: readonly Problem[], after: readonly Problem[]): void {
+    if (before === after) return
+    const known = new Set(before.map(problemKey))
+    const kept = new Set(after.map(problemKey))
+    for (const problem of after) if (!known.has(problemKey(problem))) this.#out.tell(tellObjectProblem(problem))
+    for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.tell(tellProblemGone(problem))
+  }
+
+  #measure(waiting: boolean): void {
+    if (this.#changedAt === undefined || waiting || this.#rib.busy) return
+    this.#out.push({ kind: 'measure', name: 'object-to-update', since: this.#changedAt })
+    this.#changedAt = undefined
+  }
+
+  #stop(reason: string, now: Millis): void {
+    this.#facts.stopping = true
+    this.#out.tell(tell('info', 'stopping', `stopping: ${reason}`, { reason }))
+    const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason } as const
+    for (const neighbor of this.#neighbors.all()) this.#sessions.handle(neighbor, stop, now)
+  }
+}
+
+const problemKey = ({ code, object, field, value, text }: Problem): string =>
+  [code, object, field, value, text].join('\n')
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((item, index) => item === b[index])
+
+function tellListen(input: Extract<Input, { kind: 'listening' | 'listen-failed' }>) {
+  const place = `${input.address ?? 'all addresses'} port ${input.port}`
+  const fields = { address: input.address ?? null, port: input.port }
+  return input.kind === 'listening'
+    ? tell('info', 'listening', `listening on ${place}`, fields)
+    : tell('error', 'listen-failed', `cannot listen on ${place}: ${input.reason}`, { ...fields, reason: input.reason })
+}

@@ -1,0 +1,105 @@
+/**
+ * Who our neighbors are, and which connection belongs to whom.
+ * Owns the Peer machines; what they ask for is carried out by `sessions.ts`.
+ */
+import type { Address } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import type { Peer } from '../bgp/session/peer.ts'
+import type { ConnId } from '../bgp/session/types.ts'
+import type { PeerIntent } from '../cluster/intent.ts'
+import type { LocalInterface } from './input.ts'
+import type { NextHops } from './next-hops.ts'
+
+export interface Neighbor {
+  readonly name: string
+  readonly peer: Peer
+  /** What objects want of it; while a running session is kept on its last good policies, those of then. */
+  intent: PeerIntent
+  /** Words of whoever disabled it by hand. */
+  disabled: string | undefined
+  nextHops: NextHops | undefined
+  /** The network took all we sent: more UPDATEs may follow. */
+  writable: boolean
+  /** Kinds of UPDATE problems already told of in this session. */
+  readonly warned: Set<string>
+}
+
+interface Connection {
+  readonly neighbor: Neighbor
+  readonly interface: LocalInterface | undefined
+}
+
+export class Neighbors {
+  readonly #byName = new Map<string, Neighbor>()
+  readonly #connections = new Map<ConnId, Connection>()
+  #nextConn: ConnId = 2
+
+  /** Ids of connections we dial are even. */
+  readonly nextConn = (): ConnId => {
+    const conn = this.#nextConn
+    this.#nextConn += 2
+    return conn
+  }
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  /** Connections somebody still waits for the end of. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** In the order of their names. */
+  all(): Neighbor[] {
+    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  values(): IterableIterator<Neighbor> {
+    return this.#byName.values()
+  }
+
+  get(name: string): Neighbor | undefined {
+    return this.#byName.get(name)
+  }
+
+  add(neighbor: Neighbor): void {
+    this.#byName.set(neighbor.name, neighbor)
+  }
+
+  remove(name: string): void {
+    this.#byName.delete(name)
+  }
+
+  /**
+   * Who is calling from this address. Where one router is configured with several ports, the one without a session
+   * is meant; a call does not tell its port.
+   */
+  calledBy(address: Address): Neighbor | undefined {
+    const known = [...this.#byName.values()].filter((neighbor) => neighbor.intent.address === address)
+    return known.find((neighbor) => neighbor.peer.session === undefined) ?? known[0]
+  }
+
+  connect(conn: ConnId, neighbor: Neighbor, local: LocalInterface | undefined): void {
+    this.#connections.set(conn, { neighbor, interface: local })
+  }
+
+  connection(conn: ConnId): Connection | undefined {
+    return this.#connections.get(conn)
+  }
+
+  disconnect(conn: ConnId): void {
+    this.#connections.delete(conn)
+  }
+
+  deadline(): Millis | undefined {
+    let first: Millis | undefined
+    for (const neighbor of this.#byName.values()) first = earlier(first, neighbor.peer.deadline())
+    return first
+  }
+}
+
+/** The session of a neighbor tells this family nothing, and why. */
+export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]

@@ -1,0 +1,111 @@
+/**
+ * Makes the difference between two intents true: neighbors start, change and stop, local routes come and go.
+ * A neighbor that objects forbid is held down when it would start; one that runs keeps its last good policies
+ * until it is next lost.
+ */
+import type { Chance } from '../base/chance.ts'
+import type { Millis } from '../base/units.ts'
+import type { Rib } from '../bgp/rib/rib.ts'
+import type { LocalRoute } from '../bgp/rib/types.ts'
+import { Peer } from '../bgp/session/peer.ts'
+import type { PeerConfig } from '../bgp/session/types.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
+import type { Neighbor, Neighbors } from './neighbors.ts'
+import type { Sessions } from './sessions.ts'
+
+/** How long the side that should be dialled waits before it dials itself. */
+const WAITING_SIDE_DELAY: Millis = 5_000
+
+export class Objects {
+  readonly #neighbors: Neighbors
+  readonly #sessions: Sessions
+  readonly #rib: Rib
+  readonly #chance: Chance
+
+  constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance) {
+    this.#neighbors = neighbors
+    this.#sessions = sessions
+    this.#rib = rib
+    this.#chance = chance
+  }
+
+  addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now)
+    const neighbor: Neighbor = {
+      name: intent.name,
+      peer,
+      intent,
+      disabled: undefined,
+      nextHops: undefined,
+      writable: true,
+      warned: new Set(),
+    }
+    this.#neighbors.add(neighbor)
+    this.startOrHold(neighbor, now)
+  }
+
+  changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    const neighbor = this.#neighbors.get(intent.name)
+    if (neighbor === undefined) throw new Error(`${intent.name} changed but was never added`)
+    const runsOnLastGood = intent.held !== undefined && neighbor.peer.session !== undefined
+    if (runsOnLastGood) {
+      const { importPolicy, exportPolicy } = neighbor.intent
+      neighbor.intent = { ...intent, importPolicy, exportPolicy }
+    } else neighbor.intent = intent
+    this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(intent, node) }, now)
+    if (neighbor.peer.session !== undefined) this.#sessions.refit(neighbor, now)
+    else this.startOrHold(neighbor, now)
+  }
+
+  removePeer(name: string, now: Millis): void {
+    const neighbor = this.#neighbors.get(name)
+    if (neighbor === undefined) return
+    const reason = 'no object asks for this neighbor any more'
+    this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
+    this.#neighbors.remove(name)
+  }
+
+  /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */
+  reconfigure(neighbor: Neighbor, node: NodeIntent, now: Millis): void {
+    this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(neighbor.intent, node) }, now)
+  }
+
+  /** Starts a neighbor unless objects or a person forbid it. Without effect on a running session. */
+  startOrHold(neighbor: Neighbor, now: Millis): void {
+    const { held } = neighbor.intent
+    if (neighbor.disabled !== undefined || neighbor.peer.session !== undefined) return
+    if (held === undefined) this.#sessions.handle(neighbor, { kind: 'start' }, now)
+    else {
+      const stop = { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held } as const
+      this.#sessions.handle(neighbor, stop, now)
+    }
+  }
+
+  changeRoutes(announce: readonly RouteIntent[], withdraw: readonly RouteIntent['prefix'][], now: Millis): void {
+    if (withdraw.length > 0) this.#rib.withdraw(withdraw, now)
+    if (announce.length > 0) this.#rib.originate(announce.map(localRoute), now)
+  }
+}
+
+function localRoute({ prefix, origin, objects, communities }: RouteIntent): LocalRoute {
+  return { prefix, origin, object: objects.join(', '), communities }
+}
+
+function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
+  return {
+    name: intent.name,
+    remote: { address: intent.address, port: intent.port },
+    localAddress: intent.sourceAddress,
+    localAs: intent.localAs,
+    remoteAs: intent.remoteAs,
+    routerId: node.routerId,
+    families: intent.families,
+    holdTime: intent.holdTime,
+    keepaliveTime: intent.keepaliveTime,
+    connectRetryTime: intent.connectRetryTime,
+    passive: intent.passive,
+    dialDelay: intent.waits ? WAITING_SIDE_DELAY : 0,
+    hostName: node.name,
+  }
+}

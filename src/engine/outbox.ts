@@ -1,0 +1,21 @@
+import type { Effect } from './effect.ts'
+import type { Tell } from './tell.ts'
+
+/** Gathers the effects of one turn in the order they were asked for. */
+export class Outbox {
+  #effects: Effect[] = []
+
+  push(effect: Effect): void {
+    this.#effects.push(effect)
+  }
+
+  tell(tell: Tell): void {
+    this.#effects.push({ kind: 'tell', tell })
+  }
+
+  take(): readonly Effect[] {
+    const effects = this.#effects
+    this.#effects = []
+    return effects
+  }
+}

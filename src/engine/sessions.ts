@@ -1,0 +1,177 @@
+/**
+ * Carries out what neighbors ask for. Owns the meeting of sessions and RIB: a session that comes up becomes a RIB peer,
+ * its UPDATEs are read there, what the RIB has to say is sent here, and no faster than the network takes it.
+ */
+import { FAMILIES } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { Rib } from '../bgp/rib/rib.ts'
+import type { RibPeer } from '../bgp/rib/types.ts'
+import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import type { NodeIntent } from '../cluster/intent.ts'
+import type { Neighbor, Neighbors } from './neighbors.ts'
+import { nextHopsFor } from './next-hops.ts'
+import type { Outbox } from './outbox.ts'
+import { tell, tellDown, tellNotification, tellTransition, tellUp, tellUpdateProblem } from './tell.ts'
+
+/** UPDATE bytes handed to the network at once, per neighbor and turn. */
+const SEND_LIMIT = 65_536
+
+type Updates = Extract<PeerAction, { kind: 'updates' }>
+
+export class Sessions {
+  readonly #neighbors: Neighbors
+  readonly #rib: Rib
+  readonly #out: Outbox
+  #node: NodeIntent | undefined
+
+  constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
+    this.#neighbors = neighbors
+    this.#rib = rib
+    this.#out = out
+  }
+
+  /** From now on sessions speak for this node; running ones get its new next hops. */
+  setNode(node: NodeIntent | undefined, now: Millis): void {
+    this.#node = node
+    for (const neighbor of this.#neighbors.values()) this.refit(neighbor, now)
+  }
+
+  /** Policies, limits or next hops changed: the RIB reads again what that concerns, and the session stays. */
+  refit(neighbor: Neighbor, now: Millis): void {
+    const { session } = neighbor.peer
+    if (session === undefined || this.#node === undefined) return
+    this.#setNextHops(neighbor, session, this.#node)
+    this.#rib.setPeer(ribPeer(neighbor, session), now)
+  }
+
+  /** Hands an event to a neighbor and does what it answers. */
+  handle(neighbor: Neighbor, event: PeerEvent, now: Millis): void {
+    const ranBefore = neighbor.peer.session !== undefined
+    for (const action of neighbor.peer.handle(event, now)) this.#carryOut(neighbor, action, now)
+    const { held } = neighbor.intent
+    if (ranBefore && neighbor.peer.session === undefined && held !== undefined) {
+      // It ran on its last good policies; what objects forbid must not start again.
+      this.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held }, now)
+    }
+  }
+
+  #carryOut(neighbor: Neighbor, action: PeerAction, now: Millis): void {
+    switch (action.kind) {
+      case 'dial':
+        this.#neighbors.connect(action.conn, neighbor, undefined)
+        this.#out.push(action)
+        return
+      case 'send':
+      case 'close':
+        this.#out.push(action)
+        return
+      case 'up':
+        this.#up(neighbor, action.session, now)
+        return
+      case 'down':
+        this.#down(neighbor, now)
+        this.#out.tell(tellDown(neighbor.name, action.error))
+        return
+      case 'updates':
+        this.#receive(neighbor, action, now)
+        return
+      case 'refresh':
+        if (action.subtype === 0) this.#rib.refreshOut(neighbor.name, action.family, now)
+        return
+      case 'transition':
+        this.#out.tell(tellTransition(neighbor.name, action))
+        return
+      case 'notification':
+        this.#out.tell(tellNotification(neighbor.name, action))
+        return
+    }
+  }
+
+  #up(neighbor: Neighbor, session: Session, now: Millis): void {
+    if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
+    this.#setNextHops(neighbor, session, this.#node)
+    neighbor.writable = true
+    neighbor.warned.clear()
+    this.#rib.addPeer(ribPeer(neighbor, session), now)
+    this.#out.tell(tellUp(neighbor.name, session))
+    for (const family of FAMILIES) {
+      const reason = neighbor.nextHops?.held[family]
+      if (reason !== undefined) {
+        this.#out.tell(tell('warn', 'family-held', `${neighbor.name}: ${reason}`, { peer: neighbor.name, family }))
+      }
+    }
+  }
+
+  #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
+    neighbor.nextHops = nextHopsFor(session, node, this.#neighbors.connection(session.conn)?.interface)
+  }
+
+  #down(neighbor: Neighbor, now: Millis): void {
+    neighbor.nextHops = undefined
+    this.#rib.removePeer(neighbor.name, now)
+  }
+
+  #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
+    for (let at = 0; at < spans.length; at += 2) {
+      if (neighbor.peer.session?.conn !== conn) return
+      const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
+      for (const problem of result.problems) {
+        const kind = `${problem.action} ${problem.attribute}`
+        this.#out.tell(tellUpdateProblem(neighbor.name, problem, !neighbor.warned.has(kind)))
+        neighbor.warned.add(kind)
+      }
+      if (result.error !== undefined) this.handle(neighbor, { kind: 'update-error', conn, error: result.error }, now)
+      else if (result.endOfRib !== undefined) {
+        const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
+        this.#out.tell(tell('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
+      }
+    }
+  }
+
+  /** The network took everything on this connection. */
+  drained(conn: ConnId): void {
+    const neighbor = this.#neighbors.connection(conn)?.neighbor
+    if (neighbor?.peer.session?.conn === conn) neighbor.writable = true
+  }
+
+  /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */
+  flush(now: Millis): boolean {
+    let waiting = false
+    for (const neighbor of this.#neighbors.values()) {
+      const { session } = neighbor.peer
+      if (session === undefined || !this.#rib.pending(neighbor.name)) continue
+      if (neighbor.writable) this.#send(neighbor, session.conn, now)
+      waiting ||= this.#rib.pending(neighbor.name)
+    }
+    return waiting
+  }
+
+  #send(neighbor: Neighbor, conn: ConnId, now: Millis): void {
+    const updates = this.#rib.pull(neighbor.name, SEND_LIMIT)
+    if (updates === undefined) return
+    neighbor.writable = false
+    this.#out.push({ kind: 'send', conn, bytes: updates.bytes })
+    this.handle(neighbor, { kind: 'updates-sent', count: updates.messages }, now)
+  }
+}
+
+function ribPeer(neighbor: Neighbor, session: Session): RibPeer {
+  const { intent, nextHops } = neighbor
+  return {
+    name: neighbor.name,
+    peerType: session.peerType,
+    localAs: session.localAs,
+    remoteAs: session.remoteAs,
+    localRouterId: session.localRouterId,
+    remoteRouterId: session.remoteRouterId,
+    remoteAddress: session.remote.address,
+    families: session.families,
+    receive: session.receive,
+    send: session.send,
+    nextHops: nextHops?.bytes ?? {},
+    importPolicy: intent.importPolicy,
+    exportPolicy: intent.exportPolicy,
+    maxPrefixes: intent.maxPrefixes,
+  }
+}

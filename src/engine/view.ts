@@ -1,0 +1,141 @@
+/** The engine as lookers see it: reads from the rooms, and the few things a looker may ask to be done. */
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { Rib } from '../bgp/rib/rib.ts'
+import type { RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
+import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
+import type {
+  Action,
+  ActionResult,
+  ChannelView,
+  InterfaceView,
+  MemoryView,
+  ProtocolView,
+  StatusView,
+  View,
+} from '../show/view.ts'
+import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
+
+/** What the view reads of the engine itself. */
+export interface Facts {
+  readonly version: string
+  readonly hostName: string
+  readonly node: string
+  readonly sourceKind: 'kubernetes' | 'manifests'
+  readonly epoch: number
+  readonly startedAt: Millis
+  now: Millis
+  configuredAt: Millis
+  synced: boolean
+  stopping: boolean
+  intent: Intent | undefined
+  interfaces: readonly InterfaceView[]
+}
+
+export class EngineView implements View {
+  readonly #facts: Facts
+  readonly #neighbors: Neighbors
+  readonly #rib: Rib
+  readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
+
+  constructor(facts: Facts, neighbors: Neighbors, rib: Rib, act: (neighbor: Neighbor, action: Action) => ActionResult) {
+    this.#facts = facts
+    this.#neighbors = neighbors
+    this.#rib = rib
+    this.#act = act
+  }
+
+  get now(): Millis {
+    return this.#facts.now
+  }
+
+  get epoch(): number {
+    return this.#facts.epoch
+  }
+
+  status(): StatusView {
+    const { version, hostName, node, intent, startedAt, configuredAt, sourceKind, synced, stopping } = this.#facts
+    return {
+      version,
+      hostName,
+      node,
+      asNumber: intent?.node?.asNumber,
+      routerId: intent?.node?.routerId,
+      startedAt,
+      configuredAt,
+      source: { kind: sourceKind, synced },
+      stopping,
+    }
+  }
+
+  protocols(): readonly ProtocolView[] {
+    return this.#neighbors.all().map((neighbor) => this.#protocol(neighbor))
+  }
+
+  #protocol(neighbor: Neighbor): ProtocolView {
+    const { intent, peer, disabled } = neighbor
+    const families: Partial<Record<Family, ChannelView>> = {}
+    for (const family of FAMILIES) {
+      if (intent.families.includes(family)) families[family] = this.#channel(neighbor, family)
+    }
+    return {
+      name: neighbor.name,
+      kind: intent.kind,
+      object: intent.object,
+      peer: peer.snapshot(this.#facts.now),
+      disabled: disabled !== undefined,
+      held: intent.held,
+      families,
+    }
+  }
+
+  #channel(neighbor: Neighbor, family: Family): ChannelView {
+    return {
+      counts: this.#rib.counts(neighbor.name, family),
+      nextHop: neighbor.nextHops?.text[family],
+      held: heldFamily(neighbor, family),
+      importPolicy: neighbor.intent.importPolicy.name,
+      exportPolicy: neighbor.intent.exportPolicy.name,
+    }
+  }
+
+  routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
+    return this.#rib.page(query, from, limit)
+  }
+
+  count(query: RouteQuery): ReturnType<View['count']> {
+    return this.#rib.count(query)
+  }
+
+  services(): readonly RouteIntent[] {
+    return [...(this.#facts.intent?.routes.values() ?? [])]
+  }
+
+  problems(): readonly Problem[] {
+    return this.#facts.intent?.problems ?? []
+  }
+
+  interfaces(): readonly InterfaceView[] {
+    return this.#facts.interfaces
+  }
+
+  memory(): readonly MemoryView[] {
+    return this.#rib.memory()
+  }
+
+  act(action: Action): readonly ActionResult[] {
+    return this.#neighbors
+      .all()
+      .filter(({ name }) => matches(name, action.pattern))
+      .map((neighbor) => this.#act(neighbor, action))
+  }
+}
+
+/** birdc's patterns: `*` for any run of characters, `?` for one. */
+function matches(name: string, pattern: string): boolean {
+  const expression = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.')
+  return new RegExp(`^${expression}$`).test(name)
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+/** Words on the command line → the agent, or the command line client. Each is loaded only when it is asked for. */
+import { parseWords, USAGE } from './cli/words.ts'
+import { VERSION } from './edge/version.ts'
+
+async function main(argv: readonly string[]): Promise<number> {
+  const words = parseWords(argv)
+  switch (words.kind) {
+    case 'help':
+      process.stdout.write(USAGE)
+      return 0
+    case 'version':
+      process.stdout.write(`godwit ${VERSION}\n`)
+      return 0
+    case 'wrong':
+      process.stderr.write(`${words.text}\n`)
+      return 2
+    case 'agent': {
+      const { runAgent } = await import('./agent.ts')
+      return runAgent(words.options)
+    }
+    case 'command': {
+      const { runCommand } = await import('./cli/client.ts')
+      const { socket, json } = words
+      return runCommand(socket, words.words, { json, out: process.stdout, err: process.stderr })
+    }
+    case 'shell': {
+      const { runShell } = await import('./cli/shell.ts')
+      return runShell(words.socket, { input: process.stdin, out: process.stdout, err: process.stderr })
+    }
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,72 @@
+/**
+ * The house as drawn in src/ARCHITECTURE.md: who may import whom, and that the rooms inside are pure.
+ * The compiler (src/tsconfig.json) refuses Node's own modules there; this holds the directions.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const SRC = new URL('../src/', import.meta.url).pathname
+
+/** Room → rooms it may import besides itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  base: [],
+  'bgp/wire': ['base'],
+  'bgp/route': ['base', 'bgp/wire'],
+  'bgp/policy': ['base', 'bgp/wire', 'bgp/route'],
+  'bgp/rib': ['base', 'bgp/wire', 'bgp/route', 'bgp/policy'],
+  'bgp/session': ['base', 'bgp/wire'],
+  cluster: ['base', 'bgp/wire', 'bgp/policy'],
+  show: ['base', 'bgp/wire', 'bgp/route', 'bgp/policy', 'bgp/rib', 'bgp/session', 'cluster'],
+  engine: ['base', 'bgp/wire', 'bgp/route', 'bgp/policy', 'bgp/rib', 'bgp/session', 'cluster', 'show'],
+  edge: ['base', 'bgp/session', 'cluster', 'show', 'engine'],
+  cli: ['base', 'show'],
+  agent: ['base', 'cluster', 'show', 'engine', 'edge', 'cli'],
+  main: ['agent', 'cli', 'edge'],
+  build: [],
+}
+
+/** Rooms with the outside world in them; everywhere else no package is imported and nothing is asynchronous. */
+const OUTSIDE = new Set(['edge', 'cli', 'agent', 'main', 'build'])
+
+interface SourceFile {
+  readonly path: string
+  readonly room: string
+  readonly text: string
+  readonly imports: readonly string[]
+}
+
+const files: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => {
+    const text = readFileSync(join(SRC, path), 'utf8')
+    const imports = [...text.matchAll(/\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] as string)
+    return { path, room: roomOf(path), text, imports }
+  })
+
+function roomOf(path: string): string {
+  const parts = path.split('/')
+  if (parts.length === 1) return path.replace('.ts', '')
+  return parts[0] === 'bgp' ? `bgp/${parts[1]}` : (parts[0] as string)
+}
+
+test('there is a house', () => {
+  expect(files.length).toBeGreaterThan(20)
+})
+
+describe.each(files.map((file) => [file.path, file] as const))('%s', (path, file) => {
+  test('imports only rooms to its left', () => {
+    const allowed = MAY_IMPORT[file.room]
+    expect(allowed, `room ${file.room} is not on the map`).toBeDefined()
+    const rooms = file.imports
+      .filter((name) => name.startsWith('.'))
+      .map((name) => roomOf(relative(SRC, join(SRC, dirname(path), name))))
+    expect(rooms.filter((room) => room !== file.room && !allowed?.includes(room))).toEqual([])
+  })
+
+  if (OUTSIDE.has(file.room)) return
+  test('knows no package and waits for nothing', () => {
+    expect(file.imports.filter((name) => !name.startsWith('.'))).toEqual([])
+    expect(file.text.match(/\b(?:async |await |Math\.random)/g)).toBeNull()
+  })
+})
