@@ -1,0 +1,93 @@
+/**
+ * The policies that hold where nobody wrote one. RFC 8212 asks for an explicit policy on every eBGP session: these are it.
+ */
+import { ADDRESS_BITS } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import { GRACEFUL_SHUTDOWN } from './community.ts'
+import type { Policy, PrefixMatch, Rule } from './rule.ts'
+
+export const ACCEPT_ALL: Policy = { name: 'accept all', rules: [], otherwise: 'accept', otherwiseReason: '' }
+
+export const REJECT_ALL: Policy = {
+  name: 'reject all',
+  rules: [],
+  otherwise: 'reject',
+  otherwiseReason: 'nothing is accepted here',
+}
+
+/**
+ * What a neighbor is told.
+ *
+ * - Our own routes: everyone.
+ * - Learned from iBGP, to iBGP: all; only a route reflector gets that far (RFC 4456), the RIB sees to it.
+ * - Learned from eBGP, to iBGP: inside `pools`, so that a default route of the rack does not enter the mesh.
+ * - Learned, to eBGP: nothing; with `advertiseLearned` what lies inside `pools`, for clusters where only some nodes have
+ *   neighbors outside.
+ *
+ * `pools` are the ranges that belong to the cluster: IP pools, pod CIDRs, service ranges.
+ */
+export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolean): Policy {
+  const prefixes = pools.map(inside)
+  const own = accept('own routes', { source: 'own' })
+  const reflected = accept('reflected routes', { source: 'peer', learnedFrom: 'internal', peerType: 'internal' })
+  const toExternal: Rule = {
+    name: 'no learned routes to eBGP',
+    match: { source: 'peer', peerType: 'external' },
+    action: 'reject',
+    operations: [],
+    reason:
+      'learned from another neighbor, and learned routes are not advertised to eBGP neighbors; ' +
+      'an export rule of a BGPFilter that accepts it lets it out',
+  }
+  const pooled = accept('learned routes of the cluster', { source: 'peer', prefixes })
+  return {
+    name: 'built-in export',
+    rules: [own, reflected, ...(advertiseLearned ? [] : [toExternal]), pooled],
+    otherwise: 'reject',
+    otherwiseReason:
+      "learned from another neighbor and outside this cluster's IP pools and pod CIDRs; " +
+      'an export rule of a BGPFilter that accepts it lets it out',
+  }
+}
+
+/** What a neighbor may tell us: what lies inside `accepted`, the cluster's IP pools and pod CIDRs. */
+export function builtinImport(accepted: readonly Prefix[]): Policy {
+  const prefixes = accepted.map(inside)
+  return {
+    name: 'built-in import',
+    rules: [gracefulShutdown(prefixes), accept('routes of the cluster', { prefixes })],
+    otherwise: 'reject',
+    otherwiseReason:
+      "outside this cluster's IP pools and pod CIDRs; " +
+      'an import rule of a BGPFilter that accepts it, named in the BGPPeer, lets it in',
+  }
+}
+
+/** The rules of BGPFilters first; what none of them decides falls through to `fallback`. */
+export function withFilters(filters: readonly Rule[], fallback: Policy): Policy {
+  if (filters.length === 0) return fallback
+  const rest = fallback.rules.filter((rule) => rule.name !== GRACEFUL_SHUTDOWN_RULE)
+  const shutdownHeeded = rest.length < fallback.rules.length
+  return { ...fallback, rules: [...(shutdownHeeded ? [gracefulShutdown()] : []), ...filters, ...rest] }
+}
+
+const GRACEFUL_SHUTDOWN_RULE = 'graceful shutdown'
+
+/**
+ * RFC 8326 §4.2: on eBGP sessions a route marked GRACEFUL_SHUTDOWN gets a LOCAL_PREF below any other.
+ * Limited to `prefixes` where the rest are refused anyhow, so that their attributes need not be read.
+ */
+const gracefulShutdown = (prefixes?: readonly PrefixMatch[]): Rule => ({
+  name: GRACEFUL_SHUTDOWN_RULE,
+  match: { learnedFrom: 'external', communities: [GRACEFUL_SHUTDOWN], ...(prefixes && { prefixes }) },
+  action: 'next',
+  operations: [{ kind: 'set-local-pref', value: 0 }],
+})
+
+const accept = (name: string, match: Rule['match']): Rule => ({ name, match, action: 'accept', operations: [] })
+
+const inside = (prefix: Prefix): PrefixMatch => ({
+  prefix,
+  minLength: prefix.length,
+  maxLength: ADDRESS_BITS[prefix.family],
+})
