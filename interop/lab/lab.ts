@@ -1,0 +1,168 @@
+// The lab: hosts are network namespaces on one switch (a bridge in a namespace of its own). It owns the namespaces, the
+// processes started in them and a folder for their files; when it closes, or this process ends, nothing of it stays.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmod, mkdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Daemon, must, type Outcome, type RunOptions, run } from './run.ts'
+
+export type Family = 'ipv4' | 'ipv6'
+export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
+
+/** Something that runs until told otherwise. */
+export interface Process {
+  readonly running: boolean
+  readonly log: string
+  stop(): Promise<void>
+  kill(): Promise<void>
+  killNow(): void
+}
+
+const openLabs = new Set<Lab>()
+let labs = 0
+
+/** The last chance: run on every end of this process, so nothing here may be asynchronous. */
+const closeAllNow = (): void => {
+  for (const lab of openLabs) lab.closeNow()
+}
+process.on('exit', closeAllNow)
+
+const parentFolder = mkdtempSync(join(tmpdir(), 'gw-'))
+process.on('exit', () => {
+  if (!keptFolders) rmSync(parentFolder, { recursive: true, force: true })
+})
+let keptFolders = false
+
+export class Lab {
+  readonly directory: string
+  private readonly id: string
+  private readonly hosts: Host[] = []
+  private readonly processes: Process[] = []
+  private readonly switchNamespace: string
+  private closed = false
+
+  private constructor() {
+    labs += 1
+    this.id = `gw${process.pid.toString(36)}-${labs}`
+    this.directory = join(parentFolder, String(labs))
+    mkdirSync(this.directory, { recursive: true })
+    this.switchNamespace = `${this.id}-sw`
+  }
+
+  static async open(): Promise<Lab> {
+    const lab = new Lab()
+    openLabs.add(lab)
+    await chmod(parentFolder, 0o755)
+    await must(['ip', 'netns', 'add', lab.switchNamespace])
+    await must(['ip', '-n', lab.switchNamespace, 'link', 'add', 'br0', 'type', 'bridge'])
+    await must(['ip', '-n', lab.switchNamespace, 'link', 'set', 'br0', 'up'])
+    return lab
+  }
+
+  /** A host on the switch: 10.77.0.N and fd77::N. */
+  async host(name: string, number: number): Promise<Host> {
+    const host = new Host(this, name, `${this.id}-${name}`, join(this.directory, name), number)
+    this.hosts.push(host)
+    // Daemons that give up root write here too.
+    await mkdir(host.directory, { recursive: true })
+    await chmod(host.directory, 0o777)
+    const port = `p${this.hosts.length}`
+    await must(['ip', 'netns', 'add', host.namespace])
+    const inside = ['ip', '-n', host.namespace]
+    await host.must(['sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'])
+    await must([...inside, 'link', 'set', 'lo', 'up'])
+    await must([...inside, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', port, 'netns', this.switchNamespace])
+    await must(['ip', '-n', this.switchNamespace, 'link', 'set', port, 'master', 'br0', 'up'])
+    await must([...inside, 'address', 'add', `${host.ipv4}/24`, 'dev', 'eth0'])
+    await must([...inside, 'address', 'add', `${host.ipv6}/64`, 'dev', 'eth0', 'nodad'])
+    await must([...inside, 'link', 'set', 'eth0', 'up'])
+    return host
+  }
+
+  keep<P extends Process>(process: P): P {
+    this.processes.push(process)
+    return process
+  }
+
+  async close(keepFolder = false): Promise<void> {
+    if (this.closed) return
+    await Promise.all(this.processes.map((process) => process.kill()))
+    this.closeNow(keepFolder)
+  }
+
+  closeNow(keepFolder = false): void {
+    if (this.closed) return
+    this.closed = true
+    openLabs.delete(this)
+    for (const process of this.processes) process.killNow()
+    for (const namespace of [...this.hosts.map((host) => host.namespace), this.switchNamespace]) {
+      const pids = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).stdout ?? ''
+      for (const pid of pids.split('\n').map(Number)) if (pid > 1) endPid(pid)
+      spawnSync('ip', ['netns', 'del', namespace])
+    }
+    if (keepFolder) keptFolders = true
+    else rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+const endPid = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended on its own in between.
+  }
+}
+
+export class Host {
+  readonly name: string
+  readonly namespace: string
+  readonly directory: string
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly lab: Lab
+
+  constructor(lab: Lab, name: string, namespace: string, directory: string, number: number) {
+    this.lab = lab
+    this.name = name
+    this.namespace = namespace
+    this.directory = directory
+    this.ipv4 = `10.77.0.${number}`
+    this.ipv6 = `fd77::${number}`
+  }
+
+  address(family: Family): string {
+    return family === 'ipv4' ? this.ipv4 : this.ipv6
+  }
+
+  /** The words that run something inside this host. */
+  inside(argv: readonly string[]): readonly string[] {
+    return ['ip', 'netns', 'exec', this.namespace, ...argv]
+  }
+
+  run(argv: readonly string[], options?: RunOptions): Promise<Outcome> {
+    return run(this.inside(argv), options)
+  }
+
+  must(argv: readonly string[], options?: RunOptions): Promise<string> {
+    return must(this.inside(argv), options)
+  }
+
+  /** Starts a program that stays up; its output goes to NAME.log in the host's folder. */
+  start(name: string, argv: readonly string[]): Daemon {
+    const log = join(this.directory, `${name}.log`)
+    return this.lab.keep(new Daemon(this.inside(argv), log, { cwd: process.cwd() }))
+  }
+
+  /** Refuses new connections to a port, so that only this host can be the one that dials. */
+  async refuseConnections(port: number): Promise<void> {
+    const rules = `table inet lab { chain in { type filter hook input priority 0; tcp dport ${port} tcp flags & (syn | ack) == syn reject with tcp reset; } }`
+    await this.must(['nft', '-f', '-'], { input: rules })
+  }
+
+  /** Cuts the cable, or joins it again. */
+  async cable(state: 'up' | 'down'): Promise<void> {
+    await must(['ip', '-n', this.namespace, 'link', 'set', 'eth0', state])
+  }
+}

@@ -1,0 +1,119 @@
+// npm run interop [-- WORD …]: runs the cases whose name or speaker contains every word, writes MATRIX.md after a full run.
+
+import { CASES } from './cases/all.ts'
+import type { Case } from './cases/case.ts'
+import { Skip } from './cases/case.ts'
+import { Lab } from './lab/lab.ts'
+import { has, run } from './lab/run.ts'
+import { within } from './lab/wait.ts'
+import { type Outcome, writeMatrix } from './matrix.ts'
+import { SPEAKERS } from './speakers/all.ts'
+import type { Speaker } from './speakers/speaker.ts'
+
+const CASE_LIMIT = 120_000
+/** Cases run side by side; each has namespaces of its own. */
+const LANES = 2
+
+interface Job {
+  readonly test: Case
+  readonly speaker: Speaker
+  readonly label: string
+}
+
+const jobsOf = (speakers: readonly Speaker[]): readonly Job[] =>
+  CASES.flatMap((test) => {
+    const chosen =
+      test.speakers === 'each'
+        ? speakers
+        : test.speakers === 'once'
+          ? speakers.slice(0, 1)
+          : speakers.filter((speaker) => speaker.kind === test.speakers)
+    return chosen.map((speaker) => ({
+      test,
+      speaker,
+      label: test.speakers === 'once' ? test.name : `${test.name} · ${speaker.name}`,
+    }))
+  })
+
+const runJob = async (job: Job, absent: ReadonlyMap<Speaker, string>): Promise<Outcome> => {
+  const { test, speaker, label } = job
+  const outcome = (state: Outcome['state'], reason = ''): Outcome => ({
+    test: test.name,
+    speaker: speaker.name,
+    label,
+    state,
+    reason,
+  })
+  const missing = absent.get(speaker)
+  if (missing !== undefined) return outcome('skipped', missing)
+  const lab = await Lab.open()
+  const present = SPEAKERS.filter((each) => !absent.has(each))
+  let failed = false
+  try {
+    await within(test.limit ?? CASE_LIMIT, label, test.run({ lab, speaker, present }))
+    return outcome('passed')
+  } catch (error) {
+    if (error instanceof Skip) return outcome('skipped', error.message)
+    failed = true
+    return outcome('failed', `${error instanceof Error ? error.message : String(error)} [logs: ${lab.directory}]`)
+  } finally {
+    await lab.close(failed)
+  }
+}
+
+const WORDS = { passed: 'pass', failed: 'FAIL', skipped: 'skip' } as const
+
+const print = (outcome: Outcome, millis: number): void => {
+  const time = outcome.state === 'skipped' ? '' : ` (${(millis / 1000).toFixed(1)} s)`
+  console.log(`${WORDS[outcome.state]}  ${outcome.label}${time}${outcome.reason === '' ? '' : `: ${outcome.reason}`}`)
+}
+
+const whyNotAtAll = async (): Promise<string | undefined> => {
+  if (process.getuid?.() !== 0) return 'needs root'
+  if (!(await has('ip'))) return 'iproute2 is not installed'
+  const probe = `gw${process.pid.toString(36)}-probe`
+  const made = await run(['ip', 'netns', 'add', probe])
+  if (made.code !== 0) return 'network namespaces cannot be made here'
+  const veth = await run(['ip', '-n', probe, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1'])
+  const bridge = await run(['ip', '-n', probe, 'link', 'add', 'br0', 'type', 'bridge'])
+  await run(['ip', 'netns', 'del', probe])
+  if (veth.code !== 0 || bridge.code !== 0) return 'the kernel has no veth or bridge'
+  return undefined
+}
+
+const absentSpeakers = async (): Promise<ReadonlyMap<Speaker, string>> => {
+  const absent = new Map<Speaker, string>()
+  for (const speaker of SPEAKERS) {
+    const reason = await speaker.whyNot()
+    if (reason !== undefined) absent.set(speaker, reason)
+  }
+  return absent
+}
+
+const main = async (words: readonly string[]): Promise<number> => {
+  const fault = await whyNotAtAll()
+  const absent = fault === undefined ? await absentSpeakers() : new Map(SPEAKERS.map((speaker) => [speaker, fault]))
+  const usable = SPEAKERS.filter((speaker) => !absent.has(speaker))
+  const ordered = [...usable, ...SPEAKERS.filter((speaker) => absent.has(speaker))]
+  const jobs = jobsOf(ordered).filter(({ label }) =>
+    words.every((word) => label.toLowerCase().includes(word.toLowerCase())),
+  )
+  const outcomes: Outcome[] = []
+  const queue = [...jobs]
+  const lane = async (): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const start = performance.now()
+      const outcome = await runJob(job, absent)
+      print(outcome, performance.now() - start)
+      outcomes.push(outcome)
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
+  if (words.length === 0 && usable.length > 0) await writeMatrix(SPEAKERS, absent, CASES, outcomes)
+  const count = (state: Outcome['state']): number => outcomes.filter((outcome) => outcome.state === state).length
+  console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`)
+  return count('failed') === 0 ? 0 : 1
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
+process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,17 @@
+// Every speaker the cases know, in the order of the matrix.
+
+import { bird } from './bird.ts'
+import { frr } from './frr.ts'
+import { gobgp } from './gobgp.ts'
+import { container, machine, trixie } from './place.ts'
+import type { Speaker } from './speaker.ts'
+
+export const SPEAKERS: readonly Speaker[] = [
+  frr('FRR', machine),
+  bird('BIRD', machine),
+  gobgp('GoBGP', machine),
+  frr('FRR (trixie)', trixie),
+  bird('BIRD (trixie)', trixie),
+  gobgp('GoBGP (trixie)', trixie),
+  frr('FRR (container)', container),
+]

@@ -1,0 +1,91 @@
+// What a case may ask of a speaker, whoever wrote it and however it is run.
+
+import type { Family, Host } from '../lab/lab.ts'
+
+export interface Speaker {
+  /** `FRR`, `BIRD (trixie)`, `FRR (container)`. */
+  readonly name: string
+  readonly kind: 'frr' | 'bird' | 'gobgp'
+  /** Where its programs are. */
+  readonly place: Place
+  /** Why it cannot be used here, in a few words. */
+  whyNot(): Promise<string | undefined>
+  version(): Promise<string>
+  start(host: Host, config: RouterConfig): Promise<Router>
+}
+
+export interface RouterConfig {
+  readonly asn: number
+  readonly neighbors: readonly Neighbor[]
+  readonly networks?: readonly Network[]
+}
+
+export interface Neighbor {
+  readonly address: string
+  readonly asn: number
+  /** Never dials. */
+  readonly passive?: boolean
+  /** Default: both. */
+  readonly families?: readonly Family[]
+  readonly holdTime?: number
+}
+
+/** A route of the router's own. */
+export interface Network {
+  readonly prefix: string
+  /** `65001:100` */
+  readonly communities?: readonly string[]
+  /** `65001:1:2` */
+  readonly largeCommunities?: readonly string[]
+  readonly med?: number
+}
+
+/** A route as the router holds it, learned from a neighbor. */
+export interface Route {
+  readonly prefix: string
+  readonly nextHop: string
+  /** Address of the neighbor it came from. */
+  readonly from: string
+  /** `64512 65001`, empty for none. */
+  readonly asPath: string
+  readonly origin: 'igp' | 'egp' | 'incomplete'
+  readonly localPref: number | undefined
+  readonly med: number | undefined
+  readonly communities: readonly string[]
+  readonly largeCommunities: readonly string[]
+}
+
+export interface SessionView {
+  readonly neighbor: string
+  readonly established: boolean
+  /** The speaker's own word for the state. */
+  readonly state: string
+}
+
+export interface Router {
+  readonly host: Host
+  /** Learned routes, not its own. */
+  routes(family: Family): Promise<readonly Route[]>
+  sessions(): Promise<readonly SessionView[]>
+  announce(network: Network): Promise<void>
+  withdraw(prefix: string): Promise<void>
+  /** All it can tell about what went wrong with a neighbor: one text to search in. */
+  errors(neighbor: string): Promise<string>
+  stop(): Promise<void>
+  kill(): Promise<void>
+  /** Starts it again with the same configuration, after `stop` or `kill`. */
+  restart(): Promise<void>
+}
+
+/** A set of programs: the machine's own, a root folder's, a container image's. */
+export interface Place {
+  readonly name: string
+  whyNot(program: string): Promise<string | undefined>
+  /** The words that run something of this place inside a host. */
+  inside(host: Host, argv: readonly string[]): readonly string[]
+  /** The same without a host, for asking a version. */
+  outside(argv: readonly string[]): readonly string[]
+  start(host: Host, name: string, argv: readonly string[]): import('../lab/lab.ts').Process
+}
+
+export const familyOf = (text: string): Family => (text.includes(':') ? 'ipv6' : 'ipv4')
