@@ -1,0 +1,156 @@
+/**
+ * Turns the engine: hands it one input after the other, carries out the effects in their order, and keeps the one
+ * real timer for its deadline.
+ *
+ * In: inputs from all edges, whenever they happen, also out of the middle of an effect. Out: effects, to `perform`.
+ *
+ * Never two turns at once: what arrives during a turn waits in a queue. Time is told to the engine only after the
+ * sockets have been read (a timer leads to a look at the sockets first, then to the turn), so that a hold timer never
+ * runs out while the neighbor's KEEPALIVE lies unread in our own buffer.
+ *
+ * The engine's own fault is not survived: half a state is worse than a restart.
+ */
+import type { Millis } from '../base/units.ts'
+import type { Effect } from '../engine/effect.ts'
+import type { Input } from '../engine/input.ts'
+import type { Clock } from './clock.ts'
+
+/** What the driver needs of an engine. */
+export interface Turns {
+  handle(input: Input, now: Millis): readonly Effect[]
+  /** When it wants a turn though nothing happens; not later than now while it has work left. */
+  deadline(): Millis | undefined
+}
+
+export interface DriverOptions {
+  readonly engine: Turns
+  readonly clock: Clock
+  readonly perform: (effect: Effect) => void
+  /** Called once, with what the engine threw; must not come back to life after. */
+  readonly crash?: (error: unknown) => void
+}
+
+/** So long inputs are taken from the queue before sockets get their chance again. */
+const BURST: Millis = 10
+/** The longest a Node timer can wait. */
+const LONGEST_WAIT: Millis = 2 ** 31 - 1
+
+export class Driver {
+  readonly #engine: Turns
+  readonly #clock: Clock
+  readonly #perform: (effect: Effect) => void
+  readonly #crash: (error: unknown) => void
+  #queue: Input[] = []
+  #turning = false
+  #ended = false
+  #turns = 0
+  #timer: NodeJS.Timeout | undefined
+  #timerAt: Millis = Number.POSITIVE_INFINITY
+  #soon: NodeJS.Immediate | undefined
+
+  constructor(options: DriverOptions) {
+    this.#engine = options.engine
+    this.#clock = options.clock
+    this.#perform = options.perform
+    this.#crash = options.crash ?? crashLoudly
+  }
+
+  /** Turns that were completed: it grows as long as the engine lives. */
+  get turns(): number {
+    return this.#turns
+  }
+
+  /** Hands in what happened. Inside a turn it waits for its end; order is kept. */
+  feed(input: Input): void {
+    if (this.#ended) return
+    this.#queue.push(input)
+    if (!this.#turning) this.#drain()
+  }
+
+  /** No turn after this one, and no timer left. */
+  stop(): void {
+    this.#ended = true
+    this.#queue = []
+    this.#clearTimer()
+    if (this.#soon !== undefined) clearImmediate(this.#soon)
+    this.#soon = undefined
+  }
+
+  #drain(): void {
+    this.#turning = true
+    try {
+      this.#takeTurns()
+    } catch (error) {
+      this.stop()
+      this.#crash(error)
+      return
+    } finally {
+      this.#turning = false
+    }
+    this.#arm()
+  }
+
+  #takeTurns(): void {
+    const until = this.#clock.now() + BURST
+    let taken = 0
+    while (taken < this.#queue.length) {
+      const now = this.#clock.now()
+      if (taken > 0 && now >= until) break
+      const input = this.#queue[taken++]
+      if (input !== undefined) this.#turn(input, now)
+    }
+    if (taken === this.#queue.length) this.#queue = []
+    else this.#queue.splice(0, taken)
+  }
+
+  #turn(input: Input, now: Millis): void {
+    for (const effect of this.#engine.handle(input, now)) this.#perform(effect)
+    this.#turns++
+  }
+
+  /** One timer or one immediate for whatever comes first. A timer that is early only leads to being set again. */
+  #arm(): void {
+    if (this.#ended) return
+    const now = this.#clock.now()
+    const deadline = this.#queue.length > 0 ? now : this.#engine.deadline()
+    if (deadline === undefined) this.#clearTimer()
+    else if (deadline <= now) this.#armSoon()
+    else if (deadline < this.#timerAt) this.#armAt(deadline, now)
+  }
+
+  #armAt(deadline: Millis, now: Millis): void {
+    this.#clearTimer()
+    this.#timerAt = deadline
+    this.#timer = setTimeout(this.#onTimer, Math.min(Math.ceil(deadline - now), LONGEST_WAIT))
+  }
+
+  #armSoon(): void {
+    this.#soon ??= setImmediate(this.#onSoon)
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  readonly #onTimer = (): void => {
+    this.#clearTimer()
+    this.#armSoon()
+  }
+
+  readonly #onSoon = (): void => {
+    this.#soon = undefined
+    if (this.#ended) return
+    const deadline = this.#engine.deadline()
+    if (deadline !== undefined && deadline <= this.#clock.now()) this.#queue.push({ kind: 'tick' })
+    this.#drain()
+  }
+}
+
+/** The last resort: words on stderr, and an exit that a supervisor sees. */
+export function crashLoudly(error: unknown): never {
+  const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`godwit: fault in the engine, cannot go on: ${words}\n`)
+  process.exit(70)
+}

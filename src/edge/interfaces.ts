@@ -1,0 +1,60 @@
+/** Which interface a session runs over, and what interfaces there are: asked of the kernel when somebody needs it. */
+import { networkInterfaces } from 'node:os'
+import { type Address, isLinkLocal, parseAddress } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { LocalInterface } from '../engine/input.ts'
+import type { InterfaceView } from '../show/view.ts'
+
+interface Row {
+  readonly interface: string
+  readonly family: Family
+  readonly address: Address
+  readonly prefix: string
+}
+
+function rows(): Row[] {
+  const found: Row[] = []
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    for (const one of addresses ?? []) {
+      const address = parseAddress(one.address)
+      if (address === undefined) continue
+      const family = one.family === 'IPv6' ? 'ipv6' : 'ipv4'
+      found.push({ interface: name, family, address, prefix: one.cidr ?? one.address })
+    }
+  }
+  return found
+}
+
+/** The interface that has `local`, with one address of each family: `local` itself, and the best of the other. */
+export function interfaceOf(local: Address): LocalInterface | undefined {
+  const all = rows()
+  const [bare, zone] = local.split('%')
+  const home = all.find((row) => row.address === bare && (zone === undefined || row.interface === zone))
+  if (home === undefined) return undefined
+  const addresses: Partial<Record<Family, Address>> = {}
+  for (const family of FAMILIES) {
+    const best = family === home.family ? local : bestOf(all, home.interface, family)
+    if (best !== undefined) addresses[family] = best
+  }
+  return { name: home.interface, addresses }
+}
+
+/** The first that others can reach; a link-local one only where there is no other; never the host talking to itself. */
+function bestOf(all: readonly Row[], name: string, family: Family): Address | undefined {
+  const usable = all.filter((row) => row.interface === name && row.family === family && !isLoopback(row.address))
+  const global = usable.find((row) => !isLinkLocal(row.address) && !row.address.startsWith('169.254.'))
+  return (global ?? usable[0])?.address
+}
+
+const isLoopback = (address: Address): boolean => address === '::1' || address.startsWith('127.')
+
+/** All interfaces that are up, for `show interfaces`. */
+export function listInterfaces(): InterfaceView[] {
+  const byName = new Map<string, string[]>()
+  for (const row of rows()) {
+    const prefixes = byName.get(row.interface)
+    if (prefixes === undefined) byName.set(row.interface, [row.prefix])
+    else prefixes.push(row.prefix)
+  }
+  return [...byName].map(([name, addresses]) => ({ name, up: true, addresses }))
+}

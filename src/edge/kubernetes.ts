@@ -1,0 +1,72 @@
+/**
+ * The Kubernetes API as a source of objects: one reflector per kind, their changes gathered into one input per look at
+ * the sockets, and `synced` once every kind has been listed.
+ */
+import type { Kind, ObjectChange } from '../cluster/source.ts'
+import type { Input } from '../engine/input.ts'
+import { type Api, connectApi } from './kubernetes-api.ts'
+import { Reflector, type ReflectorTiming, USUAL_TIMING } from './kubernetes-reflector.ts'
+import { type Resource, resourcesOf, type Source } from './resources.ts'
+
+export interface KubernetesOptions {
+  /** Undefined: the cluster this runs in, or what kubectl would take. */
+  readonly kubeconfig: string | undefined
+  /** `godwit.dev` or `godwit.dev/v1`. */
+  readonly apiGroup: string
+  readonly feed: (input: Input) => void
+  readonly timing?: Partial<ReflectorTiming>
+}
+
+/** Fails with one line when the kubeconfig is no good; a server that does not answer is only trouble. */
+export async function openKubernetes(options: KubernetesOptions): Promise<Source> {
+  const api = await connectApi(options.kubeconfig)
+  return new Kubernetes(api, options)
+}
+
+class Kubernetes implements Source {
+  readonly kind = 'kubernetes'
+  readonly #api: Api
+  readonly #feed: (input: Input) => void
+  readonly #reflectors: readonly Reflector[]
+  readonly #unlisted: Set<Kind>
+  #changes: ObjectChange[] = []
+  #flushing: NodeJS.Immediate | undefined
+
+  constructor(api: Api, { apiGroup, feed, timing }: KubernetesOptions) {
+    const resources = resourcesOf(apiGroup)
+    this.#api = api
+    this.#feed = feed
+    this.#unlisted = new Set(resources.map(({ kind }) => kind))
+    this.#reflectors = resources.map((resource) => this.#reflect(resource, { ...USUAL_TIMING, ...timing }))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()))
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
+    this.#api.close()
+  }
+
+  #reflect(resource: Resource, timing: ReflectorTiming): Reflector {
+    const change = (one: ObjectChange) => {
+      this.#changes.push(one)
+      this.#flushing ??= setImmediate(() => this.#flush())
+    }
+    const listed = () => {
+      if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
+    }
+    return new Reflector(resource, this.#api, { change, listed }, timing)
+  }
+
+  #flush(): void {
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
+    this.#flushing = undefined
+    const changes = this.#changes
+    this.#changes = []
+    if (changes.length > 0) this.#feed({ kind: 'objects', changes })
+  }
+
+  #sync(): void {
+    this.#flush()
+    this.#feed({ kind: 'synced' })
+  }
+}

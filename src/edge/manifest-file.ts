@@ -1,0 +1,135 @@
+/** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
+import { LineCounter, parseAllDocuments } from 'yaml'
+import type { ObjectRef } from '../cluster/source.ts'
+import type { Resource } from './resources.ts'
+
+export interface ManifestObject {
+  readonly ref: ObjectRef
+  readonly object: unknown
+  /** `peers.yaml#2`: the second document; `peers.yaml#2.items[0]` inside a List. */
+  readonly from: string
+}
+
+export interface ManifestTrouble {
+  readonly at: string
+  readonly text: string
+}
+
+export type ManifestFile =
+  | {
+      readonly kind: 'read'
+      readonly objects: readonly ManifestObject[]
+      readonly troubles: readonly ManifestTrouble[]
+    }
+  /** The text itself is broken: nothing in it can be trusted. */
+  | { readonly kind: 'broken'; readonly text: string }
+
+type Fields = Readonly<Record<string, unknown>>
+
+export function parseManifests(file: string, text: string, resources: readonly Resource[]): ManifestFile {
+  const documents = parseText(text)
+  if (typeof documents === 'string') return { kind: 'broken', text: documents }
+  const reader = new Reader(resources)
+  for (const [index, document] of documents.entries()) {
+    if (document !== null && document !== undefined) reader.take(`${file}#${index + 1}`, document)
+  }
+  return { kind: 'read', objects: reader.objects, troubles: reader.troubles }
+}
+
+/** All documents as plain values, or why not. JSON is the quick way, and YAML says in which line it goes wrong. */
+function parseText(text: string): unknown[] | string {
+  if (text.trimStart().startsWith('{')) {
+    try {
+      return [JSON.parse(text)]
+    } catch {
+      // Several documents, or a fault: both are for the YAML reader.
+    }
+  }
+  try {
+    return parseYaml(text)
+  } catch (error) {
+    // Nested beyond reason, or an alias that blows up.
+    return firstLine(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function parseYaml(text: string): unknown[] | string {
+  const lines = new LineCounter()
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true })
+  for (const { errors } of documents) {
+    const [first] = errors
+    if (first !== undefined) return `line ${lines.linePos(first.pos[0]).line}: ${firstLine(first.message)}`
+  }
+  return [...documents].map((document) => document.toJS() as unknown)
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
+
+class Reader {
+  readonly objects: ManifestObject[] = []
+  readonly troubles: ManifestTrouble[] = []
+  readonly #resources: readonly Resource[]
+
+  constructor(resources: readonly Resource[]) {
+    this.#resources = resources
+  }
+
+  take(from: string, document: unknown): void {
+    const whyNot = isFields(document) ? this.#whyNot(from, document) : `is no object, found ${quote(document)}`
+    if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot })
+  }
+
+  /** Takes what it is, or says why it cannot. What is none of ours is no trouble. */
+  #whyNot(from: string, document: Fields): string | undefined {
+    const { kind, apiVersion } = document
+    if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
+    if (typeof apiVersion !== 'string') return `apiVersion must be text, found ${quote(apiVersion)}`
+    const served = this.#resources.filter((one) => one.apiVersion === apiVersion)
+    const listed = served.find((one) => `${one.kind}List` === kind)
+    if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion })
+    if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {})
+    const resource = served.find((one) => one.kind === kind)
+    return resource === undefined ? undefined : this.#whyNotObject(from, document, resource)
+  }
+
+  /** Items of a `BGPPeerList` need not say what they are: `type` does. */
+  #whyNotItems(from: string, list: Fields, type: Fields): string | undefined {
+    const items = list.items ?? []
+    if (!Array.isArray(items)) return `items must be a list, found ${quote(items)}`
+    for (const [index, item] of items.entries()) {
+      this.take(`${from}.items[${index}]`, isFields(item) ? { ...type, ...item } : item)
+    }
+    return undefined
+  }
+
+  #whyNotObject(from: string, object: Fields, resource: Resource): string | undefined {
+    const metadata = isFields(object.metadata) ? object.metadata : {}
+    const { name } = metadata
+    if (typeof name !== 'string' || name === '')
+      return `${resource.kind}: metadata.name must be text, found ${quote(name)}`
+    if (!resource.namespaced) {
+      this.#keep({ kind: resource.kind, namespace: '', name }, object, from)
+      return undefined
+    }
+    const namespace = metadata.namespace ?? 'default'
+    if (typeof namespace !== 'string' || namespace === '') {
+      return `${resource.kind}/${name}: metadata.namespace must be text, found ${quote(namespace)}`
+    }
+    this.#keep({ kind: resource.kind, namespace, name }, { ...object, metadata: { ...metadata, namespace } }, from)
+    return undefined
+  }
+
+  #keep(ref: ObjectRef, object: unknown, from: string): void {
+    this.objects.push({ ref, object, from })
+  }
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A value as a person would recognise it, not longer than a line bears. */
+function quote(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}

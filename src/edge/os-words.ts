@@ -1,0 +1,37 @@
+/** What the operating system says when something fails, in the words people know from everywhere else. */
+import { getSystemErrorMessage } from 'node:util'
+
+const WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EADDRINUSE: 'Address already in use',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  EAFNOSUPPORT: 'Address family not supported',
+  ECONNABORTED: 'Connection aborted',
+  ECONNREFUSED: 'Connection refused',
+  ECONNRESET: 'Connection reset by peer',
+  EHOSTDOWN: 'Host is down',
+  EHOSTUNREACH: 'No route to host',
+  EINVAL: 'Invalid argument',
+  EMFILE: 'Too many open files',
+  ENETDOWN: 'Network is down',
+  ENETUNREACH: 'Network is unreachable',
+  ENOENT: 'No such file or directory',
+  ENOTDIR: 'Not a directory',
+  ENOTFOUND: 'Name not found',
+  EPERM: 'Operation not permitted',
+  EPIPE: 'Broken pipe',
+  ETIMEDOUT: 'Connection timed out',
+}
+
+/** One line for an error of a system call, or the message of any other. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code, errno } = error as NodeJS.ErrnoException
+  const known = code === undefined ? undefined : WORDS[code]
+  if (known !== undefined) return known
+  if (typeof errno === 'number' && errno < 0) return capital(getSystemErrorMessage(errno))
+  if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors[0])
+  return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,0 +1,49 @@
+/** Where the kinds the agent reads are served: API group, version, plural, and whether they live in namespaces. */
+import { KINDS, type Kind } from '../cluster/source.ts'
+
+export interface Resource {
+  readonly kind: Kind
+  /** `v1`, `discovery.k8s.io/v1`. */
+  readonly apiVersion: string
+  readonly plural: string
+  readonly namespaced: boolean
+  /** A custom resource: the cluster may not know it. */
+  readonly custom: boolean
+}
+
+const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> = {
+  Node: { apiVersion: 'v1', plural: 'nodes', namespaced: false },
+  Service: { apiVersion: 'v1', plural: 'services', namespaced: true },
+  EndpointSlice: { apiVersion: 'discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
+  Secret: { apiVersion: 'v1', plural: 'secrets', namespaced: true },
+}
+
+/** Secrets hold keys, and keys stay out of the engine: no source reads them yet. */
+const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
+
+/** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own four kinds are served. */
+export function resourcesOf(apiGroup: string): readonly Resource[] {
+  const apiVersion = versioned(apiGroup)
+  return SOURCE_KINDS.map((kind) => {
+    const core = CORE[kind]
+    if (core !== undefined) return { kind, custom: false, ...core }
+    return { kind, custom: true, apiVersion, plural: `${kind.toLowerCase()}s`, namespaced: false }
+  })
+}
+
+/** Calico's own group is at v3; every other one we know is at v1. */
+function versioned(apiGroup: string): string {
+  if (apiGroup.includes('/')) return apiGroup
+  return `${apiGroup}/${apiGroup === 'projectcalico.org' ? 'v3' : 'v1'}`
+}
+
+/** `/api/v1/nodes`, `/apis/discovery.k8s.io/v1/endpointslices`: all of them, in all namespaces. */
+export function pathOf({ apiVersion, plural }: Resource): string {
+  return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${plural}`
+}
+
+/** What a source of objects is to the agent. */
+export interface Source {
+  readonly kind: 'kubernetes' | 'manifests'
+  stop(): Promise<void>
+}

@@ -1,0 +1,30 @@
+/** Counts by labels, of which the first is a peer. Kept apart from prom-client so that a peer that is gone can be dropped. */
+import type { Counter } from 'prom-client'
+
+export class Tally {
+  readonly #names: readonly string[]
+  readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>()
+
+  constructor(names: readonly string[]) {
+    this.#names = names
+  }
+
+  add(values: readonly string[]): void {
+    const key = values.join('\0')
+    const row = this.#counts.get(key)
+    if (row === undefined) this.#counts.set(key, { values, count: 1 })
+    else row.count++
+  }
+
+  /** Writes all counts into an emptied counter and forgets peers that are not among `peers`. */
+  show(counter: Counter, peers: ReadonlySet<string>): void {
+    for (const [key, { values, count }] of this.#counts) {
+      if (peers.has(values[0] ?? '')) counter.inc(this.#labels(values), count)
+      else this.#counts.delete(key)
+    }
+  }
+
+  #labels(values: readonly string[]): Record<string, string> {
+    return Object.fromEntries(this.#names.map((name, index) => [name, values[index] ?? '']))
+  }
+}
