@@ -1,0 +1,57 @@
+/** Short ways to write routes and policies in these tests. */
+import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import type { PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
+import type { Policy, PrefixMatch, Rule } from '../../../src/bgp/policy/rule.ts'
+import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+
+export const BARE: PathAttributes = {
+  origin: 'IGP',
+  asPath: [],
+  med: undefined,
+  localPref: undefined,
+  atomicAggregate: false,
+  aggregator: undefined,
+  communities: [],
+  originatorId: undefined,
+  clusterList: [],
+  extendedCommunities: [],
+  largeCommunities: [],
+  unknown: [],
+}
+
+export function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text)
+  if (parsed === undefined) throw new Error(`no prefix: ${text}`)
+  return parsed
+}
+
+export const range = (text: string, minLength: number, maxLength: number): PrefixMatch => ({
+  prefix: prefix(text),
+  minLength,
+  maxLength,
+})
+
+export const rule = (action: Rule['action'], match: Rule['match'], ...operations: Rule['operations']): Rule => ({
+  name: `${action} ${Object.keys(match).join(' ')}`.trim(),
+  match,
+  action,
+  operations,
+})
+
+export const policy = (rules: readonly Rule[], otherwise: Policy['otherwise'] = 'reject'): Policy => ({
+  name: 'test',
+  rules,
+  otherwise,
+  otherwiseReason: 'nothing else is wanted',
+})
+
+/** Learned from eBGP unless said otherwise. */
+export const route = (text: string, more: Partial<Omit<PolicyRoute, 'prefix'>> = {}): PolicyRoute => ({
+  prefix: prefix(text),
+  source: 'peer',
+  learnedFrom: 'external',
+  attributes: BARE,
+  ...more,
+})
+
+export const ownRoute = (text: string): PolicyRoute => route(text, { source: 'own', learnedFrom: undefined })
