@@ -1,0 +1,156 @@
+// One router, one node: both families over one session, in every way a session can come about, and after every way it can end.
+
+import type { Family } from '../lab/lab.ts'
+import { bgpPeer, kubeNode } from '../lab/manifests.ts'
+import { throughout } from '../lab/wait.ts'
+import type { Router } from '../speakers/speaker.ts'
+import { type Bench, type Case, expectRoutes, routerHolds, sessionsUp } from './case.ts'
+import {
+  agentHolds,
+  agentSessionsUp,
+  CLUSTER_AS,
+  Cluster,
+  configuration,
+  learnedRoutes,
+  type Node,
+  POOLS,
+  podRoutes,
+  ROUTER_AS,
+  routerNetworks,
+  type SessionKind,
+} from './rack.ts'
+
+type Dial = 'we dial' | 'they dial' | 'both dial'
+
+interface Scene extends Node {
+  readonly cluster: Cluster
+  readonly router: Router
+  readonly session: SessionKind
+  readonly ours: ReturnType<typeof podRoutes>
+  readonly theirs: ReturnType<typeof learnedRoutes>
+}
+
+const scene = async ({ lab, speaker }: Bench, transport: Family, internal: boolean, dial: Dial): Promise<Scene> => {
+  const asn = internal ? CLUSTER_AS : ROUTER_AS
+  const session: SessionKind = { transport, internal }
+  const cluster = new Cluster(lab)
+  const node = await cluster.node(1)
+  const host = await lab.host('router', 1)
+  const passive = dial === 'they dial' ? { passive: true } : {}
+  await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', host.address(transport), asn, passive))
+  const neighbor = { address: node.host.address(transport), asn: CLUSTER_AS, passive: dial === 'we dial' }
+  const networks = routerNetworks(1)
+  const router = await speaker.start(host, { asn, neighbors: [neighbor], networks })
+  await node.agent.start()
+  return {
+    ...node,
+    cluster,
+    router,
+    session,
+    ours: podRoutes(node.host, 1, session),
+    theirs: learnedRoutes(host, networks, asn, session),
+  }
+}
+
+const settled = async ({ agent, router, ours, theirs }: Scene): Promise<void> => {
+  await sessionsUp(router, 1)
+  await agentSessionsUp(agent, 1)
+  await routerHolds(router, ours)
+  await agentHolds(agent, theirs)
+}
+
+const sessionCase = (transport: Family, internal: boolean, dial: Dial): Case => ({
+  name: `session: ${internal ? 'iBGP' : 'eBGP'} over ${transport}, ${dial}`,
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, transport, internal, dial)
+    await settled(all)
+    const [first, second] = routerNetworks(1)
+    if (first === undefined || second === undefined) throw new Error('two networks are needed')
+    await all.router.withdraw(first.prefix)
+    await agentHolds(all.agent, all.theirs.slice(1))
+    await all.router.announce(first)
+    await all.router.withdraw(second.prefix)
+    await agentHolds(all.agent, all.theirs.slice(0, 1))
+    await all.router.announce(second)
+    await agentHolds(all.agent, all.theirs)
+    await routerHolds(all.router, all.ours)
+  },
+})
+
+const steady: Case = {
+  name: 'session: both dial at once, one session stays',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    await throughout(4_000, async () => {
+      expectRoutes('the router', [...(await all.router.routes('ipv4')), ...(await all.router.routes('ipv6'))], all.ours)
+    })
+  },
+}
+
+const podChange: Case = {
+  name: 'objects: a pod CIDR comes and goes',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    await all.cluster.manifests.put(kubeNode(all.host, ['10.244.1.0/24']))
+    await routerHolds(all.router, all.ours.slice(0, 1))
+    await all.cluster.manifests.put(kubeNode(all.host, ['10.244.1.0/24', 'fd00:244:1::/64']))
+    await routerHolds(all.router, all.ours)
+  },
+}
+
+const routerKilled: Case = {
+  name: 'restart: the router is killed and comes back',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    await all.router.kill()
+    await agentHolds(all.agent, [])
+    await all.router.restart()
+    await settled(all)
+  },
+}
+
+const agentKilled: Case = {
+  name: 'restart: the agent is killed and comes back',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    await all.agent.kill()
+    await routerHolds(all.router, [])
+    await all.agent.start()
+    await settled(all)
+  },
+}
+
+const agentStopped: Case = {
+  name: 'restart: the agent is stopped in order and comes back',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv6', false, 'both dial')
+    await settled(all)
+    await all.agent.stop()
+    await routerHolds(all.router, [])
+    await all.agent.start()
+    await settled(all)
+  },
+}
+
+export const cases: readonly Case[] = [
+  sessionCase('ipv4', false, 'we dial'),
+  sessionCase('ipv4', false, 'they dial'),
+  sessionCase('ipv6', false, 'both dial'),
+  sessionCase('ipv4', true, 'both dial'),
+  sessionCase('ipv6', true, 'we dial'),
+  steady,
+  podChange,
+  routerKilled,
+  agentKilled,
+  agentStopped,
+]

@@ -1,0 +1,141 @@
+// More than one of something: two routers in a rack, two sessions to one router, three nodes in a mesh.
+
+import { bgpPeer } from '../lab/manifests.ts'
+import { eventually } from '../lab/wait.ts'
+import { type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
+import {
+  agentHolds,
+  agentSessionsUp,
+  CLUSTER_AS,
+  Cluster,
+  configuration,
+  learnedRoutes,
+  POOLS,
+  podRoutes,
+  ROUTER_AS,
+  routerNetworks,
+} from './rack.ts'
+
+const twoRouters: Case = {
+  name: 'rack: two routers, one is lost',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const hosts = [await lab.host('router-1', 1), await lab.host('router-2', 2)] as const
+    await cluster.manifests.put(
+      configuration(),
+      ...POOLS,
+      bgpPeer('router-1', hosts[0].ipv4, ROUTER_AS),
+      bgpPeer('router-2', hosts[1].ipv4, ROUTER_AS + 1),
+    )
+    const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
+    const one = await speaker.start(hosts[0], { asn: ROUTER_AS, neighbors, networks: routerNetworks(1) })
+    const two = await speaker.start(hosts[1], { asn: ROUTER_AS + 1, neighbors, networks: routerNetworks(2) })
+    await agent.start()
+    const session = { transport: 'ipv4' } as const
+    const ours = podRoutes(host, 1, session)
+    const first = learnedRoutes(hosts[0], routerNetworks(1), ROUTER_AS, session)
+    const second = learnedRoutes(hosts[1], routerNetworks(2), ROUTER_AS + 1, session)
+    await agentSessionsUp(agent, 2)
+    await agentHolds(agent, [...first, ...second])
+    // Nothing learned from one router is told to the other.
+    await routerHolds(one, ours)
+    await routerHolds(two, ours)
+    await two.kill()
+    await agentHolds(agent, first)
+    await routerHolds(one, ours)
+  },
+}
+
+const familyEach: Case = {
+  name: 'rack: one router over ipv4 and ipv6, a family each',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    await cluster.manifests.put(
+      configuration(),
+      ...POOLS,
+      bgpPeer('router-v4', router.ipv4, ROUTER_AS),
+      bgpPeer('router-v6', router.ipv6, ROUTER_AS),
+    )
+    const side = await speaker.start(router, {
+      asn: ROUTER_AS,
+      neighbors: [
+        { address: host.ipv4, asn: CLUSTER_AS },
+        { address: host.ipv6, asn: CLUSTER_AS },
+      ],
+      networks: routerNetworks(1),
+    })
+    await agent.start()
+    const session = { transport: undefined }
+    await sessionsUp(side, 2)
+    await agentSessionsUp(agent, 2)
+    await routerHolds(side, podRoutes(host, 1, session))
+    await agentHolds(agent, learnedRoutes(router, routerNetworks(1), ROUTER_AS, session))
+  },
+}
+
+const mesh: Case = {
+  name: 'mesh: three nodes and a router',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const router = await lab.host('router', 1)
+    await cluster.manifests.put(
+      configuration({ nodeToNodeMeshEnabled: true }),
+      ...POOLS,
+      bgpPeer('router', router.ipv4, ROUTER_AS),
+    )
+    const numbers = [1, 2, 3] as const
+    const nodes = []
+    for (const number of numbers) nodes.push({ number, ...(await cluster.node(number)) })
+    const neighbors = nodes.map(({ host }) => ({ address: host.ipv4, asn: CLUSTER_AS }))
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: routerNetworks(1) })
+    await Promise.all(nodes.map(({ agent }) => agent.start()))
+    const external = { transport: 'ipv4' } as const
+    const own = nodes.map(({ host, number }) => podRoutes(host, number, external))
+    await sessionsUp(side, 3)
+    await routerHolds(side, own.flat())
+    for (const { agent, number } of nodes) {
+      const protocols = await agent.protocols()
+      const meshed = protocols.filter(({ name }) => name.startsWith('Mesh_'))
+      expect(meshed.length === 2, `${agent.host.name} has ${meshed.length} mesh sessions`)
+      const others = nodes.filter((other) => other.number !== number)
+      // iBGP towards eBGP routers nothing; the router's pool routes towards the mesh yes, so each path is there three times.
+      await agentHears(
+        agent,
+        others.flatMap(({ host, number: theirs }) =>
+          podRoutes(host, theirs, { transport: 'ipv4', internal: true }).map(({ prefix, nextHop }) => ({
+            prefix,
+            nextHop,
+          })),
+        ),
+      )
+    }
+    await nodes[2]?.agent.kill()
+    await routerHolds(side, own.slice(0, 2).flat())
+    const left = podRoutes(nodes[1]?.host ?? router, 2, external).map(({ prefix, nextHop }) => ({ prefix, nextHop }))
+    await agentHears(nodes[0]?.agent, left)
+  },
+}
+
+/** The other nodes' pod routes on a node, whatever the router adds to them. */
+const agentHears = async (
+  agent: Parameters<typeof agentHolds>[0] | undefined,
+  expected: Parameters<typeof agentHolds>[1],
+): Promise<void> => {
+  if (agent === undefined) throw new Error('no such node')
+  await eventually(
+    async () => {
+      const routes = (await agent.routes()).filter(({ prefix }) => /^10\.244\.[123]\.|^fd00:244:[123]::/.test(prefix))
+      const once = [...new Map(routes.map((route) => [`${route.prefix} ${route.nextHop}`, route])).values()]
+      expectRoutes(`pod routes on ${agent.host.name}`, once, expected)
+    },
+    { every: 500 },
+  )
+}
+
+export const cases: readonly Case[] = [twoRouters, familyEach, mesh]

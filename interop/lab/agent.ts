@@ -1,0 +1,104 @@
+// Our agent as a process in a host, and what it says of itself through its command line.
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Route } from '../speakers/speaker.ts'
+import type { Host, Process } from './lab.ts'
+import type { Manifests } from './manifests.ts'
+import { must } from './run.ts'
+import { eventually } from './wait.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+export interface AgentProtocol {
+  readonly name: string
+  readonly peer: string
+  readonly state: string
+  readonly lastError: string | null
+  readonly families: Readonly<
+    Record<string, { readonly received: number; readonly accepted: number; readonly advertised: number }>
+  >
+}
+
+export interface AgentRoute {
+  readonly prefix: string
+  readonly nextHop: string | null
+  readonly from: string | null
+  readonly best: boolean
+  readonly reason: string | null
+  readonly origin: string | null
+  readonly asPath: readonly (number | readonly number[])[]
+  readonly localPref: number | null
+  readonly med: number | null
+  readonly communities: readonly string[]
+  readonly largeCommunities: readonly string[]
+}
+
+export class Agent {
+  readonly host: Host
+  readonly socket: string
+  private readonly manifests: Manifests
+  private process: Process | undefined
+
+  constructor(host: Host, manifests: Manifests) {
+    this.host = host
+    this.manifests = manifests
+    this.socket = join(host.directory, 'godwit.sock')
+  }
+
+  async start(): Promise<void> {
+    this.process = this.host.start('agent', [
+      ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
+      ...['--control', this.socket, '--http', '127.0.0.1:9179', '--dataplane', 'none', '--log-level', 'debug'],
+    ])
+    await eventually(async () => {
+      if (!this.process?.running)
+        throw new Error(`the agent on ${this.host.name} does not run: see ${this.process?.log}`)
+      await this.show('status')
+    })
+  }
+
+  /** What `--json show …` answers. */
+  async show<T = unknown>(...words: readonly string[]): Promise<T> {
+    const text = await must([process.execPath, MAIN, '-s', this.socket, '--json', 'show', ...words])
+    return JSON.parse(text) as T
+  }
+
+  protocols(): Promise<readonly AgentProtocol[]> {
+    return this.show('protocols')
+  }
+
+  async lastErrors(): Promise<string> {
+    return (await this.protocols()).map(({ lastError }) => lastError ?? '').join(' · ')
+  }
+
+  /** Learned routes in the same shape as a router's. */
+  async routes(...words: readonly string[]): Promise<readonly Route[]> {
+    const rows = await this.show<readonly AgentRoute[]>('route', ...words)
+    return rows.flatMap((row) => (row.from === null ? [] : [routeOf(row, row.from)]))
+  }
+
+  get running(): boolean {
+    return this.process?.running === true
+  }
+
+  async stop(): Promise<void> {
+    await this.process?.stop()
+  }
+
+  async kill(): Promise<void> {
+    await this.process?.kill()
+  }
+}
+
+const routeOf = (row: AgentRoute, from: string): Route => ({
+  prefix: row.prefix,
+  nextHop: row.nextHop ?? '',
+  from,
+  asPath: row.asPath.map((item) => (typeof item === 'number' ? String(item) : `{${item.join(',')}}`)).join(' '),
+  origin: (row.origin ?? '').toLowerCase() as Route['origin'],
+  localPref: row.localPref ?? undefined,
+  med: row.med ?? undefined,
+  communities: [...row.communities].sort(),
+  largeCommunities: [...row.largeCommunities].sort(),
+})
