@@ -109,7 +109,10 @@ export class Manifests implements Source {
     if (this.#stopped || at >= this.#timerAt) return
     clearTimeout(this.#timer)
     this.#timerAt = at
-    this.#timer = setTimeout(() => this.#look(), pause)
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.#look()
+    }, pause)
   }
 
   async #scan(): Promise<void> {

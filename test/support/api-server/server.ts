@@ -1,0 +1,280 @@
+/**
+ * A Kubernetes API server for tests, over real HTTP: list in pages, watch with bookmarks and 410, create, update,
+ * delete, selectors. It can be told to misbehave. What it remembers outlives a restart of its socket.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { matchesFields, matchesLabels } from './selector.ts'
+import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
+
+/** Kinds it serves, and where. */
+const SERVED: Readonly<Record<string, { readonly path: string; readonly namespaced: boolean }>> = {
+  Node: { path: '/api/v1/nodes', namespaced: false },
+  Service: { path: '/api/v1/services', namespaced: true },
+  Secret: { path: '/api/v1/secrets', namespaced: true },
+  EndpointSlice: { path: '/apis/discovery.k8s.io/v1/endpointslices', namespaced: true },
+  BGPConfiguration: { path: '/apis/godwit.dev/v1/bgpconfigurations', namespaced: false },
+  BGPPeer: { path: '/apis/godwit.dev/v1/bgppeers', namespaced: false },
+  BGPFilter: { path: '/apis/godwit.dev/v1/bgpfilters', namespaced: false },
+  IPPool: { path: '/apis/godwit.dev/v1/ippools', namespaced: false },
+}
+
+export interface SeenRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+}
+
+interface Watcher {
+  readonly path: string
+  readonly namespace: string | undefined
+  readonly query: URLSearchParams
+  readonly response: ServerResponse
+}
+
+interface Target {
+  readonly kind: string
+  readonly path: string
+  readonly namespace: string | undefined
+  readonly name: string | undefined
+}
+
+export class ApiServer {
+  readonly store = new Store()
+  /** Everything asked so far. */
+  readonly requests: SeenRequest[] = []
+  readonly #uninstalled = new Set<string>()
+  readonly #watchers = new Set<Watcher>()
+  readonly #snapshots = new Map<string, readonly StoredObject[]>()
+  #server: Server | undefined
+  #port = 0
+  #failures: { readonly status: number; left: number } = { status: 500, left: 0 }
+  #hanging = false
+  #forget: (() => void) | undefined
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** A kubeconfig that leads here. */
+  get kubeconfig(): string {
+    const cluster = { name: 'test', cluster: { server: this.url } }
+    const context = { name: 'test', context: { cluster: 'test', user: 'test' } }
+    const user = { name: 'test', user: { token: 'a-token' } }
+    const whole = { apiVersion: 'v1', kind: 'Config', 'current-context': 'test' }
+    return JSON.stringify({ ...whole, clusters: [cluster], contexts: [context], users: [user] })
+  }
+
+  /** Starts to serve; a second start serves the same objects on the same port. */
+  async start(): Promise<void> {
+    const server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => refuse(response, error))
+    })
+    this.#server = server
+    this.#forget = this.store.listen((event) => this.#spread(event))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(this.#port, '127.0.0.1', resolve)
+    })
+    this.#port = (server.address() as AddressInfo).port
+  }
+
+  async stop(): Promise<void> {
+    this.#forget?.()
+    this.#watchers.clear()
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined) return
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+  }
+
+  /** Creates or replaces. */
+  apply(manifest: Manifest): void {
+    const { path } = servedOf(manifest.kind)
+    const known = this.store.get(path, keyOf(manifest)) !== undefined
+    if (known) this.store.update(path, manifest)
+    else this.store.create(path, manifest)
+  }
+
+  delete(kind: string, name: string, namespace = ''): void {
+    this.store.delete(servedOf(kind).path, `${namespace}/${name}`)
+  }
+
+  /** As when the CRD is not there. */
+  uninstall(kind: string): void {
+    this.#uninstalled.add(kind)
+  }
+
+  install(kind: string): void {
+    this.#uninstalled.delete(kind)
+  }
+
+  /** The next requests are answered with this status. */
+  failNext(count: number, status: number): void {
+    this.#failures = { status, left: count }
+  }
+
+  /** Requests are taken and never answered. */
+  hang(on: boolean): void {
+    this.#hanging = on
+  }
+
+  get watches(): number {
+    return this.#watchers.size
+  }
+
+  /** Tells every watcher how far it is. */
+  sendBookmarks(): void {
+    for (const { path, response } of this.#watchers) {
+      const { kind, apiVersion } = typeOf(path)
+      const metadata = { resourceVersion: String(this.store.version) }
+      writeLine(response, { type: 'BOOKMARK', object: { kind, apiVersion, metadata } })
+    }
+  }
+
+  /** Ends every watch, in order or by breaking the connection. */
+  dropWatches(how: 'end' | 'break'): void {
+    for (const { response } of this.#watchers) {
+      if (how === 'end') response.end()
+      else response.destroy()
+    }
+    this.#watchers.clear()
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', this.url)
+    const method = request.method ?? 'GET'
+    this.requests.push({ method, path: url.pathname, query: url.searchParams })
+    const body = await readBody(request)
+    if (this.#hanging) return
+    if (this.#failures.left > 0) {
+      this.#failures.left--
+      throw new Refusal(this.#failures.status, 'InternalError', 'told to fail')
+    }
+    const target = targetOf(url.pathname)
+    if (target === undefined || this.#uninstalled.has(target.kind)) {
+      throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
+    }
+    if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, body))
+    else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
+    else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
+    else sendJson(response, 200, this.#list(target, url.searchParams))
+  }
+
+  #write(method: string, { path, namespace, name }: Target, body: string): StoredObject {
+    if (method === 'DELETE') return this.store.delete(path, `${namespace ?? ''}/${name}`)
+    const manifest = JSON.parse(body) as Manifest
+    const placed = namespace === undefined ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } }
+    if (method === 'POST') return this.store.create(path, placed)
+    if (method === 'PUT') return this.store.update(path, placed)
+    throw new Refusal(405, 'MethodNotAllowed', `${method} is not served`)
+  }
+
+  #read({ path, namespace, name }: Target): StoredObject {
+    const object = this.store.get(path, `${namespace ?? ''}/${name}`)
+    if (object === undefined) throw new Refusal(404, 'NotFound', `${name} not found`)
+    return object
+  }
+
+  #list({ path, namespace }: Target, query: URLSearchParams): unknown {
+    const token = query.get('continue')
+    const [version, from] = token === null ? [this.store.version, 0] : token.split('.').map(Number)
+    if (version === undefined || from === undefined || (token !== null && this.store.isGone(version))) {
+      throw new Refusal(410, 'Expired', 'The provided continue parameter is too old')
+    }
+    const key = `${path} ${version} ${query.get('labelSelector')} ${query.get('fieldSelector')}`
+    const all = this.#snapshots.get(key) ?? this.store.list(path).filter((one) => isWanted(one, namespace, query))
+    this.#snapshots.set(key, all)
+    const limit = Number(query.get('limit') ?? 0) || all.length
+    const items = all.slice(from, from + limit).map(({ kind: _kind, apiVersion: _apiVersion, ...rest }) => rest)
+    const left = all.length - from - items.length
+    const more = left > 0 ? { continue: `${version}.${from + limit}`, remainingItemCount: left } : {}
+    const { kind, apiVersion } = typeOf(path)
+    return { kind: `${kind}List`, apiVersion, metadata: { resourceVersion: String(version), ...more }, items }
+  }
+
+  #watch({ path, namespace }: Target, query: URLSearchParams, response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.flushHeaders()
+    const from = Number(query.get('resourceVersion') ?? 0)
+    if (from > 0 && this.store.isGone(from)) {
+      const object = statusOf(new Refusal(410, 'Expired', `too old resource version: ${from}`))
+      writeLine(response, { type: 'ERROR', object })
+      response.end()
+      return
+    }
+    const watcher: Watcher = { path, namespace, query, response }
+    const now = this.store.list(path).map((object): StoredEvent => ({ type: 'ADDED', version: 0, path, object }))
+    for (const event of from > 0 ? this.store.since(path, from) : now) sendEvent(watcher, event)
+    this.#watchers.add(watcher)
+    response.on('close', () => this.#watchers.delete(watcher))
+  }
+
+  #spread(event: StoredEvent): void {
+    for (const watcher of this.#watchers) if (watcher.path === event.path) sendEvent(watcher, event)
+  }
+}
+
+function sendEvent({ namespace, query, response }: Watcher, { type, object }: StoredEvent): void {
+  if (isWanted(object, namespace, query)) writeLine(response, { type, object })
+}
+
+function isWanted(object: StoredObject, namespace: string | undefined, query: URLSearchParams): boolean {
+  const labels = query.get('labelSelector')
+  const fields = query.get('fieldSelector')
+  if (namespace !== undefined && object.metadata.namespace !== namespace) return false
+  if (labels !== null && !matchesLabels(labels, object.metadata.labels ?? {})) return false
+  return fields === null || matchesFields(fields, object)
+}
+
+/** `/api/v1/namespaces/shop/services/web` → where that is stored. */
+function targetOf(pathname: string): Target | undefined {
+  for (const [kind, { path, namespaced }] of Object.entries(SERVED)) {
+    const cut = path.lastIndexOf('/')
+    const [base, plural] = [path.slice(0, cut), path.slice(cut + 1)]
+    const place = namespaced ? '(?:/namespaces/([^/]+))?' : '()'
+    const match = new RegExp(`^${base}${place}/${plural}(?:/([^/]+))?$`).exec(pathname)
+    if (match !== null) return { kind, path, namespace: match[1] === '' ? undefined : match[1], name: match[2] }
+  }
+  return undefined
+}
+
+function servedOf(kind: string): { readonly path: string; readonly namespaced: boolean } {
+  const served = SERVED[kind]
+  if (served === undefined) throw new Error(`the test server does not serve ${kind}`)
+  return served
+}
+
+function typeOf(path: string): { kind: string; apiVersion: string } {
+  const kind = Object.keys(SERVED).find((one) => SERVED[one]?.path === path) ?? ''
+  return { kind, apiVersion: path.replace(/^\/apis?\//, '').replace(/\/[^/]+$/, '') }
+}
+
+const isTrue = (value: string | null): boolean => value === 'true' || value === '1'
+
+function statusOf(error: Refusal): unknown {
+  const { code, reason, message } = error
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  const refusal = error instanceof Refusal ? error : new Refusal(400, 'BadRequest', String(error))
+  if (!response.headersSent) sendJson(response, refusal.code, statusOf(refusal))
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+}
+
+function writeLine(response: ServerResponse, value: unknown): void {
+  response.write(`${JSON.stringify(value)}\n`)
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request) text += String(chunk)
+  return text
+}
