@@ -1,5 +1,10 @@
 /** Path attributes as values (RFC 4271 §5): made when a person or a policy looks, never per route on the way through. */
+import { Reader, Writer } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
+import { readSegments, writeSegments } from './as-path.ts'
+import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute-rows.ts'
+
+export { ATTRIBUTE } from './attribute-rows.ts'
 
 export type Origin = 'IGP' | 'EGP' | 'Incomplete'
 
@@ -23,6 +28,166 @@ export interface PathAttributes {
   /** Eight octets each, as two words. */
   readonly extendedCommunities: readonly (readonly [number, number])[]
   readonly largeCommunities: readonly (readonly [number, number, number])[]
-  /** Attributes without a name here, passed on when transitive. */
+  /** Attributes without a name here, passed on when transitive. `flags` without the extended length bit. */
   readonly unknown: readonly { readonly type: number; readonly flags: number; readonly value: Uint8Array }[]
+  /** Type codes of the attributes above (unknown ones aside) that came with Partial set: it must stay (RFC 4271 §5). */
+  readonly partial?: readonly number[]
+}
+
+const ORIGINS: readonly Origin[] = ['IGP', 'EGP', 'Incomplete']
+
+type Draft = { -readonly [Field in keyof PathAttributes]: PathAttributes[Field] }
+
+/**
+ * The values of a canonical block (see `UpdateDecoder.attributes`). What is not there has its default:
+ * ORIGIN Incomplete, an empty path.
+ */
+export function decodeAttributes(canonical: Uint8Array, start = 0, end = canonical.length): PathAttributes {
+  const unknown: { type: number; flags: number; value: Uint8Array }[] = []
+  const partial: number[] = []
+  const draft: Draft = {
+    origin: 'Incomplete',
+    asPath: [],
+    med: undefined,
+    localPref: undefined,
+    atomicAggregate: false,
+    aggregator: undefined,
+    communities: [],
+    originatorId: undefined,
+    clusterList: [],
+    extendedCommunities: [],
+    largeCommunities: [],
+    unknown,
+  }
+  const reader = new Reader(canonical, start, end)
+  while (reader.left > 0) {
+    const flags = reader.u8()
+    const type = reader.u8()
+    const value = reader.sub((flags & FLAG.extendedLength) !== 0 ? reader.u16() : reader.u8())
+    if (!decodeValue(draft, type, value)) {
+      unknown.push({ type, flags: flags & ~FLAG.extendedLength, value: value.copy(value.left) })
+    } else if ((flags & FLAG.partial) !== 0) partial.push(type)
+  }
+  if (partial.length > 0) draft.partial = partial
+  return draft
+}
+
+/** False for a type without a field. */
+function decodeValue(draft: Draft, type: number, value: Reader): boolean {
+  switch (type) {
+    case ATTRIBUTE.origin:
+      draft.origin = ORIGINS[value.u8()] ?? 'Incomplete'
+      return true
+    case ATTRIBUTE.asPath:
+      draft.asPath = readSegments(value.bytes, value.offset, value.end, 4)
+      return true
+    case ATTRIBUTE.med:
+      draft.med = value.u32()
+      return true
+    case ATTRIBUTE.localPref:
+      draft.localPref = value.u32()
+      return true
+    case ATTRIBUTE.atomicAggregate:
+      draft.atomicAggregate = true
+      return true
+    case ATTRIBUTE.aggregator:
+      draft.aggregator = { asn: value.u32(), routerId: value.u32() }
+      return true
+    case ATTRIBUTE.communities:
+      draft.communities = all(value, () => [value.u16(), value.u16()] as const)
+      return true
+    case ATTRIBUTE.originatorId:
+      draft.originatorId = value.u32()
+      return true
+    case ATTRIBUTE.clusterList:
+      draft.clusterList = all(value, () => value.u32())
+      return true
+    case ATTRIBUTE.extendedCommunities:
+      draft.extendedCommunities = all(value, () => [value.u32(), value.u32()] as const)
+      return true
+    case ATTRIBUTE.largeCommunities:
+      draft.largeCommunities = all(value, () => [value.u32(), value.u32(), value.u32()] as const)
+      return true
+    default:
+      return false
+  }
+}
+
+function all<Item>(value: Reader, read: () => Item): Item[] {
+  const items: Item[] = []
+  while (value.left > 0) items.push(read())
+  return items
+}
+
+interface Encoded {
+  readonly type: number
+  readonly flags: number
+  readonly value: Uint8Array
+}
+
+/** The canonical block of these values: equal values give equal bytes. */
+export function encodeAttributes(attributes: PathAttributes): Uint8Array {
+  const writer = new Writer(128)
+  for (const { type, flags, value } of encodeValues(attributes)) {
+    const partial = attributes.partial?.includes(type) && flags === OPTIONAL_TRANSITIVE ? FLAG.partial : 0
+    writeAttribute(writer, type, flags | partial, value)
+  }
+  return writer.finish()
+}
+
+/** `flags` without the extended length bit: it is set when the value needs it. */
+export function writeAttribute(writer: Writer, type: number, flags: number, value: Uint8Array): void {
+  if (value.length > 255)
+    writer
+      .u8(flags | FLAG.extendedLength)
+      .u8(type)
+      .u16(value.length)
+      .raw(value)
+  else writer.u8(flags).u8(type).u8(value.length).raw(value)
+}
+
+/** By ascending type code. */
+function encodeValues(attributes: PathAttributes): readonly Encoded[] {
+  const { med, localPref, aggregator, originatorId } = attributes
+  const found: Encoded[] = attributes.unknown.map(({ type, flags, value }) => ({ type, flags, value }))
+  const add = (type: number, flags: number, value: Uint8Array) => found.push({ type, flags, value })
+  const addList = <Item>(type: number, flags: number, items: readonly Item[], words: (item: Item) => Uint8Array) => {
+    if (items.length > 0) add(type, flags, concat(items, words))
+  }
+  add(ATTRIBUTE.origin, WELL_KNOWN, Uint8Array.of(ORIGINS.indexOf(attributes.origin)))
+  add(ATTRIBUTE.asPath, WELL_KNOWN, writeSegments(attributes.asPath, 4))
+  if (med !== undefined) add(ATTRIBUTE.med, OPTIONAL, u32s(med))
+  if (localPref !== undefined) add(ATTRIBUTE.localPref, WELL_KNOWN, u32s(localPref))
+  if (attributes.atomicAggregate) add(ATTRIBUTE.atomicAggregate, WELL_KNOWN, new Uint8Array(0))
+  if (aggregator !== undefined) {
+    add(ATTRIBUTE.aggregator, OPTIONAL_TRANSITIVE, u32s(aggregator.asn, aggregator.routerId))
+  }
+  addList(ATTRIBUTE.communities, OPTIONAL_TRANSITIVE, attributes.communities, ([high, low]) =>
+    new Writer(4).u16(high).u16(low).finish(),
+  )
+  if (originatorId !== undefined) add(ATTRIBUTE.originatorId, OPTIONAL, u32s(originatorId))
+  addList(ATTRIBUTE.clusterList, OPTIONAL, attributes.clusterList, (id) => u32s(id))
+  addList(ATTRIBUTE.extendedCommunities, OPTIONAL_TRANSITIVE, attributes.extendedCommunities, (words) => u32s(...words))
+  addList(ATTRIBUTE.largeCommunities, OPTIONAL_TRANSITIVE, attributes.largeCommunities, (words) => u32s(...words))
+  return found.sort((a, b) => a.type - b.type)
+}
+
+function u32s(...words: readonly number[]): Uint8Array {
+  const writer = new Writer(words.length * 4)
+  for (const word of words) writer.u32(word)
+  return writer.finish()
+}
+
+/** Longest value of an attribute: its length has two octets. */
+const MOST_OCTETS = 0xffff
+
+/** Policy may add to a list that is full already; what goes beyond the longest value is left out. */
+function concat<Item>(items: readonly Item[], bytes: (item: Item) => Uint8Array): Uint8Array {
+  const writer = new Writer()
+  for (const item of items) {
+    const part = bytes(item)
+    if (writer.length + part.length > MOST_OCTETS) break
+    writer.raw(part)
+  }
+  return writer.finish()
 }
