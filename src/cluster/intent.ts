@@ -15,6 +15,8 @@ export interface Intent {
   readonly peers: ReadonlyMap<string, PeerIntent>
   /** By canonical prefix text. */
   readonly routes: ReadonlyMap<string, RouteIntent>
+  /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
+  readonly refusals: ReadonlyMap<string, string>
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
   readonly problems: readonly Problem[]
 }
@@ -54,7 +56,10 @@ export interface PeerIntent {
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
-  /** Not to be started, and why: a filter that does not exist, a Secret that is missing. */
+  /**
+   * Not to be started, and why: a filter that does not exist, a Secret that is missing. Both policies then refuse
+   * everything; a session that is up keeps those it runs with.
+   */
   readonly held: string | undefined
 }
 
@@ -75,6 +80,8 @@ export interface Problem {
   readonly field: string
   /** The value at fault, as text. */
   readonly value: string
-  /** One line: what is wrong and what is done about it. */
+  /** The whole line, object and field included: what is wrong and what is done about it. */
   readonly text: string
+  /** Worth a look, but nothing is refused or held for it. Absent: an error. */
+  readonly level?: 'warning'
 }

@@ -1,0 +1,170 @@
+/**
+ * From objects to what should be. Comes in: the store, after every batch of changes. Goes out: the intent, and the
+ * steps that lead there from the one before.
+ *
+ * Work follows what was touched. A Service or EndpointSlice costs that one service. Every other kind lays the frame
+ * anew (node, settings, neighbors, policies), and only if the frame of the services is then another, all services.
+ */
+import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
+import type { Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
+import { nodeProblems, planNode, surveyNodes } from './node.ts'
+import { planPeers } from './peers.ts'
+import { podClaims } from './pods.ts'
+import { Policies } from './policies.ts'
+import { clusterRanges } from './pools.ts'
+import { makeProblem } from './problem.ts'
+import { RouteBook } from './route-book.ts'
+import { same } from './same.ts'
+import { decideService, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
+import { type Advertisement, judgePrefix, readSettings } from './settings.ts'
+import { byObject, type ObjectStore, type Touched } from './store.ts'
+
+const CONFIGURATION = 'BGPConfiguration/default'
+const SERVICE = 'Service/'
+
+/** All but the services. */
+interface Frame {
+  readonly node: NodeIntent | undefined
+  readonly peers: ReadonlyMap<string, PeerIntent>
+  /** Of neighbors left out. */
+  readonly refusals: ReadonlyMap<string, string>
+  readonly problems: readonly Problem[]
+}
+
+export class IntentBuilder {
+  /** What was done since the beginning: services decided, prefixes judged, frames laid. */
+  readonly work = { services: 0, prefixes: 0, frames: 0 }
+  readonly #name: string
+  #book = new RouteBook()
+  #store: ObjectStore | undefined
+  #revision = 0
+  #frame: Frame = { ...NOTHING }
+  #services: ServiceSettings | undefined
+  #advertisements: readonly Advertisement[] = []
+  #problems: { readonly store: readonly Problem[]; readonly frame: Frame; readonly all: readonly Problem[] } | undefined
+
+  constructor({ node }: { readonly node: string }) {
+    this.#name = node
+  }
+
+  /**
+   * The intent now and the steps from the one before. Its maps of routes and refusals belong to the builder and change
+   * in place with the next call; `build` gives a copy that stays.
+   */
+  next(store: ObjectStore): { readonly intent: Intent; readonly diff: IntentDiff } {
+    const touched = this.#touchedIn(store)
+    const before = this.#frame
+    if (touched === undefined || touched.some(({ kind }) => kind !== 'Service')) this.#layFrame(store)
+    const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
+    for (const key of new Set(keys)) this.#decide(store, key)
+    this.#revision = store.revision
+    const { announce, withdraw } = this.#book.takeChanges()
+    this.work.prefixes = this.#book.judged
+    const diff: IntentDiff = {
+      node: diffNode(before.node, this.#frame.node),
+      peers: diffPeers(before.peers, this.#frame.peers),
+      routes: { announce, withdraw },
+    }
+    return { intent: this.#intent(store), diff }
+  }
+
+  /** The intent as a value of its own. */
+  build(store: ObjectStore): Intent {
+    const { intent } = this.next(store)
+    return { ...intent, routes: new Map(intent.routes), refusals: new Map(intent.refusals) }
+  }
+
+  /** Undefined: everything, for a store not seen before or too long ago. */
+  #touchedIn(store: ObjectStore): readonly Touched[] | undefined {
+    const touched = store === this.#store ? store.changedSince(this.#revision) : undefined
+    if (touched === undefined) this.#services = undefined
+    this.#store = store
+    return touched
+  }
+
+  #layFrame(store: ObjectStore): void {
+    this.work.frames++
+    const { settings, problems } = readSettings(store, this.#name)
+    const nodes = surveyNodes(store)
+    const me = nodes.get(this.#name)
+    this.#judgeBy(settings.advertisements)
+    if (me === undefined) {
+      this.#standStill()
+      return
+    }
+    const pools = [...store.table('IPPool').values()]
+    const policies = new Policies(store, clusterRanges(pools, nodes, settings), pools)
+    const plan = planPeers({ me, nodes, objects: store.table('BGPPeer').values(), settings, policies })
+    this.#setFrame({
+      node: planNode(me, settings.bindToNodeIp),
+      peers: plan.peers,
+      refusals: plan.refusals,
+      problems: [...problems, ...nodeProblems(me, nodes), ...plan.problems],
+    })
+    this.#book.set(`Node/${me.name}`, podClaims(me), me.podCidrs.length === 0 ? 'it has no podCIDRs' : undefined)
+    this.#setServices(store, serviceSettings(me.name, me.labels, settings))
+  }
+
+  /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */
+  #standStill(): void {
+    const object = `Node/${this.#name}`
+    const says = 'is not known; there is nothing to advertise and nobody to advertise it to'
+    this.#setFrame({ ...NOTHING, problems: [makeProblem({ code: 'node-missing', object, says })] })
+    this.#services = undefined
+    for (const claimed of [...this.#book.objects()]) this.#book.set(claimed, [])
+    this.#book.refusals.clear()
+  }
+
+  #setFrame(frame: Frame): void {
+    for (const name of this.#frame.refusals.keys()) this.#book.refusals.delete(name)
+    for (const [name, why] of frame.refusals) this.#book.refusals.set(name, why)
+    this.#frame = frame
+  }
+
+  #judgeBy(advertisements: readonly Advertisement[]): void {
+    if (same(advertisements, this.#advertisements)) return
+    this.#advertisements = advertisements
+    this.#book.judgeBy((prefix) => judgePrefix(advertisements, prefix))
+  }
+
+  #setServices(store: ObjectStore, settings: ServiceSettings): void {
+    if (same(settings, this.#services)) return
+    this.#services = settings
+    this.#book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
+    for (const object of [...this.#book.objects()]) {
+      const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
+      if (key !== undefined && store.get('Service', key) === undefined) this.#decide(store, key)
+    }
+    for (const key of store.table('Service').keys()) this.#decide(store, key)
+  }
+
+  #decide(store: ObjectStore, key: string): void {
+    if (this.#services === undefined) return
+    this.work.services++
+    const service = store.get('Service', key)
+    const gone = { claims: [], why: undefined }
+    const slices = store.slicesOf(key).values()
+    const { claims, why } = service === undefined ? gone : decideService(service, slices, this.#services)
+    this.#book.set(SERVICE + key, claims, why)
+  }
+
+  #intent(store: ObjectStore): Intent {
+    const { node, peers } = this.#frame
+    const { routes, refusals } = this.#book
+    return { node, peers, routes, refusals, problems: this.#allProblems(store) }
+  }
+
+  #allProblems(store: ObjectStore): readonly Problem[] {
+    const ofStore = store.problems()
+    if (this.#problems?.store !== ofStore || this.#problems.frame !== this.#frame) {
+      const all = unique([...ofStore, ...this.#frame.problems]).sort(byObject)
+      this.#problems = { store: ofStore, frame: this.#frame, all }
+    }
+    return this.#problems.all
+  }
+}
+
+/** A mesh of many nodes that names one missing filter has one problem. */
+function unique(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [problem.text, problem])).values()]
+}

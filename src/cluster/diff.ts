@@ -1,0 +1,60 @@
+/** Steps from one intent to the next. */
+import type { Prefix } from '../base/prefix.ts'
+import type { Intent, NodeIntent, PeerIntent, RouteIntent } from './intent.ts'
+import { same } from './same.ts'
+
+export interface IntentDiff {
+  /** Undefined: this node is what it was. */
+  readonly node: { readonly before: NodeIntent | undefined; readonly after: NodeIntent | undefined } | undefined
+  readonly peers: PeerChanges
+  readonly routes: {
+    /** New, or with other objects or communities than before. */
+    readonly announce: readonly RouteIntent[]
+    readonly withdraw: readonly Prefix[]
+  }
+}
+
+export interface PeerChanges {
+  readonly added: readonly PeerIntent[]
+  readonly changed: readonly PeerIntent[]
+  /** Names. */
+  readonly removed: readonly string[]
+}
+
+export const NOTHING: Intent = {
+  node: undefined,
+  peers: new Map(),
+  routes: new Map(),
+  refusals: new Map(),
+  problems: [],
+}
+
+export function diffIntent(before: Intent | undefined, after: Intent): IntentDiff {
+  const from = before ?? NOTHING
+  return {
+    node: diffNode(from.node, after.node),
+    peers: diffPeers(from.peers, after.peers),
+    routes: diffRoutes(from.routes, after.routes),
+  }
+}
+
+export function diffNode(before: NodeIntent | undefined, after: NodeIntent | undefined): IntentDiff['node'] {
+  return same(before, after) ? undefined : { before, after }
+}
+
+export function diffPeers(before: Intent['peers'], after: Intent['peers']): PeerChanges {
+  if (before === after) return { added: [], changed: [], removed: [] }
+  const peers = [...after.values()]
+  return {
+    added: peers.filter(({ name }) => !before.has(name)),
+    changed: peers.filter((peer) => before.has(peer.name) && !same(before.get(peer.name), peer)),
+    removed: [...before.keys()].filter((name) => !after.has(name)),
+  }
+}
+
+function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDiff['routes'] {
+  return {
+    announce: [...after].filter(([text, route]) => !same(before.get(text), route)).map(([, route]) => route),
+    withdraw: [...before].filter(([text]) => !after.has(text)).map(([, route]) => route.prefix),
+  }
+}

@@ -1,0 +1,111 @@
+/** The nodes of the cluster as BGP sees them, and what this node is itself. */
+import { type Address, addressBytes } from '../base/address.ts'
+import { readU32 } from '../base/bytes.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
+import type { Asn, RouterId } from '../base/units.ts'
+import type { NodeIntent, Problem } from './intent.ts'
+import type { NodeObject } from './objects.ts'
+import { NODE_CONFIGURATION } from './parse-configuration.ts'
+import { makeProblem } from './problem.ts'
+import type { Labels } from './selector.ts'
+import type { ObjectStore } from './store.ts'
+
+/** Calico's default: the first of the private AS numbers of RFC 6996. */
+export const DEFAULT_AS: Asn = 64512
+export const BGP_PORT = 179
+
+export interface ClusterNode {
+  readonly name: string
+  readonly labels: Labels
+  readonly podCidrs: readonly Prefix[]
+  readonly asNumber: Asn
+  readonly routerId: RouterId
+  readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  readonly listenPort: number
+}
+
+export type ClusterNodes = ReadonlyMap<string, ClusterNode>
+
+/** In the order of their names. */
+export function surveyNodes(store: ObjectStore): ClusterNodes {
+  const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const defaults = store.get('BGPConfiguration', 'default')
+  const routerIds = assignRouterIds(objects)
+  return new Map(
+    objects.map((node) => [
+      node.name,
+      {
+        ...node,
+        asNumber: node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS,
+        routerId: routerIds.get(node.name) ?? 1,
+        listenPort:
+          store.get('BGPConfiguration', NODE_CONFIGURATION + node.name)?.listenPort ?? defaults?.listenPort ?? BGP_PORT,
+      },
+    ]),
+  )
+}
+
+/**
+ * A node's router ID is its IPv4 address. One without takes a hash of its name, and the next where that one is taken,
+ * so that every node comes to the same answer for every other.
+ */
+export function assignRouterIds(nodes: readonly Pick<NodeObject, 'name' | 'addresses'>[]): Map<string, RouterId> {
+  const ids = new Map<string, RouterId>()
+  const taken = new Set<RouterId>()
+  for (const { name, addresses } of nodes) {
+    if (addresses.ipv4 === undefined) continue
+    const id = readU32(addressBytes(addresses.ipv4), 0)
+    ids.set(name, id)
+    taken.add(id)
+  }
+  for (const { name } of nodes) {
+    if (ids.has(name)) continue
+    let attempt = 0
+    let id = hashName(name, attempt)
+    while (isReserved(id) || taken.has(id)) id = hashName(name, ++attempt)
+    ids.set(name, id)
+    taken.add(id)
+  }
+  return ids
+}
+
+/** No address of 0/8, 127/8 or 224/3: some routers refuse these as BGP Identifier. */
+function isReserved(id: RouterId): boolean {
+  const first = id >>> 24
+  return first === 0 || first === 127 || first >= 224
+}
+
+/** FNV-1a over the name and the attempt, well mixed at the end. */
+function hashName(name: string, attempt: number): RouterId {
+  let hash = 0x811c9dc5
+  for (const code of [...new TextEncoder().encode(name), attempt & 0xff, attempt >> 8]) {
+    hash = Math.imul(hash ^ code, 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+export function planNode(me: ClusterNode, bindToNodeIp: boolean): NodeIntent {
+  const { name, asNumber, routerId, addresses, listenPort } = me
+  const listenAddresses = bindToNodeIp ? FAMILIES.flatMap((family) => addresses[family] ?? []) : []
+  return { name, asNumber, routerId, addresses, listenPort, listenAddresses }
+}
+
+/** What is wrong with this node itself. */
+export function nodeProblems(me: ClusterNode, nodes: ClusterNodes): Problem[] {
+  const object = `Node/${me.name}`
+  const problems: Problem[] = []
+  if (me.addresses.ipv4 === undefined && me.addresses.ipv6 === undefined) {
+    const says = 'there is no InternalIP; the node takes no part in the mesh'
+    problems.push(makeProblem({ code: 'node-address-missing', object, field: 'status.addresses', says }))
+  }
+  const twin = [...nodes.values()].find((node) => node.name !== me.name && node.routerId === me.routerId)
+  if (twin !== undefined) {
+    const says = `is the address of Node/${twin.name} too, so both have one router ID; sessions between them fail`
+    const value = me.addresses.ipv4
+    problems.push(makeProblem({ code: 'router-id-twice', object, field: 'status.addresses', value, says }))
+  }
+  return problems
+}

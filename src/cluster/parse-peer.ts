@@ -1,0 +1,220 @@
+/**
+ * `BGPPeer`, spec as Calico's, with additions of our own. In Calico's groups, where the API prunes what it does not
+ * know, an addition is an annotation: `godwit.dev/holdTime: "30"`.
+ *
+ * What happens to Calico's fields:
+ * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
+ *   keepOriginalNextHop, keepaliveTime, filters, reversePeering
+ * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
+ * - said and left out: maxRestartTime, numAllowedLocalASNumbers, reachableBy, bfd
+ * - refused: localWorkloadSelector
+ */
+import { type Address, familyOfAddress, isLinkLocal, parseAddress } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import { Fields, isRecord } from './fields.ts'
+import type { PeerObject } from './objects.ts'
+import { annotationPath } from './parse-node.ts'
+import type { Findings } from './problem.ts'
+import { parseSelector, type Selector } from './selector.ts'
+import type { ObjectRef } from './source.ts'
+
+const ADDITIONS = [
+  'holdTime',
+  'connectRetryTime',
+  'keepaliveTime',
+  'addressFamilies',
+  'passive',
+  'advertiseLearned',
+  'maxPrefixes',
+]
+const ADDITION_PREFIX = 'godwit.dev/'
+
+const HOLDS: Readonly<Record<string, string>> = {
+  password: 'TCP-MD5 is not supported yet',
+  ttlSecurity: 'TTL security is not supported yet',
+}
+const NOT_CARRIED_OUT = ['maxRestartTime', 'numAllowedLocalASNumbers', 'reachableBy', 'bfd']
+
+export function parsePeer(
+  object: Record<string, unknown>,
+  { name }: ObjectRef,
+  findings: Findings,
+): PeerObject | undefined {
+  if (!isRecord(object.spec)) return findings.missing('spec')
+  const spec = specWithAnnotations(object, object.spec, findings)
+  const peer = { name, ...parseNodes(spec), ...parseRemote(spec), ...parseSession(spec), ...parseRouting(spec) }
+  if (spec.has('localWorkloadSelector')) {
+    findings.wrong(spec.at('localWorkloadSelector'), undefined, 'peering with workloads is not supported')
+  }
+  spec.notCarriedOut(NOT_CARRIED_OUT)
+  const held = parseHolds(spec)
+  spec.rest()
+  return { ...peer, held }
+}
+
+/** The spec with our annotations beside its fields; a field that stands in the spec itself wins. */
+function specWithAnnotations(
+  object: Record<string, unknown>,
+  spec: Record<string, unknown>,
+  findings: Findings,
+): Fields {
+  const annotations = new Fields(findings, '', object).record('metadata')?.textMap('annotations') ?? new Map()
+  const merged = { ...spec }
+  const places = new Map<string, string>()
+  for (const [annotation, text] of annotations) {
+    if (!annotation.startsWith(ADDITION_PREFIX)) continue
+    const field = annotation.slice(ADDITION_PREFIX.length)
+    if (!ADDITIONS.includes(field)) {
+      findings.say('field-unknown', annotationPath(annotation), 'is not known; it is left out')
+    } else if (spec[field] === undefined || spec[field] === null) {
+      merged[field] = readAnnotation(text)
+      places.set(field, annotationPath(annotation))
+    }
+  }
+  return new Fields(findings, 'spec', merged, places)
+}
+
+/** Numbers, booleans, lists and objects are written as JSON; everything else is itself. */
+function readAnnotation(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {
+  const node = spec.text('node') || undefined
+  const nodeSelector = readSelector(spec, 'nodeSelector')
+  if (node !== undefined && nodeSelector !== undefined) {
+    spec.findings.wrong(spec.at('nodeSelector'), undefined, 'may not be given together with node')
+  }
+  return { node, nodeSelector }
+}
+
+function parseRemote(spec: Fields): Pick<PeerObject, 'remote' | 'peerSelector' | 'asNumber' | 'localAsNumber'> {
+  const remote = readPeerIp(spec)
+  const peerSelector = readSelector(spec, 'peerSelector')
+  const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
+  if (!hasIp && !hasSelector && !spec.has('localWorkloadSelector')) spec.findings.missing(spec.at('peerIP'))
+  if (hasIp && hasSelector)
+    spec.findings.wrong(spec.at('peerSelector'), undefined, 'may not be given together with peerIP')
+  const asNumber = spec.raw('asNumber') === 0 ? undefined : spec.asn('asNumber')
+  if (hasSelector && asNumber !== undefined) {
+    spec.findings.wrong(spec.at('asNumber'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+  }
+  const localAsNumber = spec.asn('localASNumber')
+  if (hasSelector && localAsNumber !== undefined) {
+    spec.findings.say('field-not-carried-out', spec.at('localASNumber'), 'counts only with peerIP; it is left out')
+  }
+  return { remote, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
+}
+
+/** An empty text is as good as none. */
+const given = (spec: Fields, field: string): boolean => spec.has(field) && spec.raw(field) !== ''
+
+function readSelector(spec: Fields, field: string): Selector | undefined {
+  const text = spec.text(field)
+  if (text === undefined || text === '') return undefined
+  const selector = parseSelector(text)
+  if (!('error' in selector)) return selector
+  return spec.findings.wrong(spec.at(field), text, `is not a selector: ${selector.error}`)
+}
+
+function readPeerIp(spec: Fields): PeerObject['remote'] {
+  const text = spec.text('peerIP')
+  if (text === undefined || text === '') return undefined
+  const remote = parsePeerIp(text)
+  if (remote === undefined) return spec.findings.wrong(spec.at('peerIP'), text, 'is not ip, ip:port or [ipv6]:port')
+  if (isLinkLocal(remote.address)) {
+    return spec.findings.wrong(spec.at('peerIP'), text, 'is a link-local address, which is not supported yet')
+  }
+  return remote
+}
+
+/** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`. */
+export function parsePeerIp(text: string): { address: Address; port: number | undefined } | undefined {
+  const bare = parseAddress(text)
+  if (bare !== undefined) return { address: bare, port: undefined }
+  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text) ?? []
+  const address = parseAddress(six ?? four ?? '')
+  const port = digits === undefined ? undefined : Number(digits)
+  if (address === undefined || (six !== undefined) !== (familyOfAddress(address) === 'ipv6')) return undefined
+  return port !== undefined && (port < 1 || port > 65535) ? undefined : { address, port }
+}
+
+type SessionFields =
+  | 'useNodeIp'
+  | 'families'
+  | 'holdTime'
+  | 'keepaliveTime'
+  | 'connectRetryTime'
+  | 'passive'
+  | 'reverse'
+
+function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
+  // RFC 4271 §4.2: a hold time of 1 or 2 seconds is refused; 0 means that no keepalives are sent.
+  const holdTime = spec.seconds('holdTime', 0, 65535)
+  if (holdTime === 1 || holdTime === 2)
+    spec.findings.wrong(spec.at('holdTime'), holdTime, 'is neither 0 nor at least 3')
+  return {
+    useNodeIp: spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) !== 'None',
+    families: readFamilies(spec),
+    holdTime,
+    keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),
+    connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
+    passive: spec.flag('passive') ?? false,
+    reverse: spec.oneOf('reversePeering', ['Auto', 'Manual']) !== 'Manual',
+  }
+}
+
+function readFamilies(spec: Fields): Family[] | undefined {
+  if (!spec.has('addressFamilies')) return undefined
+  const read = spec.list('addressFamilies', (item, at) => {
+    const family = FAMILIES.find((name) => typeof item === 'string' && item.toLowerCase() === name)
+    return family ?? spec.findings.wrong(at, item, 'is neither ipv4 nor ipv6')
+  })
+  if (read.length === 0) spec.findings.wrong(spec.at('addressFamilies'), undefined, 'names no family')
+  return FAMILIES.filter((family) => read.includes(family))
+}
+
+function parseRouting(spec: Fields): Pick<PeerObject, 'nextHop' | 'filters' | 'advertiseLearned' | 'maxPrefixes'> {
+  return {
+    nextHop: readNextHop(spec),
+    filters: spec.texts('filters'),
+    advertiseLearned: spec.flag('advertiseLearned') ?? false,
+    maxPrefixes: readMaxPrefixes(spec),
+  }
+}
+
+function readNextHop(spec: Fields): PeerObject['nextHop'] {
+  const mode = spec.oneOf('nextHopMode', ['Auto', 'Self', 'Keep'])
+  const keep = spec.flag('keepOriginalNextHop') ?? false
+  if (keep && mode !== undefined) {
+    spec.findings.wrong(spec.at('keepOriginalNextHop'), undefined, 'may not be given together with nextHopMode')
+  }
+  if (keep) return 'keep-external'
+  return mode === 'Self' ? 'self' : mode === 'Keep' ? 'keep' : 'auto'
+}
+
+const MOST_PREFIXES = 0xffffffff
+
+/** One number for each family, or `{ipv4: …, ipv6: …}`. */
+function readMaxPrefixes(spec: Fields): PeerObject['maxPrefixes'] {
+  if (typeof spec.raw('maxPrefixes') === 'number') {
+    const both = spec.whole('maxPrefixes', 1, MOST_PREFIXES)
+    return both === undefined ? {} : { ipv4: both, ipv6: both }
+  }
+  const fields = spec.record('maxPrefixes')
+  if (fields === undefined) return {}
+  const ipv4 = fields.whole('ipv4', 1, MOST_PREFIXES)
+  const ipv6 = fields.whole('ipv6', 1, MOST_PREFIXES)
+  fields.rest()
+  return { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
+}
+
+function parseHolds(spec: Fields): string | undefined {
+  const held = Object.entries(HOLDS).filter(([field]) => spec.has(field))
+  for (const [field, reason] of held) spec.findings.holds(spec.at(field), `${reason}; the peer is held down`)
+  return held.length === 0 ? undefined : held.map(([, reason]) => reason).join('; ')
+}

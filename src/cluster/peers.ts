@@ -1,0 +1,274 @@
+/**
+ * Which neighbors this node has: those of BGPPeers, and the other nodes of the mesh.
+ *
+ * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with `node`,
+ * then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh; among equals
+ * the first by name.
+ */
+import { type Address, familyOfAddress } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Asn, Seconds } from '../base/units.ts'
+import type { PeerIntent, PeerKind, Problem } from './intent.ts'
+import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
+import type { PeerObject } from './objects.ts'
+import type { Policies, PolicyRequest } from './policies.ts'
+import { makeProblem } from './problem.ts'
+import { matches } from './selector.ts'
+import type { Settings } from './settings.ts'
+
+const HOLD_TIME: Seconds = 90
+/** As Calico has it: the first pause; it grows from there. */
+const CONNECT_RETRY_TIME: Seconds = 5
+/** For each family, unless a BGPPeer says another number: far more than a cluster has, far less than a full table. */
+export const DEFAULT_MAX_PREFIXES = 100_000
+
+export interface PeerPlan {
+  readonly peers: ReadonlyMap<string, PeerIntent>
+  readonly problems: readonly Problem[]
+  /** Neighbors left out, by the name they would have. */
+  readonly refusals: ReadonlyMap<string, string>
+}
+
+export interface PeerInputs {
+  readonly me: ClusterNode
+  readonly nodes: ClusterNodes
+  readonly objects: Iterable<PeerObject>
+  readonly settings: Settings
+  readonly policies: Policies
+}
+
+/** Lower wins. */
+const RANK = { node: 0, selector: 1, global: 2, mirror: 3, mesh: 4 } as const
+
+interface Candidate {
+  readonly rank: number
+  readonly kind: PeerKind
+  /** Undefined for the mesh. */
+  readonly object: PeerObject | undefined
+  readonly address: Address
+  readonly port: number
+  readonly portGiven: boolean
+  readonly remoteAs: Asn
+  readonly localAs: Asn
+  /** The neighbor, if it is a node of the cluster. */
+  readonly node: ClusterNode | undefined
+}
+
+export function planPeers(inputs: PeerInputs): PeerPlan {
+  const problems: Problem[] = []
+  const candidates = [...inputs.objects].flatMap((object) => candidatesOf(object, inputs, problems))
+  if (inputs.settings.nodeToNodeMesh) candidates.push(...meshCandidates(inputs))
+  const refusals = new Map<string, string>()
+  const chosen = chooseOnePerEndpoint(candidates, problems, refusals)
+  const sharedAs = asNumbersOfBothFamilies(chosen)
+  const peers = new Map<string, PeerIntent>()
+  for (const candidate of chosen) {
+    const peer = makePeer(candidate, inputs, sharedAs, problems)
+    peers.set(peer.name, peer)
+  }
+  return { peers, problems, refusals }
+}
+
+function candidatesOf(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
+  const direct = selects(object, inputs.me)
+    ? object.remote === undefined
+      ? selectedNodes(object, inputs, scopeOf(object))
+      : addressCandidate(object, inputs, problems)
+    : []
+  return [...direct, ...mirrorCandidates(object, inputs)]
+}
+
+/** Whether the BGPPeer is meant for this node. */
+function selects({ node, nodeSelector }: PeerObject, { name, labels }: ClusterNode): boolean {
+  if (node !== undefined) return node === name
+  return nodeSelector === undefined || matches(nodeSelector, labels)
+}
+
+const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
+  node !== undefined ? 'node' : nodeSelector !== undefined ? 'selector' : 'global'
+
+function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problems: Problem[]): Candidate[] {
+  const { remote, asNumber, name } = object
+  if (remote === undefined) return []
+  const node = nodeAt(nodes, remote.address, asNumber)
+  const port = remote.port ?? node?.listenPort ?? BGP_PORT
+  if (node === me && port === me.listenPort) return []
+  const remoteAs = asNumber ?? node?.asNumber
+  if (remoteAs === undefined) {
+    const says = `must be given, since no node has the address ${remote.address}; the peer is left out`
+    problems.push(makeProblem({ code: 'peer-as-missing', object: `BGPPeer/${name}`, field: 'spec.asNumber', says }))
+    return []
+  }
+  const scope = scopeOf(object)
+  const kind = scope === 'global' ? 'Global' : 'Node'
+  const localAs = object.localAsNumber ?? me.asNumber
+  const portGiven = remote.port !== undefined
+  return [{ rank: RANK[scope], kind, object, address: remote.address, port, portGiven, remoteAs, localAs, node }]
+}
+
+function nodeAt(nodes: ClusterNodes, address: Address, asNumber: Asn | undefined): ClusterNode | undefined {
+  for (const node of nodes.values()) {
+    if (node.addresses[familyOfAddress(address)] !== address) continue
+    if (asNumber === undefined || node.asNumber === asNumber) return node
+  }
+  return undefined
+}
+
+/** `peerSelector`: every other node it matches. */
+function selectedNodes(object: PeerObject, { me, nodes }: PeerInputs, scope: keyof typeof RANK): Candidate[] {
+  const { peerSelector } = object
+  if (peerSelector === undefined) return []
+  return [...nodes.values()].flatMap((node) =>
+    node !== me && matches(peerSelector, node.labels) ? nodeCandidate(object, me, node, scope) : [],
+  )
+}
+
+/** A BGPPeer of other nodes that leads to this one: unless it says Manual, this node peers back. */
+function mirrorCandidates(object: PeerObject, { me, nodes }: PeerInputs): Candidate[] {
+  if (!object.reverse || !leadsTo(object, me)) return []
+  return [...nodes.values()].flatMap((node) =>
+    node !== me && selects(object, node) ? nodeCandidate(object, me, node, 'mirror') : [],
+  )
+}
+
+function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode): boolean {
+  if (peerSelector !== undefined) return matches(peerSelector, me.labels)
+  if (remote === undefined || me.addresses[familyOfAddress(remote.address)] !== remote.address) return false
+  return (remote.port ?? me.listenPort) === me.listenPort && (asNumber ?? me.asNumber) === me.asNumber
+}
+
+function nodeCandidate(
+  object: PeerObject | undefined,
+  me: ClusterNode,
+  node: ClusterNode,
+  scope: keyof typeof RANK,
+): Candidate[] {
+  const address = commonAddress(me, node, object)
+  if (address === undefined) return []
+  const kind = scope === 'mesh' ? 'Mesh' : scope === 'global' ? 'Global' : 'Node'
+  const { listenPort: port, asNumber: remoteAs } = node
+  return [{ rank: RANK[scope], kind, object, address, port, portGiven: false, remoteAs, localAs: me.asNumber, node }]
+}
+
+/** Over IPv4 if both nodes have it, else over IPv6. The mirror of a `peerIP` answers in the family of that address. */
+function commonAddress(me: ClusterNode, node: ClusterNode, object: PeerObject | undefined): Address | undefined {
+  const asked = object?.remote === undefined ? FAMILIES : [familyOfAddress(object.remote.address)]
+  const family = asked.find((one) => me.addresses[one] !== undefined && node.addresses[one] !== undefined)
+  return family === undefined ? undefined : node.addresses[family]
+}
+
+function meshCandidates({ me, nodes }: PeerInputs): Candidate[] {
+  return [...nodes.values()].flatMap((node) => (node === me ? [] : nodeCandidate(undefined, me, node, 'mesh')))
+}
+
+function chooseOnePerEndpoint(
+  candidates: readonly Candidate[],
+  problems: Problem[],
+  refusals: Map<string, string>,
+): Candidate[] {
+  const chosen = new Map<string, Candidate>()
+  for (const candidate of [...candidates].sort(byRank)) {
+    const endpoint = `${candidate.address} ${candidate.port}`
+    const winner = chosen.get(endpoint)
+    if (winner === undefined) {
+      chosen.set(endpoint, candidate)
+      continue
+    }
+    if (winner.object === candidate.object) continue
+    if (candidate.rank <= RANK.global) problems.push(duplicateProblem(candidate, winner))
+    else refusals.set(protocolName(candidate), `BGPPeer/${winner.object?.name} has this neighbor`)
+  }
+  return [...chosen.values()].sort((a, b) => (protocolName(a) < protocolName(b) ? -1 : 1))
+}
+
+function byRank(a: Candidate, b: Candidate): number {
+  if (a.rank !== b.rank) return a.rank - b.rank
+  const [nameA, nameB] = [a.object?.name ?? '', b.object?.name ?? '']
+  return nameA === nameB ? 0 : nameA < nameB ? -1 : 1
+}
+
+function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
+  const name = winner.object?.name ?? ''
+  const reason = winner.rank < loser.rank ? 'is more specific' : 'comes first by name'
+  return makeProblem({
+    code: 'peer-twice',
+    object: `BGPPeer/${loser.object?.name ?? ''}`,
+    field: loser.object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP',
+    value: `${loser.address}`,
+    says: `port ${loser.port} is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
+    level: 'warning',
+  })
+}
+
+/** AS numbers that BGPPeers of this node reach over IPv4 and over IPv6: there each session carries its own family. */
+function asNumbersOfBothFamilies(chosen: readonly Candidate[]): Set<Asn> {
+  const reached = (family: Family) =>
+    new Set(
+      chosen.filter((one) => hasOwnAddress(one) && familyOfAddress(one.address) === family).map((one) => one.remoteAs),
+    )
+  const overIpv6 = reached('ipv6')
+  return new Set([...reached('ipv4')].filter((asNumber) => overIpv6.has(asNumber)))
+}
+
+/** A neighbor that a BGPPeer names by its address, not as one of the nodes. */
+const hasOwnAddress = ({ object, rank }: Candidate): boolean => object?.remote !== undefined && rank !== RANK.mirror
+
+/** As Calico names its BIRD protocols. */
+function protocolName({ kind, address, port, portGiven }: Candidate): string {
+  const suffix = portGiven || port !== BGP_PORT ? `_port_${port}` : ''
+  return `${kind}_${address.replace(/[.:]/g, '_')}${suffix}`
+}
+
+function makePeer(
+  candidate: Candidate,
+  { me, settings, policies }: PeerInputs,
+  sharedAs: ReadonlySet<Asn>,
+  problems: Problem[],
+): PeerIntent {
+  const { object, kind, address, port, remoteAs, localAs, node } = candidate
+  const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
+  for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
+  const family = familyOfAddress(address)
+  return {
+    name: protocolName(candidate),
+    kind,
+    object: object?.name,
+    address,
+    port,
+    remoteAs,
+    localAs,
+    sourceAddress: (object?.useNodeIp ?? true) ? me.addresses[family] : undefined,
+    families: object?.families ?? defaultFamilies(candidate, me, sharedAs),
+    holdTime: object?.holdTime ?? HOLD_TIME,
+    keepaliveTime: object?.keepaliveTime,
+    connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
+    passive: object?.passive ?? false,
+    waits: node !== undefined && node.routerId > me.routerId,
+    importPolicy,
+    exportPolicy,
+    maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: DEFAULT_MAX_PREFIXES, ...object?.maxPrefixes },
+    held: object === undefined ? (settings.meshHeld ?? held) : (object.held ?? held),
+  }
+}
+
+const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
+  filters: meshFilters,
+  advertiseLearned: false,
+  nextHop: 'auto',
+})
+
+function defaultFamilies(candidate: Candidate, me: ClusterNode, sharedAs: ReadonlySet<Asn>): readonly Family[] {
+  const { node, address, remoteAs } = candidate
+  if (hasOwnAddress(candidate)) return sharedAs.has(remoteAs) ? [familyOfAddress(address)] : FAMILIES
+  return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
+}
+
+function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
+  return makeProblem({
+    code: 'peer-filter-missing',
+    object: object === undefined ? 'BGPConfiguration/default' : `BGPPeer/${object.name}`,
+    field: object === undefined ? `spec.nodeMeshFilters[${index}]` : `spec.filters[${index}]`,
+    value: name,
+    says: `${why === 'does not exist' ? 'is no BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} is held down`,
+  })
+}

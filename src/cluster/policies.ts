@@ -1,0 +1,87 @@
+/** The policy of each neighbor, made of the filters it names and the built-in rules. Neighbors that ask the same share one. */
+import type { Prefix } from '../base/prefix.ts'
+import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/policy/defaults.ts'
+import type { Policy, Rule } from '../bgp/policy/rule.ts'
+import type { FilterObject, PeerObject, PoolObject } from './objects.ts'
+import { unexportedRules } from './pools.ts'
+import type { ObjectStore } from './store.ts'
+
+export interface PeerPolicies {
+  readonly importPolicy: Policy
+  readonly exportPolicy: Policy
+  /** Why the peer may not start: both policies then refuse everything. */
+  readonly held: string | undefined
+  /** The place and name of each filter that cannot be had. */
+  readonly missing: readonly { readonly index: number; readonly name: string; readonly why: string }[]
+}
+
+export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'>
+
+export class Policies {
+  readonly #store: ObjectStore
+  readonly #import: Policy
+  readonly #export: Readonly<Record<'own' | 'learned', Policy>>
+  readonly #made = new Map<string, PeerPolicies>()
+
+  /** `ranges`: what belongs to the cluster. */
+  constructor(store: ObjectStore, ranges: readonly Prefix[], pools: Iterable<PoolObject>) {
+    const closed = unexportedRules(pools)
+    const exportOf = (learned: boolean): Policy => {
+      const policy = builtinExport(ranges, learned)
+      return { ...policy, rules: [...closed, ...policy.rules] }
+    }
+    this.#store = store
+    this.#import = builtinImport(ranges)
+    this.#export = { own: exportOf(false), learned: exportOf(true) }
+  }
+
+  for(request: PolicyRequest): PeerPolicies {
+    const key = JSON.stringify([request.filters, request.advertiseLearned, request.nextHop])
+    const made = this.#made.get(key) ?? this.#make(request)
+    this.#made.set(key, made)
+    return made
+  }
+
+  #make({ filters, advertiseLearned, nextHop }: PolicyRequest): PeerPolicies {
+    const missing = filters.flatMap((name, index) => {
+      const why = this.#whyNotFilter(name)
+      return why === undefined ? [] : [{ index, name, why }]
+    })
+    if (missing.length > 0) {
+      const held = missing.map(({ name, why }) => `BGPFilter/${name} ${why}`).join('; ')
+      return { importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL, held, missing }
+    }
+    const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
+    const importRules = found.flatMap(({ importV4, importV6 }) => [...importV4, ...importV6])
+    const exportRules = found.flatMap(({ exportV4, exportV6 }) => [...exportV4, ...exportV6])
+    const ends = this.#export[advertiseLearned ? 'learned' : 'own']
+    return {
+      importPolicy: named(withFilters(importRules, this.#import), found),
+      exportPolicy: named(withFilters([...nextHopRules(nextHop), ...exportRules], ends), found),
+      held: undefined,
+      missing,
+    }
+  }
+
+  #whyNotFilter(name: string): string | undefined {
+    if (this.#store.get('BGPFilter', name) !== undefined) return undefined
+    return this.#store.exists('BGPFilter', name) ? 'has errors' : 'does not exist'
+  }
+}
+
+function named(policy: Policy, filters: readonly FilterObject[]): Policy {
+  if (filters.length === 0) return policy
+  return { ...policy, name: [...filters.map(({ name }) => `BGPFilter/${name}`), policy.name].join(', ') }
+}
+
+/** Comes before the filters, so that it counts for whatever they accept. */
+function nextHopRules(mode: PeerObject['nextHop']): Rule[] {
+  if (mode === 'auto') return []
+  const operation = { kind: 'set-next-hop', address: mode === 'self' ? 'self' : 'unchanged' } as const
+  const match: Rule['match'] = {
+    // A route of our own has no next hop that could be kept.
+    ...(mode !== 'self' && { source: 'peer' }),
+    ...(mode === 'keep-external' && { peerType: 'external' }),
+  }
+  return [{ name: `next hop ${mode === 'self' ? 'self' : 'keep'}`, match, action: 'next', operations: [operation] }]
+}

@@ -1,0 +1,67 @@
+/** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
+import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
+import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import type { Rule } from '../bgp/policy/rule.ts'
+import type { ClusterNodes } from './node.ts'
+import type { PoolObject } from './objects.ts'
+import type { Settings } from './settings.ts'
+
+/** A pool that is `disabled` hands out no addresses, but those it gave are still routed: it counts. */
+export function clusterRanges(
+  pools: Iterable<PoolObject>,
+  nodes: ClusterNodes,
+  { serviceCidrs }: Pick<Settings, 'serviceCidrs'>,
+): Prefix[] {
+  return cover([
+    ...[...pools].map(({ prefix }) => prefix),
+    ...[...nodes.values()].flatMap(({ podCidrs }) => podCidrs),
+    ...Object.values(serviceCidrs).flat(),
+  ])
+}
+
+/** Nothing inside a pool with `disableBGPExport` is told to anyone, unless a filter accepts it first. */
+export function unexportedRules(pools: Iterable<PoolObject>): Rule[] {
+  const closed = [...pools].filter(({ disableBgpExport }) => disableBgpExport)
+  return closed.sort((a, b) => (a.name < b.name ? -1 : 1)).map(unexportedRule)
+}
+
+function unexportedRule({ name, prefix }: PoolObject): Rule {
+  const rule = `IPPool/${name} disableBGPExport`
+  const match = { prefixes: [{ prefix, minLength: prefix.length, maxLength: ADDRESS_BITS[prefix.family] }] }
+  return { name: rule, match, action: 'reject', operations: [], reason: `inside ${prefix.text}, and ${rule} is set` }
+}
+
+/** As few prefixes as cover exactly the same addresses, in order: the pod CIDRs of a large cluster become one. */
+export function cover(prefixes: readonly Prefix[]): Prefix[] {
+  return FAMILIES.flatMap((family) => coverFamily(prefixes.filter((prefix) => prefix.family === family)))
+}
+
+function coverFamily(prefixes: readonly Prefix[]): Prefix[] {
+  const kept: Prefix[] = []
+  for (const prefix of [...prefixes].sort(byPosition)) {
+    const last = kept.at(-1)
+    if (last !== undefined && contains(last, prefix)) continue
+    kept.push(prefix)
+    joinTail(kept)
+  }
+  return kept
+}
+
+/** Two halves of one prefix become that prefix, and that may be a half again. */
+function joinTail(kept: Prefix[]): void {
+  for (;;) {
+    const [a, b] = kept.slice(-2)
+    if (a === undefined || b === undefined || a.length !== b.length || a.length === 0) return
+    const parent = makePrefix(a.bytes, a.length - 1)
+    if (!contains(parent, b)) return
+    kept.splice(-2, 2, parent)
+  }
+}
+
+function byPosition(a: Prefix, b: Prefix): number {
+  for (let index = 0; index < a.bytes.length; index++) {
+    const difference = (a.bytes[index] ?? 0) - (b.bytes[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}

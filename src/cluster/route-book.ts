@@ -1,0 +1,118 @@
+/**
+ * Which local routes should be, counted by the objects that want them. Objects hand in claims: prefixes they want, and
+ * prefixes they do not want with the reason. A prefix is a route while at least one object wants it.
+ * Only prefixes that an object touches are judged again.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { RouteIntent } from './intent.ts'
+import { same } from './same.ts'
+import type { Judgement } from './settings.ts'
+
+export interface Claim {
+  readonly prefix: Prefix
+  readonly origin: RouteIntent['origin']
+  /** Why it is not wanted; undefined where it is. */
+  readonly refused: string | undefined
+}
+
+export interface RouteChanges {
+  readonly announce: readonly RouteIntent[]
+  readonly withdraw: readonly Prefix[]
+}
+
+/** What a route is called that several kinds of objects want. */
+const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service']
+
+export class RouteBook {
+  /** By prefix. These two maps change in place. */
+  readonly routes = new Map<string, RouteIntent>()
+  /** Why not, by prefix or object. */
+  readonly refusals = new Map<string, string>()
+  /** How often a prefix was judged: what a change costs. */
+  judged = 0
+  readonly #claims = new Map<string, Map<string, Claim>>()
+  readonly #byObject = new Map<string, readonly Claim[]>()
+  /** What was there before the prefix was first touched since `takeChanges`. */
+  readonly #before = new Map<string, RouteIntent | undefined>()
+  #judge: (prefix: Prefix) => Judgement = () => ({ communities: [], held: undefined })
+
+  /** All that `object` wants and does not want, in place of what it said before. `why`: nothing of it is wanted. */
+  set(object: string, claims: readonly Claim[], why?: string): void {
+    if (why === undefined) this.refusals.delete(object)
+    else this.refusals.set(object, why)
+    const before = this.#byObject.get(object) ?? []
+    if (claims.length === 0 && why === undefined) this.#byObject.delete(object)
+    else this.#byObject.set(object, claims)
+    if (same(before, claims)) return
+    const prefixes = new Map([...before, ...claims].map(({ prefix }) => [prefix.text, prefix]))
+    for (const { prefix } of before) this.#unclaim(prefix.text, object)
+    for (const claim of claims) this.#claim(object, claim)
+    for (const prefix of prefixes.values()) this.#rejudge(prefix)
+  }
+
+  /** Objects that said anything. */
+  objects(): Iterable<string> {
+    return this.#byObject.keys()
+  }
+
+  judgeBy(judge: (prefix: Prefix) => Judgement): void {
+    this.#judge = judge
+    for (const claims of this.#claims.values()) for (const { prefix } of firstOf(claims)) this.#rejudge(prefix)
+  }
+
+  /** What is different since the last call. */
+  takeChanges(): RouteChanges {
+    const announce: RouteIntent[] = []
+    const withdraw: Prefix[] = []
+    for (const [text, before] of this.#before) {
+      const now = this.routes.get(text)
+      if (now !== undefined && !same(before, now)) announce.push(now)
+      if (now === undefined && before !== undefined) withdraw.push(before.prefix)
+    }
+    this.#before.clear()
+    return { announce, withdraw }
+  }
+
+  #unclaim(prefix: string, object: string): void {
+    const claims = this.#claims.get(prefix)
+    claims?.delete(object)
+    if (claims?.size === 0) this.#claims.delete(prefix)
+  }
+
+  /** An object may name a prefix twice, as ExternalIP and as LoadBalancer IP: wanting it once is enough. */
+  #claim(object: string, claim: Claim): void {
+    const { text } = claim.prefix
+    const claims = this.#claims.get(text) ?? new Map<string, Claim>()
+    if (claims.get(object)?.refused !== undefined || !claims.has(object)) claims.set(object, claim)
+    this.#claims.set(text, claims)
+  }
+
+  #rejudge(prefix: Prefix): void {
+    this.judged++
+    const { text } = prefix
+    const claims = [...(this.#claims.get(text) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))
+    const wanted = claims.filter(([, { refused }]) => refused === undefined)
+    const { communities, held } = this.#judge(prefix)
+    const before = this.routes.get(text)
+    if (!this.#before.has(text)) this.#before.set(text, before)
+    if (wanted.length > 0 && held === undefined) {
+      const route = { prefix, origin: originOf(wanted), objects: wanted.map(([object]) => object), communities }
+      if (!same(before, route)) this.routes.set(text, route)
+      this.refusals.delete(text)
+      return
+    }
+    this.routes.delete(text)
+    const why = wanted.length > 0 ? held : claims.map(([object, { refused }]) => `${object}: ${refused}`).join('; ')
+    if (why === undefined || why === '') this.refusals.delete(text)
+    else this.refusals.set(text, why)
+  }
+}
+
+function originOf(wanted: readonly (readonly [string, Claim])[]): RouteIntent['origin'] {
+  return ORIGINS.find((origin) => wanted.some(([, claim]) => claim.origin === origin)) ?? 'service'
+}
+
+function firstOf(claims: ReadonlyMap<string, Claim>): Claim[] {
+  for (const claim of claims.values()) return [claim]
+  return []
+}

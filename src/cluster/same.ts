@@ -1,0 +1,28 @@
+/** Whether two values of configuration say the same: plain objects, lists, maps, bytes and what they hold. */
+export function same(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) || a instanceof Uint8Array) return sameList(a, b)
+  if (a instanceof Map) return sameMap(a, b)
+  if (Array.isArray(b) || b instanceof Uint8Array || b instanceof Map) return false
+  return sameRecord(a as Record<string, unknown>, b as Record<string, unknown>)
+}
+
+function sameList(a: ArrayLike<unknown>, b: object): boolean {
+  if (!(Array.isArray(b) || b instanceof Uint8Array) || a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (!same(a[index], b[index])) return false
+  return true
+}
+
+function sameMap(a: ReadonlyMap<unknown, unknown>, b: object): boolean {
+  if (!(b instanceof Map) || a.size !== b.size) return false
+  for (const [key, value] of a) if (!b.has(key) || !same(value, b.get(key))) return false
+  return true
+}
+
+/** A field that is absent and one that is undefined say the same. */
+function sameRecord(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  for (const key in a) if (!same(a[key], b[key])) return false
+  for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false
+  return true
+}

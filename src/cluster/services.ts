@@ -1,0 +1,130 @@
+/**
+ * Which service addresses this node advertises, and why not the others.
+ *
+ * - The configured ranges go out from every node, endpoints or not.
+ * - An address inside them goes out as /32 or /128 where traffic must reach this very node: the policy is Local and an
+ *   endpoint of the address's family is ready here.
+ * - A range of a single address is no range to advertise but permission for that one address: with the policy Cluster it
+ *   goes out from every node, endpoints or not.
+ * - With serviceLoadBalancerAggregation Disabled the LoadBalancer ranges stay at home, and addresses with the policy
+ *   Cluster go out one by one from every node while the service has a ready endpoint anywhere.
+ */
+import type { Family } from '../base/family.ts'
+import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
+import type { Claim } from './route-book.ts'
+import type { Labels } from './selector.ts'
+import type { Settings } from './settings.ts'
+
+/** Kubernetes counts the label's presence; its value says nothing. */
+const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
+const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
+const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
+  cluster: 'serviceClusterIPs',
+  external: 'serviceExternalIPs',
+  'load-balancer': 'serviceLoadBalancerIPs',
+}
+const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
+
+/** All that a decision about a service depends on besides the service. */
+export interface ServiceSettings {
+  readonly node: string
+  /** Why this node advertises no service at all. */
+  readonly excluded: string | undefined
+  readonly cidrs: Settings['serviceCidrs']
+  readonly aggregation: boolean
+}
+
+export interface ServiceDecision {
+  readonly claims: readonly Claim[]
+  /** Why nothing of the service is advertised by itself; undefined where something is. */
+  readonly why: string | undefined
+}
+
+export function serviceSettings(node: string, labels: Labels, settings: Settings): ServiceSettings {
+  return {
+    node,
+    excluded: Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : undefined,
+    cidrs: settings.serviceCidrs,
+    aggregation: settings.loadBalancerAggregation,
+  }
+}
+
+/** The ranges themselves. */
+export function rangeClaims({ cidrs, aggregation, excluded }: ServiceSettings): Claim[] {
+  const claim = (kind: ServiceAddressKind, refused: string | undefined): Claim[] =>
+    ranges(cidrs[kind]).map((prefix) => ({ prefix, origin: 'service-cidr', refused }))
+  const disabled = aggregation ? undefined : 'serviceLoadBalancerAggregation is Disabled'
+  return [
+    ...claim('cluster', excluded),
+    ...claim('external', excluded),
+    ...claim('load-balancer', excluded ?? disabled),
+  ]
+}
+
+const ranges = (cidrs: readonly Prefix[]): Prefix[] => cidrs.filter((prefix) => !isHostPrefix(prefix))
+
+export function decideService(
+  service: ServiceObject,
+  slices: Iterable<EndpointSliceObject>,
+  settings: ServiceSettings,
+): ServiceDecision {
+  const whole = settings.excluded ?? whyNotService(service)
+  const endpoints = [...slices]
+  const claims: Claim[] = []
+  const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
+    for (const prefix of prefixes) {
+      const refused = whole ?? whyNotAddress(prefix, kind, service, endpoints, settings)
+      claims.push({ prefix, origin: 'service', refused })
+    }
+  }
+  claim('cluster', service.clusterIps)
+  claim('external', service.externalIps)
+  if (service.type === 'LoadBalancer') claim('load-balancer', service.loadBalancerIps)
+  return { claims, why: whole ?? whyNothing(claims) }
+}
+
+function whyNotService({ type, clusterIps }: ServiceObject): string | undefined {
+  if (!TYPES.includes(type)) return `a service of type ${type} has no addresses of its own`
+  return clusterIps.length === 0 ? 'it has no ClusterIP: it is headless, or none is given yet' : undefined
+}
+
+function whyNothing(claims: readonly Claim[]): string | undefined {
+  if (claims.some(({ refused }) => refused === undefined)) return undefined
+  return [...new Set(claims.map(({ refused }) => refused))].join('; ')
+}
+
+function whyNotAddress(
+  prefix: Prefix,
+  kind: ServiceAddressKind,
+  service: ServiceObject,
+  endpoints: readonly EndpointSliceObject[],
+  { node, cidrs, aggregation }: ServiceSettings,
+): string | undefined {
+  const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
+  if (around.length === 0) return `it lies outside ${FIELDS[kind]} of BGPConfiguration/default`
+  const policy = localPolicy(service, kind)
+  if (policy !== undefined) {
+    if (isServed(endpoints, prefix.family, node)) return undefined
+    return `${policy} is Local and no ${LABELS[prefix.family]} endpoint on this node is ready`
+  }
+  if (around.some(isHostPrefix)) return undefined
+  if (aggregation) return `it is covered by ${around[0]?.text}, which every node advertises`
+  return isServed(endpoints, prefix.family, undefined) ? undefined : `no ${LABELS[prefix.family]} endpoint is ready`
+}
+
+/** The field that makes the traffic to this address stay on the node; undefined where nothing does. */
+function localPolicy({ internalLocal, externalLocal }: ServiceObject, kind: ServiceAddressKind): string | undefined {
+  if (externalLocal) return 'externalTrafficPolicy'
+  return kind === 'cluster' && internalLocal ? 'internalTrafficPolicy' : undefined
+}
+
+/**
+ * Whether there is an endpoint that takes traffic, on `node` or anywhere. As kube-proxy does it: one that terminates
+ * counts while it still serves and no ready one is left.
+ */
+function isServed(endpoints: readonly EndpointSliceObject[], family: Family, node: string | undefined): boolean {
+  const has = (nodes: readonly string[]) => (node === undefined ? nodes.length > 0 : nodes.includes(node))
+  const ofFamily = endpoints.filter((slice) => slice.family === family)
+  return ofFamily.some(({ ready }) => has(ready)) || ofFamily.some(({ draining }) => has(draining))
+}

@@ -1,0 +1,94 @@
+/** What BGPConfiguration `default` and `node.<this node>` come to together. */
+import { contains, type Prefix } from '../base/prefix.ts'
+import type { Problem } from './intent.ts'
+import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
+import { NODE_CONFIGURATION } from './parse-configuration.ts'
+import { makeProblem } from './problem.ts'
+import type { ObjectStore } from './store.ts'
+
+export interface Settings {
+  readonly nodeToNodeMesh: boolean
+  readonly meshFilters: readonly string[]
+  readonly meshHeld: string | undefined
+  readonly bindToNodeIp: boolean
+  readonly serviceCidrs: ConfigurationObject['serviceCidrs']
+  readonly loadBalancerAggregation: boolean
+  readonly advertisements: readonly Advertisement[]
+}
+
+/** A prefixAdvertisement with its aliases looked up. */
+export interface Advertisement {
+  readonly prefix: Prefix
+  readonly communities: readonly (readonly number[])[]
+  /** Why nothing inside the prefix is advertised. */
+  readonly held: string | undefined
+}
+
+const NO_CIDRS: ConfigurationObject['serviceCidrs'] = { cluster: [], external: [], 'load-balancer': [] }
+
+export function readSettings(store: ObjectStore, node: string): { settings: Settings; problems: Problem[] } {
+  const defaults = store.get('BGPConfiguration', 'default')
+  const own = store.get('BGPConfiguration', NODE_CONFIGURATION + node)
+  const from = own?.prefixAdvertisements !== undefined ? own : defaults
+  const aliases = defaults?.communities ?? new Map<string, readonly number[]>()
+  const problems: Problem[] = []
+  const advertisements = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
+    const resolved = resolveAliases(advertisement, aliases)
+    if (resolved.unknown !== undefined)
+      problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
+    return resolved.advertisement
+  })
+  const settings: Settings = {
+    nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
+    meshFilters: defaults?.meshFilters ?? [],
+    meshHeld: defaults?.meshHeld,
+    bindToNodeIp: defaults?.bindToNodeIp ?? false,
+    serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,
+    loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
+    advertisements,
+  }
+  return { settings, problems }
+}
+
+function resolveAliases(
+  { prefix, communities }: PrefixAdvertisement,
+  aliases: ReadonlyMap<string, readonly number[]>,
+): { advertisement: Advertisement; unknown: string | undefined } {
+  const found: (readonly number[])[] = []
+  let unknown: string | undefined
+  for (const community of communities) {
+    const value = typeof community === 'string' ? aliases.get(community) : community
+    if (value !== undefined) found.push(value)
+    else unknown ??= community as string
+  }
+  const held =
+    unknown === undefined ? undefined : `the community "${unknown}" of prefixAdvertisements ${prefix.text} is not known`
+  return { advertisement: { prefix, communities: found, held }, unknown }
+}
+
+function unknownAlias(name: string, index: number, { prefix }: PrefixAdvertisement, value: string): Problem {
+  return makeProblem({
+    code: 'community-unknown',
+    object: `BGPConfiguration/${name}`,
+    field: `spec.prefixAdvertisements[${index}].communities`,
+    value,
+    says: `names no community of BGPConfiguration/default; routes inside ${prefix.text} are not advertised`,
+  })
+}
+
+export interface Judgement {
+  readonly communities: readonly (readonly number[])[]
+  readonly held: string | undefined
+}
+
+const PLAIN: Judgement = { communities: [], held: undefined }
+
+/** The communities of a route: those of every advertisement it equals or lies in. */
+export function judgePrefix(advertisements: readonly Advertisement[], prefix: Prefix): Judgement {
+  const around = advertisements.filter((advertisement) => contains(advertisement.prefix, prefix))
+  if (around.length === 0) return PLAIN
+  const byText = new Map(
+    around.flatMap(({ communities }) => communities.map((community) => [community.join(':'), community])),
+  )
+  return { communities: [...byText.values()], held: around.find(({ held }) => held !== undefined)?.held }
+}

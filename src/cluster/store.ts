@@ -1,0 +1,227 @@
+/**
+ * What the source said last: the last good version of every object, what is wrong with the newest one, and trouble at
+ * the source itself. Changes come in; checked values and problems go out. `changedSince` tells readers what to look at
+ * again, so that one endpoint among ten thousand services costs one service.
+ */
+import type { Problem } from './intent.ts'
+import { objectKey, objectName, type ParsedObjects, parseObject } from './objects.ts'
+import { makeProblem } from './problem.ts'
+import { same } from './same.ts'
+import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
+
+/** Something that reads differently than before. Of an EndpointSlice, the service it belongs to. */
+export interface Touched {
+  readonly kind: Kind
+  /** `default`, `shop/web`. */
+  readonly key: string
+}
+
+type Table<K extends Kind> = ReadonlyMap<string, ParsedObjects[K]>
+type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
+
+/** So many changes are remembered one by one; a reader further behind looks at everything. */
+const REMEMBERED = 4096
+
+export class ObjectStore {
+  readonly #tables = new Map<Kind, Map<string, ParsedObjects[Kind]>>(KINDS.map((kind) => [kind, new Map()]))
+  /** Keys of objects of which some version was seen, good or not. */
+  readonly #seen = new Map<Kind, Set<string>>(KINDS.map((kind) => [kind, new Set()]))
+  readonly #slices = new Map<string, Map<string, ParsedObjects['EndpointSlice']>>()
+  readonly #objectProblems = new Map<string, readonly Problem[]>()
+  readonly #duplicates = new Map<Kind, readonly Problem[]>()
+  readonly #troubles = new Map<string, Problem>()
+  #problems: readonly Problem[] | undefined
+  #problemRevision = 0
+  #touched: Touched[] = []
+  #forgotten = 0
+
+  /** Whether anything reads differently now, problems included. */
+  apply(changes: readonly ObjectChange[]): boolean {
+    const before = this.revision
+    const problems = this.#problemRevision
+    for (const change of changes) this.#applyOne(change)
+    this.#forget()
+    return this.revision !== before || problems !== this.#problemRevision
+  }
+
+  /** Grows with every change of a value. */
+  get revision(): number {
+    return this.#forgotten + this.#touched.length
+  }
+
+  /** Undefined: too long ago to say; anything may have changed. */
+  changedSince(revision: number): readonly Touched[] | undefined {
+    return revision < this.#forgotten ? undefined : this.#touched.slice(revision - this.#forgotten)
+  }
+
+  table<K extends Kind>(kind: K): Table<K> {
+    return this.#table(kind)
+  }
+
+  get<K extends Kind>(kind: K, key: string): ParsedObjects[K] | undefined {
+    return this.#table(kind).get(key)
+  }
+
+  /** Whether the object is there at all, though perhaps no version of it was ever good. */
+  exists(kind: Kind, key: string): boolean {
+    return this.#seen.get(kind)?.has(key) ?? false
+  }
+
+  /** By the name of the slice. */
+  slicesOf(service: string): ReadonlyMap<string, ParsedObjects['EndpointSlice']> {
+    return this.#slices.get(service) ?? NO_SLICES
+  }
+
+  /** The same list until one changes, ordered by object and field. */
+  problems(): readonly Problem[] {
+    this.#problems ??= [
+      ...this.#troubles.values(),
+      ...[...this.#objectProblems.values()].flat(),
+      ...[...this.#duplicates.values()].flat(),
+    ].sort(byObject)
+    return this.#problems
+  }
+
+  #table<K extends Kind>(kind: K): Map<string, ParsedObjects[K]> {
+    return this.#tables.get(kind) as Map<string, ParsedObjects[K]>
+  }
+
+  #applyOne(change: ObjectChange): void {
+    if (change.kind === 'upsert') this.#upsert(change)
+    else if (change.kind === 'delete') this.#delete(change.ref)
+    else if (change.kind === 'replace') this.#replace(change.of, change.objects)
+    else this.#trouble(change.at, change.text)
+  }
+
+  #upsert({ ref, object }: Upsert): void {
+    const key = objectKey(ref)
+    const parsed = parseObject(ref, object)
+    const before = this.#table(ref.kind).get(key)
+    const known = this.exists(ref.kind, key)
+    this.#seen.get(ref.kind)?.add(key)
+    if (parsed.value !== undefined) this.#set(ref.kind, key, before, parsed.value)
+    // An object that was never good and one that is absent are told apart.
+    else if (!known) this.#touched.push({ kind: ref.kind, key })
+    const outcome = before === undefined ? 'the object is left out' : 'the last good version stays in force'
+    const refused = parsed.value === undefined
+    this.#setProblems(
+      objectName(ref),
+      refused ? parsed.problems.map((found) => withOutcome(found, outcome)) : parsed.problems,
+    )
+  }
+
+  #delete(ref: ObjectRef): void {
+    const key = objectKey(ref)
+    const seen = this.#seen.get(ref.kind)?.delete(key) ?? false
+    const before = this.#table(ref.kind).get(key)
+    if (before !== undefined) this.#set(ref.kind, key, before, undefined)
+    else if (seen) this.#touched.push({ kind: ref.kind, key })
+    this.#setProblems(objectName(ref), [])
+  }
+
+  #set<K extends Kind>(
+    kind: K,
+    key: string,
+    before: ParsedObjects[K] | undefined,
+    value: ParsedObjects[K] | undefined,
+  ): void {
+    if (same(before, value)) return
+    if (value === undefined) this.#table(kind).delete(key)
+    else this.#table(kind).set(key, value)
+    if (kind !== 'EndpointSlice') this.#touched.push({ kind, key })
+    else this.#setSlice(key, before as SliceOrNone, value as SliceOrNone)
+  }
+
+  #setSlice(key: string, before: SliceOrNone, value: SliceOrNone): void {
+    for (const slice of [before, value]) {
+      const service = slice?.service
+      if (service === undefined) continue
+      const slices = this.#slices.get(service) ?? new Map<string, ParsedObjects['EndpointSlice']>()
+      if (slice === value && value !== undefined) slices.set(key, value)
+      else slices.delete(key)
+      if (slices.size === 0) this.#slices.delete(service)
+      else this.#slices.set(service, slices)
+      if (slice === before || before?.service !== service) this.#touched.push({ kind: 'Service', key: service })
+    }
+  }
+
+  #replace(kind: Kind, objects: readonly Upsert[]): void {
+    const first = new Map<string, Upsert>()
+    const duplicates: Problem[] = []
+    for (const upsert of [...objects].sort((a, b) => comparePlaces(a.from, b.from))) {
+      const key = objectKey(upsert.ref)
+      const used = first.get(key)
+      if (used === undefined) first.set(key, upsert)
+      else duplicates.push(duplicateProblem(upsert, used))
+    }
+    if (!same(this.#duplicates.get(kind) ?? [], duplicates)) {
+      this.#duplicates.set(kind, duplicates)
+      this.#problemsChanged()
+    }
+    for (const key of [...(this.#seen.get(kind) ?? [])]) if (!first.has(key)) this.#delete(refOf(kind, key))
+    for (const upsert of first.values()) this.#upsert(upsert)
+  }
+
+  #trouble(at: string, text: string | undefined): void {
+    const before = this.#troubles.get(at)
+    if (text === undefined) this.#troubles.delete(at)
+    else this.#troubles.set(at, makeProblem({ code: 'source-trouble', object: at, says: text }))
+    if (!same(before, this.#troubles.get(at))) this.#problemsChanged()
+  }
+
+  #setProblems(object: string, problems: readonly Problem[]): void {
+    if (same(this.#objectProblems.get(object) ?? [], problems)) return
+    if (problems.length === 0) this.#objectProblems.delete(object)
+    else this.#objectProblems.set(object, problems)
+    this.#problemsChanged()
+  }
+
+  #problemsChanged(): void {
+    this.#problems = undefined
+    this.#problemRevision++
+  }
+
+  #forget(): void {
+    const surplus = this.#touched.length - REMEMBERED
+    if (surplus < REMEMBERED) return
+    this.#touched = this.#touched.slice(surplus)
+    this.#forgotten += surplus
+  }
+}
+
+type SliceOrNone = ParsedObjects['EndpointSlice'] | undefined
+
+const NO_SLICES: ReadonlyMap<string, ParsedObjects['EndpointSlice']> = new Map()
+
+function withOutcome(problem: Problem, outcome: string): Problem {
+  return problem.level === 'warning' ? problem : { ...problem, text: `${problem.text}; ${outcome}` }
+}
+
+function refOf(kind: Kind, key: string): ObjectRef {
+  const slash = key.indexOf('/')
+  return { kind, namespace: slash < 0 ? '' : key.slice(0, slash), name: key.slice(slash + 1) }
+}
+
+function duplicateProblem({ ref, from }: Upsert, used: Upsert): Problem {
+  const says = `is defined a second time in ${from ?? 'the same list'}; what stands in ${used.from ?? 'first place'} is used`
+  return { ...makeProblem({ code: 'object-duplicate', object: objectName(ref), says }), value: from ?? '' }
+}
+
+/** By file name, then by the number of the document in it: `a.yaml#10` comes after `a.yaml#9`. */
+function comparePlaces(a: string | undefined, b: string | undefined): number {
+  const [fileA, numberA] = splitPlace(a ?? '')
+  const [fileB, numberB] = splitPlace(b ?? '')
+  return fileA === fileB ? numberA - numberB : fileA < fileB ? -1 : 1
+}
+
+function splitPlace(place: string): [string, number] {
+  const hash = place.lastIndexOf('#')
+  const number = hash < 0 ? Number.NaN : Number(place.slice(hash + 1))
+  return Number.isNaN(number) ? [place, 0] : [place.slice(0, hash), number]
+}
+
+export function byObject(a: Problem, b: Problem): number {
+  return compareText(a.object, b.object) || compareText(a.field, b.field) || compareText(a.text, b.text)
+}
+
+const compareText = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)
