@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ask } from '../../src/cli/client.ts'
+import { Connection } from '../../src/cli/connection.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const EXAMPLES = new URL('../examples/demo/', import.meta.url).pathname
@@ -58,10 +58,14 @@ export const routesOf = (agent: DemoAgent): Promise<Route[]> => askList(agent, '
 
 /** An agent that does not answer yet has nothing to show. */
 async function askList<Row>(agent: DemoAgent, command: string): Promise<Row[]> {
+  const connection = await Connection.open(agent.socket).catch(() => undefined)
+  if (connection === undefined) return []
   try {
-    return (await ask(agent.socket, command)) as Row[]
-  } catch {
-    return []
+    let text = ''
+    for await (const line of connection.ask(`json ${command}`)) text += line.text
+    return JSON.parse(text) as Row[]
+  } finally {
+    connection.close()
   }
 }
 

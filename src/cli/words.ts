@@ -40,7 +40,7 @@ export type Words =
   | { readonly kind: 'command'; readonly socket: string; readonly json: boolean; readonly words: readonly string[] }
   | { readonly kind: 'shell'; readonly socket: string }
 
-const wrong = (text: string): Words => ({ kind: 'wrong', text: `E_USAGE ${text}; see godwit --help` })
+const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
 export function parseWords(argv: readonly string[]): Words {
   return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)

@@ -5,13 +5,14 @@
  * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
  */
 import { Chance } from '../base/chance.ts'
-import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Rib } from '../bgp/rib/rib.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
+import type { IntentDiff } from '../cluster/diff.ts'
 import type { NodeIntent, Problem } from '../cluster/intent.ts'
 import type { ObjectChange } from '../cluster/source.ts'
+import { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import type { Effect } from './effect.ts'
@@ -45,6 +46,7 @@ export class Engine {
   readonly #rib = new Rib()
   readonly #sessions: Sessions
   readonly #objects: Objects
+  readonly #store = new ObjectStore()
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
   readonly #facts: Facts
@@ -184,24 +186,28 @@ export class Engine {
 
   /** Until everything has been listed once, what is absent is only unknown: nothing is done. */
   #change(changes: readonly ObjectChange[], now: Millis): void {
-    this.#intents.apply(changes)
+    this.#store.apply(changes)
     if (!this.#facts.synced || this.#facts.stopping) return
-    const before = this.#facts.intent
-    const { intent, diff } = this.#intents.next()
+    const before = this.#facts.intent?.problems ?? []
+    const { intent, diff } = this.#intents.next(this.#store)
     this.#facts.intent = intent
-    this.#tellProblems(before?.problems ?? [], intent.problems)
-    if (intent.node === undefined) return
-    this.#changeNode(before?.node, intent.node, now)
-    for (const name of diff.peers.removed) this.#objects.removePeer(name, now)
-    for (const peer of diff.peers.added) this.#objects.addPeer(peer, intent.node, now)
-    for (const peer of diff.peers.changed) this.#objects.changePeer(peer, intent.node, now)
+    this.#tellProblems(before, intent.problems)
+    this.#changePeers(diff, intent.node, now)
     this.#objects.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
   }
 
+  /** Without a node there are no neighbors to add or change. */
+  #changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined, now: Millis): void {
+    for (const name of peers.removed) this.#objects.removePeer(name, now)
+    if (node === undefined) return
+    if (change !== undefined) this.#changeNode(change.before, node, now)
+    for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
+    for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
+  }
+
   #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {
-    if (before === node) return
     const { listenPort, listenAddresses } = node
     if (before?.listenPort !== listenPort || !sameList(before.listenAddresses, listenAddresses)) {
       this.#out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })

@@ -1,0 +1,156 @@
+/** Joins the engine and its edges: one process, one node. Ends on SIGTERM and SIGINT, after a word to every neighbor. */
+import { randomInt } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { AgentWords } from './cli/words.ts'
+import { systemClock } from './edge/clock.ts'
+import { Control } from './edge/control.ts'
+import { crashLoudly, Driver } from './edge/driver.ts'
+import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/http.ts'
+import { listInterfaces } from './edge/interfaces.ts'
+import { type Log, openLog } from './edge/log.ts'
+import { Manifests } from './edge/manifests.ts'
+import { Metrics } from './edge/metrics.ts'
+import type { Source } from './edge/resources.ts'
+import { Tcp } from './edge/tcp.ts'
+import { VERSION } from './edge/version.ts'
+import type { Effect } from './engine/effect.ts'
+import { Engine } from './engine/engine.ts'
+import type { Input } from './engine/input.ts'
+import { tell } from './engine/tell.ts'
+
+/** How long neighbors may take to read our farewell. */
+const FAREWELL_MILLIS = 3_000
+
+/** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
+export async function runAgent(options: AgentWords): Promise<number> {
+  const log = openLog({ level: options.logLevel })
+  try {
+    const agent = new Agent(options, log)
+    await agent.open()
+    await agent.ended
+    await agent.close()
+    return 0
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    log.tell(tell('error', 'agent-failed', text))
+    return 1
+  } finally {
+    log.flush()
+  }
+}
+
+class Agent {
+  readonly #options: AgentWords
+  readonly #log: Log
+  readonly #engine: Engine
+  readonly #driver: Driver
+  readonly #tcp: Tcp
+  readonly #control: Control
+  readonly #metrics: Metrics
+  readonly ended: Promise<void>
+  #end: () => void = () => {}
+  #source: Source | undefined
+  #http: HttpServer | undefined
+
+  constructor(options: AgentWords, log: Log) {
+    this.#options = options
+    this.#log = log
+    const view = () => this.#engine.view(systemClock.now())
+    this.#metrics = new Metrics({ version: VERSION, view })
+    this.#engine = new Engine({
+      node: options.node,
+      version: VERSION,
+      hostName: hostname(),
+      sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
+      seed: randomInt(2 ** 32),
+      now: systemClock.now(),
+      epoch: systemClock.epoch,
+    })
+    const perform = (effect: Effect) => this.#perform(effect)
+    const crash = (error: unknown) => {
+      log.flush()
+      crashLoudly(error)
+    }
+    this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, crash })
+    const feed = (input: Input) => this.#driver.feed(input)
+    this.#tcp = new Tcp({ feed })
+    this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+  }
+
+  /** Interfaces are only looked at when somebody asks. */
+  readonly #feedFromLooker = (input: Input): void => {
+    if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
+    this.#driver.feed(input)
+  }
+
+  async open(): Promise<void> {
+    const { node, source } = this.#options
+    this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
+    await this.#control.open()
+    await this.#openHttp()
+    this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
+  }
+
+  async #openHttp(): Promise<void> {
+    const { http } = this.#options
+    if (http === undefined) return
+    const address = parseHttpAddress(http)
+    if (address === undefined) throw new Error(`--http ${http}: not HOST:PORT`)
+    this.#http = await openHttp({
+      ...address,
+      metrics: this.#metrics,
+      whyNotLive: () => whyNotLive(this.#driver),
+      whyNotReady: () => whyNotReady(this.#engine.view(systemClock.now())),
+    })
+  }
+
+  #stop(reason: string): void {
+    void this.#source?.stop()
+    this.#driver.feed({ kind: 'stop', reason: `agent stopped by ${reason}` })
+    setTimeout(this.#end, FAREWELL_MILLIS).unref()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#tcp.stop(), this.#control.close(), this.#http?.close()])
+    this.#driver.stop()
+    this.#log.tell(tell('info', 'stopped', 'stopped'))
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'listen':
+      case 'dial':
+      case 'send':
+      case 'close':
+      case 'refuse':
+        this.#tcp.perform(effect)
+        return
+      case 'reply':
+      case 'hang-up':
+        this.#control.perform(effect)
+        return
+      case 'tell':
+        this.#log.tell(effect.tell)
+        this.#metrics.tell(effect.tell)
+        return
+      case 'measure':
+        this.#metrics.measure(effect.name, systemClock.now() - effect.since)
+        return
+      case 'done':
+        this.#end()
+        return
+    }
+  }
+}
+
+/** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
+async function openSource(options: AgentWords, feed: (input: Input) => void): Promise<Source> {
+  const { source, apiGroup, kubeconfig } = options
+  if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed })
+  const { openKubernetes } = await import('./edge/kubernetes.ts')
+  return openKubernetes({ apiGroup, kubeconfig, feed })
+}
