@@ -28,7 +28,7 @@ export type Expected = Pick<Route, 'prefix' | 'nextHop'> & Partial<Route>
 const key = (route: Pick<Route, 'prefix' | 'nextHop'>): string => `${route.prefix} via ${route.nextHop}`
 
 /** One line per difference; nothing when the two sets are the same in everything that is expected. */
-export const routeDifferences = (actual: readonly Route[], expected: readonly Expected[]): readonly string[] => {
+const routeDifferences = (actual: readonly Route[], expected: readonly Expected[]): readonly string[] => {
   const byKey = new Map(actual.map((route) => [key(route), route]))
   const missing = expected.filter((route) => !byKey.has(key(route))).map((route) => `missing ${key(route)}`)
   const wanted = new Map(expected.map((route) => [key(route), route]))

@@ -15,7 +15,7 @@ export const ROUTER_AS = 65001
 export const POOLS: readonly KubeObject[] = [ipPool('pods-v4', '10.244.0.0/16'), ipPool('pods-v6', 'fd00:244::/32')]
 
 /** Pod routes carry a standard and a large community, so that both are seen on the other side. */
-export const POD_COMMUNITIES = { communities: ['64512:100'], largeCommunities: ['64512:1:2'] }
+const POD_COMMUNITIES = { communities: ['64512:100'], largeCommunities: ['64512:1:2'] }
 
 const PREFIX_ADVERTISEMENTS = ['10.244.0.0/16', 'fd00:244::/32'].map((cidr) => ({
   cidr,
@@ -25,7 +25,7 @@ const PREFIX_ADVERTISEMENTS = ['10.244.0.0/16', 'fd00:244::/32'].map((cidr) => (
 export const configuration = (spec: Readonly<Record<string, unknown>> = {}): KubeObject =>
   bgpConfiguration({ prefixAdvertisements: PREFIX_ADVERTISEMENTS, ...spec })
 
-export const podCidrs = (number: number): readonly string[] => [`10.244.${number}.0/24`, `fd00:244:${number}::/64`]
+const podCidrs = (number: number): readonly string[] => [`10.244.${number}.0/24`, `fd00:244:${number}::/64`]
 
 export interface Node {
   readonly host: Host

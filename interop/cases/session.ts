@@ -4,7 +4,7 @@ import type { Family } from '../lab/lab.ts'
 import { bgpPeer, kubeNode } from '../lab/manifests.ts'
 import { throughout } from '../lab/wait.ts'
 import type { Router } from '../speakers/speaker.ts'
-import { type Bench, type Case, expectRoutes, routerHolds, sessionsUp } from './case.ts'
+import { type Bench, type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
 import {
   agentHolds,
   agentSessionsUp,
@@ -30,14 +30,24 @@ interface Scene extends Node {
   readonly theirs: ReturnType<typeof learnedRoutes>
 }
 
-const scene = async ({ lab, speaker }: Bench, transport: Family, internal: boolean, dial: Dial): Promise<Scene> => {
+const scene = async (
+  { lab, speaker }: Bench,
+  transport: Family,
+  internal: boolean,
+  dial: Dial,
+  spec: object = {},
+): Promise<Scene> => {
   const asn = internal ? CLUSTER_AS : ROUTER_AS
   const session: SessionKind = { transport, internal }
   const cluster = new Cluster(lab)
   const node = await cluster.node(1)
   const host = await lab.host('router', 1)
   const passive = dial === 'they dial' ? { passive: true } : {}
-  await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', host.address(transport), asn, passive))
+  await cluster.manifests.put(
+    configuration(),
+    ...POOLS,
+    bgpPeer('router', host.address(transport), asn, { ...passive, ...spec }),
+  )
   const neighbor = { address: node.host.address(transport), asn: CLUSTER_AS, passive: dial === 'we dial' }
   const networks = routerNetworks(1)
   const router = await speaker.start(host, { asn, neighbors: [neighbor], networks })
@@ -129,6 +139,22 @@ const agentKilled: Case = {
   },
 }
 
+const cableCut: Case = {
+  name: 'restart: the cable is cut until the hold time is over, and joined again',
+  speakers: 'each',
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial', { holdTime: 3 })
+    await settled(all)
+    await all.host.cable('down')
+    await agentHolds(all.agent, [])
+    await routerHolds(all.router, [])
+    const said = await all.agent.lastErrors()
+    expect(/hold timer/i.test(said), `our last error is “${said}”`)
+    await all.host.cable('up')
+    await settled(all)
+  },
+}
+
 const agentStopped: Case = {
   name: 'restart: the agent is stopped in order and comes back',
   speakers: 'each',
@@ -152,5 +178,6 @@ export const cases: readonly Case[] = [
   podChange,
   routerKilled,
   agentKilled,
+  cableCut,
   agentStopped,
 ]

@@ -1,12 +1,11 @@
 // The lab: hosts are network namespaces on one switch (a bridge in a namespace of its own). It owns the namespaces, the
 // processes started in them and a folder for their files; when it closes, or this process ends, nothing of it stays.
 
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { chmod, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Daemon, must, type Outcome, type RunOptions, run } from './run.ts'
+import { Daemon, must, type Outcome, type RunOptions, run, runNow } from './run.ts'
 
 export type Family = 'ipv4' | 'ipv6'
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
@@ -98,9 +97,9 @@ export class Lab {
     openLabs.delete(this)
     for (const process of this.processes) process.killNow()
     for (const namespace of [...this.hosts.map((host) => host.namespace), this.switchNamespace]) {
-      const pids = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).stdout ?? ''
+      const pids = runNow(['ip', 'netns', 'pids', namespace])
       for (const pid of pids.split('\n').map(Number)) if (pid > 1) endPid(pid)
-      spawnSync('ip', ['netns', 'del', namespace])
+      runNow(['ip', 'netns', 'del', namespace])
     }
     if (keepFolder) keptFolders = true
     else rmSync(this.directory, { recursive: true, force: true })
@@ -153,12 +152,6 @@ export class Host {
   start(name: string, argv: readonly string[]): Daemon {
     const log = join(this.directory, `${name}.log`)
     return this.lab.keep(new Daemon(this.inside(argv), log, { cwd: process.cwd() }))
-  }
-
-  /** Refuses new connections to a port, so that only this host can be the one that dials. */
-  async refuseConnections(port: number): Promise<void> {
-    const rules = `table inet lab { chain in { type filter hook input priority 0; tcp dport ${port} tcp flags & (syn | ack) == syn reject with tcp reset; } }`
-    await this.must(['nft', '-f', '-'], { input: rules })
   }
 
   /** Cuts the cable, or joins it again. */

@@ -13,8 +13,7 @@ export type RootFolder =
   | { readonly kind: 'root'; readonly path: string }
   | { readonly kind: 'none'; readonly reason: string }
 
-export const cacheDirectory = (): string =>
-  process.env.GODWIT_INTEROP_CACHE ?? join(homedir(), '.cache', 'godwit-interop')
+const cacheDirectory = (): string => process.env.GODWIT_INTEROP_CACHE ?? join(homedir(), '.cache', 'godwit-interop')
 
 const exists = async (path: string): Promise<boolean> =>
   stat(path).then(

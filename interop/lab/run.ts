@@ -1,6 +1,6 @@
 // Running other programs: one-shot commands with their output, and daemons that are ended by their pid.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { openSync } from 'node:fs'
 
 export interface Outcome {
@@ -56,6 +56,10 @@ export const must = async (argv: readonly string[], options: RunOptions = {}): P
   }
   return outcome.stdout
 }
+
+/** For the last moments of this process: waits, and answers with what the program said. */
+export const runNow = (argv: readonly string[]): string =>
+  spawnSync(argv[0] ?? '', argv.slice(1), { encoding: 'utf8' }).stdout ?? ''
 
 /** Is there a program of this name on the path or where daemons live? */
 export const has = async (program: string): Promise<boolean> =>

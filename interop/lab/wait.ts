@@ -29,11 +29,6 @@ export const throughout = async (millis: number, check: () => Promise<void>): Pr
   }
 }
 
-export const waitUntil = (what: string, condition: () => Promise<boolean>, options?: WaitOptions): Promise<void> =>
-  eventually(async () => {
-    if (!(await condition())) throw new Error(`still waiting until ${what}`)
-  }, options)
-
 /** Bounds a whole case. */
 export const within = async <T>(millis: number, what: string, work: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
