@@ -24,7 +24,7 @@ import type { PeerType } from '../wire/context.ts'
 import { matchesAttributes, readsAttributes } from './match.ts'
 import { operate } from './operate.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
-import type { Operation, Policy, RouteSource, Rule, RuleMatch } from './rule.ts'
+import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
 
 /** What to write as next hop: as the neighbor's type demands, or as a rule says. */
 export type NextHopChoice = 'default' | 'self' | 'unchanged' | Uint8Array
@@ -80,6 +80,7 @@ export class CompiledPolicy {
   readonly #steps: readonly Step[]
   readonly #lanes: (readonly Step[] | undefined)[] = new Array(LANES).fill(undefined)
   readonly #start: Trail
+  readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
 
   constructor(policy: Policy) {
     this.policy = policy
@@ -111,8 +112,18 @@ export class CompiledPolicy {
     let trail = this.#start
     let original: PathAttributes | undefined
     let current: PathAttributes | undefined
-    for (const step of this.#lane(family, source, learnedFrom, peerType)) {
-      if (step.inside !== undefined && !step.inside[family].has(w0, w1, w2, w3, length)) continue
+    let asked: PrefixSet | undefined
+    let contained = false
+    const lane = this.#lane(family, source, learnedFrom, peerType)
+    for (let at = 0; at < lane.length; at++) {
+      const step = lane[at] as Step
+      if (step.inside !== undefined) {
+        // Rules one behind the other often name the same prefixes.
+        const set = step.inside[family]
+        if (set !== asked) contained = set.has(w0, w1, w2, w3, length)
+        asked = set
+        if (!contained) continue
+      }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
       if (step.readsAttributes) {
         original ??= attributes()
@@ -158,14 +169,23 @@ export class CompiledPolicy {
       rule,
       index,
       operations: rule.action === 'reject' ? [] : rule.operations,
-      inside: prefixes && setsOf(prefixes),
-      outside: notPrefixes && setsOf(notPrefixes),
+      inside: prefixes && this.#setsOf(prefixes),
+      outside: notPrefixes && this.#setsOf(notPrefixes),
       readsAttributes: readsAttributes(rule.match),
       rejected:
         rule.action === 'reject'
           ? { kind: 'reject', rule: rule.name, reason: rule.reason ?? `refused by ${rule.name}` }
           : undefined,
     }
+  }
+
+  /** One list, one set, however many rules name it. */
+  #setsOf(matches: readonly PrefixMatch[]): PrefixSets {
+    const known = this.#sets.get(matches)
+    if (known !== undefined) return known
+    const sets = { ipv4: new PrefixSet(matches, 'ipv4'), ipv6: new PrefixSet(matches, 'ipv6') }
+    this.#sets.set(matches, sets)
+    return sets
   }
 }
 
@@ -184,11 +204,6 @@ interface Step {
 }
 
 type PrefixSets = Readonly<Record<Family, PrefixSet>>
-
-const setsOf = (matches: NonNullable<RuleMatch['prefixes']>): PrefixSets => ({
-  ipv4: new PrefixSet(matches, 'ipv4'),
-  ipv6: new PrefixSet(matches, 'ipv6'),
-})
 
 /** A policy's last word as a rule of its own, so that every route meets one that decides. */
 const lastRule = (policy: Policy): Rule => ({

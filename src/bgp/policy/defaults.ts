@@ -36,8 +36,8 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
     action: 'reject',
     operations: [],
     reason:
-      'learned from another neighbor, and learned routes are not advertised to eBGP neighbors; ' +
-      'an export rule of a BGPFilter that accepts it lets it out',
+      'learned from another neighbor; to eBGP neighbors such routes are advertised only with advertiseLearned in the ' +
+      'BGPPeer, or where an export rule of a BGPFilter accepts them',
   }
   const pooled = accept('learned routes of the cluster', { source: 'peer', prefixes })
   return {

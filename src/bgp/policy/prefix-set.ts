@@ -5,6 +5,7 @@
  */
 import { readU32 } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
 import type { PrefixMatch } from './rule.ts'
 
 interface Range {
@@ -14,8 +15,8 @@ interface Range {
 
 export class PrefixSet {
   readonly size: number
-  /** Prefix lengths present, shortest first. */
-  readonly #lengths: readonly number[]
+  /** Per prefix length present, shortest first: the length and the masks of the four words. */
+  readonly #lengths: Int32Array
   /** Open addressing, a power of two, at most half full: number of the entry + 1, or 0. */
   readonly #slots: Int32Array
   /** Per entry: prefix length, four words, least and greatest route length. */
@@ -25,19 +26,26 @@ export class PrefixSet {
   constructor(matches: readonly PrefixMatch[], family: Family) {
     const entries = flatten(matches.filter((match) => match.prefix.family === family))
     this.size = entries.length
-    this.#lengths = [...new Set(entries.map((entry) => entry[0]))].sort((a, b) => a - b)
+    const lengths = [...new Set(entries.map(([bits]) => bits))].sort((a, b) => a - b)
+    this.#lengths = new Int32Array(
+      lengths.flatMap((bits) => [bits, mask(bits), mask(bits - 32), mask(bits - 64), mask(bits - 96)]),
+    )
     this.#slots = new Int32Array(tableSize(entries.length))
     this.#entries = new Int32Array(entries.flat())
-    for (let entry = 0; entry < entries.length; entry++) this.#insert(entry)
+    for (const [index, entry] of entries.entries()) this.#insert(entry, index)
   }
 
   /** Whether one of the matches contains the prefix of these words (masked or not) and this length. */
   has(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
-    for (const bits of this.#lengths) {
+    const lengths = this.#lengths
+    for (let at = 0; at < lengths.length; at += LENGTH) {
+      const bits = lengths[at] as number
       if (bits > length) return false
-      if (this.#find(bits, w0 & mask(bits), w1 & mask(bits - 32), w2 & mask(bits - 64), w3 & mask(bits - 96), length)) {
-        return true
-      }
+      const m0 = w0 & (lengths[at + 1] as number)
+      const m1 = w1 & (lengths[at + 2] as number)
+      const m2 = w2 & (lengths[at + 3] as number)
+      const m3 = w3 & (lengths[at + 4] as number)
+      if (this.#find(bits, m0, m1, m2, m3, length)) return true
     }
     return false
   }
@@ -64,17 +72,18 @@ export class PrefixSet {
     }
   }
 
-  #insert(entry: number): void {
-    const [bits, w0, w1, w2, w3] = this.#entries.subarray(entry * ENTRY, (entry + 1) * ENTRY) as unknown as Key
+  #insert([bits, w0, w1, w2, w3]: Entry, index: number): void {
     const last = this.#slots.length - 1
     let slot = hash(bits, w0, w1, w2, w3) & last
     while (this.#slots[slot] !== 0) slot = (slot + 1) & last
-    this.#slots[slot] = entry + 1
+    this.#slots[slot] = index + 1
   }
 }
 
-type Key = readonly [bits: number, w0: number, w1: number, w2: number, w3: number]
+type Entry = readonly [bits: number, w0: number, w1: number, w2: number, w3: number, min: number, max: number]
+/** Numbers per entry, and per length. */
 const ENTRY = 7
+const LENGTH = 5
 
 /** The word at `index` of an address of which `octets` are present from `offset` on; what lies beyond them is zero. */
 export function wordAt(bytes: Uint8Array, offset: number, octets: number, index: number): number {
@@ -100,22 +109,22 @@ function hash(bits: number, w0: number, w1: number, w2: number, w3: number): num
 }
 
 /** One entry per prefix and disjoint range, so that a prefix named a thousand times is looked at once. */
-function flatten(matches: readonly PrefixMatch[]): [number, ...number[]][] {
-  const byPrefix = new Map<string, { match: PrefixMatch; ranges: Range[] }>()
-  for (const match of matches) {
-    const known = byPrefix.get(match.prefix.text)
-    const range = { min: Math.max(match.minLength, match.prefix.length), max: match.maxLength }
-    if (known === undefined) byPrefix.set(match.prefix.text, { match, ranges: [range] })
+function flatten(matches: readonly PrefixMatch[]): Entry[] {
+  const byPrefix = new Map<string, { prefix: Prefix; ranges: Range[] }>()
+  for (const { prefix, minLength, maxLength } of matches) {
+    const range = { min: Math.max(minLength, prefix.length), max: maxLength }
+    const known = byPrefix.get(prefix.text)
+    if (known === undefined) byPrefix.set(prefix.text, { prefix, ranges: [range] })
     else known.ranges.push(range)
   }
-  return [...byPrefix.values()].flatMap(({ match: { prefix }, ranges }) =>
-    joinRanges(ranges).map((range): [number, ...number[]] => [
-      prefix.length,
-      ...[0, 1, 2, 3].map((index) => wordAt(prefix.bytes, 0, prefix.bytes.length, index)),
-      range.min,
-      range.max,
-    ]),
+  return [...byPrefix.values()].flatMap(({ prefix, ranges }) =>
+    joinRanges(ranges).map((range) => entryOf(prefix, range)),
   )
+}
+
+function entryOf({ length, bytes }: Prefix, { min, max }: Range): Entry {
+  const word = (index: number) => wordAt(bytes, 0, bytes.length, index)
+  return [length, word(0), word(1), word(2), word(3), min, max]
 }
 
 function joinRanges(ranges: readonly Range[]): Range[] {

@@ -44,7 +44,9 @@ test('a refusal says why and how to open it', () => {
       'an import rule of a BGPFilter that accepts it, named in the BGPPeer, lets it in',
   })
   const refused = evaluate(builtinExport(POOLS, false), internal('10.0.0.0/26'), 'external')
-  expect(refused.kind === 'reject' && refused.reason).toMatch(/learned.*not advertised to eBGP.*BGPFilter/)
+  expect(refused.kind === 'reject' && refused.reason).toMatch(
+    /^learned from another neighbor.*advertiseLearned.*BGPFilter/,
+  )
 })
 
 test('without pools only own routes go out and nothing comes in', () => {
