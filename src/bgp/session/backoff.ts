@@ -1,0 +1,24 @@
+/** How long to wait before dialling again: longer with every dial in vain (RFC 4271 §8.2.1.1 leaves the how to us). */
+import type { Chance } from '../../base/chance.ts'
+import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
+
+const LONGEST: Seconds = 60
+
+export class Backoff {
+  #dials = 0
+
+  dialled(): void {
+    this.#dials++
+  }
+
+  /** All is well, or the last end was nobody's fault: begin anew. */
+  reset(): void {
+    this.#dials = 0
+  }
+
+  /** `first` after the first dial, then twice as long each time up to a minute; jittered as RFC 4271 §10 asks. */
+  delay(first: Seconds, chance: Chance): Millis {
+    const doublings = Math.max(0, this.#dials - 1)
+    return chance.jitter(inMillis(Math.min(first * 2 ** doublings, Math.max(first, LONGEST))))
+  }
+}

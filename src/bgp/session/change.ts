@@ -1,0 +1,24 @@
+/** What a change of a neighbor's configuration means for what is running. */
+import type { Family } from '../../base/family.ts'
+import type { PeerConfig } from './types.ts'
+
+/** Why a session cannot outlive the change; undefined where it can. */
+export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined {
+  if (old.localAs !== next.localAs) return 'local AS'
+  if (old.remoteAs !== next.remoteAs) return 'remote AS'
+  if (old.routerId !== next.routerId) return 'router ID'
+  if (!sameFamilies(old.families, next.families)) return 'address families'
+  if (old.remote.address !== next.remote.address) return 'remote address'
+  if (old.localAddress !== next.localAddress) return 'local address'
+  return undefined
+}
+
+/** Anything that decides when and where we dial. */
+export const dialsDifferently = (old: PeerConfig, next: PeerConfig): boolean =>
+  old.remote.port !== next.remote.port ||
+  old.passive !== next.passive ||
+  old.dialDelay !== next.dialDelay ||
+  old.connectRetryTime !== next.connectRetryTime
+
+const sameFamilies = (a: readonly Family[], b: readonly Family[]): boolean =>
+  a.length === b.length && a.every((family) => b.includes(family))

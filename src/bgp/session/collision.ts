@@ -1,0 +1,43 @@
+/**
+ * Connection collision (RFC 4271 §6.8 with RFC 6286 §2.3): two connections to one neighbor, one may live.
+ * Judged when an OPEN has arrived on one of them. The verdict depends on nothing but both speakers' numbers and
+ * who dialled, so both ends come to the same one.
+ */
+import type { Asn, RouterId } from '../../base/units.ts'
+import type { SessionState } from './types.ts'
+
+export interface Speaker {
+  readonly routerId: RouterId
+  readonly as: Asn
+}
+
+export interface Contender {
+  readonly state: SessionState
+  /** We opened it; the neighbor did otherwise. */
+  readonly dialled: boolean
+}
+
+/** `both` for now: the other one's OPEN will decide. */
+export type Verdict = 'arrived' | 'other' | 'both'
+
+/** RFC 4271 §6.8: the connection opened by the higher BGP Identifier lives; RFC 6286 §2.3: of equal ones, by the higher AS. */
+export function ourConnectionLives(ours: Speaker, theirs: Speaker): boolean {
+  return ours.routerId === theirs.routerId ? ours.as > theirs.as : ours.routerId > theirs.routerId
+}
+
+/**
+ * An OPEN came on `arrived` while `other` exists too.
+ *
+ * Against OpenSent the RFC lets us judge where we know the neighbor's identifier, and this OPEN told it. There is one
+ * case in which we still must not: where the other one would live and the neighbor dialled it. It may have given that
+ * one up before saying a word on it, counting on this one; then each end would close what the other keeps.
+ */
+export function judge(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Verdict {
+  // RFC 4271 §6.8: an Established session stays. (With graceful restart the newcomer will mean a restart: RFC 4724 §5.)
+  if (other.state === 'Established') return 'other'
+  if (other.state !== 'OpenSent' && other.state !== 'OpenConfirm') return 'both'
+  // Two from the same end are no collision: it opens a second only when it has given up the first.
+  if (arrived.dialled === other.dialled) return 'arrived'
+  if (arrived.dialled === ourConnectionLives(ours, theirs)) return 'arrived'
+  return other.state === 'OpenConfirm' || other.dialled ? 'other' : 'both'
+}

@@ -1,0 +1,377 @@
+/**
+ * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what was said on it.
+ * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
+ * `peer.ts` chooses between connections and is told of every step.
+ */
+import type { Chance } from '../../base/chance.ts'
+import { Timers } from '../../base/timers.ts'
+import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
+import type { MessageError } from '../wire/error.ts'
+import { type Frame, Framer } from '../wire/framer.ts'
+import { KEEPALIVE } from '../wire/keepalive.ts'
+import { MESSAGE_TYPE, type MessageType, type Open } from '../wire/message.ts'
+import {
+  CEASE,
+  decodeNotification,
+  describeNotification,
+  ERROR,
+  encodeNotification,
+  OPEN_ERROR,
+} from '../wire/notification.ts'
+import { decodeOpen, encodeOpen } from '../wire/open.ts'
+import { decodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
+import type { Backoff } from './backoff.ts'
+import { type FsmAction, type FsmEvent, step } from './fsm.ts'
+import { keepaliveTime, negotiate, ourOpen } from './negotiate.ts'
+import type {
+  ConnId,
+  Endpoint,
+  LastError,
+  MessageCounts,
+  PeerAction,
+  PeerConfig,
+  Session,
+  SessionState,
+} from './types.ts'
+
+/** RFC 4271 §8.2.2: the "large value" of the HoldTimer while the neighbor's OPEN is awaited. */
+export const OPEN_HOLD_TIME: Seconds = 240
+
+type TimerName = 'connect-retry' | 'hold' | 'keepalive'
+
+/** Why a connection ended. */
+export type Fault = Pick<LastError, 'class' | 'text'>
+
+/** Whole UPDATEs in `bytes`, as start and end in turn. */
+interface Updates {
+  readonly bytes: Uint8Array
+  readonly spans: number[]
+}
+
+export type Counts = { -readonly [Type in keyof MessageCounts]: number }
+
+/** What all connections of a neighbor share. */
+export interface Shared {
+  config: PeerConfig
+  /** Of the turn under way. */
+  now: Millis
+  actions: PeerAction[]
+  readonly received: Counts
+  readonly sent: Counts
+  readonly chance: Chance
+  readonly backoff: Backoff
+  readonly nextConn: () => ConnId
+  /** An OPEN has come that we can live with. The answer is a step of this connection, and perhaps of others. */
+  readonly opened: (connection: Connection, session: Session) => void
+  readonly stepped: (connection: Connection, before: SessionState, event: FsmEvent, fault: Fault | undefined) => void
+}
+
+export class Connection {
+  /** We open it, again and again; one the neighbor opened is used once. */
+  readonly dialled: boolean
+  readonly timers = new Timers<TimerName>()
+  readonly #shared: Shared
+  state: SessionState
+  /** Undefined where there is no TCP connection, nor one on its way. */
+  conn: ConnId | undefined
+  /** Of the ConnectRetryTimer that was set last. */
+  connectRetry: Millis = 0
+  /** The OPEN we sent, and the one that came. */
+  ours: Open | undefined
+  theirs: Open | undefined
+  /** From OpenConfirm on. */
+  session: Session | undefined
+  #framer = new Framer()
+  #ends: { readonly local: Endpoint; readonly remote: Endpoint } | undefined
+
+  constructor(shared: Shared, dialled: boolean, state: SessionState, conn?: ConnId) {
+    this.#shared = shared
+    this.dialled = dialled
+    this.state = state
+    this.conn = conn
+  }
+
+  /** No TCP connection stands. */
+  get trying(): boolean {
+    return this.state === 'Connect' || this.state === 'Active'
+  }
+
+  /** Both OPENs have been taken. */
+  get agreed(): boolean {
+    return this.state === 'OpenConfirm' || this.state === 'Established'
+  }
+
+  // ---- what happens to it
+
+  connected(local: Endpoint, remote: Endpoint): void {
+    this.#ends = { local, remote }
+    this.step({ name: this.dialled ? 'Tcp_CR_Acked' : 'TcpConnectionConfirmed' })
+  }
+
+  lost(reason: string): void {
+    this.conn = undefined
+    this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text: reason })
+  }
+
+  /** Messages one after another; UPDATEs that lie in one array are gathered and handed out together. */
+  receive(bytes: Uint8Array): void {
+    if (this.trying) return
+    const { conn } = this
+    const framer = this.#framer
+    let updates: Updates = { bytes, spans: [] }
+    framer.push(bytes)
+    for (;;) {
+      const next = framer.next()
+      const update = isFrame(next) && next.type === MESSAGE_TYPE.update
+      if (!update || next.bytes !== updates.bytes) {
+        this.#takeUpdates(updates)
+        updates = { bytes: update ? next.bytes : bytes, spans: [] }
+      }
+      // A message may end the connection; what lies behind it is for nobody.
+      if (next === undefined || this.conn !== conn) return
+      if (update) updates.spans.push(next.start, next.end)
+      else if (isFrame(next)) this.#takeMessage(next)
+      else this.step({ name: 'BGPHeaderErr', error: next })
+    }
+  }
+
+  expire(now: Millis): void {
+    const { conn } = this
+    for (const name of this.timers.due(now)) {
+      // What an earlier one ended has no more timers.
+      if (this.conn !== conn) return
+      this.#expired(name)
+    }
+  }
+
+  /** RFC 4271 §8.2.2, Established: each time an UPDATE is sent the KeepaliveTimer begins anew. */
+  updatesSent(count: number): void {
+    this.#shared.sent.update += count
+    this.#startKeepalive()
+  }
+
+  /** The configuration is another, and the connection goes on. */
+  reconfigured(): void {
+    if (this.session === undefined) return
+    const time = keepaliveTime(this.#shared.config, this.session.holdTime)
+    if (time === this.session.keepaliveTime) return
+    this.session = { ...this.session, keepaliveTime: time }
+    this.#startKeepalive()
+  }
+
+  /** The two OPENs fit: from now on the connection speaks as they say. */
+  agree(session: Session): void {
+    this.session = session
+    this.#framer.messageSize = session.receive.messageSize
+    this.step({ name: 'BGPOpen' })
+  }
+
+  // ---- messages
+
+  /** RFC 4271 §8.2.2, event 27, for a run of UPDATEs. Whoever reads them tells of event 28 by `update-error`. */
+  #takeUpdates({ bytes, spans }: Updates): void {
+    const { conn } = this
+    if (spans.length === 0 || conn === undefined) return
+    this.#shared.received.update += spans.length / 2
+    this.step({ name: 'UpdateMsg' })
+    if (this.state === 'Established') this.#push({ kind: 'updates', conn, bytes, spans })
+  }
+
+  #takeMessage(frame: Frame): void {
+    if (frame.type === MESSAGE_TYPE.open) this.#takeOpen(frame)
+    else if (frame.type === MESSAGE_TYPE.notification) this.#takeNotification(frame)
+    else if (frame.type === MESSAGE_TYPE.keepalive) this.#takeKeepalive()
+    else this.#takeRouteRefresh(frame)
+  }
+
+  #takeKeepalive(): void {
+    this.#shared.received.keepalive++
+    this.step({ name: 'KeepAliveMsg' })
+  }
+
+  #takeOpen(frame: Frame): void {
+    this.#shared.received.open++
+    const { conn, ours } = this
+    if (this.state !== 'OpenSent' || conn === undefined || ours === undefined || this.#ends === undefined) {
+      this.step({ name: 'BGPOpen' })
+      return
+    }
+    const theirs = decodeOpen(frame)
+    if (theirs.kind === 'message-error') {
+      this.step({ name: 'BGPOpenMsgErr', error: theirs })
+      return
+    }
+    this.theirs = theirs
+    const agreed = negotiate(this.#shared.config, ours, theirs)
+    if ('kind' in agreed) this.step({ name: 'BGPOpenMsgErr', error: agreed })
+    else this.#shared.opened(this, { conn, ...this.#ends, ...agreed })
+  }
+
+  #takeNotification(frame: Frame): void {
+    this.#shared.received.notification++
+    const message = decodeNotification(frame)
+    if (message.kind === 'message-error') {
+      this.step({ name: 'NotifMsg' }, { class: 'BGP Error', text: message.text })
+      return
+    }
+    const { code, subcode, data } = message
+    const text = describeNotification(code, subcode, data)
+    if (isNobodysFault(code, subcode)) this.#shared.backoff.reset()
+    this.#push({ kind: 'notification', direction: 'received', code, subcode, text })
+    const wrongVersion = code === ERROR.open && subcode === OPEN_ERROR.unsupportedVersion
+    this.step({ name: wrongVersion ? 'NotifMsgVerErr' : 'NotifMsg' }, { class: 'Received', text })
+  }
+
+  #takeRouteRefresh(frame: Frame): void {
+    this.#shared.received['route-refresh']++
+    this.step({ name: 'RouteRefreshMsg' })
+    const message = this.state === 'Established' ? decodeRouteRefresh(frame) : undefined
+    if (message === undefined) return
+    if (message.kind === 'message-error') {
+      this.step({ name: 'UpdateMsgErr', error: message })
+      return
+    }
+    const { family } = message
+    // RFC 2918 §4: of a family that was not agreed on, ignored. Once a turn is enough.
+    if (family === undefined || !this.session?.families.includes(family)) return
+    if (this.#shared.actions.some((action) => action.kind === 'refresh' && action.family === family)) return
+    // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved as long as we do not offer that.
+    this.#push({ kind: 'refresh', family, subtype: REFRESH.request })
+  }
+
+  // ---- the machine
+
+  step(event: FsmEvent, known?: Fault): void {
+    const before = this.state
+    const { state, actions, error } = step(before, event)
+    this.state = state
+    for (const action of actions) this.#carryOut(action, error)
+    this.#shared.stepped(this, before, event, known ?? faultOf(error))
+  }
+
+  #carryOut(action: FsmAction, error: MessageError | undefined): void {
+    switch (action) {
+      case 'dial':
+        this.#dial()
+        break
+      case 'close':
+        this.#close()
+        break
+      case 'send-open':
+        this.ours = ourOpen(this.#shared.config)
+        this.#send('open', encodeOpen(this.ours))
+        break
+      case 'send-keepalive':
+        this.#send('keepalive', KEEPALIVE)
+        break
+      case 'send-notification':
+        if (error !== undefined) this.sendNotification(error)
+        break
+      case 'start-connect-retry':
+        this.#startConnectRetry()
+        break
+      case 'stop-connect-retry':
+        this.timers.clear('connect-retry')
+        break
+      case 'start-open-hold':
+        this.#set('hold', inMillis(OPEN_HOLD_TIME))
+        break
+      case 'start-hold':
+        this.#startHold()
+        break
+      case 'start-keepalive':
+        this.#startKeepalive()
+        break
+    }
+  }
+
+  #dial(): void {
+    const { backoff, config, nextConn } = this.#shared
+    const conn = nextConn()
+    this.conn = conn
+    backoff.dialled()
+    this.#push({ kind: 'dial', conn, remote: config.remote, localAddress: config.localAddress })
+  }
+
+  /** All that was said is forgotten with it. */
+  #close(): void {
+    if (this.conn !== undefined) this.#push({ kind: 'close', conn: this.conn })
+    this.conn = undefined
+    this.ours = undefined
+    this.theirs = undefined
+    this.session = undefined
+    this.#framer = new Framer()
+    this.#ends = undefined
+    this.timers.clear('hold')
+    this.timers.clear('keepalive')
+  }
+
+  sendNotification(error: MessageError): void {
+    const { code, subcode, data } = error
+    const text = describeNotification(code, subcode, data)
+    this.#send('notification', encodeNotification(error))
+    this.#push({ kind: 'notification', direction: 'sent', code, subcode, text })
+  }
+
+  /** From here the Send Hold Timer (RFC 9687) will watch whether the network takes what is sent. */
+  #send(type: MessageType, bytes: Uint8Array): void {
+    if (this.conn === undefined) return
+    this.#shared.sent[type]++
+    this.#push({ kind: 'send', conn: this.conn, bytes })
+  }
+
+  // ---- time
+
+  #expired(name: TimerName): void {
+    if (name === 'hold') this.step({ name: 'HoldTimer_Expires' })
+    else if (name === 'keepalive') this.step({ name: 'KeepaliveTimer_Expires' })
+    else if (this.state === 'Active') this.step({ name: 'ConnectRetryTimer_Expires' })
+    else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: 'Connection timed out' })
+  }
+
+  /** A passive neighbor is waited for without end. */
+  #startConnectRetry(): void {
+    const { config, backoff, chance } = this.#shared
+    if (config.passive) return
+    this.waitToDial(config.dialDelay + backoff.delay(config.connectRetryTime, chance))
+  }
+
+  waitToDial(delay: Millis): void {
+    this.connectRetry = delay
+    this.#set('connect-retry', delay)
+  }
+
+  /** A hold time of 0 means no timer (RFC 4271 §4.2). */
+  #startHold(): void {
+    const { holdTime = 0 } = this.session ?? {}
+    if (holdTime === 0) this.timers.clear('hold')
+    else this.#set('hold', inMillis(holdTime))
+  }
+
+  /** RFC 4271 §10: jittered afresh each time; §4.4: none where the hold time is 0. */
+  #startKeepalive(): void {
+    const { keepaliveTime: time = 0 } = this.session ?? {}
+    if (time === 0) this.timers.clear('keepalive')
+    else this.#set('keepalive', this.#shared.chance.jitter(inMillis(time)))
+  }
+
+  #set(name: TimerName, after: Millis): void {
+    this.timers.set(name, this.#shared.now + after)
+  }
+
+  #push(action: PeerAction): void {
+    this.#shared.actions.push(action)
+  }
+}
+
+const isFrame = (next: Frame | MessageError | undefined): next is Frame => next !== undefined && !('kind' in next)
+
+/** Ends after which dialling starts afresh: reset by hand, other configuration, collision (RFC 4486 §4). */
+const isNobodysFault = (code: number, subcode: number): boolean =>
+  code === CEASE.code && (subcode === CEASE.adminReset || subcode === CEASE.configChange || subcode === CEASE.collision)
+
+/** What we say of an error that we answer with a NOTIFICATION. */
+function faultOf(error: MessageError | undefined): Fault | undefined {
+  if (error === undefined) return undefined
+  return { class: error.code === CEASE.code ? 'Automatic shutdown' : 'BGP Error', text: error.text }
+}

@@ -1,0 +1,326 @@
+/**
+ * One neighbor. Owns its connections (the one we dial and a few the neighbor opened), the choice between them, and what
+ * is known of the last session.
+ * In: events with the time they happened at. Out: actions in order; nothing is called back.
+ *
+ * The state of the neighbor is that of its furthest connection. Our own goes to Idle when another is about to become
+ * the session, and back to Active when that one has ended.
+ */
+import type { Chance } from '../../base/chance.ts'
+import { earlier } from '../../base/timers.ts'
+import type { Millis, Seconds } from '../../base/units.ts'
+import { type MessageError, messageError } from '../wire/error.ts'
+import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
+import { Backoff } from './backoff.ts'
+import { dialsDifferently, whyReset } from './change.ts'
+import { judge, type Speaker } from './collision.ts'
+import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared } from './connection.ts'
+import { type EventName, type FsmEvent, STATES } from './fsm.ts'
+import { ourCapabilities } from './negotiate.ts'
+import type {
+  ConnId,
+  LastError,
+  PeerAction,
+  PeerConfig,
+  PeerEvent,
+  PeerSnapshot,
+  Session,
+  SessionState,
+} from './types.ts'
+
+/** A session that lasted this long was a good one: dialling begins anew. */
+const STABLE_AFTER: Millis = 60_000
+/** Connections of the neighbor that may await its OPEN at a time; one more ends the oldest. */
+const MOST_AWAITING_OPEN = 3
+
+const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
+const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
+const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
+
+type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind: Kind }>
+
+export class Peer {
+  readonly #shared: Shared
+  readonly #own: Connection
+  /** Oldest first. */
+  #incoming: Connection[] = []
+  #started = false
+  #stopped: string | undefined
+
+  #state: SessionState = 'Idle'
+  #since: Millis
+  #lastError: LastError | undefined
+  #established = 0
+
+  constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis) {
+    this.#shared = {
+      config,
+      now,
+      actions: [],
+      received: noMessages(),
+      sent: noMessages(),
+      chance,
+      backoff: new Backoff(),
+      nextConn,
+      opened: (connection, session) => this.#opened(connection, session),
+      stepped: (connection, before, event, fault) => this.#stepped(connection, before, event, fault),
+    }
+    this.#own = new Connection(this.#shared, true, 'Idle')
+    this.#since = now
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** While Established. */
+  get session(): Session | undefined {
+    return this.#state === 'Established' ? this.#furthest().session : undefined
+  }
+
+  deadline(): Millis | undefined {
+    let first: Millis | undefined
+    for (const { timers } of this.#connections()) first = earlier(first, timers.deadline())
+    return first
+  }
+
+  handle(event: PeerEvent, now: Millis): readonly PeerAction[] {
+    this.#shared.now = now
+    this.#shared.actions = []
+    this.#take(event)
+    this.#settleDialling()
+    return this.#shared.actions
+  }
+
+  #take(event: PeerEvent): void {
+    switch (event.kind) {
+      case 'start':
+        this.#start()
+        break
+      case 'stop':
+        this.#stop(event)
+        break
+      case 'configure':
+        this.#configure(event.config)
+        break
+      case 'connected':
+        if (event.dialled) this.#dialled(event)
+        else this.#accepted(event)
+        break
+      case 'dial-failed':
+        this.#find(event.conn)?.lost(event.reason)
+        break
+      case 'closed':
+        this.#find(event.conn)?.lost(event.reason ?? 'Connection closed')
+        break
+      case 'received':
+        this.#find(event.conn)?.receive(event.bytes)
+        break
+      case 'update-error':
+        this.#updateError(event)
+        break
+      case 'updates-sent':
+        if (this.#state === 'Established') this.#furthest().updatesSent(event.count)
+        break
+      case 'timer':
+        for (const connection of this.#connections()) connection.expire(this.#shared.now)
+        break
+    }
+  }
+
+  // ---- starting, stopping, changing
+
+  #start(): void {
+    if (this.#started) return
+    this.#started = true
+    this.#stopped = undefined
+    this.#begin()
+  }
+
+  /** First step after a start or a reset of our own making: nothing holds us back but `dialDelay`. */
+  #begin(): void {
+    const { config, backoff } = this.#shared
+    backoff.reset()
+    if (!config.passive && config.dialDelay === 0) this.#own.step({ name: 'ManualStart' })
+    else {
+      this.#own.step({ name: 'ManualStart_with_PassiveTcpEstablishment' })
+      if (!config.passive) this.#own.waitToDial(config.dialDelay)
+    }
+  }
+
+  #stop({ subcode, text, reason }: Event<'stop'>): void {
+    // RFC 9003 §2: the text goes with Administrative Shutdown and Administrative Reset only.
+    const speaks = text !== '' && (subcode === CEASE.adminShutdown || subcode === CEASE.adminReset)
+    const data = speaks ? encodeShutdownCommunication(text) : undefined
+    this.#started = false
+    this.#stopped = reason
+    this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
+  }
+
+  #configure(next: PeerConfig): void {
+    const old = this.#shared.config
+    const changed = this.#started ? whyReset(old, next) : undefined
+    // RFC 4486 §4: Other Configuration Change.
+    if (changed !== undefined) this.#endAll('AutomaticStop', CONFIG_CHANGE, `Configuration changed: ${changed}`)
+    else if (this.#own.trying && dialsDifferently(old, next)) {
+      this.#own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
+    }
+    this.#shared.config = next
+    for (const connection of this.#connections()) connection.reconfigured()
+    if (this.#started && this.#own.state === 'Idle' && !this.#taken()) this.#begin()
+  }
+
+  #endAll(name: 'ManualStop' | 'AutomaticStop', error: MessageError, text: string): void {
+    for (const connection of this.#connections()) connection.step({ name, error }, { class: 'Error', text })
+  }
+
+  #updateError({ conn, error }: Event<'update-error'>): void {
+    const connection = this.#find(conn)
+    if (connection?.state === 'Established') connection.step({ name: 'UpdateMsgErr', error })
+  }
+
+  // ---- several connections
+
+  #dialled({ conn, local, remote }: Event<'connected'>): void {
+    if (this.#own.conn === conn && this.#own.state === 'Connect') this.#own.connected(local, remote)
+    // Given up in the meantime.
+    else this.#push({ kind: 'close', conn })
+  }
+
+  #accepted({ conn, local, remote }: Event<'connected'>): void {
+    const connection = new Connection(this.#shared, false, 'Active', conn)
+    // RFC 4271 §8.2.2, Idle: connections are refused; RFC 4486 §4: Connection Rejected.
+    if (!this.#started) {
+      connection.sendNotification(REJECTED)
+      this.#push({ kind: 'close', conn })
+      return
+    }
+    const awaiting = this.#incoming.filter(({ state }) => state === 'OpenSent')
+    if (awaiting.length >= MOST_AWAITING_OPEN) awaiting[0]?.step({ name: 'OpenCollisionDump', error: COLLISION })
+    this.#incoming.push(connection)
+    connection.connected(local, remote)
+  }
+
+  /** RFC 4271 §6.8: the connection whose OPEN has come against all others. */
+  #opened(arrived: Connection, session: Session): void {
+    const ours: Speaker = { routerId: session.localRouterId, as: session.localAs }
+    const theirs: Speaker = { routerId: session.remoteRouterId, as: session.remoteAs }
+    const others = this.#connections().filter((other) => other !== arrived)
+    const rivals = others.map((other) => ({ other, verdict: judge(arrived, other, ours, theirs) }))
+    if (rivals.some(({ verdict }) => verdict === 'other')) {
+      arrived.step({ name: 'OpenCollisionDump', error: COLLISION })
+      return
+    }
+    arrived.agree(session)
+    for (const { other, verdict } of rivals) {
+      if (verdict === 'arrived') other.step({ name: 'OpenCollisionDump', error: COLLISION })
+    }
+  }
+
+  /** A connection of the neighbor is, or is about to be, the session. */
+  #taken(): boolean {
+    return this.#incoming.some(({ agreed }) => agreed)
+  }
+
+  /** We dial as long as no connection of the neighbor has come far. */
+  #settleDialling(): void {
+    const taken = this.#taken()
+    if (taken && this.#own.trying) this.#own.step({ name: 'OpenCollisionDump', error: COLLISION })
+    if (!taken && this.#started && this.#own.state === 'Idle') {
+      this.#own.step({ name: 'AutomaticStart_with_PassiveTcpEstablishment' })
+    }
+  }
+
+  // ---- what a step means for the neighbor
+
+  #stepped(connection: Connection, before: SessionState, event: FsmEvent, fault: Fault | undefined): void {
+    const { state, session } = connection
+    this.#incoming = this.#incoming.filter(({ conn }) => conn !== undefined)
+    if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault)
+    if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
+    if (before === 'Established' && state !== 'Established') this.#down(fault ?? { class: 'Error', text: event.name })
+    this.#tellState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
+  }
+
+  /** What ended one connection is worth keeping unless another stands. */
+  #note(fault: Fault): void {
+    const { state, trying } = this.#furthest()
+    if (state === 'Idle' || trying) this.#lastError = { ...fault, at: this.#shared.now }
+  }
+
+  #up(session: Session): void {
+    this.#established++
+    this.#push({ kind: 'up', session })
+  }
+
+  #down(fault: Fault): void {
+    const { now, backoff } = this.#shared
+    if (now - this.#since >= STABLE_AFTER) backoff.reset()
+    this.#push({ kind: 'down', error: { ...fault, at: now } })
+  }
+
+  #tellState(reason: string): void {
+    const from = this.#state
+    const to = this.#furthest().state
+    if (from === to) return
+    this.#state = to
+    this.#since = this.#shared.now
+    this.#push({ kind: 'transition', from, to, reason })
+  }
+
+  #push(action: PeerAction): void {
+    this.#shared.actions.push(action)
+  }
+
+  #connections(): readonly Connection[] {
+    return [this.#own, ...this.#incoming]
+  }
+
+  #find(conn: ConnId): Connection | undefined {
+    return this.#connections().find((connection) => connection.conn === conn)
+  }
+
+  /** The connection that has come furthest; our own among equals. */
+  #furthest(): Connection {
+    return this.#incoming.reduce((best, next) => (rank(next) > rank(best) ? next : best), this.#own)
+  }
+
+  snapshot(now: Millis): PeerSnapshot {
+    const { config, received, sent } = this.#shared
+    const { session, timers, ours, theirs } = this.#furthest()
+    const running = (at: Millis | undefined, total: Seconds) =>
+      at === undefined ? undefined : { left: Math.max(0, at - now), total }
+    return {
+      config,
+      state: this.#state,
+      since: this.#since,
+      stopped: this.#stopped,
+      lastError: this.#lastError,
+      session: this.session,
+      localCapabilities: ours?.capabilities ?? ourCapabilities(config),
+      remoteCapabilities: theirs?.capabilities ?? [],
+      holdTimer: running(timers.at('hold'), session?.holdTime ?? OPEN_HOLD_TIME),
+      keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
+      connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
+      received: { ...received },
+      sent: { ...sent },
+      established: this.#established,
+    }
+  }
+}
+
+const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepalive: 0, 'route-refresh': 0 })
+
+const rank = (connection: Connection): number => STATES.indexOf(connection.state)
+
+/** Why the state changed where nothing went wrong. */
+const REASON: Readonly<Partial<Record<EventName, string>>> = {
+  ManualStart: 'started',
+  ManualStart_with_PassiveTcpEstablishment: 'started',
+  AutomaticStart_with_PassiveTcpEstablishment: 'waiting for the next attempt',
+  ConnectRetryTimer_Expires: 'connecting',
+  Tcp_CR_Acked: 'connected',
+  TcpConnectionConfirmed: 'neighbor connected',
+  BGPOpen: 'OPEN received',
+  KeepAliveMsg: 'KEEPALIVE received',
+}
