@@ -1,0 +1,164 @@
+import { execFile } from 'node:child_process'
+import { setImmediate as nextLook, setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Millis } from '../../src/base/units.ts'
+import { systemClock } from '../../src/edge/clock.ts'
+import { Driver, type Turns } from '../../src/edge/driver.ts'
+import type { Effect } from '../../src/engine/effect.ts'
+import type { Input } from '../../src/engine/input.ts'
+import { until } from '../support/loopback.ts'
+
+const drained = (conn: number): Input => ({ kind: 'drained', conn })
+const close = (conn: number): Effect => ({ kind: 'close', conn })
+
+/** An engine that does as the test says. */
+class Script implements Turns {
+  readonly inputs: Input[] = []
+  due: Millis | undefined
+  onInput: (input: Input, now: Millis) => readonly Effect[] = () => []
+
+  handle(input: Input, now: Millis): readonly Effect[] {
+    this.inputs.push(input)
+    return this.onInput(input, now)
+  }
+
+  deadline(): Millis | undefined {
+    return this.due
+  }
+
+  get ticks(): number {
+    return this.inputs.filter(({ kind }) => kind === 'tick').length
+  }
+}
+
+describe('the driver', () => {
+  const engine = { current: new Script() }
+  let driver: Driver
+
+  function drive(perform: (effect: Effect) => void = () => {}, crash?: (error: unknown) => void): Script {
+    engine.current = new Script()
+    driver = new Driver({ engine: engine.current, clock: systemClock, perform, ...(crash && { crash }) })
+    return engine.current
+  }
+  afterEach(() => driver.stop())
+
+  test('a turn happens at once, and its effects in their order', () => {
+    const seen: Effect[] = []
+    const script = drive((effect) => seen.push(effect))
+    script.onInput = () => [close(1), close(2), close(3)]
+    driver.feed(drained(7))
+    expect(script.inputs).toEqual([drained(7)])
+    expect(seen).toEqual([close(1), close(2), close(3)])
+  })
+
+  test('what an effect brings in waits until the turn is over', () => {
+    const order: string[] = []
+    const script = drive((effect) => {
+      order.push(`effect ${'conn' in effect ? effect.conn : ''}`)
+      if ('conn' in effect && effect.conn < 10) driver.feed(drained(effect.conn + 10))
+    })
+    script.onInput = (input) => {
+      order.push(`turn ${'conn' in input ? input.conn : ''}`)
+      return 'conn' in input && input.conn === 0 ? [close(1), close(2)] : []
+    }
+    driver.feed(drained(0))
+    expect(order).toEqual(['turn 0', 'effect 1', 'effect 2', 'turn 11', 'turn 12'])
+  })
+
+  test('time is told when the deadline has come, not before', async () => {
+    const script = drive()
+    const due = systemClock.now() + 15
+    script.due = due
+    let at = 0
+    script.onInput = (input, now) => {
+      if (input.kind === 'tick') {
+        at = now
+        script.due = undefined
+      }
+      return []
+    }
+    driver.feed(drained(1))
+    await until('a tick', () => script.ticks > 0)
+    expect(at).toBeGreaterThanOrEqual(due)
+  })
+
+  test('a deadline that moved away or vanished brings no tick', async () => {
+    const script = drive()
+    script.due = systemClock.now() + 5
+    driver.feed(drained(1))
+    script.due = systemClock.now() + 10_000
+    driver.feed(drained(2))
+    await sleep(20)
+    script.due = undefined
+    driver.feed(drained(3))
+    await sleep(5)
+    expect(script.ticks).toBe(0)
+  })
+
+  test('between two slices of work the sockets are looked at', async () => {
+    const script = drive()
+    script.due = 0
+    driver.feed(drained(1))
+    for (let looks = 0; looks < 5; looks++) {
+      const before = script.ticks
+      await nextLook()
+      expect(script.ticks - before).toBeLessThanOrEqual(1)
+    }
+    expect(script.ticks).toBeGreaterThanOrEqual(4)
+  })
+
+  test('an endless chain of effects and inputs lets others run', async () => {
+    const script = drive(() => driver.feed(drained(1)))
+    script.onInput = () => [close(1)]
+    driver.feed(drained(1))
+    await nextLook()
+    await nextLook()
+    expect(script.inputs.length).toBeGreaterThan(1)
+  })
+
+  test.each([
+    ['in a turn', true],
+    ['in an effect', false],
+  ])('our own fault ends everything: %s', async (_name, inTurn) => {
+    const faults: unknown[] = []
+    const script = drive(
+      () => {
+        if (!inTurn) throw new Error('fault')
+      },
+      (error) => faults.push(error),
+    )
+    script.due = 0
+    script.onInput = () => {
+      if (inTurn) throw new Error('fault')
+      return [close(1)]
+    }
+    driver.feed(drained(1))
+    driver.feed(drained(2))
+    await nextLook()
+    expect(faults).toEqual([new Error('fault')])
+    expect(script.inputs).toEqual([drained(1)])
+    expect(driver.turns).toBe(0)
+  })
+
+  test('a stopped driver takes nothing', async () => {
+    const script = drive()
+    script.due = 0
+    driver.feed(drained(1))
+    driver.stop()
+    driver.feed(drained(2))
+    await nextLook()
+    expect(script.inputs).toEqual([drained(1)])
+  })
+
+  test('the last resort says what happened and exits with an error', async () => {
+    const module = new URL('../../src/edge/driver.ts', import.meta.url).href
+    const code = `import { crashLoudly } from '${module}'; crashLoudly(new Error('two bests'))`
+    const ended = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+      execFile(process.execPath, ['--input-type=module', '-e', code], (error, _stdout, stderr) => {
+        resolve({ code: error?.code, stderr })
+      })
+    })
+    expect(ended.code).toBe(70)
+    expect(ended.stderr).toContain('fault in the engine, cannot go on: Error: two bests')
+  })
+})

@@ -1,0 +1,22 @@
+import { networkInterfaces } from 'node:os'
+import { expect, test } from 'vitest'
+import { interfaceOf, listInterfaces } from '../../src/edge/interfaces.ts'
+
+test('the interface of a loopback address is the one that has it', () => {
+  const [name] =
+    Object.entries(networkInterfaces()).find(([, rows]) => rows?.some((row) => row.address === '127.0.0.1')) ?? []
+  expect(interfaceOf('127.0.0.1')).toMatchObject({ name, addresses: { ipv4: '127.0.0.1' } })
+})
+
+test('a host talking to itself has no address of the other family to offer', () => {
+  const other = interfaceOf('127.0.0.1')?.addresses.ipv6
+  expect(other).not.toBe('::1')
+})
+
+test('an address that is not here has no interface', () => {
+  expect(interfaceOf('198.51.100.7')).toBeUndefined()
+})
+
+test('all interfaces are listed with their prefixes', () => {
+  expect(listInterfaces().flatMap(({ addresses }) => addresses)).toContain('127.0.0.1/8')
+})
