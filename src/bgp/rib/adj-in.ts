@@ -1,0 +1,140 @@
+/**
+ * Adj-RIB-In of one family: what each neighbor has told us, and what we originate, as paths. A path is a number; what is
+ * known of it stands in columns. The paths of a prefix are chained, `first[prefix]` → `next[path]`.
+ *
+ * Routes that may not be used, or that policy refuses, are kept as well with the reason.
+ */
+import type { AttributeTable } from '../route/attribute-table.ts'
+import { grownSize, growU8, growU16, growU32 } from '../route/columns.ts'
+import type { NextHopTable } from '../route/next-hop-table.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+export class AdjIn {
+  /** By prefix: its first path, 0 for none. */
+  first = new Uint32Array(0)
+  // By path. A free one has prefix 0.
+  prefix = new Uint32Array(0)
+  next = new Uint32Array(0)
+  /** Peer number. */
+  peer = new Uint16Array(0)
+  /** RFC 7911; 0 where the neighbor sends none. The column exists only once somebody does. */
+  pathId = new Uint32Array(0)
+  /** Attributes as received, and as policy left them. */
+  received = new Uint32Array(0)
+  attributes = new Uint32Array(0)
+  nextHop = new Uint32Array(0)
+  /** Why it may not be used; 0 for usable. */
+  refused = new Uint8Array(0)
+  /** 1: its attributes or next hop changed since decision last saw it. */
+  changed = new Uint8Array(0)
+  /** Tenths of a second on the engine's clock. */
+  since = new Uint32Array(0)
+  end = 1
+  size = 0
+
+  readonly #prefixes: PrefixTable
+  readonly #attributeTable: AttributeTable
+  readonly #nextHopTable: NextHopTable
+  #free = 0
+
+  constructor(prefixes: PrefixTable, attributes: AttributeTable, nextHops: NextHopTable) {
+    this.#prefixes = prefixes
+    this.#attributeTable = attributes
+    this.#nextHopTable = nextHops
+  }
+
+  grow(capacity: number): void {
+    this.first = growU32(this.first, capacity)
+  }
+
+  idOf(path: number): number {
+    return this.pathId.length === 0 ? 0 : (this.pathId[path] as number)
+  }
+
+  find(prefix: number, peer: number, pathId: number): number {
+    let path = this.first[prefix] as number
+    while (path !== 0 && (this.peer[path] !== peer || this.idOf(path) !== pathId)) path = this.next[path] as number
+    return path
+  }
+
+  /** A new path without attributes: `set` follows. It holds its prefix. */
+  add(prefix: number, peer: number, pathId: number): number {
+    const path = this.#take()
+    this.#prefixes.hold(prefix)
+    this.prefix[path] = prefix
+    this.peer[path] = peer
+    if (pathId !== 0 && this.pathId.length === 0) this.pathId = new Uint32Array(this.prefix.length)
+    if (this.pathId.length !== 0) this.pathId[path] = pathId
+    this.next[path] = this.first[prefix] as number
+    this.first[prefix] = path
+    this.received[path] = 0
+    this.size++
+    return path
+  }
+
+  /** Gives a path what it carries now; the tables' holds follow. */
+  set(path: number, received: number, attributes: number, nextHop: number, refused: number): void {
+    this.#attributeTable.retain(received)
+    this.#attributeTable.retain(attributes)
+    this.#nextHopTable.retain(nextHop)
+    this.#letGo(path)
+    this.received[path] = received
+    this.attributes[path] = attributes
+    this.nextHop[path] = nextHop
+    this.refused[path] = refused
+    this.changed[path] = 1
+  }
+
+  remove(path: number): void {
+    const prefix = this.prefix[path] as number
+    const after = this.next[path] as number
+    if (this.first[prefix] === path) this.first[prefix] = after
+    else {
+      let before = this.first[prefix] as number
+      while (this.next[before] !== path) before = this.next[before] as number
+      this.next[before] = after
+    }
+    this.#letGo(path)
+    this.prefix[path] = 0
+    this.next[path] = this.#free
+    this.#free = path
+    this.size--
+    this.#prefixes.release(prefix)
+  }
+
+  memory(): number {
+    const words = this.prefix.byteLength + this.next.byteLength + this.received.byteLength + this.attributes.byteLength
+    const rest = this.nextHop.byteLength + this.since.byteLength + this.pathId.byteLength + this.first.byteLength
+    return words + rest + this.peer.byteLength + this.refused.byteLength + this.changed.byteLength
+  }
+
+  #letGo(path: number): void {
+    if (this.received[path] === 0) return
+    this.#attributeTable.release(this.received[path] as number)
+    this.#attributeTable.release(this.attributes[path] as number)
+    this.#nextHopTable.release(this.nextHop[path] as number)
+  }
+
+  #take(): number {
+    const path = this.#free
+    if (path !== 0) {
+      this.#free = this.next[path] as number
+      return path
+    }
+    if (this.end >= this.prefix.length) this.#growPaths(grownSize(this.prefix.length, this.end + 1))
+    return this.end++
+  }
+
+  #growPaths(size: number): void {
+    this.prefix = growU32(this.prefix, size)
+    this.next = growU32(this.next, size)
+    this.peer = growU16(this.peer, size)
+    if (this.pathId.length !== 0) this.pathId = growU32(this.pathId, size)
+    this.received = growU32(this.received, size)
+    this.attributes = growU32(this.attributes, size)
+    this.nextHop = growU32(this.nextHop, size)
+    this.refused = growU8(this.refused, size)
+    this.changed = growU8(this.changed, size)
+    this.since = growU32(this.since, size)
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The decision process (RFC 4271 §9.1.2): of all usable paths to a prefix, the best, and at which step each other lost.
+ *
+ * Each step removes paths from the set and none adds any, so the winner does not depend on the order in which the paths
+ * came. MED is the reason for doing it so: it removes within each neighbor AS, and is no order between pairs.
+ */
+import type { AttributeTable } from '../route/attribute-table.ts'
+import { CARRIES } from '../route/attribute-table.ts'
+import type { NextHopTable } from '../route/next-hop-table.ts'
+import type { AdjIn } from './adj-in.ts'
+import { KIND, type Peers } from './peers.ts'
+
+/** The steps in their order, named by what wins. `show` counts them from 1. */
+export const STEPS: readonly string[] = [
+  'own route',
+  'higher local preference',
+  'shorter AS path',
+  'lower origin',
+  'lower MED',
+  'external over internal',
+  'lower metric to next hop',
+  'lower router ID',
+  'shorter cluster list',
+  'lower neighbor address',
+  'lower path ID',
+]
+const MED_STEP = 4
+
+export interface Explained {
+  readonly best: number
+  /** By path: the index in STEPS at which it left. */
+  readonly lostAt: ReadonlyMap<number, number>
+}
+
+export class Decision {
+  readonly #paths: AdjIn
+  readonly #attributes: AttributeTable
+  readonly #nextHops: NextHopTable
+  readonly #peers: Peers
+  /** Paths still in the race: the first `#count`. */
+  #race = new Uint32Array(16)
+  #count = 0
+
+  constructor(paths: AdjIn, attributes: AttributeTable, nextHops: NextHopTable, peers: Peers) {
+    this.#paths = paths
+    this.#attributes = attributes
+    this.#nextHops = nextHops
+    this.#peers = peers
+  }
+
+  /** The best of the chain that begins with `first`, 0 for none. */
+  best(first: number): number {
+    if (first === 0) return 0
+    if (this.#paths.next[first] === 0) return this.#isUsable(first) ? first : 0
+    this.#lineUp(first)
+    for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
+    return this.#count === 0 ? 0 : (this.#race[0] as number)
+  }
+
+  explain(first: number): Explained {
+    const lostAt = new Map<number, number>()
+    this.#lineUp(first)
+    for (let step = 0; step < STEPS.length && this.#count > 1; step++) {
+      const before = this.#race.slice(0, this.#count)
+      this.#run(step)
+      const left = new Set(this.#race.subarray(0, this.#count))
+      for (const path of before) if (!left.has(path)) lostAt.set(path, step)
+    }
+    return { best: this.#count === 0 ? 0 : (this.#race[0] as number), lostAt }
+  }
+
+  #isUsable(path: number): boolean {
+    return this.#paths.refused[path] === 0 && this.#nextHops.unreachable[this.#paths.nextHop[path] as number] === 0
+  }
+
+  #lineUp(first: number): void {
+    this.#count = 0
+    for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
+      if (!this.#isUsable(path)) continue
+      if (this.#count === this.#race.length) {
+        const longer = new Uint32Array(this.#race.length * 2)
+        longer.set(this.#race)
+        this.#race = longer
+      }
+      this.#race[this.#count++] = path
+    }
+  }
+
+  #run(step: number): void {
+    if (step === MED_STEP) this.#leaveByMed()
+    else this.#keepLowest(step)
+  }
+
+  #keepLowest(step: number): void {
+    const race = this.#race
+    let lowest = Number.POSITIVE_INFINITY
+    let kept = 0
+    for (let index = 0; index < this.#count; index++) {
+      const path = race[index] as number
+      const weight = this.#weigh(step, path)
+      if (weight < lowest) {
+        lowest = weight
+        kept = 0
+      }
+      if (weight === lowest) race[kept++] = path
+    }
+    this.#count = kept
+  }
+
+  /** RFC 4271 §9.1.2.2 c: out goes every path of which another from the same neighbor AS has a lower MED. */
+  #leaveByMed(): void {
+    const race = this.#race
+    const { med, neighborAs } = this.#attributes
+    const attributes = this.#paths.attributes
+    let kept = 0
+    for (let index = 0; index < this.#count; index++) {
+      const id = attributes[race[index] as number] as number
+      let beaten = false
+      // The kept ones have moved to the front, each not behind its place: swapping keeps all of them in the array.
+      for (let other = 0; other < this.#count && !beaten; other++) {
+        const otherId = attributes[race[other] as number] as number
+        beaten = neighborAs[otherId] === neighborAs[id] && (med[otherId] as number) < (med[id] as number)
+      }
+      if (beaten) continue
+      const path = race[index] as number
+      race[index] = race[kept] as number
+      race[kept++] = path
+    }
+    this.#count = kept
+  }
+
+  /** What a step compares: the lower the better. */
+  #weigh(step: number, path: number): number {
+    const id = this.#paths.attributes[path] as number
+    const peer = this.#paths.peer[path] as number
+    switch (step) {
+      case 0:
+        return this.#peers.kind[peer] === KIND.own ? 0 : 1
+      case 1:
+        return -(this.#attributes.localPref[id] as number)
+      case 2:
+        return this.#attributes.pathLength[id] as number
+      case 3:
+        return this.#attributes.origin[id] as number
+      case 5:
+        return this.#peers.kind[peer] === KIND.external ? 0 : 1
+      case 6:
+        return this.#nextHops.metric[this.#paths.nextHop[path] as number] as number
+      case 7:
+        // RFC 4456 §9: a reflected route stands for the router that it came from.
+        return ((this.#attributes.flags[id] as number) & CARRIES.originatorId) !== 0
+          ? (this.#attributes.originatorId[id] as number)
+          : (this.#peers.routerId[peer] as number)
+      case 8:
+        return this.#attributes.clusterLength[id] as number
+      case 9:
+        return this.#peers.rank[peer] as number
+      default:
+        return this.#paths.idOf(path)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/** Prefixes that decision must look at, each once, first come first served. A dirty prefix is held. */
+import { growU8, growU32 } from '../route/columns.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+export class DirtyQueue {
+  size = 0
+  readonly #prefixes: PrefixTable
+  #isIn = new Uint8Array(0)
+  /** A ring. */
+  #queue = new Uint32Array(1024)
+  #first = 0
+
+  constructor(prefixes: PrefixTable) {
+    this.#prefixes = prefixes
+  }
+
+  grow(capacity: number): void {
+    this.#isIn = growU8(this.#isIn, capacity)
+  }
+
+  add(prefix: number): void {
+    if (this.#isIn[prefix] === 1) return
+    this.#isIn[prefix] = 1
+    this.#prefixes.hold(prefix)
+    if (this.size === this.#queue.length) this.#double()
+    this.#queue[(this.#first + this.size++) & (this.#queue.length - 1)] = prefix
+  }
+
+  /** The next one; its hold passes to the caller. Ask only when there is one. */
+  take(): number {
+    const prefix = this.#queue[this.#first] as number
+    this.#first = (this.#first + 1) & (this.#queue.length - 1)
+    this.size--
+    this.#isIn[prefix] = 0
+    return prefix
+  }
+
+  memory(): number {
+    return this.#isIn.byteLength + this.#queue.byteLength
+  }
+
+  #double(): void {
+    const longer = growU32(this.#queue.subarray(this.#first), this.#queue.length * 2)
+    longer.set(this.#queue.subarray(0, this.#first), this.#queue.length - this.#first)
+    this.#queue = longer
+    this.#first = 0
+  }
+}

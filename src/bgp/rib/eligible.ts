@@ -1,0 +1,72 @@
+/** Which learned routes may not be used at all, and why (RFC 4271 §9.1.2, RFC 4456 §8). They are kept and shown. */
+import type { AttributeTable } from '../route/attribute-table.ts'
+import type { PeerSlot, Peers } from './peers.ts'
+
+/** Kept with each path, one octet: 0 is a usable one. */
+export const REFUSED = {
+  ownAs: 1,
+  firstAs: 2,
+  ownOriginator: 3,
+  ownCluster: 4,
+  martianNextHop: 5,
+  ownNextHop: 6,
+  policy: 7,
+} as const
+
+/** In words; policy speaks for itself. */
+export const REFUSED_WORDS: readonly string[] = [
+  '',
+  'our own AS is in the AS path',
+  'the AS path does not begin with the neighbor AS',
+  'we originated it (ORIGINATOR_ID is our router ID)',
+  'it has passed our cluster',
+  'the next hop is no address to send packets to',
+  'the next hop is our own address',
+  'refused by import policy',
+]
+
+/** 0, or why no route of an UPDATE with these attributes and this next hop may be used. */
+export function whyNotUsable(
+  slot: PeerSlot,
+  peers: Peers,
+  attributes: AttributeTable,
+  id: number,
+  nextHop: Uint8Array,
+  start: number,
+  length: number,
+): number {
+  const { peer } = slot
+  // RFC 4271 §9.1.2: a route whose AS path has our own AS in it is not used.
+  if (attributes.passed(id, peer.localAs)) return REFUSED.ownAs
+  if (peer.peerType === 'external') {
+    // RFC 4271 §6.3: the leftmost AS should be that of the neighbor.
+    if (attributes.neighborAs[id] !== peer.remoteAs) return REFUSED.firstAs
+  } else {
+    // RFC 4456 §8: a reflected route that has come home.
+    if (attributes.originatorId[id] === peer.localRouterId) return REFUSED.ownOriginator
+    if (attributes.passedCluster(id, peer.localRouterId)) return REFUSED.ownCluster
+  }
+  const global = length === 32 ? 16 : length
+  if (isAt(slot.remoteAddress, nextHop, start, global)) return 0
+  if (isMartian(nextHop, start, global)) return REFUSED.martianNextHop
+  // RFC 4271 §5.1.3: a next hop that is the receiver's own address leads nowhere.
+  if (peers.isOwnAddress(nextHop, start, global)) return REFUSED.ownNextHop
+  return 0
+}
+
+function isAt(address: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
+  if (address.length !== length) return false
+  for (let index = 0; index < length; index++) if (address[index] !== bytes[start + index]) return false
+  return true
+}
+
+function isMartian(bytes: Uint8Array, start: number, length: number): boolean {
+  const first = bytes[start] as number
+  // 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3.
+  if (length === 4) return first === 0 || first === 127 || first >= 224
+  // ff00::/8, and ::, ::1, ::a.b.c.d, ::ffff:a.b.c.d.
+  if (first === 0xff) return true
+  for (let index = 0; index < 10; index++) if (bytes[start + index] !== 0) return false
+  const group = ((bytes[start + 10] as number) << 8) | (bytes[start + 11] as number)
+  return group === 0 || group === 0xffff
+}

@@ -1,0 +1,245 @@
+/**
+ * From the best path to what neighbors are told: whether at all, and if not why; with which attributes and next hop.
+ * One `Exporter` serves all neighbors that are told the same. The only thing left to each of them is that a route is not
+ * told to the neighbor it came from (adj-out.ts).
+ *
+ * What goes out is the id of a block ready to be packed:
+ *
+ *   | next hop length 1 | next hop 4, 16 or 32 | path attributes as they go on the wire, without next hop |
+ */
+import type { Family } from '../../base/family.ts'
+import type { Asn } from '../../base/units.ts'
+import type { Accepted, CompiledPolicy, Edit, NextHopChoice } from '../policy/compile.ts'
+import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
+import type { ByteTable } from '../route/byte-table.ts'
+import { IdCache, NOTHING } from '../route/id-cache.ts'
+import type { NextHopTable } from '../route/next-hop-table.ts'
+import { encodeAttributes } from '../wire/attribute.ts'
+import type { PeerType, WireContext } from '../wire/context.ts'
+import { flattenTo2Octets } from '../wire/update-encode.ts'
+import type { AdjIn } from './adj-in.ts'
+import { fitsMessage } from './pack.ts'
+import { KIND, type Peers } from './peers.ts'
+import type { PrefixTable } from './prefix-table.ts'
+import { writeExternal, writeInternal } from './transform.ts'
+
+/** Everything that changes what a neighbor is told. Neighbors that agree in it form an update group. */
+export interface ExportView {
+  readonly family: Family
+  readonly peerType: PeerType
+  readonly localAs: Asn
+  /** Undefined: the family has none, and nothing that needs one is told. */
+  readonly nextHop: Uint8Array | undefined
+  readonly context: WireContext
+  readonly policy: CompiledPolicy
+}
+
+/** What an exporter reads. */
+export interface ExportTables {
+  readonly prefixes: PrefixTable
+  readonly paths: AdjIn
+  readonly attributes: AttributeTable
+  readonly nextHops: NextHopTable
+  readonly blocks: ByteTable
+  readonly peers: Peers
+}
+
+const REASON = { none: 0, noAdvertise: 1, noExport: 2, internal: 3, policy: 4, noNextHop: 5, tooLarge: 6 } as const
+const REASON_WORDS: readonly string[] = [
+  '',
+  'community NO_ADVERTISE',
+  'community NO_EXPORT',
+  'learned from an internal neighbor, not told to another',
+  'refused by export policy',
+  'no next hop of this family',
+  'attributes too large for one message',
+]
+
+export class Exporter {
+  readonly view: ExportView
+  /** Routes refused for what they are, and by policy, since the beginning. */
+  rejected = 0
+  filtered = 0
+
+  readonly #tables: ExportTables
+  readonly #external: boolean
+  readonly #selfId: number
+  /** By what policy does to the attributes. */
+  readonly #caches = new Map<Edit | undefined, IdCache>()
+  readonly #addresses = new Map<Uint8Array, number>()
+  readonly #address = new Uint8Array(16)
+  readonly #scratch = new Uint8Array(1 << 17)
+  #verdict: Accepted = ACCEPT
+  #refusal = ''
+
+  constructor(view: ExportView, tables: ExportTables) {
+    this.view = view
+    this.#tables = tables
+    this.#external = view.peerType === 'external'
+    this.#selfId = view.nextHop === undefined ? 0 : tables.nextHops.intern(view.nextHop)
+    this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
+  }
+
+  /** The block for a prefix and its best path, held once for the caller, or 0 for "tell nothing". */
+  export(prefix: number, path: number): number {
+    const reason = this.#judge(prefix, path)
+    if (reason === REASON.none) {
+      const block = this.#block(path)
+      if (block !== NOTHING) return block
+    }
+    if (reason === REASON.policy) this.filtered++
+    else this.rejected++
+    return 0
+  }
+
+  whyNotExport(prefix: number, path: number): string | undefined {
+    const reason = this.#judge(prefix, path)
+    if (reason === REASON.policy) return this.#refusal
+    if (reason !== REASON.none) return REASON_WORDS[reason]
+    const block = this.#block(path)
+    if (block === NOTHING) return REASON_WORDS[REASON.tooLarge]
+    this.#tables.blocks.release(block)
+    return undefined
+  }
+
+  /** Lets go of what it holds. */
+  dispose(): void {
+    this.#tables.nextHops.release(this.#selfId)
+    for (const id of this.#addresses.values()) this.#tables.nextHops.release(id)
+  }
+
+  memory(): number {
+    let bytes = 0
+    for (const cache of this.#caches.values()) bytes += cache.memory()
+    return bytes
+  }
+
+  #judge(prefix: number, path: number): number {
+    const { paths, attributes, peers } = this.#tables
+    const flags = attributes.flags[paths.attributes[path] as number] as number
+    const kind = peers.kind[paths.peer[path] as number] as number
+    // RFC 1997: well-known communities bind everybody.
+    if ((flags & BOUND) !== 0) {
+      if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
+      if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
+    }
+    // RFC 4271 §9.2: no internal route to an internal neighbor.
+    if (!this.#external && kind === KIND.internal) return REASON.internal
+    this.#verdict = ACCEPT
+    if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
+    if (this.#nextHop(path, this.#verdict.nextHop) === 0) return REASON.noNextHop
+    return REASON.none
+  }
+
+  #ask(prefix: number, path: number, kind: number): boolean {
+    const { prefixes, paths, attributes } = this.#tables
+    const { family, peerType, policy } = this.view
+    prefixes.writeAddress(prefix, this.#address)
+    const own = kind === KIND.own
+    const verdict = policy.decide(
+      family,
+      this.#address,
+      0,
+      prefixes.lengths[prefix] as number,
+      own ? 'own' : 'peer',
+      own ? undefined : kind === KIND.internal ? 'internal' : 'external',
+      peerType,
+      () => attributes.decode(paths.attributes[path] as number),
+    )
+    if (verdict.kind === 'reject') {
+      this.#refusal = verdict.reason
+      return false
+    }
+    this.#verdict = verdict
+    return true
+  }
+
+  /** RFC 4271 §5.1.3: ourselves to external neighbors; to internal ones as learned, ourselves for our own. 0: none. */
+  #nextHop(path: number, choice: NextHopChoice): number {
+    const learned = this.#tables.paths.nextHop[path] as number
+    if (typeof choice !== 'string') return this.#addressId(choice)
+    if (choice === 'self' || learned === 0) return this.#selfId
+    return choice === 'default' && this.#external ? this.#selfId : learned
+  }
+
+  #addressId(address: Uint8Array): number {
+    const known = this.#addresses.get(address)
+    if (known !== undefined) return known
+    const id = this.#tables.nextHops.intern(address)
+    this.#addresses.set(address, id)
+    return id
+  }
+
+  /** The block for a path that may be told, held once, or NOTHING when it fits no message. */
+  #block(path: number): number {
+    const { paths, blocks } = this.#tables
+    const id = paths.attributes[path] as number
+    const nextHop = this.#nextHop(path, this.#verdict.nextHop)
+    const key = this.#tables.nextHops.bytes.serial[nextHop] as number
+    const cache = this.#cacheOf(this.#verdict.edit)
+    const known = cache.get(id, key)
+    if (known === NOTHING) return NOTHING
+    if (known !== 0) {
+      blocks.retain(known)
+      return known
+    }
+    const made = this.#make(id, nextHop)
+    cache.set(id, key, made)
+    return made
+  }
+
+  #cacheOf(edit: Edit | undefined): IdCache {
+    const known = this.#caches.get(edit)
+    if (known !== undefined) return known
+    const cache = new IdCache(this.#tables.attributes.blocks, this.#tables.blocks)
+    this.#caches.set(edit, cache)
+    return cache
+  }
+
+  #make(id: number, nextHop: number): number {
+    const { attributes, blocks } = this.#tables
+    const to = this.#scratch
+    const start = this.#writeNextHop(nextHop)
+    const { edit } = this.#verdict
+    let end: number
+    if (edit === undefined) {
+      const offset = attributes.blocks.offset(id)
+      end = this.#transform(attributes.blocks.arena, offset, offset + attributes.blocks.length(id), start, false)
+    } else {
+      const learned = attributes.decode(id)
+      // RFC 4271 §5.1.4: a MED learned goes to no other AS; one that policy sets does.
+      const edited = edit.apply(this.#external ? { ...learned, med: undefined } : learned)
+      const block = encodeAttributes(edited)
+      end = this.#transform(block, 0, block.length, start, true)
+    }
+    if (!this.view.context.fourOctetAs) {
+      const flat = flattenTo2Octets(to.slice(start, end))
+      to.set(flat, start)
+      end = start + flat.length
+    }
+    if (!fitsMessage(this.view.context, this.view.family, start - 1, end - start)) return NOTHING
+    return blocks.intern(to, 0, end)
+  }
+
+  #transform(from: Uint8Array, start: number, end: number, at: number, keepMed: boolean): number {
+    return this.#external
+      ? writeExternal(from, start, end, this.#scratch, at, this.view.localAs, keepMed)
+      : writeInternal(from, start, end, this.#scratch, at)
+  }
+
+  /** RFC 2545 §3: a link-local address is for its own link alone, so only our own is told. */
+  #writeNextHop(id: number): number {
+    const { bytes } = this.#tables.nextHops
+    const length = id === this.#selfId ? bytes.length(id) : Math.min(bytes.length(id), 16)
+    this.#scratch[0] = length
+    for (let index = 0; index < length; index++) {
+      this.#scratch[1 + index] = bytes.arena[bytes.offset(id) + index] as number
+    }
+    return 1 + length
+  }
+}
+
+const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed
+
+/** What a policy says that accepts everything as it is. */
+const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: 'default' }

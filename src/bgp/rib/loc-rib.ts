@@ -1,0 +1,37 @@
+/** The Loc-RIB of one family: the best path of each prefix, and whose it is. */
+import { grownSize, growU16, growU32 } from '../route/columns.ts'
+
+/** In `from`: no best path. */
+export const NOBODY = 0xffff
+/** In `best`: there was one, and it is gone; decision has not run since. */
+export const LOST = 0xffffffff
+
+export class LocRib {
+  best = new Uint32Array(0)
+  /** Peer number of the best path as neighbors were told last: it does not change before decision has run. */
+  from = new Uint16Array(0)
+  /** By peer number: how many of its paths are the best. */
+  preferred = new Uint32Array(1)
+
+  grow(capacity: number): void {
+    const known = this.from.length
+    this.best = growU32(this.best, capacity)
+    this.from = growU16(this.from, capacity)
+    this.from.fill(NOBODY, known)
+  }
+
+  set(prefix: number, path: number, peer: number): void {
+    const before = this.from[prefix] as number
+    if (before !== NOBODY) this.preferred[before] = (this.preferred[before] as number) - 1
+    if (peer !== NOBODY) {
+      if (peer >= this.preferred.length) this.preferred = growU32(this.preferred, grownSize(peer, peer + 1))
+      this.preferred[peer] = (this.preferred[peer] as number) + 1
+    }
+    this.best[prefix] = path
+    this.from[prefix] = peer
+  }
+
+  memory(): number {
+    return this.best.byteLength + this.from.byteLength + this.preferred.byteLength
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Writes UPDATEs (RFC 4271 §4.3, RFC 4760), each with one kind of content and as full as it may be. Comes in: prefixes,
+ * and blocks ready to send (export.ts); goes out: bytes.
+ *
+ *   IPv4 withdrawn   | header 19 | length 2 | prefixes … | 0 0 |
+ *   IPv4 announced   | header 19 | 0 0 | length 2 | ORIGIN AS_PATH NEXT_HOP … | prefixes … |
+ *   IPv6 withdrawn   | header 19 | 0 0 | length 2 | MP_UNREACH_NLRI: 90 0f length 2 | AFI 2 | SAFI 1 | prefixes … |
+ *   IPv6 announced   | header 19 | 0 0 | length 2 | MP_REACH_NLRI: 90 0e length 2 | AFI 2 | SAFI 1 | next hop 1 + n | 0 |
+ *                      prefixes … | ORIGIN AS_PATH … |
+ *
+ *   a prefix         | path id 4, with add-path | bits 1 | as many octets as the bits need |
+ */
+import { AFI, SAFI_UNICAST } from '../../base/family.ts'
+import { valueEnd } from '../route/attribute-table.ts'
+import type { ByteTable } from '../route/byte-table.ts'
+import type { WireContext } from '../wire/context.ts'
+import { HEADER_LENGTH, writeHeader } from '../wire/header.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+export class Packer {
+  /** Written so far. */
+  length = 0
+  messages = 0
+
+  readonly #prefixes: PrefixTable
+  readonly #blocks: ByteTable
+  #bytes = new Uint8Array(1 << 17)
+  #messageSize = 0
+  #addPath = false
+  #start = 0
+  /** Prefixes may reach up to here: behind it lies room for what closes the message. */
+  #limit = 0
+  #first = 0
+  /** The block of the open message; 0: it withdraws. */
+  #block = 0
+  #classic = false
+
+  constructor(prefixes: PrefixTable, blocks: ByteTable) {
+    this.#prefixes = prefixes
+    this.#blocks = blocks
+  }
+
+  begin(context: WireContext): void {
+    this.length = 0
+    this.messages = 0
+    this.#messageSize = context.messageSize
+    this.#addPath = context.addPath.includes(this.#prefixes.family)
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.length)
+  }
+
+  openWithdraw(): void {
+    this.#open(0)
+    this.#classic = this.#prefixes.family === 'ipv4'
+    if (this.#classic) {
+      this.length += 2
+      this.#limit -= 2
+    } else {
+      this.length += 4
+      this.#openMp(MP_UNREACH)
+    }
+    this.#first = this.length
+  }
+
+  openAnnounce(block: number): void {
+    this.#open(block)
+    const { arena } = this.#blocks
+    const offset = this.#blocks.offset(block)
+    const nextHopLength = arena[offset] as number
+    this.#classic = isClassic(this.#prefixes.family, nextHopLength)
+    this.#bytes[this.length++] = 0
+    this.#bytes[this.length++] = 0
+    if (this.#classic) this.#writeClassicAttributes(offset, offset + this.#blocks.length(block))
+    else {
+      this.length += 2
+      this.#openMp(MP_REACH)
+      this.#copy(arena, offset, offset + 1 + nextHopLength)
+      this.#bytes[this.length++] = 0
+      this.#limit -= this.#blocks.length(block) - 1 - nextHopLength
+    }
+    this.#first = this.length
+  }
+
+  /** Adds a prefix to the open message; false when it does not fit there. */
+  add(prefix: number): boolean {
+    const bits = this.#prefixes.lengths[prefix] as number
+    const octets = (bits + 7) >> 3
+    let at = this.length
+    if (at + octets + (this.#addPath ? 5 : 1) > this.#limit) return false
+    const bytes = this.#bytes
+    if (this.#addPath) {
+      bytes[at] = 0
+      bytes[at + 1] = 0
+      bytes[at + 2] = 0
+      bytes[at + 3] = ONLY_PATH
+      at += 4
+    }
+    bytes[at++] = bits
+    const { words, width } = this.#prefixes
+    let word = 0
+    for (let octet = 0; octet < octets; octet++) {
+      if ((octet & 3) === 0) word = words[prefix * width + (octet >> 2)] as number
+      bytes[at++] = word >>> 24
+      word <<= 8
+    }
+    this.length = at
+    return true
+  }
+
+  /** Ends the open message; one without prefixes vanishes. */
+  close(): void {
+    if (this.length === this.#first) {
+      this.length = this.#start
+      return
+    }
+    const bytes = this.#bytes
+    if (this.#block === 0 && this.#classic) {
+      this.#writeU16(this.#start + HEADER_LENGTH, this.length - this.#first)
+      bytes[this.length++] = 0
+      bytes[this.length++] = 0
+    } else if (!this.#classic) this.#closeMp()
+    writeHeader(bytes, this.#start, this.length - this.#start, 'update')
+    this.messages++
+  }
+
+  #open(block: number): void {
+    this.#start = this.length
+    this.#block = block
+    this.#limit = this.length + this.#messageSize
+    if (this.#limit > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#limit, this.#bytes.length * 2))
+      grown.set(this.#bytes)
+      this.#bytes = grown
+    }
+    this.length += HEADER_LENGTH
+  }
+
+  #openMp(type: number): void {
+    const { family } = this.#prefixes
+    const bytes = this.#bytes
+    bytes[this.length] = OPTIONAL_EXTENDED
+    bytes[this.length + 1] = type
+    bytes[this.length + 4] = 0
+    bytes[this.length + 5] = AFI[family]
+    bytes[this.length + 6] = SAFI_UNICAST
+    this.length += 7
+  }
+
+  #closeMp(): void {
+    const attributes = this.#start + HEADER_LENGTH + 2
+    // Of the MP attribute: flags, type, length, then its value up to here.
+    this.#writeU16(attributes + 4, this.length - attributes - 6)
+    this.#writeU16(attributes - 2, 0)
+    if (this.#block !== 0) {
+      const offset = this.#blocks.offset(this.#block)
+      const { arena } = this.#blocks
+      this.#copy(arena, offset + 1 + (arena[offset] as number), offset + this.#blocks.length(this.#block))
+    }
+    this.#writeU16(attributes, this.length - attributes - 2)
+  }
+
+  /** NEXT_HOP goes to its place by type code, behind ORIGIN and AS_PATH. */
+  #writeClassicAttributes(offset: number, end: number): void {
+    const { arena } = this.#blocks
+    const lengthAt = this.length
+    this.length += 2
+    let split = offset + 5
+    const start = split
+    while (split < end && (arena[split + 1] as number) < NEXT_HOP) split = valueEnd(arena, split)
+    this.#copy(arena, start, split)
+    this.#bytes[this.length++] = WELL_KNOWN
+    this.#bytes[this.length++] = NEXT_HOP
+    this.#bytes[this.length++] = 4
+    this.#copy(arena, offset + 1, offset + 5)
+    this.#copy(arena, split, end)
+    this.#writeU16(lengthAt, this.length - lengthAt - 2)
+  }
+
+  #copy(from: Uint8Array, start: number, end: number): void {
+    const bytes = this.#bytes
+    let at = this.length
+    for (let index = start; index < end; index++) bytes[at++] = from[index] as number
+    this.length = at
+  }
+
+  #writeU16(at: number, value: number): void {
+    this.#bytes[at] = value >> 8
+    this.#bytes[at + 1] = value
+  }
+}
+
+/** RFC 8950 aside, IPv4 has fields of its own in the UPDATE. */
+const isClassic = (family: string, nextHopLength: number): boolean => family === 'ipv4' && nextHopLength === 4
+
+/** Whether a block and one prefix of the longest kind fit into a message. */
+export function fitsMessage(context: WireContext, family: 'ipv4' | 'ipv6', nextHopLength: number, attributes: number) {
+  const fixed = HEADER_LENGTH + 4 + (isClassic(family, nextHopLength) ? 7 : 9 + nextHopLength)
+  const prefix = 1 + AFI_OCTETS[family] + (context.addPath.includes(family) ? 4 : 0)
+  return fixed + attributes + prefix <= context.messageSize
+}
+
+const AFI_OCTETS = { ipv4: 4, ipv6: 16 } as const
+
+const NEXT_HOP = 3
+const MP_REACH = 14
+const MP_UNREACH = 15
+const WELL_KNOWN = 0x40
+const OPTIONAL_EXTENDED = 0x90
+/** We tell one path per prefix; where ids are agreed on, this is its. */
+const ONLY_PATH = 1

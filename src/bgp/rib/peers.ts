@@ -1,0 +1,145 @@
+/**
+ * The neighbors as the RIB's columns know them: by a small number, so that a path names its neighbor in two octets.
+ * Number 0 is this node. A neighbor that comes back gets a new number; the old one is used again only when nothing
+ * refers to it any more.
+ */
+import { addressBytes } from '../../base/address.ts'
+import { equalBytes } from '../../base/bytes.ts'
+import { FAMILIES } from '../../base/family.ts'
+import type { RouterId } from '../../base/units.ts'
+import { type CompiledPolicy, compile } from '../policy/compile.ts'
+import type { Policy } from '../policy/rule.ts'
+import { grownSize, growU8, growU32 } from '../route/columns.ts'
+import type { RibPeer } from './types.ts'
+
+/** What a path is, by whom it came. */
+export const KIND = { own: 0, internal: 1, external: 2 } as const
+
+export const OWN = 0
+
+export class PeerSlot {
+  readonly index: number
+  peer: RibPeer
+  importPolicy: CompiledPolicy
+  exportPolicy: CompiledPolicy
+  /** Of the session. */
+  remoteAddress: Uint8Array
+
+  constructor(index: number, peer: RibPeer, policies: PolicyBook) {
+    this.index = index
+    this.peer = peer
+    this.importPolicy = policies.of(peer.importPolicy)
+    this.exportPolicy = policies.of(peer.exportPolicy)
+    this.remoteAddress = addressBytes(peer.remoteAddress)
+  }
+}
+
+/** One compiled form per policy, so that neighbors with the same one can be told the same bytes. */
+export class PolicyBook {
+  readonly #compiled = new WeakMap<Policy, CompiledPolicy>()
+
+  of(policy: Policy): CompiledPolicy {
+    const known = this.#compiled.get(policy)
+    if (known !== undefined) return known
+    const compiled = compile(policy)
+    this.#compiled.set(policy, compiled)
+    return compiled
+  }
+}
+
+export class Peers {
+  readonly slots: (PeerSlot | undefined)[] = [undefined]
+  /** KIND by number. */
+  kind = new Uint8Array(1)
+  routerId = new Uint32Array(1)
+  /** Place among all neighbor addresses, lowest first: for the last steps of decision. */
+  rank = new Uint32Array(1)
+  readonly #byName = new Map<string, PeerSlot>()
+  readonly #policies = new PolicyBook()
+  readonly #free: number[] = []
+  #ownAddresses: readonly Uint8Array[] = []
+
+  get(name: string): PeerSlot | undefined {
+    return this.#byName.get(name)
+  }
+
+  all(): Iterable<PeerSlot> {
+    return this.#byName.values()
+  }
+
+  add(peer: RibPeer): PeerSlot {
+    const index = this.#free.pop() ?? this.slots.length
+    if (index > 0xffff) throw new Error('more than 65,535 neighbors')
+    const slot = new PeerSlot(index, peer, this.#policies)
+    this.slots[index] = slot
+    this.#byName.set(peer.name, slot)
+    this.#note(slot)
+    return slot
+  }
+
+  change(slot: PeerSlot, peer: RibPeer): void {
+    slot.peer = peer
+    slot.importPolicy = this.#policies.of(peer.importPolicy)
+    slot.exportPolicy = this.#policies.of(peer.exportPolicy)
+    slot.remoteAddress = addressBytes(peer.remoteAddress)
+    this.#note(slot)
+  }
+
+  /** The name is free again; the number stays taken until `reclaim`. */
+  retire(slot: PeerSlot): void {
+    this.#byName.delete(slot.peer.name)
+    this.#noteAddresses()
+  }
+
+  reclaim(slot: PeerSlot): void {
+    this.slots[slot.index] = undefined
+    this.#free.push(slot.index)
+  }
+
+  /** Whether an address is one that this node writes as its own next hop. */
+  isOwnAddress(bytes: Uint8Array, offset: number, length: number): boolean {
+    return this.#ownAddresses.some((own) => {
+      if (own.length !== length) return false
+      for (let index = 0; index < length; index++) if (own[index] !== bytes[offset + index]) return false
+      return true
+    })
+  }
+
+  #note({ index, peer }: PeerSlot): void {
+    if (index >= this.kind.length) {
+      const size = grownSize(this.kind.length, index + 1)
+      this.kind = growU8(this.kind, size)
+      this.routerId = growU32(this.routerId, size)
+      this.rank = growU32(this.rank, size)
+    }
+    this.kind[index] = KIND[peer.peerType]
+    this.routerId[index] = peer.remoteRouterId as RouterId
+    this.#noteAddresses()
+  }
+
+  #noteAddresses(): void {
+    const slots = this.slots.filter((slot) => slot !== undefined)
+    slots.sort((a, b) => compareBytes(a.remoteAddress, b.remoteAddress))
+    let rank = 0
+    for (const [place, slot] of slots.entries()) {
+      const before = slots[place - 1]
+      if (before !== undefined && !equalBytes(before.remoteAddress, slot.remoteAddress)) rank++
+      this.rank[slot.index] = rank
+    }
+    const own: Uint8Array[] = []
+    for (const { peer } of this.#byName.values()) {
+      for (const family of FAMILIES) {
+        const address = peer.nextHops[family]?.subarray(0, family === 'ipv4' ? 4 : 16)
+        if (address !== undefined && !own.some((known) => equalBytes(known, address))) own.push(address)
+      }
+    }
+    this.#ownAddresses = own
+  }
+}
+
+/** Shorter first, so IPv4 before IPv6; then as numbers. */
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  if (a.length !== b.length) return a.length - b.length
+  const at = a.findIndex((byte, index) => byte !== b[index])
+  return at < 0 ? 0 : (a[at] as number) - (b[at] as number)
+}

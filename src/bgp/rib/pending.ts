@@ -1,0 +1,116 @@
+/**
+ * Prefixes about which somebody is still to be told, by what they are to be told: one bucket per block ready to send,
+ * and bucket 0 for withdrawals, which goes first. A prefix is in at most one bucket: a newer change moves it, so what
+ * waits is bounded by the table, what was superseded is never sent, and each bucket packs as tightly as it can.
+ *
+ * Buckets are doubly linked lists over columns by prefix; the first of a list has its bucket, marked, where others have
+ * the one before. A pending prefix is held.
+ */
+import { grownSize, growU32 } from '../route/columns.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+export const WITHDRAW = 0
+
+export class Pending {
+  size = 0
+  readonly #prefixes: PrefixTable
+  #next = new Uint32Array(0)
+  #before = new Uint32Array(0)
+  #head = new Uint32Array(0)
+  /** The queue of buckets, as a list: 0 for not in it. */
+  #nextBucket = new Uint32Array(0)
+  #firstBucket = LAST
+  #lastBucket = LAST
+
+  constructor(prefixes: PrefixTable) {
+    this.#prefixes = prefixes
+    this.grow(prefixes.capacity)
+    this.#growBuckets(0)
+  }
+
+  grow(capacity: number): void {
+    this.#next = growU32(this.#next, capacity)
+    this.#before = growU32(this.#before, capacity)
+  }
+
+  has(prefix: number): boolean {
+    return this.#before[prefix] !== 0
+  }
+
+  put(prefix: number, bucket: number): void {
+    if (this.#before[prefix] === 0) {
+      this.#prefixes.hold(prefix)
+      this.size++
+    } else this.#unlink(prefix)
+    if (bucket >= this.#head.length) this.#growBuckets(bucket)
+    const first = this.#head[bucket] as number
+    this.#next[prefix] = first
+    this.#before[prefix] = (IS_BUCKET | bucket) >>> 0
+    if (first !== 0) this.#before[first] = prefix
+    this.#head[bucket] = prefix
+    if (bucket !== WITHDRAW && this.#nextBucket[bucket] === 0) this.#enqueue(bucket)
+  }
+
+  remove(prefix: number): void {
+    if (this.#before[prefix] === 0) return
+    this.take(prefix)
+    this.#prefixes.release(prefix)
+  }
+
+  /** Removes it; its hold passes to the caller. */
+  take(prefix: number): void {
+    this.#unlink(prefix)
+    this.#before[prefix] = 0
+    this.size--
+  }
+
+  /** The bucket whose turn it is. Ask only when there is something. */
+  bucket(): number {
+    if (this.#head[WITHDRAW] !== 0) return WITHDRAW
+    while (this.#head[this.#firstBucket] === 0) {
+      const empty = this.#firstBucket
+      this.#firstBucket = this.#nextBucket[empty] as number
+      this.#nextBucket[empty] = 0
+    }
+    return this.#firstBucket
+  }
+
+  /** The first prefix of a bucket, 0 when it is empty. */
+  head(bucket: number): number {
+    return this.#head[bucket] as number
+  }
+
+  /** All of them, in no order. Take none out meanwhile. */
+  visit(visitor: (prefix: number) => void): void {
+    if (this.size === 0) return
+    for (let prefix = 1; prefix < this.#prefixes.end; prefix++) if (this.#before[prefix] !== 0) visitor(prefix)
+  }
+
+  memory(): number {
+    return this.#next.byteLength * 2 + this.#head.byteLength * 2
+  }
+
+  #unlink(prefix: number): void {
+    const before = this.#before[prefix] as number
+    const next = this.#next[prefix] as number
+    if (before >= IS_BUCKET) this.#head[before - IS_BUCKET] = next
+    else this.#next[before] = next
+    if (next !== 0) this.#before[next] = before
+  }
+
+  #enqueue(bucket: number): void {
+    this.#nextBucket[bucket] = LAST
+    if (this.#firstBucket === LAST) this.#firstBucket = bucket
+    else this.#nextBucket[this.#lastBucket] = bucket
+    this.#lastBucket = bucket
+  }
+
+  #growBuckets(bucket: number): void {
+    const size = grownSize(this.#head.length, bucket + 1)
+    this.#head = growU32(this.#head, size)
+    this.#nextBucket = growU32(this.#nextBucket, size)
+  }
+}
+
+const IS_BUCKET = 0x80000000
+const LAST = 0xffffffff

@@ -1,0 +1,247 @@
+/**
+ * The prefixes of one family, each once, by a small number. Comes in: prefixes as they lie on the wire; goes out: ids,
+ * by which all other columns of the RIB are kept. A prefix lives while somebody holds it (a path, a neighbor that was
+ * told of it, a message on its way); ids of the dead are used again.
+ *
+ * Open addressing with linear probing: `slots` holds ids, the address words stand in a column. IPv4 has one word per
+ * prefix, IPv6 four. Never more than half full.
+ */
+import { readU32 } from '../../base/bytes.ts'
+import type { Family } from '../../base/family.ts'
+import { grownSize, growU8, growU32 } from '../route/columns.ts'
+
+export class PrefixTable {
+  readonly family: Family
+  /** Words per address: 1 or 4. */
+  readonly width: number
+  words = new Uint32Array(0)
+  lengths = new Uint8Array(0)
+  /** Holders of a prefix; 0 where the id is free. */
+  holds = new Uint32Array(0)
+  /** One more than the highest id ever given out. */
+  end = 1
+  size = 0
+  /** Ids below this have room in every column. */
+  capacity = 0
+
+  readonly #grown: (capacity: number) => void
+  readonly #seed: number
+  #slots = new Uint32Array(INITIAL_SLOTS)
+  #mask = INITIAL_SLOTS - 1
+  /** The first free id; the next one stands where its first word was. */
+  #free = 0
+  /** How many prefixes have each length: longest match asks only for lengths that exist. */
+  readonly #ofLength: Uint32Array
+  // The prefix being looked for.
+  #w0 = 0
+  #w1 = 0
+  #w2 = 0
+  #w3 = 0
+
+  /** `grown` is told before an id comes into use for which the other columns have no room. */
+  constructor(family: Family, seed: number, grown: (capacity: number) => void = () => {}) {
+    this.family = family
+    this.width = family === 'ipv4' ? 1 : 4
+    this.#ofLength = new Uint32Array(family === 'ipv4' ? 33 : 129)
+    this.#seed = seed
+    this.#grown = grown
+  }
+
+  /** The id of a prefix, or 0. `bytes[offset]` is the first octet of the address; bits beyond `length` do not count. */
+  find(bytes: Uint8Array, offset: number, length: number): number {
+    this.#read(bytes, offset, length)
+    return this.#lookup(length)
+  }
+
+  /** The same, and a new id where there was none. A new one is held by nobody: hold it. */
+  insert(bytes: Uint8Array, offset: number, length: number): number {
+    this.#read(bytes, offset, length)
+    const hash = this.#hash(length)
+    let slot = hash & this.#mask
+    for (let id = this.#slots[slot] as number; id !== 0; id = this.#slots[slot] as number) {
+      if (this.#isAt(id, length)) return id
+      slot = (slot + 1) & this.#mask
+    }
+    return this.#add(length, hash)
+  }
+
+  hold(id: number): void {
+    this.holds[id] = (this.holds[id] as number) + 1
+  }
+
+  /** The last to let go removes it. */
+  release(id: number): void {
+    const left = (this.holds[id] as number) - 1
+    if (left < 0) throw new Error(`prefix ${id} let go more often than held`)
+    this.holds[id] = left
+    if (left === 0) this.#remove(id)
+  }
+
+  /** Ids of the prefixes that contain an address or prefix, the longest first. */
+  *matches(bytes: Uint8Array, length: number): Generator<number> {
+    for (let shorter = length; shorter >= 0; shorter--) {
+      if (this.#ofLength[shorter] === 0) continue
+      const id = this.find(bytes, 0, shorter)
+      if (id !== 0) yield id
+    }
+  }
+
+  /** Writes the 4 or 16 octets of the address. */
+  writeAddress(id: number, into: Uint8Array): void {
+    for (let word = 0; word < this.width; word++) {
+      const value = this.words[id * this.width + word] as number
+      into[word * 4] = value >>> 24
+      into[word * 4 + 1] = value >>> 16
+      into[word * 4 + 2] = value >>> 8
+      into[word * 4 + 3] = value
+    }
+  }
+
+  memory(): number {
+    return this.words.byteLength + this.lengths.byteLength + this.holds.byteLength + this.#slots.byteLength
+  }
+
+  #read(bytes: Uint8Array, offset: number, length: number): void {
+    this.#w0 = wordOf(bytes, offset, length)
+    if (this.width === 1) return
+    this.#w1 = wordOf(bytes, offset + 4, length - 32)
+    this.#w2 = wordOf(bytes, offset + 8, length - 64)
+    this.#w3 = wordOf(bytes, offset + 12, length - 96)
+  }
+
+  #hash(length: number): number {
+    let hash = Math.imul(this.#w0 ^ this.#seed, 0x9e3779b1)
+    if (this.width === 4) {
+      hash = Math.imul(hash ^ (hash >>> 15) ^ this.#w1, 0x85ebca6b)
+      hash = Math.imul(hash ^ (hash >>> 13) ^ this.#w2, 0xc2b2ae35)
+      hash = Math.imul(hash ^ (hash >>> 16) ^ this.#w3, 0x9e3779b1)
+    }
+    hash = Math.imul(hash ^ (hash >>> 16) ^ length, 0x85ebca6b)
+    return hash ^ (hash >>> 15)
+  }
+
+  #lookup(length: number): number {
+    let slot = this.#hash(length) & this.#mask
+    for (let id = this.#slots[slot] as number; id !== 0; id = this.#slots[slot] as number) {
+      if (this.#isAt(id, length)) return id
+      slot = (slot + 1) & this.#mask
+    }
+    return 0
+  }
+
+  #isAt(id: number, length: number): boolean {
+    if (this.lengths[id] !== length) return false
+    if (this.width === 1) return this.words[id] === this.#w0
+    const at = id * 4
+    return (
+      this.words[at] === this.#w0 &&
+      this.words[at + 1] === this.#w1 &&
+      this.words[at + 2] === this.#w2 &&
+      this.words[at + 3] === this.#w3
+    )
+  }
+
+  #add(length: number, hash: number): number {
+    if ((this.size + 1) * 2 > this.#slots.length) this.#rehash()
+    const id = this.#takeId()
+    const at = id * this.width
+    this.words[at] = this.#w0
+    if (this.width === 4) {
+      this.words[at + 1] = this.#w1
+      this.words[at + 2] = this.#w2
+      this.words[at + 3] = this.#w3
+    }
+    this.lengths[id] = length
+    this.holds[id] = 0
+    this.#ofLength[length] = (this.#ofLength[length] as number) + 1
+    this.size++
+    this.#place(id, hash)
+    return id
+  }
+
+  #takeId(): number {
+    const id = this.#free
+    if (id !== 0) {
+      this.#free = this.words[id * this.width] as number
+      return id
+    }
+    if (this.end >= this.capacity) {
+      this.capacity = grownSize(this.capacity, this.end + 1)
+      this.words = growU32(this.words, this.capacity * this.width)
+      this.lengths = growU8(this.lengths, this.capacity)
+      this.holds = growU32(this.holds, this.capacity)
+      this.#grown(this.capacity)
+    }
+    return this.end++
+  }
+
+  #remove(id: number): void {
+    const length = this.lengths[id] as number
+    this.#unplace(id)
+    this.#ofLength[length] = (this.#ofLength[length] as number) - 1
+    this.lengths[id] = NO_LENGTH
+    this.words[id * this.width] = this.#free
+    this.#free = id
+    this.size--
+  }
+
+  #homeOf(id: number): number {
+    const at = id * this.width
+    this.#w0 = this.words[at] as number
+    if (this.width === 4) {
+      this.#w1 = this.words[at + 1] as number
+      this.#w2 = this.words[at + 2] as number
+      this.#w3 = this.words[at + 3] as number
+    }
+    return this.#hash(this.lengths[id] as number) & this.#mask
+  }
+
+  #place(id: number, hash: number): void {
+    let slot = hash & this.#mask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
+    this.#slots[slot] = id
+  }
+
+  /** No tombstones: those behind the gap that may move up do. */
+  #unplace(id: number): void {
+    const slots = this.#slots
+    const mask = this.#mask
+    let gap = this.#homeOf(id)
+    while (slots[gap] !== id) gap = (gap + 1) & mask
+    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const home = this.#homeOf(slots[slot] as number)
+      if (((slot - home) & mask) < ((slot - gap) & mask)) continue
+      slots[gap] = slots[slot] as number
+      gap = slot
+    }
+    slots[gap] = 0
+  }
+
+  /** The prefix being looked for survives: `#add` calls this between reading and storing it. */
+  #rehash(): void {
+    const [w0, w1, w2, w3] = [this.#w0, this.#w1, this.#w2, this.#w3]
+    const old = this.#slots
+    this.#slots = new Uint32Array(old.length * 2)
+    this.#mask = this.#slots.length - 1
+    for (const id of old) if (id !== 0) this.#place(id, this.#homeOf(id))
+    this.#w0 = w0
+    this.#w1 = w1
+    this.#w2 = w2
+    this.#w3 = w3
+  }
+}
+
+const INITIAL_SLOTS = 64
+/** No prefix has it, so that a free id never looks like one. */
+const NO_LENGTH = 255
+
+/** The part of a word that `length` bits cover. NLRI may end right behind its last octet: nothing beyond is read. */
+function wordOf(bytes: Uint8Array, at: number, length: number): number {
+  if (length >= 32) return readU32(bytes, at)
+  if (length <= 0) return 0
+  let word = (bytes[at] as number) << 24
+  if (length > 8) word |= (bytes[at + 1] as number) << 16
+  if (length > 16) word |= (bytes[at + 2] as number) << 8
+  if (length > 24) word |= bytes[at + 3] as number
+  return (word & (-1 << (32 - length))) >>> 0
+}

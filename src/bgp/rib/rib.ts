@@ -1,0 +1,301 @@
+/**
+ * The RIB: which routes exist, which is best and why, what each neighbor was told.
+ *
+ * Comes in: UPDATEs of Established neighbors (`receive`), routes this node originates (`originate`, `withdraw`), neighbors
+ * that come, change and go. Goes out: UPDATEs, when somebody can take them (`pull`), and rows and counts for people.
+ * Deciding and all long work happen in `advance`, so much at a time.
+ *
+ *   receive ──► UpdateDecoder ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
+ *
+ * Everything about a route is a number in a typed array: a full table has no object per route.
+ */
+
+import { writeU32 } from '../../base/bytes.ts'
+import { AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import type { Millis } from '../../base/units.ts'
+import { AttributeTable } from '../route/attribute-table.ts'
+import { ByteTable } from '../route/byte-table.ts'
+import { NextHopTable } from '../route/next-hop-table.ts'
+import type { PathAttributes } from '../wire/attribute.ts'
+import { type MessageError, messageError } from '../wire/error.ts'
+import { UpdateDecoder } from '../wire/update.ts'
+import { FamilyRib } from './family-rib.ts'
+import { type PeerSlot, Peers } from './peers.ts'
+import { RouteRows } from './rows.ts'
+import type { FamilyCounts, LocalRoute, ReceiveResult, RibPeer, RouteCursor, RoutePage, RouteQuery } from './types.ts'
+
+export interface RibOptions {
+  /** Stirs the hash tables, so that nobody outside can aim at them. */
+  readonly seed?: number
+}
+
+export class Rib {
+  readonly #attributes: AttributeTable
+  readonly #nextHops: NextHopTable
+  readonly #blocks: ByteTable
+  readonly #peers = new Peers()
+  readonly #ribs: Readonly<Record<Family, FamilyRib>>
+  readonly #rows: RouteRows
+  readonly #decoder = new UpdateDecoder()
+  /** Neighbors that are gone: in how many families their paths are still being removed. */
+  readonly #retired = new Map<PeerSlot, number>()
+
+  constructor({ seed = 0 }: RibOptions = {}) {
+    this.#attributes = new AttributeTable(seed)
+    this.#nextHops = new NextHopTable(seed)
+    this.#blocks = new ByteTable(seed)
+    const shared = {
+      attributes: this.#attributes,
+      nextHops: this.#nextHops,
+      blocks: this.#blocks,
+      peers: this.#peers,
+    }
+    this.#ribs = { ipv4: new FamilyRib('ipv4', seed, shared), ipv6: new FamilyRib('ipv6', seed, shared) }
+    this.#rows = new RouteRows(this.#ribs, this.#attributes, this.#nextHops, this.#blocks, this.#peers)
+  }
+
+  /** The session is up: nothing is known from it, everything is told, End-of-RIB comes behind. */
+  addPeer(peer: RibPeer, _now: Millis): void {
+    if (this.#peers.get(peer.name) !== undefined) throw new Error(`${peer.name} is there already`)
+    const slot = this.#peers.add(peer)
+    for (const family of peer.families) this.#ribs[family].addPeer(slot)
+  }
+
+  /** The session is down: what came from it goes, and what it was told is forgotten. */
+  removePeer(name: string, _now: Millis): void {
+    const slot = this.#slot(name)
+    this.#peers.retire(slot)
+    this.#retired.set(slot, FAMILIES.length)
+    for (const family of FAMILIES) this.#ribs[family].removePeer(slot, () => this.#countDown(slot))
+  }
+
+  /** Policies, next hops or limits have changed without a reset. */
+  setPeer(peer: RibPeer, now: Millis): void {
+    const slot = this.#slot(peer.name)
+    const before = slot.importPolicy
+    this.#peers.change(slot, peer)
+    for (const family of peer.families) this.#ribs[family].changePeer(slot, slot.importPolicy !== before, now)
+  }
+
+  /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
+  refreshOut(name: string, family: Family, _now: Millis, enhanced = false): void {
+    this.#ribs[family].refreshOut(this.#slot(name), enhanced)
+  }
+
+  /** One UPDATE, header included, in [start, end). Nothing of `bytes` is kept. */
+  receive(name: string, bytes: Uint8Array, start: number, end: number, now: Millis): ReceiveResult {
+    const slot = this.#slot(name)
+    const decoder = this.#decoder
+    const error = decoder.decode(bytes, start, end, slot.peer.receive)
+    if (error !== undefined) return { error, problems: [], endOfRib: undefined }
+    // RFC 4271 §3.1, §4.3: a prefix both withdrawn and announced is announced.
+    this.#takeWithdrawn(slot)
+    if (decoder.treatAsWithdraw) this.#takeBack(slot)
+    else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
+    const { endOfRib, problems } = decoder
+    if (endOfRib !== undefined && slot.peer.families.includes(endOfRib)) {
+      this.#ribs[endOfRib].tally(slot).endOfRib = true
+    }
+    const limit = this.#whyTooMany(slot)
+    if (limit === undefined && problems.length === 0 && endOfRib === undefined) return ALL_WELL
+    return { error: limit, problems, endOfRib }
+  }
+
+  /** Adds or changes routes of our own, each known by its prefix. */
+  originate(routes: readonly LocalRoute[], now: Millis): void {
+    for (const route of routes) {
+      const attributes = this.#attributes.encode(ownAttributes(route))
+      this.#ribs[route.prefix.family].originate(route, attributes, now)
+      this.#attributes.release(attributes)
+    }
+  }
+
+  withdraw(prefixes: readonly Prefix[], _now: Millis): void {
+    for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
+  }
+
+  /** Does at most about `budget` prefixes of decision, replay and removal. */
+  advance(_now: Millis, budget: number): void {
+    const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget)
+    this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left)
+    this.#reclaim()
+  }
+
+  /** `advance` has work left. */
+  get busy(): boolean {
+    return FAMILIES.some((family) => this.#ribs[family].busy)
+  }
+
+  /** The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due. */
+  pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
+    const slot = this.#slot(name)
+    for (const family of slot.peer.families) {
+      const told = this.#ribs[family].pull(slot, maxBytes)
+      if (told !== undefined) return told
+    }
+    return undefined
+  }
+
+  /** Whether `pull` may have something; true is no promise. */
+  pending(name: string): boolean {
+    const slot = this.#slot(name)
+    return slot.peer.families.some((family) => this.#ribs[family].pending(slot))
+  }
+
+  counts(name: string, family: Family): FamilyCounts {
+    const slot = this.#slot(name)
+    const rib = this.#ribs[family]
+    const tally = rib.tally(slot)
+    const member = rib.members.get(slot)
+    const rejected = member === undefined ? 0 : member.group.exporter.rejected - member.rejectedBefore
+    const filtered = member === undefined ? 0 : member.group.exporter.filtered - member.filteredBefore
+    const announced = member?.announced ?? 0
+    const withdrawn = member?.withdrawn ?? 0
+    return {
+      received: tally.held,
+      accepted: tally.usable,
+      preferred: rib.loc.preferred[slot.index] ?? 0,
+      advertised: member?.toldCount ?? 0,
+      importUpdates: { ...tally.updates },
+      importWithdraws: { ...tally.withdraws },
+      exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
+      exportWithdraws: { received: withdrawn, accepted: withdrawn },
+      endOfRibReceived: tally.endOfRib,
+      endOfRibSent: member?.initial === false,
+    }
+  }
+
+  page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
+    return this.#rows.page(query, from, limit)
+  }
+
+  count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>> {
+    return this.#rows.count(query)
+  }
+
+  memory(): readonly { what: string; bytes: number }[] {
+    const [v4, v6] = [this.#ribs.ipv4.memory(), this.#ribs.ipv6.memory()]
+    return [
+      { what: 'Routing tables', bytes: v4.tables + v6.tables + v4.paths + v6.paths },
+      { what: 'Route attributes', bytes: this.#attributes.memory() + this.#nextHops.memory() },
+      { what: 'Routes told', bytes: this.#blocks.memory() + v4.out + v6.out },
+    ]
+  }
+
+  /** What is in use, by kind: all zero when there are no routes and no neighbors. */
+  usage(): { prefixes: number; paths: number; attributes: number; nextHops: number; blocks: number } {
+    const { ipv4, ipv6 } = this.#ribs
+    return {
+      prefixes: ipv4.prefixes.size + ipv6.prefixes.size,
+      paths: ipv4.paths.size + ipv6.paths.size,
+      attributes: this.#attributes.size,
+      nextHops: this.#nextHops.size,
+      blocks: this.#blocks.size,
+    }
+  }
+
+  #slot(name: string): PeerSlot {
+    const slot = this.#peers.get(name)
+    if (slot === undefined) throw new Error(`no neighbor ${name}`)
+    return slot
+  }
+
+  #takeWithdrawn(slot: PeerSlot): void {
+    const { bytes, withdrawnStart, withdrawnEnd, unreachFamily, unreachStart, unreachEnd } = this.#decoder
+    if (withdrawnStart < withdrawnEnd) this.#ribs.ipv4.withdraw(slot, bytes, withdrawnStart, withdrawnEnd)
+    if (unreachFamily !== undefined) this.#ribs[unreachFamily].withdraw(slot, bytes, unreachStart, unreachEnd)
+  }
+
+  /** RFC 7606 §2, treat-as-withdraw. */
+  #takeBack(slot: PeerSlot): void {
+    const { bytes, nlriStart, nlriEnd, reachFamily, reachStart, reachEnd } = this.#decoder
+    if (nlriStart < nlriEnd) this.#ribs.ipv4.withdraw(slot, bytes, nlriStart, nlriEnd)
+    if (reachFamily !== undefined) this.#ribs[reachFamily].withdraw(slot, bytes, reachStart, reachEnd)
+  }
+
+  #takeAnnounced(slot: PeerSlot, now: Millis): void {
+    const decoder = this.#decoder
+    const attributes = this.#attributes.intern(decoder.attributes, 0, decoder.attributesLength)
+    const { nlriStart, nlriEnd, nextHopStart, reachFamily, reachStart, reachEnd } = decoder
+    if (nlriStart < nlriEnd && nextHopStart >= 0) {
+      this.#announce(slot, 'ipv4', nlriStart, nlriEnd, attributes, nextHopStart, 4, now)
+    }
+    if (reachFamily !== undefined && reachStart < reachEnd) {
+      const { reachNextHopStart, reachNextHopLength } = decoder
+      this.#announce(slot, reachFamily, reachStart, reachEnd, attributes, reachNextHopStart, reachNextHopLength, now)
+    }
+    this.#attributes.release(attributes)
+  }
+
+  #announce(
+    slot: PeerSlot,
+    family: Family,
+    start: number,
+    end: number,
+    attributes: number,
+    nextHopStart: number,
+    nextHopLength: number,
+    now: Millis,
+  ): void {
+    const { bytes } = this.#decoder
+    const rib = this.#ribs[family]
+    const refused = rib.whyNotUsable(slot, attributes, bytes, nextHopStart, nextHopLength)
+    const nextHop = this.#nextHops.intern(bytes, nextHopStart, nextHopStart + nextHopLength)
+    rib.announce(slot, bytes, start, end, attributes, nextHop, refused, now)
+    this.#nextHops.release(nextHop)
+  }
+
+  /** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
+  #whyTooMany(slot: PeerSlot): MessageError | undefined {
+    const { families, maxPrefixes } = slot.peer
+    for (const family of families) {
+      const limit = maxPrefixes[family]
+      if (limit === undefined) continue
+      const { held } = this.#ribs[family].tally(slot)
+      if (held <= limit) continue
+      const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
+      writeU32(data, 3, limit)
+      return messageError(CEASE, MAXIMUM_PREFIXES, `${held} ${family} routes, ${limit} allowed`, data)
+    }
+    return undefined
+  }
+
+  #countDown(slot: PeerSlot): void {
+    this.#retired.set(slot, (this.#retired.get(slot) ?? 0) - 1)
+  }
+
+  /** A number can be used again once no path and no best route has it. */
+  #reclaim(): void {
+    if (this.#retired.size === 0 || FAMILIES.some((family) => !this.#ribs[family].isSettled)) return
+    for (const [slot, left] of this.#retired) {
+      if (left > 0) continue
+      this.#peers.reclaim(slot)
+      this.#retired.delete(slot)
+    }
+  }
+}
+
+const ALL_WELL: ReceiveResult = { error: undefined, problems: [], endOfRib: undefined }
+
+const CEASE = 6
+const MAXIMUM_PREFIXES = 1
+
+function ownAttributes({ communities }: LocalRoute): PathAttributes {
+  return {
+    origin: 'IGP',
+    asPath: [],
+    med: undefined,
+    localPref: undefined,
+    atomicAggregate: false,
+    aggregator: undefined,
+    communities: communities.filter((community) => community.length === 2).map(([a = 0, b = 0]) => [a, b] as const),
+    originatorId: undefined,
+    clusterList: [],
+    extendedCommunities: [],
+    largeCommunities: communities
+      .filter((community) => community.length === 3)
+      .map(([a = 0, b = 0, c = 0]) => [a, b, c] as const),
+    unknown: [],
+  }
+}

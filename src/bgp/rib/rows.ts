@@ -1,0 +1,225 @@
+/** Routes for people: rows made only when somebody looks. Reads everything, changes nothing. */
+import { formatAddress } from '../../base/address.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
+import type { AttributeTable } from '../route/attribute-table.ts'
+import type { ByteTable } from '../route/byte-table.ts'
+import type { NextHopTable } from '../route/next-hop-table.ts'
+import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import { type Explained, STEPS } from './decide.ts'
+import { REFUSED, REFUSED_WORDS } from './eligible.ts'
+import { type FamilyRib, SINCE_UNIT } from './family-rib.ts'
+import { LOST } from './loc-rib.ts'
+import type { Member } from './member.ts'
+import { OWN, type Peers } from './peers.ts'
+import type { RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
+
+export class RouteRows {
+  readonly #ribs: Readonly<Record<Family, FamilyRib>>
+  readonly #attributes: AttributeTable
+  readonly #nextHops: NextHopTable
+  readonly #blocks: ByteTable
+  readonly #peers: Peers
+
+  constructor(
+    ribs: Readonly<Record<Family, FamilyRib>>,
+    attributes: AttributeTable,
+    nextHops: NextHopTable,
+    blocks: ByteTable,
+    peers: Peers,
+  ) {
+    this.#ribs = ribs
+    this.#attributes = attributes
+    this.#nextHops = nextHops
+    this.#blocks = blocks
+    this.#peers = peers
+  }
+
+  /** At least `limit` rows unless the end comes first; the paths of a prefix stay together. */
+  page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
+    const rows: RouteRow[] = []
+    let looked = 0
+    for (const [rib, prefix, cursor] of this.#walk(query, from ?? 0)) {
+      if (rows.length >= limit || looked > limit * LOOKS_PER_ROW) return { rows, next: cursor }
+      rows.push(...this.#rows(rib, prefix, query))
+      looked++
+    }
+    return { rows, next: undefined }
+  }
+
+  count(query: RouteQuery): Record<Family, { prefixes: number; paths: number }> {
+    const counts = { ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }
+    for (const [rib, prefix] of this.#walk(query, 0)) {
+      const paths = this.#wanted(rib, prefix, query).length
+      if (paths === 0) continue
+      counts[rib.family].prefixes++
+      counts[rib.family].paths += paths
+    }
+    return counts
+  }
+
+  /** Prefixes that may have rows, each with the cursor that leads back to it. */
+  *#walk(query: RouteQuery, from: number): Generator<[FamilyRib, number, RouteCursor]> {
+    if (query.for !== undefined) {
+      const found = from === 0 ? this.#findFor(query, query.for) : undefined
+      if (found !== undefined) yield found
+      return
+    }
+    for (const family of FAMILIES) {
+      const rib = this.#ribs[family]
+      const base = family === 'ipv4' ? 0 : IPV6_CURSORS
+      if ((query.family ?? family) !== family || (query.in !== undefined && query.in.family !== family)) continue
+      for (let prefix = Math.max(1, from - base); prefix < rib.prefixes.end; prefix++) {
+        if (base === 0 && from >= IPV6_CURSORS) break
+        if (rib.paths.first[prefix] === 0) continue
+        if (query.in !== undefined && !contains(query.in, prefixOf(rib, prefix))) continue
+        yield [rib, prefix, base + prefix]
+      }
+    }
+  }
+
+  #findFor(query: RouteQuery, target: Prefix): [FamilyRib, number, RouteCursor] | undefined {
+    if ((query.family ?? target.family) !== target.family) return undefined
+    const rib = this.#ribs[target.family]
+    const exact = rib.prefixes.find(target.bytes, 0, target.length)
+    const candidates = isHostPrefix(target) ? rib.prefixes.matches(target.bytes, target.length) : [exact]
+    for (const prefix of candidates) {
+      if (prefix !== 0 && this.#wanted(rib, prefix, query).length > 0) return [rib, prefix, 1]
+    }
+    return undefined
+  }
+
+  /** Paths of a prefix that a query asks for, the best first. */
+  #wanted(rib: FamilyRib, prefix: number, query: RouteQuery): number[] {
+    const { paths, loc } = rib
+    const best = loc.best[prefix] as number
+    const told = query.export ?? query.noexport
+    const protocol = query.protocol === undefined ? undefined : (this.#peers.get(query.protocol)?.index ?? -1)
+    const wanted: number[] = []
+    for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number) {
+      if ((paths.refused[path] !== 0) !== (query.filtered === true)) continue
+      if (protocol !== undefined && paths.peer[path] !== protocol) continue
+      if ((query.primary === true || told !== undefined) && path !== best) continue
+      if (told !== undefined && !this.#isAnswer(rib, prefix, query)) continue
+      if (path === best) wanted.unshift(path)
+      else wanted.push(path)
+    }
+    return wanted
+  }
+
+  #isAnswer(rib: FamilyRib, prefix: number, query: RouteQuery): boolean {
+    const exported = query.export === undefined ? undefined : this.#member(rib, query.export)
+    if (query.export !== undefined && !(exported?.isTold(prefix) && blockOf(exported, prefix) !== 0)) return false
+    if (query.noexport === undefined) return true
+    const refused = this.#member(rib, query.noexport)
+    return refused !== undefined && blockOf(refused, prefix) === 0
+  }
+
+  #member(rib: FamilyRib, name: string): Member | undefined {
+    const slot = this.#peers.get(name)
+    return slot && rib.members.get(slot)
+  }
+
+  #rows(rib: FamilyRib, prefix: number, query: RouteQuery): RouteRow[] {
+    const wanted = this.#wanted(rib, prefix, query)
+    if (wanted.length === 0) return []
+    const explained = rib.decision.explain(rib.paths.first[prefix] as number)
+    return wanted.map((path) => this.#row(rib, prefix, path, query, explained))
+  }
+
+  #row(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, explained: Explained): RouteRow {
+    const { paths, family } = rib
+    const peer = paths.peer[path] as number
+    const slot = this.#peers.slots[peer]
+    const local = peer === OWN ? rib.local.get(path) : undefined
+    const best = rib.loc.best[prefix] === path
+    const exported = query.export === undefined ? undefined : this.#member(rib, query.export)
+    const sent = exported === undefined ? undefined : this.#sent(blockOf(exported, prefix))
+    return {
+      prefix: prefixOf(rib, prefix).text,
+      family,
+      peer: slot?.peer.name,
+      from: slot?.peer.remoteAddress,
+      peerType: slot?.peer.peerType,
+      origin: local?.origin ?? 'bgp',
+      object: local?.object,
+      nextHops: sent?.nextHops ?? this.#nextHopsOf(paths.nextHop[path] as number),
+      best,
+      reason: this.#reason(rib, prefix, path, query, explained),
+      filtered: paths.refused[path] !== 0,
+      attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
+      since: (paths.since[path] as number) * SINCE_UNIT,
+      exportedTo: best ? toldTo(rib, prefix) : [],
+    }
+  }
+
+  #reason(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, explained: Explained): string {
+    const { paths } = rib
+    const refused = paths.refused[path] as number
+    if (refused === REFUSED.policy) return this.#policyReason(rib, prefix, path)
+    if (refused !== 0) return REFUSED_WORDS[refused] as string
+    if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
+    const lost = explained.lostAt.get(path)
+    if (lost !== undefined) return stepWords(lost)
+    if (explained.best !== path) return 'next hop unreachable'
+    return explained.lostAt.size === 0 ? 'only path' : stepWords(Math.max(...explained.lostAt.values()))
+  }
+
+  #policyReason(rib: FamilyRib, prefix: number, path: number): string {
+    const slot = this.#peers.slots[rib.paths.peer[path] as number]
+    if (slot === undefined) return REFUSED_WORDS[REFUSED.policy] as string
+    const { bytes, length } = prefixOf(rib, prefix)
+    const { peerType } = slot.peer
+    const attributes = () => this.#attributes.decode(rib.paths.received[path] as number)
+    const verdict = slot.importPolicy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes)
+    return verdict.kind === 'reject' ? verdict.reason : (REFUSED_WORDS[REFUSED.policy] as string)
+  }
+
+  #whyNotExport(rib: FamilyRib, prefix: number, path: number, name: string): string {
+    const member = this.#member(rib, name)
+    if (member === undefined) return 'not an established neighbor of this family'
+    if (rib.paths.peer[path] === member.slot.index) return 'learned from this neighbor'
+    return member.group.exporter.whyNotExport(prefix, path) ?? 'not yet told'
+  }
+
+  /** What stands in a block ready to send. */
+  #sent(block: number): { nextHops: readonly string[]; attributes: PathAttributes } | undefined {
+    if (block === 0) return undefined
+    const bytes = this.#blocks.copy(block)
+    const start = 1 + (bytes[0] as number)
+    return { nextHops: formatNextHops(bytes.subarray(1, start)), attributes: decodeAttributes(bytes, start) }
+  }
+
+  #nextHopsOf(id: number): readonly string[] {
+    return id === 0 ? [] : formatNextHops(this.#nextHops.bytes.copy(id))
+  }
+}
+
+/** Cursors of IPv6 begin here. */
+const IPV6_CURSORS = 2 ** 32
+/** Prefixes looked at for one row asked for, before a page ends with fewer rows than it might have. */
+const LOOKS_PER_ROW = 64
+
+const stepWords = (step: number): string => STEPS[step] as string
+
+/** What a member's group would have it know: 0 for nothing. */
+const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)
+
+function prefixOf({ prefixes }: FamilyRib, prefix: number): Prefix {
+  const bytes = new Uint8Array(prefixes.width * 4)
+  prefixes.writeAddress(prefix, bytes)
+  return makePrefix(bytes, prefixes.lengths[prefix] as number)
+}
+
+function formatNextHops(bytes: Uint8Array): readonly string[] {
+  return bytes.length === 32 ? [formatAddress(bytes, 0, 16), formatAddress(bytes, 16, 16)] : [formatAddress(bytes)]
+}
+
+function toldTo(rib: FamilyRib, prefix: number): readonly string[] {
+  if (rib.loc.best[prefix] === LOST) return []
+  const names: string[] = []
+  for (const member of rib.members.values()) {
+    if (member.isTold(prefix) && blockOf(member, prefix) !== 0) names.push(member.slot.peer.name)
+  }
+  return names
+}

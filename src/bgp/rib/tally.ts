@@ -1,0 +1,17 @@
+/** Counters of one neighbor and family, import side, as birdc names them. */
+export interface Tally {
+  /** Paths held, and those of them that may be used. */
+  held: number
+  usable: number
+  updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
+  withdraws: { received: number; rejected: number; ignored: number; accepted: number }
+  endOfRib: boolean
+}
+
+export const newTally = (): Tally => ({
+  held: 0,
+  usable: 0,
+  updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
+  withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
+  endOfRib: false,
+})

@@ -1,0 +1,83 @@
+/**
+ * What happens to a block of path attributes on its way to a neighbor, as bytes (RFC 4271 §5.1). Comes in: a canonical
+ * block; goes out: a canonical block, written behind what is already in a scratch array.
+ */
+import { writeU32 } from '../../base/bytes.ts'
+import type { Asn } from '../../base/units.ts'
+import { DEFAULT_LOCAL_PREF, valueEnd, valueStart } from '../route/attribute-table.ts'
+
+const AS_PATH = 2
+const MED = 4
+const LOCAL_PREF = 5
+const ORIGINATOR_ID = 9
+const CLUSTER_LIST = 10
+const SEQUENCE = 2
+
+/**
+ * To an external neighbor: our AS in front of the path (§5.1.2), no LOCAL_PREF (§5.1.5), no ORIGINATOR_ID or
+ * CLUSTER_LIST (RFC 4456 §8), and MED only where policy set it (§5.1.4). Returns where the written part ends.
+ */
+export function writeExternal(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  localAs: Asn,
+  keepMed: boolean,
+): number {
+  let out = at
+  for (let attribute = start; attribute < end; ) {
+    const next = valueEnd(from, attribute)
+    const type = from[attribute + 1] as number
+    if (type === AS_PATH) out = writePrepended(from, attribute, next, to, out, localAs)
+    else if (type === LOCAL_PREF || type === ORIGINATOR_ID || type === CLUSTER_LIST || (type === MED && !keepMed))
+      out += 0
+    else out = copy(from, attribute, next, to, out)
+    attribute = next
+  }
+  return out
+}
+
+/** To an internal neighbor: everything, and LOCAL_PREF in any case (§5.1.5). */
+export function writeInternal(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+  let split = start
+  while (split < end && (from[split + 1] as number) < LOCAL_PREF) split = valueEnd(from, split)
+  let out = copy(from, start, split, to, at)
+  if (split === end || from[split + 1] !== LOCAL_PREF) {
+    to[out] = 0x40
+    to[out + 1] = LOCAL_PREF
+    to[out + 2] = 4
+    writeU32(to, out + 3, DEFAULT_LOCAL_PREF)
+    out += 7
+  }
+  return copy(from, split, end, to, out)
+}
+
+/** §5.1.2 b: into the leading sequence, or as a sequence of its own where there is none or it is full. */
+function writePrepended(
+  from: Uint8Array,
+  attribute: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  localAs: Asn,
+): number {
+  const value = valueStart(from, attribute)
+  const joins = value < end && from[value] === SEQUENCE && (from[value + 1] as number) < 255
+  const length = end - value + (joins ? 4 : 6)
+  let out = at
+  to[out++] = length > 255 ? 0x50 : 0x40
+  to[out++] = AS_PATH
+  if (length > 255) to[out++] = length >> 8
+  to[out++] = length
+  to[out++] = SEQUENCE
+  to[out++] = joins ? (from[value + 1] as number) + 1 : 1
+  writeU32(to, out, localAs)
+  return copy(from, joins ? value + 2 : value, end, to, out + 4)
+}
+
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+  for (let index = start; index < end; index++) to[at + index - start] = from[index] as number
+  return at + end - start
+}

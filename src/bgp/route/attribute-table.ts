@@ -1,0 +1,233 @@
+/**
+ * The path attributes of all routes, each distinct set once. Comes in: canonical blocks as the UPDATE decoder makes
+ * them (ascending type codes, AS numbers in four octets, no NEXT_HOP, no MP attributes). Goes out: an id, and by id the
+ * numbers that decision and eligibility weigh, read from the block once.
+ */
+import { readU32 } from '../../base/bytes.ts'
+import type { Asn, RouterId } from '../../base/units.ts'
+import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import { ByteTable } from './byte-table.ts'
+import { growU8, growU16, growU32 } from './columns.ts'
+
+/** RFC 4271 §9.1.1: what a route weighs that carries no LOCAL_PREF. */
+export const DEFAULT_LOCAL_PREF = 100
+
+/** What a set carries, as bits of `flags`. */
+export const CARRIES = {
+  noExport: 1,
+  noAdvertise: 2,
+  noExportSubconfed: 4,
+  /** RFC 8326. */
+  gracefulShutdown: 8,
+  localPref: 16,
+  med: 32,
+  originatorId: 64,
+} as const
+
+export class AttributeTable {
+  readonly blocks: ByteTable
+  /** LOCAL_PREF, or 100. */
+  localPref = new Uint32Array(0)
+  /** MULTI_EXIT_DISC; missing counts as 0, the best. */
+  med = new Uint32Array(0)
+  /** AS_SET counts one, confederation segments nothing (RFC 4271 §9.1.2.2 a, RFC 5065 §5.3). */
+  pathLength = new Uint16Array(0)
+  /** The AS the route came from: first of the path's leading sequence. 0: the path is empty or begins with a set. */
+  neighborAs = new Uint32Array(0)
+  /** 0 where there is none. */
+  originatorId = new Uint32Array(0)
+  clusterLength = new Uint16Array(0)
+  /** 0 IGP, 1 EGP, 2 incomplete. */
+  origin = new Uint8Array(0)
+  flags = new Uint8Array(0)
+
+  constructor(seed: number) {
+    this.blocks = new ByteTable(seed)
+  }
+
+  get size(): number {
+    return this.blocks.size
+  }
+
+  intern(block: Uint8Array, start = 0, end = block.length): number {
+    const id = this.blocks.intern(block, start, end)
+    if (this.blocks.refs[id] === 1) this.#fill(id)
+    return id
+  }
+
+  retain(id: number): void {
+    this.blocks.retain(id)
+  }
+
+  release(id: number): void {
+    this.blocks.release(id)
+  }
+
+  decode(id: number): PathAttributes {
+    const offset = this.blocks.offset(id)
+    return decodeAttributes(this.blocks.arena, offset, offset + this.blocks.length(id))
+  }
+
+  /** The id of attributes made by hand or by policy. */
+  encode(attributes: PathAttributes): number {
+    return this.intern(encodeAttributes(attributes))
+  }
+
+  /** Whether an AS stands anywhere in the path (RFC 4271 §9.1.2). */
+  passed(id: number, asn: Asn): boolean {
+    const { arena } = this.blocks
+    const at = this.#find(id, AS_PATH)
+    if (at < 0) return false
+    const end = valueEnd(arena, at)
+    for (let segment = valueStart(arena, at); segment < end; ) {
+      const next = segment + 2 + (arena[segment + 1] as number) * 4
+      for (let member = segment + 2; member < next; member += 4) if (readU32(arena, member) === asn) return true
+      segment = next
+    }
+    return false
+  }
+
+  /** Whether a cluster stands in the CLUSTER_LIST (RFC 4456 §8). */
+  passedCluster(id: number, cluster: RouterId): boolean {
+    if (this.clusterLength[id] === 0) return false
+    const { arena } = this.blocks
+    const at = this.#find(id, CLUSTER_LIST)
+    if (at < 0) return false
+    const end = valueEnd(arena, at)
+    for (let member = valueStart(arena, at); member < end; member += 4)
+      if (readU32(arena, member) === cluster) return true
+    return false
+  }
+
+  memory(): number {
+    const words = this.localPref.byteLength * 4
+    return this.blocks.memory() + words + this.pathLength.byteLength * 2 + this.origin.byteLength * 2
+  }
+
+  /** Where an attribute begins in the arena, or -1. */
+  #find(id: number, type: number): number {
+    const { arena } = this.blocks
+    const end = this.blocks.offset(id) + this.blocks.length(id)
+    for (let at = this.blocks.offset(id); at < end; at = valueEnd(arena, at)) if (arena[at + 1] === type) return at
+    return -1
+  }
+
+  #fill(id: number): void {
+    if (id >= this.localPref.length) this.#grow()
+    this.localPref[id] = DEFAULT_LOCAL_PREF
+    this.med[id] = 0
+    this.pathLength[id] = 0
+    this.neighborAs[id] = 0
+    this.originatorId[id] = 0
+    this.clusterLength[id] = 0
+    this.origin[id] = 2
+    this.flags[id] = 0
+    const { arena } = this.blocks
+    const end = this.blocks.offset(id) + this.blocks.length(id)
+    for (let at = this.blocks.offset(id); at < end; ) {
+      const next = valueEnd(arena, at)
+      this.#fillFrom(id, arena[at + 1] as number, valueStart(arena, at), next)
+      at = next
+    }
+  }
+
+  #fillFrom(id: number, type: number, start: number, end: number): void {
+    const { arena } = this.blocks
+    switch (type) {
+      case ORIGIN:
+        this.origin[id] = arena[start] as number
+        return
+      case AS_PATH:
+        this.#fillPath(id, start, end)
+        return
+      case MED:
+        this.med[id] = readU32(arena, start)
+        this.#mark(id, CARRIES.med)
+        return
+      case LOCAL_PREF:
+        this.localPref[id] = readU32(arena, start)
+        this.#mark(id, CARRIES.localPref)
+        return
+      case COMMUNITIES:
+        for (let at = start; at < end; at += 4) this.#mark(id, flagOfCommunity(readU32(arena, at)))
+        return
+      case ORIGINATOR_ID:
+        this.originatorId[id] = readU32(arena, start)
+        this.#mark(id, CARRIES.originatorId)
+        return
+      case CLUSTER_LIST:
+        this.clusterLength[id] = (end - start) >> 2
+    }
+  }
+
+  #fillPath(id: number, start: number, end: number): void {
+    const { arena } = this.blocks
+    let length = 0
+    for (let at = start; at < end; ) {
+      const kind = arena[at] as number
+      const count = arena[at + 1] as number
+      if (kind === SEQUENCE && count > 0) {
+        if (length === 0) this.neighborAs[id] = readU32(arena, at + 2)
+        length += count
+      } else if (kind === SET && count > 0) length++
+      at += 2 + count * 4
+    }
+    this.pathLength[id] = length
+  }
+
+  #mark(id: number, flag: number): void {
+    this.flags[id] = (this.flags[id] as number) | flag
+  }
+
+  #grow(): void {
+    const size = this.blocks.refs.length
+    this.localPref = growU32(this.localPref, size)
+    this.med = growU32(this.med, size)
+    this.pathLength = growU16(this.pathLength, size)
+    this.neighborAs = growU32(this.neighborAs, size)
+    this.originatorId = growU32(this.originatorId, size)
+    this.clusterLength = growU16(this.clusterLength, size)
+    this.origin = growU8(this.origin, size)
+    this.flags = growU8(this.flags, size)
+  }
+}
+
+const ORIGIN = 1
+const AS_PATH = 2
+const MED = 4
+const LOCAL_PREF = 5
+const COMMUNITIES = 8
+const ORIGINATOR_ID = 9
+const CLUSTER_LIST = 10
+
+const SET = 1
+const SEQUENCE = 2
+
+/** RFC 1997, RFC 8326: the communities that every speaker acts on. */
+function flagOfCommunity(community: number): number {
+  switch (community) {
+    case 0xffffff01:
+      return CARRIES.noExport
+    case 0xffffff02:
+      return CARRIES.noAdvertise
+    case 0xffffff03:
+      return CARRIES.noExportSubconfed
+    case 0xffff0000:
+      return CARRIES.gracefulShutdown
+    default:
+      return 0
+  }
+}
+
+/** RFC 4271 §4.3: with the Extended Length bit the length has two octets. */
+const EXTENDED_LENGTH = 0x10
+
+/** First octet of the value of the attribute that begins at `at`. */
+export const valueStart = (bytes: Uint8Array, at: number): number =>
+  at + (((bytes[at] as number) & EXTENDED_LENGTH) === 0 ? 3 : 4)
+
+/** Just behind it: where the next attribute begins. */
+export const valueEnd = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) & EXTENDED_LENGTH) === 0
+    ? at + 3 + (bytes[at + 2] as number)
+    : at + 4 + (((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number))

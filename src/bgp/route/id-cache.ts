@@ -1,0 +1,48 @@
+/**
+ * Remembers what became of an attribute block: (id, key) → id. It holds neither side; the serials of both tell whether
+ * the ids still mean what they meant. One answer per id is kept, the last.
+ */
+import type { ByteTable } from './byte-table.ts'
+import { grownSize, growU32 } from './columns.ts'
+
+export class IdCache {
+  readonly #from: ByteTable
+  readonly #to: ByteTable
+  #fromSerial = new Uint32Array(0)
+  #key = new Uint32Array(0)
+  #result = new Uint32Array(0)
+  #resultSerial = new Uint32Array(0)
+
+  constructor(from: ByteTable, to: ByteTable) {
+    this.#from = from
+    this.#to = to
+  }
+
+  /** The result, `NOTHING` when it is known that there is none, or 0 when it must be worked out. */
+  get(id: number, key: number): number {
+    if (id >= this.#key.length || this.#key[id] !== key || this.#fromSerial[id] !== this.#from.serial[id]) return 0
+    const result = this.#result[id] as number
+    if (result === NOTHING) return NOTHING
+    return this.#to.refs[result] !== 0 && this.#to.serial[result] === this.#resultSerial[id] ? result : 0
+  }
+
+  set(id: number, key: number, result: number): void {
+    if (id >= this.#key.length) {
+      const size = grownSize(this.#key.length, this.#from.end)
+      this.#fromSerial = growU32(this.#fromSerial, size)
+      this.#key = growU32(this.#key, size)
+      this.#result = growU32(this.#result, size)
+      this.#resultSerial = growU32(this.#resultSerial, size)
+    }
+    this.#fromSerial[id] = this.#from.serial[id] as number
+    this.#key[id] = key
+    this.#result[id] = result
+    this.#resultSerial[id] = result === NOTHING ? 0 : (this.#to.serial[result] as number)
+  }
+
+  memory(): number {
+    return this.#key.byteLength * 4
+  }
+}
+
+export const NOTHING = 0xffffffff

@@ -1,0 +1,52 @@
+/**
+ * The next hops of all routes, each once: 4 bytes, 16, or 32 (a global and a link-local address). A change of what is
+ * known about one touches one row here.
+ */
+import { ByteTable } from './byte-table.ts'
+import { growU8, growU32 } from './columns.ts'
+
+/** The next hop "this node": routes we originate have it, and it stands in no table. */
+export const SELF = 0
+
+export class NextHopTable {
+  readonly bytes: ByteTable
+  /** The cost of getting there, for decision; equal where unknown. */
+  metric = new Uint32Array(1)
+  /** 1 where it cannot be reached. */
+  unreachable = new Uint8Array(1)
+
+  constructor(seed: number) {
+    this.bytes = new ByteTable(seed, 256)
+  }
+
+  get size(): number {
+    return this.bytes.size
+  }
+
+  intern(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    const id = this.bytes.intern(bytes, start, end)
+    if (this.bytes.refs[id] === 1) this.setReachability(id, true, 0)
+    return id
+  }
+
+  retain(id: number): void {
+    if (id !== SELF) this.bytes.retain(id)
+  }
+
+  release(id: number): void {
+    if (id !== SELF) this.bytes.release(id)
+  }
+
+  setReachability(id: number, reachable: boolean, metric: number): void {
+    if (id >= this.metric.length) {
+      this.metric = growU32(this.metric, this.bytes.refs.length)
+      this.unreachable = growU8(this.unreachable, this.bytes.refs.length)
+    }
+    this.metric[id] = metric
+    this.unreachable[id] = reachable ? 0 : 1
+  }
+
+  memory(): number {
+    return this.bytes.memory() + this.metric.byteLength + this.unreachable.byteLength
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What a route costs in the RIB, in process and without sockets: `npx node --expose-gc test/bench/rib.ts [routes]`.
+ * Seven routes per attribute set, as in a full table; times are of the best of several rounds on a warm RIB.
+ */
+import { ACCEPT_ALL } from '../../src/bgp/policy/defaults.ts'
+import { Rib } from '../../src/bgp/rib/rib.ts'
+import type { RibPeer } from '../../src/bgp/rib/types.ts'
+
+const ROUTES = Number(process.argv[2] ?? 500_000)
+const PER_SET = 7
+const BUDGET = 20_000
+const CHUNK = 65_536
+
+const peer = (name: string, index: number, families: RibPeer['families']): RibPeer => {
+  const context = {
+    fourOctetAs: true,
+    families,
+    addPath: [],
+    extendedNextHop: false,
+    messageSize: 4096,
+    peerType: 'external',
+  } as const
+  return {
+    name,
+    peerType: 'external',
+    localAs: 65_000,
+    remoteAs: 65_001 + index,
+    localRouterId: 1,
+    remoteRouterId: 2 + index,
+    remoteAddress: `192.0.2.${2 + index}`,
+    families,
+    receive: context,
+    send: context,
+    nextHops: { ipv4: Uint8Array.of(192, 0, 2, 1), ipv6: new Uint8Array(16).fill(0x20) },
+    importPolicy: ACCEPT_ALL,
+    exportPolicy: ACCEPT_ALL,
+    maxPrefixes: {},
+  }
+}
+
+/** UPDATEs as a router with a full table sends them: a path of three to six, two communities. */
+function feed(routes: number): { bytes: Uint8Array; ends: Uint32Array } {
+  const bytes = new Uint8Array(routes * 24 + 4096)
+  const ends: number[] = []
+  let at = 0
+  for (let first = 0; first < routes; first += PER_SET) {
+    const set = first / PER_SET
+    const start = at
+    bytes.fill(0xff, at, at + 16)
+    at += 18
+    bytes[at++] = 2
+    bytes[at++] = 0
+    bytes[at++] = 0
+    const lengthAt = at
+    at += 2
+    at = put(bytes, at, [0x40, 1, 1, 0])
+    const hops = 3 + (set & 3)
+    at = put(bytes, at, [0x40, 2, 2 + hops * 4, 2, hops])
+    at = put(bytes, at, [0, 0, 0xfd, 0xe9])
+    for (let hop = 1; hop < hops; hop++) at = put(bytes, at, [0, 1 + hop, (set >> 8) & 0xff, set & 0xff])
+    at = put(bytes, at, [0x40, 3, 4, 192, 0, 2, 2])
+    at = put(bytes, at, [0xc0, 8, 8, 0xfd, 0xe9, set >> 16, 7, 0xfd, 0xe9, (set >> 8) & 0xff, set & 0xff])
+    bytes[lengthAt] = (at - lengthAt - 2) >> 8
+    bytes[lengthAt + 1] = at - lengthAt - 2
+    for (let route = first; route < Math.min(first + PER_SET, routes); route++) {
+      const network = route + 0x010000
+      at = put(bytes, at, [24, network >> 16, (network >> 8) & 0xff, network & 0xff])
+    }
+    bytes[start + 16] = (at - start) >> 8
+    bytes[start + 17] = at - start
+    ends.push(at)
+  }
+  return { bytes: bytes.slice(0, at), ends: Uint32Array.from(ends) }
+}
+
+function put(bytes: Uint8Array, at: number, values: readonly number[]): number {
+  bytes.set(values, at)
+  return at + values.length
+}
+
+const { bytes, ends } = feed(ROUTES)
+
+/** As the engine does it: a socket chunk, a turn, what observers can take. */
+function run(rib: Rib, observers: readonly string[]): { messages: number; bytes: number } {
+  let [start, messages, sent] = [0, 0, 0]
+  const drain = () => {
+    for (const name of observers) {
+      for (let told = rib.pull(name, CHUNK); told !== undefined; told = rib.pull(name, CHUNK)) {
+        messages += told.messages
+        sent += told.bytes.length
+      }
+    }
+  }
+  let turn = CHUNK
+  for (const end of ends) {
+    rib.receive('sender', bytes, start, end, 1000)
+    start = end
+    if (start < turn) continue
+    turn += CHUNK
+    while (rib.busy) rib.advance(1000, BUDGET)
+    drain()
+  }
+  while (rib.busy) rib.advance(1000, BUDGET)
+  drain()
+  return { messages, bytes: sent }
+}
+
+function measure(name: string, observers: number): void {
+  let best = Number.POSITIVE_INFINITY
+  let best2 = Number.POSITIVE_INFINITY
+  let told = { messages: 0, bytes: 0 }
+  let memory = ''
+  for (let round = 0; round < 4; round++) {
+    const rib = new Rib({ seed: 0x5eed })
+    rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+    const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
+    for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)
+    while (rib.busy) rib.advance(0, BUDGET)
+    for (const observer of names) rib.pull(observer, CHUNK)
+    let start = performance.now()
+    told = run(rib, names)
+    best = Math.min(best, performance.now() - start)
+    const total = rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
+    memory = `${(total / ROUTES).toFixed(0)} bytes (${rib.memory().map(({ what, bytes }) => `${what} ${(bytes / ROUTES).toFixed(0)}`)})`
+    start = performance.now()
+    rib.removePeer('sender', 0)
+    while (rib.busy) rib.advance(0, BUDGET)
+    for (const observer of names) while (rib.pull(observer, CHUNK) !== undefined);
+    best2 = Math.min(best2, performance.now() - start)
+    // The same tables again, grown and warm.
+    rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+    start = performance.now()
+    run(rib, names)
+    const warm = performance.now() - start
+    if (round === 3) console.log(`${name}: grown tables ${((warm * 1000) / ROUTES).toFixed(3)} µs per route`)
+  }
+  const perRoute = ((best * 1000) / ROUTES).toFixed(3)
+  const loss = ((best2 * 1000) / ROUTES).toFixed(3)
+  console.log(
+    `${name}: ${perRoute} µs per route, loss ${loss} µs per route, ${memory}, ${told.messages} UPDATEs, ${told.bytes} bytes`,
+  )
+}
+
+console.log(`${ROUTES} routes, ${PER_SET} per attribute set`)
+measure('ingest', 0)
+measure('pass-through', 1)
+measure('fan-out to 20', 20)
