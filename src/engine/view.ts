@@ -2,7 +2,7 @@
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
+import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
 import type {
   Action,
@@ -15,6 +15,20 @@ import type {
   View,
 } from '../show/view.ts'
 import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
+
+/** Of a neighbor without a session: the RIB knows nothing of it. */
+const NO_COUNTS: FamilyCounts = {
+  received: 0,
+  accepted: 0,
+  preferred: 0,
+  advertised: 0,
+  importUpdates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
+  importWithdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
+  exportUpdates: { received: 0, rejected: 0, filtered: 0, accepted: 0 },
+  exportWithdraws: { received: 0, accepted: 0 },
+  endOfRibReceived: false,
+  endOfRibSent: false,
+}
 
 /** What the view reads of the engine itself. */
 export interface Facts {
@@ -91,7 +105,7 @@ export class EngineView implements View {
 
   #channel(neighbor: Neighbor, family: Family): ChannelView {
     return {
-      counts: this.#rib.counts(neighbor.name, family),
+      counts: neighbor.peer.session === undefined ? NO_COUNTS : this.#rib.counts(neighbor.name, family),
       nextHop: neighbor.nextHops?.text[family],
       held: heldFamily(neighbor, family),
       importPolicy: neighbor.intent.importPolicy.name,

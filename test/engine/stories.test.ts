@@ -1,0 +1,247 @@
+/** Whole agents joined in memory: what a user sees when objects change and neighbors come and go. */
+import { describe, expect, test } from 'vitest'
+import {
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  ipPool,
+  node,
+  remove,
+  service,
+  upsert,
+} from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const WORKER = node('worker-1', {
+  addresses: ['10.0.0.11', 'fd00:10::11'],
+  podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
+})
+const SECOND = node('worker-2', {
+  addresses: ['10.0.0.12', 'fd00:10::12'],
+  podCIDRs: ['10.244.2.0/24', 'fd00:244:2::/64'],
+})
+const ROUTER = node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'] })
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+const CLUSTER = bgpConfiguration({
+  asNumber: 64512,
+  serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:96::/112' }],
+  serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }, { cidr: '2001:db8:2::/64' }],
+})
+const TO_ROUTER = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })
+const WEB = service('shop/web', {
+  type: 'LoadBalancer',
+  clusterIPs: ['10.96.0.10', 'fd00:96::10'],
+  loadBalancerIPs: ['192.0.2.10', '2001:db8:2::10'],
+  externalTrafficPolicy: 'Local',
+})
+
+interface Row {
+  readonly prefix: string
+  readonly nextHop: string
+  readonly from: string | null
+  readonly best: boolean
+  readonly reason: string
+  readonly asPath: readonly unknown[]
+  readonly localPref: number | null
+}
+
+const rows = (world: World, host: Host, what = ''): Row[] => world.askJson<Row[]>(host, `show route ${what}`.trim())
+
+const learned = (world: World, host: Host): string[] =>
+  rows(world, host)
+    .filter(({ from }) => from !== null)
+    .map(({ prefix, nextHop }) => `${prefix} via ${nextHop}`)
+    .sort()
+
+const stateOf = (world: World, host: Host, name: string): string | undefined =>
+  world.askJson<{ name: string; state: string }[]>(host, 'show protocols').find((protocol) => protocol.name === name)
+    ?.state
+
+const router = (world: World, workers: readonly string[]): Host =>
+  world.add(
+    'tor-1',
+    ['10.0.0.1', 'fd00:10::1'],
+    [
+      upsert(ROUTER),
+      upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false })),
+      upsert(TAKE_ALL),
+      ...workers.map((address, index) =>
+        upsert(bgpPeer(`worker-${index + 1}`, { peerIP: address, asNumber: 64512, filters: ['take-all'] })),
+      ),
+    ],
+  )
+
+const WORKER_PODS = ['10.244.1.0/24 via 10.0.0.11', 'fd00:244:1::/64 via fd00:10::11']
+const RANGES = [
+  '10.96.0.0/16 via 10.0.0.11',
+  '192.0.2.0/24 via 10.0.0.11',
+  '2001:db8:2::/64 via fd00:10::11',
+  'fd00:96::/112 via fd00:10::11',
+]
+
+describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', (chunk) => {
+  const begin = (...more: Parameters<World['add']>[2][number][]) => {
+    const world = new World(chunk === undefined ? {} : { chunk })
+    const tor = router(world, ['10.0.0.11'])
+    const objects = [upsert(WORKER), upsert(CLUSTER), upsert(TO_ROUTER), ...more]
+    const worker = world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects)
+    return { world, tor, worker }
+  }
+
+  test('pod CIDRs and service ranges of both families arrive over one session, with next hops of their family', () => {
+    const { world, tor } = begin()
+    expect(world.until(() => learned(world, tor).length >= 6)).toBe(true)
+    expect(learned(world, tor)).toEqual([...WORKER_PODS, ...RANGES].sort())
+    expect(rows(world, tor).find(({ prefix }) => prefix === '10.244.1.0/24')).toMatchObject({
+      asPath: [64512],
+      best: true,
+    })
+  })
+
+  test('an endpoint that goes takes exactly its family with it', () => {
+    const v4 = endpointSlice('shop/web', 'IPv4', [{ node: 'worker-1', ready: true }])
+    const v6 = endpointSlice('shop/web', 'IPv6', [{ node: 'worker-1', ready: true }])
+    const { world, tor, worker } = begin(upsert(WEB), upsert(v4), upsert(v6))
+    expect(world.until(() => learned(world, tor).length >= 10)).toBe(true)
+    const before = learned(world, tor)
+    world.change(worker, [upsert(endpointSlice('shop/web', 'IPv4', [{ node: 'worker-1', ready: false }]))])
+    expect(world.until(() => learned(world, tor).length < before.length)).toBe(true)
+    world.pass(1_000)
+    expect(before.filter((line) => !learned(world, tor).includes(line))).toEqual([
+      '10.96.0.10/32 via 10.0.0.11',
+      '192.0.2.10/32 via 10.0.0.11',
+    ])
+  })
+
+  test('a neighbor that crashes and comes back gets everything again', () => {
+    const { world, tor } = begin()
+    world.until(() => learned(world, tor).length >= 6)
+    world.crash(tor)
+    world.pass(5_000)
+    const again = router(world, ['10.0.0.11'])
+    expect(world.until(() => learned(world, again).length >= 6)).toBe(true)
+    expect(learned(world, again)).toEqual([...WORKER_PODS, ...RANGES].sort())
+  })
+})
+
+describe('what keeps a session and what ends it', () => {
+  const pair = () => {
+    const world = new World()
+    const tor = router(world, ['10.0.0.11'])
+    const objects = [upsert(WORKER), upsert(CLUSTER), upsert(TO_ROUTER)]
+    const worker = world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects)
+    world.until(() => learned(world, tor).length >= 6)
+    return { world, tor, worker }
+  }
+
+  test('a new filter on the running neighbor changes what is told without a reset', () => {
+    const { world, tor, worker } = pair()
+    world.change(worker, [
+      upsert(bgpFilter('no-lb', { exportV4: [{ cidr: '192.0.2.0/24', matchOperator: 'In', action: 'Reject' }] })),
+      upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['no-lb'] })),
+    ])
+    expect(world.until(() => !learned(world, tor).includes('192.0.2.0/24 via 10.0.0.11'))).toBe(true)
+    expect(learned(world, tor)).toHaveLength(5)
+    expect(worker.told('session-down')).toEqual([])
+  })
+
+  test('a filter that vanishes leaves the running session as it was, and holds it down after its next loss', () => {
+    const { world, tor, worker } = pair()
+    world.change(worker, [upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['lost'] }))])
+    world.pass(10_000)
+    expect(learned(world, tor)).toHaveLength(6)
+    expect(worker.told('session-down')).toEqual([])
+    expect(worker.told('object-problem').map(({ fields }) => fields.object)).toContain('BGPPeer/tor')
+    world.crash(tor)
+    world.pass(1_000)
+    const again = router(world, ['10.0.0.11'])
+    world.pass(60_000)
+    expect(learned(world, again)).toEqual([])
+    expect(stateOf(world, worker, 'Global_10_0_0_1')).toBe('Idle')
+    world.change(worker, [upsert(bgpFilter('lost', {}))])
+    expect(world.until(() => learned(world, again).length === 6)).toBe(true)
+  })
+
+  test('an object that is wrong keeps its last good version, and says which field', () => {
+    const { world, tor, worker } = pair()
+    world.change(worker, [upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 'sixty-five' }))])
+    world.pass(10_000)
+    expect(learned(world, tor)).toHaveLength(6)
+    expect(worker.told('object-problem').at(-1)?.text).toMatch(/BGPPeer\/tor.*spec\.asNumber.*sixty-five/)
+  })
+
+  test('a neighbor of another AS is answered with Bad Peer AS, and says so on both sides', () => {
+    const world = new World()
+    const tor = router(world, ['10.0.0.11'])
+    const wrong = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65001 })
+    const worker = world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], [upsert(WORKER), upsert(CLUSTER), upsert(wrong)])
+    expect(world.until(() => worker.told('notification-sent').length > 0, 30_000)).toBe(true)
+    expect(worker.told('notification-sent')[0]?.fields).toMatchObject({ code: 2, subcode: 2 })
+    expect(world.until(() => tor.told('notification-received').length > 0, 30_000)).toBe(true)
+  })
+
+  test('removing the peer withdraws everything and says farewell in words', () => {
+    const { world, tor, worker } = pair()
+    world.change(worker, [remove(TO_ROUTER)])
+    expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
+    expect(tor.told('notification-received')[0]?.fields).toMatchObject({ code: 6, subcode: 3 })
+  })
+
+  test('stopping the agent sends Cease and ends with no connection left', () => {
+    const { world, tor, worker } = pair()
+    world.feed(worker, { kind: 'stop', reason: 'agent stopped by SIGTERM' })
+    expect(world.until(() => worker.done)).toBe(true)
+    expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
+    expect(tor.told('notification-received')[0]?.fields).toMatchObject({ code: 6, subcode: 2 })
+  })
+
+  test('an hour of silence costs keepalives and nothing else', () => {
+    const { world, tor, worker } = pair()
+    world.pass(3_600_000)
+    expect([...worker.told('session-down'), ...tor.told('session-down')]).toEqual([])
+    expect(worker.told('session-up')).toHaveLength(1)
+  })
+})
+
+describe('the mesh', () => {
+  const mesh = (pools: boolean) => {
+    const world = new World()
+    const shared = [WORKER, SECOND, CLUSTER, ...(pools ? [ipPool('pods', { cidr: '10.244.0.0/16' })] : [])]
+    const objects = shared.map((object) => upsert(object))
+    const one = world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects)
+    const two = world.add('worker-2', ['10.0.0.12', 'fd00:10::12'], objects)
+    return { world, one, two }
+  }
+
+  test('two nodes learn each other over one session, whoever dials', () => {
+    const { world, one, two } = mesh(false)
+    const pods = (host: Host) => learned(world, host).filter((line) => line.includes('244'))
+    expect(world.until(() => pods(one).length === 2 && pods(two).length === 2)).toBe(true)
+    expect(pods(one)).toEqual(['10.244.2.0/24 via 10.0.0.12', 'fd00:244:2::/64 via fd00:10::12'])
+    expect(one.told('session-up')).toHaveLength(1)
+    expect(two.told('session-up')).toHaveLength(1)
+  })
+
+  test('what the mesh told is not told to the router again', () => {
+    const { world, one } = mesh(true)
+    const tor = router(world, ['10.0.0.11', '10.0.0.12'])
+    world.change(one, [upsert(TO_ROUTER)])
+    expect(world.until(() => learned(world, tor).length >= 6)).toBe(true)
+    world.pass(5_000)
+    expect(learned(world, tor).filter((line) => line.startsWith('10.244.2.'))).toEqual([])
+    const refused = rows(world, one, 'noexport Global_10_0_0_1')
+    expect(refused.find(({ prefix }) => prefix === '10.244.2.0/24')?.reason).toBeTruthy()
+  })
+
+  test('its own service ranges are taken from nobody: the own route is best, and the other says why it lost', () => {
+    const { world, one } = mesh(false)
+    expect(world.until(() => learned(world, one).length >= 6)).toBe(true)
+    const paths = rows(world, one).filter(({ prefix }) => prefix === '10.96.0.0/16')
+    expect(paths.map(({ from, best }) => ({ own: from === null, best }))).toEqual([
+      { own: true, best: true },
+      { own: false, best: false },
+    ])
+    expect(paths[1]?.reason).toBeTruthy()
+  })
+})
