@@ -103,6 +103,7 @@ test.each([
 test('parentheses without end do not exhaust the stack', () => {
   expect(parseSelector('('.repeat(1_000_000))).toMatchObject({ position: 102 })
   expect(parseSelector(`${'('.repeat(100)}all()${')'.repeat(100)}`)).toEqual({ kind: 'all' })
+  expect(parseSelector(Array.from({ length: 200 }, () => '(has(a))').join('&&'))).toMatchObject({ kind: 'and' })
   expect(parseSelector(`${'!'.repeat(1_000_001)}all()`)).toEqual({ kind: 'not', of: { kind: 'all' } })
 })
 

@@ -87,7 +87,8 @@ export class CompiledPolicy {
     this.hits = new Float64Array(policy.rules.length + 1)
     let edits = 0
     this.#start = new Trail([], (operations) => new Edit(++edits, operations))
-    this.#steps = reachable([...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index)))
+    const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
+    this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
     this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changes))
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
@@ -155,10 +156,10 @@ export class CompiledPolicy {
         (match.family ?? family) === family &&
         (match.source ?? source) === source &&
         (match.peerType ?? peerType) === peerType &&
-        (match.learnedFrom === undefined || match.learnedFrom === learnedFrom) &&
+        (match.learnedFrom ?? learnedFrom) === learnedFrom &&
         inside?.[family].size !== 0,
     )
-    const lane = met.slice(0, met.findIndex((step) => ends(step) && readsRouteOnly(step.rule.match)) + 1 || met.length)
+    const lane = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
     this.#lanes[index] = lane
     return lane
   }
@@ -223,8 +224,9 @@ const readsRouteOnly = (match: RuleMatch): boolean =>
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
 
-const reachable = (steps: readonly Step[]): readonly Step[] =>
-  steps.slice(0, steps.findIndex((step) => ends(step) && takesAll(step)) + 1)
+/** Up to and with the first that is `last`. */
+const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly Step[] =>
+  steps.slice(0, steps.findIndex(last) + 1)
 
 /**
  * The way a route has come: which rules with operations have applied to it, one after another. Kept as a tree, so that

@@ -112,7 +112,7 @@ function hash(bits: number, w0: number, w1: number, w2: number, w3: number): num
 function flatten(matches: readonly PrefixMatch[]): Entry[] {
   const byPrefix = new Map<string, { prefix: Prefix; ranges: Range[] }>()
   for (const { prefix, minLength, maxLength } of matches) {
-    const range = { min: Math.max(minLength, prefix.length), max: maxLength }
+    const range = { min: minLength, max: maxLength }
     const known = byPrefix.get(prefix.text)
     if (known === undefined) byPrefix.set(prefix.text, { prefix, ranges: [range] })
     else known.ranges.push(range)

@@ -128,6 +128,17 @@ test.each<[string, Policy, string, object]>([
   expect(evaluate(given, route(text), 'external')).toMatchObject(verdict)
 })
 
+test('rules that name the same list in turn with another are each asked for their own', () => {
+  const [ten, eleven] = [[range('10.0.0.0/8', 8, 32)], [range('11.0.0.0/8', 8, 32)]]
+  const given = policy([
+    rule('accept', { prefixes: ten, med: 1 }),
+    rule('accept', { prefixes: eleven }),
+    rule('accept', { prefixes: ten, med: 0 }),
+  ])
+  expect(evaluate(given, route('10.0.0.0/8'), 'external').rule).toBe('accept prefixes med')
+  expect(evaluate(given, route('11.0.0.0/8'), 'external').rule).toBe('accept prefixes')
+})
+
 const MARK = { kind: 'add-community', community: [1, 2] } as const
 const LOW = { kind: 'set-local-pref', value: 0 } as const
 const SELF = { kind: 'set-next-hop', address: 'self' } as const

@@ -11,6 +11,8 @@ function has(matches: readonly PrefixMatch[], text: string): boolean {
 
 const TEN = [range('10.0.0.0/8', 16, 24)]
 const TWICE = [range('10.0.0.0/8', 9, 10), range('10.0.0.0/8', 20, 22), range('10.0.0.0/8', 11, 12)]
+const APART = [range('10.0.0.0/8', 12, 13), range('10.0.0.0/8', 9, 10)]
+const NESTED = [range('10.0.0.0/8', 9, 20), range('10.0.0.0/8', 10, 11)]
 const V6 = [range('2001:db8::/32', 48, 64), range('2001:db8:1:2::/64', 128, 128)]
 
 test.each([
@@ -29,6 +31,8 @@ test.each([
   ['the first of several ranges', TWICE, '10.0.0.0/9', true],
   ['ranges side by side', TWICE, '10.0.0.0/12', true],
   ['between ranges', TWICE, '10.0.0.0/15', false],
+  ['the one length between ranges', APART, '10.0.0.0/11', false],
+  ['beyond a range inside another', NESTED, '10.0.0.0/15', true],
   ['the last of several ranges', TWICE, '10.0.0.0/22', true],
   ['the highest bit', [range('128.0.0.0/1', 1, 32)], '192.168.0.0/16', true],
   ['IPv6 in the first word', V6, '2001:db8:ffff::/48', true],
