@@ -116,7 +116,7 @@ export class Fields {
   /** Each item read by `read`, which finds what is wrong by itself; items that read as undefined are left out. */
   list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined): Item[] {
     const items = this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
-    return items.flatMap((item, index) => read(item, `${this.at(name)}[${index}]`) ?? [])
+    return items.map((item, index) => read(item, `${this.at(name)}[${index}]`)).filter((item) => item !== undefined)
   }
 
   records<Item>(name: string, read: (fields: Fields) => Item | undefined): Item[] {

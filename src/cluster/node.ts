@@ -79,7 +79,7 @@ function isReserved(id: RouterId): boolean {
 /** FNV-1a over the name and the attempt, well mixed at the end. */
 function hashName(name: string, attempt: number): RouterId {
   let hash = 0x811c9dc5
-  for (const code of [...new TextEncoder().encode(name), attempt & 0xff, attempt >> 8]) {
+  for (const code of [...name].map((sign) => sign.codePointAt(0) ?? 0).concat(attempt)) {
     hash = Math.imul(hash ^ code, 0x01000193)
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)

@@ -89,10 +89,9 @@ const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'glo
 
 function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problems: Problem[]): Candidate[] {
   const { remote, asNumber, name } = object
-  if (remote === undefined) return []
+  if (remote === undefined || isMe(me, remote)) return []
   const node = nodeAt(nodes, remote.address, asNumber)
   const port = remote.port ?? node?.listenPort ?? BGP_PORT
-  if (node === me && port === me.listenPort) return []
   const remoteAs = asNumber ?? node?.asNumber
   if (remoteAs === undefined) {
     const says = `must be given, since no node has the address ${remote.address}; the peer is left out`
@@ -133,8 +132,12 @@ function mirrorCandidates(object: PeerObject, { me, nodes }: PeerInputs): Candid
 
 function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode): boolean {
   if (peerSelector !== undefined) return matches(peerSelector, me.labels)
-  if (remote === undefined || me.addresses[familyOfAddress(remote.address)] !== remote.address) return false
-  return (remote.port ?? me.listenPort) === me.listenPort && (asNumber ?? me.asNumber) === me.asNumber
+  return remote !== undefined && isMe(me, remote) && (asNumber ?? me.asNumber) === me.asNumber
+}
+
+/** Another port of our address is another speaker on this node. */
+function isMe({ addresses, listenPort }: ClusterNode, { address, port }: NonNullable<PeerObject['remote']>): boolean {
+  return addresses[familyOfAddress(address)] === address && (port ?? listenPort) === listenPort
 }
 
 function nodeCandidate(

@@ -1,0 +1,406 @@
+import { describe, expect, test } from 'vitest'
+import { parseAsn, parseSeconds } from '../../src/cluster/fields.ts'
+import { type Parsed, parseObject } from '../../src/cluster/objects.ts'
+import { parsePeerIp } from '../../src/cluster/parse-peer.ts'
+import type { Kind } from '../../src/cluster/source.ts'
+import { bgpConfiguration, bgpPeer, ipPool, node, secret, service } from '../support/objects.ts'
+
+function parse<K extends Kind>(kind: K, object: unknown, name = 'x', namespace = ''): Parsed<K> {
+  return parseObject({ kind, namespace, name }, object)
+}
+
+const textsOf = ({ problems }: Parsed<Kind>): string[] => problems.map(({ text }) => text)
+const peerSpec = { peerIP: '10.0.0.254', asNumber: 65000 }
+const peer = (spec: object, metadata: { annotations?: Record<string, string> } = {}) =>
+  parse('BGPPeer', bgpPeer('rack-1', spec, metadata), 'rack-1')
+const configuration = (spec: object, name = 'default') => parse('BGPConfiguration', bgpConfiguration(spec, name), name)
+
+test.each<[unknown, number | undefined]>([
+  [1, 1],
+  [4294967295, 4294967295],
+  ['64512', 64512],
+  ['1.10', 65546],
+  ['65535.65535', 4294967295],
+  [0, undefined],
+  ['0.0', undefined],
+  ['65536.1', undefined],
+  ['1.65536', undefined],
+  [4294967296, undefined],
+  [64512.1, undefined],
+  ['70000x', undefined],
+  ['', undefined],
+  [null, undefined],
+])('AS number %j', (value, expected) => expect(parseAsn(value)).toBe(expected))
+
+test.each<[unknown, number | undefined]>([
+  [30, 30],
+  ['30', 30],
+  ['90s', 90],
+  ['1m30s', 90],
+  ['1h', 3600],
+  ['1m0.0s', 60],
+  ['', undefined],
+  ['-3s', undefined],
+  ['500ms', undefined],
+  ['1.5s', undefined],
+  [1.5, undefined],
+])('time %j', (value, expected) => expect(parseSeconds(value)).toBe(expected))
+
+test.each<[string, ReturnType<typeof parsePeerIp>]>([
+  ['10.0.0.1', { address: '10.0.0.1', port: undefined }],
+  ['10.0.0.1:1790', { address: '10.0.0.1', port: 1790 }],
+  ['2001:DB8::0:1', { address: '2001:db8::1', port: undefined }],
+  ['[2001:db8::1]:1790', { address: '2001:db8::1', port: 1790 }],
+  ['[2001:db8::1]', { address: '2001:db8::1', port: undefined }],
+  ['[10.0.0.1]:179', undefined],
+  ['10.0.0.1:0', undefined],
+  ['10.0.0.1:65536', undefined],
+  ['10.0.0.1:', undefined],
+  ['10.0.0.256', undefined],
+  ['router.example', undefined],
+])('peerIP %s', (text, expected) => expect(parsePeerIp(text)).toEqual(expected))
+
+describe('any object', () => {
+  test.each<[string, unknown, string]>([
+    ['not an object', 'text', 'BGPPeer/x: "text" is not an object'],
+    ['a list', [], 'BGPPeer/x: a list is not an object'],
+    ['nothing', null, 'BGPPeer/x: null is not an object'],
+    ['another kind', { kind: 'IPPool' }, 'BGPPeer/x kind: "IPPool" is not BGPPeer'],
+    [
+      'another group',
+      { apiVersion: 'metallb.io/v1beta2' },
+      'BGPPeer/x apiVersion: "metallb.io/v1beta2" is not godwit.dev/v1 or projectcalico.org/v3 or crd.projectcalico.org/v1',
+    ],
+    ['no spec', {}, 'BGPPeer/x spec: must be given'],
+    ['spec of another type', { spec: 'x' }, 'BGPPeer/x spec: must be given'],
+  ])('%s is refused', (_name, object, expected) => {
+    const parsed = parse('BGPPeer', object)
+    expect(parsed.value).toBeUndefined()
+    expect(textsOf(parsed)).toEqual([expected])
+  })
+
+  test.each(['godwit.dev/v1', 'projectcalico.org/v3', 'crd.projectcalico.org/v1', undefined])(
+    'group %s is ours',
+    (apiVersion) => expect(parse('BGPPeer', { apiVersion, spec: peerSpec }).problems).toEqual([]),
+  )
+
+  test('a problem has one line, whatever the names and values hold', () => {
+    const spec = { ...peerSpec, 'a\nb': 1, sourceAddress: `x\n\u001b[31m${'y'.repeat(500)}` }
+    for (const text of textsOf(peer(spec))) {
+      expect(text).not.toMatch(/\p{Cc}/u)
+      expect(text.length).toBeLessThan(300)
+    }
+  })
+
+  test('a thousand mistakes fill no log', () => {
+    const spec = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field${index}`, 1]))
+    expect(peer({ ...peerSpec, ...spec }).problems).toHaveLength(20)
+  })
+})
+
+describe('BGPPeer', () => {
+  test.each<[string, object, string]>([
+    ['AS number', { asNumber: '70000x' }, 'spec.asNumber: "70000x" is not an AS number'],
+    [
+      'asdot without quotes',
+      { asNumber: 1.1 },
+      'spec.asNumber: 1.1 is not an AS number (put one with a dot in quotes)',
+    ],
+    ['address', { peerIP: '10.0.0.300' }, 'spec.peerIP: "10.0.0.300" is not ip, ip:port or [ipv6]:port'],
+    ['link-local', { peerIP: 'fe80::1' }, 'spec.peerIP: "fe80::1" is a link-local address, which is not supported yet'],
+    ['no address', { peerIP: null }, 'spec.peerIP: must be given'],
+    [
+      'node and nodeSelector',
+      { node: 'a', nodeSelector: 'all()' },
+      'spec.nodeSelector: may not be given together with node',
+    ],
+    [
+      'peerIP and peerSelector',
+      { peerSelector: 'all()', asNumber: null },
+      'spec.peerSelector: may not be given together with peerIP',
+    ],
+    [
+      'asNumber with peerSelector',
+      { peerIP: null, peerSelector: 'all()' },
+      'spec.asNumber: must be left out with peerSelector: the nodes say theirs',
+    ],
+    ['hold time', { holdTime: 2 }, 'spec.holdTime: 2 is neither 0 nor at least 3'],
+    [
+      'hold time too long',
+      { holdTime: 65536 },
+      'spec.holdTime: 65536 is not a time in whole seconds from 0s to 65535s',
+    ],
+    [
+      'keepalive',
+      { keepaliveTime: 'soon' },
+      'spec.keepaliveTime: "soon" is not a time in whole seconds from 1s to 21845s',
+    ],
+    ['family', { addressFamilies: ['ipv4', 'ipx'] }, 'spec.addressFamilies[1]: "ipx" is neither ipv4 nor ipv6'],
+    ['no family', { addressFamilies: [] }, 'spec.addressFamilies: names no family'],
+    ['source address', { sourceAddress: '10.0.0.1' }, 'spec.sourceAddress: "10.0.0.1" is none of UseNodeIP, None'],
+    ['filters', { filters: 'deny' }, 'spec.filters: "deny" is not a list'],
+    ['filter', { filters: ['a', 1] }, 'spec.filters[1]: 1 is not a text'],
+    [
+      'max prefixes',
+      { maxPrefixes: { ipv4: 0 } },
+      'spec.maxPrefixes.ipv4: 0 is not a whole number from 1 to 4294967295',
+    ],
+    ['passive', { passive: 'yes' }, 'spec.passive: "yes" is neither true nor false'],
+    [
+      'workloads',
+      { localWorkloadSelector: 'all()' },
+      'spec.localWorkloadSelector: peering with workloads is not supported',
+    ],
+    [
+      'next hop twice',
+      { nextHopMode: 'Self', keepOriginalNextHop: true },
+      'spec.keepOriginalNextHop: may not be given together with nextHopMode',
+    ],
+  ])('%s is refused', (_name, fields, expected) => {
+    const parsed = peer({ ...peerSpec, ...fields })
+    expect(textsOf(parsed)).toContain(`BGPPeer/rack-1 ${expected}`)
+    expect(parsed.value).toBeUndefined()
+  })
+
+  test('a selector that does not parse is refused', () => {
+    const parsed = peer({ ...peerSpec, nodeSelector: 'rack ==' })
+    expect(textsOf(parsed)[0]).toMatch(/^BGPPeer\/rack-1 spec\.nodeSelector: "rack ==" is not a selector: /)
+    expect(parsed.value).toBeUndefined()
+  })
+
+  test.each<[string, object, string]>([
+    ['password', { password: { secretKeyRef: { name: 'a', key: 'b' } } }, 'TCP-MD5 is not supported yet'],
+    ['password as text', { password: 'hunter2' }, 'TCP-MD5 is not supported yet'],
+    ['ttlSecurity', { ttlSecurity: 1 }, 'TTL security is not supported yet'],
+  ])('%s holds the peer down and shows no value', (_name, fields, held) => {
+    const parsed = peer({ ...peerSpec, ...fields })
+    expect(parsed.value?.held).toBe(held)
+    expect(JSON.stringify(parsed)).not.toContain('hunter2')
+    expect(textsOf(parsed)).toEqual([`BGPPeer/rack-1 spec.${Object.keys(fields)[0]}: ${held}; the peer is held down`])
+  })
+
+  test.each(['maxRestartTime', 'numAllowedLocalASNumbers', 'reachableBy', 'bfd'])(
+    '%s is said and left out',
+    (field) => {
+      const parsed = peer({ ...peerSpec, [field]: 'x' })
+      expect(parsed.value?.held).toBeUndefined()
+      expect(parsed.problems).toEqual([
+        {
+          code: 'field-not-carried-out',
+          object: 'BGPPeer/rack-1',
+          field: `spec.${field}`,
+          value: '',
+          text: `BGPPeer/rack-1 spec.${field}: is not carried out yet`,
+          level: 'warning',
+        },
+      ])
+    },
+  )
+
+  test('an unknown field is a warning that shows no value', () => {
+    const parsed = peer({ ...peerSpec, pasword: 'hunter2' })
+    expect(parsed.value).toBeDefined()
+    expect(parsed.problems).toMatchObject([
+      { code: 'field-unknown', level: 'warning', field: 'spec.pasword', value: '' },
+    ])
+    expect(JSON.stringify(parsed)).not.toContain('hunter2')
+  })
+
+  test('our additions as fields and as annotations come to the same', () => {
+    const additions = {
+      holdTime: 30,
+      keepaliveTime: '10s',
+      connectRetryTime: 2,
+      passive: true,
+      advertiseLearned: true,
+      addressFamilies: ['IPv6', 'ipv4'],
+      maxPrefixes: { ipv4: 5 },
+    }
+    const annotations = Object.fromEntries(
+      Object.entries(additions).map(([field, value]) => [
+        `godwit.dev/${field}`,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
+    )
+    const asFields = peer({ ...peerSpec, ...additions })
+    expect(asFields.value).toMatchObject({
+      holdTime: 30,
+      keepaliveTime: 10,
+      connectRetryTime: 2,
+      passive: true,
+      advertiseLearned: true,
+      families: ['ipv4', 'ipv6'],
+      maxPrefixes: { ipv4: 5 },
+    })
+    expect(peer(peerSpec, { annotations })).toEqual(asFields)
+  })
+
+  test('a wrong annotation is named as such', () => {
+    const parsed = peer(peerSpec, { annotations: { 'godwit.dev/holdTime': 'long', 'godwit.dev/holdtime': '3' } })
+    expect(textsOf(parsed)).toEqual([
+      'BGPPeer/rack-1 metadata.annotations[godwit.dev/holdtime]: is not known; it is left out',
+      'BGPPeer/rack-1 metadata.annotations[godwit.dev/holdTime]: "long" is not a time in whole seconds from 0s to 65535s',
+    ])
+  })
+})
+
+describe('BGPConfiguration', () => {
+  test.each<[string, object, string]>([
+    [
+      'CIDR',
+      { serviceClusterIPs: [{ cidr: '10.96.0.0' }] },
+      'spec.serviceClusterIPs[0].cidr: "10.96.0.0" is not a CIDR',
+    ],
+    ['entry', { serviceExternalIPs: ['10.96.0.0/16'] }, 'spec.serviceExternalIPs[0]: "10.96.0.0/16" is not an object'],
+    ['port', { listenPort: 0 }, 'spec.listenPort: 0 is not a whole number from 1 to 65535'],
+    ['bindMode', { bindMode: 'All' }, 'spec.bindMode: "All" is none of None, NodeIP'],
+    [
+      'community of an alias',
+      { communities: [{ name: 'a', value: '70000:1' }] },
+      'spec.communities[0].value: "70000:1" is not a community (0-65535:0-65535, or three numbers up to 4294967295)',
+    ],
+    [
+      'alias twice',
+      {
+        communities: [
+          { name: 'a', value: '1:1' },
+          { name: 'a', value: '1:2' },
+        ],
+      },
+      'spec.communities[1].name: "a" names two communities',
+    ],
+    [
+      'community of a prefix',
+      { prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: ['1:70000'] }] },
+      'spec.prefixAdvertisements[0].communities[0]: "1:70000" is not a community (0-65535:0-65535, or three numbers up to 4294967295)',
+    ],
+    [
+      'prefix without CIDR',
+      { prefixAdvertisements: [{ communities: ['1:1'] }] },
+      'spec.prefixAdvertisements[0].cidr: must be given',
+    ],
+  ])('%s is refused', (_name, spec, expected) => {
+    const parsed = configuration(spec)
+    expect(textsOf(parsed)).toContain(`BGPConfiguration/default ${expected}`)
+    expect(parsed.value).toBeUndefined()
+  })
+
+  test('a mesh password holds the mesh', () => {
+    expect(configuration({ nodeMeshPassword: { secretKeyRef: {} } }).value?.meshHeld).toBe(
+      'TCP-MD5 is not supported yet',
+    )
+  })
+
+  test('defaults', () => {
+    expect(configuration({}).value).toEqual({
+      name: 'default',
+      asNumber: undefined,
+      nodeToNodeMesh: true,
+      serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },
+      loadBalancerAggregation: true,
+      communities: new Map(),
+      prefixAdvertisements: undefined,
+      listenPort: undefined,
+      bindToNodeIp: false,
+      meshFilters: [],
+      meshHeld: undefined,
+    })
+  })
+
+  test('another name and cluster-wide fields in node.* are said', () => {
+    expect(textsOf(configuration({}, 'lab'))).toEqual([
+      'BGPConfiguration/lab metadata.name: is neither default nor node.<name>; the object is left out',
+    ])
+    expect(textsOf(configuration({ asNumber: 65001, listenPort: 1790 }, 'node.a'))).toEqual([
+      'BGPConfiguration/node.a spec.asNumber: counts only in BGPConfiguration/default; it is left out',
+    ])
+  })
+})
+
+describe('core kinds', () => {
+  test('a node: first InternalIP of each family, annotations win, podCIDR where podCIDRs is absent', () => {
+    const plain = node('a', { addresses: ['10.0.0.1', 'fe80::1', 'FD00::1', '10.0.0.2'] })
+    expect(parse('Node', { ...plain, spec: { podCIDR: '10.244.1.0/24' } }).value).toMatchObject({
+      addresses: { ipv4: '10.0.0.1', ipv6: 'fd00::1' },
+      podCidrs: [{ text: '10.244.1.0/24' }],
+      asNumber: undefined,
+    })
+    const annotations = {
+      'projectcalico.org/IPv4Address': '192.0.2.1/24',
+      'projectcalico.org/ASNumber': '65001',
+      'godwit.dev/asNumber': '1.10',
+    }
+    expect(parse('Node', node('a', { addresses: ['10.0.0.1', 'fd00::1'], annotations })).value).toMatchObject({
+      addresses: { ipv4: '192.0.2.1', ipv6: 'fd00::1' },
+      asNumber: 65546,
+    })
+  })
+
+  test.each<[string, Record<string, string>, string]>([
+    [
+      'AS',
+      { 'projectcalico.org/ASNumber': 'x' },
+      'metadata.annotations[projectcalico.org/ASNumber]: "x" is not an AS number',
+    ],
+    [
+      'family',
+      { 'projectcalico.org/IPv4Address': 'fd00::1/64' },
+      'metadata.annotations[projectcalico.org/IPv4Address]: "fd00::1/64" is not an IPv4 address',
+    ],
+    [
+      'route reflector',
+      { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' },
+      'metadata.annotations[projectcalico.org/RouteReflectorClusterID]: route reflection is not carried out yet; the node stays in the mesh',
+    ],
+  ])('node annotation: %s', (_name, annotations, expected) => {
+    expect(textsOf(parse('Node', node('a', { annotations })))).toEqual([`Node/x ${expected}`])
+  })
+
+  test('a secret keeps the names of its keys only, also where they are wrong', () => {
+    expect(parse('Secret', secret('lab/bgp', { password: 'aHVudGVyMg==' }))).toEqual({
+      value: { keys: ['password'] },
+      problems: [],
+    })
+    expect(JSON.stringify(parse('Secret', { data: 'hunter2' }))).not.toContain('hunter2')
+  })
+
+  test('a service address that is none is refused', () => {
+    const parsed = parse(
+      'Service',
+      service('shop/web', { clusterIPs: ['10.96.0.1'], externalIPs: ['192.0.2'] }),
+      'web',
+      'shop',
+    )
+    expect(textsOf(parsed)).toEqual(['Service/shop/web spec.externalIPs[0]: "192.0.2" is not an IP address'])
+    expect(parsed.value).toBeUndefined()
+  })
+
+  test('an ingress with a host name has no address', () => {
+    const object = {
+      ...service('shop/web', { type: 'LoadBalancer', clusterIPs: ['10.96.0.1'] }),
+      status: { loadBalancer: { ingress: [{ hostname: 'a.example' }, { ip: '192.0.2.1' }] } },
+    }
+    expect(parse('Service', object).value?.loadBalancerIps).toMatchObject([{ text: '192.0.2.1/32' }])
+  })
+})
+
+describe('IPPool', () => {
+  test('overlay modes are said, NAT and export switches are read', () => {
+    const parsed = parse(
+      'IPPool',
+      ipPool('x', {
+        cidr: '10.244.0.0/16',
+        ipipMode: 'Always',
+        vxlanMode: 'Never',
+        natOutgoing: true,
+        disableBGPExport: true,
+        blockSize: 26,
+      }),
+    )
+    expect(parsed.value).toMatchObject({ natOutgoing: true, disableBgpExport: true, disabled: false })
+    expect(textsOf(parsed)).toEqual(['IPPool/x spec.ipipMode: there is no overlay here; the pool is routed'])
+  })
+  test('without a CIDR it is refused', () => {
+    expect(textsOf(parse('IPPool', ipPool('x', {})))).toEqual(['IPPool/x spec.cidr: must be given'])
+  })
+})

@@ -1,0 +1,304 @@
+import { describe, expect, test } from 'vitest'
+import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
+import { DEFAULT_MAX_PREFIXES } from '../../src/cluster/peers.ts'
+import { intentOf, peersOf, problemsOf } from '../support/cluster.ts'
+import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node } from '../support/objects.ts'
+
+const NO_MESH = bgpConfiguration({ nodeToNodeMeshEnabled: false })
+const a = node('a', { addresses: ['10.0.0.1', 'fd00::1'], labels: { rack: 'r1' } })
+const b = node('b', { addresses: ['10.0.0.2', 'fd00::2'], labels: { rack: 'r2', reflector: 'yes' } })
+const rack = (name: string, spec: object) => bgpPeer(name, { peerIP: '10.0.0.254', asNumber: 65000, ...spec })
+const onA = (...objects: ApiObject[]) => intentOf('a', [a, b, NO_MESH, ...objects])
+const meshOf = (name: string, ...objects: ApiObject[]) => intentOf(name, objects)
+
+describe('mesh', () => {
+  test('is on by default, one session for both families over IPv4', () => {
+    const { peers } = meshOf('a', a, b)
+    expect([...peers.values()]).toMatchObject([
+      {
+        name: 'Mesh_10_0_0_2',
+        kind: 'Mesh',
+        object: undefined,
+        address: '10.0.0.2',
+        port: 179,
+        remoteAs: 64512,
+        localAs: 64512,
+        sourceAddress: '10.0.0.1',
+        families: ['ipv4', 'ipv6'],
+        holdTime: 90,
+        keepaliveTime: undefined,
+        passive: false,
+        maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: DEFAULT_MAX_PREFIXES },
+        held: undefined,
+      },
+    ])
+  })
+
+  test.each<[string, string[], string[], string[], object]>([
+    [
+      'over IPv6 where one lacks IPv4',
+      ['10.0.0.1', 'fd00::1'],
+      ['fd00::2'],
+      ['Mesh_fd00__2'],
+      { families: ['ipv6'], sourceAddress: 'fd00::1' },
+    ],
+    ['IPv4 only', ['10.0.0.1', 'fd00::1'], ['10.0.0.2'], ['Mesh_10_0_0_2'], { families: ['ipv4'] }],
+    ['no family in common', ['10.0.0.1'], ['fd00::2'], [], {}],
+    ['a node without address', ['10.0.0.1'], [], [], {}],
+  ])('%s', (_name, mine, theirs, names, expected) => {
+    const intent = meshOf('a', node('a', { addresses: mine }), node('b', { addresses: theirs }))
+    expect(peersOf(intent)).toEqual(names)
+    for (const peer of intent.peers.values()) expect(peer).toMatchObject(expected)
+  })
+
+  test('nodeToNodeMeshEnabled false', () => expect(peersOf(onA())).toEqual([]))
+
+  test('the numerically higher router ID dials: 10.0.0.10 against 10.0.0.9', () => {
+    const nine = node('nine', { addresses: ['10.0.0.9'] })
+    const ten = node('ten', { addresses: ['10.0.0.10'] })
+    expect(meshOf('nine', nine, ten).peers.get('Mesh_10_0_0_10')?.waits).toBe(true)
+    expect(meshOf('ten', nine, ten).peers.get('Mesh_10_0_0_9')?.waits).toBe(false)
+  })
+
+  test('of two nodes without IPv4 exactly one waits', () => {
+    const [x, y] = [node('x', { addresses: ['fd00::1'] }), node('y', { addresses: ['fd00::2'] })]
+    const waits = [meshOf('x', x, y), meshOf('y', x, y)].map(({ peers }) => [...peers.values()][0]?.waits)
+    expect([...waits].sort()).toEqual([false, true])
+  })
+
+  test("each node's own AS and listen port count", () => {
+    const other = node('b', { addresses: ['10.0.0.2'], annotations: { 'projectcalico.org/ASNumber': '65007' } })
+    const intent = meshOf('a', a, other, bgpConfiguration({ listenPort: 1790 }, 'node.b'))
+    expect([...intent.peers.values()]).toMatchObject([
+      { name: 'Mesh_10_0_0_2_port_1790', port: 1790, remoteAs: 65007, localAs: 64512 },
+    ])
+  })
+
+  test('filters may be named; a missing one holds the mesh with one problem', () => {
+    const c = node('c', { addresses: ['10.0.0.3'] })
+    const intent = meshOf('a', a, b, c, bgpConfiguration({ nodeMeshFilters: ['quiet'] }))
+    expect([...intent.peers.values()].map(({ held }) => held)).toEqual([
+      'BGPFilter/quiet does not exist',
+      'BGPFilter/quiet does not exist',
+    ])
+    expect(problemsOf(intent)).toEqual([
+      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is no BGPFilter; the mesh is held down',
+    ])
+  })
+
+  test('a password holds the mesh', () => {
+    const intent = meshOf('a', a, b, bgpConfiguration({ nodeMeshPassword: { secretKeyRef: { name: 's', key: 'k' } } }))
+    expect(intent.peers.get('Mesh_10_0_0_2')?.held).toBe('TCP-MD5 is not supported yet')
+  })
+})
+
+describe('which nodes have a BGPPeer', () => {
+  test.each<[string, object, string[]]>([
+    ['global', {}, ['Global_10_0_0_254']],
+    ['node', { node: 'a' }, ['Node_10_0_0_254']],
+    ['another node', { node: 'b' }, []],
+    ['nodeSelector', { nodeSelector: "rack == 'r1'" }, ['Node_10_0_0_254']],
+    ['nodeSelector of others', { nodeSelector: "rack == 'r2'" }, []],
+    ['port', { peerIP: '10.0.0.254:1790' }, ['Global_10_0_0_254_port_1790']],
+    ['the usual port, written out', { peerIP: '10.0.0.254:179' }, ['Global_10_0_0_254_port_179']],
+    ['IPv6', { peerIP: '2001:db8::1' }, ['Global_2001_db8__1']],
+    ['IPv6 and port', { peerIP: '[2001:db8::1]:1790' }, ['Global_2001_db8__1_port_1790']],
+    ['ourselves', { peerIP: '10.0.0.1' }, []],
+    ['ourselves over IPv6', { peerIP: 'fd00::1' }, []],
+    ['another speaker on this node', { peerIP: '10.0.0.1:1790' }, ['Global_10_0_0_1_port_1790']],
+  ])('%s', (_name, spec, expected) => {
+    expect(peersOf(onA(rack('rack', spec)))).toEqual(expected)
+  })
+
+  test('what a BGPPeer says reaches the peer', () => {
+    const spec = {
+      holdTime: 9,
+      keepaliveTime: 3,
+      connectRetryTime: 7,
+      passive: true,
+      maxPrefixes: { ipv6: 5 },
+      localASNumber: 65010,
+      sourceAddress: 'None',
+    }
+    expect(onA(rack('rack', spec)).peers.get('Global_10_0_0_254')).toMatchObject({
+      object: 'rack',
+      remoteAs: 65000,
+      localAs: 65010,
+      sourceAddress: undefined,
+      holdTime: 9,
+      keepaliveTime: 3,
+      connectRetryTime: 7,
+      passive: true,
+      waits: false,
+      maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: 5 },
+    })
+  })
+
+  test('towards a node its listen port and AS are known', () => {
+    const intent = onA(
+      bgpPeer('to-b', { peerIP: '10.0.0.2', node: 'a' }),
+      bgpConfiguration({ listenPort: 1790 }, 'node.b'),
+    )
+    expect([...intent.peers.values()]).toMatchObject([{ port: 1790, remoteAs: 64512, waits: true }])
+  })
+
+  test('without an AS number towards a stranger it is left out', () => {
+    const intent = onA(bgpPeer('rack', { peerIP: '10.0.0.254' }))
+    expect(peersOf(intent)).toEqual([])
+    expect(problemsOf(intent)).toEqual([
+      'BGPPeer/rack spec.asNumber: must be given, since no node has the address 10.0.0.254; the peer is left out',
+    ])
+  })
+})
+
+describe('families', () => {
+  const six = bgpPeer('rack-six', { peerIP: '2001:db8::1', asNumber: 65000 })
+  const families = (...objects: ApiObject[]) =>
+    Object.fromEntries([...onA(...objects).peers.values()].map(({ name, families }) => [name, families.join(' ')]))
+  test.each<[string, ApiObject[], Record<string, string>]>([
+    ['one BGPPeer carries both', [rack('rack', {})], { Global_10_0_0_254: 'ipv4 ipv6' }],
+    ['one over IPv6 carries both', [six], { Global_2001_db8__1: 'ipv4 ipv6' }],
+    [
+      'one of each family to one AS: each its own',
+      [rack('rack', {}), six],
+      { Global_10_0_0_254: 'ipv4', Global_2001_db8__1: 'ipv6' },
+    ],
+    [
+      'one of each family to different AS: both carry both',
+      [rack('rack', { asNumber: 65001 }), six],
+      { Global_10_0_0_254: 'ipv4 ipv6', Global_2001_db8__1: 'ipv4 ipv6' },
+    ],
+    [
+      'addressFamilies says otherwise',
+      [rack('rack', { addressFamilies: ['ipv4', 'ipv6'] }), six],
+      { Global_10_0_0_254: 'ipv4 ipv6', Global_2001_db8__1: 'ipv6' },
+    ],
+    [
+      'two of one family carry both',
+      [rack('rack', {}), rack('rack-2', { peerIP: '10.0.0.253' })],
+      { Global_10_0_0_253: 'ipv4 ipv6', Global_10_0_0_254: 'ipv4 ipv6' },
+    ],
+    [
+      'a BGPPeer of another node does not count',
+      [rack('rack', {}), bgpPeer('six', { peerIP: '2001:db8::1', asNumber: 65000, node: 'b' })],
+      { Global_10_0_0_254: 'ipv4 ipv6' },
+    ],
+  ])('%s', (_name, objects, expected) => expect(families(...objects)).toEqual(expected))
+})
+
+describe('one address and port is one neighbor', () => {
+  test.each<[string, ApiObject[], string, string]>([
+    [
+      'node beats nodeSelector',
+      [rack('a', { nodeSelector: 'all()' }), rack('b', { node: 'a' })],
+      'Node_10_0_0_254',
+      'b',
+    ],
+    ['nodeSelector beats global', [rack('a', {}), rack('b', { nodeSelector: 'all()' })], 'Node_10_0_0_254', 'b'],
+    ['the first by name among equals', [rack('b', {}), rack('a', {})], 'Global_10_0_0_254', 'a'],
+  ])('%s', (_name, objects, name, object) => {
+    const intent = onA(...objects)
+    expect([...intent.peers.values()]).toMatchObject([{ name, object }])
+    expect(intent.problems).toMatchObject([{ code: 'peer-twice', level: 'warning', value: '10.0.0.254' }])
+  })
+
+  test('another port is another neighbor', () => {
+    expect(peersOf(onA(rack('a', {}), rack('b', { peerIP: '10.0.0.254:1790' })))).toHaveLength(2)
+  })
+
+  test('a BGPPeer to a node takes the place of the mesh', () => {
+    const intent = meshOf('a', a, b, bgpPeer('to-b', { peerIP: '10.0.0.2', asNumber: 64512 }))
+    expect(peersOf(intent)).toEqual(['Global_10_0_0_2'])
+    expect(intent.refusals.get('Mesh_10_0_0_2')).toBe('BGPPeer/to-b has this neighbor')
+    expect(intent.problems).toEqual([])
+  })
+})
+
+describe('peerSelector', () => {
+  const c = node('c', { addresses: ['10.0.0.3'], labels: { reflector: 'yes' } })
+  const reflectors = (spec: object) => bgpPeer('reflectors', { peerSelector: 'has(reflector)', ...spec })
+  const on = (name: string, spec: object) => peersOf(intentOf(name, [a, b, c, NO_MESH, reflectors(spec)]))
+  test.each<[string, string, object, string[]]>([
+    ['every node to every match', 'a', {}, ['Global_10_0_0_2', 'Global_10_0_0_3']],
+    ['a match to the other match and, mirrored, to the rest', 'b', {}, ['Global_10_0_0_3', 'Node_10_0_0_1']],
+    ['reversePeering Manual', 'b', { reversePeering: 'Manual' }, ['Global_10_0_0_3']],
+    ['selected nodes only', 'a', { nodeSelector: "rack == 'r2'" }, []],
+    ['mirror of one node', 'c', { node: 'a' }, ['Node_10_0_0_1']],
+  ])('%s', (_name, name, spec, expected) => expect(on(name, spec)).toEqual(expected))
+
+  test('families are those both nodes have', () => {
+    const { peers } = intentOf('a', [a, b, c, NO_MESH, reflectors({})])
+    expect(peers.get('Global_10_0_0_2')?.families).toEqual(['ipv4', 'ipv6'])
+    expect(peers.get('Global_10_0_0_3')?.families).toEqual(['ipv4'])
+  })
+
+  test('a peerIP of a node is mirrored in its family, unless Manual', () => {
+    const toB = { peerIP: 'fd00::2', asNumber: 64512, node: 'a' }
+    expect(peersOf(intentOf('b', [a, b, NO_MESH, bgpPeer('to-b', toB)]))).toEqual(['Node_fd00__1'])
+    expect(peersOf(intentOf('b', [a, b, NO_MESH, bgpPeer('to-b', { ...toB, reversePeering: 'Manual' })]))).toEqual([])
+  })
+})
+
+describe('policies', () => {
+  const quiet = bgpFilter('quiet', { exportV4: [{ action: 'Reject' }], importV6: [{ action: 'Accept' }] })
+  const peerOf = (...objects: ApiObject[]) => onA(...objects).peers.get('Global_10_0_0_254')
+
+  test('filters come before the built-in rules, the next hop before the filters', () => {
+    const peer = peerOf(quiet, rack('rack', { filters: ['quiet'], nextHopMode: 'Self' }))
+    expect(peer?.exportPolicy.rules.slice(0, 2)).toMatchObject([
+      { name: 'next hop self', action: 'next', operations: [{ kind: 'set-next-hop', address: 'self' }] },
+      { action: 'reject', match: { family: 'ipv4' } },
+    ])
+    expect(peer?.exportPolicy.name).toBe('BGPFilter/quiet, built-in export')
+    expect(peer?.importPolicy.rules.some(({ action, match }) => action === 'accept' && match.family === 'ipv6')).toBe(
+      true,
+    )
+    expect(peer?.held).toBeUndefined()
+  })
+
+  test('keepOriginalNextHop counts towards eBGP, for routes of others', () => {
+    const peer = peerOf(rack('rack', { keepOriginalNextHop: true }))
+    expect(peer?.exportPolicy.rules[0]).toMatchObject({
+      match: { source: 'peer', peerType: 'external' },
+      operations: [{ address: 'unchanged' }],
+    })
+  })
+
+  test('advertiseLearned opens the export of learned routes', () => {
+    const [shut, open] = [{}, { advertiseLearned: true }].map(
+      (spec) => peerOf(rack('rack', spec))?.exportPolicy.rules.length,
+    )
+    expect(open).not.toBe(shut)
+  })
+
+  test.each<[string, ApiObject[], string, string]>([
+    ['that does not exist', [], 'BGPFilter/quiet does not exist', '"quiet" is no BGPFilter'],
+    [
+      'that was never good',
+      [bgpFilter('quiet', { exportV4: [{ action: 'Maybe' }] })],
+      'BGPFilter/quiet has errors',
+      '"quiet" is a BGPFilter with errors',
+    ],
+  ])('a filter %s holds the peer down', (_name, objects, held, says) => {
+    const intent = onA(rack('rack', { filters: ['quiet'] }), ...objects)
+    const peer = intent.peers.get('Global_10_0_0_254')
+    expect(peer).toMatchObject({ held, importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL })
+    expect(problemsOf(intent)).toContain(`BGPPeer/rack spec.filters[0]: ${says}; the peer is held down`)
+  })
+
+  test('a password holds the peer down', () => {
+    expect(peerOf(rack('rack', { password: { secretKeyRef: { name: 's', key: 'k' } } }))?.held).toBe(
+      'TCP-MD5 is not supported yet',
+    )
+  })
+
+  test('neighbors that ask the same share their policies', () => {
+    const intent = onA(
+      quiet,
+      rack('a', { filters: ['quiet'] }),
+      rack('b', { filters: ['quiet'], peerIP: '10.0.0.253' }),
+    )
+    const [one, two] = [...intent.peers.values()]
+    expect(one?.exportPolicy).toBe(two?.exportPolicy)
+  })
+})

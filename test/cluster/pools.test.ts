@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest'
+import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import { cover } from '../../src/cluster/pools.ts'
+import { intentOf } from '../support/cluster.ts'
+import { bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
+
+const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
+
+test.each<[string, string[], string[]]>([
+  ['nothing', [], []],
+  ['one', ['10.0.0.0/8'], ['10.0.0.0/8']],
+  ['the same twice', ['10.0.0.0/8', '10.0.0.0/8'], ['10.0.0.0/8']],
+  ['one inside another', ['10.1.0.0/16', '10.0.0.0/8'], ['10.0.0.0/8']],
+  ['two halves', ['10.0.1.0/24', '10.0.0.0/24'], ['10.0.0.0/23']],
+  ['halves of halves', ['10.0.3.0/24', '10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'], ['10.0.0.0/22']],
+  ['neighbours that are no halves', ['10.0.1.0/24', '10.0.2.0/24'], ['10.0.1.0/24', '10.0.2.0/24']],
+  ['a half and two quarters', ['10.0.0.0/24', '10.0.1.0/25', '10.0.1.128/25'], ['10.0.0.0/23']],
+  ['everything', ['0.0.0.0/1', '128.0.0.0/1'], ['0.0.0.0/0']],
+  ['both families', ['fd00::/64', '10.0.0.0/8', 'fd00:0:0:1::/64'], ['10.0.0.0/8', 'fd00::/63']],
+])('cover of %s', (_name, given, expected) => {
+  expect(cover(prefixes(...given)).map(({ text }) => text)).toEqual(expected)
+})
+
+const a = node('a', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
+const rack = bgpPeer('rack', { peerIP: '10.0.0.254', asNumber: 65000 })
+const peerOf = (...objects: Parameters<typeof intentOf>[1]) =>
+  intentOf('a', [a, rack, ...objects]).peers.get('Global_10_0_0_254')
+
+test('imports are accepted inside pools, pod CIDRs of all nodes and service ranges', () => {
+  const peer = peerOf(
+    node('b', { podCIDRs: ['10.244.2.0/24'] }),
+    ipPool('lb', { cidr: '198.51.100.0/24', disabled: true }),
+    bgpConfiguration({
+      serviceClusterIPs: [{ cidr: '10.96.0.0/16' }],
+      serviceExternalIPs: [{ cidr: '192.0.2.10/32' }],
+    }),
+  )
+  const accepting = peer?.importPolicy.rules.filter(({ action }) => action === 'accept') ?? []
+  expect(accepting.flatMap(({ match }) => match.prefixes?.map(({ prefix }) => prefix.text))).toEqual([
+    '10.96.0.0/16',
+    '10.244.1.0/24',
+    '10.244.2.0/24',
+    '192.0.2.10/32',
+    '198.51.100.0/24',
+    'fd00:244:1::/64',
+  ])
+  expect(peer?.importPolicy.otherwise).toBe('reject')
+})
+
+test('a pool with disableBGPExport closes its range before own routes are let out', () => {
+  const peer = peerOf(
+    ipPool('lab', { cidr: '10.244.0.0/16', disableBGPExport: true }),
+    ipPool('open', { cidr: '10.245.0.0/16' }),
+  )
+  expect(peer?.exportPolicy.rules[0]).toMatchObject({
+    name: 'IPPool/lab disableBGPExport',
+    action: 'reject',
+    match: { prefixes: [{ prefix: { text: '10.244.0.0/16' }, minLength: 16, maxLength: 32 }] },
+  })
+})

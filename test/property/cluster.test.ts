@@ -1,0 +1,207 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import { diffIntent } from '../../src/cluster/diff.ts'
+import type { Intent } from '../../src/cluster/intent.ts'
+import { KINDS, type ObjectChange } from '../../src/cluster/source.ts'
+import { ObjectStore } from '../../src/cluster/store.ts'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  ipPool,
+  node,
+  remove,
+  replace,
+  service,
+  upsert,
+} from '../support/objects.ts'
+
+const flag = fc.boolean()
+const nodeName = fc.constantFrom('a', 'b', 'c')
+const label = 'node.kubernetes.io/exclude-from-external-load-balancers'
+const policy = fc.constantFrom('Local' as const, 'Cluster' as const)
+const address = fc.constantFrom('10.96.0.1', '10.96.0.2', '192.0.2.1', '192.0.2.2', 'fd00:96::1', '203.0.113.1')
+
+const nodes = fc
+  .record({
+    name: nodeName,
+    six: flag,
+    four: flag,
+    excluded: flag,
+    pods: fc.constantFrom('10.244.1.0/24', '10.244.2.0/24', 'fd00:1::/64'),
+  })
+  .map(({ name, six, four, excluded, pods }) => {
+    const last = name.charCodeAt(0)
+    const addresses = [...(four ? [`10.0.0.${last}`] : []), ...(six ? [`fd00::${last}`] : [])]
+    return node(name, { addresses, podCIDRs: [pods], labels: excluded ? { [label]: '' } : {} })
+  })
+const services = fc
+  .record({
+    name: fc.constantFrom('shop/web', 'shop/api', 'lab/web'),
+    clusterIPs: fc.uniqueArray(address, { maxLength: 2 }),
+    externalIPs: fc.uniqueArray(address, { maxLength: 2 }),
+    externalTrafficPolicy: policy,
+    internalTrafficPolicy: policy,
+    type: fc.constantFrom('ClusterIP' as const, 'LoadBalancer' as const, 'ExternalName' as const),
+  })
+  .map(({ name, ...options }) => service(name, { ...options, loadBalancerIPs: options.externalIPs }))
+const slices = fc
+  .record({
+    name: fc.constantFrom('shop/one', 'shop/two', 'lab/one'),
+    of: fc.constantFrom('web', 'api'),
+    type: fc.constantFrom('IPv4' as const, 'IPv6' as const),
+    endpoints: fc.array(
+      fc.record({ node: nodeName, ready: fc.option(flag), serving: fc.option(flag), terminating: fc.option(flag) }),
+      { maxLength: 3 },
+    ),
+  })
+  .map(({ name, of, type, endpoints }) => endpointSlice(`${name.split('/')[0]}/${of}`, type, endpoints, name))
+const configurations = fc
+  .record({
+    mesh: flag,
+    disabled: flag,
+    wide: flag,
+    alias: fc.constantFrom('gold', 'silver', '65000:1'),
+    wrong: fc.integer({ min: 0, max: 5 }),
+    name: fc.constantFrom('default', 'default', 'node.a'),
+  })
+  .map(({ mesh, disabled, wide, alias, wrong, name }) =>
+    bgpConfiguration(
+      {
+        nodeToNodeMeshEnabled: mesh,
+        serviceClusterIPs: [{ cidr: wide ? '10.96.0.0/16' : '10.96.0.1/32' }, { cidr: 'fd00:96::/112' }],
+        serviceExternalIPs: [{ cidr: '192.0.2.0/24' }],
+        serviceLoadBalancerIPs: [{ cidr: wide ? '192.0.2.0/24' : '192.0.2.1/32' }],
+        serviceLoadBalancerAggregation: disabled ? 'Disabled' : 'Enabled',
+        communities: [{ name: 'gold', value: '65000:9' }],
+        prefixAdvertisements: [{ cidr: '192.0.2.0/24', communities: [alias] }],
+        ...(wrong === 0 && { listenPort: 'x' }),
+      },
+      name,
+    ),
+  )
+const peers = fc
+  .record({
+    name: fc.constantFrom('rack-1', 'rack-2'),
+    peerIP: fc.constantFrom('10.0.0.254', '2001:db8::1', '10.0.0.98', 'wrong'),
+    asNumber: fc.constantFrom(65000, 64512),
+    filters: fc.constantFrom([], ['f']),
+    node: fc.option(nodeName),
+  })
+  .map(({ name, ...spec }) => bgpPeer(name, spec))
+const filters = fc.boolean().map((good) => bgpFilter('f', { exportV4: [{ action: good ? 'Reject' : 'Maybe' }] }))
+const pools = fc.boolean().map((disableBGPExport) => ipPool('p', { cidr: '10.244.0.0/16', disableBGPExport }))
+
+const object = fc.oneof(nodes, services, services, slices, slices, configurations, peers, filters, pools)
+const change: fc.Arbitrary<ObjectChange> = fc.oneof(
+  { weight: 6, arbitrary: object.map((one) => upsert(one)) },
+  { weight: 2, arbitrary: object.map(remove) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constantFrom(...KINDS), fc.array(object, { maxLength: 4 })).map(([kind, objects]) =>
+      replace(
+        kind,
+        objects.filter((one: ApiObject) => one.kind === kind),
+      ),
+    ),
+  },
+)
+const batches = fc.array(fc.array(change, { maxLength: 5 }), { maxLength: 12 })
+
+const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
+const plain = ({ node: own, peers: neighbors, routes, refusals, problems }: Intent) => ({
+  own,
+  peers: sorted(neighbors),
+  routes: sorted(routes),
+  refusals: sorted(refusals),
+  problems,
+})
+
+test('step by step comes to the same as all at once, and the steps lead there', () => {
+  fc.assert(
+    fc.property(batches, (history) => {
+      const store = new ObjectStore()
+      const builder = new IntentBuilder({ node: 'a' })
+      let before: Intent | undefined
+      for (const batch of history) {
+        store.apply(batch)
+        const { intent, diff } = builder.next(store)
+        const fresh = new IntentBuilder({ node: 'a' }).build(store)
+        expect(plain(intent)).toEqual(plain(fresh))
+        const direct = diffIntent(before, fresh)
+        expect(diff.node).toEqual(direct.node)
+        expect(diff.peers).toEqual(direct.peers)
+        expect(byPrefix(diff.routes.announce.map(({ prefix, ...rest }) => [prefix.text, rest]))).toEqual(
+          byPrefix(direct.routes.announce.map(({ prefix, ...rest }) => [prefix.text, rest])),
+        )
+        expect(diff.routes.withdraw.map(({ text }) => text).sort()).toEqual(
+          direct.routes.withdraw.map(({ text }) => text).sort(),
+        )
+        before = fresh
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+const byPrefix = (rows: readonly (readonly [string, unknown])[]) => [...rows].sort(([a], [b]) => (a < b ? -1 : 1))
+
+test('the order in which good objects arrive does not matter', () => {
+  const key = ({ kind, metadata }: ApiObject) => `${kind} ${metadata.namespace} ${metadata.name}`
+  const objects = fc.uniqueArray(object, { selector: key, maxLength: 12 })
+  const shuffled = objects.chain((given) =>
+    fc.tuple(fc.constant(given), fc.shuffledSubarray(given, { minLength: given.length })),
+  )
+  fc.assert(
+    fc.property(shuffled, ([one, other]) => {
+      const [first, second] = [one, other].map((given) => {
+        const store = new ObjectStore()
+        const builder = new IntentBuilder({ node: 'a' })
+        for (const each of given) {
+          store.apply([upsert(each)])
+          builder.next(store)
+        }
+        return plain(builder.build(store))
+      })
+      expect(first).toEqual(second)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('nothing the API serves makes the store throw', () => {
+  const ref = fc.record({ kind: fc.constantFrom(...KINDS), namespace: fc.constantFrom('', 'shop'), name: fc.string() })
+  const anything = fc.oneof(
+    fc.anything(),
+    fc.record({ spec: fc.anything(), metadata: fc.anything(), status: fc.anything(), endpoints: fc.anything() }),
+    fc.record({
+      spec: fc.dictionary(
+        fc.constantFrom(
+          'peerIP',
+          'asNumber',
+          'filters',
+          'clusterIPs',
+          'podCIDRs',
+          'prefixAdvertisements',
+          'communities',
+          'maxPrefixes',
+          '__proto__',
+        ),
+        fc.anything(),
+      ),
+    }),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(ref, anything)), (given) => {
+      const store = new ObjectStore()
+      store.apply(given.map(([one, object]) => ({ kind: 'upsert', ref: one, object, from: undefined })))
+      store.apply([upsert(node('a', { addresses: ['10.0.0.1'] }))])
+      const { problems } = new IntentBuilder({ node: 'a' }).build(store)
+      for (const { text } of problems) expect(text).not.toMatch(/\p{Cc}/u)
+    }),
+    { numRuns: 500 },
+  )
+})
