@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createConnection, createServer } from 'node:net'
 import { setImmediate as nextLook, setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Millis } from '../../src/base/units.ts'
@@ -6,7 +7,7 @@ import { systemClock } from '../../src/edge/clock.ts'
 import { Driver, type Turns } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
-import { until } from '../support/loopback.ts'
+import { freePort, until } from '../support/loopback.ts'
 
 const drained = (conn: number): Input => ({ kind: 'drained', conn })
 const close = (conn: number): Effect => ({ kind: 'close', conn })
@@ -93,6 +94,31 @@ describe('the driver', () => {
     driver.feed(drained(3))
     await sleep(5)
     expect(script.ticks).toBe(0)
+  })
+
+  test('after a long pause the sockets are read before time is told: a hold timer must not outrun its KEEPALIVE', async () => {
+    const script = drive()
+    const port = await freePort()
+    const server = createServer((socket) => {
+      socket.on('data', () => driver.feed(drained(1)))
+      socket.on('close', () => server.close())
+    })
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    const client = createConnection(port, '127.0.0.1')
+    client.write('first')
+    await until('the first bytes', () => script.inputs.length === 1)
+    script.due = systemClock.now() + 5
+    driver.feed(drained(2))
+    client.write('KEEPALIVE')
+    const until15 = systemClock.now() + 15
+    while (systemClock.now() < until15);
+    script.onInput = () => {
+      script.due = undefined
+      return []
+    }
+    await until('the next input', () => script.inputs.length > 2)
+    client.destroy()
+    expect(script.inputs[2]).toEqual(drained(1))
   })
 
   test('between two slices of work the sockets are looked at', async () => {

@@ -43,6 +43,8 @@ export class ApiServer {
   readonly store = new Store()
   /** Everything asked so far. */
   readonly requests: SeenRequest[] = []
+  /** Called before each answer: a test may change the world in between. */
+  onRequest: (seen: SeenRequest) => void = () => {}
   readonly #uninstalled = new Set<string>()
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
@@ -147,8 +149,10 @@ export class ApiServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
     const method = request.method ?? 'GET'
-    this.requests.push({ method, path: url.pathname, query: url.searchParams })
+    const seen = { method, path: url.pathname, query: url.searchParams }
     const body = await readBody(request)
+    this.requests.push(seen)
+    this.onRequest(seen)
     if (this.#hanging) return
     if (this.#failures.left > 0) {
       this.#failures.left--
