@@ -5,7 +5,7 @@ import { hasCommunity } from './operate.ts'
 import type { RuleMatch } from './rule.ts'
 
 /** What LOCAL_PREF counts as where a route carries none: eBGP routes never do, policy sees this. */
-export const DEFAULT_LOCAL_PREF = 100
+const DEFAULT_LOCAL_PREF = 100
 
 export const readsAttributes = (match: RuleMatch): boolean =>
   match.communities !== undefined ||
