@@ -1,0 +1,73 @@
+/** Commands that do something, and what is said when it is done. */
+import type { Command, Which } from './command.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatProblem } from './services.ts'
+import type { Action, ActionResult, View } from './view.ts'
+import { protocolsFor } from './which.ts'
+
+export type Acting = Extract<Command, { readonly kind: 'enable' | 'disable' | 'restart' | 'reload' | 'debug' }>
+
+const DONE: Readonly<Record<Action['kind'], readonly [number, string]>> = {
+  enable: [CODE.enabled, 'enabled'],
+  disable: [CODE.disabled, 'disabled'],
+  restart: [CODE.restarted, 'restarted'],
+  reload: [CODE.reloading, 'reloading'],
+  debug: [CODE.ok, 'debug changed'],
+}
+
+export function* actionRows(command: Acting, view: View): Iterable<Row> {
+  const results = carryOut(command, view)
+  if (results.length === 0) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  else {
+    for (const result of results) yield* resultRow(command.kind, result)
+    yield { code: CODE.ok, text: '' }
+  }
+}
+
+/** A name is looked up here, so that an address or the name of a BGPPeer will do; patterns are the engine's. */
+export function carryOut(command: Acting, view: View): readonly ActionResult[] {
+  const pattern = patternOf(command.which, view)
+  return pattern === undefined ? [] : view.act(actionOf(command, pattern))
+}
+
+function patternOf(which: Which, view: View): string | undefined {
+  return which.kind === 'pattern' ? which.text : protocolsFor(which, view)[0]?.name
+}
+
+function actionOf(command: Acting, pattern: string): Action {
+  switch (command.kind) {
+    case 'reload':
+      return { kind: 'reload', pattern, direction: command.direction }
+    case 'debug':
+      return { kind: 'debug', pattern, on: command.on }
+    default:
+      return { kind: command.kind, pattern, message: command.message }
+  }
+}
+
+function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResult): Iterable<Row> {
+  const [code, word] = DONE[kind]
+  if (outcome === 'done') {
+    if (kind !== 'debug') yield { code, text: `${name}: ${word}` }
+  } else if (outcome === 'already' || reason === 'disabled') {
+    yield kind === 'enable'
+      ? { code: CODE.alreadyEnabled, text: `${name}: already enabled` }
+      : { code: CODE.alreadyDisabled, text: `${name}: already disabled` }
+  } else {
+    const [failure, text] = kind === 'reload' ? [CODE.reloadFailed, 'reload failed'] : [CODE.actionFailed, 'not done']
+    yield { code: failure, text: `${name}: ${text}${reason === '' ? '' : `, ${reason}`}` }
+  }
+}
+
+/** There is nothing to load: objects are followed as they change. What is wrong with them can be said. */
+export function* configureRows(check: boolean, view: View): Iterable<Row> {
+  const { source } = view.status()
+  yield { code: CODE.readingConfiguration, text: `Reading configuration from ${source.kind}, always as it changes` }
+  const problems = view.problems()
+  for (const problem of problems) yield { code: CODE.configurationError, text: formatProblem(problem) }
+  if (problems.length > 0) {
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+    yield { code: CODE.configurationError, text: `${count}; everything else is in force` }
+  } else if (check) yield { code: CODE.configurationOk, text: 'Configuration OK' }
+  else yield { code: CODE.reconfigured, text: 'Reconfigured' }
+}

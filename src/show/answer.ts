@@ -1,0 +1,104 @@
+/**
+ * What is said to a looker. Owns which command gets which answer, and what a looker's connection remembers.
+ *
+ * In: a line and the engine's view. Out: coded lines, made one by one as they are asked for, so that a full table is
+ * never held as text; between two lines the engine may have turned, the view shows what is true then.
+ */
+
+import { actionRows, configureRows } from './act.ts'
+import type { Asked, Command } from './command.ts'
+import { interfaceRows } from './interfaces.ts'
+import { jsonRows } from './json.ts'
+import { BIRD_VERSION } from './line-protocol.ts'
+import { memoryRows } from './memory.ts'
+import { helpFor, parseCommand } from './parse.ts'
+import { protocolRows } from './protocols.ts'
+import { CODE, frame, type ReplyLine, type Row } from './reply.ts'
+import { routeRows } from './route.ts'
+import { serviceRows } from './services.ts'
+import { statusRows } from './status.ts'
+import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
+import type { View } from './view.ts'
+
+/** What one connection of a looker remembers from line to line. */
+export interface Client {
+  /** Looking only, from here on. */
+  restricted: boolean
+  times: TimeStyles
+}
+
+export function newClient(start: Partial<Client> = {}): Client {
+  return { restricted: start.restricted ?? false, times: start.times ?? DEFAULT_TIMES }
+}
+
+/** Said to every looker first. */
+export function greeting(_view: View): Iterable<ReplyLine> {
+  return frame([{ code: CODE.welcome, text: `BIRD ${BIRD_VERSION} ready.` }])
+}
+
+/** The answer to one line. The last of its lines says so; reading it to the end carries out what the line asks for. */
+export function answer(line: string, view: View, client: Client): Iterable<ReplyLine> {
+  return frame(rowsOf(line, view, client))
+}
+
+function* rowsOf(line: string, view: View, client: Client): Iterable<Row> {
+  const asked = parseCommand(line)
+  if (asked.kind === 'error') yield { code: CODE.syntaxError, text: asked.text }
+  else if (asked.acts && client.restricted) yield { code: CODE.accessDenied, text: 'Access denied' }
+  else yield* asked.json ? jsonRows(asked.command, view) : textRows(asked.command, view, client)
+}
+
+function textRows(command: Asked['command'], view: View, client: Client): Iterable<Row> {
+  switch (command.kind) {
+    case 'show-status':
+      return statusRows(view, client.times.base)
+    case 'show-protocols':
+      return protocolRows(command, view, client.times.protocol)
+    case 'show-route':
+      return routeRows(command, view, client.times.route)
+    case 'show-interfaces':
+      return interfaceRows(command.summary, view.interfaces())
+    case 'show-memory':
+      return memoryRows(view.memory())
+    case 'show-services':
+      return serviceRows(view)
+    case 'configure':
+      return configureRows(command.check, view)
+    case 'enable':
+    case 'disable':
+    case 'restart':
+    case 'reload':
+    case 'debug':
+      return actionRows(command, view)
+    default:
+      return connectionRows(command, client)
+  }
+}
+
+type ConnectionCommand = Extract<Command, { readonly kind: 'restrict' | 'echo' | 'timeformat' | 'help' }>
+
+/** Commands about the connection itself. */
+function* connectionRows(command: ConnectionCommand, client: Client): Iterable<Row> {
+  switch (command.kind) {
+    case 'restrict':
+      client.restricted = true
+      yield { code: CODE.accessRestricted, text: 'Access restricted' }
+      break
+    case 'echo':
+      if (command.on) yield { code: CODE.notSupported, text: 'Not supported: the log is not echoed here' }
+      break
+    case 'timeformat':
+      client.times = { ...client.times, ...Object.fromEntries(command.where.map((where) => [where, command.style])) }
+      break
+    case 'help':
+      yield* helpRows(command.about)
+  }
+}
+
+/** The columns of birdc's own help. */
+function* helpRows(about: string): Iterable<Row> {
+  const rows = helpFor(about)
+  if (rows.length === 0) yield { code: CODE.syntaxError, text: "No such command. Press `?' for help." }
+  for (const { usage, help } of rows) yield { code: CODE.help, text: `${usage.padEnd(45)}  ${help}` }
+  if (rows.length > 0) yield { code: CODE.ok, text: '' }
+}

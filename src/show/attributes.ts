@@ -1,0 +1,66 @@
+/** Path attributes as `show route all` lists them: in the order of their type codes. */
+import type { RouteRow } from '../bgp/rib/types.ts'
+import type { AsSegment, PathAttributes } from '../bgp/wire/attribute.ts'
+import { formatRouterId } from './router-id.ts'
+import { wrapped } from './wrap.ts'
+
+const ORIGIN_SIGN = { IGP: 'i', EGP: 'e', Incomplete: '?' } as const
+
+/** `AS65002i`: the AS where the route began, if the path says so, and the origin's sign. */
+export function lastAs({ asPath, origin }: PathAttributes): string {
+  const last = asPath.at(-1)
+  const asn = last?.kind === 'sequence' ? last.asns.at(-1) : undefined
+  return `${asn === undefined ? '' : `AS${asn}`}${ORIGIN_SIGN[origin]}`
+}
+
+export function* attributeLines({ attributes, nextHops }: RouteRow): Iterable<string> {
+  yield `\tBGP.origin: ${attributes.origin}`
+  yield* wrapped('\tBGP.as_path:', attributes.asPath.flatMap(segmentWords))
+  if (nextHops.length > 0) yield `\tBGP.next_hop: ${nextHops.join(' ')}`
+  if (attributes.med !== undefined) yield `\tBGP.med: ${attributes.med}`
+  if (attributes.localPref !== undefined) yield `\tBGP.local_pref: ${attributes.localPref}`
+  if (attributes.atomicAggregate) yield '\tBGP.atomic_aggr: '
+  const { aggregator, originatorId } = attributes
+  if (aggregator !== undefined) {
+    yield `\tBGP.aggregator: ${formatRouterId(aggregator.routerId)} AS${aggregator.asn}`
+  }
+  yield* some('\tBGP.community:', attributes.communities, ([high, low]) => `(${high},${low})`)
+  if (originatorId !== undefined) yield `\tBGP.originator_id: ${formatRouterId(originatorId)}`
+  yield* some('\tBGP.cluster_list:', attributes.clusterList, formatRouterId)
+  yield* some('\tBGP.ext_community:', attributes.extendedCommunities, formatExtendedCommunity)
+  yield* some('\tBGP.large_community:', attributes.largeCommunities, (parts) => `(${parts.join(', ')})`)
+  for (const { type, flags, value } of attributes.unknown) {
+    const bytes = [...value].map((byte) => byte.toString(16).padStart(2, '0'))
+    yield* wrapped(`\tBGP.${type}${(flags & 0x40) === 0 ? '' : ' [t]'}:`, bytes)
+  }
+}
+
+function some<Item>(name: string, items: readonly Item[], format: (item: Item) => string): Iterable<string> {
+  return items.length === 0 ? [] : wrapped(name, items.map(format))
+}
+
+const BRACKETS: Readonly<Record<AsSegment['kind'], readonly [string, string]>> = {
+  sequence: ['', ''],
+  set: ['{', '}'],
+  'confed-sequence': ['(', ')'],
+  'confed-set': ['({', '})'],
+}
+
+function segmentWords({ kind, asns }: AsSegment): readonly string[] {
+  const [open, close] = BRACKETS[kind]
+  if (open === '') return asns.map(String)
+  return asns.map((asn, at) => `${at === 0 ? open : ''}${asn}${at === asns.length - 1 ? close : ''}`)
+}
+
+/** RFC 4360 §3 and RFC 5668: route target and route origin by name, all others as two words. */
+export function formatExtendedCommunity([high, low]: readonly [number, number]): string {
+  const name = SUBTYPES[(high >>> 16) & 0xff]
+  const type = (high >>> 24) & 0xbf
+  if (name === undefined || type > 2) return `(generic, 0x${hex(high)}, 0x${hex(low)})`
+  if (type === 0) return `(${name}, ${high & 0xffff}, ${low >>> 0})`
+  const global = ((high & 0xffff) << 16) | (low >>> 16)
+  return `(${name}, ${type === 1 ? formatRouterId(global >>> 0) : global >>> 0}, ${low & 0xffff})`
+}
+
+const SUBTYPES: Readonly<Record<number, string>> = { 2: 'rt', 3: 'ro' }
+const hex = (word: number): string => (word >>> 0).toString(16)

@@ -1,0 +1,56 @@
+/** What a looker asked for, as plain values. `commands.ts` says how it is written, `answer.ts` what comes back. */
+import type { Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
+import type { TimeStyle, TimeStyles } from './time.ts'
+
+export type Command =
+  | { readonly kind: 'show-status' }
+  | { readonly kind: 'show-protocols'; readonly all: boolean; readonly which: Which | undefined }
+  | ShowRoute
+  | { readonly kind: 'show-interfaces'; readonly summary: boolean }
+  | { readonly kind: 'show-memory' }
+  | { readonly kind: 'show-services' }
+  | { readonly kind: 'enable' | 'disable' | 'restart'; readonly which: Which; readonly message: string }
+  | { readonly kind: 'reload'; readonly which: Which; readonly direction: 'in' | 'out' | 'both' }
+  | { readonly kind: 'debug'; readonly which: Which; readonly on: boolean }
+  | { readonly kind: 'configure'; readonly check: boolean }
+  | { readonly kind: 'restrict' }
+  | { readonly kind: 'echo'; readonly on: boolean }
+  | { readonly kind: 'timeformat'; readonly where: readonly (keyof TimeStyles)[]; readonly style: TimeStyle }
+  | { readonly kind: 'help'; readonly about: string }
+
+export interface ShowRoute {
+  readonly kind: 'show-route'
+  readonly for: Prefix | undefined
+  readonly in: Prefix | undefined
+  /** `master4` and `master6` as families. */
+  readonly table: Family | undefined
+  readonly protocol: string | undefined
+  readonly export: string | undefined
+  readonly noexport: string | undefined
+  readonly filtered: boolean
+  readonly primary: boolean
+  readonly all: boolean
+  readonly count: boolean
+}
+
+/** Neighbors: one by its name, or all that a pattern matches. */
+export type Which =
+  | { readonly kind: 'name'; readonly text: string }
+  | { readonly kind: 'pattern'; readonly text: string }
+
+/** A line of a looker, understood. */
+export interface Asked {
+  readonly kind: 'command'
+  readonly command: Command
+  /** The answer is to be JSON text. */
+  readonly json: boolean
+  /** More than looking: not for a looker in restricted mode. */
+  readonly acts: boolean
+}
+
+/** A line of a looker, not understood. */
+export interface ParseError {
+  readonly kind: 'error'
+  readonly text: string
+}

@@ -1,0 +1,247 @@
+/**
+ * The one table of commands: how each is written, what it takes, what it is for. Parsing, abbreviation, help and
+ * completion all read it.
+ */
+import type { Family } from '../base/family.ts'
+import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
+import type { Command, Which } from './command.ts'
+import { isPattern } from './pattern.ts'
+import type { Token } from './tokens.ts'
+
+/** What may stand behind the words of a command. Each at most once, in any order. */
+export interface Option {
+  /** The word that introduces it; undefined for a value that stands alone. */
+  readonly word?: string
+  /** The value behind the word; undefined for a word that is all. */
+  readonly value?: ValueKind
+  /** Key of the value among those handed to `build`; the word where it is left out. */
+  readonly key?: string
+  readonly required?: boolean
+  readonly help: string
+}
+
+export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'classes'
+
+/** How a value is shown in help and errors. */
+export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
+  prefix: '<ip|prefix>',
+  protocol: '<protocol>',
+  which: '<protocol>|"<pattern>"|all',
+  table: 'master4|master6',
+  text: '"<text>"',
+  classes: 'all|off|{ <class>, ... }',
+}
+
+/** Values by key, already read. A word without a value is `true`. */
+export interface Values {
+  readonly [key: string]: Value
+}
+export type Value = string | true | Prefix | Family | Which | undefined
+
+export interface CommandRow {
+  readonly words: readonly string[]
+  readonly options: readonly Option[]
+  readonly help: string
+  /** Not for a looker in restricted mode. */
+  readonly acts?: true
+  /** A text is what is wrong with the values together. */
+  readonly build: (values: Values) => Command | string
+}
+
+const WHICH: Option = { value: 'which', key: 'which', required: true, help: 'one neighbor, a pattern, or all' }
+const MESSAGE: Option = { value: 'text', key: 'message', help: 'reason, told to the neighbor' }
+
+const actOn = (kind: 'enable' | 'disable' | 'restart', help: string): CommandRow => ({
+  words: [kind],
+  options: [WHICH, MESSAGE],
+  help,
+  acts: true,
+  build: ({ which, message }) => ({ kind, which: which as Which, message: (message as string | undefined) ?? '' }),
+})
+
+export const COMMANDS: readonly CommandRow[] = [
+  {
+    words: ['show', 'status'],
+    options: [],
+    help: 'Show the state of this agent',
+    build: () => ({ kind: 'show-status' }),
+  },
+  {
+    words: ['show', 'protocols'],
+    options: [
+      { word: 'all', help: 'with capabilities, timers and counts' },
+      { value: 'which', key: 'which', help: 'only this neighbor, or those a pattern matches' },
+    ],
+    help: 'Show neighbors and their sessions',
+    build: ({ all, which }) => ({ kind: 'show-protocols', all: all === true, which: which as Which | undefined }),
+  },
+  {
+    words: ['show', 'route'],
+    options: [
+      { word: 'for', value: 'prefix', help: 'the longest match of an address, or this prefix' },
+      { value: 'prefix', key: 'for', help: 'this prefix' },
+      { word: 'in', value: 'prefix', help: 'everything inside this prefix' },
+      { word: 'table', value: 'table', help: 'one family only' },
+      { word: 'protocol', value: 'protocol', help: 'learned from this neighbor, or ours of this kind' },
+      { word: 'export', value: 'protocol', help: 'told to this neighbor' },
+      { word: 'noexport', value: 'protocol', help: 'refused to this neighbor, and why' },
+      { word: 'filtered', help: 'refused on import, and why' },
+      { word: 'primary', help: 'best routes only' },
+      { word: 'all', help: 'with attributes, reasons and who was told' },
+      { word: 'count', help: 'numbers only' },
+    ],
+    help: 'Show routes',
+    build: buildShowRoute,
+  },
+  {
+    words: ['show', 'interfaces'],
+    options: [{ word: 'summary', help: 'one line each' }],
+    help: 'Show network interfaces',
+    build: ({ summary }) => ({ kind: 'show-interfaces', summary: summary === true }),
+  },
+  {
+    words: ['show', 'memory'],
+    options: [],
+    help: 'Show memory usage',
+    build: () => ({ kind: 'show-memory' }),
+  },
+  {
+    words: ['show', 'services'],
+    options: [],
+    help: 'Show what this node advertises, and why something is not',
+    build: () => ({ kind: 'show-services' }),
+  },
+  actOn('enable', 'Start a neighbor that was disabled'),
+  actOn('disable', 'Stop a neighbor and keep it stopped'),
+  actOn('restart', 'Stop a neighbor and start it again'),
+  {
+    words: ['reload'],
+    options: [{ word: 'in', help: 'only what is learned' }, { word: 'out', help: 'only what is told' }, WHICH],
+    help: 'Apply policy again to all routes of a neighbor',
+    acts: true,
+    build: (values) => {
+      if (values.in === true && values.out === true) return '"in" and "out" together'
+      const direction = values.in === true ? 'in' : values.out === true ? 'out' : 'both'
+      return { kind: 'reload', which: values.which as Which, direction }
+    },
+  },
+  {
+    words: ['configure'],
+    options: [
+      { word: 'check', help: 'say what is wrong with the objects' },
+      { word: 'soft', help: 'accepted, means nothing here' },
+      { value: 'text', key: 'file', help: 'accepted, means nothing here' },
+    ],
+    help: 'Objects are always followed; say what is wrong with them',
+    acts: true,
+    build: ({ check }) => ({ kind: 'configure', check: check === true }),
+  },
+  {
+    words: ['debug'],
+    options: [WHICH, { value: 'classes', key: 'classes', required: true, help: 'what to trace' }],
+    help: 'Trace a neighbor in the log',
+    acts: true,
+    build: ({ which, classes }) => ({ kind: 'debug', which: which as Which, on: classes !== 'off' }),
+  },
+  {
+    words: ['restrict'],
+    options: [],
+    help: 'Allow nothing but looking from here on',
+    build: () => ({ kind: 'restrict' }),
+  },
+  {
+    words: ['echo'],
+    options: [{ value: 'classes', key: 'classes', required: true, help: 'what to echo' }],
+    help: 'Log lines are never echoed here; `echo off` is accepted',
+    build: ({ classes }) => ({ kind: 'echo', on: classes !== 'off' }),
+  },
+  {
+    words: ['timeformat'],
+    options: [
+      { word: 'base', help: 'times of `show status`' },
+      { word: 'protocol', help: 'times of `show protocols`' },
+      { word: 'route', help: 'times of `show route`' },
+      { word: 'iso', required: true, help: 'as in ISO 8601' },
+      { word: 'short', help: 'time of day, or the date where long ago' },
+      { word: 'long', help: 'date and time' },
+      { word: 'ms', help: 'with milliseconds' },
+      { word: 'us', help: 'with microseconds' },
+    ],
+    help: 'How times are written on this connection',
+    build: buildTimeFormat,
+  },
+  {
+    words: ['help'],
+    options: [{ value: 'text', key: 'about', help: 'a command' }],
+    help: 'List commands; `?` does it at any point of a line',
+    build: ({ about }) => ({ kind: 'help', about: (about as string | undefined) ?? '' }),
+  },
+]
+
+function buildShowRoute(values: Values): Command | string {
+  const table = values.table as Family | undefined
+  const wanted = values.for as Prefix | undefined
+  const inside = values.in as Prefix | undefined
+  for (const prefix of [wanted, inside]) {
+    if (prefix !== undefined && table !== undefined && prefix.family !== table) {
+      return `incompatible: ${prefix.text} cannot be in ${table === 'ipv4' ? 'master4' : 'master6'}`
+    }
+  }
+  if (wanted !== undefined && inside !== undefined) return '"for" and "in" together'
+  if (values.export !== undefined && values.noexport !== undefined) return '"export" and "noexport" together'
+  return {
+    kind: 'show-route',
+    for: wanted,
+    in: inside,
+    table,
+    protocol: values.protocol as string | undefined,
+    export: values.export as string | undefined,
+    noexport: values.noexport as string | undefined,
+    filtered: values.filtered === true,
+    primary: values.primary === true,
+    all: values.all === true,
+    count: values.count === true,
+  }
+}
+
+function buildTimeFormat(values: Values): Command | string {
+  if (values.short === true && values.long === true) return '"short" and "long" together'
+  if (values.short !== true && values.long !== true) return 'expecting short or long'
+  const named = (['base', 'protocol', 'route'] as const).filter((where) => values[where] === true)
+  const digits = values.us === true ? 6 : values.ms === true ? 3 : 0
+  return {
+    kind: 'timeformat',
+    where: named.length === 0 ? ['base', 'protocol', 'route'] : named,
+    style: { length: values.long === true ? 'long' : 'short', digits },
+  }
+}
+
+/** Reads one value, or says why not. */
+export function parseValue(kind: ValueKind, token: Token): { readonly value: Value } | string {
+  const { text } = token
+  switch (kind) {
+    case 'prefix':
+      return parsePrefixValue(text)
+    case 'which':
+      return { value: parseWhich(token) }
+    case 'table':
+      return text === 'master4' || text === 'master6'
+        ? { value: text === 'master4' ? 'ipv4' : 'ipv6' }
+        : `unexpected "${text}", expecting master4 or master6`
+    case 'protocol':
+    case 'text':
+    case 'classes':
+      return { value: text }
+  }
+}
+
+function parsePrefixValue(text: string): { readonly value: Prefix } | string {
+  const value = text.includes('/') ? parsePrefix(text) : hostPrefix(text)
+  return value === undefined ? `unexpected "${text}", expecting an IP address or prefix` : { value }
+}
+
+/** As in birdc a quoted text is a pattern; an unquoted one with a star in it can mean nothing else. */
+function parseWhich({ text, quoted }: Token): Which {
+  if (!quoted && text === 'all') return { kind: 'pattern', text: '*' }
+  return quoted || isPattern(text) ? { kind: 'pattern', text } : { kind: 'name', text }
+}

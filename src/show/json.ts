@@ -1,0 +1,237 @@
+/**
+ * The same answers for programs: JSON text, in lines of a code of its own. Shapes others build on; fields are added,
+ * never renamed. Times are RFC 3339, lengths of time seconds, absent is null.
+ */
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { RouteRow } from '../bgp/rib/types.ts'
+import type { AsSegment } from '../bgp/wire/attribute.ts'
+import { type Acting, carryOut } from './act.ts'
+import type { Command, ShowRoute } from './command.ts'
+import { gatewaysOf } from './gateway.ts'
+import { helpFor } from './parse.ts'
+import { formatLastError, remoteAsOf } from './protocols.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatRouterId } from './router-id.ts'
+import { servicesOf } from './services.ts'
+import { formatRfc3339 } from './time.ts'
+import type { ChannelView, ProtocolView, View } from './view.ts'
+import { countWalk, planWalk, type Walk, walk } from './walk.ts'
+import { protocolsFor } from './which.ts'
+
+type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+
+export function* jsonRows(command: Command, view: View): Iterable<Row> {
+  switch (command.kind) {
+    case 'show-status':
+      return yield* one(statusJson(view))
+    case 'show-protocols':
+      return yield* protocolsJson(command, view)
+    case 'show-route':
+      return yield* routesJson(command, view)
+    case 'show-interfaces':
+      return yield* list(view.interfaces().map(({ name, up, addresses }) => ({ name, up, addresses })))
+    case 'show-memory':
+      return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
+    case 'show-services':
+      return yield* one({ services: [...servicesJson(view)], problems: problemsJson(view) })
+    case 'configure':
+      return yield* one({ problems: problemsJson(view) })
+    case 'help':
+      return yield* list(helpFor(command.about).map(({ usage, help }) => ({ usage: usage.trim(), help })))
+    case 'restrict':
+    case 'echo':
+    case 'timeformat':
+      return yield { code: CODE.notSupported, text: `Not supported: ${command.kind} has no JSON form` }
+    default:
+      return yield* actionsJson(command, view)
+  }
+}
+
+function* one(value: Json): Iterable<Row> {
+  yield { code: CODE.json, text: JSON.stringify(value) }
+  yield { code: CODE.ok, text: '' }
+}
+
+/** An array with an item on each line; `end` is the last line of the answer. */
+function* list(
+  items: Iterable<Json>,
+  end: (count: number) => Row = () => ({ code: CODE.ok, text: '' }),
+): Iterable<Row> {
+  let count = 0
+  let held: string | undefined
+  yield { code: CODE.json, text: '[' }
+  for (const item of items) {
+    if (held !== undefined) yield { code: CODE.json, text: `${held},` }
+    held = JSON.stringify(item)
+    count++
+  }
+  if (held !== undefined) yield { code: CODE.json, text: held }
+  yield { code: CODE.json, text: ']' }
+  yield end(count)
+}
+
+const time = (view: View, at: number): string => formatRfc3339(view.epoch + at)
+const seconds = (view: View, since: number): number => Math.max(0, Math.floor((view.now - since) / 1000))
+
+function statusJson(view: View): Json {
+  const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()
+  const protocols = view.protocols()
+  const counts = view.count({})
+  return {
+    version,
+    node,
+    asNumber: asNumber ?? null,
+    routerId: routerId === undefined ? null : formatRouterId(routerId),
+    uptimeSeconds: seconds(view, startedAt),
+    source: { kind: source.kind, synced: source.synced },
+    peers: {
+      configured: protocols.length,
+      established: protocols.filter(({ peer }) => peer.state === 'Established').length,
+    },
+    routes: { ipv4: counts.ipv4.prefixes, ipv6: counts.ipv6.prefixes },
+    hostName,
+    time: time(view, view.now),
+    startedAt: time(view, startedAt),
+    configuredAt: time(view, configuredAt),
+    stopping,
+    problems: view.problems().length,
+  }
+}
+
+function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
+  const chosen = protocolsFor(command.which, view)
+  if (chosen.length === 0 && command.which !== undefined) {
+    yield { code: CODE.noProtocols, text: 'No protocols match' }
+  } else yield* list(chosen.map((protocol) => protocolJson(protocol, view)))
+}
+
+function protocolJson({ name, kind, object, peer, disabled, held, families }: ProtocolView, view: View): Json {
+  const { config, state, since, lastError, session } = peer
+  return {
+    name,
+    kind,
+    peer: config.remote.address,
+    port: config.remote.port,
+    remoteAs: remoteAsOf(peer) ?? null,
+    state,
+    since: time(view, since),
+    lastError: lastError === undefined ? null : formatLastError(lastError),
+    families: Object.fromEntries(
+      FAMILIES.flatMap((family) => {
+        const channel = families[family]
+        return channel === undefined ? [] : [[family, channelJson(channel, session?.families, family)]]
+      }),
+    ),
+    object: object ?? null,
+    disabled,
+    held: held ?? null,
+    localAs: config.localAs,
+    lastErrorAt: lastError === undefined ? null : time(view, lastError.at),
+    routerId: session === undefined ? null : formatRouterId(session.remoteRouterId),
+    sourceAddress: session?.local.address ?? null,
+    holdTime: session?.holdTime ?? null,
+    keepaliveTime: session?.keepaliveTime ?? null,
+    timesEstablished: peer.established,
+    messages: { received: { ...peer.received }, sent: { ...peer.sent } },
+  }
+}
+
+function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined, family: Family): Json {
+  const { counts, nextHop, held, importPolicy, exportPolicy } = channel
+  return {
+    received: counts.received,
+    accepted: counts.accepted,
+    advertised: counts.advertised,
+    preferred: counts.preferred,
+    up: agreed?.includes(family) ?? false,
+    nextHop: nextHop ?? null,
+    held: held ?? null,
+    importPolicy,
+    exportPolicy,
+    endOfRibReceived: counts.endOfRibReceived,
+    endOfRibSent: counts.endOfRibSent,
+  }
+}
+
+function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
+  const plan = planWalk(command, view)
+  if ('code' in plan) yield plan
+  else if (command.count) yield* one({ ...countWalk(plan, view) })
+  else {
+    const missing = (count: number): Row =>
+      count === 0 && command.for !== undefined
+        ? { code: CODE.routeNotFound, text: 'Network not found' }
+        : { code: CODE.ok, text: '' }
+    yield* list(routeItems(plan, view), missing)
+  }
+}
+
+function* routeItems(plan: Walk, view: View): Iterable<Json> {
+  for (const family of plan.families) {
+    for (const row of walk(plan, family, view)) {
+      const gateways = gatewaysOf(row)
+      if (gateways.length === 0) yield routeJson(row, null, view)
+      for (const gateway of gateways) yield routeJson(row, gateway, view)
+    }
+  }
+}
+
+function routeJson(row: RouteRow, nextHop: string | null, view: View): Json {
+  const { attributes } = row
+  return {
+    prefix: row.prefix,
+    nextHop,
+    from: row.from ?? null,
+    source: row.origin,
+    best: row.best,
+    reason: row.reason,
+    origin: attributes.origin,
+    asPath: attributes.asPath.flatMap(segmentJson),
+    localPref: attributes.localPref ?? null,
+    med: attributes.med ?? null,
+    communities: attributes.communities.map((parts) => parts.join(':')),
+    largeCommunities: attributes.largeCommunities.map((parts) => parts.join(':')),
+    age: seconds(view, row.since),
+    family: row.family,
+    protocol: row.peer ?? null,
+    peerType: row.peerType ?? null,
+    object: row.object ?? null,
+    filtered: row.filtered,
+    exportedTo: row.exportedTo,
+    since: time(view, row.since),
+  }
+}
+
+/** Sets are unordered: arrays inside the array. */
+function segmentJson({ kind, asns }: AsSegment): readonly Json[] {
+  return kind === 'sequence' || kind === 'confed-sequence' ? asns : [asns]
+}
+
+function* servicesJson(view: View): Iterable<Json> {
+  for (const { intent, told, untold } of servicesOf(view)) {
+    yield {
+      prefix: intent.prefix.text,
+      family: intent.prefix.family,
+      origin: intent.origin,
+      objects: intent.objects,
+      communities: intent.communities.map((parts) => parts.join(':')),
+      exportedTo: told,
+      notExportedTo: untold,
+    }
+  }
+}
+
+const problemsJson = (view: View): Json =>
+  view.problems().map(({ code, object, field, value, text }) => ({ code, object, field, value, text }))
+
+function* actionsJson(command: Acting, view: View): Iterable<Row> {
+  const results = carryOut(command, view)
+  if (results.length === 0) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  else {
+    const failed = results.some(({ outcome }) => outcome === 'failed')
+    yield* list(
+      results.map(({ name, outcome, reason }) => ({ name, outcome, reason: reason === '' ? null : reason })),
+      () => (failed ? { code: CODE.actionFailed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }),
+    )
+  }
+}

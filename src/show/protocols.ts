@@ -1,0 +1,171 @@
+/** `show protocols`, short and with everything. */
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { LastError, PeerSnapshot } from '../bgp/session/types.ts'
+import { capabilityRows } from './capabilities.ts'
+import type { Command } from './command.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatRouterId } from './router-id.ts'
+import { formatTime, type TimeStyle } from './time.ts'
+import type { ChannelView, ProtocolView, View } from './view.ts'
+import { TABLES } from './walk.ts'
+import { protocolsFor } from './which.ts'
+
+type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
+
+export function* protocolRows(command: ShowProtocols, view: View, style: TimeStyle): Iterable<Row> {
+  const chosen = protocolsFor(command.which, view)
+  if (chosen.length === 0 && command.which !== undefined) {
+    yield { code: CODE.noProtocols, text: 'No protocols match' }
+    return
+  }
+  yield { code: CODE.protocolHeading, text: columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info') }
+  for (const protocol of chosen) {
+    const { name, peer } = protocol
+    const since = formatTime(view.epoch + peer.since, view.epoch + view.now, style)
+    yield { code: CODE.protocolRow, text: columns(name, 'BGP', '---', stateWord(protocol), since, infoOf(protocol)) }
+    if (!command.all) continue
+    for (const text of detailLines(protocol)) yield { code: CODE.protocolDetails, text }
+    yield { code: CODE.protocolDetails, text: '' }
+  }
+  yield { code: CODE.ok, text: '' }
+}
+
+const columns = (name: string, proto: string, table: string, state: string, since: string, info: string): string =>
+  `${name.padEnd(10)} ${proto.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)} ${since.padEnd(12)}  ${info}`
+
+/** Not started, because a person or an object says so. */
+const isDown = ({ disabled, held }: ProtocolView): boolean => disabled || held !== undefined
+
+function stateWord(protocol: ProtocolView): string {
+  if (protocol.peer.state === 'Established') return 'up'
+  return isDown(protocol) ? 'down' : 'start'
+}
+
+const bgpState = (protocol: ProtocolView): string =>
+  isDown(protocol) && protocol.peer.state !== 'Established' ? 'Down' : protocol.peer.state
+
+function infoOf(protocol: ProtocolView): string {
+  const { disabled, held, peer } = protocol
+  const state = bgpState(protocol)
+  if (state === 'Down') return `${state.padEnd(14)}${disabled ? 'Disabled' : `Held: ${held ?? ''}`}`
+  return `${state.padEnd(14)}${state === 'Established' ? '' : formatLastError(peer.lastError)}`
+}
+
+export const formatLastError = (error: LastError | undefined): string =>
+  error === undefined ? '' : `${error.class}: ${error.text}`
+
+function* detailLines(protocol: ProtocolView): Iterable<string> {
+  const { peer, object, kind } = protocol
+  yield field(2, 'Description', object === undefined ? 'Node-to-node mesh' : `BGPPeer/${object} (${kind})`)
+  if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
+  if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
+  yield field(2, 'BGP state', bgpState(protocol), 22)
+  yield* neighborLines(protocol)
+  yield* sessionLines(peer)
+  yield* timerLines(peer)
+  if (peer.state !== 'Established' && peer.lastError !== undefined) {
+    yield field(4, 'Last error', formatLastError(peer.lastError), 22)
+  }
+  for (const family of FAMILIES) {
+    const channel = protocol.families[family]
+    if (channel !== undefined) yield* channelLines(family, channel, peer)
+  }
+}
+
+/** `name:` and its value, which begins at a fixed column. */
+const field = (indent: number, name: string, value: string, column = 18): string =>
+  `${`${' '.repeat(indent)}${name}:`.padEnd(column - 1)} ${value}`
+
+function* neighborLines({ peer }: ProtocolView): Iterable<string> {
+  const { config, session } = peer
+  yield field(4, 'Neighbor address', config.remote.address, 22)
+  if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)
+  yield field(4, 'Neighbor AS', String(remoteAsOf(peer) ?? config.remoteAs), 22)
+  yield field(4, 'Local AS', String(config.localAs), 22)
+  if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
+}
+
+/** The number, as soon as it is known. */
+export function remoteAsOf({ config, session }: PeerSnapshot): number | undefined {
+  if (session !== undefined) return session.remoteAs
+  if (config.remoteAs === 'internal') return config.localAs
+  return config.remoteAs === 'external' ? undefined : config.remoteAs
+}
+
+function* sessionLines({ session, localCapabilities, remoteCapabilities }: PeerSnapshot): Iterable<string> {
+  if (session === undefined) return
+  yield '    Local capabilities'
+  yield* capabilityRows(localCapabilities)
+  yield '    Neighbor capabilities'
+  yield* capabilityRows(remoteCapabilities)
+  yield field(4, 'Session', `${session.peerType}${session.receive.fourOctetAs ? ' AS4' : ''}`, 22)
+  yield field(4, 'Source address', session.local.address, 22)
+}
+
+function* timerLines({ holdTimer, keepaliveTimer, connectTimer, state }: PeerSnapshot): Iterable<string> {
+  if (state !== 'Established' && connectTimer !== undefined) yield timer('Connect delay', connectTimer)
+  if (holdTimer !== undefined) yield timer('Hold timer', holdTimer)
+  if (keepaliveTimer !== undefined) yield timer('Keepalive timer', keepaliveTimer)
+}
+
+const timer = (name: string, { left, total }: { readonly left: number; readonly total: number }): string =>
+  field(4, name, `${(Math.max(0, left) / 1000).toFixed(3)}/${total}`, 22)
+
+function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot): Iterable<string> {
+  const up = peer.session?.families.includes(family) === true && peer.state === 'Established'
+  yield `  Channel ${family}`
+  yield field(4, 'State', up ? 'UP' : 'DOWN', 20)
+  yield field(4, 'Table', TABLES[family], 20)
+  yield field(4, 'Preference', '100', 20)
+  yield field(4, 'Input filter', channel.importPolicy, 20)
+  yield field(4, 'Output filter', channel.exportPolicy, 20)
+  if (channel.held !== undefined) yield field(4, 'Held', channel.held, 20)
+  if (!up) return
+  yield* countLines(channel)
+  if (channel.nextHop !== undefined) yield field(4, 'BGP Next hop', channel.nextHop, 20)
+}
+
+function* countLines({ counts }: ChannelView): Iterable<string> {
+  const { importUpdates, importWithdraws, exportUpdates, exportWithdraws } = counts
+  const filtered = Math.max(0, counts.received - counts.accepted)
+  const routes = [
+    `${counts.accepted} imported`,
+    `${filtered} filtered`,
+    `${counts.advertised} exported`,
+    `${counts.preferred} preferred`,
+  ]
+  yield field(4, 'Routes', routes.join(', '), 20)
+  yield '    Route change stats:     received   rejected   filtered    ignored   accepted'
+  yield change('Import updates', [
+    importUpdates.received,
+    importUpdates.rejected,
+    importUpdates.filtered,
+    importUpdates.ignored,
+    importUpdates.accepted,
+  ])
+  yield change('Import withdraws', [
+    importWithdraws.received,
+    importWithdraws.rejected,
+    undefined,
+    importWithdraws.ignored,
+    importWithdraws.accepted,
+  ])
+  yield change('Export updates', [
+    exportUpdates.received,
+    exportUpdates.rejected,
+    exportUpdates.filtered,
+    undefined,
+    exportUpdates.accepted,
+  ])
+  yield change('Export withdraws', [
+    exportWithdraws.received,
+    undefined,
+    undefined,
+    undefined,
+    exportWithdraws.accepted,
+  ])
+}
+
+/** Numbers in columns of eleven, `---` where a number would mean nothing. */
+const change = (name: string, numbers: readonly (number | undefined)[]): string =>
+  `${`      ${name}:`.padEnd(26)}${numbers.map((value) => String(value ?? '---').padStart(10)).join(' ')}`

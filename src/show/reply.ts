@@ -1,0 +1,81 @@
+/** One line of an answer, and the numbers BIRD gave to kinds of lines; those from 1900 and 8900 on are ours. */
+
+export interface ReplyLine {
+  readonly code: number
+  readonly text: string
+  /** `first`: the code is written. `same`: it is that of the line before. `last`: the answer ends here. */
+  readonly place: 'first' | 'same' | 'last'
+}
+
+/** A line before its place is known: `frame` finds it. */
+export interface Row {
+  readonly code: number
+  readonly text: string
+}
+
+export const CODE = {
+  ok: 0,
+  welcome: 1,
+  readingConfiguration: 2,
+  reconfigured: 3,
+  alreadyDisabled: 8,
+  disabled: 9,
+  alreadyEnabled: 10,
+  enabled: 11,
+  restarted: 12,
+  statusReport: 13,
+  routeCount: 14,
+  reloading: 15,
+  accessRestricted: 16,
+  configurationOk: 20,
+  version: 1000,
+  interfaceRow: 1001,
+  protocolRow: 1002,
+  interfaceAddress: 1003,
+  interfaceFlags: 1004,
+  interfaceSummary: 1005,
+  protocolDetails: 1006,
+  route: 1007,
+  routeDetails: 1008,
+  uptime: 1011,
+  routeAttributes: 1012,
+  memory: 1018,
+  json: 1900,
+  help: 1901,
+  service: 1902,
+  problem: 1903,
+  protocolHeading: 2002,
+  interfaceHeading: 2005,
+  serviceHeading: 2902,
+  problemHeading: 2903,
+  routeNotFound: 8001,
+  configurationError: 8002,
+  noProtocols: 8003,
+  protocolDown: 8005,
+  reloadFailed: 8006,
+  accessDenied: 8007,
+  notSupported: 8900,
+  actionFailed: 8901,
+  commandTooLong: 9000,
+  syntaxError: 9001,
+} as const
+
+export const isRefusal = (code: number): boolean => code >= 8000 && code < 9000
+export const isSyntaxError = (code: number): boolean => code >= 9000
+
+/**
+ * Gives every row its place. The last row of an answer must be there before it can be told from the others, so one
+ * row is always held back.
+ */
+export function* frame(rows: Iterable<Row>): Iterable<ReplyLine> {
+  let held: Row | undefined
+  let before = -1
+  for (const row of rows) {
+    if (held !== undefined) {
+      yield { code: held.code, text: held.text, place: held.code === before ? 'same' : 'first' }
+      before = held.code
+    }
+    held = row
+  }
+  yield held === undefined ? { code: CODE.ok, text: '', place: 'last' } : { ...held, place: 'last' }
+}

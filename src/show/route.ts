@@ -1,0 +1,100 @@
+/** `show route` in BIRD's layout. */
+import type { Family } from '../base/family.ts'
+import type { RouteRow } from '../bgp/rib/types.ts'
+import { attributeLines, lastAs } from './attributes.ts'
+import type { ShowRoute } from './command.ts'
+import { gatewaysOf, interfaceToward } from './gateway.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatTime, type TimeStyle } from './time.ts'
+import type { InterfaceView, View } from './view.ts'
+import { countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
+import { wrapped } from './wrap.ts'
+
+export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
+  const plan = planWalk(command, view)
+  if ('code' in plan) yield plan
+  else if (command.count) yield* countRows(plan, view)
+  else yield* listRows(plan, command, view, style)
+}
+
+function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
+  const interfaces = view.interfaces()
+  let found = false
+  for (const family of plan.families) {
+    let before: string | undefined
+    for (const row of walk(plan, family, view)) {
+      if (before === undefined) yield* headingRows(family, found)
+      const name = row.prefix === before ? '' : row.prefix
+      yield { code: CODE.route, text: headLine(row, name, view, style) }
+      for (const gateway of gatewaysOf(row)) yield { code: CODE.route, text: viaLine(gateway, interfaces) }
+      if (command.all) yield* detailRows(row)
+      before = row.prefix
+      found = true
+    }
+  }
+  yield !found && command.for !== undefined
+    ? { code: CODE.routeNotFound, text: 'Network not found' }
+    : { code: CODE.ok, text: '' }
+}
+
+function* headingRows(family: Family, second: boolean): Iterable<Row> {
+  if (second) yield { code: CODE.route, text: '' }
+  yield { code: CODE.route, text: `Table ${TABLES[family]}:` }
+}
+
+/** `10.1.0.0/24          unicast [Global_10_0_0_9 01:30:07.907] * (100) [AS65002i]` */
+function headLine(row: RouteRow, name: string, view: View, style: TimeStyle): string {
+  const since = formatTime(view.epoch + row.since, view.epoch + view.now, style)
+  const from = row.from === undefined || row.nextHops.includes(row.from) ? '' : ` from ${row.from}`
+  const source = `[${row.peer ?? row.origin.replaceAll('-', '_')} ${since}${from}]`
+  const learned = row.peer !== undefined
+  const tail = learned ? `(100) [${lastAs(row.attributes)}]` : '(200)'
+  return `${name.padEnd(20)} unicast ${source}${row.best ? ' *' : ''} ${tail}`
+}
+
+function viaLine(gateway: string, interfaces: readonly InterfaceView[]): string {
+  const name = interfaceToward(gateway, interfaces)
+  const bare = gateway.split('%')[0]
+  return name === undefined ? `\tvia ${bare}` : `\tvia ${bare} on ${name}`
+}
+
+function* detailRows(row: RouteRow): Iterable<Row> {
+  yield { code: CODE.routeDetails, text: `\tType: ${row.peer === undefined ? 'static' : 'BGP'} univ` }
+  const attributes = row.peer === undefined && row.nextHops.length === 0 ? ownLines(row) : attributeLines(row)
+  for (const text of attributes) yield { code: CODE.routeAttributes, text }
+  for (const text of ourLines(row)) yield { code: CODE.routeAttributes, text }
+}
+
+/** Our own routes carry communities at most until they are told to somebody. */
+function* ownLines(row: RouteRow): Iterable<string> {
+  for (const text of attributeLines(row)) if (text.includes('community') || text.startsWith('\t\t')) yield text
+}
+
+/** What BIRD has no words for; readers of BIRD's text skip names they do not know. */
+function* ourLines(row: RouteRow): Iterable<string> {
+  if (row.object !== undefined) yield `\tGodwit.object: ${row.object}`
+  if (row.reason !== '') yield `\tGodwit.reason: ${row.reason}`
+  if (row.exportedTo.length > 0) yield* wrapped('\tGodwit.exported_to:', row.exportedTo)
+}
+
+/** How many, of how many. */
+function* countRows(plan: Walk, view: View): Iterable<Row> {
+  const counted = countWalk(plan, view)
+  const whole = view.count(
+    plan.query.primary === true ? { primary: true } : plan.query.filtered === true ? { filtered: true } : {},
+  )
+  let [shown, routes, networks] = [0, 0, 0]
+  for (const family of plan.families) {
+    const { prefixes, paths } = whole[family]
+    const text = `${counted[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
+    yield { code: CODE.route, text }
+    shown += counted[family].paths
+    routes += paths
+    networks += prefixes
+  }
+  if (plan.families.length === 1) yield { code: CODE.ok, text: '' }
+  else {
+    const text = `Total: ${shown} of ${routes} routes for ${networks} networks in ${plan.families.length} tables`
+    yield { code: CODE.routeCount, text }
+  }
+}

@@ -1,0 +1,82 @@
+/** `show services`: what this node wants to advertise, who has been told, and why something is not as wanted. */
+import { FAMILIES } from '../base/family.ts'
+import type { RouteRow } from '../bgp/rib/types.ts'
+import type { RouteIntent } from '../cluster/intent.ts'
+import { CODE, type Row } from './reply.ts'
+import type { ProtocolView, View } from './view.ts'
+
+export function* serviceRows(view: View): Iterable<Row> {
+  yield { code: CODE.serviceHeading, text: columns('Prefix', 'Kind', 'Told to', 'From') }
+  for (const { intent, told, untold } of servicesOf(view)) {
+    const text = columns(
+      intent.prefix.text,
+      intent.origin,
+      `${told.length} of ${told.length + untold.length}`,
+      intent.objects.join(' '),
+    )
+    yield { code: CODE.service, text }
+    if (untold.length > 0) yield { code: CODE.service, text: `\tnot told to ${shortList(untold)}` }
+  }
+  yield* problemRows(view)
+  yield { code: CODE.ok, text: '' }
+}
+
+const columns = (prefix: string, kind: string, told: string, from: string): string =>
+  `${prefix.padEnd(20)} ${kind.padEnd(12)} ${told.padEnd(8)} ${from}`
+
+/** Some names, and how many more. */
+const shortList = (names: readonly string[]): string =>
+  names.length <= 4 ? names.join(' ') : `${names.slice(0, 4).join(' ')} and ${names.length - 4} more`
+
+/** A route that is wanted, with the neighbors that were told it and those that could be and were not. */
+export interface ServiceRow {
+  readonly intent: RouteIntent
+  readonly told: readonly string[]
+  readonly untold: readonly string[]
+}
+
+export function* servicesOf(view: View): Iterable<ServiceRow> {
+  const up = view.protocols().filter(({ peer }) => peer.state === 'Established')
+  for (const intent of view.services()) {
+    const told = ownRow(intent, view)?.exportedTo ?? []
+    const could = up.filter(({ peer }) => peer.session?.families.includes(intent.prefix.family) === true)
+    yield { intent, told, untold: could.map(({ name }) => name).filter((name) => !told.includes(name)) }
+  }
+}
+
+function ownRow({ prefix }: RouteIntent, view: View): RouteRow | undefined {
+  const { rows } = view.routes({ family: prefix.family, for: prefix }, undefined, 64)
+  return rows.find((row) => row.prefix === prefix.text && row.peer === undefined)
+}
+
+function* problemRows(view: View): Iterable<Row> {
+  const held = view.protocols().flatMap(heldTexts)
+  const problems = view.problems()
+  if (held.length + problems.length === 0) return
+  yield { code: CODE.problemHeading, text: '' }
+  yield { code: CODE.problemHeading, text: 'Not as wanted:' }
+  for (const text of held) yield { code: CODE.problem, text }
+  for (const problem of problems) yield { code: CODE.problem, text: formatProblem(problem) }
+}
+
+/** Why a neighbor, or a family of it, is told nothing. */
+function heldTexts({ name, held, families }: ProtocolView): readonly string[] {
+  if (held !== undefined) return [`${name}: ${held}`]
+  return FAMILIES.flatMap((family) => {
+    const why = families[family]?.held
+    return why === undefined ? [] : [`${name} ${family}: ${why}`]
+  })
+}
+
+/** `BGPPeer/rack-1 spec.filters[0]="drop-lab": no such filter, … [peer-filter-missing]` */
+export function formatProblem(problem: {
+  readonly object: string
+  readonly field: string
+  readonly value: string
+  readonly text: string
+  readonly code: string
+}): string {
+  const { object, field, value, text, code } = problem
+  const place = field === '' ? object : `${object} ${field}${value === '' ? '' : `="${value}"`}`
+  return `${place}: ${text} [${code}]`
+}

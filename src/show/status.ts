@@ -1,0 +1,21 @@
+/** `show status`. */
+import { BIRD_VERSION } from './line-protocol.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatRouterId } from './router-id.ts'
+import { formatTime, type TimeStyle } from './time.ts'
+import type { View } from './view.ts'
+
+export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
+  const status = view.status()
+  const time = (at: number) => formatTime(view.epoch + at, view.epoch + view.now, style)
+  const report = (text: string): Row => ({ code: CODE.uptime, text })
+  yield { code: CODE.version, text: `BIRD ${BIRD_VERSION}` }
+  yield report(`Router ID is ${formatRouterId(status.routerId ?? 0)}`)
+  yield report(`Hostname is ${status.hostName}`)
+  yield report(`Current server time is ${time(view.now)}`)
+  yield report(`Last reboot on ${time(status.startedAt)}`)
+  yield report(`Last reconfiguration on ${time(status.configuredAt)}`)
+  yield report(`Godwit ${status.version} on node ${status.node}, AS ${status.asNumber ?? 'not yet known'}`)
+  yield report(`Objects from ${status.source.kind}, ${status.source.synced ? 'all read' : 'not all read yet'}`)
+  yield { code: CODE.statusReport, text: status.stopping ? 'Shutdown in progress' : 'Daemon is up and running' }
+}

@@ -1,0 +1,190 @@
+/**
+ * Whole answers, as a looker gets them. The files in `golden/` are laid out as BIRD 2.0.12 lays them out: columns,
+ * codes, continuation and order of lines were taken from its replies.
+ */
+import { describe, expect, test } from 'vitest'
+import type { RouteRow } from '../../src/bgp/rib/types.ts'
+import { answer, type Client, greeting, newClient } from '../../src/show/answer.ts'
+import { encodeReply } from '../../src/show/line-protocol.ts'
+import type { View } from '../../src/show/view.ts'
+import { ATTRIBUTES, fakeView, ROUTES } from '../support/fake-view.ts'
+
+const said = (line: string, view: View = fakeView(), client: Client = newClient()) =>
+  [...answer(line, view, client)].map(encodeReply).join('')
+
+describe('layout', () => {
+  test.each([
+    'show status',
+    'show protocols',
+    'show protocols all',
+    'show protocols all "Mesh*"',
+    'show route',
+    'show route all',
+    'show route count',
+    'show route for 10.2.0.7 all',
+    'show route in 10.0.0.0/8 primary',
+    'show route table master6',
+    'show route protocol Global_10_0_0_9 count',
+    'show route protocol pod_cidr',
+    'show route export Global_10_0_0_9',
+    'show route noexport Global_10_0_0_9 table master6',
+    'show route filtered all',
+    'show interfaces',
+    'show interfaces summary',
+    'show memory',
+    'show services',
+    'configure check',
+    'help',
+    'json show status',
+    'json show protocols',
+    'json show route',
+    'json show services',
+  ])('%s', async (line) => {
+    const file = line.replaceAll(/[^a-z0-9]+/gi, '-').replace(/-$/, '')
+    await expect(said(line)).toMatchFileSnapshot(`golden/${file}.txt`)
+  })
+
+  test('the greeting', () => {
+    expect([...greeting(fakeView())].map(encodeReply).join('')).toBe('0001 BIRD 2.0.12 ready.\n')
+  })
+})
+
+describe('short answers', () => {
+  test.each([
+    ['show protocols nope', '8003 No protocols match\n'],
+    ['show protocols "Z*"', '8003 No protocols match\n'],
+    ['show route for 10.9.9.9', '8001 Network not found\n'],
+    ['show route in 10.9.0.0/16', '0000 \n'],
+    ['show route protocol nope', '8003 No protocols match nope\n'],
+    ['show route export Mesh_10_0_0_2', '8005 No valid tables: Mesh_10_0_0_2 is not Established\n'],
+    ['show route table master4 count', '1007-4 of 4 routes for 3 networks in table master4\n0000 \n'],
+    ['enable Mesh_10_0_0_2', '0010-Mesh_10_0_0_2: already enabled\n0000 \n'],
+    ['enable "Node*"', '0011-Node_10_0_0_3_port_1790: enabled\n0000 \n'],
+    ['disable Node_10_0_0_3_port_1790', '0008-Node_10_0_0_3_port_1790: already disabled\n0000 \n'],
+    ['restart Mesh_10_0_0_2', '0012-Mesh_10_0_0_2: restarted\n0000 \n'],
+    ['restart Node_10_0_0_3_port_1790', '0008-Node_10_0_0_3_port_1790: already disabled\n0000 \n'],
+    ['reload Mesh_10_0_0_2', '0015-Mesh_10_0_0_2: reloading\n0000 \n'],
+    ['enable nope', '8003 No protocols match\n'],
+    ['echo off', '0000 \n'],
+    ['echo all', '8900 Not supported: the log is not echoed here\n'],
+    ['json show route count', '1900-{"ipv4":{"prefixes":3,"paths":4},"ipv6":{"prefixes":2,"paths":2}}\n0000 \n'],
+    ['json show route for 10.9.9.9', '1900-[\n ]\n8001 Network not found\n'],
+    ['json show route in 10.9.0.0/16', '1900-[\n ]\n0000 \n'],
+    ['json restrict', '8900 Not supported: restrict has no JSON form\n'],
+    ['json foo', expect.stringMatching(/^9001 syntax error, unexpected "foo"/)],
+  ])('%s', (line, text) => {
+    expect(said(line)).toEqual(text)
+  })
+})
+
+describe('who is meant', () => {
+  test.each([
+    ['its name', 'Global_10_0_0_9'],
+    ['its address', '10.0.0.9'],
+    ['its BGPPeer', 'rack-1'],
+    ['its BGPPeer with the kind', 'BGPPeer/rack-1'],
+  ])('%s', (_name, text) => {
+    expect(said(`show protocols ${text}`)).toMatch(/^1002-Global_10_0_0_9 /m)
+    const view = fakeView()
+    said(`disable ${text} "bye"`, view)
+    expect(view.actions).toEqual([{ kind: 'disable', pattern: 'Global_10_0_0_9', message: 'bye' }])
+  })
+
+  test('patterns go to the engine as they are', () => {
+    const view = fakeView()
+    said('reload in "Me*"', view)
+    said('debug all all', view)
+    expect(view.actions).toEqual([
+      { kind: 'reload', pattern: 'Me*', direction: 'in' },
+      { kind: 'debug', pattern: '*', on: true },
+    ])
+  })
+})
+
+describe('what a connection remembers', () => {
+  test('restrict takes every acting word away, for good', () => {
+    const client = newClient()
+    const view = fakeView()
+    expect(said('restrict', view, client)).toBe('0016 Access restricted\n')
+    for (const line of ['disable all', 'json disable all', 'reload all', 'configure check', 'debug all off']) {
+      expect(said(line, view, client)).toBe('8007 Access denied\n')
+    }
+    expect(view.actions).toEqual([])
+    expect(said('show protocols', view, client)).toMatch(/^2002-/)
+  })
+
+  test('timeformat changes times where it says', () => {
+    const client = newClient()
+    const view = fakeView()
+    said('timeformat protocol iso long', view, client)
+    expect(said('show protocols', view, client)).toContain(' up     2026-11-21 01:30:01  Established')
+    expect(said('show route', view, client)).toContain('[pod_cidr 01:30:07.907]')
+  })
+})
+
+describe('long answers', () => {
+  const many: readonly RouteRow[] = Array.from({ length: 1000 }, (_, at) => ({
+    ...(ROUTES[0] as RouteRow),
+    prefix: `10.${at >> 8}.${at & 255}.0/24`,
+  }))
+
+  test('are read from the RIB as they are taken', () => {
+    const base = fakeView(many)
+    let pages = 0
+    const view: View = {
+      ...base,
+      routes: (query, from, limit) => {
+        pages++
+        return base.routes(query, from, limit)
+      },
+    }
+    const lines = answer('show route', view, newClient())[Symbol.iterator]()
+    for (let count = 0; count < 100; count++) lines.next()
+    expect(pages).toBe(1)
+    let rest = 100
+    while (lines.next().done !== true) rest++
+    expect([pages, rest]).toEqual([5, 2002])
+  })
+
+  test('no line is longer than birdc can take', () => {
+    const route: RouteRow = {
+      ...(ROUTES[0] as RouteRow),
+      exportedTo: Array.from({ length: 300 }, (_, at) => `Global_2001_db8__${at}`),
+      attributes: {
+        ...ATTRIBUTES,
+        asPath: [{ kind: 'sequence', asns: new Array<number>(1000).fill(4_200_000_000) }],
+        communities: new Array<readonly [number, number]>(1000).fill([65535, 65535]),
+        unknown: [{ type: 200, flags: 0xc0, value: new Uint8Array(4000) }],
+      },
+    }
+    const lines = said('show route all', fakeView([route])).split('\n')
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(600)
+    // Once more as the AS of origin, behind the prefix.
+    expect(lines.join('\n').match(/4200000000/g)).toHaveLength(1001)
+  })
+
+  test('JSON of several pages is one value', () => {
+    const text = said('json show route', fakeView(many))
+    const json = text.split('\n').flatMap((line) => (/^(1900-| )/.test(line) ? [line.replace(/^1900-| /, '')] : []))
+    expect(JSON.parse(json.join('\n'))).toHaveLength(1000)
+  })
+})
+
+describe('readers of BIRD’s text find what they look for', () => {
+  test.each([
+    ['version', 'show status', /^1000-BIRD [0-9.]+$/m],
+    ['router id', 'show status', /^1011-Router ID is [0-9.]+$/m],
+    ['server time', 'show status', /^ Current server time is \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/m],
+    ['daemon', 'show status', /^0013 Daemon is up/m],
+    ['protocol line', 'show protocols', /^1002-\S+\s+BGP\s+---\s+up\s+\S+\s+Established\s+$/m],
+    ['its error', 'show protocols', /^ \S+\s+BGP\s+---\s+start\s+\S+\s+Active\s+Received: Bad peer AS$/m],
+    ['counts', 'show protocols all', /^ {5}Routes:\s+\d+ imported, \d+ filtered, \d+ exported, \d+ preferred$/m],
+    ['changes', 'show protocols all', /^ {7}Import updates:(\s+(\d+|---)){5}$/m],
+    ['filter', 'show protocols all', /^ {5}Input filter: {3}\S+/m],
+    ['route', 'show route', /^ 10\.2\.0\.0\/24\s+unicast \[[\w.:]+ [0-9:.]+\] \* \(100\) \[\S+\]$/m],
+    ['gateway', 'show route', /^ \tvia [0-9a-f.:]+ on \S+$/m],
+    ['count', 'show route count', /^1007-\d+ of \d+ routes for \d+ networks in table master4$/m],
+  ])('%s', (_name, line, expected) => {
+    expect(said(line)).toMatch(expected)
+  })
+})

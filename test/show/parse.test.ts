@@ -1,0 +1,163 @@
+import { describe, expect, test } from 'vitest'
+import { COMMANDS } from '../../src/show/commands.ts'
+import { completionsFor, helpFor, parseCommand } from '../../src/show/parse.ts'
+
+const command = (line: string) => {
+  const asked = parseCommand(line)
+  return asked.kind === 'command' ? asked.command : asked.text
+}
+
+const ROUTE = {
+  kind: 'show-route',
+  for: undefined,
+  in: undefined,
+  table: undefined,
+  protocol: undefined,
+  export: undefined,
+  noexport: undefined,
+  filtered: false,
+  primary: false,
+  all: false,
+  count: false,
+}
+const named = (text: string) => ({ kind: 'name', text })
+const pattern = (text: string) => ({ kind: 'pattern', text })
+
+describe('commands', () => {
+  test.each([
+    ['show status', { kind: 'show-status' }],
+    ['  sh\tst  ', { kind: 'show-status' }],
+    ['show protocols', { kind: 'show-protocols', all: false, which: undefined }],
+    ['s p a', { kind: 'show-protocols', all: true, which: undefined }],
+    ['show protocols Mesh_1 all', { kind: 'show-protocols', all: true, which: named('Mesh_1') }],
+    ['show protocols all "Mesh_*"', { kind: 'show-protocols', all: true, which: pattern('Mesh_*') }],
+    ['show protocols Mesh_*', { kind: 'show-protocols', all: false, which: pattern('Mesh_*') }],
+    ['show protocols "all"', { kind: 'show-protocols', all: false, which: pattern('all') }],
+    ['show route', ROUTE],
+    ['s r c', { ...ROUTE, count: true }],
+    ['show route protocol X', { ...ROUTE, protocol: 'X' }],
+    ['show route all noexport X primary', { ...ROUTE, all: true, noexport: 'X', primary: true }],
+    ['show route primary export X all', { ...ROUTE, all: true, export: 'X', primary: true }],
+    ['show route table master6 filtered', { ...ROUTE, table: 'ipv6', filtered: true }],
+    ['show interfaces', { kind: 'show-interfaces', summary: false }],
+    ['show i s', { kind: 'show-interfaces', summary: true }],
+    ['show memory', { kind: 'show-memory' }],
+    ['show services', { kind: 'show-services' }],
+    ['enable all', { kind: 'enable', which: pattern('*'), message: '' }],
+    ['disable X "new cable"', { kind: 'disable', which: named('X'), message: 'new cable' }],
+    ['restart "M?" ""', { kind: 'restart', which: pattern('M?'), message: '' }],
+    ['reload X', { kind: 'reload', which: named('X'), direction: 'both' }],
+    ['reload in X', { kind: 'reload', which: named('X'), direction: 'in' }],
+    ['reload out all', { kind: 'reload', which: pattern('*'), direction: 'out' }],
+    ['configure', { kind: 'configure', check: false }],
+    ['conf check "file"', { kind: 'configure', check: true }],
+    ['debug X { states, routes }', { kind: 'debug', which: named('X'), on: true }],
+    ['debug all off', { kind: 'debug', which: pattern('*'), on: false }],
+    ['restrict', { kind: 'restrict' }],
+    ['echo off', { kind: 'echo', on: false }],
+    [
+      'timeformat iso long ms',
+      { kind: 'timeformat', where: ['base', 'protocol', 'route'], style: { length: 'long', digits: 3 } },
+    ],
+    ['timeformat route iso short', { kind: 'timeformat', where: ['route'], style: { length: 'short', digits: 0 } }],
+    ['help', { kind: 'help', about: '' }],
+    ['help show', { kind: 'help', about: 'show' }],
+    ['show ?', { kind: 'help', about: 'show' }],
+    ['show route?', { kind: 'help', about: 'show route' }],
+    ['?', { kind: 'help', about: '' }],
+  ])('%s', (line, expected) => {
+    expect(command(line)).toEqual(expected)
+  })
+
+  test.each([
+    ['show route for 10.1.2.3', 'for', '10.1.2.3/32'],
+    ['show route 10.1.2.3/8', 'for', '10.0.0.0/8'],
+    ['show route for 2001:DB8::1 all', 'for', '2001:db8::1/128'],
+    ['show route all in 2001:db8::/32', 'in', '2001:db8::/32'],
+  ])('prefix of %s', (line, key, text) => {
+    expect(command(line)).toMatchObject({ kind: 'show-route', [key]: { text } })
+  })
+
+  test('json is a word in front of any command', () => {
+    expect(parseCommand('json show status')).toMatchObject({ json: true, command: { kind: 'show-status' } })
+    expect(parseCommand('show status')).toMatchObject({ json: false })
+  })
+
+  test('commands that act say so', () => {
+    const acting = ['enable x', 'disable x', 'restart x', 'reload x', 'configure check', 'debug x all']
+    for (const line of acting) expect([line, parseCommand(line)]).toMatchObject([line, { acts: true }])
+    for (const line of ['show status', 'restrict', 'help', 'echo off']) {
+      expect([line, parseCommand(line)]).toMatchObject([line, { acts: false }])
+    }
+  })
+})
+
+describe('lines that are wrong', () => {
+  test.each([
+    ['', /^syntax error, unexpected end, expecting show, enable/],
+    ['foo', /^syntax error, unexpected "foo", expecting show/],
+    ['show', /expecting status, protocols, route, interfaces, memory or services$/],
+    ['show s', /^syntax error, ambiguous "s", could be status or services$/],
+    ['re x', /ambiguous "re", could be restart, reload or restrict$/],
+    ['show route f', /ambiguous "f", could be for or filtered$/],
+    ['show status extra', /unexpected "extra", expecting the end$/],
+    ['show route for', /unexpected end, expecting <ip\|prefix>$/],
+    ['show route for 10.0.0.0/33', /unexpected "10.0.0.0\/33", expecting an IP address or prefix$/],
+    ['show route 1.2.3.4 for 1.2.3.4', /it was given already$/],
+    ['show route count count', /unexpected "count"/],
+    ['show route table master9', /unexpected "master9", expecting master4 or master6$/],
+    ['show route table master6 for 1.2.3.4', /1.2.3.4\/32 cannot be in master6$/],
+    ['show route export A noexport B', /"export" and "noexport" together$/],
+    ['enable', /expecting <protocol>/],
+    ['enable x y', /unexpected "y"/],
+    ['reload in out x', /"in" and "out" together$/],
+    ['disable x "no end', /expecting a closing "$/],
+    ['debug x { states', /expecting a closing }$/],
+    ['"show" status', /unexpected text "show"/],
+    ['configure confirm', /unexpected "confirm", expecting check, soft/],
+    ['timeformat iso', /expecting short or long$/],
+    ['json', /unexpected end/],
+  ])('%s', (line, text) => {
+    expect(parseCommand(line)).toMatchObject({ kind: 'error', text: expect.stringMatching(text) })
+  })
+})
+
+describe('help and completion', () => {
+  test('every command is listed, and each lists its options', () => {
+    expect(helpFor('')).toHaveLength(COMMANDS.length)
+    for (const { words, options } of COMMANDS) expect(helpFor(words.join(' '))).toHaveLength(options.length + 1)
+  })
+
+  test.each([
+    ['show', 6],
+    ['sh', 6],
+    ['show route', 12],
+    ['json show', 6],
+    ['nothing', 0],
+  ])('rows behind %s', (about, rows) => {
+    expect(helpFor(about)).toHaveLength(rows)
+  })
+
+  test.each([
+    ['', ['show', 'enable', 'disable', 'restart', 'reload', 'json'], '', false],
+    ['sho', ['show'], 'sho', false],
+    ['show ', ['status', 'protocols', 'route', 'interfaces', 'memory', 'services'], '', false],
+    ['show pro', ['protocols'], 'pro', false],
+    ['show protocols ', ['all'], '', true],
+    ['show route protocol ', [], '', true],
+    ['show route protocol G', [], 'G', true],
+    ['show route table ', ['master4', 'master6'], '', false],
+    ['show route all co', ['count'], 'co', false],
+    ['json sh', ['show'], 'sh', false],
+    ['disable ', ['all'], '', true],
+  ])('TAB behind "%s"', (line, words, part, names) => {
+    const completion = completionsFor(line)
+    expect(completion).toMatchObject({ part, names })
+    expect(completion.words).toEqual(expect.arrayContaining(words))
+    if (words.length === 0) expect(completion.words).toEqual([])
+  })
+
+  test('a word that was used is not offered again', () => {
+    expect(completionsFor('show route all ').words).not.toContain('all')
+  })
+})
