@@ -1,0 +1,254 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ask, lineOf, runCommand } from '../../src/cli/client.ts'
+import { historyPath, readHistory, writeHistory } from '../../src/cli/history.ts'
+import { runShell } from '../../src/cli/shell.ts'
+import { Control } from '../../src/edge/control.ts'
+import { FakeEngine } from '../support/fake-engine.ts'
+import { type FakeView, fakeView } from '../support/fake-view.ts'
+
+let folder = ''
+let path = ''
+let view: FakeView
+let control: Control
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'godwit-'))
+  path = join(folder, 'godwit.sock')
+  view = fakeView()
+  const engine = new FakeEngine(view, (effect) => control.perform(effect))
+  control = new Control({ path, feed: engine.feed })
+  await control.open()
+})
+
+afterAll(async () => {
+  await control.close()
+  await rm(folder, { recursive: true })
+})
+
+/** Runs a command and gives what it wrote, and its exit code. */
+async function run(words: readonly string[], { json = false, socket = path } = {}) {
+  const [out, err] = [new PassThrough(), new PassThrough()]
+  const [stdout, stderr] = [textOf(out), textOf(err)]
+  const exit = await runCommand(socket, words, { json, out, err })
+  out.end()
+  err.end()
+  return { exit, stdout: await stdout, stderr: await stderr }
+}
+
+async function textOf(stream: PassThrough): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  return text
+}
+
+describe('a command', () => {
+  test.each([
+    ['prints rows without codes', ['show', 'route', 'table', 'master4', 'count'], /^4 of 4 routes .*\n$/, '', 0],
+    ['may be cut short', ['s', 'i', 's'], /^Interface {2}State .*\nlo .*\neth0 .*\neth1 .*\n$/, '', 0],
+    ['may be one word', ['show status'], /^BIRD 2.0.12\n.*\nDaemon is up and running\n$/s, '', 0],
+    ['keeps empty rows', ['show', 'protocols', 'all', '*Mesh*'], /no next hop of this family\n\n$/, '', 0],
+    ['keeps quotes', ['disable', 'Mesh_10_0_0_2', 'new cable'], /^Mesh_10_0_0_2: disabled\n$/, '', 0],
+    ['helps', ['show', '?'], /^show status .*\nshow protocols .*/, '', 0],
+    ['not found', ['show', 'route', '10.9.9.9'], /^$/, 'godwit: E_NOT_FOUND Network not found\n', 1],
+    ['nobody by that name', ['restart', 'nope'], /^$/, 'godwit: E_NOT_FOUND No protocols match\n', 1],
+    [
+      'problems',
+      ['configure', 'check'],
+      /^Reading .*\nBGPPeer\/rack-1 spec.filters.*\n$/,
+      'godwit: E_PROBLEMS 1 problem; everything else is in force\n',
+      1,
+    ],
+    [
+      'wrong words',
+      ['show', 'rout', 'fo'],
+      /^$/,
+      'godwit: E_SYNTAX syntax error, unexpected end, expecting <ip|prefix>\n',
+      2,
+    ],
+  ])('%s', async (_name, words, stdout, stderr, exit) => {
+    expect(await run(words)).toEqual({ stdout: expect.stringMatching(stdout), stderr, exit })
+  })
+
+  test('acts with the message as it was typed', () => {
+    expect(view.actions).toContainEqual({ kind: 'disable', pattern: 'Mesh_10_0_0_2', message: 'new cable' })
+  })
+
+  test('answers in JSON', async () => {
+    const { stdout, exit } = await run(['show', 'route'], { json: true })
+    expect([JSON.parse(stdout).length, exit]).toEqual([6, 0])
+  })
+
+  test('ends quietly when nobody reads on', async () => {
+    const [out, err] = [new PassThrough(), new PassThrough()]
+    out.destroy()
+    expect(await runCommand(path, ['show', 'route'], { json: false, out, err })).toBe(0)
+    expect(err.readableLength).toBe(0)
+  })
+
+  test('for programs: a value, or an error with a code', async () => {
+    expect(await ask(path, 'show route count')).toEqual({
+      ipv4: { prefixes: 3, paths: 4 },
+      ipv6: { prefixes: 2, paths: 2 },
+    })
+    await expect(ask(path, 'show protocols nope')).rejects.toMatchObject({ code: 'E_NOT_FOUND' })
+    await expect(ask(path, 'foo')).rejects.toMatchObject({ code: 'E_SYNTAX' })
+  })
+})
+
+test.each([
+  [['show', 'protocols', 'Mesh_*'], false, 'show protocols "Mesh_*"'],
+  [['disable', 'x', 'two words'], false, 'disable x "two words"'],
+  [['show protocols all'], false, 'show protocols all'],
+  [['show', '?'], false, 'show ?'],
+  [['show', 'status'], true, 'json show status'],
+])('%j is sent as one line', (words, json, line) => {
+  expect(lineOf(words, json)).toBe(line)
+})
+
+describe('no agent', () => {
+  test('no socket', async () => {
+    const socket = join(folder, 'none.sock')
+    const { exit, stderr } = await run(['show', 'status'], { socket })
+    expect([exit, stderr]).toEqual([
+      1,
+      `godwit: E_NO_AGENT no agent runs here: there is no socket ${socket}; start one with "godwit agent", or name its socket with -s\n`,
+    ])
+  })
+
+  test('a file that is no socket', async () => {
+    const socket = join(folder, 'file')
+    await writeFile(socket, '')
+    expect(await run(['show', 'status'], { socket })).toMatchObject({
+      exit: 1,
+      stderr: expect.stringContaining(`E_NO_AGENT no agent runs here: nobody answers on ${socket}`),
+    })
+  })
+
+  test('a path no socket can have', async () => {
+    const socket = `/${'x'.repeat(200)}`
+    expect(await run(['show', 'status'], { socket })).toMatchObject({
+      exit: 1,
+      stderr: expect.stringMatching(/^godwit: E_NO_AGENT .*\n$/),
+    })
+  })
+
+  test.each([
+    ['something else answers', 'HTTP/1.1 400 Bad Request\r\n', 'E_GARBLED'],
+    ['it hangs up at once', '', 'E_LOST'],
+    ['it hangs up in the middle', '0001 BIRD 2.0.12 ready.\n1007-Table', 'E_LOST'],
+    ['it takes no more', '8901 Too many connections\n', 'E_REFUSED'],
+  ])('%s', async (_name, text, code) => {
+    const socket = join(folder, 'other.sock')
+    const server = createServer((one) =>
+      one
+        .on('error', () => {})
+        .resume()
+        .end(text),
+    )
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    const { exit, stderr } = await run(['show', 'status'], { socket })
+    expect([exit, stderr]).toEqual([1, expect.stringMatching(new RegExp(`^godwit: ${code} .*\n$`))])
+    await new Promise((resolve) => server.close(resolve))
+  })
+})
+
+describe('the shell, fed from a pipe', () => {
+  async function shell(input: string) {
+    const [stdin, out, err] = [new PassThrough(), new PassThrough(), new PassThrough()]
+    const [stdout, stderr] = [textOf(out), textOf(err)]
+    stdin.end(input)
+    const exit = await runShell(path, { input: stdin, out, err, history: join(folder, 'history') })
+    out.end()
+    err.end()
+    return { exit, stdout: await stdout, stderr: await stderr }
+  }
+
+  test('answers every line, says no prompt, ends with the worst', async () => {
+    expect(await shell('show route count\n\nfoo\nshow route 10.9.9.9\ns i s\n')).toEqual({
+      exit: 2,
+      stdout: expect.stringMatching(/^4 of 4 .*\n2 of 2 .*\nTotal: .*\nInterface .*\nlo .*\neth0 .*\neth1 .*\n$/),
+      stderr: expect.stringMatching(/^godwit: E_SYNTAX .*\ngodwit: E_NOT_FOUND Network not found\n$/),
+    })
+  })
+
+  test('ends at exit, and remembers what it was told', async () => {
+    const { exit, stdout } = await shell('restrict\ndisable all\nexit\nshow status\n')
+    expect([exit, stdout]).toEqual([1, 'Access restricted\n'])
+  })
+
+  test('helps without an answer from the agent', async () => {
+    expect((await shell('show ?\n')).stdout).toMatch(/^show status /)
+  })
+})
+
+describe('history', () => {
+  test('stands in the state folder', () => {
+    expect(historyPath({ XDG_STATE_HOME: '/state' })).toBe('/state/godwit/history')
+    expect(historyPath({ XDG_STATE_HOME: 'relative' })).toMatch(/\/\.local\/state\/godwit\/history$/)
+  })
+
+  test('comes back newest first, and only its owner may read it', async () => {
+    const file = join(folder, 'state', 'godwit', 'history')
+    await writeHistory(file, ['newest', 'oldest'])
+    expect(await readFile(file, 'utf8')).toBe('oldest\nnewest\n')
+    expect(await readHistory(file)).toEqual(['newest', 'oldest'])
+    expect(((await stat(file)).mode & 0o777).toString(8)).toBe('600')
+    expect(await readHistory(join(folder, 'none'))).toEqual([])
+  })
+})
+
+const noBirdcl = spawnSync('birdcl', ['-h']).error !== undefined
+
+describe.skipIf(noBirdcl)('the real birdcl (Debian package bird2)', () => {
+  /** birdcl runs beside us: our side must go on turning. */
+  async function birdcl(...words: string[]) {
+    const { spawn } = await import('node:child_process')
+    const child = spawn('birdcl', ['-s', path, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+    let text = ''
+    child.stdout.on('data', (chunk) => {
+      text += String(chunk)
+    })
+    return { exit: await ended, lines: text.split('\n') }
+  }
+
+  test.each([
+    ['show status', 'Daemon is up and running'],
+    ['show protocols', 'Name       Proto      Table      State  Since         Info'],
+    ['show protocols all', '    Session:          external AS4'],
+    ['show route', 'Table master6:'],
+    ['show route all', '\tBGP.large_community: (65002, 1, 2)'],
+    ['show route for 10.2.0.7 all', '\tGodwit.reason: only path'],
+    ['show route count', 'Total: 6 of 6 routes for 5 networks in 2 tables'],
+    ['show route export Global_10_0_0_9', '10.1.0.0/24          unicast [pod_cidr 01:30:07.907] * (200)'],
+    ['show route filtered', '\tvia 10.0.0.9 on eth0'],
+    ['show interfaces', 'lo up'],
+    ['show interfaces summary', 'Interface  State  IPv4 address       IPv6 address'],
+    ['show memory', 'BIRD memory usage'],
+    ['s p', 'Name       Proto      Table      State  Since         Info'],
+    ['reload in Global_10_0_0_9', 'Global_10_0_0_9: reloading'],
+    ['debug all off', 'BIRD 2.0.12 ready.'],
+    ['echo off', 'BIRD 2.0.12 ready.'],
+  ])('%s', async (line, expected) => {
+    const { exit, lines } = await birdcl(...line.split(' '))
+    expect(lines[0]).toBe('BIRD 2.0.12 ready.')
+    expect(lines).toContain(expected)
+    expect(lines.join('\n')).not.toContain('???')
+    expect(exit).toBe(0)
+  })
+
+  test.each([
+    [['-r', 'disable', 'all'], 'Access denied'],
+    [['show', 'route', 'for', '10.9.9.9'], 'Network not found'],
+    [['show', 'protocols', 'nope'], 'No protocols match'],
+  ])('%j is refused', async (words, expected) => {
+    const { exit, lines } = await birdcl(...words)
+    expect([exit, lines]).toEqual([1, expect.arrayContaining([expected])])
+  })
+})
