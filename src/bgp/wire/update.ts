@@ -17,7 +17,6 @@ import { ANY, EXACTLY, EXACTLY_OLD, FLAGS, IGNORED, IGNORED_FROM, rowOf, TIMES }
 import type { WireContext } from './context.ts'
 import type { MessageError, UpdateProblem } from './error.ts'
 import { HEADER_LENGTH } from './header.ts'
-import { whyNotNextHop } from './next-hop.ts'
 import { checkNlri } from './nlri.ts'
 import { UPDATE_ERROR } from './notification.ts'
 import { UpdateFaults, updateError } from './update-faults.ts'
@@ -296,9 +295,7 @@ export class UpdateDecoder {
     this.reachEnd = end
     this.reachNextHopStart = value + 4
     this.reachNextHopLength = nextHopLength
-    const why = nlriStart < end ? whyNotNextHop(bytes, value + 4, nextHopLength) : undefined
-    if (why === undefined) return undefined
-    return this.#faults.withdraw(ATTRIBUTE.mpReach, UPDATE_ERROR.optionalAttribute, why, attribute, end)
+    return undefined
   }
 
   /** RFC 2545 §3: global, or global and link-local. RFC 8950 §4: IPv6 next hops for IPv4 where both agreed. */
@@ -373,13 +370,12 @@ export class UpdateDecoder {
     this.attributesLength = this.#block.length
   }
 
-  /** NEXT_HOP is for the NLRI outside of MP_REACH_NLRI, and only there (RFC 4760 §3). */
+  /**
+   * NEXT_HOP is for the NLRI outside of MP_REACH_NLRI, and only there (RFC 4760 §3). Whether the address leads anywhere
+   * (RFC 4271 §6.3) is for the RIB to judge, which knows the neighbor and keeps the route with the reason.
+   */
   #judgeNextHop(): void {
     if (this.#seen[ATTRIBUTE.nextHop] !== this.#message) this.#missing(ATTRIBUTE.nextHop)
-    const at = this.nextHopStart
-    const why = at < 0 ? undefined : whyNotNextHop(this.bytes, at, 4)
-    // RFC 4271 §6.3, RFC 7606 §7.3.
-    if (why !== undefined) this.#faults.withdraw(ATTRIBUTE.nextHop, UPDATE_ERROR.invalidNextHop, why, at, at + 4)
   }
 
   #missing(type: number): void {
