@@ -329,10 +329,10 @@ export class Connection {
     else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: 'Connection timed out' })
   }
 
-  /** A passive neighbor is waited for without end. */
+  /** A passive neighbor is waited for without end; what the neighbor opened is not ours to open again. */
   #startConnectRetry(): void {
     const { config, backoff, chance } = this.#shared
-    if (config.passive) return
+    if (config.passive || !this.dialled) return
     this.waitToDial(config.dialDelay + backoff.delay(config.connectRetryTime, chance))
   }
 

@@ -4,7 +4,8 @@
  * It knows no time and no bytes; `peer.ts` feeds it and carries out what it says.
  *
  * Of the optional session attributes (§8.1.1) passive establishment is used; DelayOpen, DampPeerOscillations and
- * CollisionDetectEstablishedState are not, so their events meet the rule for "any other event".
+ * CollisionDetectEstablishedState are not, so their events meet the rule for "any other event". The ConnectRetryCounter
+ * has no part in any rule we follow: `backoff.ts` counts dials.
  */
 import { type MessageError, messageError } from '../wire/error.ts'
 import { MESSAGE_TYPE } from '../wire/message.ts'

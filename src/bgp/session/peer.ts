@@ -236,16 +236,16 @@ export class Peer {
   #stepped(connection: Connection, before: SessionState, event: FsmEvent, fault: Fault | undefined): void {
     const { state, session } = connection
     this.#incoming = this.#incoming.filter(({ conn }) => conn !== undefined)
-    if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault)
+    if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault, before)
     if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
     if (before === 'Established' && state !== 'Established') this.#down(fault ?? { class: 'Error', text: event.name })
     this.#tellState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
   }
 
-  /** What ended one connection is worth keeping unless another stands. */
-  #note(fault: Fault): void {
-    const { state, trying } = this.#furthest()
-    if (state === 'Idle' || trying) this.#lastError = { ...fault, at: this.#shared.now }
+  /** What ended a connection is worth keeping unless another stands, or we ended it before it did. */
+  #note(fault: Fault, before: SessionState): void {
+    if (fault.class === 'Error' && !stands(before)) return
+    if (!stands(this.#furthest().state)) this.#lastError = { ...fault, at: this.#shared.now }
   }
 
   #up(session: Session): void {
@@ -312,6 +312,9 @@ export class Peer {
 const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepalive: 0, 'route-refresh': 0 })
 
 const rank = (connection: Connection): number => STATES.indexOf(connection.state)
+
+/** There is a TCP connection. */
+const stands = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
 
 /** Why the state changed where nothing went wrong. */
 const REASON: Readonly<Partial<Record<EventName, string>>> = {

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest'
+import type { PeerConfig } from '../../../src/bgp/session/types.ts'
+import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
+import { concat, LonePeer, theirOpen } from '../../support/lone-peer.ts'
+import { config, only } from '../../support/wire-pair.ts'
+
+const change = (lone: LonePeer, over: Partial<PeerConfig>) => lone.hand({ kind: 'configure', config: config(over) })
+
+const RESETS: readonly [string, Partial<PeerConfig>][] = [
+  ['local AS', { localAs: 64600 }],
+  ['remote AS', { remoteAs: 'external' }],
+  ['router ID', { routerId: 5 }],
+  ['address families', { families: ['ipv6'] }],
+  ['remote address', { remote: { address: '192.0.2.9', port: 179 } }],
+  ['local address', { localAddress: '192.0.2.1' }],
+]
+
+const STAYS: readonly [string, Partial<PeerConfig>][] = [
+  ['nothing', {}],
+  ['name', { name: 'Global_192_0_2_2' }],
+  ['port', { remote: { address: '192.0.2.2', port: 1179 } }],
+  ['order of families', { families: ['ipv6', 'ipv4'] }],
+  ['hold time', { holdTime: 30 }],
+  ['keepalive time', { keepaliveTime: 5 }],
+  ['connect retry time', { connectRetryTime: 20 }],
+  ['passive', { passive: true }],
+  ['dial delay', { dialDelay: 3_000 }],
+  ['host name', { hostName: 'other' }],
+]
+
+describe.each(['OpenSent', 'OpenConfirm', 'Established'] as const)('in %s', (state) => {
+  test.each(RESETS)('another %s ends the session with Cease/6 and begins anew at once', (what, over) => {
+    const lone = change(new LonePeer().reach(state), over)
+    expect(lone.said).toEqual(['notification 06 06'])
+    expect(lone.closes).toEqual([2])
+    expect(only(lone.actions, 'down')).toHaveLength(state === 'Established' ? 1 : 0)
+    expect(lone.lastError).toBe(`Error: Configuration changed: ${what}`)
+    expect(only(lone.actions, 'dial')).toMatchObject([{ remote: config(over).remote }])
+    expect(lone.peer.state).toBe('Connect')
+  })
+
+  test.each(STAYS)('%s leaves it alone', (_, over) => {
+    const lone = change(new LonePeer().reach(state), over)
+    expect(lone.actions).toEqual([])
+    expect(lone.peer.snapshot(0).config).toEqual(config(over))
+  })
+})
+
+test.each(RESETS)('stopped, %s is taken in silence', (_, over) => {
+  const lone = change(new LonePeer(), over)
+  expect(lone.actions).toEqual([])
+  expect(lone.peer.snapshot(0).config).toEqual(config(over))
+})
+
+test('a session the neighbor opened is reset too, and we dial', () => {
+  const lone = new LonePeer({ dialDelay: 5_000 }).start().accept()
+  lone.receive(concat(theirOpen(), KEEPALIVE), lone.accepted)
+  change(lone, { routerId: 5 })
+  expect(lone.said).toEqual(['notification 06 06'])
+  expect(lone.peer.state).toBe('Connect')
+})
+
+test('another keepalive time holds at once, another hold time from the next session on', () => {
+  const lone = change(new LonePeer().reach('Established'), { keepaliveTime: 5, holdTime: 30 })
+  expect(lone.peer.session).toMatchObject({ keepaliveTime: 5, holdTime: 90 })
+  expect(lone.peer.deadline()).toBeLessThanOrEqual(5_000)
+})
+
+describe('while dialling', () => {
+  test('another port is dialled at once', () => {
+    const lone = change(new LonePeer().start(), { remote: { address: '192.0.2.2', port: 1179 } })
+    expect(lone.closes).toEqual([2])
+    expect(only(lone.actions, 'dial')).toMatchObject([{ remote: { port: 1179 } }])
+  })
+
+  test('passive from now on: the dial is dropped and none follows', () => {
+    const lone = change(new LonePeer().start(), { passive: true })
+    expect(lone.closes).toEqual([2])
+    expect(lone.peer.state).toBe('Active')
+    expect(lone.peer.deadline()).toBeUndefined()
+  })
+
+  test('no longer passive: we dial', () => {
+    const lone = change(new LonePeer({ passive: true }).start(), {})
+    expect(only(lone.actions, 'dial')).toHaveLength(1)
+  })
+
+  test('what has nothing to do with dialling leaves the dial alone', () => {
+    const lone = change(new LonePeer().start(), { holdTime: 30, keepaliveTime: 3, hostName: 'x', name: 'y' })
+    expect(lone.actions).toEqual([])
+  })
+
+  test('a passive neighbor whose session ends waits, and does not dial', () => {
+    const lone = change(new LonePeer().reach('Established'), { passive: true }).closed()
+    expect(lone.peer.state).toBe('Active')
+    expect(lone.peer.deadline()).toBeUndefined()
+  })
+})

@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest'
+import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
+import { concat, LonePeer, message, say, theirOpen, UPDATE } from '../../support/lone-peer.ts'
+import { config, only, otherConfig, WirePair } from '../../support/wire-pair.ts'
+
+const HOUR = 3_600_000
+
+describe('hold timer', () => {
+  test.each([
+    ['[15] four minutes for the OPEN', 'OpenSent', 240_000],
+    ['as negotiated for the KEEPALIVE', 'OpenConfirm', 90_000],
+    ['as negotiated from then on', 'Established', 90_000],
+  ] as const)('%s', (_, state, after) => {
+    const lone = new LonePeer().reach(state)
+    const ends = lone.pass(after).filter(({ action }) => action.kind === 'notification')
+    expect(ends).toMatchObject([{ at: after, action: { direction: 'sent', code: 4, subcode: 0 } }])
+    expect(lone.lastError).toBe('BGP Error: Hold timer expired')
+    expect(lone.closes).toEqual([2])
+  })
+
+  test.each([
+    ['KEEPALIVE restarts it', KEEPALIVE, true],
+    ['UPDATE restarts it', UPDATE, true],
+    ['ROUTE-REFRESH does not', message('route-refresh', 0, 1, 0, 1), false],
+    ['half a message does not', UPDATE.subarray(0, 20), false],
+  ])('[15] %s', (_, bytes, restarts) => {
+    const lone = new LonePeer().reach('Established')
+    lone.pass(60_000)
+    lone.receive(bytes)
+    lone.pass(31_000)
+    expect(lone.peer.state === 'Established').toBe(restarts)
+  })
+
+  test('[17] what was read before the timer is looked at counts, however late the turn', () => {
+    const lone = new LonePeer().reach('Established')
+    lone.now = 200_000
+    lone.receive(KEEPALIVE).hand({ kind: 'timer' })
+    expect(lone.peer.state).toBe('Established')
+    expect(lone.peer.snapshot(lone.now).holdTimer?.left).toBe(90_000)
+  })
+
+  test('[6] hold time 0: no timer, no KEEPALIVE, for ever', () => {
+    const lone = new LonePeer().reach('OpenSent').receive(concat(theirOpen({ holdTime: 0 }), KEEPALIVE))
+    expect(lone.peer.session).toMatchObject({ holdTime: 0, keepaliveTime: 0 })
+    expect(lone.peer.deadline()).toBeUndefined()
+    expect(lone.hand({ kind: 'updates-sent', count: 1 }).peer.deadline()).toBeUndefined()
+    expect(lone.receive(KEEPALIVE).peer.deadline()).toBeUndefined()
+  })
+})
+
+describe('keepalives', () => {
+  test('[16] an hour of them: each after three quarters to the whole of a third of the hold time', () => {
+    const pair = new WirePair(config(), otherConfig({ passive: true })).start().pass(1_000)
+    const before = pair.one.peer.snapshot(pair.now).sent.keepalive
+    pair.pass(HOUR)
+    const { sent, received, state } = pair.one.peer.snapshot(pair.now)
+    expect(state).toBe('Established')
+    expect(sent.keepalive - before).toBeGreaterThanOrEqual(HOUR / 30_000)
+    expect(sent.keepalive - before).toBeLessThanOrEqual(HOUR / 22_500)
+    expect(received.keepalive).toBeGreaterThanOrEqual(HOUR / 30_000)
+  })
+
+  test('[16] the pause is drawn afresh each time', () => {
+    const lone = new LonePeer({ holdTime: 90 }).reach('Established')
+    const sent = lone.pass(89_000).filter(({ action }) => action.kind === 'send')
+    const pauses = sent.map(({ at }, index) => at - (sent[index - 1]?.at ?? 0))
+    expect(pauses.length).toBeGreaterThanOrEqual(2)
+    for (const pause of pauses) expect(pause).toBeGreaterThanOrEqual(22_500)
+    for (const pause of pauses) expect(pause).toBeLessThanOrEqual(30_000)
+    expect(new Set(pauses).size).toBe(pauses.length)
+  })
+
+  test('[16] UPDATEs that were sent take their place', () => {
+    const lone = new LonePeer().reach('Established')
+    for (let second = 0; second < 80; second += 20) {
+      const sent = lone.pass(20_000).filter(({ action }) => action.kind === 'send')
+      expect(sent).toEqual([])
+      lone.hand({ kind: 'updates-sent', count: 1 })
+    }
+    expect(lone.peer.snapshot(lone.now).sent).toMatchObject({ update: 4, keepalive: 1 })
+  })
+
+  test('in OpenConfirm too', () => {
+    const lone = new LonePeer().reach('OpenConfirm')
+    const sent = lone.pass(30_000).flatMap(({ action }) => (action.kind === 'send' ? say(action.bytes) : []))
+    expect(sent).toEqual(['keepalive'])
+  })
+})
+
+/** Times at which it dials within `span`, if every dial fails at once. */
+function dials(lone: LonePeer, span: number): number[] {
+  const end = lone.now + span
+  const times: number[] = []
+  for (let due = lone.peer.deadline(); due !== undefined && due <= end; due = lone.peer.deadline()) {
+    lone.now = due
+    if (only(lone.hand({ kind: 'timer' }).actions, 'dial').length === 0) continue
+    times.push(due)
+    lone.hand({ kind: 'dial-failed', conn: lone.own, reason: 'Connection refused' })
+  }
+  lone.now = end
+  return times
+}
+
+describe('connect retry', () => {
+  test('[18] the pause doubles from connectRetryTime to a minute, less up to a quarter', () => {
+    const lone = new LonePeer().reach('Active')
+    const times = [0, ...dials(lone, 600_000)]
+    const pauses = times.slice(1).map((at, index) => at - (times[index] ?? 0))
+    for (const [index, pause] of pauses.entries()) {
+      const whole = Math.min(60_000, 1_000 * 2 ** index)
+      expect(pause).toBeGreaterThanOrEqual(whole * 0.75)
+      expect(pause).toBeLessThanOrEqual(whole)
+    }
+    expect(pauses.length).toBeGreaterThan(12)
+    expect(lone.lastError).toBe('Socket: Connection refused')
+  })
+
+  test('a dial that nobody answers is given up and made again', () => {
+    const lone = new LonePeer().start()
+    const seen = lone.pass(4_000).map(({ action }) => action)
+    expect(only(seen, 'dial').map(({ conn }) => conn)).toEqual([4, 6])
+    expect(only(seen, 'close').map(({ conn }) => conn)).toEqual([2, 4])
+    expect(lone.peer.state).toBe('Connect')
+    expect(lone.lastError).toBe('Socket: Connection timed out')
+  })
+
+  test('[18] a neighbor that refuses every OPEN is not asked in a loop', () => {
+    const pair = new WirePair(config({ remoteAs: 65000 }), otherConfig({ remoteAs: 65000 })).start().pass(60_000)
+    expect(only(pair.one.actions, 'dial').length).toBeLessThan(9)
+  })
+
+  test.each([
+    ['a good session', 60_000, message('notification', 6, 2), 1],
+    ['a short one', 59_000, message('notification', 6, 2), 16],
+    ['[19] a short one, ended by administrative reset', 1_000, message('notification', 6, 4), 1],
+    ['[19] a short one, ended by configuration change', 1_000, message('notification', 6, 6), 1],
+    ['[19] a short one, ended by collision', 1_000, message('notification', 6, 7), 1],
+  ])('after %s', (_, lasted, end, seconds) => {
+    const lone = new LonePeer().reach('Active')
+    // The fifth dial succeeds.
+    for (let dial = 2; dial <= 5; dial++) {
+      lone.pass((lone.peer.deadline() ?? 0) - lone.now)
+      if (dial < 5) lone.hand({ kind: 'dial-failed', conn: lone.own, reason: 'Connection refused' })
+    }
+    lone.connect().receive(concat(theirOpen(), KEEPALIVE))
+    lone.pass(lasted)
+    lone.receive(end)
+    const left = (lone.peer.deadline() ?? 0) - lone.now
+    expect(left).toBeGreaterThanOrEqual(seconds * 750)
+    expect(left).toBeLessThanOrEqual(seconds * 1_000)
+  })
+
+  test('the first dial waits for dialDelay, and so does every later one', () => {
+    const lone = new LonePeer({ dialDelay: 5_000 }).start()
+    expect(lone.peer.state).toBe('Active')
+    expect(lone.peer.deadline()).toBe(5_000)
+    const [first, second] = dials(lone, 20_000)
+    expect(first).toBe(5_000)
+    expect(second).toBeGreaterThanOrEqual(10_750)
+    expect(lone.peer.snapshot(20_000).connectTimer?.left).toBeGreaterThan(0)
+  })
+})
+
+test('[20] a passive neighbor that calls and says nothing is given up after four minutes', () => {
+  const lone = new LonePeer({ passive: true }).start().accept()
+  lone.pass(240_000)
+  expect(lone.closes).toEqual([1])
+  expect(lone.peer.state).toBe('Active')
+})
