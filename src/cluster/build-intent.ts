@@ -2,8 +2,8 @@
  * From objects to what should be. Comes in: the store, after every batch of changes. Goes out: the intent, and the
  * steps that lead there from the one before.
  *
- * Work follows what was touched. A Service or EndpointSlice costs that one service. Every other kind lays the frame
- * anew (node, settings, neighbors, policies), and only if the frame of the services is then another, all services.
+ * Work follows what was touched. A Service or EndpointSlice costs that one service. The other kinds lay the frame anew
+ * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
  */
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
@@ -17,10 +17,14 @@ import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { decideService, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
 import { type Advertisement, judgePrefix, readSettings } from './settings.ts'
+import type { Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
 
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
+
+/** Kinds whose change lays the frame anew. No route and no neighbor depends on a Secret yet. */
+const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>(['Node', 'BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool'])
 
 /** All but the services. */
 interface Frame {
@@ -39,6 +43,7 @@ export class IntentBuilder {
   #store: ObjectStore | undefined
   #revision = 0
   #frame: Frame = { ...NOTHING }
+  #policies: Policies | undefined
   #services: ServiceSettings | undefined
   #advertisements: readonly Advertisement[] = []
   #problems: { readonly store: readonly Problem[]; readonly frame: Frame; readonly all: readonly Problem[] } | undefined
@@ -54,7 +59,7 @@ export class IntentBuilder {
   next(store: ObjectStore): { readonly intent: Intent; readonly diff: IntentDiff } {
     const touched = this.#touchedIn(store)
     const before = this.#frame
-    if (touched === undefined || touched.some(({ kind }) => kind !== 'Service')) this.#layFrame(store)
+    if (touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind))) this.#layFrame(store)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
     for (const key of new Set(keys)) this.#decide(store, key)
     this.#revision = store.revision
@@ -93,7 +98,8 @@ export class IntentBuilder {
       return
     }
     const pools = [...store.table('IPPool').values()]
-    const policies = new Policies(store, clusterRanges(pools, nodes, settings), pools)
+    const policies = new Policies(store, clusterRanges(pools, nodes, settings), pools, this.#policies)
+    this.#policies = policies
     const plan = planPeers({ me, nodes, objects: store.table('BGPPeer').values(), settings, policies })
     this.#setFrame({
       node: planNode(me, settings.bindToNodeIp),

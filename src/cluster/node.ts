@@ -12,7 +12,7 @@ import type { Labels } from './selector.ts'
 import type { ObjectStore } from './store.ts'
 
 /** Calico's default: the first of the private AS numbers of RFC 6996. */
-export const DEFAULT_AS: Asn = 64512
+const DEFAULT_AS: Asn = 64512
 export const BGP_PORT = 179
 
 export interface ClusterNode {

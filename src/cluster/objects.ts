@@ -139,7 +139,7 @@ export const objectName = ({ kind, namespace, name }: ObjectRef): string => `${k
 export const objectKey = ({ namespace, name }: Pick<ObjectRef, 'namespace' | 'name'>): string =>
   namespace === '' ? name : `${namespace}/${name}`
 
-export type Parser<Value> = (object: Record<string, unknown>, ref: ObjectRef, findings: Findings) => Value | undefined
+type Parser<Value> = (object: Record<string, unknown>, ref: ObjectRef, findings: Findings) => Value | undefined
 
 const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   Node: parseNode,

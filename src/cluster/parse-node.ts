@@ -79,7 +79,8 @@ const familyWord = (family: Family): string => (family === 'ipv4' ? 'IPv4' : 'IP
 function parseAsAnnotation(annotations: ReadonlyMap<string, string>, findings: Findings): NodeObject['asNumber'] {
   for (const name of AS_ANNOTATIONS) {
     const text = annotations.get(name)
-    if (text !== undefined) return parseAsn(text) ?? findings.wrong(annotationPath(name), text, 'is not an AS number')
+    if (text !== undefined && text !== '')
+      return parseAsn(text) ?? findings.wrong(annotationPath(name), text, 'is not an AS number')
   }
   return undefined
 }

@@ -147,7 +147,8 @@ function nodeCandidate(
   scope: keyof typeof RANK,
 ): Candidate[] {
   const address = commonAddress(me, node, object)
-  if (address === undefined) return []
+  // Two nodes with one address: that would be a session with ourselves.
+  if (address === undefined || isMe(me, { address, port: node.listenPort })) return []
   const kind = scope === 'mesh' ? 'Mesh' : scope === 'global' ? 'Global' : 'Node'
   const { listenPort: port, asNumber: remoteAs } = node
   return [{ rank: RANK[scope], kind, object, address, port, portGiven: false, remoteAs, localAs: me.asNumber, node }]

@@ -4,6 +4,7 @@ import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/po
 import type { Policy, Rule } from '../bgp/policy/rule.ts'
 import type { FilterObject, PeerObject, PoolObject } from './objects.ts'
 import { unexportedRules } from './pools.ts'
+import { same } from './same.ts'
 import type { ObjectStore } from './store.ts'
 
 export interface PeerPolicies {
@@ -22,9 +23,14 @@ export class Policies {
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
   readonly #made = new Map<string, PeerPolicies>()
+  readonly #earlier: ReadonlyMap<string, PeerPolicies>
 
-  /** `ranges`: what belongs to the cluster. */
-  constructor(store: ObjectStore, ranges: readonly Prefix[], pools: Iterable<PoolObject>) {
+  /**
+   * `ranges`: what belongs to the cluster. `earlier`: the policies of before; one that says the same is handed out again,
+   * so that a thousand neighbors need no look into their rules to see that nothing changed.
+   */
+  constructor(store: ObjectStore, ranges: readonly Prefix[], pools: Iterable<PoolObject>, earlier?: Policies) {
+    this.#earlier = earlier === undefined ? new Map() : earlier.#made
     const closed = unexportedRules(pools)
     const exportOf = (learned: boolean): Policy => {
       const policy = builtinExport(ranges, learned)
@@ -37,9 +43,13 @@ export class Policies {
 
   for(request: PolicyRequest): PeerPolicies {
     const key = JSON.stringify([request.filters, request.advertiseLearned, request.nextHop])
-    const made = this.#made.get(key) ?? this.#make(request)
-    this.#made.set(key, made)
-    return made
+    const known = this.#made.get(key)
+    if (known !== undefined) return known
+    const made = this.#make(request)
+    const earlier = this.#earlier.get(key)
+    const kept = earlier !== undefined && same(earlier, made) ? earlier : made
+    this.#made.set(key, kept)
+    return kept
   }
 
   #make({ filters, advertiseLearned, nextHop }: PolicyRequest): PeerPolicies {

@@ -7,7 +7,7 @@ const SHOWN = 80
 const MOST_PER_OBJECT = 20
 
 /** A value as text for people: control characters escaped, cut, objects only by their kind. */
-export function showValue(value: unknown): string {
+function showValue(value: unknown): string {
   if (typeof value === 'string') return escapeText(value)
   if (value === undefined) return 'nothing'
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)

@@ -146,6 +146,14 @@ describe('what a change costs', () => {
     expect(diff.routes).toEqual({ announce: [], withdraw: [] })
   })
 
+  test('another node leaves the neighbors and their policies what they were', () => {
+    const peerOf = () => builder.next(store).intent.peers.get('Mesh_10_0_0_9')
+    const before = peerOf()
+    store.apply([upsert(ipPool('pods', { cidr: '10.244.0.0/16' })), upsert(node('y', { addresses: ['10.0.0.8'] }))])
+    expect(peerOf()?.importPolicy).toBe(before?.importPolicy)
+    expect(peerOf()?.exportPolicy).toBe(before?.exportPolicy)
+  })
+
   test('a list read anew with nothing new in it costs nothing', () => {
     const before = { ...builder.work }
     expect(store.apply([replace('Service', services)])).toBe(false)

@@ -51,6 +51,10 @@ describe('mesh', () => {
     for (const peer of intent.peers.values()) expect(peer).toMatchObject(expected)
   })
 
+  test('never with ourselves, should two nodes have one address', () => {
+    expect(peersOf(meshOf('a', a, node('twin', { addresses: ['10.0.0.1'] })))).toEqual([])
+  })
+
   test('nodeToNodeMeshEnabled false', () => expect(peersOf(onA())).toEqual([]))
 
   test('the numerically higher router ID dials: 10.0.0.10 against 10.0.0.9', () => {
