@@ -30,13 +30,6 @@ const interrupted = new Promise<void>((resolve) => {
   process.once('SIGTERM', resolve)
 })
 
-try {
-  process.exitCode = (await Promise.race([tell(), interrupted.then(() => 'interrupted' as const)])) === 'seen' ? 0 : 1
-  if (process.exitCode === 0 && !once) await stay()
-} finally {
-  await endAll(agents, folder)
-}
-
 async function tell(): Promise<'seen' | 'missing'> {
   console.log('Three agents on loopback: worker-1 and worker-2 (AS 64512) and tor-1, the router (AS 65000)\n')
   const sessions = new Set<string>()
@@ -128,4 +121,11 @@ async function stay(): Promise<void> {
   console.log(`  npm run --silent godwit -- -s ${router.socket} show route all`)
   console.log(`  npm run --silent godwit -- -s ${worker.socket}\n`)
   await interrupted
+}
+
+try {
+  process.exitCode = (await Promise.race([tell(), interrupted.then(() => 'interrupted' as const)])) === 'seen' ? 0 : 1
+  if (process.exitCode === 0 && !once) await stay()
+} finally {
+  await endAll(agents, folder)
 }
