@@ -169,7 +169,6 @@ const renderNetwork = (network: Network): string => {
   const steps = [
     ...(network.communities ?? []).map((value) => `bgp_community.add(${tuple(value)});`),
     ...(network.largeCommunities ?? []).map((value) => `bgp_large_community.add(${tuple(value)});`),
-    ...(network.med === undefined ? [] : [`bgp_med = ${network.med};`]),
   ]
   return `  route ${network.prefix} blackhole { ${steps.join(' ')} };`
 }
@@ -182,6 +181,18 @@ const renderStatic = (family: Family, networks: readonly Network[]): string =>
     '}',
   ].join('\n')
 
+// BIRD leaves out a MED that was not set by the export filter itself.
+const renderExport = (networks: readonly Network[]): string =>
+  [
+    'filter own {',
+    '  if source != RTS_STATIC then reject;',
+    ...networks
+      .filter(({ med }) => med !== undefined)
+      .map(({ prefix, med }) => `  if net = ${prefix} then bgp_med = ${med};`),
+    '  accept;',
+    '}',
+  ].join('\n')
+
 const renderNeighbor = (host: Host, asn: number, neighbor: Neighbor): string =>
   [
     `protocol bgp ${protocolName(neighbor)} {`,
@@ -191,7 +202,7 @@ const renderNeighbor = (host: Host, asn: number, neighbor: Neighbor): string =>
     '  connect delay time 1; connect retry time 2; error wait time 1, 2;',
     ...(neighbor.passive ? ['  passive on;'] : []),
     ...(neighbor.families ?? FAMILIES).map(
-      (family) => `  ${family} { import all; export where source = RTS_STATIC; next hop self; };`,
+      (family) => `  ${family} { import all; export filter own; next hop self; };`,
     ),
     '}',
   ].join('\n')
@@ -202,6 +213,7 @@ const renderConfig = (host: Host, config: RouterConfig, networks: readonly Netwo
     `router id ${host.ipv4};`,
     'protocol device { }',
     ...FAMILIES.map((family) => renderStatic(family, networks)),
+    renderExport(networks),
     ...config.neighbors.map((neighbor) => renderNeighbor(host, config.asn, neighbor)),
     '',
   ].join('\n')
