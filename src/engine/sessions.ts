@@ -77,7 +77,10 @@ export class Sessions {
         this.#receive(neighbor, action, now)
         return
       case 'refresh':
-        if (action.subtype === 0) this.#rib.refreshOut(neighbor.name, action.family, now)
+        // An UPDATE before it in the same bytes may have ended the session.
+        if (neighbor.peer.session !== undefined && action.subtype === 0) {
+          this.#rib.refreshOut(neighbor.name, action.family, now)
+        }
         return
       case 'transition':
         this.#out.tell(tellTransition(neighbor.name, action))
