@@ -106,7 +106,7 @@ function nameOf(code: number): string {
   }
 }
 
-export function complain(err: Writable, code: string, text: string, exit: ExitCode): ExitCode {
+function complain(err: Writable, code: string, text: string, exit: ExitCode): ExitCode {
   err.write(`godwit: ${code} ${text}\n`)
   return exit
 }

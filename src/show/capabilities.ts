@@ -24,9 +24,12 @@ export function* capabilityRows(capabilities: readonly Capability[]): Iterable<s
     if (some.length > 0) for (const text of linesOf(kind, some)) yield `      ${text}`
   }
   for (const capability of capabilities) {
-    if (capability.kind === 'unknown') yield `      Unknown: ${capability.code}`
+    if (capability.kind === 'unknown') yield `      ${NAMES[capability.code] ?? `Unknown: ${capability.code}`}`
   }
 }
+
+/** Capabilities we do not read, by the names BIRD gives them. */
+const NAMES: Readonly<Record<number, string>> = { 71: 'Long-lived graceful restart' }
 
 function linesOf(kind: Kind, some: readonly Capability[]): readonly string[] {
   switch (kind) {

@@ -20,7 +20,7 @@ export interface Option {
   readonly help: string
 }
 
-export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'classes'
+export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes'
 
 /** How a value is shown in help and errors. */
 export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
@@ -29,11 +29,12 @@ export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
   which: '<protocol>|"<pattern>"|all',
   table: 'master4|master6',
   text: '"<text>"',
+  file: '"<file>"',
   classes: 'all|off|{ <class>, ... }',
 }
 
 /** Values by key, already read. A word without a value is `true`. */
-export interface Values {
+interface Values {
   readonly [key: string]: Value
 }
 export type Value = string | true | Prefix | Family | Which | undefined
@@ -130,7 +131,7 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [
       { word: 'check', help: 'say what is wrong with the objects' },
       { word: 'soft', help: 'accepted, means nothing here' },
-      { value: 'text', key: 'file', help: 'accepted, means nothing here' },
+      { value: 'file', key: 'file', help: 'accepted, means nothing here' },
     ],
     help: 'Objects are always followed; say what is wrong with them',
     acts: true,
@@ -230,6 +231,7 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
         : `unexpected "${text}", expecting master4 or master6`
     case 'protocol':
     case 'text':
+    case 'file':
     case 'classes':
       return { value: text }
   }

@@ -117,7 +117,7 @@ function findOption(token: Token, left: ReadonlySet<Option>): Option | ParseErro
     return named.find(({ word }) => word === only) ?? error(`unexpected ${shown(token)}`)
   }
   if (another !== undefined) return error(`ambiguous "${token.text}", could be ${list(fitting)}`)
-  if (alone !== undefined && (token.quoted || alone.value !== 'text')) return alone
+  if (alone !== undefined && (token.quoted || alone.value !== 'file')) return alone
   return error(`unexpected ${shown(token)}, expecting ${list([...words, 'the end'])}`)
 }
 

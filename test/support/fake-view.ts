@@ -9,7 +9,7 @@ import { matchesPattern } from '../../src/show/pattern.ts'
 import type { Action, ActionResult, ChannelView, ProtocolView, View } from '../../src/show/view.ts'
 
 /** 2026-11-21 01:30:00 UTC. */
-export const EPOCH = Date.UTC(2026, 10, 21, 1, 30, 0)
+const EPOCH = Date.UTC(2026, 10, 21, 1, 30, 0)
 
 export const ATTRIBUTES: PathAttributes = {
   origin: 'IGP',
@@ -133,6 +133,14 @@ const RACK: ProtocolView = {
         restartTime: 120,
         families: [{ afi: 1, safi: 1, preserved: true }],
       },
+      { kind: 'unknown', code: 71, value: new Uint8Array() },
+      { kind: 'unknown', code: 99, value: new Uint8Array() },
+      { kind: 'add-path', families: [{ afi: 2, safi: 1, mode: 3 }] },
+      { kind: 'extended-next-hop', tuples: [{ afi: 1, safi: 1, nextHopAfi: 2 }] },
+      { kind: 'extended-message' },
+      { kind: 'enhanced-refresh' },
+      { kind: 'role', role: 3 },
+      { kind: 'fqdn', host: 'tor', domain: 'example' },
     ],
     holdTimer: { left: 81_357, total: 90 },
     keepaliveTimer: { left: 25_079, total: 30 },
