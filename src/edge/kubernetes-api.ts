@@ -22,6 +22,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Nothing came for too long. */
+export class Silence extends Error {}
+
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Api {
@@ -112,7 +115,7 @@ class HttpApi implements Api {
     onOpen?: () => void,
   ): Promise<void> {
     const silent = new AbortController()
-    const timer = setTimeout(() => silent.abort(new Error(`no answer for ${silence / 1000} s`)), silence)
+    const timer = setTimeout(() => silent.abort(new Silence(`no answer for ${silence / 1000} s`)), silence)
     const either = AbortSignal.any([signal, silent.signal])
     try {
       const response = await this.#request(path, query, either)

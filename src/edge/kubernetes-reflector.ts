@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../cluster/source.ts'
-import { type Api, ApiError } from './kubernetes-api.ts'
+import { type Api, ApiError, Silence } from './kubernetes-api.ts'
 import { trimObject } from './kubernetes-trim.ts'
 import { wordsOf } from './os-words.ts'
 import { pathOf, type Resource } from './resources.ts'
@@ -50,8 +50,8 @@ interface Named {
 /** The place we stand at is too old: list anew (HTTP 410). */
 class Expired extends Error {}
 
-/** So many broken watches in a row, and we doubt the place we stand at. */
-const MOST_REWATCHES = 3
+/** So often in a row the server says no, and we doubt the place we stand at. */
+const MOST_REFUSALS = 3
 
 export class Reflector {
   readonly #resource: Resource
@@ -66,6 +66,7 @@ export class Reflector {
   #listed = false
   #paged = true
   #failures = 0
+  #refusals = 0
   #absentSince: Millis | undefined
   #troubled = false
   readonly #running: Promise<void>
@@ -110,6 +111,7 @@ export class Reflector {
     if (version === undefined) throw new Error('the list has no resourceVersion')
     this.#version = version
     this.#paged = true
+    this.#refusals = 0
     this.#replace(next)
   }
 
@@ -153,12 +155,19 @@ export class Reflector {
       await this.#api.follow(pathOf(this.#resource), query, silence, this.#stop.signal, onOpen, (line) =>
         this.#event(line),
       )
+    } catch (error) {
+      // A server that sends no bookmarks looks just like one that is gone: a new watch finds out which it is.
+      if (!(error instanceof Silence) || opened === undefined) throw error
     } finally {
       // One that lived a while was a good one: the next failure is a first one again.
-      if (opened !== undefined && performance.now() - opened > this.#timing.firstPause) this.#failures = 0
+      if (opened !== undefined && this.#livedLong(opened)) this.#failures = 0
     }
     // A server that hangs up at once must not be asked in a circle.
-    return opened !== undefined && performance.now() - opened > this.#timing.firstPause ? 0 : this.#timing.firstPause
+    return opened !== undefined && this.#livedLong(opened) ? 0 : this.#timing.firstPause
+  }
+
+  #livedLong(opened: Millis): boolean {
+    return performance.now() - opened > this.#timing.firstPause
   }
 
   #event(line: string): void {
@@ -166,6 +175,7 @@ export class Reflector {
     const meta = metaOf(object)
     if (type === 'ERROR') throw watchError(object)
     this.#failures = 0
+    this.#refusals = 0
     if (type === 'ADDED' || type === 'MODIFIED') this.#upsert(object)
     else if (type === 'DELETED') this.#delete(object)
     if (typeof meta.resourceVersion === 'string') this.#version = meta.resourceVersion
@@ -204,7 +214,8 @@ export class Reflector {
       return this.#failures > 1 ? this.#backoff() : 0
     }
     if (error instanceof ApiError && error.status === 404 && this.#resource.custom) return this.#afterAbsence()
-    if (this.#failures > MOST_REWATCHES) this.#version = undefined
+    if (error instanceof ApiError || error instanceof SyntaxError) this.#refusals++
+    if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; what was known stays in force' : ''
     this.#trouble(`${this.#api.server}${pathOf(this.#resource)}: ${wordsOf(error)}${kept}`)
     return Math.max(this.#backoff(), error instanceof ApiError ? (error.retryAfter ?? 0) : 0)

@@ -107,6 +107,8 @@ describe('the driver', () => {
     const client = createConnection(port, '127.0.0.1')
     client.write('first')
     await until('the first bytes', () => script.inputs.length === 1)
+    // From here Node runs timers before it looks at sockets.
+    await nextLook()
     script.due = systemClock.now() + 5
     driver.feed(drained(2))
     client.write('KEEPALIVE')

@@ -117,6 +117,31 @@ describe('TCP', () => {
     expect(first('closed')?.reason).toBeUndefined()
   })
 
+  test('the last message arrives though the neighbor reads late and sends meanwhile', async () => {
+    const tcp = open({ linger: 5_000 })
+    await listening(tcp)
+    const socket = stranger().pause()
+    await has('accepted')
+    tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(12_000_000) })
+    tcp.perform({ kind: 'send', conn: 1, bytes: new TextEncoder().encode('farewell') })
+    tcp.perform({ kind: 'close', conn: 1 })
+    const keepTalking = setInterval(() => socket.write('still here'), 1)
+    let tail = ''
+    let ended = false
+    socket.on('data', (chunk) => {
+      tail = (tail + chunk.subarray(-8).toString('latin1')).slice(-8)
+    })
+    socket.on('end', () => {
+      ended = true
+    })
+    socket.resume()
+    await until('the end of what we sent', () => ended)
+    clearInterval(keepTalking)
+    socket.end()
+    await has('closed')
+    expect(tail).toBe('farewell')
+  })
+
   test('our close ends though the neighbor never does', async () => {
     const tcp = open({ linger: 30 })
     await listening(tcp)
