@@ -78,6 +78,12 @@ function put(bytes: Uint8Array, at: number, values: readonly number[]): number {
   return at + values.length
 }
 
+/** Milliseconds of CPU: others may be using the machine. */
+const cpu = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 const { bytes, ends } = feed(ROUTES)
 
 /** As the engine does it: a socket chunk, a turn, what observers can take. */
@@ -117,21 +123,21 @@ function measure(name: string, observers: number): void {
     for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)
     while (rib.busy) rib.advance(0, BUDGET)
     for (const observer of names) rib.pull(observer, CHUNK)
-    let start = performance.now()
+    let start = cpu()
     told = run(rib, names)
-    best = Math.min(best, performance.now() - start)
+    best = Math.min(best, cpu() - start)
     const total = rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
     memory = `${(total / ROUTES).toFixed(0)} bytes (${rib.memory().map(({ what, bytes }) => `${what} ${(bytes / ROUTES).toFixed(0)}`)})`
-    start = performance.now()
+    start = cpu()
     rib.removePeer('sender', 0)
     while (rib.busy) rib.advance(0, BUDGET)
     for (const observer of names) while (rib.pull(observer, CHUNK) !== undefined);
-    best2 = Math.min(best2, performance.now() - start)
+    best2 = Math.min(best2, cpu() - start)
     // The same tables again, grown and warm.
     rib.addPeer(peer('sender', 0, ['ipv4']), 0)
-    start = performance.now()
+    start = cpu()
     run(rib, names)
-    const warm = performance.now() - start
+    const warm = cpu() - start
     if (round === 3) console.log(`${name}: grown tables ${((warm * 1000) / ROUTES).toFixed(3)} µs per route`)
   }
   const perRoute = ((best * 1000) / ROUTES).toFixed(3)

@@ -39,16 +39,16 @@ export interface Told {
   readonly messages: number
 }
 
-/** The log's bound in bytes, chunks counted with what they hold besides. */
-const LOG_LIMIT = 1 << 20
+/** The log's usual bound in bytes, chunks counted with what they hold besides. */
+export const LOG_LIMIT = 1 << 20
 const CHUNK_OVERHEAD = 256
 
 export class Group {
   readonly exporter: Exporter
   /** By prefix: the block to tell, 0 for none; held in the block table. */
   out = new Uint32Array(0)
-  /** A sweep is still filling `out` for the first time. */
-  building = true
+  /** Sweeps that are still filling `out`. */
+  builds = 0
 
   readonly #tables: ExportTables
   readonly #loc: LocRib
@@ -63,11 +63,13 @@ export class Group {
   #log: Chunk[] = []
   #logStart = 0
   #logSize = 0
+  readonly #logLimit: number
   /** Nothing has been encoded yet: a new member can step in as it is. */
   #fresh = true
   #taken = new Uint32Array(256)
 
-  constructor(view: ExportView, tables: ExportTables, loc: LocRib) {
+  constructor(view: ExportView, tables: ExportTables, loc: LocRib, logLimit: number) {
+    this.#logLimit = logLimit
     this.exporter = new Exporter(view, tables)
     this.#tables = tables
     this.#loc = loc
@@ -80,8 +82,19 @@ export class Group {
     return this.#inStep.length === 0 && this.#lagging.size === 0 && this.#leaving.size === 0
   }
 
+  get memberCount(): number {
+    return this.#inStep.length + this.#lagging.size
+  }
+
   members(): readonly Member[] {
     return [...this.#inStep, ...this.#lagging]
+  }
+
+  /** Nobody but this neighbor is in the group, so that its own routes need not be made ready. */
+  isOnlyFor(peer: number): boolean {
+    if (this.memberCount !== 1 || this.#leaving.size > 0) return false
+    const [member = this.#lagging.values().next().value] = this.#inStep
+    return member?.slot.index === peer
   }
 
   grow(capacity: number): void {
@@ -99,7 +112,9 @@ export class Group {
     if (before !== 0) blocks.release(before)
     this.out[prefix] = block
     if (before === block && !moved) return
-    if (this.#inStep.length > 0) this.#pending.put(prefix, block)
+    const [first] = this.#inStep
+    if (this.#inStep.length === 1 && first !== undefined) this.#oweTo(this.#pending, first, prefix)
+    else if (first !== undefined) this.#pending.put(prefix, block)
     for (const member of this.#lagging) {
       // What its walk has not reached yet, it will see there.
       if (member.walk === undefined || prefix < member.walk.next || member.own?.has(prefix)) this.#owe(member, prefix)
@@ -119,7 +134,7 @@ export class Group {
   join(member: Member): boolean {
     member.rejectedBefore = this.exporter.rejected
     member.filteredBefore = this.exporter.filtered
-    if (this.#fresh && !member.moving) {
+    if (this.#fresh && this.#pending.size === 0 && !member.moving) {
       this.#stepIn(member)
       return true
     }
@@ -303,7 +318,7 @@ export class Group {
     chunk.readers = this.#inStep.length
     this.#log.push(chunk)
     this.#logSize += sizeOf(chunk)
-    while (this.#logSize > LOG_LIMIT && this.#inStep.length > 1) {
+    while (this.#logSize > this.#logLimit && this.#inStep.length > 1) {
       const slowest = this.#inStep.reduce((a, b) => (b.cursor < a.cursor ? b : a))
       if (slowest.cursor > this.#logStart + this.#log.length - 2) break
       this.fallOut(slowest)
@@ -327,9 +342,14 @@ export class Group {
   }
 
   #owe(member: Member, prefix: number): void {
+    if (member.own !== undefined) this.#oweTo(member.own, member, prefix)
+  }
+
+  /** What was never told need not be withdrawn. */
+  #oweTo(pending: Pending, member: Member, prefix: number): void {
     const block = this.blockFor(member, prefix)
-    if (block !== 0 || member.isTold(prefix)) member.own?.put(prefix, block)
-    else member.own?.remove(prefix)
+    if (block !== 0 || member.isTold(prefix)) pending.put(prefix, block)
+    else pending.remove(prefix)
   }
 
   #stepIn(member: Member): void {

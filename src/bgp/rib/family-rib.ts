@@ -10,7 +10,7 @@ import { hex } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Edit } from '../policy/compile.ts'
-import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
+import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { IdCache } from '../route/id-cache.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
@@ -36,6 +36,8 @@ export interface SharedTables {
   readonly nextHops: NextHopTable
   readonly blocks: ByteTable
   readonly peers: Peers
+  /** How many bytes an update group keeps for its slowest member (adj-out.ts). */
+  readonly logLimit: number
 }
 
 export class FamilyRib {
@@ -171,7 +173,7 @@ export class FamilyRib {
     this.#tallies.set(slot, newTally())
     const member = new Member(slot, this.#groupFor(slot), this.prefixes)
     this.members.set(slot, member)
-    if (!member.group.join(member)) this.#walk(member)
+    if (!this.#join(member)) this.#walk(member)
   }
 
   /** `done` is called when no path of this neighbor is left. */
@@ -282,7 +284,7 @@ export class FamilyRib {
 
   /** Whether everything there was when the feed began has been told. */
   #hasFedAll(member: Member): boolean {
-    return member.walk === undefined && !member.group.building && !member.group.hasFor(member)
+    return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
   }
 
   #decideSome(budget: number): number {
@@ -301,7 +303,8 @@ export class FamilyRib {
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
       for (const group of this.groups.values()) {
-        group.set(prefix, best === 0 ? 0 : group.exporter.export(prefix, best), moved)
+        const silent = best === 0 || group.isOnlyFor(from)
+        group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)
       }
     }
     this.prefixes.release(prefix)
@@ -325,36 +328,25 @@ export class FamilyRib {
     if (refused !== 0) return
     const { importPolicy: policy, peer } = slot
     const { attributes } = this.#shared
-    let edit: Edit | undefined
-    if (!policy.acceptsAll) {
-      const { peerType } = peer
-      const read = () => attributes.decode(received)
-      const verdict = policy.decide(this.family, bytes, address, length, 'peer', peerType, peerType, read)
-      if (verdict.kind === 'reject') {
-        this.#refused = REFUSED.policy
-        return
-      }
-      edit = verdict.edit
-    }
-    const shutdown =
-      peer.peerType === 'external' && ((attributes.flags[received] as number) & CARRIES.gracefulShutdown) !== 0
-    if (edit !== undefined || shutdown) this.#imported = this.#edited(received, edit, shutdown)
+    if (policy.acceptsAll) return
+    const { peerType } = peer
+    const read = () => attributes.decode(received)
+    const verdict = policy.decide(this.family, bytes, address, length, 'peer', peerType, peerType, read)
+    if (verdict.kind === 'reject') this.#refused = REFUSED.policy
+    else if (verdict.edit !== undefined) this.#imported = this.#edited(received, verdict.edit)
   }
 
-  #edited(received: number, edit: Edit | undefined, shutdown: boolean): number {
+  /** Held once more, unless policy changed nothing after all. */
+  #edited(received: number, edit: Edit): number {
     const { attributes } = this.#shared
-    const cache = edit === undefined || shutdown ? undefined : this.#editCache(edit)
-    const known = cache?.get(received, 0) ?? 0
+    const cache = this.#editCache(edit)
+    const known = cache.get(received, 0)
     if (known !== 0) {
-      attributes.retain(known)
+      if (known !== received) attributes.retain(known)
       return known
     }
-    const learned = attributes.decode(received)
-    const edited = edit?.apply(learned) ?? learned
-    // RFC 8326 §4: what is about to go away is the last choice.
-    const id = attributes.encode(shutdown ? { ...edited, localPref: 0 } : edited)
-    cache?.set(received, 0, id)
-    // Unchanged after all: the caller holds it already.
+    const id = attributes.encode(edit.apply(attributes.decode(received)))
+    cache.set(received, 0, id)
     if (id === received) attributes.release(id)
     return id
   }
@@ -442,9 +434,8 @@ export class FamilyRib {
     const known = this.groups.get(key)
     if (known !== undefined) return known
     const view: ExportView = { family: this.family, peerType, localAs, nextHop, context: send, policy: exportPolicy }
-    const group = new Group(view, this.#tables, this.loc)
+    const group = new Group(view, this.#tables, this.loc, this.#shared.logLimit)
     this.groups.set(key, group)
-    this.#build(group)
     return group
   }
 
@@ -456,20 +447,29 @@ export class FamilyRib {
     return this.#policies
   }
 
+  #join(member: Member): boolean {
+    const { group } = member
+    if (group.memberCount < 2) this.#build(group)
+    return group.join(member)
+  }
+
+  /** Fills in what a group has nothing for: all when it is new, its first member's own routes when a second comes. */
   #build(group: Group): void {
-    const { loc, prefixes } = this
+    const { loc, paths, prefixes } = this
     const visit = (prefix: number): boolean => {
       const best = loc.best[prefix] as number
       // One that is lost is dirty: decision will come to it.
       if (prefixes.holds[prefix] === 0 || best === 0 || best === LOST) return false
-      if (group.out[prefix] === 0) group.set(prefix, group.exporter.export(prefix, best), false)
+      if (group.out[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
+      group.set(prefix, group.exporter.export(prefix, best), false)
       return true
     }
+    group.builds++
     const sweep = new Sweep(
       () => prefixes.end,
       visit,
       () => {
-        group.building = false
+        group.builds--
       },
     )
     this.#sweeps.push(sweep)
@@ -519,7 +519,7 @@ export class FamilyRib {
       member.previous = before
       before.follow(member)
     }
-    next.join(member)
+    this.#join(member)
     this.#walk(member)
     this.#dropIfEmpty(before)
   }

@@ -20,6 +20,7 @@ import { NextHopTable } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
+import { LOG_LIMIT } from './adj-out.ts'
 import { FamilyRib } from './family-rib.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
@@ -28,6 +29,8 @@ import type { FamilyCounts, LocalRoute, ReceiveResult, RibPeer, RouteCursor, Rou
 export interface RibOptions {
   /** Stirs the hash tables, so that nobody outside can aim at them. */
   readonly seed?: number
+  /** Bytes kept for neighbors that read slowly, per update group and family. */
+  readonly logLimit?: number
 }
 
 export class Rib {
@@ -41,7 +44,7 @@ export class Rib {
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
 
-  constructor({ seed = 0 }: RibOptions = {}) {
+  constructor({ seed = 0, logLimit = LOG_LIMIT }: RibOptions = {}) {
     this.#attributes = new AttributeTable(seed)
     this.#nextHops = new NextHopTable(seed)
     this.#blocks = new ByteTable(seed)
@@ -50,6 +53,7 @@ export class Rib {
       nextHops: this.#nextHops,
       blocks: this.#blocks,
       peers: this.#peers,
+      logLimit,
     }
     this.#ribs = { ipv4: new FamilyRib('ipv4', seed, shared), ipv6: new FamilyRib('ipv6', seed, shared) }
     this.#rows = new RouteRows(this.#ribs, this.#attributes, this.#nextHops, this.#blocks, this.#peers)

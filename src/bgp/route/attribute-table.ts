@@ -17,11 +17,7 @@ export const CARRIES = {
   noExport: 1,
   noAdvertise: 2,
   noExportSubconfed: 4,
-  /** RFC 8326. */
-  gracefulShutdown: 8,
-  localPref: 16,
-  med: 32,
-  originatorId: 64,
+  originatorId: 8,
 } as const
 
 export class AttributeTable {
@@ -142,11 +138,9 @@ export class AttributeTable {
         return
       case MED:
         this.med[id] = readU32(arena, start)
-        this.#mark(id, CARRIES.med)
         return
       case LOCAL_PREF:
         this.localPref[id] = readU32(arena, start)
-        this.#mark(id, CARRIES.localPref)
         return
       case COMMUNITIES:
         for (let at = start; at < end; at += 4) this.#mark(id, flagOfCommunity(readU32(arena, at)))
@@ -203,7 +197,7 @@ const CLUSTER_LIST = 10
 const SET = 1
 const SEQUENCE = 2
 
-/** RFC 1997, RFC 8326: the communities that every speaker acts on. */
+/** RFC 1997: the communities that every speaker acts on. */
 function flagOfCommunity(community: number): number {
   switch (community) {
     case 0xffffff01:
@@ -212,8 +206,6 @@ function flagOfCommunity(community: number): number {
       return CARRIES.noAdvertise
     case 0xffffff03:
       return CARRIES.noExportSubconfed
-    case 0xffff0000:
-      return CARRIES.gracefulShutdown
     default:
       return 0
   }

@@ -1,0 +1,190 @@
+/** Neighbors for a RIB under test: what they send, and what they hold of what they were told. */
+import { addressBytes, formatAddress } from '../../src/base/address.ts'
+import { AFI, FAMILIES, type Family } from '../../src/base/family.ts'
+import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import { ACCEPT_ALL } from '../../src/bgp/policy/defaults.ts'
+import type { Rib } from '../../src/bgp/rib/rib.ts'
+import type { LocalRoute, RibPeer } from '../../src/bgp/rib/types.ts'
+import { decodeAttributes, encodeAttributes, type PathAttributes } from '../../src/bgp/wire/attribute.ts'
+import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
+import { writeHeader } from '../../src/bgp/wire/header.ts'
+import { formatNlri } from '../../src/bgp/wire/nlri.ts'
+import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
+
+export const LOCAL_AS = 65_000
+export const OUR_V4 = '192.0.2.1'
+export const OUR_V6 = '2001:db8:ffff::1'
+
+export const prefix = (text: string): Prefix => {
+  const parsed = parsePrefix(text)
+  if (parsed === undefined) throw new Error(`not a prefix: ${text}`)
+  return parsed
+}
+
+export const context = (peerType: PeerType, over: Partial<WireContext> = {}): WireContext => ({
+  fourOctetAs: true,
+  families: FAMILIES,
+  addPath: [],
+  extendedNextHop: false,
+  messageSize: 4096,
+  peerType,
+  ...over,
+})
+
+/** Neighbor `number`, in AS 65000 + number unless internal, at 192.0.2.(10 + number). */
+export function neighbor(number: number, over: Partial<RibPeer> = {}): RibPeer {
+  const peerType = over.peerType ?? 'external'
+  return {
+    name: `peer-${number}`,
+    peerType,
+    localAs: LOCAL_AS,
+    remoteAs: peerType === 'internal' ? LOCAL_AS : LOCAL_AS + number,
+    localRouterId: 0x01010101,
+    remoteRouterId: 0x0a000000 + number,
+    remoteAddress: `192.0.2.${10 + number}`,
+    families: FAMILIES,
+    receive: context(peerType),
+    send: context(peerType),
+    nextHops: { ipv4: addressBytes(OUR_V4), ipv6: addressBytes(OUR_V6) },
+    importPolicy: ACCEPT_ALL,
+    exportPolicy: ACCEPT_ALL,
+    maxPrefixes: {},
+    ...over,
+  }
+}
+
+export const attributes = (over: Partial<PathAttributes> = {}): PathAttributes => ({
+  origin: 'IGP',
+  asPath: [],
+  med: undefined,
+  localPref: undefined,
+  atomicAggregate: false,
+  aggregator: undefined,
+  communities: [],
+  originatorId: undefined,
+  clusterList: [],
+  extendedCommunities: [],
+  largeCommunities: [],
+  unknown: [],
+  ...over,
+})
+
+export const path = (...asns: number[]): Pick<PathAttributes, 'asPath'> => ({
+  asPath: asns.length === 0 ? [] : [{ kind: 'sequence', asns }],
+})
+
+export const ownRoute = (text: string, communities: readonly (readonly number[])[] = []): LocalRoute => ({
+  prefix: prefix(text),
+  origin: 'service',
+  object: `Service/test/${text}`,
+  communities,
+})
+
+const nlri = (prefixes: readonly Prefix[]): number[] =>
+  prefixes.flatMap(({ length, bytes }) => [length, ...bytes.subarray(0, (length + 7) >> 3)])
+
+const u16 = (value: number): number[] => [value >> 8, value & 0xff]
+
+function message(body: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(19 + body.length)
+  writeHeader(bytes, 0, bytes.length, 'update')
+  bytes.set(body, 19)
+  return bytes
+}
+
+/** An UPDATE with both families in MP attributes: enough for a test to send. */
+export function announcement(texts: readonly string[], carried: PathAttributes, nextHop: string): Uint8Array {
+  const prefixes = texts.map(prefix)
+  const family = prefixes[0]?.family ?? 'ipv4'
+  const hop = addressBytes(nextHop)
+  const reach = [...u16(AFI[family]), 1, hop.length, ...hop, 0, ...nlri(prefixes)]
+  const block = [0x90, 14, ...u16(reach.length), ...reach, ...encodeAttributes(carried)]
+  return message([0, 0, ...u16(block.length), ...block])
+}
+
+export function withdrawal(texts: readonly string[]): Uint8Array {
+  const prefixes = texts.map(prefix)
+  if (prefixes[0]?.family === 'ipv6') {
+    const unreach = [...u16(AFI.ipv6), 1, ...nlri(prefixes)]
+    return message([0, 0, ...u16(unreach.length + 4), 0x90, 15, ...u16(unreach.length), ...unreach])
+  }
+  const withdrawn = nlri(prefixes)
+  return message([...u16(withdrawn.length), ...withdrawn, 0, 0])
+}
+
+export function settle(rib: Rib, budget = 1000): void {
+  while (rib.busy) rib.advance(0, budget)
+}
+
+/** What a neighbor holds of what it was told: `prefix` → next hop and attributes, as text. */
+export class Listener {
+  readonly routes = new Map<string, string>()
+  readonly #context: WireContext
+  readonly #decoder = new UpdateDecoder()
+  endOfRib: Family[] = []
+  messages = 0
+  /** Withdrawals of what it did not have. */
+  needless = 0
+  longest = 0
+
+  constructor({ send, peerType }: RibPeer) {
+    this.#context = { ...send, peerType }
+  }
+
+  /** Takes all there is. */
+  drain(rib: Rib, name: string, maxBytes = 65_536): this {
+    for (let told = rib.pull(name, maxBytes); told !== undefined; told = rib.pull(name, maxBytes)) this.take(told.bytes)
+    return this
+  }
+
+  take(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + (((bytes[at + 16] as number) << 8) | (bytes[at + 17] as number))
+      this.longest = Math.max(this.longest, end - at)
+      this.messages++
+      if (bytes[at + 18] === 2) this.#take(bytes, at, end)
+      at = end
+    }
+  }
+
+  #take(bytes: Uint8Array, start: number, end: number): void {
+    const decoder = this.#decoder
+    const error = decoder.decode(bytes, start, end, this.#context)
+    if (error !== undefined) throw new Error(error.text)
+    if (decoder.treatAsWithdraw || decoder.problems.length > 0) throw new Error(decoder.problems[0]?.text)
+    if (decoder.endOfRib !== undefined) this.endOfRib.push(decoder.endOfRib)
+    this.#withdraw(bytes, decoder.withdrawnStart, decoder.withdrawnEnd, 'ipv4')
+    if (decoder.unreachFamily) this.#withdraw(bytes, decoder.unreachStart, decoder.unreachEnd, decoder.unreachFamily)
+    const carried = decodeAttributes(decoder.attributes, 0, decoder.attributesLength)
+    const { nextHopStart, reachFamily, reachNextHopStart, reachNextHopLength } = decoder
+    this.#announce(bytes, decoder.nlriStart, decoder.nlriEnd, 'ipv4', carried, nextHopStart, 4)
+    if (reachFamily === undefined) return
+    const { reachStart, reachEnd } = decoder
+    this.#announce(bytes, reachStart, reachEnd, reachFamily, carried, reachNextHopStart, reachNextHopLength)
+  }
+
+  #withdraw(bytes: Uint8Array, start: number, end: number, family: Family): void {
+    for (const text of readNlri(bytes, start, end, family)) if (!this.routes.delete(text)) this.needless++
+  }
+
+  #announce(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    family: Family,
+    carried: PathAttributes,
+    nextHop: number,
+    length: number,
+  ): void {
+    for (const text of readNlri(bytes, start, end, family)) {
+      this.routes.set(text, describe(formatAddress(bytes, nextHop, length), carried))
+    }
+  }
+}
+
+export const describe = (nextHop: string, carried: PathAttributes): string =>
+  `via ${nextHop} ${JSON.stringify(carried)}`
+
+function* readNlri(bytes: Uint8Array, start: number, end: number, family: Family): Generator<string> {
+  for (let at = start; at < end; at += 1 + (((bytes[at] as number) + 7) >> 3)) yield formatNlri(bytes, at, family)
+}
