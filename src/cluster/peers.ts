@@ -17,8 +17,8 @@ import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 const HOLD_TIME: Seconds = 90
-/** As Calico has it: the first pause; it grows from there. */
-const CONNECT_RETRY_TIME: Seconds = 5
+/** The first pause before dialling again; it doubles from there. */
+const CONNECT_RETRY_TIME: Seconds = 1
 /** For each family, unless a BGPPeer says another number: far more than a cluster has, far less than a full table. */
 export const DEFAULT_MAX_PREFIXES = 100_000
 

@@ -57,8 +57,9 @@ export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: b
   fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
 })
 
+/** A mere warning refuses nothing. */
 export const tellObjectProblem = (problem: Problem): Tell => ({
-  level: 'warn',
+  level: problem.level === 'warning' ? 'warn' : 'error',
   code: 'object-problem',
   text: problem.text,
   fields: { problem: problem.code, object: problem.object, field: problem.field, value: problem.value },
