@@ -37,7 +37,7 @@ export function openHttp(options: HttpOptions): Promise<HttpServer> {
   server.maxConnections = 64
   server.keepAliveTimeout = 5_000
   server.on('request', (request, response) => {
-    answer(options, request, response).catch(() => response.destroy())
+    answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${wordsOf(error)}\n`))
   })
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {

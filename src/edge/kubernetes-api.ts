@@ -25,7 +25,7 @@ export class ApiError extends Error {
 /** Nothing came for too long. */
 export class Silence extends Error {}
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Api {
   /** Where it is, for people. */

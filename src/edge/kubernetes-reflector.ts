@@ -185,8 +185,10 @@ export class Reflector {
     const key = keyOf(object)
     const before = this.#known.get(key)
     const named = this.#put(this.#known, object)
-    if (named === undefined || isSame(before?.object, named.object)) return
-    this.#sink.change({ kind: 'upsert', ...named })
+    if (named === undefined) return
+    // The store holds the old one: keeping a twin of it would cost its memory twice.
+    if (before !== undefined && isSame(before.object, named.object)) this.#known.set(key, before)
+    else this.#sink.change({ kind: 'upsert', ...named })
   }
 
   #delete(object: unknown): void {

@@ -5,9 +5,6 @@
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import type { Tell } from '../engine/tell.ts'
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-
 export interface Log {
   tell(tell: Tell): void
   /** Writes what is still held back; for the end of the process. */
@@ -15,7 +12,7 @@ export interface Log {
 }
 
 export interface LogOptions {
-  readonly level: LogLevel
+  readonly level: Tell['level'] | 'silent'
   /** Where lines go; stdout if not given. */
   readonly to?: DestinationStream
 }

@@ -10,7 +10,7 @@ export interface ManifestObject {
   readonly from: string
 }
 
-export interface ManifestTrouble {
+interface ManifestTrouble {
   readonly at: string
   readonly text: string
 }

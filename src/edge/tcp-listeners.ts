@@ -20,6 +20,7 @@ class Listener {
   readonly #accept: (socket: Socket) => void
   #server: Server | undefined
   #timer: NodeJS.Timeout | undefined
+  readonly #firstPause: Millis
   #pause: Millis
   #lastReason: string | undefined
 
@@ -34,6 +35,7 @@ class Listener {
     this.#port = port
     this.#feed = feed
     this.#accept = accept
+    this.#firstPause = pause
     this.#pause = pause
     this.#try(address ?? '::')
   }
@@ -57,8 +59,13 @@ class Listener {
       else this.#failed(wordsOf(error))
     })
     server.on('listening', () => {
-      if (this.#server !== server) return
+      if (this.#server !== server) {
+        // Given up while it was still starting.
+        server.close()
+        return
+      }
       this.#lastReason = undefined
+      this.#pause = this.#firstPause
       const bound = server.address()
       const port = bound !== null && typeof bound === 'object' ? bound.port : this.#port
       this.#feed({ kind: 'listening', address: this.#address, port })

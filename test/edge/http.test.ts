@@ -111,7 +111,8 @@ describe('the server', () => {
     scrape = async () => {
       throw new Error('fault')
     }
-    await expect(fetch(`${url}/metrics`)).rejects.toThrow()
+    const failed = await fetch(`${url}/metrics`)
+    expect([failed.status, await failed.text()]).toEqual([500, 'fault: fault\n'])
     scrape = before
     expect((await fetch(`${url}/metrics`)).status).toBe(200)
   })

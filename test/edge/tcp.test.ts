@@ -167,6 +167,16 @@ describe('TCP', () => {
     ])
   })
 
+  test('a wish taken back while it was being granted leaves no listener', async () => {
+    const tcp = open()
+    tcp.perform({ kind: 'listen', port, addresses: ['127.0.0.1'] })
+    tcp.perform({ kind: 'listen', port, addresses: ['::1'] })
+    await has('listening')
+    const socket = stranger()
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    expect(inputs).toEqual([{ kind: 'listening', address: '::1', port }])
+  })
+
   test('connections nobody speaks on are bounded, and room comes back', async () => {
     const tcp = open({ mostUnanswered: 2 })
     await listening(tcp)
