@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Connection } from '../../src/cli/connection.ts'
+import { ask } from '../../src/cli/client.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const EXAMPLES = new URL('../examples/demo/', import.meta.url).pathname
@@ -40,7 +40,19 @@ export async function layOut(): Promise<string> {
 
 export function startAgent(folder: string, name: string, manifests: string): DemoAgent {
   const socket = join(folder, `${name}.sock`)
-  const words = ['agent', '--node', name, '--source', join(folder, manifests), '--control', socket, '--http', 'none']
+  const words = [
+    'agent',
+    '--node',
+    name,
+    '--source',
+    join(folder, manifests),
+    '--control',
+    socket,
+    '--http',
+    'none',
+    '--dataplane',
+    'none',
+  ]
   const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
   const log: string[] = []
   const keep = (chunk: Buffer) => {
@@ -58,14 +70,10 @@ export const routesOf = (agent: DemoAgent): Promise<Route[]> => askList(agent, '
 
 /** An agent that does not answer yet has nothing to show. */
 async function askList<Row>(agent: DemoAgent, command: string): Promise<Row[]> {
-  const connection = await Connection.open(agent.socket).catch(() => undefined)
-  if (connection === undefined) return []
   try {
-    let text = ''
-    for await (const line of connection.ask(`json ${command}`)) text += line.text
-    return JSON.parse(text) as Row[]
-  } finally {
-    connection.close()
+    return (await ask(agent.socket, command)) as Row[]
+  } catch {
+    return []
   }
 }
 

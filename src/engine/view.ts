@@ -4,6 +4,7 @@ import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
+import { matchesPattern } from '../show/pattern.ts'
 import type {
   Action,
   ActionResult,
@@ -129,6 +130,10 @@ export class EngineView implements View {
     return this.#facts.intent?.problems ?? []
   }
 
+  refusals(): ReadonlyMap<string, string> {
+    return this.#facts.intent?.refusals ?? new Map()
+  }
+
   interfaces(): readonly InterfaceView[] {
     return this.#facts.interfaces
   }
@@ -140,16 +145,7 @@ export class EngineView implements View {
   act(action: Action): readonly ActionResult[] {
     return this.#neighbors
       .all()
-      .filter(({ name }) => matches(name, action.pattern))
+      .filter(({ name }) => matchesPattern(action.pattern, name))
       .map((neighbor) => this.#act(neighbor, action))
   }
-}
-
-/** birdc's patterns: `*` for any run of characters, `?` for one. */
-function matches(name: string, pattern: string): boolean {
-  const expression = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${expression}$`).test(name)
 }

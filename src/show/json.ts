@@ -33,7 +33,11 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
     case 'show-services':
-      return yield* one({ services: [...servicesJson(view)], problems: problemsJson(view) })
+      return yield* one({
+        services: [...servicesJson(view)],
+        refusals: Object.fromEntries(view.refusals()),
+        problems: problemsJson(view),
+      })
     case 'configure':
       return yield* one({ problems: problemsJson(view) })
     case 'help':

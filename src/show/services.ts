@@ -1,7 +1,7 @@
 /** `show services`: what this node wants to advertise, who has been told, and why something is not as wanted. */
 import { FAMILIES } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
-import type { RouteIntent } from '../cluster/intent.ts'
+import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { CODE, type Row } from './reply.ts'
 import type { ProtocolView, View } from './view.ts'
 
@@ -17,6 +17,7 @@ export function* serviceRows(view: View): Iterable<Row> {
     yield { code: CODE.service, text }
     if (untold.length > 0) yield { code: CODE.service, text: `\tnot told to ${shortList(untold)}` }
   }
+  yield* refusalRows(view)
   yield* problemRows(view)
   yield { code: CODE.ok, text: '' }
 }
@@ -49,6 +50,15 @@ function ownRow({ prefix }: RouteIntent, view: View): RouteRow | undefined {
   return rows.find((row) => row.prefix === prefix.text && row.peer === undefined)
 }
 
+/** What this node leaves out on purpose, and why. */
+function* refusalRows(view: View): Iterable<Row> {
+  const refusals = view.refusals()
+  if (refusals.size === 0) return
+  yield { code: CODE.problemHeading, text: '' }
+  yield { code: CODE.problemHeading, text: 'Not advertised from here:' }
+  for (const [what, why] of refusals) yield { code: CODE.problem, text: `${what}: ${why}` }
+}
+
 function* problemRows(view: View): Iterable<Row> {
   const held = view.protocols().flatMap(heldTexts)
   const problems = view.problems()
@@ -68,15 +78,5 @@ function heldTexts({ name, held, families }: ProtocolView): readonly string[] {
   })
 }
 
-/** `BGPPeer/rack-1 spec.filters[0]="drop-lab": no such filter, … [peer-filter-missing]` */
-export function formatProblem(problem: {
-  readonly object: string
-  readonly field: string
-  readonly value: string
-  readonly text: string
-  readonly code: string
-}): string {
-  const { object, field, value, text, code } = problem
-  const place = field === '' ? object : `${object} ${field}${value === '' ? '' : `="${value}"`}`
-  return `${place}: ${text} [${code}]`
-}
+/** The text names object, field and value; the code is for machines. */
+export const formatProblem = ({ text, code }: Problem): string => `${text} [${code}]`

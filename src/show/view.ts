@@ -16,8 +16,10 @@ export interface View {
   protocols(): readonly ProtocolView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
   count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>>
-  /** What this node wants to advertise, and why something is not. */
+  /** What this node wants to advertise. */
   services(): readonly RouteIntent[]
+  /** Why something is not: by address, object or neighbor left out. */
+  refusals(): ReadonlyMap<string, string>
   problems(): readonly Problem[]
   interfaces(): readonly InterfaceView[]
   memory(): readonly MemoryView[]

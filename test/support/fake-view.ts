@@ -279,9 +279,10 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
         object: 'BGPPeer/rack-1',
         field: 'spec.filters[0]',
         value: 'drop-lab',
-        text: 'there is no such BGPFilter; the neighbor is held down',
+        text: 'BGPPeer/rack-1 spec.filters[0]: "drop-lab": there is no such BGPFilter; the neighbor is held down',
       },
     ],
+    refusals: () => new Map([['Service/shop/db', 'no ready endpoint on this node']]),
     interfaces: () => [
       { name: 'lo', up: true, addresses: ['127.0.0.1/8', '::1/128'] },
       { name: 'eth0', up: true, addresses: ['10.0.0.1/24', '2001:db8::1/64', 'fe80::1/64'] },

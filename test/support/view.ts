@@ -32,6 +32,7 @@ export function viewOf({ protocols = [], synced = true, stopping = false, proble
     count: () => ({ ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }),
     services: () => [],
     problems: () => Array.from({ length: problems }, () => problem),
+    refusals: () => new Map(),
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
     act: () => [],
