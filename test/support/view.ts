@@ -31,7 +31,6 @@ export function viewOf({ protocols = [], synced = true, stopping = false, proble
     routes: () => ({ rows: [], next: undefined }),
     count: () => ({ ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }),
     services: () => [],
-    refusals: () => [],
     problems: () => Array.from({ length: problems }, () => problem),
     refusals: () => new Map(),
     interfaces: () => [],
