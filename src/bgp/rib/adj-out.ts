@@ -113,7 +113,8 @@ export class Group {
     this.out[prefix] = block
     if (before === block && !moved) return
     const [first] = this.#inStep
-    if (this.#inStep.length === 1 && first !== undefined) this.#oweTo(this.#pending, first, prefix)
+    if (this.#inStep.length === 1 && first !== undefined && this.#log.length === 0)
+      this.#oweTo(this.#pending, first, prefix)
     else if (first !== undefined) this.#pending.put(prefix, block)
     for (const member of this.#lagging) {
       // What its walk has not reached yet, it will see there.
@@ -289,7 +290,12 @@ export class Group {
       if (bucket === WITHDRAW) packer.openWithdraw()
       else packer.openAnnounce(bucket)
       for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
-        if (bucket === WITHDRAW && !isToldToAny(members, prefix)) {
+        // While chunks are unread somebody may still be told.
+        if (
+          bucket === WITHDRAW &&
+          !isToldToAny(members, prefix) &&
+          (pending !== this.#pending || this.#log.length === 0)
+        ) {
           pending.remove(prefix)
           continue
         }

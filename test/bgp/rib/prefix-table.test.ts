@@ -1,0 +1,73 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { makePrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import { PrefixTable } from '../../../src/bgp/rib/prefix-table.ts'
+
+// Few different addresses, so that prefixes meet each other.
+const anyPrefix = (width: 4 | 16): fc.Arbitrary<Prefix> =>
+  fc
+    .tuple(fc.array(fc.constantFrom(0, 1, 128, 255), { minLength: width, maxLength: width }), fc.nat(width * 8))
+    .map(([bytes, length]) => makePrefix(Uint8Array.from(bytes), length))
+
+const textOf = (table: PrefixTable, id: number): string => {
+  const bytes = new Uint8Array(table.width * 4)
+  table.writeAddress(id, bytes)
+  return makePrefix(bytes, table.lengths[id] ?? 0).text
+}
+
+test.each(['ipv4', 'ipv6'] as const)('%s: holds prefixes as a Map would', (family) => {
+  const steps = fc.array(fc.tuple(fc.boolean(), anyPrefix(family === 'ipv4' ? 4 : 16)), { maxLength: 500 })
+  const property = fc.property(steps, (all) => {
+    const table = new PrefixTable(family, 5)
+    const model = new Map<string, number>()
+    for (const [add, { bytes, length, text }] of all) {
+      const known = model.get(text) ?? 0
+      expect(table.find(bytes, 0, length)).toBe(known)
+      if (add) {
+        const id = table.insert(bytes, 0, length)
+        if (known === 0) table.hold(id)
+        else expect(id).toBe(known)
+        model.set(text, id)
+      } else if (known !== 0) {
+        table.release(known)
+        model.delete(text)
+      }
+    }
+    expect(table.size).toBe(model.size)
+    for (const [text, id] of model) expect(textOf(table, id)).toBe(text)
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
+test.each(['ipv4', 'ipv6'] as const)('%s: matches an address as a walk over all prefixes does', (family) => {
+  const width = family === 'ipv4' ? 4 : 16
+  const property = fc.property(fc.array(anyPrefix(width), { maxLength: 60 }), anyPrefix(width), (all, target) => {
+    const table = new PrefixTable(family, 5)
+    for (const { bytes, length } of all) table.insert(bytes, 0, length)
+    const found = [...table.matches(target.bytes, target.length)].map((id) => textOf(table, id))
+    const containing = all.filter(
+      ({ bytes, length }) => length <= target.length && makePrefix(target.bytes, length).bytes.join() === bytes.join(),
+    )
+    containing.sort((a, b) => b.length - a.length)
+    expect(found).toEqual([...new Set(containing.map(({ text }) => text))])
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
+test('bits beyond the length do not count, and nothing behind the NLRI is read', () => {
+  const table = new PrefixTable('ipv4', 1)
+  const id = table.insert(Uint8Array.of(10, 0xff), 0, 9)
+  expect(textOf(table, id)).toBe('10.128.0.0/9')
+  expect(table.find(Uint8Array.of(10, 0x80, 1, 2), 0, 9)).toBe(id)
+})
+
+test('an id of the dead is used again', () => {
+  const table = new PrefixTable('ipv6', 1)
+  const { bytes, length } = parsePrefix('2001:db8::/32') as Prefix
+  const id = table.insert(bytes, 0, length)
+  table.hold(id)
+  table.release(id)
+  expect(table.find(bytes, 0, length)).toBe(0)
+  expect(table.insert(bytes, 0, 48)).toBe(id)
+  expect(table.end).toBe(2)
+})

@@ -1,0 +1,451 @@
+/** The RIB at its door. Numbers in brackets: reference list of what implementers get wrong. */
+import { describe, expect, test } from 'vitest'
+import { addressBytes } from '../../../src/base/address.ts'
+import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
+import type { Policy } from '../../../src/bgp/policy/rule.ts'
+import { Rib } from '../../../src/bgp/rib/rib.ts'
+import type { RibPeer } from '../../../src/bgp/rib/types.ts'
+import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+import {
+  announcement,
+  attributes,
+  context,
+  Listener,
+  neighbor,
+  OUR_V4,
+  OUR_V6,
+  ownRoute,
+  path,
+  prefix,
+  describe as route,
+  settle,
+  withdrawal,
+} from '../../support/rib.ts'
+
+function send(rib: Rib, peer: RibPeer, update: Uint8Array) {
+  const result = rib.receive(peer.name, update, 0, update.length, 0)
+  settle(rib)
+  return result
+}
+
+const announce = (
+  rib: Rib,
+  peer: RibPeer,
+  texts: readonly string[],
+  over: Partial<PathAttributes>,
+  nextHop = '192.0.2.99',
+) => send(rib, peer, announcement(texts, attributes(over), nextHop))
+
+function ribWith(...peers: readonly RibPeer[]): Rib {
+  const rib = new Rib()
+  for (const peer of peers) rib.addPeer(peer, 0)
+  settle(rib)
+  return rib
+}
+
+const heard = (rib: Rib, peer: RibPeer): Map<string, string> => new Listener(peer).drain(rib, peer.name).routes
+
+const [a, b] = [neighbor(1), neighbor(2)]
+const internal = neighbor(5, { peerType: 'internal' })
+const internal2 = neighbor(6, { peerType: 'internal' })
+const X = '10.0.0.0/8'
+const learned = { ...path(a.remoteAs, 7), med: 5, communities: [[65000, 9]] } as const
+
+describe('what goes to whom', () => {
+  test.each<[string, RibPeer, RibPeer, Partial<PathAttributes>, string | undefined]>([
+    [
+      '[52] external to external: our AS in front, next hop self, no MED',
+      a,
+      b,
+      learned,
+      route(OUR_V4, attributes({ ...path(65000, a.remoteAs, 7), communities: [[65000, 9]] })),
+    ],
+    [
+      'external to internal: path and next hop stay, MED stays, LOCAL_PREF is there',
+      a,
+      internal,
+      learned,
+      route('192.0.2.99', attributes({ ...learned, localPref: 100 })),
+    ],
+    [
+      '[52] internal to external: no LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST',
+      internal,
+      b,
+      { ...path(7), localPref: 200, originatorId: 9, clusterList: [8] },
+      route(OUR_V4, attributes(path(65000, 7))),
+    ],
+    ['[53] internal to internal: nothing', internal, internal2, { ...path(7), localPref: 100 }, undefined],
+    ['NO_EXPORT: not to external', a, b, { ...learned, communities: [[0xffff, 0xff01]] }, undefined],
+    [
+      'NO_EXPORT: to internal',
+      a,
+      internal,
+      { ...learned, communities: [[0xffff, 0xff01]] },
+      route('192.0.2.99', attributes({ ...learned, communities: [[0xffff, 0xff01]], localPref: 100 })),
+    ],
+    ['NO_ADVERTISE: to nobody', a, internal, { ...learned, communities: [[0xffff, 0xff02]] }, undefined],
+    ['NO_EXPORT_SUBCONFED: not to external', a, b, { ...learned, communities: [[0xffff, 0xff03]] }, undefined],
+  ])('%s', (_, from, to, carried, expected) => {
+    const rib = ribWith(from, to)
+    announce(rib, from, [X], carried)
+    expect(heard(rib, to).get(X)).toBe(expected)
+    expect(heard(rib, from).size).toBe(0)
+  })
+
+  test('our own: IGP, next hop self, in both families', () => {
+    const rib = ribWith(a, internal)
+    rib.originate([ownRoute(X, [[65000, 1]]), ownRoute('2001:db8::/32')], 0)
+    settle(rib)
+    expect([...heard(rib, a)].sort()).toEqual([
+      [X, route(OUR_V4, attributes({ ...path(65000), communities: [[65000, 1]] }))],
+      ['2001:db8::/32', route(OUR_V6, attributes(path(65000)))],
+    ])
+    expect(heard(rib, internal).get(X)).toBe(route(OUR_V4, attributes({ localPref: 100, communities: [[65000, 1]] })))
+  })
+
+  test('a family without a next hop of ours is held back, and its End-of-RIB is sent', () => {
+    const peer = neighbor(1, { nextHops: { ipv4: addressBytes(OUR_V4) } })
+    const rib = ribWith(peer)
+    rib.originate([ownRoute('2001:db8::/32')], 0)
+    settle(rib)
+    const listener = new Listener(peer).drain(rib, peer.name)
+    expect([listener.routes.size, listener.endOfRib]).toEqual([0, ['ipv4', 'ipv6']])
+    expect(rib.page({ noexport: peer.name }, undefined, 9).rows[0]?.reason).toBe('no next hop of this family')
+  })
+
+  test('a MED that policy sets goes to external neighbors', () => {
+    const exportPolicy: Policy = {
+      name: 'med',
+      rules: [{ name: 'set', match: {}, action: 'accept', operations: [{ kind: 'set-med', value: 5 }] }],
+      otherwise: 'reject',
+      otherwiseReason: '',
+    }
+    const to = neighbor(2, { exportPolicy })
+    const rib = ribWith(a, to)
+    announce(rib, a, [X], learned)
+    expect(heard(rib, to).get(X)).toBe(route(OUR_V4, attributes({ ...learned, ...path(65000, a.remoteAs, 7) })))
+  })
+
+  test('two-octet neighbors get AS_TRANS and AS4_PATH', () => {
+    const old = neighbor(2, { send: context('external', { fourOctetAs: false }) })
+    const rib = ribWith(a, old)
+    announce(rib, a, [X], path(a.remoteAs, 70_000))
+    expect(heard(rib, old).get(X)).toBe(route(OUR_V4, attributes(path(65000, a.remoteAs, 70_000))))
+  })
+})
+
+describe('what may be used', () => {
+  test.each<[string, RibPeer, Partial<PathAttributes>, string, string]>([
+    ['[58] our own AS in the path', a, path(a.remoteAs, 65000), '192.0.2.99', 'our own AS is in the AS path'],
+    [
+      'a path that begins elsewhere',
+      a,
+      path(9, a.remoteAs),
+      '192.0.2.99',
+      'the AS path does not begin with the neighbor AS',
+    ],
+    [
+      '[58] we are the originator',
+      internal,
+      { localPref: 100, originatorId: internal.localRouterId },
+      '192.0.2.99',
+      'we originated it (ORIGINATOR_ID is our router ID)',
+    ],
+    [
+      '[58] we are in the cluster list',
+      internal,
+      { localPref: 100, clusterList: [1, internal.localRouterId] },
+      '192.0.2.99',
+      'it has passed our cluster',
+    ],
+    ['a next hop that is ours', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
+  ])('%s: kept, shown, not used', (_, from, carried, nextHop, reason) => {
+    const rib = ribWith(from, b)
+    announce(rib, from, [X], carried, nextHop)
+    expect(rib.page({}, undefined, 9).rows).toEqual([])
+    const { rows } = rib.page({ filtered: true }, undefined, 9)
+    expect(rows.map((row) => [row.prefix, row.reason, row.best, row.filtered])).toEqual([[X, reason, false, true]])
+    expect(heard(rib, b).size).toBe(0)
+    const { received, accepted, importUpdates } = rib.counts(from.name, 'ipv4')
+    expect([received, accepted, importUpdates.rejected]).toEqual([1, 0, 1])
+  })
+
+  test('the neighbor itself is a fine next hop, even on a loopback address', () => {
+    const local = neighbor(1, { remoteAddress: '127.0.0.2' })
+    const rib = ribWith(local)
+    announce(rib, local, ['2001:db8::/32'], path(local.remoteAs), '2001:db8::9')
+    expect(rib.counts(local.name, 'ipv6').accepted).toBe(1)
+  })
+
+  test('import policy refuses with its reason, and another policy lets the same route in', () => {
+    const strict = neighbor(1, { importPolicy: REJECT_ALL })
+    const rib = ribWith(strict, b)
+    announce(rib, strict, [X], path(strict.remoteAs))
+    expect(rib.page({ filtered: true }, undefined, 9).rows[0]?.reason).toBe(REJECT_ALL.otherwiseReason)
+    rib.setPeer({ ...strict, importPolicy: ACCEPT_ALL }, 0)
+    settle(rib)
+    expect(rib.page({}, undefined, 9).rows.length).toBe(1)
+    expect(heard(rib, b).has(X)).toBe(true)
+    rib.setPeer(strict, 0)
+    settle(rib)
+    expect(rib.count({}).ipv4).toEqual({ prefixes: 0, paths: 0 })
+  })
+
+  test('[75] one route too many is Cease/1 with family and limit; a replaced one is not counted twice', () => {
+    const few = neighbor(1, { maxPrefixes: { ipv4: 2 } })
+    const rib = ribWith(few)
+    const carried = path(few.remoteAs)
+    expect(announce(rib, few, [X, '10.1.0.0/16'], carried).error).toBeUndefined()
+    expect(announce(rib, few, [X, '10.1.0.0/16'], { ...carried, med: 1 }).error).toBeUndefined()
+    const { error } = announce(rib, few, ['10.2.0.0/16'], carried)
+    expect([error?.code, error?.subcode, [...(error?.data ?? [])]]).toEqual([6, 1, [0, 1, 1, 0, 0, 0, 2]])
+  })
+})
+
+describe('telling', () => {
+  test('[54] End-of-RIB per family behind the first feed, also when it is empty', () => {
+    const rib = ribWith(a)
+    rib.originate([ownRoute(X)], 0)
+    settle(rib)
+    const listener = new Listener(a).drain(rib, a.name)
+    expect([listener.routes.size, listener.endOfRib, rib.pending(a.name)]).toEqual([1, ['ipv4', 'ipv6'], false])
+    expect(rib.counts(a.name, 'ipv4').endOfRibSent).toBe(true)
+  })
+
+  test('[54] no End-of-RIB while the replay is under way', () => {
+    const rib = new Rib()
+    rib.originate(
+      Array.from({ length: 200 }, (_, index) => ownRoute(`10.0.${index}.0/24`)),
+      0,
+    )
+    settle(rib)
+    rib.addPeer(a, 0)
+    rib.advance(0, 10)
+    const listener = new Listener(a).drain(rib, a.name)
+    expect(listener.endOfRib).not.toContain('ipv4')
+    settle(rib)
+    listener.drain(rib, a.name)
+    expect([listener.routes.size, listener.endOfRib.filter((family) => family === 'ipv4').length]).toEqual([200, 1])
+  })
+
+  test('the same attributes go in one message, and a change that did not last is never told', () => {
+    const rib = ribWith(a, b)
+    const listener = new Listener(b).drain(rib, b.name)
+    const before = listener.messages
+    for (let index = 0; index < 100; index++) announce(rib, a, [`10.0.${index}.0/24`], learned)
+    announce(rib, a, ['10.200.0.0/16'], learned)
+    send(rib, a, withdrawal(['10.200.0.0/16']))
+    listener.drain(rib, b.name)
+    expect([listener.messages - before, listener.routes.size, listener.needless]).toEqual([1, 100, 0])
+  })
+
+  test('messages are as long as agreed on and no longer', () => {
+    const rib = ribWith(a, b)
+    const listener = new Listener(b).drain(rib, b.name)
+    for (let index = 0; index < 2000; index++) {
+      rib.originate(
+        [ownRoute(`10.${index >> 8}.${index & 255}.0/24`), ownRoute(`2001:db8:${index.toString(16)}::/48`)],
+        0,
+      )
+    }
+    settle(rib)
+    const before = listener.messages
+    listener.drain(rib, b.name)
+    expect(listener.routes.size).toBe(4000)
+    // 2000 × 4 octets and 2000 × 7 octets, 4096 at a time with their attributes.
+    expect(listener.messages - before).toBe(2 + 4)
+    expect(listener.longest).toBeLessThanOrEqual(4096)
+  })
+
+  test('[56] attributes that fit no message: withdrawn, with the reason', () => {
+    const wide = neighbor(1, { receive: context('external', { messageSize: 65_535 }) })
+    const rib = ribWith(wide, b)
+    const listener = new Listener(b)
+    announce(rib, wide, [X], path(wide.remoteAs))
+    expect(listener.drain(rib, b.name).routes.size).toBe(1)
+    const communities = Array.from({ length: 1100 }, (_, index) => [65000, index] as const)
+    announce(rib, wide, [X], { ...path(wide.remoteAs), communities })
+    expect(listener.drain(rib, b.name).routes.size).toBe(0)
+    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe('attributes too large for one message')
+  })
+
+  test('[55] another export policy withdraws what it refuses, and tells nothing again that stays', () => {
+    const rib = ribWith(a, b)
+    announce(rib, a, [X, '10.1.0.0/16', '10.2.0.0/16'], learned)
+    const listener = new Listener(b).drain(rib, b.name)
+    const before = listener.messages
+    const refuse = prefix('10.1.0.0/16')
+    const exportPolicy: Policy = {
+      name: 'no 10.1',
+      rules: [
+        {
+          name: 'deny',
+          match: { prefixes: [{ prefix: refuse, minLength: 16, maxLength: 32 }] },
+          action: 'reject',
+          operations: [],
+          reason: 'not this one',
+        },
+      ],
+      otherwise: 'accept',
+      otherwiseReason: '',
+    }
+    rib.setPeer({ ...b, exportPolicy }, 0)
+    settle(rib)
+    listener.drain(rib, b.name)
+    expect([[...listener.routes.keys()].sort(), listener.messages - before]).toEqual([[X, '10.2.0.0/16'], 1])
+    expect(rib.page({ noexport: b.name }, undefined, 9).rows.map((row) => [row.prefix, row.reason])).toEqual([
+      ['10.1.0.0/16', 'not this one'],
+    ])
+  })
+
+  test('what another policy refuses before it was told is never told', () => {
+    const rib = ribWith(a, b)
+    heard(rib, b)
+    announce(rib, a, [X], learned)
+    rib.setPeer({ ...b, exportPolicy: REJECT_ALL }, 0)
+    settle(rib)
+    expect(new Listener(b).drain(rib, b.name).messages).toBe(0)
+  })
+
+  test('[68] a refresh tells everything again, between BoRR and EoRR where both know them', () => {
+    const rib = ribWith(a)
+    rib.originate([ownRoute(X)], 0)
+    settle(rib)
+    heard(rib, a)
+    rib.refreshOut(a.name, 'ipv4', 0, true)
+    settle(rib)
+    const types: number[] = []
+    for (let told = rib.pull(a.name, 1); told !== undefined; told = rib.pull(a.name, 1)) {
+      types.push(told.bytes[18] ?? 0, told.bytes[18] === 5 ? (told.bytes[21] ?? 0) : 0)
+    }
+    expect(types).toEqual([5, 1, 2, 0, 5, 2])
+  })
+
+  test('one encoding serves all neighbors in step', () => {
+    const peers = Array.from({ length: 20 }, (_, index) => neighbor(index + 2))
+    const rib = ribWith(a, ...peers)
+    for (const peer of peers) heard(rib, peer)
+    announce(rib, a, [X], learned)
+    const told = peers.map((peer) => rib.pull(peer.name, 65_536)?.bytes)
+    expect(told[0]?.length).toBeGreaterThan(19)
+    expect(new Set(told).size).toBe(1)
+  })
+
+  test('a neighbor that reads nothing costs at most one entry per prefix, and gets the last state', () => {
+    const rib = new Rib({ logLimit: 2000 })
+    for (const peer of [a, b, neighbor(3)]) rib.addPeer(peer, 0)
+    settle(rib)
+    const quick = new Listener(b).drain(rib, b.name)
+    const slow = new Listener(neighbor(3)).drain(rib, 'peer-3')
+    let high = 0
+    for (let round = 0; round < 300; round++) {
+      announce(rib, a, [`10.0.${round % 20}.0/24`], { ...path(a.remoteAs), med: round, communities: [[1, round]] })
+      quick.drain(rib, b.name)
+      const bytes = rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
+      if (round === 100) high = bytes
+    }
+    expect(rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(high * 1.1)
+    const before = slow.messages
+    slow.drain(rib, 'peer-3')
+    expect(slow.messages - before).toBe(20)
+    expect([...slow.routes].sort()).toEqual([...quick.routes].sort())
+  })
+})
+
+describe('looking', () => {
+  test('paths of a prefix: the best first, each with the step that settled it', () => {
+    const rib = ribWith(a, b, internal)
+    announce(rib, a, [X], path(a.remoteAs, 7))
+    announce(rib, b, [X], path(b.remoteAs))
+    announce(rib, internal, [X], { ...path(7), localPref: 50 })
+    const { rows } = rib.page({}, undefined, 9)
+    expect(rows.map((row) => [row.peer, row.best, row.reason])).toEqual([
+      [b.name, true, 'shorter AS path'],
+      [internal.name, false, 'higher local preference'],
+      [a.name, false, 'shorter AS path'],
+    ])
+    expect(rows[0]?.exportedTo).toEqual([])
+    heard(rib, a)
+    expect(rib.page({}, undefined, 9).rows[0]?.exportedTo).toEqual([a.name])
+  })
+
+  test('for an address: the longest match; for a prefix: itself; in a prefix: all inside', () => {
+    const rib = ribWith(a)
+    rib.originate(
+      [X, '10.1.0.0/16', '10.1.2.0/24', '11.0.0.0/8', '2001:db8::/32'].map((text) => ownRoute(text)),
+      0,
+    )
+    settle(rib)
+    const texts = (query: Parameters<Rib['page']>[0]) => rib.page(query, undefined, 9).rows.map((row) => row.prefix)
+    expect(texts({ for: prefix('10.1.9.9/32') })).toEqual(['10.1.0.0/16'])
+    expect(texts({ for: prefix('10.1.0.0/16') })).toEqual(['10.1.0.0/16'])
+    expect(texts({ for: prefix('10.1.0.0/17') })).toEqual([])
+    expect(texts({ in: prefix('10.1.0.0/16') })).toEqual(['10.1.0.0/16', '10.1.2.0/24'])
+    expect(texts({ family: 'ipv6' })).toEqual(['2001:db8::/32'])
+    expect(rib.count({})).toEqual({ ipv4: { prefixes: 4, paths: 4 }, ipv6: { prefixes: 1, paths: 1 } })
+  })
+
+  test('page after page, all rows once', () => {
+    const rib = ribWith(a)
+    rib.originate(
+      Array.from({ length: 50 }, (_, index) => ownRoute(`10.0.${index}.0/24`)),
+      0,
+    )
+    rib.originate(
+      Array.from({ length: 50 }, (_, index) => ownRoute(`2001:db8:${index}::/48`)),
+      0,
+    )
+    settle(rib)
+    const texts: string[] = []
+    let pages = 0
+    for (let next = undefined as number | undefined; pages === 0 || next !== undefined; pages++) {
+      const page = rib.page({}, next, 7)
+      texts.push(...page.rows.map((row) => row.prefix))
+      next = page.next
+    }
+    expect([texts.length, new Set(texts).size]).toEqual([100, 100])
+    expect(pages).toBe(15)
+  })
+
+  test('as told to a neighbor: with the attributes that were sent', () => {
+    const rib = ribWith(a, b)
+    announce(rib, a, [X], learned)
+    expect(rib.page({ export: b.name }, undefined, 9).rows).toEqual([])
+    heard(rib, b)
+    const [row] = rib.page({ export: b.name }, undefined, 9).rows
+    expect([row?.nextHops, row?.attributes.asPath, row?.attributes.med]).toEqual([
+      [OUR_V4],
+      path(65000, a.remoteAs, 7).asPath,
+      undefined,
+    ])
+    expect(rib.page({ noexport: a.name }, undefined, 9).rows[0]?.reason).toBe('learned from this neighbor')
+  })
+
+  test('counts as birdc has them', () => {
+    const rib = ribWith(a, b)
+    announce(rib, a, [X, '10.1.0.0/16'], learned)
+    announce(rib, a, [X], learned)
+    send(rib, a, withdrawal(['10.1.0.0/16', '10.9.0.0/16']))
+    heard(rib, b)
+    const from = rib.counts(a.name, 'ipv4')
+    expect([from.received, from.accepted, from.preferred]).toEqual([1, 1, 1])
+    expect(from.importUpdates).toEqual({ received: 3, rejected: 0, filtered: 0, ignored: 1, accepted: 2 })
+    expect(from.importWithdraws).toEqual({ received: 2, rejected: 0, ignored: 1, accepted: 1 })
+    expect(rib.counts(b.name, 'ipv4')).toMatchObject({ advertised: 1, exportUpdates: { accepted: 1 } })
+  })
+})
+
+test('the loss of a neighbor is work in slices, and its routes are withdrawn', () => {
+  const rib = ribWith(a, b)
+  const listener = new Listener(b)
+  for (let index = 0; index < 500; index++) announce(rib, a, [`10.${index >> 8}.${index & 255}.0/24`], learned)
+  listener.drain(rib, b.name)
+  expect(listener.routes.size).toBe(500)
+  rib.removePeer(a.name, 0)
+  let turns = 0
+  for (; rib.busy; turns++) rib.advance(0, 50)
+  expect(turns).toBeGreaterThan(10)
+  listener.drain(rib, b.name)
+  expect([listener.routes.size, listener.needless]).toEqual([0, 0])
+  expect(rib.usage()).toMatchObject({ prefixes: 0, paths: 0, attributes: 0, blocks: 0 })
+})

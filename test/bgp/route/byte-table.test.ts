@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { ByteTable } from '../../../src/bgp/route/byte-table.ts'
+import { IdCache, NOTHING } from '../../../src/bgp/route/id-cache.ts'
+
+const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
+
+test('keeps each byte string once, as long as somebody holds it, like a Map would', () => {
+  const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(120)), { maxLength: 600 })
+  const property = fc.property(steps, (all) => {
+    const table = new ByteTable(7, 64)
+    const held = new Map<string, { id: number; count: number; bytes: Uint8Array }>()
+    for (const [add, kind] of all) {
+      const bytes = block(kind)
+      const key = bytes.join()
+      const known = held.get(key)
+      if (add) {
+        const id = table.intern(bytes, 0, bytes.length)
+        if (known === undefined) held.set(key, { id, count: 1, bytes })
+        else {
+          expect(id).toBe(known.id)
+          known.count++
+        }
+      } else if (known !== undefined) {
+        table.release(known.id)
+        known.count--
+        if (known.count === 0) held.delete(key)
+      }
+    }
+    expect(table.size).toBe(held.size)
+    for (const { id, count, bytes } of held.values()) {
+      expect([...table.copy(id)]).toEqual([...bytes])
+      expect(table.refs[id]).toBe(count)
+    }
+  })
+  fc.assert(property, { numRuns: 300 })
+})
+
+test('churn leaves no memory behind: the holes are used again', () => {
+  const table = new ByteTable(1)
+  const bytes = new Uint8Array(64)
+  const kept: number[] = []
+  let high = 0
+  for (let round = 0; round < 50_000; round++) {
+    bytes[0] = round
+    bytes[1] = round >> 8
+    bytes[2] = round >> 16
+    kept.push(table.intern(bytes, 0, 20 + (round % 44)))
+    if (kept.length > 100) table.release(kept.shift() as number)
+    if (round === 1000) high = table.memory()
+  }
+  expect(table.memory()).toBe(high)
+})
+
+test('an id let go more often than held is our own fault', () => {
+  const table = new ByteTable(1)
+  const id = table.intern(block(5), 0, 5)
+  table.release(id)
+  expect(() => table.release(id)).toThrow('more often')
+})
+
+test('a cache forgets when either side has another meaning', () => {
+  const [from, to] = [new ByteTable(1), new ByteTable(1)]
+  const cache = new IdCache(from, to)
+  const id = from.intern(block(3), 0, 3)
+  const result = to.intern(block(4), 0, 4)
+  expect(cache.get(id, 1)).toBe(0)
+  cache.set(id, 1, result)
+  expect(cache.get(id, 1)).toBe(result)
+  expect(cache.get(id, 2)).toBe(0)
+  to.release(result)
+  expect(cache.get(id, 1)).toBe(0)
+  expect(to.intern(block(9), 0, 9)).toBe(result)
+  expect(cache.get(id, 1)).toBe(0)
+  cache.set(id, 1, NOTHING)
+  expect(cache.get(id, 1)).toBe(NOTHING)
+  from.release(id)
+  from.intern(block(8), 0, 8)
+  expect(cache.get(id, 1)).toBe(0)
+})
