@@ -1,45 +1,50 @@
 /**
- * A network in memory: engines as hosts, connections as queues, a clock that is a number. What the real edges do with
- * effects is done here at once, with a fixed delay per hop, so that an hour passes in milliseconds and a run repeats exactly.
+ * Whole agents in memory: engines as hosts, a network between them (`links.ts`), a clock that is a number. What the real
+ * edges do with effects is done here, so that an hour passes in milliseconds; one seed decides everything, so that a run
+ * repeats exactly.
  */
-import { familyOfAddress } from '../../src/base/address.ts'
-import { earlier } from '../../src/base/timers.ts'
-import type { Endpoint } from '../../src/bgp/session/types.ts'
+import { Chance } from '../../src/base/chance.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { Effect } from '../../src/engine/effect.ts'
-import { Engine } from '../../src/engine/engine.ts'
+import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { Tell } from '../../src/engine/tell.ts'
+import { Agenda } from './agenda.ts'
+import { type End, type LinkOptions, Links } from './links.ts'
 
-const HOP_MILLIS = 1
-
-interface Event {
-  readonly at: number
-  readonly host: Host
-  readonly input: Input
-}
-
-/** One end of a connection. */
-interface End {
-  readonly host: Host
-  readonly conn: number
+export interface Looker {
+  text: string
+  /** It was written to and has not taken it. */
+  busy: boolean
+  readonly keeps: boolean
 }
 
 export class Host {
   readonly name: string
   readonly addresses: readonly string[]
-  engine: Engine
+  readonly engine: Engine
+  readonly options: EngineOptions
+  readonly ends = new Map<number, End>()
+  readonly lookers = new Map<number, Looker>()
   readonly tells: Tell[] = []
-  readonly replies = new Map<number, string>()
   listening: Extract<Effect, { kind: 'listen' }> | undefined
+  alive = true
   done = false
+  /** Sessions that are up, by what was told. */
+  up = 0
+  turns = 0
   /** UPDATE and other bytes sent, for counting. */
   sentBytes = 0
+  /** When the world will look at its deadline next. */
+  wakes: number | undefined
+  /** It stands still: what comes in waits here. */
+  backlog: (() => void)[] | undefined
 
-  constructor(name: string, addresses: readonly string[], engine: Engine) {
+  constructor(name: string, addresses: readonly string[], options: EngineOptions) {
     this.name = name
     this.addresses = addresses
-    this.engine = engine
+    this.options = options
+    this.engine = new Engine(options)
   }
 
   told(code: string): Tell[] {
@@ -47,47 +52,95 @@ export class Host {
   }
 }
 
-export interface WorldOptions {
-  /** Cuts every delivery into pieces of this many bytes. */
-  readonly chunk?: number
+export interface WorldOptions extends LinkOptions {
+  readonly seed?: number
+  /** Sees every turn when it is over. */
+  readonly watch?: (host: Host, input: Input, effects: readonly Effect[]) => void
+  /** Sees every turn before it begins. */
+  readonly before?: (host: Host, input: Input) => void
+  /** Thousands of hosts: what they tell is counted, not kept. */
+  readonly forgetTells?: boolean
+}
+
+/** An engine threw. */
+export class TurnFailed extends Error {
+  readonly host: Host
+  readonly input: Input
+
+  constructor(host: Host, input: Input, cause: unknown) {
+    super(`${host.name} failed at ${input.kind}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.host = host
+    this.input = input
+  }
 }
 
 export class World {
   now = 0
+  turns = 0
   readonly hosts = new Map<string, Host>()
+  readonly chance: Chance
+  readonly links: Links
   readonly #options: WorldOptions
-  #events: Event[] = []
-  readonly #peers = new Map<string, End>()
-  #nextAccepted = 1
-  #nextPort = 40_000
+  readonly #agenda = new Agenda<() => void>()
+  readonly #byAddress = new Map<string, Host>()
   #nextClient = 1
 
   constructor(options: WorldOptions = {}) {
     this.#options = options
+    this.chance = new Chance(options.seed ?? 0)
+    this.links = new Links(options, {
+      chance: this.chance,
+      now: () => this.now,
+      find: (address) => this.#byAddress.get(address),
+      deliver: (end, input, after) => this.at(this.now + after, () => this.#arrive(end, input)),
+    })
   }
 
   /** A host with these addresses whose agent knows these objects from the start. */
   add(name: string, addresses: readonly string[], objects: readonly ObjectChange[]): Host {
-    const host = new Host(name, addresses, this.#newEngine(name))
+    const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
+    const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
+    const host = new Host(name, addresses, { ...options, seed, now: this.now })
     this.hosts.set(name, host)
+    for (const address of addresses) this.#byAddress.set(address, host)
     this.feed(host, { kind: 'objects', changes: objects })
     this.feed(host, { kind: 'synced' })
     return host
-  }
-
-  #newEngine(name: string): Engine {
-    const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7)
-    const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
-    return new Engine({ ...options, seed, now: this.now })
   }
 
   change(host: Host, changes: readonly ObjectChange[]): void {
     this.feed(host, { kind: 'objects', changes })
   }
 
+  /** Something of the test's own, at its time. */
+  at(time: number, happens: () => void): void {
+    this.#agenda.push(time, happens)
+  }
+
   /** One turn of a host, and what it asks of the network. */
   feed(host: Host, input: Input): void {
-    for (const effect of host.engine.handle(input, this.now)) this.#perform(host, effect)
+    if (!host.alive) return
+    if (host.backlog !== undefined) {
+      host.backlog.push(() => this.feed(host, input))
+      return
+    }
+    this.#options.before?.(host, input)
+    this.turns++
+    host.turns++
+    const effects = this.#handle(host, input)
+    // The engine may not keep what it was given.
+    if (input.kind === 'received') input.bytes.fill(0x5a)
+    for (const effect of effects) this.#perform(host, effect)
+    this.#options.watch?.(host, input, effects)
+    this.#wakeInTime(host)
+  }
+
+  #handle(host: Host, input: Input): readonly Effect[] {
+    try {
+      return host.engine.handle(input, this.now)
+    } catch (error) {
+      throw new TurnFailed(host, input, error)
+    }
   }
 
   /** Runs until `seen`, at most `limit` virtual milliseconds; says whether it was seen. */
@@ -104,32 +157,36 @@ export class World {
     this.now = end
   }
 
-  /** The power goes: nothing is said to anybody, connections end. */
-  crash(host: Host): void {
-    this.#events = this.#events.filter((event) => event.host !== host)
-    for (const [key, end] of [...this.#peers]) {
-      if (key.startsWith(`${host.name} `))
-        this.#post(end.host, { kind: 'closed', conn: end.conn, reason: 'Connection reset by peer' })
-      if (key.startsWith(`${host.name} `) || end.host === host) this.#peers.delete(key)
-    }
-    this.hosts.delete(host.name)
+  /** `process`: the agent is killed, and its kernel ends its connections. `power`: nothing is said to anybody. */
+  crash(host: Host, how: 'process' | 'power' = 'process'): void {
+    host.alive = false
     host.listening = undefined
+    this.links.lose(host, how)
+    this.hosts.delete(host.name)
+  }
+
+  /** For so long a host does nothing, and then everything that came in meanwhile. */
+  pause(host: Host, millis: number): void {
+    if (host.backlog !== undefined) return
+    host.backlog = []
+    this.at(this.now + millis, () => {
+      const waiting = host.backlog ?? []
+      host.backlog = undefined
+      for (const happens of waiting) happens()
+      this.#wakeInTime(host)
+    })
   }
 
   /** Asks a host as a looker would and returns the reply in BIRD's line protocol, without the greeting. */
   ask(host: Host, line: string): string {
-    const client = this.#nextClient++
-    this.feed(host, { kind: 'client-opened', client })
-    const greeting = host.replies.get(client) ?? ''
-    this.feed(host, { kind: 'client-drained', client })
+    const client = this.look(host, true)
+    const looker = host.lookers.get(client)
+    const greeting = looker?.text ?? ''
+    this.take(host, client)
     this.feed(host, { kind: 'command', client, line })
-    let length = -1
-    while (length !== (host.replies.get(client) ?? '').length) {
-      length = (host.replies.get(client) ?? '').length
-      this.feed(host, { kind: 'client-drained', client })
-    }
-    this.feed(host, { kind: 'client-closed', client })
-    return (host.replies.get(client) ?? '').slice(greeting.length)
+    while (this.take(host, client));
+    this.leave(host, client)
+    return (looker?.text ?? '').slice(greeting.length)
   }
 
   /** The JSON answer to a command. */
@@ -138,33 +195,61 @@ export class World {
     return JSON.parse(text.replace(/^(?:\d{4}[- ]| )/gm, '')) as T
   }
 
-  #step(end: number): boolean {
-    const timer = this.#nextTimer()
-    const event = this.#events[0]
-    const at = earlier(event?.at, timer?.at)
-    if (at === undefined || at > end) return false
-    this.now = Math.max(this.now, at)
-    if (event !== undefined && event.at <= at) {
-      this.#events.shift()
-      this.feed(event.host, event.input)
-    } else if (timer !== undefined) this.feed(timer.host, { kind: 'tick' })
+  /** A looker comes, and stays. */
+  look(host: Host, keeps = false): number {
+    const client = this.#nextClient++
+    host.lookers.set(client, { text: '', busy: false, keeps })
+    this.feed(host, { kind: 'client-opened', client })
+    return client
+  }
+
+  /** A looker takes what was written to it, if there was something. */
+  take(host: Host, client: number): boolean {
+    const looker = host.lookers.get(client)
+    if (looker?.busy !== true) return false
+    looker.busy = false
+    this.feed(host, { kind: 'client-drained', client })
     return true
   }
 
-  #nextTimer(): { host: Host; at: number } | undefined {
-    let first: { host: Host; at: number } | undefined
-    for (const host of this.hosts.values()) {
-      const at = host.engine.deadline()
-      if (at !== undefined && (first === undefined || at < first.at)) first = { host, at }
-    }
-    return first
+  leave(host: Host, client: number): void {
+    if (host.lookers.delete(client)) this.feed(host, { kind: 'client-closed', client })
   }
 
-  #post(host: Host, input: Input, delay = HOP_MILLIS): void {
-    const event = { at: this.now + delay, host, input }
-    let index = this.#events.length
-    while (index > 0 && (this.#events[index - 1] as Event).at > event.at) index--
-    this.#events.splice(index, 0, event)
+  #step(end: number): boolean {
+    const { next } = this.#agenda
+    if (next === undefined || next > end) return false
+    this.now = Math.max(this.now, next)
+    this.#agenda.pop()?.()
+    return true
+  }
+
+  #arrive(end: End, input: Input): void {
+    const host = end.station as Host
+    if (host.backlog !== undefined) {
+      host.backlog.push(() => this.#arrive(end, input))
+      return
+    }
+    const arrived = this.links.arrive(end, input)
+    if (arrived !== undefined) this.feed(host, arrived)
+  }
+
+  /** One entry per host at most, or one that comes too early and looks again. */
+  #wakeInTime(host: Host): void {
+    const due = host.engine.deadline()
+    if (due === undefined || (host.wakes !== undefined && host.wakes <= due)) return
+    const at = Math.max(due, this.now)
+    host.wakes = at
+    this.at(at, () => this.#wake(host, at))
+  }
+
+  #wake(host: Host, at: number): void {
+    if (host.wakes !== at || !host.alive) return
+    host.wakes = undefined
+    const due = host.backlog === undefined ? host.engine.deadline() : undefined
+    if (due === undefined) return
+    if (due <= this.now) this.feed(host, { kind: 'tick' })
+    else this.#wakeInTime(host)
   }
 
   #perform(host: Host, effect: Effect): void {
@@ -173,64 +258,44 @@ export class World {
         host.listening = effect
         return
       case 'dial':
-        this.#dial(host, effect)
+        this.links.dial(host, effect.conn, effect.remote, effect.localAddress)
         return
       case 'send':
-        this.#send(host, effect.conn, effect.bytes)
+        host.sentBytes += effect.bytes.length
+        this.links.send(host, effect.conn, effect.bytes)
         return
       case 'close':
       case 'refuse':
-        this.#close(host, effect.conn)
+        this.links.close(host, effect.conn)
         return
       case 'reply':
-        host.replies.set(effect.client, (host.replies.get(effect.client) ?? '') + effect.text)
+        this.#reply(host, effect)
+        return
+      case 'hang-up':
+        host.lookers.delete(effect.client)
         return
       case 'tell':
-        host.tells.push(effect.tell)
+        this.#tell(host, effect.tell)
         return
       case 'done':
         host.done = true
         return
-      case 'hang-up':
       case 'measure':
         return
     }
   }
 
-  #dial(host: Host, { conn, remote, localAddress }: Extract<Effect, { kind: 'dial' }>): void {
-    const other = [...this.hosts.values()].find(({ addresses }) => addresses.includes(remote.address))
-    if (other?.listening?.port !== remote.port) {
-      this.#post(host, { kind: 'dial-failed', conn, reason: 'Connection refused' })
-      return
-    }
-    const family = familyOfAddress(remote.address)
-    const address = localAddress ?? host.addresses.find((own) => familyOfAddress(own) === family) ?? remote.address
-    const local: Endpoint = { address, port: this.#nextPort++ }
-    const accepted = this.#nextAccepted
-    this.#nextAccepted += 2
-    this.#peers.set(`${host.name} ${conn}`, { host: other, conn: accepted })
-    this.#peers.set(`${other.name} ${accepted}`, { host, conn })
-    this.#post(host, { kind: 'connected', conn, local, remote, interface: undefined })
-    this.#post(other, { kind: 'accepted', conn: accepted, local: remote, remote: local, interface: undefined })
+  #reply(host: Host, { client, text }: Extract<Effect, { kind: 'reply' }>): void {
+    const looker = host.lookers.get(client)
+    if (looker === undefined) return
+    if (looker.busy) throw new Error(`${host.name} writes to a looker that has not taken what was written before`)
+    looker.busy = true
+    looker.text = looker.keeps ? looker.text + text : text
   }
 
-  #send(host: Host, conn: number, bytes: Uint8Array): void {
-    host.sentBytes += bytes.length
-    const other = this.#peers.get(`${host.name} ${conn}`)
-    if (other === undefined) return
-    const size = this.#options.chunk ?? bytes.length
-    for (let at = 0; at < bytes.length; at += size) {
-      this.#post(other.host, { kind: 'received', conn: other.conn, bytes: bytes.slice(at, at + size) })
-    }
-    this.#post(host, { kind: 'drained', conn })
-  }
-
-  #close(host: Host, conn: number): void {
-    const other = this.#peers.get(`${host.name} ${conn}`)
-    this.#peers.delete(`${host.name} ${conn}`)
-    this.#post(host, { kind: 'closed', conn, reason: undefined })
-    if (other === undefined) return
-    this.#peers.delete(`${other.host.name} ${other.conn}`)
-    this.#post(other.host, { kind: 'closed', conn: other.conn, reason: undefined })
+  #tell(host: Host, tell: Tell): void {
+    if (tell.code === 'session-up') host.up++
+    if (tell.code === 'session-down') host.up--
+    if (this.#options.forgetTells !== true) host.tells.push(tell)
   }
 }
