@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { AgentWords } from './cli/words.ts'
 import { systemClock } from './edge/clock.ts'
+import { CniFile } from './edge/cni.ts'
 import { Control } from './edge/control.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/http.ts'
@@ -46,6 +47,7 @@ class Agent {
   readonly #driver: Driver
   readonly #tcp: Tcp
   readonly #control: Control
+  readonly #cni: CniFile
   readonly #metrics: Metrics
   readonly ended: Promise<void>
   #end: () => void = () => {}
@@ -63,6 +65,7 @@ class Agent {
       hostName: hostname(),
       sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
       seed: randomInt(2 ** 32),
+      cni: options.cni,
       now: systemClock.now(),
       epoch: systemClock.epoch,
     })
@@ -75,6 +78,7 @@ class Agent {
     const feed = (input: Input) => this.#driver.feed(input)
     this.#tcp = new Tcp({ feed })
     this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
+    this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -115,7 +119,7 @@ class Agent {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#tcp.stop(), this.#control.close(), this.#http?.close()])
+    await Promise.all([this.#tcp.stop(), this.#control.close(), this.#http?.close(), this.#cni.stop()])
     this.#driver.stop()
     this.#log.tell(tell('info', 'stopped', 'stopped'))
   }
@@ -132,6 +136,9 @@ class Agent {
       case 'reply':
       case 'hang-up':
         this.#control.perform(effect)
+        return
+      case 'cni':
+        this.#cni.perform(effect)
         return
       case 'tell':
         this.#log.tell(effect.tell)

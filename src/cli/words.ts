@@ -8,7 +8,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
   godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane none]
-               [--log-level debug|info|warn|error]
+               [--cni ptp|bridge|remove|none] [--cni-dir DIR] [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit [-s SOCKET]                look around in a shell
   godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | interfaces | memory
@@ -28,7 +28,13 @@ export interface AgentWords {
   /** Undefined for no HTTP at all. */
   readonly http: string | undefined
   readonly logLevel: LogLevel
+  /** The plugin that connects pods; `remove` takes our configuration away, `none` leaves all as it is. */
+  readonly cni: (typeof CNI_MODES)[number]
+  readonly cniDirectory: string
 }
+
+const CNI_MODES = ['none', 'ptp', 'bridge', 'remove'] as const
+const CNI_DIRECTORY = '/etc/cni/net.d'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -76,6 +82,8 @@ const AGENT_OPTIONS = {
   'control-group': { type: 'string' },
   http: { type: 'string' },
   dataplane: { type: 'string' },
+  cni: { type: 'string' },
+  'cni-dir': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
@@ -90,6 +98,8 @@ function parseAgentWords(argv: readonly string[]): Words {
   }
   const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
+  const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
+  if (cni === undefined) return wrong(`--cni ${values.cni}: one of ${CNI_MODES.join(', ')}`)
   const http = values.http ?? '127.0.0.1:9179'
   return {
     kind: 'agent',
@@ -102,6 +112,8 @@ function parseAgentWords(argv: readonly string[]): Words {
       controlGroup: values['control-group'],
       http: http === 'none' ? undefined : http,
       logLevel,
+      cni,
+      cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }
 }

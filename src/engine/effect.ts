@@ -26,5 +26,7 @@ export type Effect =
   | { readonly kind: 'tell'; readonly tell: Tell }
   /** The last UPDATE an object's change at `since` caused is among this turn's sends: the edge takes the time. */
   | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
+  /** The CNI configuration of this node, whole; undefined: there shall be none of ours. The Input `cni` answers. */
+  | { readonly kind: 'cni'; readonly config: string | undefined }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

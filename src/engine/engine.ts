@@ -15,6 +15,7 @@ import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
+import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { Lookers } from './lookers.ts'
@@ -33,6 +34,8 @@ export interface EngineOptions {
   readonly version: string
   readonly hostName: string
   readonly sourceKind: 'kubernetes' | 'manifests'
+  /** Which CNI configuration this node gets from us; none unless said. */
+  readonly cni?: CniMode
   /** Seed of all jitter. */
   readonly seed: number
   /** The engine's clock at birth, and what to add to it for the wall clock. */
@@ -49,13 +52,15 @@ export class Engine {
   readonly #store = new ObjectStore()
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
+  readonly #cni: CniKeeper
   readonly #facts: Facts
   readonly #view: EngineView
   /** When the oldest object change came in whose UPDATEs are not all sent. */
   #changedAt: Millis | undefined
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, ...rest } = options
+    const { now, node, seed, cni, ...rest } = options
+    this.#cni = new CniKeeper(cni ?? 'none')
     this.#facts = {
       ...rest,
       node,
@@ -149,6 +154,9 @@ export class Engine {
       case 'interfaces':
         this.#facts.interfaces = input.interfaces
         return
+      case 'cni':
+        this.#takeCni(input, now)
+        return
       case 'tick':
         return
       case 'stop':
@@ -196,6 +204,8 @@ export class Engine {
     this.#objects.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
+    const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
+    if (cni !== undefined) this.#out.push(cni)
   }
 
   /** Without a node there are no neighbors to add or change. */
@@ -228,6 +238,12 @@ export class Engine {
     if (this.#changedAt === undefined || waiting || this.#rib.busy) return
     this.#out.push({ kind: 'measure', name: 'object-to-update', since: this.#changedAt })
     this.#changedAt = undefined
+  }
+
+  #takeCni(input: Extract<Input, { kind: 'cni' }>, now: Millis): void {
+    const words = tellCni(input)
+    if (words !== undefined) this.#out.tell(words)
+    this.#change([cniTrouble(input)], now)
   }
 
   #stop(reason: string, now: Millis): void {

@@ -48,6 +48,13 @@ export type Input =
   | { readonly kind: 'client-closed'; readonly client: ClientId }
   /** The interfaces of this host as they are now, for those who look. */
   | { readonly kind: 'interfaces'; readonly interfaces: readonly InterfaceView[] }
+  /** What became of the Effect `cni`: it is so, or why not. Comes again when that changes. */
+  | {
+      readonly kind: 'cni'
+      readonly path: string
+      readonly config: string | undefined
+      readonly trouble: string | undefined
+    }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /** End: every session gets Cease, and the engine is done when no connection is left. */

@@ -1,0 +1,46 @@
+/**
+ * Which CNI configuration this node should have. In: what the command line asks for and the node's pod CIDRs. Out: the
+ * Effect `cni`, whenever the answer changes; and what the edge says became of it, in words.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { ObjectChange } from '../cluster/source.ts'
+import { type CniPlugin, renderConflist } from '../dataplane/cni.ts'
+import type { Effect } from './effect.ts'
+import type { Input } from './input.ts'
+import { type Tell, tell } from './tell.ts'
+
+/** `remove`: there shall be no file of ours. */
+export type CniMode = CniPlugin | 'remove' | 'none'
+
+type CniEffect = Extract<Effect, { kind: 'cni' }>
+type CniInput = Extract<Input, { kind: 'cni' }>
+
+export class CniKeeper {
+  readonly #mode: CniMode
+  #asked: CniEffect | undefined
+
+  constructor(mode: CniMode) {
+    this.#mode = mode
+  }
+
+  /** A node that is not known (yet, or for a moment) keeps the file it has; one without pod CIDRs may have none. */
+  next(podCidrs: readonly Prefix[] | undefined): CniEffect | undefined {
+    const mode = this.#mode
+    if (mode === 'none' || (mode !== 'remove' && podCidrs === undefined)) return undefined
+    const config = mode === 'remove' ? undefined : renderConflist(podCidrs ?? [], mode)
+    if (this.#asked !== undefined && this.#asked.config === config) return undefined
+    this.#asked = { kind: 'cni', config }
+    return this.#asked
+  }
+}
+
+/** Trouble stands among the problems until it is over. */
+export const cniTrouble = ({ trouble }: CniInput): ObjectChange => ({ kind: 'trouble', at: 'CNI', text: trouble })
+
+/** Trouble is told as the problem it is. */
+export function tellCni({ path, config, trouble }: CniInput): Tell | undefined {
+  if (trouble !== undefined) return undefined
+  return config === undefined
+    ? tell('info', 'cni-absent', `there is no CNI configuration of ours at ${path}`, { path })
+    : tell('info', 'cni-written', `the CNI configuration is at ${path}`, { path })
+}
