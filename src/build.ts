@@ -18,7 +18,7 @@ await build({
   define: { GODWIT_VERSION: JSON.stringify(manifest.version) },
   // CommonJS packages inside an ES module still call require for Node's own modules.
   banner: {
-    js: "#!/usr/bin/env node\nimport { createRequire as godwitRequire } from 'node:module'\nconst require = godwitRequire(import.meta.url)",
+    js: "import { createRequire as godwitRequire } from 'node:module'; const require = godwitRequire(import.meta.url)",
   },
 })
 await chmod(outfile, 0o755)

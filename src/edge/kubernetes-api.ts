@@ -1,12 +1,12 @@
 /**
  * Requests to the Kubernetes API. `@kubernetes/client-node` finds the server and keeps the credentials fresh; it is
- * large and slow to load, so it is loaded here and only when needed. The requests themselves are Node's own: a list is
+ * large and slow to load, so this file is loaded only when needed. The requests themselves are Node's own: a list is
  * read in bounded pages, a watch line by line, and a connection that falls silent is given up.
  */
 import { existsSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
-import type { KubeConfig } from '@kubernetes/client-node'
+import { KubeConfig } from '@kubernetes/client-node'
 import type { Millis } from '../base/units.ts'
 import { wordsOf } from './os-words.ts'
 
@@ -51,7 +51,6 @@ const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /** Finds the API: the given kubeconfig, else the cluster this runs in, else what kubectl would take. */
 export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
-  const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   try {
     if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
