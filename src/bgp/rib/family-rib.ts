@@ -89,7 +89,8 @@ export class FamilyRib {
     refused: number,
     now: Millis,
   ): void {
-    const tally = this.tally(slot)
+    const tally = this.#tallies.get(slot)
+    if (tally === undefined) return
     const addPath = slot.peer.receive.addPath.includes(this.family)
     const since = Math.floor(now / SINCE_UNIT)
     const { paths, prefixes } = this
@@ -121,7 +122,8 @@ export class FamilyRib {
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
-    const tally = this.tally(slot)
+    const tally = this.#tallies.get(slot)
+    if (tally === undefined) return
     const addPath = slot.peer.receive.addPath.includes(this.family)
     for (let at = start; at < end; ) {
       const pathId = addPath ? readPathId(bytes, at) : 0
@@ -209,10 +211,9 @@ export class FamilyRib {
     this.#walk(member)
   }
 
-  tally(slot: PeerSlot): Tally {
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined) throw new Error(`${slot.peer.name} is not known to the ${this.family} RIB`)
-    return tally
+  /** Undefined where the family was not agreed on. */
+  tally(slot: PeerSlot): Tally | undefined {
+    return this.#tallies.get(slot)
   }
 
   // ── Work ─────────────────────────────────────────────────────────────────────────────────────────────────────────

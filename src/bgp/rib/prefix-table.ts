@@ -62,7 +62,7 @@ export class PrefixTable {
       if (this.#isAt(id, length)) return id
       slot = (slot + 1) & this.#mask
     }
-    return this.#add(length, hash)
+    return this.#add(length, hash, slot)
   }
 
   hold(id: number): void {
@@ -141,8 +141,8 @@ export class PrefixTable {
     )
   }
 
-  #add(length: number, hash: number): number {
-    if ((this.size + 1) * 2 > this.#slots.length) this.#rehash()
+  /** `free` is the slot where the search for it ended. */
+  #add(length: number, hash: number, free: number): number {
     const id = this.#takeId()
     const at = id * this.width
     this.words[at] = this.#w0
@@ -155,7 +155,10 @@ export class PrefixTable {
     this.holds[id] = 0
     this.#ofLength[length] = (this.#ofLength[length] as number) + 1
     this.size++
-    this.#place(id, hash)
+    if (this.size * 2 > this.#slots.length) {
+      this.#rehash()
+      this.#place(id, hash)
+    } else this.#slots[free] = id
     return id
   }
 
@@ -217,17 +220,11 @@ export class PrefixTable {
     slots[gap] = 0
   }
 
-  /** The prefix being looked for survives: `#add` calls this between reading and storing it. */
   #rehash(): void {
-    const [w0, w1, w2, w3] = [this.#w0, this.#w1, this.#w2, this.#w3]
     const old = this.#slots
     this.#slots = new Uint32Array(old.length * 2)
     this.#mask = this.#slots.length - 1
     for (const id of old) if (id !== 0) this.#place(id, this.#homeOf(id))
-    this.#w0 = w0
-    this.#w1 = w1
-    this.#w2 = w2
-    this.#w3 = w3
   }
 }
 

@@ -24,6 +24,7 @@ import { LOG_LIMIT } from './adj-out.ts'
 import { FamilyRib } from './family-rib.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
+import { newTally } from './tally.ts'
 import type { FamilyCounts, LocalRoute, ReceiveResult, RibPeer, RouteCursor, RoutePage, RouteQuery } from './types.ts'
 
 export interface RibOptions {
@@ -98,9 +99,8 @@ export class Rib {
     if (decoder.treatAsWithdraw) this.#takeBack(slot)
     else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
     const { endOfRib, problems } = decoder
-    if (endOfRib !== undefined && slot.peer.families.includes(endOfRib)) {
-      this.#ribs[endOfRib].tally(slot).endOfRib = true
-    }
+    const finished = endOfRib && this.#ribs[endOfRib].tally(slot)
+    if (finished !== undefined) finished.endOfRib = true
     const limit = this.#whyTooMany(slot)
     if (limit === undefined && problems.length === 0 && endOfRib === undefined) return ALL_WELL
     return { error: limit, problems, endOfRib }
@@ -150,7 +150,7 @@ export class Rib {
   counts(name: string, family: Family): FamilyCounts {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
-    const tally = rib.tally(slot)
+    const tally = rib.tally(slot) ?? newTally()
     const member = rib.members.get(slot)
     const rejected = member === undefined ? 0 : member.group.exporter.rejected - member.rejectedBefore
     const filtered = member === undefined ? 0 : member.group.exporter.filtered - member.filteredBefore
@@ -256,7 +256,7 @@ export class Rib {
     for (const family of families) {
       const limit = maxPrefixes[family]
       if (limit === undefined) continue
-      const { held } = this.#ribs[family].tally(slot)
+      const held = this.#ribs[family].tally(slot)?.held ?? 0
       if (held <= limit) continue
       const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
       writeU32(data, 3, limit)

@@ -40,9 +40,8 @@ export class RouteRows {
     const rows: RouteRow[] = []
     let looked = 0
     for (const [rib, prefix, cursor] of this.#walk(query, from ?? 0)) {
-      if (rows.length >= limit || looked > limit * LOOKS_PER_ROW) return { rows, next: cursor }
+      if (rows.length >= limit || looked++ > limit * LOOKS_PER_ROW) return { rows, next: cursor }
       rows.push(...this.#rows(rib, prefix, query))
-      looked++
     }
     return { rows, next: undefined }
   }
@@ -50,7 +49,7 @@ export class RouteRows {
   count(query: RouteQuery): Record<Family, { prefixes: number; paths: number }> {
     const counts = { ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }
     for (const [rib, prefix] of this.#walk(query, 0)) {
-      const paths = this.#wanted(rib, prefix, query).length
+      const paths = isPlain(query) ? usablePaths(rib, prefix) : this.#wanted(rib, prefix, query).length
       if (paths === 0) continue
       counts[rib.family].prefixes++
       counts[rib.family].paths += paths
@@ -58,7 +57,7 @@ export class RouteRows {
     return counts
   }
 
-  /** Prefixes that may have rows, each with the cursor that leads back to it. */
+  /** Ids of prefixes that may have rows, each with the cursor that leads back to it. */
   *#walk(query: RouteQuery, from: number): Generator<[FamilyRib, number, RouteCursor]> {
     if (query.for !== undefined) {
       const found = from === 0 ? this.#findFor(query, query.for) : undefined
@@ -71,8 +70,6 @@ export class RouteRows {
       if ((query.family ?? family) !== family || (query.in !== undefined && query.in.family !== family)) continue
       for (let prefix = Math.max(1, from - base); prefix < rib.prefixes.end; prefix++) {
         if (base === 0 && from >= IPV6_CURSORS) break
-        if (rib.paths.first[prefix] === 0) continue
-        if (query.in !== undefined && !contains(query.in, prefixOf(rib, prefix))) continue
         yield [rib, prefix, base + prefix]
       }
     }
@@ -91,6 +88,7 @@ export class RouteRows {
 
   /** Paths of a prefix that a query asks for, the best first. */
   #wanted(rib: FamilyRib, prefix: number, query: RouteQuery): number[] {
+    if (query.in !== undefined && !isInside(query.in, rib, prefix)) return []
     const { paths, loc } = rib
     const best = loc.best[prefix] as number
     const told = query.export ?? query.noexport
@@ -204,6 +202,23 @@ const stepWords = (step: number): string => STEPS[step] as string
 
 /** What a member's group would have it know: 0 for nothing. */
 const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)
+
+/** Nothing but the family is asked for. */
+const isPlain = (query: RouteQuery): boolean => Object.keys(query).every((key) => key === 'family')
+
+function usablePaths({ paths }: FamilyRib, prefix: number): number {
+  let count = 0
+  for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number) {
+    if (paths.refused[path] === 0) count++
+  }
+  return count
+}
+
+function isInside(outer: Prefix, { prefixes }: FamilyRib, prefix: number): boolean {
+  const bytes = new Uint8Array(prefixes.width * 4)
+  prefixes.writeAddress(prefix, bytes)
+  return contains(outer, { family: prefixes.family, bytes, length: prefixes.lengths[prefix] as number, text: '' })
+}
 
 function prefixOf({ prefixes }: FamilyRib, prefix: number): Prefix {
   const bytes = new Uint8Array(prefixes.width * 4)
