@@ -77,7 +77,7 @@ const ROWS: readonly (readonly [string, readonly RegExp[]])[] = [
       /^Total: \d+ of \d+ routes for \d+ networks in 2 tables$/m,
     ],
   ],
-  ['show interfaces', [/^eth0 up \(index=\d+\)/m, /10\.77\.0\.11\/24/]],
+  ['show interfaces', [/^eth0 up/m, /10\.77\.0\.11\/24/]],
   ['show interfaces summary', [/^eth0 +up/m]],
   ['show memory', [/Routing tables/, /Total/]],
 ]
@@ -111,7 +111,7 @@ const lookers: Case = {
     const denied = await run(birdcl('-r', 'disable', PEER))
     if (!/Access denied/.test(denied.stdout)) faults.push(`disable for a looker: ${denied.stdout}`)
     const nonsense = await run(birdcl('show', 'nonsense'))
-    if (!/syntax error/i.test(nonsense.stdout)) faults.push(`show nonsense: ${nonsense.stdout}`)
+    if (!/syntax error|No such command/i.test(nonsense.stdout)) faults.push(`show nonsense: ${nonsense.stdout}`)
     expect(faults.length === 0, faults.join('\n'))
 
     // A word that acts, from the same client.

@@ -39,7 +39,7 @@ export class Lab {
   private readonly id: string
   private readonly hosts: Host[] = []
   private readonly processes: Process[] = []
-  private readonly switchNamespace: string
+  readonly switchNamespace: string
   private closed = false
 
   private constructor() {
@@ -62,12 +62,19 @@ export class Lab {
 
   /** A host on the switch: 10.77.0.N and fd77::N. */
   async host(name: string, number: number): Promise<Host> {
-    const host = new Host(this, name, `${this.id}-${name}`, join(this.directory, name), number)
+    const host = new Host(
+      this,
+      name,
+      `${this.id}-${name}`,
+      join(this.directory, name),
+      number,
+      `p${this.hosts.length + 1}`,
+    )
     this.hosts.push(host)
     // Daemons that give up root write here too.
     await mkdir(host.directory, { recursive: true })
     await chmod(host.directory, 0o777)
-    const port = `p${this.hosts.length}`
+    const { port } = host
     await must(['ip', 'netns', 'add', host.namespace])
     const inside = ['ip', '-n', host.namespace]
     await host.must(['sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'])
@@ -121,8 +128,11 @@ export class Host {
   readonly ipv4: string
   readonly ipv6: string
   readonly lab: Lab
+  /** The switch's end of its cable. */
+  readonly port: string
 
-  constructor(lab: Lab, name: string, namespace: string, directory: string, number: number) {
+  constructor(lab: Lab, name: string, namespace: string, directory: string, number: number, port: string) {
+    this.port = port
     this.lab = lab
     this.name = name
     this.namespace = namespace
@@ -154,8 +164,8 @@ export class Host {
     return this.lab.keep(new Daemon(this.inside(argv), log, { cwd: process.cwd() }))
   }
 
-  /** Cuts the cable, or joins it again. */
+  /** Cuts the cable at the switch, or joins it again: the host keeps its addresses, as a real one does. */
   async cable(state: 'up' | 'down'): Promise<void> {
-    await must(['ip', '-n', this.namespace, 'link', 'set', 'eth0', state])
+    await must(['ip', '-n', this.lab.switchNamespace, 'link', 'set', this.port, state])
   }
 }

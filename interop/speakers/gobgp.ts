@@ -50,7 +50,18 @@ class GobgpRouter implements Router {
   async restart(): Promise<void> {
     const file = join(this.host.directory, 'gobgpd.toml')
     await writeFile(file, renderConfig(this.host, this.config))
-    const words = ['gobgpd', '-t', 'toml', '-f', file, '--api-hosts', '127.0.0.1:50051', '--pprof-disable']
+    const words = [
+      'gobgpd',
+      '-l',
+      'debug',
+      '-t',
+      'toml',
+      '-f',
+      file,
+      '--api-hosts',
+      '127.0.0.1:50051',
+      '--pprof-disable',
+    ]
     this.daemon = this.place.start(this.host, 'gobgpd', words)
     await eventually(() => this.ask(['global']))
     for (const network of this.config.networks ?? []) await this.announce(network)
