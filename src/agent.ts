@@ -25,17 +25,16 @@ const FAREWELL_MILLIS = 3_000
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
 export async function runAgent(options: AgentWords): Promise<number> {
   const log = openLog({ level: options.logLevel })
+  const agent = new Agent(options, log)
   try {
-    const agent = new Agent(options, log)
     await agent.open()
     await agent.ended
-    await agent.close()
     return 0
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    log.tell(tell('error', 'agent-failed', text))
+    log.tell(tell('error', 'agent-failed', error instanceof Error ? error.message : String(error)))
     return 1
   } finally {
+    await agent.close()
     log.flush()
   }
 }

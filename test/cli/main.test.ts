@@ -1,0 +1,68 @@
+/** The command line as it is started: from source, and from the one file that ships. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const ROOT = new URL('../../', import.meta.url).pathname
+const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { version: string }
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+const start = (file: string, words: readonly string[]): Promise<Ended> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [`${ROOT}${file}`, ...words], { cwd: ROOT, timeout: 20_000 }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err })
+    })
+  })
+
+const folder = mkdtempSync(join(tmpdir(), 'godwit-main-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+beforeAll(async () => {
+  const { code, err } = await start('src/build.ts', [])
+  if (code !== 0) throw new Error(err)
+}, 60_000)
+
+const BUNDLE = 'dist/godwit.mjs'
+
+test.each(['src/main.ts', BUNDLE])('%s says its version', async (file) => {
+  expect(await start(file, ['--version'])).toMatchObject({ code: 0, out: `godwit ${version}\n` })
+})
+
+describe('words and exits', () => {
+  test('helps', async () => {
+    expect((await start(BUNDLE, ['--help'])).out).toContain('godwit agent')
+  })
+
+  test.each([
+    ['an unknown option', ['--jason', 'show', 'status']],
+    ['an unknown option of the agent', ['agent', '--nod', 'worker-1']],
+    ['a log level there is not', ['agent', '--log-level', 'loud']],
+    ['a dataplane there is not', ['agent', '--dataplane', 'ebpf']],
+    ['JSON of nothing', ['--json']],
+    ['a socket without a path', ['-s']],
+  ])('%s is wrong words: one line with a stable code, exit 2', async (_, words) => {
+    const { code, err } = await start(BUNDLE, words)
+    expect(code).toBe(2)
+    expect(err).toMatch(/^godwit: E_USAGE [^\n]+\n$/)
+  })
+
+  test('a looker without an agent is told so, exit 1', async () => {
+    const { code, err } = await start(BUNDLE, ['-s', join(folder, 'none.sock'), 'show', 'status'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/^godwit: E_NO_AGENT [^\n]+\n$/)
+  })
+
+  test('an agent that cannot have its HTTP address says so and ends, exit 1', async () => {
+    const words = ['agent', '--source', folder, '--control', join(folder, 'agent.sock'), '--http', 'nowhere']
+    const { code, out } = await start(BUNDLE, [...words, '--dataplane', 'none'])
+    expect(code).toBe(1)
+    expect(out).toContain('--http nowhere: not HOST:PORT')
+  })
+})
