@@ -6,15 +6,14 @@
  * Open addressing with linear probing: `slots` holds ids, the address words stand in a column. IPv4 has one word per
  * prefix, IPv6 four. Never more than half full.
  */
-import { readU32 } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
-import { grownSize, growU8, growU32 } from '../route/columns.ts'
+import { growI32, grownSize, growU8, growU32 } from '../route/columns.ts'
 
 export class PrefixTable {
   readonly family: Family
   /** Words per address: 1 or 4. */
   readonly width: number
-  words = new Uint32Array(0)
+  words = new Int32Array(0)
   lengths = new Uint8Array(0)
   /** Holders of a prefix; 0 where the id is free. */
   holds = new Uint32Array(0)
@@ -32,7 +31,8 @@ export class PrefixTable {
   #free = 0
   /** How many prefixes have each length: longest match asks only for lengths that exist. */
   readonly #ofLength: Uint32Array
-  // The prefix being looked for.
+  // The prefix last looked for, and where the search ended.
+  #slot = 0
   #w0 = 0
   #w1 = 0
   #w2 = 0
@@ -49,20 +49,12 @@ export class PrefixTable {
 
   /** The id of a prefix, or 0. `bytes[offset]` is the first octet of the address; bits beyond `length` do not count. */
   find(bytes: Uint8Array, offset: number, length: number): number {
-    this.#read(bytes, offset, length)
-    return this.#lookup(length)
+    return this.width === 1 ? this.#search4(bytes, offset, length) : this.#search6(bytes, offset, length)
   }
 
   /** The same, and a new id where there was none. A new one is held by nobody: hold it. */
   insert(bytes: Uint8Array, offset: number, length: number): number {
-    this.#read(bytes, offset, length)
-    const hash = this.#hash(length)
-    let slot = hash & this.#mask
-    for (let id = this.#slots[slot] as number; id !== 0; id = this.#slots[slot] as number) {
-      if (this.#isAt(id, length)) return id
-      slot = (slot + 1) & this.#mask
-    }
-    return this.#add(length, hash, slot)
+    return this.find(bytes, offset, length) || this.#add(length)
   }
 
   hold(id: number): void {
@@ -101,48 +93,58 @@ export class PrefixTable {
     return this.words.byteLength + this.lengths.byteLength + this.holds.byteLength + this.#slots.byteLength
   }
 
-  #read(bytes: Uint8Array, offset: number, length: number): void {
-    this.#w0 = wordOf(bytes, offset, length)
-    if (this.width === 1) return
-    this.#w1 = wordOf(bytes, offset + 4, length - 32)
-    this.#w2 = wordOf(bytes, offset + 8, length - 64)
-    this.#w3 = wordOf(bytes, offset + 12, length - 96)
-  }
+  // Both leave the words and the slot where the search ended, for `#add`.
 
-  #hash(length: number): number {
-    let hash = Math.imul(this.#w0 ^ this.#seed, 0x9e3779b1)
-    if (this.width === 4) {
-      hash = Math.imul(hash ^ (hash >>> 15) ^ this.#w1, 0x85ebca6b)
-      hash = Math.imul(hash ^ (hash >>> 13) ^ this.#w2, 0xc2b2ae35)
-      hash = Math.imul(hash ^ (hash >>> 16) ^ this.#w3, 0x9e3779b1)
+  #search4(bytes: Uint8Array, offset: number, length: number): number {
+    const w0 = wordOf(bytes, offset, length)
+    const slots = this.#slots
+    const mask = this.#mask
+    let slot = stir(w0, length, this.#seed) & mask
+    let id = slots[slot] as number
+    while (id !== 0 && (this.words[id] !== w0 || this.lengths[id] !== length)) {
+      slot = (slot + 1) & mask
+      id = slots[slot] as number
     }
-    hash = Math.imul(hash ^ (hash >>> 16) ^ length, 0x85ebca6b)
-    return hash ^ (hash >>> 15)
+    this.#w0 = w0
+    this.#slot = slot
+    return id
   }
 
-  #lookup(length: number): number {
-    let slot = this.#hash(length) & this.#mask
-    for (let id = this.#slots[slot] as number; id !== 0; id = this.#slots[slot] as number) {
-      if (this.#isAt(id, length)) return id
-      slot = (slot + 1) & this.#mask
+  #search6(bytes: Uint8Array, offset: number, length: number): number {
+    const w0 = wordOf(bytes, offset, length)
+    const w1 = wordOf(bytes, offset + 4, length - 32)
+    const w2 = wordOf(bytes, offset + 8, length - 64)
+    const w3 = wordOf(bytes, offset + 12, length - 96)
+    const slots = this.#slots
+    const mask = this.#mask
+    let slot = stir(fold(w0, w1, w2, w3), length, this.#seed) & mask
+    let id = slots[slot] as number
+    while (id !== 0 && !this.#isAt(id, length, w0, w1, w2, w3)) {
+      slot = (slot + 1) & mask
+      id = slots[slot] as number
     }
-    return 0
+    this.#w0 = w0
+    this.#w1 = w1
+    this.#w2 = w2
+    this.#w3 = w3
+    this.#slot = slot
+    return id
   }
 
-  #isAt(id: number, length: number): boolean {
-    if (this.lengths[id] !== length) return false
-    if (this.width === 1) return this.words[id] === this.#w0
+  #isAt(id: number, length: number, w0: number, w1: number, w2: number, w3: number): boolean {
+    const { words } = this
     const at = id * 4
     return (
-      this.words[at] === this.#w0 &&
-      this.words[at + 1] === this.#w1 &&
-      this.words[at + 2] === this.#w2 &&
-      this.words[at + 3] === this.#w3
+      words[at] === w0 &&
+      words[at + 1] === w1 &&
+      words[at + 2] === w2 &&
+      words[at + 3] === w3 &&
+      this.lengths[id] === length
     )
   }
 
-  /** `free` is the slot where the search for it ended. */
-  #add(length: number, hash: number, free: number): number {
+  /** What was looked for in vain. */
+  #add(length: number): number {
     const id = this.#takeId()
     const at = id * this.width
     this.words[at] = this.#w0
@@ -157,8 +159,8 @@ export class PrefixTable {
     this.size++
     if (this.size * 2 > this.#slots.length) {
       this.#rehash()
-      this.#place(id, hash)
-    } else this.#slots[free] = id
+      this.#place(id)
+    } else this.#slots[this.#slot] = id
     return id
   }
 
@@ -170,7 +172,7 @@ export class PrefixTable {
     }
     if (this.end >= this.capacity) {
       this.capacity = grownSize(this.capacity, this.end + 1)
-      this.words = growU32(this.words, this.capacity * this.width)
+      this.words = growI32(this.words, this.capacity * this.width)
       this.lengths = growU8(this.lengths, this.capacity)
       this.holds = growU32(this.holds, this.capacity)
       this.#grown(this.capacity)
@@ -189,18 +191,16 @@ export class PrefixTable {
   }
 
   #homeOf(id: number): number {
-    const at = id * this.width
-    this.#w0 = this.words[at] as number
-    if (this.width === 4) {
-      this.#w1 = this.words[at + 1] as number
-      this.#w2 = this.words[at + 2] as number
-      this.#w3 = this.words[at + 3] as number
-    }
-    return this.#hash(this.lengths[id] as number) & this.#mask
+    const { words } = this
+    const length = this.lengths[id] as number
+    if (this.width === 1) return stir(words[id] as number, length, this.#seed) & this.#mask
+    const at = id * 4
+    const [w0, w1] = [words[at] as number, words[at + 1] as number]
+    return stir(fold(w0, w1, words[at + 2] as number, words[at + 3] as number), length, this.#seed) & this.#mask
   }
 
-  #place(id: number, hash: number): void {
-    let slot = hash & this.#mask
+  #place(id: number): void {
+    let slot = this.#homeOf(id)
     while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
     this.#slots[slot] = id
   }
@@ -224,7 +224,7 @@ export class PrefixTable {
     const old = this.#slots
     this.#slots = new Uint32Array(old.length * 2)
     this.#mask = this.#slots.length - 1
-    for (const id of old) if (id !== 0) this.#place(id, this.#homeOf(id))
+    for (const id of old) if (id !== 0) this.#place(id)
   }
 }
 
@@ -232,13 +232,26 @@ const INITIAL_SLOTS = 64
 /** No prefix has it, so that a free id never looks like one. */
 const NO_LENGTH = 255
 
+/** Neighbors choose prefixes, so every bit must reach the low ones that choose the slot. */
+function stir(word: number, length: number, seed: number): number {
+  let hash = Math.imul(word ^ seed, 0x9e3779b1)
+  hash = Math.imul(hash ^ (hash >>> 16) ^ length, 0x85ebca6b)
+  return hash ^ (hash >>> 15)
+}
+
+function fold(w0: number, w1: number, w2: number, w3: number): number {
+  let hash = Math.imul(w3 ^ (w3 >>> 15), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13) ^ w2, 0xc2b2ae35)
+  hash = Math.imul(hash ^ (hash >>> 16) ^ w1, 0x27d4eb2f)
+  return hash ^ (hash >>> 15) ^ w0
+}
+
 /** The part of a word that `length` bits cover. NLRI may end right behind its last octet: nothing beyond is read. */
 function wordOf(bytes: Uint8Array, at: number, length: number): number {
-  if (length >= 32) return readU32(bytes, at)
   if (length <= 0) return 0
   let word = (bytes[at] as number) << 24
   if (length > 8) word |= (bytes[at + 1] as number) << 16
   if (length > 16) word |= (bytes[at + 2] as number) << 8
   if (length > 24) word |= bytes[at + 3] as number
-  return (word & (-1 << (32 - length))) >>> 0
+  return length >= 32 ? word : word & (-1 << (32 - length))
 }

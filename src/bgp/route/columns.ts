@@ -23,3 +23,9 @@ export function growU8(column: Uint8Array, size: number): Uint8Array<ArrayBuffer
   grown.set(column)
   return grown
 }
+
+export function growI32(column: Int32Array, size: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(size)
+  grown.set(column)
+  return grown
+}
