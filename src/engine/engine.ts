@@ -137,7 +137,7 @@ export class Engine {
         return
       }
       case 'drained':
-        this.#sessions.drained(input.conn)
+        this.#sessions.drained(input.conn, now)
         return
       case 'command':
         this.#lookers.command(input.client, input.line)

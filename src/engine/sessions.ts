@@ -133,9 +133,11 @@ export class Sessions {
   }
 
   /** The network took everything on this connection. */
-  drained(conn: ConnId): void {
+  drained(conn: ConnId, now: Millis): void {
     const neighbor = this.#neighbors.connection(conn)?.neighbor
-    if (neighbor?.peer.session?.conn === conn) neighbor.writable = true
+    if (neighbor === undefined) return
+    if (neighbor.peer.session?.conn === conn) neighbor.writable = true
+    this.handle(neighbor, { kind: 'drained', conn }, now)
   }
 
   /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */

@@ -102,10 +102,13 @@ function* sessionLines({ session, localCapabilities, remoteCapabilities }: PeerS
   yield field(4, 'Source address', session.local.address, 22)
 }
 
-function* timerLines({ holdTimer, keepaliveTimer, connectTimer, state }: PeerSnapshot): Iterable<string> {
+function* timerLines(peer: PeerSnapshot): Iterable<string> {
+  const { holdTimer, keepaliveTimer, sendHoldTimer, holdDownTimer, connectTimer, state } = peer
+  if (holdDownTimer !== undefined) yield timer('Hold-down timer', holdDownTimer)
   if (state !== 'Established' && connectTimer !== undefined) yield timer('Connect delay', connectTimer)
   if (holdTimer !== undefined) yield timer('Hold timer', holdTimer)
   if (keepaliveTimer !== undefined) yield timer('Keepalive timer', keepaliveTimer)
+  if (sendHoldTimer !== undefined) yield timer('Send hold timer', sendHoldTimer)
 }
 
 const timer = (name: string, { left, total }: { readonly left: number; readonly total: number }): string =>

@@ -122,6 +122,9 @@ const RACK: ProtocolView = {
       receive: WIRE,
       send: WIRE,
       routeRefresh: true,
+      enhancedRefresh: true,
+      remoteRestarted: false,
+      role: undefined,
     },
     localCapabilities: CAPABILITIES,
     remoteCapabilities: [

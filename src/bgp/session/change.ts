@@ -10,6 +10,16 @@ export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined 
   if (!sameFamilies(old.families, next.families)) return 'address families'
   if (old.remote.address !== next.remote.address) return 'remote address'
   if (old.localAddress !== next.localAddress) return 'local address'
+  return whyOpenDiffers(old, next)
+}
+
+/** What was said in OPEN cannot be taken back (RFC 5492 §4). */
+function whyOpenDiffers(old: PeerConfig, next: PeerConfig): string | undefined {
+  if (old.role !== next.role || old.strictRole !== next.strictRole) return 'role'
+  if (old.extendedNextHop !== next.extendedNextHop) return 'extended next hop'
+  for (const direction of ['receive', 'send'] as const) {
+    if (!sameFamilies(old.addPath?.[direction] ?? [], next.addPath?.[direction] ?? [])) return 'add path'
+  }
   return undefined
 }
 

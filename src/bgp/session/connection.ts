@@ -4,6 +4,7 @@
  * `peer.ts` chooses between connections and is told of every step.
  */
 import type { Chance } from '../../base/chance.ts'
+import type { Family } from '../../base/family.ts'
 import { Timers } from '../../base/timers.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
@@ -19,7 +20,7 @@ import {
   OPEN_ERROR,
 } from '../wire/notification.ts'
 import { decodeOpen, encodeOpen } from '../wire/open.ts'
-import { decodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
+import { decodeRouteRefresh, encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import type { Backoff } from './backoff.ts'
 import { type FsmAction, type FsmEvent, step } from './fsm.ts'
 import { keepaliveTime, negotiate, ourOpen } from './negotiate.ts'
@@ -37,7 +38,10 @@ import type {
 /** RFC 4271 §8.2.2: the "large value" of the HoldTimer while the neighbor's OPEN is awaited. */
 export const OPEN_HOLD_TIME: Seconds = 240
 
-type TimerName = 'connect-retry' | 'hold' | 'keepalive'
+/** RFC 9687 §3.3: the Send Hold Time is this, or twice the hold time where that is longer. */
+const SEND_HOLD_TIME: Seconds = 480
+
+type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'send-hold'
 
 /** Why a connection ended. */
 export type Fault = Pick<LastError, 'class' | 'text'>
@@ -148,6 +152,23 @@ export class Connection {
   updatesSent(count: number): void {
     this.#shared.sent.update += count
     this.#startKeepalive()
+    this.#watchSending()
+  }
+
+  /** RFC 9687 §3.2: the network takes what we send. */
+  drained(): void {
+    this.timers.clear('send-hold')
+  }
+
+  /** RFC 2918 §4: only to a neighbor that has said it can, and of what was agreed on. */
+  askRefresh(family: Family): void {
+    const { session } = this
+    if (this.state !== 'Established' || !session?.routeRefresh || !session.families.includes(family)) return
+    this.#send('route-refresh', encodeRouteRefresh(family, REFRESH.request))
+  }
+
+  get sendHoldTime(): Seconds {
+    return Math.max(SEND_HOLD_TIME, 2 * (this.session?.holdTime ?? 0))
   }
 
   /** The configuration is another, and the connection goes on. */
@@ -232,11 +253,20 @@ export class Connection {
       return
     }
     const { family } = message
-    // RFC 2918 §4: of a family that was not agreed on, ignored. Once a turn is enough.
-    if (family === undefined || !this.session?.families.includes(family)) return
-    if (this.#shared.actions.some((action) => action.kind === 'refresh' && action.family === family)) return
-    // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved as long as we do not offer that.
-    this.#push({ kind: 'refresh', family, subtype: REFRESH.request })
+    const { session } = this
+    // RFC 2918 §4: of a family that was not agreed on, ignored.
+    if (family === undefined || !session?.families.includes(family)) return
+    // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved unless both know that.
+    const subtype = session.enhancedRefresh ? message.subtype : REFRESH.request
+    if (subtype === REFRESH.request && this.#isAskedFor(family)) return
+    this.#push({ kind: 'refresh', family, subtype })
+  }
+
+  /** Asked once a turn is enough. */
+  #isAskedFor(family: Family): boolean {
+    return this.#shared.actions.some(
+      (action) => action.kind === 'refresh' && action.subtype === REFRESH.request && action.family === family,
+    )
   }
 
   // ---- the machine
@@ -304,6 +334,7 @@ export class Connection {
     this.#ends = undefined
     this.timers.clear('hold')
     this.timers.clear('keepalive')
+    this.timers.clear('send-hold')
   }
 
   sendNotification(error: MessageError): void {
@@ -313,11 +344,17 @@ export class Connection {
     this.#push({ kind: 'notification', direction: 'sent', code, subcode, text })
   }
 
-  /** From here the Send Hold Timer (RFC 9687) will watch whether the network takes what is sent. */
   #send(type: MessageType, bytes: Uint8Array): void {
     if (this.conn === undefined) return
     this.#shared.sent[type]++
     this.#push({ kind: 'send', conn: this.conn, bytes })
+    this.#watchSending()
+  }
+
+  /** RFC 9687 §3.2: from what is sent first after the network took all, until it has taken all again. */
+  #watchSending(): void {
+    if (this.state !== 'Established' || this.timers.at('send-hold') !== undefined) return
+    this.#set('send-hold', inMillis(this.sendHoldTime))
   }
 
   // ---- time
@@ -325,6 +362,7 @@ export class Connection {
   #expired(name: TimerName): void {
     if (name === 'hold') this.step({ name: 'HoldTimer_Expires' })
     else if (name === 'keepalive') this.step({ name: 'KeepaliveTimer_Expires' })
+    else if (name === 'send-hold') this.step({ name: 'SendHoldTimer_Expires' })
     else if (this.state === 'Active') this.step({ name: 'ConnectRetryTimer_Expires' })
     else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: 'Connection timed out' })
   }

@@ -14,7 +14,7 @@ import type { SessionState } from './types.ts'
 
 export const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
 
-/** The events of RFC 4271 §8.1 by name, with their numbers. */
+/** The events of RFC 4271 §8.1 and RFC 9687 by name, with their numbers. */
 export const EVENT = {
   ManualStart: 1,
   ManualStop: 2,
@@ -44,8 +44,10 @@ export const EVENT = {
   KeepAliveMsg: 26,
   UpdateMsg: 27,
   UpdateMsgErr: 28,
+  /** RFC 9687 §3.1. */
+  SendHoldTimer_Expires: 29,
   /** Ours: RFC 2918 brought a message but gave its arrival no number. */
-  RouteRefreshMsg: 29,
+  RouteRefreshMsg: 30,
 } as const
 export type EventName = keyof typeof EVENT
 
@@ -85,8 +87,8 @@ export interface Step {
   readonly error: MessageError | undefined
 }
 
-/** Which NOTIFICATION a row sends: the one the event brings, Hold Timer Expired, or FSM Error. */
-type Notice = 'carried' | 'hold-expired' | 'fsm-error'
+/** Which NOTIFICATION a row sends: the one the event brings, Hold Timer or Send Hold Timer Expired, or FSM Error. */
+type Notice = 'carried' | 'hold-expired' | 'send-hold-expired' | 'fsm-error'
 
 interface Row {
   readonly to: SessionState
@@ -202,6 +204,8 @@ const ESTABLISHED: Rows = {
   UpdateMsg: stay('Established', 'start-hold'),
   // RFC 4271 §8.2.2, Established, event 28.
   UpdateMsgErr: end('carried'),
+  // RFC 9687 §3.2, event 29: tell the neighbor, should it read again, and drop the connection.
+  SendHoldTimer_Expires: end('send-hold-expired'),
   RouteRefreshMsg: stay('Established'),
 }
 
@@ -228,6 +232,7 @@ export function step(state: SessionState, event: FsmEvent): Step {
 
 function errorOf(notice: Notice | undefined, state: SessionState, event: FsmEvent): MessageError | undefined {
   if (notice === 'hold-expired') return messageError(ERROR.holdTimerExpired, 0, 'Hold timer expired')
+  if (notice === 'send-hold-expired') return messageError(ERROR.sendHoldTimerExpired, 0, 'Send hold timer expired')
   if (notice === 'fsm-error') return fsmError(state, event.name)
   if (notice === 'carried' && 'error' in event) return event.error
   return undefined

@@ -11,6 +11,7 @@ import { EXTENDED_MESSAGE_SIZE, MESSAGE_SIZE } from '../wire/header.ts'
 import type { Capability, Open } from '../wire/message.ts'
 import { ERROR, OPEN_ERROR } from '../wire/notification.ts'
 import { AS_TRANS, asnOf, VERSION } from '../wire/open.ts'
+import { COUNTERPART, ROLE, ROLES, type Role } from '../wire/role.ts'
 import type { PeerConfig, Session } from './types.ts'
 
 type Kind = Capability['kind']
@@ -21,10 +22,33 @@ export function ourCapabilities(config: PeerConfig): readonly Capability[] {
   return [
     ...config.families.map((family) => ({ kind: 'multiprotocol', afi: AFI[family], safi: SAFI_UNICAST }) as const),
     { kind: 'route-refresh' },
+    ...(config.extendedNextHop && config.families.includes('ipv4') ? [IPV6_NEXT_HOPS] : []),
     { kind: 'extended-message' },
+    // RFC 9234 §4.1: external neighbors only.
+    ...(config.role !== undefined && mayBeExternal(config) ? [{ kind: 'role', role: ROLE[config.role] } as const] : []),
     { kind: 'four-octet-as', asn: config.localAs },
+    ...addPathCapability(config),
+    { kind: 'enhanced-refresh' },
     { kind: 'fqdn', host: config.hostName, domain: '' },
   ]
+}
+
+/** RFC 8950 §4: IPv4 unicast with a next hop of IPv6. */
+const IPV6_NEXT_HOPS: Capability = {
+  kind: 'extended-next-hop',
+  tuples: [{ afi: AFI.ipv4, safi: SAFI_UNICAST, nextHopAfi: AFI.ipv6 }],
+}
+
+const mayBeExternal = ({ remoteAs, localAs }: PeerConfig): boolean => remoteAs !== 'internal' && remoteAs !== localAs
+
+/** RFC 7911 §4: one row for each family of which we send or take several paths. */
+function addPathCapability({ addPath, families }: PeerConfig): readonly Capability[] {
+  if (addPath === undefined) return []
+  const rows = families.flatMap((family) => {
+    const mode = (addPath.receive.includes(family) ? RECEIVE : 0) | (addPath.send.includes(family) ? SEND : 0)
+    return mode === 0 ? [] : [{ afi: AFI[family], safi: SAFI_UNICAST, mode }]
+  })
+  return rows.length === 0 ? [] : [{ kind: 'add-path', families: rows }]
 }
 
 export function ourOpen(config: PeerConfig): Open {
@@ -46,7 +70,11 @@ export function negotiate(config: PeerConfig, ours: Open, theirs: Open): Agreeme
   const remoteAs = asnOf(theirs)
   const peerType: PeerType = remoteAs === config.localAs ? 'internal' : 'external'
   const families = commonFamilies(ours, theirs)
-  const refusal = whyNotOpen(theirs, config, remoteAs, peerType) ?? whyNotFamilies(families, ours)
+  const role = peerType === 'external' ? config.role : undefined
+  const refusal =
+    whyNotOpen(theirs, config, remoteAs, peerType) ??
+    (role && whyNotRole(theirs, role, config.strictRole === true)) ??
+    whyNotFamilies(families, ours)
   if (refusal !== undefined) return refusal
   const holdTime = Math.min(ours.holdTime, theirs.holdTime)
   return {
@@ -61,6 +89,9 @@ export function negotiate(config: PeerConfig, ours: Open, theirs: Open): Agreeme
     receive: wireContext(theirs, ours, families, peerType),
     send: wireContext(ours, theirs, families, peerType),
     routeRefresh: bothOffer('route-refresh', ours, theirs),
+    enhancedRefresh: bothOffer('route-refresh', ours, theirs) && bothOffer('enhanced-refresh', ours, theirs),
+    remoteRestarted: lastOf(theirs, 'graceful-restart')?.restarted === true,
+    role,
   }
 }
 
@@ -92,6 +123,19 @@ function whyNotAs(remoteAs: Asn, config: PeerConfig): string | undefined {
   if (wanted === 'internal') return remoteAs === config.localAs ? undefined : `our own ${config.localAs}`
   if (wanted === 'external') return remoteAs === config.localAs ? 'another than our own' : undefined
   return remoteAs === wanted ? undefined : `${wanted}`
+}
+
+/**
+ * RFC 9234 §4.2: Role Mismatch where theirs is not the counterpart of ours, where they say several that differ, and with
+ * `strict` where they say none.
+ */
+function whyNotRole(open: Open, ours: Role, strict: boolean): MessageError | undefined {
+  const said = [...new Set(allOf(open, 'role').map(({ role }) => role))]
+  const wanted = COUNTERPART[ours]
+  if (said.length === 0 ? !strict : said.length === 1 && said[0] === ROLE[wanted]) return undefined
+  const found = said.length === 0 ? 'none' : said.map((role) => ROLES[role] ?? role).join(' and ')
+  const text = `Role mismatch: neighbor says ${found}, expected ${wanted}, as we are ${ours}`
+  return messageError(ERROR.open, OPEN_ERROR.roleMismatch, text)
 }
 
 /** RFC 5492 §5: Unsupported Capability; Data lists what we require as in OPEN: here any one of our families. */

@@ -7,8 +7,8 @@
  * the session, and back to Active when that one has ended.
  */
 import type { Chance } from '../../base/chance.ts'
-import { earlier } from '../../base/timers.ts'
-import type { Millis, Seconds } from '../../base/units.ts'
+import { earlier, Timers } from '../../base/timers.ts'
+import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
@@ -30,7 +30,7 @@ import type {
 
 /** A session that lasted this long was a good one: dialling begins anew. */
 const STABLE_AFTER: Millis = 60_000
-/** Connections of the neighbor that may await its OPEN at a time; one more ends the oldest. */
+/** Connections of the neighbor that may wait for its OPEN at a time; one more ends the oldest. */
 const MOST_AWAITING_OPEN = 3
 
 const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
@@ -44,6 +44,9 @@ export class Peer {
   readonly #own: Connection
   /** Oldest first. */
   #incoming: Connection[] = []
+  readonly #timers = new Timers<'hold-down'>()
+  /** Of the timer that was set last. */
+  #holdDown: Seconds = 0
   #started = false
   #stopped: string | undefined
 
@@ -79,7 +82,7 @@ export class Peer {
   }
 
   deadline(): Millis | undefined {
-    let first: Millis | undefined
+    let first = this.#timers.deadline()
     for (const { timers } of this.#connections()) first = earlier(first, timers.deadline())
     return first
   }
@@ -119,11 +122,21 @@ export class Peer {
       case 'update-error':
         this.#updateError(event)
         break
+      case 'too-many':
+        this.#tooMany(event)
+        break
+      case 'ask-refresh':
+        if (this.#state === 'Established') this.#furthest().askRefresh(event.family)
+        break
+      case 'drained':
+        this.#find(event.conn)?.drained()
+        break
       case 'updates-sent':
         if (this.#state === 'Established') this.#furthest().updatesSent(event.count)
         break
       case 'timer':
         for (const connection of this.#connections()) connection.expire(this.#shared.now)
+        if (this.#timers.due(this.#shared.now).length > 0) this.#start()
         break
     }
   }
@@ -134,6 +147,7 @@ export class Peer {
     if (this.#started) return
     this.#started = true
     this.#stopped = undefined
+    this.#timers.clear('hold-down')
     this.#begin()
   }
 
@@ -154,6 +168,7 @@ export class Peer {
     const data = speaks ? encodeShutdownCommunication(text) : undefined
     this.#started = false
     this.#stopped = reason
+    this.#timers.clear('hold-down')
     this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
   }
 
@@ -177,6 +192,18 @@ export class Peer {
   #updateError({ conn, error }: Event<'update-error'>): void {
     const connection = this.#find(conn)
     if (connection?.state === 'Established') connection.step({ name: 'UpdateMsgErr', error })
+  }
+
+  /** RFC 4486 §4: after Maximum Number of Prefixes Reached the session is not to come back at once. */
+  #tooMany({ conn, error, holdDown }: Event<'too-many'>): void {
+    const connection = this.#find(conn)
+    if (connection?.state !== 'Established') return
+    this.#started = false
+    this.#stopped = error.text
+    this.#holdDown = holdDown ?? 0
+    if (holdDown !== undefined) this.#timers.set('hold-down', this.#shared.now + inMillis(holdDown))
+    connection.step({ name: 'UpdateMsgErr', error })
+    this.#endAll('AutomaticStop', error, error.text)
   }
 
   // ---- several connections
@@ -287,7 +314,7 @@ export class Peer {
 
   snapshot(now: Millis): PeerSnapshot {
     const { config, received, sent } = this.#shared
-    const { session, timers, ours, theirs } = this.#furthest()
+    const { session, timers, ours, theirs, sendHoldTime } = this.#furthest()
     const running = (at: Millis | undefined, total: Seconds) =>
       at === undefined ? undefined : { left: Math.max(0, at - now), total }
     return {
@@ -301,6 +328,8 @@ export class Peer {
       remoteCapabilities: theirs?.capabilities ?? [],
       holdTimer: running(timers.at('hold'), session?.holdTime ?? OPEN_HOLD_TIME),
       keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
+      sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
+      holdDownTimer: running(this.#timers.at('hold-down'), this.#holdDown),
       connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
       received: { ...received },
       sent: { ...sent },

@@ -7,6 +7,7 @@ import type { Asn, Millis, RouterId, Seconds } from '../../base/units.ts'
 import type { PeerType, WireContext } from '../wire/context.ts'
 import type { MessageError } from '../wire/error.ts'
 import type { Capability } from '../wire/message.ts'
+import type { Role } from '../wire/role.ts'
 
 /** One TCP connection, named by whoever opened or accepted it; never used twice. */
 export type ConnId = number
@@ -39,6 +40,19 @@ export interface PeerConfig {
   readonly dialDelay: Millis
   /** Sent in the FQDN capability. */
   readonly hostName: string
+  /** Offer IPv4 routes with IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop?: boolean
+  /** Families of which several paths to a prefix are offered to be sent and taken (RFC 7911). */
+  readonly addPath?: AddPathConfig
+  /** What we are to this neighbor (RFC 9234); told to external neighbors only. */
+  readonly role?: Role
+  /** A neighbor that does not say its own role is refused (RFC 9234 §4.2). */
+  readonly strictRole?: boolean
+}
+
+export interface AddPathConfig {
+  readonly receive: readonly Family[]
+  readonly send: readonly Family[]
 }
 
 /** RFC 4271 §8.2.2. */
@@ -63,6 +77,17 @@ export type PeerEvent =
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
   /** An UPDATE handed out earlier turned out to be one that ends the session. */
   | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
+  /** Routes were more than the limit: no new session for so long, or until somebody starts it. */
+  | {
+      readonly kind: 'too-many'
+      readonly conn: ConnId
+      readonly error: MessageError
+      readonly holdDown: Seconds | undefined
+    }
+  /** Asks the neighbor for its routes of a family again, where it can do that (RFC 2918). */
+  | { readonly kind: 'ask-refresh'; readonly family: Family }
+  /** The network took everything that was sent on a connection (RFC 9687). */
+  | { readonly kind: 'drained'; readonly conn: ConnId }
   /** We wrote UPDATEs: that counts as a keepalive (RFC 4271 §8.2.2). */
   | { readonly kind: 'updates-sent'; readonly count: number }
   /** Time has come for something: see `deadline()`. */
@@ -115,6 +140,12 @@ export interface Session {
   readonly receive: WireContext
   readonly send: WireContext
   readonly routeRefresh: boolean
+  /** BoRR and EoRR stand around what a refresh brings, in both directions (RFC 7313). */
+  readonly enhancedRefresh: boolean
+  /** The neighbor says it has restarted: its first feed must end before a refresh of it can begin (RFC 7313 §4). */
+  readonly remoteRestarted: boolean
+  /** Our role, where RFC 9234 applies. */
+  readonly role: Role | undefined
 }
 
 /** Why a session last ended, in the words BIRD puts before the reason. */
@@ -143,6 +174,10 @@ export interface PeerSnapshot {
   /** Milliseconds left and seconds in whole, undefined where not running. */
   readonly holdTimer: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly keepaliveTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  /** Runs while the network takes nothing of what we send. */
+  readonly sendHoldTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
+  /** Runs while the neighbor is held down for having sent too many routes. */
+  readonly holdDownTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly connectTimer: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly received: MessageCounts
   readonly sent: MessageCounts

@@ -9,7 +9,7 @@ const event = (name: EventName): FsmEvent => (CARRYING.includes(name) ? { name, 
 
 /**
  * RFC 4271 §8.2.2 as a picture. A row is an event, a column a state: where it leads (I C A S O E), then what is sent:
- * `o` OPEN, `k` KEEPALIVE, `c` the NOTIFICATION the event brings, `h` Hold Timer Expired, `0`–`3` FSM Error with that subcode.
+ * `o` OPEN, `k` KEEPALIVE, `c` the NOTIFICATION the event brings, `h` Hold Timer Expired, `s` Send Hold Timer Expired, `0`–`3` FSM Error with that subcode.
  */
 const TABLE: Readonly<Record<EventName, string>> = {
   //                                                                     Idle Con Act OSn OCf Est
@@ -41,6 +41,7 @@ const TABLE: Readonly<Record<EventName, string>> = {
   KeepAliveMsg: '                                                         I   I   I   I1  E   E',
   UpdateMsg: '                                                            I   I   I   I1  I2  E',
   UpdateMsgErr: '                                                         I   I   I   I1  I2  Ic',
+  SendHoldTimer_Expires: '                                                I   I   I   I0  I0  Is',
   RouteRefreshMsg: '                                                      I   I   I   I1  I2  E',
 }
 
@@ -60,6 +61,7 @@ function picture(state: SessionState, name: EventName): string {
     if (action === 'send-keepalive') return 'k'
     if (action !== 'send-notification') return []
     if (error === carried) return 'c'
+    if (error?.code === 8) return 's'
     return error?.code === 4 ? 'h' : `${error?.subcode}`
   })
   return LETTER[to] + sent.join('')
@@ -73,8 +75,8 @@ test.each(names)('[12] %s leads where RFC 4271 says, from every state', (name) =
   expect(STATES.map((state) => picture(state, name))).toEqual(expected)
 })
 
-test('events have the numbers of RFC 4271 §8.1, each once', () => {
-  expect(Object.values(EVENT)).toEqual(Array.from({ length: 29 }, (_, index) => index + 1))
+test('events have the numbers of RFC 4271 §8.1 and RFC 9687 §3.1, each once', () => {
+  expect(Object.values(EVENT)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
 })
 
 describe('of every pair of state and event', () => {

@@ -36,9 +36,41 @@ describe('our OPEN', () => {
         { kind: 'route-refresh' },
         { kind: 'extended-message' },
         AS4(64512),
+        { kind: 'enhanced-refresh' },
         { kind: 'fqdn', host: 'one', domain: '' },
       ],
     })
+  })
+
+  test.each<[string, Partial<PeerConfig>, Capability[]]>([
+    [
+      'IPv6 next hops for IPv4',
+      { extendedNextHop: true },
+      [{ kind: 'extended-next-hop', tuples: [{ afi: 1, safi: 1, nextHopAfi: 2 }] }],
+    ],
+    ['… but not without IPv4', { extendedNextHop: true, families: ['ipv6'] }, []],
+    [
+      'several paths, each direction by family',
+      { addPath: { receive: ['ipv4', 'ipv6'], send: ['ipv6'] } },
+      [
+        {
+          kind: 'add-path',
+          families: [
+            { afi: 1, safi: 1, mode: 1 },
+            { afi: 2, safi: 1, mode: 3 },
+          ],
+        },
+      ],
+    ],
+    ['… only of families that are offered', { families: ['ipv4'], addPath: { receive: ['ipv6'], send: [] } }, []],
+    ['our role', { role: 'customer' }, [{ kind: 'role', role: 3 }]],
+    ['… but not inside an AS', { role: 'customer', remoteAs: 'internal' }, []],
+    ['… nor inside it by number', { role: 'customer', remoteAs: 64512 }, []],
+  ])('offers %s', (_, over, expected) => {
+    const some = ourOpen(config(over)).capabilities.filter(({ kind }) =>
+      ['extended-next-hop', 'add-path', 'role'].includes(kind),
+    )
+    expect(some).toEqual(expected)
   })
 
   test('AS_TRANS stands for a number of four octets', () => {
@@ -178,5 +210,52 @@ describe('what both must offer', () => {
     const capabilities: Capability[] = [V4, V6, { kind: 'extended-next-hop', tuples: [tuple] }]
     const agreed = agree(open({ capabilities: all }), {}, { capabilities })
     expect(agreed.receive.extendedNextHop).toBe(used)
+  })
+})
+
+describe('roles (RFC 9234 §4.2)', () => {
+  const says = (...roles: number[]) =>
+    open({ capabilities: [V4, AS4(64513), ...roles.map((role): Capability => ({ kind: 'role', role }))] })
+
+  test.each([
+    ['we provide, they are a customer', 'provider', [3]],
+    ['we are a customer, they provide', 'customer', [0]],
+    ['route server and client', 'rs-server', [2]],
+    ['client and route server', 'rs-client', [1]],
+    ['two peers', 'peer', [4]],
+    ['they say the same twice', 'peer', [4, 4]],
+    ['they say none', 'provider', []],
+  ] as const)('goes well: %s', (_, role, theirs) => {
+    expect(agree(says(...theirs), { role }).role).toBe(role)
+  })
+
+  test.each([
+    ['both provide', { role: 'provider' }, [0]],
+    ['both are customers', { role: 'customer' }, [3]],
+    ['a peer and a customer', { role: 'peer' }, [3]],
+    ['a number that is no role', { role: 'peer' }, [9]],
+    ['several that differ', { role: 'peer' }, [4, 3]],
+    ['none, and we are strict', { role: 'peer', strictRole: true }, []],
+  ] as const)('2/11: %s', (_, ours, theirs) => {
+    expect(refuse(says(...theirs), ours)).toBe('02 0b')
+  })
+
+  test('without a role of ours theirs is of no account, and inside an AS ours is not', () => {
+    expect(agree(says(0)).role).toBeUndefined()
+    const inside = open({ myAs: 64512, capabilities: [V4, AS4(64512), { kind: 'role', role: 0 }] })
+    expect(agree(inside, { remoteAs: 'internal', role: 'provider', strictRole: true }).role).toBeUndefined()
+  })
+})
+
+describe('enhanced refresh (RFC 7313)', () => {
+  const refresh: Capability = { kind: 'route-refresh' }
+  const enhanced: Capability = { kind: 'enhanced-refresh' }
+
+  test.each([
+    ['both capabilities of both', [refresh, enhanced], true],
+    ['not without route refresh', [enhanced], false],
+    ['not without its own', [refresh], false],
+  ])('%s', (_, capabilities, expected) => {
+    expect(agree(open({ capabilities: [V4, AS4(64513), ...capabilities] })).enhancedRefresh).toBe(expected)
   })
 })

@@ -190,6 +190,47 @@ describe('ROUTE-REFRESH', () => {
     lone.receive(concat(refresh(1), refresh(2), refresh(1), refresh(1, 128), refresh(1, 1, 9)))
     expect(lone.actions).toEqual([{ kind: 'refresh', family: 'ipv4', subtype: 0 }])
   })
+
+  test('[68] BoRR and EoRR stand where they stood among the UPDATEs', () => {
+    const lone = new LonePeer().reach('Established')
+    lone.receive(concat(refresh(1, 1, 1), UPDATE, refresh(1, 1, 2), refresh(2, 1, 1)))
+    expect(lone.actions.map((action) => (action.kind === 'refresh' ? action.subtype : action.kind))).toEqual([
+      1,
+      'updates',
+      2,
+      1,
+    ])
+  })
+
+  test('[68] to one who does not offer RFC 7313 the octet means nothing', () => {
+    const plain = theirOpen({ capabilities: [{ kind: 'route-refresh' }, { kind: 'four-octet-as', asn: 64513 }] })
+    const lone = new LonePeer()
+      .reach('OpenSent')
+      .receive(concat(plain, KEEPALIVE))
+      .receive(refresh(1, 1, 1))
+    expect(lone.actions).toEqual([{ kind: 'refresh', family: 'ipv4', subtype: 0 }])
+  })
+
+  test.each([
+    ['[68] BoRR too short', [0, 1, 1], '07 01 ff'],
+    ['[68] EoRR too long', [0, 1, 2, 1, 0], '07 01 ff'],
+  ])('%s: 7/1 with the whole message', (_, body, beginning) => {
+    const bytes = message('route-refresh', ...body)
+    const lone = new LonePeer().reach('Established').receive(bytes)
+    expect(lone.said[0]?.startsWith(`notification ${beginning}`)).toBe(true)
+    expect(only(lone.actions, 'send')[0]?.bytes.slice(21)).toEqual(bytes)
+    expect(lone.peer.state).toBe('Active')
+  })
+
+  test.each([
+    ['asks', {}, theirOpen(), 'ipv6', ['route-refresh']],
+    ['asks nothing of a family not agreed on', { families: ['ipv4'] }, theirOpen(), 'ipv6', []],
+    ['asks nobody who cannot answer', {}, theirOpen({ capabilities: [] }), 'ipv4', []],
+  ] as const)('[68] %s', (_, over, open, family, said) => {
+    const lone = new LonePeer({ ...over }).reach('OpenSent').receive(concat(open, KEEPALIVE))
+    expect(lone.hand({ kind: 'ask-refresh', family }).said).toEqual(said)
+    if (said.length > 0) expect(only(lone.actions, 'send')[0]?.bytes.slice(19)).toEqual(Uint8Array.of(0, 2, 0, 1))
+  })
 })
 
 describe('the network', () => {
@@ -220,6 +261,8 @@ describe('the network', () => {
       { kind: 'closed', conn: 2, reason: undefined },
       { kind: 'dial-failed', conn: 2, reason: 'late' },
       { kind: 'updates-sent', count: 3 },
+      { kind: 'drained', conn: 2 },
+      { kind: 'ask-refresh', family: 'ipv4' },
       { kind: 'timer' },
     ] as const) {
       expect(lone.hand(event).actions).toEqual([])

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { messageError } from '../../../src/bgp/wire/error.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
 import { concat, LonePeer, message, say, theirOpen, UPDATE } from '../../support/lone-peer.ts'
 import { config, only, otherConfig, WirePair } from '../../support/wire-pair.ts'
@@ -43,8 +44,86 @@ describe('hold timer', () => {
     const lone = new LonePeer().reach('OpenSent').receive(concat(theirOpen({ holdTime: 0 }), KEEPALIVE))
     expect(lone.peer.session).toMatchObject({ holdTime: 0, keepaliveTime: 0 })
     expect(lone.peer.deadline()).toBeUndefined()
-    expect(lone.hand({ kind: 'updates-sent', count: 1 }).peer.deadline()).toBeUndefined()
+    lone.hand({ kind: 'updates-sent', count: 1 }).hand({ kind: 'drained', conn: lone.own })
+    expect(lone.peer.deadline()).toBeUndefined()
     expect(lone.receive(KEEPALIVE).peer.deadline()).toBeUndefined()
+  })
+})
+
+describe('send hold timer (RFC 9687)', () => {
+  const minute = 60_000
+  /** The neighbor keeps talking, so that its hold timer never ends the session. */
+  const talk = (lone: LonePeer, span: number, drains: boolean) => {
+    for (let passed = 0; passed < span && lone.peer.state === 'Established'; passed += minute / 2) {
+      lone.pass(minute / 2)
+      if (lone.peer.state !== 'Established') return
+      lone.receive(KEEPALIVE)
+      if (drains) lone.hand({ kind: 'drained', conn: lone.own })
+    }
+  }
+
+  test.each([
+    ['[24] eight minutes', 90, 8 * minute],
+    ['[24] twice the hold time where that is more', 300, 10 * minute],
+  ])('%s without progress: NOTIFICATION 8 and the close', (_, holdTime, after) => {
+    const lone = new LonePeer({ holdTime }).reach('OpenSent').receive(concat(theirOpen({ holdTime }), KEEPALIVE))
+    lone.hand({ kind: 'updates-sent', count: 1 })
+    const began = lone.now
+    talk(lone, after - minute / 2, false)
+    expect(lone.peer.state).toBe('Established')
+    expect(lone.peer.snapshot(lone.now).sendHoldTimer?.total).toBe(after / 1000)
+    const ends = lone.pass(minute / 2).filter(({ action }) => action.kind === 'notification')
+    expect(ends).toMatchObject([{ at: began + after, action: { direction: 'sent', code: 8, subcode: 0 } }])
+    expect(lone.closes).toEqual([2])
+    expect(lone.lastError).toBe('BGP Error: Send hold timer expired')
+  })
+
+  test('[24] a network that takes what is sent keeps the session for hours', () => {
+    const lone = new LonePeer().reach('Established')
+    talk(lone, HOUR, true)
+    expect(lone.peer.state).toBe('Established')
+    expect(lone.peer.snapshot(lone.now).sendHoldTimer).toBeUndefined()
+  })
+
+  test('[24] more that is sent meanwhile is no progress', () => {
+    const lone = new LonePeer().reach('Established').hand({ kind: 'updates-sent', count: 1 })
+    lone.pass(minute)
+    lone.receive(KEEPALIVE).hand({ kind: 'updates-sent', count: 1 })
+    expect(lone.peer.snapshot(lone.now).sendHoldTimer?.left).toBe(7 * minute)
+  })
+
+  test('[24] what another connection has taken does not count', () => {
+    const lone = new LonePeer().reach('Established').hand({ kind: 'updates-sent', count: 1 })
+    expect(lone.hand({ kind: 'drained', conn: 99 }).peer.snapshot(0).sendHoldTimer?.left).toBe(8 * minute)
+  })
+})
+
+describe('too many routes', () => {
+  const error = messageError(6, 1, '11 ipv4 routes, 10 allowed', Uint8Array.of(0, 1, 1, 0, 0, 0, 10))
+  const tooMany = (holdDown: number | undefined) =>
+    new LonePeer().reach('Established').hand({ kind: 'too-many', conn: 2, error, holdDown })
+
+  test('[75] Cease/1 with family and limit, then nothing, neither way, until the hold-down is over', () => {
+    const lone = tooMany(600)
+    expect(lone.said).toEqual(['notification 06 01 00 01 01 00 00 00 0a'])
+    expect(lone.peer.state).toBe('Idle')
+    expect(lone.peer.snapshot(0)).toMatchObject({ stopped: error.text, holdDownTimer: { left: 600_000, total: 600 } })
+    expect(lone.pass(599_000)).toEqual([])
+    expect(lone.accept().said).toEqual(['notification 06 05'])
+    expect(lone.pass(1_000).map(({ action }) => action.kind)).toContain('dial')
+    expect(lone.peer.snapshot(lone.now).stopped).toBeUndefined()
+  })
+
+  test('[75] without a restart time it waits for a person', () => {
+    const lone = tooMany(undefined)
+    expect(lone.pass(HOUR)).toEqual([])
+    expect(lone.start().actions.map(({ kind }) => kind)).toContain('dial')
+  })
+
+  test('[75] a person may end the hold-down, and one who stops it ends it too', () => {
+    expect(tooMany(600).start().peer.state).toBe('Connect')
+    const stopped = tooMany(600).hand({ kind: 'stop', subcode: 2, text: '', reason: 'disabled' })
+    expect(stopped.pass(HOUR)).toEqual([])
   })
 })
 
