@@ -5,6 +5,7 @@
  * Work follows what was touched. A Service or EndpointSlice costs that one service. The other kinds lay the frame anew
  * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
  */
+import { type DataplaneIntent, planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
@@ -32,6 +33,7 @@ interface Frame {
   readonly peers: ReadonlyMap<string, PeerIntent>
   /** Of neighbors left out. */
   readonly refusals: ReadonlyMap<string, string>
+  readonly dataplane: DataplaneIntent | undefined
   readonly problems: readonly Problem[]
 }
 
@@ -105,6 +107,7 @@ export class IntentBuilder {
       node: planNode(me, settings.bindToNodeIp),
       peers: plan.peers,
       refusals: plan.refusals,
+      dataplane: planDataplane(pools, nodes, settings),
       problems: [...problems, ...nodeProblems(me, nodes), ...plan.problems],
     })
     this.#book.set(`Node/${me.name}`, podClaims(me), me.podCidrs.length === 0 ? 'it has no podCIDRs' : undefined)
@@ -155,9 +158,9 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers } = this.#frame
+    const { node, peers, dataplane } = this.#frame
     const { routes, refusals } = this.#book
-    return { node, peers, routes, refusals, problems: this.#allProblems(store) }
+    return { node, peers, routes, refusals, dataplane, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

@@ -26,6 +26,7 @@ export const NOTHING: Intent = {
   peers: new Map(),
   routes: new Map(),
   refusals: new Map(),
+  dataplane: undefined,
   problems: [],
 }
 

@@ -7,6 +7,7 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
+import type { DataplaneIntent } from './dataplane.ts'
 
 export interface Intent {
   /** Undefined until this node's object is known. */
@@ -17,6 +18,8 @@ export interface Intent {
   readonly routes: ReadonlyMap<string, RouteIntent>
   /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
   readonly refusals: ReadonlyMap<string, string>
+  /** For the kernel of this node; undefined while the node is not known. */
+  readonly dataplane: DataplaneIntent | undefined
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
   readonly problems: readonly Problem[]
 }

@@ -75,6 +75,8 @@ export interface ConfigurationObject {
   readonly meshFilters: readonly string[]
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
+  /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
+  readonly natSparesHosts: boolean
 }
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'
@@ -111,6 +113,18 @@ export interface PoolObject {
   readonly disabled: boolean
   readonly disableBgpExport: boolean
   readonly natOutgoing: boolean
+  /** `allowedUses` names LoadBalancer and nothing else: its addresses are services', not pods'. */
+  readonly loadBalancerOnly: boolean
+  readonly nat: PoolNat
+}
+
+/** How packets of a pool are masqueraded: `spec.nat`, beyond Calico. */
+export interface PoolNat {
+  readonly exclude: readonly Prefix[]
+  /** Of the pool's family; undefined for the address of the interface. */
+  readonly address: Address | undefined
+  readonly ports: { readonly first: number; readonly last: number } | undefined
+  readonly fullyRandom: boolean
 }
 
 /** Rules by direction and family. */

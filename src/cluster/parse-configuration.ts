@@ -23,7 +23,6 @@ const NOT_CARRIED_OUT = [
   'programClusterRoutes',
   'ipv4NormalRoutePriority',
   'ipv6NormalRoutePriority',
-  'natOutgoingExclusions',
 ]
 const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'logSeverityScreen'])
 const MESH_PASSWORD = 'nodeMeshPassword'
@@ -63,6 +62,7 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
     bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
     meshFilters: spec.texts('nodeMeshFilters'),
     meshHeld: parseMeshPassword(spec),
+    natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
   }
 }
 

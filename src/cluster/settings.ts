@@ -14,6 +14,7 @@ export interface Settings {
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
   readonly loadBalancerAggregation: boolean
   readonly advertisements: readonly Advertisement[]
+  readonly natSparesHosts: boolean
 }
 
 /** A prefixAdvertisement with its aliases looked up. */
@@ -46,6 +47,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
     advertisements,
+    natSparesHosts: defaults?.natSparesHosts ?? false,
   }
   return { settings, problems }
 }

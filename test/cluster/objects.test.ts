@@ -304,6 +304,7 @@ describe('BGPConfiguration', () => {
       bindToNodeIp: false,
       meshFilters: [],
       meshHeld: undefined,
+      natSparesHosts: false,
     })
   })
 
@@ -399,6 +400,30 @@ describe('IPPool', () => {
     )
     expect(parsed.value).toMatchObject({ natOutgoing: true, disableBgpExport: true, disabled: false })
     expect(textsOf(parsed)).toEqual(['IPPool/x spec.ipipMode: there is no overlay here; the pool is routed'])
+  })
+  test('what is beyond Calico about its NAT', () => {
+    const nat = { excludeCIDRs: ['192.0.2.0/24', '198.51.100.7'], address: '203.0.113.5', portRange: '1024:2047' }
+    const parsed = parse('IPPool', ipPool('x', { cidr: '10.244.0.0/16', allowedUses: ['LoadBalancer'], nat }))
+    expect(parsed.value).toMatchObject({
+      loadBalancerOnly: true,
+      nat: {
+        exclude: [{ text: '192.0.2.0/24' }, { text: '198.51.100.7/32' }],
+        address: '203.0.113.5',
+        ports: { first: 1024, last: 2047 },
+        fullyRandom: true,
+      },
+    })
+    expect(textsOf(parsed)).toEqual([])
+  })
+  test.each([
+    ['an address of the other family', { address: '2001:db8::1' }, 'spec.nat.address'],
+    ['ports the wrong way round', { portRange: '20-10' }, 'spec.nat.portRange'],
+    ['a port beyond the last', { portRange: '1-70000' }, 'spec.nat.portRange'],
+    ['an exclusion that is none', { excludeCIDRs: ['there'] }, 'spec.nat.excludeCIDRs[0]'],
+  ])('its NAT is refused for %s', (_, nat, field) => {
+    const parsed = parse('IPPool', ipPool('x', { cidr: '10.244.0.0/16', nat }))
+    expect(parsed.value).toBeUndefined()
+    expect(textsOf(parsed).join()).toContain(field)
   })
   test('without a CIDR it is refused', () => {
     expect(textsOf(parse('IPPool', ipPool('x', {})))).toEqual(['IPPool/x spec.cidr: must be given'])
