@@ -8,7 +8,10 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'rooms', include: ['test/{base,bgp,cluster,show,engine}/**/*.test.ts', 'test/*.test.ts'] },
+        test: {
+          name: 'rooms',
+          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/*.test.ts'],
+        },
       },
       {
         extends: true,

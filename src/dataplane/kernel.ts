@@ -1,0 +1,125 @@
+/**
+ * The kernel's routing as values: what is read from it, and what is asked of it. `dataplane` decides what the kernel
+ * should hold; `edge/routes` and `edge/nft` carry it there and read it back.
+ */
+import { type Address, familyOfAddress } from '../base/address.ts'
+import type { Prefix } from '../base/prefix.ts'
+
+/**
+ * Routing protocol number of our routes: how we know them again after a restart, and how others know them. Neither
+ * iproute2's list nor any daemon we know of has it.
+ */
+export const GODWIT_PROTOCOL = 171
+
+/**
+ * Metric of our routes, in both families. The kernel gives connected IPv6 routes 256, and a lower metric wins: a
+ * blackhole below that would beat the route to the bridge that pods hang on.
+ */
+export const ROUTE_METRIC = 1024
+
+/** One way a route goes. */
+export interface Hop {
+  /** Undefined: whoever has the address is on this link. */
+  readonly gateway: Address | undefined
+  readonly interface: string
+  /** The gateway is on the link though no route of the link says so. */
+  readonly onlink: boolean
+}
+
+/** A route of ours, wanted or present. */
+export interface OwnRoute {
+  readonly prefix: Prefix
+  /** `unicast` or `blackhole`; another only where somebody else made it in our name. */
+  readonly type: string
+  readonly metric: number
+  /** In the order of their text; none for a blackhole. */
+  readonly hops: readonly Hop[]
+}
+
+/** A route as the kernel has it, whoever wrote it. */
+export interface KernelRoute extends OwnRoute {
+  /** Two routes are the same when their keys are. */
+  readonly key: string
+  readonly protocol: number
+  /** The link of every hop is down: the kernel keeps the route, and nothing gets through. */
+  readonly dead: boolean
+}
+
+export interface Link {
+  readonly name: string
+  /** Switched on, and with a carrier. */
+  readonly up: boolean
+  readonly addresses: readonly Address[]
+}
+
+/** What is different in the kernel since the last word about it. */
+export interface KernelChange {
+  /** This is everything: what was known before is void. */
+  readonly full: boolean
+  /** Keys of routes that are gone: to be taken before `present`. */
+  readonly gone: readonly string[]
+  readonly present: readonly KernelRoute[]
+  /** All links of the host, where anything about them changed. */
+  readonly links: readonly Link[] | undefined
+}
+
+export interface RouteChange {
+  readonly action: 'add' | 'replace' | 'remove'
+  readonly route: OwnRoute
+}
+
+/** A route that could not be written: its place in the list of changes, and why. */
+export interface Failure {
+  readonly index: number
+  readonly reason: string
+}
+
+export const formatHop = ({ gateway, interface: name, onlink }: Hop): string =>
+  `${gateway === undefined ? '' : `via ${gateway} `}dev ${name}${onlink ? ' onlink' : ''}`
+
+export const formatRoute = ({ type, prefix, hops }: Pick<OwnRoute, 'type' | 'prefix' | 'hops'>): string =>
+  type === 'unicast' ? `${prefix.text} ${hops.map(formatHop).join(', ')}` : `${type} ${prefix.text}`
+
+/** What two routes must have in common to be the same one. */
+export const routeKey = (route: Omit<KernelRoute, 'key'>): string =>
+  `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.dead ? ' dead' : ''}`
+
+/** Hops in an order of their own, each once, so that equal sets have equal texts. */
+export function sortHops(hops: readonly Hop[]): readonly Hop[] {
+  if (hops.length < 2) return hops
+  const byText = new Map(hops.map((hop) => [formatHop(hop), hop]))
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, hop]) => hop)
+}
+
+/** A gateway of the other family: RFC 8950. */
+export const isForeignFamily = ({ family }: Prefix, gateway: Address): boolean => familyOfAddress(gateway) !== family
+
+/** Who writes routes under which number, for people. */
+const PROTOCOLS: Readonly<Record<number, string>> = {
+  1: 'ICMP redirects',
+  2: 'the kernel',
+  3: 'the boot configuration',
+  4: 'a static route',
+  9: 'router advertisements',
+  11: 'FRR',
+  12: 'BIRD',
+  16: 'DHCP',
+  17: 'kube-router',
+  18: 'keepalived',
+  42: 'babel',
+  80: 'Calico',
+  186: 'FRR (BGP)',
+  187: 'FRR (IS-IS)',
+  188: 'FRR (OSPF)',
+  189: 'FRR (RIP)',
+  192: 'FRR (EIGRP)',
+  196: 'FRR (static)',
+  [GODWIT_PROTOCOL]: 'Godwit',
+}
+
+/** `BIRD (protocol 12)`. */
+export const ownerOf = (protocol: number): string =>
+  PROTOCOLS[protocol] === undefined ? `protocol ${protocol}` : `${PROTOCOLS[protocol]} (protocol ${protocol})`
+
+/** The kernel's own route of a link that has an address there. */
+export const KERNEL_PROTOCOL = 2

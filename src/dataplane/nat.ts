@@ -1,0 +1,97 @@
+/**
+ * NAT of outgoing traffic, as Calico means it: a packet from a pool with `natOutgoing` to an address in no pool leaves
+ * with an address of this node. The switch is on the pool of the source; every pool counts for the destination, also one
+ * that is disabled, but not one for LoadBalancer addresses only. Node pod CIDRs count as pools for the destination.
+ *
+ * In: pools, pod CIDRs and node addresses of the cluster. Out: rules as values; `nft-script` words them.
+ */
+import type { Address } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import type { DataplaneIntent } from '../cluster/dataplane.ts'
+import type { Problem } from '../cluster/intent.ts'
+import type { PoolObject } from '../cluster/objects.ts'
+import { cover } from '../cluster/pools.ts'
+import { makeProblem } from '../cluster/problem.ts'
+
+export interface NatRule {
+  /** Name of the IPPool. */
+  readonly pool: string
+  readonly prefix: Prefix
+  /** Destinations of this pool that keep the pod's address, besides all pools. */
+  readonly exclude: readonly Prefix[]
+  /** Undefined: an address of the interface the packet leaves by. */
+  readonly address: Address | undefined
+  /** For TCP and UDP; undefined leaves it to the kernel. */
+  readonly ports: { readonly first: number; readonly last: number } | undefined
+  readonly fullyRandom: boolean
+}
+
+export interface NatPlan {
+  readonly rules: readonly NatRule[]
+  /** Destinations that are never masqueraded: disjoint, in order. */
+  readonly pools: Readonly<Record<Family, readonly Prefix[]>>
+  /** Addresses of nodes, where those are spared too. */
+  readonly hosts: Readonly<Record<Family, readonly Prefix[]>>
+}
+
+export function planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: DataplaneIntent): NatPlan {
+  const counted = pools.filter(({ loadBalancerOnly }) => !loadBalancerOnly)
+  const hosts = natSparesHosts ? nodeAddresses.flatMap((address) => hostPrefix(address) ?? []) : []
+  return {
+    rules: counted.filter(({ natOutgoing }) => natOutgoing).map(natRule),
+    pools: byFamily([...counted.map(({ prefix }) => prefix), ...podCidrs]),
+    hosts: byFamily(hosts),
+  }
+}
+
+function natRule({ name, prefix, nat }: PoolObject): NatRule {
+  const { exclude, address, ports, fullyRandom } = nat
+  return { pool: name, prefix, exclude: cover(exclude), address, ports, fullyRandom }
+}
+
+function byFamily(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {
+  const covered = cover(prefixes)
+  const [ipv4 = [], ipv6 = []] = FAMILIES.map((family) => covered.filter((prefix) => prefix.family === family))
+  return { ipv4, ipv6 }
+}
+
+/** What is odd about pools, seen from this node. Everything is carried out all the same. */
+export function natProblems(
+  { pools, nodeAddresses }: DataplaneIntent,
+  isOwn: (address: Address) => boolean,
+): Problem[] {
+  const hosts = nodeAddresses.flatMap((address) => hostPrefix(address) ?? [])
+  return pools.flatMap(({ name, prefix, natOutgoing, nat }) => {
+    const object = `IPPool/${name}`
+    const found: Problem[] = []
+    const inside = hosts.find((host) => contains(prefix, host))
+    if (inside !== undefined) {
+      const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; packets to nodes are not masqueraded`
+      found.push(
+        makeProblem({
+          code: 'pool-holds-node',
+          object,
+          field: 'spec.cidr',
+          value: prefix.text,
+          says,
+          level: 'warning',
+        }),
+      )
+    }
+    if (natOutgoing && nat.address !== undefined && !isOwn(nat.address)) {
+      const says = 'is no address of this node; answers come back only if the network routes it here'
+      found.push(
+        makeProblem({
+          code: 'nat-address-elsewhere',
+          object,
+          field: 'spec.nat.address',
+          value: nat.address,
+          says,
+          level: 'warning',
+        }),
+      )
+    }
+    return found
+  })
+}

@@ -1,0 +1,90 @@
+/**
+ * Where a BGP next hop leads: by longest match over the kernel's routes that are not ours, so never through a route
+ * that BGP taught us, and so never in a circle.
+ */
+import { formatAddress, isLinkLocal } from '../base/address.ts'
+import { hex } from '../base/bytes.ts'
+import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
+import type { KernelTable } from './kernel-table.ts'
+
+/** A next hop as a route has it. */
+export interface NextHop {
+  /** 4 octets, 16, or 32: a global address and a link-local one behind it (RFC 2545 §3). */
+  readonly bytes: Uint8Array
+  /** The interface the session runs over: the only one on which a link-local address means anything. */
+  readonly interface: string | undefined
+}
+
+export type Resolution =
+  | {
+      readonly kind: 'resolved'
+      readonly hops: readonly Hop[]
+      /** How far: 0 on the link, else one more than the metric of the route that leads there. */
+      readonly metric: number
+      /** Length of the route that leads there. What is more specific and covers the next hop would take its way. */
+      readonly length: number
+    }
+  | { readonly kind: 'unresolved'; readonly reason: string }
+
+export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
+  hasLinkLocal(bytes) ? `${hex(bytes)}%${name ?? ''}` : hex(bytes)
+
+/** Whether it leads somewhere only over the interface of its session. */
+export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
+
+export function resolveNextHop(nextHop: NextHop, table: KernelTable): Resolution {
+  const { bytes } = nextHop
+  if (bytes.length !== 32) {
+    return isLinkLocalBytes(bytes) ? resolveLinkLocal(bytes, nextHop.interface, table) : resolveGlobal(bytes, table)
+  }
+  const global = bytes.subarray(0, 16)
+  const first = isLinkLocalBytes(global) ? undefined : resolveGlobal(global, table)
+  if (first?.kind === 'resolved' && first.metric === 0) return first
+  const second = resolveLinkLocal(bytes.subarray(16), nextHop.interface, table)
+  return second.kind === 'resolved' ? second : (first ?? second)
+}
+
+function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: KernelTable): Resolution {
+  const gateway = formatAddress(bytes)
+  if (!isLinkLocal(gateway)) return unresolved(`${gateway} is not link-local`)
+  if (name === undefined) return unresolved(`the interface of the link-local next hop ${gateway} is not known`)
+  if (!table.isUp(name)) return unresolved(`the interface ${name} of the next hop ${gateway} is down`)
+  return { kind: 'resolved', hops: [{ gateway, interface: name, onlink: false }], metric: 0, length: bytes.length * 8 }
+}
+
+function resolveGlobal(bytes: Uint8Array, table: KernelTable): Resolution {
+  const address = formatAddress(bytes)
+  if (table.isOwnAddress(address)) return unresolved(`the next hop ${address} is an address of this node`)
+  const route = table.lookup(bytes)
+  if (route === undefined) return unresolved(`no route of this node leads to the next hop ${address}`)
+  const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
+  if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)
+  if (route.dead || !route.hops.some((hop) => table.isUp(hop.interface))) return unresolved(`${over}, which is down`)
+  return resolveOver(address, route, table, over)
+}
+
+/** The kernel wants a gateway on the link: that of the route where it has one, else the next hop itself. */
+function resolveOver(address: string, route: KernelRoute, table: KernelTable, over: string): Resolution {
+  const hops = route.hops
+    .filter((hop) => hop.interface !== 'lo' && table.isUp(hop.interface))
+    .map((hop): Hop => (hop.gateway === undefined ? { ...hop, gateway: address } : hop))
+  const onLink = route.hops.every(({ gateway }) => gateway === undefined)
+  if (hops.length === 0) return unresolved(`${over}, which does not leave this node`)
+  return {
+    kind: 'resolved',
+    hops: sortHops(hops),
+    metric: onLink ? 0 : Math.min(route.metric + 1, 0xffffffff),
+    length: route.prefix.length,
+  }
+}
+
+const unresolved = (reason: string): Resolution => ({ kind: 'unresolved', reason })
+
+const isLinkLocalBytes = (bytes: Uint8Array): boolean =>
+  bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80
+
+/** Text in which two resolutions are the same when they are. */
+export const formatResolution = (resolution: Resolution): string =>
+  resolution.kind === 'unresolved'
+    ? resolution.reason
+    : `${resolution.hops.map(formatHop).join(', ')} ${resolution.metric} ${resolution.length}`

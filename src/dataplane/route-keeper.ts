@@ -1,0 +1,291 @@
+/**
+ * What the kernel's routing table should hold of ours, what it holds, and the changes between.
+ *
+ * In: best routes as BGP finds them, own prefixes that want a blackhole, what the kernel says, and what became of the
+ * changes. Out: changes, as many as asked for, and why something is kept out.
+ *
+ * Routes that a former run left are taken over as they are; until `sweep`, one that nobody wants or that goes another way
+ * stays, so that a restart moves no packet.
+ */
+
+import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
+import { blackhole, type Conflict, ownKey, planRoute, unicast, whyNotBeside } from './fib.ts'
+import {
+  type Failure,
+  GODWIT_PROTOCOL,
+  type Hop,
+  type KernelChange,
+  type KernelRoute,
+  type OwnRoute,
+  type RouteChange,
+  routeKey,
+} from './kernel.ts'
+import { KernelTable } from './kernel-table.ts'
+import { formatResolution, type NextHop } from './next-hop.ts'
+import { NextHops } from './next-hops.ts'
+
+interface Learned {
+  readonly prefix: Prefix
+  readonly nextHops: readonly NextHop[]
+}
+
+/** Why a wanted route is not in the kernel. */
+export type KeptOut =
+  | { readonly kind: 'unresolved'; readonly prefix: Prefix; readonly reason: string }
+  | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
+  | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
+
+/** After a failure everything that failed is tried again, later each time. */
+const FIRST_RETRY: Millis = 1_000
+const LAST_RETRY: Millis = 60_000
+
+export class RouteKeeper {
+  readonly table = new KernelTable()
+  readonly nextHops = new NextHops(this.table)
+  readonly keptOut = new Map<string, KeptOut>()
+  readonly #learned = new Map<string, Learned>()
+  readonly #blackholes = new Map<string, Prefix>()
+  /** Ours in the kernel, by `ownKey`: as last read, and as written since. */
+  readonly #present = new Map<string, KernelRoute>()
+  /** Keys of `#present` as the kernel names them. */
+  readonly #keys = new Map<string, string>()
+  /** Left by a former run, and not yet wanted just so. */
+  readonly #adopted = new Set<string>()
+  /** To be compared. */
+  readonly #dirty = new Set<string>()
+  readonly #failed = new Set<string>()
+  #retryAt: Millis | undefined
+  #retryDelay = FIRST_RETRY
+  #known = false
+  #swept = false
+
+  /** The kernel has been read once. */
+  get isKnown(): boolean {
+    return this.#known
+  }
+
+  get isSwept(): boolean {
+    return this.#swept
+  }
+
+  get size(): { readonly wanted: number; readonly present: number } {
+    return { wanted: this.#learned.size + this.#blackholes.size, present: this.#present.size }
+  }
+
+  // ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  learn(prefix: Prefix, nextHops: readonly NextHop[]): void {
+    for (const nextHop of this.#learned.get(prefix.text)?.nextHops ?? []) this.nextHops.leave(nextHop, prefix.text)
+    this.#learned.set(prefix.text, { prefix, nextHops })
+    for (const nextHop of nextHops) this.nextHops.use(nextHop, prefix.text)
+    this.#touch(prefix.text)
+  }
+
+  forget(prefix: string): void {
+    const before = this.#learned.get(prefix)
+    if (before === undefined) return
+    this.#learned.delete(prefix)
+    for (const nextHop of before.nextHops) this.nextHops.leave(nextHop, prefix)
+    this.#touch(prefix)
+  }
+
+  /** A single address never gets a blackhole: it is somebody's. */
+  holdBlackhole(prefix: Prefix): void {
+    if (isHostPrefix(prefix)) return
+    this.#blackholes.set(prefix.text, prefix)
+    this.#touch(prefix.text)
+  }
+
+  dropBlackhole(prefix: Prefix): void {
+    if (this.#blackholes.delete(prefix.text)) this.#touch(prefix.text)
+  }
+
+  /**
+   * Packets to a prefix of ours that no pod takes end here: its blackhole is in the kernel, or somebody else's route for
+   * the same prefix is.
+   */
+  isClosed(prefix: Prefix): boolean {
+    if (isHostPrefix(prefix)) return true
+    if (this.#present.get(prefix.text)?.type === 'blackhole') return true
+    return this.keptOut.get(prefix.text)?.kind === 'conflict'
+  }
+
+  // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  takeKernel(change: KernelChange): void {
+    if (change.full) this.#startOver()
+    for (const key of change.gone) this.#takeGone(key)
+    for (const route of change.present) this.#takePresent(route)
+    if (change.links !== undefined) this.table.setLinks(change.links)
+    const isOurs = (route: KernelRoute) => route.protocol === GODWIT_PROTOCOL
+    const concernsUs = change.full || change.links !== undefined || change.gone.length > 0
+    if (concernsUs || !change.present.every(isOurs)) {
+      for (const prefix of this.nextHops.resolveAgain()) this.#touch(prefix)
+    }
+    this.#known = true
+  }
+
+  /** All that BGP had to say after the start has been said: what is left of a former run goes. */
+  sweep(): void {
+    this.#swept = true
+    for (const key of this.#adopted) this.#dirty.add(key)
+    this.#adopted.clear()
+  }
+
+  // ── Changes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** At most `limit` changes; the next ones only after `applied`. */
+  take(limit: number): RouteChange[] {
+    const changes: RouteChange[] = []
+    if (!this.#known) return changes
+    for (const key of this.#dirty) {
+      if (changes.length >= limit) break
+      this.#dirty.delete(key)
+      const change = this.#plan(key)
+      if (change !== undefined) changes.push(change)
+    }
+    return changes.sort((a, b) => ORDER[a.action] - ORDER[b.action])
+  }
+
+  applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
+    const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
+    for (const [index, { action, route }] of changes.entries()) {
+      const key = ownKey(route)
+      const reason = reasons.get(index)
+      if (reason !== undefined) this.#fail(key, route, reason)
+      else {
+        this.#failed.delete(key)
+        if (this.keptOut.get(key)?.kind === 'failed') this.keptOut.delete(key)
+        this.#removePresent(key)
+        if (action !== 'remove') this.#setPresent(key, asKernelRoute(route))
+      }
+    }
+    if (failures.length === 0) {
+      if (this.#failed.size === 0) this.#retryDelay = FIRST_RETRY
+      return
+    }
+    this.#retryAt ??= now + this.#retryDelay
+    this.#retryDelay = Math.min(this.#retryDelay * 2, LAST_RETRY)
+  }
+
+  /** When what failed is tried again. */
+  deadline(): Millis | undefined {
+    return this.#retryAt
+  }
+
+  retry(now: Millis): void {
+    if (this.#retryAt === undefined || this.#retryAt > now) return
+    this.#retryAt = undefined
+    for (const key of this.#failed) this.#dirty.add(key)
+  }
+
+  get isBusy(): boolean {
+    return this.#known && this.#dirty.size > 0
+  }
+
+  #touch(prefix: string): void {
+    this.#dirty.add(prefix)
+  }
+
+  #startOver(): void {
+    for (const key of this.#present.keys()) this.#dirty.add(key)
+    this.#present.clear()
+    this.#keys.clear()
+    this.table.clear()
+    for (const prefix of [...this.#learned.keys(), ...this.#blackholes.keys()]) this.#touch(prefix)
+  }
+
+  #takeGone(key: string): void {
+    const own = this.#keys.get(key)
+    if (own !== undefined) {
+      this.#removePresent(own)
+      this.#adopted.delete(own)
+      this.#dirty.add(own)
+      return
+    }
+    const foreign = this.table.remove(key)
+    if (foreign !== undefined) this.#touch(foreign.prefix.text)
+  }
+
+  #takePresent(route: KernelRoute): void {
+    if (route.protocol !== GODWIT_PROTOCOL) {
+      this.table.add(route)
+      this.#touch(route.prefix.text)
+      return
+    }
+    const key = ownKey(route)
+    this.#removePresent(key)
+    this.#setPresent(key, route)
+    if (!this.#known) this.#adopted.add(key)
+    this.#dirty.add(key)
+  }
+
+  #setPresent(key: string, route: KernelRoute): void {
+    this.#present.set(key, route)
+    this.#keys.set(route.key, key)
+  }
+
+  #removePresent(key: string): void {
+    const route = this.#present.get(key)
+    if (route === undefined) return
+    this.#present.delete(key)
+    this.#keys.delete(route.key)
+  }
+
+  #plan(key: string): RouteChange | undefined {
+    const change = planRoute(this.#target(key), this.#present.get(key))
+    if (!this.#adopted.has(key)) return change
+    // Wanted just as it is there: from now on it is like one we wrote.
+    if (change === undefined) this.#adopted.delete(key)
+    return undefined
+  }
+
+  #target(key: string): OwnRoute | undefined {
+    if (this.keptOut.get(key)?.kind !== 'failed') this.keptOut.delete(key)
+    const wanted = this.#wanted(key)
+    if (wanted === undefined) {
+      if (!this.#learned.has(key) && !this.#blackholes.has(key)) {
+        this.keptOut.delete(key)
+        this.#failed.delete(key)
+      }
+      return undefined
+    }
+    const conflict = whyNotBeside(wanted, this.table.at(key))
+    if (conflict === undefined) return wanted
+    this.keptOut.set(key, { kind: 'conflict', prefix: wanted.prefix, conflict })
+    return undefined
+  }
+
+  #wanted(key: string): OwnRoute | undefined {
+    const own = this.#blackholes.get(key)
+    if (own !== undefined) return blackhole(own)
+    const learned = this.#learned.get(key)
+    if (learned === undefined) return undefined
+    const { prefix, nextHops } = learned
+    const hops: Hop[] = []
+    let reason = 'it has no next hop'
+    for (const nextHop of nextHops) {
+      const resolution = this.nextHops.resolution(nextHop)
+      if (resolution.kind === 'resolved') hops.push(...resolution.hops)
+      else reason = formatResolution(resolution)
+    }
+    const covered = hops.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
+    if (covered !== undefined) reason = `it would take the way to the gateway ${covered}`
+    if (hops.length > 0 && covered === undefined) return unicast(prefix, hops)
+    this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
+    return undefined
+  }
+
+  #fail(key: string, { prefix }: OwnRoute, reason: string): void {
+    this.#failed.add(key)
+    this.keptOut.set(key, { kind: 'failed', prefix, reason })
+  }
+}
+
+function asKernelRoute(route: OwnRoute): KernelRoute {
+  const written = { ...route, protocol: GODWIT_PROTOCOL, dead: false }
+  return { ...written, key: routeKey(written) }
+}
+
+const ORDER = { remove: 0, replace: 1, add: 2 } as const
