@@ -372,6 +372,8 @@ export class Group {
   }
 
   #lag(member: Member): void {
+    // What it is told does not pass through the log.
+    this.#fresh = false
     member.own ??= new Pending(this.#tables.prefixes)
     this.#lagging.add(member)
   }

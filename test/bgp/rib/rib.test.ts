@@ -321,6 +321,20 @@ describe('telling', () => {
     expect(types).toEqual([5, 1, 2, 0, 5, 2])
   })
 
+  test('a neighbor that comes into a group of one that moved there is told everything', () => {
+    const rib = ribWith(a)
+    rib.originate([ownRoute(X)], 0)
+    settle(rib)
+    const exportPolicy: Policy = { ...ACCEPT_ALL, name: 'another' }
+    rib.setPeer({ ...a, exportPolicy }, 0)
+    settle(rib)
+    heard(rib, a)
+    const late = { ...b, exportPolicy }
+    rib.addPeer(late, 0)
+    settle(rib)
+    expect([...heard(rib, late).keys()]).toEqual([X])
+  })
+
   test('one encoding serves all neighbors in step', () => {
     const peers = Array.from({ length: 20 }, (_, index) => neighbor(index + 2))
     const rib = ribWith(a, ...peers)
