@@ -11,6 +11,7 @@ export const REFUSED = {
   martianNextHop: 5,
   ownNextHop: 6,
   policy: 7,
+  tooLarge: 8,
 } as const
 
 /** In words; policy speaks for itself. */
@@ -23,6 +24,7 @@ export const REFUSED_WORDS: readonly string[] = [
   'the next hop is no address to send packets to',
   'the next hop is our own address',
   'refused by import policy',
+  'import policy makes the attributes too large',
 ]
 
 /** 0, or why no route of an UPDATE with these attributes and this next hop may be used. */

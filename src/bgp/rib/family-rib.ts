@@ -5,25 +5,19 @@
  *
  * Long work (a first feed, the loss of a neighbor, another policy) is a queue of sweeps; `advance` does a part of it.
  */
-
-import { hex } from '../../base/bytes.ts'
+import { readU32 } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
-import type { Edit } from '../policy/compile.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
-import { IdCache } from '../route/id-cache.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
-import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
-import { encodeEndOfRib } from '../wire/update-encode.ts'
 import { AdjIn } from './adj-in.ts'
-import { Group, type Told } from './adj-out.ts'
 import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
-import type { ExportTables, ExportView } from './export.ts'
+import { Feeds } from './feeds.ts'
+import { Importer } from './import.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
-import { Member } from './member.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { Sweep } from './sweep.ts'
@@ -46,22 +40,15 @@ export class FamilyRib {
   readonly paths: AdjIn
   readonly loc = new LocRib()
   readonly decision: Decision
-  readonly groups = new Map<string, Group>()
-  readonly members = new Map<PeerSlot, Member>()
+  readonly feeds: Feeds
   /** By path: what we originate. */
   readonly local = new Map<number, LocalRoute>()
   readonly #shared: SharedTables
-  readonly #tables: ExportTables
   readonly #tallies = new Map<PeerSlot, Tally>()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
   readonly #address = new Uint8Array(16)
-  readonly #edits = new WeakMap<Edit, IdCache>()
-  readonly #policyNumbers = new WeakMap<object, number>()
-  #policies = 0
-  // What import made of the route at hand.
-  #imported = 0
-  #refused = 0
+  readonly #importer: Importer
 
   constructor(family: Family, seed: number, shared: SharedTables) {
     this.family = family
@@ -70,7 +57,9 @@ export class FamilyRib {
     this.paths = new AdjIn(this.prefixes, shared.attributes, shared.nextHops)
     this.#dirty = new DirtyQueue(this.prefixes)
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
-    this.#tables = { prefixes: this.prefixes, paths: this.paths, ...shared }
+    this.#importer = new Importer(family, shared.attributes)
+    const tables = { prefixes: this.prefixes, paths: this.paths, ...shared }
+    this.feeds = new Feeds(tables, this.loc, shared.logLimit, (sweep) => this.#sweeps.push(sweep))
   }
 
   // ── From neighbors ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,8 +83,9 @@ export class FamilyRib {
     const addPath = slot.peer.receive.addPath.includes(this.family)
     const since = Math.floor(now / SINCE_UNIT)
     const { paths, prefixes } = this
+    const importer = this.#importer
     for (let at = start; at < end; ) {
-      const pathId = addPath ? readPathId(bytes, at) : 0
+      const pathId = addPath ? readU32(bytes, at) : 0
       if (addPath) at += 4
       const length = bytes[at] as number
       const address = at + 1
@@ -108,15 +98,15 @@ export class FamilyRib {
         tally.updates.ignored++
         continue
       }
-      this.#import(slot, attributes, refused, bytes, address, length)
+      importer.judge(slot, attributes, refused, bytes, address, length)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
         tally.held++
       } else if (paths.refused[path] === 0) tally.usable--
-      paths.set(path, attributes, this.#imported, nextHop, this.#refused)
+      paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
-      if (this.#imported !== attributes) this.#shared.attributes.release(this.#imported)
-      this.#count(tally)
+      if (importer.attributes !== attributes) this.#shared.attributes.release(importer.attributes)
+      countUpdate(tally, importer.refused)
       this.#dirty.add(prefix)
     }
   }
@@ -126,7 +116,7 @@ export class FamilyRib {
     if (tally === undefined) return
     const addPath = slot.peer.receive.addPath.includes(this.family)
     for (let at = start; at < end; ) {
-      const pathId = addPath ? readPathId(bytes, at) : 0
+      const pathId = addPath ? readU32(bytes, at) : 0
       if (addPath) at += 4
       const length = bytes[at] as number
       const prefix = this.prefixes.find(bytes, at + 1, length)
@@ -173,15 +163,12 @@ export class FamilyRib {
 
   addPeer(slot: PeerSlot): void {
     this.#tallies.set(slot, newTally())
-    const member = new Member(slot, this.#groupFor(slot), this.prefixes)
-    this.members.set(slot, member)
-    if (!this.#join(member)) this.#walk(member)
+    this.feeds.add(slot)
   }
 
   /** `done` is called when no path of this neighbor is left. */
   removePeer(slot: PeerSlot, done: () => void): void {
-    const member = this.members.get(slot)
-    if (member !== undefined) this.#removeMember(member)
+    this.feeds.remove(slot)
     this.#tallies.delete(slot)
     const { paths } = this
     const visit = (path: number): boolean => {
@@ -195,20 +182,7 @@ export class FamilyRib {
   /** The neighbor's policies or views may have changed. */
   changePeer(slot: PeerSlot, importChanged: boolean, now: Millis): void {
     if (importChanged) this.#reimport(slot, now)
-    const member = this.members.get(slot)
-    if (member === undefined) return
-    const next = this.#groupFor(slot)
-    if (next !== member.group) this.#move(member, next)
-  }
-
-  refreshOut(slot: PeerSlot, enhanced: boolean): void {
-    const member = this.members.get(slot)
-    if (member === undefined) return
-    member.group.fallOut(member)
-    this.#stopWalk(member)
-    // RFC 7313 §4: no BoRR before the first feed is over.
-    if (enhanced && !member.initial) member.refresh = 'begin'
-    this.#walk(member)
+    this.feeds.change(slot)
   }
 
   /** Undefined where the family was not agreed on. */
@@ -237,42 +211,11 @@ export class FamilyRib {
     return left
   }
 
-  pull(slot: PeerSlot, maxBytes: number): Told | undefined {
-    const member = this.members.get(slot)
-    if (member === undefined) return undefined
-    if (member.refresh === 'begin') {
-      member.refresh = 'end'
-      return { bytes: encodeRouteRefresh(this.family, REFRESH.begin), messages: 1 }
-    }
-    const told = member.group.pull(member, maxBytes)
-    if (told !== undefined) return told
-    if (!this.#hasFedAll(member)) return undefined
-    // RFC 4724 §2: behind the last route of the first feed, also when there was none.
-    if (member.initial) {
-      member.initial = false
-      return { bytes: encodeEndOfRib(this.family), messages: 1 }
-    }
-    if (member.refresh === 'end') {
-      member.refresh = 'none'
-      return { bytes: encodeRouteRefresh(this.family, REFRESH.end), messages: 1 }
-    }
-    return undefined
-  }
-
-  pending(slot: PeerSlot): boolean {
-    const member = this.members.get(slot)
-    if (member === undefined) return false
-    if (member.refresh === 'begin' || member.group.hasFor(member)) return true
-    return (member.initial || member.refresh === 'end') && this.#hasFedAll(member)
-  }
-
   memory(): { tables: number; paths: number; out: number } {
-    let out = 0
-    for (const group of this.groups.values()) out += group.memory()
     return {
       tables: this.prefixes.memory() + this.loc.memory() + this.#dirty.memory(),
       paths: this.paths.memory(),
-      out,
+      out: this.feeds.memory(),
     }
   }
 
@@ -280,12 +223,7 @@ export class FamilyRib {
     this.paths.grow(capacity)
     this.loc.grow(capacity)
     this.#dirty.grow(capacity)
-    for (const group of this.groups.values()) group.grow(capacity)
-  }
-
-  /** Whether everything there was when the feed began has been told. */
-  #hasFedAll(member: Member): boolean {
-    return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
+    this.feeds.grow(capacity)
   }
 
   #decideSome(budget: number): number {
@@ -303,10 +241,7 @@ export class FamilyRib {
       const from = best === 0 ? NOBODY : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
-      for (const group of this.groups.values()) {
-        const silent = best === 0 || group.isOnlyFor(from)
-        group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)
-      }
+      this.feeds.tell(prefix, best, from, moved)
     }
     this.prefixes.release(prefix)
   }
@@ -320,53 +255,6 @@ export class FamilyRib {
       sweep.finish()
     }
     return left
-  }
-
-  /** Import: eligibility first, then policy. Leaves the attributes' id (held once more if it is another) and the refusal. */
-  #import(slot: PeerSlot, received: number, refused: number, bytes: Uint8Array, address: number, length: number): void {
-    this.#imported = received
-    this.#refused = refused
-    if (refused !== 0) return
-    const { importPolicy: policy, peer } = slot
-    const { attributes } = this.#shared
-    if (policy.acceptsAll) return
-    const { peerType } = peer
-    const read = () => attributes.decode(received)
-    const verdict = policy.decide(this.family, bytes, address, length, 'peer', peerType, peerType, read)
-    if (verdict.kind === 'reject') this.#refused = REFUSED.policy
-    else if (verdict.edit !== undefined) this.#imported = this.#edited(received, verdict.edit)
-  }
-
-  /** Held once more, unless policy changed nothing after all. */
-  #edited(received: number, edit: Edit): number {
-    const { attributes } = this.#shared
-    const cache = this.#editCache(edit)
-    const known = cache.get(received, 0)
-    if (known !== 0) {
-      if (known !== received) attributes.retain(known)
-      return known
-    }
-    const id = attributes.encode(edit.apply(attributes.decode(received)))
-    cache.set(received, 0, id)
-    if (id === received) attributes.release(id)
-    return id
-  }
-
-  #editCache(edit: Edit): IdCache {
-    const known = this.#edits.get(edit)
-    if (known !== undefined) return known
-    const { blocks } = this.#shared.attributes
-    const cache = new IdCache(blocks, blocks)
-    this.#edits.set(edit, cache)
-    return cache
-  }
-
-  #count(tally: Tally): void {
-    if (this.#refused === 0) {
-      tally.usable++
-      tally.updates.accepted++
-    } else if (this.#refused === REFUSED.policy) tally.updates.filtered++
-    else tally.updates.rejected++
   }
 
   #removePath(path: number, tally: Tally | undefined): void {
@@ -400,6 +288,7 @@ export class FamilyRib {
 
   #judgeAgain(slot: PeerSlot, path: number, now: Millis): void {
     const { paths, prefixes } = this
+    const importer = this.#importer
     const tally = this.#tallies.get(slot)
     if (tally === undefined) return
     const { bytes } = this.#shared.nextHops
@@ -408,166 +297,26 @@ export class FamilyRib {
     const nextHop = paths.nextHop[path] as number
     const refused = this.whyNotUsable(slot, received, bytes.arena, bytes.offset(nextHop), bytes.length(nextHop))
     prefixes.writeAddress(prefix, this.#address)
-    this.#import(slot, received, refused, this.#address, 0, prefixes.lengths[prefix] as number)
-    const same = paths.attributes[path] === this.#imported && paths.refused[path] === this.#refused
+    importer.judge(slot, received, refused, this.#address, 0, prefixes.lengths[prefix] as number)
+    const same = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!same) {
       if (paths.refused[path] === 0) tally.usable--
-      if (this.#refused === 0) tally.usable++
-      paths.set(path, received, this.#imported, nextHop, this.#refused)
+      if (importer.refused === 0) tally.usable++
+      paths.set(path, received, importer.attributes, nextHop, importer.refused)
       paths.since[path] = Math.floor(now / SINCE_UNIT)
       this.#dirty.add(prefix)
     }
-    if (this.#imported !== received) this.#shared.attributes.release(this.#imported)
-  }
-
-  #groupFor({ peer, exportPolicy }: PeerSlot): Group {
-    const { peerType, localAs, send } = peer
-    const nextHop = peer.nextHops[this.family]
-    const key = [
-      peerType,
-      localAs,
-      nextHop === undefined ? '' : hex(nextHop),
-      send.fourOctetAs,
-      send.messageSize,
-      send.addPath.includes(this.family),
-      this.#policyNumber(exportPolicy),
-    ].join()
-    const known = this.groups.get(key)
-    if (known !== undefined) return known
-    const view: ExportView = { family: this.family, peerType, localAs, nextHop, context: send, policy: exportPolicy }
-    const group = new Group(view, this.#tables, this.loc, this.#shared.logLimit)
-    this.groups.set(key, group)
-    return group
-  }
-
-  #policyNumber(policy: object): number {
-    const known = this.#policyNumbers.get(policy)
-    if (known !== undefined) return known
-    this.#policies++
-    this.#policyNumbers.set(policy, this.#policies)
-    return this.#policies
-  }
-
-  #join(member: Member): boolean {
-    const { group } = member
-    if (group.memberCount < 2) this.#build(group)
-    return group.join(member)
-  }
-
-  /** Fills in what a group has nothing for: all when it is new, its first member's own routes when a second comes. */
-  #build(group: Group): void {
-    const { loc, paths, prefixes } = this
-    const visit = (prefix: number): boolean => {
-      const best = loc.best[prefix] as number
-      // One that is lost is dirty: decision will come to it.
-      if (prefixes.holds[prefix] === 0 || best === 0 || best === LOST) return false
-      if (group.out[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
-      group.set(prefix, group.exporter.export(prefix, best), false)
-      return true
-    }
-    group.builds++
-    const sweep = new Sweep(
-      () => prefixes.end,
-      visit,
-      () => {
-        group.builds--
-      },
-    )
-    this.#sweeps.push(sweep)
-  }
-
-  #walk(member: Member): void {
-    const { prefixes } = this
-    const visit = (prefix: number): boolean => prefixes.holds[prefix] !== 0 && member.group.visit(member, prefix)
-    member.walk = new Sweep(
-      () => prefixes.end,
-      visit,
-      () => {
-        member.walk = undefined
-        this.#endMove(member)
-      },
-    )
-    this.#sweeps.push(member.walk)
-  }
-
-  #stopWalk(member: Member): void {
-    member.walk?.cancel()
-    member.walk = undefined
-    if (member.previous === undefined) return
-    member.previous.unfollow(member)
-    this.#dropIfEmpty(member.previous)
-    member.previous = undefined
-  }
-
-  #endMove(member: Member): void {
-    member.moving = false
-    if (member.previous === undefined) return
-    member.previous.unfollow(member)
-    this.#dropIfEmpty(member.previous)
-    member.previous = undefined
-  }
-
-  #move(member: Member, next: Group): void {
-    const before = member.group
-    // In the middle of a first feed or another move nobody can say what was told: everything is told again.
-    const comparable = member.walk === undefined
-    before.fallOut(member)
-    this.#stopWalk(member)
-    before.leave(member)
-    member.group = next
-    member.moving = true
-    if (comparable) {
-      member.previous = before
-      before.follow(member)
-    }
-    this.#join(member)
-    this.#walk(member)
-    this.#dropIfEmpty(before)
-  }
-
-  #removeMember(member: Member): void {
-    this.members.delete(member.slot)
-    this.#stopWalk(member)
-    member.group.leave(member)
-    this.#dropIfEmpty(member.group)
-    const end = this.prefixes.end
-    const visit = (prefix: number): boolean => {
-      member.own?.remove(prefix)
-      if (!member.isTold(prefix)) return false
-      member.forget(prefix)
-      return true
-    }
-    this.#sweeps.push(
-      new Sweep(
-        () => end,
-        visit,
-        () => {},
-      ),
-    )
-  }
-
-  #dropIfEmpty(group: Group): void {
-    if (!group.isEmpty) return
-    for (const [key, known] of this.groups) if (known === group) this.groups.delete(key)
-    const { length } = group.out
-    const sweep = new Sweep(
-      () => length,
-      (prefix) => group.dissolve(prefix),
-      () => group.exporter.dispose(),
-    )
-    this.#sweeps.push(sweep)
+    if (importer.attributes !== received) this.#shared.attributes.release(importer.attributes)
   }
 }
 
 /** `since` counts tenths of a second: thirteen years in 32 bits. */
 export const SINCE_UNIT = 100
 
-function readPathId(bytes: Uint8Array, at: number): number {
-  return (
-    (((bytes[at] as number) << 24) |
-      ((bytes[at + 1] as number) << 16) |
-      ((bytes[at + 2] as number) << 8) |
-      (bytes[at + 3] as number)) >>>
-    0
-  )
+function countUpdate(tally: Tally, refused: number): void {
+  if (refused === 0) {
+    tally.usable++
+    tally.updates.accepted++
+  } else if (refused === REFUSED.policy) tally.updates.filtered++
+  else tally.updates.rejected++
 }

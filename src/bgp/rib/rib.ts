@@ -15,7 +15,7 @@ import { AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Millis } from '../../base/units.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
-import { ByteTable } from '../route/byte-table.ts'
+import { ByteTable, LONGEST } from '../route/byte-table.ts'
 import { NextHopTable } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
@@ -85,7 +85,7 @@ export class Rib {
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
   refreshOut(name: string, family: Family, _now: Millis, enhanced = false): void {
-    this.#ribs[family].refreshOut(this.#slot(name), enhanced)
+    this.#ribs[family].feeds.refresh(this.#slot(name), enhanced)
   }
 
   /** One UPDATE, header included, in [start, end). Nothing of `bytes` is kept. */
@@ -96,7 +96,7 @@ export class Rib {
     if (error !== undefined) return { error, problems: [], endOfRib: undefined }
     // RFC 4271 §3.1, §4.3: a prefix both withdrawn and announced is announced.
     this.#takeWithdrawn(slot)
-    if (decoder.treatAsWithdraw) this.#takeBack(slot)
+    if (decoder.treatAsWithdraw || decoder.attributesLength > LONGEST) this.#takeBack(slot)
     else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
     const { endOfRib, problems } = decoder
     const finished = endOfRib && this.#ribs[endOfRib].tally(slot)
@@ -135,7 +135,7 @@ export class Rib {
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
     for (const family of slot.peer.families) {
-      const told = this.#ribs[family].pull(slot, maxBytes)
+      const told = this.#ribs[family].feeds.pull(slot, maxBytes)
       if (told !== undefined) return told
     }
     return undefined
@@ -144,14 +144,14 @@ export class Rib {
   /** Whether `pull` may have something; true is no promise. */
   pending(name: string): boolean {
     const slot = this.#slot(name)
-    return slot.peer.families.some((family) => this.#ribs[family].pending(slot))
+    return slot.peer.families.some((family) => this.#ribs[family].feeds.pending(slot))
   }
 
   counts(name: string, family: Family): FamilyCounts {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
     const tally = rib.tally(slot) ?? newTally()
-    const member = rib.members.get(slot)
+    const member = rib.feeds.members.get(slot)
     const rejected = member === undefined ? 0 : member.group.exporter.rejected - member.rejectedBefore
     const filtered = member === undefined ? 0 : member.group.exporter.filtered - member.filteredBefore
     const announced = member?.announced ?? 0

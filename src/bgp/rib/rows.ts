@@ -115,7 +115,7 @@ export class RouteRows {
 
   #member(rib: FamilyRib, name: string): Member | undefined {
     const slot = this.#peers.get(name)
-    return slot && rib.members.get(slot)
+    return slot && rib.feeds.members.get(slot)
   }
 
   #rows(rib: FamilyRib, prefix: number, query: RouteQuery): RouteRow[] {
@@ -233,7 +233,7 @@ function formatNextHops(bytes: Uint8Array): readonly string[] {
 function toldTo(rib: FamilyRib, prefix: number): readonly string[] {
   if (rib.loc.best[prefix] === LOST) return []
   const names: string[] = []
-  for (const member of rib.members.values()) {
+  for (const member of rib.feeds.members.values()) {
     if (member.isTold(prefix) && blockOf(member, prefix) !== 0) names.push(member.slot.peer.name)
   }
   return names

@@ -9,6 +9,9 @@
  */
 import { grownSize, growU16, growU32 } from './columns.ts'
 
+/** Bytes of the longest string. */
+export const LONGEST = 0xffff
+
 export class ByteTable {
   /** Holders of an id; 0 where it is free. */
   refs = new Uint32Array(0)
@@ -56,7 +59,7 @@ export class ByteTable {
     return this.#arena.slice(offset, offset + this.length(id))
   }
 
-  /** The id of these bytes, held once more. `refs[id] === 1` afterwards says that it is new. At most 65,535 bytes. */
+  /** The id of these bytes, held once more. `refs[id] === 1` afterwards says that it is new. At most LONGEST bytes. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end, this.#seed)
     let slot = hash & this.#mask
@@ -95,7 +98,7 @@ export class ByteTable {
   }
 
   #add(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    if (end - start > 0xffff) throw new Error(`${end - start} bytes are too many`)
+    if (end - start > LONGEST) throw new Error(`${end - start} bytes are too many`)
     if ((this.size + 1) * 2 > this.#slots.length) this.#rehash()
     const at = this.#room(end - start)
     for (let index = start; index < end; index++) this.#arena[at + index - start] = bytes[index] as number

@@ -1,0 +1,70 @@
+/**
+ * Import policy: what becomes of a received route. Comes in: attributes as received and the prefix; goes out: attributes as
+ * policy leaves them, or why the route is refused. A next hop that an import rule sets is not followed.
+ */
+import type { Family } from '../../base/family.ts'
+import type { Edit } from '../policy/compile.ts'
+import type { AttributeTable } from '../route/attribute-table.ts'
+import { LONGEST } from '../route/byte-table.ts'
+import { IdCache } from '../route/id-cache.ts'
+import { encodeAttributes } from '../wire/attribute.ts'
+import { REFUSED } from './eligible.ts'
+import type { PeerSlot } from './peers.ts'
+
+export class Importer {
+  // The answer of the last `judge`.
+  /** Held once more where it is another id than the received one. */
+  attributes = 0
+  refused = 0
+
+  readonly #family: Family
+  readonly #table: AttributeTable
+  readonly #edits = new WeakMap<Edit, IdCache>()
+
+  constructor(family: Family, table: AttributeTable) {
+    this.#family = family
+    this.#table = table
+  }
+
+  /** `refused`: why the route may not be used whatever policy says; 0 where it may. */
+  judge(slot: PeerSlot, received: number, refused: number, bytes: Uint8Array, address: number, length: number): void {
+    this.attributes = received
+    this.refused = refused
+    const { importPolicy: policy, peer } = slot
+    if (refused !== 0 || policy.acceptsAll) return
+    const { peerType } = peer
+    const read = () => this.#table.decode(received)
+    const verdict = policy.decide(this.#family, bytes, address, length, 'peer', peerType, peerType, read)
+    if (verdict.kind === 'reject') this.refused = REFUSED.policy
+    else if (verdict.edit !== undefined) this.#apply(received, verdict.edit)
+  }
+
+  #apply(received: number, edit: Edit): void {
+    const table = this.#table
+    const cache = this.#cacheOf(edit)
+    const known = cache.get(received, 0)
+    if (known !== 0) {
+      if (known !== received) table.retain(known)
+      this.attributes = known
+      return
+    }
+    const block = encodeAttributes(edit.apply(table.decode(received)))
+    if (block.length > LONGEST) {
+      this.refused = REFUSED.tooLarge
+      return
+    }
+    const id = table.intern(block)
+    cache.set(received, 0, id)
+    // Policy changed nothing after all.
+    if (id === received) table.release(id)
+    this.attributes = id
+  }
+
+  #cacheOf(edit: Edit): IdCache {
+    const known = this.#edits.get(edit)
+    if (known !== undefined) return known
+    const cache = new IdCache(this.#table.blocks, this.#table.blocks)
+    this.#edits.set(edit, cache)
+    return cache
+  }
+}
