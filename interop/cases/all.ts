@@ -5,8 +5,18 @@ import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
+import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
 import { cases as topology } from './topology.ts'
 
-export const CASES: readonly Case[] = [...lab, ...session, ...topology, ...imports, ...services, ...errors, ...birdcl]
+export const CASES: readonly Case[] = [
+  ...lab,
+  ...session,
+  ...topology,
+  ...imports,
+  ...services,
+  ...errors,
+  ...birdcl,
+  ...readme,
+]

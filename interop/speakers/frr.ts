@@ -51,7 +51,7 @@ class FrrRouter implements Router {
   async restart(): Promise<void> {
     const { directory } = this.host
     const file = join(directory, 'bgpd.conf')
-    await writeFile(file, renderConfig(this.host, this.config))
+    await writeFile(file, this.config.raw ?? renderConfig(this.host, this.config))
     await writeFile(join(directory, 'zebra.conf'), '')
     for (const name of ['bgpd.conf', 'zebra.conf']) await chmod(join(directory, name), 0o644)
     const common = ['-z', join(directory, 'zserv.api'), '--vty_socket', directory, '-P', '0']

@@ -18,6 +18,8 @@ export interface RouterConfig {
   readonly asn: number
   readonly neighbors: readonly Neighbor[]
   readonly networks?: readonly Network[]
+  /** The whole configuration in the speaker's own words (FRR); the rest is then not rendered. */
+  readonly raw?: string
 }
 
 export interface Neighbor {
