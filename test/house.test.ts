@@ -30,6 +30,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Rooms with the outside world in them; everywhere else no package is imported and nothing is asynchronous. */
 const OUTSIDE = new Set(['edge', 'cli', 'agent', 'main', 'build'])
 
+/** A statement's `from '…'` or `import '…'`, and an `import('…')` anywhere. */
+const IMPORTS = /^(?:import|export|\}).*?(?:from|import) '([^']+)'|\bimport\('([^']+)'\)/gm
+
 interface SourceFile {
   readonly path: string
   readonly room: string
@@ -41,7 +44,7 @@ const files: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encodin
   .filter((path) => path.endsWith('.ts'))
   .map((path) => {
     const text = readFileSync(join(SRC, path), 'utf8')
-    const imports = [...text.matchAll(/\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] as string)
+    const imports = [...text.matchAll(IMPORTS)].map((match) => (match[1] ?? match[2]) as string)
     return { path, room: roomOf(path), text, imports }
   })
 
@@ -53,6 +56,7 @@ function roomOf(path: string): string {
 
 test('there is a house', () => {
   expect(files.length).toBeGreaterThan(20)
+  expect(files.flatMap(({ imports }) => imports).length).toBeGreaterThan(300)
 })
 
 describe.each(files.map((file) => [file.path, file] as const))('%s', (path, file) => {
