@@ -6,7 +6,7 @@ import type { Route } from '../speakers/speaker.ts'
 import type { Host, Process } from './lab.ts'
 import type { Manifests } from './manifests.ts'
 import { must } from './run.ts'
-import { eventually } from './wait.ts'
+import { eventually, Hopeless } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -53,7 +53,7 @@ export class Agent {
     ])
     await eventually(async () => {
       if (!this.process?.running)
-        throw new Error(`the agent on ${this.host.name} does not run: see ${this.process?.log}`)
+        throw new Hopeless(`the agent on ${this.host.name} does not run: see ${this.process?.log}`)
       await this.show('status')
     })
   }

@@ -7,6 +7,9 @@ export interface WaitOptions {
   readonly every?: number
 }
 
+/** Thrown by a check that can no longer come true. */
+export class Hopeless extends Error {}
+
 /** Repeats a check until it no longer throws; when time is over, throws what it said last. */
 export const eventually = async <T>(check: () => Promise<T>, options: WaitOptions = {}): Promise<T> => {
   const end = performance.now() + (options.within ?? 30_000)
@@ -14,7 +17,7 @@ export const eventually = async <T>(check: () => Promise<T>, options: WaitOption
     try {
       return await check()
     } catch (error) {
-      if (performance.now() > end) throw error
+      if (error instanceof Hopeless || performance.now() > end) throw error
     }
     await pause(options.every ?? 200)
   }
