@@ -1,6 +1,6 @@
 /**
  * What a route costs in the RIB, in process and without sockets: `npx node --expose-gc test/bench/rib.ts [routes]`.
- * Seven routes per attribute set, as in a full table; times are of the best of several rounds on a warm RIB.
+ * Seven routes per attribute set, as in a full table; times are CPU times, the best of several rounds.
  */
 import { ACCEPT_ALL } from '../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
@@ -124,43 +124,54 @@ function run(rib: Rib, observers: readonly string[]): { messages: number; bytes:
   return all
 }
 
-function measure(name: string, observers: number): void {
-  let best = Number.POSITIVE_INFINITY
-  let best2 = Number.POSITIVE_INFINITY
+interface Round {
+  /** µs of CPU per route: into new tables, the loss of all, and again into tables that have grown. */
+  readonly cold: number
+  readonly loss: number
+  readonly warm: number
+  readonly memory: string
+  readonly told: { readonly messages: number; readonly bytes: number }
+}
+
+function round(observers: number): Round {
+  const rib = new Rib({ seed: 0x5eed })
+  rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+  const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
+  for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)
+  while (rib.busy) rib.advance(0, BUDGET)
+  drain(rib, names)
   let told = { messages: 0, bytes: 0 }
-  let memory = ''
-  for (let round = 0; round < 4; round++) {
-    const rib = new Rib({ seed: 0x5eed })
-    rib.addPeer(peer('sender', 0, ['ipv4']), 0)
-    const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
-    for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)
-    while (rib.busy) rib.advance(0, BUDGET)
-    for (const observer of names) rib.pull(observer, CHUNK)
-    let start = cpu()
+  const cold = perRoute(() => {
     told = run(rib, ['sender', ...names])
-    best = Math.min(best, cpu() - start)
-    const total = rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
-    memory = `${(total / ROUTES).toFixed(0)} bytes (${rib.memory().map(({ what, bytes }) => `${what} ${(bytes / ROUTES).toFixed(0)}`)})`
-    start = cpu()
+  })
+  const parts = rib.memory().map(({ what, bytes }) => ({ what, bytes: Math.round(bytes / ROUTES) }))
+  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0)
+  const memory = `${total} bytes per route (${parts.map(({ what, bytes }) => `${what} ${bytes}`).join(', ')})`
+  const loss = perRoute(() => {
     rib.removePeer('sender', 0)
     while (rib.busy) rib.advance(0, BUDGET)
     drain(rib, names)
-    best2 = Math.min(best2, cpu() - start)
-    // The same tables again, grown and warm.
-    rib.addPeer(peer('sender', 0, ['ipv4']), 0)
-    start = cpu()
-    run(rib, ['sender', ...names])
-    const warm = cpu() - start
-    if (round === 3) console.log(`${name}: grown tables ${((warm * 1000) / ROUTES).toFixed(3)} µs per route`)
-  }
-  const perRoute = ((best * 1000) / ROUTES).toFixed(3)
-  const loss = ((best2 * 1000) / ROUTES).toFixed(3)
-  console.log(
-    `${name}: ${perRoute} µs per route, loss ${loss} µs per route, ${memory}, ${told.messages} UPDATEs, ${told.bytes} bytes`,
-  )
+  })
+  rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+  const warm = perRoute(() => run(rib, ['sender', ...names]))
+  return { cold, loss, warm, memory, told }
 }
 
-console.log(`${ROUTES} routes, ${PER_SET} per attribute set`)
+function perRoute(work: () => void): number {
+  const start = cpu()
+  work()
+  return ((cpu() - start) * 1000) / ROUTES
+}
+
+function measure(name: string, observers: number): void {
+  const rounds = Array.from({ length: 5 }, () => round(observers))
+  const best = (key: 'cold' | 'loss' | 'warm') => Math.min(...rounds.map((one) => one[key])).toFixed(3)
+  const [{ memory, told }] = rounds as [Round]
+  console.log(`${name}: ${best('cold')} µs per route, warm ${best('warm')}, loss ${best('loss')}`)
+  console.log(`  ${memory}; told ${told.bytes} bytes in ${told.messages} UPDATEs`)
+}
+
+console.log(`${ROUTES} routes, ${PER_SET} per attribute set, CPU time, best of five`)
 measure('ingest', 0)
 measure('pass-through', 1)
 measure('fan-out to 20', 20)

@@ -44,6 +44,8 @@ export const LOG_LIMIT = 1 << 20
 const CHUNK_OVERHEAD = 256
 
 export class Group {
+  /** Of the view: equal for neighbors that are told the same. */
+  readonly key: string
   readonly exporter: Exporter
   /** By prefix: the block to tell, 0 for none; held in the block table. */
   out = new Uint32Array(0)
@@ -68,7 +70,8 @@ export class Group {
   #fresh = true
   #taken = new Uint32Array(256)
 
-  constructor(view: ExportView, tables: ExportTables, loc: LocRib, logLimit: number) {
+  constructor(key: string, view: ExportView, tables: ExportTables, loc: LocRib, logLimit: number) {
+    this.key = key
     this.#logLimit = logLimit
     this.exporter = new Exporter(view, tables)
     this.#tables = tables

@@ -47,6 +47,8 @@ export class FamilyRib {
   readonly #tallies = new Map<PeerSlot, Tally>()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
+  /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
+  #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
   readonly #importer: Importer
 
@@ -224,6 +226,47 @@ export class FamilyRib {
     this.loc.grow(capacity)
     this.#dirty.grow(capacity)
     this.feeds.grow(capacity)
+    this.#news?.grow(capacity)
+  }
+
+  /** From now on `takeNews` has something to say: first of all every best route there is. */
+  follow(): void {
+    if (this.#news !== undefined) return
+    this.#news = new DirtyQueue(this.prefixes)
+    this.#news.grow(this.prefixes.capacity)
+    for (let prefix = 1; prefix < this.prefixes.end; prefix++) {
+      if (this.prefixes.holds[prefix] !== 0 && this.loc.best[prefix] !== 0) this.#news.add(prefix)
+    }
+  }
+
+  get news(): number {
+    return this.#news?.size ?? 0
+  }
+
+  /** The next prefix with another best route and that route, 0 for none. Ask only when there is one. */
+  takeNews(visit: (prefix: number, best: number) => void): void {
+    if (this.#news === undefined) return
+    const prefix = this.#news.take()
+    const best = this.loc.best[prefix] as number
+    visit(prefix, best === LOST ? 0 : best)
+    this.prefixes.release(prefix)
+  }
+
+  /** These next hops lead elsewhere now, or nowhere: what goes over them is decided again. */
+  nextHopsChanged(ids: ReadonlySet<number>): void {
+    const { paths } = this
+    const visit = (path: number): boolean => {
+      if (paths.prefix[path] === 0 || !ids.has(paths.nextHop[path] as number)) return false
+      this.#dirty.add(paths.prefix[path] as number)
+      return true
+    }
+    this.#sweeps.push(
+      new Sweep(
+        () => paths.end,
+        visit,
+        () => {},
+      ),
+    )
   }
 
   #decideSome(budget: number): number {
@@ -241,6 +284,7 @@ export class FamilyRib {
       const from = best === 0 ? NOBODY : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
+      this.#news?.add(prefix)
       this.feeds.tell(prefix, best, from, moved)
     }
     this.prefixes.release(prefix)

@@ -67,8 +67,7 @@ export class Feeds {
   change(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
-    const next = this.#groupFor(slot)
-    if (next !== member.group) this.#move(member, next)
+    if (this.#keyOf(slot) !== member.group.key) this.#move(member)
   }
 
   refresh(slot: PeerSlot, enhanced: boolean): void {
@@ -133,10 +132,11 @@ export class Feeds {
     return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
   }
 
-  #groupFor({ peer, exportPolicy }: PeerSlot): Group {
+  /** Everything that changes what a neighbor is told. */
+  #keyOf({ peer, exportPolicy }: PeerSlot): string {
     const { peerType, localAs, send } = peer
     const nextHop = peer.nextHops[this.#family]
-    const key = [
+    return [
       peerType,
       localAs,
       nextHop === undefined ? '' : hex(nextHop),
@@ -145,10 +145,17 @@ export class Feeds {
       send.addPath.includes(this.#family),
       this.#policyNumber(exportPolicy),
     ].join()
+  }
+
+  #groupFor(slot: PeerSlot): Group {
+    const key = this.#keyOf(slot)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const view: ExportView = { family: this.#family, peerType, localAs, nextHop, context: send, policy: exportPolicy }
-    const group = new Group(view, this.#tables, this.#loc, this.#logLimit)
+    const { peerType, localAs, send, nextHops } = slot.peer
+    const nextHop = nextHops[this.#family]
+    const policy = slot.exportPolicy
+    const view: ExportView = { family: this.#family, peerType, localAs, nextHop, context: send, policy }
+    const group = new Group(key, view, this.#tables, this.#loc, this.#logLimit)
     this.#groups.set(key, group)
     return group
   }
@@ -219,14 +226,15 @@ export class Feeds {
     this.#dropIfEmpty(previous)
   }
 
-  #move(member: Member, next: Group): void {
+  #move(member: Member): void {
     const before = member.group
     // In the middle of a first feed or another move nobody can say what was told: everything is told again.
     const comparable = member.walk === undefined
     before.fallOut(member)
     this.#stopWalk(member)
     before.leave(member)
-    member.group = next
+    // Only now: the end of an unfinished move may have dropped a group.
+    member.group = this.#groupFor(member.slot)
     member.moving = true
     if (comparable) {
       member.previous = before
@@ -238,8 +246,8 @@ export class Feeds {
   }
 
   #dropIfEmpty(group: Group): void {
-    if (!group.isEmpty) return
-    for (const [key, known] of this.#groups) if (known === group) this.#groups.delete(key)
+    if (!group.isEmpty || this.#groups.get(group.key) !== group) return
+    this.#groups.delete(group.key)
     const { length } = group.out
     const sweep = new Sweep(
       () => length,

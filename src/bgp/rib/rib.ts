@@ -11,8 +11,8 @@
  */
 
 import { writeU32 } from '../../base/bytes.ts'
-import { AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
-import type { Prefix } from '../../base/prefix.ts'
+import { ADDRESS_BYTES, AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
+import { makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Millis } from '../../base/units.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
@@ -25,7 +25,17 @@ import { FamilyRib } from './family-rib.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
 import { newTally } from './tally.ts'
-import type { FamilyCounts, LocalRoute, ReceiveResult, RibPeer, RouteCursor, RoutePage, RouteQuery } from './types.ts'
+import type {
+  BestRoute,
+  FamilyCounts,
+  LocalRoute,
+  Reachability,
+  ReceiveResult,
+  RibPeer,
+  RouteCursor,
+  RoutePage,
+  RouteQuery,
+} from './types.ts'
 
 export interface RibOptions {
   /** Stirs the hash tables, so that nobody outside can aim at them. */
@@ -147,6 +157,48 @@ export class Rib {
     return slot.peer.families.some((family) => this.#ribs[family].feeds.pending(slot))
   }
 
+  /** From now on `takeBest` and `judgeNextHops` have something to do: somebody writes routes into a kernel. */
+  follow(): void {
+    this.#nextHops.fresh ??= [...this.#nextHops.ids()]
+    for (const family of FAMILIES) this.#ribs[family].follow()
+  }
+
+  /** At most `limit` prefixes whose best route is another than when last asked. */
+  takeBest(limit: number): BestRoute[] {
+    const found: BestRoute[] = []
+    for (const family of FAMILIES) {
+      const rib = this.#ribs[family]
+      while (rib.news > 0 && found.length < limit)
+        rib.takeNews((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
+    }
+    return found
+  }
+
+  get hasNewBest(): boolean {
+    return FAMILIES.some((family) => this.#ribs[family].news > 0)
+  }
+
+  /**
+   * Asks where next hops lead: those that are new, before decision sees them, or all, after the kernel has changed. Only
+   * what goes over those that lead elsewhere is decided again.
+   */
+  judgeNextHops(judge: (nextHop: Uint8Array) => Reachability, which: 'new' | 'all'): void {
+    const table = this.#nextHops
+    const ids = which === 'new' ? (table.fresh ?? []) : table.ids()
+    const changed = new Set<number>()
+    for (const id of ids) {
+      if (table.bytes.refs[id] === 0) continue
+      const { reachable, metric } = judge(table.bytes.copy(id))
+      if (table.metric[id] === metric && table.unreachable[id] === (reachable ? 0 : 1)) continue
+      table.setReachability(id, reachable, metric)
+      changed.add(id)
+    }
+    if (table.fresh !== undefined) table.fresh = []
+    if (changed.size === 0) return
+    // What is new is dirty already: it came in this turn.
+    if (which === 'all') for (const family of FAMILIES) this.#ribs[family].nextHopsChanged(changed)
+  }
+
   counts(name: string, family: Family): FamilyCounts {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
@@ -197,6 +249,15 @@ export class Rib {
       nextHops: this.#nextHops.size,
       blocks: this.#blocks.size,
     }
+  }
+
+  #bestOf({ prefixes, paths, family }: FamilyRib, prefix: number, best: number): BestRoute {
+    const address = new Uint8Array(ADDRESS_BYTES[family])
+    prefixes.writeAddress(prefix, address)
+    const peer = best === 0 ? undefined : this.#peers.slots[paths.peer[best] as number]?.peer.name
+    const nextHop = peer === undefined ? undefined : this.#nextHops.bytes.copy(paths.nextHop[best] as number)
+    const learned = peer === undefined || nextHop === undefined ? undefined : { peer, nextHop }
+    return { prefix: makePrefix(address, prefixes.lengths[prefix] as number), learned }
   }
 
   #slot(name: string): PeerSlot {

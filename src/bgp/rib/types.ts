@@ -47,6 +47,19 @@ export interface LocalRoute {
   readonly communities: readonly (readonly number[])[]
 }
 
+/** The best route of a prefix, for whoever writes it into a kernel. */
+export interface BestRoute {
+  readonly prefix: Prefix
+  /** Undefined: there is none, or it is our own. */
+  readonly learned: { readonly peer: string; readonly nextHop: Uint8Array } | undefined
+}
+
+/** Where a next hop leads, as far as decision wants to know (RFC 4271 §9.1.2.1). */
+export interface Reachability {
+  readonly reachable: boolean
+  readonly metric: number
+}
+
 /** What `receive` found. `error` ends the session; `problems` have been acted on as RFC 7606 says. */
 export interface ReceiveResult {
   readonly error: MessageError | undefined

@@ -298,6 +298,31 @@ describe('telling', () => {
     ])
   })
 
+  test('a policy changed and changed back before anything was done about it', () => {
+    const rib = ribWith(a, b)
+    announce(rib, a, [X], learned)
+    const listener = new Listener(b).drain(rib, b.name)
+    rib.setPeer({ ...b, exportPolicy: REJECT_ALL }, 0)
+    rib.setPeer(b, 0)
+    settle(rib)
+    expect(listener.drain(rib, b.name).routes.size).toBe(1)
+    for (const peer of [a, b]) rib.removePeer(peer.name, 0)
+    settle(rib)
+    expect(rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })
+  })
+
+  test('a withdrawal that follows an announcement which only some have read', () => {
+    const c = neighbor(3)
+    const rib = ribWith(a, b, c)
+    const [first, second] = [new Listener(b).drain(rib, b.name), new Listener(c).drain(rib, c.name)]
+    announce(rib, a, [X], learned)
+    // The sender reads first: it makes the chunk and gets nothing of it.
+    expect(new Listener(a).drain(rib, a.name).routes.size).toBe(0)
+    send(rib, a, withdrawal([X]))
+    expect(first.drain(rib, b.name).routes.size).toBe(0)
+    expect(second.drain(rib, c.name).routes.size).toBe(0)
+  })
+
   test('what another policy refuses before it was told is never told', () => {
     const rib = ribWith(a, b)
     heard(rib, b)
