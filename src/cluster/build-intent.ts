@@ -104,7 +104,7 @@ export class IntentBuilder {
     this.#policies = policies
     const plan = planPeers({ me, nodes, objects: store.table('BGPPeer').values(), settings, policies })
     this.#setFrame({
-      node: planNode(me, settings.bindToNodeIp),
+      node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
       dataplane: planDataplane(pools, nodes, settings),

@@ -7,6 +7,7 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
+import type { Role } from '../bgp/wire/role.ts'
 import type { DataplaneIntent } from './dataplane.ts'
 
 export interface Intent {
@@ -33,6 +34,7 @@ export interface NodeIntent {
   readonly listenPort: number
   /** Listen on these only (`bindMode: NodeIP`); empty for all addresses. */
   readonly listenAddresses: readonly Address[]
+  readonly decision: DecisionSettings
 }
 
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
@@ -58,12 +60,45 @@ export interface PeerIntent {
   readonly waits: boolean
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
-  readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+  readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
+  /** So often our own AS may stand in an AS path that is taken. */
+  readonly allowedOwnAs: number
+  /** Families of which several paths to a prefix are taken, and sent (RFC 7911). */
+  readonly addPath: { readonly receive: readonly Family[]; readonly send: readonly Family[] }
+  /** Offer IPv4 routes with IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop: boolean
+  /** What we are to the neighbor (RFC 9234), and whether it must say what it is. */
+  readonly role: Role | undefined
+  readonly strictRole: boolean
+  /** This node reflects routes (RFC 4456). */
+  readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
+  /** Not one neighbor, but whoever calls from there: each gets a session made after this. */
+  readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
    * Not to be started, and why: a filter that does not exist, a Secret that is missing. Both policies then refuse
    * everything; a session that is up keeps those it runs with.
    */
   readonly held: string | undefined
+}
+
+/** Of routes of one family from one neighbor. */
+export interface PrefixLimit {
+  /** More end the session. */
+  readonly limit: number
+  /** From this many on it is told. */
+  readonly warnAt: number
+  /** When the session may come back; undefined: when somebody enables it. */
+  readonly restartAfter: Seconds | undefined
+}
+
+/** How the best paths are chosen. */
+export interface DecisionSettings {
+  /** So many equally good paths share the traffic. */
+  readonly paths: number
+  /** AS paths of the same length are equal; otherwise only the same path is (RFC 4271 §9.1.2.2 says nothing of it). */
+  readonly relax: boolean
+  /** RFC 5004: an external path that is best stays so against others that are as good but for their router. */
+  readonly preferOldest: boolean
 }
 
 export interface RouteIntent {

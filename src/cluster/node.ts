@@ -9,6 +9,7 @@ import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION } from './parse-configuration.ts'
 import { makeProblem } from './problem.ts'
 import type { Labels } from './selector.ts'
+import type { Settings } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
 /** Calico's default: the first of the private AS numbers of RFC 6996. */
@@ -23,6 +24,7 @@ export interface ClusterNode {
   readonly routerId: RouterId
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   readonly listenPort: number
+  readonly clusterId: RouterId | undefined
 }
 
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
@@ -87,10 +89,10 @@ function hashName(name: string, attempt: number): RouterId {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-export function planNode(me: ClusterNode, bindToNodeIp: boolean): NodeIntent {
+export function planNode(me: ClusterNode, { bindToNodeIp, decision }: Settings): NodeIntent {
   const { name, asNumber, routerId, addresses, listenPort } = me
   const listenAddresses = bindToNodeIp ? FAMILIES.flatMap((family) => addresses[family] ?? []) : []
-  return { name, asNumber, routerId, addresses, listenPort, listenAddresses }
+  return { name, asNumber, routerId, addresses, listenPort, listenAddresses, decision }
 }
 
 /** What is wrong with this node itself. */

@@ -5,10 +5,10 @@
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
-import type { Asn, Seconds } from '../base/units.ts'
+import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import { isRecord } from './fields.ts'
 import { compileFilter } from './filters.ts'
-import type { Problem } from './intent.ts'
+import type { DecisionSettings, PeerIntent, PrefixLimit, Problem } from './intent.ts'
 import { parseConfiguration } from './parse-configuration.ts'
 import { parseNode } from './parse-node.ts'
 import { parsePeer } from './parse-peer.ts'
@@ -25,6 +25,8 @@ export interface NodeObject {
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   /** Undefined: the cluster's default. */
   readonly asNumber: Asn | undefined
+  /** It reflects routes (RFC 4456). */
+  readonly clusterId: RouterId | undefined
 }
 
 export interface ServiceObject {
@@ -75,6 +77,7 @@ export interface ConfigurationObject {
   readonly meshFilters: readonly string[]
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
+  readonly decision: DecisionSettings
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
 }
@@ -86,10 +89,12 @@ export interface PeerObject {
   /** All three undefined or one given: which nodes have this peer. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
-  /** One of the two is given. */
+  /** One of the three is given. */
+  readonly range: PeerIntent['range']
   readonly remote: { readonly address: Address; readonly port: number | undefined } | undefined
   readonly peerSelector: Selector | undefined
   readonly asNumber: Asn | undefined
+  readonly remoteAs: 'internal' | 'external' | undefined
   readonly localAsNumber: Asn | undefined
   readonly useNodeIp: boolean
   readonly nextHop: 'auto' | 'self' | 'keep' | 'keep-external'
@@ -101,7 +106,13 @@ export interface PeerObject {
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
   readonly advertiseLearned: boolean
-  readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+  readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
+  readonly allowedOwnAs: number
+  readonly addPath: PeerIntent['addPath']
+  /** Undefined: where a session could carry IPv4 in no other way. */
+  readonly extendedNextHop: boolean | undefined
+  readonly role: PeerIntent['role']
+  readonly strictRole: boolean
   /** Why it may not start: it asks for something that is not carried out and that may not be left out. */
   readonly held: string | undefined
 }

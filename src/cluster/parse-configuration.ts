@@ -5,6 +5,7 @@
 import type { Prefix } from '../base/prefix.ts'
 import { parseCommunity } from '../bgp/policy/community.ts'
 import { Fields, isRecord } from './fields.ts'
+import type { DecisionSettings } from './intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
 import type { Findings } from './problem.ts'
 import type { ObjectRef } from './source.ts'
@@ -62,8 +63,24 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
     bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
     meshFilters: spec.texts('nodeMeshFilters'),
     meshHeld: parseMeshPassword(spec),
+    decision: parseDecision(spec),
     natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
   }
+}
+
+export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: false, preferOldest: false }
+const MOST_PATHS = 64
+
+/** `multipath: {paths: 16, relax: false}` and `preferOldestPath`: additions of our own. */
+function parseDecision(spec: Fields): DecisionSettings {
+  const multipath = spec.record('multipath')
+  const decision = {
+    paths: multipath?.whole('paths', 1, MOST_PATHS) ?? DEFAULT_DECISION.paths,
+    relax: multipath?.flag('relax') ?? DEFAULT_DECISION.relax,
+    preferOldest: spec.flag('preferOldestPath') ?? DEFAULT_DECISION.preferOldest,
+  }
+  multipath?.rest()
+  return decision
 }
 
 /** Calico runs a mesh whose password it cannot use without one. We do not run it. */

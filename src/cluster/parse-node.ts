@@ -1,5 +1,6 @@
 /** `v1/Node`, with the annotations Calico keeps its own node fields in. */
-import { type Address, familyOfAddress, isLinkLocal, parseAddress } from '../base/address.ts'
+import { type Address, addressBytes, familyOfAddress, isLinkLocal, parseAddress } from '../base/address.ts'
+import { readU32 } from '../base/bytes.ts'
 import type { Family } from '../base/family.ts'
 import { parsePrefix } from '../base/prefix.ts'
 import { Fields, parseAsn } from './fields.ts'
@@ -10,7 +11,10 @@ import type { ObjectRef } from './source.ts'
 /** The first that is there wins. */
 const AS_ANNOTATIONS = ['godwit.dev/asNumber', 'projectcalico.org/ASNumber'] as const
 const ADDRESS_ANNOTATIONS = { ipv4: 'projectcalico.org/IPv4Address', ipv6: 'projectcalico.org/IPv6Address' } as const
-const CLUSTER_ID_ANNOTATION = 'projectcalico.org/RouteReflectorClusterID'
+const CLUSTER_ID_ANNOTATIONS = [
+  'godwit.dev/routeReflectorClusterID',
+  'projectcalico.org/RouteReflectorClusterID',
+] as const
 
 export function parseNode(
   object: Record<string, unknown>,
@@ -20,19 +24,13 @@ export function parseNode(
   const root = new Fields(findings, '', object)
   const metadata = root.record('metadata')
   const annotations = metadata?.textMap('annotations') ?? new Map<string, string>()
-  if (annotations.has(CLUSTER_ID_ANNOTATION)) {
-    findings.say(
-      'field-not-carried-out',
-      annotationPath(CLUSTER_ID_ANNOTATION),
-      'route reflection is not carried out yet; the node stays in the mesh',
-    )
-  }
   return {
     name,
     labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
     podCidrs: parsePodCidrs(root.record('spec')),
     addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
     asNumber: parseAsAnnotation(annotations, findings),
+    clusterId: parseClusterId(annotations, findings),
   }
 }
 
@@ -81,6 +79,18 @@ function parseAsAnnotation(annotations: ReadonlyMap<string, string>, findings: F
     const text = annotations.get(name)
     if (text !== undefined && text !== '')
       return parseAsn(text) ?? findings.wrong(annotationPath(name), text, 'is not an AS number')
+  }
+  return undefined
+}
+
+/** RFC 4456 §8: four octets, written as an IPv4 address. */
+function parseClusterId(annotations: ReadonlyMap<string, string>, findings: Findings): NodeObject['clusterId'] {
+  for (const name of CLUSTER_ID_ANNOTATIONS) {
+    const text = annotations.get(name)
+    if (text === undefined || text === '') continue
+    const address = parseAddress(text)
+    const id = address !== undefined && familyOfAddress(address) === 'ipv4' ? readU32(addressBytes(address), 0) : 0
+    return id === 0 ? findings.wrong(annotationPath(name), text, 'is not a cluster ID, such as 244.0.0.1') : id
   }
   return undefined
 }

@@ -4,9 +4,9 @@
  *
  * What happens to Calico's fields:
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
- *   keepOriginalNextHop, keepaliveTime, filters, reversePeering
+ *   keepOriginalNextHop, keepaliveTime, filters, reversePeering, numAllowedLocalASNumbers
  * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
- * - said and left out: maxRestartTime, numAllowedLocalASNumbers, reachableBy, bfd
+ * - said and left out: maxRestartTime, reachableBy, bfd
  * - refused: localWorkloadSelector
  */
 import { type Address, familyOfAddress, isLinkLocal, parseAddress } from '../base/address.ts'
@@ -14,6 +14,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import { Fields, isRecord } from './fields.ts'
 import type { PeerObject } from './objects.ts'
 import { annotationPath } from './parse-node.ts'
+import { parseFeatures } from './parse-peer-features.ts'
 import type { Findings } from './problem.ts'
 import { parseSelector, type Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
@@ -26,6 +27,13 @@ const ADDITIONS = [
   'passive',
   'advertiseLearned',
   'maxPrefixes',
+  'remoteAS',
+  'peerRange',
+  'peerRangeLimit',
+  'addPath',
+  'extendedNextHop',
+  'role',
+  'strictRole',
 ]
 const ADDITION_PREFIX = 'godwit.dev/'
 
@@ -33,7 +41,7 @@ const HOLDS: Readonly<Record<string, string>> = {
   password: 'TCP-MD5 is not supported yet',
   ttlSecurity: 'TTL security is not supported yet',
 }
-const NOT_CARRIED_OUT = ['maxRestartTime', 'numAllowedLocalASNumbers', 'reachableBy', 'bfd']
+const NOT_CARRIED_OUT = ['maxRestartTime', 'reachableBy', 'bfd']
 
 export function parsePeer(
   object: Record<string, unknown>,
@@ -42,7 +50,14 @@ export function parsePeer(
 ): PeerObject | undefined {
   if (!isRecord(object.spec)) return findings.missing('spec')
   const spec = specWithAnnotations(object, object.spec, findings)
-  const peer = { name, ...parseNodes(spec), ...parseRemote(spec), ...parseSession(spec), ...parseRouting(spec) }
+  const peer = {
+    name,
+    ...parseNodes(spec),
+    ...parseRemote(spec),
+    ...parseSession(spec),
+    ...parseRouting(spec),
+    ...parseFeatures(spec),
+  }
   if (spec.has('localWorkloadSelector')) {
     findings.wrong(spec.at('localWorkloadSelector'), undefined, 'peering with workloads is not supported')
   }
@@ -96,16 +111,31 @@ function parseRemote(spec: Fields): Pick<PeerObject, 'remote' | 'peerSelector' |
   const remote = readPeerIp(spec)
   const peerSelector = readSelector(spec, 'peerSelector')
   const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
-  if (!hasIp && !hasSelector && !spec.has('localWorkloadSelector')) spec.findings.missing(spec.at('peerIP'))
+  const hasRange = spec.has('peerRange')
+  if (!hasIp && !hasSelector && !hasRange && !spec.has('localWorkloadSelector'))
+    spec.findings.missing(spec.at('peerIP'))
+  if (hasRange && (hasIp || hasSelector)) {
+    spec.findings.wrong(spec.at('peerRange'), undefined, 'may not be given together with peerIP or peerSelector')
+  }
   if (hasIp && hasSelector)
     spec.findings.wrong(spec.at('peerSelector'), undefined, 'may not be given together with peerIP')
   const asNumber = spec.raw('asNumber') === 0 ? undefined : spec.asn('asNumber')
   if (hasSelector && asNumber !== undefined) {
     spec.findings.wrong(spec.at('asNumber'), undefined, 'must be left out with peerSelector: the nodes say theirs')
   }
+  if (hasSelector && spec.has('remoteAS')) {
+    spec.findings.wrong(spec.at('remoteAS'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+  }
+  if (hasRange && asNumber === undefined && !spec.has('remoteAS')) {
+    spec.findings.missing(spec.at('asNumber'), 'must be given with peerRange, or remoteAS instead')
+  }
   const localAsNumber = spec.asn('localASNumber')
   if (hasSelector && localAsNumber !== undefined) {
-    spec.findings.say('field-not-carried-out', spec.at('localASNumber'), 'counts only with peerIP; it is left out')
+    spec.findings.say(
+      'field-not-carried-out',
+      spec.at('localASNumber'),
+      'counts only with peerIP or peerRange; it is left out',
+    )
   }
   return { remote, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
 }
@@ -178,12 +208,11 @@ function readFamilies(spec: Fields): Family[] | undefined {
   return FAMILIES.filter((family) => read.includes(family))
 }
 
-function parseRouting(spec: Fields): Pick<PeerObject, 'nextHop' | 'filters' | 'advertiseLearned' | 'maxPrefixes'> {
+function parseRouting(spec: Fields): Pick<PeerObject, 'nextHop' | 'filters' | 'advertiseLearned'> {
   return {
     nextHop: readNextHop(spec),
     filters: spec.texts('filters'),
     advertiseLearned: spec.flag('advertiseLearned') ?? false,
-    maxPrefixes: readMaxPrefixes(spec),
   }
 }
 
@@ -195,22 +224,6 @@ function readNextHop(spec: Fields): PeerObject['nextHop'] {
   }
   if (keep) return 'keep-external'
   return mode === 'Self' ? 'self' : mode === 'Keep' ? 'keep' : 'auto'
-}
-
-const MOST_PREFIXES = 0xffffffff
-
-/** One number for each family, or `{ipv4: …, ipv6: …}`. */
-function readMaxPrefixes(spec: Fields): PeerObject['maxPrefixes'] {
-  if (typeof spec.raw('maxPrefixes') === 'number') {
-    const both = spec.whole('maxPrefixes', 1, MOST_PREFIXES)
-    return both === undefined ? {} : { ipv4: both, ipv6: both }
-  }
-  const fields = spec.record('maxPrefixes')
-  if (fields === undefined) return {}
-  const ipv4 = fields.whole('ipv4', 1, MOST_PREFIXES)
-  const ipv6 = fields.whole('ipv6', 1, MOST_PREFIXES)
-  fields.rest()
-  return { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
 }
 
 function parseHolds(spec: Fields): string | undefined {

@@ -5,12 +5,13 @@
  * then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh; among equals
  * the first by name.
  */
-import { type Address, familyOfAddress } from '../base/address.ts'
+import { type Address, familyOfAddress, formatAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
 import type { PeerIntent, PeerKind, Problem } from './intent.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject } from './objects.ts'
+import { prefixLimit } from './parse-peer-features.ts'
 import type { Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
@@ -48,7 +49,7 @@ interface Candidate {
   readonly address: Address
   readonly port: number
   readonly portGiven: boolean
-  readonly remoteAs: Asn
+  readonly remoteAs: PeerIntent['remoteAs']
   readonly localAs: Asn
   /** The neighbor, if it is a node of the cluster. */
   readonly node: ClusterNode | undefined
@@ -71,9 +72,11 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
 
 function candidatesOf(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
   const direct = selects(object, inputs.me)
-    ? object.remote === undefined
-      ? selectedNodes(object, inputs, scopeOf(object))
-      : addressCandidate(object, inputs, problems)
+    ? object.range !== undefined
+      ? rangeCandidate(object, inputs)
+      : object.remote === undefined
+        ? selectedNodes(object, inputs, scopeOf(object))
+        : addressCandidate(object, inputs, problems)
     : []
   return [...direct, ...mirrorCandidates(object, inputs)]
 }
@@ -92,7 +95,7 @@ function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problem
   if (remote === undefined || isMe(me, remote)) return []
   const node = nodeAt(nodes, remote.address, asNumber)
   const port = remote.port ?? node?.listenPort ?? BGP_PORT
-  const remoteAs = asNumber ?? node?.asNumber
+  const remoteAs = asNumber ?? object.remoteAs ?? node?.asNumber
   if (remoteAs === undefined) {
     const says = `must be given, since no node has the address ${remote.address}; the peer is left out`
     problems.push(makeProblem({ code: 'peer-as-missing', object: `BGPPeer/${name}`, field: 'spec.asNumber', says }))
@@ -103,6 +106,26 @@ function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problem
   const localAs = object.localAsNumber ?? me.asNumber
   const portGiven = remote.port !== undefined
   return [{ rank: RANK[scope], kind, object, address: remote.address, port, portGiven, remoteAs, localAs, node }]
+}
+
+/** Whoever calls from `peerRange`. */
+function rangeCandidate(object: PeerObject, { me }: PeerInputs): Candidate[] {
+  const { range, asNumber, remoteAs = asNumber } = object
+  if (range === undefined || remoteAs === undefined) return []
+  const scope = scopeOf(object)
+  return [
+    {
+      rank: RANK[scope],
+      kind: scope === 'global' ? 'Global' : 'Node',
+      object,
+      address: formatAddress(range.prefix.bytes),
+      port: BGP_PORT,
+      portGiven: false,
+      remoteAs,
+      localAs: object.localAsNumber ?? me.asNumber,
+      node: undefined,
+    },
+  ]
 }
 
 function nodeAt(nodes: ClusterNodes, address: Address, asNumber: Asn | undefined): ClusterNode | undefined {
@@ -162,7 +185,11 @@ function commonAddress(me: ClusterNode, node: ClusterNode, object: PeerObject | 
 }
 
 function meshCandidates({ me, nodes }: PeerInputs): Candidate[] {
-  return [...nodes.values()].flatMap((node) => (node === me ? [] : nodeCandidate(undefined, me, node, 'mesh')))
+  // A node that reflects routes (RFC 4456) is in no mesh, neither for itself nor for the others.
+  if (me.clusterId !== undefined) return []
+  return [...nodes.values()].flatMap((node) =>
+    node === me || node.clusterId !== undefined ? [] : nodeCandidate(undefined, me, node, 'mesh'),
+  )
 }
 
 function chooseOnePerEndpoint(
@@ -172,7 +199,7 @@ function chooseOnePerEndpoint(
 ): Candidate[] {
   const chosen = new Map<string, Candidate>()
   for (const candidate of [...candidates].sort(byRank)) {
-    const endpoint = `${candidate.address} ${candidate.port}`
+    const endpoint = candidate.object?.range?.prefix.text ?? `${candidate.address} ${candidate.port}`
     const winner = chosen.get(endpoint)
     if (winner === undefined) {
       chosen.set(endpoint, candidate)
@@ -197,9 +224,9 @@ function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
   return makeProblem({
     code: 'peer-twice',
     object: `BGPPeer/${loser.object?.name ?? ''}`,
-    field: loser.object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP',
-    value: `${loser.address}`,
-    says: `port ${loser.port} is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
+    field: loser.object?.range ? 'spec.peerRange' : loser.object?.remote ? 'spec.peerIP' : 'spec.peerSelector',
+    value: loser.object?.range?.prefix.text ?? loser.address,
+    says: `${loser.object?.range ? '' : `port ${loser.port} `}is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
     level: 'warning',
   })
 }
@@ -208,17 +235,25 @@ function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
 function asNumbersOfBothFamilies(chosen: readonly Candidate[]): Set<Asn> {
   const reached = (family: Family) =>
     new Set(
-      chosen.filter((one) => hasOwnAddress(one) && familyOfAddress(one.address) === family).map((one) => one.remoteAs),
+      chosen
+        .filter((one) => hasOwnAddress(one) && familyOfAddress(one.address) === family)
+        .flatMap((one) => asOf(one) ?? []),
     )
   const overIpv6 = reached('ipv6')
   return new Set([...reached('ipv4')].filter((asNumber) => overIpv6.has(asNumber)))
 }
 
+/** Undefined for `external`: any number. */
+const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
+  remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
+
 /** A neighbor that a BGPPeer names by its address, not as one of the nodes. */
-const hasOwnAddress = ({ object, rank }: Candidate): boolean => object?.remote !== undefined && rank !== RANK.mirror
+const hasOwnAddress = ({ object, rank }: Candidate): boolean =>
+  (object?.remote !== undefined || object?.range !== undefined) && rank !== RANK.mirror
 
 /** As Calico names its BIRD protocols. */
-function protocolName({ kind, address, port, portGiven }: Candidate): string {
+function protocolName({ kind, object, address, port, portGiven }: Candidate): string {
+  if (object?.range !== undefined) return `${kind}_${object.range.prefix.text.replace(/[.:/]/g, '_')}`
   const suffix = portGiven || port !== BGP_PORT ? `_port_${port}` : ''
   return `${kind}_${address.replace(/[.:]/g, '_')}${suffix}`
 }
@@ -246,13 +281,47 @@ function makePeer(
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
-    passive: object?.passive ?? false,
+    passive: (object?.passive ?? false) || object?.range !== undefined,
     waits: node !== undefined && node.routerId > me.routerId,
     importPolicy,
     exportPolicy,
-    maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: DEFAULT_MAX_PREFIXES, ...object?.maxPrefixes },
     held: object === undefined ? (settings.meshHeld ?? held) : (object.held ?? held),
+    ...featuresOf(candidate, me),
   }
+}
+
+const DEFAULT_LIMIT = prefixLimit(DEFAULT_MAX_PREFIXES)
+
+type Features =
+  | 'maxPrefixes'
+  | 'allowedOwnAs'
+  | 'addPath'
+  | 'extendedNextHop'
+  | 'role'
+  | 'strictRole'
+  | 'reflection'
+  | 'range'
+
+function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Features> {
+  const { object, address } = candidate
+  // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950).
+  const onlyWay = familyOfAddress(address) === 'ipv6' && me.addresses.ipv4 === undefined
+  return {
+    maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },
+    allowedOwnAs: object?.allowedOwnAs ?? 0,
+    addPath: object?.addPath ?? { receive: [], send: [] },
+    extendedNextHop: object?.extendedNextHop ?? onlyWay,
+    role: object?.role,
+    strictRole: object?.strictRole ?? false,
+    reflection: reflectionOf(candidate, me),
+    range: object?.range,
+  }
+}
+
+/** As Calico has it: an internal neighbor with another cluster ID than ours, or none, is our client. */
+function reflectionOf(candidate: Candidate, { clusterId }: ClusterNode): PeerIntent['reflection'] {
+  if (clusterId === undefined || asOf(candidate) !== candidate.localAs) return undefined
+  return { clusterId, client: candidate.node?.clusterId !== clusterId }
 }
 
 const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
@@ -262,8 +331,11 @@ const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
 })
 
 function defaultFamilies(candidate: Candidate, me: ClusterNode, sharedAs: ReadonlySet<Asn>): readonly Family[] {
-  const { node, address, remoteAs } = candidate
-  if (hasOwnAddress(candidate)) return sharedAs.has(remoteAs) ? [familyOfAddress(address)] : FAMILIES
+  const { node, address } = candidate
+  const asNumber = asOf(candidate)
+  if (hasOwnAddress(candidate)) {
+    return asNumber !== undefined && sharedAs.has(asNumber) ? [familyOfAddress(address)] : FAMILIES
+  }
   return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
 }
 

@@ -1,8 +1,8 @@
 /** What BGPConfiguration `default` and `node.<this node>` come to together. */
 import { contains, type Prefix } from '../base/prefix.ts'
-import type { Problem } from './intent.ts'
+import type { DecisionSettings, Problem } from './intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
-import { NODE_CONFIGURATION } from './parse-configuration.ts'
+import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse-configuration.ts'
 import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -15,6 +15,7 @@ export interface Settings {
   readonly loadBalancerAggregation: boolean
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
+  readonly decision: DecisionSettings
 }
 
 /** A prefixAdvertisement with its aliases looked up. */
@@ -48,6 +49,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
     advertisements,
     natSparesHosts: defaults?.natSparesHosts ?? false,
+    decision: defaults?.decision ?? DEFAULT_DECISION,
   }
   return { settings, problems }
 }

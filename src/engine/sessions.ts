@@ -2,13 +2,13 @@
  * Carries out what neighbors ask for. Owns the meeting of sessions and RIB: a session that comes up becomes a RIB peer,
  * its UPDATEs are read there, what the RIB has to say is sent here, and no faster than the network takes it.
  */
-import { FAMILIES } from '../base/family.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { RibPeer } from '../bgp/rib/types.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import type { NodeIntent } from '../cluster/intent.ts'
+import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
@@ -177,6 +177,15 @@ function ribPeer(neighbor: Neighbor, session: Session): RibPeer {
     nextHops: nextHops?.bytes ?? {},
     importPolicy: intent.importPolicy,
     exportPolicy: intent.exportPolicy,
-    maxPrefixes: intent.maxPrefixes,
+    maxPrefixes: limitsOf(intent),
   }
+}
+
+function limitsOf({ maxPrefixes }: PeerIntent): RibPeer['maxPrefixes'] {
+  const limits: Partial<Record<Family, number>> = {}
+  for (const family of FAMILIES) {
+    const limit = maxPrefixes[family]?.limit
+    if (limit !== undefined) limits[family] = limit
+  }
+  return limits
 }

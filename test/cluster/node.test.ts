@@ -14,6 +14,7 @@ describe('own node', () => {
       addresses: { ipv4: '10.0.0.1', ipv6: 'fd00::1' },
       listenPort: 179,
       listenAddresses: [],
+      decision: { paths: 16, relax: false, preferOldest: false },
     })
   })
 
@@ -27,6 +28,11 @@ describe('own node', () => {
     ],
     ['port of another node', [bgpConfiguration({ listenPort: 1791 }, 'node.b')], { listenPort: 179 }],
     ['bindMode', [bgpConfiguration({ bindMode: 'NodeIP' })], { listenAddresses: ['10.0.0.1', 'fd00::1'] }],
+    [
+      'how paths are chosen',
+      [bgpConfiguration({ multipath: { paths: 4, relax: true }, preferOldestPath: true })],
+      { decision: { paths: 4, relax: true, preferOldest: true } },
+    ],
     ['AS in node.* does not count', [bgpConfiguration({ asNumber: 65001 }, 'node.a')], { asNumber: 64512 }],
   ])('%s', (_name, objects, expected) => {
     expect(intentOf('a', [a, ...(objects as (typeof a)[])]).node).toMatchObject(expected)

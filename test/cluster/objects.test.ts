@@ -145,6 +145,62 @@ describe('BGPPeer', () => {
       { maxPrefixes: { ipv4: 0 } },
       'spec.maxPrefixes.ipv4: 0 is not a whole number from 1 to 4294967295',
     ],
+    [
+      'max prefixes without limit',
+      { maxPrefixes: { ipv6: { warnPercent: 5 } } },
+      'spec.maxPrefixes.ipv6.limit: must be given',
+    ],
+    [
+      'warning beyond the limit',
+      { maxPrefixes: { ipv6: { limit: 5, warnPercent: 101 } } },
+      'spec.maxPrefixes.ipv6.warnPercent: 101 is not a whole number from 1 to 100',
+    ],
+    [
+      'restart in a month',
+      { maxPrefixes: { ipv6: { limit: 5, restartMinutes: 50_000 } } },
+      'spec.maxPrefixes.ipv6.restartMinutes: 50000 is not a whole number from 0 to 10080',
+    ],
+    [
+      'own AS in paths',
+      { numAllowedLocalASNumbers: -1 },
+      'spec.numAllowedLocalASNumbers: -1 is not a whole number from 0 to 2147483647',
+    ],
+    ['remote AS in words', { asNumber: null, remoteAS: 'any' }, 'spec.remoteAS: "any" is none of internal, external'],
+    ['remote AS twice', { remoteAS: 'internal' }, 'spec.remoteAS: "internal" may not be given together with asNumber'],
+    [
+      'remote AS of nodes',
+      { peerIP: null, peerSelector: 'all()', asNumber: null, remoteAS: 'internal' },
+      'spec.remoteAS: must be left out with peerSelector: the nodes say theirs',
+    ],
+    [
+      'add path by a word',
+      { addPath: { send: 'ipv4' } },
+      'spec.addPath.send: "ipv4" is neither true, false nor a list of ipv4 and ipv6',
+    ],
+    [
+      'add path of a family unknown',
+      { addPath: { receive: ['ipx'] } },
+      'spec.addPath.receive: a list is neither true, false nor a list of ipv4 and ipv6',
+    ],
+    ['role', { role: 'boss' }, 'spec.role: "boss" is none of provider, rs-server, rs-client, customer, peer'],
+    ['strict without role', { strictRole: true }, 'spec.strictRole: needs role'],
+    ['range', { peerIP: null, peerRange: '10.0.0.0/33' }, 'spec.peerRange: "10.0.0.0/33" is not a CIDR'],
+    [
+      'range and address',
+      { peerRange: '10.0.0.0/24' },
+      'spec.peerRange: may not be given together with peerIP or peerSelector',
+    ],
+    [
+      'range without AS',
+      { peerIP: null, peerRange: '10.0.0.0/24', asNumber: null },
+      'spec.asNumber: must be given with peerRange, or remoteAS instead',
+    ],
+    [
+      'range too wide open',
+      { peerIP: null, peerRange: '10.0.0.0/24', peerRangeLimit: 5000 },
+      'spec.peerRangeLimit: 5000 is not a whole number from 1 to 4096',
+    ],
+    ['limit without range', { peerRangeLimit: 5 }, 'spec.peerRangeLimit: 5 needs peerRange'],
     ['passive', { passive: 'yes' }, 'spec.passive: "yes" is neither true nor false'],
     [
       'workloads',
@@ -179,23 +235,20 @@ describe('BGPPeer', () => {
     expect(textsOf(parsed)).toEqual([`BGPPeer/rack-1 spec.${Object.keys(fields)[0]}: ${held}; the peer is held down`])
   })
 
-  test.each(['maxRestartTime', 'numAllowedLocalASNumbers', 'reachableBy', 'bfd'])(
-    '%s is said and left out',
-    (field) => {
-      const parsed = peer({ ...peerSpec, [field]: 'x' })
-      expect(parsed.value?.held).toBeUndefined()
-      expect(parsed.problems).toEqual([
-        {
-          code: 'field-not-carried-out',
-          object: 'BGPPeer/rack-1',
-          field: `spec.${field}`,
-          value: '',
-          text: `BGPPeer/rack-1 spec.${field}: is not carried out yet`,
-          level: 'warning',
-        },
-      ])
-    },
-  )
+  test.each(['maxRestartTime', 'reachableBy', 'bfd'])('%s is said and left out', (field) => {
+    const parsed = peer({ ...peerSpec, [field]: 'x' })
+    expect(parsed.value?.held).toBeUndefined()
+    expect(parsed.problems).toEqual([
+      {
+        code: 'field-not-carried-out',
+        object: 'BGPPeer/rack-1',
+        field: `spec.${field}`,
+        value: '',
+        text: `BGPPeer/rack-1 spec.${field}: is not carried out yet`,
+        level: 'warning',
+      },
+    ])
+  })
 
   test('an unknown field is a warning that shows no value', () => {
     const parsed = peer({ ...peerSpec, pasword: 'hunter2' })
@@ -215,6 +268,10 @@ describe('BGPPeer', () => {
       advertiseLearned: true,
       addressFamilies: ['IPv6', 'ipv4'],
       maxPrefixes: { ipv4: 5 },
+      addPath: { receive: true, send: ['IPv6'] },
+      extendedNextHop: true,
+      role: 'customer',
+      strictRole: true,
     }
     const annotations = Object.fromEntries(
       Object.entries(additions).map(([field, value]) => [
@@ -230,9 +287,29 @@ describe('BGPPeer', () => {
       passive: true,
       advertiseLearned: true,
       families: ['ipv4', 'ipv6'],
-      maxPrefixes: { ipv4: 5 },
+      maxPrefixes: { ipv4: { limit: 5, warnAt: 4, restartAfter: 600 } },
+      addPath: { receive: ['ipv4', 'ipv6'], send: ['ipv6'] },
+      extendedNextHop: true,
+      role: 'customer',
+      strictRole: true,
     })
     expect(peer(peerSpec, { annotations })).toEqual(asFields)
+  })
+
+  test.each<[string, object, object]>([
+    ['a number for both', { maxPrefixes: 8 }, { ipv4: { limit: 8, warnAt: 6, restartAfter: 600 } }],
+    [
+      'warning and restart',
+      { maxPrefixes: { ipv4: { limit: 1000, warnPercent: 90, restartMinutes: 5 } } },
+      { ipv4: { limit: 1000, warnAt: 900, restartAfter: 300 } },
+    ],
+    [
+      'no restart',
+      { maxPrefixes: { ipv4: { limit: 1, restartMinutes: 0 } } },
+      { ipv4: { limit: 1, warnAt: 1, restartAfter: undefined } },
+    ],
+  ])('[75] max prefixes: %s', (_name, fields, expected) => {
+    expect(peer({ ...peerSpec, ...fields }).value?.maxPrefixes).toMatchObject(expected)
   })
 
   test('a wrong annotation is named as such', () => {
@@ -253,6 +330,7 @@ describe('BGPConfiguration', () => {
     ],
     ['entry', { serviceExternalIPs: ['10.96.0.0/16'] }, 'spec.serviceExternalIPs[0]: "10.96.0.0/16" is not an object'],
     ['port', { listenPort: 0 }, 'spec.listenPort: 0 is not a whole number from 1 to 65535'],
+    ['paths', { multipath: { paths: 0 } }, 'spec.multipath.paths: 0 is not a whole number from 1 to 64'],
     ['bindMode', { bindMode: 'All' }, 'spec.bindMode: "All" is none of None, NodeIP'],
     [
       'community of an alias',
@@ -295,6 +373,7 @@ describe('BGPConfiguration', () => {
     expect(configuration({}).value).toEqual({
       name: 'default',
       asNumber: undefined,
+      decision: { paths: 16, relax: false, preferOldest: false },
       nodeToNodeMesh: true,
       serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },
       loadBalancerAggregation: true,
@@ -350,8 +429,8 @@ describe('core kinds', () => {
     ],
     [
       'route reflector',
-      { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' },
-      'metadata.annotations[projectcalico.org/RouteReflectorClusterID]: route reflection is not carried out yet; the node stays in the mesh',
+      { 'projectcalico.org/RouteReflectorClusterID': '7' },
+      'metadata.annotations[projectcalico.org/RouteReflectorClusterID]: "7" is not a cluster ID, such as 244.0.0.1',
     ],
   ])('node annotation: %s', (_name, annotations, expected) => {
     expect(textsOf(parse('Node', node('a', { annotations })))).toEqual([`Node/x ${expected}`])

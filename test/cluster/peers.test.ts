@@ -28,7 +28,7 @@ describe('mesh', () => {
         holdTime: 90,
         keepaliveTime: undefined,
         passive: false,
-        maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: DEFAULT_MAX_PREFIXES },
+        maxPrefixes: { ipv4: { limit: DEFAULT_MAX_PREFIXES }, ipv6: { limit: DEFAULT_MAX_PREFIXES } },
         held: undefined,
       },
     ])
@@ -121,6 +121,10 @@ describe('which nodes have a BGPPeer', () => {
       connectRetryTime: 7,
       passive: true,
       maxPrefixes: { ipv6: 5 },
+      numAllowedLocalASNumbers: 2,
+      addPath: { receive: true },
+      extendedNextHop: true,
+      role: 'customer',
       localASNumber: 65010,
       sourceAddress: 'None',
     }
@@ -134,7 +138,11 @@ describe('which nodes have a BGPPeer', () => {
       connectRetryTime: 7,
       passive: true,
       waits: false,
-      maxPrefixes: { ipv4: DEFAULT_MAX_PREFIXES, ipv6: 5 },
+      maxPrefixes: { ipv4: { limit: DEFAULT_MAX_PREFIXES }, ipv6: { limit: 5 } },
+      allowedOwnAs: 2,
+      addPath: { receive: ['ipv4', 'ipv6'], send: [] },
+      extendedNextHop: true,
+      role: 'customer',
     })
   })
 
@@ -304,5 +312,90 @@ describe('policies', () => {
     )
     const [one, two] = [...intent.peers.values()]
     expect(one?.exportPolicy).toBe(two?.exportPolicy)
+  })
+})
+
+describe('route reflectors', () => {
+  const reflector = (
+    name: string,
+    address: string,
+    clusterId: string,
+    key = 'projectcalico.org/RouteReflectorClusterID',
+  ) => node(name, { addresses: [address], labels: { reflector: 'yes' }, annotations: { [key]: clusterId } })
+  const r1 = reflector('r1', '10.0.0.101', '244.0.0.1')
+  const r2 = reflector('r2', '10.0.0.102', '244.0.0.1', 'godwit.dev/routeReflectorClusterID')
+  const r3 = reflector('r3', '10.0.0.103', '244.0.0.3')
+  const toReflectors = bgpPeer('to-reflectors', { peerSelector: "reflector == 'yes'" })
+
+  test('[53] leave the mesh on both sides', () => {
+    expect(peersOf(meshOf('a', a, b, r1))).toEqual(['Mesh_10_0_0_2'])
+    expect(peersOf(meshOf('r1', a, b, r1))).toEqual([])
+  })
+
+  test('internal neighbors with another cluster ID or none are clients, those with the same are not', () => {
+    const { peers } = intentOf('r1', [a, r1, r2, r3, toReflectors])
+    const clients = [...peers.values()].map(({ name, reflection }) => [name, reflection])
+    expect(clients).toEqual([
+      ['Global_10_0_0_102', { clusterId: 0xf4000001, client: false }],
+      ['Global_10_0_0_103', { clusterId: 0xf4000001, client: true }],
+      ['Node_10_0_0_1', { clusterId: 0xf4000001, client: true }],
+    ])
+  })
+
+  test.each<[string, object, boolean]>([
+    ['a router of our AS', { asNumber: 64512 }, true],
+    ['one of our AS by word', { asNumber: undefined, remoteAS: 'internal' }, true],
+    ['one of the AS that we show it', { asNumber: 65010, localASNumber: 65010 }, true],
+    ['one outside', { asNumber: 65000 }, false],
+    ['one outside by word', { asNumber: undefined, remoteAS: 'external' }, false],
+  ])('%s', (_name, spec, reflects) => {
+    const peer = intentOf('r1', [r1, rack('rack', spec)]).peers.get('Global_10_0_0_254')
+    expect(peer?.reflection !== undefined).toBe(reflects)
+  })
+
+  test('a node that is none reflects nothing', () => {
+    const { peers } = intentOf('a', [a, r1, toReflectors])
+    expect(peers.get('Global_10_0_0_101')?.reflection).toBeUndefined()
+  })
+})
+
+describe('more than Calico asks', () => {
+  test('a range of neighbors, each waited for', () => {
+    const intent = onA(bgpPeer('pods', { peerRange: '10.9.0.0/16', asNumber: 65100, peerRangeLimit: 3 }))
+    expect([...intent.peers.values()]).toMatchObject([
+      {
+        name: 'Global_10_9_0_0_16',
+        passive: true,
+        remoteAs: 65100,
+        range: { limit: 3, prefix: { text: '10.9.0.0/16' } },
+      },
+    ])
+  })
+
+  test('one range twice is one, and said', () => {
+    const intent = onA(
+      bgpPeer('x', { peerRange: '10.9.0.0/16', asNumber: 65100 }),
+      bgpPeer('y', { peerRange: '10.9.0.0/16', remoteAS: 'external' }),
+    )
+    expect(peersOf(intent)).toEqual(['Global_10_9_0_0_16'])
+    expect(problemsOf(intent)).toEqual([
+      'BGPPeer/y spec.peerRange: "10.9.0.0/16" is a neighbor by BGPPeer/x too, which comes first by name and is used',
+    ])
+  })
+
+  test('any AS outside needs no number', () => {
+    const intent = onA(rack('rack', { asNumber: undefined, remoteAS: 'external' }))
+    expect([...intent.peers.values()]).toMatchObject([{ remoteAs: 'external', families: ['ipv4', 'ipv6'] }])
+  })
+
+  test.each<[string, string[], object, boolean]>([
+    ['over IPv6 from a node without IPv4', ['fd00::1'], {}, true],
+    ['… unless forbidden', ['fd00::1'], { extendedNextHop: false }, false],
+    ['not where there is another way', ['10.0.0.1', 'fd00::1'], {}, false],
+    ['… unless asked for', ['10.0.0.1', 'fd00::1'], { extendedNextHop: true }, true],
+  ])('IPv4 with IPv6 next hops: %s', (_name, addresses, spec, expected) => {
+    const me = node('a', { addresses })
+    const peer = bgpPeer('tor', { peerIP: '2001:db8::1', asNumber: 65000, ...spec })
+    expect(intentOf('a', [me, peer]).peers.get('Global_2001_db8__1')?.extendedNextHop).toBe(expected)
   })
 })
