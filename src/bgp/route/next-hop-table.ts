@@ -14,6 +14,8 @@ export class NextHopTable {
   metric = new Uint32Array(1)
   /** 1 where it cannot be reached. */
   unreachable = new Uint8Array(1)
+  /** Ids given out since somebody last looked; undefined where nobody does. */
+  fresh: number[] | undefined
 
   constructor(seed: number) {
     this.bytes = new ByteTable(seed, 256)
@@ -25,7 +27,10 @@ export class NextHopTable {
 
   intern(bytes: Uint8Array, start = 0, end = bytes.length): number {
     const id = this.bytes.intern(bytes, start, end)
-    if (this.bytes.refs[id] === 1) this.setReachability(id, true, 0)
+    if (this.bytes.refs[id] === 1) {
+      this.setReachability(id, true, 0)
+      this.fresh?.push(id)
+    }
     return id
   }
 
@@ -44,6 +49,11 @@ export class NextHopTable {
     }
     this.metric[id] = metric
     this.unreachable[id] = reachable ? 0 : 1
+  }
+
+  /** Ids in use. */
+  *ids(): Iterable<number> {
+    for (let id = 1; id < this.bytes.end; id++) if (this.bytes.refs[id] !== 0) yield id
   }
 
   memory(): number {
