@@ -1,6 +1,5 @@
 /** The RIB as one would write it without a thought for speed: the measure for the real one. */
 import { formatAddress } from '../../src/base/address.ts'
-import type { Family } from '../../src/base/family.ts'
 import { evaluate } from '../../src/bgp/policy/evaluate.ts'
 import type { LocalRoute, RibPeer } from '../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
@@ -116,8 +115,6 @@ export class RibModel {
     return paths
   }
 }
-
-export const familyOfText = (text: string): Family => (text.includes(':') ? 'ipv6' : 'ipv4')
 
 function toExternal(learned: PathAttributes, localAs: number): PathAttributes {
   const [first, ...rest] = learned.asPath

@@ -11,7 +11,7 @@ import { writeHeader } from '../../src/bgp/wire/header.ts'
 import { formatNlri } from '../../src/bgp/wire/nlri.ts'
 import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
 
-export const LOCAL_AS = 65_000
+const LOCAL_AS = 65_000
 export const OUR_V4 = '192.0.2.1'
 export const OUR_V6 = '2001:db8:ffff::1'
 

@@ -96,7 +96,7 @@ export class Group {
   /** Nobody but this neighbor is in the group, so that its own routes need not be made ready. */
   isOnlyFor(peer: number): boolean {
     if (this.memberCount !== 1 || this.#leaving.size > 0) return false
-    const [member = this.#lagging.values().next().value] = this.#inStep
+    const member = this.#inStep[0] ?? this.#lagging.values().next().value
     return member?.slot.index === peer
   }
 
@@ -115,17 +115,23 @@ export class Group {
     if (before !== 0) blocks.release(before)
     this.out[prefix] = block
     if (before === block && !moved) return
-    const [first] = this.#inStep
-    if (this.#inStep.length === 1 && first !== undefined && this.#log.length === 0)
-      this.#oweTo(this.#pending, first, prefix)
-    else if (first !== undefined) this.#pending.put(prefix, block)
+    // By index, and sizes asked first: this runs once per route and group, and iterators cost.
+    const first = this.#inStep[0]
+    if (first !== undefined) {
+      if (this.#inStep.length === 1 && this.#log.length === 0) this.#oweTo(this.#pending, first, prefix)
+      else this.#pending.put(prefix, block)
+    }
+    if (this.#lagging.size + this.#leaving.size > 0) this.#setForStragglers(prefix)
+  }
+
+  #setForStragglers(prefix: number): void {
     for (const member of this.#lagging) {
       // What its walk has not reached yet, it will see there.
       if (member.walk === undefined || prefix < member.walk.next || member.own?.has(prefix)) this.#owe(member, prefix)
     }
     for (const member of this.#leaving) {
-      if (member.walk !== undefined && prefix >= member.walk.next)
-        member.own?.put(prefix, member.group.blockFor(member, prefix))
+      if (member.walk === undefined || prefix < member.walk.next) continue
+      member.own?.put(prefix, member.group.blockFor(member, prefix))
     }
   }
 

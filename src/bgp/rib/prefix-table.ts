@@ -195,8 +195,8 @@ export class PrefixTable {
     const length = this.lengths[id] as number
     if (this.width === 1) return stir(words[id] as number, length, this.#seed) & this.#mask
     const at = id * 4
-    const [w0, w1] = [words[at] as number, words[at + 1] as number]
-    return stir(fold(w0, w1, words[at + 2] as number, words[at + 3] as number), length, this.#seed) & this.#mask
+    const word = fold(words[at] as number, words[at + 1] as number, words[at + 2] as number, words[at + 3] as number)
+    return stir(word, length, this.#seed) & this.#mask
   }
 
   #place(id: number): void {
