@@ -34,7 +34,7 @@ export const OPTIONAL = FLAG.optional
 export const OPTIONAL_TRANSITIVE = FLAG.optional | FLAG.transitive
 
 /** What the length must be; `any` where the value itself decides. */
-export type LengthRule =
+type LengthRule =
   /** `old` where a peer without four-octet AS numbers writes another length. */
   | { readonly kind: 'exactly'; readonly octets: number; readonly old: number }
   /** At least once (RFC 7606 §4: zero is an error unless the attribute allows it). */
@@ -110,5 +110,4 @@ export function attributeName(code: number): string {
  * Checked, then handed on like an attribute without a name: we have no use for the value ourselves,
  * which is what the Partial bit tells those behind us (RFC 4271 §5).
  */
-export const isOpaque = (code: number): boolean =>
-  code === ATTRIBUTE.ipv6ExtendedCommunities || code === ATTRIBUTE.onlyToCustomer
+export const isOpaque = (code: number): boolean => code === ATTRIBUTE.ipv6ExtendedCommunities

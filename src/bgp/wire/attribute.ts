@@ -4,8 +4,6 @@ import type { Asn, RouterId } from '../../base/units.ts'
 import { readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute-rows.ts'
 
-export { ATTRIBUTE } from './attribute-rows.ts'
-
 export type Origin = 'IGP' | 'EGP' | 'Incomplete'
 
 /** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
@@ -28,6 +26,8 @@ export interface PathAttributes {
   /** Eight octets each, as two words. */
   readonly extendedCommunities: readonly (readonly [number, number])[]
   readonly largeCommunities: readonly (readonly [number, number, number])[]
+  /** RFC 9234 §5. */
+  readonly onlyToCustomer?: Asn
   /** Attributes without a name here, passed on when transitive. `flags` without the extended length bit. */
   readonly unknown: readonly { readonly type: number; readonly flags: number; readonly value: Uint8Array }[]
   /** Type codes of the attributes above (unknown ones aside) that came with Partial set: it must stay (RFC 4271 §5). */

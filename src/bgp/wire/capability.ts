@@ -8,6 +8,7 @@
 import { Reader, ShortRead, Writer } from '../../base/bytes.ts'
 import { familyOf } from '../../base/family.ts'
 import type { AddPathFamily, Capability, ExtendedNextHopTuple } from './message.ts'
+import { ROLES } from './role.ts'
 import { decodeUtf8, encodeUtf8Within, quote } from './utf8.ts'
 
 type Known = Exclude<Capability, { kind: 'unknown' }>
@@ -137,7 +138,6 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
   },
 }
 
-const ROLES = ['provider', 'route server', 'route server client', 'customer', 'peer']
 const MODES: Readonly<Record<number, string>> = { 1: 'receive', 2: 'send', 3: 'both' }
 
 type AnyRow = Row<Known['kind']>

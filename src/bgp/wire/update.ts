@@ -233,7 +233,7 @@ export class UpdateDecoder {
 
   #takeValue(type: number, attribute: number, value: number, end: number): MessageError | undefined {
     if (type === ATTRIBUTE.nextHop) {
-      // Judged with the NLRI it is for.
+      // Whether it leads anywhere (RFC 4271 §6.3) is for the RIB, which knows the neighbor and keeps the reason.
       this.nextHopStart = value
       return undefined
     }
@@ -360,9 +360,10 @@ export class UpdateDecoder {
 
   /** What the announced routes need: the attributes that must be there (RFC 7606 §3 d), and the block of all. */
   #complete(classic: boolean): void {
-    if (this.#seen[ATTRIBUTE.origin] !== this.#message) this.#missing(ATTRIBUTE.origin)
-    if (this.#seen[ATTRIBUTE.asPath] !== this.#message) this.#missing(ATTRIBUTE.asPath)
-    if (classic) this.#judgeNextHop()
+    this.#demand(ATTRIBUTE.origin)
+    this.#demand(ATTRIBUTE.asPath)
+    // NEXT_HOP is for the NLRI outside of MP_REACH_NLRI, and only there (RFC 4760 §3).
+    if (classic) this.#demand(ATTRIBUTE.nextHop)
     if (this.#faults.withdrawn !== undefined) return
     const why = this.#block.finish()
     if (why !== undefined) this.#faults.withdraw(ATTRIBUTE.asPath, UPDATE_ERROR.malformedAsPath, why, 0, 0)
@@ -370,15 +371,8 @@ export class UpdateDecoder {
     this.attributesLength = this.#block.length
   }
 
-  /**
-   * NEXT_HOP is for the NLRI outside of MP_REACH_NLRI, and only there (RFC 4760 §3). Whether the address leads anywhere
-   * (RFC 4271 §6.3) is for the RIB to judge, which knows the neighbor and keeps the route with the reason.
-   */
-  #judgeNextHop(): void {
-    if (this.#seen[ATTRIBUTE.nextHop] !== this.#message) this.#missing(ATTRIBUTE.nextHop)
-  }
-
-  #missing(type: number): void {
+  #demand(type: number): void {
+    if (this.#seen[type] === this.#message) return
     this.#faults.withdraw(type, UPDATE_ERROR.missingWellKnown, 'is missing', 0, 0)
   }
 }

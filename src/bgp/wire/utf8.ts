@@ -10,7 +10,7 @@ declare const TextDecoder: new (
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
+const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
 
 /** Undefined where the bytes are no UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
