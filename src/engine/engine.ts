@@ -86,11 +86,11 @@ export class Engine {
   handle(input: Input, now: Millis): readonly Effect[] {
     this.#facts.now = now
     this.#take(input, now)
-    for (const neighbor of this.#neighbors.values()) {
-      const due = neighbor.peer.deadline()
-      if (due !== undefined && due <= now) this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    for (const neighbor of this.#neighbors.takeDue(now)) this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    if (this.#rib.busy) {
+      this.#rib.advance(now, SLICE)
+      this.#sessions.noteNews()
     }
-    if (this.#rib.busy) this.#rib.advance(now, SLICE)
     const waiting = this.#sessions.flush(now)
     this.#measure(waiting)
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })

@@ -4,11 +4,11 @@
  */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
+import { Deadlines } from './deadlines.ts'
 import type { LocalInterface } from './input.ts'
 import type { NextHops } from './next-hops.ts'
 
@@ -34,6 +34,7 @@ interface Connection {
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()
   readonly #connections = new Map<ConnId, Connection>()
+  readonly #deadlines = new Deadlines<Neighbor>()
   #nextConn: ConnId = 2
 
   /** Ids of connections we dial are even. */
@@ -70,6 +71,8 @@ export class Neighbors {
   }
 
   remove(name: string): void {
+    const neighbor = this.#byName.get(name)
+    if (neighbor !== undefined) this.#deadlines.set(neighbor, undefined)
     this.#byName.delete(name)
   }
 
@@ -94,10 +97,18 @@ export class Neighbors {
     this.#connections.delete(conn)
   }
 
+  /** After every event: its timers may have moved. */
+  noteDeadline(neighbor: Neighbor): void {
+    if (this.#byName.get(neighbor.name) === neighbor) this.#deadlines.set(neighbor, neighbor.peer.deadline())
+  }
+
+  /** Those whose time has come, earliest first. */
+  takeDue(now: Millis): Neighbor[] {
+    return this.#deadlines.take(now)
+  }
+
   deadline(): Millis | undefined {
-    let first: Millis | undefined
-    for (const neighbor of this.#byName.values()) first = earlier(first, neighbor.peer.deadline())
-    return first
+    return this.#deadlines.first()
   }
 }
 

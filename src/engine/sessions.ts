@@ -24,6 +24,14 @@ export class Sessions {
   readonly #rib: Rib
   readonly #out: Outbox
   #node: NodeIntent | undefined
+  /** Connections of the sessions that run. */
+  readonly #running = new Map<Neighbor, ConnId>()
+  /** Those who still have to be told something. */
+  readonly #waiting = new Set<Neighbor>()
+  /** Those whose network has room again. */
+  readonly #drained = new Set<Neighbor>()
+  /** The RIB may have something to say to anybody. */
+  #hasNews = false
 
   constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
     this.#neighbors = neighbors
@@ -43,12 +51,19 @@ export class Sessions {
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
     this.#rib.setPeer(ribPeer(neighbor, session), now)
+    this.#hasNews = true
+  }
+
+  /** Routes were changed or decided: the next `flush` asks for everyone. */
+  noteNews(): void {
+    this.#hasNews = true
   }
 
   /** Hands an event to a neighbor and does what it answers. */
   handle(neighbor: Neighbor, event: PeerEvent, now: Millis): void {
     const ranBefore = neighbor.peer.session !== undefined
     for (const action of neighbor.peer.handle(event, now)) this.#carryOut(neighbor, action, now)
+    this.#neighbors.noteDeadline(neighbor)
     const { held } = neighbor.intent
     if (ranBefore && neighbor.peer.session === undefined && held !== undefined) {
       // It ran on its last good policies; what objects forbid must not start again.
@@ -80,6 +95,7 @@ export class Sessions {
         // An UPDATE before it in the same bytes may have ended the session.
         if (neighbor.peer.session !== undefined && action.subtype === 0) {
           this.#rib.refreshOut(neighbor.name, action.family, now)
+          this.#hasNews = true
         }
         return
       case 'transition':
@@ -96,6 +112,8 @@ export class Sessions {
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
+    this.#running.set(neighbor, session.conn)
+    this.#hasNews = true
     this.#rib.addPeer(ribPeer(neighbor, session), now)
     this.#out.tell(tellUp(neighbor.name, session))
     for (const family of FAMILIES) {
@@ -112,10 +130,14 @@ export class Sessions {
 
   #down(neighbor: Neighbor, now: Millis): void {
     neighbor.nextHops = undefined
+    this.#running.delete(neighbor)
+    this.#waiting.delete(neighbor)
+    this.#hasNews = true
     this.#rib.removePeer(neighbor.name, now)
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
+    this.#hasNews = true
     for (let at = 0; at < spans.length; at += 2) {
       if (neighbor.peer.session?.conn !== conn) return
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
@@ -136,20 +158,31 @@ export class Sessions {
   drained(conn: ConnId, now: Millis): void {
     const neighbor = this.#neighbors.connection(conn)?.neighbor
     if (neighbor === undefined) return
-    if (neighbor.peer.session?.conn === conn) neighbor.writable = true
+    if (this.#running.get(neighbor) === conn) {
+      neighbor.writable = true
+      this.#drained.add(neighbor)
+    }
     this.handle(neighbor, { kind: 'drained', conn }, now)
   }
 
   /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */
   flush(now: Millis): boolean {
-    let waiting = false
-    for (const neighbor of this.#neighbors.values()) {
-      const { session } = neighbor.peer
-      if (session === undefined || !this.#rib.pending(neighbor.name)) continue
-      if (neighbor.writable) this.#send(neighbor, session.conn, now)
-      waiting ||= this.#rib.pending(neighbor.name)
+    if (this.#hasNews) for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
+    else if (this.#drained.size > 0) {
+      for (const neighbor of this.#drained) {
+        const conn = this.#running.get(neighbor)
+        if (conn !== undefined) this.#tell(neighbor, conn, now)
+      }
     }
-    return waiting
+    this.#hasNews = false
+    this.#drained.clear()
+    return this.#waiting.size > 0
+  }
+
+  #tell(neighbor: Neighbor, conn: ConnId, now: Millis): void {
+    if (neighbor.writable && this.#rib.pending(neighbor.name)) this.#send(neighbor, conn, now)
+    if (this.#rib.pending(neighbor.name)) this.#waiting.add(neighbor)
+    else this.#waiting.delete(neighbor)
   }
 
   #send(neighbor: Neighbor, conn: ConnId, now: Millis): void {

@@ -1,0 +1,84 @@
+/**
+ * Who is due next, among many: a binary heap by time. An owner's time may change with every event, and mostly to a later
+ * one; so an owner has one entry that may come too early, and is put back when it comes to the top.
+ */
+import type { Millis } from '../base/units.ts'
+
+interface Entry<Owner> {
+  readonly at: Millis
+  readonly owner: Owner
+}
+
+export class Deadlines<Owner> {
+  readonly #heap: Entry<Owner>[] = []
+  readonly #due = new Map<Owner, Millis>()
+  /** The entry of each owner that counts; others are left over. */
+  readonly #entries = new Map<Owner, Entry<Owner>>()
+
+  /** Undefined: nothing any more. */
+  set(owner: Owner, at: Millis | undefined): void {
+    if (at === undefined) {
+      this.#due.delete(owner)
+      this.#entries.delete(owner)
+      return
+    }
+    this.#due.set(owner, at)
+    const entry = this.#entries.get(owner)
+    if (entry === undefined || at < entry.at) this.#push(owner, at)
+  }
+
+  /** The earliest time. */
+  first(): Millis | undefined {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      const isLast = this.#entries.get(top.owner) === top
+      const due = isLast ? this.#due.get(top.owner) : undefined
+      if (due === top.at) return due
+      this.#pop()
+      if (due !== undefined) this.#push(top.owner, due)
+    }
+    return undefined
+  }
+
+  /** Takes out those due at `now`, earliest first. Each says its next time by `set`. */
+  take(now: Millis): Owner[] {
+    const owners: Owner[] = []
+    for (let at = this.first(); at !== undefined && at <= now; at = this.first()) {
+      const { owner } = this.#heap[0] as Entry<Owner>
+      owners.push(owner)
+      this.#pop()
+      this.set(owner, undefined)
+    }
+    return owners
+  }
+
+  #push(owner: Owner, at: Millis): void {
+    const heap = this.#heap
+    const entry = { at, owner }
+    this.#entries.set(owner, entry)
+    let place = heap.length
+    for (
+      let parent = (place - 1) >> 1;
+      place > 0 && at < (heap[parent] as Entry<Owner>).at;
+      parent = (place - 1) >> 1
+    ) {
+      heap[place] = heap[parent] as Entry<Owner>
+      place = parent
+    }
+    heap[place] = entry
+  }
+
+  #pop(): void {
+    const heap = this.#heap
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let place = 0
+    for (let child = 1; child < heap.length; child = 2 * place + 1) {
+      const right = heap[child + 1]
+      if (right !== undefined && right.at < (heap[child] as Entry<Owner>).at) child++
+      if (last.at <= (heap[child] as Entry<Owner>).at) break
+      heap[place] = heap[child] as Entry<Owner>
+      place = child
+    }
+    heap[place] = last
+  }
+}
