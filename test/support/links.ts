@@ -58,6 +58,8 @@ export interface LinksDoor {
   deliver(end: End, input: Input, after: number): void
 }
 
+const TYPE_AT = 18
+const UPDATE = 2
 const DIAL_TIMEOUT = 60_000
 const RETRANSMIT = 200
 /** TCP gives up what nobody acknowledges. */
@@ -97,6 +99,8 @@ export class Links {
   send(from: Station, conn: ConnId, bytes: Uint8Array): void {
     const end = from.ends.get(conn)
     if (end === undefined || end.phase !== 'open' || end.finished) return
+    // The engine's promise: a neighbor that does not read costs it one run of UPDATEs and no more.
+    if (end.full && bytes[TYPE_AT] === UPDATE) throw new Error(`${from.name} sends UPDATEs where there is no room`)
     end.inFlight += bytes.length
     for (let at = 0; at < bytes.length; ) {
       const size = this.#pieceOf(bytes.length - at)
@@ -186,6 +190,9 @@ export class Links {
         end.phase = 'gone'
         end.station.ends.delete(end.conn)
         return { ...input, conn: end.conn }
+      case 'drained':
+        // Something larger was sent in the meantime.
+        return end.full ? undefined : input
       default:
         return input
     }
