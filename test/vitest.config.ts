@@ -10,12 +10,16 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rooms',
-          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/{deploy/,}*.test.ts'],
         },
       },
       {
         extends: true,
-        test: { name: 'edges', include: ['test/{edge,cli,contract,demo}/**/*.test.ts'], testTimeout: 30_000 },
+        test: {
+          name: 'edges',
+          include: ['test/{edge,cli,contract,demo,deploy/root}/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
       },
       {
         extends: true,

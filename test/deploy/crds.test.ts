@@ -1,0 +1,411 @@
+/**
+ * The CRDs say what the agent's own readers say: the same fields, the same limits, the same defaults. What one side
+ * takes and the other refuses is named here, with the reason.
+ */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { Fields } from '../../src/cluster/fields.ts'
+import { parseObject } from '../../src/cluster/objects.ts'
+import type { Kind } from '../../src/cluster/source.ts'
+import { resourcesOf } from '../../src/edge/resources.ts'
+import { CRDS, schemaOf } from './support/crds.ts'
+import { faults, type Schema, walk } from './support/schema.ts'
+
+type Spec = Record<string, unknown>
+
+const KINDS = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool'] as const satisfies readonly Kind[]
+type OurKind = (typeof KINDS)[number]
+
+/** The least that each kind must say. */
+const BASE: Readonly<Record<OurKind, Spec>> = {
+  BGPConfiguration: {},
+  BGPPeer: { peerIP: '10.0.0.1', asNumber: 65000 },
+  BGPFilter: {},
+  IPPool: { cidr: '10.244.0.0/16' },
+}
+
+const nameOf = (kind: OurKind): string => (kind === 'BGPConfiguration' ? 'default' : 'one')
+
+const objectOf = (kind: OurKind, spec: unknown, name = nameOf(kind)) => ({
+  apiVersion: 'godwit.dev/v1',
+  kind,
+  metadata: { name },
+  spec,
+})
+
+/** What the agent refuses or does not know. Fields it knows and leaves out are no fault. */
+const REFUSALS = ['value-wrong', 'field-missing', 'field-unknown']
+function agentFaults(kind: OurKind, spec: unknown): string[] {
+  const { problems } = parseObject({ kind, namespace: '', name: nameOf(kind) }, objectOf(kind, spec))
+  return problems.filter(({ code }) => REFUSALS.includes(code)).map(({ text }) => text)
+}
+const schemaFaults = (kind: OurKind, spec: unknown): string[] => faults(schemaOf(kind), objectOf(kind, spec))
+
+const specSchema = (kind: OurKind): Schema => schemaOf(kind).properties?.spec as Schema
+const fieldsOf = (kind: OurKind): [string, Schema][] =>
+  walk(specSchema(kind), 'spec').filter(([path]) => path !== 'spec')
+
+test('each kind of ours has its CRD, served where the agent looks', () => {
+  const served = [...CRDS.values()].map(({ spec, metadata }) => {
+    expect(metadata.name).toBe(`${spec.names.plural}.${spec.group}`)
+    return { kind: spec.names.kind, plural: spec.names.plural, namespaced: spec.scope !== 'Cluster' }
+  })
+  const read = resourcesOf('godwit.dev').filter(({ custom }) => custom)
+  expect(served).toEqual(
+    expect.arrayContaining(read.map(({ kind, plural, namespaced }) => ({ kind, plural, namespaced }))),
+  )
+  expect(served).toHaveLength(read.length)
+  for (const { apiVersion } of read) expect(apiVersion).toBe('godwit.dev/v1')
+  const shortNames = [...CRDS.values()].flatMap(({ spec }) => spec.names.shortNames)
+  expect(new Set(shortNames).size).toBe(shortNames.length)
+})
+
+/** Where a value goes so that the rest of the object is right. Else it is put into the least object. */
+const PLACES: Readonly<Record<string, (value: unknown) => Spec>> = {
+  'BGPConfiguration spec.communities[].name': (name) => ({ communities: [{ name, value: '1:1' }] }),
+  'BGPConfiguration spec.communities[].value': (value) => ({ communities: [{ name: 'a', value }] }),
+  'BGPConfiguration spec.prefixAdvertisements[].communities': (communities) => ({
+    prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities }],
+  }),
+  'BGPConfiguration spec.prefixAdvertisements[].communities[]': (community) => ({
+    prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: [community] }],
+  }),
+  'BGPPeer spec.peerSelector': (peerSelector) => ({ peerSelector }),
+  'BGPPeer spec.peerRange': (peerRange) => ({ peerRange, asNumber: 65000 }),
+  'BGPPeer spec.peerRangeLimit': (peerRangeLimit) => ({ peerRange: '10.0.0.0/24', asNumber: 65000, peerRangeLimit }),
+  'BGPPeer spec.remoteAS': (remoteAS) => ({ peerIP: '10.0.0.1', remoteAS }),
+  'BGPPeer spec.strictRole': (strictRole) => ({ ...BASE.BGPPeer, role: 'customer', strictRole }),
+  'IPPool spec.cidr': (cidr) => ({ cidr }),
+}
+const ALL = { V4: '0.0.0.0/0', V6: '::/0' } as const
+
+function place(kind: OurKind, path: string, value: unknown): Spec {
+  const special = PLACES[`${kind} ${path}`]
+  if (special !== undefined) return special(value)
+  if (kind === 'BGPFilter') return placeInRule(path, value)
+  return { ...BASE[kind], ...(nest(path.split('.').slice(1), value) as Spec) }
+}
+
+/** `a.b[].c` → `{a: {b: [{c: value}]}}`. */
+function nest([step = '', ...rest]: readonly string[], value: unknown): unknown {
+  const lists = step.split('[]').length - 1
+  let inner = rest.length === 0 ? value : nest(rest, value)
+  for (let list = 0; list < lists; list++) inner = [inner]
+  return { [step.replaceAll('[]', '')]: inner }
+}
+
+function placeInRule(path: string, value: unknown): Spec {
+  const [, list = '', ...rest] = path.split('.')
+  const name = list.replace('[]', '')
+  if (!list.endsWith('[]')) return { [name]: value }
+  if (rest.length === 0) return { [name]: [value] }
+  const cidr = name.endsWith('V4') ? ALL.V4 : ALL.V6
+  const beside = /^(cidr|matchOperator|prefixLength)$/.test(rest[0] ?? '') ? { cidr, matchOperator: 'In' } : {}
+  const rule = { action: 'Accept', ...beside, ...(nest(rest, value) as Spec) }
+  if (rest[0] === 'matchOperator') return { [name]: [rule] }
+  return { [name]: [rule] }
+}
+
+const TEXTS = [
+  ...['', 'x', 'x'.repeat(16), 'x'.repeat(65), 'all()', "has(a) && b == 'c'"],
+  ...[
+    '0',
+    '1',
+    '2',
+    '3',
+    '90',
+    '90s',
+    '1m30s',
+    '1h',
+    '19h',
+    '0s',
+    '1s',
+    '2s',
+    '3s',
+    '4.0s',
+    '1.5s',
+    '-1s',
+    '5 s',
+    '3601s',
+  ],
+  ...['65535s', '65536s', '65536', '21845s', '21846s', '1d'],
+  ...['10.0.0.1', '10.0.0.1:179', '10.0.0.1:0', '10.0.0.1:65535', '10.0.0.1:65536', '10.0.0.256', '10.0.0'],
+  ...[
+    'fd00::1',
+    '[fd00::1]',
+    '[fd00::1]:179',
+    '[fd00::1]:0',
+    '[10.0.0.1]:179',
+    'fe80::1',
+    '[fe80::1]:179',
+    'fe80::1%eth0',
+  ],
+  ...['10.0.0.0/8', '10.0.0.1/8', '10.0.0.0/33', '0.0.0.0/0', 'fd00::/8', '::/0', 'fd00::/129', '/8'],
+  ...['64512:1', '65535:65535', '65536:1', '1:65536', '64512:1:1', '4294967295:0:4294967295', '4294967296:1:1'],
+  ...['01:1', 'a:b', '1:', '1:1:1:1', 'no-export', '1x:1', ':1', '1024:65535', '2000-1000', '0-5'],
+  ...['1.10', '0.1', '0.0', '65535.65535', '65536.1', '1.65536', '1.2.3', '4294967295', '4294967296'],
+  ...['ipv4', 'IPv6', 'ipv5', 'Auto', 'Self', 'Keep', 'Manual', 'UseNodeIP', 'None', 'NodeIP', 'Enabled', 'Disabled'],
+  ...['Equal', 'NotEqual', 'In', 'NotIn', 'RemotePeers', 'eBGP', 'iBGP', 'Accept', 'Reject', 'accept'],
+  ...['IPPoolsOnly', 'IPPoolsAndHostIPs', 'Never', 'Always', 'Workload', 'LoadBalancer', 'Info', 'Automatic'],
+]
+const NUMBERS = [
+  ...[-1, 0, 1, 2, 3, 19, 20, 32, 33, 128, 129, 255, 256, 3600, 3601, 21845, 21846, 65535, 65536],
+  ...[2147483646, 2147483647, 4294967295, 4294967296, 1.5],
+]
+const OTHERS = [true, false, [], [[]], [{}], ['x'], {}, { x: 1 }]
+const VALUES: readonly unknown[] = [...TEXTS, ...NUMBERS, ...OTHERS]
+
+/** The words and limits a schema names, and what lies just beyond. */
+const edgesOf = ({ enum: words = [], minimum, maximum }: Schema): unknown[] => [
+  ...words,
+  ...[minimum, maximum].flatMap((edge) => (edge === undefined ? [] : [edge - 1, edge, edge + 1])),
+]
+
+/** The same of what the agent names when it refuses: `is none of a, b`, `is not a whole number from 1 to 100`. */
+function edgesIn(fault: string): unknown[] {
+  const words = / is none of (.*)$/.exec(fault)?.[1]?.split(', ') ?? []
+  const [, min, max] = / from (\d+)s? to (\d+)s?$/.exec(fault) ?? []
+  const numbers = min === undefined ? [] : [Number(min), Number(max)]
+  return [...words, ...numbers.flatMap((edge) => [edge - 1, edge, edge + 1])]
+}
+
+const ANY = () => true
+const isNumber = (value: unknown) => typeof value === 'number'
+const isBoolean = (value: unknown) => typeof value === 'boolean'
+
+/** The agent does not look inside (yet), so it takes what the schema refuses. */
+const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
+  BGPConfiguration: [
+    /^spec\.(nodeMeshPassword|logSeverityScreen|nodeMeshMaxRestartTime|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
+    /^spec\.(programClusterRoutes|ipv[46]NormalRoutePriority)$/,
+  ],
+  BGPPeer: [/^spec\.(password|ttlSecurity|maxRestartTime|reachableBy|bfd)/],
+  BGPFilter: [/interface$/],
+  IPPool: [
+    /^spec\.(blockSize|nodeSelector|namespaceSelector|assignmentMode)$/,
+    // Any text is read, and what is no known word says nothing.
+    /^spec\.(ipipMode|vxlanMode|allowedUses(\[\])?)$/,
+  ],
+}
+
+/** The agent takes these, the CRD does not. */
+const AGENT_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
+  // The API knows no "number or object" and no "boolean or list": the long form is its own, the short one is for
+  // annotations (`godwit.dev/maxPrefixes: "1000"`) and for folders of manifests.
+  'BGPPeer spec.maxPrefixes': isNumber,
+  'BGPPeer spec.maxPrefixes.ipv4': isNumber,
+  'BGPPeer spec.maxPrefixes.ipv6': isNumber,
+  'BGPPeer spec.addPath.receive': isBoolean,
+  'BGPPeer spec.addPath.send': isBoolean,
+  'IPPool spec.nat.portRange': (value) => String(value).startsWith('0'),
+}
+
+/** The CRD takes these, the agent does not. */
+const SCHEMA_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
+  // No pattern can read the selector language.
+  'BGPPeer spec.nodeSelector': ANY,
+  'BGPPeer spec.peerSelector': ANY,
+}
+
+describe.each(KINDS)('%s', (kind) => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('the agent asks for the fields of the schema, and the schema has those the agent asks for', () => {
+    const asked = new Set<string>()
+    const original = Fields.prototype.raw
+    vi.spyOn(Fields.prototype, 'raw').mockImplementation(function (this: Fields, name: string) {
+      if (this.path.startsWith('spec')) asked.add(`${this.path}.${name}`.replaceAll(/\[\d+\]/g, '[]'))
+      return original.call(this, name)
+    })
+    const objects = fieldsOf(kind).filter(([, { type, items }]) => type === 'object' || items !== undefined)
+    // Into every object and list the schema knows: an entry without fields is enough to be asked for them.
+    for (const [path, { type, items }] of objects)
+      agentFaults(kind, place(kind, path, type === 'object' ? {} : items?.type === 'object' ? [{}] : []))
+    for (const [path] of fieldsOf(kind)) agentFaults(kind, place(kind, path, undefined))
+    for (const [path] of fieldsOf(kind)) agentFaults(kind, place(kind, path, {}))
+    const known = new Set(
+      fieldsOf(kind)
+        .map(([path]) => path)
+        .filter((path) => !path.endsWith('[]')),
+    )
+    const opaque = (path: string) => NOT_READ[kind].some((one) => one.test(path) && !asked.has(path))
+    // Peering with workloads is refused by name.
+    const refused = new Set(['spec.localWorkloadSelector'])
+    expect([...asked].filter((path) => !known.has(path) && !refused.has(path))).toEqual([])
+    expect([...known].filter((path) => !asked.has(path) && !opaque(path))).toEqual([])
+  })
+
+  test.each(fieldsOf(kind))('%s has the same limits on both sides', (path, schema) => {
+    const key = `${kind} ${path}`
+    const notRead = NOT_READ[kind].some((one) => one.test(path))
+    const values = [...VALUES, ...edgesOf(schema), ...agentFaults(kind, place(kind, path, -7)).flatMap(edgesIn)]
+    const verdicts = values.map((value) => {
+      const spec = place(kind, path, value)
+      const [schema] = schemaFaults(kind, spec)
+      const [agent] = agentFaults(kind, spec)
+      if (schema === undefined && agent !== undefined && !SCHEMA_ONLY[key]?.(value)) return `agent only: ${agent}`
+      if (schema !== undefined && agent === undefined && !notRead && !AGENT_ONLY[key]?.(value))
+        return `schema only: ${schema} (${JSON.stringify(value)})`
+      return undefined
+    })
+    expect(verdicts.filter((verdict) => verdict !== undefined)).toEqual([])
+  })
+
+  test('a field nobody knows is none to either, wherever it stands', () => {
+    const objects = fieldsOf(kind).filter(
+      ([path, { type }]) => type === 'object' && !NOT_READ[kind].some((one) => one.test(path)),
+    )
+    const places = objects.map(([path]) => place(kind, `${path}.mispelt`, 1))
+    for (const spec of [...places, { ...BASE[kind], mispelt: 1 }]) {
+      expect(schemaFaults(kind, spec), JSON.stringify(spec)).not.toEqual([])
+      expect(agentFaults(kind, spec), JSON.stringify(spec)).not.toEqual([])
+    }
+  })
+
+  test('a default changes nothing for the agent', () => {
+    for (const [path, schema] of fieldsOf(kind)) {
+      if (schema.default === undefined) continue
+      const read = (spec: Spec) => parseObject({ kind, namespace: '', name: 'default' }, objectOf(kind, spec))
+      const said = nest(path.split('.').slice(1), schema.default) as Spec
+      expect(read({ ...BASE[kind], ...said }), path).toEqual(read(BASE[kind]))
+    }
+  })
+
+  test('every column shows a field', () => {
+    const known = new Set(fieldsOf(kind).map(([path]) => `.${path}`))
+    const columns = CRDS.get(kind)?.spec.versions[0]?.additionalPrinterColumns ?? []
+    for (const { jsonPath } of columns) if (jsonPath.startsWith('.spec')) expect(known).toContain(jsonPath)
+    expect(columns.at(-1)).toMatchObject({ name: 'Age', jsonPath: '.metadata.creationTimestamp' })
+  })
+
+  test('the schema is structural: a type everywhere, and nothing of it inside anyOf and not', () => {
+    for (const [path, schema] of walk(schemaOf(kind), '')) {
+      const typed = schema.type !== undefined || schema['x-kubernetes-int-or-string'] === true
+      expect(typed, path).toBe(true)
+      if (schema.type === 'array') expect(schema.items, path).toBeDefined()
+      const inner = [...(schema.anyOf ?? []), ...(schema.not === undefined ? [] : [schema.not])]
+      for (const one of inner) {
+        const allowed = schema['x-kubernetes-int-or-string'] === true ? ['type'] : ['pattern', 'format', 'maxLength']
+        expect(
+          Object.keys(one).filter((key) => !allowed.includes(key)),
+          path,
+        ).toEqual([])
+      }
+      if (schema.default !== undefined) expect(faults(schema, schema.default), path).toEqual([])
+    }
+  })
+})
+
+/** Fields that do not go together. */
+const RULE = { action: 'Accept' }
+test.each<[string, OurKind, Spec]>([
+  ['a peer of one node and of some', 'BGPPeer', { ...BASE.BGPPeer, node: 'a', nodeSelector: 'all()' }],
+  ['a peer that is nobody', 'BGPPeer', { asNumber: 65000 }],
+  ['a peer with an empty address', 'BGPPeer', { peerIP: '', peerSelector: '' }],
+  ['a peer that is two', 'BGPPeer', { peerIP: '10.0.0.1', peerSelector: 'all()' }],
+  ['a peer that is one and many', 'BGPPeer', { ...BASE.BGPPeer, peerRange: '10.0.0.0/24' }],
+  ['a range of any AS', 'BGPPeer', { peerRange: '10.0.0.0/24' }],
+  ['a limit for no range', 'BGPPeer', { ...BASE.BGPPeer, peerRangeLimit: 4 }],
+  ['an AS that is known and not', 'BGPPeer', { ...BASE.BGPPeer, remoteAS: 'external' }],
+  ['an AS for nodes, by relation', 'BGPPeer', { peerSelector: 'all()', remoteAS: 'internal' }],
+  ['a strict role that is none', 'BGPPeer', { ...BASE.BGPPeer, strictRole: true }],
+  ['an AS for nodes that have theirs', 'BGPPeer', { peerSelector: 'all()', asNumber: 65000 }],
+  ['both ways to keep a next hop', 'BGPPeer', { ...BASE.BGPPeer, keepOriginalNextHop: true, nextHopMode: 'Self' }],
+  ['a hold time of 2', 'BGPPeer', { ...BASE.BGPPeer, holdTime: '2s' }],
+  ['a CIDR without an operator', 'BGPFilter', { importV4: [{ ...RULE, cidr: '10.0.0.0/8' }] }],
+  ['an operator without a CIDR', 'BGPFilter', { importV4: [{ ...RULE, matchOperator: 'In' }] }],
+  ['lengths without a CIDR', 'BGPFilter', { importV4: [{ ...RULE, prefixLength: { min: 8 } }] }],
+  [
+    'lengths of one prefix',
+    'BGPFilter',
+    { importV4: [{ ...RULE, cidr: '10.0.0.0/8', matchOperator: 'Equal', prefixLength: { max: 9 } }] },
+  ],
+  [
+    'lengths the wrong way round',
+    'BGPFilter',
+    { importV4: [{ ...RULE, cidr: '10.0.0.0/8', matchOperator: 'In', prefixLength: { min: 24, max: 16 } }] },
+  ],
+  [
+    'operations on what is refused',
+    'BGPFilter',
+    { importV4: [{ action: 'Reject', operations: [{ setPriority: { value: 1 } }] }] },
+  ],
+  [
+    'an operation that is two',
+    'BGPFilter',
+    { importV4: [{ ...RULE, operations: [{ setPriority: { value: 1 }, addCommunity: { value: '1:1' } }] }] },
+  ],
+  [
+    'eleven operations',
+    'BGPFilter',
+    { importV4: [{ ...RULE, operations: new Array(11).fill({ setPriority: { value: 1 } }) }] },
+  ],
+  [
+    'eleven numbers before a path',
+    'BGPFilter',
+    { importV4: [{ ...RULE, operations: [{ prependASPath: { prefix: new Array(11).fill(1) } }] }] },
+  ],
+  ['two communities to match', 'BGPFilter', { importV4: [{ ...RULE, communities: { values: ['1:1', '1:2'] } }] }],
+  [
+    'a name for two communities',
+    'BGPConfiguration',
+    {
+      communities: [
+        { name: 'a', value: '1:1' },
+        { name: 'a', value: '1:2' },
+      ],
+    },
+  ],
+  [
+    'too many names',
+    'BGPConfiguration',
+    { communities: Array.from({ length: 501 }, (_, index) => ({ name: `c${index}`, value: '1:1' })) },
+  ],
+  [
+    'too many advertisements',
+    'BGPConfiguration',
+    { prefixAdvertisements: new Array(501).fill({ cidr: '10.0.0.0/8' }) },
+  ],
+  [
+    'too many communities for one',
+    'BGPConfiguration',
+    { prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: new Array(51).fill('1:1') }] },
+  ],
+  ['a masquerade address of the other family', 'IPPool', { ...BASE.IPPool, nat: { address: 'fd00::1' } }],
+])('both refuse %s', (_name, kind, spec) => {
+  expect(schemaFaults(kind, spec)).not.toEqual([])
+  expect(agentFaults(kind, spec)).not.toEqual([])
+})
+
+/** Where the API refuses what the agent would live with: it can say no in time, to the person who asks. */
+test.each<[string, OurKind, Spec, string?]>([
+  ['a configuration of another name', 'BGPConfiguration', {}, 'mine'],
+  [
+    'a password for a mesh there is not',
+    'BGPConfiguration',
+    { nodeToNodeMeshEnabled: false, nodeMeshPassword: { secretKeyRef: { key: 'k' } } },
+  ],
+  [
+    'a restart time for a mesh there is not',
+    'BGPConfiguration',
+    { nodeToNodeMeshEnabled: false, nodeMeshMaxRestartTime: '2m' },
+  ],
+  ['a way to a peer without an address', 'BGPPeer', { peerSelector: 'all()', reachableBy: '10.0.0.1' }],
+  ['two overlays', 'IPPool', { ...BASE.IPPool, ipipMode: 'Always', vxlanMode: 'Always' }],
+  [
+    'a match on the interface, for which neighbors would be held down',
+    'BGPFilter',
+    { exportV4: [{ ...RULE, interface: 'eth0' }] },
+  ],
+])('the API alone refuses %s', (_name, kind, spec, name) => {
+  expect(faults(schemaOf(kind), objectOf(kind, spec, name))).not.toEqual([])
+  expect(agentFaults(kind, spec)).toEqual([])
+})
+
+test('a configuration for one node has a name both know', () => {
+  const object = objectOf('BGPConfiguration', { listenPort: 1790 }, 'node.worker-1')
+  expect(faults(schemaOf('BGPConfiguration'), object)).toEqual([])
+  const { problems } = parseObject({ kind: 'BGPConfiguration', namespace: '', name: 'node.worker-1' }, object)
+  expect(problems).toEqual([])
+})
