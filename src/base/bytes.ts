@@ -89,12 +89,12 @@ export class Writer {
   }
 
   u32(value: number): this {
-    writeU32(this.#bytes, this.#room(4), value)
+    const at = this.#room(4)
+    writeU32(this.#bytes, at, value)
     return this
   }
 
   raw(bytes: ArrayLike<number>): this {
-    // #room may replace the buffer, so it comes first.
     const at = this.#room(bytes.length)
     this.#bytes.set(bytes, at)
     return this
@@ -114,6 +114,7 @@ export class Writer {
     return this.#bytes.slice(0, this.#length)
   }
 
+  /** May replace the buffer: nothing may hold on to it across a call. */
   #room(count: number): number {
     const at = this.#length
     this.#length += count
