@@ -20,6 +20,16 @@ const cell = (test: Case, speaker: Speaker, outcomes: readonly Outcome[]): strin
   return own === undefined ? '' : MARKS[own.state]
 }
 
+/** One line for a speaker whose cases were all skipped for one reason, else one for each case. */
+const skipLines = (outcomes: readonly Outcome[]): readonly string[] => {
+  const lines = outcomes.flatMap(({ state, speaker, label, reason }) => {
+    if (state !== 'skipped') return []
+    const same = outcomes.every((other) => other.speaker !== speaker || other.reason === reason)
+    return [same ? `${speaker}, all cases: ${reason}` : `${label}: ${reason}`]
+  })
+  return [...new Set(lines)].sort()
+}
+
 const renderMatrix = (
   columns: readonly (readonly [Speaker, string])[],
   cases: readonly Case[],
@@ -27,9 +37,7 @@ const renderMatrix = (
 ): string => {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const failures = outcomes.filter((outcome) => outcome.state === 'failed')
-  const skips = [
-    ...new Set(outcomes.filter(({ state }) => state === 'skipped').map(({ label, reason }) => `${label}: ${reason}`)),
-  ].sort()
+  const skips = skipLines(outcomes)
   return [
     '# Interop matrix',
     '',
