@@ -167,7 +167,8 @@ export class Sessions {
 
   /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */
   flush(now: Millis): boolean {
-    if (this.#hasNews) for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
+    if (this.#rib.isQuiet) this.#waiting.clear()
+    else if (this.#hasNews) for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
     else if (this.#drained.size > 0) {
       for (const neighbor of this.#drained) {
         const conn = this.#running.get(neighbor)

@@ -85,6 +85,11 @@ export class Group {
     return this.#inStep.length === 0 && this.#lagging.size === 0 && this.#leaving.size === 0
   }
 
+  /** All members are in step, and have read everything. */
+  get isQuiet(): boolean {
+    return this.#lagging.size === 0 && this.#log.length === 0 && this.#pending.size === 0
+  }
+
   get memberCount(): number {
     return this.#inStep.length + this.#lagging.size
   }
@@ -242,14 +247,19 @@ export class Group {
       const chunk = this.#encode(own, [member], maxBytes)
       this.#apply(member, chunk)
       this.#dispose(chunk)
+      this.stepInIfCaughtUp(member)
       return chunk
     }
-    if (member.walk === undefined && this.#pending.size === 0) {
-      member.own = undefined
-      this.#lagging.delete(member)
-      this.#stepIn(member)
-    }
+    this.stepInIfCaughtUp(member)
     return undefined
+  }
+
+  /** From here on it reads with the others. */
+  stepInIfCaughtUp(member: Member): void {
+    if (member.own === undefined || member.own.size > 0 || member.walk !== undefined || this.#pending.size > 0) return
+    member.own = undefined
+    this.#lagging.delete(member)
+    this.#stepIn(member)
   }
 
   /** The next chunk of the log as this member gets it. */

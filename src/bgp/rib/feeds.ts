@@ -22,6 +22,8 @@ export class Feeds {
   /** Where long work goes. It is done in the order in which it came: groups are filled before members walk over them. */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
+  /** Members whose first feed or refresh is not over. */
+  readonly #feeding = new Set<Member>()
   readonly #policyNumbers = new WeakMap<object, number>()
   #policies = 0
 
@@ -36,6 +38,7 @@ export class Feeds {
   add(slot: PeerSlot): void {
     const member = new Member(slot, this.#groupFor(slot), this.#tables.prefixes)
     this.members.set(slot, member)
+    this.#feeding.add(member)
     if (!this.#join(member)) this.#walk(member)
   }
 
@@ -44,6 +47,7 @@ export class Feeds {
     const member = this.members.get(slot)
     if (member === undefined) return
     this.members.delete(slot)
+    this.#feeding.delete(member)
     this.#stopWalk(member)
     member.group.leave(member)
     this.#dropIfEmpty(member.group)
@@ -77,6 +81,7 @@ export class Feeds {
     this.#stopWalk(member)
     // RFC 7313 §4: no BoRR before the first feed is over.
     if (enhanced && !member.initial) member.refresh = 'begin'
+    this.#feeding.add(member)
     this.#walk(member)
   }
 
@@ -101,13 +106,22 @@ export class Feeds {
     // RFC 4724 §2: behind the last route of the first feed, also when there was none.
     if (member.initial) {
       member.initial = false
+      if (member.refresh === 'none') this.#feeding.delete(member)
       return { bytes: encodeEndOfRib(this.#family), messages: 1 }
     }
     if (member.refresh === 'end') {
       member.refresh = 'none'
+      this.#feeding.delete(member)
       return { bytes: encodeRouteRefresh(this.#family, REFRESH.end), messages: 1 }
     }
     return undefined
+  }
+
+  /** Nobody is owed anything: whoever has many neighbors need not ask for each. */
+  get isQuiet(): boolean {
+    if (this.#feeding.size > 0) return false
+    for (const group of this.#groups.values()) if (!group.isQuiet) return false
+    return true
   }
 
   pending(slot: PeerSlot): boolean {
@@ -207,6 +221,7 @@ export class Feeds {
         member.walk = undefined
         member.moving = false
         this.#forgetPrevious(member)
+        member.group.stepInIfCaughtUp(member)
       },
     )
     this.#later(member.walk)

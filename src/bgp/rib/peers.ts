@@ -52,12 +52,12 @@ export class Peers {
   /** KIND by number. */
   kind = new Uint8Array(1)
   routerId = new Uint32Array(1)
-  /** Place among all neighbor addresses, lowest first: for the last steps of decision. */
-  rank = new Uint32Array(1)
   readonly #byName = new Map<string, PeerSlot>()
   readonly #policies = new PolicyBook()
   readonly #free: number[] = []
-  #ownAddresses: readonly Uint8Array[] = []
+  // Both are worked out when asked for: neighbors come by the hundred.
+  #rank: Uint32Array | undefined
+  #ownAddresses: readonly Uint8Array[] | undefined
 
   get(name: string): PeerSlot | undefined {
     return this.#byName.get(name)
@@ -88,7 +88,7 @@ export class Peers {
   /** The name is free again; the number stays taken until `reclaim`. */
   retire(slot: PeerSlot): void {
     this.#byName.delete(slot.peer.name)
-    this.#noteAddresses()
+    this.#forgetAddresses()
   }
 
   reclaim(slot: PeerSlot): void {
@@ -98,6 +98,7 @@ export class Peers {
 
   /** Whether an address is one that this node writes as its own next hop. */
   isOwnAddress(bytes: Uint8Array, offset: number, length: number): boolean {
+    this.#ownAddresses ??= this.#allOwnAddresses()
     return this.#ownAddresses.some((own) => {
       if (own.length !== length) return false
       for (let index = 0; index < length; index++) if (own[index] !== bytes[offset + index]) return false
@@ -110,22 +111,37 @@ export class Peers {
       const size = grownSize(this.kind.length, index + 1)
       this.kind = growU8(this.kind, size)
       this.routerId = growU32(this.routerId, size)
-      this.rank = growU32(this.rank, size)
     }
     this.kind[index] = KIND[peer.peerType]
     this.routerId[index] = peer.remoteRouterId as RouterId
-    this.#noteAddresses()
+    this.#forgetAddresses()
   }
 
-  #noteAddresses(): void {
+  #forgetAddresses(): void {
+    this.#rank = undefined
+    this.#ownAddresses = undefined
+  }
+
+  /** Place among all neighbor addresses, lowest first: for the last steps of decision. */
+  get rank(): Uint32Array {
+    this.#rank ??= this.#rankAddresses()
+    return this.#rank
+  }
+
+  #rankAddresses(): Uint32Array {
+    const ranks = new Uint32Array(this.kind.length)
     const slots = this.slots.filter((slot) => slot !== undefined)
     slots.sort((a, b) => compareBytes(a.remoteAddress, b.remoteAddress))
     let rank = 0
     for (const [place, slot] of slots.entries()) {
       const before = slots[place - 1]
       if (before !== undefined && !equalBytes(before.remoteAddress, slot.remoteAddress)) rank++
-      this.rank[slot.index] = rank
+      ranks[slot.index] = rank
     }
+    return ranks
+  }
+
+  #allOwnAddresses(): readonly Uint8Array[] {
     const own: Uint8Array[] = []
     for (const { peer } of this.#byName.values()) {
       for (const family of FAMILIES) {
@@ -133,7 +149,7 @@ export class Peers {
         if (address !== undefined && !own.some((known) => equalBytes(known, address))) own.push(address)
       }
     }
-    this.#ownAddresses = own
+    return own
   }
 }
 

@@ -151,6 +151,11 @@ export class Rib {
     return undefined
   }
 
+  /** No neighbor is owed anything: `pending` would be false for all. */
+  get isQuiet(): boolean {
+    return FAMILIES.every((family) => this.#ribs[family].feeds.isQuiet)
+  }
+
   /** Whether `pull` may have something; true is no promise. */
   pending(name: string): boolean {
     const slot = this.#slot(name)

@@ -346,6 +346,24 @@ describe('telling', () => {
     expect(types).toEqual([5, 1, 2, 0, 5, 2])
   })
 
+  test('who has been fed reads with the others, though nobody asks it in vain', () => {
+    const rib = ribWith(a)
+    rib.originate([ownRoute(X)], 0)
+    settle(rib)
+    heard(rib, a)
+    rib.addPeer(b, 0)
+    settle(rib)
+    while (rib.pending(b.name)) rib.pull(b.name, 65_536)
+    expect(rib.isQuiet).toBe(true)
+    rib.originate([ownRoute('10.1.0.0/16')], 0)
+    settle(rib)
+    expect(rib.isQuiet).toBe(false)
+    const first = rib.pull(a.name, 65_536)?.bytes
+    expect(first).toBeDefined()
+    expect(rib.pull(b.name, 65_536)?.bytes).toBe(first)
+    expect(rib.isQuiet).toBe(true)
+  })
+
   test('a neighbor that comes into a group of one that moved there is told everything', () => {
     const rib = ribWith(a)
     rib.originate([ownRoute(X)], 0)
