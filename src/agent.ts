@@ -11,7 +11,9 @@ import { listInterfaces } from './edge/interfaces.ts'
 import { type Log, openLog } from './edge/log.ts'
 import { Manifests } from './edge/manifests.ts'
 import { Metrics } from './edge/metrics.ts'
+import { Nft } from './edge/nft.ts'
 import type { Source } from './edge/resources.ts'
+import { Routes } from './edge/routes.ts'
 import { Tcp } from './edge/tcp.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
@@ -47,10 +49,14 @@ class Agent {
   readonly #tcp: Tcp
   readonly #control: Control
   readonly #cni: CniFile
+  /** Undefined with `--dataplane none`. */
+  readonly #kernel: { readonly routes: Routes; readonly nft: Nft } | undefined
   readonly #metrics: Metrics
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
+  /** Under way: words of lookers that come meanwhile wait for it, in their order. */
+  #counting: Promise<void> | undefined
   #http: HttpServer | undefined
 
   constructor(options: AgentWords, log: Log) {
@@ -65,6 +71,7 @@ class Agent {
       sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
       seed: randomInt(2 ** 32),
       cni: options.cni,
+      dataplane: options.dataplane,
       now: systemClock.now(),
       epoch: systemClock.epoch,
     })
@@ -78,6 +85,7 @@ class Agent {
     this.#tcp = new Tcp({ feed })
     this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
+    this.#kernel = options.dataplane === 'linux' ? { routes: new Routes({ feed }), nft: new Nft({ feed }) } : undefined
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -86,7 +94,20 @@ class Agent {
   /** Interfaces are only looked at when somebody asks. */
   readonly #feedFromLooker = (input: Input): void => {
     if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
-    this.#driver.feed(input)
+    // Who asks for NAT wants its counters as they are now. One command of a looker is under way at a time.
+    if (input.kind === 'command' && /\bnat\b/.test(input.line)) this.#count()
+    if (this.#counting === undefined) this.#driver.feed(input)
+    else void this.#counting.then(() => this.#driver.feed(input))
+  }
+
+  #count(): void {
+    if (this.#kernel === undefined) return
+    const counting = (this.#counting ?? Promise.resolve())
+      .then(() => this.#kernel?.nft.count())
+      .then(() => {
+        if (this.#counting === counting) this.#counting = undefined
+      })
+    this.#counting = counting
   }
 
   async open(): Promise<void> {
@@ -94,6 +115,8 @@ class Agent {
     this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
     await this.#control.open()
     await this.#openHttp()
+    this.#kernel?.routes.open()
+    this.#kernel?.nft.open()
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
   }
@@ -118,7 +141,14 @@ class Agent {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#tcp.stop(), this.#control.close(), this.#http?.close(), this.#cni.stop()])
+    await Promise.all([
+      this.#tcp.stop(),
+      this.#control.close(),
+      this.#http?.close(),
+      this.#cni.stop(),
+      this.#kernel?.routes.stop(),
+      this.#kernel?.nft.stop(),
+    ])
     this.#driver.stop()
     this.#log.tell(tell('info', 'stopped', 'stopped'))
   }
@@ -135,6 +165,12 @@ class Agent {
       case 'reply':
       case 'hang-up':
         this.#control.perform(effect)
+        return
+      case 'routes':
+        this.#kernel?.routes.perform(effect)
+        return
+      case 'nat':
+        this.#kernel?.nft.perform(effect)
         return
       case 'cni':
         this.#cni.perform(effect)

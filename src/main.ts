@@ -15,6 +15,10 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'wrong':
       process.stderr.write(`${words.text}\n`)
       return 2
+    case 'doctor': {
+      const { runDoctor } = await import('./edge/doctor.ts')
+      return runDoctor(process.stdout)
+    }
     case 'agent': {
       const { runAgent } = await import('./agent.ts')
       return runAgent(words.options)

@@ -7,13 +7,14 @@ export const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
 export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
   godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
-               [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane none]
+               [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane linux|none]
                [--cni ptp|bridge|remove|none] [--cni-dir DIR] [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit [-s SOCKET]                look around in a shell
-  godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | interfaces | memory
+  godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | nat | interfaces | memory
   godwit [-s SOCKET] enable | disable | restart PEER, reload [in|out] PEER, configure check
                                     ask a running agent; \`show ?\` lists what there is to see
+  godwit doctor                     is this machine fit to route, and what to do
   godwit --version | --help
 `
 
@@ -31,7 +32,11 @@ export interface AgentWords {
   /** The plugin that connects pods; `remove` takes our configuration away, `none` leaves all as it is. */
   readonly cni: (typeof CNI_MODES)[number]
   readonly cniDirectory: string
+  /** Whether routes and NAT are written into this machine's kernel. */
+  readonly dataplane: (typeof DATAPLANES)[number]
 }
+
+const DATAPLANES = ['linux', 'none'] as const
 
 const CNI_MODES = ['none', 'ptp', 'bridge', 'remove'] as const
 const CNI_DIRECTORY = '/etc/cni/net.d'
@@ -40,7 +45,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export type Words =
-  | { readonly kind: 'help' | 'version' }
+  | { readonly kind: 'help' | 'version' | 'doctor' }
   | { readonly kind: 'wrong'; readonly text: string }
   | { readonly kind: 'agent'; readonly options: AgentWords }
   | { readonly kind: 'command'; readonly socket: string; readonly json: boolean; readonly words: readonly string[] }
@@ -49,6 +54,7 @@ export type Words =
 const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
 export function parseWords(argv: readonly string[]): Words {
+  if (argv[0] === 'doctor') return argv.length === 1 ? { kind: 'doctor' } : wrong('doctor takes no words')
   return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)
 }
 
@@ -92,10 +98,8 @@ function parseAgentWords(argv: readonly string[]): Words {
   const values = readOptions(argv)
   if (typeof values === 'string') return wrong(values)
   if (values.help === true) return { kind: 'help' }
-  const dataplane = values.dataplane ?? 'none'
-  if (dataplane !== 'none') {
-    return wrong(`--dataplane ${dataplane}: only none is known, this version writes no kernel routes`)
-  }
+  const dataplane = DATAPLANES.find((kind) => kind === (values.dataplane ?? 'linux'))
+  if (dataplane === undefined) return wrong(`--dataplane ${values.dataplane}: one of ${DATAPLANES.join(', ')}`)
   const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
   const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
@@ -113,6 +117,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       http: http === 'none' ? undefined : http,
       logLevel,
       cni,
+      dataplane,
       cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }

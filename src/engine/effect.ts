@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { RouteChange } from '../dataplane/kernel.ts'
 import type { ClientId } from './input.ts'
 import type { Tell } from './tell.ts'
 
@@ -28,5 +29,9 @@ export type Effect =
   | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
   /** The CNI configuration of this node, whole; undefined: there shall be none of ours. The Input `cni` answers. */
   | { readonly kind: 'cni'; readonly config: string | undefined }
+  /** Routes to write, in this order. The Input `applied` answers with the same number; the next ones come after it. */
+  | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
+  /** Our NAT table, whole: one script, one transaction. The Inputs `applied` and `nat-table` answer. */
+  | { readonly kind: 'nat'; readonly seq: number; readonly script: string }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

@@ -5,6 +5,7 @@
  * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
  */
 import { Chance } from '../base/chance.ts'
+import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Rib } from '../bgp/rib/rib.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
@@ -18,6 +19,7 @@ import { act } from './act.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
+import { Kernel } from './kernel.ts'
 import { Lookers } from './lookers.ts'
 import { Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
@@ -36,6 +38,8 @@ export interface EngineOptions {
   readonly sourceKind: 'kubernetes' | 'manifests'
   /** Which CNI configuration this node gets from us; none unless said. */
   readonly cni?: CniMode
+  /** Whether routes and NAT are written into a kernel; not unless said. */
+  readonly dataplane?: 'linux' | 'none'
   /** Seed of all jitter. */
   readonly seed: number
   /** The engine's clock at birth, and what to add to it for the wall clock. */
@@ -46,20 +50,23 @@ export interface EngineOptions {
 export class Engine {
   readonly #out = new Outbox()
   readonly #neighbors = new Neighbors()
-  readonly #rib = new Rib()
+  readonly #rib: Rib
   readonly #sessions: Sessions
   readonly #objects: Objects
   readonly #store = new ObjectStore()
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
   readonly #cni: CniKeeper
+  /** Undefined with `--dataplane none`. */
+  readonly #kernel: Kernel | undefined
   readonly #facts: Facts
   readonly #view: EngineView
   /** When the oldest object change came in whose UPDATEs are not all sent. */
   #changedAt: Millis | undefined
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, cni, ...rest } = options
+    const { now, node, seed, cni, dataplane, ...rest } = options
+    this.#rib = new Rib({ seed })
     this.#cni = new CniKeeper(cni ?? 'none')
     this.#facts = {
       ...rest,
@@ -71,12 +78,15 @@ export class Engine {
       stopping: false,
       intent: undefined,
       interfaces: [],
+      kernelProblems: [],
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#out)
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
-    this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, (neighbor, action) =>
+    const { neighbors, out } = { neighbors: this.#neighbors, out: this.#out }
+    this.#kernel = dataplane === 'linux' ? new Kernel({ ...rooms, neighbors, out }) : undefined
+    this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, this.#kernel, (neighbor, action) =>
       act(neighbor, action, this.#facts.now, rooms),
     )
     this.#lookers = new Lookers(this.#view, this.#out)
@@ -87,19 +97,23 @@ export class Engine {
     this.#facts.now = now
     this.#take(input, now)
     for (const neighbor of this.#neighbors.takeDue(now)) this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    this.#kernel?.judge()
     if (this.#rib.busy) {
       this.#rib.advance(now, SLICE)
       this.#sessions.noteNews()
     }
     const waiting = this.#sessions.flush(now)
     this.#measure(waiting)
+    this.#flushKernel(!waiting && !this.#rib.busy, now)
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
     return this.#out.take()
   }
 
   /** When to call again though nothing happens; a time that has passed means at once. */
   deadline(): Millis | undefined {
-    return this.#rib.busy ? this.#facts.now : this.#neighbors.deadline()
+    if (this.#rib.busy) return this.#facts.now
+    const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
+    return earlier(this.#neighbors.deadline(), kernel)
   }
 
   view(now: Millis): View {
@@ -157,6 +171,12 @@ export class Engine {
       case 'cni':
         this.#takeCni(input, now)
         return
+      case 'kernel':
+      case 'nat-table':
+      case 'applied':
+      case 'kernel-trouble':
+        this.#kernel?.take(input, now)
+        return
       case 'tick':
         return
       case 'stop':
@@ -201,7 +221,9 @@ export class Engine {
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
     this.#changePeers(diff, intent.node, now)
-    this.#objects.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
+    this.#kernel?.setIntent(intent.dataplane, now)
+    const originator = this.#kernel ?? this.#objects
+    originator.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
@@ -232,6 +254,15 @@ export class Engine {
     const kept = new Set(after.map(problemKey))
     for (const problem of after) if (!known.has(problemKey(problem))) this.#out.tell(tellObjectProblem(problem))
     for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.tell(tellProblemGone(problem))
+  }
+
+  /** What is in the kernel when we end stays there. */
+  #flushKernel(quiet: boolean, now: Millis): void {
+    if (this.#kernel === undefined || this.#facts.stopping) return
+    this.#kernel.flush(quiet, now)
+    const problems = this.#kernel.problems()
+    this.#tellProblems(this.#facts.kernelProblems, problems)
+    this.#facts.kernelProblems = problems
   }
 
   #measure(waiting: boolean): void {

@@ -3,6 +3,8 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { ObjectChange } from '../cluster/source.ts'
+import type { Failure, KernelChange } from '../dataplane/kernel.ts'
+import type { NftTable } from '../dataplane/nft-table.ts'
 import type { InterfaceView } from '../show/view.ts'
 
 /** A looker at the control socket; given out by the edge, never used twice. */
@@ -55,6 +57,19 @@ export type Input =
       readonly config: string | undefined
       readonly trouble: string | undefined
     }
+  /** What is different in the kernel's routing. The first is everything. */
+  | { readonly kind: 'kernel'; readonly change: KernelChange }
+  /** Our NAT table as the kernel has it; undefined: there is none. */
+  | { readonly kind: 'nat-table'; readonly table: NftTable | undefined }
+  /** What became of an Effect `routes` or `nat`: all is done but what failed. */
+  | {
+      readonly kind: 'applied'
+      readonly what: 'routes' | 'nat'
+      readonly seq: number
+      readonly failed: readonly Failure[]
+    }
+  /** The kernel cannot be asked, and why; undefined: it can again. */
+  | { readonly kind: 'kernel-trouble'; readonly what: 'routes' | 'nat'; readonly text: string | undefined }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /** End: every session gets Cease, and the engine is done when no connection is left. */

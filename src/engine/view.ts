@@ -11,10 +11,12 @@ import type {
   ChannelView,
   InterfaceView,
   MemoryView,
+  NatView,
   ProtocolView,
   StatusView,
   View,
 } from '../show/view.ts'
+import type { Kernel } from './kernel.ts'
 import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
 
 /** Of a neighbor without a session: the RIB knows nothing of it. */
@@ -45,18 +47,28 @@ export interface Facts {
   stopping: boolean
   intent: Intent | undefined
   interfaces: readonly InterfaceView[]
+  /** Between us and the kernel. */
+  kernelProblems: readonly Problem[]
 }
 
 export class EngineView implements View {
   readonly #facts: Facts
   readonly #neighbors: Neighbors
   readonly #rib: Rib
+  readonly #kernel: Kernel | undefined
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
 
-  constructor(facts: Facts, neighbors: Neighbors, rib: Rib, act: (neighbor: Neighbor, action: Action) => ActionResult) {
+  constructor(
+    facts: Facts,
+    neighbors: Neighbors,
+    rib: Rib,
+    kernel: Kernel | undefined,
+    act: (neighbor: Neighbor, action: Action) => ActionResult,
+  ) {
     this.#facts = facts
     this.#neighbors = neighbors
     this.#rib = rib
+    this.#kernel = kernel
     this.#act = act
   }
 
@@ -127,7 +139,8 @@ export class EngineView implements View {
   }
 
   problems(): readonly Problem[] {
-    return this.#facts.intent?.problems ?? []
+    const { intent, kernelProblems } = this.#facts
+    return kernelProblems.length === 0 ? (intent?.problems ?? []) : [...(intent?.problems ?? []), ...kernelProblems]
   }
 
   refusals(): ReadonlyMap<string, string> {
@@ -140,6 +153,10 @@ export class EngineView implements View {
 
   memory(): readonly MemoryView[] {
     return this.#rib.memory()
+  }
+
+  nat(): NatView | undefined {
+    return this.#kernel?.nat.view()
   }
 
   act(action: Action): readonly ActionResult[] {

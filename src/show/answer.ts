@@ -11,6 +11,7 @@ import { interfaceRows } from './interfaces.ts'
 import { jsonRows } from './json.ts'
 import { BIRD_VERSION } from './line-protocol.ts'
 import { memoryRows } from './memory.ts'
+import { natRows } from './nat.ts'
 import { helpFor, parseCommand } from './parse.ts'
 import { protocolRows } from './protocols.ts'
 import { CODE, frame, type ReplyLine, type Row } from './reply.ts'
@@ -62,6 +63,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return memoryRows(view.memory())
     case 'show-services':
       return serviceRows(view)
+    case 'show-nat':
+      return natRows(view.nat())
     case 'configure':
       return configureRows(command.check, view)
     case 'enable':

@@ -10,6 +10,7 @@ export type Command =
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }
   | { readonly kind: 'show-memory' }
   | { readonly kind: 'show-services' }
+  | { readonly kind: 'show-nat' }
   | { readonly kind: 'enable' | 'disable' | 'restart'; readonly which: Which; readonly message: string }
   | { readonly kind: 'reload'; readonly which: Which; readonly direction: 'in' | 'out' | 'both' }
   | { readonly kind: 'debug'; readonly which: Which; readonly on: boolean }

@@ -112,6 +112,12 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Show what this node advertises, and why something is not',
     build: () => ({ kind: 'show-services' }),
   },
+  {
+    words: ['show', 'nat'],
+    options: [],
+    help: 'Show NAT of outgoing traffic, by pool',
+    build: () => ({ kind: 'show-nat' }),
+  },
   actOn('enable', 'Start a neighbor that was disabled'),
   actOn('disable', 'Stop a neighbor and keep it stopped'),
   actOn('restart', 'Stop a neighbor and start it again'),

@@ -14,7 +14,7 @@ import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { formatRfc3339 } from './time.ts'
-import type { ChannelView, ProtocolView, View } from './view.ts'
+import type { ChannelView, NatView, ProtocolView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
 import { protocolsFor } from './which.ts'
 
@@ -32,6 +32,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
       return yield* list(view.interfaces().map(({ name, up, addresses }) => ({ name, up, addresses })))
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
+    case 'show-nat':
+      return yield* one(natJson(view.nat()))
     case 'show-services':
       return yield* one({
         services: [...servicesJson(view)],
@@ -223,6 +225,18 @@ function* servicesJson(view: View): Iterable<Json> {
       notExportedTo: untold,
     }
   }
+}
+
+/** Null where this agent writes nothing into the kernel. */
+function natJson(nat: NatView | undefined): Json {
+  if (nat === undefined) return null
+  const rules = nat.rules.map(({ pool, rule, packets, bytes }) => ({
+    pool,
+    rule,
+    packets: packets ?? null,
+    bytes: bytes ?? null,
+  }))
+  return { active: nat.active, trouble: nat.trouble ?? null, rules }
 }
 
 const problemsJson = (view: View): Json =>

@@ -23,6 +23,8 @@ export interface View {
   problems(): readonly Problem[]
   interfaces(): readonly InterfaceView[]
   memory(): readonly MemoryView[]
+  /** Undefined where this agent writes nothing into the kernel. */
+  nat(): NatView | undefined
   act(action: Action): readonly ActionResult[]
 }
 
@@ -72,6 +74,22 @@ export interface MemoryView {
   /** `Routing tables`, `Route attributes`, `Protocols` … */
   readonly what: string
   readonly bytes: number
+}
+
+export interface NatView {
+  /** The kernel has exactly these rules. */
+  readonly active: boolean
+  readonly trouble: string | undefined
+  readonly rules: readonly NatRuleView[]
+}
+
+export interface NatRuleView {
+  /** Name of the IPPool. */
+  readonly pool: string
+  readonly rule: string
+  /** Undefined until the kernel has it. */
+  readonly packets: number | undefined
+  readonly bytes: number | undefined
 }
 
 export type Action =

@@ -33,12 +33,14 @@ describe('layout', () => {
     'show interfaces summary',
     'show memory',
     'show services',
+    'show nat',
     'configure check',
     'help',
     'json show status',
     'json show protocols',
     'json show route',
     'json show services',
+    'json show nat',
   ])('%s', async (line) => {
     const file = line.replaceAll(/[^a-z0-9]+/gi, '-').replace(/-$/, '')
     await expect(said(line)).toMatchFileSnapshot(`golden/${file}.txt`)

@@ -43,6 +43,7 @@ describe('commands', () => {
     ['show i s', { kind: 'show-interfaces', summary: true }],
     ['show memory', { kind: 'show-memory' }],
     ['show services', { kind: 'show-services' }],
+    ['show nat', { kind: 'show-nat' }],
     ['enable all', { kind: 'enable', which: pattern('*'), message: '' }],
     ['disable X "new cable"', { kind: 'disable', which: named('X'), message: 'new cable' }],
     ['disable X maintenance', { kind: 'disable', which: named('X'), message: 'maintenance' }],
@@ -97,7 +98,7 @@ describe('lines that are wrong', () => {
   test.each([
     ['', /^syntax error, unexpected end, expecting show, enable/],
     ['foo', /^syntax error, unexpected "foo", expecting show/],
-    ['show', /expecting status, protocols, route, interfaces, memory or services$/],
+    ['show', /expecting status, protocols, route, interfaces, memory, services or nat$/],
     ['show s', /^syntax error, ambiguous "s", could be status or services$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],
     ['show route f', /ambiguous "f", could be for or filtered$/],
@@ -130,10 +131,10 @@ describe('help and completion', () => {
   })
 
   test.each([
-    ['show', 6],
-    ['sh', 6],
+    ['show', 7],
+    ['sh', 7],
     ['show route', 12],
-    ['json show', 6],
+    ['json show', 7],
     ['nothing', 0],
   ])('rows behind %s', (about, rows) => {
     expect(helpFor(about)).toHaveLength(rows)
@@ -142,7 +143,7 @@ describe('help and completion', () => {
   test.each([
     ['', ['show', 'enable', 'disable', 'restart', 'reload', 'json'], '', false],
     ['sho', ['show'], 'sho', false],
-    ['show ', ['status', 'protocols', 'route', 'interfaces', 'memory', 'services'], '', false],
+    ['show ', ['status', 'protocols', 'route', 'interfaces', 'memory', 'services', 'nat'], '', false],
     ['show pro', ['protocols'], 'pro', false],
     ['show protocols ', ['all'], '', true],
     ['show route protocol ', [], '', true],

@@ -295,6 +295,11 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       { what: 'Routing tables', bytes: 29_696 },
       { what: 'Route attributes', bytes: 984 },
     ],
+    nat: () => ({
+      active: true,
+      trouble: undefined,
+      rules: [{ pool: 'pods', rule: 'ip saddr 10.1.0.0/16 masquerade', packets: 3, bytes: 180 }],
+    }),
     act: (action) => {
       actions.push(action)
       return protocols.filter(({ name }) => matchesPattern(action.pattern, name)).map((one) => resultOf(one, action))

@@ -35,6 +35,7 @@ export function viewOf({ protocols = [], synced = true, stopping = false, proble
     refusals: () => new Map(),
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
+    nat: () => undefined,
     act: () => [],
   }
 }

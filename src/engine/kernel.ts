@@ -1,0 +1,258 @@
+/**
+ * The kernel and the rooms: best routes → what the kernel should hold → effects; what the kernel holds → where next hops
+ * lead → decision; own prefixes → blackholes → advertised.
+ *
+ * In a turn it stands between the inputs and decision (`judge`), and behind decision (`flush`).
+ */
+import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import type { Rib } from '../bgp/rib/rib.ts'
+import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
+import type { DataplaneIntent } from '../cluster/dataplane.ts'
+import type { Problem, RouteIntent } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
+import type { RouteChange } from '../dataplane/kernel.ts'
+import { hasLinkLocal, resolveNextHop } from '../dataplane/next-hop.ts'
+import { RouteKeeper } from '../dataplane/route-keeper.ts'
+import type { Input } from './input.ts'
+import { KernelNat } from './kernel-nat.ts'
+import { kernelProblems } from './kernel-problems.ts'
+import type { Neighbors } from './neighbors.ts'
+import type { Objects } from './objects.ts'
+import type { Outbox } from './outbox.ts'
+import { tell } from './tell.ts'
+
+export type KernelInput = Extract<Input, { kind: 'kernel' | 'nat-table' | 'applied' | 'kernel-trouble' }>
+
+/** Changes handed to the edge at once; the next ones follow when these are done. */
+const CHANGES = 16_384
+/** Best routes taken from the RIB in one turn. */
+const SLICE = 4_096
+
+/** What a former run left stays until every neighbor has told everything … */
+const SWEEP_UP: Millis = 30_000
+/** … or, after this, every neighbor that is up; or, after this, in any case. */
+const SWEEP_ANYWAY: Millis = 120_000
+
+export interface KernelRooms {
+  readonly rib: Rib
+  readonly neighbors: Neighbors
+  readonly objects: Objects
+  readonly out: Outbox
+}
+
+export class Kernel {
+  readonly #rooms: KernelRooms
+  readonly #routes = new RouteKeeper()
+  readonly #nat: KernelNat
+  #intent: DataplaneIntent | undefined
+  /** Own prefixes that are advertised once the kernel drops what no pod takes. */
+  readonly #waiting = new Map<string, RouteIntent>()
+  /** Blackholes of prefixes that are withdrawn: they go when every neighbor has been told. */
+  readonly #retiring = new Map<string, Prefix>()
+  #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
+  #seq = 0
+  #rejudge = false
+  #startedAt: Millis | undefined
+  #trouble: string | undefined
+  #isStale = true
+  #problems: readonly Problem[] = []
+
+  constructor(rooms: KernelRooms) {
+    this.#rooms = rooms
+    this.#nat = new KernelNat(rooms.out, (address) => this.#routes.table.isOwnAddress(address))
+    rooms.rib.follow()
+  }
+
+  get nat(): KernelNat {
+    return this.#nat
+  }
+
+  // ── What should be ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The intent has changed; undefined while this node is not known: NAT then stays as it is. */
+  setIntent(intent: DataplaneIntent | undefined, now: Millis): void {
+    this.#startedAt ??= now
+    if (intent === undefined || intent === this.#intent) return
+    this.#intent = intent
+    this.#nat.want(intent, now)
+    this.#isStale = true
+  }
+
+  /** Pod CIDRs get a blackhole first. All else is advertised at once. */
+  changeRoutes(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
+    const { objects } = this.#rooms
+    for (const prefix of withdraw) {
+      this.#waiting.delete(prefix.text)
+      if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
+    }
+    const held = announce.filter((route) => route.origin === 'pod-cidr' && !this.#isReady(route))
+    const ready = announce.filter((route) => !held.includes(route))
+    for (const { prefix } of announce) this.#retiring.delete(prefix.text)
+    for (const route of held) this.#waiting.set(route.prefix.text, route)
+    objects.changeRoutes(ready, withdraw, now)
+    this.#isStale = true
+  }
+
+  // ── What is ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  take(input: KernelInput, now: Millis): void {
+    switch (input.kind) {
+      case 'kernel':
+        this.#routes.takeKernel(input.change)
+        this.#rejudge = true
+        break
+      case 'nat-table':
+        this.#nat.takeTable(input.table, now)
+        break
+      case 'applied':
+        this.#applied(input, now)
+        break
+      case 'kernel-trouble':
+        if (input.what === 'nat') this.#nat.setTrouble(input.text)
+        else this.#trouble = input.text
+        break
+    }
+    this.#isStale = true
+  }
+
+  /** Before decision: where new next hops lead, and all of them where the kernel has changed. */
+  judge(): void {
+    const { rib } = this.#rooms
+    const isKnown = this.#routes.isKnown
+    if (!isKnown) return
+    rib.judgeNextHops((nextHop) => this.#reach(nextHop), this.#rejudge ? 'all' : 'new')
+    this.#rejudge = false
+  }
+
+  /** Behind decision and sending. `quiet`: there is nothing more to tell any neighbor. */
+  flush(quiet: boolean, now: Millis): void {
+    for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
+    if (quiet) this.#dropBlackholes()
+    if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
+    this.#announceReady(now)
+    this.#routes.retry(now)
+    this.#nat.retry(now)
+    this.#emit()
+  }
+
+  deadline(now: Millis): Millis | undefined {
+    if (this.#rooms.rib.hasNewBest) return now
+    if (this.#routes.isBusy && this.#inFlight === undefined) return now
+    const sweep = this.#routes.isSwept ? undefined : this.#nextSweepLook(now)
+    return earlier(earlier(this.#routes.deadline(), this.#nat.deadline()), sweep)
+  }
+
+  /** What is wrong; the same list while nothing has changed. */
+  problems(): readonly Problem[] {
+    if (this.#isStale) {
+      this.#isStale = false
+      const waiting = [...this.#waiting.values()].map(({ prefix }) => prefix)
+      const found = [...kernelProblems(this.#routes, this.#trouble, waiting), ...this.#nat.problems()]
+      if (!same(found, this.#problems)) this.#problems = found
+    }
+    return this.#problems
+  }
+
+  #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {
+    if (what === 'nat') {
+      this.#nat.applied(seq, failed, now)
+      return
+    }
+    if (this.#inFlight?.seq !== seq) return
+    const { changes } = this.#inFlight
+    this.#inFlight = undefined
+    this.#routes.applied(changes, failed, now)
+    const done = changes.length - failed.length
+    const fields = { written: done, failed: failed.length }
+    if (failed.length === 0)
+      this.#rooms.out.tell(tell('debug', 'routes-written', `${done} kernel routes changed`, fields))
+    else {
+      const first = failed[0]
+      const which = first === undefined ? '' : (changes[first.index]?.route.prefix.text ?? '')
+      const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first?.reason}`
+      this.#rooms.out.tell(tell('warn', 'routes-failed', text, fields))
+    }
+  }
+
+  #isReady({ prefix }: RouteIntent): boolean {
+    this.#routes.holdBlackhole(prefix)
+    return this.#routes.isKnown && this.#routes.isClosed(prefix)
+  }
+
+  #announceReady(now: Millis): void {
+    if (this.#waiting.size === 0) return
+    const ready = [...this.#waiting.values()].filter((route) => this.#isReady(route))
+    if (ready.length === 0) return
+    for (const { prefix } of ready) this.#waiting.delete(prefix.text)
+    this.#isStale = true
+    this.#rooms.objects.changeRoutes(ready, [], now)
+  }
+
+  #dropBlackholes(): void {
+    for (const prefix of this.#retiring.values()) this.#routes.dropBlackhole(prefix)
+    this.#retiring.clear()
+  }
+
+  #setBest({ prefix, learned }: BestRoute): void {
+    if (learned === undefined || this.#isServiceRange(prefix)) this.#routes.forget(prefix.text)
+    else this.#routes.learn(prefix, [{ bytes: learned.nextHop, interface: this.#interfaceOf(learned.peer) }])
+    this.#isStale = true
+  }
+
+  /** What lies in a service range reaches its service by kube-proxy's rules: no route of ours may come before them. */
+  #isServiceRange(prefix: Prefix): boolean {
+    return this.#intent?.serviceRanges.some((range) => contains(range, prefix)) ?? false
+  }
+
+  #interfaceOf(peer: string): string | undefined {
+    const { neighbors } = this.#rooms
+    const session = neighbors.get(peer)?.peer.session
+    return session === undefined ? undefined : neighbors.connection(session.conn)?.interface?.name
+  }
+
+  /** A link-local next hop is judged per session, when its route is written. */
+  #reach(bytes: Uint8Array): Reachability {
+    const known = hasLinkLocal(bytes)
+    const resolution = resolveNextHop({ bytes, interface: undefined }, this.#routes.table)
+    if (resolution.kind === 'resolved') return { reachable: true, metric: resolution.metric }
+    return { reachable: known, metric: 0 }
+  }
+
+  // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #nextSweepLook(now: Millis): Millis | undefined {
+    if (this.#startedAt === undefined) return undefined
+    const [first, last] = [this.#startedAt + SWEEP_UP, this.#startedAt + SWEEP_ANYWAY]
+    return now < first ? first : last
+  }
+
+  #isTimeToSweep(now: Millis): boolean {
+    if (this.#startedAt === undefined || !this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest)
+      return false
+    if (now >= this.#startedAt + SWEEP_ANYWAY) return true
+    const onlyUp = now >= this.#startedAt + SWEEP_UP
+    return this.#rooms.neighbors.all().every((neighbor) => {
+      const { session } = neighbor.peer
+      if (session === undefined) return onlyUp || neighbor.disabled !== undefined || neighbor.intent.held !== undefined
+      return session.families.every((family) => this.#rooms.rib.counts(neighbor.name, family).endOfRibReceived)
+    })
+  }
+
+  #sweep(): void {
+    this.#routes.sweep()
+    this.#rooms.out.tell(
+      tell('info', 'kernel-swept', 'all neighbors have told their routes: kernel routes follow them'),
+    )
+  }
+
+  #emit(): void {
+    if (this.#inFlight !== undefined) return
+    const changes = this.#routes.take(CHANGES)
+    if (changes.length === 0) return
+    this.#seq++
+    this.#inFlight = { seq: this.#seq, changes }
+    this.#rooms.out.push({ kind: 'routes', seq: this.#seq, changes })
+  }
+}
