@@ -1,0 +1,207 @@
+/** The manifests: they parse, they fit together, and the agent they start knows its words. */
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { parseWords } from '../../src/cli/words.ts'
+import { pathOf, resourcesOf } from '../../src/edge/resources.ts'
+import { DEPLOY, type Manifest, readManifests, yamlFiles } from './support/crds.ts'
+
+const FILES = yamlFiles('.')
+
+test.each(FILES)('%s parses, and every document is a whole object', (path) => {
+  const documents = readManifests(path)
+  expect(documents).not.toHaveLength(0)
+  if (path === 'alerts.yaml') return
+  for (const { apiVersion, kind, metadata } of documents) {
+    expect(apiVersion).toMatch(/^[a-z0-9.]+(\/v[0-9a-z]+)?$/)
+    expect(kind).toMatch(/^[A-Z]/)
+    if (kind !== 'Kustomization' && kind !== 'Component') expect(metadata.name).toMatch(/^[a-z0-9.-]+$/)
+  }
+})
+
+interface Operation {
+  readonly op: 'add' | 'replace' | 'test'
+  readonly path: string
+  readonly value: unknown
+}
+
+interface Kustomization extends Manifest {
+  readonly resources?: readonly string[]
+  readonly components?: readonly string[]
+  readonly patches?: readonly {
+    readonly target: { readonly kind: string; readonly name: string }
+    readonly patch: string
+  }[]
+}
+
+const read = <M extends Manifest>(path: string): M => readManifests(path)[0] as M
+const ROOT = read<Kustomization>('kustomization.yaml')
+const COMPONENTS = readdirSync(join(DEPLOY, 'components')).sort()
+
+/** RFC 6902, as far as our patches go. */
+function apply(target: Manifest, { op, path, value }: Operation): void {
+  const steps = path.split('/').slice(1)
+  const last = steps.pop() ?? ''
+  let at: unknown = target
+  for (const step of steps) at = (at as Record<string, unknown>)[step]
+  expect(at, path).toBeTypeOf('object')
+  if (Array.isArray(at) && last === '-' && op === 'add') at.push(value)
+  else if (op === 'add' && !Array.isArray(at)) (at as Record<string, unknown>)[last] = value
+  else {
+    const holder = at as Record<string, unknown>
+    expect(holder, path).toHaveProperty([last])
+    if (op === 'test') expect(holder[last]).toEqual(value)
+    else holder[last] = value
+  }
+}
+
+function operationsOf(component: string): [string, Operation[]][] {
+  const { patches = [] } = read<Kustomization>(`components/${component}/kustomization.yaml`)
+  return patches.map(({ target, patch }) => [`${target.kind}/${target.name}`, parse(patch) as Operation[]])
+}
+
+/** The objects as kubectl would apply them, with these components. */
+function build(components: readonly string[]): Map<string, Manifest> {
+  const objects = (ROOT.resources ?? []).flatMap(readManifests)
+  const byName = new Map(objects.map((object) => [`${object.kind}/${object.metadata.name}`, structuredClone(object)]))
+  for (const [target, operations] of components.flatMap(operationsOf)) {
+    const object = byName.get(target)
+    if (object === undefined) throw new Error(`no ${target} to patch`)
+    for (const operation of operations) apply(object, operation)
+  }
+  return byName
+}
+
+interface Pod {
+  readonly containers: readonly {
+    readonly args: readonly string[]
+    readonly env: readonly { readonly name: string }[]
+    readonly securityContext: {
+      readonly readOnlyRootFilesystem: boolean
+      readonly privileged?: boolean
+      readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[] }
+    }
+    readonly livenessProbe: Probe
+    readonly readinessProbe: Probe
+    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+  }[]
+  readonly volumes: readonly { readonly name: string; readonly hostPath: { readonly path: string } }[]
+  readonly hostNetwork: boolean
+  readonly serviceAccountName: string
+  readonly priorityClassName: string
+}
+interface Probe {
+  readonly httpGet: { readonly host: string; readonly port: number; readonly path: string }
+}
+
+function podOf(objects: ReadonlyMap<string, Manifest>) {
+  const daemonSet = objects.get('DaemonSet/godwit') as unknown as { spec: { template: { spec: Pod } } }
+  const pod = daemonSet.spec.template.spec
+  const [container] = pod.containers
+  if (container === undefined) throw new Error('no container')
+  return { pod, container }
+}
+
+function wordsOf(objects: ReadonlyMap<string, Manifest>) {
+  const words = parseWords(podOf(objects).container.args)
+  if (words.kind !== 'agent') throw new Error(`the agent does not start: ${JSON.stringify(words)}`)
+  return words.options
+}
+
+describe('kustomization.yaml', () => {
+  test('names every manifest beside it, and only what is there', () => {
+    const named = [...(ROOT.resources ?? []), ...(ROOT.components ?? [])]
+    for (const path of named) expect(existsSync(join(DEPLOY, path)), path).toBe(true)
+    const beside = FILES.filter((path) => dirname(path) === '.' || dirname(path) === 'crds')
+    const others = ['kustomization.yaml', 'alerts.yaml']
+    expect(beside.filter((path) => !others.includes(path) && !named.includes(path))).toEqual([])
+  })
+
+  test.each([[[]], ...COMPONENTS.map((component) => [[component]]), [COMPONENTS]])(
+    'with %j the agent knows its words, and every mount has its volume',
+    (components) => {
+      const { pod, container } = podOf(build(components))
+      expect(() => wordsOf(build(components))).not.toThrow()
+      expect(container.volumeMounts.map(({ name }) => name).sort()).toEqual(pod.volumes.map(({ name }) => name).sort())
+    },
+  )
+})
+
+describe('the DaemonSet', () => {
+  const { pod, container } = podOf(build([]))
+
+  test('has the node’s network and no more rights than it needs', () => {
+    expect(pod).toMatchObject({
+      hostNetwork: true,
+      serviceAccountName: 'godwit',
+      priorityClassName: 'system-node-critical',
+    })
+    const { capabilities, readOnlyRootFilesystem, privileged } = container.securityContext
+    expect(capabilities).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE'] })
+    expect({ readOnlyRootFilesystem, privileged }).toEqual({ readOnlyRootFilesystem: true, privileged: undefined })
+  })
+
+  test('asks after health where the agent answers', () => {
+    const http = wordsOf(build([])).http ?? ''
+    for (const [{ httpGet }, path] of [
+      [container.livenessProbe, '/livez'],
+      [container.readinessProbe, '/readyz'],
+    ] as const) {
+      expect(httpGet.path).toBe(path)
+      expect(`${httpGet.host}:${httpGet.port}`).toBe(http)
+    }
+  })
+
+  test('keeps the control socket on a volume, and names the node', () => {
+    const mounts = container.volumeMounts.map(({ mountPath }) => mountPath)
+    expect(mounts).toContain(dirname(wordsOf(build([])).control))
+    expect(container.env.map(({ name }) => name)).toContain('NODE_NAME')
+  })
+
+  test('the CNI folder is the node’s own', () => {
+    const objects = build(['cni'])
+    const { cni, cniDirectory } = wordsOf(objects)
+    expect(cni).toBe('ptp')
+    expect(podOf(objects).container.volumeMounts).toContainEqual({ name: 'cni', mountPath: cniDirectory })
+    expect(podOf(objects).pod.volumes.find(({ name }) => name === 'cni')?.hostPath.path).toBe(cniDirectory)
+  })
+})
+
+describe('the rights', () => {
+  interface Rule {
+    readonly apiGroups: readonly string[]
+    readonly resources: readonly string[]
+    readonly verbs: readonly string[]
+  }
+
+  test.each([
+    ['godwit.dev', []],
+    ['projectcalico.org', ['calico-objects']],
+  ])('cover exactly what an agent reading %s lists and watches', (group, components) => {
+    const objects = build(components)
+    expect(wordsOf(objects).apiGroup).toBe(group)
+    const rules = objects.get('ClusterRole/godwit')?.rules as Rule[]
+    const granted = rules.flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((one) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${one}/${resource}`))),
+    )
+    const needed = resourcesOf(group).flatMap((resource) => {
+      expect(pathOf(resource)).not.toContain('namespaces')
+      const one = resource.apiVersion.includes('/') ? resource.apiVersion.split('/')[0] : ''
+      return ['list', 'watch'].map((verb) => `${verb} ${one}/${resource.plural}`)
+    })
+    expect(granted.sort()).toEqual(needed.sort())
+  })
+
+  test('are bound to the account the agent runs as', () => {
+    const objects = build([])
+    const binding = objects.get('ClusterRoleBinding/godwit')
+    expect(binding).toMatchObject({
+      roleRef: { kind: 'ClusterRole', name: 'godwit' },
+      subjects: [{ kind: 'ServiceAccount', name: podOf(objects).pod.serviceAccountName, namespace: 'godwit' }],
+    })
+    for (const name of ['ServiceAccount/godwit', 'DaemonSet/godwit'])
+      expect(objects.get(name)?.metadata.namespace).toBe('godwit')
+    expect(objects.has('Namespace/godwit')).toBe(true)
+  })
+})
