@@ -29,6 +29,7 @@ export function* attributeLines({ attributes, nextHops }: RouteRow): Iterable<st
   yield* some('\tBGP.cluster_list:', attributes.clusterList, formatRouterId)
   yield* some('\tBGP.ext_community:', attributes.extendedCommunities, formatExtendedCommunity)
   yield* some('\tBGP.large_community:', attributes.largeCommunities, (parts) => `(${parts.join(', ')})`)
+  if (attributes.onlyToCustomer !== undefined) yield `\tBGP.otc: ${attributes.onlyToCustomer}`
   for (const { type, flags, value } of attributes.unknown) {
     const bytes = [...value].map((byte) => byte.toString(16).padStart(2, '0'))
     yield* wrapped(`\tBGP.${type}${(flags & 0x40) === 0 ? '' : ' [t]'}:`, bytes)

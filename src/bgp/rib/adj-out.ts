@@ -70,13 +70,13 @@ export class Group {
   #fresh = true
   #taken = new Uint32Array(256)
 
-  constructor(key: string, view: ExportView, tables: ExportTables, loc: LocRib, logLimit: number) {
+  constructor(key: string, view: ExportView, tables: ExportTables, loc: LocRib, pathId: number, logLimit: number) {
     this.key = key
     this.#logLimit = logLimit
     this.exporter = new Exporter(view, tables)
     this.#tables = tables
     this.#loc = loc
-    this.#packer = new Packer(tables.prefixes, tables.blocks)
+    this.#packer = new Packer(tables.prefixes, tables.blocks, pathId)
     this.#pending = new Pending(tables.prefixes)
     this.out = new Uint32Array(tables.prefixes.capacity)
   }

@@ -57,6 +57,24 @@ export class Decision {
     return this.#count === 0 ? 0 : (this.#race[0] as number)
   }
 
+  /** The usable paths of a chain, at most so many: the best ones, in no order. */
+  several(first: number, most: number): number[] {
+    this.#lineUp(first)
+    const all = Array.from(this.#race.subarray(0, this.#count))
+    if (all.length <= most) return all
+    const found: number[] = []
+    const out = new Set<number>()
+    while (found.length < most) {
+      this.#count = 0
+      for (const path of all) if (!out.has(path)) this.#race[this.#count++] = path
+      for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
+      const best = this.#race[0] as number
+      found.push(best)
+      out.add(best)
+    }
+    return found
+  }
+
   explain(first: number): Explained {
     const lostAt = new Map<number, number>()
     this.#lineUp(first)

@@ -1,5 +1,7 @@
 /** Which learned routes may not be used at all, and why (RFC 4271 §9.1.2, RFC 4456 §8). They are kept and shown. */
+import type { Asn } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
+import type { Role } from '../wire/role.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 
 /** Kept with each path, one octet: 0 is a usable one. */
@@ -12,6 +14,7 @@ export const REFUSED = {
   ownNextHop: 6,
   policy: 7,
   tooLarge: 8,
+  leaked: 9,
 } as const
 
 /** In words; policy speaks for itself. */
@@ -25,6 +28,7 @@ export const REFUSED_WORDS: readonly string[] = [
   'the next hop is our own address',
   'refused by import policy',
   'import policy makes the attributes too large',
+  'it was leaked: ONLY_TO_CUSTOMER forbids that it comes from this neighbor',
 ]
 
 /** 0, or why no route of an UPDATE with these attributes and this next hop may be used. */
@@ -38,15 +42,20 @@ export function whyNotUsable(
   length: number,
 ): number {
   const { peer } = slot
-  // RFC 4271 §9.1.2: a route whose AS path has our own AS in it is not used.
-  if (attributes.passed(id, peer.localAs)) return REFUSED.ownAs
+  // RFC 4271 §9.1.2: a route whose AS path has our own AS in it is not used. Ours are that of this session and that of
+  // the node, where they differ (RFC 7705 §3).
+  const { localAs, nodeAs = localAs, allowedOwnAs = 0 } = peer
+  if (attributes.timesPassed(id, localAs, nodeAs) > allowedOwnAs) return REFUSED.ownAs
   if (peer.peerType === 'external') {
-    // RFC 4271 §6.3: the leftmost AS should be that of the neighbor.
-    if (attributes.neighborAs[id] !== peer.remoteAs) return REFUSED.firstAs
+    // RFC 4271 §6.3: the leftmost AS should be that of the neighbor; a route server leaves its own out (RFC 7947 §2.2.2.1).
+    if (attributes.neighborAs[id] !== peer.remoteAs && peer.role !== 'rs-client') return REFUSED.firstAs
+    if (peer.role !== undefined && isLeaked(peer.role, attributes.onlyToCustomer(id), peer.remoteAs)) {
+      return REFUSED.leaked
+    }
   } else {
     // RFC 4456 §8: a reflected route that has come home.
     if (attributes.originatorId[id] === peer.localRouterId) return REFUSED.ownOriginator
-    if (attributes.passedCluster(id, peer.localRouterId)) return REFUSED.ownCluster
+    if (attributes.passedCluster(id, peer.reflection?.clusterId ?? peer.localRouterId)) return REFUSED.ownCluster
   }
   const global = length === 32 ? 16 : length
   if (isAt(slot.remoteAddress, nextHop, start, global)) return 0
@@ -54,6 +63,12 @@ export function whyNotUsable(
   // RFC 4271 §5.1.3: a next hop that is the receiver's own address leads nowhere.
   if (peers.isOwnAddress(nextHop, start, global)) return REFUSED.ownNextHop
   return 0
+}
+
+/** RFC 9234 §5: customers and clients of a route server may hand on no such route, peers only their own. */
+function isLeaked(ours: Role, onlyToCustomer: Asn, remoteAs: Asn): boolean {
+  if (onlyToCustomer === 0) return false
+  return ours === 'provider' || ours === 'rs-server' || (ours === 'peer' && onlyToCustomer !== remoteAs)
 }
 
 function isAt(address: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {

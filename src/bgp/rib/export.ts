@@ -8,7 +8,7 @@
  *   | next hop length 1 | next hop 4, 16 or 32 | path attributes as they go on the wire, without next hop |
  */
 import type { Family } from '../../base/family.ts'
-import type { Asn } from '../../base/units.ts'
+import type { Asn, RouterId } from '../../base/units.ts'
 import type { Accepted, CompiledPolicy, Edit, NextHopChoice } from '../policy/compile.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
@@ -16,12 +16,14 @@ import { IdCache, NOTHING } from '../route/id-cache.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import { encodeAttributes } from '../wire/attribute.ts'
 import type { PeerType, WireContext } from '../wire/context.ts'
+import type { Role } from '../wire/role.ts'
 import { flattenTo2Octets } from '../wire/update-encode.ts'
 import type { AdjIn } from './adj-in.ts'
 import { fitsMessage } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
-import { writeExternal, writeInternal } from './transform.ts'
+import { writeExternal, writeInternal, writeReflected } from './transform.ts'
+import type { RibPeer } from './types.ts'
 
 /** Everything that changes what a neighbor is told. Neighbors that agree in it form an update group. */
 export interface ExportView {
@@ -32,6 +34,10 @@ export interface ExportView {
   readonly nextHop: Uint8Array | undefined
   readonly context: WireContext
   readonly policy: CompiledPolicy
+  /** We reflect routes to these neighbors (RFC 4456). */
+  readonly reflection: RibPeer['reflection']
+  /** What we are to them (RFC 9234). */
+  readonly role: Role | undefined
 }
 
 /** What an exporter reads. */
@@ -44,7 +50,18 @@ export interface ExportTables {
   readonly peers: Peers
 }
 
-const REASON = { none: 0, noAdvertise: 1, noExport: 2, internal: 3, policy: 4, noNextHop: 5, tooLarge: 6 } as const
+const REASON = {
+  none: 0,
+  noAdvertise: 1,
+  noExport: 2,
+  internal: 3,
+  policy: 4,
+  noNextHop: 5,
+  tooLarge: 6,
+  nonClient: 7,
+  onlyToCustomer: 8,
+  ipv6NextHop: 9,
+} as const
 const REASON_WORDS: readonly string[] = [
   '',
   'community NO_ADVERTISE',
@@ -53,6 +70,9 @@ const REASON_WORDS: readonly string[] = [
   'refused by export policy',
   'no next hop of this family',
   'attributes too large for one message',
+  'neither who sent it nor this neighbor is a client of our cluster',
+  'ONLY_TO_CUSTOMER: this neighbor is no customer',
+  'its next hop is IPv6, to which the neighbor did not agree',
 ]
 
 export class Exporter {
@@ -123,12 +143,37 @@ export class Exporter {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
       if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
     }
-    // RFC 4271 §9.2: no internal route to an internal neighbor.
-    if (!this.#external && kind === KIND.internal) return REASON.internal
+    // RFC 4271 §9.2: no internal route to an internal neighbor, but by a reflector (RFC 4456 §6).
+    if (!this.#external && kind === KIND.internal && !this.#reflects(path)) {
+      return this.view.reflection === undefined ? REASON.internal : REASON.nonClient
+    }
+    // RFC 9234 §5: never to a provider, a peer or a route server.
+    if ((flags & CARRIES.onlyToCustomer) !== 0 && isUpward(this.view.role)) return REASON.onlyToCustomer
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
-    if (this.#nextHop(path, this.#verdict.nextHop) === 0) return REASON.noNextHop
+    const nextHop = this.#nextHop(path, this.#verdict.nextHop)
+    if (nextHop === 0) return REASON.noNextHop
+    // RFC 8950 §4: only to one who has said that he can.
+    const { family, context } = this.view
+    if (family === 'ipv4' && !context.extendedNextHop && this.#tables.nextHops.bytes.length(nextHop) > 4) {
+      return REASON.ipv6NextHop
+    }
     return REASON.none
+  }
+
+  /** RFC 4456 §6: what a client says goes to all, what others say to clients. */
+  #reflects(path: number): boolean {
+    const { reflection } = this.view
+    if (reflection === undefined) return false
+    const { paths, peers } = this.#tables
+    return reflection.client || peers.slots[paths.peer[path] as number]?.peer.reflection?.client === true
+  }
+
+  /** The router ID that a reflected route gets as its originator; undefined: it is not reflected. */
+  #originator(path: number): RouterId | undefined {
+    const { paths, peers } = this.#tables
+    const peer = paths.peer[path] as number
+    return !this.#external && peers.kind[peer] === KIND.internal ? peers.routerId[peer] : undefined
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
@@ -176,6 +221,11 @@ export class Exporter {
     const id = paths.attributes[path] as number
     const nextHop = this.#nextHop(path, this.#verdict.nextHop)
     const key = this.#tables.nextHops.bytes.serial[nextHop] as number
+    const originator = this.#originator(path)
+    // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.
+    if (originator !== undefined && ((this.#tables.attributes.flags[id] as number) & CARRIES.originatorId) === 0) {
+      return this.#make(id, nextHop, originator)
+    }
     const cache = this.#cacheOf(this.#verdict.edit)
     const known = cache.get(id, key)
     if (known === NOTHING) return NOTHING
@@ -183,7 +233,7 @@ export class Exporter {
       blocks.retain(known)
       return known
     }
-    const made = this.#make(id, nextHop)
+    const made = this.#make(id, nextHop, originator)
     cache.set(id, key, made)
     return made
   }
@@ -196,21 +246,31 @@ export class Exporter {
     return cache
   }
 
-  #make(id: number, nextHop: number): number {
+  #make(id: number, nextHop: number, originator: RouterId | undefined): number {
     const { attributes, blocks } = this.#tables
     const to = this.#scratch
     const start = this.#writeNextHop(nextHop)
     const { edit } = this.#verdict
+    // RFC 9234 §5: downwards and to peers a route is marked, if it is not yet.
+    const marks = isDownward(this.view.role) && attributes.onlyToCustomer(id) === 0
     let end: number
-    if (edit === undefined) {
+    if (edit === undefined && !marks) {
       const offset = attributes.blocks.offset(id)
-      end = this.#transform(attributes.blocks.arena, offset, offset + attributes.blocks.length(id), start, false)
+      end = this.#transform(
+        attributes.blocks.arena,
+        offset,
+        offset + attributes.blocks.length(id),
+        start,
+        false,
+        originator,
+      )
     } else {
       const learned = attributes.decode(id)
       // RFC 4271 §5.1.4: a MED learned goes to no other AS; one that policy sets does.
-      const edited = edit.apply(this.#external ? { ...learned, med: undefined } : learned)
-      const block = encodeAttributes(edited)
-      end = this.#transform(block, 0, block.length, start, true)
+      const bare = this.#external ? { ...learned, med: undefined } : learned
+      const edited = edit === undefined ? bare : edit.apply(bare)
+      const block = encodeAttributes(marks ? { ...edited, onlyToCustomer: this.view.localAs } : edited)
+      end = this.#transform(block, 0, block.length, start, true, originator)
     }
     if (!this.view.context.fourOctetAs) {
       const flat = flattenTo2Octets(to.slice(start, end))
@@ -221,10 +281,20 @@ export class Exporter {
     return blocks.intern(to, 0, end)
   }
 
-  #transform(from: Uint8Array, start: number, end: number, at: number, keepMed: boolean): number {
-    return this.#external
-      ? writeExternal(from, start, end, this.#scratch, at, this.view.localAs, keepMed)
-      : writeInternal(from, start, end, this.#scratch, at)
+  #transform(
+    from: Uint8Array,
+    start: number,
+    end: number,
+    at: number,
+    keepMed: boolean,
+    originator: RouterId | undefined,
+  ): number {
+    const to = this.#scratch
+    const { localAs, reflection } = this.view
+    if (this.#external) return writeExternal(from, start, end, to, at, localAs, keepMed)
+    return originator === undefined || reflection === undefined
+      ? writeInternal(from, start, end, to, at)
+      : writeReflected(from, start, end, to, at, originator, reflection.clusterId)
   }
 
   /** RFC 2545 §3: a link-local address is for its own link alone, so only our own is told. */
@@ -243,3 +313,9 @@ const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed
 
 /** What a policy says that accepts everything as it is. */
 const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: 'default' }
+
+/** Our roles towards a provider, a route server or a peer. */
+const isUpward = (ours: Role | undefined): boolean => ours === 'customer' || ours === 'rs-client' || ours === 'peer'
+
+/** Our roles towards a customer, a client of our route server or a peer. */
+const isDownward = (ours: Role | undefined): boolean => ours === 'provider' || ours === 'rs-server' || ours === 'peer'

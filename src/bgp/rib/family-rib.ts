@@ -1,7 +1,7 @@
 /**
  * All routes of one family, from what neighbors tell us to what we tell them:
  *
- *   announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► every group's exporter ──► adj-out ──► pull
+ *   announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes ──► every group's exporter ──► adj-out ──► pull
  *
  * Long work (a first feed, the loss of a neighbor, another policy) is a queue of sweeps; `advance` does a part of it.
  */
@@ -15,10 +15,10 @@ import { AdjIn } from './adj-in.ts'
 import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
-import { Feeds } from './feeds.ts'
 import { Importer } from './import.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
+import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { Sweep } from './sweep.ts'
 import { newTally, type Tally } from './tally.ts'
@@ -40,7 +40,7 @@ export class FamilyRib {
   readonly paths: AdjIn
   readonly loc = new LocRib()
   readonly decision: Decision
-  readonly feeds: Feeds
+  readonly told: Planes
   /** By path: what we originate. */
   readonly local = new Map<number, LocalRoute>()
   readonly #shared: SharedTables
@@ -61,7 +61,8 @@ export class FamilyRib {
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
     this.#importer = new Importer(family, shared.attributes)
     const tables = { prefixes: this.prefixes, paths: this.paths, ...shared }
-    this.feeds = new Feeds(tables, this.loc, shared.logLimit, (sweep) => this.#sweeps.push(sweep))
+    const later = (sweep: Sweep) => this.#sweeps.push(sweep)
+    this.told = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
   }
 
   // ── From neighbors ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,12 +166,12 @@ export class FamilyRib {
 
   addPeer(slot: PeerSlot): void {
     this.#tallies.set(slot, newTally())
-    this.feeds.add(slot)
+    this.told.add(slot)
   }
 
   /** `done` is called when no path of this neighbor is left. */
   removePeer(slot: PeerSlot, done: () => void): void {
-    this.feeds.remove(slot)
+    this.told.remove(slot)
     this.#tallies.delete(slot)
     const { paths } = this
     const visit = (path: number): boolean => {
@@ -184,7 +185,7 @@ export class FamilyRib {
   /** The neighbor's policies or views may have changed. */
   changePeer(slot: PeerSlot, importChanged: boolean, now: Millis): void {
     if (importChanged) this.#reimport(slot, now)
-    this.feeds.change(slot)
+    this.told.change(slot)
   }
 
   /** Undefined where the family was not agreed on. */
@@ -217,7 +218,7 @@ export class FamilyRib {
     return {
       tables: this.prefixes.memory() + this.loc.memory() + this.#dirty.memory(),
       paths: this.paths.memory(),
-      out: this.feeds.memory(),
+      out: this.told.memory(),
     }
   }
 
@@ -225,7 +226,7 @@ export class FamilyRib {
     this.paths.grow(capacity)
     this.loc.grow(capacity)
     this.#dirty.grow(capacity)
-    this.feeds.grow(capacity)
+    this.told.grow(capacity)
     this.#news?.grow(capacity)
   }
 
@@ -280,14 +281,22 @@ export class FamilyRib {
     const before = loc.best[prefix] as number
     const best = this.decision.best(paths.first[prefix] as number)
     if (best !== before || (best !== 0 && paths.changed[best] === 1)) {
-      paths.changed[best] = 0
       const from = best === 0 ? NOBODY : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
       this.#news?.add(prefix)
-      this.feeds.tell(prefix, best, from, moved)
+      this.told.tellBest(prefix, best, from, moved)
     }
+    if (this.told.several) this.#tellSeveral(prefix)
+    paths.changed[best] = 0
     this.prefixes.release(prefix)
+  }
+
+  #tellSeveral(prefix: number): void {
+    const { paths } = this
+    this.told.choose(prefix)
+    for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
+      paths.changed[path] = 0
   }
 
   #sweepSome(budget: number): number {
@@ -310,6 +319,7 @@ export class FamilyRib {
     }
     this.#dirty.add(prefix)
     if (loc.best[prefix] === path) loc.best[prefix] = LOST
+    if (this.told.several) this.told.lose(prefix, path)
     paths.remove(path)
   }
 

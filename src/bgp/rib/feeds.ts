@@ -1,11 +1,9 @@
 /**
- * Who is told what, in one family: update groups, their members, and the long ways of both (a first feed, a refresh, a move
- * to another group). Comes in: neighbors and the best path of a prefix (`tell`); goes out: UPDATEs (`pull`).
+ * Who is told what, of one path to each prefix: update groups, their members, and the long ways of both (a first feed, a
+ * refresh, a move to another group). Comes in: neighbors and the path of a prefix (`tell`); goes out: UPDATEs (`pull`).
  */
 import { hex } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
-import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
-import { encodeEndOfRib } from '../wire/update-encode.ts'
 import { Group, type Told } from './adj-out.ts'
 import type { ExportTables, ExportView } from './export.ts'
 import { LOST, type LocRib } from './loc-rib.ts'
@@ -18,16 +16,17 @@ export class Feeds {
   readonly #family: Family
   readonly #tables: ExportTables
   readonly #loc: LocRib
+  /** Written with each prefix where that was agreed on (RFC 7911). */
+  readonly #pathId: number
   readonly #logLimit: number
   /** Where long work goes. It is done in the order in which it came: groups are filled before members walk over them. */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
-  /** Members whose first feed or refresh is not over. */
-  readonly #feeding = new Set<Member>()
   readonly #policyNumbers = new WeakMap<object, number>()
   #policies = 0
 
-  constructor(tables: ExportTables, loc: LocRib, logLimit: number, later: (sweep: Sweep) => void) {
+  constructor(tables: ExportTables, loc: LocRib, pathId: number, logLimit: number, later: (sweep: Sweep) => void) {
+    this.#pathId = pathId
     this.#family = tables.prefixes.family
     this.#tables = tables
     this.#loc = loc
@@ -38,7 +37,6 @@ export class Feeds {
   add(slot: PeerSlot): void {
     const member = new Member(slot, this.#groupFor(slot), this.#tables.prefixes)
     this.members.set(slot, member)
-    this.#feeding.add(member)
     if (!this.#join(member)) this.#walk(member)
   }
 
@@ -47,7 +45,6 @@ export class Feeds {
     const member = this.members.get(slot)
     if (member === undefined) return
     this.members.delete(slot)
-    this.#feeding.delete(member)
     this.#stopWalk(member)
     member.group.leave(member)
     this.#dropIfEmpty(member.group)
@@ -74,18 +71,16 @@ export class Feeds {
     if (this.#keyOf(slot) !== member.group.key) this.#move(member)
   }
 
-  refresh(slot: PeerSlot, enhanced: boolean): void {
+  /** Everything is told again. */
+  refresh(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
     member.group.fallOut(member)
     this.#stopWalk(member)
-    // RFC 7313 §4: no BoRR before the first feed is over.
-    if (enhanced && !member.initial) member.refresh = 'begin'
-    this.#feeding.add(member)
     this.#walk(member)
   }
 
-  /** A prefix has another best path, 0 for none. `moved`: from another neighbor than before. */
+  /** A prefix has another path, 0 for none. `moved`: from another neighbor than before. */
   tell(prefix: number, best: number, from: number, moved: boolean): void {
     for (const group of this.#groups.values()) {
       const silent = best === 0 || group.isOnlyFor(from)
@@ -95,40 +90,25 @@ export class Feeds {
 
   pull(slot: PeerSlot, maxBytes: number): Told | undefined {
     const member = this.members.get(slot)
-    if (member === undefined) return undefined
-    if (member.refresh === 'begin') {
-      member.refresh = 'end'
-      return { bytes: encodeRouteRefresh(this.#family, REFRESH.begin), messages: 1 }
-    }
-    const told = member.group.pull(member, maxBytes)
-    if (told !== undefined) return told
-    if (!this.#hasFedAll(member)) return undefined
-    // RFC 4724 §2: behind the last route of the first feed, also when there was none.
-    if (member.initial) {
-      member.initial = false
-      if (member.refresh === 'none') this.#feeding.delete(member)
-      return { bytes: encodeEndOfRib(this.#family), messages: 1 }
-    }
-    if (member.refresh === 'end') {
-      member.refresh = 'none'
-      this.#feeding.delete(member)
-      return { bytes: encodeRouteRefresh(this.#family, REFRESH.end), messages: 1 }
-    }
-    return undefined
+    return member?.group.pull(member, maxBytes)
   }
 
-  /** Nobody is owed anything: whoever has many neighbors need not ask for each. */
+  hasFor(slot: PeerSlot): boolean {
+    const member = this.members.get(slot)
+    return member?.group.hasFor(member) === true
+  }
+
+  /** Whether everything there was when the feed began has been told. */
+  hasFedAll(slot: PeerSlot): boolean {
+    const member = this.members.get(slot)
+    if (member === undefined) return true
+    return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
+  }
+
+  /** Nobody is owed a route. */
   get isQuiet(): boolean {
-    if (this.#feeding.size > 0) return false
     for (const group of this.#groups.values()) if (!group.isQuiet) return false
     return true
-  }
-
-  pending(slot: PeerSlot): boolean {
-    const member = this.members.get(slot)
-    if (member === undefined) return false
-    if (member.refresh === 'begin' || member.group.hasFor(member)) return true
-    return (member.initial || member.refresh === 'end') && this.#hasFedAll(member)
   }
 
   grow(capacity: number): void {
@@ -141,14 +121,9 @@ export class Feeds {
     return bytes
   }
 
-  /** Whether everything there was when the feed began has been told. */
-  #hasFedAll(member: Member): boolean {
-    return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
-  }
-
   /** Everything that changes what a neighbor is told. */
   #keyOf({ peer, exportPolicy }: PeerSlot): string {
-    const { peerType, localAs, send } = peer
+    const { peerType, localAs, send, reflection, role } = peer
     const nextHop = peer.nextHops[this.#family]
     return [
       peerType,
@@ -157,6 +132,10 @@ export class Feeds {
       send.fourOctetAs,
       send.messageSize,
       send.addPath.includes(this.#family),
+      send.extendedNextHop,
+      reflection?.clusterId,
+      reflection?.client,
+      role,
       this.#policyNumber(exportPolicy),
     ].join()
   }
@@ -165,11 +144,18 @@ export class Feeds {
     const key = this.#keyOf(slot)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const { peerType, localAs, send, nextHops } = slot.peer
-    const nextHop = nextHops[this.#family]
-    const policy = slot.exportPolicy
-    const view: ExportView = { family: this.#family, peerType, localAs, nextHop, context: send, policy }
-    const group = new Group(key, view, this.#tables, this.#loc, this.#logLimit)
+    const { peerType, localAs, send, nextHops, reflection, role } = slot.peer
+    const view: ExportView = {
+      family: this.#family,
+      peerType,
+      localAs,
+      nextHop: nextHops[this.#family],
+      context: send,
+      policy: slot.exportPolicy,
+      reflection,
+      role,
+    }
+    const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
     this.#groups.set(key, group)
     return group
   }

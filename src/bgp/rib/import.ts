@@ -3,11 +3,13 @@
  * policy leaves them, or why the route is refused. A next hop that an import rule sets is not followed.
  */
 import type { Family } from '../../base/family.ts'
+import type { Asn } from '../../base/units.ts'
 import type { Edit } from '../policy/compile.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { LONGEST } from '../route/byte-table.ts'
 import { IdCache } from '../route/id-cache.ts'
 import { encodeAttributes } from '../wire/attribute.ts'
+import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
 import type { PeerSlot } from './peers.ts'
 
@@ -20,6 +22,8 @@ export class Importer {
   readonly #family: Family
   readonly #table: AttributeTable
   readonly #edits = new WeakMap<Edit, IdCache>()
+  /** By the AS that ONLY_TO_CUSTOMER gets. */
+  readonly #marks = new Map<Asn, IdCache>()
 
   constructor(family: Family, table: AttributeTable) {
     this.#family = family
@@ -31,17 +35,30 @@ export class Importer {
     this.attributes = received
     this.refused = refused
     const { importPolicy: policy, peer } = slot
-    if (refused !== 0 || policy.acceptsAll) return
+    if (refused !== 0) return
+    if (peer.role !== undefined && marks(peer.role)) this.#mark(received, peer.remoteAs)
+    if (policy.acceptsAll || this.refused !== 0) return
     const { peerType } = peer
-    const read = () => this.#table.decode(received)
+    const marked = this.attributes
+    const read = () => this.#table.decode(marked)
     const verdict = policy.decide(this.#family, bytes, address, length, 'peer', peerType, peerType, read)
     if (verdict.kind === 'reject') this.refused = REFUSED.policy
-    else if (verdict.edit !== undefined) this.#apply(received, verdict.edit)
+    else if (verdict.edit !== undefined) {
+      this.#apply(marked, verdict.edit, this.#cacheOf(verdict.edit))
+      if (marked !== received && this.attributes !== marked) this.#table.release(marked)
+    }
   }
 
-  #apply(received: number, edit: Edit): void {
+  /** RFC 9234 §5: what comes from a provider, a route server or a peer is for customers only from here on. */
+  #mark(received: number, remoteAs: Asn): void {
+    if (this.#table.onlyToCustomer(received) !== 0) return
+    const cache = this.#marks.get(remoteAs) ?? new IdCache(this.#table.blocks, this.#table.blocks)
+    this.#marks.set(remoteAs, cache)
+    this.#apply(received, { apply: (learned) => ({ ...learned, onlyToCustomer: remoteAs }) }, cache)
+  }
+
+  #apply(received: number, edit: Pick<Edit, 'apply'>, cache: IdCache): void {
     const table = this.#table
-    const cache = this.#cacheOf(edit)
     const known = cache.get(received, 0)
     if (known !== 0) {
       if (known !== received) table.retain(known)
@@ -68,3 +85,6 @@ export class Importer {
     return cache
   }
 }
+
+/** Our roles in which the neighbor is a provider, a route server or a peer. */
+const marks = (ours: Role): boolean => ours === 'customer' || ours === 'rs-client' || ours === 'peer'

@@ -19,10 +19,6 @@ export class Member {
   moving = false
   /** That group: what both say alike is not told again. */
   previous: Group | undefined
-  /** The first feed is under way: End-of-RIB comes behind it. */
-  initial = true
-  /** RFC 7313: `begin`, BoRR is due; `end`, EoRR is due behind what waits. */
-  refresh: 'none' | 'begin' | 'end' = 'none'
   /** Prefixes it has been told and not told to forget. */
   toldCount = 0
   announced = 0

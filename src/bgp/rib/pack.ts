@@ -27,6 +27,7 @@ export class Packer {
   #bytes = new Uint8Array(1 << 17)
   #messageSize = 0
   #addPath = false
+  readonly #pathId: number
   #start = 0
   /** Prefixes may reach up to here: behind it lies room for what closes the message. */
   #limit = 0
@@ -35,7 +36,9 @@ export class Packer {
   #block = 0
   #classic = false
 
-  constructor(prefixes: PrefixTable, blocks: ByteTable) {
+  /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
+  constructor(prefixes: PrefixTable, blocks: ByteTable, pathId: number) {
+    this.#pathId = pathId
     this.#prefixes = prefixes
     this.#blocks = blocks
   }
@@ -94,7 +97,7 @@ export class Packer {
       bytes[at] = 0
       bytes[at + 1] = 0
       bytes[at + 2] = 0
-      bytes[at + 3] = ONLY_PATH
+      bytes[at + 3] = this.#pathId
       at += 4
     }
     bytes[at++] = bits
@@ -208,5 +211,3 @@ const MP_REACH = 14
 const MP_UNREACH = 15
 const WELL_KNOWN = 0x40
 const OPTIONAL_EXTENDED = 0x90
-/** We tell one path per prefix; where ids are agreed on, this is its. */
-const ONLY_PATH = 1

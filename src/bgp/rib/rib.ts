@@ -22,6 +22,7 @@ import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
 import { LOG_LIMIT } from './adj-out.ts'
 import { FamilyRib } from './family-rib.ts'
+import type { Member } from './member.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
 import { newTally } from './tally.ts'
@@ -95,7 +96,7 @@ export class Rib {
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
   refreshOut(name: string, family: Family, _now: Millis, enhanced = false): void {
-    this.#ribs[family].feeds.refresh(this.#slot(name), enhanced)
+    this.#ribs[family].told.refresh(this.#slot(name), enhanced)
   }
 
   /** One UPDATE, header included, in [start, end). Nothing of `bytes` is kept. */
@@ -145,7 +146,7 @@ export class Rib {
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
     for (const family of slot.peer.families) {
-      const told = this.#ribs[family].feeds.pull(slot, maxBytes)
+      const told = this.#ribs[family].told.pull(slot, maxBytes)
       if (told !== undefined) return told
     }
     return undefined
@@ -153,13 +154,13 @@ export class Rib {
 
   /** No neighbor is owed anything: `pending` would be false for all. */
   get isQuiet(): boolean {
-    return FAMILIES.every((family) => this.#ribs[family].feeds.isQuiet)
+    return FAMILIES.every((family) => this.#ribs[family].told.isQuiet)
   }
 
   /** Whether `pull` may have something; true is no promise. */
   pending(name: string): boolean {
     const slot = this.#slot(name)
-    return slot.peer.families.some((family) => this.#ribs[family].feeds.pending(slot))
+    return slot.peer.families.some((family) => this.#ribs[family].told.pending(slot))
   }
 
   /** From now on `takeBest` and `judgeNextHops` have something to do: somebody writes routes into a kernel. */
@@ -208,22 +209,23 @@ export class Rib {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
     const tally = rib.tally(slot) ?? newTally()
-    const member = rib.feeds.members.get(slot)
-    const rejected = member === undefined ? 0 : member.group.exporter.rejected - member.rejectedBefore
-    const filtered = member === undefined ? 0 : member.group.exporter.filtered - member.filteredBefore
-    const announced = member?.announced ?? 0
-    const withdrawn = member?.withdrawn ?? 0
+    const members = rib.told.membersOf(slot)
+    const sum = (count: (member: Member) => number) => members.reduce((total, member) => total + count(member), 0)
+    const rejected = sum(({ group, rejectedBefore }) => group.exporter.rejected - rejectedBefore)
+    const filtered = sum(({ group, filteredBefore }) => group.exporter.filtered - filteredBefore)
+    const announced = sum((member) => member.announced)
+    const withdrawn = sum((member) => member.withdrawn)
     return {
       received: tally.held,
       accepted: tally.usable,
       preferred: rib.loc.preferred[slot.index] ?? 0,
-      advertised: member?.toldCount ?? 0,
+      advertised: sum(({ toldCount }) => toldCount),
       importUpdates: { ...tally.updates },
       importWithdraws: { ...tally.withdraws },
       exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
       exportWithdraws: { received: withdrawn, accepted: withdrawn },
       endOfRibReceived: tally.endOfRib,
-      endOfRibSent: member?.initial === false,
+      endOfRibSent: rib.told.hasFinished(slot),
     }
   }
 

@@ -97,25 +97,25 @@ export class RouteRows {
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number) {
       if ((paths.refused[path] !== 0) !== (query.filtered === true)) continue
       if (protocol !== undefined && paths.peer[path] !== protocol) continue
-      if ((query.primary === true || told !== undefined) && path !== best) continue
-      if (told !== undefined && !this.#isAnswer(rib, prefix, query)) continue
+      if (query.primary === true && path !== best) continue
+      if (told !== undefined && !this.#isAnswer(rib, prefix, path, query)) continue
       if (path === best) wanted.unshift(path)
       else wanted.push(path)
     }
     return wanted
   }
 
-  #isAnswer(rib: FamilyRib, prefix: number, query: RouteQuery): boolean {
-    const exported = query.export === undefined ? undefined : this.#member(rib, query.export)
+  #isAnswer(rib: FamilyRib, prefix: number, path: number, query: RouteQuery): boolean {
+    const exported = query.export === undefined ? undefined : this.#member(rib, query.export, prefix, path)
     if (query.export !== undefined && !(exported?.isTold(prefix) && blockOf(exported, prefix) !== 0)) return false
     if (query.noexport === undefined) return true
-    const refused = this.#member(rib, query.noexport)
+    const refused = this.#member(rib, query.noexport, prefix, path)
     return refused !== undefined && blockOf(refused, prefix) === 0
   }
 
-  #member(rib: FamilyRib, name: string): Member | undefined {
+  #member(rib: FamilyRib, name: string, prefix: number, path: number): Member | undefined {
     const slot = this.#peers.get(name)
-    return slot && rib.feeds.members.get(slot)
+    return slot && rib.told.memberFor(slot, prefix, path)
   }
 
   #rows(rib: FamilyRib, prefix: number, query: RouteQuery): RouteRow[] {
@@ -131,7 +131,7 @@ export class RouteRows {
     const slot = this.#peers.slots[peer]
     const local = peer === OWN ? rib.local.get(path) : undefined
     const best = rib.loc.best[prefix] === path
-    const exported = query.export === undefined ? undefined : this.#member(rib, query.export)
+    const exported = query.export === undefined ? undefined : this.#member(rib, query.export, prefix, path)
     const sent = exported === undefined ? undefined : this.#sent(blockOf(exported, prefix))
     return {
       prefix: prefixOf(rib, prefix).text,
@@ -147,7 +147,7 @@ export class RouteRows {
       filtered: paths.refused[path] !== 0,
       attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
       since: (paths.since[path] as number) * SINCE_UNIT,
-      exportedTo: best ? toldTo(rib, prefix) : [],
+      exportedTo: toldTo(rib, prefix, path),
     }
   }
 
@@ -174,7 +174,7 @@ export class RouteRows {
   }
 
   #whyNotExport(rib: FamilyRib, prefix: number, path: number, name: string): string {
-    const member = this.#member(rib, name)
+    const member = this.#member(rib, name, prefix, path)
     if (member === undefined) return 'not an established neighbor of this family'
     if (rib.paths.peer[path] === member.slot.index) return 'learned from this neighbor'
     return member.group.exporter.whyNotExport(prefix, path) ?? 'not yet told'
@@ -230,11 +230,12 @@ function formatNextHops(bytes: Uint8Array): readonly string[] {
   return bytes.length === 32 ? [formatAddress(bytes, 0, 16), formatAddress(bytes, 16, 16)] : [formatAddress(bytes)]
 }
 
-function toldTo(rib: FamilyRib, prefix: number): readonly string[] {
+function toldTo(rib: FamilyRib, prefix: number, path: number): readonly string[] {
   if (rib.loc.best[prefix] === LOST) return []
   const names: string[] = []
-  for (const member of rib.feeds.members.values()) {
-    if (member.isTold(prefix) && blockOf(member, prefix) !== 0) names.push(member.slot.peer.name)
+  for (const slot of rib.told.slots()) {
+    const member = rib.told.memberFor(slot, prefix, path)
+    if (member?.isTold(prefix) && blockOf(member, prefix) !== 0) names.push(slot.peer.name)
   }
   return names
 }

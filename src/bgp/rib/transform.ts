@@ -3,7 +3,7 @@
  * block; goes out: a canonical block, written behind what is already in a scratch array.
  */
 import { writeU32 } from '../../base/bytes.ts'
-import type { Asn } from '../../base/units.ts'
+import type { Asn, RouterId } from '../../base/units.ts'
 import { DEFAULT_LOCAL_PREF, valueEnd, valueStart } from '../route/attribute-table.ts'
 
 const AS_PATH = 2
@@ -52,6 +52,49 @@ export function writeInternal(from: Uint8Array, start: number, end: number, to: 
     out += 7
   }
   return copy(from, split, end, to, out)
+}
+
+/**
+ * Reflected to an internal neighbor (RFC 4456 §8): as above, with ORIGINATOR_ID where there is none yet, and our cluster in
+ * front of the CLUSTER_LIST. Nothing else may change.
+ */
+export function writeReflected(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  originatorId: RouterId,
+  clusterId: RouterId,
+): number {
+  let rest = start
+  while (rest < end && (from[rest + 1] as number) < ORIGINATOR_ID) rest = valueEnd(from, rest)
+  let out = writeInternal(from, start, rest, to, at)
+  if (rest < end && from[rest + 1] === ORIGINATOR_ID) {
+    const next = valueEnd(from, rest)
+    out = copy(from, rest, next, to, out)
+    rest = next
+  } else {
+    out = writeOptional(to, out, ORIGINATOR_ID, 4)
+    writeU32(to, out, originatorId)
+    out += 4
+  }
+  const listed = rest < end && from[rest + 1] === CLUSTER_LIST
+  const behind = listed ? valueEnd(from, rest) : rest
+  const value = listed ? valueStart(from, rest) : rest
+  out = writeOptional(to, out, CLUSTER_LIST, behind - value + 4)
+  writeU32(to, out, clusterId)
+  return copy(from, value, end, to, out + 4)
+}
+
+/** Flags, type and length of an optional non-transitive attribute. */
+function writeOptional(to: Uint8Array, at: number, type: number, length: number): number {
+  let out = at
+  to[out++] = length > 255 ? 0x90 : 0x80
+  to[out++] = type
+  if (length > 255) to[out++] = length >> 8
+  to[out++] = length
+  return out
 }
 
 /** §5.1.2 b: into the leading sequence, or as a sequence of its own where there is none or it is full. */

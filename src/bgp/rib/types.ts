@@ -10,6 +10,7 @@ import type { Policy } from '../policy/rule.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType, WireContext } from '../wire/context.ts'
 import type { MessageError, UpdateProblem } from '../wire/error.ts'
+import type { Role } from '../wire/role.ts'
 
 /** An Established neighbor as the RIB needs it. */
 export interface RibPeer {
@@ -34,6 +35,14 @@ export interface RibPeer {
   readonly exportPolicy: Policy
   /** Accepted and received routes of a family beyond this end the session (RFC 4486 Cease/1). */
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+  /** Our AS, where this session shows the neighbor another. */
+  readonly nodeAs?: Asn
+  /** So often our own AS may stand in the path of a route that is used; none if absent. */
+  readonly allowedOwnAs?: number
+  /** We reflect routes (RFC 4456): towards internal neighbors only. */
+  readonly reflection?: { readonly clusterId: RouterId; readonly client: boolean }
+  /** What we are to an external neighbor (RFC 9234). */
+  readonly role?: Role
 }
 
 /** A route this node originates. */

@@ -18,6 +18,7 @@ export const CARRIES = {
   noAdvertise: 2,
   noExportSubconfed: 4,
   originatorId: 8,
+  onlyToCustomer: 16,
 } as const
 
 export class AttributeTable {
@@ -69,18 +70,29 @@ export class AttributeTable {
     return this.intern(encodeAttributes(attributes))
   }
 
-  /** Whether an AS stands anywhere in the path (RFC 4271 §9.1.2). */
-  passed(id: number, asn: Asn): boolean {
+  /** How often one AS or another stands in the path, anywhere (RFC 4271 §9.1.2). */
+  timesPassed(id: number, asn: Asn, other = asn): number {
     const { arena } = this.blocks
     const at = this.#find(id, AS_PATH)
-    if (at < 0) return false
+    if (at < 0) return 0
     const end = valueEnd(arena, at)
+    let times = 0
     for (let segment = valueStart(arena, at); segment < end; ) {
       const next = segment + 2 + (arena[segment + 1] as number) * 4
-      for (let member = segment + 2; member < next; member += 4) if (readU32(arena, member) === asn) return true
+      for (let at = segment + 2; at < next; at += 4) {
+        const member = readU32(arena, at)
+        if (member === asn || member === other) times++
+      }
       segment = next
     }
-    return false
+    return times
+  }
+
+  /** The AS of ONLY_TO_CUSTOMER (RFC 9234 §5), 0 where there is none. */
+  onlyToCustomer(id: number): Asn {
+    if (((this.flags[id] as number) & CARRIES.onlyToCustomer) === 0) return 0
+    const { arena } = this.blocks
+    return readU32(arena, valueStart(arena, this.#find(id, ONLY_TO_CUSTOMER)))
   }
 
   /** Whether a cluster stands in the CLUSTER_LIST (RFC 4456 §8). */
@@ -151,6 +163,9 @@ export class AttributeTable {
         return
       case CLUSTER_LIST:
         this.clusterLength[id] = (end - start) >> 2
+        return
+      case ONLY_TO_CUSTOMER:
+        this.#mark(id, CARRIES.onlyToCustomer)
     }
   }
 
@@ -193,6 +208,7 @@ const LOCAL_PREF = 5
 const COMMUNITIES = 8
 const ORIGINATOR_ID = 9
 const CLUSTER_LIST = 10
+const ONLY_TO_CUSTOMER = 35
 
 const SET = 1
 const SEQUENCE = 2

@@ -108,6 +108,9 @@ function decodeValue(draft: Draft, type: number, value: Reader): boolean {
     case ATTRIBUTE.largeCommunities:
       draft.largeCommunities = all(value, () => [value.u32(), value.u32(), value.u32()] as const)
       return true
+    case ATTRIBUTE.onlyToCustomer:
+      draft.onlyToCustomer = value.u32()
+      return true
     default:
       return false
   }
@@ -148,7 +151,7 @@ export function writeAttribute(writer: Writer, type: number, flags: number, valu
 
 /** By ascending type code. */
 function encodeValues(attributes: PathAttributes): readonly Encoded[] {
-  const { med, localPref, aggregator, originatorId } = attributes
+  const { med, localPref, aggregator, originatorId, onlyToCustomer } = attributes
   const found: Encoded[] = attributes.unknown.map(({ type, flags, value }) => ({ type, flags, value }))
   const add = (type: number, flags: number, value: Uint8Array) => found.push({ type, flags, value })
   const addList = <Item>(type: number, flags: number, items: readonly Item[], words: (item: Item) => Uint8Array) => {
@@ -169,6 +172,7 @@ function encodeValues(attributes: PathAttributes): readonly Encoded[] {
   addList(ATTRIBUTE.clusterList, OPTIONAL, attributes.clusterList, (id) => u32s(id))
   addList(ATTRIBUTE.extendedCommunities, OPTIONAL_TRANSITIVE, attributes.extendedCommunities, (words) => u32s(...words))
   addList(ATTRIBUTE.largeCommunities, OPTIONAL_TRANSITIVE, attributes.largeCommunities, (words) => u32s(...words))
+  if (onlyToCustomer !== undefined) add(ATTRIBUTE.onlyToCustomer, OPTIONAL_TRANSITIVE, u32s(onlyToCustomer))
   return found.sort((a, b) => a.type - b.type)
 }
 

@@ -91,6 +91,7 @@ test('finds an AS anywhere in the path, and a cluster in the list', () => {
     ],
     clusterList: [0x0a000001, 0x0a000002],
   })
-  expect([1, 70_000, 6, 7].map((asn) => table.passed(id, asn))).toEqual([true, true, true, false])
+  expect([1, 70_000, 6, 7].map((asn) => table.timesPassed(id, asn))).toEqual([1, 1, 1, 0])
+  expect(table.timesPassed(id, 1, 6)).toBe(2)
   expect([0x0a000002, 0x0a000003].map((cluster) => table.passedCluster(id, cluster))).toEqual([true, false])
 })

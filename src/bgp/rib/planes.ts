@@ -1,0 +1,249 @@
+/**
+ * What the neighbors of one family are told: the best path of each prefix, or, where add-path was agreed on (RFC 7911),
+ * all usable ones up to `MOST_PATHS`. Around it End-of-RIB, BoRR and EoRR.
+ *
+ * A path keeps its path ID as long as it is told. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in which every
+ * prefix has one path, as in the plain case. Planes come into being when a prefix has that many paths, and only while
+ * somebody wants several.
+ */
+import type { Family } from '../../base/family.ts'
+import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
+import { encodeEndOfRib } from '../wire/update-encode.ts'
+import type { Told } from './adj-out.ts'
+import type { Decision } from './decide.ts'
+import type { ExportTables } from './export.ts'
+import { Feeds } from './feeds.ts'
+import { LOST, LocRib, NOBODY } from './loc-rib.ts'
+import type { Member } from './member.ts'
+import type { PeerSlot } from './peers.ts'
+import { Sweep } from './sweep.ts'
+
+/** To one prefix so many paths are told at most. */
+export const MOST_PATHS = 16
+
+interface Plane {
+  readonly chosen: LocRib
+  readonly feeds: Feeds
+}
+
+/** How far a neighbor is with what stands around routes. */
+interface Progress {
+  readonly several: boolean
+  /** The first feed is under way: End-of-RIB comes behind it. */
+  initial: boolean
+  /** RFC 7313: `begin`, BoRR is due; `end`, EoRR is due behind what waits. */
+  refresh: 'none' | 'begin' | 'end'
+}
+
+export class Planes {
+  readonly #family: Family
+  readonly #tables: ExportTables
+  readonly #decision: Decision
+  readonly #logLimit: number
+  readonly #later: (sweep: Sweep) => void
+  readonly #loc: LocRib
+  /** Of the best paths. */
+  readonly #best: Feeds
+  #planes: Plane[] = []
+  readonly #progress = new Map<PeerSlot, Progress>()
+  /** Those who are owed End-of-RIB or EoRR. */
+  readonly #busy = new Set<PeerSlot>()
+  /** Sweeps that still choose paths for new planes. */
+  #fills = 0
+
+  constructor(tables: ExportTables, loc: LocRib, decision: Decision, logLimit: number, later: (sweep: Sweep) => void) {
+    this.#family = tables.prefixes.family
+    this.#tables = tables
+    this.#decision = decision
+    this.#logLimit = logLimit
+    this.#later = later
+    this.#loc = loc
+    this.#best = new Feeds(tables, loc, 1, logLimit, later)
+  }
+
+  /** Some neighbor is told several paths. */
+  get several(): boolean {
+    return this.#planes.length > 0
+  }
+
+  add(slot: PeerSlot): void {
+    const several = slot.peer.send.addPath.includes(this.#family)
+    if (several && !this.several) this.#begin()
+    this.#progress.set(slot, { several, initial: true, refresh: 'none' })
+    this.#busy.add(slot)
+    for (const feeds of this.#feedsOf(slot)) feeds.add(slot)
+  }
+
+  /** Forgets what a neighbor was told. */
+  remove(slot: PeerSlot): void {
+    for (const feeds of this.#feedsOf(slot)) feeds.remove(slot)
+    this.#progress.delete(slot)
+    this.#busy.delete(slot)
+    if (![...this.#progress.values()].some(({ several }) => several)) this.#planes = []
+  }
+
+  /** Policy or next hop may have changed. */
+  change(slot: PeerSlot): void {
+    for (const feeds of this.#feedsOf(slot)) feeds.change(slot)
+  }
+
+  refresh(slot: PeerSlot, enhanced: boolean): void {
+    const progress = this.#progress.get(slot)
+    if (progress === undefined) return
+    // RFC 7313 §4: no BoRR before the first feed is over.
+    if (enhanced && !progress.initial) {
+      progress.refresh = 'begin'
+      this.#busy.add(slot)
+    }
+    for (const feeds of this.#feedsOf(slot)) feeds.refresh(slot)
+  }
+
+  /** A prefix has another best path, 0 for none. `moved`: from another neighbor than before. */
+  tellBest(prefix: number, best: number, from: number, moved: boolean): void {
+    this.#best.tell(prefix, best, from, moved)
+  }
+
+  /** Chooses which paths of a prefix are told to those who want several. */
+  choose(prefix: number): void {
+    const left = this.#decision.several(this.#tables.paths.first[prefix] as number, MOST_PATHS)
+    const places: number[] = []
+    for (const { chosen } of this.#planes) {
+      const kept = left.indexOf(chosen.best[prefix] as number)
+      places.push(kept < 0 ? 0 : (left[kept] as number))
+      if (kept >= 0) left.splice(kept, 1)
+    }
+    for (const path of left) {
+      const free = places.indexOf(0)
+      if (free >= 0) places[free] = path
+      else places.push(path)
+    }
+    while (this.#planes.length < places.length) this.#grow()
+    for (const [index, path] of places.entries()) this.#place(this.#planes[index] as Plane, prefix, path)
+  }
+
+  /** A path is gone, before decision has run. */
+  lose(prefix: number, path: number): void {
+    for (const { chosen } of this.#planes) if (chosen.best[prefix] === path) chosen.best[prefix] = LOST
+  }
+
+  pull(slot: PeerSlot, maxBytes: number): Told | undefined {
+    const progress = this.#progress.get(slot)
+    if (progress === undefined) return undefined
+    if (progress.refresh === 'begin') {
+      progress.refresh = 'end'
+      return { bytes: encodeRouteRefresh(this.#family, REFRESH.begin), messages: 1 }
+    }
+    for (const feeds of this.#feedsOf(slot)) {
+      const told = feeds.pull(slot, maxBytes)
+      if (told !== undefined) return told
+    }
+    if (!this.#hasFedAll(slot, progress)) return undefined
+    // RFC 4724 §2: behind the last route of the first feed, also when there was none.
+    if (progress.initial) {
+      progress.initial = false
+      this.#busy.delete(slot)
+      return { bytes: encodeEndOfRib(this.#family), messages: 1 }
+    }
+    if (progress.refresh === 'end') {
+      progress.refresh = 'none'
+      this.#busy.delete(slot)
+      return { bytes: encodeRouteRefresh(this.#family, REFRESH.end), messages: 1 }
+    }
+    return undefined
+  }
+
+  /** Nobody is owed anything: whoever has many neighbors need not ask for each. */
+  get isQuiet(): boolean {
+    return this.#busy.size === 0 && this.#best.isQuiet && this.#planes.every(({ feeds }) => feeds.isQuiet)
+  }
+
+  pending(slot: PeerSlot): boolean {
+    const progress = this.#progress.get(slot)
+    if (progress === undefined) return false
+    if (progress.refresh === 'begin' || this.#feedsOf(slot).some((feeds) => feeds.hasFor(slot))) return true
+    return (progress.initial || progress.refresh === 'end') && this.#hasFedAll(slot, progress)
+  }
+
+  /** End-of-RIB has been sent. */
+  hasFinished(slot: PeerSlot): boolean {
+    return this.#progress.get(slot)?.initial === false
+  }
+
+  slots(): Iterable<PeerSlot> {
+    return this.#progress.keys()
+  }
+
+  /** What a neighbor is in each plane it listens to. */
+  membersOf(slot: PeerSlot): readonly Member[] {
+    return this.#feedsOf(slot).flatMap((feeds) => feeds.members.get(slot) ?? [])
+  }
+
+  /** What a neighbor is where a path is told, if it is chosen for that neighbor at all. */
+  memberFor(slot: PeerSlot, prefix: number, path: number): Member | undefined {
+    if (this.#progress.get(slot)?.several !== true) {
+      return this.#loc.best[prefix] === path ? this.#best.members.get(slot) : undefined
+    }
+    return this.#planes.find(({ chosen }) => chosen.best[prefix] === path)?.feeds.members.get(slot)
+  }
+
+  grow(capacity: number): void {
+    this.#best.grow(capacity)
+    for (const { chosen, feeds } of this.#planes) {
+      chosen.grow(capacity)
+      feeds.grow(capacity)
+    }
+  }
+
+  memory(): number {
+    return this.#planes.reduce((sum, plane) => sum + plane.chosen.memory() + plane.feeds.memory(), this.#best.memory())
+  }
+
+  #feedsOf(slot: PeerSlot): readonly Feeds[] {
+    return this.#progress.get(slot)?.several === true ? this.#planes.map(({ feeds }) => feeds) : [this.#best]
+  }
+
+  /** Whether everything there was when the feed began has been told. */
+  #hasFedAll(slot: PeerSlot, { several }: Progress): boolean {
+    if (several && this.#fills > 0) return false
+    return this.#feedsOf(slot).every((feeds) => feeds.hasFedAll(slot))
+  }
+
+  /** The first neighbor that wants several: paths are chosen for all prefixes, before it is fed. */
+  #begin(): void {
+    this.#grow()
+    const planes = this.#planes
+    const { prefixes, paths } = this.#tables
+    const visit = (prefix: number): boolean => {
+      if (planes !== this.#planes || prefixes.holds[prefix] === 0 || paths.first[prefix] === 0) return false
+      this.choose(prefix)
+      return true
+    }
+    this.#fills++
+    this.#later(
+      new Sweep(
+        () => prefixes.end,
+        visit,
+        () => {
+          this.#fills--
+        },
+      ),
+    )
+  }
+
+  #grow(): void {
+    const chosen = new LocRib()
+    chosen.grow(this.#tables.prefixes.capacity)
+    const feeds = new Feeds(this.#tables, chosen, this.#planes.length + 1, this.#logLimit, this.#later)
+    this.#planes.push({ chosen, feeds })
+    for (const [slot, { several }] of this.#progress) if (several) feeds.add(slot)
+  }
+
+  #place({ chosen, feeds }: Plane, prefix: number, path: number): void {
+    const { paths } = this.#tables
+    if (chosen.best[prefix] === path && (path === 0 || paths.changed[path] === 0)) return
+    const from = path === 0 ? NOBODY : (paths.peer[path] as number)
+    const moved = chosen.from[prefix] !== from
+    chosen.set(prefix, path, from)
+    feeds.tell(prefix, path, from, moved)
+  }
+}
