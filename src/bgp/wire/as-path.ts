@@ -84,12 +84,16 @@ export function readSegments(bytes: Uint8Array, start: number, end: number, widt
   return segments
 }
 
-/** Bytes of a path. A segment of more than 255 AS numbers is written as several (RFC 4271 §5.1.2 a 1). */
-export function writeSegments(segments: readonly AsSegment[], width: AsWidth): Uint8Array {
+/**
+ * Bytes of a path. A segment of more than 255 AS numbers is written as several (RFC 4271 §5.1.2 a 1);
+ * what goes beyond `most` octets is left out.
+ */
+export function writeSegments(segments: readonly AsSegment[], width: AsWidth, most = Infinity): Uint8Array {
   const writer = new Writer()
   for (const { kind, asns } of segments) {
     for (let from = 0; from < asns.length; from += MOST_IN_SEGMENT) {
       const part = asns.slice(from, from + MOST_IN_SEGMENT)
+      if (writer.length + 2 + part.length * width > most) return writer.finish()
       writer.u8(TYPES[kind]).u8(part.length)
       for (const asn of part) {
         if (width === 4) writer.u32(asn)

@@ -158,7 +158,7 @@ function encodeValues(attributes: PathAttributes): readonly Encoded[] {
     if (items.length > 0) add(type, flags, concat(items, words))
   }
   add(ATTRIBUTE.origin, WELL_KNOWN, Uint8Array.of(ORIGINS.indexOf(attributes.origin)))
-  add(ATTRIBUTE.asPath, WELL_KNOWN, writeSegments(attributes.asPath, 4))
+  add(ATTRIBUTE.asPath, WELL_KNOWN, writeSegments(attributes.asPath, 4, MOST_OCTETS))
   if (med !== undefined) add(ATTRIBUTE.med, OPTIONAL, u32s(med))
   if (localPref !== undefined) add(ATTRIBUTE.localPref, WELL_KNOWN, u32s(localPref))
   if (attributes.atomicAggregate) add(ATTRIBUTE.atomicAggregate, WELL_KNOWN, new Uint8Array(0))
@@ -185,7 +185,7 @@ function u32s(...words: readonly number[]): Uint8Array {
 /** Longest value of an attribute: its length has two octets. */
 const MOST_OCTETS = 0xffff
 
-/** Policy may add to a list that is full already; what goes beyond the longest value is left out. */
+/** Policy may add to a list that is full already: what goes beyond the longest value is left out. */
 function concat<Item>(items: readonly Item[], bytes: (item: Item) => Uint8Array): Uint8Array {
   const writer = new Writer()
   for (const item of items) {
