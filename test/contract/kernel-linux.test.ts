@@ -1,0 +1,43 @@
+/** The real kernel, in namespaces of its own. Root only. */
+import { describe, test } from 'vitest'
+import { Routes } from '../../src/edge/routes.ts'
+import { isRoot, Namespace } from '../support/namespace.ts'
+import { describeKernel } from './kernel.ts'
+
+if (!isRoot) {
+  describe('the kernel of this machine', () => {
+    test.skip('needs root and iproute2', () => {})
+  })
+} else {
+  describeKernel('the kernel of this machine', (feed) => {
+    const [host, other] = [new Namespace('host'), new Namespace('other')]
+    host.connect('e0', other, 'f0')
+    host.connect('e1', other, 'f1')
+    host.address('e0', '10.0.0.2/24', 'fd00::2/64')
+    host.address('e1', '10.1.0.2/24', 'fd01::2/64')
+    const follow = (to: typeof feed) => {
+      const routes = new Routes({ feed: to, enter: host.enter })
+      routes.open()
+      return routes
+    }
+    const routes = follow(feed)
+    const flag = (prefix: string) => (prefix.includes(':') ? '-6' : '-4')
+    return {
+      perform: (effect) => routes.perform(effect),
+      addForeign: (prefix, gateway, protocol, metric) => {
+        host.ip(`${flag(prefix)} route add ${prefix} via ${gateway} proto ${protocol} metric ${metric}`)
+      },
+      remove: (prefix, protocol) => host.ip(`${flag(prefix)} route del ${prefix} proto ${protocol}`),
+      setCarrier: (name, up) => other.ip(`link set ${name.replace('e', 'f')} ${up ? 'up' : 'down'}`),
+      again: (to) => {
+        const second = follow(to)
+        return { close: () => second.stop() }
+      },
+      close: async () => {
+        await routes.stop()
+        host.remove()
+        other.remove()
+      },
+    }
+  })
+}
