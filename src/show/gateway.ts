@@ -5,9 +5,10 @@ import type { RouteRow } from '../bgp/rib/types.ts'
 import type { InterfaceView } from './view.ts'
 
 /** RFC 2545 §3: a link-local next hop beside a global one is the same router, not a second way. */
-export function gatewaysOf({ nextHops }: RouteRow): readonly Address[] {
+export function gatewaysOf({ nextHops, alsoVia = [] }: RouteRow): readonly Address[] {
   const global = nextHops.filter((address) => !isLinkLocal(address))
-  return global.length > 0 ? global : nextHops
+  const others = alsoVia.filter((address) => !isLinkLocal(address))
+  return [...(global.length > 0 ? global : nextHops), ...(others.length > 0 ? others : alsoVia)]
 }
 
 /** The interface with the longest prefix around the gateway; a link-local gateway names its own. */

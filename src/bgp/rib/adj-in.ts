@@ -29,6 +29,8 @@ export class AdjIn {
   changed = new Uint8Array(0)
   /** Tenths of a second on the engine's clock. */
   since = new Uint32Array(0)
+  /** In which refresh of its neighbor it was announced last (RFC 7313). The column exists only once somebody refreshes. */
+  round = new Uint8Array(0)
   end = 1
   size = 0
 
@@ -68,8 +70,20 @@ export class AdjIn {
     this.next[path] = this.first[prefix] as number
     this.first[prefix] = path
     this.received[path] = 0
+    if (this.round.length !== 0) this.round[path] = 0
     this.size++
     return path
+  }
+
+  /** The neighbor has announced it in this refresh of his; 0: he has begun none. */
+  noteRound(path: number, round: number): void {
+    if (round === 0) return
+    if (this.round.length === 0) this.round = new Uint8Array(this.prefix.length)
+    this.round[path] = round
+  }
+
+  roundOf(path: number): number {
+    return this.round.length === 0 ? 0 : (this.round[path] as number)
   }
 
   /** Gives a path what it carries now; the tables' holds follow. */
@@ -105,7 +119,9 @@ export class AdjIn {
   memory(): number {
     const words = this.prefix.byteLength + this.next.byteLength + this.received.byteLength + this.attributes.byteLength
     const rest = this.nextHop.byteLength + this.since.byteLength + this.pathId.byteLength + this.first.byteLength
-    return words + rest + this.peer.byteLength + this.refused.byteLength + this.changed.byteLength
+    return (
+      words + rest + this.round.byteLength + this.peer.byteLength + this.refused.byteLength + this.changed.byteLength
+    )
   }
 
   #letGo(path: number): void {
@@ -136,5 +152,6 @@ export class AdjIn {
     this.refused = growU8(this.refused, size)
     this.changed = growU8(this.changed, size)
     this.since = growU32(this.since, size)
+    if (this.round.length !== 0) this.round = growU8(this.round, size)
   }
 }

@@ -19,12 +19,24 @@ export const STEPS: readonly string[] = [
   'lower MED',
   'external over internal',
   'lower metric to next hop',
+  'older, and was the best',
   'lower router ID',
   'shorter cluster list',
   'lower neighbor address',
   'lower path ID',
 ]
 const MED_STEP = 4
+/** RFC 5004. */
+const OLDEST_STEP = 7
+
+export interface DecisionSettings {
+  /** So many equally good paths share traffic. */
+  readonly paths: number
+  /** AS paths of one length are equal; otherwise only the same path is. */
+  readonly relax: boolean
+  /** RFC 5004. */
+  readonly preferOldest: boolean
+}
 
 export interface Explained {
   readonly best: number
@@ -40,6 +52,9 @@ export class Decision {
   /** Paths still in the race: the first `#count`. */
   #race = new Uint32Array(16)
   #count = 0
+  /** The best path until now, for RFC 5004. */
+  #before = 0
+  settings: DecisionSettings = { paths: 1, relax: false, preferOldest: false }
 
   constructor(paths: AdjIn, attributes: AttributeTable, nextHops: NextHopTable, peers: Peers) {
     this.#paths = paths
@@ -48,9 +63,10 @@ export class Decision {
     this.#peers = peers
   }
 
-  /** The best of the chain that begins with `first`, 0 for none. */
-  best(first: number): number {
+  /** The best of the chain that begins with `first`, 0 for none; `before` was it until now. */
+  best(first: number, before = 0): number {
     if (first === 0) return 0
+    this.#before = before
     if (this.#paths.next[first] === 0) return this.#isUsable(first) ? first : 0
     this.#lineUp(first)
     for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
@@ -63,19 +79,53 @@ export class Decision {
     const all = Array.from(this.#race.subarray(0, this.#count))
     if (all.length <= most) return all
     const found: number[] = []
-    const out = new Set<number>()
     while (found.length < most) {
-      this.#count = 0
-      for (const path of all) if (!out.has(path)) this.#race[this.#count++] = path
-      for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
-      const best = this.#race[0] as number
+      const best = this.#bestAmong(all)
+      all.splice(all.indexOf(best), 1)
       found.push(best)
-      out.add(best)
     }
     return found
   }
 
-  explain(first: number): Explained {
+  #bestAmong(some: readonly number[]): number {
+    this.#count = 0
+    this.#before = 0
+    for (const path of some) this.#race[this.#count++] = path
+    for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
+    return this.#race[0] as number
+  }
+
+  #attributesOf(path: number): number {
+    return this.#paths.attributes[path] as number
+  }
+
+  /**
+   * Who shares traffic with the best path, itself first: all that are as good through the metric to the next hop (steps a
+   * to e of RFC 4271 §9.1.2.2), each with another next hop, and with the same AS path unless `relax` says that its length
+   * will do.
+   */
+  sharing(first: number, best: number): readonly number[] {
+    const { paths: most, relax } = this.settings
+    if (best === 0 || most < 2 || this.#paths.next[first] === 0) return best === 0 ? [] : [best]
+    this.#lineUp(first)
+    for (let step = 0; step < OLDEST_STEP && this.#count > 1; step++) this.#run(step)
+    const equal = Array.from(this.#race.subarray(0, this.#count)).filter(
+      (path) =>
+        path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
+    )
+    const shared = [best]
+    const nextHops = new Set([this.#paths.nextHop[best]])
+    while (equal.length > 0 && shared.length < most) {
+      const next = this.#bestAmong(equal)
+      equal.splice(equal.indexOf(next), 1)
+      if (!nextHops.has(this.#paths.nextHop[next])) shared.push(next)
+      nextHops.add(this.#paths.nextHop[next])
+    }
+    return shared
+  }
+
+  explain(first: number, before = 0): Explained {
+    this.#before = before
     const lostAt = new Map<number, number>()
     this.#lineUp(first)
     for (let step = 0; step < STEPS.length && this.#count > 1; step++) {
@@ -106,7 +156,17 @@ export class Decision {
 
   #run(step: number): void {
     if (step === MED_STEP) this.#leaveByMed()
+    else if (step === OLDEST_STEP) this.#keepBefore()
     else this.#keepLowest(step)
+  }
+
+  /** RFC 5004 §2: the external path that was the best stays it. Then the order of arrival counts, so it is off by default. */
+  #keepBefore(): void {
+    if (!this.settings.preferOldest) return
+    const at = this.#race.subarray(0, this.#count).indexOf(this.#before)
+    if (at < 0 || this.#peers.kind[this.#paths.peer[this.#before] as number] !== KIND.external) return
+    this.#race[0] = this.#before
+    this.#count = 1
   }
 
   #keepLowest(step: number): void {
@@ -164,14 +224,14 @@ export class Decision {
         return this.#peers.kind[peer] === KIND.external ? 0 : 1
       case 6:
         return this.#nextHops.metric[this.#paths.nextHop[path] as number] as number
-      case 7:
+      case 8:
         // RFC 4456 §9: a reflected route stands for the router that it came from.
         return ((this.#attributes.flags[id] as number) & CARRIES.originatorId) !== 0
           ? (this.#attributes.originatorId[id] as number)
           : (this.#peers.routerId[peer] as number)
-      case 8:
-        return this.#attributes.clusterLength[id] as number
       case 9:
+        return this.#attributes.clusterLength[id] as number
+      case 10:
         return this.#peers.rank[peer] as number
       default:
         return this.#paths.idOf(path)

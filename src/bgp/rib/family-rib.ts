@@ -7,6 +7,7 @@
  */
 import { readU32 } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
+import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
@@ -21,7 +22,7 @@ import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { Sweep } from './sweep.ts'
-import { newTally, type Tally } from './tally.ts'
+import { newTally, ROUNDS, type Tally } from './tally.ts'
 import type { LocalRoute } from './types.ts'
 
 /** What the families share. */
@@ -45,6 +46,8 @@ export class FamilyRib {
   readonly local = new Map<number, LocalRoute>()
   readonly #shared: SharedTables
   readonly #tallies = new Map<PeerSlot, Tally>()
+  /** Neighbors between BoRR and EoRR, and until when that may last. */
+  readonly #refreshing = new Map<PeerSlot, Millis>()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
@@ -99,6 +102,7 @@ export class FamilyRib {
       // The same again: nothing to decide, nothing to tell.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
         tally.updates.ignored++
+        paths.noteRound(path, tally.round)
         continue
       }
       importer.judge(slot, attributes, refused, bytes, address, length)
@@ -108,6 +112,7 @@ export class FamilyRib {
       } else if (paths.refused[path] === 0) tally.usable--
       paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
+      paths.noteRound(path, tally.round)
       if (importer.attributes !== attributes) this.#shared.attributes.release(importer.attributes)
       countUpdate(tally, importer.refused)
       this.#dirty.add(prefix)
@@ -139,6 +144,49 @@ export class FamilyRib {
   whyNotUsable(slot: PeerSlot, attributes: number, nextHop: Uint8Array, start: number, length: number): number {
     const { peers, attributes: table } = this.#shared
     return whyNotUsable(slot, peers, table, attributes, nextHop, start, length)
+  }
+
+  /** BoRR (RFC 7313 §4): whatever the neighbor does not announce again from here on is stale. */
+  beginRefresh(slot: PeerSlot, now: Millis): void {
+    const tally = this.#tallies.get(slot)
+    if (tally === undefined) return
+    tally.round = (tally.round % ROUNDS) + 1
+    if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
+  }
+
+  /** EoRR: what is stale goes. Without a BoRR before it, nothing is. */
+  endRefresh(slot: PeerSlot): void {
+    const tally = this.#tallies.get(slot)
+    if (tally === undefined || !this.#refreshing.delete(slot)) return
+    const { paths } = this
+    const kept = tally.round
+    const visit = (path: number): boolean => {
+      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
+      if (this.#tallies.get(slot) !== tally || !isBefore(paths.roundOf(path), kept, tally.round)) return false
+      this.#removePath(path, tally)
+      return true
+    }
+    this.#sweeps.push(
+      new Sweep(
+        () => paths.end,
+        visit,
+        () => {},
+      ),
+    )
+  }
+
+  /** When the next refresh has lasted too long. */
+  refreshDeadline(): Millis | undefined {
+    let first: Millis | undefined
+    for (const until of this.#refreshing.values()) first = earlier(first, until)
+    return first
+  }
+
+  /** RFC 7313 §4: stale routes are not kept for ever. Gives the neighbors whose EoRR has not come. */
+  endLateRefreshes(now: Millis): PeerSlot[] {
+    const late = [...this.#refreshing].filter(([, until]) => until <= now).map(([slot]) => slot)
+    for (const slot of late) this.endRefresh(slot)
+    return late
   }
 
   // ── Our own ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +221,7 @@ export class FamilyRib {
   removePeer(slot: PeerSlot, done: () => void): void {
     this.told.remove(slot)
     this.#tallies.delete(slot)
+    this.#refreshing.delete(slot)
     const { paths } = this
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
@@ -253,6 +302,23 @@ export class FamilyRib {
     this.prefixes.release(prefix)
   }
 
+  /** How many paths share traffic has changed: whoever follows looks at every prefix again. */
+  renew(): void {
+    const { prefixes, loc } = this
+    const visit = (prefix: number): boolean => {
+      if (prefixes.holds[prefix] === 0 || loc.best[prefix] === 0) return false
+      this.#dirty.add(prefix)
+      return true
+    }
+    this.#sweeps.push(
+      new Sweep(
+        () => prefixes.end,
+        visit,
+        () => {},
+      ),
+    )
+  }
+
   /** These next hops lead elsewhere now, or nowhere: what goes over them is decided again. */
   nextHopsChanged(ids: ReadonlySet<number>): void {
     const { paths } = this
@@ -279,14 +345,15 @@ export class FamilyRib {
   #decide(prefix: number): void {
     const { paths, loc } = this
     const before = loc.best[prefix] as number
-    const best = this.decision.best(paths.first[prefix] as number)
+    const best = this.decision.best(paths.first[prefix] as number, before)
     if (best !== before || (best !== 0 && paths.changed[best] === 1)) {
       const from = best === 0 ? NOBODY : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
-      this.#news?.add(prefix)
       this.told.tellBest(prefix, best, from, moved)
     }
+    // Also where the best path stays: others may share its traffic.
+    this.#news?.add(prefix)
     if (this.told.several) this.#tellSeveral(prefix)
     paths.changed[best] = 0
     this.prefixes.release(prefix)
@@ -366,6 +433,15 @@ export class FamilyRib {
 
 /** `since` counts tenths of a second: thirteen years in 32 bits. */
 export const SINCE_UNIT = 100
+
+/** So long after BoRR routes that were not announced again are kept. */
+const STALE_TIME: Millis = 600_000
+
+/** Whether a round lies before another, seen from the present one. */
+function isBefore(round: number, other: number, present: number): boolean {
+  const age = (one: number) => (one === 0 ? ROUNDS : (present - one + ROUNDS) % ROUNDS)
+  return age(round) > age(other)
+}
 
 function countUpdate(tally: Tally, refused: number): void {
   if (refused === 0) {

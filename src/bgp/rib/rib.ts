@@ -13,6 +13,7 @@
 import { writeU32 } from '../../base/bytes.ts'
 import { ADDRESS_BYTES, AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import { makePrefix, type Prefix } from '../../base/prefix.ts'
+import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
@@ -21,6 +22,7 @@ import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
 import { LOG_LIMIT } from './adj-out.ts'
+import type { DecisionSettings } from './decide.ts'
 import { FamilyRib } from './family-rib.ts'
 import type { Member } from './member.ts'
 import { type PeerSlot, Peers } from './peers.ts'
@@ -99,12 +101,44 @@ export class Rib {
     this.#ribs[family].told.refresh(this.#slot(name), enhanced)
   }
 
+  /** The neighbor begins to tell everything again (RFC 7313). */
+  beginRefresh(name: string, family: Family, now: Millis): void {
+    this.#ribs[family].beginRefresh(this.#slot(name), now)
+  }
+
+  /** He has told everything: what he did not tell again is gone. */
+  endRefresh(name: string, family: Family, _now: Millis): void {
+    this.#ribs[family].endRefresh(this.#slot(name))
+  }
+
+  /** When `endLateRefreshes` has something to do. */
+  deadline(): Millis | undefined {
+    return earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline())
+  }
+
+  /** Ends refreshes that the neighbor has begun long ago; gives their names. */
+  endLateRefreshes(now: Millis): { readonly name: string; readonly family: Family }[] {
+    return FAMILIES.flatMap((family) =>
+      this.#ribs[family].endLateRefreshes(now).map(({ peer }) => ({ name: peer.name, family })),
+    )
+  }
+
+  /** How paths are chosen from now on. */
+  setDecision(settings: DecisionSettings): void {
+    for (const family of FAMILIES) {
+      const { decision } = this.#ribs[family]
+      const { paths, relax } = decision.settings
+      decision.settings = settings
+      if (paths !== settings.paths || relax !== settings.relax) this.#ribs[family].renew()
+    }
+  }
+
   /** One UPDATE, header included, in [start, end). Nothing of `bytes` is kept. */
   receive(name: string, bytes: Uint8Array, start: number, end: number, now: Millis): ReceiveResult {
     const slot = this.#slot(name)
     const decoder = this.#decoder
     const error = decoder.decode(bytes, start, end, slot.peer.receive)
-    if (error !== undefined) return { error, problems: [], endOfRib: undefined }
+    if (error !== undefined) return { ...ALL_WELL, error }
     // RFC 4271 §3.1, §4.3: a prefix both withdrawn and announced is announced.
     this.#takeWithdrawn(slot)
     if (decoder.treatAsWithdraw || decoder.attributesLength > LONGEST) this.#takeBack(slot)
@@ -112,9 +146,9 @@ export class Rib {
     const { endOfRib, problems } = decoder
     const finished = endOfRib && this.#ribs[endOfRib].tally(slot)
     if (finished !== undefined) finished.endOfRib = true
-    const limit = this.#whyTooMany(slot)
-    if (limit === undefined && problems.length === 0 && endOfRib === undefined) return ALL_WELL
-    return { error: limit, problems, endOfRib }
+    const limits = this.#askLimits(slot)
+    if (limits === undefined && problems.length === 0 && endOfRib === undefined) return ALL_WELL
+    return { ...ALL_WELL, ...limits, problems, endOfRib }
   }
 
   /** Adds or changes routes of our own, each known by its prefix. */
@@ -258,12 +292,14 @@ export class Rib {
     }
   }
 
-  #bestOf({ prefixes, paths, family }: FamilyRib, prefix: number, best: number): BestRoute {
+  #bestOf({ prefixes, paths, family, decision }: FamilyRib, prefix: number, best: number): BestRoute {
     const address = new Uint8Array(ADDRESS_BYTES[family])
     prefixes.writeAddress(prefix, address)
+    const [, ...more] = decision.sharing(paths.first[prefix] as number, best)
+    const others = more.map((path) => this.#nextHops.bytes.copy(paths.nextHop[path] as number))
     const peer = best === 0 ? undefined : this.#peers.slots[paths.peer[best] as number]?.peer.name
     const nextHop = peer === undefined ? undefined : this.#nextHops.bytes.copy(paths.nextHop[best] as number)
-    const learned = peer === undefined || nextHop === undefined ? undefined : { peer, nextHop }
+    const learned = peer === undefined || nextHop === undefined ? undefined : { peer, nextHop, others }
     return { prefix: makePrefix(address, prefixes.lengths[prefix] as number), learned }
   }
 
@@ -318,19 +354,20 @@ export class Rib {
     this.#nextHops.release(nextHop)
   }
 
-  /** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
-  #whyTooMany(slot: PeerSlot): MessageError | undefined {
-    const { families, maxPrefixes } = slot.peer
+  #askLimits(slot: PeerSlot): Partial<ReceiveResult> | undefined {
+    const { families, maxPrefixes, warnPrefixes } = slot.peer
+    let near: Partial<ReceiveResult> | undefined
     for (const family of families) {
       const limit = maxPrefixes[family]
-      if (limit === undefined) continue
-      const held = this.#ribs[family].tally(slot)?.held ?? 0
-      if (held <= limit) continue
-      const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
-      writeU32(data, 3, limit)
-      return messageError(CEASE, MAXIMUM_PREFIXES, `${held} ${family} routes, ${limit} allowed`, data)
+      const tally = this.#ribs[family].tally(slot)
+      if (limit === undefined || tally === undefined) continue
+      if (tally.held > limit) return { error: tooMany(family, tally.held, limit), tooMany: family }
+      const isNear = tally.held >= (warnPrefixes?.[family] ?? limit + 1)
+      const isNews = isNear && !tally.warned
+      tally.warned = isNear
+      if (isNews) near = { nearLimit: { family, held: tally.held, limit } }
     }
-    return undefined
+    return near
   }
 
   #countDown(slot: PeerSlot): void {
@@ -348,10 +385,23 @@ export class Rib {
   }
 }
 
-const ALL_WELL: ReceiveResult = { error: undefined, problems: [], endOfRib: undefined }
+const ALL_WELL: ReceiveResult = {
+  error: undefined,
+  problems: [],
+  endOfRib: undefined,
+  tooMany: undefined,
+  nearLimit: undefined,
+}
 
 const CEASE = 6
 const MAXIMUM_PREFIXES = 1
+
+/** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
+function tooMany(family: Family, held: number, limit: number): MessageError {
+  const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
+  writeU32(data, 3, limit)
+  return messageError(CEASE, MAXIMUM_PREFIXES, `${held} ${family} routes, ${limit} allowed`, data)
+}
 
 function ownAttributes({ communities }: LocalRoute): PathAttributes {
   return {

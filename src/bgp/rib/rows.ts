@@ -121,11 +121,21 @@ export class RouteRows {
   #rows(rib: FamilyRib, prefix: number, query: RouteQuery): RouteRow[] {
     const wanted = this.#wanted(rib, prefix, query)
     if (wanted.length === 0) return []
-    const explained = rib.decision.explain(rib.paths.first[prefix] as number)
-    return wanted.map((path) => this.#row(rib, prefix, path, query, explained))
+    const first = rib.paths.first[prefix] as number
+    const best = rib.loc.best[prefix] as number
+    const explained = rib.decision.explain(first, best)
+    const shares = best === LOST ? [] : rib.decision.sharing(first, explained.best)
+    return wanted.map((path) => this.#row(rib, prefix, path, query, explained, shares))
   }
 
-  #row(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, explained: Explained): RouteRow {
+  #row(
+    rib: FamilyRib,
+    prefix: number,
+    path: number,
+    query: RouteQuery,
+    explained: Explained,
+    shares: readonly number[],
+  ): RouteRow {
     const { paths, family } = rib
     const peer = paths.peer[path] as number
     const slot = this.#peers.slots[peer]
@@ -143,7 +153,8 @@ export class RouteRows {
       object: local?.object,
       nextHops: sent?.nextHops ?? this.#nextHopsOf(paths.nextHop[path] as number),
       best,
-      reason: this.#reason(rib, prefix, path, query, explained),
+      ...(best && sent === undefined && shares.length > 1 && { alsoVia: this.#alsoVia(rib, shares) }),
+      reason: this.#reason(rib, prefix, path, query, explained, shares),
       filtered: paths.refused[path] !== 0,
       attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
       since: (paths.since[path] as number) * SINCE_UNIT,
@@ -151,16 +162,27 @@ export class RouteRows {
     }
   }
 
-  #reason(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, explained: Explained): string {
+  #reason(
+    rib: FamilyRib,
+    prefix: number,
+    path: number,
+    query: RouteQuery,
+    explained: Explained,
+    shares: readonly number[],
+  ): string {
     const { paths } = rib
     const refused = paths.refused[path] as number
     if (refused === REFUSED.policy) return this.#policyReason(rib, prefix, path)
     if (refused !== 0) return REFUSED_WORDS[refused] as string
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = explained.lostAt.get(path)
-    if (lost !== undefined) return stepWords(lost)
+    if (lost !== undefined) return shares.includes(path) ? `${stepWords(lost)}; it shares the traffic` : stepWords(lost)
     if (explained.best !== path) return 'next hop unreachable'
     return explained.lostAt.size === 0 ? 'only path' : stepWords(Math.max(...explained.lostAt.values()))
+  }
+
+  #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly string[] {
+    return others.flatMap((path) => this.#nextHopsOf(paths.nextHop[path] as number))
   }
 
   #policyReason(rib: FamilyRib, prefix: number, path: number): string {

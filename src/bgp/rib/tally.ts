@@ -6,7 +6,13 @@ export interface Tally {
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
   endOfRib: boolean
+  /** It has been told that the limit is near. */
+  warned: boolean
+  /** Refreshes the neighbor has begun (RFC 7313), counted from 1 to `ROUNDS` and on from 1; 0: none yet. */
+  round: number
 }
+
+export const ROUNDS = 255
 
 export const newTally = (): Tally => ({
   held: 0,
@@ -14,4 +20,6 @@ export const newTally = (): Tally => ({
   updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
   withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
   endOfRib: false,
+  warned: false,
+  round: 0,
 })

@@ -35,6 +35,8 @@ export interface RibPeer {
   readonly exportPolicy: Policy
   /** Accepted and received routes of a family beyond this end the session (RFC 4486 Cease/1). */
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+  /** From so many routes of a family on it is told that the limit is near. */
+  readonly warnPrefixes?: Readonly<Partial<Record<Family, number>>>
   /** Our AS, where this session shows the neighbor another. */
   readonly nodeAs?: Asn
   /** So often our own AS may stand in the path of a route that is used; none if absent. */
@@ -60,7 +62,9 @@ export interface LocalRoute {
 export interface BestRoute {
   readonly prefix: Prefix
   /** Undefined: there is none, or it is our own. */
-  readonly learned: { readonly peer: string; readonly nextHop: Uint8Array } | undefined
+  readonly learned:
+    | { readonly peer: string; readonly nextHop: Uint8Array; readonly others: readonly Uint8Array[] }
+    | undefined
 }
 
 /** Where a next hop leads, as far as decision wants to know (RFC 4271 §9.1.2.1). */
@@ -75,6 +79,10 @@ export interface ReceiveResult {
   readonly problems: readonly UpdateProblem[]
   /** The neighbor finished its initial feed of this family (RFC 4724 §2). */
   readonly endOfRib: Family | undefined
+  /** `error` says that there are too many routes of this family. */
+  readonly tooMany: Family | undefined
+  /** The limit is near, said once until it is no longer. */
+  readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
 }
 
 /** Counts of one neighbor and family, as birdc shows them. */
@@ -125,6 +133,8 @@ export interface RouteRow {
   readonly object: string | undefined
   readonly nextHops: readonly Address[]
   readonly best: boolean
+  /** Next hops of other paths that share traffic with this one, the best. */
+  readonly alsoVia?: readonly Address[]
   /** Why it is not best, why policy refused it, or why it is the best; the numbered step in words. */
   readonly reason: string
   /** Import policy refused it: listed only when asked for. */

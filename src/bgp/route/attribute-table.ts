@@ -88,6 +88,18 @@ export class AttributeTable {
     return times
   }
 
+  /** Whether two sets have the same AS path, to the octet. */
+  samePath(one: number, other: number): boolean {
+    if (one === other) return true
+    const { arena } = this.blocks
+    const [a, b] = [this.#find(one, AS_PATH), this.#find(other, AS_PATH)]
+    if (a < 0 || b < 0) return a === b
+    const length = valueEnd(arena, a) - a
+    if (valueEnd(arena, b) - b !== length) return false
+    for (let at = 0; at < length; at++) if (arena[a + at] !== arena[b + at]) return false
+    return true
+  }
+
   /** The AS of ONLY_TO_CUSTOMER (RFC 9234 §5), 0 where there is none. */
   onlyToCustomer(id: number): Asn {
     if (((this.flags[id] as number) & CARRIES.onlyToCustomer) === 0) return 0
