@@ -1,30 +1,74 @@
 import { describe, expect, test } from 'vitest'
-import { Reader, ShortRead, Writer } from '../../src/base/bytes.ts'
+import { equalBytes, hex, Reader, ShortRead, Writer } from '../../src/base/bytes.ts'
 
-describe('Writer', () => {
-  test.each([
-    ['a word of one octet', (writer: Writer) => writer.u8(0x01), [0x01]],
-    ['a word of two', (writer: Writer) => writer.u16(0x0102), [0x01, 0x02]],
-    ['a word of four', (writer: Writer) => writer.u32(0x01020304), [0x01, 0x02, 0x03, 0x04]],
-    ['bytes', (writer: Writer) => writer.raw([0x01, 0x02, 0x03]), [0x01, 0x02, 0x03]],
-    ['a sized part', (writer: Writer) => writer.sized(2, (part) => part.u32(1)), [0, 4, 0, 0, 0, 1]],
-  ])('%s written while the buffer grows is whole', (_, write, expected) => {
-    for (let before = 0; before < 6; before++) {
-      const writer = new Writer(4)
-      for (let count = 0; count < before; count++) writer.u8(0xff)
-      write(writer)
-      expect([...writer.finish()]).toEqual([...new Array<number>(before).fill(0xff), ...expected])
-    }
+describe('Reader', () => {
+  const bytes = Uint8Array.of(1, 2, 3, 0xff, 0xff, 0xff, 0xfe, 8, 9)
+
+  test('walks from the first field to the last', () => {
+    const reader = new Reader(bytes)
+    expect([reader.u8(), reader.u16(), reader.u32(), reader.left]).toEqual([1, 0x0203, 0xfffffffe, 2])
+    expect(reader.copy(2)).toEqual(Uint8Array.of(8, 9))
+    expect(reader.left).toBe(0)
+  })
+
+  test.each<[string, (reader: Reader) => unknown]>([
+    ['u8', (reader) => reader.u8()],
+    ['u16', (reader) => reader.u16()],
+    ['u32', (reader) => reader.u32()],
+    ['copy', (reader) => reader.copy(1)],
+    ['sub', (reader) => reader.sub(1)],
+    ['skip', (reader) => reader.skip(1)],
+  ])('%s past the end is refused, and nothing is taken', (_, read) => {
+    const reader = new Reader(bytes, 4, 4)
+    expect(() => read(reader)).toThrow(ShortRead)
+    expect(reader.offset).toBe(4)
+  })
+
+  test('a part has walls of its own', () => {
+    const reader = new Reader(bytes)
+    const part = reader.sub(2)
+    expect(part.u16()).toBe(0x0102)
+    expect(() => part.u8()).toThrow('1 bytes wanted, 0 left')
+    expect(reader.u8()).toBe(3)
+  })
+
+  test('a copy does not change with what it was taken from', () => {
+    const source = Uint8Array.of(1, 2)
+    const copy = new Reader(source).copy(2)
+    source.fill(0)
+    expect(copy).toEqual(Uint8Array.of(1, 2))
   })
 })
 
-describe('Reader', () => {
-  test('a part cannot read its neighbor', () => {
-    const reader = new Reader(Uint8Array.of(1, 2, 3))
-    const part = reader.sub(1)
-    expect(part.u8()).toBe(1)
-    expect(() => part.u8()).toThrow(ShortRead)
-    expect(reader.u16()).toBe(0x0203)
-    expect(reader.left).toBe(0)
+describe('Writer', () => {
+  test('writes what Reader reads', () => {
+    const bytes = new Writer(1).u8(1).u16(0xfffe).u32(0xfffffffe).raw([7, 8]).finish()
+    expect([...bytes]).toEqual([1, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xfe, 7, 8])
   })
+
+  test('lengths are written before what they count, one within another', () => {
+    const bytes = new Writer(1)
+      .sized(2, (outer) => outer.u8(9).sized(1, (inner) => inner.raw(new Uint8Array(200))))
+      .finish()
+    expect([...bytes.subarray(0, 4)]).toEqual([0, 202, 9, 200])
+    expect(bytes).toHaveLength(204)
+  })
+
+  test('what was finished stays as it is', () => {
+    const writer = new Writer().u8(1)
+    const bytes = writer.finish()
+    writer.u8(2)
+    expect([...bytes]).toEqual([1])
+    expect(writer.length).toBe(2)
+  })
+})
+
+test('equal bytes', () => {
+  expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2))).toBe(true)
+  expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3))).toBe(false)
+  expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1))).toBe(false)
+})
+
+test('bytes for people', () => {
+  expect(hex(Uint8Array.of(0, 10, 255))).toBe('00 0a ff')
 })
