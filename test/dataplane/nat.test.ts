@@ -1,0 +1,203 @@
+import { describe, expect, test } from 'vitest'
+import { parsePrefix } from '../../src/base/prefix.ts'
+import type { DataplaneIntent } from '../../src/cluster/dataplane.ts'
+import type { PoolObject } from '../../src/cluster/objects.ts'
+import { natProblems, planNat } from '../../src/dataplane/nat.ts'
+import { renderNat } from '../../src/dataplane/nft-script.ts'
+import { fingerprint, parseNftTable, whyNotSame } from '../../src/dataplane/nft-table.ts'
+
+const prefix = (text: string) => {
+  const found = parsePrefix(text)
+  if (found === undefined) throw new Error(text)
+  return found
+}
+const NAT = { exclude: [], address: undefined, ports: undefined, fullyRandom: true }
+const pool = (name: string, cidr: string, rest: Partial<PoolObject> = {}): PoolObject => ({
+  name,
+  prefix: prefix(cidr),
+  disabled: false,
+  disableBgpExport: false,
+  natOutgoing: true,
+  loadBalancerOnly: false,
+  nat: NAT,
+  ...rest,
+})
+const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {}): DataplaneIntent => ({
+  pools,
+  podCidrs: [],
+  nodeAddresses: ['10.0.0.11', 'fd00:10::11'],
+  natSparesHosts: false,
+  serviceRanges: [],
+  ...rest,
+})
+const rules = (of: DataplaneIntent): string[] =>
+  renderNat(planNat(of)).rules.map(({ match, verdict }) => `${match} ⇒ ${verdict}`)
+const set = (of: DataplaneIntent, name: string) => renderNat(planNat(of)).sets.get(name)
+
+const PODS = pool('pods', '10.244.0.0/16')
+const PODS6 = pool('pods6', 'fd00:244::/48')
+
+describe('rules', () => {
+  test.each<[string, DataplaneIntent, string[]]>([
+    ['none without a pool', intent([]), []],
+    ['none for a pool without NAT', intent([pool('pods', '10.244.0.0/16', { natOutgoing: false })]), []],
+    ['IPv4', intent([PODS]), ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ⇒ masquerade fully-random']],
+    ['IPv6 just the same', intent([PODS6]), ['ip6 saddr fd00:244::/48 ip6 daddr != @pools6 ⇒ masquerade fully-random']],
+    [
+      'a disabled pool too',
+      intent([pool('pods', '10.244.0.0/16', { disabled: true })]),
+      ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ⇒ masquerade fully-random'],
+    ],
+    [
+      'with nodes spared',
+      intent([PODS], { natSparesHosts: true }),
+      ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ip daddr != @hosts4 ⇒ masquerade fully-random'],
+    ],
+    [
+      'with exclusions of its own, as few as say the same',
+      intent([
+        pool('pods', '10.244.0.0/16', {
+          nat: { ...NAT, exclude: ['192.0.2.0/25', '192.0.2.128/25', '198.51.100.7/32'].map(prefix) },
+        }),
+      ]),
+      [
+        'ip saddr 10.244.0.0/16 ip daddr != @pools4 ip daddr != { 192.0.2.0/24, 198.51.100.7 } ⇒ masquerade fully-random',
+      ],
+    ],
+    [
+      'with a fixed address',
+      intent([pool('pods', 'fd00:244::/48', { nat: { ...NAT, address: '2001:db8::7', fullyRandom: false } })]),
+      ['ip6 saddr fd00:244::/48 ip6 daddr != @pools6 ⇒ snat ip6 to 2001:db8::7'],
+    ],
+    [
+      'with ports: for what has ports, and plain for the rest',
+      intent([pool('pods', '10.244.0.0/16', { nat: { ...NAT, ports: { first: 1024, last: 2047 } } })]),
+      [
+        'ip saddr 10.244.0.0/16 ip daddr != @pools4 meta l4proto { tcp, udp } ⇒ masquerade to :1024-2047 fully-random',
+        'ip saddr 10.244.0.0/16 ip daddr != @pools4 ⇒ masquerade fully-random',
+      ],
+    ],
+    [
+      'with an IPv6 address and ports',
+      intent([pool('p', 'fd00:244::/48', { nat: { ...NAT, address: '2001:db8::7', ports: { first: 1, last: 9 } } })]),
+      [
+        'ip6 saddr fd00:244::/48 ip6 daddr != @pools6 meta l4proto { tcp, udp } ⇒ snat ip6 to [2001:db8::7]:1-9 fully-random',
+        'ip6 saddr fd00:244::/48 ip6 daddr != @pools6 ⇒ snat ip6 to 2001:db8::7 fully-random',
+      ],
+    ],
+  ])('%s', (_, wanted, expected) => {
+    expect(rules(wanted)).toEqual(expected)
+  })
+})
+
+describe('destinations that keep the address of the pod', () => {
+  test('every pool, disabled and without NAT as well, and the pod CIDRs of nodes; not pools for LoadBalancer only', () => {
+    const pools = [
+      PODS,
+      pool('old', '10.245.0.0/16', { disabled: true, natOutgoing: false }),
+      pool('lb', '192.0.2.0/24', { loadBalancerOnly: true }),
+    ]
+    const wanted = intent(pools, { podCidrs: [prefix('10.244.3.0/24'), prefix('10.250.3.0/24')] })
+    expect(set(wanted, 'pools4')).toEqual(['10.244.0.0/15', '10.250.3.0/24'])
+    expect(rules(wanted)).toHaveLength(1)
+  })
+  test('addresses of nodes only where they are spared', () => {
+    expect(set(intent([PODS]), 'hosts4')).toEqual([])
+    expect(set(intent([PODS], { natSparesHosts: true }), 'hosts6')).toEqual(['fd00:10::11'])
+  })
+})
+
+describe('the script', () => {
+  test('is one transaction that replaces our own table and nothing else', () => {
+    const { text } = renderNat(planNat(intent([PODS, PODS6])))
+    expect(text).toMatchInlineSnapshot(`
+      "table inet godwit
+      delete table inet godwit
+      table inet godwit {
+        set pools4 {
+          type ipv4_addr; flags interval
+          elements = { 10.244.0.0/16 }
+        }
+        set hosts4 {
+          type ipv4_addr; flags interval
+        }
+        set pools6 {
+          type ipv6_addr; flags interval
+          elements = { fd00:244::/48 }
+        }
+        set hosts6 {
+          type ipv6_addr; flags interval
+        }
+        chain postrouting {
+          type nat hook postrouting priority srcnat + 10; policy accept;
+          ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods a262b857"
+          ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 a262b857"
+        }
+      }
+      "
+    `)
+  })
+  test('has no name in it that could end a comment', () => {
+    const { text } = renderNat(planNat(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])))
+    expect(text).not.toContain('flush ruleset;')
+    expect(text.match(/"/g)).toHaveLength(2)
+  })
+  test('marks its rules: another plan has other marks', () => {
+    const [a, b] = [intent([PODS, PODS6]), intent([PODS, { ...PODS6, natOutgoing: false }])].map((one) =>
+      renderNat(planNat(one)),
+    )
+    expect(a?.rules[0]?.match).toBe(b?.rules[0]?.match)
+    expect(a?.rules[0]?.comment).not.toBe(b?.rules[0]?.comment)
+  })
+})
+
+describe('what the kernel has', () => {
+  const script = renderNat(planNat(intent([PODS])))
+  const rule = (comment: string, packets = 0) => ({
+    rule: {
+      comment,
+      expr: [{ match: { right: '@pools4' } }, { counter: { packets, bytes: packets * 60 } }, { masquerade: null }],
+    },
+  })
+  const listing = (...items: readonly object[]) => ({
+    nftables: [
+      { metainfo: { version: '1.0.6' } },
+      { table: { family: 'inet', name: 'godwit' } },
+      { set: { name: 'pools4', elem: [{ prefix: { addr: '10.244.0.0', len: 16 } }] } },
+      ...['hosts4', 'pools6', 'hosts6'].map((name) => ({ set: { name } })),
+      { chain: { name: 'postrouting', type: 'nat', hook: 'postrouting', prio: 110, policy: 'accept' } },
+      ...items,
+    ],
+  })
+  const comment = script.rules[0]?.comment ?? ''
+
+  test('is the same after a restart, whatever was counted', () => {
+    const table = parseNftTable(listing(rule(comment, 12)))
+    expect(table?.rules[0]).toMatchObject({ packets: 12, bytes: 720 })
+    expect(whyNotSame(script, table, undefined)).toBeUndefined()
+  })
+  test.each<[string, object | undefined, string]>([
+    ['nothing', undefined, 'the table is missing'],
+    ['no rule', listing(), 'the rules are others'],
+    ['a rule twice', listing(rule(comment), rule(comment)), 'the rules are others'],
+    ['a rule of another plan', listing(rule('IPPool/pods 12345678')), 'the rules are others'],
+    ['another chain', listing(rule(comment), { chain: { name: 'x' } }), 'the chain is another'],
+    ['another set', listing(rule(comment), { set: { name: 'x' } }), 'the sets are others'],
+  ])('%s is not', (_, found, why) => {
+    expect(whyNotSame(script, parseNftTable(found), undefined)).toBe(why)
+  })
+  test('a rule that was changed by hand is not what was read as right', () => {
+    const right = parseNftTable(listing(rule(comment)))
+    const bent = parseNftTable(listing({ rule: { comment, expr: [{ accept: null }] } }))
+    if (right === undefined) throw new Error('no table')
+    expect(whyNotSame(script, bent, fingerprint(right))).toBe('the table was changed')
+  })
+})
+
+test('a pool that holds a node and an address that is not here are said', () => {
+  const pools = [pool('wide', '10.0.0.0/8', { nat: { ...NAT, address: '203.0.113.1' } })]
+  expect(natProblems(intent(pools), () => false).map(({ code }) => code)).toEqual([
+    'pool-holds-node',
+    'nat-address-elsewhere',
+  ])
+})

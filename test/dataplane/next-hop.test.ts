@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import { addressBytes } from '../../src/base/address.ts'
+import { parsePrefix } from '../../src/base/prefix.ts'
+import { formatHop, type KernelRoute, routeKey } from '../../src/dataplane/kernel.ts'
+import { KernelTable } from '../../src/dataplane/kernel-table.ts'
+import { resolveNextHop } from '../../src/dataplane/next-hop.ts'
+
+function route(
+  text: string,
+  hops: readonly [string | undefined, string][],
+  rest: Partial<KernelRoute> = {},
+): KernelRoute {
+  const prefix = parsePrefix(text)
+  if (prefix === undefined) throw new Error(text)
+  const value = {
+    prefix,
+    type: 'unicast',
+    protocol: 2,
+    metric: 0,
+    dead: false,
+    hops: hops.map(([gateway, name]) => ({ gateway, interface: name, onlink: false })),
+    ...rest,
+  }
+  return { ...value, key: routeKey(value) }
+}
+
+const ETH0: [undefined, string] = [undefined, 'eth0']
+
+function tableOf(...routes: readonly KernelRoute[]): KernelTable {
+  const table = new KernelTable()
+  table.setLinks([
+    { name: 'eth0', up: true, addresses: ['10.0.0.11', 'fd00:10::11', 'fe80::11'] },
+    { name: 'eth1', up: true, addresses: [] },
+    { name: 'down0', up: false, addresses: [] },
+    { name: 'lo', up: true, addresses: ['127.0.0.1'] },
+  ])
+  for (const one of routes) table.add(one)
+  return table
+}
+
+const LINK = [route('10.0.0.0/24', [ETH0]), route('fd00:10::/64', [ETH0], { metric: 256 })]
+const bytesOf = (...addresses: readonly string[]) =>
+  Uint8Array.from(addresses.flatMap((text) => [...addressBytes(text)]))
+
+const told = (table: KernelTable, addresses: readonly string[], name?: string): string => {
+  const found = resolveNextHop({ bytes: bytesOf(...addresses), interface: name }, table)
+  return found.kind === 'resolved' ? `${found.hops.map(formatHop).join(', ')} at ${found.metric}` : found.reason
+}
+
+describe('where a next hop leads', () => {
+  test.each<[string, KernelRoute[], string, string]>([
+    ['on the link, IPv4', LINK, '10.0.0.1', 'via 10.0.0.1 dev eth0 at 0'],
+    ['on the link, IPv6', LINK, 'fd00:10::1', 'via fd00:10::1 dev eth0 at 0'],
+    [
+      'behind a static route: by its gateway',
+      [...LINK, route('10.9.0.0/16', [['10.0.0.254', 'eth0']], { protocol: 4, metric: 20 })],
+      '10.9.0.5',
+      'via 10.0.0.254 dev eth0 at 21',
+    ],
+    [
+      'behind the default route of DHCP',
+      [...LINK, route('0.0.0.0/0', [['10.0.0.1', 'eth0']], { protocol: 16, metric: 100 })],
+      '192.0.2.1',
+      'via 10.0.0.1 dev eth0 at 101',
+    ],
+    [
+      'behind the default route of an advertisement, by a link-local gateway',
+      [...LINK, route('::/0', [['fe80::1', 'eth0']], { protocol: 9, metric: 1024 })],
+      '2001:db8::1',
+      'via fe80::1 dev eth0 at 1025',
+    ],
+    [
+      'by the longest match, not the lowest metric',
+      [...LINK, route('10.0.0.0/25', [['10.0.0.200', 'eth0']], { protocol: 4, metric: 500 })],
+      '10.0.0.1',
+      'via 10.0.0.200 dev eth0 at 501',
+    ],
+    [
+      'by the lower metric of two for one prefix',
+      [route('10.0.0.0/24', [ETH0], { metric: 200 }), route('10.0.0.0/24', [[undefined, 'eth1']], { metric: 100 })],
+      '10.0.0.1',
+      'via 10.0.0.1 dev eth1 at 0',
+    ],
+    [
+      'by every way of a route that has several',
+      [
+        ...LINK,
+        route(
+          '10.9.0.0/16',
+          [
+            ['10.0.0.3', 'eth0'],
+            ['10.1.0.3', 'eth1'],
+          ],
+          { protocol: 11, metric: 20 },
+        ),
+      ],
+      '10.9.0.5',
+      'via 10.0.0.3 dev eth0, via 10.1.0.3 dev eth1 at 21',
+    ],
+    ['an address of this node', LINK, '10.0.0.11', 'the next hop 10.0.0.11 is an address of this node'],
+    ['nowhere', LINK, '192.0.2.1', 'no route of this node leads to the next hop 192.0.2.1'],
+    [
+      'into a blackhole',
+      [...LINK, route('192.0.2.0/24', [], { type: 'blackhole', protocol: 12 })],
+      '192.0.2.1',
+      'the next hop 192.0.2.1 is reached by blackhole 192.0.2.0/24 of BIRD (protocol 12), which leads nowhere',
+    ],
+    [
+      'over a link that is down, and no other way is taken',
+      [route('10.0.0.0/24', [[undefined, 'down0']]), route('0.0.0.0/0', [['10.1.0.1', 'eth1']])],
+      '10.0.0.1',
+      'the next hop 10.0.0.1 is reached by 10.0.0.0/24 dev down0 of the kernel (protocol 2), which is down',
+    ],
+    [
+      'over a dead route',
+      [route('10.0.0.0/24', [ETH0], { dead: true })],
+      '10.0.0.1',
+      'the next hop 10.0.0.1 is reached by 10.0.0.0/24 dev eth0 of the kernel (protocol 2), which is down',
+    ],
+    [
+      'over the loopback',
+      [route('192.0.2.0/24', [[undefined, 'lo']])],
+      '192.0.2.1',
+      'the next hop 192.0.2.1 is reached by 192.0.2.0/24 dev lo of the kernel (protocol 2), which does not leave this node',
+    ],
+  ])('%s', (_, routes, address, expected) => {
+    expect(told(tableOf(...routes), [address])).toBe(expected)
+  })
+
+  test.each<[string, string[], string | undefined, string]>([
+    ['goes over the interface of its session', ['fe80::1'], 'eth1', 'via fe80::1 dev eth1 at 0'],
+    ['needs to know it', ['fe80::1'], undefined, 'the interface of the link-local next hop fe80::1 is not known'],
+    ['and needs it to be up', ['fe80::1'], 'down0', 'the interface down0 of the next hop fe80::1 is down'],
+    [
+      'beside a global one on the link, is not needed',
+      ['fd00:10::1', 'fe80::1'],
+      'eth1',
+      'via fd00:10::1 dev eth0 at 0',
+    ],
+    [
+      'beside a global one that leads nowhere, is taken',
+      ['2001:db8::1', 'fe80::1'],
+      'eth1',
+      'via fe80::1 dev eth1 at 0',
+    ],
+  ])('a link-local next hop %s', (_, addresses, name, expected) => {
+    expect(told(tableOf(...LINK), addresses, name)).toBe(expected)
+  })
+})
