@@ -22,7 +22,7 @@ const exists = async (path: string): Promise<boolean> =>
   )
 
 /** The first Debian mirror of the machine's own apt sources: one-line or deb822 form, security and third parties left out. */
-const debianMirror = async (): Promise<string | undefined> => {
+export const debianMirror = async (): Promise<string | undefined> => {
   const folder = '/etc/apt/sources.list.d'
   const names = await readdir(folder).catch(() => [])
   const files = ['/etc/apt/sources.list', ...names.map((name) => join(folder, name))]
@@ -38,7 +38,7 @@ const debianMirror = async (): Promise<string | undefined> => {
   return undefined
 }
 
-const copyMachineSettings = async (root: string): Promise<void> => {
+export const copyMachineSettings = async (root: string): Promise<void> => {
   for (const path of [
     '/etc/resolv.conf',
     '/etc/hosts',
