@@ -4,6 +4,8 @@ import type { AsSegment, PathAttributes } from '../bgp/wire/attribute.ts'
 import { formatRouterId } from './router-id.ts'
 import { wrapped } from './wrap.ts'
 
+const DEFAULT_LOCAL_PREF = 100
+
 const ORIGIN_SIGN = { IGP: 'i', EGP: 'e', Incomplete: '?' } as const
 
 /** `AS65002i`: the AS where the route began, if the path says so, and the origin's sign. */
@@ -13,12 +15,14 @@ export function lastAs({ asPath, origin }: PathAttributes): string {
   return `${asn === undefined ? '' : `AS${asn}`}${ORIGIN_SIGN[origin]}`
 }
 
-export function* attributeLines({ attributes, nextHops }: RouteRow): Iterable<string> {
+export function* attributeLines({ attributes, nextHops, peer }: RouteRow): Iterable<string> {
   yield `\tBGP.origin: ${attributes.origin}`
   yield* wrapped('\tBGP.as_path:', attributes.asPath.flatMap(segmentWords))
   if (nextHops.length > 0) yield `\tBGP.next_hop: ${nextHops.join(' ')}`
   if (attributes.med !== undefined) yield `\tBGP.med: ${attributes.med}`
-  if (attributes.localPref !== undefined) yield `\tBGP.local_pref: ${attributes.localPref}`
+  // RFC 4271 §9.1.1: what came without a preference is given one.
+  const localPref = attributes.localPref ?? (peer === undefined ? undefined : DEFAULT_LOCAL_PREF)
+  if (localPref !== undefined) yield `\tBGP.local_pref: ${localPref}`
   if (attributes.atomicAggregate) yield '\tBGP.atomic_aggr: '
   const { aggregator, originatorId } = attributes
   if (aggregator !== undefined) {

@@ -8,7 +8,8 @@ import type { InterfaceView } from './view.ts'
 export function gatewaysOf({ nextHops, alsoVia = [] }: RouteRow): readonly Address[] {
   const global = nextHops.filter((address) => !isLinkLocal(address))
   const others = alsoVia.filter((address) => !isLinkLocal(address))
-  return [...(global.length > 0 ? global : nextHops), ...(others.length > 0 ? others : alsoVia)]
+  // A router without a global address may write its link-local one in both halves.
+  return [...new Set([...(global.length > 0 ? global : nextHops), ...(others.length > 0 ? others : alsoVia)])]
 }
 
 /** The interface with the longest prefix around the gateway; a link-local gateway names its own. */

@@ -112,7 +112,7 @@ function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, v
 }
 
 function protocolJson({ name, kind, object, peer, disabled, held, families }: ProtocolView, view: View): Json {
-  const { config, state, since, lastError, session } = peer
+  const { config, state, since, lastError, attemptError, session } = peer
   return {
     name,
     kind,
@@ -133,6 +133,7 @@ function protocolJson({ name, kind, object, peer, disabled, held, families }: Pr
     held: held ?? null,
     localAs: config.localAs,
     lastErrorAt: lastError === undefined ? null : time(view, lastError.at),
+    attemptError: attemptError === undefined ? null : formatLastError(attemptError),
     routerId: session === undefined ? null : formatRouterId(session.remoteRouterId),
     sourceAddress: session?.local.address ?? null,
     holdTime: session?.holdTime ?? null,

@@ -66,6 +66,9 @@ function* detailLines(protocol: ProtocolView): Iterable<string> {
   if (peer.state !== 'Established' && peer.lastError !== undefined) {
     yield field(4, 'Last error', formatLastError(peer.lastError), 22)
   }
+  if (peer.attemptError !== undefined && peer.attemptError !== peer.lastError) {
+    yield field(4, 'Last attempt', formatLastError(peer.attemptError), 22)
+  }
   for (const family of FAMILIES) {
     const channel = protocol.families[family]
     if (channel !== undefined) yield* channelLines(family, channel, peer)
@@ -76,8 +79,9 @@ function* detailLines(protocol: ProtocolView): Iterable<string> {
 const field = (indent: number, name: string, value: string, column = 18): string =>
   `${`${' '.repeat(indent)}${name}:`.padEnd(column - 1)} ${value}`
 
-function* neighborLines({ peer }: ProtocolView): Iterable<string> {
+function* neighborLines({ peer, range }: ProtocolView): Iterable<string> {
   const { config, session } = peer
+  if (range !== undefined) yield field(4, 'Neighbor range', range, 22)
   yield field(4, 'Neighbor address', config.remote.address, 22)
   if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)
   yield field(4, 'Neighbor AS', String(remoteAsOf(peer) ?? config.remoteAs), 22)

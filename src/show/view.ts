@@ -51,6 +51,8 @@ export interface ProtocolView {
   readonly disabled: boolean
   /** Why it is not started, where objects forbid it. */
   readonly held: string | undefined
+  /** It called from this range (`peerRange`). */
+  readonly range?: string
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>
 }
 

@@ -77,6 +77,7 @@ function peer(name: string, address: string, state: SessionState, rest: Partial<
     since: 1_000,
     stopped: undefined,
     lastError: undefined,
+    attemptError: undefined,
     session: undefined,
     localCapabilities: [],
     remoteCapabilities: [],
@@ -160,6 +161,7 @@ const BROKEN: ProtocolView = {
   families: { ipv4: channel('10.0.0.1'), ipv6: channel(undefined, 'no next hop of this family') },
   peer: peer('Mesh_10_0_0_2', '10.0.0.2', 'Active', {
     lastError: { class: 'Received', text: 'Bad peer AS', at: 5_000 },
+    attemptError: { class: 'Socket', text: 'Connection refused', at: 6_000 },
     connectTimer: { left: 2_760, total: 5 },
   }),
 }

@@ -68,6 +68,7 @@ export function protocolOf(name: string, state: SessionState): ProtocolView {
       since: 30_000,
       stopped: undefined,
       lastError: undefined,
+      attemptError: undefined,
       session: undefined,
       localCapabilities: [],
       remoteCapabilities: [],

@@ -53,6 +53,7 @@ export class Peer {
   #state: SessionState = 'Idle'
   #since: Millis
   #lastError: LastError | undefined
+  #attemptError: LastError | undefined
   #established = 0
 
   constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis) {
@@ -272,10 +273,16 @@ export class Peer {
   /** What ended a connection is worth keeping unless another stands, or we ended it before it did. */
   #note(fault: Fault, before: SessionState): void {
     if (fault.class === 'Error' && !stands(before)) return
-    if (!stands(this.#furthest().state)) this.#lastError = { ...fault, at: this.#shared.now }
+    if (stands(this.#furthest().state)) return
+    const error: LastError = { ...fault, at: this.#shared.now }
+    const attempt = fault.class === 'Socket' && !stands(before)
+    if (attempt) this.#attemptError = error
+    // Why the neighbor refused, or was refused, says more than that it cannot be reached since.
+    if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
   }
 
   #up(session: Session): void {
+    this.#attemptError = undefined
     this.#established++
     this.#push({ kind: 'up', session })
   }
@@ -323,6 +330,7 @@ export class Peer {
       since: this.#since,
       stopped: this.#stopped,
       lastError: this.#lastError,
+      attemptError: this.#attemptError,
       session: this.session,
       localCapabilities: ours?.capabilities ?? ourCapabilities(config),
       remoteCapabilities: theirs?.capabilities ?? [],

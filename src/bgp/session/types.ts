@@ -167,6 +167,8 @@ export interface PeerSnapshot {
   /** Why it is stopped, where it is held down on purpose. */
   readonly stopped: string | undefined
   readonly lastError: LastError | undefined
+  /** Why the last attempt to reach it failed, since it was last Established. */
+  readonly attemptError: LastError | undefined
   readonly session: Session | undefined
   /** What we offer or offered, and what the neighbor did. */
   readonly localCapabilities: readonly Capability[]

@@ -97,6 +97,14 @@ describe('an OPEN that cannot be: the NOTIFICATION, then the close', () => {
     expect(lone.lastError).toBe('BGP Error: Bad BGP identifier: the same as ours')
   })
 
+  test('what the neighbor did wrong is not forgotten because it cannot be reached since', () => {
+    const lone = new LonePeer().reach('OpenSent').receive(theirOpen({ myAs: 64999, capabilities: [] }))
+    lone.pass(60_000)
+    lone.hand({ kind: 'dial-failed', conn: lone.own, reason: 'Connection refused' })
+    expect(lone.lastError).toBe('BGP Error: Bad peer AS: 64999, expected 64513')
+    expect(lone.peer.snapshot(lone.now).attemptError).toMatchObject({ class: 'Socket', text: 'Connection refused' })
+  })
+
   test('the last error names both numbers', () => {
     const lone = new LonePeer().reach('OpenSent').receive(theirOpen({ myAs: 64999, capabilities: [] }))
     expect(lone.lastError).toBe('BGP Error: Bad peer AS: 64999, expected 64513')
