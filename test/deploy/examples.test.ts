@@ -16,17 +16,17 @@ interface Example {
 
 const RACK_1 = node('worker-1', {
   addresses: ['10.0.1.11', 'fd00:10:1::11'],
-  podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
+  podCIDRs: ['10.244.1.0/24', 'fd00:244:0:1::/64'],
   labels: { rack: '1' },
 })
 const RACK_2 = node('worker-2', {
   addresses: ['10.0.2.12', 'fd00:10:2::12'],
-  podCIDRs: ['10.244.2.0/24', 'fd00:244:2::/64'],
+  podCIDRs: ['10.244.2.0/24', 'fd00:244:0:2::/64'],
   labels: { rack: '2' },
 })
 const SIX = node('worker-1', { addresses: ['2001:db8:10::11'], podCIDRs: ['2001:db8:244:1::/64'] })
 
-const PODS = ['10.244.1.0/24', 'fd00:244:1::/64']
+const PODS = ['10.244.1.0/24', 'fd00:244:0:1::/64']
 const BALANCED = ['192.0.2.0/24', '2001:db8:2::/64']
 const CLUSTER_IPS = ['10.96.0.0/16', 'fd00:96::/112']
 
