@@ -187,7 +187,7 @@ export const REFRESHES: readonly KnownMessage<RouteRefresh>[] = [
   },
 ]
 
-export const UPDATES: readonly KnownMessage<'update'>[] = [
+const UPDATES: readonly KnownMessage<'update'>[] = [
   { name: 'UPDATE without anything', bytes: update({}), value: 'update' },
   {
     name: 'UPDATE with a route',
@@ -199,7 +199,7 @@ export const UPDATES: readonly KnownMessage<'update'>[] = [
   },
 ]
 
-export const KEEPALIVES = [{ name: 'KEEPALIVE', bytes: message(4), value: 'keepalive' }] as const
+const KEEPALIVES = [{ name: 'KEEPALIVE', bytes: message(4), value: 'keepalive' }] as const
 
 /** One of each and more, as a stream. */
 export const ALL_MESSAGES: readonly { readonly name: string; readonly bytes: Uint8Array }[] = [

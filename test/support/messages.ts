@@ -11,8 +11,7 @@ export const MARKER: readonly number[] = new Array(16).fill(0xff)
 export const fromHex = (text: string): number[] =>
   (text.match(/[0-9a-f]{2}/gi) ?? []).map((pair) => Number.parseInt(pair, 16))
 
-export const u16 = (value: number): number[] => [value >> 8, value & 0xff]
-export const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value & 0xffff)]
+const u16 = (value: number): number[] => [value >> 8, value & 0xff]
 
 /** A whole message; written here without the code under test. */
 export const message = (type: number, ...body: readonly number[]): Uint8Array =>

@@ -4,7 +4,7 @@ import type { Asn, RouterId } from '../../base/units.ts'
 import { readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute-rows.ts'
 
-export type Origin = 'IGP' | 'EGP' | 'Incomplete'
+type Origin = 'IGP' | 'EGP' | 'Incomplete'
 
 /** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
 export interface AsSegment {
