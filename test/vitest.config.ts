@@ -23,7 +23,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'long', include: ['test/{property,sim,golden}/**/*.test.ts'], testTimeout: 120_000 },
+        test: { name: 'long', include: ['test/{property,sim,golden,fuzz}/**/*.test.ts'], testTimeout: 120_000 },
       },
     ],
   },

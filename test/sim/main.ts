@@ -1,7 +1,13 @@
-/** Runs simulations by hand: `npm run sim -- --topology mesh --nodes 40 --seed 17`. */
+/**
+ * Runs simulations by hand: `npm run sim -- --topology mesh --nodes 40 --seed 17 [--seeds 10] [--large] [--log]`.
+ * `--save node-3 --to lost-route` keeps what that agent saw as a story in test/golden/stories.
+ */
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { run } from './simulation.ts'
-import { commandOf, SMALL } from './sizes.ts'
+import { Recorder } from '../golden/story.ts'
+import type { Host } from '../support/world.ts'
+import { type RunOptions, run } from './simulation.ts'
+import { commandOf, LARGE, SMALL } from './sizes.ts'
 import type { TopologyName } from './topology.ts'
 
 const { values } = parseArgs({
@@ -10,29 +16,72 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '40' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
+    large: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
+    save: { type: 'string' },
+    to: { type: 'string', default: 'saved' },
   },
 })
-const [nodes, seed, seeds] = [values.nodes, values.seed, values.seeds].map(Number) as [number, number, number]
-let failed = 0
-for (let number = seed; number < seed + seeds; number++) {
-  const options = { ...SMALL, topology: values.topology as TopologyName, nodes, seed: number }
+const [nodes, first, seeds] = [values.nodes, values.seed, values.seeds].map(Number) as [number, number, number]
+
+for (let seed = first; seed < first + seeds; seed++) {
+  const size = values.large ? LARGE : SMALL
+  const options = { ...size, topology: values.topology as TopologyName, nodes, seed }
+  if (!isRight(options)) {
+    process.exitCode = 1
+    console.log(`  again: ${commandOf(options)}${values.large ? ' --large' : ''}`)
+  }
+}
+
+function isRight(options: RunOptions): boolean {
   const begun = performance.now()
+  const recording = new Recording()
   try {
-    const { turns, virtualMillis, sessions, routes, wrong, log } = run(options)
+    const { turns, virtualMillis, sessions, routes, wrong, log } = run({ ...options, ...recording.hooks })
     const took = (performance.now() - begun).toFixed(0)
+    const verdict = wrong.length === 0 ? 'all right' : `${wrong.length} wrong`
+    const span = (virtualMillis / 1000).toFixed(0)
     console.log(
-      `seed ${number}: ${sessions} sessions, ${routes} routes, ${turns} turns, ${(virtualMillis / 1000).toFixed(0)} s in ${took} ms: ${wrong.length === 0 ? 'all right' : `${wrong.length} wrong`}`,
+      `seed ${options.seed}: ${sessions} sessions, ${routes} routes, ${turns} turns, ${span} s in ${took} ms: ${verdict}`,
     )
     if (values.log) console.log(log.join('\n'))
-    if (wrong.length === 0) continue
-    console.log(wrong.slice(0, 20).join('\n'))
+    for (const line of wrong.slice(0, 20)) console.log(`  ${line}`)
+    return wrong.length === 0
   } catch (error) {
-    console.log(`seed ${number}: ${error instanceof Error ? error.message : error}`)
-    if (error instanceof Error && error.cause instanceof Error)
-      console.log(((error.cause.cause as Error) ?? error.cause).stack)
+    console.log(`seed ${options.seed}: ${error instanceof Error ? error.stack : error}`)
+    for (let cause = error; cause instanceof Error; cause = cause.cause)
+      if (cause.cause === undefined) console.log(cause.stack)
+    return false
+  } finally {
+    recording.save(options)
   }
-  failed++
-  console.log(commandOf(options))
 }
-process.exitCode = failed === 0 ? 0 : 1
+
+/** Of one agent, from its last start. */
+class Recording {
+  #recorder = new Recorder()
+  #host: Host | undefined
+
+  get hooks(): Pick<RunOptions, 'before' | 'after'> {
+    if (values.save === undefined) return {}
+    return {
+      before: (host, input, now) => {
+        if (host.name !== values.save) return
+        if (host !== this.#host) this.#recorder = new Recorder()
+        this.#host = host
+        this.#recorder.begin(input, now)
+      },
+      after: (host, effects) => {
+        if (host === this.#host) this.#recorder.end(effects)
+      },
+    }
+  }
+
+  save(options: RunOptions): void {
+    if (this.#host === undefined) return
+    const file = new URL(`../golden/stories/${values.to}.jsonl`, import.meta.url)
+    const story = `${values.save} of: ${commandOf(options)}`
+    writeFileSync(file, this.#recorder.text(story, this.#host.options))
+    console.log(`  saved: test/golden/stories/${values.to}.jsonl`)
+  }
+}

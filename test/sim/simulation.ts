@@ -67,8 +67,7 @@ export function run(options: RunOptions): RunResult {
     }
     world.pass(start + options.spanMillis)
     workload.mend(options.lost ?? 1)
-    // Who stood still, and reboots under way.
-    world.pass(110_000)
+    world.pass(Math.max(0, workload.busyUntil - world.now) + 1_000)
     workload.mend(options.lost ?? 1)
     return settle(options, stage, workload, chance)
   } catch (error) {
@@ -82,12 +81,12 @@ function settle(options: RunOptions, stage: Stage, workload: Workload, chance: C
   world.pass(2_000)
   const expected = expectedSessions(stage)
   const isUp = () => stage.running().every(({ name, host }) => host?.up === expected.get(name))
-  for (let waited = 0; !isUp() && waited < LIMIT; waited += 5_000) world.pass(5_000)
+  for (let waited = 0; !isUp() && waited < LIMIT; waited += 1_000) world.pass(1_000)
   const wrong = stage
     .running()
     .filter(({ name, host }) => host?.up !== expected.get(name))
     .map(({ name, host }) => `${name}: ${host?.up} sessions are up, not ${expected.get(name)}`)
-  world.pass(15_000)
+  world.pass(10_000)
   const { viewed = 1 } = options
   wrong.push(...whatIsWrong(stage, () => viewed >= 1 || chance.next() < viewed))
   const sessions = [...expected.values()].reduce((sum, count) => sum + count, 0) / 2

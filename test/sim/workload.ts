@@ -29,6 +29,8 @@ export class Workload {
   readonly #down = new Set<Site>()
   readonly #parted: [Site, Site][] = []
   readonly #ops: readonly Op[]
+  /** Until when somebody stands still, or waits to be started. */
+  #busyUntil = 0
   #serviceCount = 0
   #filterCount = 0
   /** What was done, with its time: for whoever reads a failure. */
@@ -60,6 +62,10 @@ export class Workload {
 
   begin(services: number): void {
     for (let count = 0; count < services; count++) this.#addService()
+  }
+
+  get busyUntil(): number {
+    return this.#busyUntil
   }
 
   step(): void {
@@ -217,6 +223,7 @@ export class Workload {
     if (host === undefined) return undefined
     const millis = this.#chance.next() < 0.3 ? 100_000 : 20_000 * this.#chance.next()
     this.#stage.world.pause(host, millis)
+    this.#busyUntil = Math.max(this.#busyUntil, this.#stage.world.now + millis)
     return `${host.name} stands still for ${Math.round(millis)} ms`
   }
 
@@ -287,7 +294,9 @@ export class Workload {
 
   #later(happens: () => void, within: number): void {
     const { world } = this.#stage
-    world.at(world.now + this.#chance.next() * within, happens)
+    const at = world.now + this.#chance.next() * within
+    this.#busyUntil = Math.max(this.#busyUntil, at)
+    world.at(at, happens)
   }
 
   #any<Item>(items: readonly Item[]): Item | undefined {

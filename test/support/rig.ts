@@ -1,0 +1,197 @@
+/** One agent with neighbors that are nobody: a test says every octet they send, and whether they read. */
+import { AFI, FAMILIES } from '../../src/base/family.ts'
+import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
+import type { Capability } from '../../src/bgp/wire/message.ts'
+import { encodeOpen } from '../../src/bgp/wire/open.ts'
+import type { Effect } from '../../src/engine/effect.ts'
+import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
+import type { Input } from '../../src/engine/input.ts'
+import type { Tell } from '../../src/engine/tell.ts'
+import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
+
+export const OUR_AS = 64512
+const OUR_ADDRESS = '10.0.0.100'
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+
+export interface RigOptions {
+  readonly neighbors?: number
+  /** Of every BGPPeer. */
+  readonly spec?: object
+  readonly objects?: readonly ApiObject[]
+  readonly record?: (input: Input, now: number, effects: readonly Effect[]) => void
+}
+
+export class Rig {
+  readonly engine: Engine
+  readonly options: EngineOptions = {
+    node: 'worker-1',
+    version: 'test',
+    hostName: 'worker-1',
+    sourceKind: 'manifests',
+    seed: 1,
+    now: 0,
+    epoch: 0,
+  }
+  now = 0
+  readonly neighbors: readonly RawNeighbor[]
+  readonly tells: Tell[] = []
+  readonly #record: RigOptions['record']
+
+  constructor({ neighbors = 2, spec = {}, objects = [], record }: RigOptions = {}) {
+    this.engine = new Engine(this.options)
+    this.#record = record
+    this.neighbors = Array.from({ length: neighbors }, (_, index) => new RawNeighbor(this, index))
+    const worker = node('worker-1', {
+      addresses: [OUR_ADDRESS, 'fd00:10::100'],
+      podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
+    })
+    const peers = this.neighbors.map(({ address, asn }, index) =>
+      bgpPeer(`peer-${index}`, { peerIP: address, asNumber: asn, passive: true, filters: ['take-all'], ...spec }),
+    )
+    const all = [worker, bgpConfiguration({ asNumber: OUR_AS, nodeToNodeMeshEnabled: false }), TAKE_ALL, ...peers]
+    this.feed({ kind: 'objects', changes: [...all, ...objects].map((object) => upsert(object)) })
+    this.feed({ kind: 'synced' })
+    this.work()
+  }
+
+  feed(input: Input): void {
+    const effects = this.engine.handle(input, this.now)
+    this.#record?.(input, this.now, effects)
+    for (const effect of effects) {
+      if (effect.kind === 'tell') this.tells.push(effect.tell)
+      if (effect.kind === 'send' || effect.kind === 'close' || effect.kind === 'refuse') {
+        this.neighbors.find(({ conn }) => conn === effect.conn)?.hear(effect)
+      }
+    }
+  }
+
+  /** Turns as long as there is something to do at once, and what readers have taken is said. */
+  work(): void {
+    for (;;) {
+      const due = this.engine.deadline()
+      const reader = this.neighbors.find((neighbor) => neighbor.reads && neighbor.untaken > 0)
+      if (reader !== undefined) reader.take()
+      else if (due !== undefined && due <= this.now) this.feed({ kind: 'tick' })
+      else return
+    }
+  }
+
+  pass(millis: number): void {
+    const end = this.now + millis
+    for (let due = this.engine.deadline(); due !== undefined && due <= end; due = this.engine.deadline()) {
+      this.now = Math.max(this.now, due)
+      this.feed({ kind: 'tick' })
+      this.work()
+    }
+    this.now = end
+  }
+
+  /** Routes learned from a neighbor. */
+  held(neighbor: RawNeighbor): number {
+    const { ipv4, ipv6 } = this.engine.view(this.now).count({ protocol: neighbor.name })
+    return ipv4.paths + ipv6.paths
+  }
+
+  memory(): number {
+    return this.engine
+      .view(this.now)
+      .memory()
+      .reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+}
+
+export class RawNeighbor {
+  readonly name: string
+  readonly address: string
+  readonly asn: number
+  /** What it has to say in its OPEN besides its AS. */
+  capabilities: readonly Capability[] = [
+    ...FAMILIES.map((family) => ({ kind: 'multiprotocol', afi: AFI[family], safi: 1 }) as const),
+    { kind: 'route-refresh' },
+  ]
+  holdTime = 90
+  conn: number | undefined
+  /** False: what is sent to it is never taken. */
+  reads = true
+  /** Octets sent to it that the network still has. */
+  untaken = 0
+  /** Messages that came, by type, since it connected. */
+  readonly heard: Uint8Array[] = []
+  ended = false
+  readonly #rig: Rig
+  readonly #index: number
+  static #connections = 1
+
+  constructor(rig: Rig, index: number) {
+    this.#rig = rig
+    this.#index = index
+    this.address = `10.0.0.${index + 1}`
+    this.name = `Global_10_0_0_${index + 1}`
+    this.asn = 65_001 + index
+  }
+
+  connect(): this {
+    this.conn = RawNeighbor.#connections
+    RawNeighbor.#connections += 2
+    this.heard.length = 0
+    this.ended = false
+    this.untaken = 0
+    const remote = { address: this.address, port: 50_000 }
+    const local = { address: OUR_ADDRESS, port: 179 }
+    this.#rig.feed({ kind: 'accepted', conn: this.conn, local, remote, interface: undefined })
+    this.#rig.work()
+    return this
+  }
+
+  open(): Uint8Array {
+    const capabilities: Capability[] = [...this.capabilities, { kind: 'four-octet-as', asn: this.asn }]
+    const routerId = 0x0a000001 + this.#index
+    return encodeOpen({ kind: 'open', version: 4, myAs: this.asn, holdTime: this.holdTime, routerId, capabilities })
+  }
+
+  /** A session, with both first feeds over. */
+  establish(): this {
+    this.connect()
+    return this.send(this.open()).send(KEEPALIVE)
+  }
+
+  send(bytes: Uint8Array): this {
+    if (this.conn !== undefined) this.#rig.feed({ kind: 'received', conn: this.conn, bytes })
+    this.#rig.work()
+    return this
+  }
+
+  /** Its connection is gone. */
+  hangUp(reason?: string): this {
+    const { conn } = this
+    this.conn = undefined
+    if (conn !== undefined) this.#rig.feed({ kind: 'closed', conn, reason })
+    this.#rig.work()
+    return this
+  }
+
+  hear(effect: Extract<Effect, { kind: 'send' | 'close' | 'refuse' }>): void {
+    if (effect.kind !== 'send') {
+      this.ended = true
+      return
+    }
+    this.untaken += effect.bytes.length
+    this.heard.push(effect.bytes)
+  }
+
+  take(): void {
+    this.untaken = 0
+    if (this.conn !== undefined) this.#rig.feed({ kind: 'drained', conn: this.conn })
+  }
+
+  get established(): boolean {
+    const protocols = this.#rig.engine.view(this.#rig.now).protocols()
+    return protocols.some(({ name, peer }) => name === this.name && peer.state === 'Established')
+  }
+
+  /** Code and subcode of the NOTIFICATION it got. */
+  get notification(): string | undefined {
+    const last = this.heard.findLast((bytes) => bytes[18] === 3)
+    return last === undefined ? undefined : `${last[19]}/${last[20]}`
+  }
+}
