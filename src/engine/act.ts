@@ -37,7 +37,10 @@ export function act(
       return result('done')
     case 'reload':
       if (neighbor.peer.session === undefined) return result('failed', 'not established')
-      if (action.direction !== 'out') rooms.sessions.refit(neighbor, now)
+      if (action.direction !== 'out') {
+        rooms.sessions.refit(neighbor, now)
+        rooms.sessions.askRefresh(neighbor, now)
+      }
       if (action.direction !== 'in') for (const family of FAMILIES) rooms.rib.refreshOut(neighbor.name, family, now)
       return result('done')
     case 'debug':

@@ -4,6 +4,7 @@
  *
  * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
  */
+import type { Address } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -21,7 +22,7 @@ import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { Kernel } from './kernel.ts'
 import { Lookers } from './lookers.ts'
-import { Neighbors } from './neighbors.ts'
+import { type Neighbor, Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
 import { Sessions } from './sessions.ts'
@@ -96,7 +97,8 @@ export class Engine {
   handle(input: Input, now: Millis): readonly Effect[] {
     this.#facts.now = now
     this.#take(input, now)
-    for (const neighbor of this.#neighbors.takeDue(now)) this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    for (const neighbor of this.#neighbors.takeDue(now)) this.#expire(neighbor, now)
+    this.#endLateRefreshes(now)
     this.#kernel?.judge()
     if (this.#rib.busy) {
       this.#rib.advance(now, SLICE)
@@ -113,7 +115,20 @@ export class Engine {
   deadline(): Millis | undefined {
     if (this.#rib.busy) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
-    return earlier(this.#neighbors.deadline(), kernel)
+    return earlier(earlier(this.#neighbors.deadline(), this.#rib.deadline()), kernel)
+  }
+
+  #expire(neighbor: Neighbor, now: Millis): void {
+    this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+    if (neighbor.intent.range === undefined || this.#neighbors.hasConnection(neighbor)) return
+    this.#objects.forgetCaller(neighbor, now)
+  }
+
+  #endLateRefreshes(now: Millis): void {
+    for (const { name, family } of this.#rib.endLateRefreshes(now)) {
+      const text = `${name}: the end of its ${family} refresh has not come; what it did not announce again is dropped`
+      this.#out.tell(tell('warn', 'refresh-late', text, { peer: name, family }))
+    }
   }
 
   view(now: Millis): View {
@@ -187,15 +202,22 @@ export class Engine {
 
   #accept(input: Extract<Input, { kind: 'accepted' }>, now: Millis): void {
     const { conn, local, remote } = input
-    const neighbor = this.#facts.stopping ? undefined : this.#neighbors.calledBy(remote.address)
-    if (neighbor === undefined) {
+    const neighbor = this.#caller(remote.address, now)
+    if (typeof neighbor === 'string') {
       this.#out.push({ kind: 'refuse', conn })
-      const text = `connection from ${remote.address} refused: no neighbor has this address`
+      const text = `connection from ${remote.address} refused: ${neighbor}`
       this.#out.tell(tell('debug', 'connection-refused', text, { address: remote.address }))
       return
     }
     this.#neighbors.connect(conn, neighbor, input.interface)
     this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: false, local, remote }, now)
+  }
+
+  /** Who calls, or why nobody may from there. */
+  #caller(address: Address, now: Millis): Neighbor | string {
+    const node = this.#facts.intent?.node
+    if (this.#facts.stopping || node === undefined) return 'the agent is not ready'
+    return this.#neighbors.calledBy(address) ?? this.#objects.callFrom(address, node, now)
   }
 
   #connected(input: Extract<Input, { kind: 'connected' }>, now: Millis): void {
@@ -210,6 +232,9 @@ export class Engine {
     const neighbor = this.#neighbors.connection(input.conn)?.neighbor
     if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
     this.#neighbors.disconnect(input.conn)
+    if (neighbor?.intent.range !== undefined && !this.#neighbors.hasConnection(neighbor)) {
+      this.#objects.forgetCaller(neighbor, now)
+    }
   }
 
   /** Until everything has been listed once, what is absent is only unknown: nothing is done. */
@@ -244,6 +269,7 @@ export class Engine {
     if (before?.listenPort !== listenPort || !sameList(before.listenAddresses, listenAddresses)) {
       this.#out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
     }
+    this.#rib.setDecision(node.decision)
     for (const neighbor of this.#neighbors.values()) this.#objects.reconfigure(neighbor, node, now)
     this.#sessions.setNode(node, now)
   }

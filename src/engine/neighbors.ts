@@ -93,6 +93,11 @@ export class Neighbors {
     return this.#connections.get(conn)
   }
 
+  hasConnection(neighbor: Neighbor): boolean {
+    for (const connection of this.#connections.values()) if (connection.neighbor === neighbor) return true
+    return false
+  }
+
   disconnect(conn: ConnId): void {
     this.#connections.delete(conn)
   }

@@ -21,7 +21,8 @@ export function nextHopsFor(session: Session, node: NodeIntent, local: LocalInte
   const held: Partial<Record<Family, string>> = {}
   for (const family of FAMILIES) {
     if (!session.families.includes(family)) continue
-    const addresses = nextHopAddresses(family, session.local.address, node, local)
+    const written = throughIpv6(family, session, node, local) ? 'ipv6' : family
+    const addresses = nextHopAddresses(written, session.local.address, node, local)
     if (addresses.length === 0) held[family] = whyNoNextHop(family, node, local)
     else {
       bytes[family] = joinBytes(addresses.map(addressBytes))
@@ -29,6 +30,13 @@ export function nextHopsFor(session: Session, node: NodeIntent, local: LocalInte
     }
   }
   return { bytes, text, held }
+}
+
+/** RFC 8950: IPv4 goes by IPv6 next hops where both agreed to that, and the session runs over IPv6 or we have no IPv4. */
+function throughIpv6(family: Family, session: Session, node: NodeIntent, local: LocalInterface | undefined): boolean {
+  if (family !== 'ipv4' || !session.send.extendedNextHop) return false
+  if (familyOfAddress(session.local.address) === 'ipv6') return true
+  return (node.addresses.ipv4 ?? local?.addresses.ipv4) === undefined
 }
 
 /** RFC 2545 §3: on a link-local session the global address is followed by the link-local one. */

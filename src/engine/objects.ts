@@ -3,6 +3,7 @@
  * A neighbor that objects forbid is held down when it would start; one that runs keeps its last good policies
  * until it is next lost.
  */
+import type { Address } from '../base/address.ts'
 import type { Chance } from '../base/chance.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
@@ -12,6 +13,7 @@ import type { PeerConfig } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
+import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 
 /** How long the side that should be dialled waits before it dials itself. */
@@ -22,6 +24,7 @@ export class Objects {
   readonly #sessions: Sessions
   readonly #rib: Rib
   readonly #chance: Chance
+  readonly #ranges = new Ranges()
 
   constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance) {
     this.#neighbors = neighbors
@@ -30,7 +33,32 @@ export class Objects {
     this.#chance = chance
   }
 
+  /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    if (intent.range !== undefined) this.#ranges.set(intent)
+    else this.#addNeighbor(intent, node, now)
+  }
+
+  /** Somebody unknown calls: the neighbor it becomes, or why it is refused. */
+  callFrom(address: Address, node: NodeIntent, now: Millis): Neighbor | string {
+    const range = this.#ranges.around(address)
+    if (range?.range === undefined) return 'no neighbor has this address'
+    if (range.held !== undefined) return `${range.name} is held: ${range.held}`
+    const { limit, prefix } = range.range
+    if (this.#ranges.membersOf(range.name).length >= limit) return `${limit} neighbors from ${prefix.text} are enough`
+    const intent = memberIntent(range, address)
+    if (this.#neighbors.get(intent.name) !== undefined) return `${intent.name} is another neighbor`
+    this.#ranges.join(range.name, intent.name)
+    return this.#addNeighbor(intent, node, now)
+  }
+
+  /** One that called from a range has no connection left: it is forgotten, unless it was told to stay away. */
+  forgetCaller(neighbor: Neighbor, now: Millis): void {
+    if (neighbor.intent.range === undefined || neighbor.disabled !== undefined) return
+    if (neighbor.peer.snapshot(now).stopped === undefined) this.removePeer(neighbor.name, now)
+  }
+
+  #addNeighbor(intent: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
     const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now)
     const neighbor: Neighbor = {
       name: intent.name,
@@ -43,9 +71,23 @@ export class Objects {
     }
     this.#neighbors.add(neighbor)
     this.startOrHold(neighbor, now)
+    return neighbor
   }
 
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    if (this.#ranges.has(intent.name)) this.#changeRange(intent, node, now)
+    else this.#changeNeighbor(intent, node, now)
+  }
+
+  #changeRange(range: PeerIntent, node: NodeIntent, now: Millis): void {
+    this.#ranges.set(range)
+    for (const name of this.#ranges.membersOf(range.name)) {
+      const neighbor = this.#neighbors.get(name)
+      if (neighbor !== undefined) this.#changeNeighbor(memberIntent(range, neighbor.intent.address), node, now)
+    }
+  }
+
+  #changeNeighbor(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) throw new Error(`${intent.name} changed but was never added`)
     const runsOnLastGood = intent.held !== undefined && neighbor.peer.session !== undefined
@@ -59,8 +101,13 @@ export class Objects {
   }
 
   removePeer(name: string, now: Millis): void {
+    if (this.#ranges.has(name)) {
+      for (const member of this.#ranges.membersOf(name)) this.removePeer(member, now)
+      this.#ranges.remove(name)
+    }
     const neighbor = this.#neighbors.get(name)
     if (neighbor === undefined) return
+    this.#ranges.leave(name)
     const reason = 'no object asks for this neighbor any more'
     this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
     this.#neighbors.remove(name)
@@ -107,5 +154,9 @@ function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     passive: intent.passive,
     dialDelay: intent.waits ? WAITING_SIDE_DELAY : 0,
     hostName: node.name,
+    extendedNextHop: intent.extendedNextHop,
+    addPath: intent.addPath,
+    ...(intent.role !== undefined && { role: intent.role }),
+    strictRole: intent.strictRole,
   }
 }

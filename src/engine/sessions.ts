@@ -7,17 +7,20 @@ import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { RibPeer } from '../bgp/rib/types.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
+import type { MessageError } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'
+import { REFRESH } from '../bgp/wire/route-refresh.ts'
+import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
-import { tell, tellDown, tellNotification, tellTransition, tellUp, tellUpdateProblem } from './tell.ts'
+import { tell, tellDown, tellNearLimit, tellNotification, tellTransition, tellUp, tellUpdateProblem } from './tell.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
 const SEND_LIMIT = 65_536
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
+type Refresh = Extract<PeerAction, { kind: 'refresh' }>
 
 export class Sessions {
   readonly #neighbors: Neighbors
@@ -50,7 +53,7 @@ export class Sessions {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
-    this.#rib.setPeer(ribPeer(neighbor, session), now)
+    this.#rib.setPeer(ribPeer(neighbor, session, this.#node), now)
     this.#hasNews = true
   }
 
@@ -92,11 +95,7 @@ export class Sessions {
         this.#receive(neighbor, action, now)
         return
       case 'refresh':
-        // An UPDATE before it in the same bytes may have ended the session.
-        if (neighbor.peer.session !== undefined && action.subtype === 0) {
-          this.#rib.refreshOut(neighbor.name, action.family, now)
-          this.#hasNews = true
-        }
+        this.#refresh(neighbor, action, now)
         return
       case 'transition':
         this.#out.tell(tellTransition(neighbor.name, action))
@@ -107,6 +106,25 @@ export class Sessions {
     }
   }
 
+  #refresh(neighbor: Neighbor, { family, subtype }: Refresh, now: Millis): void {
+    const { session } = neighbor.peer
+    // An UPDATE before it in the same bytes may have ended the session.
+    if (session === undefined) return
+    const { name } = neighbor
+    if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, now, session.enhancedRefresh)
+    else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family, now)
+    // RFC 7313 §4: of one that has restarted, not before its first feed is over.
+    else if (!session.remoteRestarted || this.#rib.counts(name, family).endOfRibReceived) {
+      this.#rib.beginRefresh(name, family, now)
+    }
+    this.#hasNews = true
+  }
+
+  /** Asks a neighbor to tell everything again, where it can. */
+  askRefresh(neighbor: Neighbor, now: Millis): void {
+    for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
+  }
+
   #up(neighbor: Neighbor, session: Session, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
     this.#setNextHops(neighbor, session, this.#node)
@@ -114,7 +132,7 @@ export class Sessions {
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
     this.#hasNews = true
-    this.#rib.addPeer(ribPeer(neighbor, session), now)
+    this.#rib.addPeer(ribPeer(neighbor, session, this.#node), now)
     this.#out.tell(tellUp(neighbor.name, session))
     for (const family of FAMILIES) {
       const reason = neighbor.nextHops?.held[family]
@@ -146,7 +164,8 @@ export class Sessions {
         this.#out.tell(tellUpdateProblem(neighbor.name, problem, !neighbor.warned.has(kind)))
         neighbor.warned.add(kind)
       }
-      if (result.error !== undefined) this.handle(neighbor, { kind: 'update-error', conn, error: result.error }, now)
+      if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
+      if (result.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
       else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
         this.#out.tell(tell('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
@@ -195,7 +214,13 @@ export class Sessions {
   }
 }
 
-function ribPeer(neighbor: Neighbor, session: Session): RibPeer {
+/** What ends a session over an UPDATE; one with too many routes is held down. */
+function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany: Family | undefined): PeerEvent {
+  if (tooMany === undefined) return { kind: 'update-error', conn, error }
+  return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
+}
+
+function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
   const { intent, nextHops } = neighbor
   return {
     name: neighbor.name,
@@ -211,15 +236,20 @@ function ribPeer(neighbor: Neighbor, session: Session): RibPeer {
     nextHops: nextHops?.bytes ?? {},
     importPolicy: intent.importPolicy,
     exportPolicy: intent.exportPolicy,
-    maxPrefixes: limitsOf(intent),
+    maxPrefixes: limitsOf(intent, ({ limit }) => limit),
+    warnPrefixes: limitsOf(intent, ({ warnAt }) => warnAt),
+    nodeAs: node.asNumber,
+    allowedOwnAs: intent.allowedOwnAs,
+    ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
+    ...(session.role !== undefined && { role: session.role }),
   }
 }
 
-function limitsOf({ maxPrefixes }: PeerIntent): RibPeer['maxPrefixes'] {
+function limitsOf({ maxPrefixes }: PeerIntent, number: (limit: PrefixLimit) => number): RibPeer['maxPrefixes'] {
   const limits: Partial<Record<Family, number>> = {}
   for (const family of FAMILIES) {
-    const limit = maxPrefixes[family]?.limit
-    if (limit !== undefined) limits[family] = limit
+    const limit = maxPrefixes[family]
+    if (limit !== undefined) limits[family] = number(limit)
   }
   return limits
 }

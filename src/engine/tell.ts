@@ -1,5 +1,6 @@
 /** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
 
+import type { ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
 import type { Problem } from '../cluster/intent.ts'
@@ -55,6 +56,16 @@ export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: b
   code: 'update-problem',
   text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are taken as withdrawn' : 'the attribute is dropped'}`,
   fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
+})
+
+export const tellNearLimit = (
+  peer: string,
+  { family, held, limit }: NonNullable<ReceiveResult['nearLimit']>,
+): Tell => ({
+  level: 'warn',
+  code: 'prefixes-near-limit',
+  text: `${peer}: ${held} ${family} routes; more than ${limit} end the session`,
+  fields: { peer, family, routes: held, limit },
 })
 
 /** A mere warning refuses nothing. */

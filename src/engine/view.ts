@@ -112,6 +112,7 @@ export class EngineView implements View {
       peer: peer.snapshot(this.#facts.now),
       disabled: disabled !== undefined,
       held: intent.held,
+      ...(intent.range !== undefined && { range: intent.range.prefix.text }),
       families,
     }
   }
