@@ -92,7 +92,7 @@ export class RouteKeeper {
 
   /** A single address never gets a blackhole: it is somebody's. */
   holdBlackhole(prefix: Prefix): void {
-    if (isHostPrefix(prefix)) return
+    if (isHostPrefix(prefix) || this.#blackholes.has(prefix.text)) return
     this.#blackholes.set(prefix.text, prefix)
     this.#touch(prefix.text)
   }

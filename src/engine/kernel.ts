@@ -40,6 +40,8 @@ export interface KernelRooms {
   readonly neighbors: Neighbors
   readonly objects: Objects
   readonly out: Outbox
+  /** Whether what gives pods their addresses is in place. */
+  readonly arePodsReady: () => boolean
 }
 
 export class Kernel {
@@ -178,7 +180,7 @@ export class Kernel {
 
   #isReady({ prefix }: RouteIntent): boolean {
     this.#routes.holdBlackhole(prefix)
-    return this.#routes.isKnown && this.#routes.isClosed(prefix)
+    return this.#routes.isKnown && this.#routes.isClosed(prefix) && this.#rooms.arePodsReady()
   }
 
   #announceReady(now: Millis): void {
@@ -223,9 +225,8 @@ export class Kernel {
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
 
   #nextSweepLook(now: Millis): Millis | undefined {
-    if (this.#startedAt === undefined) return undefined
-    const [first, last] = [this.#startedAt + SWEEP_UP, this.#startedAt + SWEEP_ANYWAY]
-    return now < first ? first : last
+    if (this.#startedAt === undefined || !this.#routes.isKnown) return undefined
+    return [this.#startedAt + SWEEP_UP, this.#startedAt + SWEEP_ANYWAY].find((at) => now < at)
   }
 
   #isTimeToSweep(now: Millis): boolean {

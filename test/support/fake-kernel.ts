@@ -59,8 +59,11 @@ export class FakeKernel {
     feed({ kind: 'kernel', change: { full: true, gone: [], present: [...this.#routes.values()], links } })
   }
 
-  /** From now on the engine is told. */
+  /** From now on the engine is told, from the beginning. */
   open(): void {
+    this.#told = undefined
+    this.#toldLinks = ''
+    this.#toldTable = undefined
     this.#hint()
     this.#tellTable()
   }

@@ -97,10 +97,15 @@ export class World {
   }
 
   /** A host with these addresses whose agent knows these objects from the start. */
-  add(name: string, addresses: readonly string[], objects: readonly ObjectChange[]): Host {
+  add(
+    name: string,
+    addresses: readonly string[],
+    objects: readonly ObjectChange[],
+    more: Pick<EngineOptions, 'dataplane'> = {},
+  ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
     const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
-    const host = new Host(name, addresses, { ...options, seed, now: this.now })
+    const host = new Host(name, addresses, { ...options, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
     this.feed(host, { kind: 'objects', changes: objects })

@@ -1,0 +1,334 @@
+/** Whole agents with a kernel: what is advertised when, what is written, what stays. */
+import { describe, expect, test } from 'vitest'
+import type { ObjectChange } from '../../src/cluster/source.ts'
+import { GODWIT_PROTOCOL } from '../../src/dataplane/kernel.ts'
+import { FakeKernel } from '../support/fake-kernel.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, ipPool, node, upsert } from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const WORKER = node('worker-1', {
+  addresses: ['10.0.0.11', 'fd00:10::11'],
+  podCIDRs: ['10.244.1.0/24', 'fd00:244:0:1::/64'],
+})
+const CLUSTER = bgpConfiguration({ asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
+const TO_ROUTER = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })
+const POOLS = [
+  ipPool('pods', { cidr: '10.244.0.0/16', natOutgoing: true }),
+  ipPool('pods6', { cidr: 'fd00:244::/48', natOutgoing: false }),
+]
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+
+const BLACKHOLES = [
+  'blackhole 10.244.1.0/24 proto 171 metric 1024',
+  'blackhole fd00:244:0:1::/64 proto 171 metric 1024',
+]
+const LEARNED = [
+  '10.244.9.0/24 via 10.0.0.1 dev eth0 proto 171 metric 1024',
+  'fd00:244:0:9::/64 via fd00:10::1 dev eth0 proto 171 metric 1024',
+]
+
+class Lab {
+  readonly world: World
+  readonly tor: Host
+  kernel: FakeKernel
+  worker: Host
+  /** Effects, in order, with when: what the worker sent and wrote. */
+  readonly log: string[] = []
+
+  constructor(open = true) {
+    this.world = new World({
+      watch: (host, _, effects) => {
+        if (host.name !== 'worker-1') return
+        for (const effect of effects) {
+          if (effect.kind === 'send') this.log.push('send')
+          if (effect.kind !== 'routes' && effect.kind !== 'nat') continue
+          this.log.push(
+            effect.kind === 'nat'
+              ? 'nat'
+              : `routes ${effect.changes.map(({ action, route }) => `${action} ${route.prefix.text}`).join(', ')}`,
+          )
+          this.kernel.perform(effect)
+        }
+      },
+    })
+    this.tor = this.#addRouter()
+    this.kernel = this.#newKernel()
+    this.worker = this.#start()
+    if (open) this.kernel.open()
+  }
+
+  #addRouter(): Host {
+    const router = node('tor-1', {
+      addresses: ['10.0.0.1', 'fd00:10::1'],
+      podCIDRs: ['10.244.9.0/24', 'fd00:244:0:9::/64'],
+    })
+    return this.world.add(
+      'tor-1',
+      ['10.0.0.1', 'fd00:10::1'],
+      [
+        upsert(router),
+        upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false })),
+        upsert(TAKE_ALL),
+        upsert(bgpPeer('worker-1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
+      ],
+    )
+  }
+
+  #newKernel(): FakeKernel {
+    const kernel = new FakeKernel({
+      feed: (input) => {
+        if (this.kernel === kernel && this.worker.alive) this.world.feed(this.worker, input)
+      },
+      later: (work) => this.world.at(this.world.now + 1, work),
+    })
+    kernel.addLink('eth0', '10.0.0.11/24', 'fd00:10::11/64')
+    return kernel
+  }
+
+  #start(): Host {
+    const objects: ObjectChange[] = [WORKER, CLUSTER, TO_ROUTER, ...POOLS].map((object) => upsert(object))
+    return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, { dataplane: 'linux' })
+  }
+
+  /** Power gone, power back; the kernel has seen nothing of it. */
+  restart(): void {
+    this.world.crash(this.worker)
+    this.log.length = 0
+    this.kernel.written.length = 0
+    this.kernel.scripts = 0
+    this.worker = this.#start()
+    this.kernel.open()
+  }
+
+  change(...changes: ObjectChange[]): void {
+    this.world.change(this.worker, changes)
+  }
+
+  until(seen: () => boolean, limit?: number): boolean {
+    return this.world.until(seen, limit)
+  }
+
+  settle(): void {
+    expect(this.until(() => this.kernel.own.length === 4 && this.learned().length === 2)).toBe(true)
+    this.world.pass(2_000)
+  }
+
+  /** What the router has learned. */
+  learned(): string[] {
+    return this.world
+      .askJson<{ prefix: string; from: string | null }[]>(this.tor, 'show route')
+      .filter(({ from }) => from !== null)
+      .map(({ prefix }) => prefix)
+      .filter((prefix) => prefix !== '10.96.0.0/16')
+      .sort()
+  }
+
+  problems(): string[] {
+    return this.world.ask(this.worker, 'configure check').split('\n')
+  }
+}
+
+describe('routes', () => {
+  test('learned ones and blackholes for pod CIDRs are in the kernel, in both families', () => {
+    const lab = new Lab()
+    lab.settle()
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+    expect(lab.learned()).toEqual(['10.244.1.0/24', 'fd00:244:0:1::/64'])
+  })
+
+  test('a pod CIDR is not advertised before the kernel has its blackhole', () => {
+    const lab = new Lab(false)
+    lab.world.pass(20_000)
+    expect(lab.learned()).toEqual([])
+    lab.kernel.open()
+    expect(lab.until(() => lab.learned().length === 2)).toBe(true)
+  })
+
+  test('and is not advertised where the kernel refuses it, which is said; the rest goes on', () => {
+    const lab = new Lab(false)
+    lab.kernel.locked = 'Operation not permitted'
+    lab.kernel.open()
+    lab.world.pass(20_000)
+    expect(lab.learned()).toEqual([])
+    expect(lab.problems().join()).toMatch(/could not be written: Operation not permitted/)
+    expect(lab.problems().join()).toMatch(/"10\.244\.1\.0\/24" is not advertised before the kernel has its blackhole/)
+    expect(lab.worker.told('routes-failed').length).toBeLessThan(10)
+    lab.kernel.locked = undefined
+    expect(lab.until(() => lab.kernel.own.length === 4 && lab.learned().length === 2)).toBe(true)
+    expect(lab.until(() => !/not permitted/.test(lab.problems().join()), 60_000)).toBe(true)
+  })
+
+  test('a pod CIDR that goes is withdrawn first, and its blackhole is removed after', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.log.length = 0
+    lab.change(upsert(node('worker-1', { addresses: ['10.0.0.11', 'fd00:10::11'], podCIDRs: ['10.244.1.0/24'] })))
+    lab.world.pass(5_000)
+    expect(lab.log.filter((line) => line !== 'nat')).toEqual(['send', 'routes remove fd00:244:0:1::/64'])
+    expect(lab.learned()).toEqual(['10.244.1.0/24'])
+  })
+
+  test('a route that somebody deletes comes back within a second', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.remove('10.244.9.0/24', GODWIT_PROTOCOL)
+    lab.kernel.remove('10.244.1.0/24', GODWIT_PROTOCOL)
+    expect(lab.kernel.own).toHaveLength(2)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+
+  test("somebody else's route stays, ours stands back, both are named, and ours comes when theirs goes", () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.addForeign('10.244.9.0/24', '10.0.0.77', 12, 0)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).not.toContain(LEARNED[0])
+    expect(lab.kernel.list()).toContain('10.244.9.0/24 via 10.0.0.77 dev eth0 proto 12 metric 0')
+    expect(lab.problems().join()).toMatch(
+      /route of Godwit \(protocol 171\) is kept out.*of BIRD \(protocol 12\), which stays/,
+    )
+    lab.kernel.remove('10.244.9.0/24', 12)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toContain(LEARNED[0])
+    expect(lab.problems().join()).not.toMatch(/BIRD/)
+  })
+
+  test('without a carrier the routes over the link go, and the way is not told on; with it they come back', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.setCarrier('eth0', false)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toEqual(BLACKHOLES)
+    lab.kernel.setCarrier('eth0', true)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+
+  test('nothing inside a service range is written, though it is learned', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.world.change(lab.tor, [
+      upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.96.7.0/24'] })),
+    ])
+    const has = () => lab.world.ask(lab.worker, 'show route 10.96.7.0/24').includes('unicast')
+    expect(lab.until(has)).toBe(true)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own.join()).not.toContain('10.96.')
+  })
+
+  test('a neighbor that is lost takes its routes along; the end of the agent takes nothing', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.world.crash(lab.tor)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toEqual(BLACKHOLES)
+
+    const other = new Lab()
+    other.settle()
+    other.world.feed(other.worker, { kind: 'stop', reason: 'the end' })
+    other.world.pass(10_000)
+    expect(other.worker.done).toBe(true)
+    expect(other.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+})
+
+describe('a restart', () => {
+  test('finds all as it should be and changes nothing', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.restart()
+    expect(lab.until(() => lab.learned().length === 2 && lab.worker.told('kernel-swept').length > 0)).toBe(true)
+    lab.world.pass(60_000)
+    expect(lab.kernel.written).toEqual([])
+    expect(lab.kernel.scripts).toBe(0)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+
+  test('removes what nobody tells any more, once the neighbor has told everything', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.world.crash(lab.worker)
+    lab.world.change(lab.tor, [
+      upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.244.9.0/24'] })),
+    ])
+    lab.restart()
+    expect(lab.kernel.own).toContain(LEARNED[1])
+    expect(lab.until(() => lab.kernel.own.length === 3)).toBe(true)
+    expect(lab.kernel.written.map(({ action, route }) => `${action} ${route.prefix.text}`)).toEqual([
+      'remove fd00:244:0:9::/64',
+    ])
+  })
+
+  test('keeps the routes of a neighbor that does not come back for a while, and not for ever', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.world.crash(lab.tor)
+    lab.kernel.written.length = 0
+    const before = [...LEARNED]
+    lab.world.pass(1)
+    lab.restart()
+    lab.world.pass(20_000)
+    const kept = lab.kernel.own
+    lab.world.pass(120_000)
+    expect(lab.kernel.own).toEqual(BLACKHOLES)
+    expect(kept.filter((key) => before.includes(key))).toEqual(kept.filter((key) => !BLACKHOLES.includes(key)))
+  })
+})
+
+describe('NAT', () => {
+  test('is one script, written once; switching a pool is the next', () => {
+    const lab = new Lab()
+    lab.settle()
+    expect(lab.kernel.table?.rules.map(({ comment }) => comment.split(' ')[0])).toEqual(['IPPool/pods'])
+    expect(lab.kernel.scripts).toBe(1)
+    lab.change(upsert(ipPool('pods6', { cidr: 'fd00:244::/48', natOutgoing: true })))
+    lab.world.pass(1_000)
+    expect(lab.kernel.table?.rules).toHaveLength(2)
+    expect(lab.kernel.scripts).toBe(2)
+    lab.change(upsert(ipPool('pods6', { cidr: 'fd00:244::/48', natOutgoing: true, blockSize: 122 })))
+    lab.world.pass(1_000)
+    expect(lab.kernel.scripts).toBe(2)
+  })
+
+  test('that somebody flushes is repaired, and said', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.flushNat()
+    lab.world.pass(1_000)
+    expect(lab.kernel.table?.rules).toHaveLength(1)
+    expect(lab.worker.told('nat-repaired')).toHaveLength(1)
+  })
+
+  test('without a pool that asks for it makes no table; a table that is there stays for the flows it began', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.change(upsert(ipPool('pods', { cidr: '10.244.0.0/16', natOutgoing: false })))
+    lab.world.pass(1_000)
+    expect(lab.kernel.table?.rules).toEqual([])
+    lab.kernel.flushNat()
+    lab.world.pass(1_000)
+    expect(lab.kernel.table).toBeUndefined()
+  })
+
+  test('is shown with counters by its pool', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.count('pods', 7)
+    lab.world.feed(lab.worker, { kind: 'nat-table', table: lab.kernel.table })
+    expect(lab.world.askJson(lab.worker, 'show nat')).toMatchObject({
+      active: true,
+      rules: [{ pool: 'pods', packets: 7 }],
+    })
+    expect(lab.world.ask(lab.tor, 'show nat')).toMatch(/^8900 /)
+  })
+
+  test('that cannot be written is said, and the routes are there all the same', () => {
+    const lab = new Lab(false)
+    lab.world.feed(lab.worker, { kind: 'kernel-trouble', what: 'nat', text: 'nft is not installed' })
+    lab.kernel.open()
+    lab.settle()
+    expect(lab.problems().join()).toContain('nft is not installed')
+    expect(lab.kernel.own).toHaveLength(4)
+  })
+})
