@@ -176,9 +176,9 @@ export class RouteRows {
     if (refused !== 0) return REFUSED_WORDS[refused] as string
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = explained.lostAt.get(path)
-    if (lost !== undefined) return shares.includes(path) ? `${stepWords(lost)}; it shares the traffic` : stepWords(lost)
+    if (lost !== undefined) return `lost at ${stepWords(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
     if (explained.best !== path) return 'next hop unreachable'
-    return explained.lostAt.size === 0 ? 'only path' : stepWords(Math.max(...explained.lostAt.values()))
+    return explained.lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...explained.lostAt.values()))}`
   }
 
   #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly string[] {
@@ -220,7 +220,8 @@ const IPV6_CURSORS = 2 ** 32
 /** Prefixes looked at for one row asked for, before a page ends with fewer rows than it might have. */
 const LOOKS_PER_ROW = 64
 
-const stepWords = (step: number): string => STEPS[step] as string
+/** `step 9, lower router ID`: the step both paths met at, named by what wins it. */
+const stepWords = (step: number): string => `step ${step + 1}, ${STEPS[step]}`
 
 /** What a member's group would have it know: 0 for nothing. */
 const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)

@@ -417,9 +417,9 @@ describe('looking', () => {
     announce(rib, internal, [X], { ...path(7), localPref: 50 })
     const { rows } = rib.page({}, undefined, 9)
     expect(rows.map((row) => [row.peer, row.best, row.reason])).toEqual([
-      [b.name, true, 'shorter AS path'],
-      [internal.name, false, 'higher local preference'],
-      [a.name, false, 'shorter AS path'],
+      [b.name, true, 'won at step 3, shorter AS path'],
+      [internal.name, false, 'lost at step 2, higher local preference'],
+      [a.name, false, 'lost at step 3, shorter AS path'],
     ])
     expect(rows[0]?.exportedTo).toEqual([])
     heard(rib, a)
