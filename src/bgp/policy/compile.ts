@@ -12,7 +12,10 @@
  * - `source`: 'own' for routes this node originates, 'peer' for learned ones (on import always 'peer').
  *   `learnedFrom`: the type of the neighbor a learned route came from, undefined for our own.
  *   `peerType`: the type of the neighbor whose policy this is. On import the two are the same.
- * - `attributes` is called at most once, and only when a rule that could match looks at attributes.
+ * - `attributes` is called at most once, and only when a rule that could match looks at attributes. `bare`, where given,
+ *   is asked first: it knows without decoding which communities are absent.
+ * - For many routes with the same attributes: where `ignoresPrefixes` says so, the verdict on one is the verdict on all,
+ *   and `again` counts it for the others.
  *
  * Verdicts are shared objects; the RIB compares, never changes them. An accepted route whose `edit` is undefined keeps
  * its attributes. Otherwise they are `edit.apply(attributes)`: the same edit (by identity or `id`, unique within one
@@ -46,6 +49,12 @@ export interface Rejected {
 }
 
 export type Verdict = Accepted | Rejected
+
+/** Attributes that are not decoded yet. */
+export interface BareAttributes {
+  /** None of these communities is there, of two numbers or of three. False promises nothing. */
+  lacksAll(communities: readonly (readonly number[])[]): boolean
+}
 
 /** What the rules on a route's way do to its attributes. */
 export class Edit {
@@ -81,6 +90,9 @@ export class CompiledPolicy {
   readonly #lanes: (readonly Step[] | undefined)[] = new Array(LANES).fill(undefined)
   readonly #start: Trail
   readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
+  /** The rules that applied in the last verdict: the first `#metCount`. */
+  readonly #met: number[] = []
+  #metCount = 0
 
   constructor(policy: Policy) {
     this.policy = policy
@@ -104,6 +116,7 @@ export class CompiledPolicy {
     learnedFrom: PeerType | undefined,
     peerType: PeerType,
     attributes: () => PathAttributes,
+    bare?: BareAttributes,
   ): Verdict {
     const octets = (length + 7) >> 3
     const w0 = wordAt(bytes, offset, octets, 0)
@@ -116,6 +129,7 @@ export class CompiledPolicy {
     let asked: PrefixSet | undefined
     let contained = false
     const lane = this.#lane(family, source, learnedFrom, peerType)
+    this.#metCount = 0
     for (let at = 0; at < lane.length; at++) {
       const step = lane[at] as Step
       if (step.inside !== undefined) {
@@ -127,11 +141,14 @@ export class CompiledPolicy {
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
       if (step.readsAttributes) {
+        const { communities } = step.rule.match
+        if (communities !== undefined && trail === this.#start && bare?.lacksAll(communities)) continue
         original ??= attributes()
         current ??= trail.apply(original)
         if (!matchesAttributes(step.rule.match, current)) continue
       }
       this.hits[step.index] = (this.hits[step.index] as number) + 1
+      this.#met[this.#metCount++] = step.index
       if (step.rejected !== undefined) return step.rejected
       if (step.rule.action === 'accept') return trail.accept(step)
       if (step.operations.length > 0) {
@@ -140,6 +157,19 @@ export class CompiledPolicy {
       }
     }
     throw new Error(`policy ${this.policy.name} came to no verdict`)
+  }
+
+  /** No rule that routes of this kind can meet looks at prefixes. */
+  ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
+    return this.#lane(family, source, learnedFrom, peerType).every((step) => !readsPrefixes(step.rule.match))
+  }
+
+  /** What was decided last holds for so many routes more. */
+  again(times: number): void {
+    for (let at = 0; at < this.#metCount; at++) {
+      const index = this.#met[at] as number
+      this.hits[index] = (this.hits[index] as number) + times
+    }
   }
 
   /** The steps that this family, origin and neighbor can meet, with nothing behind one that takes every route. */
@@ -219,8 +249,9 @@ const changes = (operation: Operation): boolean => operation.kind !== 'set-next-
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 
 /** The match looks at neither prefixes nor attributes: within its lane it takes every route. */
-const readsRouteOnly = (match: RuleMatch): boolean =>
-  match.prefixes === undefined && match.notPrefixes === undefined && !readsAttributes(match)
+const readsRouteOnly = (match: RuleMatch): boolean => !readsPrefixes(match) && !readsAttributes(match)
+
+const readsPrefixes = (match: RuleMatch): boolean => match.prefixes !== undefined || match.notPrefixes !== undefined
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
 

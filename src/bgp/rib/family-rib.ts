@@ -90,6 +90,7 @@ export class FamilyRib {
     const since = Math.floor(now / SINCE_UNIT)
     const { paths, prefixes } = this
     const importer = this.#importer
+    importer.begin(slot, attributes, refused)
     for (let at = start; at < end; ) {
       const pathId = addPath ? readU32(bytes, at) : 0
       if (addPath) at += 4
@@ -105,7 +106,7 @@ export class FamilyRib {
         paths.noteRound(path, tally.round)
         continue
       }
-      importer.judge(slot, attributes, refused, bytes, address, length)
+      importer.judge(bytes, address, length)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
         tally.held++
@@ -117,6 +118,7 @@ export class FamilyRib {
       countUpdate(tally, importer.refused)
       this.#dirty.add(prefix)
     }
+    importer.end()
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
@@ -418,7 +420,8 @@ export class FamilyRib {
     const nextHop = paths.nextHop[path] as number
     const refused = this.whyNotUsable(slot, received, bytes.arena, bytes.offset(nextHop), bytes.length(nextHop))
     prefixes.writeAddress(prefix, this.#address)
-    importer.judge(slot, received, refused, this.#address, 0, prefixes.lengths[prefix] as number)
+    importer.begin(slot, received, refused)
+    importer.judge(this.#address, 0, prefixes.lengths[prefix] as number)
     const same = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!same) {
       if (paths.refused[path] === 0) tally.usable--

@@ -1,14 +1,17 @@
 /**
  * Import policy: what becomes of a received route. Comes in: attributes as received and the prefix; goes out: attributes as
  * policy leaves them, or why the route is refused. A next hop that an import rule sets is not followed.
+ *
+ * Routes come in runs with the same attributes: `begin`, `judge` for each, `end`. Policy is asked anew for each only where
+ * it looks at prefixes.
  */
 import type { Family } from '../../base/family.ts'
 import type { Asn } from '../../base/units.ts'
-import type { Edit } from '../policy/compile.ts'
+import type { BareAttributes, Edit } from '../policy/compile.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { LONGEST } from '../route/byte-table.ts'
 import { IdCache } from '../route/id-cache.ts'
-import { encodeAttributes } from '../wire/attribute.ts'
+import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
 import type { PeerSlot } from './peers.ts'
@@ -21,6 +24,17 @@ export class Importer {
 
   readonly #family: Family
   readonly #table: AttributeTable
+  // The run.
+  #slot: PeerSlot | undefined
+  #received = 0
+  #whyNot = 0
+  /** The last answer is that for all routes of the run, and was given so many times since policy was asked. */
+  #settled = false
+  #repeats = 0
+  #asked = false
+  readonly #read = (): PathAttributes => this.#table.decode(this.attributes)
+  readonly #bare: BareAttributes = { lacksAll: (communities) => this.#table.lacksAll(this.attributes, communities) }
+
   readonly #edits = new WeakMap<Edit, IdCache>()
   /** By the AS that ONLY_TO_CUSTOMER gets. */
   readonly #marks = new Map<Asn, IdCache>()
@@ -30,18 +44,54 @@ export class Importer {
     this.#table = table
   }
 
-  /** `refused`: why the route may not be used whatever policy says; 0 where it may. */
-  judge(slot: PeerSlot, received: number, refused: number, bytes: Uint8Array, address: number, length: number): void {
+  /** `refused`: why the routes may not be used whatever policy says; 0 where they may. */
+  begin(slot: PeerSlot, received: number, refused: number): void {
+    this.#slot = slot
+    this.#received = received
+    this.#whyNot = refused
+    this.#settled = false
+    this.#repeats = 0
+    this.#asked = false
+  }
+
+  /** One route of the run. */
+  judge(bytes: Uint8Array, address: number, length: number): void {
+    if (this.#settled) {
+      if (this.attributes !== this.#received) this.#table.retain(this.attributes)
+      this.#repeats++
+    } else this.#ask(bytes, address, length)
+  }
+
+  /** The run is over. */
+  end(): void {
+    if (this.#asked && this.#repeats > 0) this.#slot?.importPolicy.again(this.#repeats)
+  }
+
+  #ask(bytes: Uint8Array, address: number, length: number): void {
+    const received = this.#received
     this.attributes = received
-    this.refused = refused
+    this.refused = this.#whyNot
+    this.#settled = true
+    const slot = this.#slot
+    if (slot === undefined || this.refused !== 0) return
     const { importPolicy: policy, peer } = slot
-    if (refused !== 0) return
     if (peer.role !== undefined && marks(peer.role)) this.#mark(received, peer.remoteAs)
     if (policy.acceptsAll || this.refused !== 0) return
     const { peerType } = peer
     const marked = this.attributes
-    const read = () => this.#table.decode(marked)
-    const verdict = policy.decide(this.#family, bytes, address, length, 'peer', peerType, peerType, read)
+    this.#settled = policy.ignoresPrefixes(this.#family, 'peer', peerType, peerType)
+    this.#asked = true
+    const verdict = policy.decide(
+      this.#family,
+      bytes,
+      address,
+      length,
+      'peer',
+      peerType,
+      peerType,
+      this.#read,
+      this.#bare,
+    )
     if (verdict.kind === 'reject') this.refused = REFUSED.policy
     else if (verdict.edit !== undefined) {
       this.#apply(marked, verdict.edit, this.#cacheOf(verdict.edit))

@@ -8,20 +8,21 @@ export const LOST = 0xffffffff
 
 export class LocRib {
   best = new Uint32Array(0)
-  /** Peer number of the best path as neighbors were told last: it does not change before decision has run. */
+  /**
+   * Peer number of the best path as neighbors were told last: it does not change before decision has run. Where `best`
+   * is 0 it says nothing.
+   */
   from = new Uint16Array(0)
   /** By peer number: how many of its paths are the best. */
   preferred = new Uint32Array(1)
 
   grow(capacity: number): void {
-    const known = this.from.length
     this.best = growU32(this.best, capacity)
     this.from = growU16(this.from, capacity)
-    this.from.fill(NOBODY, known)
   }
 
   set(prefix: number, path: number, peer: number): void {
-    const before = this.from[prefix] as number
+    const before = this.best[prefix] === 0 ? NOBODY : (this.from[prefix] as number)
     if (before !== NOBODY) this.preferred[before] = (this.preferred[before] as number) - 1
     if (peer !== NOBODY) {
       if (peer >= this.preferred.length) this.preferred = growU32(this.preferred, grownSize(peer, peer + 1))

@@ -4,7 +4,10 @@
  * told of it, a message on its way); ids of the dead are used again.
  *
  * Open addressing with linear probing: `slots` holds ids, the address words stand in a column. IPv4 has one word per
- * prefix, IPv6 four. Never more than half full.
+ * prefix, IPv6 four. Never more than half full, so an id needs fewer bits than the number of a slot has; the bits above
+ * are those of the hash, and a prefix that is not there is mostly told without a look at the columns:
+ *
+ *   slot | upper bits of the hash | id |
  */
 import type { Family } from '../../base/family.ts'
 import { growI32, grownSize, growU8, growU32 } from '../route/columns.ts'
@@ -25,7 +28,7 @@ export class PrefixTable {
 
   readonly #grown: (capacity: number) => void
   readonly #seed: number
-  #slots = new Uint32Array(INITIAL_SLOTS)
+  #slots = new Int32Array(INITIAL_SLOTS)
   #mask = INITIAL_SLOTS - 1
   /** The first free id; the next one stands where its first word was. */
   #free = 0
@@ -33,6 +36,7 @@ export class PrefixTable {
   readonly #ofLength: Uint32Array
   // The prefix last looked for, and where the search ended.
   #slot = 0
+  #hash = 0
   #w0 = 0
   #w1 = 0
   #w2 = 0
@@ -93,21 +97,25 @@ export class PrefixTable {
     return this.words.byteLength + this.lengths.byteLength + this.holds.byteLength + this.#slots.byteLength
   }
 
-  // Both leave the words and the slot where the search ended, for `#add`.
+  // Both leave the words, the hash and the slot where the search ended, for `#add`.
 
   #search4(bytes: Uint8Array, offset: number, length: number): number {
     const w0 = wordOf(bytes, offset, length)
     const slots = this.#slots
     const mask = this.#mask
-    let slot = stir(w0, length, this.#seed) & mask
-    let id = slots[slot] as number
-    while (id !== 0 && (this.words[id] !== w0 || this.lengths[id] !== length)) {
+    const hash = stir(w0, length, this.#seed)
+    let slot = hash & mask
+    for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
+      if (((entry ^ hash) & ~mask) === 0) {
+        const id = entry & mask
+        if (this.words[id] === w0 && this.lengths[id] === length) return id
+      }
       slot = (slot + 1) & mask
-      id = slots[slot] as number
     }
     this.#w0 = w0
+    this.#hash = hash
     this.#slot = slot
-    return id
+    return 0
   }
 
   #search6(bytes: Uint8Array, offset: number, length: number): number {
@@ -117,18 +125,19 @@ export class PrefixTable {
     const w3 = wordOf(bytes, offset + 12, length - 96)
     const slots = this.#slots
     const mask = this.#mask
-    let slot = stir(fold(w0, w1, w2, w3), length, this.#seed) & mask
-    let id = slots[slot] as number
-    while (id !== 0 && !this.#isAt(id, length, w0, w1, w2, w3)) {
+    const hash = stir(fold(w0, w1, w2, w3), length, this.#seed)
+    let slot = hash & mask
+    for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
+      if (((entry ^ hash) & ~mask) === 0 && this.#isAt(entry & mask, length, w0, w1, w2, w3)) return entry & mask
       slot = (slot + 1) & mask
-      id = slots[slot] as number
     }
     this.#w0 = w0
     this.#w1 = w1
     this.#w2 = w2
     this.#w3 = w3
+    this.#hash = hash
     this.#slot = slot
-    return id
+    return 0
   }
 
   #isAt(id: number, length: number, w0: number, w1: number, w2: number, w3: number): boolean {
@@ -157,10 +166,8 @@ export class PrefixTable {
     this.holds[id] = 0
     this.#ofLength[length] = (this.#ofLength[length] as number) + 1
     this.size++
-    if (this.size * 2 > this.#slots.length) {
-      this.#rehash()
-      this.#place(id)
-    } else this.#slots[this.#slot] = id
+    if (this.size * 2 > this.#slots.length) this.#rehash()
+    else this.#slots[this.#slot] = (this.#hash & ~this.#mask) | id
     return id
   }
 
@@ -190,29 +197,23 @@ export class PrefixTable {
     this.size--
   }
 
-  #homeOf(id: number): number {
+  #hashOf(id: number): number {
     const { words } = this
     const length = this.lengths[id] as number
-    if (this.width === 1) return stir(words[id] as number, length, this.#seed) & this.#mask
+    if (this.width === 1) return stir(words[id] as number, length, this.#seed)
     const at = id * 4
     const word = fold(words[at] as number, words[at + 1] as number, words[at + 2] as number, words[at + 3] as number)
-    return stir(word, length, this.#seed) & this.#mask
-  }
-
-  #place(id: number): void {
-    let slot = this.#homeOf(id)
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
-    this.#slots[slot] = id
+    return stir(word, length, this.#seed)
   }
 
   /** No tombstones: those behind the gap that may move up do. */
   #unplace(id: number): void {
     const slots = this.#slots
     const mask = this.#mask
-    let gap = this.#homeOf(id)
-    while (slots[gap] !== id) gap = (gap + 1) & mask
+    let gap = this.#hashOf(id) & mask
+    while (((slots[gap] as number) & mask) !== id) gap = (gap + 1) & mask
     for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const home = this.#homeOf(slots[slot] as number)
+      const home = this.#hashOf((slots[slot] as number) & mask) & mask
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue
       slots[gap] = slots[slot] as number
       gap = slot
@@ -221,14 +222,23 @@ export class PrefixTable {
   }
 
   #rehash(): void {
-    const old = this.#slots
-    this.#slots = new Uint32Array(old.length * 2)
-    this.#mask = this.#slots.length - 1
-    for (const id of old) if (id !== 0) this.#place(id)
+    const slots = new Int32Array(this.#slots.length * (this.#slots.length < LARGE ? 4 : 2))
+    const mask = slots.length - 1
+    for (let id = 1; id < this.end; id++) {
+      if (this.lengths[id] === NO_LENGTH) continue
+      const hash = this.#hashOf(id)
+      let slot = hash & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = (hash & ~mask) | id
+    }
+    this.#slots = slots
+    this.#mask = mask
   }
 }
 
 const INITIAL_SLOTS = 64
+/** Slots from which on their number doubles: below it, it grows faster. */
+const LARGE = 1 << 18
 /** No prefix has it, so that a free id never looks like one. */
 const NO_LENGTH = 255
 

@@ -107,6 +107,20 @@ export class AttributeTable {
     return readU32(arena, valueStart(arena, this.#find(id, ONLY_TO_CUSTOMER)))
   }
 
+  /** None of these communities, of two numbers (RFC 1997) or three (RFC 8092), is there. */
+  lacksAll(id: number, communities: readonly (readonly number[])[]): boolean {
+    const { arena } = this.blocks
+    const end = this.blocks.offset(id) + this.blocks.length(id)
+    for (let at = this.blocks.offset(id); at < end; ) {
+      const next = valueEnd(arena, at)
+      const type = arena[at + 1]
+      const size = type === COMMUNITIES ? 2 : type === LARGE_COMMUNITIES ? 3 : 0
+      if (size !== 0 && holdsAny(arena, valueStart(arena, at), next, size, communities)) return false
+      at = next
+    }
+    return true
+  }
+
   /** Whether a cluster stands in the CLUSTER_LIST (RFC 4456 §8). */
   passedCluster(id: number, cluster: RouterId): boolean {
     if (this.clusterLength[id] === 0) return false
@@ -220,10 +234,31 @@ const LOCAL_PREF = 5
 const COMMUNITIES = 8
 const ORIGINATOR_ID = 9
 const CLUSTER_LIST = 10
+const LARGE_COMMUNITIES = 32
 const ONLY_TO_CUSTOMER = 35
 
 const SET = 1
 const SEQUENCE = 2
+
+/** Whether one of the communities of `size` numbers stands in [start, end). */
+function holdsAny(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  size: number,
+  communities: readonly (readonly number[])[],
+): boolean {
+  for (const wanted of communities) {
+    if (wanted.length !== size) continue
+    const [a = 0, b = 0, c = 0] = wanted
+    const first = size === 2 ? a * 0x10000 + b : a
+    for (let at = start; at < end; at += size === 2 ? 4 : 12) {
+      if (readU32(bytes, at) !== first) continue
+      if (size === 2 || (readU32(bytes, at + 4) === b && readU32(bytes, at + 8) === c)) return true
+    }
+  }
+  return false
+}
 
 /** RFC 1997: the communities that every speaker acts on. */
 function flagOfCommunity(community: number): number {

@@ -147,7 +147,7 @@ export class ByteTable {
   #room(count: number): number {
     if (this.#used + count > this.#arena.length) {
       const mostlyHoles = this.#holes * 2 >= this.#arena.length
-      const size = mostlyHoles ? this.#arena.length : this.#arena.length + Math.max(this.#arena.length >>> 1, count)
+      const size = mostlyHoles ? this.#arena.length : grownSize(this.#arena.length, this.#arena.length + count)
       this.#moveTo(new Uint8Array(Math.max(size, this.#used - this.#holes + count)))
     }
     const at = this.#used
@@ -156,6 +156,11 @@ export class ByteTable {
   }
 
   #moveTo(arena: Uint8Array): void {
+    if (this.#holes === 0) {
+      arena.set(this.#arena.subarray(0, this.#used))
+      this.#arena = arena
+      return
+    }
     let used = 0
     for (let id = 1; id < this.end; id++) {
       if (this.refs[id] === 0) continue

@@ -1,10 +1,14 @@
-/** Typed arrays that grow. A column keeps one number per id; growing by half again wastes less than doubling. */
+/**
+ * Typed arrays that grow. A column keeps one number per id. What of a large array was never written takes no memory from
+ * the system, so columns grow in large steps: copying is what costs. Fill none with anything but zero.
+ */
 
-/** The size a column should have so that `wanted` fits: at least half again the present size. */
+/** The size a column should have so that `wanted` fits. */
 export const grownSize = (present: number, wanted: number): number =>
-  Math.max(wanted, present + (present >>> 1), MINIMUM) | 1
+  Math.max(wanted, present * (present < LARGE ? 4 : 2), MINIMUM) | 1
 
 const MINIMUM = 63
+const LARGE = 1 << 20
 
 export function growU32(column: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
   const grown = new Uint32Array(size)
