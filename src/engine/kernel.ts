@@ -9,7 +9,7 @@ import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
-import type { DataplaneIntent } from '../cluster/dataplane.ts'
+import type { DataplaneIntent } from '../cluster/intent.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
@@ -199,7 +199,13 @@ export class Kernel {
 
   #setBest({ prefix, learned }: BestRoute): void {
     if (learned === undefined || this.#isServiceRange(prefix)) this.#routes.forget(prefix.text)
-    else this.#routes.learn(prefix, [{ bytes: learned.nextHop, interface: this.#interfaceOf(learned.peer) }])
+    else {
+      const hops = [learned, ...learned.others]
+      this.#routes.learn(
+        prefix,
+        hops.map(({ nextHop, peer }) => ({ bytes: nextHop, interface: this.#interfaceOf(peer) })),
+      )
+    }
     this.#isStale = true
   }
 

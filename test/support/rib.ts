@@ -80,8 +80,13 @@ export const ownRoute = (text: string, communities: readonly (readonly number[])
   communities,
 })
 
-const nlri = (prefixes: readonly Prefix[]): number[] =>
-  prefixes.flatMap(({ length, bytes }) => [length, ...bytes.subarray(0, (length + 7) >> 3)])
+/** `pathId` only where add-path was agreed on. */
+const nlri = (prefixes: readonly Prefix[], pathId: number | undefined): number[] =>
+  prefixes.flatMap(({ length, bytes }) => [
+    ...(pathId === undefined ? [] : [0, 0, 0, pathId]),
+    length,
+    ...bytes.subarray(0, (length + 7) >> 3),
+  ])
 
 const u16 = (value: number): number[] => [value >> 8, value & 0xff]
 
@@ -93,22 +98,27 @@ function message(body: readonly number[]): Uint8Array {
 }
 
 /** An UPDATE with both families in MP attributes: enough for a test to send. */
-export function announcement(texts: readonly string[], carried: PathAttributes, nextHop: string): Uint8Array {
+export function announcement(
+  texts: readonly string[],
+  carried: PathAttributes,
+  nextHop: string,
+  pathId?: number,
+): Uint8Array {
   const prefixes = texts.map(prefix)
   const family = prefixes[0]?.family ?? 'ipv4'
   const hop = addressBytes(nextHop)
-  const reach = [...u16(AFI[family]), 1, hop.length, ...hop, 0, ...nlri(prefixes)]
+  const reach = [...u16(AFI[family]), 1, hop.length, ...hop, 0, ...nlri(prefixes, pathId)]
   const block = [0x90, 14, ...u16(reach.length), ...reach, ...encodeAttributes(carried)]
   return message([0, 0, ...u16(block.length), ...block])
 }
 
-export function withdrawal(texts: readonly string[]): Uint8Array {
+export function withdrawal(texts: readonly string[], pathId?: number): Uint8Array {
   const prefixes = texts.map(prefix)
   if (prefixes[0]?.family === 'ipv6') {
-    const unreach = [...u16(AFI.ipv6), 1, ...nlri(prefixes)]
+    const unreach = [...u16(AFI.ipv6), 1, ...nlri(prefixes, pathId)]
     return message([0, 0, ...u16(unreach.length + 4), 0x90, 15, ...u16(unreach.length), ...unreach])
   }
-  const withdrawn = nlri(prefixes)
+  const withdrawn = nlri(prefixes, pathId)
   return message([...u16(withdrawn.length), ...withdrawn, 0, 0])
 }
 
@@ -116,13 +126,15 @@ export function settle(rib: Rib, budget = 1000): void {
   while (rib.busy) rib.advance(0, budget)
 }
 
-/** What a neighbor holds of what it was told: `prefix` → next hop and attributes, as text. */
+/** What a neighbor holds of what it was told: `prefix`, or `prefix #path` with add-path → next hop and attributes, as text. */
 export class Listener {
   readonly routes = new Map<string, string>()
   readonly #context: WireContext
   readonly #decoder = new UpdateDecoder()
   endOfRib: Family[] = []
   messages = 0
+  /** Subtypes of ROUTE-REFRESH, in order. */
+  refreshes: number[] = []
   /** Withdrawals of what it did not have. */
   needless = 0
   longest = 0
@@ -143,6 +155,7 @@ export class Listener {
       this.longest = Math.max(this.longest, end - at)
       this.messages++
       if (bytes[at + 18] === 2) this.#take(bytes, at, end)
+      else this.refreshes.push(bytes[at + 21] as number)
       at = end
     }
   }
@@ -164,7 +177,8 @@ export class Listener {
   }
 
   #withdraw(bytes: Uint8Array, start: number, end: number, family: Family): void {
-    for (const text of readNlri(bytes, start, end, family)) if (!this.routes.delete(text)) this.needless++
+    for (const text of readNlri(bytes, start, end, family, this.#context.addPath.includes(family)))
+      if (!this.routes.delete(text)) this.needless++
   }
 
   #announce(
@@ -176,7 +190,7 @@ export class Listener {
     nextHop: number,
     length: number,
   ): void {
-    for (const text of readNlri(bytes, start, end, family)) {
+    for (const text of readNlri(bytes, start, end, family, this.#context.addPath.includes(family))) {
       this.routes.set(text, describe(formatAddress(bytes, nextHop, length), carried))
     }
   }
@@ -185,6 +199,10 @@ export class Listener {
 export const describe = (nextHop: string, carried: PathAttributes): string =>
   `via ${nextHop} ${JSON.stringify(carried)}`
 
-function* readNlri(bytes: Uint8Array, start: number, end: number, family: Family): Generator<string> {
-  for (let at = start; at < end; at += 1 + (((bytes[at] as number) + 7) >> 3)) yield formatNlri(bytes, at, family)
+function* readNlri(bytes: Uint8Array, start: number, end: number, family: Family, addPath: boolean): Generator<string> {
+  for (let at = start; at < end; at += 1 + (((bytes[at] as number) + 7) >> 3)) {
+    const id = addPath ? bytes[at + 3] : undefined
+    if (addPath) at += 4
+    yield `${formatNlri(bytes, at, family)}${addPath ? ` #${id}` : ''}`
+  }
 }

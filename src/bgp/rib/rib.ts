@@ -292,14 +292,16 @@ export class Rib {
     }
   }
 
-  #bestOf({ prefixes, paths, family, decision }: FamilyRib, prefix: number, best: number): BestRoute {
+  #bestOf(rib: FamilyRib, prefix: number, best: number): BestRoute {
+    const { prefixes, paths, family, decision } = rib
     const address = new Uint8Array(ADDRESS_BYTES[family])
     prefixes.writeAddress(prefix, address)
-    const [, ...more] = decision.sharing(paths.first[prefix] as number, best)
-    const others = more.map((path) => this.#nextHops.bytes.copy(paths.nextHop[path] as number))
-    const peer = best === 0 ? undefined : this.#peers.slots[paths.peer[best] as number]?.peer.name
-    const nextHop = peer === undefined ? undefined : this.#nextHops.bytes.copy(paths.nextHop[best] as number)
-    const learned = peer === undefined || nextHop === undefined ? undefined : { peer, nextHop, others }
+    const shared = decision.sharing(paths.first[prefix] as number, best)
+    const [first, ...others] = shared.flatMap((path) => {
+      const peer = this.#peers.slots[paths.peer[path] as number]?.peer.name
+      return peer === undefined ? [] : [{ peer, nextHop: this.#nextHops.bytes.copy(paths.nextHop[path] as number) }]
+    })
+    const learned = first && { ...first, others }
     return { prefix: makePrefix(address, prefixes.lengths[prefix] as number), learned }
   }
 

@@ -61,10 +61,13 @@ export interface LocalRoute {
 /** The best route of a prefix, for whoever writes it into a kernel. */
 export interface BestRoute {
   readonly prefix: Prefix
-  /** Undefined: there is none, or it is our own. */
-  readonly learned:
-    | { readonly peer: string; readonly nextHop: Uint8Array; readonly others: readonly Uint8Array[] }
-    | undefined
+  /** Undefined: there is none, or it is our own. `others` share its traffic. */
+  readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
+}
+
+export interface LearnedHop {
+  readonly peer: string
+  readonly nextHop: Uint8Array
 }
 
 /** Where a next hop leads, as far as decision wants to know (RFC 4271 §9.1.2.1). */

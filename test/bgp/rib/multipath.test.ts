@@ -1,0 +1,181 @@
+/** Equal paths (RFC 4271 §9.1.2.2, steps a to e), next hops, and RFC 5004. Numbers in brackets: what implementers get wrong. */
+import { describe, expect, test } from 'vitest'
+import { formatAddress } from '../../../src/base/address.ts'
+import type { DecisionSettings } from '../../../src/bgp/rib/decide.ts'
+import type { Reachability } from '../../../src/bgp/rib/types.ts'
+import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+import { neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { Room } from '../../support/rib-rooms.ts'
+
+const X = '10.0.0.0/8'
+const twin = (number: number) => neighbor(number, { remoteAs: 65_100 })
+const [a, b, c] = [twin(1), twin(2), twin(3)]
+const internal = neighbor(7, { peerType: 'internal' })
+const hopOf = (number: number) => `192.0.2.${50 + number}`
+
+function room(over: Partial<DecisionSettings> = {}): Room {
+  const made = new Room(a, b, c, internal)
+  made.rib.setDecision({ paths: 4, relax: false, preferOldest: false, ...over })
+  return made
+}
+
+/** The next hops of the best route, its own first. */
+const via = (made: Room): readonly string[] =>
+  made.rows().flatMap(({ best, nextHops, alsoVia = [] }) => (best ? [...nextHops, ...alsoVia] : []))
+
+describe('sharing', () => {
+  test('[66] equal paths of one AS share, whoever came first', () => {
+    for (const order of [
+      [a, b, c],
+      [c, b, a],
+    ]) {
+      const made = room()
+      for (const peer of order) made.say(peer, [X], path(65_100, 7), hopOf(Number(peer.name.slice(-1))))
+      expect(via(made)).toEqual(['192.0.2.51', '192.0.2.52', '192.0.2.53'])
+      expect(made.rows()[1]?.reason).toMatch(/lower router ID; it shares the traffic$/)
+    }
+  })
+
+  test.each<[string, Partial<PathAttributes>, boolean, boolean]>([
+    ['the same', path(65_100, 7), true, true],
+    ['another AS path of the same length', path(65_100, 8), false, true],
+    ['a longer AS path', path(65_100, 7, 7), false, false],
+    ['a worse MED from the same AS', { ...path(65_100, 7), med: 9 }, false, false],
+    ['a worse origin', { ...path(65_100, 7), origin: 'Incomplete' }, false, false],
+  ])('[66] a path with %s', (_, carried, strict, relaxed) => {
+    for (const [relax, shares] of [
+      [false, strict],
+      [true, relaxed],
+    ] as const) {
+      const made = room({ relax })
+      made.say(a, [X], path(65_100, 7), hopOf(1))
+      made.say(b, [X], carried, hopOf(2))
+      expect(via(made)).toHaveLength(shares ? 2 : 1)
+    }
+  })
+
+  test('no more than so many, the best ones', () => {
+    const made = room({ paths: 2 })
+    for (const [index, peer] of [c, b, a].entries()) made.say(peer, [X], path(65_100), hopOf(3 - index))
+    expect(via(made)).toEqual(['192.0.2.51', '192.0.2.52'])
+    made.rib.setDecision({ paths: 1, relax: false, preferOldest: false })
+    settle(made.rib)
+    expect(via(made)).toEqual(['192.0.2.51'])
+  })
+
+  test('two paths by one next hop are one way', () => {
+    const made = room()
+    for (const peer of [a, b]) made.say(peer, [X], path(65_100), hopOf(1))
+    expect(via(made)).toEqual(['192.0.2.51'])
+  })
+
+  test('[66] only the best is told; who joins or leaves the others changes nothing that was told', () => {
+    const made = room()
+    made.say(a, [X], path(65_100), hopOf(1))
+    const before = made.heard(internal).messages
+    expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
+    made.say(b, [X], path(65_100), hopOf(2))
+    made.say(c, [X], path(65_100), hopOf(3))
+    made.unsay(b, [X])
+    expect(via(made)).toEqual(['192.0.2.51', '192.0.2.53'])
+    expect(made.heard(internal).messages).toBe(before)
+  })
+
+  test('our own route shares with nobody', () => {
+    const made = room({ relax: true })
+    made.rib.originate([ownRoute(X)], 0)
+    made.say(a, [X], path(65_100), hopOf(1))
+    expect(made.rows().map(({ alsoVia }) => alsoVia)).toEqual([undefined, undefined])
+  })
+
+  test('who follows hears of all next hops, and of each change', () => {
+    const made = room()
+    made.rib.follow()
+    made.say(a, [X], path(65_100), hopOf(1))
+    made.say(b, [X], path(65_100), hopOf(2))
+    const hops = () =>
+      made.rib
+        .takeBest(9)
+        .map(({ learned }) => learned && [learned, ...learned.others].map((hop) => formatAddress(hop.nextHop)))
+    expect(hops()).toEqual([['192.0.2.51', '192.0.2.52']])
+    made.unsay(b, [X])
+    expect(hops()).toEqual([['192.0.2.51']])
+    made.unsay(a, [X])
+    expect(hops()).toEqual([undefined])
+  })
+})
+
+describe('where next hops lead', () => {
+  /** A kernel that knows some next hops by their last octet, with metrics. */
+  const kernel =
+    (known: Readonly<Record<number, number>>) =>
+    (nextHop: Uint8Array): Reachability => {
+      const metric = known[nextHop.at(-1) ?? 0]
+      return { reachable: metric !== undefined, metric: metric ?? 0 }
+    }
+
+  function withKernel(known: Readonly<Record<number, number>>): Room {
+    const made = room()
+    made.rib.follow()
+    for (const [index, peer] of [a, b].entries()) made.say(peer, [X], path(65_100), hopOf(index + 1))
+    made.rib.judgeNextHops(kernel(known), 'all')
+    settle(made.rib)
+    return made
+  }
+
+  test('[58] a route without a way to its next hop is not used, and says so', () => {
+    const made = withKernel({ 52: 0 })
+    expect(via(made)).toEqual(['192.0.2.52'])
+    expect(made.rows().find(({ best }) => !best)?.reason).toBe('next hop unreachable')
+  })
+
+  test('[63] the nearer next hop wins, alone; equal ones share', () => {
+    expect(via(withKernel({ 51: 20, 52: 10 }))).toEqual(['192.0.2.52'])
+    expect(via(withKernel({ 51: 10, 52: 10 }))).toEqual(['192.0.2.51', '192.0.2.52'])
+  })
+
+  test('a next hop that is lost takes its routes along, and brings them back', () => {
+    const made = withKernel({ 51: 0, 52: 0 })
+    expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
+    made.rib.judgeNextHops(kernel({}), 'all')
+    settle(made.rib)
+    expect(made.heard(internal).routes.size).toBe(0)
+    made.rib.judgeNextHops(kernel({ 51: 0 }), 'all')
+    settle(made.rib)
+    expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
+  })
+})
+
+describe('the oldest path (RFC 5004)', () => {
+  const best = (made: Room) => made.rows()[0]?.peer
+
+  test('[62] is off unless asked for: the order of arrival does not count', () => {
+    for (const order of [
+      [a, b],
+      [b, a],
+    ]) {
+      const made = room()
+      for (const peer of order) made.say(peer, [X], path(65_100), hopOf(1))
+      expect(best(made)).toBe(a.name)
+    }
+  })
+
+  test('[62] where it is on, the best stays against one that is as good but for its router', () => {
+    const made = room({ preferOldest: true })
+    made.say(b, [X], path(65_100), hopOf(2))
+    made.say(a, [X], path(65_100), hopOf(1))
+    expect(best(made)).toBe(b.name)
+    expect(made.rows()[0]?.reason).toMatch(/older, and was the best$/)
+    made.say(c, [X], { ...path(65_100), origin: 'EGP' }, hopOf(3))
+    expect(best(made)).toBe(b.name)
+    made.unsay(b, [X])
+    expect(best(made)).toBe(a.name)
+  })
+
+  test('a better one still wins', () => {
+    const made = room({ preferOldest: true })
+    made.say(b, [X], path(65_100, 7), hopOf(2))
+    made.say(a, [X], path(65_100), hopOf(1))
+    expect(best(made)).toBe(a.name)
+  })
+})

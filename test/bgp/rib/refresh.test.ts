@@ -1,0 +1,105 @@
+/** RFC 2918 and RFC 7313. Numbers in brackets: reference list of what implementers get wrong. */
+import { describe, expect, test } from 'vitest'
+import { neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { Room } from '../../support/rib-rooms.ts'
+
+const [X, Y, Z] = ['10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16']
+const [a, b] = [neighbor(1), neighbor(2)]
+const held = (room: Room) => room.rows().map(({ prefix }) => prefix)
+
+function begun(): Room {
+  const room = new Room(a, b)
+  room.say(a, [X, Y], path(a.remoteAs))
+  room.heard(b)
+  room.rib.beginRefresh(a.name, 'ipv4', 0)
+  return room
+}
+
+describe('a neighbor refreshes', () => {
+  test('[68] what it did not announce again is gone at EoRR, and not before', () => {
+    const room = begun()
+    room.say(a, [X, Z], path(a.remoteAs))
+    expect(held(room)).toEqual([X, Y, Z])
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room)).toEqual([X, Z])
+    expect([...room.heard(b).routes.keys()].sort()).toEqual([X, Z])
+    expect(room.rib.counts(a.name, 'ipv4').received).toBe(2)
+  })
+
+  test('[68] announced again with other attributes counts, and a withdrawal in between does too', () => {
+    const room = begun()
+    room.say(a, [X], path(a.remoteAs, 9))
+    room.unsay(a, [Y])
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room)).toEqual([X])
+  })
+
+  test('EoRR without BoRR takes nothing', () => {
+    const room = new Room(a)
+    room.say(a, [X], path(a.remoteAs))
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room)).toEqual([X])
+  })
+
+  test('a second BoRR begins anew: only what comes behind it counts', () => {
+    const room = begun()
+    room.say(a, [X], path(a.remoteAs))
+    room.rib.beginRefresh(a.name, 'ipv4', 0)
+    room.say(a, [Y], path(a.remoteAs))
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room)).toEqual([Y])
+  })
+
+  test('a BoRR while the last EoRR is still being carried out loses nothing of that refresh', () => {
+    const room = begun()
+    room.say(a, [X], path(a.remoteAs))
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.beginRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room)).toEqual([X])
+  })
+
+  test('the other family, other neighbors and our own routes stay', () => {
+    const room = begun()
+    room.say(b, [Z], path(b.remoteAs))
+    room.say(a, ['2001:db8::/32'], path(a.remoteAs), '2001:db8::9')
+    room.rib.originate([ownRoute('10.9.0.0/16')], 0)
+    room.rib.endRefresh(a.name, 'ipv4', 0)
+    settle(room.rib)
+    expect(held(room).sort()).toEqual(['10.9.0.0/16', Z, '2001:db8::/32'].sort())
+  })
+
+  test('[68] stale routes are kept ten minutes at most; another BoRR does not lengthen that', () => {
+    const room = begun()
+    expect(room.rib.deadline()).toBe(600_000)
+    room.rib.beginRefresh(a.name, 'ipv4', 300_000)
+    expect(room.rib.deadline()).toBe(600_000)
+    expect(room.rib.endLateRefreshes(599_999)).toEqual([])
+    expect(room.rib.endLateRefreshes(600_000)).toEqual([{ name: a.name, family: 'ipv4' }])
+    settle(room.rib)
+    expect(held(room)).toEqual([])
+    expect(room.rib.deadline()).toBeUndefined()
+  })
+
+  test('300 refreshes, the last one whole', () => {
+    const room = begun()
+    for (let round = 0; round < 300; round++) {
+      room.rib.beginRefresh(a.name, 'ipv4', 0)
+      room.say(a, [X], path(a.remoteAs))
+      room.rib.endRefresh(a.name, 'ipv4', 0)
+      settle(room.rib)
+    }
+    expect(held(room)).toEqual([X])
+  })
+
+  test('one that is lost in between takes its refresh with it', () => {
+    const room = begun()
+    room.leave(a)
+    expect(room.rib.deadline()).toBeUndefined()
+    expect(held(room)).toEqual([])
+  })
+})
