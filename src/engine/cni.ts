@@ -17,6 +17,7 @@ type CniInput = Extract<Input, { kind: 'cni' }>
 
 export class CniKeeper {
   readonly #mode: CniMode
+  #isAnswered = false
   #asked: CniEffect | undefined
 
   constructor(mode: CniMode) {
@@ -30,7 +31,20 @@ export class CniKeeper {
     const config = mode === 'remove' ? undefined : renderConflist(podCidrs ?? [], mode)
     if (this.#asked !== undefined && this.#asked.config === config) return undefined
     this.#asked = { kind: 'cni', config }
+    this.#isAnswered = false
     return this.#asked
+  }
+
+  answered({ config }: CniInput): void {
+    this.#isAnswered = this.#asked !== undefined && this.#asked.config === config
+  }
+
+  /**
+   * Whether pod CIDRs may be advertised: not before the file is written, and then pods can come. Where it cannot be
+   * written they may, too: pods that were there before must be reached.
+   */
+  get isSettled(): boolean {
+    return this.#mode === 'none' || this.#mode === 'remove' || this.#isAnswered
   }
 }
 

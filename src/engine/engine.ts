@@ -86,7 +86,8 @@ export class Engine {
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const { neighbors, out } = { neighbors: this.#neighbors, out: this.#out }
-    this.#kernel = dataplane === 'linux' ? new Kernel({ ...rooms, neighbors, out }) : undefined
+    const arePodsReady = () => this.#cni.isSettled
+    this.#kernel = dataplane === 'linux' ? new Kernel({ ...rooms, neighbors, out, arePodsReady }) : undefined
     this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, this.#kernel, (neighbor, action) =>
       act(neighbor, action, this.#facts.now, rooms),
     )
@@ -247,11 +248,11 @@ export class Engine {
     this.#tellProblems(before, intent.problems)
     this.#changePeers(diff, intent.node, now)
     this.#kernel?.setIntent(intent.dataplane, now)
+    const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     const originator = this.#kernel ?? this.#objects
     originator.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
-    const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     if (cni !== undefined) this.#out.push(cni)
   }
 
@@ -298,6 +299,7 @@ export class Engine {
   }
 
   #takeCni(input: Extract<Input, { kind: 'cni' }>, now: Millis): void {
+    this.#cni.answered(input)
     const words = tellCni(input)
     if (words !== undefined) this.#out.tell(words)
     this.#change([cniTrouble(input)], now)

@@ -10,6 +10,7 @@ import type { CniMode } from '../../src/engine/cni.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
+import { FakeKernel } from '../support/fake-kernel.ts'
 import { node, remove, upsert } from '../support/objects.ts'
 
 const prefixes = (...texts: readonly string[]): Prefix[] => texts.map((text) => parsePrefix(text) as Prefix)
@@ -72,8 +73,8 @@ describe('the engine', () => {
   const MOVED = node('worker-1', { addresses: ['10.0.0.11'], podCIDRs: ['10.244.7.0/24'] })
   const BARE = node('worker-1', { addresses: ['10.0.0.11'] })
 
-  const start = (cni: CniMode) => {
-    const engine = new Engine({
+  const newEngine = (cni: CniMode, dataplane: 'linux' | 'none') =>
+    new Engine({
       node: 'worker-1',
       version: 'test',
       hostName: 'worker-1',
@@ -82,7 +83,10 @@ describe('the engine', () => {
       now: 0,
       epoch: 0,
       cni,
+      dataplane,
     })
+  const start = (cni: CniMode) => {
+    const engine = newEngine(cni, 'none')
     return (input: Input) => engine.handle(input, 0)
   }
   const wishes = (effects: readonly Effect[]) =>
@@ -113,6 +117,46 @@ describe('the engine', () => {
     none(objects(WORKER))
     expect(wishes(none({ kind: 'synced' }))).toEqual([])
     expect(wishes(start('remove')({ kind: 'synced' }))).toEqual([undefined])
+  })
+
+  test.each([
+    ['it is written', undefined],
+    ['it is known that it cannot be: pods from before must be reached', 'disk full'],
+  ])('a pod CIDR is not advertised before %s', (_name, trouble) => {
+    const engine = newEngine('ptp', 'linux')
+    const inputs: Input[] = [objects(WORKER), { kind: 'synced' }]
+    const later: (() => void)[] = []
+    const feed = (input: Input) => inputs.push(input)
+    const kernel = new FakeKernel({ feed, later: (work) => later.push(work) })
+    kernel.addLink('eth0', '10.0.0.11/24')
+    kernel.open()
+    let config: string | undefined
+    let now = 0
+    const settle = () => {
+      for (let step = 0; inputs.length + later.length > 0; step++) {
+        expect(step).toBeLessThan(100)
+        const input = inputs.shift()
+        if (input === undefined) later.shift()?.()
+        for (const effect of input === undefined ? [] : engine.handle(input, now++)) {
+          if (effect.kind === 'routes' || effect.kind === 'nat') kernel.perform(effect)
+          if (effect.kind === 'cni') config = effect.config
+        }
+      }
+    }
+    const shown = () => {
+      for (let tick = 0; tick < 5; tick++) feed({ kind: 'tick' })
+      feed({ kind: 'client-drained', client: 1 })
+      settle()
+      const effects = engine.handle({ kind: 'command', client: 1, line: 'json show route' }, now++)
+      return effects.flatMap((effect) => (effect.kind === 'reply' ? (effect.text.match(/10\.244\.\d+\.0/g) ?? []) : []))
+    }
+    feed({ kind: 'client-opened', client: 1 })
+    settle()
+    expect(config).toBeDefined()
+    expect(kernel.own).toHaveLength(1)
+    expect(shown()).toEqual([])
+    feed({ kind: 'cni', path: '/x', config, trouble })
+    expect(shown()).toEqual(['10.244.1.0'])
   })
 
   test('trouble is told once, and once it is over', () => {
