@@ -5,9 +5,9 @@
  * Work follows what was touched. A Service or EndpointSlice costs that one service. The other kinds lay the frame anew
  * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
  */
-import { type DataplaneIntent, planDataplane } from './dataplane.ts'
+import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
-import type { Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
+import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
 import { planPeers } from './peers.ts'
 import { podClaims } from './pods.ts'

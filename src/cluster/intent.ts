@@ -8,7 +8,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Role } from '../bgp/wire/role.ts'
-import type { DataplaneIntent } from './dataplane.ts'
+import type { PoolObject } from './pool.ts'
 
 export interface Intent {
   /** Undefined until this node's object is known. */
@@ -99,6 +99,20 @@ export interface DecisionSettings {
   readonly relax: boolean
   /** RFC 5004: an external path that is best stays so against others that are as good but for their router. */
   readonly preferOldest: boolean
+}
+
+/** What the kernel of this node has to know of the cluster. */
+export interface DataplaneIntent {
+  /** In the order of their names. */
+  readonly pools: readonly PoolObject[]
+  /** Of all nodes. */
+  readonly podCidrs: readonly Prefix[]
+  /** InternalIPs of all nodes. */
+  readonly nodeAddresses: readonly Address[]
+  /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
+  readonly natSparesHosts: boolean
+  /** Configured service ranges: the kernel's way to what lies inside is kube-proxy's business. */
+  readonly serviceRanges: readonly Prefix[]
 }
 
 export interface RouteIntent {

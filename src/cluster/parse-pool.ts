@@ -3,7 +3,7 @@ import { familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { hostPrefix, parsePrefix } from '../base/prefix.ts'
 import { Fields } from './fields.ts'
-import type { PoolNat, PoolObject } from './objects.ts'
+import type { PoolNat, PoolObject } from './pool.ts'
 import type { Findings } from './problem.ts'
 import type { ObjectRef } from './source.ts'
 

@@ -3,7 +3,7 @@ import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type { ClusterNodes } from './node.ts'
-import type { PoolObject } from './objects.ts'
+import type { PoolObject } from './pool.ts'
 import type { Settings } from './settings.ts'
 
 /** A pool that is `disabled` hands out no addresses, but those it gave are still routed: it counts. */

@@ -4,7 +4,8 @@
  * again, so that one endpoint among ten thousand services costs one service.
  */
 import type { Problem } from './intent.ts'
-import { objectKey, objectName, type ParsedObjects, parseObject } from './objects.ts'
+import { objectKey, objectName, type ParsedObjects } from './objects.ts'
+import { parseObject } from './parse-object.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'

@@ -8,9 +8,8 @@
 import type { Address } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
-import type { DataplaneIntent } from '../cluster/dataplane.ts'
-import type { Problem } from '../cluster/intent.ts'
-import type { PoolObject } from '../cluster/objects.ts'
+import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
+import type { PoolObject } from '../cluster/pool.ts'
 import { cover } from '../cluster/pools.ts'
 import { makeProblem } from '../cluster/problem.ts'
 

@@ -1,6 +1,7 @@
 /** Path attributes as `show route all` lists them: in the order of their type codes. */
 import type { RouteRow } from '../bgp/rib/types.ts'
-import type { AsSegment, PathAttributes } from '../bgp/wire/attribute.ts'
+import type { AsSegment } from '../bgp/wire/as-path.ts'
+import type { PathAttributes } from '../bgp/wire/attribute.ts'
 import { formatRouterId } from './router-id.ts'
 import { wrapped } from './wrap.ts'
 

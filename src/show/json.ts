@@ -4,7 +4,7 @@
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
-import type { AsSegment } from '../bgp/wire/attribute.ts'
+import type { AsSegment } from '../bgp/wire/as-path.ts'
 import { type Acting, carryOut } from './act.ts'
 import type { Command, ShowRoute } from './command.ts'
 import { gatewaysOf } from './gateway.ts'

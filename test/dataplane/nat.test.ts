@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parsePrefix } from '../../src/base/prefix.ts'
-import type { DataplaneIntent } from '../../src/cluster/dataplane.ts'
-import type { PoolObject } from '../../src/cluster/objects.ts'
+import type { DataplaneIntent } from '../../src/cluster/intent.ts'
+import type { PoolObject } from '../../src/cluster/pool.ts'
 import { natProblems, planNat } from '../../src/dataplane/nat.ts'
 import { renderNat } from '../../src/dataplane/nft-script.ts'
 import { fingerprint, parseNftTable, whyNotSame } from '../../src/dataplane/nft-table.ts'
@@ -132,6 +132,7 @@ describe('the script', () => {
           type nat hook postrouting priority srcnat + 10; policy accept;
           ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods a262b857"
           ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 a262b857"
+          ct state established accept comment "godwit a262b857"
         }
       }
       "
@@ -140,7 +141,7 @@ describe('the script', () => {
   test('has no name in it that could end a comment', () => {
     const { text } = renderNat(planNat(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])))
     expect(text).not.toContain('flush ruleset;')
-    expect(text.match(/"/g)).toHaveLength(2)
+    expect(text.match(/"/g)).toHaveLength(4)
   })
   test('marks its rules: another plan has other marks', () => {
     const [a, b] = [intent([PODS, PODS6]), intent([PODS, { ...PODS6, natOutgoing: false }])].map((one) =>
@@ -169,26 +170,27 @@ describe('what the kernel has', () => {
       ...items,
     ],
   })
-  const comment = script.rules[0]?.comment ?? ''
+  const [comment = '', last = ''] = script.comments
+  const hold = rule(last)
 
   test('is the same after a restart, whatever was counted', () => {
-    const table = parseNftTable(listing(rule(comment, 12)))
+    const table = parseNftTable(listing(rule(comment, 12), hold))
     expect(table?.rules[0]).toMatchObject({ packets: 12, bytes: 720 })
     expect(whyNotSame(script, table, undefined)).toBeUndefined()
   })
   test.each<[string, object | undefined, string]>([
     ['nothing', undefined, 'the table is missing'],
     ['no rule', listing(), 'the rules are others'],
-    ['a rule twice', listing(rule(comment), rule(comment)), 'the rules are others'],
-    ['a rule of another plan', listing(rule('IPPool/pods 12345678')), 'the rules are others'],
+    ['a rule twice', listing(rule(comment), rule(comment), hold), 'the rules are others'],
+    ['a rule of another plan', listing(rule('IPPool/pods 12345678'), hold), 'the rules are others'],
     ['another chain', listing(rule(comment), { chain: { name: 'x' } }), 'the chain is another'],
     ['another set', listing(rule(comment), { set: { name: 'x' } }), 'the sets are others'],
   ])('%s is not', (_, found, why) => {
     expect(whyNotSame(script, parseNftTable(found), undefined)).toBe(why)
   })
   test('a rule that was changed by hand is not what was read as right', () => {
-    const right = parseNftTable(listing(rule(comment)))
-    const bent = parseNftTable(listing({ rule: { comment, expr: [{ accept: null }] } }))
+    const right = parseNftTable(listing(rule(comment), hold))
+    const bent = parseNftTable(listing({ rule: { comment, expr: [{ accept: null }] } }, hold))
     if (right === undefined) throw new Error('no table')
     expect(whyNotSame(script, bent, fingerprint(right))).toBe('the table was changed')
   })

@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Fields } from '../../src/cluster/fields.ts'
-import { parseObject } from '../../src/cluster/objects.ts'
+import { parseObject } from '../../src/cluster/parse-object.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { resourcesOf } from '../../src/edge/resources.ts'
 import { CRDS, schemaOf } from './support/crds.ts'

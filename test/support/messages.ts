@@ -2,7 +2,8 @@
 import { FAMILIES } from '../../src/base/family.ts'
 import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
 import type { MessageError } from '../../src/bgp/wire/error.ts'
-import { type Frame, Framer } from '../../src/bgp/wire/framer.ts'
+import { Framer } from '../../src/bgp/wire/framer.ts'
+import type { Frame } from '../../src/bgp/wire/header.ts'
 import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
 
 export const MARKER: readonly number[] = new Array(16).fill(0xff)

@@ -1,6 +1,7 @@
 /** The conditions of a rule that read path attributes. */
 import type { Asn } from '../../base/units.ts'
-import type { AsSegment, PathAttributes } from '../wire/attribute.ts'
+import type { AsSegment } from '../wire/as-path.ts'
+import type { PathAttributes } from '../wire/attribute.ts'
 import { hasCommunity } from './operate.ts'
 import type { RuleMatch } from './rule.ts'
 

@@ -1,6 +1,7 @@
 /** Carries out a rule's operations on path attributes. What does not change stays the same object. */
 import type { Asn } from '../../base/units.ts'
-import type { AsSegment, PathAttributes } from '../wire/attribute.ts'
+import type { AsSegment } from '../wire/as-path.ts'
+import type { PathAttributes } from '../wire/attribute.ts'
 import type { Operation } from './rule.ts'
 
 type Community = readonly number[]

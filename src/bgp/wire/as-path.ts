@@ -4,7 +4,13 @@
  *     | type 1 | count 1 | count × AS number, 2 or 4 octets | type 1 | count 1 | …
  */
 import { readU32, Writer } from '../../base/bytes.ts'
-import type { AsSegment } from './attribute.ts'
+import type { Asn } from '../../base/units.ts'
+
+/** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
+export interface AsSegment {
+  readonly kind: 'sequence' | 'set' | 'confed-sequence' | 'confed-set'
+  readonly asns: readonly Asn[]
+}
 
 /** Octets of an AS number: 4, or 2 towards a peer without RFC 6793. */
 export type AsWidth = 2 | 4

@@ -5,8 +5,9 @@
  * As long as they come in ascending order from a peer with four-octet AS numbers, each is written when it is found.
  * Otherwise its place is noted, and the block is written when all have been seen.
  */
+
+import type { AsSegment } from './as-path.ts'
 import { type AsWidth, mergeAs4Path, readSegments, writeSegments } from './as-path.ts'
-import type { AsSegment } from './attribute.ts'
 import { ATTRIBUTE, FLAG, isOpaque, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
 import { FLAGS } from './attribute-tables.ts'
 import { AS_TRANS } from './open.ts'

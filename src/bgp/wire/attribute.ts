@@ -1,16 +1,10 @@
 /** Path attributes as values (RFC 4271 §5): made when a person or a policy looks, never per route on the way through. */
 import { Reader, Writer } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
-import { readSegments, writeSegments } from './as-path.ts'
+import { type AsSegment, readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute-rows.ts'
 
 type Origin = 'IGP' | 'EGP' | 'Incomplete'
-
-/** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
-export interface AsSegment {
-  readonly kind: 'sequence' | 'set' | 'confed-sequence' | 'confed-set'
-  readonly asns: readonly Asn[]
-}
 
 export interface PathAttributes {
   readonly origin: Origin

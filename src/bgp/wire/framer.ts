@@ -6,17 +6,9 @@
  * buffer of our own; two buffers take turns, so that what was handed out stays untouched until the next `push`.
  */
 import { type MessageError, messageError } from './error.ts'
-import { EXTENDED_MESSAGE_SIZE, HEADER_LENGTH, MESSAGE_SIZE } from './header.ts'
+import { EXTENDED_MESSAGE_SIZE, type Frame, HEADER_LENGTH, MESSAGE_SIZE } from './header.ts'
 import { MESSAGE_TYPE } from './message.ts'
 import { ERROR, HEADER_ERROR } from './notification.ts'
-
-/** One whole message: its 19-octet header starts at `start`, its body ends before `end`. */
-export interface Frame {
-  readonly type: number
-  readonly bytes: Uint8Array
-  readonly start: number
-  readonly end: number
-}
 
 const NOTHING = new Uint8Array(0)
 

@@ -11,6 +11,14 @@ export const HEADER_LENGTH = 19
 export const MESSAGE_SIZE = 4096
 export const EXTENDED_MESSAGE_SIZE = 65535
 
+/** One whole message: its 19-octet header starts at `start`, its body ends before `end`. */
+export interface Frame {
+  readonly type: number
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
 /** Writes the header of a message of `length` octets, header included. */
 export function writeHeader(bytes: Uint8Array, at: number, length: number, type: MessageType): void {
   bytes.fill(0xff, at, at + 16)

@@ -5,8 +5,7 @@
  */
 import { hex, readU32 } from '../../base/bytes.ts'
 import { type MessageError, messageError } from './error.ts'
-import type { Frame } from './framer.ts'
-import { HEADER_LENGTH, wrapMessage } from './header.ts'
+import { type Frame, HEADER_LENGTH, wrapMessage } from './header.ts'
 import type { Notification } from './message.ts'
 import { decodeUtf8, encodeUtf8Within, quote } from './utf8.ts'
 

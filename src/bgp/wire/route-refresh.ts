@@ -5,8 +5,7 @@
  */
 import { AFI, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
 import { type MessageError, messageError } from './error.ts'
-import type { Frame } from './framer.ts'
-import { HEADER_LENGTH, wrapMessage } from './header.ts'
+import { type Frame, HEADER_LENGTH, wrapMessage } from './header.ts'
 import type { RouteRefresh } from './message.ts'
 import { ERROR, HEADER_ERROR, ROUTE_REFRESH_ERROR } from './notification.ts'
 

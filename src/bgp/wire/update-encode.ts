@@ -1,8 +1,9 @@
 /** UPDATE, written: the parts that need no RIB. Routes are packed into messages by `rib/pack`. */
 import { Reader, Writer } from '../../base/bytes.ts'
 import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
+import type { AsSegment } from './as-path.ts'
 import { readSegments, withoutConfederations, writeSegments } from './as-path.ts'
-import { type AsSegment, writeAttribute } from './attribute.ts'
+import { writeAttribute } from './attribute.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
 import { wrapMessage } from './header.ts'
 import { AS_TRANS } from './open.ts'

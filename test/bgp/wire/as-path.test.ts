@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { mergeAs4Path, pathLength } from '../../../src/bgp/wire/as-path.ts'
-import type { AsSegment } from '../../../src/bgp/wire/attribute.ts'
+import { type AsSegment, mergeAs4Path, pathLength } from '../../../src/bgp/wire/as-path.ts'
 
 const sequence = (...asns: number[]): AsSegment => ({ kind: 'sequence', asns })
 const set = (...asns: number[]): AsSegment => ({ kind: 'set', asns })
