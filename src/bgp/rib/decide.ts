@@ -52,6 +52,8 @@ export class Decision {
   /** Paths still in the race: the first `#count`. */
   #race = new Uint32Array(16)
   #count = 0
+  /** By neighbor AS. */
+  readonly #lowestMed = new Map<number, number>()
   /** The best path until now, for RFC 5004. */
   #before = 0
   settings: DecisionSettings = { paths: 1, relax: false, preferOldest: false }
@@ -189,20 +191,21 @@ export class Decision {
   #leaveByMed(): void {
     const race = this.#race
     const { med, neighborAs } = this.#attributes
-    const attributes = this.#paths.attributes
+    const idAt = (index: number): number => this.#paths.attributes[race[index] as number] as number
+    let differ = false
+    for (let index = 1; index < this.#count && !differ; index++) differ = med[idAt(index)] !== med[idAt(0)]
+    if (!differ) return
+    // One look at each: a thousand nodes may announce the same range.
+    const lowest = this.#lowestMed
+    lowest.clear()
+    for (let index = 0; index < this.#count; index++) {
+      const [id, as] = [idAt(index), neighborAs[idAt(index)] as number]
+      lowest.set(as, Math.min(med[id] as number, lowest.get(as) ?? Number.POSITIVE_INFINITY))
+    }
     let kept = 0
     for (let index = 0; index < this.#count; index++) {
-      const id = attributes[race[index] as number] as number
-      let beaten = false
-      // The kept ones have moved to the front, each not behind its place: swapping keeps all of them in the array.
-      for (let other = 0; other < this.#count && !beaten; other++) {
-        const otherId = attributes[race[other] as number] as number
-        beaten = neighborAs[otherId] === neighborAs[id] && (med[otherId] as number) < (med[id] as number)
-      }
-      if (beaten) continue
-      const path = race[index] as number
-      race[index] = race[kept] as number
-      race[kept++] = path
+      const id = idAt(index)
+      if (med[id] === lowest.get(neighborAs[id] as number)) race[kept++] = race[index] as number
     }
     this.#count = kept
   }
