@@ -24,15 +24,6 @@ const { values } = parseArgs({
 })
 const [nodes, first, seeds] = [values.nodes, values.seed, values.seeds].map(Number) as [number, number, number]
 
-for (let seed = first; seed < first + seeds; seed++) {
-  const size = values.large ? LARGE : SMALL
-  const options = { ...size, topology: values.topology as TopologyName, nodes, seed }
-  if (!isRight(options)) {
-    process.exitCode = 1
-    console.log(`  again: ${commandOf(options)}${values.large ? ' --large' : ''}`)
-  }
-}
-
 function isRight(options: RunOptions): boolean {
   const begun = performance.now()
   const recording = new Recording()
@@ -83,5 +74,14 @@ class Recording {
     const story = `${values.save} of: ${commandOf(options)}`
     writeFileSync(file, this.#recorder.text(story, this.#host.options))
     console.log(`  saved: test/golden/stories/${values.to}.jsonl`)
+  }
+}
+
+for (let seed = first; seed < first + seeds; seed++) {
+  const size = values.large ? LARGE : SMALL
+  const options = { ...size, topology: values.topology as TopologyName, nodes, seed }
+  if (!isRight(options)) {
+    process.exitCode = 1
+    console.log(`  again: ${commandOf(options)}${values.large ? ' --large' : ''}`)
   }
 }
