@@ -13,15 +13,16 @@ import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { CNI_PLUGINS, renderConflist } from '../../src/dataplane/cni.ts'
 
 const PLUGINS = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(join(folder, 'host-local')))
+const IP = 'ip'
 const POD_CIDRS = ['10.244.1.0/24', 'fd00:244:1::/64'].map((text) => parsePrefix(text) as Prefix)
 
 function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
   if (PLUGINS === undefined) return 'no CNI plugins here'
-  if (spawnSync('ip', ['-V']).status !== 0) return 'no ip here'
+  if (spawnSync(IP, ['-V']).status !== 0) return 'no ip here'
   const probe = `godwit-probe-${process.pid}`
-  if (spawnSync('ip', ['netns', 'add', probe]).status !== 0) return 'no network namespaces here'
-  spawnSync('ip', ['netns', 'delete', probe])
+  if (spawnSync(IP, ['netns', 'add', probe]).status !== 0) return 'no network namespaces here'
+  spawnSync(IP, ['netns', 'delete', probe])
   return undefined
 }
 
@@ -38,7 +39,7 @@ describe.skipIf(why !== undefined).each(CNI_PLUGINS)(`${title}: %s`, (plugin) =>
   let state: string
 
   const inHost = (...argv: readonly string[]) =>
-    spawnSync('ip', ['netns', 'exec', host, ...argv], { encoding: 'utf8', timeout: 20_000 })
+    spawnSync(IP, ['netns', 'exec', host, ...argv], { encoding: 'utf8', timeout: 20_000 })
 
   function runPlugin(config: Readonly<Record<string, unknown>>, command: 'ADD' | 'DEL', pod: string): string {
     const environment = {
@@ -50,7 +51,7 @@ describe.skipIf(why !== undefined).each(CNI_PLUGINS)(`${title}: %s`, (plugin) =>
       CNI_PATH: PLUGINS,
     }
     const { status, stdout, stderr } = spawnSync(
-      'ip',
+      IP,
       ['netns', 'exec', host, join(PLUGINS ?? '', String(config.type))],
       { input: JSON.stringify(config), env: environment, encoding: 'utf8', timeout: 20_000 },
     )
@@ -76,7 +77,7 @@ describe.skipIf(why !== undefined).each(CNI_PLUGINS)(`${title}: %s`, (plugin) =>
 
   beforeAll(async () => {
     state = await mkdtemp(join(tmpdir(), 'godwit-ipam-'))
-    for (const name of [host, ...pods]) expect(spawnSync('ip', ['netns', 'add', name]).status).toBe(0)
+    for (const name of [host, ...pods]) expect(spawnSync(IP, ['netns', 'add', name]).status).toBe(0)
     inHost('ip', 'link', 'set', 'lo', 'up')
     // What stands on a node while its pod CIDRs are advertised: it must not cut off the pods.
     inHost('ip', 'route', 'add', 'blackhole', '10.244.1.0/24', 'metric', '1024')
@@ -91,7 +92,7 @@ describe.skipIf(why !== undefined).each(CNI_PLUGINS)(`${title}: %s`, (plugin) =>
   })
 
   afterAll(async () => {
-    for (const name of [...pods, host]) spawnSync('ip', ['netns', 'delete', name])
+    for (const name of [...pods, host]) spawnSync(IP, ['netns', 'delete', name])
     await rm(state, { recursive: true, force: true })
   })
 
@@ -100,7 +101,7 @@ describe.skipIf(why !== undefined).each(CNI_PLUGINS)(`${title}: %s`, (plugin) =>
     const socket = require('node:net').connect({ host: process.argv[1], port: 9, timeout: 1000 })
     socket.on('error', ({ code }) => process.exit(code === 'ECONNREFUSED' ? 0 : 1)).on('timeout', () => process.exit(2))`
   const reachesAtOnce = (from: string, address: string): boolean =>
-    spawnSync('ip', ['netns', 'exec', from, process.execPath, '-e', REFUSED, address], { timeout: 20_000 }).status === 0
+    spawnSync(IP, ['netns', 'exec', from, process.execPath, '-e', REFUSED, address], { timeout: 20_000 }).status === 0
   /** The bridge's own IPv6 address is first looked for on the link for a second or two (RFC 4862 §5.4). */
   const reaches = (from: string, address: string): boolean => [1, 2, 3, 4, 5].some(() => reachesAtOnce(from, address))
 

@@ -15,6 +15,7 @@ import { copyMachineSettings, debianMirror } from '../../../interop/lab/root-fol
 
 const REPOSITORY = new URL('../../../', import.meta.url).pathname
 const SUITE = 'trixie'
+const IP = 'ip'
 const LONG = 20 * 60_000
 
 const has = (tool: string): boolean => spawnSync('which', [tool]).status === 0
@@ -65,7 +66,7 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
       process.kill(pid, 'SIGTERM')
       await ended
     }
-    for (const name of Object.values(hosts)) spawnSync('ip', ['netns', 'delete', name])
+    for (const name of Object.values(hosts)) spawnSync(IP, ['netns', 'delete', name])
     if (root !== '') {
       buildah('umount', '--all')
       buildah('rm', '--all')
@@ -151,7 +152,7 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
         `${entrypoint().join(' ')} agent --node ${node} --source /run/manifests --log-level debug ${words.join(' ')}`,
     ]
     const inside = ['netns', 'exec', hosts[host], 'unshare', '--mount', '--propagation', 'private', 'sh', '-c']
-    const child = spawn('ip', [...inside, script.join('\n')], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(IP, [...inside, script.join('\n')], { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => said[host].push(String(piece)))
     running.push({ pid: child.pid ?? 0, ended: new Promise((resolve) => child.once('exit', resolve)) })
   }
