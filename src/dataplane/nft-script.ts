@@ -2,8 +2,9 @@
  * NAT rules → one nftables script. One table of our own, `inet godwit`, replaced as a whole in one transaction.
  *
  * The chain stands behind kube-proxy's (srcnat is 100, ours 110): the first chain that gives a flow an address decides,
- * so what kube-proxy marks for its own masquerade stays its own. It stays even without rules once it is there: flows that
- * have been translated need the kernel's NAT hooks, and we might be their last user.
+ * so what kube-proxy marks for its own masquerade stays its own. It stays even without rules of pools once it is there: a
+ * flow that has been translated needs the kernel's NAT hooks and connection tracking to the end, and both stop with their
+ * last user. The chain holds the one, the rule behind all others, which does nothing, holds the other.
  *
  * Nothing touches conntrack: a flow keeps what was decided at its first packet.
  */
@@ -32,6 +33,8 @@ export interface NftRule {
 export interface NftScript {
   readonly text: string
   readonly rules: readonly NftRule[]
+  /** Comments of all rules in the kernel, in order: those of the pools, and the one that holds connection tracking. */
+  readonly comments: readonly string[]
   /** Elements by the name of the set, in order. */
   readonly sets: ReadonlyMap<string, readonly string[]>
 }
@@ -45,7 +48,8 @@ export function renderNat(plan: NatPlan): NftScript {
   const body = [...sets].map(([name, elements]) => `${name} ${elements.join()}`)
   const mark = digest([...body, ...parts.map((part) => Object.values(part).join(' '))].join('\n'))
   const rules = parts.map((part) => ({ ...part, comment: commentOf(part.pool, mark) }))
-  return { text: scriptOf(sets, rules), rules, sets }
+  const comments = [...rules.map(({ comment }) => comment), `godwit ${mark}`]
+  return { text: scriptOf(sets, rules, mark), rules, comments, sets }
 }
 
 function renderSets({ pools, hosts }: NatPlan): Map<string, readonly string[]> {
@@ -58,7 +62,7 @@ function renderSets({ pools, hosts }: NatPlan): Map<string, readonly string[]> {
   return sets
 }
 
-function scriptOf(sets: ReadonlyMap<string, readonly string[]>, rules: readonly NftRule[]): string {
+function scriptOf(sets: ReadonlyMap<string, readonly string[]>, rules: readonly NftRule[], mark: string): string {
   const lines = [`table inet ${NFT_TABLE}`, `delete table inet ${NFT_TABLE}`, `table inet ${NFT_TABLE} {`]
   for (const family of FAMILIES) {
     const { type, pools, hosts } = NFT_FAMILY[family]
@@ -76,7 +80,7 @@ function scriptOf(sets: ReadonlyMap<string, readonly string[]>, rules: readonly 
   for (const { match, verdict, comment } of rules) {
     lines.push(`    ${match} counter ${verdict} comment "${comment}"`)
   }
-  lines.push('  }', '}', '')
+  lines.push(`    ct state established accept comment "godwit ${mark}"`, '  }', '}', '')
   return lines.join('\n')
 }
 

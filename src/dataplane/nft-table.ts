@@ -75,11 +75,9 @@ export function whyNotSame(
   for (const [name, elements] of script.sets) {
     if (table.sets.get(name)?.join() !== [...elements].sort().join()) return `the set ${name} has other elements`
   }
-  return commentsOf(table.rules) === commentsOf(script.rules) ? undefined : 'the rules are others'
+  const comments = table.rules.map(({ comment }) => comment).join('\n')
+  return comments === script.comments.join('\n') ? undefined : 'the rules are others'
 }
-
-const commentsOf = (rules: readonly { readonly comment: string }[]): string =>
-  rules.map(({ comment }) => comment).join('\n')
 
 /** All that the table does, as text: counters and numbers that the kernel gives out are left aside. */
 export function fingerprint({ chain, chains, sets, rules }: NftTable): string {

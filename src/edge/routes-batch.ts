@@ -32,16 +32,18 @@ export function readFailures(outcome: Outcome, changes: readonly RouteChange[]):
   if (outcome.code === 0) return []
   const failures: Failure[] = []
   let reason = ''
+  let named = false
   for (const line of outcome.stderr.split('\n')) {
     const [, number] = /^Command failed .*:(\d+)$/.exec(line) ?? []
     if (number === undefined) reason = line.trim() === '' ? reason : line.replace(/^(?:RTNETLINK answers|Error): /, '')
     else {
+      named = true
       const index = Number(number) - 1
       if (!isGoneAlready(changes[index], reason)) failures.push({ index, reason })
       reason = ''
     }
   }
-  if (outcome.code !== undefined && reason === '') return failures
+  if (outcome.code !== undefined && named && reason === '') return failures
   const why = whyFailed({ ...outcome, stderr: reason })
   return changes.map((_, index) => failures.find((failure) => failure.index === index) ?? { index, reason: why })
 }

@@ -139,6 +139,8 @@ export class Routes {
     const gone = [...(before?.keys() ?? [])].filter((key) => !after.has(key))
     const present = before === undefined ? [...after.values()] : routes.filter(({ key }) => !before.has(key))
     const changed = text === this.#links ? undefined : links
+    // The flags of routes may follow those of their link only after this read.
+    if (changed !== undefined && before !== undefined) this.#looker.hint()
     this.#known = after
     this.#links = text
     this.#own.clear()

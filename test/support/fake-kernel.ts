@@ -261,14 +261,14 @@ export class FakeKernel {
     )) {
       sets.set(name, elements === '' ? [] : elements.split(', ').sort())
     }
-    const rules = [...script.matchAll(/^ {4}(ip6? saddr .*) counter (.*) comment "(.*)"$/gm)].map(
-      ([, match = '', verdict = '', comment = '']) => ({
-        comment,
-        expression: `${match} ${verdict}`,
-        packets: 0,
-        bytes: 0,
-      }),
-    )
+    const rules = [
+      ...script.matchAll(/^ {4}(ip6? saddr .*|ct state established) (?:counter )?(\S.*) comment "(.*)"$/gm),
+    ].map(([, match = '', verdict = '', comment = '']) => ({
+      comment,
+      expression: `${match} ${verdict}`,
+      packets: 0,
+      bytes: 0,
+    }))
     this.#table = { chain: `nat postrouting ${NFT_PRIORITY} accept`, chains: 1, sets, rules }
     return []
   }
