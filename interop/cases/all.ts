@@ -5,6 +5,12 @@ import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
+import { cases as packets } from './packets.ts'
+import { cases as packetsKernel } from './packets-kernel.ts'
+import { cases as packetsLoss } from './packets-loss.ts'
+import { cases as packetsNat } from './packets-nat.ts'
+import { cases as packetsServices } from './packets-services.ts'
+import { cases as packetsSpeed } from './packets-speed.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
@@ -19,4 +25,10 @@ export const CASES: readonly Case[] = [
   ...errors,
   ...birdcl,
   ...readme,
+  ...packets,
+  ...packetsNat,
+  ...packetsServices,
+  ...packetsLoss,
+  ...packetsKernel,
+  ...packetsSpeed,
 ]

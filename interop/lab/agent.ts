@@ -1,11 +1,12 @@
 // Our agent as a process in a host, and what it says of itself through its command line.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Route } from '../speakers/speaker.ts'
-import type { Host, Process } from './lab.ts'
+import type { Host } from './lab.ts'
 import type { Manifests } from './manifests.ts'
-import { must } from './run.ts'
+import { type Daemon, must } from './run.ts'
 import { eventually, Hopeless } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -34,28 +35,47 @@ export interface AgentRoute {
   readonly largeCommunities: readonly string[]
 }
 
+export interface AgentOptions {
+  /** Write kernel routes and NAT rules. */
+  readonly linux?: boolean
+  /** Write a configuration for the reference CNI plugins into the host's folder. */
+  readonly cni?: 'ptp' | 'bridge'
+}
+
 export class Agent {
   readonly host: Host
   readonly socket: string
+  /** Where `--cni` writes. */
+  readonly cniDirectory: string
   private readonly manifests: Manifests
-  private process: Process | undefined
+  private readonly options: AgentOptions
+  private process: Daemon | undefined
 
-  constructor(host: Host, manifests: Manifests) {
+  constructor(host: Host, manifests: Manifests, options: AgentOptions = {}) {
     this.host = host
     this.manifests = manifests
+    this.options = options
+    this.cniDirectory = join(host.directory, 'cni')
     this.socket = join(host.directory, 'godwit.sock')
   }
 
   async start(): Promise<void> {
     this.process = this.host.start('agent', [
       ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
-      ...['--control', this.socket, '--http', '127.0.0.1:9179', '--dataplane', 'none', '--log-level', 'debug'],
+      ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
+      ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
+      ...(this.options.cni === undefined ? [] : ['--cni', this.options.cni, '--cni-dir', this.cniDirectory]),
     ])
-    await eventually(async () => {
-      if (!this.process?.running)
-        throw new Hopeless(`the agent on ${this.host.name} does not run: see ${this.process?.log}`)
-      await this.show('status')
-    })
+    await eventually(
+      async () => {
+        if (!this.process?.running)
+          throw new Hopeless(`the agent on ${this.host.name} does not run: see ${this.process?.log}`)
+        // Looking for the socket costs nothing; asking is a process of its own.
+        if (!existsSync(this.socket)) throw new Error(`the agent on ${this.host.name} has no socket yet`)
+        await this.show('status')
+      },
+      { within: 90_000 },
+    )
   }
 
   /** What `--json show …` answers. */
@@ -76,6 +96,10 @@ export class Agent {
   async routes(...words: readonly string[]): Promise<readonly Route[]> {
     const rows = await this.show<readonly AgentRoute[]>('route', ...words)
     return rows.flatMap((row) => (row.from === null ? [] : [routeOf(row, row.from)]))
+  }
+
+  get pid(): number {
+    return this.process?.pid ?? -1
   }
 
   get running(): boolean {

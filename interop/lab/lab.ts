@@ -33,6 +33,8 @@ process.on('exit', () => {
   if (!keptFolders) rmSync(parentFolder, { recursive: true, force: true })
 })
 let keptFolders = false
+// Agents and looks at them are dozens of processes of the same modules: the first one compiles for all.
+process.env.NODE_COMPILE_CACHE ??= join(parentFolder, 'compiled')
 
 export class Lab {
   readonly directory: string
@@ -62,29 +64,33 @@ export class Lab {
 
   /** A host on the switch: 10.77.0.N and fd77::N. */
   async host(name: string, number: number): Promise<Host> {
-    const host = new Host(
-      this,
-      name,
-      `${this.id}-${name}`,
-      join(this.directory, name),
-      number,
-      `p${this.hosts.length + 1}`,
-    )
-    this.hosts.push(host)
-    // Daemons that give up root write here too.
-    await mkdir(host.directory, { recursive: true })
-    await chmod(host.directory, 0o777)
+    const addresses = { ipv4: `10.77.0.${number}`, ipv6: `fd77::${number}` }
+    const host = await this.bare(name, addresses, `p${this.hosts.length + 1}`)
     const { port } = host
-    await must(['ip', 'netns', 'add', host.namespace])
     const inside = ['ip', '-n', host.namespace]
-    await host.must(['sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'])
-    await must([...inside, 'link', 'set', 'lo', 'up'])
     await must([...inside, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', port, 'netns', this.switchNamespace])
     await must(['ip', '-n', this.switchNamespace, 'link', 'set', port, 'master', 'br0', 'up'])
     await must([...inside, 'address', 'add', `${host.ipv4}/24`, 'dev', 'eth0'])
     await must([...inside, 'address', 'add', `${host.ipv6}/64`, 'dev', 'eth0', 'nodad'])
     await must([...inside, 'link', 'set', 'eth0', 'up'])
     return host
+  }
+
+  /** A host without a cable: the scene wires it, and says which addresses it is known by. */
+  async bare(name: string, addresses: Readonly<Record<Family, string>>, port = ''): Promise<Host> {
+    const host = new Host(this, name, `${this.id}-${name}`, join(this.directory, name), addresses, port)
+    this.hosts.push(host)
+    // Daemons that give up root write here too.
+    await mkdir(host.directory, { recursive: true })
+    await chmod(host.directory, 0o777)
+    await must(['ip', 'netns', 'add', host.namespace])
+    await host.must(['sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'])
+    await must(['ip', '-n', host.namespace, 'link', 'set', 'lo', 'up'])
+    return host
+  }
+
+  get allHosts(): readonly Host[] {
+    return this.hosts
   }
 
   keep<P extends Process>(process: P): P {
@@ -128,17 +134,24 @@ export class Host {
   readonly ipv4: string
   readonly ipv6: string
   readonly lab: Lab
-  /** The switch's end of its cable. */
+  /** The switch's end of its cable; empty for a host without one. */
   readonly port: string
 
-  constructor(lab: Lab, name: string, namespace: string, directory: string, number: number, port: string) {
+  constructor(
+    lab: Lab,
+    name: string,
+    namespace: string,
+    directory: string,
+    addresses: Readonly<Record<Family, string>>,
+    port: string,
+  ) {
     this.port = port
     this.lab = lab
     this.name = name
     this.namespace = namespace
     this.directory = directory
-    this.ipv4 = `10.77.0.${number}`
-    this.ipv6 = `fd77::${number}`
+    this.ipv4 = addresses.ipv4
+    this.ipv6 = addresses.ipv6
   }
 
   address(family: Family): string {

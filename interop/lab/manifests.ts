@@ -44,16 +44,19 @@ export class Manifests {
 
 const OURS = 'godwit.dev/v1'
 
-export const kubeNode = (host: Host, podCIDRs: readonly string[]): KubeObject => ({
+export const kubeNode = (
+  host: Host,
+  podCIDRs: readonly string[],
+  labels: Readonly<Record<string, string>> = {},
+): KubeObject => ({
   apiVersion: 'v1',
   kind: 'Node',
-  metadata: { name: host.name, labels: { 'kubernetes.io/hostname': host.name } },
+  metadata: { name: host.name, labels: { 'kubernetes.io/hostname': host.name, ...labels } },
   spec: { podCIDR: podCIDRs[0], podCIDRs },
   status: {
     addresses: [
       { type: 'Hostname', address: host.name },
-      { type: 'InternalIP', address: host.ipv4 },
-      { type: 'InternalIP', address: host.ipv6 },
+      ...[host.ipv4, host.ipv6].filter((address) => address !== '').map((address) => ({ type: 'InternalIP', address })),
     ],
   },
 })
@@ -77,11 +80,11 @@ export const bgpPeer = (
   spec: { peerIP, asNumber, ...spec },
 })
 
-export const ipPool = (name: string, cidr: string): KubeObject => ({
+export const ipPool = (name: string, cidr: string, spec: Readonly<Record<string, unknown>> = {}): KubeObject => ({
   apiVersion: OURS,
   kind: 'IPPool',
   metadata: { name },
-  spec: { cidr },
+  spec: { cidr, ...spec },
 })
 
 export interface ServiceShape {

@@ -1,4 +1,4 @@
-// FRRouting: zebra (for interface addresses and next hops; it writes no routes) and bgpd, asked with vtysh in JSON.
+// FRRouting: zebra (for interface addresses and next hops; it writes routes only where asked to) and bgpd, asked with vtysh in JSON.
 
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -59,7 +59,7 @@ class FrrRouter implements Router {
       this.zebra = this.start('zebra', [...common, '-f', join(directory, 'zebra.conf')])
       await eventually(() => this.vtysh('zebra', ['show version']))
     }
-    this.bgpd = this.start('bgpd', [...common, '-n', '-f', file])
+    this.bgpd = this.start('bgpd', [...common, ...(this.config.kernel === true ? [] : ['-n']), '-f', file])
     await eventually(() => this.vtysh('bgpd', ['show version']))
   }
 

@@ -20,6 +20,8 @@ export interface RouterConfig {
   readonly networks?: readonly Network[]
   /** The whole configuration in the speaker's own words (FRR); the rest is then not rendered. */
   readonly raw?: string
+  /** What it learns goes into the kernel (FRR). */
+  readonly kernel?: boolean
 }
 
 export interface Neighbor {
