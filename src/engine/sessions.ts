@@ -8,6 +8,7 @@ import type { Rib } from '../bgp/rib/rib.ts'
 import type { RibPeer } from '../bgp/rib/types.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
 import type { MessageError } from '../bgp/wire/error.ts'
+import { MESSAGE_TYPE } from '../bgp/wire/message.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
@@ -18,6 +19,8 @@ import { tell, tellDown, tellNearLimit, tellNotification, tellTransition, tellUp
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
 const SEND_LIMIT = 65_536
+/** Where a message says what it is (RFC 4271 §4.1). */
+const TYPE_AT = 18
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
 type Refresh = Extract<PeerAction, { kind: 'refresh' }>
@@ -210,7 +213,8 @@ export class Sessions {
     if (updates === undefined) return
     neighbor.writable = false
     this.#out.push({ kind: 'send', conn, bytes: updates.bytes })
-    this.handle(neighbor, { kind: 'updates-sent', count: updates.messages }, now)
+    const isRefresh = updates.bytes[TYPE_AT] === MESSAGE_TYPE['route-refresh']
+    this.handle(neighbor, isRefresh ? { kind: 'refresh-sent' } : { kind: 'updates-sent', count: updates.messages }, now)
   }
 }
 

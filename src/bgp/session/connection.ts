@@ -156,6 +156,11 @@ export class Connection {
     this.#watchSending()
   }
 
+  refreshSent(): void {
+    this.#shared.sent['route-refresh']++
+    this.#watchSending()
+  }
+
   /** RFC 9687 §3.2: the network takes what we send. */
   drained(): void {
     this.timers.clear('send-hold')

@@ -132,6 +132,9 @@ export class Peer {
       case 'drained':
         this.#find(event.conn)?.drained()
         break
+      case 'refresh-sent':
+        if (this.#state === 'Established') this.#furthest().refreshSent()
+        break
       case 'updates-sent':
         if (this.#state === 'Established') this.#furthest().updatesSent(event.count)
         break

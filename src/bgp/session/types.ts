@@ -90,6 +90,8 @@ export type PeerEvent =
   | { readonly kind: 'drained'; readonly conn: ConnId }
   /** We wrote UPDATEs: that counts as a keepalive (RFC 4271 §8.2.2). */
   | { readonly kind: 'updates-sent'; readonly count: number }
+  /** We wrote BoRR or EoRR around UPDATEs (RFC 7313): that counts as nothing. */
+  | { readonly kind: 'refresh-sent' }
   /** Time has come for something: see `deadline()`. */
   | { readonly kind: 'timer' }
 
