@@ -11,10 +11,14 @@
  * out of step: what it has not read moves to a pending set of its own, at most one entry per prefix. It steps in again
  * when it has caught up.
  *
+ * All that differs is which address ourselves as next hop is: it is written into a copy of the chunk, unless the last
+ * reader got the same.
+ *
  * A route is not told to the neighbor it came from. So a chunk fits a member as it is, unless it has routes from that
  * member or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
  * chunk made later says what is right later, so telling a member the present state of a prefix is always right.
  */
+import { equalBytes } from '../../base/bytes.ts'
 import { growU32 } from '../route/columns.ts'
 import { Exporter, type ExportTables, type ExportView } from './export.ts'
 import type { LocRib } from './loc-rib.ts'
@@ -23,7 +27,11 @@ import { Packer } from './pack.ts'
 import { Pending, WITHDRAW } from './pending.ts'
 
 interface Chunk {
-  readonly bytes: Uint8Array
+  /** As the last member got it; others may still hold it. */
+  bytes: Uint8Array
+  /** Where `ours`, the next hop of that member, is written. */
+  readonly places: readonly number[]
+  ours: Uint8Array | undefined
   readonly messages: number
   /** What it is about: first the withdrawn, then the announced. Each is held. */
   readonly prefixes: Uint32Array
@@ -210,7 +218,7 @@ export class Group {
       const told =
         member.own === undefined ? this.#pullInStep(member, maxBytes) : this.#pullOwn(member, member.own, maxBytes)
       if (told === undefined) return undefined
-      if (told.messages > 0) return told
+      if (told.messages > 0) return withNextHop(told, member.nextHop)
     }
   }
 
@@ -230,18 +238,18 @@ export class Group {
     return bytes
   }
 
-  #pullInStep(member: Member, maxBytes: number): Told | undefined {
+  #pullInStep(member: Member, maxBytes: number): Chunk | undefined {
     const unread = this.#log[member.cursor - this.#logStart]
     if (unread !== undefined) return this.#read(member, unread)
     if (this.#pending.size === 0) return undefined
     this.#fresh = false
     const chunk = this.#encode(this.#pending, this.#inStep, maxBytes)
-    if (chunk.messages === 0) return NOTHING_TOLD
+    if (chunk.messages === 0) return NO_CHUNK
     this.#append(chunk)
     return this.#read(member, chunk)
   }
 
-  #pullOwn(member: Member, own: Pending, maxBytes: number): Told | undefined {
+  #pullOwn(member: Member, own: Pending, maxBytes: number): Chunk | undefined {
     if (member.moving) return undefined
     if (own.size > 0) {
       const chunk = this.#encode(own, [member], maxBytes)
@@ -263,7 +271,7 @@ export class Group {
   }
 
   /** The next chunk of the log as this member gets it. */
-  #read(member: Member, chunk: Chunk): Told {
+  #read(member: Member, chunk: Chunk): Chunk {
     member.cursor++
     const told = this.#fits(member, chunk) ? chunk : this.#personal(member, chunk)
     this.#apply(member, told)
@@ -331,7 +339,8 @@ export class Group {
       packer.close()
     }
     const prefixes = this.#taken.slice(0, count)
-    return { bytes: packer.finish(), messages: packer.messages, prefixes, withdrawn, from, readers: 0 }
+    const [bytes, places] = [packer.finish(), [...packer.ours]]
+    return { bytes, places, ours: undefined, messages: packer.messages, prefixes, withdrawn, from, readers: 0 }
   }
 
   #apply(member: Member, { prefixes, withdrawn }: Chunk): void {
@@ -398,8 +407,27 @@ export class Group {
   }
 }
 
-const NOTHING_TOLD: Told = { bytes: new Uint8Array(0), messages: 0 }
-const NO_CHUNK: Chunk = { ...NOTHING_TOLD, prefixes: new Uint32Array(0), withdrawn: 0, from: new Set(), readers: 0 }
+const NO_CHUNK: Chunk = {
+  bytes: new Uint8Array(0),
+  places: [],
+  ours: undefined,
+  messages: 0,
+  prefixes: new Uint32Array(0),
+  withdrawn: 0,
+  from: new Set(),
+  readers: 0,
+}
+
+/** What was handed out is not written to again. */
+function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Told {
+  if (nextHop === undefined || chunk.places.length === 0) return chunk
+  if (chunk.ours === undefined || !equalBytes(chunk.ours, nextHop)) {
+    if (chunk.ours !== undefined) chunk.bytes = chunk.bytes.slice()
+    for (const at of chunk.places) chunk.bytes.set(nextHop, at)
+    chunk.ours = nextHop
+  }
+  return { bytes: chunk.bytes, messages: chunk.messages }
+}
 
 const sizeOf = (chunk: Chunk): number => chunk.bytes.length + chunk.prefixes.byteLength + CHUNK_OVERHEAD
 

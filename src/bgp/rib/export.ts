@@ -6,6 +6,9 @@
  * What goes out is the id of a block ready to be packed:
  *
  *   | next hop length 1 | next hop 4, 16 or 32 | path attributes as they go on the wire, without next hop |
+ *
+ * Where the next hop is ourselves, the upper bit of its length is set and zeros hold its place: which address that is
+ * differs from neighbor to neighbor, and nothing else does (adj-out.ts writes it).
  */
 import type { Family } from '../../base/family.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
@@ -19,7 +22,7 @@ import type { PeerType, WireContext } from '../wire/context.ts'
 import type { Role } from '../wire/role.ts'
 import { flattenTo2Octets } from '../wire/update-encode.ts'
 import type { AdjIn } from './adj-in.ts'
-import { fitsMessage } from './pack.ts'
+import { fitsMessage, OURS } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import { writeExternal, writeInternal, writeReflected } from './transform.ts'
@@ -30,8 +33,8 @@ export interface ExportView {
   readonly family: Family
   readonly peerType: PeerType
   readonly localAs: Asn
-  /** Undefined: the family has none, and nothing that needs one is told. */
-  readonly nextHop: Uint8Array | undefined
+  /** Of ourselves as next hop. Undefined: the family has none, and nothing that needs one is told. */
+  readonly nextHopLength: number | undefined
   readonly context: WireContext
   readonly policy: CompiledPolicy
   /** We reflect routes to these neighbors (RFC 4456). */
@@ -96,7 +99,7 @@ export class Exporter {
     this.view = view
     this.#tables = tables
     this.#external = view.peerType === 'external'
-    this.#selfId = view.nextHop === undefined ? 0 : tables.nextHops.intern(view.nextHop)
+    this.#selfId = view.nextHopLength === undefined ? 0 : OURSELVES
     this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
   }
 
@@ -124,7 +127,6 @@ export class Exporter {
 
   /** Lets go of what it holds. */
   dispose(): void {
-    this.#tables.nextHops.release(this.#selfId)
     for (const id of this.#addresses.values()) this.#tables.nextHops.release(id)
   }
 
@@ -155,7 +157,7 @@ export class Exporter {
     if (nextHop === 0) return REASON.noNextHop
     // RFC 8950 §4: only to one who has said that he can.
     const { family, context } = this.view
-    if (family === 'ipv4' && !context.extendedNextHop && this.#tables.nextHops.bytes.length(nextHop) > 4) {
+    if (family === 'ipv4' && !context.extendedNextHop && this.#lengthOf(nextHop) > 4) {
       return REASON.ipv6NextHop
     }
     return REASON.none
@@ -207,6 +209,10 @@ export class Exporter {
     return choice === 'default' && this.#external ? this.#selfId : learned
   }
 
+  #lengthOf(nextHop: number): number {
+    return nextHop === OURSELVES ? (this.view.nextHopLength ?? 0) : this.#tables.nextHops.bytes.length(nextHop)
+  }
+
   #addressId(address: Uint8Array): number {
     const known = this.#addresses.get(address)
     if (known !== undefined) return known
@@ -220,7 +226,7 @@ export class Exporter {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number
     const nextHop = this.#nextHop(path, this.#verdict.nextHop)
-    const key = this.#tables.nextHops.bytes.serial[nextHop] as number
+    const key = nextHop === OURSELVES ? 0 : (this.#tables.nextHops.bytes.serial[nextHop] as number)
     const originator = this.#originator(path)
     // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.
     if (originator !== undefined && ((this.#tables.attributes.flags[id] as number) & CARRIES.originatorId) === 0) {
@@ -299,8 +305,14 @@ export class Exporter {
 
   /** RFC 2545 §3: a link-local address is for its own link alone, so only our own is told. */
   #writeNextHop(id: number): number {
+    if (id === OURSELVES) {
+      const length = this.#lengthOf(id)
+      this.#scratch[0] = OURS | length
+      this.#scratch.fill(0, 1, 1 + length)
+      return 1 + length
+    }
     const { bytes } = this.#tables.nextHops
-    const length = id === this.#selfId ? bytes.length(id) : Math.min(bytes.length(id), 16)
+    const length = Math.min(bytes.length(id), 16)
     this.#scratch[0] = length
     for (let index = 0; index < length; index++) {
       this.#scratch[1 + index] = bytes.arena[bytes.offset(id) + index] as number
@@ -308,6 +320,9 @@ export class Exporter {
     return 1 + length
   }
 }
+
+/** In place of the id of a next hop. */
+const OURSELVES = 0xffffffff
 
 const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed
 

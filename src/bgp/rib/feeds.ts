@@ -2,7 +2,7 @@
  * Who is told what, of one path to each prefix: update groups, their members, and the long ways of both (a first feed, a
  * refresh, a move to another group). Comes in: neighbors and the path of a prefix (`tell`); goes out: UPDATEs (`pull`).
  */
-import { hex } from '../../base/bytes.ts'
+import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
 import { Group, type Told } from './adj-out.ts'
 import type { ExportTables, ExportView } from './export.ts'
@@ -68,7 +68,11 @@ export class Feeds {
   change(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
-    if (this.#keyOf(slot) !== member.group.key) this.#move(member)
+    const { nextHop } = member
+    member.nextHop = slot.peer.nextHops[this.#family]
+    const sameNextHop = nextHop === member.nextHop || (nextHop && member.nextHop && equalBytes(nextHop, member.nextHop))
+    if (this.#keyOf(slot) !== member.group.key) this.#move(member, sameNextHop === true)
+    else if (!sameNextHop) this.refresh(slot)
   }
 
   /** Everything is told again. */
@@ -124,11 +128,10 @@ export class Feeds {
   /** Everything that changes what a neighbor is told. */
   #keyOf({ peer, exportPolicy }: PeerSlot): string {
     const { peerType, localAs, send, reflection, role } = peer
-    const nextHop = peer.nextHops[this.#family]
     return [
       peerType,
       localAs,
-      nextHop === undefined ? '' : hex(nextHop),
+      peer.nextHops[this.#family]?.length,
       send.fourOctetAs,
       send.messageSize,
       send.addPath.includes(this.#family),
@@ -149,7 +152,7 @@ export class Feeds {
       family: this.#family,
       peerType,
       localAs,
-      nextHop: nextHops[this.#family],
+      nextHopLength: nextHops[this.#family]?.length,
       context: send,
       policy: slot.exportPolicy,
       reflection,
@@ -227,10 +230,10 @@ export class Feeds {
     this.#dropIfEmpty(previous)
   }
 
-  #move(member: Member): void {
+  #move(member: Member, sameNextHop: boolean): void {
     const before = member.group
     // In the middle of a first feed or another move nobody can say what was told: everything is told again.
-    const comparable = member.walk === undefined
+    const comparable = member.walk === undefined && sameNextHop
     before.fallOut(member)
     this.#stopWalk(member)
     before.leave(member)

@@ -9,6 +9,8 @@ import type { Sweep } from './sweep.ts'
 export class Member {
   readonly slot: PeerSlot
   group: Group
+  /** What it gets to see where the next hop is ourselves; of the length its group knows. */
+  nextHop: Uint8Array | undefined
   /** Its place in the group's log while it is in step. */
   cursor = 0
   /** What it is still to be told, while it is not in step. */
@@ -32,6 +34,7 @@ export class Member {
   constructor(slot: PeerSlot, group: Group, prefixes: PrefixTable) {
     this.slot = slot
     this.group = group
+    this.nextHop = slot.peer.nextHops[prefixes.family]
     this.#prefixes = prefixes
     this.#told = new Uint32Array(wordsFor(prefixes.capacity))
   }

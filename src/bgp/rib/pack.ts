@@ -21,6 +21,8 @@ export class Packer {
   /** Written so far. */
   length = 0
   messages = 0
+  /** Where the places lie that are kept for ourselves as next hop. */
+  readonly ours: number[] = []
 
   readonly #prefixes: PrefixTable
   readonly #blocks: ByteTable
@@ -35,6 +37,7 @@ export class Packer {
   /** The block of the open message; 0: it withdraws. */
   #block = 0
   #classic = false
+  #isOurs = false
 
   /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
   constructor(prefixes: PrefixTable, blocks: ByteTable, pathId: number) {
@@ -46,6 +49,7 @@ export class Packer {
   begin(context: WireContext): void {
     this.length = 0
     this.messages = 0
+    this.ours.length = 0
     this.#messageSize = context.messageSize
     this.#addPath = context.addPath.includes(this.#prefixes.family)
   }
@@ -71,7 +75,8 @@ export class Packer {
     this.#open(block)
     const { arena } = this.#blocks
     const offset = this.#blocks.offset(block)
-    const nextHopLength = arena[offset] as number
+    const nextHopLength = (arena[offset] as number) & ~OURS
+    this.#isOurs = arena[offset] !== nextHopLength
     this.#classic = isClassic(this.#prefixes.family, nextHopLength)
     this.#bytes[this.length++] = 0
     this.#bytes[this.length++] = 0
@@ -79,7 +84,8 @@ export class Packer {
     else {
       this.length += 2
       this.#openMp(MP_REACH)
-      this.#copy(arena, offset, offset + 1 + nextHopLength)
+      this.#bytes[this.length++] = nextHopLength
+      this.#copyNextHop(offset + 1, nextHopLength)
       this.#bytes[this.length++] = 0
       this.#limit -= this.#blocks.length(block) - 1 - nextHopLength
     }
@@ -116,6 +122,7 @@ export class Packer {
   close(): void {
     if (this.length === this.#first) {
       this.length = this.#start
+      if (this.#isOurs) this.ours.pop()
       return
     }
     const bytes = this.#bytes
@@ -131,6 +138,7 @@ export class Packer {
   #open(block: number): void {
     this.#start = this.length
     this.#block = block
+    this.#isOurs = false
     this.#limit = this.length + this.#messageSize
     if (this.#limit > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(this.#limit, this.#bytes.length * 2))
@@ -159,7 +167,7 @@ export class Packer {
     if (this.#block !== 0) {
       const offset = this.#blocks.offset(this.#block)
       const { arena } = this.#blocks
-      this.#copy(arena, offset + 1 + (arena[offset] as number), offset + this.#blocks.length(this.#block))
+      this.#copy(arena, offset + 1 + ((arena[offset] as number) & ~OURS), offset + this.#blocks.length(this.#block))
     }
     this.#writeU16(attributes, this.length - attributes - 2)
   }
@@ -176,9 +184,14 @@ export class Packer {
     this.#bytes[this.length++] = WELL_KNOWN
     this.#bytes[this.length++] = NEXT_HOP
     this.#bytes[this.length++] = 4
-    this.#copy(arena, offset + 1, offset + 5)
+    this.#copyNextHop(offset + 1, 4)
     this.#copy(arena, split, end)
     this.#writeU16(lengthAt, this.length - lengthAt - 2)
+  }
+
+  #copyNextHop(offset: number, length: number): void {
+    if (this.#isOurs) this.ours.push(this.length)
+    this.#copy(this.#blocks.arena, offset, offset + length)
   }
 
   #copy(from: Uint8Array, start: number, end: number): void {
@@ -205,6 +218,9 @@ export function fitsMessage(context: WireContext, family: 'ipv4' | 'ipv6', nextH
 }
 
 const AFI_OCTETS = { ipv4: 4, ipv6: 16 } as const
+
+/** In the length of a block's next hop: it is ourselves, and zeros keep its place. */
+export const OURS = 0x80
 
 const NEXT_HOP = 3
 const MP_REACH = 14

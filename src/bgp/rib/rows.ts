@@ -11,6 +11,7 @@ import { REFUSED, REFUSED_WORDS } from './eligible.ts'
 import { type FamilyRib, SINCE_UNIT } from './family-rib.ts'
 import { LOST } from './loc-rib.ts'
 import type { Member } from './member.ts'
+import { OURS } from './pack.ts'
 import { OWN, type Peers } from './peers.ts'
 import type { RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
 
@@ -142,7 +143,7 @@ export class RouteRows {
     const local = peer === OWN ? rib.local.get(path) : undefined
     const best = rib.loc.best[prefix] === path
     const exported = query.export === undefined ? undefined : this.#member(rib, query.export, prefix, path)
-    const sent = exported === undefined ? undefined : this.#sent(blockOf(exported, prefix))
+    const sent = exported === undefined ? undefined : this.#sent(exported, blockOf(exported, prefix))
     return {
       prefix: prefixOf(rib, prefix).text,
       family,
@@ -203,11 +204,15 @@ export class RouteRows {
   }
 
   /** What stands in a block ready to send. */
-  #sent(block: number): { nextHops: readonly string[]; attributes: PathAttributes } | undefined {
+  #sent(
+    { nextHop: ours }: Member,
+    block: number,
+  ): { nextHops: readonly string[]; attributes: PathAttributes } | undefined {
     if (block === 0) return undefined
     const bytes = this.#blocks.copy(block)
-    const start = 1 + (bytes[0] as number)
-    return { nextHops: formatNextHops(bytes.subarray(1, start)), attributes: decodeAttributes(bytes, start) }
+    const start = 1 + ((bytes[0] as number) & ~OURS)
+    const nextHop = ours !== undefined && ((bytes[0] as number) & OURS) !== 0 ? ours : bytes.subarray(1, start)
+    return { nextHops: formatNextHops(nextHop), attributes: decodeAttributes(bytes, start) }
   }
 
   #nextHopsOf(id: number): readonly string[] {
