@@ -31,6 +31,8 @@ import { bestOf, type ModelPath, RibModel } from '../support/rib-model.ts'
 
 const CASES = Number(process.env.GODWIT_CASES ?? 20_000)
 const RUNS = Number(process.env.GODWIT_RUNS ?? 400)
+/** A million of them take a while. */
+const SLOW = 120_000 + CASES * 2
 
 group('decision', () => {
   const peers = new Peers()
@@ -52,50 +54,54 @@ group('decision', () => {
     clusters: fc.nat(2),
   })
 
-  test('[58–61] the winner is the naive one, in every order of arrival', () => {
-    const property = fc.property(
-      fc.uniqueArray(anyPath, { selector: ({ from }) => from, maxLength: 6 }),
-      fc.nat(),
-      (all, turn) => {
-        const model = all.map((one): ModelPath => {
-          const own = one.from === 0
-          const segments = path(...one.asns).asPath
-          const carried = attributes({
-            origin: own ? 'IGP' : one.origin,
-            localPref: own ? undefined : one.localPref,
-            med: own ? undefined : one.med,
-            asPath: own ? [] : one.set ? [...segments, { kind: 'set', asns: [7, 8] }] : segments,
-            originatorId: own ? undefined : one.originatorId,
-            clusterList: own ? [] : Array.from({ length: one.clusters }, (_, index) => index + 1),
+  test(
+    '[58–61] the winner is the naive one, in every order of arrival',
+    () => {
+      const property = fc.property(
+        fc.uniqueArray(anyPath, { selector: ({ from }) => from, maxLength: 6 }),
+        fc.nat(),
+        (all, turn) => {
+          const model = all.map((one): ModelPath => {
+            const own = one.from === 0
+            const segments = path(...one.asns).asPath
+            const carried = attributes({
+              origin: own ? 'IGP' : one.origin,
+              localPref: own ? undefined : one.localPref,
+              med: own ? undefined : one.med,
+              asPath: own ? [] : one.set ? [...segments, { kind: 'set', asns: [7, 8] }] : segments,
+              originatorId: own ? undefined : one.originatorId,
+              clusterList: own ? [] : Array.from({ length: one.clusters }, (_, index) => index + 1),
+            })
+            return { peer: own ? undefined : neighbors[one.from - 1], nextHop: undefined, attributes: carried }
           })
-          return { peer: own ? undefined : neighbors[one.from - 1], nextHop: undefined, attributes: carried }
-        })
-        const shift = all.length === 0 ? 0 : turn % all.length
-        for (const order of [all, [...all].reverse(), [...all.slice(shift), ...all.slice(0, shift)]]) {
-          const table = new AttributeTable(1)
-          const prefixes: PrefixTable = new PrefixTable('ipv4', 1, (capacity) => paths.grow(capacity))
-          const nextHops = new NextHopTable(1)
-          const paths = new AdjIn(prefixes, table, nextHops)
-          const at = prefixes.insert(prefix('10.0.0.0/8').bytes, 0, 8)
-          const ids = new Map<number, ModelPath>()
-          for (const one of order) {
-            const expected = model[all.indexOf(one)] as ModelPath
-            const id = paths.add(at, one.from === 0 ? OWN : (slots[one.from - 1] as number), 0)
-            const block = table.intern(encodeAttributes(expected.attributes))
-            paths.set(id, block, block, 0, 0)
-            ids.set(id, expected)
+          const shift = all.length === 0 ? 0 : turn % all.length
+          for (const order of [all, [...all].reverse(), [...all.slice(shift), ...all.slice(0, shift)]]) {
+            const table = new AttributeTable(1)
+            const prefixes: PrefixTable = new PrefixTable('ipv4', 1, (capacity) => paths.grow(capacity))
+            const nextHops = new NextHopTable(1)
+            const paths = new AdjIn(prefixes, table, nextHops)
+            const at = prefixes.insert(prefix('10.0.0.0/8').bytes, 0, 8)
+            const ids = new Map<number, ModelPath>()
+            for (const one of order) {
+              const expected = model[all.indexOf(one)] as ModelPath
+              const id = paths.add(at, one.from === 0 ? OWN : (slots[one.from - 1] as number), 0)
+              const block = table.intern(encodeAttributes(expected.attributes))
+              paths.set(id, block, block, 0, 0)
+              ids.set(id, expected)
+            }
+            const decision = new Decision(paths, table, nextHops, peers)
+            const best = decision.best(paths.first[at] ?? 0)
+            expect(ids.get(best)).toBe(bestOf(model))
+            const explained = decision.explain(paths.first[at] ?? 0)
+            expect(explained.best).toBe(best)
+            expect(explained.lostAt.size).toBe(Math.max(0, all.length - 1))
           }
-          const decision = new Decision(paths, table, nextHops, peers)
-          const best = decision.best(paths.first[at] ?? 0)
-          expect(ids.get(best)).toBe(bestOf(model))
-          const explained = decision.explain(paths.first[at] ?? 0)
-          expect(explained.best).toBe(best)
-          expect(explained.lostAt.size).toBe(Math.max(0, all.length - 1))
-        }
-      },
-    )
-    fc.assert(property, { numRuns: CASES })
-  })
+        },
+      )
+      fc.assert(property, { numRuns: CASES })
+    },
+    SLOW,
+  )
 })
 
 const PREFIXES = [
