@@ -17,12 +17,12 @@ export const NFT_CHAIN = 'postrouting'
 export const NFT_PRIORITY = 110
 
 /** By family: how nft calls it, and our sets. */
-export const NFT_FAMILY = {
+const NFT_FAMILY = {
   ipv4: { word: 'ip', type: 'ipv4_addr', pools: 'pools4', hosts: 'hosts4' },
   ipv6: { word: 'ip6', type: 'ipv6_addr', pools: 'pools6', hosts: 'hosts6' },
 } as const
 
-export interface NftRule {
+interface NftRule {
   readonly pool: string
   readonly match: string
   readonly verdict: string
@@ -108,7 +108,7 @@ function verdictOf({ address, fullyRandom }: NatRule, family: Family, ports: str
 }
 
 /** nft shows a single address without a length. */
-export const elementOf = ({ text, length, bytes }: Prefix): string =>
+const elementOf = ({ text, length, bytes }: Prefix): string =>
   length === bytes.length * 8 ? text.slice(0, text.indexOf('/')) : text
 
 const commentOf = (pool: string, mark: string): string =>

@@ -1,7 +1,7 @@
 /** Our nftables table as the kernel has it: read from nft's JSON, and compared with what it should be. */
 import { NFT_CHAIN, NFT_PRIORITY, type NftScript } from './nft-script.ts'
 
-export interface NftCounter {
+interface NftCounter {
   readonly packets: number
   readonly bytes: number
 }
@@ -15,7 +15,7 @@ export interface NftTable {
   readonly rules: readonly NftTableRule[]
 }
 
-export interface NftTableRule extends NftCounter {
+interface NftTableRule extends NftCounter {
   readonly comment: string
   /** What it matches and does, as text of nft's JSON: two reads of one rule have the same. */
   readonly expression: string

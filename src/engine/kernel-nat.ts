@@ -4,8 +4,7 @@
  */
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
-import type { DataplaneIntent } from '../cluster/intent.ts'
-import type { Problem } from '../cluster/intent.ts'
+import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import type { Failure } from '../dataplane/kernel.ts'
