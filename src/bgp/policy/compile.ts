@@ -15,7 +15,7 @@
  * - `attributes` is called at most once, and only when a rule that could match looks at attributes. `bare`, where given,
  *   is asked first: it knows without decoding which communities are absent.
  * - For many routes with the same attributes: where `ignoresPrefixes` says so, the verdict on one is the verdict on all,
- *   and `again` counts it for the others.
+ *   and `again` counts for the others what `met` was after the one.
  *
  * Verdicts are shared objects; the RIB compares, never changes them. An accepted route whose `edit` is undefined keeps
  * its attributes. Otherwise they are `edit.apply(attributes)`: the same edit (by identity or `id`, unique within one
@@ -164,10 +164,15 @@ export class CompiledPolicy {
     return this.#lane(family, source, learnedFrom, peerType).every((step) => !readsPrefixes(step.rule.match))
   }
 
-  /** What was decided last holds for so many routes more. */
-  again(times: number): void {
-    for (let at = 0; at < this.#metCount; at++) {
-      const index = this.#met[at] as number
+  /** The rules that applied in the last verdict. */
+  get met(): readonly number[] {
+    return this.#met.slice(0, this.#metCount)
+  }
+
+  /** These rules applied so often more. */
+  again(met: readonly number[], times: number): void {
+    for (let at = 0; at < met.length; at++) {
+      const index = met[at] as number
       this.hits[index] = (this.hits[index] as number) + times
     }
   }

@@ -92,6 +92,8 @@ export class Exporter {
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
   readonly #scratch = new Uint8Array(1 << 17)
+  /** Routes come in runs: what was told of the last one. Nothing here is held. */
+  readonly #last = { attributes: 0, serial: 0, peer: 0, nextHop: 0, block: 0, blockSerial: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
   #refusal = ''
 
@@ -105,6 +107,49 @@ export class Exporter {
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "tell nothing". */
   export(prefix: number, path: number): number {
+    const { paths, attributes, blocks } = this.#tables
+    const last = this.#last
+    const id = paths.attributes[path] as number
+    const peer = paths.peer[path] as number
+    const nextHop = paths.nextHop[path] as number
+    if (
+      last.attributes === id &&
+      last.peer === peer &&
+      last.nextHop === nextHop &&
+      last.serial === attributes.blocks.serial[id] &&
+      last.blockSerial === blocks.serial[last.block] &&
+      blocks.refs[last.block] !== 0
+    ) {
+      blocks.retain(last.block)
+      if (last.met.length > 0) this.view.policy.again(last.met, 1)
+      return last.block
+    }
+    const block = this.#export(prefix, path)
+    if (block !== 0 && this.#isForAll(peer)) {
+      last.attributes = id
+      last.serial = attributes.blocks.serial[id] as number
+      last.peer = peer
+      last.nextHop = nextHop
+      last.block = block
+      last.blockSerial = blocks.serial[block] as number
+      last.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
+    }
+    return block
+  }
+
+  /** What was just said of a route from this neighbor holds for all of it with the same attributes and next hop. */
+  #isForAll(peer: number): boolean {
+    const kind = this.#tables.peers.kind[peer]
+    // Whether an internal route is reflected depends on more.
+    if (kind === KIND.internal) return false
+    const { family, peerType, policy } = this.view
+    const own = kind === KIND.own
+    return (
+      policy.acceptsAll || policy.ignoresPrefixes(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
+    )
+  }
+
+  #export(prefix: number, path: number): number {
     const reason = this.#judge(prefix, path)
     if (reason === REASON.none) {
       const block = this.#block(path)
@@ -192,6 +237,7 @@ export class Exporter {
       own ? undefined : kind === KIND.internal ? 'internal' : 'external',
       peerType,
       () => attributes.decode(paths.attributes[path] as number),
+      { lacksAll: (communities) => attributes.lacksAll(paths.attributes[path] as number, communities) },
     )
     if (verdict.kind === 'reject') {
       this.#refusal = verdict.reason
@@ -320,6 +366,8 @@ export class Exporter {
     return 1 + length
   }
 }
+
+const NONE_MET: readonly number[] = []
 
 /** In place of the id of a next hop. */
 const OURSELVES = 0xffffffff

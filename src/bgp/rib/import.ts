@@ -31,7 +31,7 @@ export class Importer {
   /** The last answer is that for all routes of the run, and was given so many times since policy was asked. */
   #settled = false
   #repeats = 0
-  #asked = false
+  #met: readonly number[] | undefined
   readonly #read = (): PathAttributes => this.#table.decode(this.attributes)
   readonly #bare: BareAttributes = { lacksAll: (communities) => this.#table.lacksAll(this.attributes, communities) }
 
@@ -51,7 +51,7 @@ export class Importer {
     this.#whyNot = refused
     this.#settled = false
     this.#repeats = 0
-    this.#asked = false
+    this.#met = undefined
   }
 
   /** One route of the run. */
@@ -64,7 +64,7 @@ export class Importer {
 
   /** The run is over. */
   end(): void {
-    if (this.#asked && this.#repeats > 0) this.#slot?.importPolicy.again(this.#repeats)
+    if (this.#met !== undefined && this.#repeats > 0) this.#slot?.importPolicy.again(this.#met, this.#repeats)
   }
 
   #ask(bytes: Uint8Array, address: number, length: number): void {
@@ -80,7 +80,6 @@ export class Importer {
     const { peerType } = peer
     const marked = this.attributes
     this.#settled = policy.ignoresPrefixes(this.#family, 'peer', peerType, peerType)
-    this.#asked = true
     const verdict = policy.decide(
       this.#family,
       bytes,
@@ -92,6 +91,7 @@ export class Importer {
       this.#read,
       this.#bare,
     )
+    if (this.#settled) this.#met = policy.met
     if (verdict.kind === 'reject') this.refused = REFUSED.policy
     else if (verdict.edit !== undefined) {
       this.#apply(marked, verdict.edit, this.#cacheOf(verdict.edit))

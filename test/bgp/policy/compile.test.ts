@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { compile, type Verdict } from '../../../src/bgp/policy/compile.ts'
 import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
-import type { Policy, RuleMatch } from '../../../src/bgp/policy/rule.ts'
+import type { Policy, Rule, RuleMatch } from '../../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
 import { BARE, ownRoute, policy, prefix, range, route, rule } from './support.ts'
@@ -219,6 +219,50 @@ test('NLRI as it lies on the wire: only its octets are read, bits beyond the len
   expect(verdict.kind).toBe('accept')
   const cut = compiled.decide('ipv4', wire.subarray(0, 5), 2, 20, 'peer', 'external', 'external', () => BARE)
   expect(cut).toBe(verdict)
+})
+
+test('communities that are not there are not decoded for; what an earlier rule adds is', () => {
+  const wanted = [[65535, 0]]
+  const chain = (first: Rule) =>
+    compile(policy([first, rule('next', { communities: wanted }, LOW), rule('accept', {})]))
+  const { family, bytes, length } = prefix('10.0.0.0/8')
+  const asked: unknown[] = []
+  const bare = {
+    lacksAll: (communities: unknown) => {
+      asked.push(communities)
+      return true
+    },
+  }
+  const decide = (compiled: ReturnType<typeof compile>, attributes: () => PathAttributes) =>
+    compiled.decide(family, bytes, 0, length, 'peer', 'external', 'external', attributes, bare)
+  const never = () => {
+    throw new Error('decoded')
+  }
+  expect(decide(chain(rule('next', {})), never)).toMatchObject({ kind: 'accept', edit: undefined })
+  expect(asked).toEqual([wanted])
+  const marked = chain(rule('next', {}, { kind: 'add-community', community: [65535, 0] }))
+  const verdict = decide(marked, () => BARE)
+  expect(verdict.kind === 'accept' && verdict.edit?.apply(BARE)).toMatchObject({ localPref: 0 })
+})
+
+test('rules that look at prefixes are known, by the kind of route that can meet them', () => {
+  const compiled = compile(
+    policy([
+      rule('accept', { family: 'ipv6', prefixes: [range('2001:db8::/32', 32, 48)] }),
+      rule('accept', { med: 7 }),
+    ]),
+  )
+  expect(compiled.ignoresPrefixes('ipv4', 'peer', 'external', 'external')).toBe(true)
+  expect(compiled.ignoresPrefixes('ipv6', 'peer', 'external', 'external')).toBe(false)
+})
+
+test('a verdict that holds for more routes counts for them too', () => {
+  const compiled = compile(policy([rule('next', {}, LOW), rule('accept', { med: 7 }), rule('accept', { med: 0 })]))
+  ask(compiled, '10.0.0.0/8')
+  const { met } = compiled
+  ask(compiled, '10.0.0.0/8', () => ({ ...BARE, med: 7 }))
+  compiled.again(met, 5)
+  expect([...compiled.hits]).toEqual([7, 1, 6, 0])
 })
 
 test('each rule that applied is counted, and how often none decided', () => {

@@ -95,3 +95,35 @@ test('finds an AS anywhere in the path, and a cluster in the list', () => {
   expect(table.timesPassed(id, 1, 6)).toBe(2)
   expect([0x0a000002, 0x0a000003].map((cluster) => table.passedCluster(id, cluster))).toEqual([true, false])
 })
+
+test.each<[string, readonly (readonly number[])[], boolean]>([
+  ['a standard one', [[65535, 0]], false],
+  ['a standard one that is not there', [[65535, 1]], true],
+  ['its halves the other way round', [[0, 65535]], true],
+  ['a large one', [[4_200_000_000, 1, 2]], false],
+  ['a large one with another last number', [[4_200_000_000, 1, 3]], true],
+  [
+    'any of several',
+    [
+      [1, 1],
+      [1, 1, 1],
+      [7, 8],
+    ],
+    false,
+  ],
+  ['none asked for', [], true],
+])('which communities are absent: %s', (_, asked, absent) => {
+  const table = new AttributeTable(1)
+  const id = idOf(table, {
+    ...path(65001),
+    communities: [
+      [7, 8],
+      [65535, 0],
+    ],
+    largeCommunities: [
+      [1, 2, 3],
+      [4_200_000_000, 1, 2],
+    ],
+  })
+  expect(table.lacksAll(id, asked)).toBe(absent)
+})
