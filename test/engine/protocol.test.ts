@@ -387,6 +387,15 @@ describe('AS numbers', () => {
   })
 })
 
+test('[22] words said with a shutdown arrive (RFC 9003)', () => {
+  const { world, one, two } = pair()
+  expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+  world.ask(one, `disable ${ONE_SEES} "moving racks"`)
+  world.pass(100)
+  expect(two.told('session-down')[0]?.text).toContain('Cease: Administrative Shutdown: "moving racks"')
+  expect(learned(world, one)).toEqual([])
+})
+
 test('IPv4 between nodes that have none: IPv6 next hops, without being asked for (RFC 8950)', () => {
   const world = new World()
   const [one] = ['fd00::1', 'fd00::2'].map((address, index) =>
