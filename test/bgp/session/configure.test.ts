@@ -13,6 +13,9 @@ const RESETS: readonly [string, Partial<PeerConfig>][] = [
   ['address families', { families: ['ipv6'] }],
   ['remote address', { remote: { address: '192.0.2.9', port: 179 } }],
   ['local address', { localAddress: '192.0.2.1' }],
+  ['role', { role: 'customer' }],
+  ['extended next hop', { extendedNextHop: true }],
+  ['add path', { addPath: { receive: ['ipv4'], send: [] } }],
 ]
 
 const STAYS: readonly [string, Partial<PeerConfig>][] = [
