@@ -59,6 +59,15 @@ export class AdjIn {
     return path
   }
 
+  /** How many paths to a prefix a neighbor has. */
+  countOf(prefix: number, peer: number): number {
+    let count = 0
+    for (let path = this.first[prefix] as number; path !== 0; path = this.next[path] as number) {
+      if (this.peer[path] === peer) count++
+    }
+    return count
+  }
+
   /** A new path without attributes: `set` follows. It holds its prefix. */
   add(prefix: number, peer: number, pathId: number): number {
     const path = this.#take()

@@ -106,6 +106,11 @@ export class FamilyRib {
         paths.noteRound(path, tally.round)
         continue
       }
+      // Paths of a prefix are looked through one by one: nobody may make that long.
+      if (path === 0 && addPath && paths.countOf(prefix, slot.index) >= MOST_TAKEN) {
+        tally.updates.rejected++
+        continue
+      }
       importer.judge(bytes, address, length)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
@@ -436,6 +441,9 @@ export class FamilyRib {
 
 /** `since` counts tenths of a second: thirteen years in 32 bits. */
 export const SINCE_UNIT = 100
+
+/** So many paths to one prefix are taken from one neighbor; RFC 7911 leaves the number to us. More are rejected. */
+export const MOST_TAKEN = 64
 
 /** So long after BoRR routes that were not announced again are kept. */
 const STALE_TIME: Millis = 600_000

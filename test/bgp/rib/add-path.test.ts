@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { Policy } from '../../../src/bgp/policy/rule.ts'
+import { MOST_TAKEN } from '../../../src/bgp/rib/family-rib.ts'
 import { MOST_PATHS } from '../../../src/bgp/rib/planes.ts'
 import { context, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
@@ -147,6 +148,19 @@ describe('several paths from one', () => {
     expect(room.unsay(from, [X], 9).error).toBeUndefined()
     expect(room.rows()).toHaveLength(1)
     expect(room.rib.counts(from.name, 'ipv4').importWithdraws.ignored).toBe(1)
+  })
+
+  test(`more than ${MOST_TAKEN} to one prefix are not taken; those that are may change and go`, () => {
+    const from = several(4)
+    const room = new Room(from, b)
+    for (let id = 0; id < MOST_TAKEN + 9; id++) room.say(from, [X], path(from.remoteAs), `192.0.2.${id + 100}`, id)
+    expect(room.rib.counts(from.name, 'ipv4')).toMatchObject({ received: MOST_TAKEN, importUpdates: { rejected: 9 } })
+    room.say(from, [X], path(from.remoteAs), '192.0.2.99', 1)
+    room.unsay(from, [X], 0)
+    room.unsay(from, [X], MOST_TAKEN + 1)
+    expect(room.rib.counts(from.name, 'ipv4').received).toBe(MOST_TAKEN - 1)
+    expect(room.say(from, ['10.1.0.0/16'], path(from.remoteAs), '192.0.2.99', 1).error).toBeUndefined()
+    expect(room.rows()).toHaveLength(MOST_TAKEN)
   })
 
   test('NLRI without an ID from one who agreed to send them is broken and ends the session', () => {
