@@ -158,7 +158,7 @@ export class Fabric {
 
   private async router(name: string, ipv4: string): Promise<Host> {
     const host = await this.lab.bare(name, { ipv4, ipv6: '' })
-    await forward(host)
+    await forward(host, name.startsWith('leaf'))
     return host
   }
 

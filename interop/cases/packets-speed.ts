@@ -20,8 +20,9 @@ const measure = async (from: Pod, to: Pod, family: Family): Promise<number> => {
   return ((JSON.parse(text) as Report).end?.sum_received?.bits_per_second ?? 0) / 1e9
 }
 
-/** The same ways, written by hand, where ours were. */
-const pin = async (fabric: Fabric, family: Family): Promise<void> => {
+/** The same ways, written by hand, where ours were; and what takes them away again. */
+const pin = async (fabric: Fabric, family: Family): Promise<() => Promise<void>> => {
+  const undo: (() => Promise<unknown>)[] = []
   const flag = family === 'ipv4' ? '-4' : '-6'
   for (const [number, far] of [
     [1, 3],
@@ -47,6 +48,9 @@ const pin = async (fabric: Fabric, family: Family): Promise<void> => {
       expect(ours.length === 0, `${host.name}: our route is still beside the static one`)
     })
   }
+  return async () => {
+    for (const each of undo) await each()
+  }
 }
 
 const speed: Case = {
@@ -67,9 +71,11 @@ const speed: Case = {
       })
       expect(learned > 0, `nothing came through over ${family} while the agents stood still`)
       await fabric.settled()
-      await pin(fabric, family)
+      const unpin = await pin(fabric, family)
       const fixed = await measure(one, three, family)
       expect(fixed > 0, `nothing came through over ${family} by static routes`)
+      await unpin()
+      await fabric.settled()
       console.log(
         `      iperf3 over ${family}: ${learned.toFixed(2)} Gbit/s by BGP, ${fixed.toFixed(2)} by static routes`,
       )

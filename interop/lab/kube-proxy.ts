@@ -21,7 +21,7 @@ const rulesOf = ({ address, protocol, port, endpoints, targetPort, masquerade }:
   endpoints.map((endpoint, index) => {
     const six = address.includes(':')
     const left = endpoints.length - index
-    const chance = left === 1 ? '' : `numgen random mod ${left} 0 `
+    const chance = left === 1 ? '' : `numgen random mod ${left} == 0 `
     const mark = masquerade ? `meta mark set ${MARK} ` : ''
     const target = six ? `ip6 to [${endpoint}]:${targetPort}` : `ip to ${endpoint}:${targetPort}`
     return `${six ? 'ip6' : 'ip'} daddr ${address} ${protocol} dport ${port} ${chance}${mark}dnat ${target}`
@@ -32,9 +32,9 @@ export const serve = (node: Host, services: readonly Served[]): Promise<string> 
   const chains = `
     chain prerouting { type nat hook prerouting priority dstnat; ${'\n'}${rules}
     }
-    chain output { type nat hook output priority dstnat; ${'\n'}${rules}
+    chain output { type nat hook output priority -100; ${'\n'}${rules}
     }
-    chain postrouting { type nat hook postrouting priority srcnat; meta mark ${MARK} masquerade
+    chain postrouting { type nat hook postrouting priority srcnat; meta mark ${MARK} masquerade;
     }`
   return node.must(['nft', '-f', '-'], {
     input: `table inet lab_proxy {}\ndelete table inet lab_proxy\ntable inet lab_proxy {${chains}\n}\n`,

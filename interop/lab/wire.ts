@@ -41,11 +41,22 @@ export const defaultRoutes = (host: Host, gateways: readonly string[]): Promise<
     gateways.map((gateway) => `route add ${/^[0-9.]+$|^inet6 /.test(gateway) ? '0.0.0.0/0' : '::/0'} via ${gateway}`),
   )
 
-/** Forwards both families, and picks among equal ways by ports too. */
-export const forward = (host: Host): Promise<string> =>
+const HASH_PORTS = ['net.ipv4.fib_multipath_hash_policy=1', 'net.ipv6.fib_multipath_hash_policy=1']
+
+// Source address and source port only.
+const HASH_SOURCES = ['ipv4', 'ipv6'].flatMap((family) => [
+  `net.${family}.fib_multipath_hash_policy=3`,
+  `net.${family}.fib_multipath_hash_fields=0x11`,
+])
+
+/**
+ * Forwards both families, and picks among equal ways by ports too. All hosts share one kernel and so one hash: a router
+ * behind another must hash something else, or it would never use but one of its ways.
+ */
+export const forward = (host: Host, behind = false): Promise<string> =>
   host.must([
     ...['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'],
-    ...['net.ipv4.fib_multipath_hash_policy=1', 'net.ipv6.fib_multipath_hash_policy=1'],
+    ...(behind ? HASH_SOURCES : HASH_PORTS),
   ])
 
 /** The kernel's routes of one protocol number, both families, as sorted lines. */
