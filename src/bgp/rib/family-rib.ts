@@ -48,6 +48,8 @@ export class FamilyRib {
   readonly #tallies = new Map<PeerSlot, Tally>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
   readonly #refreshing = new Map<PeerSlot, Millis>()
+  /** Those whose stale routes are still being removed. */
+  readonly #staleSweeps = new Map<PeerSlot, Sweep>()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
@@ -173,13 +175,17 @@ export class FamilyRib {
       this.#removePath(path, tally)
       return true
     }
-    this.#sweeps.push(
-      new Sweep(
-        () => paths.end,
-        visit,
-        () => {},
-      ),
+    // What an earlier one has not come to yet is stale for this one too; so a flood of them costs one.
+    this.#staleSweeps.get(slot)?.cancel()
+    const sweep = new Sweep(
+      () => paths.end,
+      visit,
+      () => {
+        this.#staleSweeps.delete(slot)
+      },
     )
+    this.#staleSweeps.set(slot, sweep)
+    this.#sweeps.push(sweep)
   }
 
   /** When the next refresh has lasted too long. */
@@ -229,6 +235,8 @@ export class FamilyRib {
     this.told.remove(slot)
     this.#tallies.delete(slot)
     this.#refreshing.delete(slot)
+    this.#staleSweeps.get(slot)?.cancel()
+    this.#staleSweeps.delete(slot)
     const { paths } = this
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false

@@ -96,6 +96,18 @@ describe('a neighbor refreshes', () => {
     expect(held(room)).toEqual([X])
   })
 
+  test('a flood of refreshes before the first is carried out ends as one', () => {
+    const room = begun()
+    for (let round = 0; round < 100; round++) {
+      room.rib.beginRefresh(a.name, 'ipv4', 0)
+      room.rib.endRefresh(a.name, 'ipv4', 0)
+    }
+    room.say(a, [Y], path(a.remoteAs))
+    settle(room.rib)
+    expect(held(room)).toEqual([Y])
+    expect(room.rib.busy).toBe(false)
+  })
+
   test('one that is lost in between takes its refresh with it', () => {
     const room = begun()
     room.leave(a)
