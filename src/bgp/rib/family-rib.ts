@@ -308,12 +308,16 @@ export class FamilyRib {
     return this.#news?.size ?? 0
   }
 
-  /** The next prefix with another best route and that route, 0 for none. Ask only when there is one. */
+  /**
+   * The next prefix whose best route, or who shares its traffic, may be another; and that route, 0 for none. Ask only
+   * when there is one. Nothing is said of what was lost and is not decided yet: it will be news again, and a route that
+   * has another way must not be removed in between.
+   */
   takeNews(visit: (prefix: number, best: number) => void): void {
     if (this.#news === undefined) return
     const prefix = this.#news.take()
     const best = this.loc.best[prefix] as number
-    visit(prefix, best === LOST ? 0 : best)
+    if (best !== LOST) visit(prefix, best)
     this.prefixes.release(prefix)
   }
 

@@ -203,7 +203,7 @@ export class Rib {
     for (const family of FAMILIES) this.#ribs[family].follow()
   }
 
-  /** At most `limit` prefixes whose best route is another than when last asked. */
+  /** At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. */
   takeBest(limit: number): BestRoute[] {
     const found: BestRoute[] = []
     for (const family of FAMILIES) {

@@ -61,7 +61,7 @@ export interface LocalRoute {
 /** The best route of a prefix, for whoever writes it into a kernel. */
 export interface BestRoute {
   readonly prefix: Prefix
-  /** Undefined: there is none, or it is our own. `others` share its traffic. */
+  /** Undefined: there is none, or it is our own. `others` share its traffic: each by another next hop, the best first. */
   readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
 }
 

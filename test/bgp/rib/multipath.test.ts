@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { formatAddress } from '../../../src/base/address.ts'
 import type { DecisionSettings } from '../../../src/bgp/rib/decide.ts'
-import type { Reachability } from '../../../src/bgp/rib/types.ts'
+import type { Reachability, RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
-import { neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { neighbor, ownRoute, path, settle, withdrawal } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'
@@ -87,21 +87,83 @@ describe('sharing', () => {
     made.say(a, [X], path(65_100), hopOf(1))
     expect(made.rows().map(({ alsoVia }) => alsoVia)).toEqual([undefined, undefined])
   })
+})
 
-  test('who follows hears of all next hops, and of each change', () => {
+describe('who follows', () => {
+  /** What there is to be written, as next hops: the best route's own first. */
+  const news = (made: Room) =>
+    made.rib
+      .takeBest(9)
+      .map(({ learned }) => learned && [learned, ...learned.others].map(({ nextHop }) => formatAddress(nextHop)))
+  const said = (made: Room, ...peers: readonly RibPeer[]) => {
+    for (const peer of peers) made.say(peer, [X], path(65_100), hopOf(Number(peer.name.slice(-1))))
+  }
+  /** A and B share, and that has been taken. */
+  function following(): Room {
     const made = room()
     made.rib.follow()
-    made.say(a, [X], path(65_100), hopOf(1))
-    made.say(b, [X], path(65_100), hopOf(2))
-    const hops = () =>
-      made.rib
-        .takeBest(9)
-        .map(({ learned }) => learned && [learned, ...learned.others].map((hop) => formatAddress(hop.nextHop)))
-    expect(hops()).toEqual([['192.0.2.51', '192.0.2.52']])
+    said(made, a, b)
+    news(made)
+    return made
+  }
+  const reach = (made: Room, ...lost: readonly number[]) => {
+    const judge = (nextHop: Uint8Array) => ({ reachable: !lost.includes(nextHop.at(-1) ?? 0), metric: 0 })
+    made.rib.judgeNextHops(judge, 'all')
+    settle(made.rib)
+  }
+  const setPaths = (made: Room, paths: number) => {
+    made.rib.setDecision({ paths, relax: false, preferOldest: false })
+    settle(made.rib)
+  }
+
+  test('hears of all next hops in one order, whoever came first', () => {
+    for (const order of [
+      [a, b, c],
+      [c, b, a],
+      [b, c, a],
+    ]) {
+      const made = room()
+      made.rib.follow()
+      said(made, ...order)
+      expect(news(made)).toEqual([['192.0.2.51', '192.0.2.52', '192.0.2.53']])
+    }
+  })
+
+  test.each<[string, (made: Room) => void, readonly number[]]>([
+    ['joins', (made) => said(made, c), [51, 52, 53]],
+    ['leaves', (made) => made.unsay(b, [X]), [51]],
+    ['is gone with its session', (made) => made.leave(b), [51]],
+    ['goes another way', (made) => made.say(b, [X], path(65_100), '192.0.2.60'), [51, 60]],
+    ['gets a longer path', (made) => made.say(b, [X], path(65_100, 7), hopOf(2)), [51]],
+    ['has a next hop that is lost', (made) => reach(made, 52), [51]],
+    ['is one too many', (made) => setPaths(made, 1), [51]],
+  ])('hears that one %s; the best stays, and neighbors are told nothing', (_, happens, expected) => {
+    const made = following()
+    const before = made.heard(internal).messages
+    happens(made)
+    expect(news(made)).toEqual([expected.map((last) => `192.0.2.${last}`)])
+    expect(made.heard(internal).messages).toBe(before)
+  })
+
+  test('hears that a next hop is there again', () => {
+    const made = following()
+    reach(made, 52)
+    news(made)
+    reach(made)
+    expect(news(made)).toEqual([['192.0.2.51', '192.0.2.52']])
+  })
+
+  test('hears that the best is lost when it is known who comes after it, not before', () => {
+    const made = room()
+    made.rib.follow()
+    said(made, a, b)
+    const gone = withdrawal([X])
+    made.rib.receive(a.name, gone, 0, gone.length, 0)
+    expect(news(made)).toEqual([])
+    settle(made.rib)
+    expect(news(made)).toEqual([['192.0.2.52']])
     made.unsay(b, [X])
-    expect(hops()).toEqual([['192.0.2.51']])
-    made.unsay(a, [X])
-    expect(hops()).toEqual([undefined])
+    expect(news(made)).toEqual([undefined])
   })
 })
 
