@@ -51,27 +51,22 @@ class Lab {
         }
       },
     })
-    this.tor = this.#addRouter()
+    this.tor = this.addRouter()
     this.kernel = this.#newKernel()
     this.worker = this.#start()
     if (open) this.kernel.open()
   }
 
-  #addRouter(): Host {
-    const router = node('tor-1', {
-      addresses: ['10.0.0.1', 'fd00:10::1'],
-      podCIDRs: ['10.244.9.0/24', 'fd00:244:0:9::/64'],
-    })
-    return this.world.add(
-      'tor-1',
-      ['10.0.0.1', 'fd00:10::1'],
-      [
-        upsert(router),
-        upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false })),
-        upsert(TAKE_ALL),
-        upsert(bgpPeer('worker-1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
-      ],
-    )
+  /** Routers are alike but for their addresses. */
+  addRouter(number = 1): Host {
+    const addresses = [`10.0.0.${number}`, `fd00:10::${number}`]
+    const name = `tor-${number}`
+    return this.world.add(name, addresses, [
+      upsert(node(name, { addresses, podCIDRs: ['10.244.9.0/24', 'fd00:244:0:9::/64'] })),
+      upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false })),
+      upsert(TAKE_ALL),
+      upsert(bgpPeer('worker-1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
+    ])
   }
 
   #newKernel(): FakeKernel {
@@ -235,6 +230,103 @@ describe('routes', () => {
     other.world.pass(10_000)
     expect(other.worker.done).toBe(true)
     expect(other.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+})
+
+describe('two routers with the same routes', () => {
+  const BOTH = [
+    '10.244.9.0/24 via 10.0.0.1 dev eth0, via 10.0.0.2 dev eth0 proto 171 metric 1024',
+    'fd00:244:0:9::/64 via fd00:10::1 dev eth0, via fd00:10::2 dev eth0 proto 171 metric 1024',
+  ]
+  const WITHOUT = {
+    'tor-2': LEARNED,
+    'tor-1': [
+      '10.244.9.0/24 via 10.0.0.2 dev eth0 proto 171 metric 1024',
+      'fd00:244:0:9::/64 via fd00:10::2 dev eth0 proto 171 metric 1024',
+    ],
+  }
+
+  /** Beside the lab's router its twin, and on the other side a neighbor that is told all. */
+  class Rack extends Lab {
+    readonly twin = this.addRouter(2)
+    readonly far = this.world.add(
+      'far',
+      ['10.0.0.3', 'fd00:10::3'],
+      [
+        upsert(node('far', { addresses: ['10.0.0.3', 'fd00:10::3'] })),
+        upsert(bgpConfiguration({ asNumber: 65003, nodeToNodeMeshEnabled: false })),
+        upsert(TAKE_ALL),
+        upsert(bgpPeer('worker-1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
+      ],
+    )
+
+    constructor(configuration: object = {}) {
+      super()
+      this.change(
+        upsert(bgpConfiguration({ asNumber: 64512, ...configuration })),
+        upsert(bgpPeer('tor-2', { peerIP: '10.0.0.2', asNumber: 65000 })),
+        upsert(bgpPeer('far', { peerIP: '10.0.0.3', asNumber: 65003, advertiseLearned: true })),
+      )
+    }
+
+    ways(): string[] {
+      return this.kernel.own.filter((key) => !key.startsWith('blackhole'))
+    }
+
+    /** UPDATEs that have reached the neighbor on the other side. */
+    updates(): number {
+      type Row = { readonly messages: { readonly received: { readonly update: number } } }
+      return this.world.askJson<Row[]>(this.far, 'show protocols all')[0]?.messages.received.update ?? 0
+    }
+
+    /** Routes that the neighbor on the other side was told to forget, by family. */
+    withdrawals(): string[] {
+      const shown = this.world.ask(this.far, 'show protocols all')
+      return [...shown.matchAll(/Import withdraws: +(\d+)/g)].map(([, count]) => count ?? '')
+    }
+
+    toldFar(): string[] {
+      const routes = this.world.askJson<{ prefix: string; best: boolean }[]>(this.far, 'show route')
+      return routes.map(({ prefix }) => prefix).sort()
+    }
+
+    settleAll(): void {
+      expect(this.until(() => this.toldFar().length === 4)).toBe(true)
+      this.world.pass(10_000)
+      this.kernel.written.length = 0
+    }
+  }
+
+  test.each([
+    ['tor-2', 'the other side is told nothing'],
+    ['tor-1', 'the best: nothing is withdrawn'],
+  ] as const)('both ways are in the kernel; without %s the other one is; %s', (lost) => {
+    const rack = new Rack()
+    rack.settleAll()
+    expect(rack.ways()).toEqual(BOTH)
+    const before = rack.updates()
+    expect(before).toBeGreaterThan(0)
+
+    rack.world.crash(lost === 'tor-2' ? rack.twin : rack.tor)
+    rack.world.pass(10_000)
+    expect(rack.ways()).toEqual(WITHOUT[lost])
+    expect(new Set(rack.kernel.written.map(({ action }) => action))).toEqual(new Set(['replace']))
+
+    rack.addRouter(lost === 'tor-2' ? 2 : 1)
+    expect(rack.until(() => rack.ways().join() === BOTH.join())).toBe(true)
+    rack.world.pass(10_000)
+    if (lost === 'tor-2') expect(rack.updates()).toBe(before)
+    expect(rack.withdrawals()).toEqual(['0', '0'])
+    expect(rack.toldFar()).toHaveLength(4)
+  })
+
+  test('one path is asked for: one way, at once', () => {
+    const rack = new Rack({ multipath: { paths: 1 } })
+    rack.settleAll()
+    expect(rack.ways()).toEqual(LEARNED)
+    rack.change(upsert(bgpConfiguration({ asNumber: 64512, multipath: { paths: 2 } })))
+    rack.world.pass(1_000)
+    expect(rack.ways()).toEqual(BOTH)
   })
 })
 
