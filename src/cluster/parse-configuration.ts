@@ -68,6 +68,7 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
   }
 }
 
+/** As many paths as BIRD merges for Calico, which does so unasked. */
 export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: false, preferOldest: false }
 const MOST_PATHS = 64
 
