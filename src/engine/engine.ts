@@ -101,10 +101,7 @@ export class Engine {
     for (const neighbor of this.#neighbors.takeDue(now)) this.#expire(neighbor, now)
     this.#endLateRefreshes(now)
     this.#kernel?.judge()
-    if (this.#rib.busy) {
-      this.#rib.advance(now, SLICE)
-      this.#sessions.noteNews()
-    }
+    if (this.#rib.busy) this.#rib.advance(now, SLICE)
     const waiting = this.#sessions.flush(now)
     this.#measure(waiting)
     this.#flushKernel(!waiting && !this.#rib.busy, now)

@@ -36,8 +36,10 @@ export class Sessions {
   readonly #waiting = new Set<Neighbor>()
   /** Those whose network has room again. */
   readonly #drained = new Set<Neighbor>()
-  /** The RIB may have something to say to anybody. */
+  /** A session is another than before: everyone is asked. */
   #hasNews = false
+  /** Of the RIB, when everyone was asked last. */
+  #knownRevision = 0
 
   constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
     this.#neighbors = neighbors
@@ -57,11 +59,6 @@ export class Sessions {
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
     this.#rib.setPeer(ribPeer(neighbor, session, this.#node), now)
-    this.#hasNews = true
-  }
-
-  /** Routes were changed or decided: the next `flush` asks for everyone. */
-  noteNews(): void {
     this.#hasNews = true
   }
 
@@ -158,7 +155,6 @@ export class Sessions {
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
-    this.#hasNews = true
     for (let at = 0; at < spans.length; at += 2) {
       if (neighbor.peer.session?.conn !== conn) return
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
@@ -189,17 +185,23 @@ export class Sessions {
 
   /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */
   flush(now: Millis): boolean {
+    const { revision } = this.#rib
     if (this.#rib.isQuiet) this.#waiting.clear()
-    else if (this.#hasNews) for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
-    else if (this.#drained.size > 0) {
-      for (const neighbor of this.#drained) {
-        const conn = this.#running.get(neighbor)
-        if (conn !== undefined) this.#tell(neighbor, conn, now)
-      }
+    else if (this.#hasNews || revision !== this.#knownRevision) {
+      for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
+    } else {
+      for (const neighbor of this.#drained) this.#tellOne(neighbor, now)
+      for (const neighbor of this.#waiting) if (neighbor.writable) this.#tellOne(neighbor, now)
     }
+    this.#knownRevision = revision
     this.#hasNews = false
     this.#drained.clear()
     return this.#waiting.size > 0
+  }
+
+  #tellOne(neighbor: Neighbor, now: Millis): void {
+    const conn = this.#running.get(neighbor)
+    if (conn !== undefined) this.#tell(neighbor, conn, now)
   }
 
   #tell(neighbor: Neighbor, conn: ConnId, now: Millis): void {

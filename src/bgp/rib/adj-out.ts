@@ -121,13 +121,17 @@ export class Group {
     for (const member of this.#lagging) member.grow(capacity)
   }
 
-  /** The route of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before. */
-  set(prefix: number, block: number, moved: boolean): void {
+  /**
+   * The route of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before.
+   * True where that is something to tell.
+   */
+  set(prefix: number, block: number, moved: boolean): boolean {
     const { blocks } = this.#tables
     const before = this.out[prefix] as number
     if (before !== 0) blocks.release(before)
     this.out[prefix] = block
-    if (before === block && !moved) return
+    // Nobody was told anything, and nobody is: most of what a mesh brings.
+    if (before === block && (!moved || block === 0)) return false
     // By index, and sizes asked first: this runs once per route and group, and iterators cost.
     const first = this.#inStep[0]
     if (first !== undefined) {
@@ -135,6 +139,7 @@ export class Group {
       else this.#pending.put(prefix, block)
     }
     if (this.#lagging.size + this.#leaving.size > 0) this.#setForStragglers(prefix)
+    return true
   }
 
   #setForStragglers(prefix: number): void {

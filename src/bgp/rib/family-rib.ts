@@ -52,6 +52,7 @@ export class FamilyRib {
   readonly #staleSweeps = new Map<PeerSlot, Sweep>()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
+  #swept = 0
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
   #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
@@ -267,6 +268,11 @@ export class FamilyRib {
     return this.#dirty.size === 0
   }
 
+  /** Another number: somebody may be owed something who was not before. */
+  get revision(): number {
+    return this.#swept + this.told.revision
+  }
+
   /** Decides and sweeps; returns what is left of the budget. A part of it is kept for sweeps, whatever is dirty. */
   advance(budget: number): number {
     let left = budget
@@ -386,6 +392,7 @@ export class FamilyRib {
   }
 
   #sweepSome(budget: number): number {
+    if (this.#sweeps.length > 0) this.#swept++
     let left = budget
     for (let sweep = this.#sweeps[0]; sweep !== undefined && left > 0; sweep = this.#sweeps[0]) {
       left = sweep.run(left)

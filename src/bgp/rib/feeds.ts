@@ -13,6 +13,8 @@ import { Sweep } from './sweep.ts'
 
 export class Feeds {
   readonly members = new Map<PeerSlot, Member>()
+  /** Grows whenever somebody may be owed something by a new path. */
+  revision = 0
   readonly #family: Family
   readonly #tables: ExportTables
   readonly #loc: LocRib
@@ -88,7 +90,7 @@ export class Feeds {
   tell(prefix: number, best: number, from: number, moved: boolean): void {
     for (const group of this.#groups.values()) {
       const silent = best === 0 || group.isOnlyFor(from)
-      group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)
+      if (group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)) this.revision++
     }
   }
 

@@ -157,6 +157,11 @@ export class Planes {
     return this.#busy.size === 0 && this.#best.isQuiet && this.#planes.every(({ feeds }) => feeds.isQuiet)
   }
 
+  /** Grows with every path that is something to tell. */
+  get revision(): number {
+    return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision)
+  }
+
   pending(slot: PeerSlot): boolean {
     const progress = this.#progress.get(slot)
     if (progress === undefined) return false

@@ -191,6 +191,11 @@ export class Rib {
     return FAMILIES.every((family) => this.#ribs[family].told.isQuiet)
   }
 
+  /** Another number than before: somebody may be owed something by routes that changed, or by work that went on. */
+  get revision(): number {
+    return this.#ribs.ipv4.revision + this.#ribs.ipv6.revision
+  }
+
   /** Whether `pull` may have something; true is no promise. */
   pending(name: string): boolean {
     const slot = this.#slot(name)
