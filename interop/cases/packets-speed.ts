@@ -30,19 +30,9 @@ const pin = async (fabric: Fabric, family: Family): Promise<() => Promise<void>>
   ] as const) {
     const { host, rack } = fabric.node(number)
     const gateway = family === 'ipv4' ? `10.71.${rack}.1` : `fd71:${rack}::1`
-    await host.must([
-      'ip',
-      flag,
-      'route',
-      'add',
-      podCidr(far, family),
-      'via',
-      gateway,
-      'proto',
-      'static',
-      'metric',
-      '5',
-    ])
+    const route = [podCidr(far, family), 'via', gateway, 'proto', 'static', 'metric', '5']
+    await host.must(['ip', flag, 'route', 'add', ...route])
+    undo.push(() => host.must(['ip', flag, 'route', 'del', ...route]))
     await eventually(async () => {
       const ours = (await kernelRoutes(host, GODWIT)).filter((line) => line.includes(`${podCidr(far, family)} `))
       expect(ours.length === 0, `${host.name}: our route is still beside the static one`)
