@@ -74,4 +74,7 @@ process.exitCode = await runAgent({
   controlGroup: undefined,
   http: undefined,
   logLevel: 'warn',
+  cni: 'none',
+  cniDirectory: join(job.dir, 'cni'),
+  dataplane: 'none',
 })
