@@ -300,7 +300,7 @@ describe('two routers with the same routes', () => {
   test.each([
     ['tor-2', 'the other side is told nothing'],
     ['tor-1', 'the best: nothing is withdrawn'],
-  ] as const)('both ways are in the kernel; without %s the other one is; %s', (lost) => {
+  ] as const)('both ways are in the kernel; without %s the other one is; %s', (lost, _) => {
     const rack = new Rack()
     rack.settleAll()
     expect(rack.ways()).toEqual(BOTH)
