@@ -57,7 +57,7 @@ export class Peers {
   readonly #free: number[] = []
   // Both are worked out when asked for: neighbors come by the hundred.
   #rank: Uint32Array | undefined
-  #ownAddresses: readonly Uint8Array[] | undefined
+  #ownAddresses: Uint8Array[] | undefined
 
   get(name: string): PeerSlot | undefined {
     return this.#byName.get(name)
@@ -74,6 +74,7 @@ export class Peers {
     this.slots[index] = slot
     this.#byName.set(peer.name, slot)
     this.#note(slot)
+    if (this.#ownAddresses !== undefined) addOwnAddresses(this.#ownAddresses, peer)
     return slot
   }
 
@@ -82,13 +83,15 @@ export class Peers {
     slot.importPolicy = this.#policies.of(peer.importPolicy)
     slot.exportPolicy = this.#policies.of(peer.exportPolicy)
     slot.remoteAddress = addressBytes(peer.remoteAddress)
+    this.#ownAddresses = undefined
     this.#note(slot)
   }
 
   /** The name is free again; the number stays taken until `reclaim`. */
   retire(slot: PeerSlot): void {
     this.#byName.delete(slot.peer.name)
-    this.#forgetAddresses()
+    this.#rank = undefined
+    this.#ownAddresses = undefined
   }
 
   reclaim(slot: PeerSlot): void {
@@ -114,12 +117,7 @@ export class Peers {
     }
     this.kind[index] = KIND[peer.peerType]
     this.routerId[index] = peer.remoteRouterId as RouterId
-    this.#forgetAddresses()
-  }
-
-  #forgetAddresses(): void {
     this.#rank = undefined
-    this.#ownAddresses = undefined
   }
 
   /** Place among all neighbor addresses, lowest first: for the last steps of decision. */
@@ -141,15 +139,17 @@ export class Peers {
     return ranks
   }
 
-  #allOwnAddresses(): readonly Uint8Array[] {
+  #allOwnAddresses(): Uint8Array[] {
     const own: Uint8Array[] = []
-    for (const { peer } of this.#byName.values()) {
-      for (const family of FAMILIES) {
-        const address = peer.nextHops[family]?.subarray(0, family === 'ipv4' ? 4 : 16)
-        if (address !== undefined && !own.some((known) => equalBytes(known, address))) own.push(address)
-      }
-    }
+    for (const { peer } of this.#byName.values()) addOwnAddresses(own, peer)
     return own
+  }
+}
+
+function addOwnAddresses(own: Uint8Array[], { nextHops }: RibPeer): void {
+  for (const family of FAMILIES) {
+    const address = nextHops[family]?.subarray(0, family === 'ipv4' ? 4 : 16)
+    if (address !== undefined && !own.some((known) => equalBytes(known, address))) own.push(address)
   }
 }
 
