@@ -79,7 +79,7 @@ class Reader {
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot })
   }
 
-  /** Takes what it is, or says why it cannot. What is none of ours is no trouble. */
+  /** Takes what it is, or says why it cannot. */
   #whyNot(from: string, document: Fields): string | undefined {
     const { kind, apiVersion } = document
     if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
@@ -89,7 +89,17 @@ class Reader {
     if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion })
     if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {})
     const resource = served.find((one) => one.kind === kind)
-    return resource === undefined ? undefined : this.#whyNotObject(from, document, resource)
+    return resource === undefined ? this.#whyNotOurs(kind, apiVersion) : this.#whyNotObject(from, document, resource)
+  }
+
+  /** What is none of ours is no trouble; a slip of the pen in what is meant for us is. */
+  #whyNotOurs(kind: string, apiVersion: string): string | undefined {
+    const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
+    const meant = ofGroup.find((one) => one.kind === kind || `${one.kind}List` === kind)
+    if (meant !== undefined) return `${kind}: apiVersion ${quote(apiVersion)} is not ${meant.apiVersion}`
+    // Every other group has kinds that are nothing to us.
+    if (groupOf(apiVersion) !== OWN_GROUP || ofGroup.length === 0) return undefined
+    return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
   }
 
   /** Items of a `BGPPeerList` need not say what they are: `type` does. */
@@ -123,6 +133,11 @@ class Reader {
     this.objects.push({ ref, object, from })
   }
 }
+
+const OWN_GROUP = 'godwit.dev'
+
+/** Empty for the core group, whose `apiVersion` is the version alone. */
+const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')))
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -69,8 +69,37 @@ describe('the folder of manifests', () => {
     expect(known.objects.get('BGPPeer/bare')).toEqual(peer('bare'))
   })
 
+  test.each([
+    [
+      'a version of ours that there is not',
+      { apiVersion: 'godwit.dev/v2', kind: 'BGPPeer' },
+      'BGPPeer: apiVersion "godwit.dev/v2" is not godwit.dev/v1',
+    ],
+    [
+      'a list of one',
+      { apiVersion: 'godwit.dev/v2', kind: 'BGPPeerList' },
+      'BGPPeerList: apiVersion "godwit.dev/v2" is not godwit.dev/v1',
+    ],
+    [
+      'an old version of Kubernetes',
+      { apiVersion: 'discovery.k8s.io/v1beta1', kind: 'EndpointSlice' },
+      'EndpointSlice: apiVersion "discovery.k8s.io/v1beta1" is not discovery.k8s.io/v1',
+    ],
+    ['the core group', { apiVersion: 'v2', kind: 'Node' }, 'Node: apiVersion "v2" is not v1'],
+    [
+      'a kind of ours that there is not',
+      { apiVersion: 'godwit.dev/v1', kind: 'BGPPear' },
+      'kind "BGPPear" is none of BGPConfiguration, BGPPeer, BGPFilter, IPPool',
+    ],
+  ])('a slip of the pen is named: %s', async (_, head, text) => {
+    await write('slip.yaml', { ...head, metadata: { name: 'x' } })
+    await start()
+    expect([...known.troubles]).toEqual([['slip.yaml#1', text]])
+  })
+
   test('what is none of ours is passed over in silence', async () => {
     await write('other.yaml', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } })
+    await write('knative.yaml', { apiVersion: 'serving.knative.dev/v1', kind: 'Service', metadata: { name: 'x' } })
     await write('calico.yaml', { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' })
     await write('.hidden.yaml', peer('hidden'))
     await write('peer.yaml.bak', peer('backup'))
