@@ -137,7 +137,12 @@ export class Fields {
   textMap(name: string): Map<string, string> {
     const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object') ?? {}
     const map = new Map<string, string>()
-    for (const [key, value] of Object.entries(record)) if (typeof value === 'string') map.set(key, value)
+    for (const [key, value] of Object.entries(record)) {
+      // YAML reads `true` and `64512` without quotes as what they look like.
+      if (typeof value === 'string') map.set(key, value)
+      else if (value !== null)
+        this.findings.wrong(`${this.at(name)}[${key}]`, value, 'is not a text (put it in quotes)')
+    }
     return map
   }
 

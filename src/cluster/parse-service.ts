@@ -24,10 +24,13 @@ export function parseService(
     externalIps: addresses(spec, 'externalIPs'),
     // An entry may have a host name instead of an address.
     loadBalancerIps: unique(ingress?.records('ingress', (fields) => address(fields, 'ip')) ?? []),
-    internalLocal: spec.text('internalTrafficPolicy') === 'Local',
-    externalLocal: spec.text('externalTrafficPolicy') === 'Local',
+    internalLocal: isLocal(spec, 'internalTrafficPolicy'),
+    externalLocal: isLocal(spec, 'externalTrafficPolicy'),
   }
 }
+
+const isLocal = (spec: Fields, name: string): boolean =>
+  spec.raw(name) !== '' && spec.oneOf(name, ['Cluster', 'Local']) === 'Local'
 
 /** `clusterIPs`, or `clusterIP` where an old API server knows only that one. */
 function parseClusterIps(spec: Fields): Prefix[] {

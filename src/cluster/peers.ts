@@ -339,12 +339,14 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode, sharedAs: Readon
   return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
 }
 
+const UNTIL_THERE = 'does not start, and where it runs keeps its last good policy'
+
 function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
   return makeProblem({
     code: 'peer-filter-missing',
     object: object === undefined ? 'BGPConfiguration/default' : `BGPPeer/${object.name}`,
     field: object === undefined ? `spec.nodeMeshFilters[${index}]` : `spec.filters[${index}]`,
     value: name,
-    says: `${why === 'does not exist' ? 'is no BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} is held down`,
+    says: `${why === 'does not exist' ? 'is no BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} ${UNTIL_THERE}`,
   })
 }

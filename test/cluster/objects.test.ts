@@ -455,6 +455,33 @@ describe('core kinds', () => {
     expect(parsed.value).toBeUndefined()
   })
 
+  test.each([
+    ['externalTrafficPolicy', 'Lokal', '"Lokal" is none of Cluster, Local'],
+    ['internalTrafficPolicy', true, 'true is none of Cluster, Local'],
+  ])('a service whose %s is none is refused', (field, value, says) => {
+    const parsed = parse('Service', service('shop/web', { clusterIPs: ['10.96.0.1'], [field]: value }), 'web', 'shop')
+    expect(textsOf(parsed)).toEqual([`Service/shop/web spec.${field}: ${says}`])
+    expect(parsed.value).toBeUndefined()
+  })
+
+  test('a policy that is empty is none', () => {
+    const spec = { clusterIPs: ['10.96.0.1'], externalTrafficPolicy: '', internalTrafficPolicy: null }
+    expect(parse('Service', { ...service('shop/web'), spec })).toMatchObject({
+      value: { internalLocal: false, externalLocal: false },
+      problems: [],
+    })
+  })
+
+  test('labels and annotations without quotes in YAML are named, not lost', () => {
+    const annotations = { 'projectcalico.org/ASNumber': 64513, nothing: null }
+    const parsed = parse('Node', { ...node('x'), metadata: { name: 'x', labels: { exclude: true }, annotations } })
+    expect(textsOf(parsed)).toEqual([
+      'Node/x metadata.annotations[projectcalico.org/ASNumber]: 64513 is not a text (put it in quotes)',
+      'Node/x metadata.labels[exclude]: true is not a text (put it in quotes)',
+    ])
+    expect(parsed.value).toBeUndefined()
+  })
+
   test('an ingress with a host name has no address', () => {
     const object = {
       ...service('shop/web', { type: 'LoadBalancer', clusterIPs: ['10.96.0.1'] }),

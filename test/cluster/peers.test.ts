@@ -86,7 +86,7 @@ describe('mesh', () => {
       'BGPFilter/quiet does not exist',
     ])
     expect(problemsOf(intent)).toEqual([
-      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is no BGPFilter; the mesh is held down',
+      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is no BGPFilter; the mesh does not start, and where it runs keeps its last good policy',
     ])
   })
 
@@ -295,7 +295,9 @@ describe('policies', () => {
     const intent = onA(rack('rack', { filters: ['quiet'] }), ...objects)
     const peer = intent.peers.get('Global_10_0_0_254')
     expect(peer).toMatchObject({ held, importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL })
-    expect(problemsOf(intent)).toContain(`BGPPeer/rack spec.filters[0]: ${says}; the peer is held down`)
+    expect(problemsOf(intent)).toContain(
+      `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start, and where it runs keeps its last good policy`,
+    )
   })
 
   test('a password holds the peer down', () => {
