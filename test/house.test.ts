@@ -75,3 +75,18 @@ describe.each(files.map((file) => [file.path, file] as const))('%s', (path, file
     expect(file.text.match(/\b(?:async |await |Math\.random)/g)).toBeNull()
   })
 })
+
+test('no file stands in a circle of imports, of types neither', () => {
+  const paths = new Map(
+    files.map(({ path, imports }) => [
+      path,
+      imports.filter((name) => name.startsWith('.')).map((name) => relative(SRC, join(SRC, dirname(path), name))),
+    ]),
+  )
+  // Files that import nothing still there are taken away until none is left, or only circles are.
+  for (let left = -1; left !== paths.size; ) {
+    left = paths.size
+    for (const [path, imports] of paths) if (!imports.some((name) => paths.has(name))) paths.delete(path)
+  }
+  expect([...paths.keys()]).toEqual([])
+})

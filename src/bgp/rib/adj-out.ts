@@ -22,7 +22,7 @@ import { equalBytes } from '../../base/bytes.ts'
 import { growU32 } from '../route/columns.ts'
 import { Exporter, type ExportTables, type ExportView } from './export.ts'
 import type { LocRib } from './loc-rib.ts'
-import type { Member } from './member.ts'
+import type { GroupMember } from './member.ts'
 import { Packer } from './pack.ts'
 import { Pending, WITHDRAW } from './pending.ts'
 
@@ -50,6 +50,8 @@ export interface Told {
 /** The log's usual bound in bytes, chunks counted with what they hold besides. */
 export const LOG_LIMIT = 1 << 20
 const CHUNK_OVERHEAD = 256
+
+export type Member = GroupMember<Group>
 
 export class Group {
   /** Of the view: equal for neighbors that are told the same. */

@@ -4,10 +4,10 @@
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
-import { Group, type Told } from './adj-out.ts'
+import { Group, type Member, type Told } from './adj-out.ts'
 import type { ExportTables, ExportView } from './export.ts'
 import { LOST, type LocRib } from './loc-rib.ts'
-import { Member } from './member.ts'
+import { GroupMember } from './member.ts'
 import type { PeerSlot } from './peers.ts'
 import { Sweep } from './sweep.ts'
 
@@ -37,7 +37,7 @@ export class Feeds {
   }
 
   add(slot: PeerSlot): void {
-    const member = new Member(slot, this.#groupFor(slot), this.#tables.prefixes)
+    const member = new GroupMember(slot, this.#groupFor(slot), this.#tables.prefixes)
     this.members.set(slot, member)
     if (!this.#join(member)) this.#walk(member)
   }

@@ -1,12 +1,12 @@
 /** One neighbor in its update group: what it has been told, and how far it has read what the group says. */
 import { growU32 } from '../route/columns.ts'
-import type { Group } from './adj-out.ts'
 import type { PeerSlot } from './peers.ts'
 import type { Pending } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { Sweep } from './sweep.ts'
 
-export class Member {
+/** `Group` is its update group; a file of its own must not know more of it. */
+export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
   /** What it gets to see where the next hop is ourselves; of the length its group knows. */

@@ -9,12 +9,11 @@
 import type { Family } from '../../base/family.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import { encodeEndOfRib } from '../wire/update-encode.ts'
-import type { Told } from './adj-out.ts'
+import type { Member, Told } from './adj-out.ts'
 import type { Decision } from './decide.ts'
 import type { ExportTables } from './export.ts'
 import { Feeds } from './feeds.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
-import type { Member } from './member.ts'
 import type { PeerSlot } from './peers.ts'
 import { Sweep } from './sweep.ts'
 
