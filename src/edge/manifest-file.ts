@@ -1,7 +1,7 @@
 /** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
-import { LineCounter, parseAllDocuments } from 'yaml'
 import type { ObjectRef } from '../cluster/source.ts'
 import type { Resource } from './resources.ts'
+import { firstLine, parseYaml } from './yaml-text.ts'
 
 export interface ManifestObject {
   readonly ref: ObjectRef
@@ -26,8 +26,14 @@ export type ManifestFile =
 
 type Fields = Readonly<Record<string, unknown>>
 
-export function parseManifests(file: string, text: string, resources: readonly Resource[]): ManifestFile {
-  const documents = parseText(text)
+/** `breathe` is awaited between slices of a long text. */
+export async function parseManifests(
+  file: string,
+  text: string,
+  resources: readonly Resource[],
+  breathe: () => Promise<void>,
+): Promise<ManifestFile> {
+  const documents = await parseText(text, breathe)
   if (typeof documents === 'string') return { kind: 'broken', text: documents }
   const reader = new Reader(resources)
   for (const [index, document] of documents.entries()) {
@@ -37,7 +43,7 @@ export function parseManifests(file: string, text: string, resources: readonly R
 }
 
 /** All documents as plain values, or why not. JSON is the quick way, and YAML says in which line it goes wrong. */
-function parseText(text: string): unknown[] | string {
+async function parseText(text: string, breathe: () => Promise<void>): Promise<unknown[] | string> {
   if (text.trimStart().startsWith('{')) {
     try {
       return [JSON.parse(text)]
@@ -46,24 +52,12 @@ function parseText(text: string): unknown[] | string {
     }
   }
   try {
-    return parseYaml(text)
+    return await parseYaml(text, breathe)
   } catch (error) {
     // Nested beyond reason, or an alias that blows up.
     return firstLine(error instanceof Error ? error.message : String(error))
   }
 }
-
-function parseYaml(text: string): unknown[] | string {
-  const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true })
-  for (const { errors } of documents) {
-    const [first] = errors
-    if (first !== undefined) return `line ${lines.linePos(first.pos[0]).line}: ${firstLine(first.message)}`
-  }
-  return [...documents].map((document) => document.toJS() as unknown)
-}
-
-const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
 
 class Reader {
   readonly objects: ManifestObject[] = []

@@ -11,6 +11,7 @@
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../base/units.ts'
 import type { ObjectChange } from '../cluster/source.ts'
@@ -206,10 +207,15 @@ export class Manifests implements Source {
       const after = await this.#stat(file)
       if (after === undefined || signatureOf(after) !== signature) return undefined
       if (text === '' && hadObjects) return { kind: 'broken', text: 'is empty; remove the file to remove its objects' }
-      return parseManifests(file, text, this.#resources)
+      return await parseManifests(file, text, this.#resources, this.#breathe)
     } catch (error) {
       return { kind: 'broken', text: `cannot be read: ${wordsOf(error)}` }
     }
+  }
+
+  readonly #breathe = async (): Promise<void> => {
+    await setImmediate()
+    if (this.#stopped) throw new Error('stopped')
   }
 
   /** Compares what is with what was told, and tells the rest. */
