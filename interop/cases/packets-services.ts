@@ -18,7 +18,7 @@ export const SERVICE_CIDRS = {
 
 const DNS = { ipv4: '10.96.0.10', ipv6: 'fd96::a' }
 const WEB = { ipv4: '10.96.0.80', ipv6: 'fd96::80' }
-export const LOCAL = { ipv4: '203.0.113.80', ipv6: '2001:db8:f::80' }
+const LOCAL = { ipv4: '203.0.113.80', ipv6: '2001:db8:f::80' }
 const LOCAL_CLUSTER = { ipv4: '10.96.0.81', ipv6: 'fd96::81' }
 
 const sliceOf = (name: string, family: Family, pods: readonly Pod[]): KubeObject =>

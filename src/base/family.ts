@@ -13,8 +13,6 @@ export const ADDRESS_BYTES = { ipv4: 4, ipv6: 16 } as const
 /** Bits of an address: the longest prefix. */
 export const ADDRESS_BITS = { ipv4: 32, ipv6: 128 } as const
 
-export const otherFamily = (family: Family): Family => (family === 'ipv4' ? 'ipv6' : 'ipv4')
-
 /** The family of a pair from the wire, or undefined for one that is not ours. */
 export function familyOf(afi: number, safi: number): Family | undefined {
   if (safi !== SAFI_UNICAST) return undefined

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 
-export const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
+const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
 
 export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
@@ -42,7 +42,7 @@ const CNI_MODES = ['none', 'ptp', 'bridge', 'remove'] as const
 const CNI_DIRECTORY = '/etc/cni/net.d'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+type LogLevel = (typeof LOG_LEVELS)[number]
 
 export type Words =
   | { readonly kind: 'help' | 'version' | 'doctor' }

@@ -85,7 +85,7 @@ export interface NatView {
   readonly rules: readonly NatRuleView[]
 }
 
-export interface NatRuleView {
+interface NatRuleView {
   /** Name of the IPPool. */
   readonly pool: string
   readonly rule: string

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { fuzz } from './fuzz.ts'
 import { makeTargets } from './targets.ts'
 
-const CASES = Number(process.env['GODWIT_FUZZ_CASES'] ?? 15_000)
-const SEED = Number(process.env['GODWIT_SEED'] ?? 1)
+const CASES = Number(process.env.GODWIT_FUZZ_CASES ?? 15_000)
+const SEED = Number(process.env.GODWIT_SEED ?? 1)
 
 test.each(makeTargets().map((target) => [target.name, target] as const))('%s: any bytes', (name, target) => {
   const failure = fuzz(target, { seed: SEED, cases: CASES })

@@ -21,7 +21,7 @@ export interface Failure {
 }
 
 /** By target: what was found worth keeping, `<target>-<name>.hex`. */
-export function readCorpus(target: string): Uint8Array[] {
+function readCorpus(target: string): Uint8Array[] {
   return readdirSync(CORPUS)
     .filter((name) => name.startsWith(`${target}-`) && name.endsWith('.hex'))
     .sort()

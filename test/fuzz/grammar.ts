@@ -40,7 +40,7 @@ const u16 = (value: number): number[] => [(value >> 8) & 255, value & 255]
 const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value & 0xffff)]
 
 /** A header that is right, around any body. */
-export function frame(type: MessageType, body: readonly number[]): Uint8Array {
+function frame(type: MessageType, body: readonly number[]): Uint8Array {
   const length = Math.min(19 + body.length, 65_535)
   const bytes = new Uint8Array(19 + body.length)
   bytes.fill(0xff, 0, 16)

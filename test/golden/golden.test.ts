@@ -10,6 +10,6 @@ test.each(STORIES)('%s', (name) => {
   const file = new URL(name, FOLDER)
   const kept = readFileSync(file, 'utf8')
   const today = replay(kept)
-  if (process.env['GODWIT_GOLDEN'] === 'write') writeFileSync(file, today)
+  if (process.env.GODWIT_GOLDEN === 'write') writeFileSync(file, today)
   else expect(today).toBe(kept)
 })

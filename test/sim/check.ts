@@ -15,7 +15,7 @@ import type { Host, World } from '../support/world.ts'
 import { bestOf, describe, familyOf, type Held, type Side, type Told, takenOf, tellOf } from './naive.ts'
 import type { Site, Stage } from './site.ts'
 
-export interface Portrait {
+interface Portrait {
   readonly site: Site
   readonly host: Host
   readonly intent: Intent
@@ -79,7 +79,7 @@ function intentOf(site: Site): Intent {
   return new IntentBuilder({ node: site.name }).build(store)
 }
 
-export function rowsOf(host: Host, now: number, query: RouteQuery): RouteRow[] {
+function rowsOf(host: Host, now: number, query: RouteQuery): RouteRow[] {
   const rows: RouteRow[] = []
   const view = host.engine.view(now)
   let from: number | undefined
@@ -251,7 +251,7 @@ const asTold = ({ nextHops: [nextHop = ''], attributes }: RouteRow): Told => ({ 
 /** Neighbors alike in all that matters are told the same, but for what came from them. */
 function toldTo(one: Portrait, side: Side): ReadonlyMap<string, Told> {
   const { exportPolicy, peerType, localAs, nextHops } = side
-  const key = [numberOf(exportPolicy), peerType, localAs, nextHops['ipv4'], nextHops['ipv6']].join()
+  const key = [numberOf(exportPolicy), peerType, localAs, nextHops.ipv4, nextHops.ipv6].join()
   let all = one.told.get(key)
   if (all === undefined) {
     const made = new Map<string, Told>()

@@ -4,8 +4,8 @@ import { run } from './simulation.ts'
 import { commandOf, SMALL } from './sizes.ts'
 import type { TopologyName } from './topology.ts'
 
-const SEEDS = Number(process.env['GODWIT_SEEDS'] ?? 50)
-const FIRST = Number(process.env['GODWIT_SEED'] ?? 1)
+const SEEDS = Number(process.env.GODWIT_SEEDS ?? 50)
+const FIRST = Number(process.env.GODWIT_SEED ?? 1)
 
 export function trySeeds(topology: TopologyName, nodes: number, share = 1): void {
   const seeds = Array.from({ length: Math.ceil(SEEDS * share) }, (_, index) => FIRST + index)

@@ -2,7 +2,7 @@
  * What a speaker must hold and tell, written from the RFCs without a thought for speed: the measure for whole agents.
  * Reads routes as `View.routes` gives them and policies as values; shares no code with src/bgp/rib.
  */
-import { addressBytes, familyOfAddress } from '../../src/base/address.ts'
+import { addressBytes } from '../../src/base/address.ts'
 import { contains, parsePrefix } from '../../src/base/prefix.ts'
 import { operate } from '../../src/bgp/policy/operate.ts'
 import type { Policy, PrefixMatch, RuleMatch } from '../../src/bgp/policy/rule.ts'
@@ -49,7 +49,7 @@ interface Judged {
 }
 
 /** Undefined: refused. */
-export function judge(
+function judge(
   policy: Policy,
   prefix: string,
   learned: PeerType | undefined,
@@ -206,5 +206,3 @@ export function describe({ nextHop, attributes }: Told): string {
     clusterList.join(' '),
   ].join(' ')
 }
-
-export const isFamilyOf = (address: string, family: 'ipv4' | 'ipv6'): boolean => familyOfAddress(address) === family

@@ -15,7 +15,7 @@ export interface ApiObject {
 
 type Metadata = Partial<ApiObject['metadata']>
 
-export const OUR_GROUP = 'godwit.dev/v1'
+const OUR_GROUP = 'godwit.dev/v1'
 
 export interface NodeOptions extends Metadata {
   readonly addresses?: readonly string[]

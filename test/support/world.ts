@@ -63,7 +63,7 @@ export interface WorldOptions extends LinkOptions {
 }
 
 /** An engine threw. */
-export class TurnFailed extends Error {
+class TurnFailed extends Error {
   readonly host: Host
   readonly input: Input
 

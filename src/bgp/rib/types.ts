@@ -65,7 +65,7 @@ export interface BestRoute {
   readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
 }
 
-export interface LearnedHop {
+interface LearnedHop {
   readonly peer: string
   readonly nextHop: Uint8Array
 }

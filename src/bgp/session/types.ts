@@ -50,7 +50,7 @@ export interface PeerConfig {
   readonly strictRole?: boolean
 }
 
-export interface AddPathConfig {
+interface AddPathConfig {
   readonly receive: readonly Family[]
   readonly send: readonly Family[]
 }
