@@ -10,14 +10,14 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rooms',
-          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/{deploy/,}*.test.ts'],
+          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/*.test.ts'],
         },
       },
       {
         extends: true,
         test: {
           name: 'edges',
-          include: ['test/{edge,cli,contract,demo,deploy/root}/**/*.test.ts'],
+          include: ['test/{edge,cli,contract,demo,deploy}/**/*.test.ts'],
           testTimeout: 30_000,
         },
       },
