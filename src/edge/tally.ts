@@ -1,6 +1,9 @@
 /** Counts by labels, of which the first is a peer. Kept apart from prom-client so that a peer that is gone can be dropped. */
 import type { Counter } from 'prom-client'
 
+/** Whoever calls from a range is a peer with a name of its own, and nobody may ever ask: beyond this the oldest goes. */
+const MOST_ROWS = 16_384
+
 export class Tally {
   readonly #names: readonly string[]
   readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>()
@@ -12,8 +15,13 @@ export class Tally {
   add(values: readonly string[]): void {
     const key = values.join('\0')
     const row = this.#counts.get(key)
-    if (row === undefined) this.#counts.set(key, { values, count: 1 })
-    else row.count++
+    if (row !== undefined) {
+      row.count++
+      return
+    }
+    this.#counts.set(key, { values, count: 1 })
+    const [oldest] = this.#counts.size > MOST_ROWS ? this.#counts.keys() : []
+    if (oldest !== undefined) this.#counts.delete(oldest)
   }
 
   /** Writes all counts into an emptied counter and forgets peers that are not among `peers`. */

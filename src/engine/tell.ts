@@ -3,6 +3,7 @@
 import type { ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
 import type { Problem } from '../cluster/intent.ts'
 
 export interface Tell {
@@ -44,11 +45,15 @@ export const tellDown = (peer: string, error: LastError): Tell => ({
 })
 
 export const tellNotification = (peer: string, seen: NotificationSeen): Tell => ({
-  level: 'warn',
+  level: isTurnedAway(seen) ? 'debug' : 'warn',
   code: `notification-${seen.direction}`,
   text: `${peer}: ${seen.direction} NOTIFICATION ${seen.code}/${seen.subcode}: ${seen.text}`,
   fields: { peer, code: seen.code, subcode: seen.subcode, text: seen.text },
 })
+
+/** A neighbor that is held down or disabled is not asked to stop calling, and calls every few seconds. */
+const isTurnedAway = ({ direction, code, subcode }: NotificationSeen): boolean =>
+  direction === 'sent' && code === CEASE.code && subcode === CEASE.rejected
 
 /** `first`: the first of its kind in this session; the rest are for those who debug. */
 export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: boolean): Tell => ({

@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { tellNotification } from '../../src/engine/tell.ts'
+
+test.each([
+  ['of one that is held down and calls every few seconds', 'sent', 6, 5, 'debug'],
+  ['of one that turns us away', 'received', 6, 5, 'warn'],
+  ['of one that is stopped', 'sent', 6, 2, 'warn'],
+  ['of one with a fault', 'sent', 2, 5, 'warn'],
+] as const)('how loud a NOTIFICATION is: %s', (_name, direction, code, subcode, level) => {
+  expect(tellNotification('rack', { kind: 'notification', direction, code, subcode, text: 'x' }).level).toBe(level)
+})
