@@ -27,7 +27,9 @@ const jobsOf = (speakers: readonly Speaker[]): readonly Job[] =>
         ? speakers
         : test.speakers === 'once'
           ? speakers.slice(0, 1)
-          : speakers.filter((speaker) => speaker.kind === test.speakers)
+          : speakers.filter((speaker) =>
+              typeof test.speakers === 'function' ? test.speakers(speaker) : speaker.kind === test.speakers,
+            )
     return chosen.map((speaker) => ({
       test,
       speaker,

@@ -3,6 +3,7 @@
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
+import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
 import { cases as packets } from './packets.ts'
@@ -23,6 +24,7 @@ export const CASES: readonly Case[] = [
   ...imports,
   ...services,
   ...errors,
+  ...featuresSession,
   ...birdcl,
   ...readme,
   ...packets,

@@ -13,8 +13,8 @@ export interface Bench {
 
 export interface Case {
   readonly name: string
-  /** Each speaker in turn, those of one kind, or once for all. */
-  readonly speakers: 'each' | 'once' | Speaker['kind']
+  /** Each speaker in turn, those of one kind, those that have what it is about, or once for all. */
+  readonly speakers: 'each' | 'once' | Speaker['kind'] | ((speaker: Speaker) => boolean)
   /** Longest time it may take, in milliseconds. */
   readonly limit?: number
   run(bench: Bench): Promise<void>

@@ -19,6 +19,7 @@ export interface AgentProtocol {
   readonly families: Readonly<
     Record<string, { readonly received: number; readonly accepted: number; readonly advertised: number }>
   >
+  readonly messages: Readonly<Record<'received' | 'sent', Readonly<Record<string, number>>>>
 }
 
 export interface AgentRoute {
@@ -82,6 +83,11 @@ export class Agent {
   async show<T = unknown>(...words: readonly string[]): Promise<T> {
     const text = await must([process.execPath, MAIN, '-s', this.socket, '--json', 'show', ...words])
     return JSON.parse(text) as T
+  }
+
+  /** `disable NAME words` and the like; what it answers. */
+  act(...words: readonly string[]): Promise<string> {
+    return must([process.execPath, MAIN, '-s', this.socket, ...words])
   }
 
   protocols(): Promise<readonly AgentProtocol[]> {

@@ -63,6 +63,10 @@ class BirdRouter implements Router {
     await eventually(() => this.ask('show status'))
   }
 
+  say(command: string): Promise<string> {
+    return this.ask(command)
+  }
+
   private ask(command: string): Promise<string> {
     return must(this.place.inside(this.host, ['birdcl', '-s', this.file('bird.ctl'), ...command.split(' ')]))
   }
@@ -162,7 +166,7 @@ const routeOf = (prefix: string, from: string, values: ReadonlyMap<string, strin
   }
 }
 
-const protocolName = (neighbor: Neighbor): string => `n_${neighbor.address.replaceAll(/[.:]/g, '_')}`
+export const protocolName = ({ address }: Pick<Neighbor, 'address'>): string => `n_${address.replaceAll(/[.:]/g, '_')}`
 
 const renderNetwork = (network: Network): string => {
   const tuple = (text: string): string => `(${text.replaceAll(':', ',')})`
@@ -182,18 +186,21 @@ const renderStatic = (family: Family, networks: readonly Network[]): string =>
   ].join('\n')
 
 // BIRD leaves out a MED that was not set by the export filter itself.
-const renderExport = (networks: readonly Network[]): string =>
+const renderExport = (networks: readonly Network[], passesOn: boolean): string =>
   [
     'filter own {',
-    '  if source != RTS_STATIC then reject;',
+    `  if source != RTS_STATIC${passesOn ? ' && source != RTS_BGP' : ''} then reject;`,
     ...networks
       .filter(({ med }) => med !== undefined)
       .map(({ prefix, med }) => `  if net = ${prefix} then bgp_med = ${med};`),
+    ...networks.flatMap(({ prefix, asPath = [] }) =>
+      asPath.toReversed().map((asn) => `  if net = ${prefix} then bgp_path.prepend(${asn});`),
+    ),
     '  accept;',
     '}',
   ].join('\n')
 
-const renderNeighbor = (host: Host, asn: number, neighbor: Neighbor): string =>
+const renderNeighbor = (host: Host, { asn, passesOn }: RouterConfig, neighbor: Neighbor): string =>
   [
     `protocol bgp ${protocolName(neighbor)} {`,
     `  local ${host.address(familyOf(neighbor.address))} as ${asn};`,
@@ -201,9 +208,12 @@ const renderNeighbor = (host: Host, asn: number, neighbor: Neighbor): string =>
     `  direct; hold time ${neighbor.holdTime ?? 90};`,
     '  connect delay time 1; connect retry time 2; error wait time 1, 2;',
     ...(neighbor.passive ? ['  passive on;'] : []),
-    ...(neighbor.families ?? FAMILIES).map(
-      (family) => `  ${family} { import all; export filter own; next hop self; };`,
-    ),
+    ...(neighbor.features ?? []).flatMap(({ session = [] }) => session.map((line) => `  ${line}`)),
+    ...(neighbor.families ?? FAMILIES).map((family) => {
+      const lines = (neighbor.features ?? []).flatMap((words) => words.family ?? [])
+      const nextHop = passesOn ? [] : ['next hop self;']
+      return `  ${family} { ${['import all;', 'export filter own;', ...nextHop, ...lines].join(' ')} };`
+    }),
     '}',
   ].join('\n')
 
@@ -213,7 +223,7 @@ const renderConfig = (host: Host, config: RouterConfig, networks: readonly Netwo
     `router id ${host.ipv4};`,
     'protocol device { }',
     ...FAMILIES.map((family) => renderStatic(family, networks)),
-    renderExport(networks),
-    ...config.neighbors.map((neighbor) => renderNeighbor(host, config.asn, neighbor)),
+    renderExport(networks, config.passesOn === true),
+    ...config.neighbors.map((neighbor) => renderNeighbor(host, config, neighbor)),
     '',
   ].join('\n')

@@ -1,6 +1,6 @@
 // FRRouting: zebra (for interface addresses and next hops; it writes routes only where asked to) and bgpd, asked with vtysh in JSON.
 
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FAMILIES, type Family, type Host, type Process } from '../lab/lab.ts'
 import { must, run } from '../lab/run.ts'
@@ -102,9 +102,16 @@ class FrrRouter implements Router {
   async errors(neighbor: string): Promise<string> {
     const all = await this.json<Record<string, Record<string, unknown>>>(`show bgp neighbors ${neighbor} json`)
     const { lastErrorCodeSubcode, lastNotificationReason, lastResetDueTo } = all[neighbor] ?? {}
-    return [lastErrorCodeSubcode, lastNotificationReason, lastResetDueTo]
+    // A dial of its own that is refused takes the place of what was said before: the log has both.
+    const log = await readFile(this.bgpd?.log ?? '', 'utf8').catch(() => '')
+    const noted = log.split('\n').filter((line) => line.includes('%NOTIFICATION') && line.includes(` ${neighbor} `))
+    return [lastErrorCodeSubcode, lastNotificationReason, lastResetDueTo, ...noted]
       .filter((word) => word !== undefined)
       .join(' · ')
+  }
+
+  say(...lines: readonly string[]): Promise<string> {
+    return this.vtysh('bgpd', lines)
   }
 
   async announce(network: Network): Promise<void> {
@@ -184,6 +191,7 @@ const renderRouteMap = (network: Network): string[] => [
     .slice(0, 1)
     .map(() => ` set large-community ${network.largeCommunities?.join(' ')}`),
   ...(network.med === undefined ? [] : [` set metric ${network.med}`]),
+  ...(network.asPath === undefined ? [] : [` set as-path prepend ${network.asPath.join(' ')}`]),
   'exit',
 ]
 
@@ -195,6 +203,7 @@ const renderNeighbor = (neighbor: Neighbor): string[] => {
     ` ${words} timers ${Math.floor((neighbor.holdTime ?? 90) / 3)} ${neighbor.holdTime ?? 90}`,
     ` ${words} advertisement-interval 0`,
     ...(neighbor.passive ? [` ${words} passive`] : []),
+    ...(neighbor.features ?? []).flatMap(({ session = [] }) => session.map((line) => ` ${words} ${line}`)),
   ]
 }
 
@@ -208,6 +217,9 @@ const renderFamily = (family: Family, config: RouterConfig): string[] => [
     .flatMap((neighbor) => [
       `  neighbor ${neighbor.address} activate`,
       `  neighbor ${neighbor.address} soft-reconfiguration inbound`,
+      ...(neighbor.features ?? []).flatMap(({ family: lines = [] }) =>
+        lines.map((line) => `  neighbor ${neighbor.address} ${line}`),
+      ),
     ]),
   ' exit-address-family',
 ]

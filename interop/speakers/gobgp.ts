@@ -67,6 +67,10 @@ class GobgpRouter implements Router {
     for (const network of this.config.networks ?? []) await this.announce(network)
   }
 
+  say(...words: readonly string[]): Promise<string> {
+    return this.ask(words)
+  }
+
   private ask(words: readonly string[]): Promise<string> {
     return must(this.place.inside(this.host, ['gobgp', ...words]))
   }
@@ -181,10 +185,12 @@ const renderNeighbor = (host: Host, neighbor: Neighbor): string =>
     '    connect-retry = 1',
     '    idle-hold-time-after-reset = 1',
     `    hold-time = ${neighbor.holdTime ?? 90}`,
+    ...(neighbor.features ?? []).flatMap(({ session = [] }) => session.map((line) => `  ${line}`)),
     ...(neighbor.families ?? FAMILIES).flatMap((family) => [
       '  [[neighbors.afi-safis]]',
       '    [neighbors.afi-safis.config]',
       `      afi-safi-name = "${family}-unicast"`,
+      ...(neighbor.features ?? []).flatMap((words) => (words.family ?? []).map((line) => `    ${line}`)),
     ]),
   ].join('\n')
 

@@ -20,6 +20,8 @@ export interface RouterConfig {
   readonly networks?: readonly Network[]
   /** The whole configuration in the speaker's own words (FRR); the rest is then not rendered. */
   readonly raw?: string
+  /** What it learned is told on, with the next hop it came with. */
+  readonly passesOn?: boolean
   /** What it learns goes into the kernel (FRR). */
   readonly kernel?: boolean
 }
@@ -32,6 +34,14 @@ export interface Neighbor {
   /** Default: both. */
   readonly families?: readonly Family[]
   readonly holdTime?: number
+  /** Additions in the speaker's own words, see features.ts. */
+  readonly features?: readonly Words[]
+}
+
+/** Lines of a neighbor's configuration: once, and once for each of its families. */
+export interface Words {
+  readonly session?: readonly string[]
+  readonly family?: readonly string[]
 }
 
 /** A route of the router's own. */
@@ -42,6 +52,8 @@ export interface Network {
   /** `65001:1:2` */
   readonly largeCommunities?: readonly string[]
   readonly med?: number
+  /** What stands in the path before the router adds itself (FRR, BIRD). */
+  readonly asPath?: readonly number[]
 }
 
 /** A route as the router holds it, learned from a neighbor. */
@@ -73,6 +85,8 @@ export interface Router {
   sessions(): Promise<readonly SessionView[]>
   announce(network: Network): Promise<void>
   withdraw(prefix: string): Promise<void>
+  /** Says something to the speaker's own client: several lines to FRR, one to BIRD, words to GoBGP. */
+  say(...words: readonly string[]): Promise<string>
   /** All it can tell about what went wrong with a neighbor: one text to search in. */
   errors(neighbor: string): Promise<string>
   stop(): Promise<void>
