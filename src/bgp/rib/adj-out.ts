@@ -300,7 +300,9 @@ export class Group {
   /** A chunk about the same prefixes for one member alone. */
   #personal(member: Member, chunk: Chunk): Chunk {
     let scratch = this.#scratch
-    for (const prefix of chunk.prefixes) {
+    const { prefixes } = chunk
+    for (let index = 0; index < prefixes.length; index++) {
+      const prefix = prefixes[index] as number
       const block = this.blockFor(member, prefix)
       if (block === 0 && !member.isTold(prefix)) continue
       scratch ??= new Pending(this.#tables.prefixes)
@@ -378,8 +380,9 @@ export class Group {
     this.#logStart += read
   }
 
-  #dispose(chunk: Chunk): void {
-    for (const prefix of chunk.prefixes) this.#tables.prefixes.release(prefix)
+  #dispose({ prefixes }: Chunk): void {
+    const table = this.#tables.prefixes
+    for (let index = 0; index < prefixes.length; index++) table.release(prefixes[index] as number)
   }
 
   #owe(member: Member, prefix: number): void {

@@ -24,6 +24,8 @@ export class Feeds {
   /** Where long work goes. It is done in the order in which it came: groups are filled before members walk over them. */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
+  /** The same, for where every route passes. */
+  #all: readonly Group[] = []
   readonly #policyNumbers = new WeakMap<object, number>()
   #policies = 0
 
@@ -88,7 +90,9 @@ export class Feeds {
 
   /** A prefix has another path, 0 for none. `moved`: from another neighbor than before. */
   tell(prefix: number, best: number, from: number, moved: boolean): void {
-    for (const group of this.#groups.values()) {
+    const groups = this.#all
+    for (let index = 0; index < groups.length; index++) {
+      const group = groups[index] as Group
       const silent = best === 0 || group.isOnlyFor(from)
       if (group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)) this.revision++
     }
@@ -162,6 +166,7 @@ export class Feeds {
     }
     const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
     this.#groups.set(key, group)
+    this.#all = [...this.#groups.values()]
     return group
   }
 
@@ -254,6 +259,7 @@ export class Feeds {
   #dropIfEmpty(group: Group): void {
     if (!group.isEmpty || this.#groups.get(group.key) !== group) return
     this.#groups.delete(group.key)
+    this.#all = [...this.#groups.values()]
     const { length } = group.out
     const sweep = new Sweep(
       () => length,
