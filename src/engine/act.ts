@@ -32,6 +32,8 @@ export function act(
       return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
+      // It runs on its last good policy, or not at all: stopped, it would not come back.
+      if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
       stop(neighbor, CEASE.adminReset, action.message, 'restarted by hand', now, rooms.sessions)
       rooms.objects.startOrHold(neighbor, now)
       return result('done')

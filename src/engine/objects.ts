@@ -36,7 +36,20 @@ export class Objects {
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     if (intent.range !== undefined) this.#ranges.set(intent)
-    else this.#addNeighbor(intent, node, now)
+    else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
+  }
+
+  /** An object names one that has called from a range: under the same name it stays what it is, under another it makes room. */
+  #adopt(intent: PeerIntent, node: NodeIntent, now: Millis): boolean {
+    const caller = this.#ranges.hasMembers ? this.#neighbors.calledBy(intent.address) : undefined
+    if (caller?.intent.range === undefined) return false
+    if (caller.name !== intent.name) {
+      this.removePeer(caller.name, now)
+      return false
+    }
+    this.#ranges.leave(caller.name)
+    this.#changeNeighbor(intent, node, now)
+    return true
   }
 
   /** Somebody unknown calls: the neighbor it becomes, or why it is refused. */

@@ -34,6 +34,10 @@ export class Ranges {
     return found
   }
 
+  get hasMembers(): boolean {
+    return this.#members.size > 0
+  }
+
   /** Names of the neighbors that called from a range. */
   membersOf(name: string): string[] {
     return [...this.#members].filter(([, range]) => range === name).map(([member]) => member)

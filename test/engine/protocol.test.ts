@@ -1,6 +1,6 @@
 /** What the protocol's additions come to between whole agents. Numbers in brackets: what implementers get wrong. */
 import { describe, expect, test } from 'vitest'
-import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 interface Row {
@@ -203,6 +203,46 @@ describe('who may call', () => {
     strict.world.pass(10_000)
     expect(protocols(strict.world, strict.one)).toEqual([])
     expect(strict.one.told('notification-sent')[0]?.fields).toMatchObject({ code: 2, subcode: 2 })
+  })
+
+  test('an object that names a caller takes it over, and its session stays', () => {
+    const { world, one, call } = ranged({ remoteAS: undefined, asNumber: 65005 })
+    call(5)
+    expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+    world.change(one, [upsert(bgpPeer('named', { peerIP: '10.0.0.5', asNumber: 65005, filters: ['take-all'] }))])
+    world.pass(120_000)
+    expect(one.told('session-up')).toHaveLength(1)
+    expect(one.told('session-down')).toEqual([])
+    expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_5'])
+    world.change(one, [remove(bgpPeer('p0', {}))])
+    world.pass(1_000)
+    expect(learned(world, one)).toHaveLength(1)
+  })
+
+  test('a neighbor on its last good policy is not restarted by hand: it would not come back', () => {
+    const { world, one, call } = ranged({ remoteAS: undefined, asNumber: 65005 })
+    call(5)
+    expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+    const spec = { peerRange: '10.0.0.0/24', asNumber: 65005, filters: ['nowhere'] }
+    world.change(one, [upsert(bgpPeer('p0', spec))])
+    world.pass(1_000)
+    expect(world.ask(one, 'restart Global_10_0_0_5')).toContain('BGPFilter/nowhere does not exist')
+    world.pass(1_000)
+    expect(one.told('session-down')).toEqual([])
+  })
+
+  test('an object that names a caller by another name gets it to itself', () => {
+    const { world, one, call } = ranged({})
+    call(5)
+    expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+    world.change(one, [
+      upsert(bgpPeer('named', { node: 'one', peerIP: '10.0.0.5', asNumber: 65005, filters: ['take-all'] })),
+    ])
+    expect(world.until(() => stateOf(world, one, 'Node_10_0_0_5') === 'Established', 120_000)).toBe(true)
+    expect(protocols(world, one).map(({ name }) => name)).toEqual(['Node_10_0_0_5'])
+    world.pass(200_000)
+    expect(one.told('session-up')).toHaveLength(2)
+    expect(learned(world, one)).toHaveLength(1)
   })
 
   test('when the range goes its neighbors go, and a change of it reaches them', () => {
