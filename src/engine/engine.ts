@@ -85,9 +85,9 @@ export class Engine {
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
-    const { neighbors, out } = { neighbors: this.#neighbors, out: this.#out }
     const arePodsReady = () => this.#cni.isSettled
-    this.#kernel = dataplane === 'linux' ? new Kernel({ ...rooms, neighbors, out, arePodsReady }) : undefined
+    const around = { ...rooms, neighbors: this.#neighbors, out: this.#out, arePodsReady }
+    this.#kernel = dataplane === 'linux' ? new Kernel(around) : undefined
     this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, this.#kernel, (neighbor, action) =>
       act(neighbor, action, this.#facts.now, rooms),
     )
