@@ -91,9 +91,10 @@ export class Rib {
   /** Policies, next hops or limits have changed without a reset. */
   setPeer(peer: RibPeer, now: Millis): void {
     const slot = this.#slot(peer.name)
-    const before = slot.importPolicy
+    const { importPolicy, peer: before } = slot
     this.#peers.change(slot, peer)
-    for (const family of peer.families) this.#ribs[family].changePeer(slot, slot.importPolicy !== before, now)
+    const again = slot.importPolicy !== importPolicy || judgesLoopsOtherwise(before, peer)
+    for (const family of peer.families) this.#ribs[family].changePeer(slot, again, now)
   }
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
@@ -428,3 +429,9 @@ function ownAttributes({ communities }: LocalRoute): PathAttributes {
     unknown: [],
   }
 }
+
+/** Whether a path that came home before may not have now, or the other way round. */
+const judgesLoopsOtherwise = (before: RibPeer, { allowedOwnAs, nodeAs, reflection }: RibPeer): boolean =>
+  before.allowedOwnAs !== allowedOwnAs ||
+  before.nodeAs !== nodeAs ||
+  before.reflection?.clusterId !== reflection?.clusterId

@@ -100,6 +100,21 @@ describe('our own AS in a path', () => {
     if (!used) expect(room.rows(true)[0]?.reason).toBe('our own AS is in the AS path')
   })
 
+  test.each<[string, Partial<RibPeer>, Partial<RibPeer>, boolean]>([
+    ['allowed once more', {}, { allowedOwnAs: 1 }, true],
+    ['no longer allowed', { allowedOwnAs: 1 }, {}, false],
+    ['the node takes that AS', { localAs: 64_999 }, { localAs: 64_999, nodeAs: LOCAL_AS }, false],
+    ['the node leaves that AS', { localAs: 64_999, nodeAs: LOCAL_AS }, { localAs: 64_999 }, true],
+  ])('what has come already is judged again: %s', (_, before, after, used) => {
+    const from = neighbor(1, before)
+    const room = new Room(from)
+    room.say(from, [X], path(from.remoteAs, LOCAL_AS))
+    expect(room.rows()).toHaveLength(used ? 0 : 1)
+    room.rib.setPeer(neighbor(1, after), 0)
+    settle(room.rib)
+    expect(room.rows()).toHaveLength(used ? 1 : 0)
+  })
+
   test('towards such a neighbor our path begins with the AS that it sees', () => {
     const shown = neighbor(2, { localAs: 64_999, nodeAs: LOCAL_AS })
     const room = new Room(shown)
