@@ -3,8 +3,11 @@
 export const QUIRKS: readonly string[] = [
   'FRR 8.4 without zebra knows no interfaces: an IPv6 next hop of 32 bytes (global and link-local) over an IPv4 session is treated as withdrawn, and the session is then reset with 3/10. The lab therefore runs zebra beside bgpd.',
   'FRR sends a route back to the neighbor it came from. The neighbor must refuse it for its own AS in the path; GoBGP still lists it in its adj-in.',
+  'FRR 8.4 with enhanced refresh puts off the answer to a ROUTE-REFRESH until it has sent End-of-RIB, and sends that only to neighbors that announce graceful restart: others wait for ever. FRR 10 answers.',
+  'FRR refuses a NOTIFICATION that comes in OpenSent with one of its own, 5/1, and forgets in its state what was said before; its log has both.',
   'BIRD removes a MED towards eBGP unless its export filter sets it.',
   'BIRD keeps the routes of a killed FRR for the restart time: FRR announces graceful restart without being asked to.',
   'GoBGP closes connections that reach it while it is Idle after an error, without a word: the last error of the other side then is a closed connection.',
+  'GoBGP passes IPv6 routes on over an IPv4 eBGP session with its IPv4 address as their next hop.',
   'GoBGP says nothing, neither in its log nor in its state, of a NOTIFICATION that comes before the session is up.',
 ]

@@ -3,6 +3,7 @@
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
+import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
@@ -25,6 +26,7 @@ export const CASES: readonly Case[] = [
   ...services,
   ...errors,
   ...featuresSession,
+  ...featuresRoutes,
   ...birdcl,
   ...readme,
   ...packets,

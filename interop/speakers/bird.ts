@@ -127,6 +127,7 @@ const parseRoutes = (text: string, from: string): Route[] => {
   let prefix = ''
   let values = new Map<string, string>()
   let open = false
+  let last = ''
   const flush = (): void => {
     if (open) routes.push(routeOf(prefix, from, values))
     open = false
@@ -141,7 +142,13 @@ const parseRoutes = (text: string, from: string): Route[] => {
       continue
     }
     const value = /^\s+(?:BGP\.|bgp_)(\w+): ?(.*)$/.exec(line)
-    if (value !== null) values.set(value[1] ?? '', (value[2] ?? '').trim())
+    if (value !== null) {
+      last = value[1] ?? ''
+      values.set(last, (value[2] ?? '').trim())
+    } else if (/^\s+\(/.test(line)) {
+      // A long list goes on in the next lines.
+      values.set(last, `${values.get(last) ?? ''} ${line.trim()}`)
+    }
   }
   flush()
   return routes
