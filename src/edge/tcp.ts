@@ -135,6 +135,11 @@ export class Tcp implements Network {
       socket.destroy()
     }, this.#dialTimeout)
     socket.once('connect', () => this.#connected(connection))
+    socket.once('error', (error) => {
+      if (localAddress !== undefined && 'code' in error && error.code === 'EADDRNOTAVAIL') {
+        connection.error = `${wordsOf(error)} ${localAddress}: it is not one of this machine`
+      }
+    })
   }
 
   #connected(connection: Connection): void {

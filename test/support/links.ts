@@ -86,7 +86,7 @@ export class Links {
     const family = familyOfAddress(remote.address)
     const address = localAddress ?? from.addresses.find((own) => familyOfAddress(own) === family)
     if (address === undefined || !from.addresses.includes(address)) {
-      this.#failDial(end, 'Cannot assign requested address', 0)
+      this.#failDial(end, `Cannot assign requested address ${address}: it is not one of this machine`, 0)
       return
     }
     const there = this.#door.find(remote.address)

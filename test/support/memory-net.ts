@@ -117,7 +117,7 @@ export class MemoryHost implements Network {
     const there = this.#net.find(remote.address)
     const ours = localAddress !== undefined && this.addresses.includes(localAddress)
     const whyNot = !ours
-      ? 'Cannot assign requested address'
+      ? `Cannot assign requested address ${localAddress}: it is not one of this machine`
       : there === undefined
         ? 'No route to host'
         : there.#isListening(remote)
