@@ -19,6 +19,8 @@ export default defineConfig({
           name: 'edges',
           include: ['test/{edge,cli,contract,demo,deploy}/**/*.test.ts'],
           testTimeout: 30_000,
+          // Sockets and processes on a busy machine; what is pure is never tried twice.
+          retry: process.env.CI === undefined ? 0 : 1,
         },
       },
       {
