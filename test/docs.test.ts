@@ -13,6 +13,7 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run fix': ['package.json', '"fix": "biome check --write ."'],
   'npm run test:all': ['.ci/run', 'test:all'],
   'npm run bench': ['package.json', '"bench"'],
+  'npm run bench:peers': ['package.json', '"bench:peers"'],
   'npm run build': ['.ci/run', 'npm run build'],
   'npm run interop': ['.ci/run', 'npm run interop'],
   'npm run godwit -- agent --node worker-1 --source deploy/examples/rack': ['interop/cases/readme.ts', 'examples/rack'],
