@@ -228,13 +228,21 @@ export class Daemon {
     await Promise.race([this.exited, sleep(5000)])
     for (const [pid, born] of tree) {
       const fields = statOf(pid)
-      if (fields[19] === born && fields[0] !== 'Z') process.kill(Number(pid), 'SIGKILL')
+      if (fields[19] === born && fields[0] !== 'Z') kill(Number(pid))
     }
     await Promise.race([this.exited, sleep(2000)])
   }
 
   get logTail(): string {
     return read(join(this.#job.dir, 'output.log')).slice(-1500)
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
   }
 }
 

@@ -64,6 +64,12 @@ function installed(all: readonly Contestant[]): (Contestant & { readonly found: 
 
 let trial: Trial | undefined
 
+async function end(): Promise<void> {
+  const ending = trial
+  trial = undefined
+  await ending?.end()
+}
+
 async function measure(contestant: Contestant, scenario: Scenario, run: number, work: string): Promise<Measurement> {
   const name = { scenario: scenario.id, contestant: contestant.id, run }
   const dir = join(work, `${scenario.id}-${contestant.id}-${run}`)
@@ -76,8 +82,7 @@ async function measure(contestant: Contestant, scenario: Scenario, run: number, 
   } catch (error) {
     return { ...name, error: `${(error as Error).message}\n${trial?.logTail ?? ''}` }
   } finally {
-    await trial?.end()
-    trial = undefined
+    await end()
     if (!words.keep) rmSync(dir, { recursive: true, force: true })
   }
 }
@@ -140,6 +145,6 @@ async function main(): Promise<void> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void (trial?.end() ?? Promise.resolve()).finally(() => process.exit(130)))
+  process.once(signal, () => void end().finally(() => process.exit(130)))
 }
 await main()

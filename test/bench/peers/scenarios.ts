@@ -117,9 +117,12 @@ export class Trial {
   }
 
   async end(): Promise<void> {
-    await this.#daemon?.stop()
-    await this.feeder.stop()
-    this.#net.destroy()
+    try {
+      await this.#daemon?.stop()
+      await this.feeder.stop()
+    } finally {
+      this.#net.destroy()
+    }
   }
 }
 
