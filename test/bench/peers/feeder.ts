@@ -348,4 +348,6 @@ if (process.send !== undefined) {
       )
   })
   process.on('disconnect', () => process.exit(0))
+  // Whoever asked is gone.
+  process.on('error', () => process.exit(1))
 }

@@ -63,6 +63,7 @@ function installed(all: readonly Contestant[]): (Contestant & { readonly found: 
 }
 
 let trial: Trial | undefined
+let isStopped = false
 
 async function end(): Promise<void> {
   const ending = trial
@@ -131,6 +132,7 @@ async function main(): Promise<void> {
       // In turn, so that a noisy minute is everybody's.
       for (const contestant of taking) {
         const measurement = await measure(contestant, scenario, run, work)
+        if (isStopped) return
         results.measurements.push(measurement)
         tell(measurement)
         writeFileSync(join(words.out, 'results.json'), `${JSON.stringify(results, undefined, 1)}\n`)
@@ -145,6 +147,10 @@ async function main(): Promise<void> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void end().finally(() => process.exit(130)))
+  process.once(signal, () => {
+    isStopped = true
+    console.error(`stopped by ${signal}`)
+    void end().finally(() => process.exit(130))
+  })
 }
 await main()
