@@ -1,6 +1,6 @@
 // NAT outgoing is a switch on each pool: what the server outside sees follows it, what is under way does not break.
 
-import { ask, download } from '../lab/ask.ts'
+import { ask, startDownload } from '../lab/ask.ts'
 import { FAMILIES, type Family } from '../lab/lab.ts'
 import type { Pod } from '../lab/pod.ts'
 import { soon } from '../lab/soon.ts'
@@ -19,7 +19,7 @@ const toggle = async (fabric: Fabric, one: Pod, far: Pod, family: Family): Promi
   const put = (natOutgoing: boolean) => fabric.manifests.put(pool(family, { natOutgoing }))
   await outside(one[family])
 
-  const before = download(one.host, server)
+  const before = await startDownload(one.host, server)
   await soon(
     `natOutgoing of ${family} to take effect`,
     async (attempt) => {
@@ -32,14 +32,14 @@ const toggle = async (fabric: Fabric, one: Pod, far: Pod, family: Family): Promi
     },
     () => outside(node),
   )
-  expect((await before) === one[family], `the download over ${family} that began without NAT was seen as another`)
+  expect((await before.seen) === one[family], `the download over ${family} that began without NAT was seen as another`)
 
   // Between pods, between nodes and pods, and inwards nothing is translated.
   await seenAs(one.host, far[family], one[family])
   await seenAs(fabric.client, one[family], fabric.client.address(family))
   await seenAs(one.node, far[family], node)
 
-  const during = download(one.host, server)
+  const during = await startDownload(one.host, server)
   await outside(node)
   await soon(
     `the end of natOutgoing of ${family}`,
@@ -52,7 +52,7 @@ const toggle = async (fabric: Fabric, one: Pod, far: Pod, family: Family): Promi
     },
     () => outside(one[family]),
   )
-  expect((await during) === node, `the download over ${family} that began with NAT was seen as another`)
+  expect((await during.seen) === node, `the download over ${family} that began with NAT was seen as another`)
 }
 
 const eventuallyOutside = (outside: (client: string) => Promise<void>, client: string): Promise<void> =>

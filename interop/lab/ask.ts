@@ -55,8 +55,19 @@ export const askMany = async (host: Host, address: string, port: number, count: 
     })
 }
 
-/** A download that takes some seconds: who the server saw, once it came to its end. */
-export const download = async (host: Host, address: string): Promise<string> => {
+/** Begins a download of some seconds and waits until it is under way; `seen` is told once it came to its end. */
+export const startDownload = async (host: Host, address: string): Promise<{ readonly seen: Promise<string> }> => {
+  const seen = download(host, address)
+  seen.catch(() => {})
+  await eventually(async () => {
+    const open = await host.must(['ss', '-Htn', 'state', 'established', 'dport = :8081'])
+    if (open.trim() === '') throw new Error(`the download from ${address} has not begun`)
+  })
+  return { seen }
+}
+
+/** Whom the server saw, once the download came to its end. */
+const download = async (host: Host, address: string): Promise<string> => {
   const text = await shell(host, TCP, address, 8081, 30)
   if (!text.endsWith('done\n')) throw new Error(`the download from ${address} broke off: ${text.slice(-40)}`)
   return text.slice(0, text.indexOf(' '))
