@@ -7,7 +7,8 @@ import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { answer, type Client, greeting, newClient } from '../../src/show/answer.ts'
 import { encodeReply } from '../../src/show/line-protocol.ts'
 import type { View } from '../../src/show/view.ts'
-import { ATTRIBUTES, fakeView, ROUTES } from '../support/fake-view.ts'
+import { BARE } from '../support/attributes.ts'
+import { fakeView, ROUTES } from '../support/fake-view.ts'
 
 const said = (line: string, view: View = fakeView(), client: Client = newClient()) =>
   [...answer(line, view, client)].map(encodeReply).join('')
@@ -153,7 +154,7 @@ describe('long answers', () => {
       ...(ROUTES[0] as RouteRow),
       exportedTo: Array.from({ length: 300 }, (_, at) => `Global_2001_db8__${at}`),
       attributes: {
-        ...ATTRIBUTES,
+        ...BARE,
         asPath: [{ kind: 'sequence', asns: new Array<number>(1000).fill(4_200_000_000) }],
         communities: new Array<readonly [number, number]>(1000).fill([65535, 65535]),
         unknown: [{ type: 200, flags: 0xc0, value: new Uint8Array(4000) }],

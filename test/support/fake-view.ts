@@ -3,28 +3,13 @@ import { FAMILIES, type Family } from '../../src/base/family.ts'
 import { contains, isHostPrefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { FamilyCounts, RouteQuery, RouteRow } from '../../src/bgp/rib/types.ts'
 import type { PeerSnapshot, SessionState } from '../../src/bgp/session/types.ts'
-import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
 import type { Action, ActionResult, ChannelView, ProtocolView, View } from '../../src/show/view.ts'
+import { BARE } from './attributes.ts'
 
 /** 2026-11-21 01:30:00 UTC. */
 const EPOCH = Date.UTC(2026, 10, 21, 1, 30, 0)
-
-export const ATTRIBUTES: PathAttributes = {
-  origin: 'IGP',
-  asPath: [],
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  originatorId: undefined,
-  clusterList: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  unknown: [],
-}
 
 const CAPABILITIES: readonly Capability[] = [
   { kind: 'four-octet-as', asn: 65001 },
@@ -188,7 +173,7 @@ const row = (prefix: string, rest: Partial<RouteRow>): RouteRow => ({
   best: true,
   reason: 'only path',
   filtered: false,
-  attributes: ATTRIBUTES,
+  attributes: BARE,
   since: 7_907,
   exportedTo: [],
   ...rest,
@@ -200,7 +185,7 @@ const learned = (prefix: string, rest: Partial<RouteRow> = {}): RouteRow =>
     from: '10.0.0.9',
     peerType: 'external',
     nextHops: [prefix.includes(':') ? '2001:db8::9' : '10.0.0.9'],
-    attributes: { ...ATTRIBUTES, asPath: [{ kind: 'sequence', asns: [65002] }] },
+    attributes: { ...BARE, asPath: [{ kind: 'sequence', asns: [65002] }] },
     ...rest,
   })
 
@@ -210,12 +195,12 @@ export const ROUTES: readonly RouteRow[] = [
     origin: 'pod-cidr',
     object: 'Node/worker-1',
     exportedTo: ['Global_10_0_0_9'],
-    attributes: { ...ATTRIBUTES, communities: [[65001, 7]] },
+    attributes: { ...BARE, communities: [[65001, 7]] },
   }),
   learned('10.1.0.0/24', { best: false, reason: 'our own route comes first', nextHops: ['10.7.7.7'] }),
   learned('10.2.0.0/24', {
     attributes: {
-      ...ATTRIBUTES,
+      ...BARE,
       origin: 'Incomplete',
       asPath: [
         { kind: 'sequence', asns: [65002, 65010] },

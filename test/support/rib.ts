@@ -10,6 +10,7 @@ import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
 import { writeHeader } from '../../src/bgp/wire/header.ts'
 import { formatNlri } from '../../src/bgp/wire/nlri.ts'
 import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
+import { BARE } from './attributes.ts'
 
 const LOCAL_AS = 65_000
 export const OUR_V4 = '192.0.2.1'
@@ -54,18 +55,7 @@ export function neighbor(number: number, over: Partial<RibPeer> = {}): RibPeer {
 }
 
 export const attributes = (over: Partial<PathAttributes> = {}): PathAttributes => ({
-  origin: 'IGP',
-  asPath: [],
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  originatorId: undefined,
-  clusterList: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  unknown: [],
+  ...BARE,
   ...over,
 })
 

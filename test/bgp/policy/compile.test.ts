@@ -4,7 +4,8 @@ import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
 import type { Policy, Rule, RuleMatch } from '../../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
-import { BARE, ownRoute, policy, prefix, range, route, rule } from './support.ts'
+import { BARE } from '../../support/attributes.ts'
+import { ownRoute, policy, prefix, range, route, rule } from './support.ts'
 
 const withPath = (...asPath: PathAttributes['asPath']) => route('10.0.0.0/24', { attributes: { ...BARE, asPath } })
 const sequence = (...asns: number[]) => ({ kind: 'sequence', asns }) as const

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { operate } from '../../../src/bgp/policy/operate.ts'
 import type { Operation } from '../../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
-import { BARE } from './support.ts'
+import { BARE } from '../../support/attributes.ts'
 
 const ROUTE: PathAttributes = {
   ...BARE,

@@ -2,22 +2,7 @@
 import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import type { PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
 import type { Policy, PrefixMatch, Rule } from '../../../src/bgp/policy/rule.ts'
-import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
-
-export const BARE: PathAttributes = {
-  origin: 'IGP',
-  asPath: [],
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  originatorId: undefined,
-  clusterList: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  unknown: [],
-}
+import { BARE } from '../../support/attributes.ts'
 
 export function prefix(text: string): Prefix {
   const parsed = parsePrefix(text)

@@ -1,22 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { flattenTo2Octets } from '../../../src/bgp/wire/update-encode.ts'
+import { BARE } from '../../support/attributes.ts'
 import { fromHex } from '../../support/messages.ts'
 
-const PLAIN: PathAttributes = {
-  origin: 'IGP',
-  asPath: [],
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  originatorId: undefined,
-  clusterList: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  unknown: [],
-}
 const HEAD = '40 01 01 00  40 02 00'
 const block = (...parts: readonly string[]) => Uint8Array.from(parts.flatMap(fromHex))
 
@@ -72,26 +59,26 @@ describe.each<[string, Uint8Array, Partial<PathAttributes>]>([
   ],
 ])('%s', (_, bytes, values) => {
   test('is read', () => {
-    expect(decodeAttributes(bytes)).toEqual({ ...PLAIN, ...values })
+    expect(decodeAttributes(bytes)).toEqual({ ...BARE, ...values })
   })
 
   test('is written', () => {
-    expect(encodeAttributes({ ...PLAIN, ...values })).toEqual(bytes)
+    expect(encodeAttributes({ ...BARE, ...values })).toEqual(bytes)
   })
 
   test('is read inside a longer array', () => {
     const longer = Uint8Array.from([0xff, ...bytes, 0xff])
-    expect(decodeAttributes(longer, 1, longer.length - 1)).toEqual({ ...PLAIN, ...values })
+    expect(decodeAttributes(longer, 1, longer.length - 1)).toEqual({ ...BARE, ...values })
   })
 })
 
 test('what is not there has its default', () => {
-  expect(decodeAttributes(new Uint8Array(0))).toEqual({ ...PLAIN, origin: 'Incomplete' })
+  expect(decodeAttributes(new Uint8Array(0))).toEqual({ ...BARE, origin: 'Incomplete' })
 })
 
 test('[45] more than 255 AS numbers take a second segment', () => {
   const asns = Array.from({ length: 300 }, (_, index) => index + 1)
-  const read = decodeAttributes(encodeAttributes({ ...PLAIN, asPath: [{ kind: 'sequence', asns }] }))
+  const read = decodeAttributes(encodeAttributes({ ...BARE, asPath: [{ kind: 'sequence', asns }] }))
   expect(read.asPath).toEqual([
     { kind: 'sequence', asns: asns.slice(0, 255) },
     { kind: 'sequence', asns: asns.slice(255) },
@@ -100,12 +87,12 @@ test('[45] more than 255 AS numbers take a second segment', () => {
 
 test('a list is cut at the longest value an attribute can have', () => {
   const communities = Array.from({ length: 20_000 }, (_, index) => [1, index & 0xffff] as const)
-  expect(decodeAttributes(encodeAttributes({ ...PLAIN, communities })).communities).toHaveLength(16_383)
+  expect(decodeAttributes(encodeAttributes({ ...BARE, communities })).communities).toHaveLength(16_383)
 })
 
 test('a path is cut at the longest value an attribute can have', () => {
   const asPath = [{ kind: 'sequence', asns: new Array<number>(20_000).fill(1) }] as const
-  const read = decodeAttributes(encodeAttributes({ ...PLAIN, asPath }))
+  const read = decodeAttributes(encodeAttributes({ ...BARE, asPath }))
   expect(read.asPath.flatMap(({ asns }) => asns).length).toBeGreaterThan(16_000)
 })
 
@@ -135,7 +122,7 @@ describe('for a speaker with two-octet AS numbers (RFC 6793 §4.2.2)', () => {
 
   test('a path too long for a short length', () => {
     const asns = new Array<number>(200).fill(70_000)
-    const flat = flattenTo2Octets(encodeAttributes({ ...PLAIN, asPath: [{ kind: 'sequence', asns }] }))
+    const flat = flattenTo2Octets(encodeAttributes({ ...BARE, asPath: [{ kind: 'sequence', asns }] }))
     // ORIGIN 4, AS_PATH 4 + 2 + 400, AS4_PATH 4 + 2 + 800.
     expect(flat).toHaveLength(4 + 406 + 806)
     expect([...flat.subarray(4, 8)]).toEqual([0x50, 2, 1, 146])
