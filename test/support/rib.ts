@@ -129,7 +129,7 @@ export class Listener {
   needless = 0
   longest = 0
 
-  constructor({ send, peerType }: RibPeer) {
+  constructor({ send, peerType }: Pick<RibPeer, 'send' | 'peerType'>) {
     this.#context = { ...send, peerType }
   }
 

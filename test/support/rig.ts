@@ -15,6 +15,8 @@ const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], impor
 
 export interface RigOptions {
   readonly neighbors?: number
+  /** AS numbers of the first neighbors, where they matter. */
+  readonly asns?: readonly number[]
   /** Of every BGPPeer. */
   readonly spec?: object
   readonly objects?: readonly ApiObject[]
@@ -37,10 +39,10 @@ export class Rig {
   readonly tells: Tell[] = []
   readonly #record: RigOptions['record']
 
-  constructor({ neighbors = 2, spec = {}, objects = [], record }: RigOptions = {}) {
+  constructor({ neighbors = 2, asns = [], spec = {}, objects = [], record }: RigOptions = {}) {
     this.engine = new Engine(this.options)
     this.#record = record
-    this.neighbors = Array.from({ length: neighbors }, (_, index) => new RawNeighbor(this, index))
+    this.neighbors = Array.from({ length: neighbors }, (_, index) => new RawNeighbor(this, index, asns[index]))
     const worker = node('worker-1', {
       addresses: [OUR_ADDRESS, 'fd00:10::100'],
       podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
@@ -122,12 +124,12 @@ export class RawNeighbor {
   readonly #index: number
   static #connections = 1
 
-  constructor(rig: Rig, index: number) {
+  constructor(rig: Rig, index: number, asn = 65_001 + index) {
     this.#rig = rig
     this.#index = index
     this.address = `10.0.0.${index + 1}`
     this.name = `Global_10_0_0_${index + 1}`
-    this.asn = 65_001 + index
+    this.asn = asn
   }
 
   connect(): this {
@@ -171,6 +173,7 @@ export class RawNeighbor {
   }
 
   hear(effect: Extract<Effect, { kind: 'send' | 'close' | 'refuse' }>): void {
+    if (this.ended) throw new Error(`${this.name} hears something after its connection was closed`)
     if (effect.kind !== 'send') {
       this.ended = true
       return
