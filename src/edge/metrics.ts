@@ -3,13 +3,13 @@
  * transitions, NOTIFICATIONs and times come in as they happen.
  *
  * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types,
- * families and actions are ours, and a code from the wire that no RFC names counts as `other`.
+ * families and actions are ours, rules are those somebody wrote, and a code from the wire that no RFC names counts as `other`.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Millis } from '../base/units.ts'
 import type { MessageCounts } from '../bgp/session/types.ts'
 import type { Tell } from '../engine/tell.ts'
-import type { ProtocolView, View } from '../show/view.ts'
+import type { FilterView, ProtocolView, View } from '../show/view.ts'
 import { Tally } from './tally.ts'
 
 export interface MetricsOptions {
@@ -82,6 +82,7 @@ export class Metrics {
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
+    showFilters(series, view.filters())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
     series.resident.set(process.memoryUsage.rss())
     const { user, system } = process.cpuUsage()
@@ -122,6 +123,7 @@ function makeSeries(registry: Registry) {
     received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
     advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
+    filterHits: counter('filter_hits_total', 'Routes that a rule of a BGPFilter applied to.', ['rule']),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
     wanted: gauge('local_routes', 'Routes this node originates.'),
@@ -143,6 +145,15 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
     series.received.set({ peer, family }, channel.counts.received)
     series.accepted.set({ peer, family }, channel.counts.accepted)
     series.advertised.set({ peer, family }, channel.counts.advertised)
+  }
+}
+
+/** As many series as there are rules in BGPFilters that neighbors use, however many neighbors those are. */
+function showFilters(series: Series, filters: readonly FilterView[]): void {
+  for (const { policy, hits } of filters) {
+    for (const [index, { name: rule }] of policy.rules.entries()) {
+      if (rule.startsWith('BGPFilter/')) series.filterHits.inc({ rule }, hits[index] ?? 0)
+    }
   }
 }
 

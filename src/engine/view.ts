@@ -1,6 +1,7 @@
 /** The engine as lookers see it: reads from the rooms, and the few things a looker may ask to be done. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
+import type { Policy } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -9,6 +10,7 @@ import type {
   Action,
   ActionResult,
   ChannelView,
+  FilterView,
   InterfaceView,
   MemoryView,
   NatView,
@@ -146,6 +148,26 @@ export class EngineView implements View {
 
   refusals(): ReadonlyMap<string, string> {
     return this.#facts.intent?.refusals ?? new Map()
+  }
+
+  filters(): readonly FilterView[] {
+    return [...this.#filtersOf('import'), ...this.#filtersOf('export')]
+  }
+
+  #filtersOf(direction: FilterView['direction']): FilterView[] {
+    const users = new Map<Policy, string[]>()
+    for (const { name, intent } of this.#neighbors.all()) {
+      const policy = direction === 'import' ? intent.importPolicy : intent.exportPolicy
+      const names = users.get(policy)
+      if (names === undefined) users.set(policy, [name])
+      else names.push(name)
+    }
+    return [...users].map(([policy, neighbors]) => ({
+      policy,
+      direction,
+      hits: this.#rib.hits(policy) ?? [],
+      neighbors,
+    }))
   }
 
   interfaces(): readonly InterfaceView[] {

@@ -7,6 +7,7 @@
 
 import { actionRows, configureRows } from './act.ts'
 import type { Asked, Command } from './command.ts'
+import { filterRows } from './filters.ts'
 import { interfaceRows } from './interfaces.ts'
 import { jsonRows } from './json.ts'
 import { BIRD_VERSION } from './line-protocol.ts'
@@ -59,6 +60,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return routeRows(command, view, client.times.route)
     case 'show-interfaces':
       return interfaceRows(command.summary, view.interfaces())
+    case 'show-filters':
+      return filterRows(command.which, view)
     case 'show-memory':
       return memoryRows(view.memory())
     case 'show-services':

@@ -8,6 +8,7 @@ export type Command =
   | { readonly kind: 'show-protocols'; readonly all: boolean; readonly which: Which | undefined }
   | ShowRoute
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }
+  | { readonly kind: 'show-filters'; readonly which: Which | undefined }
   | { readonly kind: 'show-memory' }
   | { readonly kind: 'show-services' }
   | { readonly kind: 'show-nat' }

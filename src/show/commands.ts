@@ -101,6 +101,12 @@ export const COMMANDS: readonly CommandRow[] = [
     build: ({ summary }) => ({ kind: 'show-interfaces', summary: summary === true }),
   },
   {
+    words: ['show', 'filters'],
+    options: [{ value: 'which', key: 'which', help: 'only those of this neighbor, or of those a pattern matches' }],
+    help: 'Show rules of import and export, and how often each applied',
+    build: ({ which }) => ({ kind: 'show-filters', which: which as Which | undefined }),
+  },
+  {
     words: ['show', 'memory'],
     options: [],
     help: 'Show memory usage',

@@ -6,7 +6,8 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import { type Acting, carryOut } from './act.ts'
-import type { Command, ShowRoute } from './command.ts'
+import type { Command, ShowRoute, Which } from './command.ts'
+import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, remoteAsOf } from './protocols.ts'
@@ -14,7 +15,7 @@ import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { formatRfc3339 } from './time.ts'
-import type { ChannelView, NatView, ProtocolView, View } from './view.ts'
+import type { ChannelView, FilterView, NatView, ProtocolView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
 import { protocolsFor } from './which.ts'
 
@@ -30,6 +31,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
       return yield* routesJson(command, view)
     case 'show-interfaces':
       return yield* list(view.interfaces().map(({ name, up, addresses }) => ({ name, up, addresses })))
+    case 'show-filters':
+      return yield* filtersJson(command.which, view)
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
     case 'show-nat':
@@ -225,6 +228,23 @@ function* servicesJson(view: View): Iterable<Json> {
       exportedTo: told,
       notExportedTo: untold,
     }
+  }
+}
+
+function* filtersJson(which: Which | undefined, view: View): Iterable<Row> {
+  const filters = filtersFor(which, view)
+  if (filters === undefined) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  else yield* list(filters.map(filterJson))
+}
+
+function filterJson({ policy, direction, hits, neighbors }: FilterView): Json {
+  const hitsOf = (index: number) => hits[index] ?? 0
+  return {
+    name: policy.name,
+    direction,
+    neighbors,
+    rules: policy.rules.map((rule, index) => ({ name: rule.name, words: ruleWords(rule), hits: hitsOf(index) })),
+    otherwise: { action: policy.otherwise, hits: hitsOf(policy.rules.length) },
   }
 }
 

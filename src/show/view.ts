@@ -4,6 +4,7 @@
  */
 import type { Family } from '../base/family.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
+import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerSnapshot } from '../bgp/session/types.ts'
 import type { PeerKind, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -21,6 +22,8 @@ export interface View {
   /** Why something is not: by address, object or neighbor left out. */
   refusals(): ReadonlyMap<string, string>
   problems(): readonly Problem[]
+  /** What decides on routes of our neighbors, each once for all that share it. */
+  filters(): readonly FilterView[]
   interfaces(): readonly InterfaceView[]
   memory(): readonly MemoryView[]
   /** Undefined where this agent writes nothing into the kernel. */
@@ -64,6 +67,15 @@ export interface ChannelView {
   readonly held: string | undefined
   readonly importPolicy: string
   readonly exportPolicy: string
+}
+
+export interface FilterView {
+  readonly policy: Policy
+  readonly direction: 'import' | 'export'
+  /** How often each rule applied, in the policy's order; the last: how often none decided. */
+  readonly hits: readonly number[]
+  /** Names of those who share it, in their order. */
+  readonly neighbors: readonly string[]
 }
 
 export interface InterfaceView {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { Metrics } from '../../src/edge/metrics.ts'
 import { Engine } from '../../src/engine/engine.ts'
-import { bgpConfiguration, bgpPeer, node, upsert } from '../support/objects.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { DEPLOY } from './support/crds.ts'
 
 const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8')
@@ -25,6 +25,9 @@ interface Rules {
 const DASHBOARD = JSON.parse(read('dashboard.json')) as Dashboard
 const ALERTS = (parse(read('alerts.yaml')) as Rules).groups.flatMap(({ rules }) => rules)
 
+const LAB = bgpFilter('lab', { importV4: [{ action: 'Reject' }] })
+const TOR = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['lab'] })
+
 /** What the agent shows: name → labels. */
 const shown = new Map<string, Set<string>>()
 
@@ -39,7 +42,7 @@ beforeAll(async () => {
     epoch: 0,
   })
   const worker = node('worker-1', { addresses: ['10.0.0.11', 'fd00::11'], podCIDRs: ['10.244.1.0/24'] })
-  const objects = [worker, bgpConfiguration({}), bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })]
+  const objects = [worker, bgpConfiguration({}), LAB, TOR]
   engine.handle({ kind: 'objects', changes: objects.map((object) => upsert(object)) }, 0)
   engine.handle({ kind: 'synced' }, 0)
   const metrics = new Metrics({ version: 'test', view: () => engine.view(0) })

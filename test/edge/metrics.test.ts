@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import type { Policy, Rule } from '../../src/bgp/policy/rule.ts'
 import { Metrics } from '../../src/edge/metrics.ts'
 import type { Tell } from '../../src/engine/tell.ts'
+import type { FilterView } from '../../src/show/view.ts'
 import { protocolOf, type ViewParts, viewOf } from '../support/view.ts'
 
 const tell = (code: string, fields: Tell['fields']): Tell => ({ level: 'info', code, text: '', fields })
@@ -30,6 +32,26 @@ test.each([
 ])('%s is read from the view', async (name, lines) => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')], problems: 3 })
   expect(await linesOf(metrics, name)).toEqual(lines)
+})
+
+test('hits of a rule are those of all who use its filter, and only written rules are counted', async () => {
+  const rule = (name: string): Rule => ({ name, match: {}, action: 'accept', operations: [] })
+  const policy = (...rules: Rule[]): Policy => ({ name: 'any', rules, otherwise: 'reject', otherwiseReason: '' })
+  const filters: FilterView[] = [
+    {
+      policy: policy(rule('own routes'), rule('BGPFilter/a exportV4[0]')),
+      direction: 'export',
+      hits: [5, 2, 0],
+      neighbors: ['rack'],
+    },
+    { policy: policy(rule('BGPFilter/a exportV4[0]')), direction: 'export', hits: [40, 1], neighbors: ['other'] },
+    { policy: policy(rule('BGPFilter/b importV6[1]')), direction: 'import', hits: [], neighbors: ['down'] },
+  ]
+  const { metrics } = metricsOf({ filters })
+  expect(await linesOf(metrics, 'godwit_filter_hits_total')).toEqual([
+    'godwit_filter_hits_total{rule="BGPFilter/a exportV4[0]"} 42',
+    'godwit_filter_hits_total{rule="BGPFilter/b importV6[1]"} 0',
+  ])
 })
 
 test('messages are counted by type and direction, and scraping twice does not double them', async () => {

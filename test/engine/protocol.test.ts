@@ -79,6 +79,47 @@ function pair(a: object = {}, b: object = {}, more: Partial<Speaker> = {}) {
 
 const ONE_SEES = 'Global_10_0_0_2'
 
+describe('hits of rules', () => {
+  interface Filter {
+    readonly direction: string
+    readonly neighbors: readonly string[]
+    readonly rules: readonly { readonly name: string; readonly hits: number }[]
+    readonly otherwise: { readonly hits: number }
+  }
+  const lab = (first: 'Accept' | 'Reject') =>
+    bgpFilter('lab', {
+      importV4: [
+        { cidr: PODS, matchOperator: 'Equal', action: first },
+        { cidr: '10.0.0.0/8', matchOperator: 'In', action: 'Reject' },
+      ],
+    })
+  const hits = (world: World, one: Host) =>
+    world
+      .askJson<Filter[]>(one, `show filters ${ONE_SEES}`)
+      .filter(({ direction }) => direction === 'import')
+      .flatMap(({ rules, otherwise }) => [...rules.map((rule) => [rule.name, rule.hits]), ['', otherwise.hits]])
+      .filter(([, count]) => count !== 0)
+
+  test('count the routes that came, not those who look, and begin anew with another rule', () => {
+    const { world, one, two } = pair({ filters: ['lab'] }, {}, { pods: [PODS, '10.244.2.0/24', '192.168.9.0/24'] })
+    world.change(one, [upsert(lab('Reject'))])
+    world.pass(10_000)
+    const counted = [
+      ['BGPFilter/lab importV4[0]', 1],
+      ['BGPFilter/lab importV4[1]', 1],
+      ['', 1],
+    ]
+    expect(hits(world, one)).toEqual(counted)
+    expect(rows(world, one, 'filtered')).toHaveLength(3)
+    rows(world, two, `noexport Global_10_0_0_1`)
+    expect(hits(world, one)).toEqual(counted)
+    world.change(one, [upsert(lab('Accept'))])
+    world.pass(1_000)
+    expect(hits(world, one)).toEqual(counted)
+    expect(learned(world, one)).toHaveLength(1)
+  })
+})
+
 describe('route refresh', () => {
   const messages = (world: World, host: Host) =>
     world.askJson<{ messages: Record<'received' | 'sent', Record<string, number>> }[]>(host, 'show protocols all')[0]

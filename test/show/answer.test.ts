@@ -35,6 +35,8 @@ describe('layout', () => {
     'show memory',
     'show services',
     'show nat',
+    'show filters',
+    'show filters Node_10_0_0_3_port_1790',
     'configure check',
     'help',
     'json show status',
@@ -42,6 +44,7 @@ describe('layout', () => {
     'json show route',
     'json show services',
     'json show nat',
+    'json show filters',
   ])('%s', async (line) => {
     const file = line.replaceAll(/[^a-z0-9]+/gi, '-').replace(/-$/, '')
     await expect(said(line)).toMatchFileSnapshot(`golden/${file}.txt`)
@@ -55,6 +58,7 @@ describe('layout', () => {
 describe('short answers', () => {
   test.each([
     ['show protocols nope', '8003 No protocols match\n'],
+    ['show filters nope', '8003 No protocols match\n'],
     ['show protocols "Z*"', '8003 No protocols match\n'],
     ['show route for 10.9.9.9', '8001 Network not found\n'],
     ['show route in 10.9.0.0/16', '0000 \n'],

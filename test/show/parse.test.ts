@@ -98,7 +98,7 @@ describe('lines that are wrong', () => {
   test.each([
     ['', /^syntax error, unexpected end, expecting show, enable/],
     ['foo', /^syntax error, unexpected "foo", expecting show/],
-    ['show', /expecting status, protocols, route, interfaces, memory, services or nat$/],
+    ['show', /expecting status, protocols, route, interfaces, filters, memory, services or nat$/],
     ['show s', /^syntax error, ambiguous "s", could be status or services$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],
     ['show route f', /ambiguous "f", could be for or filtered$/],
@@ -125,16 +125,18 @@ describe('lines that are wrong', () => {
 })
 
 describe('help and completion', () => {
+  const SHOWN = COMMANDS.filter(({ words }) => words[0] === 'show').length
+
   test('every command is listed, and each lists its options', () => {
     expect(helpFor('')).toHaveLength(COMMANDS.length)
     for (const { words, options } of COMMANDS) expect(helpFor(words.join(' '))).toHaveLength(options.length + 1)
   })
 
   test.each([
-    ['show', 7],
-    ['sh', 7],
+    ['show', SHOWN],
+    ['sh', SHOWN],
     ['show route', 12],
-    ['json show', 7],
+    ['json show', SHOWN],
     ['nothing', 0],
   ])('rows behind %s', (about, rows) => {
     expect(helpFor(about)).toHaveLength(rows)
@@ -143,7 +145,7 @@ describe('help and completion', () => {
   test.each([
     ['', ['show', 'enable', 'disable', 'restart', 'reload', 'json'], '', false],
     ['sho', ['show'], 'sho', false],
-    ['show ', ['status', 'protocols', 'route', 'interfaces', 'memory', 'services', 'nat'], '', false],
+    ['show ', ['status', 'protocols', 'route', 'interfaces', 'filters', 'memory', 'services', 'nat'], '', false],
     ['show pro', ['protocols'], 'pro', false],
     ['show protocols ', ['all'], '', true],
     ['show route protocol ', [], '', true],

@@ -1,11 +1,12 @@
 /** A view made of plain values: three neighbors in different states, routes of both families, one problem. */
 import { FAMILIES, type Family } from '../../src/base/family.ts'
-import { contains, isHostPrefix, parsePrefix } from '../../src/base/prefix.ts'
+import { contains, isHostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import type { Policy, PrefixMatch } from '../../src/bgp/policy/rule.ts'
 import type { FamilyCounts, RouteQuery, RouteRow } from '../../src/bgp/rib/types.ts'
 import type { PeerSnapshot, SessionState } from '../../src/bgp/session/types.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
-import type { Action, ActionResult, ChannelView, ProtocolView, View } from '../../src/show/view.ts'
+import type { Action, ActionResult, ChannelView, FilterView, ProtocolView, View } from '../../src/show/view.ts'
 import { BARE } from './attributes.ts'
 
 /** 2026-11-21 01:30:00 UTC. */
@@ -161,6 +162,47 @@ const STOPPED: ProtocolView = {
   peer: { ...peer('Node_10_0_0_3_port_1790', '10.0.0.3', 'Idle'), stopped: 'maintenance' },
 }
 
+const range = (text: string, minLength: number, maxLength: number): PrefixMatch => ({
+  prefix: parsePrefix(text) as Prefix,
+  minLength,
+  maxLength,
+})
+
+const LAB: Policy = {
+  name: 'BGPFilter/lab, built-in import',
+  rules: [
+    {
+      name: 'BGPFilter/lab importV4[0]',
+      match: { family: 'ipv4', prefixes: [range('10.9.0.0/16', 16, 32)], peerType: 'external' },
+      action: 'reject',
+      operations: [],
+    },
+    {
+      name: 'BGPFilter/lab importV6[0]',
+      match: { family: 'ipv6', notPrefixes: [range('2001:db8::/32', 48, 64)], communities: [[65001, 7]] },
+      action: 'accept',
+      operations: [
+        { kind: 'add-community', community: [65001, 1, 2] },
+        { kind: 'prepend', path: [65001, 65001] },
+        { kind: 'set-local-pref', value: 200 },
+      ],
+    },
+    { name: 'the rest', match: {}, action: 'next', operations: [{ kind: 'set-next-hop', address: 'self' }] },
+  ],
+  otherwise: 'reject',
+  otherwiseReason: 'nobody wants it',
+}
+
+const FILTERS: readonly FilterView[] = [
+  { policy: LAB, direction: 'import', hits: [3, 1, 12, 9], neighbors: ['Global_10_0_0_9', 'Mesh_10_0_0_2'] },
+  {
+    policy: { ...LAB, name: 'nothing', rules: [] },
+    direction: 'export',
+    hits: [],
+    neighbors: ['Node_10_0_0_3_port_1790'],
+  },
+]
+
 const row = (prefix: string, rest: Partial<RouteRow>): RouteRow => ({
   prefix,
   family: prefix.includes(':') ? 'ipv6' : 'ipv4',
@@ -273,6 +315,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       },
     ],
     refusals: () => new Map([['Service/shop/db', 'no ready endpoint on this node']]),
+    filters: () => FILTERS,
     interfaces: () => [
       { name: 'lo', up: true, addresses: ['127.0.0.1/8', '::1/128'] },
       { name: 'eth0', up: true, addresses: ['10.0.0.1/24', '2001:db8::1/64', 'fe80::1/64'] },

@@ -1,6 +1,6 @@
 /** A view of nothing, and protocols to put into it, for those who look at engines. */
 import type { SessionState } from '../../src/bgp/session/types.ts'
-import type { ProtocolView, StatusView, View } from '../../src/show/view.ts'
+import type { FilterView, ProtocolView, StatusView, View } from '../../src/show/view.ts'
 
 const STATUS: StatusView = {
   version: '1.2.3',
@@ -19,9 +19,16 @@ export interface ViewParts {
   readonly synced?: boolean
   readonly stopping?: boolean
   readonly problems?: number
+  readonly filters?: readonly FilterView[]
 }
 
-export function viewOf({ protocols = [], synced = true, stopping = false, problems = 0 }: ViewParts): View {
+export function viewOf({
+  protocols = [],
+  synced = true,
+  stopping = false,
+  problems = 0,
+  filters = [],
+}: ViewParts): View {
   const problem = { code: 'x', object: 'BGPPeer/x', field: '', value: '', text: 'wrong' }
   return {
     now: 60_000,
@@ -33,6 +40,7 @@ export function viewOf({ protocols = [], synced = true, stopping = false, proble
     services: () => [],
     problems: () => Array.from({ length: problems }, () => problem),
     refusals: () => new Map(),
+    filters: () => filters,
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
     nat: () => undefined,

@@ -169,6 +169,14 @@ export class CompiledPolicy {
     return this.#met.slice(0, this.#metCount)
   }
 
+  /** Asks for a looker's sake: what a rule answers then is no hit. */
+  uncounted<Answer>(ask: () => Answer): Answer {
+    const before = this.hits.slice()
+    const answer = ask()
+    this.hits.set(before)
+    return answer
+  }
+
   /** These rules applied so often more. */
   again(met: readonly number[], times: number): void {
     for (let at = 0; at < met.length; at++) {

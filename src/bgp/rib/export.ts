@@ -161,7 +161,7 @@ export class Exporter {
   }
 
   whyNotExport(prefix: number, path: number): string | undefined {
-    const reason = this.#judge(prefix, path)
+    const reason = this.view.policy.uncounted(() => this.#judge(prefix, path))
     if (reason === REASON.policy) return this.#refusal
     if (reason !== REASON.none) return REASON_WORDS[reason]
     const block = this.#block(path)

@@ -38,6 +38,12 @@ export class PeerSlot {
 export class PolicyBook {
   readonly #compiled = new WeakMap<Policy, CompiledPolicy>()
 
+  /** Undefined where no neighbor has run with it. */
+  hits(policy: Policy): readonly number[] | undefined {
+    const compiled = this.#compiled.get(policy)
+    return compiled && [...compiled.hits]
+  }
+
   of(policy: Policy): CompiledPolicy {
     const known = this.#compiled.get(policy)
     if (known !== undefined) return known
@@ -53,7 +59,7 @@ export class Peers {
   kind = new Uint8Array(1)
   routerId = new Uint32Array(1)
   readonly #byName = new Map<string, PeerSlot>()
-  readonly #policies = new PolicyBook()
+  readonly policies = new PolicyBook()
   readonly #free: number[] = []
   // Both are worked out when asked for: neighbors come by the hundred.
   #rank: Uint32Array | undefined
@@ -70,7 +76,7 @@ export class Peers {
   add(peer: RibPeer): PeerSlot {
     const index = this.#free.pop() ?? this.slots.length
     if (index > 0xffff) throw new Error('more than 65,535 neighbors')
-    const slot = new PeerSlot(index, peer, this.#policies)
+    const slot = new PeerSlot(index, peer, this.policies)
     this.slots[index] = slot
     this.#byName.set(peer.name, slot)
     this.#note(slot)
@@ -80,8 +86,8 @@ export class Peers {
 
   change(slot: PeerSlot, peer: RibPeer): void {
     slot.peer = peer
-    slot.importPolicy = this.#policies.of(peer.importPolicy)
-    slot.exportPolicy = this.#policies.of(peer.exportPolicy)
+    slot.importPolicy = this.policies.of(peer.importPolicy)
+    slot.exportPolicy = this.policies.of(peer.exportPolicy)
     slot.remoteAddress = addressBytes(peer.remoteAddress)
     this.#ownAddresses = undefined
     this.#note(slot)

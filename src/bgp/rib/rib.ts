@@ -15,6 +15,7 @@ import { ADDRESS_BYTES, AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../b
 import { makePrefix, type Prefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
+import type { Policy } from '../policy/rule.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
 import { NextHopTable } from '../route/next-hop-table.ts'
@@ -267,6 +268,11 @@ export class Rib {
       endOfRibReceived: tally.endOfRib,
       endOfRibSent: rib.told.hasFinished(slot),
     }
+  }
+
+  /** How often each rule applied, the last: how often none decided. Counted once for all who are told the same. */
+  hits(policy: Policy): readonly number[] | undefined {
+    return this.#peers.policies.hits(policy)
   }
 
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {

@@ -192,7 +192,10 @@ export class RouteRows {
     const { bytes, length } = prefixOf(rib, prefix)
     const { peerType } = slot.peer
     const attributes = () => this.#attributes.decode(rib.paths.received[path] as number)
-    const verdict = slot.importPolicy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes)
+    const policy = slot.importPolicy
+    const verdict = policy.uncounted(() =>
+      policy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes),
+    )
     return verdict.kind === 'reject' ? verdict.reason : (REFUSED_WORDS[REFUSED.policy] as string)
   }
 

@@ -1,0 +1,94 @@
+/** `show filters`: the rules that routes meet on their way in and out, in words, and how often each applied. */
+import { formatAddress } from '../base/address.ts'
+import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
+import type { Which } from './command.ts'
+import { CODE, type Row } from './reply.ts'
+import type { FilterView, View } from './view.ts'
+import { protocolsFor } from './which.ts'
+import { wrapped } from './wrap.ts'
+
+export function* filterRows(which: Which | undefined, view: View): Iterable<Row> {
+  const filters = filtersFor(which, view)
+  if (filters === undefined) {
+    yield { code: CODE.noProtocols, text: 'No protocols match' }
+    return
+  }
+  for (const { policy, direction, hits, neighbors } of filters) {
+    yield { code: CODE.filterHeading, text: `${policy.name} (${direction})` }
+    const row = (index: number, words: string): Row => ({ code: CODE.filter, text: line(hits[index] ?? 0, words) })
+    for (const text of wrapped('  Neighbors:', neighbors)) yield { code: CODE.filter, text }
+    for (const [index, rule] of policy.rules.entries()) yield row(index, `${rule.name}: ${ruleWords(rule)}`)
+    yield row(policy.rules.length, `otherwise: ${policy.otherwise}`)
+  }
+  yield { code: CODE.ok, text: '' }
+}
+
+const line = (hits: number, words: string): string => `  ${String(hits).padStart(10)}  ${words}`
+
+/** Those that some neighbor meant has; undefined where no neighbor is meant by these words. */
+export function filtersFor(which: Which | undefined, view: View): readonly FilterView[] | undefined {
+  if (which === undefined) return view.filters()
+  const meant = new Set(protocolsFor(which, view).map(({ name }) => name))
+  if (meant.size === 0) return undefined
+  return view.filters().filter(({ neighbors }) => neighbors.some((name) => meant.has(name)))
+}
+
+/** `IPv4 in 10.0.0.0/8 (24 to 32), from neighbors: accept, add community 64512:1`. */
+export function ruleWords({ match, action, operations }: Rule): string {
+  const conditions = matchWords(match)
+  const done = [...(action === 'next' ? [] : [action]), ...operations.map(operationWords)]
+  return `${conditions === '' ? 'any route' : conditions}: ${done.join(', ')}`
+}
+
+function matchWords(match: RuleMatch): string {
+  const { family, prefixes, notPrefixes, source, peerType, learnedFrom, communities, asPathPrefix } = match
+  const words = [
+    family !== undefined && (family === 'ipv4' ? 'IPv4' : 'IPv6'),
+    prefixes !== undefined && `in ${some(prefixes.map(prefixWords))}`,
+    notPrefixes !== undefined && `not in ${some(notPrefixes.map(prefixWords))}`,
+    source !== undefined && (source === 'own' ? 'our own' : 'learned'),
+    learnedFrom !== undefined && `from ${TYPES[learnedFrom]}`,
+    peerType !== undefined && `${TYPES[peerType]} neighbor`,
+    communities !== undefined && `community ${some(communities.map(joined))}`,
+    asPathPrefix !== undefined && `AS path begins ${asPathPrefix.join(' ')}`,
+    match.localPref !== undefined && `local preference ${match.localPref}`,
+    match.med !== undefined && `MED ${match.med}`,
+  ]
+  return words.filter((word) => word !== false).join(', ')
+}
+
+const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
+
+const joined = (numbers: readonly number[]): string => numbers.join(':')
+
+/** A cluster may have thousands of ranges. */
+const some = (words: readonly string[]): string =>
+  words.length === 0
+    ? 'nothing'
+    : words.length <= 4
+      ? words.join(' or ')
+      : `${words.slice(0, 3).join(' or ')} or ${words.length - 3} more`
+
+function prefixWords({ prefix, minLength, maxLength }: PrefixMatch): string {
+  const whole = minLength === prefix.length && maxLength === 8 * prefix.bytes.length
+  return whole ? prefix.text : `${prefix.text} (/${minLength}${minLength === maxLength ? '' : ` to /${maxLength}`})`
+}
+
+function operationWords(operation: Operation): string {
+  switch (operation.kind) {
+    case 'add-community':
+      return `add community ${joined(operation.community)}`
+    case 'remove-community':
+      return `remove community ${joined(operation.community)}`
+    case 'set-communities':
+      return `communities ${operation.communities.map(joined).join(' ')}`
+    case 'prepend':
+      return `prepend ${operation.path.join(' ')}`
+    case 'set-local-pref':
+      return `local preference ${operation.value}`
+    case 'set-med':
+      return operation.value === undefined ? 'no MED' : `MED ${operation.value}`
+    case 'set-next-hop':
+      return `next hop ${typeof operation.address === 'string' ? operation.address : formatAddress(operation.address)}`
+  }
+}
