@@ -75,9 +75,17 @@ export interface MonitorOptions {
   readonly restartDelay?: Millis
 }
 
+/**
+ * Ours to the end: a monitor that outlived us would stay until it has something to say, which may be never. `setpriv`
+ * (util-linux) asks the kernel to end it when we end, however that is.
+ */
+const LEASH = ['setpriv', '--pdeathsig', 'KILL']
+
 /** A process that tells of changes. Its words are only a hint; it is started again when it ends. */
 export class Monitor {
   readonly #options: MonitorOptions
+  /** Empty where this machine has no such tool. */
+  #leash: readonly string[] = LEASH
   #child: ChildProcess | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -99,13 +107,16 @@ export class Monitor {
 
   #start(): void {
     const { command, concerns = () => true, hint } = this.#options
-    const [program = '', ...words] = command
+    const [program = '', ...words] = [...this.#leash, ...command]
     const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_WORDS })
     this.#child = child
     child.stdout.on('data', (chunk: Buffer) => {
       if (!this.#stopped && concerns(chunk.toString())) hint()
     })
-    child.once('error', () => this.#startAgain())
+    child.once('error', () => {
+      this.#leash = []
+      this.#startAgain()
+    })
     child.once('exit', () => this.#startAgain())
     // What happened before it listened went unseen.
     child.once('spawn', () => setTimeout(hint, SETTLING).unref())

@@ -1,4 +1,7 @@
 /** Lines for `ip` and what it says; the rest is in the contract of kernels. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { RouteChange } from '../../src/dataplane/kernel.ts'
 import { Routes } from '../../src/edge/routes.ts'
@@ -90,6 +93,28 @@ test('a monitor that ends is started again, and that is a hint', async () => {
   await until('three starts', () => hints >= 3)
   monitor.stop()
 })
+
+const hasSetpriv = (await runTool(['setpriv', '--version'])).code === 0
+
+test.skipIf(!hasSetpriv)(
+  `a monitor ends with us, even by SIGKILL${hasSetpriv ? '' : ' (no setpriv here)'}`,
+  async () => {
+    const module = new URL('../../src/edge/routes-tools.ts', import.meta.url)
+    const script = `
+    const { Monitor } = await import(${JSON.stringify(module.href)})
+    const monitor = new Monitor({ command: ['tail', '-f', '/dev/null'], hint: () => console.log(monitor.pid) })
+    setInterval(() => {}, 1_000)`
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [said] = (await once(parent.stdout, 'data')) as [Buffer]
+    const pid = Number(said.toString().split('\n')[0])
+    const lives = () => existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    expect(lives()).toBe(true)
+    parent.kill('SIGKILL')
+    await until('its end', () => !lives())
+  },
+)
 
 test('a tool that fails to start is an outcome, not a fault', async () => {
   expect(await runTool(['/nowhere/at/all'])).toMatchObject({
