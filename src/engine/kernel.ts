@@ -14,6 +14,7 @@ import { same } from '../cluster/same.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import { hasLinkLocal, resolveNextHop } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
+import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNat } from './kernel-nat.ts'
 import { kernelProblems } from './kernel-problems.ts'
@@ -28,11 +29,6 @@ export type KernelInput = Extract<Input, { kind: 'kernel' | 'nat-table' | 'appli
 const CHANGES = 16_384
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 4_096
-
-/** What a former run left stays until every neighbor has told everything … */
-const SWEEP_UP: Millis = 30_000
-/** … or, after this, every neighbor that is up; or, after this, in any case. */
-const SWEEP_ANYWAY: Millis = 120_000
 
 export interface KernelRooms {
   readonly rib: Rib
@@ -55,7 +51,8 @@ export class Kernel {
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   #rejudge = false
-  #startedAt: Millis | undefined
+  /** Undefined before objects are known. */
+  #firstSync: FirstSync | undefined
   #trouble: string | undefined
   #isStale = true
   #problems: readonly Problem[] = []
@@ -74,7 +71,7 @@ export class Kernel {
 
   /** The intent has changed; undefined while this node is not known: NAT then stays as it is. */
   setIntent(intent: DataplaneIntent | undefined, now: Millis): void {
-    this.#startedAt ??= now
+    this.#firstSync ??= new FirstSync(this.#syncing, now)
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
     this.#nat.want(intent, now)
@@ -141,7 +138,7 @@ export class Kernel {
   deadline(now: Millis): Millis | undefined {
     if (this.#rooms.rib.hasNewBest) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
-    const sweep = this.#routes.isSwept ? undefined : this.#nextSweepLook(now)
+    const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
     return earlier(earlier(this.#routes.deadline(), this.#nat.deadline()), sweep)
   }
 
@@ -229,21 +226,17 @@ export class Kernel {
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
 
-  #nextSweepLook(now: Millis): Millis | undefined {
-    if (this.#startedAt === undefined || !this.#routes.isKnown) return undefined
-    return [this.#startedAt + SWEEP_UP, this.#startedAt + SWEEP_ANYWAY].find((at) => now < at)
+  readonly #syncing: Syncing = {
+    neighbors: () =>
+      this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent: { held } }) => {
+        return { name, session, isStopped: disabled !== undefined || held !== undefined }
+      }),
+    counts: (name, family) => this.#rooms.rib.counts(name, family),
   }
 
   #isTimeToSweep(now: Millis): boolean {
-    if (this.#startedAt === undefined || !this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest)
-      return false
-    if (now >= this.#startedAt + SWEEP_ANYWAY) return true
-    const onlyUp = now >= this.#startedAt + SWEEP_UP
-    return this.#rooms.neighbors.all().every((neighbor) => {
-      const { session } = neighbor.peer
-      if (session === undefined) return onlyUp || neighbor.disabled !== undefined || neighbor.intent.held !== undefined
-      return session.families.every((family) => this.#rooms.rib.counts(neighbor.name, family).endOfRibReceived)
-    })
+    if (!this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest) return false
+    return this.#firstSync?.isOver(now) === true
   }
 
   #sweep(): void {

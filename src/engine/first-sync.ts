@@ -1,0 +1,100 @@
+/**
+ * When every neighbor has told all its routes after a start: only then is what a former run left, and nobody tells any
+ * more, known to be stale.
+ *
+ * End-of-RIB says so (RFC 4724 §2). Those who see no graceful restart offered need not send it, and some do not: of them
+ * the first pause behind their routes is the end, one longer than they hold UPDATEs back to pack them.
+ */
+
+import type { Family } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { FamilyCounts } from '../bgp/rib/types.ts'
+import type { ConnId, Session } from '../bgp/session/types.ts'
+
+/** How often neighbors are looked at. */
+const LOOK: Millis = 1_000
+/** A pause behind routes. FRR waits up to 10 s for more before it sends the first. */
+const PAUSE: Millis = 15_000
+/** So long a neighbor may be up and say nothing at all before it counts as one that has nothing to say. */
+const SILENCE: Millis = 30_000
+/** Neighbors that are not up are waited for so long … */
+const ABSENT: Millis = 30_000
+/** … and all of them so long, whatever they do. */
+const ANYWAY: Millis = 120_000
+
+/** What is asked of neighbors and of the RIB. */
+export interface Syncing {
+  neighbors(): readonly SyncingNeighbor[]
+  counts(name: string, family: Family): Told
+}
+
+export interface SyncingNeighbor {
+  readonly name: string
+  /** Nobody dials it: it is disabled by hand or held down by objects. */
+  readonly isStopped: boolean
+  readonly session: Pick<Session, 'conn' | 'families' | 'remoteRestarted'> | undefined
+}
+
+type Told = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibReceived'>
+
+/** A neighbor's session, as seen at the last look. */
+interface Seen {
+  readonly conn: ConnId
+  /** Routes it has announced and withdrawn. */
+  readonly told: number
+  /** When that was last found to be more, or the session to be new. */
+  readonly at: Millis
+}
+
+export class FirstSync {
+  readonly #rooms: Syncing
+  readonly #startedAt: Millis
+  readonly #seen = new Map<string, Seen>()
+  #lookAt: Millis
+
+  /** `now`: objects are known, and neighbors are dialled from here on. */
+  constructor(rooms: Syncing, now: Millis) {
+    this.#rooms = rooms
+    this.#startedAt = now
+    this.#lookAt = now
+  }
+
+  /** When to ask again. */
+  get deadline(): Millis {
+    return this.#lookAt
+  }
+
+  /** Never before `deadline`: looking costs something with every neighbor. */
+  isOver(now: Millis): boolean {
+    if (now < this.#lookAt) return false
+    this.#lookAt = now + LOOK
+    const isLate = now >= this.#startedAt + ANYWAY
+    // All are looked at, so that each pause is measured from its beginning.
+    const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasTold(neighbor, now))
+    return isLate || waiting.length === 0
+  }
+
+  #hasTold({ name, session, isStopped }: SyncingNeighbor, now: Millis): boolean {
+    if (session === undefined) {
+      this.#seen.delete(name)
+      return isStopped || now >= this.#startedAt + ABSENT
+    }
+    const counts = session.families.map((family) => this.#rooms.counts(name, family))
+    const told = counts.reduce((sum, { importUpdates, importWithdraws }) => {
+      return sum + importUpdates.received + importWithdraws.received
+    }, 0)
+    const since = this.#pauseOf(name, session.conn, told, now)
+    if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
+    // RFC 4724 §3: it says that it has restarted. It has its own routes to gather first, and says when it has.
+    if (session.remoteRestarted) return false
+    return now - since >= (told === 0 ? SILENCE : PAUSE)
+  }
+
+  /** Since when it has told nothing more. */
+  #pauseOf(name: string, conn: ConnId, told: number, now: Millis): Millis {
+    const before = this.#seen.get(name)
+    if (before?.conn === conn && before.told === told) return before.at
+    this.#seen.set(name, { conn, told, at: now })
+    return now
+  }
+}
