@@ -45,7 +45,7 @@ export const tellDown = (peer: string, error: LastError): Tell => ({
 })
 
 export const tellNotification = (peer: string, seen: NotificationSeen): Tell => ({
-  level: isTurnedAway(seen) ? 'debug' : 'warn',
+  level: isTurnedAway(seen) ? 'debug' : isCollision(seen) ? 'info' : 'warn',
   code: `notification-${seen.direction}`,
   text: `${peer}: ${seen.direction} NOTIFICATION ${seen.code}/${seen.subcode}: ${seen.text}`,
   fields: { peer, code: seen.code, subcode: seen.subcode, text: seen.text },
@@ -54,6 +54,9 @@ export const tellNotification = (peer: string, seen: NotificationSeen): Tell => 
 /** A neighbor that is held down or disabled is not asked to stop calling, and calls every few seconds. */
 const isTurnedAway = ({ direction, code, subcode }: NotificationSeen): boolean =>
   direction === 'sent' && code === CEASE.code && subcode === CEASE.rejected
+
+/** Both dialled at once and one connection is closed, as it should be (RFC 4271 §6.8): nothing is lost. */
+const isCollision = ({ code, subcode }: NotificationSeen): boolean => code === CEASE.code && subcode === CEASE.collision
 
 /** `first`: the first of its kind in this session; the rest are for those who debug. */
 export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: boolean): Tell => ({
