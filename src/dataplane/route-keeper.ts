@@ -9,8 +9,10 @@
  */
 
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
-import { blackhole, type Conflict, ownKey, planRoute, unicast, whyNotBeside } from './fib.ts'
+import { Contest } from './contest.ts'
+import { blackhole, type Conflict, ownKey, planRoute, sameRoute, unicast, whyNotBeside } from './fib.ts'
 import {
   type Failure,
   GODWIT_PROTOCOL,
@@ -35,6 +37,7 @@ export type KeptOut =
   | { readonly kind: 'unresolved'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
   | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
+  | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
 
 /** After a failure everything that failed is tried again, later each time. */
 const FIRST_RETRY: Millis = 1_000
@@ -55,6 +58,7 @@ export class RouteKeeper {
   /** To be compared. */
   readonly #dirty = new Set<string>()
   readonly #failed = new Set<string>()
+  readonly #contest = new Contest()
   #retryAt: Millis | undefined
   #retryDelay = FIRST_RETRY
   #known = false
@@ -113,9 +117,9 @@ export class RouteKeeper {
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  takeKernel(change: KernelChange): void {
+  takeKernel(change: KernelChange, now: Millis): void {
     if (change.full) this.#startOver()
-    for (const key of change.gone) this.#takeGone(key)
+    const lost = change.gone.flatMap((key) => this.#takeGone(key) ?? [])
     for (const route of change.present) this.#takePresent(route)
     if (change.links !== undefined) this.table.setLinks(change.links)
     const isOurs = (route: KernelRoute) => route.protocol === GODWIT_PROTOCOL
@@ -123,7 +127,16 @@ export class RouteKeeper {
     if (concernsUs || !change.present.every(isOurs)) {
       for (const prefix of this.nextHops.resolveAgain()) this.#touch(prefix)
     }
+    for (const route of lost) this.#noteLoss(route, now)
     this.#known = true
+  }
+
+  /** It went though it should be there as it was, and nothing stands in its place. */
+  #noteLoss(route: KernelRoute, now: Millis): void {
+    const key = ownKey(route)
+    if (this.#present.has(key)) return
+    const target = this.#target(key)
+    if (target !== undefined && sameRoute(target, route)) this.#contest.lost(key, now)
   }
 
   /** All that BGP had to say after the start has been said: what is left of a former run goes. */
@@ -169,12 +182,13 @@ export class RouteKeeper {
     this.#retryDelay = Math.min(this.#retryDelay * 2, LAST_RETRY)
   }
 
-  /** When what failed is tried again. */
+  /** When what failed, or was left alone, is tried again. */
   deadline(): Millis | undefined {
-    return this.#retryAt
+    return earlier(this.#retryAt, this.#contest.deadline())
   }
 
   retry(now: Millis): void {
+    for (const key of this.#contest.release(now)) this.#dirty.add(key)
     if (this.#retryAt === undefined || this.#retryAt > now) return
     this.#retryAt = undefined
     for (const key of this.#failed) this.#dirty.add(key)
@@ -196,16 +210,19 @@ export class RouteKeeper {
     for (const prefix of [...this.#learned.keys(), ...this.#blackholes.keys()]) this.#touch(prefix)
   }
 
-  #takeGone(key: string): void {
+  /** The route, where it was ours. */
+  #takeGone(key: string): KernelRoute | undefined {
     const own = this.#keys.get(key)
-    if (own !== undefined) {
-      this.#removePresent(own)
-      this.#adopted.delete(own)
-      this.#dirty.add(own)
-      return
+    if (own === undefined) {
+      const foreign = this.table.remove(key)
+      if (foreign !== undefined) this.#touch(foreign.prefix.text)
+      return undefined
     }
-    const foreign = this.table.remove(key)
-    if (foreign !== undefined) this.#touch(foreign.prefix.text)
+    const route = this.#present.get(own)
+    this.#removePresent(own)
+    this.#adopted.delete(own)
+    this.#dirty.add(own)
+    return route
   }
 
   #takePresent(route: KernelRoute): void {
@@ -248,12 +265,16 @@ export class RouteKeeper {
       if (!this.#learned.has(key) && !this.#blackholes.has(key)) {
         this.keptOut.delete(key)
         this.#failed.delete(key)
+        this.#contest.forget(key)
       }
       return undefined
     }
+    const { prefix } = wanted
     const conflict = whyNotBeside(wanted, this.table.at(key))
-    if (conflict === undefined) return wanted
-    this.keptOut.set(key, { kind: 'conflict', prefix: wanted.prefix, conflict })
+    const contested = this.#present.has(key) ? undefined : this.#contest.whyHeld(key)
+    if (conflict !== undefined) this.keptOut.set(key, { kind: 'conflict', prefix, conflict })
+    else if (contested !== undefined) this.keptOut.set(key, { kind: 'contested', prefix, reason: contested })
+    else return wanted
     return undefined
   }
 

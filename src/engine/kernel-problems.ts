@@ -12,11 +12,41 @@ export function kernelProblems(
   keeper: RouteKeeper,
   trouble: string | undefined,
   waiting: readonly Prefix[],
+  unresolved: readonly string[],
 ): Problem[] {
   const found: Problem[] = []
   if (trouble !== undefined) found.push(makeProblem({ code: 'kernel-unread', object: 'kernel routes', says: trouble }))
   const kept = [...keeper.keptOut.values()]
-  return [...found, ...conflicts(kept), ...failures(kept), ...heldBack(keeper, trouble, waiting)]
+  return [
+    ...found,
+    ...conflicts(kept),
+    ...failures(kept),
+    ...unresolvedRoutes(kept),
+    ...contests(kept),
+    ...heldBack(keeper, trouble, waiting),
+    ...unreached(unresolved),
+  ]
+}
+
+/** Where next hops do not lead anywhere, the routes over them are not used. */
+function unreached(unresolved: readonly string[]): Problem[] {
+  const problems = unresolved.slice(0, MOST).map((reason) => {
+    const says = `${reason}; routes over it are not used`
+    return makeProblem({ code: 'next-hop-unresolved', object: 'kernel routes', says, level: 'warning' })
+  })
+  if (unresolved.length <= MOST) return problems
+  const says = `${unresolved.length - MOST} more next hops lead nowhere`
+  return [...problems, makeProblem({ code: 'next-hops-unresolved', object: 'kernel routes', says, level: 'warning' })]
+}
+
+function contests(kept: readonly KeptOut[]): Problem[] {
+  return kept
+    .filter((one) => one.kind === 'contested')
+    .slice(0, MOST)
+    .map(({ prefix, reason }) => {
+      const says = `${reason}; it is left alone for a while and then written again`
+      return makeProblem({ code: 'route-contested', object: `kernel route ${prefix.text}`, says })
+    })
 }
 
 function conflicts(kept: readonly KeptOut[]): Problem[] {
@@ -31,19 +61,32 @@ function conflicts(kept: readonly KeptOut[]): Problem[] {
   return [...problems, makeProblem({ code: 'route-conflicts', object: 'kernel routes', says, level: 'warning' })]
 }
 
-/** One for each reason. */
 function failures(kept: readonly KeptOut[]): Problem[] {
-  const byReason = new Map<string, string[]>()
-  for (const one of kept) {
-    if (one.kind !== 'failed') continue
-    const known = byReason.get(one.reason)
-    if (known === undefined) byReason.set(one.reason, [one.prefix.text])
-    else known.push(one.prefix.text)
-  }
-  return [...byReason].slice(0, MOST).map(([reason, [first = '', ...more]]) => {
-    const which = more.length === 0 ? first : `${first} and ${more.length} more`
+  return byReason(kept, 'failed').map(([reason, which]) => {
     const says = `${which} could not be written: ${reason}; tried again from time to time`
     return makeProblem({ code: 'route-failed', object: 'kernel routes', says })
+  })
+}
+
+/** Next hops that only the kernel's keeper can judge: link-local ones, and routes that would cover their own way. */
+function unresolvedRoutes(kept: readonly KeptOut[]): Problem[] {
+  return byReason(kept, 'unresolved').map(([reason, which]) => {
+    const says = `${which} is not written: ${reason}`
+    return makeProblem({ code: 'route-unresolved', object: 'kernel routes', says, level: 'warning' })
+  })
+}
+
+/** One for each reason, with its first prefix and how many more. */
+function byReason(kept: readonly KeptOut[], kind: 'failed' | 'unresolved'): (readonly [string, string])[] {
+  const found = new Map<string, string[]>()
+  for (const one of kept) {
+    if (one.kind !== kind) continue
+    const known = found.get(one.reason)
+    if (known === undefined) found.set(one.reason, [one.prefix.text])
+    else known.push(one.prefix.text)
+  }
+  return [...found].slice(0, MOST).map(([reason, [first = '', ...more]]) => {
+    return [reason, more.length === 0 ? first : `${first} and ${more.length} more`] as const
   })
 }
 

@@ -98,7 +98,7 @@ export class Kernel {
   take(input: KernelInput, now: Millis): void {
     switch (input.kind) {
       case 'kernel':
-        this.#routes.takeKernel(input.change)
+        this.#routes.takeKernel(input.change, now)
         this.#rejudge = true
         break
       case 'nat-table':
@@ -147,10 +147,22 @@ export class Kernel {
     if (this.#isStale) {
       this.#isStale = false
       const waiting = [...this.#waiting.values()].map(({ prefix }) => prefix)
-      const found = [...kernelProblems(this.#routes, this.#trouble, waiting), ...this.#nat.problems()]
+      const found = [
+        ...kernelProblems(this.#routes, this.#trouble, waiting, this.#unresolved()),
+        ...this.#nat.problems(),
+      ]
       if (!same(found, this.#problems)) this.#problems = found
     }
     return this.#problems
+  }
+
+  /** Why next hops of neighbors lead nowhere, as far as the kernel is known. */
+  #unresolved(): string[] {
+    if (!this.#routes.isKnown) return []
+    return this.#rooms.rib.unreachableNextHops().flatMap((bytes) => {
+      const resolution = resolveNextHop({ bytes, interface: undefined }, this.#routes.table)
+      return resolution.kind === 'unresolved' ? [resolution.reason] : []
+    })
   }
 
   #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {

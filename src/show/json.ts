@@ -104,6 +104,7 @@ function statusJson(view: View): Json {
     configuredAt: time(view, configuredAt),
     stopping,
     problems: view.problems().length,
+    notAsWanted: problemsJson(view),
   }
 }
 

@@ -2,8 +2,12 @@
 import { BIRD_VERSION } from './line-protocol.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
+import { formatProblem } from './services.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { View } from './view.ts'
+
+/** Beyond so many, what is not as wanted is only counted here. */
+const NAMED = 10
 
 export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
   const status = view.status()
@@ -17,5 +21,8 @@ export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
   yield report(`Last reconfiguration on ${time(status.configuredAt)}`)
   yield report(`Godwit ${status.version} on node ${status.node}, AS ${status.asNumber ?? 'not yet known'}`)
   yield report(`Objects from ${status.source.kind}, ${status.source.synced ? 'all read' : 'not all read yet'}`)
+  const problems = view.problems()
+  for (const problem of problems.slice(0, NAMED)) yield report(`Not as wanted: ${formatProblem(problem)}`)
+  if (problems.length > NAMED) yield report(`${problems.length - NAMED} more not as wanted: see show services`)
   yield { code: CODE.statusReport, text: status.stopping ? 'Shutdown in progress' : 'Daemon is up and running' }
 }

@@ -178,6 +178,39 @@ describe('routes', () => {
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
+  test('one that somebody deletes again and again is left alone for longer and longer, which is said', () => {
+    const lab = new Lab()
+    lab.settle()
+    const written = () => lab.kernel.written.filter(({ route }) => route.prefix.text === '10.244.9.0/24').length
+    const before = written()
+    const fight = (seconds: number) => {
+      for (let tenths = 0; tenths < seconds * 10; tenths++) {
+        lab.kernel.remove('10.244.9.0/24', GODWIT_PROTOCOL)
+        lab.world.pass(100)
+      }
+    }
+    fight(60)
+    // Five at once, then after 1, 2, 4, 8, 16 and 32 seconds.
+    expect(written() - before).toBeLessThanOrEqual(11)
+    expect(lab.problems().join()).toMatch(/10\.244\.9\.0\/24: somebody removes it again and again, \d+ times by now/)
+    expect(lab.kernel.own).toContain(LEARNED[1])
+    expect(lab.until(() => lab.kernel.own.join() === [...LEARNED, ...BLACKHOLES].sort().join(), 70_000)).toBe(true)
+    expect(lab.problems().join()).not.toMatch(/again and again/)
+  })
+
+  test('a next hop that leads nowhere is named, and again when it does', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.kernel.setCarrier('eth0', false)
+    lab.world.pass(1_000)
+    expect(lab.problems().join()).toMatch(/the next hop 10\.0\.0\.1 is reached by .*, which is down; routes over it/)
+    const logged = lab.worker.told('object-problem').map(({ fields }) => fields?.problem)
+    expect(logged).toContain('next-hop-unresolved')
+    lab.kernel.setCarrier('eth0', true)
+    lab.world.pass(1_000)
+    expect(lab.problems().join()).not.toMatch(/next hop/)
+  })
+
   test("somebody else's route stays, ours stands back, both are named, and ours comes when theirs goes", () => {
     const lab = new Lab()
     lab.settle()
@@ -187,6 +220,9 @@ describe('routes', () => {
     expect(lab.kernel.list()).toContain('10.244.9.0/24 via 10.0.0.77 dev eth0 proto 12 metric 0')
     expect(lab.problems().join()).toMatch(
       /route of Godwit \(protocol 171\) is kept out.*of BIRD \(protocol 12\), which stays/,
+    )
+    expect(lab.world.ask(lab.worker, 'show status')).toMatch(
+      /Not as wanted: kernel route 10\.244\.9\.0\/24: .*Godwit \(protocol 171\).*BIRD \(protocol 12\)/,
     )
     lab.kernel.remove('10.244.9.0/24', 12)
     lab.world.pass(1_000)

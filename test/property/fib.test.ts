@@ -71,7 +71,7 @@ class Joined {
   }
 
   #take(input: Input): void {
-    if (input.kind === 'kernel') this.keeper.takeKernel(input.change)
+    if (input.kind === 'kernel') this.keeper.takeKernel(input.change, 0)
     if (input.kind !== 'applied' || this.#inFlight?.seq !== input.seq) return
     this.keeper.applied(this.#inFlight.changes, input.failed, 0)
     this.#inFlight = undefined

@@ -246,6 +246,14 @@ export class Rib {
     if (which === 'all') for (const family of FAMILIES) this.#ribs[family].nextHopsChanged(changed)
   }
 
+  /** Those in use that lead nowhere, as last judged. */
+  unreachableNextHops(): Uint8Array[] {
+    const { bytes, unreachable } = this.#nextHops
+    return [...this.#nextHops.ids()]
+      .filter((id) => bytes.refs[id] !== 0 && unreachable[id] === 1)
+      .map((id) => bytes.copy(id))
+  }
+
   counts(name: string, family: Family): FamilyCounts {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
