@@ -85,7 +85,9 @@ class Agent {
     this.#tcp = new Tcp({ feed })
     this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
-    this.#kernel = options.dataplane === 'linux' ? { routes: new Routes({ feed }), nft: new Nft({ feed }) } : undefined
+    const { table } = options
+    this.#kernel =
+      options.dataplane === 'linux' ? { routes: new Routes({ feed, table }), nft: new Nft({ feed }) } : undefined
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })

@@ -8,7 +8,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
   godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane linux|none]
-               [--cni ptp|bridge|remove|none] [--cni-dir DIR] [--log-level debug|info|warn|error]
+               [--table main|NUMBER] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
+               [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit [-s SOCKET]                look around in a shell
   godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | filters | nat
@@ -35,6 +36,8 @@ export interface AgentWords {
   readonly cniDirectory: string
   /** Whether routes and NAT are written into this machine's kernel. */
   readonly dataplane: (typeof DATAPLANES)[number]
+  /** Routing table for our routes: `main`, or a number. */
+  readonly table: string
 }
 
 const DATAPLANES = ['linux', 'none'] as const
@@ -89,6 +92,7 @@ const AGENT_OPTIONS = {
   'control-group': { type: 'string' },
   http: { type: 'string' },
   dataplane: { type: 'string' },
+  table: { type: 'string' },
   cni: { type: 'string' },
   'cni-dir': { type: 'string' },
   'log-level': { type: 'string' },
@@ -101,6 +105,9 @@ function parseAgentWords(argv: readonly string[]): Words {
   if (values.help === true) return { kind: 'help' }
   const dataplane = DATAPLANES.find((kind) => kind === (values.dataplane ?? 'linux'))
   if (dataplane === undefined) return wrong(`--dataplane ${values.dataplane}: one of ${DATAPLANES.join(', ')}`)
+  const table = values.table ?? 'main'
+  const whyNot = whyNotTable(table)
+  if (whyNot !== undefined) return wrong(`--table ${table}: ${whyNot}`)
   const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
   const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
@@ -119,9 +126,19 @@ function parseAgentWords(argv: readonly string[]): Words {
       logLevel,
       cni,
       dataplane,
+      table,
       cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }
+}
+
+/** The kernel's own table of local addresses; what stands there comes before all other routes. */
+const LOCAL_TABLE = 255
+
+function whyNotTable(table: string): string | undefined {
+  if (table === 'main') return undefined
+  if (!/^[1-9]\d{0,9}$/.test(table) || Number(table) >= 2 ** 32) return 'main, or a number from 1 to 4294967295'
+  return Number(table) === LOCAL_TABLE ? 'that is the table of local addresses' : undefined
 }
 
 type AgentValues = ReturnType<typeof parseArgs<{ options: typeof AGENT_OPTIONS }>>['values']

@@ -28,7 +28,7 @@ import { Looker, Monitor, runTool, whyFailed } from './routes-tools.ts'
 
 export interface RoutesOptions {
   readonly feed: (input: Input) => void
-  /** Name or number of the routing table. */
+  /** Name or number of the routing table for ours. Where it is not `main`, next hops are looked up in both. */
   readonly table?: string
   /** Words before every command: how to get into another network namespace. */
   readonly enter?: readonly string[]
@@ -38,6 +38,8 @@ export interface RoutesOptions {
 type RoutesEffect = Extract<Effect, { kind: 'routes' }>
 
 const FAMILY_FLAG: Readonly<Record<Family, string>> = { ipv4: '-4', ipv6: '-6' }
+
+const MAIN = 'main'
 
 export class Routes {
   readonly #feed: (input: Input) => void
@@ -51,7 +53,7 @@ export class Routes {
   #links = ''
   #trouble: string | undefined
 
-  constructor({ feed, table = 'main', enter = [], recheck }: RoutesOptions) {
+  constructor({ feed, table = MAIN, enter = [], recheck }: RoutesOptions) {
     this.#feed = feed
     this.#table = table
     this.#enter = enter
@@ -119,7 +121,15 @@ export class Routes {
   }
 
   async #show(family: Family): Promise<KernelRoute[]> {
-    const outcome = await this.#ip([FAMILY_FLAG[family], '-N', '-j', '-d', 'route', 'show', 'table', this.#table])
+    const routes = await this.#showTable(family, this.#table)
+    if (this.#table === MAIN) return routes
+    // Ours in `main` are none of this agent: they stand where another setting put them.
+    const main = await this.#showTable(family, MAIN)
+    return [...routes, ...main.filter(({ protocol }) => protocol !== GODWIT_PROTOCOL)]
+  }
+
+  async #showTable(family: Family, table: string): Promise<KernelRoute[]> {
+    const outcome = await this.#ip([FAMILY_FLAG[family], '-N', '-j', '-d', 'route', 'show', 'table', table])
     // A table that nobody has written to yet does not exist.
     if (outcome.code === 2 && outcome.stderr.includes('table does not exist')) return []
     if (outcome.code !== 0) throw new Error(whyFailed(outcome))

@@ -45,6 +45,9 @@ describe('words and exits', () => {
     ['an unknown option of the agent', ['agent', '--nod', 'worker-1']],
     ['a log level there is not', ['agent', '--log-level', 'loud']],
     ['a dataplane there is not', ['agent', '--dataplane', 'ebpf']],
+    ['a table by a name', ['agent', '--table', 'pods']],
+    ['a number no table has', ['agent', '--table', '4294967296']],
+    ['the table of local addresses', ['agent', '--table', '255']],
     ['JSON of nothing', ['--json']],
     ['a socket without a path', ['-s']],
   ])('%s is wrong words: one line with a stable code, exit 2', async (_, words) => {

@@ -9,6 +9,10 @@ if (!isRoot) {
     test.skip('needs root and iproute2', () => {})
   })
 } else {
+  describe.each(['main', '100'])('table %s', describeTable)
+}
+
+function describeTable(table: string): void {
   describeKernel('the kernel of this machine', (feed) => {
     const [host, other] = [new Namespace('host'), new Namespace('other')]
     host.connect('e0', other, 'f0')
@@ -16,7 +20,7 @@ if (!isRoot) {
     host.address('e0', '10.0.0.2/24', 'fd00::2/64')
     host.address('e1', '10.1.0.2/24', 'fd01::2/64')
     const follow = (to: typeof feed) => {
-      const routes = new Routes({ feed: to, enter: host.enter })
+      const routes = new Routes({ feed: to, enter: host.enter, table })
       routes.open()
       return routes
     }
@@ -25,9 +29,9 @@ if (!isRoot) {
     return {
       perform: (effect) => routes.perform(effect),
       addForeign: (prefix, gateway, protocol, metric) => {
-        host.ip(`${flag(prefix)} route add ${prefix} via ${gateway} proto ${protocol} metric ${metric}`)
+        host.ip(`${flag(prefix)} route add ${prefix} via ${gateway} proto ${protocol} metric ${metric} table ${table}`)
       },
-      remove: (prefix, protocol) => host.ip(`${flag(prefix)} route del ${prefix} proto ${protocol}`),
+      remove: (prefix, protocol) => host.ip(`${flag(prefix)} route del ${prefix} proto ${protocol} table ${table}`),
       setCarrier: (name, up) => other.ip(`link set ${name.replace('e', 'f')} ${up ? 'up' : 'down'}`),
       again: (to) => {
         const second = follow(to)

@@ -77,4 +77,5 @@ process.exitCode = await runAgent({
   cni: 'none',
   cniDirectory: join(job.dir, 'cni'),
   dataplane: 'none',
+  table: 'main',
 })
