@@ -88,8 +88,13 @@ export class Engine {
     const arePodsReady = () => this.#cni.isSettled
     const around = { ...rooms, neighbors: this.#neighbors, out: this.#out, arePodsReady }
     this.#kernel = dataplane === 'linux' ? new Kernel(around) : undefined
-    this.#view = new EngineView(this.#facts, this.#neighbors, this.#rib, this.#kernel, (neighbor, action) =>
-      act(neighbor, action, this.#facts.now, rooms),
+    this.#view = new EngineView(
+      this.#facts,
+      this.#neighbors,
+      this.#rib,
+      this.#objects,
+      this.#kernel,
+      (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
     )
     this.#lookers = new Lookers(this.#view, this.#out)
   }

@@ -12,6 +12,7 @@ import { Peer } from '../bgp/session/peer.ts'
 import type { PeerConfig } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
+import type { RangeView } from '../show/view.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
@@ -33,9 +34,14 @@ export class Objects {
     this.#chance = chance
   }
 
+  /** What neighbors that nobody names may call from. */
+  ranges(): RangeView[] {
+    return this.#ranges.views()
+  }
+
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
-    if (intent.range !== undefined) this.#ranges.set(intent)
+    if (intent.range !== undefined) this.#ranges.set(intent, now)
     else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
   }
 
@@ -93,7 +99,7 @@ export class Objects {
   }
 
   #changeRange(range: PeerIntent, node: NodeIntent, now: Millis): void {
-    this.#ranges.set(range)
+    this.#ranges.set(range, now)
     for (const name of this.#ranges.membersOf(range.name)) {
       const neighbor = this.#neighbors.get(name)
       if (neighbor !== undefined) this.#changeNeighbor(memberIntent(range, neighbor.intent.address), node, now)

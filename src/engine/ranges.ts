@@ -4,19 +4,38 @@
  */
 import type { Address } from '../base/address.ts'
 import { contains, hostPrefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
+import type { RangeView } from '../show/view.ts'
 
 export class Ranges {
   readonly #ranges = new Map<string, PeerIntent>()
+  /** By name of a range. */
+  readonly #since = new Map<string, Millis>()
   /** By name of a neighbor: the range that it called from. */
   readonly #members = new Map<string, string>()
 
-  set(range: PeerIntent): void {
+  set(range: PeerIntent, now: Millis): void {
+    if (this.#ranges.get(range.name)?.held !== range.held) this.#since.delete(range.name)
+    if (!this.#since.has(range.name)) this.#since.set(range.name, now)
     this.#ranges.set(range.name, range)
+  }
+
+  /** In the order of their names. */
+  views(): RangeView[] {
+    const all = [...this.#ranges.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return all.flatMap(({ name, kind, object, range, port, remoteAs, localAs, held }) => {
+      if (range === undefined) return []
+      const { prefix, limit } = range
+      const neighbors = this.membersOf(name).length
+      const since = this.#since.get(name) ?? 0
+      return [{ name, kind, object, range: prefix.text, limit, neighbors, port, remoteAs, localAs, held, since }]
+    })
   }
 
   remove(name: string): void {
     this.#ranges.delete(name)
+    this.#since.delete(name)
   }
 
   has(name: string): boolean {

@@ -15,11 +15,13 @@ import type {
   MemoryView,
   NatView,
   ProtocolView,
+  RangeView,
   StatusView,
   View,
 } from '../show/view.ts'
 import type { Kernel } from './kernel.ts'
 import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
+import type { Objects } from './objects.ts'
 
 /** Of a neighbor without a session: the RIB knows nothing of it. */
 const NO_COUNTS: FamilyCounts = {
@@ -57,6 +59,7 @@ export class EngineView implements View {
   readonly #facts: Facts
   readonly #neighbors: Neighbors
   readonly #rib: Rib
+  readonly #objects: Objects
   readonly #kernel: Kernel | undefined
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
 
@@ -64,12 +67,14 @@ export class EngineView implements View {
     facts: Facts,
     neighbors: Neighbors,
     rib: Rib,
+    objects: Objects,
     kernel: Kernel | undefined,
     act: (neighbor: Neighbor, action: Action) => ActionResult,
   ) {
     this.#facts = facts
     this.#neighbors = neighbors
     this.#rib = rib
+    this.#objects = objects
     this.#kernel = kernel
     this.#act = act
   }
@@ -127,6 +132,10 @@ export class EngineView implements View {
       importPolicy: neighbor.intent.importPolicy.name,
       exportPolicy: neighbor.intent.exportPolicy.name,
     }
+  }
+
+  ranges(): readonly RangeView[] {
+    return this.#objects.ranges()
   }
 
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {

@@ -3,7 +3,7 @@ import type { Command, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
 import type { Action, ActionResult, View } from './view.ts'
-import { protocolsFor } from './which.ts'
+import { protocolsFor, rangesFor } from './which.ts'
 
 export type Acting = Extract<Command, { readonly kind: 'enable' | 'disable' | 'restart' | 'reload' | 'debug' }>
 
@@ -27,7 +27,12 @@ export function* actionRows(command: Acting, view: View): Iterable<Row> {
 /** A name is looked up here, so that an address or the name of a BGPPeer will do; patterns are the engine's. */
 export function carryOut(command: Acting, view: View): readonly ActionResult[] {
   const pattern = patternOf(command.which, view)
-  return pattern === undefined ? [] : view.act(actionOf(command, pattern))
+  return pattern === undefined ? rangeResults(command.which, view) : view.act(actionOf(command, pattern))
+}
+
+function rangeResults(which: Which, view: View): readonly ActionResult[] {
+  const reason = 'a range is no neighbor: name those that called from it, or change its BGPPeer'
+  return rangesFor(which, view).map(({ name }) => ({ name, outcome: 'failed', reason }))
 }
 
 function patternOf(which: Which, view: View): string | undefined {

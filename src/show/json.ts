@@ -10,14 +10,14 @@ import type { Command, ShowRoute, Which } from './command.ts'
 import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { helpFor } from './parse.ts'
-import { formatLastError, remoteAsOf } from './protocols.ts'
+import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { formatRfc3339 } from './time.ts'
-import type { ChannelView, FilterView, NatView, ProtocolView, View } from './view.ts'
+import type { ChannelView, FilterView, NatView, ProtocolView, RangeView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
-import { protocolsFor } from './which.ts'
+import { protocolsFor, rangesFor } from './which.ts'
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 
@@ -110,12 +110,39 @@ function statusJson(view: View): Json {
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
   const chosen = protocolsFor(command.which, view)
-  if (chosen.length === 0 && command.which !== undefined) {
+  const ranges = rangesFor(command.which, view)
+  if (chosen.length + ranges.length === 0 && command.which !== undefined) {
     yield { code: CODE.noProtocols, text: 'No protocols match' }
-  } else yield* list(chosen.map((protocol) => protocolJson(protocol, view)))
+    return
+  }
+  const neighbors = chosen.map((protocol) => protocolJson(protocol, view))
+  yield* list([...neighbors, ...ranges.map((range) => rangeJson(range, view))])
 }
 
-function protocolJson({ name, kind, object, peer, disabled, held, families }: ProtocolView, view: View): Json {
+/** In the shape of a neighbor, with how many it made. */
+function rangeJson(range: RangeView, view: View): Json {
+  const { name, kind, object, port, remoteAs, localAs, held, since, limit, neighbors } = range
+  return {
+    name,
+    kind,
+    peer: range.range,
+    port,
+    remoteAs: typeof remoteAs === 'number' ? remoteAs : null,
+    state: rangeState(range),
+    since: time(view, since),
+    lastError: null,
+    families: {},
+    object: object ?? null,
+    disabled: false,
+    held: held ?? null,
+    localAs,
+    range: range.range,
+    neighbors,
+    limit,
+  }
+}
+
+function protocolJson({ name, kind, object, range, peer, disabled, held, families }: ProtocolView, view: View): Json {
   const { config, state, since, lastError, attemptError, session } = peer
   return {
     name,
@@ -133,6 +160,7 @@ function protocolJson({ name, kind, object, peer, disabled, held, families }: Pr
       }),
     ),
     object: object ?? null,
+    range: range ?? null,
     disabled,
     held: held ?? null,
     localAs: config.localAs,

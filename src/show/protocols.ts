@@ -1,34 +1,84 @@
 /** `show protocols`, short and with everything. */
 import { FAMILIES, type Family } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
 import type { LastError, PeerSnapshot } from '../bgp/session/types.ts'
+import type { PeerKind } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { formatTime, type TimeStyle } from './time.ts'
-import type { ChannelView, ProtocolView, View } from './view.ts'
+import type { ChannelView, ProtocolView, RangeView, View } from './view.ts'
 import { TABLES } from './walk.ts'
-import { protocolsFor } from './which.ts'
+import { protocolsFor, rangesFor } from './which.ts'
 
 type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
 
 export function* protocolRows(command: ShowProtocols, view: View, style: TimeStyle): Iterable<Row> {
-  const chosen = protocolsFor(command.which, view)
-  if (chosen.length === 0 && command.which !== undefined) {
+  const lines = [
+    ...protocolsFor(command.which, view).map(protocolLines),
+    ...rangesFor(command.which, view).map(rangeLines),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1))
+  if (lines.length === 0 && command.which !== undefined) {
     yield { code: CODE.noProtocols, text: 'No protocols match' }
     return
   }
   yield { code: CODE.protocolHeading, text: columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info') }
-  for (const protocol of chosen) {
-    const { name, peer } = protocol
-    const since = formatTime(view.epoch + peer.since, view.epoch + view.now, style)
-    yield { code: CODE.protocolRow, text: columns(name, 'BGP', '---', stateWord(protocol), since, infoOf(protocol)) }
+  for (const { name, state, since, info, details } of lines) {
+    const time = formatTime(view.epoch + since, view.epoch + view.now, style)
+    yield { code: CODE.protocolRow, text: columns(name, 'BGP', '---', state, time, info) }
     if (!command.all) continue
-    for (const text of detailLines(protocol)) yield { code: CODE.protocolDetails, text }
+    for (const text of details()) yield { code: CODE.protocolDetails, text }
     yield { code: CODE.protocolDetails, text: '' }
   }
   yield { code: CODE.ok, text: '' }
 }
+
+/** What is said of a neighbor, or of a range of them. */
+interface Lines {
+  readonly name: string
+  /** `up`, `start` or `down`. */
+  readonly state: string
+  readonly since: Millis
+  readonly info: string
+  readonly details: () => Iterable<string>
+}
+
+const protocolLines = (protocol: ProtocolView): Lines => ({
+  name: protocol.name,
+  state: stateWord(protocol),
+  since: protocol.peer.since,
+  info: infoOf(protocol),
+  details: () => detailLines(protocol),
+})
+
+/** As BIRD shows a protocol that makes others. */
+const rangeLines = (range: RangeView): Lines => ({
+  name: range.name,
+  state: range.held === undefined ? 'start' : 'down',
+  since: range.since,
+  info: `${rangeState(range).padEnd(14)}${range.held === undefined ? takenOf(range) : `Held: ${range.held}`}`,
+  details: () => rangeDetails(range),
+})
+
+/** BIRD's word for what waits to be called. */
+export const rangeState = ({ held }: RangeView): string => (held === undefined ? 'Passive' : 'Down')
+
+const takenOf = ({ neighbors, limit }: RangeView): string => `${neighbors} of ${limit} neighbors`
+
+function* rangeDetails(range: RangeView): Iterable<string> {
+  const { object, kind, held, remoteAs, localAs } = range
+  yield field(2, 'Description', descriptionOf(object, kind))
+  if (held !== undefined) yield field(2, 'Held', held)
+  yield field(2, 'BGP state', rangeState(range), 22)
+  yield field(4, 'Neighbor range', range.range, 22)
+  yield field(4, 'Neighbors', takenOf(range), 22)
+  yield field(4, 'Neighbor AS', String(remoteAs), 22)
+  yield field(4, 'Local AS', String(localAs), 22)
+}
+
+const descriptionOf = (object: string | undefined, kind: PeerKind): string =>
+  object === undefined ? 'Node-to-node mesh' : `BGPPeer/${object} (${kind})`
 
 const columns = (name: string, proto: string, table: string, state: string, since: string, info: string): string =>
   `${name.padEnd(10)} ${proto.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)} ${since.padEnd(12)}  ${info}`
@@ -56,7 +106,7 @@ export const formatLastError = (error: LastError | undefined): string =>
 
 function* detailLines(protocol: ProtocolView): Iterable<string> {
   const { peer, object, kind } = protocol
-  yield field(2, 'Description', object === undefined ? 'Node-to-node mesh' : `BGPPeer/${object} (${kind})`)
+  yield field(2, 'Description', descriptionOf(object, kind))
   if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
   if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
   yield field(2, 'BGP state', bgpState(protocol), 22)

@@ -6,7 +6,7 @@ import type { Family } from '../base/family.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
-import type { PeerSnapshot } from '../bgp/session/types.ts'
+import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
 import type { PeerKind, Problem, RouteIntent } from '../cluster/intent.ts'
 
 export interface View {
@@ -15,6 +15,8 @@ export interface View {
   status(): StatusView
   /** In the order of their names. */
   protocols(): readonly ProtocolView[]
+  /** What neighbors may call from that nobody names (`peerRange`). In the order of their names. */
+  ranges(): readonly RangeView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
   count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>>
   /** What this node wants to advertise. */
@@ -57,6 +59,24 @@ export interface ProtocolView {
   /** It called from this range (`peerRange`). */
   readonly range?: string
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>
+}
+
+/** Each that calls from there is a `ProtocolView` of its own. */
+export interface RangeView {
+  readonly name: string
+  readonly kind: PeerKind
+  readonly object: string | undefined
+  /** `10.0.0.0/24`. */
+  readonly range: string
+  /** So many neighbors at a time, and how many there are. */
+  readonly limit: number
+  readonly neighbors: number
+  readonly port: number
+  readonly remoteAs: PeerConfig['remoteAs']
+  readonly localAs: Asn
+  /** Why nobody is taken from there. */
+  readonly held: string | undefined
+  readonly since: Millis
 }
 
 export interface ChannelView {

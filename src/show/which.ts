@@ -2,7 +2,7 @@
 import { parseAddress } from '../base/address.ts'
 import type { Which } from './command.ts'
 import { matchesPattern } from './pattern.ts'
-import type { ProtocolView, View } from './view.ts'
+import type { ProtocolView, RangeView, View } from './view.ts'
 
 /** All that a name or pattern stands for; none where nothing fits. */
 export function protocolsFor(which: Which | undefined, view: View): readonly ProtocolView[] {
@@ -11,6 +11,15 @@ export function protocolsFor(which: Which | undefined, view: View): readonly Pro
   if (which.kind === 'pattern') return all.filter(({ name }) => matchesPattern(which.text, name))
   const one = oneOf(all, which.text)
   return one === undefined ? [] : [one]
+}
+
+/** The same for ranges that neighbors may call from. */
+export function rangesFor(which: Which | undefined, view: View): readonly RangeView[] {
+  return view.ranges().filter(({ name, object }) => {
+    if (which === undefined) return true
+    if (which.kind === 'pattern') return matchesPattern(which.text, name)
+    return name === which.text || (object !== undefined && [object, `BGPPeer/${object}`].includes(which.text))
+  })
 }
 
 /** One by its protocol name, else the only one with this address, or made from this BGPPeer. */

@@ -54,7 +54,8 @@ function addSpeaker(world: World, speaker: Speaker): Host {
 
 const rows = (world: World, host: Host, what = ''): Row[] => world.askJson<Row[]>(host, `show route ${what}`.trim())
 const learned = (world: World, host: Host) => rows(world, host).filter(({ from }) => from !== null)
-const protocols = (world: World, host: Host) => world.askJson<Protocol[]>(host, 'show protocols')
+const protocols = (world: World, host: Host) =>
+  world.askJson<Protocol[]>(host, 'show protocols').filter(({ state }) => state !== 'Passive')
 const stateOf = (world: World, host: Host, name: string) =>
   protocols(world, host).find((protocol) => protocol.name === name)?.state
 
@@ -215,6 +216,7 @@ describe('who may call', () => {
     call(6)
     expect(world.until(() => learned(world, one).length === 2)).toBe(true)
     expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_5', 'Global_10_0_0_6'])
+    expect(world.ask(one, 'show protocols')).toMatch(/Global_10_0_0_0_24 .* Passive +2 of \d+ neighbors$/m)
     expect(world.ask(one, 'show protocols all Global_10_0_0_5')).toContain('Neighbor range:   10.0.0.0/24')
     world.crash(five)
     world.pass(5_000)

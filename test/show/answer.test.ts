@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { answer, type Client, greeting, newClient } from '../../src/show/answer.ts'
 import { encodeReply } from '../../src/show/line-protocol.ts'
-import type { View } from '../../src/show/view.ts'
+import type { RangeView, View } from '../../src/show/view.ts'
 import { BARE } from '../support/attributes.ts'
 import { fakeView, ROUTES } from '../support/fake-view.ts'
 
@@ -105,6 +105,65 @@ describe('who is meant', () => {
       { kind: 'reload', pattern: 'Me*', direction: 'in' },
       { kind: 'debug', pattern: '*', on: true },
     ])
+  })
+})
+
+describe('a range that neighbors may call from', () => {
+  const range: RangeView = {
+    name: 'Global_10_0_0_0_24',
+    kind: 'Global',
+    object: 'rack',
+    range: '10.0.0.0/24',
+    limit: 100,
+    neighbors: 1,
+    port: 179,
+    remoteAs: 'external',
+    localAs: 65001,
+    held: undefined,
+    since: 2_000,
+  }
+  const view = (rest: Partial<RangeView> = {}) => fakeView(undefined, { ranges: () => [{ ...range, ...rest }] })
+
+  test('stands among the neighbors, in the order of names', () => {
+    const names = [...said('show protocols', view()).matchAll(/^(?:1002-| )(\S+)/gm)].map(([, name]) => name)
+    expect(names).toEqual(['Global_10_0_0_0_24', 'Global_10_0_0_9', 'Mesh_10_0_0_2', 'Node_10_0_0_3_port_1790'])
+  })
+
+  test.each([
+    ['its name', 'Global_10_0_0_0_24'],
+    ['its BGPPeer', 'rack'],
+    ['a pattern', '"*_24"'],
+  ])('is found by %s', (_name, text) => {
+    const row = '1002-Global_10_0_0_0_24 BGP        ---        start  01:30:02.000  Passive       1 of 100 neighbors'
+    expect(said(`show protocols ${text}`, view()).split('\n')[1]).toBe(row)
+  })
+
+  test('with everything', () => {
+    const text = said('show protocols all rack', view())
+    expect(text).toContain('   Neighbor range:   10.0.0.0/24\n')
+    expect(text).toContain('   Neighbors:        1 of 100 neighbors\n')
+    expect(text).toContain('   Neighbor AS:      external\n')
+  })
+
+  test('says why it takes nobody', () => {
+    const text = said('show protocols rack', view({ held: 'BGPFilter/lost does not exist' }))
+    expect(text).toMatch(/ down .* Down {10}Held: BGPFilter\/lost does not exist$/m)
+  })
+
+  test('in JSON has the shape of a neighbor', () => {
+    const text = said('json show protocols rack', view())
+    expect(JSON.parse(text.split('\n')[1] ?? '')).toMatchObject({
+      name: 'Global_10_0_0_0_24',
+      peer: '10.0.0.0/24',
+      state: 'Passive',
+      remoteAs: null,
+      neighbors: 1,
+      limit: 100,
+    })
+  })
+
+  test('cannot be restarted, and why', () => {
+    expect(said('restart rack', view())).toMatch(/^8901-Global_10_0_0_0_24: not done, a range is no neighbor/)
   })
 })
 

@@ -315,6 +315,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       },
     ],
     refusals: () => new Map([['Service/shop/db', 'no ready endpoint on this node']]),
+    ranges: () => [],
     filters: () => FILTERS,
     interfaces: () => [
       { name: 'lo', up: true, addresses: ['127.0.0.1/8', '::1/128'] },

@@ -40,6 +40,7 @@ export function viewOf({
     services: () => [],
     problems: () => Array.from({ length: problems }, () => problem),
     refusals: () => new Map(),
+    ranges: () => [],
     filters: () => filters,
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
