@@ -1,7 +1,7 @@
 /** How each daemon is configured, started and asked. All at their defaults: policies open, kernel routes off. */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Contestant, FAMILIES, type Family, type Job } from './job.ts'
 import { mrtTable } from './mrt.ts'
 
@@ -159,6 +159,27 @@ function gobgp(): Contestant {
   }
 }
 
+/**
+ * A command that has the home of its user, into which it locks itself up: Debian's package leaves it to systemd to make it.
+ * The daemon's mount namespace is its own (`ip netns exec` gives it one), so what is mounted there ends with it.
+ */
+function withHomeOf(user: RegExp, argv: readonly string[]): readonly string[] {
+  const home = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+    .find(([name = '']) => user.test(name))?.[5]
+  if (home === undefined || existsSync(home)) return argv
+  return [
+    'sh',
+    '-ec',
+    'mount -t tmpfs none "$1"; mkdir -m 755 "$2"; shift 2; exec "$@"',
+    'sh',
+    dirname(home),
+    home,
+    ...argv,
+  ]
+}
+
 function openbgpd(): Contestant {
   const client = which('bgpctl')
   const program = client === undefined ? undefined : which('bgpd')
@@ -167,7 +188,7 @@ function openbgpd(): Contestant {
     label: 'OpenBGPD',
     version: () => versionOf(program, '-V', /OpenBGPD (\S+)/),
     setup: (job) => ({
-      argv: [program as string, '-d', '-f', `${job.dir}/bgpd.conf`],
+      argv: withHomeOf(/^_(open)?bgpd$/, [program as string, '-d', '-f', `${job.dir}/bgpd.conf`]),
       files: {
         'bgpd.conf': lines(
           ...[`AS ${job.as}`, `router-id ${job.routerId}`, `socket "${job.dir}/bgpd.sock"`, 'fib-update no'],
