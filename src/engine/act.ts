@@ -1,7 +1,5 @@
 /** What a looker may do to a neighbor: stop it, start it, have it read again. */
-import { FAMILIES } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
-import type { Rib } from '../bgp/rib/rib.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Action, ActionResult } from '../show/view.ts'
 import type { Neighbor } from './neighbors.ts'
@@ -12,7 +10,7 @@ export function act(
   neighbor: Neighbor,
   action: Action,
   now: Millis,
-  rooms: { readonly sessions: Sessions; readonly objects: Objects; readonly rib: Rib },
+  rooms: { readonly sessions: Sessions; readonly objects: Objects },
 ): ActionResult {
   const result = (outcome: ActionResult['outcome'], reason = ''): ActionResult => ({
     name: neighbor.name,
@@ -43,7 +41,7 @@ export function act(
         rooms.sessions.refit(neighbor, now)
         rooms.sessions.askRefresh(neighbor, now)
       }
-      if (action.direction !== 'in') for (const family of FAMILIES) rooms.rib.refreshOut(neighbor.name, family, now)
+      if (action.direction !== 'in') rooms.sessions.tellAgain(neighbor, now)
       return result('done')
     case 'debug':
       return result('failed', 'messages are not traced')

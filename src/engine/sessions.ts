@@ -15,7 +15,16 @@ import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
-import { tell, tellDown, tellNearLimit, tellNotification, tellTransition, tellUp, tellUpdateProblem } from './tell.ts'
+import {
+  tell,
+  tellDown,
+  tellIgnored,
+  tellNearLimit,
+  tellNotification,
+  tellTransition,
+  tellUp,
+  tellUpdateProblem,
+} from './tell.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
 const SEND_LIMIT = 65_536
@@ -97,6 +106,9 @@ export class Sessions {
       case 'refresh':
         this.#refresh(neighbor, action, now)
         return
+      case 'ignored':
+        this.#out.tell(tellIgnored(neighbor.name, action.text))
+        return
       case 'transition':
         this.#out.tell(tellTransition(neighbor.name, action))
         return
@@ -113,16 +125,25 @@ export class Sessions {
     const { name } = neighbor
     if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, now, session.enhancedRefresh)
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family, now)
-    // RFC 7313 §4: of one that has restarted, not before its first feed is over.
-    else if (!session.remoteRestarted || this.#rib.counts(name, family).endOfRibReceived) {
-      this.#rib.beginRefresh(name, family, now)
-    }
+    // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
+    else if (session.remoteGracefulRestart && !this.#rib.counts(name, family).endOfRibReceived) {
+      this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, as its End-of-RIB has not come`))
+    } else this.#rib.beginRefresh(name, family, now)
     this.#hasNews = true
   }
 
   /** Asks a neighbor to tell everything again, where it can. */
   askRefresh(neighbor: Neighbor, now: Millis): void {
     for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
+  }
+
+  /** Tells a neighbor everything again, though it did not ask. */
+  tellAgain(neighbor: Neighbor, now: Millis): void {
+    const { session } = neighbor.peer
+    if (session === undefined) return
+    // RFC 7313 §4: BoRR and EoRR stand around this one too.
+    for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, now, session.enhancedRefresh)
+    this.#hasNews = true
   }
 
   #up(neighbor: Neighbor, session: Session, now: Millis): void {

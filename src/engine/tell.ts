@@ -66,6 +66,14 @@ export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: b
   fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
 })
 
+/** A message that a rule tells us to leave aside. */
+export const tellIgnored = (peer: string, what: string): Tell => ({
+  level: 'debug',
+  code: 'message-ignored',
+  text: `${peer}: ignored: ${what}`,
+  fields: { peer },
+})
+
 export const tellNearLimit = (
   peer: string,
   { family, held, limit }: NonNullable<ReceiveResult['nearLimit']>,

@@ -110,6 +110,7 @@ const RACK: ProtocolView = {
       send: WIRE,
       routeRefresh: true,
       enhancedRefresh: true,
+      remoteGracefulRestart: false,
       remoteRestarted: false,
       role: undefined,
     },

@@ -30,8 +30,8 @@ interface Progress {
   readonly several: boolean
   /** The first feed is under way: End-of-RIB comes behind it. */
   initial: boolean
-  /** RFC 7313: `begin`, BoRR is due; `end`, EoRR is due behind what waits. */
-  refresh: 'none' | 'begin' | 'end'
+  /** RFC 7313: `later`, behind the first feed; `begin`, BoRR is due; `end`, EoRR is due behind what waits. */
+  refresh: 'none' | 'later' | 'begin' | 'end'
 }
 
 export class Planes {
@@ -89,8 +89,12 @@ export class Planes {
   refresh(slot: PeerSlot, enhanced: boolean): void {
     const progress = this.#progress.get(slot)
     if (progress === undefined) return
-    // RFC 7313 §4: no BoRR before the first feed is over.
-    if (enhanced && !progress.initial) {
+    // RFC 7313 §4: a refresh begins with BoRR, and BoRR does not come before the first feed is over.
+    if (enhanced && progress.initial) {
+      progress.refresh = 'later'
+      return
+    }
+    if (enhanced) {
       progress.refresh = 'begin'
       this.#busy.add(slot)
     }
@@ -141,6 +145,7 @@ export class Planes {
     if (progress.initial) {
       progress.initial = false
       this.#busy.delete(slot)
+      if (progress.refresh === 'later') this.refresh(slot, true)
       return { bytes: encodeEndOfRib(this.#family), messages: 1 }
     }
     if (progress.refresh === 'end') {

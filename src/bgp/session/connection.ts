@@ -252,20 +252,33 @@ export class Connection {
   #takeRouteRefresh(frame: Frame): void {
     this.#shared.received['route-refresh']++
     this.step({ name: 'RouteRefreshMsg' })
-    const message = this.state === 'Established' ? decodeRouteRefresh(frame) : undefined
-    if (message === undefined) return
+    if (this.state !== 'Established') return
+    const message = decodeRouteRefresh(frame)
+    if (message === undefined) {
+      this.#ignore('ROUTE-REFRESH of an unknown subtype')
+      return
+    }
     if (message.kind === 'message-error') {
       this.step({ name: 'UpdateMsgErr', error: message })
       return
     }
-    const { family } = message
+    const { family, afi, safi } = message
     const { session } = this
     // RFC 2918 §4: of a family that was not agreed on, ignored.
-    if (family === undefined || !session?.families.includes(family)) return
+    if (family === undefined || !session?.families.includes(family)) {
+      this.#ignore(`ROUTE-REFRESH of AFI ${afi} SAFI ${safi}, which was not agreed on`)
+      return
+    }
     // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved unless both know that.
     const subtype = session.enhancedRefresh ? message.subtype : REFRESH.request
     if (subtype === REFRESH.request && this.#isAskedFor(family)) return
     this.#push({ kind: 'refresh', family, subtype })
+  }
+
+  /** Said once a turn, however often it comes. */
+  #ignore(text: string): void {
+    if (this.#shared.actions.some((action) => action.kind === 'ignored' && action.text === text)) return
+    this.#push({ kind: 'ignored', text })
   }
 
   /** Asked once a turn is enough. */

@@ -90,6 +90,7 @@ export function negotiate(config: PeerConfig, ours: Open, theirs: Open): Agreeme
     send: wireContext(ours, theirs, families, peerType),
     routeRefresh: bothOffer('route-refresh', ours, theirs),
     enhancedRefresh: bothOffer('route-refresh', ours, theirs) && bothOffer('enhanced-refresh', ours, theirs),
+    remoteGracefulRestart: lastOf(theirs, 'graceful-restart') !== undefined,
     remoteRestarted: lastOf(theirs, 'graceful-restart')?.restarted === true,
     role,
   }

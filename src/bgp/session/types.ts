@@ -115,6 +115,8 @@ export type PeerAction =
   | { readonly kind: 'updates'; readonly conn: ConnId; readonly bytes: Uint8Array; readonly spans: readonly number[] }
   /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). */
   | { readonly kind: 'refresh'; readonly family: Family; readonly subtype: number }
+  /** A message that a rule tells us to leave aside; `text` says which, and why. */
+  | { readonly kind: 'ignored'; readonly text: string }
   | { readonly kind: 'transition'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
   | {
       readonly kind: 'notification'
@@ -144,7 +146,9 @@ export interface Session {
   readonly routeRefresh: boolean
   /** BoRR and EoRR stand around what a refresh brings, in both directions (RFC 7313). */
   readonly enhancedRefresh: boolean
-  /** The neighbor says it has restarted: its first feed must end before a refresh of it can begin (RFC 7313 §4). */
+  /** The neighbor announced graceful restart: its first feed must end before a refresh of it can begin (RFC 7313 §4). */
+  readonly remoteGracefulRestart: boolean
+  /** … and says that it has restarted (RFC 4724 §3). */
   readonly remoteRestarted: boolean
   /** Our role, where RFC 9234 applies. */
   readonly role: Role | undefined

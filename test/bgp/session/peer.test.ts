@@ -193,10 +193,15 @@ describe('an UPDATE that ends the session', () => {
 describe('ROUTE-REFRESH', () => {
   const refresh = (afi: number, safi = 1, subtype = 0) => message('route-refresh', 0, afi, subtype, safi)
 
-  test('[68] one per family and turn, of agreed families only', () => {
+  test('[68] one per family and turn, of agreed families only; others are ignored, which is said once', () => {
     const lone = new LonePeer({ families: ['ipv4'] }).reach('Established')
-    lone.receive(concat(refresh(1), refresh(2), refresh(1), refresh(1, 128), refresh(1, 1, 9)))
-    expect(lone.actions).toEqual([{ kind: 'refresh', family: 'ipv4', subtype: 0 }])
+    lone.receive(concat(refresh(1), refresh(2), refresh(1), refresh(1, 128), refresh(1, 1, 9), refresh(2)))
+    expect(lone.actions).toEqual([
+      { kind: 'refresh', family: 'ipv4', subtype: 0 },
+      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 2 SAFI 1, which was not agreed on' },
+      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 1 SAFI 128, which was not agreed on' },
+      { kind: 'ignored', text: 'ROUTE-REFRESH of an unknown subtype' },
+    ])
   })
 
   test('[68] BoRR and EoRR stand where they stood among the UPDATEs', () => {
