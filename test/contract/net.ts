@@ -203,7 +203,7 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       expect(a.closed(ours)).toEqual([{ kind: 'closed', conn: ours, reason: undefined }])
     })
 
-    test('the last message arrives though the neighbor was still sending', async () => {
+    test('[23] the last message arrives though the neighbor was still sending', async () => {
       await listen()
       const { ours, theirs } = await connect()
       for (let count = 0; count < 20; count++) {

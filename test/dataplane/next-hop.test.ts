@@ -128,8 +128,8 @@ describe('where a next hop leads', () => {
   })
 
   test.each<[string, string[], string | undefined, string]>([
-    ['goes over the interface of its session', ['fe80::1'], 'eth1', 'via fe80::1 dev eth1 at 0'],
-    ['needs to know it', ['fe80::1'], undefined, 'the interface of the link-local next hop fe80::1 is not known'],
+    ['[27] goes over the interface of its session', ['fe80::1'], 'eth1', 'via fe80::1 dev eth1 at 0'],
+    ['[27] needs to know it', ['fe80::1'], undefined, 'the interface of the link-local next hop fe80::1 is not known'],
     ['and needs it to be up', ['fe80::1'], 'down0', 'the interface down0 of the next hop fe80::1 is down'],
     [
       'beside a global one on the link, is not needed',

@@ -117,7 +117,7 @@ describe('TCP', () => {
     expect(first('closed')?.reason).toBeUndefined()
   })
 
-  test('the last message arrives though the neighbor reads late and sends meanwhile', async () => {
+  test('[23] the last message arrives though the neighbor reads late and sends meanwhile', async () => {
     const tcp = open({ linger: 5_000 })
     await listening(tcp)
     const socket = stranger().pause()

@@ -83,7 +83,7 @@ const conditions: [string, RuleMatch, PolicyRoute, PeerType, boolean][] = [
     'internal',
     true,
   ],
-  ['LOCAL_PREF that is not there counts as 100', { localPref: 100 }, route('10.0.0.0/8'), 'external', true],
+  ['[67] LOCAL_PREF that is not there counts as 100', { localPref: 100 }, route('10.0.0.0/8'), 'external', true],
   ['MED as it is', { med: 5 }, route('10.0.0.0/8', { attributes: { ...BARE, med: 5 } }), 'external', true],
   ['MED that is not there counts as 0', { med: 0 }, route('10.0.0.0/8'), 'external', true],
   ['all conditions but one', { localPref: 100, med: 1 }, route('10.0.0.0/8'), 'external', false],

@@ -61,7 +61,7 @@ describe('what goes to whom', () => {
       route(OUR_V4, attributes({ ...path(65000, a.remoteAs, 7), communities: [[65000, 9]] })),
     ],
     [
-      'external to internal: path and next hop stay, MED stays, LOCAL_PREF is there',
+      '[51] external to internal: path and next hop stay, MED stays, LOCAL_PREF is there',
       a,
       internal,
       learned,
@@ -158,7 +158,7 @@ describe('what may be used', () => {
       '192.0.2.99',
       'it has passed our cluster',
     ],
-    ['a next hop that is ours', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
+    ['[47] a next hop that is ours', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
   ])('%s: kept, shown, not used', (_, from, carried, nextHop, reason) => {
     const rib = ribWith(from, b)
     announce(rib, from, [X], carried, nextHop)
@@ -170,7 +170,7 @@ describe('what may be used', () => {
     expect([received, accepted, importUpdates.rejected]).toEqual([1, 0, 1])
   })
 
-  test('the neighbor itself is a fine next hop, even on a loopback address', () => {
+  test('[47] the neighbor itself is a fine next hop, even on a loopback address', () => {
     const local = neighbor(1, { remoteAddress: '127.0.0.2' })
     const rib = ribWith(local)
     announce(rib, local, ['2001:db8::/32'], path(local.remoteAs), '2001:db8::9')
@@ -228,7 +228,7 @@ describe('telling', () => {
     expect([listener.routes.size, listener.endOfRib.filter((family) => family === 'ipv4').length]).toEqual([200, 1])
   })
 
-  test('the same attributes go in one message, and a change that did not last is never told', () => {
+  test('[50] the same attributes go in one message, and a change that did not last is never told', () => {
     const rib = ribWith(a, b)
     const listener = new Listener(b).drain(rib, b.name)
     const before = listener.messages
@@ -239,7 +239,7 @@ describe('telling', () => {
     expect([listener.messages - before, listener.routes.size, listener.needless]).toEqual([1, 100, 0])
   })
 
-  test('messages are as long as agreed on and no longer', () => {
+  test('[56] messages are as long as agreed on and no longer', () => {
     const rib = ribWith(a, b)
     const listener = new Listener(b).drain(rib, b.name)
     for (let index = 0; index < 2000; index++) {

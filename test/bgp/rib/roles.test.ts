@@ -81,7 +81,7 @@ describe('ONLY_TO_CUSTOMER of what goes out', () => {
 describe('our own AS in a path', () => {
   test.each<[string, Partial<RibPeer>, number[], boolean]>([
     ['[58] once: not used', {}, [LOCAL_AS], false],
-    ['once, where once is allowed', { allowedOwnAs: 1 }, [LOCAL_AS], true],
+    ['[58] once, where once is allowed', { allowedOwnAs: 1 }, [LOCAL_AS], true],
     ['twice, where once is allowed', { allowedOwnAs: 1 }, [LOCAL_AS, 7, LOCAL_AS], false],
     ['the AS of the node, where the session shows another', { localAs: 64_999, nodeAs: LOCAL_AS }, [LOCAL_AS], false],
     ['the AS that the session shows', { localAs: 64_999, nodeAs: LOCAL_AS }, [64_999], false],

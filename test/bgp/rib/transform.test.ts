@@ -18,7 +18,7 @@ function external(block: readonly number[], keepMed = false): number[] {
 
 describe('to an external neighbor', () => {
   test.each<[string, number[], number[]]>([
-    ['an empty path becomes a sequence of one', [0x40, 2, 0], [0x40, 2, 6, 2, 1, ...US]],
+    ['[46] an empty path becomes a sequence of one', [0x40, 2, 0], [0x40, 2, 6, 2, 1, ...US]],
     ['a leading sequence grows', [0x40, 2, 6, 2, 1, ...members(1)], [0x40, 2, 10, 2, 2, ...US, ...members(1)]],
     [
       'a leading set gets a sequence in front',
@@ -26,7 +26,7 @@ describe('to an external neighbor', () => {
       [0x40, 2, 12, 2, 1, ...US, 1, 1, ...members(1)],
     ],
     [
-      'a full sequence gets another in front',
+      '[45] a full sequence gets another in front',
       [0x50, 2, 3, 254, 2, 255, ...members(255)],
       [0x50, 2, 4, 4, 2, 1, ...US, 2, 255, ...members(255)],
     ],

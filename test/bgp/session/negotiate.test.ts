@@ -23,7 +23,7 @@ function refuse(theirs: Open, ours: Partial<PeerConfig> = {}): string {
 }
 
 describe('our OPEN', () => {
-  test('offers both families, refresh, extended messages, four-octet AS and our name', () => {
+  test('[5] is of version 4, and offers both families, refresh, extended messages, four-octet AS and our name', () => {
     expect(ourOpen(config())).toEqual({
       kind: 'open',
       version: 4,

@@ -20,11 +20,11 @@ describe('hold timer', () => {
   })
 
   test.each([
-    ['KEEPALIVE restarts it', KEEPALIVE, true],
-    ['UPDATE restarts it', UPDATE, true],
-    ['ROUTE-REFRESH does not', message('route-refresh', 0, 1, 0, 1), false],
-    ['half a message does not', UPDATE.subarray(0, 20), false],
-  ])('[15] %s', (_, bytes, restarts) => {
+    ['[15] KEEPALIVE restarts it', KEEPALIVE, true],
+    ['[15] UPDATE restarts it', UPDATE, true],
+    ['[15] ROUTE-REFRESH does not', message('route-refresh', 0, 1, 0, 1), false],
+    ['[15] half a message does not', UPDATE.subarray(0, 20), false],
+  ])('%s', (_, bytes, restarts) => {
     const lone = new LonePeer().reach('Established')
     lone.pass(60_000)
     lone.receive(bytes)

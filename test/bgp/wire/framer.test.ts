@@ -5,7 +5,7 @@ import { ALL_MESSAGES } from '../../support/known-messages.ts'
 import { framed, join, MARKER, message, pieces } from '../../support/messages.ts'
 
 describe.each(ALL_MESSAGES)('$name', ({ bytes }) => {
-  test('whole', () => {
+  test('[1, 2, 3] whole', () => {
     expect(framed([bytes])).toEqual({ messages: [bytes], error: undefined })
   })
 
@@ -87,7 +87,7 @@ describe('RFC 4271 §6.1', () => {
 describe('RFC 8654', () => {
   const long = message(2, ...new Array<number>(60_000).fill(0))
 
-  test('an UPDATE of 60,019 octets is taken once both agreed, in any chunks', () => {
+  test('[4] an UPDATE of 60,019 octets is taken once both agreed, in any chunks', () => {
     for (const size of [1460, 65_536]) {
       const framer = new Framer()
       framer.messageSize = 65_535

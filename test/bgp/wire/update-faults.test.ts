@@ -217,7 +217,7 @@ describe('[29] an attribute past the Total Path Attribute Length (RFC 7606 §4)'
       expect(found.actions).toHaveLength(1)
     })
 
-    test.each([...OVERRUNS, ...CUTS])('%s without a route: 3/1 ([30], RFC 7606 §5.2)', (_, bytes) => {
+    test.each([...OVERRUNS, ...CUTS])('[30] %s without a route: 3/1 (RFC 7606 §5.2)', (_, bytes) => {
       const found = read(update({ withdrawn: NLRI, attributes: [ORIGIN, fromHex(bytes)] }), wire)
       expect(found.error).toMatchObject({ code: 3, subcode: 1, data: new Uint8Array(0) })
     })

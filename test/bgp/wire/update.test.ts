@@ -21,7 +21,7 @@ const reach = (family: string, nextHop: readonly number[], nlri: readonly number
   attribute(0x80, 14, ...fromHex(family), nextHop.length, ...nextHop, 0, ...nlri)
 
 describe('where everything lies', () => {
-  test('withdrawn routes, NLRI and NEXT_HOP', () => {
+  test('[28, 29] withdrawn routes, NLRI and NEXT_HOP', () => {
     const bytes = update({ withdrawn: fromHex('08 0a'), attributes: [ORIGIN, AS_PATH, NEXT_HOP], nlri: NLRI })
     expect(read(bytes, EBGP)).toMatchObject({
       error: undefined,
@@ -60,7 +60,7 @@ describe('where everything lies', () => {
     expect(read(bytes, EBGP)).toMatchObject({ error: undefined, unreach: ['ipv6', V6_NLRI], endOfRib: undefined })
   })
 
-  test('[43] all four in one message', () => {
+  test('[43, 49] all four in one message', () => {
     const bytes = update({
       withdrawn: NLRI,
       attributes: [
@@ -260,12 +260,12 @@ describe('canonical attributes', () => {
     })
   })
 
-  test('[45] an empty AS_PATH is good from inside the AS', () => {
+  test('[33, 45] an empty AS_PATH is good from inside the AS', () => {
     const empty = fromHex('40 02 00')
     expect(canonical([ORIGIN, empty, NEXT_HOP], IBGP)).toMatchObject({ attributes: [...ORIGIN, ...empty], actions: [] })
   })
 
-  test('an UPDATE that announces nothing has none', () => {
+  test('[30] an UPDATE that announces nothing has none', () => {
     expect(read(update({ withdrawn: [8, 10], attributes: [ORIGIN] }), EBGP)).toMatchObject({
       error: undefined,
       attributes: [],
