@@ -23,6 +23,8 @@ class Listener {
   readonly #firstPause: Millis
   #pause: Millis
   #lastReason: string | undefined
+  /** The port it listens on, as was told. */
+  #listensOn: number | undefined
 
   constructor(
     address: Address | undefined,
@@ -44,6 +46,9 @@ class Listener {
     clearTimeout(this.#timer)
     this.#server?.close()
     this.#server = undefined
+    if (this.#listensOn === undefined) return
+    this.#feed({ kind: 'listen-ended', address: this.#address, port: this.#listensOn })
+    this.#listensOn = undefined
   }
 
   #try(host: string): void {
@@ -68,6 +73,7 @@ class Listener {
       this.#pause = this.#firstPause
       const bound = server.address()
       const port = bound !== null && typeof bound === 'object' ? bound.port : this.#port
+      this.#listensOn = port
       this.#feed({ kind: 'listening', address: this.#address, port })
     })
     try {

@@ -16,6 +16,8 @@ export type Input =
   /** Every kind has been listed once: from now on what is absent does not exist. */
   | { readonly kind: 'synced' }
   | { readonly kind: 'listening'; readonly address: Address | undefined; readonly port: number }
+  /** Nobody is taken there any more: the engine wants it so, or the agent ends. */
+  | { readonly kind: 'listen-ended'; readonly address: Address | undefined; readonly port: number }
   | {
       readonly kind: 'listen-failed'
       readonly address: Address | undefined

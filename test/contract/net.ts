@@ -268,6 +268,7 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       await rig.until('there', () => b.bytes(theirs).length > 0)
       expect(b.text(theirs)).toBe('still here')
       expect(b.all('listening')).toHaveLength(2)
+      expect(b.all('listen-ended')).toEqual([{ kind: 'listen-ended', address: b.ipv6, port }])
     })
 
     test('no address means every address', async () => {

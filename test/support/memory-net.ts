@@ -98,6 +98,10 @@ export class MemoryHost implements Network {
     const before = this.#listening
     const wanted = addresses.length === 0 ? [undefined] : addresses
     this.#listening = wanted.filter((one) => one === undefined || this.addresses.includes(one)).map(at(port))
+    for (const { address, port: then } of before) {
+      if (this.#listening.some((one) => one.address === address && one.port === then)) continue
+      this.#later({ kind: 'listen-ended', address, port: then })
+    }
     for (const address of wanted) {
       if (before.some((one) => one.address === address && one.port === port)) continue
       const known = address === undefined || this.addresses.includes(address)
