@@ -150,6 +150,7 @@ export class Engine {
         this.#change([], now)
         return
       case 'listening':
+      case 'listen-ended':
       case 'listen-failed':
         this.#out.tell(tellListen(input))
         return
@@ -258,13 +259,16 @@ export class Engine {
     if (cni !== undefined) this.#out.push(cni)
   }
 
-  /** Without a node there are no neighbors to add or change. */
+  /**
+   * Without a node there are no neighbors to add or change. Those that change know the node's new values already: they
+   * come first, or each would be reset for the node and once more for itself.
+   */
   #changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined, now: Millis): void {
     for (const name of peers.removed) this.#objects.removePeer(name, now)
     if (node === undefined) return
+    for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
     if (change !== undefined) this.#changeNode(change.before, node, now)
     for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
-    for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
   }
 
   #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {
@@ -321,10 +325,13 @@ const problemKey = ({ code, object, field, value, text }: Problem): string =>
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((item, index) => item === b[index])
 
-function tellListen(input: Extract<Input, { kind: 'listening' | 'listen-failed' }>) {
+function tellListen(input: Extract<Input, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>) {
   const place = `${input.address ?? 'all addresses'} port ${input.port}`
   const fields = { address: input.address ?? null, port: input.port }
-  return input.kind === 'listening'
-    ? tell('info', 'listening', `listening on ${place}`, fields)
-    : tell('error', 'listen-failed', `cannot listen on ${place}: ${input.reason}`, { ...fields, reason: input.reason })
+  if (input.kind === 'listening') return tell('info', 'listening', `listening on ${place}`, fields)
+  if (input.kind === 'listen-ended') return tell('info', 'listen-ended', `no longer listening on ${place}`, fields)
+  return tell('error', 'listen-failed', `cannot listen on ${place}: ${input.reason}`, {
+    ...fields,
+    reason: input.reason,
+  })
 }

@@ -114,6 +114,28 @@ describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', 
     ])
   })
 
+  test('another address of the node ends its session once and dials once', () => {
+    const { world, tor, worker } = begin()
+    world.until(() => learned(world, tor).length >= 6)
+    const before = worker.tells.length
+    world.change(worker, [upsert(node('worker-1', { addresses: ['10.0.0.21', 'fd00:10::11'] }))])
+    const steps = worker.tells.slice(before).filter(({ code }) => code === 'session-transition')
+    expect(steps.map(({ fields: { from, to } }) => `${from} to ${to}`)).toEqual([
+      'Established to Idle',
+      'Idle to Connect',
+    ])
+  })
+
+  test('where it listens and where no longer is told', () => {
+    const { world, worker } = begin()
+    world.feed(worker, { kind: 'listening', address: undefined, port: 179 })
+    world.feed(worker, { kind: 'listen-ended', address: '10.0.0.11', port: 179 })
+    expect(worker.tells.slice(-2).map(({ text }) => text)).toEqual([
+      'listening on all addresses port 179',
+      'no longer listening on 10.0.0.11 port 179',
+    ])
+  })
+
   test('a neighbor that crashes and comes back gets everything again', () => {
     const { world, tor } = begin()
     world.until(() => learned(world, tor).length >= 6)
