@@ -7,7 +7,7 @@ import { CniFile } from './edge/cni.ts'
 import { Control } from './edge/control.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/http.ts'
-import { listInterfaces } from './edge/interfaces.ts'
+import { describeInterfaces, listInterfaces } from './edge/interfaces.ts'
 import { type Log, openLog } from './edge/log.ts'
 import { Manifests } from './edge/manifests.ts'
 import { Metrics } from './edge/metrics.ts'
@@ -20,6 +20,9 @@ import type { Effect } from './engine/effect.ts'
 import { Engine } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { tell } from './engine/tell.ts'
+
+/** `show interfaces`, cut short or not. */
+const ASKS_FOR_INTERFACES = /^\s*(?:json\s+)?s\w*\s+i/
 
 /** How long neighbors may take to read our farewell. */
 const FAREWELL_MILLIS = 3_000
@@ -96,6 +99,9 @@ class Agent {
   /** Interfaces are only looked at when somebody asks. */
   readonly #feedFromLooker = (input: Input): void => {
     if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
+    if (input.kind === 'command' && ASKS_FOR_INTERFACES.test(input.line)) {
+      this.#driver.feed({ kind: 'interfaces', interfaces: describeInterfaces() })
+    }
     // Who asks for NAT wants its counters as they are now. One command of a looker is under way at a time.
     if (input.kind === 'command' && /\bnat\b/.test(input.line)) this.#count()
     if (this.#counting === undefined) this.#driver.feed(input)

@@ -13,7 +13,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                                     advertise this node's routes
   godwit [-s SOCKET]                look around in a shell
   godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | filters | nat
-                             | interfaces | memory
+                             | interfaces | static | symbols | memory
   godwit [-s SOCKET] enable | disable | restart PEER, reload [in|out] PEER, configure check
                                     ask a running agent; \`show ?\` lists what there is to see
   godwit doctor                     is this machine fit to route, and what to do

@@ -1,9 +1,10 @@
 /** Which interface a session runs over, and what interfaces there are: asked of the kernel when somebody needs it. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Address, isLinkLocal, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { LocalInterface } from '../engine/input.ts'
-import type { InterfaceView } from '../show/view.ts'
+import type { InterfaceView, LinkView } from '../show/view.ts'
 
 interface Row {
   readonly interface: string
@@ -48,7 +49,50 @@ function bestOf(all: readonly Row[], name: string, family: Family): Address | un
 
 const isLoopback = (address: Address): boolean => address === '::1' || address.startsWith('127.')
 
-/** All interfaces that are up, for `show interfaces`. */
+const LINKS = '/sys/class/net'
+
+/** Every interface with what the kernel says of its link, for `show interfaces`. Reads four small files for each. */
+export function describeInterfaces(): InterfaceView[] {
+  const addressed = new Map(listInterfaces().map((view) => [view.name, view]))
+  const names = new Set([...linkNames(), ...addressed.keys()])
+  const all = [...names].map((name): InterfaceView => {
+    const { addresses } = addressed.get(name) ?? { addresses: [] }
+    const link = linkOf(name)
+    return link === undefined
+      ? { name, up: addressed.has(name), addresses }
+      : { name, up: (link.flags & UP_AND_RUNNING) === UP_AND_RUNNING, addresses, link }
+  })
+  return all.sort((a, b) => (a.link?.index ?? 0) - (b.link?.index ?? 0))
+}
+
+/** IFF_UP and IFF_RUNNING. */
+const UP_AND_RUNNING = 0x41
+
+function linkNames(): string[] {
+  try {
+    return readdirSync(LINKS)
+  } catch {
+    return []
+  }
+}
+
+/** Undefined for one that went meanwhile, and for what is none (`bonding_masters`). */
+function linkOf(name: string): LinkView | undefined {
+  const read = (file: string): number => Number(readFileSync(`${LINKS}/${name}/${file}`, 'utf8'))
+  try {
+    return { index: read('ifindex'), mtu: read('mtu'), flags: read('flags') | runningFlag(name) }
+  } catch {
+    return undefined
+  }
+}
+
+/** `flags` has only what was set; whether the link carries is told apart. It is `unknown` for lo and other virtual ones. */
+function runningFlag(name: string): number {
+  const state = readFileSync(`${LINKS}/${name}/operstate`, 'utf8').trim()
+  return state === 'up' || state === 'unknown' ? 0x40 : 0
+}
+
+/** The interfaces with an address, and which: for whoever looks at routes. */
 export function listInterfaces(): InterfaceView[] {
   const byName = new Map<string, string[]>()
   for (const row of rows()) {

@@ -18,6 +18,7 @@ import { protocolRows } from './protocols.ts'
 import { CODE, frame, type ReplyLine, type Row } from './reply.ts'
 import { routeRows } from './route.ts'
 import { serviceRows } from './services.ts'
+import { NO_BFD, staticRows, symbolRows } from './static.ts'
 import { statusRows } from './status.ts'
 import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
 import type { View } from './view.ts'
@@ -62,6 +63,12 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return interfaceRows(command.summary, view.interfaces())
     case 'show-filters':
       return filterRows(command.which, view)
+    case 'show-static':
+      return staticRows(command.protocol, view)
+    case 'show-symbols':
+      return symbolRows(command.of, view)
+    case 'show-bfd':
+      return [NO_BFD]
     case 'show-memory':
       return memoryRows(view.memory())
     case 'show-services':

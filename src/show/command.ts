@@ -9,6 +9,9 @@ export type Command =
   | ShowRoute
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }
   | { readonly kind: 'show-filters'; readonly which: Which | undefined }
+  | { readonly kind: 'show-static'; readonly protocol: string | undefined }
+  | { readonly kind: 'show-symbols'; readonly of: string | undefined }
+  | { readonly kind: 'show-bfd' }
   | { readonly kind: 'show-memory' }
   | { readonly kind: 'show-services' }
   | { readonly kind: 'show-nat' }

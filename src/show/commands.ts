@@ -119,6 +119,24 @@ export const COMMANDS: readonly CommandRow[] = [
     build: () => ({ kind: 'show-services' }),
   },
   {
+    words: ['show', 'static'],
+    options: [{ value: 'protocol', key: 'protocol', help: 'of this kind only: pod_cidr, service_cidr or service' }],
+    help: 'Show the routes of this node itself',
+    build: ({ protocol }) => ({ kind: 'show-static', protocol: protocol as string | undefined }),
+  },
+  {
+    words: ['show', 'symbols'],
+    options: [{ value: 'text', key: 'of', help: 'one name, or protocol, table or filter' }],
+    help: 'Show names of neighbors, tables and filters',
+    build: ({ of }) => ({ kind: 'show-symbols', of: of as string | undefined }),
+  },
+  {
+    words: ['show', 'bfd', 'sessions'],
+    options: [{ value: 'text', key: 'of', help: 'accepted' }],
+    help: 'BFD does not run here',
+    build: () => ({ kind: 'show-bfd' }),
+  },
+  {
     words: ['show', 'nat'],
     options: [],
     help: 'Show NAT of outgoing traffic, by pool',

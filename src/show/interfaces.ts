@@ -2,22 +2,39 @@
 
 import { scopeOf } from './gateway.ts'
 import { CODE, type Row } from './reply.ts'
-import type { InterfaceView } from './view.ts'
+import type { InterfaceView, LinkView } from './view.ts'
 
 export function interfaceRows(summary: boolean, interfaces: readonly InterfaceView[]): Iterable<Row> {
   return summary ? summaryRows(interfaces) : fullRows(interfaces)
 }
 
 function* fullRows(interfaces: readonly InterfaceView[]): Iterable<Row> {
-  for (const { name, up, addresses } of interfaces) {
-    yield { code: CODE.interfaceRow, text: `${name} ${up ? 'up' : 'down'}` }
-    yield { code: CODE.interfaceFlags, text: up ? '\tAdminUp LinkUp' : '\tAdminDown LinkDown' }
+  for (const { name, up, addresses, link } of interfaces) {
+    const state = `${name} ${up ? 'up' : 'down'}`
+    yield { code: CODE.interfaceRow, text: link === undefined ? state : `${state} (index=${link.index})` }
+    const flags = link === undefined ? (up ? 'AdminUp LinkUp' : 'AdminDown LinkDown') : flagWords(link)
+    yield { code: CODE.interfaceFlags, text: `\t${flags}` }
     for (const address of addresses) {
       const scope = scopeOf(address.split('/')[0] ?? address)
       yield { code: CODE.interfaceAddress, text: `\t${address} (Preferred, scope ${scope})` }
     }
   }
   yield { code: CODE.ok, text: '' }
+}
+
+/** BIRD's words for the flags of netdevice(7). */
+const FLAGS: readonly (readonly [flag: number, set: string, unset: string])[] = [
+  [0x10, 'PtP', 'MultiAccess'],
+  [0x2, 'Broadcast', ''],
+  [0x1000, 'Multicast', ''],
+  [0x1, 'AdminUp', 'AdminDown'],
+  [0x40, 'LinkUp', 'LinkDown'],
+  [0x8, 'Loopback', ''],
+]
+
+function flagWords({ flags, mtu }: LinkView): string {
+  const words = FLAGS.map(([flag, set, unset]) => ((flags & flag) !== 0 ? set : unset)).filter((word) => word !== '')
+  return [...words, `MTU=${mtu}`].join(' ')
 }
 
 function* summaryRows(interfaces: readonly InterfaceView[]): Iterable<Row> {

@@ -5,6 +5,7 @@
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
+import type { RouteIntent } from '../cluster/intent.ts'
 import { type Acting, carryOut } from './act.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { filtersFor, ruleWords } from './filters.ts'
@@ -14,8 +15,9 @@ import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
+import { NO_BFD, staticRoutes, symbolsOf } from './static.ts'
 import { formatRfc3339 } from './time.ts'
-import type { ChannelView, FilterView, NatView, ProtocolView, RangeView, View } from './view.ts'
+import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
 import { protocolsFor, rangesFor } from './which.ts'
 
@@ -30,9 +32,15 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-route':
       return yield* routesJson(command, view)
     case 'show-interfaces':
-      return yield* list(view.interfaces().map(({ name, up, addresses }) => ({ name, up, addresses })))
+      return yield* list(view.interfaces().map(interfaceJson))
     case 'show-filters':
       return yield* filtersJson(command.which, view)
+    case 'show-static':
+      return yield* list(staticRoutes(command.protocol, view).map(staticJson))
+    case 'show-symbols':
+      return yield* list(symbolsOf(command.of, view).map(([name, kind]) => ({ name, kind })))
+    case 'show-bfd':
+      return yield NO_BFD
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
     case 'show-nat':
@@ -276,6 +284,16 @@ function filterJson({ policy, direction, hits, neighbors }: FilterView): Json {
     otherwise: { action: policy.otherwise, hits: hitsOf(policy.rules.length) },
   }
 }
+
+const staticJson = ({ prefix, origin, objects }: RouteIntent): Json => ({ prefix: prefix.text, origin, objects })
+
+const interfaceJson = ({ name, up, addresses, link }: InterfaceView): Json => ({
+  name,
+  up,
+  addresses,
+  index: link?.index ?? null,
+  mtu: link?.mtu ?? null,
+})
 
 /** Null where this agent writes nothing into the kernel. */
 function natJson(nat: NatView | undefined): Json {

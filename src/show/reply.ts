@@ -37,6 +37,8 @@ export const CODE = {
   protocolDetails: 1006,
   route: 1007,
   routeDetails: 1008,
+  static: 1009,
+  symbol: 1010,
   uptime: 1011,
   routeAttributes: 1012,
   memory: 1018,

@@ -7,7 +7,7 @@ import { gatewaysOf, interfaceToward } from './gateway.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { InterfaceView, View } from './view.ts'
-import { countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
+import { countWalk, ownKind, planWalk, TABLES, type Walk, walk } from './walk.ts'
 import { wrapped } from './wrap.ts'
 
 export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
@@ -46,7 +46,7 @@ function* headingRows(family: Family, second: boolean): Iterable<Row> {
 function headLine(row: RouteRow, name: string, view: View, style: TimeStyle): string {
   const since = formatTime(view.epoch + row.since, view.epoch + view.now, style)
   const from = row.from === undefined || row.nextHops.includes(row.from) ? '' : ` from ${row.from}`
-  const source = `[${row.peer ?? row.origin.replaceAll('-', '_')} ${since}${from}]`
+  const source = `[${row.peer ?? ownKind(row.origin)} ${since}${from}]`
   const learned = row.peer !== undefined
   const tail = learned ? `(100) [${lastAs(row.attributes)}]` : '(200)'
   return `${name.padEnd(20)} unicast ${source}${row.best ? ' *' : ''} ${tail}`

@@ -102,6 +102,15 @@ export interface InterfaceView {
   readonly name: string
   readonly up: boolean
   readonly addresses: readonly string[]
+  /** Undefined where the kernel was not asked. */
+  readonly link?: LinkView
+}
+
+export interface LinkView {
+  readonly index: number
+  readonly mtu: number
+  /** As in `IFF_…` of netdevice(7). */
+  readonly flags: number
 }
 
 export interface MemoryView {

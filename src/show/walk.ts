@@ -23,6 +23,9 @@ export interface Walk {
 /** Kinds of our own routes stand where BIRD has the name of a protocol. */
 const OWN = ['pod_cidr', 'service_cidr', 'service'] as const
 
+/** `pod-cidr` as the name of a protocol. */
+export const ownKind = (origin: string): string => origin.replaceAll('-', '_')
+
 /** Turns a command into a walk, or says why that cannot be. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const own = OWN.find((name) => name === command.protocol)

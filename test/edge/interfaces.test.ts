@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { expect, test } from 'vitest'
-import { interfaceOf, listInterfaces } from '../../src/edge/interfaces.ts'
+import { describeInterfaces, interfaceOf, listInterfaces } from '../../src/edge/interfaces.ts'
 
 test('the interface of a loopback address is the one that has it', () => {
   const [name] =
@@ -15,6 +15,11 @@ test('a host talking to itself has no address of the other family to offer', () 
 
 test('an address that is not here has no interface', () => {
   expect(interfaceOf('198.51.100.7')).toBeUndefined()
+})
+
+test('the loopback interface has index 1 and is up, and comes first', () => {
+  expect(describeInterfaces()[0]).toMatchObject({ name: 'lo', up: true, link: { index: 1 } })
+  expect(describeInterfaces()[0]?.addresses).toContain('127.0.0.1/8')
 })
 
 test('all interfaces are listed with their prefixes', () => {

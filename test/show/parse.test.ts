@@ -26,7 +26,7 @@ const pattern = (text: string) => ({ kind: 'pattern', text })
 describe('commands', () => {
   test.each([
     ['show status', { kind: 'show-status' }],
-    ['  sh\tst  ', { kind: 'show-status' }],
+    ['  sh\tstatu  ', { kind: 'show-status' }],
     ['show protocols', { kind: 'show-protocols', all: false, which: undefined }],
     ['s p a', { kind: 'show-protocols', all: true, which: undefined }],
     ['show protocols Mesh_1 all', { kind: 'show-protocols', all: true, which: named('Mesh_1') }],
@@ -98,8 +98,8 @@ describe('lines that are wrong', () => {
   test.each([
     ['', /^syntax error, unexpected end, expecting show, enable/],
     ['foo', /^syntax error, unexpected "foo", expecting show/],
-    ['show', /expecting status, protocols, route, interfaces, filters, memory, services or nat$/],
-    ['show s', /^syntax error, ambiguous "s", could be status or services$/],
+    ['show', /expecting status, protocols, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/],
+    ['show s', /^syntax error, ambiguous "s", could be status, services, static or symbols$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],
     ['show route f', /ambiguous "f", could be for or filtered$/],
     ['show status extra', /unexpected "extra", expecting the end$/],

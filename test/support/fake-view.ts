@@ -319,9 +319,9 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     ranges: () => [],
     filters: () => FILTERS,
     interfaces: () => [
-      { name: 'lo', up: true, addresses: ['127.0.0.1/8', '::1/128'] },
+      { name: 'lo', up: true, addresses: ['127.0.0.1/8', '::1/128'], link: { index: 1, mtu: 65_536, flags: 0x49 } },
       { name: 'eth0', up: true, addresses: ['10.0.0.1/24', '2001:db8::1/64', 'fe80::1/64'] },
-      { name: 'eth1', up: false, addresses: [] },
+      { name: 'eth1', up: false, addresses: [], link: { index: 3, mtu: 1500, flags: 0x1002 } },
     ],
     memory: () => [
       { what: 'Routing tables', bytes: 29_696 },

@@ -1,0 +1,47 @@
+/** Words of birdc for what we have under other names, or not at all: `show static`, `show symbols`, `show bfd sessions`. */
+import { FAMILIES } from '../base/family.ts'
+import type { RouteIntent } from '../cluster/intent.ts'
+import { CODE, type Row } from './reply.ts'
+import type { View } from './view.ts'
+import { ownKind, TABLES } from './walk.ts'
+
+/** The very words of a BIRD without BFD, and its code: readers of BIRD know them. */
+export const NO_BFD: Row = { code: CODE.syntaxError, text: 'There is no BFD protocol running' }
+
+/** The routes of this node itself; what makes them is a protocol by the name of its kind. */
+export function* staticRows(protocol: string | undefined, view: View): Iterable<Row> {
+  for (const { prefix, origin, objects } of staticRoutes(protocol, view)) {
+    yield { code: CODE.static, text: `${prefix.text}\t${ownKind(origin)} ${objects.join(' ')}` }
+  }
+  yield { code: CODE.ok, text: '' }
+}
+
+export const staticRoutes = (protocol: string | undefined, view: View): readonly RouteIntent[] =>
+  view.services().filter(({ origin }) => protocol === undefined || ownKind(origin) === protocol)
+
+/** One name, what is of one kind, or everything that has a name. */
+export function* symbolRows(of: string | undefined, view: View): Iterable<Row> {
+  for (const [name, kind] of symbolsOf(of, view)) yield { code: CODE.symbol, text: `${name.padEnd(8)}\t${kind}` }
+  yield { code: CODE.ok, text: '' }
+}
+
+export function symbolsOf(of: string | undefined, view: View): readonly (readonly [name: string, kind: string])[] {
+  const all = [
+    ...[...view.protocols(), ...view.ranges()].map(({ name }) => [name, 'protocol'] as const),
+    ...FAMILIES.map((family) => [TABLES[family], 'routing table'] as const),
+    ...[...new Set(view.filters().map(({ policy }) => policy.name))].map((name) => [name, 'filter'] as const),
+  ]
+  if (of === undefined) return all
+  const kind = KINDS[of]
+  if (kind !== undefined) return all.filter((symbol) => symbol[1] === kind)
+  return [all.find(([name]) => name === of) ?? [of, 'undefined']]
+}
+
+/** How BIRD's grammar calls kinds, and what it writes for them. */
+const KINDS: Readonly<Record<string, string>> = {
+  protocol: 'protocol',
+  table: 'routing table',
+  filter: 'filter',
+  function: 'function',
+  template: 'template',
+}
