@@ -1,7 +1,7 @@
 /**
  * Keeps up with one kind: lists it, watches from there, and begins again as often as needed, for ever.
  *
- * Out, to the sink: `replace` after each list, then `upsert` and `delete`; `trouble` while the API does not answer as it
+ * Out, to the sink: `replace` after each list, then `upsert` and `delete`; trouble while the API does not answer as it
  * should. What was known stays in force meanwhile. Nothing is told twice: an event that changes nothing we keep is none.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -39,6 +39,8 @@ export interface Sink {
   change(change: ObjectChange): void
   /** The kind has been listed, or is known not to exist. */
   listed(): void
+  /** The API does not answer as it should; undefined: it does. `ofServer`: that concerns every kind. */
+  trouble(trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void
 }
 
 interface Named {
@@ -59,7 +61,6 @@ export class Reflector {
   readonly #sink: Sink
   readonly #timing: ReflectorTiming
   readonly #stop = new AbortController()
-  readonly #at: string
   /** The resourceVersion we stand at; undefined: list first. */
   #version: string | undefined
   #known = new Map<string, Named>()
@@ -76,7 +77,6 @@ export class Reflector {
     this.#api = api
     this.#sink = sink
     this.#timing = timing
-    this.#at = `Kubernetes/${resource.kind}`
     this.#running = this.#run()
   }
 
@@ -219,7 +219,9 @@ export class Reflector {
     if (error instanceof ApiError || error instanceof SyntaxError) this.#refusals++
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; what was known stays in force' : ''
-    this.#trouble(`${this.#api.server}${pathOf(this.#resource)}: ${wordsOf(error)}${kept}`)
+    const ofServer = isOfServer(error)
+    const place = ofServer ? '' : pathOf(this.#resource)
+    this.#trouble(`${this.#api.server}${place}: ${wordsOf(error)}${kept}`, ofServer)
     return Math.max(this.#backoff(), error instanceof ApiError ? (error.retryAfter ?? 0) : 0)
   }
 
@@ -246,15 +248,15 @@ export class Reflector {
     return most * (0.5 + 0.5 * Math.random())
   }
 
-  #trouble(text: string): void {
+  #trouble(text: string, ofServer = false): void {
     this.#troubled = true
-    this.#sink.change({ kind: 'trouble', at: this.#at, text })
+    this.#sink.trouble({ text, ofServer })
   }
 
   #clearTrouble(): void {
     if (!this.#troubled) return
     this.#troubled = false
-    this.#sink.change({ kind: 'trouble', at: this.#at, text: undefined })
+    this.#sink.trouble(undefined)
   }
 
   async #wait(pause: Millis): Promise<void> {
@@ -290,6 +292,12 @@ function pageOf(answer: unknown): { items: readonly unknown[]; next: string | un
     next: typeof next === 'string' && next !== '' ? next : undefined,
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
   }
+}
+
+/** It did not come to an answer, or we are a stranger to the server: no other kind will fare better. */
+function isOfServer(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status === 401
+  return error instanceof Silence || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string'
 }
 
 const isExpired = (error: unknown): boolean => error instanceof ApiError && error.status === 410

@@ -5,7 +5,8 @@
 import type { Kind, ObjectChange } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
 import { type Api, connectApi } from './kubernetes-api.ts'
-import { Reflector, type ReflectorTiming, USUAL_TIMING } from './kubernetes-reflector.ts'
+import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './kubernetes-reflector.ts'
+import { KubernetesTroubles } from './kubernetes-troubles.ts'
 import { type Resource, resourcesOf, type Source } from './resources.ts'
 
 export interface KubernetesOptions {
@@ -29,6 +30,7 @@ class Kubernetes implements Source {
   readonly #feed: (input: Input) => void
   readonly #reflectors: readonly Reflector[]
   readonly #unlisted: Set<Kind>
+  readonly #troubles = new KubernetesTroubles((one) => this.#gather(one))
   #changes: ObjectChange[] = []
   #flushing: NodeJS.Immediate | undefined
 
@@ -46,15 +48,17 @@ class Kubernetes implements Source {
     this.#api.close()
   }
 
+  readonly #gather = (one: ObjectChange): void => {
+    this.#changes.push(one)
+    this.#flushing ??= setImmediate(() => this.#flush())
+  }
+
   #reflect(resource: Resource, timing: ReflectorTiming): Reflector {
-    const change = (one: ObjectChange) => {
-      this.#changes.push(one)
-      this.#flushing ??= setImmediate(() => this.#flush())
-    }
     const listed = () => {
       if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
     }
-    return new Reflector(resource, this.#api, { change, listed }, timing)
+    const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
+    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing)
   }
 
   #flush(): void {

@@ -56,8 +56,30 @@ function* refusalRows(view: View): Iterable<Row> {
   if (refusals.size === 0) return
   yield { code: CODE.problemHeading, text: '' }
   yield { code: CODE.problemHeading, text: 'Not advertised from here:' }
-  for (const [what, why] of refusals) yield { code: CODE.problem, text: `${what}: ${why}` }
+  for (const text of foldRefusals(refusals)) yield { code: CODE.problem, text }
 }
+
+/**
+ * A line for each reason, not for each address: addresses of one object that are left out for one reason stand
+ * together, and an object whose reasons were all said of its addresses needs no line of its own.
+ */
+function* foldRefusals(refusals: ReadonlyMap<string, string>): Iterable<string> {
+  const addresses = new Map<string, string[]>()
+  for (const [what, why] of refusals) {
+    if (!isPrefix(what)) continue
+    const known = addresses.get(why)
+    if (known === undefined) addresses.set(why, [what])
+    else known.push(what)
+  }
+  for (const [why, prefixes] of addresses) yield `${shortList(prefixes)}: ${why}`
+  for (const [what, why] of refusals) {
+    const isSaid = why.split('; ').every((reason) => addresses.has(`${what}: ${reason}`))
+    if (!isPrefix(what) && !isSaid) yield `${what}: ${why}`
+  }
+}
+
+/** Objects have a kind before the slash. */
+const isPrefix = (what: string): boolean => /^[0-9a-f.:]+\/\d+$/.test(what)
 
 function* problemRows(view: View): Iterable<Row> {
   const held = view.protocols().flatMap(heldTexts)

@@ -121,6 +121,43 @@ describe('who is meant', () => {
   })
 })
 
+describe('why services are not advertised', () => {
+  const refused = (...rows: readonly (readonly [what: string, why: string])[]) => {
+    const text = said('show services', fakeView(undefined, { refusals: () => new Map(rows), problems: () => [] }))
+    const lines = text.split('\n').map((line) => line.replace(/^(1903-| )/, ''))
+    return lines.slice(lines.indexOf('Not advertised from here:') + 1).filter((line) => /: (?!Held)/.test(line))
+  }
+  const V4 = 'externalTrafficPolicy is Local and no IPv4 endpoint on this node is ready'
+  const V6 = 'externalTrafficPolicy is Local and no IPv6 endpoint on this node is ready'
+
+  test('is said once for all addresses of a service that share a reason', () => {
+    const lines = refused(
+      ['Service/shop/web', `${V4}; ${V6}`],
+      ['10.96.0.10/32', `Service/shop/web: ${V4}`],
+      ['fd00:96::10/128', `Service/shop/web: ${V6}`],
+      ['192.0.2.10/32', `Service/shop/web: ${V4}`],
+    )
+    expect(lines.slice(0, 2)).toEqual([
+      `10.96.0.10/32 192.0.2.10/32: Service/shop/web: ${V4}`,
+      `fd00:96::10/128: Service/shop/web: ${V6}`,
+    ])
+    expect(lines.filter((line) => line.startsWith('Service/'))).toEqual([])
+  })
+
+  test('is said of an object with no address, and of one whose address another object wants', () => {
+    const lines = refused(
+      ['Service/shop/db', 'it has no ClusterIP: it is headless, or none is given yet'],
+      ['Service/shop/api', `${V4}; ${V6}`],
+      ['10.96.0.11/32', `Service/shop/api: ${V4}`],
+    )
+    expect(lines.slice(0, 3)).toEqual([
+      `10.96.0.11/32: Service/shop/api: ${V4}`,
+      'Service/shop/db: it has no ClusterIP: it is headless, or none is given yet',
+      `Service/shop/api: ${V4}; ${V6}`,
+    ])
+  })
+})
+
 describe('a range that neighbors may call from', () => {
   const range: RangeView = {
     name: 'Global_10_0_0_0_24',
