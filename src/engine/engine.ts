@@ -105,6 +105,7 @@ export class Engine {
     this.#take(input, now)
     for (const neighbor of this.#neighbors.takeDue(now)) this.#expire(neighbor, now)
     this.#endLateRefreshes(now)
+    this.#sessions.fillRoom(now)
     this.#kernel?.judge()
     if (this.#rib.busy) this.#rib.advance(now, SLICE)
     const waiting = this.#sessions.flush(now)

@@ -17,6 +17,7 @@ import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import {
   tell,
+  tellCrowded,
   tellDown,
   tellIgnored,
   tellNearLimit,
@@ -137,6 +138,14 @@ export class Sessions {
     for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
   }
 
+  /** Neighbors of whom paths were turned away are asked again where there is room now. */
+  fillRoom(now: Millis): void {
+    for (const { name, family } of this.#rib.takeRoom(now)) {
+      const neighbor = this.#neighbors.get(name)
+      if (neighbor !== undefined) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
+    }
+  }
+
   /** Tells a neighbor everything again, though it did not ask. */
   tellAgain(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
@@ -184,6 +193,7 @@ export class Sessions {
         this.#out.tell(tellUpdateProblem(neighbor.name, problem, !neighbor.warned.has(kind)))
         neighbor.warned.add(kind)
       }
+      if (result.crowded !== undefined) this.#out.tell(tellCrowded(neighbor.name, result.crowded))
       if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
       if (result.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
       else if (result.endOfRib !== undefined) {

@@ -84,6 +84,13 @@ export const tellNearLimit = (
   fields: { peer, family, routes: held, limit },
 })
 
+export const tellCrowded = (peer: string, { family, prefix, most }: NonNullable<ReceiveResult['crowded']>): Tell => ({
+  level: 'warn',
+  code: 'paths-turned-away',
+  text: `${peer}: more than ${most} paths to ${prefix}: the others are not taken`,
+  fields: { peer, family, prefix, most },
+})
+
 /** A mere warning refuses nothing. */
 export const tellObjectProblem = (problem: Problem): Tell => ({
   level: problem.level === 'warning' ? 'warn' : 'error',

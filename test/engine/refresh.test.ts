@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
 import { message } from '../support/messages.ts'
 import { bgpFilter, bgpPeer, upsert } from '../support/objects.ts'
-import { announcement, attributes, path } from '../support/rib.ts'
+import { announcement, attributes, path, withdrawal } from '../support/rib.ts'
 import { type RawNeighbor, Rig } from '../support/rig.ts'
 
 const [X, Y] = ['20.0.0.0/24', '20.0.1.0/24']
@@ -142,5 +142,44 @@ describe('another import policy needs no refresh: what came is kept, also what w
     }
     expect(neighbor.heard).toEqual([])
     expect(neighbor.established).toBe(true)
+  })
+})
+
+describe('paths that were turned away are taken when there is room', () => {
+  const addPath = { kind: 'add-path', families: [{ afi: IPV4, safi: 1, mode: 2 }] } as const
+  const requests = ({ heard: all }: RawNeighbor) => all.filter((bytes) => bytes[18] === 5).length
+
+  function crowd(capabilities: Capabilities) {
+    const rig = new Rig({ neighbors: 1, spec: { addPath: { receive: true } } })
+    const [neighbor] = rig.neighbors as [RawNeighbor]
+    neighbor.capabilities = [V4, addPath, ...capabilities]
+    neighbor.holdTime = 0
+    neighbor.establish()
+    const say = (id: number) => neighbor.send(announcement([X], attributes(path(neighbor.asn)), `10.0.1.${id}`, id))
+    for (let id = 1; id <= 66; id++) say(id)
+    return { rig, neighbor, say }
+  }
+
+  test('the neighbor is asked, as often as once a minute', () => {
+    const { rig, neighbor, say } = crowd([REFRESH])
+    expect(rig.held(neighbor)).toBe(64)
+    expect(rig.tells.filter(({ code }) => code === 'paths-turned-away').map(({ text }) => text)).toEqual([
+      `${neighbor.name}: more than 64 paths to ${X}: the others are not taken`,
+    ])
+    for (const id of [1, 2, 3]) {
+      neighbor.send(withdrawal([X], id))
+      expect(requests(neighbor)).toBe(1)
+      for (let again = 4; again <= 66; again++) say(again)
+    }
+    expect(rig.held(neighbor)).toBe(63)
+    rig.pass(3_600_000)
+    expect(requests(neighbor)).toBe(2)
+  })
+
+  test('one that cannot tell its routes again is not asked', () => {
+    const { rig, neighbor } = crowd([])
+    neighbor.send(withdrawal([X], 1))
+    rig.pass(600_000)
+    expect([requests(neighbor), rig.held(neighbor), neighbor.established]).toEqual([0, 63, true])
   })
 })

@@ -6,13 +6,15 @@
  * Long work (a first feed, the loss of a neighbor, another policy) is a queue of sweeps; `advance` does a part of it.
  */
 import { readU32 } from '../../base/bytes.ts'
-import type { Family } from '../../base/family.ts'
+import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
+import { makePrefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
 import { AdjIn } from './adj-in.ts'
+import { Crowd } from './crowd.ts'
 import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
@@ -50,6 +52,7 @@ export class FamilyRib {
   readonly #refreshing = new Map<PeerSlot, Millis>()
   /** Those whose stale routes are still being removed. */
   readonly #staleSweeps = new Map<PeerSlot, Sweep>()
+  readonly #crowd = new Crowd()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
   #swept = 0
@@ -112,6 +115,7 @@ export class FamilyRib {
       // Paths of a prefix are looked through one by one: nobody may make that long.
       if (path === 0 && addPath && paths.countOf(prefix, slot.index) >= MOST_TAKEN) {
         tally.updates.rejected++
+        if (this.#crowd.turnAway(slot.index, prefix)) tally.crowded = this.#textOf(prefix)
         continue
       }
       importer.judge(bytes, address, length)
@@ -189,9 +193,9 @@ export class FamilyRib {
     this.#sweeps.push(sweep)
   }
 
-  /** When the next refresh has lasted too long. */
+  /** When the next refresh has lasted too long, or somebody is to be asked for one. */
   refreshDeadline(): Millis | undefined {
-    let first: Millis | undefined
+    let first = this.#crowd.deadline()
     for (const until of this.#refreshing.values()) first = earlier(first, until)
     return first
   }
@@ -201,6 +205,11 @@ export class FamilyRib {
     const late = [...this.#refreshing].filter(([, until]) => until <= now).map(([slot]) => slot)
     for (const slot of late) this.endRefresh(slot)
     return late
+  }
+
+  /** Neighbors of whom paths were turned away for which there is room now. */
+  takeRoom(now: Millis): PeerSlot[] {
+    return this.#crowd.takeDue(now).flatMap((index) => this.#shared.peers.slots[index] ?? [])
   }
 
   // ── Our own ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,6 +244,7 @@ export class FamilyRib {
   removePeer(slot: PeerSlot, done: () => void): void {
     this.told.remove(slot)
     this.#tallies.delete(slot)
+    this.#crowd.forget(slot.index)
     this.#refreshing.delete(slot)
     this.#staleSweeps.get(slot)?.cancel()
     this.#staleSweeps.delete(slot)
@@ -410,10 +420,16 @@ export class FamilyRib {
       tally.held--
       if (paths.refused[path] === 0) tally.usable--
     }
+    this.#crowd.leave(paths.peer[path] as number, prefix)
     this.#dirty.add(prefix)
     if (loc.best[prefix] === path) loc.best[prefix] = LOST
     if (this.told.several) this.told.lose(prefix, path)
     paths.remove(path)
+  }
+
+  #textOf(prefix: number): string {
+    this.prefixes.writeAddress(prefix, this.#address)
+    return makePrefix(this.#address.slice(0, ADDRESS_BYTES[this.family]), this.prefixes.lengths[prefix] as number).text
   }
 
   /** Import policy or eligibility has changed: every path of a neighbor is judged again. */

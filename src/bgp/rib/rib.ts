@@ -25,7 +25,7 @@ import { UpdateDecoder } from '../wire/update.ts'
 import type { Member } from './adj-out.ts'
 import { LOG_LIMIT } from './adj-out.ts'
 import type { DecisionSettings } from './decide.ts'
-import { FamilyRib } from './family-rib.ts'
+import { FamilyRib, MOST_TAKEN } from './family-rib.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
 import { newTally } from './tally.ts'
@@ -113,7 +113,14 @@ export class Rib {
     this.#ribs[family].endRefresh(this.#slot(name))
   }
 
-  /** When `endLateRefreshes` has something to do. */
+  /** Neighbors to be asked for their routes again: of some paths were turned away, and there is room now. */
+  takeRoom(now: Millis): { readonly name: string; readonly family: Family }[] {
+    return FAMILIES.flatMap((family) =>
+      this.#ribs[family].takeRoom(now).map(({ peer }) => ({ name: peer.name, family })),
+    )
+  }
+
+  /** When `endLateRefreshes` or `takeRoom` has something to do. */
   deadline(): Millis | undefined {
     return earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline())
   }
@@ -149,8 +156,10 @@ export class Rib {
     const finished = endOfRib && this.#ribs[endOfRib].tally(slot)
     if (finished !== undefined) finished.endOfRib = true
     const limits = this.#askLimits(slot)
-    if (limits === undefined && problems.length === 0 && endOfRib === undefined) return ALL_WELL
-    return { ...ALL_WELL, ...limits, problems, endOfRib }
+    const crowded = this.#askCrowded(slot)
+    if (limits === undefined && crowded === undefined && problems.length === 0 && endOfRib === undefined)
+      return ALL_WELL
+    return { ...ALL_WELL, ...limits, crowded, problems, endOfRib }
   }
 
   /** Adds or changes routes of our own, each known by its prefix. */
@@ -392,6 +401,17 @@ export class Rib {
     return near
   }
 
+  #askCrowded(slot: PeerSlot): ReceiveResult['crowded'] {
+    for (const family of slot.peer.receive.addPath) {
+      const tally = this.#ribs[family].tally(slot)
+      if (tally?.crowded === undefined) continue
+      const prefix = tally.crowded
+      tally.crowded = undefined
+      return { family, prefix, most: MOST_TAKEN }
+    }
+    return undefined
+  }
+
   #countDown(slot: PeerSlot): void {
     this.#retired.set(slot, (this.#retired.get(slot) ?? 0) - 1)
   }
@@ -413,6 +433,7 @@ const ALL_WELL: ReceiveResult = {
   endOfRib: undefined,
   tooMany: undefined,
   nearLimit: undefined,
+  crowded: undefined,
 }
 
 const CEASE = 6

@@ -8,6 +8,8 @@ export interface Tally {
   endOfRib: boolean
   /** It has been told that the limit is near. */
   warned: boolean
+  /** A prefix to which paths were not taken any more, until that has been told. */
+  crowded: string | undefined
   /** Refreshes the neighbor has begun (RFC 7313), counted from 1 to `ROUNDS` and on from 1; 0: none yet. */
   round: number
 }
@@ -21,5 +23,6 @@ export const newTally = (): Tally => ({
   withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
   endOfRib: false,
   warned: false,
+  crowded: undefined,
   round: 0,
 })

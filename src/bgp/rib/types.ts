@@ -86,6 +86,8 @@ export interface ReceiveResult {
   readonly tooMany: Family | undefined
   /** The limit is near, said once until it is no longer. */
   readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
+  /** More paths to a prefix than are taken from one neighbor (RFC 7911): said once. */
+  readonly crowded: { readonly family: Family; readonly prefix: string; readonly most: number } | undefined
 }
 
 /** Counts of one neighbor and family, as birdc shows them. */

@@ -168,3 +168,50 @@ describe('several paths from one', () => {
     expect(room.say(several(4), ['10.1.2.0/24'], path(65_004)).error).toMatchObject({ code: 3 })
   })
 })
+
+describe('paths that were turned away', () => {
+  const from = several(4)
+  /** All IDs below MOST_TAKEN are taken, and so many more were not. */
+  function crowded(more: number): Room {
+    const room = new Room(from, b)
+    for (let id = 0; id < MOST_TAKEN + more; id++) room.say(from, [X], path(from.remoteAs), `192.0.2.${id + 100}`, id)
+    return room
+  }
+  const asked = (room: Room, now: number) => room.rib.takeRoom(now).map(({ name, family }) => `${name} ${family}`)
+
+  test('the first is said, once', () => {
+    const room = crowded(0)
+    const say = (id: number) => room.say(from, [X], path(from.remoteAs), `192.0.2.${id + 100}`, id)
+    expect(say(MOST_TAKEN).crowded).toEqual({ family: 'ipv4', prefix: X, most: MOST_TAKEN })
+    expect(say(MOST_TAKEN + 1).crowded).toBeUndefined()
+  })
+
+  test('are asked for once there is room, and not before; then again after a minute', () => {
+    const room = crowded(2)
+    expect([asked(room, 0), room.rib.deadline()]).toEqual([[], undefined])
+    room.unsay(from, [X], 0)
+    expect(room.rib.deadline()).toBe(0)
+    expect(asked(room, 5_000)).toEqual([`${from.name} ipv4`])
+    expect([asked(room, 5_000), room.rib.deadline()]).toEqual([[], undefined])
+    // The answer: one of the two finds room.
+    for (const id of [MOST_TAKEN, MOST_TAKEN + 1]) room.say(from, [X], path(from.remoteAs), `192.0.2.${id + 100}`, id)
+    expect(room.rib.counts(from.name, 'ipv4').received).toBe(MOST_TAKEN)
+    room.unsay(from, [X], 1)
+    expect(room.rib.deadline()).toBe(65_000)
+    expect(asked(room, 64_999)).toEqual([])
+    expect(asked(room, 65_000)).toEqual([`${from.name} ipv4`])
+  })
+
+  test('where none was, nobody is asked', () => {
+    const room = crowded(0)
+    room.unsay(from, [X], 0)
+    expect(room.rib.deadline()).toBeUndefined()
+  })
+
+  test('of one who is gone nothing is asked', () => {
+    const room = crowded(1)
+    room.unsay(from, [X], 0)
+    room.leave(from)
+    expect([asked(room, 0), room.rib.deadline()]).toEqual([[], undefined])
+  })
+})

@@ -1,0 +1,60 @@
+/**
+ * Prefixes to which a neighbor has more paths than are taken from one (RFC 7911 leaves the number to us). What is turned
+ * away is not kept; when one of those that were taken goes, the neighbor is to be asked for its routes again, so that
+ * others come in. Neighbors are known by their numbers.
+ */
+import { earlier } from '../../base/timers.ts'
+import type { Millis } from '../../base/units.ts'
+
+/** A neighbor is asked no more often: its answer is all of its routes. */
+const PAUSE: Millis = 60_000
+
+export class Crowd {
+  /** By neighbor. Each prefix has as many paths as are taken, so there are few. */
+  readonly #full = new Map<number, Set<number>>()
+  /** There is room again for something of theirs. */
+  readonly #room = new Set<number>()
+  readonly #askedAt = new Map<number, Millis>()
+
+  /** A path was not taken. True: the first of this neighbor. */
+  turnAway(peer: number, prefix: number): boolean {
+    const full = this.#full.get(peer)
+    if (full === undefined) this.#full.set(peer, new Set([prefix]))
+    else full.add(prefix)
+    return full === undefined
+  }
+
+  /** A path of a neighbor is gone. */
+  leave(peer: number, prefix: number): void {
+    if (this.#full.size > 0 && this.#full.get(peer)?.delete(prefix) === true) this.#room.add(peer)
+  }
+
+  /** The neighbor itself is gone. */
+  forget(peer: number): void {
+    this.#full.delete(peer)
+    this.#room.delete(peer)
+    this.#askedAt.delete(peer)
+  }
+
+  /** When somebody is to be asked. */
+  deadline(): Millis | undefined {
+    let first: Millis | undefined
+    for (const peer of this.#room) first = earlier(first, this.#mayAskAt(peer))
+    return first
+  }
+
+  /** Who is to be asked now. */
+  takeDue(now: Millis): number[] {
+    const due = [...this.#room].filter((peer) => this.#mayAskAt(peer) <= now)
+    for (const peer of due) {
+      this.#room.delete(peer)
+      this.#askedAt.set(peer, now)
+    }
+    return due
+  }
+
+  #mayAskAt(peer: number): Millis {
+    const asked = this.#askedAt.get(peer)
+    return asked === undefined ? 0 : asked + PAUSE
+  }
+}
