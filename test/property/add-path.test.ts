@@ -78,9 +78,11 @@ class History {
   }
 
   settle(): void {
-    settle(this.rib, 2)
-    for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
-    settle(this.rib, 2)
+    // A refresh that waited for a first feed begins when that is told.
+    do {
+      settle(this.rib, 2)
+      for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
+    } while (this.rib.busy)
   }
 
   /** `prefix: AS of the neighbor, last AS` of everything a listener should hold. */

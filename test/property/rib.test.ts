@@ -219,9 +219,11 @@ class World {
   }
 
   settle(): void {
-    settle(this.rib, 3)
-    for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
-    settle(this.rib, 3)
+    // A refresh that waited for a first feed begins when that is told.
+    do {
+      settle(this.rib, 3)
+      for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
+    } while (this.rib.busy)
   }
 
   #up(peer: RibPeer, a: number, b: number): void {
