@@ -116,14 +116,21 @@ export class Decision {
         path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
     )
     const shared = [best]
-    const nextHops = new Set([this.#paths.nextHop[best]])
+    const nextHops = new Set([this.#wayOf(best)])
     while (equal.length > 0 && shared.length < most) {
       const next = this.#bestAmong(equal)
       equal.splice(equal.indexOf(next), 1)
-      if (!nextHops.has(this.#paths.nextHop[next])) shared.push(next)
-      nextHops.add(this.#paths.nextHop[next])
+      const way = this.#wayOf(next)
+      if (!nextHops.has(way)) shared.push(next)
+      nextHops.add(way)
     }
     return shared
+  }
+
+  /** Two next hops are one way when they are the same; a link-local one is another on every link. */
+  #wayOf(path: number): number | string {
+    const nextHop = this.#paths.nextHop[path] as number
+    return this.#nextHops.isLinkOnly(nextHop) ? `${nextHop} of ${this.#paths.peer[path]}` : nextHop
   }
 
   explain(first: number, before = 0): Explained {

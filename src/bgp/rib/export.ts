@@ -252,6 +252,8 @@ export class Exporter {
     const learned = this.#tables.paths.nextHop[path] as number
     if (typeof choice !== 'string') return this.#addressId(choice)
     if (choice === 'self' || learned === 0) return this.#selfId
+    // RFC 2545 §3: nobody beyond the link could make use of it.
+    if (this.#tables.nextHops.isLinkOnly(learned)) return this.#selfId
     return choice === 'default' && this.#external ? this.#selfId : learned
   }
 

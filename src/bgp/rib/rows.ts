@@ -1,11 +1,12 @@
 /** Routes for people: rows made only when somebody looks. Reads everything, changes nothing. */
-import { formatAddress } from '../../base/address.ts'
+import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import type { AdjIn } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
 import { type Explained, STEPS } from './decide.ts'
 import { REFUSED, REFUSED_WORDS } from './eligible.ts'
@@ -152,7 +153,7 @@ export class RouteRows {
       peerType: slot?.peer.peerType,
       origin: local?.origin ?? 'bgp',
       object: local?.object,
-      nextHops: sent?.nextHops ?? this.#nextHopsOf(paths.nextHop[path] as number),
+      nextHops: sent?.nextHops ?? this.#nextHopsOf(paths, path),
       best,
       ...(best && sent === undefined && shares.length > 1 && { alsoVia: this.#alsoVia(rib, shares) }),
       reason: this.#reason(rib, prefix, path, query, explained, shares),
@@ -183,7 +184,7 @@ export class RouteRows {
   }
 
   #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly string[] {
-    return others.flatMap((path) => this.#nextHopsOf(paths.nextHop[path] as number))
+    return others.flatMap((path) => this.#nextHopsOf(paths, path))
   }
 
   #policyReason(rib: FamilyRib, prefix: number, path: number): string {
@@ -218,8 +219,13 @@ export class RouteRows {
     return { nextHops: formatNextHops(nextHop), attributes: decodeAttributes(bytes, start) }
   }
 
-  #nextHopsOf(id: number): readonly string[] {
-    return id === 0 ? [] : formatNextHops(this.#nextHops.bytes.copy(id))
+  /** Link-local ones with the interface of their session, where that has one as its zone. */
+  #nextHopsOf(paths: AdjIn, path: number): readonly string[] {
+    const id = paths.nextHop[path] as number
+    if (id === 0) return []
+    const zone = this.#peers.slots[paths.peer[path] as number]?.peer.remoteAddress.split('%')[1]
+    const addresses = formatNextHops(this.#nextHops.bytes.copy(id))
+    return zone === undefined ? addresses : addresses.map((one) => (isLinkLocal(one) ? `${one}%${zone}` : one))
   }
 }
 
@@ -257,8 +263,10 @@ function prefixOf({ prefixes }: FamilyRib, prefix: number): Prefix {
   return makePrefix(bytes, prefixes.lengths[prefix] as number)
 }
 
+/** A router without a global address writes its link-local one twice. */
 function formatNextHops(bytes: Uint8Array): readonly string[] {
-  return bytes.length === 32 ? [formatAddress(bytes, 0, 16), formatAddress(bytes, 16, 16)] : [formatAddress(bytes)]
+  if (bytes.length !== 32) return [formatAddress(bytes)]
+  return [...new Set([formatAddress(bytes, 0, 16), formatAddress(bytes, 16, 16)])]
 }
 
 function toldTo(rib: FamilyRib, prefix: number, path: number): readonly string[] {

@@ -51,6 +51,17 @@ export class NextHopTable {
     this.unreachable[id] = reachable ? 0 : 1
   }
 
+  /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
+  isLinkOnly(id: number): boolean {
+    if (id === SELF) return false
+    const length = this.bytes.length(id)
+    if (length < 16) return false
+    const { arena } = this.bytes
+    const at = this.bytes.offset(id)
+    if (arena[at] === 0xfe && ((arena[at + 1] as number) & 0xc0) === 0x80) return true
+    return length === 32 && arena.subarray(at, at + 16).every((octet) => octet === 0)
+  }
+
   /** Ids in use. */
   *ids(): Iterable<number> {
     for (let id = 1; id < this.bytes.end; id++) if (this.bytes.refs[id] !== 0) yield id

@@ -69,6 +69,17 @@ describe('sharing', () => {
     expect(via(made)).toEqual(['192.0.2.51'])
   })
 
+  test('[27] one link-local next hop on two links is two ways', () => {
+    const made = room()
+    const over = (peer: RibPeer, name: string) => ({ ...peer, remoteAddress: `fe80::1%${name}` })
+    const ends = [over(a, 'eth0'), over(b, 'eth1')]
+    made.rib.removePeer(a.name, 0)
+    made.rib.removePeer(b.name, 0)
+    for (const peer of ends) made.rib.addPeer(peer, 0)
+    for (const peer of ends) made.say(peer, ['fd00::/16'], path(65_100), 'fe80::1')
+    expect(via(made)).toEqual(['fe80::1%eth0', 'fe80::1%eth1'])
+  })
+
   test('[66] only the best is told; who joins or leaves the others changes nothing that was told', () => {
     const made = room()
     made.say(a, [X], path(65_100), hopOf(1))

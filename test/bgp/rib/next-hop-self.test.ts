@@ -8,6 +8,7 @@ import {
   attributes,
   Listener,
   neighbor,
+  OUR_V6,
   path,
   describe as route,
   settle,
@@ -110,4 +111,19 @@ test('who gave the routes is told nothing, and a withdrawal reaches the others',
   for (const [index, { name }] of listeners.entries()) {
     expect([...(ears[index]?.drain(rib, name).routes.keys() ?? [])]).toEqual(PREFIXES.ipv6)
   }
+})
+
+test.each<[string, string, string]>([
+  ['a global address goes on as it came', '2001:db8::99', '2001:db8::99'],
+  ['a link-local one does not leave its link: RFC 2545 §3', 'fe80::99', OUR_V6],
+])('to internal neighbors %s', (_, nextHop, expected) => {
+  const rib = new Rib()
+  const internal = neighbor(5, { peerType: 'internal' })
+  for (const peer of [source, internal]) rib.addPeer(peer, 0)
+  settle(rib)
+  const update = announcement(PREFIXES.ipv6, carried, nextHop)
+  rib.receive(source.name, update, 0, update.length, 0)
+  settle(rib)
+  const ear = new Listener(internal).drain(rib, internal.name)
+  expect(ear.routes.get('2001:db8:1::/48')).toMatch(`via ${expected} `)
 })
