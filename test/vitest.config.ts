@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rooms',
-          include: ['test/{base,bgp,cluster,dataplane,show,engine}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{base,bgp,cluster,dataplane,ndp,show,engine}/**/*.test.ts', 'test/*.test.ts'],
         },
       },
       {

@@ -37,6 +37,9 @@ export interface NodeIntent {
   readonly decision: DecisionSettings
 }
 
+/** In place of the address of a router that nobody has heard of yet. */
+export const UNHEARD: Address = '::'
+
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
 
 export interface PeerIntent {
@@ -72,6 +75,8 @@ export interface PeerIntent {
   readonly strictRole: boolean
   /** This node reflects routes (RFC 4456). */
   readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
+  /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */
+  readonly interface: string | undefined
   /** Not one neighbor, but whoever calls from there: each gets a session made after this. */
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**

@@ -80,8 +80,10 @@ export interface PeerObject {
   /** All three undefined or one given: which nodes have this peer. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
-  /** One of the three is given. */
+  /** One of the four is given. */
   readonly range: PeerIntent['range']
+  /** The router that advertises itself on this interface. */
+  readonly interface: string | undefined
   readonly remote: { readonly address: Address; readonly port: number | undefined } | undefined
   readonly peerSelector: Selector | undefined
   readonly asNumber: Asn | undefined

@@ -34,6 +34,7 @@ const ADDITIONS = [
   'extendedNextHop',
   'role',
   'strictRole',
+  'interface',
 ]
 const ADDITION_PREFIX = 'godwit.dev/'
 
@@ -107,13 +108,18 @@ function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {
   return { node, nodeSelector }
 }
 
-function parseRemote(spec: Fields): Pick<PeerObject, 'remote' | 'peerSelector' | 'asNumber' | 'localAsNumber'> {
-  const remote = readPeerIp(spec)
+function parseRemote(
+  spec: Fields,
+): Pick<PeerObject, 'remote' | 'interface' | 'peerSelector' | 'asNumber' | 'localAsNumber'> {
+  const { remote, link } = readPeerIpAndInterface(spec)
   const peerSelector = readSelector(spec, 'peerSelector')
   const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
   const hasRange = spec.has('peerRange')
-  if (!hasIp && !hasSelector && !hasRange && !spec.has('localWorkloadSelector'))
+  if (!hasIp && !hasSelector && !hasRange && !spec.has('interface') && !spec.has('localWorkloadSelector'))
     spec.findings.missing(spec.at('peerIP'))
+  if (spec.has('interface') && (hasSelector || hasRange)) {
+    spec.findings.wrong(spec.at('interface'), undefined, 'may not be given together with peerSelector or peerRange')
+  }
   if (hasRange && (hasIp || hasSelector)) {
     spec.findings.wrong(spec.at('peerRange'), undefined, 'may not be given together with peerIP or peerSelector')
   }
@@ -126,8 +132,9 @@ function parseRemote(spec: Fields): Pick<PeerObject, 'remote' | 'peerSelector' |
   if (hasSelector && spec.has('remoteAS')) {
     spec.findings.wrong(spec.at('remoteAS'), undefined, 'must be left out with peerSelector: the nodes say theirs')
   }
-  if (hasRange && asNumber === undefined && !spec.has('remoteAS')) {
-    spec.findings.missing(spec.at('asNumber'), 'must be given with peerRange, or remoteAS instead')
+  if ((hasRange || link !== undefined) && asNumber === undefined && !spec.has('remoteAS')) {
+    const what = hasRange ? 'peerRange' : 'interface'
+    spec.findings.missing(spec.at('asNumber'), `must be given with ${what}, or remoteAS instead`)
   }
   const localAsNumber = spec.asn('localASNumber')
   if (hasSelector && localAsNumber !== undefined) {
@@ -137,7 +144,7 @@ function parseRemote(spec: Fields): Pick<PeerObject, 'remote' | 'peerSelector' |
       'counts only with peerIP or peerRange; it is left out',
     )
   }
-  return { remote, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
+  return { remote, interface: link, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
 }
 
 /** An empty text is as good as none. */
@@ -151,18 +158,48 @@ function readSelector(spec: Fields, field: string): Selector | undefined {
   return spec.findings.wrong(spec.at(field), text, `is not a selector: ${selector.error}`)
 }
 
+/** What people call interfaces; never a number, which would be taken for an index. */
+const INTERFACE = /^(?!\.{1,2}$|\d+$)[A-Za-z0-9_.@+-]{1,15}$/
+
+/**
+ * `peerIP: fe80::1%eth0`, or `peerIP: fe80::1` with `interface: eth0`, are one neighbor. `interface` alone is whoever
+ * advertises itself as a router there: `link` then names it.
+ */
+function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; link: string | undefined } {
+  const name = readInterface(spec)
+  const remote = readPeerIp(spec)
+  if (remote === undefined) return { remote, link: given(spec, 'peerIP') ? undefined : name }
+  const [bare = '', zone] = remote.address.split('%')
+  const wrong = whyNotOnLink(bare, zone, spec.has('interface'))
+  if (wrong !== undefined) spec.findings.wrong(spec.at('peerIP'), spec.text('peerIP'), wrong)
+  const address = isLinkLocal(bare) && zone === undefined ? `${bare}%${name}` : remote.address
+  return { remote: { ...remote, address }, link: undefined }
+}
+
+/** Which addresses need an interface, and may name one. */
+function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
+  if (!isLinkLocal(bare)) {
+    if (zone !== undefined) return 'names an interface, which only a link-local address has'
+    return hasInterface ? 'is not link-local: interface must be left out' : undefined
+  }
+  if (zone === undefined) return hasInterface ? undefined : `is link-local and must name its interface: ${bare}%eth0`
+  if (hasInterface) return 'names its interface itself: interface must be left out'
+  return INTERFACE.test(zone) ? undefined : `names "${zone}", which is no name of an interface`
+}
+
+function readInterface(spec: Fields): string | undefined {
+  const name = spec.text('interface')
+  if (name === undefined || INTERFACE.test(name)) return name
+  return spec.findings.wrong(spec.at('interface'), name, 'is no name of an interface')
+}
+
 function readPeerIp(spec: Fields): PeerObject['remote'] {
   const text = spec.text('peerIP')
   if (text === undefined || text === '') return undefined
-  const remote = parsePeerIp(text)
-  if (remote === undefined) return spec.findings.wrong(spec.at('peerIP'), text, 'is not ip, ip:port or [ipv6]:port')
-  if (isLinkLocal(remote.address)) {
-    return spec.findings.wrong(spec.at('peerIP'), text, 'is a link-local address, which is not supported yet')
-  }
-  return remote
+  return parsePeerIp(text) ?? spec.findings.wrong(spec.at('peerIP'), text, 'is not ip, ip:port or [ipv6]:port')
 }
 
-/** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`. */
+/** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`, `fe80::1%eth0`, `[fe80::1%eth0]:179`. */
 export function parsePeerIp(text: string): { address: Address; port: number | undefined } | undefined {
   const bare = parseAddress(text)
   if (bare !== undefined) return { address: bare, port: undefined }

@@ -5,10 +5,10 @@
  * then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh; among equals
  * the first by name.
  */
-import { type Address, familyOfAddress, formatAddress } from '../base/address.ts'
+import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
-import type { PeerIntent, PeerKind, Problem } from './intent.ts'
+import { type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject } from './objects.ts'
 import { prefixLimit } from './parse-peer-features.ts'
@@ -71,14 +71,17 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
 }
 
 function candidatesOf(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
-  const direct = selects(object, inputs.me)
-    ? object.range !== undefined
-      ? rangeCandidate(object, inputs)
-      : object.remote === undefined
-        ? selectedNodes(object, inputs, scopeOf(object))
-        : addressCandidate(object, inputs, problems)
-    : []
+  const direct = selects(object, inputs.me) ? directCandidates(object, inputs, problems) : []
   return [...direct, ...mirrorCandidates(object, inputs)]
+}
+
+function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
+  const { range, remote } = object
+  if (range !== undefined) return openCandidate(object, inputs, formatAddress(range.prefix.bytes))
+  if (object.interface !== undefined) return openCandidate(object, inputs, UNHEARD)
+  return remote === undefined
+    ? selectedNodes(object, inputs, scopeOf(object))
+    : addressCandidate(object, inputs, problems)
 }
 
 /** Whether the BGPPeer is meant for this node. */
@@ -108,17 +111,17 @@ function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problem
   return [{ rank: RANK[scope], kind, object, address: remote.address, port, portGiven, remoteAs, localAs, node }]
 }
 
-/** Whoever calls from `peerRange`. */
-function rangeCandidate(object: PeerObject, { me }: PeerInputs): Candidate[] {
-  const { range, asNumber, remoteAs = asNumber } = object
-  if (range === undefined || remoteAs === undefined) return []
+/** Whoever calls from `peerRange`, or advertises itself on `interface`: which address that is shows later. */
+function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address): Candidate[] {
+  const { asNumber, remoteAs = asNumber } = object
+  if (remoteAs === undefined) return []
   const scope = scopeOf(object)
   return [
     {
       rank: RANK[scope],
       kind: scope === 'global' ? 'Global' : 'Node',
       object,
-      address: formatAddress(range.prefix.bytes),
+      address,
       port: BGP_PORT,
       portGiven: false,
       remoteAs,
@@ -199,7 +202,7 @@ function chooseOnePerEndpoint(
 ): Candidate[] {
   const chosen = new Map<string, Candidate>()
   for (const candidate of [...candidates].sort(byRank)) {
-    const endpoint = candidate.object?.range?.prefix.text ?? `${candidate.address} ${candidate.port}`
+    const endpoint = openName(candidate) ?? `${candidate.address} ${candidate.port}`
     const winner = chosen.get(endpoint)
     if (winner === undefined) {
       chosen.set(endpoint, candidate)
@@ -218,17 +221,27 @@ function byRank(a: Candidate, b: Candidate): number {
   return nameA === nameB ? 0 : nameA < nameB ? -1 : 1
 }
 
+/** Where no address says who it is: the range, or the interface. */
+const openName = ({ object }: Candidate): string | undefined => object?.range?.prefix.text ?? object?.interface
+
 function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
   const name = winner.object?.name ?? ''
+  const open = openName(loser)
   const reason = winner.rank < loser.rank ? 'is more specific' : 'comes first by name'
   return makeProblem({
     code: 'peer-twice',
     object: `BGPPeer/${loser.object?.name ?? ''}`,
-    field: loser.object?.range ? 'spec.peerRange' : loser.object?.remote ? 'spec.peerIP' : 'spec.peerSelector',
-    value: loser.object?.range?.prefix.text ?? loser.address,
-    says: `${loser.object?.range ? '' : `port ${loser.port} `}is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
+    field: fieldOf(loser),
+    value: open ?? loser.address,
+    says: `${open === undefined ? `port ${loser.port} ` : ''}is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
     level: 'warning',
   })
+}
+
+function fieldOf({ object }: Candidate): string {
+  if (object?.range !== undefined) return 'spec.peerRange'
+  if (object?.interface !== undefined) return 'spec.interface'
+  return object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP'
 }
 
 /** AS numbers that BGPPeers of this node reach over IPv4 and over IPv6: there each session carries its own family. */
@@ -247,15 +260,23 @@ function asNumbersOfBothFamilies(chosen: readonly Candidate[]): Set<Asn> {
 const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
   remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
 
-/** A neighbor that a BGPPeer names by its address, not as one of the nodes. */
-const hasOwnAddress = ({ object, rank }: Candidate): boolean =>
-  (object?.remote !== undefined || object?.range !== undefined) && rank !== RANK.mirror
+/** A neighbor that a BGPPeer names by its address, not as one of the nodes. One on a link alone carries both families. */
+const hasOwnAddress = ({ object, rank, address }: Candidate): boolean =>
+  (object?.remote !== undefined || object?.range !== undefined) && rank !== RANK.mirror && !isLinkLocal(address)
+
+/** A neighbor that is known on its link alone: by its link-local address, or by nothing but the interface. */
+const isOnLinkAlone = ({ object, address }: Candidate): boolean =>
+  object?.interface !== undefined || isLinkLocal(address)
+
+/** What BIRD takes for a name. */
+const symbolOf = (text: string): string => text.replace(/[^A-Za-z0-9_]/g, '_')
 
 /** As Calico names its BIRD protocols. */
 function protocolName({ kind, object, address, port, portGiven }: Candidate): string {
   if (object?.range !== undefined) return `${kind}_${object.range.prefix.text.replace(/[.:/]/g, '_')}`
+  if (object?.interface !== undefined) return `${kind}_${symbolOf(object.interface)}`
   const suffix = portGiven || port !== BGP_PORT ? `_port_${port}` : ''
-  return `${kind}_${address.replace(/[.:]/g, '_')}${suffix}`
+  return `${kind}_${symbolOf(address)}${suffix}`
 }
 
 function makePeer(
@@ -276,7 +297,8 @@ function makePeer(
     port,
     remoteAs,
     localAs,
-    sourceAddress: (object?.useNodeIp ?? true) ? me.addresses[family] : undefined,
+    // On a link alone only the kernel knows our address there.
+    sourceAddress: (object?.useNodeIp ?? true) && !isOnLinkAlone(candidate) ? me.addresses[family] : undefined,
     families: object?.families ?? defaultFamilies(candidate, me, sharedAs),
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,
@@ -300,12 +322,13 @@ type Features =
   | 'role'
   | 'strictRole'
   | 'reflection'
+  | 'interface'
   | 'range'
 
 function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Features> {
   const { object, address } = candidate
-  // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950).
-  const onlyWay = familyOfAddress(address) === 'ipv6' && me.addresses.ipv4 === undefined
+  // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950); on a link alone they hardly can.
+  const onlyWay = isOnLinkAlone(candidate) || (familyOfAddress(address) === 'ipv6' && me.addresses.ipv4 === undefined)
   return {
     maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },
     allowedOwnAs: object?.allowedOwnAs ?? 0,
@@ -314,6 +337,7 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
     role: object?.role,
     strictRole: object?.strictRole ?? false,
     reflection: reflectionOf(candidate, me),
+    interface: object?.interface,
     range: object?.range,
   }
 }
@@ -333,6 +357,7 @@ const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
 function defaultFamilies(candidate: Candidate, me: ClusterNode, sharedAs: ReadonlySet<Asn>): readonly Family[] {
   const { node, address } = candidate
   const asNumber = asOf(candidate)
+  if (isOnLinkAlone(candidate)) return FAMILIES
   if (hasOwnAddress(candidate)) {
     return asNumber !== undefined && sharedAs.has(asNumber) ? [familyOfAddress(address)] : FAMILIES
   }

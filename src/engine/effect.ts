@@ -33,5 +33,7 @@ export type Effect =
   | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
   /** Our NAT table, whole: one script, one transaction. The Inputs `applied` and `nat-table` answer. */
   | { readonly kind: 'nat'; readonly seq: number; readonly script: string }
+  /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
+  | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

@@ -27,6 +27,7 @@ import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
 import { Sessions } from './sessions.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
+import type { LinkInput } from './unnumbered.ts'
 import { EngineView, type Facts } from './view.ts'
 
 /** Prefixes whose decision, replay or removal one turn may do. Keepalives wait for no more than this. */
@@ -64,6 +65,8 @@ export class Engine {
   readonly #view: EngineView
   /** When the oldest object change came in whose UPDATEs are not all sent. */
   #changedAt: Millis | undefined
+  /** Where we advertise ourselves. */
+  #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
     const { now, node, seed, cni, dataplane, ...rest } = options
@@ -197,6 +200,10 @@ export class Engine {
       case 'kernel-trouble':
         this.#kernel?.take(input, now)
         return
+      case 'link':
+      case 'router':
+        this.#takeLink(input, now)
+        return
       case 'tick':
         return
       case 'stop':
@@ -251,6 +258,7 @@ export class Engine {
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
     this.#changePeers(diff, intent.node, now)
+    this.#discover()
     this.#kernel?.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     const originator = this.#kernel ?? this.#objects
@@ -270,6 +278,21 @@ export class Engine {
     for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
     if (change !== undefined) this.#changeNode(change.before, node, now)
     for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
+  }
+
+  #discover(): void {
+    const { interfaces } = this.#objects.unnumbered
+    if (sameList(interfaces, this.#discovered)) return
+    this.#discovered = interfaces
+    this.#out.push({ kind: 'discover', interfaces })
+  }
+
+  #takeLink(input: LinkInput, now: Millis): void {
+    const node = this.#facts.intent?.node
+    if (node === undefined || this.#facts.stopping) return
+    const words = this.#objects.noteLink(input, now)
+    if (words !== undefined) this.#out.tell(words)
+    this.#objects.followLink(input.interface, node, now)
   }
 
   #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {

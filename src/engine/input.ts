@@ -72,6 +72,10 @@ export type Input =
     }
   /** The kernel cannot be asked, and why; undefined: it can again. */
   | { readonly kind: 'kernel-trouble'; readonly what: 'routes' | 'nat'; readonly text: string | undefined }
+  /** Of an interface of the Effect `discover`: we advertise ourselves there and listen, or why not. Comes when it changes. */
+  | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
+  /** A router advertised itself there, with its link-local address and the interface as zone. Comes every time. */
+  | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /** End: every session gets Cease, and the engine is done when no connection is left. */

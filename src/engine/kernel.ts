@@ -240,8 +240,10 @@ export class Kernel {
 
   readonly #syncing: Syncing = {
     neighbors: () =>
-      this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent: { held } }) => {
-        return { name, session, isStopped: disabled !== undefined || held !== undefined }
+      this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent }) => {
+        // Held as one is whose router has yet to be heard, it may well have something to say soon.
+        const isHeld = intent.held !== undefined && intent.interface === undefined
+        return { name, session, isStopped: disabled !== undefined || isHeld }
       }),
     counts: (name, family) => this.#rooms.rib.counts(name, family),
   }

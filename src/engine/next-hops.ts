@@ -26,7 +26,7 @@ export function nextHopsFor(session: Session, node: NodeIntent, local: LocalInte
     if (addresses.length === 0) held[family] = whyNoNextHop(family, node, local)
     else {
       bytes[family] = joinBytes(addresses.map(addressBytes))
-      text[family] = addresses.join(' ')
+      text[family] = [...new Set(addresses)].join(' ')
     }
   }
   return { bytes, text, held }
@@ -39,17 +39,20 @@ function throughIpv6(family: Family, session: Session, node: NodeIntent, local: 
   return (node.addresses.ipv4 ?? local?.addresses.ipv4) === undefined
 }
 
-/** RFC 2545 §3: on a link-local session the global address is followed by the link-local one. */
+/**
+ * RFC 2545 §3: on a link-local session the global address of the link is followed by the link-local one; where there is
+ * no global one, it stands in both halves, as FRR writes it and everybody reads it.
+ */
 function nextHopAddresses(
   family: Family,
   sessionAddress: Address,
   node: NodeIntent,
   local: LocalInterface | undefined,
 ): Address[] {
-  const own = node.addresses[family] ?? local?.addresses[family]
+  const onLink = local?.addresses[family]
+  const own = node.addresses[family] ?? onLink
   if (familyOfAddress(sessionAddress) !== family) return own === undefined ? [] : [own]
-  if (!isLinkLocal(sessionAddress)) return [sessionAddress]
-  return own === undefined ? [] : [own, sessionAddress]
+  return isLinkLocal(sessionAddress) ? [onLink ?? sessionAddress, sessionAddress] : [sessionAddress]
 }
 
 function whyNoNextHop(family: Family, node: NodeIntent, local: LocalInterface | undefined): string {

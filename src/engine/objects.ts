@@ -16,6 +16,8 @@ import type { RangeView } from '../show/view.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
+import type { Tell } from './tell.ts'
+import { type LinkInput, Unnumbered } from './unnumbered.ts'
 
 /** How long the side that should be dialled waits before it dials itself. */
 const WAITING_SIDE_DELAY: Millis = 5_000
@@ -26,6 +28,7 @@ export class Objects {
   readonly #rib: Rib
   readonly #chance: Chance
   readonly #ranges = new Ranges()
+  readonly unnumbered = new Unnumbered()
 
   constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance) {
     this.#neighbors = neighbors
@@ -42,7 +45,10 @@ export class Objects {
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     if (intent.range !== undefined) this.#ranges.set(intent, now)
-    else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
+    else if (intent.interface !== undefined) {
+      this.unnumbered.set(intent)
+      this.#addNeighbor(this.unnumbered.resolve(intent), node, now)
+    } else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
   }
 
   /** An object names one that has called from a range: under the same name it stays what it is, under another it makes room. */
@@ -95,7 +101,10 @@ export class Objects {
 
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     if (this.#ranges.has(intent.name)) this.#changeRange(intent, node, now)
-    else this.#changeNeighbor(intent, node, now)
+    else if (this.unnumbered.has(intent.name)) {
+      this.unnumbered.set(intent)
+      this.#changeNeighbor(this.unnumbered.resolve(intent), node, now)
+    } else this.#changeNeighbor(intent, node, now)
   }
 
   #changeRange(range: PeerIntent, node: NodeIntent, now: Millis): void {
@@ -127,9 +136,34 @@ export class Objects {
     const neighbor = this.#neighbors.get(name)
     if (neighbor === undefined) return
     this.#ranges.leave(name)
+    this.unnumbered.remove(name)
     const reason = 'no object asks for this neighbor any more'
     this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
     this.#neighbors.remove(name)
+  }
+
+  /** A link of neighbors without an address came or went, or a router was heard there. */
+  noteLink(input: LinkInput, now: Millis): Tell | undefined {
+    const wanted = this.unnumbered.on(input.interface)
+    const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)
+    return this.unnumbered.take(input, hasSession, now)
+  }
+
+  followLink(name: string, node: NodeIntent, now: Millis): void {
+    for (const intent of this.unnumbered.on(name)) this.#followLink(this.unnumbered.resolve(intent), node, now)
+  }
+
+  /** Without its link a session has no way left: it ends at once, not when its hold time is over. */
+  #followLink(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    const neighbor = this.#neighbors.get(intent.name)
+    if (neighbor === undefined) return
+    const { address, held } = neighbor.intent
+    if (address === intent.address && held === intent.held) return
+    if (address !== intent.address && neighbor.disabled === undefined) {
+      const reason = intent.held ?? `the router is ${intent.address} now`
+      this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
+    }
+    this.#changeNeighbor(intent, node, now)
   }
 
   /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */

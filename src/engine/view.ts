@@ -10,6 +10,7 @@ import type {
   Action,
   ActionResult,
   ChannelView,
+  DiscoveryView,
   FilterView,
   InterfaceView,
   MemoryView,
@@ -120,8 +121,14 @@ export class EngineView implements View {
       disabled: disabled !== undefined,
       held: intent.held,
       ...(intent.range !== undefined && { range: intent.range.prefix.text }),
+      ...(intent.interface !== undefined && { discovery: this.#discovery(intent.interface) }),
       families,
     }
+  }
+
+  #discovery(name: string): DiscoveryView {
+    const link = this.#objects.unnumbered.link(name)
+    return { interface: name, router: link?.router, others: link?.others ?? [] }
   }
 
   #channel(neighbor: Neighbor, family: Family): ChannelView {

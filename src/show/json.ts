@@ -150,12 +150,13 @@ function rangeJson(range: RangeView, view: View): Json {
   }
 }
 
-function protocolJson({ name, kind, object, range, peer, disabled, held, families }: ProtocolView, view: View): Json {
+function protocolJson(protocol: ProtocolView, view: View): Json {
+  const { name, kind, object, range, peer, disabled, held, discovery, families } = protocol
   const { config, state, since, lastError, attemptError, session } = peer
   return {
     name,
     kind,
-    peer: config.remote.address,
+    peer: discovery === undefined ? config.remote.address : (discovery.router?.address ?? null),
     port: config.remote.port,
     remoteAs: remoteAsOf(peer) ?? null,
     state,
@@ -180,6 +181,8 @@ function protocolJson({ name, kind, object, range, peer, disabled, held, familie
     keepaliveTime: session?.keepaliveTime ?? null,
     timesEstablished: peer.established,
     messages: { received: { ...peer.received }, sent: { ...peer.sent } },
+    interface: discovery?.interface ?? null,
+    otherRouters: discovery?.others.map(({ address }) => address) ?? [],
   }
 }
 

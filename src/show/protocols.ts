@@ -8,7 +8,7 @@ import type { Command } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { formatTime, type TimeStyle } from './time.ts'
-import type { ChannelView, ProtocolView, RangeView, View } from './view.ts'
+import type { ChannelView, DiscoveryView, ProtocolView, RangeView, View } from './view.ts'
 import { TABLES } from './walk.ts'
 import { protocolsFor, rangesFor } from './which.ts'
 
@@ -16,7 +16,7 @@ type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
 
 export function* protocolRows(command: ShowProtocols, view: View, style: TimeStyle): Iterable<Row> {
   const lines = [
-    ...protocolsFor(command.which, view).map(protocolLines),
+    ...protocolsFor(command.which, view).map((protocol) => protocolLines(protocol, view.now)),
     ...rangesFor(command.which, view).map(rangeLines),
   ].sort((a, b) => (a.name < b.name ? -1 : 1))
   if (lines.length === 0 && command.which !== undefined) {
@@ -44,12 +44,12 @@ interface Lines {
   readonly details: () => Iterable<string>
 }
 
-const protocolLines = (protocol: ProtocolView): Lines => ({
+const protocolLines = (protocol: ProtocolView, now: Millis): Lines => ({
   name: protocol.name,
   state: stateWord(protocol),
   since: protocol.peer.since,
   info: infoOf(protocol),
-  details: () => detailLines(protocol),
+  details: () => detailLines(protocol, now),
 })
 
 /** As BIRD shows a protocol that makes others. */
@@ -104,13 +104,13 @@ function infoOf(protocol: ProtocolView): string {
 export const formatLastError = (error: LastError | undefined): string =>
   error === undefined ? '' : `${error.class}: ${error.text}`
 
-function* detailLines(protocol: ProtocolView): Iterable<string> {
+function* detailLines(protocol: ProtocolView, now: Millis): Iterable<string> {
   const { peer, object, kind } = protocol
   yield field(2, 'Description', descriptionOf(object, kind))
   if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
   if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
   yield field(2, 'BGP state', bgpState(protocol), 22)
-  yield* neighborLines(protocol)
+  yield* neighborLines(protocol, now)
   yield* sessionLines(peer)
   yield* timerLines(peer)
   if (peer.state !== 'Established' && peer.lastError !== undefined) {
@@ -129,14 +129,25 @@ function* detailLines(protocol: ProtocolView): Iterable<string> {
 const field = (indent: number, name: string, value: string, column = 18): string =>
   `${`${' '.repeat(indent)}${name}:`.padEnd(column - 1)} ${value}`
 
-function* neighborLines({ peer, range }: ProtocolView): Iterable<string> {
+function* neighborLines({ peer, range, discovery }: ProtocolView, now: Millis): Iterable<string> {
   const { config, session } = peer
   if (range !== undefined) yield field(4, 'Neighbor range', range, 22)
-  yield field(4, 'Neighbor address', config.remote.address, 22)
+  if (discovery !== undefined) yield* discoveryLines(discovery, now)
+  else yield field(4, 'Neighbor address', config.remote.address, 22)
   if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)
   yield field(4, 'Neighbor AS', String(remoteAsOf(peer) ?? config.remoteAs), 22)
   yield field(4, 'Local AS', String(config.localAs), 22)
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
+}
+
+/** One link, one router: the first that was heard. */
+function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {
+  yield field(4, 'Interface', name, 22)
+  if (router === undefined) return
+  const ago = (at: Millis) => `${Math.floor(Math.max(0, now - at) / 1000)} s ago`
+  yield field(4, 'Neighbor address', router.address, 22)
+  yield field(4, 'Advertised', ago(router.at), 22)
+  for (const { address, at } of others) yield field(4, 'Second router', `${address}, ${ago(at)}: the first stays`, 22)
 }
 
 /** The number, as soon as it is known. */

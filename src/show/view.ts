@@ -2,6 +2,7 @@
  * What there is to see, and what a looker may ask to be done. `show` owns no truth: the engine stands behind this door.
  * Times are on the engine's clock; `epoch + time` is the wall clock in milliseconds since 1970.
  */
+import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
@@ -58,6 +59,8 @@ export interface ProtocolView {
   readonly held: string | undefined
   /** It called from this range (`peerRange`). */
   readonly range?: string
+  /** It is whoever advertises itself on this interface (`interface`). */
+  readonly discovery?: DiscoveryView
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>
 }
 
@@ -77,6 +80,20 @@ export interface RangeView {
   /** Why nobody is taken from there. */
   readonly held: string | undefined
   readonly since: Millis
+}
+
+export interface DiscoveryView {
+  readonly interface: string
+  /** The neighbor; undefined until one was heard. */
+  readonly router: HeardRouter | undefined
+  /** Advertise themselves there too. */
+  readonly others: readonly HeardRouter[]
+}
+
+interface HeardRouter {
+  readonly address: Address
+  /** When it was last heard. */
+  readonly at: Millis
 }
 
 export interface ChannelView {

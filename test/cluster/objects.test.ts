@@ -107,7 +107,42 @@ describe('BGPPeer', () => {
       'spec.asNumber: 1.1 is not an AS number (put one with a dot in quotes)',
     ],
     ['address', { peerIP: '10.0.0.300' }, 'spec.peerIP: "10.0.0.300" is not ip, ip:port or [ipv6]:port'],
-    ['link-local', { peerIP: 'fe80::1' }, 'spec.peerIP: "fe80::1" is a link-local address, which is not supported yet'],
+    [
+      'link-local, nowhere',
+      { peerIP: 'fe80::1' },
+      'spec.peerIP: "fe80::1" is link-local and must name its interface: fe80::1%eth0',
+    ],
+    [
+      'link-local, on a number',
+      { peerIP: 'fe80::1%2' },
+      'spec.peerIP: "fe80::1%2" names "2", which is no name of an interface',
+    ],
+    [
+      'link-local, on two interfaces',
+      { peerIP: 'fe80::1%eth0', interface: 'eth1' },
+      'spec.peerIP: "fe80::1%eth0" names its interface itself: interface must be left out',
+    ],
+    [
+      'zone of a global address',
+      { peerIP: 'fd00::1%eth0' },
+      'spec.peerIP: "fd00::1%eth0" names an interface, which only a link-local address has',
+    ],
+    [
+      'interface of a global address',
+      { interface: 'eth0' },
+      'spec.peerIP: "10.0.0.254" is not link-local: interface must be left out',
+    ],
+    ['interface', { peerIP: null, interface: 'eth/0' }, 'spec.interface: "eth/0" is no name of an interface'],
+    [
+      'interface of any AS',
+      { peerIP: null, interface: 'eth0', asNumber: null },
+      'spec.asNumber: must be given with interface, or remoteAS instead',
+    ],
+    [
+      'interface and nodes',
+      { peerIP: null, interface: 'eth0', peerSelector: 'all()', asNumber: null },
+      'spec.interface: may not be given together with peerSelector or peerRange',
+    ],
     ['no address', { peerIP: null }, 'spec.peerIP: must be given'],
     [
       'node and nodeSelector',

@@ -107,6 +107,11 @@ describe('which nodes have a BGPPeer', () => {
     ['the usual port, written out', { peerIP: '10.0.0.254:179' }, ['Global_10_0_0_254_port_179']],
     ['IPv6', { peerIP: '2001:db8::1' }, ['Global_2001_db8__1']],
     ['IPv6 and port', { peerIP: '[2001:db8::1]:1790' }, ['Global_2001_db8__1_port_1790']],
+    ['link-local', { peerIP: 'fe80::1%eth0' }, ['Global_fe80__1_eth0']],
+    ['link-local, the interface beside it', { peerIP: 'fe80::1', interface: 'eth0' }, ['Global_fe80__1_eth0']],
+    ['link-local and port', { peerIP: '[fe80::1%eth0]:1790' }, ['Global_fe80__1_eth0_port_1790']],
+    ['an interface', { peerIP: undefined, interface: 'bond0.100' }, ['Global_bond0_100']],
+    ['an interface of a node', { peerIP: undefined, interface: 'eth-1', node: 'a' }, ['Node_eth_1']],
     ['ourselves', { peerIP: '10.0.0.1' }, []],
     ['ourselves over IPv6', { peerIP: 'fd00::1' }, []],
     ['another speaker on this node', { peerIP: '10.0.0.1:1790' }, ['Global_10_0_0_1_port_1790']],
@@ -382,6 +387,33 @@ describe('more than Calico asks', () => {
     expect(peersOf(intent)).toEqual(['Global_10_9_0_0_16'])
     expect(problemsOf(intent)).toEqual([
       'BGPPeer/y spec.peerRange: "10.9.0.0/16" is a neighbor by BGPPeer/x too, which comes first by name and is used',
+    ])
+  })
+
+  test.each<[string, object]>([
+    ['an interface', { peerIP: undefined, interface: 'eth0' }],
+    ['a link-local address', { peerIP: 'fe80::1%eth0' }],
+  ])('%s carries both families by IPv6 next hops, and the kernel chooses our address', (_name, spec) => {
+    const intent = onA(rack('link', spec), rack('rack', {}))
+    expect([...intent.peers.values()].find(({ object }) => object === 'link')).toMatchObject({
+      families: ['ipv4', 'ipv6'],
+      extendedNextHop: true,
+      sourceAddress: undefined,
+    })
+    // It is no reason for the other one to leave a family out.
+    expect(intent.peers.get('Global_10_0_0_254')?.families).toEqual(['ipv4', 'ipv6'])
+  })
+
+  test('one interface twice is one, and said; two interfaces are two', () => {
+    const link = (name: string, spec: object) => bgpPeer(name, { remoteAS: 'external', ...spec })
+    const intent = onA(
+      link('x', { interface: 'eth0' }),
+      link('y', { interface: 'eth0' }),
+      link('z', { interface: 'eth1' }),
+    )
+    expect(peersOf(intent)).toEqual(['Global_eth0', 'Global_eth1'])
+    expect(problemsOf(intent)).toEqual([
+      'BGPPeer/y spec.interface: "eth0" is a neighbor by BGPPeer/x too, which comes first by name and is used',
     ])
   })
 

@@ -186,8 +186,22 @@ const MIRRORS: ReadonlyMap<string, Mirror> = new Map<string, Mirror>([
     (self: Spec) => !(given(self.node) && given(self.nodeSelector)),
   ],
   [
-    "[(has(self.peerIP) && self.peerIP != ''), (has(self.peerSelector) && self.peerSelector != ''), has(self.peerRange)].filter(one, one).size() == 1",
-    (self: Spec) => [self.peerIP, self.peerSelector, self.peerRange].filter(given).length === 1,
+    "[(has(self.peerIP) && self.peerIP != '') || has(self.interface), (has(self.peerSelector) && self.peerSelector != ''), has(self.peerRange)].filter(one, one).size() == 1",
+    ({ peerIP, interface: name, peerSelector, peerRange }: Spec) =>
+      [given(peerIP) || name !== undefined, given(peerSelector), given(peerRange)].filter(Boolean).length === 1,
+  ],
+  [
+    "!(has(self.peerIP) && self.peerIP != '') || has(self.interface) == self.peerIP.matches('^[[]?[fF][eE][89abAB][0-9a-fA-F]:[^%]*$')",
+    ({ peerIP, interface: name }: Spec) =>
+      !given(peerIP) || (name !== undefined) === /^[[]?fe[89ab][0-9a-f]:[^%]*$/i.test(String(peerIP)),
+  ],
+  [
+    "(has(self.peerIP) && self.peerIP != '') || !has(self.interface) || has(self.remoteAS) || (has(self.asNumber) && (type(self.asNumber) != int || self.asNumber != 0))",
+    (self: Spec) =>
+      given(self.peerIP) ||
+      self.interface === undefined ||
+      given(self.remoteAS) ||
+      (given(self.asNumber) && self.asNumber !== 0),
   ],
   [
     'has(self.peerRange) || !has(self.peerRangeLimit)',

@@ -1,0 +1,95 @@
+/**
+ * Neighbors that are named by their interface alone ("unnumbered"): who they are shows when a router advertises itself
+ * there. Owns what objects want of them, and what is known of their links.
+ */
+import type { Millis } from '../base/units.ts'
+import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { Link } from '../ndp/link.ts'
+import type { Input } from './input.ts'
+import { type Tell, tell } from './tell.ts'
+
+export type LinkInput = Extract<Input, { kind: 'link' | 'router' }>
+
+export class Unnumbered {
+  readonly #wanted = new Map<string, PeerIntent>()
+  /** By interface. */
+  readonly #links = new Map<string, Link>()
+
+  set(intent: PeerIntent): void {
+    this.#wanted.set(intent.name, intent)
+    const { interface: name } = intent
+    if (name === undefined || this.#links.has(name)) return
+    this.#links.set(name, new Link(`the state of ${name} is not known yet`))
+  }
+
+  remove(name: string): void {
+    const before = this.#wanted.get(name)
+    this.#wanted.delete(name)
+    if (before?.interface !== undefined && this.on(before.interface).length === 0) this.#links.delete(before.interface)
+  }
+
+  has(name: string): boolean {
+    return this.#wanted.has(name)
+  }
+
+  /** In the order of their names. */
+  get interfaces(): readonly string[] {
+    return [...this.#links.keys()].sort()
+  }
+
+  on(name: string): PeerIntent[] {
+    return [...this.#wanted.values()].filter((intent) => intent.interface === name)
+  }
+
+  link(name: string): Link | undefined {
+    return this.#links.get(name)
+  }
+
+  /** The neighbor as it can be run now: with the address of its router, or held until there is one. */
+  resolve(intent: PeerIntent): PeerIntent {
+    const link = this.#links.get(intent.interface ?? '')
+    if (link === undefined) return intent
+    const address = link.router?.address ?? UNHEARD
+    return { ...intent, address, held: intent.held ?? whyNobody(link, intent.interface ?? '') }
+  }
+
+  /** What is worth a word about it; what is said of an interface nobody wants is dropped. */
+  take(input: LinkInput, hasSession: boolean, now: Millis): Tell | undefined {
+    const link = this.#links.get(input.interface)
+    if (link === undefined) return undefined
+    return input.kind === 'link' ? takeLink(link, input) : takeRouter(link, input, hasSession, now)
+  }
+}
+
+function whyNobody(link: Link, name: string): string | undefined {
+  if (link.trouble !== undefined) return link.trouble
+  return link.router === undefined ? `no router has advertised itself on ${name} yet` : undefined
+}
+
+function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): Tell | undefined {
+  const { interface: name, trouble } = input
+  if (link.trouble === trouble) return undefined
+  link.setTrouble(trouble)
+  return trouble === undefined
+    ? tell('info', 'link-ready', `${name}: advertising ourselves, and listening for a router`, { interface: name })
+    : tell('warn', 'link-trouble', `${name}: ${trouble}`, { interface: name, reason: trouble })
+}
+
+function takeRouter(
+  link: Link,
+  { interface: name, address }: Extract<Input, { kind: 'router' }>,
+  hasSession: boolean,
+  now: Millis,
+): Tell | undefined {
+  const { router: before, others } = link
+  link.hear(address, hasSession, now)
+  const { router } = link
+  const fields = { interface: name, address }
+  if (router?.address === address) {
+    if (before?.address === address) return undefined
+    return tell('info', 'router-heard', `${name}: the router ${address} is the neighbor`, fields)
+  }
+  if (router === undefined || others.some((one) => one.address === address)) return undefined
+  const text = `${name}: ${address} advertises itself too; ${router.address} was first and stays the neighbor`
+  return tell('warn', 'router-second', text, fields)
+}

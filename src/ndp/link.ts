@@ -1,0 +1,61 @@
+/**
+ * Which router of a link is the neighbor. A link between neighbors is a cable: one router at its other end. Where several
+ * advertise themselves, the one heard first stays the neighbor as long as its session stands or it is heard; the others
+ * are remembered for those who look. When the link goes down all of them are forgotten.
+ */
+import type { Address } from '../base/address.ts'
+import type { Millis } from '../base/units.ts'
+
+/** A router without a session that was not heard for this long gives way to another. */
+export const SILENCE: Millis = 35_000
+/** So many routers besides the neighbor are remembered. */
+const MOST_OTHERS = 8
+
+export interface Heard {
+  /** Link-local, with the interface as its zone. */
+  readonly address: Address
+  readonly at: Millis
+}
+
+export class Link {
+  /** Why nobody can be heard; undefined: the link is there, and we advertise ourselves on it. */
+  #trouble: string | undefined
+  #router: Heard | undefined
+  #others: Heard[] = []
+
+  constructor(trouble: string) {
+    this.#trouble = trouble
+  }
+
+  get trouble(): string | undefined {
+    return this.#trouble
+  }
+
+  /** The neighbor. */
+  get router(): Heard | undefined {
+    return this.#router
+  }
+
+  /** The last heard comes last. */
+  get others(): readonly Heard[] {
+    return this.#others
+  }
+
+  setTrouble(trouble: string | undefined): void {
+    this.#trouble = trouble
+    if (trouble === undefined) return
+    this.#router = undefined
+    this.#others = []
+  }
+
+  /** A router advertised itself. `hasSession`: with the one that is the neighbor, whatever it has been advertising since. */
+  hear(address: Address, hasSession: boolean, now: Millis): void {
+    if (this.#trouble !== undefined) return
+    const heard = { address, at: now }
+    const before = this.#router
+    const gaveWay = before !== undefined && !hasSession && now - before.at > SILENCE
+    this.#others = this.#others.filter((one) => one.address !== address && now - one.at <= SILENCE)
+    if (before === undefined || gaveWay || before.address === address) this.#router = heard
+    else this.#others = [...this.#others.slice(1 - MOST_OTHERS), heard]
+  }
+}
