@@ -11,6 +11,7 @@ import { describeInterfaces, listInterfaces } from './edge/interfaces.ts'
 import { type Log, openLog } from './edge/log.ts'
 import { Manifests } from './edge/manifests.ts'
 import { Metrics } from './edge/metrics.ts'
+import { Ndp } from './edge/ndp.ts'
 import { Nft } from './edge/nft.ts'
 import type { Source } from './edge/resources.ts'
 import { Routes } from './edge/routes.ts'
@@ -52,6 +53,7 @@ class Agent {
   readonly #tcp: Tcp
   readonly #control: Control
   readonly #cni: CniFile
+  readonly #ndp: Ndp
   /** Undefined with `--dataplane none`. */
   readonly #kernel: { readonly routes: Routes; readonly nft: Nft } | undefined
   readonly #metrics: Metrics
@@ -88,6 +90,7 @@ class Agent {
     this.#tcp = new Tcp({ feed })
     this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
+    this.#ndp = new Ndp({ feed })
     const { table } = options
     this.#kernel =
       options.dataplane === 'linux' ? { routes: new Routes({ feed, table }), nft: new Nft({ feed }) } : undefined
@@ -154,6 +157,7 @@ class Agent {
       this.#control.close(),
       this.#http?.close(),
       this.#cni.stop(),
+      this.#ndp.stop(),
       this.#kernel?.routes.stop(),
       this.#kernel?.nft.stop(),
     ])
@@ -182,6 +186,9 @@ class Agent {
         return
       case 'cni':
         this.#cni.perform(effect)
+        return
+      case 'discover':
+        this.#ndp.perform(effect)
         return
       case 'tell':
         this.#log.tell(effect.tell)

@@ -37,6 +37,7 @@ export interface Finding {
 
 const CAP_NET_BIND_SERVICE = 10n
 const CAP_NET_ADMIN = 12n
+const CAP_NET_RAW = 13n
 /** First iproute2 whose `ip` prints numbers for names in JSON (-N), and knows IPv4 over IPv6 gateways. */
 const OLDEST_IP = [5, 3]
 /** First nft with `destroy`-less atomic replacement, JSON and comments on rules as they are read here. */
@@ -85,6 +86,14 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
       'warn',
       'the agent cannot listen on port 179, and must be the one who dials',
     ),
+    // Who has no such neighbor is well without.
+    has(CAP_NET_RAW)
+      ? finding('ok', 'capabilities', 'NET_RAW is there')
+      : finding(
+          'ok',
+          'capabilities',
+          'NET_RAW is missing: BGPPeers with interface are held down, all else needs it not',
+        ),
   ]
 }
 

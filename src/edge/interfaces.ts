@@ -26,7 +26,10 @@ function rows(): Row[] {
   return found
 }
 
-/** The interface that has `local`, with one address of each family: `local` itself, and the best of the other. */
+/**
+ * The interface that has `local`, with one address of each family: `local` itself, or a global one beside a link-local
+ * one, and the best of the other.
+ */
 export function interfaceOf(local: Address): LocalInterface | undefined {
   const all = rows()
   const [bare, zone] = local.split('%')
@@ -34,8 +37,10 @@ export function interfaceOf(local: Address): LocalInterface | undefined {
   if (home === undefined) return undefined
   const addresses: Partial<Record<Family, Address>> = {}
   for (const family of FAMILIES) {
-    const best = family === home.family ? local : bestOf(all, home.interface, family)
-    if (best !== undefined) addresses[family] = best
+    const best = bestOf(all, home.interface, family)
+    const isOwn = family === home.family && !(isLinkLocal(local) && best !== undefined && !isLinkLocal(best))
+    const address = isOwn ? local : best
+    if (address !== undefined) addresses[family] = address
   }
   return { name: home.interface, addresses }
 }

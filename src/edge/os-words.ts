@@ -34,4 +34,7 @@ export function wordsOf(error: unknown): string {
   return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
 }
 
+/** The same for the bare number of an error, as libc has it. */
+export const wordsOfErrno = (number: number): string => capital(getSystemErrorMessage(-number))
+
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

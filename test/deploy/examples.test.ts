@@ -50,6 +50,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     peers: ['Global_2001_db8_10__2', 'Global_2001_db8_10__3'],
     routes: ['2001:db8:244:1::/64', '2001:db8:2::/64'],
   },
+  unnumbered: {
+    nodes: [RACK_1],
+    peers: ['Global_eth0', 'Global_eth1'],
+    routes: [...PODS, ...BALANCED],
+  },
   'beside-calico': { nodes: [RACK_1], peers: ['Global_10_0_0_1'], routes: [...PODS, ...CLUSTER_IPS] },
   'beside-cni': {
     nodes: [RACK_1],

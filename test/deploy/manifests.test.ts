@@ -139,6 +139,8 @@ describe('the DaemonSet', () => {
     })
     const { capabilities, readOnlyRootFilesystem, privileged } = container.securityContext
     expect(capabilities).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE'] })
+    const raw = podOf(build(['unnumbered'])).container.securityContext.capabilities
+    expect(raw).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW'] })
     expect({ readOnlyRootFilesystem, privileged }).toEqual({ readOnlyRootFilesystem: true, privileged: undefined })
   })
 

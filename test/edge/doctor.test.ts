@@ -46,6 +46,19 @@ describe('what is in the way of routing', () => {
     expect(wrong(facts)).toEqual(expected)
   })
 
+  test.each([
+    ['NET_RAW is missing: BGPPeers with interface are held down, all else needs it not', 0n],
+    ['NET_RAW is there', 1n << 13n],
+  ])('%s, which is no fault', (says, bit) => {
+    const capabilities = (FIT.capabilities ?? 0n) | bit
+    expect(examine({ ...FIT, capabilities })).toContainEqual({
+      level: 'ok',
+      what: 'capabilities',
+      says,
+      todo: undefined,
+    })
+  })
+
   test('what is wrong says what to do', () => {
     const facts: Facts = {
       ...FIT,

@@ -168,6 +168,10 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
     for (const path of ['usr/local/bin/node', 'usr/local/lib/godwit/godwit.mjs']) {
       expect(existsSync(join(root, path)), path).toBe(true)
     }
+    const native = `/usr/local/lib/godwit/node_modules/@koromix/koffi-${process.platform}-${process.arch}`
+    const { version: koffi } = parse(readFileSync(join(REPOSITORY, 'node_modules/koffi/package.json'), 'utf8'))
+    const load = `console.log(require('${native}').version)`
+    expect(must('chroot', root, '/usr/local/bin/node', '-e', load).trim()).toBe(koffi)
     const { version } = parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as { version: string }
     expect(must('chroot', root, ...entrypoint(), '--version').trim()).toBe(`godwit ${version}`)
     expect(must('chroot', root, '/usr/local/bin/godwit', '--version').trim()).toBe(`godwit ${version}`)
