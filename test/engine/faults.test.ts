@@ -18,8 +18,10 @@ import {
   FAULTS,
   GOOD,
   MP_FAULTS,
+  MP_FLAGS,
   MP_OVERRUNS,
   MP_REACH,
+  MP_UNREACH,
   NLRI,
   ORIGIN,
   type Outcome,
@@ -230,6 +232,22 @@ describe.each(PEERS)('from an %s peer', (peer) => {
       scene.bad.send(update({ attributes: around(position, GOOD, bad), nlri: NLRI }))
       scene.expectToEnd(3, subcode, ...bad)
     }
+  })
+
+  test.each(MP_FLAGS)('[32] MP_REACH_NLRI %s: its routes are withdrawn', (_, flags) => {
+    const scene = new Scene(peer)
+    const [reach, unreach] = [MP_REACH, MP_UNREACH].map((one) => [flags, ...one.slice(1)]) as [number[], number[]]
+    for (const position of POSITIONS) {
+      for (const carrier of CARRIERS) scene.announce(carrier)
+      scene.bad.send(update({ attributes: around(position, GOOD, reach), nlri: NLRI }))
+      scene.expectTold(/MP_REACH_NLRI has flags 0x[0-9a-f]{2}: its routes are taken as withdrawn/)
+      scene.expectToGoOn()
+    }
+    scene.announce('MP_REACH_NLRI')
+    scene.bad.send(update({ attributes: [...GOOD, unreach], nlri: NLRI }))
+    scene.expectToGoOn()
+    scene.bad.send(update({ attributes: [unreach] }))
+    scene.expectToEnd(3, 4, ...unreach)
   })
 
   test.each(MP_OVERRUNS)('%s past the end: the session ends', (_, bytes) => {

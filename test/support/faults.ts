@@ -130,7 +130,7 @@ export const MP_OVERRUNS: readonly [string, string][] = [
 
 const V6 = '20010db8000000000000000000000001'
 
-/** RFC 7606 §7.11, §7.12, §3 c; RFC 4760 §7: what ends the session, with its subcode. */
+/** RFC 7606 §7.11, §7.12; RFC 4760 §7: what ends the session, with its subcode. */
 export const MP_FAULTS: readonly [string, string, number][] = [
   ['MP_REACH_NLRI of 4 octets', '80 0e 04 000201 00', 9],
   ['MP_REACH_NLRI of no octets', '80 0e 00', 9],
@@ -142,10 +142,14 @@ export const MP_FAULTS: readonly [string, string, number][] = [
   ['[40] MP_REACH_NLRI with a prefix of 129 bits', `80 0e 27 000201 10 ${V6} 00 81 ${V6} 00`, 9],
   ['[40] MP_REACH_NLRI with a prefix past the end', `80 0e 17 000201 10 ${V6} 00 10 20`, 9],
   ['[40] MP_REACH_NLRI of IPv4 with a prefix of 33 bits', '80 0e 0f 000101 04 0a000001 00 21 0a01020304', 9],
-  ['MP_REACH_NLRI marked transitive', `c0 0e 17 000201 10 ${V6} 00 08 20`, 4],
-  ['MP_REACH_NLRI not marked optional', `00 0e 17 000201 10 ${V6} 00 08 20`, 4],
   ['MP_UNREACH_NLRI of 2 octets', '80 0f 02 0002', 9],
   ['[40] MP_UNREACH_NLRI with a prefix of 129 bits', `80 0f 15 000201 81 ${V6} 00`, 9],
   ['[40] MP_UNREACH_NLRI with a prefix past the end', '80 0f 06 000201 20 2001', 9],
-  ['MP_UNREACH_NLRI marked transitive', 'c0 0f 05 000201 08 20', 4],
+]
+
+/** Flags of MP_REACH_NLRI and MP_UNREACH_NLRI that are wrong: their routes can be found, and are withdrawn (RFC 7606 §3 c). */
+export const MP_FLAGS: readonly [string, number][] = [
+  ['marked transitive', 0xc0],
+  ['not marked optional', 0x00],
+  ['marked well-known', 0x40],
 ]

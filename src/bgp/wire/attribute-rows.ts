@@ -49,7 +49,7 @@ export interface AttributeRow {
   /** The Optional and Transitive bits it must have; no other bit is judged (RFC 7606 §3 c). */
   readonly flags: number
   readonly length: LengthRule
-  readonly wrongFlags: Action
+  readonly wrongFlags: UpdateAction
   /** What a wrong length or value leads to. */
   readonly malformed: Action
   /** Dropped unread, whatever it holds, from such a peer. */
@@ -71,7 +71,7 @@ function row(
   rest: Partial<AttributeRow> = {},
 ): AttributeRow {
   // RFC 7606 §3 c: wrong flags are treat-as-withdraw unless the attribute has a rule of its own.
-  const wrongFlags = malformed === 'reset' ? 'reset' : 'withdraw'
+  const wrongFlags = 'withdraw'
   const subcode = UPDATE_ERROR.optionalAttribute
   return { code, name, flags, length, malformed, wrongFlags, ignoredFrom: 'nobody', subcode, ...rest }
 }

@@ -26,30 +26,19 @@ export class UpdateFaults {
 
   /** A wrong length or value: `subcode` is for a session that has to end over it. */
   malformed(type: number, subcode: number, text: string, attribute: number, end: number): MessageError | undefined {
-    return this.#act(rowOf(type)?.malformed ?? 'withdraw', type, subcode, text, attribute, end)
-  }
-
-  wrongFlags(type: number, attribute: number, end: number): MessageError | undefined {
-    const flags = (this.#message[attribute] as number).toString(16).padStart(2, '0')
-    const action = rowOf(type)?.wrongFlags ?? 'withdraw'
-    return this.#act(action, type, UPDATE_ERROR.attributeFlags, `has flags 0x${flags}`, attribute, end)
-  }
-
-  #act(
-    action: UpdateAction | 'reset',
-    type: number,
-    subcode: number,
-    text: string,
-    attribute: number,
-    end: number,
-  ): MessageError | undefined {
+    const action = rowOf(type)?.malformed
     if (action === 'reset') return this.reset(type, subcode, text, attribute, end)
-    if (action === 'withdraw') return this.withdraw(type, subcode, text, attribute, end)
-    this.discard(type, text)
-    return undefined
+    if (action === 'discard') return this.discard(type, text)
+    return this.withdraw(type, subcode, text, attribute, end)
   }
 
-  discard(type: number | undefined, text: string): void {
+  wrongFlags(type: number, attribute: number, end: number): undefined {
+    const text = `has flags 0x${(this.#message[attribute] as number).toString(16).padStart(2, '0')}`
+    if (rowOf(type)?.wrongFlags === 'discard') return this.discard(type, text)
+    return this.withdraw(type, UPDATE_ERROR.attributeFlags, text, attribute, end)
+  }
+
+  discard(type: number | undefined, text: string): undefined {
     this.#note('discard', type, text)
   }
 

@@ -208,8 +208,11 @@ export class UpdateDecoder {
       this.#faults.discard(type, 'must not come from this peer')
       return undefined
     }
-    // RFC 7606 §3 c: Optional and Transitive, no other bit.
-    if (flags !== FLAGS[type]) return this.#faults.wrongFlags(type, attribute, end)
+    // RFC 7606 §3 c: Optional and Transitive, no other bit. The routes of MP attributes can be found all the same.
+    if (flags !== FLAGS[type]) {
+      this.#faults.wrongFlags(type, attribute, end)
+      if (!isMp(type)) return undefined
+    }
     const length = end - value
     const exactly = this.#exactly[type] as number
     const times = TIMES[type] as number

@@ -17,6 +17,7 @@ import {
   GOOD,
   MED,
   MP_FAULTS,
+  MP_FLAGS,
   MP_OVERRUNS,
   MP_REACH,
   MP_UNREACH,
@@ -295,6 +296,45 @@ describe('what ends the session', () => {
         expectGoodNext(decoder, context(peer))
       }
     })
+  })
+})
+
+describe.each(MP_FLAGS)('[32] an attribute of routes %s (RFC 7606 §3 c)', (_, flags) => {
+  const [reach, unreach] = [MP_REACH, MP_UNREACH].map((one) => [flags, ...one.slice(1)]) as [number[], number[]]
+  const cases = PEERS.flatMap((peer) => POSITIONS.map((position) => [peer, position] as const))
+
+  test.each(cases)(
+    'MP_REACH_NLRI from an %s peer, %s: its routes are withdrawn, and NLRI beside it',
+    (peer, position) => {
+      const decoder = new UpdateDecoder()
+      const found = read(update({ attributes: around(position, GOOD, reach), nlri: NLRI }), context(peer), decoder)
+      expect(found).toMatchObject({
+        error: undefined,
+        treatAsWithdraw: true,
+        attributes: [],
+        actions: [['withdraw', 14]],
+      })
+      expect([found.nlri, found.reach]).toEqual([NLRI, ['ipv6', V6_NLRI]])
+      expectGoodNext(decoder, context(peer))
+    },
+  )
+
+  test.each(cases)('MP_UNREACH_NLRI from an %s peer, %s: the same', (peer, position) => {
+    const decoder = new UpdateDecoder()
+    const found = read(update({ attributes: around(position, GOOD, unreach), nlri: NLRI }), context(peer), decoder)
+    expect(found).toMatchObject({
+      error: undefined,
+      treatAsWithdraw: true,
+      attributes: [],
+      actions: [['withdraw', 15]],
+    })
+    expect([found.nlri, found.unreach]).toEqual([NLRI, ['ipv6', V6_NLRI]])
+    expectGoodNext(decoder, context(peer))
+  })
+
+  test('[30] MP_UNREACH_NLRI alone: 3/4 (RFC 7606 §5.2)', () => {
+    const { error } = read(update({ attributes: [unreach] }), context('external'))
+    expect(error).toMatchObject({ code: 3, subcode: 4, data: Uint8Array.from(unreach) })
   })
 })
 
