@@ -1,7 +1,7 @@
 /**
  * What must hold when nothing is under way any more. Each condition is local to a host or a session, and together they
  * leave no room: what is held is what was told, what was told is the best that policy lets out, the best is the best of
- * what is held. A path grows with every host it passes, so no route can live on without its origin.
+ * what is held. A path grows with every host it passes, or its CLUSTER_LIST does, so no route can live on without its origin.
  */
 
 import type { RouteQuery, RouteRow } from '../../src/bgp/rib/types.ts'
@@ -160,10 +160,12 @@ function sideOf(protocol: ProtocolView, session: Session, wanted: PeerIntent, in
     peerType: session.peerType,
     localAs: session.localAs,
     remoteAs: session.remoteAs,
+    localRouterId: session.localRouterId,
     remoteRouterId: session.remoteRouterId,
     remoteAddress: session.remote.address,
     importPolicy: wanted.importPolicy,
     exportPolicy: wanted.exportPolicy,
+    reflection: session.peerType === 'internal' ? wanted.reflection : undefined,
     nextHops,
   }
 }
@@ -250,13 +252,14 @@ const asTold = ({ nextHops: [nextHop = ''], attributes }: RouteRow): Told => ({ 
 
 /** Neighbors alike in all that matters are told the same, but for what came from them. */
 function toldTo(one: Portrait, side: Side): ReadonlyMap<string, Told> {
-  const { exportPolicy, peerType, localAs, nextHops } = side
-  const key = [numberOf(exportPolicy), peerType, localAs, nextHops.ipv4, nextHops.ipv6].join()
+  const { exportPolicy, peerType, localAs, nextHops, reflection } = side
+  const key = [numberOf(exportPolicy), peerType, localAs, nextHops.ipv4, nextHops.ipv6, reflection?.client].join()
   let all = one.told.get(key)
   if (all === undefined) {
     const made = new Map<string, Told>()
     for (const [prefix, best] of one.best) {
-      const told = tellOf(best, { ...side, name: '' })
+      const from = best.peer === undefined ? undefined : one.sides.get(best.peer)
+      const told = tellOf(best, from, { ...side, name: '' })
       if (told !== undefined) made.set(prefix, told)
     }
     all = made

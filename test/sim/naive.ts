@@ -25,10 +25,13 @@ export interface Side {
   readonly peerType: PeerType
   readonly localAs: number
   readonly remoteAs: number
+  readonly localRouterId: number
   readonly remoteRouterId: number
   readonly remoteAddress: string
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
+  /** Where we reflect routes: our cluster, and whether the neighbor is a client of it (RFC 4456). */
+  readonly reflection: { readonly clusterId: number; readonly client: boolean } | undefined
   /** What we write as next hop, by family; only families of the session. */
   readonly nextHops: Readonly<Record<string, string | undefined>>
 }
@@ -137,8 +140,8 @@ function addressNumber(address: string | undefined): bigint {
 
 // ---- telling
 
-/** What a neighbor is told of our best route; undefined for nothing. */
-export function tellOf(best: Held, to: Side): Told | undefined {
+/** What a neighbor is told of our best route, which came from `from`; undefined for nothing. */
+export function tellOf(best: Held, from: Side | undefined, to: Side): Told | undefined {
   if (best.peer === to.name) return undefined
   const self = to.nextHops[familyOf(best.prefix)]
   const external = to.peerType === 'external'
@@ -146,14 +149,24 @@ export function tellOf(best: Held, to: Side): Told | undefined {
   // RFC 1997: NO_ADVERTISE; NO_EXPORT and NO_EXPORT_SUBCONFED.
   if (wellKnown.includes(0xff02)) return undefined
   if (external && (wellKnown.includes(0xff01) || wellKnown.includes(0xff03))) return undefined
-  // RFC 4271 §9.2.
-  if (!external && best.learned === 'internal') return undefined
+  // RFC 4271 §9.2, but for RFC 4456 §6: what a client said goes to all, what others said to clients.
+  const inside = !external && best.learned === 'internal'
+  if (inside && to.reflection?.client !== true && from?.reflection?.client !== true) return undefined
   const given = external ? { ...best.attributes, med: undefined } : best.attributes
   const judged = judge(to.exportPolicy, best.prefix, best.learned, to.peerType, given)
   if (judged === undefined) return undefined
   const nextHop = external || best.nextHop === undefined ? self : best.nextHop
   if (self === undefined || nextHop === undefined) return undefined
-  return { nextHop, attributes: external ? toExternal(judged.attributes, to.localAs) : toInternal(judged.attributes) }
+  if (external) return { nextHop, attributes: toExternal(judged.attributes, to.localAs) }
+  const attributes = toInternal(judged.attributes)
+  return { nextHop, attributes: inside && from !== undefined ? reflected(attributes, from) : attributes }
+}
+
+/** RFC 4456 §8. */
+function reflected(attributes: PathAttributes, { remoteRouterId, reflection }: Side): PathAttributes {
+  if (reflection === undefined) throw new Error('reflected by one that is no reflector')
+  const { originatorId = remoteRouterId, clusterList } = attributes
+  return { ...attributes, originatorId, clusterList: [reflection.clusterId, ...clusterList] }
 }
 
 function toExternal(attributes: PathAttributes, localAs: number): PathAttributes {
@@ -181,8 +194,12 @@ export function takenOf(
 ): { readonly refused: boolean; readonly attributes: PathAttributes } {
   const { attributes } = told
   const path = asns(attributes)
+  // RFC 4456 §8: it has come home.
+  const cluster = from.reflection?.clusterId ?? from.localRouterId
+  const isHome = attributes.originatorId === from.localRouterId || attributes.clusterList.includes(cluster)
   // RFC 4271 §9.1.2, §6.3, §5.1.3.
   const unusable =
+    (from.peerType === 'internal' && isHome) ||
     path.includes(from.localAs) ||
     (from.peerType === 'external' && path[0] !== from.remoteAs) ||
     (own.has(told.nextHop) && told.nextHop !== from.remoteAddress)

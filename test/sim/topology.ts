@@ -1,11 +1,8 @@
-/**
- * Clusters to try: who is there, what the objects say, who peers with whom.
- * `reflectors` has its place here: two of the nodes with a cluster ID, and a BGPPeer by selector.
- */
+/** Clusters to try: who is there, what the objects say, who peers with whom. */
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, ipPool, node } from '../support/objects.ts'
 import { Api, type Site, type Stage } from './site.ts'
 
-export type TopologyName = 'mesh' | 'routers' | 'fabric'
+export type TopologyName = 'mesh' | 'routers' | 'fabric' | 'reflectors'
 
 export interface Topology {
   /** Of the cluster, where services live. */
@@ -29,7 +26,7 @@ const RANGES = {
 const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
 
 export function build(name: TopologyName, stage: Stage, size: number): Topology {
-  const topology = name === 'mesh' ? new Mesh(stage) : name === 'routers' ? new Routers(stage, 2) : new Fabric(stage)
+  const topology = TOPOLOGIES[name](stage)
   for (let index = 0; index < size; index++) topology.join()
   return topology
 }
@@ -87,6 +84,45 @@ class Mesh extends Cluster {
 
   protected describe() {
     return {}
+  }
+}
+
+/**
+ * Nodes without a mesh behind two of their kind that reflect routes (RFC 4456), over iBGP. The two are one cluster, or two
+ * that are each other's clients: then a node can learn by a way over both.
+ */
+class Reflectors extends Cluster {
+  readonly filtered
+
+  constructor(stage: Stage) {
+    super(stage)
+    this.api.put(...POOLS, bgpConfiguration({ asNumber: NODE_AS, nodeToNodeMeshEnabled: false, ...RANGES }))
+    const toReflectors = { peerSelector: "role == 'reflector'" }
+    // The nodes alone say whom they want; the reflectors peer back.
+    const upwards = (filters: readonly string[]) =>
+      bgpPeer('upwards', { nodeSelector: "role == 'node'", ...toReflectors, filters })
+    // No filters between the two: where each prefers what the other says, they may never agree (RFC 4264 §2).
+    this.api.put(upwards([]), bgpPeer('between', { nodeSelector: "role == 'reflector'", ...toReflectors }))
+    this.filtered = [{ api: this.api, withFilters: upwards }]
+    const clusters = stage.world.chance.next() < 0.5 ? 1 : 2
+    for (const index of [0, 1]) this.#reflector(index, `244.0.0.${1 + (index % clusters)}`)
+  }
+
+  #reflector(index: number, clusterId: string): void {
+    const name = `reflector-${index}`
+    const addresses = [routerAddress(index), `fd00:11::${hex(index + 1)}`]
+    const annotations = { 'projectcalico.org/RouteReflectorClusterID': clusterId }
+    this.api.put(node(name, { addresses, labels: { role: 'reflector' }, annotations }))
+    this.stage.place({ name, addresses, api: this.api })
+  }
+
+  protected describe() {
+    return { labels: { role: 'node' } }
+  }
+
+  /** Of the others a node has to know the reflectors. */
+  protected override sees({ kind, metadata }: ApiObject, name: string): boolean {
+    return kind !== 'Node' || metadata.name === name || metadata.labels?.role === 'reflector'
   }
 }
 
@@ -168,6 +204,13 @@ class Fabric extends Cluster {
   protected override left({ name }: Site): void {
     for (const { api } of this.#tors) api.delete(bgpPeer(name, {}))
   }
+}
+
+const TOPOLOGIES: Readonly<Record<TopologyName, (stage: Stage) => Cluster>> = {
+  mesh: (stage) => new Mesh(stage),
+  routers: (stage) => new Routers(stage, 2),
+  fabric: (stage) => new Fabric(stage),
+  reflectors: (stage) => new Reflectors(stage),
 }
 
 const routerAddress = (index: number): string => `10.0.0.${index + 1}`

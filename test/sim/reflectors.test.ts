@@ -1,0 +1,3 @@
+import { trySeeds } from './clusters.ts'
+
+trySeeds('reflectors', 100)
