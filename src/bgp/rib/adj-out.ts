@@ -66,6 +66,7 @@ export class Group {
   readonly #loc: LocRib
   readonly #packer: Packer
   readonly #pending: Pending
+  /** Empty, and free to use. */
   #scratch: Pending | undefined
   #inStep: Member[] = []
   readonly #lagging = new Set<Member>()
@@ -219,14 +220,43 @@ export class Group {
     return member.cursor < this.#logStart + this.#log.length || this.#pending.size > 0
   }
 
-  /** Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. */
+  /** All for whom `hasFor` is true. */
+  visitOwed(visit: (member: Member) => void): void {
+    if (this.#pending.size + this.#log.length > 0) {
+      for (const member of this.#inStep) if (this.hasFor(member)) visit(member)
+    }
+    for (const member of this.#lagging) if (this.hasFor(member)) visit(member)
+  }
+
+  /**
+   * Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. Who is behind
+   * gets several chunks at once: those that keep up make them small.
+   */
   pull(member: Member, maxBytes: number): Told | undefined {
+    let told = this.#pullOne(member, maxBytes)
+    if (told === undefined) return undefined
+    const parts = [told]
+    for (let left = maxBytes - told.bytes.length; this.#hasUnread(member, left); left -= told.bytes.length) {
+      told = this.#pullOne(member, left)
+      if (told === undefined) break
+      parts.push(told)
+    }
+    return parts.length === 1 ? parts[0] : join(parts)
+  }
+
+  #pullOne(member: Member, maxBytes: number): Told | undefined {
     for (;;) {
       const told =
         member.own === undefined ? this.#pullInStep(member, maxBytes) : this.#pullOwn(member, member.own, maxBytes)
       if (told === undefined) return undefined
       if (told.messages > 0) return withNextHop(told, member.nextHop)
     }
+  }
+
+  /** The next chunk of the log is no longer than this. */
+  #hasUnread(member: Member, length: number): boolean {
+    const unread = member.own === undefined ? this.#log[member.cursor - this.#logStart] : undefined
+    return unread !== undefined && unread.bytes.length <= length
   }
 
   /** Lets go of what it holds for a prefix; for groups that nobody is in any more. */
@@ -272,6 +302,7 @@ export class Group {
   /** From here on it reads with the others. */
   stepInIfCaughtUp(member: Member): void {
     if (member.own === undefined || member.own.size > 0 || member.walk !== undefined || this.#pending.size > 0) return
+    this.#scratch ??= member.own
     member.own = undefined
     this.#lagging.delete(member)
     this.#stepIn(member)
@@ -320,8 +351,9 @@ export class Group {
     let lastFrom = -1
     let count = 0
     let withdrawn = 0
-    packer.begin(context)
-    while (pending.size > 0 && (packer.messages === 0 || packer.length + context.messageSize <= maxBytes)) {
+    packer.begin(context, maxBytes)
+    for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
+      const { messages } = packer
       const bucket = pending.bucket()
       if (bucket === WITHDRAW) packer.openWithdraw()
       else packer.openAnnounce(bucket)
@@ -346,6 +378,8 @@ export class Group {
         }
       }
       packer.close()
+      // What does not fit behind others begins the next run.
+      fits = packer.messages > messages || pending.head(bucket) === 0
     }
     const prefixes = this.#taken.slice(0, count)
     const [bytes, places] = [packer.finish(), [...packer.ours]]
@@ -412,7 +446,10 @@ export class Group {
   #lag(member: Member): void {
     // What it is told does not pass through the log.
     this.#fresh = false
-    member.own ??= new Pending(this.#tables.prefixes)
+    if (member.own === undefined) {
+      member.own = this.#scratch ?? new Pending(this.#tables.prefixes)
+      this.#scratch = undefined
+    }
     this.#lagging.add(member)
   }
 }
@@ -437,6 +474,18 @@ function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Told {
     chunk.ours = nextHop
   }
   return { bytes: chunk.bytes, messages: chunk.messages }
+}
+
+function join(parts: readonly Told[]): Told {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0))
+  let at = 0
+  let messages = 0
+  for (const part of parts) {
+    bytes.set(part.bytes, at)
+    at += part.bytes.length
+    messages += part.messages
+  }
+  return { bytes, messages }
 }
 
 const sizeOf = (chunk: Chunk): number => chunk.bytes.length + chunk.prefixes.byteLength + CHUNK_OVERHEAD

@@ -14,7 +14,7 @@ import { AFI, SAFI_UNICAST } from '../../base/family.ts'
 import { valueEnd } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import type { WireContext } from '../wire/context.ts'
-import { HEADER_LENGTH, writeHeader } from '../wire/header.ts'
+import { HEADER_LENGTH, MESSAGE_SIZE, writeHeader } from '../wire/header.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
 export class Packer {
@@ -28,6 +28,7 @@ export class Packer {
   readonly #blocks: ByteTable
   #bytes = new Uint8Array(1 << 17)
   #messageSize = 0
+  #most = 0
   #addPath = false
   readonly #pathId: number
   #start = 0
@@ -46,12 +47,19 @@ export class Packer {
     this.#blocks = blocks
   }
 
-  begin(context: WireContext): void {
+  /** A run of messages of at most `most` octets, or of one message. */
+  begin(context: WireContext, most: number): void {
+    this.#most = most
     this.length = 0
     this.messages = 0
     this.ours.length = 0
     this.#messageSize = context.messageSize
     this.#addPath = context.addPath.includes(this.#prefixes.family)
+  }
+
+  /** Another message would be a stump. */
+  get isFull(): boolean {
+    return this.messages > 0 && this.#most - this.length < Math.min(this.#messageSize, MESSAGE_SIZE)
   }
 
   finish(): Uint8Array {
@@ -139,9 +147,13 @@ export class Packer {
     this.#start = this.length
     this.#block = block
     this.#isOurs = false
-    this.#limit = this.length + this.#messageSize
-    if (this.#limit > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#limit, this.#bytes.length * 2))
+    // RFC 8654 lets a message be as long as a whole run: one behind others makes do with what is left.
+    const room = this.messages === 0 ? this.#messageSize : Math.min(this.#messageSize, this.#most - this.length)
+    this.#limit = this.length + room
+    // A block that does not fit is written all the same, and `close` takes it back.
+    const reach = this.length + this.#messageSize
+    if (reach > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(reach, this.#bytes.length * 2))
       grown.set(this.#bytes)
       this.#bytes = grown
     }

@@ -257,6 +257,38 @@ describe('telling', () => {
     expect(listener.longest).toBeLessThanOrEqual(4096)
   })
 
+  test.each([4096, 65_535])('messages of up to %i octets: a run holds as many as go into it', (messageSize) => {
+    const to = neighbor(2, { send: context('external', { messageSize }) })
+    const rib = ribWith(a, to)
+    const listener = new Listener(to).drain(rib, to.name)
+    const before = listener.messages
+    // Each with attributes of its own, hence 200 messages.
+    for (let index = 0; index < 200; index++)
+      announce(rib, a, [`10.200.${index}.0/24`], { ...learned, med: index, communities: [[1, index]] })
+    const run = rib.pull(to.name, 8_192)
+    expect(run?.bytes.length).toBeLessThanOrEqual(8_192)
+    expect(run?.bytes.length).toBeGreaterThan(8_192 - 4_096)
+    listener.take(run?.bytes ?? new Uint8Array())
+    listener.drain(rib, to.name)
+    expect([listener.messages - before, listener.routes.size]).toEqual([200, 200])
+  })
+
+  test('who is behind gets at once what others were told in many runs', () => {
+    const c = neighbor(3)
+    const rib = ribWith(a, b, c)
+    const quick = new Listener(b).drain(rib, b.name)
+    const slow = new Listener(c).drain(rib, c.name)
+    for (let index = 0; index < 50; index++) {
+      announce(rib, a, [`10.200.${index}.0/24`], { ...learned, communities: [[1, index]] })
+      quick.drain(rib, b.name)
+    }
+    const all = rib.pull(c.name, 65_536)
+    expect(all?.messages).toBe(50)
+    slow.take(all?.bytes ?? new Uint8Array())
+    expect(slow.routes).toEqual(quick.routes)
+    expect(rib.pending(c.name)).toBe(false)
+  })
+
   test('[56] attributes that fit no message: withdrawn, with the reason', () => {
     const wide = neighbor(1, { receive: context('external', { messageSize: 65_535 }) })
     const rib = ribWith(wide, b)
