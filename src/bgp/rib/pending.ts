@@ -22,27 +22,30 @@ export class Pending {
   #firstBucket = LAST
   #lastBucket = LAST
 
+  /** Takes no memory before something is put in: of many neighbors most are never owed anything of their own. */
   constructor(prefixes: PrefixTable) {
     this.#prefixes = prefixes
-    this.grow(prefixes.capacity)
-    this.#growBuckets(0)
   }
 
   grow(capacity: number): void {
+    if (this.#before.length > 0) this.#growColumns(capacity)
+  }
+
+  #growColumns(capacity: number): void {
     this.#next = growU32(this.#next, capacity)
     this.#before = growU32(this.#before, capacity)
   }
 
   has(prefix: number): boolean {
-    return this.#before[prefix] !== 0
+    return (this.#before[prefix] ?? 0) !== 0
   }
 
   put(prefix: number, bucket: number): void {
+    if (bucket >= this.#head.length) this.#growBuckets(bucket)
     if (this.#before[prefix] === 0) {
       this.#prefixes.hold(prefix)
       this.size++
     } else this.#unlink(prefix)
-    if (bucket >= this.#head.length) this.#growBuckets(bucket)
     const first = this.#head[bucket] as number
     this.#next[prefix] = first
     this.#before[prefix] = (IS_BUCKET | bucket) >>> 0
@@ -52,7 +55,7 @@ export class Pending {
   }
 
   remove(prefix: number): void {
-    if (this.#before[prefix] === 0) return
+    if (!this.has(prefix)) return
     this.take(prefix)
     this.#prefixes.release(prefix)
   }
@@ -105,7 +108,9 @@ export class Pending {
     this.#lastBucket = bucket
   }
 
+  /** The first time the columns too. */
   #growBuckets(bucket: number): void {
+    if (this.#before.length === 0) this.#growColumns(this.#prefixes.capacity)
     const size = grownSize(this.#head.length, bucket + 1)
     this.#head = growU32(this.#head, size)
     this.#nextBucket = growU32(this.#nextBucket, size)

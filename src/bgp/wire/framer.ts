@@ -86,7 +86,8 @@ export class Framer {
   #hold(count: number): void {
     const length = this.#heldLength + count
     if (length > this.#held.length) {
-      const grown = new Uint8Array(length <= MESSAGE_SIZE ? MESSAGE_SIZE : EXTENDED_MESSAGE_SIZE)
+      // Hundreds of neighbors say little but KEEPALIVEs: no room is kept for what they could say.
+      const grown = new Uint8Array(Math.min(Math.max(length, 2 * this.#held.length, 128), EXTENDED_MESSAGE_SIZE))
       grown.set(this.#held.subarray(0, this.#heldLength))
       this.#held = grown
     }
