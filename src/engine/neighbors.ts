@@ -81,8 +81,13 @@ export class Neighbors {
    * is meant; a call does not tell its port.
    */
   calledBy(address: Address): Neighbor | undefined {
-    const known = [...this.#byName.values()].filter((neighbor) => neighbor.intent.address === address)
-    return known.find((neighbor) => neighbor.peer.session === undefined) ?? known[0]
+    let first: Neighbor | undefined
+    for (const neighbor of this.#byName.values()) {
+      if (neighbor.intent.address !== address) continue
+      if (neighbor.peer.session === undefined) return neighbor
+      first ??= neighbor
+    }
+    return first
   }
 
   connect(conn: ConnId, neighbor: Neighbor, local: LocalInterface | undefined): void {

@@ -46,9 +46,9 @@ export class Sessions {
   readonly #waiting = new Set<Neighbor>()
   /** Those whose network has room again. */
   readonly #drained = new Set<Neighbor>()
-  /** A session is another than before: everyone is asked. */
+  /** A session is another than before: the RIB is asked who is owed something. */
   #hasNews = false
-  /** Of the RIB, when everyone was asked last. */
+  /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
 
   constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
@@ -219,7 +219,7 @@ export class Sessions {
     const { revision } = this.#rib
     if (this.#rib.isQuiet) this.#waiting.clear()
     else if (this.#hasNews || revision !== this.#knownRevision) {
-      for (const [neighbor, conn] of this.#running) this.#tell(neighbor, conn, now)
+      this.#tellOwed(now)
     } else {
       for (const neighbor of this.#drained) this.#tellOne(neighbor, now)
       for (const neighbor of this.#waiting) if (neighbor.writable) this.#tellOne(neighbor, now)
@@ -228,6 +228,16 @@ export class Sessions {
     this.#hasNews = false
     this.#drained.clear()
     return this.#waiting.size > 0
+  }
+
+  /** And looks at those again who were owed something before. */
+  #tellOwed(now: Millis): void {
+    const owed = this.#rib.owed()
+    for (const neighbor of this.#waiting) if (!owed.has(neighbor.name)) this.#tellOne(neighbor, now)
+    for (const name of owed) {
+      const neighbor = this.#neighbors.get(name)
+      if (neighbor !== undefined) this.#tellOne(neighbor, now)
+    }
   }
 
   #tellOne(neighbor: Neighbor, now: Millis): void {

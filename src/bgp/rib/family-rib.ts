@@ -55,6 +55,8 @@ export class FamilyRib {
   readonly #crowd = new Crowd()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
+  /** The last sweep that judges paths again, and whose: until it begins, others join. */
+  #judging: { readonly sweep: Sweep; readonly slots: Map<number, PeerSlot> } | undefined
   #swept = 0
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
   #news: DirtyQueue | undefined
@@ -196,6 +198,7 @@ export class FamilyRib {
   /** When the next refresh has lasted too long, or somebody is to be asked for one. */
   refreshDeadline(): Millis | undefined {
     let first = this.#crowd.deadline()
+    if (this.#refreshing.size === 0) return first
     for (const until of this.#refreshing.values()) first = earlier(first, until)
     return first
   }
@@ -432,21 +435,27 @@ export class FamilyRib {
     return makePrefix(this.#address.slice(0, ADDRESS_BYTES[this.family]), this.prefixes.lengths[prefix] as number).text
   }
 
-  /** Import policy or eligibility has changed: every path of a neighbor is judged again. */
+  /** Import policy or eligibility has changed: every path of a neighbor is judged again, of many neighbors in one sweep. */
   #reimport(slot: PeerSlot, now: Millis): void {
     const { paths } = this
+    if (this.#judging !== undefined && this.#judging.sweep.next === 1) {
+      this.#judging.slots.set(slot.index, slot)
+      return
+    }
+    const slots = new Map([[slot.index, slot]])
     const visit = (path: number): boolean => {
-      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
-      this.#judgeAgain(slot, path, now)
+      const owner = paths.prefix[path] === 0 ? undefined : slots.get(paths.peer[path] as number)
+      if (owner === undefined) return false
+      this.#judgeAgain(owner, path, now)
       return true
     }
-    this.#sweeps.push(
-      new Sweep(
-        () => paths.end,
-        visit,
-        () => {},
-      ),
+    const sweep = new Sweep(
+      () => paths.end,
+      visit,
+      () => {},
     )
+    this.#judging = { sweep, slots }
+    this.#sweeps.push(sweep)
   }
 
   #judgeAgain(slot: PeerSlot, path: number, now: Millis): void {

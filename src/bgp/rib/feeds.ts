@@ -98,6 +98,11 @@ export class Feeds {
     }
   }
 
+  /** Whether any group has something to tell of it. */
+  tells(prefix: number): boolean {
+    return this.#all.some(({ out }) => out[prefix] !== 0)
+  }
+
   pull(slot: PeerSlot, maxBytes: number): Told | undefined {
     const member = this.members.get(slot)
     return member?.group.pull(member, maxBytes)
@@ -106,6 +111,11 @@ export class Feeds {
   hasFor(slot: PeerSlot): boolean {
     const member = this.members.get(slot)
     return member?.group.hasFor(member) === true
+  }
+
+  /** All for whom `hasFor` is true. */
+  visitOwed(visit: (slot: PeerSlot) => void): void {
+    for (const group of this.#all) group.visitOwed(({ slot }) => visit(slot))
   }
 
   /** Whether everything there was when the feed began has been told. */

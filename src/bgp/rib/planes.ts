@@ -173,9 +173,21 @@ export class Planes {
     return (progress.initial || progress.refresh === 'end') && this.#hasFedAll(slot, progress)
   }
 
+  /** At least all for whom `pending` is true; one may come twice. */
+  visitOwed(visit: (slot: PeerSlot) => void): void {
+    for (const slot of this.#busy) visit(slot)
+    this.#best.visitOwed(visit)
+    for (const { feeds } of this.#planes) feeds.visitOwed(visit)
+  }
+
   /** End-of-RIB has been sent. */
   hasFinished(slot: PeerSlot): boolean {
     return this.#progress.get(slot)?.initial === false
+  }
+
+  /** Whether anybody is told a route of this prefix. */
+  tells(prefix: number): boolean {
+    return this.#best.tells(prefix) || this.#planes.some(({ feeds }) => feeds.tells(prefix))
   }
 
   slots(): Iterable<PeerSlot> {

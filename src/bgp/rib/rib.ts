@@ -41,6 +41,8 @@ import type {
   RouteQuery,
 } from './types.ts'
 
+const NONE_LATE: readonly never[] = []
+
 export interface RibOptions {
   /** Stirs the hash tables, so that nobody outside can aim at them. */
   readonly seed?: number
@@ -126,7 +128,9 @@ export class Rib {
   }
 
   /** Ends refreshes that the neighbor has begun long ago; gives their names. */
-  endLateRefreshes(now: Millis): { readonly name: string; readonly family: Family }[] {
+  endLateRefreshes(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
+    const due = this.deadline()
+    if (due === undefined || due > now) return NONE_LATE
     return FAMILIES.flatMap((family) =>
       this.#ribs[family].endLateRefreshes(now).map(({ peer }) => ({ name: peer.name, family })),
     )
@@ -211,6 +215,13 @@ export class Rib {
   pending(name: string): boolean {
     const slot = this.#slot(name)
     return slot.peer.families.some((family) => this.#ribs[family].told.pending(slot))
+  }
+
+  /** The names of all for whom `pending` is true, and of a few others: without a look at each neighbor. */
+  owed(): Set<string> {
+    const names = new Set<string>()
+    for (const family of FAMILIES) this.#ribs[family].told.visitOwed(({ peer }) => names.add(peer.name))
+    return names
   }
 
   /** From now on `takeBest` and `judgeNextHops` have something to do: somebody writes routes into a kernel. */

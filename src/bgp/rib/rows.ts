@@ -270,7 +270,7 @@ function formatNextHops(bytes: Uint8Array): readonly string[] {
 }
 
 function toldTo(rib: FamilyRib, prefix: number, path: number): readonly string[] {
-  if (rib.loc.best[prefix] === LOST) return []
+  if (rib.loc.best[prefix] === LOST || !rib.told.tells(prefix)) return []
   const names: string[] = []
   for (const slot of rib.told.slots()) {
     const member = rib.told.memberFor(slot, prefix, path)
