@@ -34,11 +34,13 @@ interface Portrait {
 }
 
 /** All that is wrong, each in a line. `sample`: of how many sessions the view of what was told is read as well. */
-export function whatIsWrong(stage: Stage, sample: () => boolean): string[] {
+export function whatIsWrong(stage: Stage, intents: Intents, sample: () => boolean): string[] {
   const { world } = stage
   const portraits = new Map<string, Portrait>()
   const wrong: string[] = []
-  for (const site of stage.running()) if (site.host !== undefined) portraits.set(site.name, portray(site, world))
+  for (const [site, intent] of intents) {
+    if (site.host !== undefined) portraits.set(site.name, portray(site, site.host, intent, world))
+  }
   const origins = new Set([...portraits.values()].flatMap(({ intent }) => [...intent.routes.keys()]))
   const byAddress = new Map(
     [...portraits.values()].flatMap((one) => one.site.addresses.map((address) => [address, one])),
@@ -53,9 +55,13 @@ export function whatIsWrong(stage: Stage, sample: () => boolean): string[] {
   return wrong
 }
 
+type Intents = ReadonlyMap<Site, Intent>
+
+/** What objects ask of those who run. */
+export const intentsOf = (stage: Stage): Intents => new Map(stage.running().map((site) => [site, intentOf(site)]))
+
 /** Sessions that objects ask for at both ends: what must come up, and nothing else. */
-export function expectedSessions(stage: Stage): Map<string, number> {
-  const intents = new Map(stage.running().map((site) => [site, intentOf(site)]))
+export function expectedSessions(intents: Intents): Map<string, number> {
   const byAddress = new Map([...intents.keys()].flatMap((site) => site.addresses.map((address) => [address, site])))
   const counts = new Map<string, number>()
   for (const [site, { peers }] of intents) {
@@ -91,9 +97,7 @@ function rowsOf(host: Host, now: number, query: RouteQuery): RouteRow[] {
   return rows
 }
 
-function portray(site: Site, world: World): Portrait {
-  const host = site.host as Host
-  const intent = intentOf(site)
+function portray(site: Site, host: Host, intent: Intent, world: World): Portrait {
   const protocols = host.engine.view(world.now).protocols()
   const sides = new Map<string, Side>()
   const sessions = new Map<string, Session>()

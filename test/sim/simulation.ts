@@ -3,7 +3,7 @@ import { Chance } from '../../src/base/chance.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { type Host, World } from '../support/world.ts'
-import { expectedSessions, whatIsWrong } from './check.ts'
+import { expectedSessions, intentsOf, whatIsWrong } from './check.ts'
 import { Stage } from './site.ts'
 import { build, type TopologyName } from './topology.ts'
 import { TurnChecks } from './turn-checks.ts'
@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly operations: number
   readonly spanMillis: number
   readonly services: number
+  /** A kernel takes up to so long with what it is handed; by the seed unless said. */
+  readonly drainMillis?: number
   /** Machines that may stay without power at the end. */
   readonly lost?: number
   /** Share of sessions whose sender is asked what it told. */
@@ -47,6 +49,7 @@ export function run(options: RunOptions): RunResult {
     delay: [0.2, 1 + 60 * chance.next()],
     loss: chance.next() < 0.5 ? 0 : 0.05 * chance.next(),
     chunk: 'any',
+    ...((options.drainMillis !== undefined || chance.next() < 0.5) && { drain: [0, options.drainMillis ?? 20] }),
     window: chance.next() < 0.5 ? 1 << 18 : 2_048,
     forgetTells: true,
     before: (host, input) => options.before?.(host, input, world.now),
@@ -79,7 +82,8 @@ export function run(options: RunOptions): RunResult {
 function settle(options: RunOptions, stage: Stage, workload: Workload, chance: Chance): RunResult {
   const { world } = stage
   world.pass(2_000)
-  const expected = expectedSessions(stage)
+  const intents = intentsOf(stage)
+  const expected = expectedSessions(intents)
   const isUp = () => stage.running().every(({ name, host }) => host?.up === expected.get(name))
   for (let waited = 0; !isUp() && waited < LIMIT; waited += 1_000) world.pass(1_000)
   const wrong = stage
@@ -88,7 +92,7 @@ function settle(options: RunOptions, stage: Stage, workload: Workload, chance: C
     .map(({ name, host }) => `${name}: ${host?.up} sessions are up, not ${expected.get(name)}`)
   world.pass(10_000)
   const { viewed = 1 } = options
-  wrong.push(...whatIsWrong(stage, () => viewed >= 1 || chance.next() < viewed))
+  wrong.push(...whatIsWrong(stage, intents, () => viewed >= 1 || chance.next() < viewed))
   const sessions = [...expected.values()].reduce((sum, count) => sum + count, 0) / 2
   const routes = stage.running().reduce((sum, { host }) => {
     const { ipv4, ipv6 } = host?.engine.view(world.now).count({}) ?? { ipv4: { paths: 0 }, ipv6: { paths: 0 } }

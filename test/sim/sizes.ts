@@ -1,11 +1,11 @@
 /** How much happens in a run, and how to have it again. */
 import type { RunOptions } from './simulation.ts'
 
-type Size = Pick<RunOptions, 'operations' | 'spanMillis' | 'services' | 'viewed'>
+type Size = Pick<RunOptions, 'operations' | 'spanMillis' | 'services' | 'viewed' | 'drainMillis'>
 
 /** For many seeds in a minute. */
 export const SMALL: Size = { operations: 30, spanMillis: 40_000, services: 8, viewed: 0.2 }
-export const LARGE: Size = { operations: 60, spanMillis: 60_000, services: 20, viewed: 0.002 }
+export const LARGE: Size = { operations: 30, spanMillis: 30_000, services: 20, viewed: 0.002, drainMillis: 50 }
 
 export const commandOf = ({ topology, nodes, seed }: Pick<RunOptions, 'topology' | 'nodes' | 'seed'>): string =>
   `npm run sim -- --topology ${topology} --nodes ${nodes} --seed ${seed}`

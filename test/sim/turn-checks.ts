@@ -6,8 +6,9 @@ import type { Host, World } from '../support/world.ts'
 const REPLY_LIMIT = 32_768 + 65_536
 /** UPDATEs handed to the network at once, and what comes before them in the same turn. */
 const SEND_LIMIT = 65_536 + 4_096
-/** Turns at one moment: the slices of a table, the lookers' commands. More is a loop. */
+/** Turns at one moment: the slices of a table, the lookers' commands; and whoever is told something takes it. More is a loop. */
 const TURNS_AT_ONCE = 20_000
+const TURNS_PER_NEIGHBOR = 100
 const MEMORY_EVERY = 512
 
 export class TurnChecks {
@@ -27,7 +28,8 @@ export class TurnChecks {
     if (due !== undefined && due < world.now) fail(host, `a timer is ${world.now - due} ms late after a turn`)
     const known = this.#atOnce.get(host)
     if (known?.at !== world.now) this.#atOnce.set(host, { at: world.now, turns: 1 })
-    else if (++known.turns > TURNS_AT_ONCE) fail(host, `${known.turns} turns without time passing`)
+    else if (++known.turns > TURNS_AT_ONCE + TURNS_PER_NEIGHBOR * host.ends.size)
+      fail(host, `${known.turns} turns without time passing`)
     if (host.turns % MEMORY_EVERY === 0) this.#checkMemory(world, host)
   }
 

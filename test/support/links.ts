@@ -33,6 +33,8 @@ export interface End {
   inFlight: number
   /** It waits for room. */
   full: boolean
+  /** That there is room is on its way to it. */
+  draining: boolean
   /** Behind a partition. */
   readonly stalled: Input[]
   /** It has said that it closes. */
@@ -46,6 +48,8 @@ export interface LinkOptions {
   readonly delay?: readonly [number, number]
   /** Share of pieces that are lost and sent again. */
   readonly loss?: number
+  /** Milliseconds, least and most, until a sender hears that its kernel took what it sent. At once unless said. */
+  readonly drain?: readonly [number, number]
   /** Bytes that the kernels of both ends hold for a direction before the sender has to wait. */
   readonly window?: number
 }
@@ -107,7 +111,7 @@ export class Links {
       this.#carry(end, { kind: 'received', conn: 0, bytes: bytes.slice(at, at + size) })
       at += size
     }
-    if (end.inFlight <= (this.#options.window ?? 1 << 18)) this.#door.deliver(end, { kind: 'drained', conn }, 0)
+    if (end.inFlight <= (this.#options.window ?? 1 << 18)) this.#drain(end)
     else end.full = true
   }
 
@@ -191,6 +195,7 @@ export class Links {
         end.station.ends.delete(end.conn)
         return { ...input, conn: end.conn }
       case 'drained':
+        end.draining = false
         // Something larger was sent in the meantime.
         return end.full ? undefined : input
       default:
@@ -204,7 +209,16 @@ export class Links {
     sender.inFlight -= length
     if (!sender.full || sender.inFlight > (this.#options.window ?? 1 << 18)) return
     sender.full = false
-    if (sender.phase === 'open') this.#door.deliver(sender, { kind: 'drained', conn: sender.conn }, 0)
+    if (sender.phase === 'open') this.#drain(sender)
+  }
+
+  /** Said once for all that was sent meanwhile. */
+  #drain(end: End): void {
+    if (end.draining) return
+    end.draining = true
+    const { drain } = this.#options
+    const after = drain === undefined ? 0 : this.#between(drain)
+    this.#door.deliver(end, { kind: 'drained', conn: end.conn }, after)
   }
 
   /** A living host answers bytes of a connection it does not know with a reset. */
@@ -252,11 +266,15 @@ export class Links {
   }
 
   #delay(): number {
-    const { delay: [least, most] = [1, 1], loss = 0 } = this.#options
+    const { delay: range = [1, 1], loss = 0 } = this.#options
     const { chance } = this.#door
-    let delay = least === most ? least : least + chance.next() * (most - least)
+    let delay = this.#between(range)
     for (let again = RETRANSMIT; loss > 0 && chance.next() < loss && again < 10_000; again *= 2) delay += again
     return delay
+  }
+
+  #between([least, most]: readonly [number, number]): number {
+    return least === most ? least : least + this.#door.chance.next() * (most - least)
   }
 
   #pieceOf(left: number): number {
@@ -282,6 +300,7 @@ function newEnd(station: Station, conn: ConnId, phase: End['phase']): End {
     lastArrival: 0,
     inFlight: 0,
     full: false,
+    draining: false,
     stalled: [],
     finished: false,
   }
