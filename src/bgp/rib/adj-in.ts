@@ -5,7 +5,7 @@
  * Routes that may not be used, or that policy refuses, are kept as well with the reason.
  */
 import type { AttributeTable } from '../route/attribute-table.ts'
-import { grownSize, growU8, growU16, growU32 } from '../route/columns.ts'
+import { grownSize, growU8, growU16, growU32, usedBytes } from '../route/columns.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
@@ -126,11 +126,9 @@ export class AdjIn {
   }
 
   memory(): number {
-    const words = this.prefix.byteLength + this.next.byteLength + this.received.byteLength + this.attributes.byteLength
-    const rest = this.nextHop.byteLength + this.since.byteLength + this.pathId.byteLength + this.first.byteLength
-    return (
-      words + rest + this.round.byteLength + this.peer.byteLength + this.refused.byteLength + this.changed.byteLength
-    )
+    const { prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, round } = this
+    const paths = [prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, round]
+    return usedBytes(this.end, ...paths) + usedBytes(this.#prefixes.end, this.first)
   }
 
   #letGo(path: number): void {

@@ -19,7 +19,7 @@
  * chunk made later says what is right later, so telling a member the present state of a prefix is always right.
  */
 import { equalBytes } from '../../base/bytes.ts'
-import { growU32 } from '../route/columns.ts'
+import { growU32, usedBytes } from '../route/columns.ts'
 import { Exporter, type ExportTables, type ExportView } from './export.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
@@ -270,7 +270,12 @@ export class Group {
 
   memory(): number {
     const pending = this.#pending.memory() + (this.#scratch?.memory() ?? 0)
-    let bytes = this.out.byteLength + pending + this.exporter.memory() + this.#taken.byteLength + this.#logSize
+    let bytes =
+      usedBytes(this.#tables.prefixes.end, this.out) +
+      pending +
+      this.exporter.memory() +
+      this.#taken.byteLength +
+      this.#logSize
     for (const member of this.members()) bytes += member.memory()
     return bytes
   }

@@ -1,5 +1,5 @@
 /** Prefixes that decision must look at, each once, first come first served. A dirty prefix is held. */
-import { growU8, growU32 } from '../route/columns.ts'
+import { growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
 export class DirtyQueue {
@@ -36,7 +36,7 @@ export class DirtyQueue {
   }
 
   memory(): number {
-    return this.#isIn.byteLength + this.#queue.byteLength
+    return usedBytes(this.#prefixes.end, this.#isIn) + this.#queue.byteLength
   }
 
   #double(): void {

@@ -299,7 +299,7 @@ export class FamilyRib {
 
   memory(): { tables: number; paths: number; out: number } {
     return {
-      tables: this.prefixes.memory() + this.loc.memory() + this.#dirty.memory(),
+      tables: this.prefixes.memory() + this.loc.memory(this.prefixes.end) + this.#dirty.memory(),
       paths: this.paths.memory(),
       out: this.told.memory(),
     }

@@ -1,5 +1,5 @@
 /** The Loc-RIB of one family: the best path of each prefix, and whose it is. */
-import { grownSize, growU16, growU32 } from '../route/columns.ts'
+import { grownSize, growU16, growU32, usedBytes } from '../route/columns.ts'
 
 /** In `from`: no best path. */
 export const NOBODY = 0xffff
@@ -32,7 +32,8 @@ export class LocRib {
     this.from[prefix] = peer
   }
 
-  memory(): number {
-    return this.best.byteLength + this.from.byteLength + this.preferred.byteLength
+  /** `end`: of the prefixes. */
+  memory(end: number): number {
+    return usedBytes(end, this.best, this.from) + this.preferred.byteLength
   }
 }

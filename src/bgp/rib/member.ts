@@ -1,5 +1,5 @@
 /** One neighbor in its update group: what it has been told, and how far it has read what the group says. */
-import { growU32 } from '../route/columns.ts'
+import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
 import type { Pending } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -70,7 +70,7 @@ export class GroupMember<Group> {
   }
 
   memory(): number {
-    return this.#told.byteLength + (this.own?.memory() ?? 0)
+    return usedBytes(wordsFor(this.#prefixes.end), this.#told) + (this.own?.memory() ?? 0)
   }
 }
 

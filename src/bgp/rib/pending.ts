@@ -6,7 +6,7 @@
  * Buckets are doubly linked lists over columns by prefix; the first of a list has its bucket, marked, where others have
  * the one before. A pending prefix is held.
  */
-import { grownSize, growU32 } from '../route/columns.ts'
+import { grownSize, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
 export const WITHDRAW = 0
@@ -90,7 +90,8 @@ export class Pending {
   }
 
   memory(): number {
-    return this.#next.byteLength * 2 + this.#head.byteLength * 2
+    // No more blocks wait than prefixes do.
+    return usedBytes(this.#prefixes.end, this.#next, this.#before, this.#head, this.#nextBucket)
   }
 
   #unlink(prefix: number): void {

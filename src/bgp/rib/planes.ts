@@ -216,7 +216,11 @@ export class Planes {
   }
 
   memory(): number {
-    return this.#planes.reduce((sum, plane) => sum + plane.chosen.memory() + plane.feeds.memory(), this.#best.memory())
+    const { end } = this.#tables.prefixes
+    return this.#planes.reduce(
+      (sum, { chosen, feeds }) => sum + chosen.memory(end) + feeds.memory(),
+      this.#best.memory(),
+    )
   }
 
   #feedsOf(slot: PeerSlot): readonly Feeds[] {

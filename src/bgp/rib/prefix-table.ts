@@ -10,7 +10,7 @@
  *   slot | upper bits of the hash | id |
  */
 import type { Family } from '../../base/family.ts'
-import { growI32, grownSize, growU8, growU32 } from '../route/columns.ts'
+import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
 
 export class PrefixTable {
   readonly family: Family
@@ -94,7 +94,7 @@ export class PrefixTable {
   }
 
   memory(): number {
-    return this.words.byteLength + this.lengths.byteLength + this.holds.byteLength + this.#slots.byteLength
+    return this.end * this.width * 4 + usedBytes(this.end, this.lengths, this.holds) + this.#slots.byteLength
   }
 
   // Both leave the words, the hash and the slot where the search ended, for `#add`.

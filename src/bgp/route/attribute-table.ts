@@ -7,7 +7,7 @@ import { readU32 } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import { ByteTable } from './byte-table.ts'
-import { growU8, growU16, growU32 } from './columns.ts'
+import { growU8, growU16, growU32, usedBytes } from './columns.ts'
 
 /** RFC 4271 §9.1.1: what a route weighs that carries no LOCAL_PREF. */
 export const DEFAULT_LOCAL_PREF = 100
@@ -134,8 +134,9 @@ export class AttributeTable {
   }
 
   memory(): number {
-    const words = this.localPref.byteLength * 4
-    return this.blocks.memory() + words + this.pathLength.byteLength * 2 + this.origin.byteLength * 2
+    const { localPref, med, pathLength, neighborAs, originatorId, clusterLength, origin, flags } = this
+    const columns = [localPref, med, pathLength, neighborAs, originatorId, clusterLength, origin, flags]
+    return this.blocks.memory() + usedBytes(this.blocks.end, ...columns)
   }
 
   /** Where an attribute begins in the arena, or -1. */

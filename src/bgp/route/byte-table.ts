@@ -7,7 +7,7 @@
  *
  * Ids begin at 1 and are used again; `serial` tells two users of an id apart, for those who remember without holding.
  */
-import { grownSize, growU16, growU32 } from './columns.ts'
+import { grownSize, growU16, growU32, usedBytes } from './columns.ts'
 
 /** Bytes of the longest string. */
 export const LONGEST = 0xffff
@@ -85,8 +85,8 @@ export class ByteTable {
   }
 
   memory(): number {
-    const columns = this.refs.byteLength + this.serial.byteLength + this.#offset.byteLength
-    return columns + this.#length.byteLength + this.#hash.byteLength + this.#slots.byteLength + this.#arena.byteLength
+    const columns = usedBytes(this.end, this.refs, this.serial, this.#offset, this.#length, this.#hash)
+    return columns + this.#slots.byteLength + this.#arena.byteLength
   }
 
   #isAt(id: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -147,7 +147,7 @@ export class ByteTable {
   #room(count: number): number {
     if (this.#used + count > this.#arena.length) {
       const mostlyHoles = this.#holes * 2 >= this.#arena.length
-      const size = mostlyHoles ? this.#arena.length : grownSize(this.#arena.length, this.#arena.length + count)
+      const size = mostlyHoles ? this.#arena.length : this.#arena.length * (this.#arena.length < LARGE_ARENA ? 4 : 2)
       this.#moveTo(new Uint8Array(Math.max(size, this.#used - this.#holes + count)))
     }
     const at = this.#used
@@ -204,6 +204,8 @@ export class ByteTable {
 }
 
 const INITIAL_SLOTS = 64
+/** Bytes from which on an arena doubles: below it, it grows faster. */
+const LARGE_ARENA = 1 << 20
 
 /** Four bytes at a step, then stirred: neighbors choose these bytes, so no bit may be lost on the way. */
 function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {

@@ -3,7 +3,7 @@
  * the ids still mean what they meant. One answer per id is kept, the last.
  */
 import type { ByteTable } from './byte-table.ts'
-import { grownSize, growU32 } from './columns.ts'
+import { grownSize, growU32, usedBytes } from './columns.ts'
 
 export class IdCache {
   readonly #from: ByteTable
@@ -41,7 +41,7 @@ export class IdCache {
   }
 
   memory(): number {
-    return this.#key.byteLength * 4
+    return usedBytes(this.#from.end, this.#key) * 4
   }
 }
 

@@ -3,7 +3,7 @@
  * known about one touches one row here.
  */
 import { ByteTable } from './byte-table.ts'
-import { growU8, growU32 } from './columns.ts'
+import { growU8, growU32, usedBytes } from './columns.ts'
 
 /** The next hop "this node": routes we originate have it, and it stands in no table. */
 export const SELF = 0
@@ -68,6 +68,6 @@ export class NextHopTable {
   }
 
   memory(): number {
-    return this.bytes.memory() + this.metric.byteLength + this.unreachable.byteLength
+    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.unreachable)
   }
 }
