@@ -1,21 +1,29 @@
-/** A whole agent with a neighbor that says anything, and a good one that must not notice. */
+/** A whole agent with a neighbor that says anything, and a good one that must not notice, nor be told anything wrong. */
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
-import { announcement, attributes } from '../support/rib.ts'
+import { bgpFilter } from '../support/objects.ts'
+import { announcement, attributes, context, Listener } from '../support/rib.ts'
 import { Rig } from '../support/rig.ts'
 import type { Dice } from './grammar.ts'
 
 const GOOD_ROUTES = ['172.16.0.0/16', '172.17.0.0/16', '172.18.1.0/24']
+const GIVE_ALL = bgpFilter('give-all', { exportV4: [{ action: 'Accept' }], exportV6: [{ action: 'Accept' }] })
 const MEMORY_LIMIT = 64 << 20
 const CHECK_EVERY = 256
 /** The engine's deadlines are drawn from its seed: a new agent now and then, so that a case can be found again. */
 const LIFE = 20_000
 
 export class SessionTarget {
+  #listener = new Listener({ send: context('external'), peerType: 'external' })
   #rig = this.#begin()
   #cases = 0
 
   #begin(): Rig {
-    const rig = new Rig({ neighbors: 2, spec: { holdTime: 0, maxPrefixes: { ipv4: 5_000, ipv6: 5_000 } } })
+    const maxPrefixes = { ipv4: 5_000, ipv6: 5_000 }
+    // What it says goes on wherever it may: the grammar's paths begin with its AS more often than with another.
+    const through = { advertiseLearned: true, numAllowedLocalASNumbers: 10, filters: ['take-all', 'give-all'] }
+    const spec = { holdTime: 0, maxPrefixes, ...through }
+    const rig = new Rig({ neighbors: 2, asns: [65_009, 65_001], spec, objects: [GIVE_ALL] })
+    this.#listener = new Listener({ send: context('external'), peerType: 'external' })
     const [good] = rig.neighbors
     if (good === undefined) throw new Error('no neighbor')
     good.holdTime = 0
@@ -47,9 +55,15 @@ export class SessionTarget {
     const outcome = bad.notification ?? (bad.ended ? 'ended' : 'on')
     bad.heard.length = 0
     rig.tells.length = 0
+    this.#readAsGood()
     if (bad.ended || dice.one(0.01)) bad.hangUp()
     if (this.#cases % CHECK_EVERY === 0) this.#check()
     return outcome
+  }
+
+  /** Whatever came in, what goes on to the good one is without fault: a listener throws otherwise. */
+  #readAsGood(): void {
+    for (const bytes of this.#rig.neighbors[0]?.heard.splice(0) ?? []) if (bytes[18] === 2) this.#listener.take(bytes)
   }
 
   #check(): void {
@@ -57,7 +71,6 @@ export class SessionTarget {
     const [good] = rig.neighbors
     if (good?.established !== true) throw new Error('the good neighbor lost its session')
     if (rig.held(good) !== GOOD_ROUTES.length) throw new Error(`the good neighbor has ${rig.held(good)} routes`)
-    if (good.heard.length > 100) good.heard.length = 0
     const memory = rig.memory()
     if (memory > MEMORY_LIMIT) throw new Error(`the tables take ${memory} bytes`)
   }
