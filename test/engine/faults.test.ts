@@ -286,8 +286,11 @@ describe.each(PEERS)('from an %s peer', (peer) => {
   test('[42] what is of a family that was not agreed on is no error, whatever it is', () => {
     const scene = new Scene(peer)
     scene.announce('NLRI')
-    for (const family of ['0001 80', '0019 46', '4004 47']) {
-      const value = fromHex(`${family} 01 02 03 ff`)
+    const values = ['0001 80', '0019 46', '4004 47'].flatMap((family) =>
+      // Routes; a next hop past the end; nothing but the family.
+      [`${family} 01 02 03 ff`, `${family} 20 01`, family].map(fromHex),
+    )
+    for (const value of values) {
       for (const attribute of [
         [0x80, 14, value.length, ...value],
         [0x80, 15, value.length, ...value],
@@ -297,7 +300,7 @@ describe.each(PEERS)('from an %s peer', (peer) => {
           scene.expectTold(/is ignored: AFI \d+ SAFI \d+ was not agreed on/)
           scene.expectToGoOn(ROUTE.NLRI)
         }
-        scene.bad.send(update({ attributes: [attribute] }))
+        scene.bad.send(update({ attributes: [ORIGIN, attribute] }))
         scene.expectToGoOn(ROUTE.NLRI)
       }
     }

@@ -281,12 +281,14 @@ export class UpdateDecoder {
    */
   #takeReach(attribute: number, value: number, end: number): MessageError | undefined {
     const bytes = this.bytes
+    if (end - value < 3) return this.#wrongMp(ATTRIBUTE.mpReach, 'is too short', attribute, end)
+    const family = this.#agreed(ATTRIBUTE.mpReach, value)
     const nextHopLength = end - value < 5 ? 0 : (bytes[value + 3] as number)
     const nlriStart = value + 5 + nextHopLength
-    if (nlriStart > end) return this.#wrongMp(ATTRIBUTE.mpReach, 'is too short', attribute, end)
-    if (nlriStart < end) this.#reachable = true
-    const family = this.#agreed(ATTRIBUTE.mpReach, value)
+    // Of a family that was not agreed on, be it broken: there may be routes in it.
+    if (nlriStart < end || (family === undefined && nlriStart > end)) this.#reachable = true
     if (family === undefined) return undefined
+    if (nlriStart > end) return this.#wrongMp(ATTRIBUTE.mpReach, 'is too short', attribute, end)
     if (!this.#nextHopFits(family, nextHopLength)) {
       return this.#wrongMp(ATTRIBUTE.mpReach, `has a next hop of ${nextHopLength} octets`, attribute, end)
     }
