@@ -10,6 +10,7 @@ import { cases as lab } from './lab.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
 import { cases as packetsLoss } from './packets-loss.ts'
+import { cases as packetsMesh } from './packets-mesh.ts'
 import { cases as packetsNat } from './packets-nat.ts'
 import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
@@ -30,6 +31,7 @@ export const CASES: readonly Case[] = [
   ...birdcl,
   ...readme,
   ...packets,
+  ...packetsMesh,
   ...packetsNat,
   ...packetsServices,
   ...packetsLoss,

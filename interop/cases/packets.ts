@@ -45,7 +45,7 @@ const ownPod = async (node: Host, address: string, family: Family): Promise<void
 }
 
 /** Whatever a host of the lab has, it is a cable or a bridge. */
-const noTunnel = async ({ lab }: Bench): Promise<void> => {
+export const noTunnel = async ({ lab }: Bench): Promise<void> => {
   for (const host of lab.allHosts) {
     const others = (await linkKinds(host)).filter((kind) => kind !== 'veth' && kind !== 'bridge')
     expect(others.length === 0, `${host.name} has links of kind ${others.join(', ')}`)
