@@ -2,7 +2,7 @@
  * What the kernel holds that is not ours: routes of links, of DHCP, of router advertisements, of people and of other
  * daemons; the links and their addresses. It answers where an address leads, and whose a prefix is.
  */
-import type { Address } from '../base/address.ts'
+import { type Address, familyOfAddress } from '../base/address.ts'
 import { makePrefix } from '../base/prefix.ts'
 import type { KernelRoute, Link } from './kernel.ts'
 
@@ -85,6 +85,11 @@ export class KernelTable {
 
   isUp(link: string): boolean {
     return this.#links.get(link)?.up === true
+  }
+
+  /** It has an IPv6 address of any scope: without one, nobody there can be asked for. */
+  hasIpv6(link: string): boolean {
+    return this.#links.get(link)?.addresses.some((address) => familyOfAddress(address) === 'ipv6') === true
   }
 
   #count({ length: octets }: Uint8Array, length: number, by: number): void {

@@ -49,6 +49,7 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
   if (!isLinkLocal(gateway)) return unresolved(`${gateway} is not link-local`)
   if (name === undefined) return unresolved(`the interface of the link-local next hop ${gateway} is not known`)
   if (!table.isUp(name)) return unresolved(`the interface ${name} of the next hop ${gateway} is down`)
+  if (!table.hasIpv6(name)) return unresolved(`the interface ${name} of the next hop ${gateway} has no IPv6 address`)
   return { kind: 'resolved', hops: [{ gateway, interface: name, onlink: false }], metric: 0, length: bytes.length * 8 }
 }
 

@@ -30,7 +30,8 @@ function tableOf(...routes: readonly KernelRoute[]): KernelTable {
   const table = new KernelTable()
   table.setLinks([
     { name: 'eth0', up: true, addresses: ['10.0.0.11', 'fd00:10::11', 'fe80::11'] },
-    { name: 'eth1', up: true, addresses: [] },
+    { name: 'eth1', up: true, addresses: ['fe80::12'] },
+    { name: 'eth2', up: true, addresses: ['10.2.0.11'] },
     { name: 'down0', up: false, addresses: [] },
     { name: 'lo', up: true, addresses: ['127.0.0.1'] },
   ])
@@ -130,6 +131,12 @@ describe('where a next hop leads', () => {
   test.each<[string, string[], string | undefined, string]>([
     ['[27] goes over the interface of its session', ['fe80::1'], 'eth1', 'via fe80::1 dev eth1 at 0'],
     ['[27] needs to know it', ['fe80::1'], undefined, 'the interface of the link-local next hop fe80::1 is not known'],
+    [
+      'and needs an address there',
+      ['fe80::1'],
+      'eth2',
+      'the interface eth2 of the next hop fe80::1 has no IPv6 address',
+    ],
     ['and needs it to be up', ['fe80::1'], 'down0', 'the interface down0 of the next hop fe80::1 is down'],
     [
       'beside a global one on the link, is not needed',
