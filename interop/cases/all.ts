@@ -14,6 +14,7 @@ import { cases as packetsMesh } from './packets-mesh.ts'
 import { cases as packetsNat } from './packets-nat.ts'
 import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
+import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
@@ -35,6 +36,7 @@ export const CASES: readonly Case[] = [
   ...packetsNat,
   ...packetsServices,
   ...packetsLoss,
+  ...packetsUplinks,
   ...packetsKernel,
   ...packetsSpeed,
 ]
