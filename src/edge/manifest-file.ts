@@ -1,7 +1,7 @@
 /** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
 import type { ObjectRef } from '../cluster/source.ts'
 import type { Resource } from './resources.ts'
-import { firstLine, parseYaml } from './yaml-text.ts'
+import { firstLine, parseDocuments, type Reading } from './yaml-text.ts'
 
 export interface ManifestObject {
   readonly ref: ObjectRef
@@ -26,14 +26,13 @@ export type ManifestFile =
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** `breathe` is awaited between slices of a long text. */
 export async function parseManifests(
   file: string,
   text: string,
   resources: readonly Resource[],
-  breathe: () => Promise<void>,
+  reading: Reading,
 ): Promise<ManifestFile> {
-  const documents = await parseText(text, breathe)
+  const documents = await parseText(text, reading)
   if (typeof documents === 'string') return { kind: 'broken', text: documents }
   const reader = new Reader(resources)
   for (const [index, document] of documents.entries()) {
@@ -42,17 +41,10 @@ export async function parseManifests(
   return { kind: 'read', objects: reader.objects, troubles: reader.troubles }
 }
 
-/** All documents as plain values, or why not. JSON is the quick way, and YAML says in which line it goes wrong. */
-async function parseText(text: string, breathe: () => Promise<void>): Promise<unknown[] | string> {
-  if (text.trimStart().startsWith('{')) {
-    try {
-      return [JSON.parse(text)]
-    } catch {
-      // Several documents, or a fault: both are for the YAML reader.
-    }
-  }
+/** All documents as plain values, or why not. */
+async function parseText(text: string, reading: Reading): Promise<unknown[] | string> {
   try {
-    return await parseYaml(text, breathe)
+    return await parseDocuments(text, reading)
   } catch (error) {
     // Nested beyond reason, or an alias that blows up.
     return firstLine(error instanceof Error ? error.message : String(error))
@@ -101,7 +93,7 @@ class Reader {
     const items = list.items ?? []
     if (!Array.isArray(items)) return `items must be a list, found ${quote(items)}`
     for (const [index, item] of items.entries()) {
-      this.take(`${from}.items[${index}]`, isFields(item) ? { ...type, ...item } : item)
+      this.take(`${from}.items[${index}]`, isFields(item) ? typed(item, type) : item)
     }
     return undefined
   }
@@ -119,7 +111,9 @@ class Reader {
     if (typeof namespace !== 'string' || namespace === '') {
       return `${resource.kind}/${name}: metadata.namespace must be text, found ${quote(namespace)}`
     }
-    this.#keep({ kind: resource.kind, namespace, name }, { ...object, metadata: { ...metadata, namespace } }, from)
+    // Most say it themselves, and stay the value they are: a file that is read again has them again.
+    const placed = metadata.namespace === namespace ? object : { ...object, metadata: { ...metadata, namespace } }
+    this.#keep({ kind: resource.kind, namespace, name }, placed, from)
     return undefined
   }
 
@@ -127,6 +121,10 @@ class Reader {
     this.objects.push({ ref, object, from })
   }
 }
+
+/** The very object where it says itself what it is. */
+const typed = (item: Fields, type: Fields): Fields =>
+  Object.keys(type).every((field) => Object.hasOwn(item, field)) ? item : { ...type, ...item }
 
 const OWN_GROUP = 'godwit.dev'
 

@@ -18,6 +18,7 @@ import type { ObjectChange } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
 import { type ManifestFile, type ManifestObject, parseManifests } from './manifest-file.ts'
 import { wordsOf } from './os-words.ts'
+import { Pieces } from './pieces.ts'
 import { type Resource, resourcesOf, type Source } from './resources.ts'
 
 export interface ManifestsOptions {
@@ -38,6 +39,12 @@ interface KnownFile {
   readonly trouble: string | undefined
 }
 
+/** Changes of services told at once. */
+const MOST_AT_ONCE = 256
+
+/** An editor may empty a file before it writes it: so many times `quiet` it may stay empty before that is told. */
+const EMPTY_PATIENCE = 20
+
 /** What a file looked like, and since when. */
 interface Sighting {
   readonly signature: string
@@ -57,6 +64,7 @@ export class Manifests implements Source {
   readonly #rescan: Millis
   readonly #resources: readonly Resource[]
   readonly #files = new Map<string, KnownFile>()
+  readonly #pieces = new Map<string, Pieces>()
   /** What the look before saw, where it differs from what was taken. */
   #unsettled = new Map<string, Sighting>()
   #objects = new Map<string, ManifestObject>()
@@ -125,12 +133,12 @@ export class Manifests implements Source {
     } catch (error) {
       this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; what was read before stays in force' : ''}`
       this.#watched = undefined
-      this.#tell()
+      await this.#tell()
       return
     }
     const settled = this.#settle(seen)
     for (const [file, signature] of settled) await this.#take(file, signature)
-    if (!this.#stopped) this.#tell()
+    await this.#tell()
   }
 
   /** The watch holds on to the folder itself: one put in its place needs a watch of its own. */
@@ -177,16 +185,22 @@ export class Manifests implements Source {
       if (this.#files.get(file)?.signature === signature) continue
       const before = this.#unsettled.get(file)
       const sighting = before?.signature === signature ? before : { signature, since: now }
-      if (!this.#synced || now - sighting.since >= this.#quiet * 0.9) settled.set(file, signature)
+      const patience = this.#hasEmptied(file, signature) ? EMPTY_PATIENCE : 0.9
+      if (!this.#synced || now - sighting.since >= this.#quiet * patience) settled.set(file, signature)
       else unsettled.set(file, sighting)
     }
     this.#unsettled = unsettled
     return settled
   }
 
+  #hasEmptied(file: string, signature: string): boolean {
+    return (this.#files.get(file)?.content.objects.length ?? 0) > 0 && isEmpty(signature)
+  }
+
   async #take(file: string, signature: string): Promise<void> {
     if (signature === GONE) {
       this.#files.delete(file)
+      this.#pieces.delete(file)
       return
     }
     const before = this.#files.get(file)
@@ -207,10 +221,17 @@ export class Manifests implements Source {
       const after = await this.#stat(file)
       if (after === undefined || signatureOf(after) !== signature) return undefined
       if (text === '' && hadObjects) return { kind: 'broken', text: 'is empty; remove the file to remove its objects' }
-      return await parseManifests(file, text, this.#resources, this.#breathe)
+      const reading = { breathe: this.#breathe, pieces: this.#piecesOf(file) }
+      return await parseManifests(file, text, this.#resources, reading)
     } catch (error) {
       return { kind: 'broken', text: `cannot be read: ${wordsOf(error)}` }
     }
+  }
+
+  #piecesOf(file: string): Pieces {
+    const pieces = this.#pieces.get(file) ?? new Pieces()
+    this.#pieces.set(file, pieces)
+    return pieces
   }
 
   readonly #breathe = async (): Promise<void> => {
@@ -219,7 +240,7 @@ export class Manifests implements Source {
   }
 
   /** Compares what is with what was told, and tells the rest. */
-  #tell(): void {
+  async #tell(): Promise<void> {
     if (this.#stopped) return
     const { objects, troubles } = this.#whole()
     const changes = this.#synced || this.#folderTrouble !== undefined ? [] : this.#replacements(objects)
@@ -227,7 +248,11 @@ export class Manifests implements Source {
     changes.push(...planTroubles(this.#troubles, troubles))
     this.#objects = objects
     this.#troubles = troubles
-    if (changes.length > 0) this.#feed({ kind: 'objects', changes })
+    for (const [index, batch] of batchesOf(changes).entries()) {
+      if (index > 0) await setImmediate()
+      if (this.#stopped) return
+      this.#feed({ kind: 'objects', changes: batch })
+    }
     if (this.#synced || this.#folderTrouble !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })
@@ -267,7 +292,9 @@ const keyOf = ({ ref }: ManifestObject): string =>
   ref.namespace === '' ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`
 
 const signatureOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
-  `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
+  `${size}:${dev}:${ino}:${mtimeNs}:${ctimeNs}`
+
+const isEmpty = (signature: string): boolean => signature.startsWith('0:')
 
 function planChanges(
   old: ReadonlyMap<string, ManifestObject>,
@@ -290,6 +317,21 @@ function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean 
     return false
   }
 }
+
+/**
+ * One turn of the engine takes a batch. What neighbors and policies depend on changes at once; of services so many at a
+ * time that sessions have their turns in between.
+ */
+function batchesOf(changes: readonly ObjectChange[]): readonly (readonly ObjectChange[])[] {
+  const ofServices = changes.filter(isOfService)
+  const batches = ofServices.length <= MOST_AT_ONCE ? [changes] : [changes.filter((change) => !isOfService(change))]
+  const left = ofServices.length <= MOST_AT_ONCE ? [] : ofServices
+  for (let at = 0; at < left.length; at += MOST_AT_ONCE) batches.push(left.slice(at, at + MOST_AT_ONCE))
+  return batches.filter(({ length }) => length > 0)
+}
+
+const isOfService = (change: ObjectChange): boolean =>
+  'ref' in change && (change.ref.kind === 'Service' || change.ref.kind === 'EndpointSlice')
 
 function planTroubles(old: ReadonlyMap<string, string>, next: ReadonlyMap<string, string>): ObjectChange[] {
   const changes: ObjectChange[] = []

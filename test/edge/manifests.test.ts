@@ -176,6 +176,28 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
+  test('a file that an editor empties before it writes it was never in trouble', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    known.takeChanges()
+    await writeFile(path('peers.yaml'), '')
+    await new Promise((resolve) => setTimeout(resolve, QUIET * 4))
+    await write('peers.yaml', peer('rack'), peer('second'))
+    await has('BGPPeer/second')
+    expect(known.takeChanges().map(({ kind }) => kind)).toEqual(['upsert'])
+  })
+
+  test('a thousand services at once come in several turns, behind what neighbors depend on', async () => {
+    await start()
+    known.takeChanges()
+    const before = known.inputs.length
+    const services = Array.from({ length: 1000 }, (_, index) => service('shop', `web-${index}`))
+    await write('all.yaml', { apiVersion: 'v1', kind: 'List', items: [...services, peer('rack')] })
+    await has('Service/shop/web-999')
+    expect(known.takeChanges()[0]).toMatchObject({ kind: 'upsert', ref: { kind: 'BGPPeer' } })
+    expect(known.inputs.slice(before)).toEqual(Array(5).fill('objects'))
+  })
+
   test('a file replaced by renaming is one change', async () => {
     await write('peers.yaml', peer('rack'))
     await start()
