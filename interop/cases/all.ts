@@ -8,6 +8,7 @@ import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
 import { cases as packets } from './packets.ts'
+import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
 import { cases as packetsLoss } from './packets-loss.ts'
 import { cases as packetsMesh } from './packets-mesh.ts'
@@ -38,5 +39,6 @@ export const CASES: readonly Case[] = [
   ...packetsLoss,
   ...packetsUplinks,
   ...packetsKernel,
+  ...packetsBeside,
   ...packetsSpeed,
 ]

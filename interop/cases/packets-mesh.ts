@@ -19,18 +19,23 @@ const NUMBERS = [1, 2, 3] as const
 const OUTSIDE = { ipv4: '198.18.1.10', ipv6: '2001:db8:18:1::10' }
 const GATEWAY = { ipv4: '198.18.1.1', ipv6: '2001:db8:18:1::1' }
 
-interface MeshNode {
+export interface MeshNode {
   readonly number: number
   readonly host: Host
   readonly agent: Agent
 }
 
-interface Scene {
+export interface MeshScene {
+  readonly manifests: Manifests
   readonly nodes: readonly MeshNode[]
+  readonly router: Host
   readonly outside: Host
 }
 
-const build = async ({ lab, speaker }: Bench): Promise<Scene> => {
+export const buildMesh = async (
+  { lab, speaker }: Bench,
+  spec: Readonly<Record<string, unknown>> = {},
+): Promise<MeshScene> => {
   const router = await lab.host('router', 1)
   await forward(router)
   const outside = await lab.bare('outside', OUTSIDE)
@@ -51,7 +56,7 @@ const build = async ({ lab, speaker }: Bench): Promise<Scene> => {
     nodes.push({ number, host, agent: new Agent(host, manifests, { linux: true, cni: 'ptp' }) })
   }
   await manifests.put(
-    configuration({ nodeToNodeMeshEnabled: true }),
+    configuration({ nodeToNodeMeshEnabled: true, ...spec }),
     ...FAMILIES.map((family) => pool(family)),
     bgpPeer('router', router.ipv4, ROUTER_AS),
     ...nodes.map(({ host, number }) =>
@@ -68,7 +73,7 @@ const build = async ({ lab, speaker }: Bench): Promise<Scene> => {
   await speaker.start(router, { asn: ROUTER_AS, neighbors: [], raw, kernel: true })
   await Promise.all(nodes.map(({ agent }) => agent.start()))
   await settled(nodes, router)
-  return { nodes, outside }
+  return { manifests, nodes, router, outside }
 }
 
 /** Each node goes straight to the node that has the pods, the router as well. */
@@ -89,19 +94,25 @@ const settled = (nodes: readonly MeshNode[], router: Host): Promise<void> =>
     { within: 90_000, every: 500 },
   )
 
+/** One that answers. */
+export const podOnEach = async ({ lab }: Bench, nodes: readonly MeshNode[]): Promise<readonly Pod[]> => {
+  const pods: Pod[] = []
+  for (const { agent, number } of nodes) {
+    const pod = await addPod(lab, agent, `pod-${number}`)
+    await answer(pod.host)
+    pods.push(pod)
+  }
+  return pods
+}
+
 const mesh: Case = {
   name: 'packets: three nodes on one network, a mesh between them and a router for the outside',
   speakers: 'once',
   limit: FABRIC_LIMIT,
   async run(bench) {
     await needs(bench)
-    const { nodes, outside } = await build(bench)
-    const pods: Pod[] = []
-    for (const { agent, number } of nodes) {
-      const pod = await addPod(bench.lab, agent, `pod-${number}`)
-      await answer(pod.host)
-      pods.push(pod)
-    }
+    const { nodes, outside } = await buildMesh(bench)
+    const pods = await podOnEach(bench, nodes)
     for (const family of FAMILIES) {
       for (const [index, pod] of pods.entries()) {
         const next = pods[(index + 1) % pods.length] ?? pod
