@@ -17,7 +17,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return 2
     case 'doctor': {
       const { runDoctor } = await import('./edge/doctor.ts')
-      return runDoctor(process.stdout)
+      const { askProblems } = await import('./cli/client.ts')
+      return runDoctor(process.stdout, () => askProblems(words.socket))
     }
     case 'agent': {
       const { runAgent } = await import('./agent.ts')

@@ -38,6 +38,12 @@ export async function runCommand(
   }
 }
 
+/** What a running agent finds not as it should be. Throws ClientError where there is none. */
+export async function askProblems(socketPath: string): Promise<string[]> {
+  const status = (await ask(socketPath, 'show status')) as { readonly notAsWanted?: readonly { text: string }[] }
+  return (status.notAsWanted ?? []).map(({ text }) => text)
+}
+
 /** One question of a program: the JSON value of the answer. Throws ClientError where it is refused. */
 export async function ask(socketPath: string, command: string): Promise<unknown> {
   const connection = await Connection.open(socketPath)

@@ -16,7 +16,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                              | interfaces | static | symbols | memory
   godwit [-s SOCKET] enable | disable | restart PEER, reload [in|out] PEER, configure check
                                     ask a running agent; \`show ?\` lists what there is to see
-  godwit doctor                     is this machine fit to route, and what to do
+  godwit [-s SOCKET] doctor         is this machine fit to route, and what to do
   godwit --version | --help
 `
 
@@ -49,7 +49,9 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
 export type Words =
-  | { readonly kind: 'help' | 'version' | 'doctor' }
+  | { readonly kind: 'help' | 'version' }
+  /** The socket of an agent that may run here. */
+  | { readonly kind: 'doctor'; readonly socket: string }
   | { readonly kind: 'wrong'; readonly text: string }
   | { readonly kind: 'agent'; readonly options: AgentWords }
   | { readonly kind: 'command'; readonly socket: string; readonly json: boolean; readonly words: readonly string[] }
@@ -58,7 +60,6 @@ export type Words =
 const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
 export function parseWords(argv: readonly string[]): Words {
-  if (argv[0] === 'doctor') return argv.length === 1 ? { kind: 'doctor' } : wrong('doctor takes no words')
   return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)
 }
 
@@ -80,7 +81,8 @@ function parseClientWords(argv: readonly string[]): Words {
   }
   const words = argv.slice(at)
   if (words.length === 0) return json ? wrong('--json wants a command') : { kind: 'shell', socket }
-  return { kind: 'command', socket, json, words }
+  if (words[0] !== 'doctor') return { kind: 'command', socket, json, words }
+  return words.length === 1 && !json ? { kind: 'doctor', socket } : wrong('doctor takes no words and has no JSON')
 }
 
 const AGENT_OPTIONS = {

@@ -2,9 +2,9 @@
  * What the kernel holds that is not ours: routes of links, of DHCP, of router advertisements, of people and of other
  * daemons; the links and their addresses. It answers where an address leads, and whose a prefix is.
  */
-import { type Address, familyOfAddress } from '../base/address.ts'
-import { makePrefix } from '../base/prefix.ts'
-import type { KernelRoute, Link } from './kernel.ts'
+import { type Address, addressBytes, familyOfAddress } from '../base/address.ts'
+import { makePrefix, type Prefix } from '../base/prefix.ts'
+import { KERNEL_PROTOCOL, type KernelRoute, type Link } from './kernel.ts'
 
 /** IPv6 ends its table with an unreachable default route of this metric: nobody's wish. */
 const NOBODYS_METRIC = 0xffffffff
@@ -79,8 +79,14 @@ export class KernelTable {
     return undefined
   }
 
-  isOwnAddress(address: Address): boolean {
+  isOwn(address: Address): boolean {
     return this.#addresses.has(address)
+  }
+
+  /** The prefix of the link that an address of ours is on. */
+  networkOf(address: Address): Prefix | undefined {
+    const route = this.lookup(addressBytes(address))
+    return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined
   }
 
   isUp(link: string): boolean {

@@ -55,11 +55,18 @@ function byFamily(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {
   return { ipv4, ipv6 }
 }
 
+/** What is known of the addresses of this node. */
+export interface NodeAddresses {
+  isOwn(address: Address): boolean
+  /** The prefix of the link that the address is on. */
+  networkOf(address: Address): Prefix | undefined
+}
+
 /** What is odd about pools, seen from this node. Everything is carried out all the same. */
-export function natProblems(
-  { pools, nodeAddresses }: DataplaneIntent,
-  isOwn: (address: Address) => boolean,
-): Problem[] {
+export function natProblems({ pools, nodeAddresses }: DataplaneIntent, node: NodeAddresses): Problem[] {
+  const networks = nodeAddresses
+    .filter((address) => node.isOwn(address))
+    .flatMap((address) => node.networkOf(address) ?? [])
   const hosts = nodeAddresses.flatMap((address) => hostPrefix(address) ?? [])
   return pools.flatMap(({ name, prefix, natOutgoing, nat }) => {
     const object = `IPPool/${name}`
@@ -78,7 +85,21 @@ export function natProblems(
         }),
       )
     }
-    if (natOutgoing && nat.address !== undefined && !isOwn(nat.address)) {
+    const network = networks.find((one) => contains(one, prefix) || contains(prefix, one))
+    if (inside === undefined && network !== undefined) {
+      const says = `overlaps ${network.text}, the network of this node: what is a pod and what a neighbor there is not clear`
+      found.push(
+        makeProblem({
+          code: 'pool-holds-network',
+          object,
+          field: 'spec.cidr',
+          value: prefix.text,
+          says,
+          level: 'warning',
+        }),
+      )
+    }
+    if (natOutgoing && nat.address !== undefined && !node.isOwn(nat.address)) {
       const says = 'is no address of this node; answers come back only if the network routes it here'
       found.push(
         makeProblem({

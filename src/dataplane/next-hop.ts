@@ -55,7 +55,7 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
 
 function resolveGlobal(bytes: Uint8Array, table: KernelTable): Resolution {
   const address = formatAddress(bytes)
-  if (table.isOwnAddress(address)) return unresolved(`the next hop ${address} is an address of this node`)
+  if (table.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
   const route = table.lookup(bytes)
   if (route === undefined) return unresolved(`no route of this node leads to the next hop ${address}`)
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`

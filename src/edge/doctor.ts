@@ -12,11 +12,25 @@ const BGP_PORT = 179
 /** Protocol numbers of daemons that speak BGP beside us. */
 const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 
+/** What a running agent finds wrong, one line each; throws why it could not be asked. */
+export type AskAgent = () => Promise<readonly string[]>
+
 /** 0: nothing is in the way. 1: something is. */
-export async function runDoctor(out: { write(text: string): unknown }): Promise<number> {
-  const findings = examine(await gatherFacts())
+export async function runDoctor(out: { write(text: string): unknown }, askAgent: AskAgent): Promise<number> {
+  const findings = [...examine(await gatherFacts()), ...(await agentFindings(askAgent))]
   for (const finding of findings) out.write(formatFinding(finding))
   return findings.some(({ level }) => level === 'bad') ? 1 : 0
+}
+
+/** A machine without an agent is not worse for it: it may be looked at before one comes. */
+async function agentFindings(askAgent: AskAgent): Promise<Finding[]> {
+  const one = (level: Finding['level'], says: string): Finding => ({ level, what: 'agent', says, todo: undefined })
+  try {
+    const troubles = await askAgent()
+    return troubles.length === 0 ? [one('ok', 'all is as wanted')] : troubles.map((text) => one('warn', text))
+  } catch (error) {
+    return [one('ok', `is not asked: ${error instanceof Error ? error.message : String(error)}`)]
+  }
 }
 
 export function formatFinding({ level, what, says, todo }: Finding): string {

@@ -21,6 +21,7 @@ import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { Kernel } from './kernel.ts'
+import { Listening } from './listening.ts'
 import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
@@ -83,6 +84,7 @@ export class Engine {
       intent: undefined,
       interfaces: [],
       kernelProblems: [],
+      listening: new Listening(),
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#out)
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
@@ -156,7 +158,7 @@ export class Engine {
       case 'listening':
       case 'listen-ended':
       case 'listen-failed':
-        this.#out.tell(tellListen(input))
+        this.#out.tell(this.#facts.listening.take(input))
         return
       case 'accepted':
         this.#accept(input, now)
@@ -298,6 +300,7 @@ export class Engine {
   #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {
     const { listenPort, listenAddresses } = node
     if (before?.listenPort !== listenPort || !sameList(before.listenAddresses, listenAddresses)) {
+      this.#facts.listening.startOver()
       this.#out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
     }
     this.#rib.setDecision(node.decision)
@@ -348,14 +351,3 @@ const problemKey = ({ code, object, field, value, text }: Problem): string =>
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((item, index) => item === b[index])
-
-function tellListen(input: Extract<Input, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>) {
-  const place = `${input.address ?? 'all addresses'} port ${input.port}`
-  const fields = { address: input.address ?? null, port: input.port }
-  if (input.kind === 'listening') return tell('info', 'listening', `listening on ${place}`, fields)
-  if (input.kind === 'listen-ended') return tell('info', 'listen-ended', `no longer listening on ${place}`, fields)
-  return tell('error', 'listen-failed', `cannot listen on ${place}: ${input.reason}`, {
-    ...fields,
-    reason: input.reason,
-  })
-}

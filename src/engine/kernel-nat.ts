@@ -2,13 +2,12 @@
  * NAT of this node: what pools want against what the kernel has. One script is with the edge at a time; what was right
  * when last read is remembered, so that whatever somebody changes in our table is noticed and made good.
  */
-import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import type { Failure } from '../dataplane/kernel.ts'
-import { type NatPlan, natProblems, planNat } from '../dataplane/nat.ts'
+import { type NatPlan, type NodeAddresses, natProblems, planNat } from '../dataplane/nat.ts'
 import { type NftScript, renderNat } from '../dataplane/nft-script.ts'
 import { fingerprint, type NftTable, whyNotSame } from '../dataplane/nft-table.ts'
 import type { NatView } from '../show/view.ts'
@@ -20,7 +19,7 @@ const LAST_RETRY: Millis = 60_000
 
 export class KernelNat {
   readonly #out: Outbox
-  readonly #isOwn: (address: Address) => boolean
+  readonly #addresses: NodeAddresses
   #intent: DataplaneIntent | undefined
   #plan: NatPlan | undefined
   #script: NftScript | undefined
@@ -38,9 +37,9 @@ export class KernelNat {
   #retryAt: Millis | undefined
   #delay = FIRST_RETRY
 
-  constructor(out: Outbox, isOwn: (address: Address) => boolean) {
+  constructor(out: Outbox, addresses: NodeAddresses) {
     this.#out = out
-    this.#isOwn = isOwn
+    this.#addresses = addresses
   }
 
   want(intent: DataplaneIntent, now: Millis): void {
@@ -101,7 +100,7 @@ export class KernelNat {
   problems(): readonly Problem[] {
     if (this.#intent === undefined) return []
     const troubles = this.troubles().map((says) => makeProblem({ code: 'nat-trouble', object: 'NAT', says }))
-    return [...troubles, ...natProblems(this.#intent, this.#isOwn)]
+    return [...troubles, ...natProblems(this.#intent, this.#addresses)]
   }
 
   view(): NatView {

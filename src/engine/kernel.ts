@@ -59,7 +59,7 @@ export class Kernel {
 
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
-    this.#nat = new KernelNat(rooms.out, (address) => this.#routes.table.isOwnAddress(address))
+    this.#nat = new KernelNat(rooms.out, this.#routes.table)
     rooms.rib.follow()
   }
 

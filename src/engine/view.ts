@@ -21,6 +21,7 @@ import type {
   View,
 } from '../show/view.ts'
 import type { Kernel } from './kernel.ts'
+import type { Listening } from './listening.ts'
 import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 
@@ -54,6 +55,7 @@ export interface Facts {
   interfaces: readonly InterfaceView[]
   /** Between us and the kernel. */
   kernelProblems: readonly Problem[]
+  readonly listening: Listening
 }
 
 export class EngineView implements View {
@@ -158,8 +160,9 @@ export class EngineView implements View {
   }
 
   problems(): readonly Problem[] {
-    const { intent, kernelProblems } = this.#facts
-    return kernelProblems.length === 0 ? (intent?.problems ?? []) : [...(intent?.problems ?? []), ...kernelProblems]
+    const { intent, kernelProblems, listening } = this.#facts
+    const others = [...kernelProblems, ...listening.problems()]
+    return others.length === 0 ? (intent?.problems ?? []) : [...(intent?.problems ?? []), ...others]
   }
 
   refusals(): ReadonlyMap<string, string> {

@@ -196,10 +196,22 @@ describe('what the kernel has', () => {
   })
 })
 
-test('a pool that holds a node and an address that is not here are said', () => {
-  const pools = [pool('wide', '10.0.0.0/8', { nat: { ...NAT, address: '203.0.113.1' } })]
-  expect(natProblems(intent(pools), () => false).map(({ code }) => code)).toEqual([
-    'pool-holds-node',
-    'nat-address-elsewhere',
-  ])
+test.each<[string, string, string[]]>([
+  ['a pool that holds a node', '10.0.0.0/8', ['pool-holds-node']],
+  ['a pool inside the node’s own network', '10.0.0.128/25', ['pool-holds-network']],
+  ['the same in IPv6', 'fd00:10::8000/113', ['pool-holds-network']],
+  ['a pool that lies elsewhere', '10.244.0.0/16', []],
+])('%s: what is said', (_, cidr, expected) => {
+  const networks = ['10.0.0.0/24', 'fd00:10::/64'].map(prefix)
+  const node = {
+    isOwn: (address: string) => address === '10.0.0.11' || address === 'fd00:10::11',
+    networkOf: (address: string) => networks.find(({ family }) => (family === 'ipv6') === address.includes(':')),
+  }
+  expect(natProblems(intent([pool('pods', cidr)]), node).map(({ code }) => code)).toEqual(expected)
+})
+
+test('a source address that is not here is said', () => {
+  const pools = [pool('pods', '10.244.0.0/16', { nat: { ...NAT, address: '203.0.113.1' } })]
+  const nobody = { isOwn: () => false, networkOf: () => undefined }
+  expect(natProblems(intent(pools), nobody).map(({ code }) => code)).toEqual(['nat-address-elsewhere'])
 })

@@ -71,13 +71,27 @@ describe('what is in the way of routing', () => {
   })
 })
 
-test('it looks at this machine and ends', async () => {
+test.each<[string, () => Promise<string[]>, string]>([
+  ['with an agent that is content', async () => [], 'ok    agent: all is as wanted\n'],
+  [
+    'with one that is not',
+    async () => ['kernel route 10.1.0.0/24: kept out'],
+    'warn  agent: kernel route 10.1.0.0/24: kept out\n',
+  ],
+  [
+    'without one',
+    () => Promise.reject(new Error('no agent runs here')),
+    'ok    agent: is not asked: no agent runs here\n',
+  ],
+])('it looks at this machine, %s, and ends', async (_, askAgent, said) => {
   let text = ''
-  const code = await runDoctor({
+  const out = {
     write: (line: string) => {
       text += line
     },
-  })
+  }
+  const code = await runDoctor(out, askAgent)
   expect(text).toMatch(/^(?:ok|bad|warn) +capabilities/)
+  expect(text.endsWith(said)).toBe(true)
   expect(code).toBe(/^bad /m.test(text) ? 1 : 0)
 })

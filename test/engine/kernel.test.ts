@@ -144,19 +144,22 @@ describe('routes', () => {
     expect(lab.until(() => lab.learned().length === 2)).toBe(true)
   })
 
-  test('and is not advertised where the kernel refuses it, which is said; the rest goes on', () => {
-    const lab = new Lab(false)
-    lab.kernel.locked = 'Operation not permitted'
-    lab.kernel.open()
-    lab.world.pass(20_000)
-    expect(lab.learned()).toEqual([])
-    expect(lab.problems().join()).toMatch(/could not be written: Operation not permitted/)
-    expect(lab.problems().join()).toMatch(/"10\.244\.1\.0\/24" is not advertised before the kernel has its blackhole/)
-    expect(lab.worker.told('routes-failed').length).toBeLessThan(10)
-    lab.kernel.locked = undefined
-    expect(lab.until(() => lab.kernel.own.length === 4 && lab.learned().length === 2)).toBe(true)
-    expect(lab.until(() => !/not permitted/.test(lab.problems().join()), 60_000)).toBe(true)
-  })
+  test.each(['Operation not permitted', 'No space left on device', 'Operation not supported'])(
+    'and is not advertised where the kernel refuses it (%s), which is said; the rest goes on',
+    (why) => {
+      const lab = new Lab(false)
+      lab.kernel.locked = why
+      lab.kernel.open()
+      lab.world.pass(20_000)
+      expect(lab.learned()).toEqual([])
+      expect(lab.problems().join()).toContain(`could not be written: ${why}`)
+      expect(lab.problems().join()).toMatch(/"10\.244\.1\.0\/24" is not advertised before the kernel has its blackhole/)
+      expect(lab.worker.told('routes-failed').length).toBeLessThan(10)
+      lab.kernel.locked = undefined
+      expect(lab.until(() => lab.kernel.own.length === 4 && lab.learned().length === 2)).toBe(true)
+      expect(lab.until(() => !lab.problems().join().includes(why), 60_000)).toBe(true)
+    },
+  )
 
   test('a pod CIDR that goes is withdrawn first, and its blackhole is removed after', () => {
     const lab = new Lab()
@@ -267,6 +270,19 @@ describe('routes', () => {
     expect(other.worker.done).toBe(true)
     expect(other.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
+})
+
+test('an address in use is named until it is free', () => {
+  const lab = new Lab()
+  lab.settle()
+  const place = { address: undefined, port: 179 }
+  lab.world.feed(lab.worker, { kind: 'listen-failed', ...place, reason: 'Address already in use' })
+  expect(lab.world.ask(lab.worker, 'show status')).toMatch(
+    /Not as wanted: listener: cannot listen on all addresses port 179: Address already in use; neighbors cannot call/,
+  )
+  expect(lab.worker.told('listen-failed')).toHaveLength(1)
+  lab.world.feed(lab.worker, { kind: 'listening', ...place })
+  expect(lab.world.ask(lab.worker, 'show status')).not.toMatch(/Not as wanted/)
 })
 
 describe('two routers with the same routes', () => {

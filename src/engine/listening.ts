@@ -1,0 +1,39 @@
+/** Where neighbors can call us, and where not: said once, and shown for as long as it is so. */
+import type { Problem } from '../cluster/intent.ts'
+import { makeProblem } from '../cluster/problem.ts'
+import type { Input } from './input.ts'
+import { type Tell, tell } from './tell.ts'
+
+export type ListenInput = Extract<Input, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>
+
+export class Listening {
+  /** By address: `undefined` for all of them. */
+  readonly #failed = new Map<string | undefined, Problem>()
+
+  take(input: ListenInput): Tell {
+    const { address, port } = input
+    const place = `${address ?? 'all addresses'} port ${port}`
+    const fields = { address: address ?? null, port }
+    if (input.kind !== 'listen-failed') {
+      this.#failed.delete(address)
+      return input.kind === 'listening'
+        ? tell('info', 'listening', `listening on ${place}`, fields)
+        : tell('info', 'listen-ended', `no longer listening on ${place}`, fields)
+    }
+    const { reason } = input
+    const says = `cannot listen on ${place}: ${reason}; neighbors cannot call, only be called`
+    this.#failed.set(address, makeProblem({ code: 'listen-failed', object: 'listener', says }))
+    return tell('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
+  }
+
+  /** Other places are wanted: what was said of the former ones is over. */
+  startOver(): void {
+    this.#failed.clear()
+  }
+
+  problems(): readonly Problem[] {
+    return this.#failed.size === 0 ? NONE : [...this.#failed.values()]
+  }
+}
+
+const NONE: readonly Problem[] = []
