@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises'
 import type { Host } from './lab.ts'
 import { has, run } from './run.ts'
 
-export interface Proxied {
+interface Proxied {
   readonly address: string
   readonly endpoints: readonly string[]
   /** The pods' range: what comes from elsewhere is masqueraded on its way to an endpoint. */
