@@ -335,6 +335,42 @@ describe.each(PEERS)('from an %s peer', (peer) => {
   })
 })
 
+describe.each(PEERS)('from an %s peer of two-octet AS numbers (RFC 6793 §6)', (peer) => {
+  const asn = peer === 'external' ? THEIR_AS : OUR_AS
+  const PATH = fromHex('40 02 04 02 01 fc01')
+
+  test.each<[string, string, Outcome]>([
+    ['[36] AS4_PATH of no octets', 'c0 11 00', 'discard'],
+    ['[36] AS4_PATH with a segment past the end', 'c0 11 06 02 02 00010001', 'discard'],
+    ['[36] AS4_PATH with wrong flags', '40 11 06 02 01 00010001', 'discard'],
+    ['[36] AS4_AGGREGATOR of 6 octets', 'c0 12 06 0001 0a000002', 'discard'],
+    ['AGGREGATOR of 8 octets', 'c0 07 08 0000fc01 0a000001', 'discard'],
+    ['[46] an AS_SET in AS4_PATH', 'c0 11 06 01 01 00010001', 'withdraw'],
+    ['AS_PATH of four-octet numbers', '40 02 06 02 01 0000fc01', 'withdraw'],
+  ])('%s', (_, bytes, outcome) => {
+    const rig = new Rig({ neighbors: 1, asns: [asn] })
+    const [bad] = rig.neighbors as [RawNeighbor]
+    bad.fourOctetAs = false
+    bad.establish()
+    const one = fromHex(bytes)
+    const good = GOOD.map((attribute) => (attribute[1] === 2 ? PATH : attribute))
+    const others = good.filter((attribute) => attribute[1] !== one[1])
+    for (const position of POSITIONS) {
+      bad.send(update({ attributes: good, nlri: NLRI }))
+      bad.send(update({ attributes: around(position, others, one), nlri: NLRI }))
+      bad.send(update({ attributes: good, nlri: SENTINEL_NLRI }))
+      const { rows } = rig.engine.view(rig.now).routes({ protocol: bad.name }, undefined, 9)
+      expect(rows.map(({ prefix }) => prefix).sort()).toEqual(
+        outcome === 'discard' ? [ROUTE.NLRI, SENTINELS[0]] : [SENTINELS[0]],
+      )
+      for (const { attributes } of rows)
+        expect(attributes).toEqual(decodeAttributes(Uint8Array.from(canonicalOf(GOOD))))
+      expect([bad.established, bad.notification]).toEqual([true, undefined])
+      bad.send(update({ withdrawn: [...NLRI, ...SENTINEL_NLRI] }))
+    }
+  })
+})
+
 /** OPENs that cannot be, on a connection of their own. The neighbor is 10.0.0.1. */
 describe.each(PEERS)('an OPEN from an %s peer', (peer) => {
   const asn = peer === 'external' ? THEIR_AS : OUR_AS

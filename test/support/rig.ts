@@ -111,6 +111,8 @@ export class RawNeighbor {
     ...FAMILIES.map((family) => ({ kind: 'multiprotocol', afi: AFI[family], safi: 1 }) as const),
     { kind: 'route-refresh' },
   ]
+  /** False: it is a speaker of two-octet AS numbers. */
+  fourOctetAs = true
   holdTime = 90
   conn: number | undefined
   /** False: what is sent to it is never taken. */
@@ -146,7 +148,8 @@ export class RawNeighbor {
   }
 
   open(): Uint8Array {
-    const capabilities: Capability[] = [...this.capabilities, { kind: 'four-octet-as', asn: this.asn }]
+    const long: Capability[] = this.fourOctetAs ? [{ kind: 'four-octet-as', asn: this.asn }] : []
+    const capabilities = [...this.capabilities, ...long]
     const routerId = 0x0a000001 + this.#index
     return encodeOpen({ kind: 'open', version: 4, myAs: this.asn, holdTime: this.holdTime, routerId, capabilities })
   }
