@@ -88,6 +88,20 @@ test('[68] an EoRR that never comes: after ten minutes what is stale goes, with 
   expect(rig.tells.at(-1)).toMatchObject({ code: 'refresh-late', level: 'warn' })
 })
 
+test('[68] a request of ours that is never answered changes nothing', () => {
+  const { rig, neighbor, say } = begin([ENHANCED])
+  neighbor.holdTime = 0
+  neighbor.hangUp().establish()
+  say(X, Y)
+  neighbor.heard.length = 0
+  rig.engine.view(rig.now).act({ kind: 'reload', pattern: '*', direction: 'in' })
+  rig.feed({ kind: 'tick' })
+  rig.work()
+  rig.pass(3_600_000)
+  expect(neighbor.heard).toEqual([refresh('request')])
+  expect([rig.held(neighbor), neighbor.established]).toEqual([2, true])
+})
+
 describe('what we tell again', () => {
   test('[68] a request during our first feed is answered behind its End-of-RIB, with BoRR and EoRR', () => {
     const { rig, neighbor } = begin([ENHANCED], false)
