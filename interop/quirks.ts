@@ -5,6 +5,7 @@ export const QUIRKS: readonly string[] = [
   'FRR sends a route back to the neighbor it came from. The neighbor must refuse it for its own AS in the path; GoBGP still lists it in its adj-in.',
   'FRR 8.4 with enhanced refresh puts off the answer to a ROUTE-REFRESH until it has sent End-of-RIB, and sends that only to neighbors that announce graceful restart: others wait for ever. FRR 10 answers.',
   'FRR refuses a NOTIFICATION that comes in OpenSent with one of its own, 5/1, and forgets in its state what was said before; its log has both.',
+  'FRR with extended-optional-parameters takes every OPEN it gets for one in the extended form of RFC 9072, and refuses one in the short form with 2/0.',
   'BIRD removes a MED towards eBGP unless its export filter sets it.',
   'BIRD keeps the routes of a killed FRR for the restart time: FRR announces graceful restart without being asked to.',
   'GoBGP closes connections that reach it while it is Idle after an error, without a word: the last error of the other side then is a closed connection.',

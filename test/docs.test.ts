@@ -1,6 +1,6 @@
 /** Every command in the documents is run by CI, by a test or by an interop case: this says by which. */
-import { existsSync, readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
 
 const ROOT = new URL('../', import.meta.url).pathname
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
@@ -42,11 +42,42 @@ const spread = (path: string): string[] => {
   return list === undefined ? [path] : list.split(',').map((name) => `${before}${name}${after}`)
 }
 
+const table = /## RFCs\n([\s\S]*?)\n## /.exec(read('README.md'))?.[1] ?? ''
+
 test('every test the table of RFCs names is there', () => {
-  const table = /## RFCs\n([\s\S]*?)\n## /.exec(read('README.md'))?.[1] ?? ''
   const paths = [...table.matchAll(/`(test\/[^`]+)`/g)].flatMap(([, path]) => spread(path as string))
   expect(paths.length).toBeGreaterThan(60)
   expect(paths.filter((path) => !existsSync(`${ROOT}${path}`))).toEqual([])
+})
+
+describe('of each RFC that the speaker carries out', () => {
+  const rows = table.split('\n').flatMap((line) => {
+    const [, rfc, cell] = /^\| (\d{4})[^|]*\|[^|]*\|(.*)\|$/.exec(line) ?? []
+    if (rfc === undefined || cell === undefined) return []
+    const [tests = '', interop = ''] = cell.split('interop')
+    const words = [...interop.matchAll(/`([^`]+)`/g)].map(([, word]) => word as string)
+    return [{ rfc, tests, words }]
+  })
+  /** Names of interop cases, as they stand in the code. */
+  const names = readdirSync(`${ROOT}interop/cases`).flatMap((file) =>
+    [...read(`interop/cases/${file}`).matchAll(/\bname: ['`]([^'`]+)['`]/g)].map(([, name]) => name as string),
+  )
+  const SPEAKER = '4271 7606 4760 5492 6793 2918 7313 8654 1997 4360 8092 8326 4456 7911 8950 9003 9072 9234 9687 8212'
+  /** What no router of the lab does within the time that a case may take. */
+  const NOT_IN_THE_LAB: Readonly<Record<string, string>> = { 9687: 'eight minutes in which it reads nothing' }
+
+  test.each(SPEAKER.split(' '))('RFC %s: a row with tests, and interop cases', (rfc) => {
+    const row = rows.find((one) => one.rfc === rfc)
+    expect(row?.tests).toContain('`test/')
+    if (!(rfc in NOT_IN_THE_LAB)) expect(row?.words.length).toBeGreaterThan(0)
+  })
+
+  test('every interop case that a row names is there', () => {
+    const missing = rows.flatMap(({ rfc, words }) =>
+      words.filter((word) => !names.some((name) => name.includes(word))).map((word) => `RFC ${rfc}: ${word}`),
+    )
+    expect(missing).toEqual([])
+  })
 })
 
 test('every file the README links to is there', () => {

@@ -3,6 +3,8 @@
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
+import { cases as errorsUpdate } from './errors-update.ts'
+import { cases as featuresNumbers } from './features-numbers.ts'
 import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
@@ -28,8 +30,10 @@ export const CASES: readonly Case[] = [
   ...imports,
   ...services,
   ...errors,
+  ...errorsUpdate,
   ...featuresSession,
   ...featuresRoutes,
+  ...featuresNumbers,
   ...birdcl,
   ...readme,
   ...packets,

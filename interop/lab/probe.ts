@@ -1,5 +1,5 @@
 // A peer made of a few bytes: dials an agent, sends one OPEN, prints in hex what it hears until the agent closes.
-// node probe.ts ADDRESS ASN HOLD-TIME ROUTER-ID [quiet]; without `quiet` it answers a KEEPALIVE once.
+// node probe.ts ADDRESS ASN HOLD-TIME ROUTER-ID [quiet | HEX …]; without `quiet` it answers a KEEPALIVE once, and says HEX.
 
 import { connect } from 'node:net'
 
@@ -18,10 +18,12 @@ const open = (asn: number, holdTime: number, routerId: string): Buffer => {
 }
 
 if (import.meta.main) {
-  const [address = '', asn = '', holdTime = '', routerId = '', quiet = ''] = process.argv.slice(2)
+  const [address = '', asn = '', holdTime = '', routerId = '', ...rest] = process.argv.slice(2)
+  const quiet = rest[0] === 'quiet'
+  const answer = Buffer.concat([KEEPALIVE, ...(quiet ? [] : rest.map((text) => Buffer.from(text, 'hex')))])
   const heard: Buffer[] = []
   const socket = connect(179, address, () => socket.write(open(Number(asn), Number(holdTime), routerId)))
-  socket.once('data', () => quiet === '' && socket.write(KEEPALIVE))
+  socket.once('data', () => quiet || socket.write(answer))
   socket.on('data', (bytes: Buffer) => heard.push(bytes))
   socket.on('error', (error) => console.error(error.message))
   socket.on('close', () => console.log(Buffer.concat(heard).toString('hex')))

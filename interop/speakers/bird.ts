@@ -170,6 +170,7 @@ const routeOf = (prefix: string, from: string, values: ReadonlyMap<string, strin
     med: number('med'),
     communities: pairs('community'),
     largeCommunities: pairs('large_community'),
+    routeTargets: pairs('ext_community').flatMap((text) => (text.startsWith('rt:') ? text.slice(3) : [])),
   }
 }
 
@@ -180,6 +181,7 @@ const renderNetwork = (network: Network): string => {
   const steps = [
     ...(network.communities ?? []).map((value) => `bgp_community.add(${tuple(value)});`),
     ...(network.largeCommunities ?? []).map((value) => `bgp_large_community.add(${tuple(value)});`),
+    ...(network.routeTargets ?? []).map((value) => `bgp_ext_community.add(${tuple(`rt:${value}`)});`),
   ]
   return `  route ${network.prefix} blackhole { ${steps.join(' ')} };`
 }
@@ -228,6 +230,7 @@ const renderConfig = (host: Host, config: RouterConfig, networks: readonly Netwo
   [
     `log "${join(host.directory, 'events.log')}" all;`,
     `router id ${host.ipv4};`,
+    ...(config.hostName === undefined ? [] : [`hostname "${config.hostName}";`]),
     'protocol device { }',
     ...FAMILIES.map((family) => renderStatic(family, networks)),
     renderExport(networks, config.passesOn === true),

@@ -39,6 +39,10 @@ export const FEATURES = {
     frr: {},
     bird: { session: ['enable extended messages on;'] },
   },
+  /** Its host name goes into OPEN: a long one makes that longer than 255 octets of parameters (RFC 9072). */
+  hostName: {
+    bird: { session: ['advertise hostname on;'] },
+  },
 } satisfies Record<string, Feature>
 
 export const featureOf = ({ kind }: Speaker, name: keyof typeof FEATURES): Words => {

@@ -152,6 +152,7 @@ interface FrrPath {
   readonly sourced?: boolean
   readonly community?: { readonly list: readonly string[] }
   readonly largeCommunity?: { readonly list: readonly string[] }
+  readonly extendedCommunity?: { readonly string: string }
   readonly nexthops?: readonly { readonly ip: string; readonly scope?: string }[]
   readonly peer?: { readonly peerId: string }
 }
@@ -179,6 +180,9 @@ const routeOf = (prefix: string, path: FrrPath): Route | undefined => {
     med: path.metric,
     communities: [...(path.community?.list ?? [])].sort(),
     largeCommunities: [...(path.largeCommunity?.list ?? [])].sort(),
+    routeTargets: [...(path.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)]
+      .map(([, value = '']) => value)
+      .sort(),
   }
 }
 

@@ -154,6 +154,7 @@ const routeOf = (prefix: string, from: string, path: GobgpPath): Route => {
   const attribute = (type: number): GobgpAttribute | undefined => path.attrs?.find((each) => each.type === type)
   const large = (attribute(32)?.value ?? []) as readonly { ASN: number; LocalData1: number; LocalData2: number }[]
   const localPref = attribute(5)?.value
+  const extended = (attribute(16)?.value ?? []) as readonly { subtype: number; value?: unknown }[]
   return {
     prefix,
     nextHop: attribute(14)?.nexthop ?? attribute(3)?.nexthop ?? '',
@@ -164,8 +165,11 @@ const routeOf = (prefix: string, from: string, path: GobgpPath): Route => {
     med: attribute(4)?.metric,
     communities: (attribute(8)?.communities ?? []).map((value) => `${value >>> 16}:${value & 0xffff}`).sort(),
     largeCommunities: large.map((value) => `${value.ASN}:${value.LocalData1}:${value.LocalData2}`).sort(),
+    routeTargets: extended.flatMap(({ subtype, value }) => (subtype === ROUTE_TARGET ? String(value) : [])).sort(),
   }
 }
+
+const ROUTE_TARGET = 2
 
 const segmentText = (segment: { readonly segment_type: number; readonly asns?: readonly number[] }): string => {
   const numbers = (segment.asns ?? []).join(segment.segment_type === 1 ? ',' : ' ')

@@ -20,6 +20,8 @@ export interface RouterConfig {
   readonly networks?: readonly Network[]
   /** The whole configuration in the speaker's own words (FRR); the rest is then not rendered. */
   readonly raw?: string
+  /** What it calls itself where it says so (BIRD). */
+  readonly hostName?: string
   /** What it learned is told on, with the next hop it came with. */
   readonly passesOn?: boolean
   /** What it learns goes into the kernel (FRR). */
@@ -51,6 +53,8 @@ export interface Network {
   readonly communities?: readonly string[]
   /** `65001:1:2` */
   readonly largeCommunities?: readonly string[]
+  /** Route targets: `65001:100` (BIRD). */
+  readonly routeTargets?: readonly string[]
   readonly med?: number
   /** What stands in the path before the router adds itself (FRR, BIRD). */
   readonly asPath?: readonly number[]
@@ -69,6 +73,8 @@ export interface Route {
   readonly med: number | undefined
   readonly communities: readonly string[]
   readonly largeCommunities: readonly string[]
+  /** Of its extended communities those that are route targets; absent where the speaker is not read so closely. */
+  readonly routeTargets?: readonly string[]
 }
 
 export interface SessionView {
