@@ -14,7 +14,7 @@ describe('own node', () => {
       addresses: { ipv4: '10.0.0.1', ipv6: 'fd00::1' },
       listenPort: 179,
       listenAddresses: [],
-      decision: { paths: 16, relax: false, preferOldest: false },
+      decision: { paths: 16, relax: true, preferOldest: false },
     })
   })
 
@@ -30,8 +30,8 @@ describe('own node', () => {
     ['bindMode', [bgpConfiguration({ bindMode: 'NodeIP' })], { listenAddresses: ['10.0.0.1', 'fd00::1'] }],
     [
       'how paths are chosen',
-      [bgpConfiguration({ multipath: { paths: 4, relax: true }, preferOldestPath: true })],
-      { decision: { paths: 4, relax: true, preferOldest: true } },
+      [bgpConfiguration({ multipath: { paths: 4, relax: false }, preferOldestPath: true })],
+      { decision: { paths: 4, relax: false, preferOldest: true } },
     ],
     ['AS in node.* does not count', [bgpConfiguration({ asNumber: 65001 }, 'node.a')], { asNumber: 64512 }],
   ])('%s', (_name, objects, expected) => {

@@ -408,7 +408,7 @@ describe('BGPConfiguration', () => {
     expect(configuration({}).value).toEqual({
       name: 'default',
       asNumber: undefined,
-      decision: { paths: 16, relax: false, preferOldest: false },
+      decision: { paths: 16, relax: true, preferOldest: false },
       nodeToNodeMesh: true,
       serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },
       loadBalancerAggregation: true,

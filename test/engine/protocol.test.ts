@@ -418,8 +418,8 @@ describe('several paths', () => {
   })
 
   test.each([
-    ['of two AS of one length share where that is allowed', { multipath: { relax: true } }, 2],
-    ['of two AS do not share otherwise', {}, 1],
+    ['of two AS share where they are of one length', {}, 2],
+    ['of two AS do not where the same AS path is asked for', { multipath: { relax: false } }, 1],
   ])('[66] equal paths %s', (_, configuration, ways) => {
     const { world, middle } = diamond({}, {}, configuration)
     const best = rows(world, middle, `for ${PODS}`).filter((row) => row.best)
