@@ -35,4 +35,10 @@ export type ObjectChange =
       }[]
     }
   /** Trouble at the source itself: a file that does not parse, an API that does not answer. Cleared by `text: undefined`. */
-  | { readonly kind: 'trouble'; readonly at: string; readonly text: string | undefined }
+  | {
+      readonly kind: 'trouble'
+      readonly at: string
+      readonly text: string | undefined
+      /** Nothing is wrong; somebody may have meant something else. */
+      readonly level?: 'warning'
+    }

@@ -91,7 +91,7 @@ export class ObjectStore {
     if (change.kind === 'upsert') this.#upsert(change)
     else if (change.kind === 'delete') this.#delete(change.ref)
     else if (change.kind === 'replace') this.#replace(change.of, change.objects)
-    else this.#trouble(change.at, change.text)
+    else this.#trouble(change)
   }
 
   #upsert({ ref, object }: Upsert): void {
@@ -163,10 +163,13 @@ export class ObjectStore {
     for (const upsert of first.values()) this.#upsert(upsert)
   }
 
-  #trouble(at: string, text: string | undefined): void {
+  #trouble({ at, text, level }: Extract<ObjectChange, { kind: 'trouble' }>): void {
     const before = this.#troubles.get(at)
     if (text === undefined) this.#troubles.delete(at)
-    else this.#troubles.set(at, makeProblem({ code: 'source-trouble', object: at, says: text }))
+    else {
+      const problem = { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
+      this.#troubles.set(at, makeProblem(problem))
+    }
     if (!same(before, this.#troubles.get(at))) this.#problemsChanged()
   }
 

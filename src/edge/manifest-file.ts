@@ -10,9 +10,10 @@ export interface ManifestObject {
   readonly from: string
 }
 
-interface ManifestTrouble {
+export interface ManifestTrouble {
   readonly at: string
   readonly text: string
+  readonly level?: 'warning'
 }
 
 export type ManifestFile =
@@ -38,7 +39,7 @@ export async function parseManifests(
   for (const [index, document] of documents.entries()) {
     if (document !== null && document !== undefined) reader.take(`${file}#${index + 1}`, document)
   }
-  return { kind: 'read', objects: reader.objects, troubles: reader.troubles }
+  return { kind: 'read', objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
 }
 
 /** All documents as plain values, or why not. */
@@ -54,6 +55,8 @@ async function parseText(text: string, reading: Reading): Promise<unknown[] | st
 class Reader {
   readonly objects: ManifestObject[] = []
   readonly troubles: ManifestTrouble[] = []
+  /** Of Calico's groups, where ours is another. */
+  readonly #calico: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
   readonly #resources: readonly Resource[]
 
   constructor(resources: readonly Resource[]) {
@@ -75,17 +78,37 @@ class Reader {
     if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion })
     if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {})
     const resource = served.find((one) => one.kind === kind)
-    return resource === undefined ? this.#whyNotOurs(kind, apiVersion) : this.#whyNotObject(from, document, resource)
+    return resource === undefined
+      ? this.#whyNotOurs(from, kind, apiVersion)
+      : this.#whyNotObject(from, document, resource)
   }
 
   /** What is none of ours is no trouble; a slip of the pen in what is meant for us is. */
-  #whyNotOurs(kind: string, apiVersion: string): string | undefined {
+  #whyNotOurs(from: string, kind: string, apiVersion: string): string | undefined {
     const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
     const meant = ofGroup.find((one) => one.kind === kind || `${one.kind}List` === kind)
     if (meant !== undefined) return `${kind}: apiVersion ${quote(apiVersion)} is not ${meant.apiVersion}`
+    if (this.#isCalicos(kind, apiVersion)) this.#calico.push({ from, kind, apiVersion })
     // Every other group has kinds that are nothing to us.
     if (groupOf(apiVersion) !== OWN_GROUP || ofGroup.length === 0) return undefined
     return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
+  }
+
+  /** What we read from another group is there in one of Calico's: perhaps that one was meant. */
+  #isCalicos(kind: string, apiVersion: string): boolean {
+    if (!CALICO_GROUPS.includes(groupOf(apiVersion))) return false
+    return this.#resources.some((one) => one.custom && (one.kind === kind || `${one.kind}List` === kind))
+  }
+
+  /** Said once for a file, at the first of them. */
+  passedOver(): ManifestTrouble[] {
+    const [first, ...others] = this.#calico
+    const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
+    if (first === undefined || ours === undefined) return []
+    const more = others.length === 0 ? 'is' : `and ${others.length} more of Calico's objects in this file are`
+    const remedy = `start the agent with --api-group ${groupOf(first.apiVersion)} to read them, or write ${ours}`
+    const text = `${first.kind} of ${first.apiVersion} ${more} passed over: objects of ${ours} are read; ${remedy}`
+    return [{ at: first.from, text, level: 'warning' }]
   }
 
   /** Items of a `BGPPeerList` need not say what they are: `type` does. */
@@ -127,6 +150,7 @@ const typed = (item: Fields, type: Fields): Fields =>
   Object.keys(type).every((field) => Object.hasOwn(item, field)) ? item : { ...type, ...item }
 
 const OWN_GROUP = 'godwit.dev'
+const CALICO_GROUPS = ['projectcalico.org', 'crd.projectcalico.org']
 
 /** Empty for the core group, whose `apiVersion` is the version alone. */
 const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')))

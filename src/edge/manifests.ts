@@ -16,7 +16,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../base/units.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
-import { type ManifestFile, type ManifestObject, parseManifests } from './manifest-file.ts'
+import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './manifest-file.ts'
 import { wordsOf } from './os-words.ts'
 import { Pieces } from './pieces.ts'
 import { type Resource, resourcesOf, type Source } from './resources.ts'
@@ -45,6 +45,9 @@ const MOST_AT_ONCE = 256
 /** An editor may empty a file before it writes it: so many times `quiet` it may stay empty before that is told. */
 const EMPTY_PATIENCE = 20
 
+/** What is wrong at a place, or worth a look. */
+type Trouble = Pick<ManifestTrouble, 'text' | 'level'>
+
 /** What a file looked like, and since when. */
 interface Sighting {
   readonly signature: string
@@ -68,7 +71,7 @@ export class Manifests implements Source {
   /** What the look before saw, where it differs from what was taken. */
   #unsettled = new Map<string, Sighting>()
   #objects = new Map<string, ManifestObject>()
-  #troubles = new Map<string, string>()
+  #troubles = new Map<string, Trouble>()
   #folderTrouble: string | undefined
   #synced = false
   #stopped = false
@@ -268,18 +271,18 @@ export class Manifests implements Source {
   }
 
   /** All files together. Of two objects with one name, the one in the first file (by name) counts. */
-  #whole(): { objects: Map<string, ManifestObject>; troubles: Map<string, string> } {
+  #whole(): { objects: Map<string, ManifestObject>; troubles: Map<string, Trouble> } {
     const objects = new Map<string, ManifestObject>()
-    const troubles = new Map<string, string>()
-    if (this.#folderTrouble !== undefined) troubles.set(this.#directory, this.#folderTrouble)
+    const troubles = new Map<string, Trouble>()
+    if (this.#folderTrouble !== undefined) troubles.set(this.#directory, { text: this.#folderTrouble })
     for (const [file, { content, trouble }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (trouble !== undefined) troubles.set(file, `${trouble}${keptWords(content.objects.length)}`)
-      for (const { at, text } of content.troubles) troubles.set(at, text)
+      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptWords(content.objects.length)}` })
+      for (const one of content.troubles) troubles.set(one.at, one)
       for (const object of content.objects) {
         const key = keyOf(object)
         const first = objects.get(key)
         if (first === undefined) objects.set(key, object)
-        else troubles.set(object.from, `${key} is also in ${first.from}, and that one is used`)
+        else troubles.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
       }
     }
     return { objects, troubles }
@@ -333,9 +336,11 @@ function batchesOf(changes: readonly ObjectChange[]): readonly (readonly ObjectC
 const isOfService = (change: ObjectChange): boolean =>
   'ref' in change && (change.ref.kind === 'Service' || change.ref.kind === 'EndpointSlice')
 
-function planTroubles(old: ReadonlyMap<string, string>, next: ReadonlyMap<string, string>): ObjectChange[] {
+function planTroubles(old: ReadonlyMap<string, Trouble>, next: ReadonlyMap<string, Trouble>): ObjectChange[] {
   const changes: ObjectChange[] = []
   for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'trouble', at, text: undefined })
-  for (const [at, text] of next) if (old.get(at) !== text) changes.push({ kind: 'trouble', at, text })
+  for (const [at, { text, level }] of next) {
+    if (old.get(at)?.text !== text) changes.push({ kind: 'trouble', at, text, ...(level && { level }) })
+  }
   return changes
 }

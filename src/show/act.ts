@@ -68,10 +68,12 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
 export function* configureRows(check: boolean, view: View): Iterable<Row> {
   const { source } = view.status()
   yield { code: CODE.readingConfiguration, text: `Reading configuration from ${source.kind}, always as it changes` }
-  const problems = view.problems()
-  for (const problem of problems) yield { code: CODE.configurationError, text: formatProblem(problem) }
-  if (problems.length > 0) {
-    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+  const warnings = view.problems().filter(({ level }) => level === 'warning')
+  const errors = view.problems().filter(({ level }) => level !== 'warning')
+  for (const problem of warnings) yield { code: CODE.problem, text: `warning: ${formatProblem(problem)}` }
+  for (const problem of errors) yield { code: CODE.configurationError, text: formatProblem(problem) }
+  if (errors.length > 0) {
+    const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
     yield { code: CODE.configurationError, text: `${count}; everything else is in force` }
   } else if (check) yield { code: CODE.configurationOk, text: 'Configuration OK' }
   else yield { code: CODE.reconfigured, text: 'Reconfigured' }

@@ -100,13 +100,29 @@ describe('the folder of manifests', () => {
   test('what is none of ours is passed over in silence', async () => {
     await write('other.yaml', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } })
     await write('knative.yaml', { apiVersion: 'serving.knative.dev/v1', kind: 'Service', metadata: { name: 'x' } })
-    await write('calico.yaml', { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' })
+    await write('calico.yaml', { ...peer('theirs'), apiVersion: 'projectcalico.org/v3', kind: 'NetworkPolicy' })
     await write('.hidden.yaml', peer('hidden'))
     await write('peer.yaml.bak', peer('backup'))
     await mkdir(path('folder.yaml'))
     await start()
     expect(keys()).toEqual([])
     expect(known.troubles.size).toBe(0)
+  })
+
+  test('Calico’s objects are passed over with a word, once for a file', async () => {
+    const theirs = { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' }
+    await write('calico.yaml', peer('ours'), theirs, { ...theirs, kind: 'IPPool' }, { ...theirs, kind: 'HostEndpoint' })
+    await start()
+    expect(keys()).toEqual(['BGPPeer/ours'])
+    const trouble = known.changes.find((change) => change.kind === 'trouble')
+    expect(trouble).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
+    expect(trouble).toMatchObject({
+      text:
+        "BGPPeer of projectcalico.org/v3 and 1 more of Calico's objects in this file are passed over: objects of " +
+        'godwit.dev/v1 are read; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
+    })
+    await write('calico.yaml', peer('ours'))
+    await noTrouble()
   })
 
   test('a namespaced object without a namespace is in default, and says so', async () => {

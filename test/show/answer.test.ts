@@ -121,6 +121,31 @@ describe('who is meant', () => {
   })
 })
 
+describe('configure check', () => {
+  const warning = {
+    code: 'source-trouble',
+    object: 'calico.yaml#1',
+    field: '',
+    value: '',
+    text: 'calico.yaml#1: BGPPeer of projectcalico.org/v3 is passed over',
+    level: 'warning',
+  } as const
+
+  test('a warning is said, and nothing is wrong', () => {
+    expect(said('configure check', fakeView(undefined, { problems: () => [warning] }))).toBe(
+      '0002-Reading configuration from manifests, always as it changes\n' +
+        '1903-warning: calico.yaml#1: BGPPeer of projectcalico.org/v3 is passed over [source-trouble]\n' +
+        '0020 Configuration OK\n',
+    )
+  })
+
+  test('beside an error it is not counted', () => {
+    const { level: _, ...error } = warning
+    const view = fakeView(undefined, { problems: () => [warning, error] })
+    expect(said('configure check', view)).toMatch(/^8002 1 problem; everything else is in force$/m)
+  })
+})
+
 describe('why services are not advertised', () => {
   const refused = (...rows: readonly (readonly [what: string, why: string])[]) => {
     const text = said('show services', fakeView(undefined, { refusals: () => new Map(rows), problems: () => [] }))
