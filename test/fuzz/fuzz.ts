@@ -11,6 +11,9 @@ export interface FuzzOptions {
   /** Number of the first case. */
   readonly first?: number
   readonly cases: number
+  /** For who looks on. */
+  readonly before?: (number: number) => void
+  readonly after?: (number: number, millis: number) => void
 }
 
 export interface Failure {
@@ -37,7 +40,7 @@ const LONGEST_SEEN = 600
 
 export function fuzz(
   target: Target,
-  { seed, first = 0, cases }: FuzzOptions,
+  { seed, first = 0, cases, before, after }: FuzzOptions,
   seen: Seen = new Map(),
 ): Failure | undefined {
   const corpus = readCorpus(target.name)
@@ -48,11 +51,28 @@ export function fuzz(
     }
   }
   for (let number = first; number < first + cases; number++) {
-    const dice = new Dice(new Chance(Math.imul(number + 1, 0x9e3779b1) ^ Math.imul(seed, 0x85ebca6b)))
-    const failure = attempt(target, caseOf(target, dice, corpus), dice, number, seen)
+    before?.(number)
+    const dice = diceOf(seed, number)
+    const bytes = caseOf(target, dice, corpus)
+    const begun = after === undefined ? 0 : performance.now()
+    const failure = attempt(target, bytes, dice, number, seen)
     if (failure !== undefined) return failure
+    after?.(number, performance.now() - begun)
   }
   return undefined
+}
+
+const diceOf = (seed: number, number: number): Dice =>
+  new Dice(new Chance(Math.imul(number + 1, 0x9e3779b1) ^ Math.imul(seed, 0x85ebca6b)))
+
+/** One case again, ready to be tried, and how long its message is. */
+export function repeat(target: Target, seed: number): (number: number) => { run: () => void; length: number } {
+  const corpus = readCorpus(target.name)
+  return (number) => {
+    const dice = diceOf(seed, number)
+    const bytes = caseOf(target, dice, corpus)
+    return { run: () => void target.try(bytes, dice), length: bytes.length }
+  }
 }
 
 /** Depends on the number and the kept corpus alone, so that a case is the same again. */

@@ -1,11 +1,16 @@
 /**
  * By hand, for as long as one likes: `npm run fuzz -- --cases 10000000 --seed 7 [--target update] [--first 20000] [--collect]`.
  * The cases are shared out among the targets. A failure is kept in the corpus, and the command that repeats it is printed.
+ * A run fails too when memory grows after the first tenth of a target's cases, when a case makes more work than its length
+ * explains, and when one does not end.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { CORPUS, fuzz, minimize, type Seen } from './fuzz.ts'
-import { makeTargets } from './targets.ts'
+import { CORPUS, fuzz, minimize, repeat, type Seen } from './fuzz.ts'
+import { Slowest } from './slowest.ts'
+import { makeTargets, type Target } from './targets.ts'
+import { Watchdog } from './watchdog.ts'
+import { WorkCounter } from './work.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,22 +38,90 @@ const keep = (name: string, bytes: Uint8Array): void =>
     ).join('\n')}\n`,
   )
 
+/** MiB that the process may hold at a target's end beyond what it held after a tenth of its cases. */
+const MOST_GROWN = 48
+/** Blocks of code for a case, and for each octet of its message. */
+const WORK = { base: 10_000, perOctet: 100 }
+
+/** What the process holds, in MiB, when all that can be freed is. */
+function memory(): number {
+  globalThis.gc?.()
+  globalThis.gc?.()
+  return process.memoryUsage().rss / (1 << 20)
+}
+
+const watchdog = new Watchdog()
+/** For cases tried again: what they do to an agent is not done to the one under test. */
+const others = makeTargets()
+
+interface Heaviest {
+  readonly number: number
+  readonly length: number
+  readonly work: number
+}
+
+function heaviest(target: Target, numbers: readonly number[]): Heaviest | undefined {
+  const again = repeat(target, seed)
+  const counter = new WorkCounter()
+  const all = numbers.map((number) => {
+    const { run, length } = again(number)
+    return { number, length, work: counter.count(run) }
+  })
+  counter.close()
+  return all.sort((a, b) => b.work - a.work)[0]
+}
+
+function report(target: Target, seconds: number, seen: Seen, grown: number, most: Heaviest | undefined): void {
+  const rate = Math.round(share / seconds)
+  console.log(
+    `${target.name}: ${share} cases in ${seconds.toFixed(0)} s (${rate}/s), ${seen.size} kinds of outcome, ` +
+      `${grown.toFixed(1)} MiB more than after a tenth; most work: ` +
+      `${most?.work} blocks for ${most?.length} octets (case ${most?.number})`,
+  )
+  const complaints = [
+    grown > MOST_GROWN && `${target.name}: memory grows: more than ${MOST_GROWN} MiB`,
+    most !== undefined &&
+      most.work > WORK.base + WORK.perOctet * most.length &&
+      `${target.name}: case ${most.number} makes too much work`,
+  ]
+  for (const complaint of complaints) {
+    if (complaint === false) continue
+    process.exitCode = 1
+    console.log(complaint)
+  }
+}
+
+function collect(target: Target, seen: Seen): void {
+  let index = 0
+  for (const bytes of seen.values()) if (bytes.length <= 200 && index < 24) keep(`${target.name}-${index++}`, bytes)
+}
+
 for (const target of targets) {
   const seen: Seen = new Map()
+  const other = others.find(({ name }) => name === target.name) ?? target
+  const again = repeat(other, seed)
+  const slowest = new Slowest((number) => again(number).run())
+  const warm = first + Math.floor(share / 10)
+  let before = memory()
   const begun = performance.now()
-  const before = process.memoryUsage().rss
-  const failure = fuzz(target, { seed, first, cases: share }, seen)
+  const failure = fuzz(
+    target,
+    {
+      seed,
+      first,
+      cases: share,
+      before: (number) => {
+        watchdog.see(number)
+        if (number === warm) before = memory()
+      },
+      after: (number, millis) => slowest.note(number, millis),
+    },
+    seen,
+  )
   const seconds = (performance.now() - begun) / 1000
-  const grown = (process.memoryUsage().rss - before) >> 20
   if (failure === undefined) {
-    const rate = Math.round(share / seconds)
-    console.log(
-      `${target.name}: ${share} cases in ${seconds.toFixed(1)} s (${rate}/s), ${seen.size} kinds of outcome, ${grown} MiB more`,
-    )
-    if (values.collect) {
-      let index = 0
-      for (const bytes of seen.values()) if (bytes.length <= 200 && index < 24) keep(`${target.name}-${index++}`, bytes)
-    }
+    report(target, seconds, seen, memory() - before, heaviest(other, slowest.numbers))
+    if (values.collect) collect(target, seen)
     continue
   }
   process.exitCode = 1
@@ -62,3 +135,4 @@ for (const target of targets) {
     `  again: npm run fuzz -- --target ${target.name} --seed ${seed} --first ${from} --cases ${number - from + 1}`,
   )
 }
+await watchdog.end()
