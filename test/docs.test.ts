@@ -14,6 +14,8 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run test:all': ['.ci/run', 'test:all'],
   'npm run bench': ['.ci/run', 'npm run bench -- 20000'],
   'npm run bench:peers': ['.ci/run', 'npm run bench:peers -- --quick'],
+  'npm run sim:large': ['.ci/run', 'npm run sim:large -- --quick'],
+  'npm run fuzz -- --cases 10000000 --seed 1': ['.ci/run', 'npm run fuzz -- --cases'],
   'npm run build': ['.ci/run', 'npm run build'],
   'npm run interop': ['.ci/run', 'npm run interop'],
   'npm run godwit -- agent --node worker-1 --source deploy/examples/rack': ['interop/cases/readme.ts', 'examples/rack'],

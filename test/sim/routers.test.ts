@@ -1,3 +1,3 @@
 import { trySeeds } from './clusters.ts'
 
-trySeeds('routers', 100)
+trySeeds('routers', 100, 0.4)

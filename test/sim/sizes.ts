@@ -4,7 +4,7 @@ import type { RunOptions } from './simulation.ts'
 type Size = Pick<RunOptions, 'operations' | 'spanMillis' | 'services' | 'viewed' | 'drainMillis'>
 
 /** For many seeds in a minute. */
-export const SMALL: Size = { operations: 30, spanMillis: 40_000, services: 8, viewed: 0.2 }
+export const SMALL: Size = { operations: 24, spanMillis: 30_000, services: 8, viewed: 0.2 }
 export const LARGE: Size = { operations: 30, spanMillis: 30_000, services: 20, viewed: 0.002, drainMillis: 50 }
 
 export const commandOf = ({ topology, nodes, seed }: Pick<RunOptions, 'topology' | 'nodes' | 'seed'>): string =>
