@@ -3,7 +3,7 @@
  * Reads routes as `View.routes` gives them and policies as values; shares no code with src/bgp/rib.
  */
 import { addressBytes } from '../../src/base/address.ts'
-import { contains, parsePrefix } from '../../src/base/prefix.ts'
+import { contains, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { operate } from '../../src/bgp/policy/operate.ts'
 import type { Policy, PrefixMatch, RuleMatch } from '../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
@@ -69,6 +69,18 @@ function judge(
   return policy.otherwise === 'accept' ? { attributes } : undefined
 }
 
+/** Thousands of agents have the same few prefixes. */
+const prefixes = new Map<string, Prefix>()
+
+function prefixOf(text: string): Prefix {
+  const known = prefixes.get(text)
+  if (known !== undefined) return known
+  const prefix = parsePrefix(text)
+  if (prefix === undefined) throw new Error(`${text} is no prefix`)
+  prefixes.set(text, prefix)
+  return prefix
+}
+
 function holds(
   match: RuleMatch,
   text: string,
@@ -76,8 +88,7 @@ function holds(
   peerType: PeerType,
   attributes: PathAttributes,
 ): boolean {
-  const prefix = parsePrefix(text)
-  if (prefix === undefined) throw new Error(`${text} is no prefix`)
+  const prefix = prefixOf(text)
   const isIn = (one: PrefixMatch) =>
     contains(one.prefix, prefix) && prefix.length >= one.minLength && prefix.length <= one.maxLength
   const carried = [...attributes.communities, ...attributes.largeCommunities].map(String)
@@ -106,6 +117,7 @@ const pathLength = ({ asPath }: PathAttributes): number =>
 
 /** RFC 4271 §9.1.2.2, each step over all that are left. */
 export function bestOf(paths: readonly Held[], sides: ReadonlyMap<string, Side>): Held | undefined {
+  if (paths.length === 1) return paths[0]
   let left = [...paths]
   const keep = (weigh: (path: Held) => number | bigint) => {
     const lowest = left.map(weigh).reduce((a, b) => (b < a ? b : a), weigh(left[0] as Held))
