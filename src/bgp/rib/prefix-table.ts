@@ -243,7 +243,7 @@ export class PrefixTable {
 
 const INITIAL_SLOTS = 64
 /** Slots from which on their number doubles: below it, it grows faster. */
-const LARGE = 1 << 18
+const LARGE = 1 << 20
 /** No prefix has it, so that a free id never looks like one. */
 const NO_LENGTH = 255
 
