@@ -10,6 +10,7 @@ import type { AsSegment } from './as-path.ts'
 import { type AsWidth, mergeAs4Path, readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, isOpaque, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
 import { FLAGS } from './attribute-tables.ts'
+import { withoutRepeats } from './large-communities.ts'
 import { AS_TRANS } from './open.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -56,7 +57,7 @@ export class AttributeBlock {
     this.#where[type] = attribute
     if (type < this.#last) this.#inOrder = false
     this.#last = type
-    if (this.#inOrder) this.#write(type, this.#flagsOf(type, attribute), this.#message, value, end)
+    if (this.#inOrder) this.#take(type, this.#flagsOf(type, attribute), value, end)
   }
 
   /** Completes the block, or says why it cannot be. */
@@ -75,6 +76,13 @@ export class AttributeBlock {
     // RFC 4271 §5: Partial tells those behind us that we did not know what we passed on; once set, it stays.
     if (flags === 0 || isOpaque(type)) return OPTIONAL_TRANSITIVE | FLAG.partial
     return flags === OPTIONAL_TRANSITIVE ? flags | ((this.#message[attribute] as number) & FLAG.partial) : flags
+  }
+
+  /** Writes a value of the message. */
+  #take(type: number, flags: number, value: number, end: number): void {
+    const once = type === ATTRIBUTE.largeCommunities ? withoutRepeats(this.#message, value, end) : undefined
+    if (once === undefined) this.#write(type, flags, this.#message, value, end)
+    else this.#write(type, flags, once, 0, once.length)
   }
 
   #write(type: number, flags: number, source: Uint8Array, start: number, end: number): void {
@@ -100,7 +108,7 @@ export class AttributeBlock {
 
   #copy(type: number): void {
     const flags = this.#flagsOf(type, this.#where[type] as number)
-    this.#write(type, flags, this.#message, this.#valueOf(type), this.#endOf(type))
+    this.#take(type, flags, this.#valueOf(type), this.#endOf(type))
   }
 
   #extended(type: number): boolean {

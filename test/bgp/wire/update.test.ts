@@ -246,6 +246,31 @@ describe('canonical attributes', () => {
     ])
   })
 
+  const large = (...values: readonly number[]) =>
+    attribute(
+      values.length > 21 ? 0xd0 : 0xc0,
+      32,
+      ...values.flatMap((value) => [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, value >> 8, value & 0xff]),
+    )
+
+  test.each<[string, readonly number[], readonly number[]]>([
+    ['next to each other', [7, 7], [7]],
+    ['apart: the first one stays where it is', [7, 9, 7, 8, 9], [7, 9, 8]],
+    ['many, some of them twice', [...Array(300).keys(), ...Array(300).keys()], [...Array(300).keys()]],
+    ['many, none of them twice', [...Array(300).keys()], [...Array(300).keys()]],
+  ])('a large community twice, %s: once (RFC 8092 §3)', (_, sent, kept) => {
+    for (const attributes of [
+      [ORIGIN, AS_PATH, NEXT_HOP, large(...sent)],
+      [large(...sent), NEXT_HOP, AS_PATH, ORIGIN],
+    ]) {
+      expect(canonical(attributes)).toMatchObject({
+        error: undefined,
+        attributes: [ORIGIN, AS_PATH, large(...kept)].flat(),
+        actions: [],
+      })
+    }
+  })
+
   test('LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST stay inside the AS', () => {
     const internal = [LOCAL_PREF, fromHex('80 09 04 0a000001'), fromHex('80 0a 08 0a000002 0a000003')]
     const attributes = [ORIGIN, AS_PATH, NEXT_HOP, ...internal]
