@@ -6,7 +6,7 @@ import { Skip } from './cases/case.ts'
 import { Lab } from './lab/lab.ts'
 import { has, run } from './lab/run.ts'
 import { within } from './lab/wait.ts'
-import { type Outcome, writeMatrix } from './matrix.ts'
+import { type Outcome, type Versions, whyNotIn, writeMatrix } from './matrix.ts'
 import { SPEAKERS } from './speakers/all.ts'
 import type { Speaker } from './speakers/speaker.ts'
 
@@ -20,16 +20,15 @@ interface Job {
   readonly label: string
 }
 
-const jobsOf = (speakers: readonly Speaker[]): readonly Job[] =>
+const jobsOf = (speakers: readonly Speaker[], versions: Versions): readonly Job[] =>
   CASES.flatMap((test) => {
-    const chosen =
+    const named =
       test.speakers === 'each'
         ? speakers
         : test.speakers === 'once'
           ? speakers.slice(0, 1)
-          : speakers.filter((speaker) =>
-              typeof test.speakers === 'function' ? test.speakers(speaker) : speaker.kind === test.speakers,
-            )
+          : speakers.filter(({ kind }) => kind === test.speakers)
+    const chosen = named.filter((speaker) => whyNotIn(test, speaker, versions) === undefined)
     return chosen.map((speaker) => ({
       test,
       speaker,
@@ -92,12 +91,16 @@ const absentSpeakers = async (): Promise<ReadonlyMap<Speaker, string>> => {
   return absent
 }
 
+const versionsOf = async (speakers: readonly Speaker[]): Promise<Versions> =>
+  new Map(await Promise.all(speakers.map(async (speaker) => [speaker, await speaker.version()] as const)))
+
 const main = async (words: readonly string[]): Promise<number> => {
   const fault = await whyNotAtAll()
   const absent = fault === undefined ? await absentSpeakers() : new Map(SPEAKERS.map((speaker) => [speaker, fault]))
   const usable = SPEAKERS.filter((speaker) => !absent.has(speaker))
   const ordered = [...usable, ...SPEAKERS.filter((speaker) => absent.has(speaker))]
-  const jobs = jobsOf(ordered).filter(({ label }) =>
+  const versions = await versionsOf(usable)
+  const jobs = jobsOf(ordered, versions).filter(({ label }) =>
     words.every((word) => label.toLowerCase().includes(word.toLowerCase())),
   )
   const outcomes: Outcome[] = []
@@ -120,7 +123,7 @@ const main = async (words: readonly string[]): Promise<number> => {
   // Side by side on a small machine one case may starve another: what failed is tried once more, alone, and said so.
   if (again.length > 0) console.log(`once more, alone: ${again.length}`)
   for (const job of again) outcomes.push(await runTimed(job))
-  if (words.length === 0 && usable.length > 0) await writeMatrix(SPEAKERS, absent, CASES, outcomes)
+  if (words.length === 0 && usable.length > 0) await writeMatrix(versions, CASES, outcomes)
   const count = (state: Outcome['state']): number => outcomes.filter((outcome) => outcome.state === state).length
   console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`)
   return count('failed') === 0 ? 0 : 1

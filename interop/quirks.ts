@@ -10,5 +10,10 @@ export const QUIRKS: readonly string[] = [
   'BIRD keeps the routes of a killed FRR for the restart time: FRR announces graceful restart without being asked to.',
   'GoBGP closes connections that reach it while it is Idle after an error, without a word: the last error of the other side then is a closed connection.',
   'GoBGP passes IPv6 routes on over an IPv4 eBGP session with its IPv4 address as their next hop.',
+  'OpenBGPD 7.7 on Linux tells routes of the family a session does not run over with a next hop of the loopback interface; the lab therefore sets them in its filters. 8.8 tells its own.',
+  'OpenBGPD 7.7 answers a ROUTE-REFRESH with what has changed since, so mostly with nothing. 8.8 tells everything.',
+  'OpenBGPD sends End-of-RIB, and the end of an enhanced refresh, only to neighbors that announce graceful restart; 8.8 sends the begin of a refresh all the same, so what it tells then stands as it is, and what was stale goes when our time for it is over.',
+  'OpenBGPD dials again only two minutes after a connection was refused or broke off; where it and its neighbor dial at the same moment, both may lose.',
+  'ExaBGP 4.2.21 with the multi-session capability refuses neighbors without it, by a subcode 2/9 that is not in the registry.',
   'GoBGP says nothing, neither in its log nor in its state, of a NOTIFICATION that comes before the session is up.',
 ]

@@ -4,6 +4,7 @@ import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
 import { cases as errorsUpdate } from './errors-update.ts'
+import { cases as exabgp } from './exabgp.ts'
 import { cases as featuresNumbers } from './features-numbers.ts'
 import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
@@ -34,6 +35,7 @@ export const CASES: readonly Case[] = [
   ...featuresSession,
   ...featuresRoutes,
   ...featuresNumbers,
+  ...exabgp,
   ...birdcl,
   ...readme,
   ...packets,

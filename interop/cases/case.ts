@@ -13,8 +13,10 @@ export interface Bench {
 
 export interface Case {
   readonly name: string
-  /** Each speaker in turn, those of one kind, those that have what it is about, or once for all. */
-  readonly speakers: 'each' | 'once' | Speaker['kind'] | ((speaker: Speaker) => boolean)
+  /** Each speaker in turn, those of one kind, or once for all. */
+  readonly speakers: 'each' | 'once' | Speaker['kind']
+  /** Why a speaker has not what the case is about: it then has no part in it, and the matrix says why. */
+  readonly lacking?: (speaker: Speaker, version: string) => string | undefined
   /** Longest time it may take, in milliseconds. */
   readonly limit?: number
   run(bench: Bench): Promise<void>

@@ -31,7 +31,10 @@ const wrongAs = (who: 'we' | 'they'): Case => ({
     if (who === 'we' && speaker.kind === 'gobgp') return
     await eventually(async () => {
       const theirs = await side.errors(host.ipv4)
-      expect(/peer.AS|AS number mismatch|Bad AS|subcode":2|0202/i.test(theirs), `their last error is “${theirs}”`)
+      expect(
+        /peer.AS|AS number mismatch|AS unacceptable|Bad AS|subcode":2|0202/i.test(theirs),
+        `their last error is “${theirs}”`,
+      )
     })
   },
 })

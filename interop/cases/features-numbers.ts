@@ -1,7 +1,7 @@
 // Numbers and lists that go through us: AS numbers of four octets, communities of every kind, an OPEN in its long form.
 
 import { bgpPeer } from '../lab/manifests.ts'
-import { featureOf, having } from '../speakers/features.ts'
+import { featureOf, lacks } from '../speakers/features.ts'
 import type { Network, Speaker } from '../speakers/speaker.ts'
 import { type Case, expect, routerHolds } from './case.ts'
 import {
@@ -78,7 +78,8 @@ const communities: Case = {
 /** RFC 9072. FRR can be told to use the extended form too, but then takes our short one for it and refuses that. */
 const longOpen: Case = {
   name: 'features: an OPEN of more than 255 octets of parameters',
-  speakers: having('hostName'),
+  speakers: 'each',
+  lacking: lacks('hostName'),
   async run({ lab, speaker }) {
     const cluster = new Cluster(lab)
     const { host, agent } = await cluster.node(1)

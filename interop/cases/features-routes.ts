@@ -4,9 +4,9 @@ import type { Agent } from '../lab/agent.ts'
 import { bgpPeer, type KubeObject, kubeNode } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import { protocolName } from '../speakers/bird.ts'
-import { featureOf, having } from '../speakers/features.ts'
+import { featureOf, lacks } from '../speakers/features.ts'
 import type { Neighbor, Network, Router, Speaker } from '../speakers/speaker.ts'
-import { type Bench, type Case, type Expected, expect, expectRoutes, routerHolds, Skip, sessionsUp } from './case.ts'
+import { type Bench, type Case, type Expected, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
 import {
   agentHolds,
   agentSessionsUp,
@@ -71,9 +71,13 @@ const REFRESH = 'route-refresh'
 const weRefresh: Case = {
   name: 'features: we ask for a refresh, with its begin and end where the router has them',
   speakers: 'each',
+  lacking: ({ kind }, version) => {
+    if (kind === 'frr' && version.startsWith('8.'))
+      return 'it puts the answer off until its End-of-RIB, which only neighbors with graceful restart get'
+    if (kind === 'openbgpd' && version.startsWith('7.')) return 'it answers with nothing, as nothing has changed'
+    return undefined
+  },
   async run(bench) {
-    if (bench.speaker.kind === 'frr' && (await bench.speaker.version()).startsWith('8.'))
-      throw new Skip('FRR 8.4 puts the answer off until its End-of-RIB, which only neighbors with graceful restart get')
     const { agent, router, theirs, ours } = await scene(bench, {})
     await agentHolds(agent, theirs)
     await routerHolds(router, ours)
@@ -84,8 +88,8 @@ const weRefresh: Case = {
     ])
     await agent.act('reload', 'in', PROTOCOL)
     await passed(agent, 'sent', REFRESH, asked, 2)
-    // RFC 7313: begin and end for each family. GoBGP has none.
-    if (bench.speaker.kind !== 'gobgp') await passed(agent, 'received', REFRESH, marks, 4)
+    // RFC 7313: begin and end for each family. GoBGP has none, OpenBGPD only for neighbors with graceful restart.
+    if (!['gobgp', 'openbgpd'].includes(bench.speaker.kind)) await passed(agent, 'received', REFRESH, marks, 4)
     await agentHolds(agent, theirs)
     await passed(agent, 'received', 'update', updates, 2)
     const told = await counted(agent, 'sent', 'update')
@@ -100,6 +104,7 @@ const askedBy = async ({ kind, version }: Speaker, router: Router, neighbor: str
     const verb = (await version()).startsWith('2.') ? 'reload in' : 'reload bgp in'
     await router.say(`${verb} ${protocolName({ address: neighbor })}`)
   }
+  if (kind === 'openbgpd') await router.say('neighbor', neighbor, 'refresh')
   if (kind !== 'frr') return
   // With a copy of what it received it would not ask.
   const forget = ['ipv4', 'ipv6'].flatMap((family) => [
@@ -113,7 +118,8 @@ const askedBy = async ({ kind, version }: Speaker, router: Router, neighbor: str
 
 const theyRefresh: Case = {
   name: 'features: the router asks for a refresh, and gets it with begin and end',
-  speakers: ({ kind }) => kind !== 'gobgp',
+  speakers: 'each',
+  lacking: lacks('asksForRefresh'),
   async run(bench) {
     const { agent, router, host, theirs, ours } = await scene(bench, {})
     await agentHolds(agent, theirs)
@@ -152,8 +158,8 @@ const gracefulShutdown: Case = {
 
 const ownAs: Case = {
   name: 'features: our own AS in the path, refused and then allowed',
-  // GoBGP does not send such a route.
-  speakers: ({ kind }) => kind !== 'gobgp',
+  speakers: 'each',
+  lacking: lacks('neighborInPath'),
   async run(bench) {
     const networks = routerNetworks(1).map((network) => ({ ...network, asPath: [CLUSTER_AS] }))
     const { agent, cluster, peer, theirs, ours } = await scene(bench, { networks })
@@ -180,10 +186,12 @@ const ownAs: Case = {
 /** RFC 8950. */
 const extendedNextHop: Case = {
   name: 'features: IPv4 routes with IPv6 next hops, both ways',
-  speakers: having('extendedNextHop'),
+  speakers: 'each',
+  lacking: lacks('extendedNextHop'),
   async run(bench) {
     const { agent, router, host, theirs, ours } = await scene(bench, {
       session: { transport: 'ipv6' },
+      networks: routerNetworks(1).map((network) => ({ ...network, nextHop: 'fd77::1' })),
       spec: { extendedNextHop: true },
       neighbor: { features: [featureOf(bench.speaker, 'extendedNextHop')] },
     })
@@ -216,6 +224,7 @@ const reflected = (origin: Router, number: number, from: string): readonly Expec
 const reflectedBy = async ({ kind }: Speaker, router: Router, prefix: string): Promise<string> => {
   if (kind === 'frr') return router.say(`show bgp ipv4 unicast ${prefix} json`)
   if (kind === 'bird') return router.say(`show route ${prefix} all`)
+  if (kind === 'openbgpd') return router.say('show', 'rib', 'detail', prefix)
   return router.say('global', 'rib', prefix)
 }
 
@@ -321,8 +330,8 @@ const theySendPaths: Case = {
       asn: ROUTER_AS,
       neighbors: [
         { address: host.ipv4, asn: CLUSTER_AS, features: [featureOf(speaker, 'addPath')] },
-        { address: '10.77.0.2', asn: 65002 },
-        { address: '10.77.0.3', asn: 65003 },
+        { address: '10.77.0.2', asn: 65002, passive: true },
+        { address: '10.77.0.3', asn: 65003, passive: true },
       ],
       passesOn: true,
     })
@@ -373,7 +382,8 @@ const MANY: readonly string[] = Array.from({ length: 1_100 }, (_, at) => `65001:
 /** RFC 8654: BIRD can be told to send such a route; whoever is asked gets it from us. */
 const longMessages: Case = {
   name: 'features: a message of more than 4,096 octets comes in and goes out',
-  speakers: having('extendedMessages'),
+  speakers: 'each',
+  lacking: lacks('extendedMessages'),
   limit: 180_000,
   async run({ lab, speaker, present }) {
     const source = present.find(({ kind }) => kind === 'bird') as Speaker

@@ -3,7 +3,7 @@
 import { bgpPeer } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import { protocolName } from '../speakers/bird.ts'
-import { featureOf, having } from '../speakers/features.ts'
+import { featureOf, lacks } from '../speakers/features.ts'
 import type { Router, RouterConfig, Speaker } from '../speakers/speaker.ts'
 import { type Bench, type Case, expect, routerHolds, sessionsUp } from './case.ts'
 import {
@@ -85,6 +85,7 @@ const shutDown = (router: Router, { kind }: Speaker, neighbor: string): Promise<
     return router.say('configure terminal', ...lines)
   }
   if (kind === 'bird') return router.say(`disable ${protocolName({ address: neighbor })} "${WORDS}"`)
+  if (kind === 'openbgpd') return router.say('neighbor', neighbor, 'down', WORDS)
   return router.say('neighbor', neighbor, 'shutdown', '--reason', WORDS)
 }
 
@@ -113,7 +114,7 @@ const tooMany: Case = {
     // One of the two may be a route of ours, sent back by FRR.
     await router.announce({ prefix: '10.244.222.0/24' })
     await router.announce({ prefix: '10.244.223.0/24' })
-    await theySaw(router, host.ipv4, /maximum number of prefixes|"?code"?:6.*subcode"?:1|0601/i)
+    await theySaw(router, host.ipv4, /maximum number of prefixes|max-prefix exceeded|"?code"?:6.*subcode"?:1|0601/i)
     await agentHolds(agent, [])
     await routerHolds(router, [])
   },
@@ -171,7 +172,8 @@ const localAs: Case = {
 
 const roles: Case = {
   name: 'features: roles that fit, and OTC is there',
-  speakers: having('provider'),
+  speakers: 'each',
+  lacking: lacks('provider'),
   async run(bench) {
     const features = [featureOf(bench.speaker, 'provider')]
     const { agent, router, host } = await scene(bench, { features, spec: { role: 'customer', strictRole: true } })
@@ -184,7 +186,8 @@ const roles: Case = {
 
 const rolesAtOdds: Case = {
   name: 'features: roles at odds are refused by both sides',
-  speakers: having('customer'),
+  speakers: 'each',
+  lacking: lacks('customer'),
   async run(bench) {
     const all = await scene(bench, { features: [featureOf(bench.speaker, 'customer')], spec: { role: 'customer' } })
     await weSaw(all, /role mismatch/i)

@@ -50,8 +50,10 @@ const scene = async (
   )
   const neighbor = { address: node.host.address(transport), asn: CLUSTER_AS, passive: dial === 'we dial' }
   const networks = routerNetworks(1)
+  // OpenBGPD dials again only after two minutes: whom it is to reach is there first.
+  if (dial === 'they dial') await node.agent.start()
   const router = await speaker.start(host, { asn, neighbors: [neighbor], networks })
-  await node.agent.start()
+  if (dial !== 'they dial') await node.agent.start()
   return {
     ...node,
     cluster,

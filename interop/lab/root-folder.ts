@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { has, run } from './run.ts'
 
 const SUITE = 'trixie'
-const PACKAGES = ['frr', 'bird3', 'gobgpd', 'iproute2']
+const PACKAGES = ['frr', 'bird3', 'gobgpd', 'openbgpd', 'iproute2']
 
 export type RootFolder =
   | { readonly kind: 'root'; readonly path: string }
@@ -52,18 +52,32 @@ export const copyMachineSettings = async (root: string): Promise<void> => {
   await writeFile(join(root, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 })
 }
 
-const make = async (root: string, mirror: string): Promise<string | undefined> => {
-  const first = await run(['debootstrap', '--variant=minbase', SUITE, root, mirror], { timeout: 600_000 })
-  if (first.code !== 0) return `debootstrap: ${lastLine(first.stdout + first.stderr)}`
-  await copyMachineSettings(root)
+const installIn = async (root: string, packages: readonly string[]): Promise<string | undefined> => {
   const environment = { DEBIAN_FRONTEND: 'noninteractive', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
   const inside = (argv: readonly string[]) => run(['chroot', root, ...argv], { env: environment, timeout: 600_000 })
   const updated = await inside(['apt-get', 'update'])
   if (updated.code !== 0) return `apt-get update: ${lastLine(updated.stderr)}`
-  const installed = await inside(['apt-get', 'install', '-y', '--no-install-recommends', ...PACKAGES])
+  const installed = await inside(['apt-get', 'install', '-y', '--no-install-recommends', ...packages])
   if (installed.code !== 0) return `apt-get install: ${lastLine(installed.stderr)}`
   await inside(['apt-get', 'clean'])
   return undefined
+}
+
+/** A root folder from an earlier list of packages gets what has come since; what cannot be had is missed by its cases. */
+const complete = async (root: string): Promise<void> => {
+  const missing: string[] = []
+  for (const name of PACKAGES) {
+    const known = await run(['chroot', root, 'dpkg-query', '-s', name])
+    if (!known.stdout.includes('Status: install ok installed')) missing.push(name)
+  }
+  if (missing.length > 0 && process.getuid?.() === 0) await installIn(root, missing)
+}
+
+const make = async (root: string, mirror: string): Promise<string | undefined> => {
+  const first = await run(['debootstrap', '--variant=minbase', SUITE, root, mirror], { timeout: 600_000 })
+  if (first.code !== 0) return `debootstrap: ${lastLine(first.stdout + first.stderr)}`
+  await copyMachineSettings(root)
+  return installIn(root, PACKAGES)
 }
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
@@ -71,7 +85,10 @@ const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
 /** Finds the root folder in the cache or makes it. Half-made ones never carry the final name. */
 export const trixieRoot = async (): Promise<RootFolder> => {
   const root = join(cacheDirectory(), SUITE)
-  if (await exists(root)) return { kind: 'root', path: root }
+  if (await exists(root)) {
+    await complete(root)
+    return { kind: 'root', path: root }
+  }
   if (process.env.GODWIT_INTEROP_ROOT === 'no') return { kind: 'none', reason: 'GODWIT_INTEROP_ROOT=no' }
   if (process.getuid?.() !== 0) return { kind: 'none', reason: 'making a root folder needs root' }
   if (!(await has('debootstrap'))) return { kind: 'none', reason: 'debootstrap is not installed' }

@@ -3,6 +3,7 @@
 import { bird } from './bird.ts'
 import { frr } from './frr.ts'
 import { gobgp } from './gobgp.ts'
+import { openbgpd } from './openbgpd.ts'
 import { container, machine, trixie } from './place.ts'
 import type { Speaker } from './speaker.ts'
 
@@ -10,8 +11,10 @@ export const SPEAKERS: readonly Speaker[] = [
   frr('FRR', machine),
   bird('BIRD', machine),
   gobgp('GoBGP', machine),
+  openbgpd('OpenBGPD', machine),
   frr('FRR (trixie)', trixie),
   bird('BIRD (trixie)', trixie),
   gobgp('GoBGP (trixie)', trixie),
+  openbgpd('OpenBGPD (trixie)', trixie),
   frr('FRR (container)', container),
 ]

@@ -1,10 +1,18 @@
-// Additions to BGP, each in the words of the speakers that have it.
+// Additions to BGP, each in the words of the speakers that have it, or why one has it not.
 
 import type { Speaker, Words } from './speaker.ts'
 
-type Feature = Partial<Record<Speaker['kind'], Words>>
+interface Since extends Words {
+  /** The first version that has it. */
+  readonly since?: string
+}
+
+/** A text says why there is no such thing. */
+type Feature = Record<Speaker['kind'], Since | string>
 
 const rrClient = ['[neighbors.route-reflector.config]', '  route-reflector-client = true']
+
+const NO_ROLES = 'no roles in it'
 
 export const FEATURES = {
   /** RFC 7911, both ways. FRR receives without being asked to. */
@@ -12,46 +20,86 @@ export const FEATURES = {
     frr: { family: ['addpath-tx-all-paths'] },
     bird: { family: ['add paths on;'] },
     gobgp: { family: ['[neighbors.afi-safis.add-paths.config]', '  receive = true', '  send-max = 8'] },
+    openbgpd: { session: ['announce add-path recv yes', 'announce add-path send all'] },
   },
-  /** RFC 8950. */
+  /** RFC 8950. GoBGP announces it without being asked to. */
   extendedNextHop: {
     frr: { session: ['capability extended-nexthop'] },
     bird: { family: ['extended next hop on;'] },
+    gobgp: {},
+    openbgpd: { since: '8.8', session: ['announce extended nexthop yes'] },
   },
   /** RFC 4456: the neighbor is a client. */
   client: {
     frr: { family: ['route-reflector-client'] },
     bird: { session: ['rr client;'] },
     gobgp: { session: [...rrClient, '  route-reflector-cluster-id = "10.77.0.1"'] },
+    openbgpd: { session: ['route-reflector'] },
   },
   /** RFC 9234: the router is the provider. */
   provider: {
     frr: { session: ['local-role provider'] },
     bird: { session: ['local role provider;'] },
+    gobgp: NO_ROLES,
+    openbgpd: { session: ['role provider', 'announce policy yes'] },
   },
   /** RFC 9234: the router is a customer. */
   customer: {
     frr: { session: ['local-role customer'] },
     bird: { session: ['local role customer;'] },
+    gobgp: NO_ROLES,
+    openbgpd: { session: ['role customer', 'announce policy yes'] },
   },
   /** RFC 8654. FRR offers it without being asked to. */
   extendedMessages: {
     frr: {},
     bird: { session: ['enable extended messages on;'] },
+    gobgp: 'its messages end at 4,096 octets',
+    openbgpd: { since: '8.8', session: ['announce extended message yes'] },
+  },
+  /** RFC 6793, section 4.2: a neighbor that has never heard of longer AS numbers. FRR then leaves out every capability. */
+  twoOctetAs: {
+    frr: { session: ['dont-capability-negotiate'] },
+    bird: { session: ['enable as4 off;'] },
+    gobgp: 'its four-octet AS numbers cannot be switched off',
+    openbgpd: { session: ['announce as-4byte no'] },
   },
   /** Its host name goes into OPEN: a long one makes that longer than 255 octets of parameters (RFC 9072). */
   hostName: {
+    frr: 'it says no name of more than 64 octets',
     bird: { session: ['advertise hostname on;'] },
+    gobgp: 'it says the name of the machine only',
+    openbgpd: 'it does not say its name',
   },
-} satisfies Record<string, Feature>
+  /** RFC 2918: it asks when told to. */
+  asksForRefresh: {
+    frr: {},
+    bird: {},
+    gobgp: 'it keeps what it heard, and never asks',
+    openbgpd: {},
+  },
+  /** A path with the neighbor's AS in it is sent all the same. */
+  neighborInPath: {
+    frr: {},
+    bird: {},
+    gobgp: 'it does not send a route to an AS in its path',
+    openbgpd: 'it puts no AS but its own into a path',
+  },
+} as const satisfies Record<string, Feature>
 
 export const featureOf = ({ kind }: Speaker, name: keyof typeof FEATURES): Words => {
-  const feature: Feature = FEATURES[name]
-  return feature[kind] ?? {}
+  const feature: Since | string = FEATURES[name][kind]
+  return typeof feature === 'string' ? {} : feature
 }
 
-/** For a case that only speakers with this feature play in. */
-export const having =
+const older = (version: string, than: string): boolean => version.localeCompare(than, 'en', { numeric: true }) < 0
+
+/** For `lacking` of a case about this feature. */
+export const lacks =
   (name: keyof typeof FEATURES) =>
-  ({ kind }: Speaker): boolean =>
-    kind in FEATURES[name]
+  ({ kind }: Speaker, version: string): string | undefined => {
+    const feature: Since | string = FEATURES[name][kind]
+    if (typeof feature === 'string') return feature
+    const { since } = feature
+    return since !== undefined && older(version, since) ? `not yet in ${version}` : undefined
+  }

@@ -113,7 +113,14 @@ class GobgpRouter implements Router {
       ...(network.largeCommunities?.length ? ['large-community', network.largeCommunities.join(',')] : []),
       ...(network.med === undefined ? [] : ['med', String(network.med)]),
     ]
-    const route = [network.prefix, 'nexthop', this.host.address(family), 'origin', 'igp', ...attributes]
+    const route = [
+      network.prefix,
+      'nexthop',
+      network.nextHop ?? this.host.address(family),
+      'origin',
+      'igp',
+      ...attributes,
+    ]
     await this.ask(['global', 'rib', 'add', '-a', family, ...route])
   }
 

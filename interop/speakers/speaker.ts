@@ -5,7 +5,7 @@ import type { Family, Host } from '../lab/lab.ts'
 export interface Speaker {
   /** `FRR`, `BIRD (trixie)`, `FRR (container)`. */
   readonly name: string
-  readonly kind: 'frr' | 'bird' | 'gobgp'
+  readonly kind: 'frr' | 'bird' | 'gobgp' | 'openbgpd'
   /** Where its programs are. */
   readonly place: Place
   /** Why it cannot be used here, in a few words. */
@@ -53,11 +53,13 @@ export interface Network {
   readonly communities?: readonly string[]
   /** `65001:1:2` */
   readonly largeCommunities?: readonly string[]
-  /** Route targets: `65001:100` (BIRD). */
+  /** Route targets: `65001:100` (BIRD, OpenBGPD). */
   readonly routeTargets?: readonly string[]
   readonly med?: number
   /** What stands in the path before the router adds itself (FRR, BIRD). */
   readonly asPath?: readonly number[]
+  /** Where it is not the router's own address of that family (GoBGP, which asks for it; the others know). */
+  readonly nextHop?: string
 }
 
 /** A route as the router holds it, learned from a neighbor. */
@@ -91,7 +93,7 @@ export interface Router {
   sessions(): Promise<readonly SessionView[]>
   announce(network: Network): Promise<void>
   withdraw(prefix: string): Promise<void>
-  /** Says something to the speaker's own client: several lines to FRR, one to BIRD, words to GoBGP. */
+  /** Says something to the speaker's own client: several lines to FRR, one to BIRD, words to GoBGP and OpenBGPD. */
   say(...words: readonly string[]): Promise<string>
   /** All it can tell about what went wrong with a neighbor: one text to search in. */
   errors(neighbor: string): Promise<string>
