@@ -21,7 +21,7 @@ export function act(
     case 'disable':
       if (neighbor.disabled !== undefined) return result('already')
       neighbor.disabled = action.message
-      stop(neighbor, CEASE.adminShutdown, action.message, 'disabled by hand', now, rooms.sessions)
+      stop(neighbor, CEASE.adminShutdown, action.message, byHand('disabled', action.message), now, rooms.sessions)
       return result('done')
     case 'enable':
       if (neighbor.disabled === undefined) return result('already')
@@ -32,7 +32,7 @@ export function act(
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
       // It runs on its last good policy, or not at all: stopped, it would not come back.
       if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
-      stop(neighbor, CEASE.adminReset, action.message, 'restarted by hand', now, rooms.sessions)
+      stop(neighbor, CEASE.adminReset, action.message, byHand('restarted', action.message), now, rooms.sessions)
       rooms.objects.startOrHold(neighbor, now)
       return result('done')
     case 'reload':
@@ -44,9 +44,11 @@ export function act(
       if (action.direction !== 'in') rooms.sessions.tellAgain(neighbor, now)
       return result('done')
     case 'debug':
-      return result('failed', 'messages are not traced')
+      return action.on ? result('failed', 'messages are not traced') : result('done')
   }
 }
+
+const byHand = (done: string, words: string): string => `${done} by hand${words === '' ? '' : `: ${words}`}`
 
 function stop(
   neighbor: Neighbor,

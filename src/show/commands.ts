@@ -103,7 +103,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['show', 'filters'],
     options: [{ value: 'which', key: 'which', help: 'only those of this neighbor, or of those a pattern matches' }],
-    help: 'Show rules of import and export, and how often each applied',
+    help: 'Show rules of import and export, and how often each applied: once for all who share them',
     build: ({ which }) => ({ kind: 'show-filters', which: which as Which | undefined }),
   },
   {

@@ -476,6 +476,8 @@ test('[22] words said with a shutdown arrive (RFC 9003)', () => {
   world.ask(one, `disable ${ONE_SEES} "moving racks"`)
   world.pass(100)
   expect(two.told('session-down')[0]?.text).toContain('Cease: Administrative Shutdown: "moving racks"')
+  expect(world.ask(one, `show protocols all ${ONE_SEES}`)).toContain('disabled by hand: moving racks')
+  expect(world.ask(one, 'debug all off')).toBe('0000 \n')
   expect(learned(world, one)).toEqual([])
 })
 
