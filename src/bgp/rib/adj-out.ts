@@ -38,6 +38,8 @@ interface Chunk {
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
   readonly from: ReadonlySet<number>
+  /** As `Group.#source`. */
+  readonly source: number
   /** Members that have not read it yet. */
   readers: number
 }
@@ -66,6 +68,8 @@ export class Group {
   readonly #loc: LocRib
   readonly #packer: Packer
   readonly #pending: Pending
+  /** The neighbor from which all comes that is pending and that was told none of it: it has nothing to read there. */
+  #source = SEVERAL
   /** Empty, and free to use. */
   #scratch: Pending | undefined
   #inStep: Member[] = []
@@ -135,6 +139,9 @@ export class Group {
     this.out[prefix] = block
     // Nobody was told anything, and nobody is: most of what a mesh brings.
     if (before === block && (!moved || block === 0)) return false
+    const source = block !== 0 && (before === 0 || !moved) ? (this.#loc.from[prefix] as number) : SEVERAL
+    if (this.#pending.size === 0) this.#source = source
+    else if (this.#source !== source) this.#source = SEVERAL
     // By index, and sizes asked first: this runs once per route and group, and iterators cost.
     const first = this.#inStep[0]
     if (first !== undefined) {
@@ -217,7 +224,11 @@ export class Group {
 
   hasFor(member: Member): boolean {
     if (member.own !== undefined) return member.own.size > 0 && !member.moving
-    return member.cursor < this.#logStart + this.#log.length || this.#pending.size > 0
+    return member.cursor < this.#logStart + this.#log.length || this.#isPendingFor(member)
+  }
+
+  #isPendingFor(member: Member): boolean {
+    return this.#pending.size > 0 && this.#source !== member.slot.index
   }
 
   /** All for whom `hasFor` is true. */
@@ -283,7 +294,7 @@ export class Group {
   #pullInStep(member: Member, maxBytes: number): Chunk | undefined {
     const unread = this.#log[member.cursor - this.#logStart]
     if (unread !== undefined) return this.#read(member, unread)
-    if (this.#pending.size === 0) return undefined
+    if (!this.#isPendingFor(member)) return undefined
     this.#fresh = false
     const chunk = this.#encode(this.#pending, this.#inStep, maxBytes)
     if (chunk.messages === 0) return NO_CHUNK
@@ -335,6 +346,7 @@ export class Group {
 
   /** A chunk about the same prefixes for one member alone. */
   #personal(member: Member, chunk: Chunk): Chunk {
+    if (chunk.source === member.slot.index) return NO_CHUNK
     let scratch = this.#scratch
     const { prefixes } = chunk
     for (let index = 0; index < prefixes.length; index++) {
@@ -388,7 +400,8 @@ export class Group {
     }
     const prefixes = this.#taken.slice(0, count)
     const [bytes, places] = [packer.finish(), [...packer.ours]]
-    return { bytes, places, ours: undefined, messages: packer.messages, prefixes, withdrawn, from, readers: 0 }
+    const source = pending === this.#pending ? this.#source : SEVERAL
+    return { bytes, places, ours: undefined, messages: packer.messages, prefixes, withdrawn, from, source, readers: 0 }
   }
 
   #apply(member: Member, { prefixes, withdrawn }: Chunk): void {
@@ -398,6 +411,11 @@ export class Group {
 
   #append(chunk: Chunk): void {
     chunk.readers = this.#inStep.length
+    const source = this.#inStep.find((member) => member.slot.index === chunk.source)
+    if (source !== undefined && source.cursor === this.#logStart + this.#log.length) {
+      source.cursor++
+      chunk.readers--
+    }
     this.#log.push(chunk)
     this.#logSize += sizeOf(chunk)
     while (this.#logSize > this.#logLimit && this.#inStep.length > 1) {
@@ -417,6 +435,13 @@ export class Group {
     if (read === 0) return
     this.#log.splice(0, read)
     this.#logStart += read
+    this.#dropPending()
+  }
+
+  /** Nothing waits for those who have nothing to read there. */
+  #dropPending(): void {
+    if (this.#log.length > 0 || this.#inStep.some((member) => this.#isPendingFor(member))) return
+    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
   }
 
   #dispose({ prefixes }: Chunk): void {
@@ -444,8 +469,7 @@ export class Group {
     this.#inStep = this.#inStep.filter((other) => other !== member)
     for (const chunk of this.#log.slice(member.cursor - this.#logStart)) chunk.readers--
     this.#trim()
-    if (this.#inStep.length > 0) return
-    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
+    this.#dropPending()
   }
 
   #lag(member: Member): void {
@@ -459,6 +483,9 @@ export class Group {
   }
 }
 
+/** In place of a neighbor's number. */
+const SEVERAL = -1
+
 const NO_CHUNK: Chunk = {
   bytes: new Uint8Array(0),
   places: [],
@@ -467,6 +494,7 @@ const NO_CHUNK: Chunk = {
   prefixes: new Uint32Array(0),
   withdrawn: 0,
   from: new Set(),
+  source: SEVERAL,
   readers: 0,
 }
 

@@ -289,6 +289,27 @@ describe('telling', () => {
     expect(rib.pending(c.name)).toBe(false)
   })
 
+  test('who told it all is owed nothing of it, and what was told before it took over is withdrawn', () => {
+    const rib = ribWith(a, b, neighbor(3))
+    const [one, two, three] = [a, b, neighbor(3)].map((peer) => new Listener(peer).drain(rib, peer.name))
+    announce(rib, a, [X], learned)
+    expect([a, b].map(({ name }) => rib.pending(name))).toEqual([false, true])
+    two?.drain(rib, b.name)
+    expect(rib.pending(a.name)).toBe(false)
+    // A shorter way by the second: to the first that is news, to the second the end of what it knew.
+    announce(rib, b, [X], path(b.remoteAs))
+    announce(rib, b, ['10.9.0.0/16'], path(b.remoteAs))
+    one?.drain(rib, a.name)
+    two?.drain(rib, b.name)
+    three?.drain(rib, 'peer-3')
+    expect([one, two, three].map((listener) => [...(listener?.routes.keys() ?? [])].sort())).toEqual([
+      [X, '10.9.0.0/16'],
+      [],
+      [X, '10.9.0.0/16'],
+    ])
+    expect(rib.isQuiet).toBe(true)
+  })
+
   test('[56] attributes that fit no message: withdrawn, with the reason', () => {
     const wide = neighbor(1, { receive: context('external', { messageSize: 65_535 }) })
     const rib = ribWith(wide, b)
