@@ -176,6 +176,8 @@ export class Tcp implements Network {
 
   #received(connection: Connection, chunk: Buffer): void {
     if (connection.phase !== 'open') return
+    // Node reads many chunks of one socket before it looks at anything else: who has room is not to wait for all of them.
+    if (this.#emptied.size > 0) this.#tellDrained()
     // A plain view: rooms within must not meet Buffer's own `slice`.
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     this.#feed({ kind: 'received', conn: connection.conn, bytes })
@@ -207,6 +209,7 @@ export class Tcp implements Network {
 
   /** Between two looks at the sockets: a neighbor that reads fast must not keep the others waiting. */
   readonly #tellDrained = (): void => {
+    clearImmediate(this.#telling)
     this.#telling = undefined
     const emptied = [...this.#emptied]
     this.#emptied.clear()
