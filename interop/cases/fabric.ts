@@ -1,6 +1,7 @@
 // The scene of the packet cases: two racks behind two spines, eBGP on every link, three nodes with pods, and an outside
 // client and server. Leaves and spines are FRR and forward with what BGP taught them; so do our nodes.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent } from '../lab/agent.ts'
 import { answer } from '../lab/ask.ts'
@@ -54,11 +55,15 @@ export const podCidr = (number: number, family: Family): string =>
 export const pool = (family: Family, spec: Readonly<Record<string, unknown>> = {}) =>
   family === 'ipv4' ? ipPool('pods-v4', '10.244.0.0/16', spec) : ipPool('pods-v6', 'fd00:244::/32', spec)
 
+/** Routers of the fabric choose their ways by these: see `forward`. */
+const HASH_FIELDS = '/proc/sys/net/ipv4/fib_multipath_hash_fields'
+
 /** Skips the case where this machine lacks what it needs. */
 export const needs = async (bench: Bench, ...programs: readonly string[]): Promise<void> => {
   if (bench.speaker.kind !== 'frr') throw new Skip('the fabric is built of FRR, which is not here')
   const why = await whyNoPlugins()
   if (why !== undefined) throw new Skip(why)
+  if (!existsSync(HASH_FIELDS)) throw new Skip(`the kernel has no ${HASH_FIELDS}: it came with 5.13`)
   for (const program of ['nft', 'bash', 'timeout', ...programs]) {
     if (!(await has(program))) throw new Skip(`${program} is not installed`)
   }

@@ -14,7 +14,8 @@ import { hasNft, Namespace } from '../support/namespace.ts'
 const prefix = (text: string): Prefix => parsePrefix(text) as Prefix
 const NAT: PoolNat = { exclude: [], address: undefined, ports: undefined, fullyRandom: true }
 
-function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}) {
+/** `six`: what is different for the IPv6 pool, where not the same as for the other. */
+function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more) {
   const pools = ['10.244.0.0/16', 'fd00:244::/48'].map((text, index) => ({
     name: `pods${index}`,
     prefix: prefix(text),
@@ -22,7 +23,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}) {
     disableBgpExport: false,
     loadBalancerOnly: false,
     natOutgoing,
-    nat: { ...NAT, ...more },
+    nat: { ...NAT, ...(index === 0 ? more : six) },
   }))
   return renderNat(planNat({ pools, podCidrs: [], nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }))
 }
@@ -80,13 +81,13 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     return inputs.find((input) => input.kind === 'applied' && input.seq === number)
   }
 
-  /** The source address that a new flow of the pod has outside. */
-  const seen = (version: 4 | 6): Promise<string> =>
+  /** The source address that a new flow of the pod has outside; its source port, asked on 8082. */
+  const seen = (version: 4 | 6, port = 8080): Promise<string> =>
     new Promise((resolve) => {
       const to = version === 4 ? '203.0.113.9' : '2001:db8::9'
       const client = begin(
         here().pod,
-        `require('net').connect(8080, '${to}').on('data', (data) => process.stdout.write(data))`,
+        `require('net').connect(${port}, '${to}').on('data', (data) => process.stdout.write(data))`,
       )
       let got = ''
       client.stdout.on('data', (chunk: Buffer) => {
@@ -108,6 +109,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
       here().outside,
       `const { createServer } = require('net')
       createServer((s) => s.end(s.remoteAddress)).listen(8080, '::')
+      createServer((s) => s.end(String(s.remotePort))).listen(8082, '::')
       createServer((s) => {
         let left = 20
         const timer = setInterval(() => {
@@ -143,6 +145,20 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   test('an excluded destination sees the pod, and the other family does not care', async () => {
     await write(scriptFor(true, { exclude: [prefix('203.0.113.0/24')] }).text)
     expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', '2001:db8::2'])
+  })
+
+  test('a fixed source address of each family is what the other side sees', async () => {
+    here().node.address('up0', '203.0.113.77/24', '2001:db8::77/64')
+    await write(scriptFor(true, { address: '203.0.113.77' }, { address: '2001:db8::77' }).text)
+    expect([await seen(4), await seen(6)]).toEqual(['203.0.113.77', '2001:db8::77'])
+    await write(scriptFor(true, {}, { address: '2001:db8::77' }).text)
+    expect([await seen(4), await seen(6)]).toEqual(['203.0.113.2', '2001:db8::77'])
+  })
+
+  test.each([true, false])('source ports are of the range, fully-random or not: %s', async (fullyRandom) => {
+    await write(scriptFor(true, { ports: { first: 1024, last: 1039 }, fullyRandom }).text)
+    const ports = [await seen(4, 8082), await seen(6, 8082), await seen(4, 8082)].map(Number)
+    for (const port of ports) expect(port >= 1024 && port <= 1039, `port ${port}`).toBe(true)
   })
 
   test('a flow that runs across the switch goes on as it began', async () => {
