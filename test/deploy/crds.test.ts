@@ -7,6 +7,7 @@ import { Fields } from '../../src/cluster/fields.ts'
 import { parseObject } from '../../src/cluster/parse-object.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { resourcesOf } from '../../src/edge/resources.ts'
+import { whyNoRule } from './support/cel.ts'
 import { CRDS, schemaOf } from './support/crds.ts'
 import { faults, type Schema, walk } from './support/schema.ts'
 
@@ -276,6 +277,14 @@ describe.each(KINDS)('%s', (kind) => {
       const read = (spec: Spec) => parseObject({ kind, namespace: '', name: 'default' }, objectOf(kind, spec))
       const said = nest(path.split('.').slice(1), schema.default) as Spec
       expect(read({ ...BASE[kind], ...said }), path).toEqual(read(BASE[kind]))
+    }
+  })
+
+  test('every rule is one in CEL, and says what it wants', () => {
+    const rules = walk(schemaOf(kind), kind).flatMap(([, schema]) => schema['x-kubernetes-validations'] ?? [])
+    for (const { rule, message } of rules) {
+      expect(whyNoRule(rule), rule).toBeUndefined()
+      expect(message, rule).toMatch(/\w/)
     }
   })
 

@@ -1,10 +1,7 @@
-/**
- * Judges a value by the schema of a CustomResourceDefinition, as far as our CRDs use it. Rules in CEL are not evaluated:
- * each has a mirror here, found by its exact text, and a rule without one is a fault. So what is held is that mirror and
- * agent agree, and that no rule changes unseen; that an API server reads the rule as we do is not.
- */
+/** Judges a value by the schema of a CustomResourceDefinition, as far as our CRDs use it, with its rules in CEL. */
 import { parseAddress } from '../../../src/base/address.ts'
 import { parsePrefix } from '../../../src/base/prefix.ts'
+import { keeps } from './cel.ts'
 
 export interface Schema {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean'
@@ -50,7 +47,7 @@ export function faults(schema: Schema, value: unknown, at = ''): string[] {
   if (found.length > 0) return found
   // As the API server does: rules are for values whose shape is right.
   return (schema['x-kubernetes-validations'] ?? [])
-    .filter(({ rule }) => !mirrorOf(rule)(value))
+    .filter(({ rule }) => !keeps(rule, value))
     .map(({ message }) => `${at}: ${message}`)
 }
 
@@ -132,153 +129,6 @@ function formatFits(format: string, text: string): boolean {
     default:
       throw new Error(`no format ${format} here`)
   }
-}
-
-type Mirror = (self: never) => boolean
-type Spec = Readonly<Record<string, unknown>>
-
-const given = (value: unknown): boolean => value !== undefined && value !== ''
-const seconds = (value: number | string): number => {
-  if (typeof value === 'number') return value
-  if (/^\d+$/.test(value)) return Number(value)
-  const [, hours, minutes, rest] = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.0+)?s)?$/.exec(value) ?? []
-  return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(rest ?? 0)
-}
-const within = (min: number, max: number): [string, Mirror] => [
-  `type(self) == int || (self.matches('^[0-9]+$') ? int(self) >= ${min} && int(self) <= ${max} : duration(self) >= duration('${min}s') && duration(self) <= duration('${max}s'))`,
-  (self: number | string) => typeof self === 'number' || (seconds(self) >= min && seconds(self) <= max),
-]
-
-interface FilterRule {
-  readonly cidr?: string
-  readonly matchOperator?: string
-  readonly prefixLength?: { readonly min?: number; readonly max?: number }
-  readonly operations?: readonly unknown[]
-  readonly action: string
-  readonly interface?: string
-}
-
-interface Pool {
-  readonly cidr: string
-  readonly nat?: { readonly address?: string }
-  readonly ipipMode?: string
-  readonly vxlanMode?: string
-}
-
-const MIRRORS: ReadonlyMap<string, Mirror> = new Map<string, Mirror>([
-  within(0, 65535),
-  within(1, 21845),
-  within(1, 3600),
-  [
-    "type(self) == int ? self != 1 && self != 2 : self.matches('^[0-9]+$') ? int(self) != 1 && int(self) != 2 : duration(self) != duration('1s') && duration(self) != duration('2s')",
-    (self: number | string) => ![1, 2].includes(seconds(self)),
-  ],
-  [
-    "self.metadata.name == 'default' || (self.metadata.name.startsWith('node.') && self.metadata.name != 'node.')",
-    ({ metadata: { name } }: { metadata: { name: string } }) => name === 'default' || /^node\../.test(name),
-  ],
-  ...['nodeMeshPassword', 'nodeMeshMaxRestartTime'].map((field): [string, Mirror] => [
-    `!(has(self.${field}) && has(self.nodeToNodeMeshEnabled) && !self.nodeToNodeMeshEnabled)`,
-    (self: Spec) => self[field] === undefined || self.nodeToNodeMeshEnabled !== false,
-  ]),
-  [
-    "!((has(self.node) && self.node != '') && (has(self.nodeSelector) && self.nodeSelector != ''))",
-    (self: Spec) => !(given(self.node) && given(self.nodeSelector)),
-  ],
-  [
-    "[(has(self.peerIP) && self.peerIP != '') || has(self.interface), (has(self.peerSelector) && self.peerSelector != ''), has(self.peerRange)].filter(one, one).size() == 1",
-    ({ peerIP, interface: name, peerSelector, peerRange }: Spec) =>
-      [given(peerIP) || name !== undefined, given(peerSelector), given(peerRange)].filter(Boolean).length === 1,
-  ],
-  [
-    "!(has(self.peerIP) && self.peerIP != '') || has(self.interface) == self.peerIP.matches('^[[]?[fF][eE][89abAB][0-9a-fA-F]:[^%]*$')",
-    ({ peerIP, interface: name }: Spec) =>
-      !given(peerIP) || (name !== undefined) === /^[[]?fe[89ab][0-9a-f]:[^%]*$/i.test(String(peerIP)),
-  ],
-  [
-    "(has(self.peerIP) && self.peerIP != '') || !has(self.interface) || has(self.remoteAS) || (has(self.asNumber) && (type(self.asNumber) != int || self.asNumber != 0))",
-    (self: Spec) =>
-      given(self.peerIP) ||
-      self.interface === undefined ||
-      given(self.remoteAS) ||
-      (given(self.asNumber) && self.asNumber !== 0),
-  ],
-  [
-    'has(self.peerRange) || !has(self.peerRangeLimit)',
-    (self: Spec) => given(self.peerRange) || self.peerRangeLimit === undefined,
-  ],
-  [
-    '!has(self.peerRange) || has(self.remoteAS) || (has(self.asNumber) && (type(self.asNumber) != int || self.asNumber != 0))',
-    (self: Spec) => !given(self.peerRange) || given(self.remoteAS) || (given(self.asNumber) && self.asNumber !== 0),
-  ],
-  [
-    '!has(self.remoteAS) || !has(self.asNumber) || (type(self.asNumber) == int && self.asNumber == 0)',
-    (self: Spec) => !given(self.remoteAS) || !given(self.asNumber) || self.asNumber === 0,
-  ],
-  [
-    "!has(self.remoteAS) || !(has(self.peerSelector) && self.peerSelector != '')",
-    (self: Spec) => !given(self.remoteAS) || !given(self.peerSelector),
-  ],
-  [
-    '!has(self.strictRole) || !self.strictRole || has(self.role)',
-    (self: Spec) => self.strictRole !== true || given(self.role),
-  ],
-  [
-    "!((has(self.peerSelector) && self.peerSelector != '') && has(self.asNumber) && (type(self.asNumber) != int || self.asNumber != 0))",
-    (self: Spec) => !given(self.peerSelector) || self.asNumber === undefined || self.asNumber === 0,
-  ],
-  [
-    '!(has(self.keepOriginalNextHop) && self.keepOriginalNextHop && has(self.nextHopMode))',
-    (self: Spec) => self.keepOriginalNextHop !== true || self.nextHopMode === undefined,
-  ],
-  [
-    "!has(self.reachableBy) || (has(self.peerIP) && self.peerIP != '')",
-    (self: Spec) => self.reachableBy === undefined || given(self.peerIP),
-  ],
-  [
-    'has(self.cidr) == has(self.matchOperator)',
-    (self: FilterRule) => (self.cidr === undefined) === (self.matchOperator === undefined),
-  ],
-  [
-    '!has(self.prefixLength) || has(self.cidr)',
-    (self: FilterRule) => self.prefixLength === undefined || self.cidr !== undefined,
-  ],
-  [
-    "!has(self.prefixLength) || !has(self.matchOperator) || self.matchOperator in ['In', 'NotIn']",
-    (self: FilterRule) => self.prefixLength === undefined || !self.matchOperator?.includes('Equal'),
-  ],
-  [
-    '!has(self.prefixLength) || !has(self.prefixLength.min) || !has(self.prefixLength.max) || self.prefixLength.min <= self.prefixLength.max',
-    ({ prefixLength: { min, max } = {} }: FilterRule) => min === undefined || max === undefined || min <= max,
-  ],
-  [
-    "!has(self.operations) || size(self.operations) == 0 || self.action == 'Accept'",
-    (self: FilterRule) => (self.operations ?? []).length === 0 || self.action === 'Accept',
-  ],
-  ['!has(self.interface)', (self: FilterRule) => self.interface === undefined],
-  // Concerns changes only.
-  ['self == oldSelf', () => true],
-  [
-    "int(self.replace('-', ':').split(':')[0]) <= int(self.replace('-', ':').split(':')[1])",
-    (self: string) => {
-      const [first, last] = self.split(/[:-]/).map(Number)
-      return (first ?? 0) <= (last ?? 0)
-    },
-  ],
-  [
-    "!(has(self.ipipMode) && self.ipipMode != 'Never' && has(self.vxlanMode) && self.vxlanMode != 'Never')",
-    ({ ipipMode = 'Never', vxlanMode = 'Never' }: Pool) => ipipMode === 'Never' || vxlanMode === 'Never',
-  ],
-  [
-    "!has(self.nat) || !has(self.nat.address) || self.nat.address.contains(':') == self.cidr.contains(':')",
-    ({ nat, cidr }: Pool) => nat?.address === undefined || nat.address.includes(':') === cidr.includes(':'),
-  ],
-])
-
-function mirrorOf(rule: string): (self: unknown) => boolean {
-  const mirror = MIRRORS.get(rule)
-  if (mirror === undefined) throw new Error(`no mirror of the rule ${rule}`)
-  return mirror as (self: unknown) => boolean
 }
 
 /** Every field of the schema with its own: `spec.communities[].name`. */
