@@ -185,8 +185,8 @@ export class Sessions {
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
+    if (neighbor.peer.session?.conn !== conn) return
     for (let at = 0; at < spans.length; at += 2) {
-      if (neighbor.peer.session?.conn !== conn) return
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
       for (const problem of result.problems) {
         const kind = `${problem.action} ${problem.attribute}`
@@ -195,8 +195,11 @@ export class Sessions {
       }
       if (result.crowded !== undefined) this.#out.tell(tellCrowded(neighbor.name, result.crowded))
       if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
-      if (result.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
-      else if (result.endOfRib !== undefined) {
+      if (result.error !== undefined) {
+        this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
+        // What lies behind the one that ended the session is for nobody.
+        if (neighbor.peer.session?.conn !== conn) return
+      } else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
         this.#out.tell(tell('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
       }

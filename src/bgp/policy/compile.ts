@@ -56,6 +56,12 @@ export interface BareAttributes {
   lacksAll(communities: readonly (readonly number[])[]): boolean
 }
 
+/** The steps that routes of one kind can meet, and whether none of them looks at prefixes. */
+interface Lane {
+  readonly steps: readonly Step[]
+  readonly ignoresPrefixes: boolean
+}
+
 /** What the rules on a route's way do to its attributes. */
 export class Edit {
   readonly id: number
@@ -87,7 +93,7 @@ export class CompiledPolicy {
   /** How often each rule applied, in the policy's order; the last is how often none decided. */
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
-  readonly #lanes: (readonly Step[] | undefined)[] = new Array(LANES).fill(undefined)
+  readonly #lanes: (Lane | undefined)[] = new Array(LANES).fill(undefined)
   readonly #start: Trail
   readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
   /** The rules that applied in the last verdict: the first `#metCount`. */
@@ -128,10 +134,10 @@ export class CompiledPolicy {
     let current: PathAttributes | undefined
     let asked: PrefixSet | undefined
     let contained = false
-    const lane = this.#lane(family, source, learnedFrom, peerType)
+    const { steps } = this.#lane(family, source, learnedFrom, peerType)
     this.#metCount = 0
-    for (let at = 0; at < lane.length; at++) {
-      const step = lane[at] as Step
+    for (let at = 0; at < steps.length; at++) {
+      const step = steps[at] as Step
       if (step.inside !== undefined) {
         // Rules one behind the other often name the same prefixes.
         const set = step.inside[family]
@@ -161,12 +167,20 @@ export class CompiledPolicy {
 
   /** No rule that routes of this kind can meet looks at prefixes. */
   ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
-    return this.#lane(family, source, learnedFrom, peerType).every((step) => !readsPrefixes(step.rule.match))
+    return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
   }
 
   /** The rules that applied in the last verdict. */
   get met(): readonly number[] {
     return this.#met.slice(0, this.#metCount)
+  }
+
+  /** The rules that applied in the last verdict applied so often more. */
+  repeat(times: number): void {
+    for (let at = 0; at < this.#metCount; at++) {
+      const index = this.#met[at] as number
+      this.hits[index] = (this.hits[index] as number) + times
+    }
   }
 
   /** Asks for a looker's sake: what a rule answers then is no hit. */
@@ -186,7 +200,7 @@ export class CompiledPolicy {
   }
 
   /** The steps that this family, origin and neighbor can meet, with nothing behind one that takes every route. */
-  #lane(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): readonly Step[] {
+  #lane(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): Lane {
     const index =
       (family === 'ipv4' ? 0 : 1) |
       (source === 'own' ? 0 : 2) |
@@ -202,7 +216,8 @@ export class CompiledPolicy {
         (match.learnedFrom ?? learnedFrom) === learnedFrom &&
         inside?.[family].size !== 0,
     )
-    const lane = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
+    const steps = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
+    const lane = { steps, ignoresPrefixes: !steps.some((step) => readsPrefixes(step.rule.match)) }
     this.#lanes[index] = lane
     return lane
   }

@@ -31,7 +31,8 @@ export class Importer {
   /** The last answer is that for all routes of the run, and was given so many times since policy was asked. */
   #settled = false
   #repeats = 0
-  #met: readonly number[] | undefined
+  /** That answer was policy's: its rules count for all routes of the run. */
+  #counted = false
   readonly #read = (): PathAttributes => this.#table.decode(this.attributes)
   readonly #bare: BareAttributes = { lacksAll: (communities) => this.#table.lacksAll(this.attributes, communities) }
 
@@ -51,7 +52,7 @@ export class Importer {
     this.#whyNot = refused
     this.#settled = false
     this.#repeats = 0
-    this.#met = undefined
+    this.#counted = false
   }
 
   /** One route of the run. */
@@ -64,7 +65,8 @@ export class Importer {
 
   /** The run is over. */
   end(): void {
-    if (this.#met !== undefined && this.#repeats > 0) this.#slot?.importPolicy.again(this.#met, this.#repeats)
+    // Within a run nobody else asks this policy: its last verdict is ours.
+    if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.repeat(this.#repeats)
   }
 
   #ask(bytes: Uint8Array, address: number, length: number): void {
@@ -91,7 +93,7 @@ export class Importer {
       this.#read,
       this.#bare,
     )
-    if (this.#settled) this.#met = policy.met
+    this.#counted = this.#settled
     if (verdict.kind === 'reject') this.refused = REFUSED.policy
     else if (verdict.edit !== undefined) {
       this.#apply(marked, verdict.edit, this.#cacheOf(verdict.edit))
