@@ -1,0 +1,62 @@
+/** Where the kernel says no, since the agent lacks NET_ADMIN. Root only, to have rights to give away. */
+import { spawnSync } from 'node:child_process'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Nft } from '../../src/edge/nft.ts'
+import { Routes } from '../../src/edge/routes.ts'
+import type { Input } from '../../src/engine/input.ts'
+import { ownRoute } from '../support/fake-kernel.ts'
+import { until } from '../support/loopback.ts'
+import { hasNft, Namespace } from '../support/namespace.ts'
+
+const canDrop = hasNft && spawnSync('setpriv', ['--version']).status === 0
+const WITHOUT = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin']
+
+describe.skipIf(!canDrop)(`the kernel says no${canDrop ? '' : ' (needs root, nft and setpriv)'}`, () => {
+  let host: Namespace
+  let inputs: Input[] = []
+  const feed = (input: Input) => inputs.push(input)
+  const failed = (what: 'routes' | 'nat') => {
+    const input = inputs.find((one) => one.kind === 'applied' && one.what === what)
+    return input?.kind === 'applied' ? input.failed : undefined
+  }
+
+  beforeEach(() => {
+    host = new Namespace('no')
+    inputs = []
+  })
+  afterEach(() => host.remove())
+
+  test('to routes without NET_ADMIN: each is named, and what is there is read all the same', async () => {
+    host.ip('route add blackhole 192.0.2.0/24 proto 4')
+    const routes = new Routes({ feed, enter: [...host.enter, ...WITHOUT] })
+    routes.open()
+    await until('the first word', () => inputs.some(({ kind }) => kind === 'kernel'))
+    const changes = ['10.1.0.0/24', 'fd00:1::/64'].map((text) => ({ action: 'add', route: ownRoute(text) }) as const)
+    routes.perform({ kind: 'routes', seq: 1, changes })
+    await until('applied', () => failed('routes') !== undefined)
+    await routes.stop()
+    const reason = 'Operation not permitted'
+    expect(failed('routes')).toEqual([
+      { index: 0, reason },
+      { index: 1, reason },
+    ])
+    const first = inputs.find((input) => input.kind === 'kernel')
+    const found = first?.kind === 'kernel' ? first.change.present.map(({ prefix }) => prefix.text) : []
+    expect(found).toContain('192.0.2.0/24')
+  })
+
+  test('to NAT without NET_ADMIN', async () => {
+    const nft = new Nft({ feed, enter: [...host.enter, ...WITHOUT] })
+    nft.open()
+    await until('trouble', () => inputs.some(({ kind }) => kind === 'kernel-trouble'))
+    nft.perform({ kind: 'nat', seq: 1, script: 'table inet godwit {}\n' })
+    await until('applied', () => failed('nat') !== undefined)
+    await nft.stop()
+    expect(failed('nat')).toMatchObject([{ reason: expect.stringMatching(/Operation not permitted/) }])
+    expect(inputs).toContainEqual({
+      kind: 'kernel-trouble',
+      what: 'nat',
+      text: expect.stringMatching(/^the NAT rules cannot be read: .*Operation not permitted/),
+    })
+  })
+})
