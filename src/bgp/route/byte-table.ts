@@ -2,8 +2,9 @@
  * Byte strings kept once each. Comes in: bytes; goes out: a small number that stands for them until its last holder
  * lets go. Attribute blocks, next hops and blocks ready to send are kept this way.
  *
- * The bytes lie end to end in one arena. What is let go leaves a hole; when the arena is full and at least half of it
- * is holes, the living move together, otherwise it doubles. So churn costs nothing that lasts.
+ * The bytes lie end to end in one arena. What is let go leaves a hole, which goes with its id to the next string of the
+ * same length; when the arena is full and at least half of it is holes, the living move together, otherwise it doubles.
+ * So churn costs nothing that lasts, and moves are rare.
  *
  * Ids begin at 1 and are used again; `serial` tells two users of an id apart, for those who remember without holding.
  */
@@ -25,11 +26,13 @@ export class ByteTable {
   #arena: Uint8Array
   #used = 0
   #holes = 0
-  /** Where the bytes begin; in a free id, the next free one. */
+  /** Where the bytes begin, and how many there are; in a free id, those of its hole. */
   #offset = new Uint32Array(0)
   #length = new Uint16Array(0)
+  /** Of the bytes; in a free id, the next free one with a hole of this length. */
   #hash = new Uint32Array(0)
-  #free = 0
+  /** By the length of their holes: free ids. Those whose hole is gone stand at 0. */
+  #free = new Uint32Array(64)
   #slots = new Uint32Array(INITIAL_SLOTS)
   #mask = INITIAL_SLOTS - 1
   #nextSerial = 0
@@ -100,11 +103,9 @@ export class ByteTable {
   #add(bytes: Uint8Array, start: number, end: number, hash: number): number {
     if (end - start > LONGEST) throw new Error(`${end - start} bytes are too many`)
     if ((this.size + 1) * 2 > this.#slots.length) this.#rehash()
-    const at = this.#room(end - start)
+    const id = this.#takeHole(end - start) || this.#takeId(end - start)
+    const at = this.#offset[id] as number
     for (let index = start; index < end; index++) this.#arena[at + index - start] = bytes[index] as number
-    const id = this.#takeId()
-    this.#offset[id] = at
-    this.#length[id] = end - start
     this.#hash[id] = hash
     this.refs[id] = 1
     this.#nextSerial = (this.#nextSerial + 1) >>> 0
@@ -114,12 +115,25 @@ export class ByteTable {
     return id
   }
 
-  #takeId(): number {
-    const id = this.#free
-    if (id !== 0) {
-      this.#free = this.#offset[id] as number
-      return id
-    }
+  /** A free id that has just as much room; 0 for none. */
+  #takeHole(length: number): number {
+    const id = length < this.#free.length ? (this.#free[length] as number) : 0
+    if (id === 0) return 0
+    this.#free[length] = this.#hash[id] as number
+    this.#holes -= length
+    return id
+  }
+
+  /** A free id, with room at the end of all. */
+  #takeId(length: number): number {
+    const at = this.#room(length)
+    const id = this.#takeHole(0) || this.#newId()
+    this.#offset[id] = at
+    this.#length[id] = length
+    return id
+  }
+
+  #newId(): number {
     if (this.end >= this.refs.length) {
       const size = grownSize(this.refs.length, this.end + 1)
       this.refs = growU32(this.refs, size)
@@ -134,14 +148,23 @@ export class ByteTable {
   #drop(id: number): void {
     this.#unplace(id)
     this.#holes += this.#length[id] as number
-    this.#length[id] = 0
-    this.#offset[id] = this.#free
-    this.#free = id
+    this.#setFree(id)
     this.size--
-    if (this.size === 0) {
-      this.#used = 0
-      this.#holes = 0
-    }
+    if (this.size === 0) this.#startAnew()
+  }
+
+  #setFree(id: number): void {
+    const length = this.#length[id] as number
+    if (length >= this.#free.length) this.#free = growU32(this.#free, grownSize(this.#free.length, length + 1))
+    this.#hash[id] = this.#free[length] as number
+    this.#free[length] = id
+  }
+
+  #startAnew(): void {
+    this.#free.fill(0)
+    this.#used = 0
+    this.#holes = 0
+    this.end = 1
   }
 
   #room(count: number): number {
@@ -162,8 +185,13 @@ export class ByteTable {
       return
     }
     let used = 0
+    this.#free.fill(0)
     for (let id = 1; id < this.end; id++) {
-      if (this.refs[id] === 0) continue
+      if (this.refs[id] === 0) {
+        this.#length[id] = 0
+        this.#setFree(id)
+        continue
+      }
       const from = this.#offset[id] as number
       const length = this.#length[id] as number
       for (let index = 0; index < length; index++) arena[used + index] = this.#arena[from + index] as number

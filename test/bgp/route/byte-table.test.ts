@@ -52,6 +52,28 @@ test('churn leaves no memory behind: the holes are used again', () => {
   expect(table.memory()).toBe(high)
 })
 
+test('what comes and goes in the same lengths stays where it is: nothing is moved', () => {
+  const table = new ByteTable(1)
+  const bytes = new Uint8Array(64)
+  const intern = (number: number): number => {
+    bytes[0] = number
+    bytes[1] = number >> 8
+    return table.intern(bytes, 0, 20 + (number % 44))
+  }
+  const kept = Array.from({ length: 440 }, (_, number) => intern(number))
+  const { arena } = table
+  for (let number = 440; number < 20_000; number++) {
+    table.release(kept.shift() as number)
+    kept.push(intern(number))
+  }
+  expect(table.arena).toBe(arena)
+  expect([table.size, table.end]).toEqual([440, 441])
+  for (const [index, id] of kept.entries()) {
+    const number = 20_000 - 440 + index
+    expect([...table.copy(id).subarray(0, 2)]).toEqual([number & 0xff, number >> 8])
+  }
+})
+
 test('an id let go more often than held is our own fault', () => {
   const table = new ByteTable(1)
   const id = table.intern(block(5), 0, 5)
