@@ -1,6 +1,7 @@
 /** Joins the engine and its edges: one process, one node. Ends on SIGTERM and SIGINT, after a word to every neighbor. */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { AgentWords } from './cli/words.ts'
 import { systemClock } from './edge/clock.ts'
 import { CniFile } from './edge/cni.ts'
@@ -51,7 +52,8 @@ class Agent {
   readonly #engine: Engine
   readonly #driver: Driver
   readonly #tcp: Tcp
-  readonly #control: Control
+  /** Ours, and those that stand in for Calico's BIRD. */
+  readonly #controls: readonly Control[]
   readonly #cni: CniFile
   readonly #ndp: Ndp
   /** Undefined with `--dataplane none`. */
@@ -88,7 +90,7 @@ class Agent {
     this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, crash })
     const feed = (input: Input) => this.#driver.feed(input)
     this.#tcp = new Tcp({ feed })
-    this.#control = new Control({ path: options.control, group: options.controlGroup, feed: this.#feedFromLooker })
+    this.#controls = this.#controlsFor(options)
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
     const { table } = options
@@ -121,10 +123,20 @@ class Agent {
     this.#counting = counting
   }
 
+  #controlsFor({ control, controlGroup: group, calicoControl }: AgentWords): Control[] {
+    let lookers = 0
+    const shared = { group, feed: this.#feedFromLooker, nextId: () => ++lookers }
+    const own = new Control({ path: control, ...shared })
+    if (calicoControl === undefined) return [own]
+    const ipv4 = new Control({ path: join(calicoControl, 'bird.ctl'), bird1: 'ipv4', ...shared })
+    const ipv6 = new Control({ path: join(calicoControl, 'bird6.ctl'), bird1: 'ipv6', ...shared })
+    return [own, ipv4, ipv6]
+  }
+
   async open(): Promise<void> {
     const { node, source } = this.#options
     this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
-    await this.#control.open()
+    for (const control of this.#controls) await control.open()
     await this.#openHttp()
     this.#kernel?.routes.open()
     this.#kernel?.nft.open()
@@ -154,7 +166,7 @@ class Agent {
   async close(): Promise<void> {
     await Promise.all([
       this.#tcp.stop(),
-      this.#control.close(),
+      ...this.#controls.map((control) => control.close()),
       this.#http?.close(),
       this.#cni.stop(),
       this.#ndp.stop(),
@@ -176,7 +188,7 @@ class Agent {
         return
       case 'reply':
       case 'hang-up':
-        this.#control.perform(effect)
+        for (const control of this.#controls) control.perform(effect)
         return
       case 'routes':
         this.#kernel?.routes.perform(effect)

@@ -7,8 +7,8 @@ const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
 export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
   godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
-               [--control PATH] [--control-group NAME] [--http HOST:PORT|none] [--dataplane linux|none]
-               [--table main|NUMBER] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
+               [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
+               [--dataplane linux|none] [--table main|NUMBER] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
                [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit [-s SOCKET]                look around in a shell
@@ -28,6 +28,8 @@ export interface AgentWords {
   readonly apiGroup: string
   readonly control: string
   readonly controlGroup: string | undefined
+  /** Folder where Calico's tools look for the sockets of BIRD. */
+  readonly calicoControl: string | undefined
   /** Undefined for no HTTP at all. */
   readonly http: string | undefined
   readonly logLevel: LogLevel
@@ -92,6 +94,7 @@ const AGENT_OPTIONS = {
   'api-group': { type: 'string' },
   control: { type: 'string' },
   'control-group': { type: 'string' },
+  'calico-control': { type: 'string' },
   http: { type: 'string' },
   dataplane: { type: 'string' },
   table: { type: 'string' },
@@ -124,6 +127,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       apiGroup: values['api-group'] ?? 'godwit.dev',
       control: values.control ?? DEFAULT_SOCKET,
       controlGroup: values['control-group'],
+      calicoControl: values['calico-control'],
       http: http === 'none' ? undefined : http,
       logLevel,
       cni,

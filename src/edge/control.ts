@@ -15,6 +15,7 @@ import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlin
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
+import type { Family } from '../base/family.ts'
 import type { Effect } from '../engine/effect.ts'
 import type { ClientId, Input } from '../engine/input.ts'
 import { endsReply } from '../show/line-protocol.ts'
@@ -29,6 +30,10 @@ export interface ControlOptions {
   readonly group?: string | undefined
   /** Who may connect, as for `chmod`. */
   readonly mode?: number
+  /** Who connects here expects a BIRD 1.6 of this family. */
+  readonly bird1?: Family
+  /** Gives out the numbers of lookers, where there are several sockets. */
+  readonly nextId?: () => ClientId
   /** More lookers than this at once are turned away. */
   readonly mostClients?: number
 }
@@ -128,7 +133,7 @@ export class Control {
       return
     }
     const client: Client = {
-      id: this.#nextId++,
+      id: this.#options.nextId?.() ?? this.#nextId++,
       socket,
       decoder: new StringDecoder('utf8'),
       text: '',
@@ -140,7 +145,8 @@ export class Control {
     socket.on('data', (chunk) => this.#read(client, client.decoder.write(chunk)))
     socket.on('end', () => this.#end(client))
     socket.on('close', () => this.#forget(client))
-    this.#options.feed({ kind: 'client-opened', client: client.id })
+    const { feed, bird1 } = this.#options
+    feed({ kind: 'client-opened', client: client.id, ...(bird1 !== undefined && { bird1 }) })
   }
 
   #read(client: Client, text: string): void {

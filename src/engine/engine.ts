@@ -182,7 +182,7 @@ export class Engine {
         this.#lookers.command(input.client, input.line)
         return
       case 'client-opened':
-        this.#lookers.open(input.client)
+        this.#lookers.open(input.client, input.bird1)
         return
       case 'client-drained':
         this.#lookers.drained(input.client)

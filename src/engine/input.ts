@@ -47,7 +47,8 @@ export type Input =
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
   /** One line of a looker. */
   | { readonly kind: 'command'; readonly client: ClientId; readonly line: string }
-  | { readonly kind: 'client-opened'; readonly client: ClientId }
+  /** `bird1`: it expects a BIRD 1.6, of which one process has one family. */
+  | { readonly kind: 'client-opened'; readonly client: ClientId; readonly bird1?: Family }
   | { readonly kind: 'client-drained'; readonly client: ClientId }
   | { readonly kind: 'client-closed'; readonly client: ClientId }
   /** The interfaces of this host as they are now, for those who look. */

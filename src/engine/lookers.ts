@@ -2,6 +2,7 @@
  * Those who look: one line in, coded lines out. A long answer is a generator that is read on as the looker takes it,
  * so that a full table neither fills memory nor holds up a neighbor.
  */
+import type { Family } from '../base/family.ts'
 import { answer, type Client, greeting, newClient } from '../show/answer.ts'
 import { encodeReply, type ReplyLine } from '../show/line-protocol.ts'
 import type { View } from '../show/view.ts'
@@ -31,8 +32,9 @@ export class Lookers {
     this.#out = out
   }
 
-  open(id: ClientId): void {
-    const looker: Looker = { client: newClient(), waiting: [], reply: undefined, busy: false }
+  open(id: ClientId, bird1?: Family): void {
+    const client = newClient(bird1 === undefined ? {} : { bird1 })
+    const looker: Looker = { client, waiting: [], reply: undefined, busy: false }
     this.#lookers.set(id, looker)
     looker.reply = greeting(this.#view)[Symbol.iterator]()
     this.#write(id, looker)

@@ -5,6 +5,7 @@
  * never held as text; between two lines the engine may have turned, the view shows what is true then.
  */
 
+import type { Family } from '../base/family.ts'
 import { actionRows, configureRows } from './act.ts'
 import type { Asked, Command } from './command.ts'
 import { filterRows } from './filters.ts'
@@ -28,10 +29,13 @@ export interface Client {
   /** Looking only, from here on. */
   restricted: boolean
   times: TimeStyles
+  /** It expects a BIRD 1.6 of this family; undefined for everybody else. */
+  readonly bird1?: Family
 }
 
 export function newClient(start: Partial<Client> = {}): Client {
-  return { restricted: start.restricted ?? false, times: start.times ?? DEFAULT_TIMES }
+  const { restricted = false, times = DEFAULT_TIMES, bird1 } = start
+  return { restricted, times, ...(bird1 !== undefined && { bird1 }) }
 }
 
 /** Said to every looker first. */
@@ -56,7 +60,7 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'show-status':
       return statusRows(view, client.times.base)
     case 'show-protocols':
-      return protocolRows(command, view, client.times.protocol)
+      return protocolRows(command, view, client.times.protocol, client.bird1)
     case 'show-route':
       return routeRows(command, view, client.times.route)
     case 'show-interfaces':

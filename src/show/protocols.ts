@@ -1,4 +1,5 @@
 /** `show protocols`, short and with everything. */
+import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { LastError, PeerSnapshot } from '../bgp/session/types.ts'
@@ -14,19 +15,31 @@ import { protocolsFor, rangesFor } from './which.ts'
 
 type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
 
-export function* protocolRows(command: ShowProtocols, view: View, style: TimeStyle): Iterable<Row> {
-  const lines = [
-    ...protocolsFor(command.which, view).map((protocol) => protocolLines(protocol, view.now)),
-    ...rangesFor(command.which, view).map(rangeLines),
-  ].sort((a, b) => (a.name < b.name ? -1 : 1))
+/** `bird1`: as BIRD 1.6 says it, of which one process has one family. */
+export function* protocolRows(
+  command: ShowProtocols,
+  view: View,
+  style: TimeStyle,
+  bird1: Family | undefined,
+): Iterable<Row> {
+  const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
+  const protocols = protocolsFor(command.which, view).filter(({ peer }) => isMeant(peer.config.remote.address))
+  const ranges = rangesFor(command.which, view).filter(({ range }) => isMeant(range))
+  const lines = [...protocols.map((protocol) => protocolLines(protocol, view.now)), ...ranges.map(rangeLines)].sort(
+    (a, b) => (a.name < b.name ? -1 : 1),
+  )
   if (lines.length === 0 && command.which !== undefined) {
     yield { code: CODE.noProtocols, text: 'No protocols match' }
     return
   }
-  yield { code: CODE.protocolHeading, text: columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info') }
+  const heading = columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info')
+  yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
   for (const { name, state, since, info, details } of lines) {
     const time = formatTime(view.epoch + since, view.epoch + view.now, style)
-    yield { code: CODE.protocolRow, text: columns(name, 'BGP', '---', state, time, info) }
+    yield {
+      code: CODE.protocolRow,
+      text: columns(name, 'BGP', bird1 === undefined ? '---' : 'master', state, time, info),
+    }
     if (!command.all) continue
     for (const text of details()) yield { code: CODE.protocolDetails, text }
     yield { code: CODE.protocolDetails, text: '' }

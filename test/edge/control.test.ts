@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { Control, type ControlOptions } from '../../src/edge/control.ts'
+import type { Input } from '../../src/engine/input.ts'
 import type { View } from '../../src/show/view.ts'
 import { FakeEngine } from '../support/fake-engine.ts'
 import { fakeView, ROUTES } from '../support/fake-view.ts'
@@ -54,6 +55,14 @@ describe('the socket', () => {
     const { mode } = await stat(path)
     expect((mode & 0o7777).toString(8)).toBe('660')
     expect(await readdir(join(folder, 'run'))).toEqual(['godwit.sock'])
+  })
+
+  test('says of its lookers that they expect a BIRD 1.6, and gives them numbers from outside', async () => {
+    const inputs: Input[] = []
+    const options = { feed: (input: Input) => void inputs.push(input), bird1: 'ipv6', nextId: () => 77 } as const
+    await start(fakeView(), options)
+    connect()
+    await vi.waitFor(() => expect(inputs).toEqual([{ kind: 'client-opened', client: 77, bird1: 'ipv6' }]))
   })
 
   test('has the group it was given', async () => {

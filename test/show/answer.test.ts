@@ -3,6 +3,7 @@
  * codes, continuation and order of lines were taken from its replies.
  */
 import { describe, expect, test } from 'vitest'
+import type { Family } from '../../src/base/family.ts'
 import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { answer, type Client, greeting, newClient } from '../../src/show/answer.ts'
 import { encodeReply } from '../../src/show/line-protocol.ts'
@@ -118,6 +119,25 @@ describe('who is meant', () => {
       { kind: 'reload', pattern: 'Me*', direction: 'in' },
       { kind: 'debug', pattern: '*', on: true },
     ])
+  })
+})
+
+describe('to one who expects a BIRD 1.6', () => {
+  const rowsFor = (family: Family, view = fakeView()) =>
+    said('show protocols', view, newClient({ bird1: family }))
+      .split('\n')
+      .filter((line) => !line.startsWith('0000'))
+      .map((line) => line.replace(/^(\d{4}-| )/, '').split(/\s+/))
+
+  test('the heading is that of calicoctl, and so are the columns', () => {
+    const [heading, row] = rowsFor('ipv4')
+    expect(heading).toEqual(['name', 'proto', 'table', 'state', 'since', 'info'])
+    expect(row?.slice(0, 6)).toEqual(['Global_10_0_0_9', 'BGP', 'master', 'up', '01:30:01.000', 'Established'])
+  })
+
+  test('there is one family of neighbors, by their addresses', () => {
+    expect(rowsFor('ipv4').length).toBeGreaterThan(3)
+    expect(rowsFor('ipv6')).toEqual([['name', 'proto', 'table', 'state', 'since', 'info'], ['']])
   })
 })
 

@@ -72,6 +72,7 @@ process.exitCode = await runAgent({
   apiGroup: 'godwit.dev',
   control: join(job.dir, 'godwit.sock'),
   controlGroup: undefined,
+  calicoControl: undefined,
   http: undefined,
   logLevel: 'warn',
   cni: 'none',
