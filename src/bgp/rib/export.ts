@@ -91,7 +91,7 @@ export class Exporter {
   readonly #caches = new Map<Edit | undefined, IdCache>()
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
-  readonly #scratch = new Uint8Array(1 << 17)
+  readonly #scratch = SCRATCH
   /** Routes come in runs: what was told of the last one. Nothing here is held. */
   readonly #last = { attributes: 0, serial: 0, peer: 0, nextHop: 0, block: 0, blockSerial: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
@@ -370,6 +370,9 @@ export class Exporter {
 }
 
 const NONE_MET: readonly number[] = []
+
+/** Where a block is put together. One for all groups, and for all agents of a simulation: nothing stays in it. */
+const SCRATCH = new Uint8Array(1 << 17)
 
 /** In place of the id of a next hop. */
 const OURSELVES = 0xffffffff

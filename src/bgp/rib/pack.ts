@@ -17,6 +17,9 @@ import type { WireContext } from '../wire/context.ts'
 import { HEADER_LENGTH, MESSAGE_SIZE, writeHeader } from '../wire/header.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
+/** Where runs are put together, as long as they fit. One for all groups: nothing stays in it. */
+const SCRATCH = new Uint8Array(1 << 17)
+
 export class Packer {
   /** Written so far. */
   length = 0
@@ -26,7 +29,7 @@ export class Packer {
 
   readonly #prefixes: PrefixTable
   readonly #blocks: ByteTable
-  #bytes = new Uint8Array(1 << 17)
+  #bytes = SCRATCH
   #messageSize = 0
   #most = 0
   #addPath = false
