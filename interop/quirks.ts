@@ -8,6 +8,7 @@ export const QUIRKS: readonly string[] = [
   'FRR with extended-optional-parameters takes every OPEN it gets for one in the extended form of RFC 9072, and refuses one in the short form with 2/0.',
   'BIRD removes a MED towards eBGP unless its export filter sets it.',
   'BIRD keeps the routes of a killed FRR for the restart time: FRR announces graceful restart without being asked to.',
+  'BIRD without a global address writes :: before its link-local next hop, FRR writes the link-local one twice; both read either.',
   'GoBGP closes connections that reach it while it is Idle after an error, without a word: the last error of the other side then is a closed connection.',
   'GoBGP passes IPv6 routes on over an IPv4 eBGP session with its IPv4 address as their next hop.',
   'OpenBGPD 7.7 on Linux tells routes of the family a session does not run over with a next hop of the loopback interface; the lab therefore sets them in its filters. 8.8 tells its own.',

@@ -23,6 +23,7 @@ import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
 import { cases as topology } from './topology.ts'
+import { cases as unnumbered } from './unnumbered.ts'
 
 export const CASES: readonly Case[] = [
   ...lab,
@@ -36,6 +37,7 @@ export const CASES: readonly Case[] = [
   ...featuresRoutes,
   ...featuresNumbers,
   ...exabgp,
+  ...unnumbered,
   ...birdcl,
   ...readme,
   ...packets,

@@ -162,7 +162,8 @@ const routeOf = (prefix: string, from: string, values: ReadonlyMap<string, strin
       .sort()
   return {
     prefix,
-    nextHop: (values.get('next_hop') ?? '').split(' ')[0] ?? '',
+    // `:: fe80::1`: no global one before the link-local one.
+    nextHop: (values.get('next_hop') ?? '').split(' ').find((one) => one !== '::') ?? '',
     from,
     asPath: values.get('as_path') ?? values.get('path') ?? '',
     origin: (values.get('origin') ?? '').toLowerCase() as Route['origin'],
@@ -174,7 +175,7 @@ const routeOf = (prefix: string, from: string, values: ReadonlyMap<string, strin
   }
 }
 
-export const protocolName = ({ address }: Pick<Neighbor, 'address'>): string => `n_${address.replaceAll(/[.:]/g, '_')}`
+export const protocolName = ({ address }: Pick<Neighbor, 'address'>): string => `n_${address.replaceAll(/[.:%]/g, '_')}`
 
 const renderNetwork = (network: Network): string => {
   const tuple = (text: string): string => `(${text.replaceAll(':', ',')})`
