@@ -87,7 +87,7 @@ function message(body: readonly number[]): Uint8Array {
   return bytes
 }
 
-/** An UPDATE with both families in MP attributes: enough for a test to send. */
+/** An UPDATE with both families in MP attributes: enough for a test to send. `nextHop` may be two, a blank between. */
 export function announcement(
   texts: readonly string[],
   carried: PathAttributes,
@@ -96,7 +96,7 @@ export function announcement(
 ): Uint8Array {
   const prefixes = texts.map(prefix)
   const family = prefixes[0]?.family ?? 'ipv4'
-  const hop = addressBytes(nextHop)
+  const hop = nextHop.split(' ').flatMap((address) => [...addressBytes(address)])
   const reach = [...u16(AFI[family]), 1, hop.length, ...hop, 0, ...nlri(prefixes, pathId)]
   const block = [0x90, 14, ...u16(reach.length), ...reach, ...encodeAttributes(carried)]
   return message([0, 0, ...u16(block.length), ...block])

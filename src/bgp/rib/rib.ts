@@ -18,7 +18,7 @@ import type { Millis } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
-import { NextHopTable } from '../route/next-hop-table.ts'
+import { NextHopTable, withoutGlobal } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
@@ -372,8 +372,9 @@ export class Rib {
       this.#announce(slot, 'ipv4', nlriStart, nlriEnd, attributes, nextHopStart, 4, now)
     }
     if (reachFamily !== undefined && reachStart < reachEnd) {
-      const { reachNextHopStart, reachNextHopLength } = decoder
-      this.#announce(slot, reachFamily, reachStart, reachEnd, attributes, reachNextHopStart, reachNextHopLength, now)
+      const { bytes, reachNextHopStart: at, reachNextHopLength: length } = decoder
+      const skip = withoutGlobal(bytes, at, length)
+      this.#announce(slot, reachFamily, reachStart, reachEnd, attributes, at + skip, length - skip, now)
     }
     this.#attributes.release(attributes)
   }

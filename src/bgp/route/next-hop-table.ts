@@ -53,13 +53,7 @@ export class NextHopTable {
 
   /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
   isLinkOnly(id: number): boolean {
-    if (id === SELF) return false
-    const length = this.bytes.length(id)
-    if (length < 16) return false
-    const { arena } = this.bytes
-    const at = this.bytes.offset(id)
-    if (arena[at] === 0xfe && ((arena[at + 1] as number) & 0xc0) === 0x80) return true
-    return length === 32 && arena.subarray(at, at + 16).every((octet) => octet === 0)
+    return id !== SELF && isLinkLocalAt(this.bytes.arena, this.bytes.offset(id), this.bytes.length(id))
   }
 
   /** Ids in use. */
@@ -70,4 +64,20 @@ export class NextHopTable {
   memory(): number {
     return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.unreachable)
   }
+}
+
+/** The octets of a link-local address, alone. */
+function isLinkLocalAt(bytes: Uint8Array, at: number, length: number): boolean {
+  return length === 16 && bytes[at] === 0xfe && ((bytes[at + 1] as number) & 0xc0) === 0x80
+}
+
+/**
+ * RFC 2545 §3 has a global address first and a link-local one behind it. Who has no global one writes the link-local one
+ * twice (FRR), or none in its place (BIRD): that is a link-local next hop. How many octets to leave out in front.
+ */
+export function withoutGlobal(bytes: Uint8Array, start: number, length: number): 0 | 16 {
+  if (length !== 32 || !isLinkLocalAt(bytes, start + 16, 16)) return 0
+  if (isLinkLocalAt(bytes, start, 16)) return 16
+  for (let index = 0; index < 16; index++) if (bytes[start + index] !== 0) return 0
+  return 16
 }

@@ -127,3 +127,30 @@ test.each<[string, string, string]>([
   const ear = new Listener(internal).drain(rib, internal.name)
   expect(ear.routes.get('2001:db8:1::/48')).toMatch(`via ${expected} `)
 })
+
+test.each([
+  ['alone', 'fe80::99'],
+  ['twice, as FRR writes it', 'fe80::99 fe80::99'],
+  ['behind no address, as BIRD writes it', ':: fe80::99'],
+])('[41] a link-local next hop %s is one, and can be used', (_, nextHop) => {
+  const rib = new Rib()
+  rib.addPeer({ ...source, remoteAddress: 'fe80::1%eth7' }, 0)
+  const update = announcement(PREFIXES.ipv6, carried, nextHop)
+  expect(rib.receive(source.name, update, 0, update.length, 0).error).toBeUndefined()
+  settle(rib)
+  const { rows } = rib.page({ family: 'ipv6' }, undefined, 9)
+  expect(rows).toMatchObject([{ nextHops: ['fe80::99%eth7'], best: true }])
+})
+
+test.each([
+  ['no address twice', ':: ::'],
+  ['no address and a global one', ':: 2001:db8::99'],
+])('[41] %s is no next hop', (_, nextHop) => {
+  const rib = new Rib()
+  rib.addPeer(source, 0)
+  const update = announcement(PREFIXES.ipv6, carried, nextHop)
+  expect(rib.receive(source.name, update, 0, update.length, 0).error).toBeUndefined()
+  settle(rib)
+  const { rows } = rib.page({ family: 'ipv6', filtered: true }, undefined, 9)
+  expect(rows).toMatchObject([{ best: false, reason: 'the next hop is no address to send packets to' }])
+})
