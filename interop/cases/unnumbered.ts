@@ -169,13 +169,16 @@ const byInterface: Case = {
 
 const byAddress: Case = {
   name: 'unnumbered: link-local addresses on both sides',
-  speakers: ({ kind }) => kind !== 'gobgp',
+  speakers: 'each',
+  lacking: ({ kind }) => (kind === 'openbgpd' ? 'portable OpenBGPD throws link-local next hops away' : undefined),
   async run({ lab, speaker }) {
-    const all = await scene(lab)
+    const isFrr = speaker.kind === 'frr'
+    const isGobgp = speaker.kind === 'gobgp'
+    const all = await scene(lab, isGobgp ? `${ROUTER}%swp1` : ROUTER)
     const { node, router, agent, manifests } = all
     await manifests.put(bgpPeer('router', `${ROUTER}%eth0`, ROUTER_AS))
-    const features = [featureOf(speaker, 'extendedNextHop')]
-    const isFrr = speaker.kind === 'frr'
+    const features = isGobgp ? [] : [featureOf(speaker, 'extendedNextHop')]
+    const networks = isGobgp ? [] : NETWORKS
     const interfaced = { session: [...(features[0]?.session ?? []), 'interface swp1'] }
     const side = await speaker.start(router, {
       asn: ROUTER_AS,
@@ -184,13 +187,15 @@ const byAddress: Case = {
           ? { address: NODE, asn: CLUSTER_AS, features: [interfaced] }
           : { address: `${NODE}%swp1`, asn: CLUSTER_AS, features },
       ],
-      networks: NETWORKS,
+      networks,
       kernel: true,
     })
     await agent.start()
     await agentSessionsUp(agent, 1)
+    await routerHolds(side, told(speaker.kind === 'bird' ? `${NODE}%swp1` : NODE))
+    // Its networks of its own need a next hop without an interface in its name, which the lab does not give it here.
+    if (isGobgp) return
     await agentHolds(agent, learned())
-    await routerHolds(side, told(isFrr ? NODE : `${NODE}%swp1`))
     await kernelHas(node, WRITTEN)
   },
 }
