@@ -1,9 +1,10 @@
 // Numbers and lists that go through us: AS numbers of four octets, communities of every kind, an OPEN in its long form.
 
 import { bgpPeer } from '../lab/manifests.ts'
+import { eventually } from '../lab/wait.ts'
 import { featureOf, lacks } from '../speakers/features.ts'
-import type { Network, Speaker } from '../speakers/speaker.ts'
-import { type Case, expect, routerHolds } from './case.ts'
+import type { Network, Route, Speaker } from '../speakers/speaker.ts'
+import { type Case, type Expected, expect, routerHolds } from './case.ts'
 import {
   agentHolds,
   CLUSTER_AS,
@@ -96,4 +97,40 @@ const longOpen: Case = {
   },
 }
 
-export const cases: readonly Case[] = [longAs, communities, longOpen]
+/** RFC 6793, section 4.2: what a neighbor without longer AS numbers cannot read goes through it in AS4_PATH, both ways. */
+const oldNeighbor: Case = {
+  name: 'features: AS numbers of four octets come through a neighbor that knows two',
+  speakers: 'each',
+  lacking: lacks('twoOctetAs'),
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const [between, beyond] = [await lab.host('router', 1), await lab.host('far', 2)]
+    // BIRD then takes no neighbor with a longer number, and FRR does not read our AS4_PATH.
+    const ours = speaker.kind === 'openbgpd' ? OUR_LONG_AS : CLUSTER_AS
+    const peer = bgpPeer('router', between.ipv4, ROUTER_AS, { localASNumber: ours })
+    await cluster.manifests.put(configuration(), ...POOLS, peer)
+    const features = [featureOf(speaker, 'twoOctetAs')]
+    await speaker.start(between, {
+      asn: ROUTER_AS,
+      neighbors: [
+        { address: host.ipv4, asn: ours, families: ['ipv4'], features },
+        { address: beyond.ipv4, asn: THEIR_LONG_AS, passive: true },
+      ],
+      passesOn: true,
+    })
+    const neighbors = [{ address: between.ipv4, asn: ROUTER_AS }]
+    const far = await speaker.start(beyond, { asn: THEIR_LONG_AS, neighbors, networks: routerNetworks(1) })
+    await agent.start()
+    const path = (routes: readonly Route[], { prefix }: Pick<Route, 'prefix'>): string | undefined =>
+      routes.find((route) => route.prefix === prefix)?.asPath
+    await eventually(async () => {
+      const here = path(await agent.routes(), routerNetworks(1)[0] as Network)
+      const there = path(await far.routes('ipv4'), podRoutes(host, 1, TRANSPORT)[0] as Expected)
+      expect(here === `${ROUTER_AS} ${THEIR_LONG_AS}`, `we hold the path ${here}`)
+      expect(there === `${ROUTER_AS} ${ours}`, `they hold the path ${there}`)
+    })
+  },
+}
+
+export const cases: readonly Case[] = [longAs, oldNeighbor, communities, longOpen]
