@@ -46,21 +46,39 @@ interface Sent {
   readonly holdTime: number
   readonly routerId: string
   readonly quiet?: boolean
+  /** Octets in hex that follow once the session is up. */
+  readonly after?: string
 }
 
 /** The code and subcode of the NOTIFICATION that ended the conversation. */
 const notificationFor = async (
   from: Host,
   to: Host,
-  { asn, holdTime, routerId, quiet = false }: Sent,
+  { asn, holdTime, routerId, quiet = false, after }: Sent,
 ): Promise<string> => {
-  const words = [process.execPath, PROBE, to.ipv4, String(asn), String(holdTime), routerId, ...(quiet ? ['quiet'] : [])]
+  const rest = quiet ? ['quiet'] : after === undefined ? [] : [after]
+  const words = [process.execPath, PROBE, to.ipv4, String(asn), String(holdTime), routerId, ...rest]
   const bytes = Buffer.from((await from.must(words)).trim(), 'hex')
   for (let at = 0; at + 19 <= bytes.length; at += bytes.readUInt16BE(at + 16)) {
     if (bytes[at + 18] === 3) return `${bytes[at + 19]}/${bytes[at + 20]}`
   }
   return `none in ${bytes.toString('hex')}`
 }
+
+const MARKER = 'ff'.repeat(16)
+
+/** What ends a session that is up; the attributes are those of a good route. */
+const BREACHES = [
+  { what: 'a broken marker', after: `${'ff'.repeat(15)}fe001304`, notification: '1/1', words: /marker/i },
+  { what: 'a length of 18', after: `${MARKER}001204`, notification: '1/2', words: /length/i },
+  { what: 'a message of type 9', after: `${MARKER}001309`, notification: '1/3', words: /type/i },
+  {
+    what: 'a prefix of 33 bits',
+    after: `${MARKER}002f0200000012400101004002040201fde94003040a4d0001210af4630000`,
+    notification: '3/10',
+    words: /network|prefix/i,
+  },
+]
 
 const refusals: Case = {
   name: 'errors: each refusal is the NOTIFICATION the RFC names',
@@ -105,6 +123,10 @@ const refusals: Case = {
         notification: '2/2',
         words: /peer AS/i,
       },
+      ...BREACHES.map(({ after, ...row }, index) => ({
+        ...row,
+        sent: { asn: ROUTER_AS, holdTime: 90, routerId: `10.77.0.${7 + index}`, after },
+      })),
     ]
     const peers = rows.map((row, index) =>
       bgpPeer(`probe-${index + 1}`, `10.77.0.${index + 1}`, row.sent.asn === CLUSTER_AS ? CLUSTER_AS : ROUTER_AS, {
