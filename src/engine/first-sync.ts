@@ -85,8 +85,8 @@ export class FirstSync {
     }, 0)
     const since = this.#pauseOf(name, session.conn, told, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
-    // RFC 4724 §3: it says that it has restarted. It has its own routes to gather first, and says when it has.
-    if (session.remoteRestarted) return false
+    // RFC 4724 §4.1: one that has restarted tells nothing before it has gathered its own routes; silence is not its end.
+    if (session.remoteRestarted && told === 0) return false
     return now - since >= (told === 0 ? SILENCE : PAUSE)
   }
 

@@ -62,9 +62,11 @@ describe('the first sync is over', () => {
     expect(new Rack().add('a').overAfter()).toBe(30)
   })
 
-  test('not by a pause of one that has restarted itself: that one says End-of-RIB', () => {
+  test('not by the silence of one that has restarted itself, but by the pause behind its routes', () => {
     const rack = new Rack()
-    expect(rack.overAfter((seconds) => rack.add('a', 5, { restarted: true, ended: seconds >= 70 }))).toBe(70)
+    expect(rack.overAfter((seconds) => rack.add('a', seconds >= 70 ? 5 : 0, { restarted: true }))).toBe(85)
+    const silent = new Rack()
+    expect(silent.overAfter((seconds) => silent.add('a', 0, { restarted: true, ended: seconds >= 70 }))).toBe(70)
   })
 
   test('a pause begins anew with a new session', () => {
