@@ -108,6 +108,11 @@ export class Agent {
     return this.process?.pid ?? -1
   }
 
+  /** What it has logged, of all its runs. */
+  get log(): string {
+    return join(this.host.directory, 'agent.log')
+  }
+
   get running(): boolean {
     return this.process?.running === true
   }
