@@ -114,6 +114,12 @@ const reaches = async ({ node, router }: Scene): Promise<void> => {
   expect(own.trim() === '', `the link has an IPv4 address: ${own}`)
 }
 
+const saysWhy = (agent: Agent, words: RegExp): Promise<void> =>
+  eventually(async () => {
+    const said = await agent.act('show', 'protocols')
+    expect(words.test(said), `it does not say why: ${said}`)
+  })
+
 const frrConfig = (name: string): string =>
   [
     'frr defaults traditional',
@@ -158,7 +164,7 @@ const byInterface: Case = {
     await ip(router, ['link set swp1 down'])
     await agentHolds(agent, [], { within: 5_000 })
     await kernelHas(node, [])
-    expect(/eth0 is down/.test(await agent.act('show', 'protocols')), 'it does not say why')
+    await saysWhy(agent, /Global_eth0 .* Held: eth0 is down/)
     await ip(router, ['link set swp1 up', `address replace ${ROUTER}/64 dev swp1 scope link nodad`])
     await agentHolds(agent, learned())
     await routerHolds(side, told(NODE))
@@ -244,8 +250,7 @@ const example: Case = {
       node,
       DEFAULTS.map((prefix) => new RegExp(`^(?:${prefix}) via (?:inet6 )?fe80::1 dev eth0 `)),
     )
-    const said = await agent.act('show', 'protocols')
-    expect(/Global_eth1 .* Held: eth1 is down/.test(said), `it does not say why: ${said}`)
+    await saysWhy(agent, /Global_eth1 .* Held: eth1 is down/)
   },
 }
 
