@@ -318,4 +318,34 @@ const comesAndGoes: Case = {
   },
 }
 
-export const cases: readonly Case[] = [strange, illegal, fromInside, comesAndGoes]
+const TWICE = '10.244.120.0/24'
+
+/** RFC 7911 and RFC 8950 at once: a path identifier before each prefix, and IPv4 routes in MP_REACH_NLRI. */
+const paths: Case = {
+  name: 'exabgp: several paths to one prefix, and an IPv4 route with an IPv6 next hop',
+  speakers: 'once',
+  async run(bench) {
+    const told = (path: number) => `${TWICE} path-information 0.0.0.${path} next-hop 10.77.0.${path} med ${path}`
+    const six = '10.244.121.0/24'
+    const all = await scene(bench, {
+      spec: { addPath: { receive: true }, extendedNextHop: true },
+      source: {
+        capabilities: ['add-path send/receive', 'nexthop enable'],
+        lines: ['nexthop { ipv4 unicast ipv6; }'],
+        routes: [told(1), told(2), told(3), `${six} next-hop fd77::1`],
+      },
+    })
+    const hold = (...expected: readonly string[]): Promise<void> =>
+      eventually(async () => {
+        const held = (await all.agent.routes()).map(({ prefix, nextHop, med }) => `${prefix} ${nextHop} ${med ?? 0}`)
+        expect(held.sort().join() === expected.join(), `we hold ${held.join(', ')}`)
+      })
+    const by = (path: number) => `${TWICE} 10.77.0.${path} ${path}`
+    await hold(by(1), by(2), by(3), `${six} fd77::1 0`)
+    await all.source.tell(`withdraw route ${told(2)}`)
+    await hold(by(1), by(3), `${six} fd77::1 0`)
+    await unharmed(all)
+  },
+}
+
+export const cases: readonly Case[] = [strange, illegal, fromInside, comesAndGoes, paths]
