@@ -31,6 +31,7 @@ const { values: words } = parseArgs({
 })
 
 const README = new URL('../../../README.md', import.meta.url)
+const DOCKERFILE = new URL('../../../deploy/Dockerfile', import.meta.url)
 const [BEGIN, END] = ['<!-- bench:peers -->', '<!-- /bench:peers -->']
 
 /** As it ships: one file, without source maps. */
@@ -50,6 +51,13 @@ async function bundle(folder: string): Promise<string> {
     logLevel: 'warning',
   })
   return outfile
+}
+
+/** Of Node itself, as the image starts it. */
+function flagsAsShipped(): string[] {
+  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(DOCKERFILE, 'utf8'))?.[1]
+  if (entry === undefined) throw new Error('deploy/Dockerfile has no ENTRYPOINT')
+  return (JSON.parse(entry) as string[]).filter((word) => word.startsWith('--'))
 }
 
 function installed(all: readonly Contestant[]): (Contestant & { readonly found: string })[] {
@@ -108,7 +116,7 @@ function writeReadme(results: Results): void {
 async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('network namespaces need root')
   const work = mkdtempSync(join(tmpdir(), 'peerbench-'))
-  const command = [process.execPath, await bundle(work)]
+  const command = [process.execPath, ...flagsAsShipped(), await bundle(work)]
   const taking = installed(contestants(command, 'this tree'))
   const wanted = words.scenarios.split(',')
   const doing = scenarios(words.quick).filter(({ id }) => wanted.some((word) => id.startsWith(word)))
