@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { Recorder } from '../golden/story.ts'
 import type { Host } from '../support/world.ts'
 import { type RunOptions, run } from './simulation.ts'
-import { commandOf, LARGE, SMALL } from './sizes.ts'
+import { commandOf, LARGE, small } from './sizes.ts'
 import type { TopologyName } from './topology.ts'
 
 const { values } = parseArgs({
@@ -78,8 +78,8 @@ class Recording {
 }
 
 for (let seed = first; seed < first + seeds; seed++) {
-  const size = values.large ? LARGE : SMALL
-  const options = { ...size, topology: values.topology as TopologyName, nodes, seed }
+  const topology = values.topology as TopologyName
+  const options = { ...(values.large ? LARGE : small(topology)), topology, nodes, seed }
   if (!isRight(options)) {
     process.exitCode = 1
     console.log(`  again: ${commandOf(options)}${values.large ? ' --large' : ''}`)
