@@ -295,13 +295,11 @@ const sharedBy = async ({ lab, speaker }: Bench, neighbors: readonly Neighbor[])
 type Paths = readonly { readonly prefix: string; readonly asPath: string }[]
 
 const pathsTo = (routes: Paths, shared: readonly Network[]): readonly string[] =>
-  shared.map(({ prefix }) =>
-    routes
-      .filter((route) => route.prefix === prefix)
-      .map(({ asPath }) => asPath)
-      .sort()
-      .join(', '),
-  )
+  shared.map(({ prefix }) => {
+    const paths = routes.filter((route) => route.prefix === prefix).map(({ asPath }) => asPath)
+    // A path that shares its traffic with others has a row for each of their next hops.
+    return [...new Set(paths)].sort().join(', ')
+  })
 
 const hearsPaths = (who: () => Promise<Paths>, paths: string, shared = SHARED): Promise<void> =>
   eventually(async () => {
