@@ -9,7 +9,11 @@ import type { Settings } from './settings.ts'
 export function planDataplane(
   pools: readonly PoolObject[],
   nodes: ClusterNodes,
-  { natSparesHosts, serviceCidrs }: Pick<Settings, 'natSparesHosts' | 'serviceCidrs'>,
+  {
+    natSparesHosts,
+    serviceCidrs,
+    recursiveNextHops,
+  }: Pick<Settings, 'natSparesHosts' | 'serviceCidrs' | 'recursiveNextHops'>,
 ): DataplaneIntent {
   const all = [...nodes.values()]
   return {
@@ -18,5 +22,6 @@ export function planDataplane(
     nodeAddresses: all.flatMap(({ addresses }) => FAMILIES.flatMap((family) => addresses[family] ?? [])).sort(),
     natSparesHosts,
     serviceRanges: cover(Object.values(serviceCidrs).flat()),
+    recursiveNextHops,
   }
 }

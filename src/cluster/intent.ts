@@ -118,6 +118,8 @@ export interface DataplaneIntent {
   readonly natSparesHosts: boolean
   /** Configured service ranges: the kernel's way to what lies inside is kube-proxy's business. */
   readonly serviceRanges: readonly Prefix[]
+  /** Next hops may be reached by routes that BGP taught us, where no other route leads there. */
+  readonly recursiveNextHops: boolean
 }
 
 export interface RouteIntent {

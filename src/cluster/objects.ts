@@ -71,6 +71,7 @@ export interface ConfigurationObject {
   readonly decision: DecisionSettings
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
+  readonly recursiveNextHops: boolean
 }
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'

@@ -65,6 +65,7 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),
     natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
+    recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
   }
 }
 

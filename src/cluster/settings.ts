@@ -15,6 +15,7 @@ export interface Settings {
   readonly loadBalancerAggregation: boolean
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
+  readonly recursiveNextHops: boolean
   readonly decision: DecisionSettings
 }
 
@@ -49,6 +50,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
     advertisements,
     natSparesHosts: defaults?.natSparesHosts ?? false,
+    recursiveNextHops: defaults?.recursiveNextHops ?? false,
     decision: defaults?.decision ?? DEFAULT_DECISION,
   }
   return { settings, problems }

@@ -3,18 +3,17 @@
  * daemons; the links and their addresses. It answers where an address leads, and whose a prefix is.
  */
 import { type Address, addressBytes, familyOfAddress } from '../base/address.ts'
-import { makePrefix, type Prefix } from '../base/prefix.ts'
+import type { Prefix } from '../base/prefix.ts'
 import { KERNEL_PROTOCOL, type KernelRoute, type Link } from './kernel.ts'
+import { LongestMatch } from './longest-match.ts'
 
 /** IPv6 ends its table with an unreachable default route of this metric: nobody's wish. */
 const NOBODYS_METRIC = 0xffffffff
 
 export class KernelTable {
   readonly #byKey = new Map<string, KernelRoute>()
-  /** By prefix, the preferred one first. */
-  readonly #byPrefix = new Map<string, KernelRoute[]>()
-  /** Lengths there are, by octets of the address, with how many have each. */
-  readonly #lengths: Readonly<Record<4 | 16, Map<number, number>>> = { 4: new Map(), 16: new Map() }
+  /** The preferred one first. */
+  readonly #byPrefix = new LongestMatch<readonly KernelRoute[]>()
   #links = new Map<string, Link>()
   #addresses = new Set<Address>()
 
@@ -25,23 +24,17 @@ export class KernelTable {
   clear(): void {
     this.#byKey.clear()
     this.#byPrefix.clear()
-    this.#lengths[4].clear()
-    this.#lengths[16].clear()
   }
 
   add(route: KernelRoute): void {
     if (route.metric === NOBODYS_METRIC) return
     this.remove(route.key)
     this.#byKey.set(route.key, route)
-    const { text, bytes, length } = route.prefix
-    const others = this.#byPrefix.get(text)
-    if (others === undefined) {
-      this.#byPrefix.set(text, [route])
-      this.#count(bytes, length, 1)
-    } else {
-      others.push(route)
-      others.sort((a, b) => a.metric - b.metric)
-    }
+    const all = [...this.at(route.prefix.text), route]
+    this.#byPrefix.set(
+      route.prefix,
+      all.sort((a, b) => a.metric - b.metric),
+    )
   }
 
   /** The route that went, if it was known. */
@@ -49,13 +42,9 @@ export class KernelTable {
     const route = this.#byKey.get(key)
     if (route === undefined) return undefined
     this.#byKey.delete(key)
-    const { text, bytes, length } = route.prefix
-    const left = this.#byPrefix.get(text)?.filter((other) => other !== route) ?? []
-    if (left.length > 0) this.#byPrefix.set(text, left)
-    else {
-      this.#byPrefix.delete(text)
-      this.#count(bytes, length, -1)
-    }
+    const left = this.at(route.prefix.text).filter((other) => other !== route)
+    if (left.length > 0) this.#byPrefix.set(route.prefix, left)
+    else this.#byPrefix.delete(route.prefix)
     return route
   }
 
@@ -66,17 +55,12 @@ export class KernelTable {
 
   /** Routes of exactly this prefix. */
   at(prefix: string): readonly KernelRoute[] {
-    return this.#byPrefix.get(prefix) ?? []
+    return this.#byPrefix.at(prefix) ?? []
   }
 
   /** The longest match for an address, the lowest metric of it. */
   lookup(address: Uint8Array): KernelRoute | undefined {
-    const lengths = this.#lengths[address.length as 4 | 16]
-    for (const length of [...lengths.keys()].sort((a, b) => b - a)) {
-      const found = this.#byPrefix.get(makePrefix(address, length).text)?.[0]
-      if (found !== undefined) return found
-    }
-    return undefined
+    return this.#byPrefix.lookup(address)?.[0]
   }
 
   isOwn(address: Address): boolean {
@@ -96,12 +80,5 @@ export class KernelTable {
   /** It has an IPv6 address of any scope: without one, nobody there can be asked for. */
   hasIpv6(link: string): boolean {
     return this.#links.get(link)?.addresses.some((address) => familyOfAddress(address) === 'ipv6') === true
-  }
-
-  #count({ length: octets }: Uint8Array, length: number, by: number): void {
-    const lengths = this.#lengths[octets as 4 | 16]
-    const count = (lengths.get(length) ?? 0) + by
-    if (count === 0) lengths.delete(length)
-    else lengths.set(length, count)
   }
 }

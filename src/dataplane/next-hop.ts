@@ -1,11 +1,13 @@
 /**
  * Where a BGP next hop leads: by longest match over the kernel's routes that are not ours, so never through a route
- * that BGP taught us, and so never in a circle.
+ * that BGP taught us, and so never in a circle. Where no such route leads there, one of `LearnedWays` may: those lead in no
+ * circle either.
  */
 import { formatAddress, isLinkLocal } from '../base/address.ts'
 import { hex } from '../base/bytes.ts'
 import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
+import type { LearnedWay, LearnedWays } from './learned-ways.ts'
 
 /** A next hop as a route has it. */
 export interface NextHop {
@@ -23,6 +25,8 @@ export type Resolution =
       readonly metric: number
       /** Length of the route that leads there. What is more specific and covers the next hop would take its way. */
       readonly length: number
+      /** It is reached only by a route that BGP taught us. */
+      readonly learned: boolean
     }
   | { readonly kind: 'unresolved'; readonly reason: string }
 
@@ -32,13 +36,15 @@ export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
 /** Whether it leads somewhere only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
 
-export function resolveNextHop(nextHop: NextHop, table: KernelTable): Resolution {
+export function resolveNextHop(nextHop: NextHop, table: KernelTable, ways?: LearnedWays): Resolution {
   const { bytes } = nextHop
   if (bytes.length !== 32) {
-    return isLinkLocalBytes(bytes) ? resolveLinkLocal(bytes, nextHop.interface, table) : resolveGlobal(bytes, table)
+    return isLinkLocalBytes(bytes)
+      ? resolveLinkLocal(bytes, nextHop.interface, table)
+      : resolveGlobal(bytes, table, ways)
   }
   const global = bytes.subarray(0, 16)
-  const first = isLinkLocalBytes(global) ? undefined : resolveGlobal(global, table)
+  const first = isLinkLocalBytes(global) ? undefined : resolveGlobal(global, table, ways)
   if (first?.kind === 'resolved' && first.metric === 0) return first
   const second = resolveLinkLocal(bytes.subarray(16), nextHop.interface, table)
   return second.kind === 'resolved' ? second : (first ?? second)
@@ -50,14 +56,20 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
   if (name === undefined) return unresolved(`the interface of the link-local next hop ${gateway} is not known`)
   if (!table.isUp(name)) return unresolved(`the interface ${name} of the next hop ${gateway} is down`)
   if (!table.hasIpv6(name)) return unresolved(`the interface ${name} of the next hop ${gateway} has no IPv6 address`)
-  return { kind: 'resolved', hops: [{ gateway, interface: name, onlink: false }], metric: 0, length: bytes.length * 8 }
+  return {
+    kind: 'resolved',
+    hops: [{ gateway, interface: name, onlink: false }],
+    metric: 0,
+    length: bytes.length * 8,
+    learned: false,
+  }
 }
 
-function resolveGlobal(bytes: Uint8Array, table: KernelTable): Resolution {
+function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays | undefined): Resolution {
   const address = formatAddress(bytes)
   if (table.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
   const route = table.lookup(bytes)
-  if (route === undefined) return unresolved(`no route of this node leads to the next hop ${address}`)
+  if (route === undefined) return resolveOverLearned(address, ways?.lookup(bytes))
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)
   if (route.dead || !route.hops.some((hop) => table.isUp(hop.interface))) return unresolved(`${over}, which is down`)
@@ -76,7 +88,14 @@ function resolveOver(address: string, route: KernelRoute, table: KernelTable, ov
     hops: sortHops(hops),
     metric: onLink ? 0 : Math.min(route.metric + 1, 0xffffffff),
     length: route.prefix.length,
+    learned: false,
   }
+}
+
+/** The way of the learned route is gone as it is: its gateways are on links. */
+function resolveOverLearned(address: string, way: LearnedWay | undefined): Resolution {
+  if (way === undefined) return unresolved(`no route of this node leads to the next hop ${address}`)
+  return { kind: 'resolved', hops: way.hops, metric: 1, length: way.prefix.length, learned: true }
 }
 
 const unresolved = (reason: string): Resolution => ({ kind: 'unresolved', reason })

@@ -6,6 +6,7 @@ import { addressBytes, isLinkLocal } from '../base/address.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import type { Hop } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
+import type { LearnedWays } from './learned-ways.ts'
 import { formatResolution, type NextHop, nextHopKey, type Resolution, resolveNextHop } from './next-hop.ts'
 
 /** A gateway on a link, and how long the prefix of that link is. */
@@ -24,10 +25,12 @@ interface Row {
 
 export class NextHops {
   readonly #table: KernelTable
+  readonly #ways: LearnedWays
   readonly #rows = new Map<string, Row>()
 
-  constructor(table: KernelTable) {
+  constructor(table: KernelTable, ways: LearnedWays) {
     this.#table = table
+    this.#ways = ways
   }
 
   get size(): number {
@@ -48,13 +51,13 @@ export class NextHops {
   }
 
   resolution(nextHop: NextHop): Resolution {
-    return this.#rows.get(nextHopKey(nextHop))?.resolution ?? resolveNextHop(nextHop, this.#table)
+    return this.#rows.get(nextHopKey(nextHop))?.resolution ?? this.#resolve(nextHop)
   }
 
-  /** The kernel has changed: prefixes of the routes that go elsewhere now. */
+  /** The kernel has changed, or a learned way: prefixes of the routes that go elsewhere now. */
   *resolveAgain(): Iterable<string> {
     for (const row of this.#rows.values()) {
-      const resolution = resolveNextHop(row.nextHop, this.#table)
+      const resolution = this.#resolve(row.nextHop)
       if (formatResolution(resolution) === formatResolution(row.resolution)) continue
       row.resolution = resolution
       row.gateways = this.#gatewaysOf(resolution)
@@ -76,10 +79,14 @@ export class NextHops {
   }
 
   #add(key: string, nextHop: NextHop): Row {
-    const resolution = resolveNextHop(nextHop, this.#table)
+    const resolution = this.#resolve(nextHop)
     const row: Row = { nextHop, resolution, gateways: this.#gatewaysOf(resolution), users: new Set() }
     this.#rows.set(key, row)
     return row
+  }
+
+  #resolve(nextHop: NextHop): Resolution {
+    return resolveNextHop(nextHop, this.#table, this.#ways)
   }
 
   #gatewaysOf(resolution: Resolution): readonly Gateway[] {

@@ -24,6 +24,7 @@ import {
   routeKey,
 } from './kernel.ts'
 import { KernelTable } from './kernel-table.ts'
+import { LearnedWays } from './learned-ways.ts'
 import { formatResolution, type NextHop } from './next-hop.ts'
 import { NextHops } from './next-hops.ts'
 
@@ -45,7 +46,8 @@ const LAST_RETRY: Millis = 60_000
 
 export class RouteKeeper {
   readonly table = new KernelTable()
-  readonly nextHops = new NextHops(this.table)
+  readonly #ways = new LearnedWays()
+  readonly nextHops = new NextHops(this.table, this.#ways)
   readonly keptOut = new Map<string, KeptOut>()
   readonly #learned = new Map<string, Learned>()
   readonly #blackholes = new Map<string, Prefix>()
@@ -83,6 +85,7 @@ export class RouteKeeper {
     for (const nextHop of this.#learned.get(prefix.text)?.nextHops ?? []) this.nextHops.leave(nextHop, prefix.text)
     this.#learned.set(prefix.text, { prefix, nextHops })
     for (const nextHop of nextHops) this.nextHops.use(nextHop, prefix.text)
+    this.#offerWay(prefix)
     this.#touch(prefix.text)
   }
 
@@ -91,7 +94,39 @@ export class RouteKeeper {
     if (before === undefined) return
     this.#learned.delete(prefix)
     for (const nextHop of before.nextHops) this.nextHops.leave(nextHop, prefix)
+    this.#offerWay(before.prefix)
     this.#touch(prefix)
+  }
+
+  /** Whether next hops may be reached by routes that BGP taught us, where no other leads there. */
+  allowLearnedWays(allowed: boolean): void {
+    if (this.#ways.isAllowed === allowed) return
+    this.#ways.isAllowed = allowed
+    for (const { prefix } of this.#learned.values()) this.#offerWay(prefix)
+  }
+
+  /** Learned ways have changed since last asked: what goes over them goes elsewhere now. */
+  settleWays(): boolean {
+    if (!this.#ways.takeChanged()) return false
+    this.#resolveAgain()
+    return true
+  }
+
+  /** Others may be reached by a route whose own next hop is reached without BGP. */
+  #offerWay(prefix: Prefix): void {
+    if (!this.#ways.isAllowed && this.#ways.isEmpty) return
+    const nextHops = this.#learned.get(prefix.text)?.nextHops ?? []
+    const resolutions = nextHops.map((nextHop) => this.nextHops.resolution(nextHop))
+    const hops = resolutions.flatMap((found) => (found.kind === 'resolved' && !found.learned ? found.hops : []))
+    this.#ways.set(prefix, hops)
+  }
+
+  #resolveAgain(): void {
+    for (const key of this.nextHops.resolveAgain()) {
+      const prefix = this.#learned.get(key)?.prefix
+      if (prefix !== undefined) this.#offerWay(prefix)
+      this.#touch(key)
+    }
   }
 
   /** A single address never gets a blackhole: it is somebody's. */
@@ -125,7 +160,7 @@ export class RouteKeeper {
     const isOurs = (route: KernelRoute) => route.protocol === GODWIT_PROTOCOL
     const concernsUs = change.full || change.links !== undefined || change.gone.length > 0
     if (concernsUs || !change.present.every(isOurs)) {
-      for (const prefix of this.nextHops.resolveAgain()) this.#touch(prefix)
+      this.#resolveAgain()
     }
     for (const route of lost) this.#noteLoss(route, now)
     this.#known = true

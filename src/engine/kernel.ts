@@ -12,7 +12,7 @@ import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
-import { hasLinkLocal, resolveNextHop } from '../dataplane/next-hop.ts'
+import { hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
@@ -74,6 +74,7 @@ export class Kernel {
     this.#firstSync ??= new FirstSync(this.#syncing, now)
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
+    this.#routes.allowLearnedWays(intent.recursiveNextHops)
     this.#nat.want(intent, now)
     this.#isStale = true
   }
@@ -127,6 +128,7 @@ export class Kernel {
   /** Behind decision and sending. `quiet`: there is nothing more to tell any neighbor. */
   flush(quiet: boolean, now: Millis): void {
     for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
+    if (this.#routes.settleWays()) this.#rejudge = true
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#announceReady(now)
@@ -136,7 +138,7 @@ export class Kernel {
   }
 
   deadline(now: Millis): Millis | undefined {
-    if (this.#rooms.rib.hasNewBest) return now
+    if (this.#rooms.rib.hasNewBest || (this.#rejudge && this.#routes.isKnown)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
     return earlier(earlier(this.#routes.deadline(), this.#nat.deadline()), sweep)
@@ -160,7 +162,7 @@ export class Kernel {
   #unresolved(): string[] {
     if (!this.#routes.isKnown) return []
     return this.#rooms.rib.unreachableNextHops().flatMap((bytes) => {
-      const resolution = resolveNextHop({ bytes, interface: undefined }, this.#routes.table)
+      const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
       return resolution.kind === 'unresolved' ? [resolution.reason] : []
     })
   }
@@ -231,9 +233,9 @@ export class Kernel {
   /** A link-local next hop is judged per session, when its route is written. */
   #reach(bytes: Uint8Array): Reachability {
     const known = hasLinkLocal(bytes)
-    const resolution = resolveNextHop({ bytes, interface: undefined }, this.#routes.table)
-    if (resolution.kind === 'resolved') return { reachable: true, metric: resolution.metric }
-    return { reachable: known, metric: 0 }
+    const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
+    if (resolution.kind === 'unresolved') return { reach: known ? 'direct' : 'none', metric: 0 }
+    return { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
   }
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────

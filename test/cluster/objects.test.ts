@@ -419,6 +419,7 @@ describe('BGPConfiguration', () => {
       meshFilters: [],
       meshHeld: undefined,
       natSparesHosts: false,
+      recursiveNextHops: false,
     })
   })
 

@@ -27,6 +27,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   podCidrs: [],
   nodeAddresses: ['10.0.0.11', 'fd00:10::11'],
   natSparesHosts: false,
+  recursiveNextHops: false,
   serviceRanges: [],
   ...rest,
 })

@@ -25,7 +25,16 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
     natOutgoing,
     nat: { ...NAT, ...(index === 0 ? more : six) },
   }))
-  return renderNat(planNat({ pools, podCidrs: [], nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }))
+  return renderNat(
+    planNat({
+      pools,
+      podCidrs: [],
+      nodeAddresses: [],
+      natSparesHosts: false,
+      serviceRanges: [],
+      recursiveNextHops: false,
+    }),
+  )
 }
 
 describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {

@@ -201,6 +201,36 @@ describe('routes', () => {
     expect(lab.problems().join()).not.toMatch(/again and again/)
   })
 
+  test.each([
+    [false, [] as string[]],
+    [true, ['10.244.2.0/24 via 10.0.0.1 dev eth0 proto 171 metric 1024']],
+  ])('a node behind a range that the router tells: recursiveNextHops %s', (recursiveNextHops, expected) => {
+    const lab = new Lab(false)
+    const behind = node('worker-2', { addresses: ['10.30.0.5'], podCIDRs: ['10.244.2.0/24'] })
+    const rack = { cidr: '10.30.0.0/24' }
+    lab.world.change(lab.tor, [
+      upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false, serviceClusterIPs: [rack] })),
+    ])
+    const cluster = bgpConfiguration({ asNumber: 64512, recursiveNextHops })
+    const filters = ['take-all']
+    lab.change(
+      upsert(cluster),
+      upsert(behind),
+      upsert(TAKE_ALL),
+      upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters })),
+    )
+    lab.world.add(
+      'worker-2',
+      ['10.30.0.5'],
+      [behind, WORKER, bgpConfiguration({ asNumber: 64512 })].map((object) => upsert(object)),
+    )
+    lab.kernel.open()
+    lab.world.pass(30_000)
+    expect(lab.kernel.own.filter((route) => route.startsWith('10.30.'))).toHaveLength(1)
+    expect(lab.kernel.own.filter((route) => route.startsWith('10.244.2.'))).toEqual(expected)
+    expect(lab.problems().join().includes('leads to the next hop 10.30.0.5')).toBe(!recursiveNextHops)
+  })
+
   test('a next hop that leads nowhere is named, and again when it does', () => {
     const lab = new Lab()
     lab.settle()

@@ -3,10 +3,13 @@
  *
  * Each step removes paths from the set and none adds any, so the winner does not depend on the order in which the paths
  * came. MED is the reason for doing it so: it removes within each neighbor AS, and is no order between pairs.
+ *
+ * Usable are paths whose next hop is reached without BGP; where there is none, those whose next hop lies behind a route of
+ * BGP's. A path that others are reached by so never yields to one of those: the choice could not come to rest.
  */
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { CARRIES } from '../route/attribute-table.ts'
-import type { NextHopTable } from '../route/next-hop-table.ts'
+import { type NextHopTable, REACH, type Reach } from '../route/next-hop-table.ts'
 import type { AdjIn } from './adj-in.ts'
 import { KIND, type Peers } from './peers.ts'
 
@@ -147,13 +150,22 @@ export class Decision {
   }
 
   #isUsable(path: number): boolean {
-    return this.#paths.refused[path] === 0 && this.#nextHops.unreachable[this.#paths.nextHop[path] as number] === 0
+    return this.#paths.refused[path] === 0 && this.#reachOf(path) !== REACH.none
+  }
+
+  #reachOf(path: number): number {
+    return this.#nextHops.reach[this.#paths.nextHop[path] as number] as number
   }
 
   #lineUp(first: number): void {
+    this.#lineUpThose(first, REACH.direct)
+    if (this.#count === 0) this.#lineUpThose(first, REACH.learned)
+  }
+
+  #lineUpThose(first: number, reach: Reach): void {
     this.#count = 0
     for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
-      if (!this.#isUsable(path)) continue
+      if (this.#paths.refused[path] !== 0 || this.#reachOf(path) !== reach) continue
       if (this.#count === this.#race.length) {
         const longer = new Uint32Array(this.#race.length * 2)
         longer.set(this.#race)

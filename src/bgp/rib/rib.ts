@@ -18,7 +18,7 @@ import type { Millis } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
-import { NextHopTable, withoutGlobal } from '../route/next-hop-table.ts'
+import { NextHopTable, REACH, withoutGlobal } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
@@ -255,9 +255,9 @@ export class Rib {
     const changed = new Set<number>()
     for (const id of ids) {
       if (table.bytes.refs[id] === 0) continue
-      const { reachable, metric } = judge(table.bytes.copy(id))
-      if (table.metric[id] === metric && table.unreachable[id] === (reachable ? 0 : 1)) continue
-      table.setReachability(id, reachable, metric)
+      const { reach, metric } = judge(table.bytes.copy(id))
+      if (table.metric[id] === metric && table.reach[id] === REACH[reach]) continue
+      table.setReach(id, REACH[reach], metric)
       changed.add(id)
     }
     if (table.fresh !== undefined) table.fresh = []
@@ -268,9 +268,9 @@ export class Rib {
 
   /** Those in use that lead nowhere, as last judged. */
   unreachableNextHops(): Uint8Array[] {
-    const { bytes, unreachable } = this.#nextHops
+    const { bytes, reach } = this.#nextHops
     return [...this.#nextHops.ids()]
-      .filter((id) => bytes.refs[id] !== 0 && unreachable[id] === 1)
+      .filter((id) => bytes.refs[id] !== 0 && reach[id] === REACH.none)
       .map((id) => bytes.copy(id))
   }
 

@@ -4,7 +4,7 @@ import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
-import type { NextHopTable } from '../route/next-hop-table.ts'
+import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { AdjIn } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
@@ -179,8 +179,14 @@ export class RouteRows {
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = explained.lostAt.get(path)
     if (lost !== undefined) return `lost at ${stepWords(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
-    if (explained.best !== path) return 'next hop unreachable'
+    if (explained.best !== path) return this.#whyNotUsable(paths.nextHop[path] as number)
     return explained.lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...explained.lostAt.values()))}`
+  }
+
+  #whyNotUsable(nextHop: number): string {
+    return this.#nextHops.reach[nextHop] === REACH.learned
+      ? 'next hop reached by a BGP route alone, another path is not'
+      : 'next hop unreachable'
   }
 
   #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly string[] {

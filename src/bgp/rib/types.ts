@@ -7,6 +7,7 @@ import type { Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Asn, Millis, RouterId } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
+import type { REACH } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType, WireContext } from '../wire/context.ts'
 import type { MessageError, UpdateProblem } from '../wire/error.ts'
@@ -72,7 +73,8 @@ interface LearnedHop {
 
 /** Where a next hop leads, as far as decision wants to know (RFC 4271 §9.1.2.1). */
 export interface Reachability {
-  readonly reachable: boolean
+  /** `learned`: only by a route that BGP taught us. Paths over such a next hop are used where no other is there. */
+  readonly reach: keyof typeof REACH
   readonly metric: number
 }
 

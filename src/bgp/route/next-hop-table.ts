@@ -8,12 +8,16 @@ import { growU8, growU32, usedBytes } from './columns.ts'
 /** The next hop "this node": routes we originate have it, and it stands in no table. */
 export const SELF = 0
 
+/** How it is reached: by routes that BGP did not teach us, not at all, or only by a route that it did. */
+export const REACH = { direct: 0, none: 1, learned: 2 } as const
+export type Reach = (typeof REACH)[keyof typeof REACH]
+
 export class NextHopTable {
   readonly bytes: ByteTable
   /** The cost of getting there, for decision; equal where unknown. */
   metric = new Uint32Array(1)
-  /** 1 where it cannot be reached. */
-  unreachable = new Uint8Array(1)
+  /** One of `REACH`. */
+  reach = new Uint8Array(1)
   /** Ids given out since somebody last looked; undefined where nobody does. */
   fresh: number[] | undefined
 
@@ -28,7 +32,7 @@ export class NextHopTable {
   intern(bytes: Uint8Array, start = 0, end = bytes.length): number {
     const id = this.bytes.intern(bytes, start, end)
     if (this.bytes.refs[id] === 1) {
-      this.setReachability(id, true, 0)
+      this.setReach(id, REACH.direct, 0)
       this.fresh?.push(id)
     }
     return id
@@ -42,13 +46,13 @@ export class NextHopTable {
     if (id !== SELF) this.bytes.release(id)
   }
 
-  setReachability(id: number, reachable: boolean, metric: number): void {
+  setReach(id: number, reach: Reach, metric: number): void {
     if (id >= this.metric.length) {
       this.metric = growU32(this.metric, this.bytes.refs.length)
-      this.unreachable = growU8(this.unreachable, this.bytes.refs.length)
+      this.reach = growU8(this.reach, this.bytes.refs.length)
     }
     this.metric[id] = metric
-    this.unreachable[id] = reachable ? 0 : 1
+    this.reach[id] = reach
   }
 
   /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
@@ -62,7 +66,7 @@ export class NextHopTable {
   }
 
   memory(): number {
-    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.unreachable)
+    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.reach)
   }
 }
 

@@ -118,7 +118,10 @@ describe('who follows', () => {
     return made
   }
   const reach = (made: Room, ...lost: readonly number[]) => {
-    const judge = (nextHop: Uint8Array) => ({ reachable: !lost.includes(nextHop.at(-1) ?? 0), metric: 0 })
+    const judge = (nextHop: Uint8Array) => ({
+      reach: lost.includes(nextHop.at(-1) ?? 0) ? ('none' as const) : ('direct' as const),
+      metric: 0,
+    })
     made.rib.judgeNextHops(judge, 'all')
     settle(made.rib)
   }
@@ -184,7 +187,7 @@ describe('where next hops lead', () => {
     (known: Readonly<Record<number, number>>) =>
     (nextHop: Uint8Array): Reachability => {
       const metric = known[nextHop.at(-1) ?? 0]
-      return { reachable: metric !== undefined, metric: metric ?? 0 }
+      return { reach: metric === undefined ? ('none' as const) : ('direct' as const), metric: metric ?? 0 }
     }
 
   function withKernel(known: Readonly<Record<number, number>>): Room {
@@ -200,6 +203,29 @@ describe('where next hops lead', () => {
     const made = withKernel({ 52: 0 })
     expect(via(made)).toEqual(['192.0.2.52'])
     expect(made.rows().find(({ best }) => !best)?.reason).toBe('next hop unreachable')
+  })
+
+  test('a path over a BGP route is used where there is no other, and yields to one that needs none, however good it is', () => {
+    const made = room()
+    made.rib.follow()
+    made.say(a, [X], path(65_100), hopOf(1))
+    made.say(b, [X], path(65_100, 7, 7), hopOf(2))
+    const judge = (direct: readonly number[]) => {
+      const ask = (nextHop: Uint8Array): Reachability => {
+        return { reach: direct.includes(nextHop.at(-1) ?? 0) ? 'direct' : 'learned', metric: 0 }
+      }
+      made.rib.judgeNextHops(ask, 'all')
+      settle(made.rib)
+    }
+    judge([52])
+    expect(via(made)).toEqual(['192.0.2.52'])
+    expect(made.rows().find(({ best }) => !best)?.reason).toBe(
+      'next hop reached by a BGP route alone, another path is not',
+    )
+    judge([])
+    expect(via(made)).toEqual(['192.0.2.51'])
+    judge([51, 52])
+    expect(via(made)).toEqual(['192.0.2.51'])
   })
 
   test('[63] the nearer next hop wins, alone; equal ones share', () => {

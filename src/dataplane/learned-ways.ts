@@ -1,0 +1,46 @@
+/**
+ * Routes that BGP taught us and that others may be reached by, where `recursiveNextHops` allows it: those whose own next
+ * hop is reached without BGP. One that needs another of them is never among them, so no way leads in a circle, and each
+ * ends at a gateway on a link.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import { formatHop, type Hop } from './kernel.ts'
+import { LongestMatch } from './longest-match.ts'
+
+export interface LearnedWay {
+  readonly prefix: Prefix
+  readonly hops: readonly Hop[]
+}
+
+export class LearnedWays {
+  readonly #ways = new LongestMatch<LearnedWay>()
+  #changed = false
+  isAllowed = false
+
+  get isEmpty(): boolean {
+    return this.#ways.size === 0
+  }
+
+  /** No hops: it is none. */
+  set(prefix: Prefix, hops: readonly Hop[]): void {
+    const before = this.#ways.at(prefix.text)?.hops ?? []
+    const wanted = this.isAllowed ? hops : []
+    if (formatHops(before) === formatHops(wanted)) return
+    this.#changed = true
+    if (wanted.length === 0) this.#ways.delete(prefix)
+    else this.#ways.set(prefix, { prefix, hops: wanted })
+  }
+
+  lookup(address: Uint8Array): LearnedWay | undefined {
+    return this.isAllowed ? this.#ways.lookup(address) : undefined
+  }
+
+  /** Whether any has changed since last asked. */
+  takeChanged(): boolean {
+    const changed = this.#changed
+    this.#changed = false
+    return changed
+  }
+}
+
+const formatHops = (hops: readonly Hop[]): string => hops.map(formatHop).join(', ')
