@@ -104,7 +104,7 @@ export class Reflector {
     let version: string | undefined
     do {
       const page = pageOf(await this.#page(token))
-      for (const item of page.items) this.#put(next, item)
+      for (const item of page.items) this.#putListed(next, item)
       token = page.next
       version = page.version
     } while (token !== undefined)
@@ -112,7 +112,7 @@ export class Reflector {
     this.#version = version
     this.#paged = true
     this.#refusals = 0
-    this.#replace(next)
+    this.#tellListed(next)
   }
 
   async #page(token: string | undefined): Promise<unknown> {
@@ -128,13 +128,29 @@ export class Reflector {
     }
   }
 
-  #replace(next: Map<string, Named>): void {
+  /** What is as it was stays the very object: nobody has to look into it again. */
+  #putListed(next: Map<string, Named>, item: unknown): void {
+    const named = this.#put(next, item)
+    const before = this.#known.get(keyOf(item))
+    if (named !== undefined && before !== undefined && isSame(before.object, named.object))
+      next.set(keyOf(item), before)
+  }
+
+  /** The first list is told whole. Of a later one only what is new: ten thousand objects would hold up all sessions. */
+  #tellListed(next: Map<string, Named>): void {
+    const before = this.#known
     this.#known = next
     this.#absentSince = undefined
-    this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: [...next.values()] })
+    if (this.#listed) this.#tellDifference(before, next)
+    else this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: [...next.values()] })
     this.#listed = true
     this.#clearTrouble()
     this.#sink.listed()
+  }
+
+  #tellDifference(before: ReadonlyMap<string, Named>, next: ReadonlyMap<string, Named>): void {
+    for (const [key, { ref }] of before) if (!next.has(key)) this.#sink.change({ kind: 'delete', ref })
+    for (const [key, named] of next) if (before.get(key) !== named) this.#sink.change({ kind: 'upsert', ...named })
   }
 
   /** Follows changes until the server ends it; the pause before the next watch. */

@@ -4,6 +4,7 @@
  */
 import type { Kind, ObjectChange } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
+import { batchesOf } from './batches.ts'
 import { type Api, connectApi } from './kubernetes-api.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './kubernetes-reflector.ts'
 import { KubernetesTroubles } from './kubernetes-troubles.ts'
@@ -61,16 +62,21 @@ class Kubernetes implements Source {
     return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing)
   }
 
+  /** One batch; the next one when the sockets have been looked at. */
   #flush(): void {
+    const [first, ...later] = batchesOf(this.#changes)
+    this.#changes = later.flat()
+    this.#flushing = later.length === 0 ? undefined : setImmediate(() => this.#flush())
+    if (first !== undefined) this.#feed({ kind: 'objects', changes: first })
+  }
+
+  /** Nothing has begun yet that could be held up. */
+  #sync(): void {
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#flushing = undefined
     const changes = this.#changes
     this.#changes = []
     if (changes.length > 0) this.#feed({ kind: 'objects', changes })
-  }
-
-  #sync(): void {
-    this.#flush()
     this.#feed({ kind: 'synced' })
   }
 }

@@ -16,6 +16,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../base/units.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
+import { batchesOf } from './batches.ts'
 import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './manifest-file.ts'
 import { wordsOf } from './os-words.ts'
 import { Pieces } from './pieces.ts'
@@ -38,9 +39,6 @@ interface KnownFile {
   /** Why `content` is older than the file. */
   readonly trouble: string | undefined
 }
-
-/** Changes of services told at once. */
-const MOST_AT_ONCE = 256
 
 /** An editor may empty a file before it writes it: so many times `quiet` it may stay empty before that is told. */
 const EMPTY_PATIENCE = 20
@@ -320,21 +318,6 @@ function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean 
     return false
   }
 }
-
-/**
- * One turn of the engine takes a batch. What neighbors and policies depend on changes at once; of services so many at a
- * time that sessions have their turns in between.
- */
-function batchesOf(changes: readonly ObjectChange[]): readonly (readonly ObjectChange[])[] {
-  const ofServices = changes.filter(isOfService)
-  const batches = ofServices.length <= MOST_AT_ONCE ? [changes] : [changes.filter((change) => !isOfService(change))]
-  const left = ofServices.length <= MOST_AT_ONCE ? [] : ofServices
-  for (let at = 0; at < left.length; at += MOST_AT_ONCE) batches.push(left.slice(at, at + MOST_AT_ONCE))
-  return batches.filter(({ length }) => length > 0)
-}
-
-const isOfService = (change: ObjectChange): boolean =>
-  'ref' in change && (change.ref.kind === 'Service' || change.ref.kind === 'EndpointSlice')
 
 function planTroubles(old: ReadonlyMap<string, Trouble>, next: ReadonlyMap<string, Trouble>): ObjectChange[] {
   const changes: ObjectChange[] = []

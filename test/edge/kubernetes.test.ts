@@ -202,6 +202,25 @@ describe('the Kubernetes source', () => {
     expect(known.takeChanges().filter((change) => change.kind === 'replace' && change.of === 'Service')).toHaveLength(1)
   })
 
+  test('of a list read anew only what is new is told', async () => {
+    for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
+    await sync()
+    known.takeChanges()
+    await api.stop()
+    api.delete('Service', 's7', 'many')
+    api.apply(service('many', 's9', '10.96.0.9'))
+    api.apply(service('many', 's200'))
+    api.store.compact()
+    await api.start()
+    await until('the new one', () => known.objects.has('Service/many/s200'))
+    const told = known.takeChanges().map((change) => {
+      if (change.kind === 'replace') return `replace ${change.of}`
+      return change.kind === 'trouble' ? change.kind : `${change.kind} ${change.ref.name}`
+    })
+    expect(told.filter((text) => text !== 'trouble').sort()).toEqual(['delete s7', 'upsert s200', 'upsert s9'])
+    expect(lists('/api/v1/services').length).toBeGreaterThan(3)
+  })
+
   test('pages that grow stale are read anew, all at once', async () => {
     for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
     api.onRequest = (seen: SeenRequest) => {
