@@ -1,5 +1,12 @@
 /** `npm run bench`: what the hot path costs in this process, on this machine, now. Compare runs only with runs beside them. */
+import { benchServices } from './services.ts'
 import { decodeRate } from './wire.ts'
 
 console.log(`UPDATEs read, 7 routes each: ${(decodeRate() / 1e6).toFixed(2)} million per second`)
 await import('./rib.ts')
+const { services, load, first, p50, p99 } = benchServices(Math.min(Number(process.argv[2] ?? 10_000), 10_000))
+const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 0)} ms`
+console.log(
+  `${services} dual-stack services: read in ${ms(load)}, first neighbor told in ${ms(first)}; ` +
+    `a changed endpoint is told after ${ms(p50)} (median), ${ms(p99)} (p99)`,
+)
