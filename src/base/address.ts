@@ -121,5 +121,9 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   return best
 }
 
-/** `fe80::/10` (RFC 4291 §2.5.6). */
+/** Of the octets of an IPv6 address, from `at` on: whether it lies in `fe80::/10` (RFC 4291 §2.5.6). */
+export const isLinkLocalAt = (bytes: Uint8Array, at: number): boolean =>
+  bytes[at] === 0xfe && ((bytes[at + 1] ?? 0) & 0xc0) === 0x80
+
+/** `fe80::/10`, as text. */
 export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/i.test(address) && address.includes(':')

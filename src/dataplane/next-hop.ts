@@ -3,7 +3,7 @@
  * that BGP taught us, and so never in a circle. Where no such route leads there, one of `LearnedWays` may: those lead in no
  * circle either.
  */
-import { formatAddress, isLinkLocal } from '../base/address.ts'
+import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
 import { hex } from '../base/bytes.ts'
 import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
@@ -100,8 +100,7 @@ function resolveOverLearned(address: string, way: LearnedWay | undefined): Resol
 
 const unresolved = (reason: string): Resolution => ({ kind: 'unresolved', reason })
 
-const isLinkLocalBytes = (bytes: Uint8Array): boolean =>
-  bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80
+const isLinkLocalBytes = (bytes: Uint8Array): boolean => bytes.length === 16 && isLinkLocalAt(bytes, 0)
 
 /** Text in which two resolutions are the same when they are. */
 export const formatResolution = (resolution: Resolution): string =>

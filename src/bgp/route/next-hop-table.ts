@@ -2,6 +2,7 @@
  * The next hops of all routes, each once: 4 bytes, 16, or 32 (a global and a link-local address). A change of what is
  * known about one touches one row here.
  */
+import { isLinkLocalAt } from '../../base/address.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
 
@@ -57,7 +58,7 @@ export class NextHopTable {
 
   /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
   isLinkOnly(id: number): boolean {
-    return id !== SELF && isLinkLocalAt(this.bytes.arena, this.bytes.offset(id), this.bytes.length(id))
+    return id !== SELF && this.bytes.length(id) === 16 && isLinkLocalAt(this.bytes.arena, this.bytes.offset(id))
   }
 
   /** Ids in use. */
@@ -70,18 +71,13 @@ export class NextHopTable {
   }
 }
 
-/** The octets of a link-local address, alone. */
-function isLinkLocalAt(bytes: Uint8Array, at: number, length: number): boolean {
-  return length === 16 && bytes[at] === 0xfe && ((bytes[at + 1] as number) & 0xc0) === 0x80
-}
-
 /**
  * RFC 2545 §3 has a global address first and a link-local one behind it. Who has no global one writes the link-local one
  * twice (FRR), or none in its place (BIRD): that is a link-local next hop. How many octets to leave out in front.
  */
 export function withoutGlobal(bytes: Uint8Array, start: number, length: number): 0 | 16 {
-  if (length !== 32 || !isLinkLocalAt(bytes, start + 16, 16)) return 0
-  if (isLinkLocalAt(bytes, start, 16)) return 16
+  if (length !== 32 || !isLinkLocalAt(bytes, start + 16)) return 0
+  if (isLinkLocalAt(bytes, start)) return 16
   for (let index = 0; index < 16; index++) if (bytes[start + index] !== 0) return 0
   return 16
 }
