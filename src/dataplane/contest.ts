@@ -2,6 +2,7 @@
  * Routes of ours that somebody keeps deleting. They come back at once the first times; who goes on is left alone for
  * longer and longer, so that two daemons do not spend a node's time on each other.
  */
+import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 
 /** So often a route comes back at once. */
@@ -39,7 +40,7 @@ export class Contest {
 
   deadline(): Millis | undefined {
     let first: Millis | undefined
-    for (const until of this.#held.values()) if (first === undefined || until < first) first = until
+    for (const until of this.#held.values()) first = earlier(first, until)
     return first
   }
 

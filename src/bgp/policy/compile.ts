@@ -177,10 +177,7 @@ export class CompiledPolicy {
 
   /** The rules that applied in the last verdict applied so often more. */
   repeat(times: number): void {
-    for (let at = 0; at < this.#metCount; at++) {
-      const index = this.#met[at] as number
-      this.hits[index] = (this.hits[index] as number) + times
-    }
+    this.again(this.#met, times, this.#metCount)
   }
 
   /** Asks for a looker's sake: what a rule answers then is no hit. */
@@ -191,9 +188,9 @@ export class CompiledPolicy {
     return answer
   }
 
-  /** These rules applied so often more. */
-  again(met: readonly number[], times: number): void {
-    for (let at = 0; at < met.length; at++) {
+  /** The first `count` of these rules applied so often more. */
+  again(met: readonly number[], times: number, count = met.length): void {
+    for (let at = 0; at < count; at++) {
       const index = met[at] as number
       this.hits[index] = (this.hits[index] as number) + times
     }

@@ -41,7 +41,8 @@ import type {
   RouteQuery,
 } from './types.ts'
 
-const NONE_LATE: readonly never[] = []
+/** Asked in every turn. */
+const NONE_DUE: readonly never[] = []
 
 export interface RibOptions {
   /** Stirs the hash tables, so that nobody outside can aim at them. */
@@ -116,7 +117,8 @@ export class Rib {
   }
 
   /** Neighbors to be asked for their routes again: of some paths were turned away, and there is room now. */
-  takeRoom(now: Millis): { readonly name: string; readonly family: Family }[] {
+  takeRoom(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
+    if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
       this.#ribs[family].takeRoom(now).map(({ peer }) => ({ name: peer.name, family })),
     )
@@ -127,10 +129,14 @@ export class Rib {
     return earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline())
   }
 
+  #isDue(now: Millis): boolean {
+    const due = this.deadline()
+    return due !== undefined && due <= now
+  }
+
   /** Ends refreshes that the neighbor has begun long ago; gives their names. */
   endLateRefreshes(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
-    const due = this.deadline()
-    if (due === undefined || due > now) return NONE_LATE
+    if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
       this.#ribs[family].endLateRefreshes(now).map(({ peer }) => ({ name: peer.name, family })),
     )
