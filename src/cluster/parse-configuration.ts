@@ -69,10 +69,9 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
   }
 }
 
-/** As many paths as BIRD merges for Calico, which does so unasked. */
 /**
- * RFC 7938 §6.3: where each rack or router has an AS of its own, paths of one length are equal whatever AS they lead
- * through. BIRD's `merge paths`, and so Calico, looks at the length alone too.
+ * As many paths as BIRD merges for Calico, which does so unasked. RFC 7938 §6.3: where each rack or router has an AS of its
+ * own, paths of one length are equal whatever AS they lead through; BIRD's `merge paths` looks at the length alone too.
  */
 export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: true, preferOldest: false }
 const MOST_PATHS = 64

@@ -1,7 +1,7 @@
 /**
  * Keeps up with one kind: lists it, watches from there, and begins again as often as needed, for ever.
  *
- * Out, to the sink: `replace` after each list, then `upsert` and `delete`; trouble while the API does not answer as it
+ * Out, to the sink: `replace` after the first list, then `upsert` and `delete`; trouble while the API does not answer as it
  * should. What was known stays in force meanwhile. Nothing is told twice: an event that changes nothing we keep is none.
  */
 import { isDeepStrictEqual } from 'node:util'
