@@ -4,19 +4,19 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AgentWords } from './cli/words.ts'
 import { systemClock } from './edge/clock.ts'
-import { CniFile } from './edge/cni.ts'
-import { Control } from './edge/control.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
-import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/http.ts'
-import { describeInterfaces, listInterfaces } from './edge/interfaces.ts'
-import { type Log, openLog } from './edge/log.ts'
-import { Manifests } from './edge/manifests.ts'
-import { Metrics } from './edge/metrics.ts'
-import { Ndp } from './edge/ndp.ts'
-import { Nft } from './edge/nft.ts'
+import { CniFile } from './edge/kernel/cni.ts'
+import { Nft } from './edge/kernel/nft.ts'
+import { Routes } from './edge/kernel/routes.ts'
+import { Manifests } from './edge/manifests/source.ts'
+import { describeInterfaces, listInterfaces } from './edge/net/interfaces.ts'
+import { Ndp } from './edge/net/ndp.ts'
+import { Tcp } from './edge/net/tcp.ts'
+import { Control } from './edge/operate/control.ts'
+import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/operate/http.ts'
+import { type Log, openLog } from './edge/operate/log.ts'
+import { Metrics } from './edge/operate/metrics.ts'
 import type { Source } from './edge/resources.ts'
-import { Routes } from './edge/routes.ts'
-import { Tcp } from './edge/tcp.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine } from './engine/engine.ts'
@@ -220,6 +220,6 @@ class Agent {
 async function openSource(options: AgentWords, feed: (input: Input) => void): Promise<Source> {
   const { source, apiGroup, kubeconfig } = options
   if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed })
-  const { openKubernetes } = await import('./edge/kubernetes.ts')
+  const { openKubernetes } = await import('./edge/kubernetes/source.ts')
   return openKubernetes({ apiGroup, kubeconfig, feed })
 }

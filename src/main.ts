@@ -16,7 +16,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(`${words.text}\n`)
       return 2
     case 'doctor': {
-      const { runDoctor } = await import('./edge/doctor.ts')
+      const { runDoctor } = await import('./edge/operate/doctor.ts')
       const { askProblems } = await import('./cli/client.ts')
       return runDoctor(process.stdout, () => askProblems(words.socket))
     }

@@ -8,8 +8,8 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Asn } from '../base/units.ts'
 import { type Community, parseCommunity } from '../bgp/policy/community.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
-import { Fields, isRecord, parseAsn } from './fields.ts'
 import type { Problem } from './intent.ts'
+import { Fields, isRecord, parseAsn } from './parse/fields.ts'
 import { Findings } from './problem.ts'
 
 export interface CompiledFilter {

@@ -2,7 +2,7 @@
 import { contains, type Prefix } from '../base/prefix.ts'
 import type { DecisionSettings, Problem } from './intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
-import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse-configuration.ts'
+import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
 

@@ -5,7 +5,7 @@
  */
 import type { Problem } from './intent.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
-import { parseObject } from './parse-object.ts'
+import { parseObject } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'

@@ -1,6 +1,6 @@
 /**
  * The kernel's routing as values: what is read from it, and what is asked of it. `dataplane` decides what the kernel
- * should hold; `edge/routes` and `edge/nft` carry it there and read it back.
+ * should hold; `edge/kernel/routes` and `edge/kernel/nft` carry it there and read it back.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'

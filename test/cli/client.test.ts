@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, lineOf, runCommand } from '../../src/cli/client.ts'
 import { historyPath, readHistory, writeHistory } from '../../src/cli/history.ts'
 import { runShell } from '../../src/cli/shell.ts'
-import { Control } from '../../src/edge/control.ts'
+import { Control } from '../../src/edge/operate/control.ts'
 import { FakeEngine } from '../support/fake-engine.ts'
 import { type FakeView, fakeView } from '../support/fake-view.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { parseAsn, parseSeconds } from '../../src/cluster/fields.ts'
-import { type Parsed, parseObject } from '../../src/cluster/parse-object.ts'
-import { parsePeerIp } from '../../src/cluster/parse-peer.ts'
+import { parseAsn, parseSeconds } from '../../src/cluster/parse/fields.ts'
+import { type Parsed, parseObject } from '../../src/cluster/parse/object.ts'
+import { parsePeerIp } from '../../src/cluster/parse/peer.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { bgpConfiguration, bgpPeer, ipPool, node, secret, service } from '../support/objects.ts'
 

@@ -1,6 +1,6 @@
 /** The real kernel, in namespaces of its own. Root only. */
 import { describe, test } from 'vitest'
-import { Routes } from '../../src/edge/routes.ts'
+import { Routes } from '../../src/edge/kernel/routes.ts'
 import { isRoot, Namespace } from '../support/namespace.ts'
 import { describeKernel } from './kernel.ts'
 

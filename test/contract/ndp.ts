@@ -1,7 +1,7 @@
 /** What every socket for router discovery keeps to, over a raw socket and in memory. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../src/base/address.ts'
-import { ALL_NODES, ALL_ROUTERS } from '../../src/edge/ndp-socket.ts'
+import { ALL_NODES, ALL_ROUTERS } from '../../src/edge/net/ndp-socket.ts'
 import { encodeAdvertisement, encodeSolicitation } from '../../src/ndp/packet.ts'
 
 export interface Packet {

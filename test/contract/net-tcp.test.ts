@@ -1,5 +1,5 @@
 /** TCP on loopback passes the rows of every network. */
-import { Tcp } from '../../src/edge/tcp.ts'
+import { Tcp } from '../../src/edge/net/tcp.ts'
 import { freePort, until } from '../support/loopback.ts'
 import { describeNetwork } from './net.ts'
 

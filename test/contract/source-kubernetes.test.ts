@@ -1,5 +1,5 @@
 /** The Kubernetes API passes the rows of every source. */
-import { openKubernetes } from '../../src/edge/kubernetes.ts'
+import { openKubernetes } from '../../src/edge/kubernetes/source.ts'
 import { openApi, QUICK } from '../support/api-server/open.ts'
 import { describeSource } from './source.ts'
 

@@ -3,7 +3,7 @@ import { mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { Manifests } from '../../src/edge/manifests.ts'
+import { Manifests } from '../../src/edge/manifests/source.ts'
 import type { Manifest } from '../support/api-server/store.ts'
 import { describeSource } from './source.ts'
 

@@ -3,8 +3,8 @@
  * takes and the other refuses is named here, with the reason.
  */
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { Fields } from '../../src/cluster/fields.ts'
-import { parseObject } from '../../src/cluster/parse-object.ts'
+import { Fields } from '../../src/cluster/parse/fields.ts'
+import { parseObject } from '../../src/cluster/parse/object.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { resourcesOf } from '../../src/edge/resources.ts'
 import { whyNoRule } from './support/cel.ts'

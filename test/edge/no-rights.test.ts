@@ -1,8 +1,8 @@
 /** Where the kernel says no, since the agent lacks NET_ADMIN. Root only, to have rights to give away. */
 import { spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Nft } from '../../src/edge/nft.ts'
-import { Routes } from '../../src/edge/routes.ts'
+import { Nft } from '../../src/edge/kernel/nft.ts'
+import { Routes } from '../../src/edge/kernel/routes.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { ownRoute } from '../support/fake-kernel.ts'
 import { until } from '../support/loopback.ts'

@@ -1,5 +1,5 @@
 /**
- * A kernel in memory: routes, links and our nftables table, as `edge/routes` and `edge/nft` show them. It refuses what
+ * A kernel in memory: routes, links and our nftables table, as `edge/kernel/routes` and `edge/kernel/nft` show them. It refuses what
  * the real one refuses; test/contract/kernel.ts holds the two against each other.
  */
 import { addressBytes, isLinkLocal } from '../../src/base/address.ts'

@@ -1,6 +1,6 @@
 /** Links in memory for router discovery: what one socket sends comes to the others of its link, as the kernel has it. */
 import { type Address, addressBytes, formatAddress } from '../../src/base/address.ts'
-import { ALL_NODES, ALL_ROUTERS, type NdpSocket, type Receive } from '../../src/edge/ndp-socket.ts'
+import { ALL_NODES, ALL_ROUTERS, type NdpSocket, type Receive } from '../../src/edge/net/ndp-socket.ts'
 import { ICMP_TYPE } from '../../src/ndp/packet.ts'
 
 interface Station {

@@ -5,7 +5,7 @@
 import { type Address, familyOfAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
-import type { Network, NetworkEffect } from '../../src/edge/tcp.ts'
+import type { Network, NetworkEffect } from '../../src/edge/net/tcp.ts'
 import type { Input, LocalInterface } from '../../src/engine/input.ts'
 
 type Feed = (input: Input) => void

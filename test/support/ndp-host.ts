@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os'
 import { createInterface } from 'node:readline'
 import koffi from 'koffi'
-import { openNdpSocket } from '../../src/edge/ndp-socket.ts'
+import { openNdpSocket } from '../../src/edge/net/ndp-socket.ts'
 
 export type Order =
   | { readonly do: 'join'; readonly index: number }

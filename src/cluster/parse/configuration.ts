@@ -1,0 +1,157 @@
+/**
+ * `BGPConfiguration`, spec as Calico's: `default` for the cluster, `node.<name>` for one node, which may say only its
+ * listen port and its prefix advertisements.
+ */
+import type { Prefix } from '../../base/prefix.ts'
+import { parseCommunity } from '../../bgp/policy/community.ts'
+import type { DecisionSettings } from '../intent.ts'
+import type { ConfigurationObject, PrefixAdvertisement } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, isRecord } from './fields.ts'
+
+export const NODE_CONFIGURATION = 'node.'
+const LIST_LIMIT = 500
+const COMMUNITIES_PER_PREFIX = 50
+
+/** Calico's fields that say something we do not do (yet). */
+const NOT_CARRIED_OUT = [
+  'logSeverityScreen',
+  'nodeMeshMaxRestartTime',
+  'ignoredInterfaces',
+  'localWorkloadPeeringIPV4',
+  'localWorkloadPeeringIPV6',
+  'programClusterRoutes',
+  'ipv4NormalRoutePriority',
+  'ipv6NormalRoutePriority',
+]
+const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'logSeverityScreen'])
+const MESH_PASSWORD = 'nodeMeshPassword'
+
+export function parseConfiguration(
+  object: Record<string, unknown>,
+  { name }: ObjectRef,
+  findings: Findings,
+): ConfigurationObject | undefined {
+  const perNode = name.startsWith(NODE_CONFIGURATION) && name.length > NODE_CONFIGURATION.length
+  if (name !== 'default' && !perNode) {
+    findings.say('configuration-name', 'metadata.name', 'is neither default nor node.<name>; the object is left out')
+  }
+  const root = new Fields(findings, '', object)
+  const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
+  const configuration = parseSpec(name, spec)
+  spec.rest()
+  if (perNode) tellOfClusterFields(object.spec, findings)
+  return configuration
+}
+
+function parseSpec(name: string, spec: Fields): ConfigurationObject {
+  spec.notCarriedOut(NOT_CARRIED_OUT)
+  return {
+    name,
+    asNumber: spec.asn('asNumber'),
+    nodeToNodeMesh: spec.flag('nodeToNodeMeshEnabled') ?? true,
+    serviceCidrs: {
+      cluster: parseCidrs(spec, 'serviceClusterIPs'),
+      external: parseCidrs(spec, 'serviceExternalIPs'),
+      'load-balancer': parseCidrs(spec, 'serviceLoadBalancerIPs'),
+    },
+    loadBalancerAggregation: spec.oneOf('serviceLoadBalancerAggregation', ['Enabled', 'Disabled']) !== 'Disabled',
+    communities: parseAliases(spec),
+    prefixAdvertisements: spec.has('prefixAdvertisements') ? parseAdvertisements(spec) : undefined,
+    listenPort: spec.whole('listenPort', 1, 65535),
+    bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
+    meshFilters: spec.texts('nodeMeshFilters'),
+    meshHeld: parseMeshPassword(spec),
+    decision: parseDecision(spec),
+    natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
+    recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
+  }
+}
+
+/**
+ * As many paths as BIRD merges for Calico, which does so unasked. RFC 7938 §6.3: where each rack or router has an AS of its
+ * own, paths of one length are equal whatever AS they lead through; BIRD's `merge paths` looks at the length alone too.
+ */
+export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: true, preferOldest: false }
+const MOST_PATHS = 64
+
+/** `multipath: {paths: 16, relax: true}` and `preferOldestPath`: additions of our own. */
+function parseDecision(spec: Fields): DecisionSettings {
+  const multipath = spec.record('multipath')
+  const decision = {
+    paths: multipath?.whole('paths', 1, MOST_PATHS) ?? DEFAULT_DECISION.paths,
+    relax: multipath?.flag('relax') ?? DEFAULT_DECISION.relax,
+    preferOldest: spec.flag('preferOldestPath') ?? DEFAULT_DECISION.preferOldest,
+  }
+  multipath?.rest()
+  return decision
+}
+
+/** Calico runs a mesh whose password it cannot use without one. We do not run it. */
+function parseMeshPassword(spec: Fields): string | undefined {
+  if (!spec.has(MESH_PASSWORD)) return undefined
+  spec.findings.holds(spec.at(MESH_PASSWORD), 'TCP-MD5 is not supported yet; the mesh is held down')
+  return 'TCP-MD5 is not supported yet'
+}
+
+/** An entry without a CIDR is let pass, as Calico does. */
+function parseCidrs(spec: Fields, field: string): Prefix[] {
+  return spec.records(field, (entry) => {
+    const prefix = entry.prefix('cidr')
+    entry.rest()
+    return prefix
+  })
+}
+
+const NOT_A_COMMUNITY = 'is not a community (0-65535:0-65535, or three numbers up to 4294967295)'
+
+function parseAliases(spec: Fields): Map<string, readonly number[]> {
+  const aliases = new Map<string, readonly number[]>()
+  const entries = spec.records('communities', (entry) => {
+    const name = entry.text('name') ?? entry.findings.missing(entry.at('name'))
+    const value = entry.text('value') ?? entry.findings.missing(entry.at('value'))
+    entry.rest()
+    const community = value === undefined ? undefined : parseCommunity(value)
+    if (value !== undefined && community === undefined) entry.findings.wrong(entry.at('value'), value, NOT_A_COMMUNITY)
+    return name === undefined || community === undefined ? undefined : { name, community, at: entry.at('name') }
+  })
+  if (entries.length > LIST_LIMIT)
+    spec.findings.wrong('spec.communities', undefined, `has more than ${LIST_LIMIT} entries`)
+  for (const { name, community, at } of entries) {
+    if (aliases.has(name)) spec.findings.wrong(at, name, 'names two communities')
+    aliases.set(name, community)
+  }
+  return aliases
+}
+
+function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
+  const found = spec.records('prefixAdvertisements', (entry) => {
+    const prefix = entry.prefix('cidr')
+    if (!entry.has('cidr')) entry.findings.missing(entry.at('cidr'))
+    const communities = entry.list('communities', (item, at) => readCommunity(entry.findings, item, at))
+    entry.rest()
+    if (communities.length > COMMUNITIES_PER_PREFIX) {
+      entry.findings.wrong(entry.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
+    }
+    return prefix === undefined ? undefined : { prefix, communities }
+  })
+  if (found.length > LIST_LIMIT) {
+    spec.findings.wrong('spec.prefixAdvertisements', undefined, `has more than ${LIST_LIMIT} entries`)
+  }
+  return found
+}
+
+/** What begins with a digit and has a colon is meant as a value; anything else is the name of an alias. */
+function readCommunity(findings: Findings, item: unknown, at: string): readonly number[] | string | undefined {
+  if (typeof item !== 'string') return findings.wrong(at, item, 'is not a text')
+  if (!/^\d+:/.test(item)) return item
+  return parseCommunity(item) ?? findings.wrong(at, item, NOT_A_COMMUNITY)
+}
+
+function tellOfClusterFields(spec: unknown, findings: Findings): void {
+  for (const field of Object.keys(isRecord(spec) ? spec : {})) {
+    if (PER_NODE.has(field)) continue
+    findings.say('field-not-per-node', `spec.${field}`, 'counts only in BGPConfiguration/default; it is left out')
+  }
+}

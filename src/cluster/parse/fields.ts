@@ -1,0 +1,170 @@
+/**
+ * Reading unchecked objects field by field. A field that is absent or null reads as undefined; one that is wrong reads
+ * as undefined too and is found (`Findings`). Every field that was asked for counts as known; `rest` tells of the others.
+ */
+import { type Address, parseAddress } from '../../base/address.ts'
+import { type Prefix, parsePrefix } from '../../base/prefix.ts'
+import type { Asn, Seconds } from '../../base/units.ts'
+import type { Findings } from '../problem.ts'
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** An AS number as a person writes it: plain, or asdot (RFC 5396). Zero is none (RFC 7607). */
+export function parseAsn(value: unknown): Asn | undefined {
+  if (typeof value === 'number') return Number.isInteger(value) && value > 0 && value <= 0xffffffff ? value : undefined
+  if (typeof value !== 'string') return undefined
+  const [, high, low] = /^(?:(\d{1,5})\.)?(\d{1,10})$/.exec(value) ?? []
+  if (low === undefined) return undefined
+  if (high === undefined) return parseAsn(Number(low))
+  return Number(high) > 0xffff || Number(low) > 0xffff ? undefined : parseAsn(Number(high) * 0x10000 + Number(low))
+}
+
+/** Whole seconds: a number, or a length of time as Kubernetes writes it (`90s`, `1m30s`). */
+export function parseSeconds(value: unknown): Seconds | undefined {
+  if (typeof value === 'number') return Number.isInteger(value) && value >= 0 ? value : undefined
+  if (typeof value !== 'string') return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value)
+  const parts = /^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})(?:\.0+)?s)?$/.exec(value)
+  if (parts === null || value === '') return undefined
+  const [hours = '0', minutes = '0', seconds = '0'] = parts.slice(1)
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
+}
+
+export class Fields {
+  readonly findings: Findings
+  readonly path: string
+  readonly #record: Record<string, unknown>
+  readonly #known = new Set<string>()
+  /** Where a field stands if not under `path`: an annotation. */
+  readonly #places: ReadonlyMap<string, string>
+
+  constructor(
+    findings: Findings,
+    path: string,
+    record: Record<string, unknown>,
+    places: ReadonlyMap<string, string> = new Map(),
+  ) {
+    this.findings = findings
+    this.path = path
+    this.#record = record
+    this.#places = places
+  }
+
+  /** The value as it stands, null read as absent. */
+  raw(name: string): unknown {
+    this.#known.add(name)
+    return Object.hasOwn(this.#record, name) ? (this.#record[name] ?? undefined) : undefined
+  }
+
+  at(name: string): string {
+    return this.#places.get(name) ?? (this.path === '' ? name : `${this.path}.${name}`)
+  }
+
+  has(name: string): boolean {
+    return this.raw(name) !== undefined
+  }
+
+  text(name: string): string | undefined {
+    return this.#read(name, (value) => (typeof value === 'string' ? value : undefined), 'is not a text')
+  }
+
+  flag(name: string): boolean | undefined {
+    return this.#read(name, (value) => (typeof value === 'boolean' ? value : undefined), 'is neither true nor false')
+  }
+
+  whole(name: string, min: number, max: number): number | undefined {
+    const inside = (value: unknown) => (isWhole(value) && value >= min && value <= max ? value : undefined)
+    return this.#read(name, inside, `is not a whole number from ${min} to ${max}`)
+  }
+
+  asn(name: string): Asn | undefined {
+    // YAML reads an asdot number without quotes as a fraction, and 64512.10 and 64512.1 are then the same.
+    const value = this.raw(name)
+    const fraction = typeof value === 'number' && !Number.isInteger(value)
+    return this.#read(name, parseAsn, `is not an AS number${fraction ? ' (put one with a dot in quotes)' : ''}`)
+  }
+
+  seconds(name: string, min: Seconds, max: Seconds): Seconds | undefined {
+    const inside = (value: unknown) => {
+      const seconds = parseSeconds(value)
+      return seconds !== undefined && seconds >= min && seconds <= max ? seconds : undefined
+    }
+    return this.#read(name, inside, `is not a time in whole seconds from ${min}s to ${max}s`)
+  }
+
+  address(name: string): Address | undefined {
+    const read = (value: unknown) => (typeof value === 'string' ? parseAddress(value) : undefined)
+    return this.#read(name, read, 'is not an IP address')
+  }
+
+  prefix(name: string): Prefix | undefined {
+    const read = (value: unknown) => (typeof value === 'string' ? parsePrefix(value) : undefined)
+    return this.#read(name, read, 'is not a CIDR')
+  }
+
+  oneOf<const Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    const read = (value: unknown) => words.find((word) => word === value)
+    return this.#read(name, read, `is none of ${words.join(', ')}`)
+  }
+
+  record(name: string): Fields | undefined {
+    const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object')
+    return record === undefined ? undefined : new Fields(this.findings, this.at(name), record)
+  }
+
+  /** Each item read by `read`, which finds what is wrong by itself; items that read as undefined are left out. */
+  list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined): Item[] {
+    const items = this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
+    return items.map((item, index) => read(item, `${this.at(name)}[${index}]`)).filter((item) => item !== undefined)
+  }
+
+  records<Item>(name: string, read: (fields: Fields) => Item | undefined): Item[] {
+    return this.list(name, (item, at) => {
+      if (isRecord(item)) return read(new Fields(this.findings, at, item))
+      return this.findings.wrong(at, item, 'is not an object')
+    })
+  }
+
+  texts(name: string): string[] {
+    return this.list(name, (item, at) => {
+      if (typeof item === 'string') return item
+      return this.findings.wrong(at, item, 'is not a text')
+    })
+  }
+
+  /** Text to text, as labels and annotations are. */
+  textMap(name: string): Map<string, string> {
+    const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object') ?? {}
+    const map = new Map<string, string>()
+    for (const [key, value] of Object.entries(record)) {
+      // YAML reads `true` and `64512` without quotes as what they look like.
+      if (typeof value === 'string') map.set(key, value)
+      else if (value !== null)
+        this.findings.wrong(`${this.at(name)}[${key}]`, value, 'is not a text (put it in quotes)')
+    }
+    return map
+  }
+
+  /** Fields that are known and not carried out: said, not refused. */
+  notCarriedOut(names: readonly string[], says = 'is not carried out yet'): void {
+    for (const name of names) if (this.has(name)) this.findings.say('field-not-carried-out', this.at(name), says)
+  }
+
+  /** Tells of fields nobody asked for: mostly slips of the pen. */
+  rest(): void {
+    for (const name of Object.keys(this.#record)) {
+      if (this.#known.has(name)) continue
+      this.findings.say('field-unknown', this.at(name), 'is not a field of this kind; it is left out')
+    }
+  }
+
+  #read<Value>(name: string, read: (value: unknown) => Value | undefined, says: string): Value | undefined {
+    const value = this.raw(name)
+    if (value === undefined) return undefined
+    const result = read(value)
+    return result === undefined ? this.findings.wrong(this.at(name), value, says) : result
+  }
+}
+
+const isWhole = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value)

@@ -1,0 +1,96 @@
+/** `v1/Node`, with the annotations Calico keeps its own node fields in. */
+import { type Address, addressBytes, familyOfAddress, isLinkLocal, parseAddress } from '../../base/address.ts'
+import { readU32 } from '../../base/bytes.ts'
+import type { Family } from '../../base/family.ts'
+import { parsePrefix } from '../../base/prefix.ts'
+import type { NodeObject } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, parseAsn } from './fields.ts'
+
+/** The first that is there wins. */
+const AS_ANNOTATIONS = ['godwit.dev/asNumber', 'projectcalico.org/ASNumber'] as const
+const ADDRESS_ANNOTATIONS = { ipv4: 'projectcalico.org/IPv4Address', ipv6: 'projectcalico.org/IPv6Address' } as const
+const CLUSTER_ID_ANNOTATIONS = [
+  'godwit.dev/routeReflectorClusterID',
+  'projectcalico.org/RouteReflectorClusterID',
+] as const
+
+export function parseNode(
+  object: Record<string, unknown>,
+  { name }: ObjectRef,
+  findings: Findings,
+): NodeObject | undefined {
+  const root = new Fields(findings, '', object)
+  const metadata = root.record('metadata')
+  const annotations = metadata?.textMap('annotations') ?? new Map<string, string>()
+  return {
+    name,
+    labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
+    podCidrs: parsePodCidrs(root.record('spec')),
+    addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
+    asNumber: parseAsAnnotation(annotations, findings),
+    clusterId: parseClusterId(annotations, findings),
+  }
+}
+
+export const annotationPath = (name: string): string => `metadata.annotations[${name}]`
+
+function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
+  const texts = spec?.texts('podCIDRs') ?? []
+  const first = spec?.text('podCIDR')
+  if (texts.length === 0 && first !== undefined && first !== '') texts.push(first)
+  return texts.flatMap((text, index) => {
+    return parsePrefix(text) ?? spec?.findings.wrong(`spec.podCIDRs[${index}]`, text, 'is not a CIDR') ?? []
+  })
+}
+
+/** The first InternalIP of each family. Kubelets list other kinds of addresses and host names too. */
+function parseStatusAddresses(status: Fields | undefined): Partial<Record<Family, Address>> {
+  const found: Partial<Record<Family, Address>> = {}
+  status?.records('addresses', (fields) => {
+    if (fields.raw('type') !== 'InternalIP') return
+    const address = fields.address('address')
+    if (address !== undefined && !isLinkLocal(address)) found[familyOfAddress(address)] ??= address
+  })
+  return found
+}
+
+/** Calico writes `10.0.0.1/24`: the address with the length of its network. */
+function parseAddressAnnotations(
+  annotations: ReadonlyMap<string, string>,
+  findings: Findings,
+): Partial<Record<Family, Address>> {
+  const found: Partial<Record<Family, Address>> = {}
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const text = annotations.get(ADDRESS_ANNOTATIONS[family])
+    if (text === undefined || text === '') continue
+    const address = parseAddress(text.split('/', 1)[0] ?? '')
+    if (address !== undefined && familyOfAddress(address) === family) found[family] = address
+    else findings.wrong(annotationPath(ADDRESS_ANNOTATIONS[family]), text, `is not an ${familyWord(family)} address`)
+  }
+  return found
+}
+
+const familyWord = (family: Family): string => (family === 'ipv4' ? 'IPv4' : 'IPv6')
+
+function parseAsAnnotation(annotations: ReadonlyMap<string, string>, findings: Findings): NodeObject['asNumber'] {
+  for (const name of AS_ANNOTATIONS) {
+    const text = annotations.get(name)
+    if (text !== undefined && text !== '')
+      return parseAsn(text) ?? findings.wrong(annotationPath(name), text, 'is not an AS number')
+  }
+  return undefined
+}
+
+/** RFC 4456 §8: four octets, written as an IPv4 address. */
+function parseClusterId(annotations: ReadonlyMap<string, string>, findings: Findings): NodeObject['clusterId'] {
+  for (const name of CLUSTER_ID_ANNOTATIONS) {
+    const text = annotations.get(name)
+    if (text === undefined || text === '') continue
+    const address = parseAddress(text)
+    const id = address !== undefined && familyOfAddress(address) === 'ipv4' ? readU32(addressBytes(address), 0) : 0
+    return id === 0 ? findings.wrong(annotationPath(name), text, 'is not a cluster ID, such as 244.0.0.1') : id
+  }
+  return undefined
+}

@@ -1,0 +1,75 @@
+/**
+ * Objects as the API serves them, checked: `unknown` comes in, a typed value goes out, or problems that name object,
+ * field and value. Nothing is judged here that needs a second object.
+ */
+
+import { compileFilter } from '../filters.ts'
+import type { Problem } from '../intent.ts'
+import { type FilterObject, objectName, type ParsedObjects } from '../objects.ts'
+import { Findings } from '../problem.ts'
+import type { Kind, ObjectRef } from '../source.ts'
+import { parseConfiguration } from './configuration.ts'
+import { isRecord } from './fields.ts'
+import { parseNode } from './node.ts'
+import { parsePeer } from './peer.ts'
+import { parsePool } from './pool.ts'
+import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
+
+export interface Parsed<K extends Kind> {
+  /** Undefined where the object is refused. */
+  readonly value: ParsedObjects[K] | undefined
+  readonly problems: readonly Problem[]
+}
+
+type Parser<Value> = (object: Record<string, unknown>, ref: ObjectRef, findings: Findings) => Value | undefined
+
+const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
+  Node: parseNode,
+  Service: parseService,
+  EndpointSlice: parseEndpointSlice,
+  Secret: parseSecret,
+  BGPConfiguration: parseConfiguration,
+  BGPPeer: parsePeer,
+  BGPFilter: parseFilter,
+  IPPool: parsePool,
+}
+
+/** Groups that serve Calico's kinds: our own, and both of Calico's. */
+const OUR_GROUPS = ['godwit.dev/v1', 'projectcalico.org/v3', 'crd.projectcalico.org/v1']
+const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
+  Node: ['v1'],
+  Service: ['v1'],
+  EndpointSlice: ['discovery.k8s.io/v1'],
+  Secret: ['v1'],
+  BGPConfiguration: OUR_GROUPS,
+  BGPPeer: OUR_GROUPS,
+  BGPFilter: OUR_GROUPS,
+  IPPool: OUR_GROUPS,
+}
+
+export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {
+  const findings = new Findings(objectName(ref))
+  const value = isRecord(object) ? parseRecord(ref, object, findings) : findings.wrong('', object, 'is not an object')
+  return { value: findings.refused ? undefined : value, problems: findings.problems }
+}
+
+function parseRecord<K extends Kind>(
+  ref: ObjectRef & { readonly kind: K },
+  object: Record<string, unknown>,
+  findings: Findings,
+): ParsedObjects[K] | undefined {
+  // Items of a list come without kind and apiVersion.
+  const { kind, apiVersion } = object
+  if (kind !== undefined && kind !== ref.kind) return findings.wrong('kind', kind, `is not ${ref.kind}`)
+  const groups = GROUPS[ref.kind]
+  if (apiVersion !== undefined && !groups.some((group) => group === apiVersion)) {
+    return findings.wrong('apiVersion', apiVersion, `is not ${groups.join(' or ')}`)
+  }
+  return PARSERS[ref.kind](object, ref, findings)
+}
+
+function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject | undefined {
+  const compiled = compileFilter(ref.name, object.spec ?? {})
+  findings.add(compiled.problems)
+  return compiled
+}

@@ -1,0 +1,270 @@
+/**
+ * `BGPPeer`, spec as Calico's, with additions of our own. In Calico's groups, where the API prunes what it does not
+ * know, an addition is an annotation: `godwit.dev/holdTime: "30"`.
+ *
+ * What happens to Calico's fields:
+ * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
+ *   keepOriginalNextHop, keepaliveTime, filters, reversePeering, numAllowedLocalASNumbers
+ * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
+ * - said and left out: maxRestartTime, reachableBy, bfd
+ * - refused: localWorkloadSelector
+ */
+import { type Address, familyOfAddress, isLinkLocal, parseAddress } from '../../base/address.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import type { PeerObject } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import { parseSelector, type Selector } from '../selector.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, isRecord } from './fields.ts'
+import { annotationPath } from './node.ts'
+import { parseFeatures } from './peer-features.ts'
+
+const ADDITIONS = [
+  'holdTime',
+  'connectRetryTime',
+  'keepaliveTime',
+  'addressFamilies',
+  'passive',
+  'advertiseLearned',
+  'maxPrefixes',
+  'remoteAS',
+  'peerRange',
+  'peerRangeLimit',
+  'addPath',
+  'extendedNextHop',
+  'role',
+  'strictRole',
+  'interface',
+]
+const ADDITION_PREFIX = 'godwit.dev/'
+
+const HOLDS: Readonly<Record<string, string>> = {
+  password: 'TCP-MD5 is not supported yet',
+  ttlSecurity: 'TTL security is not supported yet',
+}
+const NOT_CARRIED_OUT = ['maxRestartTime', 'reachableBy', 'bfd']
+
+export function parsePeer(
+  object: Record<string, unknown>,
+  { name }: ObjectRef,
+  findings: Findings,
+): PeerObject | undefined {
+  if (!isRecord(object.spec)) return findings.missing('spec')
+  const spec = specWithAnnotations(object, object.spec, findings)
+  const peer = {
+    name,
+    ...parseNodes(spec),
+    ...parseRemote(spec),
+    ...parseSession(spec),
+    ...parseRouting(spec),
+    ...parseFeatures(spec),
+  }
+  if (spec.has('localWorkloadSelector')) {
+    findings.wrong(spec.at('localWorkloadSelector'), undefined, 'peering with workloads is not supported')
+  }
+  spec.notCarriedOut(NOT_CARRIED_OUT)
+  const held = parseHolds(spec)
+  spec.rest()
+  return { ...peer, held }
+}
+
+/** The spec with our annotations beside its fields; a field that stands in the spec itself wins. */
+function specWithAnnotations(
+  object: Record<string, unknown>,
+  spec: Record<string, unknown>,
+  findings: Findings,
+): Fields {
+  const annotations = new Fields(findings, '', object).record('metadata')?.textMap('annotations') ?? new Map()
+  const merged = { ...spec }
+  const places = new Map<string, string>()
+  for (const [annotation, text] of annotations) {
+    if (!annotation.startsWith(ADDITION_PREFIX)) continue
+    const field = annotation.slice(ADDITION_PREFIX.length)
+    if (!ADDITIONS.includes(field)) {
+      findings.say('field-unknown', annotationPath(annotation), 'is not known; it is left out')
+    } else if (spec[field] === undefined || spec[field] === null) {
+      merged[field] = readAnnotation(text)
+      places.set(field, annotationPath(annotation))
+    }
+  }
+  return new Fields(findings, 'spec', merged, places)
+}
+
+/** Numbers, booleans, lists and objects are written as JSON; everything else is itself. */
+function readAnnotation(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {
+  const node = spec.text('node') || undefined
+  const nodeSelector = readSelector(spec, 'nodeSelector')
+  if (node !== undefined && nodeSelector !== undefined) {
+    spec.findings.wrong(spec.at('nodeSelector'), undefined, 'may not be given together with node')
+  }
+  return { node, nodeSelector }
+}
+
+function parseRemote(
+  spec: Fields,
+): Pick<PeerObject, 'remote' | 'interface' | 'peerSelector' | 'asNumber' | 'localAsNumber'> {
+  const { remote, link } = readPeerIpAndInterface(spec)
+  const peerSelector = readSelector(spec, 'peerSelector')
+  const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
+  const hasRange = spec.has('peerRange')
+  if (!hasIp && !hasSelector && !hasRange && !spec.has('interface') && !spec.has('localWorkloadSelector'))
+    spec.findings.missing(spec.at('peerIP'))
+  if (spec.has('interface') && (hasSelector || hasRange)) {
+    spec.findings.wrong(spec.at('interface'), undefined, 'may not be given together with peerSelector or peerRange')
+  }
+  if (hasRange && (hasIp || hasSelector)) {
+    spec.findings.wrong(spec.at('peerRange'), undefined, 'may not be given together with peerIP or peerSelector')
+  }
+  if (hasIp && hasSelector)
+    spec.findings.wrong(spec.at('peerSelector'), undefined, 'may not be given together with peerIP')
+  const asNumber = spec.raw('asNumber') === 0 ? undefined : spec.asn('asNumber')
+  if (hasSelector && asNumber !== undefined) {
+    spec.findings.wrong(spec.at('asNumber'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+  }
+  if (hasSelector && spec.has('remoteAS')) {
+    spec.findings.wrong(spec.at('remoteAS'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+  }
+  if ((hasRange || link !== undefined) && asNumber === undefined && !spec.has('remoteAS')) {
+    const what = hasRange ? 'peerRange' : 'interface'
+    spec.findings.missing(spec.at('asNumber'), `must be given with ${what}, or remoteAS instead`)
+  }
+  const localAsNumber = spec.asn('localASNumber')
+  if (hasSelector && localAsNumber !== undefined) {
+    spec.findings.say(
+      'field-not-carried-out',
+      spec.at('localASNumber'),
+      'counts only with peerIP or peerRange; it is left out',
+    )
+  }
+  return { remote, interface: link, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
+}
+
+/** An empty text is as good as none. */
+const given = (spec: Fields, field: string): boolean => spec.has(field) && spec.raw(field) !== ''
+
+function readSelector(spec: Fields, field: string): Selector | undefined {
+  const text = spec.text(field)
+  if (text === undefined || text === '') return undefined
+  const selector = parseSelector(text)
+  if (!('error' in selector)) return selector
+  return spec.findings.wrong(spec.at(field), text, `is not a selector: ${selector.error}`)
+}
+
+/** What people call interfaces; never a number, which would be taken for an index. */
+const INTERFACE = /^(?!\.{1,2}$|\d+$)[A-Za-z0-9_.@+-]{1,15}$/
+
+/**
+ * `peerIP: fe80::1%eth0`, or `peerIP: fe80::1` with `interface: eth0`, are one neighbor. `interface` alone is whoever
+ * advertises itself as a router there: `link` then names it.
+ */
+function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; link: string | undefined } {
+  const name = readInterface(spec)
+  const remote = readPeerIp(spec)
+  if (remote === undefined) return { remote, link: given(spec, 'peerIP') ? undefined : name }
+  const [bare = '', zone] = remote.address.split('%')
+  const wrong = whyNotOnLink(bare, zone, spec.has('interface'))
+  if (wrong !== undefined) spec.findings.wrong(spec.at('peerIP'), spec.text('peerIP'), wrong)
+  const address = isLinkLocal(bare) && zone === undefined ? `${bare}%${name}` : remote.address
+  return { remote: { ...remote, address }, link: undefined }
+}
+
+/** Which addresses need an interface, and may name one. */
+function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
+  if (!isLinkLocal(bare)) {
+    if (zone !== undefined) return 'names an interface, which only a link-local address has'
+    return hasInterface ? 'is not link-local: interface must be left out' : undefined
+  }
+  if (zone === undefined) return hasInterface ? undefined : `is link-local and must name its interface: ${bare}%eth0`
+  if (hasInterface) return 'names its interface itself: interface must be left out'
+  return INTERFACE.test(zone) ? undefined : `names "${zone}", which is no name of an interface`
+}
+
+function readInterface(spec: Fields): string | undefined {
+  const name = spec.text('interface')
+  if (name === undefined || INTERFACE.test(name)) return name
+  return spec.findings.wrong(spec.at('interface'), name, 'is no name of an interface')
+}
+
+function readPeerIp(spec: Fields): PeerObject['remote'] {
+  const text = spec.text('peerIP')
+  if (text === undefined || text === '') return undefined
+  return parsePeerIp(text) ?? spec.findings.wrong(spec.at('peerIP'), text, 'is not ip, ip:port or [ipv6]:port')
+}
+
+/** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`, `fe80::1%eth0`, `[fe80::1%eth0]:179`. */
+export function parsePeerIp(text: string): { address: Address; port: number | undefined } | undefined {
+  const bare = parseAddress(text)
+  if (bare !== undefined) return { address: bare, port: undefined }
+  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text) ?? []
+  const address = parseAddress(six ?? four ?? '')
+  const port = digits === undefined ? undefined : Number(digits)
+  if (address === undefined || (six !== undefined) !== (familyOfAddress(address) === 'ipv6')) return undefined
+  return port !== undefined && (port < 1 || port > 65535) ? undefined : { address, port }
+}
+
+type SessionFields =
+  | 'useNodeIp'
+  | 'families'
+  | 'holdTime'
+  | 'keepaliveTime'
+  | 'connectRetryTime'
+  | 'passive'
+  | 'reverse'
+
+function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
+  // RFC 4271 §4.2: a hold time of 1 or 2 seconds is refused; 0 means that no keepalives are sent.
+  const holdTime = spec.seconds('holdTime', 0, 65535)
+  if (holdTime === 1 || holdTime === 2)
+    spec.findings.wrong(spec.at('holdTime'), holdTime, 'is neither 0 nor at least 3')
+  return {
+    useNodeIp: spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) !== 'None',
+    families: readFamilies(spec),
+    holdTime,
+    keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),
+    connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
+    passive: spec.flag('passive') ?? false,
+    reverse: spec.oneOf('reversePeering', ['Auto', 'Manual']) !== 'Manual',
+  }
+}
+
+function readFamilies(spec: Fields): Family[] | undefined {
+  if (!spec.has('addressFamilies')) return undefined
+  const read = spec.list('addressFamilies', (item, at) => {
+    const family = FAMILIES.find((name) => typeof item === 'string' && item.toLowerCase() === name)
+    return family ?? spec.findings.wrong(at, item, 'is neither ipv4 nor ipv6')
+  })
+  if (read.length === 0) spec.findings.wrong(spec.at('addressFamilies'), undefined, 'names no family')
+  return FAMILIES.filter((family) => read.includes(family))
+}
+
+function parseRouting(spec: Fields): Pick<PeerObject, 'nextHop' | 'filters' | 'advertiseLearned'> {
+  return {
+    nextHop: readNextHop(spec),
+    filters: spec.texts('filters'),
+    advertiseLearned: spec.flag('advertiseLearned') ?? false,
+  }
+}
+
+function readNextHop(spec: Fields): PeerObject['nextHop'] {
+  const mode = spec.oneOf('nextHopMode', ['Auto', 'Self', 'Keep'])
+  const keep = spec.flag('keepOriginalNextHop') ?? false
+  if (keep && mode !== undefined) {
+    spec.findings.wrong(spec.at('keepOriginalNextHop'), undefined, 'may not be given together with nextHopMode')
+  }
+  if (keep) return 'keep-external'
+  return mode === 'Self' ? 'self' : mode === 'Keep' ? 'keep' : 'auto'
+}
+
+function parseHolds(spec: Fields): string | undefined {
+  const held = Object.entries(HOLDS).filter(([field]) => spec.has(field))
+  for (const [field, reason] of held) spec.findings.holds(spec.at(field), `${reason}; the peer is held down`)
+  return held.length === 0 ? undefined : held.map(([, reason]) => reason).join('; ')
+}

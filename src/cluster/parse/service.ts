@@ -1,0 +1,103 @@
+/** `v1/Service`, `discovery.k8s.io/v1/EndpointSlice` and `v1/Secret`: only what routes depend on is kept. */
+import { hostPrefix, type Prefix } from '../../base/prefix.ts'
+import type { EndpointSliceObject, SecretObject, ServiceObject } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, isRecord } from './fields.ts'
+
+const SERVICE_LABEL = 'kubernetes.io/service-name'
+const HEADLESS = 'None'
+
+export function parseService(
+  object: Record<string, unknown>,
+  { namespace, name }: ObjectRef,
+  findings: Findings,
+): ServiceObject | undefined {
+  const root = new Fields(findings, '', object)
+  const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
+  const ingress = root.record('status')?.record('loadBalancer')
+  return {
+    namespace,
+    name,
+    type: spec.text('type') ?? 'ClusterIP',
+    clusterIps: parseClusterIps(spec),
+    externalIps: addresses(spec, 'externalIPs'),
+    // An entry may have a host name instead of an address.
+    loadBalancerIps: unique(ingress?.records('ingress', (fields) => address(fields, 'ip')) ?? []),
+    internalLocal: isLocal(spec, 'internalTrafficPolicy'),
+    externalLocal: isLocal(spec, 'externalTrafficPolicy'),
+  }
+}
+
+const isLocal = (spec: Fields, name: string): boolean =>
+  spec.raw(name) !== '' && spec.oneOf(name, ['Cluster', 'Local']) === 'Local'
+
+/** `clusterIPs`, or `clusterIP` where an old API server knows only that one. */
+function parseClusterIps(spec: Fields): Prefix[] {
+  const single = spec.text('clusterIP')
+  if (single === HEADLESS || spec.texts('clusterIPs').includes(HEADLESS)) return []
+  const several = addresses(spec, 'clusterIPs')
+  if (several.length > 0 || single === undefined || single === '') return several
+  return [address(spec, 'clusterIP')].filter((prefix) => prefix !== undefined)
+}
+
+function addresses(fields: Fields, name: string): Prefix[] {
+  return unique(
+    fields.list(name, (item, at) => {
+      if (item === '') return undefined
+      const prefix = typeof item === 'string' ? hostPrefix(item) : undefined
+      return prefix ?? fields.findings.wrong(at, item, 'is not an IP address')
+    }),
+  )
+}
+
+function address(fields: Fields, name: string): Prefix | undefined {
+  const text = fields.text(name)
+  if (text === undefined || text === '') return undefined
+  return hostPrefix(text) ?? fields.findings.wrong(fields.at(name), text, 'is not an IP address')
+}
+
+function unique(prefixes: readonly Prefix[]): Prefix[] {
+  return [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()]
+}
+
+const FAMILY_OF_TYPE = new Map([
+  ['IPv4', 'ipv4'],
+  ['IPv6', 'ipv6'],
+] as const)
+
+export function parseEndpointSlice(
+  object: Record<string, unknown>,
+  { namespace }: ObjectRef,
+  findings: Findings,
+): EndpointSliceObject | undefined {
+  const root = new Fields(findings, '', object)
+  const service = root.record('metadata')?.textMap('labels').get(SERVICE_LABEL)
+  const addressType = root.oneOf('addressType', ['IPv4', 'IPv6', 'FQDN'])
+  const nodes = { ready: new Set<string>(), draining: new Set<string>() }
+  root.records('endpoints', (endpoint) => {
+    const how = endpointState(endpoint.record('conditions'))
+    if (how !== undefined) nodes[how].add(endpoint.text('nodeName') ?? '')
+  })
+  return {
+    service: service === undefined || service === '' ? undefined : `${namespace}/${service}`,
+    family: addressType === undefined || addressType === 'FQDN' ? undefined : FAMILY_OF_TYPE.get(addressType),
+    ready: [...nodes.ready].sort(),
+    draining: [...nodes.draining].sort(),
+  }
+}
+
+/** EndpointConditions: ready absent is true, serving absent is as ready, terminating absent is false. */
+function endpointState(conditions: Fields | undefined): 'ready' | 'draining' | undefined {
+  const ready = conditions?.flag('ready') ?? true
+  const serving = conditions?.flag('serving') ?? ready
+  const terminating = conditions?.flag('terminating') ?? false
+  if (ready) return 'ready'
+  return serving && terminating ? 'draining' : undefined
+}
+
+/** The values stay where they came from: nothing of them is read or kept. */
+export function parseSecret(object: Record<string, unknown>): SecretObject {
+  const keys = [object.data, object.stringData].flatMap((values) => (isRecord(values) ? Object.keys(values) : []))
+  return { keys: [...new Set(keys)].sort() }
+}

@@ -1,0 +1,127 @@
+/**
+ * Keeps the CNI configuration file as the engine wants it.
+ *
+ * In: the Effect `cni`, with the text or the wish that there be no file. Out: the Input `cni`, once it is so, and when
+ * it cannot be made so.
+ *
+ * The runtime never sees half a file: it is written beside and renamed. A file of our name that we did not write is
+ * left alone. What somebody removes or changes comes back at the next look; the file outlives the process, so that
+ * pods can start while there is no agent.
+ */
+import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Millis } from '../../base/units.ts'
+import { CNI_FILE, whyNotOurs } from '../../dataplane/cni.ts'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+import { wordsOf } from '../os-words.ts'
+
+export interface CniFileOptions {
+  readonly directory: string
+  readonly feed: (input: Input) => void
+  /** The file is looked at this often. */
+  readonly recheck?: Millis
+}
+
+type Cni = Extract<Input, { kind: 'cni' }>
+
+const LARGEST_FILE = 1024 * 1024
+/** Readable by root alone, as the benchmarks for clusters ask of these files. */
+const MODE = 0o600
+
+export class CniFile {
+  readonly #directory: string
+  readonly #path: string
+  readonly #feed: (input: Input) => void
+  readonly #timer: NodeJS.Timeout
+  /** Undefined until the engine has said something. */
+  #wanted: { readonly config: string | undefined } | undefined
+  #told: Cni | undefined
+  #working: Promise<void> | undefined
+
+  constructor({ directory, feed, recheck = 10_000 }: CniFileOptions) {
+    this.#directory = directory
+    this.#path = join(directory, CNI_FILE)
+    this.#feed = feed
+    this.#timer = setInterval(() => this.#look(), recheck).unref()
+  }
+
+  perform({ config }: Extract<Effect, { kind: 'cni' }>): void {
+    this.#wanted = { config }
+    this.#told = undefined
+    this.#look()
+  }
+
+  /** No look after this one. The file stays. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#working
+  }
+
+  /** One look at a time; what was wanted meanwhile is seen to after it. */
+  #look(): void {
+    this.#working ??= this.#settle().finally(() => {
+      this.#working = undefined
+    })
+  }
+
+  async #settle(): Promise<void> {
+    for (let done: unknown; this.#wanted !== undefined && done !== this.#wanted; ) {
+      const wanted = this.#wanted
+      const trouble = await this.#make(wanted.config)
+      if (wanted === this.#wanted) this.#tell({ kind: 'cni', path: this.#path, config: wanted.config, trouble })
+      done = wanted
+    }
+  }
+
+  #tell(input: Cni): void {
+    const told = this.#told
+    if (told !== undefined && told.config === input.config && told.trouble === input.trouble) return
+    this.#told = input
+    this.#feed(input)
+  }
+
+  /** Undefined once the file is as wanted, else why not. */
+  async #make(config: string | undefined): Promise<string | undefined> {
+    try {
+      const present = await this.#read()
+      if (present === config) return undefined
+      const why = present === undefined ? undefined : whyNotOurs(present)
+      if (why !== undefined) return `${this.#path} is not ours (${why}); it is left alone`
+      if (config === undefined) await rm(this.#path)
+      else await this.#write(config, present === undefined)
+      return undefined
+    } catch (error) {
+      return `cannot ${config === undefined ? 'remove' : 'write'} ${this.#path}: ${wordsOf(error)}`
+    }
+  }
+
+  /** What is there; '' stands for what is no file for us to read. */
+  async #read(): Promise<string | undefined> {
+    const stats = await lstat(this.#path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    if (stats === undefined) return undefined
+    return stats.isFile() && stats.size <= LARGEST_FILE ? readFile(this.#path, 'utf8') : ''
+  }
+
+  async #write(config: string, fresh: boolean): Promise<void> {
+    await mkdir(this.#directory, { recursive: true })
+    // Runtimes read *.conf, *.conflist and *.json.
+    const beside = `${this.#path}.tmp`
+    await rm(beside, { force: true })
+    const file = await open(beside, 'wx', MODE)
+    try {
+      await file.writeFile(config)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    // A link refuses where somebody else was quicker; a rename would take his place.
+    if (fresh) {
+      await link(beside, this.#path)
+      await rm(beside)
+    } else await rename(beside, this.#path)
+  }
+}

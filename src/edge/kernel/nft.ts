@@ -1,0 +1,116 @@
+/**
+ * Our nftables table: writes it as a whole and tells what is in it.
+ *
+ * In: the Effect `nat`, with one script that is one transaction. Out: the Inputs `nat-table` (as read back, whenever it
+ * is different, with counters whenever somebody asks), `applied` for every effect, and `kernel-trouble` while nft does
+ * not work.
+ *
+ * The table stays when we end.
+ */
+import type { Millis } from '../../base/units.ts'
+import { NFT_TABLE } from '../../dataplane/nft-script.ts'
+import { fingerprint, type NftTable, parseNftTable } from '../../dataplane/nft-table.ts'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+import { Looker, Monitor, runTool, whyFailed } from './tools.ts'
+
+export interface NftOptions {
+  readonly feed: (input: Input) => void
+  readonly enter?: readonly string[]
+  readonly recheck?: Millis
+}
+
+type NatEffect = Extract<Effect, { kind: 'nat' }>
+
+/** Others change their own tables all the time: only words about ours make us look. */
+const OURS = `inet ${NFT_TABLE}`
+
+export class Nft {
+  readonly #feed: (input: Input) => void
+  readonly #enter: readonly string[]
+  readonly #looker: Looker
+  #monitor: Monitor | undefined
+  /** Undefined: nothing has been told yet. */
+  #told: string | undefined
+  #trouble: string | undefined
+  /** The end of the monitor's last piece: a name may be cut in two. */
+  #tail = ''
+
+  constructor({ feed, enter = [], recheck }: NftOptions) {
+    this.#feed = feed
+    this.#enter = enter
+    this.#looker = new Looker({ look: () => this.#read(false), ...(recheck === undefined ? {} : { recheck }) })
+  }
+
+  open(): void {
+    void this.#looker.now()
+    const command = [...this.#enter, 'nft', 'monitor']
+    this.#monitor = new Monitor({
+      command,
+      concerns: (output) => this.#concerns(output),
+      hint: () => this.#looker.hint(),
+    })
+  }
+
+  perform({ seq, script }: NatEffect): void {
+    void this.#looker.run(async () => {
+      const outcome = await this.#nft(['-f', '-'], script)
+      const failed = outcome.code === 0 ? [] : [{ index: 0, reason: whyFailed(outcome) }]
+      this.#feed({ kind: 'applied', what: 'nat', seq, failed })
+      await this.#read(true)
+    })
+  }
+
+  /** Counters as they are now. Over once the engine has them. */
+  async count(): Promise<void> {
+    await this.#looker.run(() => this.#read(true))
+  }
+
+  async stop(): Promise<void> {
+    this.#monitor?.stop()
+    await this.#looker.stop()
+  }
+
+  #concerns(output: string): boolean {
+    const text = this.#tail + output
+    this.#tail = text.slice(-OURS.length)
+    return text.includes(OURS)
+  }
+
+  /** `always`: tell also where nothing but counters is different. */
+  async #read(always: boolean): Promise<void> {
+    const outcome = await this.#nft(['-j', 'list', 'table', 'inet', NFT_TABLE])
+    const missing = outcome.code === 1 && outcome.stderr.includes('No such file or directory')
+    if (outcome.code !== 0 && !missing) {
+      this.#setTrouble(`the NAT rules cannot be read: ${whyFailed(outcome)}`)
+      return
+    }
+    this.#setTrouble(undefined)
+    this.#tell(missing ? undefined : parseListing(outcome.stdout), always)
+  }
+
+  #tell(table: NftTable | undefined, always: boolean): void {
+    const text = table === undefined ? '' : fingerprint(table)
+    if (text === this.#told && !always) return
+    this.#told = text
+    this.#feed({ kind: 'nat-table', table })
+  }
+
+  #setTrouble(text: string | undefined): void {
+    if (text === this.#trouble) return
+    this.#trouble = text
+    this.#feed({ kind: 'kernel-trouble', what: 'nat', text })
+  }
+
+  #nft(words: readonly string[], input = '') {
+    return runTool([...this.#enter, 'nft', ...words], input)
+  }
+}
+
+function parseListing(text: string): NftTable | undefined {
+  try {
+    return parseNftTable(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}

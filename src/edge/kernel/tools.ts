@@ -1,0 +1,198 @@
+/** Running `ip` and `nft`: one call with a text in and a text out, and one that watches for as long as we live. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Millis } from '../../base/units.ts'
+import { wordsOf } from '../os-words.ts'
+
+export interface Outcome {
+  /** Undefined where it could not be run, ran too long, or said too much; `error` then says which. */
+  readonly code: number | undefined
+  readonly stdout: string
+  readonly stderr: string
+  readonly error: string | undefined
+}
+
+const TIME_LIMIT: Millis = 30_000
+/** A million routes as JSON. */
+const OUTPUT_LIMIT = 256 * 1024 * 1024
+
+/** Never rejects. */
+export function runTool(command: readonly string[], input = ''): Promise<Outcome> {
+  const [program = '', ...words] = command
+  return new Promise((resolve) => {
+    const out: Buffer[] = []
+    const err: Buffer[] = []
+    let size = 0
+    let error: string | undefined
+    const child = spawn(program, words, { stdio: 'pipe', env: PLAIN_WORDS })
+    const fail = (why: string) => {
+      error ??= why
+      child.kill('SIGKILL')
+    }
+    const timer = setTimeout(() => fail(`${program} did not end within ${TIME_LIMIT / 1000} s`), TIME_LIMIT)
+    const gather = (into: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length
+      if (size > OUTPUT_LIMIT) fail(`${program} says more than ${OUTPUT_LIMIT >> 20} MiB`)
+      else into.push(chunk)
+    }
+    child.stdout.on('data', gather(out))
+    child.stderr.on('data', gather(err))
+    child.on('error', (reason) => {
+      error ??= whyNotRun(program, reason)
+    })
+    // Who ends early does not read all: what it said tells why.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      const done = error === undefined && code !== null
+      resolve({ code: done ? code : undefined, stdout: text(out), stderr: text(err), error })
+    })
+  })
+}
+
+const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString()
+
+/** Errors are read: they must be in the words we know. */
+const PLAIN_WORDS = { ...process.env, LC_ALL: 'C', NO_COLOR: '1' }
+
+const whyNotRun = (program: string, reason: Error): string =>
+  (reason as NodeJS.ErrnoException).code === 'ENOENT' ? `${program} is not installed` : `${program}: ${wordsOf(reason)}`
+
+/** The one line of a failure that says most. */
+export function whyFailed({ error, stderr, code }: Outcome): string {
+  const line = stderr.split('\n').find((one) => one.trim() !== '' && !one.startsWith('Command failed'))
+  return (
+    error ?? line?.replace(/^(?:RTNETLINK answers|Error|\/dev\/stdin:[\d:-]+ Error): /, '') ?? `it ended with ${code}`
+  )
+}
+
+export interface MonitorOptions {
+  readonly command: readonly string[]
+  /** Whether a piece of its output concerns us. */
+  readonly concerns?: (output: string) => boolean
+  /** Something may be different: look. Also when it ends, since nobody saw what happened after. */
+  readonly hint: () => void
+  readonly restartDelay?: Millis
+}
+
+/**
+ * Ours to the end: a monitor that outlived us would stay until it has something to say, which may be never. `setpriv`
+ * (util-linux) asks the kernel to end it when we end, however that is.
+ */
+const LEASH = ['setpriv', '--pdeathsig', 'KILL']
+
+/** A process that tells of changes. Its words are only a hint; it is started again when it ends. */
+export class Monitor {
+  readonly #options: MonitorOptions
+  /** Empty where this machine has no such tool. */
+  #leash: readonly string[] = LEASH
+  #child: ChildProcess | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(options: MonitorOptions) {
+    this.#options = options
+    this.#start()
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#child?.kill()
+  }
+
+  #start(): void {
+    const { command, concerns = () => true, hint } = this.#options
+    const [program = '', ...words] = [...this.#leash, ...command]
+    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_WORDS })
+    this.#child = child
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!this.#stopped && concerns(chunk.toString())) hint()
+    })
+    child.once('error', () => {
+      this.#leash = []
+      this.#startAgain()
+    })
+    child.once('exit', () => this.#startAgain())
+    // What happened before it listened went unseen.
+    child.once('spawn', () => setTimeout(hint, SETTLING).unref())
+  }
+
+  #startAgain(): void {
+    this.#child = undefined
+    if (this.#stopped || this.#timer !== undefined) return
+    this.#options.hint()
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (!this.#stopped) this.#start()
+    }, this.#options.restartDelay ?? RESTART_DELAY).unref()
+  }
+}
+
+const RESTART_DELAY: Millis = 1_000
+/** Until a monitor has joined its groups. */
+const SETTLING: Millis = 100
+
+export interface LookerOptions {
+  /** One look, or one piece of work; the next begins only when it is over. */
+  readonly look: () => Promise<void>
+  readonly quiet?: Millis
+  readonly recheck?: Millis
+}
+
+/**
+ * When to look: soon after a hint, but not at every one of a thousand; seldom without one; and never while something
+ * is being written, so that what is read lies wholly before or behind it.
+ */
+export class Looker {
+  readonly #options: LookerOptions
+  readonly #recheck: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
+  #queue: Promise<void> = Promise.resolve()
+  #stopped = false
+  #took: Millis = 0
+
+  constructor(options: LookerOptions) {
+    this.#options = options
+    this.#recheck = setInterval(() => this.hint(), options.recheck ?? RECHECK).unref()
+  }
+
+  hint(): void {
+    if (this.#stopped || this.#timer !== undefined) return
+    const wait = Math.max(this.#options.quiet ?? QUIET, Math.min(this.#took * 3, LONGEST_QUIET))
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.now()
+    }, wait).unref()
+  }
+
+  /** Looks once all that was begun before is over. */
+  now(): Promise<void> {
+    return this.run(async () => {
+      const before = performance.now()
+      await this.#options.look()
+      this.#took = performance.now() - before
+    })
+  }
+
+  run(work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(() => (this.#stopped ? undefined : work()))
+    return this.#queue
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#recheck)
+    clearTimeout(this.#timer)
+    await this.#queue
+  }
+}
+
+const QUIET: Millis = 50
+const LONGEST_QUIET: Millis = 2_000
+/** Netlink drops words when there are too many: a look without a hint, now and then. */
+const RECHECK: Millis = 60_000

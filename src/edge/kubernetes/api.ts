@@ -1,0 +1,198 @@
+/**
+ * Requests to the Kubernetes API. `@kubernetes/client-node` finds the server and keeps the credentials fresh; it is
+ * large and slow to load, so this file is loaded only when needed. The requests themselves are Node's own: a list is
+ * read in bounded pages, a watch line by line, and a connection that falls silent is given up.
+ */
+import { existsSync } from 'node:fs'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { KubeConfig } from '@kubernetes/client-node'
+import type { Millis } from '../../base/units.ts'
+import { wordsOf } from '../os-words.ts'
+
+/** The API said no. `message` is one line for people. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly retryAfter: Millis | undefined
+
+  constructor(status: number, message: string, retryAfter: Millis | undefined) {
+    super(message)
+    this.status = status
+    this.retryAfter = retryAfter
+  }
+}
+
+/** Nothing came for too long. */
+export class Silence extends Error {}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Api {
+  /** Where it is, for people. */
+  readonly server: string
+  /** The whole answer as JSON. */
+  get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown>
+  /** Line by line; `onOpen` once the server agreed. Ends when the server ends it, throws when it breaks. */
+  follow(
+    path: string,
+    query: Query,
+    silence: Millis,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onLine: (line: string) => void,
+  ): Promise<void>
+  close(): void
+}
+
+const LARGEST_ANSWER = 256 * 1024 * 1024
+const LARGEST_LINE = 32 * 1024 * 1024
+const LARGEST_REFUSAL = 64 * 1024
+const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
+/** Finds the API: the given kubeconfig, else the cluster this runs in, else what kubectl would take. */
+export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
+  const config = new KubeConfig()
+  try {
+    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
+    else if (process.env.KUBERNETES_SERVICE_HOST !== undefined && existsSync(TOKEN)) config.loadFromCluster()
+    else config.loadFromDefault()
+  } catch (error) {
+    throw new Error(`cannot read the kubeconfig ${kubeconfig ?? ''}: ${wordsOf(error)}`)
+  }
+  const cluster = config.getCurrentCluster()
+  if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig ?? ''} names no cluster in its current context`)
+  // Plain HTTP (a local proxy) has no certificate to verify; the client wants to be told.
+  config.clusters = config.clusters.map((one) =>
+    one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
+  )
+  return new HttpApi(config, cluster.server.replace(/\/$/, ''), cluster.proxyUrl !== undefined)
+}
+
+class HttpApi implements Api {
+  readonly server: string
+  readonly #config: KubeConfig
+  readonly #proxied: boolean
+  readonly #agent: HttpAgent
+
+  constructor(config: KubeConfig, server: string, proxied: boolean) {
+    this.#config = config
+    this.server = server
+    this.#proxied = proxied
+    const options = { keepAlive: true, keepAliveMsecs: 30_000 }
+    this.#agent = server.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options)
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown> {
+    const chunks: Buffer[] = []
+    await this.#read(path, query, silence, signal, LARGEST_ANSWER, (chunk) => chunks.push(chunk))
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  }
+
+  async follow(
+    path: string,
+    query: Query,
+    silence: Millis,
+    signal: AbortSignal,
+    onOpen: () => void,
+    onLine: (line: string) => void,
+  ): Promise<void> {
+    const splitter = new LineSplitter(onLine)
+    await this.#read(path, query, silence, signal, Number.POSITIVE_INFINITY, (chunk) => splitter.push(chunk), onOpen)
+  }
+
+  async #read(
+    path: string,
+    query: Query,
+    silence: Millis,
+    signal: AbortSignal,
+    most: number,
+    onChunk: (chunk: Buffer) => void,
+    onOpen?: () => void,
+  ): Promise<void> {
+    const silent = new AbortController()
+    const timer = setTimeout(() => silent.abort(new Silence(`no answer for ${silence / 1000} s`)), silence)
+    const either = AbortSignal.any([signal, silent.signal])
+    try {
+      const response = await this.#request(path, query, either)
+      const status = response.statusCode ?? 0
+      if (status !== 200) throw await refusal(status, response)
+      onOpen?.()
+      let size = 0
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        timer.refresh()
+        size += chunk.length
+        if (size > most) throw new Error(`the answer is larger than ${most} bytes`)
+        onChunk(chunk)
+      }
+    } catch (error) {
+      throw either.aborted ? either.reason : error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #request(path: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+    const url = new URL(this.server + path)
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`)
+    const options: RequestOptions = { headers: { accept: 'application/json', 'user-agent': 'godwit' } }
+    await this.#config.applyToHTTPSOptions(options)
+    // Connections are pooled by certificate and key, so a renewed credential is used from the next request on.
+    if (!this.#proxied) options.agent = this.#agent
+    const request = url.protocol === 'https:' ? httpsRequest : httpRequest
+    return new Promise((resolve, reject) => {
+      request(url, { ...options, signal }, resolve)
+        .on('error', reject)
+        .end()
+    })
+  }
+}
+
+/** What a Status object in the body says, or else the number. */
+async function refusal(status: number, response: IncomingMessage): Promise<ApiError> {
+  const text = await readSome(response)
+  const seconds = Number(response.headers['retry-after'])
+  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 60) * 1000 : undefined
+  return new ApiError(status, `${status} ${messageOf(text) ?? response.statusMessage ?? ''}`.trim(), retryAfter)
+}
+
+async function readSome(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > LARGEST_REFUSAL) break
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown }
+    return typeof message === 'string' ? message.slice(0, 300) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+class LineSplitter {
+  readonly #decoder = new TextDecoder()
+  readonly #onLine: (line: string) => void
+  #rest = ''
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine
+  }
+
+  push(chunk: Buffer): void {
+    const parts = this.#decoder.decode(chunk, { stream: true }).split('\n')
+    parts[0] = this.#rest + (parts[0] ?? '')
+    this.#rest = parts.pop() ?? ''
+    if (this.#rest.length > LARGEST_LINE) throw new Error(`a line is longer than ${LARGEST_LINE} characters`)
+    for (const line of parts) if (line !== '') this.#onLine(line)
+  }
+}

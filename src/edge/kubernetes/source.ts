@@ -1,0 +1,82 @@
+/**
+ * The Kubernetes API as a source of objects: one reflector per kind, their changes gathered into one input per look at
+ * the sockets, and `synced` once every kind has been listed.
+ */
+import type { Kind, ObjectChange } from '../../cluster/source.ts'
+import type { Input } from '../../engine/input.ts'
+import { batchesOf } from '../batches.ts'
+import { type Resource, resourcesOf, type Source } from '../resources.ts'
+import { type Api, connectApi } from './api.ts'
+import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
+import { KubernetesTroubles } from './troubles.ts'
+
+export interface KubernetesOptions {
+  /** Undefined: the cluster this runs in, or what kubectl would take. */
+  readonly kubeconfig: string | undefined
+  /** `godwit.dev` or `godwit.dev/v1`. */
+  readonly apiGroup: string
+  readonly feed: (input: Input) => void
+  readonly timing?: Partial<ReflectorTiming>
+}
+
+/** Fails with one line when the kubeconfig is no good; a server that does not answer is only trouble. */
+export async function openKubernetes(options: KubernetesOptions): Promise<Source> {
+  const api = await connectApi(options.kubeconfig)
+  return new Kubernetes(api, options)
+}
+
+class Kubernetes implements Source {
+  readonly kind = 'kubernetes'
+  readonly #api: Api
+  readonly #feed: (input: Input) => void
+  readonly #reflectors: readonly Reflector[]
+  readonly #unlisted: Set<Kind>
+  readonly #troubles = new KubernetesTroubles((one) => this.#gather(one))
+  #changes: ObjectChange[] = []
+  #flushing: NodeJS.Immediate | undefined
+
+  constructor(api: Api, { apiGroup, feed, timing }: KubernetesOptions) {
+    const resources = resourcesOf(apiGroup)
+    this.#api = api
+    this.#feed = feed
+    this.#unlisted = new Set(resources.map(({ kind }) => kind))
+    this.#reflectors = resources.map((resource) => this.#reflect(resource, { ...USUAL_TIMING, ...timing }))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()))
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
+    this.#api.close()
+  }
+
+  readonly #gather = (one: ObjectChange): void => {
+    this.#changes.push(one)
+    this.#flushing ??= setImmediate(() => this.#flush())
+  }
+
+  #reflect(resource: Resource, timing: ReflectorTiming): Reflector {
+    const listed = () => {
+      if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
+    }
+    const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
+    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing)
+  }
+
+  /** One batch; the next one when the sockets have been looked at. */
+  #flush(): void {
+    const [first, ...later] = batchesOf(this.#changes)
+    this.#changes = later.flat()
+    this.#flushing = later.length === 0 ? undefined : setImmediate(() => this.#flush())
+    if (first !== undefined) this.#feed({ kind: 'objects', changes: first })
+  }
+
+  /** Nothing has begun yet that could be held up. */
+  #sync(): void {
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
+    this.#flushing = undefined
+    const changes = this.#changes
+    this.#changes = []
+    if (changes.length > 0) this.#feed({ kind: 'objects', changes })
+    this.#feed({ kind: 'synced' })
+  }
+}

@@ -1,0 +1,166 @@
+/** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
+import type { ObjectRef } from '../../cluster/source.ts'
+import type { Resource } from '../resources.ts'
+import { firstLine, parseDocuments, type Reading } from './yaml-text.ts'
+
+export interface ManifestObject {
+  readonly ref: ObjectRef
+  readonly object: unknown
+  /** `peers.yaml#2`: the second document; `peers.yaml#2.items[0]` inside a List. */
+  readonly from: string
+}
+
+export interface ManifestTrouble {
+  readonly at: string
+  readonly text: string
+  readonly level?: 'warning'
+}
+
+export type ManifestFile =
+  | {
+      readonly kind: 'read'
+      readonly objects: readonly ManifestObject[]
+      readonly troubles: readonly ManifestTrouble[]
+    }
+  /** The text itself is broken: nothing in it can be trusted. */
+  | { readonly kind: 'broken'; readonly text: string }
+
+type Fields = Readonly<Record<string, unknown>>
+
+export async function parseManifests(
+  file: string,
+  text: string,
+  resources: readonly Resource[],
+  reading: Reading,
+): Promise<ManifestFile> {
+  const documents = await parseText(text, reading)
+  if (typeof documents === 'string') return { kind: 'broken', text: documents }
+  const reader = new Reader(resources)
+  for (const [index, document] of documents.entries()) {
+    if (document !== null && document !== undefined) reader.take(`${file}#${index + 1}`, document)
+  }
+  return { kind: 'read', objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
+}
+
+/** All documents as plain values, or why not. */
+async function parseText(text: string, reading: Reading): Promise<unknown[] | string> {
+  try {
+    return await parseDocuments(text, reading)
+  } catch (error) {
+    // Nested beyond reason, or an alias that blows up.
+    return firstLine(error instanceof Error ? error.message : String(error))
+  }
+}
+
+class Reader {
+  readonly objects: ManifestObject[] = []
+  readonly troubles: ManifestTrouble[] = []
+  /** Of Calico's groups, where ours is another. */
+  readonly #calico: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
+  readonly #resources: readonly Resource[]
+
+  constructor(resources: readonly Resource[]) {
+    this.#resources = resources
+  }
+
+  take(from: string, document: unknown): void {
+    const whyNot = isFields(document) ? this.#whyNot(from, document) : `is no object, found ${quote(document)}`
+    if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot })
+  }
+
+  /** Takes what it is, or says why it cannot. */
+  #whyNot(from: string, document: Fields): string | undefined {
+    const { kind, apiVersion } = document
+    if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
+    if (typeof apiVersion !== 'string') return `apiVersion must be text, found ${quote(apiVersion)}`
+    const served = this.#resources.filter((one) => one.apiVersion === apiVersion)
+    const listed = served.find((one) => `${one.kind}List` === kind)
+    if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion })
+    if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {})
+    const resource = served.find((one) => one.kind === kind)
+    return resource === undefined
+      ? this.#whyNotOurs(from, kind, apiVersion)
+      : this.#whyNotObject(from, document, resource)
+  }
+
+  /** What is none of ours is no trouble; a slip of the pen in what is meant for us is. */
+  #whyNotOurs(from: string, kind: string, apiVersion: string): string | undefined {
+    const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
+    const meant = ofGroup.find((one) => one.kind === kind || `${one.kind}List` === kind)
+    if (meant !== undefined) return `${kind}: apiVersion ${quote(apiVersion)} is not ${meant.apiVersion}`
+    if (this.#isCalicos(kind, apiVersion)) this.#calico.push({ from, kind, apiVersion })
+    // Every other group has kinds that are nothing to us.
+    if (groupOf(apiVersion) !== OWN_GROUP || ofGroup.length === 0) return undefined
+    return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
+  }
+
+  /** What we read from another group is there in one of Calico's: perhaps that one was meant. */
+  #isCalicos(kind: string, apiVersion: string): boolean {
+    if (!CALICO_GROUPS.includes(groupOf(apiVersion))) return false
+    return this.#resources.some((one) => one.custom && (one.kind === kind || `${one.kind}List` === kind))
+  }
+
+  /** Said once for a file, at the first of them. */
+  passedOver(): ManifestTrouble[] {
+    const [first, ...others] = this.#calico
+    const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
+    if (first === undefined || ours === undefined) return []
+    const more = others.length === 0 ? 'is' : `and ${others.length} more of Calico's objects in this file are`
+    const remedy = `start the agent with --api-group ${groupOf(first.apiVersion)} to read them, or write ${ours}`
+    const text = `${first.kind} of ${first.apiVersion} ${more} passed over: objects of ${ours} are read; ${remedy}`
+    return [{ at: first.from, text, level: 'warning' }]
+  }
+
+  /** Items of a `BGPPeerList` need not say what they are: `type` does. */
+  #whyNotItems(from: string, list: Fields, type: Fields): string | undefined {
+    const items = list.items ?? []
+    if (!Array.isArray(items)) return `items must be a list, found ${quote(items)}`
+    for (const [index, item] of items.entries()) {
+      this.take(`${from}.items[${index}]`, isFields(item) ? typed(item, type) : item)
+    }
+    return undefined
+  }
+
+  #whyNotObject(from: string, object: Fields, resource: Resource): string | undefined {
+    const metadata = isFields(object.metadata) ? object.metadata : {}
+    const { name } = metadata
+    if (typeof name !== 'string' || name === '')
+      return `${resource.kind}: metadata.name must be text, found ${quote(name)}`
+    if (!resource.namespaced) {
+      this.#keep({ kind: resource.kind, namespace: '', name }, object, from)
+      return undefined
+    }
+    const namespace = metadata.namespace ?? 'default'
+    if (typeof namespace !== 'string' || namespace === '') {
+      return `${resource.kind}/${name}: metadata.namespace must be text, found ${quote(namespace)}`
+    }
+    // Most say it themselves, and stay the value they are: a file that is read again has them again.
+    const placed = metadata.namespace === namespace ? object : { ...object, metadata: { ...metadata, namespace } }
+    this.#keep({ kind: resource.kind, namespace, name }, placed, from)
+    return undefined
+  }
+
+  #keep(ref: ObjectRef, object: unknown, from: string): void {
+    this.objects.push({ ref, object, from })
+  }
+}
+
+/** The very object where it says itself what it is. */
+const typed = (item: Fields, type: Fields): Fields =>
+  Object.keys(type).every((field) => Object.hasOwn(item, field)) ? item : { ...type, ...item }
+
+const OWN_GROUP = 'godwit.dev'
+const CALICO_GROUPS = ['projectcalico.org', 'crd.projectcalico.org']
+
+/** Empty for the core group, whose `apiVersion` is the version alone. */
+const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')))
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A value as a person would recognise it, not longer than a line bears. */
+function quote(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}

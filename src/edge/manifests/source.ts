@@ -1,0 +1,329 @@
+/**
+ * The folder of manifests as a source of objects.
+ *
+ * In: files `*.yaml`, `*.yml`, `*.json` directly in the folder, links followed (a ConfigMap volume swaps them all at once).
+ * Out: object changes as the Kubernetes source says them: at first each kind as a whole, then `synced`, then only what
+ * differs.
+ *
+ * A file is taken once two looks at it, a moment apart, saw the same: so it is not read half-written. A file that does
+ * not parse keeps its last good objects in force. A folder that cannot be read keeps everything in force.
+ */
+import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { Millis } from '../../base/units.ts'
+import type { ObjectChange } from '../../cluster/source.ts'
+import type { Input } from '../../engine/input.ts'
+import { batchesOf } from '../batches.ts'
+import { wordsOf } from '../os-words.ts'
+import { type Resource, resourcesOf, type Source } from '../resources.ts'
+import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
+import { Pieces } from './pieces.ts'
+
+export interface ManifestsOptions {
+  readonly directory: string
+  /** `godwit.dev` or `godwit.dev/v1`. */
+  readonly apiGroup: string
+  readonly feed: (input: Input) => void
+  /** A file must have stood still this long. */
+  readonly quiet?: Millis
+  /** The folder is looked through this often even when nobody says that something changed. */
+  readonly rescan?: Millis
+}
+
+interface KnownFile {
+  readonly signature: string
+  readonly content: Extract<ManifestFile, { kind: 'read' }>
+  /** Why `content` is older than the file. */
+  readonly trouble: string | undefined
+}
+
+/** An editor may empty a file before it writes it: so many times `quiet` it may stay empty before that is told. */
+const EMPTY_PATIENCE = 20
+
+/** What is wrong at a place, or worth a look. */
+type Trouble = Pick<ManifestTrouble, 'text' | 'level'>
+
+/** What a file looked like, and since when. */
+interface Sighting {
+  readonly signature: string
+  readonly since: Millis
+}
+
+const NOTHING: KnownFile['content'] = { kind: 'read', objects: [], troubles: [] }
+const NAMES = /^[^.].*\.(ya?ml|json)$/
+const LARGEST_FILE = 16n * 1024n * 1024n
+const GONE = 'gone'
+
+export class Manifests implements Source {
+  readonly kind = 'manifests'
+  readonly #directory: string
+  readonly #feed: (input: Input) => void
+  readonly #quiet: Millis
+  readonly #rescan: Millis
+  readonly #resources: readonly Resource[]
+  readonly #files = new Map<string, KnownFile>()
+  readonly #pieces = new Map<string, Pieces>()
+  /** What the look before saw, where it differs from what was taken. */
+  #unsettled = new Map<string, Sighting>()
+  #objects = new Map<string, ManifestObject>()
+  #troubles = new Map<string, Trouble>()
+  #folderTrouble: string | undefined
+  #synced = false
+  #stopped = false
+  #watcher: FSWatcher | undefined
+  #watched: string | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerAt: Millis = Number.POSITIVE_INFINITY
+  #looking: Promise<void> | undefined
+  #lookAgain = false
+
+  constructor(options: ManifestsOptions) {
+    this.#directory = options.directory
+    this.#feed = options.feed
+    this.#quiet = options.quiet ?? 50
+    this.#rescan = options.rescan ?? 5_000
+    this.#resources = resourcesOf(options.apiGroup)
+    this.#look()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#watcher?.close()
+    await this.#looking
+  }
+
+  /** One look at a time; a wish for one during another is granted after it. */
+  #look(): void {
+    if (this.#stopped) return
+    if (this.#looking !== undefined) {
+      this.#lookAgain = true
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#looking = this.#scan().then(() => {
+      this.#looking = undefined
+      if (this.#stopped) return
+      const soon = this.#lookAgain || this.#unsettled.size > 0
+      this.#lookAgain = false
+      this.#lookIn(soon ? this.#quiet : this.#rescan)
+    })
+  }
+
+  #lookIn(pause: Millis): void {
+    const at = performance.now() + pause
+    if (this.#stopped || at >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.#look()
+    }, pause)
+  }
+
+  async #scan(): Promise<void> {
+    let seen: Map<string, string>
+    try {
+      await this.#watchFolder()
+      seen = await this.#signatures()
+      this.#folderTrouble = undefined
+    } catch (error) {
+      this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; what was read before stays in force' : ''}`
+      this.#watched = undefined
+      await this.#tell()
+      return
+    }
+    const settled = this.#settle(seen)
+    for (const [file, signature] of settled) await this.#take(file, signature)
+    await this.#tell()
+  }
+
+  /** The watch holds on to the folder itself: one put in its place needs a watch of its own. */
+  async #watchFolder(): Promise<void> {
+    const { dev, ino } = await stat(this.#directory)
+    const folder = `${dev}:${ino}`
+    if (folder === this.#watched || this.#stopped) return
+    this.#watcher?.close()
+    this.#watcher = undefined
+    try {
+      // A look at once starts the time a file must stand still.
+      this.#watcher = watch(this.#directory, () => this.#lookIn(this.#quiet / 5))
+      this.#watcher.on('error', () => {
+        this.#watched = undefined
+      })
+      this.#watched = folder
+    } catch {
+      // No watches left on this machine: looking every few seconds does it too.
+    }
+  }
+
+  async #signatures(): Promise<Map<string, string>> {
+    const names = (await readdir(this.#directory)).filter((name) => NAMES.test(name)).sort()
+    const seen = new Map<string, string>()
+    for (const name of names) {
+      const stats = await this.#stat(name)
+      if (stats?.isFile()) seen.set(name, signatureOf(stats))
+    }
+    return seen
+  }
+
+  /** Undefined for a file that vanished meanwhile, or a link to nowhere. */
+  async #stat(name: string): Promise<BigIntStats | undefined> {
+    return stat(join(this.#directory, name), { bigint: true }).catch(() => undefined)
+  }
+
+  /** Files that differ from what was taken, and looked the same last time. The first look of all waits for nothing. */
+  #settle(seen: ReadonlyMap<string, string>): Map<string, string> {
+    const settled = new Map<string, string>()
+    const unsettled = new Map<string, Sighting>()
+    const now = performance.now()
+    for (const file of new Set([...this.#files.keys(), ...seen.keys()])) {
+      const signature = seen.get(file) ?? GONE
+      if (this.#files.get(file)?.signature === signature) continue
+      const before = this.#unsettled.get(file)
+      const sighting = before?.signature === signature ? before : { signature, since: now }
+      const patience = this.#hasEmptied(file, signature) ? EMPTY_PATIENCE : 0.9
+      if (!this.#synced || now - sighting.since >= this.#quiet * patience) settled.set(file, signature)
+      else unsettled.set(file, sighting)
+    }
+    this.#unsettled = unsettled
+    return settled
+  }
+
+  #hasEmptied(file: string, signature: string): boolean {
+    return (this.#files.get(file)?.content.objects.length ?? 0) > 0 && isEmpty(signature)
+  }
+
+  async #take(file: string, signature: string): Promise<void> {
+    if (signature === GONE) {
+      this.#files.delete(file)
+      this.#pieces.delete(file)
+      return
+    }
+    const before = this.#files.get(file)
+    const fresh = await this.#read(file, signature, (before?.content.objects.length ?? 0) > 0)
+    if (fresh === undefined) this.#unsettled.set(file, { signature, since: performance.now() })
+    else if (fresh.kind === 'read') this.#files.set(file, { signature, content: fresh, trouble: undefined })
+    else this.#files.set(file, { signature, content: before?.content ?? NOTHING, trouble: fresh.text })
+  }
+
+  /** Undefined when it changed while being read. */
+  async #read(file: string, signature: string, hadObjects: boolean): Promise<ManifestFile | undefined> {
+    const path = join(this.#directory, file)
+    try {
+      const stats = await this.#stat(file)
+      if (stats === undefined) return undefined
+      if (stats.size > LARGEST_FILE) return { kind: 'broken', text: `is larger than ${LARGEST_FILE} bytes` }
+      const text = await readFile(path, 'utf8')
+      const after = await this.#stat(file)
+      if (after === undefined || signatureOf(after) !== signature) return undefined
+      if (text === '' && hadObjects) return { kind: 'broken', text: 'is empty; remove the file to remove its objects' }
+      const reading = { breathe: this.#breathe, pieces: this.#piecesOf(file) }
+      return await parseManifests(file, text, this.#resources, reading)
+    } catch (error) {
+      return { kind: 'broken', text: `cannot be read: ${wordsOf(error)}` }
+    }
+  }
+
+  #piecesOf(file: string): Pieces {
+    const pieces = this.#pieces.get(file) ?? new Pieces()
+    this.#pieces.set(file, pieces)
+    return pieces
+  }
+
+  readonly #breathe = async (): Promise<void> => {
+    await setImmediate()
+    if (this.#stopped) throw new Error('stopped')
+  }
+
+  /** Compares what is with what was told, and tells the rest. */
+  async #tell(): Promise<void> {
+    if (this.#stopped) return
+    const { objects, troubles } = this.#whole()
+    const changes = this.#synced || this.#folderTrouble !== undefined ? [] : this.#replacements(objects)
+    if (this.#synced) changes.push(...planChanges(this.#objects, objects))
+    changes.push(...planTroubles(this.#troubles, troubles))
+    this.#objects = objects
+    this.#troubles = troubles
+    for (const [index, batch] of batchesOf(changes).entries()) {
+      if (index > 0) await setImmediate()
+      if (this.#stopped) return
+      this.#feed({ kind: 'objects', changes: batch })
+    }
+    if (this.#synced || this.#folderTrouble !== undefined) return
+    this.#synced = true
+    this.#feed({ kind: 'synced' })
+  }
+
+  #replacements(objects: ReadonlyMap<string, ManifestObject>): ObjectChange[] {
+    const all = [...objects.values()]
+    return this.#resources.map(({ kind }) => ({
+      kind: 'replace',
+      of: kind,
+      objects: all.filter(({ ref }) => ref.kind === kind),
+    }))
+  }
+
+  /** All files together. Of two objects with one name, the one in the first file (by name) counts. */
+  #whole(): { objects: Map<string, ManifestObject>; troubles: Map<string, Trouble> } {
+    const objects = new Map<string, ManifestObject>()
+    const troubles = new Map<string, Trouble>()
+    if (this.#folderTrouble !== undefined) troubles.set(this.#directory, { text: this.#folderTrouble })
+    for (const [file, { content, trouble }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptWords(content.objects.length)}` })
+      for (const one of content.troubles) troubles.set(one.at, one)
+      for (const object of content.objects) {
+        const key = keyOf(object)
+        const first = objects.get(key)
+        if (first === undefined) objects.set(key, object)
+        else troubles.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
+      }
+    }
+    return { objects, troubles }
+  }
+}
+
+const keptWords = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
+
+const keyOf = ({ ref }: ManifestObject): string =>
+  ref.namespace === '' ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`
+
+const signatureOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  `${size}:${dev}:${ino}:${mtimeNs}:${ctimeNs}`
+
+const isEmpty = (signature: string): boolean => signature.startsWith('0:')
+
+function planChanges(
+  old: ReadonlyMap<string, ManifestObject>,
+  next: ReadonlyMap<string, ManifestObject>,
+): ObjectChange[] {
+  const changes: ObjectChange[] = []
+  for (const [key, { ref }] of old) if (!next.has(key)) changes.push({ kind: 'delete', ref })
+  for (const [key, object] of next) {
+    if (!isSame(old.get(key), object)) changes.push({ kind: 'upsert', ...object })
+  }
+  return changes
+}
+
+function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean {
+  if (old === next) return true
+  try {
+    return old?.from === next.from && isDeepStrictEqual(old.object, next.object)
+  } catch {
+    // Nested too deep to compare.
+    return false
+  }
+}
+
+function planTroubles(old: ReadonlyMap<string, Trouble>, next: ReadonlyMap<string, Trouble>): ObjectChange[] {
+  const changes: ObjectChange[] = []
+  for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'trouble', at, text: undefined })
+  for (const [at, { text, level }] of next) {
+    if (old.get(at)?.text !== text) changes.push({ kind: 'trouble', at, text, ...(level && { level }) })
+  }
+  return changes
+}

@@ -1,0 +1,198 @@
+/**
+ * Router discovery on the links of neighbors without an address: advertises us there, and tells which routers advertise
+ * themselves (RFC 4861 §6.2, §6.1.2).
+ *
+ * In: the Effect `discover`. Out: the Inputs `link`, once for every interface and whenever that changes, and `router`, for
+ * every advertisement heard.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { type Address, isLinkLocal } from '../../base/address.ts'
+import type { Millis } from '../../base/units.ts'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+import { decodeNdp, encodeAdvertisement, encodeSolicitation } from '../../ndp/packet.ts'
+import { ALL_NODES, ALL_ROUTERS, type NdpSocket, openNdpSocket } from './ndp-socket.ts'
+
+export type DiscoverEffect = Extract<Effect, { readonly kind: 'discover' }>
+
+export interface NdpOptions {
+  readonly feed: (input: Input) => void
+  readonly open?: typeof openNdpSocket
+  /** Interfaces that are up and have a link-local address, by name. */
+  readonly ports?: () => ReadonlyMap<string, Port>
+}
+
+/** How often interfaces are looked at, and whether it is time to advertise. */
+const LOOK: Millis = 1_000
+/** RFC 4861 §6.2.4: the first advertisements come close together, so that a neighbor need not wait. */
+const FIRST_TIMES = 3
+const FIRST_INTERVAL: Millis = 3_000
+/** Of the later ones, drawn anew each time: FRR's is ten seconds. */
+const INTERVAL: readonly [Millis, Millis] = [8_000, 10_000]
+/** Answers on one link are no closer together than this. */
+const ANSWER_PAUSE: Millis = 300
+
+export interface Port {
+  readonly index: number
+  readonly address: Address
+  readonly linkLayer: Uint8Array
+}
+
+interface WantedLink {
+  /** What the engine was told; undefined: nothing yet. */
+  told: { readonly trouble: string | undefined } | undefined
+  port: Port | undefined
+  sent: number
+  nextAt: Millis
+  answeredAt: Millis
+  readonly heard: Set<Address>
+}
+
+export class Ndp {
+  readonly #feed: (input: Input) => void
+  readonly #open: typeof openNdpSocket
+  readonly #ports: () => ReadonlyMap<string, Port>
+  readonly #links = new Map<string, WantedLink>()
+  #socket: NdpSocket | undefined
+  #opening: Promise<void> | undefined
+  /** Why there is no socket. */
+  #trouble: string | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor({ feed, open = openNdpSocket, ports = readPorts }: NdpOptions) {
+    this.#feed = feed
+    this.#open = open
+    this.#ports = ports
+  }
+
+  perform({ interfaces }: DiscoverEffect): void {
+    if (this.#stopped) return
+    for (const name of this.#links.keys()) if (!interfaces.includes(name)) this.#links.delete(name)
+    for (const name of interfaces) if (!this.#links.has(name)) this.#links.set(name, newLink())
+    if (this.#links.size === 0) this.#close()
+    else if (this.#timer === undefined) this.#opening ??= this.#begin()
+    else this.#look()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#opening
+    this.#close()
+  }
+
+  async #begin(): Promise<void> {
+    await this.#openSocket()
+    if (this.#stopped || this.#links.size === 0) this.#close()
+    else {
+      this.#timer = setInterval(() => this.#look(), LOOK)
+      this.#look()
+    }
+  }
+
+  async #openSocket(): Promise<void> {
+    try {
+      this.#socket = await this.#open((bytes, from, index) => this.#received(bytes, from, index))
+      this.#trouble = undefined
+    } catch (error) {
+      this.#trouble = error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  #close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#socket?.close()
+    this.#socket = undefined
+    this.#opening = undefined
+  }
+
+  /** Which links are there, and who is due to hear from us. */
+  #look(): void {
+    const ports = this.#ports()
+    const now = performance.now()
+    for (const [name, link] of this.#links) {
+      const port = ports.get(name)
+      if (port?.index !== link.port?.index || port?.address !== link.port?.address) this.#enter(link, port)
+      const trouble = this.#trouble ?? (port === undefined ? whyNoPort(name) : undefined)
+      if (link.told === undefined || link.told.trouble !== trouble) {
+        link.told = { trouble }
+        this.#feed({ kind: 'link', interface: name, trouble })
+      }
+      if (trouble === undefined && now >= link.nextAt) this.#advertise(link, now)
+    }
+  }
+
+  /** A link that is new, or came back, or has another address of ours: all begins anew there. */
+  #enter(link: WantedLink, port: Port | undefined): void {
+    Object.assign(link, newLink(), { port, told: link.told })
+    if (port !== undefined) this.#socket?.join(port.index)
+  }
+
+  /** A refusal is met again at the next time: an address that is still tentative cannot send (RFC 4862 §5.4). */
+  #advertise(link: WantedLink, now: Millis): void {
+    const { port } = link
+    if (port === undefined || this.#socket === undefined) return
+    if (link.heard.size === 0) this.#socket.send(encodeSolicitation(port.linkLayer), ALL_ROUTERS, port.index)
+    const refused = this.#socket.send(encodeAdvertisement(port.linkLayer), ALL_NODES, port.index)
+    if (refused !== undefined) return
+    link.sent++
+    const [least, most] = INTERVAL
+    link.nextAt = now + (link.sent < FIRST_TIMES ? FIRST_INTERVAL : least + Math.random() * (most - least))
+  }
+
+  #received(bytes: Uint8Array, from: Address, index: number): void {
+    const [name, link] = [...this.#links].find(([, one]) => one.port?.index === index) ?? []
+    const message = decodeNdp(bytes)
+    if (name === undefined || link === undefined || message === undefined || from === link.port?.address) return
+    if (message.kind === 'solicitation') {
+      this.#answer(link, isLinkLocal(from) ? from : ALL_NODES)
+      return
+    }
+    // RFC 4861 §6.1.2.
+    if (!isLinkLocal(from)) return
+    const isNew = !link.heard.has(from)
+    if (isNew && link.heard.size < MOST_HEARD) link.heard.add(from)
+    // Who has just come up need not wait for our next time.
+    if (isNew) this.#answer(link, from)
+    this.#feed({ kind: 'router', interface: name, address: `${from}%${name}` })
+  }
+
+  #answer(link: WantedLink, to: Address): void {
+    const now = performance.now()
+    if (link.port === undefined || now - link.answeredAt < ANSWER_PAUSE) return
+    link.answeredAt = now
+    this.#socket?.send(encodeAdvertisement(link.port.linkLayer), to, link.port.index)
+  }
+}
+
+/** Routers on one link that are known by their address; whoever floods it is answered no more often for that. */
+const MOST_HEARD = 64
+
+const newLink = (): WantedLink => ({
+  told: undefined,
+  port: undefined,
+  sent: 0,
+  nextAt: 0,
+  answeredAt: Number.NEGATIVE_INFINITY,
+  heard: new Set(),
+})
+
+function readPorts(): Map<string, Port> {
+  const ports = new Map<string, Port>()
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    const own = addresses.find(({ family, address }) => family === 'IPv6' && isLinkLocal(address))
+    if (own?.scopeid === undefined) continue
+    const linkLayer = Uint8Array.from(own.mac.split(':'), (octet) => Number.parseInt(octet, 16))
+    ports.set(name, { index: own.scopeid, address: own.address, linkLayer })
+  }
+  return ports
+}
+
+function whyNoPort(name: string): string {
+  const directory = `/sys/class/net/${name}`
+  if (!existsSync(directory)) return `there is no interface ${name}`
+  const isUp = /^(?:up|unknown)$/m.test(readFileSync(`${directory}/operstate`, 'utf8'))
+  return isUp ? `${name} has no link-local address` : `${name} is down`
+}

@@ -1,0 +1,134 @@
+/** `godwit doctor`: looks at this machine and says what is in the way, and what to do. Changes nothing. */
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { FAMILIES } from '../../base/family.ts'
+import { type KernelRoute, ownerOf } from '../../dataplane/kernel.ts'
+import { readLinks, readRoutes } from '../kernel/routes-read.ts'
+import { runTool, whyFailed } from '../kernel/tools.ts'
+import { wordsOf } from '../os-words.ts'
+import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
+
+const BGP_PORT = 179
+/** Protocol numbers of daemons that speak BGP beside us. */
+const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
+
+/** What a running agent finds wrong, one line each; throws why it could not be asked. */
+export type AskAgent = () => Promise<readonly string[]>
+
+/** 0: nothing is in the way. 1: something is. */
+export async function runDoctor(out: { write(text: string): unknown }, askAgent: AskAgent): Promise<number> {
+  const findings = [...examine(await gatherFacts()), ...(await agentFindings(askAgent))]
+  for (const finding of findings) out.write(formatFinding(finding))
+  return findings.some(({ level }) => level === 'bad') ? 1 : 0
+}
+
+/** A machine without an agent is not worse for it: it may be looked at before one comes. */
+async function agentFindings(askAgent: AskAgent): Promise<Finding[]> {
+  const one = (level: Finding['level'], says: string): Finding => ({ level, what: 'agent', says, todo: undefined })
+  try {
+    const troubles = await askAgent()
+    return troubles.length === 0 ? [one('ok', 'all is as wanted')] : troubles.map((text) => one('warn', text))
+  } catch (error) {
+    return [one('ok', `is not asked: ${error instanceof Error ? error.message : String(error)}`)]
+  }
+}
+
+export function formatFinding({ level, what, says, todo }: Finding): string {
+  const line = `${level.padEnd(5)} ${what}: ${says}\n`
+  return todo === undefined ? line : `${line}      → ${todo}\n`
+}
+
+async function gatherFacts(): Promise<Facts> {
+  const [status, ipv4, ipv6, interfaces, routes, port, ip, nft, tables, conntrack] = await Promise.all([
+    read('/proc/self/status'),
+    read('/proc/sys/net/ipv4/ip_forward'),
+    read('/proc/sys/net/ipv6/conf/all/forwarding'),
+    gatherInterfaces(),
+    gatherRoutes(),
+    whyNotListen(BGP_PORT),
+    runTool(['ip', '-V']),
+    runTool(['nft', '-v']),
+    runTool(['nft', 'list', 'tables']),
+    gatherConntrack(),
+  ])
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1]
+  return {
+    capabilities: mask === undefined ? undefined : BigInt(`0x${mask}`),
+    forwarding: { ipv4, ipv6 },
+    interfaces,
+    uplinks: routes.filter(({ prefix }) => prefix.length === 0).flatMap(({ hops }) => hops.map((hop) => hop.interface)),
+    daemons: daemonsOf(routes),
+    port,
+    ip: ip.code === 0 ? ip.stdout.trim() : undefined,
+    nft: nft.code === 0 ? nft.stdout.trim() : undefined,
+    nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
+    conntrack,
+  }
+}
+
+async function gatherInterfaces(): Promise<InterfaceFacts[]> {
+  const { stdout } = await runTool(['ip', '-j', 'addr', 'show'])
+  const all = await setting('ipv4', 'all', 'rp_filter')
+  try {
+    const mtus = new Map((JSON.parse(stdout) as { ifname: string; mtu: number }[]).map((row) => [row.ifname, row.mtu]))
+    return await Promise.all(
+      readLinks(stdout).map(async ({ name, up }) => {
+        const own = await setting('ipv4', name, 'rp_filter')
+        const rpFilter = own === undefined ? undefined : Math.max(own, all ?? 0)
+        return { name, up, mtu: mtus.get(name) ?? 0, rpFilter, acceptRa: await setting('ipv6', name, 'accept_ra') }
+      }),
+    )
+  } catch {
+    return []
+  }
+}
+
+async function gatherRoutes(): Promise<KernelRoute[]> {
+  const parts = await Promise.all(
+    FAMILIES.map(async (family) => {
+      const flag = family === 'ipv4' ? '-4' : '-6'
+      const { stdout } = await runTool(['ip', flag, '-N', '-j', '-d', 'route', 'show', 'table', 'main'])
+      try {
+        return readRoutes(stdout, family)
+      } catch {
+        return []
+      }
+    }),
+  )
+  return parts.flat()
+}
+
+function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
+  const counts = new Map<number, number>()
+  for (const { protocol } of routes) {
+    if (BGP_DAEMONS.has(protocol)) counts.set(protocol, (counts.get(protocol) ?? 0) + 1)
+  }
+  return [...counts].map(([protocol, count]) => ({ owner: ownerOf(protocol), routes: count }))
+}
+
+function whyNotListen(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error) => resolve(wordsOf(error)))
+    server.listen(port, () => server.close(() => resolve(undefined)))
+  })
+}
+
+async function gatherConntrack(): Promise<Facts['conntrack']> {
+  const [count, max] = await Promise.all([
+    read('/proc/sys/net/netfilter/nf_conntrack_count'),
+    read('/proc/sys/net/netfilter/nf_conntrack_max'),
+  ])
+  return count === undefined || max === undefined ? undefined : { count: Number(count), max: Number(max) }
+}
+
+async function setting(family: string, name: string, what: string): Promise<number | undefined> {
+  const text = await read(`/proc/sys/net/${family}/conf/${name}/${what}`)
+  return text === undefined ? undefined : Number(text)
+}
+
+const read = (path: string): Promise<string | undefined> =>
+  readFile(path, 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  )

@@ -1,0 +1,162 @@
+/**
+ * Numbers for Prometheus. Gauges and message counts are read from the engine's view when somebody scrapes;
+ * transitions, NOTIFICATIONs and times come in as they happen.
+ *
+ * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types,
+ * families and actions are ours, rules are those somebody wrote, and a code from the wire that no RFC names counts as `other`.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Millis } from '../../base/units.ts'
+import type { MessageCounts } from '../../bgp/session/types.ts'
+import type { Tell } from '../../engine/tell.ts'
+import type { FilterView, ProtocolView, View } from '../../show/view.ts'
+import { Tally } from './tally.ts'
+
+export interface MetricsOptions {
+  readonly version: string
+  /** The engine's view at this moment. */
+  readonly view: () => View
+}
+
+export class Metrics {
+  readonly contentType: string
+  readonly #registry = new Registry()
+  readonly #view: () => View
+  readonly #series: Series
+  readonly #transitions = new Tally(['peer', 'to'])
+  readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
+  readonly #updateProblems = new Tally(['peer', 'action'])
+  readonly #objectToUpdate: Histogram
+
+  constructor({ version, view }: MetricsOptions) {
+    this.#view = view
+    this.contentType = this.#registry.contentType
+    this.#series = makeSeries(this.#registry)
+    this.#objectToUpdate = new Histogram({
+      name: 'godwit_object_to_update_seconds',
+      help: 'From the change of an object to the last UPDATE it caused.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers: [this.#registry],
+    })
+    const build = new Gauge({
+      name: 'godwit_build_info',
+      help: 'Always 1; the labels say what runs.',
+      labelNames: ['version', 'node_version'],
+      registers: [this.#registry],
+    })
+    build.set({ version, node_version: process.versions.node }, 1)
+  }
+
+  tell(tell: Tell): void {
+    const { fields } = tell
+    const peer = String(fields.peer ?? '')
+    if (tell.code === 'session-transition') this.#transitions.add([peer, String(fields.to)])
+    else if (tell.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
+    else if (tell.code === 'notification-sent' || tell.code === 'notification-received') {
+      const direction = tell.code === 'notification-sent' ? 'sent' : 'received'
+      this.#notifications.add([peer, direction, bounded(fields.code, 8), bounded(fields.subcode, 11)])
+    }
+  }
+
+  measure(_name: 'object-to-update', value: Millis): void {
+    this.#objectToUpdate.observe(value / 1000)
+  }
+
+  /** The page for Prometheus. */
+  async scrape(): Promise<string> {
+    this.#refresh()
+    return this.#registry.metrics()
+  }
+
+  #refresh(): void {
+    const series = this.#series
+    const view = this.#view()
+    const protocols = view.protocols()
+    for (const one of Object.values(series)) one.reset()
+    for (const protocol of protocols) showProtocol(series, protocol, view.now)
+    const peers = new Set(protocols.map((protocol) => protocol.name))
+    this.#transitions.show(series.transitions, peers)
+    this.#notifications.show(series.notifications, peers)
+    this.#updateProblems.show(series.updateProblems, peers)
+    const status = view.status()
+    series.synced.set(status.source.synced ? 1 : 0)
+    series.problems.set(view.problems().length)
+    series.wanted.set(view.services().length)
+    showFilters(series, view.filters())
+    for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
+    series.resident.set(process.memoryUsage.rss())
+    const { user, system } = process.cpuUsage()
+    series.cpu.inc((user + system) / 1e6)
+  }
+}
+
+/** A code that an RFC names, as text; everything else is one label value. */
+function bounded(value: unknown, most: number): string {
+  return typeof value === 'number' && value >= 0 && value <= most ? String(value) : 'other'
+}
+
+type Series = ReturnType<typeof makeSeries>
+
+function makeSeries(registry: Registry) {
+  const registers = [registry]
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `godwit_${name}`, help, labelNames, registers })
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `godwit_${name}`, help, labelNames, registers })
+  return {
+    up: gauge('session_up', '1 while the session is Established.', ['peer', 'kind']),
+    state: gauge('session_state', '1 for the state (RFC 4271) the session is in.', ['peer', 'state']),
+    stateSeconds: gauge('session_state_seconds', 'How long it has been in that state.', ['peer']),
+    established: counter('session_established_total', 'Times Established was reached.', ['peer']),
+    transitions: counter('session_transitions_total', 'Changes of state, by the state entered.', ['peer', 'to']),
+    messages: counter('messages_total', 'BGP messages.', ['peer', 'type', 'direction']),
+    notifications: counter('notifications_total', 'NOTIFICATIONs, by code and subcode.', [
+      'peer',
+      'direction',
+      'code',
+      'subcode',
+    ]),
+    updateProblems: counter('update_problems_total', 'Faults in UPDATEs that did not end the session (RFC 7606).', [
+      'peer',
+      'action',
+    ]),
+    received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
+    accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
+    advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
+    filterHits: counter('filter_hits_total', 'Routes that a rule of a BGPFilter applied to.', ['rule']),
+    synced: gauge('source_synced', '1 once all objects have been listed.'),
+    problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
+    wanted: gauge('local_routes', 'Routes this node originates.'),
+    memory: gauge('memory_bytes', 'Memory by what it is for.', ['what']),
+    resident: gauge('process_resident_memory_bytes', 'Resident memory of the process.'),
+    cpu: counter('process_cpu_seconds_total', 'CPU time of the process.'),
+  }
+}
+
+function showProtocol(series: Series, { name: peer, kind, peer: snapshot, families }: ProtocolView, now: Millis): void {
+  series.up.set({ peer, kind }, snapshot.state === 'Established' ? 1 : 0)
+  series.state.set({ peer, state: snapshot.state }, 1)
+  series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
+  series.established.inc({ peer }, snapshot.established)
+  showMessages(series, peer, 'received', snapshot.received)
+  showMessages(series, peer, 'sent', snapshot.sent)
+  for (const [family, channel] of Object.entries(families)) {
+    if (channel === undefined) continue
+    series.received.set({ peer, family }, channel.counts.received)
+    series.accepted.set({ peer, family }, channel.counts.accepted)
+    series.advertised.set({ peer, family }, channel.counts.advertised)
+  }
+}
+
+/** As many series as there are rules in BGPFilters that neighbors use, however many neighbors those are. */
+function showFilters(series: Series, filters: readonly FilterView[]): void {
+  for (const { policy, hits } of filters) {
+    for (const [index, { name: rule }] of policy.rules.entries()) {
+      if (rule.startsWith('BGPFilter/')) series.filterHits.inc({ rule }, hits[index] ?? 0)
+    }
+  }
+}
+
+function showMessages(series: Series, peer: string, direction: string, counts: MessageCounts): void {
+  for (const [type, count] of Object.entries(counts)) series.messages.inc({ peer, type, direction }, count)
+}

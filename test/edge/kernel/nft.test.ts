@@ -1,0 +1,206 @@
+/** Our NAT on the real kernel: what the other side sees. Root and nft only; namespaces of their own. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import type { PoolNat } from '../../../src/cluster/pool.ts'
+import { planNat } from '../../../src/dataplane/nat.ts'
+import { renderNat } from '../../../src/dataplane/nft-script.ts'
+import { type NftTable, whyNotSame } from '../../../src/dataplane/nft-table.ts'
+import { Nft } from '../../../src/edge/kernel/nft.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { until } from '../../support/loopback.ts'
+import { hasNft, Namespace } from '../../support/namespace.ts'
+
+const prefix = (text: string): Prefix => parsePrefix(text) as Prefix
+const NAT: PoolNat = { exclude: [], address: undefined, ports: undefined, fullyRandom: true }
+
+/** `six`: what is different for the IPv6 pool, where not the same as for the other. */
+function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more) {
+  const pools = ['10.244.0.0/16', 'fd00:244::/48'].map((text, index) => ({
+    name: `pods${index}`,
+    prefix: prefix(text),
+    disabled: false,
+    disableBgpExport: false,
+    loadBalancerOnly: false,
+    natOutgoing,
+    nat: { ...NAT, ...(index === 0 ? more : six) },
+  }))
+  return renderNat(
+    planNat({
+      pools,
+      podCidrs: [],
+      nodeAddresses: [],
+      natSparesHosts: false,
+      serviceRanges: [],
+      recursiveNextHops: false,
+    }),
+  )
+}
+
+describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
+  let [node, pod, outside]: (Namespace | undefined)[] = []
+  let inputs: Input[] = []
+  let nft: Nft | undefined
+  let seq = 0
+  const children: ChildProcessWithoutNullStreams[] = []
+
+  const here = () => {
+    if (node === undefined || pod === undefined || outside === undefined || nft === undefined) throw new Error('no lab')
+    return { node, pod, outside, nft }
+  }
+  const table = (): NftTable | undefined => {
+    const last = inputs.findLast((input) => input.kind === 'nat-table')
+    return last?.kind === 'nat-table' ? last.table : undefined
+  }
+  const tables = () => inputs.filter(({ kind }) => kind === 'nat-table').length
+
+  beforeEach(async () => {
+    node = new Namespace('node')
+    pod = new Namespace('pod')
+    outside = new Namespace('outside')
+    node.connect('pod0', pod, 'eth0')
+    node.connect('up0', outside, 'eth0')
+    node.address('pod0', '10.244.1.1/24', 'fd00:244:0:1::1/64')
+    pod.address('eth0', '10.244.1.2/24', 'fd00:244:0:1::2/64')
+    node.address('up0', '203.0.113.2/24', '2001:db8::2/64')
+    outside.address('eth0', '203.0.113.9/24', '2001:db8::9/64')
+    node.run('sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1')
+    pod.ip('route add default via 10.244.1.1')
+    pod.ip('-6 route add default via fd00:244:0:1::1')
+    outside.ip('route add 10.244.0.0/16 via 203.0.113.2')
+    outside.ip('-6 route add fd00:244::/48 via 2001:db8::2')
+    inputs = []
+    nft = new Nft({ feed: (input) => inputs.push(input), enter: node.enter })
+    nft.open()
+    await until('the first word', () => tables() > 0)
+    await serve()
+  })
+  afterEach(async () => {
+    await nft?.stop()
+    for (const child of children.splice(0)) child.kill()
+    for (const one of [node, pod, outside]) one?.remove()
+  })
+
+  const write = async (script: string) => {
+    seq++
+    const [number, before] = [seq, tables()]
+    here().nft.perform({ kind: 'nat', seq: number, script })
+    await until('applied', () => inputs.some((input) => input.kind === 'applied' && input.seq === number))
+    await until('read back', () => tables() > before)
+    return inputs.find((input) => input.kind === 'applied' && input.seq === number)
+  }
+
+  /** The source address that a new flow of the pod has outside; its source port, asked on 8082. */
+  const seen = (version: 4 | 6, port = 8080): Promise<string> =>
+    new Promise((resolve) => {
+      const to = version === 4 ? '203.0.113.9' : '2001:db8::9'
+      const client = begin(
+        here().pod,
+        `require('net').connect(${port}, '${to}').on('data', (data) => process.stdout.write(data))`,
+      )
+      let got = ''
+      client.stdout.on('data', (chunk: Buffer) => {
+        got += chunk.toString()
+      })
+      client.once('close', () => resolve(got.replace('::ffff:', '')))
+    })
+
+  /** A program inside a namespace, ended with the test. */
+  const begin = (space: Namespace, program: string): ChildProcessWithoutNullStreams => {
+    const child = spawn('ip', [...space.enter.slice(1), process.execPath, '-e', program], { stdio: 'pipe' })
+    children.push(child)
+    return child
+  }
+
+  /** Tells everybody where he comes from; on another port a letter every 50 ms, twenty of them. */
+  const serve = async () => {
+    const server = begin(
+      here().outside,
+      `const { createServer } = require('net')
+      createServer((s) => s.end(s.remoteAddress)).listen(8080, '::')
+      createServer((s) => s.end(String(s.remotePort))).listen(8082, '::')
+      createServer((s) => {
+        let left = 20
+        const timer = setInterval(() => {
+          s.write('x')
+          if (--left > 0) return
+          clearInterval(timer)
+          s.end(s.remoteAddress)
+        }, 50)
+      }).listen(8081, '::', () => console.log('up'))`,
+    )
+    let said = ''
+    server.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    await until('the server', () => said.includes('up'), 10_000)
+  }
+
+  test('off: the pod; on: the node; off again: the pod; for new flows, in both families', async () => {
+    expect(table()).toBeUndefined()
+    expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', 'fd00:244:0:1::2'])
+    expect(await write(scriptFor(true).text)).toMatchObject({ failed: [] })
+    expect([await seen(4), await seen(6)]).toEqual(['203.0.113.2', '2001:db8::2'])
+    await here().nft.count()
+    expect(
+      table()
+        ?.rules.map(({ packets }) => packets > 0)
+        .slice(0, 2),
+    ).toEqual([true, true])
+    await write(scriptFor(false).text)
+    expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', 'fd00:244:0:1::2'])
+  })
+
+  test('an excluded destination sees the pod, and the other family does not care', async () => {
+    await write(scriptFor(true, { exclude: [prefix('203.0.113.0/24')] }).text)
+    expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', '2001:db8::2'])
+  })
+
+  test('a fixed source address of each family is what the other side sees', async () => {
+    here().node.address('up0', '203.0.113.77/24', '2001:db8::77/64')
+    await write(scriptFor(true, { address: '203.0.113.77' }, { address: '2001:db8::77' }).text)
+    expect([await seen(4), await seen(6)]).toEqual(['203.0.113.77', '2001:db8::77'])
+    await write(scriptFor(true, {}, { address: '2001:db8::77' }).text)
+    expect([await seen(4), await seen(6)]).toEqual(['203.0.113.2', '2001:db8::77'])
+  })
+
+  test.each([true, false])('source ports are of the range, fully-random or not: %s', async (fullyRandom) => {
+    await write(scriptFor(true, { ports: { first: 1024, last: 1039 }, fullyRandom }).text)
+    const ports = [await seen(4, 8082), await seen(6, 8082), await seen(4, 8082)].map(Number)
+    for (const port of ports) expect(port >= 1024 && port <= 1039, `port ${port}`).toBe(true)
+  })
+
+  test('a flow that runs across the switch goes on as it began', async () => {
+    await write(scriptFor(true).text)
+    let got = ''
+    begin(here().pod, "require('net').connect(8081, '203.0.113.9').pipe(process.stdout)").stdout.on('data', (chunk) => {
+      got += chunk
+    })
+    await until('the first bytes', () => got.length > 2, 10_000)
+    expect(got).not.toContain('203')
+    await write(scriptFor(false).text)
+    expect(here().node.run('nft list table inet godwit')).not.toContain('masquerade')
+    expect(await seen(4)).toBe('10.244.1.2')
+    await until('the whole download', () => got === `${'x'.repeat(20)}::ffff:203.0.113.2`, 10_000)
+  })
+
+  test('what is read back is what was written; a flush is told; a restart finds it unchanged', async () => {
+    const ports = { first: 1024, last: 2047 }
+    const exclude = [prefix('192.0.2.0/24'), prefix('198.51.100.7/32')]
+    const script = scriptFor(true, { exclude, ports })
+    expect(await write(script.text)).toMatchObject({ failed: [] })
+    expect(whyNotSame(script, table(), undefined)).toBeUndefined()
+    const before = tables()
+    here().node.run('nft flush chain inet godwit postrouting')
+    await until('told', () => tables() > before)
+    expect(whyNotSame(script, table(), undefined)).toBe('the rules are others')
+  })
+
+  test('a script that nft refuses changes nothing', async () => {
+    const script = scriptFor(true)
+    await write(script.text)
+    const answer = await write(`${script.text}\nadd rule inet nowhere at all accept\n`)
+    expect(answer).toMatchObject({ failed: [{ index: 0 }] })
+    expect(whyNotSame(script, table(), undefined)).toBeUndefined()
+  })
+})

@@ -1,0 +1,280 @@
+/** What only an API server can do to a source. The rest is in the contract of sources. */
+import { writeFile } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ReflectorTiming } from '../../../src/edge/kubernetes/reflector.ts'
+import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
+import type { Source } from '../../../src/edge/resources.ts'
+import { type OpenApi, openApi, QUICK } from '../../support/api-server/open.ts'
+import type { ApiServer, SeenRequest } from '../../support/api-server/server.ts'
+import { KnownObjects } from '../../support/known-objects.ts'
+import { until } from '../../support/loopback.ts'
+import { node, peer, service, slice } from '../../support/manifests.ts'
+
+const PEERS = '/apis/godwit.dev/v1/bgppeers'
+const KINDS = 7
+
+describe('the Kubernetes source', () => {
+  let opened: OpenApi
+  let api: ApiServer
+  let known: KnownObjects
+  let source: Source | undefined
+
+  beforeEach(async () => {
+    opened = await openApi()
+    api = opened.api
+    known = new KnownObjects()
+  })
+  afterEach(async () => {
+    await source?.stop()
+    source = undefined
+    await opened.close()
+  })
+
+  async function start(timing: Partial<ReflectorTiming> = {}): Promise<void> {
+    const { kubeconfig } = opened
+    source = await openKubernetes({
+      kubeconfig,
+      apiGroup: 'godwit.dev/v1',
+      feed: known.feed,
+      timing: { ...QUICK, ...timing },
+    })
+  }
+
+  /** Everything listed, and every watch stands. */
+  async function sync(timing: Partial<ReflectorTiming> = {}): Promise<void> {
+    await start(timing)
+    await known.until('synced', () => known.synced)
+    await watching()
+  }
+
+  const watching = () => until('all watches', () => api.watches === KINDS)
+  const has = (key: string) => known.until(`${key} is there`, () => known.objects.has(key))
+  const hasNot = (key: string) => known.until(`${key} is gone`, () => !known.objects.has(key))
+  const noTrouble = () => known.until('no trouble', () => known.troubles.size === 0)
+  const lists = (path: string) => api.requests.filter((seen) => seen.path === path && !seen.query.has('watch'))
+  const watches = (path: string) => api.requests.filter((seen) => seen.path === path && seen.query.has('watch'))
+
+  test('after 410 it lists anew, and knows what went and what came', async () => {
+    api.apply(peer('old'))
+    api.apply(peer('stays'))
+    await sync()
+    await api.stop()
+    api.delete('BGPPeer', 'old')
+    api.apply(peer('new'))
+    api.store.compact()
+    await api.start()
+    await hasNot('BGPPeer/old')
+    expect([...known.objects.keys()].sort()).toEqual(['BGPPeer/new', 'BGPPeer/stays'])
+    expect(lists(PEERS)).toHaveLength(2)
+    await noTrouble()
+  })
+
+  test('a server that was away: what was known stays, and the watch goes on where it was', async () => {
+    api.apply(peer('rack'))
+    await sync()
+    await api.stop()
+    const trouble = () => known.troubles.get('Kubernetes') ?? ''
+    await known.until('trouble', () => trouble().endsWith('Connection refused; what was known stays in force'))
+    // All kinds have failed several times by now.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect([...known.troubles.keys()]).toEqual(['Kubernetes'])
+    expect(known.objects.has('BGPPeer/rack')).toBe(true)
+    api.apply(peer('second'))
+    known.takeChanges()
+    await api.start()
+    await has('BGPPeer/second')
+    await noTrouble()
+    expect(known.takeChanges().map((change) => change.kind)).toEqual(['upsert'])
+    expect(lists(PEERS)).toHaveLength(1)
+  })
+
+  test('a bookmark is where the next watch begins', async () => {
+    await sync()
+    api.apply(node('worker-1'))
+    await has('Node/worker-1')
+    api.sendBookmarks()
+    const at = String(api.store.version)
+    // The bookmark lies in the stream before its end.
+    api.dropWatches('end')
+    await until('a second watch', () => watches(PEERS).length === 2)
+    expect(watches(PEERS).at(-1)?.query.get('resourceVersion')).toBe(at)
+    expect(lists(PEERS)).toHaveLength(1)
+  })
+
+  test('a watch asks for bookmarks and for an end', async () => {
+    await sync()
+    const query = watches(PEERS)[0]?.query
+    expect(query?.get('allowWatchBookmarks')).toBe('true')
+    expect(Number(query?.get('timeoutSeconds'))).toBeGreaterThanOrEqual(240)
+  })
+
+  test.each(['end', 'break'] as const)('nothing is lost when every watch is cut: %s', async (how) => {
+    await sync()
+    for (let round = 0; round < 3; round++) {
+      api.dropWatches(how)
+      api.apply(peer(`p${round}`))
+      await has(`BGPPeer/p${round}`)
+      await watching()
+    }
+    expect(lists(PEERS)).toHaveLength(1)
+    await noTrouble()
+  })
+
+  test('a kind the cluster does not know is trouble, counts as none, and is found later', async () => {
+    api.uninstall('BGPFilter')
+    await start()
+    await known.until('synced', () => known.synced)
+    expect([...known.troubles.keys()]).toEqual(['Kubernetes/BGPFilter'])
+    expect(known.troubles.get('Kubernetes/BGPFilter')).toContain('the cluster does not know BGPFilter; install its CRD')
+    api.install('BGPFilter')
+    api.apply({ apiVersion: 'godwit.dev/v1', kind: 'BGPFilter', metadata: { name: 'late' }, spec: {} })
+    await has('BGPFilter/late')
+    await noTrouble()
+  })
+
+  test('a kind that is unknown for a moment keeps its objects', async () => {
+    api.apply(peer('rack'))
+    await sync({ absentGrace: 60_000 })
+    api.uninstall('BGPPeer')
+    api.dropWatches('end')
+    await known.until('trouble', () => known.troubles.has('Kubernetes/BGPPeer'))
+    await until('asked again', () => lists(PEERS).length >= 3)
+    expect(known.objects.has('BGPPeer/rack')).toBe(true)
+    api.install('BGPPeer')
+    await noTrouble()
+    expect(known.objects.has('BGPPeer/rack')).toBe(true)
+  })
+
+  test('a kind that stays unknown loses its objects', async () => {
+    api.apply(peer('rack'))
+    await sync({ absentGrace: 30 })
+    api.uninstall('BGPPeer')
+    api.dropWatches('end')
+    await hasNot('BGPPeer/rack')
+  })
+
+  test.each([500, 503, 429, 403])('%d at first: trouble, and synced only when it is over', async (status) => {
+    api.failNext(20, status)
+    await start()
+    await known.until('trouble', () => known.troubles.size > 0)
+    expect([...known.troubles.values()][0]).toContain(`${status} told to fail`)
+    expect(known.synced).toBe(false)
+    await known.until('synced', () => known.synced)
+    await noTrouble()
+  })
+
+  test('a server that takes requests and never answers is given up and asked again', async () => {
+    api.hang(true)
+    await start({ silence: 30 })
+    await known.until('trouble', () => known.troubles.has('Kubernetes'))
+    expect([...known.troubles]).toEqual([['Kubernetes', expect.stringContaining('no answer for 0.03 s')]])
+    api.hang(false)
+    await known.until('synced', () => known.synced)
+  })
+
+  test('a watch that fell silent is begun anew, and nothing is lost', async () => {
+    await sync({ silence: 40 })
+    await until('more watches', () => watches(PEERS).length >= 3)
+    api.apply(peer('rack'))
+    await has('BGPPeer/rack')
+    expect(lists(PEERS)).toHaveLength(1)
+    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+  })
+
+  test('a place the server keeps refusing is left: it lists anew', async () => {
+    await sync()
+    api.apply(peer('rack'))
+    await has('BGPPeer/rack')
+    api.onRequest = (seen) => {
+      if (seen.query.has('watch') && lists(PEERS).length === 1) api.failNext(1, 504)
+    }
+    api.dropWatches('end')
+    await until('a second list', () => lists(PEERS).length === 2)
+    await noTrouble()
+    expect([...known.objects.keys()]).toEqual(['BGPPeer/rack'])
+  })
+
+  test('a long list comes in pages', async () => {
+    for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
+    await sync()
+    expect(known.objects.size).toBe(120)
+    expect(lists('/api/v1/services').map(({ query }) => query.get('limit'))).toEqual(['50', '50', '50'])
+    expect(known.takeChanges().filter((change) => change.kind === 'replace' && change.of === 'Service')).toHaveLength(1)
+  })
+
+  test('of a list read anew only what is new is told', async () => {
+    for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
+    await sync()
+    known.takeChanges()
+    await api.stop()
+    api.delete('Service', 's7', 'many')
+    api.apply(service('many', 's9', '10.96.0.9'))
+    api.apply(service('many', 's200'))
+    api.store.compact()
+    await api.start()
+    await until('the new one', () => known.objects.has('Service/many/s200'))
+    const told = known.takeChanges().map((change) => {
+      if (change.kind === 'replace') return `replace ${change.of}`
+      return change.kind === 'trouble' ? change.kind : `${change.kind} ${change.ref.name}`
+    })
+    expect(told.filter((text) => text !== 'trouble').sort()).toEqual(['delete s7', 'upsert s200', 'upsert s9'])
+    expect(lists('/api/v1/services').length).toBeGreaterThan(3)
+  })
+
+  test('pages that grow stale are read anew, all at once', async () => {
+    for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
+    api.onRequest = (seen: SeenRequest) => {
+      if (seen.query.has('continue')) api.store.compact()
+    }
+    await sync()
+    expect(known.objects.size).toBe(120)
+    expect(lists('/api/v1/services').at(-1)?.query.has('limit')).toBe(false)
+  })
+
+  test('a heartbeat is no change', async () => {
+    api.apply(node('worker-1'))
+    await sync()
+    known.takeChanges()
+    const status = { ...(node('worker-1').status as object), conditions: [{ type: 'Ready', lastHeartbeatTime: 'now' }] }
+    api.apply({ ...node('worker-1'), status })
+    api.apply(node('worker-2'))
+    await has('Node/worker-2')
+    expect(known.takeChanges()).toMatchObject([{ kind: 'upsert', ref: { name: 'worker-2' } }])
+  })
+
+  test('what nobody looks at is left out', async () => {
+    const metadata = {
+      name: 'web',
+      namespace: 'shop',
+      labels: { app: 'web' },
+      managedFields: [{ manager: 'kubectl' }],
+      annotations: { keep: 'me', 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
+    }
+    api.apply({ ...service('shop', 'web'), metadata })
+    api.apply({ ...slice('shop', 'web', '10.244.0.5'), ports: [{ port: 80 }] })
+    await sync()
+    const found = known.objects.get('Service/shop/web') as { metadata: Record<string, unknown> }
+    expect(found).toMatchObject({ apiVersion: 'v1', kind: 'Service', spec: { clusterIP: '10.96.0.1' } })
+    expect(found.metadata.labels).toEqual({ app: 'web' })
+    expect(found.metadata.annotations).toEqual({ keep: 'me' })
+    expect(found.metadata).not.toHaveProperty('managedFields')
+    expect(found.metadata).not.toHaveProperty('resourceVersion')
+    expect(known.objects.get('EndpointSlice/shop/web')).not.toHaveProperty('ports')
+  })
+
+  test('a kubeconfig that cannot be read fails at once, in one line', async () => {
+    await expect(
+      openKubernetes({ kubeconfig: '/nonexistent/config', apiGroup: 'godwit.dev', feed: known.feed }),
+    ).rejects.toThrow(/^cannot read the kubeconfig \/nonexistent\/config: No such file or directory$/)
+    await writeFile(opened.kubeconfig, 'apiVersion: v1\nkind: Config\n')
+    await expect(start()).rejects.toThrow(/names no cluster in its current context|cannot read the kubeconfig/)
+  })
+
+  test('stopping ends it while nothing answers', async () => {
+    api.hang(true)
+    await start()
+    await until('requests', () => api.requests.length === KINDS)
+    await source?.stop()
+    expect(known.inputs).toEqual([])
+  })
+})

@@ -1,0 +1,333 @@
+/** What only files can do to a source. The rest is in the contract of sources. */
+import { appendFile, mkdir, mkdtemp, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { Manifests } from '../../../src/edge/manifests/source.ts'
+import { KnownObjects } from '../../support/known-objects.ts'
+import { node, peer, service } from '../../support/manifests.ts'
+
+const QUIET = 20
+
+describe('the folder of manifests', () => {
+  let directory: string
+  let known: KnownObjects
+  let source: Manifests | undefined
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'godwit-manifests-'))
+    known = new KnownObjects()
+  })
+  afterEach(async () => {
+    await source?.stop()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  const path = (name: string) => join(directory, name)
+  const write = (name: string, ...documents: readonly unknown[]) =>
+    writeFile(path(name), documents.map((one) => (typeof one === 'string' ? one : stringify(one))).join('---\n'))
+  const has = (key: string) => known.until(`${key} is there`, () => known.objects.has(key))
+  const hasNot = (key: string) => known.until(`${key} is gone`, () => !known.objects.has(key))
+  const troubled = (at: string) => known.until(`trouble at ${at}`, () => known.troubles.has(at))
+  const noTrouble = () => known.until('no trouble', () => known.troubles.size === 0)
+  const keys = () => [...known.objects.keys()].sort()
+
+  async function start(quiet = QUIET): Promise<void> {
+    source = new Manifests({ directory, apiGroup: 'godwit.dev', feed: known.feed, quiet, rescan: 100 })
+    await known.until('synced', () => known.synced)
+  }
+
+  test('several documents in a file, each with the place it comes from', async () => {
+    await write('all.yaml', peer('one'), '# nothing here\n', peer('three'))
+    await start()
+    expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/three'])
+    expect(known.origins.get('BGPPeer/one')).toBe('all.yaml#1')
+    expect(known.origins.get('BGPPeer/three')).toBe('all.yaml#3')
+  })
+
+  test.each([
+    ['yaml', stringify(peer('rack'))],
+    ['yml', stringify(peer('rack'))],
+    ['json', JSON.stringify(peer('rack'), undefined, 2)],
+  ])('a file that ends in .%s', async (end, text) => {
+    await writeFile(path(`one.${end}`), text)
+    await start()
+    expect(known.objects.get('BGPPeer/rack')).toEqual(peer('rack'))
+  })
+
+  test('a List, and a list of one kind whose items do not say what they are', async () => {
+    const { apiVersion: _v, kind: _k, ...bare } = peer('bare')
+    await write(
+      'lists.yaml',
+      { apiVersion: 'v1', kind: 'List', items: [peer('one'), node('worker-1')] },
+      { apiVersion: 'godwit.dev/v1', kind: 'BGPPeerList', items: [bare] },
+    )
+    await start()
+    expect(keys()).toEqual(['BGPPeer/bare', 'BGPPeer/one', 'Node/worker-1'])
+    expect(known.origins.get('Node/worker-1')).toBe('lists.yaml#1.items[1]')
+    expect(known.objects.get('BGPPeer/bare')).toEqual(peer('bare'))
+  })
+
+  test.each([
+    [
+      'a version of ours that there is not',
+      { apiVersion: 'godwit.dev/v2', kind: 'BGPPeer' },
+      'BGPPeer: apiVersion "godwit.dev/v2" is not godwit.dev/v1',
+    ],
+    [
+      'a list of one',
+      { apiVersion: 'godwit.dev/v2', kind: 'BGPPeerList' },
+      'BGPPeerList: apiVersion "godwit.dev/v2" is not godwit.dev/v1',
+    ],
+    [
+      'an old version of Kubernetes',
+      { apiVersion: 'discovery.k8s.io/v1beta1', kind: 'EndpointSlice' },
+      'EndpointSlice: apiVersion "discovery.k8s.io/v1beta1" is not discovery.k8s.io/v1',
+    ],
+    ['the core group', { apiVersion: 'v2', kind: 'Node' }, 'Node: apiVersion "v2" is not v1'],
+    [
+      'a kind of ours that there is not',
+      { apiVersion: 'godwit.dev/v1', kind: 'BGPPear' },
+      'kind "BGPPear" is none of BGPConfiguration, BGPPeer, BGPFilter, IPPool',
+    ],
+  ])('a slip of the pen is named: %s', async (_, head, text) => {
+    await write('slip.yaml', { ...head, metadata: { name: 'x' } })
+    await start()
+    expect([...known.troubles]).toEqual([['slip.yaml#1', text]])
+  })
+
+  test('what is none of ours is passed over in silence', async () => {
+    await write('other.yaml', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } })
+    await write('knative.yaml', { apiVersion: 'serving.knative.dev/v1', kind: 'Service', metadata: { name: 'x' } })
+    await write('calico.yaml', { ...peer('theirs'), apiVersion: 'projectcalico.org/v3', kind: 'NetworkPolicy' })
+    await write('.hidden.yaml', peer('hidden'))
+    await write('peer.yaml.bak', peer('backup'))
+    await mkdir(path('folder.yaml'))
+    await start()
+    expect(keys()).toEqual([])
+    expect(known.troubles.size).toBe(0)
+  })
+
+  test('Calico’s objects are passed over with a word, once for a file', async () => {
+    const theirs = { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' }
+    await write('calico.yaml', peer('ours'), theirs, { ...theirs, kind: 'IPPool' }, { ...theirs, kind: 'HostEndpoint' })
+    await start()
+    expect(keys()).toEqual(['BGPPeer/ours'])
+    const trouble = known.changes.find((change) => change.kind === 'trouble')
+    expect(trouble).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
+    expect(trouble).toMatchObject({
+      text:
+        "BGPPeer of projectcalico.org/v3 and 1 more of Calico's objects in this file are passed over: objects of " +
+        'godwit.dev/v1 are read; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
+    })
+    await write('calico.yaml', peer('ours'))
+    await noTrouble()
+  })
+
+  test('a namespaced object without a namespace is in default, and says so', async () => {
+    const { namespace: _n, ...metadata } = service('x', 'web').metadata
+    await write('web.yaml', { ...service('x', 'web'), metadata })
+    await start()
+    expect(known.objects.get('Service/default/web')).toMatchObject({ metadata: { namespace: 'default' } })
+  })
+
+  test('a file that breaks keeps its last good objects, and is named with the line', async () => {
+    await write('peers.yaml', peer('one'), peer('two'))
+    await write('nodes.yaml', node('worker-1'))
+    await start()
+    known.takeChanges()
+    await writeFile(path('peers.yaml'), 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: {name: one\nspec: 1\n')
+    await troubled('peers.yaml')
+    expect(known.troubles.get('peers.yaml')).toMatch(/^line 4: .*; its last good objects \(2\) stay in force$/)
+    await write('nodes.yaml', node('worker-2'))
+    await has('Node/worker-2')
+    expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two', 'Node/worker-2'])
+    await write('peers.yaml', peer('one'))
+    await hasNot('BGPPeer/two')
+    await noTrouble()
+  })
+
+  test('a file broken from the start is trouble, and the others count', async () => {
+    await writeFile(path('bad.yaml'), 'a: [1\nb: 2\n')
+    await write('good.yaml', peer('rack'))
+    await start()
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    expect(known.troubles.get('bad.yaml')).toMatch(/^line \d: /)
+  })
+
+  test('a file written in pieces is not taken before it is whole', async () => {
+    await write('peers.yaml', peer('one'), peer('two'), peer('three'))
+    await start(150)
+    known.takeChanges()
+    const text = [peer('one'), peer('two'), peer('three', { peerIP: '10.0.0.9', asNumber: 9 })].map((one) =>
+      stringify(one),
+    )
+    const whole = text.join('---\n')
+    const file = await open(path('peers.yaml'), 'w')
+    for (let at = 0; at < whole.length; at += 120) {
+      await file.write(whole.slice(at, at + 120))
+      // Looks that others bring about do not shorten the wait.
+      for (let other = 0; other < 10; other++) {
+        await write('other.yaml', node(`worker-${other}`))
+        await new Promise((resolve) => setTimeout(resolve, 6))
+      }
+    }
+    await file.close()
+    await known.until('the new third', () => JSON.stringify(known.objects.get('BGPPeer/three')).includes('10.0.0.9'))
+    const changes = known.changes.filter((change) => change.kind === 'delete' || 'ref' in change)
+    expect(changes.filter((change) => 'ref' in change && change.ref.kind === 'BGPPeer')).toHaveLength(1)
+    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+  })
+
+  test('a file that became empty keeps its objects until it is removed', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    await writeFile(path('peers.yaml'), '')
+    await troubled('peers.yaml')
+    expect(known.troubles.get('peers.yaml')).toContain('is empty; remove the file to remove its objects')
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    await unlink(path('peers.yaml'))
+    await hasNot('BGPPeer/rack')
+    await noTrouble()
+  })
+
+  test('a file that an editor empties before it writes it was never in trouble', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    known.takeChanges()
+    await writeFile(path('peers.yaml'), '')
+    await new Promise((resolve) => setTimeout(resolve, QUIET * 4))
+    await write('peers.yaml', peer('rack'), peer('second'))
+    await has('BGPPeer/second')
+    expect(known.takeChanges().map(({ kind }) => kind)).toEqual(['upsert'])
+  })
+
+  test('a thousand services at once come in several turns, behind what neighbors depend on', async () => {
+    await start()
+    known.takeChanges()
+    const before = known.inputs.length
+    const services = Array.from({ length: 1000 }, (_, index) => service('shop', `web-${index}`))
+    await write('all.yaml', { apiVersion: 'v1', kind: 'List', items: [...services, peer('rack')] })
+    await has('Service/shop/web-999')
+    expect(known.takeChanges()[0]).toMatchObject({ kind: 'upsert', ref: { kind: 'BGPPeer' } })
+    expect(known.inputs.slice(before)).toEqual(Array(5).fill('objects'))
+  })
+
+  test('a file replaced by renaming is one change', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    known.takeChanges()
+    await write('peers.yaml.new', peer('rack', { peerIP: '10.0.0.7', asNumber: 7 }))
+    await rename(path('peers.yaml.new'), path('peers.yaml'))
+    await known.until('changed', () => JSON.stringify(known.objects.get('BGPPeer/rack')).includes('10.0.0.7'))
+    expect(known.takeChanges()).toHaveLength(1)
+  })
+
+  test('a ConfigMap volume swaps all its files at once', async () => {
+    for (const [version, as] of [['..v1', 1] as const, ['..v2', 2] as const]) {
+      await mkdir(path(version))
+      await write(`${version}/peers.yaml`, peer('rack', { peerIP: '10.0.0.1', asNumber: as }))
+    }
+    await symlink('..v1', path('..data'))
+    await symlink('..data/peers.yaml', path('peers.yaml'))
+    await start()
+    expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 1 } })
+    await symlink('..v2', path('..data_tmp'))
+    await rename(path('..data_tmp'), path('..data'))
+    await known.until('swapped', () => JSON.stringify(known.objects.get('BGPPeer/rack')).includes('"asNumber":2'))
+  })
+
+  test.each([
+    ['no name', { ...peer('x'), metadata: {} }, 'BGPPeer: metadata.name must be text, found nothing'],
+    ['no metadata', { ...peer('x'), metadata: undefined }, 'BGPPeer: metadata.name must be text, found nothing'],
+    [
+      'a name that is a number',
+      { ...peer('x'), metadata: { name: 12 } },
+      'BGPPeer: metadata.name must be text, found 12',
+    ],
+    ['no kind', { apiVersion: 'v1' }, 'kind must be text, found nothing'],
+    ['no apiVersion', { kind: 'Node' }, 'apiVersion must be text, found nothing'],
+    ['a text', 'just words\n', 'is no object, found "just words"'],
+    ['items that are none', { apiVersion: 'v1', kind: 'List', items: 3 }, 'items must be a list, found 3'],
+    [
+      'a wrong namespace',
+      { ...service('x', 'web'), metadata: { name: 'web', namespace: 7 } },
+      'Service/web: metadata.namespace must be text, found 7',
+    ],
+  ])('a document at fault is named with file and document, the others count: %s', async (_name, bad, text) => {
+    await write('mixed.yaml', peer('good'), bad)
+    await start()
+    expect([...known.troubles]).toEqual([['mixed.yaml#2', text]])
+    expect(keys()).toEqual(['BGPPeer/good'])
+  })
+
+  test('of two objects with one name the first file counts, and the second is told', async () => {
+    await write('b.yaml', peer('rack', { peerIP: '10.0.0.2', asNumber: 2 }))
+    await write('a.yaml', peer('rack', { peerIP: '10.0.0.1', asNumber: 1 }))
+    await start()
+    expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 1 } })
+    expect([...known.troubles]).toEqual([['b.yaml#1', 'BGPPeer/rack is also in a.yaml#1, and that one is used']])
+    await unlink(path('a.yaml'))
+    await known.until('the other', () => known.origins.get('BGPPeer/rack') === 'b.yaml#1')
+    expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 2 } })
+    await noTrouble()
+  })
+
+  test('aliases that blow up are refused', async () => {
+    const nine = (item: string) => `[${Array(9).fill(item)}]`
+    const levels = Array.from(
+      { length: 9 },
+      (_, level) => `l${level}: &l${level} ${nine(level === 0 ? 'x' : `*l${level - 1}`)}`,
+    )
+    await writeFile(path('bomb.yaml'), `${levels.join('\n')}\n`)
+    await write('good.yaml', peer('rack'))
+    await start()
+    expect(known.troubles.has('bomb.yaml')).toBe(true)
+    expect(keys()).toEqual(['BGPPeer/rack'])
+  })
+
+  test('a document nested beyond reason is trouble or an object, never the end', async () => {
+    await writeFile(path('deep.yaml'), `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}\n`)
+    await write('good.yaml', peer('rack'))
+    await start()
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    expect(known.troubles.size).toBe(1)
+  })
+
+  test('a folder that is not there yet is trouble, and is read once it is', async () => {
+    await rm(directory, { recursive: true })
+    source = new Manifests({ directory, apiGroup: 'godwit.dev', feed: known.feed, quiet: QUIET, rescan: 20 })
+    await troubled(directory)
+    expect(known.troubles.get(directory)).toBe('cannot read the folder: No such file or directory')
+    expect(known.synced).toBe(false)
+    await mkdir(directory)
+    await write('peers.yaml', peer('rack'))
+    await known.until('synced', () => known.synced)
+    await has('BGPPeer/rack')
+    await noTrouble()
+  })
+
+  test('a folder that vanishes leaves everything in force, and one in its place is watched', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    await rm(directory, { recursive: true })
+    await troubled(directory)
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    await mkdir(directory)
+    await write('peers.yaml', peer('rack'), peer('second'))
+    await has('BGPPeer/second')
+    await appendFile(path('peers.yaml'), `---\n${stringify(peer('third'))}`)
+    await has('BGPPeer/third')
+    await noTrouble()
+  })
+
+  test('nothing is told after stop', async () => {
+    await start()
+    await source?.stop()
+    const before = known.inputs.length
+    await write('peers.yaml', peer('rack'))
+    await new Promise((resolve) => setTimeout(resolve, QUIET * 3))
+    expect(known.inputs).toHaveLength(before)
+  })
+})

@@ -1,0 +1,215 @@
+/** What only real sockets can do wrong. The rest is in the contract of networks. */
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { normalAddress, Tcp, type TcpOptions } from '../../../src/edge/net/tcp.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { freePort, until } from '../../support/loopback.ts'
+
+describe('TCP', () => {
+  let inputs: Input[]
+  let networks: Tcp[]
+  let others: (Socket | Server)[]
+  let port: number
+
+  beforeEach(async () => {
+    inputs = []
+    networks = []
+    others = []
+    port = await freePort()
+  })
+  afterEach(async () => {
+    for (const other of others) {
+      if ('destroy' in other) other.destroy()
+      else other.close()
+    }
+    await Promise.all(networks.map((network) => network.stop()))
+  })
+
+  function open(options: Partial<TcpOptions> = {}): Tcp {
+    const tcp = new Tcp({ feed: (input) => inputs.push(input), linger: 200, ...options })
+    networks.push(tcp)
+    return tcp
+  }
+
+  const has = (kind: Input['kind'], count = 1) =>
+    until(`${count} ${kind}`, () => inputs.filter((input) => input.kind === kind).length >= count)
+  const first = <Kind extends Input['kind']>(kind: Kind) =>
+    inputs.find((input): input is Extract<Input, { readonly kind: Kind }> => input.kind === kind)
+
+  async function listening(tcp: Tcp): Promise<void> {
+    tcp.perform({ kind: 'listen', port, addresses: ['127.0.0.1'] })
+    await has('listening')
+  }
+
+  /** A plain socket that connects to us. */
+  function stranger(host = '127.0.0.1'): Socket {
+    const socket = createConnection({ host, port, allowHalfOpen: true })
+    socket.on('error', () => {})
+    others.push(socket)
+    return socket
+  }
+
+  test('an IPv4 neighbor at a socket for both families has an IPv4 address', async () => {
+    open().perform({ kind: 'listen', port, addresses: [] })
+    await has('listening')
+    stranger()
+    await has('accepted')
+    expect(first('accepted')).toMatchObject({ local: { address: '127.0.0.1', port }, remote: { address: '127.0.0.1' } })
+  })
+
+  test.each([
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['::FFFF:a00:1', '10.0.0.1'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['2001:DB8:0::1', '2001:db8::1'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+    ['nonsense', undefined],
+  ])('%s is the address %s', (text, address) => {
+    expect(normalAddress(text)).toBe(address)
+  })
+
+  test('bytes come as plain views, without what Buffer adds', async () => {
+    await listening(open())
+    stranger().write('hello')
+    await has('received')
+    const bytes = first('received')?.bytes
+    expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype)
+    expect(new TextDecoder().decode(bytes)).toBe('hello')
+  })
+
+  test('drained waits for a neighbor that does not read', async () => {
+    const tcp = open()
+    await listening(tcp)
+    const socket = stranger().pause()
+    await has('accepted')
+    // More than the kernel holds for both sides.
+    tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(16_000_000) })
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(first('drained')).toBeUndefined()
+    socket.resume()
+    await has('drained')
+  })
+
+  test('a neighbor that never reads does not take all memory', async () => {
+    const tcp = open()
+    await listening(tcp)
+    stranger().pause()
+    await has('accepted')
+    for (let count = 0; count < 6; count++) tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(10_000_000) })
+    await has('closed')
+    expect(first('closed')?.reason).toBe('Neighbor does not read what we send')
+  })
+
+  test('a reset by the neighbor is told in words', async () => {
+    await listening(open())
+    const socket = stranger()
+    await has('accepted')
+    socket.resetAndDestroy()
+    await has('closed')
+    expect(first('closed')).toEqual({ kind: 'closed', conn: 1, reason: 'Connection reset by peer' })
+  })
+
+  test('a neighbor that ends in order is told without a reason, after its last bytes', async () => {
+    await listening(open())
+    stranger().end('bye')
+    await has('closed')
+    expect(inputs.map((input) => input.kind)).toEqual(['listening', 'accepted', 'received', 'closed'])
+    expect(first('closed')?.reason).toBeUndefined()
+  })
+
+  test('[23] the last message arrives though the neighbor reads late and sends meanwhile', async () => {
+    const tcp = open({ linger: 5_000 })
+    await listening(tcp)
+    const socket = stranger().pause()
+    await has('accepted')
+    tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(12_000_000) })
+    tcp.perform({ kind: 'send', conn: 1, bytes: new TextEncoder().encode('farewell') })
+    tcp.perform({ kind: 'close', conn: 1 })
+    const keepTalking = setInterval(() => socket.write('still here'), 1)
+    let tail = ''
+    let ended = false
+    socket.on('data', (chunk) => {
+      tail = (tail + chunk.subarray(-8).toString('latin1')).slice(-8)
+    })
+    socket.on('end', () => {
+      ended = true
+    })
+    socket.resume()
+    await until('the end of what we sent', () => ended)
+    clearInterval(keepTalking)
+    socket.end()
+    await has('closed')
+    expect(tail).toBe('farewell')
+  })
+
+  test('our close ends though the neighbor never does', async () => {
+    const tcp = open({ linger: 30 })
+    await listening(tcp)
+    stranger()
+    await has('accepted')
+    tcp.perform({ kind: 'close', conn: 1 })
+    await has('closed')
+    expect(first('closed')).toEqual({ kind: 'closed', conn: 1, reason: undefined })
+  })
+
+  test('a taken port is told once, and tried until it is free', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve))
+    open({ listenRetry: 5 }).perform({ kind: 'listen', port, addresses: ['127.0.0.1'] })
+    await has('listen-failed')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await new Promise((resolve) => taken.close(resolve))
+    await has('listening')
+    const reason = 'Address already in use'
+    expect(inputs).toEqual([
+      { kind: 'listen-failed', address: '127.0.0.1', port, reason },
+      { kind: 'listening', address: '127.0.0.1', port },
+    ])
+  })
+
+  test('a wish taken back while it was being granted leaves no listener', async () => {
+    const tcp = open()
+    tcp.perform({ kind: 'listen', port, addresses: ['127.0.0.1'] })
+    tcp.perform({ kind: 'listen', port, addresses: ['::1'] })
+    await has('listening')
+    const socket = stranger()
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    expect(inputs).toEqual([{ kind: 'listening', address: '::1', port }])
+  })
+
+  test('connections nobody speaks on are bounded, and room comes back', async () => {
+    const tcp = open({ mostUnanswered: 2 })
+    await listening(tcp)
+    const [one, two] = [stranger(), stranger()]
+    await has('accepted', 2)
+    const three = stranger()
+    let ended = false
+    three.on('close', () => {
+      ended = true
+    })
+    three.on('end', () => three.end())
+    three.resume()
+    await until('the third is sent away', () => ended)
+    expect(inputs.filter(({ kind }) => kind === 'accepted')).toHaveLength(2)
+    tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(1) })
+    two.destroy()
+    await has('closed')
+    stranger()
+    stranger()
+    await has('accepted', 4)
+    expect(one.destroyed).toBe(false)
+  })
+
+  test('a dial that cannot even be tried is dial-failed', async () => {
+    open().perform({ kind: 'dial', conn: 2, remote: { address: '127.0.0.1', port: 70_000 }, localAddress: undefined })
+    await has('dial-failed')
+    expect(first('dial-failed')?.reason).toContain('70000')
+  })
+
+  test('from one family to the other is dial-failed', async () => {
+    const remote = { address: '127.0.0.1', port }
+    open().perform({ kind: 'dial', conn: 2, remote, localAddress: '::1' })
+    await has('dial-failed')
+    expect(inputs).toHaveLength(1)
+  })
+})

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
+import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
+
+const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0 }
+const FIT: Facts = {
+  capabilities: (1n << 12n) | (1n << 10n),
+  forwarding: { ipv4: '1', ipv6: '1' },
+  interfaces: [eth0],
+  uplinks: ['eth0'],
+  daemons: [],
+  port: undefined,
+  ip: 'ip utility, iproute2-6.1.0, libbpf 1.1.2',
+  nft: 'nftables v1.0.6 (Lester Gooch #5)',
+  nftTrouble: undefined,
+  conntrack: { count: 10, max: 1000 },
+}
+
+const wrong = (facts: Partial<Facts>): string[] =>
+  examine({ ...FIT, ...facts })
+    .filter(({ level }) => level !== 'ok')
+    .map(({ level, what }) => `${level} ${what}`)
+
+describe('what is in the way of routing', () => {
+  test('nothing on a fit machine', () => {
+    expect(wrong({})).toEqual([])
+  })
+  test.each<[string, Partial<Facts>, string[]]>([
+    ['no capability at all', { capabilities: 0n }, ['bad capabilities', 'warn capabilities']],
+    ['only NET_ADMIN', { capabilities: 1n << 12n }, ['warn capabilities']],
+    ['IPv4 forwarding is off', { forwarding: { ipv4: '0', ipv6: '1' } }, ['bad IPv4 forwarding']],
+    ['a kernel without IPv6', { forwarding: { ipv4: '1', ipv6: undefined } }, ['warn IPv6 forwarding']],
+    ['a strict interface', { interfaces: [{ ...eth0, rpFilter: 1 }] }, ['warn rp_filter']],
+    ['a loose one is none', { interfaces: [{ ...eth0, rpFilter: 2 }] }, []],
+    ['advertisements that are not heard', { interfaces: [{ ...eth0, acceptRa: 1 }] }, ['warn accept_ra']],
+    ['port 179 in use', { port: 'Address already in use' }, ['warn port 179']],
+    ['no ip', { ip: undefined }, ['bad iproute2']],
+    ['an old ip', { ip: 'ip utility, iproute2-4.15.0' }, ['bad iproute2']],
+    ['no nft', { nft: undefined, nftTrouble: 'nft is not installed' }, ['bad nftables']],
+    ['an old nft', { nft: 'nftables v0.9.0' }, ['bad nftables']],
+    ['nft without permission', { nftTrouble: 'Operation not permitted' }, ['bad nftables']],
+    ['a full conntrack', { conntrack: { count: 990, max: 1000 } }, ['warn conntrack']],
+    ['a bridge above the uplink', { interfaces: [eth0, { ...eth0, name: 'br0', mtu: 9000 }] }, ['warn MTU']],
+    ['FRR beside us', { daemons: [{ owner: 'FRR', routes: 7 }] }, ['warn other daemons']],
+  ])('%s', (_, facts, expected) => {
+    expect(wrong(facts)).toEqual(expected)
+  })
+
+  test.each([
+    ['NET_RAW is missing: BGPPeers with interface are held down, all else needs it not', 0n],
+    ['NET_RAW is there', 1n << 13n],
+  ])('%s, which is no fault', (says, bit) => {
+    const capabilities = (FIT.capabilities ?? 0n) | bit
+    expect(examine({ ...FIT, capabilities })).toContainEqual({
+      level: 'ok',
+      what: 'capabilities',
+      says,
+      todo: undefined,
+    })
+  })
+
+  test('what is wrong says what to do', () => {
+    const facts: Facts = {
+      ...FIT,
+      capabilities: 0n,
+      forwarding: { ipv4: '0', ipv6: '0' },
+      nft: undefined,
+      ip: undefined,
+    }
+    for (const one of examine(facts)) if (one.level === 'bad') expect(formatFinding(one)).toMatch(/\n {6}→ ./)
+  })
+})
+
+test.each<[string, () => Promise<string[]>, string]>([
+  ['with an agent that is content', async () => [], 'ok    agent: all is as wanted\n'],
+  [
+    'with one that is not',
+    async () => ['kernel route 10.1.0.0/24: kept out'],
+    'warn  agent: kernel route 10.1.0.0/24: kept out\n',
+  ],
+  [
+    'without one',
+    () => Promise.reject(new Error('no agent runs here')),
+    'ok    agent: is not asked: no agent runs here\n',
+  ],
+])('it looks at this machine, %s, and ends', async (_, askAgent, said) => {
+  let text = ''
+  const out = {
+    write: (line: string) => {
+      text += line
+    },
+  }
+  const code = await runDoctor(out, askAgent)
+  expect(text).toMatch(/^(?:ok|bad|warn) +capabilities/)
+  expect(text.endsWith(said)).toBe(true)
+  expect(code).toBe(/^bad /m.test(text) ? 1 : 0)
+})

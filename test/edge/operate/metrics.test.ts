@@ -1,0 +1,119 @@
+import { expect, test } from 'vitest'
+import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
+import { Metrics } from '../../../src/edge/operate/metrics.ts'
+import type { Tell } from '../../../src/engine/tell.ts'
+import type { FilterView } from '../../../src/show/view.ts'
+import { protocolOf, type ViewParts, viewOf } from '../../support/view.ts'
+
+const tell = (code: string, fields: Tell['fields']): Tell => ({ level: 'info', code, text: '', fields })
+
+function metricsOf(parts: ViewParts): { metrics: Metrics; parts: ViewParts } {
+  const held = { parts, metrics: undefined as unknown as Metrics }
+  held.metrics = new Metrics({ version: '1.2.3', view: () => viewOf(held.parts) })
+  return held
+}
+
+async function linesOf(metrics: Metrics, name: string): Promise<string[]> {
+  const page = await metrics.scrape()
+  return page.split('\n').filter((line) => line.startsWith(name))
+}
+
+test.each([
+  ['godwit_session_up', ['godwit_session_up{peer="rack",kind="Global"} 1']],
+  ['godwit_session_state{', ['godwit_session_state{peer="rack",state="Established"} 1']],
+  ['godwit_session_state_seconds', ['godwit_session_state_seconds{peer="rack"} 30']],
+  ['godwit_session_established_total', ['godwit_session_established_total{peer="rack"} 2']],
+  ['godwit_received_prefixes', ['godwit_received_prefixes{peer="rack",family="ipv4"} 10']],
+  ['godwit_accepted_prefixes', ['godwit_accepted_prefixes{peer="rack",family="ipv4"} 8']],
+  ['godwit_advertised_prefixes', ['godwit_advertised_prefixes{peer="rack",family="ipv4"} 5']],
+  ['godwit_problems', ['godwit_problems 3']],
+  ['godwit_source_synced', ['godwit_source_synced 1']],
+  ['godwit_memory_bytes', ['godwit_memory_bytes{what="Routing tables"} 1000']],
+])('%s is read from the view', async (name, lines) => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')], problems: 3 })
+  expect(await linesOf(metrics, name)).toEqual(lines)
+})
+
+test('hits of a rule are those of all who use its filter, and only written rules are counted', async () => {
+  const rule = (name: string): Rule => ({ name, match: {}, action: 'accept', operations: [] })
+  const policy = (...rules: Rule[]): Policy => ({ name: 'any', rules, otherwise: 'reject', otherwiseReason: '' })
+  const filters: FilterView[] = [
+    {
+      policy: policy(rule('own routes'), rule('BGPFilter/a exportV4[0]')),
+      direction: 'export',
+      hits: [5, 2, 0],
+      neighbors: ['rack'],
+    },
+    { policy: policy(rule('BGPFilter/a exportV4[0]')), direction: 'export', hits: [40, 1], neighbors: ['other'] },
+    { policy: policy(rule('BGPFilter/b importV6[1]')), direction: 'import', hits: [], neighbors: ['down'] },
+  ]
+  const { metrics } = metricsOf({ filters })
+  expect(await linesOf(metrics, 'godwit_filter_hits_total')).toEqual([
+    'godwit_filter_hits_total{rule="BGPFilter/a exportV4[0]"} 42',
+    'godwit_filter_hits_total{rule="BGPFilter/b importV6[1]"} 0',
+  ])
+})
+
+test('messages are counted by type and direction, and scraping twice does not double them', async () => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
+  await metrics.scrape()
+  expect(await linesOf(metrics, 'godwit_messages_total{peer="rack",type="update"')).toEqual([
+    'godwit_messages_total{peer="rack",type="update",direction="received"} 20',
+    'godwit_messages_total{peer="rack",type="update",direction="sent"} 7',
+  ])
+})
+
+test('transitions and NOTIFICATIONs are counted as they happen', async () => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Idle')] })
+  for (const to of ['Connect', 'OpenSent', 'Connect']) {
+    metrics.tell(tell('session-transition', { peer: 'rack', from: 'Idle', to, reason: '' }))
+  }
+  metrics.tell(tell('notification-received', { peer: 'rack', code: 6, subcode: 2, text: '' }))
+  metrics.tell(tell('update-problem', { peer: 'rack', action: 'withdraw', attribute: 3 }))
+  expect(await linesOf(metrics, 'godwit_session_transitions_total')).toEqual([
+    'godwit_session_transitions_total{peer="rack",to="Connect"} 2',
+    'godwit_session_transitions_total{peer="rack",to="OpenSent"} 1',
+  ])
+  expect(await linesOf(metrics, 'godwit_notifications_total')).toEqual([
+    'godwit_notifications_total{peer="rack",direction="received",code="6",subcode="2"} 1',
+  ])
+  expect(await linesOf(metrics, 'godwit_update_problems_total')).toEqual([
+    'godwit_update_problems_total{peer="rack",action="withdraw"} 1',
+  ])
+})
+
+test('a neighbor cannot make series without end', async () => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Idle')] })
+  for (let code = 0; code < 256; code++) {
+    for (let subcode = 0; subcode < 256; subcode += 5) {
+      metrics.tell(tell('notification-received', { peer: 'rack', code, subcode }))
+    }
+  }
+  expect((await linesOf(metrics, 'godwit_notifications_total')).length).toBeLessThan(50)
+})
+
+test('a peer that is gone takes its series along', async () => {
+  const held = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
+  held.metrics.tell(tell('session-transition', { peer: 'rack', to: 'Connect' }))
+  expect(await linesOf(held.metrics, 'godwit_session')).not.toEqual([])
+  held.parts = {}
+  expect(await linesOf(held.metrics, 'godwit_session')).toEqual([])
+})
+
+test('the time from an object to its UPDATE is a histogram in seconds', async () => {
+  const { metrics } = metricsOf({})
+  metrics.measure('object-to-update', 4)
+  metrics.measure('object-to-update', 40)
+  const lines = await linesOf(metrics, 'godwit_object_to_update_seconds')
+  expect(lines).toContain('godwit_object_to_update_seconds_bucket{le="0.005"} 1')
+  expect(lines).toContain('godwit_object_to_update_seconds_count 2')
+  expect(lines).toContain('godwit_object_to_update_seconds_sum 0.044')
+})
+
+test('every name begins alike, and the build says its version', async () => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
+  const page = await metrics.scrape()
+  const names = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  expect(names.filter((line) => !line.startsWith('godwit_'))).toEqual([])
+  expect(page).toContain('godwit_build_info{version="1.2.3"')
+})
