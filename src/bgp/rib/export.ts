@@ -92,8 +92,11 @@ export class Exporter {
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
   readonly #scratch = SCRATCH
-  /** Routes come in runs: what was told of the last one. Nothing here is held. */
-  readonly #last = { attributes: 0, serial: 0, peer: 0, nextHop: 0, block: 0, blockSerial: 0, met: NONE_MET }
+  /**
+   * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of source.
+   * Nothing here is held, and ids are given out again: all are known by their serials.
+   */
+  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
   #refusal = ''
 
@@ -107,39 +110,36 @@ export class Exporter {
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "tell nothing". */
   export(prefix: number, path: number): number {
-    const { paths, attributes, blocks } = this.#tables
-    const last = this.#last
-    const id = paths.attributes[path] as number
-    const peer = paths.peer[path] as number
-    const nextHop = paths.nextHop[path] as number
+    const { paths, attributes, nextHops, blocks, peers } = this.#tables
+    const run = this.#run
+    const id = attributes.blocks.serial[paths.attributes[path] as number] as number
+    const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
+    const kind = peers.kind[paths.peer[path] as number] as number
     if (
-      last.attributes === id &&
-      last.peer === peer &&
-      last.nextHop === nextHop &&
-      last.serial === attributes.blocks.serial[id] &&
-      last.blockSerial === blocks.serial[last.block] &&
-      blocks.refs[last.block] !== 0
+      run.attributes === id &&
+      run.nextHop === nextHop &&
+      run.kind === kind &&
+      run.blockSerial === blocks.serial[run.block] &&
+      blocks.refs[run.block] !== 0
     ) {
-      blocks.retain(last.block)
-      if (last.met.length > 0) this.view.policy.again(last.met, 1)
-      return last.block
+      blocks.retain(run.block)
+      if (run.met.length > 0) this.view.policy.again(run.met, 1)
+      return run.block
     }
     const block = this.#export(prefix, path)
-    if (block !== 0 && this.#isForAll(peer)) {
-      last.attributes = id
-      last.serial = attributes.blocks.serial[id] as number
-      last.peer = peer
-      last.nextHop = nextHop
-      last.block = block
-      last.blockSerial = blocks.serial[block] as number
-      last.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
+    if (block !== 0 && this.#isForAll(kind)) {
+      run.attributes = id
+      run.nextHop = nextHop
+      run.kind = kind
+      run.block = block
+      run.blockSerial = blocks.serial[block] as number
+      run.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
     }
     return block
   }
 
-  /** What was just said of a route from this neighbor holds for all of it with the same attributes and next hop. */
-  #isForAll(peer: number): boolean {
-    const kind = this.#tables.peers.kind[peer]
+  /** What was just said of a route holds for all from this kind of source with the same attributes and next hop. */
+  #isForAll(kind: number): boolean {
     // Whether an internal route is reflected depends on more.
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
@@ -274,7 +274,7 @@ export class Exporter {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number
     const nextHop = this.#nextHop(path, this.#verdict.nextHop)
-    const key = nextHop === OURSELVES ? 0 : (this.#tables.nextHops.bytes.serial[nextHop] as number)
+    const key = nextHop === OURSELVES ? 0 : this.#tables.nextHops.serialOf(nextHop)
     const originator = this.#originator(path)
     // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.
     if (originator !== undefined && ((this.#tables.attributes.flags[id] as number) & CARRIES.originatorId) === 0) {

@@ -47,6 +47,11 @@ export class NextHopTable {
     if (id !== SELF) this.bytes.release(id)
   }
 
+  /** Tells two users of an id apart (byte-table.ts); 0 for ourselves. */
+  serialOf(id: number): number {
+    return id === SELF ? 0 : (this.bytes.serial[id] as number)
+  }
+
   setReach(id: number, reach: Reach, metric: number): void {
     if (id >= this.metric.length) {
       this.metric = growU32(this.metric, this.bytes.refs.length)
