@@ -109,7 +109,7 @@ const change: fc.Arbitrary<ObjectChange> = fc.oneof(
     ),
   },
 )
-const batches = fc.array(fc.array(change, { maxLength: 5 }), { maxLength: 12 })
+const batches = fc.array(fc.array(change, { maxLength: 5 }), { maxLength: 12, size: 'max' })
 
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
 const plain = ({ node: own, peers: neighbors, routes, refusals, problems }: Intent) => ({

@@ -113,7 +113,7 @@ class Joined {
 
 test('whatever happens in whatever order, in the end the kernel has what is wanted', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(step, fc.nat(4)), { maxLength: 40 }), (steps) => {
+    fc.property(fc.array(fc.tuple(step, fc.nat(4)), { maxLength: 40, size: 'max' }), (steps) => {
       const joined = new Joined()
       const learned = new Map<string, number>()
       const [blackholes, foreign] = [new Set<string>(), new Set<string>()]

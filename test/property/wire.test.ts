@@ -85,7 +85,7 @@ const open: fc.Arbitrary<Open> = fc
 const sequence = (length: number) =>
   fc.record({ kind: fc.constant('sequence' as const), asns: fc.array(asn, { minLength: 1, maxLength: length }) })
 
-const list = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { maxLength: 70 })
+const list = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { maxLength: 70, size: 'max' })
 const maybe = <Item>(item: fc.Arbitrary<Item>) => fc.option(item, { nil: undefined })
 
 /** What an UPDATE from inside the AS may bring. */

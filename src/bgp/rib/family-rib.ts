@@ -348,13 +348,7 @@ export class FamilyRib {
       this.#dirty.add(prefix)
       return true
     }
-    this.#sweeps.push(
-      new Sweep(
-        () => prefixes.end,
-        visit,
-        () => {},
-      ),
-    )
+    this.#sweeps.push(new Sweep(() => prefixes.end, visit))
   }
 
   /** These next hops lead elsewhere now, or nowhere: what goes over them is decided again. */
@@ -365,13 +359,7 @@ export class FamilyRib {
       this.#dirty.add(paths.prefix[path] as number)
       return true
     }
-    this.#sweeps.push(
-      new Sweep(
-        () => paths.end,
-        visit,
-        () => {},
-      ),
-    )
+    this.#sweeps.push(new Sweep(() => paths.end, visit))
   }
 
   #decideSome(budget: number): number {
@@ -438,7 +426,7 @@ export class FamilyRib {
   /** Import policy or eligibility has changed: every path of a neighbor is judged again, of many neighbors in one sweep. */
   #reimport(slot: PeerSlot, now: Millis): void {
     const { paths } = this
-    if (this.#judging !== undefined && this.#judging.sweep.next === 1) {
+    if (this.#judging?.sweep.hasBegun === false) {
       this.#judging.slots.set(slot.index, slot)
       return
     }
@@ -449,11 +437,7 @@ export class FamilyRib {
       this.#judgeAgain(owner, path, now)
       return true
     }
-    const sweep = new Sweep(
-      () => paths.end,
-      visit,
-      () => {},
-    )
+    const sweep = new Sweep(() => paths.end, visit)
     this.#judging = { sweep, slots }
     this.#sweeps.push(sweep)
   }

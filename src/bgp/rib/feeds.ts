@@ -59,13 +59,7 @@ export class Feeds {
       member.forget(prefix)
       return true
     }
-    this.#later(
-      new Sweep(
-        () => end,
-        visit,
-        () => {},
-      ),
-    )
+    this.#later(new Sweep(() => end, visit))
   }
 
   /** Policy or next hop may have changed. */

@@ -2,13 +2,15 @@
 export class Sweep {
   /** Ids below it have been visited. */
   next = 1
+  /** It has had a turn, even if there was no id to visit: what comes now may lie behind it. */
+  hasBegun = false
   #cancelled = false
   readonly #end: () => number
   readonly #visit: (id: number) => boolean
-  readonly #done: () => void
+  readonly #done: (() => void) | undefined
 
   /** `visit` says whether there was something to do; looking in vain is cheap and counts for less. */
-  constructor(end: () => number, visit: (id: number) => boolean, done: () => void) {
+  constructor(end: () => number, visit: (id: number) => boolean, done?: () => void) {
     this.#end = end
     this.#visit = visit
     this.#done = done
@@ -16,6 +18,7 @@ export class Sweep {
 
   /** Goes on for about `budget` visits; returns what is left of it, 0 unless the end was reached. */
   run(budget: number): number {
+    this.hasBegun = true
     let left = budget * LOOKS_PER_VISIT
     const end = this.#cancelled ? 0 : this.#end()
     while (this.next < end && left > 0) left -= this.#visit(this.next++) ? LOOKS_PER_VISIT : 1
@@ -28,7 +31,7 @@ export class Sweep {
 
   /** To be called once `isOver`. */
   finish(): void {
-    if (!this.#cancelled) this.#done()
+    if (!this.#cancelled) this.#done?.()
   }
 
   cancel(): void {

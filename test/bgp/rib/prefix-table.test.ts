@@ -16,7 +16,7 @@ const textOf = (table: PrefixTable, id: number): string => {
 }
 
 test.each(['ipv4', 'ipv6'] as const)('%s: holds prefixes as a Map would', (family) => {
-  const steps = fc.array(fc.tuple(fc.boolean(), anyPrefix(family === 'ipv4' ? 4 : 16)), { maxLength: 500 })
+  const steps = fc.array(fc.tuple(fc.boolean(), anyPrefix(family === 'ipv4' ? 4 : 16)), { maxLength: 500, size: 'max' })
   const property = fc.property(steps, (all) => {
     const table = new PrefixTable(family, 5)
     const model = new Map<string, number>()
@@ -41,16 +41,21 @@ test.each(['ipv4', 'ipv6'] as const)('%s: holds prefixes as a Map would', (famil
 
 test.each(['ipv4', 'ipv6'] as const)('%s: matches an address as a walk over all prefixes does', (family) => {
   const width = family === 'ipv4' ? 4 : 16
-  const property = fc.property(fc.array(anyPrefix(width), { maxLength: 60 }), anyPrefix(width), (all, target) => {
-    const table = new PrefixTable(family, 5)
-    for (const { bytes, length } of all) table.insert(bytes, 0, length)
-    const found = [...table.matches(target.bytes, target.length)].map((id) => textOf(table, id))
-    const containing = all.filter(
-      ({ bytes, length }) => length <= target.length && makePrefix(target.bytes, length).bytes.join() === bytes.join(),
-    )
-    containing.sort((a, b) => b.length - a.length)
-    expect(found).toEqual([...new Set(containing.map(({ text }) => text))])
-  })
+  const property = fc.property(
+    fc.array(anyPrefix(width), { maxLength: 60, size: 'max' }),
+    anyPrefix(width),
+    (all, target) => {
+      const table = new PrefixTable(family, 5)
+      for (const { bytes, length } of all) table.insert(bytes, 0, length)
+      const found = [...table.matches(target.bytes, target.length)].map((id) => textOf(table, id))
+      const containing = all.filter(
+        ({ bytes, length }) =>
+          length <= target.length && makePrefix(target.bytes, length).bytes.join() === bytes.join(),
+      )
+      containing.sort((a, b) => b.length - a.length)
+      expect(found).toEqual([...new Set(containing.map(({ text }) => text))])
+    },
+  )
   fc.assert(property, { numRuns: 200 })
 })
 

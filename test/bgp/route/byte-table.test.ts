@@ -6,7 +6,7 @@ import { IdCache, NOTHING } from '../../../src/bgp/route/id-cache.ts'
 const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
 
 test('keeps each byte string once, as long as somebody holds it, like a Map would', () => {
-  const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(120)), { maxLength: 600 })
+  const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(120)), { maxLength: 600, size: 'max' })
   const property = fc.property(steps, (all) => {
     const table = new ByteTable(7, 64)
     const held = new Map<string, { id: number; count: number; bytes: Uint8Array }>()
