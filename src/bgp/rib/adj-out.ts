@@ -440,7 +440,10 @@ export class Group {
 
   /** Nothing waits for those who have nothing to read there. */
   #dropPending(): void {
-    if (this.#log.length > 0 || this.#inStep.some((member) => this.#isPendingFor(member))) return
+    if (this.#pending.size === 0 || this.#log.length > 0) return
+    if (this.#inStep.some((member) => this.#isPendingFor(member))) return
+    // What is dropped stands in `out`: whoever joins now must walk to see it.
+    this.#fresh = false
     while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
   }
 

@@ -1,0 +1,69 @@
+/** What the RIB says does not outlive what it was said for: by an answer kept, a sweep that is over, or a group's log. */
+import { expect, test } from 'vitest'
+import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
+import { Rib } from '../../../src/bgp/rib/rib.ts'
+import type { RibPeer } from '../../../src/bgp/rib/types.ts'
+import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+import { announcement, attributes, Listener, neighbor, path, settle, withdrawal } from '../../support/rib.ts'
+
+const [X, Y, Z] = ['10.0.0.0/8', '11.0.0.0/8', '12.0.0.0/8']
+const [a, b, c] = [neighbor(1), neighbor(2), neighbor(3)]
+
+const receive = (rib: Rib, peer: RibPeer, update: Uint8Array) => rib.receive(peer.name, update, 0, update.length, 0)
+const announce = (rib: Rib, peer: RibPeer, text: string, over: Partial<PathAttributes> = {}, via = '192.0.2.99') =>
+  receive(rib, peer, announcement([text], attributes({ ...path(peer.remoteAs), ...over }), via))
+
+function ribWith(...peers: readonly RibPeer[]): Rib {
+  const rib = new Rib()
+  for (const peer of peers) rib.addPeer(peer, 0)
+  settle(rib)
+  return rib
+}
+
+test('[8.D17] a policy that changed while there was nothing to judge does not swallow the next one', () => {
+  const rib = ribWith(a)
+  rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } }, 0)
+  settle(rib)
+  announce(rib, a, X)
+  settle(rib)
+  rib.setPeer({ ...a, importPolicy: REJECT_ALL }, 0)
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').accepted).toBe(0)
+})
+
+test('[8.D19] who comes is told what was pending for a neighbor that left unread', () => {
+  const rib = ribWith(a, b)
+  announce(rib, a, X)
+  settle(rib)
+  rib.removePeer(b.name, 0)
+  settle(rib)
+  rib.addPeer(c, 0)
+  settle(rib)
+  expect([...new Listener(c).drain(rib, c.name).routes.keys()]).toEqual([X])
+})
+
+test('[8.D19] who returns in the very turn in which it left, unread, is told all', () => {
+  const rib = ribWith(a, b)
+  announce(rib, a, X)
+  settle(rib)
+  rib.removePeer(b.name, 0)
+  rib.addPeer(b, 0)
+  announce(rib, a, Y)
+  settle(rib)
+  expect([...new Listener(b).drain(rib, b.name).routes.keys()].sort()).toEqual([X, Y])
+})
+
+test('[8.B9] an answer kept for a run of routes is not given for a next hop that has got the same number', () => {
+  const internal = neighbor(5, { peerType: 'internal' })
+  const rib = ribWith(a, internal)
+  // The attributes live on with Y; the last answer is that for X.
+  announce(rib, a, Y, { med: 1 }, '192.0.2.90')
+  announce(rib, a, X, { med: 1 }, '192.0.2.91')
+  settle(rib)
+  // Z is decided before X is, so the block of X is still there; its next hop is not.
+  announce(rib, a, Z, { med: 2 }, '192.0.2.92')
+  receive(rib, a, withdrawal([X]))
+  announce(rib, a, Z, { med: 1 }, '192.0.2.93')
+  settle(rib)
+  expect(new Listener(internal).drain(rib, internal.name).routes.get(Z)).toContain('via 192.0.2.93 ')
+})
