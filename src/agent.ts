@@ -77,6 +77,7 @@ class Agent {
       hostName: hostname(),
       sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
       seed: randomInt(2 ** 32),
+      hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
       cni: options.cni,
       dataplane: options.dataplane,
       now: systemClock.now(),

@@ -9,6 +9,7 @@ import { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Rib } from '../bgp/rib/rib.ts'
+import type { HashKey } from '../bgp/route/hash.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
@@ -45,6 +46,8 @@ export interface EngineOptions {
   readonly dataplane?: 'linux' | 'none'
   /** Seed of all jitter. */
   readonly seed: number
+  /** Of the hash tables; a known one unless given, for runs that are repeated. Not the seed: neighbors see the jitter. */
+  readonly hashKey?: HashKey
   /** The engine's clock at birth, and what to add to it for the wall clock. */
   readonly now: Millis
   readonly epoch: number
@@ -70,8 +73,8 @@ export class Engine {
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, cni, dataplane, ...rest } = options
-    this.#rib = new Rib({ seed })
+    const { now, node, seed, hashKey, cni, dataplane, ...rest } = options
+    this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
     this.#cni = new CniKeeper(cni ?? 'none')
     this.#facts = {
       ...rest,

@@ -134,7 +134,7 @@ interface Round {
 }
 
 function round(observers: number): Round {
-  const rib = new Rib({ seed: 0x5eed })
+  const rib = new Rib()
   rib.addPeer(peer('sender', 0, ['ipv4']), 0)
   const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
   for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)

@@ -34,7 +34,7 @@ const anyStep: fc.Arbitrary<Step> = fc.tuple(
 const at = <T>(list: readonly T[], index: number): T => list[index % list.length] as T
 
 class History {
-  readonly rib = new Rib({ seed: 5, logLimit: 500 })
+  readonly rib = new Rib({ logLimit: 500 })
   readonly listeners = new Map<string, Listener>()
   /** By neighbor, prefix and path ID: the AS that ends the path. */
   readonly live = new Map<string, { readonly from: RibPeer; readonly prefix: string; readonly last: number }>()

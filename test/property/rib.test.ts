@@ -13,6 +13,7 @@ import { PrefixTable } from '../../src/bgp/rib/prefix-table.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../src/bgp/rib/types.ts'
 import { AttributeTable } from '../../src/bgp/route/attribute-table.ts'
+import { KNOWN_KEY } from '../../src/bgp/route/hash.ts'
 import { NextHopTable } from '../../src/bgp/route/next-hop-table.ts'
 import { encodeAttributes, type PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import {
@@ -76,9 +77,9 @@ group('decision', () => {
           })
           const shift = all.length === 0 ? 0 : turn % all.length
           for (const order of [all, [...all].reverse(), [...all.slice(shift), ...all.slice(0, shift)]]) {
-            const table = new AttributeTable(1)
-            const prefixes: PrefixTable = new PrefixTable('ipv4', 1, (capacity) => paths.grow(capacity))
-            const nextHops = new NextHopTable(1)
+            const table = new AttributeTable(KNOWN_KEY)
+            const prefixes: PrefixTable = new PrefixTable('ipv4', KNOWN_KEY, (capacity) => paths.grow(capacity))
+            const nextHops = new NextHopTable(KNOWN_KEY)
             const paths = new AdjIn(prefixes, table, nextHops)
             const at = prefixes.insert(prefix('10.0.0.0/8').bytes, 0, 8)
             const ids = new Map<number, ModelPath>()
@@ -178,7 +179,7 @@ class World {
   readonly listeners = new Map<string, Listener>()
 
   constructor(logLimit: number) {
-    this.rib = new Rib({ seed: 3, logLimit })
+    this.rib = new Rib({ logLimit })
   }
 
   step([kind, number, a, b]: Step): void {

@@ -12,6 +12,7 @@ import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
+import type { HashKey } from '../route/hash.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
 import { AdjIn } from './adj-in.ts'
 import { Crowd } from './crowd.ts'
@@ -63,10 +64,10 @@ export class FamilyRib {
   readonly #address = new Uint8Array(16)
   readonly #importer: Importer
 
-  constructor(family: Family, seed: number, shared: SharedTables) {
+  constructor(family: Family, key: HashKey, shared: SharedTables) {
     this.family = family
     this.#shared = shared
-    this.prefixes = new PrefixTable(family, seed, (capacity) => this.#grow(capacity))
+    this.prefixes = new PrefixTable(family, key, (capacity) => this.#grow(capacity))
     this.paths = new AdjIn(this.prefixes, shared.attributes, shared.nextHops)
     this.#dirty = new DirtyQueue(this.prefixes)
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)

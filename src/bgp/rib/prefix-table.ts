@@ -11,6 +11,8 @@
  */
 import type { Family } from '../../base/family.ts'
 import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
+import type { HashKey } from '../route/hash.ts'
+import { hash4, hash6, prefixTables } from './prefix-hash.ts'
 
 export class PrefixTable {
   readonly family: Family
@@ -27,7 +29,7 @@ export class PrefixTable {
   capacity = 0
 
   readonly #grown: (capacity: number) => void
-  readonly #seed: number
+  readonly #random: Int32Array
   #slots = new Int32Array(INITIAL_SLOTS)
   #mask = INITIAL_SLOTS - 1
   /** The first free id; the next one stands where its first word was. */
@@ -43,11 +45,11 @@ export class PrefixTable {
   #w3 = 0
 
   /** `grown` is told before an id comes into use for which the other columns have no room. */
-  constructor(family: Family, seed: number, grown: (capacity: number) => void = () => {}) {
+  constructor(family: Family, key: HashKey, grown: (capacity: number) => void = () => {}) {
     this.family = family
     this.width = family === 'ipv4' ? 1 : 4
     this.#ofLength = new Uint32Array(family === 'ipv4' ? 33 : 129)
-    this.#seed = seed
+    this.#random = prefixTables(family, key)
     this.#grown = grown
   }
 
@@ -103,7 +105,7 @@ export class PrefixTable {
     const w0 = wordOf(bytes, offset, length)
     const slots = this.#slots
     const mask = this.#mask
-    const hash = hash4(w0, length, this.#seed)
+    const hash = hash4(w0, length, this.#random)
     let slot = hash & mask
     for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
       if (((entry ^ hash) & ~mask) === 0) {
@@ -125,7 +127,7 @@ export class PrefixTable {
     const w3 = wordOf(bytes, offset + 12, length - 96)
     const slots = this.#slots
     const mask = this.#mask
-    const hash = hash6(w0, w1, w2, w3, length, this.#seed)
+    const hash = hash6(w0, w1, w2, w3, length, this.#random)
     let slot = hash & mask
     for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
       if (((entry ^ hash) & ~mask) === 0 && this.#isAt(entry & mask, length, w0, w1, w2, w3)) return entry & mask
@@ -200,7 +202,7 @@ export class PrefixTable {
   #hashOf(id: number): number {
     const { words } = this
     const length = this.lengths[id] as number
-    if (this.width === 1) return hash4(words[id] as number, length, this.#seed)
+    if (this.width === 1) return hash4(words[id] as number, length, this.#random)
     const at = id * 4
     const [w0, w1, w2, w3] = [
       words[at] as number,
@@ -208,7 +210,7 @@ export class PrefixTable {
       words[at + 2] as number,
       words[at + 3] as number,
     ]
-    return hash6(w0, w1, w2, w3, length, this.#seed)
+    return hash6(w0, w1, w2, w3, length, this.#random)
   }
 
   /** No tombstones: those behind the gap that may move up do. */
@@ -246,56 +248,6 @@ const INITIAL_SLOTS = 64
 const LARGE = 1 << 20
 /** No prefix has it, so that a free id never looks like one. */
 const NO_LENGTH = 255
-
-/**
- * Prefixes that come together mostly lie together. So not each is scattered for itself: bits up to the last multiple of
- * four below the length choose a line of sixteen slots, the four behind them the place in it. Of thirty prefixes that
- * share a line, say those of 21 to 24 bits within a /20, hardly two want one place; and one look into memory, which is
- * most of the cost of a large table, does for all of them.
- */
-const LINE = 15
-
-function hash4(word: number, length: number, seed: number): number {
-  const base = (length - 1) & ~3
-  const shift = 28 - base
-  const place = (word >>> shift) & LINE
-  return placed(stir(word ^ (place << shift), base, seed), place, length)
-}
-
-function hash6(w0: number, w1: number, w2: number, w3: number, length: number, seed: number): number {
-  const base = (length - 1) & ~3
-  const shift = 28 - (base & 31)
-  const last = length > 96 ? w3 : length > 64 ? w2 : length > 32 ? w1 : w0
-  const place = (last >>> shift) & LINE
-  const rest = last ^ (place << shift)
-  const word =
-    length > 96
-      ? fold(w0, w1, w2, rest)
-      : length > 64
-        ? fold(w0, w1, rest, 0)
-        : length > 32
-          ? fold(w0, rest, 0, 0)
-          : fold(rest, 0, 0, 0)
-  return placed(stir(word, base, seed), place, length)
-}
-
-/** Upper bits tell prefixes of one line apart. */
-const placed = (hash: number, place: number, length: number): number =>
-  ((hash & ~LINE) | place) ^ (place << 28) ^ ((length & 3) << 26)
-
-/** Neighbors choose prefixes, so every bit must reach the low ones that choose the slot. */
-function stir(word: number, length: number, seed: number): number {
-  let hash = Math.imul(word ^ seed, 0x9e3779b1)
-  hash = Math.imul(hash ^ (hash >>> 16) ^ length, 0x85ebca6b)
-  return hash ^ (hash >>> 15)
-}
-
-function fold(w0: number, w1: number, w2: number, w3: number): number {
-  let hash = Math.imul(w3 ^ (w3 >>> 15), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13) ^ w2, 0xc2b2ae35)
-  hash = Math.imul(hash ^ (hash >>> 16) ^ w1, 0x27d4eb2f)
-  return hash ^ (hash >>> 15) ^ w0
-}
 
 /** The part of a word that `length` bits cover. NLRI may end right behind its last octet: nothing beyond is read. */
 function wordOf(bytes: Uint8Array, at: number, length: number): number {

@@ -18,6 +18,7 @@ import type { Millis } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
+import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
 import { NextHopTable, REACH, withoutGlobal } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
@@ -45,8 +46,8 @@ import type {
 const NONE_DUE: readonly never[] = []
 
 export interface RibOptions {
-  /** Stirs the hash tables, so that nobody outside can aim at them. */
-  readonly seed?: number
+  /** Of the hash tables: secret, so that nobody outside can aim at them. */
+  readonly hashKey?: HashKey
   /** Bytes kept for neighbors that read slowly, per update group and family. */
   readonly logLimit?: number
 }
@@ -62,10 +63,10 @@ export class Rib {
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
 
-  constructor({ seed = 0, logLimit = LOG_LIMIT }: RibOptions = {}) {
-    this.#attributes = new AttributeTable(seed)
-    this.#nextHops = new NextHopTable(seed)
-    this.#blocks = new ByteTable(seed)
+  constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT }: RibOptions = {}) {
+    this.#attributes = new AttributeTable(hashKey)
+    this.#nextHops = new NextHopTable(hashKey)
+    this.#blocks = new ByteTable(hashKey)
     const shared = {
       attributes: this.#attributes,
       nextHops: this.#nextHops,
@@ -73,7 +74,7 @@ export class Rib {
       peers: this.#peers,
       logLimit,
     }
-    this.#ribs = { ipv4: new FamilyRib('ipv4', seed, shared), ipv6: new FamilyRib('ipv6', seed, shared) }
+    this.#ribs = { ipv4: new FamilyRib('ipv4', hashKey, shared), ipv6: new FamilyRib('ipv6', hashKey, shared) }
     this.#rows = new RouteRows(this.#ribs, this.#attributes, this.#nextHops, this.#blocks, this.#peers)
   }
 

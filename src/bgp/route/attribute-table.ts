@@ -8,6 +8,7 @@ import type { Asn, RouterId } from '../../base/units.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU16, growU32, usedBytes } from './columns.ts'
+import type { HashKey } from './hash.ts'
 
 /** RFC 4271 §9.1.1: what a route weighs that carries no LOCAL_PREF. */
 export const DEFAULT_LOCAL_PREF = 100
@@ -38,8 +39,8 @@ export class AttributeTable {
   origin = new Uint8Array(0)
   flags = new Uint8Array(0)
 
-  constructor(seed: number) {
-    this.blocks = new ByteTable(seed)
+  constructor(key: HashKey) {
+    this.blocks = new ByteTable(key)
   }
 
   get size(): number {

@@ -9,6 +9,7 @@
  * Ids begin at 1 and are used again; `serial` tells two users of an id apart, for those who remember without holding.
  */
 import { grownSize, growU16, growU32, usedBytes } from './columns.ts'
+import { type HashKey, hashBytes } from './hash.ts'
 
 /** Bytes of the longest string. */
 export const LONGEST = 0xffff
@@ -36,10 +37,12 @@ export class ByteTable {
   #slots = new Uint32Array(INITIAL_SLOTS)
   #mask = INITIAL_SLOTS - 1
   #nextSerial = 0
-  readonly #seed: number
+  readonly #k0: number
+  readonly #k1: number
 
-  constructor(seed: number, arenaSize = 4096) {
-    this.#seed = seed
+  constructor([k0, k1]: HashKey, arenaSize = 4096) {
+    this.#k0 = k0
+    this.#k1 = k1
     this.#arena = new Uint8Array(arenaSize)
   }
 
@@ -64,7 +67,7 @@ export class ByteTable {
 
   /** The id of these bytes, held once more. `refs[id] === 1` afterwards says that it is new. At most LONGEST bytes. */
   intern(bytes: Uint8Array, start: number, end: number): number {
-    const hash = hashBytes(bytes, start, end, this.#seed)
+    const hash = hashBytes(bytes, start, end, this.#k0, this.#k1) >>> 0
     let slot = hash & this.#mask
     for (let id = this.#slots[slot] as number; id !== 0; id = this.#slots[slot] as number) {
       if (this.#hash[id] === hash && this.#isAt(id, bytes, start, end)) {
@@ -234,24 +237,3 @@ export class ByteTable {
 const INITIAL_SLOTS = 64
 /** Bytes from which on an arena doubles: below it, it grows faster. */
 const LARGE_ARENA = 1 << 20
-
-/** Four bytes at a step, then stirred: neighbors choose these bytes, so no bit may be lost on the way. */
-function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  let hash = seed ^ (end - start)
-  let at = start
-  for (; at + 4 <= end; at += 4) {
-    const word =
-      (bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)
-    hash = Math.imul(hash ^ word, 0x9e3779b1)
-    hash ^= hash >>> 15
-  }
-  for (; at < end; at++) {
-    hash = Math.imul(hash ^ (bytes[at] as number), 0x85ebca6b)
-    hash ^= hash >>> 13
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35)
-  return (hash ^ (hash >>> 14)) >>> 0
-}

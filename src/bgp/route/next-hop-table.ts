@@ -5,6 +5,7 @@
 import { isLinkLocalAt } from '../../base/address.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
+import type { HashKey } from './hash.ts'
 
 /** The next hop "this node": routes we originate have it, and it stands in no table. */
 export const SELF = 0
@@ -22,8 +23,8 @@ export class NextHopTable {
   /** Ids given out since somebody last looked; undefined where nobody does. */
   fresh: number[] | undefined
 
-  constructor(seed: number) {
-    this.bytes = new ByteTable(seed, 256)
+  constructor(key: HashKey) {
+    this.bytes = new ByteTable(key, 256)
   }
 
   get size(): number {

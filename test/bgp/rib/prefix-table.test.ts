@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { makePrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import { PrefixTable } from '../../../src/bgp/rib/prefix-table.ts'
+import { KNOWN_KEY } from '../../../src/bgp/route/hash.ts'
 
 // Few different addresses, so that prefixes meet each other.
 const anyPrefix = (width: 4 | 16): fc.Arbitrary<Prefix> =>
@@ -18,7 +19,7 @@ const textOf = (table: PrefixTable, id: number): string => {
 test.each(['ipv4', 'ipv6'] as const)('%s: holds prefixes as a Map would', (family) => {
   const steps = fc.array(fc.tuple(fc.boolean(), anyPrefix(family === 'ipv4' ? 4 : 16)), { maxLength: 500, size: 'max' })
   const property = fc.property(steps, (all) => {
-    const table = new PrefixTable(family, 5)
+    const table = new PrefixTable(family, KNOWN_KEY)
     const model = new Map<string, number>()
     for (const [add, { bytes, length, text }] of all) {
       const known = model.get(text) ?? 0
@@ -45,7 +46,7 @@ test.each(['ipv4', 'ipv6'] as const)('%s: matches an address as a walk over all 
     fc.array(anyPrefix(width), { maxLength: 60, size: 'max' }),
     anyPrefix(width),
     (all, target) => {
-      const table = new PrefixTable(family, 5)
+      const table = new PrefixTable(family, KNOWN_KEY)
       for (const { bytes, length } of all) table.insert(bytes, 0, length)
       const found = [...table.matches(target.bytes, target.length)].map((id) => textOf(table, id))
       const containing = all.filter(
@@ -60,14 +61,14 @@ test.each(['ipv4', 'ipv6'] as const)('%s: matches an address as a walk over all 
 })
 
 test('bits beyond the length do not count, and nothing behind the NLRI is read', () => {
-  const table = new PrefixTable('ipv4', 1)
+  const table = new PrefixTable('ipv4', KNOWN_KEY)
   const id = table.insert(Uint8Array.of(10, 0xff), 0, 9)
   expect(textOf(table, id)).toBe('10.128.0.0/9')
   expect(table.find(Uint8Array.of(10, 0x80, 1, 2), 0, 9)).toBe(id)
 })
 
 test('an id of the dead is used again', () => {
-  const table = new PrefixTable('ipv6', 1)
+  const table = new PrefixTable('ipv6', KNOWN_KEY)
   const { bytes, length } = parsePrefix('2001:db8::/32') as Prefix
   const id = table.insert(bytes, 0, length)
   table.hold(id)

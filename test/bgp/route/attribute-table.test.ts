@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { AttributeTable, CARRIES } from '../../../src/bgp/route/attribute-table.ts'
+import { KNOWN_KEY } from '../../../src/bgp/route/hash.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { attributes, path } from '../../support/rib.ts'
 
@@ -43,7 +44,7 @@ test.each<
   ['origin incomplete', { origin: 'Incomplete' }, { origin: 2 }],
   ['clusters', { clusterList: [1, 2, 3] }, { clusterLength: 3 }],
 ])('%s', (_, over, expected) => {
-  const table = new AttributeTable(1)
+  const table = new AttributeTable(KNOWN_KEY)
   const id = idOf(table, over)
   const found = Object.fromEntries(Object.keys(expected).map((key) => [key, table[key as keyof typeof expected][id]]))
   expect(found).toEqual(expected)
@@ -65,13 +66,13 @@ test.each<[string, Partial<PathAttributes>, number]>([
   ['NO_EXPORT_SUBCONFED', { communities: [[0xffff, 0xff03]] }, CARRIES.noExportSubconfed],
   ['an ORIGINATOR_ID', { originatorId: 0 }, CARRIES.originatorId],
 ])('carries %s', (_, over, flags) => {
-  const table = new AttributeTable(1)
+  const table = new AttributeTable(KNOWN_KEY)
   const id = idOf(table, over)
   expect(table.flags[id]).toBe(flags)
 })
 
 test('an id used again carries nothing of the one before', () => {
-  const table = new AttributeTable(1)
+  const table = new AttributeTable(KNOWN_KEY)
   const first = idOf(table, { ...path(1, 2), med: 9, localPref: 5, communities: [[0xffff, 0xff02]], clusterList: [1] })
   table.release(first)
   const second = idOf(table, {})
@@ -83,7 +84,7 @@ test('an id used again carries nothing of the one before', () => {
 })
 
 test('finds an AS anywhere in the path, and a cluster in the list', () => {
-  const table = new AttributeTable(1)
+  const table = new AttributeTable(KNOWN_KEY)
   const id = idOf(table, {
     asPath: [
       { kind: 'sequence', asns: [1, 70_000] },
@@ -113,7 +114,7 @@ test.each<[string, readonly (readonly number[])[], boolean]>([
   ],
   ['none asked for', [], true],
 ])('which communities are absent: %s', (_, asked, absent) => {
-  const table = new AttributeTable(1)
+  const table = new AttributeTable(KNOWN_KEY)
   const id = idOf(table, {
     ...path(65001),
     communities: [

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ByteTable } from '../../../src/bgp/route/byte-table.ts'
+import { KNOWN_KEY } from '../../../src/bgp/route/hash.ts'
 import { IdCache, NOTHING } from '../../../src/bgp/route/id-cache.ts'
 
 const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
@@ -8,7 +9,7 @@ const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
 test('keeps each byte string once, as long as somebody holds it, like a Map would', () => {
   const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(120)), { maxLength: 600, size: 'max' })
   const property = fc.property(steps, (all) => {
-    const table = new ByteTable(7, 64)
+    const table = new ByteTable(KNOWN_KEY, 64)
     const held = new Map<string, { id: number; count: number; bytes: Uint8Array }>()
     for (const [add, kind] of all) {
       const bytes = block(kind)
@@ -37,7 +38,7 @@ test('keeps each byte string once, as long as somebody holds it, like a Map woul
 })
 
 test('churn leaves no memory behind: the holes are used again', () => {
-  const table = new ByteTable(1)
+  const table = new ByteTable(KNOWN_KEY)
   const bytes = new Uint8Array(64)
   const kept: number[] = []
   let high = 0
@@ -53,7 +54,7 @@ test('churn leaves no memory behind: the holes are used again', () => {
 })
 
 test('what comes and goes in the same lengths stays where it is: nothing is moved', () => {
-  const table = new ByteTable(1)
+  const table = new ByteTable(KNOWN_KEY)
   const bytes = new Uint8Array(64)
   const intern = (number: number): number => {
     bytes[0] = number
@@ -75,14 +76,14 @@ test('what comes and goes in the same lengths stays where it is: nothing is move
 })
 
 test('an id let go more often than held is our own fault', () => {
-  const table = new ByteTable(1)
+  const table = new ByteTable(KNOWN_KEY)
   const id = table.intern(block(5), 0, 5)
   table.release(id)
   expect(() => table.release(id)).toThrow('more often')
 })
 
 test('a cache forgets when either side has another meaning', () => {
-  const [from, to] = [new ByteTable(1), new ByteTable(1)]
+  const [from, to] = [new ByteTable(KNOWN_KEY), new ByteTable(KNOWN_KEY)]
   const cache = new IdCache(from, to)
   const id = from.intern(block(3), 0, 3)
   const result = to.intern(block(4), 0, 4)

@@ -1,0 +1,57 @@
+/**
+ * Where a prefix stands in its table.
+ *
+ * Prefixes that come together mostly lie together. So not each is scattered for itself: bits up to the last multiple of
+ * four below the length choose a line of sixteen slots, the four behind them the place in it. Of thirty prefixes that
+ * share a line, say those of 21 to 24 bits within a /20, hardly two want one place; and one look into memory, which is
+ * most of the cost of a large table, does for all of them. No more than thirty share one, whoever chooses them.
+ *
+ * The line is hashed by simple tabulation (hash.ts): one random word per octet and value, and one per length.
+ */
+import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
+import { type HashKey, PER_OCTET, randomWords } from '../route/hash.ts'
+
+const LINE = 15
+/** Lengths a line is made of: 0, and the multiples of four below the longest. */
+const LINE_LENGTHS = 33
+
+/** One for each table: what `hash4` and `hash6` look up. */
+export const prefixTables = (family: Family, key: HashKey): Int32Array =>
+  randomWords(LINE_LENGTHS + ADDRESS_BYTES[family] * PER_OCTET, key)
+
+/** `word`: the address; bits beyond `length` are zero. Signed. */
+export function hash4(word: number, length: number, random: Int32Array): number {
+  const base = (length - 1) & ~3
+  const shift = 28 - base
+  const place = (word >>> shift) & LINE
+  return placed(wordHash(word ^ (place << shift), 0, random) ^ lengthHash(base, random), place, length)
+}
+
+export function hash6(w0: number, w1: number, w2: number, w3: number, length: number, random: Int32Array): number {
+  const base = (length - 1) & ~3
+  const shift = 28 - (base & 31)
+  const last = length > 96 ? w3 : length > 64 ? w2 : length > 32 ? w1 : w0
+  const place = (last >>> shift) & LINE
+  let hash = wordHash(last ^ (place << shift), (base >> 5) & 3, random) ^ lengthHash(base, random)
+  if (length > 32) hash ^= wordHash(w0, 0, random)
+  if (length > 64) hash ^= wordHash(w1, 1, random)
+  if (length > 96) hash ^= wordHash(w2, 2, random)
+  return placed(hash, place, length)
+}
+
+/** Upper bits tell prefixes of one line apart. */
+const placed = (hash: number, place: number, length: number): number =>
+  ((hash & ~LINE) | place) ^ (place << 28) ^ ((length & 3) << 26)
+
+/** Of the word at `index` in an address. */
+function wordHash(word: number, index: number, random: Int32Array): number {
+  const at = LINE_LENGTHS + index * 4 * PER_OCTET
+  return (
+    (random[at + (word >>> 24)] as number) ^
+    (random[at + PER_OCTET + ((word >>> 16) & 0xff)] as number) ^
+    (random[at + 2 * PER_OCTET + ((word >>> 8) & 0xff)] as number) ^
+    (random[at + 3 * PER_OCTET + (word & 0xff)] as number)
+  )
+}
+
+const lengthHash = (base: number, random: Int32Array): number => random[(base + 4) >> 2] as number
