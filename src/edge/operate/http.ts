@@ -1,9 +1,16 @@
-/** What Kubernetes and Prometheus ask over HTTP: `/metrics`, `/livez`, `/readyz`. Small and bounded. */
+/**
+ * What Kubernetes and Prometheus ask over HTTP: `/metrics`, `/livez`, `/readyz`.
+ *
+ * Bounded: connections have seats, of which some are kept for this machine itself, where the kubelet's probes come from. A
+ * connection that asks nothing, or half of something, or does not read its answer, is closed after `IDLE_MILLIS`, and
+ * before that as soon as a newcomer needs its seat.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { View } from '../../show/view.ts'
 import type { Driver } from '../driver.ts'
 import { wordsOf } from '../os-words.ts'
+import { type Caller, Seats } from './seats.ts'
 
 export interface HttpAddress {
   /** Empty for every address. */
@@ -20,6 +27,8 @@ export interface HttpOptions extends HttpAddress {
 
 export interface HttpServer {
   readonly port: number
+  /** Connections that found no seat or had to give theirs up. */
+  readonly turnedAway: number
   close(): Promise<void>
 }
 
@@ -31,12 +40,26 @@ export function parseHttpAddress(text: string): HttpAddress | undefined {
   return port > 65535 ? undefined : { host: match[1] ?? match[2] ?? '', port }
 }
 
+const SEATS = { most: 64, mostPerCaller: 16, reserved: 16 }
+/** So long a connection may be idle, a request incomplete, or an answer unread. */
+const IDLE_MILLIS = 5_000
+
 /** Starts to listen; fails with one line that names the address. */
 export function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5_000 })
-  server.maxConnections = 64
-  server.keepAliveTimeout = 5_000
+  const seats = new Seats<Socket>(SEATS)
+  const server = createServer({
+    maxHeaderSize: 8192,
+    requestTimeout: IDLE_MILLIS,
+    headersTimeout: IDLE_MILLIS,
+    keepAliveTimeout: IDLE_MILLIS,
+    // By default Node looks for requests that are late every thirty seconds only.
+    connectionsCheckingInterval: 1_000,
+  })
+  server.setTimeout(IDLE_MILLIS, (socket) => socket.destroy())
+  server.on('connection', (socket) => seat(seats, socket))
   server.on('request', (request, response) => {
+    seats.setBusy(request.socket)
+    response.once('close', () => seats.setIdle(request.socket))
     answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${wordsOf(error)}\n`))
   })
   return new Promise((resolve, reject) => {
@@ -45,14 +68,32 @@ export function openHttp(options: HttpOptions): Promise<HttpServer> {
     })
     server.listen({ port: options.port, ...(options.host === '' ? {} : { host: options.host }) }, () => {
       const { port } = server.address() as AddressInfo
+      // A descriptor that cannot be had costs one caller, never the agent.
+      server.on('error', () => {})
       const close = () =>
         new Promise<void>((done) => {
           server.close(() => done())
           server.closeAllConnections()
         })
-      resolve({ port, close })
+      resolve({
+        port,
+        get turnedAway() {
+          return seats.turnedAway
+        },
+        close,
+      })
     })
   })
+}
+
+function seat(seats: Seats<Socket>, socket: Socket): void {
+  socket.once('close', () => seats.leave(socket))
+  seats.take(socket, callerOf(socket))?.destroy()
+}
+
+/** Who calls from an address of this machine is on it: the network cannot claim that (RFC 1812 §5.3.8). */
+function callerOf({ remoteAddress = '', localAddress }: Socket): Caller {
+  return { name: remoteAddress, privileged: remoteAddress === localAddress }
 }
 
 async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

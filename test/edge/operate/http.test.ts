@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from '../../../src/edge/operate/http.ts'
 import { protocolOf, viewOf } from '../../support/view.ts'
 
@@ -127,5 +127,20 @@ describe('the server', () => {
       socket.resume()
     })
     expect((await fetch(`${url}/livez`)).status).toBe(200)
+  })
+
+  test('connections that ask nothing or half of something keep nobody out', async () => {
+    const url = await start()
+    const port = Number(new URL(url).port)
+    const silent = Array.from({ length: 80 }, (_, index) => {
+      const socket = connect(port, '127.0.0.1', () => void (index % 2 === 0 && socket.write('GET /livez HTTP/1.1\r\n')))
+      socket.on('error', () => {})
+      return socket
+    })
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    // All come from one caller: only so many of them have a seat, and the others were closed.
+    await vi.waitFor(() => expect(server?.turnedAway).toBeGreaterThanOrEqual(80 - 16))
+    for (const socket of silent) socket.destroy()
   })
 })
