@@ -32,8 +32,8 @@ export class Lookers {
     this.#out = out
   }
 
-  open(id: ClientId, bird1?: Family): void {
-    const client = newClient(bird1 === undefined ? {} : { bird1 })
+  open(id: ClientId, restricted: boolean, bird1?: Family): void {
+    const client = newClient({ restricted, ...(bird1 !== undefined && { bird1 }) })
     const looker: Looker = { client, waiting: [], reply: undefined, busy: false }
     this.#lookers.set(id, looker)
     looker.reply = greeting(this.#view)[Symbol.iterator]()

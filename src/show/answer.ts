@@ -51,7 +51,11 @@ export function answer(line: string, view: View, client: Client): Iterable<Reply
 function* rowsOf(line: string, view: View, client: Client): Iterable<Row> {
   const asked = parseCommand(line)
   if (asked.kind === 'error') yield { code: CODE.syntaxError, text: asked.text }
-  else if (asked.acts && client.restricted) yield { code: CODE.accessDenied, text: 'Access denied' }
+  else if (asked.acts && client.restricted)
+    yield {
+      code: CODE.accessDenied,
+      text: 'Access denied: this connection may look, not act',
+    }
   else yield* asked.json ? jsonRows(asked.command, view) : textRows(asked.command, view, client)
 }
 

@@ -268,7 +268,7 @@ describe('what a connection remembers', () => {
     const view = fakeView()
     expect(said('restrict', view, client)).toBe('0016 Access restricted\n')
     for (const line of ['disable all', 'json disable all', 'reload all', 'configure check', 'debug all off']) {
-      expect(said(line, view, client)).toBe('8007 Access denied\n')
+      expect(said(line, view, client)).toBe('8007 Access denied: this connection may look, not act\n')
     }
     expect(view.actions).toEqual([])
     expect(said('show protocols', view, client)).toMatch(/^2002-/)

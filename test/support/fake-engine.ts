@@ -36,7 +36,7 @@ export class FakeEngine {
   #take(input: Input): void {
     switch (input.kind) {
       case 'client-opened':
-        this.#lookers.set(input.client, { client: newClient(), reply: greeting(this.#view)[Symbol.iterator]() })
+        this.#lookers.set(input.client, { client: newClient(input), reply: greeting(this.#view)[Symbol.iterator]() })
         this.#write(input.client)
         return
       case 'command': {

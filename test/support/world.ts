@@ -204,7 +204,7 @@ export class World {
   look(host: Host, keeps = false): number {
     const client = this.#nextClient++
     host.lookers.set(client, { text: '', busy: false, keeps })
-    this.feed(host, { kind: 'client-opened', client })
+    this.feed(host, { kind: 'client-opened', client, restricted: false })
     return client
   }
 

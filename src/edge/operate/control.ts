@@ -8,11 +8,13 @@
  * - After `reply`, `client-drained` follows once the looker has taken all of it; a looker that takes nothing gets
  *   nothing more.
  * - Every `client-opened` is followed by exactly one `client-closed`.
+ * - Who may connect may look. Only root and the agent's own user may act, whatever the socket's group (`restricted`).
+ * - Connections have seats: an idle one gives its seat to a newcomer, and some are kept for those who may act.
  * - The socket appears under its name only when its mode and group are right, and takes the place of one that nobody
  *   answers on any more.
  */
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import type { Family } from '../../base/family.ts'
@@ -20,13 +22,15 @@ import type { Effect } from '../../engine/effect.ts'
 import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
 import { wordsOf } from '../os-words.ts'
+import { type LocalListener, listenLocally } from './local-listener.ts'
+import { Seats } from './seats.ts'
 
 export type ControlEffect = Extract<Effect, { readonly kind: 'reply' | 'hang-up' }>
 
 export interface ControlOptions {
   readonly path: string
   readonly feed: (input: Input) => void
-  /** Name or number of the group that may look and act; undefined leaves the process's own. */
+  /** Name or number of the group that may look; undefined leaves the process's own. */
   readonly group?: string | undefined
   /** Who may connect, as for `chmod`. */
   readonly mode?: number
@@ -34,11 +38,14 @@ export interface ControlOptions {
   readonly bird1?: Family
   /** Gives out the numbers of lookers, where there are several sockets. */
   readonly nextId?: () => ClientId
-  /** More lookers than this at once are turned away. */
+  /** Lookers at once. */
   readonly mostClients?: number
 }
 
 const LONGEST_LINE = 4096
+const MOST_CLIENTS = 64
+/** An answer of which nothing was read for so long no longer keeps its seat: birdc's pager may wait for a person. */
+const STALL_MILLIS = 30_000
 /** So long a looker that was hung up on may take to read the rest. */
 const LINGER_MILLIS = 3_000
 
@@ -58,13 +65,21 @@ interface Client {
 export class Control {
   readonly #options: ControlOptions
   readonly #clients = new Map<ClientId, Client>()
+  readonly #seats: Seats<Client>
   readonly #sockets = new Set<Socket>()
-  #server: Server | undefined
+  #server: LocalListener | undefined
   #inode: bigint | undefined
   #nextId: ClientId = 1
 
   constructor(options: ControlOptions) {
     this.#options = options
+    const most = options.mostClients ?? MOST_CLIENTS
+    this.#seats = new Seats({ most, mostPerCaller: Math.ceil(most / 2), reserved: Math.floor(most / 4) })
+  }
+
+  /** Connections that found no seat or had to give theirs up. */
+  get turnedAway(): number {
+    return this.#seats.turnedAway
   }
 
   /** Listens. Throws one line of words where that cannot be. */
@@ -81,20 +96,20 @@ export class Control {
   }
 
   /** Made in a folder of its own, where nobody can connect, and moved to its name when it is ready. */
-  async #listen(): Promise<Server> {
+  async #listen(): Promise<LocalListener> {
     const { path, mode = 0o660, group } = this.#options
     const gid = group === undefined ? undefined : await groupId(group)
     const folder = await mkdtemp(join(dirname(path), '.g'))
     const made = join(folder, 's')
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
+    let server: LocalListener | undefined
     try {
-      await listening(server, made)
+      server = await listenLocally(made, (socket, uid) => this.#accept(socket, uid))
       await chmod(made, mode)
       if (gid !== undefined) await chown(made, -1, gid)
       await rename(made, path)
       return server
     } catch (error) {
-      server.close()
+      server?.close()
       await rm(made, { force: true })
       throw error
     } finally {
@@ -116,22 +131,19 @@ export class Control {
     const server = this.#server
     if (server === undefined) return
     this.#server = undefined
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    server.close()
+    const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
     for (const socket of this.#sockets) socket.destroySoon()
     const now = await lstat(path, { bigint: true }).catch(() => undefined)
     if (now !== undefined && now.ino === this.#inode) await unlink(path).catch(() => {})
-    await closed
+    await Promise.all(closed)
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, uid: number | undefined): void {
     this.#sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
-    if (this.#clients.size >= (this.#options.mostClients ?? 64)) {
-      socket.end('8901 Too many connections\n')
-      socket.resume()
-      return
-    }
+    const mayAct = uid === undefined || uid === 0 || uid === process.geteuid?.()
     const client: Client = {
       id: this.#options.nextId?.() ?? this.#nextId++,
       socket,
@@ -141,12 +153,21 @@ export class Control {
       ended: false,
       gone: false,
     }
+    const leaving = this.#seats.take(client, { name: String(uid), privileged: mayAct })
+    if (leaving !== undefined) this.#turnAway(leaving)
+    if (leaving === client) return
     this.#clients.set(client.id, client)
     socket.on('data', (chunk) => this.#read(client, client.decoder.write(chunk)))
     socket.on('end', () => this.#end(client))
     socket.on('close', () => this.#forget(client))
+    socket.setTimeout(STALL_MILLIS, () => this.#seats.setIdle(client))
     const { feed, bird1 } = this.#options
-    feed({ kind: 'client-opened', client: client.id, ...(bird1 !== undefined && { bird1 }) })
+    feed({ kind: 'client-opened', client: client.id, restricted: !mayAct, ...(bird1 !== undefined && { bird1 }) })
+  }
+
+  #turnAway(client: Client): void {
+    client.socket.write('8901 Too many connections\n')
+    this.#hangUp(client)
   }
 
   #read(client: Client, text: string): void {
@@ -176,6 +197,7 @@ export class Control {
       const line = client.text.slice(0, end).replace(/\r$/, '')
       client.text = client.text.slice(end + 1)
       client.answering = true
+      this.#seats.setBusy(client)
       this.#options.feed({ kind: 'command', client: client.id, line })
     } else if (client.ended) this.#hangUp(client)
     else client.socket.resume()
@@ -186,6 +208,8 @@ export class Control {
     client.socket.write(text, (error) => {
       if (client.gone || error) return
       if (complete) client.answering = false
+      if (complete) this.#seats.setIdle(client)
+      else this.#seats.setBusy(client)
       this.#options.feed({ kind: 'client-drained', client: client.id })
       if (complete) this.#next(client)
     })
@@ -203,21 +227,11 @@ export class Control {
     if (client.gone) return
     client.gone = true
     client.text = ''
-    this.#clients.delete(client.id)
+    this.#seats.leave(client)
+    if (!this.#clients.delete(client.id)) return
     // Also called while an effect of the engine is carried out: the driver queues what is fed then.
     this.#options.feed({ kind: 'client-closed', client: client.id })
   }
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      server.on('error', () => {})
-      resolve()
-    })
-  })
 }
 
 /** A name that is taken by something else than a socket nobody answers on is left alone. */
@@ -228,6 +242,7 @@ async function refuseIfTaken(path: string): Promise<void> {
   if (await answers(path)) throw new Error('another agent answers on it')
 }
 
+/** Only a refusal says that nobody is there: an agent that is stopped, or has many callers, does not answer at once. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(path)
@@ -235,7 +250,7 @@ function answers(path: string): Promise<boolean> {
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', () => resolve(false))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'))
   })
 }
 

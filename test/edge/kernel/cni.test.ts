@@ -150,7 +150,7 @@ describe('the engine', () => {
       const effects = engine.handle({ kind: 'command', client: 1, line: 'json show route' }, now++)
       return effects.flatMap((effect) => (effect.kind === 'reply' ? (effect.text.match(/10\.244\.\d+\.0/g) ?? []) : []))
     }
-    feed({ kind: 'client-opened', client: 1 })
+    feed({ kind: 'client-opened', client: 1, restricted: false })
     settle()
     expect(config).toBeDefined()
     expect(kernel.own).toHaveLength(1)

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { RouteRow } from '../../../src/bgp/rib/types.ts'
 import { Control, type ControlOptions } from '../../../src/edge/operate/control.ts'
@@ -62,7 +64,9 @@ describe('the socket', () => {
     const options = { feed: (input: Input) => void inputs.push(input), bird1: 'ipv6', nextId: () => 77 } as const
     await start(fakeView(), options)
     connect()
-    await vi.waitFor(() => expect(inputs).toEqual([{ kind: 'client-opened', client: 77, bird1: 'ipv6' }]))
+    await vi.waitFor(() =>
+      expect(inputs).toEqual([{ kind: 'client-opened', client: 77, restricted: false, bird1: 'ipv6' }]),
+    )
   })
 
   test('has the group it was given', async () => {
@@ -164,11 +168,24 @@ describe('lookers', () => {
     expect(engine.inputs.some(({ kind }) => kind === 'command')).toBe(false)
   })
 
-  test('more than there is room for are turned away', async () => {
-    await start(fakeView(), { mostClients: 1 })
-    connect()
+  test('an idle one gives its seat to a newcomer', async () => {
+    const [control] = await start(fakeView(), { mostClients: 1 })
+    const first = connect()
+    await new Promise((resolve) => first.once('readable', resolve))
     const second = connect()
-    expect(await readAll(second)).toBe('8901 Too many connections\n')
+    expect(await readAll(first)).toBe('0001 BIRD 2.0.12 ready.\n8901 Too many connections\n')
+    second.end('restrict\n')
+    expect(await readAll(second)).toContain('0016 Access restricted\n')
+    expect(control.turnedAway).toBe(1)
+  })
+
+  test.runIf(process.getuid?.() === 0)('of another user may look and not act', async () => {
+    await start(fakeView(), { mode: 0o666 })
+    await chmod(folder, 0o755)
+    const script = `const s = require('net').connect(${JSON.stringify(path)}); s.pipe(process.stdout); s.end('show status\\ndisable all\\n')`
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { uid: 65534, gid: 65534 })
+    expect(stdout).toContain('1000-BIRD')
+    expect(stdout).toContain('8007 Access denied')
   })
 
   test('one that takes nothing gets nothing more', async () => {
