@@ -104,6 +104,7 @@ class Agent {
 
   /** Interfaces are only looked at when somebody asks. */
   readonly #feedFromLooker = (input: Input): void => {
+    if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
     if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
     if (input.kind === 'command' && ASKS_FOR_INTERFACES.test(input.line)) {
       this.#driver.feed({ kind: 'interfaces', interfaces: describeInterfaces() })

@@ -24,7 +24,10 @@ export function act(
       stop(neighbor, CEASE.adminShutdown, action.message, byHand('disabled', action.message), now, rooms.sessions)
       return result('done')
     case 'enable':
-      if (neighbor.disabled === undefined) return result('already')
+      // One that is held down for its many routes, with or without a time, is let in again as well.
+      if (neighbor.disabled === undefined && (neighbor.peer.started || neighbor.intent.held !== undefined)) {
+        return result('already')
+      }
       neighbor.disabled = undefined
       rooms.objects.startOrHold(neighbor, now)
       return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)

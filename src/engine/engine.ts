@@ -185,7 +185,7 @@ export class Engine {
         this.#lookers.command(input.client, input.line)
         return
       case 'client-opened':
-        this.#lookers.open(input.client, input.bird1)
+        this.#lookers.open(input.client, input.restricted, input.bird1)
         return
       case 'client-drained':
         this.#lookers.drained(input.client)
@@ -195,6 +195,9 @@ export class Engine {
         return
       case 'interfaces':
         this.#facts.interfaces = input.interfaces
+        return
+      case 'wall-clock':
+        this.#facts.epoch = input.epoch
         return
       case 'cni':
         this.#takeCni(input, now)

@@ -47,8 +47,8 @@ export type Input =
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
   /** One line of a looker. */
   | { readonly kind: 'command'; readonly client: ClientId; readonly line: string }
-  /** `bird1`: it expects a BIRD 1.6, of which one process has one family. */
-  | { readonly kind: 'client-opened'; readonly client: ClientId; readonly bird1?: Family }
+  /** `restricted`: it may look, not act. `bird1`: it expects a BIRD 1.6, of which one process has one family. */
+  | { readonly kind: 'client-opened'; readonly client: ClientId; readonly restricted: boolean; readonly bird1?: Family }
   | { readonly kind: 'client-drained'; readonly client: ClientId }
   | { readonly kind: 'client-closed'; readonly client: ClientId }
   /** The interfaces of this host as they are now, for those who look. */
@@ -77,6 +77,8 @@ export type Input =
   | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
   /** A router advertised itself there, with its link-local address and the interface as zone. Comes every time. */
   | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
+  /** What to add to the engine's clock for the wall clock, which may have been set or slept: for those who look. */
+  | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /** End: every session gets Cease, and the engine is done when no connection is left. */

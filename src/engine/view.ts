@@ -45,7 +45,7 @@ export interface Facts {
   readonly hostName: string
   readonly node: string
   readonly sourceKind: 'kubernetes' | 'manifests'
-  readonly epoch: number
+  epoch: number
   readonly startedAt: Millis
   now: Millis
   configuredAt: Millis

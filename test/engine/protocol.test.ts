@@ -327,11 +327,11 @@ describe('too many routes', () => {
     expect(learned(world, one)).toHaveLength(3)
   })
 
-  test('[75] without a restart time a person lets it in again', () => {
+  test.each(['enable', 'restart'])('[75] without a restart time a person lets it in again: %s (9.C15)', (word) => {
     const { world, one } = pair({ maxPrefixes: { ipv4: { limit: 2, restartMinutes: 0 } } }, {}, { pods })
     world.pass(3_600_000)
     expect(one.told('session-up')).toHaveLength(1)
-    world.ask(one, `restart ${ONE_SEES}`)
+    expect(world.ask(one, `${word} ${ONE_SEES}`)).toMatch(/: (?:enabled|restarted)/)
     world.pass(10_000)
     expect(one.told('session-up')).toHaveLength(2)
   })

@@ -54,6 +54,15 @@ const learned = (world: World, host: Host): string[] =>
     .map(({ prefix, nextHop }) => `${prefix} via ${nextHop}`)
     .sort()
 
+test('times are shown by the wall clock as it is set now, also after a jump or a suspend (9.C14)', () => {
+  const world = new World()
+  const host = world.add('worker-1', ['10.0.0.11'], [upsert(WORKER), upsert(CLUSTER)])
+  const time = () => /Current server time is (\S+)/.exec(world.ask(host, 'show status'))?.[1]
+  expect(time()).toBe('1970-01-01')
+  world.feed(host, { kind: 'wall-clock', epoch: Date.UTC(2031, 4, 6) })
+  expect(time()).toBe('2031-05-06')
+})
+
 const stateOf = (world: World, host: Host, name: string): string | undefined =>
   world.askJson<{ name: string; state: string }[]>(host, 'show protocols').find((protocol) => protocol.name === name)
     ?.state

@@ -77,6 +77,11 @@ export class Peer {
     return this.#state
   }
 
+  /** False while it is stopped: by hand, by configuration, or for having sent too many routes. */
+  get started(): boolean {
+    return this.#started
+  }
+
   /** While Established. */
   get session(): Session | undefined {
     return this.#state === 'Established' ? this.#furthest().session : undefined
