@@ -1,4 +1,7 @@
-/** Joins the engine and its edges: one process, one node. Ends on SIGTERM and SIGINT, after a word to every neighbor. */
+/**
+ * Joins the engine and its edges: one process, one node. Ends on SIGTERM and SIGINT, after a word to every neighbor; SIGHUP
+ * reads the manifests anew.
+ */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +17,7 @@ import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
 import { Control } from './edge/operate/control.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/operate/http.ts'
+import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
 import type { Source } from './edge/resources.ts'
@@ -42,7 +46,7 @@ export async function runAgent(options: AgentWords): Promise<number> {
     return 1
   } finally {
     await agent.close()
-    log.flush()
+    log.end()
   }
 }
 
@@ -65,6 +69,7 @@ class Agent {
   /** Under way: words of lookers that come meanwhile wait for it, in their order. */
   #counting: Promise<void> | undefined
   #http: HttpServer | undefined
+  #lock: Lock | undefined
 
   constructor(options: AgentWords, log: Log) {
     this.#options = options
@@ -85,9 +90,11 @@ class Agent {
     })
     const perform = (effect: Effect) => this.#perform(effect)
     const crash = (error: unknown) => {
-      log.flush()
+      log.end()
       crashLoudly(error)
     }
+    // What no turn throws can come from an edge. Node's own words for it would wait for a reader of stderr.
+    process.on('uncaughtException', crash)
     this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, crash })
     const feed = (input: Input) => this.#driver.feed(input)
     this.#tcp = new Tcp({ feed })
@@ -138,12 +145,14 @@ class Agent {
   async open(): Promise<void> {
     const { node, source } = this.#options
     this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
+    if (this.#kernel !== undefined) this.#lock = await lockDataplane()
     for (const control of this.#controls) await control.open()
     await this.#openHttp()
     this.#kernel?.routes.open()
     this.#kernel?.nft.open()
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
+    process.on('SIGHUP', () => this.#reread())
   }
 
   async #openHttp(): Promise<void> {
@@ -157,6 +166,14 @@ class Agent {
       whyNotLive: () => whyNotLive(this.#driver),
       whyNotReady: () => whyNotReady(this.#engine.view(systemClock.now())),
     })
+  }
+
+  #reread(): void {
+    const source = this.#source
+    const does =
+      source?.reread === undefined ? 'nothing to do, the API is always followed' : 'reading the manifests anew'
+    this.#log.tell(tell('info', 'reread', `SIGHUP: ${does}`))
+    source?.reread?.()
   }
 
   #stop(reason: string): void {
@@ -176,6 +193,7 @@ class Agent {
       this.#kernel?.nft.stop(),
     ])
     this.#driver.stop()
+    this.#lock?.release()
     this.#log.tell(tell('info', 'stopped', 'stopped'))
   }
 

@@ -1,4 +1,5 @@
 /** Making problems: one line each, naming object, field and value, with nothing in them that could break a line. */
+import { plainText } from '../base/plain-text.ts'
 import type { Problem } from './intent.ts'
 
 /** Longest piece of a value that is shown. */
@@ -20,7 +21,7 @@ function escapeText(text: string): string {
 }
 
 /** Names come from outside too. */
-const plain = (text: string): string => text.slice(0, 4 * SHOWN).replace(/\p{Cc}/gu, '?')
+const plain = (text: string): string => plainText(text.slice(0, 4 * SHOWN))
 
 const quote = (value: unknown): string => (typeof value === 'string' ? `"${escapeText(value)}"` : showValue(value))
 

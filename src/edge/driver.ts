@@ -14,6 +14,7 @@ import type { Millis } from '../base/units.ts'
 import type { Effect } from '../engine/effect.ts'
 import type { Input } from '../engine/input.ts'
 import type { Clock } from './clock.ts'
+import { sayLastWords } from './standard-streams.ts'
 
 /** What the driver needs of an engine. */
 export interface Turns {
@@ -151,6 +152,6 @@ export class Driver {
 /** The last resort: words on stderr, and an exit that a supervisor sees. */
 export function crashLoudly(error: unknown): never {
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.stderr.write(`godwit: fault in the engine, cannot go on: ${words}\n`)
+  sayLastWords(`godwit: fault in the engine, cannot go on: ${words}\n`)
   process.exit(70)
 }

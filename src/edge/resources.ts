@@ -45,5 +45,7 @@ export function pathOf({ apiVersion, plural }: Resource): string {
 /** What a source of objects is to the agent. */
 export interface Source {
   readonly kind: 'kubernetes' | 'manifests'
+  /** Reads everything anew, where it does not follow each change by itself. */
+  reread?(): void
   stop(): Promise<void>
 }

@@ -7,6 +7,7 @@
  *     0000                        a code and a space: the answer ends here
  *     +Mesh_10_0_0_2: …           told without being asked
  */
+import { plainText } from '../base/plain-text.ts'
 import type { ReplyLine } from './reply.ts'
 
 export type { ReplyLine }
@@ -16,19 +17,12 @@ export const BIRD_VERSION = '2.0.12'
 
 /** One line with its newline. What would break the framing, or steer a terminal, becomes `?`. */
 export function encodeReply(line: ReplyLine): string {
-  return `${prefixOf(line)}${printable(line.text)}\n`
+  return `${prefixOf(line)}${plainText(line.text)}\n`
 }
 
 function prefixOf({ code, place }: ReplyLine): string {
   if (place === 'same') return ' '
   return `${String(code).padStart(4, '0')}${place === 'last' ? ' ' : '-'}`
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through; the tab may.
-const UNPRINTABLE = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g
-
-function printable(text: string): string {
-  return text.replace(UNPRINTABLE, '?')
 }
 
 /** A line without its newline, read back. */

@@ -56,6 +56,7 @@ const NOTHING: KnownFile['content'] = { kind: 'read', objects: [], troubles: [] 
 const NAMES = /^[^.].*\.(ya?ml|json)$/
 const LARGEST_FILE = 16n * 1024n * 1024n
 const GONE = 'gone'
+const UNKNOWN = 'unknown'
 
 export class Manifests implements Source {
   readonly kind = 'manifests'
@@ -86,6 +87,12 @@ export class Manifests implements Source {
     this.#quiet = options.quiet ?? 50
     this.#rescan = options.rescan ?? 5_000
     this.#resources = resourcesOf(options.apiGroup)
+    this.#look()
+  }
+
+  /** Takes every file again, also one that looks as it did: a file system may keep its times to itself. */
+  reread(): void {
+    for (const [name, file] of this.#files) this.#files.set(name, { ...file, signature: UNKNOWN })
     this.#look()
   }
 

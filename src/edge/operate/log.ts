@@ -1,14 +1,19 @@
 /**
  * The log: each Tell becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`.
- * Lines are handed to the system without waiting; a reader that stands still costs lines, never a keepalive.
+ * Lines are handed to the system without waiting; a reader that stands still costs lines, never a keepalive, and holds up
+ * the end of the process for no more than `FLUSH_TRIES`. What repeats itself is written in bounded number (`restraint.ts`).
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
+import { plainText } from '../../base/plain-text.ts'
 import type { Tell } from '../../engine/tell.ts'
+import { systemClock } from '../clock.ts'
+import { openWithoutWaiting } from '../standard-streams.ts'
+import { Restraint } from './restraint.ts'
 
 export interface Log {
   tell(tell: Tell): void
-  /** Writes what is still held back; for the end of the process. */
-  flush(): void
+  /** Writes what is still held back, as far as somebody reads it. Nothing is logged after it. */
+  end(): void
 }
 
 export interface LogOptions {
@@ -19,25 +24,42 @@ export interface LogOptions {
 
 /** Lines held for a reader that does not read; what is beyond is dropped. */
 const MOST_HELD_BYTES = 4 * 1024 * 1024
+/** At the end the reader is offered what is held so many times, a tenth of a second apart. */
+const FLUSH_TRIES = 10
+/** How often what was left out is looked through. */
+const LEFT_OUT_MILLIS = 10_000
 const RESERVED = new Set(['level', 'time', 'code', 'msg'])
 const SECRETS = /password|secret|token|^key$/i
 
 export function openLog({ level, to }: LogOptions): Log {
-  const stdout = to === undefined ? destination({ fd: 1, sync: false, maxLength: MOST_HELD_BYTES }) : undefined
+  let tries = Number.POSITIVE_INFINITY
+  const retryEAGAIN = () => tries-- > 0
+  const options = { sync: false, maxLength: MOST_HELD_BYTES, retryEAGAIN }
+  const stdout = to === undefined ? destination({ fd: openWithoutWaiting(1), ...options }) : undefined
   // Without this, a closed pipe would end the process.
   stdout?.on('error', () => {})
   const out = pino(
     { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
     to ?? stdout ?? process.stdout,
   )
+  const restraint = new Restraint()
+  const write = (tell: Tell): void => out[tell.level](fieldsOf(tell), plainText(tell.text))
+  const writeLeftOut = () => restraint.takeLeftOut(systemClock.now()).forEach(write)
+  setInterval(writeLeftOut, LEFT_OUT_MILLIS).unref()
   return {
-    tell: (tell) => out[tell.level](fieldsOf(tell), tell.text),
-    flush: () => {
+    tell: (tell) => {
+      const admitted = out.isLevelEnabled(tell.level) ? restraint.admit(tell, systemClock.now()) : undefined
+      if (admitted !== undefined) write(admitted)
+    },
+    end: () => {
+      tries = FLUSH_TRIES
       try {
         stdout?.flushSync()
       } catch {
         // Nobody reads: there is nowhere left to say so.
       }
+      // Else pino would offer it once more when the process exits.
+      stdout?.destroy()
     },
   }
 }
@@ -47,7 +69,7 @@ function fieldsOf(tell: Tell): Record<string, unknown> {
   const fields: Record<string, unknown> = { code: tell.code }
   for (const [name, value] of Object.entries(tell.fields)) {
     const key = RESERVED.has(name) ? `detail${name.charAt(0).toUpperCase()}${name.slice(1)}` : name
-    fields[key] = SECRETS.test(name) ? '(hidden)' : value
+    fields[key] = SECRETS.test(name) ? '(hidden)' : typeof value === 'string' ? plainText(value) : value
   }
   return fields
 }

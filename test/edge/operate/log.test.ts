@@ -6,7 +6,7 @@ function logged(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', ...tells:
   const lines: string[] = []
   const log = openLog({ level, to: { write: (line: string) => lines.push(line) } })
   for (const one of tells) log.tell(one)
-  log.flush()
+  log.end()
   return lines
 }
 

@@ -1,0 +1,107 @@
+/** The agent as a process: its signals, its streams, and a second one beside it. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+const MAIN = new URL('../../../src/main.ts', import.meta.url).pathname
+const run = promisify(execFile)
+
+let folder = ''
+const children: ChildProcess[] = []
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'godwit-'))
+  await writeNode(['10.244.1.0/24'])
+})
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  await rm(folder, { recursive: true })
+})
+
+const writeNode = (podCIDRs: readonly string[]) =>
+  writeFile(
+    join(folder, 'node.json'),
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'n1' },
+      spec: { podCIDRs },
+      status: { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] },
+    }),
+  )
+
+const socketAt = (name = 's') => join(folder, name)
+
+/** A pipe that is full and that nobody reads. */
+async function fullPipe(): Promise<number> {
+  await run('mkfifo', [join(folder, 'pipe')])
+  const fd = openSync(join(folder, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK)
+  const fill = () => writeSync(fd, 'x'.repeat(4096))
+  expect(() => {
+    for (let index = 0; index < 10_000; index++) fill()
+  }).toThrow('EAGAIN')
+  return fd
+}
+
+function startAgent(words: readonly string[] = [], out: 'pipe' | number = 'pipe'): ChildProcess {
+  const always = ['agent', '--node', 'n1', '--source', folder, '--dataplane', 'none', '--http', 'none']
+  const child = spawn(process.execPath, [MAIN, ...always, '--control', socketAt(), ...words], {
+    stdio: ['ignore', out, out],
+  })
+  children.push(child)
+  return child
+}
+
+const ask = async (...words: string[]): Promise<string> => {
+  const { stdout } = await run(process.execPath, [MAIN, '-s', socketAt(), ...words])
+  return stdout
+}
+
+const answers = () => vi.waitFor(() => ask('show', 'static'), { timeout: 20_000, interval: 200 })
+
+/** Everything the process logged until now, by code. */
+function collect(child: ChildProcess): string[] {
+  const codes: string[] = []
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    for (const line of text.split('\n').filter(Boolean)) codes.push(String(JSON.parse(line).code))
+  })
+  return codes
+}
+
+test('SIGTERM ends it in bounded time, though nobody reads its log (9.C13)', async () => {
+  const pipe = await fullPipe()
+  const child = startAgent(['--log-level', 'debug'], pipe)
+  await answers()
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  closeSync(pipe)
+})
+
+test('SIGHUP reads the manifests anew and ends nothing (9.C14)', async () => {
+  const child = startAgent()
+  const codes = collect(child)
+  await answers()
+  child.kill('SIGHUP')
+  await vi.waitFor(() => expect(codes).toContain('reread'))
+  await writeNode(['10.244.7.0/24'])
+  await vi.waitFor(async () => expect(await ask('show', 'static')).toContain('10.244.7.0/24'), { timeout: 20_000 })
+  expect(child.exitCode).toBeNull()
+})
+
+test('a second agent does not take the socket of one that is stopped (9.C12)', async () => {
+  const first = startAgent()
+  await answers()
+  first.kill('SIGSTOP')
+  const second = startAgent()
+  const codes = collect(second)
+  expect(await once(second, 'exit')).toEqual([1, null])
+  expect(codes).toEqual(['starting', 'agent-failed', 'stopped'])
+  first.kill('SIGCONT')
+  expect(await ask('show', 'static')).toContain('10.244.1.0/24')
+})
