@@ -12,6 +12,7 @@ import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
+import { cases as packetsBorder } from './packets-border.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
 import { cases as packetsLoss } from './packets-loss.ts'
 import { cases as packetsMesh } from './packets-mesh.ts'
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   ...readme,
   ...packets,
   ...packetsMesh,
+  ...packetsBorder,
   ...packetsNat,
   ...packetsServices,
   ...packetsLoss,

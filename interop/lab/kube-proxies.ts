@@ -15,6 +15,8 @@ export interface KubeProxy {
   readonly mode: 'iptables' | 'nftables' | 'IPVS'
   whyNot(): Promise<string | undefined>
   serve(node: Host, services: readonly Proxied[]): Promise<void>
+  /** What a node without endpoints of policy Local does to these addresses of a service. */
+  refuse?(node: Host, addresses: readonly string[]): Promise<void>
   /** All it left, without counters. */
   rules(node: Host): Promise<string>
   /** In this mode, what comes from outside is seen as the node. */
@@ -59,6 +61,22 @@ const iptablesRules = ({ address, endpoints, pods }: Proxied): string => {
   ].join('\n')
 }
 
+const PORTALS = '-m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals"'
+
+const iptablesRefusal = (addresses: readonly string[]): string =>
+  [
+    '*filter',
+    ':KUBE-EXTERNAL-SERVICES - [0:0]',
+    `-A INPUT ${PORTALS} -j KUBE-EXTERNAL-SERVICES`,
+    `-A FORWARD ${PORTALS} -j KUBE-EXTERNAL-SERVICES`,
+    ...addresses.map(
+      (address) =>
+        `-A KUBE-EXTERNAL-SERVICES -d ${address} -p tcp -m comment --comment "has no local endpoints" -m tcp --dport ${PORT} -j DROP`,
+    ),
+    'COMMIT',
+    '',
+  ].join('\n')
+
 const iptables: KubeProxy = {
   mode: 'iptables',
   masquerades: true,
@@ -67,6 +85,12 @@ const iptables: KubeProxy = {
     for (const one of services) {
       const program = isSix(one.address) ? 'ip6tables-restore' : 'iptables-restore'
       await node.must([program, '--noflush'], { input: iptablesRules(one) })
+    }
+  },
+  async refuse(node, addresses) {
+    for (const [program, six] of [['iptables-restore', false] as const, ['ip6tables-restore', true] as const]) {
+      const input = iptablesRefusal(addresses.filter((address) => isSix(address) === six))
+      await node.must([program, '--noflush'], { input })
     }
   },
   rules: async (node) =>
@@ -106,12 +130,28 @@ const nftablesRules = ({ address, endpoints, pods }: Proxied): string => {
     }`
 }
 
+const nftablesRefusal = (address: string): string => `
+    table ${isSix(address) ? 'ip6' : 'ip'} kube-proxy {
+      comment "rules for kube-proxy"
+      map no-endpoint-services { type ${isSix(address) ? 'ipv6_addr' : 'ipv4_addr'} . inet_proto . inet_service : verdict
+        elements = { ${address} . tcp . ${PORT} : drop } }
+      chain service-endpoints-check { ${isSix(address) ? 'ip6' : 'ip'} daddr . meta l4proto . th dport vmap @no-endpoint-services
+      }
+      chain filter-input { type filter hook input priority -110; ct state new jump service-endpoints-check
+      }
+      chain filter-forward { type filter hook forward priority -110; ct state new jump service-endpoints-check
+      }
+    }`
+
 const nftables: KubeProxy = {
   mode: 'nftables',
   masquerades: true,
   whyNot: () => missing('nft'),
   async serve(node, services) {
     await node.must(['nft', '-f', '-'], { input: services.map(nftablesRules).join('\n') })
+  },
+  async refuse(node, addresses) {
+    await node.must(['nft', '-f', '-'], { input: addresses.map(nftablesRefusal).join('\n') })
   },
   rules: async (node) =>
     (

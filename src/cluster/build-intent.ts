@@ -55,7 +55,7 @@ export class IntentBuilder {
   }
 
   /**
-   * The intent now and the steps from the one before. Its maps of routes and refusals belong to the builder and change
+   * The intent now and the steps from the one before. Its maps of routes, served and refusals belong to the builder and change
    * in place with the next call; `build` gives a copy that stays.
    */
   next(store: ObjectStore): { readonly intent: Intent; readonly diff: IntentDiff } {
@@ -65,12 +65,13 @@ export class IntentBuilder {
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
     for (const key of new Set(keys)) this.#decide(store, key)
     this.#revision = store.revision
-    const { announce, withdraw } = this.#book.takeChanges()
+    const { announce, withdraw, served } = this.#book.takeChanges()
     this.work.prefixes = this.#book.judged
     const diff: IntentDiff = {
       node: diffNode(before.node, this.#frame.node),
       peers: diffPeers(before.peers, this.#frame.peers),
       routes: { announce, withdraw },
+      served,
     }
     return { intent: this.#intent(store), diff }
   }
@@ -78,7 +79,8 @@ export class IntentBuilder {
   /** The intent as a value of its own. */
   build(store: ObjectStore): Intent {
     const { intent } = this.next(store)
-    return { ...intent, routes: new Map(intent.routes), refusals: new Map(intent.refusals) }
+    const { routes, served, refusals } = intent
+    return { ...intent, routes: new Map(routes), served: new Map(served), refusals: new Map(refusals) }
   }
 
   /** Undefined: everything, for a store not seen before or too long ago. */
@@ -159,8 +161,8 @@ export class IntentBuilder {
 
   #intent(store: ObjectStore): Intent {
     const { node, peers, dataplane } = this.#frame
-    const { routes, refusals } = this.#book
-    return { node, peers, routes, refusals, dataplane, problems: this.#allProblems(store) }
+    const { routes, served, refusals } = this.#book
+    return { node, peers, routes, served, refusals, dataplane, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

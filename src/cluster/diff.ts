@@ -12,6 +12,8 @@ export interface IntentDiff {
     readonly announce: readonly RouteIntent[]
     readonly withdraw: readonly Prefix[]
   }
+  /** Addresses of services that came and went. */
+  readonly served: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
 
 export interface PeerChanges {
@@ -25,6 +27,7 @@ export const NOTHING: Intent = {
   node: undefined,
   peers: new Map(),
   routes: new Map(),
+  served: new Map(),
   refusals: new Map(),
   dataplane: undefined,
   problems: [],
@@ -36,6 +39,7 @@ export function diffIntent(before: Intent | undefined, after: Intent): IntentDif
     node: diffNode(from.node, after.node),
     peers: diffPeers(from.peers, after.peers),
     routes: diffRoutes(from.routes, after.routes),
+    served: diffServed(from.served, after.served),
   }
 }
 
@@ -59,3 +63,8 @@ function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDi
     withdraw: [...before].filter(([text]) => !after.has(text)).map(([, route]) => route.prefix),
   }
 }
+
+const diffServed = (before: Intent['served'], after: Intent['served']): IntentDiff['served'] => ({
+  added: [...after].filter(([text]) => !before.has(text)).map(([, prefix]) => prefix),
+  removed: [...before].filter(([text]) => !after.has(text)).map(([, prefix]) => prefix),
+})

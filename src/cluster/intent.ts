@@ -17,6 +17,8 @@ export interface Intent {
   readonly peers: ReadonlyMap<string, PeerIntent>
   /** By canonical prefix text. */
   readonly routes: ReadonlyMap<string, RouteIntent>
+  /** Addresses of services as /32 and /128, advertised or not, by their text: what kube-proxy's rules take. */
+  readonly served: ReadonlyMap<string, Prefix>
   /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
   readonly refusals: ReadonlyMap<string, string>
   /** For the kernel of this node; undefined while the node is not known. */

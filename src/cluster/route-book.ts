@@ -18,22 +18,32 @@ export interface Claim {
 export interface RouteChanges {
   readonly announce: readonly RouteIntent[]
   readonly withdraw: readonly Prefix[]
+  /** Addresses that services have now, and no longer have, advertised or not. */
+  readonly served: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
+}
+
+interface Before {
+  readonly prefix: Prefix
+  readonly route: RouteIntent | undefined
+  readonly isServed: boolean
 }
 
 /** What a route is called that several kinds of objects want. */
 const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service']
 
 export class RouteBook {
-  /** By prefix. These two maps change in place. */
+  /** By prefix. These three maps change in place. */
   readonly routes = new Map<string, RouteIntent>()
+  /** Addresses of services, advertised or not. */
+  readonly served = new Map<string, Prefix>()
   /** Why not, by prefix or object. */
   readonly refusals = new Map<string, string>()
   /** How often a prefix was judged: what a change costs. */
   judged = 0
   readonly #claims = new Map<string, Map<string, Claim>>()
   readonly #byObject = new Map<string, readonly Claim[]>()
-  /** What was there before the prefix was first touched since `takeChanges`. */
-  readonly #before = new Map<string, RouteIntent | undefined>()
+  /** What was there before the prefix was first touched since `takeChanges`, and whether services had it. */
+  readonly #before = new Map<string, Before>()
   #judge: (prefix: Prefix) => Judgement = () => ({ communities: [], held: undefined })
 
   /** All that `object` wants and does not want, in place of what it said before. `why`: nothing of it is wanted. */
@@ -64,13 +74,16 @@ export class RouteBook {
   takeChanges(): RouteChanges {
     const announce: RouteIntent[] = []
     const withdraw: Prefix[] = []
-    for (const [text, before] of this.#before) {
+    const added: Prefix[] = []
+    const removed: Prefix[] = []
+    for (const [text, { prefix, route: before, isServed }] of this.#before) {
       const now = this.routes.get(text)
       if (now !== undefined && !same(before, now)) announce.push(now)
-      if (now === undefined && before !== undefined) withdraw.push(before.prefix)
+      if (now === undefined && before !== undefined) withdraw.push(prefix)
+      if (isServed !== this.served.has(text)) (isServed ? removed : added).push(prefix)
     }
     this.#before.clear()
-    return { announce, withdraw }
+    return { announce, withdraw, served: { added, removed } }
   }
 
   #unclaim(prefix: string, object: string): void {
@@ -94,7 +107,9 @@ export class RouteBook {
     const wanted = claims.filter(([, { refused }]) => refused === undefined)
     const { communities, held } = this.#judge(prefix)
     const before = this.routes.get(text)
-    if (!this.#before.has(text)) this.#before.set(text, before)
+    if (!this.#before.has(text)) this.#before.set(text, { prefix, route: before, isServed: this.served.has(text) })
+    if (claims.some(([, { origin }]) => origin === 'service')) this.served.set(text, prefix)
+    else this.served.delete(text)
     if (wanted.length > 0 && held === undefined) {
       const route = { prefix, origin: originOf(wanted), objects: wanted.map(([object]) => object), communities }
       if (!same(before, route)) this.routes.set(text, route)

@@ -6,6 +6,7 @@
  */
 import type { Address } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
+import type { Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Rib } from '../bgp/rib/rib.ts'
@@ -34,6 +35,8 @@ import { EngineView, type Facts } from './view.ts'
 
 /** Prefixes whose decision, replay or removal one turn may do. Keepalives wait for no more than this. */
 const SLICE = 4_096
+
+const NO_RANGES: readonly Prefix[] = []
 
 export interface EngineOptions {
   readonly node: string
@@ -265,6 +268,8 @@ export class Engine {
     const { intent, diff } = this.#intents.next(this.#store)
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
+    this.#rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
+    this.#rib.setServed(diff.served.added, diff.served.removed)
     this.#changePeers(diff, intent.node, now)
     this.#discover()
     this.#kernel?.setIntent(intent.dataplane, now)

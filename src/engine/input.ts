@@ -1,6 +1,7 @@
 /** Everything that can happen to an engine, as plain values: can be recorded, compared and replayed. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
@@ -88,4 +89,6 @@ export type Input =
 export interface LocalInterface {
   readonly name: string
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  /** What lies on its link, link-local subnets left out. */
+  readonly subnets: readonly Prefix[]
 }

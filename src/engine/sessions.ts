@@ -2,7 +2,9 @@
  * Carries out what neighbors ask for. Owns the meeting of sessions and RIB: a session that comes up becomes a RIB peer,
  * its UPDATEs are read there, what the RIB has to say is sent here, and no faster than the network takes it.
  */
+import { isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { RibPeer } from '../bgp/rib/types.ts'
@@ -12,6 +14,7 @@ import { MESSAGE_TYPE } from '../bgp/wire/message.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
+import type { LocalInterface } from './input.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
@@ -68,7 +71,7 @@ export class Sessions {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
-    this.#rib.setPeer(ribPeer(neighbor, session, this.#node), now)
+    this.#rib.setPeer(this.#ribPeer(neighbor, session, this.#node), now)
     this.#hasNews = true
   }
 
@@ -162,7 +165,7 @@ export class Sessions {
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
     this.#hasNews = true
-    this.#rib.addPeer(ribPeer(neighbor, session, this.#node), now)
+    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), now)
     this.#out.tell(tellUp(neighbor.name, session))
     for (const family of FAMILIES) {
       const reason = neighbor.nextHops?.held[family]
@@ -174,6 +177,10 @@ export class Sessions {
 
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
     neighbor.nextHops = nextHopsFor(session, node, this.#neighbors.connection(session.conn)?.interface)
+  }
+
+  #ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
+    return ribPeer(neighbor, session, node, sharedLink(session, this.#neighbors.connection(session.conn)?.interface))
   }
 
   #down(neighbor: Neighbor, now: Millis): void {
@@ -270,7 +277,7 @@ function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany:
   return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
 }
 
-function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
+function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, link: readonly Prefix[]): RibPeer {
   const { intent, nextHops } = neighbor
   return {
     name: neighbor.name,
@@ -292,7 +299,17 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPee
     allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
     ...(session.role !== undefined && { role: session.role }),
+    link,
   }
+}
+
+/** Subnets of our end's interface, where the neighbor is on that link too. */
+function sharedLink({ remote }: Session, local: LocalInterface | undefined): readonly Prefix[] {
+  if (local === undefined) return []
+  const address = hostPrefix(remote.address)
+  const isThere =
+    isLinkLocal(remote.address) || (address !== undefined && local.subnets.some((subnet) => contains(subnet, address)))
+  return isThere ? local.subnets : []
 }
 
 function limitsOf({ maxPrefixes }: PeerIntent, number: (limit: PrefixLimit) => number): RibPeer['maxPrefixes'] {

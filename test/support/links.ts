@@ -9,8 +9,9 @@
  */
 import { familyOfAddress } from '../../src/base/address.ts'
 import type { Chance } from '../../src/base/chance.ts'
+import { parsePrefix } from '../../src/base/prefix.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
-import type { Input } from '../../src/engine/input.ts'
+import type { Input, LocalInterface } from '../../src/engine/input.ts'
 
 /** A host as the network knows it. */
 export interface Station {
@@ -237,11 +238,15 @@ export class Links {
     end.other = accepted
     accepted.other = end
     const [out, back] = [this.#delay(), this.#delay()]
-    const input: Input = { kind: 'accepted', conn, local: remote, remote: local, interface: undefined }
+    const input: Input = { kind: 'accepted', conn, local: remote, remote: local, interface: lanOf(there) }
     end.lastArrival = this.#door.now() + out
     accepted.lastArrival = end.lastArrival + back
     this.#door.deliver(accepted, input, out)
-    this.#door.deliver(end, { kind: 'connected', conn: end.conn, local, remote, interface: undefined }, out + back)
+    this.#door.deliver(
+      end,
+      { kind: 'connected', conn: end.conn, local, remote, interface: lanOf(end.station) },
+      out + back,
+    )
   }
 
   #failDial(end: End, reason: string, after: number): void {
@@ -310,3 +315,11 @@ const isListening = ({ listening }: Station, { address, port }: Endpoint): boole
   listening?.port === port && (listening.addresses.length === 0 || listening.addresses.includes(address))
 
 const pairOf = (a: Station, b: Station): string => (a.name < b.name ? `${a.name} ${b.name}` : `${b.name} ${a.name}`)
+
+/** All addresses of a host are on one link; who has the same /24 or /64 is on it too. */
+function lanOf({ addresses }: Station): LocalInterface {
+  const subnets = addresses.flatMap(
+    (address) => parsePrefix(`${address}/${familyOfAddress(address) === 'ipv4' ? 24 : 64}`) ?? [],
+  )
+  return { name: 'eth0', addresses: {}, subnets }
+}

@@ -4,6 +4,7 @@
  */
 import { type Address, familyOfAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
+import { parsePrefix } from '../../src/base/prefix.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
 import type { Network, NetworkEffect } from '../../src/edge/net/tcp.ts'
 import type { Input, LocalInterface } from '../../src/engine/input.ts'
@@ -207,7 +208,10 @@ export class MemoryHost implements Network {
       const own = familyOfAddress(local) === family ? local : this.#own(family)
       if (own !== undefined) addresses[family] = own
     }
-    return { name: 'eth0', addresses }
+    const subnets = this.addresses.flatMap(
+      (address) => parsePrefix(`${address}/${address.includes(':') ? 64 : 24}`) ?? [],
+    )
+    return { name: 'eth0', addresses, subnets }
   }
 }
 

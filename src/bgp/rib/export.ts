@@ -11,6 +11,7 @@
  * differs from neighbor to neighbor, and nothing else does (adj-out.ts writes it).
  */
 import type { Family } from '../../base/family.ts'
+import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
 import type { Accepted, CompiledPolicy, Edit, NextHopChoice } from '../policy/compile.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
@@ -25,6 +26,7 @@ import type { AdjIn } from './adj-in.ts'
 import { fitsMessage, OURS } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
+import type { Served } from './served.ts'
 import { writeExternal, writeInternal, writeReflected } from './transform.ts'
 import type { RibPeer } from './types.ts'
 
@@ -41,6 +43,8 @@ export interface ExportView {
   readonly reflection: RibPeer['reflection']
   /** What we are to them (RFC 9234). */
   readonly role: Role | undefined
+  /** Subnets that these neighbors share with us. */
+  readonly link: readonly Prefix[]
 }
 
 /** What an exporter reads. */
@@ -51,6 +55,7 @@ export interface ExportTables {
   readonly nextHops: NextHopTable
   readonly blocks: ByteTable
   readonly peers: Peers
+  readonly served: Served
 }
 
 const REASON = {
@@ -64,6 +69,7 @@ const REASON = {
   nonClient: 7,
   onlyToCustomer: 8,
   ipv6NextHop: 9,
+  served: 10,
 } as const
 const REASON_WORDS: readonly string[] = [
   '',
@@ -76,6 +82,7 @@ const REASON_WORDS: readonly string[] = [
   'neither who sent it nor this neighbor is a client of our cluster',
   'ONLY_TO_CUSTOMER: this neighbor is no customer',
   'its next hop is IPv6, to which the neighbor did not agree',
+  'learned, and an address of services: this node does not forward to it, and its own next hop is on no link of this neighbor',
 ]
 
 export class Exporter {
@@ -96,8 +103,10 @@ export class Exporter {
    * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of source.
    * Nothing here is held, and ids are given out again: all are known by their serials.
    */
-  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, met: NONE_MET }
+  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, served: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
+  /** Of the last route that may be told. */
+  #nextHop = 0
   #refusal = ''
 
   constructor(view: ExportView, tables: ExportTables) {
@@ -110,7 +119,7 @@ export class Exporter {
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "tell nothing". */
   export(prefix: number, path: number): number {
-    const { paths, attributes, nextHops, blocks, peers } = this.#tables
+    const { paths, attributes, nextHops, blocks, peers, served } = this.#tables
     const run = this.#run
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
@@ -120,7 +129,8 @@ export class Exporter {
       run.nextHop === nextHop &&
       run.kind === kind &&
       run.blockSerial === blocks.serial[run.block] &&
-      blocks.refs[run.block] !== 0
+      blocks.refs[run.block] !== 0 &&
+      run.served === served.revision
     ) {
       blocks.retain(run.block)
       if (run.met.length > 0) this.view.policy.again(run.met, 1)
@@ -133,6 +143,7 @@ export class Exporter {
       run.kind = kind
       run.block = block
       run.blockSerial = blocks.serial[block] as number
+      run.served = served.revision
       run.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
     }
     return block
@@ -144,6 +155,7 @@ export class Exporter {
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
     const own = kind === KIND.own
+    if (!own && !this.#tables.served.isEmpty) return false
     return (
       policy.acceptsAll || policy.ignoresPrefixes(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
     )
@@ -198,8 +210,13 @@ export class Exporter {
     if ((flags & CARRIES.onlyToCustomer) !== 0 && isUpward(this.view.role)) return REASON.onlyToCustomer
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
-    const nextHop = this.#nextHop(path, this.#verdict.nextHop)
+    let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
+    if (kind !== KIND.own && nextHop === this.#selfId && this.#isServed(prefix)) {
+      nextHop = paths.nextHop[path] as number
+      if (!this.#isOnLink(nextHop)) return REASON.served
+    }
     if (nextHop === 0) return REASON.noNextHop
+    this.#nextHop = nextHop
     // RFC 8950 §4: only to one who has said that he can.
     const { family, context } = this.view
     if (family === 'ipv4' && !context.extendedNextHop && this.#lengthOf(nextHop) > 4) {
@@ -248,13 +265,28 @@ export class Exporter {
   }
 
   /** RFC 4271 §5.1.3: ourselves to external neighbors; to internal ones as learned, ourselves for our own. 0: none. */
-  #nextHop(path: number, choice: NextHopChoice): number {
+  #chooseNextHop(path: number, choice: NextHopChoice): number {
     const learned = this.#tables.paths.nextHop[path] as number
     if (typeof choice !== 'string') return this.#addressId(choice)
     if (choice === 'self' || learned === 0) return this.#selfId
     // RFC 2545 §3: nobody beyond the link could make use of it.
     if (this.#tables.nextHops.isLinkOnly(learned)) return this.#selfId
     return choice === 'default' && this.#external ? this.#selfId : learned
+  }
+
+  /** kube-proxy's rules take what comes for it, or drop it: it goes no further from here. */
+  #isServed(prefix: number): boolean {
+    const { served, prefixes } = this.#tables
+    if (served.isEmpty) return false
+    prefixes.writeAddress(prefix, this.#address)
+    return served.has(this.#address, prefixes.lengths[prefix] as number)
+  }
+
+  /** The neighbors reach this next hop without us. */
+  #isOnLink(nextHop: number): boolean {
+    const address = this.#tables.nextHops.bytes.copy(nextHop).subarray(0, 16)
+    const whole = makePrefix(address, address.length * 8)
+    return this.view.link.some((subnet) => contains(subnet, whole))
   }
 
   #lengthOf(nextHop: number): number {
@@ -273,7 +305,7 @@ export class Exporter {
   #block(path: number): number {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number
-    const nextHop = this.#nextHop(path, this.#verdict.nextHop)
+    const nextHop = this.#nextHop
     const key = nextHop === OURSELVES ? 0 : this.#tables.nextHops.serialOf(nextHop)
     const originator = this.#originator(path)
     // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.

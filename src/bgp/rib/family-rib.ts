@@ -7,7 +7,7 @@
  */
 import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
-import { makePrefix } from '../../base/prefix.ts'
+import { makePrefix, type Prefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
@@ -24,6 +24,7 @@ import { LOST, LocRib, NOBODY } from './loc-rib.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
+import { isInside, Served } from './served.ts'
 import { Sweep } from './sweep.ts'
 import { newTally, ROUNDS, type Tally } from './tally.ts'
 import type { LocalRoute } from './types.ts'
@@ -47,6 +48,8 @@ export class FamilyRib {
   readonly told: Planes
   /** By path: what we originate. */
   readonly local = new Map<number, LocalRoute>()
+  /** What this node does not forward to learned next hops. */
+  readonly #served: Served
   readonly #shared: SharedTables
   readonly #tallies = new Map<PeerSlot, Tally>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
@@ -72,7 +75,8 @@ export class FamilyRib {
     this.#dirty = new DirtyQueue(this.prefixes)
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
     this.#importer = new Importer(family, shared.attributes)
-    const tables = { prefixes: this.prefixes, paths: this.paths, ...shared }
+    this.#served = new Served(family)
+    const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, ...shared }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
     this.told = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
   }
@@ -235,6 +239,44 @@ export class FamilyRib {
     if (path === 0) return
     this.local.delete(path)
     this.#removePath(path, undefined)
+  }
+
+  // ── Services ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  setServiceRanges(ranges: readonly Prefix[]): void {
+    const { prefixes } = this
+    const before = this.#served.setRanges(ranges)
+    const visit = (prefix: number): boolean => {
+      if (prefixes.holds[prefix] === 0 || this.loc.best[prefix] === 0) return false
+      prefixes.writeAddress(prefix, this.#address)
+      const length = prefixes.lengths[prefix] as number
+      if (!isInside(before, this.#address, length) && !this.#served.has(this.#address, length)) return false
+      this.#tellAgain(prefix)
+      return true
+    }
+    this.#sweeps.push(
+      new Sweep(
+        () => prefixes.end,
+        visit,
+        () => {},
+      ),
+    )
+  }
+
+  /** `address`: /32 or /128 of a service that came or went. */
+  setServed(address: Prefix, isServed: boolean): void {
+    if (isServed) this.#served.add(address)
+    else this.#served.remove(address)
+    const prefix = this.prefixes.find(address.bytes, 0, address.length)
+    if (prefix !== 0) this.#tellAgain(prefix)
+  }
+
+  /** Whether and how neighbors are told this prefix is decided anew. */
+  #tellAgain(prefix: number): void {
+    const { paths } = this
+    for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
+      paths.changed[path] = 1
+    this.#dirty.add(prefix)
   }
 
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────

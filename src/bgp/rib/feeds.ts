@@ -149,6 +149,7 @@ export class Feeds {
       reflection?.clusterId,
       reflection?.client,
       role,
+      peer.link?.map(({ text }) => text).join('|'),
       this.#policyNumber(exportPolicy),
     ].join()
   }
@@ -157,7 +158,7 @@ export class Feeds {
     const key = this.#keyOf(slot)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const { peerType, localAs, send, nextHops, reflection, role } = slot.peer
+    const { peerType, localAs, send, nextHops, reflection, role, link = [] } = slot.peer
     const view: ExportView = {
       family: this.#family,
       peerType,
@@ -167,6 +168,7 @@ export class Feeds {
       policy: slot.exportPolicy,
       reflection,
       role,
+      link,
     }
     const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
     this.#groups.set(key, group)

@@ -62,6 +62,7 @@ export class Rib {
   readonly #decoder = new UpdateDecoder()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
+  #serviceRanges: readonly Prefix[] = []
 
   constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT }: RibOptions = {}) {
     this.#attributes = new AttributeTable(hashKey)
@@ -184,6 +185,19 @@ export class Rib {
 
   withdraw(prefixes: readonly Prefix[], _now: Millis): void {
     for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
+  }
+
+  /** The configured service ranges: learned routes inside them are told with their own next hop, or not at all. */
+  setServiceRanges(ranges: readonly Prefix[]): void {
+    if (samePrefixes(ranges, this.#serviceRanges)) return
+    this.#serviceRanges = ranges
+    for (const family of FAMILIES) this.#ribs[family].setServiceRanges(ranges)
+  }
+
+  /** Addresses of services, as /32 and /128, that came and went: as with the ranges. */
+  setServed(added: readonly Prefix[], removed: readonly Prefix[]): void {
+    for (const address of removed) this.#ribs[address.family].setServed(address, false)
+    for (const address of added) this.#ribs[address.family].setServed(address, true)
   }
 
   /** Does at most about `budget` prefixes of decision, replay and removal. */
@@ -483,6 +497,9 @@ function ownAttributes({ communities }: LocalRoute): PathAttributes {
     unknown: [],
   }
 }
+
+const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
+  a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
 
 /** Whether a path that came home before may not have now, or the other way round. */
 const judgesLoopsOtherwise = (before: RibPeer, { allowedOwnAs, nodeAs, reflection }: RibPeer): boolean =>

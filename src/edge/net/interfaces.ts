@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Address, isLinkLocal, parseAddress } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
+import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { LocalInterface } from '../../engine/input.ts'
 import type { InterfaceView, LinkView } from '../../show/view.ts'
 
@@ -42,7 +43,13 @@ export function interfaceOf(local: Address): LocalInterface | undefined {
     const address = isOwn ? local : best
     if (address !== undefined) addresses[family] = address
   }
-  return { name: home.interface, addresses }
+  return { name: home.interface, addresses, subnets: subnetsOf(all, home.interface) }
+}
+
+function subnetsOf(all: readonly Row[], name: string): Prefix[] {
+  const there = all.filter((row) => row.interface === name && !isLinkLocal(row.address))
+  const subnets = there.flatMap(({ prefix }) => parsePrefix(prefix) ?? [])
+  return [...new Map(subnets.map((subnet) => [subnet.text, subnet])).values()]
 }
 
 /** The first that others can reach; a link-local one only where there is no other; never the host talking to itself. */
