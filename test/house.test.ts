@@ -9,13 +9,14 @@ import { describe, expect, test } from 'vitest'
 const SRC = new URL('../src/', import.meta.url).pathname
 
 /** What a door to the outside may know of the rooms inside. */
-const INNER = ['base', 'bgp/session', 'cluster', 'dataplane', 'ndp', 'show', 'engine']
+const INNER = ['base', 'bfd', 'bgp/session', 'cluster', 'dataplane', 'ndp', 'show', 'engine']
 
 const EDGE = ['edge', 'edge/kernel', 'edge/kubernetes', 'edge/manifests', 'edge/net', 'edge/operate']
 
 /** Room → rooms it may import besides itself. The doors of `edge/` know each other only where it says so. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
+  bfd: ['base'],
   'bgp/wire': ['base'],
   'bgp/route': ['base', 'bgp/wire'],
   'bgp/policy': ['base', 'bgp/wire', 'bgp/route'],
@@ -24,9 +25,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cluster: ['base', 'bgp/wire', 'bgp/policy'],
   dataplane: ['base', 'cluster'],
   ndp: ['base'],
-  show: ['base', 'bgp/wire', 'bgp/route', 'bgp/policy', 'bgp/rib', 'bgp/session', 'cluster', 'dataplane'],
+  show: ['base', 'bfd', 'bgp/wire', 'bgp/route', 'bgp/policy', 'bgp/rib', 'bgp/session', 'cluster', 'dataplane'],
   engine: [
     'base',
+    'bfd',
     'bgp/wire',
     'bgp/route',
     'bgp/policy',

@@ -6,6 +6,8 @@ type Unit<Name extends string> = number & { readonly unit?: Name }
 
 /** Milliseconds: a point on the engine's clock, or a length of time. */
 export type Millis = Unit<'Millis'>
+/** Whole microseconds, as BFD counts its intervals (RFC 5880 §4.1). */
+export type Micros = Unit<'Micros'>
 /** Whole seconds, as BGP and Kubernetes count them. */
 export type Seconds = Unit<'Seconds'>
 /** A four-octet AS number (RFC 6793), 1 to 4294967295. */
@@ -14,3 +16,4 @@ export type Asn = Unit<'Asn'>
 export type RouterId = Unit<'RouterId'>
 
 export const inMillis = (seconds: Seconds): Millis => seconds * 1000
+export const microsInMillis = (micros: Micros): Millis => micros / 1000

@@ -3,12 +3,12 @@
  * Owns the Peer machines; what they ask for is carried out by `sessions.ts`.
  */
 import type { Address } from '../base/address.ts'
+import { Deadlines } from '../base/deadlines.ts'
 import type { Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
-import { Deadlines } from './deadlines.ts'
 import type { LocalInterface } from './input.ts'
 import type { NextHops } from './next-hops.ts'
 

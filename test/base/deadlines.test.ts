@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Deadlines } from '../../src/engine/deadlines.ts'
+import { Deadlines } from '../../src/base/deadlines.ts'
 
 const owner = fc.nat(6)
 const step = fc.oneof(

@@ -2,7 +2,7 @@
  * Who is due next, among many: a binary heap by time. An owner's time may change with every event, and mostly to a later
  * one; so an owner has one entry that may come too early, and is put back when it comes to the top.
  */
-import type { Millis } from '../base/units.ts'
+import type { Millis } from './units.ts'
 
 interface Entry<Owner> {
   readonly at: Millis

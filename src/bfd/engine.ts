@@ -1,0 +1,269 @@
+/**
+ * All BFD sessions of this node: which packet is whose, and whose time has come.
+ * The same shape as the main engine: no I/O, no clock, no chance of its own.
+ *
+ * In: `BfdInput` and the time. Out: `BfdEffect[]`, and the time at which it wants to be called again.
+ */
+import type { Address } from '../base/address.ts'
+import { Chance } from '../base/chance.ts'
+import { Deadlines } from '../base/deadlines.ts'
+import type { Micros, Millis } from '../base/units.ts'
+import { leastInterval } from './pace.ts'
+import { type ControlPacket, decodeControl } from './packet.ts'
+import { Session, type SessionEvent } from './session.ts'
+import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason } from './types.ts'
+
+export interface BfdEngineOptions {
+  /** Seed of discriminators, source ports and jitter. */
+  readonly seed: number
+  /** The C bit: this engine goes on while the agent does not. */
+  readonly independent: boolean
+  /** No interval is shorter: what the priority of our thread allows. */
+  readonly least: Micros
+  /** What to add to the engine's clock for the wall clock. */
+  readonly epoch: number
+}
+
+type Packet = Extract<BfdInput, { readonly kind: 'packet' }>
+
+/** RFC 5881 §5. */
+const SINGLE_HOP_TTL = 255
+/** RFC 5881 §4. */
+const FIRST_PORT = 49_152
+const LAST_PORT = 65_535
+/** Senders that are remembered so that each is told of once for each reason. */
+const MOST_STRANGERS = 64
+
+export class BfdEngine {
+  readonly #options: BfdEngineOptions
+  readonly #chance: Chance
+  readonly #byDiscriminator = new Map<number, Session>()
+  /** Those that shall be. */
+  readonly #byRemote = new Map<Address, Session>()
+  /** Those that say farewell. */
+  readonly #leaving = new Map<Address, Session>()
+  readonly #ports = new Map<Session, number>()
+  readonly #portsInUse = new Set<number>()
+  readonly #deadlines = new Deadlines<Session>()
+  readonly #dropped = new Map<DropReason, number>()
+  readonly #strangers = new Set<string>()
+  #least: Micros
+  #sent = 0
+  #received = 0
+  #effects: BfdEffect[] = []
+
+  constructor(options: BfdEngineOptions) {
+    this.#options = options
+    this.#chance = new Chance(options.seed)
+    this.#least = options.least
+  }
+
+  /** One turn. `now` never runs backwards. */
+  handle(input: BfdInput, now: Millis): readonly BfdEffect[] {
+    this.#effects = []
+    this.#take(input, now)
+    for (const session of this.#deadlines.take(now)) this.#expire(session, now)
+    return this.#effects
+  }
+
+  deadline(): Millis | undefined {
+    return this.#deadlines.first()
+  }
+
+  #take(input: BfdInput, now: Millis): void {
+    switch (input.kind) {
+      case 'sessions':
+        this.#change(input.sessions, now)
+        return
+      case 'packet':
+        this.#receive(input, now)
+        return
+      case 'trouble': {
+        const session = this.#byDiscriminator.get(input.session)
+        if (session === undefined) return
+        if (input.portTaken) this.#open(session)
+        this.#handle(session, { kind: 'trouble', text: input.text }, now)
+        return
+      }
+      case 'filtered':
+        this.#count(input.reason, input.count)
+        return
+      case 'ask':
+        this.#effects.push({ kind: 'answer', id: input.id, sessions: this.#views(), counters: this.#counters() })
+        return
+      case 'tick':
+        return
+    }
+  }
+
+  // ---- what shall be
+
+  #change(intents: readonly BfdIntent[], now: Millis): void {
+    const wanted = new Map(intents.map((intent) => [intent.remote, intent]))
+    this.#setLeast(Math.max(this.#options.least, leastInterval(wanted.values())))
+    for (const [remote, session] of this.#byRemote) {
+      const intent = wanted.get(remote)
+      if (intent === undefined || isElsewhere(session.intent, intent)) this.#end(session, now)
+    }
+    for (const intent of wanted.values()) {
+      const session = this.#byRemote.get(intent.remote)
+      if (session === undefined) this.#resume(intent, now)
+      else this.#handle(session, { kind: 'configure', intent, least: this.#least }, now)
+    }
+  }
+
+  #setLeast(least: Micros): void {
+    if (least === this.#least) return
+    this.#least = least
+    this.#effects.push({ kind: 'least-interval', least })
+  }
+
+  /** One that still says farewell stays itself: two sessions at once would contradict each other. */
+  #resume(intent: BfdIntent, now: Millis): void {
+    const session = this.#leaving.get(intent.remote)
+    if (session === undefined || isElsewhere(session.intent, intent)) {
+      this.#begin(intent, now)
+      return
+    }
+    this.#leaving.delete(intent.remote)
+    this.#byRemote.set(intent.remote, session)
+    this.#handle(session, { kind: 'configure', intent, least: this.#least }, now)
+    this.#handle(session, { kind: 'enable' }, now)
+  }
+
+  #begin(intent: BfdIntent, now: Millis): void {
+    const { independent, epoch } = this.#options
+    const discriminator = this.#newDiscriminator()
+    const least = this.#least
+    const session = new Session({ intent, least, discriminator, independent, chance: this.#chance, epoch, now })
+    this.#byDiscriminator.set(discriminator, session)
+    this.#byRemote.set(intent.remote, session)
+    this.#open(session)
+    this.#deadlines.set(session, session.deadline())
+    this.#effects.push({ kind: 'report', session: session.view(), from: undefined })
+  }
+
+  /** It says farewell, and is forgotten when that is done. */
+  #end(session: Session, now: Millis): void {
+    this.#byRemote.delete(session.intent.remote)
+    this.#leaving.set(session.intent.remote, session)
+    this.#handle(session, { kind: 'disable' }, now)
+    this.#forgetIfOver(session, now)
+  }
+
+  #expire(session: Session, now: Millis): void {
+    if (!this.#forgetIfOver(session, now)) this.#handle(session, { kind: 'timer' }, now)
+  }
+
+  #forgetIfOver(session: Session, now: Millis): boolean {
+    if (!session.isOver(now)) return false
+    const { remote } = session.intent
+    if (this.#leaving.get(remote) === session) this.#leaving.delete(remote)
+    this.#byDiscriminator.delete(session.discriminator)
+    this.#deadlines.set(session, undefined)
+    this.#portsInUse.delete(this.#ports.get(session) ?? 0)
+    this.#ports.delete(session)
+    this.#effects.push({ kind: 'close', session: session.discriminator })
+    return true
+  }
+
+  /** RFC 5880 §6.8.1: unique and nonzero, and random for safety. */
+  #newDiscriminator(): number {
+    for (;;) {
+      const discriminator = Math.floor(this.#chance.next() * 2 ** 32)
+      if (discriminator !== 0 && !this.#byDiscriminator.has(discriminator)) return discriminator
+    }
+  }
+
+  /**
+   * RFC 5881 §4: a source port from 49152 to 65535, the same for all packets of a session, and its own; where there are
+   * more sessions than ports, ports serve several.
+   */
+  #open(session: Session): void {
+    const { remote, local, hops } = session.intent
+    this.#portsInUse.delete(this.#ports.get(session) ?? 0)
+    const count = LAST_PORT - FIRST_PORT + 1
+    let port = FIRST_PORT + Math.floor(this.#chance.next() * count)
+    for (let tried = 0; tried < count && this.#portsInUse.has(port); tried++)
+      port = port === LAST_PORT ? FIRST_PORT : port + 1
+    this.#portsInUse.add(port)
+    this.#ports.set(session, port)
+    this.#effects.push({ kind: 'open', session: session.discriminator, remote, local, hops, port })
+  }
+
+  // ---- packets
+
+  #receive(input: Packet, now: Millis): void {
+    this.#received++
+    const packet = decodeControl(input.bytes)
+    if (typeof packet === 'string') {
+      this.#drop(input, packet)
+      return
+    }
+    const session = this.#sessionOf(packet, input)
+    if (typeof session === 'string') this.#drop(input, session)
+    else this.#handle(session, { kind: 'packet', packet }, now)
+  }
+
+  /** RFC 5880 §6.8.6: whose it is, by Your Discriminator where it has one; or why it must be dropped. */
+  #sessionOf({ yourDiscriminator }: ControlPacket, input: Packet): Session | DropReason {
+    const { hops, ttl } = input
+    const session = yourDiscriminator === 0 ? this.#sessionAt(input) : this.#byDiscriminator.get(yourDiscriminator)
+    if (session === undefined) return yourDiscriminator === 0 ? 'stranger' : 'your-discriminator'
+    // Otherwise a packet from afar would reach a session on a link, past the rule on its TTL.
+    if (session.intent.hops !== hops) return 'port'
+    const { interface: link, minimumTtl } = session.intent
+    if (hops === 'single' && link !== undefined && input.interface !== undefined && input.interface !== link) {
+      return 'interface'
+    }
+    return ttl < (hops === 'single' ? SINGLE_HOP_TTL : minimumTtl) ? 'ttl' : session
+  }
+
+  /** RFC 5881 §3: by the address it came from, and its link where the address is link-local. */
+  #sessionAt({ from, interface: link }: Packet): Session | undefined {
+    return this.#byRemote.get(from) ?? this.#byRemote.get(`${from}%${link}`)
+  }
+
+  #drop({ from }: Packet, reason: DropReason): void {
+    this.#count(reason, 1)
+    const key = `${reason} ${from}`
+    if (this.#strangers.has(key) || this.#strangers.size >= MOST_STRANGERS) return
+    this.#strangers.add(key)
+    this.#effects.push({ kind: 'dropped', from, reason })
+  }
+
+  #count(reason: DropReason, count: number): void {
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + count)
+  }
+
+  #handle(session: Session, event: SessionEvent, now: Millis): void {
+    for (const action of session.handle(event, now)) {
+      if (action.kind === 'send') {
+        this.#sent++
+        this.#effects.push({ kind: 'send', session: session.discriminator, bytes: action.bytes })
+      } else if (this.#byRemote.get(session.intent.remote) === session) {
+        this.#effects.push({ kind: 'report', session: session.view(), from: action.from })
+      }
+    }
+    this.#deadlines.set(session, session.deadline())
+  }
+
+  // ---- for those who look
+
+  #views() {
+    return [...this.#byRemote.values()].map((session) => session.view())
+  }
+
+  #counters(): BfdCounters {
+    return {
+      sent: this.#sent,
+      received: this.#received,
+      dropped: Object.fromEntries(this.#dropped),
+      leastInterval: this.#least,
+    }
+  }
+}
+
+/** Another session, not another setting of it: the neighbor would not know its packets. */
+const isElsewhere = (a: BfdIntent, b: BfdIntent): boolean =>
+  a.local !== b.local || a.hops !== b.hops || a.interface !== b.interface

@@ -1,0 +1,381 @@
+/**
+ * One session (RFC 5880 §6.8): owns the variables of §6.8.1 and its timers.
+ * In: events with the time they happened at. Out: actions in order.
+ *
+ * Two pairs of intervals are kept: those that our packets advertise, and those our timers use. They differ while a Poll
+ * Sequence is under way (§6.8.3). Asynchronous mode only: we never ask for Demand mode, and obey a neighbor that does.
+ */
+import type { Chance } from '../base/chance.ts'
+import { earlier } from '../base/timers.ts'
+import { type Micros, type Millis, microsInMillis } from '../base/units.ts'
+import { type BfdEvent, step } from './fsm.ts'
+import { type BfdState, type ControlPacket, encodeControl } from './packet.ts'
+import type { BfdIntent, BfdView } from './types.ts'
+
+export type SessionEvent =
+  | { readonly kind: 'packet'; readonly packet: ControlPacket }
+  /** Other intervals, multiplier, minimum TTL or role; `least`: no interval is shorter. */
+  | { readonly kind: 'configure'; readonly intent: BfdIntent; readonly least: Micros }
+  /** RFC 5880 §6.8.16. */
+  | { readonly kind: 'disable' | 'enable' }
+  | { readonly kind: 'trouble'; readonly text: string | undefined }
+  | { readonly kind: 'timer' }
+
+export type SessionAction =
+  | { readonly kind: 'send'; readonly bytes: Uint8Array }
+  /** It is another than before; `from`: also its state, which was this. */
+  | { readonly kind: 'changed'; readonly from: BfdState | undefined }
+
+export interface SessionOptions {
+  readonly intent: BfdIntent
+  readonly least: Micros
+  readonly discriminator: number
+  /** The C bit of our packets. */
+  readonly independent: boolean
+  readonly chance: Chance
+  readonly epoch: number
+  readonly now: Millis
+}
+
+/** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
+const SLOW: Micros = 1_000_000
+/** First packets of sessions made at once are spread over this. */
+const FIRST_SPREAD: Millis = 250
+
+/** What our packets say of us. */
+interface Parameters {
+  readonly desired: Micros
+  readonly required: Micros
+  readonly multiplier: number
+}
+
+/** What the last packet of the neighbor said. */
+type Heard = Pick<
+  ControlPacket,
+  'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
+> & { readonly discriminator: number }
+
+/** RFC 5880 §6.8.1: RemoteSessionState is Down, RemoteDiscr 0, RemoteMinRxInterval 1, RemoteDemandMode 0 at first. */
+const UNHEARD: Heard = {
+  discriminator: 0,
+  state: 'Down',
+  diagnostic: 0,
+  demand: false,
+  multiplier: 0,
+  desiredMinTx: 0,
+  requiredMinRx: 1,
+  controlPlaneIndependent: false,
+}
+
+/** What is worth a report when it changes, besides the state. */
+interface Facts {
+  readonly interval: Micros
+  readonly detectionTime: Micros
+  readonly discriminator: number
+  readonly remoteState: BfdState
+  readonly trouble: string | undefined
+}
+
+const differ = (a: Facts, b: Facts): boolean =>
+  a.interval !== b.interval ||
+  a.detectionTime !== b.detectionTime ||
+  a.discriminator !== b.discriminator ||
+  a.remoteState !== b.remoteState ||
+  a.trouble !== b.trouble
+
+export class Session {
+  readonly discriminator: number
+  readonly #independent: boolean
+  readonly #chance: Chance
+  readonly #epoch: number
+  #intent: BfdIntent
+  #least: Micros
+
+  #state: BfdState = 'Down'
+  #diagnostic = 0
+  #since: Millis
+  #heard = UNHEARD
+
+  #advertised: Parameters
+  /** Of `#advertised`, what already counts. */
+  #used: Parameters
+  /** `settling`: after Final, until a packet without Final has come (RFC 5880 §6.8.3). */
+  #poll: 'none' | 'sending' | 'settling' = 'none'
+
+  /** When the last packet was sent on its own account, not as a Final. */
+  #sentAt: Millis
+  /** Of the interval, how much is waited before the next one. */
+  #spacing = 1
+  /** When the neighbor was last heard; undefined: not within the Detection Time. */
+  #heardAt: Millis | undefined
+  /** When it may be forgotten, once it is disabled. */
+  #overAt: Millis | undefined
+
+  #trouble: string | undefined
+  #sent = 0
+  #received = 0
+  #now: Millis
+  #actions: SessionAction[] = []
+
+  constructor({ intent, least, discriminator, independent, chance, epoch, now }: SessionOptions) {
+    this.discriminator = discriminator
+    this.#independent = independent
+    this.#chance = chance
+    this.#epoch = epoch
+    this.#intent = intent
+    this.#least = least
+    this.#since = now
+    this.#now = now
+    this.#advertised = this.#wanted()
+    this.#used = this.#advertised
+    this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
+  }
+
+  get intent(): BfdIntent {
+    return this.#intent
+  }
+
+  get state(): BfdState {
+    return this.#state
+  }
+
+  /** It is disabled, and the neighbor has had time to learn that (RFC 5880 §6.8.16). */
+  isOver(now: Millis): boolean {
+    return this.#overAt !== undefined && this.#overAt <= now
+  }
+
+  deadline(): Millis | undefined {
+    return earlier(earlier(this.#nextAt(), this.#expiresAt()), this.#overAt)
+  }
+
+  handle(event: SessionEvent, now: Millis): readonly SessionAction[] {
+    this.#now = now
+    this.#actions = []
+    const state = this.#state
+    const before = this.#facts()
+    this.#take(event)
+    const from = state === this.#state ? undefined : state
+    if (from !== undefined || differ(before, this.#facts())) this.#actions.push({ kind: 'changed', from })
+    return this.#actions
+  }
+
+  #take(event: SessionEvent): void {
+    switch (event.kind) {
+      case 'packet':
+        this.#receive(event.packet)
+        return
+      case 'configure':
+        this.#intent = event.intent
+        this.#least = event.least
+        this.#adopt()
+        return
+      case 'disable':
+        // The neighbor's Detection Time as it was while the session ran.
+        this.#overAt = this.#now + this.#farewell()
+        this.#step('disable')
+        return
+      case 'enable':
+        this.#overAt = undefined
+        this.#step('enable')
+        return
+      case 'trouble':
+        this.#trouble = event.text
+        return
+      case 'timer':
+        this.#expire()
+        return
+    }
+  }
+
+  #farewell(): Millis {
+    if (this.#heard.discriminator === 0) return 0
+    return microsInMillis(Math.max(SLOW, this.#advertised.multiplier * this.#interval()))
+  }
+
+  /** RFC 5880 §6.8.6, from where the session is known, in its order. */
+  #receive(packet: ControlPacket): void {
+    this.#received++
+    this.#heard = { ...packet, discriminator: packet.myDiscriminator }
+    if (this.#poll === 'sending' && packet.final) this.#endPoll()
+    else if (this.#poll === 'settling' && !packet.final) {
+      this.#poll = 'none'
+      this.#adopt()
+    }
+    if (this.#state === 'AdminDown') return
+    this.#step(`received-${packet.state}`)
+    if (packet.poll) this.#send(true)
+    this.#heardAt = this.#now
+  }
+
+  #expire(): void {
+    const expiresAt = this.#expiresAt()
+    if (expiresAt !== undefined && expiresAt <= this.#now) {
+      this.#heardAt = undefined
+      // RFC 5880 §6.8.1: RemoteDiscr MUST be zero after a Detection Time without a packet, in whatever state.
+      this.#heard = { ...this.#heard, discriminator: 0, state: 'Down' }
+      this.#step('detection-expired')
+    }
+    const nextAt = this.#nextAt()
+    if (nextAt !== undefined && nextAt <= this.#now) this.#send(false)
+  }
+
+  #step(event: BfdEvent): void {
+    const from = this.#state
+    const { state, diagnostic } = step(from, event)
+    if (state === from) return
+    this.#state = state
+    this.#since = this.#now
+    if (diagnostic !== undefined) this.#diagnostic = diagnostic
+    if (from === 'Up') this.#poll = 'none'
+    this.#adopt()
+    // RFC 5880 §6.8.7: a packet between two periodic ones tells of the change at once; a passive side still waits.
+    if (!this.#isSilent()) this.#send(false)
+  }
+
+  // ---- intervals
+
+  #wanted(): Parameters {
+    const { transmit, receive, multiplier } = this.#intent
+    const desired = Math.max(transmit, this.#least)
+    return {
+      desired: this.#state === 'Up' ? desired : Math.max(desired, SLOW),
+      required: Math.max(receive, this.#least),
+      multiplier,
+    }
+  }
+
+  /**
+   * RFC 5880 §6.8.3: changed intervals take a Poll Sequence, and only one is under way at a time: what changes meanwhile
+   * waits for its end. While the session is not Up nothing depends on them, and going Up begins a sequence anyway.
+   */
+  #adopt(): void {
+    const wanted = this.#wanted()
+    const { desired, required, multiplier } = this.#advertised
+    if (wanted.desired === desired && wanted.required === required && wanted.multiplier === multiplier) return
+    if (this.#state !== 'Up') {
+      this.#advertised = wanted
+      this.#used = wanted
+      return
+    }
+    if (this.#poll !== 'none') return
+    this.#advertised = wanted
+    this.#used = {
+      // It increases: the interval in use MUST NOT change until the Poll Sequence has ended.
+      desired: Math.min(wanted.desired, this.#used.desired),
+      // It is reduced: the previous value MUST be used for the Detection Time until then.
+      required: Math.max(wanted.required, this.#used.required),
+      multiplier: wanted.multiplier,
+    }
+    this.#poll = 'sending'
+  }
+
+  #endPoll(): void {
+    this.#used = this.#advertised
+    this.#poll = 'settling'
+  }
+
+  /** RFC 5880 §6.8.7: the larger of what we desire and what the neighbor requires. */
+  #interval(): Micros {
+    return Math.max(this.#used.desired, this.#heard.requiredMinRx)
+  }
+
+  /** RFC 5880 §6.8.4: the neighbor's multiplier times the larger of what we require and what it desires. */
+  #detectionTime(): Micros {
+    return this.#heard.multiplier * Math.max(this.#used.required, this.#heard.desiredMinTx)
+  }
+
+  #expiresAt(): Millis | undefined {
+    return this.#heardAt === undefined ? undefined : this.#heardAt + microsInMillis(this.#detectionTime())
+  }
+
+  // ---- sending
+
+  /** RFC 5880 §6.8.7: a passive side MUST NOT transmit while RemoteDiscr is zero. */
+  #isSilent(): boolean {
+    return this.#intent.passive && this.#heard.discriminator === 0
+  }
+
+  /** RFC 5880 §6.8.7: not where the neighbor wants no packets, nor in its Demand mode but for a Poll Sequence. */
+  #isPeriodic(): boolean {
+    const { requiredMinRx, demand, state } = this.#heard
+    const demanded = demand && this.#state === 'Up' && state === 'Up'
+    return !this.#isSilent() && requiredMinRx !== 0 && !(demanded && this.#poll !== 'sending')
+  }
+
+  #nextAt(): Millis | undefined {
+    return this.#isPeriodic() ? this.#sentAt + microsInMillis(this.#interval() * this.#spacing) : undefined
+  }
+
+  #send(final: boolean): void {
+    this.#sent++
+    if (!final) {
+      this.#sentAt = this.#now
+      this.#spacing = this.#drawSpacing()
+    }
+    const bytes = encodeControl({
+      diagnostic: this.#diagnostic,
+      state: this.#state,
+      // RFC 5880 §6.5: a packet MUST NOT have both bits set.
+      poll: !final && this.#poll === 'sending',
+      final,
+      controlPlaneIndependent: this.#independent,
+      demand: false,
+      multiplier: this.#advertised.multiplier,
+      myDiscriminator: this.discriminator,
+      yourDiscriminator: this.#heard.discriminator,
+      desiredMinTx: this.#advertised.desired,
+      requiredMinRx: this.#advertised.required,
+      requiredMinEchoRx: 0,
+    })
+    this.#actions.push({ kind: 'send', bytes })
+  }
+
+  /** RFC 5880 §6.8.7: 75 to 100 percent of the interval; where one lost packet is too many, no more than 90. */
+  #drawSpacing(): number {
+    const most = this.#advertised.multiplier === 1 ? 0.9 : 1
+    return 0.75 + (most - 0.75) * this.#chance.next()
+  }
+
+  // ---- for those who look
+
+  #facts(): Facts {
+    return {
+      interval: this.#interval(),
+      detectionTime: this.#detectionTime(),
+      discriminator: this.#heard.discriminator,
+      remoteState: this.#heard.state,
+      trouble: this.#trouble,
+    }
+  }
+
+  view(): BfdView {
+    const { remote, local, interface: link, hops, passive } = this.#intent
+    const heard = this.#heard
+    return {
+      remote,
+      local,
+      interface: link,
+      hops,
+      state: this.#state,
+      remoteState: heard.state,
+      diagnostic: this.#diagnostic,
+      remoteDiagnostic: heard.diagnostic,
+      since: this.#epoch + this.#since,
+      localDiscriminator: this.discriminator,
+      remoteDiscriminator: heard.discriminator,
+      interval: this.#interval(),
+      detectionTime: this.#detectionTime(),
+      multiplier: this.#advertised.multiplier,
+      desiredMinTx: this.#advertised.desired,
+      requiredMinRx: this.#advertised.required,
+      remoteMultiplier: heard.multiplier,
+      remoteDesiredMinTx: heard.desiredMinTx,
+      remoteMinRx: heard.requiredMinRx,
+      independent: this.#independent && heard.controlPlaneIndependent,
+      passive,
+      trouble: this.#trouble,
+      sent: this.#sent,
+      received: this.#received,
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/** What goes into the BFD engine and what comes out of it, as plain values: can be recorded, replayed and sent to another thread. */
+import type { Address } from '../base/address.ts'
+import type { Micros, Millis } from '../base/units.ts'
+import type { BfdState, Malformed } from './packet.ts'
+
+/** One session that shall be. There is one for each remote address. */
+export interface BfdIntent {
+  /** With its zone, where it is link-local. */
+  readonly remote: Address
+  /** Undefined leaves it to the kernel. */
+  readonly local: Address | undefined
+  /** RFC 5881 (UDP port 3784, TTL 255) or RFC 5883 (4784). */
+  readonly hops: 'single' | 'multi'
+  /** Single hop: the link on which the neighbor stands. */
+  readonly interface: string | undefined
+  readonly transmit: Micros
+  readonly receive: Micros
+  readonly multiplier: number
+  /** Multihop: packets that come with less are dropped. */
+  readonly minimumTtl: number
+  /** Silent until the neighbor has been heard (RFC 5880 §6.1). */
+  readonly passive: boolean
+}
+
+/** A session as it stands. Its variables have the names of RFC 5880 §6.8.1 where it names them. */
+export interface BfdView {
+  readonly remote: Address
+  readonly local: Address | undefined
+  readonly interface: string | undefined
+  readonly hops: BfdIntent['hops']
+  readonly state: BfdState
+  readonly remoteState: BfdState
+  readonly diagnostic: number
+  readonly remoteDiagnostic: number
+  /** When `state` was entered, in milliseconds since 1970. */
+  readonly since: Millis
+  readonly localDiscriminator: number
+  /** 0: not known. */
+  readonly remoteDiscriminator: number
+  /** Agreed time between two packets of ours. */
+  readonly interval: Micros
+  /** So long without a packet of the neighbor, and the session is down. 0: nothing has been heard. */
+  readonly detectionTime: Micros
+  readonly multiplier: number
+  readonly desiredMinTx: Micros
+  readonly requiredMinRx: Micros
+  readonly remoteMultiplier: number
+  readonly remoteDesiredMinTx: Micros
+  readonly remoteMinRx: Micros
+  /** Both sides go on while their control planes do not (the C bit): a failure is one of the path (RFC 5882 §4.3). */
+  readonly independent: boolean
+  readonly passive: boolean
+  /** Why nothing can be sent. */
+  readonly trouble: string | undefined
+  readonly sent: number
+  readonly received: number
+}
+
+/** Why a packet was dropped: a rule of RFC 5880 §6.8.6, or one that needs to know our sessions. */
+export type DropReason =
+  | Malformed
+  /** It names no session of ours. */
+  | 'your-discriminator'
+  /** It names none, and its sender is no neighbor with BFD. */
+  | 'stranger'
+  /** It came to the port of the other kind of session. */
+  | 'port'
+  /** RFC 5881 §3: it came in on another link than the session's. */
+  | 'interface'
+  /** Less than 255 on a single hop, or than the session's minimum. */
+  | 'ttl'
+  /** The kernel dropped it while strangers flooded us. */
+  | 'flood'
+
+export interface BfdCounters {
+  readonly sent: number
+  readonly received: number
+  readonly dropped: Readonly<Partial<Record<DropReason, number>>>
+  /** No interval is shorter, because of the priority we got or the number of sessions; 0: as configured. */
+  readonly leastInterval: Micros
+}
+
+export type BfdInput =
+  /** All sessions that shall be; those not named end. */
+  | { readonly kind: 'sessions'; readonly sessions: readonly BfdIntent[] }
+  /** One datagram, and how it came. `from` has no zone. */
+  | {
+      readonly kind: 'packet'
+      readonly bytes: Uint8Array
+      readonly from: Address
+      readonly interface: string | undefined
+      readonly hops: BfdIntent['hops']
+      readonly ttl: number
+    }
+  /** A session cannot send, and why; undefined: it can. `portTaken`: it shall try another source port. */
+  | {
+      readonly kind: 'trouble'
+      readonly session: number
+      readonly text: string | undefined
+      readonly portTaken: boolean
+    }
+  /** Datagrams that the kernel dropped before we saw them. */
+  | { readonly kind: 'filtered'; readonly reason: 'ttl' | 'flood'; readonly count: number }
+  /** The Effect `answer` shall tell all there is. */
+  | { readonly kind: 'ask'; readonly id: number }
+  | { readonly kind: 'tick' }
+
+export type BfdEffect =
+  /** The session sends from this port from now on. `session` is its local discriminator. */
+  | {
+      readonly kind: 'open'
+      readonly session: number
+      readonly remote: Address
+      readonly local: Address | undefined
+      readonly hops: BfdIntent['hops']
+      readonly port: number
+    }
+  | { readonly kind: 'close'; readonly session: number }
+  | { readonly kind: 'send'; readonly session: number; readonly bytes: Uint8Array }
+  /** Something about a session changed; `from`: its state, and which it was before. */
+  | { readonly kind: 'report'; readonly session: BfdView; readonly from: BfdState | undefined }
+  /** The first packet that this address had dropped for this reason. */
+  | { readonly kind: 'dropped'; readonly from: Address; readonly reason: DropReason }
+  /** No interval is shorter from now on. */
+  | { readonly kind: 'least-interval'; readonly least: Micros }
+  | {
+      readonly kind: 'answer'
+      readonly id: number
+      readonly sessions: readonly BfdView[]
+      readonly counters: BfdCounters
+    }

@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest'
+import { BfdEngine } from '../../src/bfd/engine.ts'
+import { MOST_PACKETS } from '../../src/bfd/pace.ts'
+import { type ControlPacket, encodeControl } from '../../src/bfd/packet.ts'
+import type { BfdEffect, BfdInput, BfdIntent, DropReason } from '../../src/bfd/types.ts'
+import { answerOf, control, decoded, intent, Wire } from './support.ts'
+
+const makeEngine = (least = 0) => new BfdEngine({ seed: 7, independent: false, least, epoch: 0 })
+
+const sessions = (...intents: Partial<BfdIntent>[]): BfdInput => ({
+  kind: 'sessions',
+  sessions: intents.map((change) => intent(change)),
+})
+
+type PacketInput = Extract<BfdInput, { kind: 'packet' }>
+
+const packet = (change: Partial<ControlPacket> = {}, how: Partial<PacketInput> = {}): PacketInput => ({
+  kind: 'packet',
+  bytes: encodeControl(control(change)),
+  from: '10.0.0.1',
+  interface: 'eth0',
+  hops: 'single',
+  ttl: 255,
+  ...how,
+})
+
+const opened = (effects: readonly BfdEffect[]) => effects.filter((effect) => effect.kind === 'open')
+const sent = (effects: readonly BfdEffect[]) =>
+  effects.flatMap((effect) => (effect.kind === 'send' ? [decoded(effect.bytes)] : []))
+
+/** One session, and its discriminator. */
+function alone(change: Partial<BfdIntent> = {}): { engine: BfdEngine; discriminator: number } {
+  const engine = makeEngine()
+  const [open] = opened(engine.handle(sessions(change), 0))
+  return { engine, discriminator: open?.session ?? 0 }
+}
+
+describe('which session a packet is for (RFC 5880 §6.8.6, RFC 5881 §3 and §4)', () => {
+  test('a first packet: by the address it came from', () => {
+    const { engine } = alone()
+    expect(sent(engine.handle(packet(), 0))).toMatchObject([{ state: 'Init', yourDiscriminator: 7 }])
+  })
+
+  test('… and a link-local one by its interface too', () => {
+    const { engine } = alone({ remote: 'fe80::1%eth1', interface: 'eth1' })
+    engine.handle(packet({}, { from: 'fe80::1', interface: 'eth0' }), 0)
+    expect(answerOf(engine, 0).counters.dropped).toEqual({ stranger: 1 })
+    expect(sent(engine.handle(packet({}, { from: 'fe80::1', interface: 'eth1' }), 0))).toMatchObject([
+      { state: 'Init' },
+    ])
+  })
+
+  test('a later one by Your Discriminator alone, whatever address it comes from', () => {
+    const { engine, discriminator } = alone()
+    engine.handle(packet(), 0)
+    const effects = engine.handle(packet({ state: 'Init', yourDiscriminator: discriminator }, { from: '10.9.9.9' }), 0)
+    expect(sent(effects)).toMatchObject([{ state: 'Up' }])
+  })
+
+  const refused: readonly (readonly [DropReason, string, Partial<ControlPacket>, Partial<PacketInput>])[] = [
+    ['stranger', 'an address without a session', {}, { from: '10.0.0.9' }],
+    ['your-discriminator', 'a discriminator of nobody', { state: 'Up', yourDiscriminator: 1 }, {}],
+    ['ttl', 'RFC 5881 §5: a TTL below 255 MUST be discarded', {}, { ttl: 254 }],
+    ['interface', 'RFC 5881 §3: another link', {}, { interface: 'eth9' }],
+    ['port', 'the port of multihop', {}, { hops: 'multi', ttl: 64 }],
+    ['length', 'a short one', {}, { bytes: new Uint8Array(23) }],
+  ]
+  test.each(refused)('%s: %s', (reason, _name, change, how) => {
+    const { engine } = alone({ interface: 'eth0' })
+    const effects = engine.handle(packet(change, how), 0)
+    expect(effects).toEqual([{ kind: 'dropped', from: how.from ?? '10.0.0.1', reason }])
+    expect(answerOf(engine, 0).counters).toMatchObject({ received: 1, dropped: { [reason]: 1 } })
+  })
+
+  test('a discriminator that is known does not open the way past the TTL of a single hop', () => {
+    const { engine, discriminator } = alone()
+    for (const how of [{ hops: 'multi', ttl: 60 }, { ttl: 254 }] as const) {
+      engine.handle(packet({ state: 'Init', yourDiscriminator: discriminator }, how), 0)
+    }
+    expect(answerOf(engine, 0)).toMatchObject({
+      sessions: [{ state: 'Down', received: 0 }],
+      counters: { dropped: { port: 1, ttl: 1 } },
+    })
+  })
+
+  test('RFC 5883: on several hops the minimum TTL is the session’s', () => {
+    const { engine } = alone({ hops: 'multi', minimumTtl: 250 })
+    engine.handle(packet({}, { hops: 'multi', ttl: 249 }), 0)
+    expect(answerOf(engine, 0).counters.dropped).toEqual({ ttl: 1 })
+    expect(sent(engine.handle(packet({}, { hops: 'multi', ttl: 250 }), 0))).toMatchObject([{ state: 'Init' }])
+  })
+})
+
+test('a million packets of strangers: each is counted, few are told of, nothing grows', () => {
+  const { engine } = alone()
+  let effects = 0
+  for (let count = 0; count < 1_000_000; count++) {
+    effects += engine.handle(
+      { ...packet(), bytes: STRANGE, from: `10.1.${(count >> 8) & 255}.${count & 255}` },
+      0,
+    ).length
+  }
+  expect(effects).toBe(64)
+  expect(answerOf(engine, 0).counters.dropped).toEqual({ 'your-discriminator': 1_000_000 })
+})
+const STRANGE = encodeControl(control({ state: 'Up', yourDiscriminator: 1 }))
+
+describe('what shall be', () => {
+  test('RFC 5880 §6.8.1: discriminators are unique and nonzero; RFC 5881 §4: so are source ports, from 49152 on', () => {
+    const engine = makeEngine()
+    const many = Array.from({ length: 5_000 }, (_, at) => ({ remote: `10.${at >> 8}.${at & 255}.1` }))
+    const opens = opened(engine.handle(sessions(...many), 0))
+    expect(new Set(opens.map(({ session }) => session)).size).toBe(5_000)
+    expect(new Set(opens.map(({ port }) => port)).size).toBe(5_000)
+    expect(opens.every(({ session, port }) => session > 0 && port >= 49_152 && port <= 65_535)).toBe(true)
+  })
+
+  test('more sessions than ports: ports serve several', () => {
+    const engine = makeEngine()
+    const many = Array.from({ length: 16_400 }, (_, at) => ({ remote: `10.${at >> 8}.${at & 255}.1` }))
+    expect(new Set(opened(engine.handle(sessions(...many), 0)).map(({ port }) => port)).size).toBe(16_384)
+  })
+
+  test('a port that is taken is changed for another', () => {
+    const { engine, discriminator } = alone()
+    const trouble = {
+      kind: 'trouble',
+      session: discriminator,
+      text: 'Address already in use',
+      portTaken: true,
+    } as const
+    const [open] = opened(engine.handle(trouble, 0))
+    expect(open?.session).toBe(discriminator)
+    expect(answerOf(engine, 0).sessions[0]?.trouble).toBe('Address already in use')
+    engine.handle({ ...trouble, text: undefined, portTaken: false }, 0)
+    expect(answerOf(engine, 0).sessions[0]?.trouble).toBeUndefined()
+  })
+
+  test('the same list again does nothing', () => {
+    const wire = new Wire().runTo(5_000)
+    const before = wire.a.changes.length
+    wire.change(wire.a, {})
+    expect(wire.a.engine.handle(sessions({ ...wire.a.intent }), wire.now)).toEqual([])
+    expect(wire.a.changes.length).toBe(before)
+  })
+
+  test('one that is no longer wanted says AdminDown, and is forgotten after the neighbor’s Detection Time', () => {
+    const wire = new Wire().runTo(5_000)
+    wire.feed(wire.a, { kind: 'sessions', sessions: [] })
+    wire.runTo(5_010)
+    expect(wire.b.view(wire.now)).toMatchObject({ state: 'Down', diagnostic: 3, remoteState: 'AdminDown' })
+    wire.runTo(20_000)
+    expect(wire.a.engine.deadline()).toBeUndefined()
+    expect(wire.b.view(wire.now)).toMatchObject({ state: 'Down' })
+  })
+
+  test('one that is wanted again while it says farewell stays itself', () => {
+    const wire = new Wire().runTo(5_000)
+    const discriminator = wire.a.view(wire.now)?.localDiscriminator
+    wire.feed(wire.a, { kind: 'sessions', sessions: [] })
+    wire.runTo(5_200)
+    wire.change(wire.a, {})
+    wire.runTo(12_000)
+    expect(wire.a.view(wire.now)).toMatchObject({ state: 'Up', localDiscriminator: discriminator })
+    expect(wire.b.view(wire.now)).toMatchObject({ state: 'Up' })
+  })
+
+  test('another local address is another session', () => {
+    const wire = new Wire().runTo(5_000)
+    const discriminator = wire.a.view(wire.now)?.localDiscriminator
+    wire.change(wire.a, { local: '10.0.0.77' })
+    expect(wire.a.view(wire.now)?.localDiscriminator).not.toBe(discriminator)
+  })
+})
+
+describe('packets a second are bounded', () => {
+  const mesh = (count: number, transmit: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      remote: `10.${at >> 8}.${at & 255}.1`,
+      transmit,
+      receive: transmit,
+    }))
+
+  test('a mesh of 5,000 at 100 ms runs at 500 ms, and that is said', () => {
+    const engine = makeEngine()
+    const effects = engine.handle(sessions(...mesh(5_000, 100_000)), 0)
+    expect(effects).toContainEqual({ kind: 'least-interval', least: 500_000 })
+    expect(answerOf(engine, 0).counters.leastInterval).toBe(500_000)
+  })
+
+  test('… and at 100 ms again when it is small again', () => {
+    const engine = makeEngine()
+    engine.handle(sessions(...mesh(5_000, 100_000)), 0)
+    expect(engine.handle(sessions(...mesh(10, 100_000)), 0)).toContainEqual({ kind: 'least-interval', least: 0 })
+  })
+
+  test('never more than the bound in any second, once all are Up', () => {
+    const engine = makeEngine()
+    const discriminators = opened(engine.handle(sessions(...mesh(300, 10_000)), 0)).map(({ session }) => session)
+    const theirs = { desiredMinTx: 10_000, requiredMinRx: 10_000, multiplier: 255 }
+    for (const yourDiscriminator of discriminators) {
+      engine.handle(packet({ ...theirs, state: 'Init', yourDiscriminator }), 0)
+      engine.handle(packet({ ...theirs, state: 'Up', yourDiscriminator, final: true }), 0)
+    }
+    let count = 0
+    for (let at = engine.deadline() ?? 0; at <= 1_000; at = engine.deadline() ?? Infinity) {
+      count += sent(engine.handle({ kind: 'tick' }, at)).length
+    }
+    // Jitter takes up to a quarter off an interval.
+    expect(count).toBeLessThan(MOST_PACKETS / 0.75)
+    expect(count).toBeGreaterThan(MOST_PACKETS / 2)
+  })
+
+  test('without priority no interval is shorter than the thread can keep', () => {
+    const engine = makeEngine(50_000)
+    engine.handle(sessions({ transmit: 10_000, receive: 10_000 }), 0)
+    expect(answerOf(engine, 0).sessions[0]).toMatchObject({ requiredMinRx: 50_000 })
+  })
+})
