@@ -4,54 +4,38 @@
  * Comes in: for a prefix, the block to tell (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is encoded
  * before somebody can take it.
  *
- *   set ──► out[prefix] ──► pending ──► chunk, chunk, chunk …  the log: encoded once, read by all members in step
- *                      └──► a member's own pending             members that are not: new ones, slow ones, moving ones
+ *   set ──► blocks[prefix] ──► pending ──► chunk, chunk, chunk …  the log: encoded once, read by all synced members
+ *                         └──► a member's own pending             the others: new ones, slow ones, moving ones
  *
- * A chunk leaves the log when the last member has read it. When the log grows beyond its bound, the slowest member falls
- * out of step: what it has not read moves to a pending set of its own, at most one entry per prefix. It steps in again
- * when it has caught up.
+ * When the log grows beyond its bound, the slowest member falls behind: what it has not read moves to a pending set of
+ * its own, at most one entry per prefix. It is synced again when it has caught up.
  *
- * All that differs is which address ourselves as next hop is: it is written into a copy of the chunk, unless the last
- * reader got the same.
+ * All that differs between members is the address of ourselves as next hop: it is written into a copy of the chunk,
+ * unless the last reader got the same.
  *
  * A route is not told to the neighbor it came from. So a chunk fits a member as it is, unless it has routes from that
  * member or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
  * chunk made later says what is right later, so telling a member the present state of a prefix is always right.
+ *
+ * Between turns it holds:
+ *
+ * 1. A member is in one of `#synced` and `#apart`, as its `standing` says (member.ts). `#followers` are members of other
+ *    groups whose `standing.previous` is this group.
+ * 2. Of a prefix a member was told what `blockFor` says, unless the prefix lies before it: for a synced member in
+ *    `#pending` or an unread chunk, for another one in its own pending set or ahead of its walk. A build that is under
+ *    way puts what it fills in there too.
+ * 3. What lies before all synced members has come from one neighbor alone where `#source` or `chunk.source` names it, and
+ *    that neighbor has nothing to read there.
+ * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
  */
-import { equalBytes } from '../../base/bytes.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
+import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, withNextHop } from './chunk.ts'
 import { Exporter, type ExportTables, type ExportView } from './export.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
-import { Packer } from './pack.ts'
-import { Pending, WITHDRAW } from './pending.ts'
-
-interface Chunk {
-  /** As the last member got it; others may still hold it. */
-  bytes: Uint8Array
-  /** Where `ours`, the next hop of that member, is written. */
-  readonly places: readonly number[]
-  ours: Uint8Array | undefined
-  readonly messages: number
-  /** What it is about: first the withdrawn, then the announced. Each is held. */
-  readonly prefixes: Uint32Array
-  readonly withdrawn: number
-  /** Peer numbers that the announced routes came from. */
-  readonly from: ReadonlySet<number>
-  /** As `Group.#source`. */
-  readonly source: number
-  /** Members that have not read it yet. */
-  readers: number
-}
-
-export interface Told {
-  readonly bytes: Uint8Array
-  readonly messages: number
-}
-
-/** The log's usual bound in bytes, chunks counted with what they hold besides. */
-export const LOG_LIMIT = 1 << 20
-const CHUNK_OVERHEAD = 256
+import { Pending } from './pending.ts'
+import type { Sweep } from './sweep.ts'
+import { UpdateLog } from './update-log.ts'
 
 export type Member = GroupMember<Group>
 
@@ -60,30 +44,27 @@ export class Group {
   readonly key: string
   readonly exporter: Exporter
   /** By prefix: the block to tell, 0 for none; held in the block table. */
-  out = new Uint32Array(0)
-  /** Sweeps that are still filling `out`. */
+  blocks = new Uint32Array(0)
+  /** Sweeps that are still filling `blocks`. */
   builds = 0
 
   readonly #tables: ExportTables
   readonly #loc: LocRib
-  readonly #packer: Packer
+  readonly #encoder: ChunkEncoder
+  readonly #log: UpdateLog
+  /** In bytes. */
+  readonly #logLimit: number
+  /** What no chunk says yet. */
   readonly #pending: Pending
-  /** The neighbor from which all comes that is pending and that was told none of it: it has nothing to read there. */
+  /** The neighbor from which all comes that is pending and that was told none of it; or `SEVERAL`. */
   #source = SEVERAL
+  #synced: Member[] = []
+  readonly #apart = new Set<Member>()
+  readonly #followers = new Set<Member>()
+  /** How many prefixes have a block. */
+  #size = 0
   /** Empty, and free to use. */
   #scratch: Pending | undefined
-  #inStep: Member[] = []
-  readonly #lagging = new Set<Member>()
-  /** Members that have gone to another group and still compare with this one. */
-  readonly #leaving = new Set<Member>()
-  /** Chunks, the first with number `#logStart`. */
-  #log: Chunk[] = []
-  #logStart = 0
-  #logSize = 0
-  readonly #logLimit: number
-  /** Nothing has been encoded yet: a new member can step in as it is. */
-  #fresh = true
-  #taken = new Uint32Array(256)
 
   constructor(key: string, view: ExportView, tables: ExportTables, loc: LocRib, pathId: number, logLimit: number) {
     this.key = key
@@ -91,140 +72,232 @@ export class Group {
     this.exporter = new Exporter(view, tables)
     this.#tables = tables
     this.#loc = loc
-    this.#packer = new Packer(tables.prefixes, tables.blocks, pathId)
+    this.#encoder = new ChunkEncoder(tables.prefixes, tables.blocks, loc, view.context, pathId)
+    this.#log = new UpdateLog(tables.prefixes)
     this.#pending = new Pending(tables.prefixes)
-    this.out = new Uint32Array(tables.prefixes.capacity)
+    this.blocks = new Uint32Array(tables.prefixes.capacity)
   }
 
   get isEmpty(): boolean {
-    return this.#inStep.length === 0 && this.#lagging.size === 0 && this.#leaving.size === 0
+    return this.#synced.length === 0 && this.#apart.size === 0 && this.#followers.size === 0
   }
 
-  /** All members are in step, and have read everything. */
+  /** All members are synced, and have read everything. */
   get isQuiet(): boolean {
-    return this.#lagging.size === 0 && this.#log.length === 0 && this.#pending.size === 0
+    return this.#apart.size === 0 && this.#log.isEmpty && this.#pending.size === 0
   }
 
   get memberCount(): number {
-    return this.#inStep.length + this.#lagging.size
+    return this.#synced.length + this.#apart.size
   }
 
   members(): readonly Member[] {
-    return [...this.#inStep, ...this.#lagging]
+    return [...this.#synced, ...this.#apart]
   }
 
   /** Nobody but this neighbor is in the group, so that its own routes need not be made ready. */
   isOnlyFor(peer: number): boolean {
-    if (this.memberCount !== 1 || this.#leaving.size > 0) return false
-    const member = this.#inStep[0] ?? this.#lagging.values().next().value
+    if (this.memberCount !== 1 || this.#followers.size > 0) return false
+    const member = this.#synced[0] ?? this.#apart.values().next().value
     return member?.slot.index === peer
   }
 
   grow(capacity: number): void {
-    this.out = growU32(this.out, capacity)
+    this.blocks = growU32(this.blocks, capacity)
     this.#pending.grow(capacity)
     this.#scratch?.grow(capacity)
-    for (const member of this.#inStep) member.grow(capacity)
-    for (const member of this.#lagging) member.grow(capacity)
+    for (const member of this.#synced) member.grow(capacity)
+    for (const member of this.#apart) member.grow(capacity)
   }
 
+  // ── What is to be told ───────────────────────────────────────────────────────────────────────────────────────────
+
   /**
-   * The route of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before.
+   * The block of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before.
    * True where that is something to tell.
    */
   set(prefix: number, block: number, moved: boolean): boolean {
-    const { blocks } = this.#tables
-    const before = this.out[prefix] as number
-    if (before !== 0) blocks.release(before)
-    this.out[prefix] = block
+    const before = this.blocks[prefix] as number
+    if (before !== 0) {
+      this.#tables.blocks.release(before)
+      this.#size--
+    }
+    this.blocks[prefix] = block
+    if (block !== 0) this.#size++
     // Nobody was told anything, and nobody is: most of what a mesh brings.
     if (before === block && (!moved || block === 0)) return false
     const source = block !== 0 && (before === 0 || !moved) ? (this.#loc.from[prefix] as number) : SEVERAL
     if (this.#pending.size === 0) this.#source = source
     else if (this.#source !== source) this.#source = SEVERAL
     // By index, and sizes asked first: this runs once per route and group, and iterators cost.
-    const first = this.#inStep[0]
+    const first = this.#synced[0]
     if (first !== undefined) {
-      if (this.#inStep.length === 1 && this.#log.length === 0) this.#oweTo(this.#pending, first, prefix)
+      if (this.#synced.length === 1 && this.#log.isEmpty) this.#enqueue(this.#pending, first, prefix)
       else this.#pending.put(prefix, block)
     }
-    if (this.#lagging.size + this.#leaving.size > 0) this.#setForStragglers(prefix)
+    if (this.#apart.size + this.#followers.size > 0) this.#setApart(prefix)
     return true
   }
 
-  #setForStragglers(prefix: number): void {
-    for (const member of this.#lagging) {
+  #setApart(prefix: number): void {
+    for (const member of this.#apart) {
+      const { pending, walk } = member
       // What its walk has not reached yet, it will see there.
-      if (member.walk === undefined || prefix < member.walk.next || member.own?.has(prefix)) this.#owe(member, prefix)
+      if (pending !== undefined && (walk === undefined || prefix < walk.next || pending.has(prefix)))
+        this.#enqueue(pending, member, prefix)
     }
-    for (const member of this.#leaving) {
-      if (member.walk === undefined || prefix < member.walk.next) continue
-      member.own?.put(prefix, member.group.blockFor(member, prefix))
+    // What its walk has yet to compare with this group is no longer what it was told.
+    for (const member of this.#followers) {
+      const { pending, walk } = member
+      if (walk !== undefined && prefix >= walk.next) pending?.put(prefix, member.group.blockFor(member, prefix))
     }
   }
 
-  /** What a member is to be told of a prefix: nothing of a route that came from it. */
+  /** The block a member is to be told of a prefix, 0 for none: nothing of a route that came from it. */
   blockFor(member: Member, prefix: number): number {
-    return this.#loc.from[prefix] === member.slot.index ? 0 : (this.out[prefix] as number)
+    return this.#loc.from[prefix] === member.slot.index ? 0 : (this.blocks[prefix] as number)
   }
 
-  /** A member joins. False: it must walk over all prefixes, as others have been told some already. */
-  join(member: Member): boolean {
-    member.rejectedBefore = this.exporter.rejected
-    member.filteredBefore = this.exporter.filtered
-    if (this.#fresh && this.#pending.size === 0 && !member.moving) {
-      this.#stepIn(member)
+  /** What was never told need not be withdrawn. */
+  #enqueue(pending: Pending, member: Member, prefix: number): void {
+    const block = this.blockFor(member, prefix)
+    if (block !== 0 || member.isAdvertised(prefix)) pending.put(prefix, block)
+    else pending.remove(prefix)
+  }
+
+  // ── Members come, fall behind, catch up, go ──────────────────────────────────────────────────────────────────────
+
+  /** A new member, which has been told nothing. False: `walk` over all prefixes is needed, as others are ahead. */
+  join(member: Member, walk: Sweep): boolean {
+    this.#begin(member)
+    if (this.#size === 0 && this.#pending.size === 0 && this.#log.isEmpty) {
+      this.#sync(member)
       return true
     }
-    this.#lag(member)
+    this.#apart.add(member)
+    member.standing = { kind: 'feeding', pending: this.#takeScratch(), walk }
     return false
+  }
+
+  /** A member that has left another group, `previous`. */
+  moveIn(member: Member, walk: Sweep, previous: Group | undefined): void {
+    this.#begin(member)
+    this.#apart.add(member)
+    member.standing = { kind: 'moving', pending: member.pending ?? this.#takeScratch(), walk, previous }
+    if (previous !== undefined) previous.#followers.add(member)
+  }
+
+  /** It is to be told everything again. Gives the group it was compared with until now. */
+  refresh(member: Member, walk: Sweep): Group | undefined {
+    this.fallBehind(member)
+    const isMoving = member.standing.kind === 'moving'
+    const previous = this.endWalk(member)
+    const pending = member.pending ?? this.#takeScratch()
+    // Told some by the one group and some by the other, it is not told more before all is compared.
+    member.standing = isMoving
+      ? { kind: 'moving', pending, walk, previous: undefined }
+      : { kind: 'feeding', pending, walk }
+    return previous
+  }
+
+  /** Its walk is over, or is given up. Gives the group it was compared with. */
+  endWalk(member: Member): Group | undefined {
+    const { standing } = member
+    if (standing.kind === 'synced' || standing.kind === 'lagging') return undefined
+    standing.walk.cancel()
+    member.standing = { kind: 'lagging', pending: standing.pending }
+    const previous = standing.kind === 'moving' ? standing.previous : undefined
+    if (previous !== undefined) previous.#followers.delete(member)
+    return previous
   }
 
   /** Takes a member out; what it has been told and its own pending set stay with it. */
   leave(member: Member): void {
-    if (member.own === undefined) this.#stepOut(member)
-    this.#lagging.delete(member)
-    this.#leaving.delete(member)
-  }
-
-  /** A member that has left for another group compares with this one for a while. */
-  follow(member: Member): void {
-    this.#leaving.add(member)
-  }
-
-  unfollow(member: Member): void {
-    this.#leaving.delete(member)
+    if (member.standing.kind === 'synced') this.#leaveLog(member, member.standing.position)
+    this.#apart.delete(member)
   }
 
   /** Makes sure a member has a pending set of its own, with all that it has not been told yet. */
-  fallOut(member: Member): void {
-    if (member.own !== undefined) return
-    const from = member.cursor - this.#logStart
-    const unread = this.#log.slice(from)
-    this.#lag(member)
-    for (const chunk of unread) for (const prefix of chunk.prefixes) this.#owe(member, prefix)
-    this.#pending.visit((prefix) => this.#owe(member, prefix))
-    this.#stepOut(member)
+  fallBehind(member: Member): void {
+    const { standing } = member
+    if (standing.kind !== 'synced') return
+    const pending = this.#takeScratch()
+    for (const chunk of this.#log.from(standing.position)) {
+      for (const prefix of chunk.prefixes) this.#enqueue(pending, member, prefix)
+    }
+    this.#pending.visit((prefix) => this.#enqueue(pending, member, prefix))
+    this.#leaveLog(member, standing.position)
+    member.standing = { kind: 'lagging', pending }
+    this.#apart.add(member)
+  }
+
+  /** From here on it reads with the others. */
+  syncIfCaughtUp(member: Member): void {
+    const { standing } = member
+    if (standing.kind !== 'lagging' || standing.pending.size > 0 || this.#pending.size > 0) return
+    this.#scratch ??= standing.pending
+    this.#apart.delete(member)
+    this.#sync(member)
+  }
+
+  #begin(member: Member): void {
+    member.rejectedBefore = this.exporter.rejected
+    member.filteredBefore = this.exporter.filtered
+  }
+
+  #sync(member: Member): void {
+    member.standing = { kind: 'synced', position: this.#log.end }
+    this.#synced.push(member)
+  }
+
+  #leaveLog(member: Member, position: number): void {
+    this.#synced = this.#synced.filter((other) => other !== member)
+    this.#log.leave(position)
+    this.#dropPending()
+  }
+
+  /** Nothing waits for those who have nothing to read there. */
+  #dropPending(): void {
+    if (this.#pending.size === 0 || !this.#log.isEmpty) return
+    if (this.#synced.some((member) => this.#isPendingFor(member))) return
+    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
+  }
+
+  #takeScratch(): Pending {
+    const pending = this.#scratch ?? new Pending(this.#tables.prefixes)
+    this.#scratch = undefined
+    return pending
   }
 
   /** One step of a member's walk; whether there was something to tell. */
   visit(member: Member, prefix: number): boolean {
-    const { own, previous } = member
-    if (own === undefined) return false
+    const { standing } = member
+    if (standing.kind === 'synced') return false
+    const { pending } = standing
     const block = this.blockFor(member, prefix)
-    const told = member.isTold(prefix)
-    if (block === 0 && !told) {
-      own.remove(prefix)
+    const isAdvertised = member.isAdvertised(prefix)
+    if (block === 0 && !isAdvertised) {
+      pending.remove(prefix)
       return false
     }
-    if (previous !== undefined && !own.has(prefix) && told && previous.out[prefix] === block) return true
-    own.put(prefix, block)
+    const previous = standing.kind === 'moving' ? standing.previous : undefined
+    if (previous?.blocks[prefix] === block && isAdvertised && !pending.has(prefix)) return true
+    pending.put(prefix, block)
     return true
   }
 
+  // ── Telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
   hasFor(member: Member): boolean {
-    if (member.own !== undefined) return member.own.size > 0 && !member.moving
-    return member.cursor < this.#logStart + this.#log.length || this.#isPendingFor(member)
+    const { standing } = member
+    switch (standing.kind) {
+      case 'synced':
+        return standing.position < this.#log.end || this.#isPendingFor(member)
+      case 'moving':
+        return false
+      default:
+        return standing.pending.size > 0
+    }
   }
 
   #isPendingFor(member: Member): boolean {
@@ -232,301 +305,140 @@ export class Group {
   }
 
   /** All for whom `hasFor` is true. */
-  visitOwed(visit: (member: Member) => void): void {
-    if (this.#pending.size + this.#log.length > 0) {
-      for (const member of this.#inStep) if (this.hasFor(member)) visit(member)
+  visitPending(visit: (member: Member) => void): void {
+    if (this.#pending.size > 0 || !this.#log.isEmpty) {
+      for (const member of this.#synced) if (this.hasFor(member)) visit(member)
     }
-    for (const member of this.#lagging) if (this.hasFor(member)) visit(member)
+    for (const member of this.#apart) if (this.hasFor(member)) visit(member)
   }
 
   /**
    * Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. Who is behind
    * gets several chunks at once: those that keep up make them small.
    */
-  pull(member: Member, maxBytes: number): Told | undefined {
-    let told = this.#pullOne(member, maxBytes)
-    if (told === undefined) return undefined
-    const parts = [told]
-    for (let left = maxBytes - told.bytes.length; this.#hasUnread(member, left); left -= told.bytes.length) {
-      told = this.#pullOne(member, left)
-      if (told === undefined) break
-      parts.push(told)
+  pull(member: Member, maxBytes: number): Updates | undefined {
+    let updates = this.#pullOne(member, maxBytes)
+    if (updates === undefined) return undefined
+    const parts = [updates]
+    for (let left = maxBytes - updates.bytes.length; this.#hasUnread(member, left); left -= updates.bytes.length) {
+      updates = this.#pullOne(member, left)
+      if (updates === undefined) break
+      parts.push(updates)
     }
-    return parts.length === 1 ? parts[0] : join(parts)
-  }
-
-  #pullOne(member: Member, maxBytes: number): Told | undefined {
-    for (;;) {
-      const told =
-        member.own === undefined ? this.#pullInStep(member, maxBytes) : this.#pullOwn(member, member.own, maxBytes)
-      if (told === undefined) return undefined
-      if (told.messages > 0) return withNextHop(told, member.nextHop)
-    }
+    return parts.length === 1 ? parts[0] : joinUpdates(parts)
   }
 
   /** The next chunk of the log is no longer than this. */
-  #hasUnread(member: Member, length: number): boolean {
-    const unread = member.own === undefined ? this.#log[member.cursor - this.#logStart] : undefined
+  #hasUnread({ standing }: Member, length: number): boolean {
+    const unread = standing.kind === 'synced' ? this.#log.at(standing.position) : undefined
     return unread !== undefined && unread.bytes.length <= length
   }
 
-  /** Lets go of what it holds for a prefix; for groups that nobody is in any more. */
-  dissolve(prefix: number): boolean {
-    const block = this.out[prefix] as number
-    if (block === 0) return false
-    this.#tables.blocks.release(block)
-    this.out[prefix] = 0
-    return true
+  #pullOne(member: Member, maxBytes: number): Updates | undefined {
+    for (;;) {
+      const { standing } = member
+      let chunk: Chunk | undefined
+      if (standing.kind === 'synced') chunk = this.#pullSynced(member, standing, maxBytes)
+      else if (standing.kind !== 'moving') chunk = this.#pullOwn(member, standing.pending, maxBytes)
+      if (chunk === undefined) return undefined
+      if (chunk.messages > 0) return withNextHop(chunk, member.nextHop)
+    }
   }
 
-  memory(): number {
-    const pending = this.#pending.memory() + (this.#scratch?.memory() ?? 0)
-    let bytes =
-      usedBytes(this.#tables.prefixes.end, this.out) +
-      pending +
-      this.exporter.memory() +
-      this.#taken.byteLength +
-      this.#logSize
-    for (const member of this.members()) bytes += member.memory()
-    return bytes
-  }
-
-  #pullInStep(member: Member, maxBytes: number): Chunk | undefined {
-    const unread = this.#log[member.cursor - this.#logStart]
-    if (unread !== undefined) return this.#read(member, unread)
+  #pullSynced(member: Member, standing: { position: number }, maxBytes: number): Chunk | undefined {
+    const unread = this.#log.at(standing.position)
+    if (unread !== undefined) return this.#read(member, standing, unread)
     if (!this.#isPendingFor(member)) return undefined
-    this.#fresh = false
-    const chunk = this.#encode(this.#pending, this.#inStep, maxBytes)
+    // While chunks are unread, somebody may be told by them what is withdrawn here.
+    const chunk = this.#encoder.encode(this.#pending, maxBytes, this.#source, this.#synced, !this.#log.isEmpty)
     if (chunk.messages === 0) return NO_CHUNK
     this.#append(chunk)
-    return this.#read(member, chunk)
+    return this.#read(member, standing, chunk)
   }
 
-  #pullOwn(member: Member, own: Pending, maxBytes: number): Chunk | undefined {
-    if (member.moving) return undefined
-    if (own.size > 0) {
-      const chunk = this.#encode(own, [member], maxBytes)
-      this.#apply(member, chunk)
-      this.#dispose(chunk)
-      this.stepInIfCaughtUp(member)
-      return chunk
+  #pullOwn(member: Member, pending: Pending, maxBytes: number): Chunk | undefined {
+    const chunk = pending.size > 0 ? this.#encodeFor(member, pending, maxBytes) : undefined
+    if (chunk !== undefined) {
+      apply(member, chunk)
+      this.#log.dispose(chunk)
     }
-    this.stepInIfCaughtUp(member)
-    return undefined
-  }
-
-  /** From here on it reads with the others. */
-  stepInIfCaughtUp(member: Member): void {
-    if (member.own === undefined || member.own.size > 0 || member.walk !== undefined || this.#pending.size > 0) return
-    this.#scratch ??= member.own
-    member.own = undefined
-    this.#lagging.delete(member)
-    this.#stepIn(member)
+    this.syncIfCaughtUp(member)
+    return chunk
   }
 
   /** The next chunk of the log as this member gets it. */
-  #read(member: Member, chunk: Chunk): Chunk {
-    member.cursor++
-    const told = this.#fits(member, chunk) ? chunk : this.#personal(member, chunk)
-    this.#apply(member, told)
-    if (told !== chunk) this.#dispose(told)
-    chunk.readers--
-    this.#trim()
-    return told
-  }
-
-  /** Whether a chunk is right for a member as it is. */
-  #fits(member: Member, chunk: Chunk): boolean {
-    if (chunk.from.has(member.slot.index)) return false
-    for (let index = 0; index < chunk.withdrawn; index++) {
-      if (!member.isTold(chunk.prefixes[index] as number)) return false
-    }
-    return true
+  #read(member: Member, standing: { position: number }, chunk: Chunk): Chunk {
+    const own = fits(member, chunk) ? chunk : this.#personal(member, chunk)
+    apply(member, own)
+    if (own !== chunk) this.#log.dispose(own)
+    this.#log.pass(standing.position++)
+    this.#dropPending()
+    return own
   }
 
   /** A chunk about the same prefixes for one member alone. */
   #personal(member: Member, chunk: Chunk): Chunk {
     if (chunk.source === member.slot.index) return NO_CHUNK
-    let scratch = this.#scratch
+    const pending = this.#takeScratch()
     const { prefixes } = chunk
-    for (let index = 0; index < prefixes.length; index++) {
-      const prefix = prefixes[index] as number
-      const block = this.blockFor(member, prefix)
-      if (block === 0 && !member.isTold(prefix)) continue
-      scratch ??= new Pending(this.#tables.prefixes)
-      scratch.put(prefix, block)
-    }
-    if (scratch === undefined) return NO_CHUNK
-    this.#scratch = scratch
-    return this.#encode(scratch, [member], Number.POSITIVE_INFINITY)
+    for (let index = 0; index < prefixes.length; index++) this.#enqueue(pending, member, prefixes[index] as number)
+    const own = pending.size === 0 ? NO_CHUNK : this.#encodeFor(member, pending, Number.POSITIVE_INFINITY)
+    this.#scratch = pending
+    return own
   }
 
-  #encode(pending: Pending, members: readonly Member[], maxBytes: number): Chunk {
-    const packer = this.#packer
-    const { context } = this.exporter.view
-    const from = new Set<number>()
-    let lastFrom = -1
-    let count = 0
-    let withdrawn = 0
-    packer.begin(context, maxBytes)
-    for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
-      const { messages } = packer
-      const bucket = pending.bucket()
-      if (bucket === WITHDRAW) packer.openWithdraw()
-      else packer.openAnnounce(bucket)
-      for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
-        // While chunks are unread somebody may still be told.
-        if (
-          bucket === WITHDRAW &&
-          !isToldToAny(members, prefix) &&
-          (pending !== this.#pending || this.#log.length === 0)
-        ) {
-          pending.remove(prefix)
-          continue
-        }
-        if (!packer.add(prefix)) break
-        pending.take(prefix)
-        if (count === this.#taken.length) this.#taken = growU32(this.#taken, count * 2)
-        this.#taken[count++] = prefix
-        if (bucket === WITHDRAW) withdrawn++
-        else if (this.#loc.from[prefix] !== lastFrom) {
-          lastFrom = this.#loc.from[prefix] as number
-          from.add(lastFrom)
-        }
-      }
-      packer.close()
-      // What does not fit behind others begins the next run.
-      fits = packer.messages > messages || pending.head(bucket) === 0
-    }
-    const prefixes = this.#taken.slice(0, count)
-    const [bytes, places] = [packer.finish(), [...packer.ours]]
-    const source = pending === this.#pending ? this.#source : SEVERAL
-    return { bytes, places, ours: undefined, messages: packer.messages, prefixes, withdrawn, from, source, readers: 0 }
-  }
-
-  #apply(member: Member, { prefixes, withdrawn }: Chunk): void {
-    for (let index = 0; index < withdrawn; index++) member.noteWithdrawn(prefixes[index] as number)
-    for (let index = withdrawn; index < prefixes.length; index++) member.noteAnnounced(prefixes[index] as number)
+  #encodeFor(member: Member, pending: Pending, maxBytes: number): Chunk {
+    return this.#encoder.encode(pending, maxBytes, SEVERAL, [member], false)
   }
 
   #append(chunk: Chunk): void {
-    chunk.readers = this.#inStep.length
-    const source = this.#inStep.find((member) => member.slot.index === chunk.source)
-    if (source !== undefined && source.cursor === this.#logStart + this.#log.length) {
-      source.cursor++
+    chunk.readers = this.#synced.length
+    for (const { slot, standing } of this.#synced) {
+      if (slot.index !== chunk.source || standing.kind !== 'synced' || standing.position < this.#log.end) continue
+      standing.position++
       chunk.readers--
     }
-    this.#log.push(chunk)
-    this.#logSize += sizeOf(chunk)
-    while (this.#logSize > this.#logLimit && this.#inStep.length > 1) {
-      const slowest = this.#inStep.reduce((a, b) => (b.cursor < a.cursor ? b : a))
-      if (slowest.cursor > this.#logStart + this.#log.length - 2) break
-      this.fallOut(slowest)
+    this.#log.append(chunk)
+    while (this.#log.size > this.#logLimit && this.#synced.length > 1) {
+      const slowest = this.#synced.reduce((a, b) => (positionOf(b) < positionOf(a) ? b : a))
+      if (positionOf(slowest) > this.#log.end - 2) break
+      this.fallBehind(slowest)
     }
   }
 
-  #trim(): void {
-    let read = 0
-    for (; read < this.#log.length && (this.#log[read] as Chunk).readers === 0; read++) {
-      const chunk = this.#log[read] as Chunk
-      this.#logSize -= sizeOf(chunk)
-      this.#dispose(chunk)
-    }
-    if (read === 0) return
-    this.#log.splice(0, read)
-    this.#logStart += read
-    this.#dropPending()
+  // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Lets go of what it holds for a prefix; for groups that nobody is in any more. */
+  dissolve(prefix: number): boolean {
+    const block = this.blocks[prefix] as number
+    if (block === 0) return false
+    this.#tables.blocks.release(block)
+    this.blocks[prefix] = 0
+    return true
   }
 
-  /** Nothing waits for those who have nothing to read there. */
-  #dropPending(): void {
-    if (this.#pending.size === 0 || this.#log.length > 0) return
-    if (this.#inStep.some((member) => this.#isPendingFor(member))) return
-    // What is dropped stands in `out`: whoever joins now must walk to see it.
-    this.#fresh = false
-    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
-  }
-
-  #dispose({ prefixes }: Chunk): void {
-    const table = this.#tables.prefixes
-    for (let index = 0; index < prefixes.length; index++) table.release(prefixes[index] as number)
-  }
-
-  #owe(member: Member, prefix: number): void {
-    if (member.own !== undefined) this.#oweTo(member.own, member, prefix)
-  }
-
-  /** What was never told need not be withdrawn. */
-  #oweTo(pending: Pending, member: Member, prefix: number): void {
-    const block = this.blockFor(member, prefix)
-    if (block !== 0 || member.isTold(prefix)) pending.put(prefix, block)
-    else pending.remove(prefix)
-  }
-
-  #stepIn(member: Member): void {
-    member.cursor = this.#logStart + this.#log.length
-    this.#inStep.push(member)
-  }
-
-  #stepOut(member: Member): void {
-    this.#inStep = this.#inStep.filter((other) => other !== member)
-    for (const chunk of this.#log.slice(member.cursor - this.#logStart)) chunk.readers--
-    this.#trim()
-    this.#dropPending()
-  }
-
-  #lag(member: Member): void {
-    // What it is told does not pass through the log.
-    this.#fresh = false
-    if (member.own === undefined) {
-      member.own = this.#scratch ?? new Pending(this.#tables.prefixes)
-      this.#scratch = undefined
-    }
-    this.#lagging.add(member)
+  memory(): number {
+    let bytes = usedBytes(this.#tables.prefixes.end, this.blocks)
+    bytes += this.#pending.memory() + (this.#scratch?.memory() ?? 0)
+    bytes += this.exporter.memory() + this.#encoder.memory() + this.#log.size
+    for (const member of this.members()) bytes += member.memory()
+    return bytes
   }
 }
 
-/** In place of a neighbor's number. */
-const SEVERAL = -1
-
-const NO_CHUNK: Chunk = {
-  bytes: new Uint8Array(0),
-  places: [],
-  ours: undefined,
-  messages: 0,
-  prefixes: new Uint32Array(0),
-  withdrawn: 0,
-  from: new Set(),
-  source: SEVERAL,
-  readers: 0,
-}
-
-/** What was handed out is not written to again. */
-function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Told {
-  if (nextHop === undefined || chunk.places.length === 0) return chunk
-  if (chunk.ours === undefined || !equalBytes(chunk.ours, nextHop)) {
-    if (chunk.ours !== undefined) chunk.bytes = chunk.bytes.slice()
-    for (const at of chunk.places) chunk.bytes.set(nextHop, at)
-    chunk.ours = nextHop
+/** Whether a chunk is right for a member as it is. */
+function fits(member: Member, chunk: Chunk): boolean {
+  if (chunk.from.has(member.slot.index)) return false
+  for (let index = 0; index < chunk.withdrawn; index++) {
+    if (!member.isAdvertised(chunk.prefixes[index] as number)) return false
   }
-  return { bytes: chunk.bytes, messages: chunk.messages }
+  return true
 }
 
-function join(parts: readonly Told[]): Told {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0))
-  let at = 0
-  let messages = 0
-  for (const part of parts) {
-    bytes.set(part.bytes, at)
-    at += part.bytes.length
-    messages += part.messages
-  }
-  return { bytes, messages }
+function apply(member: Member, { prefixes, withdrawn }: Chunk): void {
+  for (let index = 0; index < withdrawn; index++) member.noteWithdrawn(prefixes[index] as number)
+  for (let index = withdrawn; index < prefixes.length; index++) member.noteAnnounced(prefixes[index] as number)
 }
 
-const sizeOf = (chunk: Chunk): number => chunk.bytes.length + chunk.prefixes.byteLength + CHUNK_OVERHEAD
-
-function isToldToAny(members: readonly Member[], prefix: number): boolean {
-  for (const member of members) if (member.isTold(prefix)) return true
-  return false
-}
+const positionOf = ({ standing }: Member): number =>
+  standing.kind === 'synced' ? standing.position : Number.POSITIVE_INFINITY

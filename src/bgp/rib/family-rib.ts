@@ -45,7 +45,7 @@ export class FamilyRib {
   readonly paths: AdjIn
   readonly loc = new LocRib()
   readonly decision: Decision
-  readonly told: Planes
+  readonly adjOut: Planes
   /** By path: what we originate. */
   readonly local = new Map<number, LocalRoute>()
   /** What this node does not forward to learned next hops. */
@@ -78,7 +78,7 @@ export class FamilyRib {
     this.#served = new Served(family)
     const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, ...shared }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
-    this.told = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
+    this.adjOut = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
   }
 
   // ── From neighbors ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -283,12 +283,12 @@ export class FamilyRib {
 
   addPeer(slot: PeerSlot): void {
     this.#tallies.set(slot, newTally())
-    this.told.add(slot)
+    this.adjOut.add(slot)
   }
 
   /** `done` is called when no path of this neighbor is left. */
   removePeer(slot: PeerSlot, done: () => void): void {
-    this.told.remove(slot)
+    this.adjOut.remove(slot)
     this.#tallies.delete(slot)
     this.#crowd.forget(slot.index)
     this.#refreshing.delete(slot)
@@ -306,7 +306,7 @@ export class FamilyRib {
   /** The neighbor's policies or views may have changed. */
   changePeer(slot: PeerSlot, importChanged: boolean, now: Millis): void {
     if (importChanged) this.#reimport(slot, now)
-    this.told.change(slot)
+    this.adjOut.change(slot)
   }
 
   /** Undefined where the family was not agreed on. */
@@ -326,7 +326,7 @@ export class FamilyRib {
 
   /** Another number: somebody may be owed something who was not before. */
   get revision(): number {
-    return this.#swept + this.told.revision
+    return this.#swept + this.adjOut.revision
   }
 
   /** Decides and sweeps; returns what is left of the budget. A part of it is kept for sweeps, whatever is dirty. */
@@ -344,7 +344,7 @@ export class FamilyRib {
     return {
       tables: this.prefixes.memory() + this.loc.memory(this.prefixes.end) + this.#dirty.memory(),
       paths: this.paths.memory(),
-      out: this.told.memory(),
+      out: this.adjOut.memory(),
     }
   }
 
@@ -352,7 +352,7 @@ export class FamilyRib {
     this.paths.grow(capacity)
     this.loc.grow(capacity)
     this.#dirty.grow(capacity)
-    this.told.grow(capacity)
+    this.adjOut.grow(capacity)
     this.#news?.grow(capacity)
   }
 
@@ -419,18 +419,18 @@ export class FamilyRib {
       const from = best === 0 ? NOBODY : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
-      this.told.tellBest(prefix, best, from, moved)
+      this.adjOut.advertiseBest(prefix, best, from, moved)
     }
     // Also where the best path stays: others may share its traffic.
     this.#news?.add(prefix)
-    if (this.told.several) this.#tellSeveral(prefix)
+    if (this.adjOut.several) this.#tellSeveral(prefix)
     paths.changed[best] = 0
     this.prefixes.release(prefix)
   }
 
   #tellSeveral(prefix: number): void {
     const { paths } = this
-    this.told.choose(prefix)
+    this.adjOut.choose(prefix)
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
       paths.changed[path] = 0
   }
@@ -457,7 +457,7 @@ export class FamilyRib {
     this.#crowd.leave(paths.peer[path] as number, prefix)
     this.#dirty.add(prefix)
     if (loc.best[prefix] === path) loc.best[prefix] = LOST
-    if (this.told.several) this.told.lose(prefix, path)
+    if (this.adjOut.several) this.adjOut.lose(prefix, path)
     paths.remove(path)
   }
 

@@ -4,7 +4,8 @@
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
-import { Group, type Member, type Told } from './adj-out.ts'
+import { Group, type Member } from './adj-out.ts'
+import type { Updates } from './chunk.ts'
 import type { ExportTables, ExportView } from './export.ts'
 import { LOST, type LocRib } from './loc-rib.ts'
 import { GroupMember } from './member.ts'
@@ -41,7 +42,9 @@ export class Feeds {
   add(slot: PeerSlot): void {
     const member = new GroupMember(slot, this.#groupFor(slot), this.#tables.prefixes)
     this.members.set(slot, member)
-    if (!this.#join(member)) this.#walk(member)
+    const walk = this.#walkOf(member)
+    this.#fill(member.group)
+    if (!member.group.join(member, walk)) this.#later(walk)
   }
 
   /** Forgets what a neighbor was told. */
@@ -49,13 +52,13 @@ export class Feeds {
     const member = this.members.get(slot)
     if (member === undefined) return
     this.members.delete(slot)
-    this.#stopWalk(member)
+    this.#endWalk(member)
     member.group.leave(member)
     this.#dropIfEmpty(member.group)
     const end = this.#tables.prefixes.end
     const visit = (prefix: number): boolean => {
-      member.own?.remove(prefix)
-      if (!member.isTold(prefix)) return false
+      member.pending?.remove(prefix)
+      if (!member.isAdvertised(prefix)) return false
       member.forget(prefix)
       return true
     }
@@ -77,13 +80,13 @@ export class Feeds {
   refresh(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
-    member.group.fallOut(member)
-    this.#stopWalk(member)
-    this.#walk(member)
+    const walk = this.#walkOf(member)
+    this.#dropIfEmpty(member.group.refresh(member, walk))
+    this.#later(walk)
   }
 
   /** A prefix has another path, 0 for none. `moved`: from another neighbor than before. */
-  tell(prefix: number, best: number, from: number, moved: boolean): void {
+  advertise(prefix: number, best: number, from: number, moved: boolean): void {
     const groups = this.#all
     for (let index = 0; index < groups.length; index++) {
       const group = groups[index] as Group
@@ -93,11 +96,11 @@ export class Feeds {
   }
 
   /** Whether any group has something to tell of it. */
-  tells(prefix: number): boolean {
-    return this.#all.some(({ out }) => out[prefix] !== 0)
+  advertises(prefix: number): boolean {
+    return this.#all.some(({ blocks }) => blocks[prefix] !== 0)
   }
 
-  pull(slot: PeerSlot, maxBytes: number): Told | undefined {
+  pull(slot: PeerSlot, maxBytes: number): Updates | undefined {
     const member = this.members.get(slot)
     return member?.group.pull(member, maxBytes)
   }
@@ -108,8 +111,8 @@ export class Feeds {
   }
 
   /** All for whom `hasFor` is true. */
-  visitOwed(visit: (slot: PeerSlot) => void): void {
-    for (const group of this.#all) group.visitOwed(({ slot }) => visit(slot))
+  visitPending(visit: (slot: PeerSlot) => void): void {
+    for (const group of this.#all) group.visitPending(({ slot }) => visit(slot))
   }
 
   /** Whether everything there was when the feed began has been told. */
@@ -184,21 +187,16 @@ export class Feeds {
     return this.#policies
   }
 
-  #join(member: Member): boolean {
-    const { group } = member
-    if (group.memberCount < 2) this.#build(group)
-    return group.join(member)
-  }
-
   /** Fills in what a group has nothing for: all when it is new, its first member's own routes when a second comes. */
-  #build(group: Group): void {
+  #fill(group: Group): void {
+    if (group.memberCount > 1) return
     const { paths, prefixes } = this.#tables
     const loc = this.#loc
     const visit = (prefix: number): boolean => {
       const best = loc.best[prefix] as number
       // One that is lost is dirty: decision will come to it.
       if (prefixes.holds[prefix] === 0 || best === 0 || best === LOST) return false
-      if (group.out[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
+      if (group.blocks[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
       group.set(prefix, group.exporter.export(prefix, best), false)
       return true
     }
@@ -213,60 +211,43 @@ export class Feeds {
     this.#later(sweep)
   }
 
-  #walk(member: Member): void {
+  #walkOf(member: Member): Sweep {
     const { prefixes } = this.#tables
-    const visit = (prefix: number): boolean => prefixes.holds[prefix] !== 0 && member.group.visit(member, prefix)
-    member.walk = new Sweep(
+    return new Sweep(
       () => prefixes.end,
-      visit,
+      (prefix) => prefixes.holds[prefix] !== 0 && member.group.visit(member, prefix),
       () => {
-        member.walk = undefined
-        member.moving = false
-        this.#forgetPrevious(member)
-        member.group.stepInIfCaughtUp(member)
+        this.#endWalk(member)
+        member.group.syncIfCaughtUp(member)
       },
     )
-    this.#later(member.walk)
   }
 
-  #stopWalk(member: Member): void {
-    member.walk?.cancel()
-    member.walk = undefined
-    this.#forgetPrevious(member)
-  }
-
-  #forgetPrevious(member: Member): void {
-    const { previous } = member
-    if (previous === undefined) return
-    member.previous = undefined
-    previous.unfollow(member)
-    this.#dropIfEmpty(previous)
+  #endWalk(member: Member): void {
+    this.#dropIfEmpty(member.group.endWalk(member))
   }
 
   #move(member: Member, sameNextHop: boolean): void {
     const before = member.group
     // In the middle of a first feed or another move nobody can say what was told: everything is told again.
     const comparable = member.walk === undefined && sameNextHop
-    before.fallOut(member)
-    this.#stopWalk(member)
+    before.fallBehind(member)
+    this.#endWalk(member)
     before.leave(member)
     // Only now: the end of an unfinished move may have dropped a group.
     member.group = this.#groupFor(member.slot)
-    member.moving = true
-    if (comparable) {
-      member.previous = before
-      before.follow(member)
-    }
-    this.#join(member)
-    this.#walk(member)
+    const walk = this.#walkOf(member)
+    this.#fill(member.group)
+    member.group.moveIn(member, walk, comparable ? before : undefined)
+    this.#later(walk)
     this.#dropIfEmpty(before)
   }
 
-  #dropIfEmpty(group: Group): void {
-    if (!group.isEmpty || this.#groups.get(group.key) !== group) return
+  #dropIfEmpty(group: Group | undefined): void {
+    if (group === undefined || !group.isEmpty || this.#groups.get(group.key) !== group) return
     this.#groups.delete(group.key)
     this.#all = [...this.#groups.values()]
-    const { length } = group.out
+    const { length } = group.blocks
     const sweep = new Sweep(
       () => length,
       (prefix) => group.dissolve(prefix),

@@ -1,76 +1,104 @@
-/** One neighbor in its update group: what it has been told, and how far it has read what the group says. */
+/** One neighbor in its update group: what it has been told, and where it stands. */
 import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
-import type { Pending } from './pending.ts'
+import { Pending } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { Sweep } from './sweep.ts'
+
+/**
+ * Where a member stands: what it still has to be told lies either in the log and the pending set of its group, or in a
+ * pending set of its own and ahead of its walk over all prefixes. There are no other combinations.
+ *
+ *   kind     told from              a change in the group is put into …               next
+ *   synced   log, group's pending   the group's pending set                           lagging: too slow; feeding, moving
+ *   lagging  its own pending set    its own pending set                               synced: nothing is left
+ *   feeding  its own pending set    its own, if the walk has passed the prefix        lagging: the walk is over
+ *   moving   nothing                its own, if the walk has passed the prefix, or if lagging: the walk is over
+ *                                   the group it came from changes ahead of the walk
+ */
+export type Standing<Group> =
+  | { readonly kind: 'synced'; position: number }
+  | { readonly kind: 'lagging'; readonly pending: Pending }
+  /** First feed, or a refresh. */
+  | { readonly kind: 'feeding'; readonly pending: Pending; readonly walk: Sweep }
+  /** It has come from another group, and is told nothing before it is known what differs. */
+  | {
+      readonly kind: 'moving'
+      readonly pending: Pending
+      readonly walk: Sweep
+      /** What both groups say alike is not told again. Undefined: nobody can say what it was told last. */
+      readonly previous: Group | undefined
+    }
 
 /** `Group` is its update group; a file of its own must not know more of it. */
 export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
+  standing: Standing<Group>
   /** What it gets to see where the next hop is ourselves; of the length its group knows. */
   nextHop: Uint8Array | undefined
-  /** Its place in the group's log while it is in step. */
-  cursor = 0
-  /** What it is still to be told, while it is not in step. */
-  own: Pending | undefined
-  /** Goes over all prefixes: first feed, refresh, or move to another group. */
-  walk: Sweep | undefined
-  /** It has come from another group, and is told nothing before its walk is over. */
-  moving = false
-  /** That group: what both say alike is not told again. */
-  previous: Group | undefined
   /** Prefixes it has been told and not told to forget. */
-  toldCount = 0
+  advertised = 0
+  /** Prefixes announced and withdrawn since the session came up. */
   announced = 0
   withdrawn = 0
   /** The exporter's counts when it joined. */
   rejectedBefore = 0
   filteredBefore = 0
   readonly #prefixes: PrefixTable
-  #told: Uint32Array
+  #isAdvertised: Uint32Array
 
   constructor(slot: PeerSlot, group: Group, prefixes: PrefixTable) {
     this.slot = slot
     this.group = group
+    this.standing = { kind: 'lagging', pending: new Pending(prefixes) }
     this.nextHop = slot.peer.nextHops[prefixes.family]
     this.#prefixes = prefixes
-    this.#told = new Uint32Array(wordsFor(prefixes.capacity))
+    this.#isAdvertised = new Uint32Array(wordsFor(prefixes.capacity))
+  }
+
+  /** What it is still to be told, while it is not synced. */
+  get pending(): Pending | undefined {
+    return this.standing.kind === 'synced' ? undefined : this.standing.pending
+  }
+
+  get walk(): Sweep | undefined {
+    const { standing } = this
+    return standing.kind === 'feeding' || standing.kind === 'moving' ? standing.walk : undefined
   }
 
   grow(capacity: number): void {
-    this.#told = growU32(this.#told, wordsFor(capacity))
-    this.own?.grow(capacity)
+    this.#isAdvertised = growU32(this.#isAdvertised, wordsFor(capacity))
+    this.pending?.grow(capacity)
   }
 
   /** Whether the neighbor has been told something for this prefix. Such a prefix is held. */
-  isTold(prefix: number): boolean {
-    return ((this.#told[prefix >>> 5] as number) & (1 << (prefix & 31))) !== 0
+  isAdvertised(prefix: number): boolean {
+    return ((this.#isAdvertised[prefix >>> 5] as number) & (1 << (prefix & 31))) !== 0
   }
 
   noteAnnounced(prefix: number): void {
     this.announced++
-    if (this.isTold(prefix)) return
-    this.#told[prefix >>> 5] = (this.#told[prefix >>> 5] as number) | (1 << (prefix & 31))
-    this.toldCount++
+    if (this.isAdvertised(prefix)) return
+    this.#isAdvertised[prefix >>> 5] = (this.#isAdvertised[prefix >>> 5] as number) | (1 << (prefix & 31))
+    this.advertised++
     this.#prefixes.hold(prefix)
   }
 
   noteWithdrawn(prefix: number): void {
-    if (!this.isTold(prefix)) return
+    if (!this.isAdvertised(prefix)) return
     this.withdrawn++
     this.forget(prefix)
   }
 
   forget(prefix: number): void {
-    this.#told[prefix >>> 5] = (this.#told[prefix >>> 5] as number) & ~(1 << (prefix & 31))
-    this.toldCount--
+    this.#isAdvertised[prefix >>> 5] = (this.#isAdvertised[prefix >>> 5] as number) & ~(1 << (prefix & 31))
+    this.advertised--
     this.#prefixes.release(prefix)
   }
 
   memory(): number {
-    return usedBytes(wordsFor(this.#prefixes.end), this.#told) + (this.own?.memory() ?? 0)
+    return usedBytes(wordsFor(this.#prefixes.end), this.#isAdvertised) + (this.pending?.memory() ?? 0)
   }
 }
 

@@ -9,7 +9,8 @@
 import type { Family } from '../../base/family.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import { encodeEndOfRib } from '../wire/update-encode.ts'
-import type { Member, Told } from './adj-out.ts'
+import type { Member } from './adj-out.ts'
+import type { Updates } from './chunk.ts'
 import type { Decision } from './decide.ts'
 import type { ExportTables } from './export.ts'
 import { Feeds } from './feeds.ts'
@@ -102,8 +103,8 @@ export class Planes {
   }
 
   /** A prefix has another best path, 0 for none. `moved`: from another neighbor than before. */
-  tellBest(prefix: number, best: number, from: number, moved: boolean): void {
-    this.#best.tell(prefix, best, from, moved)
+  advertiseBest(prefix: number, best: number, from: number, moved: boolean): void {
+    this.#best.advertise(prefix, best, from, moved)
   }
 
   /** Chooses which paths of a prefix are told to those who want several. */
@@ -129,7 +130,7 @@ export class Planes {
     for (const { chosen } of this.#planes) if (chosen.best[prefix] === path) chosen.best[prefix] = LOST
   }
 
-  pull(slot: PeerSlot, maxBytes: number): Told | undefined {
+  pull(slot: PeerSlot, maxBytes: number): Updates | undefined {
     const progress = this.#progress.get(slot)
     if (progress === undefined) return undefined
     if (progress.refresh === 'begin') {
@@ -137,8 +138,8 @@ export class Planes {
       return { bytes: encodeRouteRefresh(this.#family, REFRESH.begin), messages: 1 }
     }
     for (const feeds of this.#feedsOf(slot)) {
-      const told = feeds.pull(slot, maxBytes)
-      if (told !== undefined) return told
+      const updates = feeds.pull(slot, maxBytes)
+      if (updates !== undefined) return updates
     }
     if (!this.#hasFedAll(slot, progress)) return undefined
     // RFC 4724 §2: behind the last route of the first feed, also when there was none.
@@ -174,10 +175,10 @@ export class Planes {
   }
 
   /** At least all for whom `pending` is true; one may come twice. */
-  visitOwed(visit: (slot: PeerSlot) => void): void {
+  visitPending(visit: (slot: PeerSlot) => void): void {
     for (const slot of this.#busy) visit(slot)
-    this.#best.visitOwed(visit)
-    for (const { feeds } of this.#planes) feeds.visitOwed(visit)
+    this.#best.visitPending(visit)
+    for (const { feeds } of this.#planes) feeds.visitPending(visit)
   }
 
   /** End-of-RIB has been sent. */
@@ -186,8 +187,8 @@ export class Planes {
   }
 
   /** Whether anybody is told a route of this prefix. */
-  tells(prefix: number): boolean {
-    return this.#best.tells(prefix) || this.#planes.some(({ feeds }) => feeds.tells(prefix))
+  advertises(prefix: number): boolean {
+    return this.#best.advertises(prefix) || this.#planes.some(({ feeds }) => feeds.advertises(prefix))
   }
 
   slots(): Iterable<PeerSlot> {
@@ -269,6 +270,6 @@ export class Planes {
     const from = path === 0 ? NOBODY : (paths.peer[path] as number)
     const moved = chosen.from[prefix] !== from
     chosen.set(prefix, path, from)
-    feeds.tell(prefix, path, from, moved)
+    feeds.advertise(prefix, path, from, moved)
   }
 }

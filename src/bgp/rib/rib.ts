@@ -24,7 +24,6 @@ import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { UpdateDecoder } from '../wire/update.ts'
 import type { Member } from './adj-out.ts'
-import { LOG_LIMIT } from './adj-out.ts'
 import type { DecisionSettings } from './decide.ts'
 import { FamilyRib, MOST_TAKEN } from './family-rib.ts'
 import { type PeerSlot, Peers } from './peers.ts'
@@ -41,6 +40,7 @@ import type {
   RoutePage,
   RouteQuery,
 } from './types.ts'
+import { LOG_LIMIT } from './update-log.ts'
 
 /** Asked in every turn. */
 const NONE_DUE: readonly never[] = []
@@ -105,7 +105,7 @@ export class Rib {
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
   refreshOut(name: string, family: Family, _now: Millis, enhanced = false): void {
-    this.#ribs[family].told.refresh(this.#slot(name), enhanced)
+    this.#ribs[family].adjOut.refresh(this.#slot(name), enhanced)
   }
 
   /** The neighbor begins to tell everything again (RFC 7313). */
@@ -216,7 +216,7 @@ export class Rib {
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
     for (const family of slot.peer.families) {
-      const told = this.#ribs[family].told.pull(slot, maxBytes)
+      const told = this.#ribs[family].adjOut.pull(slot, maxBytes)
       if (told !== undefined) return told
     }
     return undefined
@@ -224,7 +224,7 @@ export class Rib {
 
   /** No neighbor is owed anything: `pending` would be false for all. */
   get isQuiet(): boolean {
-    return FAMILIES.every((family) => this.#ribs[family].told.isQuiet)
+    return FAMILIES.every((family) => this.#ribs[family].adjOut.isQuiet)
   }
 
   /** Another number than before: somebody may be owed something by routes that changed, or by work that went on. */
@@ -235,13 +235,13 @@ export class Rib {
   /** Whether `pull` may have something; true is no promise. */
   pending(name: string): boolean {
     const slot = this.#slot(name)
-    return slot.peer.families.some((family) => this.#ribs[family].told.pending(slot))
+    return slot.peer.families.some((family) => this.#ribs[family].adjOut.pending(slot))
   }
 
   /** The names of all for whom `pending` is true, and of a few others: without a look at each neighbor. */
   owed(): Set<string> {
     const names = new Set<string>()
-    for (const family of FAMILIES) this.#ribs[family].told.visitOwed(({ peer }) => names.add(peer.name))
+    for (const family of FAMILIES) this.#ribs[family].adjOut.visitPending(({ peer }) => names.add(peer.name))
     return names
   }
 
@@ -299,7 +299,7 @@ export class Rib {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
     const tally = rib.tally(slot) ?? newTally()
-    const members = rib.told.membersOf(slot)
+    const members = rib.adjOut.membersOf(slot)
     const sum = (count: (member: Member) => number) => members.reduce((total, member) => total + count(member), 0)
     const rejected = sum(({ group, rejectedBefore }) => group.exporter.rejected - rejectedBefore)
     const filtered = sum(({ group, filteredBefore }) => group.exporter.filtered - filteredBefore)
@@ -309,13 +309,13 @@ export class Rib {
       received: tally.held,
       accepted: tally.usable,
       preferred: rib.loc.preferred[slot.index] ?? 0,
-      advertised: sum(({ toldCount }) => toldCount),
+      advertised: sum(({ advertised }) => advertised),
       importUpdates: { ...tally.updates },
       importWithdraws: { ...tally.withdraws },
       exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
       exportWithdraws: { received: withdrawn, accepted: withdrawn },
       endOfRibReceived: tally.endOfRib,
-      endOfRibSent: rib.told.hasFinished(slot),
+      endOfRibSent: rib.adjOut.hasFinished(slot),
     }
   }
 

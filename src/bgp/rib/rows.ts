@@ -109,7 +109,7 @@ export class RouteRows {
 
   #isAnswer(rib: FamilyRib, prefix: number, path: number, query: RouteQuery): boolean {
     const exported = query.export === undefined ? undefined : this.#member(rib, query.export, prefix, path)
-    if (query.export !== undefined && !(exported?.isTold(prefix) && blockOf(exported, prefix) !== 0)) return false
+    if (query.export !== undefined && !(exported?.isAdvertised(prefix) && blockOf(exported, prefix) !== 0)) return false
     if (query.noexport === undefined) return true
     const refused = this.#member(rib, query.noexport, prefix, path)
     return refused !== undefined && blockOf(refused, prefix) === 0
@@ -117,7 +117,7 @@ export class RouteRows {
 
   #member(rib: FamilyRib, name: string, prefix: number, path: number): Member | undefined {
     const slot = this.#peers.get(name)
-    return slot && rib.told.memberFor(slot, prefix, path)
+    return slot && rib.adjOut.memberFor(slot, prefix, path)
   }
 
   #rows(rib: FamilyRib, prefix: number, query: RouteQuery): RouteRow[] {
@@ -160,7 +160,7 @@ export class RouteRows {
       filtered: paths.refused[path] !== 0,
       attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
       since: (paths.since[path] as number) * SINCE_UNIT,
-      exportedTo: toldTo(rib, prefix, path),
+      exportedTo: advertisedTo(rib, prefix, path),
     }
   }
 
@@ -275,12 +275,12 @@ function formatNextHops(bytes: Uint8Array): readonly string[] {
   return [...new Set([formatAddress(bytes, 0, 16), formatAddress(bytes, 16, 16)])]
 }
 
-function toldTo(rib: FamilyRib, prefix: number, path: number): readonly string[] {
-  if (rib.loc.best[prefix] === LOST || !rib.told.tells(prefix)) return []
+function advertisedTo(rib: FamilyRib, prefix: number, path: number): readonly string[] {
+  if (rib.loc.best[prefix] === LOST || !rib.adjOut.advertises(prefix)) return []
   const names: string[] = []
-  for (const slot of rib.told.slots()) {
-    const member = rib.told.memberFor(slot, prefix, path)
-    if (member?.isTold(prefix) && blockOf(member, prefix) !== 0) names.push(slot.peer.name)
+  for (const slot of rib.adjOut.slots()) {
+    const member = rib.adjOut.memberFor(slot, prefix, path)
+    if (member?.isAdvertised(prefix) && blockOf(member, prefix) !== 0) names.push(slot.peer.name)
   }
   return names
 }

@@ -1,0 +1,159 @@
+/**
+ * Chunks: runs of whole UPDATEs about some prefixes, as an update group keeps them. Comes in: a pending set; goes out: a
+ * chunk about the prefixes taken from it, encoded once for all who can be told the same.
+ */
+import { equalBytes } from '../../base/bytes.ts'
+import type { ByteTable } from '../route/byte-table.ts'
+import { growU32 } from '../route/columns.ts'
+import type { WireContext } from '../wire/context.ts'
+import type { LocRib } from './loc-rib.ts'
+import { Packer } from './pack.ts'
+import { type Pending, WITHDRAW } from './pending.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+export interface Chunk {
+  /** As its last reader got it; others may still hold it. */
+  bytes: Uint8Array
+  /** Where `nextHop`, the address of ourselves that this reader sees, is written. */
+  readonly places: readonly number[]
+  nextHop: Uint8Array | undefined
+  readonly messages: number
+  /** What it is about: first the withdrawn, then the announced. Each is held. */
+  readonly prefixes: Uint32Array
+  readonly withdrawn: number
+  /** Peer numbers that the announced routes came from. */
+  readonly from: ReadonlySet<number>
+  /** The neighbor that need not read it, as all of it came from there; or `SEVERAL`. */
+  readonly source: number
+  /** Members that have not read it yet. */
+  readers: number
+}
+
+/** Whole messages, ready for the network. */
+export interface Updates {
+  readonly bytes: Uint8Array
+  readonly messages: number
+}
+
+/** In place of the number of a neighbor. */
+export const SEVERAL = -1
+
+/** Nothing is to be read. */
+export const NO_CHUNK: Chunk = {
+  bytes: new Uint8Array(0),
+  places: [],
+  nextHop: undefined,
+  messages: 0,
+  prefixes: new Uint32Array(0),
+  withdrawn: 0,
+  from: new Set(),
+  source: SEVERAL,
+  readers: 0,
+}
+
+/** A neighbor as far as an encoder must know it. */
+interface Receiver {
+  isAdvertised(prefix: number): boolean
+}
+
+export class ChunkEncoder {
+  readonly #packer: Packer
+  readonly #loc: LocRib
+  readonly #context: WireContext
+  #taken = new Uint32Array(256)
+
+  /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
+  constructor(prefixes: PrefixTable, blocks: ByteTable, loc: LocRib, context: WireContext, pathId: number) {
+    this.#packer = new Packer(prefixes, blocks, pathId)
+    this.#loc = loc
+    this.#context = context
+  }
+
+  /**
+   * Takes prefixes from a pending set, about `maxBytes` of messages and at least one. A withdrawal that none of the
+   * `receivers` needs is dropped, unless there may be others.
+   */
+  encode(
+    pending: Pending,
+    maxBytes: number,
+    source: number,
+    receivers: readonly Receiver[],
+    mayBeOthers: boolean,
+  ): Chunk {
+    const packer = this.#packer
+    const from = new Set<number>()
+    let lastFrom = SEVERAL
+    let count = 0
+    let withdrawn = 0
+    packer.begin(this.#context, maxBytes)
+    for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
+      const { messages } = packer
+      const bucket = pending.bucket()
+      if (bucket === WITHDRAW) packer.openWithdraw()
+      else packer.openAnnounce(bucket)
+      for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
+        if (bucket === WITHDRAW && !mayBeOthers && !isAdvertisedToAny(receivers, prefix)) {
+          pending.remove(prefix)
+          continue
+        }
+        if (!packer.add(prefix)) break
+        pending.take(prefix)
+        if (count === this.#taken.length) this.#taken = growU32(this.#taken, count * 2)
+        this.#taken[count++] = prefix
+        if (bucket === WITHDRAW) withdrawn++
+        else if (this.#loc.from[prefix] !== lastFrom) {
+          lastFrom = this.#loc.from[prefix] as number
+          from.add(lastFrom)
+        }
+      }
+      packer.close()
+      // What does not fit behind others begins the next run.
+      fits = packer.messages > messages || pending.head(bucket) === 0
+    }
+    return {
+      bytes: packer.finish(),
+      places: [...packer.ours],
+      nextHop: undefined,
+      messages: packer.messages,
+      prefixes: this.#taken.slice(0, count),
+      withdrawn,
+      from,
+      source,
+      readers: 0,
+    }
+  }
+
+  memory(): number {
+    return this.#taken.byteLength
+  }
+}
+
+/** A chunk as one reader gets it. What another was handed is not written to again. */
+export function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Updates {
+  if (nextHop === undefined || chunk.places.length === 0) return chunk
+  if (chunk.nextHop === undefined || !equalBytes(chunk.nextHop, nextHop)) {
+    if (chunk.nextHop !== undefined) chunk.bytes = chunk.bytes.slice()
+    for (const at of chunk.places) chunk.bytes.set(nextHop, at)
+    chunk.nextHop = nextHop
+  }
+  return { bytes: chunk.bytes, messages: chunk.messages }
+}
+
+export function joinUpdates(parts: readonly Updates[]): Updates {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0))
+  let at = 0
+  let messages = 0
+  for (const part of parts) {
+    bytes.set(part.bytes, at)
+    at += part.bytes.length
+    messages += part.messages
+  }
+  return { bytes, messages }
+}
+
+function isAdvertisedToAny(receivers: readonly Receiver[], prefix: number): boolean {
+  for (let index = 0; index < receivers.length; index++) {
+    if ((receivers[index] as Receiver).isAdvertised(prefix)) return true
+  }
+  return false
+}

@@ -1,0 +1,79 @@
+/**
+ * The log of an update group: chunks in the order in which they were encoded, from the first that some reader has not
+ * read. Readers know their position, a number that only grows; a chunk leaves when its last reader has passed it.
+ */
+import type { Chunk } from './chunk.ts'
+import type { PrefixTable } from './prefix-table.ts'
+
+/** The usual bound of a log in bytes, chunks counted with what they hold besides. */
+export const LOG_LIMIT = 1 << 20
+const CHUNK_OVERHEAD = 256
+
+export class UpdateLog {
+  /** Bytes of all chunks. */
+  size = 0
+  readonly #prefixes: PrefixTable
+  #chunks: Chunk[] = []
+  /** Position of the first chunk. */
+  #start = 0
+
+  constructor(prefixes: PrefixTable) {
+    this.#prefixes = prefixes
+  }
+
+  get isEmpty(): boolean {
+    return this.#chunks.length === 0
+  }
+
+  /** The position behind the last chunk: whoever is there has read all. */
+  get end(): number {
+    return this.#start + this.#chunks.length
+  }
+
+  at(position: number): Chunk | undefined {
+    return this.#chunks[position - this.#start]
+  }
+
+  /** `chunk.readers` have it before them. */
+  append(chunk: Chunk): void {
+    this.#chunks.push(chunk)
+    this.size += sizeOf(chunk)
+  }
+
+  /** One reader has read the chunk there. */
+  pass(position: number): void {
+    const chunk = this.at(position)
+    if (chunk === undefined) return
+    chunk.readers--
+    this.#trim()
+  }
+
+  /** A reader leaves that has read up to there. */
+  leave(position: number): void {
+    for (const chunk of this.from(position)) chunk.readers--
+    this.#trim()
+  }
+
+  from(position: number): readonly Chunk[] {
+    return this.#chunks.slice(position - this.#start)
+  }
+
+  /** Lets go of the prefixes of a chunk. */
+  dispose({ prefixes }: Chunk): void {
+    for (let index = 0; index < prefixes.length; index++) this.#prefixes.release(prefixes[index] as number)
+  }
+
+  #trim(): void {
+    let read = 0
+    for (; this.#chunks[read]?.readers === 0; read++) {
+      const chunk = this.#chunks[read] as Chunk
+      this.size -= sizeOf(chunk)
+      this.dispose(chunk)
+    }
+    if (read === 0) return
+    this.#chunks.splice(0, read)
+    this.#start += read
+  }
+}
+
+const sizeOf = (chunk: Chunk): number => chunk.bytes.length + chunk.prefixes.byteLength + CHUNK_OVERHEAD
