@@ -44,7 +44,7 @@ export function act(
         rooms.sessions.refit(neighbor, now)
         rooms.sessions.askRefresh(neighbor, now)
       }
-      if (action.direction !== 'in') rooms.sessions.tellAgain(neighbor, now)
+      if (action.direction !== 'in') rooms.sessions.tellAgain(neighbor)
       return result('done')
     case 'debug':
       return action.on ? result('failed', 'messages are not traced') : result('done')

@@ -183,7 +183,7 @@ export class Objects {
   }
 
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly RouteIntent['prefix'][], now: Millis): void {
-    if (withdraw.length > 0) this.#rib.withdraw(withdraw, now)
+    if (withdraw.length > 0) this.#rib.withdraw(withdraw)
     if (announce.length > 0) this.#rib.originate(announce.map(localRoute), now)
   }
 }

@@ -45,11 +45,11 @@ export class Sessions {
   #node: NodeIntent | undefined
   /** Connections of the sessions that run. */
   readonly #running = new Map<Neighbor, ConnId>()
-  /** Those who still have to be told something. */
+  /** Those for which UPDATEs are pending. */
   readonly #waiting = new Set<Neighbor>()
   /** Those whose network has room again. */
   readonly #drained = new Set<Neighbor>()
-  /** A session is another than before: the RIB is asked who is owed something. */
+  /** A session is another than before: the RIB is asked for whom UPDATEs are pending. */
   #hasNews = false
   /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
@@ -98,10 +98,10 @@ export class Sessions {
         this.#out.push(action)
         return
       case 'up':
-        this.#up(neighbor, action.session, now)
+        this.#up(neighbor, action.session)
         return
       case 'down':
-        this.#down(neighbor, now)
+        this.#down(neighbor)
         this.#out.tell(tellDown(neighbor.name, action.error))
         return
       case 'updates':
@@ -127,8 +127,8 @@ export class Sessions {
     // An UPDATE before it in the same bytes may have ended the session.
     if (session === undefined) return
     const { name } = neighbor
-    if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, now, session.enhancedRefresh)
-    else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family, now)
+    if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, session.enhancedRefresh)
+    else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
     // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
     else if (session.remoteGracefulRestart && !this.#rib.counts(name, family).endOfRibReceived) {
       this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, as its End-of-RIB has not come`))
@@ -141,31 +141,31 @@ export class Sessions {
     for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
   }
 
-  /** Neighbors of whom paths were turned away are asked again where there is room now. */
-  fillRoom(now: Millis): void {
-    for (const { name, family } of this.#rib.takeRoom(now)) {
+  /** Neighbors of which paths were rejected over the limit are asked again where there is room now. */
+  askForRejected(now: Millis): void {
+    for (const { name, family } of this.#rib.takeRefreshRequests(now)) {
       const neighbor = this.#neighbors.get(name)
       if (neighbor !== undefined) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
     }
   }
 
   /** Tells a neighbor everything again, though it did not ask. */
-  tellAgain(neighbor: Neighbor, now: Millis): void {
+  tellAgain(neighbor: Neighbor): void {
     const { session } = neighbor.peer
     if (session === undefined) return
     // RFC 7313 §4: BoRR and EoRR stand around this one too.
-    for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, now, session.enhancedRefresh)
+    for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, session.enhancedRefresh)
     this.#hasNews = true
   }
 
-  #up(neighbor: Neighbor, session: Session, now: Millis): void {
+  #up(neighbor: Neighbor, session: Session): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
     this.#hasNews = true
-    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), now)
+    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node))
     this.#out.tell(tellUp(neighbor.name, session))
     for (const family of FAMILIES) {
       const reason = neighbor.nextHops?.held[family]
@@ -183,12 +183,12 @@ export class Sessions {
     return ribPeer(neighbor, session, node, sharedLink(session, this.#neighbors.connection(session.conn)?.interface))
   }
 
-  #down(neighbor: Neighbor, now: Millis): void {
+  #down(neighbor: Neighbor): void {
     neighbor.nextHops = undefined
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true
-    this.#rib.removePeer(neighbor.name, now)
+    this.#rib.removePeer(neighbor.name)
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
@@ -229,10 +229,10 @@ export class Sessions {
     const { revision } = this.#rib
     if (this.#rib.isQuiet) this.#waiting.clear()
     else if (this.#hasNews || revision !== this.#knownRevision) {
-      this.#tellOwed(now)
+      this.#flushPending(now)
     } else {
-      for (const neighbor of this.#drained) this.#tellOne(neighbor, now)
-      for (const neighbor of this.#waiting) if (neighbor.writable) this.#tellOne(neighbor, now)
+      for (const neighbor of this.#drained) this.#flushOne(neighbor, now)
+      for (const neighbor of this.#waiting) if (neighbor.writable) this.#flushOne(neighbor, now)
     }
     this.#knownRevision = revision
     this.#hasNews = false
@@ -240,17 +240,17 @@ export class Sessions {
     return this.#waiting.size > 0
   }
 
-  /** And looks at those again who were owed something before. */
-  #tellOwed(now: Millis): void {
-    const owed = this.#rib.owed()
-    for (const neighbor of this.#waiting) if (!owed.has(neighbor.name)) this.#tellOne(neighbor, now)
-    for (const name of owed) {
+  /** And looks at those again for which something was pending before. */
+  #flushPending(now: Millis): void {
+    const pending = this.#rib.pendingPeers()
+    for (const neighbor of this.#waiting) if (!pending.has(neighbor.name)) this.#flushOne(neighbor, now)
+    for (const name of pending) {
       const neighbor = this.#neighbors.get(name)
-      if (neighbor !== undefined) this.#tellOne(neighbor, now)
+      if (neighbor !== undefined) this.#flushOne(neighbor, now)
     }
   }
 
-  #tellOne(neighbor: Neighbor, now: Millis): void {
+  #flushOne(neighbor: Neighbor, now: Millis): void {
     const conn = this.#running.get(neighbor)
     if (conn !== undefined) this.#tell(neighbor, conn, now)
   }

@@ -1,11 +1,10 @@
 /** Path attributes as `show route all` lists them: in the order of their type codes. */
 import type { RouteRow } from '../bgp/rib/types.ts'
+import { DEFAULT_LOCAL_PREF } from '../bgp/route/attribute-table.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { PathAttributes } from '../bgp/wire/attribute.ts'
 import { formatRouterId } from './router-id.ts'
 import { wrapped } from './wrap.ts'
-
-const DEFAULT_LOCAL_PREF = 100
 
 const ORIGIN_SIGN = { IGP: 'i', EGP: 'e', Incomplete: '?' } as const
 

@@ -116,10 +116,10 @@ function run(rib: Rib, observers: readonly string[]): { messages: number; bytes:
     start = end
     if (start < turn) continue
     turn += CHUNK
-    while (rib.busy) rib.advance(1000, BUDGET)
+    while (rib.busy) rib.advance(BUDGET)
     count(drain(rib, observers))
   }
-  while (rib.busy) rib.advance(1000, BUDGET)
+  while (rib.busy) rib.advance(BUDGET)
   count(drain(rib, observers))
   return all
 }
@@ -135,10 +135,10 @@ interface Round {
 
 function round(observers: number): Round {
   const rib = new Rib()
-  rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+  rib.addPeer(peer('sender', 0, ['ipv4']))
   const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
-  for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']), 0)
-  while (rib.busy) rib.advance(0, BUDGET)
+  for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']))
+  while (rib.busy) rib.advance(BUDGET)
   drain(rib, names)
   let told = { messages: 0, bytes: 0 }
   const cold = perRoute(() => {
@@ -148,11 +148,11 @@ function round(observers: number): Round {
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0)
   const memory = `${total} bytes per route (${parts.map(({ what, bytes }) => `${what} ${bytes}`).join(', ')})`
   const loss = perRoute(() => {
-    rib.removePeer('sender', 0)
-    while (rib.busy) rib.advance(0, BUDGET)
+    rib.removePeer('sender')
+    while (rib.busy) rib.advance(BUDGET)
     drain(rib, names)
   })
-  rib.addPeer(peer('sender', 0, ['ipv4']), 0)
+  rib.addPeer(peer('sender', 0, ['ipv4']))
   const warm = perRoute(() => run(rib, ['sender', ...names]))
   return { cold, loss, warm, memory, told }
 }

@@ -40,22 +40,22 @@ class History {
   readonly live = new Map<string, { readonly from: RibPeer; readonly prefix: string; readonly last: number }>()
 
   constructor() {
-    for (const peer of SENDERS) this.rib.addPeer(peer, 0)
+    for (const peer of SENDERS) this.rib.addPeer(peer)
   }
 
   step([kind, a, b, c]: Step): void {
     const listener = at(LISTENERS, a)
     const known = this.listeners.get(listener.name)
     if (kind === 'announce' || kind === 'withdraw') this.#say(kind, a, b, c)
-    else if (kind === 'advance') this.rib.advance(0, 1 + b)
+    else if (kind === 'advance') this.rib.advance(1 + b)
     else if (kind === 'listen' && known === undefined) {
-      this.rib.addPeer(listener, 0)
+      this.rib.addPeer(listener)
       this.listeners.set(listener.name, new Listener(listener))
     } else if (kind === 'leave' && known !== undefined) {
-      this.rib.removePeer(listener.name, 0)
+      this.rib.removePeer(listener.name)
       this.listeners.delete(listener.name)
       for (const [key, { from }] of this.live) if (from.name === listener.name) this.live.delete(key)
-    } else if (kind === 'refresh' && known !== undefined) this.rib.refreshOut(listener.name, 'ipv4', 0, b % 2 === 0)
+    } else if (kind === 'refresh' && known !== undefined) this.rib.refreshOut(listener.name, 'ipv4', b % 2 === 0)
     else if (kind === 'pull' && known !== undefined) {
       const told = this.rib.pull(listener.name, b % 2 === 0 ? 1 : 65_536)
       if (told !== undefined) known.take(told.bytes)
@@ -110,8 +110,7 @@ test('[50–55] at rest each listener holds every path but its own, and nothing 
       expect(history.rib.pending(name), name).toBe(false)
       expect(history.rib.counts(name, 'ipv4').advertised, name).toBe(listener.routes.size)
     }
-    for (const name of [...history.listeners.keys(), ...SENDERS.map((peer) => peer.name)])
-      history.rib.removePeer(name, 0)
+    for (const name of [...history.listeners.keys(), ...SENDERS.map((peer) => peer.name)]) history.rib.removePeer(name)
     settle(history.rib)
     expect(history.rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })
   })

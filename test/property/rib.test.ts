@@ -207,17 +207,17 @@ class World {
         if (up !== undefined) this.#change({ ...up, importPolicy: at(POLICIES, a), exportPolicy: at(POLICIES, b) })
         return
       case 'refresh':
-        if (up !== undefined) this.rib.refreshOut(peer.name, a % 2 === 0 ? 'ipv4' : 'ipv6', 0, b % 2 === 0)
+        if (up !== undefined) this.rib.refreshOut(peer.name, a % 2 === 0 ? 'ipv4' : 'ipv6', b % 2 === 0)
         return
       case 'own':
         this.#own(a, b)
         return
       case 'disown':
         this.model.own.delete(at(PREFIXES, a))
-        this.rib.withdraw([prefix(at(PREFIXES, a))], 0)
+        this.rib.withdraw([prefix(at(PREFIXES, a))])
         return
       case 'advance':
-        this.rib.advance(0, 1 + (a % 3))
+        this.rib.advance(1 + (a % 3))
         return
       case 'pull':
         if (up !== undefined) this.#pull(peer.name, a % 2 === 0 ? 1 : 65_536)
@@ -234,14 +234,14 @@ class World {
 
   #up(peer: RibPeer, a: number, b: number): void {
     const configured = { ...peer, importPolicy: at(POLICIES, a % 3), exportPolicy: at(POLICIES, b) }
-    this.rib.addPeer(configured, 0)
+    this.rib.addPeer(configured)
     this.model.peers.set(peer.name, configured)
     this.model.received.set(peer.name, new Map())
     this.listeners.set(peer.name, new Listener(configured))
   }
 
   #down(name: string): void {
-    this.rib.removePeer(name, 0)
+    this.rib.removePeer(name)
     this.model.peers.delete(name)
     this.model.received.delete(name)
     this.listeners.delete(name)
@@ -333,7 +333,7 @@ group('histories', () => {
         const advertised = world.rib.counts(name, 'ipv4').advertised + world.rib.counts(name, 'ipv6').advertised
         expect(advertised, name).toBe(listener.routes.size)
       }
-      world.rib.withdraw(PREFIXES.map(prefix), 0)
+      world.rib.withdraw(PREFIXES.map(prefix))
       for (const name of [...world.listeners.keys()]) world.step(['down', Number(name.slice(-1)) - 1, 0, 0])
       settle(world.rib)
       expect(world.rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })

@@ -13,14 +13,14 @@ export class Room {
   }
 
   join(peer: RibPeer): this {
-    this.rib.addPeer(peer, 0)
+    this.rib.addPeer(peer)
     this.#listeners.set(peer.name, new Listener(peer))
     settle(this.rib)
     return this
   }
 
   leave(peer: RibPeer): this {
-    this.rib.removePeer(peer.name, 0)
+    this.rib.removePeer(peer.name)
     this.#listeners.delete(peer.name)
     settle(this.rib)
     return this

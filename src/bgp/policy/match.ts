@@ -1,12 +1,10 @@
 /** The conditions of a rule that read path attributes. */
 import type { Asn } from '../../base/units.ts'
+import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
 import type { AsSegment } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { hasCommunity } from './operate.ts'
 import type { RuleMatch } from './rule.ts'
-
-/** What LOCAL_PREF counts as where a route carries none: eBGP routes never do, policy sees this. */
-const DEFAULT_LOCAL_PREF = 100
 
 export const readsAttributes = (match: RuleMatch): boolean =>
   match.communities !== undefined ||

@@ -84,7 +84,7 @@ export class AdjIn {
     return path
   }
 
-  /** The neighbor has announced it in this refresh of his; 0: he has begun none. */
+  /** The neighbor has announced it in this refresh; 0: it has begun none. */
   noteRound(path: number, round: number): void {
     if (round === 0) return
     if (this.round.length === 0) this.round = new Uint8Array(this.prefix.length)

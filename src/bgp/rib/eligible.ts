@@ -2,6 +2,7 @@
 import type { Asn } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { Role } from '../wire/role.ts'
+import type { ByteRange } from './announcement.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 
 /** Kept with each path, one octet: 0 is a usable one. */
@@ -31,15 +32,13 @@ export const REFUSED_WORDS: readonly string[] = [
   'it was leaked: ONLY_TO_CUSTOMER forbids that it comes from this neighbor',
 ]
 
-/** 0, or why no route of an UPDATE with these attributes and this next hop may be used. */
+/** 0, or why no route of an UPDATE with the attributes `id` and this next hop may be used. */
 export function whyNotUsable(
   slot: PeerSlot,
   peers: Peers,
   attributes: AttributeTable,
   id: number,
-  nextHop: Uint8Array,
-  start: number,
-  length: number,
+  nextHop: ByteRange,
 ): number {
   const { peer } = slot
   // RFC 4271 §9.1.2: a route whose AS path has our own AS in it is not used. Ours are that of this session and that of
@@ -57,11 +56,12 @@ export function whyNotUsable(
     if (attributes.originatorId[id] === peer.localRouterId) return REFUSED.ownOriginator
     if (attributes.passedCluster(id, peer.reflection?.clusterId ?? peer.localRouterId)) return REFUSED.ownCluster
   }
+  const { bytes, start, length } = nextHop
   const global = length === 32 ? 16 : length
-  if (isAt(slot.remoteAddress, nextHop, start, global)) return 0
-  if (isMartian(nextHop, start, global)) return REFUSED.martianNextHop
+  if (isAt(slot.remoteAddress, bytes, start, global)) return 0
+  if (isMartian(bytes, start, global)) return REFUSED.martianNextHop
   // RFC 4271 §5.1.3: a next hop that is the receiver's own address leads nowhere.
-  if (peers.isOwnAddress(nextHop, start, global)) return REFUSED.ownNextHop
+  if (peers.isOwnAddress(bytes, start, global)) return REFUSED.ownNextHop
   return 0
 }
 

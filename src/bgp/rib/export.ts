@@ -27,7 +27,7 @@ import { fitsMessage, OURS } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { Served } from './served.ts'
-import { writeExternal, writeInternal, writeReflected } from './transform.ts'
+import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
 import type { RibPeer } from './types.ts'
 
 /** Everything that changes what a neighbor is told. Neighbors that agree in it form an update group. */
@@ -99,6 +99,7 @@ export class Exporter {
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
   readonly #scratch = SCRATCH
+  readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
   /**
    * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of source.
    * Nothing here is held, and ids are given out again: all are known by their serials.
@@ -217,7 +218,7 @@ export class Exporter {
     }
     if (nextHop === 0) return REASON.noNextHop
     this.#nextHop = nextHop
-    // RFC 8950 §4: only to one who has said that he can.
+    // RFC 8950 §4: only to a neighbor that announced the capability.
     const { family, context } = this.view
     if (family === 'ipv4' && !context.extendedNextHop && this.#lengthOf(nextHop) > 4) {
       return REASON.ipv6NextHop
@@ -339,25 +340,22 @@ export class Exporter {
     const { edit } = this.#verdict
     // RFC 9234 §5: downwards and to peers a route is marked, if it is not yet.
     const marks = isDownward(this.view.role) && attributes.onlyToCustomer(id) === 0
-    let end: number
+    const rewrite = this.#rewrite
+    rewrite.at = start
     if (edit === undefined && !marks) {
-      const offset = attributes.blocks.offset(id)
-      end = this.#transform(
-        attributes.blocks.arena,
-        offset,
-        offset + attributes.blocks.length(id),
-        start,
-        false,
-        originator,
-      )
+      rewrite.from = attributes.blocks.arena
+      rewrite.start = attributes.blocks.offset(id)
+      rewrite.end = rewrite.start + attributes.blocks.length(id)
     } else {
       const learned = attributes.decode(id)
       // RFC 4271 §5.1.4: a MED learned goes to no other AS; one that policy sets does.
       const bare = this.#external ? { ...learned, med: undefined } : learned
       const edited = edit === undefined ? bare : edit.apply(bare)
-      const block = encodeAttributes(marks ? { ...edited, onlyToCustomer: this.view.localAs } : edited)
-      end = this.#transform(block, 0, block.length, start, true, originator)
+      rewrite.from = encodeAttributes(marks ? { ...edited, onlyToCustomer: this.view.localAs } : edited)
+      rewrite.start = 0
+      rewrite.end = rewrite.from.length
     }
+    let end = this.#transform(edit !== undefined || marks, originator)
     if (!this.view.context.fourOctetAs) {
       const flat = flattenTo2Octets(to.slice(start, end))
       to.set(flat, start)
@@ -367,20 +365,12 @@ export class Exporter {
     return blocks.intern(to, 0, end)
   }
 
-  #transform(
-    from: Uint8Array,
-    start: number,
-    end: number,
-    at: number,
-    keepMed: boolean,
-    originator: RouterId | undefined,
-  ): number {
-    const to = this.#scratch
+  #transform(keepMed: boolean, originator: RouterId | undefined): number {
     const { localAs, reflection } = this.view
-    if (this.#external) return writeExternal(from, start, end, to, at, localAs, keepMed)
+    if (this.#external) return writeExternal(this.#rewrite, localAs, keepMed)
     return originator === undefined || reflection === undefined
-      ? writeInternal(from, start, end, to, at)
-      : writeReflected(from, start, end, to, at, originator, reflection.clusterId)
+      ? writeInternal(this.#rewrite)
+      : writeReflected(this.#rewrite, originator, reflection.clusterId)
   }
 
   /** RFC 2545 §3: a link-local address is for its own link alone, so only our own is told. */

@@ -15,18 +15,19 @@ import type { ByteTable } from '../route/byte-table.ts'
 import type { HashKey } from '../route/hash.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
 import { AdjIn } from './adj-in.ts'
-import { Crowd } from './crowd.ts'
+import { type Announcement, type ByteRange, emptyRange } from './announcement.ts'
 import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import { Importer } from './import.ts'
+import { type ImportCounters, newImportCounters, ROUNDS } from './import-counters.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
+import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { isInside, Served } from './served.ts'
 import { Sweep } from './sweep.ts'
-import { newTally, ROUNDS, type Tally } from './tally.ts'
 import type { LocalRoute } from './types.ts'
 
 /** What the families share. */
@@ -51,12 +52,12 @@ export class FamilyRib {
   /** What this node does not forward to learned next hops. */
   readonly #served: Served
   readonly #shared: SharedTables
-  readonly #tallies = new Map<PeerSlot, Tally>()
+  readonly #counters = new Map<PeerSlot, ImportCounters>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
   readonly #refreshing = new Map<PeerSlot, Millis>()
   /** Those whose stale routes are still being removed. */
   readonly #staleSweeps = new Map<PeerSlot, Sweep>()
-  readonly #crowd = new Crowd()
+  readonly #pathLimit = new PathLimit()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
   /** The last sweep that judges paths again, and whose: until it begins, others join. */
@@ -65,6 +66,7 @@ export class FamilyRib {
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
   #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
+  readonly #nextHopBytes = emptyRange()
   readonly #importer: Importer
 
   constructor(family: Family, key: HashKey, shared: SharedTables) {
@@ -83,22 +85,9 @@ export class FamilyRib {
 
   // ── From neighbors ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /**
-   * Announced prefixes of one UPDATE: bytes in [start, end), already checked. `attributes` and `nextHop` are ids, held
-   * by the caller meanwhile; `refused` says why none of them may be used.
-   */
-  announce(
-    slot: PeerSlot,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    attributes: number,
-    nextHop: number,
-    refused: number,
-    now: Millis,
-  ): void {
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined) return
+  announce(slot: PeerSlot, { bytes, start, end, attributes, nextHop, refused }: Announcement, now: Millis): void {
+    const counters = this.#counters.get(slot)
+    if (counters === undefined) return
     const addPath = slot.peer.receive.addPath.includes(this.family)
     const since = Math.floor(now / SINCE_UNIT)
     const { paths, prefixes } = this
@@ -110,39 +99,39 @@ export class FamilyRib {
       const length = bytes[at] as number
       const address = at + 1
       at = address + ((length + 7) >> 3)
-      tally.updates.received++
+      counters.updates.received++
       const prefix = prefixes.insert(bytes, address, length)
       let path = paths.find(prefix, slot.index, pathId)
       // The same again: nothing to decide, nothing to tell.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
-        tally.updates.ignored++
-        paths.noteRound(path, tally.round)
+        counters.updates.ignored++
+        paths.noteRound(path, counters.round)
         continue
       }
       // Paths of a prefix are looked through one by one: nobody may make that long.
       if (path === 0 && addPath && paths.countOf(prefix, slot.index) >= MOST_TAKEN) {
-        tally.updates.rejected++
-        if (this.#crowd.turnAway(slot.index, prefix)) tally.crowded = this.#textOf(prefix)
+        counters.updates.rejected++
+        if (this.#pathLimit.reject(slot.index, prefix)) counters.crowded = this.#textOf(prefix)
         continue
       }
       importer.judge(bytes, address, length)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
-        tally.held++
-      } else if (paths.refused[path] === 0) tally.usable--
+        counters.held++
+      } else if (paths.refused[path] === 0) counters.usable--
       paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
-      paths.noteRound(path, tally.round)
+      paths.noteRound(path, counters.round)
       if (importer.attributes !== attributes) this.#shared.attributes.release(importer.attributes)
-      countUpdate(tally, importer.refused)
+      countUpdate(counters, importer.refused)
       this.#dirty.add(prefix)
     }
     importer.end()
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined) return
+    const counters = this.#counters.get(slot)
+    if (counters === undefined) return
     const addPath = slot.peer.receive.addPath.includes(this.family)
     for (let at = start; at < end; ) {
       const pathId = addPath ? readU32(bytes, at) : 0
@@ -150,41 +139,41 @@ export class FamilyRib {
       const length = bytes[at] as number
       const prefix = this.prefixes.find(bytes, at + 1, length)
       at += 1 + ((length + 7) >> 3)
-      tally.withdraws.received++
+      counters.withdraws.received++
       const path = prefix === 0 ? 0 : this.paths.find(prefix, slot.index, pathId)
       if (path === 0) {
-        tally.withdraws.ignored++
+        counters.withdraws.ignored++
         continue
       }
-      tally.withdraws.accepted++
-      this.#removePath(path, tally)
+      counters.withdraws.accepted++
+      this.#removePath(path, counters)
     }
   }
 
   /** Why no route of an UPDATE with these may be used; 0 for none. */
-  whyNotUsable(slot: PeerSlot, attributes: number, nextHop: Uint8Array, start: number, length: number): number {
+  whyNotUsable(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     const { peers, attributes: table } = this.#shared
-    return whyNotUsable(slot, peers, table, attributes, nextHop, start, length)
+    return whyNotUsable(slot, peers, table, attributes, nextHop)
   }
 
   /** BoRR (RFC 7313 §4): whatever the neighbor does not announce again from here on is stale. */
   beginRefresh(slot: PeerSlot, now: Millis): void {
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined) return
-    tally.round = (tally.round % ROUNDS) + 1
+    const counters = this.#counters.get(slot)
+    if (counters === undefined) return
+    counters.round = (counters.round % ROUNDS) + 1
     if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
   }
 
   /** EoRR: what is stale goes. Without a BoRR before it, nothing is. */
   endRefresh(slot: PeerSlot): void {
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined || !this.#refreshing.delete(slot)) return
+    const counters = this.#counters.get(slot)
+    if (counters === undefined || !this.#refreshing.delete(slot)) return
     const { paths } = this
-    const kept = tally.round
+    const kept = counters.round
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
-      if (this.#tallies.get(slot) !== tally || !isBefore(paths.roundOf(path), kept, tally.round)) return false
-      this.#removePath(path, tally)
+      if (this.#counters.get(slot) !== counters || !isBefore(paths.roundOf(path), kept, counters.round)) return false
+      this.#removePath(path, counters)
       return true
     }
     // What an earlier one has not come to yet is stale for this one too; so a flood of them costs one.
@@ -202,7 +191,7 @@ export class FamilyRib {
 
   /** When the next refresh has lasted too long, or somebody is to be asked for one. */
   refreshDeadline(): Millis | undefined {
-    let first = this.#crowd.deadline()
+    let first = this.#pathLimit.deadline()
     if (this.#refreshing.size === 0) return first
     for (const until of this.#refreshing.values()) first = earlier(first, until)
     return first
@@ -216,8 +205,8 @@ export class FamilyRib {
   }
 
   /** Neighbors of whom paths were turned away for which there is room now. */
-  takeRoom(now: Millis): PeerSlot[] {
-    return this.#crowd.takeDue(now).flatMap((index) => this.#shared.peers.slots[index] ?? [])
+  takeRefreshRequests(now: Millis): PeerSlot[] {
+    return this.#pathLimit.takeDue(now).flatMap((index) => this.#shared.peers.slots[index] ?? [])
   }
 
   // ── Our own ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,15 +271,15 @@ export class FamilyRib {
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   addPeer(slot: PeerSlot): void {
-    this.#tallies.set(slot, newTally())
+    this.#counters.set(slot, newImportCounters())
     this.adjOut.add(slot)
   }
 
   /** `done` is called when no path of this neighbor is left. */
   removePeer(slot: PeerSlot, done: () => void): void {
     this.adjOut.remove(slot)
-    this.#tallies.delete(slot)
-    this.#crowd.forget(slot.index)
+    this.#counters.delete(slot)
+    this.#pathLimit.forget(slot.index)
     this.#refreshing.delete(slot)
     this.#staleSweeps.get(slot)?.cancel()
     this.#staleSweeps.delete(slot)
@@ -310,8 +299,8 @@ export class FamilyRib {
   }
 
   /** Undefined where the family was not agreed on. */
-  tally(slot: PeerSlot): Tally | undefined {
-    return this.#tallies.get(slot)
+  countersOf(slot: PeerSlot): ImportCounters | undefined {
+    return this.#counters.get(slot)
   }
 
   // ── Work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -447,14 +436,14 @@ export class FamilyRib {
     return left
   }
 
-  #removePath(path: number, tally: Tally | undefined): void {
+  #removePath(path: number, counters: ImportCounters | undefined): void {
     const { paths, loc } = this
     const prefix = paths.prefix[path] as number
-    if (tally !== undefined) {
-      tally.held--
-      if (paths.refused[path] === 0) tally.usable--
+    if (counters !== undefined) {
+      counters.held--
+      if (paths.refused[path] === 0) counters.usable--
     }
-    this.#crowd.leave(paths.peer[path] as number, prefix)
+    this.#pathLimit.pathGone(paths.peer[path] as number, prefix)
     this.#dirty.add(prefix)
     if (loc.best[prefix] === path) loc.best[prefix] = LOST
     if (this.adjOut.several) this.adjOut.lose(prefix, path)
@@ -488,20 +477,24 @@ export class FamilyRib {
   #judgeAgain(slot: PeerSlot, path: number, now: Millis): void {
     const { paths, prefixes } = this
     const importer = this.#importer
-    const tally = this.#tallies.get(slot)
-    if (tally === undefined) return
+    const counters = this.#counters.get(slot)
+    if (counters === undefined) return
     const { bytes } = this.#shared.nextHops
     const prefix = paths.prefix[path] as number
     const received = paths.received[path] as number
     const nextHop = paths.nextHop[path] as number
-    const refused = this.whyNotUsable(slot, received, bytes.arena, bytes.offset(nextHop), bytes.length(nextHop))
+    const range = this.#nextHopBytes
+    range.bytes = bytes.arena
+    range.start = bytes.offset(nextHop)
+    range.length = bytes.length(nextHop)
+    const refused = this.whyNotUsable(slot, received, range)
     prefixes.writeAddress(prefix, this.#address)
     importer.begin(slot, received, refused)
     importer.judge(this.#address, 0, prefixes.lengths[prefix] as number)
     const same = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!same) {
-      if (paths.refused[path] === 0) tally.usable--
-      if (importer.refused === 0) tally.usable++
+      if (paths.refused[path] === 0) counters.usable--
+      if (importer.refused === 0) counters.usable++
       paths.set(path, received, importer.attributes, nextHop, importer.refused)
       paths.since[path] = Math.floor(now / SINCE_UNIT)
       this.#dirty.add(prefix)
@@ -525,10 +518,10 @@ function isBefore(round: number, other: number, present: number): boolean {
   return age(round) > age(other)
 }
 
-function countUpdate(tally: Tally, refused: number): void {
+function countUpdate(counters: ImportCounters, refused: number): void {
   if (refused === 0) {
-    tally.usable++
-    tally.updates.accepted++
-  } else if (refused === REFUSED.policy) tally.updates.filtered++
-  else tally.updates.rejected++
+    counters.usable++
+    counters.updates.accepted++
+  } else if (refused === REFUSED.policy) counters.updates.filtered++
+  else counters.updates.rejected++
 }

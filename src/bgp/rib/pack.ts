@@ -13,6 +13,7 @@
 import { AFI, SAFI_UNICAST } from '../../base/family.ts'
 import { valueEnd } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
+import { ATTRIBUTE, FLAG, WELL_KNOWN } from '../wire/attribute-rows.ts'
 import type { WireContext } from '../wire/context.ts'
 import { HEADER_LENGTH, MESSAGE_SIZE, writeHeader } from '../wire/header.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -60,7 +61,7 @@ export class Packer {
     this.#addPath = context.addPath.includes(this.#prefixes.family)
   }
 
-  /** Another message would be a stump. */
+  /** Less is left of the run than a usual message takes. */
   get isFull(): boolean {
     return this.messages > 0 && this.#most - this.length < Math.min(this.#messageSize, MESSAGE_SIZE)
   }
@@ -237,8 +238,5 @@ const AFI_OCTETS = { ipv4: 4, ipv6: 16 } as const
 /** In the length of a block's next hop: it is ourselves, and zeros keep its place. */
 export const OURS = 0x80
 
-const NEXT_HOP = 3
-const MP_REACH = 14
-const MP_UNREACH = 15
-const WELL_KNOWN = 0x40
-const OPTIONAL_EXTENDED = 0x90
+const { nextHop: NEXT_HOP, mpReach: MP_REACH, mpUnreach: MP_UNREACH } = ATTRIBUTE
+const OPTIONAL_EXTENDED = FLAG.optional | FLAG.extendedLength

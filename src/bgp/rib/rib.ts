@@ -22,13 +22,15 @@ import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
 import { NextHopTable, REACH, withoutGlobal } from '../route/next-hop-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
+import { CEASE } from '../wire/notification.ts'
 import { UpdateDecoder } from '../wire/update.ts'
 import type { Member } from './adj-out.ts'
+import { emptyAnnouncement, emptyRange, NO_BYTES } from './announcement.ts'
 import type { DecisionSettings } from './decide.ts'
 import { FamilyRib, MOST_TAKEN } from './family-rib.ts'
+import { newImportCounters } from './import-counters.ts'
 import { type PeerSlot, Peers } from './peers.ts'
 import { RouteRows } from './rows.ts'
-import { newTally } from './tally.ts'
 import type {
   BestRoute,
   FamilyCounts,
@@ -60,6 +62,8 @@ export class Rib {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
   readonly #rows: RouteRows
   readonly #decoder = new UpdateDecoder()
+  readonly #announcement = emptyAnnouncement()
+  readonly #nextHopBytes = emptyRange()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
   #serviceRanges: readonly Prefix[] = []
@@ -80,14 +84,14 @@ export class Rib {
   }
 
   /** The session is up: nothing is known from it, everything is told, End-of-RIB comes behind. */
-  addPeer(peer: RibPeer, _now: Millis): void {
+  addPeer(peer: RibPeer): void {
     if (this.#peers.get(peer.name) !== undefined) throw new Error(`${peer.name} is there already`)
     const slot = this.#peers.add(peer)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
   }
 
   /** The session is down: what came from it goes, and what it was told is forgotten. */
-  removePeer(name: string, _now: Millis): void {
+  removePeer(name: string): void {
     const slot = this.#slot(name)
     this.#peers.retire(slot)
     this.#retired.set(slot, FAMILIES.length)
@@ -104,7 +108,7 @@ export class Rib {
   }
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
-  refreshOut(name: string, family: Family, _now: Millis, enhanced = false): void {
+  refreshOut(name: string, family: Family, enhanced = false): void {
     this.#ribs[family].adjOut.refresh(this.#slot(name), enhanced)
   }
 
@@ -113,20 +117,20 @@ export class Rib {
     this.#ribs[family].beginRefresh(this.#slot(name), now)
   }
 
-  /** He has told everything: what he did not tell again is gone. */
-  endRefresh(name: string, family: Family, _now: Millis): void {
+  /** The neighbor has told everything: what it did not tell again is gone. */
+  endRefresh(name: string, family: Family): void {
     this.#ribs[family].endRefresh(this.#slot(name))
   }
 
   /** Neighbors to be asked for their routes again: of some paths were turned away, and there is room now. */
-  takeRoom(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
+  takeRefreshRequests(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
     if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
-      this.#ribs[family].takeRoom(now).map(({ peer }) => ({ name: peer.name, family })),
+      this.#ribs[family].takeRefreshRequests(now).map(({ peer }) => ({ name: peer.name, family })),
     )
   }
 
-  /** When `endLateRefreshes` or `takeRoom` has something to do. */
+  /** When `endLateRefreshes` or `takeRefreshRequests` has something to do. */
   deadline(): Millis | undefined {
     return earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline())
   }
@@ -165,7 +169,7 @@ export class Rib {
     if (decoder.treatAsWithdraw || decoder.attributesLength > LONGEST) this.#takeBack(slot)
     else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
     const { endOfRib, problems } = decoder
-    const finished = endOfRib && this.#ribs[endOfRib].tally(slot)
+    const finished = endOfRib && this.#ribs[endOfRib].countersOf(slot)
     if (finished !== undefined) finished.endOfRib = true
     const limits = this.#askLimits(slot)
     const crowded = this.#askCrowded(slot)
@@ -183,7 +187,7 @@ export class Rib {
     }
   }
 
-  withdraw(prefixes: readonly Prefix[], _now: Millis): void {
+  withdraw(prefixes: readonly Prefix[]): void {
     for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
   }
 
@@ -200,8 +204,8 @@ export class Rib {
     for (const address of added) this.#ribs[address.family].setServed(address, true)
   }
 
-  /** Does at most about `budget` prefixes of decision, replay and removal. */
-  advance(_now: Millis, budget: number): void {
+  /** Does work for about `budget` prefixes: decision, and what replays, policy changes and lost neighbors left to do. */
+  advance(budget: number): void {
     const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget)
     this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left)
     this.#reclaim()
@@ -239,7 +243,7 @@ export class Rib {
   }
 
   /** The names of all for whom `pending` is true, and of a few others: without a look at each neighbor. */
-  owed(): Set<string> {
+  pendingPeers(): Set<string> {
     const names = new Set<string>()
     for (const family of FAMILIES) this.#ribs[family].adjOut.visitPending(({ peer }) => names.add(peer.name))
     return names
@@ -298,7 +302,7 @@ export class Rib {
   counts(name: string, family: Family): FamilyCounts {
     const slot = this.#slot(name)
     const rib = this.#ribs[family]
-    const tally = rib.tally(slot) ?? newTally()
+    const counters = rib.countersOf(slot) ?? newImportCounters()
     const members = rib.adjOut.membersOf(slot)
     const sum = (count: (member: Member) => number) => members.reduce((total, member) => total + count(member), 0)
     const rejected = sum(({ group, rejectedBefore }) => group.exporter.rejected - rejectedBefore)
@@ -306,15 +310,15 @@ export class Rib {
     const announced = sum((member) => member.announced)
     const withdrawn = sum((member) => member.withdrawn)
     return {
-      received: tally.held,
-      accepted: tally.usable,
+      received: counters.held,
+      accepted: counters.usable,
       preferred: rib.loc.preferred[slot.index] ?? 0,
       advertised: sum(({ advertised }) => advertised),
-      importUpdates: { ...tally.updates },
-      importWithdraws: { ...tally.withdraws },
+      importUpdates: { ...counters.updates },
+      importWithdraws: { ...counters.withdraws },
       exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
       exportWithdraws: { received: withdrawn, accepted: withdrawn },
-      endOfRibReceived: tally.endOfRib,
+      endOfRibReceived: counters.endOfRib,
       endOfRibSent: rib.adjOut.hasFinished(slot),
     }
   }
@@ -387,35 +391,41 @@ export class Rib {
 
   #takeAnnounced(slot: PeerSlot, now: Millis): void {
     const decoder = this.#decoder
-    const attributes = this.#attributes.intern(decoder.attributes, 0, decoder.attributesLength)
-    const { nlriStart, nlriEnd, nextHopStart, reachFamily, reachStart, reachEnd } = decoder
+    const { bytes, nlriStart, nlriEnd, nextHopStart, reachFamily, reachStart, reachEnd } = decoder
+    const announcement = this.#announcement
+    const nextHop = this.#nextHopBytes
+    announcement.bytes = bytes
+    nextHop.bytes = bytes
+    announcement.attributes = this.#attributes.intern(decoder.attributes, 0, decoder.attributesLength)
     if (nlriStart < nlriEnd && nextHopStart >= 0) {
-      this.#announce(slot, 'ipv4', nlriStart, nlriEnd, attributes, nextHopStart, 4, now)
+      announcement.start = nlriStart
+      announcement.end = nlriEnd
+      nextHop.start = nextHopStart
+      nextHop.length = 4
+      this.#announce(slot, 'ipv4', now)
     }
     if (reachFamily !== undefined && reachStart < reachEnd) {
-      const { bytes, reachNextHopStart: at, reachNextHopLength: length } = decoder
+      const { reachNextHopStart: at, reachNextHopLength: length } = decoder
       const skip = withoutGlobal(bytes, at, length)
-      this.#announce(slot, reachFamily, reachStart, reachEnd, attributes, at + skip, length - skip, now)
+      announcement.start = reachStart
+      announcement.end = reachEnd
+      nextHop.start = at + skip
+      nextHop.length = length - skip
+      this.#announce(slot, reachFamily, now)
     }
-    this.#attributes.release(attributes)
+    this.#attributes.release(announcement.attributes)
+    announcement.bytes = nextHop.bytes = NO_BYTES
   }
 
-  #announce(
-    slot: PeerSlot,
-    family: Family,
-    start: number,
-    end: number,
-    attributes: number,
-    nextHopStart: number,
-    nextHopLength: number,
-    now: Millis,
-  ): void {
-    const { bytes } = this.#decoder
+  /** What `#announcement` and `#nextHopBytes` say. */
+  #announce(slot: PeerSlot, family: Family, now: Millis): void {
+    const announcement = this.#announcement
+    const nextHop = this.#nextHopBytes
     const rib = this.#ribs[family]
-    const refused = rib.whyNotUsable(slot, attributes, bytes, nextHopStart, nextHopLength)
-    const nextHop = this.#nextHops.intern(bytes, nextHopStart, nextHopStart + nextHopLength)
-    rib.announce(slot, bytes, start, end, attributes, nextHop, refused, now)
-    this.#nextHops.release(nextHop)
+    announcement.refused = rib.whyNotUsable(slot, announcement.attributes, nextHop)
+    announcement.nextHop = this.#nextHops.intern(nextHop.bytes, nextHop.start, nextHop.start + nextHop.length)
+    rib.announce(slot, announcement, now)
+    this.#nextHops.release(announcement.nextHop)
   }
 
   #askLimits(slot: PeerSlot): Partial<ReceiveResult> | undefined {
@@ -423,23 +433,23 @@ export class Rib {
     let near: Partial<ReceiveResult> | undefined
     for (const family of families) {
       const limit = maxPrefixes[family]
-      const tally = this.#ribs[family].tally(slot)
-      if (limit === undefined || tally === undefined) continue
-      if (tally.held > limit) return { error: tooMany(family, tally.held, limit), tooMany: family }
-      const isNear = tally.held >= (warnPrefixes?.[family] ?? limit + 1)
-      const isNews = isNear && !tally.warned
-      tally.warned = isNear
-      if (isNews) near = { nearLimit: { family, held: tally.held, limit } }
+      const counters = this.#ribs[family].countersOf(slot)
+      if (limit === undefined || counters === undefined) continue
+      if (counters.held > limit) return { error: tooMany(family, counters.held, limit), tooMany: family }
+      const isNear = counters.held >= (warnPrefixes?.[family] ?? limit + 1)
+      const isNews = isNear && !counters.warned
+      counters.warned = isNear
+      if (isNews) near = { nearLimit: { family, held: counters.held, limit } }
     }
     return near
   }
 
   #askCrowded(slot: PeerSlot): ReceiveResult['crowded'] {
     for (const family of slot.peer.receive.addPath) {
-      const tally = this.#ribs[family].tally(slot)
-      if (tally?.crowded === undefined) continue
-      const prefix = tally.crowded
-      tally.crowded = undefined
+      const counters = this.#ribs[family].countersOf(slot)
+      if (counters?.crowded === undefined) continue
+      const prefix = counters.crowded
+      counters.crowded = undefined
       return { family, prefix, most: MOST_TAKEN }
     }
     return undefined
@@ -469,14 +479,11 @@ const ALL_WELL: ReceiveResult = {
   crowded: undefined,
 }
 
-const CEASE = 6
-const MAXIMUM_PREFIXES = 1
-
 /** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
 function tooMany(family: Family, held: number, limit: number): MessageError {
   const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
   writeU32(data, 3, limit)
-  return messageError(CEASE, MAXIMUM_PREFIXES, `${held} ${family} routes, ${limit} allowed`, data)
+  return messageError(CEASE.code, CEASE.maxPrefixes, `${held} ${family} routes, ${limit} allowed`, data)
 }
 
 function ownAttributes({ communities }: LocalRoute): PathAttributes {

@@ -5,33 +5,35 @@
 import { writeU32 } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
 import { DEFAULT_LOCAL_PREF, valueEnd, valueStart } from '../route/attribute-table.ts'
+import { ATTRIBUTE } from '../wire/attribute-rows.ts'
 
-const AS_PATH = 2
-const MED = 4
-const LOCAL_PREF = 5
-const ORIGINATOR_ID = 9
-const CLUSTER_LIST = 10
 const SEQUENCE = 2
+
+/** A block in `from`, [start, end), and where what becomes of it is written. One object is used for all. */
+export interface Rewrite {
+  from: Uint8Array
+  start: number
+  end: number
+  readonly to: Uint8Array
+  at: number
+}
 
 /**
  * To an external neighbor: our AS in front of the path (§5.1.2), no LOCAL_PREF (§5.1.5), no ORIGINATOR_ID or
  * CLUSTER_LIST (RFC 4456 §8), and MED only where policy set it (§5.1.4). Returns where the written part ends.
  */
-export function writeExternal(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  to: Uint8Array,
-  at: number,
-  localAs: Asn,
-  keepMed: boolean,
-): number {
+export function writeExternal({ from, start, end, to, at }: Rewrite, localAs: Asn, keepMed: boolean): number {
   let out = at
   for (let attribute = start; attribute < end; ) {
     const next = valueEnd(from, attribute)
     const type = from[attribute + 1] as number
-    if (type === AS_PATH) out = writePrepended(from, attribute, next, to, out, localAs)
-    else if (type === LOCAL_PREF || type === ORIGINATOR_ID || type === CLUSTER_LIST || (type === MED && !keepMed))
+    if (type === ATTRIBUTE.asPath) out = writePrepended(from, attribute, next, to, out, localAs)
+    else if (
+      type === ATTRIBUTE.localPref ||
+      type === ATTRIBUTE.originatorId ||
+      type === ATTRIBUTE.clusterList ||
+      (type === ATTRIBUTE.med && !keepMed)
+    )
       out += 0
     else out = copy(from, attribute, next, to, out)
     attribute = next
@@ -40,13 +42,17 @@ export function writeExternal(
 }
 
 /** To an internal neighbor: everything, and LOCAL_PREF in any case (§5.1.5). */
-export function writeInternal(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+export function writeInternal({ from, start, end, to, at }: Rewrite): number {
+  return copyInternal(from, start, end, to, at)
+}
+
+function copyInternal(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
   let split = start
-  while (split < end && (from[split + 1] as number) < LOCAL_PREF) split = valueEnd(from, split)
+  while (split < end && (from[split + 1] as number) < ATTRIBUTE.localPref) split = valueEnd(from, split)
   let out = copy(from, start, split, to, at)
-  if (split === end || from[split + 1] !== LOCAL_PREF) {
+  if (split === end || from[split + 1] !== ATTRIBUTE.localPref) {
     to[out] = 0x40
-    to[out + 1] = LOCAL_PREF
+    to[out + 1] = ATTRIBUTE.localPref
     to[out + 2] = 4
     writeU32(to, out + 3, DEFAULT_LOCAL_PREF)
     out += 7
@@ -59,30 +65,26 @@ export function writeInternal(from: Uint8Array, start: number, end: number, to: 
  * front of the CLUSTER_LIST. Nothing else may change.
  */
 export function writeReflected(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  to: Uint8Array,
-  at: number,
+  { from, start, end, to, at }: Rewrite,
   originatorId: RouterId,
   clusterId: RouterId,
 ): number {
   let rest = start
-  while (rest < end && (from[rest + 1] as number) < ORIGINATOR_ID) rest = valueEnd(from, rest)
-  let out = writeInternal(from, start, rest, to, at)
-  if (rest < end && from[rest + 1] === ORIGINATOR_ID) {
+  while (rest < end && (from[rest + 1] as number) < ATTRIBUTE.originatorId) rest = valueEnd(from, rest)
+  let out = copyInternal(from, start, rest, to, at)
+  if (rest < end && from[rest + 1] === ATTRIBUTE.originatorId) {
     const next = valueEnd(from, rest)
     out = copy(from, rest, next, to, out)
     rest = next
   } else {
-    out = writeOptional(to, out, ORIGINATOR_ID, 4)
+    out = writeOptional(to, out, ATTRIBUTE.originatorId, 4)
     writeU32(to, out, originatorId)
     out += 4
   }
-  const listed = rest < end && from[rest + 1] === CLUSTER_LIST
+  const listed = rest < end && from[rest + 1] === ATTRIBUTE.clusterList
   const behind = listed ? valueEnd(from, rest) : rest
   const value = listed ? valueStart(from, rest) : rest
-  out = writeOptional(to, out, CLUSTER_LIST, behind - value + 4)
+  out = writeOptional(to, out, ATTRIBUTE.clusterList, behind - value + 4)
   writeU32(to, out, clusterId)
   return copy(from, value, end, to, out + 4)
 }
@@ -111,7 +113,7 @@ function writePrepended(
   const length = end - value + (joins ? 4 : 6)
   let out = at
   to[out++] = length > 255 ? 0x50 : 0x40
-  to[out++] = AS_PATH
+  to[out++] = ATTRIBUTE.asPath
   if (length > 255) to[out++] = length >> 8
   to[out++] = length
   to[out++] = SEQUENCE

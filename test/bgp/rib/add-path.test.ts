@@ -100,7 +100,7 @@ describe('several paths to one who wants them', () => {
     room.say(a, [X], path(a.remoteAs))
     room.say(b, [X], path(b.remoteAs))
     const before = room.heard(many).messages
-    room.rib.refreshOut(many.name, 'ipv4', 0, true)
+    room.rib.refreshOut(many.name, 'ipv4', true)
     settle(room.rib)
     expect(keys(room)).toEqual([`${X} #1`, `${X} #2`])
     expect(room.heard(many).refreshes).toEqual([1, 2])
@@ -177,7 +177,8 @@ describe('paths that were turned away', () => {
     for (let id = 0; id < MOST_TAKEN + more; id++) room.say(from, [X], path(from.remoteAs), `192.0.2.${id + 100}`, id)
     return room
   }
-  const asked = (room: Room, now: number) => room.rib.takeRoom(now).map(({ name, family }) => `${name} ${family}`)
+  const asked = (room: Room, now: number) =>
+    room.rib.takeRefreshRequests(now).map(({ name, family }) => `${name} ${family}`)
 
   test('the first is said, once', () => {
     const room = crowded(0)

@@ -15,7 +15,7 @@ const announce = (rib: Rib, peer: RibPeer, text: string, over: Partial<PathAttri
 
 function ribWith(...peers: readonly RibPeer[]): Rib {
   const rib = new Rib()
-  for (const peer of peers) rib.addPeer(peer, 0)
+  for (const peer of peers) rib.addPeer(peer)
   settle(rib)
   return rib
 }
@@ -35,9 +35,9 @@ test('[8.D19] who comes is told what was pending for a neighbor that left unread
   const rib = ribWith(a, b)
   announce(rib, a, X)
   settle(rib)
-  rib.removePeer(b.name, 0)
+  rib.removePeer(b.name)
   settle(rib)
-  rib.addPeer(c, 0)
+  rib.addPeer(c)
   settle(rib)
   expect([...new Listener(c).drain(rib, c.name).routes.keys()]).toEqual([X])
 })
@@ -46,8 +46,8 @@ test('[8.D19] who returns in the very turn in which it left, unread, is told all
   const rib = ribWith(a, b)
   announce(rib, a, X)
   settle(rib)
-  rib.removePeer(b.name, 0)
-  rib.addPeer(b, 0)
+  rib.removePeer(b.name)
+  rib.addPeer(b)
   announce(rib, a, Y)
   settle(rib)
   expect([...new Listener(b).drain(rib, b.name).routes.keys()].sort()).toEqual([X, Y])

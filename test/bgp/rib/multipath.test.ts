@@ -73,9 +73,9 @@ describe('sharing', () => {
     const made = room()
     const over = (peer: RibPeer, name: string) => ({ ...peer, remoteAddress: `fe80::1%${name}` })
     const ends = [over(a, 'eth0'), over(b, 'eth1')]
-    made.rib.removePeer(a.name, 0)
-    made.rib.removePeer(b.name, 0)
-    for (const peer of ends) made.rib.addPeer(peer, 0)
+    made.rib.removePeer(a.name)
+    made.rib.removePeer(b.name)
+    for (const peer of ends) made.rib.addPeer(peer)
     for (const peer of ends) made.say(peer, ['fd00::/16'], path(65_100), 'fe80::1')
     expect(via(made)).toEqual(['fe80::1%eth0', 'fe80::1%eth1'])
   })

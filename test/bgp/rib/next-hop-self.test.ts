@@ -27,7 +27,7 @@ const told = attributes(path(65000, source.remoteAs, 7))
 
 function start(): { rib: Rib; ears: Listener[] } {
   const rib = new Rib()
-  for (const peer of [source, ...listeners]) rib.addPeer(peer, 0)
+  for (const peer of [source, ...listeners]) rib.addPeer(peer)
   settle(rib)
   return { rib, ears: listeners.map((peer) => new Listener(peer).drain(rib, peer.name)) }
 }
@@ -67,7 +67,7 @@ test('each neighbor is told the address that it sees, and what one was handed do
 test('neighbors that see the same address are handed the same bytes', () => {
   const rib = new Rib()
   const [one, other] = [neighbor(2), neighbor(3)]
-  for (const peer of [source, one, other]) rib.addPeer(peer, 0)
+  for (const peer of [source, one, other]) rib.addPeer(peer)
   settle(rib)
   for (const peer of [one, other]) new Listener(peer).drain(rib, peer.name)
   feed(rib)
@@ -119,7 +119,7 @@ test.each<[string, string, string]>([
 ])('to internal neighbors %s', (_, nextHop, expected) => {
   const rib = new Rib()
   const internal = neighbor(5, { peerType: 'internal' })
-  for (const peer of [source, internal]) rib.addPeer(peer, 0)
+  for (const peer of [source, internal]) rib.addPeer(peer)
   settle(rib)
   const update = announcement(PREFIXES.ipv6, carried, nextHop)
   rib.receive(source.name, update, 0, update.length, 0)
@@ -134,7 +134,7 @@ test.each([
   ['behind no address, as BIRD writes it', ':: fe80::99'],
 ])('[41] a link-local next hop %s is one, and can be used', (_, nextHop) => {
   const rib = new Rib()
-  rib.addPeer({ ...source, remoteAddress: 'fe80::1%eth7' }, 0)
+  rib.addPeer({ ...source, remoteAddress: 'fe80::1%eth7' })
   const update = announcement(PREFIXES.ipv6, carried, nextHop)
   expect(rib.receive(source.name, update, 0, update.length, 0).error).toBeUndefined()
   settle(rib)
@@ -147,7 +147,7 @@ test.each([
   ['no address and a global one', ':: 2001:db8::99'],
 ])('[41] %s is no next hop', (_, nextHop) => {
   const rib = new Rib()
-  rib.addPeer(source, 0)
+  rib.addPeer(source)
   const update = announcement(PREFIXES.ipv6, carried, nextHop)
   expect(rib.receive(source.name, update, 0, update.length, 0).error).toBeUndefined()
   settle(rib)

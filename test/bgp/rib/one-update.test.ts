@@ -18,7 +18,7 @@ const UNREACH4 = fromHex('80 0f 06 0001 01 10 0a01')
 
 function ribAfter(...updates: readonly Uint8Array[]): Rib {
   const rib = new Rib()
-  rib.addPeer(from, 0)
+  rib.addPeer(from)
   for (const bytes of updates) expect(rib.receive(from.name, bytes, 0, bytes.length, 0).error).toBeUndefined()
   settle(rib)
   return rib
@@ -51,7 +51,7 @@ describe('[44] one prefix in the fields of IPv4 and in MP attributes (RFC 4760 ย
     const gone = withdrawal(['10.1.0.0/16'])
     rib.receive(from.name, gone, 0, gone.length, 0)
     settle(rib)
-    rib.removePeer(from.name, 0)
+    rib.removePeer(from.name)
     settle(rib)
     expect(rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })
   })
@@ -86,7 +86,7 @@ function dissect(bytes: Uint8Array): { readonly uses: string[]; readonly types: 
 test('[49] we write one of the four in an UPDATE, and MP attributes before all others (RFC 7606 ยง5.1)', () => {
   const to = neighbor(2)
   const rib = new Rib()
-  for (const peer of [from, to]) rib.addPeer(peer, 0)
+  for (const peer of [from, to]) rib.addPeer(peer)
   settle(rib)
   const listener = new Listener(to).drain(rib, to.name)
   const [v4, v6] = [

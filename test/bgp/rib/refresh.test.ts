@@ -20,7 +20,7 @@ describe('a neighbor refreshes', () => {
     const room = begun()
     room.say(a, [X, Z], path(a.remoteAs))
     expect(held(room)).toEqual([X, Y, Z])
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room)).toEqual([X, Z])
     expect([...room.heard(b).routes.keys()].sort()).toEqual([X, Z])
@@ -31,7 +31,7 @@ describe('a neighbor refreshes', () => {
     const room = begun()
     room.say(a, [X], path(a.remoteAs, 9))
     room.unsay(a, [Y])
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room)).toEqual([X])
   })
@@ -39,7 +39,7 @@ describe('a neighbor refreshes', () => {
   test('EoRR without BoRR takes nothing', () => {
     const room = new Room(a)
     room.say(a, [X], path(a.remoteAs))
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room)).toEqual([X])
   })
@@ -49,7 +49,7 @@ describe('a neighbor refreshes', () => {
     room.say(a, [X], path(a.remoteAs))
     room.rib.beginRefresh(a.name, 'ipv4', 0)
     room.say(a, [Y], path(a.remoteAs))
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room)).toEqual([Y])
   })
@@ -57,7 +57,7 @@ describe('a neighbor refreshes', () => {
   test('a BoRR while the last EoRR is still being carried out loses nothing of that refresh', () => {
     const room = begun()
     room.say(a, [X], path(a.remoteAs))
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     room.rib.beginRefresh(a.name, 'ipv4', 0)
     settle(room.rib)
     expect(held(room)).toEqual([X])
@@ -68,7 +68,7 @@ describe('a neighbor refreshes', () => {
     room.say(b, [Z], path(b.remoteAs))
     room.say(a, ['2001:db8::/32'], path(a.remoteAs), '2001:db8::9')
     room.rib.originate([ownRoute('10.9.0.0/16')], 0)
-    room.rib.endRefresh(a.name, 'ipv4', 0)
+    room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room).sort()).toEqual(['10.9.0.0/16', Z, '2001:db8::/32'].sort())
   })
@@ -90,7 +90,7 @@ describe('a neighbor refreshes', () => {
     for (let round = 0; round < 300; round++) {
       room.rib.beginRefresh(a.name, 'ipv4', 0)
       room.say(a, [X], path(a.remoteAs))
-      room.rib.endRefresh(a.name, 'ipv4', 0)
+      room.rib.endRefresh(a.name, 'ipv4')
       settle(room.rib)
     }
     expect(held(room)).toEqual([X])
@@ -100,7 +100,7 @@ describe('a neighbor refreshes', () => {
     const room = begun()
     for (let round = 0; round < 100; round++) {
       room.rib.beginRefresh(a.name, 'ipv4', 0)
-      room.rib.endRefresh(a.name, 'ipv4', 0)
+      room.rib.endRefresh(a.name, 'ipv4')
     }
     room.say(a, [Y], path(a.remoteAs))
     settle(room.rib)

@@ -38,7 +38,7 @@ const announce = (
 
 function ribWith(...peers: readonly RibPeer[]): Rib {
   const rib = new Rib()
-  for (const peer of peers) rib.addPeer(peer, 0)
+  for (const peer of peers) rib.addPeer(peer)
   settle(rib)
   return rib
 }
@@ -219,8 +219,8 @@ describe('telling', () => {
       0,
     )
     settle(rib)
-    rib.addPeer(a, 0)
-    rib.advance(0, 10)
+    rib.addPeer(a)
+    rib.advance(10)
     const listener = new Listener(a).drain(rib, a.name)
     expect(listener.endOfRib).not.toContain('ipv4')
     settle(rib)
@@ -359,7 +359,7 @@ describe('telling', () => {
     rib.setPeer(b, 0)
     settle(rib)
     expect(listener.drain(rib, b.name).routes.size).toBe(1)
-    for (const peer of [a, b]) rib.removePeer(peer.name, 0)
+    for (const peer of [a, b]) rib.removePeer(peer.name)
     settle(rib)
     expect(rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })
   })
@@ -390,7 +390,7 @@ describe('telling', () => {
     rib.originate([ownRoute(X)], 0)
     settle(rib)
     heard(rib, a)
-    rib.refreshOut(a.name, 'ipv4', 0, true)
+    rib.refreshOut(a.name, 'ipv4', true)
     settle(rib)
     const types: number[] = []
     for (let told = rib.pull(a.name, 1); told !== undefined; told = rib.pull(a.name, 1)) {
@@ -404,7 +404,7 @@ describe('telling', () => {
     rib.originate([ownRoute(X)], 0)
     settle(rib)
     heard(rib, a)
-    rib.addPeer(b, 0)
+    rib.addPeer(b)
     settle(rib)
     while (rib.pending(b.name)) rib.pull(b.name, 65_536)
     expect(rib.isQuiet).toBe(true)
@@ -426,7 +426,7 @@ describe('telling', () => {
     settle(rib)
     heard(rib, a)
     const late = { ...b, exportPolicy }
-    rib.addPeer(late, 0)
+    rib.addPeer(late)
     settle(rib)
     expect([...heard(rib, late).keys()]).toEqual([X])
   })
@@ -443,7 +443,7 @@ describe('telling', () => {
 
   test('a neighbor that reads nothing costs at most one entry per prefix, and gets the last state', () => {
     const rib = new Rib({ logLimit: 2000 })
-    for (const peer of [a, b, neighbor(3)]) rib.addPeer(peer, 0)
+    for (const peer of [a, b, neighbor(3)]) rib.addPeer(peer)
     settle(rib)
     const quick = new Listener(b).drain(rib, b.name)
     const slow = new Listener(neighbor(3)).drain(rib, 'peer-3')
@@ -551,9 +551,9 @@ test('the loss of a neighbor is work in slices, and its routes are withdrawn', (
   for (let index = 0; index < 500; index++) announce(rib, a, [`10.${index >> 8}.${index & 255}.0/24`], learned)
   listener.drain(rib, b.name)
   expect(listener.routes.size).toBe(500)
-  rib.removePeer(a.name, 0)
+  rib.removePeer(a.name)
   let turns = 0
-  for (; rib.busy; turns++) rib.advance(0, 50)
+  for (; rib.busy; turns++) rib.advance(50)
   expect(turns).toBeGreaterThan(10)
   listener.drain(rib, b.name)
   expect([listener.routes.size, listener.needless]).toEqual([0, 0])

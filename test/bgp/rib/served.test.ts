@@ -101,7 +101,7 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
     rooms.rib.originate([ownRoute(vip)], 0)
     settle(rooms.rib)
     expect(hop(rooms, far, vip)).toBeDefined()
-    rooms.rib.withdraw([prefix(vip)], 0)
+    rooms.rib.withdraw([prefix(vip)])
     settle(rooms.rib)
     expect(hop(rooms, far, vip)).toBeUndefined()
   })

@@ -11,9 +11,17 @@ const UNKNOWN = [0xe0, 99, 1, 7]
 const members = (count: number): number[] => Array.from({ length: count }, () => [0, 0, 0, 7]).flat()
 const US = [0, 0, 0xfd, 0xe8]
 
+const rewrite = (block: readonly number[], to: Uint8Array) => ({
+  from: Uint8Array.from(block),
+  start: 0,
+  end: block.length,
+  to,
+  at: 0,
+})
+
 function external(block: readonly number[], keepMed = false): number[] {
   const to = new Uint8Array(4096)
-  return [...to.subarray(0, writeExternal(Uint8Array.from(block), 0, block.length, to, 0, 65_000, keepMed))]
+  return [...to.subarray(0, writeExternal(rewrite(block, to), 65_000, keepMed))]
 }
 
 describe('to an external neighbor', () => {
@@ -63,5 +71,5 @@ test.each<[string, number[], number[]]>([
   ['LOCAL_PREF 100 at the end', ORIGIN, [...ORIGIN, 0x40, 5, 4, 0, 0, 0, 100]],
 ])('to an internal neighbor: %s', (_, block, expected) => {
   const to = new Uint8Array(100)
-  expect([...to.subarray(0, writeInternal(Uint8Array.from(block), 0, block.length, to, 0))]).toEqual(expected)
+  expect([...to.subarray(0, writeInternal(rewrite(block, to)))]).toEqual(expected)
 })

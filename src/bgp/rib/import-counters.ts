@@ -1,5 +1,5 @@
 /** Counters of one neighbor and family, import side, as birdc names them. */
-export interface Tally {
+export interface ImportCounters {
   /** Paths held, and those of them that may be used. */
   held: number
   usable: number
@@ -16,7 +16,7 @@ export interface Tally {
 
 export const ROUNDS = 255
 
-export const newTally = (): Tally => ({
+export const newImportCounters = (): ImportCounters => ({
   held: 0,
   usable: 0,
   updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },

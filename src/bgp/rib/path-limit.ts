@@ -9,15 +9,15 @@ import type { Millis } from '../../base/units.ts'
 /** A neighbor is asked no more often: its answer is all of its routes. */
 const PAUSE: Millis = 60_000
 
-export class Crowd {
+export class PathLimit {
   /** By neighbor. Each prefix has as many paths as are taken, so there are few. */
   readonly #full = new Map<number, Set<number>>()
-  /** There is room again for something of theirs. */
+  /** Neighbors for which there is room again: a refresh would bring what was rejected. */
   readonly #room = new Set<number>()
   readonly #askedAt = new Map<number, Millis>()
 
   /** A path was not taken. True: the first of this neighbor. */
-  turnAway(peer: number, prefix: number): boolean {
+  reject(peer: number, prefix: number): boolean {
     const full = this.#full.get(peer)
     if (full === undefined) this.#full.set(peer, new Set([prefix]))
     else full.add(prefix)
@@ -25,7 +25,7 @@ export class Crowd {
   }
 
   /** A path of a neighbor is gone. */
-  leave(peer: number, prefix: number): void {
+  pathGone(peer: number, prefix: number): void {
     if (this.#full.size > 0 && this.#full.get(peer)?.delete(prefix) === true) this.#room.add(peer)
   }
 
@@ -36,14 +36,14 @@ export class Crowd {
     this.#askedAt.delete(peer)
   }
 
-  /** When somebody is to be asked. */
+  /** When a neighbor is to be asked for a refresh. */
   deadline(): Millis | undefined {
     let first: Millis | undefined
     for (const peer of this.#room) first = earlier(first, this.#mayAskAt(peer))
     return first
   }
 
-  /** Who is to be asked now. */
+  /** The neighbors to be asked now. */
   takeDue(now: Millis): number[] {
     const due = [...this.#room].filter((peer) => this.#mayAskAt(peer) <= now)
     for (const peer of due) {
