@@ -1,4 +1,4 @@
-/** Bundles the agent and the command line into one file, which is what ships: `npm run build`. */
+/** Bundles the agent and the command line into what ships, one file and that of a thread: `npm run build`. */
 import { chmod, cp, readFile, rm } from 'node:fs/promises'
 import { build } from 'esbuild'
 
@@ -10,16 +10,23 @@ const NATIVE = `node_modules/@koromix/koffi-${process.platform}-${process.arch}`
 const inRepository = new URL(`../${NATIVE}`, import.meta.url)
 const besideBundle = new URL(`../dist/${NATIVE}`, import.meta.url)
 
+/** Long manifests are read on a thread, whose code is a file of its own. */
+const THREAD = 'godwit-manifests.mjs'
+
 await build({
-  entryPoints: [new URL('main.ts', import.meta.url).pathname],
-  outfile,
+  entryPoints: [
+    { in: new URL('main.ts', import.meta.url).pathname, out: 'godwit' },
+    { in: new URL('edge/manifests/thread.ts', import.meta.url).pathname, out: THREAD.replace('.mjs', '') },
+  ],
+  outdir: new URL('../dist', import.meta.url).pathname,
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
   target: 'node24',
   format: 'esm',
   sourcemap: 'linked',
   legalComments: 'linked',
-  define: { GODWIT_VERSION: JSON.stringify(manifest.version) },
+  define: { GODWIT_VERSION: JSON.stringify(manifest.version), GODWIT_THREAD: JSON.stringify(`./${THREAD}`) },
   // CommonJS packages inside an ES module still call require for Node's own modules.
   banner: {
     js: "import { createRequire as godwitRequire } from 'node:module'; const require = godwitRequire(import.meta.url)",

@@ -83,6 +83,11 @@ export class ObjectStore {
     return this.#problems
   }
 
+  /** At the source itself, in a stable order. */
+  troubles(): readonly Problem[] {
+    return [...this.#troubles.values()].sort(byObject)
+  }
+
   #table<K extends Kind>(kind: K): Map<string, ParsedObjects[K]> {
     return this.#tables.get(kind) as Map<string, ParsedObjects[K]>
   }

@@ -86,6 +86,7 @@ export class Engine {
       startedAt: now,
       configuredAt: now,
       synced: false,
+      troubles: [],
       stopping: false,
       intent: undefined,
       interfaces: [],
@@ -260,11 +261,16 @@ export class Engine {
     }
   }
 
-  /** Until everything has been listed once, what is absent is only unknown: nothing is done. */
+  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is told. */
   #change(changes: readonly ObjectChange[], now: Millis): void {
     this.#store.apply(changes)
-    if (!this.#facts.synced || this.#facts.stopping) return
-    const before = this.#facts.intent?.problems ?? []
+    if (this.#facts.stopping) return
+    const before = this.#facts.intent?.problems ?? this.#facts.troubles
+    if (!this.#facts.synced) {
+      this.#facts.troubles = this.#store.troubles()
+      this.#tellProblems(before, this.#facts.troubles)
+      return
+    }
     const { intent, diff } = this.#intents.next(this.#store)
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)

@@ -50,6 +50,8 @@ export interface Facts {
   now: Millis
   configuredAt: Millis
   synced: boolean
+  /** At the source of objects, as long as there is no intent. */
+  troubles: readonly Problem[]
   stopping: boolean
   intent: Intent | undefined
   interfaces: readonly InterfaceView[]
@@ -160,9 +162,10 @@ export class EngineView implements View {
   }
 
   problems(): readonly Problem[] {
-    const { intent, kernelProblems, listening } = this.#facts
+    const { intent, troubles, kernelProblems, listening } = this.#facts
+    const ofObjects = intent?.problems ?? troubles
     const others = [...kernelProblems, ...listening.problems()]
-    return others.length === 0 ? (intent?.problems ?? []) : [...(intent?.problems ?? []), ...others]
+    return others.length === 0 ? ofObjects : [...ofObjects, ...others]
   }
 
   refusals(): ReadonlyMap<string, string> {

@@ -72,7 +72,9 @@ export function* configureRows(check: boolean, view: View): Iterable<Row> {
   const errors = view.problems().filter(({ level }) => level !== 'warning')
   for (const problem of warnings) yield { code: CODE.problem, text: `warning: ${formatProblem(problem)}` }
   for (const problem of errors) yield { code: CODE.configurationError, text: formatProblem(problem) }
-  if (errors.length > 0) {
+  if (!source.synced) {
+    yield { code: CODE.configurationError, text: 'not all objects are read yet; what is not known is not acted on' }
+  } else if (errors.length > 0) {
     const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
     yield { code: CODE.configurationError, text: `${count}; everything else is in force` }
   } else if (check) yield { code: CODE.configurationOk, text: 'Configuration OK' }

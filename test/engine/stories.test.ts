@@ -1,5 +1,6 @@
 /** Whole agents joined in memory: what a user sees when objects change and neighbors come and go. */
 import { describe, expect, test } from 'vitest'
+import type { ObjectChange } from '../../src/cluster/source.ts'
 import {
   bgpConfiguration,
   bgpFilter,
@@ -89,8 +90,25 @@ const RANGES = [
   'fd00:96::/112 via fd00:10::11',
 ]
 
+test('what keeps objects from being read is told before any is (8.F28)', () => {
+  const world = new World()
+  const host = world.add('worker-1', ['10.0.0.11'], undefined)
+  const trouble = {
+    kind: 'trouble',
+    at: '/manifests',
+    text: 'cannot read the folder: No such file or directory',
+  } as const
+  world.feed(host, { kind: 'objects', changes: [trouble] })
+  expect(host.told('object-problem').map(({ text }) => text)).toEqual([`/manifests: ${trouble.text}`])
+  expect(world.ask(host, 'show status')).toContain(`Not as wanted: /manifests: ${trouble.text}`)
+  expect(world.ask(host, 'configure check')).toContain(trouble.text)
+  expect(world.ask(host, 'configure check')).toContain('not all objects are read yet')
+  world.feed(host, { kind: 'objects', changes: [{ ...trouble, text: undefined }] })
+  expect(world.ask(host, 'show status')).not.toContain('Not as wanted')
+})
+
 describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', (chunk) => {
-  const begin = (...more: Parameters<World['add']>[2][number][]) => {
+  const begin = (...more: ObjectChange[]) => {
     const world = new World(chunk === undefined ? {} : { chunk })
     const tor = router(world, ['10.0.0.11'])
     const objects = [upsert(WORKER), upsert(CLUSTER), upsert(TO_ROUTER), ...more]

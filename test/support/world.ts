@@ -96,11 +96,11 @@ export class World {
     })
   }
 
-  /** A host with these addresses whose agent knows these objects from the start. */
+  /** A host with these addresses whose agent knows these objects from the start; undefined: none are read yet. */
   add(
     name: string,
     addresses: readonly string[],
-    objects: readonly ObjectChange[],
+    objects: readonly ObjectChange[] | undefined,
     more: Pick<EngineOptions, 'dataplane'> = {},
   ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
@@ -108,6 +108,7 @@ export class World {
     const host = new Host(name, addresses, { ...options, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
+    if (objects === undefined) return host
     this.feed(host, { kind: 'objects', changes: objects })
     this.feed(host, { kind: 'synced' })
     return host

@@ -1,7 +1,8 @@
 /** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
 import type { ObjectRef } from '../../cluster/source.ts'
 import type { Resource } from '../resources.ts'
-import { firstLine, parseDocuments, type Reading } from './yaml-text.ts'
+import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
+import { groupOf, isCalicoGroup, isOfKind, isOwnGroup } from './kinds.ts'
 
 export interface ManifestObject {
   readonly ref: ObjectRef
@@ -16,40 +17,19 @@ export interface ManifestTrouble {
   readonly level?: 'warning'
 }
 
-export type ManifestFile =
-  | {
-      readonly kind: 'read'
-      readonly objects: readonly ManifestObject[]
-      readonly troubles: readonly ManifestTrouble[]
-    }
-  /** The text itself is broken: nothing in it can be trusted. */
-  | { readonly kind: 'broken'; readonly text: string }
+export interface ManifestFile {
+  readonly objects: readonly ManifestObject[]
+  readonly troubles: readonly ManifestTrouble[]
+}
 
 type Fields = Readonly<Record<string, unknown>>
 
-export async function parseManifests(
-  file: string,
-  text: string,
-  resources: readonly Resource[],
-  reading: Reading,
-): Promise<ManifestFile> {
-  const documents = await parseText(text, reading)
-  if (typeof documents === 'string') return { kind: 'broken', text: documents }
-  const reader = new Reader(resources)
-  for (const [index, document] of documents.entries()) {
-    if (document !== null && document !== undefined) reader.take(`${file}#${index + 1}`, document)
+export async function parseManifests(file: string, text: string, reading: Reading): Promise<ManifestFile> {
+  const reader = new Reader(reading.resources)
+  for (const [index, document] of (await readDocuments(text, reading)).entries()) {
+    reader.document(`${file}#${index + 1}`, document)
   }
-  return { kind: 'read', objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
-}
-
-/** All documents as plain values, or why not. */
-async function parseText(text: string, reading: Reading): Promise<unknown[] | string> {
-  try {
-    return await parseDocuments(text, reading)
-  } catch (error) {
-    // Nested beyond reason, or an alias that blows up.
-    return firstLine(error instanceof Error ? error.message : String(error))
-  }
+  return { objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
 }
 
 class Reader {
@@ -63,20 +43,26 @@ class Reader {
     this.#resources = resources
   }
 
-  take(from: string, document: unknown): void {
-    const whyNot = isFields(document) ? this.#whyNot(from, document) : `is no object, found ${quote(document)}`
+  document(from: string, { value, fault, itemFaults = NO_FAULTS }: ReadDocument): void {
+    if (fault === undefined && (value === null || value === undefined)) return
+    this.#take(from, value, fault, itemFaults)
+  }
+
+  #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
+    const whyNot =
+      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot })
   }
 
   /** Takes what it is, or says why it cannot. */
-  #whyNot(from: string, document: Fields): string | undefined {
+  #whyNot(from: string, document: Fields, itemFaults: ItemFaults): string | undefined {
     const { kind, apiVersion } = document
     if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
     if (typeof apiVersion !== 'string') return `apiVersion must be text, found ${quote(apiVersion)}`
     const served = this.#resources.filter((one) => one.apiVersion === apiVersion)
     const listed = served.find((one) => `${one.kind}List` === kind)
-    if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion })
-    if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {})
+    if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion }, itemFaults)
+    if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {}, itemFaults)
     const resource = served.find((one) => one.kind === kind)
     return resource === undefined
       ? this.#whyNotOurs(from, kind, apiVersion)
@@ -86,18 +72,17 @@ class Reader {
   /** What is none of ours is no trouble; a slip of the pen in what is meant for us is. */
   #whyNotOurs(from: string, kind: string, apiVersion: string): string | undefined {
     const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
-    const meant = ofGroup.find((one) => one.kind === kind || `${one.kind}List` === kind)
+    const meant = ofGroup.find((one) => isOfKind(kind, one))
     if (meant !== undefined) return `${kind}: apiVersion ${quote(apiVersion)} is not ${meant.apiVersion}`
     if (this.#isCalicos(kind, apiVersion)) this.#calico.push({ from, kind, apiVersion })
     // Every other group has kinds that are nothing to us.
-    if (groupOf(apiVersion) !== OWN_GROUP || ofGroup.length === 0) return undefined
+    if (!isOwnGroup(apiVersion) || ofGroup.length === 0) return undefined
     return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
   }
 
   /** What we read from another group is there in one of Calico's: perhaps that one was meant. */
   #isCalicos(kind: string, apiVersion: string): boolean {
-    if (!CALICO_GROUPS.includes(groupOf(apiVersion))) return false
-    return this.#resources.some((one) => one.custom && (one.kind === kind || `${one.kind}List` === kind))
+    return isCalicoGroup(apiVersion) && this.#resources.some((one) => one.custom && isOfKind(kind, one))
   }
 
   /** Said once for a file, at the first of them. */
@@ -112,11 +97,11 @@ class Reader {
   }
 
   /** Items of a `BGPPeerList` need not say what they are: `type` does. */
-  #whyNotItems(from: string, list: Fields, type: Fields): string | undefined {
+  #whyNotItems(from: string, list: Fields, type: Fields, faults: ItemFaults): string | undefined {
     const items = list.items ?? []
     if (!Array.isArray(items)) return `items must be a list, found ${quote(items)}`
     for (const [index, item] of items.entries()) {
-      this.take(`${from}.items[${index}]`, isFields(item) ? typed(item, type) : item)
+      this.#take(`${from}.items[${index}]`, isFields(item) ? typed(item, type) : item, faults.get(index))
     }
     return undefined
   }
@@ -149,11 +134,8 @@ class Reader {
 const typed = (item: Fields, type: Fields): Fields =>
   Object.keys(type).every((field) => Object.hasOwn(item, field)) ? item : { ...type, ...item }
 
-const OWN_GROUP = 'godwit.dev'
-const CALICO_GROUPS = ['projectcalico.org', 'crd.projectcalico.org']
-
-/** Empty for the core group, whose `apiVersion` is the version alone. */
-const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')))
+type ItemFaults = NonNullable<ReadDocument['itemFaults']>
+const NO_FAULTS: ItemFaults = new Map()
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

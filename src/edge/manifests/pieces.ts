@@ -3,19 +3,22 @@
  * it was. Values are shared with whoever got them before, and so are known to be the same at a glance.
  */
 import { createHash } from 'node:crypto'
-
-type Values = readonly unknown[]
+import type { PieceKind, PieceReading } from './fault.ts'
 
 export class Pieces {
-  #before = new Map<string, Values>()
-  #now = new Map<string, Values>()
+  #before = new Map<string, PieceReading>()
+  #now = new Map<string, PieceReading>()
 
-  /** `read` is asked only where no piece had this text, in this reading or the last one. */
-  values(text: string, read: (text: string) => Values): Values {
-    const key = createHash('sha1').update(text).digest('base64')
-    const values = this.#now.get(key) ?? this.#before.get(key) ?? read(text)
-    this.#now.set(key, values)
-    return values
+  /** What a piece of this text said, in this reading or the last one. */
+  get(kind: PieceKind, text: string): PieceReading | undefined {
+    const key = keyOf(kind, text)
+    const read = this.#now.get(key) ?? this.#before.get(key)
+    if (read !== undefined) this.#now.set(key, read)
+    return read
+  }
+
+  set(kind: PieceKind, text: string, read: PieceReading): void {
+    this.#now.set(keyOf(kind, text), read)
   }
 
   /** The file has been read to its end: what it no longer says is forgotten. */
@@ -24,3 +27,5 @@ export class Pieces {
     this.#now = new Map()
   }
 }
+
+const keyOf = (kind: PieceKind, text: string): string => `${kind} ${createHash('sha1').update(text).digest('base64')}`

@@ -5,11 +5,12 @@
  * Out: object changes as the Kubernetes source says them: at first each kind as a whole, then `synced`, then only what
  * differs.
  *
- * A file is taken once two looks at it, a moment apart, saw the same: so it is not read half-written. A file that does
- * not parse keeps its last good objects in force. A folder that cannot be read keeps everything in force.
+ * A file is taken once two looks at it, a moment apart, saw the same: so it is not read half-written. While anything in
+ * a file is wrong, what it said before and does not say now stays in force: a slip of the pen deletes nothing. So does a
+ * file that cannot be read, and a link to nowhere. A folder that cannot be read keeps everything in force.
  */
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { lstat, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -19,6 +20,7 @@ import type { Input } from '../../engine/input.ts'
 import { batchesOf } from '../batches.ts'
 import { wordsOf } from '../os-words.ts'
 import { type Resource, resourcesOf, type Source } from '../resources.ts'
+import { Apart } from './apart.ts'
 import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
 import { Pieces } from './pieces.ts'
 
@@ -35,8 +37,8 @@ export interface ManifestsOptions {
 
 interface KnownFile {
   readonly signature: string
-  readonly content: Extract<ManifestFile, { kind: 'read' }>
-  /** Why `content` is older than the file. */
+  readonly content: ManifestFile
+  /** Why `content` is older than the file, as a whole. */
   readonly trouble: string | undefined
 }
 
@@ -52,11 +54,13 @@ interface Sighting {
   readonly since: Millis
 }
 
-const NOTHING: KnownFile['content'] = { kind: 'read', objects: [], troubles: [] }
+const NOTHING: ManifestFile = { objects: [], troubles: [] }
 const NAMES = /^[^.].*\.(ya?ml|json)$/
 const LARGEST_FILE = 16n * 1024n * 1024n
 const GONE = 'gone'
 const UNKNOWN = 'unknown'
+/** Before the reason why a file of the folder cannot be looked at. */
+const UNREACHABLE = 'unreachable: '
 
 export class Manifests implements Source {
   readonly kind = 'manifests'
@@ -67,6 +71,7 @@ export class Manifests implements Source {
   readonly #resources: readonly Resource[]
   readonly #files = new Map<string, KnownFile>()
   readonly #pieces = new Map<string, Pieces>()
+  readonly #apart = new Apart()
   /** What the look before saw, where it differs from what was taken. */
   #unsettled = new Map<string, Sighting>()
   #objects = new Map<string, ManifestObject>()
@@ -100,6 +105,7 @@ export class Manifests implements Source {
     this.#stopped = true
     clearTimeout(this.#timer)
     this.#watcher?.close()
+    await this.#apart.stop()
     await this.#looking
   }
 
@@ -172,15 +178,30 @@ export class Manifests implements Source {
     const names = (await readdir(this.#directory)).filter((name) => NAMES.test(name)).sort()
     const seen = new Map<string, string>()
     for (const name of names) {
-      const stats = await this.#stat(name)
-      if (stats?.isFile()) seen.set(name, signatureOf(stats))
+      const signature = await this.#signature(name)
+      if (signature !== undefined) seen.set(name, signature)
     }
     return seen
   }
 
-  /** Undefined for a file that vanished meanwhile, or a link to nowhere. */
-  async #stat(name: string): Promise<BigIntStats | undefined> {
-    return stat(join(this.#directory, name), { bigint: true }).catch(() => undefined)
+  /** Undefined for what vanished meanwhile, and for what is no file. */
+  async #signature(name: string): Promise<string | undefined> {
+    try {
+      const stats = await this.#stat(name)
+      return stats.isFile() ? signatureOf(stats) : undefined
+    } catch (error) {
+      const isThere = await lstat(join(this.#directory, name)).then(
+        () => true,
+        () => false,
+      )
+      if (!isThere) return undefined
+      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      return UNREACHABLE + (isMissing ? 'is a link to a file that does not exist' : `cannot be read: ${wordsOf(error)}`)
+    }
+  }
+
+  #stat(name: string): Promise<BigIntStats> {
+    return stat(join(this.#directory, name), { bigint: true })
   }
 
   /** Files that differ from what was taken, and looked the same last time. The first look of all waits for nothing. */
@@ -211,28 +232,28 @@ export class Manifests implements Source {
       this.#pieces.delete(file)
       return
     }
-    const before = this.#files.get(file)
-    const fresh = await this.#read(file, signature, (before?.content.objects.length ?? 0) > 0)
+    const before = this.#files.get(file)?.content ?? NOTHING
+    const fresh = await this.#read(file, signature, before.objects.length > 0)
     if (fresh === undefined) this.#unsettled.set(file, { signature, since: performance.now() })
-    else if (fresh.kind === 'read') this.#files.set(file, { signature, content: fresh, trouble: undefined })
-    else this.#files.set(file, { signature, content: before?.content ?? NOTHING, trouble: fresh.text })
+    else if (typeof fresh === 'string')
+      this.#files.set(file, { signature, content: withoutTroubles(before), trouble: fresh })
+    else this.#files.set(file, { signature, content: keepMissing(before, fresh), trouble: undefined })
   }
 
-  /** Undefined when it changed while being read. */
-  async #read(file: string, signature: string, hadObjects: boolean): Promise<ManifestFile | undefined> {
-    const path = join(this.#directory, file)
+  /** Undefined when it changed while being read; a text says why it cannot be read. */
+  async #read(file: string, signature: string, hadObjects: boolean): Promise<ManifestFile | string | undefined> {
+    if (signature.startsWith(UNREACHABLE)) return signature.slice(UNREACHABLE.length)
     try {
-      const stats = await this.#stat(file)
-      if (stats === undefined) return undefined
-      if (stats.size > LARGEST_FILE) return { kind: 'broken', text: `is larger than ${LARGEST_FILE} bytes` }
-      const text = await readFile(path, 'utf8')
-      const after = await this.#stat(file)
-      if (after === undefined || signatureOf(after) !== signature) return undefined
-      if (text === '' && hadObjects) return { kind: 'broken', text: 'is empty; remove the file to remove its objects' }
-      const reading = { breathe: this.#breathe, pieces: this.#piecesOf(file) }
-      return await parseManifests(file, text, this.#resources, reading)
+      const { size } = await this.#stat(file)
+      if (size > LARGEST_FILE) return `is larger than ${LARGEST_FILE} bytes`
+      const text = await readFile(join(this.#directory, file), 'utf8')
+      if (signatureOf(await this.#stat(file)) !== signature) return undefined
+      if (text === '' && hadObjects) return 'is empty; remove the file to remove its objects'
+      const pieces = this.#piecesOf(file)
+      const { read: apart } = this.#apart
+      return await parseManifests(file, text, { breathe: this.#breathe, pieces, resources: this.#resources, apart })
     } catch (error) {
-      return { kind: 'broken', text: `cannot be read: ${wordsOf(error)}` }
+      return (await this.#signature(file)) === signature ? `cannot be read: ${wordsOf(error)}` : undefined
     }
   }
 
@@ -292,6 +313,19 @@ export class Manifests implements Source {
     }
     return { objects, troubles }
   }
+}
+
+const withoutTroubles = ({ objects }: ManifestFile): ManifestFile => ({ objects, troubles: [] })
+
+/** While something in the file is wrong, who is missing in it may be what is wrong: nothing is deleted. */
+function keepMissing(before: ManifestFile, fresh: ManifestFile): ManifestFile {
+  const wrong = fresh.troubles.filter(({ level }) => level !== 'warning')
+  if (wrong.length === 0) return fresh
+  const now = new Set(fresh.objects.map(keyOf))
+  const missing = before.objects.filter((object) => !now.has(keyOf(object)))
+  const words = keptWords(missing.length)
+  const troubles = fresh.troubles.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + words }))
+  return { objects: [...fresh.objects, ...missing], troubles }
 }
 
 const keptWords = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)

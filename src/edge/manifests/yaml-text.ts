@@ -1,161 +1,141 @@
 /**
- * The text of a file of manifests → plain values, one document after the other. Thousands of objects take seconds:
- * `breathe` is awaited in between, inside of a long `List` too, so that sessions and lookers have their turns.
+ * YAML → the values of its documents. What the language lets pass and a person did not mean is a fault: a tag nobody
+ * knows (`nodeSelector: !all()` without quotes loses its value), a key twice, a fraction where whole numbers belong.
  */
-import { parseAllDocuments } from 'yaml'
-import { type Cutting, cutJsonList, cutYamlList, type ItemText, type ListText } from './list-text.ts'
-import type { Pieces } from './pieces.ts'
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  type Node,
+  parseAllDocuments,
+} from 'yaml'
+import {
+  DEEPEST,
+  type Fault,
+  faultAt,
+  joinField,
+  KEY_TWICE,
+  notWhole,
+  type PieceKind,
+  type PieceReading,
+  TOO_DEEP,
+} from './fault.ts'
 
-/** So long it is read without a break. */
-const SLICE_MILLIS = 10
+/** Keys are compared below: the package compares each with each, 10 s for 20,000 of them. */
+const OPTIONS = { prettyErrors: false, merge: true, uniqueKeys: false, resolveKnownTags: false } as const
 
-export interface Reading {
-  readonly breathe: () => Promise<void>
-  /** What the file said when it was last read. */
-  readonly pieces: Pieces
-}
+/** So many values a document may come to once its aliases are followed. */
+const MOST_VALUES = 200_000
 
-/** What is wrong with a piece of text, and where in it. */
-class Fault extends Error {
-  readonly at: number
-
-  constructor(text: string, at: number) {
-    super(text)
-    this.at = at
-  }
-}
-
-/** The values of all documents, or what is wrong with the first that does not parse, and in which line. */
-export async function parseDocuments(text: string, reading: Reading): Promise<unknown[] | string> {
-  const reader = new Reader(reading)
-  const values: unknown[] = []
-  let begin = 0
+/** `kind`: an item of a List is a sequence of one, and its fields are named from that one on. */
+export function readYaml(text: string, kind: PieceKind): PieceReading {
   try {
-    for (const document of isJson(text) ? [text] : splitDocuments(text)) {
-      for (const value of await reader.document(document)) values.push(value)
-      begin += document.length
+    const values: unknown[] = []
+    for (const document of parseAllDocuments(text, OPTIONS)) {
+      const { contents } = document
+      const root = kind === 'item' && isSeq(contents) ? contents.items[0] : contents
+      const fault = faultOf(document, root)
+      if (fault !== undefined) return { values: [...values, headValue(root)], fault }
+      values.push(document.toJS({ maxAliasCount: -1 }))
     }
+    return { values }
   } catch (error) {
-    if (error instanceof Fault) return `line ${lineAt(text, begin + error.at)}: ${error.message}`
+    // The package calls itself for every level.
+    if (error instanceof RangeError) return { values: [], fault: { text: TOO_DEEP, at: 0 } }
     throw error
   }
-  reading.pieces.keep()
-  return values
 }
 
-class Reader {
-  readonly #breathe: () => Promise<void>
-  readonly #pieces: Pieces
-  #since = performance.now()
+function faultOf(document: Document.Parsed, root: unknown): Fault | undefined {
+  const [error] = [...document.errors, ...document.warnings]
+  const found = error === undefined ? new Check().fault(root, 1) : { text: wordsOf(error), at: error.pos[0] }
+  return found === undefined ? undefined : { ...found, ...faultAt(fieldAt(root, found.at), found.text, found.at) }
+}
 
-  constructor({ breathe, pieces }: Reading) {
-    this.#breathe = breathe
-    this.#pieces = pieces
+const wordsOf = ({ code, message }: Document.Parsed['errors'][number] | Document.Parsed['warnings'][number]): string =>
+  code === 'TAG_RESOLVE_FAILED'
+    ? `the tag ${message.replace(/^Unresolved tag: /, '').slice(0, 40)} is not known (put a text that begins with ! in quotes)`
+    : firstLine(message)
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
+
+/** Of a document at fault: what it says of itself, so that it is known whether it is for us. */
+function headValue(root: unknown): unknown {
+  return isMap(root) ? { apiVersion: root.get('apiVersion'), kind: root.get('kind') } : {}
+}
+
+class Check {
+  #values = 0
+  readonly #sizes = new Map<string, number>()
+
+  fault(node: unknown, depth: number): Fault | undefined {
+    const start = this.#values
+    const found = this.#look(node, depth)
+    if (isAnchored(node)) this.#sizes.set(node.anchor, this.#values - start)
+    return found
   }
 
-  /** The value of one document; several where they cannot be told apart by their text alone. */
-  async document(text: string): Promise<readonly unknown[]> {
-    const list = await this.#cut(isJson(text) ? cutJsonList(text) : cutYamlList(text))
-    const whole = list === undefined ? undefined : await this.#list(list)
-    return whole === undefined ? this.#piece(text, readDocuments) : [whole]
+  #look(node: unknown, depth: number): Fault | undefined {
+    if (isAlias(node)) return this.#alias(node.source, startOf(node))
+    this.#values++
+    if (isScalar(node)) return isFraction(node) ? { text: notWhole(node.source), at: startOf(node) } : undefined
+    if (!isCollection(node)) return undefined
+    if (depth > DEEPEST) return { text: TOO_DEEP, at: startOf(node) }
+    return isMap(node) ? this.#map(node.items, depth) : this.#sequence(node.items, depth)
   }
 
-  async #cut(cutting: Cutting): Promise<ListText | undefined> {
-    for (;;) {
-      const { done, value } = cutting.next()
-      if (done === true) return value
-      if (this.#isLong) await this.#pause()
+  #alias(anchor: string, at: number): Fault | undefined {
+    const size = this.#sizes.get(anchor)
+    if (size === undefined)
+      return { text: `the alias *${anchor.slice(0, 40)} has no anchor before it`, at, isAlias: true }
+    this.#values += size
+    return this.#values <= MOST_VALUES ? undefined : { text: `aliases make more than ${MOST_VALUES} values`, at }
+  }
+
+  #map(pairs: readonly { readonly key: unknown; readonly value: unknown }[], depth: number): Fault | undefined {
+    const keys = new Set<string>()
+    for (const { key, value } of pairs) {
+      if (!isScalar(key)) return { text: 'a key is not a text', at: startOf(key) }
+      if (key.anchor !== undefined) this.#sizes.set(key.anchor, 1)
+      // The merge key may stand several times.
+      const name = typeof key.value === 'symbol' || key.value === '<<' ? undefined : String(key.value)
+      if (name !== undefined && keys.has(name)) return { text: KEY_TWICE, at: startOf(key) }
+      if (name !== undefined) keys.add(name)
+      const found = this.fault(value, depth + 1)
+      if (found !== undefined) return found
     }
+    return undefined
   }
 
-  /** Undefined where it is no list, or its items cannot be read each by itself. */
-  async #list({ frame, items }: ListText): Promise<unknown> {
-    const outside = orUndefined(() => readDocuments(frame)[0])
-    if (!isEmptyList(outside)) return undefined
-    const values: unknown[] = []
+  #sequence(items: readonly unknown[], depth: number): Fault | undefined {
     for (const item of items) {
-      const value = await this.#item(item)
-      if (value.length !== 1) return undefined
-      values.push(value[0])
+      const found = isPair(item) ? this.fault(item.value, depth + 1) : this.fault(item, depth + 1)
+      if (found !== undefined) return found
     }
-    return { ...outside, items: values }
-  }
-
-  async #item({ text, at }: ItemText): Promise<readonly unknown[]> {
-    try {
-      return await this.#piece(text, readItem)
-    } catch (error) {
-      if (error instanceof Fault) throw new Fault(error.message, at + error.at)
-      // An alias of what stands in another item.
-      if (error instanceof ReferenceError) return []
-      throw error
-    }
-  }
-
-  async #piece(text: string, read: (text: string) => readonly unknown[]): Promise<readonly unknown[]> {
-    if (this.#isLong) await this.#pause()
-    return this.#pieces.values(text, read)
-  }
-
-  get #isLong(): boolean {
-    return performance.now() - this.#since >= SLICE_MILLIS
-  }
-
-  async #pause(): Promise<void> {
-    await this.#breathe()
-    this.#since = performance.now()
-  }
-}
-
-const isJson = (text: string): boolean => text.trimStart().startsWith('{')
-
-/** JSON is the quick way, and YAML says where it goes wrong; several JSON documents are YAML as well. */
-function readDocuments(text: string): readonly unknown[] {
-  return (isJson(text) ? orUndefined(() => [JSON.parse(text) as unknown]) : undefined) ?? readYaml(text)
-}
-
-/** `{…}`, or `- …` of a block sequence. */
-function readItem(text: string): readonly unknown[] {
-  if (isJson(text)) return readDocuments(text)
-  const [sequence, ...more] = readYaml(text)
-  return more.length === 0 && Array.isArray(sequence) ? sequence : []
-}
-
-function readYaml(text: string): readonly unknown[] {
-  return parseAllDocuments(text, { prettyErrors: false, merge: true }).map((document) => {
-    const [fault] = document.errors
-    if (fault !== undefined) throw new Fault(firstLine(fault.message), fault.pos[0])
-    return document.toJS() as unknown
-  })
-}
-
-function orUndefined<Value>(read: () => Value): Value | undefined {
-  try {
-    return read()
-  } catch {
     return undefined
   }
 }
 
-function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return false
-  const { kind, items } = value as { readonly kind?: unknown; readonly items?: unknown }
-  return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) && items.length === 0
-}
+const isAnchored = (node: unknown): node is Node & { anchor: string } =>
+  (isScalar(node) || isCollection(node)) && node.anchor !== undefined
 
-const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n').length
+const startOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0
 
-export const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
+/** Written with a point or an exponent; `.inf` and `.nan` too. */
+const isFraction = (node: { value: unknown; source?: string }): node is { value: number; source: string } =>
+  typeof node.value === 'number' && node.source !== undefined && /^[^x]*[.eE]/.test(node.source)
 
-/**
- * A document begins at a line of `---`, and at the margin YAML lets that stand for nothing else. What stands before the
- * first one belongs to it when it is only comments; directives (`%YAML`) tie documents together, and are rare.
- */
-function splitDocuments(text: string): string[] {
-  if (/^%/m.test(text)) return [text]
-  const starts = [...text.matchAll(/^---(?=\s|$)/gm)].map(({ index }) => index)
-  const head = text.slice(0, starts[0] ?? text.length)
-  const first = /^\uFEFF?(?:[ \t]*(?:#.*)?\r?\n)*$/.test(head) ? 1 : 0
-  const cuts = [0, ...starts.slice(first), text.length]
-  return cuts.slice(1).map((cut, index) => text.slice(cuts[index], cut))
+/** The field a place in the text belongs to. */
+function fieldAt(node: unknown, at: number, path = ''): string {
+  if (isMap(node)) {
+    const pair = node.items.findLast(({ key }) => startOf(key) <= at)
+    return isScalar(pair?.key) ? fieldAt(pair.value, at, joinField(path, String(pair.key.value))) : path
+  }
+  if (!isSeq(node)) return path
+  const index = node.items.findLastIndex((item) => startOf(item) <= at)
+  return index < 0 ? path : fieldAt(node.items[index], at, joinField(path, index))
 }

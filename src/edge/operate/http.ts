@@ -125,7 +125,7 @@ export function whyNotLive(driver: Pick<Driver, 'feed' | 'turns'>): string | und
 export function whyNotReady(view: View): string | undefined {
   const { source, stopping } = view.status()
   if (stopping) return 'stopping'
-  if (!source.synced) return 'objects are not synced'
+  if (!source.synced) return ['objects are not synced', ...view.problems().map(({ text }) => text)].join('\n')
   const protocols = view.protocols()
   if (protocols.length === 0 || protocols.some(({ peer }) => peer.state === 'Established')) return undefined
   return `no session is Established, ${protocols.length} configured`

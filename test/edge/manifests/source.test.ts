@@ -138,8 +138,8 @@ describe('the folder of manifests', () => {
     await start()
     known.takeChanges()
     await writeFile(path('peers.yaml'), 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: {name: one\nspec: 1\n')
-    await troubled('peers.yaml')
-    expect(known.troubles.get('peers.yaml')).toMatch(/^line 4: .*; its last good objects \(2\) stay in force$/)
+    await troubled('peers.yaml#1')
+    expect(known.troubles.get('peers.yaml#1')).toMatch(/^line 4: .*; its last good objects \(2\) stay in force$/)
     await write('nodes.yaml', node('worker-2'))
     await has('Node/worker-2')
     expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two', 'Node/worker-2'])
@@ -153,7 +153,7 @@ describe('the folder of manifests', () => {
     await write('good.yaml', peer('rack'))
     await start()
     expect(keys()).toEqual(['BGPPeer/rack'])
-    expect(known.troubles.get('bad.yaml')).toMatch(/^line \d: /)
+    expect(known.troubles.get('bad.yaml#1')).toMatch(/^line \d: /)
   })
 
   test('a file written in pieces is not taken before it is whole', async () => {
@@ -283,7 +283,7 @@ describe('the folder of manifests', () => {
     await writeFile(path('bomb.yaml'), `${levels.join('\n')}\n`)
     await write('good.yaml', peer('rack'))
     await start()
-    expect(known.troubles.has('bomb.yaml')).toBe(true)
+    expect(known.troubles.get('bomb.yaml#1')).toMatch(/^line \d+: l\d.*: aliases make more than 200000 values$/)
     expect(keys()).toEqual(['BGPPeer/rack'])
   })
 
@@ -293,6 +293,109 @@ describe('the folder of manifests', () => {
     await start()
     expect(keys()).toEqual(['BGPPeer/rack'])
     expect(known.troubles.size).toBe(1)
+  })
+
+  // 8.F28
+  test.each([
+    ['a selector without quotes', 'nodeSelector: !all()', /^line 6: spec\.nodeSelector: the tag !all\(\) is not known/],
+    ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: stands twice/],
+    ['a fraction', 'listenPort: 1790.0', /^line 6: spec\.listenPort: 1790\.0 is not a whole number/],
+    ['a line that is cut off', 'nodeSel', /^line [67]: spec.*: /],
+    ['a quoted text that is cut off', 'nodeSelector: "rack ==', /^line [67]: spec\.nodeSelector: /],
+  ])('what YAML lets pass and nobody means is a fault of its document: %s', async (_name, line, words) => {
+    const [apiVersion, kind] = ['apiVersion: godwit.dev/v1', 'kind: BGPPeer']
+    const good = [apiVersion, kind, 'metadata: {name: one}', 'spec:', '  peerIP: 10.0.0.1', '  asNumber: 64512']
+    await writeFile(path('peers.yaml'), `${good.join('\n')}\n---\n${stringify(peer('two'))}`)
+    await start()
+    known.takeChanges()
+    const bad = [...good.slice(0, 5), `  ${line}`]
+    await writeFile(path('peers.yaml'), `${bad.join('\n')}\n---\n${stringify(peer('three'))}`)
+    await troubled('peers.yaml#1')
+    expect(known.troubles.get('peers.yaml#1')).toMatch(words)
+    expect(known.troubles.get('peers.yaml#1')).toMatch(/; its last good objects \(2\) stay in force$/)
+    // The document behind it counts, and none that it may stand for is deleted.
+    expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/three', 'BGPPeer/two'])
+    expect(known.objects.get('BGPPeer/one')).toMatchObject({ spec: { peerIP: '10.0.0.1', asNumber: 64512 } })
+    await writeFile(path('peers.yaml'), `${good.join('\n')}\n`)
+    await hasNot('BGPPeer/two')
+    await noTrouble()
+    expect(keys()).toEqual(['BGPPeer/one'])
+  })
+
+  test('JSON with a key twice, or a fraction, is a fault as well (8.F28)', async () => {
+    const text = JSON.stringify(peer('rack'), undefined, 1)
+    await writeFile(path('twice.json'), text.replace('"peerIP"', '"asNumber": 1,\n"peerIP"'))
+    await writeFile(path('fraction.json'), text.replace('64512', '64512.0'))
+    await start()
+    expect(keys()).toEqual([])
+    expect(known.troubles.get('twice.json#1')).toMatch(/^line \d+: spec\.asNumber: stands twice$/)
+    expect(known.troubles.get('fraction.json#1')).toMatch(/^line \d+: spec\.asNumber: 64512\.0 is not a whole number/)
+  })
+
+  test('a slip in one item of a List costs that item, and deletes nothing (8.F28)', async () => {
+    const items = (port: string) =>
+      ['a', 'b', 'c'].map((name) => `- ${JSON.stringify(peer(name)).replace('64512', port)}\n`)
+    const list = (...texts: string[]) => `apiVersion: v1\nkind: List\nitems:\n${texts.join('')}`
+    const [a = '', b = '', c = ''] = items('64512')
+    await writeFile(path('list.yaml'), list(a, b, c))
+    await start()
+    await writeFile(path('list.yaml'), list(a, items('1.10')[1] as string, c))
+    await troubled('list.yaml#1.items[1]')
+    expect(known.troubles.get('list.yaml#1.items[1]')).toMatch(/^line 5: spec\.asNumber: 1\.10 is not a whole number/)
+    expect(keys()).toEqual(['BGPPeer/a', 'BGPPeer/b', 'BGPPeer/c'])
+  })
+
+  test('a kind or a name that is misspelt deletes nothing either', async () => {
+    await write('peers.yaml', peer('one'), peer('two'))
+    await start()
+    await write('peers.yaml', peer('one'), { ...peer('two'), kind: 'BGPPear' })
+    await troubled('peers.yaml#2')
+    expect(known.troubles.get('peers.yaml#2')).toMatch(/; its last good objects \(1\) stay in force$/)
+    expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two'])
+  })
+
+  test('a link to nowhere is trouble, never a deletion (8.F28)', async () => {
+    await mkdir(path('elsewhere'))
+    await write('elsewhere/peers.yaml', peer('rack'))
+    await symlink('elsewhere/peers.yaml', path('peers.yaml'))
+    await symlink('elsewhere/none.yaml', path('never.yaml'))
+    await start()
+    expect(known.troubles.get('never.yaml')).toBe('is a link to a file that does not exist')
+    await unlink(path('elsewhere/peers.yaml'))
+    await troubled('peers.yaml')
+    expect(known.troubles.get('peers.yaml')).toMatch(/^is a link to .*; its last good objects \(1\) stay in force$/)
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    await unlink(path('peers.yaml'))
+    await hasNot('BGPPeer/rack')
+    await unlink(path('never.yaml'))
+    await noTrouble()
+  })
+
+  test('a large document that is not for us costs a look at its lines (9.A4)', async () => {
+    const lines = (count: number) => Array.from({ length: count }, (_, index) => `  key-${index}: value\n`).join('')
+    // Twice the same, and nothing that YAML would read: it is never read.
+    const data = `${lines(40_000)}  key-0: value\n  @\n`
+    await writeFile(path('map.yaml'), `apiVersion: v1\ndata:\n${data}kind: ConfigMap\n---\n${stringify(peer('rack'))}`)
+    await start()
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    expect(known.troubles.size).toBe(0)
+  })
+
+  test('a large document of ours is read beside the engine, and each of its keys once (9.A4)', async () => {
+    const annotations = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`key-${index}`, 'value']))
+    const large = { ...peer('rack'), metadata: { name: 'rack', annotations } }
+    await write('large.yaml', large)
+    source = new Manifests({ directory, apiGroup: 'godwit.dev', feed: known.feed, quiet: QUIET, rescan: 100 })
+    await known.until('synced', () => known.synced, 25_000)
+    expect(known.objects.get('BGPPeer/rack')).toEqual(large)
+  })
+
+  test('an object larger than Kubernetes would take is refused with a word (9.A4)', async () => {
+    await write('huge.yaml', { ...peer('rack'), note: 'x'.repeat(5 * 1024 * 1024) })
+    await write('good.yaml', peer('good'))
+    await start()
+    expect(known.troubles.get('huge.yaml#1')).toBe('line 1: is larger than 4194304 bytes')
+    expect(keys()).toEqual(['BGPPeer/good'])
   })
 
   test('a folder that is not there yet is trouble, and is read once it is', async () => {

@@ -29,6 +29,7 @@ describe('readiness', () => {
     ['one of two is up', viewOf({ protocols: [down, up] }), undefined],
     ['none is up', viewOf({ protocols: [down] }), 'no session is Established, 1 configured'],
     ['not synced', viewOf({ protocols: [up], synced: false }), 'objects are not synced'],
+    ['not synced, and why', viewOf({ synced: false, problems: 1 }), 'objects are not synced\nwrong'],
     ['stopping', viewOf({ protocols: [up], stopping: true }), 'stopping'],
   ])('%s', (_name, view, whyNot) => {
     expect(whyNotReady(view)).toBe(whyNot)

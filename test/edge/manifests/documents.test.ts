@@ -1,10 +1,26 @@
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { readDocuments } from '../../../src/edge/manifests/documents.ts'
+import type { PieceKind } from '../../../src/edge/manifests/fault.ts'
+import { readPiece } from '../../../src/edge/manifests/piece.ts'
 import { Pieces } from '../../../src/edge/manifests/pieces.ts'
-import { parseDocuments } from '../../../src/edge/manifests/yaml-text.ts'
+import { resourcesOf } from '../../../src/edge/resources.ts'
 
-const parse = (text: string, breathe = async () => {}, pieces = new Pieces()) =>
-  parseDocuments(text, { breathe, pieces })
+const resources = resourcesOf('godwit.dev')
+const inPlace = async (text: string, kind: PieceKind) => readPiece(text, kind, resources)
+
+const read = (text: string, breathe = async () => {}, pieces = new Pieces(), apart = inPlace) =>
+  readDocuments(text, { breathe, pieces, resources, apart })
+
+/** The values, or what is wrong with the first that is wrong. */
+async function parse(text: string, breathe?: () => Promise<void>, pieces?: Pieces): Promise<unknown[] | string> {
+  const documents = await read(text, breathe, pieces)
+  const [fault] = documents.flatMap(({ fault, itemFaults }) => [
+    ...(fault === undefined ? [] : [fault]),
+    ...(itemFaults?.values() ?? []),
+  ])
+  return fault ?? documents.map(({ value }) => value)
+}
 
 test.each([
   ['nothing', ''],

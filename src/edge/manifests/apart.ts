@@ -1,0 +1,86 @@
+/**
+ * Long pieces of manifests are read on a thread of their own: a document of a megabyte takes a third of a second, and
+ * sessions must not wait for it. The thread is there while it is needed. Its memory and its time are bounded: what takes
+ * more is a fault of the piece.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Millis } from '../../base/units.ts'
+import { wordsOf } from '../os-words.ts'
+import type { Resource } from '../resources.ts'
+import type { PieceKind, PieceReading } from './fault.ts'
+
+export interface Question {
+  readonly text: string
+  readonly kind: PieceKind
+  readonly resources: readonly Resource[]
+}
+
+/** Put in by the build: where the thread's code lies beside the bundle. */
+declare const GODWIT_THREAD: string | undefined
+
+const CODE = new URL(typeof GODWIT_THREAD === 'string' ? GODWIT_THREAD : './thread.ts', import.meta.url)
+const LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 } as const
+const PATIENCE: Millis = 20_000
+/** So long it waits for the next piece. */
+const IDLE: Millis = 1_000
+
+export class Apart {
+  readonly #patience: Millis
+  #worker: Worker | undefined
+  #idle: NodeJS.Timeout | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(patience: Millis = PATIENCE) {
+    this.#patience = patience
+  }
+
+  /** One piece after the other. Never fails: what the thread cannot do is a fault of the piece. */
+  readonly read = (text: string, kind: PieceKind, resources: readonly Resource[]): Promise<PieceReading> => {
+    const answer = this.#last.then(() => this.#ask({ text, kind, resources }))
+    this.#last = answer
+    return answer
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#idle)
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  async #ask(question: Question): Promise<PieceReading> {
+    clearTimeout(this.#idle)
+    try {
+      return await this.#answer(this.#start(), question)
+    } catch (error) {
+      void this.stop()
+      return { values: [], fault: { text: `cannot be read: ${wordsOf(error)}`, at: 0 } }
+    } finally {
+      this.#idle = setTimeout(() => void this.stop(), IDLE).unref()
+    }
+  }
+
+  #answer(worker: Worker, question: Question): Promise<PieceReading> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new Error(`it takes longer than ${this.#patience / 1000} s`))
+      const timer = setTimeout(late, this.#patience).unref()
+      worker.once('message', (read: PieceReading) => {
+        clearTimeout(timer)
+        resolve(read)
+      })
+      worker.once('error', reject)
+      worker.once('exit', () => reject(new Error('the thread ended')))
+      worker.postMessage(question)
+    })
+  }
+
+  #start(): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    const worker = new Worker(CODE, { resourceLimits: LIMITS, execArgv: [], argv: [] })
+    // What fails is told to who asked; with nobody asking it is nothing.
+    worker.on('error', () => {})
+    worker.unref()
+    this.#worker = worker
+    return worker
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * The text of a file of manifests → what its documents say, one after the other. A long text is cut into pieces, a
+ * document or an item of a List each, and `breathe` is awaited in between, so that sessions and lookers have their turns.
+ * A fault spoils its own document or item and nothing else.
+ */
+import type { Resource } from '../resources.ts'
+import type { Fault, PieceKind, PieceReading } from './fault.ts'
+import { headOfText, isForeign } from './kinds.ts'
+import { type Cutting, cutJsonList, cutYamlList, type ItemText, type ListText } from './list-text.ts'
+import { isJson, readPiece } from './piece.ts'
+import type { Pieces } from './pieces.ts'
+
+/** So long it is read without a break. */
+const SLICE_MILLIS = 5
+
+export interface Reading {
+  readonly resources: readonly Resource[]
+  readonly breathe: () => Promise<void>
+  /** What the file said when it was last read. */
+  readonly pieces: Pieces
+  /** Reads what takes longer than a slice, elsewhere. */
+  readonly apart: (text: string, kind: PieceKind, resources: readonly Resource[]) => Promise<PieceReading>
+}
+
+export interface ReadDocument {
+  readonly value: unknown
+  /** Why the value is not to be used: `line 4: spec.asNumber: stands twice`. */
+  readonly fault?: string | undefined
+  /** Of a List: why items are not, by their index. */
+  readonly itemFaults?: ReadonlyMap<number, string>
+}
+
+export async function readDocuments(text: string, reading: Reading): Promise<ReadDocument[]> {
+  const reader = new Reader(text, reading)
+  const documents: ReadDocument[] = []
+  let begin = 0
+  for (const document of isJson(text) ? [text] : splitDocuments(text)) {
+    documents.push(...(await reader.document(document, begin)))
+    begin += document.length
+  }
+  reading.pieces.keep()
+  return documents
+}
+
+class Reader {
+  readonly #text: string
+  readonly #reading: Reading
+  #since = performance.now()
+
+  constructor(text: string, reading: Reading) {
+    this.#text = text
+    this.#reading = reading
+  }
+
+  /** One document; several where they cannot be told apart by their text alone. */
+  async document(text: string, begin: number): Promise<readonly ReadDocument[]> {
+    const list = this.#isForeign(text)
+      ? undefined
+      : await this.#cut(isJson(text) ? cutJsonList(text) : cutYamlList(text))
+    const whole = list === undefined ? undefined : await this.#list(list, begin)
+    if (whole !== undefined) return [whole]
+    const { values, fault } = await this.#piece(text, 'document')
+    if (fault !== undefined) return [{ value: undefined, fault: this.#words(fault, begin) }]
+    return values.map((value) => ({ value }))
+  }
+
+  #isForeign(text: string): boolean {
+    const head = isJson(text) ? undefined : headOfText(text)
+    return head !== undefined && isForeign(head, this.#reading.resources)
+  }
+
+  async #cut(cutting: Cutting): Promise<ListText | undefined> {
+    for (;;) {
+      const { done, value } = cutting.next()
+      if (done === true) return value
+      if (this.#isLong) await this.#pause()
+    }
+  }
+
+  /** Undefined where it is no list, or its items cannot be read each by itself. */
+  async #list({ frame, items }: ListText, begin: number): Promise<ReadDocument | undefined> {
+    const { values, fault } = await this.#piece(frame, 'document')
+    const [outside] = values
+    if (fault !== undefined || !isEmptyList(outside)) return undefined
+    const read: unknown[] = []
+    const itemFaults = new Map<number, string>()
+    for (const [index, item] of items.entries()) {
+      const { values, fault } = await this.#item(item)
+      if (fault?.isAlias) return undefined
+      if (fault !== undefined) itemFaults.set(index, this.#words(fault, begin + item.at))
+      else if (values.length !== 1) return undefined
+      read.push(fault === undefined ? values[0] : undefined)
+    }
+    return { value: { ...outside, items: read }, itemFaults }
+  }
+
+  #item({ text }: ItemText): Promise<PieceReading> {
+    return this.#piece(text, 'item')
+  }
+
+  async #piece(text: string, kind: PieceKind): Promise<PieceReading> {
+    if (this.#isLong) await this.#pause()
+    const { pieces, resources, apart } = this.#reading
+    const known = pieces.get(kind, text)
+    if (known !== undefined) return known
+    const read = isSlow(text) ? await apart(text, kind, resources) : readPiece(text, kind, resources)
+    pieces.set(kind, text, read)
+    return read
+  }
+
+  #words({ text, at }: Fault, begin: number): string {
+    return `line ${lineAt(this.#text, begin + at)}: ${text}`
+  }
+
+  get #isLong(): boolean {
+    return performance.now() - this.#since >= SLICE_MILLIS
+  }
+
+  async #pause(): Promise<void> {
+    await this.#reading.breathe()
+    this.#since = performance.now()
+  }
+}
+
+/** About as much as a slice reads: YAML takes 0.3 ms a kilobyte, JSON a tenth of that. */
+const isSlow = (text: string): boolean => text.length > (isJson(text) ? 128 : 16) * 1024
+
+function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, items } = value as { readonly kind?: unknown; readonly items?: unknown }
+  return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) && items.length === 0
+}
+
+const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n').length
+
+/**
+ * A document begins at a line of `---`, and at the margin YAML lets that stand for nothing else. What stands before the
+ * first one belongs to it when it is only comments; directives (`%YAML`) tie documents together, and are rare.
+ */
+function splitDocuments(text: string): string[] {
+  if (text.startsWith('%') || text.includes('\n%')) return [text]
+  const starts = startsIn(text)
+  const head = text.slice(0, starts[0] ?? text.length)
+  const first = /^\uFEFF?(?:[ \t]*(?:#.*)?\r?\n)*$/.test(head) ? 1 : 0
+  const cuts = [0, ...starts.slice(first), text.length]
+  return cuts.slice(1).map((cut, index) => text.slice(cuts[index], cut))
+}
+
+function startsIn(text: string): number[] {
+  const starts: number[] = []
+  for (let at = text.startsWith('---') ? 0 : nextStart(text, 0); at >= 0; at = nextStart(text, at)) {
+    if (/^\s?$/.test(text[at + 3] ?? '')) starts.push(at)
+  }
+  return starts
+}
+
+function nextStart(text: string, from: number): number {
+  const found = text.indexOf('\n---', from)
+  return found < 0 ? -1 : found + 1
+}

@@ -1,0 +1,8 @@
+/** The thread that reads long pieces of manifests (`apart.ts`): one question, one answer. */
+import { parentPort } from 'node:worker_threads'
+import type { Question } from './apart.ts'
+import { readPiece } from './piece.ts'
+
+parentPort?.on('message', ({ text, kind, resources }: Question) => {
+  parentPort?.postMessage(readPiece(text, kind, resources))
+})

@@ -1,0 +1,36 @@
+/** The thread that reads long pieces: what it says is what is said here, and it has an end. */
+import { afterEach, expect, test } from 'vitest'
+import { Apart } from '../../../src/edge/manifests/apart.ts'
+import { readPiece } from '../../../src/edge/manifests/piece.ts'
+import { resourcesOf } from '../../../src/edge/resources.ts'
+
+const resources = resourcesOf('godwit.dev')
+let apart: Apart | undefined
+afterEach(() => apart?.stop())
+
+test.each([
+  ['a value', 'kind: BGPPeer\nspec: {peerIP: 10.0.0.1}\n'],
+  ['a fault', 'kind: BGPPeer\nspec: !all()\n'],
+  ['JSON', '{"kind": "BGPPeer", "kind": "IPPool"}'],
+  ['several', 'a: 1\n---\nb: [1, 2]\n'],
+])('%s is read as it is here', async (_name, text) => {
+  apart = new Apart()
+  expect(await apart.read(text, 'document', resources)).toEqual(readPiece(text, 'document', resources))
+})
+
+test('answers come in the order of their questions', async () => {
+  apart = new Apart()
+  const { read } = apart
+  const answers = await Promise.all(['a: 1', 'b: 2', 'c: 3'].map((text) => read(text, 'document', resources)))
+  expect(answers.flatMap(({ values }) => values)).toEqual([{ a: 1 }, { b: 2 }, { c: 3 }])
+})
+
+test('what takes too long is a fault, and the next piece is read', async () => {
+  apart = new Apart(1)
+  const slow = Array.from({ length: 20_000 }, (_, index) => `key-${index}: value\n`).join('')
+  const { fault } = await apart.read(slow, 'document', resources)
+  expect(fault?.text).toBe('cannot be read: it takes longer than 0.001 s')
+  await apart.stop()
+  apart = new Apart()
+  expect(await apart.read('a: 1', 'document', resources)).toEqual({ values: [{ a: 1 }] })
+})
