@@ -95,7 +95,8 @@ class Agent {
     }
     // What no turn throws can come from an edge. Node's own words for it would wait for a reader of stderr.
     process.on('uncaughtException', crash)
-    this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, crash })
+    const unread = () => this.#tcp.unread()
+    this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, unread, crash })
     const feed = (input: Input) => this.#driver.feed(input)
     this.#tcp = new Tcp({ feed })
     this.#controls = this.#controlsFor(options)

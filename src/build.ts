@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
 const outfile = new URL('../dist/godwit.mjs', import.meta.url).pathname
-/** Native part of koffi, which finds it beside the bundle; loaded only where router advertisements are needed. */
+/** Native part of koffi, which finds it beside the bundle: all sockets are opened by it. */
 const NATIVE = `node_modules/@koromix/koffi-${process.platform}-${process.arch}`
 const inRepository = new URL(`../${NATIVE}`, import.meta.url)
 const besideBundle = new URL(`../dist/${NATIVE}`, import.meta.url)

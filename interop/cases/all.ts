@@ -23,6 +23,7 @@ import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
+import { cases as stall } from './stall.ts'
 import { cases as topology } from './topology.ts'
 import { cases as unnumbered } from './unnumbered.ts'
 
@@ -40,6 +41,7 @@ export const CASES: readonly Case[] = [
   ...exabgp,
   ...unnumbered,
   ...birdcl,
+  ...stall,
   ...readme,
   ...packets,
   ...packetsMesh,

@@ -30,6 +30,12 @@ export class Timers<Name extends string> {
     return earliest
   }
 
+  /** Takes one out if it is due at `now`, and says whether it was. */
+  take(name: Name, now: Millis): boolean {
+    const at = this.#due.get(name)
+    return at !== undefined && at <= now && this.#due.delete(name)
+  }
+
   /** Takes out and returns the names due at `now`, earliest first. */
   due(now: Millis): Name[] {
     const names = [...this.#due].filter(([, at]) => at <= now).sort((a, b) => a[1] - b[1])

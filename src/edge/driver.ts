@@ -4,13 +4,16 @@
  *
  * In: inputs from all edges, whenever they happen, also out of the middle of an effect. Out: effects, to `perform`.
  *
- * Never two turns at once: what arrives during a turn waits in a queue. Time is told to the engine only after the
- * sockets have been read (a timer leads to a look at the sockets first, then to the turn), so that a hold timer never
- * runs out while the neighbor's KEEPALIVE lies unread in our own buffer.
+ * Never two turns at once: what arrives during a turn waits in a queue.
+ *
+ * Time is told as `polled`, with how far the sockets have been heard: between two calls of `setImmediate` Node looks at all
+ * of them, so at the second everything has been handed in that had come by the first, however long the process stood
+ * still in between. A hold timer therefore never runs out while the neighbor's KEEPALIVE lies unread.
  *
  * The engine's own fault is not survived: half a state is worse than a restart.
  */
 import type { Millis } from '../base/units.ts'
+import type { ConnId } from '../bgp/session/types.ts'
 import type { Effect } from '../engine/effect.ts'
 import type { Input } from '../engine/input.ts'
 import type { Clock } from './clock.ts'
@@ -27,6 +30,8 @@ export interface DriverOptions {
   readonly engine: Turns
   readonly clock: Clock
   readonly perform: (effect: Effect) => void
+  /** Connections that were not read to their end when they were last looked at. */
+  readonly unread?: () => readonly ConnId[]
   /** Called once, with what the engine threw; must not come back to life after. */
   readonly crash?: (error: unknown) => void
 }
@@ -40,6 +45,7 @@ export class Driver {
   readonly #engine: Turns
   readonly #clock: Clock
   readonly #perform: (effect: Effect) => void
+  readonly #unread: () => readonly ConnId[]
   readonly #crash: (error: unknown) => void
   #queue: Input[] = []
   #turning = false
@@ -48,11 +54,14 @@ export class Driver {
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Number.POSITIVE_INFINITY
   #soon: NodeJS.Immediate | undefined
+  /** When `#soon` last came: the next time it does, all that had come by then has been handed in. */
+  #lookedAt: Millis = Number.NEGATIVE_INFINITY
 
   constructor(options: DriverOptions) {
     this.#engine = options.engine
     this.#clock = options.clock
     this.#perform = options.perform
+    this.#unread = options.unread ?? (() => [])
     this.#crash = options.crash ?? crashLoudly
   }
 
@@ -64,7 +73,8 @@ export class Driver {
   /** Hands in what happened. Inside a turn it waits for its end; order is kept. */
   feed(input: Input): void {
     if (this.#ended) return
-    this.#queue.push(input)
+    const waits = this.#turning || this.#queue.length > 0
+    this.#queue.push(waits ? keepable(input) : input)
     if (!this.#turning) this.#drain()
   }
 
@@ -143,11 +153,17 @@ export class Driver {
   readonly #onSoon = (): void => {
     this.#soon = undefined
     if (this.#ended) return
+    const now = this.#clock.now()
+    const until = this.#lookedAt
+    this.#lookedAt = now
     const deadline = this.#engine.deadline()
-    if (deadline !== undefined && deadline <= this.#clock.now()) this.#queue.push({ kind: 'tick' })
+    if (deadline !== undefined && deadline <= now) this.#queue.push({ kind: 'polled', until, unread: this.#unread() })
     this.#drain()
   }
 }
+
+/** An input that is taken later must not rest on bytes that the sender uses again. */
+const keepable = (input: Input): Input => (input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input)
 
 /** The last resort: words on stderr, and an exit that a supervisor sees. */
 export function crashLoudly(error: unknown): never {

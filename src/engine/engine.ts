@@ -114,9 +114,9 @@ export class Engine {
   /** One turn. `now` never runs backwards. */
   handle(input: Input, now: Millis): readonly Effect[] {
     this.#facts.now = now
+    // First of all, whatever comes in: the neighbors' hold timers run.
+    this.#sendKeepalives(now)
     this.#take(input, now)
-    for (const neighbor of this.#neighbors.takeDue(now)) this.#expire(neighbor, now)
-    this.#endLateRefreshes(now)
     this.#sessions.askForRejected(now)
     this.#kernel?.judge()
     if (this.#rib.busy) this.#rib.advance(SLICE)
@@ -134,8 +134,20 @@ export class Engine {
     return earlier(earlier(this.#neighbors.deadline(), this.#rib.deadline()), kernel)
   }
 
-  #expire(neighbor: Neighbor, now: Millis): void {
-    this.#sessions.handle(neighbor, { kind: 'timer' }, now)
+  #sendKeepalives(now: Millis): void {
+    for (const neighbor of this.#neighbors.takeKeepalives(now)) {
+      this.#sessions.handle(neighbor, { kind: 'keepalive-due' }, now)
+    }
+  }
+
+  /** All but our own KEEPALIVEs: what a timer says of a neighbor counts only when its sockets have been looked at. */
+  #expireAll({ until, unread }: Extract<Input, { kind: 'polled' }>, now: Millis): void {
+    for (const neighbor of this.#neighbors.takeDue(until, unread)) this.#expire(neighbor, until, now)
+    this.#endLateRefreshes(until)
+  }
+
+  #expire(neighbor: Neighbor, until: Millis, now: Millis): void {
+    this.#sessions.handle(neighbor, { kind: 'timer', until }, now)
     if (neighbor.intent.range === undefined || this.#neighbors.hasConnection(neighbor)) return
     this.#objects.forgetCaller(neighbor, now)
   }
@@ -169,6 +181,15 @@ export class Engine {
         return
       case 'accepted':
         this.#accept(input, now)
+        return
+      case 'located':
+        this.#located(input, now)
+        return
+      case 'turned-away':
+        this.#turnAway(input.address, input.reason)
+        return
+      case 'descriptors':
+        this.#out.tell(this.#facts.listening.takeDescriptors(input))
         return
       case 'connected':
         this.#connected(input, now)
@@ -216,6 +237,9 @@ export class Engine {
       case 'router':
         this.#takeLink(input, now)
         return
+      case 'polled':
+        this.#expireAll(input, now)
+        return
       case 'tick':
         return
       case 'stop':
@@ -229,12 +253,22 @@ export class Engine {
     const neighbor = this.#caller(remote.address, now)
     if (typeof neighbor === 'string') {
       this.#out.push({ kind: 'refuse', conn })
-      const text = `connection from ${remote.address} refused: ${neighbor}`
-      this.#out.tell(tell('debug', 'connection-refused', text, { address: remote.address }))
+      this.#turnAway(remote.address, neighbor)
       return
     }
-    this.#neighbors.connect(conn, neighbor, input.interface)
+    this.#neighbors.connect(conn, neighbor, undefined)
     this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: false, local, remote }, now)
+  }
+
+  #turnAway(address: Address, reason: string): void {
+    this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
+  }
+
+  #located({ conn, interface: place }: Extract<Input, { kind: 'located' }>, now: Millis): void {
+    const neighbor = this.#neighbors.connection(conn)?.neighbor
+    if (neighbor === undefined) return
+    this.#neighbors.connect(conn, neighbor, place)
+    if (neighbor.peer.session?.conn === conn) this.#sessions.refit(neighbor, now)
   }
 
   /** Who calls, or why nobody may from there. */

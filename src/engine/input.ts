@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
@@ -25,14 +26,14 @@ export type Input =
       readonly port: number
       readonly reason: string
     }
-  /** A neighbor connected to us. Ids of accepted connections are odd, of dialled ones even. */
-  | {
-      readonly kind: 'accepted'
-      readonly conn: ConnId
-      readonly local: Endpoint
-      readonly remote: Endpoint
-      readonly interface: LocalInterface | undefined
-    }
+  /** Somebody connected to us. Ids of accepted connections are odd, of dialled ones even. */
+  | { readonly kind: 'accepted'; readonly conn: ConnId; readonly local: Endpoint; readonly remote: Endpoint }
+  /** Where an accepted connection comes in: asked of the system for those only that are wanted. */
+  | { readonly kind: 'located'; readonly conn: ConnId; readonly interface: LocalInterface | undefined }
+  /** Somebody was turned away before the engine could be asked, for want of what the reason names. */
+  | { readonly kind: 'turned-away'; readonly address: Address; readonly reason: string }
+  /** The process or the machine has no descriptor left for sockets, in the system's words; undefined: it has again. */
+  | { readonly kind: 'descriptors'; readonly trouble: string | undefined }
   | {
       readonly kind: 'connected'
       readonly conn: ConnId
@@ -41,7 +42,7 @@ export type Input =
       readonly interface: LocalInterface | undefined
     }
   | { readonly kind: 'dial-failed'; readonly conn: ConnId; readonly reason: string }
-  /** At most one socket chunk. The engine does not keep `bytes` beyond the turn. */
+  /** At most one socket chunk. `bytes` are the sender's again when the turn is over. */
   | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** The network took what was sent: there is room again. */
   | { readonly kind: 'drained'; readonly conn: ConnId }
@@ -82,6 +83,11 @@ export type Input =
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
+  /**
+   * Time has passed and all sockets have been looked at: what had come by `until` was handed in before this, except on
+   * the connections of `unread`, where more may wait. A neighbor's silence counts only as far as that.
+   */
+  | { readonly kind: 'polled'; readonly until: Millis; readonly unread: readonly ConnId[] }
   /** End: every session gets Cease, and the engine is done when no connection is left. */
   | { readonly kind: 'stop'; readonly reason: string }
 

@@ -9,6 +9,7 @@ export type ListenInput = Extract<Input, { kind: 'listening' | 'listen-ended' | 
 export class Listening {
   /** By address: `undefined` for all of them. */
   readonly #failed = new Map<string | undefined, Problem>()
+  #descriptors: Problem | undefined
 
   take(input: ListenInput): Tell {
     const { address, port } = input
@@ -26,13 +27,24 @@ export class Listening {
     return tell('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
   }
 
+  takeDescriptors({ trouble }: Extract<Input, { kind: 'descriptors' }>): Tell {
+    if (trouble === undefined) {
+      this.#descriptors = undefined
+      return tell('info', 'descriptors-enough', 'there are descriptors for sockets again')
+    }
+    const says = `no descriptor is left for sockets: ${trouble}; neighbors come first, others are turned away`
+    this.#descriptors = makeProblem({ code: 'descriptors-short', object: 'agent', says })
+    return tell('error', 'descriptors-short', says, { reason: trouble })
+  }
+
   /** Other places are wanted: what was said of the former ones is over. */
   startOver(): void {
     this.#failed.clear()
   }
 
   problems(): readonly Problem[] {
-    return this.#failed.size === 0 ? NONE : [...this.#failed.values()]
+    if (this.#failed.size === 0 && this.#descriptors === undefined) return NONE
+    return [...this.#failed.values(), ...(this.#descriptors === undefined ? [] : [this.#descriptors])]
   }
 }
 

@@ -34,6 +34,8 @@ interface Connection {
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()
   readonly #connections = new Map<ConnId, Connection>()
+  readonly #keepalives = new Deadlines<Neighbor>()
+  /** Of all timers. */
   readonly #deadlines = new Deadlines<Neighbor>()
   #nextConn: ConnId = 2
 
@@ -72,7 +74,10 @@ export class Neighbors {
 
   remove(name: string): void {
     const neighbor = this.#byName.get(name)
-    if (neighbor !== undefined) this.#deadlines.set(neighbor, undefined)
+    if (neighbor !== undefined) {
+      this.#keepalives.set(neighbor, undefined)
+      this.#deadlines.set(neighbor, undefined)
+    }
     this.#byName.delete(name)
   }
 
@@ -109,12 +114,23 @@ export class Neighbors {
 
   /** After every event: its timers may have moved. */
   noteDeadline(neighbor: Neighbor): void {
-    if (this.#byName.get(neighbor.name) === neighbor) this.#deadlines.set(neighbor, neighbor.peer.deadline())
+    if (this.#byName.get(neighbor.name) !== neighbor) return
+    this.#keepalives.set(neighbor, neighbor.peer.keepaliveAt())
+    this.#deadlines.set(neighbor, neighbor.peer.deadline())
   }
 
-  /** Those whose time has come, earliest first. */
-  takeDue(now: Millis): Neighbor[] {
-    return this.#deadlines.take(now)
+  /** Those to whom a KEEPALIVE is due, earliest first. */
+  takeKeepalives(now: Millis): Neighbor[] {
+    return this.#keepalives.take(now)
+  }
+
+  /** Those whose time had come at `until`, earliest first. What waits unread of one of them may say that it lives. */
+  takeDue(until: Millis, unread: readonly ConnId[]): Neighbor[] {
+    const due = this.#deadlines.take(until)
+    if (due.length === 0 || unread.length === 0) return due
+    const unheard = new Set(unread.map((conn) => this.#connections.get(conn)?.neighbor))
+    for (const neighbor of due) if (unheard.has(neighbor)) this.noteDeadline(neighbor)
+    return due.filter((neighbor) => !unheard.has(neighbor))
   }
 
   deadline(): Millis | undefined {

@@ -27,8 +27,12 @@ class Script implements Turns {
     return this.due
   }
 
+  get polled(): Extract<Input, { readonly kind: 'polled' }>[] {
+    return this.inputs.filter((input) => input.kind === 'polled')
+  }
+
   get ticks(): number {
-    return this.inputs.filter(({ kind }) => kind === 'tick').length
+    return this.inputs.filter(({ kind }) => kind === 'polled').length
   }
 }
 
@@ -72,7 +76,7 @@ describe('the driver', () => {
     script.due = due
     let at = 0
     script.onInput = (input, now) => {
-      if (input.kind === 'tick') {
+      if (input.kind === 'polled') {
         at = now
         script.due = undefined
       }
@@ -121,6 +125,37 @@ describe('the driver', () => {
     await until('the next input', () => script.inputs.length > 2)
     client.destroy()
     expect(script.inputs[2]).toEqual(drained(1))
+  })
+
+  test('after a standstill time counts only as far as the sockets were looked at (8.C11)', async () => {
+    let time = 0
+    const script = new Script()
+    const clock = { ...systemClock, now: () => time }
+    driver = new Driver({ engine: script, clock, perform: () => {}, unread: () => [7] })
+    script.due = 3_000
+    driver.feed(drained(1))
+    // All that follows happens between two looks at the sockets, as when the process is stopped there.
+    time = 4_000
+    driver.feed(drained(2))
+    await until('a turn after the standstill', () => script.polled.some((one) => one.until === 4_000))
+    script.due = undefined
+    const before = script.polled.filter((one) => one.until < 4_000)
+    expect(script.polled.length - before.length).toBeGreaterThan(0)
+    expect(script.polled.findIndex((one) => one.until === 4_000)).toBeGreaterThan(0)
+    expect(script.polled.every(({ unread }) => unread[0] === 7)).toBe(true)
+  })
+
+  test('bytes that wait for their turn are copied: the socket uses its own again', () => {
+    const script = drive(() => driver.feed({ kind: 'received', conn: 1, bytes }))
+    const bytes = Uint8Array.of(1)
+    script.onInput = (input) => {
+      bytes[0] = 2
+      return input.kind === 'drained' ? [close(1)] : []
+    }
+    driver.feed(drained(1))
+    expect(script.inputs[1]).toEqual({ kind: 'received', conn: 1, bytes: Uint8Array.of(2) })
+    bytes[0] = 3
+    expect(script.inputs[1]).toEqual({ kind: 'received', conn: 1, bytes: Uint8Array.of(2) })
   })
 
   test('between two slices of work the sockets are looked at', async () => {

@@ -238,10 +238,11 @@ export class Links {
     end.other = accepted
     accepted.other = end
     const [out, back] = [this.#delay(), this.#delay()]
-    const input: Input = { kind: 'accepted', conn, local: remote, remote: local, interface: lanOf(there) }
+    const input: Input = { kind: 'accepted', conn, local: remote, remote: local }
     end.lastArrival = this.#door.now() + out
     accepted.lastArrival = end.lastArrival + back
     this.#door.deliver(accepted, input, out)
+    this.#door.deliver(accepted, { kind: 'located', conn, interface: lanOf(there) }, out)
     this.#door.deliver(
       end,
       { kind: 'connected', conn: end.conn, local, remote, interface: lanOf(end.station) },

@@ -145,7 +145,10 @@ export class MemoryHost implements Network {
     dialler.other = end
     this.#ends.set(conn, end)
     const found = this.#interface(local.address)
-    this.#net.later(() => this.#feed({ kind: 'accepted', conn, local, remote, interface: found }))
+    this.#net.later(() => {
+      this.#feed({ kind: 'accepted', conn, local, remote })
+      if (this.#ends.has(conn)) this.#feed({ kind: 'located', conn, interface: found })
+    })
   }
 
   #send(end: End, bytes: Uint8Array): void {

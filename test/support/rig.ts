@@ -73,7 +73,7 @@ export class Rig {
       const due = this.engine.deadline()
       const reader = this.neighbors.find((neighbor) => neighbor.reads && neighbor.untaken > 0)
       if (reader !== undefined) reader.take()
-      else if (due !== undefined && due <= this.now) this.feed({ kind: 'tick' })
+      else if (due !== undefined && due <= this.now) this.feed({ kind: 'polled', until: this.now, unread: [] })
       else return
     }
   }
@@ -82,7 +82,7 @@ export class Rig {
     const end = this.now + millis
     for (let due = this.engine.deadline(); due !== undefined && due <= end; due = this.engine.deadline()) {
       this.now = Math.max(this.now, due)
-      this.feed({ kind: 'tick' })
+      this.feed({ kind: 'polled', until: this.now, unread: [] })
       this.work()
     }
     this.now = end
@@ -142,7 +142,7 @@ export class RawNeighbor {
     this.untaken = 0
     const remote = { address: this.address, port: 50_000 }
     const local = { address: OUR_ADDRESS, port: 179 }
-    this.#rig.feed({ kind: 'accepted', conn: this.conn, local, remote, interface: undefined })
+    this.#rig.feed({ kind: 'accepted', conn: this.conn, local, remote })
     this.#rig.work()
     return this
   }

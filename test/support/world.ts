@@ -254,7 +254,7 @@ export class World {
     host.wakes = undefined
     const due = host.backlog === undefined ? host.engine.deadline() : undefined
     if (due === undefined) return
-    if (due <= this.now) this.feed(host, { kind: 'tick' })
+    if (due <= this.now) this.feed(host, { kind: 'polled', until: this.now, unread: [] })
     else this.#wakeInTime(host)
   }
 

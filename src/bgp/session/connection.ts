@@ -140,13 +140,18 @@ export class Connection {
     }
   }
 
-  expire(now: Millis): void {
+  /** What the neighbor had said by `until` is known: only so far its silence counts. */
+  expire(until: Millis): void {
     const { conn } = this
-    for (const name of this.timers.due(now)) {
+    for (const name of this.timers.due(until)) {
       // What an earlier one ended has no more timers.
       if (this.conn !== conn) return
       this.#expired(name)
     }
+  }
+
+  expireKeepalive(now: Millis): void {
+    if (this.timers.take('keepalive', now)) this.#expired('keepalive')
   }
 
   /** RFC 4271 §8.2.2, Established: each time an UPDATE is sent the KeepaliveTimer begins anew. */

@@ -93,6 +93,13 @@ export class Peer {
     return first
   }
 
+  /** When a KEEPALIVE of ours is due. */
+  keepaliveAt(): Millis | undefined {
+    let first: Millis | undefined
+    for (const { timers } of this.#connections()) first = earlier(first, timers.at('keepalive'))
+    return first
+  }
+
   handle(event: PeerEvent, now: Millis): readonly PeerAction[] {
     this.#shared.now = now
     this.#shared.actions = []
@@ -144,10 +151,17 @@ export class Peer {
         if (this.#state === 'Established') this.#furthest().updatesSent(event.count)
         break
       case 'timer':
-        for (const connection of this.#connections()) connection.expire(this.#shared.now)
-        if (this.#timers.due(this.#shared.now).length > 0) this.#start()
+        this.#expire(event.until ?? this.#shared.now)
+        break
+      case 'keepalive-due':
+        for (const connection of this.#connections()) connection.expireKeepalive(this.#shared.now)
         break
     }
+  }
+
+  #expire(until: Millis): void {
+    for (const connection of this.#connections()) connection.expire(until)
+    if (this.#timers.due(until).length > 0) this.#start()
   }
 
   // ---- starting, stopping, changing

@@ -92,8 +92,10 @@ export type PeerEvent =
   | { readonly kind: 'updates-sent'; readonly count: number }
   /** We wrote BoRR or EoRR around UPDATEs (RFC 7313): that counts as nothing. */
   | { readonly kind: 'refresh-sent' }
-  /** Time has come for something: see `deadline()`. */
-  | { readonly kind: 'timer' }
+  /** Time has come for something: see `deadline()`. What the neighbor had said by `until` (now, unless given) is known. */
+  | { readonly kind: 'timer'; readonly until?: Millis }
+  /** Time has come to say something: see `keepaliveAt()`. Judges no silence, so it needs to know nothing. */
+  | { readonly kind: 'keepalive-due' }
 
 export type PeerAction =
   | {

@@ -14,9 +14,21 @@ interface Row {
   readonly prefix: string
 }
 
+/** As they were when the system could last be asked: it cannot without a descriptor to ask by. */
+let known: ReturnType<typeof networkInterfaces> = {}
+
+function askInterfaces(): typeof known {
+  try {
+    known = networkInterfaces()
+  } catch {
+    // The shortage is told of where it is met first, at the sockets.
+  }
+  return known
+}
+
 function rows(): Row[] {
   const found: Row[] = []
-  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+  for (const [name, addresses] of Object.entries(askInterfaces())) {
     for (const one of addresses ?? []) {
       const address = parseAddress(one.address)
       if (address === undefined) continue

@@ -2,85 +2,103 @@
  * The sockets that listen. Told what is wanted, it closes what is not, leaves what is, and tries the rest until it works.
  * Connections that were accepted live on when their listener goes.
  */
-import { createServer, type Server, type Socket } from 'node:net'
-import type { Address } from '../../base/address.ts'
+import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
 import { wordsOf } from '../os-words.ts'
+import {
+  type Accepted,
+  acceptFrom,
+  CallError,
+  closeSocket,
+  listenAt,
+  localEndpoint,
+  openSocket,
+  watchReadable,
+} from './libc.ts'
+import type { Reserve } from './reserve.ts'
 
 /** Waiting between two tries never gets longer than this. */
 const LONGEST_RETRY: Millis = 30_000
 /** Connections the kernel holds ready for us. */
 const BACKLOG = 128
+/** Callers taken from one listener before other sockets have their turn. */
+const AT_ONCE = 32
+/** Nobody is accepted for so long when even the last descriptor is gone. */
+const SHORTAGE_PAUSE: Millis = 100
+
+export interface ListenerOptions {
+  readonly feed: (input: Input) => void
+  readonly accept: (caller: Accepted) => void
+  readonly reserve: Reserve
+  /** First pause before trying again; doubles. */
+  readonly retry: Millis
+}
 
 class Listener {
   readonly #address: Address | undefined
   readonly #port: number
-  readonly #feed: (input: Input) => void
-  readonly #accept: (socket: Socket) => void
-  #server: Server | undefined
+  readonly #options: ListenerOptions
+  #fd: number | undefined
+  #watch: { close(): void } | undefined
   #timer: NodeJS.Timeout | undefined
-  readonly #firstPause: Millis
   #pause: Millis
   #lastReason: string | undefined
   /** The port it listens on, as was told. */
   #listensOn: number | undefined
 
-  constructor(
-    address: Address | undefined,
-    port: number,
-    feed: (input: Input) => void,
-    accept: (socket: Socket) => void,
-    pause: Millis,
-  ) {
+  constructor(address: Address | undefined, port: number, options: ListenerOptions) {
     this.#address = address
     this.#port = port
-    this.#feed = feed
-    this.#accept = accept
-    this.#firstPause = pause
-    this.#pause = pause
-    this.#try(address ?? '::')
+    this.#options = options
+    this.#pause = options.retry
+    this.#try()
   }
 
   close(): void {
     clearTimeout(this.#timer)
-    this.#server?.close()
-    this.#server = undefined
+    this.#watch?.close()
+    if (this.#fd !== undefined) closeSocket(this.#fd)
+    this.#fd = undefined
     if (this.#listensOn === undefined) return
-    this.#feed({ kind: 'listen-ended', address: this.#address, port: this.#listensOn })
+    this.#options.feed({ kind: 'listen-ended', address: this.#address, port: this.#listensOn })
     this.#listensOn = undefined
   }
 
-  #try(host: string): void {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, this.#accept)
-    this.#server = server
-    server.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#server !== server) return
-      this.#server = undefined
-      server.close(() => {})
-      // A host without IPv6 still has every IPv4 address.
-      const noIpv6 = error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL'
-      if (host === '::' && noIpv6 && this.#address === undefined) this.#try('0.0.0.0')
-      else this.#failed(wordsOf(error))
-    })
-    server.on('listening', () => {
-      if (this.#server !== server) {
-        // Given up while it was still starting.
-        server.close()
-        return
-      }
-      this.#lastReason = undefined
-      this.#pause = this.#firstPause
-      const bound = server.address()
-      const port = bound !== null && typeof bound === 'object' ? bound.port : this.#port
-      this.#listensOn = port
-      this.#feed({ kind: 'listening', address: this.#address, port })
-    })
+  #try(): void {
     try {
-      server.listen({ host, port: this.#port, backlog: BACKLOG })
+      this.#fd = this.#open()
+      this.#listensOn = localEndpoint(this.#fd).port
     } catch (error) {
-      this.#server = undefined
       this.#failed(wordsOf(error))
+      return
+    }
+    this.#lastReason = undefined
+    this.#pause = this.#options.retry
+    this.#watch = watchReadable(this.#fd, this.#acceptSome)
+    this.#options.feed({ kind: 'listening', address: this.#address, port: this.#listensOn })
+  }
+
+  #open(): number {
+    if (this.#address !== undefined) return this.#openAt(this.#address)
+    try {
+      return this.#openAt('::')
+    } catch (error) {
+      // A host without IPv6 still has every IPv4 address.
+      const noIpv6 = error instanceof CallError && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
+      if (!noIpv6) throw error
+      return this.#openAt('0.0.0.0')
+    }
+  }
+
+  #openAt(address: Address): number {
+    const fd = this.#options.reserve.lend(() => openSocket(familyOfAddress(address)))
+    try {
+      listenAt(fd, { address, port: this.#port }, BACKLOG)
+      return fd
+    } catch (error) {
+      closeSocket(fd)
+      throw error
     }
   }
 
@@ -88,23 +106,43 @@ class Listener {
   #failed(reason: string): void {
     if (reason !== this.#lastReason) {
       this.#lastReason = reason
-      this.#feed({ kind: 'listen-failed', address: this.#address, port: this.#port, reason })
+      this.#options.feed({ kind: 'listen-failed', address: this.#address, port: this.#port, reason })
     }
-    this.#timer = setTimeout(() => this.#try(this.#address ?? '::'), this.#pause)
+    this.#timer = setTimeout(() => this.#try(), this.#pause)
     this.#pause = Math.min(this.#pause * 2, LONGEST_RETRY)
+  }
+
+  readonly #acceptSome = (): void => {
+    for (let taken = 0; taken < AT_ONCE && this.#fd !== undefined; taken++) {
+      const caller = this.#acceptOne(this.#fd)
+      if (caller === undefined) break
+      this.#options.accept(caller)
+    }
+    // Linux says that it is short before it says that nobody waits: what was lent for that is free.
+    this.#options.reserve.refill()
+  }
+
+  #acceptOne(fd: number): Accepted | undefined {
+    try {
+      return this.#options.reserve.lend(() => acceptFrom(fd), true)
+    } catch {
+      // Whoever waits would wake us each round: they wait until somebody has given up a descriptor.
+      this.#watch?.close()
+      this.#watch = undefined
+      this.#timer = setTimeout(() => {
+        this.#watch = watchReadable(fd, this.#acceptSome)
+      }, SHORTAGE_PAUSE)
+      return undefined
+    }
   }
 }
 
 export class Listeners {
-  readonly #feed: (input: Input) => void
-  readonly #accept: (socket: Socket) => void
-  readonly #retry: Millis
+  readonly #options: ListenerOptions
   readonly #listeners = new Map<string, Listener>()
 
-  constructor(feed: (input: Input) => void, accept: (socket: Socket) => void, retry: Millis) {
-    this.#feed = feed
-    this.#accept = accept
-    this.#retry = retry
+  constructor(options: ListenerOptions) {
+    this.#options = options
   }
 
   /** No address means every address. */
@@ -119,7 +157,7 @@ export class Listeners {
     }
     for (const [key, address] of wanted) {
       if (this.#listeners.has(key)) continue
-      this.#listeners.set(key, new Listener(address, port, this.#feed, this.#accept, this.#retry))
+      this.#listeners.set(key, new Listener(address, port, this.#options))
     }
   }
 

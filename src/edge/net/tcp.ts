@@ -8,16 +8,22 @@
  * - every `connected` and `accepted` is followed by exactly one `closed`, after our own `close` or `refuse` too, and
  *   nothing about the connection comes after it;
  * - after `send`, `drained` follows once all of it has been handed to the kernel;
+ * - an accepted one that was not refused is followed by `located`, before anything is received on it;
  * - effects for connections that are gone do nothing.
+ *
+ * Reading is fair: of each socket so much in one look at all of them, however much it has. Who floods us waits for the
+ * others, and not the others for it.
  */
-import { createConnection, type Socket } from 'node:net'
-import { type Address, formatAddress, parseAddress, parseAddressBytes } from '../../base/address.ts'
+import { Socket, type SocketConstructorOpts } from 'node:net'
+import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { wordsOf } from '../os-words.ts'
 import { interfaceOf } from './interfaces.ts'
+import { type Accepted, bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from './libc.ts'
+import { Reserve } from './reserve.ts'
 import { Listeners } from './tcp-listeners.ts'
 
 export type NetworkEffect = Extract<Effect, { readonly kind: 'listen' | 'dial' | 'send' | 'close' | 'refuse' }>
@@ -43,6 +49,16 @@ export interface TcpOptions {
 
 /** Beyond this a neighbor that does not read is given up: the engine stops at far less. */
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
+/** One read, and so one turn of the engine. */
+const CHUNK = 16_384
+/** What one socket may hand in before all others have been looked at: so many bytes, or for so long. */
+const SHARE_BYTES = 65_536
+const SHARE_TIME: Millis = 2
+/** Connections that we have closed and whose last message is still under way; beyond this the oldest is cut off. */
+const MOST_CLOSING = 256
+
+/** All sockets are read into this one: a chunk is taken before the next is read. */
+const BUFFER = new Uint8Array(CHUNK)
 
 interface Connection {
   readonly conn: ConnId
@@ -53,6 +69,14 @@ interface Connection {
   unanswered: boolean
   timer: NodeJS.Timeout | undefined
   error: string | undefined
+  /** Bytes handed in since all others were looked at, and since when. */
+  share: number
+  shareSince: Millis
+}
+
+interface Caller extends Accepted {
+  readonly conn: ConnId
+  readonly local: Endpoint
 }
 
 export class Tcp implements Network {
@@ -60,112 +84,179 @@ export class Tcp implements Network {
   readonly #dialTimeout: Millis
   readonly #linger: Millis
   readonly #mostUnanswered: number
+  readonly #reserve: Reserve
   readonly #listeners: Listeners
+  /** Who was accepted last, while the engine is asked. */
+  #caller: Caller | undefined
+  #unanswered = 0
   readonly #connections = new Map<ConnId, Connection>()
+  /** Closed by us, oldest first. */
+  readonly #closing = new Set<Connection>()
   readonly #emptied = new Set<Connection>()
   #telling: NodeJS.Immediate | undefined
-  #unanswered = 0
+  /** Those that have had their share, and those that may be read again but were not looked at since. */
+  readonly #paused = new Set<Connection>()
+  readonly #resumed = new Set<Connection>()
+  #resuming: NodeJS.Immediate | undefined
   #nextAccepted: ConnId = 1
   #whenEmpty: (() => void) | undefined
 
   constructor(options: TcpOptions) {
-    this.#feed = options.feed
+    const { feed } = options
+    this.#feed = feed
     this.#dialTimeout = options.dialTimeout ?? 10_000
     this.#linger = options.linger ?? 3_000
     this.#mostUnanswered = options.mostUnanswered ?? 64
-    this.#listeners = new Listeners(options.feed, (socket) => this.#accept(socket), options.listenRetry ?? 500)
+    this.#reserve = new Reserve((trouble) => feed({ kind: 'descriptors', trouble }))
+    const accept = (caller: Accepted) => this.#accept(caller)
+    this.#listeners = new Listeners({ feed, accept, reserve: this.#reserve, retry: options.listenRetry ?? 500 })
   }
 
   perform(effect: NetworkEffect): void {
     if (effect.kind === 'listen') this.#listeners.want(effect.port, effect.addresses)
     else if (effect.kind === 'dial') this.#dial(effect.conn, effect.remote, effect.localAddress)
+    else if (effect.kind === 'refuse') this.#refuse(effect.conn)
     else {
+      if (this.#caller?.conn === effect.conn) this.#admit(this.#caller)
       const connection = this.#connections.get(effect.conn)
       if (connection === undefined) return
       if (effect.kind === 'send') this.#send(connection, effect.bytes)
-      else if (effect.kind === 'close') this.#close(connection)
-      else connection.socket.destroy()
+      else this.#close(connection)
     }
+  }
+
+  /** Connections on which more may wait than was handed in: they had their share, and were not looked at again. */
+  unread(): ConnId[] {
+    return [...this.#paused, ...this.#resumed].map(({ conn }) => conn)
   }
 
   async stop(): Promise<void> {
     this.#listeners.stop()
     for (const connection of this.#connections.values()) this.#close(connection)
-    if (this.#connections.size === 0) return
-    await new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve
-    })
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve
+      })
+    }
+    clearImmediate(this.#resuming)
+    this.#reserve.close()
   }
 
-  #accept(socket: Socket): void {
-    const local = endpoint(socket.localAddress, socket.localPort)
-    const remote = endpoint(socket.remoteAddress, socket.remotePort)
-    // An address is missing when the neighbor has already gone again.
-    if (local === undefined || remote === undefined || this.#unanswered >= this.#mostUnanswered) {
-      socket.on('error', () => {})
-      socket.destroy()
+  // ---- who calls
+
+  /** Nothing more is asked of the system for a caller, nor anything made, before the engine has heard who it is. */
+  #accept({ fd, remote }: Accepted): void {
+    const whyNot = this.#whyTurnAway()
+    if (whyNot !== undefined) {
+      this.#hangUp(fd)
+      this.#feed({ kind: 'turned-away', address: remote.address, reason: whyNot })
       return
     }
     const conn = this.#nextAccepted
     this.#nextAccepted += 2
-    const connection = this.#own(conn, socket, 'open')
-    connection.unanswered = true
-    this.#unanswered++
-    this.#feed({ kind: 'accepted', conn, local, remote, interface: interfaceOf(local.address) })
+    const caller = { conn, fd, remote, local: localEndpoint(fd) }
+    this.#caller = caller
+    this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
+    // Neither refused nor spoken to yet: its end must be seen all the same.
+    if (this.#caller === caller) this.#admit(caller)
   }
 
+  #whyTurnAway(): string | undefined {
+    if (this.#reserve.isSpent) return 'no descriptor is left'
+    return this.#unanswered >= this.#mostUnanswered ? 'too many callers wait for an answer' : undefined
+  }
+
+  #hangUp(fd: number): void {
+    closeSocket(fd)
+    this.#reserve.refill()
+  }
+
+  #admit({ conn, fd, local }: Caller): void {
+    this.#caller = undefined
+    setNoDelay(fd)
+    const connection = this.#own(conn, fd, 'open')
+    connection.unanswered = true
+    this.#unanswered++
+    this.#feed({ kind: 'located', conn, interface: interfaceOf(local.address) })
+    connection.socket.resume()
+  }
+
+  #refuse(conn: ConnId): void {
+    const caller = this.#caller
+    if (caller?.conn === conn) {
+      this.#caller = undefined
+      this.#hangUp(caller.fd)
+      this.#feed({ kind: 'closed', conn, reason: undefined })
+    } else this.#connections.get(conn)?.socket.destroy()
+  }
+
+  // ---- whom we call
+
   #dial(conn: ConnId, remote: Endpoint, localAddress: Address | undefined): void {
-    let socket: Socket
+    let fd: number
     try {
-      socket = createConnection({
-        host: remote.address,
-        port: remote.port,
-        ...(localAddress === undefined ? {} : { localAddress }),
-        noDelay: true,
-        allowHalfOpen: true,
-        autoSelectFamily: false,
-      })
+      fd = this.#openFor(remote, localAddress)
     } catch (error) {
-      this.#feed({ kind: 'dial-failed', conn, reason: wordsOf(error) })
+      const words = wordsOf(error)
+      const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
+      const reason = isOurs ? words : `${words} ${localAddress}: it is not one of this machine`
+      this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
-    const connection = this.#own(conn, socket, 'dialling')
+    const connection = this.#own(conn, fd, 'dialling')
+    const { socket } = connection
     connection.timer = setTimeout(() => {
       connection.error = 'Connection timed out'
       socket.destroy()
     }, this.#dialTimeout)
-    socket.once('connect', () => this.#connected(connection))
-    socket.once('error', (error) => {
-      if (localAddress !== undefined && 'code' in error && error.code === 'EADDRNOTAVAIL') {
-        connection.error = `${wordsOf(error)} ${localAddress}: it is not one of this machine`
-      }
-    })
+    socket.once('connect', () => this.#connected(connection, localEndpoint(fd), remote))
+    try {
+      socket.connect({ host: remote.address, port: remote.port, autoSelectFamily: false })
+    } catch (error) {
+      connection.error = wordsOf(error)
+      socket.destroy()
+    }
   }
 
-  #connected(connection: Connection): void {
-    if (connection.phase !== 'dialling') return
-    const local = endpoint(connection.socket.localAddress, connection.socket.localPort)
-    const remote = endpoint(connection.socket.remoteAddress, connection.socket.remotePort)
-    if (local === undefined || remote === undefined) {
-      connection.error ??= 'Connection reset by peer'
-      connection.socket.destroy()
-      return
+  #openFor(remote: Endpoint, localAddress: Address | undefined): number {
+    const fd = this.#reserve.lend(() => openSocket(familyOfAddress(remote.address)))
+    try {
+      setNoDelay(fd)
+      if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
+      return fd
+    } catch (error) {
+      closeSocket(fd)
+      throw error
     }
+  }
+
+  #connected(connection: Connection, local: Endpoint, remote: Endpoint): void {
+    if (connection.phase !== 'dialling') return
+    const { conn, socket } = connection
     clearTimeout(connection.timer)
     connection.phase = 'open'
-    this.#feed({
-      kind: 'connected',
-      conn: connection.conn,
-      local,
-      remote,
-      interface: interfaceOf(local.address),
-    })
+    this.#feed({ kind: 'connected', conn, local, remote, interface: interfaceOf(local.address) })
+    socket.resume()
   }
 
-  #own(conn: ConnId, socket: Socket, phase: 'dialling' | 'open'): Connection {
-    const connection: Connection = { conn, socket, phase, unanswered: false, timer: undefined, error: undefined }
+  #own(conn: ConnId, fd: number, phase: 'dialling' | 'open'): Connection {
+    const socket = new Socket({
+      fd,
+      allowHalfOpen: true,
+      manualStart: true,
+      onread: { buffer: BUFFER, callback: (length: number) => this.#received(connection, length) },
+    } as SocketConstructorOpts)
+    const connection: Connection = {
+      conn,
+      socket,
+      phase,
+      unanswered: false,
+      timer: undefined,
+      error: undefined,
+      share: 0,
+      shareSince: 0,
+    }
     this.#connections.set(conn, connection)
-    socket.on('data', (chunk) => this.#received(connection, chunk))
     socket.on('error', (error) => {
       connection.error ??= wordsOf(error)
     })
@@ -174,14 +265,37 @@ export class Tcp implements Network {
     return connection
   }
 
-  #received(connection: Connection, chunk: Buffer): void {
-    if (connection.phase !== 'open') return
-    // Node reads many chunks of one socket before it looks at anything else: who has room is not to wait for all of them.
-    if (this.#emptied.size > 0) this.#tellDrained()
-    // A plain view: rooms within must not meet Buffer's own `slice`.
-    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    this.#feed({ kind: 'received', conn: connection.conn, bytes })
+  // ---- reading
+
+  /** True: read on. Node would take half a megabyte of one socket before it looked at another. */
+  #received(connection: Connection, length: number): boolean {
+    const now = performance.now()
+    if (connection.share === 0) connection.shareSince = now
+    if (connection.phase === 'open') {
+      this.#feed({ kind: 'received', conn: connection.conn, bytes: BUFFER.subarray(0, length) })
+    }
+    // Less than was asked for: nothing more is there.
+    connection.share = length < CHUNK ? 0 : connection.share + length
+    if (connection.share === 0) return true
+    if (connection.share < SHARE_BYTES && performance.now() - connection.shareSince < SHARE_TIME) return true
+    connection.share = 0
+    this.#paused.add(connection)
+    this.#resuming ??= setImmediate(this.#resume)
+    return false
   }
+
+  /** All sockets have been looked at: those that had their share get the next one. */
+  readonly #resume = (): void => {
+    this.#resumed.clear()
+    for (const connection of this.#paused) {
+      this.#resumed.add(connection)
+      connection.socket.resume()
+    }
+    this.#paused.clear()
+    this.#resuming = this.#resumed.size === 0 ? undefined : setImmediate(this.#resume)
+  }
+
+  // ---- sending
 
   /** The neighbor said all it had to say. We say the same, which ends the socket. */
   #ended(connection: Connection): void {
@@ -231,12 +345,14 @@ export class Tcp implements Network {
     } else if (connection.phase === 'open') {
       connection.phase = 'closing'
       connection.socket.end()
-      connection.socket.resume()
       this.#lingerOn(connection)
     }
   }
 
   #lingerOn(connection: Connection): void {
+    this.#closing.add(connection)
+    const [oldest] = this.#closing
+    if (this.#closing.size > MOST_CLOSING) oldest?.socket.destroy()
     clearTimeout(connection.timer)
     connection.timer = setTimeout(() => connection.socket.destroy(), this.#linger)
   }
@@ -244,7 +360,7 @@ export class Tcp implements Network {
   #gone(connection: Connection): void {
     clearTimeout(connection.timer)
     this.#connections.delete(connection.conn)
-    this.#emptied.delete(connection)
+    for (const set of [this.#closing, this.#emptied, this.#paused, this.#resumed]) set.delete(connection)
     const { phase, conn, error } = connection
     if (phase === 'dialling') {
       connection.phase = 'gone'
@@ -266,18 +382,3 @@ export class Tcp implements Network {
     this.#unanswered--
   }
 }
-
-function endpoint(text: string | undefined, port: number | undefined): Endpoint | undefined {
-  const address = text === undefined ? undefined : normalAddress(text)
-  return address === undefined || port === undefined ? undefined : { address, port }
-}
-
-/** Canonical; an IPv4 address that came through an IPv6 socket (`::ffff:10.0.0.1`) is IPv4 again. */
-export function normalAddress(text: string): Address | undefined {
-  const bytes = parseAddressBytes(text)
-  if (bytes?.length === 16 && isMapped(bytes)) return formatAddress(bytes, 12, 4)
-  return parseAddress(text)
-}
-
-const isMapped = (bytes: Uint8Array): boolean =>
-  bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff

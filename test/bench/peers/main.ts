@@ -7,7 +7,7 @@
  * CPU seconds (user and system, all threads and processes) come first: wall time suffers from whatever else runs. A full run
  * writes the table of README.md; every run writes results.json and results.md into `--out`.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -50,6 +50,9 @@ async function bundle(folder: string): Promise<string> {
     },
     logLevel: 'warning',
   })
+  // The native part of koffi is looked for beside the bundle.
+  const modules = join(folder, 'node_modules')
+  if (!existsSync(modules)) symlinkSync(new URL('../../../node_modules', import.meta.url).pathname, modules)
   return outfile
 }
 

@@ -1,0 +1,199 @@
+/**
+ * libc's own socket calls, for what Node's sockets lack: options before the first byte, filters, keys, raw packets, and an
+ * `accept` that tells a shortage of descriptors. A TCP socket goes on as `new net.Socket({ fd })`.
+ *
+ * Every call answers at once: all sockets here are non-blocking. One that fails throws a `CallError`.
+ */
+import { getSystemErrorName } from 'node:util'
+import koffi from 'koffi'
+import { type Address, addressBytes, familyOfAddress, formatAddress, isLinkLocalAt } from '../../base/address.ts'
+import type { Endpoint } from '../../bgp/session/types.ts'
+import { wordsOfErrno } from '../os-words.ts'
+
+// Numbers of Linux, the same on every architecture that we run on.
+const AF_INET = 2
+const AF_INET6 = 10
+const SOCK_STREAM = 1
+export const SOCK_RAW = 3
+const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const SO_ATTACH_FILTER = 26
+const IPPROTO_TCP = 6
+const TCP_NODELAY = 1
+const IPPROTO_IPV6 = 41
+const IPV6_V6ONLY = 26
+
+/** `sockaddr_in6`, the longest we use. */
+const SOCKADDR_SIZE = 28
+
+// The process itself: whatever C library Node runs on.
+const libc = koffi.load(null)
+const Program = koffi.struct({ length: 'uint16_t', rows: 'void *' })
+const LENGTH = koffi.inout(koffi.pointer('uint32_t'))
+const call = {
+  socket: libc.func('socket', 'int', ['int', 'int', 'int']),
+  close: libc.func('close', 'int', ['int']),
+  bind: libc.func('bind', 'int', ['int', 'void *', 'uint32_t']),
+  listen: libc.func('listen', 'int', ['int', 'int']),
+  accept4: libc.func('accept4', 'int', ['int', 'void *', LENGTH, 'int']),
+  getsockname: libc.func('getsockname', 'int', ['int', 'void *', LENGTH]),
+  setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']),
+  setFilter: libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(Program), 'uint32_t']),
+  sendto: libc.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']),
+  recvfrom: libc.func('recvfrom', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', LENGTH]),
+  nameOf: libc.func('if_indextoname', 'void *', ['uint32_t', 'void *']),
+  indexOf: libc.func('if_nametoindex', 'uint32_t', ['str']),
+}
+
+/** A call that was refused: `code` is `EMFILE` and the like, the message what people know it by. */
+export class CallError extends Error {
+  readonly code: string
+  readonly errno: number
+
+  constructor(errno: number) {
+    super(wordsOfErrno(errno))
+    this.code = getSystemErrorName(-errno)
+    this.errno = -errno
+  }
+}
+
+/** The process, or the machine, has no descriptor left. */
+export const isShortage = (error: unknown): boolean =>
+  error instanceof CallError && (error.code === 'EMFILE' || error.code === 'ENFILE')
+
+function must(answer: number): number {
+  if (answer < 0) throw new CallError(koffi.errno())
+  return answer
+}
+
+export function openSocket(family: 'ipv4' | 'ipv6', type: number = SOCK_STREAM, protocol = 0): number {
+  return must(call.socket(family === 'ipv4' ? AF_INET : AF_INET6, type | NONBLOCK_CLOEXEC, protocol))
+}
+
+export function closeSocket(fd: number): void {
+  call.close(fd)
+}
+
+export function setOption(fd: number, level: number, option: number, value: number | Uint8Array): void {
+  const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value
+  must(call.setsockopt(fd, level, option, bytes, bytes.length))
+}
+
+export const setNoDelay = (fd: number): void => setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+
+/** Port 0: any that is free. */
+export function bindSocket(fd: number, { address, port }: Endpoint): void {
+  const name = socketAddress(address, port)
+  must(call.bind(fd, name, name.length))
+}
+
+/** Listens there; an IPv6 socket for all addresses takes IPv4 too. */
+export function listenAt(fd: number, endpoint: Endpoint, backlog: number): void {
+  setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+  if (familyOfAddress(endpoint.address) === 'ipv6') setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+  bindSocket(fd, endpoint)
+  must(call.listen(fd, backlog))
+}
+
+export interface Accepted {
+  readonly fd: number
+  readonly remote: Endpoint
+}
+
+/** Undefined where nobody waits, or the one who did has gone again. */
+export function acceptFrom(listener: number): Accepted | undefined {
+  const name = new Uint8Array(SOCKADDR_SIZE)
+  const fd = call.accept4(listener, name, [name.length], NONBLOCK_CLOEXEC)
+  if (fd >= 0) return { fd, remote: endpointOf(name) }
+  const error = new CallError(koffi.errno())
+  if (NOBODY.has(error.code)) return undefined
+  throw error
+}
+
+/** Of these a connection has gone before it was taken; the rest (accept(2)) is trouble of our own. */
+const NOBODY = new Set([
+  'EAGAIN',
+  'ECONNABORTED',
+  'EINTR',
+  'EPROTO',
+  'EPERM',
+  'ENETDOWN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+
+export function localEndpoint(fd: number): Endpoint {
+  const name = new Uint8Array(SOCKADDR_SIZE)
+  must(call.getsockname(fd, name, [name.length]))
+  return endpointOf(name)
+}
+
+/** Calls back whenever there is something to take; `close` it before the socket. */
+export function watchReadable(fd: number, callback: () => void): { close(): void } {
+  return koffi.node.poll(fd, { readable: true }, callback)
+}
+
+export function sendTo(fd: number, bytes: Uint8Array, to: Address, index: number): void {
+  const name = socketAddress(to, 0, index)
+  must(call.sendto(fd, bytes, bytes.length, 0, name, name.length))
+}
+
+/** One packet into `into`; undefined where none waits. `index` is that of the interface. */
+export function receiveFrom(
+  fd: number,
+  into: Uint8Array,
+): { readonly length: number; readonly from: Address; readonly index: number } | undefined {
+  const name = new Uint8Array(SOCKADDR_SIZE)
+  const length = call.recvfrom(fd, into, into.length, 0, name, [name.length])
+  if (length < 0) return undefined
+  return { length, from: formatAddress(name, 8, 16), index: new DataView(name.buffer).getUint32(24, true) }
+}
+
+/** Classic BPF, one row of eight octets each: code, jump if true, jump if false, and a number. */
+export type FilterRow = readonly [code: number, ifTrue: number, ifFalse: number, number: number]
+
+export function attachFilter(fd: number, rows: readonly FilterRow[]): void {
+  const bytes = new Uint8Array(rows.length * 8)
+  const view = new DataView(bytes.buffer)
+  for (const [index, [code, ifTrue, ifFalse, number]] of rows.entries()) {
+    view.setUint16(index * 8, code, true)
+    view.setUint8(index * 8 + 2, ifTrue)
+    view.setUint8(index * 8 + 3, ifFalse)
+    view.setUint32(index * 8 + 4, number, true)
+  }
+  must(call.setFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length: rows.length, rows: bytes }, 16))
+}
+
+/** `sockaddr_in` or `sockaddr_in6`; the interface of a zone by its name, or by `index`. */
+function socketAddress(address: Address, port: number, index?: number): Uint8Array {
+  const [bare = '', zone] = address.split('%')
+  const octets = addressBytes(bare)
+  const bytes = new Uint8Array(octets.length === 4 ? 16 : SOCKADDR_SIZE)
+  const view = new DataView(bytes.buffer)
+  view.setUint16(0, octets.length === 4 ? AF_INET : AF_INET6, true)
+  view.setUint16(2, port)
+  bytes.set(octets, octets.length === 4 ? 4 : 8)
+  if (octets.length === 16) view.setUint32(24, index ?? (zone === undefined ? 0 : call.indexOf(zone)), true)
+  return bytes
+}
+
+function endpointOf(bytes: Uint8Array): Endpoint {
+  const view = new DataView(bytes.buffer)
+  const port = view.getUint16(2)
+  if (view.getUint16(0, true) === AF_INET) return { address: formatAddress(bytes, 4, 4), port }
+  // What came as IPv4 through an IPv6 socket is IPv4 again.
+  if (isMappedAt(bytes, 8)) return { address: formatAddress(bytes, 20, 4), port }
+  const address = formatAddress(bytes, 8, 16)
+  const zone = isLinkLocalAt(bytes, 8) ? interfaceName(view.getUint32(24, true)) : ''
+  return { address: zone === '' ? address : `${address}%${zone}`, port }
+}
+
+const isMappedAt = (bytes: Uint8Array, at: number): boolean =>
+  bytes.subarray(at, at + 10).every((octet) => octet === 0) && bytes[at + 10] === 0xff && bytes[at + 11] === 0xff
+
+function interfaceName(index: number): string {
+  const name = new Uint8Array(16)
+  call.nameOf(index, name)
+  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)))
+}

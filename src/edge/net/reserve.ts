@@ -1,0 +1,75 @@
+/**
+ * A few descriptors held back for neighbors: when the process or the machine has none left, one of these is given up for
+ * what must be opened, and taken back as soon as there is room. The last one is for callers who are turned away: one who
+ * is never accepted would wait in the kernel for ever and wake us each round.
+ */
+import { closeSync, openSync } from 'node:fs'
+import type { Millis } from '../../base/units.ts'
+import { wordsOf } from '../os-words.ts'
+import { isShortage } from './libc.ts'
+
+const SIZE = 8
+/** So long it must have been whole before that is told: at the limit it is short and whole again by turns. */
+const PATIENCE: Millis = 10_000
+
+export class Reserve {
+  readonly #tell: (trouble: string | undefined) => void
+  #held: number[] = []
+  #trouble: string | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  /** `tell` hears why it was needed, and `undefined` when it is whole again. */
+  constructor(tell: (trouble: string | undefined) => void) {
+    this.#tell = tell
+    this.refill()
+  }
+
+  /** The last one has been lent. */
+  get isSpent(): boolean {
+    return this.#held.length === 0
+  }
+
+  /** Opens it, with a descriptor of the reserve given up where there is no other. Throws what `open` does. */
+  lend<Value>(open: () => Value, mayTakeLast = false): Value {
+    try {
+      return open()
+    } catch (error) {
+      if (!isShortage(error)) throw error
+      this.#note(wordsOf(error))
+      if (this.#held.length <= (mayTakeLast ? 0 : 1)) throw error
+      closeSync(this.#held.pop() as number)
+      return open()
+    }
+  }
+
+  /** Takes back what there is room for. */
+  refill(): void {
+    try {
+      while (this.#held.length < SIZE) this.#held.push(openSync('/dev/null', 'r'))
+    } catch (error) {
+      this.#note(wordsOf(error))
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    for (const fd of this.#held) closeSync(fd)
+    this.#held = []
+  }
+
+  #note(trouble: string): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#lookAgain(), PATIENCE).unref()
+    if (trouble === this.#trouble) return
+    this.#trouble = trouble
+    this.#tell(trouble)
+  }
+
+  #lookAgain(): void {
+    this.#timer = undefined
+    this.refill()
+    if (this.#timer !== undefined) return
+    this.#trouble = undefined
+    this.#tell(undefined)
+  }
+}
