@@ -107,6 +107,7 @@ export class Engine {
       this.#objects,
       this.#kernel,
       (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
+      (reason) => this.#stop(reason, this.#facts.now),
     )
     this.#lookers = new Lookers(this.#view, this.#out)
   }

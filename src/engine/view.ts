@@ -67,6 +67,7 @@ export class EngineView implements View {
   readonly #objects: Objects
   readonly #kernel: Kernel | undefined
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
+  readonly stop: (reason: string) => void
 
   constructor(
     facts: Facts,
@@ -75,6 +76,7 @@ export class EngineView implements View {
     objects: Objects,
     kernel: Kernel | undefined,
     act: (neighbor: Neighbor, action: Action) => ActionResult,
+    stop: (reason: string) => void,
   ) {
     this.#facts = facts
     this.#neighbors = neighbors
@@ -82,6 +84,7 @@ export class EngineView implements View {
     this.#objects = objects
     this.#kernel = kernel
     this.#act = act
+    this.stop = stop
   }
 
   get now(): Millis {

@@ -64,6 +64,24 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
   }
 }
 
+/** Commands that are answered in one line. */
+export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down', view: View): Row {
+  switch (kind) {
+    case 'configure-confirm':
+      return { code: CODE.nothingToDo, text: 'Nothing to do' }
+    case 'configure-undo':
+      return { code: CODE.notSupported, text: 'Not supported: undo the change of the objects where they are kept' }
+    case 'eval':
+      return {
+        code: CODE.notSupported,
+        text: 'Not supported: there are no expressions here; filters are BGPFilter objects',
+      }
+    case 'down':
+      view.stop('ended by hand')
+      return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }
+  }
+}
+
 /** There is nothing to load: objects are followed as they change. What is wrong with them can be said. */
 export function* configureRows(check: boolean, view: View): Iterable<Row> {
   const { source } = view.status()

@@ -6,7 +6,7 @@
  */
 
 import type { Family } from '../base/family.ts'
-import { actionRows, configureRows } from './act.ts'
+import { actionRows, configureRows, plainAnswer } from './act.ts'
 import type { Asked, Command } from './command.ts'
 import { filterRows } from './filters.ts'
 import { interfaceRows } from './interfaces.ts'
@@ -19,7 +19,7 @@ import { protocolRows } from './protocols.ts'
 import { CODE, frame, type ReplyLine, type Row } from './reply.ts'
 import { routeRows } from './route.ts'
 import { serviceRows } from './services.ts'
-import { NO_BFD, staticRows, symbolRows } from './static.ts'
+import { NO_BFD, notRunning, staticRows, symbolRows } from './static.ts'
 import { statusRows } from './status.ts'
 import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
 import type { View } from './view.ts'
@@ -77,6 +77,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return symbolRows(command.of, view)
     case 'show-bfd':
       return [NO_BFD]
+    case 'show-absent':
+      return [notRunning(command.protocol)]
     case 'show-memory':
       return memoryRows(view.memory())
     case 'show-services':
@@ -85,6 +87,11 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return natRows(view.nat())
     case 'configure':
       return configureRows(command.check, view)
+    case 'configure-confirm':
+    case 'configure-undo':
+    case 'eval':
+    case 'down':
+      return [plainAnswer(command.kind, view)]
     case 'enable':
     case 'disable':
     case 'restart':

@@ -2,6 +2,7 @@
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { TimeStyle, TimeStyles } from './time.ts'
+import type { Where } from './where/parse.ts'
 
 export type Command =
   | { readonly kind: 'show-status' }
@@ -12,6 +13,8 @@ export type Command =
   | { readonly kind: 'show-static'; readonly protocol: string | undefined }
   | { readonly kind: 'show-symbols'; readonly of: string | undefined }
   | { readonly kind: 'show-bfd' }
+  /** Asks for a protocol that BIRD has and we do not. */
+  | { readonly kind: 'show-absent'; readonly protocol: string }
   | { readonly kind: 'show-memory' }
   | { readonly kind: 'show-services' }
   | { readonly kind: 'show-nat' }
@@ -19,6 +22,7 @@ export type Command =
   | { readonly kind: 'reload'; readonly which: Which; readonly direction: 'in' | 'out' | 'both' }
   | { readonly kind: 'debug'; readonly which: Which; readonly on: boolean }
   | { readonly kind: 'configure'; readonly check: boolean }
+  | { readonly kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' }
   | { readonly kind: 'restrict' }
   | { readonly kind: 'echo'; readonly on: boolean }
   | { readonly kind: 'timeformat'; readonly where: readonly (keyof TimeStyles)[]; readonly style: TimeStyle }
@@ -32,11 +36,16 @@ export interface ShowRoute {
   readonly table: Family | undefined
   readonly protocol: string | undefined
   readonly export: string | undefined
+  readonly preexport: string | undefined
   readonly noexport: string | undefined
+  /** Name of a policy that accepts it. */
+  readonly filter: string | undefined
+  readonly where: Where | undefined
   readonly filtered: boolean
   readonly primary: boolean
   readonly all: boolean
   readonly count: boolean
+  readonly stats: boolean
 }
 
 /** Neighbors: one by its name, or all that a pattern matches. */

@@ -7,6 +7,7 @@ import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Which } from './command.ts'
 import { isPattern } from './pattern.ts'
 import type { Token } from './tokens.ts'
+import type { Where } from './where/parse.ts'
 
 /** What may stand behind the words of a command. Each at most once, in any order. */
 export interface Option {
@@ -20,24 +21,25 @@ export interface Option {
   readonly help: string
 }
 
-export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes'
+export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes' | 'where'
 
 /** How a value is shown in help and errors. */
 export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
   prefix: '<ip|prefix>',
   protocol: '<protocol>',
   which: '<protocol>|"<pattern>"|all',
-  table: 'master4|master6',
+  table: 'master4|master6|all',
   text: '"<text>"',
   file: '"<file>"',
   classes: 'all|off|{ <class>, ... }',
+  where: '<expression>',
 }
 
 /** Values by key, already read. A word without a value is `true`. */
 interface Values {
   readonly [key: string]: Value
 }
-export type Value = string | true | Prefix | Family | Which | undefined
+export type Value = string | true | Prefix | Family | Which | Where | undefined
 
 export interface CommandRow {
   readonly words: readonly string[]
@@ -45,6 +47,8 @@ export interface CommandRow {
   readonly help: string
   /** Not for a looker in restricted mode. */
   readonly acts?: true
+  /** Asked by programs only: no help names it, and its words are not cut short, so that others may be. */
+  readonly hidden?: true
   /** A text is what is wrong with the values together. */
   readonly build: (values: Values) => Command | string
 }
@@ -58,6 +62,18 @@ const actOn = (kind: 'enable' | 'disable' | 'restart', help: string): CommandRow
   help,
   acts: true,
   build: ({ which, message }) => ({ kind, which: which as Which, message: (message as string | undefined) ?? '' }),
+})
+
+/** A protocol of BIRD that does not run here, whatever is asked of it: exporters ask all of them. */
+const absent = (word: string, protocol: string): CommandRow => ({
+  words: ['show', word],
+  options: [
+    { value: 'text', key: 'what', help: 'accepted' },
+    { value: 'text', key: 'of', help: 'accepted' },
+  ],
+  help: `${protocol} does not run here`,
+  hidden: true,
+  build: () => ({ kind: 'show-absent', protocol }),
 })
 
 export const COMMANDS: readonly CommandRow[] = [
@@ -82,14 +98,18 @@ export const COMMANDS: readonly CommandRow[] = [
       { word: 'for', value: 'prefix', help: 'the longest match of an address, or this prefix' },
       { value: 'prefix', key: 'for', help: 'this prefix' },
       { word: 'in', value: 'prefix', help: 'everything inside this prefix' },
-      { word: 'table', value: 'table', help: 'one family only' },
+      { word: 'table', value: 'table', help: 'one family only, or all' },
       { word: 'protocol', value: 'protocol', help: 'learned from this neighbor, or ours of this kind' },
       { word: 'export', value: 'protocol', help: 'told to this neighbor' },
+      { word: 'preexport', value: 'protocol', help: 'what policy is asked about before this neighbor is told' },
       { word: 'noexport', value: 'protocol', help: 'refused to this neighbor, and why' },
       { word: 'filtered', help: 'refused on import, and why' },
+      { word: 'filter', value: 'text', help: 'accepted by the filter of this name, see `show symbols filter`' },
+      { word: 'where', value: 'where', help: 'as BIRD asks: net ~ [10.0.0.0/8+] && bgp_path.last = 65001' },
       { word: 'primary', help: 'best routes only' },
       { word: 'all', help: 'with attributes, reasons and who was told' },
       { word: 'count', help: 'numbers only' },
+      { word: 'stats', help: 'with numbers at the end' },
     ],
     help: 'Show routes',
     build: buildShowRoute,
@@ -136,6 +156,9 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'BFD does not run here',
     build: () => ({ kind: 'show-bfd' }),
   },
+  absent('ospf', 'OSPF'),
+  absent('rip', 'RIP'),
+  absent('babel', 'Babel'),
   {
     words: ['show', 'nat'],
     options: [],
@@ -160,12 +183,18 @@ export const COMMANDS: readonly CommandRow[] = [
     words: ['configure'],
     options: [
       { word: 'check', help: 'say what is wrong with the objects' },
+      { word: 'confirm', help: 'nothing is ever waiting for it' },
+      { word: 'undo', help: 'objects are undone where they are kept' },
+      { word: 'timeout', help: 'accepted, means nothing here' },
       { word: 'soft', help: 'accepted, means nothing here' },
       { value: 'file', key: 'file', help: 'accepted, means nothing here' },
     ],
     help: 'Objects are always followed; say what is wrong with them',
     acts: true,
-    build: ({ check }) => ({ kind: 'configure', check: check === true }),
+    build: ({ check, confirm, undo }) => {
+      if (confirm === true) return { kind: 'configure-confirm' }
+      return undo === true ? { kind: 'configure-undo' } : { kind: 'configure', check: check === true }
+    },
   },
   {
     words: ['debug'],
@@ -173,6 +202,19 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Trace a neighbor in the log',
     acts: true,
     build: ({ which, classes }) => ({ kind: 'debug', which: which as Which, on: classes !== 'off' }),
+  },
+  {
+    words: ['down'],
+    options: [],
+    help: 'End this agent; whoever watches over it may start it again',
+    acts: true,
+    build: () => ({ kind: 'down' }),
+  },
+  {
+    words: ['eval'],
+    options: [{ value: 'text', key: 'of', help: 'an expression of the filter language' }],
+    help: 'Not carried out: filters are BGPFilter objects here',
+    build: () => ({ kind: 'eval' }),
   },
   {
     words: ['restrict'],
@@ -210,7 +252,7 @@ export const COMMANDS: readonly CommandRow[] = [
 ]
 
 function buildShowRoute(values: Values): Command | string {
-  const table = values.table as Family | undefined
+  const table = values.table === 'all' ? undefined : (values.table as Family | undefined)
   const wanted = values.for as Prefix | undefined
   const inside = values.in as Prefix | undefined
   for (const prefix of [wanted, inside]) {
@@ -219,7 +261,12 @@ function buildShowRoute(values: Values): Command | string {
     }
   }
   if (wanted !== undefined && inside !== undefined) return '"for" and "in" together'
-  if (values.export !== undefined && values.noexport !== undefined) return '"export" and "noexport" together'
+  const exports = (['export', 'preexport', 'noexport'] as const).filter((word) => values[word] !== undefined)
+  if (exports.length > 1)
+    return exports
+      .map((word) => `"${word}"`)
+      .join(' and ')
+      .concat(' together')
   return {
     kind: 'show-route',
     for: wanted,
@@ -227,11 +274,15 @@ function buildShowRoute(values: Values): Command | string {
     table,
     protocol: values.protocol as string | undefined,
     export: values.export as string | undefined,
+    preexport: values.preexport as string | undefined,
     noexport: values.noexport as string | undefined,
+    filter: values.filter as string | undefined,
+    where: values.where as Where | undefined,
     filtered: values.filtered === true,
     primary: values.primary === true,
     all: values.all === true,
     count: values.count === true,
+    stats: values.stats === true,
   }
 }
 
@@ -247,7 +298,9 @@ function buildTimeFormat(values: Values): Command | string {
   }
 }
 
-/** Reads one value, or says why not. */
+const TABLE_FAMILIES: Readonly<Record<string, Family | 'all'>> = { master4: 'ipv4', master6: 'ipv6', all: 'all' }
+
+/** Reads one value, or says why not. An expression is read by `where/parse.ts`. */
 export function parseValue(kind: ValueKind, token: Token): { readonly value: Value } | string {
   const { text } = token
   switch (kind) {
@@ -256,13 +309,14 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
     case 'which':
       return { value: parseWhich(token) }
     case 'table':
-      return text === 'master4' || text === 'master6'
-        ? { value: text === 'master4' ? 'ipv4' : 'ipv6' }
-        : `unexpected "${text}", expecting master4 or master6`
+      return TABLE_FAMILIES[text] === undefined
+        ? `unexpected "${text}", expecting master4, master6 or all`
+        : { value: TABLE_FAMILIES[text] }
     case 'protocol':
     case 'text':
     case 'file':
     case 'classes':
+    case 'where':
       return { value: text }
   }
 }
@@ -273,7 +327,8 @@ function parsePrefixValue(text: string): { readonly value: Prefix } | string {
 }
 
 /** As in birdc a quoted text is a pattern; an unquoted one with a star in it can mean nothing else. */
-function parseWhich({ text, quoted }: Token): Which {
+function parseWhich({ text, quoted, named }: Token): Which {
+  if (named) return { kind: 'name', text }
   if (!quoted && text === 'all') return { kind: 'pattern', text: '*' }
   return quoted || isPattern(text) ? { kind: 'pattern', text } : { kind: 'name', text }
 }

@@ -6,7 +6,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
-import { type Acting, carryOut } from './act.ts'
+import { type Acting, carryOut, plainAnswer } from './act.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
@@ -15,7 +15,7 @@ import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
-import { NO_BFD, staticRoutes, symbolsOf } from './static.ts'
+import { NO_BFD, notRunning, staticRoutes, symbolsOf } from './static.ts'
 import { formatRfc3339 } from './time.ts'
 import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
@@ -41,6 +41,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
       return yield* list(symbolsOf(command.of, view).map(([name, kind]) => ({ name, kind })))
     case 'show-bfd':
       return yield NO_BFD
+    case 'show-absent':
+      return yield notRunning(command.protocol)
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
     case 'show-nat':
@@ -51,6 +53,11 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
         refusals: Object.fromEntries(view.refusals()),
         problems: problemsJson(view),
       })
+    case 'configure-confirm':
+    case 'configure-undo':
+    case 'eval':
+    case 'down':
+      return yield plainAnswer(command.kind, view)
     case 'configure':
       return yield* one({ problems: problemsJson(view) })
     case 'help':

@@ -7,14 +7,15 @@
 import type { Asked, ParseError } from './command.ts'
 import { COMMANDS, type CommandRow, type Option, parseValue, VALUE_NAMES, type Value } from './commands.ts'
 import { cut, type Token } from './tokens.ts'
+import { parseWhere } from './where/parse.ts'
 
 const JSON_WORD = 'json'
 
 export function parseCommand(line: string): Asked | ParseError {
   const { tokens, open } = cut(line)
   if (open !== undefined) return error(`expecting a closing ${open}`)
-  if (asksForHelp(line)) return help(line.trimEnd().slice(0, -1))
-  const json = tokens[0]?.text === JSON_WORD && !tokens[0].quoted
+  if (asksForHelp(tokens)) return help(line.trimEnd().slice(0, -1))
+  const json = tokens[0]?.text === JSON_WORD && isPlain(tokens[0])
   const words = json ? tokens.slice(1) : tokens
   const found = findRow(words)
   if (found.kind === 'error') return found
@@ -25,7 +26,7 @@ export function parseCommand(line: string): Asked | ParseError {
         .map(({ text }) => text)
         .join(' '),
     )
-  const values = readOptions(found.row, words.slice(found.row.words.length))
+  const values = readOptions(found.row, words.slice(found.row.words.length), line)
   if (values.kind === 'error') return values
   const command = found.row.build(values.values)
   if (typeof command === 'string') return error(command)
@@ -41,9 +42,9 @@ const help = (about: string): Asked => ({
 })
 
 /** A `?` at the end that belongs to no quoted text and to no pattern. */
-function asksForHelp(line: string): boolean {
-  const last = cut(line).tokens.at(-1)
-  if (last === undefined || last.quoted || !last.text.endsWith('?')) return false
+function asksForHelp(tokens: readonly Token[]): boolean {
+  const last = tokens.at(-1)
+  if (last === undefined || !isPlain(last) || !last.text.endsWith('?')) return false
   return last.text === '?' || /^[a-z]+\?$/.test(last.text)
 }
 
@@ -55,8 +56,8 @@ function findRow(tokens: readonly Token[]): Found {
   for (let place = 0; ; place++) {
     const only = rows.length === 1 ? rows[0] : undefined
     if (only !== undefined && place >= only.words.length) return { kind: 'row', row: only }
-    const next = [...new Set(rows.map(({ words }) => words[place] ?? ''))]
     const token = tokens[place]
+    const next = wordsAt(rows, place, token?.text)
     if (token === undefined) return error(`unexpected end, expecting ${list(next)}`)
     const word = expand(token, next)
     if (typeof word !== 'string') return word
@@ -64,9 +65,15 @@ function findRow(tokens: readonly Token[]): Found {
   }
 }
 
+/** The words that may stand at a place. One that is hidden only where it was typed whole. */
+function wordsAt(rows: readonly CommandRow[], place: number, typed: string | undefined): readonly string[] {
+  const open = rows.filter(({ words, hidden }) => hidden !== true || words[place] === typed)
+  return [...new Set(open.map(({ words }) => words[place] ?? ''))]
+}
+
 /** The one of `words` that the token is or begins, or the error that says which there are. */
 function expand(token: Token, words: readonly string[]): string | ParseError {
-  const fitting = token.quoted ? [] : fittingWords(token.text, words)
+  const fitting = isPlain(token) ? fittingWords(token.text, words) : []
   const [only, another] = fitting
   if (only === undefined) return error(`unexpected ${shown(token)}, expecting ${list(words)}`)
   return another === undefined ? only : error(`ambiguous "${token.text}", could be ${list(fitting)}`)
@@ -79,9 +86,10 @@ function fittingWords(text: string, words: readonly string[]): readonly string[]
 
 type ReadOptions = { readonly kind: 'values'; readonly values: Readonly<Record<string, Value>> } | ParseError
 
-function readOptions(row: CommandRow, tokens: readonly Token[]): ReadOptions {
+function readOptions(row: CommandRow, words: readonly Token[], line: string): ReadOptions {
   const values: Record<string, Value> = {}
   const left = new Set(row.options)
+  let tokens = words
   for (let at = 0; at < tokens.length; at++) {
     const token = tokens[at]
     if (token === undefined) break
@@ -92,6 +100,15 @@ function readOptions(row: CommandRow, tokens: readonly Token[]): ReadOptions {
     if (values[key] !== undefined) return error(`unexpected ${shown(token)}, it was given already`)
     if (option.value === undefined) {
       values[key] = true
+      continue
+    }
+    if (option.value === 'where') {
+      const parsed = parseWhere(line, token.end)
+      if (parsed.kind === 'wrong') return error(parsed.text)
+      values[key] = parsed.where
+      // An expression ends where its grammar ends; what follows it are words again.
+      tokens = cut(line, parsed.end).tokens
+      at = -1
       continue
     }
     const valueToken = option.word === undefined ? token : tokens[++at]
@@ -111,17 +128,20 @@ function findOption(token: Token, left: ReadonlySet<Option>): Option | ParseErro
   const named = options.filter(({ word }) => word !== undefined)
   const words = named.map(({ word }) => word ?? '')
   const alone = options.find(({ word }) => word === undefined)
-  const fitting = token.quoted ? [] : fittingWords(token.text, words)
+  const fitting = isPlain(token) ? fittingWords(token.text, words) : []
   const [only, another] = fitting
   if (only !== undefined && another === undefined) {
     return named.find(({ word }) => word === only) ?? error(`unexpected ${shown(token)}`)
   }
   if (another !== undefined) return error(`ambiguous "${token.text}", could be ${list(fitting)}`)
-  if (alone !== undefined && (token.quoted || alone.value !== 'file')) return alone
+  if (alone !== undefined && (!isPlain(token) || alone.value !== 'file')) return alone
   return error(`unexpected ${shown(token)}, expecting ${list([...words, 'the end'])}`)
 }
 
 const nameOf = ({ word, value }: Option): string => word ?? (value === undefined ? '' : VALUE_NAMES[value])
+
+/** A word that may be one of ours; what stands in quotes never is. */
+const isPlain = ({ quoted, named }: Token): boolean => !quoted && !named
 
 const shown = ({ text, quoted }: Token): string => (quoted ? `text "${text}"` : `"${text}"`)
 
@@ -147,7 +167,7 @@ const withoutJson = (tokens: readonly Token[]): readonly Token[] =>
   tokens[0]?.text === JSON_WORD ? tokens.slice(1) : tokens
 
 function rowsBeginning(tokens: readonly Token[]): readonly CommandRow[] {
-  let rows: readonly CommandRow[] = COMMANDS
+  let rows: readonly CommandRow[] = COMMANDS.filter(({ hidden }) => hidden !== true)
   for (const [place, { text }] of tokens.entries()) {
     const next = new Set(rows.map(({ words }) => words[place]).filter((word) => word !== undefined))
     if (next.size === 0) return rows
@@ -179,7 +199,7 @@ export interface Completion {
 
 export function completionsFor(line: string): Completion {
   const { tokens } = cut(line)
-  const touching = tokens.at(-1)?.end === line.length && line !== '' && !tokens.at(-1)?.quoted
+  const touching = tokens.at(-1)?.end === line.length && line !== '' && tokens.slice(-1).every(isPlain)
   const part = touching ? (tokens.at(-1)?.text ?? '') : ''
   const before = touching ? tokens.slice(0, -1) : tokens
   const atStart = before.length === 0

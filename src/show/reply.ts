@@ -26,6 +26,8 @@ export const CODE = {
   statusReport: 13,
   routeCount: 14,
   reloading: 15,
+  nothingToDo: 19,
+  shutdownOrdered: 7,
   accessRestricted: 16,
   configurationOk: 20,
   version: 1000,

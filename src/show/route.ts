@@ -4,10 +4,11 @@ import type { RouteRow } from '../bgp/rib/types.ts'
 import { attributeLines, lastAs } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
 import { gatewaysOf, interfaceToward } from './gateway.ts'
+import { ownKind } from './own-kind.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { InterfaceView, View } from './view.ts'
-import { countWalk, ownKind, planWalk, TABLES, type Walk, walk } from './walk.ts'
+import { countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
 import { wrapped } from './wrap.ts'
 
 export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
@@ -19,22 +20,31 @@ export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): It
 
 function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
   const interfaces = view.interfaces()
+  // Who asks what was refused wants to know why.
+  const isRefusal = command.filtered || command.noexport !== undefined
   let found = false
   for (const family of plan.families) {
+    if (command.stats) yield* headingRows(family, family !== plan.families[0])
     let before: string | undefined
     for (const row of walk(plan, family, view)) {
-      if (before === undefined) yield* headingRows(family, found)
+      if (before === undefined && !command.stats) yield* headingRows(family, found)
       const name = row.prefix === before ? '' : row.prefix
       yield { code: CODE.route, text: headLine(row, name, view, style) }
       for (const gateway of gatewaysOf(row)) yield { code: CODE.route, text: viaLine(gateway, interfaces) }
       if (command.all) yield* detailRows(row)
+      else if (isRefusal) yield* reasonRow(row)
       before = row.prefix
       found = true
     }
+    if (command.stats) yield countRow(family, countWalk(plan, view), countWhole(plan, view))
   }
-  yield !found && command.for !== undefined
-    ? { code: CODE.routeNotFound, text: 'Network not found' }
-    : { code: CODE.ok, text: '' }
+  if (!found && command.for !== undefined) yield { code: CODE.routeNotFound, text: 'Network not found' }
+  else if (command.stats) yield totalRow(plan, countWalk(plan, view), countWhole(plan, view))
+  else yield { code: CODE.ok, text: '' }
+}
+
+function* reasonRow({ reason }: RouteRow): Iterable<Row> {
+  if (reason !== '') yield { code: CODE.routeAttributes, text: `\tGodwit.reason: ${reason}` }
 }
 
 function* headingRows(family: Family, second: boolean): Iterable<Row> {
@@ -77,24 +87,28 @@ function* ourLines(row: RouteRow): Iterable<string> {
   if (row.exportedTo.length > 0) yield* wrapped('\tGodwit.exported_to:', row.exportedTo)
 }
 
+type Counts = ReturnType<View['count']>
+
 /** How many, of how many. */
 function* countRows(plan: Walk, view: View): Iterable<Row> {
-  const counted = countWalk(plan, view)
-  const whole = view.count(
-    plan.query.primary === true ? { primary: true } : plan.query.filtered === true ? { filtered: true } : {},
-  )
-  let [shown, routes, networks] = [0, 0, 0]
-  for (const family of plan.families) {
-    const { prefixes, paths } = whole[family]
-    const text = `${counted[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
-    yield { code: CODE.route, text }
-    shown += counted[family].paths
-    routes += paths
-    networks += prefixes
-  }
-  if (plan.families.length === 1) yield { code: CODE.ok, text: '' }
-  else {
-    const text = `Total: ${shown} of ${routes} routes for ${networks} networks in ${plan.families.length} tables`
-    yield { code: CODE.routeCount, text }
-  }
+  const [counted, whole] = [countWalk(plan, view), countWhole(plan, view)]
+  for (const family of plan.families) yield countRow(family, counted, whole)
+  yield totalRow(plan, counted, whole)
+}
+
+const countWhole = ({ query }: Walk, view: View): Counts =>
+  view.count(query.primary === true ? { primary: true } : query.filtered === true ? { filtered: true } : {})
+
+function countRow(family: Family, counted: Counts, whole: Counts): Row {
+  const { prefixes, paths } = whole[family]
+  const text = `${counted[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
+  return { code: CODE.route, text }
+}
+
+function totalRow({ families }: Walk, counted: Counts, whole: Counts): Row {
+  if (families.length === 1) return { code: CODE.ok, text: '' }
+  const sum = (counts: Counts, what: 'paths' | 'prefixes') =>
+    families.reduce((total, family) => total + counts[family][what], 0)
+  const shown = `${sum(counted, 'paths')} of ${sum(whole, 'paths')} routes for ${sum(whole, 'prefixes')} networks`
+  return { code: CODE.routeCount, text: `Total: ${shown} in ${families.length} tables` }
 }

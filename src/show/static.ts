@@ -1,12 +1,18 @@
 /** Words of birdc for what we have under other names, or not at all: `show static`, `show symbols`, `show bfd sessions`. */
 import { FAMILIES } from '../base/family.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
+import { ownKind } from './own-kind.ts'
 import { CODE, type Row } from './reply.ts'
+import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
-import { ownKind, TABLES } from './walk.ts'
+import { TABLES } from './walk.ts'
 
-/** The very words of a BIRD without BFD, and its code: readers of BIRD know them. */
-export const NO_BFD: Row = { code: CODE.syntaxError, text: 'There is no BFD protocol running' }
+/** The very words of a BIRD without this protocol, and its code: readers of BIRD know them. */
+export const notRunning = (protocol: string): Row => ({
+  code: CODE.syntaxError,
+  text: `There is no ${protocol} protocol running`,
+})
+export const NO_BFD: Row = notRunning('BFD')
 
 /** The routes of this node itself; what makes them is a protocol by the name of its kind. */
 export function* staticRows(protocol: string | undefined, view: View): Iterable<Row> {
@@ -29,7 +35,7 @@ export function symbolsOf(of: string | undefined, view: View): readonly (readonl
   const all = [
     ...[...view.protocols(), ...view.ranges()].map(({ name }) => [name, 'protocol'] as const),
     ...FAMILIES.map((family) => [TABLES[family], 'routing table'] as const),
-    ...[...new Set(view.filters().map(({ policy }) => policy.name))].map((name) => [name, 'filter'] as const),
+    ...[...new Set(view.filters().map(({ policy }) => symbolOf(policy.name)))].map((name) => [name, 'filter'] as const),
   ]
   if (of === undefined) return all
   const kind = KINDS[of]

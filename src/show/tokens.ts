@@ -1,32 +1,36 @@
 /** A line cut into words. */
 export interface Token {
   readonly text: string
+  /** In double quotes: a text or a pattern. */
   readonly quoted: boolean
+  /** In single quotes, as BIRD writes a name that could be taken for something else: a name and nothing else. */
+  readonly named: boolean
   readonly start: number
   readonly end: number
 }
 
-/** Words, "quoted texts" and { groups }, which are one word each. `open`: the last one lacks its closing sign. */
-export function cut(line: string): { readonly tokens: readonly Token[]; readonly open: '"' | '}' | undefined } {
+const CLOSING: Readonly<Record<string, string>> = { '"': '"', "'": "'", '{': '}' }
+
+/** Words, "quoted texts", 'names' and { groups }, which are one word each. `open`: the last one lacks this closing sign. */
+export function cut(line: string, from = 0): { readonly tokens: readonly Token[]; readonly open: string | undefined } {
   const tokens: Token[] = []
-  let at = 0
+  let at = from
   while (at < line.length) {
     if (isSpace(line[at])) {
       at++
       continue
     }
-    const closing = line[at] === '"' ? '"' : line[at] === '{' ? '}' : undefined
+    const closing = CLOSING[line[at] ?? '']
     if (closing === undefined) {
       const start = at
-      while (at < line.length && !isSpace(line[at]) && line[at] !== '"' && line[at] !== '{') at++
-      tokens.push({ text: line.slice(start, at), quoted: false, start, end: at })
+      while (at < line.length && !isSpace(line[at]) && CLOSING[line[at] ?? ''] === undefined) at++
+      tokens.push({ text: line.slice(start, at), quoted: false, named: false, start, end: at })
       continue
     }
     const found = line.indexOf(closing, at + 1)
     const end = found < 0 ? line.length : found + 1
-    const quoted = closing === '"'
-    const text = quoted ? line.slice(at + 1, found < 0 ? end : end - 1) : line.slice(at, end)
-    tokens.push({ text, quoted, start: at, end })
+    const text = closing === '}' ? line.slice(at, end) : line.slice(at + 1, found < 0 ? end : end - 1)
+    tokens.push({ text, quoted: closing === '"', named: closing === "'", start: at, end })
     if (found < 0) return { tokens, open: closing }
     at = end
   }

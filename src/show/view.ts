@@ -32,6 +32,8 @@ export interface View {
   /** Undefined where this agent writes nothing into the kernel. */
   nat(): NatView | undefined
   act(action: Action): readonly ActionResult[]
+  /** Ends the agent as SIGTERM does. */
+  stop(reason: string): void
 }
 
 export interface StatusView {

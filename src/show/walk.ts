@@ -1,9 +1,14 @@
 /** Which routes a question means, and the walk over them: page by page, one family after the other. */
 import { FAMILIES, type Family } from '../base/family.ts'
+import { parsePrefix } from '../base/prefix.ts'
+import { evaluator } from '../bgp/policy/evaluate.ts'
 import type { RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import type { ShowRoute } from './command.ts'
+import { OWN_KINDS, ownKind } from './own-kind.ts'
 import { CODE, type Row } from './reply.ts'
+import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
+import type { Where } from './where/parse.ts'
 import { protocolNamed } from './which.ts'
 
 /** BIRD's names for the two routing tables. */
@@ -16,21 +21,15 @@ const PAGE = 256
 export interface Walk {
   readonly families: readonly Family[]
   readonly query: RouteQuery
-  /** Only our own routes of this kind: `pod-cidr`, `service` … */
-  readonly origin: string | undefined
+  /** What the RIB does not know of: kinds of our own routes, expressions, filters. All must hold. */
+  readonly conditions: readonly Where[]
 }
-
-/** Kinds of our own routes stand where BIRD has the name of a protocol. */
-const OWN = ['pod_cidr', 'service_cidr', 'service'] as const
-
-/** `pod-cidr` as the name of a protocol. */
-export const ownKind = (origin: string): string => origin.replaceAll('-', '_')
 
 /** Turns a command into a walk, or says why that cannot be. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
-  const own = OWN.find((name) => name === command.protocol)
-  const names: { protocol?: string; export?: string; noexport?: string } = {}
-  for (const key of ['protocol', 'export', 'noexport'] as const) {
+  const own = OWN_KINDS.find((name) => name === command.protocol)
+  const names: { protocol?: string; export?: string; preexport?: string; noexport?: string } = {}
+  for (const key of ['protocol', 'export', 'preexport', 'noexport'] as const) {
     const wanted = key === 'protocol' && own !== undefined ? undefined : command[key]
     if (wanted === undefined) continue
     const protocol = protocolNamed(wanted, view)
@@ -40,11 +39,35 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
     }
     names[key] = protocol.name
   }
+  const filter = command.filter === undefined ? undefined : acceptedBy(command.filter, view)
+  if (filter !== undefined && 'code' in filter) return filter
+  const { preexport, ...asked } = names
+  const conditions = [
+    command.where,
+    filter,
+    own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
+    // A neighbor's own route is never told back to it, so policy is not asked.
+    preexport === undefined ? undefined : ({ peer }: RouteRow) => peer !== preexport,
+  ]
   const family = command.table ?? command.for?.family ?? command.in?.family
   return {
     families: family === undefined ? FAMILIES : [family],
-    query: { ...names, ...matchOf(command) },
-    origin: own?.replaceAll('_', '-'),
+    query: { ...asked, ...matchOf(command), ...(preexport !== undefined && { primary: true }) },
+    conditions: conditions.filter((condition) => condition !== undefined),
+  }
+}
+
+/** Whether the filter of this name, as `show symbols` lists it, accepts a route. */
+function acceptedBy(name: string, view: View): Where | Row {
+  const found = view.filters().find(({ policy }) => symbolOf(policy.name) === name || policy.name === name)
+  if (found === undefined) return { code: CODE.syntaxError, text: `there is no filter ${name}` }
+  const [first] = found.neighbors
+  const peerType = first === undefined ? undefined : protocolNamed(first, view)?.peer.session?.peerType
+  const judge = evaluator(found.policy, peerType ?? 'external')
+  return ({ prefix: text, peer, peerType: learnedFrom, attributes }) => {
+    const prefix = parsePrefix(text)
+    const source = peer === undefined ? 'own' : 'peer'
+    return prefix !== undefined && judge({ prefix, source, learnedFrom, attributes }).kind === 'accept'
   }
 }
 
@@ -58,21 +81,19 @@ function matchOf(command: ShowRoute): RouteQuery {
 }
 
 /** All rows of one family, read from the RIB as they are taken. */
-export function* walk({ query, origin }: Walk, family: Family, view: View): Iterable<RouteRow> {
+export function* walk({ query, conditions }: Walk, family: Family, view: View): Iterable<RouteRow> {
   let page = view.routes({ ...query, family }, undefined, PAGE)
   for (;;) {
-    for (const row of page.rows) if (origin === undefined || isOwn(row, origin)) yield row
+    for (const row of page.rows) if (conditions.every((holds) => holds(row))) yield row
     if (page.next === undefined) return
     page = view.routes({ ...query, family }, page.next, PAGE)
   }
 }
 
-const isOwn = (row: RouteRow, origin: string): boolean => row.peer === undefined && row.origin === origin
-
-/** The RIB counts by itself, but does not know the kinds of our own routes. */
+/** The RIB counts by itself where it knows all conditions. */
 export function countWalk(plan: Walk, view: View): ReturnType<View['count']> {
   const [only] = plan.families
-  if (plan.origin === undefined) {
+  if (plan.conditions.length === 0) {
     return view.count(plan.families.length === 1 && only !== undefined ? { ...plan.query, family: only } : plan.query)
   }
   const count = (family: Family) => (plan.families.includes(family) ? countRows(walk(plan, family, view)) : NONE)

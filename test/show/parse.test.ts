@@ -14,11 +14,15 @@ const ROUTE = {
   table: undefined,
   protocol: undefined,
   export: undefined,
+  preexport: undefined,
   noexport: undefined,
+  filter: undefined,
+  where: undefined,
   filtered: false,
   primary: false,
   all: false,
   count: false,
+  stats: false,
 }
 const named = (text: string) => ({ kind: 'name', text })
 const pattern = (text: string) => ({ kind: 'pattern', text })
@@ -39,6 +43,23 @@ describe('commands', () => {
     ['show route all noexport X primary', { ...ROUTE, all: true, noexport: 'X', primary: true }],
     ['show route primary export X all', { ...ROUTE, all: true, export: 'X', primary: true }],
     ['show route table master6 filtered', { ...ROUTE, table: 'ipv6', filtered: true }],
+    // As birdwatcher and bird-lg-go ask: a name in single quotes, wherever a name may stand.
+    ["show route table 'master4' all", { ...ROUTE, table: 'ipv4', all: true }],
+    ["show route all noexport 'Mesh_1'", { ...ROUTE, all: true, noexport: 'Mesh_1' }],
+    ["show protocols all 'all'", { kind: 'show-protocols', all: true, which: named('all') }],
+    ["disable 'M*'", { kind: 'disable', which: named('M*'), message: '' }],
+    ['show route table all stats', { ...ROUTE, stats: true }],
+    ['show route preexport X', { ...ROUTE, preexport: 'X' }],
+    ['show route filter BGPFilter_lab', { ...ROUTE, filter: 'BGPFilter_lab' }],
+    ['show ospf', { kind: 'show-absent', protocol: 'OSPF' }],
+    ['show ospf neighbors ospf1', { kind: 'show-absent', protocol: 'OSPF' }],
+    ['show rip interfaces', { kind: 'show-absent', protocol: 'RIP' }],
+    ['show babel entries', { kind: 'show-absent', protocol: 'Babel' }],
+    ['configure timeout', { kind: 'configure', check: false }],
+    ['configure confirm', { kind: 'configure-confirm' }],
+    ['configure undo', { kind: 'configure-undo' }],
+    ['down', { kind: 'down' }],
+    ['eval 1+1', { kind: 'eval' }],
     ['show interfaces', { kind: 'show-interfaces', summary: false }],
     ['show i s', { kind: 'show-interfaces', summary: true }],
     ['show memory', { kind: 'show-memory' }],
@@ -101,13 +122,13 @@ describe('lines that are wrong', () => {
     ['show', /expecting status, protocols, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/],
     ['show s', /^syntax error, ambiguous "s", could be status, services, static or symbols$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],
-    ['show route f', /ambiguous "f", could be for or filtered$/],
+    ['show route f', /ambiguous "f", could be for, filtered or filter$/],
     ['show status extra', /unexpected "extra", expecting the end$/],
     ['show route for', /unexpected end, expecting <ip\|prefix>$/],
     ['show route for 10.0.0.0/33', /unexpected "10.0.0.0\/33", expecting an IP address or prefix$/],
     ['show route 1.2.3.4 for 1.2.3.4', /it was given already$/],
     ['show route count count', /unexpected "count"/],
-    ['show route table master9', /unexpected "master9", expecting master4 or master6$/],
+    ['show route table master9', /unexpected "master9", expecting master4, master6 or all$/],
     ['show route table master6 for 1.2.3.4', /1.2.3.4\/32 cannot be in master6$/],
     ['show route export A noexport B', /"export" and "noexport" together$/],
     ['enable', /expecting <protocol>/],
@@ -116,7 +137,7 @@ describe('lines that are wrong', () => {
     ['disable x "no end', /expecting a closing "$/],
     ['debug x { states', /expecting a closing }$/],
     ['"show" status', /unexpected text "show"/],
-    ['configure confirm', /unexpected "confirm", expecting check, soft/],
+    ['configure later "x" y', /unexpected "later", expecting check, confirm/],
     ['timeformat iso', /expecting short or long$/],
     ['json', /unexpected end/],
   ])('%s', (line, text) => {
@@ -125,17 +146,18 @@ describe('lines that are wrong', () => {
 })
 
 describe('help and completion', () => {
-  const SHOWN = COMMANDS.filter(({ words }) => words[0] === 'show').length
+  const VISIBLE = COMMANDS.filter(({ hidden }) => hidden !== true)
+  const SHOWN = VISIBLE.filter(({ words }) => words[0] === 'show').length
 
   test('every command is listed, and each lists its options', () => {
-    expect(helpFor('')).toHaveLength(COMMANDS.length)
-    for (const { words, options } of COMMANDS) expect(helpFor(words.join(' '))).toHaveLength(options.length + 1)
+    expect(helpFor('')).toHaveLength(VISIBLE.length)
+    for (const { words, options } of VISIBLE) expect(helpFor(words.join(' '))).toHaveLength(options.length + 1)
   })
 
   test.each([
     ['show', SHOWN],
     ['sh', SHOWN],
-    ['show route', 12],
+    ['show route', 16],
     ['json show', SHOWN],
     ['nothing', 0],
   ])('rows behind %s', (about, rows) => {

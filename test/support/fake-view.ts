@@ -337,6 +337,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       return protocols.filter(({ name }) => matchesPattern(action.pattern, name)).map((one) => resultOf(one, action))
     },
     actions,
+    stop: () => {},
     ...rest,
   }
 }

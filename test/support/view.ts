@@ -46,6 +46,7 @@ export function viewOf({
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
     nat: () => undefined,
     act: () => [],
+    stop: () => {},
   }
 }
 

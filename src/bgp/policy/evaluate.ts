@@ -2,7 +2,7 @@
 import type { Prefix } from '../../base/prefix.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { compile, type NextHopChoice, type Rejected } from './compile.ts'
+import { type CompiledPolicy, compile, type NextHopChoice, type Rejected } from './compile.ts'
 import type { Policy, RouteSource } from './rule.ts'
 
 export interface PolicyRoute {
@@ -24,8 +24,18 @@ export type Evaluation =
 
 /** `peerType` is that of the neighbor the policy is applied to. */
 export function evaluate(policy: Policy, route: PolicyRoute, peerType: PeerType): Evaluation {
+  return evaluator(policy, peerType)(route)
+}
+
+/** The same for many routes; hits that are counted elsewhere are not touched. */
+export function evaluator(policy: Policy, peerType: PeerType): (route: PolicyRoute) => Evaluation {
+  const compiled = compile(policy)
+  return (route) => judge(compiled, route, peerType)
+}
+
+function judge(compiled: CompiledPolicy, route: PolicyRoute, peerType: PeerType): Evaluation {
   const { prefix, source, learnedFrom, attributes } = route
-  const verdict = compile(policy).decide(
+  const verdict = compiled.decide(
     prefix.family,
     prefix.bytes,
     0,

@@ -1,0 +1,107 @@
+/** The names a `where` expression may use: what BIRD calls the parts of a route, read from one of ours. */
+import { parsePrefix } from '../../base/prefix.ts'
+import type { RouteRow } from '../../bgp/rib/types.ts'
+import type { AsSegment } from '../../bgp/wire/as-path.ts'
+import { ownKind } from '../own-kind.ts'
+import { formatRouterId } from '../router-id.ts'
+import { type Value, type ValueKind, VOID } from './values.ts'
+
+/** A term whose kind is known before any route is. */
+export interface Term {
+  readonly type: ValueKind
+  readonly read: (row: RouteRow) => Value
+}
+
+const int = (value: number | undefined): Value => (value === undefined ? VOID : { kind: 'int', value })
+const ip = (value: string | undefined): Value => (value === undefined ? VOID : { kind: 'ip', value })
+
+const term = (type: ValueKind, read: Term['read']): Term => ({ type, read })
+
+/** BIRD's preference of static and of BGP routes. */
+const PREFERENCE = { own: 200, learned: 100 }
+const DEFAULT_LOCAL_PREF = 100
+
+export const NAMES: Readonly<Record<string, Term>> = {
+  net: term('prefix', ({ prefix }) => prefixOf(prefix)),
+  proto: term('text', ({ peer, origin }) => ({ kind: 'text', value: peer ?? ownKind(origin) })),
+  source: term('enum', ({ peer }) => ({ kind: 'enum', value: peer === undefined ? 'RTS_STATIC' : 'RTS_BGP' })),
+  from: term('ip', ({ from }) => ip(from?.split('%')[0])),
+  gw: term('ip', ({ nextHops }) => ip(nextHops[0]?.split('%')[0])),
+  preference: term('int', ({ peer }) => int(peer === undefined ? PREFERENCE.own : PREFERENCE.learned)),
+  bgp_next_hop: term('ip', ({ nextHops }) => ip(nextHops[0]?.split('%')[0])),
+  bgp_path: term('path', ({ peer, attributes }) => ofPeer(peer, { kind: 'path', value: attributes.asPath })),
+  bgp_origin: term('enum', ({ attributes }) => ({
+    kind: 'enum',
+    value: `ORIGIN_${attributes.origin.toUpperCase()}`,
+  })),
+  bgp_local_pref: term('int', ({ peer, attributes }) => ofPeer(peer, int(attributes.localPref ?? DEFAULT_LOCAL_PREF))),
+  bgp_med: term('int', ({ attributes }) => int(attributes.med)),
+  bgp_community: term('tuples', ({ attributes }) => ({ kind: 'tuples', value: attributes.communities })),
+  bgp_large_community: term('tuples', ({ attributes }) => ({ kind: 'tuples', value: attributes.largeCommunities })),
+  bgp_originator_id: term('ip', ({ attributes: { originatorId } }) =>
+    ip(originatorId === undefined ? undefined : formatRouterId(originatorId)),
+  ),
+}
+
+/** Our own routes have no path until they are told. */
+const ofPeer = (peer: string | undefined, value: Value): Value => (peer === undefined ? VOID : value)
+
+function prefixOf(text: string): Value {
+  const value = parsePrefix(text)
+  return value === undefined ? VOID : { kind: 'prefix', value }
+}
+
+/** What may follow a term behind a dot, by the term's kind. */
+export const MEMBERS: Readonly<
+  Partial<Record<ValueKind, Readonly<Record<string, readonly [ValueKind, (value: Value) => Value]>>>>
+> = {
+  prefix: {
+    type: ['enum', (value) => onPrefix(value, ({ family }) => ({ kind: 'enum', value: NET_TYPES[family] }))],
+    len: ['int', (value) => onPrefix(value, ({ length }) => int(length))],
+    ip: ['ip', (value) => onPrefix(value, ({ text }) => ip(text.slice(0, text.indexOf('/'))))],
+  },
+  path: {
+    len: [
+      'int',
+      (value) => onPath(value, (path) => path.reduce((sum, { kind, asns }) => sum + lengthOf(kind, asns), 0)),
+    ],
+    first: ['int', (value) => onPath(value, (path) => sequenceAt(path, 0)?.[0])],
+    last: ['int', (value) => onPath(value, (path) => sequenceAt(path, path.length - 1)?.at(-1))],
+    last_nonaggregated: ['int', (value) => onPath(value, lastBeforeSet)],
+  },
+}
+
+const NET_TYPES = { ipv4: 'NET_IP4', ipv6: 'NET_IP6' } as const
+
+const onPrefix = (value: Value, read: (prefix: Extract<Value, { kind: 'prefix' }>['value']) => Value): Value =>
+  value.kind === 'prefix' ? read(value.value) : VOID
+
+const onPath = (value: Value, read: (path: readonly AsSegment[]) => number | undefined): Value =>
+  value.kind === 'path' ? int(read(value.value)) : VOID
+
+/** RFC 4271 §9.1.2.2: a set counts as one; RFC 5065 §5.3: confederation segments count as none. */
+const lengthOf = (kind: AsSegment['kind'], asns: readonly number[]): number =>
+  kind === 'sequence' ? asns.length : kind === 'set' ? 1 : 0
+
+function sequenceAt(path: readonly AsSegment[], index: number): readonly number[] | undefined {
+  const segment = path[index]
+  return segment?.kind === 'sequence' ? segment.asns : undefined
+}
+
+function lastBeforeSet(path: readonly AsSegment[]): number | undefined {
+  const set = path.findIndex(({ kind }) => kind === 'set')
+  return (set < 0 ? path : path.slice(0, set)).flatMap(({ asns }) => asns).at(-1)
+}
+
+/** Constants of BIRD's grammar that our routes can have, or can be asked for. */
+export const CONSTANTS: ReadonlySet<string> = new Set([
+  'NET_IP4',
+  'NET_IP6',
+  'ORIGIN_IGP',
+  'ORIGIN_EGP',
+  'ORIGIN_INCOMPLETE',
+  ...['STATIC', 'BGP', 'DEVICE', 'INHERIT', 'STATIC_DEVICE', 'REDIRECT', 'RIP', 'PIPE', 'BABEL'].map(
+    (name) => `RTS_${name}`,
+  ),
+  ...['OSPF', 'OSPF_IA', 'OSPF_EXT1', 'OSPF_EXT2'].map((name) => `RTS_${name}`),
+])

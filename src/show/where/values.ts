@@ -1,0 +1,200 @@
+/** What terms of a `where` expression are worth, and how two values compare, as BIRD's filter language has it. */
+import { addressBytes, familyOfAddress } from '../../base/address.ts'
+import { contains, type Prefix } from '../../base/prefix.ts'
+import type { AsSegment } from '../../bgp/wire/as-path.ts'
+import { matchesPattern } from '../pattern.ts'
+
+/** Both ends belong to it. */
+export interface Range {
+  readonly low: number
+  readonly high: number
+}
+
+/** A prefix and which lengths inside it, or of those that contain it. */
+export interface PrefixPattern {
+  readonly prefix: Prefix
+  readonly inside: boolean
+  readonly low: number
+  readonly high: number
+}
+
+export type SetItem =
+  | { readonly kind: 'int'; readonly range: Range }
+  | { readonly kind: 'prefix'; readonly pattern: PrefixPattern }
+  | { readonly kind: 'ip'; readonly address: string }
+  | { readonly kind: 'tuple'; readonly parts: readonly Range[] }
+
+/** `*` is any number of ASes, `?` one, a list one of these. */
+export type MaskItem = '*' | '?' | readonly Range[]
+
+export type Value =
+  /** An attribute that the route does not have: no comparison holds. */
+  | { readonly kind: 'void' }
+  | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'bool'; readonly value: boolean }
+  | { readonly kind: 'text'; readonly value: string }
+  | { readonly kind: 'enum'; readonly value: string }
+  | { readonly kind: 'ip'; readonly value: string }
+  | { readonly kind: 'prefix'; readonly value: Prefix }
+  | { readonly kind: 'tuple'; readonly value: readonly number[] }
+  | { readonly kind: 'tuples'; readonly value: readonly (readonly number[])[] }
+  | { readonly kind: 'path'; readonly value: readonly AsSegment[] }
+  | { readonly kind: 'set'; readonly value: readonly SetItem[] }
+  | { readonly kind: 'mask'; readonly value: readonly MaskItem[] }
+
+export type ValueKind = Value['kind']
+
+export const VOID: Value = { kind: 'void' }
+
+const ORDERED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'ip'])
+const EQUATED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'bool', 'text', 'enum', 'ip', 'prefix', 'tuple'])
+
+/** Kinds that `~` takes, as `left right`. */
+const MATCHED: ReadonlySet<string> = new Set([
+  'text text',
+  'int set',
+  'ip set',
+  'ip prefix',
+  'prefix set',
+  'prefix prefix',
+  'tuple set',
+  'tuples set',
+  'tuple tuples',
+  'tuples tuple',
+  'path mask',
+  'path set',
+  'int path',
+])
+
+export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | '~' | '!~'
+
+/** Why an operator cannot stand between two kinds; undefined where it can. */
+export function whyNotComparable(operator: Operator, left: ValueKind, right: ValueKind): string | undefined {
+  const known = operator.endsWith('~')
+    ? MATCHED.has(`${left} ${right}`)
+    : left === right && (operator.length === 1 && operator !== '=' ? ORDERED : EQUATED).has(left)
+  const ordered = operator === '<=' || operator === '>='
+  const fits = ordered ? left === right && ORDERED.has(left) : known
+  return fits ? undefined : `"${operator}" cannot stand between ${left} and ${right}`
+}
+
+export function compare(operator: Operator, left: Value, right: Value): boolean {
+  if (left.kind === 'void' || right.kind === 'void') return false
+  switch (operator) {
+    case '~':
+      return matches(left, right)
+    case '!~':
+      return !matches(left, right)
+    case '=':
+      return order(left, right) === 0
+    case '!=':
+      return order(left, right) !== 0
+    case '<':
+      return order(left, right) < 0
+    case '<=':
+      return order(left, right) <= 0
+    case '>':
+      return order(left, right) > 0
+    case '>=':
+      return order(left, right) >= 0
+  }
+}
+
+/** Below, at or above 0; for kinds without an order only whether it is 0 means something. */
+function order(left: Value, right: Value): number {
+  if (left.kind === 'int' && right.kind === 'int') return left.value - right.value
+  if (left.kind === 'ip' && right.kind === 'ip') return compareAddresses(left.value, right.value)
+  return textOf(left) === textOf(right) ? 0 : 1
+}
+
+function textOf(value: Value): string {
+  if (value.kind === 'prefix') return value.value.text
+  return value.kind === 'void' ? '' : String(value.value)
+}
+
+function compareAddresses(left: string, right: string): number {
+  if (familyOfAddress(left) !== familyOfAddress(right)) return left < right ? -1 : 1
+  const [a, b] = [addressBytes(left), addressBytes(right)]
+  for (const [index, byte] of a.entries()) if (byte !== b[index]) return byte - (b[index] ?? 0)
+  return 0
+}
+
+function matches(left: Value, right: Value): boolean {
+  if (left.kind === 'text' && right.kind === 'text') return matchesPattern(right.value, left.value)
+  if (left.kind === 'path' && right.kind === 'mask') return matchesMask(asesOf(left.value), right.value)
+  if (left.kind === 'int' && right.kind === 'path') return asesOf(right.value).flat().includes(left.value)
+  if (right.kind === 'prefix') return isInside(left, { prefix: right.value, inside: true, low: 0, high: 128 })
+  if (left.kind === 'tuple' && right.kind === 'tuples') return matches(right, left)
+  if (left.kind === 'tuples' && right.kind === 'tuple') return left.value.some((one) => sameTuple(one, right.value))
+  return right.kind === 'set' && right.value.some((item) => isIn(left, item))
+}
+
+function isIn(value: Value, item: SetItem): boolean {
+  switch (item.kind) {
+    case 'int':
+      if (value.kind === 'path')
+        return asesOf(value.value)
+          .flat()
+          .some((asn) => inRange(asn, item.range))
+      return value.kind === 'int' && inRange(value.value, item.range)
+    case 'prefix':
+      return isInside(value, item.pattern)
+    case 'ip':
+      return value.kind === 'ip' && compareAddresses(value.value, item.address) === 0
+    case 'tuple': {
+      const tuples = value.kind === 'tuples' ? value.value : value.kind === 'tuple' ? [value.value] : []
+      return tuples.some((tuple) => inTuple(tuple, item.parts))
+    }
+  }
+}
+
+const inRange = (value: number, { low, high }: Range): boolean => value >= low && value <= high
+
+const inTuple = (tuple: readonly number[], parts: readonly Range[]): boolean =>
+  tuple.length === parts.length && parts.every((part, index) => inRange(tuple[index] ?? -1, part))
+
+const sameTuple = (a: readonly number[], b: readonly number[]): boolean => String(a) === String(b)
+
+function isInside(value: Value, { prefix, inside, low, high }: PrefixPattern): boolean {
+  if (value.kind === 'prefix') {
+    const net = value.value
+    return (inside ? contains(prefix, net) : contains(net, prefix)) && net.length >= low && net.length <= high
+  }
+  if (value.kind !== 'ip' || familyOfAddress(value.value) !== prefix.family) return false
+  const bytes = addressBytes(value.value)
+  return contains(prefix, { family: prefix.family, bytes, length: bytes.length * 8, text: '' })
+}
+
+/** Each place of the path with the ASes that may stand there: of a set, any. Confederation segments are passed over. */
+function asesOf(path: readonly AsSegment[]): readonly (readonly number[])[] {
+  return path.flatMap(({ kind, asns }) => {
+    if (kind === 'sequence') return asns.map((asn) => [asn])
+    return kind === 'set' ? [asns] : []
+  })
+}
+
+/** As `pattern.ts` does for text: goes back to the last `*` only, so the time is bounded by places times items. */
+function matchesMask(places: readonly (readonly number[])[], mask: readonly MaskItem[]): boolean {
+  let at = 0
+  let star = -1
+  let resume = 0
+  let index = 0
+  while (index < places.length) {
+    const wanted = mask[at]
+    if (wanted === '*') {
+      star = at++
+      resume = index
+    } else if (wanted !== undefined && fitsPlace(wanted, places[index] ?? [])) {
+      at++
+      index++
+    } else if (star >= 0) {
+      at = star + 1
+      index = ++resume
+    } else return false
+  }
+  while (mask[at] === '*') at++
+  return at === mask.length
+}
+
+const fitsPlace = (wanted: MaskItem, asns: readonly number[]): boolean =>
+  wanted === '?' || (wanted !== '*' && asns.some((asn) => wanted.some((range) => inRange(asn, range))))

@@ -1,0 +1,148 @@
+/** `show route where`: BIRD's filter language against routes of ours. */
+import { describe, expect, test } from 'vitest'
+import type { RouteRow } from '../../src/bgp/rib/types.ts'
+import { parseWhere } from '../../src/show/where/parse.ts'
+import { BARE } from '../support/attributes.ts'
+
+const row = (prefix: string, rest: Partial<RouteRow> = {}): RouteRow => ({
+  prefix,
+  family: prefix.includes(':') ? 'ipv6' : 'ipv4',
+  peer: 'Global_10_0_0_9',
+  from: '10.0.0.9',
+  peerType: 'external',
+  origin: 'bgp',
+  object: undefined,
+  nextHops: ['10.0.0.9'],
+  best: true,
+  reason: '',
+  filtered: false,
+  attributes: BARE,
+  since: 0,
+  exportedTo: [],
+  ...rest,
+})
+
+const path = (...asns: readonly number[]) => [{ kind: 'sequence', asns }] as const
+
+const ROUTES: Readonly<Record<string, RouteRow>> = {
+  own: row('10.1.0.0/24', { peer: undefined, from: undefined, peerType: undefined, nextHops: [], origin: 'pod-cidr' }),
+  a: row('10.2.0.0/16', {
+    attributes: { ...BARE, asPath: path(65001, 65002), med: 50, localPref: 200, communities: [[65001, 7]] },
+  }),
+  b: row('10.2.3.0/24', {
+    peer: 'Mesh_10_0_0_3',
+    from: '10.0.0.3',
+    nextHops: ['10.0.0.3'],
+    attributes: {
+      ...BARE,
+      origin: 'Incomplete',
+      asPath: [...path(65001, 65003), { kind: 'set', asns: [65010, 65011] }],
+      largeCommunities: [[64512, 1, 2]],
+      originatorId: 0x0a000003,
+    },
+  }),
+  six: row('2001:db8::/32', { nextHops: ['2001:db8::9'], attributes: { ...BARE, asPath: path(65001) } }),
+}
+
+const found = (text: string): string => {
+  const parsed = parseWhere(text, 0)
+  if (parsed.kind === 'wrong') return `wrong: ${parsed.text}`
+  return Object.entries(ROUTES)
+    .filter(([, route]) => parsed.where(route))
+    .map(([name]) => name)
+    .join(' ')
+}
+
+describe('expressions', () => {
+  test.each([
+    ['net = 10.2.0.0/16', 'a'],
+    ['net != 10.2.0.0/16', 'own b six'],
+    ['net ~ 10.2.0.0/16', 'a b'],
+    ['net ~ [ 10.2.0.0/16 ]', 'a'],
+    ['net ~ [10.2.0.0/16+]', 'a b'],
+    ['net ~ [10.2.3.0/24-]', 'a b'],
+    ['net ~ [10.0.0.0/8{20,24}, 2001:db8::/32]', 'own b six'],
+    ['net !~ [10.0.0.0/8+]', 'six'],
+    ['net.type = NET_IP4', 'own a b'],
+    ['net.type = NET_IP6', 'six'],
+    ['net.len >= 24', 'own b six'],
+    ['net.ip = 10.2.3.0', 'b'],
+    ['proto = "Global_10_0_0_9"', 'a six'],
+    ["proto = 'pod_cidr'", 'own'],
+    ['proto ~ "Mesh*"', 'b'],
+    ['source = RTS_BGP', 'a b six'],
+    ['source = RTS_STATIC', 'own'],
+    ['source = RTS_OSPF', ''],
+    ['from = 10.0.0.3', 'b'],
+    ['from=10.0.0.3', 'b'],
+    ['gw ~ 10.0.0.0/29', 'b'],
+    ['bgp_next_hop = 2001:db8::9', 'six'],
+    ['preference = 200', 'own'],
+    ['bgp_path.last = 65002', 'a'],
+    ['bgp_path.first = 65001', 'a b six'],
+    ['bgp_path.len = 3', 'b'],
+    ['bgp_path.last_nonaggregated = 65003', 'b'],
+    ['bgp_path ~ [= 65001 65002 =]', 'a'],
+    ['bgp_path ~ [= * 65003 * =]', 'b'],
+    ['bgp_path ~ [= 65001 ? =]', 'a'],
+    ['bgp_path ~ [= * 65010..65019 =]', 'b'],
+    ['bgp_path ~ [= 65001 [65002, 65003] * =]', 'a b'],
+    ['bgp_path ~ [= =]', ''],
+    ['bgp_path ~ [65002, 65010]', 'a b'],
+    ['65002 ~ bgp_path', 'a'],
+    ['bgp_community ~ [(65001, 7)]', 'a'],
+    ['bgp_community ~ [(65001, *)]', 'a'],
+    ['bgp_community ~ [(65001, 8..9)]', ''],
+    ['(65001, 7) ~ bgp_community', 'a'],
+    ['bgp_large_community ~ [(64512, *, 2)]', 'b'],
+    ['bgp_local_pref > 100', 'a'],
+    ['bgp_local_pref = 100', 'b six'],
+    ['bgp_med < 100', 'a'],
+    ['bgp_origin = ORIGIN_INCOMPLETE', 'b'],
+    ['bgp_originator_id = 10.0.0.3', 'b'],
+    ['defined(bgp_med)', 'a'],
+    ['!defined(bgp_med) && source = RTS_BGP', 'b six'],
+    ['net ~ 10.0.0.0/8 && bgp_path.len > 2 || net.type = NET_IP6', 'b six'],
+    ['net ~ 10.0.0.0/8 && (bgp_path.len > 2 || net.type = NET_IP6)', 'b'],
+    ['!(net ~ 10.0.0.0/8)', 'six'],
+    ['true', 'own a b six'],
+  ])('%s', (text, names) => {
+    expect(found(text)).toBe(names)
+  })
+
+  test('it ends where its grammar ends, and words follow', () => {
+    const line = 'show route where bgp_path.last = 65002 all primary'
+    const parsed = parseWhere(line, 'show route where'.length)
+    expect(parsed.kind === 'where' && line.slice(parsed.end)).toBe(' all primary')
+  })
+})
+
+describe('what is wrong is said', () => {
+  test.each([
+    ['', 'unexpected end'],
+    ['net', 'expecting a comparison, not a prefix'],
+    ['net > 5', '">" cannot stand between prefix and int'],
+    ['foo = 1', '"foo" is no attribute of a route here'],
+    ['constructor = 1', '"constructor" is no attribute of a route here'],
+    ['net.foo = 1', 'a prefix has no "foo"'],
+    ['net ~ [10.0.0.0/33]', '"10.0.0.0/33" is no prefix'],
+    ['net ~ [10.0.0.0/8', 'unexpected end, expecting ]'],
+    ['from = 300.1.1.1', '"300.1.1.1" is no address'],
+    ['bgp_med = 4294967296', '4294967296 is larger than 4294967295'],
+    ['bgp_med && true', '"&&" wants comparisons, not an int'],
+    ['!net', '"!" wants a comparison, not a prefix'],
+    ['net = §', 'unexpected "§"'],
+    ['(65001, 7, 8, 9) ~ bgp_community', 'a community has two numbers or three'],
+    [`${'('.repeat(1000)}true`, 'too many parentheses'],
+    [`${'!'.repeat(1000)}true`, 'too many parentheses'],
+    ["from='10.0.0.1'", '"=" cannot stand between ip and text'],
+  ])('%s', (text, wrong) => {
+    expect(found(text)).toBe(`wrong: ${wrong}`)
+  })
+})
+
+test('a mask with many stars takes time in proportion to the path', () => {
+  const long = row('10.0.0.0/8', { attributes: { ...BARE, asPath: path(...new Array<number>(4_000).fill(65001)) } })
+  const parsed = parseWhere(`bgp_path ~ [= ${'* 65001 '.repeat(400)}* 65002 =]`, 0)
+  expect(parsed.kind === 'where' && parsed.where(long)).toBe(false)
+})
