@@ -11,7 +11,7 @@ export interface Range {
 }
 
 /** A prefix and which lengths inside it, or of those that contain it. */
-export interface PrefixPattern {
+interface PrefixPattern {
   readonly prefix: Prefix
   readonly inside: boolean
   readonly low: number
