@@ -75,7 +75,7 @@ class Agent {
     this.#options = options
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
-    this.#metrics = new Metrics({ version: VERSION, view })
+    this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#count() })
     this.#engine = new Engine({
       node: options.node,
       version: VERSION,
@@ -214,7 +214,7 @@ class Agent {
       case 'routes':
         this.#kernel?.routes.perform(effect)
         return
-      case 'nat':
+      case 'nft':
         this.#kernel?.nft.perform(effect)
         return
       case 'cni':

@@ -5,6 +5,7 @@
  * Work follows what was touched. A Service or EndpointSlice costs that one service. The other kinds lay the frame anew
  * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
  */
+import type { Prefix } from '../base/prefix.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
@@ -12,7 +13,7 @@ import { nodeProblems, planNode, surveyNodes } from './node.ts'
 import { planPeers } from './peers.ts'
 import { podClaims } from './pods.ts'
 import { Policies } from './policies.ts'
-import { clusterRanges } from './pools.ts'
+import { clusterRanges, cover } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
@@ -25,7 +26,14 @@ const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
 
 /** Kinds whose change lays the frame anew. No route and no neighbor depends on a Secret yet. */
-const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>(['Node', 'BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool'])
+const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
+  'Node',
+  'BGPConfiguration',
+  'BGPPeer',
+  'BGPFilter',
+  'IPPool',
+  'FelixConfiguration',
+])
 
 /** All but the services. */
 interface Frame {
@@ -48,6 +56,10 @@ export class IntentBuilder {
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
   #advertisements: readonly Advertisement[] = []
+  /** Addresses with `ipMode: Proxy`, by service. */
+  readonly #proxied = new Map<string, readonly Prefix[]>()
+  /** All of them, in order; undefined after a change. */
+  #allProxied: readonly Prefix[] | undefined = []
   #problems: { readonly store: readonly Problem[]; readonly frame: Frame; readonly all: readonly Problem[] } | undefined
 
   constructor({ node }: { readonly node: string }) {
@@ -64,6 +76,7 @@ export class IntentBuilder {
     if (touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind))) this.#layFrame(store)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
     for (const key of new Set(keys)) this.#decide(store, key)
+    this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, served } = this.#book.takeChanges()
     this.work.prefixes = this.#book.judged
@@ -157,6 +170,23 @@ export class IntentBuilder {
     const slices = store.slicesOf(key).values()
     const { claims, why } = service === undefined ? gone : decideService(service, slices, this.#services)
     this.#book.set(SERVICE + key, claims, why)
+    this.#noteProxied(key, service?.proxiedIps ?? [])
+  }
+
+  #noteProxied(key: string, proxied: readonly Prefix[]): void {
+    if (same(proxied, this.#proxied.get(key) ?? [])) return
+    if (proxied.length === 0) this.#proxied.delete(key)
+    else this.#proxied.set(key, proxied)
+    this.#allProxied = undefined
+  }
+
+  /** The frame is laid without services; what the kernel has to know of them is put into it here. */
+  #setProxied(): void {
+    const { dataplane } = this.#frame
+    this.#allProxied ??= cover([...this.#proxied.values()].flat())
+    const proxied = this.#allProxied
+    if (dataplane === undefined || dataplane.proxied === proxied) return
+    this.#frame = { ...this.#frame, dataplane: { ...dataplane, proxied } }
   }
 
   #intent(store: ObjectStore): Intent {

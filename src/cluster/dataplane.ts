@@ -9,11 +9,7 @@ import type { Settings } from './settings.ts'
 export function planDataplane(
   pools: readonly PoolObject[],
   nodes: ClusterNodes,
-  {
-    natSparesHosts,
-    serviceCidrs,
-    recursiveNextHops,
-  }: Pick<Settings, 'natSparesHosts' | 'serviceCidrs' | 'recursiveNextHops'>,
+  { natSparesHosts, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
 ): DataplaneIntent {
   const all = [...nodes.values()]
   return {
@@ -23,5 +19,7 @@ export function planDataplane(
     natSparesHosts,
     serviceRanges: cover(Object.values(serviceCidrs).flat()),
     recursiveNextHops,
+    serviceLoopPrevention,
+    proxied: [],
   }
 }

@@ -122,7 +122,15 @@ export interface DataplaneIntent {
   readonly serviceRanges: readonly Prefix[]
   /** Next hops may be reached by routes that BGP taught us, where no other route leads there. */
   readonly recursiveNextHops: boolean
+  /** What becomes of packets to an advertised service address that no service takes. */
+  readonly serviceLoopPrevention: ServiceLoopPrevention
+  /** LoadBalancer addresses with `ipMode: Proxy`: packets to them leave this node for the load balancer. */
+  readonly proxied: readonly Prefix[]
 }
+
+/** FelixConfiguration's words. */
+export const SERVICE_LOOP_PREVENTIONS = ['Drop', 'Reject', 'Disabled'] as const
+export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 
 export interface RouteIntent {
   readonly prefix: Prefix

@@ -4,7 +4,7 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { compileFilter } from './filters.ts'
-import type { DecisionSettings, PeerIntent, PrefixLimit } from './intent.ts'
+import type { DecisionSettings, PeerIntent, PrefixLimit, ServiceLoopPrevention } from './intent.ts'
 import type { PoolObject } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
@@ -28,6 +28,8 @@ export interface ServiceObject {
   readonly clusterIps: readonly Prefix[]
   readonly externalIps: readonly Prefix[]
   readonly loadBalancerIps: readonly Prefix[]
+  /** Of these, the ones with `ipMode: Proxy`: the load balancer takes what is sent to them, kube-proxy does not. */
+  readonly proxiedIps: readonly Prefix[]
   readonly internalLocal: boolean
   readonly externalLocal: boolean
 }
@@ -72,6 +74,13 @@ export interface ConfigurationObject {
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
   readonly recursiveNextHops: boolean
+  /** Undefined: not said. */
+  readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
+}
+
+/** Of Calico's FelixConfiguration only what has to do with routes. */
+export interface FelixObject {
+  readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
 }
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'
@@ -122,6 +131,7 @@ export interface ParsedObjects {
   readonly BGPPeer: PeerObject
   readonly BGPFilter: FilterObject
   readonly IPPool: PoolObject
+  readonly FelixConfiguration: FelixObject
 }
 
 /** `BGPPeer/rack-1`, `Service/shop/web`. */

@@ -1,6 +1,6 @@
 /** What BGPConfiguration `default` and `node.<this node>` come to together. */
 import { contains, type Prefix } from '../base/prefix.ts'
-import type { DecisionSettings, Problem } from './intent.ts'
+import type { DecisionSettings, Problem, ServiceLoopPrevention } from './intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import { makeProblem } from './problem.ts'
@@ -17,6 +17,7 @@ export interface Settings {
   readonly natSparesHosts: boolean
   readonly recursiveNextHops: boolean
   readonly decision: DecisionSettings
+  readonly serviceLoopPrevention: ServiceLoopPrevention
 }
 
 /** A prefixAdvertisement with its aliases looked up. */
@@ -52,8 +53,15 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     natSparesHosts: defaults?.natSparesHosts ?? false,
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
     decision: defaults?.decision ?? DEFAULT_DECISION,
+    serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felixPrevention(store, node) ?? 'Drop',
   }
   return { settings, problems }
+}
+
+/** Calico's own objects say it in FelixConfiguration, for one node before all. */
+function felixPrevention(store: ObjectStore, node: string): ServiceLoopPrevention | undefined {
+  const [own, all] = [NODE_CONFIGURATION + node, 'default'].map((name) => store.get('FelixConfiguration', name))
+  return own?.serviceLoopPrevention ?? all?.serviceLoopPrevention
 }
 
 function resolveAliases(

@@ -10,6 +10,7 @@ export const KINDS = [
   'BGPPeer',
   'BGPFilter',
   'IPPool',
+  'FelixConfiguration',
 ] as const
 export type Kind = (typeof KINDS)[number]
 

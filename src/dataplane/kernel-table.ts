@@ -53,6 +53,10 @@ export class KernelTable {
     this.#addresses = new Set(links.flatMap(({ addresses }) => addresses))
   }
 
+  routes(): Iterable<KernelRoute> {
+    return this.#byKey.values()
+  }
+
   /** Routes of exactly this prefix. */
   at(prefix: string): readonly KernelRoute[] {
     return this.#byPrefix.at(prefix) ?? []

@@ -27,14 +27,28 @@ export class LongestMatch<Value> {
     return was
   }
 
+  values(): Iterable<Value> {
+    return this.#byPrefix.values()
+  }
+
   at(prefix: string): Value | undefined {
     return this.#byPrefix.get(prefix)
   }
 
   /** Of 4 octets or 16. */
   lookup(address: Uint8Array): Value | undefined {
+    return this.#longest(address, address.length * 8)
+  }
+
+  /** Of the longest prefix that has all of this one in it. */
+  around({ bytes, length }: Prefix): Value | undefined {
+    return this.#longest(bytes, length)
+  }
+
+  #longest(address: Uint8Array, most: number): Value | undefined {
     const lengths = this.#lengths[address.length as 4 | 16]
     for (const length of [...lengths.keys()].sort((a, b) => b - a)) {
+      if (length > most) continue
       const found = this.#byPrefix.get(makePrefix(address, length).text)
       if (found !== undefined) return found
     }

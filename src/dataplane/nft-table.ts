@@ -1,5 +1,6 @@
 /** Our nftables table as the kernel has it: read from nft's JSON, and compared with what it should be. */
-import { NFT_CHAIN, NFT_PRIORITY, type NftScript } from './nft-script.ts'
+import type { Seconds } from '../base/units.ts'
+import { BEGUN_SET, type NftScript } from './nft-script.ts'
 
 interface NftCounter {
   readonly packets: number
@@ -7,15 +8,17 @@ interface NftCounter {
 }
 
 export interface NftTable {
-  /** Hook and priority of our chain: `nat postrouting 110 accept`; undefined where it is missing. */
-  readonly chain: string | undefined
-  readonly chains: number
-  /** Elements by the name of the set, in order. */
+  /** Type, hook, priority and policy by the name of the chain: `nat postrouting 110 accept`. */
+  readonly chains: ReadonlyMap<string, string>
+  /** Elements by the name of the set. */
   readonly sets: ReadonlyMap<string, readonly string[]>
+  /** So long flows from before NAT are still spared. */
+  readonly begun: Seconds
   readonly rules: readonly NftTableRule[]
 }
 
 interface NftTableRule extends NftCounter {
+  readonly chain: string
   readonly comment: string
   /** What it matches and does, as text of nft's JSON: two reads of one rule have the same. */
   readonly expression: string
@@ -24,20 +27,30 @@ interface NftTableRule extends NftCounter {
 type Json = Readonly<Record<string, unknown>>
 
 /** Reads what `nft -j list table inet godwit` prints; undefined where it is something else. */
+export function parseNftListing(text: string): NftTable | undefined {
+  try {
+    return parseNftTable(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
 export function parseNftTable(listing: unknown): NftTable | undefined {
   const items = isJson(listing) && Array.isArray(listing.nftables) ? listing.nftables.filter(isJson) : undefined
   if (items === undefined || !items.some(({ table }) => isJson(table))) return undefined
   const of = (kind: string): Json[] => items.map((item) => item[kind]).filter(isJson)
-  const chain = of('chain').find(({ name }) => name === NFT_CHAIN)
+  const sets = new Map(of('set').map(({ name, elem }) => [String(name), Array.isArray(elem) ? elem : []]))
+  const begun = sets.get(BEGUN_SET) ?? []
+  sets.delete(BEGUN_SET)
   return {
-    chain: chain === undefined ? undefined : [chain.type, chain.hook, chain.prio, chain.policy].join(' '),
-    chains: of('chain').length,
-    sets: new Map(
-      of('set').map(({ name, elem }) => [String(name), Array.isArray(elem) ? elem.map(parseElement).sort() : []]),
-    ),
+    chains: new Map(of('chain').map((chain) => [String(chain.name), chainText(chain)])),
+    sets: new Map([...sets].map(([name, elements]) => [name, elements.map(parseElement)])),
+    begun: Math.max(0, ...begun.map(secondsLeft)),
     rules: of('rule').map(parseRule),
   }
 }
+
+const chainText = ({ type, hook, prio, policy }: Json): string => [type, hook, prio, policy].join(' ')
 
 function parseElement(element: unknown): string {
   if (!isJson(element)) return String(element)
@@ -45,11 +58,15 @@ function parseElement(element: unknown): string {
   return JSON.stringify(element)
 }
 
-function parseRule({ comment, expr }: Json): NftTableRule {
+const secondsLeft = (element: unknown): Seconds =>
+  isJson(element) && isJson(element.elem) && typeof element.elem.expires === 'number' ? element.elem.expires : 0
+
+function parseRule({ chain, comment, expr }: Json): NftTableRule {
   const parts = Array.isArray(expr) ? expr.filter(isJson) : []
   const counter = parts.map((part) => part.counter).find(isJson)
   const rest = parts.filter((part) => part.counter === undefined)
   return {
+    chain: String(chain),
     comment: typeof comment === 'string' ? comment : '',
     expression: JSON.stringify(rest),
     packets: Number(counter?.packets ?? 0),
@@ -59,28 +76,50 @@ function parseRule({ comment, expr }: Json): NftTableRule {
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** What is not as it should be: all is written anew, or only what is in the sets. */
+export interface NftDifference {
+  readonly in: 'table' | 'sets'
+  readonly why: string
+}
+
 /**
- * Why what is there is not what the script makes; undefined where it is. `known` is how the table looked when it was last
- * read as right: without it (after a start) the comments of our rules vouch for them.
+ * Why what is there is not what the script makes; undefined where it is. `known` are the rules as they were last read as
+ * right: without them (after a start) the comments of our rules vouch for them.
  */
 export function whyNotSame(
   script: NftScript,
   table: NftTable | undefined,
   known: string | undefined,
-): string | undefined {
-  if (table === undefined) return 'the table is missing'
-  if (known !== undefined) return known === fingerprint(table) ? undefined : 'the table was changed'
-  if (table.chain !== `nat postrouting ${NFT_PRIORITY} accept` || table.chains !== 1) return 'the chain is another'
-  if (table.sets.size !== script.sets.size) return 'the sets are others'
-  for (const [name, elements] of script.sets) {
-    if (table.sets.get(name)?.join() !== [...elements].sort().join()) return `the set ${name} has other elements`
-  }
+): NftDifference | undefined {
+  const inTable = (why: string): NftDifference => ({ in: 'table', why })
+  if (script.chains.size === 0) return table === undefined ? undefined : inTable('nothing is wanted any more')
+  if (table === undefined) return inTable('the table is missing')
+  if (!sameMap(script.chains, table.chains)) return inTable('the chains are others')
   const comments = table.rules.map(({ comment }) => comment).join('\n')
-  return comments === script.comments.join('\n') ? undefined : 'the rules are others'
+  if (comments !== [...script.rules.keys()].join('\n')) return inTable('the rules are others')
+  if (known !== undefined && known !== rulesText(table)) return inTable('the rules were changed')
+  if (table.sets.size !== script.sets.size) return inTable('the sets are others')
+  for (const [name, elements] of script.sets) {
+    const there = table.sets.get(name)
+    if (there === undefined) return inTable('the sets are others')
+    if (!sameElements(elements, there)) return { in: 'sets', why: `the set ${name} has other elements` }
+  }
+  return undefined
 }
 
-/** All that the table does, as text: counters and numbers that the kernel gives out are left aside. */
-export function fingerprint({ chain, chains, sets, rules }: NftTable): string {
-  const elements = [...sets].map(([name, list]) => `${name} ${list.join()}`).sort()
-  return [chain, chains, ...elements, ...rules.map(({ comment, expression }) => `${comment} ${expression}`)].join('\n')
+const sameMap = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
+  a.size === b.size && [...a].every(([name, text]) => b.get(name) === text)
+
+function sameElements(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  const others = new Set(b)
+  return a.every((element) => others.has(element))
 }
+
+/** All that the rules do, as text: counters and numbers that the kernel gives out are left aside. */
+export const rulesText = ({ chains, rules }: NftTable): string =>
+  [...[...chains].flat(), ...rules.map(({ comment, expression }) => `${comment} ${expression}`)].join('\n')
+
+/** All that the table does: two tables with the same text do the same. */
+export const tableText = (table: NftTable): string =>
+  [rulesText(table), ...[...table.sets].map(([name, elements]) => `${name} ${elements.join()}`)].join('\n')

@@ -60,6 +60,8 @@ export class RouteKeeper {
   /** To be compared. */
   readonly #dirty = new Set<string>()
   readonly #failed = new Set<string>()
+  /** By prefix: those whose routes in the kernel have changed. */
+  readonly #moved = new Map<string, Prefix>()
   readonly #contest = new Contest()
   #retryAt: Millis | undefined
   #retryDelay = FIRST_RETRY
@@ -152,6 +154,25 @@ export class RouteKeeper {
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** In the kernel: everybody's routes of exactly this prefix. */
+  at(prefix: string): readonly KernelRoute[] {
+    const own = this.#present.get(prefix)
+    return own === undefined ? this.table.at(prefix) : [own, ...this.table.at(prefix)]
+  }
+
+  /** In the kernel, all of everybody's. */
+  *all(): Iterable<KernelRoute> {
+    yield* this.#present.values()
+    yield* this.table.routes()
+  }
+
+  /** Prefixes whose routes in the kernel have changed since last asked. */
+  takeMoved(): readonly Prefix[] {
+    const moved = [...this.#moved.values()]
+    this.#moved.clear()
+    return moved
+  }
+
   takeKernel(change: KernelChange, now: Millis): void {
     if (change.full) this.#startOver()
     const lost = change.gone.flatMap((key) => this.#takeGone(key) ?? [])
@@ -239,6 +260,7 @@ export class RouteKeeper {
 
   #startOver(): void {
     for (const key of this.#present.keys()) this.#dirty.add(key)
+    for (const { prefix } of this.all()) this.#moved.set(prefix.text, prefix)
     this.#present.clear()
     this.#keys.clear()
     this.table.clear()
@@ -250,7 +272,10 @@ export class RouteKeeper {
     const own = this.#keys.get(key)
     if (own === undefined) {
       const foreign = this.table.remove(key)
-      if (foreign !== undefined) this.#touch(foreign.prefix.text)
+      if (foreign !== undefined) {
+        this.#touch(foreign.prefix.text)
+        this.#moved.set(foreign.prefix.text, foreign.prefix)
+      }
       return undefined
     }
     const route = this.#present.get(own)
@@ -263,6 +288,7 @@ export class RouteKeeper {
   #takePresent(route: KernelRoute): void {
     if (route.protocol !== GODWIT_PROTOCOL) {
       this.table.add(route)
+      this.#moved.set(route.prefix.text, route.prefix)
       this.#touch(route.prefix.text)
       return
     }
@@ -276,6 +302,7 @@ export class RouteKeeper {
   #setPresent(key: string, route: KernelRoute): void {
     this.#present.set(key, route)
     this.#keys.set(route.key, key)
+    this.#moved.set(route.prefix.text, route.prefix)
   }
 
   #removePresent(key: string): void {
@@ -283,6 +310,7 @@ export class RouteKeeper {
     if (route === undefined) return
     this.#present.delete(key)
     this.#keys.delete(route.key)
+    this.#moved.set(route.prefix.text, route.prefix)
   }
 
   #plan(key: string): RouteChange | undefined {

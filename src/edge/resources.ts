@@ -21,10 +21,14 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
 /** Secrets hold keys, and keys stay out of the engine: no source reads them yet. */
 const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
+/** Groups that have a FelixConfiguration beside the kinds we share. */
+const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
+
 /** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own four kinds are served. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
-  return SOURCE_KINDS.map((kind) => {
+  const kinds = SOURCE_KINDS.filter((kind) => kind !== 'FelixConfiguration' || CALICO_GROUP.test(apiGroup))
+  return kinds.map((kind) => {
     const core = CORE[kind]
     if (core !== undefined) return { kind, custom: false, ...core }
     return { kind, custom: true, apiVersion, plural: `${kind.toLowerCase()}s`, namespaced: false }

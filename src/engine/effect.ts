@@ -31,8 +31,8 @@ export type Effect =
   | { readonly kind: 'cni'; readonly config: string | undefined }
   /** Routes to write, in this order. The Input `applied` answers with the same number; the next ones come after it. */
   | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
-  /** Our NAT table, whole: one script, one transaction. The Inputs `applied` and `nat-table` answer. */
-  | { readonly kind: 'nat'; readonly seq: number; readonly script: string }
+  /** Our nftables table, whole or what is in its sets: one script, one transaction. `applied` and `nft-table` answer. */
+  | { readonly kind: 'nft'; readonly seq: number; readonly script: string }
   /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
   /** After `stop`: no connection is left, the process may end. */

@@ -229,7 +229,7 @@ export class Engine {
         this.#takeCni(input, now)
         return
       case 'kernel':
-      case 'nat-table':
+      case 'nft-table':
       case 'applied':
       case 'kernel-trouble':
         this.#kernel?.take(input, now)

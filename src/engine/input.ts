@@ -64,17 +64,17 @@ export type Input =
     }
   /** What is different in the kernel's routing. The first is everything. */
   | { readonly kind: 'kernel'; readonly change: KernelChange }
-  /** Our NAT table as the kernel has it; undefined: there is none. */
-  | { readonly kind: 'nat-table'; readonly table: NftTable | undefined }
-  /** What became of an Effect `routes` or `nat`: all is done but what failed. */
+  /** Our nftables table as the kernel has it; undefined: there is none. */
+  | { readonly kind: 'nft-table'; readonly table: NftTable | undefined }
+  /** What became of an Effect `routes` or `nft`: all is done but what failed. */
   | {
       readonly kind: 'applied'
-      readonly what: 'routes' | 'nat'
+      readonly what: 'routes' | 'nft'
       readonly seq: number
       readonly failed: readonly Failure[]
     }
   /** The kernel cannot be asked, and why; undefined: it can again. */
-  | { readonly kind: 'kernel-trouble'; readonly what: 'routes' | 'nat'; readonly text: string | undefined }
+  | { readonly kind: 'kernel-trouble'; readonly what: 'routes' | 'nft'; readonly text: string | undefined }
   /** Of an interface of the Effect `discover`: we advertise ourselves there and listen, or why not. Comes when it changes. */
   | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
   /** A router advertised itself there, with its link-local address and the interface as zone. Comes every time. */

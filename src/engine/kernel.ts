@@ -14,16 +14,17 @@ import { same } from '../cluster/same.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import { hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
+import { ServiceLoops } from '../dataplane/service-loops.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
-import { KernelNat } from './kernel-nat.ts'
+import { KernelNft } from './kernel-nft.ts'
 import { kernelProblems } from './kernel-problems.ts'
 import type { Neighbors } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
 import { tell } from './tell.ts'
 
-export type KernelInput = Extract<Input, { kind: 'kernel' | 'nat-table' | 'applied' | 'kernel-trouble' }>
+export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-trouble' }>
 
 /** Changes handed to the edge at once; the next ones follow when these are done. */
 const CHANGES = 16_384
@@ -42,7 +43,8 @@ export interface KernelRooms {
 export class Kernel {
   readonly #rooms: KernelRooms
   readonly #routes = new RouteKeeper()
-  readonly #nat: KernelNat
+  readonly #nft: KernelNft
+  readonly #loops = new ServiceLoops(this.#routes)
   #intent: DataplaneIntent | undefined
   /** Own prefixes that are advertised once the kernel drops what no pod takes. */
   readonly #waiting = new Map<string, RouteIntent>()
@@ -59,12 +61,12 @@ export class Kernel {
 
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
-    this.#nat = new KernelNat(rooms.out, this.#routes.table)
+    this.#nft = new KernelNft(rooms.out, this.#routes.table)
     rooms.rib.follow()
   }
 
-  get nat(): KernelNat {
-    return this.#nat
+  get nft(): KernelNft {
+    return this.#nft
   }
 
   // ── What should be ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -75,7 +77,8 @@ export class Kernel {
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
     this.#routes.allowLearnedWays(intent.recursiveNextHops)
-    this.#nat.want(intent, now)
+    this.#nft.want(intent, now)
+    this.#loops.setIntent(intent)
     this.#isStale = true
   }
 
@@ -89,6 +92,7 @@ export class Kernel {
     const held = announce.filter((route) => route.origin === 'pod-cidr' && !this.#isReady(route))
     const ready = announce.filter((route) => !held.includes(route))
     for (const { prefix } of announce) this.#retiring.delete(prefix.text)
+    this.#loops.change(announce, withdraw)
     for (const route of held) this.#waiting.set(route.prefix.text, route)
     objects.changeRoutes(ready, withdraw, now)
     this.#isStale = true
@@ -102,14 +106,14 @@ export class Kernel {
         this.#routes.takeKernel(input.change, now)
         this.#rejudge = true
         break
-      case 'nat-table':
-        this.#nat.takeTable(input.table, now)
+      case 'nft-table':
+        this.#nft.takeTable(input.table, now)
         break
       case 'applied':
         this.#applied(input, now)
         break
       case 'kernel-trouble':
-        if (input.what === 'nat') this.#nat.setTrouble(input.text)
+        if (input.what === 'nft') this.#nft.setTrouble(input.text)
         else this.#trouble = input.text
         break
     }
@@ -133,7 +137,8 @@ export class Kernel {
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#announceReady(now)
     this.#routes.retry(now)
-    this.#nat.retry(now)
+    this.#endLoops(now)
+    this.#nft.retry(now)
     this.#emit()
   }
 
@@ -141,7 +146,7 @@ export class Kernel {
     if (this.#rooms.rib.hasNewBest || (this.#rejudge && this.#routes.isKnown)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
-    return earlier(earlier(this.#routes.deadline(), this.#nat.deadline()), sweep)
+    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sweep)
   }
 
   /** What is wrong; the same list while nothing has changed. */
@@ -151,7 +156,7 @@ export class Kernel {
       const waiting = [...this.#waiting.values()].map(({ prefix }) => prefix)
       const found = [
         ...kernelProblems(this.#routes, this.#trouble, waiting, this.#unresolved()),
-        ...this.#nat.problems(),
+        ...this.#nft.problems(),
       ]
       if (!same(found, this.#problems)) this.#problems = found
     }
@@ -168,8 +173,8 @@ export class Kernel {
   }
 
   #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {
-    if (what === 'nat') {
-      this.#nat.applied(seq, failed, now)
+    if (what === 'nft') {
+      this.#nft.applied(seq, failed, now)
       return
     }
     if (this.#inFlight?.seq !== seq) return
@@ -260,6 +265,14 @@ export class Kernel {
     this.#rooms.out.tell(
       tell('info', 'kernel-swept', 'all neighbors have told their routes: kernel routes follow them'),
     )
+  }
+
+  /** Before the kernel is known, what it has a route for is not either. */
+  #endLoops(now: Millis): void {
+    const plan = this.#routes.isKnown && this.#intent !== undefined ? this.#loops.takePlan() : undefined
+    if (plan === undefined) return
+    this.#nft.setLoops(plan, now)
+    this.#isStale = true
   }
 
   #emit(): void {

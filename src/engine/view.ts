@@ -204,7 +204,7 @@ export class EngineView implements View {
   }
 
   nat(): NatView | undefined {
-    return this.#kernel?.nat.view()
+    return this.#kernel?.nft.view()
   }
 
   act(action: Action): readonly ActionResult[] {

@@ -308,14 +308,25 @@ const interfaceJson = ({ name, up, addresses, link }: InterfaceView): Json => ({
 /** Null where this agent writes nothing into the kernel. */
 function natJson(nat: NatView | undefined): Json {
   if (nat === undefined) return null
-  const rules = nat.rules.map(({ pool, rule, packets, bytes }) => ({
-    pool,
-    rule,
-    packets: packets ?? null,
-    bytes: bytes ?? null,
-  }))
-  return { active: nat.active, trouble: nat.trouble ?? null, rules }
+  const { active, trouble, rules, serviceLoops } = nat
+  return {
+    active,
+    trouble: trouble ?? null,
+    rules: rules.map(({ pool, ...rule }) => ({ pool, ...ruleJson(rule) })),
+    serviceLoops: {
+      prevention: serviceLoops.prevention,
+      services: serviceLoops.services,
+      spared: serviceLoops.spared,
+      rules: serviceLoops.rules.map(({ family, ...rule }) => ({ family, ...ruleJson(rule) })),
+    },
+  }
 }
+
+const ruleJson = ({ rule, packets, bytes }: Pick<NatView['rules'][number], 'rule' | 'packets' | 'bytes'>) => ({
+  rule,
+  packets: packets ?? null,
+  bytes: bytes ?? null,
+})
 
 const problemsJson = (view: View): Json =>
   view.problems().map(({ code, object, field, value, text }) => ({ code, object, field, value, text }))

@@ -1,4 +1,7 @@
-/** `show nat`: which packets leave with another source address, by the pool that asks for it. */
+/**
+ * `show nat`: which packets leave with another source address, by the pool that asks for it, and which end here because no
+ * service takes them.
+ */
 import { CODE, type Row } from './reply.ts'
 import type { NatView } from './view.ts'
 
@@ -7,17 +10,28 @@ export function* natRows(nat: NatView | undefined): Iterable<Row> {
     yield { code: CODE.notSupported, text: 'Not supported: this agent writes nothing into the kernel' }
     return
   }
+  const { serviceLoops } = nat
   yield { code: CODE.natHeading, text: columns('Pool', 'Packets', 'Bytes', 'Rule') }
-  for (const { pool, rule, packets, bytes } of nat.rules) {
-    yield { code: CODE.nat, text: columns(pool, String(packets ?? '-'), String(bytes ?? '-'), rule) }
+  for (const { pool, ...rule } of nat.rules) yield ruleRow(pool, rule)
+  for (const rule of serviceLoops.rules) yield ruleRow('(service loops)', rule)
+  if (serviceLoops.rules.length > 0) {
+    const { prevention, services, spared } = serviceLoops
+    yield { code: CODE.nat, text: `serviceLoopPrevention ${prevention}: ${services} prefixes, ${spared} spared inside` }
   }
   yield { code: CODE.nat, text: stateOf(nat) }
   yield { code: CODE.ok, text: '' }
 }
 
-function stateOf({ active, trouble, rules }: NatView): string {
+type Rule = NatView['serviceLoops']['rules'][number]
+
+const ruleRow = (what: string, { packets, bytes, rule }: Omit<Rule, 'family'>): Row => ({
+  code: CODE.nat,
+  text: columns(what, String(packets ?? '-'), String(bytes ?? '-'), rule),
+})
+
+function stateOf({ active, trouble, rules, serviceLoops }: NatView): string {
   if (trouble !== undefined) return `Trouble: ${trouble}`
-  if (rules.length === 0) return 'No pool asks for NAT'
+  if (rules.length + serviceLoops.rules.length === 0) return 'No pool asks for NAT, and no service loop is prevented'
   return active ? 'The kernel has these rules' : 'The kernel does not have these rules yet'
 }
 

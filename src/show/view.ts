@@ -8,7 +8,7 @@ import type { Asn, Millis, RouterId } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
-import type { PeerKind, Problem, RouteIntent } from '../cluster/intent.ts'
+import type { PeerKind, Problem, RouteIntent, ServiceLoopPrevention } from '../cluster/intent.ts'
 
 export interface View {
   readonly now: Millis
@@ -142,12 +142,22 @@ export interface NatView {
   /** The kernel has exactly these rules. */
   readonly active: boolean
   readonly trouble: string | undefined
-  readonly rules: readonly NatRuleView[]
+  readonly rules: readonly (NftRuleView & {
+    /** Name of the IPPool. */
+    readonly pool: string
+  })[]
+  readonly serviceLoops: {
+    readonly prevention: ServiceLoopPrevention
+    /** Of each family. */
+    readonly rules: readonly NftRuleView[]
+    /** Prefixes that the rules are about, and those inside that are left alone. */
+    readonly services: number
+    readonly spared: number
+  }
 }
 
-interface NatRuleView {
-  /** Name of the IPPool. */
-  readonly pool: string
+interface NftRuleView {
+  readonly family: Family
   readonly rule: string
   /** Undefined until the kernel has it. */
   readonly packets: number | undefined

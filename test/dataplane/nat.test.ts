@@ -3,8 +3,8 @@ import { parsePrefix } from '../../src/base/prefix.ts'
 import type { DataplaneIntent } from '../../src/cluster/intent.ts'
 import type { PoolObject } from '../../src/cluster/pool.ts'
 import { natProblems, planNat } from '../../src/dataplane/nat.ts'
-import { renderNat } from '../../src/dataplane/nft-script.ts'
-import { fingerprint, parseNftTable, whyNotSame } from '../../src/dataplane/nft-table.ts'
+import { renderNft } from '../../src/dataplane/nft-script.ts'
+import { parseNftTable, rulesText, whyNotSame } from '../../src/dataplane/nft-table.ts'
 
 const prefix = (text: string) => {
   const found = parsePrefix(text)
@@ -29,11 +29,15 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   natSparesHosts: false,
   recursiveNextHops: false,
   serviceRanges: [],
+  serviceLoopPrevention: 'Drop',
+  proxied: [],
   ...rest,
 })
+const NO_LOOPS = { verdict: undefined, services: { ipv4: [], ipv6: [] }, spared: { ipv4: [], ipv6: [] } }
+const render = (of: DataplaneIntent) => renderNft({ nat: planNat(of), loops: NO_LOOPS, keepsNat: false })
 const rules = (of: DataplaneIntent): string[] =>
-  renderNat(planNat(of)).rules.map(({ match, verdict }) => `${match} ⇒ ${verdict}`)
-const set = (of: DataplaneIntent, name: string) => renderNat(planNat(of)).sets.get(name)
+  [...render(of).rules.values()].flatMap((rule) => (rule === undefined ? [] : `${rule.match} ⇒ ${rule.verdict}`))
+const set = (of: DataplaneIntent, name: string) => render(of).sets.get(name)
 
 const PODS = pool('pods', '10.244.0.0/16')
 const PODS6 = pool('pods6', 'fd00:244::/48')
@@ -110,8 +114,7 @@ describe('destinations that keep the address of the pod', () => {
 
 describe('the script', () => {
   test('is one transaction that replaces our own table and nothing else', () => {
-    const { text } = renderNat(planNat(intent([PODS, PODS6])))
-    expect(text).toMatchInlineSnapshot(`
+    expect(render(intent([PODS, PODS6])).text(0)).toMatchInlineSnapshot(`
       "table inet godwit
       delete table inet godwit
       table inet godwit {
@@ -129,32 +132,38 @@ describe('the script', () => {
         set hosts6 {
           type ipv6_addr; flags interval
         }
+        set begun {
+          type inet_proto; flags timeout
+        }
         chain postrouting {
           type nat hook postrouting priority srcnat + 10; policy accept;
-          ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods a262b857"
-          ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 a262b857"
-          ct state established accept comment "godwit a262b857"
+          meta l4proto @begun tcp flags & (fin | syn | rst | ack) != syn counter accept comment "flows begun before NAT, TCP 1b4bc9b6.0"
+          meta l4proto @begun meta l4proto sctp @th,96,8 != 1 counter accept comment "flows begun before NAT, SCTP 1b4bc9b6.1"
+          ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods 1b4bc9b6.2"
+          ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 1b4bc9b6.3"
+          ct state established accept comment "connection tracking 1b4bc9b6.4"
         }
       }
       "
     `)
   })
   test('has no name in it that could end a comment', () => {
-    const { text } = renderNat(planNat(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])))
+    const text = render(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])).text(0)
     expect(text).not.toContain('flush ruleset;')
-    expect(text.match(/"/g)).toHaveLength(4)
+    expect(text.match(/"/g)).toHaveLength(8)
   })
   test('marks its rules: another plan has other marks', () => {
-    const [a, b] = [intent([PODS, PODS6]), intent([PODS, { ...PODS6, natOutgoing: false }])].map((one) =>
-      renderNat(planNat(one)),
+    const plans = [intent([PODS, PODS6]), intent([PODS, { ...PODS6, natOutgoing: false }])]
+    const [a, b] = plans.map((one) =>
+      [...render(one).rules.keys()].find((comment) => comment.startsWith('IPPool/pods ')),
     )
-    expect(a?.rules[0]?.match).toBe(b?.rules[0]?.match)
-    expect(a?.rules[0]?.comment).not.toBe(b?.rules[0]?.comment)
+    expect(a).toBeDefined()
+    expect(a).not.toBe(b)
   })
 })
 
 describe('what the kernel has', () => {
-  const script = renderNat(planNat(intent([PODS])))
+  const script = render(intent([PODS]))
   const rule = (comment: string, packets = 0) => ({
     rule: {
       comment,
@@ -171,29 +180,41 @@ describe('what the kernel has', () => {
       ...items,
     ],
   })
-  const [comment = '', last = ''] = script.comments
+  const [tcp = '', sctp = '', comment = '', last = ''] = script.rules.keys()
+  const before = [tcp, sctp].map((one) => rule(one))
   const hold = rule(last)
 
   test('is the same after a restart, whatever was counted', () => {
-    const table = parseNftTable(listing(rule(comment, 12), hold))
-    expect(table?.rules[0]).toMatchObject({ packets: 12, bytes: 720 })
+    const table = parseNftTable(listing(...before, rule(comment, 12), hold))
+    expect(table?.rules[2]).toMatchObject({ packets: 12, bytes: 720 })
     expect(whyNotSame(script, table, undefined)).toBeUndefined()
   })
   test.each<[string, object | undefined, string]>([
     ['nothing', undefined, 'the table is missing'],
     ['no rule', listing(), 'the rules are others'],
-    ['a rule twice', listing(rule(comment), rule(comment), hold), 'the rules are others'],
-    ['a rule of another plan', listing(rule('IPPool/pods 12345678'), hold), 'the rules are others'],
-    ['another chain', listing(rule(comment), { chain: { name: 'x' } }), 'the chain is another'],
-    ['another set', listing(rule(comment), { set: { name: 'x' } }), 'the sets are others'],
+    ['a rule twice', listing(...before, rule(comment), rule(comment), hold), 'the rules are others'],
+    ['a rule of another plan', listing(...before, rule('IPPool/pods 12345678'), hold), 'the rules are others'],
+    ['another chain', listing(...before, rule(comment), hold, { chain: { name: 'x' } }), 'the chains are others'],
+    ['another set', listing(...before, rule(comment), hold, { set: { name: 'x' } }), 'the sets are others'],
   ])('%s is not', (_, found, why) => {
-    expect(whyNotSame(script, parseNftTable(found), undefined)).toBe(why)
+    expect(whyNotSame(script, parseNftTable(found), undefined)).toEqual({ in: 'table', why })
+  })
+  test('other elements are no reason to write the rules anew', () => {
+    const { nftables } = listing(...before, rule(comment), hold)
+    const table = parseNftTable({ nftables: [...nftables, { set: { name: 'pools4', elem: ['192.0.2.1'] } }] })
+    expect(whyNotSame(script, table, undefined)).toMatchObject({ in: 'sets' })
   })
   test('a rule that was changed by hand is not what was read as right', () => {
-    const right = parseNftTable(listing(rule(comment), hold))
-    const bent = parseNftTable(listing({ rule: { comment, expr: [{ accept: null }] } }, hold))
+    const right = parseNftTable(listing(...before, rule(comment), hold))
+    const bent = parseNftTable(listing(...before, { rule: { comment, expr: [{ accept: null }] } }, hold))
     if (right === undefined) throw new Error('no table')
-    expect(whyNotSame(script, bent, fingerprint(right))).toBe('the table was changed')
+    expect(whyNotSame(script, bent, rulesText(right))).toEqual({ in: 'table', why: 'the rules were changed' })
+  })
+  test('says how long flows from before NAT are spared', () => {
+    const elem = [7_187, 7_188].map((expires) => ({ elem: { val: 'tcp', timeout: 7_200, expires } }))
+    const table = parseNftTable(listing({ set: { name: 'begun', elem } }, ...before, rule(comment), hold))
+    expect(table?.begun).toBe(7_188)
+    expect(whyNotSame(script, table, undefined)).toBeUndefined()
   })
 })
 

@@ -15,7 +15,7 @@ describe.skipIf(!canDrop)(`the kernel says no${canDrop ? '' : ' (needs root, nft
   let host: Namespace
   let inputs: Input[] = []
   const feed = (input: Input) => inputs.push(input)
-  const failed = (what: 'routes' | 'nat') => {
+  const failed = (what: 'routes' | 'nft') => {
     const input = inputs.find((one) => one.kind === 'applied' && one.what === what)
     return input?.kind === 'applied' ? input.failed : undefined
   }
@@ -49,14 +49,14 @@ describe.skipIf(!canDrop)(`the kernel says no${canDrop ? '' : ' (needs root, nft
     const nft = new Nft({ feed, enter: [...host.enter, ...WITHOUT] })
     nft.open()
     await until('trouble', () => inputs.some(({ kind }) => kind === 'kernel-trouble'))
-    nft.perform({ kind: 'nat', seq: 1, script: 'table inet godwit {}\n' })
-    await until('applied', () => failed('nat') !== undefined)
+    nft.perform({ kind: 'nft', seq: 1, script: 'table inet godwit {}\n' })
+    await until('applied', () => failed('nft') !== undefined)
     await nft.stop()
-    expect(failed('nat')).toMatchObject([{ reason: expect.stringMatching(/Operation not permitted/) }])
+    expect(failed('nft')).toMatchObject([{ reason: expect.stringMatching(/Operation not permitted/) }])
     expect(inputs).toContainEqual({
       kind: 'kernel-trouble',
-      what: 'nat',
-      text: expect.stringMatching(/^the NAT rules cannot be read: .*Operation not permitted/),
+      what: 'nft',
+      text: expect.stringMatching(/^our nftables rules cannot be read: .*Operation not permitted/),
     })
   })
 })

@@ -15,8 +15,7 @@ import {
   routeKey,
   sortHops,
 } from '../../src/dataplane/kernel.ts'
-import { NFT_PRIORITY } from '../../src/dataplane/nft-script.ts'
-import { fingerprint, type NftTable } from '../../src/dataplane/nft-table.ts'
+import { type NftTable, tableText } from '../../src/dataplane/nft-table.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 
@@ -48,6 +47,8 @@ export class FakeKernel {
   /** What was asked for, for tests to count. */
   readonly written: RouteChange[] = []
   scripts = 0
+  /** Takes every script and does nothing of it. */
+  deaf = false
 
   constructor(options: FakeKernelOptions) {
     this.#options = options
@@ -113,6 +114,18 @@ export class FakeKernel {
     this.#options.later(() => this.#tellTable())
   }
 
+  /** Somebody edits our table. */
+  editNft(script: string): void {
+    this.#load(script)
+    this.#options.later(() => this.#tellTable())
+  }
+
+  /** Time passes in the kernel: flows from before NAT are spared for so many seconds more. */
+  spareFor(seconds: number): void {
+    if (this.#table !== undefined) this.#table = { ...this.#table, begun: seconds }
+    this.#options.later(() => this.#tellTable(true))
+  }
+
   /** Packets that the rule of a pool has matched. */
   count(pool: string, packets: number): void {
     if (this.#table === undefined) return
@@ -135,16 +148,16 @@ export class FakeKernel {
     return this.#table
   }
 
-  perform(effect: Extract<Effect, { kind: 'routes' | 'nat' }>): void {
+  perform(effect: Extract<Effect, { kind: 'routes' | 'nft' }>): void {
     this.#options.later(() => {
       const { seq, kind: what } = effect
       this.#options.feed({
         kind: 'applied',
         what,
         seq,
-        failed: effect.kind === 'nat' ? this.#load(effect.script) : this.#write(effect.changes),
+        failed: effect.kind === 'nft' ? this.#load(effect.script) : this.#write(effect.changes),
       })
-      if (what === 'nat') this.#tellTable(true)
+      if (what === 'nft') this.#tellTable(true)
     })
   }
 
@@ -246,32 +259,57 @@ export class FakeKernel {
   }
 
   #tellTable(always = false): void {
-    const text = this.#table === undefined ? '' : fingerprint(this.#table)
+    const text = this.#table === undefined ? '' : tableText(this.#table)
     if (text === this.#toldTable && !always) return
     this.#toldTable = text
-    this.#options.feed({ kind: 'nat-table', table: this.#table })
+    this.#options.feed({ kind: 'nft-table', table: this.#table })
+  }
+
+  #edit(isAdded: boolean, name: string, elements: readonly string[]): void {
+    if (this.#table === undefined) throw new Error('no table')
+    const kept = (this.#table.sets.get(name) ?? []).filter((element) => !elements.includes(element))
+    const sets = new Map(this.#table.sets).set(name, isAdded ? [...kept, ...elements] : kept)
+    this.#table = { ...this.#table, sets }
   }
 
   #load(script: string): Failure[] {
     if (this.locked !== undefined) return [{ index: 0, reason: this.locked }]
     this.scripts++
-    const sets = new Map<string, readonly string[]>()
-    for (const [, name = '', elements = ''] of script.matchAll(
-      /set (\w+) \{[^}]*?flags interval(?:\s+elements = \{ ([^}]*) \})?\s/g,
-    )) {
-      sets.set(name, elements === '' ? [] : elements.split(', ').sort())
-    }
-    const rules = [
-      ...script.matchAll(/^ {4}(ip6? saddr .*|ct state established) (?:counter )?(\S.*) comment "(.*)"$/gm),
-    ].map(([, match = '', verdict = '', comment = '']) => ({
-      comment,
-      expression: `${match} ${verdict}`,
-      packets: 0,
-      bytes: 0,
-    }))
-    this.#table = { chain: `nat postrouting ${NFT_PRIORITY} accept`, chains: 1, sets, rules }
+    if (this.deaf) return []
+    const [edits, whole] = [
+      script.matchAll(/^(add|delete) element inet godwit (\w+) \{ (.*) \}$/gm),
+      /\{$/m.test(script),
+    ]
+    for (const [, action, name = '', elements = ''] of edits) this.#edit(action === 'add', name, elements.split(', '))
+    if (whole) this.#table = tableOf(script)
+    else if (script.includes('delete table')) this.#table = undefined
     return []
   }
+}
+
+function tableOf(script: string): NftTable {
+  const sets = new Map<string, readonly string[]>()
+  for (const [, name = '', elements = ''] of script.matchAll(
+    /set (\w+) \{[^}]*?flags (?:interval|timeout)(?:\s+elements = \{ ([^}]*) \})?\s/g,
+  )) {
+    sets.set(name, elements === '' ? [] : elements.split(', ').sort())
+  }
+  const begun = /expires (\d+)s/.exec(sets.get('begun')?.join() ?? '')?.[1]
+  sets.delete('begun')
+  const chains = [
+    ...script.matchAll(/chain (\w+) \{\s+type (\w+) hook \w+ priority (\w+) \+ (\d+); policy accept;/g),
+  ].map(([, name = '', type, base, offset]): [string, string] => [
+    name,
+    `${type} ${name} ${(base === 'srcnat' ? 100 : 0) + Number(offset)} accept`,
+  ])
+  const rules = [...script.matchAll(/^ {4}(\S.*) comment "(.*)"$/gm)].map(([, expression = '', comment = '']) => ({
+    chain: comment.startsWith('service loops') ? 'forward' : 'postrouting',
+    comment,
+    expression,
+    packets: 0,
+    bytes: 0,
+  }))
+  return { chains: new Map(chains), sets, begun: Number(begun ?? 0), rules }
 }
 
 /** Writers that tests know. */

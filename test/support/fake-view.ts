@@ -330,7 +330,13 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     nat: () => ({
       active: true,
       trouble: undefined,
-      rules: [{ pool: 'pods', rule: 'ip saddr 10.1.0.0/16 masquerade', packets: 3, bytes: 180 }],
+      rules: [{ pool: 'pods', family: 'ipv4', rule: 'ip saddr 10.1.0.0/16 masquerade', packets: 3, bytes: 180 }],
+      serviceLoops: {
+        prevention: 'Drop',
+        rules: [{ family: 'ipv4', rule: 'ip daddr @services4 ip daddr != @spared4 drop', packets: 64, bytes: 5376 }],
+        services: 2,
+        spared: 1,
+      },
     }),
     act: (action) => {
       actions.push(action)

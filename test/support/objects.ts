@@ -43,19 +43,21 @@ export interface ServiceOptions {
   readonly clusterIPs?: readonly string[]
   readonly externalIPs?: readonly string[]
   readonly loadBalancerIPs?: readonly string[]
+  /** Of all of them. */
+  readonly ipMode?: 'VIP' | 'Proxy'
   readonly externalTrafficPolicy?: 'Cluster' | 'Local'
   readonly internalTrafficPolicy?: 'Cluster' | 'Local'
 }
 
 /** `name` is `shop/web`. */
 export function service(name: string, options: ServiceOptions = {}): ApiObject {
-  const { type = 'ClusterIP', clusterIPs = [], externalIPs, loadBalancerIPs = [], ...policies } = options
+  const { type = 'ClusterIP', clusterIPs = [], externalIPs, loadBalancerIPs = [], ipMode, ...policies } = options
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: namespaced(name),
     spec: { type, clusterIP: clusterIPs[0], clusterIPs, ...(externalIPs && { externalIPs }), ...policies },
-    status: { loadBalancer: { ingress: loadBalancerIPs.map((ip) => ({ ip })) } },
+    status: { loadBalancer: { ingress: loadBalancerIPs.map((ip) => ({ ip, ...(ipMode && { ipMode }) })) } },
   }
 }
 

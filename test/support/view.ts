@@ -1,6 +1,6 @@
 /** A view of nothing, and protocols to put into it, for those who look at engines. */
 import type { SessionState } from '../../src/bgp/session/types.ts'
-import type { FilterView, ProtocolView, StatusView, View } from '../../src/show/view.ts'
+import type { FilterView, NatView, ProtocolView, StatusView, View } from '../../src/show/view.ts'
 
 const STATUS: StatusView = {
   version: '1.2.3',
@@ -20,6 +20,7 @@ export interface ViewParts {
   readonly stopping?: boolean
   readonly problems?: number
   readonly filters?: readonly FilterView[]
+  readonly nat?: NatView
 }
 
 export function viewOf({
@@ -28,6 +29,7 @@ export function viewOf({
   stopping = false,
   problems = 0,
   filters = [],
+  nat,
 }: ViewParts): View {
   const problem = { code: 'x', object: 'BGPPeer/x', field: '', value: '', text: 'wrong' }
   return {
@@ -44,7 +46,7 @@ export function viewOf({
     filters: () => filters,
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
-    nat: () => undefined,
+    nat: () => nat,
     act: () => [],
     stop: () => {},
   }

@@ -4,7 +4,7 @@
  */
 import type { Prefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
-import type { DecisionSettings } from '../intent.ts'
+import { type DecisionSettings, SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
@@ -66,6 +66,7 @@ function parseSpec(name: string, spec: Fields): ConfigurationObject {
     decision: parseDecision(spec),
     natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
     recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
+    serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
 }
 

@@ -9,6 +9,7 @@ import { type FilterObject, objectName, type ParsedObjects } from '../objects.ts
 import { Findings } from '../problem.ts'
 import type { Kind, ObjectRef } from '../source.ts'
 import { parseConfiguration } from './configuration.ts'
+import { parseFelix } from './felix.ts'
 import { isRecord } from './fields.ts'
 import { parseNode } from './node.ts'
 import { parsePeer } from './peer.ts'
@@ -32,10 +33,12 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   BGPPeer: parsePeer,
   BGPFilter: parseFilter,
   IPPool: parsePool,
+  FelixConfiguration: parseFelix,
 }
 
 /** Groups that serve Calico's kinds: our own, and both of Calico's. */
-const OUR_GROUPS = ['godwit.dev/v1', 'projectcalico.org/v3', 'crd.projectcalico.org/v1']
+const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
+const OUR_GROUPS = ['godwit.dev/v1', ...CALICO_GROUPS]
 const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   Node: ['v1'],
   Service: ['v1'],
@@ -45,6 +48,7 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   BGPPeer: OUR_GROUPS,
   BGPFilter: OUR_GROUPS,
   IPPool: OUR_GROUPS,
+  FelixConfiguration: CALICO_GROUPS,
 }
 
 export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {

@@ -15,18 +15,24 @@ export function parseService(
 ): ServiceObject | undefined {
   const root = new Fields(findings, '', object)
   const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
-  const ingress = root.record('status')?.record('loadBalancer')
+  const ingress = root.record('status')?.record('loadBalancer')?.records('ingress', parseIngress) ?? []
   return {
     namespace,
     name,
     type: spec.text('type') ?? 'ClusterIP',
     clusterIps: parseClusterIps(spec),
     externalIps: addresses(spec, 'externalIPs'),
-    // An entry may have a host name instead of an address.
-    loadBalancerIps: unique(ingress?.records('ingress', (fields) => address(fields, 'ip')) ?? []),
+    loadBalancerIps: unique(ingress.map(({ prefix }) => prefix)),
+    proxiedIps: unique(ingress.filter(({ isProxied }) => isProxied).map(({ prefix }) => prefix)),
     internalLocal: isLocal(spec, 'internalTrafficPolicy'),
     externalLocal: isLocal(spec, 'externalTrafficPolicy'),
   }
+}
+
+/** An entry may have a host name instead of an address. `ipMode` is VIP where nothing is said. */
+function parseIngress(entry: Fields): { readonly prefix: Prefix; readonly isProxied: boolean } | undefined {
+  const prefix = address(entry, 'ip')
+  return prefix && { prefix, isProxied: entry.oneOf('ipMode', ['VIP', 'Proxy']) === 'Proxy' }
 }
 
 const isLocal = (spec: Fields, name: string): boolean =>

@@ -1,7 +1,7 @@
 /**
  * Our nftables table: writes it as a whole and tells what is in it.
  *
- * In: the Effect `nat`, with one script that is one transaction. Out: the Inputs `nat-table` (as read back, whenever it
+ * In: the Effect `nft`, with one script that is one transaction. Out: the Inputs `nft-table` (as read back, whenever it
  * is different, with counters whenever somebody asks), `applied` for every effect, and `kernel-trouble` while nft does
  * not work.
  *
@@ -9,7 +9,7 @@
  */
 import type { Millis } from '../../base/units.ts'
 import { NFT_TABLE } from '../../dataplane/nft-script.ts'
-import { fingerprint, type NftTable, parseNftTable } from '../../dataplane/nft-table.ts'
+import { type NftTable, parseNftListing, tableText } from '../../dataplane/nft-table.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { Looker, Monitor, runTool, whyFailed } from './tools.ts'
@@ -20,7 +20,7 @@ export interface NftOptions {
   readonly recheck?: Millis
 }
 
-type NatEffect = Extract<Effect, { kind: 'nat' }>
+type NftEffect = Extract<Effect, { kind: 'nft' }>
 
 /** Others change their own tables all the time: only words about ours make us look. */
 const OURS = `inet ${NFT_TABLE}`
@@ -52,11 +52,11 @@ export class Nft {
     })
   }
 
-  perform({ seq, script }: NatEffect): void {
+  perform({ seq, script }: NftEffect): void {
     void this.#looker.run(async () => {
       const outcome = await this.#nft(['-f', '-'], script)
       const failed = outcome.code === 0 ? [] : [{ index: 0, reason: whyFailed(outcome) }]
-      this.#feed({ kind: 'applied', what: 'nat', seq, failed })
+      this.#feed({ kind: 'applied', what: 'nft', seq, failed })
       await this.#read(true)
     })
   }
@@ -82,35 +82,27 @@ export class Nft {
     const outcome = await this.#nft(['-j', 'list', 'table', 'inet', NFT_TABLE])
     const missing = outcome.code === 1 && outcome.stderr.includes('No such file or directory')
     if (outcome.code !== 0 && !missing) {
-      this.#setTrouble(`the NAT rules cannot be read: ${whyFailed(outcome)}`)
+      this.#setTrouble(`our nftables rules cannot be read: ${whyFailed(outcome)}`)
       return
     }
     this.#setTrouble(undefined)
-    this.#tell(missing ? undefined : parseListing(outcome.stdout), always)
+    this.#tell(missing ? undefined : parseNftListing(outcome.stdout), always)
   }
 
   #tell(table: NftTable | undefined, always: boolean): void {
-    const text = table === undefined ? '' : fingerprint(table)
+    const text = table === undefined ? '' : tableText(table)
     if (text === this.#told && !always) return
     this.#told = text
-    this.#feed({ kind: 'nat-table', table })
+    this.#feed({ kind: 'nft-table', table })
   }
 
   #setTrouble(text: string | undefined): void {
     if (text === this.#trouble) return
     this.#trouble = text
-    this.#feed({ kind: 'kernel-trouble', what: 'nat', text })
+    this.#feed({ kind: 'kernel-trouble', what: 'nft', text })
   }
 
   #nft(words: readonly string[], input = '') {
     return runTool([...this.#enter, 'nft', ...words], input)
-  }
-}
-
-function parseListing(text: string): NftTable | undefined {
-  try {
-    return parseNftTable(JSON.parse(text))
-  } catch {
-    return undefined
   }
 }

@@ -16,6 +16,8 @@ export interface Facts {
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
   readonly nftTrouble: string | undefined
+  /** So many packets to service addresses that no service takes have ended here; undefined: no rule ends them. */
+  readonly serviceLoops: number | undefined
   readonly conntrack: { readonly count: number; readonly max: number } | undefined
 }
 
@@ -52,8 +54,9 @@ export function examine(facts: Facts): Finding[] {
     acceptRa(facts),
     port(facts),
     tool('iproute2', facts.ip, OLDEST_IP, 'no kernel route is written'),
-    tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written'),
+    tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
+    serviceLoops(facts),
     conntrack(facts),
     mtu(facts),
     ...facts.daemons.map(daemon),
@@ -166,6 +169,14 @@ function compare(a: readonly number[], b: readonly number[]): number {
 
 const nftTrouble = (reason: string): Finding =>
   finding('bad', 'nftables', `rules cannot be read: ${reason}`, 'the kernel needs nf_tables, and the agent NET_ADMIN')
+
+function serviceLoops({ serviceLoops: packets }: Facts): Finding {
+  if (packets !== undefined) {
+    const says = `${packets} packets to advertised service addresses that no service takes have ended here`
+    return finding('ok', 'service loops', says)
+  }
+  return finding('ok', 'service loops', 'no rule ends them: no agent advertises services here, or it was told not to')
+}
 
 function conntrack({ conntrack: table }: Facts): Finding {
   if (table === undefined) return finding('ok', 'conntrack', 'is not in use yet; NAT starts it')

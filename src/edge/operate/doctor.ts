@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { FAMILIES } from '../../base/family.ts'
 import { type KernelRoute, ownerOf } from '../../dataplane/kernel.ts'
+import { LOOP_CHAIN, NFT_TABLE } from '../../dataplane/nft-script.ts'
+import { parseNftListing } from '../../dataplane/nft-table.ts'
 import { readLinks, readRoutes } from '../kernel/routes-read.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
 import { wordsOf } from '../os-words.ts'
@@ -39,7 +41,7 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
 }
 
 async function gatherFacts(): Promise<Facts> {
-  const [status, ipv4, ipv6, interfaces, routes, port, ip, nft, tables, conntrack] = await Promise.all([
+  const [status, ipv4, ipv6, interfaces, routes, port, ip, nft, tables, table, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
     read('/proc/sys/net/ipv6/conf/all/forwarding'),
@@ -49,6 +51,7 @@ async function gatherFacts(): Promise<Facts> {
     runTool(['ip', '-V']),
     runTool(['nft', '-v']),
     runTool(['nft', 'list', 'tables']),
+    runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
     gatherConntrack(),
   ])
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1]
@@ -62,8 +65,15 @@ async function gatherFacts(): Promise<Facts> {
     ip: ip.code === 0 ? ip.stdout.trim() : undefined,
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
     nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
+    serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
     conntrack,
   }
+}
+
+function countLoops(listing: string): number | undefined {
+  const table = parseNftListing(listing)
+  if (!table?.chains.has(LOOP_CHAIN)) return undefined
+  return table.rules.filter(({ chain }) => chain === LOOP_CHAIN).reduce((sum, { packets }) => sum + packets, 0)
 }
 
 async function gatherInterfaces(): Promise<InterfaceFacts[]> {

@@ -9,27 +9,31 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Millis } from '../../base/units.ts'
 import type { MessageCounts } from '../../bgp/session/types.ts'
 import type { Tell } from '../../engine/tell.ts'
-import type { FilterView, ProtocolView, View } from '../../show/view.ts'
+import type { FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
 import { Tally } from './tally.ts'
 
 export interface MetricsOptions {
   readonly version: string
   /** The engine's view at this moment. */
   readonly view: () => View
+  /** Somebody scrapes: what the kernel counts may be read anew, for this time or the next. */
+  readonly onScrape?: () => void
 }
 
 export class Metrics {
   readonly contentType: string
   readonly #registry = new Registry()
   readonly #view: () => View
+  readonly #onScrape: () => void
   readonly #series: Series
   readonly #transitions = new Tally(['peer', 'to'])
   readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
   readonly #updateProblems = new Tally(['peer', 'action'])
   readonly #objectToUpdate: Histogram
 
-  constructor({ version, view }: MetricsOptions) {
+  constructor({ version, view, onScrape = () => {} }: MetricsOptions) {
     this.#view = view
+    this.#onScrape = onScrape
     this.contentType = this.#registry.contentType
     this.#series = makeSeries(this.#registry)
     this.#objectToUpdate = new Histogram({
@@ -65,6 +69,7 @@ export class Metrics {
   /** The page for Prometheus. */
   async scrape(): Promise<string> {
     this.#refresh()
+    this.#onScrape()
     return this.#registry.metrics()
   }
 
@@ -83,6 +88,7 @@ export class Metrics {
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
     showFilters(series, view.filters())
+    showNft(series, view.nat())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
     series.resident.set(process.memoryUsage.rss())
     const { user, system } = process.cpuUsage()
@@ -124,6 +130,15 @@ function makeSeries(registry: Registry) {
     accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
     advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
     filterHits: counter('filter_hits_total', 'Routes that a rule of a BGPFilter applied to.', ['rule']),
+    nat: counter('nat_packets_total', 'First packets of flows that left with another source address, by pool.', [
+      'pool',
+      'family',
+    ]),
+    serviceLoops: counter(
+      'service_loop_packets_total',
+      'Packets to an advertised service address that no service takes, ended here (serviceLoopPrevention).',
+      ['family'],
+    ),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
     wanted: gauge('local_routes', 'Routes this node originates.'),
@@ -149,6 +164,11 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
 }
 
 /** As many series as there are rules in BGPFilters that neighbors use, however many neighbors those are. */
+function showNft(series: Series, nat: NatView | undefined): void {
+  for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)
+  for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)
+}
+
 function showFilters(series: Series, filters: readonly FilterView[]): void {
   for (const { policy, hits } of filters) {
     for (const [index, { name: rule }] of policy.rules.entries()) {

@@ -138,7 +138,7 @@ describe('the engine', () => {
         const input = inputs.shift()
         if (input === undefined) later.shift()?.()
         for (const effect of input === undefined ? [] : engine.handle(input, now++)) {
-          if (effect.kind === 'routes' || effect.kind === 'nat') kernel.perform(effect)
+          if (effect.kind === 'routes' || effect.kind === 'nft') kernel.perform(effect)
           if (effect.kind === 'cni') config = effect.config
         }
       }

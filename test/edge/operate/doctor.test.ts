@@ -13,6 +13,7 @@ const FIT: Facts = {
   ip: 'ip utility, iproute2-6.1.0, libbpf 1.1.2',
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftTrouble: undefined,
+  serviceLoops: 0,
   conntrack: { count: 10, max: 1000 },
 }
 

@@ -54,6 +54,25 @@ test('hits of a rule are those of all who use its filter, and only written rules
   ])
 })
 
+test('what nftables counts is shown by pool and family, and read anew for the next scrape', async () => {
+  const rule = (packets: number | undefined) => ({ family: 'ipv4', rule: '', packets, bytes: 0 }) as const
+  const nat = {
+    active: true,
+    trouble: undefined,
+    rules: [3, 4].map((packets) => ({ pool: 'pods', ...rule(packets) })),
+    serviceLoops: { prevention: 'Drop', rules: [rule(64)], services: 1, spared: 0 },
+  } as const
+  let scrapes = 0
+  const metrics = new Metrics({ version: '1', view: () => viewOf({ nat }), onScrape: () => scrapes++ })
+  expect(await linesOf(metrics, 'godwit_nat_packets_total')).toEqual([
+    'godwit_nat_packets_total{pool="pods",family="ipv4"} 7',
+  ])
+  expect(await linesOf(metrics, 'godwit_service_loop_packets_total')).toEqual([
+    'godwit_service_loop_packets_total{family="ipv4"} 64',
+  ])
+  expect(scrapes).toBe(2)
+})
+
 test('messages are counted by type and direction, and scraping twice does not double them', async () => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
   await metrics.scrape()

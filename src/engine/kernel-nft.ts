@@ -1,0 +1,241 @@
+/**
+ * Our nftables table: what pools and advertised services want against what the kernel has. One script is with the edge at
+ * a time; what was right when last read is remembered, so that whatever somebody changes in our table is noticed and made
+ * good.
+ */
+import { earlier } from '../base/timers.ts'
+import { inMillis, type Millis } from '../base/units.ts'
+import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
+import { makeProblem } from '../cluster/problem.ts'
+import { same } from '../cluster/same.ts'
+import type { Failure } from '../dataplane/kernel.ts'
+import { type NatPlan, type NodeAddresses, natProblems, planNat } from '../dataplane/nat.ts'
+import { BEGUN_TIME, NAT_CHAIN, type NftScript, renderNft, renderSetChanges } from '../dataplane/nft-script.ts'
+import { type NftDifference, type NftTable, rulesText, whyNotSame } from '../dataplane/nft-table.ts'
+import type { LoopPlan } from '../dataplane/service-loops.ts'
+import type { NatView } from '../show/view.ts'
+import type { Outbox } from './outbox.ts'
+import { tell } from './tell.ts'
+
+const FIRST_RETRY: Millis = 1_000
+const LAST_RETRY: Millis = 60_000
+/** From one change of sets alone to the next: ten services a second are one change a second. */
+const SET_PAUSE: Millis = 1_000
+
+export class KernelNft {
+  readonly #out: Outbox
+  readonly #addresses: NodeAddresses
+  #intent: DataplaneIntent | undefined
+  #nat: NatPlan | undefined
+  #loops: LoopPlan | undefined
+  /** Of the two plans; undefined after one of them has changed. */
+  #script: NftScript | undefined
+  /** As last read; `read` is false before that. */
+  #table: NftTable | undefined
+  #read = false
+  /** The kernel was seen to have this, */
+  #held: NftScript | undefined
+  /** and its rules looked so. */
+  #right: string | undefined
+  #inFlight: number | undefined
+  /** The last script was taken, and what is read next is what it made. */
+  #fresh = false
+  /** What is there may not be what we take it for: the next script is a whole one. */
+  #isDoubtful = false
+  #seq = 0
+  /** The last script that was sent. */
+  #written: NftScript | undefined
+  #failure: string | undefined
+  #trouble: string | undefined
+  #retryAt: Millis | undefined
+  #delay = FIRST_RETRY
+  /** Sets alone are not changed before, and one waits for it. */
+  #setsFrom: Millis = 0
+  #setsWait = false
+  /** The kernel had our chain for NAT since we began. */
+  #hadNat = false
+  /** Flows from before NAT are spared until then. */
+  #begunUntil: Millis | undefined
+
+  constructor(out: Outbox, addresses: NodeAddresses) {
+    this.#out = out
+    this.#addresses = addresses
+  }
+
+  want(intent: DataplaneIntent, now: Millis): void {
+    this.#intent = intent
+    const plan = planNat(intent)
+    if (same(plan, this.#nat)) return
+    this.#nat = plan
+    this.#script = undefined
+    this.#compare(now)
+  }
+
+  setLoops(plan: LoopPlan, now: Millis): void {
+    this.#loops = plan
+    this.#script = undefined
+    this.#compare(now)
+  }
+
+  takeTable(table: NftTable | undefined, now: Millis): void {
+    const hasNat = table?.chains.has(NAT_CHAIN) === true
+    if (hasNat !== this.#keepsNat) this.#script = undefined
+    this.#table = table
+    this.#read = true
+    if (this.#fresh) this.#judgeOutcome(now)
+    if (table !== undefined && hasNat) {
+      this.#hadNat = true
+      this.#begunUntil = now + inMillis(table.begun)
+    }
+    this.#compare(now)
+  }
+
+  applied(seq: number, failed: readonly Failure[], now: Millis): void {
+    if (seq !== this.#inFlight) return
+    this.#inFlight = undefined
+    const reason = failed[0]?.reason
+    if (reason === undefined) this.#fresh = true
+    else this.#fail(reason, now)
+  }
+
+  /** Were it tried again at once, it would be for ever. */
+  #judgeOutcome(now: Millis): void {
+    this.#fresh = false
+    const script = this.#wanted
+    const difference = script && whyNotSame(script, this.#table, undefined)
+    if (difference === undefined || script !== this.#written) return
+    this.#fail(`the kernel made something else of them: ${difference.why}`, now)
+  }
+
+  #fail(reason: string, now: Millis): void {
+    this.#failure = reason
+    this.#out.tell(tell('warn', 'nft-failed', `our nftables rules could not be written: ${reason}`))
+    this.#isDoubtful = true
+    this.#retryAt = now + this.#delay
+    this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
+  }
+
+  setTrouble(text: string | undefined): void {
+    this.#trouble = text
+  }
+
+  deadline(): Millis | undefined {
+    return earlier(this.#retryAt, this.#setsWait ? this.#setsFrom : undefined)
+  }
+
+  retry(now: Millis): void {
+    const isDue = this.#retryAt !== undefined && this.#retryAt <= now
+    if (isDue) this.#retryAt = undefined
+    if (isDue || (this.#setsWait && this.#setsFrom <= now)) this.#compare(now)
+  }
+
+  troubles(): readonly string[] {
+    const found: string[] = []
+    if (this.#trouble !== undefined && this.#isNeeded) found.push(this.#trouble)
+    if (this.#failure !== undefined) found.push(`our nftables rules could not be written: ${this.#failure}`)
+    return found
+  }
+
+  problems(): readonly Problem[] {
+    if (this.#intent === undefined) return []
+    const troubles = this.troubles().map((says) => makeProblem({ code: 'nft-trouble', object: 'nftables', says }))
+    return [...troubles, ...natProblems(this.#intent, this.#addresses)]
+  }
+
+  view(): NatView {
+    const table = this.#table
+    const script = this.#wanted
+    const isSame = script !== undefined && whyNotSame(script, table, this.#right)?.in !== 'table'
+    const counters = new Map(isSame ? table?.rules.map((rule) => [rule.comment, rule]) : [])
+    const rules = [...(script?.rules ?? [])].flatMap(([comment, shown]) => {
+      const { packets, bytes } = counters.get(comment) ?? {}
+      if (shown === undefined) return []
+      const { pool, family, match, verdict } = shown
+      return [{ pool, family, rule: `${match} ${verdict}`, packets, bytes }]
+    })
+    return {
+      active: table !== undefined && isSame,
+      trouble: this.troubles()[0],
+      rules: rules.flatMap(({ pool, ...rule }) => (pool === undefined ? [] : [{ pool, ...rule }])),
+      serviceLoops: {
+        prevention: this.#intent?.serviceLoopPrevention ?? 'Disabled',
+        rules: rules.filter(({ pool }) => pool === undefined),
+        services: lengthOf(this.#loops?.services),
+        spared: lengthOf(this.#loops?.spared),
+      },
+    }
+  }
+
+  get #isNeeded(): boolean {
+    return (this.#wanted?.chains.size ?? 0) > 0
+  }
+
+  /** A chain for NAT that is there is kept, since flows may live on what it once said. */
+  get #keepsNat(): boolean {
+    return this.#table?.chains.has(NAT_CHAIN) === true
+  }
+
+  /** Undefined until both halves are known. */
+  get #wanted(): NftScript | undefined {
+    if (this.#nat === undefined || this.#loops === undefined) return undefined
+    this.#script ??= renderNft({ nat: this.#nat, loops: this.#loops, keepsNat: this.#keepsNat })
+    return this.#script
+  }
+
+  #compare(now: Millis): void {
+    if (!this.#read || this.#inFlight !== undefined || (this.#retryAt !== undefined && this.#retryAt > now)) return
+    const script = this.#wanted
+    if (script === undefined) return
+    const difference = whyNotSame(script, this.#table, this.#rightRules(script))
+    this.#setsWait = difference?.in === 'sets' && this.#setsFrom > now
+    if (difference === undefined) this.#settle(script)
+    else if (!this.#setsWait) this.#write(script, difference, now)
+  }
+
+  /** How the rules of this script looked when they were right. */
+  #rightRules(script: NftScript): string | undefined {
+    return this.#held !== undefined && sameRules(this.#held, script) ? this.#right : undefined
+  }
+
+  #settle(script: NftScript): void {
+    this.#held = script
+    this.#right = this.#table === undefined ? undefined : rulesText(this.#table)
+    this.#isDoubtful = false
+    this.#failure = undefined
+    this.#retryAt = undefined
+    this.#delay = FIRST_RETRY
+  }
+
+  #write(script: NftScript, difference: NftDifference, now: Millis): void {
+    this.#tellWhy(script, difference)
+    if (script.chains.has(NAT_CHAIN) && !this.#hadNat) this.#begunUntil = now + inMillis(BEGUN_TIME)
+    this.#seq++
+    this.#inFlight = this.#seq
+    this.#written = script
+    this.#out.push({ kind: 'nft', seq: this.#seq, script: this.#textOf(script, difference, now) })
+  }
+
+  #textOf(script: NftScript, difference: NftDifference, now: Millis): string {
+    if (difference.in === 'table' || this.#table === undefined || this.#isDoubtful) {
+      return script.text(Math.max(0, (this.#begunUntil ?? now) - now) / 1_000)
+    }
+    this.#setsFrom = now + SET_PAUSE
+    return renderSetChanges(script.sets, this.#table.sets)
+  }
+
+  #tellWhy(script: NftScript, { in: what, why }: NftDifference): void {
+    const fields = { rules: script.rules.size, reason: why }
+    const changed = this.#held && whyNotSame(this.#held, this.#table, this.#right)
+    if (changed !== undefined)
+      this.#out.tell(tell('warn', 'nft-repaired', `somebody changed our nftables rules: ${changed.why}`, fields))
+    else if (what === 'table')
+      this.#out.tell(tell('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))
+    else this.#out.tell(tell('debug', 'nft-sets-written', `elements of nftables sets are written: ${why}`, fields))
+  }
+}
+
+const sameRules = (a: NftScript, b: NftScript): boolean =>
+  [...a.rules.keys()].join('\n') === [...b.rules.keys()].join('\n')
+
+const lengthOf = (byFamily: LoopPlan['services'] | undefined): number =>
+  byFamily === undefined ? 0 : byFamily.ipv4.length + byFamily.ipv6.length

@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest'
+import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import type { RouteIntent } from '../../src/cluster/intent.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, routeKey } from '../../src/dataplane/kernel.ts'
+import { renderNft, renderSetChanges } from '../../src/dataplane/nft-script.ts'
+import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
+import { type LoopPlan, ServiceLoops } from '../../src/dataplane/service-loops.ts'
+
+const prefix = (text: string): Prefix => {
+  const found = parsePrefix(text) ?? hostPrefix(text)
+  if (found === undefined) throw new Error(text)
+  return found
+}
+const service = (text: string, origin: RouteIntent['origin'] = 'service-cidr'): RouteIntent => ({
+  prefix: prefix(text),
+  origin,
+  objects: [],
+  communities: [],
+})
+const route = (text: string, rest: Partial<KernelRoute> = {}): KernelRoute => {
+  const hops = [{ gateway: undefined, interface: 'cali1', onlink: false }]
+  const whole = { prefix: prefix(text), type: 'unicast', metric: 0, hops, protocol: 80, dead: false, ...rest }
+  return { ...whole, key: routeKey(whole) }
+}
+
+class Node {
+  readonly keeper = new RouteKeeper()
+  readonly loops = new ServiceLoops(this.keeper)
+  plan: LoopPlan | undefined
+
+  constructor(rest: Partial<Parameters<ServiceLoops['setIntent']>[0]> = {}) {
+    this.loops.setIntent({
+      serviceLoopPrevention: 'Drop',
+      serviceRanges: ['10.96.0.0/16', 'fd96::/112'].map(prefix),
+      nodeAddresses: [],
+      proxied: [],
+      ...rest,
+    })
+  }
+
+  kernel(present: readonly KernelRoute[], gone: readonly KernelRoute[] = []): this {
+    this.keeper.takeKernel({ full: false, gone: gone.map(({ key }) => key), present, links: undefined }, 0)
+    return this
+  }
+
+  advertise(...routes: readonly RouteIntent[]): this {
+    this.loops.change(routes, [])
+    return this
+  }
+
+  withdraw(...texts: readonly string[]): this {
+    this.loops.change([], texts.map(prefix))
+    return this
+  }
+
+  get services(): string[] {
+    return this.#texts('services')
+  }
+
+  get spared(): string[] {
+    return this.#texts('spared')
+  }
+
+  #texts(which: 'services' | 'spared'): string[] {
+    this.plan = this.loops.takePlan() ?? this.plan
+    const { ipv4 = [], ipv6 = [] } = this.plan?.[which] ?? {}
+    return [...ipv4, ...ipv6].map(({ text }) => text)
+  }
+}
+
+const RANGES = [service('10.96.0.0/16'), service('fd96::/112')]
+
+describe('what ends here', () => {
+  test('is what is advertised for services, in both families, and goes with it', () => {
+    const node = new Node().advertise(
+      ...RANGES,
+      service('203.0.113.7', 'service'),
+      service('10.244.1.0/24', 'pod-cidr'),
+    )
+    expect(node.services).toEqual(['10.96.0.0/16', '203.0.113.7/32', 'fd96::/112'])
+    expect(node.withdraw('10.96.0.0/16', '203.0.113.7/32').services).toEqual(['fd96::/112'])
+  })
+  test('a single address inside an advertised range is no element of its own, until the range goes', () => {
+    const node = new Node().advertise(...RANGES, service('10.96.0.80', 'service'))
+    expect(node.services).toEqual(['10.96.0.0/16', 'fd96::/112'])
+    expect(node.withdraw('10.96.0.0/16').services).toEqual(['10.96.0.80/32', 'fd96::/112'])
+  })
+  test.each([
+    ['Reject', RANGES, 'reject'],
+    ['Disabled', RANGES, undefined],
+  ] as const)('%s: %#', (serviceLoopPrevention, routes, verdict) => {
+    const node = new Node({ serviceLoopPrevention }).advertise(...routes)
+    expect(node.services).toHaveLength(verdict === undefined ? 0 : 2)
+    expect(node.plan?.verdict).toBe(verdict)
+  })
+  test('without service ranges there is not even a chain', () => {
+    const node = new Node({ serviceRanges: [] })
+    expect(node.services).toEqual([])
+    expect(node.plan?.verdict).toBeUndefined()
+  })
+  test('nothing is planned anew while nothing changes', () => {
+    const { loops } = new Node().advertise(...RANGES)
+    expect(loops.takePlan()).toBeDefined()
+    loops.change(RANGES, [prefix('10.244.1.0/24')])
+    expect(loops.takePlan()).toBeUndefined()
+  })
+})
+
+describe('spared', () => {
+  test('addresses of nodes and of load balancers, where they lie in what is advertised', () => {
+    const node = new Node({
+      nodeAddresses: ['10.96.3.4', '10.0.0.11', 'fd96::11'],
+      proxied: [prefix('10.96.9.9/32'), prefix('192.0.2.1/32')],
+    }).advertise(...RANGES)
+    expect(node.spared).toEqual(['10.96.3.4/32', '10.96.9.9/32', 'fd96::11/128'])
+    expect(node.withdraw('10.96.0.0/16').spared).toEqual(['fd96::11/128'])
+  })
+  test.each<[string, KernelRoute, string[]]>([
+    ['an address that a pod holds', route('10.96.0.80/32'), ['10.96.0.80/32']],
+    ['the same in IPv6', route('fd96::80/128'), ['fd96::80/128']],
+    ['a range behind a gateway', route('10.96.128.0/17', { protocol: 12 }), ['10.96.128.0/17']],
+    [
+      'a route that we have learned',
+      route('10.96.5.0/24', { protocol: GODWIT_PROTOCOL, metric: 1024 }),
+      ['10.96.5.0/24'],
+    ],
+    ['no route as long as the range itself', route('10.96.0.0/16'), []],
+    ['no shorter one', route('10.0.0.0/8'), []],
+    ['no default route', route('0.0.0.0/0'), []],
+    ['no route elsewhere', route('10.97.0.0/24'), []],
+    ['no blackhole: packets end there anyway', route('10.96.0.0/24', { type: 'blackhole', hops: [] }), []],
+    ['no route over a dead link', route('10.96.0.0/24', { dead: true }), []],
+  ])('%s', (_, one, spared) => {
+    expect(new Node().advertise(...RANGES).kernel([one]).spared).toEqual(spared)
+    expect(new Node().kernel([one]).advertise(...RANGES).spared).toEqual(spared)
+    const gone = new Node().advertise(...RANGES).kernel([one])
+    void gone.spared
+    expect(gone.kernel([], [one]).spared).toEqual([])
+  })
+  test('a single address that is advertised as such and that a pod holds', () => {
+    const node = new Node().kernel([route('203.0.113.7/32')]).advertise(service('203.0.113.7', 'service'))
+    expect(node.services).toEqual(['203.0.113.7/32'])
+    expect(node.spared).toEqual(['203.0.113.7/32'])
+  })
+  test('what lies in the narrower of two ranges is compared with that one', () => {
+    const node = new Node().kernel([route('10.96.4.0/24')]).advertise(...RANGES, service('10.96.4.0/24'))
+    expect(node.spared).toEqual([])
+    expect(node.withdraw('10.96.4.0/24').spared).toEqual(['10.96.4.0/24'])
+  })
+  test('all is looked at again when the kernel is read from the beginning', () => {
+    const node = new Node().advertise(...RANGES).kernel([route('10.96.0.80/32')])
+    expect(node.spared).toHaveLength(1)
+    node.keeper.takeKernel({ full: true, gone: [], present: [route('10.96.0.81/32')], links: [] }, 0)
+    expect(node.spared).toEqual(['10.96.0.81/32'])
+  })
+})
+
+describe('the script', () => {
+  const render = (plan: LoopPlan | undefined, keepsNat = false) => {
+    if (plan === undefined) throw new Error('no plan')
+    const nothing = { ipv4: [], ipv6: [] }
+    return renderNft({ nat: { rules: [], pools: nothing, hosts: nothing }, loops: plan, keepsNat })
+  }
+  const planOf = (node: Node) => node.loops.takePlan()
+
+  test('hooks into forward and nothing else, and never asks connection tracking', () => {
+    const text = render(planOf(new Node({ nodeAddresses: ['10.96.3.4'] }).advertise(...RANGES))).text(0)
+    expect(text).toContain('type filter hook forward priority filter + 10; policy accept;')
+    expect(text).toMatch(/^ {4}ip daddr @services4 ip daddr != @spared4 counter drop comment ".*"$/m)
+    expect(text).toMatch(/^ {4}ip6 daddr @services6 ip6 daddr != @spared6 counter drop comment ".*"$/m)
+    expect(text.match(/hook/g)).toHaveLength(1)
+    expect(text).not.toMatch(/\bct\b|\bnat\b|masquerade/)
+  })
+  test('stands beside a chain for NAT that has to stay', () => {
+    expect([...render(planOf(new Node().advertise(...RANGES)), true).chains.keys()]).toEqual(['forward', 'postrouting'])
+  })
+  test('a change of services touches elements alone', () => {
+    const node = new Node().advertise(...RANGES)
+    const before = render(planOf(node))
+    const after = render(planOf(node.advertise(service('203.0.113.7', 'service')).withdraw('fd96::/112')))
+    expect(after.rules).toEqual(before.rules)
+    expect(renderSetChanges(after.sets, before.sets)).toBe(
+      'delete element inet godwit services6 { fd96::/112 }\nadd element inet godwit services4 { 203.0.113.7 }\n',
+    )
+  })
+})
