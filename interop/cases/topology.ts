@@ -78,6 +78,66 @@ const familyEach: Case = {
   },
 }
 
+const familyTakenBack: Case = {
+  name: 'rack: one router over ipv4 and ipv6 by remoteAS, one session is lost and comes back',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    const asked = { asNumber: undefined, remoteAS: 'external' }
+    const six = bgpPeer('router-v6', router.ipv6, ROUTER_AS, asked)
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router-v4', router.ipv4, ROUTER_AS, asked), six)
+    const side = await speaker.start(router, {
+      asn: ROUTER_AS,
+      neighbors: [
+        { address: host.ipv4, asn: CLUSTER_AS },
+        { address: host.ipv6, asn: CLUSTER_AS },
+      ],
+      networks: routerNetworks(1),
+    })
+    await agent.start()
+    const [each, four] = [{ transport: undefined }, { transport: 'ipv4' }] as const
+    const holds = async (session: typeof each | typeof four) => {
+      await routerHolds(side, podRoutes(host, 1, session))
+      await agentHolds(agent, learnedRoutes(router, routerNetworks(1), ROUTER_AS, session))
+    }
+    await agentSessionsUp(agent, 2)
+    await holds(each)
+    await cluster.manifests.remove(six)
+    await holds(four)
+    await cluster.manifests.put(six)
+    await agentSessionsUp(agent, 2)
+    await holds(each)
+  },
+}
+
+/** Routers of one AS are not one router, and one that nobody has heard of is none. */
+const oneAsTwoRouters: Case = {
+  name: 'rack: two routers of one AS, one over ipv4 and one over ipv6, and one that does not exist',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const hosts = [await lab.host('router-1', 1), await lab.host('router-2', 2)] as const
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router-1', hosts[0].ipv4, ROUTER_AS))
+    const config = { asn: ROUTER_AS, networks: [] }
+    const one = await speaker.start(hosts[0], { ...config, neighbors: [{ address: host.ipv4, asn: CLUSTER_AS }] })
+    const two = await speaker.start(hosts[1], { ...config, neighbors: [{ address: host.ipv6, asn: CLUSTER_AS }] })
+    await agent.start()
+    const [byFour, bySix] = [{ transport: 'ipv4' }, { transport: 'ipv6' }] as const
+    await routerHolds(one, podRoutes(host, 1, byFour))
+    await cluster.manifests.put(
+      bgpPeer('router-2', hosts[1].ipv6, ROUTER_AS),
+      bgpPeer('nobody', hosts[1].ipv6.replace(/[0-9a-f]+$/, '99'), ROUTER_AS),
+    )
+    await routerHolds(two, podRoutes(host, 1, bySix))
+    await routerHolds(one, podRoutes(host, 1, byFour))
+    const first = (await agent.protocols()).find(({ peer }) => peer === hosts[0].ipv4)
+    expect(first?.timesEstablished === 1, `the first session was established ${first?.timesEstablished} times`)
+  },
+}
+
 const mesh: Case = {
   name: 'mesh: three nodes and a router',
   speakers: 'each',
@@ -138,4 +198,4 @@ const agentHears = async (
   )
 }
 
-export const cases: readonly Case[] = [twoRouters, familyEach, mesh]
+export const cases: readonly Case[] = [twoRouters, familyEach, familyTakenBack, oneAsTwoRouters, mesh]

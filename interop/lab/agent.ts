@@ -16,6 +16,7 @@ export interface AgentProtocol {
   readonly peer: string
   readonly state: string
   readonly lastError: string | null
+  readonly timesEstablished: number
   readonly families: Readonly<
     Record<string, { readonly received: number; readonly accepted: number; readonly advertised: number }>
   >

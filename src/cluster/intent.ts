@@ -57,6 +57,8 @@ export interface PeerIntent {
   /** Bind to this address of ours; undefined leaves it to the kernel. */
   readonly sourceAddress: Address | undefined
   readonly families: readonly Family[]
+  /** Nobody asked for these families by name: the other one is left to a session of that family with the same router. */
+  readonly yields: boolean
   readonly holdTime: Seconds
   readonly keepaliveTime: Seconds | undefined
   readonly connectRetryTime: Seconds

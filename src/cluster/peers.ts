@@ -61,10 +61,9 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
   if (inputs.settings.nodeToNodeMesh) candidates.push(...meshCandidates(inputs))
   const refusals = new Map<string, string>()
   const chosen = chooseOnePerEndpoint(candidates, problems, refusals)
-  const sharedAs = asNumbersOfBothFamilies(chosen)
   const peers = new Map<string, PeerIntent>()
   for (const candidate of chosen) {
-    const peer = makePeer(candidate, inputs, sharedAs, problems)
+    const peer = makePeer(candidate, inputs, problems)
     peers.set(peer.name, peer)
   }
   return { peers, problems, refusals }
@@ -244,18 +243,6 @@ function fieldOf({ object }: Candidate): string {
   return object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP'
 }
 
-/** AS numbers that BGPPeers of this node reach over IPv4 and over IPv6: there each session carries its own family. */
-function asNumbersOfBothFamilies(chosen: readonly Candidate[]): Set<Asn> {
-  const reached = (family: Family) =>
-    new Set(
-      chosen
-        .filter((one) => hasOwnAddress(one) && familyOfAddress(one.address) === family)
-        .flatMap((one) => asOf(one) ?? []),
-    )
-  const overIpv6 = reached('ipv6')
-  return new Set([...reached('ipv4')].filter((asNumber) => overIpv6.has(asNumber)))
-}
-
 /** Undefined for `external`: any number. */
 const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
   remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
@@ -279,12 +266,7 @@ function protocolName({ kind, object, address, port, portGiven }: Candidate): st
   return `${kind}_${symbolOf(address)}${suffix}`
 }
 
-function makePeer(
-  candidate: Candidate,
-  { me, settings, policies }: PeerInputs,
-  sharedAs: ReadonlySet<Asn>,
-  problems: Problem[],
-): PeerIntent {
+function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, problems: Problem[]): PeerIntent {
   const { object, kind, address, port, remoteAs, localAs, node } = candidate
   const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
@@ -299,7 +281,8 @@ function makePeer(
     localAs,
     // On a link alone only the kernel knows our address there.
     sourceAddress: (object?.useNodeIp ?? true) && !isOnLinkAlone(candidate) ? me.addresses[family] : undefined,
-    families: object?.families ?? defaultFamilies(candidate, me, sharedAs),
+    families: object?.families ?? defaultFamilies(candidate, me),
+    yields: object?.families === undefined,
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
@@ -354,13 +337,10 @@ const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
   nextHop: 'auto',
 })
 
-function defaultFamilies(candidate: Candidate, me: ClusterNode, sharedAs: ReadonlySet<Asn>): readonly Family[] {
-  const { node, address } = candidate
-  const asNumber = asOf(candidate)
-  if (isOnLinkAlone(candidate)) return FAMILIES
-  if (hasOwnAddress(candidate)) {
-    return asNumber !== undefined && sharedAs.has(asNumber) ? [familyOfAddress(address)] : FAMILIES
-  }
+/** A router is asked for both: whether it has them shows in its OPEN. Of a node we know it. */
+function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family[] {
+  if (isOnLinkAlone(candidate) || hasOwnAddress(candidate)) return FAMILIES
+  const { node } = candidate
   return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
 }
 

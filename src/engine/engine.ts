@@ -119,6 +119,7 @@ export class Engine {
     this.#sendKeepalives(now)
     this.#take(input, now)
     this.#sessions.askForRejected(now)
+    this.#sessions.settleTwins(now)
     this.#kernel?.judge()
     if (this.#rib.busy) this.#rib.advance(SLICE)
     const waiting = this.#sessions.flush(now)
@@ -132,7 +133,8 @@ export class Engine {
   deadline(): Millis | undefined {
     if (this.#rib.busy) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
-    return earlier(earlier(this.#neighbors.deadline(), this.#rib.deadline()), kernel)
+    const rooms = earlier(this.#rib.deadline(), this.#sessions.deadline(this.#facts.now))
+    return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)
   }
 
   #sendKeepalives(now: Millis): void {

@@ -6,10 +6,12 @@ import type { Address } from '../base/address.ts'
 import { Deadlines } from '../base/deadlines.ts'
 import type { Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
+import type { Policy } from '../bgp/policy/rule.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { LocalInterface } from './input.ts'
+import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHops } from './next-hops.ts'
 
 export interface Neighbor {
@@ -20,6 +22,8 @@ export interface Neighbor {
   /** Words of whoever disabled it by hand. */
   disabled: string | undefined
   nextHops: NextHops | undefined
+  /** What its session leaves to another one with the same router. */
+  left: LeftFamilies
   /** The network took all we sent: more UPDATEs may follow. */
   writable: boolean
   /** Kinds of UPDATE problems already told of in this session. */
@@ -140,3 +144,7 @@ export class Neighbors {
 
 /** The session of a neighbor tells this family nothing, and why. */
 export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]
+
+/** What decides on its routes now. */
+export const policyOf = ({ intent, left }: Neighbor, direction: 'import' | 'export'): Policy =>
+  withoutLeft(direction === 'import' ? intent.importPolicy : intent.exportPolicy, left, direction)

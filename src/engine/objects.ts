@@ -91,6 +91,7 @@ export class Objects {
       intent,
       disabled: undefined,
       nextHops: undefined,
+      left: {},
       writable: true,
       warned: new Set(),
     }

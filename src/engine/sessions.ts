@@ -15,7 +15,7 @@ import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { LocalInterface } from './input.ts'
-import type { Neighbor, Neighbors } from './neighbors.ts'
+import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import { nextHopsFor } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import {
@@ -23,12 +23,14 @@ import {
   tellCrowded,
   tellDown,
   tellIgnored,
+  tellLeft,
   tellNearLimit,
   tellNotification,
   tellTransition,
   tellUp,
   tellUpdateProblem,
 } from './tell.ts'
+import { type Change, Twins } from './twins.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
 const SEND_LIMIT = 65_536
@@ -53,11 +55,13 @@ export class Sessions {
   #hasNews = false
   /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
+  readonly #twins: Twins
 
   constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
     this.#neighbors = neighbors
     this.#rib = rib
     this.#out = out
+    this.#twins = new Twins((name, family) => rib.counts(name, family))
   }
 
   /** From now on sessions speak for this node; running ones get its new next hops. */
@@ -71,8 +75,33 @@ export class Sessions {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
+    this.#share(this.#twins.judge(neighbor, now), now)
+    this.#setPeer(neighbor, now)
+  }
+
+  #setPeer(neighbor: Neighbor, now: Millis): void {
+    const { session } = neighbor.peer
+    if (session === undefined || this.#node === undefined) return
     this.#rib.setPeer(this.#ribPeer(neighbor, session, this.#node), now)
     this.#hasNews = true
+  }
+
+  /** Where two sessions lead to one router: what waited for the other one to take over its family. */
+  settleTwins(now: Millis): void {
+    this.#share(this.#twins.settle(now), now)
+  }
+
+  /** When `settleTwins` may have something to do though nothing happens. */
+  deadline(now: Millis): Millis | undefined {
+    return this.#twins.deadline(now)
+  }
+
+  /** These leave other families to a twin than before. */
+  #share(changed: readonly Change[], now: Millis): void {
+    for (const { neighbor, before } of changed) {
+      this.#setPeer(neighbor, now)
+      for (const words of tellLeft(neighbor.name, before, neighbor.left)) this.#out.tell(words)
+    }
   }
 
   /** Hands an event to a neighbor and does what it answers. */
@@ -98,10 +127,10 @@ export class Sessions {
         this.#out.push(action)
         return
       case 'up':
-        this.#up(neighbor, action.session)
+        this.#up(neighbor, action.session, now)
         return
       case 'down':
-        this.#down(neighbor)
+        this.#down(neighbor, now)
         this.#out.tell(tellDown(neighbor.name, action.error))
         return
       case 'updates':
@@ -158,13 +187,14 @@ export class Sessions {
     this.#hasNews = true
   }
 
-  #up(neighbor: Neighbor, session: Session): void {
+  #up(neighbor: Neighbor, session: Session, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
     this.#hasNews = true
+    this.#twins.add(neighbor, now)
     this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node))
     this.#out.tell(tellUp(neighbor.name, session))
     for (const family of FAMILIES) {
@@ -183,11 +213,13 @@ export class Sessions {
     return ribPeer(neighbor, session, node, sharedLink(session, this.#neighbors.connection(session.conn)?.interface))
   }
 
-  #down(neighbor: Neighbor): void {
+  #down(neighbor: Neighbor, now: Millis): void {
     neighbor.nextHops = undefined
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true
+    // Its twin takes back what it left to this one, before that goes.
+    this.#share(this.#twins.remove(neighbor, now), now)
     this.#rib.removePeer(neighbor.name)
   }
 
@@ -291,8 +323,8 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, link: r
     receive: session.receive,
     send: session.send,
     nextHops: nextHops?.bytes ?? {},
-    importPolicy: intent.importPolicy,
-    exportPolicy: intent.exportPolicy,
+    importPolicy: policyOf(neighbor, 'import'),
+    exportPolicy: policyOf(neighbor, 'export'),
     maxPrefixes: limitsOf(intent, ({ limit }) => limit),
     warnPrefixes: limitsOf(intent, ({ warnAt }) => warnAt),
     nodeAs: node.asNumber,

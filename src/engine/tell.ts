@@ -1,10 +1,11 @@
 /** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
-
+import { FAMILIES } from '../base/family.ts'
 import type { ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Problem } from '../cluster/intent.ts'
+import type { LeftFamilies } from './left-families.ts'
 
 export interface Tell {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -65,6 +66,19 @@ export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: b
   text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are taken as withdrawn' : 'the attribute is dropped'}`,
   fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
 })
+
+/** Families that a session leaves to another one with the same router, and takes back. */
+export const tellLeft = (name: string, before: LeftFamilies, left: LeftFamilies): Tell[] =>
+  FAMILIES.flatMap((family) => {
+    const [now, then] = [left[family], before[family]]
+    const isLeft = now?.import === true && now.export
+    if (isLeft && now.to !== (then?.import && then.export ? then.to : undefined)) {
+      const text = `${name}: leaves ${family} to ${now.to}, the session with the same router over ${family}`
+      return [tell('info', 'family-left', text, { peer: name, family, to: now.to })]
+    }
+    if (now !== undefined || then === undefined) return []
+    return [tell('info', 'family-taken-back', `${name}: takes ${family} back from ${then.to}`, { peer: name, family })]
+  })
 
 /** A message that a rule tells us to leave aside. */
 export const tellIgnored = (peer: string, what: string): Tell => ({

@@ -22,7 +22,7 @@ import type {
 } from '../show/view.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
-import { heldFamily, type Neighbor, type Neighbors } from './neighbors.ts'
+import { heldFamily, type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 
 /** Of a neighbor without a session: the RIB knows nothing of it. */
@@ -143,6 +143,7 @@ export class EngineView implements View {
       counts: neighbor.peer.session === undefined ? NO_COUNTS : this.#rib.counts(neighbor.name, family),
       nextHop: neighbor.nextHops?.text[family],
       held: heldFamily(neighbor, family),
+      carriedBy: neighbor.left[family]?.to,
       importPolicy: neighbor.intent.importPolicy.name,
       exportPolicy: neighbor.intent.exportPolicy.name,
     }
@@ -181,11 +182,11 @@ export class EngineView implements View {
 
   #filtersOf(direction: FilterView['direction']): FilterView[] {
     const users = new Map<Policy, string[]>()
-    for (const { name, intent } of this.#neighbors.all()) {
-      const policy = direction === 'import' ? intent.importPolicy : intent.exportPolicy
+    for (const neighbor of this.#neighbors.all()) {
+      const policy = policyOf(neighbor, direction)
       const names = users.get(policy)
-      if (names === undefined) users.set(policy, [name])
-      else names.push(name)
+      if (names === undefined) users.set(policy, [neighbor.name])
+      else names.push(neighbor.name)
     }
     return [...users].map(([policy, neighbors]) => ({
       policy,

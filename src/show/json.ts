@@ -194,7 +194,7 @@ function protocolJson(protocol: ProtocolView, view: View): Json {
 }
 
 function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined, family: Family): Json {
-  const { counts, nextHop, held, importPolicy, exportPolicy } = channel
+  const { counts, nextHop, held, carriedBy, importPolicy, exportPolicy } = channel
   return {
     received: counts.received,
     accepted: counts.accepted,
@@ -203,6 +203,7 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
     up: agreed?.includes(family) ?? false,
     nextHop: nextHop ?? null,
     held: held ?? null,
+    carriedBy: carriedBy ?? null,
     importPolicy,
     exportPolicy,
     endOfRibReceived: counts.endOfRibReceived,

@@ -201,6 +201,7 @@ function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot)
   yield field(4, 'Input filter', channel.importPolicy, 20)
   yield field(4, 'Output filter', channel.exportPolicy, 20)
   if (channel.held !== undefined) yield field(4, 'Held', channel.held, 20)
+  if (channel.carriedBy !== undefined) yield field(4, 'Carried by', channel.carriedBy, 20)
   if (!up) return
   yield* countLines(channel)
   if (channel.nextHop !== undefined) yield field(4, 'BGP Next hop', channel.nextHop, 20)

@@ -104,6 +104,8 @@ export interface ChannelView {
   readonly nextHop: string | undefined
   /** Why nothing of this family is told, where that is so. */
   readonly held: string | undefined
+  /** The session with the same router that carries this family instead. */
+  readonly carriedBy?: string | undefined
   readonly importPolicy: string
   readonly exportPolicy: string
 }

@@ -176,31 +176,29 @@ describe('families', () => {
     ['one BGPPeer carries both', [rack('rack', {})], { Global_10_0_0_254: 'ipv4 ipv6' }],
     ['one over IPv6 carries both', [six], { Global_2001_db8__1: 'ipv4 ipv6' }],
     [
-      'one of each family to one AS: each its own',
+      '(8.C10) what other BGPPeers say changes nothing: an AS number is no router',
       [rack('rack', {}), six],
-      { Global_10_0_0_254: 'ipv4', Global_2001_db8__1: 'ipv6' },
-    ],
-    [
-      'one of each family to different AS: both carry both',
-      [rack('rack', { asNumber: 65001 }), six],
       { Global_10_0_0_254: 'ipv4 ipv6', Global_2001_db8__1: 'ipv4 ipv6' },
     ],
     [
       'addressFamilies says otherwise',
-      [rack('rack', { addressFamilies: ['ipv4', 'ipv6'] }), six],
-      { Global_10_0_0_254: 'ipv4 ipv6', Global_2001_db8__1: 'ipv6' },
+      [rack('rack', { addressFamilies: ['ipv4'] }), six],
+      { Global_10_0_0_254: 'ipv4', Global_2001_db8__1: 'ipv4 ipv6' },
     ],
     [
       'two of one family carry both',
       [rack('rack', {}), rack('rack-2', { peerIP: '10.0.0.253' })],
       { Global_10_0_0_253: 'ipv4 ipv6', Global_10_0_0_254: 'ipv4 ipv6' },
     ],
-    [
-      'a BGPPeer of another node does not count',
-      [rack('rack', {}), bgpPeer('six', { peerIP: '2001:db8::1', asNumber: 65000, node: 'b' })],
-      { Global_10_0_0_254: 'ipv4 ipv6' },
-    ],
   ])('%s', (_name, objects, expected) => expect(families(...objects)).toEqual(expected))
+
+  test('families that somebody asked for by name are left to no other session', () => {
+    const { peers } = onA(rack('rack', { addressFamilies: ['ipv4', 'ipv6'] }), six)
+    expect([...peers.values()].map(({ name, yields }) => [name, yields])).toEqual([
+      ['Global_10_0_0_254', false],
+      ['Global_2001_db8__1', true],
+    ])
+  })
 })
 
 describe('one address and port is one neighbor', () => {

@@ -1,0 +1,112 @@
+/**
+ * Two sessions with one router, one over IPv4 and one over IPv6, negotiate both families each, and each carries its own:
+ * the other family is left to the twin, by policy, so that no session is reset for it. A family is left only once the twin
+ * has told and was told all there is, and it is taken back when the twin is lost.
+ *
+ * A router is known by its BGP identifier and AS (RFC 6286 §2.1), never by its AS alone.
+ */
+import { familyOfAddress, isLinkLocal } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { Policy, Rule } from '../bgp/policy/rule.ts'
+import type { Session } from '../bgp/session/types.ts'
+import type { PeerIntent } from '../cluster/intent.ts'
+
+/** A router that ends no feed with End-of-RIB is taken to have told everything after so long. */
+export const FED_AFTER: Millis = 10_000
+
+/** An Established session. */
+export interface Twin {
+  readonly neighbor: {
+    readonly name: string
+    readonly intent: Pick<PeerIntent, 'yields'>
+    readonly nextHops: { readonly held: Readonly<Partial<Record<Family, string>>> } | undefined
+  }
+  readonly session: Pick<Session, 'remote' | 'remoteAs' | 'remoteRouterId' | 'families'>
+  readonly since: Millis
+}
+
+/** A family that another session carries, and whether that one has taken over yet. */
+export interface Left {
+  readonly to: string
+  /** It has told us everything: what comes over this session is ignored. */
+  readonly import: boolean
+  /** It was told everything: over this session nothing is told. */
+  readonly export: boolean
+}
+
+export type LeftFamilies = Readonly<Partial<Record<Family, Left>>>
+
+/** Whether End-of-RIB was sent and received. */
+export type Fed = (
+  name: string,
+  family: Family,
+) => { readonly endOfRibSent: boolean; readonly endOfRibReceived: boolean }
+
+export const routerOf = ({ remoteAs, remoteRouterId }: Twin['session']): string => `${remoteAs} ${remoteRouterId}`
+
+/** What `one` leaves to the other sessions with its router. */
+export function leftBy(one: Twin, others: readonly Twin[], fed: Fed, now: Millis): LeftFamilies {
+  const home = homeOf(one)
+  if (!one.neighbor.intent.yields || home === undefined) return {}
+  const left: Partial<Record<Family, Left>> = {}
+  for (const family of FAMILIES) {
+    if (family === home || !one.session.families.includes(family)) continue
+    const takers = others.filter((other) => homeOf(other) === family && other.session.families.includes(family))
+    const offers = takers.map((taker) => offerOf(taker, family, fed, now))
+    const best = offers.find(isWhole) ?? offers.find((offer) => offer.import || offer.export) ?? offers[0]
+    if (best !== undefined) left[family] = best
+  }
+  return left
+}
+
+function offerOf({ neighbor, since }: Twin, family: Family, fed: Fed, now: Millis): Left {
+  const { endOfRibSent, endOfRibReceived } = fed(neighbor.name, family)
+  return {
+    to: neighbor.name,
+    import: endOfRibReceived || now >= since + FED_AFTER,
+    // Without a next hop of its own it tells nothing.
+    export: endOfRibSent && neighbor.nextHops?.held[family] === undefined,
+  }
+}
+
+const isWhole = (left: Left): boolean => left.import && left.export
+
+/** The family a session is at home in: that of its addresses. On a link-local one both are. */
+function homeOf({ session: { remote } }: Twin): Family | undefined {
+  return isLinkLocal(remote.address) ? undefined : familyOfAddress(remote.address)
+}
+
+/** Nothing more will come of waiting. */
+export const isSettled = (left: LeftFamilies): boolean => Object.values(left).every(isWhole)
+
+export const sameLeft = (a: LeftFamilies, b: LeftFamilies): boolean =>
+  FAMILIES.every(
+    (family) =>
+      a[family]?.to === b[family]?.to &&
+      a[family]?.import === b[family]?.import &&
+      a[family]?.export === b[family]?.export,
+  )
+
+const WORDS = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
+
+/** One object for one policy and what is left, so that neighbors that share the one share the other. */
+const made = new WeakMap<Policy, Map<string, Policy>>()
+
+/** The policy of a session that leaves families to another. */
+export function withoutLeft(policy: Policy, left: LeftFamilies, direction: 'import' | 'export'): Policy {
+  const rules = FAMILIES.flatMap((family): Rule[] => {
+    const one = left[family]
+    if (one?.[direction] !== true) return []
+    const name = `${WORDS[family]} by ${one.to}`
+    const reason = `${WORDS[family]} is carried by ${one.to}, the session with the same router over ${WORDS[family]}`
+    return [{ name, match: { family }, action: 'reject', operations: [], reason }]
+  })
+  if (rules.length === 0) return policy
+  const key = rules.map(({ name }) => name).join()
+  const known = made.get(policy) ?? new Map<string, Policy>()
+  made.set(policy, known)
+  const kept = known.get(key) ?? { ...policy, rules: [...rules, ...policy.rules] }
+  known.set(key, kept)
+  return kept
+}

@@ -1,0 +1,111 @@
+/**
+ * Which sessions lead to one router, and what each leaves to the others. Owns `left` of every neighbor whose session runs.
+ * What comes out are the neighbors that leave other families than before.
+ */
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import {
+  FED_AFTER,
+  type Fed,
+  isSettled,
+  type LeftFamilies,
+  leftBy,
+  routerOf,
+  sameLeft,
+  type Twin,
+} from './left-families.ts'
+import type { Neighbor } from './neighbors.ts'
+
+export interface Change {
+  readonly neighbor: Neighbor
+  readonly before: LeftFamilies
+}
+
+interface Running extends Twin {
+  readonly neighbor: Neighbor
+  readonly router: string
+}
+
+export class Twins {
+  readonly #fed: Fed
+  readonly #running = new Map<Neighbor, Running>()
+  readonly #byRouter = new Map<string, Set<Running>>()
+  /** A twin of theirs has not taken over yet. */
+  readonly #unsettled = new Set<Running>()
+
+  constructor(fed: Fed) {
+    this.#fed = fed
+  }
+
+  /** Its session is up, and the RIB does not know it yet: `left` is set for it, and its twins are judged by `settle`. */
+  add(neighbor: Neighbor, now: Millis): void {
+    const { session } = neighbor.peer
+    if (session === undefined) return
+    const router = routerOf(session)
+    const running = { neighbor, session, router, since: now }
+    this.#running.set(neighbor, running)
+    const all = this.#byRouter.get(router) ?? new Set<Running>()
+    this.#byRouter.set(router, all.add(running))
+    this.#judge(running, now)
+    for (const twin of this.#beside(running)) this.#unsettled.add(twin)
+  }
+
+  /** Its session is down, and the RIB still has its routes. */
+  remove(neighbor: Neighbor, now: Millis): Change[] {
+    const running = this.#running.get(neighbor)
+    neighbor.left = {}
+    if (running === undefined) return []
+    this.#running.delete(neighbor)
+    this.#unsettled.delete(running)
+    const all = this.#byRouter.get(running.router)
+    all?.delete(running)
+    if (all?.size === 0) this.#byRouter.delete(running.router)
+    return this.#judgeBeside(running, now)
+  }
+
+  /** Its intent or its next hops have changed. It is judged as well, and does not come out. */
+  judge(neighbor: Neighbor, now: Millis): Change[] {
+    const running = this.#running.get(neighbor)
+    if (running === undefined) return []
+    this.#judge(running, now)
+    return this.#judgeBeside(running, now)
+  }
+
+  /** Those whose twin has taken over meanwhile. */
+  settle(now: Millis): Change[] {
+    return this.#unsettled.size === 0 ? [] : [...this.#unsettled].flatMap((running) => this.#judge(running, now) ?? [])
+  }
+
+  /** When a twin counts as fed that has not said so. */
+  deadline(now: Millis): Millis | undefined {
+    let first: Millis | undefined
+    for (const running of this.#unsettled) {
+      for (const { since } of this.#beside(running)) {
+        if (since + FED_AFTER > now) first = earlier(first, since + FED_AFTER)
+      }
+    }
+    return first
+  }
+
+  #beside({ neighbor, router }: Running): Running[] {
+    const all = [...(this.#byRouter.get(router) ?? [])]
+    return all.filter((other) => other.neighbor !== neighbor).sort(byName)
+  }
+
+  #judgeBeside(running: Running, now: Millis): Change[] {
+    return this.#beside(running).flatMap((other) => this.#judge(other, now) ?? [])
+  }
+
+  #judge(running: Running, now: Millis): Change | undefined {
+    const { neighbor } = running
+    const before = neighbor.left
+    const left = leftBy(running, this.#beside(running), this.#fed, now)
+    if (isSettled(left)) this.#unsettled.delete(running)
+    else this.#unsettled.add(running)
+    if (sameLeft(before, left)) return undefined
+    neighbor.left = left
+    return { neighbor, before }
+  }
+}
+
+const byName = (a: Running, b: Running): number => (a.neighbor.name < b.neighbor.name ? -1 : 1)
