@@ -121,7 +121,7 @@ export class Engine {
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
     this.#kernel?.judge()
-    if (this.#rib.busy) this.#rib.advance(SLICE)
+    if (this.#rib.busy) this.#rib.advance(SLICE, now)
     const waiting = this.#sessions.flush(now)
     this.#measure(waiting)
     this.#flushKernel(!waiting && !this.#rib.busy, now)

@@ -75,20 +75,20 @@ export class Sessions {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
     this.#setNextHops(neighbor, session, this.#node)
-    this.#share(this.#twins.judge(neighbor, now), now)
-    this.#setPeer(neighbor, now)
+    this.#share(this.#twins.judge(neighbor, now))
+    this.#setPeer(neighbor)
   }
 
-  #setPeer(neighbor: Neighbor, now: Millis): void {
+  #setPeer(neighbor: Neighbor): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
-    this.#rib.setPeer(this.#ribPeer(neighbor, session, this.#node), now)
+    this.#rib.setPeer(this.#ribPeer(neighbor, session, this.#node))
     this.#hasNews = true
   }
 
   /** Where two sessions lead to one router: what waited for the other one to take over its family. */
   settleTwins(now: Millis): void {
-    this.#share(this.#twins.settle(now), now)
+    this.#share(this.#twins.settle(now))
   }
 
   /** When `settleTwins` may have something to do though nothing happens. */
@@ -97,9 +97,9 @@ export class Sessions {
   }
 
   /** These leave other families to a twin than before. */
-  #share(changed: readonly Change[], now: Millis): void {
+  #share(changed: readonly Change[]): void {
     for (const { neighbor, before } of changed) {
-      this.#setPeer(neighbor, now)
+      this.#setPeer(neighbor)
       for (const words of tellLeft(neighbor.name, before, neighbor.left)) this.#out.tell(words)
     }
   }
@@ -219,7 +219,7 @@ export class Sessions {
     this.#waiting.delete(neighbor)
     this.#hasNews = true
     // Its twin takes back what it left to this one, before that goes.
-    this.#share(this.#twins.remove(neighbor, now), now)
+    this.#share(this.#twins.remove(neighbor, now))
     this.#rib.removePeer(neighbor.name)
   }
 

@@ -116,10 +116,10 @@ function run(rib: Rib, observers: readonly string[]): { messages: number; bytes:
     start = end
     if (start < turn) continue
     turn += CHUNK
-    while (rib.busy) rib.advance(BUDGET)
+    while (rib.busy) rib.advance(BUDGET, 0)
     count(drain(rib, observers))
   }
-  while (rib.busy) rib.advance(BUDGET)
+  while (rib.busy) rib.advance(BUDGET, 0)
   count(drain(rib, observers))
   return all
 }
@@ -138,7 +138,7 @@ function round(observers: number): Round {
   rib.addPeer(peer('sender', 0, ['ipv4']))
   const names = Array.from({ length: observers }, (_, index) => `observer-${index + 1}`)
   for (const [index, observer] of names.entries()) rib.addPeer(peer(observer, index + 1, ['ipv4']))
-  while (rib.busy) rib.advance(BUDGET)
+  while (rib.busy) rib.advance(BUDGET, 0)
   drain(rib, names)
   let told = { messages: 0, bytes: 0 }
   const cold = perRoute(() => {
@@ -149,7 +149,7 @@ function round(observers: number): Round {
   const memory = `${total} bytes per route (${parts.map(({ what, bytes }) => `${what} ${bytes}`).join(', ')})`
   const loss = perRoute(() => {
     rib.removePeer('sender')
-    while (rib.busy) rib.advance(BUDGET)
+    while (rib.busy) rib.advance(BUDGET, 0)
     drain(rib, names)
   })
   rib.addPeer(peer('sender', 0, ['ipv4']))

@@ -47,7 +47,7 @@ class History {
     const listener = at(LISTENERS, a)
     const known = this.listeners.get(listener.name)
     if (kind === 'announce' || kind === 'withdraw') this.#say(kind, a, b, c)
-    else if (kind === 'advance') this.rib.advance(1 + b)
+    else if (kind === 'advance') this.rib.advance(1 + b, 0)
     else if (kind === 'listen' && known === undefined) {
       this.rib.addPeer(listener)
       this.listeners.set(listener.name, new Listener(listener))

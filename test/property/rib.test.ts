@@ -217,7 +217,7 @@ class World {
         this.rib.withdraw([prefix(at(PREFIXES, a))])
         return
       case 'advance':
-        this.rib.advance(1 + (a % 3))
+        this.rib.advance(1 + (a % 3), 0)
         return
       case 'pull':
         if (up !== undefined) this.#pull(peer.name, a % 2 === 0 ? 1 : 65_536)
@@ -248,7 +248,7 @@ class World {
   }
 
   #change(peer: RibPeer): void {
-    this.rib.setPeer(peer, 0)
+    this.rib.setPeer(peer)
     this.model.peers.set(peer.name, peer)
   }
 

@@ -113,7 +113,7 @@ export function withdrawal(texts: readonly string[], pathId?: number): Uint8Arra
 }
 
 export function settle(rib: Rib, budget = 1000): void {
-  while (rib.busy) rib.advance(budget)
+  while (rib.busy) rib.advance(budget, 0)
 }
 
 /** What a neighbor holds of what it was told: `prefix`, or `prefix #path` with add-path → next hop and attributes, as text. */

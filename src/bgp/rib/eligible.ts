@@ -3,7 +3,7 @@ import type { Asn } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { Role } from '../wire/role.ts'
 import type { ByteRange } from './announcement.ts'
-import type { PeerSlot, Peers } from './peers.ts'
+import { isAt, type PeerSlot, type Peers } from './peers.ts'
 
 /** Kept with each path, one octet: 0 is a usable one. */
 export const REFUSED = {
@@ -69,12 +69,6 @@ export function whyNotUsable(
 function isLeaked(ours: Role, onlyToCustomer: Asn, remoteAs: Asn): boolean {
   if (onlyToCustomer === 0) return false
   return ours === 'provider' || ours === 'rs-server' || (ours === 'peer' && onlyToCustomer !== remoteAs)
-}
-
-function isAt(address: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
-  if (address.length !== length) return false
-  for (let index = 0; index < length; index++) if (address[index] !== bytes[start + index]) return false
-  return true
 }
 
 function isMartian(bytes: Uint8Array, start: number, length: number): boolean {

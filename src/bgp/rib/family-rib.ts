@@ -26,6 +26,7 @@ import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
+import { ASK, Review } from './review.ts'
 import { isInside, Served } from './served.ts'
 import { Sweep } from './sweep.ts'
 import type { LocalRoute } from './types.ts'
@@ -60,9 +61,11 @@ export class FamilyRib {
   readonly #pathLimit = new PathLimit()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
-  /** The last sweep that judges paths again, and whose: until it begins, others join. */
-  #judging: { readonly sweep: Sweep; readonly slots: Map<number, PeerSlot> } | undefined
+  /** The last one: until it begins, others join. */
+  #review: Review | undefined
   #swept = 0
+  /** The time of this turn's work, as paths have it. */
+  #since = 0
   /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
   #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
@@ -233,23 +236,7 @@ export class FamilyRib {
   // ── Services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   setServiceRanges(ranges: readonly Prefix[]): void {
-    const { prefixes } = this
-    const before = this.#served.setRanges(ranges)
-    const visit = (prefix: number): boolean => {
-      if (prefixes.holds[prefix] === 0 || this.loc.best[prefix] === 0) return false
-      prefixes.writeAddress(prefix, this.#address)
-      const length = prefixes.lengths[prefix] as number
-      if (!isInside(before, this.#address, length) && !this.#served.has(this.#address, length)) return false
-      this.#tellAgain(prefix)
-      return true
-    }
-    this.#sweeps.push(
-      new Sweep(
-        () => prefixes.end,
-        visit,
-        () => {},
-      ),
-    )
+    this.review().ranges.push(this.#served.setRanges(ranges))
   }
 
   /** `address`: /32 or /128 of a service that came or went. */
@@ -257,15 +244,10 @@ export class FamilyRib {
     if (isServed) this.#served.add(address)
     else this.#served.remove(address)
     const prefix = this.prefixes.find(address.bytes, 0, address.length)
-    if (prefix !== 0) this.#tellAgain(prefix)
-  }
-
-  /** Whether and how neighbors are told this prefix is decided anew. */
-  #tellAgain(prefix: number): void {
+    if (prefix === 0) return
     const { paths } = this
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
-      paths.changed[path] = 1
-    this.#dirty.add(prefix)
+      this.#askAgain(path, ASK.export)
   }
 
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -292,12 +274,6 @@ export class FamilyRib {
     this.#sweeps.push(new Sweep(() => paths.end, visit, done))
   }
 
-  /** The neighbor's policies or views may have changed. */
-  changePeer(slot: PeerSlot, importChanged: boolean, now: Millis): void {
-    if (importChanged) this.#reimport(slot, now)
-    this.adjOut.change(slot)
-  }
-
   /** Undefined where the family was not agreed on. */
   countersOf(slot: PeerSlot): ImportCounters | undefined {
     return this.#counters.get(slot)
@@ -319,7 +295,8 @@ export class FamilyRib {
   }
 
   /** Decides and sweeps; returns what is left of the budget. A part of it is kept for sweeps, whatever is dirty. */
-  advance(budget: number): number {
+  advance(budget: number, now: Millis): number {
+    this.#since = Math.floor(now / SINCE_UNIT)
     let left = budget
     while (left > 0 && this.busy) {
       const share = this.#sweeps.length === 0 ? left : Math.max(1, left >> 1)
@@ -372,26 +349,41 @@ export class FamilyRib {
     this.prefixes.release(prefix)
   }
 
-  /** How many paths share traffic has changed: whoever follows looks at every prefix again. */
-  renew(): void {
-    const { prefixes, loc } = this
-    const visit = (prefix: number): boolean => {
-      if (prefixes.holds[prefix] === 0 || loc.best[prefix] === 0) return false
-      this.#dirty.add(prefix)
-      return true
+  /** Where to note what has changed: what rests on it is asked again. */
+  review(): Review {
+    if (this.#review?.sweep.hasBegun !== false) {
+      const { paths } = this
+      const visit = (path: number): boolean => {
+        if (paths.prefix[path] === 0) return false
+        const asks = review.asks(paths.peer[path] as number, paths.nextHop[path] as number)
+        const all = review.ranges.length > 0 && this.#isServedInEither(path, review) ? asks | ASK.export : asks
+        if (all !== 0) this.#askAgain(path, all)
+        return all !== 0
+      }
+      const review = new Review(new Sweep(() => paths.end, visit))
+      this.#review = review
+      this.#sweeps.push(review.sweep)
     }
-    this.#sweeps.push(new Sweep(() => prefixes.end, visit))
+    return this.#review
   }
 
-  /** These next hops lead elsewhere now, or nowhere: what goes over them is decided again. */
-  nextHopsChanged(ids: ReadonlySet<number>): void {
+  /** A path to a prefix that kube-proxy takes traffic for, or did before its ranges changed. */
+  #isServedInEither(path: number, { ranges }: Review): boolean {
+    const prefix = this.paths.prefix[path] as number
+    this.prefixes.writeAddress(prefix, this.#address)
+    const length = this.prefixes.lengths[prefix] as number
+    return this.#served.has(this.#address, length) || ranges.some((before) => isInside(before, this.#address, length))
+  }
+
+  /** `asks`: bits of ASK. */
+  #askAgain(path: number, asks: number): void {
     const { paths } = this
-    const visit = (path: number): boolean => {
-      if (paths.prefix[path] === 0 || !ids.has(paths.nextHop[path] as number)) return false
-      this.#dirty.add(paths.prefix[path] as number)
-      return true
+    if ((asks & ASK.import) !== 0) {
+      const slot = this.#shared.peers.slots[paths.peer[path] as number]
+      if (slot !== undefined) this.#judgeAgain(slot, path)
     }
-    this.#sweeps.push(new Sweep(() => paths.end, visit))
+    if ((asks & ASK.export) !== 0) paths.changed[path] = 1
+    if ((asks & (ASK.export | ASK.decision)) !== 0) this.#dirty.add(paths.prefix[path] as number)
   }
 
   #decideSome(budget: number): number {
@@ -455,26 +447,7 @@ export class FamilyRib {
     return makePrefix(this.#address.slice(0, ADDRESS_BYTES[this.family]), this.prefixes.lengths[prefix] as number).text
   }
 
-  /** Import policy or eligibility has changed: every path of a neighbor is judged again, of many neighbors in one sweep. */
-  #reimport(slot: PeerSlot, now: Millis): void {
-    const { paths } = this
-    if (this.#judging?.sweep.hasBegun === false) {
-      this.#judging.slots.set(slot.index, slot)
-      return
-    }
-    const slots = new Map([[slot.index, slot]])
-    const visit = (path: number): boolean => {
-      const owner = paths.prefix[path] === 0 ? undefined : slots.get(paths.peer[path] as number)
-      if (owner === undefined) return false
-      this.#judgeAgain(owner, path, now)
-      return true
-    }
-    const sweep = new Sweep(() => paths.end, visit)
-    this.#judging = { sweep, slots }
-    this.#sweeps.push(sweep)
-  }
-
-  #judgeAgain(slot: PeerSlot, path: number, now: Millis): void {
+  #judgeAgain(slot: PeerSlot, path: number): void {
     const { paths, prefixes } = this
     const importer = this.#importer
     const counters = this.#counters.get(slot)
@@ -496,7 +469,7 @@ export class FamilyRib {
       if (paths.refused[path] === 0) counters.usable--
       if (importer.refused === 0) counters.usable++
       paths.set(path, received, importer.attributes, nextHop, importer.refused)
-      paths.since[path] = Math.floor(now / SINCE_UNIT)
+      paths.since[path] = this.#since
       this.#dirty.add(prefix)
     }
     if (importer.attributes !== received) this.#shared.attributes.release(importer.attributes)

@@ -61,9 +61,12 @@ export class Peers {
   readonly #byName = new Map<string, PeerSlot>()
   readonly policies = new PolicyBook()
   readonly #free: number[] = []
-  // Both are worked out when asked for: neighbors come by the hundred.
+  // Worked out when asked for: neighbors come by the hundred.
   #rank: Uint32Array | undefined
-  #ownAddresses: Uint8Array[] | undefined
+  /** What this node writes as its own next hop, and to how many neighbors. */
+  readonly #own = new Map<string, { readonly address: Uint8Array; neighbors: number }>()
+  /** Of these, what came and went since somebody last asked. */
+  #ownChanges: Uint8Array[] = []
 
   get(name: string): PeerSlot | undefined {
     return this.#byName.get(name)
@@ -80,16 +83,17 @@ export class Peers {
     this.slots[index] = slot
     this.#byName.set(peer.name, slot)
     this.#note(slot)
-    if (this.#ownAddresses !== undefined) addOwnAddresses(this.#ownAddresses, peer)
+    this.#addOwn(peer)
     return slot
   }
 
   change(slot: PeerSlot, peer: RibPeer): void {
+    this.#addOwn(peer)
+    this.#removeOwn(slot.peer)
     slot.peer = peer
     slot.importPolicy = this.policies.of(peer.importPolicy)
     slot.exportPolicy = this.policies.of(peer.exportPolicy)
     slot.remoteAddress = addressBytes(peer.remoteAddress)
-    this.#ownAddresses = undefined
     this.#note(slot)
   }
 
@@ -97,7 +101,7 @@ export class Peers {
   retire(slot: PeerSlot): void {
     this.#byName.delete(slot.peer.name)
     this.#rank = undefined
-    this.#ownAddresses = undefined
+    this.#removeOwn(slot.peer)
   }
 
   reclaim(slot: PeerSlot): void {
@@ -107,12 +111,35 @@ export class Peers {
 
   /** Whether an address is one that this node writes as its own next hop. */
   isOwnAddress(bytes: Uint8Array, offset: number, length: number): boolean {
-    this.#ownAddresses ??= this.#allOwnAddresses()
-    return this.#ownAddresses.some((own) => {
-      if (own.length !== length) return false
-      for (let index = 0; index < length; index++) if (own[index] !== bytes[offset + index]) return false
-      return true
-    })
+    for (const { address } of this.#own.values()) if (isAt(address, bytes, offset, length)) return true
+    return false
+  }
+
+  /** Addresses that became our own next hop, or are it no longer, since this was last asked. */
+  takeOwnChanges(): readonly Uint8Array[] {
+    const changes = this.#ownChanges
+    if (changes.length > 0) this.#ownChanges = []
+    return changes
+  }
+
+  #addOwn(peer: RibPeer): void {
+    for (const address of ownAddresses(peer)) {
+      const known = this.#own.get(address.join())
+      if (known !== undefined) known.neighbors++
+      else {
+        this.#own.set(address.join(), { address, neighbors: 1 })
+        this.#ownChanges.push(address)
+      }
+    }
+  }
+
+  #removeOwn(peer: RibPeer): void {
+    for (const address of ownAddresses(peer)) {
+      const known = this.#own.get(address.join())
+      if (known === undefined || --known.neighbors > 0) continue
+      this.#own.delete(address.join())
+      this.#ownChanges.push(address)
+    }
   }
 
   #note({ index, peer }: PeerSlot): void {
@@ -144,19 +171,17 @@ export class Peers {
     }
     return ranks
   }
-
-  #allOwnAddresses(): Uint8Array[] {
-    const own: Uint8Array[] = []
-    for (const { peer } of this.#byName.values()) addOwnAddresses(own, peer)
-    return own
-  }
 }
 
-function addOwnAddresses(own: Uint8Array[], { nextHops }: RibPeer): void {
-  for (const family of FAMILIES) {
-    const address = nextHops[family]?.subarray(0, family === 'ipv4' ? 4 : 16)
-    if (address !== undefined && !own.some((known) => equalBytes(known, address))) own.push(address)
-  }
+/** The global addresses that a neighbor is told as ourselves. */
+const ownAddresses = ({ nextHops }: RibPeer): Uint8Array[] =>
+  FAMILIES.flatMap((family) => nextHops[family]?.subarray(0, nextHops[family].length === 4 ? 4 : 16) ?? [])
+
+/** Whether these octets are an address. */
+export function isAt(address: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
+  if (address.length !== length) return false
+  for (let index = 0; index < length; index++) if (address[index] !== bytes[start + index]) return false
+  return true
 }
 
 /** Shorter first, so IPv4 before IPv6; then as numbers. */

@@ -29,7 +29,8 @@ import { emptyAnnouncement, emptyRange, NO_BYTES } from './announcement.ts'
 import type { DecisionSettings } from './decide.ts'
 import { FamilyRib, MOST_TAKEN } from './family-rib.ts'
 import { newImportCounters } from './import-counters.ts'
-import { type PeerSlot, Peers } from './peers.ts'
+import { isAt, type PeerSlot, Peers } from './peers.ts'
+import { ASK } from './review.ts'
 import { RouteRows } from './rows.ts'
 import type {
   BestRoute,
@@ -88,6 +89,7 @@ export class Rib {
     if (this.#peers.get(peer.name) !== undefined) throw new Error(`${peer.name} is there already`)
     const slot = this.#peers.add(peer)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
+    this.#noteOwnAddresses()
   }
 
   /** The session is down: what came from it goes, and what it was told is forgotten. */
@@ -96,15 +98,35 @@ export class Rib {
     this.#peers.retire(slot)
     this.#retired.set(slot, FAMILIES.length)
     for (const family of FAMILIES) this.#ribs[family].removePeer(slot, () => this.#countDown(slot))
+    this.#noteOwnAddresses()
   }
 
   /** Policies, next hops or limits have changed without a reset. */
-  setPeer(peer: RibPeer, now: Millis): void {
+  setPeer(peer: RibPeer): void {
     const slot = this.#slot(peer.name)
     const { importPolicy, peer: before } = slot
     this.#peers.change(slot, peer)
-    const again = slot.importPolicy !== importPolicy || judgesLoopsOtherwise(before, peer)
-    for (const family of peer.families) this.#ribs[family].changePeer(slot, again, now)
+    const asks =
+      (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
+      // RFC 4456 §6: what a client says goes to all.
+      (before.reflection?.client !== peer.reflection?.client ? ASK.export : 0)
+    for (const family of peer.families) {
+      if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
+      this.#ribs[family].adjOut.change(slot)
+    }
+    this.#noteOwnAddresses()
+  }
+
+  /** RFC 4271 §5.1.3: a route may not be used over an address of our own, and may be when that is ours no longer. */
+  #noteOwnAddresses(): void {
+    const changes = this.#peers.takeOwnChanges()
+    if (changes.length === 0) return
+    const { bytes } = this.#nextHops
+    for (const id of this.#nextHops.ids()) {
+      const global = bytes.length(id) === 4 ? 4 : 16
+      if (!changes.some((address) => isAt(address, bytes.arena, bytes.offset(id), global))) continue
+      for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, ASK.import)
+    }
   }
 
   /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
@@ -152,9 +174,10 @@ export class Rib {
   setDecision(settings: DecisionSettings): void {
     for (const family of FAMILIES) {
       const { decision } = this.#ribs[family]
-      const { paths, relax } = decision.settings
+      const { paths, relax, preferOldest } = decision.settings
+      if (paths === settings.paths && relax === settings.relax && preferOldest === settings.preferOldest) continue
       decision.settings = settings
-      if (paths !== settings.paths || relax !== settings.relax) this.#ribs[family].renew()
+      this.#ribs[family].review().noteAll(ASK.decision)
     }
   }
 
@@ -205,9 +228,9 @@ export class Rib {
   }
 
   /** Does work for about `budget` prefixes: decision, and what replays, policy changes and lost neighbors left to do. */
-  advance(budget: number): void {
-    const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget)
-    this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left)
+  advance(budget: number, now: Millis): void {
+    const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget, now)
+    this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left, now)
     this.#reclaim()
   }
 
@@ -288,7 +311,8 @@ export class Rib {
     if (table.fresh !== undefined) table.fresh = []
     if (changed.size === 0) return
     // What is new is dirty already: it came in this turn.
-    if (which === 'all') for (const family of FAMILIES) this.#ribs[family].nextHopsChanged(changed)
+    if (which === 'new') return
+    for (const family of FAMILIES) for (const id of changed) this.#ribs[family].review().noteNextHop(id, ASK.decision)
   }
 
   /** Those in use that lead nowhere, as last judged. */
@@ -508,8 +532,10 @@ function ownAttributes({ communities }: LocalRoute): PathAttributes {
 const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
   a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
 
-/** Whether a path that came home before may not have now, or the other way round. */
-const judgesLoopsOtherwise = (before: RibPeer, { allowedOwnAs, nodeAs, reflection }: RibPeer): boolean =>
+/** Whether a path that might be used may not be now, or the other way round (eligible.ts). */
+const judgesOtherwise = (before: RibPeer, { localAs, allowedOwnAs, nodeAs, reflection, role }: RibPeer): boolean =>
+  before.localAs !== localAs ||
+  before.role !== role ||
   before.allowedOwnAs !== allowedOwnAs ||
   before.nodeAs !== nodeAs ||
   before.reflection?.clusterId !== reflection?.clusterId

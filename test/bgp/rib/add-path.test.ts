@@ -79,7 +79,7 @@ describe('several paths to one who wants them', () => {
     room.say(a, [X], path(a.remoteAs))
     room.say(b, [X], path(b.remoteAs))
     expect(keys(room, picky)).toHaveLength(1)
-    room.rib.setPeer({ ...picky, exportPolicy: REJECT_ALL }, 0)
+    room.rib.setPeer({ ...picky, exportPolicy: REJECT_ALL })
     settle(room.rib)
     expect(keys(room, picky)).toEqual([])
   })

@@ -1,5 +1,6 @@
 /** What the RIB says does not outlive what it was said for: by an answer kept, a sweep that is over, or a group's log. */
 import { expect, test } from 'vitest'
+import { addressBytes } from '../../../src/base/address.ts'
 import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
@@ -22,11 +23,11 @@ function ribWith(...peers: readonly RibPeer[]): Rib {
 
 test('[8.D17] a policy that changed while there was nothing to judge does not swallow the next one', () => {
   const rib = ribWith(a)
-  rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } }, 0)
+  rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } })
   settle(rib)
   announce(rib, a, X)
   settle(rib)
-  rib.setPeer({ ...a, importPolicy: REJECT_ALL }, 0)
+  rib.setPeer({ ...a, importPolicy: REJECT_ALL })
   settle(rib)
   expect(rib.counts(a.name, 'ipv4').accepted).toBe(0)
 })
@@ -66,4 +67,51 @@ test('[8.B9] an answer kept for a run of routes is not given for a next hop that
   announce(rib, a, Z, { med: 1 }, '192.0.2.93')
   settle(rib)
   expect(new Listener(internal).drain(rib, internal.name).routes.get(Z)).toContain('via 192.0.2.93 ')
+})
+
+test('[8.D18] the routes of a neighbor that becomes a client of our cluster go to those that are none', () => {
+  const reflection = (client: boolean) => ({ peerType: 'internal', reflection: { clusterId: 1, client } }) as const
+  const [source, other] = [neighbor(5, reflection(false)), neighbor(6, reflection(false))]
+  const rib = ribWith(source, other)
+  const listener = new Listener(other)
+  announce(rib, source, X, { asPath: [], localPref: 100 })
+  settle(rib)
+  expect([...listener.drain(rib, other.name).routes.keys()]).toEqual([])
+  rib.setPeer({ ...source, ...reflection(true) })
+  settle(rib)
+  expect([...listener.drain(rib, other.name).routes.keys()]).toEqual([X])
+  rib.setPeer(source)
+  settle(rib)
+  expect([...listener.drain(rib, other.name).routes.keys()]).toEqual([])
+})
+
+test('[8.D18] the oldest path is given up when it is no longer preferred', () => {
+  const rib = ribWith(a, b)
+  const settings = { paths: 1, relax: false, preferOldest: true }
+  rib.setDecision(settings)
+  announce(rib, b, X)
+  settle(rib)
+  announce(rib, a, X)
+  settle(rib)
+  expect(rib.counts(b.name, 'ipv4').preferred).toBe(1)
+  rib.setDecision({ ...settings, preferOldest: false })
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').preferred).toBe(1)
+})
+
+test('[8.D18] a next hop that becomes our own address is used no more, and is again when the address has gone', () => {
+  const rib = ribWith(a)
+  announce(rib, a, X, {}, '192.0.2.77')
+  settle(rib)
+  const other = neighbor(2, { nextHops: { ipv4: addressBytes('192.0.2.77') } })
+  rib.addPeer(other)
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').accepted).toBe(0)
+  rib.setPeer({ ...other, nextHops: { ipv4: addressBytes('192.0.2.78') } })
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').accepted).toBe(1)
+  rib.setPeer(other)
+  rib.removePeer(other.name)
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').accepted).toBe(1)
 })

@@ -79,7 +79,7 @@ test('another address of ours is told for every route, to the neighbor that sees
   feed(rib)
   for (const [index, { name }] of listeners.entries()) ears[index]?.drain(rib, name)
   const before = ears[1]?.messages
-  rib.setPeer({ ...(listeners[0] as RibPeer), nextHops: seenAs(9).nextHops }, 0)
+  rib.setPeer({ ...(listeners[0] as RibPeer), nextHops: seenAs(9).nextHops })
   settle(rib)
   for (const [index, { name }] of listeners.entries()) ears[index]?.drain(rib, name)
   expect(ears[0]?.routes).toEqual(wanted(9))

@@ -110,7 +110,7 @@ describe('our own AS in a path', () => {
     const room = new Room(from)
     room.say(from, [X], path(from.remoteAs, LOCAL_AS))
     expect(room.rows()).toHaveLength(used ? 0 : 1)
-    room.rib.setPeer(neighbor(1, after), 0)
+    room.rib.setPeer(neighbor(1, after))
     settle(room.rib)
     expect(room.rows()).toHaveLength(used ? 1 : 0)
   })

@@ -184,7 +184,7 @@ test('whatever came first, what is told in the end is what a fresh RIB tells', (
         else served.delete(one.text)
       } else {
         second = neighbor(4, one.is ? { link: LINK } : {})
-        rooms.rib.setPeer(second, 0)
+        rooms.rib.setPeer(second)
       }
       settle(rooms.rib)
     }

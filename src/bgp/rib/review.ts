@@ -1,0 +1,42 @@
+/**
+ * What is to be asked again. Three answers are kept of a route: whether it may be used and with which attributes (import),
+ * which path is the best (decision), and what each group is told of it (export). Each rests on more than the route: on
+ * what its neighbor is and wants, on its next hop, on settings. Whoever changes such a thing notes it here, with the
+ * answers that rest on it; one sweep over all paths then asks for them again. There is no other way to ask again.
+ */
+import type { PrefixSet } from '../policy/prefix-set.ts'
+import type { Sweep } from './sweep.ts'
+
+/** Bits. An import that comes to another answer leads to decision, another best path to export. */
+export const ASK = { import: 1, decision: 2, export: 4 } as const
+
+export class Review {
+  readonly sweep: Sweep
+  #ofAll = 0
+  readonly #ofPeer = new Map<number, number>()
+  readonly #ofNextHop = new Map<number, number>()
+  /** Prefixes inside one of these are told otherwise. */
+  readonly ranges: PrefixSet[] = []
+
+  constructor(sweep: Sweep) {
+    this.sweep = sweep
+  }
+
+  noteAll(asks: number): void {
+    this.#ofAll |= asks
+  }
+
+  /** All paths of a neighbor. */
+  notePeer(index: number, asks: number): void {
+    this.#ofPeer.set(index, (this.#ofPeer.get(index) ?? 0) | asks)
+  }
+
+  /** All paths with this next hop. */
+  noteNextHop(id: number, asks: number): void {
+    this.#ofNextHop.set(id, (this.#ofNextHop.get(id) ?? 0) | asks)
+  }
+
+  asks(peer: number, nextHop: number): number {
+    return this.#ofAll | (this.#ofPeer.get(peer) ?? 0) | (this.#ofNextHop.get(nextHop) ?? 0)
+  }
+}
