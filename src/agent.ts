@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AgentWords } from './cli/words.ts'
+import { readKept } from './cluster/last-good.ts'
 import { systemClock } from './edge/clock.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { CniFile } from './edge/kernel/cni.ts'
@@ -21,6 +22,7 @@ import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
 import type { Source } from './edge/resources.ts'
+import { RunFile } from './edge/run-file.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine } from './engine/engine.ts'
@@ -63,6 +65,8 @@ class Agent {
   /** Undefined with `--dataplane none`. */
   readonly #kernel: { readonly routes: Routes; readonly nft: Nft } | undefined
   readonly #metrics: Metrics
+  /** The last good objects, beside the control socket. */
+  readonly #lastGood: RunFile
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
@@ -87,6 +91,7 @@ class Agent {
       dataplane: options.dataplane,
       now: systemClock.now(),
       epoch: systemClock.epoch,
+      keepsLastGood: true,
     })
     const perform = (effect: Effect) => this.#perform(effect)
     const crash = (error: unknown) => {
@@ -102,6 +107,7 @@ class Agent {
     this.#controls = this.#controlsFor(options)
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
+    this.#lastGood = runFile(`${options.control.replace(/\.sock$/, '')}.last-good.json`, feed)
     const { table } = options
     this.#kernel =
       options.dataplane === 'linux' ? { routes: new Routes({ feed, table }), nft: new Nft({ feed }) } : undefined
@@ -151,6 +157,7 @@ class Agent {
     await this.#openHttp()
     this.#kernel?.routes.open()
     this.#kernel?.nft.open()
+    this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
     process.on('SIGHUP', () => this.#reread())
@@ -192,6 +199,7 @@ class Agent {
       this.#ndp.stop(),
       this.#kernel?.routes.stop(),
       this.#kernel?.nft.stop(),
+      this.#lastGood.close(),
     ])
     this.#driver.stop()
     this.#lock?.release()
@@ -230,11 +238,21 @@ class Agent {
       case 'measure':
         this.#metrics.measure(effect.name, systemClock.now() - effect.since)
         return
+      case 'remember':
+        this.#lastGood.write(effect.objects)
+        return
       case 'done':
         this.#end()
         return
     }
   }
+}
+
+/** What is wrong with it is told as trouble of its own. */
+function runFile(path: string, feed: (input: Input) => void): RunFile {
+  const trouble = (text: string | undefined) =>
+    feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
+  return new RunFile({ path, trouble })
 }
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */

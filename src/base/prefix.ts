@@ -41,6 +41,9 @@ export function parsePrefix(text: string): Prefix | undefined {
   return length > bytes.length * 8 ? undefined : makePrefix(bytes, length)
 }
 
+/** `0.0.0.0/0` and `::/0`. */
+export const EVERYTHING: readonly Prefix[] = [makePrefix(new Uint8Array(4), 0), makePrefix(new Uint8Array(16), 0)]
+
 /** The /32 or /128 of an address; undefined where the text is none. */
 export function hostPrefix(address: string): Prefix | undefined {
   const bytes = parseAddressBytes(address)

@@ -4,6 +4,7 @@ import { readU32 } from '../base/bytes.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
+import { heldByConfiguration } from './held.ts'
 import type { NodeIntent, Problem } from './intent.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
@@ -25,6 +26,8 @@ export interface ClusterNode {
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   readonly listenPort: number
   readonly clusterId: RouterId | undefined
+  /** Why no session of it may start. */
+  readonly held: string | undefined
 }
 
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
@@ -33,18 +36,25 @@ export type ClusterNodes = ReadonlyMap<string, ClusterNode>
 export function surveyNodes(store: ObjectStore): ClusterNodes {
   const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   const defaults = store.get('BGPConfiguration', 'default')
+  const cluster = heldByConfiguration(store, 'default')
   const routerIds = assignRouterIds(objects)
   return new Map(
-    objects.map((node) => [
-      node.name,
-      {
-        ...node,
-        asNumber: node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS,
-        routerId: routerIds.get(node.name) ?? 1,
-        listenPort:
-          store.get('BGPConfiguration', NODE_CONFIGURATION + node.name)?.listenPort ?? defaults?.listenPort ?? BGP_PORT,
-      },
-    ]),
+    objects.map((node) => {
+      const name = NODE_CONFIGURATION + node.name
+      const own = store.get('BGPConfiguration', name)
+      const heldPort =
+        heldByConfiguration(store, name).listening ?? (own?.listenPort === undefined ? cluster.listening : undefined)
+      return [
+        node.name,
+        {
+          ...node,
+          asNumber: node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS,
+          routerId: routerIds.get(node.name) ?? 1,
+          listenPort: own?.listenPort ?? defaults?.listenPort ?? BGP_PORT,
+          held: node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort,
+        },
+      ]
+    }),
   )
 }
 

@@ -18,6 +18,8 @@ export interface NodeObject {
   readonly asNumber: Asn | undefined
   /** It reflects routes (RFC 4456). */
   readonly clusterId: RouterId | undefined
+  /** Why no session of this node may start: what it says of itself is wrong, and no version of it was ever good. */
+  readonly held: string | undefined
 }
 
 export interface ServiceObject {
@@ -54,7 +56,14 @@ export interface PrefixAdvertisement {
   readonly prefix: Prefix
   /** Values, or names of aliases not yet looked up. */
   readonly communities: readonly (readonly number[] | string)[]
+  /** Why nothing inside the prefix may be advertised. */
+  readonly held: string | undefined
 }
+
+/** What rests on fields of a BGPConfiguration. */
+export type ConfigurationPart = 'asNumber' | 'listening' | 'mesh' | ServiceAddressKind | 'routes'
+/** What is held because a field it rests on is wrong, and why. */
+export type HeldParts = Readonly<Partial<Record<ConfigurationPart, string>>>
 
 export interface ConfigurationObject {
   readonly name: string
@@ -76,6 +85,8 @@ export interface ConfigurationObject {
   readonly recursiveNextHops: boolean
   /** Undefined: not said. */
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
+  /** Empty for a version that is good as a whole. */
+  readonly held: HeldParts
 }
 
 /** Of Calico's FelixConfiguration only what has to do with routes. */

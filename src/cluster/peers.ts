@@ -290,7 +290,7 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     waits: node !== undefined && node.routerId > me.routerId,
     importPolicy,
     exportPolicy,
-    held: object === undefined ? (settings.meshHeld ?? held) : (object.held ?? held),
+    held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? held,
     ...featuresOf(candidate, me),
   }
 }

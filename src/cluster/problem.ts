@@ -49,6 +49,8 @@ export class Findings {
   readonly problems: Problem[] = []
   /** Something is so wrong that this version of the object is not taken. */
   refused = false
+  /** The fields that are wrong or missing, all of them. */
+  readonly faulty = new Set<string>()
 
   constructor(object: string) {
     this.object = object
@@ -57,12 +59,14 @@ export class Findings {
   /** The object is refused. */
   wrong(field: string, value: unknown, says: string): undefined {
     this.refused = true
+    this.faulty.add(field)
     this.#add({ code: 'value-wrong', object: this.object, field, value, says })
   }
 
   /** A field that must be there is not: the object is refused. */
   missing(field: string, says = 'must be given'): undefined {
     this.refused = true
+    this.faulty.add(field)
     this.#add({ code: 'field-missing', object: this.object, field, says })
   }
 

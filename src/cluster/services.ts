@@ -33,6 +33,8 @@ export interface ServiceSettings {
   readonly excluded: string | undefined
   readonly cidrs: Settings['serviceCidrs']
   readonly aggregation: boolean
+  /** Why no address of this kind is advertised. */
+  readonly held: Settings['heldServices']
 }
 
 export interface ServiceDecision {
@@ -47,13 +49,14 @@ export function serviceSettings(node: string, labels: Labels, settings: Settings
     excluded: Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : undefined,
     cidrs: settings.serviceCidrs,
     aggregation: settings.loadBalancerAggregation,
+    held: settings.heldServices,
   }
 }
 
 /** The ranges themselves. */
-export function rangeClaims({ cidrs, aggregation, excluded }: ServiceSettings): Claim[] {
+export function rangeClaims({ cidrs, aggregation, excluded, held }: ServiceSettings): Claim[] {
   const claim = (kind: ServiceAddressKind, refused: string | undefined): Claim[] =>
-    ranges(cidrs[kind]).map((prefix) => ({ prefix, origin: 'service-cidr', refused }))
+    ranges(cidrs[kind]).map((prefix) => ({ prefix, origin: 'service-cidr', refused: refused ?? held[kind] }))
   const disabled = aggregation ? undefined : 'serviceLoadBalancerAggregation is Disabled'
   return [
     ...claim('cluster', excluded),
@@ -99,8 +102,9 @@ function whyNotAddress(
   kind: ServiceAddressKind,
   service: ServiceObject,
   endpoints: readonly EndpointSliceObject[],
-  { node, cidrs, aggregation }: ServiceSettings,
+  { node, cidrs, aggregation, held }: ServiceSettings,
 ): string | undefined {
+  if (held[kind] !== undefined) return held[kind]
   const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
   if (around.length === 0) return `it lies outside ${FIELDS[kind]} of BGPConfiguration/default`
   const policy = localPolicy(service, kind)

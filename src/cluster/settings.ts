@@ -1,7 +1,8 @@
 /** What BGPConfiguration `default` and `node.<this node>` come to together. */
-import { contains, type Prefix } from '../base/prefix.ts'
+import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
+import { heldByConfiguration } from './held.ts'
 import type { DecisionSettings, Problem, ServiceLoopPrevention } from './intent.ts'
-import type { ConfigurationObject, PrefixAdvertisement } from './objects.ts'
+import type { ConfigurationObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
@@ -18,6 +19,8 @@ export interface Settings {
   readonly recursiveNextHops: boolean
   readonly decision: DecisionSettings
   readonly serviceLoopPrevention: ServiceLoopPrevention
+  /** Service addresses of a kind that may not be advertised, and why. */
+  readonly heldServices: Readonly<Partial<Record<ServiceAddressKind, string>>>
 }
 
 /** A prefixAdvertisement with its aliases looked up. */
@@ -35,17 +38,22 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const own = store.get('BGPConfiguration', NODE_CONFIGURATION + node)
   const from = own?.prefixAdvertisements !== undefined ? own : defaults
   const aliases = defaults?.communities ?? new Map<string, readonly number[]>()
+  const held = heldByConfiguration(store, 'default')
+  const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
   const problems: Problem[] = []
-  const advertisements = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
+  const advertisements: Advertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
     const resolved = resolveAliases(advertisement, aliases)
     if (resolved.unknown !== undefined)
       problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
     return resolved.advertisement
   })
+  // Which routes the unreadable one is meant for is not known: none goes out without what it may add.
+  if (heldRoutes !== undefined)
+    advertisements.push(...EVERYTHING.map((prefix) => ({ prefix, communities: [], held: heldRoutes })))
   const settings: Settings = {
     nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
     meshFilters: defaults?.meshFilters ?? [],
-    meshHeld: defaults?.meshHeld,
+    meshHeld: defaults?.meshHeld ?? held.mesh,
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
@@ -54,6 +62,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
     decision: defaults?.decision ?? DEFAULT_DECISION,
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felixPrevention(store, node) ?? 'Drop',
+    heldServices: held,
   }
   return { settings, problems }
 }
@@ -65,7 +74,7 @@ function felixPrevention(store: ObjectStore, node: string): ServiceLoopPreventio
 }
 
 function resolveAliases(
-  { prefix, communities }: PrefixAdvertisement,
+  { prefix, communities, held: heldAnyway }: PrefixAdvertisement,
   aliases: ReadonlyMap<string, readonly number[]>,
 ): { advertisement: Advertisement; unknown: string | undefined } {
   const found: (readonly number[])[] = []
@@ -76,7 +85,9 @@ function resolveAliases(
     else unknown ??= community as string
   }
   const held =
-    unknown === undefined ? undefined : `the community "${unknown}" of prefixAdvertisements ${prefix.text} is not known`
+    unknown === undefined
+      ? heldAnyway
+      : `the community "${unknown}" of prefixAdvertisements ${prefix.text} is not known`
   return { advertisement: { prefix, communities: found, held }, unknown }
 }
 

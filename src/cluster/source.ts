@@ -42,4 +42,6 @@ export type ObjectChange =
       readonly text: string | undefined
       /** Nothing is wrong; somebody may have meant something else. */
       readonly level?: 'warning'
+      /** Kinds of which an object may stand where nothing can be read. */
+      readonly hides?: readonly Kind[]
     }

@@ -4,6 +4,7 @@
  * again, so that one endpoint among ten thousand services costs one service.
  */
 import type { Problem } from './intent.ts'
+import { LastGood } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
 import { parseObject } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
@@ -31,10 +32,20 @@ export class ObjectStore {
   readonly #objectProblems = new Map<string, readonly Problem[]>()
   readonly #duplicates = new Map<Kind, readonly Problem[]>()
   readonly #troubles = new Map<string, Problem>()
+  /** By the place of trouble: kinds of which an object may be there unseen. */
+  readonly #hidden = new Map<string, readonly Kind[]>()
+  /** Objects in force of which no version was good as a whole, and those whose version is from an earlier run. */
+  readonly #makeshift = new Set<string>()
+  readonly lastGood: LastGood
   #problems: readonly Problem[] | undefined
   #problemRevision = 0
   #touched: Touched[] = []
   #forgotten = 0
+
+  /** `node`: whose own Node is kept for the next run. */
+  constructor(node = '') {
+    this.lastGood = new LastGood(node)
+  }
 
   /** Whether anything reads differently now, problems included. */
   apply(changes: readonly ObjectChange[]): boolean {
@@ -66,6 +77,34 @@ export class ObjectStore {
   /** Whether the object is there at all, though perhaps no version of it was ever good. */
   exists(kind: Kind, key: string): boolean {
     return this.#seen.get(kind)?.has(key) ?? false
+  }
+
+  /** Why an object of which nothing is known may be there all the same. */
+  whyUnread(ref: ObjectRef): string | undefined {
+    if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
+    for (const [at, kinds] of this.#hidden) {
+      if (kinds.includes(ref.kind)) return `${at} cannot be read, and ${objectName(ref)} may stand there`
+    }
+    return undefined
+  }
+
+  /** Everything has been listed: what an earlier run kept is used for what cannot be seen, and forgotten for what is gone. */
+  settleMemory(): void {
+    for (const { ref, object } of [...this.lastGood.remembered()]) {
+      const key = objectKey(ref)
+      if (this.exists(ref.kind, key)) continue
+      const why = this.whyUnread(ref)
+      const parsed = why === undefined ? undefined : parseObject(ref, object)
+      const before = this.#table(ref.kind).get(key)
+      if (parsed?.value !== undefined) this.#set(ref.kind, key, before, parsed.value)
+      else {
+        this.lastGood.forget(ref)
+        if (before !== undefined) this.#set(ref.kind, key, before, undefined)
+      }
+      const says = `${why}; ${FROM_EARLIER_RUN}`
+      const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
+      this.#setProblems(objectName(ref), parsed?.value === undefined ? [] : [used])
+    }
   }
 
   /** By the name of the slice. */
@@ -105,21 +144,46 @@ export class ObjectStore {
     const before = this.#table(ref.kind).get(key)
     const known = this.exists(ref.kind, key)
     this.#seen.get(ref.kind)?.add(key)
-    if (parsed.value !== undefined) this.#set(ref.kind, key, before, parsed.value)
+    if (parsed.value !== undefined) {
+      this.#makeshift.delete(objectName(ref))
+      this.lastGood.note(ref, object)
+      this.#set(ref.kind, key, before, parsed.value)
+      this.#setProblems(objectName(ref), parsed.problems)
+      return
+    }
     // An object that was never good and one that is absent are told apart.
-    else if (!known) this.#touched.push({ kind: ref.kind, key })
-    const outcome = before === undefined ? 'the object is left out' : 'the last good version stays in force'
-    const refused = parsed.value === undefined
+    if (!known) this.#touched.push({ kind: ref.kind, key })
+    const outcome = this.#makeDo(ref, key, before, parsed.partial)
     this.#setProblems(
       objectName(ref),
-      refused ? parsed.problems.map((found) => withOutcome(found, outcome)) : parsed.problems,
+      parsed.problems.map((found) => withOutcome(found, outcome)),
     )
+  }
+
+  /** The newest version is refused. Best is the last good one, then that of an earlier run, then what is right in this one. */
+  #makeDo<K extends Kind>(
+    ref: ObjectRef & { readonly kind: K },
+    key: string,
+    before: ParsedObjects[K] | undefined,
+    partial: ParsedObjects[K] | undefined,
+  ): string {
+    const name = objectName(ref)
+    if (before !== undefined && !this.#makeshift.has(name)) return 'the last good version stays in force'
+    const kept = this.lastGood.get(ref)
+    const value = kept === undefined ? undefined : parseObject(ref, kept).value
+    const makeshift = value ?? partial
+    if (makeshift === undefined) return 'the object is left out'
+    this.#makeshift.add(name)
+    this.#set(ref.kind, key, before, makeshift)
+    return value === undefined ? 'what rests on it is held, the rest is in force' : FROM_EARLIER_RUN
   }
 
   #delete(ref: ObjectRef): void {
     const key = objectKey(ref)
     const seen = this.#seen.get(ref.kind)?.delete(key) ?? false
     const before = this.#table(ref.kind).get(key)
+    this.#makeshift.delete(objectName(ref))
+    this.lastGood.forget(ref)
     if (before !== undefined) this.#set(ref.kind, key, before, undefined)
     else if (seen) this.#touched.push({ kind: ref.kind, key })
     this.#setProblems(objectName(ref), [])
@@ -168,14 +232,24 @@ export class ObjectStore {
     for (const upsert of first.values()) this.#upsert(upsert)
   }
 
-  #trouble({ at, text, level }: Extract<ObjectChange, { kind: 'trouble' }>): void {
+  #trouble({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'trouble' }>): void {
     const before = this.#troubles.get(at)
+    this.#hide(at, text === undefined ? [] : hides)
     if (text === undefined) this.#troubles.delete(at)
     else {
       const problem = { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
       this.#troubles.set(at, makeProblem(problem))
     }
     if (!same(before, this.#troubles.get(at))) this.#problemsChanged()
+  }
+
+  #hide(at: string, kinds: readonly Kind[]): void {
+    const before = this.#hidden.get(at) ?? []
+    if (same(before, kinds)) return
+    if (kinds.length === 0) this.#hidden.delete(at)
+    else this.#hidden.set(at, kinds)
+    // What of these kinds is absent, and what only seems so, reads differently now.
+    for (const kind of new Set([...before, ...kinds])) this.#touched.push({ kind, key: '' })
   }
 
   #setProblems(object: string, problems: readonly Problem[]): void {
@@ -199,6 +273,8 @@ export class ObjectStore {
 }
 
 type SliceOrNone = ParsedObjects['EndpointSlice'] | undefined
+
+const FROM_EARLIER_RUN = 'the last good version, kept from an earlier run, is in force'
 
 const NO_SLICES: ReadonlyMap<string, ParsedObjects['EndpointSlice']> = new Map()
 

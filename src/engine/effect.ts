@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { ClientId } from './input.ts'
 import type { Tell } from './tell.ts'
@@ -35,5 +36,7 @@ export type Effect =
   | { readonly kind: 'nft'; readonly seq: number; readonly script: string }
   /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
+  /** The last good objects, whole: to be kept, and to be told to the next run by the Input `remembered`. */
+  | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

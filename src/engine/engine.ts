@@ -54,6 +54,8 @@ export interface EngineOptions {
   /** The engine's clock at birth, and what to add to it for the wall clock. */
   readonly now: Millis
   readonly epoch: number
+  /** Whether the last good objects are handed out by the Effect `remember`. */
+  readonly keepsLastGood?: boolean
 }
 
 export class Engine {
@@ -62,7 +64,7 @@ export class Engine {
   readonly #rib: Rib
   readonly #sessions: Sessions
   readonly #objects: Objects
-  readonly #store = new ObjectStore()
+  readonly #store: ObjectStore
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
   readonly #cni: CniKeeper
@@ -72,11 +74,16 @@ export class Engine {
   readonly #view: EngineView
   /** When the oldest object change came in whose UPDATEs are not all sent. */
   #changedAt: Millis | undefined
+  readonly #keepsLastGood: boolean
+  /** The revision of the last good objects that was handed out. */
+  #kept = 0
   /** Where we advertise ourselves. */
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, hashKey, cni, dataplane, ...rest } = options
+    const { now, node, seed, hashKey, cni, dataplane, keepsLastGood = false, ...rest } = options
+    this.#keepsLastGood = keepsLastGood
+    this.#store = new ObjectStore(node)
     this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
     this.#cni = new CniKeeper(cni ?? 'none')
     this.#facts = {
@@ -171,6 +178,9 @@ export class Engine {
     switch (input.kind) {
       case 'objects':
         this.#change(input.changes, now)
+        return
+      case 'remembered':
+        this.#store.lastGood.remember(input.objects)
         return
       case 'synced':
         this.#facts.synced = true
@@ -308,6 +318,7 @@ export class Engine {
       this.#tellProblems(before, this.#facts.troubles)
       return
     }
+    this.#store.settleMemory()
     const { intent, diff } = this.#intents.next(this.#store)
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
@@ -322,6 +333,15 @@ export class Engine {
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
     if (cni !== undefined) this.#out.push(cni)
+    this.#remember()
+  }
+
+  /** What was good is kept for the next run, whatever becomes of it at the source. */
+  #remember(): void {
+    const { lastGood } = this.#store
+    if (!this.#keepsLastGood || lastGood.revision === this.#kept) return
+    this.#kept = lastGood.revision
+    this.#out.push({ kind: 'remember', objects: lastGood.all() })
   }
 
   /**

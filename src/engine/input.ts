@@ -4,6 +4,7 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { KeptObject } from '../cluster/last-good.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
@@ -15,6 +16,8 @@ export type ClientId = number
 export type Input =
   /** Objects changed. One turn takes the whole batch. */
   | { readonly kind: 'objects'; readonly changes: readonly ObjectChange[] }
+  /** Before anything is listed: the last good objects of an earlier run. */
+  | { readonly kind: 'remembered'; readonly objects: readonly KeptObject[] }
   /** Every kind has been listed once: from now on what is absent does not exist. */
   | { readonly kind: 'synced' }
   | { readonly kind: 'listening'; readonly address: Address | undefined; readonly port: number }

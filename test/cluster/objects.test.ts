@@ -408,6 +408,7 @@ describe('BGPConfiguration', () => {
     expect(configuration({}).value).toEqual({
       name: 'default',
       asNumber: undefined,
+      held: {},
       decision: { paths: 16, relax: true, preferOldest: false },
       nodeToNodeMesh: true,
       serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },

@@ -1,6 +1,9 @@
 /** Whole agents joined in memory: what a user sees when objects change and neighbors come and go. */
 import { describe, expect, test } from 'vitest'
+import type { KeptObject } from '../../src/cluster/last-good.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
+import { Engine } from '../../src/engine/engine.ts'
+import type { Input } from '../../src/engine/input.ts'
 import {
   bgpConfiguration,
   bgpFilter,
@@ -89,6 +92,37 @@ const RANGES = [
   '2001:db8:2::/64 via fd00:10::11',
   'fd00:96::/112 via fd00:10::11',
 ]
+
+test('what is good is handed out to be kept, and what was kept is in force after a restart with an error (8.C12)', () => {
+  const options = {
+    node: 'worker-1',
+    version: 'test',
+    hostName: 'h',
+    sourceKind: 'manifests',
+    epoch: 0,
+    seed: 1,
+    now: 0,
+  } as const
+  const begin = (before: readonly KeptObject[], objects: readonly ObjectChange[]) => {
+    const engine = new Engine({ ...options, keepsLastGood: true })
+    const inputs: Input[] = [
+      { kind: 'remembered', objects: before },
+      { kind: 'objects', changes: objects },
+      { kind: 'synced' },
+    ]
+    const kept = inputs.flatMap((input) => engine.handle(input, 0)).filter((effect) => effect.kind === 'remember')
+    return { view: engine.view(0), kept: kept.at(-1)?.objects ?? [] }
+  }
+  const good = begin([], [upsert(WORKER), upsert(CLUSTER), upsert(TO_ROUTER)])
+  const odd = bgpConfiguration({ asNumber: 'many' })
+  const { view, kept } = begin(good.kept, [upsert(WORKER), upsert(odd), upsert(TO_ROUTER)])
+  expect(view.status().asNumber).toBe(64512)
+  expect(view.services()).toHaveLength(6)
+  expect(view.protocols().map(({ held }) => held)).toEqual([undefined])
+  expect(kept.map(({ ref }) => ref.kind)).toContain('BGPConfiguration')
+  // Without it the session is held.
+  expect(begin([], [upsert(WORKER), upsert(odd), upsert(TO_ROUTER)]).view.protocols()[0]?.held).toMatch(/asNumber/)
+})
 
 test('what keeps objects from being read is told before any is (8.F28)', () => {
   const world = new World()

@@ -5,7 +5,7 @@
 import type { Prefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
 import { type DecisionSettings, SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
-import type { ConfigurationObject, PrefixAdvertisement } from '../objects.ts'
+import type { ConfigurationObject, ConfigurationPart, HeldParts, PrefixAdvertisement } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord } from './fields.ts'
@@ -28,6 +28,20 @@ const NOT_CARRIED_OUT = [
 const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'logSeverityScreen'])
 const MESH_PASSWORD = 'nodeMeshPassword'
 
+/** What may not happen while a field says nothing that can be read. On the other fields nothing rests that could do harm. */
+const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
+  spec: ['asNumber', 'listening', 'mesh', 'cluster', 'external', 'load-balancer', 'routes'],
+  asNumber: ['asNumber'],
+  listenPort: ['listening'],
+  bindMode: ['listening'],
+  nodeToNodeMeshEnabled: ['mesh'],
+  nodeMeshFilters: ['mesh'],
+  serviceClusterIPs: ['cluster'],
+  serviceExternalIPs: ['external'],
+  serviceLoadBalancerIPs: ['load-balancer'],
+  serviceLoadBalancerAggregation: ['load-balancer'],
+}
+
 export function parseConfiguration(
   object: Record<string, unknown>,
   { name }: ObjectRef,
@@ -39,13 +53,27 @@ export function parseConfiguration(
   }
   const root = new Fields(findings, '', object)
   const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
-  const configuration = parseSpec(name, spec)
+  const configuration = { ...parseSpec(name, spec), held: heldParts(name, findings.faulty) }
   spec.rest()
   if (perNode) tellOfClusterFields(object.spec, findings)
   return configuration
 }
 
-function parseSpec(name: string, spec: Fields): ConfigurationObject {
+function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
+  const held: Partial<Record<ConfigurationPart, string>> = {}
+  for (const field of faulty) {
+    const [, top = 'spec'] = /^spec\.(\w+)/.exec(field) ?? []
+    const isWhole = top === 'prefixAdvertisements' && !/\[\d+\]\.communities/.test(field)
+    const parts: readonly ConfigurationPart[] = isWhole ? ['routes'] : (RESTS_ON[top] ?? [])
+    for (const part of parts) held[part] ??= `${field} of BGPConfiguration/${name} is wrong`
+  }
+  return held
+}
+
+/** As if every field of the object were wrong: nothing of it can be read. */
+export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.spec ?? []).map((part) => [part, why]))
+
+function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
   spec.notCarriedOut(NOT_CARRIED_OUT)
   return {
     name,
@@ -121,7 +149,7 @@ function parseAliases(spec: Fields): Map<string, readonly number[]> {
     spec.findings.wrong('spec.communities', undefined, `has more than ${LIST_LIMIT} entries`)
   for (const { name, community, at } of entries) {
     if (aliases.has(name)) spec.findings.wrong(at, name, 'names two communities')
-    aliases.set(name, community)
+    else aliases.set(name, community)
   }
   return aliases
 }
@@ -130,12 +158,15 @@ function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
   const found = spec.records('prefixAdvertisements', (entry) => {
     const prefix = entry.prefix('cidr')
     if (!entry.has('cidr')) entry.findings.missing(entry.at('cidr'))
+    const before = entry.findings.faulty.size
     const communities = entry.list('communities', (item, at) => readCommunity(entry.findings, item, at))
     entry.rest()
     if (communities.length > COMMUNITIES_PER_PREFIX) {
       entry.findings.wrong(entry.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
     }
-    return prefix === undefined ? undefined : { prefix, communities }
+    const isWrong = entry.findings.faulty.size > before
+    const held = isWrong ? `${entry.at('communities')} of prefixAdvertisements ${prefix?.text} is wrong` : undefined
+    return prefix === undefined ? undefined : { prefix, communities, held }
   })
   if (found.length > LIST_LIMIT) {
     spec.findings.wrong('spec.prefixAdvertisements', undefined, `has more than ${LIST_LIMIT} entries`)

@@ -24,14 +24,17 @@ export function parseNode(
   const root = new Fields(findings, '', object)
   const metadata = root.record('metadata')
   const annotations = metadata?.textMap('annotations') ?? new Map<string, string>()
-  return {
+  const node = {
     name,
     labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
     podCidrs: parsePodCidrs(root.record('spec')),
     addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
     asNumber: parseAsAnnotation(annotations, findings),
     clusterId: parseClusterId(annotations, findings),
+    held: undefined,
   }
+  const [faulty] = findings.faulty
+  return faulty === undefined ? node : { ...node, held: `${faulty} of Node/${name} is wrong` }
 }
 
 export const annotationPath = (name: string): string => `metadata.annotations[${name}]`

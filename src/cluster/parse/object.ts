@@ -19,6 +19,8 @@ import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
 export interface Parsed<K extends Kind> {
   /** Undefined where the object is refused. */
   readonly value: ParsedObjects[K] | undefined
+  /** Of a refused one: what is right in it, with whatever rests on the rest held. For want of anything better. */
+  readonly partial: ParsedObjects[K] | undefined
   readonly problems: readonly Problem[]
 }
 
@@ -51,10 +53,16 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   FelixConfiguration: CALICO_GROUPS,
 }
 
+/** Kinds of which a version with faults says what must be held; of the others it says too little to be of use. */
+const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'IPPool']
+
 export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {
   const findings = new Findings(objectName(ref))
   const value = isRecord(object) ? parseRecord(ref, object, findings) : findings.wrong('', object, 'is not an object')
-  return { value: findings.refused ? undefined : value, problems: findings.problems }
+  const partial = PARTLY_USED.includes(ref.kind) ? value : undefined
+  return findings.refused
+    ? { value: undefined, partial, problems: findings.problems }
+    : { value, partial: undefined, problems: findings.problems }
 }
 
 function parseRecord<K extends Kind>(

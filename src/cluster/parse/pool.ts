@@ -34,6 +34,10 @@ export function parsePool(
     loadBalancerOnly: isLoadBalancerOnly(spec.texts('allowedUses')),
     nat: parseNat(spec, prefix?.family),
   }
+  const isFaulty = (field: string) => [...findings.faulty].some((faulty) => faulty.startsWith(`spec.${field}`))
+  // A pool in part: nothing of it is told to anyone, or translated, that may not be meant to be.
+  if (isFaulty('disableBGPExport')) pool.disableBgpExport = true
+  if (isFaulty('nat')) pool.natOutgoing = false
   spec.rest()
   return prefix === undefined ? undefined : { ...pool, prefix }
 }

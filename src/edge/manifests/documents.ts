@@ -24,7 +24,7 @@ export interface Reading {
 
 export interface ReadDocument {
   readonly value: unknown
-  /** Why the value is not to be used: `line 4: spec.asNumber: stands twice`. */
+  /** Why the value is not to be used, but for what kind it may be of: `line 4: spec.asNumber: stands twice`. */
   readonly fault?: string | undefined
   /** Of a List: why items are not, by their index. */
   readonly itemFaults?: ReadonlyMap<number, string>
@@ -60,7 +60,7 @@ class Reader {
     const whole = list === undefined ? undefined : await this.#list(list, begin)
     if (whole !== undefined) return [whole]
     const { values, fault } = await this.#piece(text, 'document')
-    if (fault !== undefined) return [{ value: undefined, fault: this.#words(fault, begin) }]
+    if (fault !== undefined) return [{ value: values.at(-1), fault: this.#words(fault, begin) }]
     return values.map((value) => ({ value }))
   }
 
@@ -89,7 +89,7 @@ class Reader {
       if (fault?.isAlias) return undefined
       if (fault !== undefined) itemFaults.set(index, this.#words(fault, begin + item.at))
       else if (values.length !== 1) return undefined
-      read.push(fault === undefined ? values[0] : undefined)
+      read.push(values[0])
     }
     return { value: { ...outside, items: read }, itemFaults }
   }

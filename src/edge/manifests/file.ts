@@ -1,5 +1,5 @@
 /** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
-import type { ObjectRef } from '../../cluster/source.ts'
+import type { Kind, ObjectRef } from '../../cluster/source.ts'
 import type { Resource } from '../resources.ts'
 import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
 import { groupOf, isCalicoGroup, isOfKind, isOwnGroup } from './kinds.ts'
@@ -15,6 +15,8 @@ export interface ManifestTrouble {
   readonly at: string
   readonly text: string
   readonly level?: 'warning'
+  /** Of which kinds an object may stand there. */
+  readonly hides?: readonly Kind[]
 }
 
 export interface ManifestFile {
@@ -51,7 +53,14 @@ class Reader {
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
       fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
-    if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot })
+    if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
+  }
+
+  /** What it may be meant for. */
+  #kindsOf(value: unknown): readonly Kind[] {
+    const { kind } = isFields(value) ? value : {}
+    const meant = typeof kind === 'string' ? this.#resources.filter((one) => isOfKind(kind, one)) : []
+    return (meant.length === 0 ? this.#resources : meant).map((one) => one.kind)
   }
 
   /** Takes what it is, or says why it cannot. */

@@ -46,7 +46,7 @@ interface KnownFile {
 const EMPTY_PATIENCE = 20
 
 /** What is wrong at a place, or worth a look. */
-type Trouble = Pick<ManifestTrouble, 'text' | 'level'>
+type Trouble = Pick<ManifestTrouble, 'text' | 'level' | 'hides'>
 
 /** What a file looked like, and since when. */
 interface Sighting {
@@ -77,6 +77,8 @@ export class Manifests implements Source {
   #objects = new Map<string, ManifestObject>()
   #troubles = new Map<string, Trouble>()
   #folderTrouble: string | undefined
+  /** Files that were wrong when all was read first, and still are: what they would say nobody knows. */
+  #unread: ReadonlySet<string> = new Set()
   #synced = false
   #stopped = false
   #watcher: FSWatcher | undefined
@@ -271,6 +273,7 @@ export class Manifests implements Source {
   /** Compares what is with what was told, and tells the rest. */
   async #tell(): Promise<void> {
     if (this.#stopped) return
+    this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
     const { objects, troubles } = this.#whole()
     const changes = this.#synced || this.#folderTrouble !== undefined ? [] : this.#replacements(objects)
     if (this.#synced) changes.push(...planChanges(this.#objects, objects))
@@ -285,6 +288,11 @@ export class Manifests implements Source {
     if (this.#synced || this.#folderTrouble !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })
+  }
+
+  #mayHide(file: string, { content, trouble }: KnownFile): boolean {
+    if (this.#synced && !this.#unread.has(file)) return false
+    return trouble !== undefined || content.troubles.some(({ level }) => level !== 'warning')
   }
 
   #replacements(objects: ReadonlyMap<string, ManifestObject>): ObjectChange[] {
@@ -302,8 +310,10 @@ export class Manifests implements Source {
     const troubles = new Map<string, Trouble>()
     if (this.#folderTrouble !== undefined) troubles.set(this.#directory, { text: this.#folderTrouble })
     for (const [file, { content, trouble }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptWords(content.objects.length)}` })
-      for (const one of content.troubles) troubles.set(one.at, one)
+      const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
+      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptWords(content.objects.length)}`, hides })
+      for (const one of content.troubles)
+        troubles.set(one.at, { ...one, hides: hides.length === 0 ? [] : (one.hides ?? []) })
       for (const object of content.objects) {
         const key = keyOf(object)
         const first = objects.get(key)
@@ -363,8 +373,10 @@ function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean 
 function planTroubles(old: ReadonlyMap<string, Trouble>, next: ReadonlyMap<string, Trouble>): ObjectChange[] {
   const changes: ObjectChange[] = []
   for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'trouble', at, text: undefined })
-  for (const [at, { text, level }] of next) {
-    if (old.get(at)?.text !== text) changes.push({ kind: 'trouble', at, text, ...(level && { level }) })
+  for (const [at, { text, level, hides = [] }] of next) {
+    const before = old.get(at)
+    if (before?.text === text && before.hides?.length === hides.length) continue
+    changes.push({ kind: 'trouble', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
   }
   return changes
 }

@@ -345,6 +345,25 @@ describe('the folder of manifests', () => {
     expect(keys()).toEqual(['BGPPeer/a', 'BGPPeer/b', 'BGPPeer/c'])
   })
 
+  test('what was wrong when all was read first may hide an object; what breaks later hides none (8.C12)', async () => {
+    await writeFile(path('a.yaml'), 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nspec: !all()\n')
+    await writeFile(path('b.yaml'), 'a: [1\n')
+    await write('c.yaml', peer('rack'))
+    await start()
+    const hides = (at: string) =>
+      known.changes.flatMap((change) => (change.kind === 'trouble' && change.at.startsWith(at) ? [change.hides] : []))
+    expect(hides('a.yaml')).toEqual([['BGPPeer']])
+    expect(hides('b.yaml')).toEqual([expect.arrayContaining(['BGPConfiguration', 'BGPFilter', 'IPPool', 'Node'])])
+    await writeFile(path('c.yaml'), 'a: [1\n')
+    await troubled('c.yaml#1')
+    expect(hides('c.yaml')).toEqual([undefined])
+    await write('b.yaml', peer('other'))
+    await has('BGPPeer/other')
+    await writeFile(path('b.yaml'), 'a: [1\n')
+    await troubled('b.yaml#1')
+    expect(hides('b.yaml').at(-1)).toBeUndefined()
+  })
+
   test('a kind or a name that is misspelt deletes nothing either', async () => {
     await write('peers.yaml', peer('one'), peer('two'))
     await start()

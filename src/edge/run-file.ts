@@ -1,0 +1,81 @@
+/**
+ * A file in the agent's run directory: what one run leaves for the next. One JSON value, replaced as a whole.
+ *
+ * It is never half-written (a new file is renamed over the old one), readable for its owner alone, and bounded. What
+ * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` is told.
+ */
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { wordsOf } from './os-words.ts'
+
+export interface RunFileOptions {
+  readonly path: string
+  /** What is wrong; undefined once it is right again. */
+  readonly trouble: (text: string | undefined) => void
+}
+
+/** A file of another layout is not read. */
+const FORMAT = 1
+const MOST_BYTES = 16 * 1024 * 1024
+
+export class RunFile {
+  readonly #path: string
+  readonly #trouble: RunFileOptions['trouble']
+  #writing: Promise<void> | undefined
+  /** The newest value that is not written yet: what comes while a write is under way replaces it. */
+  #next: { readonly value: unknown } | undefined
+
+  constructor({ path, trouble }: RunFileOptions) {
+    this.#path = path
+    this.#trouble = trouble
+  }
+
+  /** Undefined where there is none, or none that can be used. */
+  async read(): Promise<unknown> {
+    try {
+      const stats = await lstat(this.#path)
+      if (!stats.isFile()) throw new Error('it is no file')
+      if (stats.size > MOST_BYTES) throw new Error(`it is larger than ${MOST_BYTES} bytes`)
+      const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'))
+      const { format, value } = content as { readonly format?: unknown; readonly value?: unknown }
+      if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
+      return value
+    } catch (error) {
+      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      if (!isMissing) this.#trouble(`what an earlier run left cannot be read: ${wordsOf(error)}; it is not used`)
+      return undefined
+    }
+  }
+
+  write(value: unknown): void {
+    this.#next = { value }
+    this.#writing ??= this.#writeAll()
+  }
+
+  /** Everything handed in is on the disk, or told as trouble. */
+  async close(): Promise<void> {
+    await this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let next = this.#next; next !== undefined; next = this.#next) {
+      this.#next = undefined
+      await this.#replace(JSON.stringify({ format: FORMAT, value: next.value }))
+    }
+    this.#writing = undefined
+  }
+
+  async #replace(text: string): Promise<void> {
+    const fresh = `${this.#path}.${process.pid}`
+    try {
+      if (text.length > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
+      await mkdir(dirname(this.#path), { recursive: true })
+      await writeFile(fresh, text, { mode: 0o600, flush: true })
+      await rename(fresh, this.#path)
+      this.#trouble(undefined)
+    } catch (error) {
+      await rm(fresh, { force: true }).catch(() => {})
+      this.#trouble(`what the next run should know cannot be written: ${wordsOf(error)}`)
+    }
+  }
+}

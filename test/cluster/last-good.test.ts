@@ -1,0 +1,235 @@
+/** One wrong field holds what rests on it, and a restart is never worse than the last good version (8.C12). */
+import { describe, expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import type { Intent } from '../../src/cluster/intent.ts'
+import { type KeptObject, readKept } from '../../src/cluster/last-good.ts'
+import type { ObjectChange } from '../../src/cluster/source.ts'
+import { ObjectStore } from '../../src/cluster/store.ts'
+import { intentOf, problemsOf, routesOf } from '../support/cluster.ts'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpPeer,
+  endpointSlice,
+  ipPool,
+  node,
+  remove,
+  service,
+  upsert,
+} from '../support/objects.ts'
+
+const GOOD = {
+  asNumber: 64700,
+  listenPort: 1790,
+  serviceClusterIPs: [{ cidr: '10.96.0.0/16' }],
+  serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+}
+const HERE = node('here', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24'] })
+const THERE = node('there', { addresses: ['10.0.0.2'], podCIDRs: ['10.244.2.0/24'] })
+const TOR = bgpPeer('tor', { peerIP: '10.0.0.9', asNumber: 65001 })
+const WEB = service('shop/web', {
+  type: 'LoadBalancer',
+  clusterIPs: ['10.96.0.10'],
+  loadBalancerIPs: ['192.0.2.10'],
+  externalTrafficPolicy: 'Local',
+})
+const SLICE = endpointSlice('shop/web', 'IPv4', [{ node: 'here', ready: true }])
+const OBJECTS = [HERE, THERE, TOR, WEB, SLICE]
+
+const OTHERS = '10.0.0.2'
+const ROUTER = '10.0.0.9'
+const peerAt = (intent: Intent, address: string) => [...intent.peers.values()].find((peer) => peer.address === address)
+const addresses = (intent: Intent) => [...intent.peers.values()].map(({ address }) => address)
+
+const PODS = ['10.244.1.0/24']
+const CLUSTER_IPS = ['10.96.0.0/16', '10.96.0.10/32']
+const LOAD_BALANCER_IPS = ['192.0.2.0/24', '192.0.2.10/32']
+const ALL = [...PODS, ...CLUSTER_IPS, ...LOAD_BALANCER_IPS]
+
+describe('a wrong field of BGPConfiguration/default at the start', () => {
+  test.each<[field: string, value: unknown, held: string[], routes: string[]]>([
+    ['asNumber', 'lots', [ROUTER, OTHERS], ALL],
+    ['asNumber', 64512.5, [ROUTER, OTHERS], ALL],
+    ['listenPort', 0, [ROUTER, OTHERS], ALL],
+    ['bindMode', 'Some', [ROUTER, OTHERS], ALL],
+    ['nodeToNodeMeshEnabled', 'no', [OTHERS], ALL],
+    ['nodeMeshFilters', 'all', [OTHERS], ALL],
+    ['serviceClusterIPs', [{ cidr: '10.96.0.0/16' }, { cidr: '10.97.0.0/33' }], [], [...PODS, ...LOAD_BALANCER_IPS]],
+    ['serviceLoadBalancerIPs', '192.0.2.0/24', [], [...PODS, ...CLUSTER_IPS]],
+    ['serviceLoadBalancerAggregation', 'off', [], [...PODS, ...CLUSTER_IPS]],
+    [
+      'prefixAdvertisements',
+      [{ cidr: '10.244.0.0/16', communities: ['1:99999'] }],
+      [],
+      [...CLUSTER_IPS, ...LOAD_BALANCER_IPS],
+    ],
+    ['prefixAdvertisements', [{ cidr: '10.244.0.0/33', communities: ['1:1'] }], [], []],
+    ['communities', [{ name: 'x', value: 'y' }], [], ALL],
+    ['multipath', { paths: 0 }, [], ALL],
+  ])('%s: %j', (field, value, held, routes) => {
+    const intent = intentOf('here', [...OBJECTS, bgpConfiguration({ ...GOOD, [field]: value })])
+    const peers = [...intent.peers.values()]
+    expect(peers.filter((peer) => peer.held !== undefined).map(({ address }) => address)).toEqual(held)
+    for (const { held: why } of peers)
+      if (why !== undefined) expect(why).toMatch(/^spec\.\w+.* of BGPConfiguration\/default is wrong$/)
+    expect(routesOf(intent)).toEqual([...routes].sort())
+    expect(problemsOf(intent)).toContainEqual(
+      expect.stringMatching(/^BGPConfiguration\/default spec\..*; what rests on it is held, the rest is in force$/),
+    )
+    // The right fields count.
+    if (field !== 'asNumber') expect(intent.node?.asNumber).toBe(64700)
+    if (field !== 'listenPort') expect(intent.node?.listenPort).toBe(1790)
+    const whys = [...intent.refusals.values()].join('\n')
+    if (routes.length < ALL.length) expect(whys).toMatch(/ is wrong/)
+  })
+
+  test('no spec to be read: everything that could do harm is held', () => {
+    const intent = intentOf('here', [...OBJECTS, { ...bgpConfiguration({}), spec: 'none' }])
+    expect([...intent.peers.values()].every(({ held }) => held !== undefined)).toBe(true)
+    expect(routesOf(intent)).toEqual([])
+  })
+
+  test('a node that says its own AS number does not rest on the default one', () => {
+    const own = { ...HERE, metadata: { ...HERE.metadata, annotations: { 'godwit.dev/asNumber': '65010' } } }
+    const intent = intentOf('here', [own, THERE, TOR, bgpConfiguration({ ...GOOD, asNumber: 0 })])
+    expect(peerAt(intent, ROUTER)?.held).toBeUndefined()
+    expect(peerAt(intent, OTHERS)?.held).toMatch(/asNumber/)
+  })
+
+  test('a wrong annotation of a Node holds the sessions that rest on it', () => {
+    const odd = (of: ApiObject) => ({
+      ...of,
+      metadata: { ...of.metadata, annotations: { 'godwit.dev/asNumber': 'many' } },
+    })
+    const other = intentOf('here', [HERE, odd(THERE), TOR, bgpConfiguration(GOOD)])
+    expect(peerAt(other, OTHERS)?.held).toBe('metadata.annotations[godwit.dev/asNumber] of Node/there is wrong')
+    expect(peerAt(other, ROUTER)?.held).toBeUndefined()
+    const own = intentOf('here', [odd(HERE), THERE, TOR, bgpConfiguration(GOOD)])
+    expect([...own.peers.values()].map(({ held }) => held !== undefined)).toEqual([true, true])
+    expect(routesOf(own)).toContain('10.244.1.0/24')
+  })
+
+  test('a pool in part is told to nobody, and nothing of it is translated', () => {
+    const intent = intentOf('here', [
+      HERE,
+      TOR,
+      ipPool('p', { cidr: '10.244.0.0/16', disableBGPExport: 'yes', natOutgoing: true, nat: { address: 'x' } }),
+    ])
+    expect(intent.dataplane?.pools).toMatchObject([{ disableBgpExport: true, natOutgoing: false }])
+  })
+})
+
+describe('the last good version', () => {
+  const kept = (objects: readonly ApiObject[]): KeptObject[] => {
+    const store = new ObjectStore('here')
+    store.apply(objects.map((object) => upsert(object)))
+    return readKept(JSON.parse(JSON.stringify(store.lastGood.all())))
+  }
+  const restart = (before: readonly ApiObject[], changes: readonly ObjectChange[]) => {
+    const store = new ObjectStore('here')
+    store.lastGood.remember(kept(before))
+    store.apply(changes)
+    store.settleMemory()
+    const builder = new IntentBuilder({ node: 'here' })
+    const again = () => {
+      store.settleMemory()
+      return builder.build(store)
+    }
+    return { store, intent: builder.build(store), again }
+  }
+  const BEFORE = [...OBJECTS, bgpConfiguration(GOOD)]
+  const odd = upsert(bgpConfiguration({ ...GOOD, asNumber: 'lots' }))
+  const others = OBJECTS.map((object) => upsert(object))
+
+  test('of an earlier run is in force until a good one is seen', () => {
+    const { store, intent, again } = restart(BEFORE, [...others, odd])
+    expect(intent.node?.asNumber).toBe(64700)
+    expect(peerAt(intent, ROUTER)?.held).toBeUndefined()
+    expect(problemsOf(intent)).toEqual([
+      'BGPConfiguration/default spec.asNumber: "lots" is not an AS number; the last good version, kept from an earlier run, is in force',
+    ])
+    store.apply([upsert(bgpConfiguration({ ...GOOD, asNumber: 64701 }))])
+    expect(again().node?.asNumber).toBe(64701)
+    expect(problemsOf(again())).toEqual([])
+    // From here on that one is the last good one.
+    store.apply([odd])
+    expect(again().node?.asNumber).toBe(64701)
+  })
+
+  test('is kept for the run after next too', () => {
+    const { store } = restart(BEFORE, [...others, odd])
+    expect(
+      store.lastGood
+        .all()
+        .map(({ ref }) => `${ref.kind}/${ref.name}`)
+        .sort(),
+    ).toEqual(['BGPConfiguration/default', 'BGPPeer/tor', 'Node/here'])
+  })
+
+  test('counts for peers as well: a restart does not lose the session', () => {
+    const { intent } = restart(BEFORE, [
+      ...others,
+      upsert(bgpConfiguration(GOOD)),
+      upsert(bgpPeer('tor', { peerIP: '10.0.0.999' })),
+    ])
+    expect(peerAt(intent, ROUTER)).toMatchObject({ remoteAs: 65001, held: undefined })
+  })
+
+  test('does not bring back what is gone', () => {
+    const { intent, store } = restart(BEFORE, [upsert(HERE)])
+    expect(intent.peers.size).toBe(0)
+    expect(intent.node?.asNumber).toBe(64512)
+    expect(store.lastGood.all()).toHaveLength(1)
+  })
+
+  test('is in force for what may stand where nothing can be read, until that can', () => {
+    const trouble = {
+      kind: 'trouble',
+      at: 'bgp.yaml',
+      text: 'cannot be read',
+      hides: ['BGPConfiguration', 'BGPPeer'],
+    } as const
+    const { store, intent, again } = restart(BEFORE, [...others.slice(0, 2), trouble])
+    expect(intent.node?.asNumber).toBe(64700)
+    expect(addresses(intent)).toEqual([ROUTER, OTHERS])
+    expect(problemsOf(intent)).toContainEqual(
+      'BGPPeer/tor: bgp.yaml cannot be read, and BGPPeer/tor may stand there; the last good version, kept from an earlier run, is in force',
+    )
+    store.apply([{ ...trouble, text: undefined }])
+    expect(addresses(again())).toEqual([OTHERS])
+    expect(again().node?.asNumber).toBe(64512)
+    expect(problemsOf(again())).toEqual([])
+  })
+
+  test('where there is none, what may stand there is held and not taken for absent', () => {
+    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
+    const { store, intent, again } = restart([], [...others, trouble])
+    expect([...intent.peers.values()].map(({ held }) => held)).toEqual(
+      Array(2).fill('bgp.yaml cannot be read, and BGPConfiguration/default may stand there'),
+    )
+    expect(routesOf(intent)).toEqual([])
+    store.apply([{ ...trouble, text: undefined }])
+    expect([...again().peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
+    expect(routesOf(again())).toEqual(PODS)
+  })
+
+  test('holds no key: of a password only the reference', () => {
+    const password = { secretKeyRef: { name: 'bgp', key: 'tor', value: 'hunter2' } }
+    const objects = [
+      bgpPeer('a', { peerIP: '10.0.0.9', asNumber: 1, password }),
+      bgpPeer('b', { peerIP: '10.0.0.8', asNumber: 1, password: 'hunter2' }),
+      bgpConfiguration({ nodeMeshPassword: 'hunter2' }),
+    ].map((object) => ({ ...object, metadata: { ...object.metadata, annotations: { 'kubectl/last': 'hunter2' } } }))
+    expect(JSON.stringify(kept(objects))).not.toContain('hunter2')
+    expect(JSON.stringify(kept(objects))).toContain('"name":"bgp"')
+  })
+
+  test('what is deleted and what is no list of objects is nothing', () => {
+    const store = new ObjectStore('here')
+    store.apply([upsert(TOR), remove(TOR)])
+    expect(store.lastGood.all()).toEqual([])
+    for (const odd of [undefined, null, 3, {}, [null], [{ ref: { kind: 'Pod', namespace: '', name: 'x' } }]]) {
+      expect(readKept(odd)).toEqual([])
+    }
+  })
+})

@@ -1,0 +1,61 @@
+/** What one run leaves for the next. */
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { RunFile } from '../../src/edge/run-file.ts'
+
+let directory: string
+let troubles: (string | undefined)[]
+const path = (name: string) => join(directory, name)
+const open = (name = 'run/state.json') => new RunFile({ path: path(name), trouble: (text) => troubles.push(text) })
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'godwit-run-'))
+  troubles = []
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+test('the first run finds nothing, the next what was written last', async () => {
+  const file = open()
+  expect(await file.read()).toBeUndefined()
+  for (let value = 1; value <= 50; value++) file.write({ value })
+  await file.close()
+  expect(await open().read()).toEqual({ value: 50 })
+  expect(await readdir(path('run'))).toEqual(['state.json'])
+  expect((await stat(path('run/state.json'))).mode & 0o777).toBe(0o600)
+  expect(troubles.filter((text) => text !== undefined)).toEqual([])
+})
+
+test.each([
+  ['half of it', '{"format":1,"val'],
+  ['another layout', '{"format":2,"value":1}'],
+  ['no object', '7'],
+])('%s counts as absent, with a word', async (_name, text) => {
+  await writeFile(path('state.json'), text)
+  expect(await open('state.json').read()).toBeUndefined()
+  expect(troubles).toEqual([expect.stringMatching(/^what an earlier run left cannot be read: .*; it is not used$/)])
+})
+
+test('a link is not followed', async () => {
+  await writeFile(path('other.json'), '{"format":1,"value":1}')
+  await symlink('other.json', path('state.json'))
+  expect(await open('state.json').read()).toBeUndefined()
+})
+
+test('where it cannot be written it is said, the old one stays, and it is said that it is over', async () => {
+  const file = open('state.json')
+  file.write(1)
+  await file.close()
+  await rm(path('state.json'))
+  await mkdir(path('state.json'))
+  file.write(2)
+  await file.close()
+  expect(troubles.at(-1)).toMatch(/^what the next run should know cannot be written: /)
+  expect(await readdir(directory)).toEqual(['state.json'])
+  await rm(path('state.json'), { recursive: true })
+  file.write(3)
+  await file.close()
+  expect(troubles.at(-1)).toBeUndefined()
+  expect(await readFile(path('state.json'), 'utf8')).toContain('3')
+})
