@@ -8,6 +8,10 @@ import { DEFAULT_LOCAL_PREF, valueEnd, valueStart } from '../route/attribute-tab
 import { ATTRIBUTE } from '../wire/attribute-rows.ts'
 
 const SEQUENCE = 2
+/** AS_CONFED_SEQUENCE and AS_CONFED_SET (RFC 5065 §3): this type and all above. */
+const CONFEDERATION = 3
+/** In the first octet of an extended community: it stays inside its AS (RFC 4360 §2). */
+const NON_TRANSITIVE = 0x40
 
 /** A block in `from`, [start, end), and where what becomes of it is written. One object is used for all. */
 export interface Rewrite {
@@ -19,8 +23,9 @@ export interface Rewrite {
 }
 
 /**
- * To an external neighbor: our AS in front of the path (§5.1.2), no LOCAL_PREF (§5.1.5), no ORIGINATOR_ID or
- * CLUSTER_LIST (RFC 4456 §8), and MED only where policy set it (§5.1.4). Returns where the written part ends.
+ * To an external neighbor: our AS in front of the path (§5.1.2) and no confederation segment in it (RFC 5065 §5.3), no
+ * LOCAL_PREF (§5.1.5), no ORIGINATOR_ID or CLUSTER_LIST (RFC 4456 §8), no extended community that stays inside an AS
+ * (RFC 4360 §6), and MED only where policy set it (§5.1.4). Returns where the written part ends.
  */
 export function writeExternal({ from, start, end, to, at }: Rewrite, localAs: Asn, keepMed: boolean): number {
   let out = at
@@ -28,6 +33,8 @@ export function writeExternal({ from, start, end, to, at }: Rewrite, localAs: As
     const next = valueEnd(from, attribute)
     const type = from[attribute + 1] as number
     if (type === ATTRIBUTE.asPath) out = writePrepended(from, attribute, next, to, out, localAs)
+    else if (type === ATTRIBUTE.extendedCommunities) out = writeTransitive(from, attribute, next, to, out, 8)
+    else if (type === ATTRIBUTE.ipv6ExtendedCommunities) out = writeTransitive(from, attribute, next, to, out, 20)
     else if (
       type === ATTRIBUTE.localPref ||
       type === ATTRIBUTE.originatorId ||
@@ -90,16 +97,22 @@ export function writeReflected(
 }
 
 /** Flags, type and length of an optional non-transitive attribute. */
-function writeOptional(to: Uint8Array, at: number, type: number, length: number): number {
+const writeOptional = (to: Uint8Array, at: number, type: number, length: number): number =>
+  writeHead(to, at, 0x80, type, length)
+
+function writeHead(to: Uint8Array, at: number, flags: number, type: number, length: number): number {
   let out = at
-  to[out++] = length > 255 ? 0x90 : 0x80
+  to[out++] = length > 255 ? flags | 0x10 : flags
   to[out++] = type
   if (length > 255) to[out++] = length >> 8
   to[out++] = length
   return out
 }
 
-/** §5.1.2 b: into the leading sequence, or as a sequence of its own where there is none or it is full. */
+/**
+ * §5.1.2 b: into the leading sequence, or as a sequence of its own where there is none or it is full. Confederation
+ * segments are left out, wherever they stand.
+ */
 function writePrepended(
   from: Uint8Array,
   attribute: number,
@@ -109,18 +122,52 @@ function writePrepended(
   localAs: Asn,
 ): number {
   const value = valueStart(from, attribute)
-  const joins = value < end && from[value] === SEQUENCE && (from[value + 1] as number) < 255
-  const length = end - value + (joins ? 4 : 6)
-  let out = at
-  to[out++] = length > 255 ? 0x50 : 0x40
-  to[out++] = ATTRIBUTE.asPath
-  if (length > 255) to[out++] = length >> 8
-  to[out++] = length
+  let first = end
+  let kept = 0
+  for (let segment = value, next = value; next < end; segment = next) {
+    next = segmentEnd(from, segment)
+    if ((from[segment] as number) >= CONFEDERATION) continue
+    if (first === end) first = segment
+    kept += next - segment
+  }
+  const joins = first < end && from[first] === SEQUENCE && (from[first + 1] as number) < 255
+  let out = writeHead(to, at, 0x40, ATTRIBUTE.asPath, kept + (joins ? 4 : 6))
   to[out++] = SEQUENCE
-  to[out++] = joins ? (from[value + 1] as number) + 1 : 1
+  to[out++] = joins ? (from[first + 1] as number) + 1 : 1
   writeU32(to, out, localAs)
-  return copy(from, joins ? value + 2 : value, end, to, out + 4)
+  out += 4
+  for (let segment = first; segment < end; ) {
+    const next = segmentEnd(from, segment)
+    const start = joins && segment === first ? segment + 2 : segment
+    if ((from[segment] as number) < CONFEDERATION) out = copy(from, start, next, to, out)
+    segment = next
+  }
+  return out
 }
+
+/** Behind a segment of four-octet AS numbers. */
+const segmentEnd = (from: Uint8Array, segment: number): number => segment + 2 + 4 * (from[segment + 1] as number)
+
+/** Extended communities of `size` octets that may leave the AS; nothing where none may. */
+function writeTransitive(
+  from: Uint8Array,
+  attribute: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+  size: number,
+): number {
+  const value = valueStart(from, attribute)
+  let kept = 0
+  for (let one = value; one < end; one += size) if (mayLeave(from, one)) kept += size
+  if (kept === end - value) return copy(from, attribute, end, to, at)
+  if (kept === 0) return at
+  let out = writeHead(to, at, (from[attribute] as number) & ~0x10, from[attribute + 1] as number, kept)
+  for (let one = value; one < end; one += size) if (mayLeave(from, one)) out = copy(from, one, one + size, to, out)
+  return out
+}
+
+const mayLeave = (from: Uint8Array, community: number): boolean => ((from[community] as number) & NON_TRANSITIVE) === 0
 
 function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
   for (let index = start; index < end; index++) to[at + index - start] = from[index] as number

@@ -8,6 +8,9 @@ const ATOMIC = [0x40, 6, 0]
 const ORIGINATOR = [0x80, 9, 4, 1, 2, 3, 4]
 const CLUSTERS = [0x80, 10, 4, 9, 9, 9, 9]
 const UNKNOWN = [0xe0, 99, 1, 7]
+const ROUTE_TARGET = [0x00, 2, 0xfd, 0xe8, 0, 0, 0, 1]
+const LINK_BANDWIDTH = [0x40, 4, 0xfd, 0xe8, 0, 0, 0, 1]
+const long = (type: number): number[] => [type, 2, ...Array<number>(18).fill(1)]
 const members = (count: number): number[] => Array.from({ length: count }, () => [0, 0, 0, 7]).flat()
 const US = [0, 0, 0xfd, 0xe8]
 
@@ -47,6 +50,38 @@ describe('to an external neighbor', () => {
       '[52] what is not for external neighbors goes',
       [...ORIGIN, ...MED, ...LOCAL_PREF, ...ATOMIC, ...ORIGINATOR, ...CLUSTERS, ...UNKNOWN],
       [...ORIGIN, ...ATOMIC, ...UNKNOWN],
+    ],
+    [
+      '(8.D21) a leading confederation segment goes, and the sequence behind it grows (RFC 5065 §5.3)',
+      [0x40, 2, 12, 3, 1, ...members(1), 2, 1, ...members(1)],
+      [0x40, 2, 10, 2, 2, ...US, ...members(1)],
+    ],
+    [
+      '(8.D21) a path of nothing else is empty',
+      [0x40, 2, 12, 3, 1, ...members(1), 4, 1, ...members(1)],
+      [0x40, 2, 6, 2, 1, ...US],
+    ],
+    [
+      '(8.D21) one in the middle goes',
+      [0x40, 2, 18, 2, 1, ...members(1), 4, 1, ...members(1), 1, 1, ...members(1)],
+      [0x40, 2, 16, 2, 2, ...US, ...members(1), 1, 1, ...members(1)],
+    ],
+    [
+      '(8.D21) a long path gets a short length with it',
+      [0x50, 2, 1, 2, 3, 64, ...members(64)],
+      [0x40, 2, 6, 2, 1, ...US],
+    ],
+    [
+      '(8.D21) extended communities that stay inside their AS go, the others stay (RFC 4360 §6)',
+      [0xc0, 16, 16, ...LINK_BANDWIDTH, ...ROUTE_TARGET],
+      [0xc0, 16, 8, ...ROUTE_TARGET],
+    ],
+    ['(8.D21) with none left there is no attribute', [...ORIGIN, 0xc0, 16, 8, ...LINK_BANDWIDTH], ORIGIN],
+    ['(8.D21) partial stays said', [0xe0, 16, 16, ...ROUTE_TARGET, ...LINK_BANDWIDTH], [0xe0, 16, 8, ...ROUTE_TARGET]],
+    [
+      '(8.D21) the longer ones of IPv6 likewise (RFC 5701)',
+      [0xe0, 25, 40, ...long(0x40), ...long(0x00)],
+      [0xe0, 25, 20, ...long(0x00)],
     ],
   ])('%s', (_, block, expected) => {
     expect(external(block)).toEqual(expected)
