@@ -200,6 +200,12 @@ const STRANGE: readonly Row[] = [
     says: 'self attribute [ 0x10 0xc0 0x3f00000000000001 ]',
     held: {},
   },
+  {
+    what: 'an extended community that stays inside its AS: goes no further (RFC 4360 §6)',
+    says: 'self attribute [ 0x10 0xc0 0x4004fde900000001 ]',
+    held: {},
+    onward: { 'extended-community': undefined },
+  },
   { what: 'IPv6 over the IPv4 session', six: true, says: 'fd77::1', held: { nextHop: 'fd77::1' } },
 ]
 
@@ -282,6 +288,12 @@ const FROM_INSIDE: readonly Row[] = [
   { what: 'ORIGINATOR_ID of 3 octets', says: 'self attribute [ 0x09 0x80 0x010203 ]' },
   { what: 'CLUSTER_LIST of none', says: 'self attribute [ 0x0a 0x80 0x ]' },
   { what: 'an empty AS_PATH is right here', says: 'self', held: { asPath: '', localPref: 100 } },
+  {
+    what: 'a path with a confederation in it: outside it has none (RFC 5065 §5.3)',
+    says: 'self attribute [ 0x02 0x40 0x03010000fdeb02010000fdec ]',
+    held: {},
+    onward: { 'as-path': [CLUSTER_AS, 65004] },
+  },
   { what: 'LOCAL_PREF at its largest', says: 'self local-preference 4294967295', held: { localPref: 4_294_967_295 } },
 ]
 
