@@ -28,9 +28,8 @@ import type { Effect } from './engine/effect.ts'
 import { Engine } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { tell } from './engine/tell.ts'
-
-/** `show interfaces`, cut short or not. */
-const ASKS_FOR_INTERFACES = /^\s*(?:json\s+)?s\w*\s+i/
+import type { Reads } from './show/command.ts'
+import { parseCommand } from './show/parse.ts'
 
 /** How long neighbors may take to read our farewell. */
 const FAREWELL_MILLIS = 3_000
@@ -116,15 +115,13 @@ class Agent {
     })
   }
 
-  /** Interfaces are only looked at when somebody asks. */
+  /** What nobody follows is read when somebody asks for it. One command of a looker is under way at a time. */
   readonly #feedFromLooker = (input: Input): void => {
+    const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
     if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
-    if (input.kind === 'command' && ASKS_FOR_INTERFACES.test(input.line)) {
-      this.#driver.feed({ kind: 'interfaces', interfaces: describeInterfaces() })
-    }
-    // Who asks for NAT wants its counters as they are now. One command of a looker is under way at a time.
-    if (input.kind === 'command' && /\bnat\b/.test(input.line)) this.#count()
+    if (reads === 'interfaces') this.#driver.feed({ kind: 'interfaces', interfaces: describeInterfaces() })
+    if (reads === 'nat') this.#count()
     if (this.#counting === undefined) this.#driver.feed(input)
     else void this.#counting.then(() => this.#driver.feed(input))
   }
@@ -253,6 +250,12 @@ function runFile(path: string, feed: (input: Input) => void): RunFile {
   const trouble = (text: string | undefined) =>
     feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
   return new RunFile({ path, trouble })
+}
+
+/** What a line of a looker wants read first; nothing where it is no command. */
+function readsOf(line: string): Reads | undefined {
+  const asked = parseCommand(line)
+  return asked.kind === 'command' ? asked.reads : undefined
 }
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */

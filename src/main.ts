@@ -18,7 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'doctor': {
       const { runDoctor } = await import('./edge/operate/doctor.ts')
       const { askProblems } = await import('./cli/client.ts')
-      return runDoctor(process.stdout, () => askProblems(words.socket))
+      return runDoctor(process.stdout, () => askProblems(words.socket), words.json)
     }
     case 'agent': {
       const { runAgent } = await import('./agent.ts')
@@ -26,8 +26,18 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     case 'command': {
       const { runCommand } = await import('./cli/client.ts')
-      const { socket, json } = words
-      return runCommand(socket, words.words, { json, out: process.stdout, err: process.stderr })
+      const { socket, ...options } = words.options
+      return runCommand(socket, words.words, { ...options, out: process.stdout, err: process.stderr })
+    }
+    case 'completion': {
+      const { completionScript } = await import('./cli/completion.ts')
+      process.stdout.write(completionScript(words.shell))
+      return 0
+    }
+    case 'complete': {
+      const { complete } = await import('./cli/completion.ts')
+      for (const word of await complete(words.socket, words.typed)) process.stdout.write(`${word}\n`)
+      return 0
     }
     case 'shell': {
       const { runShell } = await import('./cli/shell.ts')

@@ -2,39 +2,69 @@
  * One command to a running agent: its answer on stdout as birdc would print it, what went wrong on stderr in one line.
  * Exit codes: 0 done, 1 refused or not found, 2 wrong words.
  */
-import { once } from 'node:events'
 import type { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
+import type { Seconds } from '../base/units.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
 import { ClientError, Connection, type ReplyText } from './connection.ts'
+import { isMadeOfJson, Output, toNames, toYaml } from './output.ts'
+import { openPager } from './pager.ts'
+import type { Format } from './words.ts'
 
 export type ExitCode = 0 | 1 | 2
 
 export interface ClientOptions {
-  readonly json: boolean
-  readonly out: Writable
+  readonly format: Format
+  /** Seconds between two answers; undefined for one answer. */
+  readonly watch?: number | undefined
+  readonly pager?: boolean
+  readonly out: Writable & { readonly isTTY?: boolean }
   readonly err: Writable
 }
 
-/** Runs the command that `words` make together. */
+/** Runs the command that `words` make together, once or again and again. */
 export async function runCommand(
   socketPath: string,
   words: readonly string[],
   options: ClientOptions,
 ): Promise<ExitCode> {
-  const line = lineOf(words, options.json)
+  const line = lineOf(words, options.format)
   const asked = parseCommand(line)
   if (asked.kind === 'error') return complain(options.err, 'E_SYNTAX', asked.text, 2)
   if (asked.command.kind === 'help') return printHelp(asked.command.about, options)
+  if (options.watch !== undefined) return watch(socketPath, line, options.watch, options)
+  const paged = options.pager === true ? openPager(options.out) : undefined
+  const exit = await answerOnce(socketPath, line, { ...options, out: paged?.out ?? options.out })
+  await paged?.end()
+  return exit
+}
+
+async function answerOnce(socketPath: string, line: string, options: ClientOptions): Promise<ExitCode> {
+  const out = new Output(options.out)
   try {
     const connection = await Connection.open(socketPath)
     try {
-      return await printReply(connection.ask(line), options)
+      const exit = await printReply(connection.ask(line), out, options)
+      await out.flush()
+      return exit
     } finally {
       connection.close()
     }
   } catch (error) {
     return complainOf(options.err, error)
+  }
+}
+
+const CLEAR = '\u001b[H\u001b[2J'
+
+/** Until the person ends it, or nobody reads any more. An agent that is away is asked again as well. */
+async function watch(socketPath: string, line: string, every: Seconds, options: ClientOptions): Promise<ExitCode> {
+  for (;;) {
+    if (options.out.isTTY === true) options.out.write(`${CLEAR}Every ${every} s: ${line}\n\n`)
+    const exit = await answerOnce(socketPath, line, options)
+    if (exit === 2 || options.out.destroyed || !options.out.writable) return exit
+    await setTimeout(every * 1000)
   }
 }
 
@@ -60,9 +90,16 @@ export async function ask(socketPath: string, command: string): Promise<unknown>
 }
 
 /** The shell has taken quotes away from words that need them; a single word may be a whole line in quotes. */
-export function lineOf(words: readonly string[], json: boolean): string {
+export function lineOf(words: readonly string[], format: Format): string {
   const line = words.length === 1 ? (words[0] ?? '') : words.map(quoted).join(' ')
-  return json ? `json ${line}` : line
+  if (isMadeOfJson(format)) return `json ${line}`
+  return format === 'wide' && hasMore(line) ? `${line} all` : line
+}
+
+/** Whether a command takes `all`, and was not given it. */
+function hasMore(line: string): boolean {
+  const asked = parseCommand(line)
+  return asked.kind === 'command' && 'all' in asked.command && asked.command.all === false
 }
 
 const quoted = (word: string): string => (/[\s*]/.test(word) || /\?./.test(word) ? `"${word}"` : word)
@@ -75,22 +112,24 @@ export function printHelp(about: string, { out, err }: Pick<ClientOptions, 'out'
 }
 
 /** Prints an answer as it comes. Rows go to `out`; the last line goes to `err` where it refuses. */
-export async function printReply(reply: AsyncIterable<ReplyText>, { out, err }: ClientOptions): Promise<ExitCode> {
+export async function printReply(
+  reply: AsyncIterable<ReplyText>,
+  out: Output,
+  { format, err }: Pick<ClientOptions, 'format' | 'err'>,
+): Promise<ExitCode> {
   let exit: ExitCode = 0
+  let json = ''
   for await (const { code, text, last } of reply) {
     if (isSyntaxError(code)) exit = complain(err, 'E_SYNTAX', text, 2)
     else if (isRefusal(code) && last) exit = complain(err, nameOf(code), text, 1)
     else {
       if (isRefusal(code)) exit = 1
-      if (code !== CODE.ok || text !== '') await print(out, `${text}\n`)
+      if (code === CODE.json && (format === 'yaml' || format === 'name')) json += text
+      else if (code !== CODE.ok || text !== '') await out.write(`${text}\n`)
     }
   }
+  if (json !== '') await out.write(format === 'yaml' ? await toYaml(json) : toNames(json))
   return exit
-}
-
-async function print(out: Writable, text: string): Promise<void> {
-  if (out.destroyed || !out.writable) throw new ClientError('E_OUTPUT', 'nobody reads what is written')
-  if (!out.write(text)) await once(out, 'drain')
 }
 
 /** Stable names for what an agent refuses. */
@@ -119,10 +158,6 @@ function complain(err: Writable, code: string, text: string, exit: ExitCode): Ex
 
 /** A reader that had enough (`| head`) is no failure. */
 export function complainOf(err: Writable, error: unknown): ExitCode {
-  if (isBrokenPipe(error)) return 0
-  if (error instanceof ClientError) return complain(err, error.code, error.message, 1)
-  throw error
+  if (!(error instanceof ClientError)) throw error
+  return error.code === 'E_PIPE' ? 0 : complain(err, error.code, error.message, 1)
 }
-
-const isBrokenPipe = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'E_OUTPUT')

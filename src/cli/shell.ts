@@ -8,6 +8,8 @@ import { completionsFor, parseCommand } from '../show/parse.ts'
 import { complainOf, type ExitCode, printHelp, printReply } from './client.ts'
 import { ClientError, Connection } from './connection.ts'
 import { HISTORY_LENGTH, historyPath, readHistory, writeHistory } from './history.ts'
+import { Output } from './output.ts'
+import { openPager } from './pager.ts'
 
 export interface ShellOptions {
   readonly input: Readable & { readonly isTTY?: boolean }
@@ -38,10 +40,12 @@ class Shell {
   /** Names of neighbors, as far as known, for completion. */
   #names: readonly string[] = []
   #busy = false
+  readonly #out: Output
 
   constructor(path: string, options: ShellOptions) {
     this.#path = path
     this.#options = options
+    this.#out = new Output(options.out)
     this.#terminal = options.input.isTTY === true && options.out.isTTY === true
   }
 
@@ -91,7 +95,7 @@ class Shell {
       const word = line.trim()
       if (word === 'exit' || word === 'quit') break
       if (word !== '') {
-        const exit = await this.#one(word)
+        const exit = await this.#one(word, reader)
         if (!this.#terminal && exit > worst) worst = exit
       }
       if (this.#terminal) reader.prompt()
@@ -102,18 +106,24 @@ class Shell {
   }
 
   /** One line. A connection that was lost is made anew for the next. */
-  async #one(line: string): Promise<ExitCode> {
+  async #one(line: string, reader: Interface): Promise<ExitCode> {
     const asked = parseCommand(line)
     if (asked.kind === 'command' && asked.command.kind === 'help') return printHelp(asked.command.about, this.#options)
     this.#busy = true
+    // The pager reads keys from the terminal as well: one of the two at a time.
+    const paged = this.#terminal ? openPager(this.#options.out) : undefined
+    if (paged !== undefined) reader.pause()
     try {
       const connection = await this.connect()
-      return await printReply(connection.ask(line), { ...this.#options, json: false })
+      const out = paged === undefined ? this.#out : new Output(paged.out)
+      return await printReply(connection.ask(line), out, { format: 'text', err: this.#options.err })
     } catch (error) {
       this.#connection?.close()
       this.#connection = undefined
       return complainOf(this.#options.err, error)
     } finally {
+      await paged?.end()
+      if (paged !== undefined) reader.resume()
       this.#busy = false
     }
   }

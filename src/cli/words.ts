@@ -2,6 +2,13 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export type ShellName = (typeof SHELLS)[number]
+
+/** The forms an answer can have. */
+export const FORMATS = ['text', 'wide', 'json', 'yaml', 'name'] as const
+export type Format = (typeof FORMATS)[number]
+
 const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
 
 export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
@@ -11,13 +18,24 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                [--dataplane linux|none] [--table main|NUMBER] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
                [--log-level debug|info|warn|error]
                                     advertise this node's routes
-  godwit [-s SOCKET]                look around in a shell
-  godwit [-s SOCKET] [--json] show status | protocols [all] [NAME] | route [...] | services | filters | nat
-                             | interfaces | static | symbols | memory
-  godwit [-s SOCKET] enable | disable | restart PEER, reload [in|out] PEER, configure check
-                                    ask a running agent; \`show ?\` lists what there is to see
-  godwit [-s SOCKET] doctor         is this machine fit to route, and what to do
+  godwit                            look around in a shell
+  godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
+              | interfaces | static | symbols | memory | bfd sessions
+  godwit enable | disable | restart PEER, reload [in|out] PEER, configure check, down
+                                    ask a running agent; \`godwit show ?\` lists what there is to see
+  godwit doctor                     is this machine fit to route, and what to do
+  godwit completion bash|zsh|fish   a script for the shell that completes all of these
   godwit --version | --help
+
+Options of all but the agent, before or after the command:
+  -s, --socket PATH                 the agent's control socket (GODWIT_SOCKET; ${DEFAULT_SOCKET})
+  -o, --output text|wide|json|yaml|name
+                                    wide: with everything; name: names only
+      --json                        the same as -o json
+      --watch[=SECONDS]             ask again and again, every two seconds if not said
+      --no-pager                    never page a long answer (GODWIT_PAGER, PAGER; less)
+
+Exit codes: 0 done, 1 refused or not found, 2 wrong words.
 `
 
 export interface AgentWords {
@@ -50,13 +68,24 @@ const CNI_DIRECTORY = '/etc/cni/net.d'
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
+interface CommandWords {
+  readonly socket: string
+  readonly format: Format
+  /** Seconds between two answers; undefined for one answer. */
+  readonly watch: number | undefined
+  readonly pager: boolean
+}
+
 export type Words =
   | { readonly kind: 'help' | 'version' }
   /** The socket of an agent that may run here. */
-  | { readonly kind: 'doctor'; readonly socket: string }
+  | { readonly kind: 'doctor'; readonly socket: string; readonly json: boolean }
+  | { readonly kind: 'completion'; readonly shell: ShellName }
+  /** What could stand where the last of `typed` stands: asked by completion scripts. */
+  | { readonly kind: 'complete'; readonly socket: string; readonly typed: readonly string[] }
   | { readonly kind: 'wrong'; readonly text: string }
   | { readonly kind: 'agent'; readonly options: AgentWords }
-  | { readonly kind: 'command'; readonly socket: string; readonly json: boolean; readonly words: readonly string[] }
+  | { readonly kind: 'command'; readonly words: readonly string[]; readonly options: CommandWords }
   | { readonly kind: 'shell'; readonly socket: string }
 
 const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
@@ -65,26 +94,102 @@ export function parseWords(argv: readonly string[]): Words {
   return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)
 }
 
-/** Options come before the command: what follows its first word belongs to the command. */
+const DEFAULT_WATCH = 2
+
+interface ClientOptions {
+  socket: string
+  format: Format
+  watch: number | undefined
+  pager: boolean
+}
+
+/** Options stand before or after the command; behind `--` everything belongs to it. */
 function parseClientWords(argv: readonly string[]): Words {
-  let socket = process.env.GODWIT_SOCKET ?? DEFAULT_SOCKET
-  let json = false
-  let at = 0
-  for (; at < argv.length && argv[at]?.startsWith('-'); at++) {
-    const word = argv[at]
-    if (word === '-h' || word === '--help') return { kind: 'help' }
-    if (word === '-v' || word === '--version') return { kind: 'version' }
-    if (word === '--json') json = true
-    else if (word === '-s' || word === '--socket') {
-      const path = argv[++at]
-      if (path === undefined) return wrong(`${word} wants the path of a control socket`)
-      socket = path
-    } else return wrong(`unknown option ${word}`)
+  const options: ClientOptions = {
+    socket: process.env.GODWIT_SOCKET ?? DEFAULT_SOCKET,
+    format: 'text',
+    watch: undefined,
+    pager: true,
   }
-  const words = argv.slice(at)
-  if (words.length === 0) return json ? wrong('--json wants a command') : { kind: 'shell', socket }
-  if (words[0] !== 'doctor') return { kind: 'command', socket, json, words }
-  return words.length === 1 && !json ? { kind: 'doctor', socket } : wrong('doctor takes no words and has no JSON')
+  const words: string[] = []
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ''
+    if (word === '--') {
+      words.push(...argv.slice(at + 1))
+      break
+    }
+    if (!word.startsWith('-') || word === '-') words.push(word)
+    else if (word === '-h' || word === '--help') return { kind: 'help' }
+    else if (word === '-v' || word === '--version') return { kind: 'version' }
+    else {
+      const [name = '', value] = cutOption(word)
+      const taken = takeOption(options, name, value, argv[at + 1])
+      if (typeof taken === 'string') return wrong(taken)
+      at += taken
+    }
+  }
+  return commandOf(words, options)
+}
+
+/** `--watch=5` as name and value. */
+function cutOption(word: string): [string, string | undefined] {
+  const sign = word.indexOf('=')
+  return sign < 0 ? [word, undefined] : [word.slice(0, sign), word.slice(sign + 1)]
+}
+
+/** Answers how many of the words behind it were taken, or what is wrong. */
+function takeOption(options: ClientOptions, name: string, value: string | undefined, next: string | undefined) {
+  switch (name) {
+    case '--json':
+      options.format = 'json'
+      return 0
+    case '--no-pager':
+      options.pager = false
+      return 0
+    case '--watch': {
+      const seconds = value === undefined ? DEFAULT_WATCH : Number(value)
+      if (!(seconds >= 0.1 && seconds <= 86_400)) return `--watch=${value}: seconds from 0.1 to 86400`
+      options.watch = seconds
+      return 0
+    }
+    case '-s':
+    case '--socket': {
+      const path = value ?? next
+      if (path === undefined || path === '') return `${name} wants the path of a control socket`
+      options.socket = path
+      return value === undefined ? 1 : 0
+    }
+    case '-o':
+    case '--output': {
+      const format = FORMATS.find((one) => one === (value ?? next))
+      if (format === undefined) return `${name} ${value ?? next ?? ''}: one of ${FORMATS.join(', ')}`
+      options.format = format
+      return value === undefined ? 1 : 0
+    }
+    default:
+      return `unknown option ${name}`
+  }
+}
+
+function commandOf(words: readonly string[], options: ClientOptions): Words {
+  const { socket, format } = options
+  const [first, second, ...rest] = words
+  switch (first) {
+    case undefined:
+      return format === 'text' ? { kind: 'shell', socket } : wrong(`-o ${format} wants a command`)
+    case 'doctor':
+      if (second !== undefined || !['text', 'json'].includes(format)) return wrong('doctor takes --json and no words')
+      return { kind: 'doctor', socket, json: format === 'json' }
+    case 'completion': {
+      const shell = SHELLS.find((one) => one === second)
+      if (shell === undefined || rest.length > 0) return wrong(`completion wants one of ${SHELLS.join(', ')}`)
+      return { kind: 'completion', shell }
+    }
+    case 'complete':
+      return { kind: 'complete', socket, typed: words.slice(1) }
+    default:
+      return { kind: 'command', words, options }
+  }
 }
 
 const AGENT_OPTIONS = {

@@ -21,6 +21,7 @@ import { routeRows } from './route.ts'
 import { serviceRows } from './services.ts'
 import { NO_BFD, notRunning, staticRows, symbolRows } from './static.ts'
 import { statusRows } from './status.ts'
+import { summaryRows } from './summary.ts'
 import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
 import type { View } from './view.ts'
 
@@ -63,6 +64,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
   switch (command.kind) {
     case 'show-status':
       return statusRows(view, client.times.base)
+    case 'show-summary':
+      return summaryRows(view)
     case 'show-protocols':
       return protocolRows(command, view, client.times.protocol, client.bird1)
     case 'show-route':

@@ -6,6 +6,7 @@ import type { Where } from './where/parse.ts'
 
 export type Command =
   | { readonly kind: 'show-status' }
+  | { readonly kind: 'show-summary' }
   | { readonly kind: 'show-protocols'; readonly all: boolean; readonly which: Which | undefined }
   | ShowRoute
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }
@@ -53,6 +54,9 @@ export type Which =
   | { readonly kind: 'name'; readonly text: string }
   | { readonly kind: 'pattern'; readonly text: string }
 
+/** Facts that nobody follows, and that are read when somebody looks. */
+export type Reads = 'interfaces' | 'nat'
+
 /** A line of a looker, understood. */
 export interface Asked {
   readonly kind: 'command'
@@ -61,6 +65,8 @@ export interface Asked {
   readonly json: boolean
   /** More than looking: not for a looker in restricted mode. */
   readonly acts: boolean
+  /** What the system is to be asked before the answer is made. */
+  readonly reads: Reads | undefined
 }
 
 /** A line of a looker, not understood. */

@@ -4,7 +4,7 @@
  */
 import type { Family } from '../base/family.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
-import type { Command, Which } from './command.ts'
+import type { Command, Reads, Which } from './command.ts'
 import { isPattern } from './pattern.ts'
 import type { Token } from './tokens.ts'
 import type { Where } from './where/parse.ts'
@@ -47,6 +47,8 @@ export interface CommandRow {
   readonly help: string
   /** Not for a looker in restricted mode. */
   readonly acts?: true
+  /** What the system is to be asked first. */
+  readonly reads?: Reads
   /** Asked by programs only: no help names it, and its words are not cut short, so that others may be. */
   readonly hidden?: true
   /** A text is what is wrong with the values together. */
@@ -93,6 +95,12 @@ export const COMMANDS: readonly CommandRow[] = [
     build: ({ all, which }) => ({ kind: 'show-protocols', all: all === true, which: which as Which | undefined }),
   },
   {
+    words: ['show', 'summary'],
+    options: [],
+    help: 'Show all neighbors and their prefixes in one screen',
+    build: () => ({ kind: 'show-summary' }),
+  },
+  {
     words: ['show', 'route'],
     options: [
       { word: 'for', value: 'prefix', help: 'the longest match of an address, or this prefix' },
@@ -118,6 +126,7 @@ export const COMMANDS: readonly CommandRow[] = [
     words: ['show', 'interfaces'],
     options: [{ word: 'summary', help: 'one line each' }],
     help: 'Show network interfaces',
+    reads: 'interfaces',
     build: ({ summary }) => ({ kind: 'show-interfaces', summary: summary === true }),
   },
   {
@@ -163,6 +172,7 @@ export const COMMANDS: readonly CommandRow[] = [
     words: ['show', 'nat'],
     options: [],
     help: 'Show NAT of outgoing traffic, by pool',
+    reads: 'nat',
     build: () => ({ kind: 'show-nat' }),
   },
   actOn('enable', 'Start a neighbor that was disabled'),

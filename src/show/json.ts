@@ -16,6 +16,7 @@ import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { NO_BFD, notRunning, staticRoutes, symbolsOf } from './static.ts'
+import { type Summary, summaries } from './summary.ts'
 import { formatRfc3339 } from './time.ts'
 import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
 import { countWalk, planWalk, type Walk, walk } from './walk.ts'
@@ -27,6 +28,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
   switch (command.kind) {
     case 'show-status':
       return yield* one(statusJson(view))
+    case 'show-summary':
+      return yield* list(summaries(view).map(summaryJson))
     case 'show-protocols':
       return yield* protocolsJson(command, view)
     case 'show-route':
@@ -94,6 +97,18 @@ function* list(
   yield end(count)
 }
 
+/** What was asked for is not there: an empty list, and why. */
+const nothing = (why: Row): Iterable<Row> => list([], () => why)
+
+function summaryJson({ inState, remoteAs, families, ...rest }: Summary): Json {
+  return {
+    ...rest,
+    remoteAs: remoteAs ?? null,
+    stateSeconds: Math.max(0, Math.floor(inState / 1000)),
+    families: Object.fromEntries(Object.entries(families).map(([family, counts]) => [family, { ...counts }])),
+  }
+}
+
 const time = (view: View, at: number): string => formatRfc3339(view.epoch + at)
 const seconds = (view: View, since: number): number => Math.max(0, Math.floor((view.now - since) / 1000))
 
@@ -127,8 +142,7 @@ function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, v
   const chosen = protocolsFor(command.which, view)
   const ranges = rangesFor(command.which, view)
   if (chosen.length + ranges.length === 0 && command.which !== undefined) {
-    yield { code: CODE.noProtocols, text: 'No protocols match' }
-    return
+    return yield* nothing({ code: CODE.noProtocols, text: 'No protocols match' })
   }
   const neighbors = chosen.map((protocol) => protocolJson(protocol, view))
   yield* list([...neighbors, ...ranges.map((range) => rangeJson(range, view))])
@@ -213,7 +227,7 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
 
 function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
   const plan = planWalk(command, view)
-  if ('code' in plan) yield plan
+  if ('code' in plan) yield* nothing(plan)
   else if (command.count) yield* one({ ...countWalk(plan, view) })
   else {
     const missing = (count: number): Row =>

@@ -30,7 +30,7 @@ export function parseCommand(line: string): Asked | ParseError {
   if (values.kind === 'error') return values
   const command = found.row.build(values.values)
   if (typeof command === 'string') return error(command)
-  return { kind: 'command', command, json, acts: found.row.acts === true }
+  return { kind: 'command', command, json, acts: found.row.acts === true, reads: found.row.reads }
 }
 
 const error = (text: string): ParseError => ({ kind: 'error', text: `syntax error, ${text}` })
@@ -39,6 +39,7 @@ const help = (about: string): Asked => ({
   command: { kind: 'help', about: about.trim() },
   json: false,
   acts: false,
+  reads: undefined,
 })
 
 /** A `?` at the end that belongs to no quoted text and to no pattern. */
@@ -224,7 +225,7 @@ function nextOptions(row: CommandRow, last: Token | undefined, before: readonly 
 }
 
 function fixedValues({ value }: Option): readonly string[] {
-  if (value === 'table') return ['master4', 'master6']
+  if (value === 'table') return ['master4', 'master6', 'all']
   if (value === 'which') return ['all']
   return value === 'classes' ? ['all', 'off'] : []
 }

@@ -104,12 +104,13 @@ function stateWord(protocol: ProtocolView): string {
   return isDown(protocol) ? 'down' : 'start'
 }
 
-const bgpState = (protocol: ProtocolView): string =>
+/** RFC 4271's state, or `Down` where a person or an object holds it. */
+export const stateOf = (protocol: ProtocolView): string =>
   isDown(protocol) && protocol.peer.state !== 'Established' ? 'Down' : protocol.peer.state
 
 function infoOf(protocol: ProtocolView): string {
   const { disabled, held, peer } = protocol
-  const state = bgpState(protocol)
+  const state = stateOf(protocol)
   if (state === 'Down') return `${state.padEnd(14)}${disabled ? 'Disabled' : `Held: ${held ?? ''}`}`
   return `${state.padEnd(14)}${state === 'Established' ? '' : formatLastError(peer.lastError)}`
 }
@@ -122,7 +123,7 @@ function* detailLines(protocol: ProtocolView, now: Millis): Iterable<string> {
   yield field(2, 'Description', descriptionOf(object, kind))
   if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
   if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
-  yield field(2, 'BGP state', bgpState(protocol), 22)
+  yield field(2, 'BGP state', stateOf(protocol), 22)
   yield* neighborLines(protocol, now)
   yield* sessionLines(peer)
   yield* timerLines(peer)

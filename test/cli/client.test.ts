@@ -3,11 +3,12 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, lineOf, runCommand } from '../../src/cli/client.ts'
 import { historyPath, readHistory, writeHistory } from '../../src/cli/history.ts'
 import { runShell } from '../../src/cli/shell.ts'
+import type { Format } from '../../src/cli/words.ts'
 import { Control } from '../../src/edge/operate/control.ts'
 import { FakeEngine } from '../support/fake-engine.ts'
 import { type FakeView, fakeView } from '../support/fake-view.ts'
@@ -32,10 +33,10 @@ afterAll(async () => {
 })
 
 /** Runs a command and gives what it wrote, and its exit code. */
-async function run(words: readonly string[], { json = false, socket = path } = {}) {
+async function run(words: readonly string[], { format = 'text' as Format, socket = path } = {}) {
   const [out, err] = [new PassThrough(), new PassThrough()]
   const [stdout, stderr] = [textOf(out), textOf(err)]
-  const exit = await runCommand(socket, words, { json, out, err })
+  const exit = await runCommand(socket, words, { format, out, err })
   out.end()
   err.end()
   return { exit, stdout: await stdout, stderr: await stderr }
@@ -80,14 +81,54 @@ describe('a command', () => {
   })
 
   test('answers in JSON', async () => {
-    const { stdout, exit } = await run(['show', 'route'], { json: true })
+    const { stdout, exit } = await run(['show', 'route'], { format: 'json' })
     expect([JSON.parse(stdout).length, exit]).toEqual([6, 0])
+  })
+
+  test('answers in YAML, and by names', async () => {
+    expect((await run(['show', 'summary'], { format: 'yaml' })).stdout).toMatch(/^- name: Global_10_0_0_9\n {2}peer: /)
+    expect((await run(['show', 'protocols'], { format: 'name' })).stdout).toMatch(/^Global_10_0_0_9\nMesh_10_0_0_2\n/)
+    expect((await run(['show', 'route'], { format: 'name' })).stdout).toMatch(
+      /^0.0.0.0\/0\n10.1.0.0\/24\n10.2.0.0\/24\n/,
+    )
+  })
+
+  test('of which nothing is found it is an empty list, the reason and exit 1, whatever was asked', async () => {
+    for (const words of [
+      ['protocols', 'nope'],
+      ['route', '10.9.9.9'],
+      ['route', 'protocol', 'nope'],
+    ]) {
+      const { stdout, stderr, exit } = await run(['show', ...words], { format: 'json' })
+      expect([JSON.parse(stdout), exit]).toEqual([[], 1])
+      expect(stderr).toMatch(/^godwit: E_NOT_FOUND /)
+    }
+  })
+
+  test('that cannot be written ends in one line', async () => {
+    const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('ENOSPC: no space left on device')) })
+    const err = new PassThrough()
+    const stderr = textOf(err)
+    expect(await runCommand(path, ['show', 'route'], { format: 'text', out, err })).toBe(1)
+    err.end()
+    expect(await stderr).toBe('godwit: E_OUTPUT the answer cannot be written: ENOSPC: no space left on device\n')
+  })
+
+  test('is asked again and again until nobody reads on', async () => {
+    const [out, err] = [new PassThrough(), new PassThrough()]
+    let text = ''
+    out.on('data', (chunk) => {
+      text += String(chunk)
+      if (text.split('Total:').length > 3) out.destroy()
+    })
+    expect(await runCommand(path, ['show', 'route', 'count'], { format: 'text', watch: 0.01, out, err })).toBe(0)
+    expect(text.split('Total:').length).toBe(4)
   })
 
   test('ends quietly when nobody reads on', async () => {
     const [out, err] = [new PassThrough(), new PassThrough()]
     out.destroy()
-    expect(await runCommand(path, ['show', 'route'], { json: false, out, err })).toBe(0)
+    expect(await runCommand(path, ['show', 'route'], { format: 'text', out, err })).toBe(0)
     expect(err.readableLength).toBe(0)
   })
 
@@ -102,13 +143,16 @@ describe('a command', () => {
 })
 
 test.each([
-  [['show', 'protocols', 'Mesh_*'], false, 'show protocols "Mesh_*"'],
-  [['disable', 'x', 'two words'], false, 'disable x "two words"'],
-  [['show protocols all'], false, 'show protocols all'],
-  [['show', '?'], false, 'show ?'],
-  [['show', 'status'], true, 'json show status'],
-])('%j is sent as one line', (words, json, line) => {
-  expect(lineOf(words, json)).toBe(line)
+  [['show', 'protocols', 'Mesh_*'], 'text', 'show protocols "Mesh_*"'],
+  [['disable', 'x', 'two words'], 'text', 'disable x "two words"'],
+  [['show protocols all'], 'wide', 'show protocols all'],
+  [['show', '?'], 'text', 'show ?'],
+  [['show', 'status'], 'json', 'json show status'],
+  [['show', 'protocols'], 'name', 'json show protocols'],
+  [['show', 'protocols'], 'wide', 'show protocols all'],
+  [['show', 'status'], 'wide', 'show status'],
+] as const)('%j as %s is sent as one line', (words, format, line) => {
+  expect(lineOf(words, format)).toBe(line)
 })
 
 describe('no agent', () => {

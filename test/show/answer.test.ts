@@ -18,6 +18,8 @@ describe('layout', () => {
   test.each([
     'show status',
     'show protocols',
+    'show summary',
+    'json show summary',
     'show protocols all',
     'show protocols all "Mesh*"',
     'show route',

@@ -119,8 +119,11 @@ describe('lines that are wrong', () => {
   test.each([
     ['', /^syntax error, unexpected end, expecting show, enable/],
     ['foo', /^syntax error, unexpected "foo", expecting show/],
-    ['show', /expecting status, protocols, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/],
-    ['show s', /^syntax error, ambiguous "s", could be status, services, static or symbols$/],
+    [
+      'show',
+      /expecting status, protocols, summary, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/,
+    ],
+    ['show s', /^syntax error, ambiguous "s", could be status, summary, services, static or symbols$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],
     ['show route f', /ambiguous "f", could be for, filtered or filter$/],
     ['show status extra', /unexpected "extra", expecting the end$/],

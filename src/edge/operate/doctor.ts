@@ -18,9 +18,14 @@ const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 export type AskAgent = () => Promise<readonly string[]>
 
 /** 0: nothing is in the way. 1: something is. */
-export async function runDoctor(out: { write(text: string): unknown }, askAgent: AskAgent): Promise<number> {
+export async function runDoctor(
+  out: { write(text: string): unknown },
+  askAgent: AskAgent,
+  json = false,
+): Promise<number> {
   const findings = [...examine(await gatherFacts()), ...(await agentFindings(askAgent))]
-  for (const finding of findings) out.write(formatFinding(finding))
+  if (json) out.write(`${JSON.stringify(findings.map(({ todo = null, ...rest }) => ({ ...rest, todo })))}\n`)
+  else for (const finding of findings) out.write(formatFinding(finding))
   return findings.some(({ level }) => level === 'bad') ? 1 : 0
 }
 

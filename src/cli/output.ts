@@ -1,0 +1,79 @@
+/** The forms an answer can have, and how what is written ends when nobody takes it. */
+import type { Writable } from 'node:stream'
+import { ClientError } from './connection.ts'
+import type { Format } from './words.ts'
+
+/** Formats that are made of the JSON answer. */
+export const isMadeOfJson = (format: Format): boolean => format === 'yaml' || format === 'name' || format === 'json'
+
+/** A stream whose error is kept until somebody writes to it or ends. Without this it would end the process with a stack. */
+export class Output {
+  readonly #stream: Writable
+  #error: Error | undefined
+
+  constructor(stream: Writable) {
+    this.#stream = stream
+    stream.on('error', (error) => {
+      this.#error ??= error
+    })
+  }
+
+  /** Resolves when there is room for more. Throws ClientError where nobody takes it. */
+  async write(text: string): Promise<void> {
+    this.#check()
+    if (!this.#stream.write(text)) await this.#room()
+    this.#check()
+  }
+
+  /** Resolves when the system has taken everything. */
+  async flush(): Promise<void> {
+    this.#check()
+    await new Promise<void>((resolve) => this.#stream.write('', () => resolve()))
+    this.#check()
+  }
+
+  /** A stream that fails while it is full never drains: its end is waited for as well. */
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        for (const event of ['drain', 'close', 'error']) this.#stream.off(event, done)
+        resolve()
+      }
+      for (const event of ['drain', 'close', 'error']) this.#stream.on(event, done)
+    })
+  }
+
+  #check(): void {
+    const closed = this.#stream.destroyed || !this.#stream.writable
+    if (this.#error === undefined && !closed) return
+    const isPipe = this.#error === undefined || ('code' in this.#error && this.#error.code === 'EPIPE')
+    if (isPipe) throw new ClientError('E_PIPE', 'nobody reads what is written')
+    throw new ClientError('E_OUTPUT', `the answer cannot be written: ${this.#error?.message ?? ''}`)
+  }
+}
+
+/** The JSON text of an answer as YAML. */
+export async function toYaml(json: string): Promise<string> {
+  const { stringify } = await import('yaml')
+  return stringify(JSON.parse(json))
+}
+
+/** What the items of an answer are called, one on each line, each once where it comes several times in a row. */
+export function toNames(json: string): string {
+  const value: unknown = JSON.parse(json)
+  const names = (Array.isArray(value) ? value : [value]).map(nameOf).filter((name) => name !== undefined)
+  return names
+    .filter((name, index) => name !== names[index - 1])
+    .map((name) => `${name}\n`)
+    .join('')
+}
+
+/** The first of these that an item has is its name. */
+const NAME_FIELDS = ['name', 'prefix', 'peer', 'what', 'node', 'usage'] as const
+
+function nameOf(item: unknown): string | undefined {
+  if (typeof item !== 'object' || item === null) return undefined
+  const fields = item as Readonly<Record<string, unknown>>
+  const field = NAME_FIELDS.find((name) => typeof fields[name] === 'string')
+  return field === undefined ? undefined : String(fields[field])
+}

@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, test } from 'vitest'
+import { complete, completionScript } from '../../src/cli/completion.ts'
+import { parseWords, SHELLS } from '../../src/cli/words.ts'
+
+const NO_AGENT = '/nonexistent/godwit.sock'
+const offered = (...typed: readonly string[]) => complete(NO_AGENT, typed)
+
+describe('words that may stand next', () => {
+  test.each([
+    [[''], ['show', 'enable', 'agent', 'doctor', 'completion']],
+    [['sh'], ['show']],
+    [
+      ['show', 's'],
+      ['status', 'summary', 'services', 'static', 'symbols'],
+    ],
+    [['show', 'route', 'no'], ['noexport']],
+    [
+      ['show', 'route', 'table', ''],
+      ['master4', 'master6', 'all'],
+    ],
+    [['completion', 'z'], ['zsh']],
+    [['--js'], ['--json']],
+    [['show', 'status', '-o', 'y'], ['yaml']],
+    [['show', '--json', 'rou'], ['route']],
+  ])('%j', async (typed, words) => {
+    expect(await offered(...typed)).toEqual(expect.arrayContaining(words))
+  })
+
+  test('none is blank, wherever TAB is typed', async () => {
+    for (const line of [
+      '',
+      'show ',
+      'show route ',
+      'show route for ',
+      'show protocols all ',
+      'configure ',
+      'reload in ',
+    ]) {
+      expect([line, await offered(...line.split(' '))]).toEqual([line, expect.not.arrayContaining([''])])
+    }
+  })
+
+  test('what stands behind the command is completed as what stands before it', async () => {
+    expect(await offered('show', 'route', 'p')).toEqual(await offered('--json', 'show', 'route', 'p'))
+  })
+})
+
+describe.each(SHELLS)('the script for %s', (shell) => {
+  const isThere = spawnSync(shell, ['-c', ':']).error === undefined
+  test.skipIf(!isThere)('is one that the shell reads', () => {
+    const { status, stderr } = spawnSync(shell, ['-n'], { input: completionScript(shell), encoding: 'utf8' })
+    expect([status, stderr]).toEqual([0, ''])
+  })
+
+  test('is asked for by its name', () => {
+    expect(parseWords(['completion', shell])).toEqual({ kind: 'completion', shell })
+  })
+})
+
+test.skipIf(spawnSync('bash', ['-c', ':']).error !== undefined)('bash completes by it', () => {
+  // A stand-in that answers as the command would.
+  const script = `godwit() { printf 'route\\nroutes with blanks\\n'; }
+${completionScript('bash')}
+COMP_WORDS=(godwit show ro); COMP_CWORD=2; _godwit; printf '<%s>' "\${COMPREPLY[@]}"`
+  expect(spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout).toBe('<route><routes with blanks>')
+})
