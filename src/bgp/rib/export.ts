@@ -343,7 +343,7 @@ export class Exporter {
     const rewrite = this.#rewrite
     rewrite.at = start
     if (edit === undefined && !marks) {
-      rewrite.from = attributes.blocks.arena
+      rewrite.from = attributes.blocks.segment(id)
       rewrite.start = attributes.blocks.offset(id)
       rewrite.end = rewrite.start + attributes.blocks.length(id)
     } else {
@@ -384,9 +384,8 @@ export class Exporter {
     const { bytes } = this.#tables.nextHops
     const length = Math.min(bytes.length(id), 16)
     this.#scratch[0] = length
-    for (let index = 0; index < length; index++) {
-      this.#scratch[1 + index] = bytes.arena[bytes.offset(id) + index] as number
-    }
+    const [segment, offset] = [bytes.segment(id), bytes.offset(id)]
+    for (let index = 0; index < length; index++) this.#scratch[1 + index] = segment[offset + index] as number
     return 1 + length
   }
 }

@@ -457,7 +457,7 @@ export class FamilyRib {
     const received = paths.received[path] as number
     const nextHop = paths.nextHop[path] as number
     const range = this.#nextHopBytes
-    range.bytes = bytes.arena
+    range.bytes = bytes.segment(nextHop)
     range.start = bytes.offset(nextHop)
     range.length = bytes.length(nextHop)
     const refused = this.whyNotUsable(slot, received, range)

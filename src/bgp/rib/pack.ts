@@ -85,19 +85,19 @@ export class Packer {
 
   openAnnounce(block: number): void {
     this.#open(block)
-    const { arena } = this.#blocks
+    const segment = this.#blocks.segment(block)
     const offset = this.#blocks.offset(block)
-    const nextHopLength = (arena[offset] as number) & ~OURS
-    this.#isOurs = arena[offset] !== nextHopLength
+    const nextHopLength = (segment[offset] as number) & ~OURS
+    this.#isOurs = segment[offset] !== nextHopLength
     this.#classic = isClassic(this.#prefixes.family, nextHopLength)
     this.#bytes[this.length++] = 0
     this.#bytes[this.length++] = 0
-    if (this.#classic) this.#writeClassicAttributes(offset, offset + this.#blocks.length(block))
+    if (this.#classic) this.#writeClassicAttributes(segment, offset, offset + this.#blocks.length(block))
     else {
       this.length += 2
       this.#openMp(MP_REACH)
       this.#bytes[this.length++] = nextHopLength
-      this.#copyNextHop(offset + 1, nextHopLength)
+      this.#copyNextHop(segment, offset + 1, nextHopLength)
       this.#bytes[this.length++] = 0
       this.#limit -= this.#blocks.length(block) - 1 - nextHopLength
     }
@@ -182,32 +182,31 @@ export class Packer {
     this.#writeU16(attributes - 2, 0)
     if (this.#block !== 0) {
       const offset = this.#blocks.offset(this.#block)
-      const { arena } = this.#blocks
-      this.#copy(arena, offset + 1 + ((arena[offset] as number) & ~OURS), offset + this.#blocks.length(this.#block))
+      const segment = this.#blocks.segment(this.#block)
+      this.#copy(segment, offset + 1 + ((segment[offset] as number) & ~OURS), offset + this.#blocks.length(this.#block))
     }
     this.#writeU16(attributes, this.length - attributes - 2)
   }
 
   /** NEXT_HOP goes to its place by type code, behind ORIGIN and AS_PATH. */
-  #writeClassicAttributes(offset: number, end: number): void {
-    const { arena } = this.#blocks
+  #writeClassicAttributes(segment: Uint8Array, offset: number, end: number): void {
     const lengthAt = this.length
     this.length += 2
     let split = offset + 5
     const start = split
-    while (split < end && (arena[split + 1] as number) < NEXT_HOP) split = valueEnd(arena, split)
-    this.#copy(arena, start, split)
+    while (split < end && (segment[split + 1] as number) < NEXT_HOP) split = valueEnd(segment, split)
+    this.#copy(segment, start, split)
     this.#bytes[this.length++] = WELL_KNOWN
     this.#bytes[this.length++] = NEXT_HOP
     this.#bytes[this.length++] = 4
-    this.#copyNextHop(offset + 1, 4)
-    this.#copy(arena, split, end)
+    this.#copyNextHop(segment, offset + 1, 4)
+    this.#copy(segment, split, end)
     this.#writeU16(lengthAt, this.length - lengthAt - 2)
   }
 
-  #copyNextHop(offset: number, length: number): void {
+  #copyNextHop(segment: Uint8Array, offset: number, length: number): void {
     if (this.#isOurs) this.ours.push(this.length)
-    this.#copy(this.#blocks.arena, offset, offset + length)
+    this.#copy(segment, offset, offset + length)
   }
 
   #copy(from: Uint8Array, start: number, end: number): void {

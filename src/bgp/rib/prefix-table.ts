@@ -3,15 +3,13 @@
  * by which all other columns of the RIB are kept. A prefix lives while somebody holds it (a path, a neighbor that was
  * told of it, a message on its way); ids of the dead are used again.
  *
- * Open addressing with linear probing: `slots` holds ids, the address words stand in a column. IPv4 has one word per
- * prefix, IPv6 four. Never more than half full, so an id needs fewer bits than the number of a slot has; the bits above
- * are those of the hash, and a prefix that is not there is mostly told without a look at the columns:
- *
- *   slot | upper bits of the hash | id |
+ * Ids stand in the slots of a hash table (route/slots.ts), the address words in a column: IPv4 has one word per prefix,
+ * IPv6 four.
  */
 import type { Family } from '../../base/family.ts'
 import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { HashKey } from '../route/hash.ts'
+import { Slots } from '../route/slots.ts'
 import { hash4, hash6, prefixTables } from './prefix-hash.ts'
 
 export class PrefixTable {
@@ -30,13 +28,12 @@ export class PrefixTable {
 
   readonly #grown: (capacity: number) => void
   readonly #random: Int32Array
-  #slots = new Int32Array(INITIAL_SLOTS)
-  #mask = INITIAL_SLOTS - 1
+  readonly #slots: Slots
   /** The first free id; the next one stands where its first word was. */
   #free = 0
   /** How many prefixes have each length: longest match asks only for lengths that exist. */
   readonly #ofLength: Uint32Array
-  // The prefix last looked for, and where the search ended.
+  // The prefix last looked for in vain, and where that ended.
   #slot = 0
   #hash = 0
   #w0 = 0
@@ -51,6 +48,7 @@ export class PrefixTable {
     this.#ofLength = new Uint32Array(family === 'ipv4' ? 33 : 129)
     this.#random = prefixTables(family, key)
     this.#grown = grown
+    this.#slots = new Slots()
   }
 
   /** The id of a prefix, or 0. `bytes[offset]` is the first octet of the address; bits beyond `length` do not count. */
@@ -96,28 +94,38 @@ export class PrefixTable {
   }
 
   memory(): number {
-    return this.end * this.width * 4 + usedBytes(this.end, this.lengths, this.holds) + this.#slots.byteLength
+    return this.end * this.width * 4 + usedBytes(this.end, this.lengths, this.holds) + this.#slots.memory(this.end)
   }
 
-  // Both leave the words, the hash and the slot where the search ended, for `#add`.
+  // Both leave the words and the hash for `#add`.
 
   #search4(bytes: Uint8Array, offset: number, length: number): number {
     const w0 = wordOf(bytes, offset, length)
-    const slots = this.#slots
-    const mask = this.#mask
     const hash = hash4(w0, length, this.#random)
+    const { entries, mask, old, oldMask } = this.#slots
+    // What is found nowhere is put where the search among the present slots ends: they come last.
+    const id = old.length === 0 ? 0 : this.#find4(old, oldMask, hash, w0, length)
+    if (id !== 0) return id
+    this.#w0 = w0
+    this.#hash = hash
+    return this.#find4(entries, mask, hash, w0, length)
+  }
+
+  #find4(slots: Int32Array, mask: number, hash: number, w0: number, length: number): number {
     let slot = hash & mask
+    let found = 0
     for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
       if (((entry ^ hash) & ~mask) === 0) {
         const id = entry & mask
-        if (this.words[id] === w0 && this.lengths[id] === length) return id
+        if (this.words[id] === w0 && this.lengths[id] === length) {
+          found = id
+          break
+        }
       }
       slot = (slot + 1) & mask
     }
-    this.#w0 = w0
-    this.#hash = hash
     this.#slot = slot
-    return 0
+    return found
   }
 
   #search6(bytes: Uint8Array, offset: number, length: number): number {
@@ -125,31 +133,39 @@ export class PrefixTable {
     const w1 = wordOf(bytes, offset + 4, length - 32)
     const w2 = wordOf(bytes, offset + 8, length - 64)
     const w3 = wordOf(bytes, offset + 12, length - 96)
-    const slots = this.#slots
-    const mask = this.#mask
     const hash = hash6(w0, w1, w2, w3, length, this.#random)
-    let slot = hash & mask
-    for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
-      if (((entry ^ hash) & ~mask) === 0 && this.#isAt(entry & mask, length, w0, w1, w2, w3)) return entry & mask
-      slot = (slot + 1) & mask
-    }
     this.#w0 = w0
     this.#w1 = w1
     this.#w2 = w2
     this.#w3 = w3
     this.#hash = hash
-    this.#slot = slot
-    return 0
+    const { entries, mask, old, oldMask } = this.#slots
+    return (old.length === 0 ? 0 : this.#find6(old, oldMask, length)) || this.#find6(entries, mask, length)
   }
 
-  #isAt(id: number, length: number, w0: number, w1: number, w2: number, w3: number): boolean {
+  #find6(slots: Int32Array, mask: number, length: number): number {
+    const hash = this.#hash
+    let slot = hash & mask
+    let found = 0
+    for (let entry = slots[slot] as number; entry !== 0; entry = slots[slot] as number) {
+      if (((entry ^ hash) & ~mask) === 0 && this.#isAt(entry & mask, length)) {
+        found = entry & mask
+        break
+      }
+      slot = (slot + 1) & mask
+    }
+    this.#slot = slot
+    return found
+  }
+
+  #isAt(id: number, length: number): boolean {
     const { words } = this
     const at = id * 4
     return (
-      words[at] === w0 &&
-      words[at + 1] === w1 &&
-      words[at + 2] === w2 &&
-      words[at + 3] === w3 &&
+      words[at] === this.#w0 &&
+      words[at + 1] === this.#w1 &&
+      words[at + 2] === this.#w2 &&
+      words[at + 3] === this.#w3 &&
       this.lengths[id] === length
     )
   }
@@ -168,8 +184,7 @@ export class PrefixTable {
     this.holds[id] = 0
     this.#ofLength[length] = (this.#ofLength[length] as number) + 1
     this.size++
-    if (this.size * 2 > this.#slots.length) this.#rehash()
-    else this.#slots[this.#slot] = (this.#hash & ~this.#mask) | id
+    this.#slots.add(id, this.#hash, this.#slot, this.size)
     return id
   }
 
@@ -184,6 +199,7 @@ export class PrefixTable {
       this.words = growI32(this.words, this.capacity * this.width)
       this.lengths = growU8(this.lengths, this.capacity)
       this.holds = growU32(this.holds, this.capacity)
+      this.#slots.grow(this.capacity)
       this.#grown(this.capacity)
     }
     return this.end++
@@ -191,61 +207,15 @@ export class PrefixTable {
 
   #remove(id: number): void {
     const length = this.lengths[id] as number
-    this.#unplace(id)
+    this.#slots.remove(id)
     this.#ofLength[length] = (this.#ofLength[length] as number) - 1
     this.lengths[id] = NO_LENGTH
     this.words[id * this.width] = this.#free
     this.#free = id
     this.size--
   }
-
-  #hashOf(id: number): number {
-    const { words } = this
-    const length = this.lengths[id] as number
-    if (this.width === 1) return hash4(words[id] as number, length, this.#random)
-    const at = id * 4
-    const [w0, w1, w2, w3] = [
-      words[at] as number,
-      words[at + 1] as number,
-      words[at + 2] as number,
-      words[at + 3] as number,
-    ]
-    return hash6(w0, w1, w2, w3, length, this.#random)
-  }
-
-  /** No tombstones: those behind the gap that may move up do. */
-  #unplace(id: number): void {
-    const slots = this.#slots
-    const mask = this.#mask
-    let gap = this.#hashOf(id) & mask
-    while (((slots[gap] as number) & mask) !== id) gap = (gap + 1) & mask
-    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const home = this.#hashOf((slots[slot] as number) & mask) & mask
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue
-      slots[gap] = slots[slot] as number
-      gap = slot
-    }
-    slots[gap] = 0
-  }
-
-  #rehash(): void {
-    const slots = new Int32Array(this.#slots.length * (this.#slots.length < LARGE ? 4 : 2))
-    const mask = slots.length - 1
-    for (let id = 1; id < this.end; id++) {
-      if (this.lengths[id] === NO_LENGTH) continue
-      const hash = this.#hashOf(id)
-      let slot = hash & mask
-      while (slots[slot] !== 0) slot = (slot + 1) & mask
-      slots[slot] = (hash & ~mask) | id
-    }
-    this.#slots = slots
-    this.#mask = mask
-  }
 }
 
-const INITIAL_SLOTS = 64
-/** Slots from which on their number doubles: below it, it grows faster. */
-const LARGE = 1 << 20
 /** No prefix has it, so that a free id never looks like one. */
 const NO_LENGTH = 255
 

@@ -63,7 +63,7 @@ export class AttributeTable {
 
   decode(id: number): PathAttributes {
     const offset = this.blocks.offset(id)
-    return decodeAttributes(this.blocks.arena, offset, offset + this.blocks.length(id))
+    return decodeAttributes(this.blocks.segment(id), offset, offset + this.blocks.length(id))
   }
 
   /** The id of attributes made by hand or by policy. */
@@ -73,18 +73,18 @@ export class AttributeTable {
 
   /** How often one AS or another stands in the path, anywhere (RFC 4271 §9.1.2). */
   timesPassed(id: number, asn: Asn, other = asn): number {
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     const at = this.#find(id, AS_PATH)
     if (at < 0) return 0
-    const end = valueEnd(arena, at)
+    const end = valueEnd(segment, at)
     let times = 0
-    for (let segment = valueStart(arena, at); segment < end; ) {
-      const next = segment + 2 + (arena[segment + 1] as number) * 4
-      for (let at = segment + 2; at < next; at += 4) {
-        const member = readU32(arena, at)
+    for (let part = valueStart(segment, at); part < end; ) {
+      const next = part + 2 + (segment[part + 1] as number) * 4
+      for (let at = part + 2; at < next; at += 4) {
+        const member = readU32(segment, at)
         if (member === asn || member === other) times++
       }
-      segment = next
+      part = next
     }
     return times
   }
@@ -92,31 +92,31 @@ export class AttributeTable {
   /** Whether two sets have the same AS path, to the octet. */
   samePath(one: number, other: number): boolean {
     if (one === other) return true
-    const { arena } = this.blocks
+    const [left, right] = [this.blocks.segment(one), this.blocks.segment(other)]
     const [a, b] = [this.#find(one, AS_PATH), this.#find(other, AS_PATH)]
     if (a < 0 || b < 0) return a === b
-    const length = valueEnd(arena, a) - a
-    if (valueEnd(arena, b) - b !== length) return false
-    for (let at = 0; at < length; at++) if (arena[a + at] !== arena[b + at]) return false
+    const length = valueEnd(left, a) - a
+    if (valueEnd(right, b) - b !== length) return false
+    for (let at = 0; at < length; at++) if (left[a + at] !== right[b + at]) return false
     return true
   }
 
   /** The AS of ONLY_TO_CUSTOMER (RFC 9234 §5), 0 where there is none. */
   onlyToCustomer(id: number): Asn {
     if (((this.flags[id] as number) & CARRIES.onlyToCustomer) === 0) return 0
-    const { arena } = this.blocks
-    return readU32(arena, valueStart(arena, this.#find(id, ONLY_TO_CUSTOMER)))
+    const segment = this.blocks.segment(id)
+    return readU32(segment, valueStart(segment, this.#find(id, ONLY_TO_CUSTOMER)))
   }
 
   /** None of these communities, of two numbers (RFC 1997) or three (RFC 8092), is there. */
   lacksAll(id: number, communities: readonly (readonly number[])[]): boolean {
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     const end = this.blocks.offset(id) + this.blocks.length(id)
     for (let at = this.blocks.offset(id); at < end; ) {
-      const next = valueEnd(arena, at)
-      const type = arena[at + 1]
+      const next = valueEnd(segment, at)
+      const type = segment[at + 1]
       const size = type === COMMUNITIES ? 2 : type === LARGE_COMMUNITIES ? 3 : 0
-      if (size !== 0 && holdsAny(arena, valueStart(arena, at), next, size, communities)) return false
+      if (size !== 0 && holdsAny(segment, valueStart(segment, at), next, size, communities)) return false
       at = next
     }
     return true
@@ -125,12 +125,12 @@ export class AttributeTable {
   /** Whether a cluster stands in the CLUSTER_LIST (RFC 4456 §8). */
   passedCluster(id: number, cluster: RouterId): boolean {
     if (this.clusterLength[id] === 0) return false
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     const at = this.#find(id, CLUSTER_LIST)
     if (at < 0) return false
-    const end = valueEnd(arena, at)
-    for (let member = valueStart(arena, at); member < end; member += 4)
-      if (readU32(arena, member) === cluster) return true
+    const end = valueEnd(segment, at)
+    for (let member = valueStart(segment, at); member < end; member += 4)
+      if (readU32(segment, member) === cluster) return true
     return false
   }
 
@@ -140,11 +140,11 @@ export class AttributeTable {
     return this.blocks.memory() + usedBytes(this.blocks.end, ...columns)
   }
 
-  /** Where an attribute begins in the arena, or -1. */
+  /** Where an attribute begins in the segment of its block, or -1. */
   #find(id: number, type: number): number {
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     const end = this.blocks.offset(id) + this.blocks.length(id)
-    for (let at = this.blocks.offset(id); at < end; at = valueEnd(arena, at)) if (arena[at + 1] === type) return at
+    for (let at = this.blocks.offset(id); at < end; at = valueEnd(segment, at)) if (segment[at + 1] === type) return at
     return -1
   }
 
@@ -158,35 +158,35 @@ export class AttributeTable {
     this.clusterLength[id] = 0
     this.origin[id] = 2
     this.flags[id] = 0
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     const end = this.blocks.offset(id) + this.blocks.length(id)
     for (let at = this.blocks.offset(id); at < end; ) {
-      const next = valueEnd(arena, at)
-      this.#fillFrom(id, arena[at + 1] as number, valueStart(arena, at), next)
+      const next = valueEnd(segment, at)
+      this.#fillFrom(id, segment[at + 1] as number, valueStart(segment, at), next)
       at = next
     }
   }
 
   #fillFrom(id: number, type: number, start: number, end: number): void {
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     switch (type) {
       case ORIGIN:
-        this.origin[id] = arena[start] as number
+        this.origin[id] = segment[start] as number
         return
       case AS_PATH:
         this.#fillPath(id, start, end)
         return
       case MED:
-        this.med[id] = readU32(arena, start)
+        this.med[id] = readU32(segment, start)
         return
       case LOCAL_PREF:
-        this.localPref[id] = readU32(arena, start)
+        this.localPref[id] = readU32(segment, start)
         return
       case COMMUNITIES:
-        for (let at = start; at < end; at += 4) this.#mark(id, flagOfCommunity(readU32(arena, at)))
+        for (let at = start; at < end; at += 4) this.#mark(id, flagOfCommunity(readU32(segment, at)))
         return
       case ORIGINATOR_ID:
-        this.originatorId[id] = readU32(arena, start)
+        this.originatorId[id] = readU32(segment, start)
         this.#mark(id, CARRIES.originatorId)
         return
       case CLUSTER_LIST:
@@ -198,13 +198,13 @@ export class AttributeTable {
   }
 
   #fillPath(id: number, start: number, end: number): void {
-    const { arena } = this.blocks
+    const segment = this.blocks.segment(id)
     let length = 0
     for (let at = start; at < end; ) {
-      const kind = arena[at] as number
-      const count = arena[at + 1] as number
+      const kind = segment[at] as number
+      const count = segment[at + 1] as number
       if (kind === SEQUENCE && count > 0) {
-        if (length === 0) this.neighborAs[id] = readU32(arena, at + 2)
+        if (length === 0) this.neighborAs[id] = readU32(segment, at + 2)
         length += count
       } else if (kind === SET && count > 0) length++
       at += 2 + count * 4

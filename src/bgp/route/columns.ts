@@ -17,7 +17,10 @@ const MODEST = 1 << 13
 const LARGE = 1 << 20
 
 /** Bytes that columns take whose ids end before `end`: what lies behind was never written. */
-export function usedBytes(end: number, ...columns: readonly (Uint8Array | Uint16Array | Uint32Array)[]): number {
+export function usedBytes(
+  end: number,
+  ...columns: readonly (Uint8Array | Uint16Array | Uint32Array | Int32Array)[]
+): number {
   let bytes = 0
   for (const column of columns) bytes += Math.min(column.length, end) * column.BYTES_PER_ELEMENT
   return bytes

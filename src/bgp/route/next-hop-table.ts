@@ -64,7 +64,7 @@ export class NextHopTable {
 
   /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
   isLinkOnly(id: number): boolean {
-    return id !== SELF && this.bytes.length(id) === 16 && isLinkLocalAt(this.bytes.arena, this.bytes.offset(id))
+    return id !== SELF && this.bytes.length(id) === 16 && isLinkLocalAt(this.bytes.segment(id), this.bytes.offset(id))
   }
 
   /** Ids in use. */
