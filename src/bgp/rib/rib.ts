@@ -124,7 +124,7 @@ export class Rib {
     const { bytes } = this.#nextHops
     for (const id of this.#nextHops.ids()) {
       const global = bytes.length(id) === 4 ? 4 : 16
-      if (!changes.some((address) => isAt(address, bytes.arena, bytes.offset(id), global))) continue
+      if (!changes.some((address) => isAt(address, bytes.segment(id), bytes.offset(id), global))) continue
       for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, ASK.import)
     }
   }

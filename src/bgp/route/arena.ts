@@ -7,7 +7,7 @@
  */
 const SEGMENT_BITS = 20
 /** Octets of a segment. */
-export const SEGMENT = 1 << SEGMENT_BITS
+const SEGMENT = 1 << SEGMENT_BITS
 /** Arenas below this are not worth a thought. */
 const MODEST = 1 << 16
 

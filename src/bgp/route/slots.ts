@@ -1,7 +1,7 @@
 /**
- * The slots of a hash table of ids: open addressing, linear probing, no tombstones. Never more than half full, so an id
- * needs fewer bits than the number of a slot has; the bits above are those of the hash, and what is not there is mostly
- * told without a look at anything else:
+ * The slots of a hash table of ids: open addressing, linear probing, no tombstones. Never more than half full, and more
+ * of them than the highest id: so an id needs no more bits than the number of a slot has. The bits above are those of the
+ * hash, and what is not there is mostly told without a look at anything else:
  *
  *   slot | upper bits of the hash | id |
  *
@@ -31,7 +31,7 @@ export class Slots {
   /** An id that is not there, `size` of them with it; `slot`: the free one at which a search for it ended. */
   add(id: number, hash: number, slot: number, size: number): void {
     this.#hashes[id] = hash
-    if (size * 2 > this.entries.length) {
+    if (size * 2 > this.entries.length || id > this.mask) {
       this.#resize(this.entries.length * (this.entries.length < LARGE ? 4 : 2))
       this.#place(id, hash)
     } else this.entries[slot] = (hash & ~this.mask) | id

@@ -101,3 +101,29 @@ test('a cache forgets when either side has another meaning', () => {
   from.intern(block(8), 0, 8)
   expect(cache.get(id, 1)).toBe(0)
 })
+
+/** What is put in stays readable while segments are emptied under it, and what is given back is given back. */
+test('when few of many strings stay, the rest of the arena is given back, and every string is still there', () => {
+  const table = new ByteTable(KNOWN_KEY)
+  const bytes = new Uint8Array(700)
+  const stamp = (number: number): Uint8Array => {
+    bytes[0] = number
+    bytes[1] = number >> 8
+    bytes[2] = number >> 16
+    return bytes.subarray(0, 500 + (number % 200))
+  }
+  const ids = Array.from({ length: 20_000 }, (_, number) => table.intern(stamp(number), 0, stamp(number).length))
+  const full = table.memory()
+  const kept = new Map(ids.map((id, number) => [number, id] as const).filter(([number]) => number % 20 === 0))
+  for (const [number, id] of ids.entries()) if (!kept.has(number)) table.release(id)
+  // Others come and go while it is tidied.
+  for (let number = 20_000; table.isUntidy; number++) {
+    table.tidy(100)
+    const id = table.intern(stamp(number), 0, stamp(number).length)
+    if (number % 50 === 0) kept.set(number, id)
+    else table.release(id)
+  }
+  for (const [number, id] of kept) expect(table.copy(id)).toEqual(Uint8Array.from(stamp(number)))
+  expect(table.size).toBe(kept.size)
+  expect(table.memory()).toBeLessThan(full / 6)
+})
