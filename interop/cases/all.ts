@@ -14,6 +14,7 @@ import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
+import { cases as packetsLoops } from './packets-loops.ts'
 import { cases as packetsLoss } from './packets-loss.ts'
 import { cases as packetsMesh } from './packets-mesh.ts'
 import { cases as packetsNat } from './packets-nat.ts'
@@ -48,6 +49,7 @@ export const CASES: readonly Case[] = [
   ...packetsBorder,
   ...packetsNat,
   ...packetsServices,
+  ...packetsLoops,
   ...packetsLoss,
   ...packetsUplinks,
   ...packetsKernel,

@@ -1,7 +1,7 @@
 // NAT outgoing is a switch on each pool: what the server outside sees follows it, what is under way does not break.
 
-import { ask, startDownload } from '../lab/ask.ts'
-import { FAMILIES, type Family } from '../lab/lab.ts'
+import { ask, startDownload, startUpload, type Transfer } from '../lab/ask.ts'
+import { FAMILIES, type Family, type Host } from '../lab/lab.ts'
 import type { Pod } from '../lab/pod.ts'
 import { soon } from '../lab/soon.ts'
 import { eventually } from '../lab/wait.ts'
@@ -71,4 +71,77 @@ const nat: Case = {
   },
 }
 
-export const cases: readonly Case[] = [nat]
+/** Long enough for all that happens meanwhile. */
+const UPLOAD = { lines: 60, pause: 0.15 }
+const IDLE = { lines: 1, pause: 9 }
+
+interface Flow extends Transfer {
+  readonly what: string
+}
+
+const startFlows = async (from: Host, server: string): Promise<readonly Flow[]> => [
+  { what: 'an upload', ...(await startUpload(from, server, UPLOAD)) },
+  { what: 'a download', ...(await startDownload(from, server)) },
+  { what: 'an idle connection', ...(await startUpload(from, server, IDLE)) },
+]
+
+const allSeenAs = async (flows: readonly Flow[], family: Family, client: string): Promise<void> => {
+  for (const { what, seen } of flows) {
+    const other = await seen.catch((error: unknown) => String(error))
+    expect(other === client, `${what} over ${family} from before NAT: ${other}, not ${client}`)
+  }
+}
+
+const isTranslated = (from: Host, server: string, node: string): Promise<void> =>
+  eventually(async () => {
+    const { client } = await ask(from, server)
+    expect(client === node, `a new connection to ${server} is seen as ${client}, not ${node}`)
+  })
+
+/** Counts at the server what comes with this source address. */
+const countFrom = async (server: Host, family: Family, source: string): Promise<() => Promise<number>> => {
+  const word = family === 'ipv4' ? 'ip' : 'ip6'
+  const table = `inet seen_${family}`
+  const chain = `chain input { type filter hook input priority 0; ${word} saddr ${source} counter\n }`
+  await server.must(['nft', '-f', '-'], { input: `table ${table} { ${chain}\n}\n` })
+  return async () => {
+    const text = await server.must(['nft', 'list', 'table', ...table.split(' ')])
+    return Number(/counter packets (\d+)/.exec(text)?.[1] ?? 0)
+  }
+}
+
+const begunBefore: Case = {
+  name: 'packets: natOutgoing switched on for the first time resets no connection',
+  speakers: 'once',
+  limit: FABRIC_LIMIT,
+  async run(bench) {
+    await needs(bench, 'conntrack')
+    const fabric = await Fabric.build(bench)
+    const pod = await fabric.answeringPod(1)
+    const { host: node } = fabric.node(1)
+    const forget = () => node.run(['conntrack', '-D', '-p', 'tcp', '--dport', '8082'])
+    const servers = FAMILIES.map((family) => fabric.server.address(family))
+
+    const before = await Promise.all(servers.map((server) => startFlows(pod.host, server)))
+    await fabric.manifests.put(...FAMILIES.map((family) => pool(family, { natOutgoing: true })))
+    for (const family of FAMILIES) await isTranslated(pod.host, fabric.server.address(family), node.address(family))
+    // What connection tracking had learned of them is lost: they are as new to it as before.
+    await forget()
+    for (const [index, family] of FAMILIES.entries()) await allSeenAs(before[index] ?? [], family, pod[family])
+
+    // Two hours later: a translated connection whose entry is lost does not show the pod's address.
+    await node.must(['nft', 'flush', 'set', 'inet', 'godwit', 'begun'])
+    const later = await Promise.all(servers.map((server) => startUpload(pod.host, server, UPLOAD)))
+    const counts = await Promise.all(FAMILIES.map((family) => countFrom(fabric.server, family, pod[family])))
+    await forget()
+    for (const { seen } of later) await seen.catch(() => {})
+    for (const count of counts) {
+      const shown = await count()
+      expect(shown === 0, `${shown} packets of a translated connection showed the pod's address`)
+    }
+    const text = await node.must(['nft', 'list', 'set', 'inet', 'godwit', 'begun'])
+    expect(!text.includes('elements'), `the time is over, and the agent gave it back: ${text}`)
+  },
+}
+
+export const cases: readonly Case[] = [nat, begunBefore]

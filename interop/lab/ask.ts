@@ -55,15 +55,46 @@ export const askMany = async (host: Host, address: string, port: number, count: 
     })
 }
 
-/** Begins a download of some seconds and waits until it is under way; `seen` is told once it came to its end. */
-export const startDownload = async (host: Host, address: string): Promise<{ readonly seen: Promise<string> }> => {
-  const seen = download(host, address)
+/** Something of some seconds that is under way; whom the server saw is told once it came to its end, whole. */
+export interface Transfer {
+  readonly seen: Promise<string>
+}
+
+export const startDownload = (host: Host, address: string): Promise<Transfer> =>
+  start(host, address, 8081, download(host, address))
+
+export interface UploadShape {
+  readonly lines: number
+  /** Seconds from one line to the next. */
+  readonly pause: number
+}
+
+/** One line and a long pause are an idle connection. */
+export const startUpload = (host: Host, address: string, shape: UploadShape): Promise<Transfer> =>
+  start(host, address, 8082, upload(host, address, shape))
+
+/** Waits until it is under way: one connection more to that port than before. */
+const start = async (host: Host, address: string, port: number, seen: Promise<string>): Promise<Transfer> => {
   seen.catch(() => {})
   await eventually(async () => {
-    const open = await host.must(['ss', '-Htn', 'state', 'established', 'dport = :8081'])
-    if (open.trim() === '') throw new Error(`the download from ${address} has not begun`)
+    const six = address.includes(':')
+    const filter = `dst ${six ? `[${address}]` : address} and dport = :${port}`
+    const open = await host.must(['ss', '-Htn', 'state', 'established', filter])
+    if (open.trim() === '') throw new Error(`the transfer with ${address} has not begun`)
   })
   return { seen }
+}
+
+const UPLOAD =
+  'exec 3<>/dev/tcp/$0/$1; for i in $(seq "$2"); do echo line >&3; sleep "$3"; done; echo done >&3; head -n 1 <&3'
+
+const upload = async (host: Host, address: string, { lines, pause }: UploadShape): Promise<string> => {
+  const seconds = Math.ceil(lines * pause) + 15
+  const argv = ['timeout', `${seconds}`, 'bash', '-c', UPLOAD, address, '8082', `${lines}`, `${pause}`]
+  const text = await host.must(argv, { timeout: (seconds + 15) * 1_000 })
+  const [client = '', counted] = text.trim().split(' ')
+  if (counted !== `${lines}`) throw new Error(`of the upload to ${address} ${counted} of ${lines} lines got there`)
+  return client
 }
 
 /** Whom the server saw, once the download came to its end. */

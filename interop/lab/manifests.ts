@@ -93,6 +93,7 @@ export interface ServiceShape {
   readonly clusterIPs: readonly string[]
   readonly externalIPs?: readonly string[]
   readonly loadBalancerIPs?: readonly string[]
+  readonly ipMode?: 'VIP' | 'Proxy'
   readonly externalTrafficPolicy?: 'Cluster' | 'Local'
   readonly internalTrafficPolicy?: 'Cluster' | 'Local'
 }
@@ -113,7 +114,11 @@ export const service = (shape: ServiceShape): KubeObject => ({
     ...(shape.externalIPs === undefined ? {} : { externalIPs: shape.externalIPs }),
     ports: [{ port: 80, protocol: 'TCP' }],
   },
-  status: { loadBalancer: { ingress: (shape.loadBalancerIPs ?? []).map((ip) => ({ ip })) } },
+  status: {
+    loadBalancer: {
+      ingress: (shape.loadBalancerIPs ?? []).map((ip) => ({ ip, ...(shape.ipMode && { ipMode: shape.ipMode }) })),
+    },
+  },
 })
 
 export interface EndpointShape {

@@ -1,5 +1,6 @@
 // The other end of every question: answers with the address the question came from.
-// node traffic.ts: TCP and UDP 8080 say who asks and who answers; TCP 8081 says it slowly; UDP 53 is a DNS server.
+// node traffic.ts: TCP and UDP 8080 say who asks and who answers; TCP 8081 says it slowly; TCP 8082 listens
+// to lines until it is told `done`, and says then who told how many; UDP 53 is a DNS server.
 // node traffic.ts dns SERVER NAME: asks a DNS server for an address.
 
 import { createSocket } from 'node:dgram'
@@ -25,6 +26,15 @@ const trickle = (socket: Socket): void => {
   socket.on('close', () => clearInterval(timer))
 }
 
+/** An upload, whole only if the number of its lines is what was sent. */
+const collect = (socket: Socket): void => {
+  let text = ''
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+    if (text.endsWith('done\n')) socket.end(`${plain(socket.remoteAddress)} ${text.split('\n').length - 2}\n`)
+  })
+}
+
 const listen = (port: number, serve: (socket: Socket) => void): void => {
   createServer((socket) => {
     socket.on('error', () => {})
@@ -47,6 +57,7 @@ const answerDns = (query: Buffer): Buffer => {
 const serve = (): void => {
   listen(8080, (socket) => socket.end(introduce(socket)))
   listen(8081, trickle)
+  listen(8082, collect)
   const echo = createSocket('udp6')
   echo.on('message', (_, from) => echo.send(`${plain(from.address)}\n`, from.port, from.address))
   echo.bind(8080, '::')

@@ -115,6 +115,10 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
       `const { createServer } = require('net')
       createServer((s) => s.end(s.remoteAddress)).listen(8080, '::')
       createServer((s) => s.end(String(s.remotePort))).listen(8082, '::')
+      createServer({ allowHalfOpen: true }, (s) => {
+        let text = ''
+        s.on('data', (data) => (text += data)).on('end', () => s.end(text + s.remoteAddress)).on('error', () => {})
+      }).listen(8083, '::')
       createServer((s) => {
         let left = 20
         const timer = setInterval(() => {
@@ -178,6 +182,29 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     expect(here().node.run('nft list table inet godwit')).not.toContain('masquerade')
     expect(await seen(4)).toBe('10.244.1.2')
     await until('the whole download', () => got === `${'x'.repeat(20)}::ffff:203.0.113.2`, 10_000)
+  })
+
+  test.each([
+    ['goes on, while those are spared', 7_200, 'xxxxxxxxxxxxxxxxxxxx10.244.1.2'],
+    ['is taken for a new flow, and is lost, where they are not', 0, ''],
+  ])('an upload that began before NAT was switched on %s (8.E25)', async (_, begun, whole) => {
+    const client = begin(
+      here().pod,
+      `const socket = require('net').connect(8083, '203.0.113.9', () => process.stdout.write('up'))
+      let left = 20
+      setInterval(() => left-- > 0 ? socket.write('x') : socket.end(), 50)
+      socket.on('data', (data) => process.stdout.write(data)).on('close', () => process.exit()).on('error', () => {})`,
+    )
+    let got = ''
+    client.stdout.on('data', (chunk: Buffer) => {
+      got += chunk.toString()
+    })
+    await until('the connection', () => got === 'up', 10_000)
+    await write(scriptFor(true).text(begun))
+    expect(table()?.begun).toBeGreaterThanOrEqual(begun - 10)
+    expect(await seen(4)).toBe('203.0.113.2')
+    await until('its end', () => client.exitCode !== null, 10_000)
+    expect(got.slice(2).replace('::ffff:', '')).toBe(whole)
   })
 
   test('what is read back is what was written; a flush is told; a restart finds it unchanged', async () => {
