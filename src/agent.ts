@@ -7,11 +7,12 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AgentWords } from './cli/words.ts'
 import { readKept } from './cluster/last-good.ts'
+import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { systemClock } from './edge/clock.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { CniFile } from './edge/kernel/cni.ts'
 import { Nft } from './edge/kernel/nft.ts'
-import { Routes } from './edge/kernel/routes.ts'
+import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
 import { describeInterfaces, listInterfaces } from './edge/net/interfaces.ts'
 import { Ndp } from './edge/net/ndp.ts'
@@ -61,8 +62,10 @@ class Agent {
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
   readonly #ndp: Ndp
+  /** With `--dataplane none` it only reads, and links and addresses alone. */
+  readonly #rtnetlink: Rtnetlink
   /** Undefined with `--dataplane none`. */
-  readonly #kernel: { readonly routes: Routes; readonly nft: Nft } | undefined
+  readonly #nft: Nft | undefined
   readonly #metrics: Metrics
   /** The last good objects, beside the control socket. */
   readonly #lastGood: RunFile
@@ -79,6 +82,7 @@ class Agent {
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
     this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#count() })
+    const table = options.table === 'main' ? MAIN_TABLE : Number(options.table)
     this.#engine = new Engine({
       node: options.node,
       version: VERSION,
@@ -88,6 +92,7 @@ class Agent {
       hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
       cni: options.cni,
       dataplane: options.dataplane,
+      table,
       now: systemClock.now(),
       epoch: systemClock.epoch,
       keepsLastGood: true,
@@ -107,9 +112,8 @@ class Agent {
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
     this.#lastGood = runFile(`${options.control.replace(/\.sock$/, '')}.last-good.json`, feed)
-    const { table } = options
-    this.#kernel =
-      options.dataplane === 'linux' ? { routes: new Routes({ feed, table }), nft: new Nft({ feed }) } : undefined
+    this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
+    this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -127,9 +131,9 @@ class Agent {
   }
 
   #count(): void {
-    if (this.#kernel === undefined) return
+    if (this.#nft === undefined) return
     const counting = (this.#counting ?? Promise.resolve())
-      .then(() => this.#kernel?.nft.count())
+      .then(() => this.#nft?.count())
       .then(() => {
         if (this.#counting === counting) this.#counting = undefined
       })
@@ -149,11 +153,11 @@ class Agent {
   async open(): Promise<void> {
     const { node, source } = this.#options
     this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
-    if (this.#kernel !== undefined) this.#lock = await lockDataplane()
+    if (this.#nft !== undefined) this.#lock = await lockDataplane()
     for (const control of this.#controls) await control.open()
     await this.#openHttp()
-    this.#kernel?.routes.open()
-    this.#kernel?.nft.open()
+    await this.#rtnetlink.open()
+    this.#nft?.open()
     this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
@@ -194,8 +198,8 @@ class Agent {
       this.#http?.close(),
       this.#cni.stop(),
       this.#ndp.stop(),
-      this.#kernel?.routes.stop(),
-      this.#kernel?.nft.stop(),
+      this.#rtnetlink.stop(),
+      this.#nft?.stop(),
       this.#lastGood.close(),
     ])
     this.#driver.stop()
@@ -217,10 +221,10 @@ class Agent {
         for (const control of this.#controls) control.perform(effect)
         return
       case 'routes':
-        this.#kernel?.routes.perform(effect)
+        this.#rtnetlink.perform(effect)
         return
       case 'nft':
-        this.#kernel?.nft.perform(effect)
+        this.#nft?.perform(effect)
         return
       case 'cni':
         this.#cni.perform(effect)

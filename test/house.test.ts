@@ -46,7 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'edge/net': [...INNER, 'edge'],
   'edge/operate': [...INNER, 'edge', 'edge/kernel'],
   cli: ['base', 'show'],
-  agent: ['base', 'cluster', 'show', 'engine', 'cli', ...EDGE],
+  agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
   main: ['agent', 'cli', ...EDGE],
   build: [],
 }

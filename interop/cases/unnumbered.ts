@@ -100,8 +100,8 @@ const kernelHas = (node: Host, expected: readonly RegExp[]): Promise<void> =>
   })
 
 const WRITTEN = [
-  /^10\.244\.201\.0\/24 via inet6 fe80::1 dev eth0 metric 1024/,
-  /^fd00:244:201::\/64 via fe80::1 dev eth0 metric 1024/,
+  /^10\.244\.201\.0\/24 via inet6 fe80::1 dev eth0 metric 1025/,
+  /^fd00:244:201::\/64 via fe80::1 dev eth0 metric 1025/,
 ]
 
 /** Packets there and back, between addresses that only BGP has made known. */

@@ -8,30 +8,50 @@ import {
   type Hop,
   KERNEL_PROTOCOL,
   type KernelRoute,
+  MAIN_TABLE,
   type OwnRoute,
   ROUTE_METRIC,
   type RouteChange,
   sortHops,
 } from './kernel.ts'
 
-/** Own routes are known by prefix; one with another metric than ours is somebody's mistake, and never wanted. */
-export const ownKey = ({ prefix, metric }: OwnRoute): string =>
-  metric === ROUTE_METRIC ? prefix.text : `${prefix.text} metric ${metric}`
+/** Own routes are known by prefix and table; one with another metric than ours is never wanted. */
+export const ownKey = ({ prefix, metric, table }: OwnRoute): string =>
+  metric === ROUTE_METRIC[prefix.family] ? keyIn(prefix.text, table) : `${keyIn(prefix.text, table)} metric ${metric}`
 
-export const unicast = (prefix: Prefix, hops: readonly Hop[]): OwnRoute => ({
+/** Of our route for this prefix in a table. */
+export const keyIn = (prefix: string, table: number): string =>
+  table === MAIN_TABLE ? prefix : `${prefix} table ${table}`
+
+/** The prefix that a key begins with. */
+export const prefixOfKey = (key: string): string => {
+  const space = key.indexOf(' ')
+  return space < 0 ? key : key.slice(0, space)
+}
+
+export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): OwnRoute => ({
   prefix,
   type: 'unicast',
-  metric: ROUTE_METRIC,
+  metric: ROUTE_METRIC[prefix.family],
+  table,
   hops: sortHops(hops),
 })
 
-export const blackhole = (prefix: Prefix): OwnRoute => ({ prefix, type: 'blackhole', metric: ROUTE_METRIC, hops: [] })
+/** Always in the main table: in one that is looked into before it, it would beat the routes to the node's own pods. */
+export const blackhole = (prefix: Prefix): OwnRoute => ({
+  prefix,
+  type: 'blackhole',
+  metric: ROUTE_METRIC[prefix.family],
+  table: MAIN_TABLE,
+  hops: [],
+})
 
 export function sameRoute(a: OwnRoute, b: OwnRoute): boolean {
   return (
     a.type === b.type &&
     a.prefix.text === b.prefix.text &&
     a.metric === b.metric &&
+    a.table === b.table &&
     a.hops.length === b.hops.length &&
     a.hops.every((hop, index) => formatHop(hop) === formatHop(b.hops[index] as Hop))
   )
@@ -67,9 +87,10 @@ export type Conflict =
  * A learned route stands back behind anybody's route for the same prefix. A blackhole may lie under one that wins
  * against it, such as the connected route of the bridge that pods hang on, but never beside or above one.
  */
-export function whyNotBeside(route: OwnRoute, others: readonly KernelRoute[]): Conflict | undefined {
+export function whyNotBeside(route: OwnRoute, all: readonly KernelRoute[]): Conflict | undefined {
   const isBlackhole = route.type === 'blackhole'
-  const other = isBlackhole ? others.find(({ metric }) => metric >= ROUTE_METRIC) : others[0]
+  const others = all.filter(({ table }) => table === route.table)
+  const other = isBlackhole ? others.find(({ metric }) => metric >= route.metric) : others[0]
   if (other === undefined) return undefined
   const isConnected = other.protocol === KERNEL_PROTOCOL && other.hops.every(({ gateway }) => gateway === undefined)
   return { kind: isConnected && !isBlackhole ? 'connected' : 'foreign', other }

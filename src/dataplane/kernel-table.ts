@@ -1,21 +1,26 @@
 /**
  * What the kernel holds that is not ours: routes of links, of DHCP, of router advertisements, of people and of other
- * daemons; the links and their addresses. It answers where an address leads, and whose a prefix is.
+ * daemons. It answers where an address leads, and whose a prefix is.
  */
-import { type Address, addressBytes, familyOfAddress } from '../base/address.ts'
+import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
-import { KERNEL_PROTOCOL, type KernelRoute, type Link } from './kernel.ts'
+import { KERNEL_PROTOCOL, type KernelRoute } from './kernel.ts'
+import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 
 /** IPv6 ends its table with an unreachable default route of this metric: nobody's wish. */
 const NOBODYS_METRIC = 0xffffffff
 
 export class KernelTable {
+  readonly links: LinkTable
   readonly #byKey = new Map<string, KernelRoute>()
   /** The preferred one first. */
   readonly #byPrefix = new LongestMatch<readonly KernelRoute[]>()
-  #links = new Map<string, Link>()
-  #addresses = new Set<Address>()
+  readonly #byLink = new Map<string, Set<KernelRoute>>()
+
+  constructor(links: LinkTable) {
+    this.links = links
+  }
 
   get size(): number {
     return this.#byKey.size
@@ -24,17 +29,23 @@ export class KernelTable {
   clear(): void {
     this.#byKey.clear()
     this.#byPrefix.clear()
+    this.#byLink.clear()
   }
 
   add(route: KernelRoute): void {
     if (route.metric === NOBODYS_METRIC) return
     this.remove(route.key)
     this.#byKey.set(route.key, route)
-    const all = [...this.at(route.prefix.text), route]
+    const all = [...this.at(route.prefix), route]
     this.#byPrefix.set(
       route.prefix,
       all.sort((a, b) => a.metric - b.metric),
     )
+    for (const { interface: name } of route.hops) {
+      const over = this.#byLink.get(name)
+      if (over === undefined) this.#byLink.set(name, new Set([route]))
+      else over.add(route)
+    }
   }
 
   /** The route that went, if it was known. */
@@ -42,15 +53,14 @@ export class KernelTable {
     const route = this.#byKey.get(key)
     if (route === undefined) return undefined
     this.#byKey.delete(key)
-    const left = this.at(route.prefix.text).filter((other) => other !== route)
+    const left = this.at(route.prefix).filter((other) => other !== route)
     if (left.length > 0) this.#byPrefix.set(route.prefix, left)
     else this.#byPrefix.delete(route.prefix)
+    for (const { interface: name } of route.hops) {
+      const over = this.#byLink.get(name)
+      if (over?.delete(route) === true && over.size === 0) this.#byLink.delete(name)
+    }
     return route
-  }
-
-  setLinks(links: readonly Link[]): void {
-    this.#links = new Map(links.map((link) => [link.name, link]))
-    this.#addresses = new Set(links.flatMap(({ addresses }) => addresses))
   }
 
   routes(): Iterable<KernelRoute> {
@@ -58,7 +68,7 @@ export class KernelTable {
   }
 
   /** Routes of exactly this prefix. */
-  at(prefix: string): readonly KernelRoute[] {
+  at(prefix: Prefix): readonly KernelRoute[] {
     return this.#byPrefix.at(prefix) ?? []
   }
 
@@ -67,22 +77,18 @@ export class KernelTable {
     return this.#byPrefix.lookup(address)?.[0]
   }
 
+  /** Prefixes of the routes over a link. */
+  over(link: string): Prefix[] {
+    return [...(this.#byLink.get(link) ?? [])].map(({ prefix }) => prefix)
+  }
+
   isOwn(address: Address): boolean {
-    return this.#addresses.has(address)
+    return this.links.isOwn(address)
   }
 
   /** The prefix of the link that an address of ours is on. */
   networkOf(address: Address): Prefix | undefined {
     const route = this.lookup(addressBytes(address))
     return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined
-  }
-
-  isUp(link: string): boolean {
-    return this.#links.get(link)?.up === true
-  }
-
-  /** It has an IPv6 address of any scope: without one, nobody there can be asked for. */
-  hasIpv6(link: string): boolean {
-    return this.#links.get(link)?.addresses.some((address) => familyOfAddress(address) === 'ipv6') === true
   }
 }

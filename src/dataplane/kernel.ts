@@ -1,8 +1,9 @@
 /**
  * The kernel's routing as values: what is read from it, and what is asked of it. `dataplane` decides what the kernel
- * should hold; `edge/kernel/routes` and `edge/kernel/nft` carry it there and read it back.
+ * should hold; `edge/kernel/rtnetlink` and `edge/kernel/nft` carry it there and read it back.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 
 /**
@@ -12,10 +13,14 @@ import type { Prefix } from '../base/prefix.ts'
 export const GODWIT_PROTOCOL = 171
 
 /**
- * Metric of our routes, in both families. The kernel gives connected IPv6 routes 256, and a lower metric wins: a
- * blackhole below that would beat the route to the bridge that pods hang on.
+ * Metric of our routes. The kernel gives connected IPv6 routes 256, and a lower metric wins: a blackhole below that would
+ * beat the route to the bridge that pods hang on. 1024 is what it gives an IPv6 route that a person adds without saying
+ * one, and it refuses a second route of the same prefix and metric: ours stand one above.
  */
-export const ROUTE_METRIC = 1024
+export const ROUTE_METRIC: Readonly<Record<Family, number>> = { ipv4: 1024, ipv6: 1025 }
+
+/** The table that every kernel looks into, and where connected routes stand. */
+export const MAIN_TABLE = 254
 
 /** One way a route goes. */
 export interface Hop {
@@ -24,6 +29,8 @@ export interface Hop {
   readonly interface: string
   /** The gateway is on the link though no route of the link says so. */
   readonly onlink: boolean
+  /** Its share among the ways of the route: 1 to 256. */
+  readonly weight: number
 }
 
 /** A route of ours, wanted or present. */
@@ -32,6 +39,7 @@ export interface OwnRoute {
   /** `unicast` or `blackhole`; another only where somebody else made it in our name. */
   readonly type: string
   readonly metric: number
+  readonly table: number
   /** In the order of their text; none for a blackhole. */
   readonly hops: readonly Hop[]
 }
@@ -41,26 +49,17 @@ export interface KernelRoute extends OwnRoute {
   /** Two routes are the same when their keys are. */
   readonly key: string
   readonly protocol: number
-  /** The link of every hop is down: the kernel keeps the route, and nothing gets through. */
-  readonly dead: boolean
 }
 
-export interface Link {
-  readonly name: string
-  /** Switched on, and with a carrier. */
-  readonly up: boolean
-  readonly addresses: readonly Address[]
-}
-
-/** What is different in the kernel since the last word about it. */
+/** What is different in the kernel's routes since the last word about them. */
 export interface KernelChange {
-  /** This is everything: what was known before is void. */
+  /** The first piece of everything: what was known before is void. */
   readonly full: boolean
+  /** Pieces of the same reading follow. */
+  readonly more: boolean
   /** Keys of routes that are gone: to be taken before `present`. */
   readonly gone: readonly string[]
   readonly present: readonly KernelRoute[]
-  /** All links of the host, where anything about them changed. */
-  readonly links: readonly Link[] | undefined
 }
 
 export interface RouteChange {
@@ -74,15 +73,15 @@ export interface Failure {
   readonly reason: string
 }
 
-export const formatHop = ({ gateway, interface: name, onlink }: Hop): string =>
-  `${gateway === undefined ? '' : `via ${gateway} `}dev ${name}${onlink ? ' onlink' : ''}`
+export const formatHop = ({ gateway, interface: name, onlink, weight }: Hop): string =>
+  `${gateway === undefined ? '' : `via ${gateway} `}dev ${name}${weight === 1 ? '' : ` weight ${weight}`}${onlink ? ' onlink' : ''}`
 
 export const formatRoute = ({ type, prefix, hops }: Pick<OwnRoute, 'type' | 'prefix' | 'hops'>): string =>
   type === 'unicast' ? `${prefix.text} ${hops.map(formatHop).join(', ')}` : `${type} ${prefix.text}`
 
 /** What two routes must have in common to be the same one. */
 export const routeKey = (route: Omit<KernelRoute, 'key'>): string =>
-  `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.dead ? ' dead' : ''}`
+  `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`
 
 /** Hops in an order of their own, each once, so that equal sets have equal texts. */
 export function sortHops(hops: readonly Hop[]): readonly Hop[] {

@@ -14,7 +14,7 @@ export interface LearnedWay {
 
 export class LearnedWays {
   readonly #ways = new LongestMatch<LearnedWay>()
-  #changed = false
+  #changed: Prefix[] = []
   isAllowed = false
 
   get isEmpty(): boolean {
@@ -23,10 +23,10 @@ export class LearnedWays {
 
   /** No hops: it is none. */
   set(prefix: Prefix, hops: readonly Hop[]): void {
-    const before = this.#ways.at(prefix.text)?.hops ?? []
+    const before = this.#ways.at(prefix)?.hops ?? []
     const wanted = this.isAllowed ? hops : []
     if (formatHops(before) === formatHops(wanted)) return
-    this.#changed = true
+    this.#changed.push(prefix)
     if (wanted.length === 0) this.#ways.delete(prefix)
     else this.#ways.set(prefix, { prefix, hops: wanted })
   }
@@ -35,10 +35,14 @@ export class LearnedWays {
     return this.isAllowed ? this.#ways.lookup(address) : undefined
   }
 
-  /** Whether any has changed since last asked. */
-  takeChanged(): boolean {
+  get hasChanged(): boolean {
+    return this.#changed.length > 0
+  }
+
+  /** Of those that have changed since last asked. */
+  takeChanged(): readonly Prefix[] {
     const changed = this.#changed
-    this.#changed = false
+    this.#changed = []
     return changed
   }
 }

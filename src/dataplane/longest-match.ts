@@ -1,38 +1,46 @@
-import { makePrefix, type Prefix } from '../base/prefix.ts'
+import type { Prefix } from '../base/prefix.ts'
+import { addressKey } from './address-order.ts'
 
-/** Values by prefix, and the one of the longest prefix that an address lies in. Made for thousands, not for a full table. */
+/** Values by prefix, and the one of the longest prefix that an address lies in: one question for each length there is. */
 export class LongestMatch<Value> {
-  readonly #byPrefix = new Map<string, Value>()
-  /** Lengths there are, by octets of the address, with how many have each. */
-  readonly #lengths: Readonly<Record<4 | 16, Map<number, number>>> = { 4: new Map(), 16: new Map() }
+  /** By octets of the address, and then by length, the longest first. */
+  readonly #lengths: Readonly<Record<4 | 16, Map<number, Map<string, Value>>>> = { 4: new Map(), 16: new Map() }
+  #size = 0
 
   get size(): number {
-    return this.#byPrefix.size
+    return this.#size
   }
 
   clear(): void {
-    this.#byPrefix.clear()
     this.#lengths[4].clear()
     this.#lengths[16].clear()
+    this.#size = 0
   }
 
-  set(prefix: Prefix, value: Value): void {
-    if (!this.#byPrefix.has(prefix.text)) this.#count(prefix, 1)
-    this.#byPrefix.set(prefix.text, value)
+  set({ bytes, length }: Prefix, value: Value): void {
+    const values = this.#valuesOf(bytes).get(length) ?? this.#addLength(bytes, length)
+    const before = values.size
+    values.set(addressKey(bytes), value)
+    this.#size += values.size - before
   }
 
-  delete(prefix: Prefix): boolean {
-    const was = this.#byPrefix.delete(prefix.text)
-    if (was) this.#count(prefix, -1)
-    return was
+  delete({ bytes, length }: Prefix): boolean {
+    const lengths = this.#valuesOf(bytes)
+    const values = lengths.get(length)
+    if (values?.delete(addressKey(bytes)) !== true) return false
+    this.#size--
+    if (values.size === 0) lengths.delete(length)
+    return true
   }
 
-  values(): Iterable<Value> {
-    return this.#byPrefix.values()
+  *values(): Iterable<Value> {
+    for (const lengths of [this.#lengths[4], this.#lengths[16]]) {
+      for (const values of lengths.values()) yield* values.values()
+    }
   }
 
-  at(prefix: string): Value | undefined {
-    return this.#byPrefix.get(prefix)
+  at({ bytes, length }: Prefix): Value | undefined {
+    return this.#valuesOf(bytes).get(length)?.get(addressKey(bytes))
   }
 
   /** Of 4 octets or 16. */
@@ -46,19 +54,25 @@ export class LongestMatch<Value> {
   }
 
   #longest(address: Uint8Array, most: number): Value | undefined {
-    const lengths = this.#lengths[address.length as 4 | 16]
-    for (const length of [...lengths.keys()].sort((a, b) => b - a)) {
+    for (const [length, values] of this.#valuesOf(address)) {
       if (length > most) continue
-      const found = this.#byPrefix.get(makePrefix(address, length).text)
+      const found = values.get(addressKey(address, length))
       if (found !== undefined) return found
     }
     return undefined
   }
 
-  #count({ bytes, length }: Prefix, by: number): void {
-    const lengths = this.#lengths[bytes.length as 4 | 16]
-    const count = (lengths.get(length) ?? 0) + by
-    if (count === 0) lengths.delete(length)
-    else lengths.set(length, count)
+  #valuesOf({ length }: Uint8Array): Map<number, Map<string, Value>> {
+    return this.#lengths[length as 4 | 16]
+  }
+
+  /** Lengths are few, and seldom new. */
+  #addLength(bytes: Uint8Array, length: number): Map<string, Value> {
+    const lengths = this.#valuesOf(bytes)
+    const values = new Map<string, Value>()
+    const all = [...lengths, [length, values] as const].sort(([a], [b]) => b - a)
+    lengths.clear()
+    for (const [one, its] of all) lengths.set(one, its)
+    return values
   }
 }

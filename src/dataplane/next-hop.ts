@@ -36,6 +36,12 @@ export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
 /** Whether it leads somewhere only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
 
+/** What of it is looked for in the kernel's routes. */
+export function globalPart(bytes: Uint8Array): Uint8Array | undefined {
+  const first = bytes.length === 32 ? bytes.subarray(0, 16) : bytes
+  return isLinkLocalBytes(first) ? undefined : first
+}
+
 export function resolveNextHop(nextHop: NextHop, table: KernelTable, ways?: LearnedWays): Resolution {
   const { bytes } = nextHop
   if (bytes.length !== 32) {
@@ -43,8 +49,8 @@ export function resolveNextHop(nextHop: NextHop, table: KernelTable, ways?: Lear
       ? resolveLinkLocal(bytes, nextHop.interface, table)
       : resolveGlobal(bytes, table, ways)
   }
-  const global = bytes.subarray(0, 16)
-  const first = isLinkLocalBytes(global) ? undefined : resolveGlobal(global, table, ways)
+  const global = globalPart(bytes)
+  const first = global === undefined ? undefined : resolveGlobal(global, table, ways)
   if (first?.kind === 'resolved' && first.metric === 0) return first
   const second = resolveLinkLocal(bytes.subarray(16), nextHop.interface, table)
   return second.kind === 'resolved' ? second : (first ?? second)
@@ -54,11 +60,12 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
   const gateway = formatAddress(bytes)
   if (!isLinkLocal(gateway)) return unresolved(`${gateway} is not link-local`)
   if (name === undefined) return unresolved(`the interface of the link-local next hop ${gateway} is not known`)
-  if (!table.isUp(name)) return unresolved(`the interface ${name} of the next hop ${gateway} is down`)
-  if (!table.hasIpv6(name)) return unresolved(`the interface ${name} of the next hop ${gateway} has no IPv6 address`)
+  if (!table.links.isUp(name)) return unresolved(`the interface ${name} of the next hop ${gateway} is down`)
+  if (!table.links.hasIpv6(name))
+    return unresolved(`the interface ${name} of the next hop ${gateway} has no IPv6 address`)
   return {
     kind: 'resolved',
-    hops: [{ gateway, interface: name, onlink: false }],
+    hops: [{ gateway, interface: name, onlink: false, weight: 1 }],
     metric: 0,
     length: bytes.length * 8,
     learned: false,
@@ -67,19 +74,19 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
 
 function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays | undefined): Resolution {
   const address = formatAddress(bytes)
-  if (table.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
+  if (table.links.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
   const route = table.lookup(bytes)
   if (route === undefined) return resolveOverLearned(address, ways?.lookup(bytes))
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)
-  if (route.dead || !route.hops.some((hop) => table.isUp(hop.interface))) return unresolved(`${over}, which is down`)
+  if (!route.hops.some((hop) => table.links.isUp(hop.interface))) return unresolved(`${over}, which is down`)
   return resolveOver(address, route, table, over)
 }
 
 /** The kernel wants a gateway on the link: that of the route where it has one, else the next hop itself. */
 function resolveOver(address: string, route: KernelRoute, table: KernelTable, over: string): Resolution {
   const hops = route.hops
-    .filter((hop) => hop.interface !== 'lo' && table.isUp(hop.interface))
+    .filter((hop) => hop.interface !== 'lo' && table.links.isUp(hop.interface))
     .map((hop): Hop => (hop.gateway === undefined ? { ...hop, gateway: address } : hop))
   const onLink = route.hops.every(({ gateway }) => gateway === undefined)
   if (hops.length === 0) return unresolved(`${over}, which does not leave this node`)

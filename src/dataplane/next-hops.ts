@@ -1,24 +1,38 @@
 /**
- * The next hops that wanted routes go over, each once, and where it leads now. When the kernel changes, each is asked
- * again, and only the routes over those that lead elsewhere are touched.
+ * The next hops that wanted routes go over, each once, and where it leads now. When the kernel changes, those are asked
+ * again that lie inside what changed, and only the routes over those that lead elsewhere are touched.
  */
-import { addressBytes, isLinkLocal } from '../base/address.ts'
-import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
+import type { Prefix } from '../base/prefix.ts'
+import { AddressOrder } from './address-order.ts'
 import type { Hop } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWays } from './learned-ways.ts'
-import { formatResolution, type NextHop, nextHopKey, type Resolution, resolveNextHop } from './next-hop.ts'
+import {
+  formatResolution,
+  globalPart,
+  hasLinkLocal,
+  type NextHop,
+  nextHopKey,
+  type Resolution,
+  resolveNextHop,
+} from './next-hop.ts'
 
 /** A gateway on a link, and how long the prefix of that link is. */
 interface Gateway {
-  readonly host: Prefix
-  readonly length: number
+  readonly address: Address
+  readonly bytes: Uint8Array
+  length: number
+  /** Next hops that it leads to. */
+  users: number
 }
 
 interface Row {
   readonly nextHop: NextHop
   resolution: Resolution
-  gateways: readonly Gateway[]
+  gateways: readonly Address[]
+  /** Length of the kernel's route that the next hop lies in, whether it leads anywhere or not; -1: there is none. */
+  match: number
   /** Prefixes of the routes over it. */
   readonly users: Set<string>
 }
@@ -27,6 +41,15 @@ export class NextHops {
   readonly #table: KernelTable
   readonly #ways: LearnedWays
   readonly #rows = new Map<string, Row>()
+  readonly #byAddress = new AddressOrder<Row>()
+  /** Those that lead somewhere only over the interface of their session. */
+  readonly #byInterface = new Map<string, Set<Row>>()
+  readonly #gateways = new Map<Address, Gateway>()
+  readonly #gatewayOrder = new AddressOrder<Gateway>()
+  /** The same by the length of their link's prefix. */
+  readonly #gatewaysByLength = new Map<number, AddressOrder<Gateway>>()
+  /** Next hops and gateways that were looked at, ever: for tests, which count work. */
+  looks = 0
 
   constructor(table: KernelTable, ways: LearnedWays) {
     this.#table = table
@@ -47,21 +70,31 @@ export class NextHops {
     const key = nextHopKey(nextHop)
     const row = this.#rows.get(key)
     row?.users.delete(prefix)
-    if (row?.users.size === 0) this.#rows.delete(key)
+    if (row?.users.size === 0) this.#remove(key, row)
   }
 
   resolution(nextHop: NextHop): Resolution {
     return this.#rows.get(nextHopKey(nextHop))?.resolution ?? this.#resolve(nextHop)
   }
 
-  /** The kernel has changed, or a learned way: prefixes of the routes that go elsewhere now. */
-  *resolveAgain(): Iterable<string> {
-    for (const row of this.#rows.values()) {
-      const resolution = this.#resolve(row.nextHop)
-      if (formatResolution(resolution) === formatResolution(row.resolution)) continue
-      row.resolution = resolution
-      row.gateways = this.#gatewaysOf(resolution)
-      yield* row.users
+  /** The kernel's route of this prefix has changed, or a learned way: prefixes of the routes that go elsewhere now. */
+  *resolveInside(prefix: Prefix): Iterable<string> {
+    for (const gateway of this.#gatewayOrder.inside(prefix)) {
+      this.looks++
+      this.#placeGateway(gateway, this.#linkLength(gateway.bytes))
+    }
+    for (const row of this.#byAddress.inside(prefix)) {
+      this.looks++
+      // It lies in a longer one.
+      if (row.match <= prefix.length) yield* this.#resolveAgain(row)
+    }
+  }
+
+  /** The same for a link that has changed. */
+  *resolveOver(link: string): Iterable<string> {
+    for (const row of [...(this.#byInterface.get(link) ?? [])]) {
+      this.looks++
+      yield* this.#resolveAgain(row)
     }
   }
 
@@ -69,34 +102,104 @@ export class NextHops {
    * The gateway whose way a route for this prefix would take: it lies inside, and the link that it is on is known by a
    * shorter prefix. The kernel would then look for the gateway behind a gateway.
    */
-  coveredGateway(prefix: Prefix): string | undefined {
-    for (const { gateways } of this.#rows.values()) {
-      for (const { host, length } of gateways) {
-        if (prefix.length > length && contains(prefix, host)) return host.text.slice(0, host.text.indexOf('/'))
-      }
+  coveredGateway(prefix: Prefix): Address | undefined {
+    for (const [length, order] of this.#gatewaysByLength) {
+      if (prefix.length <= length) continue
+      this.looks++
+      const found = order.firstInside(prefix)
+      if (found !== undefined) return found.address
     }
     return undefined
   }
 
   #add(key: string, nextHop: NextHop): Row {
     const resolution = this.#resolve(nextHop)
-    const row: Row = { nextHop, resolution, gateways: this.#gatewaysOf(resolution), users: new Set() }
+    const gateways = gatewaysOf(resolution)
+    const row: Row = { nextHop, resolution, gateways, match: this.#matchOf(nextHop), users: new Set() }
     this.#rows.set(key, row)
+    const global = globalPart(nextHop.bytes)
+    if (global !== undefined) this.#byAddress.add(global, row)
+    if (hasLinkLocal(nextHop.bytes)) {
+      const name = nextHop.interface ?? ''
+      const over = this.#byInterface.get(name)
+      if (over === undefined) this.#byInterface.set(name, new Set([row]))
+      else over.add(row)
+    }
+    for (const gateway of gateways) this.#useGateway(gateway)
     return row
+  }
+
+  #remove(key: string, row: Row): void {
+    this.#rows.delete(key)
+    const { bytes, interface: name = '' } = row.nextHop
+    const global = globalPart(bytes)
+    if (global !== undefined) this.#byAddress.remove(global, row)
+    const over = this.#byInterface.get(name)
+    if (over?.delete(row) === true && over.size === 0) this.#byInterface.delete(name)
+    for (const gateway of row.gateways) this.#leaveGateway(gateway)
+  }
+
+  *#resolveAgain(row: Row): Iterable<string> {
+    const resolution = this.#resolve(row.nextHop)
+    row.match = this.#matchOf(row.nextHop)
+    if (formatResolution(resolution) === formatResolution(row.resolution)) return
+    const before = row.gateways
+    row.resolution = resolution
+    row.gateways = gatewaysOf(resolution)
+    for (const gateway of row.gateways) this.#useGateway(gateway)
+    for (const gateway of before) this.#leaveGateway(gateway)
+    yield* row.users
   }
 
   #resolve(nextHop: NextHop): Resolution {
     return resolveNextHop(nextHop, this.#table, this.#ways)
   }
 
-  #gatewaysOf(resolution: Resolution): readonly Gateway[] {
-    return resolution.kind === 'resolved' ? resolution.hops.flatMap((hop) => this.#gatewayOf(hop)) : []
+  #matchOf({ bytes }: NextHop): number {
+    const global = globalPart(bytes)
+    return global === undefined ? -1 : (this.#table.lookup(global)?.prefix.length ?? -1)
   }
 
-  #gatewayOf({ gateway }: Hop): readonly Gateway[] {
-    if (gateway === undefined || isLinkLocal(gateway)) return []
-    const bytes = addressBytes(gateway)
-    const length = this.#table.lookup(bytes)?.prefix.length ?? 0
-    return [{ host: makePrefix(bytes, bytes.length * 8), length }]
+  #linkLength(gateway: Uint8Array): number {
+    return this.#table.lookup(gateway)?.prefix.length ?? 0
+  }
+
+  #useGateway(address: Address): void {
+    const known = this.#gateways.get(address)
+    if (known !== undefined) {
+      known.users++
+      return
+    }
+    const bytes = addressBytes(address)
+    const gateway = { address, bytes, length: -1, users: 1 }
+    this.#gateways.set(address, gateway)
+    this.#gatewayOrder.add(bytes, gateway)
+    this.#placeGateway(gateway, this.#linkLength(bytes))
+  }
+
+  #leaveGateway(address: Address): void {
+    const gateway = this.#gateways.get(address)
+    if (gateway === undefined || --gateway.users > 0) return
+    this.#gateways.delete(address)
+    this.#gatewayOrder.remove(gateway.bytes, gateway)
+    this.#placeGateway(gateway, -1)
+  }
+
+  #placeGateway(gateway: Gateway, length: number): void {
+    if (gateway.length === length) return
+    const before = this.#gatewaysByLength.get(gateway.length)
+    before?.remove(gateway.bytes, gateway)
+    if (before?.isEmpty === true) this.#gatewaysByLength.delete(gateway.length)
+    gateway.length = length
+    if (length < 0) return
+    const order = this.#gatewaysByLength.get(length) ?? new AddressOrder<Gateway>()
+    this.#gatewaysByLength.set(length, order)
+    order.add(gateway.bytes, gateway)
   }
 }
+
+const gatewaysOf = (resolution: Resolution): readonly Address[] =>
+  resolution.kind === 'resolved' ? resolution.hops.flatMap(gatewayOf) : []
+
+const gatewayOf = ({ gateway }: Hop): readonly Address[] =>
+  gateway === undefined || isLinkLocal(gateway) ? [] : [gateway]

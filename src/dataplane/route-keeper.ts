@@ -8,23 +8,36 @@
  * stays, so that a restart moves no packet.
  */
 
-import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Contest } from './contest.ts'
-import { blackhole, type Conflict, ownKey, planRoute, sameRoute, unicast, whyNotBeside } from './fib.ts'
+import {
+  blackhole,
+  type Conflict,
+  keyIn,
+  ownKey,
+  planRoute,
+  prefixOfKey,
+  sameRoute,
+  unicast,
+  whyNotBeside,
+} from './fib.ts'
+import { joinHops } from './join-hops.ts'
 import {
   type Failure,
   GODWIT_PROTOCOL,
   type Hop,
   type KernelChange,
   type KernelRoute,
+  MAIN_TABLE,
   type OwnRoute,
   type RouteChange,
   routeKey,
 } from './kernel.ts'
 import { KernelTable } from './kernel-table.ts'
 import { LearnedWays } from './learned-ways.ts'
+import type { LinkTable, TouchedLinks } from './links.ts'
 import { formatResolution, type NextHop } from './next-hop.ts'
 import { NextHops } from './next-hops.ts'
 
@@ -45,9 +58,12 @@ const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 
 export class RouteKeeper {
-  readonly table = new KernelTable()
+  readonly table: KernelTable
+  readonly nextHops: NextHops
   readonly #ways = new LearnedWays()
-  readonly nextHops = new NextHops(this.table, this.#ways)
+  /** Where learned routes stand. */
+  readonly #home: number
+  /** By prefix. */
   readonly keptOut = new Map<string, KeptOut>()
   readonly #learned = new Map<string, Learned>()
   readonly #blackholes = new Map<string, Prefix>()
@@ -57,8 +73,10 @@ export class RouteKeeper {
   readonly #keys = new Map<string, string>()
   /** Left by a former run, and not yet wanted just so. */
   readonly #adopted = new Set<string>()
-  /** To be compared. */
+  /** To be compared: own keys. */
   readonly #dirty = new Set<string>()
+  /** What was different in the kernel since `takeTouched`: next hops inside may lead elsewhere. */
+  #touched: Prefix[] = []
   readonly #failed = new Set<string>()
   /** By prefix: those whose routes in the kernel have changed. */
   readonly #moved = new Map<string, Prefix>()
@@ -67,6 +85,12 @@ export class RouteKeeper {
   #retryDelay = FIRST_RETRY
   #known = false
   #swept = false
+
+  constructor(links: LinkTable, home = MAIN_TABLE) {
+    this.table = new KernelTable(links)
+    this.nextHops = new NextHops(this.table, this.#ways)
+    this.#home = home
+  }
 
   /** The kernel has been read once. */
   get isKnown(): boolean {
@@ -108,10 +132,8 @@ export class RouteKeeper {
   }
 
   /** Learned ways have changed since last asked: what goes over them goes elsewhere now. */
-  settleWays(): boolean {
-    if (!this.#ways.takeChanged()) return false
-    this.#resolveAgain()
-    return true
+  settleWays(): void {
+    for (const prefix of this.#ways.takeChanged()) this.#resolveInside(prefix)
   }
 
   /** Others may be reached by a route whose own next hop is reached without BGP. */
@@ -123,12 +145,29 @@ export class RouteKeeper {
     this.#ways.set(prefix, hops)
   }
 
-  #resolveAgain(): void {
-    for (const key of this.nextHops.resolveAgain()) {
+  #resolveInside(prefix: Prefix): void {
+    this.#touched.push(prefix)
+    this.#follow(this.nextHops.resolveInside(prefix))
+  }
+
+  /** Routes of these prefixes go elsewhere now. */
+  #follow(prefixes: Iterable<string>): void {
+    for (const key of prefixes) {
       const prefix = this.#learned.get(key)?.prefix
       if (prefix !== undefined) this.#offerWay(prefix)
       this.#touch(key)
     }
+  }
+
+  /** Prefixes of the kernel, and ways, that are different since this was last asked. */
+  takeTouched(): readonly Prefix[] {
+    const touched = this.#touched
+    this.#touched = []
+    return touched
+  }
+
+  get hasTouched(): boolean {
+    return this.#touched.length > 0 || this.#ways.hasChanged
   }
 
   /** A single address never gets a blackhole: it is somebody's. */
@@ -155,15 +194,20 @@ export class RouteKeeper {
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** In the kernel: everybody's routes of exactly this prefix. */
-  at(prefix: string): readonly KernelRoute[] {
-    const own = this.#present.get(prefix)
-    return own === undefined ? this.table.at(prefix) : [own, ...this.table.at(prefix)]
+  at(prefix: Prefix): readonly KernelRoute[] {
+    const keys = new Set([prefix.text, keyIn(prefix.text, this.#home)])
+    const own = [...keys].flatMap((key) => this.#present.get(key) ?? [])
+    return own.length === 0 ? this.table.at(prefix) : [...own, ...this.table.at(prefix)]
   }
 
   /** In the kernel, all of everybody's. */
   *all(): Iterable<KernelRoute> {
     yield* this.#present.values()
     yield* this.table.routes()
+  }
+
+  leadsOn({ type, hops }: KernelRoute): boolean {
+    return type === 'unicast' && hops.some((hop) => this.table.links.isUp(hop.interface))
   }
 
   /** Prefixes whose routes in the kernel have changed since last asked. */
@@ -175,16 +219,29 @@ export class RouteKeeper {
 
   takeKernel(change: KernelChange, now: Millis): void {
     if (change.full) this.#startOver()
-    const lost = change.gone.flatMap((key) => this.#takeGone(key) ?? [])
-    for (const route of change.present) this.#takePresent(route)
-    if (change.links !== undefined) this.table.setLinks(change.links)
-    const isOurs = (route: KernelRoute) => route.protocol === GODWIT_PROTOCOL
-    const concernsUs = change.full || change.links !== undefined || change.gone.length > 0
-    if (concernsUs || !change.present.every(isOurs)) {
-      this.#resolveAgain()
-    }
+    const foreign = new Map<string, Prefix>()
+    const lost = change.gone.flatMap((key) => this.#takeGone(key, foreign) ?? [])
+    for (const route of change.present) this.#takePresent(route, foreign)
+    for (const prefix of foreign.values()) this.#resolveInside(prefix)
     for (const route of lost) this.#noteLoss(route, now)
-    this.#known = true
+    if (!change.more) this.#known = true
+  }
+
+  /** Links and their addresses are different: what leads over them, and who has an address. */
+  takeLinks({ names, addresses }: TouchedLinks): void {
+    const touched = new Map<string, Prefix>()
+    for (const name of names) {
+      for (const prefix of this.table.over(name)) touched.set(prefix.text, prefix)
+      this.#follow(this.nextHops.resolveOver(name))
+    }
+    for (const address of addresses) {
+      const host = hostPrefix(address)
+      if (host !== undefined) touched.set(host.text, host)
+    }
+    for (const prefix of touched.values()) {
+      this.#moved.set(prefix.text, prefix)
+      this.#resolveInside(prefix)
+    }
   }
 
   /** It went though it should be there as it was, and nothing stands in its place. */
@@ -225,7 +282,7 @@ export class RouteKeeper {
       if (reason !== undefined) this.#fail(key, route, reason)
       else {
         this.#failed.delete(key)
-        if (this.keptOut.get(key)?.kind === 'failed') this.keptOut.delete(key)
+        if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
         this.#removePresent(key)
         if (action !== 'remove') this.#setPresent(key, asKernelRoute(route))
       }
@@ -256,6 +313,7 @@ export class RouteKeeper {
 
   #touch(prefix: string): void {
     this.#dirty.add(prefix)
+    if (this.#home !== MAIN_TABLE) this.#dirty.add(keyIn(prefix, this.#home))
   }
 
   #startOver(): void {
@@ -268,14 +326,11 @@ export class RouteKeeper {
   }
 
   /** The route, where it was ours. */
-  #takeGone(key: string): KernelRoute | undefined {
+  #takeGone(key: string, foreign: Map<string, Prefix>): KernelRoute | undefined {
     const own = this.#keys.get(key)
     if (own === undefined) {
-      const foreign = this.table.remove(key)
-      if (foreign !== undefined) {
-        this.#touch(foreign.prefix.text)
-        this.#moved.set(foreign.prefix.text, foreign.prefix)
-      }
+      const gone = this.table.remove(key)
+      if (gone !== undefined) this.#touchForeign(gone, foreign)
       return undefined
     }
     const route = this.#present.get(own)
@@ -285,11 +340,16 @@ export class RouteKeeper {
     return route
   }
 
-  #takePresent(route: KernelRoute): void {
+  #touchForeign({ prefix }: KernelRoute, foreign: Map<string, Prefix>): void {
+    foreign.set(prefix.text, prefix)
+    this.#moved.set(prefix.text, prefix)
+    this.#touch(prefix.text)
+  }
+
+  #takePresent(route: KernelRoute, foreign: Map<string, Prefix>): void {
     if (route.protocol !== GODWIT_PROTOCOL) {
       this.table.add(route)
-      this.#moved.set(route.prefix.text, route.prefix)
-      this.#touch(route.prefix.text)
+      this.#touchForeign(route, foreign)
       return
     }
     const key = ownKey(route)
@@ -321,24 +381,29 @@ export class RouteKeeper {
     return undefined
   }
 
+  /** What should stand under this key, which is that of one table. */
   #target(key: string): OwnRoute | undefined {
-    if (this.keptOut.get(key)?.kind !== 'failed') this.keptOut.delete(key)
-    const wanted = this.#wanted(key)
-    if (wanted === undefined) {
-      if (!this.#learned.has(key) && !this.#blackholes.has(key)) {
-        this.keptOut.delete(key)
-        this.#failed.delete(key)
-        this.#contest.forget(key)
-      }
-      return undefined
+    const prefix = prefixOfKey(key)
+    if (this.keptOut.get(prefix)?.kind !== 'failed') this.keptOut.delete(prefix)
+    const wanted = this.#wanted(prefix)
+    if (wanted === undefined && !this.#learned.has(prefix) && !this.#blackholes.has(prefix)) {
+      this.keptOut.delete(prefix)
+      this.#failed.delete(key)
+      this.#contest.forget(key)
     }
+    return wanted !== undefined && this.#isFree(wanted) && ownKey(wanted) === key ? wanted : undefined
+  }
+
+  /** Nobody else's route is in the way, and nobody removes it again and again; else it is said. */
+  #isFree(wanted: OwnRoute): boolean {
     const { prefix } = wanted
-    const conflict = whyNotBeside(wanted, this.table.at(key))
+    const key = ownKey(wanted)
+    const conflict = whyNotBeside(wanted, this.table.at(prefix))
     const contested = this.#present.has(key) ? undefined : this.#contest.whyHeld(key)
-    if (conflict !== undefined) this.keptOut.set(key, { kind: 'conflict', prefix, conflict })
-    else if (contested !== undefined) this.keptOut.set(key, { kind: 'contested', prefix, reason: contested })
-    else return wanted
-    return undefined
+    if (conflict !== undefined) this.keptOut.set(prefix.text, { kind: 'conflict', prefix, conflict })
+    else if (contested !== undefined) this.keptOut.set(prefix.text, { kind: 'contested', prefix, reason: contested })
+    else return true
+    return false
   }
 
   #wanted(key: string): OwnRoute | undefined {
@@ -347,28 +412,28 @@ export class RouteKeeper {
     const learned = this.#learned.get(key)
     if (learned === undefined) return undefined
     const { prefix, nextHops } = learned
-    const hops: Hop[] = []
+    const ways: (readonly Hop[])[] = []
     let reason = 'it has no next hop'
     for (const nextHop of nextHops) {
       const resolution = this.nextHops.resolution(nextHop)
-      if (resolution.kind === 'resolved') hops.push(...resolution.hops)
+      if (resolution.kind === 'resolved') ways.push(resolution.hops)
       else reason = formatResolution(resolution)
     }
-    const covered = hops.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
+    const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
     if (covered !== undefined) reason = `it would take the way to the gateway ${covered}`
-    if (hops.length > 0 && covered === undefined) return unicast(prefix, hops)
+    if (ways.length > 0 && covered === undefined) return unicast(prefix, joinHops(ways), this.#home)
     this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
     return undefined
   }
 
   #fail(key: string, { prefix }: OwnRoute, reason: string): void {
     this.#failed.add(key)
-    this.keptOut.set(key, { kind: 'failed', prefix, reason })
+    this.keptOut.set(prefix.text, { kind: 'failed', prefix, reason })
   }
 }
 
 function asKernelRoute(route: OwnRoute): KernelRoute {
-  const written = { ...route, protocol: GODWIT_PROTOCOL, dead: false }
+  const written = { ...route, protocol: GODWIT_PROTOCOL }
   return { ...written, key: routeKey(written) }
 }
 

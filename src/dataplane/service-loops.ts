@@ -27,8 +27,10 @@ export interface LoopPlan {
 
 /** What the kernel holds, ours and others'. */
 export interface HeldRoutes {
-  at(prefix: string): readonly KernelRoute[]
+  at(prefix: Prefix): readonly KernelRoute[]
   all(): Iterable<KernelRoute>
+  /** Packets go on by it. */
+  leadsOn(route: KernelRoute): boolean
   /** Prefixes whose routes have changed since last asked. */
   takeMoved(): Iterable<Prefix>
 }
@@ -100,8 +102,8 @@ export class ServiceLoops {
     this.#rejudge(prefix)
   }
 
-  #has({ text }: Prefix): boolean {
-    return this.#hosts.has(text) || this.#ranges.at(text) !== undefined
+  #has(prefix: Prefix): boolean {
+    return this.#hosts.has(prefix.text) || this.#ranges.at(prefix) !== undefined
   }
 
   /** Single addresses come and go with services; a range comes with a configuration, and all routes are looked at. */
@@ -117,7 +119,7 @@ export class ServiceLoops {
   }
 
   #judge(prefix: Prefix): void {
-    const isRouted = this.#isMoreSpecific(prefix) && this.#held.at(prefix.text).some(leadsOn)
+    const isRouted = this.#isMoreSpecific(prefix) && this.#held.at(prefix).some((route) => this.#held.leadsOn(route))
     if (isRouted === this.#routed.has(prefix.text)) return
     if (isRouted) this.#routed.set(prefix.text, prefix)
     else this.#routed.delete(prefix.text)
@@ -130,8 +132,6 @@ export class ServiceLoops {
     return around !== undefined && (around.length < prefix.length || isHostPrefix(prefix))
   }
 }
-
-const leadsOn = ({ type, dead }: KernelRoute): boolean => type === 'unicast' && !dead
 
 function byFamily(prefixes: readonly Prefix[]): Record<Family, readonly Prefix[]> {
   const [ipv4 = [], ipv6 = []] = FAMILIES.map((family) => prefixes.filter((prefix) => prefix.family === family))

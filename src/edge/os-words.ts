@@ -1,5 +1,5 @@
 /** What the operating system says when something fails, in the words people know from everywhere else. */
-import { getSystemErrorMessage } from 'node:util'
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied',
@@ -9,17 +9,22 @@ const WORDS: Readonly<Record<string, string>> = {
   ECONNABORTED: 'Connection aborted',
   ECONNREFUSED: 'Connection refused',
   ECONNRESET: 'Connection reset by peer',
+  EEXIST: 'File exists',
   EHOSTDOWN: 'Host is down',
   EHOSTUNREACH: 'No route to host',
   EINVAL: 'Invalid argument',
   EMFILE: 'Too many open files',
   ENETDOWN: 'Network is down',
   ENETUNREACH: 'Network is unreachable',
+  ENOBUFS: 'No buffer space available',
+  ENODEV: 'No such device',
   ENOENT: 'No such file or directory',
   ENOTDIR: 'Not a directory',
+  ENOTSUP: 'Operation not supported',
   ENOTFOUND: 'Name not found',
   EPERM: 'Operation not permitted',
   EPIPE: 'Broken pipe',
+  ESRCH: 'No such process',
   ETIMEDOUT: 'Connection timed out',
 }
 
@@ -35,6 +40,7 @@ export function wordsOf(error: unknown): string {
 }
 
 /** The same for the bare number of an error, as libc has it. */
-export const wordsOfErrno = (number: number): string => capital(getSystemErrorMessage(-number))
+export const wordsOfErrno = (number: number): string =>
+  WORDS[getSystemErrorName(-number)] ?? capital(getSystemErrorMessage(-number))
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -17,6 +17,7 @@ import type { IntentDiff } from '../cluster/diff.ts'
 import type { NodeIntent, Problem } from '../cluster/intent.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
+import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
@@ -47,6 +48,8 @@ export interface EngineOptions {
   readonly cni?: CniMode
   /** Whether routes and NAT are written into a kernel; not unless said. */
   readonly dataplane?: 'linux' | 'none'
+  /** Number of the table for routes that BGP taught us; the main table unless said. */
+  readonly table?: number
   /** Seed of all jitter. */
   readonly seed: number
   /** Of the hash tables; a known one unless given, for runs that are repeated. Not the seed: neighbors see the jitter. */
@@ -68,6 +71,7 @@ export class Engine {
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
   readonly #cni: CniKeeper
+  readonly #links = new LinkTable()
   /** Undefined with `--dataplane none`. */
   readonly #kernel: Kernel | undefined
   readonly #facts: Facts
@@ -81,7 +85,7 @@ export class Engine {
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, hashKey, cni, dataplane, keepsLastGood = false, ...rest } = options
+    const { now, node, seed, hashKey, cni, dataplane, table, keepsLastGood = false, ...rest } = options
     this.#keepsLastGood = keepsLastGood
     this.#store = new ObjectStore(node)
     this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
@@ -105,7 +109,7 @@ export class Engine {
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
-    const around = { ...rooms, neighbors: this.#neighbors, out: this.#out, arePodsReady }
+    const around = { ...rooms, neighbors: this.#neighbors, out: this.#out, links: this.#links, table, arePodsReady }
     this.#kernel = dataplane === 'linux' ? new Kernel(around) : undefined
     this.#view = new EngineView(
       this.#facts,
@@ -240,6 +244,9 @@ export class Engine {
       case 'cni':
         this.#takeCni(input, now)
         return
+      case 'links':
+        this.#takeLinks(input.change)
+        return
       case 'kernel':
       case 'nft-table':
       case 'applied':
@@ -354,6 +361,11 @@ export class Engine {
     for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
     if (change !== undefined) this.#changeNode(change.before, node, now)
     for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
+  }
+
+  #takeLinks(change: LinkChange): void {
+    const touched = this.#links.take(change)
+    this.#kernel?.takeLinks(touched)
   }
 
   #discover(): void {

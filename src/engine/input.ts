@@ -7,6 +7,7 @@ import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
+import type { LinkChange } from '../dataplane/links.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
 import type { InterfaceView } from '../show/view.ts'
 
@@ -65,7 +66,9 @@ export type Input =
       readonly config: string | undefined
       readonly trouble: string | undefined
     }
-  /** What is different in the kernel's routing. The first is everything. */
+  /** What is different about the links of this host and their addresses. The first is everything. */
+  | { readonly kind: 'links'; readonly change: LinkChange }
+  /** What is different in the kernel's routes. The first is everything. */
   | { readonly kind: 'kernel'; readonly change: KernelChange }
   /** Our nftables table as the kernel has it; undefined: there is none. */
   | { readonly kind: 'nft-table'; readonly table: NftTable | undefined }
@@ -77,7 +80,7 @@ export type Input =
       readonly failed: readonly Failure[]
     }
   /** The kernel cannot be asked, and why; undefined: it can again. */
-  | { readonly kind: 'kernel-trouble'; readonly what: 'routes' | 'nft'; readonly text: string | undefined }
+  | { readonly kind: 'kernel-trouble'; readonly what: 'links' | 'routes' | 'nft'; readonly text: string | undefined }
   /** Of an interface of the Effect `discover`: we advertise ourselves there and listen, or why not. Comes when it changes. */
   | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
   /** A router advertised itself there, with its link-local address and the interface as zone. Comes every time. */

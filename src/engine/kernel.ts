@@ -4,7 +4,7 @@
  *
  * In a turn it stands between the inputs and decision (`judge`), and behind decision (`flush`).
  */
-import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
@@ -12,7 +12,8 @@ import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
-import { hasLinkLocal } from '../dataplane/next-hop.ts'
+import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { ServiceLoops } from '../dataplane/service-loops.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
@@ -27,24 +28,29 @@ import { tell } from './tell.ts'
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-trouble' }>
 
 /** Changes handed to the edge at once; the next ones follow when these are done. */
-const CHANGES = 16_384
+const CHANGES = 1_024
 /** Best routes taken from the RIB in one turn. */
-const SLICE = 4_096
+const SLICE = 1_024
+/** With more prefixes of the kernel changed than these, all next hops are judged again. */
+const FEW = 64
 
 export interface KernelRooms {
   readonly rib: Rib
   readonly neighbors: Neighbors
   readonly objects: Objects
   readonly out: Outbox
+  readonly links: LinkTable
+  /** Where learned routes stand; the main table unless said. */
+  readonly table?: number | undefined
   /** Whether what gives pods their addresses is in place. */
   readonly arePodsReady: () => boolean
 }
 
 export class Kernel {
   readonly #rooms: KernelRooms
-  readonly #routes = new RouteKeeper()
+  readonly #routes: RouteKeeper
   readonly #nft: KernelNft
-  readonly #loops = new ServiceLoops(this.#routes)
+  readonly #loops: ServiceLoops
   #intent: DataplaneIntent | undefined
   /** Own prefixes that are advertised once the kernel drops what no pod takes. */
   readonly #waiting = new Map<string, RouteIntent>()
@@ -52,7 +58,8 @@ export class Kernel {
   readonly #retiring = new Map<string, Prefix>()
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
-  #rejudge = false
+  /** The kernel was known when next hops were last judged. */
+  #hasJudged = false
   /** Undefined before objects are known. */
   #firstSync: FirstSync | undefined
   #trouble: string | undefined
@@ -61,6 +68,8 @@ export class Kernel {
 
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
+    this.#routes = new RouteKeeper(rooms.links, rooms.table)
+    this.#loops = new ServiceLoops(this.#routes)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     rooms.rib.follow()
   }
@@ -104,7 +113,6 @@ export class Kernel {
     switch (input.kind) {
       case 'kernel':
         this.#routes.takeKernel(input.change, now)
-        this.#rejudge = true
         break
       case 'nft-table':
         this.#nft.takeTable(input.table, now)
@@ -120,19 +128,26 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** Before decision: where new next hops lead, and all of them where the kernel has changed. */
+  /** Links and their addresses are different. */
+  takeLinks(touched: TouchedLinks): void {
+    this.#routes.takeLinks(touched)
+    this.#isStale = true
+  }
+
+  /** Before decision: where new next hops lead, and those inside of what has changed in the kernel. */
   judge(): void {
-    const { rib } = this.#rooms
-    const isKnown = this.#routes.isKnown
-    if (!isKnown) return
-    rib.judgeNextHops((nextHop) => this.#reach(nextHop), this.#rejudge ? 'all' : 'new')
-    this.#rejudge = false
+    if (!this.#routes.isKnown) return
+    this.#routes.settleWays()
+    const touched = this.#routes.takeTouched()
+    const isAll = !this.#hasJudged || touched.length > FEW
+    const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)
+    this.#rooms.rib.judgeNextHops((nextHop) => this.#reach(nextHop), which)
+    this.#hasJudged = true
   }
 
   /** Behind decision and sending. `quiet`: there is nothing more to tell any neighbor. */
   flush(quiet: boolean, now: Millis): void {
     for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
-    if (this.#routes.settleWays()) this.#rejudge = true
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#announceReady(now)
@@ -143,7 +158,7 @@ export class Kernel {
   }
 
   deadline(now: Millis): Millis | undefined {
-    if (this.#rooms.rib.hasNewBest || (this.#rejudge && this.#routes.isKnown)) return now
+    if (this.#rooms.rib.hasNewBest || (this.#routes.hasTouched && this.#routes.isKnown)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sweep)
@@ -283,4 +298,11 @@ export class Kernel {
     this.#inFlight = { seq: this.#seq, changes }
     this.#rooms.out.push({ kind: 'routes', seq: this.#seq, changes })
   }
+}
+
+function liesInOne(nextHop: Uint8Array, prefixes: readonly Prefix[]): boolean {
+  const bytes = globalPart(nextHop)
+  if (bytes === undefined) return false
+  const host = makePrefix(bytes, bytes.length * 8)
+  return prefixes.some((prefix) => contains(prefix, host))
 }

@@ -10,6 +10,8 @@ describeKernel('the kernel in memory', (feed) => {
     perform: (effect) => kernel.perform(effect),
     addForeign: (...words) => kernel.addForeign(...words),
     remove: (prefix, protocol) => kernel.remove(prefix, protocol),
+    addAddress: (name, address) => kernel.addAddress(name, address),
+    removeAddress: (name, address) => kernel.removeAddress(name, address),
     setCarrier: (name, up) => kernel.setCarrier(name, up),
     again: (other) => {
       kernel.read(other)

@@ -5,12 +5,14 @@ import {
   GODWIT_PROTOCOL,
   type Hop,
   type KernelRoute,
+  MAIN_TABLE,
   type OwnRoute,
   type RouteChange,
 } from '../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
-import { ownRoute } from '../support/fake-kernel.ts'
+import { ownRoute as ownRouteIn } from '../support/fake-kernel.ts'
 import { until } from '../support/loopback.ts'
 
 /** A host with the link e0 (10.0.0.2/24, fd00::2/64) and e1 (10.1.0.2/24, fd01::2/64). */
@@ -22,10 +24,12 @@ export interface KernelRig {
   addForeign(prefix: string, gateway: string, protocol: number, metric: number): void
   remove(prefix: string, protocol: number): void
   setCarrier(name: string, up: boolean): void
+  addAddress(name: string, address: string): void
+  removeAddress(name: string, address: string): void
   close(): Promise<void>
 }
 
-const via = (gateway: string, name = 'e0'): Hop => ({ gateway, interface: name, onlink: false })
+const via = (gateway: string, name = 'e0'): Hop => ({ gateway, interface: name, onlink: false, weight: 1 })
 
 const add = (route: OwnRoute): RouteChange => ({ action: 'add', route })
 const replace = (route: OwnRoute): RouteChange => ({ action: 'replace', route })
@@ -34,14 +38,21 @@ const remove = (route: OwnRoute): RouteChange => ({ action: 'remove', route })
 /** Follows the words of a kernel, as an engine does. */
 class Follower {
   readonly routes = new Map<string, KernelRoute>()
+  readonly links = new LinkTable()
   readonly inputs: Input[] = []
 
   readonly feed = (input: Input): void => {
     this.inputs.push(input)
+    if (input.kind === 'links') this.links.take(input.change)
     if (input.kind !== 'kernel') return
     if (input.change.full) this.routes.clear()
     for (const key of input.change.gone) this.routes.delete(key)
     for (const route of input.change.present) this.routes.set(route.key, route)
+  }
+
+  /** All has been read once. */
+  get isKnown(): boolean {
+    return this.inputs.some((input) => input.kind === 'kernel' && !input.change.more)
   }
 
   keys(protocol?: number): string[] {
@@ -56,7 +67,13 @@ class Follower {
   }
 }
 
-export function describeKernel(name: string, open: (feed: (input: Input) => void) => KernelRig): void {
+export function describeKernel(
+  name: string,
+  open: (feed: (input: Input) => void) => KernelRig,
+  table = MAIN_TABLE,
+): void {
+  const ownRoute = (text: string, ...hops: readonly Hop[]): OwnRoute => ({ ...ownRouteIn(text, ...hops), table })
+  const inOurTable = (key: string) => (table === MAIN_TABLE ? key : `${key} table ${table}`)
   describe(name, () => {
     let follower: Follower
     let rig: KernelRig
@@ -65,7 +82,7 @@ export function describeKernel(name: string, open: (feed: (input: Input) => void
     beforeEach(async () => {
       follower = new Follower()
       rig = open(follower.feed)
-      await until('the first word', () => follower.inputs.some(({ kind }) => kind === 'kernel'))
+      await until('the first word', () => follower.isKnown)
     })
     afterEach(() => rig.close())
 
@@ -86,17 +103,23 @@ export function describeKernel(name: string, open: (feed: (input: Input) => void
     const readAgain = async (): Promise<string[]> => {
       const newcomer = new Follower()
       const second = rig.again(newcomer.feed)
-      await until('a second first word', () => newcomer.inputs.some(({ kind }) => kind === 'kernel'))
+      await until('a second first word', () => newcomer.isKnown)
       await second.close()
       return newcomer.keys(GODWIT_PROTOCOL)
     }
 
     test('the first word is everything: links, their addresses and their routes', () => {
-      const first = follower.inputs.find((input) => input.kind === 'kernel')
-      expect(first?.change.full).toBe(true)
-      const link = first?.change.links?.find((one) => one.name === 'e0')
-      expect(link?.up).toBe(true)
-      expect(link?.addresses).toEqual(expect.arrayContaining(['10.0.0.2', 'fd00::2']))
+      const [links, first] = follower.inputs.filter(({ kind }) => kind === 'links' || kind === 'kernel')
+      expect(links).toMatchObject({ kind: 'links', change: { full: true, gone: [] } })
+      expect(first).toMatchObject({ kind: 'kernel', change: { full: true, gone: [] } })
+      const link = follower.links.get('e0')
+      expect(link).toMatchObject({ name: 'e0', up: true })
+      expect(link?.addresses).toContainEqual(
+        expect.objectContaining({ address: '10.0.0.2', length: 24, peer: undefined, scope: 0 }),
+      )
+      expect(link?.addresses).toContainEqual(
+        expect.objectContaining({ address: 'fd00::2', length: 64, peer: undefined, scope: 0 }),
+      )
       expect(follower.keys(2)).toEqual(
         expect.arrayContaining(['10.0.0.0/24 dev e0 proto 2 metric 0', 'fd00::/64 dev e0 proto 2 metric 256']),
       )
@@ -129,7 +152,7 @@ export function describeKernel(name: string, open: (feed: (input: Input) => void
     ]
     test.each(KINDS)('writes, reads and removes %s', async (_, route, text) => {
       expect(await write(add(route))).toEqual([])
-      expect(await readAgain()).toEqual([`${text} proto 171 metric 1024`])
+      expect(await readAgain()).toEqual([inOurTable(`${text} proto 171 metric ${route.metric}`)])
       expect(await write(remove(route))).toEqual([])
       expect(await readAgain()).toEqual([])
     })
@@ -170,7 +193,7 @@ export function describeKernel(name: string, open: (feed: (input: Input) => void
       ['10.244.7.0/24', '10.0.0.9', '10.0.0.3'],
       ['fd00:244:7::/64', 'fd00::9', 'fd00::3'],
     ])("somebody else's route for %s is not touched by adding ours", async (prefix, theirs, ours) => {
-      rig.addForeign(prefix, theirs, 4, 1024)
+      rig.addForeign(prefix, theirs, 4, prefix.includes(':') ? 1025 : 1024)
       await until('theirs', () => follower.keys(4).length === 1)
       const before = follower.keys(4)
       expect(await write(add(ownRoute(prefix, via(ours))))).toEqual([{ index: 0, reason: 'File exists' }])
@@ -197,18 +220,33 @@ export function describeKernel(name: string, open: (feed: (input: Input) => void
       follower.inputs.length = 0
       rig.remove('10.244.2.0/24', GODWIT_PROTOCOL)
       const isGone = (input: Input) =>
-        input.kind === 'kernel' && input.change.gone.includes('10.244.2.0/24 via 10.0.0.3 dev e0 proto 171 metric 1024')
+        input.kind === 'kernel' &&
+        input.change.gone.includes(inOurTable('10.244.2.0/24 via 10.0.0.3 dev e0 proto 171 metric 1024'))
       await until('gone', () => follower.inputs.some(isGone))
       expect(hopsOf(route)).toBe('')
     })
 
-    test('a link without a carrier is told, and its routes are dead or gone', async () => {
+    test('a link without a carrier is told, and that it has one again', async () => {
       rig.setCarrier('e1', false)
-      const isDown = (input: Input) =>
-        input.kind === 'kernel' && input.change.links?.some((link) => link.name === 'e1' && !link.up) === true
-      await until('down', () => follower.inputs.some(isDown))
-      const isAlive = (route: KernelRoute) => !route.dead && route.hops.some((one) => one.interface === 'e1')
-      await until('its routes to be dead', () => ![...follower.routes.values()].some(isAlive))
+      await until('down', () => !follower.links.isUp('e1'))
+      expect(follower.links.isUp('e0')).toBe(true)
+      rig.setCarrier('e1', true)
+      await until('up', () => follower.links.isUp('e1'))
+    })
+
+    test('an address that comes or goes is told, with its link', async () => {
+      rig.addAddress('e1', 'fd01::9/128')
+      await until('one more', () => follower.links.holder('fd01::9')?.name === 'e1')
+      rig.removeAddress('e1', 'fd01::9/128')
+      await until('one less', () => !follower.links.isOwn('fd01::9'))
+      expect(follower.links.isOwn('fd01::2')).toBe(true)
+    })
+
+    test('shares of ways are written and read', async () => {
+      const ways = [{ ...via('10.0.0.3'), weight: 9 }, via('10.1.0.3', 'e1')]
+      expect(await write(add(ownRoute('10.244.4.0/24', ...ways)))).toEqual([])
+      const text = '10.244.4.0/24 via 10.0.0.3 dev e0 weight 9, via 10.1.0.3 dev e1'
+      expect(await readAgain()).toEqual([inOurTable(`${text} proto 171 metric 1024`)])
     })
 
     test('ten thousand routes are one batch', async () => {

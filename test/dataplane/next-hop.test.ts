@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'
 import { parsePrefix } from '../../src/base/prefix.ts'
-import { formatHop, type KernelRoute, routeKey } from '../../src/dataplane/kernel.ts'
+import { formatHop, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
 import { KernelTable } from '../../src/dataplane/kernel-table.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
 import { resolveNextHop } from '../../src/dataplane/next-hop.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 
 function route(
   text: string,
@@ -17,8 +19,8 @@ function route(
     type: 'unicast',
     protocol: 2,
     metric: 0,
-    dead: false,
-    hops: hops.map(([gateway, name]) => ({ gateway, interface: name, onlink: false })),
+    table: MAIN_TABLE,
+    hops: hops.map(([gateway, name]) => ({ gateway, interface: name, onlink: false, weight: 1 })),
     ...rest,
   }
   return { ...value, key: routeKey(value) }
@@ -27,14 +29,16 @@ function route(
 const ETH0: [undefined, string] = [undefined, 'eth0']
 
 function tableOf(...routes: readonly KernelRoute[]): KernelTable {
-  const table = new KernelTable()
-  table.setLinks([
-    { name: 'eth0', up: true, addresses: ['10.0.0.11', 'fd00:10::11', 'fe80::11'] },
-    { name: 'eth1', up: true, addresses: ['fe80::12'] },
-    { name: 'eth2', up: true, addresses: ['10.2.0.11'] },
-    { name: 'down0', up: false, addresses: [] },
-    { name: 'lo', up: true, addresses: ['127.0.0.1'] },
-  ])
+  const links = new LinkTable()
+  const present = [
+    linkOf(1, 'lo', true, ['127.0.0.1/8']),
+    linkOf(2, 'eth0', true, ['10.0.0.11/24', 'fd00:10::11/64', 'fe80::11/64']),
+    linkOf(3, 'eth1', true, ['fe80::12/64']),
+    linkOf(4, 'eth2', true, ['10.2.0.11/24']),
+    linkOf(5, 'down0', false, []),
+  ]
+  links.take({ full: true, gone: [], present })
+  const table = new KernelTable(links)
   for (const one of routes) table.add(one)
   return table
 }
@@ -111,12 +115,6 @@ describe('where a next hop leads', () => {
       [route('10.0.0.0/24', [[undefined, 'down0']]), route('0.0.0.0/0', [['10.1.0.1', 'eth1']])],
       '10.0.0.1',
       'the next hop 10.0.0.1 is reached by 10.0.0.0/24 dev down0 of the kernel (protocol 2), which is down',
-    ],
-    [
-      'over a dead route',
-      [route('10.0.0.0/24', [ETH0], { dead: true })],
-      '10.0.0.1',
-      'the next hop 10.0.0.1 is reached by 10.0.0.0/24 dev eth0 of the kernel (protocol 2), which is down',
     ],
     [
       'over the loopback',

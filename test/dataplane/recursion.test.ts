@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'
 import { parsePrefix } from '../../src/base/prefix.ts'
-import { formatHop, KERNEL_PROTOCOL, type KernelRoute, routeKey } from '../../src/dataplane/kernel.ts'
+import { formatHop, KERNEL_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 
 const prefix = (text: string) => {
   const parsed = parsePrefix(text)
@@ -17,21 +19,24 @@ function foreign(text: string, gateway: string | undefined): KernelRoute {
     type: 'unicast' as const,
     protocol: gateway === undefined ? KERNEL_PROTOCOL : 4,
     metric: 0,
-    dead: false,
-    hops: [{ gateway, interface: 'eth0', onlink: false }],
+    table: MAIN_TABLE,
+    hops: [{ gateway, interface: 'eth0', onlink: false, weight: 1 }],
   }
   return { ...route, key: routeKey(route) }
 }
 
 /** A kernel whose link is 10.0.0.0/24 and that takes all that it is given. */
 class Site {
-  readonly keeper = new RouteKeeper()
+  readonly #links = new LinkTable()
+  readonly keeper = new RouteKeeper(this.#links)
   readonly #written = new Map<string, string>()
 
   constructor(allowed = true) {
     this.keeper.allowLearnedWays(allowed)
-    const links = [{ name: 'eth0', up: true, addresses: ['10.0.0.11'] }]
-    this.keeper.takeKernel({ full: true, gone: [], present: [foreign('10.0.0.0/24', undefined)], links }, 0)
+    const present = [linkOf(2, 'eth0', true, ['10.0.0.11/24'])]
+    this.keeper.takeLinks(this.#links.take({ full: true, gone: [], present }))
+    const routes = [foreign('10.0.0.0/24', undefined)]
+    this.keeper.takeKernel({ full: true, more: false, gone: [], present: routes }, 0)
   }
 
   learn(text: string, ...nextHops: readonly string[]): void {
@@ -42,13 +47,14 @@ class Site {
   }
 
   add(...routes: readonly KernelRoute[]): void {
-    this.keeper.takeKernel({ full: false, gone: [], present: routes, links: undefined }, 0)
+    this.keeper.takeKernel({ full: false, gone: [], present: routes, more: false }, 0)
   }
 
   /** What stands in the kernel once all is settled: at most two rounds. */
   routes(): string[] {
     this.keeper.settleWays()
-    expect(this.keeper.settleWays()).toBe(false)
+    this.keeper.takeTouched()
+    expect(this.keeper.hasTouched).toBe(false)
     const changes = this.keeper.take(100)
     for (const { action, route } of changes) {
       const key = route.prefix.text
@@ -108,7 +114,7 @@ describe('next hops behind a learned route', () => {
     const theirs = foreign('10.30.0.0/16', '10.0.0.9')
     site.add(theirs)
     expect(site.routes()).toEqual(['10.244.2.0/24 via 10.0.0.9 dev eth0', RACK])
-    site.keeper.takeKernel({ full: false, gone: [theirs.key], present: [], links: undefined }, 0)
+    site.keeper.takeKernel({ full: false, gone: [theirs.key], present: [], more: false }, 0)
     expect(site.routes()).toEqual([POD, RACK])
   })
 

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
-import { GODWIT_PROTOCOL, type KernelRoute, routeKey } from '../../src/dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
 import { renderNft, renderSetChanges } from '../../src/dataplane/nft-script.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { type LoopPlan, ServiceLoops } from '../../src/dataplane/service-loops.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 
 const prefix = (text: string): Prefix => {
   const found = parsePrefix(text) ?? hostPrefix(text)
@@ -18,17 +20,19 @@ const service = (text: string, origin: RouteIntent['origin'] = 'service-cidr'): 
   communities: [],
 })
 const route = (text: string, rest: Partial<KernelRoute> = {}): KernelRoute => {
-  const hops = [{ gateway: undefined, interface: 'cali1', onlink: false }]
-  const whole = { prefix: prefix(text), type: 'unicast', metric: 0, hops, protocol: 80, dead: false, ...rest }
+  const hops = [{ gateway: undefined, interface: 'cali1', onlink: false, weight: 1 }]
+  const whole = { prefix: prefix(text), type: 'unicast', metric: 0, hops, protocol: 80, table: MAIN_TABLE, ...rest }
   return { ...whole, key: routeKey(whole) }
 }
 
 class Node {
-  readonly keeper = new RouteKeeper()
+  readonly #links = new LinkTable()
+  readonly keeper = new RouteKeeper(this.#links)
   readonly loops = new ServiceLoops(this.keeper)
   plan: LoopPlan | undefined
 
   constructor(rest: Partial<Parameters<ServiceLoops['setIntent']>[0]> = {}) {
+    this.setLinks(true)
     this.loops.setIntent({
       serviceLoopPrevention: 'Drop',
       serviceRanges: ['10.96.0.0/16', 'fd96::/112'].map(prefix),
@@ -38,8 +42,13 @@ class Node {
     })
   }
 
+  setLinks(up: boolean): this {
+    this.keeper.takeLinks(this.#links.take({ full: true, gone: [], present: [linkOf(7, 'cali1', up, [])] }))
+    return this
+  }
+
   kernel(present: readonly KernelRoute[], gone: readonly KernelRoute[] = []): this {
-    this.keeper.takeKernel({ full: false, gone: gone.map(({ key }) => key), present, links: undefined }, 0)
+    this.keeper.takeKernel({ full: false, gone: gone.map(({ key }) => key), present, more: false }, 0)
     return this
   }
 
@@ -129,13 +138,17 @@ describe('spared', () => {
     ['no default route', route('0.0.0.0/0'), []],
     ['no route elsewhere', route('10.97.0.0/24'), []],
     ['no blackhole: packets end there anyway', route('10.96.0.0/24', { type: 'blackhole', hops: [] }), []],
-    ['no route over a dead link', route('10.96.0.0/24', { dead: true }), []],
   ])('%s', (_, one, spared) => {
     expect(new Node().advertise(...RANGES).kernel([one]).spared).toEqual(spared)
     expect(new Node().kernel([one]).advertise(...RANGES).spared).toEqual(spared)
     const gone = new Node().advertise(...RANGES).kernel([one])
     void gone.spared
     expect(gone.kernel([], [one]).spared).toEqual([])
+  })
+  test('no route over a link that is down, until it is up again', () => {
+    const node = new Node().advertise(...RANGES).kernel([route('10.96.0.0/24')])
+    expect(node.setLinks(false).spared).toEqual([])
+    expect(node.setLinks(true).spared).toEqual(['10.96.0.0/24'])
   })
   test('a single address that is advertised as such and that a pod holds', () => {
     const node = new Node().kernel([route('203.0.113.7/32')]).advertise(service('203.0.113.7', 'service'))
@@ -150,7 +163,7 @@ describe('spared', () => {
   test('all is looked at again when the kernel is read from the beginning', () => {
     const node = new Node().advertise(...RANGES).kernel([route('10.96.0.80/32')])
     expect(node.spared).toHaveLength(1)
-    node.keeper.takeKernel({ full: true, gone: [], present: [route('10.96.0.81/32')], links: [] }, 0)
+    node.keeper.takeKernel({ full: true, gone: [], present: [route('10.96.0.81/32')], more: false }, 0)
     expect(node.spared).toEqual(['10.96.0.81/32'])
   })
 })

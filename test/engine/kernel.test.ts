@@ -30,11 +30,11 @@ const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], impor
 
 const BLACKHOLES = [
   'blackhole 10.244.1.0/24 proto 171 metric 1024',
-  'blackhole fd00:244:0:1::/64 proto 171 metric 1024',
+  'blackhole fd00:244:0:1::/64 proto 171 metric 1025',
 ]
 const LEARNED = [
   '10.244.9.0/24 via 10.0.0.1 dev eth0 proto 171 metric 1024',
-  'fd00:244:0:9::/64 via fd00:10::1 dev eth0 proto 171 metric 1024',
+  'fd00:244:0:9::/64 via fd00:10::1 dev eth0 proto 171 metric 1025',
 ]
 
 class Lab {
@@ -344,13 +344,13 @@ test('an address in use is named until it is free', () => {
 describe('two routers with the same routes', () => {
   const BOTH = [
     '10.244.9.0/24 via 10.0.0.1 dev eth0, via 10.0.0.2 dev eth0 proto 171 metric 1024',
-    'fd00:244:0:9::/64 via fd00:10::1 dev eth0, via fd00:10::2 dev eth0 proto 171 metric 1024',
+    'fd00:244:0:9::/64 via fd00:10::1 dev eth0, via fd00:10::2 dev eth0 proto 171 metric 1025',
   ]
   const WITHOUT = {
     'tor-2': LEARNED,
     'tor-1': [
       '10.244.9.0/24 via 10.0.0.2 dev eth0 proto 171 metric 1024',
-      'fd00:244:0:9::/64 via fd00:10::2 dev eth0 proto 171 metric 1024',
+      'fd00:244:0:9::/64 via fd00:10::2 dev eth0 proto 171 metric 1025',
     ],
   }
 

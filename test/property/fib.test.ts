@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { planFib, sameRoute } from '../../src/dataplane/fib.ts'
 import { GODWIT_PROTOCOL, type OwnRoute, type RouteChange } from '../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { FakeKernel, ownRoute } from '../support/fake-kernel.ts'
@@ -12,6 +13,7 @@ const hopFor = (text: string, host: number) => ({
   gateway: text.includes(':') ? `fd00::${host}` : `10.0.0.${host}`,
   interface: 'e0',
   onlink: false,
+  weight: 1,
 })
 
 const route = fc
@@ -57,7 +59,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A keeper and a kernel in memory, joined as the engine joins them. */
 class Joined {
-  readonly keeper = new RouteKeeper()
+  readonly #links = new LinkTable()
+  readonly keeper = new RouteKeeper(this.#links)
   readonly kernel: FakeKernel
   readonly #later: (() => void)[] = []
   #inFlight: { seq: number; changes: readonly RouteChange[] } | undefined
@@ -71,6 +74,7 @@ class Joined {
   }
 
   #take(input: Input): void {
+    if (input.kind === 'links') this.keeper.takeLinks(this.#links.take(input.change))
     if (input.kind === 'kernel') this.keeper.takeKernel(input.change, 0)
     if (input.kind !== 'applied' || this.#inFlight?.seq !== input.seq) return
     this.keeper.applied(this.#inFlight.changes, input.failed, 0)
@@ -104,7 +108,7 @@ class Joined {
       if (one.kind === 'forget') this.keeper.forget(one.text)
       if (one.kind === 'blackhole') this.keeper.holdBlackhole(prefix)
       if (one.kind === 'drop') this.keeper.dropBlackhole(prefix)
-      if (one.kind === 'foreign') this.kernel.addForeign(one.text, near(8), 4, 1024)
+      if (one.kind === 'foreign') this.kernel.addForeign(one.text, near(8), 4, one.text.includes(':') ? 1025 : 1024)
       if (one.kind === 'foreign-gone') this.kernel.remove(one.text, 4)
       if (one.kind === 'deleted') this.kernel.remove(one.text, GODWIT_PROTOCOL)
     }

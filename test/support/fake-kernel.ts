@@ -1,5 +1,5 @@
 /**
- * A kernel in memory: routes, links and our nftables table, as `edge/kernel/routes` and `edge/kernel/nft` show them. It refuses what
+ * A kernel in memory: routes, links and our nftables table, as `edge/kernel/rtnetlink` and `edge/kernel/nft` show them. It refuses what
  * the real one refuses; test/contract/kernel.ts holds the two against each other.
  */
 import { addressBytes, isLinkLocal } from '../../src/base/address.ts'
@@ -9,20 +9,23 @@ import {
   GODWIT_PROTOCOL,
   type Hop,
   type KernelRoute,
-  type Link,
+  MAIN_TABLE,
   type OwnRoute,
+  ROUTE_METRIC,
   type RouteChange,
   routeKey,
   sortHops,
 } from '../../src/dataplane/kernel.ts'
+import type { Link } from '../../src/dataplane/links.ts'
 import { type NftTable, tableText } from '../../src/dataplane/nft-table.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 
 interface FakeLink {
   readonly name: string
+  readonly index: number
   /** `10.0.0.2/24`. */
-  readonly addresses: readonly string[]
+  addresses: readonly string[]
   up: boolean
 }
 
@@ -38,10 +41,11 @@ export class FakeKernel {
   readonly #links: FakeLink[] = []
   #told: Map<string, KernelRoute> | undefined
   #toldKeys = new Map<string, string>()
-  #toldLinks = ''
+  #toldLinks = new Map<number, string>()
   #table: NftTable | undefined
   #toldTable: string | undefined
   #isWaiting = false
+  #isOpen = false
   /** Nothing can be written, for this reason. */
   locked: string | undefined
   /** What was asked for, for tests to count. */
@@ -56,40 +60,52 @@ export class FakeKernel {
 
   /** All that is there, as a newcomer would be told. */
   read(feed: (input: Input) => void): void {
-    const links = this.#shownLinks()
-    feed({ kind: 'kernel', change: { full: true, gone: [], present: [...this.#routes.values()], links } })
+    feed({ kind: 'links', change: { full: true, gone: [], present: this.#shownLinks() } })
+    feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present: [...this.#routes.values()] } })
   }
 
   /** From now on the engine is told, from the beginning. */
   open(): void {
+    this.#isOpen = true
     this.#told = undefined
-    this.#toldLinks = ''
+    this.#toldLinks = new Map()
     this.#toldTable = undefined
     this.#hint()
     this.#tellTable()
   }
 
   addLink(name: string, ...addresses: string[]): void {
-    this.#links.push({ name, addresses, up: true })
-    for (const text of addresses) {
-      const prefix = prefixOf(text)
-      this.#set({
-        prefix,
-        type: 'unicast',
-        protocol: 2,
-        metric: text.includes(':') ? 256 : 0,
-        hops: [hop(name)],
-        dead: false,
-      })
-    }
+    this.#links.push({ index: this.#links.length + 1, name, addresses: [], up: true })
+    for (const text of addresses) this.addAddress(name, text)
   }
 
-  /** The carrier comes or goes: routes over the link are kept, and dead. */
-  setCarrier(name: string, up: boolean): void {
+  addAddress(name: string, text: string): void {
+    const link = this.#link(name)
+    link.addresses = [...link.addresses, text]
+    const prefix = prefixOf(text)
+    const metric = text.includes(':') ? 256 : 0
+    this.#set({ prefix, type: 'unicast', protocol: 2, metric, table: MAIN_TABLE, hops: [hop(name)] })
+    this.#hint()
+  }
+
+  /** With it goes the route of its network, unless another address is there. */
+  removeAddress(name: string, text: string): void {
+    const link = this.#link(name)
+    link.addresses = link.addresses.filter((one) => one !== text)
+    const network = prefixOf(text).text
+    if (!link.addresses.some((one) => prefixOf(one).text === network)) this.remove(network, 2)
+    this.#hint()
+  }
+
+  #link(name: string): FakeLink {
     const link = this.#links.find((one) => one.name === name)
     if (link === undefined) throw new Error(`no link ${name}`)
-    link.up = up
-    for (const [id, route] of [...this.#routes]) this.#routes.set(id, this.#judged(route))
+    return link
+  }
+
+  /** The carrier comes or goes: routes over the link are kept. */
+  setCarrier(name: string, up: boolean): void {
+    this.#link(name).up = up
     this.#hint()
   }
 
@@ -97,7 +113,14 @@ export class FakeKernel {
   addForeign(text: string, gateway: string, protocol = 4, metric = 0): void {
     const [way] = this.#wayTo(gateway)
     if (way === undefined) throw new Error(`no way to ${gateway}`)
-    this.#set({ prefix: prefixOf(text), type: 'unicast', protocol, metric, hops: [{ ...way, gateway }], dead: false })
+    this.#set({
+      prefix: prefixOf(text),
+      type: 'unicast',
+      protocol,
+      metric,
+      table: MAIN_TABLE,
+      hops: [{ ...way, gateway }],
+    })
     this.#hint()
   }
 
@@ -181,14 +204,14 @@ export class FakeKernel {
     }
     if (action === 'add' && this.#isTaken(route)) return 'File exists'
     const lost = route.hops.find((one) => !this.#isOnLink(one))
-    if (lost !== undefined) return 'Nexthop has invalid gateway.'
-    this.#set({ ...route, protocol: GODWIT_PROTOCOL, dead: false })
+    if (lost !== undefined) return 'Nexthop has invalid gateway'
+    this.#set({ ...route, protocol: GODWIT_PROTOCOL })
     return undefined
   }
 
   /** Anybody has a route of this prefix and metric. */
-  #isTaken({ prefix, metric }: OwnRoute): boolean {
-    return PROTOCOLS.some((protocol) => this.#routes.has(idOf({ prefix, metric, protocol })))
+  #isTaken({ prefix, metric, table }: OwnRoute): boolean {
+    return PROTOCOLS.some((protocol) => this.#routes.has(idOf({ prefix, metric, protocol, table })))
   }
 
   #isOnLink({ gateway, interface: name, onlink }: Hop): boolean {
@@ -204,14 +227,9 @@ export class FakeKernel {
       .map(({ name }) => hop(name))
   }
 
-  #set(route: Omit<KernelRoute, 'key'>): void {
-    this.#routes.set(idOf(route), this.#judged({ ...route, hops: sortHops(route.hops), key: '' }))
-  }
-
-  #judged(route: KernelRoute): KernelRoute {
-    const isUp = (name: string) => this.#links.some((link) => link.name === name && link.up)
-    const judged = { ...route, dead: route.hops.length > 0 && !route.hops.some((one) => isUp(one.interface)) }
-    return { ...judged, key: routeKey(judged) }
+  #set(told: Omit<KernelRoute, 'key'>): void {
+    const route = { ...told, hops: sortHops(told.hops) }
+    this.#routes.set(idOf(route), { ...route, key: routeKey(route) })
   }
 
   /** What is written is known without a read. */
@@ -222,13 +240,13 @@ export class FakeKernel {
     this.#toldKeys.delete(id)
     const now = this.#routes.get(id)
     if (now === undefined) return
-    const key = routeKey({ ...now, dead: false })
+    const { key } = now
     this.#told?.set(key, now)
     this.#toldKeys.set(id, key)
   }
 
   #hint(): void {
-    if (this.#isWaiting) return
+    if (this.#isWaiting || !this.#isOpen) return
     this.#isWaiting = true
     this.#options.later(() => {
       this.#isWaiting = false
@@ -241,21 +259,23 @@ export class FakeKernel {
     const after = new Map([...this.#routes.values()].map((route) => [route.key, route]))
     const gone = [...(before?.keys() ?? [])].filter((key) => !after.has(key))
     const present = [...after.values()].filter(({ key }) => before?.has(key) !== true)
-    const links = this.#shownLinks()
-    const changed = JSON.stringify(links) === this.#toldLinks ? undefined : links
     this.#told = after
     this.#toldKeys = new Map([...after].map(([key, route]) => [idOf(route), key]))
-    this.#toldLinks = JSON.stringify(links)
-    if (before !== undefined && gone.length + present.length === 0 && changed === undefined) return
-    this.#options.feed({ kind: 'kernel', change: { full: before === undefined, gone, present, links: changed } })
+    this.#tellLinks(before === undefined)
+    if (before !== undefined && gone.length + present.length === 0) return
+    this.#options.feed({ kind: 'kernel', change: { full: before === undefined, more: false, gone, present } })
+  }
+
+  #tellLinks(isFirst: boolean): void {
+    const all = this.#shownLinks()
+    const present = all.filter((link) => JSON.stringify(link) !== this.#toldLinks.get(link.index))
+    if (present.length === 0 && !isFirst) return
+    this.#toldLinks = new Map(all.map((link) => [link.index, JSON.stringify(link)]))
+    this.#options.feed({ kind: 'links', change: { full: isFirst, gone: [], present } })
   }
 
   #shownLinks(): Link[] {
-    return this.#links.map(({ name, up, addresses }) => ({
-      name,
-      up,
-      addresses: addresses.map((text) => text.slice(0, text.indexOf('/'))),
-    }))
+    return this.#links.map(({ index, name, up, addresses }) => linkOf(index, name, up, addresses))
   }
 
   #tellTable(always = false): void {
@@ -315,10 +335,10 @@ function tableOf(script: string): NftTable {
 /** Writers that tests know. */
 const PROTOCOLS = [2, 3, 4, 9, 11, 12, 16, GODWIT_PROTOCOL]
 
-const hop = (name: string): Hop => ({ gateway: undefined, interface: name, onlink: false })
+const hop = (name: string): Hop => ({ gateway: undefined, interface: name, onlink: false, weight: 1 })
 
-const idOf = ({ prefix, metric, protocol }: Pick<KernelRoute, 'prefix' | 'metric' | 'protocol'>): string =>
-  `${prefix.text} ${metric} ${protocol}`
+const idOf = ({ prefix, metric, protocol, table }: Omit<KernelRoute, 'key' | 'hops' | 'type'>): string =>
+  `${prefix.text} ${metric} ${protocol} ${table}`
 
 function prefixOf(text: string): Prefix {
   const prefix = parsePrefix(text)
@@ -326,9 +346,20 @@ function prefixOf(text: string): Prefix {
   return prefix
 }
 
+/** A link as the kernel shows it, with addresses as people write them. */
+export function linkOf(index: number, name: string, up: boolean, addresses: readonly string[]): Link {
+  const own = addresses.map((text) => {
+    const [address = '', length = ''] = text.split('/')
+    const scope = isLinkLocal(address) ? 253 : address === '127.0.0.1' || address === '::1' ? 254 : 0
+    return { address, length: Number(length), peer: undefined, scope, flags: 0x80 }
+  })
+  return { index, name, up, mtu: 1500, flags: up ? 0x41 : 0x1, addresses: own }
+}
+
 export const ownRoute = (text: string, ...hops: readonly Hop[]): OwnRoute => ({
   prefix: prefixOf(text),
   type: hops.length === 0 ? 'blackhole' : 'unicast',
-  metric: 1024,
+  metric: ROUTE_METRIC[prefixOf(text).family],
+  table: MAIN_TABLE,
   hops: sortHops(hops),
 })

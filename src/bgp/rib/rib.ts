@@ -294,15 +294,22 @@ export class Rib {
   }
 
   /**
-   * Asks where next hops lead: those that are new, before decision sees them, or all, after the kernel has changed. Only
-   * what goes over those that lead elsewhere is decided again.
+   * Asks where next hops lead: those that are new, before decision sees them, and after the kernel has changed all, or
+   * those that the change concerns. Only what goes over those that lead elsewhere is decided again.
    */
-  judgeNextHops(judge: (nextHop: Uint8Array) => Reachability, which: 'new' | 'all'): void {
+  judgeNextHops(
+    judge: (nextHop: Uint8Array) => Reachability,
+    which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean),
+  ): void {
     const table = this.#nextHops
-    const ids = which === 'new' ? (table.fresh ?? []) : table.ids()
+    const fresh = table.fresh ?? []
+    const ids = which === 'new' ? fresh : table.ids()
+    const isAsked = typeof which === 'string' ? undefined : which
+    const isFresh = isAsked === undefined ? undefined : new Set(fresh)
     const changed = new Set<number>()
     for (const id of ids) {
       if (table.bytes.refs[id] === 0) continue
+      if (isAsked !== undefined && isFresh?.has(id) !== true && !isAsked(table.bytes.copy(id))) continue
       const { reach, metric } = judge(table.bytes.copy(id))
       if (table.metric[id] === metric && table.reach[id] === REACH[reach]) continue
       table.setReach(id, REACH[reach], metric)

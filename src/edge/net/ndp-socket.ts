@@ -4,7 +4,6 @@
  */
 import { type Address, addressBytes } from '../../base/address.ts'
 import { ICMP_TYPE } from '../../ndp/packet.ts'
-import { wordsOf } from '../os-words.ts'
 import {
   attachFilter,
   CallError,
@@ -16,7 +15,8 @@ import {
   sendTo,
   setOption,
   watchReadable,
-} from './libc.ts'
+} from '../libc.ts'
+import { wordsOf } from '../os-words.ts'
 
 export interface NdpSocket {
   /** Takes part in what is sent to all routers on a link. Says why not. */

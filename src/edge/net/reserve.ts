@@ -5,8 +5,8 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import type { Millis } from '../../base/units.ts'
+import { isShortage } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
-import { isShortage } from './libc.ts'
 
 const SIZE = 8
 /** So long it must have been whole before that is told: at the limit it is short and whole again by turns. */

@@ -5,7 +5,6 @@
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
-import { wordsOf } from '../os-words.ts'
 import {
   type Accepted,
   acceptFrom,
@@ -15,7 +14,8 @@ import {
   localEndpoint,
   openSocket,
   watchReadable,
-} from './libc.ts'
+} from '../libc.ts'
+import { wordsOf } from '../os-words.ts'
 import type { Reserve } from './reserve.ts'
 
 /** Waiting between two tries never gets longer than this. */

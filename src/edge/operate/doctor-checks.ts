@@ -11,8 +11,9 @@ export interface Facts {
   readonly daemons: readonly { readonly owner: string; readonly routes: number }[]
   /** Undefined where the port is free; else why it could not be listened on. */
   readonly port: string | undefined
-  /** What `ip -V` and `nft -v` say; undefined where they are missing. */
-  readonly ip: string | undefined
+  /** Why the kernel's links and routes cannot be read; undefined where they can. */
+  readonly kernelTrouble: string | undefined
+  /** What `nft -v` says; undefined where it is missing. */
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
   readonly nftTrouble: string | undefined
@@ -40,8 +41,6 @@ export interface Finding {
 const CAP_NET_BIND_SERVICE = 10n
 const CAP_NET_ADMIN = 12n
 const CAP_NET_RAW = 13n
-/** First iproute2 whose `ip` prints numbers for names in JSON (-N), and knows IPv4 over IPv6 gateways. */
-const OLDEST_IP = [5, 3]
 /** First nft with `destroy`-less atomic replacement, JSON and comments on rules as they are read here. */
 const OLDEST_NFT = [0, 9, 3]
 const NEARLY_FULL = 0.8
@@ -53,7 +52,7 @@ export function examine(facts: Facts): Finding[] {
     rpFilter(facts),
     acceptRa(facts),
     port(facts),
-    tool('iproute2', facts.ip, OLDEST_IP, 'no kernel route is written'),
+    kernelRoutes(facts),
     tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
     serviceLoops(facts),
@@ -148,6 +147,11 @@ function port({ port: reason }: Facts): Finding {
     'see who listens with `ss -ltnp sport = :179`; another BGP daemon needs another port (BGPConfiguration spec.listenPort)'
   return finding('warn', 'port 179', `cannot be listened on: ${reason}. A running agent is one reason`, todo)
 }
+
+const kernelRoutes = ({ kernelTrouble: trouble }: Facts): Finding =>
+  trouble === undefined
+    ? finding('ok', 'kernel routes', 'can be read')
+    : finding('bad', 'kernel routes', trouble, 'the agent needs a netlink socket: see its seccomp profile')
 
 function tool(what: string, words: string | undefined, oldest: readonly number[], lost: string): Finding {
   if (words === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)

@@ -1,11 +1,12 @@
 /** `godwit doctor`: looks at this machine and says what is in the way, and what to do. Changes nothing. */
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { FAMILIES } from '../../base/family.ts'
-import { type KernelRoute, ownerOf } from '../../dataplane/kernel.ts'
+import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
+import type { Link } from '../../dataplane/links.ts'
 import { LOOP_CHAIN, NFT_TABLE } from '../../dataplane/nft-script.ts'
 import { parseNftListing } from '../../dataplane/nft-table.ts'
-import { readLinks, readRoutes } from '../kernel/routes-read.ts'
+import type { Input } from '../../engine/input.ts'
+import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
 import { wordsOf } from '../os-words.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
@@ -46,28 +47,27 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
 }
 
 async function gatherFacts(): Promise<Facts> {
-  const [status, ipv4, ipv6, interfaces, routes, port, ip, nft, tables, table, conntrack] = await Promise.all([
+  const [status, ipv4, ipv6, kernel, port, nft, tables, table, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
     read('/proc/sys/net/ipv6/conf/all/forwarding'),
-    gatherInterfaces(),
-    gatherRoutes(),
+    lookAtKernel(),
     whyNotListen(BGP_PORT),
-    runTool(['ip', '-V']),
     runTool(['nft', '-v']),
     runTool(['nft', 'list', 'tables']),
     runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
     gatherConntrack(),
   ])
+  const { links, routes, trouble } = kernel
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1]
   return {
     capabilities: mask === undefined ? undefined : BigInt(`0x${mask}`),
     forwarding: { ipv4, ipv6 },
-    interfaces,
+    interfaces: await interfaceFacts(links),
     uplinks: routes.filter(({ prefix }) => prefix.length === 0).flatMap(({ hops }) => hops.map((hop) => hop.interface)),
     daemons: daemonsOf(routes),
     port,
-    ip: ip.code === 0 ? ip.stdout.trim() : undefined,
+    kernelTrouble: trouble,
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
     nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
     serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
@@ -81,36 +81,37 @@ function countLoops(listing: string): number | undefined {
   return table.rules.filter(({ chain }) => chain === LOOP_CHAIN).reduce((sum, { packets }) => sum + packets, 0)
 }
 
-async function gatherInterfaces(): Promise<InterfaceFacts[]> {
-  const { stdout } = await runTool(['ip', '-j', 'addr', 'show'])
-  const all = await setting('ipv4', 'all', 'rp_filter')
-  try {
-    const mtus = new Map((JSON.parse(stdout) as { ifname: string; mtu: number }[]).map((row) => [row.ifname, row.mtu]))
-    return await Promise.all(
-      readLinks(stdout).map(async ({ name, up }) => {
-        const own = await setting('ipv4', name, 'rp_filter')
-        const rpFilter = own === undefined ? undefined : Math.max(own, all ?? 0)
-        return { name, up, mtu: mtus.get(name) ?? 0, rpFilter, acceptRa: await setting('ipv6', name, 'accept_ra') }
-      }),
-    )
-  } catch {
-    return []
-  }
+interface KernelFacts {
+  readonly links: readonly Link[]
+  readonly routes: readonly KernelRoute[]
+  readonly trouble: string | undefined
 }
 
-async function gatherRoutes(): Promise<KernelRoute[]> {
-  const parts = await Promise.all(
-    FAMILIES.map(async (family) => {
-      const flag = family === 'ipv4' ? '-4' : '-6'
-      const { stdout } = await runTool(['ip', flag, '-N', '-j', '-d', 'route', 'show', 'table', 'main'])
-      try {
-        return readRoutes(stdout, family)
-      } catch {
-        return []
-      }
+/** One look at the kernel, by the door that the agent uses. */
+async function lookAtKernel(): Promise<KernelFacts> {
+  const links: Link[] = []
+  const routes: KernelRoute[] = []
+  let trouble: string | undefined
+  const feed = (input: Input) => {
+    if (input.kind === 'links') links.push(...input.change.present)
+    if (input.kind === 'kernel') routes.push(...input.change.present)
+    if (input.kind === 'kernel-trouble') trouble = input.text
+  }
+  const rtnetlink = new Rtnetlink({ feed, table: MAIN_TABLE })
+  await rtnetlink.open()
+  await rtnetlink.stop()
+  return { links, routes, trouble }
+}
+
+async function interfaceFacts(links: readonly Link[]): Promise<InterfaceFacts[]> {
+  const all = await setting('ipv4', 'all', 'rp_filter')
+  return Promise.all(
+    links.map(async ({ name, up, mtu }) => {
+      const own = await setting('ipv4', name, 'rp_filter')
+      const rpFilter = own === undefined ? undefined : Math.max(own, all ?? 0)
+      return { name, up, mtu, rpFilter, acceptRa: await setting('ipv6', name, 'accept_ra') }
     }),
   )
-  return parts.flat()
 }
 
 function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {

@@ -10,7 +10,7 @@ const FIT: Facts = {
   uplinks: ['eth0'],
   daemons: [],
   port: undefined,
-  ip: 'ip utility, iproute2-6.1.0, libbpf 1.1.2',
+  kernelTrouble: undefined,
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftTrouble: undefined,
   serviceLoops: 0,
@@ -35,8 +35,7 @@ describe('what is in the way of routing', () => {
     ['a loose one is none', { interfaces: [{ ...eth0, rpFilter: 2 }] }, []],
     ['advertisements that are not heard', { interfaces: [{ ...eth0, acceptRa: 1 }] }, ['warn accept_ra']],
     ['port 179 in use', { port: 'Address already in use' }, ['warn port 179']],
-    ['no ip', { ip: undefined }, ['bad iproute2']],
-    ['an old ip', { ip: 'ip utility, iproute2-4.15.0' }, ['bad iproute2']],
+    ['a kernel that cannot be asked', { kernelTrouble: 'Operation not permitted' }, ['bad kernel routes']],
     ['no nft', { nft: undefined, nftTrouble: 'nft is not installed' }, ['bad nftables']],
     ['an old nft', { nft: 'nftables v0.9.0' }, ['bad nftables']],
     ['nft without permission', { nftTrouble: 'Operation not permitted' }, ['bad nftables']],
@@ -66,7 +65,7 @@ describe('what is in the way of routing', () => {
       capabilities: 0n,
       forwarding: { ipv4: '0', ipv6: '0' },
       nft: undefined,
-      ip: undefined,
+      kernelTrouble: 'Operation not permitted',
     }
     for (const one of examine(facts)) if (one.level === 'bad') expect(formatFinding(one)).toMatch(/\n {6}→ ./)
   })

@@ -6,19 +6,24 @@
  */
 import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
-import { type Address, addressBytes, familyOfAddress, formatAddress, isLinkLocalAt } from '../../base/address.ts'
-import type { Endpoint } from '../../bgp/session/types.ts'
-import { wordsOfErrno } from '../os-words.ts'
+import { type Address, addressBytes, familyOfAddress, formatAddress, isLinkLocalAt } from '../base/address.ts'
+import type { Endpoint } from '../bgp/session/types.ts'
+import { wordsOfErrno } from './os-words.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const AF_INET = 2
 const AF_INET6 = 10
+const AF_NETLINK = 16
 const SOCK_STREAM = 1
 export const SOCK_RAW = 3
 const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
-const SOL_SOCKET = 1
+export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_ATTACH_FILTER = 26
+const SO_MEMINFO = 55
+/** Place of the count of what was dropped in the answer to SO_MEMINFO. */
+const SK_MEMINFO_DROPS = 8
+const MSG_DONTWAIT = 0x40
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const IPPROTO_IPV6 = 41
@@ -39,6 +44,9 @@ const call = {
   accept4: libc.func('accept4', 'int', ['int', 'void *', LENGTH, 'int']),
   getsockname: libc.func('getsockname', 'int', ['int', 'void *', LENGTH]),
   setsockopt: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']),
+  getsockopt: libc.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', LENGTH]),
+  send: libc.func('send', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
+  recv: libc.func('recv', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
   setFilter: libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(Program), 'uint32_t']),
   sendto: libc.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']),
   recvfrom: libc.func('recvfrom', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', LENGTH]),
@@ -148,6 +156,53 @@ export function receiveFrom(
   const length = call.recvfrom(fd, into, into.length, 0, name, [name.length])
   if (length < 0) return undefined
   return { length, from: formatAddress(name, 8, 16), index: new DataView(name.buffer).getUint32(24, true) }
+}
+
+/** A raw netlink socket, and the port that the kernel names it by. */
+export function openNetlinkSocket(protocol: number): { readonly fd: number; readonly port: number } {
+  const fd = must(call.socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, protocol))
+  const name = new Uint8Array(12)
+  const view = new DataView(name.buffer)
+  view.setUint16(0, AF_NETLINK, true)
+  try {
+    must(call.bind(fd, name, name.length))
+    must(call.getsockname(fd, name, [name.length]))
+  } catch (error) {
+    closeSocket(fd)
+    throw error
+  }
+  return { fd, port: view.getUint32(4, true) }
+}
+
+/** To whom the socket is connected, or to the kernel. */
+export function send(fd: number, bytes: Uint8Array): void {
+  must(call.send(fd, bytes, bytes.length, 0))
+}
+
+/** The same on a thread of its own, where the kernel may take its time; the descriptor must stay open until then. */
+export function sendApart(fd: number, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.send.async(fd, bytes, bytes.length, 0, (fault: unknown, sent: number) => {
+      if (fault === null && sent >= 0) resolve()
+      else reject(fault ?? new CallError(koffi.errno()))
+    })
+  })
+}
+
+/** Octets of one message into `into`; undefined where none waits. */
+export function receive(fd: number, into: Uint8Array): number | undefined {
+  const length = call.recv(fd, into, into.length, MSG_DONTWAIT)
+  if (length >= 0) return length
+  const error = new CallError(koffi.errno())
+  if (error.code === 'EAGAIN') return undefined
+  throw error
+}
+
+/** Messages that found no room in the socket, ever. */
+export function droppedBy(fd: number): number {
+  const info = new Uint32Array(16)
+  must(call.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, [info.byteLength]))
+  return info[SK_MEMINFO_DROPS] ?? 0
 }
 
 /** Classic BPF, one row of eight octets each: code, jump if true, jump if false, and a number. */

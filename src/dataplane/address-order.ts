@@ -1,0 +1,79 @@
+/** Addresses in an order in which those of a prefix lie side by side: found by halving, not by a walk. */
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
+
+/**
+ * The octets of an address as a string of 16-bit numbers, those beyond `length` as `fill` has them. Such strings are
+ * ordered as the addresses are, and are keys of maps.
+ */
+export function addressKey(bytes: Uint8Array, length = bytes.length * 8, fill = 0): string {
+  let key = ''
+  for (let at = 0; at < bytes.length; at += 2) {
+    const number = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+    const kept = Math.min(16, Math.max(0, length - at * 8))
+    const mask = (0xffff0000 >> kept) & 0xffff
+    key += String.fromCharCode((number & mask) | (fill & ~mask))
+  }
+  return key
+}
+
+export class AddressOrder<Row> {
+  /** Two lists of one length for each family: keys in order, and the row of each. */
+  readonly #keys: Readonly<Record<Family, string[]>> = { ipv4: [], ipv6: [] }
+  readonly #rows: Readonly<Record<Family, Row[]>> = { ipv4: [], ipv6: [] }
+
+  get isEmpty(): boolean {
+    return FAMILIES.every((family) => this.#keys[family].length === 0)
+  }
+
+  /** Several rows may have one address. */
+  add(address: Uint8Array, row: Row): void {
+    const family = familyOf(address)
+    const at = this.#firstFrom(family, addressKey(address))
+    this.#keys[family].splice(at, 0, addressKey(address))
+    this.#rows[family].splice(at, 0, row)
+  }
+
+  remove(address: Uint8Array, row: Row): void {
+    const family = familyOf(address)
+    const key = addressKey(address)
+    const keys = this.#keys[family]
+    for (let at = this.#firstFrom(family, key); keys[at] === key; at++) {
+      if (this.#rows[family][at] !== row) continue
+      keys.splice(at, 1)
+      this.#rows[family].splice(at, 1)
+      return
+    }
+  }
+
+  firstInside(prefix: Prefix): Row | undefined {
+    const { family, bytes, length } = prefix
+    const at = this.#firstFrom(family, addressKey(bytes, length))
+    const key = this.#keys[family][at]
+    return key !== undefined && key <= addressKey(bytes, length, 0xffff) ? this.#rows[family][at] : undefined
+  }
+
+  /** A copy: rows may be added and removed while it is walked. */
+  inside({ family, bytes, length }: Prefix): Row[] {
+    const from = this.#firstFrom(family, addressKey(bytes, length))
+    const last = addressKey(bytes, length, 0xffff)
+    const keys = this.#keys[family]
+    let to = from
+    while (to < keys.length && (keys[to] as string) <= last) to++
+    return this.#rows[family].slice(from, to)
+  }
+
+  /** The place of the first key that is not below this one. */
+  #firstFrom(family: Family, key: string): number {
+    const keys = this.#keys[family]
+    let [low, high] = [0, keys.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((keys[middle] as string) < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+const familyOf = ({ length }: Uint8Array): Family => (length === 4 ? 'ipv4' : 'ipv6')

@@ -1,0 +1,133 @@
+/** The links of this host and their addresses, as the kernel tells them: what a next hop of ours is chosen from. */
+import { type Address, familyOfAddress } from '../base/address.ts'
+
+/** An address of ours on a link. */
+export interface LinkAddress {
+  readonly address: Address
+  /** Of the network on the link: 24 of `10.0.0.2/24`. */
+  readonly length: number
+  /** The one address at the other end, of a link that has two ends only. */
+  readonly peer: Address | undefined
+  /** How far it reaches: `RT_SCOPE_*` of rtnetlink(7), 0 for everywhere. */
+  readonly scope: number
+  /** `IFA_F_*` of rtnetlink(7). */
+  readonly flags: number
+}
+
+export interface Link {
+  /** The kernel's number; names may change. */
+  readonly index: number
+  readonly name: string
+  /** Switched on, and with a carrier. */
+  readonly up: boolean
+  readonly mtu: number
+  /** `IFF_*` of netdevice(7). */
+  readonly flags: number
+  readonly addresses: readonly LinkAddress[]
+}
+
+/** What is different about links since the last word about them. */
+export interface LinkChange {
+  /** This is everything: what was known before is void. */
+  readonly full: boolean
+  /** Indexes of links that are gone. */
+  readonly gone: readonly number[]
+  /** Links that are new or different, whole. */
+  readonly present: readonly Link[]
+}
+
+/** What a change touched: for those who rest on it. */
+export interface TouchedLinks {
+  readonly names: ReadonlySet<string>
+  /** Addresses that came or went. */
+  readonly addresses: ReadonlySet<Address>
+}
+
+export class LinkTable {
+  readonly #byIndex = new Map<number, Link>()
+  readonly #byName = new Map<string, Link>()
+  /** Who has an address: the links, since one may stand on several. */
+  readonly #holders = new Map<Address, readonly Link[]>()
+  #known = false
+
+  /** The kernel has been read once. */
+  get isKnown(): boolean {
+    return this.#known
+  }
+
+  /** In the order of their indexes. */
+  all(): Link[] {
+    return [...this.#byIndex.values()].sort((a, b) => a.index - b.index)
+  }
+
+  get(name: string): Link | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** The link that has this address of ours; with a zone, only that one. */
+  holder(address: Address): Link | undefined {
+    const [bare = address, zone] = address.split('%')
+    const holders = this.#holders.get(bare) ?? []
+    return zone === undefined ? (holders.find(({ up }) => up) ?? holders[0]) : holders.find(({ name }) => name === zone)
+  }
+
+  isOwn(address: Address): boolean {
+    return this.#holders.has(address)
+  }
+
+  isUp(name: string): boolean {
+    return this.#byName.get(name)?.up === true
+  }
+
+  /** It has an IPv6 address of any scope: without one, nobody there can be asked for. */
+  hasIpv6(name: string): boolean {
+    return this.#byName.get(name)?.addresses.some(({ address }) => familyOfAddress(address) === 'ipv6') === true
+  }
+
+  take({ full, gone, present }: LinkChange): TouchedLinks {
+    const touched = new Touched()
+    const lost = full ? [...this.#byIndex.keys()] : gone
+    for (const index of lost) this.#remove(index, touched)
+    for (const link of present) {
+      this.#remove(link.index, touched)
+      this.#add(link, touched)
+    }
+    this.#known = true
+    return touched
+  }
+
+  #add(link: Link, touched: Touched): void {
+    this.#byIndex.set(link.index, link)
+    this.#byName.set(link.name, link)
+    touched.names.add(link.name)
+    for (const { address } of link.addresses) {
+      const holders = this.#holders.get(address) ?? []
+      if (!holders.includes(link)) this.#holders.set(address, [...holders, link])
+      touched.toggle(address)
+    }
+  }
+
+  #remove(index: number, touched: Touched): void {
+    const link = this.#byIndex.get(index)
+    if (link === undefined) return
+    this.#byIndex.delete(index)
+    if (this.#byName.get(link.name) === link) this.#byName.delete(link.name)
+    touched.names.add(link.name)
+    for (const { address } of link.addresses) {
+      const left = (this.#holders.get(address) ?? []).filter((holder) => holder !== link)
+      if (left.length === 0) this.#holders.delete(address)
+      else this.#holders.set(address, left)
+      touched.toggle(address)
+    }
+  }
+}
+
+/** An address that went and came again in one change has not changed. */
+class Touched implements TouchedLinks {
+  readonly names = new Set<string>()
+  readonly addresses = new Set<Address>()
+
+  toggle(address: Address): void {
+    if (!this.addresses.delete(address)) this.addresses.add(address)
+  }
+}

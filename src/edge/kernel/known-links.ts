@@ -1,0 +1,140 @@
+/** The links and addresses that the kernel has told of, and what is different since they were last told on. */
+import type { Address } from '../../base/address.ts'
+import type { Link, LinkAddress, LinkChange } from '../../dataplane/links.ts'
+import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, readAddress, readLink } from './netlink-link.ts'
+import type { Attributes, Message } from './netlink-message.ts'
+
+const IFF_UP = 0x1
+
+/** With it the kernel removes IPv4 routes without a word about them. */
+export type Loss =
+  | { readonly kind: 'link-deleted' | 'link-off' | 'link-renamed'; readonly name: string }
+  | { readonly kind: 'address'; readonly name: string; readonly address: Address }
+
+interface Known {
+  readonly link: Omit<Link, 'addresses'>
+  readonly addresses: Map<string, LinkAddress>
+  /** As it was last told on. */
+  told: string
+}
+
+export class KnownLinks {
+  readonly #links = new Map<number, Known>()
+  readonly #indexes = new Map<string, number>()
+  readonly #dirty = new Set<number>()
+  readonly #gone = new Set<number>()
+  /** While they are read anew: what has not been told again. */
+  #stale: Set<string> | undefined
+  #isTold = false
+
+  readonly nameOf = (index: number): string => this.#links.get(index)?.link.name ?? `if${index}`
+
+  readonly indexOf = (name: string): number | undefined => this.#indexes.get(name)
+
+  /** Reading them anew begins. */
+  begin(): void {
+    this.#stale = new Set()
+    for (const [index, { addresses }] of this.#links) {
+      this.#stale.add(String(index))
+      for (const key of addresses.keys()) this.#stale.add(`${index} ${key}`)
+    }
+  }
+
+  /** It is over: what was not told again is gone. */
+  end(): Loss[] {
+    const stale = this.#stale ?? new Set<string>()
+    this.#stale = undefined
+    const losses: Loss[] = []
+    for (const one of stale) {
+      const [index, key] = one.split(' ')
+      const loss = key === undefined ? this.#removeLink(Number(index)) : this.#removeAddress(Number(index), key)
+      if (loss !== undefined) losses.push(loss)
+    }
+    return losses
+  }
+
+  /** What is lost by it, where something is. */
+  take(message: Message, attributes: Attributes): Loss | undefined {
+    switch (message.type) {
+      case RTM_NEWLINK:
+      case RTM_DELLINK: {
+        const link = readLink(attributes, message)
+        if (link === undefined) return undefined
+        return message.type === RTM_NEWLINK ? this.#addLink(link) : this.#removeLink(link.index)
+      }
+      case RTM_NEWADDR:
+      case RTM_DELADDR: {
+        const found = readAddress(attributes, message)
+        if (found === undefined) return undefined
+        if (message.type === RTM_DELADDR) return this.#removeAddress(found.index, keyOf(found.own))
+        this.#addAddress(found.index, found.own)
+        return undefined
+      }
+      default:
+        return undefined
+    }
+  }
+
+  /** What is different since this was last asked; undefined where nothing is. */
+  changes(): LinkChange | undefined {
+    const present: Link[] = []
+    for (const index of this.#dirty) {
+      const known = this.#links.get(index)
+      if (known === undefined) continue
+      const link = { ...known.link, addresses: [...known.addresses.values()] }
+      const text = JSON.stringify(link)
+      if (text === known.told) continue
+      known.told = text
+      present.push(link)
+    }
+    const change = { full: !this.#isTold, gone: [...this.#gone], present }
+    this.#dirty.clear()
+    this.#gone.clear()
+    if (this.#isTold && change.gone.length + present.length === 0) return undefined
+    this.#isTold = true
+    return change
+  }
+
+  #addLink(link: Omit<Link, 'addresses'>): Loss | undefined {
+    const before = this.#links.get(link.index)
+    this.#stale?.delete(String(link.index))
+    this.#links.set(link.index, { link, addresses: before?.addresses ?? new Map(), told: before?.told ?? '' })
+    if (before !== undefined && before.link.name !== link.name) this.#indexes.delete(before.link.name)
+    this.#indexes.set(link.name, link.index)
+    this.#dirty.add(link.index)
+    this.#gone.delete(link.index)
+    if (before === undefined) return undefined
+    if (before.link.name !== link.name) return { kind: 'link-renamed', name: before.link.name }
+    const wentOff = (before.link.flags & IFF_UP) !== 0 && (link.flags & IFF_UP) === 0
+    return wentOff ? { kind: 'link-off', name: link.name } : undefined
+  }
+
+  #removeLink(index: number): Loss | undefined {
+    const known = this.#links.get(index)
+    if (known === undefined) return undefined
+    const { name } = known.link
+    this.#links.delete(index)
+    if (this.#indexes.get(name) === index) this.#indexes.delete(name)
+    this.#dirty.delete(index)
+    this.#gone.add(index)
+    return { kind: 'link-deleted', name }
+  }
+
+  #addAddress(index: number, own: LinkAddress): void {
+    const key = keyOf(own)
+    this.#stale?.delete(`${index} ${key}`)
+    this.#links.get(index)?.addresses.set(key, own)
+    this.#dirty.add(index)
+  }
+
+  #removeAddress(index: number, key: string): Loss | undefined {
+    const known = this.#links.get(index)
+    const own = known?.addresses.get(key)
+    if (known === undefined || own === undefined) return undefined
+    known.addresses.delete(key)
+    this.#dirty.add(index)
+    return { kind: 'address', name: known.link.name, address: own.address }
+  }
+}
+
+const keyOf = ({ address, length, peer }: LinkAddress): string => `${address}/${length}/${peer ?? ''}`

@@ -1,0 +1,187 @@
+/**
+ * The routes that the kernel has told of, and what is different since they were last told on.
+ *
+ * Events are applied as they come. Where one does not say exactly which route it means (a way of several, one of several
+ * routes of a prefix), its family is `unclear` and must be read anew.
+ */
+import type { Family } from '../../base/family.ts'
+import type { KernelChange, KernelRoute, OwnRoute, RouteChange } from '../../dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, routeKey } from '../../dataplane/kernel.ts'
+import type { Loss } from './known-links.ts'
+import type { ToldRoute } from './netlink-route.ts'
+
+interface Entry {
+  told: ToldRoute
+  /** Of the reading that told it last. */
+  reading: number
+  /** Later ones have higher numbers. */
+  readonly born: number
+  /** Another route of the same prefix, metric and table. */
+  next: Entry | undefined
+}
+
+export class KnownRoutes {
+  readonly #byId = new Map<string, Entry>()
+  readonly unclear = new Set<Family>()
+  readonly #present = new Map<string, KernelRoute>()
+  readonly #gone = new Set<string>()
+  /** IPv4 routes by what the kernel removes them with: interfaces and own addresses. */
+  readonly #resting = new Map<string, number>()
+  #objects = 0
+  #reading = 0
+  #born = 0
+  #isTold = false
+  #isFirst = true
+
+  /** A family is read anew from now on. */
+  begin(): void {
+    this.#reading++
+  }
+
+  /** Told by a dump. */
+  read(told: ToldRoute): void {
+    const id = idOf(told.route)
+    const first = this.#byId.get(id)
+    for (let entry = first; entry !== undefined; entry = entry.next) {
+      if (entry.told.route.key !== told.route.key) continue
+      entry.reading = this.#reading
+      return
+    }
+    // The only one of its prefix is another than before.
+    if (first !== undefined && first.next === undefined && first.reading !== this.#reading) this.#remove(id, first)
+    this.#add(id, told)
+  }
+
+  /** Told by an event: a new route, or one in place of another. */
+  added(told: ToldRoute, isReplacement: boolean): void {
+    const id = idOf(told.route)
+    const first = this.#byId.get(id)
+    for (let entry = first; entry !== undefined; entry = entry.next) if (entry.told.route.key === told.route.key) return
+    const { family } = told.route.prefix
+    if (first !== undefined && (isReplacement ? first.next !== undefined : family === 'ipv6')) this.unclear.add(family)
+    else {
+      if (isReplacement && first !== undefined) this.#remove(id, first)
+      this.#add(id, told)
+    }
+  }
+
+  /** Told by an event. */
+  removed({ route }: ToldRoute): void {
+    const id = idOf(route)
+    const first = this.#byId.get(id)
+    for (let entry = first; entry !== undefined; entry = entry.next) {
+      if (entry.told.route.key !== route.key) continue
+      this.#remove(id, entry)
+      return
+    }
+    if (first !== undefined) this.unclear.add(route.prefix.family)
+  }
+
+  /**
+   * What was not told again by the reading that is over, in pieces of this many entries looked at: after each what it
+   * found may be told on.
+   */
+  *sweep(family: Family, piece: number): Iterable<void> {
+    const reading = this.#reading
+    yield* this.#removeWhere(piece, ({ told, reading: last }) => told.route.prefix.family === family && last < reading)
+  }
+
+  /** What went with a link that was deleted: all IPv4 routes over it, but not those over a new one of the same name. */
+  *dropLink(name: string, piece: number): Iterable<void> {
+    const last = this.#born
+    yield* this.#removeWhere(piece, ({ told: { route }, born }) => born <= last && restsOn(route, name))
+  }
+
+  /** Whether IPv4 routes may have gone with it. */
+  isTouchedBy(loss: Loss): boolean {
+    return this.#resting.has(loss.name) || (loss.kind === 'address' && this.#resting.has(loss.address))
+  }
+
+  /** Whether routes may have other ways where an object of ways is another. */
+  get hasObjects(): boolean {
+    return this.#objects > 0
+  }
+
+  /** Ours, and written by us just now: the engine knows. */
+  note({ action, route }: RouteChange): void {
+    const id = idOf(route)
+    for (let entry = this.#byId.get(id); entry !== undefined; entry = entry.next) {
+      if (entry.told.route.protocol === GODWIT_PROTOCOL) this.#forget(id, entry)
+    }
+    if (action === 'remove') return
+    const written = { ...route, protocol: GODWIT_PROTOCOL }
+    this.#keep(id, { route: { ...written, key: routeKey(written) }, source: undefined, hasObject: false })
+  }
+
+  /** What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known. */
+  changes(isOver: boolean): KernelChange | undefined {
+    const change = {
+      full: !this.#isTold,
+      more: this.#isFirst && !isOver,
+      gone: [...this.#gone],
+      present: [...this.#present.values()],
+    }
+    const isNews = change.gone.length + change.present.length > 0 || (this.#isFirst && isOver)
+    if (!isNews) return undefined
+    this.#gone.clear()
+    this.#present.clear()
+    this.#isTold = true
+    if (isOver) this.#isFirst = false
+    return change
+  }
+
+  *#removeWhere(piece: number, isMeant: (entry: Entry) => boolean): Iterable<void> {
+    let looked = 0
+    for (const [id, first] of this.#byId) {
+      for (let entry: Entry | undefined = first; entry !== undefined; entry = entry.next) {
+        if (isMeant(entry)) this.#remove(id, entry)
+      }
+      looked++
+      if (looked % piece === 0) yield
+    }
+  }
+
+  #add(id: string, told: ToldRoute): void {
+    this.#keep(id, told)
+    this.#present.set(told.route.key, told.route)
+  }
+
+  #remove(id: string, entry: Entry): void {
+    this.#forget(id, entry)
+    const { key } = entry.told.route
+    if (!this.#present.delete(key)) this.#gone.add(key)
+  }
+
+  #keep(id: string, told: ToldRoute): void {
+    this.#born++
+    this.#byId.set(id, { told, reading: this.#reading, born: this.#born, next: this.#byId.get(id) })
+    this.#count(told, 1)
+  }
+
+  #forget(id: string, entry: Entry): void {
+    const first = this.#byId.get(id)
+    if (first === entry) {
+      if (entry.next === undefined) this.#byId.delete(id)
+      else this.#byId.set(id, entry.next)
+    } else for (let at = first; at !== undefined; at = at.next) if (at.next === entry) at.next = entry.next
+    this.#count(entry.told, -1)
+  }
+
+  #count({ route, source, hasObject }: ToldRoute, by: number): void {
+    if (hasObject) this.#objects += by
+    if (route.prefix.family !== 'ipv4') return
+    for (const { interface: name } of route.hops) this.#countOne(name, by)
+    if (source !== undefined) this.#countOne(source, by)
+  }
+
+  #countOne(key: string, by: number): void {
+    const count = (this.#resting.get(key) ?? 0) + by
+    if (count === 0) this.#resting.delete(key)
+    else this.#resting.set(key, count)
+  }
+}
+
+const idOf = ({ prefix, metric, table }: OwnRoute): string => `${prefix.text} ${metric} ${table}`
+
+const restsOn = ({ prefix, hops }: KernelRoute, name: string): boolean =>
+  prefix.family === 'ipv4' && hops.some((hop) => hop.interface === name)

@@ -1,0 +1,69 @@
+/** Links and addresses as rtnetlink(7) has them. */
+import { formatAddress } from '../../base/address.ts'
+import type { Link, LinkAddress } from '../../dataplane/links.ts'
+import type { Attributes, Message, Writer } from './netlink-message.ts'
+
+export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
+export const RTM_GETLINK = 18
+export const RTM_NEWADDR = 20
+export const RTM_DELADDR = 21
+export const RTM_GETADDR = 22
+
+const AF_UNSPEC = 0
+
+const IFINFOMSG = 16
+const IFLA_IFNAME = 3
+const IFLA_MTU = 4
+const IFLA_OPERSTATE = 16
+
+const IFADDRMSG = 8
+const IFA_ADDRESS = 1
+const IFA_LOCAL = 2
+const IFA_FLAGS = 8
+
+const IFF_UP = 0x1
+const IFF_RUNNING = 0x40
+/** `IF_OPER_*`: not present, down, and down below. */
+const OPERSTATES_DOWN = new Set([1, 2, 3])
+
+/** A link without its addresses; undefined for what is told of it by another family, such as its port on a bridge. */
+export function readLink(attributes: Attributes, { from, to }: Message): Omit<Link, 'addresses'> | undefined {
+  if (attributes.bytes[from] !== AF_UNSPEC) return undefined
+  const index = attributes.view.getInt32(from + 4, true)
+  const flags = attributes.view.getUint32(from + 8, true)
+  attributes.read(from + IFINFOMSG, to)
+  const isUp = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) !== 0
+  return {
+    index,
+    name: attributes.text(IFLA_IFNAME) ?? `if${index}`,
+    up: isUp && !OPERSTATES_DOWN.has(attributes.octet(IFLA_OPERSTATE) ?? 0),
+    mtu: attributes.number(IFLA_MTU) ?? 0,
+    flags,
+  }
+}
+
+/** An address, and the index of its link. */
+export function readAddress(
+  attributes: Attributes,
+  { from, to }: Message,
+): { readonly index: number; readonly own: LinkAddress } | undefined {
+  const { bytes, view } = attributes
+  const [length = 0, flags = 0, scope = 0] = bytes.subarray(from + 1, from + 4)
+  const index = view.getUint32(from + 4, true)
+  attributes.read(from + IFADDRMSG, to)
+  const there = textOf(attributes.octets(IFA_ADDRESS))
+  // Where a link has two ends, the address is that of the other one, and ours stands apart.
+  const address = textOf(attributes.octets(IFA_LOCAL)) ?? there
+  if (address === undefined) return undefined
+  const peer = there === address ? undefined : there
+  return { index, own: { address, length, peer, scope, flags: attributes.number(IFA_FLAGS) ?? flags } }
+}
+
+const textOf = (octets: Uint8Array | undefined): string | undefined =>
+  octets?.length === 4 || octets?.length === 16 ? formatAddress(octets) : undefined
+
+/** `struct ifinfomsg` or `struct ifaddrmsg` of a dump: nothing but zeros, which ask for everything. */
+export function writeLinkDump(writer: Writer, type: number): void {
+  for (let octet = 0; octet < (type === RTM_GETLINK ? IFINFOMSG : IFADDRMSG); octet += 4) writer.number(0)
+}

@@ -1,0 +1,130 @@
+/**
+ * Reads one netlink socket: answers to dumps, and events in between, in the order in which the kernel put them there.
+ *
+ * A round reads a bounded number of answers; what is left waits until the other sockets have had their turn.
+ */
+import { wordsOfErrno } from '../os-words.ts'
+import {
+  Attributes,
+  type Message,
+  messagesOf,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  readAnswer,
+  Writer,
+} from './netlink-message.ts'
+import type { NetlinkSocket } from './netlink-socket.ts'
+
+/** Receives in one round, of at most 32 KiB each. */
+const ROUND = 4
+/** More events than find room in the socket. */
+const MOST = 16_384
+/** What is asked for does not exist, such as a table that nobody has written to. */
+const ENOENT = 2
+
+export interface NetlinkReaderOptions {
+  readonly socket: NetlinkSocket
+  readonly onEvent: (message: Message, attributes: Attributes) => void
+  /** After each receive: what it told may be told on. */
+  readonly onPiece: () => void
+  /** The kernel had more to say than there was room for: nothing that was known is certain. */
+  readonly onOverrun: () => void
+  /** The socket does not work any more. */
+  readonly onFailure: (error: unknown) => void
+}
+
+interface Dump {
+  readonly seq: number
+  readonly each: (message: Message, attributes: Attributes) => void
+  readonly resolve: (isWhole: boolean) => void
+  readonly reject: (error: Error) => void
+  isWhole: boolean
+}
+
+export class NetlinkReader {
+  readonly #options: NetlinkReaderOptions
+  readonly #writer = new Writer(256)
+  #dump: Dump | undefined
+  #seq = 0
+
+  constructor(options: NetlinkReaderOptions) {
+    this.#options = options
+    options.socket.onReadable(() => this.#read(ROUND))
+  }
+
+  /**
+   * Everything of one type, told one by one; only one dump at a time. False where the table changed meanwhile and the
+   * whole must be asked for again. `write` writes the fixed part and what narrows the question.
+   */
+  dump(
+    type: number,
+    write: (writer: Writer) => void,
+    each: (message: Message, attributes: Attributes) => void,
+  ): Promise<boolean> {
+    this.#seq++
+    const seq = this.#seq
+    this.#writer.begin(type, NLM_F_REQUEST | NLM_F_DUMP, seq)
+    write(this.#writer)
+    this.#writer.end()
+    return new Promise((resolve, reject) => {
+      this.#dump = { seq, each, resolve, reject, isWhole: true }
+      this.#options.socket.send(this.#writer.take())
+    })
+  }
+
+  /** All events that the kernel has told up to now are taken. */
+  catchUp(): void {
+    this.#read(MOST)
+  }
+
+  close(): void {
+    this.#options.socket.close()
+    this.#endDump(new Error('the reader was closed'))
+  }
+
+  #read(limit: number): void {
+    try {
+      for (let taken = 0; taken < limit; taken++) {
+        const received = this.#options.socket.receive()
+        if (received === 'nothing') return
+        if (received === 'overrun') this.#options.onOverrun()
+        else this.#take(received)
+      }
+    } catch (error) {
+      this.#options.onFailure(error)
+    }
+  }
+
+  #take(bytes: Uint8Array): void {
+    const attributes = new Attributes(bytes)
+    for (const message of messagesOf(bytes)) {
+      const isOfDump = message.port === this.#options.socket.port && message.seq === this.#dump?.seq
+      if (isOfDump) this.#takeOfDump(message, attributes)
+      else if (message.type > NLMSG_DONE) this.#options.onEvent(message, attributes)
+    }
+    this.#options.onPiece()
+  }
+
+  #takeOfDump(message: Message, attributes: Attributes): void {
+    const dump = this.#dump as Dump
+    if ((message.flags & NLM_F_DUMP_INTR) !== 0) dump.isWhole = false
+    if (message.type > NLMSG_DONE) {
+      dump.each(message, attributes)
+      return
+    }
+    if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) return
+    const { errno, words } = readAnswer(attributes, message)
+    const isFine = errno === 0 || errno === ENOENT
+    this.#endDump(isFine ? undefined : new Error(words ?? wordsOfErrno(errno)))
+  }
+
+  #endDump(error: Error | undefined): void {
+    const dump = this.#dump
+    this.#dump = undefined
+    if (error === undefined) dump?.resolve(dump.isWhole)
+    else dump?.reject(error)
+  }
+}

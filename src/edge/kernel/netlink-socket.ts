@@ -1,0 +1,162 @@
+/**
+ * A socket to the kernel's routing (rtnetlink(7)).
+ *
+ * One is for reading: it gets events and the answers to dumps. One is for writing: what it causes is not told to the
+ * reader, since whoever wrote it knows.
+ */
+import {
+  attachFilter,
+  CallError,
+  closeSocket,
+  droppedBy,
+  openNetlinkSocket,
+  receive,
+  SOL_SOCKET,
+  send,
+  sendApart,
+  setOption,
+  watchReadable,
+} from '../libc.ts'
+import { wordsOf } from '../os-words.ts'
+
+// Numbers of Linux, the same on every architecture that we run on.
+const NETLINK_ROUTE = 0
+const SO_RCVBUF = 8
+const SO_RCVBUFFORCE = 33
+const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_NO_ENOBUFS = 5
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+const NETLINK_GET_STRICT_CHK = 12
+
+/** Events that wait to be read: some thousands. Beyond it the kernel drops them. */
+const RECEIVE_BUFFER = 4 * 1024 * 1024
+/** The kernel puts at most 32 KiB of a dump into one answer. */
+const LARGEST = 64 * 1024
+
+/** What was read; `overrun`: the kernel had more to say than there was room for, and dropped it. */
+type Received = Uint8Array | 'nothing' | 'overrun'
+
+export interface NetlinkSocket {
+  /** Whom the kernel names as the sender of our messages. */
+  readonly port: number
+  /** Throws why not. */
+  send(bytes: Uint8Array): void
+  /** The kernel does the work of a message while it is sent: this waits for it outside of our thread. */
+  sendApart(bytes: Uint8Array): Promise<void>
+  /** Valid until the next call. */
+  receive(): Received
+  /** Calls whenever there is something to read. */
+  onReadable(call: () => void): void
+  close(): void
+}
+
+interface NetlinkSocketOptions {
+  /** `RTNLGRP_*`: events to be told of. */
+  readonly groups?: readonly number[]
+  /** Events that the owner of this port caused are left out. */
+  readonly without?: number
+}
+
+/** Throws a reason for people. */
+export type OpenNetlink = (options?: NetlinkSocketOptions) => NetlinkSocket
+
+export const openNetlink: OpenNetlink = (options = {}) => {
+  try {
+    return new Socket(options)
+  } catch (error) {
+    throw new Error(`no netlink socket can be opened: ${wordsOf(error)}`)
+  }
+}
+
+class Socket implements NetlinkSocket {
+  readonly port: number
+  readonly #fd: number
+  readonly #bytes = new Uint8Array(LARGEST)
+  #dropped = 0
+  #poll: { close(): void } | undefined
+  /** Sends under way: the descriptor must not be closed under them. */
+  #sending = 0
+  #isClosed = false
+
+  constructor({ groups = [], without }: NetlinkSocketOptions) {
+    const { fd, port } = openNetlinkSocket(NETLINK_ROUTE)
+    this.#fd = fd
+    this.port = port
+    try {
+      if (without !== undefined) this.#leaveOut(without)
+      this.#setUp(groups)
+    } catch (error) {
+      closeSocket(fd)
+      throw error
+    }
+  }
+
+  send(bytes: Uint8Array): void {
+    send(this.#fd, bytes)
+  }
+
+  async sendApart(bytes: Uint8Array): Promise<void> {
+    this.#sending++
+    try {
+      await sendApart(this.#fd, bytes)
+    } finally {
+      this.#sending--
+      if (this.#isClosed && this.#sending === 0) closeSocket(this.#fd)
+    }
+  }
+
+  receive(): Received {
+    const length = receive(this.#fd, this.#bytes)
+    if (length !== undefined) return this.#bytes.subarray(0, length)
+    // The kernel would say so by ENOBUFS as well, but that is an error of the socket: libuv then looks at it no more.
+    const dropped = droppedBy(this.#fd)
+    const isMore = dropped !== this.#dropped
+    this.#dropped = dropped
+    return isMore ? 'overrun' : 'nothing'
+  }
+
+  onReadable(call: () => void): void {
+    this.#poll = watchReadable(this.#fd, call)
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#poll?.close()
+    if (this.#sending === 0) closeSocket(this.#fd)
+  }
+
+  #setUp(groups: readonly number[]): void {
+    // Forcing asks for NET_ADMIN; without it the kernel's limit is what we get.
+    if (!this.#try(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)) this.#try(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
+    // A kernel without these (before 4.20) says less, and we look at more than we asked for.
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_NO_ENOBUFS]) {
+      this.#try(SOL_NETLINK, option, 1)
+    }
+    for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+  }
+
+  #try(level: number, option: number, value: number): boolean {
+    try {
+      setOption(this.#fd, level, option, value)
+      return true
+    } catch (error) {
+      if (error instanceof CallError) return false
+      throw error
+    }
+  }
+
+  /** A filter on the port in the header of a message, octets 12 to 15. It reads numbers in network order. */
+  #leaveOut(port: number): void {
+    const octets = new Uint8Array(Uint32Array.of(port).buffer)
+    const number = octets.reduce((sum, octet) => sum * 256 + octet, 0)
+    attachFilter(this.#fd, [
+      [0x20, 0, 0, 12],
+      [0x15, 0, 1, number],
+      [0x06, 0, 0, 0],
+      [0x06, 0, 0, 0xffffffff],
+    ])
+  }
+}

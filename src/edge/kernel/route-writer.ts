@@ -1,0 +1,102 @@
+/**
+ * Writes routes: many in one send, of which the kernel acknowledges the last. What fails it names by itself.
+ *
+ * The kernel does the work while we send, which may take a tenth of a second: it happens outside of our thread.
+ */
+import type { Failure, RouteChange } from '../../dataplane/kernel.ts'
+import { wordsOf, wordsOfErrno } from '../os-words.ts'
+import { type Answer, Attributes, messagesOf, NLM_F_ACK, NLMSG_ERROR, readAnswer, Writer } from './netlink-message.ts'
+import { writeChange } from './netlink-route.ts'
+import type { NetlinkSocket } from './netlink-socket.ts'
+
+/** Octets in one send: some four hundred routes, whose errors find room in the socket. */
+const BATCH = 32 * 1024
+/** A route of 256 ways. */
+const LARGEST = 16 * 1024
+/** There is no such route: it is gone already, as it should be. */
+const ESRCH = 3
+
+/** Of the routes of a batch: its octets, and which changes are in it. */
+interface Batch {
+  readonly bytes: Uint8Array
+  readonly from: number
+  readonly to: number
+}
+
+export class RouteWriter {
+  readonly #socket: NetlinkSocket
+  readonly #indexOf: (name: string) => number | undefined
+  readonly #writer = new Writer(BATCH + LARGEST)
+  /** Of the first change of the effect: every message has a number of its own. */
+  #base = 0
+
+  constructor(socket: NetlinkSocket, indexOf: (name: string) => number | undefined) {
+    this.#socket = socket
+    this.#indexOf = indexOf
+  }
+
+  /** What could not be done; never rejects. */
+  async write(changes: readonly RouteChange[]): Promise<Failure[]> {
+    const failures: Failure[] = []
+    let from = 0
+    while (from < changes.length) {
+      const batch = this.#encode(changes, from)
+      failures.push(...(await this.#send(batch, changes)))
+      from = batch.to
+    }
+    this.#base += changes.length
+    return failures
+  }
+
+  #encode(changes: readonly RouteChange[], from: number): Batch {
+    let to = from
+    while (to < changes.length && this.#writer.length < BATCH) {
+      writeChange(this.#writer, changes[to] as RouteChange, this.#base + to, this.#indexOf)
+      to++
+    }
+    this.#writer.addFlags(NLM_F_ACK)
+    return { bytes: this.#writer.take(), from, to }
+  }
+
+  async #send({ bytes, from, to }: Batch, changes: readonly RouteChange[]): Promise<Failure[]> {
+    try {
+      await this.#socket.sendApart(bytes)
+    } catch (error) {
+      return failAll(from, to, wordsOf(error))
+    }
+    const answers = this.#answers()
+    if (answers?.has(this.#base + to - 1) !== true) {
+      return failAll(from, to, 'the kernel has not said what became of it')
+    }
+    const failures: Failure[] = []
+    for (const [seq, { errno, words }] of answers) {
+      const index = seq - this.#base
+      const isGoneAlready = errno === ESRCH && changes[index]?.action === 'remove'
+      if (errno !== 0 && !isGoneAlready && index >= from && index < to) {
+        failures.push({ index, reason: words ?? wordsOfErrno(errno) })
+      }
+    }
+    return failures
+  }
+
+  /** They are there when the send is over; undefined where some were dropped, nobody knows which. */
+  #answers(): Map<number, Answer> | undefined {
+    const found = new Map<number, Answer>()
+    let isWhole = true
+    for (;;) {
+      const received = this.#socket.receive()
+      if (received === 'nothing') return isWhole ? found : undefined
+      if (received === 'overrun') {
+        isWhole = false
+        continue
+      }
+      const attributes = new Attributes(received)
+      for (const message of messagesOf(received)) {
+        if (message.type === NLMSG_ERROR) found.set(message.seq, readAnswer(attributes, message))
+      }
+    }
+  }
+}
+
+const failAll = (from: number, to: number, reason: string): Failure[] =>
+  Array.from({ length: to - from }, (_, place) => ({ index: from + place, reason }))

@@ -1,0 +1,346 @@
+/**
+ * The kernel's links, addresses and routes: tells what is there and what changes, and writes our routes.
+ *
+ * In: the Effect `routes`. Out: the Inputs `links` and `kernel` (what is different since the last word; the first is
+ * everything), `applied` for every effect, and `kernel-trouble` while reading or writing is impossible.
+ *
+ * Events are applied as they come. What the kernel does without a word (it removes IPv4 routes together with a link or
+ * an address), what an event leaves open, and what did not find room in the socket, is read anew.
+ *
+ * Reading and writing take turns. What we cause ourselves is not told to us; where somebody else touches our routes while
+ * we write, nobody can say who came first, and they are read anew. Routes stay when we end.
+ */
+import { setImmediate as soon } from 'node:timers/promises'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import type { Millis } from '../../base/units.ts'
+import { GODWIT_PROTOCOL, MAIN_TABLE } from '../../dataplane/kernel.ts'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+import { wordsOf } from '../os-words.ts'
+import { KnownLinks, type Loss } from './known-links.ts'
+import { KnownRoutes } from './known-routes.ts'
+import { RTM_GETADDR, RTM_GETLINK, writeLinkDump } from './netlink-link.ts'
+import { type Attributes, type Message, NLM_F_REPLACE } from './netlink-message.ts'
+import { NetlinkReader } from './netlink-reader.ts'
+import { RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteDump } from './netlink-route.ts'
+import { type OpenNetlink, openNetlink } from './netlink-socket.ts'
+import { RouteWriter } from './route-writer.ts'
+
+export interface RtnetlinkOptions {
+  readonly feed: (input: Input) => void
+  /** The table of the routes that BGP taught us; undefined: links and addresses are read, routes are for nobody. */
+  readonly table: number | undefined
+  /** How sockets are opened: another way leads into another network namespace. */
+  readonly openSocket?: OpenNetlink
+  /** Before what did not work is tried again, and between two looks at everything. */
+  readonly retry?: Millis
+  readonly recheck?: Millis
+}
+
+type RoutesEffect = Extract<Effect, { kind: 'routes' }>
+
+/** `RTNLGRP_*`: links and addresses, routes, and objects that routes take their ways from. */
+const LINK_GROUPS = [1, 5, 9]
+const ROUTE_GROUPS = [7, 11, 32]
+
+const RTM_NEWNEXTHOP = 104
+const RTM_DELNEXTHOP = 105
+
+/** A dump that the kernel's own changes cut short is asked for again so often. */
+const ATTEMPTS = 5
+/** Known routes that are looked at before others have their turn. */
+const PIECE = 4_096
+/** A burst of changes is waited for before anything is read anew, and longer where reading takes long. */
+const QUIET: Millis = 20
+const LONGEST_QUIET: Millis = 2_000
+
+export class Rtnetlink {
+  readonly #feed: (input: Input) => void
+  readonly #table: number | undefined
+  readonly #openSocket: OpenNetlink
+  readonly #retry: Millis
+  readonly #recheck: NodeJS.Timeout
+  readonly #links = new KnownLinks()
+  readonly #routes = new KnownRoutes()
+  #reader: NetlinkReader | undefined
+  #writer: RouteWriter | undefined
+  #closeWriter = () => {}
+  #queue: Promise<void> = Promise.resolve()
+  #timer: NodeJS.Timeout | undefined
+  #isStopped = false
+  #isWriting = false
+  /** Everything has been read once. */
+  #isKnown = false
+  #areLinksUnclear = false
+  #trouble: string | undefined
+  #took: Millis = 0
+
+  constructor({ feed, table, openSocket = openNetlink, retry = 5_000, recheck = 600_000 }: RtnetlinkOptions) {
+    this.#feed = feed
+    this.#table = table
+    this.#openSocket = openSocket
+    this.#retry = retry
+    this.#recheck = setInterval(() => this.#readAllAnew(), recheck).unref()
+  }
+
+  /** From now on the engine is told. Over once all has been read, or cannot be. */
+  open(): Promise<void> {
+    return this.#run(() => this.#open())
+  }
+
+  perform({ seq, changes }: RoutesEffect): void {
+    void this.#run(async () => {
+      this.#isWriting = true
+      const reason = this.#trouble ?? 'the kernel cannot be asked'
+      const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
+      // What others did up to now was before the end of our writing, or within it.
+      this.#reader?.catchUp()
+      this.#isWriting = false
+      const bad = new Set(failed.map(({ index }) => index))
+      for (const [index, change] of changes.entries()) {
+        if (bad.has(index)) this.#routes.unclear.add(change.route.prefix.family)
+        else this.#routes.note(change)
+      }
+      this.#feed({ kind: 'applied', what: 'routes', seq, failed })
+      this.#readSoon()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    clearInterval(this.#recheck)
+    clearTimeout(this.#timer)
+    this.#close()
+    await this.#queue
+  }
+
+  /** One piece of work after the other; none fails. */
+  #run(work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(() => (this.#isStopped ? undefined : work()))
+    return this.#queue
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#openSockets()
+      await this.#read()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #openSockets(): void {
+    const writer = this.#openSocket()
+    this.#closeWriter = () => writer.close()
+    this.#writer = new RouteWriter(writer, this.#links.indexOf)
+    this.#reader = new NetlinkReader({
+      socket: this.#openSocket({
+        groups: this.#table === undefined ? LINK_GROUPS : [...LINK_GROUPS, ...ROUTE_GROUPS],
+        without: writer.port,
+      }),
+      onEvent: (message, attributes) => this.#takeEvent(message, attributes),
+      onPiece: () => this.#tell(),
+      onOverrun: () => this.#readAllAnew(),
+      onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  #close(): void {
+    this.#reader?.close()
+    this.#closeWriter()
+    this.#reader = undefined
+    this.#writer = undefined
+  }
+
+  /** Everything is closed, and after a while opened again: what happens meanwhile is seen then. */
+  #fail(error: unknown): void {
+    this.#close()
+    if (this.#isStopped) return
+    this.#setTrouble(`the kernel's links and routes cannot be read: ${wordsOf(error)}`)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.open()
+    }, this.#retry).unref()
+  }
+
+  #setTrouble(text: string | undefined): void {
+    if (text === this.#trouble) return
+    this.#trouble = text
+    this.#feed({ kind: 'kernel-trouble', what: this.#table === undefined ? 'links' : 'routes', text })
+  }
+
+  // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #readAllAnew(): void {
+    this.#areLinksUnclear = true
+    if (this.#table !== undefined) for (const family of FAMILIES) this.#routes.unclear.add(family)
+    this.#readSoon()
+  }
+
+  #readSoon(): void {
+    const isUnclear = this.#areLinksUnclear || this.#routes.unclear.size > 0
+    if (!isUnclear || !this.#isKnown || this.#isStopped || this.#timer !== undefined) return
+    const wait = Math.max(QUIET, Math.min(this.#took * 3, LONGEST_QUIET))
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#run(() => this.#readUnclear())
+    }, wait).unref()
+  }
+
+  async #readUnclear(): Promise<void> {
+    if (this.#reader === undefined) return
+    const before = performance.now()
+    try {
+      if (this.#areLinksUnclear) await this.#readLinks()
+      for (const family of FAMILIES) if (this.#routes.unclear.has(family)) await this.#readRoutes(family)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#took = performance.now() - before
+    this.#readSoon()
+  }
+
+  /** Everything, for the first time or after the sockets were opened again. */
+  async #read(): Promise<void> {
+    await this.#readLinks()
+    if (this.#table !== undefined) {
+      for (const family of FAMILIES) await this.#readRoutes(family)
+      this.#tellRoutes(true)
+    }
+    this.#isKnown = true
+    this.#setTrouble(undefined)
+    this.#readSoon()
+  }
+
+  async #readLinks(): Promise<void> {
+    this.#areLinksUnclear = false
+    await this.#whole(async () => {
+      this.#links.begin()
+      const links = await this.#dumpLinks(RTM_GETLINK)
+      return (await this.#dumpLinks(RTM_GETADDR)) && links
+    })
+    for (const loss of this.#links.end()) await this.#takeLoss(loss)
+    this.#tellLinks()
+  }
+
+  #dumpLinks(type: number): Promise<boolean> {
+    return this.#dump(
+      type,
+      (writer) => writeLinkDump(writer, type),
+      (message, attributes) => {
+        const loss = this.#links.take(message, attributes)
+        if (loss !== undefined) void this.#takeLoss(loss)
+      },
+    )
+  }
+
+  async #readRoutes(family: Family): Promise<void> {
+    this.#routes.unclear.delete(family)
+    await this.#whole(async () => {
+      this.#routes.begin()
+      let isWhole = true
+      for (const only of this.#questions()) {
+        const dump = this.#dump(RTM_GETROUTE, (writer) => writeRouteDump(writer, family, only), this.#takeRoute)
+        isWhole = (await dump) && isWhole
+      }
+      return isWhole
+    })
+    await this.#inPieces(this.#routes.sweep(family, PIECE))
+  }
+
+  /** Ours are looked for in all tables: a former run may have had another one. */
+  #questions(): ({ readonly table: number } | { readonly protocol: number })[] {
+    const tables = new Set([MAIN_TABLE, this.#table ?? MAIN_TABLE])
+    return [...[...tables].map((table) => ({ table })), { protocol: GODWIT_PROTOCOL }]
+  }
+
+  async #whole(read: () => Promise<boolean>): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await read()) return
+    // It changes all the time: what was read is near enough, and is read again after a while.
+    this.#readAllAnew()
+  }
+
+  #dump(...words: Parameters<NetlinkReader['dump']>): Promise<boolean> {
+    if (this.#reader === undefined) throw new Error('the socket was closed')
+    return this.#reader.dump(...words)
+  }
+
+  async #inPieces(pieces: Iterable<void>): Promise<void> {
+    for (const _ of pieces) {
+      this.#tell()
+      await soon()
+    }
+    this.#tell()
+  }
+
+  // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #takeEvent(message: Message, attributes: Attributes): void {
+    switch (message.type) {
+      case RTM_NEWROUTE:
+      case RTM_DELROUTE:
+        this.#takeRouteEvent(message, attributes)
+        return
+      case RTM_NEWNEXTHOP:
+      case RTM_DELNEXTHOP:
+        if (!this.#routes.hasObjects) return
+        for (const family of FAMILIES) this.#routes.unclear.add(family)
+        this.#readSoon()
+        return
+      default: {
+        const loss = this.#links.take(message, attributes)
+        if (loss !== undefined) void this.#takeLoss(loss)
+      }
+    }
+  }
+
+  readonly #takeRoute = (message: Message, attributes: Attributes): void => {
+    const told = readRoute(attributes, message, this.#links.nameOf)
+    if (told !== undefined && this.#concernsUs(told.route)) this.#routes.read(told)
+  }
+
+  #takeRouteEvent(message: Message, attributes: Attributes): void {
+    const told = readRoute(attributes, message, this.#links.nameOf)
+    if (told === undefined || !this.#concernsUs(told.route)) return
+    if (this.#isWriting && told.route.protocol === GODWIT_PROTOCOL) this.#routes.unclear.add(told.route.prefix.family)
+    else if (message.type === RTM_DELROUTE) this.#routes.removed(told)
+    else this.#routes.added(told, (message.flags & NLM_F_REPLACE) !== 0)
+    this.#readSoon()
+  }
+
+  #concernsUs({ table, protocol }: { readonly table: number; readonly protocol: number }): boolean {
+    return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
+  }
+
+  /** The kernel does not say which IPv4 routes go with it. */
+  async #takeLoss(loss: Loss): Promise<void> {
+    if (this.#table === undefined || !this.#routes.isTouchedBy(loss)) return
+    if (loss.kind === 'link-deleted') {
+      await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
+      return
+    }
+    this.#routes.unclear.add('ipv4')
+    if (loss.kind === 'link-renamed') this.#routes.unclear.add('ipv6')
+    this.#readSoon()
+  }
+
+  // ── Telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Links first: routes are judged by them. Not while they are read for the first time. */
+  #tell(): void {
+    if (this.#isKnown) this.#tellLinks()
+    this.#tellRoutes(this.#isKnown)
+  }
+
+  #tellLinks(): void {
+    const change = this.#links.changes()
+    if (change !== undefined) this.#feed({ kind: 'links', change })
+  }
+
+  #tellRoutes(isOver: boolean): void {
+    if (this.#table === undefined) return
+    const change = this.#routes.changes(isOver)
+    if (change !== undefined) this.#feed({ kind: 'kernel', change })
+  }
+}

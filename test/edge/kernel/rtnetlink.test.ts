@@ -1,0 +1,300 @@
+/** What the kernel does without a word, and what comes in the way; the rest is in the contract of kernels. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE, type RouteChange } from '../../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../../src/dataplane/links.ts'
+import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
+import { Rtnetlink } from '../../../src/edge/kernel/rtnetlink.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { ownRoute } from '../../support/fake-kernel.ts'
+import { until } from '../../support/loopback.ts'
+import { isRoot, Namespace } from '../../support/namespace.ts'
+import { netlinkIn } from '../../support/netlink-in.ts'
+
+const via = (gateway: string, name = 'e0') => ({ gateway, interface: name, onlink: false, weight: 1 })
+const add = (text: string, gateway: string, name?: string): RouteChange => ({
+  action: 'add',
+  route: ownRoute(text, via(gateway, name)),
+})
+
+/** Follows, as an engine does. */
+class Follower {
+  readonly links = new LinkTable()
+  readonly routes = new Map<string, KernelRoute>()
+  readonly troubles: (string | undefined)[] = []
+  pieces = 0
+  largest = 0
+  applied = 0
+  fulls = 0
+  isKnown = false
+
+  readonly feed = (input: Input): void => {
+    if (input.kind === 'links') this.links.take(input.change)
+    if (input.kind === 'kernel-trouble') this.troubles.push(input.text)
+    if (input.kind === 'applied') {
+      expect(input.failed).toEqual([])
+      this.applied++
+    }
+    if (input.kind !== 'kernel') return
+    this.pieces++
+    this.largest = Math.max(this.largest, input.change.present.length)
+    if (input.change.full) this.fulls++
+    for (const key of input.change.gone) this.routes.delete(key)
+    for (const route of input.change.present) this.routes.set(route.key, route)
+    if (!input.change.more) this.isKnown = true
+  }
+
+  list(protocol = 4): string[] {
+    return [...this.routes.values()]
+      .filter((route) => route.protocol === protocol)
+      .map(({ prefix }) => prefix.text)
+      .sort()
+  }
+}
+
+describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`, () => {
+  let [host, other]: Namespace[] = []
+  let follower: Follower
+  let rtnetlink: Rtnetlink
+
+  const follow = async (options: Partial<ConstructorParameters<typeof Rtnetlink>[0]> = {}) => {
+    follower = new Follower()
+    const base = { feed: follower.feed, openSocket: netlinkIn(host as Namespace), table: MAIN_TABLE }
+    rtnetlink = new Rtnetlink({ ...base, ...options })
+    await rtnetlink.open()
+  }
+  const ip = (words: string) => (host as Namespace).ip(words)
+  let seq = 0
+  const write = async (...changes: RouteChange[]) => {
+    const before = follower.applied
+    rtnetlink.perform({ kind: 'routes', seq: seq++, changes })
+    await until('applied', () => follower.applied > before)
+  }
+
+  beforeEach(() => {
+    ;[host, other] = [new Namespace('host'), new Namespace('other')]
+    host.connect('e0', other, 'f0')
+    host.connect('e1', other, 'f1')
+    host.address('e0', '10.0.0.2/24', 'fd00::2/64')
+    host.address('e1', '10.1.0.2/24', 'fd01::2/64')
+    ip('route add 10.20.0.0/16 via 10.0.0.9 proto 4')
+    ip('route add 10.21.0.0/16 via 10.1.0.9 proto 4')
+    ip('-6 route add fd20::/64 via fd00::9 proto 4')
+    ip('-6 route add fd21::/64 via fd01::9 proto 4')
+  })
+  afterEach(async () => {
+    await rtnetlink.stop()
+    host?.remove()
+    other?.remove()
+  })
+
+  const ALL = ['10.20.0.0/16', '10.21.0.0/16', 'fd20::/64', 'fd21::/64']
+
+  test.each([
+    ['a link that is switched off', 'link set e1 down'],
+    ['a link that is deleted', 'link del e1'],
+    ['the last addresses of a link', 'addr flush dev e1'],
+  ])('takes routes along with %s, ours as well, and we notice', async (_, words) => {
+    await follow()
+    expect(follower.list()).toEqual(ALL)
+    await write(add('10.30.0.0/24', '10.1.0.3', 'e1'), add('10.31.0.0/24', '10.0.0.3'))
+    ip(words)
+    await until('IPv4 is gone', () => follower.list().filter((text) => text.startsWith('10.')).length === 1)
+    const left = [ip('route show proto 4'), ip('-6 route show proto 4')].join('\n').match(/^\S+\/\d+/gm) ?? []
+    await until('as the kernel has it', () => follower.list().join() === left.sort().join())
+    // Ours over e1 was not told to the follower when it was written; that it is gone is told by its key.
+    expect(ip('route show proto 171')).not.toContain('10.30.0.0/24')
+  })
+
+  test('a route of ours that went with its link is told as gone', async () => {
+    const gone: string[] = []
+    await follow({
+      feed: (input) => {
+        if (input.kind === 'kernel') gone.push(...input.change.gone)
+        follower.feed(input)
+      },
+    })
+    await write(add('10.30.0.0/24', '10.1.0.3', 'e1'))
+    ip('link set e1 down')
+    await until('gone', () => gone.includes('10.30.0.0/24 via 10.1.0.3 dev e1 proto 171 metric 1024'))
+  })
+
+  test('a source address that goes takes the routes that name it along', async () => {
+    host?.address('e0', '10.0.0.77/32')
+    ip('route add 10.40.0.0/16 via 10.0.0.9 src 10.0.0.77 proto 4')
+    await follow()
+    expect(follower.list()).toContain('10.40.0.0/16')
+    ip('addr del 10.0.0.77/32 dev e0')
+    await until('gone', () => !follower.list().includes('10.40.0.0/16'))
+    expect(follower.list()).toEqual(ALL)
+  })
+
+  test('routes by an object of ways follow it, though nobody says a word about them', async () => {
+    ip('nexthop add id 7 via 10.0.0.9 dev e0 protocol 4')
+    ip('route add 10.40.0.0/16 nhid 7 proto 4')
+    await follow()
+    const way = () => [...follower.routes.keys()].find((key) => key.startsWith('10.40.0.0/16'))
+    expect(way()).toContain('via 10.0.0.9 dev e0')
+    ip('nexthop replace id 7 via 10.1.0.8 dev e1 protocol 4')
+    await until('the new way', () => way()?.includes('via 10.1.0.8 dev e1') === true)
+    ip('nexthop del id 7')
+    await until('gone', () => way() === undefined)
+  })
+
+  test.each([
+    [
+      'one way of an IPv6 route',
+      '-6 route add fd40::/64 nexthop via fd00::9 nexthop via fd01::9',
+      '-6 route del fd40::/64 via fd01::9 dev e1',
+    ],
+    ['another way, appended', '-6 route add fd40::/64 via fd00::9', '-6 route append fd40::/64 via fd01::9'],
+    [
+      'one of two IPv4 routes of a prefix',
+      'route add 10.40.0.0/16 via 10.0.0.9',
+      'route append 10.40.0.0/16 via 10.0.0.8',
+    ],
+    ['a replaced route', 'route add 10.40.0.0/16 via 10.0.0.9', 'route replace 10.40.0.0/16 via 10.1.0.8'],
+  ])('%s is known as the kernel has it', async (_, before, after) => {
+    ip(before)
+    await follow()
+    ip(after)
+    const fresh = new Follower()
+    const second = new Rtnetlink({ feed: fresh.feed, openSocket: netlinkIn(host as Namespace), table: MAIN_TABLE })
+    await second.open()
+    await second.stop()
+    expect([...fresh.routes.keys()].some((key) => /^(10\.40|fd40)/.test(key))).toBe(true)
+    await until('the same', () => [...follower.routes.keys()].sort().join() === [...fresh.routes.keys()].sort().join())
+  })
+
+  test('what did not find room in the socket is read anew', async () => {
+    let overruns = 0
+    const counted = (open: OpenNetlink): OpenNetlink => {
+      return (options) => {
+        const socket = open(options)
+        const receive = socket.receive.bind(socket)
+        socket.receive = () => {
+          const received = receive()
+          if (received === 'overrun') overruns++
+          return received
+        }
+        return socket
+      }
+    }
+    await follow({ openSocket: counted(netlinkIn(host as Namespace)) })
+    const lines = (verb: string) =>
+      Array.from(
+        { length: 20_000 },
+        (_, at) => `route ${verb} 10.${64 + (at >> 8)}.${at & 255}.0/24 via 10.0.0.9 proto 4`,
+      )
+    // We do not read while it runs.
+    host?.run('ip -batch -', lines('add').join('\n'))
+    await until('all of them', () => follower.list().length === 20_004)
+    expect(overruns).toBeGreaterThan(0)
+    host?.run('ip -batch -', lines('del').join('\n'))
+    await until('none of them', () => follower.list().join() === ALL.join())
+    expect(follower.fulls).toBe(1)
+  })
+
+  test('what others do to our routes while we write is told', async () => {
+    const gone = new Set<string>()
+    await follow({
+      feed: (input) => {
+        if (input.kind === 'kernel') for (const key of input.change.gone) gone.add(key)
+        follower.feed(input)
+      },
+    })
+    const prefix = (at: number) => `10.${64 + (at >> 8)}.${at & 255}.0/24`
+    await write(...Array.from({ length: 2_000 }, (_, at) => add(prefix(at), '10.0.0.3')))
+    const changes = Array.from({ length: 2_000 }, (_, at): RouteChange => {
+      return { action: 'replace', route: ownRoute(prefix(at), via('10.0.0.4')) }
+    })
+    const writing = write(...changes)
+    // The kernel is at work on the first of them, outside of our thread.
+    ip(`route del ${prefix(0)} proto 171`)
+    ip(`route del ${prefix(1_999)} proto 171`)
+    await writing
+    const isTold = (at: number) => gone.has(`${prefix(at)} via 10.0.0.4 dev e0 proto 171 metric 1024`)
+    await until('one of each is there no more, or was written again', () => {
+      const there = ip('route show proto 171')
+      return [0, 1_999].every((at) => isTold(at) || there.includes(`${prefix(at)} `))
+    })
+  })
+
+  test('many routes are told in pieces, and nothing is over before the last', async () => {
+    host?.run(
+      'ip -batch -',
+      Array.from(
+        { length: 20_000 },
+        (_, at) => `route add 10.${64 + (at >> 8)}.${at & 255}.0/24 via 10.0.0.9 proto 4`,
+      ).join('\n'),
+    )
+    await follow()
+    expect(follower.list()).toHaveLength(20_004)
+    expect(follower.pieces).toBeGreaterThan(10)
+    expect(follower.largest).toBeLessThan(2_000)
+  })
+
+  test('what we write ourselves is not told to us', async () => {
+    await follow()
+    const before = follower.pieces
+    await write(...Array.from({ length: 1_000 }, (_, at) => add(`10.${64 + (at >> 8)}.${at & 255}.0/24`, '10.0.0.3')))
+    await write(add('fd99::/64', 'fd00::3'))
+    expect(follower.pieces).toBe(before)
+    expect(follower.list(GODWIT_PROTOCOL)).toEqual([])
+  })
+
+  test('with no table links and addresses are followed, and routes are for nobody', async () => {
+    await follow({ table: undefined })
+    expect(follower.links.holder('10.1.0.2')?.name).toBe('e1')
+    ip('addr del fd01::2/64 dev e1')
+    await until('less', () => !follower.links.isOwn('fd01::2'))
+    ip('link add name later type bridge')
+    await until('more', () => follower.links.get('later') !== undefined)
+    ip('link set later name sooner')
+    await until(
+      'its new name',
+      () => follower.links.get('sooner') !== undefined && follower.links.get('later') === undefined,
+    )
+    expect(follower.pieces).toBe(0)
+  })
+
+  test('a port that leaves its bridge is still a link', async () => {
+    ip('link add name br9 type bridge')
+    ip('link set e1 master br9')
+    await follow()
+    ip('link set e1 nomaster')
+    ip('addr add 10.9.9.9/24 dev e0')
+    await until('the word behind it', () => follower.links.isOwn('10.9.9.9'))
+    expect(follower.links.get('e1')).toBeDefined()
+  })
+})
+
+test('a kernel that cannot be asked is trouble with a name, and every change fails', async () => {
+  const inputs: Input[] = []
+  const openSocket = () => {
+    throw new Error('no netlink socket can be opened: Too many open files')
+  }
+  const rtnetlink = new Rtnetlink({ feed: (input) => inputs.push(input), openSocket, table: MAIN_TABLE, retry: 1 })
+  await rtnetlink.open()
+  rtnetlink.perform({ kind: 'routes', seq: 1, changes: [add('10.1.0.0/24', '10.0.0.3')] })
+  await until('applied', () => inputs.some(({ kind }) => kind === 'applied'))
+  await rtnetlink.stop()
+  const text = "the kernel's links and routes cannot be read: no netlink socket can be opened: Too many open files"
+  expect(inputs).toContainEqual({ kind: 'kernel-trouble', what: 'routes', text })
+  expect(inputs).toContainEqual({ kind: 'applied', what: 'routes', seq: 1, failed: [{ index: 0, reason: text }] })
+})
+
+test.skipIf(!isRoot)('a socket that could not be opened is opened later', async () => {
+  const host = new Namespace('host')
+  const follower = new Follower()
+  let tries = 0
+  const openSocket: OpenNetlink = (options) => {
+    if (tries++ < 2) throw new Error('not yet')
+    return netlinkIn(host)(options)
+  }
+  const rtnetlink = new Rtnetlink({ feed: follower.feed, openSocket, table: MAIN_TABLE, retry: 1 })
+  await rtnetlink.open()
+  await until('known', () => follower.isKnown)
+  expect(follower.troubles).toEqual([expect.stringContaining('not yet'), undefined])
+  await rtnetlink.stop()
+  host.remove()
+})
