@@ -1,5 +1,6 @@
 // All cases, in the order of the matrix.
 
+import { cases as birdTools } from './bird-tools.ts'
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as errors } from './errors.ts'
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   ...exabgp,
   ...unnumbered,
   ...birdcl,
+  ...birdTools,
   ...stall,
   ...readme,
   ...packets,

@@ -42,12 +42,13 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const filter = command.filter === undefined ? undefined : acceptedBy(command.filter, view)
   if (filter !== undefined && 'code' in filter) return filter
   const { preexport, ...asked } = names
+  const asksPolicy = preexport ?? names.noexport
   const conditions = [
     command.where,
     filter,
     own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
-    // A neighbor's own route is never told back to it, so policy is not asked.
-    preexport === undefined ? undefined : ({ peer }: RouteRow) => peer !== preexport,
+    // A neighbor's own route is never told back to it, so policy is not asked: as in BIRD it was not refused either.
+    asksPolicy === undefined ? undefined : ({ peer }: RouteRow) => peer !== asksPolicy,
   ]
   const family = command.table ?? command.for?.family ?? command.in?.family
   return {
