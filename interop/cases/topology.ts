@@ -2,6 +2,7 @@
 
 import { bgpPeer } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
+import { ip, wire } from '../lab/wire.ts'
 import { type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
 import {
   agentHolds,
@@ -45,6 +46,36 @@ const twoRouters: Case = {
     await two.kill()
     await agentHolds(agent, first)
     await routerHolds(one, ours)
+  },
+}
+
+/** The node's address is on another link: a router that knows us by ours of its own link would refuse it. */
+const ownLink: Case = {
+  name: 'rack: a second uplink in a subnet of its own, sourceAddress unset and UseNodeIP (8.C14)',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const [address, ours] = ['10.78.0.2', '10.78.0.1']
+    const router = await lab.bare('uplink', { ipv4: address, ipv6: '' })
+    await wire(
+      { host, name: 'up1', addresses: [`${ours}/24`] },
+      { host: router, name: 'eth0', addresses: [`${address}/24`] },
+    )
+    // It would answer the node's address, and knows no neighbor there.
+    await ip(router, [`route add ${host.ipv4}/32 via ${ours}`])
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('uplink', address, ROUTER_AS))
+    const neighbors = [{ address: ours, asn: CLUSTER_AS, passive: true, families: ['ipv4'] as const }]
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: [{ prefix: '10.244.99.0/24' }] })
+    await agent.start()
+    await sessionsUp(side, 1)
+    await cluster.manifests.put(bgpPeer('uplink', address, ROUTER_AS, { sourceAddress: 'UseNodeIP' }))
+    await eventually(async () => {
+      const words = await agent.lastErrors()
+      expect(words.includes(`called from ${host.ipv4} to ${address}`), `our last error is “${words}”`)
+    })
+    await cluster.manifests.put(bgpPeer('uplink', address, ROUTER_AS))
+    await sessionsUp(side, 1)
   },
 }
 
@@ -198,4 +229,4 @@ const agentHears = async (
   )
 }
 
-export const cases: readonly Case[] = [twoRouters, familyEach, familyTakenBack, oneAsTwoRouters, mesh]
+export const cases: readonly Case[] = [twoRouters, ownLink, familyEach, familyTakenBack, oneAsTwoRouters, mesh]

@@ -56,6 +56,8 @@ export interface PeerIntent {
   readonly localAs: Asn
   /** Bind to this address of ours; undefined leaves it to the kernel. */
   readonly sourceAddress: Address | undefined
+  /** Nobody asked for `sourceAddress`: where it is on no link to the neighbor, an address of that link takes its place. */
+  readonly sourceMayYield: boolean
   readonly families: readonly Family[]
   /** Nobody asked for these families by name: the other one is left to a session of that family with the same router. */
   readonly yields: boolean

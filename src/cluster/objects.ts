@@ -110,7 +110,8 @@ export interface PeerObject {
   readonly asNumber: Asn | undefined
   readonly remoteAs: 'internal' | 'external' | undefined
   readonly localAsNumber: Asn | undefined
-  readonly useNodeIp: boolean
+  /** `node-or-link`: the node's address, unless it is on no link to the neighbor and the link has another. */
+  readonly source: 'node' | 'kernel' | 'node-or-link'
   readonly nextHop: 'auto' | 'self' | 'keep' | 'keep-external'
   readonly filters: readonly string[]
   readonly reverse: boolean

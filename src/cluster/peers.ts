@@ -280,7 +280,9 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     remoteAs,
     localAs,
     // On a link alone only the kernel knows our address there.
-    sourceAddress: (object?.useNodeIp ?? true) && !isOnLinkAlone(candidate) ? me.addresses[family] : undefined,
+    sourceAddress: object?.source === 'kernel' || isOnLinkAlone(candidate) ? undefined : me.addresses[family],
+    // Other nodes know us by this address and by no other.
+    sourceMayYield: object?.source === 'node-or-link' && node === undefined,
     families: object?.families ?? defaultFamilies(candidate, me),
     yields: object?.families === undefined,
     holdTime: object?.holdTime ?? HOLD_TIME,

@@ -198,6 +198,7 @@ function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     name: intent.name,
     remote: { address: intent.address, port: intent.port },
     localAddress: intent.sourceAddress,
+    localMayYield: intent.sourceMayYield,
     localAs: intent.localAs,
     remoteAs: intent.remoteAs,
     routerId: node.routerId,

@@ -24,6 +24,7 @@ describe('mesh', () => {
         remoteAs: 64512,
         localAs: 64512,
         sourceAddress: '10.0.0.1',
+        sourceMayYield: false,
         families: ['ipv4', 'ipv6'],
         holdTime: 90,
         keepaliveTime: undefined,

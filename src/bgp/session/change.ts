@@ -26,6 +26,7 @@ function whyOpenDiffers(old: PeerConfig, next: PeerConfig): string | undefined {
 /** Anything that decides when and where we dial. */
 export const dialsDifferently = (old: PeerConfig, next: PeerConfig): boolean =>
   old.remote.port !== next.remote.port ||
+  old.localMayYield !== next.localMayYield ||
   old.passive !== next.passive ||
   old.dialDelay !== next.dialDelay ||
   old.connectRetryTime !== next.connectRetryTime

@@ -3,6 +3,7 @@
  * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
  * `peer.ts` chooses between connections and is told of every step.
  */
+import type { Address } from '../../base/address.ts'
 import type { Chance } from '../../base/chance.ts'
 import type { Family } from '../../base/family.ts'
 import { Timers } from '../../base/timers.ts'
@@ -114,8 +115,11 @@ export class Connection {
   }
 
   lost(reason: string): void {
+    // One who hangs up before a word has often been called from an address that it does not know.
+    const ends = this.dialled && this.state === 'OpenSent' ? this.#ends : undefined
+    const text = ends === undefined ? reason : `${reason}, ${calledFrom(ends.local.address, ends.remote.address)}`
     this.conn = undefined
-    this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text: reason })
+    this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text })
   }
 
   /** Messages one after another; UPDATEs that lie in one array are gathered and handed out together. */
@@ -340,11 +344,12 @@ export class Connection {
   }
 
   #dial(): void {
-    const { backoff, config, nextConn } = this.#shared
+    const { backoff, nextConn } = this.#shared
+    const { remote, localAddress, localMayYield = false } = this.#shared.config
     const conn = nextConn()
     this.conn = conn
     backoff.dialled()
-    this.#push({ kind: 'dial', conn, remote: config.remote, localAddress: config.localAddress })
+    this.#push({ kind: 'dial', conn, remote, localAddress, ...(localMayYield && { localMayYield }) })
   }
 
   /** All that was said is forgotten with it. */
@@ -425,6 +430,8 @@ export class Connection {
     this.#shared.actions.push(action)
   }
 }
+
+export const calledFrom = (local: Address, remote: Address): string => `called from ${local} to ${remote}`
 
 const isFrame = (next: Frame | MessageError | undefined): next is Frame => next !== undefined && !('kind' in next)
 

@@ -197,7 +197,7 @@ export class Peer {
 
   #configure(next: PeerConfig): void {
     const old = this.#shared.config
-    const changed = this.#started ? whyReset(old, next) : undefined
+    const changed = this.#started ? (whyReset(old, next) ?? this.#whyElsewhere(next)) : undefined
     // RFC 4486 §4: Other Configuration Change.
     if (changed !== undefined) this.#endAll('AutomaticStop', CONFIG_CHANGE, `Configuration changed: ${changed}`)
     else if (this.#own.trying && dialsDifferently(old, next)) {
@@ -206,6 +206,13 @@ export class Peer {
     this.#shared.config = next
     for (const connection of this.#connections()) connection.reconfigured()
     if (this.#started && this.#own.state === 'Idle' && !this.#taken()) this.#begin()
+  }
+
+  /** We called from another address than the one that is asked for now. */
+  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): string | undefined {
+    const { session } = this.#own
+    if (session === undefined || localAddress === undefined || localMayYield) return undefined
+    return session.local.address === localAddress ? undefined : 'local address'
   }
 
   #endAll(name: 'ManualStop' | 'AutomaticStop', error: MessageError, text: string): void {

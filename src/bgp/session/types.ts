@@ -24,6 +24,8 @@ export interface PeerConfig {
   readonly remote: Endpoint
   /** Bind the connection to this address of ours; undefined leaves it to the kernel. */
   readonly localAddress: Address | undefined
+  /** Where that address is on no link to the neighbor, another of the link takes its place. */
+  readonly localMayYield?: boolean
   readonly localAs: Asn
   readonly remoteAs: Asn | 'internal' | 'external'
   readonly routerId: RouterId
@@ -103,6 +105,7 @@ export type PeerAction =
       readonly conn: ConnId
       readonly remote: Endpoint
       readonly localAddress: Address | undefined
+      readonly localMayYield?: boolean
     }
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** Close once everything sent before has been handed to the network: a NOTIFICATION must arrive. */

@@ -210,14 +210,9 @@ export function parsePeerIp(text: string): { address: Address; port: number | un
   return port !== undefined && (port < 1 || port > 65535) ? undefined : { address, port }
 }
 
-type SessionFields =
-  | 'useNodeIp'
-  | 'families'
-  | 'holdTime'
-  | 'keepaliveTime'
-  | 'connectRetryTime'
-  | 'passive'
-  | 'reverse'
+const SOURCE = { UseNodeIP: 'node', None: 'kernel', unset: 'node-or-link' } as const
+
+type SessionFields = 'source' | 'families' | 'holdTime' | 'keepaliveTime' | 'connectRetryTime' | 'passive' | 'reverse'
 
 function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   // RFC 4271 §4.2: a hold time of 1 or 2 seconds is refused; 0 means that no keepalives are sent.
@@ -225,7 +220,7 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   if (holdTime === 1 || holdTime === 2)
     spec.findings.wrong(spec.at('holdTime'), holdTime, 'is neither 0 nor at least 3')
   return {
-    useNodeIp: spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) !== 'None',
+    source: SOURCE[spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) ?? 'unset'],
     families: readFamilies(spec),
     holdTime,
     keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),

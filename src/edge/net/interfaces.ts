@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Address, isLinkLocal, parseAddress } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
-import { type Prefix, parsePrefix } from '../../base/prefix.ts'
+import { contains, hostPrefix, isHostPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { LocalInterface } from '../../engine/input.ts'
 import type { InterfaceView, LinkView } from '../../show/view.ts'
 
@@ -56,6 +56,19 @@ export function interfaceOf(local: Address): LocalInterface | undefined {
     if (address !== undefined) addresses[family] = address
   }
   return { name: home.interface, addresses, subnets: subnetsOf(all, home.interface) }
+}
+
+/** False: `remote` is on a link of this machine, and that link does not have `local`. */
+export function sharesLink(local: Address, remote: Address): boolean {
+  const all = rows()
+  const host = hostPrefix(remote)
+  if (host === undefined || isLinkLocal(remote)) return true
+  const links = all.filter(({ prefix }) => {
+    const subnet = parsePrefix(prefix)
+    return subnet !== undefined && !isHostPrefix(subnet) && contains(subnet, host)
+  })
+  const names = new Set(links.map((row) => row.interface))
+  return names.size === 0 || all.some((row) => names.has(row.interface) && row.address === local)
 }
 
 function subnetsOf(all: readonly Row[], name: string): Prefix[] {

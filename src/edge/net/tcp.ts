@@ -17,16 +17,19 @@
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
+import { calledFrom } from '../../bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { type Accepted, bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
-import { interfaceOf } from './interfaces.ts'
+import { interfaceOf, sharesLink } from './interfaces.ts'
 import { Reserve } from './reserve.ts'
 import { Listeners } from './tcp-listeners.ts'
 
 export type NetworkEffect = Extract<Effect, { readonly kind: 'listen' | 'dial' | 'send' | 'close' | 'refuse' }>
+
+type Dial = Extract<Effect, { readonly kind: 'dial' }>
 
 /** What carries connections: TCP, or the memory network of the tests. */
 export interface Network {
@@ -114,7 +117,7 @@ export class Tcp implements Network {
 
   perform(effect: NetworkEffect): void {
     if (effect.kind === 'listen') this.#listeners.want(effect.port, effect.addresses)
-    else if (effect.kind === 'dial') this.#dial(effect.conn, effect.remote, effect.localAddress)
+    else if (effect.kind === 'dial') this.#dial(effect)
     else if (effect.kind === 'refuse') this.#refuse(effect.conn)
     else {
       if (this.#caller?.conn === effect.conn) this.#admit(this.#caller)
@@ -192,7 +195,9 @@ export class Tcp implements Network {
 
   // ---- whom we call
 
-  #dial(conn: ConnId, remote: Endpoint, localAddress: Address | undefined): void {
+  #dial({ conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
+    const yields = localMayYield && usual !== undefined && !sharesLink(usual, remote.address)
+    const localAddress = yields ? undefined : usual
     let fd: number
     try {
       fd = this.#openFor(remote, localAddress)
@@ -206,7 +211,8 @@ export class Tcp implements Network {
     const connection = this.#own(conn, fd, 'dialling')
     const { socket } = connection
     connection.timer = setTimeout(() => {
-      connection.error = 'Connection timed out'
+      const ends = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
+      connection.error = `Connection timed out${ends}`
       socket.destroy()
     }, this.#dialTimeout)
     socket.once('connect', () => this.#connected(connection, localEndpoint(fd), remote))

@@ -249,7 +249,7 @@ describe('ROUTE-REFRESH', () => {
 describe('the network', () => {
   test.each([
     ['Connect', 'Connection reset', 'Socket: Connection reset', 'Active'],
-    ['OpenSent', undefined, 'Socket: Connection closed', 'Active'],
+    ['OpenSent', undefined, 'Socket: Connection closed, called from 192.0.2.1 to 192.0.2.2', 'Active'],
     ['OpenConfirm', 'No route to host', 'Socket: No route to host', 'Active'],
     ['Established', undefined, 'Socket: Connection closed', 'Active'],
   ] as const)('closes in %s: nothing is sent, nothing is closed again', (state, reason, lastError, to) => {
