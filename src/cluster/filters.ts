@@ -7,6 +7,7 @@ import { ADDRESS_BITS, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn } from '../base/units.ts'
 import { type Community, parseCommunity } from '../bgp/policy/community.ts'
+import { PRIORITY_BASE } from '../bgp/policy/match.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import { Fields, isRecord, parseAsn } from './parse/fields.ts'
@@ -70,26 +71,37 @@ const RULE_FIELDS = [
 ]
 
 function readRule(findings: Findings, at: string, item: unknown, family: Family, name: string): Rule | undefined {
+  const direction = at.startsWith('spec.export') ? 'export' : 'import'
   const rule = openFields(findings, at, item, RULE_FIELDS)
   if (rule === undefined) return undefined
-  if (rule.has('interface')) {
-    findings.holds(rule.at('interface'), 'a match on the interface is not carried out; use cidr or source instead')
-  }
   if (!rule.has('action')) findings.missing(rule.at('action'))
   const action = rule.oneOf('action', ['Accept', 'Reject'])
   return {
     name,
-    match: { family, ...readPrefixes(rule, family), ...readOrigin(rule), ...readAttributes(rule) },
+    match: { family, ...readPrefixes(rule, family), ...readAttributes(rule), ...readOrigin(rule, direction) },
     action: action === 'Accept' ? 'accept' : 'reject',
     operations: readOperations(rule, action),
   }
 }
 
-function readOrigin(rule: Fields): Pick<RuleMatch, 'source' | 'peerType'> {
+const INTERFACE_MAX = 15
+
+/**
+ * As in Calico, communities that prefixAdvertisements add come behind the filters: of our own routes they see none.
+ */
+function readOrigin(
+  rule: Fields,
+  direction: 'export' | 'import',
+): Pick<RuleMatch, 'source' | 'peerType' | 'interface'> {
   const source = rule.oneOf('source', ['RemotePeers'])
   const peerType = rule.oneOf('peerType', ['eBGP', 'iBGP'])
+  const name = rule.text('interface')
+  if (name !== undefined && (name === '' || name.length > INTERFACE_MAX)) {
+    rule.findings.wrong(rule.at('interface'), name, `is no name of an interface: 1 to ${INTERFACE_MAX} signs`)
+  }
   return {
-    ...(source && { source: 'peer' }),
+    ...((source || (direction === 'export' && rule.has('communities'))) && { source: 'peer' }),
+    ...(name !== undefined && { interface: name }),
     ...(peerType && { peerType: peerType === 'eBGP' ? 'external' : 'internal' }),
   }
 }
@@ -161,9 +173,6 @@ function readCommunity(findings: Findings, at: string, value: unknown): Communit
 
 const readAsn = (findings: Findings, at: string, value: unknown): Asn | undefined =>
   parseAsn(value) ?? findings.wrong(at, value, 'is not an AS number')
-
-/** Calico's priority is a kernel metric, where lower wins; as LOCAL_PREF it counts down from here. */
-const PRIORITY_BASE = 2147483647
 
 function readPriority(fields: Fields, name: string): number | undefined {
   const priority = fields.whole(name, 1, PRIORITY_BASE - 1)

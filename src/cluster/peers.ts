@@ -64,7 +64,9 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
   const peers = new Map<string, PeerIntent>()
   for (const candidate of chosen) {
     const peer = makePeer(candidate, inputs, problems)
-    peers.set(peer.name, peer)
+    // Two nodes with one address and two ports.
+    const name = peers.has(peer.name) ? `${peer.name}_port_${peer.port}` : peer.name
+    peers.set(name, { ...peer, name })
   }
   return { peers, problems, refusals }
 }
@@ -262,7 +264,8 @@ const symbolOf = (text: string): string => text.replace(/[^A-Za-z0-9_]/g, '_')
 function protocolName({ kind, object, address, port, portGiven }: Candidate): string {
   if (object?.range !== undefined) return `${kind}_${object.range.prefix.text.replace(/[.:/]/g, '_')}`
   if (object?.interface !== undefined) return `${kind}_${symbolOf(object.interface)}`
-  const suffix = portGiven || port !== BGP_PORT ? `_port_${port}` : ''
+  // Calico leaves the port out of the names of its mesh.
+  const suffix = kind !== 'Mesh' && (portGiven || port !== BGP_PORT) ? `_port_${port}` : ''
   return `${kind}_${symbolOf(address)}${suffix}`
 }
 

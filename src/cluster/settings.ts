@@ -37,7 +37,8 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const defaults = store.get('BGPConfiguration', 'default')
   const own = store.get('BGPConfiguration', NODE_CONFIGURATION + node)
   const from = own?.prefixAdvertisements !== undefined ? own : defaults
-  const aliases = defaults?.communities ?? new Map<string, readonly number[]>()
+  // Those of the node count for its own prefixAdvertisements, as in Calico; there they are the only ones.
+  const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
   const held = heldByConfiguration(store, 'default')
   const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
   const problems: Problem[] = []
@@ -97,7 +98,7 @@ function unknownAlias(name: string, index: number, { prefix }: PrefixAdvertiseme
     object: `BGPConfiguration/${name}`,
     field: `spec.prefixAdvertisements[${index}].communities`,
     value,
-    says: `names no community of BGPConfiguration/default; routes inside ${prefix.text} are not advertised`,
+    says: `names no community of ${[...new Set([name, 'default'])].map((one) => `BGPConfiguration/${one}`).join(' or ')}; routes inside ${prefix.text} are not advertised`,
   })
 }
 

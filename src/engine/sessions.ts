@@ -210,7 +210,7 @@ export class Sessions {
   }
 
   #ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
-    return ribPeer(neighbor, session, node, sharedLink(session, this.#neighbors.connection(session.conn)?.interface))
+    return ribPeer(neighbor, session, node, this.#neighbors.connection(session.conn)?.interface)
   }
 
   #down(neighbor: Neighbor, now: Millis): void {
@@ -309,7 +309,7 @@ function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany:
   return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
 }
 
-function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, link: readonly Prefix[]): RibPeer {
+function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, local: LocalInterface | undefined): RibPeer {
   const { intent, nextHops } = neighbor
   return {
     name: neighbor.name,
@@ -331,13 +331,12 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, link: r
     allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
     ...(session.role !== undefined && { role: session.role }),
-    link,
+    ...(local !== undefined && { interface: local.name, link: sharedLink(session, local) }),
   }
 }
 
 /** Subnets of our end's interface, where the neighbor is on that link too. */
-function sharedLink({ remote }: Session, local: LocalInterface | undefined): readonly Prefix[] {
-  if (local === undefined) return []
+function sharedLink({ remote }: Session, local: LocalInterface): readonly Prefix[] {
   const address = hostPrefix(remote.address)
   const isThere =
     isLinkLocal(remote.address) || (address !== undefined && local.subnets.some((subnet) => contains(subnet, address)))

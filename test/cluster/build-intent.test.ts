@@ -67,6 +67,15 @@ describe('communities', () => {
     expect(communitiesOf(advertisements)).toEqual({ '10.244.1.0/24': expected, 'fd00:244:1::/64': [] })
   })
 
+  test("(8.D22) a node's own list comes with the node's own aliases, those of the cluster where it has none of the name", () => {
+    const aliases = [{ name: 'big', value: '64512:7:7' }]
+    const list = [advertise('10.244.0.0/16', 'big', 'gold')]
+    const own = bgpConfiguration({ prefixAdvertisements: list, communities: aliases }, 'node.a')
+    expect(communitiesOf([], own)['10.244.1.0/24']).toEqual(['64512:7:7', '65000:1'])
+    const other = bgpConfiguration({ communities: aliases }, 'node.a')
+    expect(communitiesOf([advertise('10.0.0.0/8', 'big')], other)['10.244.1.0/24']).toEqual(['64512:1:2'])
+  })
+
   test("a node's own list replaces the cluster's; aliases stay the cluster's", () => {
     const own = bgpConfiguration({ prefixAdvertisements: [advertise('10.244.0.0/16', 'big')] }, 'node.a')
     expect(communitiesOf([advertise('10.0.0.0/8', 'gold')], own)['10.244.1.0/24']).toEqual(['64512:1:2'])

@@ -270,6 +270,11 @@ describe('BGPPeer', () => {
     expect(textsOf(parsed)).toEqual([`BGPPeer/rack-1 spec.${Object.keys(fields)[0]}: ${held}; the peer is held down`])
   })
 
+  test('(8.D22) TTL security over no hops is none', () => {
+    const parsed = peer({ ...peerSpec, ttlSecurity: 0 })
+    expect([parsed.value?.held, parsed.problems]).toEqual([undefined, []])
+  })
+
   test.each(['maxRestartTime', 'reachableBy', 'bfd'])('%s is said and left out', (field) => {
     const parsed = peer({ ...peerSpec, [field]: 'x' })
     expect(parsed.value?.held).toBeUndefined()

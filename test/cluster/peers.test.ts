@@ -75,7 +75,7 @@ describe('mesh', () => {
     const other = node('b', { addresses: ['10.0.0.2'], annotations: { 'projectcalico.org/ASNumber': '65007' } })
     const intent = meshOf('a', a, other, bgpConfiguration({ listenPort: 1790 }, 'node.b'))
     expect([...intent.peers.values()]).toMatchObject([
-      { name: 'Mesh_10_0_0_2_port_1790', port: 1790, remoteAs: 65007, localAs: 64512 },
+      { name: 'Mesh_10_0_0_2', port: 1790, remoteAs: 65007, localAs: 64512 },
     ])
   })
 

@@ -414,11 +414,6 @@ test.each<[string, OurKind, Spec, string?]>([
   ],
   ['a way to a peer without an address', 'BGPPeer', { peerSelector: 'all()', reachableBy: '10.0.0.1' }],
   ['two overlays', 'IPPool', { ...BASE.IPPool, ipipMode: 'Always', vxlanMode: 'Always' }],
-  [
-    'a match on the interface, for which neighbors would be held down',
-    'BGPFilter',
-    { exportV4: [{ ...RULE, interface: 'eth0' }] },
-  ],
 ])('the API alone refuses %s', (_name, kind, spec, name) => {
   expect(faults(schemaOf(kind), objectOf(kind, spec, name))).not.toEqual([])
   expect(agentFaults(kind, spec)).toEqual([])

@@ -46,7 +46,8 @@ function holds(match: RuleMatch, route: PolicyRoute, peerType: PeerType, attribu
     (match.learnedFrom === undefined || match.learnedFrom === route.learnedFrom) &&
     (match.communities === undefined || match.communities.some((one) => carried.includes(String(one)))) &&
     (match.asPathPrefix === undefined || match.asPathPrefix.every((asn, index) => path[index] === asn)) &&
-    (match.localPref === undefined || match.localPref === (attributes.localPref ?? 100)) &&
+    (match.localPref === undefined ||
+      match.localPref === (attributes.localPref ?? (route.source === 'own' ? 2147482623 : 100))) &&
     (match.med === undefined || match.med === (attributes.med ?? 0))
   )
 }
@@ -100,7 +101,7 @@ const match = fc.record(
     learnedFrom: peerType,
     communities: fc.array(community, { maxLength: 3 }),
     asPathPrefix: path,
-    localPref: fc.constantFrom(0, 1, 100),
+    localPref: fc.constantFrom(0, 1, 100, 2147482623),
     med: small,
   },
   { requiredKeys: [] },

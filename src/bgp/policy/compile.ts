@@ -22,9 +22,10 @@
  * CompiledPolicy) gives equal results for equal attributes, so (edit, attribute id) is a key for the RIB's cache.
  */
 import type { Family } from '../../base/family.ts'
+import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { matchesAttributes, readsAttributes } from './match.ts'
+import { globOf, matchesAttributes, OWN_LOCAL_PREF, readsAttributes } from './match.ts'
 import { operate } from './operate.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
@@ -50,8 +51,10 @@ export interface Rejected {
 
 export type Verdict = Accepted | Rejected
 
-/** Attributes that are not decoded yet. */
+/** What is known of a route without decoding its attributes. */
 export interface BareAttributes {
+  /** The interface of the session it was learned over; our own have none. */
+  readonly interface?: string | undefined
   /** None of these communities is there, of two numbers or of three. False promises nothing. */
   lacksAll(communities: readonly (readonly number[])[]): boolean
 }
@@ -146,12 +149,14 @@ export class CompiledPolicy {
         if (!contained) continue
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
+      if (step.interface?.test(bare?.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
         if (communities !== undefined && trail === this.#start && bare?.lacksAll(communities)) continue
         original ??= attributes()
         current ??= trail.apply(original)
-        if (!matchesAttributes(step.rule.match, current)) continue
+        if (!matchesAttributes(step.rule.match, current, source === 'own' ? OWN_LOCAL_PREF : DEFAULT_LOCAL_PREF))
+          continue
       }
       this.hits[step.index] = (this.hits[step.index] as number) + 1
       this.#met[this.#metCount++] = step.index
@@ -165,7 +170,7 @@ export class CompiledPolicy {
     throw new Error(`policy ${this.policy.name} came to no verdict`)
   }
 
-  /** No rule that routes of this kind can meet looks at prefixes. */
+  /** No rule that routes of this kind can meet looks at prefixes, or at who of several neighbors told them. */
   ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
     return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
   }
@@ -214,16 +219,17 @@ export class CompiledPolicy {
         inside?.[family].size !== 0,
     )
     const steps = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
-    const lane = { steps, ignoresPrefixes: !steps.some((step) => readsPrefixes(step.rule.match)) }
+    const lane = { steps, ignoresPrefixes: !steps.some((step) => readsPlace(step.rule.match)) }
     this.#lanes[index] = lane
     return lane
   }
 
   #step(rule: Rule, index: number): Step {
-    const { prefixes, notPrefixes } = rule.match
+    const { prefixes, notPrefixes, interface: pattern } = rule.match
     return {
       rule,
       index,
+      interface: pattern === undefined ? undefined : globOf(pattern),
       operations: rule.action === 'reject' ? [] : rule.operations,
       inside: prefixes && this.#setsOf(prefixes),
       outside: notPrefixes && this.#setsOf(notPrefixes),
@@ -253,6 +259,7 @@ interface Step {
   readonly rule: Rule
   readonly index: number
   readonly operations: readonly Operation[]
+  readonly interface: RegExp | undefined
   readonly inside: PrefixSets | undefined
   readonly outside: PrefixSets | undefined
   readonly readsAttributes: boolean
@@ -273,10 +280,11 @@ const lastRule = (policy: Policy): Rule => ({
 const changes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 
-/** The match looks at neither prefixes nor attributes: within its lane it takes every route. */
-const readsRouteOnly = (match: RuleMatch): boolean => !readsPrefixes(match) && !readsAttributes(match)
+/** The match looks at neither prefixes, interfaces nor attributes: within its lane it takes every route. */
+const readsRouteOnly = (match: RuleMatch): boolean => !readsPlace(match) && !readsAttributes(match)
 
-const readsPrefixes = (match: RuleMatch): boolean => match.prefixes !== undefined || match.notPrefixes !== undefined
+const readsPlace = (match: RuleMatch): boolean =>
+  match.prefixes !== undefined || match.notPrefixes !== undefined || match.interface !== undefined
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
 

@@ -9,6 +9,8 @@ export interface PolicyRoute {
   readonly prefix: Pick<Prefix, 'family' | 'bytes' | 'length'>
   readonly source: RouteSource
   readonly learnedFrom: PeerType | undefined
+  /** Of the session it was learned over. */
+  readonly interface?: string
   readonly attributes: PathAttributes
 }
 
@@ -44,6 +46,7 @@ function judge(compiled: CompiledPolicy, route: PolicyRoute, peerType: PeerType)
     learnedFrom,
     peerType,
     () => attributes,
+    { interface: route.interface, lacksAll: () => false },
   )
   if (verdict.kind === 'reject') return verdict
   const { rule, edit, nextHop } = verdict

@@ -28,11 +28,13 @@ export interface RuleMatch {
   readonly peerType?: PeerType
   /** The type of the neighbor a route was learned from. */
   readonly learnedFrom?: PeerType
+  /** The interface of the session it was learned over, with `*` and `?` as in a shell; our own routes have none. */
+  readonly interface?: string
   /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */
   readonly communities?: readonly (readonly number[])[]
   /** The AS path begins with these; confederation segments are passed over, a set ends the reading. */
   readonly asPathPrefix?: readonly Asn[]
-  /** A route without LOCAL_PREF counts as 100. */
+  /** A route without LOCAL_PREF counts as 100, one of our own as `OWN_LOCAL_PREF`. */
   readonly localPref?: number
   /** A route without MED counts as 0. */
   readonly med?: number

@@ -242,7 +242,7 @@ export class Exporter {
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
-    const { prefixes, paths, attributes } = this.#tables
+    const { prefixes, paths, attributes, peers } = this.#tables
     const { family, peerType, policy } = this.view
     prefixes.writeAddress(prefix, this.#address)
     const own = kind === KIND.own
@@ -255,7 +255,10 @@ export class Exporter {
       own ? undefined : kind === KIND.internal ? 'internal' : 'external',
       peerType,
       () => attributes.decode(paths.attributes[path] as number),
-      { lacksAll: (communities) => attributes.lacksAll(paths.attributes[path] as number, communities) },
+      {
+        interface: peers.slots[paths.peer[path] as number]?.peer.interface,
+        lacksAll: (communities) => attributes.lacksAll(paths.attributes[path] as number, communities),
+      },
     )
     if (verdict.kind === 'reject') {
       this.#refusal = verdict.reason

@@ -34,7 +34,7 @@ export class Importer {
   /** That answer was policy's: its rules count for all routes of the run. */
   #counted = false
   readonly #read = (): PathAttributes => this.#table.decode(this.attributes)
-  readonly #bare: BareAttributes = { lacksAll: (communities) => this.#table.lacksAll(this.attributes, communities) }
+  readonly #bare: BareAttributes
 
   readonly #edits = new WeakMap<Edit, IdCache>()
   /** By the AS that ONLY_TO_CUSTOMER gets. */
@@ -43,6 +43,13 @@ export class Importer {
   constructor(family: Family, table: AttributeTable) {
     this.#family = family
     this.#table = table
+    const known = (): string | undefined => this.#slot?.peer.interface
+    this.#bare = {
+      get interface() {
+        return known()
+      },
+      lacksAll: (communities) => table.lacksAll(this.attributes, communities),
+    }
   }
 
   /** `refused`: why the routes may not be used whatever policy says; 0 where they may. */

@@ -109,7 +109,7 @@ export class Rib {
     const asks =
       (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: what a client says goes to all.
-      (before.reflection?.client !== peer.reflection?.client ? ASK.export : 0)
+      (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
     for (const family of peer.families) {
       if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
       this.#ribs[family].adjOut.change(slot)
@@ -540,9 +540,10 @@ const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
   a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
 
 /** Whether a path that might be used may not be now, or the other way round (eligible.ts). */
-const judgesOtherwise = (before: RibPeer, { localAs, allowedOwnAs, nodeAs, reflection, role }: RibPeer): boolean =>
-  before.localAs !== localAs ||
-  before.role !== role ||
-  before.allowedOwnAs !== allowedOwnAs ||
-  before.nodeAs !== nodeAs ||
-  before.reflection?.clusterId !== reflection?.clusterId
+const judgesOtherwise = (before: RibPeer, after: RibPeer): boolean =>
+  before.localAs !== after.localAs ||
+  before.role !== after.role ||
+  before.interface !== after.interface ||
+  before.allowedOwnAs !== after.allowedOwnAs ||
+  before.nodeAs !== after.nodeAs ||
+  before.reflection?.clusterId !== after.reflection?.clusterId

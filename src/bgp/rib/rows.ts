@@ -200,8 +200,9 @@ export class RouteRows {
     const { peerType } = slot.peer
     const attributes = () => this.#attributes.decode(rib.paths.received[path] as number)
     const policy = slot.importPolicy
+    const bare = { interface: slot.peer.interface, lacksAll: () => false }
     const verdict = policy.uncounted(() =>
-      policy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes),
+      policy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes, bare),
     )
     return verdict.kind === 'reject' ? verdict.reason : (REFUSED_WORDS[REFUSED.policy] as string)
   }

@@ -46,6 +46,8 @@ export interface RibPeer {
   readonly reflection?: { readonly clusterId: RouterId; readonly client: boolean }
   /** What we are to an external neighbor (RFC 9234). */
   readonly role?: Role
+  /** Which one it runs over, where that is known. */
+  readonly interface?: string
   /** Subnets of the interface of this session, where the neighbor is on that link too; none where it is further away. */
   readonly link?: readonly Prefix[]
 }

@@ -25,7 +25,7 @@ const NOT_CARRIED_OUT = [
   'ipv4NormalRoutePriority',
   'ipv6NormalRoutePriority',
 ]
-const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'logSeverityScreen'])
+const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen'])
 const MESH_PASSWORD = 'nodeMeshPassword'
 
 /** What may not happen while a field says nothing that can be read. On the other fields nothing rests that could do harm. */

@@ -259,7 +259,9 @@ function readNextHop(spec: Fields): PeerObject['nextHop'] {
 }
 
 function parseHolds(spec: Fields): string | undefined {
-  const held = Object.entries(HOLDS).filter(([field]) => spec.has(field))
+  // No hops are no TTL security, as in Calico.
+  const isOff = spec.raw('ttlSecurity') === 0
+  const held = Object.entries(HOLDS).filter(([field]) => spec.has(field) && !(isOff && field === 'ttlSecurity'))
   for (const [field, reason] of held) spec.findings.holds(spec.at(field), `${reason}; the peer is held down`)
   return held.length === 0 ? undefined : held.map(([, reason]) => reason).join('; ')
 }

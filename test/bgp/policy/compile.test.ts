@@ -11,6 +11,8 @@ const withPath = (...asPath: PathAttributes['asPath']) => route('10.0.0.0/24', {
 const sequence = (...asns: number[]) => ({ kind: 'sequence', asns }) as const
 const marked = route('10.0.0.0/24', { attributes: { ...BARE, communities: [[1, 2]], largeCommunities: [[1, 2, 3]] } })
 
+const unset = ownRoute('10.0.0.0/8')
+const over = (name: string): PolicyRoute => route('10.0.0.0/8', { interface: name })
 const conditions: [string, RuleMatch, PolicyRoute, PeerType, boolean][] = [
   ['no condition', {}, route('10.0.0.0/8'), 'external', true],
   ['the family', { family: 'ipv6' }, route('2001:db8::/32'), 'external', true],
@@ -84,6 +86,23 @@ const conditions: [string, RuleMatch, PolicyRoute, PeerType, boolean][] = [
     true,
   ],
   ['[67] LOCAL_PREF that is not there counts as 100', { localPref: 100 }, route('10.0.0.0/8'), 'external', true],
+  ['(8.D22) on a route of our own as a priority of 1024', { localPref: 2147482623 }, unset, 'external', true],
+  ['(8.D22) where nothing else is', { localPref: 100 }, unset, 'external', false],
+  [
+    '(8.D22) unless it has been set',
+    { localPref: 5 },
+    { ...unset, attributes: { ...BARE, localPref: 5 } },
+    'external',
+    true,
+  ],
+  ['(8.D22) an interface by its name', { interface: 'eth0' }, over('eth0'), 'external', true],
+  ['(8.D22) of a part', { interface: '*.calico' }, over('vxlan.calico'), 'external', true],
+  ['(8.D22) of one sign', { interface: 'eth?' }, over('eth1'), 'external', true],
+  ['(8.D22) of a sign that is none', { interface: 'eth?' }, over('eth'), 'external', false],
+  ['(8.D22) of a dot that is one', { interface: 'a.b' }, over('aab'), 'external', false],
+  ['(8.D22) of another', { interface: 'eth0' }, over('eth10'), 'external', false],
+  ['(8.D22) that nobody knows', { interface: 'eth0' }, route('10.0.0.0/8'), 'external', false],
+  ['(8.D22) of any text, none too', { interface: '*' }, route('10.0.0.0/8'), 'external', true],
   ['MED as it is', { med: 5 }, route('10.0.0.0/8', { attributes: { ...BARE, med: 5 } }), 'external', true],
   ['MED that is not there counts as 0', { med: 0 }, route('10.0.0.0/8'), 'external', true],
   ['all conditions but one', { localPref: 100, med: 1 }, route('10.0.0.0/8'), 'external', false],
