@@ -2,6 +2,7 @@
 
 import { ask, startDownload, startUpload, type Transfer } from '../lab/ask.ts'
 import { FAMILIES, type Family, type Host } from '../lab/lab.ts'
+import { ipPool } from '../lab/manifests.ts'
 import type { Pod } from '../lab/pod.ts'
 import { soon } from '../lab/soon.ts'
 import { eventually } from '../lab/wait.ts'
@@ -53,6 +54,26 @@ const toggle = async (fabric: Fabric, one: Pod, far: Pod, family: Family): Promi
     () => outside(one[family]),
   )
   expect((await during.seen) === node, `the download over ${family} that began with NAT was seen as another`)
+}
+
+/** Of pools that overlap the most specific decides, for its own addresses alone. */
+const overlap = async (fabric: Fabric, one: Pod, far: Pod, family: Family): Promise<void> => {
+  const server = fabric.server.address(family)
+  const seen = async (pod: Pod, client: string): Promise<void> =>
+    eventually(async () => {
+      const answer = await ask(pod.host, server)
+      expect(answer.client === client, `${pod.host.name} to ${server}: seen as ${answer.client}, not ${client}`)
+    })
+  const bits = family === 'ipv4' ? 32 : 128
+  const inner = (natOutgoing: boolean) => ipPool(`one-${family}`, `${one[family]}/${bits}`, { natOutgoing })
+  await fabric.manifests.put(pool(family, { natOutgoing: true }), inner(false))
+  await seen(far, far.node.address(family))
+  await seen(one, one[family])
+  await fabric.manifests.put(pool(family), inner(true))
+  await seen(one, one.node.address(family))
+  await seen(far, far[family])
+  await fabric.manifests.remove(inner(true))
+  await seen(one, one[family])
 }
 
 const eventuallyOutside = (outside: (client: string) => Promise<void>, client: string): Promise<void> =>
@@ -144,4 +165,17 @@ const begunBefore: Case = {
   },
 }
 
-export const cases: readonly Case[] = [nat, begunBefore]
+const overlaps: Case = {
+  name: 'packets: natOutgoing of pools that overlap',
+  speakers: 'once',
+  limit: FABRIC_LIMIT,
+  async run(bench) {
+    await needs(bench)
+    const fabric = await Fabric.build(bench)
+    const one = await fabric.answeringPod(1)
+    const far = await fabric.answeringPod(3)
+    for (const family of FAMILIES) await overlap(fabric, one, far, family)
+  },
+}
+
+export const cases: readonly Case[] = [nat, begunBefore, overlaps]

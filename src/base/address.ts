@@ -125,5 +125,32 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
 export const isLinkLocalAt = (bytes: Uint8Array, at: number): boolean =>
   bytes[at] === 0xfe && ((bytes[at + 1] ?? 0) & 0xc0) === 0x80
 
+/**
+ * Why no host has the address for itself, so that a session or a route could lead there; undefined where one may.
+ * Loopback addresses are this machine's, and `240.0.0.0/4` is in use here and there. A zone is left out of account.
+ */
+export function whyNotOfHost(address: Address): string | undefined {
+  const bytes = addressBytes(address)
+  return bytes.length === 4 ? whyNotOfHostV4(bytes) : whyNotOfHostV6(bytes)
+}
+
+/** RFC 6890 §2.2.2, RFC 5771. */
+function whyNotOfHostV4([first = 0, ...rest]: Uint8Array): string | undefined {
+  if (first === 0) return 'belongs to no host (0.0.0.0/8)'
+  if (first >= 224 && first < 240) return 'is a multicast address'
+  return first === 255 && rest.every((octet) => octet === 255) ? 'is the broadcast address' : undefined
+}
+
+/** RFC 4291 §2.5.2, §2.5.5.2, §2.7. */
+function whyNotOfHostV6(bytes: Uint8Array): string | undefined {
+  if (bytes.every((octet) => octet === 0)) return 'belongs to no host (::)'
+  if (bytes[0] === 0xff) return 'is a multicast address'
+  return isMappedV4(bytes) ? `is an IPv4 address inside IPv6; write ${formatAddress(bytes, 12)}` : undefined
+}
+
+/** `::ffff:0:0/96`, of the octets of an IPv6 address or prefix. */
+const isMappedV4 = (bytes: Uint8Array): boolean =>
+  bytes.length === 16 && bytes.subarray(0, 10).every((octet) => octet === 0) && bytes[10] === 0xff && bytes[11] === 0xff
+
 /** `fe80::/10`, as text. */
 export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/i.test(address) && address.includes(':')

@@ -3,6 +3,9 @@ export type Family = 'ipv4' | 'ipv6'
 
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
+/** For people. */
+export const FAMILY_WORDS = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
+
 /** Address Family Identifiers (IANA "Address Family Numbers"). */
 export const AFI = { ipv4: 1, ipv6: 2 } as const
 /** Subsequent Address Family Identifier of unicast forwarding (RFC 4760 §6). */

@@ -8,12 +8,13 @@
 import type { Prefix } from '../base/prefix.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
+import { Hosts } from './hosts.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
 import { planPeers } from './peers.ts'
 import { podClaims } from './pods.ts'
 import { Policies } from './policies.ts'
-import { clusterRanges, cover } from './pools.ts'
+import { clusterRanges, cover, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
@@ -56,11 +57,19 @@ export class IntentBuilder {
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
   #advertisements: readonly Advertisement[] = []
+  readonly #hosts = new Hosts()
   /** Addresses with `ipMode: Proxy`, by service. */
   readonly #proxied = new Map<string, readonly Prefix[]>()
   /** All of them, in order; undefined after a change. */
   #allProxied: readonly Prefix[] | undefined = []
-  #problems: { readonly store: readonly Problem[]; readonly frame: Frame; readonly all: readonly Problem[] } | undefined
+  #problems:
+    | {
+        readonly store: readonly Problem[]
+        readonly frame: Frame
+        readonly hosts: readonly Problem[]
+        readonly all: readonly Problem[]
+      }
+    | undefined
 
   constructor({ node }: { readonly node: string }) {
     this.#name = node
@@ -79,6 +88,7 @@ export class IntentBuilder {
     this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, served } = this.#book.takeChanges()
+    this.#hosts.takeChanges({ announce, withdraw })
     this.work.prefixes = this.#book.judged
     const diff: IntentDiff = {
       node: diffNode(before.node, this.#frame.node),
@@ -123,7 +133,13 @@ export class IntentBuilder {
       peers: plan.peers,
       refusals: plan.refusals,
       dataplane: planDataplane(pools, nodes, settings),
-      problems: [...problems, ...nodeProblems(me, nodes), ...plan.problems],
+      problems: [
+        ...problems,
+        ...nodeProblems(me, nodes),
+        ...plan.problems,
+        ...overlapProblems(pools),
+        ...this.#hosts.setNodes(nodes, settings.serviceCidrs, this.#book.routes),
+      ],
     })
     this.#book.set(`Node/${me.name}`, podClaims(me), me.podCidrs.length === 0 ? 'it has no podCIDRs' : undefined)
     this.#setServices(store, serviceSettings(me.name, me.labels, settings))
@@ -197,11 +213,14 @@ export class IntentBuilder {
 
   #allProblems(store: ObjectStore): readonly Problem[] {
     const ofStore = store.problems()
-    if (this.#problems?.store !== ofStore || this.#problems.frame !== this.#frame) {
-      const all = unique([...ofStore, ...this.#frame.problems]).sort(byObject)
-      this.#problems = { store: ofStore, frame: this.#frame, all }
+    const ofHosts = this.#hosts.problems
+    const known = this.#problems
+    if (known?.store !== ofStore || known.frame !== this.#frame || known.hosts !== ofHosts) {
+      const all = unique([...ofStore, ...this.#frame.problems, ...ofHosts]).sort(byObject)
+      this.#problems = { store: ofStore, frame: this.#frame, hosts: ofHosts, all }
+      return all
     }
-    return this.#problems.all
+    return known.all
   }
 }
 

@@ -31,7 +31,7 @@ export interface NodeIntent {
   readonly name: string
   readonly asNumber: Asn
   readonly routerId: RouterId
-  /** Node InternalIPs. */
+  /** Of each family the first InternalIP of the Node, else the first ExternalIP. */
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   readonly listenPort: number
   /** Listen on these only (`bindMode: NodeIP`); empty for all addresses. */
@@ -118,7 +118,7 @@ export interface DataplaneIntent {
   readonly pools: readonly PoolObject[]
   /** Of all nodes. */
   readonly podCidrs: readonly Prefix[]
-  /** InternalIPs of all nodes. */
+  /** Of all nodes, by which they are known in BGP. */
   readonly nodeAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean

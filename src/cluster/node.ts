@@ -1,7 +1,7 @@
 /** The nodes of the cluster as BGP sees them, and what this node is itself. */
 import { type Address, addressBytes } from '../base/address.ts'
 import { readU32 } from '../base/bytes.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
@@ -105,14 +105,31 @@ export function planNode(me: ClusterNode, { bindToNodeIp, decision }: Settings):
   return { name, asNumber, routerId, addresses, listenPort, listenAddresses, decision }
 }
 
+/** Routes of a family in which the node has no address lead to it only over a link that has one. */
+function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Family): Problem[] {
+  const pods = podCidrs.find((prefix) => prefix.family === family)
+  if (addresses[family] !== undefined || pods === undefined) return []
+  const word = FAMILY_WORDS[family]
+  const says = `there is no ${word} address for its ${word} pods (${pods.text}): they are advertised where the session's own link has one`
+  return [
+    makeProblem({
+      code: 'node-family-missing',
+      object: `Node/${name}`,
+      field: 'status.addresses',
+      says,
+      level: 'warning',
+    }),
+  ]
+}
+
 /** What is wrong with this node itself. */
 export function nodeProblems(me: ClusterNode, nodes: ClusterNodes): Problem[] {
   const object = `Node/${me.name}`
   const problems: Problem[] = []
   if (me.addresses.ipv4 === undefined && me.addresses.ipv6 === undefined) {
-    const says = 'there is no InternalIP; the node takes no part in the mesh'
+    const says = 'there is no InternalIP and no ExternalIP; the node takes no part in the mesh'
     problems.push(makeProblem({ code: 'node-address-missing', object, field: 'status.addresses', says }))
-  }
+  } else problems.push(...FAMILIES.flatMap((family) => familyProblem(me, family)))
   const twin = [...nodes.values()].find((node) => node.name !== me.name && node.routerId === me.routerId)
   if (twin !== undefined) {
     const says = `is the address of Node/${twin.name} too, so both have one router ID; sessions between them fail`

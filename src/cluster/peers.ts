@@ -6,7 +6,7 @@
  * the first by name.
  */
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
 import { type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
@@ -62,6 +62,7 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
   const refusals = new Map<string, string>()
   const chosen = chooseOnePerEndpoint(candidates, problems, refusals)
   const peers = new Map<string, PeerIntent>()
+  problems.push(...unreachableNodes(inputs))
   for (const candidate of chosen) {
     const peer = makePeer(candidate, inputs, problems)
     // Two nodes with one address and two ports.
@@ -196,6 +197,35 @@ function meshCandidates({ me, nodes }: PeerInputs): Candidate[] {
   )
 }
 
+/** So many nodes are named. */
+const MOST_UNREACHABLE = 10
+
+/** Nodes that should be neighbors, and have no address in a family that this one has. */
+function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem[] {
+  if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
+  const selectors = [...objects].filter((object) => object.peerSelector !== undefined && selects(object, me))
+  const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
+  const wanted = (node: ClusterNode): string | undefined => {
+    const object = selectors.find(({ peerSelector }) => peerSelector && matches(peerSelector, node.labels))
+    if (object !== undefined) return `a neighbor by BGPPeer/${object.name}`
+    return inMesh && node.clusterId === undefined ? 'in the mesh' : undefined
+  }
+  const found: Problem[] = []
+  for (const node of nodes.values()) {
+    if (found.length === MOST_UNREACHABLE) break
+    if (node === me || commonAddress(me, node, undefined) !== undefined) continue
+    const what = wanted(node)
+    if (what === undefined) continue
+    const families = FAMILIES.filter((family) => me.addresses[family] !== undefined).map(
+      (family) => FAMILY_WORDS[family],
+    )
+    const says = `there is no ${families.join(' or ')} address that Node/${me.name} could reach; it is not ${what}`
+    const object = `Node/${node.name}`
+    found.push(makeProblem({ code: 'node-unreachable', object, field: 'status.addresses', says, level: 'warning' }))
+  }
+  return found
+}
+
 function chooseOnePerEndpoint(
   candidates: readonly Candidate[],
   problems: Problem[],
@@ -271,6 +301,7 @@ function protocolName({ kind, object, address, port, portGiven }: Candidate): st
 
 function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, problems: Problem[]): PeerIntent {
   const { object, kind, address, port, remoteAs, localAs, node } = candidate
+  problems.push(...sourceProblem(candidate, me))
   const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
   const family = familyOfAddress(address)
@@ -298,6 +329,24 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? held,
     ...featuresOf(candidate, me),
   }
+}
+
+/** `sourceAddress: UseNodeIP` where the node has no address of that family. */
+function sourceProblem({ object, address, rank }: Candidate, me: ClusterNode): Problem[] {
+  const family = familyOfAddress(address)
+  if (object?.remote === undefined || rank === RANK.mirror || isLinkLocal(address)) return []
+  if (object.source === 'kernel' || me.addresses[family] !== undefined) return []
+  const says = `is reached over ${FAMILY_WORDS[family]}, in which Node/${me.name} has no address: the kernel chooses the source`
+  return [
+    makeProblem({
+      code: 'peer-family-missing',
+      object: `BGPPeer/${object.name}`,
+      field: 'spec.peerIP',
+      value: address,
+      says,
+      level: 'warning',
+    }),
+  ]
 }
 
 const DEFAULT_LIMIT = prefixLimit(DEFAULT_MAX_PREFIXES)

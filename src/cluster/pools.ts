@@ -2,8 +2,10 @@
 import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
+import type { Problem } from './intent.ts'
 import type { ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
+import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
 /** A pool that is `disabled` hands out no addresses, but those it gave are still routed: it counts. */
@@ -29,6 +31,48 @@ function unexportedRule({ name, prefix }: PoolObject): Rule {
   const rule = `IPPool/${name} disableBGPExport`
   const match = { prefixes: [{ prefix, minLength: prefix.length, maxLength: ADDRESS_BITS[prefix.family] }] }
   return { name: rule, match, action: 'reject', operations: [], reason: `inside ${prefix.text}, and ${rule} is set` }
+}
+
+/** So many overlaps are named. */
+const MOST_OVERLAPS = 10
+
+/** Pools that overlap: for an address in several the most specific decides, of equals the first by name. */
+export function overlapProblems(pools: Iterable<PoolObject>): Problem[] {
+  const problems: Problem[] = []
+  /** Those around the one looked at, the widest first. */
+  const around: PoolObject[] = []
+  for (const pool of [...pools].sort((a, b) => byPosition(a.prefix, b.prefix) || (a.name < b.name ? -1 : 1))) {
+    while (around.length > 0 && !contains((around.at(-1) as PoolObject).prefix, pool.prefix)) around.pop()
+    const outer = around.at(-1)
+    if (outer !== undefined && problems.length < 2 * MOST_OVERLAPS) problems.push(...overlapOf(outer, pool))
+    around.push(pool)
+  }
+  return problems
+}
+
+function overlapOf(outer: PoolObject, inner: PoolObject): Problem[] {
+  const isSame = outer.prefix.text === inner.prefix.text
+  const problem = ({ name, prefix }: PoolObject, says: string): Problem =>
+    makeProblem({
+      code: 'pool-overlap',
+      object: `IPPool/${name}`,
+      field: 'spec.cidr',
+      value: prefix.text,
+      says,
+      level: 'warning',
+    })
+  if (isSame) {
+    const decides = `IPPool/${outer.name}, the first by name, decides on natOutgoing`
+    return [
+      problem(outer, `is the CIDR of IPPool/${inner.name} too; ${decides}`),
+      problem(inner, `is the CIDR of IPPool/${outer.name} too; ${decides}`),
+    ]
+  }
+  const decides = 'the more specific pool decides on natOutgoing'
+  return [
+    problem(outer, `contains IPPool/${inner.name} (${inner.prefix.text}); for its addresses ${decides}`),
+    problem(inner, `lies inside IPPool/${outer.name} (${outer.prefix.text}); ${decides}`),
+  ]
 }
 
 /** As few prefixes as cover exactly the same addresses, in order: the pod CIDRs of a large cluster become one. */

@@ -9,7 +9,7 @@
  * - With serviceLoadBalancerAggregation Disabled the LoadBalancer ranges stay at home, and addresses with the policy
  *   Cluster go out one by one from every node while the service has a ready endpoint anywhere.
  */
-import type { Family } from '../base/family.ts'
+import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
@@ -19,12 +19,11 @@ import type { Settings } from './settings.ts'
 /** Kubernetes counts the label's presence; its value says nothing. */
 const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
-const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
+export const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
   cluster: 'serviceClusterIPs',
   external: 'serviceExternalIPs',
   'load-balancer': 'serviceLoadBalancerIPs',
 }
-const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
 /** All that a decision about a service depends on besides the service. */
 export interface ServiceSettings {
@@ -110,11 +109,13 @@ function whyNotAddress(
   const policy = localPolicy(service, kind)
   if (policy !== undefined) {
     if (isServed(endpoints, prefix.family, node)) return undefined
-    return `${policy} is Local and no ${LABELS[prefix.family]} endpoint on this node is ready`
+    return `${policy} is Local and no ${FAMILY_WORDS[prefix.family]} endpoint on this node is ready`
   }
   if (around.some(isHostPrefix)) return undefined
   if (aggregation) return `it is covered by ${around[0]?.text}, which every node advertises`
-  return isServed(endpoints, prefix.family, undefined) ? undefined : `no ${LABELS[prefix.family]} endpoint is ready`
+  return isServed(endpoints, prefix.family, undefined)
+    ? undefined
+    : `no ${FAMILY_WORDS[prefix.family]} endpoint is ready`
 }
 
 /** The field that makes the traffic to this address stay on the node; undefined where nothing does. */

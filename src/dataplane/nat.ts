@@ -1,6 +1,6 @@
 /**
  * NAT of outgoing traffic, as Calico means it: a packet from a pool with `natOutgoing` to an address in no pool leaves
- * with an address of this node. The switch is on the pool of the source; every pool counts for the destination, also one
+ * with an address of this node. The switch is on the pool of the source, of several the most specific; every pool counts for the destination, also one
  * that is disabled, but not one for LoadBalancer addresses only. Node pod CIDRs count as pools for the destination.
  *
  * In: pools, pod CIDRs and node addresses of the cluster. Out: rules as values; `nft-script` words them.
@@ -17,6 +17,8 @@ export interface NatRule {
   /** Name of the IPPool. */
   readonly pool: string
   readonly prefix: Prefix
+  /** Pools inside this one: for their addresses they decide themselves. */
+  readonly within: readonly Prefix[]
   /** Destinations of this pool that keep the pod's address, besides all pools. */
   readonly exclude: readonly Prefix[]
   /** Undefined: an address of the interface the packet leaves by. */
@@ -38,15 +40,33 @@ export function planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: Data
   const counted = pools.filter(({ loadBalancerOnly }) => !loadBalancerOnly)
   const hosts = natSparesHosts ? nodeAddresses.flatMap((address) => hostPrefix(address) ?? []) : []
   return {
-    rules: counted.filter(({ natOutgoing }) => natOutgoing).map(natRule),
+    rules: decidingPools(counted)
+      .filter(({ natOutgoing }) => natOutgoing)
+      .map((pool) => natRule(pool, counted)),
     pools: byFamily([...counted.map(({ prefix }) => prefix), ...podCidrs]),
     hosts: byFamily(hosts),
   }
 }
 
-function natRule({ name, prefix, nat }: PoolObject): NatRule {
+/** Of pools with one CIDR the first by name. */
+function decidingPools(pools: readonly PoolObject[]): readonly PoolObject[] {
+  const first = new Map<string, PoolObject>()
+  for (const pool of pools) if (!first.has(pool.prefix.text)) first.set(pool.prefix.text, pool)
+  return [...first.values()]
+}
+
+function natRule({ name, prefix, nat }: PoolObject, pools: readonly PoolObject[]): NatRule {
   const { exclude, address, ports, fullyRandom } = nat
-  return { pool: name, prefix, exclude: cover(exclude), address, ports, fullyRandom }
+  const within = pools.filter((pool) => pool.prefix.length > prefix.length && contains(prefix, pool.prefix))
+  return {
+    pool: name,
+    prefix,
+    within: cover(within.map((pool) => pool.prefix)),
+    exclude: cover(exclude),
+    address,
+    ports,
+    fullyRandom,
+  }
 }
 
 function byFamily(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {

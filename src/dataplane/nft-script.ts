@@ -122,6 +122,7 @@ function poolRules(rule: NatRule, plan: NatPlan): Written[] {
   const { family } = rule.prefix
   const { word, pools, hosts } = NFT_FAMILY[family]
   const match = [`${word} saddr ${rule.prefix.text}`, `${word} daddr != @${pools}`]
+  if (rule.within.length > 0) match.push(`${word} saddr != { ${rule.within.map(elementOf).join(', ')} }`)
   if (plan.hosts[family].length > 0) match.push(`${word} daddr != @${hosts}`)
   const exclude = rule.exclude.filter((prefix) => prefix.family === family)
   if (exclude.length > 0) match.push(`${word} daddr != { ${exclude.map(elementOf).join(', ')} }`)

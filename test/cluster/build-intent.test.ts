@@ -92,6 +92,7 @@ describe('communities', () => {
     )
     expect(problemsOf(intent)).toEqual([
       'BGPConfiguration/default spec.prefixAdvertisements[0].communities: "silver" names no community of BGPConfiguration/default; routes inside 10.244.0.0/16 are not advertised',
+      expect.stringMatching(/^Node\/a status\.addresses: there is no IPv6 address/),
     ])
   })
 
@@ -234,6 +235,6 @@ test('problems of store and frame stand in one order, and the list stays while n
   const store = storeOf([a, bgpPeer('z', { peerIP: 'x' }), bgpPeer('b', { peerIP: '10.0.0.254' })])
   const builder = new IntentBuilder({ node: 'a' })
   const { problems } = builder.next(store).intent
-  expect(problems.map(({ object }) => object)).toEqual(['BGPPeer/b', 'BGPPeer/z'])
+  expect(problems.map(({ object }) => object)).toEqual(['BGPPeer/b', 'BGPPeer/z', 'Node/a'])
   expect(builder.next(store).intent.problems).toBe(problems)
 })

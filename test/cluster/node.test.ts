@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { assignRouterIds } from '../../src/cluster/node.ts'
-import { intentOf, problemsOf } from '../support/cluster.ts'
-import { bgpConfiguration, node } from '../support/objects.ts'
+import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
+import { bgpConfiguration, node, upsert } from '../support/objects.ts'
 
 const a = node('a', { addresses: ['10.0.0.1', 'fd00::1'] })
 
@@ -57,8 +58,118 @@ describe('own node', () => {
 
   test('without an InternalIP it says so', () => {
     expect(problemsOf(intentOf('a', [node('a')]))).toEqual([
-      'Node/a status.addresses: there is no InternalIP; the node takes no part in the mesh',
+      'Node/a status.addresses: there is no InternalIP and no ExternalIP; the node takes no part in the mesh',
     ])
+  })
+
+  const withAddresses = (name: string, ...addresses: (readonly [type: string, address: string])[]) => ({
+    ...node(name, { podCIDRs: ['10.244.9.0/24'] }),
+    status: { addresses: addresses.map(([type, address]) => ({ type, address })) },
+  })
+  const NONE = ['Hostname', 'x'] as const
+
+  test.each<[string, (readonly [string, string])[], object]>([
+    [
+      'ExternalIPs where there is no InternalIP',
+      [
+        ['ExternalIP', '192.0.2.2'],
+        ['ExternalIP', '2001:db8::2'],
+      ],
+      { ipv4: '192.0.2.2', ipv6: '2001:db8::2' },
+    ],
+    [
+      'by family',
+      [
+        ['ExternalIP', '192.0.2.2'],
+        ['ExternalIP', '2001:db8::2'],
+        ['InternalIP', '10.0.0.2'],
+      ],
+      { ipv4: '10.0.0.2', ipv6: '2001:db8::2' },
+    ],
+    [
+      'the first of each type',
+      [
+        ['ExternalIP', '192.0.2.2'],
+        ['ExternalIP', '192.0.2.3'],
+      ],
+      { ipv4: '192.0.2.2' },
+    ],
+    [
+      'none that no host has',
+      [
+        ['InternalIP', '0.0.0.0'],
+        ['InternalIP', 'ff02::1'],
+        ['InternalIP', '::ffff:10.0.0.2'],
+        ['InternalIP', '10.0.0.3'],
+      ],
+      { ipv4: '10.0.0.3' },
+    ],
+    [
+      'none of a link alone',
+      [
+        ['InternalIP', 'fe80::1'],
+        ['ExternalIP', '2001:db8::2'],
+      ],
+      { ipv6: '2001:db8::2' },
+    ],
+    ['none that is no address', [NONE, ['InternalDNS', 'x.example']], {}],
+  ])('addresses, as Kubernetes looks for them (8.C15): %s', (_name, addresses, expected) => {
+    expect(intentOf('a', [withAddresses('a', ...addresses)]).node?.addresses).toEqual(expected)
+  })
+
+  test('a node with ExternalIPs only is in the mesh, one without an address is named (8.C15)', () => {
+    const external = withAddresses('b', ['ExternalIP', '192.0.2.2'])
+    const intent = intentOf('a', [a, external, withAddresses('c', NONE)])
+    expect([...intent.peers.keys()]).toEqual(['Mesh_192_0_2_2'])
+    expect(problemsOf(intent)).toContainEqual(
+      'Node/c status.addresses: there is no IPv4 or IPv6 address that Node/a could reach; it is not in the mesh',
+    )
+  })
+
+  test('a family of pods without an address is said, and that of a peer as well (8.C15)', () => {
+    const four = node('a', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
+    const peer = {
+      apiVersion: 'godwit.dev/v1',
+      kind: 'BGPPeer',
+      metadata: { name: 'six' },
+      spec: { peerIP: 'fd00::9', asNumber: 1 },
+    } as const
+    expect(problemsOf(intentOf('a', [four, peer]))).toEqual([
+      'BGPPeer/six spec.peerIP: "fd00::9" is reached over IPv6, in which Node/a has no address: the kernel chooses the source',
+      "Node/a status.addresses: there is no IPv6 address for its IPv6 pods (fd00:244:1::/64): they are advertised where the session's own link has one",
+    ])
+  })
+
+  test('a service address that is a node’s own, and a service range that holds a node, are named (8.F29)', () => {
+    const configuration = {
+      apiVersion: 'godwit.dev/v1',
+      kind: 'BGPConfiguration',
+      metadata: { name: 'default' },
+      spec: { serviceExternalIPs: [{ cidr: '10.0.0.2/32' }], serviceLoadBalancerIPs: [{ cidr: '10.0.0.0/30' }] },
+    } as const
+    const web = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'shop', name: 'web' },
+      spec: { type: 'ClusterIP', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], externalIPs: ['10.0.0.2'] },
+    } as const
+    const store = storeOf([a, node('b', { addresses: ['10.0.0.2'] }), configuration, web])
+    const builder = new IntentBuilder({ node: 'a' })
+    const found = () => problemsOf(builder.build(store)).filter((text) => text.includes('address'))
+    const ranges = [
+      'BGPConfiguration/default spec.serviceExternalIPs: "10.0.0.2/32" contains 10.0.0.2, the address of Node/b: who looks for the node may find this range instead',
+      'BGPConfiguration/default spec.serviceLoadBalancerIPs: "10.0.0.0/30" contains 10.0.0.1, the address of Node/a: who looks for the node may find this range instead',
+    ]
+    expect(found()).toEqual([
+      ...ranges,
+      `Service/shop/web: "10.0.0.2" is the address of Node/b too, and is advertised as the service's`,
+    ])
+    store.apply([{ kind: 'delete', ref: { kind: 'Service', namespace: 'shop', name: 'web' } }])
+    expect(found()).toEqual(ranges)
+    store.apply([upsert(web)])
+    expect(found()).toHaveLength(3)
+    store.apply([upsert(node('b', { addresses: ['10.9.0.2'] }))])
+    expect(found()).toEqual(ranges.slice(1))
   })
 
   test('one address on two nodes is a problem', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { cover } from '../../src/cluster/pools.ts'
-import { intentOf } from '../support/cluster.ts'
+import { intentOf, problemsOf } from '../support/cluster.ts'
 import { bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
 
 const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
@@ -57,4 +57,31 @@ test('a pool with disableBGPExport closes its range before own routes are let ou
     action: 'reject',
     match: { prefixes: [{ prefix: { text: '10.244.0.0/16' }, minLength: 16, maxLength: 32 }] },
   })
+})
+
+test('pools that overlap are named on both, with who decides (8.E26)', () => {
+  const pools = [
+    ipPool('wide', { cidr: '10.0.0.0/8', natOutgoing: true }),
+    ipPool('narrow', { cidr: '10.244.0.0/16' }),
+    ipPool('again', { cidr: '10.244.0.0/16', natOutgoing: true }),
+    ipPool('apart', { cidr: '10.244.0.0/24', natOutgoing: true }),
+    ipPool('other', { cidr: '192.168.0.0/16' }),
+    ipPool('six', { cidr: 'fd00::/8' }),
+  ]
+  expect(problemsOf(intentOf('a', [node('a', { addresses: ['10.0.0.1'] }), ...pools]))).toEqual([
+    'IPPool/again spec.cidr: "10.244.0.0/16" is the CIDR of IPPool/narrow too; IPPool/again, the first by name, decides on natOutgoing',
+    'IPPool/again spec.cidr: "10.244.0.0/16" lies inside IPPool/wide (10.0.0.0/8); the more specific pool decides on natOutgoing',
+    'IPPool/apart spec.cidr: "10.244.0.0/24" lies inside IPPool/narrow (10.244.0.0/16); the more specific pool decides on natOutgoing',
+    'IPPool/narrow spec.cidr: "10.244.0.0/16" contains IPPool/apart (10.244.0.0/24); for its addresses the more specific pool decides on natOutgoing',
+    'IPPool/narrow spec.cidr: "10.244.0.0/16" is the CIDR of IPPool/again too; IPPool/again, the first by name, decides on natOutgoing',
+    'IPPool/wide spec.cidr: "10.0.0.0/8" contains IPPool/again (10.244.0.0/16); for its addresses the more specific pool decides on natOutgoing',
+  ])
+})
+
+test('a thousand pools in one cost a bounded number of words', () => {
+  const inner = Array.from({ length: 1000 }, (_, index) =>
+    ipPool(`p${index}`, { cidr: `10.${index >> 8}.${index & 255}.0/24` }),
+  )
+  const all = [node('a', { addresses: ['10.0.0.1'] }), ipPool('wide', { cidr: '10.0.0.0/8' }), ...inner]
+  expect(problemsOf(intentOf('a', all))).toHaveLength(20)
 })

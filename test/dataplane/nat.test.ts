@@ -54,6 +54,33 @@ describe('rules', () => {
       ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ⇒ masquerade fully-random'],
     ],
     [
+      'a pool without NAT inside one with it (8.E26)',
+      intent([PODS, pool('quiet', '10.244.1.0/24', { natOutgoing: false })]),
+      ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ip saddr != { 10.244.1.0/24 } ⇒ masquerade fully-random'],
+    ],
+    [
+      'a pool with NAT inside one without it (8.E26)',
+      intent([pool('pods', '10.244.0.0/16', { natOutgoing: false }), pool('loud', '10.244.1.0/24')]),
+      ['ip saddr 10.244.1.0/24 ip daddr != @pools4 ⇒ masquerade fully-random'],
+    ],
+    [
+      'three deep, each for its own addresses (8.E26)',
+      intent([
+        pool('a', '10.0.0.0/8'),
+        pool('b', '10.244.0.0/16', { natOutgoing: false }),
+        pool('c', '10.244.1.0/24', { nat: { ...NAT, fullyRandom: false } }),
+      ]),
+      [
+        'ip saddr 10.0.0.0/8 ip daddr != @pools4 ip saddr != { 10.244.0.0/16 } ⇒ masquerade fully-random',
+        'ip saddr 10.244.1.0/24 ip daddr != @pools4 ⇒ masquerade',
+      ],
+    ],
+    [
+      'of two with one CIDR the first by name (8.E26)',
+      intent([pool('a', '10.244.0.0/16', { natOutgoing: false }), pool('b', '10.244.0.0/16')]),
+      [],
+    ],
+    [
       'with nodes spared',
       intent([PODS], { natSparesHosts: true }),
       ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ip daddr != @hosts4 ⇒ masquerade fully-random'],

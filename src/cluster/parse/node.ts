@@ -1,7 +1,14 @@
 /** `v1/Node`, with the annotations Calico keeps its own node fields in. */
-import { type Address, addressBytes, familyOfAddress, isLinkLocal, parseAddress } from '../../base/address.ts'
+import {
+  type Address,
+  addressBytes,
+  familyOfAddress,
+  isLinkLocal,
+  parseAddress,
+  whyNotOfHost,
+} from '../../base/address.ts'
 import { readU32 } from '../../base/bytes.ts'
-import type { Family } from '../../base/family.ts'
+import { FAMILY_WORDS, type Family } from '../../base/family.ts'
 import { parsePrefix } from '../../base/prefix.ts'
 import type { NodeObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
@@ -48,14 +55,23 @@ function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
   })
 }
 
-/** The first InternalIP of each family. Kubelets list other kinds of addresses and host names too. */
+/** As Kubernetes itself looks for the addresses of a node: the first InternalIP of each family, else the first ExternalIP. */
+const ADDRESS_TYPES = ['InternalIP', 'ExternalIP'] as const
+
+/** Kubelets list other kinds of addresses and host names too. */
 function parseStatusAddresses(status: Fields | undefined): Partial<Record<Family, Address>> {
-  const found: Partial<Record<Family, Address>> = {}
-  status?.records('addresses', (fields) => {
-    if (fields.raw('type') !== 'InternalIP') return
-    const address = fields.address('address')
-    if (address !== undefined && !isLinkLocal(address)) found[familyOfAddress(address)] ??= address
+  const listed = status?.records('addresses', (fields) => {
+    const type = ADDRESS_TYPES.find((one) => one === fields.raw('type'))
+    const address = type === undefined ? undefined : fields.address('address')
+    return type === undefined || address === undefined ? undefined : { type, address }
   })
+  const found: Partial<Record<Family, Address>> = {}
+  for (const type of ADDRESS_TYPES) {
+    for (const { address, ...one } of listed ?? []) {
+      const isUsable = one.type === type && !isLinkLocal(address) && whyNotOfHost(address) === undefined
+      if (isUsable) found[familyOfAddress(address)] ??= address
+    }
+  }
   return found
 }
 
@@ -69,13 +85,13 @@ function parseAddressAnnotations(
     const text = annotations.get(ADDRESS_ANNOTATIONS[family])
     if (text === undefined || text === '') continue
     const address = parseAddress(text.split('/', 1)[0] ?? '')
-    if (address !== undefined && familyOfAddress(address) === family) found[family] = address
-    else findings.wrong(annotationPath(ADDRESS_ANNOTATIONS[family]), text, `is not an ${familyWord(family)} address`)
+    const isOfFamily = address !== undefined && familyOfAddress(address) === family
+    const why = isOfFamily ? whyNotOfHost(address) : `is not an ${FAMILY_WORDS[family]} address`
+    if (why !== undefined) findings.wrong(annotationPath(ADDRESS_ANNOTATIONS[family]), text, why)
+    else if (address !== undefined) found[family] = address
   }
   return found
 }
-
-const familyWord = (family: Family): string => (family === 'ipv4' ? 'IPv4' : 'IPv6')
 
 function parseAsAnnotation(annotations: ReadonlyMap<string, string>, findings: Findings): NodeObject['asNumber'] {
   for (const name of AS_ANNOTATIONS) {

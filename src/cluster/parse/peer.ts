@@ -9,7 +9,7 @@
  * - said and left out: maxRestartTime, reachableBy, bfd
  * - refused: localWorkloadSelector
  */
-import { type Address, familyOfAddress, isLinkLocal, parseAddress } from '../../base/address.ts'
+import { type Address, familyOfAddress, isLinkLocal, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import type { PeerObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
@@ -196,7 +196,9 @@ function readInterface(spec: Fields): string | undefined {
 function readPeerIp(spec: Fields): PeerObject['remote'] {
   const text = spec.text('peerIP')
   if (text === undefined || text === '') return undefined
-  return parsePeerIp(text) ?? spec.findings.wrong(spec.at('peerIP'), text, 'is not ip, ip:port or [ipv6]:port')
+  const remote = parsePeerIp(text)
+  const why = remote === undefined ? 'is not ip, ip:port or [ipv6]:port' : whyNotOfHost(remote.address)
+  return why === undefined ? remote : spec.findings.wrong(spec.at('peerIP'), text, why)
 }
 
 /** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`, `fe80::1%eth0`, `[fe80::1%eth0]:179`. */
