@@ -129,6 +129,7 @@ export class Engine {
     // First of all, whatever comes in: the neighbors' hold timers run.
     this.#sendKeepalives(now)
     this.#take(input, now)
+    if (input.kind === 'polled') this.#lookers.goOn()
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
     this.#kernel?.judge()
@@ -142,7 +143,7 @@ export class Engine {
 
   /** When to call again though nothing happens; a time that has passed means at once. */
   deadline(): Millis | undefined {
-    if (this.#rib.busy) return this.#facts.now
+    if (this.#rib.busy || this.#lookers.isHungry) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
     const rooms = earlier(this.#rib.deadline(), this.#sessions.deadline(this.#facts.now))
     return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)

@@ -1,6 +1,7 @@
 /**
  * Those who look: one line in, coded lines out. A long answer is a generator that is read on as the looker takes it,
- * so that a full table neither fills memory nor holds up a neighbor.
+ * and where it looks at much and finds nothing, a part in each turn: so a full table neither fills memory nor holds up a
+ * neighbor.
  */
 import type { Family } from '../base/family.ts'
 import { answer, type Client, greeting, newClient } from '../show/answer.ts'
@@ -17,13 +18,15 @@ const QUEUE_LIMIT = 64
 interface Looker {
   readonly client: Client
   readonly waiting: string[]
-  reply: Iterator<ReplyLine> | undefined
+  reply: Iterator<ReplyLine | undefined> | undefined
   /** It has not yet taken what was written. */
   busy: boolean
 }
 
 export class Lookers {
   readonly #lookers = new Map<ClientId, Looker>()
+  /** Those whose answers looked at much in vain: the next part comes in another turn. */
+  readonly #hungry = new Set<ClientId>()
   readonly #view: View
   readonly #out: Outbox
 
@@ -42,13 +45,14 @@ export class Lookers {
 
   close(id: ClientId): void {
     this.#lookers.delete(id)
+    this.#hungry.delete(id)
   }
 
   command(id: ClientId, line: string): void {
     const looker = this.#lookers.get(id)
     if (looker === undefined) return
     if (looker.waiting.length >= QUEUE_LIMIT) {
-      this.#lookers.delete(id)
+      this.close(id)
       this.#out.push({ kind: 'hang-up', client: id })
       return
     }
@@ -63,8 +67,22 @@ export class Lookers {
     this.#write(id, looker)
   }
 
+  /** Somebody's answer can go on at once. */
+  get isHungry(): boolean {
+    return this.#hungry.size > 0
+  }
+
+  /** Goes on with the answer that has waited longest. */
+  goOn(): void {
+    const [id] = this.#hungry
+    if (id === undefined) return
+    this.#hungry.delete(id)
+    const looker = this.#lookers.get(id)
+    if (looker !== undefined) this.#write(id, looker)
+  }
+
   #write(id: ClientId, looker: Looker): void {
-    while (!looker.busy) {
+    while (!looker.busy && !this.#hungry.has(id)) {
       if (looker.reply === undefined) {
         const line = looker.waiting.shift()
         if (line === undefined) return
@@ -74,12 +92,16 @@ export class Lookers {
     }
   }
 
-  #writePart(id: ClientId, looker: Looker, reply: Iterator<ReplyLine>): void {
+  #writePart(id: ClientId, looker: Looker, reply: Iterator<ReplyLine | undefined>): void {
     let text = ''
     while (text.length < REPLY_LIMIT) {
       const { done, value } = reply.next()
       if (done) {
         looker.reply = undefined
+        break
+      }
+      if (value === undefined) {
+        this.#hungry.add(id)
         break
       }
       text += encodeReply(value)

@@ -3,7 +3,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
+import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { matchesPattern } from '../show/pattern.ts'
 import type {
@@ -157,8 +157,8 @@ export class EngineView implements View {
     return this.#rib.page(query, from, limit)
   }
 
-  count(query: RouteQuery): ReturnType<View['count']> {
-    return this.#rib.count(query)
+  count(query: RouteQuery, from: RouteCursor | undefined): RouteCount {
+    return this.#rib.count(query, from)
   }
 
   services(): readonly RouteIntent[] {

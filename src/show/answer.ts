@@ -40,12 +40,15 @@ export function newClient(start: Partial<Client> = {}): Client {
 }
 
 /** Said to every looker first. */
-export function greeting(_view: View): Iterable<ReplyLine> {
+export function greeting(_view: View): Iterable<ReplyLine | undefined> {
   return frame([{ code: CODE.welcome, text: `BIRD ${BIRD_VERSION} ready.` }])
 }
 
-/** The answer to one line. The last of its lines says so; reading it to the end carries out what the line asks for. */
-export function answer(line: string, view: View, client: Client): Iterable<ReplyLine> {
+/**
+ * The answer to one line. The last of its lines says so; reading it to the end carries out what the line asks for.
+ * Undefined: nothing to say yet, though much was looked at.
+ */
+export function answer(line: string, view: View, client: Client): Iterable<ReplyLine | undefined> {
   return frame(rowsOf(line, view, client))
 }
 

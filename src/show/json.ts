@@ -12,14 +12,14 @@ import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
-import { CODE, type Row } from './reply.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { NO_BFD, notRunning, staticRoutes, symbolsOf } from './static.ts'
 import { type Summary, summaries } from './summary.ts'
 import { formatRfc3339 } from './time.ts'
 import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
-import { countWalk, planWalk, type Walk, walk } from './walk.ts'
+import { countRoutes, countWalk, planWalk, type Walk, walk } from './walk.ts'
 import { protocolsFor, rangesFor } from './which.ts'
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
@@ -27,7 +27,7 @@ type Json = string | number | boolean | null | readonly Json[] | { readonly [key
 export function* jsonRows(command: Command, view: View): Iterable<Row> {
   switch (command.kind) {
     case 'show-status':
-      return yield* one(statusJson(view))
+      return yield* statusJson(view)
     case 'show-summary':
       return yield* list(summaries(view).map(summaryJson))
     case 'show-protocols':
@@ -79,15 +79,19 @@ function* one(value: Json): Iterable<Row> {
   yield { code: CODE.ok, text: '' }
 }
 
-/** An array with an item on each line; `end` is the last line of the answer. */
+/** An array with an item on each line; `end` is the last line of the answer. An undefined item is a pause. */
 function* list(
-  items: Iterable<Json>,
+  items: Iterable<Json | undefined>,
   end: (count: number) => Row = () => ({ code: CODE.ok, text: '' }),
 ): Iterable<Row> {
   let count = 0
   let held: string | undefined
   yield { code: CODE.json, text: '[' }
   for (const item of items) {
+    if (item === undefined) {
+      yield PAUSE
+      continue
+    }
     if (held !== undefined) yield { code: CODE.json, text: `${held},` }
     held = JSON.stringify(item)
     count++
@@ -112,11 +116,11 @@ function summaryJson({ inState, remoteAs, families, ...rest }: Summary): Json {
 const time = (view: View, at: number): string => formatRfc3339(view.epoch + at)
 const seconds = (view: View, since: number): number => Math.max(0, Math.floor((view.now - since) / 1000))
 
-function statusJson(view: View): Json {
+function* statusJson(view: View): Iterable<Row> {
   const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()
   const protocols = view.protocols()
-  const counts = view.count({})
-  return {
+  const counts = yield* countRoutes({}, FAMILIES, view)
+  yield* one({
     version,
     node,
     asNumber: asNumber ?? null,
@@ -135,7 +139,7 @@ function statusJson(view: View): Json {
     stopping,
     problems: view.problems().length,
     notAsWanted: problemsJson(view),
-  }
+  })
 }
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
@@ -228,7 +232,7 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
 function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
   const plan = planWalk(command, view)
   if ('code' in plan) yield* nothing(plan)
-  else if (command.count) yield* one({ ...countWalk(plan, view) })
+  else if (command.count) yield* one({ ...(yield* countWalk(plan, view)) })
   else {
     const missing = (count: number): Row =>
       count === 0 && command.for !== undefined
@@ -238,9 +242,13 @@ function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
   }
 }
 
-function* routeItems(plan: Walk, view: View): Iterable<Json> {
+function* routeItems(plan: Walk, view: View): Iterable<Json | undefined> {
   for (const family of plan.families) {
     for (const row of walk(plan, family, view)) {
+      if (row === undefined) {
+        yield undefined
+        continue
+      }
       const gateways = gatewaysOf(row)
       if (gateways.length === 0) yield routeJson(row, null, view)
       for (const gateway of gateways) yield routeJson(row, gateway, view)

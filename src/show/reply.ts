@@ -73,14 +73,21 @@ export const CODE = {
 export const isRefusal = (code: number): boolean => code >= 8000 && code < 9000
 export const isSyntaxError = (code: number): boolean => code >= 9000
 
+/** In place of a row: much has been looked at in vain. Whoever reads the answer may do something else before going on. */
+export const PAUSE: Row = { code: -1, text: '' }
+
 /**
  * Gives every row its place. The last row of an answer must be there before it can be told from the others, so one
- * row is always held back.
+ * row is always held back. A pause is undefined.
  */
-export function* frame(rows: Iterable<Row>): Iterable<ReplyLine> {
+export function* frame(rows: Iterable<Row>): Iterable<ReplyLine | undefined> {
   let held: Row | undefined
   let before = -1
   for (const row of rows) {
+    if (row === PAUSE) {
+      yield undefined
+      continue
+    }
     if (held !== undefined) {
       yield { code: held.code, text: held.text, place: held.code === before ? 'same' : 'first' }
       before = held.code

@@ -1,14 +1,14 @@
 /** `show route` in BIRD's layout. */
-import type { Family } from '../base/family.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { attributeLines, lastAs } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
 import { gatewaysOf, interfaceToward } from './gateway.ts'
 import { ownKind } from './own-kind.ts'
-import { CODE, type Row } from './reply.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { InterfaceView, View } from './view.ts'
-import { countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
+import { type Counts, countRoutes, countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
 import { wrapped } from './wrap.ts'
 
 export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
@@ -27,6 +27,10 @@ function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle)
     if (command.stats) yield* headingRows(family, family !== plan.families[0])
     let before: string | undefined
     for (const row of walk(plan, family, view)) {
+      if (row === undefined) {
+        yield PAUSE
+        continue
+      }
       if (before === undefined && !command.stats) yield* headingRows(family, found)
       const name = row.prefix === before ? '' : row.prefix
       yield { code: CODE.route, text: headLine(row, name, view, style) }
@@ -36,10 +40,10 @@ function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle)
       before = row.prefix
       found = true
     }
-    if (command.stats) yield countRow(family, countWalk(plan, view), countWhole(plan, view))
+    if (command.stats) yield countRow(family, yield* countWalk(plan, view), yield* countWhole(plan, view))
   }
   if (!found && command.for !== undefined) yield { code: CODE.routeNotFound, text: 'Network not found' }
-  else if (command.stats) yield totalRow(plan, countWalk(plan, view), countWhole(plan, view))
+  else if (command.stats) yield totalRow(plan, yield* countWalk(plan, view), yield* countWhole(plan, view))
   else yield { code: CODE.ok, text: '' }
 }
 
@@ -87,17 +91,17 @@ function* ourLines(row: RouteRow): Iterable<string> {
   if (row.exportedTo.length > 0) yield* wrapped('\tGodwit.exported_to:', row.exportedTo)
 }
 
-type Counts = ReturnType<View['count']>
-
 /** How many, of how many. */
 function* countRows(plan: Walk, view: View): Iterable<Row> {
-  const [counted, whole] = [countWalk(plan, view), countWhole(plan, view)]
+  const counted = yield* countWalk(plan, view)
+  const whole = yield* countWhole(plan, view)
   for (const family of plan.families) yield countRow(family, counted, whole)
   yield totalRow(plan, counted, whole)
 }
 
-const countWhole = ({ query }: Walk, view: View): Counts =>
-  view.count(query.primary === true ? { primary: true } : query.filtered === true ? { filtered: true } : {})
+function countWhole({ query: { primary, filtered } }: Walk, view: View): Generator<Row, Counts> {
+  return countRoutes(primary === true ? { primary } : filtered === true ? { filtered } : {}, FAMILIES, view)
+}
 
 function countRow(family: Family, counted: Counts, whole: Counts): Row {
   const { prefixes, paths } = whole[family]

@@ -6,7 +6,7 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
-import type { FamilyCounts, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
+import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
 import type { PeerKind, Problem, RouteIntent, ServiceLoopPrevention } from '../cluster/intent.ts'
 
@@ -19,7 +19,8 @@ export interface View {
   /** What neighbors may call from that nobody names (`peerRange`). In the order of their names. */
   ranges(): readonly RangeView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
-  count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>>
+  /** A part of how many there are, in the order of `routes`. */
+  count(query: RouteQuery, from: RouteCursor | undefined): RouteCount
   /** What this node wants to advertise. */
   services(): readonly RouteIntent[]
   /** Why something is not: by address, object or neighbor left out. */

@@ -2,10 +2,10 @@
 import { FAMILIES, type Family } from '../base/family.ts'
 import { parsePrefix } from '../base/prefix.ts'
 import { evaluator } from '../bgp/policy/evaluate.ts'
-import type { RouteQuery, RouteRow } from '../bgp/rib/types.ts'
+import type { RouteCount, RouteCursor, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import type { ShowRoute } from './command.ts'
 import { OWN_KINDS, ownKind } from './own-kind.ts'
-import { CODE, type Row } from './reply.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
 import type { Where } from './where/parse.ts'
@@ -81,36 +81,61 @@ function matchOf(command: ShowRoute): RouteQuery {
   }
 }
 
-/** All rows of one family, read from the RIB as they are taken. */
-export function* walk({ query, conditions }: Walk, family: Family, view: View): Iterable<RouteRow> {
-  let page = view.routes({ ...query, family }, undefined, PAGE)
-  for (;;) {
-    for (const row of page.rows) if (conditions.every((holds) => holds(row))) yield row
-    if (page.next === undefined) return
-    page = view.routes({ ...query, family }, page.next, PAGE)
-  }
+/** All rows of one family, read from the RIB as they are taken. Undefined: none on a whole page. */
+export function* walk({ query, conditions }: Walk, family: Family, view: View): Iterable<RouteRow | undefined> {
+  let from: RouteCursor | undefined
+  do {
+    const { rows, next } = view.routes({ ...query, family }, from, PAGE)
+    let isEmpty = true
+    for (const row of rows) {
+      if (!conditions.every((holds) => holds(row))) continue
+      isEmpty = false
+      yield row
+    }
+    if (isEmpty && next !== undefined) yield undefined
+    from = next
+  } while (from !== undefined)
 }
 
-/** The RIB counts by itself where it knows all conditions. */
-export function countWalk(plan: Walk, view: View): ReturnType<View['count']> {
-  const [only] = plan.families
-  if (plan.conditions.length === 0) {
-    return view.count(plan.families.length === 1 && only !== undefined ? { ...plan.query, family: only } : plan.query)
-  }
-  const count = (family: Family) => (plan.families.includes(family) ? countRows(walk(plan, family, view)) : NONE)
-  return { ipv4: count('ipv4'), ipv6: count('ipv6') }
+/** How many there are, with pauses meanwhile. The RIB counts by itself where it knows all conditions. */
+export function* countWalk(plan: Walk, view: View): Generator<Row, Counts> {
+  if (plan.conditions.length === 0) return yield* countRoutes(plan.query, plan.families, view)
+  const counts = { ipv4: NONE, ipv6: NONE }
+  for (const family of plan.families) counts[family] = yield* countRows(walk(plan, family, view))
+  return counts
 }
 
-const NONE = { prefixes: 0, paths: 0 }
+export function* countRoutes(query: RouteQuery, families: readonly Family[], view: View): Generator<Row, Counts> {
+  const counts = { ipv4: NONE, ipv6: NONE }
+  for (const family of families) {
+    let from: RouteCursor | undefined
+    do {
+      const { prefixes, paths, next } = view.count({ ...query, family }, from)
+      const { prefixes: before, paths: pathsBefore } = counts[family]
+      counts[family] = { prefixes: before + prefixes, paths: pathsBefore + paths }
+      from = next
+      if (from !== undefined) yield PAUSE
+    } while (from !== undefined)
+  }
+  return counts
+}
+
+type Count = Pick<RouteCount, 'prefixes' | 'paths'>
+export type Counts = Readonly<Record<Family, Count>>
+
+const NONE: Count = { prefixes: 0, paths: 0 }
 
 /** All paths of a prefix come one after the other. */
-function countRows(rows: Iterable<RouteRow>): { readonly prefixes: number; readonly paths: number } {
+function* countRows(rows: Iterable<RouteRow | undefined>): Generator<Row, Count> {
   let [prefixes, paths] = [0, 0]
   let before: string | undefined
-  for (const { prefix } of rows) {
-    if (prefix !== before) prefixes++
-    before = prefix
-    paths++
+  for (const row of rows) {
+    if (row !== undefined) {
+      if (row.prefix !== before) prefixes++
+      before = row.prefix
+      paths++
+    }
+    if (row === undefined || paths % PAGE === 0) yield PAUSE
   }
   return { prefixes, paths }
 }

@@ -12,7 +12,10 @@ import { BARE } from '../support/attributes.ts'
 import { fakeView, ROUTES } from '../support/fake-view.ts'
 
 const said = (line: string, view: View = fakeView(), client: Client = newClient()) =>
-  [...answer(line, view, client)].map(encodeReply).join('')
+  [...answer(line, view, client)]
+    .filter((row) => row !== undefined)
+    .map(encodeReply)
+    .join('')
 
 describe('layout', () => {
   test.each([
@@ -59,7 +62,12 @@ describe('layout', () => {
   })
 
   test('the greeting', () => {
-    expect([...greeting(fakeView())].map(encodeReply).join('')).toBe('0001 BIRD 2.0.12 ready.\n')
+    expect(
+      [...greeting(fakeView())]
+        .filter((row) => row !== undefined)
+        .map(encodeReply)
+        .join(''),
+    ).toBe('0001 BIRD 2.0.12 ready.\n')
   })
 })
 

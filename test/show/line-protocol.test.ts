@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { decodeReply, encodeReply, endsReply } from '../../src/show/line-protocol.ts'
 import { frame, type Row } from '../../src/show/reply.ts'
 
-const written = (rows: readonly Row[]) => [...frame(rows)].map(encodeReply).join('')
+const written = (rows: readonly Row[]) =>
+  [...frame(rows)].map((line) => (line === undefined ? '' : encodeReply(line))).join('')
 const row = (code: number, text: string): Row => ({ code, text })
 
 describe('framing', () => {

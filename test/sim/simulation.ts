@@ -1,7 +1,9 @@
 /** One run: a cluster comes up, things befall it, it is left alone, and then everything must be right. */
+
 import { Chance } from '../../src/base/chance.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
+import { countAll } from '../support/count.ts'
 import { type Host, World } from '../support/world.ts'
 import { expectedSessions, intentsOf, whatIsWrong } from './check.ts'
 import { Stage } from './site.ts'
@@ -95,7 +97,8 @@ function settle(options: RunOptions, stage: Stage, workload: Workload, chance: C
   wrong.push(...whatIsWrong(stage, intents, () => viewed >= 1 || chance.next() < viewed))
   const sessions = [...expected.values()].reduce((sum, count) => sum + count, 0) / 2
   const routes = stage.running().reduce((sum, { host }) => {
-    const { ipv4, ipv6 } = host?.engine.view(world.now).count({}) ?? { ipv4: { paths: 0 }, ipv6: { paths: 0 } }
+    const { ipv4, ipv6 } =
+      host === undefined ? { ipv4: { paths: 0 }, ipv6: { paths: 0 } } : countAll(host.engine.view(world.now))
     return sum + ipv4.paths + ipv6.paths
   }, 0)
   return { turns: world.turns, virtualMillis: world.now, sessions, routes, wrong, log: workload.log }

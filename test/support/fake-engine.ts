@@ -7,7 +7,7 @@ import type { View } from '../../src/show/view.ts'
 
 interface Looker {
   readonly client: Client
-  reply: Iterator<ReplyLine> | undefined
+  reply: Iterator<ReplyLine | undefined> | undefined
 }
 
 export class FakeEngine {
@@ -61,7 +61,7 @@ export class FakeEngine {
     while (text.length < this.#limit && looker.reply !== undefined) {
       const { done, value } = looker.reply.next()
       if (done === true) looker.reply = undefined
-      else text += encodeReply(value)
+      else if (value !== undefined) text += encodeReply(value)
     }
     if (text !== '') this.#perform({ kind: 'reply', client: id, text })
   }

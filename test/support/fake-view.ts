@@ -301,7 +301,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       const next = start + limit < all.length ? start + limit : undefined
       return { rows: all.slice(start, start + limit), next }
     },
-    count: (query) => ({ ipv4: countOf(routes, query, 'ipv4'), ipv6: countOf(routes, query, 'ipv6') }),
+    count: (query) => ({ ...countOf(routes, query, query.family ?? 'ipv4'), next: undefined }),
     services: () => [
       service('10.1.0.0/24', 'pod-cidr', ['Node/worker-1']),
       service('2001:db8:1::/64', 'service', ['Service/shop/web', 'Service/shop/api']),

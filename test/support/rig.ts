@@ -1,4 +1,5 @@
 /** One agent with neighbors that are nobody: a test says every octet they send, and whether they read. */
+
 import { AFI, FAMILIES } from '../../src/base/family.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
@@ -7,6 +8,7 @@ import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { Tell } from '../../src/engine/tell.ts'
+import { countAll } from './count.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
 
 export const OUR_AS = 64512
@@ -90,7 +92,7 @@ export class Rig {
 
   /** Routes learned from a neighbor. */
   held(neighbor: RawNeighbor): number {
-    const { ipv4, ipv6 } = this.engine.view(this.now).count({ protocol: neighbor.name })
+    const { ipv4, ipv6 } = countAll(this.engine.view(this.now), { protocol: neighbor.name })
     return ipv4.paths + ipv6.paths
   }
 

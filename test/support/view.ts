@@ -38,7 +38,7 @@ export function viewOf({
     status: () => ({ ...STATUS, stopping, source: { kind: 'manifests', synced } }),
     protocols: () => protocols,
     routes: () => ({ rows: [], next: undefined }),
-    count: () => ({ ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }),
+    count: () => ({ prefixes: 0, paths: 0, next: undefined }),
     services: () => [],
     problems: () => Array.from({ length: problems }, () => problem),
     refusals: () => new Map(),

@@ -39,6 +39,7 @@ import type {
   Reachability,
   ReceiveResult,
   RibPeer,
+  RouteCount,
   RouteCursor,
   RoutePage,
   RouteQuery,
@@ -363,8 +364,8 @@ export class Rib {
     return this.#rows.page(query, from, limit)
   }
 
-  count(query: RouteQuery): Readonly<Record<Family, { readonly prefixes: number; readonly paths: number }>> {
-    return this.#rows.count(query)
+  count(query: RouteQuery, from: RouteCursor | undefined): RouteCount {
+    return this.#rows.count(query, from)
   }
 
   memory(): readonly { what: string; bytes: number }[] {

@@ -14,7 +14,7 @@ import { type FamilyRib, SINCE_UNIT } from './family-rib.ts'
 import { LOST } from './loc-rib.ts'
 import { OURS } from './pack.ts'
 import { OWN, type Peers } from './peers.ts'
-import type { RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
+import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
 
 export class RouteRows {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
@@ -37,26 +37,28 @@ export class RouteRows {
     this.#peers = peers
   }
 
-  /** At least `limit` rows unless the end comes first; the paths of a prefix stay together. */
+  /** At least `limit` rows unless the end comes first, or much was looked at; the paths of a prefix stay together. */
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     const rows: RouteRow[] = []
     let looked = 0
     for (const [rib, prefix, cursor] of this.#walk(query, from ?? 0)) {
-      if (rows.length >= limit || looked++ > limit * LOOKS_PER_ROW) return { rows, next: cursor }
+      if (rows.length >= limit || looked++ >= MOST_LOOKS) return { rows, next: cursor }
       rows.push(...this.#rows(rib, prefix, query))
     }
     return { rows, next: undefined }
   }
 
-  count(query: RouteQuery): Record<Family, { prefixes: number; paths: number }> {
-    const counts = { ipv4: { prefixes: 0, paths: 0 }, ipv6: { prefixes: 0, paths: 0 } }
-    for (const [rib, prefix] of this.#walk(query, 0)) {
-      const paths = isPlain(query) ? usablePaths(rib, prefix) : this.#wanted(rib, prefix, query).length
-      if (paths === 0) continue
-      counts[rib.family].prefixes++
-      counts[rib.family].paths += paths
+  count(query: RouteQuery, from: RouteCursor | undefined): RouteCount {
+    const plain = isPlain(query)
+    let [prefixes, paths, looked] = [0, 0, 0]
+    for (const [rib, prefix, cursor] of this.#walk(query, from ?? 0)) {
+      if (looked++ >= MOST_LOOKS) return { prefixes, paths, next: cursor }
+      const found = plain ? usablePaths(rib, prefix) : this.#wanted(rib, prefix, query).length
+      if (found === 0) continue
+      prefixes++
+      paths += found
     }
-    return counts
+    return { prefixes, paths, next: undefined }
   }
 
   /** Ids of prefixes that may have rows, each with the cursor that leads back to it. */
@@ -238,8 +240,8 @@ export class RouteRows {
 
 /** Cursors of IPv6 begin here. */
 const IPV6_CURSORS = 2 ** 32
-/** Prefixes looked at for one row asked for, before a page ends with fewer rows than it might have. */
-const LOOKS_PER_ROW = 64
+/** Prefixes looked at before a page ends with fewer rows than it might have. */
+const MOST_LOOKS = 2_048
 
 /** `step 9, lower router ID`: the step both paths met at, named by what wins it. */
 const stepWords = (step: number): string => `step ${step + 1}, ${STEPS[step]}`

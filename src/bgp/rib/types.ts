@@ -179,6 +179,14 @@ export interface RouteQuery {
 /** A place in a walk over the RIB; it stays valid when routes come and go in between. */
 export type RouteCursor = number & { readonly unit?: 'RouteCursor' }
 
+/** A part of a count. */
+export interface RouteCount {
+  readonly prefixes: number
+  readonly paths: number
+  /** Where the next part begins; undefined at the end. */
+  readonly next: RouteCursor | undefined
+}
+
 export interface RoutePage {
   readonly rows: readonly RouteRow[]
   /** Undefined at the end. */
