@@ -1,17 +1,8 @@
 /**
- * Inputs to one engine at the size that the budget of a turn names, each with what it costs: counted by blocks of code
- * (test/fuzz/work.ts), so that no loop is forgotten and a busy machine changes nothing.
+ * Inputs to one engine at the size that the budget of a turn names (9.A1), each with what its worst turn costs: counted
+ * in blocks of code that ran, so that no loop is forgotten and a busy machine changes nothing, or in CPU time.
  */
-import { WorkCounter } from '../fuzz/work.ts'
-
-// Blocks are counted in what is compiled after the counter began.
-const counter = new WorkCounter()
-const { Rig } = await import('../support/rig.ts')
-const objects = await import('../support/objects.ts')
-const { batchesOf } = await import('../../src/edge/batches.ts')
-const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
-
-type Rig = InstanceType<typeof Rig>
+import type { WorkCounter } from '../fuzz/work.ts'
 
 export interface Size {
   readonly nodes: number
@@ -22,11 +13,16 @@ export interface Size {
 export interface Cost {
   readonly name: string
   readonly turns: number
-  /** Blocks of the turn that ran most. */
+  /** Blocks that ran in the turn that was the worst, or its milliseconds of CPU where none are counted. */
   readonly worst: number
-  readonly worstKind: string
-  readonly cpu: number
 }
+
+/** 1 for what the budget names. */
+export const sizeOf = (share: number): Size => ({
+  nodes: 5_000 * share,
+  services: 10_000 * share,
+  routes: 100_000 * share,
+})
 
 /** Octets that are copied at once count as one block each 64: no block tells of them. */
 let copied = 0
@@ -40,105 +36,124 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
   })
 }
 
-export function measure(rig: Rig, name: string, happens: () => void): Cost {
-  const { engine } = rig
-  const handle = engine.handle.bind(engine)
-  let [turns, worst, cpu, worstKind] = [0, 0, 0, '']
-  engine.handle = (input, now) => {
-    turns++
-    let effects: ReturnType<typeof handle> = []
+const cpu = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** Start `counter` before this: blocks are told of what is compiled afterwards. */
+export async function makeInputs(counter: WorkCounter | undefined): Promise<(size: Size) => Generator<Cost>> {
+  const { Rig } = await import('../support/rig.ts')
+  const { batchesOf } = await import('../../src/edge/batches.ts')
+  const objects = await import('../support/objects.ts')
+  const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
+  type Rig = InstanceType<typeof Rig>
+
+  function costOf(turn: () => void): number {
     copied = 0
-    const begun = process.cpuUsage()
-    const blocks = counter.count(() => {
-      effects = handle(input, now)
-    })
-    const { user, system } = process.cpuUsage(begun)
-    cpu = Math.max(cpu, (user + system) / 1000)
-    const cost = blocks + (copied >>> 6)
-    if (cost > worst) [worst, worstKind] = [cost, input.kind]
-    return effects
+    if (counter !== undefined) return counter.count(turn) + (copied >>> 6)
+    const begun = cpu()
+    turn()
+    return cpu() - begun
   }
-  happens()
-  engine.handle = handle
-  return { name, turns, worst, worstKind, cpu }
-}
 
-const nodeName = (index: number): string => `node-${index}`
-const aNode = (index: number, labels: Readonly<Record<string, string>> = {}) =>
-  objects.node(nodeName(index), {
-    addresses: [`10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`],
-    podCIDRs: [`10.${100 + (index >> 8)}.${index & 255}.0/24`, `fd00:244:${index.toString(16)}::/64`],
-    labels,
-  })
-const serviceName = (index: number): string => `shop/s${index}`
-const aService = (index: number) =>
-  objects.service(serviceName(index), {
-    clusterIPs: [`10.96.${index >> 8}.${index & 255}`, `fd00:96::${index.toString(16)}`],
-    internalTrafficPolicy: 'Local',
-  })
-const slices = (index: number) =>
-  (['IPv4', 'IPv6'] as const).map((type) =>
-    objects.endpointSlice(serviceName(index), type, [{ node: 'worker-1', ready: true }]),
-  )
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+  function measure(rig: Rig, name: string, happens: () => void): Cost {
+    const { engine } = rig
+    const handle = engine.handle.bind(engine)
+    let [turns, worst] = [0, 0]
+    engine.handle = (input, now) => {
+      turns++
+      let effects: ReturnType<typeof handle> = []
+      const cost = costOf(() => {
+        effects = handle(input, now)
+      })
+      worst = Math.max(worst, cost)
+      return effects
+    }
+    happens()
+    engine.handle = handle
+    return { name, turns, worst }
+  }
 
-export function* costs({ nodes, services, routes }: Size): Generator<Cost> {
-  const rig = new Rig({ neighbors: 3, spec: { maxPrefixes: 1_000_000 } })
-  const [teller, hearer, other] = rig.neighbors as [Neighbor, Neighbor, Neighbor]
-  yield measure(rig, 'a session', () => teller.establish())
-  hearer.establish()
-  yield measure(rig, 'first list of nodes', () => {
-    for (const batch of batchesOf(upTo(nodes).map((index) => objects.upsert(aNode(index)))))
-      rig.feed({ kind: 'objects', changes: batch })
+  const nodeName = (index: number): string => `node-${index}`
+  const aNode = (index: number, labels: Readonly<Record<string, string>> = {}) =>
+    objects.node(nodeName(index), {
+      addresses: [`10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`],
+      podCIDRs: [`10.${100 + (index >> 8)}.${index & 255}.0/24`, `fd00:244:${index.toString(16)}::/64`],
+      labels,
+    })
+  const serviceName = (index: number): string => `shop/s${index}`
+  const aService = (index: number) =>
+    objects.service(serviceName(index), {
+      clusterIPs: [`10.96.${index >> 8}.${index & 255}`, `fd00:96::${index.toString(16)}`],
+      internalTrafficPolicy: 'Local',
+    })
+  const slices = (index: number) =>
+    (['IPv4', 'IPv6'] as const).map((type) =>
+      objects.endpointSlice(serviceName(index), type, [{ node: 'worker-1', ready: true }]),
+    )
+  type Neighbor = Rig['neighbors'][number]
+
+  function look(rig: Rig, line: string): void {
+    rig.feed({ kind: 'client-opened', client: 1, restricted: false })
+    rig.feed({ kind: 'client-drained', client: 1 })
+    rig.feed({ kind: 'command', client: 1, line })
+    rig.feed({ kind: 'client-drained', client: 1 })
     rig.work()
-  })
-  yield measure(rig, 'first list of services', () => {
-    const all = upTo(services).flatMap((index) => [aService(index), ...slices(index)])
-    for (const batch of batchesOf(all.map((object) => objects.upsert(object))))
-      rig.feed({ kind: 'objects', changes: batch })
-    rig.work()
-  })
-  yield measure(rig, 'a label of a node', () => {
-    rig.feed({ kind: 'objects', changes: [objects.upsert(aNode(7, { rack: '1' }))] })
-    rig.work()
-  })
-  for (const ipv6 of [false, true]) {
-    yield measure(rig, `routes learned, ${ipv6 ? 'IPv6' : 'IPv4'}`, () => {
-      for (const bytes of ipv6 ? ipv6Feed(0, routes) : ipv4Feed(0, routes)) teller.send(bytes)
+    rig.feed({ kind: 'client-closed', client: 1 })
+  }
+
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+
+  function* costs({ nodes, services, routes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: 3, spec: { maxPrefixes: 1_000_000 } })
+    const [teller, hearer, other] = rig.neighbors as [Neighbor, Neighbor, Neighbor]
+    yield measure(rig, 'a session', () => teller.establish())
+    hearer.establish()
+    yield measure(rig, 'first list of nodes', () => {
+      for (const batch of batchesOf(upTo(nodes).map((index) => objects.upsert(aNode(index)))))
+        rig.feed({ kind: 'objects', changes: batch })
+      rig.work()
+    })
+    yield measure(rig, 'first list of services', () => {
+      const all = upTo(services).flatMap((index) => [aService(index), ...slices(index)])
+      for (const batch of batchesOf(all.map((object) => objects.upsert(object))))
+        rig.feed({ kind: 'objects', changes: batch })
+      rig.work()
+    })
+    yield measure(rig, 'a label of a node', () => {
+      rig.feed({ kind: 'objects', changes: [objects.upsert(aNode(7, { rack: '1' }))] })
+      rig.work()
+    })
+    for (const ipv6 of [false, true]) {
+      yield measure(rig, `routes learned, ${ipv6 ? 'IPv6' : 'IPv4'}`, () => {
+        for (const bytes of ipv6 ? ipv6Feed(0, routes) : ipv4Feed(0, routes)) teller.send(bytes)
+      })
+    }
+    yield measure(rig, 'a neighbor comes to a full table', () => other.establish())
+    yield measure(rig, 'a question that finds nothing', () => look(rig, 'show route where net ~ 203.0.113.0/24'))
+    yield measure(rig, 'a count that finds nothing', () => look(rig, 'show route count protocol pod_cidr'))
+    yield measure(rig, 'policy of all neighbors', () => {
+      rig.feed({
+        kind: 'objects',
+        changes: [
+          objects.upsert(
+            objects.bgpFilter('take-all', {
+              importV4: [{ action: 'Accept', cidr: '64.0.0.0/3', matchOperator: 'In' }],
+              importV6: [{ action: 'Accept' }],
+            }),
+          ),
+        ],
+      })
+      rig.work()
+    })
+    yield measure(rig, 'the neighbor that told all is lost', () => teller.hangUp('lost'))
+    yield measure(rig, 'relist of services', () => {
+      const all = upTo(services).flatMap((index) => [aService(index)])
+      for (const batch of batchesOf([objects.replace('Service', all)])) rig.feed({ kind: 'objects', changes: batch })
+      rig.work()
     })
   }
-  yield measure(rig, 'a neighbor comes to a full table', () => other.establish())
-  yield measure(rig, 'a question that finds nothing', () => look(rig, 'show route where net ~ 203.0.113.0/24'))
-  yield measure(rig, 'a count that finds nothing', () => look(rig, 'show route count protocol pod_cidr'))
-  yield measure(rig, 'policy of all neighbors', () => {
-    rig.feed({
-      kind: 'objects',
-      changes: [
-        objects.upsert(
-          objects.bgpFilter('take-all', {
-            importV4: [{ action: 'Accept', cidr: '64.0.0.0/3', matchOperator: 'In' }],
-            importV6: [{ action: 'Accept' }],
-          }),
-        ),
-      ],
-    })
-    rig.work()
-  })
-  yield measure(rig, 'the neighbor that told all is lost', () => teller.hangUp('lost'))
-  yield measure(rig, 'relist of services', () => {
-    const all = upTo(services).flatMap((index) => [aService(index)])
-    for (const batch of batchesOf([objects.replace('Service', all)])) rig.feed({ kind: 'objects', changes: batch })
-    rig.work()
-  })
-}
 
-type Neighbor = Rig['neighbors'][number]
-
-function look(rig: Rig, line: string): void {
-  rig.feed({ kind: 'client-opened', client: 1, restricted: false })
-  rig.feed({ kind: 'client-drained', client: 1 })
-  rig.feed({ kind: 'command', client: 1, line })
-  rig.feed({ kind: 'client-drained', client: 1 })
-  rig.work()
-  rig.feed({ kind: 'client-closed', client: 1 })
+  return costs
 }

@@ -1,0 +1,75 @@
+/**
+ * What the worst turn of each input may cost (9.A1), in blocks of code that ran: at a fifth of the size that the budget
+ * names, where every slice is full already. `npm run work` shows the whole size, and CPU time.
+ *
+ * Three of them still grow with the cluster: a turn lays all of the frame anew (nodes, neighbors, policies), and a list
+ * read anew is compared at once. Their bounds are per object, so that they grow no faster.
+ */
+import { afterAll, expect, test } from 'vitest'
+import { WorkCounter } from '../fuzz/work.ts'
+import { makeInputs, sizeOf } from './inputs.ts'
+
+const size = sizeOf(0.2)
+const PER_NODE = 900
+const PER_SERVICE = 500
+
+/** About 2 ms: 64 KiB of UPDATEs, or 4,096 prefixes decided, filed and told. */
+const SLICE = 1_000_000
+/** About 1 ms. */
+const PAGE = 150_000
+
+const BOUNDS: Readonly<Record<string, number>> = {
+  'a session': 20_000,
+  'first list of nodes': size.nodes * PER_NODE,
+  'first list of services': PAGE,
+  'a label of a node': size.nodes * PER_NODE,
+  'routes learned, IPv4': SLICE,
+  'routes learned, IPv6': SLICE,
+  'a neighbor comes to a full table': SLICE,
+  'a question that finds nothing': PAGE,
+  'a count that finds nothing': PAGE,
+  'policy of all neighbors': SLICE,
+  'the neighbor that told all is lost': SLICE,
+  'relist of services': size.services * PER_SERVICE,
+}
+
+const counter = new WorkCounter()
+afterAll(() => counter.close())
+
+test('no turn costs more than is stated, whatever comes in', { timeout: 300_000 }, async () => {
+  const inputs = await makeInputs(counter)
+  const found: Record<string, number> = {}
+  for (const { name, worst } of inputs(size)) found[name] = worst
+  expect(Object.keys(found)).toEqual(Object.keys(BOUNDS))
+  const over = Object.entries(found).filter(([name, worst]) => worst > (BOUNDS[name] ?? 0))
+  expect(over).toEqual([])
+  // Blocks were counted at all: what does much says so.
+  expect(found['routes learned, IPv4']).toBeGreaterThan(50_000)
+})
+
+test.each(['ipv4', 'ipv6', 'blocks'] as const)('%s: the insert that outgrows a table moves few slots', async (what) => {
+  const { PrefixTable } = await import('../../src/bgp/rib/prefix-table.ts')
+  const { ByteTable } = await import('../../src/bgp/route/byte-table.ts')
+  const { KNOWN_KEY } = await import('../../src/bgp/route/hash.ts')
+  const prefixes = what === 'blocks' ? undefined : new PrefixTable(what, KNOWN_KEY)
+  const blocks = new ByteTable(KNOWN_KEY)
+  const bytes = new Uint8Array(40)
+  const insert = (number: number): void => {
+    new DataView(bytes.buffer).setUint32(0, number * 256)
+    if (prefixes === undefined) blocks.intern(bytes, 0, 40)
+    else prefixes.hold(prefixes.insert(bytes, 0, what === 'ipv4' ? 24 : 64))
+  }
+  let worst = 0
+  for (let number = 1; number <= 300_000; number++) {
+    // Tables grow when they hold half a power of two, columns at other sizes near one.
+    const isNearPower = Math.abs(number - 2 ** Math.round(Math.log2(number))) <= 3
+    if (isNearPower)
+      worst = Math.max(
+        worst,
+        counter.count(() => insert(number)),
+      )
+    else insert(number)
+  }
+  // The sixteen slots of one insert, and whole runs.
+  expect(worst).toBeLessThan(1_500)
+})
