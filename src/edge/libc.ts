@@ -11,6 +11,7 @@ import type { Endpoint } from '../bgp/session/types.ts'
 import { wordsOfErrno } from './os-words.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
+const AF_UNIX = 1
 const AF_INET = 2
 const AF_INET6 = 10
 const AF_NETLINK = 16
@@ -19,6 +20,7 @@ export const SOCK_RAW = 3
 const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
+const SO_PEERCRED = 17
 const SO_ATTACH_FILTER = 26
 const SO_MEMINFO = 55
 /** Place of the count of what was dropped in the answer to SO_MEMINFO. */
@@ -29,8 +31,10 @@ const TCP_NODELAY = 1
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 
-/** `sockaddr_in6`, the longest we use. */
+/** `sockaddr_in6`, the longest that is told to us. */
 const SOCKADDR_SIZE = 28
+/** Octets of a path in `sockaddr_un`, with the NUL behind it. */
+const PATH_SIZE = 108
 
 // The process itself: whatever C library Node runs on.
 const libc = koffi.load(null)
@@ -112,8 +116,13 @@ export interface Accepted {
 /** Undefined where nobody waits, or the one who did has gone again. */
 export function acceptFrom(listener: number): Accepted | undefined {
   const name = new Uint8Array(SOCKADDR_SIZE)
+  const fd = accept(listener, name)
+  return fd === undefined ? undefined : { fd, remote: endpointOf(name) }
+}
+
+function accept(listener: number, name: Uint8Array): number | undefined {
   const fd = call.accept4(listener, name, [name.length], NONBLOCK_CLOEXEC)
-  if (fd >= 0) return { fd, remote: endpointOf(name) }
+  if (fd >= 0) return fd
   const error = new CallError(koffi.errno())
   if (NOBODY.has(error.code)) return undefined
   throw error
@@ -130,6 +139,34 @@ const NOBODY = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ])
+
+/** A Unix stream socket that listens at a path which does not exist yet (unix(7)). */
+export function listenAtPath(path: string, backlog: number): number {
+  const text = new TextEncoder().encode(path)
+  if (text.length >= PATH_SIZE) throw new Error(`the path is longer than ${PATH_SIZE - 1} octets`)
+  const name = new Uint8Array(2 + text.length + 1)
+  new DataView(name.buffer).setUint16(0, AF_UNIX, true)
+  name.set(text, 2)
+  const fd = must(call.socket(AF_UNIX, SOCK_STREAM | NONBLOCK_CLOEXEC, 0))
+  try {
+    must(call.bind(fd, name, name.length))
+    must(call.listen(fd, backlog))
+    return fd
+  } catch (error) {
+    closeSocket(fd)
+    throw error
+  }
+}
+
+/** The next caller of a Unix socket, and the user it runs as. Undefined where nobody waits. */
+export function acceptLocal(listener: number): { readonly fd: number; readonly uid: number } | undefined {
+  const fd = accept(listener, new Uint8Array(2 + PATH_SIZE))
+  if (fd === undefined) return undefined
+  // `struct ucred`: process, user and group, four octets each.
+  const credentials = new Uint8Array(12)
+  must(call.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, [credentials.length]))
+  return { fd, uid: new DataView(credentials.buffer).getUint32(4, true) }
+}
 
 export function localEndpoint(fd: number): Endpoint {
   const name = new Uint8Array(SOCKADDR_SIZE)

@@ -16,7 +16,7 @@ import {
   watchReadable,
 } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
-import type { Reserve } from './reserve.ts'
+import type { Reserve } from '../reserve.ts'
 
 /** Waiting between two tries never gets longer than this. */
 const LONGEST_RETRY: Millis = 30_000

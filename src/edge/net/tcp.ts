@@ -23,8 +23,8 @@ import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { type Accepted, bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
+import { Reserve } from '../reserve.ts'
 import { interfaceOf, sharesLink } from './interfaces.ts'
-import { Reserve } from './reserve.ts'
 import { Listeners } from './tcp-listeners.ts'
 
 export type NetworkEffect = Extract<Effect, { readonly kind: 'listen' | 'dial' | 'send' | 'close' | 'refuse' }>

@@ -22,7 +22,7 @@ import type { Effect } from '../../engine/effect.ts'
 import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
 import { wordsOf } from '../os-words.ts'
-import { type LocalListener, listenLocally } from './local-listener.ts'
+import { LocalListener } from './local-listener.ts'
 import { Seats } from './seats.ts'
 
 export type ControlEffect = Extract<Effect, { readonly kind: 'reply' | 'hang-up' }>
@@ -103,7 +103,7 @@ export class Control {
     const made = join(folder, 's')
     let server: LocalListener | undefined
     try {
-      server = await listenLocally(made, (socket, uid) => this.#accept(socket, uid))
+      server = new LocalListener(made, (socket, uid) => this.#accept(socket, uid))
       await chmod(made, mode)
       if (gid !== undefined) await chown(made, -1, gid)
       await rename(made, path)
@@ -139,11 +139,11 @@ export class Control {
     await Promise.all(closed)
   }
 
-  #accept(socket: Socket, uid: number | undefined): void {
+  #accept(socket: Socket, uid: number): void {
     this.#sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
-    const mayAct = uid === undefined || uid === 0 || uid === process.geteuid?.()
+    const mayAct = uid === 0 || uid === process.geteuid?.()
     const client: Client = {
       id: this.#options.nextId?.() ?? this.#nextId++,
       socket,

@@ -1,26 +1,28 @@
 /**
- * A few descriptors held back for neighbors: when the process or the machine has none left, one of these is given up for
+ * A few descriptors held back: when the process or the machine has none left, one of these is given up for
  * what must be opened, and taken back as soon as there is room. The last one is for callers who are turned away: one who
  * is never accepted would wait in the kernel for ever and wake us each round.
  */
 import { closeSync, openSync } from 'node:fs'
-import type { Millis } from '../../base/units.ts'
-import { isShortage } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
+import type { Millis } from '../base/units.ts'
+import { isShortage } from './libc.ts'
+import { wordsOf } from './os-words.ts'
 
-const SIZE = 8
+const DEFAULT_SIZE = 8
 /** So long it must have been whole before that is told: at the limit it is short and whole again by turns. */
 const PATIENCE: Millis = 10_000
 
 export class Reserve {
   readonly #tell: (trouble: string | undefined) => void
+  readonly #size: number
   #held: number[] = []
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
 
   /** `tell` hears why it was needed, and `undefined` when it is whole again. */
-  constructor(tell: (trouble: string | undefined) => void) {
+  constructor(tell: (trouble: string | undefined) => void, size = DEFAULT_SIZE) {
     this.#tell = tell
+    this.#size = size
     this.refill()
   }
 
@@ -45,7 +47,7 @@ export class Reserve {
   /** Takes back what there is room for. */
   refill(): void {
     try {
-      while (this.#held.length < SIZE) this.#held.push(openSync('/dev/null', 'r'))
+      while (this.#held.length < this.#size) this.#held.push(openSync('/dev/null', 'r'))
     } catch (error) {
       this.#note(wordsOf(error))
     }
