@@ -11,6 +11,7 @@ import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { systemClock } from './edge/clock.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { CniFile } from './edge/kernel/cni.ts'
+import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
@@ -66,6 +67,7 @@ class Agent {
   readonly #rtnetlink: Rtnetlink
   /** Undefined with `--dataplane none`. */
   readonly #nft: Nft | undefined
+  readonly #forwarding: Forwarding | undefined
   readonly #metrics: Metrics
   /** The last good objects, beside the control socket. */
   readonly #lastGood: RunFile
@@ -114,6 +116,7 @@ class Agent {
     this.#lastGood = runFile(`${options.control.replace(/\.sock$/, '')}.last-good.json`, feed)
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
+    this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -158,6 +161,7 @@ class Agent {
     await this.#openHttp()
     await this.#rtnetlink.open()
     this.#nft?.open()
+    this.#forwarding?.open()
     this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
@@ -202,6 +206,7 @@ class Agent {
       this.#nft?.stop(),
       this.#lastGood.close(),
     ])
+    this.#forwarding?.stop()
     this.#driver.stop()
     this.#lock?.release()
     this.#log.tell(tell('info', 'stopped', 'stopped'))

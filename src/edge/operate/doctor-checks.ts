@@ -9,8 +9,12 @@ export interface Facts {
   readonly uplinks: readonly string[]
   /** Owners of routes that look like another BGP daemon's, with how many. */
   readonly daemons: readonly { readonly owner: string; readonly routes: number }[]
-  /** Undefined where the port is free; else why it could not be listened on. */
-  readonly port: string | undefined
+  /** Undefined where the port is free; else why it could not be listened on, as the system's code and in words. */
+  readonly port: { readonly code: string; readonly words: string } | undefined
+  /** A running agent answered. */
+  readonly agentRuns: boolean
+  /** Chains on the way of forwarded packets that drop what no rule accepts: `ip filter FORWARD`. */
+  readonly forwardDrops: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelTrouble: string | undefined
   /** What `nft -v` says; undefined where it is missing. */
@@ -29,6 +33,10 @@ export interface InterfaceFacts {
   /** The stricter of the interface's and everybody's: 0 off, 1 strict, 2 loose. */
   readonly rpFilter: number | undefined
   readonly acceptRa: number | undefined
+  /** It leads out of this machine: hardware, or what stands on it. A pod's end of a veth does not. */
+  readonly outward: boolean
+  /** Whether packets that come in by it are forwarded, by family; undefined where the kernel does not have that. */
+  readonly forwards: { readonly ipv4: boolean | undefined; readonly ipv6: boolean | undefined }
 }
 
 export interface Finding {
@@ -49,6 +57,7 @@ export function examine(facts: Facts): Finding[] {
   return [
     ...capabilities(facts),
     ...forwarding(facts),
+    ...forwardDrops(facts),
     rpFilter(facts),
     acceptRa(facts),
     port(facts),
@@ -94,12 +103,12 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
       : finding(
           'ok',
           'capabilities',
-          'NET_RAW is missing: BGPPeers with interface are held down, all else needs it not',
+          'NET_RAW is missing: BGPPeers with interface are held down; nothing else needs it',
         ),
   ]
 }
 
-function forwarding({ forwarding: { ipv4, ipv6 } }: Facts): Finding[] {
+function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[] {
   const one = (what: string, value: string | undefined, setting: string) => {
     if (value === '1') return finding('ok', what, 'is on')
     if (value === undefined) return finding('warn', what, 'this kernel does not have the family')
@@ -110,15 +119,40 @@ function forwarding({ forwarding: { ipv4, ipv6 } }: Facts): Finding[] {
       `sysctl -w ${setting}=1, and keep it in /etc/sysctl.d`,
     )
   }
+  /** On for the machine, and off for some interfaces: what comes in there goes nowhere. */
+  const exceptions = (what: string, value: string | undefined, family: 'ipv4' | 'ipv6') => {
+    const off = interfaces.filter(({ name, up, forwards }) => up && name !== 'lo' && forwards[family] === false)
+    if (value !== '1' || off.length === 0) return []
+    const names = off.map(({ name }) => name)
+    const says = `is off on ${some(names)}: packets that come in there are not forwarded`
+    return [
+      finding('bad', what, says, `sysctl -w net.${family}.conf.${names[0]}.forwarding=1, and keep it in /etc/sysctl.d`),
+    ]
+  }
   return [
     one('IPv4 forwarding', ipv4, 'net.ipv4.ip_forward'),
+    ...exceptions('IPv4 forwarding', ipv4, 'ipv4'),
     one('IPv6 forwarding', ipv6, 'net.ipv6.conf.all.forwarding'),
+    ...exceptions('IPv6 forwarding', ipv6, 'ipv6'),
   ]
 }
 
+/** Docker sets such a policy, and some firewalls do: pods are then cut off without a word anywhere. */
+function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
+  if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops what no rule accepts')]
+  return chains.map((chain) =>
+    finding(
+      'warn',
+      'forward policy',
+      `${chain} drops forwarded packets that no rule accepts: pods and services are cut off unless one does`,
+      'accept the pod CIDRs in that chain, as source and as destination, or set its policy to accept',
+    ),
+  )
+}
+
 function rpFilter({ interfaces }: Facts): Finding {
-  const strict = interfaces.filter(({ rpFilter: value }) => value === 1).map(({ name }) => name)
-  if (strict.length === 0) return finding('ok', 'rp_filter', 'no interface is strict')
+  const strict = interfaces.filter(({ rpFilter: value, outward }) => outward && value === 1).map(({ name }) => name)
+  if (strict.length === 0) return finding('ok', 'rp_filter', 'no uplink is strict')
   const says = `is strict on ${some(strict)}: packets that come by another way than answers go are dropped`
   return finding(
     'warn',
@@ -130,7 +164,8 @@ function rpFilter({ interfaces }: Facts): Finding {
 
 /** A router does not listen to router advertisements, unless it is told to by a 2. */
 function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
-  const deaf = ipv6 === '1' ? interfaces.filter(({ acceptRa: value }) => value === 1).map(({ name }) => name) : []
+  const waiting = interfaces.filter(({ acceptRa: value, outward }) => outward && value === 1)
+  const deaf = ipv6 === '1' ? waiting.map(({ name }) => name) : []
   if (deaf.length === 0) return finding('ok', 'accept_ra', 'nothing waits for advertisements that are not heard')
   const says = `is 1 on ${some(deaf)} while forwarding is on: router advertisements are not heard there`
   return finding(
@@ -141,11 +176,26 @@ function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
   )
 }
 
-function port({ port: reason }: Facts): Finding {
-  if (reason === undefined) return finding('ok', 'port 179', 'is free')
-  const todo =
-    'see who listens with `ss -ltnp sport = :179`; another BGP daemon needs another port (BGPConfiguration spec.listenPort)'
-  return finding('warn', 'port 179', `cannot be listened on: ${reason}. A running agent is one reason`, todo)
+/** Each error of listening has a cure of its own. */
+function port({ port: trouble, agentRuns }: Facts): Finding {
+  if (trouble === undefined) return finding('ok', 'port 179', 'is free')
+  if (trouble.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')
+  return finding('warn', 'port 179', `cannot be listened on: ${trouble.words}`, cureOfPort(trouble.code))
+}
+
+function cureOfPort(code: string): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'see who listens with `ss -ltnp sport = :179`; another BGP daemon needs another port (BGPConfiguration spec.listenPort)'
+    case 'EACCES':
+    case 'EPERM':
+      return 'give the agent NET_BIND_SERVICE (securityContext.capabilities.add), run it as root, or choose a port above 1023 (spec.listenPort)'
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'raise the limit of open files (ulimit -n, or fs.file-max)'
+    default:
+      return 'BGPConfiguration spec.listenPort chooses another port'
+  }
 }
 
 const kernelRoutes = ({ kernelTrouble: trouble }: Facts): Finding =>
@@ -171,8 +221,13 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0
 }
 
-const nftTrouble = (reason: string): Finding =>
-  finding('bad', 'nftables', `rules cannot be read: ${reason}`, 'the kernel needs nf_tables, and the agent NET_ADMIN')
+function nftTrouble(reason: string): Finding {
+  const isDenied = /not permitted|denied/i.test(reason)
+  const todo = isDenied
+    ? 'give the agent NET_ADMIN (securityContext.capabilities.add), or run it as root'
+    : 'the kernel needs nf_tables: modprobe nf_tables'
+  return finding('bad', 'nftables', `rules cannot be read: ${reason}`, todo)
+}
 
 function serviceLoops({ serviceLoops: packets }: Facts): Finding {
   if (packets !== undefined) {

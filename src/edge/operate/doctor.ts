@@ -1,5 +1,5 @@
 /** `godwit doctor`: looks at this machine and says what is in the way, and what to do. Changes nothing. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
@@ -15,7 +15,7 @@ const BGP_PORT = 179
 /** Protocol numbers of daemons that speak BGP beside us. */
 const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 
-/** What a running agent finds wrong, one line each; throws why it could not be asked. */
+/** What a running agent finds wrong, one line each, and what it says of itself; throws why it could not be asked. */
 export type AskAgent = () => Promise<readonly string[]>
 
 /** 0: nothing is in the way. 1: something is. */
@@ -24,20 +24,25 @@ export async function runDoctor(
   askAgent: AskAgent,
   json = false,
 ): Promise<number> {
-  const findings = [...examine(await gatherFacts()), ...(await agentFindings(askAgent))]
+  const agent = await agentFindings(askAgent)
+  const findings = [...examine(await gatherFacts(agent.answered)), ...agent.findings]
   if (json) out.write(`${JSON.stringify(findings.map(({ todo = null, ...rest }) => ({ ...rest, todo })))}\n`)
   else for (const finding of findings) out.write(formatFinding(finding))
   return findings.some(({ level }) => level === 'bad') ? 1 : 0
 }
 
 /** A machine without an agent is not worse for it: it may be looked at before one comes. */
-async function agentFindings(askAgent: AskAgent): Promise<Finding[]> {
+async function agentFindings(
+  askAgent: AskAgent,
+): Promise<{ readonly answered: boolean; readonly findings: Finding[] }> {
   const one = (level: Finding['level'], says: string): Finding => ({ level, what: 'agent', says, todo: undefined })
   try {
     const troubles = await askAgent()
-    return troubles.length === 0 ? [one('ok', 'all is as wanted')] : troubles.map((text) => one('warn', text))
+    const findings = troubles.map((text) => one('warn', text))
+    return { answered: true, findings: findings.length === 0 ? [one('ok', 'all is as wanted')] : findings }
   } catch (error) {
-    return [one('ok', `is not asked: ${error instanceof Error ? error.message : String(error)}`)]
+    const why = error instanceof Error ? error.message : String(error)
+    return { answered: false, findings: [one('ok', `is not asked: ${why}`)] }
   }
 }
 
@@ -46,8 +51,8 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
   return todo === undefined ? line : `${line}      → ${todo}\n`
 }
 
-async function gatherFacts(): Promise<Facts> {
-  const [status, ipv4, ipv6, kernel, port, nft, tables, table, conntrack] = await Promise.all([
+async function gatherFacts(agentRuns: boolean): Promise<Facts> {
+  const [status, ipv4, ipv6, kernel, port, nft, tables, table, chains, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
     read('/proc/sys/net/ipv6/conf/all/forwarding'),
@@ -56,15 +61,21 @@ async function gatherFacts(): Promise<Facts> {
     runTool(['nft', '-v']),
     runTool(['nft', 'list', 'tables']),
     runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
+    runTool(['nft', '-j', 'list', 'chains']),
     gatherConntrack(),
   ])
   const { links, routes, trouble } = kernel
+  const uplinks = routes
+    .filter(({ prefix }) => prefix.length === 0)
+    .flatMap(({ hops }) => hops.map((hop) => hop.interface))
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1]
   return {
     capabilities: mask === undefined ? undefined : BigInt(`0x${mask}`),
     forwarding: { ipv4, ipv6 },
-    interfaces: await interfaceFacts(links),
-    uplinks: routes.filter(({ prefix }) => prefix.length === 0).flatMap(({ hops }) => hops.map((hop) => hop.interface)),
+    interfaces: await interfaceFacts(links, new Set(uplinks)),
+    uplinks,
+    agentRuns,
+    forwardDrops: chains.code === 0 ? forwardDrops(chains.stdout) : [],
     daemons: daemonsOf(routes),
     port,
     kernelTrouble: trouble,
@@ -103,15 +114,54 @@ async function lookAtKernel(): Promise<KernelFacts> {
   return { links, routes, trouble }
 }
 
-async function interfaceFacts(links: readonly Link[]): Promise<InterfaceFacts[]> {
+async function interfaceFacts(links: readonly Link[], uplinks: ReadonlySet<string>): Promise<InterfaceFacts[]> {
   const all = await setting('ipv4', 'all', 'rp_filter')
   return Promise.all(
     links.map(async ({ name, up, mtu }) => {
       const own = await setting('ipv4', name, 'rp_filter')
-      const rpFilter = own === undefined ? undefined : Math.max(own, all ?? 0)
-      return { name, up, mtu, rpFilter, acceptRa: await setting('ipv6', name, 'accept_ra') }
+      return {
+        name,
+        up,
+        mtu,
+        rpFilter: own === undefined ? undefined : Math.max(own, all ?? 0),
+        acceptRa: await setting('ipv6', name, 'accept_ra'),
+        outward: name !== 'lo' && (uplinks.has(name) || (await standsOnHardware(name))),
+        forwards: { ipv4: await isOn('ipv4', name), ipv6: await isOn('ipv6', name) },
+      }
     }),
   )
+}
+
+async function isOn(family: string, name: string): Promise<boolean | undefined> {
+  const value = await setting(family, name, 'forwarding')
+  return value === undefined ? undefined : value !== 0
+}
+
+/** A device, or a bond, a VLAN or a bridge with one below it. */
+async function standsOnHardware(name: string, depth = 0): Promise<boolean> {
+  if (depth > 4) return false
+  const entries: readonly string[] = await readdir(`/sys/class/net/${name}`).catch(() => [])
+  if (entries.includes('device')) return true
+  const below = entries.filter((entry) => entry.startsWith('lower_')).map((entry) => entry.slice('lower_'.length))
+  const found = await Promise.all(below.map((one) => standsOnHardware(one, depth + 1)))
+  return found.includes(true)
+}
+
+interface ListedChain {
+  readonly family: string
+  readonly table: string
+  readonly name: string
+  readonly hook?: string
+  readonly policy?: string
+}
+
+/** Chains of all tables, iptables' own among them, that decide on forwarded packets and drop by policy. */
+function forwardDrops(listing: string): string[] {
+  const { nftables } = JSON.parse(listing) as { readonly nftables: readonly { readonly chain?: ListedChain }[] }
+  return nftables
+    .flatMap(({ chain }) => (chain === undefined ? [] : [chain]))
+    .filter(({ hook, policy }) => hook === 'forward' && policy === 'drop')
+    .map(({ family, table, name }) => `chain ${family} ${table} ${name}`)
 }
 
 function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
@@ -122,10 +172,10 @@ function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
   return [...counts].map(([protocol, count]) => ({ owner: ownerOf(protocol), routes: count }))
 }
 
-function whyNotListen(port: number): Promise<string | undefined> {
+function whyNotListen(port: number): Promise<Facts['port']> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', (error) => resolve(wordsOf(error)))
+    server.once('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code ?? '', words: wordsOf(error) }))
     server.listen(port, () => server.close(() => resolve(undefined)))
   })
 }

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
 
-const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0 }
+const forwards = { ipv4: true, ipv6: true }
+const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0, outward: true, forwards }
+const veth = { ...eth0, name: 'veth1', rpFilter: 1, acceptRa: 1, outward: false }
+const lo = { ...veth, name: 'lo', mtu: 65536 }
 const FIT: Facts = {
   capabilities: (1n << 12n) | (1n << 10n),
   forwarding: { ipv4: '1', ipv6: '1' },
@@ -10,12 +13,17 @@ const FIT: Facts = {
   uplinks: ['eth0'],
   daemons: [],
   port: undefined,
+  agentRuns: false,
+  forwardDrops: [],
   kernelTrouble: undefined,
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftTrouble: undefined,
   serviceLoops: 0,
   conntrack: { count: 10, max: 1000 },
 }
+
+const IN_USE = { code: 'EADDRINUSE', words: 'Address already in use' }
+const DENIED = { code: 'EACCES', words: 'Permission denied' }
 
 const wrong = (facts: Partial<Facts>): string[] =>
   examine({ ...FIT, ...facts })
@@ -34,7 +42,17 @@ describe('what is in the way of routing', () => {
     ['a strict interface', { interfaces: [{ ...eth0, rpFilter: 1 }] }, ['warn rp_filter']],
     ['a loose one is none', { interfaces: [{ ...eth0, rpFilter: 2 }] }, []],
     ['advertisements that are not heard', { interfaces: [{ ...eth0, acceptRa: 1 }] }, ['warn accept_ra']],
-    ['port 179 in use', { port: 'Address already in use' }, ['warn port 179']],
+    ['a usual node: pods and loopback are no uplinks', { interfaces: [lo, { ...eth0, acceptRa: 2 }, veth] }, []],
+    ['port 179 in use', { port: IN_USE }, ['warn port 179']],
+    ['port 179 in use by the agent', { port: IN_USE, agentRuns: true }, []],
+    ['a port that is not allowed', { port: DENIED, agentRuns: true }, ['warn port 179']],
+    [
+      'one interface that does not forward',
+      { interfaces: [eth0, { ...veth, forwards: { ipv4: false, ipv6: true } }] },
+      ['bad IPv4 forwarding'],
+    ],
+    ['loopback does not have to', { interfaces: [eth0, { ...lo, forwards: { ipv4: false, ipv6: false } }] }, []],
+    ['a policy of drop', { forwardDrops: ['chain ip filter FORWARD'] }, ['warn forward policy']],
     ['a kernel that cannot be asked', { kernelTrouble: 'Operation not permitted' }, ['bad kernel routes']],
     ['no nft', { nft: undefined, nftTrouble: 'nft is not installed' }, ['bad nftables']],
     ['an old nft', { nft: 'nftables v0.9.0' }, ['bad nftables']],
@@ -47,7 +65,7 @@ describe('what is in the way of routing', () => {
   })
 
   test.each([
-    ['NET_RAW is missing: BGPPeers with interface are held down, all else needs it not', 0n],
+    ['NET_RAW is missing: BGPPeers with interface are held down; nothing else needs it', 0n],
     ['NET_RAW is there', 1n << 13n],
   ])('%s, which is no fault', (says, bit) => {
     const capabilities = (FIT.capabilities ?? 0n) | bit
@@ -57,6 +75,14 @@ describe('what is in the way of routing', () => {
       says,
       todo: undefined,
     })
+  })
+
+  test.each([
+    [IN_USE, /ss -ltnp/],
+    [DENIED, /NET_BIND_SERVICE/],
+    [{ code: 'EMFILE', words: 'Too many open files' }, /ulimit/],
+  ])('the cure fits the error: %j', (port, cure) => {
+    expect(examine({ ...FIT, port }).find(({ what }) => what === 'port 179')?.todo).toMatch(cure)
   })
 
   test('what is wrong says what to do', () => {

@@ -1,0 +1,66 @@
+/**
+ * Whether this machine forwards packets at all: where it does not, what we advertise is attracted and dropped. The kernel
+ * tells nobody when that setting changes, so it is looked at from time to time.
+ *
+ * Out: object changes of kind `trouble`, which stand among the problems of `show status` and `configure check`.
+ */
+import { readFileSync } from 'node:fs'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import type { Millis } from '../../base/units.ts'
+import type { Input } from '../../engine/input.ts'
+
+const RECHECK: Millis = 10_000
+
+const FORWARDING_SETTINGS: Readonly<Record<Family, string>> = {
+  ipv4: 'net.ipv4.ip_forward',
+  ipv6: 'net.ipv6.conf.all.forwarding',
+}
+
+export interface ForwardingOptions {
+  readonly feed: (input: Input) => void
+  /** The value of a setting; undefined where the kernel does not have it. */
+  readonly read?: (setting: string) => string | undefined
+}
+
+export class Forwarding {
+  readonly #feed: (input: Input) => void
+  readonly #read: (setting: string) => string | undefined
+  readonly #off = new Set<Family>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor({ feed, read = readSetting }: ForwardingOptions) {
+    this.#feed = feed
+    this.#read = read
+  }
+
+  open(): void {
+    this.look()
+    this.#timer = setInterval(() => this.look(), RECHECK).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  look(): void {
+    for (const family of FAMILIES) {
+      const setting = FORWARDING_SETTINGS[family]
+      const off = this.#read(setting) === '0'
+      if (off === this.#off.has(family)) continue
+      if (off) this.#off.add(family)
+      else this.#off.delete(family)
+      const text = off ? `is 0: this node forwards no ${WORDS[family]} packets; sysctl -w ${setting}=1` : undefined
+      this.#feed({ kind: 'objects', changes: [{ kind: 'trouble', at: setting, text, level: 'warning' }] })
+    }
+  }
+}
+
+const WORDS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
+
+function readSetting(setting: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${setting.replaceAll('.', '/')}`, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
