@@ -2,7 +2,7 @@
 // session are unharmed, and a second one holds what goes on.
 
 import { Exabgp, whyNoExabgp } from '../lab/exabgp.ts'
-import { bgpPeer } from '../lab/manifests.ts'
+import { bgpFilter, bgpPeer, type KubeObject } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import type { Route } from '../speakers/speaker.ts'
 import { type Bench, type Case, expect, Skip } from './case.ts'
@@ -31,9 +31,13 @@ interface Shape {
   readonly source?: Partial<ConstructorParameters<typeof Exabgp>[1]>
   /** Of the source's BGPPeer. */
   readonly spec?: Readonly<Record<string, unknown>>
+  readonly objects?: readonly KubeObject[]
 }
 
-const scene = async ({ lab }: Bench, { internal = false, source = {}, spec = {} }: Shape): Promise<Scene> => {
+const scene = async (
+  { lab }: Bench,
+  { internal = false, source = {}, spec = {}, objects = [] }: Shape,
+): Promise<Scene> => {
   const reason = await whyNoExabgp()
   if (reason !== undefined) throw new Skip(reason)
   const cluster = new Cluster(lab)
@@ -43,6 +47,7 @@ const scene = async ({ lab }: Bench, { internal = false, source = {}, spec = {} 
   await cluster.manifests.put(
     configuration(),
     ...POOLS,
+    ...objects,
     bgpPeer('source', from.ipv4, asn, { passive: true, ...spec }),
     bgpPeer('collector', to.ipv4, COLLECTOR_AS, { passive: true, advertiseLearned: true }),
   )
@@ -330,6 +335,39 @@ const comesAndGoes: Case = {
   },
 }
 
+const MARTIANS = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '224.0.0.0/4',
+  '239.1.2.3/32',
+  '255.255.255.255/32',
+  'ff00::/8',
+  '::1/128',
+]
+const ORDINARY = ['0.0.0.0/0', '100.64.0.0/10', '240.0.0.0/4', 'fc00::/7']
+
+/** A filter that takes everything does not make them routes. */
+const martians: Case = {
+  name: 'exabgp: what no route may lead to is ignored, whatever filter asks for it',
+  speakers: 'once',
+  async run(bench) {
+    const everything = [{ action: 'Accept' }]
+    const open = bgpFilter('open', { importV4: everything, importV6: everything })
+    const nextHop = (prefix: string) => (prefix.includes(':') ? 'fd77::1' : 'self')
+    const routes = [...MARTIANS, ...ORDINARY, GOOD].map((prefix) => `${prefix} next-hop ${nextHop(prefix)}`)
+    const all = await scene(bench, { objects: [open], spec: { filters: ['open'] }, source: { routes } })
+    const wanted = [...ORDINARY, GOOD].sort().join()
+    await eventually(async () => {
+      const held = (await all.agent.routes()).map(({ prefix }) => prefix).sort()
+      expect(held.join() === wanted, `held: ${held.join()}`)
+      const told = (await all.agent.protocols()).find(({ peer }) => peer === all.source.host.ipv4)
+      const { received = 0 } = told?.families.ipv4 ?? {}
+      expect(received === 7, `${received} of 7 IPv4 routes came`)
+    })
+    await unharmed(all)
+  },
+}
+
 const TWICE = '10.244.120.0/24'
 
 /** RFC 7911 and RFC 8950 at once: a path identifier before each prefix, and IPv4 routes in MP_REACH_NLRI. */
@@ -360,4 +398,4 @@ const paths: Case = {
   },
 }
 
-export const cases: readonly Case[] = [strange, illegal, fromInside, comesAndGoes, paths]
+export const cases: readonly Case[] = [strange, illegal, fromInside, comesAndGoes, martians, paths]

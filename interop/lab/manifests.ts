@@ -80,6 +80,13 @@ export const bgpPeer = (
   spec: { peerIP, asNumber, ...spec },
 })
 
+export const bgpFilter = (name: string, spec: Readonly<Record<string, unknown>>): KubeObject => ({
+  apiVersion: OURS,
+  kind: 'BGPFilter',
+  metadata: { name },
+  spec,
+})
+
 export const ipPool = (name: string, cidr: string, spec: Readonly<Record<string, unknown>> = {}): KubeObject => ({
   apiVersion: OURS,
   kind: 'IPPool',

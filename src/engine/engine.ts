@@ -4,8 +4,9 @@
  *
  * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
  */
-import type { Address } from '../base/address.ts'
+import { type Address, addressBytes } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
+import { FAMILIES } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -391,6 +392,7 @@ export class Engine {
       this.#out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
     }
     this.#rib.setDecision(node.decision)
+    this.#rib.setNodeAddresses(FAMILIES.flatMap((family) => node.addresses[family] ?? []).map(addressBytes))
     for (const neighbor of this.#neighbors.values()) this.#objects.reconfigure(neighbor, node, now)
     this.#sessions.setNode(node, now)
   }

@@ -16,6 +16,8 @@ export const REFUSED = {
   policy: 7,
   tooLarge: 8,
   leaked: 9,
+  martian: 10,
+  ownAddress: 11,
 } as const
 
 /** In words; policy speaks for itself. */
@@ -30,6 +32,8 @@ export const REFUSED_WORDS: readonly string[] = [
   'refused by import policy',
   'import policy makes the attributes too large',
   'it was leaked: ONLY_TO_CUSTOMER forbids that it comes from this neighbor',
+  'no route may lead there: it is kept for hosts themselves, links or groups',
+  'it is an address of this node',
 ]
 
 /** 0, or why no route of an UPDATE with the attributes `id` and this next hop may be used. */

@@ -79,7 +79,7 @@ export class FamilyRib {
     this.paths = new AdjIn(this.prefixes, shared.attributes, shared.nextHops)
     this.#dirty = new DirtyQueue(this.prefixes)
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
-    this.#importer = new Importer(family, shared.attributes)
+    this.#importer = new Importer(family, shared.attributes, shared.peers)
     this.#served = new Served(family)
     const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, ...shared }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
@@ -243,11 +243,21 @@ export class FamilyRib {
   setServed(address: Prefix, isServed: boolean): void {
     if (isServed) this.#served.add(address)
     else this.#served.remove(address)
-    const prefix = this.prefixes.find(address.bytes, 0, address.length)
+    this.#askOf(address.bytes, ASK.export)
+  }
+
+  /** An address that became one of this node, or is it no longer. */
+  reviewAddress(address: Uint8Array): void {
+    this.#askOf(address, ASK.import)
+  }
+
+  /** Of all paths to one address. */
+  #askOf(address: Uint8Array, asks: number): void {
+    const prefix = this.prefixes.find(address, 0, address.length * 8)
     if (prefix === 0) return
     const { paths } = this
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
-      this.#askAgain(path, ASK.export)
+      this.#askAgain(path, asks)
   }
 
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────

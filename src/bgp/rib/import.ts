@@ -5,7 +5,7 @@
  * Routes come in runs with the same attributes: `begin`, `judge` for each, `end`. Policy is asked anew for each only where
  * it looks at prefixes.
  */
-import type { Family } from '../../base/family.ts'
+import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Asn } from '../../base/units.ts'
 import type { BareAttributes, Edit } from '../policy/compile.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
@@ -14,7 +14,8 @@ import { IdCache } from '../route/id-cache.ts'
 import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
-import type { PeerSlot } from './peers.ts'
+import { isMartianPrefix } from './martian.ts'
+import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
   // The answer of the last `judge`.
@@ -24,12 +25,15 @@ export class Importer {
 
   readonly #family: Family
   readonly #table: AttributeTable
+  readonly #peers: Peers
   // The run.
   #slot: PeerSlot | undefined
   #received = 0
   #whyNot = 0
   /** The last answer is that for all routes of the run, and was given so many times since policy was asked. */
   #settled = false
+  #settledAttributes = 0
+  #settledRefused = 0
   #repeats = 0
   /** That answer was policy's: its rules count for all routes of the run. */
   #counted = false
@@ -40,9 +44,10 @@ export class Importer {
   /** By the AS that ONLY_TO_CUSTOMER gets. */
   readonly #marks = new Map<Asn, IdCache>()
 
-  constructor(family: Family, table: AttributeTable) {
+  constructor(family: Family, table: AttributeTable, peers: Peers) {
     this.#family = family
     this.#table = table
+    this.#peers = peers
     const known = (): string | undefined => this.#slot?.peer.interface
     this.#bare = {
       get interface() {
@@ -64,10 +69,26 @@ export class Importer {
 
   /** One route of the run. */
   judge(bytes: Uint8Array, address: number, length: number): void {
-    if (this.#settled) {
+    const whyNot = this.#whyNot === 0 ? this.#whyNotPrefix(bytes, address, length) : 0
+    if (whyNot !== 0) {
+      this.attributes = this.#received
+      this.refused = whyNot
+    } else if (this.#settled) {
+      this.attributes = this.#settledAttributes
+      this.refused = this.#settledRefused
       if (this.attributes !== this.#received) this.#table.retain(this.attributes)
       this.#repeats++
-    } else this.#ask(bytes, address, length)
+    } else {
+      this.#ask(bytes, address, length)
+      this.#settledAttributes = this.attributes
+      this.#settledRefused = this.refused
+    }
+  }
+
+  #whyNotPrefix(bytes: Uint8Array, address: number, length: number): number {
+    if (isMartianPrefix(this.#family, bytes, address, length)) return REFUSED.martian
+    if (length !== ADDRESS_BITS[this.#family]) return 0
+    return this.#peers.isOwnAddress(bytes, address, length >> 3) ? REFUSED.ownAddress : 0
   }
 
   /** The run is over. */

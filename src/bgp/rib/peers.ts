@@ -63,8 +63,9 @@ export class Peers {
   readonly #free: number[] = []
   // Worked out when asked for: neighbors come by the hundred.
   #rank: Uint32Array | undefined
-  /** What this node writes as its own next hop, and to how many neighbors. */
-  readonly #own = new Map<string, { readonly address: Uint8Array; neighbors: number }>()
+  /** Addresses of this node: what it writes as its own next hop, to how many neighbors, and what its Node object has. */
+  readonly #own = new Map<string, { readonly address: Uint8Array; users: number }>()
+  #nodeAddresses: readonly Uint8Array[] = []
   /** Of these, what came and went since somebody last asked. */
   #ownChanges: Uint8Array[] = []
 
@@ -83,13 +84,13 @@ export class Peers {
     this.slots[index] = slot
     this.#byName.set(peer.name, slot)
     this.#note(slot)
-    this.#addOwn(peer)
+    this.#addOwn(ownAddresses(peer))
     return slot
   }
 
   change(slot: PeerSlot, peer: RibPeer): void {
-    this.#addOwn(peer)
-    this.#removeOwn(slot.peer)
+    this.#addOwn(ownAddresses(peer))
+    this.#removeOwn(ownAddresses(slot.peer))
     slot.peer = peer
     slot.importPolicy = this.policies.of(peer.importPolicy)
     slot.exportPolicy = this.policies.of(peer.exportPolicy)
@@ -101,7 +102,7 @@ export class Peers {
   retire(slot: PeerSlot): void {
     this.#byName.delete(slot.peer.name)
     this.#rank = undefined
-    this.#removeOwn(slot.peer)
+    this.#removeOwn(ownAddresses(slot.peer))
   }
 
   reclaim(slot: PeerSlot): void {
@@ -109,34 +110,41 @@ export class Peers {
     this.#free.push(slot.index)
   }
 
-  /** Whether an address is one that this node writes as its own next hop. */
+  /** Whether an address is one of this node. */
   isOwnAddress(bytes: Uint8Array, offset: number, length: number): boolean {
     for (const { address } of this.#own.values()) if (isAt(address, bytes, offset, length)) return true
     return false
   }
 
-  /** Addresses that became our own next hop, or are it no longer, since this was last asked. */
+  /** Addresses that became ours, or are it no longer, since this was last asked. */
   takeOwnChanges(): readonly Uint8Array[] {
     const changes = this.#ownChanges
     if (changes.length > 0) this.#ownChanges = []
     return changes
   }
 
-  #addOwn(peer: RibPeer): void {
-    for (const address of ownAddresses(peer)) {
+  setNodeAddresses(addresses: readonly Uint8Array[]): void {
+    const before = this.#nodeAddresses
+    this.#nodeAddresses = addresses
+    this.#addOwn(addresses)
+    this.#removeOwn(before)
+  }
+
+  #addOwn(addresses: readonly Uint8Array[]): void {
+    for (const address of addresses) {
       const known = this.#own.get(address.join())
-      if (known !== undefined) known.neighbors++
+      if (known !== undefined) known.users++
       else {
-        this.#own.set(address.join(), { address, neighbors: 1 })
+        this.#own.set(address.join(), { address, users: 1 })
         this.#ownChanges.push(address)
       }
     }
   }
 
-  #removeOwn(peer: RibPeer): void {
-    for (const address of ownAddresses(peer)) {
+  #removeOwn(addresses: readonly Uint8Array[]): void {
+    for (const address of addresses) {
       const known = this.#own.get(address.join())
-      if (known === undefined || --known.neighbors > 0) continue
+      if (known === undefined || --known.users > 0) continue
       this.#own.delete(address.join())
       this.#ownChanges.push(address)
     }

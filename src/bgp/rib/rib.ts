@@ -118,10 +118,17 @@ export class Rib {
     this.#noteOwnAddresses()
   }
 
+  /** Addresses of this node, besides those that it tells as its next hops: no learned route may lead to them. */
+  setNodeAddresses(addresses: readonly Uint8Array[]): void {
+    this.#peers.setNodeAddresses(addresses)
+    this.#noteOwnAddresses()
+  }
+
   /** RFC 4271 §5.1.3: a route may not be used over an address of our own, and may be when that is ours no longer. */
   #noteOwnAddresses(): void {
     const changes = this.#peers.takeOwnChanges()
     if (changes.length === 0) return
+    for (const address of changes) this.#ribs[address.length === 4 ? 'ipv4' : 'ipv6'].reviewAddress(address)
     const { bytes } = this.#nextHops
     for (const id of this.#nextHops.ids()) {
       const global = bytes.length(id) === 4 ? 4 : 16
