@@ -14,6 +14,7 @@ import { cases as lab } from './lab.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
+import { cases as packetsFlush } from './packets-flush.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
 import { cases as packetsLoops } from './packets-loops.ts'
 import { cases as packetsLoss } from './packets-loss.ts'
@@ -50,6 +51,7 @@ export const CASES: readonly Case[] = [
   ...packetsMesh,
   ...packetsBorder,
   ...packetsNat,
+  ...packetsFlush,
   ...packetsServices,
   ...packetsLoops,
   ...packetsLoss,

@@ -33,6 +33,8 @@ export interface FabricShape {
   readonly pods: readonly Family[]
   /** How pods are connected. */
   readonly plugin?: 'ptp' | 'bridge'
+  /** A folder whose programs the agents take before this machine's. */
+  readonly programs?: string
   /** What goes into the BGPConfiguration. */
   readonly configuration?: Readonly<Record<string, unknown>>
 }
@@ -199,7 +201,8 @@ export class Fabric {
       { host: this.leaves[rack - 1] ?? missing('leaf'), name: `node-${number}`, bridge: 'rack' },
     )
     await this.wayOut(host, rack)
-    const agent = new Agent(host, this.manifests, { linux: true, cni: plugin })
+    const { programs } = this.shape
+    const agent = new Agent(host, this.manifests, { linux: true, cni: plugin, ...(programs && { programs }) })
     this.nodes.push({ host, agent, rack, number })
   }
 

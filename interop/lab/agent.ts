@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly linux?: boolean
   /** Write a configuration for the reference CNI plugins into the host's folder. */
   readonly cni?: 'ptp' | 'bridge'
+  /** A folder whose programs come before this machine's. */
+  readonly programs?: string
 }
 
 export class Agent {
@@ -62,7 +64,9 @@ export class Agent {
   }
 
   async start(): Promise<void> {
+    const { programs } = this.options
     this.process = this.host.start('agent', [
+      ...(programs === undefined ? [] : ['env', `PATH=${programs}:${process.env.PATH}`]),
       ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
       ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],

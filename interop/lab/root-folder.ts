@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { has, run } from './run.ts'
 
 const SUITE = 'trixie'
-const PACKAGES = ['frr', 'bird3', 'gobgpd', 'openbgpd', 'iproute2']
+const PACKAGES = ['frr', 'bird3', 'gobgpd', 'openbgpd', 'iproute2', 'nftables']
 
 export type RootFolder =
   | { readonly kind: 'root'; readonly path: string }
@@ -103,6 +103,13 @@ export const trixieRoot = async (): Promise<RootFolder> => {
   }
   await rm(building, { recursive: true, force: true })
   return { kind: 'none', reason: fault }
+}
+
+/** A folder with a program of the root folder in it, to be put before this machine's path. */
+export const programOf = async (root: string, name: string, folder: string): Promise<string> => {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, name), `#!/bin/sh\nexec chroot ${root} ${name} "$@"\n`, { mode: 0o755 })
+  return folder
 }
 
 if (import.meta.main) console.log(JSON.stringify(await trixieRoot()))

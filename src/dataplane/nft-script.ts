@@ -28,8 +28,8 @@ export const BEGUN_TIME: Seconds = 7_200
 
 /** By family: how nft calls it, and our sets. */
 const NFT_FAMILY = {
-  ipv4: { word: 'ip', type: 'ipv4_addr', pools: 'pools4', hosts: 'hosts4', services: 'services4', spared: 'spared4' },
-  ipv6: { word: 'ip6', type: 'ipv6_addr', pools: 'pools6', hosts: 'hosts6', services: 'services6', spared: 'spared6' },
+  ipv4: { word: 'ip', pools: 'pools4', hosts: 'hosts4', services: 'services4', spared: 'spared4' },
+  ipv6: { word: 'ip6', pools: 'pools6', hosts: 'hosts6', services: 'services6', spared: 'spared6' },
 } as const
 
 /** What people may want to see of a rule. */
@@ -60,8 +60,8 @@ export interface NftWanted {
 }
 
 export interface NftScript {
-  /** All of the table, with what is left of the time for which flows from before NAT are spared. */
-  text(begun: Seconds): string
+  /** What stands in the table, with what is left of the time for which flows from before NAT are spared. */
+  body(begun: Seconds): string
   /** Type, hook, priority and policy by the name of the chain, in order: without one there is no table. */
   readonly chains: ReadonlyMap<string, string>
   /** By comment, in the order in which they are listed. */
@@ -89,7 +89,7 @@ export function renderNft(wanted: NftWanted): NftScript {
   const mark = digest(written.map(({ chain, text, name }) => `${chain} ${text} ${name}`).join('\n'))
   const comments = written.map(({ name }, index) => commentOf(name, `${mark}.${index}`))
   return {
-    text: (begun) => renderTable(names, sets, written, comments, begun),
+    body: (begun) => renderBody(names, sets, written, comments, begun),
     chains: new Map(names.map((name) => [name, chainText(name)])),
     rules: new Map(written.map(({ shown }, index) => [comments[index] ?? '', shown])),
     sets,
@@ -103,9 +103,9 @@ const chainText = (name: ChainName): string => `${CHAINS[name].type} ${name} ${C
 /** Connection tracking takes a segment in the middle of a connection for the first packet of a flow. */
 const BEGUN = `meta l4proto @${BEGUN_SET}`
 const BEGUN_RULES: readonly Written[] = [
-  hidden('flows begun before NAT, TCP', `${BEGUN} tcp flags & (fin | syn | rst | ack) != syn counter accept`),
+  hidden('flows begun before NAT, TCP', `tcp flags & (fin | syn | rst | ack) != syn ${BEGUN} counter accept`),
   // The type of the first chunk: an INIT travels alone (RFC 9260 §6.10).
-  hidden('flows begun before NAT, SCTP', `${BEGUN} meta l4proto sctp @th,96,8 != 1 counter accept`),
+  hidden('flows begun before NAT, SCTP', `meta l4proto sctp @th,96,8 != 1 ${BEGUN} counter accept`),
 ]
 
 function natRules(plan: NatPlan): Written[] {
@@ -191,21 +191,46 @@ const elementOf = ({ text, length, bytes }: Prefix): string =>
 
 // ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function renderTable(
+/** One transaction: the table as a whole, or what is in its sets. */
+export type NftChange =
+  /** Undefined: there shall be none. */
+  { readonly kind: 'table'; readonly body: string | undefined } | { readonly kind: 'sets'; readonly script: string }
+
+/**
+ * `held`: the table belongs to the process that makes it, and stays when that ends. `destroy` came before these flags, and
+ * asks for no table that is there.
+ */
+export function renderChange(change: NftChange, held: boolean, name = NFT_TABLE): string {
+  if (change.kind === 'sets') return change.script
+  const removal = held ? [`destroy table inet ${name}`] : [`table inet ${name}`, `delete table inet ${name}`]
+  if (change.body === undefined) return [...removal, ''].join('\n')
+  const flags = held ? [`  ${HELD}`] : []
+  return [...removal, `table inet ${name} {`, ...flags, `${change.body}}`, ''].join('\n')
+}
+
+const HELD = 'flags owner, persist'
+
+/** A table that was made so, and whose process has ended, belongs to who says this. */
+export const ADOPT_TABLE = `table inet ${NFT_TABLE} {\n  ${HELD}\n}\n`
+
+/** For a dry run: whether nft and the kernel know such tables. */
+export const TRY_HOLDING = renderChange({ kind: 'table', body: '' }, true, `${NFT_TABLE}_try`)
+
+function renderBody(
   chains: readonly ChainName[],
   sets: ReadonlyMap<string, readonly string[]>,
   rules: readonly Written[],
   comments: readonly string[],
   begun: Seconds,
 ): string {
-  const start = [`table inet ${NFT_TABLE}`, `delete table inet ${NFT_TABLE}`]
-  if (chains.length === 0) return [...start, ''].join('\n')
-  const lines = [...start, `table inet ${NFT_TABLE} {`]
+  const lines: string[] = []
   for (const [name, elements] of sets) {
-    const type = name.endsWith('6') ? NFT_FAMILY.ipv6.type : NFT_FAMILY.ipv4.type
-    lines.push(...setLines(name, `type ${type}; flags interval`, elements))
+    const { word } = name.endsWith('6') ? NFT_FAMILY.ipv6 : NFT_FAMILY.ipv4
+    lines.push(...setLines(name, `typeof ${word} daddr; flags interval`, elements))
   }
-  if (chains.includes(NAT_CHAIN)) lines.push(...setLines(BEGUN_SET, 'type inet_proto; flags timeout', begunFor(begun)))
+  if (chains.includes(NAT_CHAIN)) {
+    lines.push(...setLines(BEGUN_SET, 'typeof meta l4proto; flags timeout', begunFor(begun)))
+  }
   for (const name of chains) {
     const { type, base, offset } = CHAINS[name]
     lines.push(`  chain ${name} {`, `    type ${type} hook ${name} priority ${base} + ${offset}; policy accept;`)
@@ -213,9 +238,10 @@ function renderTable(
       if (chain === name) lines.push(`    ${text} comment "${comments[index]}"`)
     lines.push('  }')
   }
-  return [...lines, '}', ''].join('\n')
+  return [...lines, ''].join('\n')
 }
 
+/** `typeof`: a set whose `type` was told by nft 1.1 makes every listing by nft 1.0.6 (Debian 12) crash. */
 function setLines(name: string, kind: string, elements: readonly string[]): string[] {
   const within = elements.length === 0 ? [] : [`    elements = { ${elements.join(', ')} }`]
   return [`  set ${name} {`, `    ${kind}`, ...within, '  }']

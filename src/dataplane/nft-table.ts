@@ -8,6 +8,8 @@ interface NftCounter {
 }
 
 export interface NftTable {
+  /** It belongs to a process that lives: nobody else can change it. */
+  readonly isOwned: boolean
   /** Type, hook, priority and policy by the name of the chain: `nat postrouting 110 accept`. */
   readonly chains: ReadonlyMap<string, string>
   /** Elements by the name of the set. */
@@ -43,6 +45,7 @@ export function parseNftTable(listing: unknown): NftTable | undefined {
   const begun = sets.get(BEGUN_SET) ?? []
   sets.delete(BEGUN_SET)
   return {
+    isOwned: of('table').some(({ flags }) => [flags].flat().includes('owner')),
     chains: new Map(of('chain').map((chain) => [String(chain.name), chainText(chain)])),
     sets: new Map([...sets].map(([name, elements]) => [name, elements.map(parseElement)])),
     begun: Math.max(0, ...begun.map(secondsLeft)),

@@ -4,6 +4,7 @@ import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
+import type { NftChange } from '../dataplane/nft-script.ts'
 import type { ClientId } from './input.ts'
 import type { Tell } from './tell.ts'
 
@@ -35,7 +36,7 @@ export type Effect =
   /** Routes to write, in this order. The Input `applied` answers with the same number; the next ones come after it. */
   | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
   /** Our nftables table, whole or what is in its sets: one script, one transaction. `applied` and `nft-table` answer. */
-  | { readonly kind: 'nft'; readonly seq: number; readonly script: string }
+  | { readonly kind: 'nft'; readonly seq: number; readonly change: NftChange }
   /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
   /** The last good objects, whole: to be kept, and to be told to the next run by the Input `remembered`. */

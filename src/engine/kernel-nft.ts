@@ -10,7 +10,14 @@ import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import type { Failure } from '../dataplane/kernel.ts'
 import { type NatPlan, type NodeAddresses, natProblems, planNat } from '../dataplane/nat.ts'
-import { BEGUN_TIME, NAT_CHAIN, type NftScript, renderNft, renderSetChanges } from '../dataplane/nft-script.ts'
+import {
+  BEGUN_TIME,
+  NAT_CHAIN,
+  type NftChange,
+  type NftScript,
+  renderNft,
+  renderSetChanges,
+} from '../dataplane/nft-script.ts'
 import { type NftDifference, type NftTable, rulesText, whyNotSame } from '../dataplane/nft-table.ts'
 import type { LoopPlan } from '../dataplane/service-loops.ts'
 import type { NatView } from '../show/view.ts'
@@ -212,15 +219,16 @@ export class KernelNft {
     this.#seq++
     this.#inFlight = this.#seq
     this.#written = script
-    this.#out.push({ kind: 'nft', seq: this.#seq, script: this.#textOf(script, difference, now) })
+    this.#out.push({ kind: 'nft', seq: this.#seq, change: this.#changeTo(script, difference, now) })
   }
 
-  #textOf(script: NftScript, difference: NftDifference, now: Millis): string {
+  #changeTo(script: NftScript, difference: NftDifference, now: Millis): NftChange {
     if (difference.in === 'table' || this.#table === undefined || this.#isDoubtful) {
-      return script.text(Math.max(0, (this.#begunUntil ?? now) - now) / 1_000)
+      const begun = Math.max(0, (this.#begunUntil ?? now) - now) / 1_000
+      return { kind: 'table', body: script.chains.size === 0 ? undefined : script.body(begun) }
     }
     this.#setsFrom = now + SET_PAUSE
-    return renderSetChanges(script.sets, this.#table.sets)
+    return { kind: 'sets', script: renderSetChanges(script.sets, this.#table.sets) }
   }
 
   #tellWhy(script: NftScript, { in: what, why }: NftDifference): void {

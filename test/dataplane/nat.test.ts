@@ -3,7 +3,7 @@ import { parsePrefix } from '../../src/base/prefix.ts'
 import type { DataplaneIntent } from '../../src/cluster/intent.ts'
 import type { PoolObject } from '../../src/cluster/pool.ts'
 import { natProblems, planNat } from '../../src/dataplane/nat.ts'
-import { renderNft } from '../../src/dataplane/nft-script.ts'
+import { renderChange, renderNft } from '../../src/dataplane/nft-script.ts'
 import { parseNftTable, rulesText, whyNotSame } from '../../src/dataplane/nft-table.ts'
 
 const prefix = (text: string) => {
@@ -141,41 +141,49 @@ describe('destinations that keep the address of the pod', () => {
 
 describe('the script', () => {
   test('is one transaction that replaces our own table and nothing else', () => {
-    expect(render(intent([PODS, PODS6])).text(0)).toMatchInlineSnapshot(`
+    expect(renderChange({ kind: 'table', body: render(intent([PODS, PODS6])).body(0) }, false)).toMatchInlineSnapshot(`
       "table inet godwit
       delete table inet godwit
       table inet godwit {
         set pools4 {
-          type ipv4_addr; flags interval
+          typeof ip daddr; flags interval
           elements = { 10.244.0.0/16 }
         }
         set hosts4 {
-          type ipv4_addr; flags interval
+          typeof ip daddr; flags interval
         }
         set pools6 {
-          type ipv6_addr; flags interval
+          typeof ip6 daddr; flags interval
           elements = { fd00:244::/48 }
         }
         set hosts6 {
-          type ipv6_addr; flags interval
+          typeof ip6 daddr; flags interval
         }
         set begun {
-          type inet_proto; flags timeout
+          typeof meta l4proto; flags timeout
         }
         chain postrouting {
           type nat hook postrouting priority srcnat + 10; policy accept;
-          meta l4proto @begun tcp flags & (fin | syn | rst | ack) != syn counter accept comment "flows begun before NAT, TCP 1b4bc9b6.0"
-          meta l4proto @begun meta l4proto sctp @th,96,8 != 1 counter accept comment "flows begun before NAT, SCTP 1b4bc9b6.1"
-          ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods 1b4bc9b6.2"
-          ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 1b4bc9b6.3"
-          ct state established accept comment "connection tracking 1b4bc9b6.4"
+          tcp flags & (fin | syn | rst | ack) != syn meta l4proto @begun counter accept comment "flows begun before NAT, TCP 728e89de.0"
+          meta l4proto sctp @th,96,8 != 1 meta l4proto @begun counter accept comment "flows begun before NAT, SCTP 728e89de.1"
+          ip saddr 10.244.0.0/16 ip daddr != @pools4 counter masquerade fully-random comment "IPPool/pods 728e89de.2"
+          ip6 saddr fd00:244::/48 ip6 daddr != @pools6 counter masquerade fully-random comment "IPPool/pods6 728e89de.3"
+          ct state established accept comment "connection tracking 728e89de.4"
         }
       }
       "
     `)
   })
+  test('that a process of ours holds has two flags, and needs no table to be there', () => {
+    const body = render(intent([PODS])).body(90)
+    const [held, free] = [true, false].map((one) => renderChange({ kind: 'table', body }, one).split('\n'))
+    expect(held?.slice(0, 3)).toEqual(['destroy table inet godwit', 'table inet godwit {', '  flags owner, persist'])
+    expect(held?.slice(3)).toEqual(free?.slice(3))
+    expect(renderChange({ kind: 'table', body: undefined }, true)).toBe('destroy table inet godwit\n')
+    expect(body).toContain('elements = { tcp timeout 7200s expires 90s, sctp timeout 7200s expires 90s }')
+  })
   test('has no name in it that could end a comment', () => {
-    const text = render(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])).text(0)
+    const text = render(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])).body(0)
     expect(text).not.toContain('flush ruleset;')
     expect(text.match(/"/g)).toHaveLength(8)
   })

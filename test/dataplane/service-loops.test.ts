@@ -177,7 +177,7 @@ describe('the script', () => {
   const planOf = (node: Node) => node.loops.takePlan()
 
   test('hooks into forward and nothing else, and never asks connection tracking', () => {
-    const text = render(planOf(new Node({ nodeAddresses: ['10.96.3.4'] }).advertise(...RANGES))).text(0)
+    const text = render(planOf(new Node({ nodeAddresses: ['10.96.3.4'] }).advertise(...RANGES))).body(0)
     expect(text).toContain('type filter hook forward priority filter + 10; policy accept;')
     expect(text).toMatch(/^ {4}ip daddr @services4 ip daddr != @spared4 counter drop comment ".*"$/m)
     expect(text).toMatch(/^ {4}ip6 daddr @services6 ip6 daddr != @spared6 counter drop comment ".*"$/m)

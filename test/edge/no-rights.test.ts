@@ -44,7 +44,7 @@ describe.skipIf(!canDrop)(`the kernel says no${canDrop ? '' : ' (needs root, nft
     const nft = new Nft({ feed, enter: [...host.enter, ...WITHOUT] })
     nft.open()
     await until('trouble', () => inputs.some(({ kind }) => kind === 'kernel-trouble'))
-    nft.perform({ kind: 'nft', seq: 1, script: 'table inet godwit {}\n' })
+    nft.perform({ kind: 'nft', seq: 1, change: { kind: 'table', body: '' } })
     await until('applied', () => failed('nft') !== undefined)
     await nft.stop()
     expect(failed('nft')).toMatchObject([{ reason: expect.stringMatching(/Operation not permitted/) }])

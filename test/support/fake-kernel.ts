@@ -17,6 +17,7 @@ import {
   sortHops,
 } from '../../src/dataplane/kernel.ts'
 import type { Link } from '../../src/dataplane/links.ts'
+import { renderChange } from '../../src/dataplane/nft-script.ts'
 import { type NftTable, tableText } from '../../src/dataplane/nft-table.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -178,7 +179,7 @@ export class FakeKernel {
         kind: 'applied',
         what,
         seq,
-        failed: effect.kind === 'nft' ? this.#load(effect.script) : this.#write(effect.changes),
+        failed: effect.kind === 'nft' ? this.#load(renderChange(effect.change, false)) : this.#write(effect.changes),
       })
       if (what === 'nft') this.#tellTable(true)
     })
@@ -329,7 +330,7 @@ function tableOf(script: string): NftTable {
     packets: 0,
     bytes: 0,
   }))
-  return { chains: new Map(chains), sets, begun: Number(begun ?? 0), rules }
+  return { isOwned: false, chains: new Map(chains), sets, begun: Number(begun ?? 0), rules }
 }
 
 /** Writers that tests know. */

@@ -1,17 +1,18 @@
 /**
- * Our nftables table: writes it as a whole and tells what is in it.
+ * Our nftables table: writes it and tells what is in it.
  *
- * In: the Effect `nft`, with one script that is one transaction. Out: the Inputs `nft-table` (as read back, whenever it
+ * In: the Effect `nft`: what is one transaction. Out: the Inputs `nft-table` (as read back, whenever it
  * is different, with counters whenever somebody asks), `applied` for every effect, and `kernel-trouble` while nft does
  * not work.
  *
- * The table stays when we end.
+ * The table stays when we end. While we live it is ours alone where nft and the kernel know that (`nft-holder`).
  */
 import type { Millis } from '../../base/units.ts'
-import { NFT_TABLE } from '../../dataplane/nft-script.ts'
+import { ADOPT_TABLE, NFT_TABLE, renderChange, TRY_HOLDING } from '../../dataplane/nft-script.ts'
 import { type NftTable, parseNftListing, tableText } from '../../dataplane/nft-table.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
+import { NftHolder } from './nft-holder.ts'
 import { Looker, Monitor, runTool, whyFailed } from './tools.ts'
 
 export interface NftOptions {
@@ -30,6 +31,10 @@ export class Nft {
   readonly #enter: readonly string[]
   readonly #looker: Looker
   #monitor: Monitor | undefined
+  /** Whose our table is while we live; undefined where nft or the kernel knows no such thing. */
+  #holder: NftHolder | undefined
+  /** It could not be made ours as it is; the next one that is written whole will be. */
+  #isForeign = false
   /** Undefined: nothing has been told yet. */
   #told: string | undefined
   #trouble: string | undefined
@@ -43,6 +48,7 @@ export class Nft {
   }
 
   open(): void {
+    void this.#looker.run(() => this.#findHolder())
     void this.#looker.now()
     const command = [...this.#enter, 'nft', 'monitor']
     this.#monitor = new Monitor({
@@ -52,10 +58,11 @@ export class Nft {
     })
   }
 
-  perform({ seq, script }: NftEffect): void {
+  perform({ seq, change }: NftEffect): void {
     void this.#looker.run(async () => {
-      const outcome = await this.#nft(['-f', '-'], script)
-      const failed = outcome.code === 0 ? [] : [{ index: 0, reason: whyFailed(outcome) }]
+      const reason = await this.#write(renderChange(change, this.#holder !== undefined))
+      this.#isForeign = false
+      const failed = reason === undefined ? [] : [{ index: 0, reason }]
       this.#feed({ kind: 'applied', what: 'nft', seq, failed })
       await this.#read(true)
     })
@@ -69,6 +76,28 @@ export class Nft {
   async stop(): Promise<void> {
     this.#monitor?.stop()
     await this.#looker.stop()
+    this.#holder?.stop()
+  }
+
+  /** A dry run says whether both know the flags; an empty script, whether this nft can be talked to. */
+  async #findHolder(): Promise<void> {
+    const tried = await this.#nft(['-c', '-f', '-'], TRY_HOLDING)
+    if (tried.code !== 0) return
+    const holder = new NftHolder({ enter: this.#enter, lost: () => this.#looker.hint() })
+    if ((await holder.run('')) === undefined) this.#holder = holder
+    else holder.stop()
+  }
+
+  /** Undefined once it is done; else why it is not. */
+  async #write(script: string): Promise<string | undefined> {
+    if (this.#holder !== undefined) return this.#holder.run(script)
+    const outcome = await this.#nft(['-f', '-'], script)
+    return outcome.code === 0 ? undefined : whyFailed(outcome)
+  }
+
+  /** What a former agent held, or one of ours that has died, is nobody's: it becomes ours as it is. */
+  async #adopt(): Promise<void> {
+    this.#isForeign = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
   }
 
   #concerns(output: string): boolean {
@@ -86,7 +115,9 @@ export class Nft {
       return
     }
     this.#setTrouble(undefined)
-    this.#tell(missing ? undefined : parseNftListing(outcome.stdout), always)
+    const table = missing ? undefined : parseNftListing(outcome.stdout)
+    if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
+    this.#tell(table, always)
   }
 
   #tell(table: NftTable | undefined, always: boolean): void {

@@ -53,9 +53,9 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
 const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString()
 
 /** Errors are read: they must be in the words we know. */
-const PLAIN_WORDS = { ...process.env, LC_ALL: 'C', NO_COLOR: '1' }
+export const PLAIN_WORDS = { ...process.env, LC_ALL: 'C', NO_COLOR: '1' }
 
-const whyNotRun = (program: string, reason: Error): string =>
+export const whyNotRun = (program: string, reason: Error): string =>
   (reason as NodeJS.ErrnoException).code === 'ENOENT' ? `${program} is not installed` : `${program}: ${wordsOf(reason)}`
 
 /** The one line of a failure that says most. */

@@ -21,6 +21,8 @@ export interface Facts {
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
   readonly nftTrouble: string | undefined
+  /** Both nft and the kernel know tables that belong to a process, and stay behind it. */
+  readonly nftHolds: boolean
   /** So many packets to service addresses that no service takes have ended here; undefined: no rule ends them. */
   readonly serviceLoops: number | undefined
   readonly conntrack: { readonly count: number; readonly max: number } | undefined
@@ -50,7 +52,7 @@ const CAP_NET_BIND_SERVICE = 10n
 const CAP_NET_ADMIN = 12n
 const CAP_NET_RAW = 13n
 /** First nft with `destroy`-less atomic replacement, JSON and comments on rules as they are read here. */
-const OLDEST_NFT = [0, 9, 3]
+const OLDEST_NFT = [0, 9, 4]
 const NEARLY_FULL = 0.8
 
 export function examine(facts: Facts): Finding[] {
@@ -64,6 +66,7 @@ export function examine(facts: Facts): Finding[] {
     kernelRoutes(facts),
     tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
+    ...(facts.nft === undefined ? [] : [flushes(facts)]),
     serviceLoops(facts),
     conntrack(facts),
     mtu(facts),
@@ -228,6 +231,12 @@ function nftTrouble(reason: string): Finding {
     : 'the kernel needs nf_tables: modprobe nf_tables'
   return finding('bad', 'nftables', `rules cannot be read: ${reason}`, todo)
 }
+
+/** Nothing is wrong with an older kernel as long as nobody flushes. */
+const flushes = ({ nftHolds }: Facts): Finding =>
+  nftHolds
+    ? finding('ok', 'nft flush ruleset', 'of another program passes our table over while an agent runs')
+    : finding('ok', 'nft flush ruleset', 'of another program takes our table along (Linux 6.9 and nft 1.1 end that)')
 
 function serviceLoops({ serviceLoops: packets }: Facts): Finding {
   if (packets !== undefined) {

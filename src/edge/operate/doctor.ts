@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
-import { LOOP_CHAIN, NFT_TABLE } from '../../dataplane/nft-script.ts'
+import { LOOP_CHAIN, NFT_TABLE, TRY_HOLDING } from '../../dataplane/nft-script.ts'
 import { parseNftListing } from '../../dataplane/nft-table.ts'
 import type { Input } from '../../engine/input.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
@@ -52,7 +52,7 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
 }
 
 async function gatherFacts(agentRuns: boolean): Promise<Facts> {
-  const [status, ipv4, ipv6, kernel, port, nft, tables, table, chains, conntrack] = await Promise.all([
+  const [status, ipv4, ipv6, kernel, port, nft, tables, table, held, chains, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
     read('/proc/sys/net/ipv6/conf/all/forwarding'),
@@ -61,6 +61,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     runTool(['nft', '-v']),
     runTool(['nft', 'list', 'tables']),
     runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
+    runTool(['nft', '-c', '-f', '-'], TRY_HOLDING),
     runTool(['nft', '-j', 'list', 'chains']),
     gatherConntrack(),
   ])
@@ -81,6 +82,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     kernelTrouble: trouble,
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
     nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
+    nftHolds: held.code === 0,
     serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
     conntrack,
   }

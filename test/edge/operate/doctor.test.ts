@@ -18,6 +18,7 @@ const FIT: Facts = {
   kernelTrouble: undefined,
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftTrouble: undefined,
+  nftHolds: true,
   serviceLoops: 0,
   conntrack: { count: 10, max: 1000 },
 }

@@ -1,0 +1,121 @@
+/**
+ * One `nft -i` that lives as long as we do: the table that it makes with the flag `owner` is its own, so that nobody's
+ * `nft flush ruleset` takes it along, and with `persist` it stays when we end. nft 1.1 and Linux 6.9 have both.
+ *
+ * In: scripts. Out: what nft says against each. It is given one line at a time and says nothing where all is well; a word
+ * that it cannot know comes behind each script, and its complaint about that is the end of the answer.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { Millis } from '../../base/units.ts'
+import { PLAIN_WORDS, whyNotRun } from './tools.ts'
+
+const TIME_LIMIT: Millis = 30_000
+/** nft remembers every line that it is given: after so much text another one takes its place. */
+const MEMORY = 8 * 1024 * 1024
+
+export interface NftHolderOptions {
+  readonly enter: readonly string[]
+  /** It ended, and nobody asked it to. */
+  readonly lost: () => void
+}
+
+export class NftHolder {
+  readonly #command: readonly string[]
+  readonly #onLost: () => void
+  #child: ChildProcessWithoutNullStreams | undefined
+  #said = ''
+  #given = 0
+  #mark = 0
+  #settle: ((why: string | undefined) => void) | undefined
+
+  constructor({ enter, lost }: NftHolderOptions) {
+    this.#command = [...enter, 'nft', '-i']
+    this.#onLost = lost
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Undefined once it is done; else why it is not. One script at a time. */
+  run(script: string): Promise<string | undefined> {
+    if (this.#given > MEMORY) this.stop()
+    const child = this.#child ?? this.#start()
+    const mark = `godwit${++this.#mark}`
+    const line = `${oneLine(script)}\n`
+    this.#said = ''
+    this.#given += line.length
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#end(`nft did not answer within ${TIME_LIMIT / 1000} s`), TIME_LIMIT)
+      this.#settle = (why) => {
+        clearTimeout(timer)
+        this.#settle = undefined
+        resolve(why)
+      }
+      this.#listen(child, mark)
+      child.stdin.write(`${line}${mark}\n`)
+    })
+  }
+
+  /** Whose table this is no more: it stays. */
+  stop(): void {
+    this.#end('nft was stopped')
+  }
+
+  #start(): ChildProcessWithoutNullStreams {
+    const [program = '', ...words] = this.#command
+    const child = spawn(program, words, { stdio: 'pipe', env: { ...PLAIN_WORDS, HOME: '/nonexistent', TERM: 'dumb' } })
+    this.#child = child
+    this.#given = 0
+    child.stdin.on('error', () => {})
+    child.stdout.resume()
+    child.once('error', (reason) => this.#lost(child, whyNotRun('nft', reason)))
+    child.once('exit', (code) => this.#lost(child, `nft ended with ${code}: ${firstError(this.#said)}`))
+    return child
+  }
+
+  #listen(child: ChildProcessWithoutNullStreams, mark: string): void {
+    const end = new RegExp(`^${mark}$`, 'm')
+    child.stderr.removeAllListeners('data')
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#said += chunk.toString()
+      const at = this.#said.search(end)
+      if (at >= 0) this.#settle?.(whyRefused(this.#said.slice(0, at)))
+    })
+  }
+
+  #lost(child: ChildProcessWithoutNullStreams, why: string): void {
+    if (this.#child !== child) return
+    this.#child = undefined
+    this.#settle?.(why)
+    this.#onLost()
+  }
+
+  #end(why: string): void {
+    const child = this.#child
+    this.#child = undefined
+    child?.kill()
+    this.#settle?.(why)
+  }
+}
+
+/** What is one script for `nft -f` is one line here. */
+const oneLine = (script: string): string =>
+  script
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .map((line) => (line.endsWith('{') ? line : `${line};`))
+    .join(' ')
+
+/** The last complaint is about our own mark. */
+function whyRefused(said: string): string | undefined {
+  const before = said.slice(0, said.lastIndexOf('Error:'))
+  return before.trim() === '' ? undefined : firstError(before)
+}
+
+const firstError = (said: string): string =>
+  said
+    .split('\n')
+    .find((line) => line.trim() !== '')
+    ?.replace(/^.*Error: /, '') ?? 'it says nothing'
