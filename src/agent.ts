@@ -15,7 +15,6 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
-import { describeInterfaces, listInterfaces } from './edge/net/interfaces.ts'
 import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
 import { Control } from './edge/operate/control.ts'
@@ -126,8 +125,6 @@ class Agent {
   readonly #feedFromLooker = (input: Input): void => {
     const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
-    if (input.kind === 'client-opened') this.#driver.feed({ kind: 'interfaces', interfaces: listInterfaces() })
-    if (reads === 'interfaces') this.#driver.feed({ kind: 'interfaces', interfaces: describeInterfaces() })
     if (reads === 'nat') this.#count()
     if (this.#counting === undefined) this.#driver.feed(input)
     else void this.#counting.then(() => this.#driver.feed(input))

@@ -11,6 +11,7 @@ import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
 import { cases as lab } from './lab.ts'
+import { cases as nextHops } from './next-hops.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   ...featuresRoutes,
   ...featuresNumbers,
   ...exabgp,
+  ...nextHops,
   ...unnumbered,
   ...birdcl,
   ...birdTools,

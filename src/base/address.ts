@@ -35,8 +35,7 @@ export function parseAddressBytes(text: string): Uint8Array | undefined {
 
 /** The bytes of a canonical address; the zone, if any, is left out. */
 export function addressBytes(address: Address): Uint8Array {
-  const percent = address.indexOf('%')
-  const bytes = parseAddressBytes(percent < 0 ? address : address.slice(0, percent))
+  const bytes = parseAddressBytes(bareAddress(address))
   if (bytes === undefined) throw new Error(`not an address: ${address}`)
   return bytes
 }
@@ -98,8 +97,12 @@ function formatV4(bytes: Uint8Array, offset: number): string {
   return `${bytes[offset]}.${bytes[offset + 1]}.${bytes[offset + 2]}.${bytes[offset + 3]}`
 }
 
-/** RFC 5952 §4: lower case, no leading zeros, the longest run of two or more zero groups as `::`, the first of equals. */
+/**
+ * RFC 5952 §4: lower case, no leading zeros, the longest run of two or more zero groups as `::`, the first of equals.
+ * §5: an IPv4 address inside is written as one.
+ */
 function formatV6(bytes: Uint8Array, offset: number): string {
+  if (isMappedAt(bytes, offset)) return `::ffff:${formatV4(bytes, offset + 12)}`
   const groups: number[] = []
   for (let index = 0; index < 16; index += 2) {
     groups.push(((bytes[offset + index] ?? 0) << 8) | (bytes[offset + index + 1] ?? 0))
@@ -145,12 +148,20 @@ function whyNotOfHostV4([first = 0, ...rest]: Uint8Array): string | undefined {
 function whyNotOfHostV6(bytes: Uint8Array): string | undefined {
   if (bytes.every((octet) => octet === 0)) return 'belongs to no host (::)'
   if (bytes[0] === 0xff) return 'is a multicast address'
-  return isMappedV4(bytes) ? `is an IPv4 address inside IPv6; write ${formatAddress(bytes, 12)}` : undefined
+  return isMappedAt(bytes, 0) ? `is an IPv4 address inside IPv6; write ${formatAddress(bytes, 12)}` : undefined
 }
 
-/** `::ffff:0:0/96`, of the octets of an IPv6 address or prefix. */
-const isMappedV4 = (bytes: Uint8Array): boolean =>
-  bytes.length === 16 && bytes.subarray(0, 10).every((octet) => octet === 0) && bytes[10] === 0xff && bytes[11] === 0xff
+/** Of the octets of an IPv6 address, from `at` on: whether it lies in `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
+export function isMappedAt(bytes: Uint8Array, at: number): boolean {
+  for (let index = at; index < at + 10; index++) if (bytes[index] !== 0) return false
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff
+}
+
+/** Without its zone. */
+export const bareAddress = (address: Address): Address => {
+  const percent = address.indexOf('%')
+  return percent < 0 ? address : address.slice(0, percent)
+}
 
 /** `fe80::/10`, as text. */
 export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/i.test(address) && address.includes(':')

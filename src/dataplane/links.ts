@@ -1,5 +1,7 @@
 /** The links of this host and their addresses, as the kernel tells them: what a next hop of ours is chosen from. */
-import { type Address, familyOfAddress } from '../base/address.ts'
+import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 
 /** An address of ours on a link. */
 export interface LinkAddress {
@@ -84,6 +86,12 @@ export class LinkTable {
     return this.#byName.get(name)?.addresses.some(({ address }) => familyOfAddress(address) === 'ipv6') === true
   }
 
+  /** `remote` is on a link of this machine, and no link that it is on has `local`. */
+  isBesideLink(local: Address, remote: Address): boolean {
+    const around = isLinkLocal(remote) ? [] : [...this.#byIndex.values()].filter((link) => isOnLink(link, remote))
+    return around.length > 0 && !around.some(({ addresses }) => addresses.some(({ address }) => address === local))
+  }
+
   take({ full, gone, present }: LinkChange): TouchedLinks {
     const touched = new Touched()
     const lost = full ? [...this.#byIndex.keys()] : gone
@@ -131,3 +139,25 @@ class Touched implements TouchedLinks {
     if (!this.addresses.delete(address)) this.addresses.add(address)
   }
 }
+/**
+ * The networks on a link, those of link-local addresses left out: who has an address in one is reached without a router.
+ * A single address is no network, unless it is that of the other end.
+ */
+export function networksOf(link: Link): Prefix[] {
+  const networks = link.addresses.filter(({ address }) => !isLinkLocal(address)).flatMap((own) => networkOf(own) ?? [])
+  return [...new Map(networks.map((network) => [network.text, network])).values()]
+}
+
+function networkOf({ address, length, peer }: LinkAddress): Prefix | undefined {
+  const bytes = addressBytes(peer ?? address)
+  return peer === undefined && length === bytes.length * 8 ? undefined : makePrefix(bytes, length)
+}
+
+/** Whether somebody with this address is reached on the link without a router. */
+export function isOnLink(link: Link, address: Address): boolean {
+  const host = hostPrefix(address)
+  return isLinkLocal(address) || (host !== undefined && networksOf(link).some((network) => contains(network, host)))
+}
+
+export const addressesOf = (link: Link, family: Family): readonly LinkAddress[] =>
+  link.addresses.filter(({ address }) => familyOfAddress(address) === family)

@@ -6,7 +6,14 @@
  */
 import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
-import { type Address, addressBytes, familyOfAddress, formatAddress, isLinkLocalAt } from '../base/address.ts'
+import {
+  type Address,
+  addressBytes,
+  familyOfAddress,
+  formatAddress,
+  isLinkLocalAt,
+  isMappedAt,
+} from '../base/address.ts'
 import type { Endpoint } from '../bgp/session/types.ts'
 import { wordsOfErrno } from './os-words.ts'
 
@@ -280,9 +287,6 @@ function endpointOf(bytes: Uint8Array): Endpoint {
   const zone = isLinkLocalAt(bytes, 8) ? interfaceName(view.getUint32(24, true)) : ''
   return { address: zone === '' ? address : `${address}%${zone}`, port }
 }
-
-const isMappedAt = (bytes: Uint8Array, at: number): boolean =>
-  bytes.subarray(at, at + 10).every((octet) => octet === 0) && bytes[at + 10] === 0xff && bytes[at + 11] === 0xff
 
 function interfaceName(index: number): string {
   const name = new Uint8Array(16)

@@ -16,8 +16,6 @@ export type Effect =
       readonly conn: ConnId
       readonly remote: Endpoint
       readonly localAddress: Address | undefined
-      /** Where the neighbor is on a link that does not have `localAddress`, start at an address of that link. */
-      readonly localMayYield?: boolean
     }
   /** Whole messages, in order. The edge answers with the Input `drained` once its queue is empty again. */
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }

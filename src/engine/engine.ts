@@ -101,11 +101,11 @@ export class Engine {
       troubles: [],
       stopping: false,
       intent: undefined,
-      interfaces: [],
       kernelProblems: [],
+      linksTrouble: undefined,
       listening: new Listening(),
     }
-    this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#out)
+    this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out)
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
@@ -116,6 +116,7 @@ export class Engine {
       this.#facts,
       this.#neighbors,
       this.#rib,
+      this.#links,
       this.#objects,
       this.#kernel,
       (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
@@ -201,9 +202,6 @@ export class Engine {
       case 'accepted':
         this.#accept(input, now)
         return
-      case 'located':
-        this.#located(input, now)
-        return
       case 'turned-away':
         this.#turnAway(input.address, input.reason)
         return
@@ -218,7 +216,7 @@ export class Engine {
         this.#lost(input, now)
         return
       case 'received': {
-        const neighbor = this.#neighbors.connection(input.conn)?.neighbor
+        const neighbor = this.#neighbors.connectedBy(input.conn)
         if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
         return
       }
@@ -237,9 +235,6 @@ export class Engine {
       case 'client-closed':
         this.#lookers.close(input.client)
         return
-      case 'interfaces':
-        this.#facts.interfaces = input.interfaces
-        return
       case 'wall-clock':
         this.#facts.epoch = input.epoch
         return
@@ -247,13 +242,14 @@ export class Engine {
         this.#takeCni(input, now)
         return
       case 'links':
-        this.#takeLinks(input.change)
+        this.#takeLinks(input.change, now)
         return
       case 'kernel':
       case 'nft-table':
       case 'applied':
       case 'kernel-trouble':
-        this.#kernel?.take(input, now)
+        if (input.kind === 'kernel-trouble' && input.what === 'links') this.#facts.linksTrouble = input.text
+        else this.#kernel?.take(input, now)
         return
       case 'link':
       case 'router':
@@ -278,19 +274,12 @@ export class Engine {
       this.#turnAway(remote.address, neighbor)
       return
     }
-    this.#neighbors.connect(conn, neighbor, undefined)
+    this.#neighbors.connect(conn, neighbor)
     this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: false, local, remote }, now)
   }
 
   #turnAway(address: Address, reason: string): void {
     this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
-  }
-
-  #located({ conn, interface: place }: Extract<Input, { kind: 'located' }>, now: Millis): void {
-    const neighbor = this.#neighbors.connection(conn)?.neighbor
-    if (neighbor === undefined) return
-    this.#neighbors.connect(conn, neighbor, place)
-    if (neighbor.peer.session?.conn === conn) this.#sessions.refit(neighbor, now)
   }
 
   /** Who calls, or why nobody may from there. */
@@ -302,14 +291,13 @@ export class Engine {
 
   #connected(input: Extract<Input, { kind: 'connected' }>, now: Millis): void {
     const { conn, local, remote } = input
-    const neighbor = this.#neighbors.connection(conn)?.neighbor
+    const neighbor = this.#neighbors.connectedBy(conn)
     if (neighbor === undefined) return
-    this.#neighbors.connect(conn, neighbor, input.interface)
     this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: true, local, remote }, now)
   }
 
   #lost(input: Extract<Input, { kind: 'dial-failed' | 'closed' }>, now: Millis): void {
-    const neighbor = this.#neighbors.connection(input.conn)?.neighbor
+    const neighbor = this.#neighbors.connectedBy(input.conn)
     if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
     this.#neighbors.disconnect(input.conn)
     if (neighbor?.intent.range !== undefined && !this.#neighbors.hasConnection(neighbor)) {
@@ -365,9 +353,10 @@ export class Engine {
     for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
   }
 
-  #takeLinks(change: LinkChange): void {
+  #takeLinks(change: LinkChange, now: Millis): void {
     const touched = this.#links.take(change)
     this.#kernel?.takeLinks(touched)
+    if (!this.#facts.stopping) this.#sessions.followLinks(touched, now)
   }
 
   #discover(): void {

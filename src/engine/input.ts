@@ -1,7 +1,6 @@
 /** Everything that can happen to an engine, as plain values: can be recorded, compared and replayed. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
@@ -9,7 +8,6 @@ import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
 import type { LinkChange } from '../dataplane/links.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
-import type { InterfaceView } from '../show/view.ts'
 
 /** A looker at the control socket; given out by the edge, never used twice. */
 export type ClientId = number
@@ -32,8 +30,6 @@ export type Input =
     }
   /** Somebody connected to us. Ids of accepted connections are odd, of dialled ones even. */
   | { readonly kind: 'accepted'; readonly conn: ConnId; readonly local: Endpoint; readonly remote: Endpoint }
-  /** Where an accepted connection comes in: asked of the system for those only that are wanted. */
-  | { readonly kind: 'located'; readonly conn: ConnId; readonly interface: LocalInterface | undefined }
   /** Somebody was turned away before the engine could be asked, for want of what the reason names. */
   | { readonly kind: 'turned-away'; readonly address: Address; readonly reason: string }
   /** The process or the machine has no descriptor left for sockets, in the system's words; undefined: it has again. */
@@ -43,7 +39,6 @@ export type Input =
       readonly conn: ConnId
       readonly local: Endpoint
       readonly remote: Endpoint
-      readonly interface: LocalInterface | undefined
     }
   | { readonly kind: 'dial-failed'; readonly conn: ConnId; readonly reason: string }
   /** At most one socket chunk. `bytes` are the sender's again when the turn is over. */
@@ -57,8 +52,6 @@ export type Input =
   | { readonly kind: 'client-opened'; readonly client: ClientId; readonly restricted: boolean; readonly bird1?: Family }
   | { readonly kind: 'client-drained'; readonly client: ClientId }
   | { readonly kind: 'client-closed'; readonly client: ClientId }
-  /** The interfaces of this host as they are now, for those who look. */
-  | { readonly kind: 'interfaces'; readonly interfaces: readonly InterfaceView[] }
   /** What became of the Effect `cni`: it is so, or why not. Comes again when that changes. */
   | {
       readonly kind: 'cni'
@@ -96,11 +89,3 @@ export type Input =
   | { readonly kind: 'polled'; readonly until: Millis; readonly unread: readonly ConnId[] }
   /** End: every session gets Cease, and the engine is done when no connection is left. */
   | { readonly kind: 'stop'; readonly reason: string }
-
-/** The interface a session runs over, for the next hop of the other family. */
-export interface LocalInterface {
-  readonly name: string
-  readonly addresses: Readonly<Partial<Record<Family, Address>>>
-  /** What lies on its link, link-local subnets left out. */
-  readonly subnets: readonly Prefix[]
-}

@@ -233,7 +233,10 @@ export class Kernel {
       const hops = [learned, ...learned.others]
       this.#routes.learn(
         prefix,
-        hops.map(({ nextHop, peer }) => ({ bytes: nextHop, interface: this.#interfaceOf(peer) })),
+        hops.map(({ nextHop, peer }) => ({
+          bytes: nextHop,
+          interface: this.#rooms.neighbors.get(peer)?.nextHops?.link,
+        })),
       )
     }
     this.#isStale = true
@@ -242,12 +245,6 @@ export class Kernel {
   /** What lies in a service range reaches its service by kube-proxy's rules: no route of ours may come before them. */
   #isServiceRange(prefix: Prefix): boolean {
     return this.#intent?.serviceRanges.some((range) => contains(range, prefix)) ?? false
-  }
-
-  #interfaceOf(peer: string): string | undefined {
-    const { neighbors } = this.#rooms
-    const session = neighbors.get(peer)?.peer.session
-    return session === undefined ? undefined : neighbors.connection(session.conn)?.interface?.name
   }
 
   /** A link-local next hop is judged per session, when its route is written. */

@@ -10,7 +10,6 @@ import type { Policy } from '../bgp/policy/rule.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
-import type { LocalInterface } from './input.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHops } from './next-hops.ts'
 
@@ -30,14 +29,9 @@ export interface Neighbor {
   readonly warned: Set<string>
 }
 
-interface Connection {
-  readonly neighbor: Neighbor
-  readonly interface: LocalInterface | undefined
-}
-
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()
-  readonly #connections = new Map<ConnId, Connection>()
+  readonly #connections = new Map<ConnId, Neighbor>()
   readonly #keepalives = new Deadlines<Neighbor>()
   /** Of all timers. */
   readonly #deadlines = new Deadlines<Neighbor>()
@@ -99,16 +93,17 @@ export class Neighbors {
     return first
   }
 
-  connect(conn: ConnId, neighbor: Neighbor, local: LocalInterface | undefined): void {
-    this.#connections.set(conn, { neighbor, interface: local })
+  connect(conn: ConnId, neighbor: Neighbor): void {
+    this.#connections.set(conn, neighbor)
   }
 
-  connection(conn: ConnId): Connection | undefined {
+  /** Whose connection it is. */
+  connectedBy(conn: ConnId): Neighbor | undefined {
     return this.#connections.get(conn)
   }
 
   hasConnection(neighbor: Neighbor): boolean {
-    for (const connection of this.#connections.values()) if (connection.neighbor === neighbor) return true
+    for (const connected of this.#connections.values()) if (connected === neighbor) return true
     return false
   }
 
@@ -132,7 +127,7 @@ export class Neighbors {
   takeDue(until: Millis, unread: readonly ConnId[]): Neighbor[] {
     const due = this.#deadlines.take(until)
     if (due.length === 0 || unread.length === 0) return due
-    const unheard = new Set(unread.map((conn) => this.#connections.get(conn)?.neighbor))
+    const unheard = new Set(unread.map((conn) => this.#connections.get(conn)))
     for (const neighbor of due) if (unheard.has(neighbor)) this.noteDeadline(neighbor)
     return due.filter((neighbor) => !unheard.has(neighbor))
   }

@@ -1,66 +1,157 @@
 /**
  * What we write as next hop on a session, per family. The session's own family: the address the neighbor reaches us at.
- * The other one: this node's InternalIP, else an address of the interface the session runs over. Never a v4-mapped one.
+ * The other one: an address of the interface the session runs over (RFC 4271 §5.1.3, RFC 2545 §3); for a neighbor that is
+ * not on that link, or internal, else this node's InternalIP. Never a v4-mapped one, and none that this machine has not.
  */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
-import type { LocalInterface } from './input.ts'
+import { addressesOf, isOnLink, type Link, type LinkTable, networksOf } from '../dataplane/links.ts'
+import { chooseAddress, type Wish, whyNotUsable } from './own-address.ts'
 
 export interface NextHops {
   readonly bytes: Readonly<Partial<Record<Family, Uint8Array>>>
   readonly text: Readonly<Partial<Record<Family, string>>>
   /** Why a family of the session is not told anything. */
   readonly held: Readonly<Partial<Record<Family, string>>>
+  /** The interface the session runs over, as last known. */
+  readonly link: string | undefined
+  /** What lies on that link, where the neighbor is on it too. */
+  readonly shared: readonly Prefix[]
+  /** Of this node on the session, by its own family. */
+  readonly chosen: Readonly<Partial<Record<Family, Address>>>
 }
 
-export function nextHopsFor(session: Session, node: NodeIntent, local: LocalInterface | undefined): NextHops {
-  const bytes: Partial<Record<Family, Uint8Array>> = {}
-  const text: Partial<Record<Family, string>> = {}
-  const held: Partial<Record<Family, string>> = {}
-  for (const family of FAMILIES) {
-    if (!session.families.includes(family)) continue
-    const written = throughIpv6(family, session, node, local) ? 'ipv6' : family
-    const addresses = nextHopAddresses(written, session.local.address, node, local)
-    if (addresses.length === 0) held[family] = whyNoNextHop(family, node, local)
-    else {
-      bytes[family] = joinBytes(addresses.map(addressBytes))
-      text[family] = [...new Set(addresses)].join(' ')
+export interface Place {
+  readonly node: NodeIntent
+  readonly links: LinkTable
+  /** The interface of the session, as last known. */
+  readonly link: string | undefined
+  /** What neighbors over a link are told now. */
+  chosen(link: string): NextHops['chosen'] | undefined
+}
+
+export function nextHopsFor(session: Session, place: Place): NextHops {
+  return new Choice(session, place).make()
+}
+
+/** What is told, and why not: another text is another answer. */
+export const wordsOfNextHops = ({ text, held, link, shared }: NextHops): string =>
+  JSON.stringify([text, held, link, shared.map((prefix) => prefix.text)])
+
+class Choice {
+  readonly #session: Session
+  readonly #place: Place
+  readonly #link: Link | undefined
+  /** The neighbor is on the link too. */
+  readonly #isOnLink: boolean
+  readonly #chosen: Partial<Record<Family, Address>> = {}
+
+  constructor(session: Session, place: Place) {
+    const { links, link } = place
+    this.#session = session
+    this.#place = place
+    // An address that went takes no link along: its other addresses stay.
+    this.#link = links.holder(session.local.address) ?? (link === undefined ? undefined : links.get(link))
+    this.#isOnLink = this.#link !== undefined && isOnLink(this.#link, session.remote.address)
+    for (const family of FAMILIES) {
+      const address = this.#choose(family)
+      if (address !== undefined) this.#chosen[family] = address
     }
   }
-  return { bytes, text, held }
+
+  make(): NextHops {
+    const bytes: Partial<Record<Family, Uint8Array>> = {}
+    const text: Partial<Record<Family, string>> = {}
+    const held: Partial<Record<Family, string>> = {}
+    for (const family of FAMILIES) {
+      if (!this.#session.families.includes(family)) continue
+      const addresses = this.#addresses(this.#isThroughIpv6(family) ? 'ipv6' : family)
+      if (addresses.length === 0) held[family] = this.#whyNone(family)
+      else {
+        bytes[family] = joinBytes(addresses.map(addressBytes))
+        text[family] = [...new Set(addresses)].join(' ')
+      }
+    }
+    const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
+    const link = this.#link?.name ?? this.#place.link
+    return { bytes, text, held, link, shared, chosen: this.#chosen }
+  }
+
+  /** RFC 8950: IPv4 goes by IPv6 next hops where both agreed to that, and the session runs over IPv6 or we have no IPv4. */
+  #isThroughIpv6(family: Family): boolean {
+    if (family !== 'ipv4' || !this.#session.send.extendedNextHop) return false
+    return familyOfAddress(this.#session.local.address) === 'ipv6' || this.#chosen.ipv4 === undefined
+  }
+
+  /**
+   * RFC 2545 §3: on a link-local session the global address of the link is followed by the link-local one; where there is
+   * no global one, it stands in both halves, as FRR writes it and everybody reads it.
+   */
+  #addresses(family: Family): Address[] {
+    const own = this.#session.local.address
+    const chosen = this.#chosen[family]
+    if (familyOfAddress(own) !== family) return chosen === undefined ? [] : [chosen]
+    return isLinkLocal(own) ? [chosen ?? own, own] : [own]
+  }
+
+  #choose(family: Family): Address | undefined {
+    const wish = this.#wish(family)
+    const onLink = this.#link === undefined ? undefined : chooseAddress(this.#link, wish)
+    return onLink ?? (this.#isDirect ? undefined : this.#internalIp(wish))
+  }
+
+  #wish(family: Family): Wish {
+    const { node, chosen } = this.#place
+    const told = this.#link === undefined ? undefined : chosen(this.#link.name)?.[family]
+    return { family, named: node.addresses[family], told }
+  }
+
+  /** An external neighbor on the link looks for us there and nowhere else. */
+  get #isDirect(): boolean {
+    return this.#session.peerType === 'external' && this.#isOnLink
+  }
+
+  /** Where this machine has it. */
+  #internalIp(wish: Wish): Address | undefined {
+    const holder = wish.named === undefined ? undefined : this.#place.links.holder(wish.named)
+    const own = holder?.addresses.find(({ address }) => address === wish.named)
+    return own !== undefined && whyNotUsable(own, wish) === undefined ? own.address : undefined
+  }
+
+  #whyNone(family: Family): string {
+    const label = family === 'ipv4' ? 'IPv4' : 'IPv6'
+    const { node, links } = this.#place
+    if (!links.isKnown) return `no ${label} next hop: the links of this node are not known yet`
+    const named = node.addresses[family]
+    const internalIp = this.#isDirect
+      ? `${this.#session.remote.address} is on that link and would not find another`
+      : named === undefined
+        ? `Node/${node.name} has no ${label} InternalIP`
+        : `this machine does not have the InternalIP ${named}`
+    return `no ${label} next hop: ${this.#whyNotOnLink(family, label)}, and ${internalIp}`
+  }
+
+  #whyNotOnLink(family: Family, label: string): string {
+    if (this.#link === undefined) return `no interface has the address ${this.#session.local.address} of the session`
+    const wish = this.#wish(family)
+    const flaws = addressesOf(this.#link, family)
+      .slice(0, MOST_FLAWS)
+      .flatMap((own) => {
+        const why = whyNotUsable(own, wish)
+        return why === undefined ? [] : [`${own.address}/${own.length} ${why}`]
+      })
+    const words = `interface ${this.#link.name} has no ${label} address that stays`
+    return flaws.length === 0
+      ? `interface ${this.#link.name} has no ${label} address`
+      : `${words} (${flaws.join(', ')})`
+  }
 }
 
-/** RFC 8950: IPv4 goes by IPv6 next hops where both agreed to that, and the session runs over IPv6 or we have no IPv4. */
-function throughIpv6(family: Family, session: Session, node: NodeIntent, local: LocalInterface | undefined): boolean {
-  if (family !== 'ipv4' || !session.send.extendedNextHop) return false
-  if (familyOfAddress(session.local.address) === 'ipv6') return true
-  return (node.addresses.ipv4 ?? local?.addresses.ipv4) === undefined
-}
-
-/**
- * RFC 2545 §3: on a link-local session the global address of the link is followed by the link-local one; where there is
- * no global one, it stands in both halves, as FRR writes it and everybody reads it.
- */
-function nextHopAddresses(
-  family: Family,
-  sessionAddress: Address,
-  node: NodeIntent,
-  local: LocalInterface | undefined,
-): Address[] {
-  const onLink = local?.addresses[family]
-  const own = node.addresses[family] ?? onLink
-  if (familyOfAddress(sessionAddress) !== family) return own === undefined ? [] : [own]
-  return isLinkLocal(sessionAddress) ? [onLink ?? sessionAddress, sessionAddress] : [sessionAddress]
-}
-
-function whyNoNextHop(family: Family, node: NodeIntent, local: LocalInterface | undefined): string {
-  const label = family === 'ipv4' ? 'IPv4' : 'IPv6'
-  const place =
-    local === undefined ? 'no interface of the session is known' : `there is none on interface ${local.name}`
-  return `no ${label} next hop: Node/${node.name} has no ${label} InternalIP and ${place}`
-}
+/** In one reason. */
+const MOST_FLAWS = 4
 
 function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))

@@ -2,9 +2,8 @@
  * Carries out what neighbors ask for. Owns the meeting of sessions and RIB: a session that comes up becomes a RIB peer,
  * its UPDATEs are read there, what the RIB has to say is sent here, and no faster than the network takes it.
  */
-import { isLinkLocal } from '../base/address.ts'
+import { bareAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { RibPeer } from '../bgp/rib/types.ts'
@@ -14,9 +13,9 @@ import { MESSAGE_TYPE } from '../bgp/wire/message.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
-import type { LocalInterface } from './input.ts'
+import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
-import { nextHopsFor } from './next-hops.ts'
+import { type NextHops, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import {
   tell,
@@ -25,6 +24,7 @@ import {
   tellIgnored,
   tellLeft,
   tellNearLimit,
+  tellNextHops,
   tellNotification,
   tellTransition,
   tellUp,
@@ -38,11 +38,15 @@ const SEND_LIMIT = 65_536
 const TYPE_AT = 18
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
+type Dial = Extract<PeerAction, { kind: 'dial' }>
 type Refresh = Extract<PeerAction, { kind: 'refresh' }>
 
 export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
+  readonly #links: LinkTable
+  /** By link: what neighbors over it are told. It stays so while the address does, also when a session is lost. */
+  readonly #chosen = new Map<string, NextHops['chosen']>()
   readonly #out: Outbox
   #node: NodeIntent | undefined
   /** Connections of the sessions that run. */
@@ -57,8 +61,9 @@ export class Sessions {
   #knownRevision = 0
   readonly #twins: Twins
 
-  constructor(neighbors: Neighbors, rib: Rib, out: Outbox) {
+  constructor(neighbors: Neighbors, rib: Rib, links: LinkTable, out: Outbox) {
     this.#neighbors = neighbors
+    this.#links = links
     this.#rib = rib
     this.#out = out
     this.#twins = new Twins((name, family) => rib.counts(name, family))
@@ -74,9 +79,30 @@ export class Sessions {
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
+    const { nextHops: before } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
+    this.#tellNextHops(neighbor, before)
     this.#share(this.#twins.judge(neighbor, now))
     this.#setPeer(neighbor)
+  }
+
+  /** Addresses came, went or changed: who is told another next hop, or none, is told so at once. */
+  followLinks(touched: TouchedLinks, now: Millis): void {
+    for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
+    if (this.#node === undefined) return
+    const named = Object.values(this.#node.addresses)
+    const isNamed = named.some((address) => touched.addresses.has(address))
+    for (const neighbor of this.#running.keys()) {
+      const { session } = neighbor.peer
+      const link = neighbor.nextHops?.link
+      if (session === undefined) continue
+      const isTouched = link === undefined || touched.names.has(link) || isNamed
+      if (!isTouched && !touched.addresses.has(bareAddress(session.local.address))) continue
+      const again = this.#nextHopsOf(neighbor, session, this.#node)
+      if (neighbor.nextHops === undefined || wordsOfNextHops(again) !== wordsOfNextHops(neighbor.nextHops)) {
+        this.refit(neighbor, now)
+      }
+    }
   }
 
   #setPeer(neighbor: Neighbor): void {
@@ -119,8 +145,7 @@ export class Sessions {
   #carryOut(neighbor: Neighbor, action: PeerAction, now: Millis): void {
     switch (action.kind) {
       case 'dial':
-        this.#neighbors.connect(action.conn, neighbor, undefined)
-        this.#out.push(action)
+        this.#dial(neighbor, action)
         return
       case 'send':
       case 'close':
@@ -149,6 +174,13 @@ export class Sessions {
         this.#out.tell(tellNotification(neighbor.name, action))
         return
     }
+  }
+
+  /** A neighbor on a link without the node's usual address is called from an address of that link. */
+  #dial(neighbor: Neighbor, { conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
+    const isElsewhere = usual !== undefined && this.#links.isBesideLink(usual, remote.address)
+    this.#neighbors.connect(conn, neighbor)
+    this.#out.push({ kind: 'dial', conn, remote, localAddress: localMayYield && isElsewhere ? undefined : usual })
   }
 
   #refresh(neighbor: Neighbor, { family, subtype }: Refresh, now: Millis): void {
@@ -197,20 +229,30 @@ export class Sessions {
     this.#twins.add(neighbor, now)
     this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node))
     this.#out.tell(tellUp(neighbor.name, session))
-    for (const family of FAMILIES) {
-      const reason = neighbor.nextHops?.held[family]
-      if (reason !== undefined) {
-        this.#out.tell(tell('warn', 'family-held', `${neighbor.name}: ${reason}`, { peer: neighbor.name, family }))
-      }
-    }
+    this.#tellNextHops(neighbor, undefined)
+  }
+
+  #tellNextHops({ name, nextHops }: Neighbor, before: NextHops | undefined): void {
+    for (const words of tellNextHops(name, before, nextHops)) this.#out.tell(words)
   }
 
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
-    neighbor.nextHops = nextHopsFor(session, node, this.#neighbors.connection(session.conn)?.interface)
+    const nextHops = this.#nextHopsOf(neighbor, session, node)
+    neighbor.nextHops = nextHops
+    if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
+  }
+
+  #nextHopsOf({ nextHops }: Neighbor, session: Session, node: NodeIntent): NextHops {
+    return nextHopsFor(session, {
+      node,
+      links: this.#links,
+      link: nextHops?.link,
+      chosen: (link) => this.#chosen.get(link),
+    })
   }
 
   #ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
-    return ribPeer(neighbor, session, node, this.#neighbors.connection(session.conn)?.interface)
+    return ribPeer(neighbor, session, node)
   }
 
   #down(neighbor: Neighbor, now: Millis): void {
@@ -247,7 +289,7 @@ export class Sessions {
 
   /** The network took everything on this connection. */
   drained(conn: ConnId, now: Millis): void {
-    const neighbor = this.#neighbors.connection(conn)?.neighbor
+    const neighbor = this.#neighbors.connectedBy(conn)
     if (neighbor === undefined) return
     if (this.#running.get(neighbor) === conn) {
       neighbor.writable = true
@@ -309,7 +351,7 @@ function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany:
   return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
 }
 
-function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, local: LocalInterface | undefined): RibPeer {
+function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
   const { intent, nextHops } = neighbor
   return {
     name: neighbor.name,
@@ -331,16 +373,9 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent, local: 
     allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
     ...(session.role !== undefined && { role: session.role }),
-    ...(local !== undefined && { interface: local.name, link: sharedLink(session, local) }),
+    ...(nextHops?.link !== undefined && { interface: nextHops.link }),
+    link: nextHops?.shared ?? [],
   }
-}
-
-/** Subnets of our end's interface, where the neighbor is on that link too. */
-function sharedLink({ remote }: Session, local: LocalInterface): readonly Prefix[] {
-  const address = hostPrefix(remote.address)
-  const isThere =
-    isLinkLocal(remote.address) || (address !== undefined && local.subnets.some((subnet) => contains(subnet, address)))
-  return isThere ? local.subnets : []
 }
 
 function limitsOf({ maxPrefixes }: PeerIntent, number: (limit: PrefixLimit) => number): RibPeer['maxPrefixes'] {

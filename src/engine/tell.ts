@@ -6,6 +6,7 @@ import type { UpdateProblem } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Problem } from '../cluster/intent.ts'
 import type { LeftFamilies } from './left-families.ts'
+import type { NextHops } from './next-hops.ts'
 
 export interface Tell {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -126,3 +127,17 @@ export const tell = (level: Tell['level'], code: string, text: string, fields: T
   text,
   fields,
 })
+
+/** A family that is withheld from a neighbor, or told with another next hop than before; `before`: in this session. */
+export function tellNextHops(peer: string, before: NextHops | undefined, after: NextHops | undefined): Tell[] {
+  return FAMILIES.flatMap((family): Tell[] => {
+    const [held, nextHop] = [after?.held[family], after?.text[family]]
+    if (held !== undefined) {
+      if (held === before?.held[family]) return []
+      return [tell('warn', 'family-held', `${peer}: ${held}`, { peer, family })]
+    }
+    if (before === undefined || nextHop === undefined || nextHop === before.text[family]) return []
+    const text = `${peer}: the ${family === 'ipv4' ? 'IPv4' : 'IPv6'} next hop is ${nextHop} now`
+    return [tell('info', 'next-hop-changed', text, { peer, family, nextHop })]
+  })
+}

@@ -5,6 +5,8 @@ import type { Policy } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
+import { makeProblem } from '../cluster/problem.ts'
+import type { LinkTable } from '../dataplane/links.ts'
 import { matchesPattern } from '../show/pattern.ts'
 import type {
   Action,
@@ -20,6 +22,7 @@ import type {
   StatusView,
   View,
 } from '../show/view.ts'
+import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
 import { heldFamily, type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
@@ -54,9 +57,10 @@ export interface Facts {
   troubles: readonly Problem[]
   stopping: boolean
   intent: Intent | undefined
-  interfaces: readonly InterfaceView[]
   /** Between us and the kernel. */
   kernelProblems: readonly Problem[]
+  /** Why links and addresses cannot be read, where nothing else is asked of the kernel. */
+  linksTrouble: string | undefined
   readonly listening: Listening
 }
 
@@ -64,6 +68,7 @@ export class EngineView implements View {
   readonly #facts: Facts
   readonly #neighbors: Neighbors
   readonly #rib: Rib
+  readonly #links: LinkTable
   readonly #objects: Objects
   readonly #kernel: Kernel | undefined
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
@@ -73,6 +78,7 @@ export class EngineView implements View {
     facts: Facts,
     neighbors: Neighbors,
     rib: Rib,
+    links: LinkTable,
     objects: Objects,
     kernel: Kernel | undefined,
     act: (neighbor: Neighbor, action: Action) => ActionResult,
@@ -81,6 +87,7 @@ export class EngineView implements View {
     this.#facts = facts
     this.#neighbors = neighbors
     this.#rib = rib
+    this.#links = links
     this.#objects = objects
     this.#kernel = kernel
     this.#act = act
@@ -166,9 +173,14 @@ export class EngineView implements View {
   }
 
   problems(): readonly Problem[] {
-    const { intent, troubles, kernelProblems, listening } = this.#facts
+    const { intent, troubles, kernelProblems, linksTrouble, listening } = this.#facts
     const ofObjects = intent?.problems ?? troubles
-    const others = [...kernelProblems, ...listening.problems()]
+    const unread =
+      linksTrouble === undefined
+        ? []
+        : [makeProblem({ code: 'links-unread', object: 'kernel links', says: linksTrouble })]
+    const held = heldFamilies(this.#neighbors.all())
+    const others = [...kernelProblems, ...unread, ...held, ...listening.problems()]
     return others.length === 0 ? ofObjects : [...ofObjects, ...others]
   }
 
@@ -197,7 +209,12 @@ export class EngineView implements View {
   }
 
   interfaces(): readonly InterfaceView[] {
-    return this.#facts.interfaces
+    return this.#links.all().map(({ name, up, index, mtu, flags, addresses }) => ({
+      name,
+      up,
+      addresses: addresses.map(({ address, length }) => `${address}/${length}`),
+      link: { index, mtu, flags },
+    }))
   }
 
   memory(): readonly MemoryView[] {

@@ -55,7 +55,7 @@ export type Which =
   | { readonly kind: 'pattern'; readonly text: string }
 
 /** Facts that nobody follows, and that are read when somebody looks. */
-export type Reads = 'interfaces' | 'nat'
+export type Reads = 'nat'
 
 /** A line of a looker, understood. */
 export interface Asked {

@@ -126,7 +126,6 @@ export const COMMANDS: readonly CommandRow[] = [
     words: ['show', 'interfaces'],
     options: [{ word: 'summary', help: 'one line each' }],
     help: 'Show network interfaces',
-    reads: 'interfaces',
     build: ({ summary }) => ({ kind: 'show-interfaces', summary: summary === true }),
   },
   {

@@ -9,9 +9,8 @@
  */
 import { familyOfAddress } from '../../src/base/address.ts'
 import type { Chance } from '../../src/base/chance.ts'
-import { parsePrefix } from '../../src/base/prefix.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
-import type { Input, LocalInterface } from '../../src/engine/input.ts'
+import type { Input } from '../../src/engine/input.ts'
 
 /** A host as the network knows it. */
 export interface Station {
@@ -242,12 +241,7 @@ export class Links {
     end.lastArrival = this.#door.now() + out
     accepted.lastArrival = end.lastArrival + back
     this.#door.deliver(accepted, input, out)
-    this.#door.deliver(accepted, { kind: 'located', conn, interface: lanOf(there) }, out)
-    this.#door.deliver(
-      end,
-      { kind: 'connected', conn: end.conn, local, remote, interface: lanOf(end.station) },
-      out + back,
-    )
+    this.#door.deliver(end, { kind: 'connected', conn: end.conn, local, remote }, out + back)
   }
 
   #failDial(end: End, reason: string, after: number): void {
@@ -316,11 +310,3 @@ const isListening = ({ listening }: Station, { address, port }: Endpoint): boole
   listening?.port === port && (listening.addresses.length === 0 || listening.addresses.includes(address))
 
 const pairOf = (a: Station, b: Station): string => (a.name < b.name ? `${a.name} ${b.name}` : `${b.name} ${a.name}`)
-
-/** All addresses of a host are on one link; who has the same /24 or /64 is on it too. */
-function lanOf({ addresses }: Station): LocalInterface {
-  const subnets = addresses.flatMap(
-    (address) => parsePrefix(`${address}/${familyOfAddress(address) === 'ipv4' ? 24 : 64}`) ?? [],
-  )
-  return { name: 'eth0', addresses: {}, subnets }
-}

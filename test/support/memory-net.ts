@@ -4,10 +4,9 @@
  */
 import { type Address, familyOfAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
-import { parsePrefix } from '../../src/base/prefix.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
 import type { Network, NetworkEffect } from '../../src/edge/net/tcp.ts'
-import type { Input, LocalInterface } from '../../src/engine/input.ts'
+import type { Input } from '../../src/engine/input.ts'
 
 type Feed = (input: Input) => void
 
@@ -135,7 +134,7 @@ export class MemoryHost implements Network {
     const local = { address: localAddress, port: this.#nextPort++ }
     end.phase = 'open'
     there.#accept(end, remote, local)
-    this.#feed({ kind: 'connected', conn: end.conn, local, remote, interface: this.#interface(localAddress) })
+    this.#feed({ kind: 'connected', conn: end.conn, local, remote })
   }
 
   #accept(dialler: End, local: Endpoint, remote: Endpoint): void {
@@ -144,11 +143,7 @@ export class MemoryHost implements Network {
     const end: End = { host: this, conn, phase: 'open', other: dialler }
     dialler.other = end
     this.#ends.set(conn, end)
-    const found = this.#interface(local.address)
-    this.#net.later(() => {
-      this.#feed({ kind: 'accepted', conn, local, remote })
-      if (this.#ends.has(conn)) this.#feed({ kind: 'located', conn, interface: found })
-    })
+    this.#net.later(() => this.#feed({ kind: 'accepted', conn, local, remote }))
   }
 
   #send(end: End, bytes: Uint8Array): void {
@@ -203,18 +198,6 @@ export class MemoryHost implements Network {
 
   #own(family: Family): Address | undefined {
     return this.addresses.find((address) => familyOfAddress(address) === family)
-  }
-
-  #interface(local: Address): LocalInterface {
-    const addresses: Partial<Record<Family, Address>> = {}
-    for (const family of ['ipv4', 'ipv6'] as const) {
-      const own = familyOfAddress(local) === family ? local : this.#own(family)
-      if (own !== undefined) addresses[family] = own
-    }
-    const subnets = this.addresses.flatMap(
-      (address) => parsePrefix(`${address}/${address.includes(':') ? 64 : 24}`) ?? [],
-    )
-    return { name: 'eth0', addresses, subnets }
   }
 }
 

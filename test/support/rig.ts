@@ -9,6 +9,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { Tell } from '../../src/engine/tell.ts'
 import { countAll } from './count.ts'
+import { linkOf } from './fake-kernel.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
 
 export const OUR_AS = 64512
@@ -53,6 +54,8 @@ export class Rig {
       bgpPeer(`peer-${index}`, { peerIP: address, asNumber: asn, passive: true, filters: ['take-all'], ...spec }),
     )
     const all = [worker, bgpConfiguration({ asNumber: OUR_AS, nodeToNodeMeshEnabled: false }), TAKE_ALL, ...peers]
+    const present = [linkOf(2, 'eth0', true, [`${OUR_ADDRESS}/24`, 'fd00:10::100/64'])]
+    this.feed({ kind: 'links', change: { full: true, gone: [], present } })
     this.feed({ kind: 'objects', changes: [...all, ...objects].map((object) => upsert(object)) })
     this.feed({ kind: 'synced' })
     this.work()

@@ -4,7 +4,6 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { interfaceOf, listInterfaces } from '../../src/edge/net/interfaces.ts'
 import { Tcp } from '../../src/edge/net/tcp.ts'
 import type { Input } from '../../src/engine/input.ts'
 
@@ -22,7 +21,6 @@ if (import.meta.main) {
   }
   const tcp = new Tcp({ feed })
   tcp.perform({ kind: 'listen', port: Number(process.argv[2]), addresses: ['127.0.0.1'] })
-  interfaceOf('127.0.0.1')
   let conn = 0
   createInterface({ input: process.stdin })
     .on('line', (line) => {
@@ -34,7 +32,7 @@ if (import.meta.main) {
         try {
           for (;;) filled.push(openSync('/dev/null', 'r'))
         } catch {
-          tell({ kind: 'filled', interfaces: listInterfaces().length, local: interfaceOf('127.0.0.1')?.name })
+          tell({ kind: 'filled' })
         }
       } else {
         conn += 2

@@ -3,13 +3,16 @@
  * edges do with effects is done here, so that an hour passes in milliseconds; one seed decides everything, so that a run
  * repeats exactly.
  */
+import { familyOfAddress } from '../../src/base/address.ts'
 import { Chance } from '../../src/base/chance.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
+import type { Link } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { Tell } from '../../src/engine/tell.ts'
 import { Agenda } from './agenda.ts'
+import { linkOf } from './fake-kernel.ts'
 import { type End, type LinkOptions, Links } from './links.ts'
 
 export interface Looker {
@@ -108,6 +111,7 @@ export class World {
     const host = new Host(name, addresses, { ...options, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
+    this.feed(host, { kind: 'links', change: { full: true, gone: [], present: [lanOf(addresses)] } })
     if (objects === undefined) return host
     this.feed(host, { kind: 'objects', changes: objects })
     this.feed(host, { kind: 'synced' })
@@ -305,3 +309,12 @@ export class World {
     if (this.#options.forgetTells !== true) host.tells.push(tell)
   }
 }
+
+/** All addresses of a host are on one link; who has the same /24 or /64 is on it too. */
+const lanOf = (addresses: readonly string[]): Link =>
+  linkOf(
+    2,
+    'eth0',
+    true,
+    addresses.map((address) => `${address}/${familyOfAddress(address) === 'ipv4' ? 24 : 64}`),
+  )

@@ -8,7 +8,6 @@
  * - every `connected` and `accepted` is followed by exactly one `closed`, after our own `close` or `refuse` too, and
  *   nothing about the connection comes after it;
  * - after `send`, `drained` follows once all of it has been handed to the kernel;
- * - an accepted one that was not refused is followed by `located`, before anything is received on it;
  * - effects for connections that are gone do nothing.
  *
  * Reading is fair: of each socket so much in one look at all of them, however much it has. Who floods us waits for the
@@ -24,7 +23,6 @@ import type { Input } from '../../engine/input.ts'
 import { type Accepted, bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
 import { Reserve } from '../reserve.ts'
-import { interfaceOf, sharesLink } from './interfaces.ts'
 import { Listeners } from './tcp-listeners.ts'
 
 export type NetworkEffect = Extract<Effect, { readonly kind: 'listen' | 'dial' | 'send' | 'close' | 'refuse' }>
@@ -174,13 +172,12 @@ export class Tcp implements Network {
     this.#reserve.refill()
   }
 
-  #admit({ conn, fd, local }: Caller): void {
+  #admit({ conn, fd }: Caller): void {
     this.#caller = undefined
     setNoDelay(fd)
     const connection = this.#own(conn, fd, 'open')
     connection.unanswered = true
     this.#unanswered++
-    this.#feed({ kind: 'located', conn, interface: interfaceOf(local.address) })
     connection.socket.resume()
   }
 
@@ -195,9 +192,7 @@ export class Tcp implements Network {
 
   // ---- whom we call
 
-  #dial({ conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
-    const yields = localMayYield && usual !== undefined && !sharesLink(usual, remote.address)
-    const localAddress = yields ? undefined : usual
+  #dial({ conn, remote, localAddress }: Dial): void {
     let fd: number
     try {
       fd = this.#openFor(remote, localAddress)
@@ -241,7 +236,7 @@ export class Tcp implements Network {
     const { conn, socket } = connection
     clearTimeout(connection.timer)
     connection.phase = 'open'
-    this.#feed({ kind: 'connected', conn, local, remote, interface: interfaceOf(local.address) })
+    this.#feed({ kind: 'connected', conn, local, remote })
     socket.resume()
   }
 

@@ -102,7 +102,7 @@ describe('TCP', () => {
     await listening(open())
     stranger().end('bye')
     await has('closed')
-    expect(inputs.map((input) => input.kind)).toEqual(['listening', 'accepted', 'located', 'received', 'closed'])
+    expect(inputs.map((input) => input.kind)).toEqual(['listening', 'accepted', 'received', 'closed'])
     expect(first('closed')?.reason).toBeUndefined()
   })
 

@@ -1,0 +1,92 @@
+// What we write as next hop of the family that a session does not run over: an address of the link the router is on, one
+// that stays, and another one as soon as it does not.
+
+import { join } from 'node:path'
+import { Agent } from '../lab/agent.ts'
+import { bgpPeer, kubeNode, Manifests } from '../lab/manifests.ts'
+import { ip, wire } from '../lab/wire.ts'
+import type { Router } from '../speakers/speaker.ts'
+import { type Case, expect, routerHolds } from './case.ts'
+import { agentSessionsUp, CLUSTER_AS, Cluster, configuration, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+
+const UPLINKS = [1, 2] as const
+const ours = (uplink: number) => ({ ipv4: `10.78.${uplink}.1`, ipv6: `fd78:${uplink}::1` })
+const theirs = (uplink: number) => ({ ipv4: `10.78.${uplink}.2`, ipv6: `fd78:${uplink}::2` })
+const withLength = ({ ipv4, ipv6 }: ReturnType<typeof ours>) => [`${ipv4}/24`, `${ipv6}/64`]
+const PODS = ['10.244.1.0/24', 'fd00:244:1::/64']
+
+/** The node is known by addresses that no router can reach: each is told those of its own link. */
+const uplinks: Case = {
+  name: 'next hops: two uplinks in networks of their own',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const manifests = new Manifests(join(lab.directory, 'cluster'))
+    const node = await lab.host('node-1', 11)
+    const peers = UPLINKS.map((uplink) =>
+      bgpPeer(`router-${uplink}`, theirs(uplink).ipv4, ROUTER_AS + uplink, { sourceAddress: 'None' }),
+    )
+    await manifests.put(configuration(), ...POOLS, kubeNode(node, PODS), ...peers)
+    const routers: Router[] = []
+    for (const uplink of UPLINKS) {
+      const host = await lab.bare(`router-${uplink}`, theirs(uplink))
+      await wire(
+        { host: node, name: `up${uplink}`, addresses: withLength(ours(uplink)) },
+        { host, name: 'eth0', addresses: withLength(theirs(uplink)) },
+      )
+      const neighbors = [{ address: ours(uplink).ipv4, asn: CLUSTER_AS }]
+      routers.push(await speaker.start(host, { asn: ROUTER_AS + uplink, neighbors, networks: [] }))
+    }
+    const agent = new Agent(node, manifests)
+    await agent.start()
+    await agentSessionsUp(agent, UPLINKS.length)
+    const toldBy = ({ ipv4, ipv6 }: ReturnType<typeof ours>) =>
+      podRoutes(node, 1, { transport: 'ipv4' }).map((route) => ({
+        ...route,
+        from: ipv4,
+        nextHop: route.prefix.includes(':') ? ipv6 : ipv4,
+      }))
+    for (const [index, router] of routers.entries()) await routerHolds(router, toldBy(ours(UPLINKS[index] ?? 0)))
+    // The address of one link is another now: its router hears of it, and the session stays.
+    await ip(node, ['address add fd78:2::77/64 dev up2 nodad', 'address del fd78:2::1/64 dev up2'])
+    await routerHolds(routers[1] as Router, toldBy({ ...ours(2), ipv6: 'fd78:2::77' }))
+    await routerHolds(routers[0] as Router, toldBy(ours(1)))
+    for (const protocol of await agent.protocols()) {
+      expect(protocol.timesEstablished === 1, `${protocol.name} was established ${protocol.timesEstablished} times`)
+    }
+  },
+}
+
+/** A VIP is there before all else, and the Node names no IPv6 address. */
+const vip: Case = {
+  name: 'next hops: a VIP is never told, and an address that goes takes its family along until it is back',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    const known = { ...kubeNode(host, PODS), status: { addresses: [{ type: 'InternalIP', address: host.ipv4 }] } }
+    await cluster.manifests.put(configuration(), ...POOLS, known, bgpPeer('router', router.ipv4, ROUTER_AS))
+    await ip(host, ['address add fd77::1:100/128 dev eth0 nodad', 'address add 10.77.0.200/32 dev eth0'])
+    const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: [] })
+    await agent.start()
+    const all = podRoutes(host, 1, { transport: 'ipv4' })
+    await routerHolds(side, all)
+    await ip(host, [`address del ${host.ipv6}/64 dev eth0`])
+    await routerHolds(
+      side,
+      all.filter(({ prefix }) => !prefix.includes(':')),
+    )
+    const words = await agent.act('show', 'protocols', 'all')
+    expect(words.includes('fd77::1:100/128 is a single address'), `nothing is said of the VIP:\n${words}`)
+    await ip(host, [`address add ${host.ipv6}/64 dev eth0 nodad`])
+    await routerHolds(side, all)
+    // As a link that is switched off and on: its IPv6 addresses go, and a person puts them back.
+    await ip(host, ['link set eth0 down', 'link set eth0 up', `address replace ${host.ipv6}/64 dev eth0 nodad`])
+    await routerHolds(side, all)
+    const [protocol] = await agent.protocols()
+    expect(protocol?.timesEstablished === 1, `the session was established ${protocol?.timesEstablished} times`)
+  },
+}
+
+export const cases: readonly Case[] = [uplinks, vip]

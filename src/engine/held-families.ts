@@ -1,0 +1,27 @@
+/** What neighbors are told nothing of for want of a next hop: a bounded number of problems. */
+import { FAMILIES } from '../base/family.ts'
+import type { Problem } from '../cluster/intent.ts'
+import { makeProblem } from '../cluster/problem.ts'
+import type { Neighbor } from './neighbors.ts'
+
+/** Beyond this many they are only counted. */
+const MOST = 10
+
+export function heldFamilies(neighbors: Iterable<Neighbor>): Problem[] {
+  const found: Problem[] = []
+  let more = 0
+  for (const { name, intent, nextHops } of neighbors) {
+    for (const family of FAMILIES) {
+      const reason = nextHops?.held[family]
+      if (reason === undefined) continue
+      if (found.length === MOST) more++
+      else {
+        const says = `${name} is told nothing of ${family === 'ipv4' ? 'IPv4' : 'IPv6'}: ${reason}`
+        found.push(makeProblem({ code: 'family-held', object: intent.object ?? name, says, level: 'warning' }))
+      }
+    }
+  }
+  if (more === 0) return found
+  const says = `${more} more families are told nothing of, for want of a next hop`
+  return [...found, makeProblem({ code: 'families-held', object: 'neighbors', says, level: 'warning' })]
+}

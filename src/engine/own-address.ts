@@ -1,0 +1,54 @@
+/** Which address of a link a neighbor may be told as next hop: one that is this machine's own, and stays. */
+import type { Address } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { addressesOf, type Link, type LinkAddress } from '../dataplane/links.ts'
+
+// `IFA_F_*` of rtnetlink(7).
+/** Of an IPv4 address: a second one of its network. Of an IPv6 address: a temporary one (RFC 8981). */
+const SECONDARY_OR_TEMPORARY = 0x01
+const OPTIMISTIC = 0x04
+const DAD_FAILED = 0x08
+const DEPRECATED = 0x20
+const TENTATIVE = 0x40
+const PERMANENT = 0x80
+
+export interface Wish {
+  readonly family: Family
+  /** What the Node calls its InternalIP. */
+  readonly named: Address | undefined
+  /** What the neighbor is told now. */
+  readonly told: Address | undefined
+}
+
+/**
+ * The InternalIP where the link has it; else what is told already, so that nothing changes without need; else the first
+ * in an order that does not depend on when each came: those made by hand before those of router advertisements.
+ */
+export function chooseAddress(link: Link, wish: Wish): Address | undefined {
+  const usable = addressesOf(link, wish.family).filter((own) => whyNotUsable(own, wish) === undefined)
+  return usable.sort((a, b) => rankOf(a, wish) - rankOf(b, wish) || (a.address < b.address ? -1 : 1))[0]?.address
+}
+
+function rankOf({ address, flags }: LinkAddress, { named, told }: Wish): number {
+  if (address === named) return 0
+  // RFC 4862 §5.5.4: what goes on by a deprecated address goes on, unless another one is there.
+  if ((flags & DEPRECATED) !== 0) return 5
+  if (address === told) return 1
+  if (address.startsWith('169.254.')) return 4
+  return (flags & PERMANENT) !== 0 ? 2 : 3
+}
+
+/** In words that go on from the address; undefined where it may be told. */
+export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
+  const { family, named, told } = wish
+  if (scope !== 0) return 'reaches no further than its link'
+  if ((flags & DAD_FAILED) !== 0) return 'is a duplicate'
+  if ((flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0) return 'is tentative'
+  if (family === 'ipv6' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is temporary'
+  if ((flags & DEPRECATED) !== 0 && address !== named && address !== told) return 'is deprecated'
+  if (address === named) return undefined
+  if (family === 'ipv4' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is secondary'
+  // A /32 or /128 that the Node does not name is a VIP, which is elsewhere tomorrow.
+  if (length === (family === 'ipv4' ? 32 : 128) && peer === undefined) return 'is a single address'
+  return undefined
+}

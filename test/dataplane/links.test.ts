@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { isOnLink, type Link, LinkTable, networksOf } from '../../src/dataplane/links.ts'
+import { linkOf } from '../support/fake-kernel.ts'
+
+const ETH0 = linkOf(2, 'eth0', true, ['10.0.0.2/24', 'fd00::2/64', 'fe80::2/64', '10.0.0.200/32'])
+const ETH1 = linkOf(3, 'eth1', true, ['10.1.0.2/24', 'fe80::2/64'])
+
+const tableOf = (...links: readonly Link[]): LinkTable => {
+  const table = new LinkTable()
+  table.take({ full: true, gone: [], present: links })
+  return table
+}
+
+describe('who has an address', () => {
+  test('the link it is on; with a zone that one alone', () => {
+    const table = tableOf(ETH0, ETH1)
+    expect(table.holder('10.1.0.2')?.name).toBe('eth1')
+    expect(table.holder('fe80::2%eth1')?.name).toBe('eth1')
+    expect(table.holder('fe80::2%eth9')).toBeUndefined()
+    expect(table.holder('10.9.9.9')).toBeUndefined()
+    expect([table.isOwn('10.0.0.200'), table.isOwn('10.0.0.3')]).toEqual([true, false])
+  })
+
+  test('of two links with the same address, the one that is up', () => {
+    const [down, up] = [linkOf(4, 'a', false, ['10.5.0.1/24']), linkOf(5, 'b', true, ['10.5.0.1/24'])]
+    expect(tableOf(down, up).holder('10.5.0.1')?.name).toBe('b')
+    const table = tableOf(down, up)
+    table.take({ full: false, gone: [5], present: [] })
+    expect(table.holder('10.5.0.1')?.name).toBe('a')
+  })
+})
+
+describe('what a change touches', () => {
+  test('links, and addresses that came or went: not those that stayed', () => {
+    const table = tableOf(ETH0, ETH1)
+    const now = linkOf(3, 'eth1', false, ['10.1.0.2/24', '10.1.0.3/24'])
+    const touched = table.take({ full: false, gone: [], present: [now] })
+    expect([...touched.names]).toEqual(['eth1'])
+    // fe80::2 is on eth0 as well.
+    expect([...touched.addresses].sort()).toEqual(['10.1.0.3', 'fe80::2'])
+    expect(table.isOwn('fe80::2')).toBe(true)
+  })
+
+  test('both names of one that is called otherwise now', () => {
+    const table = tableOf(ETH0)
+    const touched = table.take({ full: false, gone: [], present: [{ ...ETH0, name: 'lan0' }] })
+    expect([...touched.names].sort()).toEqual(['eth0', 'lan0'])
+    expect([...touched.addresses]).toEqual([])
+    expect(table.get('eth0')).toBeUndefined()
+  })
+
+  test('all that is not there any more, when all is told anew', () => {
+    const table = tableOf(ETH0, ETH1)
+    const touched = table.take({ full: true, gone: [], present: [ETH0] })
+    expect(table.all()).toEqual([ETH0])
+    expect(touched.names).toContain('eth1')
+    expect(touched.addresses).toContain('10.1.0.2')
+  })
+})
+
+describe('who is on a link', () => {
+  test('its networks, without single and link-local ones', () => {
+    expect(networksOf(ETH0).map(({ text }) => text)).toEqual(['10.0.0.0/24', 'fd00::/64'])
+  })
+
+  test.each([
+    ['10.0.0.9', true],
+    ['fd00::9', true],
+    ['10.0.1.9', false],
+    ['fe80::9%eth0', true],
+  ])('%s: %s', (address, expected) => {
+    expect(isOnLink(ETH0, address)).toBe(expected)
+  })
+})
+
+test.each([
+  ['an address of the link that the neighbor is on', '10.0.0.2', '10.0.0.9', false],
+  ['another address, while the neighbor is on a link of ours', '10.0.0.2', '10.1.0.9', true],
+  ['a neighbor beyond a router: the usual address is as good as any', '10.0.0.2', '203.0.113.9', false],
+  ['a neighbor that only its link knows', 'fe80::1%eth0', 'fe80::2%eth0', false],
+])('called from %s', (_, local, remote, expected) => {
+  expect(tableOf(ETH0, ETH1).isBesideLink(local, remote)).toBe(expected)
+})

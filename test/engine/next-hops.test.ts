@@ -1,0 +1,178 @@
+/** Which address of ours a neighbor is told as next hop of the family that its session does not run over (8.B5, 8.B6). */
+import { describe, expect, test } from 'vitest'
+import type { Session } from '../../src/bgp/session/types.ts'
+import type { NodeIntent } from '../../src/cluster/intent.ts'
+import { type Link, type LinkAddress, LinkTable } from '../../src/dataplane/links.ts'
+import { type NextHops, nextHopsFor } from '../../src/engine/next-hops.ts'
+import { linkOf } from '../support/fake-kernel.ts'
+
+const FLAG = { temporary: 0x01, secondary: 0x01, optimistic: 0x04, duplicate: 0x08, deprecated: 0x20, tentative: 0x40 }
+
+/** `fd00::1/64`, and what the kernel says of it. */
+const own = (text: string, flags = 0x80, rest: Partial<LinkAddress> = {}): LinkAddress => {
+  const [address = '', length] = text.split('/')
+  return { address, length: Number(length), peer: undefined, scope: 0, flags, ...rest }
+}
+const link = (index: number, name: string, ...addresses: readonly (string | LinkAddress)[]): Link => ({
+  ...linkOf(index, name, true, []),
+  addresses: addresses.map(
+    (one) => (typeof one === 'string' ? linkOf(1, '', true, [one]).addresses[0] : one) as LinkAddress,
+  ),
+})
+const tableOf = (...links: readonly Link[]): LinkTable => {
+  const table = new LinkTable()
+  table.take({ full: true, gone: [], present: links })
+  return table
+}
+
+interface Scene {
+  readonly local?: string
+  readonly remote?: string
+  readonly internal?: boolean
+  readonly named?: readonly [ipv4: string | undefined, ipv6: string | undefined]
+  readonly told?: string
+  readonly extendedNextHop?: boolean
+}
+
+function choose(links: LinkTable, scene: Scene = {}): NextHops {
+  const { local = '192.168.80.1', remote = '192.168.80.2', internal = false, told, extendedNextHop = false } = scene
+  const [ipv4, ipv6] = scene.named ?? ['10.0.0.11', 'fd00:10::11']
+  const session = {
+    families: ['ipv4', 'ipv6'],
+    local: { address: local, port: 179 },
+    remote: { address: remote, port: 179 },
+    peerType: internal ? 'internal' : 'external',
+    send: { extendedNextHop },
+  } as unknown as Session
+  const addresses = { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
+  const node = { name: 'n1', addresses } as unknown as NodeIntent
+  const chosen = () => (told === undefined ? undefined : { ipv6: told })
+  return nextHopsFor(session, { node, links, link: undefined, chosen })
+}
+
+const ETH0 = link(2, 'eth0', '10.0.0.11/24', 'fd00:10::11/64', 'fe80::11/64')
+const ETH1 = link(3, 'eth1', '192.168.80.1/24', 'fd00:80::1/64', 'fe80::12/64')
+const BARE = link(3, 'eth1', '192.168.80.1/24', 'fe80::12/64')
+const LOOPBACK = link(1, 'lo', '127.0.0.1/8', '::1/128', 'fd00:10::11/128')
+
+describe('on which interface', () => {
+  test.each<[string, Link[], Scene, string | undefined]>([
+    ['a neighbor on the link: the address of that link', [ETH0, ETH1], {}, 'fd00:80::1'],
+    ['the InternalIP where it is one of that link', [ETH0], { local: '10.0.0.11', remote: '10.0.0.1' }, 'fd00:10::11'],
+    ['a neighbor on a link without IPv6: none', [ETH0, BARE], {}, undefined],
+    ['the same, internal: the InternalIP', [ETH0, BARE], { internal: true }, 'fd00:10::11'],
+    ['an internal neighbor: the address of the interface first', [ETH0, ETH1], { internal: true }, 'fd00:80::1'],
+    [
+      'a neighbor beyond the link: the address of the interface first',
+      [ETH0, ETH1],
+      { remote: '198.51.100.1' },
+      'fd00:80::1',
+    ],
+    ['a neighbor beyond a link without IPv6: the InternalIP', [ETH0, BARE], { remote: '198.51.100.1' }, 'fd00:10::11'],
+    [
+      'a reflector, and an InternalIP on the loopback',
+      [LOOPBACK, BARE],
+      { internal: true, remote: '198.51.100.1' },
+      'fd00:10::11',
+    ],
+    ['an InternalIP that this machine does not have: never', [BARE], { internal: true }, undefined],
+    ['no InternalIP, and none needed', [ETH1], { named: [undefined, undefined] }, 'fd00:80::1'],
+    ['a session from an address that no interface has: the InternalIP', [ETH0], { local: '192.0.2.1' }, 'fd00:10::11'],
+  ])('%s', (_, links, scene, expected) => {
+    const found = choose(tableOf(...links), scene)
+    expect(found.text.ipv6).toBe(expected)
+    expect(found.held.ipv6 === undefined).toBe(expected !== undefined)
+  })
+
+  test('the other way round: IPv4 over a session by IPv6', () => {
+    const scene = { local: 'fd00:80::1', remote: 'fd00:80::2' }
+    expect(choose(tableOf(ETH0, ETH1), scene).text).toEqual({ ipv4: '192.168.80.1', ipv6: 'fd00:80::1' })
+  })
+
+  test('what lies on the link is shared with a neighbor there, and with no other', () => {
+    const texts = (scene: Scene) => choose(tableOf(ETH0, ETH1), scene).shared.map(({ text }) => text)
+    expect(texts({})).toEqual(['192.168.80.0/24', 'fd00:80::/64'])
+    expect(texts({ remote: '198.51.100.1' })).toEqual([])
+  })
+
+  test('a cable with two ends shows who is on the other one', () => {
+    const cable = link(3, 'eth1', own('192.168.80.1/32', 0x80, { peer: '192.168.80.2' }), 'fd00:80::1/64')
+    expect(choose(tableOf(ETH0, cable)).text.ipv6).toBe('fd00:80::1')
+    const bare = link(3, 'eth1', own('192.168.80.1/32', 0x80, { peer: '192.168.80.2' }))
+    expect(choose(tableOf(ETH0, bare)).held.ipv6).toContain('192.168.80.2 is on that link')
+  })
+})
+
+describe('which of an interface', () => {
+  const GOOD = own('fd00:80::9/64')
+  const BAD: readonly (readonly [string, LinkAddress])[] = [
+    ['a single address', own('fd00:80::100/128')],
+    ['a tentative one', own('fd00:80::1/64', FLAG.tentative)],
+    ['a duplicate', own('fd00:80::1/64', FLAG.duplicate | FLAG.tentative)],
+    ['a temporary one', own('fd00:80::1/64', FLAG.temporary)],
+    ['a link-local one', own('fe80::1/64', 0x80, { scope: 253 })],
+    ['one of this host alone', own('fd00:80::1/64', 0x80, { scope: 254 })],
+    ['a deprecated one', own('fd00:80::1/64', FLAG.deprecated)],
+  ]
+  const at = (...addresses: readonly LinkAddress[]) => tableOf(link(3, 'eth1', '192.168.80.1/24', ...addresses))
+  const NONE: Scene = { named: [undefined, undefined] }
+
+  test.each(BAD)('never %s', (_, bad) => {
+    expect(choose(at(bad, GOOD), NONE).text.ipv6).toBe('fd00:80::9')
+    expect(choose(at(GOOD, bad), NONE).text.ipv6).toBe('fd00:80::9')
+    const alone = choose(at(bad), NONE)
+    expect(alone.text.ipv6).toBeUndefined()
+    expect(alone.held.ipv6).toContain(`${bad.address}/${bad.length} `)
+  })
+
+  test.each(BAD.slice(1, 6))('never %s, also where it is told already or is the InternalIP', (_, bad) => {
+    expect(choose(at(bad), { ...NONE, told: bad.address }).text.ipv6).toBeUndefined()
+    expect(choose(at(bad), { named: [undefined, bad.address], internal: true }).text.ipv6).toBeUndefined()
+  })
+
+  test('never a second IPv4 address of a network, nor one of 169.254.0.0/16 where there is another', () => {
+    const there = link(
+      3,
+      'eth1',
+      'fd00:80::1/64',
+      own('192.168.80.5/24', FLAG.secondary),
+      '169.254.1.1/16',
+      '192.168.80.9/24',
+    )
+    const scene = { ...NONE, local: 'fd00:80::1', remote: 'fd00:80::2' }
+    expect(choose(tableOf(there), scene).text.ipv4).toBe('192.168.80.9')
+  })
+
+  test('a single address that the Node names is its own: of DHCPv6', () => {
+    expect(choose(at(own('fd00:80::5/128')), { named: [undefined, 'fd00:80::5'] }).text.ipv6).toBe('fd00:80::5')
+  })
+
+  test('an optimistic one may be used (RFC 4429)', () => {
+    expect(choose(at(own('fd00:80::1/64', FLAG.tentative | FLAG.optimistic)), NONE).text.ipv6).toBe('fd00:80::1')
+  })
+
+  test('a deprecated one only where the Node names it, or it is told and there is no other (RFC 4862 §5.5.4)', () => {
+    const old = own('fd00:80::1/64', FLAG.deprecated)
+    expect(choose(at(old), { named: [undefined, 'fd00:80::1'] }).text.ipv6).toBe('fd00:80::1')
+    expect(choose(at(old), { ...NONE, told: 'fd00:80::1' }).text.ipv6).toBe('fd00:80::1')
+    expect(choose(at(old, GOOD), { ...NONE, told: 'fd00:80::1' }).text.ipv6).toBe('fd00:80::9')
+  })
+
+  test('what is told stays, whatever else comes; and the order in which addresses came decides nothing', () => {
+    const [a, b] = [own('fd00:80::1/64'), own('fd00:80::2/64')]
+    expect(choose(at(a, b), { ...NONE, told: 'fd00:80::2' }).text.ipv6).toBe('fd00:80::2')
+    expect(choose(at(a, b), NONE).text.ipv6).toBe('fd00:80::1')
+    expect(choose(at(b, a), NONE).text.ipv6).toBe('fd00:80::1')
+    expect(choose(at(a), { ...NONE, told: 'fd00:80::2' }).text.ipv6).toBe('fd00:80::1')
+  })
+
+  test('one made by hand before one of router advertisements', () => {
+    expect(choose(at(own('fd00:80::1/64', 0), own('fd00:80::2/64')), NONE).text.ipv6).toBe('fd00:80::2')
+  })
+})
+
+test('before links are known the other family waits, and says so', () => {
+  const found = choose(new LinkTable())
+  expect(found.text).toEqual({ ipv4: '192.168.80.1' })
+  expect(found.held).toEqual({ ipv6: 'no IPv6 next hop: the links of this node are not known yet' })
+})
