@@ -63,6 +63,8 @@ export interface PeerIntent {
   readonly yields: boolean
   readonly holdTime: Seconds
   readonly keepaliveTime: Seconds | undefined
+  /** How long the neighbor keeps our routes while we restart; undefined: graceful restart is not announced. */
+  readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds
   readonly passive: boolean
   /** The other side should dial first; we only after a delay. */

@@ -76,6 +76,7 @@ export interface ConfigurationObject {
   readonly prefixAdvertisements: readonly PrefixAdvertisement[] | undefined
   readonly listenPort: number | undefined
   readonly bindToNodeIp: boolean
+  readonly meshRestartTime: Seconds | undefined
   readonly meshFilters: readonly string[]
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
@@ -118,6 +119,8 @@ export interface PeerObject {
   readonly families: readonly Family[] | undefined
   readonly holdTime: Seconds | undefined
   readonly keepaliveTime: Seconds | undefined
+  /** 0: graceful restart is not announced. */
+  readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
   readonly advertiseLearned: boolean

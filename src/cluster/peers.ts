@@ -18,6 +18,8 @@ import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 const HOLD_TIME: Seconds = 90
+/** As Calico and BIRD have it: an agent that is replaced, image pulled, is back well before. */
+const RESTART_TIME: Seconds = 120
 /** The first pause before dialling again; it doubles from there. */
 const CONNECT_RETRY_TIME: Seconds = 1
 /** For each family, unless a BGPPeer says another number: far more than a cluster has, far less than a full table. */
@@ -321,6 +323,7 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     yields: object?.families === undefined,
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,
+    restartTime: restartTime(object === undefined ? settings.meshRestartTime : object.restartTime),
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
     passive: (object?.passive ?? false) || object?.range !== undefined,
     waits: node !== undefined && node.routerId > me.routerId,
@@ -348,6 +351,9 @@ function sourceProblem({ object, address, rank }: Candidate, me: ClusterNode): P
     }),
   ]
 }
+
+/** 0: graceful restart is not announced. */
+const restartTime = (set: Seconds = RESTART_TIME): Seconds | undefined => (set === 0 ? undefined : set)
 
 const DEFAULT_LIMIT = prefixLimit(DEFAULT_MAX_PREFIXES)
 

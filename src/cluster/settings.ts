@@ -1,5 +1,6 @@
 /** What BGPConfiguration `default` and `node.<this node>` come to together. */
 import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
+import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
 import type { DecisionSettings, Problem, ServiceLoopPrevention } from './intent.ts'
 import type { ConfigurationObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
@@ -10,6 +11,7 @@ import type { ObjectStore } from './store.ts'
 export interface Settings {
   readonly nodeToNodeMesh: boolean
   readonly meshFilters: readonly string[]
+  readonly meshRestartTime: Seconds | undefined
   readonly meshHeld: string | undefined
   readonly bindToNodeIp: boolean
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
@@ -54,6 +56,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const settings: Settings = {
     nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
     meshFilters: defaults?.meshFilters ?? [],
+    meshRestartTime: defaults?.meshRestartTime,
     meshHeld: defaults?.meshHeld ?? held.mesh,
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,

@@ -165,8 +165,7 @@ export class Engine {
 
   #expire(neighbor: Neighbor, until: Millis, now: Millis): void {
     this.#sessions.handle(neighbor, { kind: 'timer', until }, now)
-    if (neighbor.intent.range === undefined || this.#neighbors.hasConnection(neighbor)) return
-    this.#objects.forgetCaller(neighbor, now)
+    this.#forgetCaller(neighbor, now)
   }
 
   #endLateRefreshes(now: Millis): void {
@@ -300,9 +299,13 @@ export class Engine {
     const neighbor = this.#neighbors.connectedBy(input.conn)
     if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
     this.#neighbors.disconnect(input.conn)
-    if (neighbor?.intent.range !== undefined && !this.#neighbors.hasConnection(neighbor)) {
-      this.#objects.forgetCaller(neighbor, now)
-    }
+    if (neighbor !== undefined) this.#forgetCaller(neighbor, now)
+  }
+
+  /** Of a range, one that has no connection is gone, unless it is expected back. */
+  #forgetCaller(neighbor: Neighbor, now: Millis): void {
+    if (neighbor.intent.range === undefined || neighbor.peer.keepsRoutes) return
+    if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
   }
 
   /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is told. */

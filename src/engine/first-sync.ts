@@ -32,7 +32,7 @@ export interface SyncingNeighbor {
   readonly name: string
   /** Nobody dials it: it is disabled by hand or held down by objects. */
   readonly isStopped: boolean
-  readonly session: Pick<Session, 'conn' | 'families' | 'remoteRestarted'> | undefined
+  readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
 
 type Told = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibReceived'>
@@ -86,7 +86,7 @@ export class FirstSync {
     const since = this.#pauseOf(name, session.conn, told, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
     // RFC 4724 §4.1: one that has restarted tells nothing before it has gathered its own routes; silence is not its end.
-    if (session.remoteRestarted && told === 0) return false
+    if (session.restart?.restarted === true && told === 0) return false
     return now - since >= (told === 0 ? SILENCE : PAUSE)
   }
 

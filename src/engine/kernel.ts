@@ -235,7 +235,7 @@ export class Kernel {
         prefix,
         hops.map(({ nextHop, peer }) => ({
           bytes: nextHop,
-          interface: this.#rooms.neighbors.get(peer)?.nextHops?.link,
+          interface: this.#rooms.neighbors.get(peer)?.interface,
         })),
       )
     }

@@ -21,6 +21,8 @@ export interface Neighbor {
   /** Words of whoever disabled it by hand. */
   disabled: string | undefined
   nextHops: NextHops | undefined
+  /** Where its session ran last: link-local next hops of its routes, kept ones too, lie there. */
+  interface: string | undefined
   /** What its session leaves to another one with the same router. */
   left: LeftFamilies
   /** The network took all we sent: more UPDATEs may follow. */

@@ -91,6 +91,7 @@ export class Objects {
       intent,
       disabled: undefined,
       nextHops: undefined,
+      interface: undefined,
       left: {},
       writable: true,
       warned: new Set(),
@@ -213,5 +214,6 @@ function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     addPath: intent.addPath,
     ...(intent.role !== undefined && { role: intent.role }),
     strictRole: intent.strictRole,
+    ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
   }
 }

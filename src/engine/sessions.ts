@@ -26,6 +26,7 @@ import {
   tellNearLimit,
   tellNextHops,
   tellNotification,
+  tellStaleOver,
   tellTransition,
   tellUp,
   tellUpdateProblem,
@@ -39,6 +40,7 @@ const TYPE_AT = 18
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
 type Dial = Extract<PeerAction, { kind: 'dial' }>
+type Up = Extract<PeerAction, { kind: 'up' }>
 type Refresh = Extract<PeerAction, { kind: 'refresh' }>
 
 export class Sessions {
@@ -152,11 +154,15 @@ export class Sessions {
         this.#out.push(action)
         return
       case 'up':
-        this.#up(neighbor, action.session, now)
+        this.#up(neighbor, action, now)
         return
       case 'down':
-        this.#down(neighbor, now)
-        this.#out.tell(tellDown(neighbor.name, action.error))
+        this.#down(neighbor, action.keep, now)
+        this.#out.tell(tellDown(neighbor.name, action.error, action.keep))
+        return
+      case 'stale-over':
+        this.#rib.dropStale(neighbor.name)
+        this.#out.tell(tellStaleOver(neighbor.name, action.reason))
         return
       case 'updates':
         this.#receive(neighbor, action, now)
@@ -191,7 +197,7 @@ export class Sessions {
     if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, session.enhancedRefresh)
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
     // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
-    else if (session.remoteGracefulRestart && !this.#rib.counts(name, family).endOfRibReceived) {
+    else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
       this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, as its End-of-RIB has not come`))
     } else this.#rib.beginRefresh(name, family, now)
     this.#hasNews = true
@@ -219,7 +225,7 @@ export class Sessions {
     this.#hasNews = true
   }
 
-  #up(neighbor: Neighbor, session: Session, now: Millis): void {
+  #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
@@ -227,7 +233,7 @@ export class Sessions {
     this.#running.set(neighbor, session.conn)
     this.#hasNews = true
     this.#twins.add(neighbor, now)
-    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node))
+    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
     this.#out.tell(tellUp(neighbor.name, session))
     this.#tellNextHops(neighbor, undefined)
   }
@@ -239,6 +245,7 @@ export class Sessions {
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
     const nextHops = this.#nextHopsOf(neighbor, session, node)
     neighbor.nextHops = nextHops
+    neighbor.interface = nextHops.link
     if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
   }
 
@@ -255,14 +262,15 @@ export class Sessions {
     return ribPeer(neighbor, session, node)
   }
 
-  #down(neighbor: Neighbor, now: Millis): void {
+  #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
     neighbor.nextHops = undefined
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true
     // Its twin takes back what it left to this one, before that goes.
     this.#share(this.#twins.remove(neighbor, now))
-    this.#rib.removePeer(neighbor.name)
+    if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
+    else this.#rib.removePeer(neighbor.name)
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
@@ -283,6 +291,7 @@ export class Sessions {
       } else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
         this.#out.tell(tell('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
+        this.handle(neighbor, { kind: 'end-of-rib', family: result.endOfRib }, now)
       }
     }
   }

@@ -1,5 +1,5 @@
 /** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
-import { FAMILIES } from '../base/family.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
 import type { ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
@@ -39,11 +39,18 @@ export const tellUp = (peer: string, session: Session): Tell => ({
   },
 })
 
-export const tellDown = (peer: string, error: LastError): Tell => ({
+export const tellDown = (peer: string, error: LastError, keep: readonly Family[]): Tell => ({
   level: 'warn',
   code: 'session-down',
-  text: `${peer}: down: ${error.class}: ${error.text}`,
-  fields: { peer, class: error.class, error: error.text },
+  text: `${peer}: down: ${error.class}: ${error.text}${keep.length === 0 ? '' : `; its ${keep.join(' and ')} routes are kept`}`,
+  fields: { peer, class: error.class, error: error.text, ...(keep.length > 0 && { kept: keep.join(' ') }) },
+})
+
+export const tellStaleOver = (peer: string, reason: string): Tell => ({
+  level: 'warn',
+  code: 'stale-routes-dropped',
+  text: `${peer}: stale routes are dropped: ${reason}`,
+  fields: { peer, reason },
 })
 
 export const tellNotification = (peer: string, seen: NotificationSeen): Tell => ({

@@ -187,10 +187,10 @@ const isBoolean = (value: unknown) => typeof value === 'boolean'
 /** The agent does not look inside (yet), so it takes what the schema refuses. */
 const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
   BGPConfiguration: [
-    /^spec\.(nodeMeshPassword|logSeverityScreen|nodeMeshMaxRestartTime|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
+    /^spec\.(nodeMeshPassword|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
     /^spec\.(programClusterRoutes|ipv[46]NormalRoutePriority)$/,
   ],
-  BGPPeer: [/^spec\.(password|ttlSecurity|maxRestartTime|reachableBy|bfd)/],
+  BGPPeer: [/^spec\.(password|ttlSecurity|reachableBy|bfd)/],
   BGPFilter: [/interface$/],
   IPPool: [
     /^spec\.(blockSize|nodeSelector|namespaceSelector|assignmentMode)$/,

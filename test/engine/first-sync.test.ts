@@ -21,7 +21,13 @@ class Rack {
 
   #neighbor(name: string): SyncingNeighbor {
     const seen = this.up.get(name)
-    const session = seen && { conn: seen.conn, families: FAMILIES, remoteRestarted: seen.restarted }
+    const session = seen && {
+      conn: seen.conn,
+      families: FAMILIES,
+      restart: seen.restarted
+        ? { time: 120, restarted: true, notification: true, families: FAMILIES, preserved: FAMILIES }
+        : undefined,
+    }
     return { name, isStopped: this.stopped.has(name), session }
   }
 

@@ -312,11 +312,13 @@ describe('routes', () => {
     expect(lab.until(has)).toBe(true)
   })
 
-  test('a neighbor that is lost takes its routes along; the end of the agent takes nothing', () => {
+  test('a neighbor that is lost and not back in time takes its routes along; the end of the agent takes nothing', () => {
     const lab = new Lab()
     lab.settle()
     lab.world.crash(lab.tor)
-    lab.world.pass(1_000)
+    lab.world.pass(119_000)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+    lab.world.pass(2_000)
     expect(lab.kernel.own).toEqual(BLACKHOLES)
 
     const other = new Lab()
@@ -417,6 +419,8 @@ describe('two routers with the same routes', () => {
 
     rack.world.crash(lost === 'tor-2' ? rack.twin : rack.tor)
     rack.world.pass(10_000)
+    expect(rack.ways()).toEqual(BOTH)
+    rack.world.pass(120_000)
     expect(rack.ways()).toEqual(WITHOUT[lost])
     expect(new Set(rack.kernel.written.map(({ action }) => action))).toEqual(new Set(['replace']))
 

@@ -220,6 +220,8 @@ describe('who may call', () => {
     expect(world.ask(one, 'show protocols all Global_10_0_0_5')).toContain('Neighbor range:   10.0.0.0/24')
     world.crash(five)
     world.pass(5_000)
+    expect(learned(world, one)).toHaveLength(2)
+    world.pass(120_000)
     expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_6'])
     expect(learned(world, one).map(({ prefix }) => prefix)).toEqual(['10.244.6.0/24'])
   })
@@ -299,7 +301,11 @@ describe('who may call', () => {
     world.change(one, [upsert(bgpPeer('p0', { peerIP: '10.0.0.77', asNumber: 65077 }))])
     world.pass(1_000)
     expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_77'])
-    expect(one.told('notification-sent').at(-1)?.fields).toMatchObject({ code: 6, subcode: 3 })
+    expect(one.told('notification-sent').at(-1)?.fields).toMatchObject({
+      code: 6,
+      subcode: 9,
+      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Peer De-configured/),
+    })
   })
 })
 
@@ -310,7 +316,11 @@ describe('too many routes', () => {
     const maxPrefixes = { ipv4: { limit: 2, warnPercent: 50, restartMinutes: 5 } }
     const { world, one } = pair({ maxPrefixes }, {}, { pods })
     expect(world.until(() => one.told('session-down').length === 1)).toBe(true)
-    expect(one.told('notification-sent')[0]?.fields).toMatchObject({ code: 6, subcode: 1 })
+    expect(one.told('notification-sent')[0]?.fields).toMatchObject({
+      code: 6,
+      subcode: 9,
+      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Maximum Number/),
+    })
     expect(world.ask(one, `show protocols all ${ONE_SEES}`)).toContain('Hold-down timer:')
     world.pass(280_000)
     expect(one.told('session-up')).toHaveLength(1)
@@ -372,7 +382,7 @@ describe('reflection (RFC 4456)', () => {
     expect(shown).toContain('BGP.originator_id: 10.0.0.3')
     expect(shown).toContain('BGP.cluster_list: 244.0.0.1')
     world.crash(y)
-    expect(world.until(() => ways(x).length === 1)).toBe(true)
+    expect(world.until(() => ways(x).length === 1, 180_000)).toBe(true)
   })
 })
 

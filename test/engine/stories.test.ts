@@ -268,7 +268,11 @@ describe('what keeps a session and what ends it', () => {
     const { world, tor, worker } = pair()
     world.change(worker, [remove(TO_ROUTER)])
     expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
-    expect(tor.told('notification-received')[0]?.fields).toMatchObject({ code: 6, subcode: 3 })
+    expect(tor.told('notification-received')[0]?.fields).toMatchObject({
+      code: 6,
+      subcode: 9,
+      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Peer De-configured/),
+    })
   })
 
   test('stopping the agent sends Cease and ends with no connection left', () => {
@@ -276,7 +280,11 @@ describe('what keeps a session and what ends it', () => {
     world.feed(worker, { kind: 'stop', reason: 'agent stopped by SIGTERM' })
     expect(world.until(() => worker.done)).toBe(true)
     expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
-    expect(tor.told('notification-received')[0]?.fields).toMatchObject({ code: 6, subcode: 2 })
+    expect(tor.told('notification-received')[0]?.fields).toMatchObject({
+      code: 6,
+      subcode: 9,
+      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Administrative Shutdown/),
+    })
   })
 
   test('an hour of silence costs keepalives and nothing else', () => {

@@ -7,11 +7,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { addressBytes, formatAddress } from '../../src/base/address.ts'
+import type { Family } from '../../src/base/family.ts'
 import { ACCEPT_ALL, REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
 import type { Policy } from '../../src/bgp/policy/rule.ts'
 import type { DecisionSettings } from '../../src/bgp/rib/decide.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
 import type { Reachability, RibPeer } from '../../src/bgp/rib/types.ts'
+import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
 import {
   announcement,
   attributes,
@@ -84,6 +86,8 @@ const NEIGHBORS = [1, 2, 3, 4, 5, 6].map((number) =>
   neighbor(number, { peerType: number > 3 ? 'internal' : 'external' }),
 )
 
+const KEEPS: readonly (readonly Family[])[] = [['ipv4', 'ipv6'], ['ipv4', 'ipv6'], ['ipv4'], []]
+
 const at = <T>(list: readonly T[], index: number): T => list[index % list.length] as T
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
 
@@ -94,6 +98,10 @@ class Facts {
   readonly peers = new Map<string, RibPeer>()
   /** By neighbor and prefix: the UPDATE. */
   readonly received = new Map<string, Map<string, Uint8Array>>()
+  /** By neighbor: prefixes that it has not announced again since it was lost. */
+  readonly stale = new Map<string, Set<string>>()
+  /** Neighbors that are down, and whose routes are kept. */
+  readonly lost = new Set<string>()
   readonly own = new Set<string>()
   readonly reach = new Map<string, Reachability>()
   decision = at(DECISIONS, 0)
@@ -118,8 +126,8 @@ class Scene {
     this.rib.follow()
   }
 
-  join(peer: RibPeer): void {
-    this.rib.addPeer(peer)
+  join(peer: RibPeer, keep: readonly Family[] = []): void {
+    this.rib.addPeer(peer, keep)
     this.listeners.set(peer.name, new Listener(peer))
   }
 
@@ -192,6 +200,18 @@ class History {
       case 'down':
         if (up !== undefined) this.#down(up)
         return
+      case 'lose':
+        if (up !== undefined) this.#lose(up, at(KEEPS, a))
+        return
+      case 'return':
+        if (up === undefined) this.#return(shaped(configured, a, b), at(KEEPS, b))
+        return
+      case 'drop':
+        this.dropStale(configured.name)
+        return
+      case 'end-of-rib':
+        if (up !== undefined) this.#endOfRib(up, a % 2 === 0 ? 'ipv4' : 'ipv6')
+        return
       case 'bounce':
         if (up !== undefined) this.#down(up)
         this.#up(shaped(configured, a, b))
@@ -203,6 +223,7 @@ class History {
         if (up === undefined) return
         scene.receive(up.name, withdrawal([at(PREFIXES, a)]))
         facts.received.get(up.name)?.delete(at(PREFIXES, a))
+        facts.stale.get(up.name)?.delete(at(PREFIXES, a))
         return
       case 'change':
         if (up !== undefined) this.#change(shaped(configured, a, b))
@@ -267,9 +288,51 @@ class History {
   }
 
   #up(peer: RibPeer): void {
+    if (this.facts.lost.has(peer.name)) return
     this.facts.peers.set(peer.name, peer)
     this.facts.received.set(peer.name, new Map())
+    this.facts.stale.set(peer.name, new Set())
     this.scene.join(peer)
+  }
+
+  #forget(name: string, gone: (text: string) => boolean): void {
+    for (const text of this.facts.received.get(name)?.keys() ?? []) {
+      if (!gone(text)) continue
+      this.facts.received.get(name)?.delete(text)
+      this.facts.stale.get(name)?.delete(text)
+    }
+  }
+
+  #lose({ name }: RibPeer, keep: readonly Family[]): void {
+    const { facts, scene } = this
+    const before = facts.stale.get(name)
+    this.#forget(name, (text) => before?.has(text) === true || !keep.includes(prefix(text).family))
+    facts.stale.set(name, new Set(facts.received.get(name)?.keys()))
+    facts.peers.delete(name)
+    facts.lost.add(name)
+    scene.rib.losePeer(name, keep)
+    scene.listeners.delete(name)
+  }
+
+  #return(peer: RibPeer, keep: readonly Family[]): void {
+    const { facts, scene } = this
+    if (!facts.lost.delete(peer.name)) return
+    this.#forget(peer.name, (text) => !keep.includes(prefix(text).family))
+    facts.peers.set(peer.name, peer)
+    scene.join(peer, keep)
+  }
+
+  dropStale(name: string): void {
+    const { facts, scene } = this
+    if (facts.lost.delete(name)) facts.received.delete(name)
+    else this.#forget(name, (text) => facts.stale.get(name)?.has(text) === true)
+    scene.rib.dropStale(name)
+  }
+
+  #endOfRib({ name }: RibPeer, family: Family): void {
+    const { stale } = this.facts
+    this.#forget(name, (text) => stale.get(name)?.has(text) === true && prefix(text).family === family)
+    this.scene.receive(name, encodeEndOfRib(family))
   }
 
   #down({ name }: RibPeer): void {
@@ -302,6 +365,7 @@ class History {
     const update = announcement([text], at(carried, b), at(HOPS[prefix(text).family], b >> 3))
     this.scene.receive(peer.name, update)
     this.facts.received.get(peer.name)?.set(text, update)
+    this.facts.stale.get(peer.name)?.delete(text)
   }
 
   #serve(text: string): void {
@@ -342,6 +406,7 @@ const anyHistory = fc.oneof(
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1, own: 1, disown: 1 }),
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1 }),
   stepsOf({ ...CHANGES, up: 3, down: 2, bounce: 2, withdraw: 2 }),
+  stepsOf({ ...CHANGES, up: 3, down: 1, withdraw: 2, pull: 4, lose: 3, return: 4, drop: 1, 'end-of-rib': 2 }),
 )
 
 test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when all is gone', () => {
@@ -350,6 +415,8 @@ test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when
     for (const step of steps) history.step(step)
     // RFC 5004 keeps what was there first: two histories may differ for good. Switched off, they do not.
     if (history.facts.decision.preferOldest) history.decide({ ...history.facts.decision, preferOldest: false })
+    // Routes of neighbors that are back compete as equals, stale or not (RFC 4724 §4.2).
+    for (const name of history.facts.lost) history.dropStale(name)
     history.scene.settle()
     const fresh = history.fresh()
     fresh.settle()

@@ -20,7 +20,7 @@ const pitfall = (about: string, done: string, breach?: string): Pitfall => ({
 })
 const notHere = (about: string, reason: string): Pitfall => ({ about, notHere: reason })
 
-const RESTART = 'graceful restart is neither offered nor helped with'
+const RESTART = 'we say nothing of our own restart, and keep nothing longer than that of others'
 const BFD = 'there is no BFD'
 
 export const PITFALLS: Readonly<Record<number, Pitfall>> = {
@@ -44,7 +44,7 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Sessions
   12: pitfall('messages out of turn', '%s leads where RFC 4271 says', 'an UPDATE behind it'),
   13: pitfall('collisions', 'however messages cross', 'in Established the newcomer loses'),
-  14: notHere('a second connection that means a restart', RESTART),
+  14: pitfall('a second connection that means a restart', 'RFC 4724 §5: the neighbor has restarted'),
   15: pitfall('what restarts the hold timer', 'KEEPALIVE restarts it', 'half a message does not'),
   16: pitfall('keepalives with jitter, UPDATEs in their place', 'an hour of them'),
   17: pitfall('what has been read counts before the timer', 'what was read before the timer is looked at counts'),
@@ -124,14 +124,14 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   62: pitfall('the oldest path', 'is off unless asked for'),
   63: pitfall('outside over inside, then the metric', 'what came from outside wins over what came from inside'),
   64: pitfall('router ID, cluster list, address', 'the last steps'),
-  65: notHere('routes of who restarts compete as others do', RESTART),
+  65: pitfall('routes of a restarting neighbor compete as others do', 'what is kept of a lost neighbor is the best'),
   66: pitfall('equal paths', 'only the best is told; who joins or leaves the others'),
   67: pitfall('LOCAL_PREF that is not there', 'LOCAL_PREF that is not there counts as 100'),
 
   // Refresh and restart
   68: pitfall('refreshes', 'a refresh tells everything again', 'its BoRR before its End-of-RIB is ignored'),
-  69: notHere('keeping the routes of who restarts', RESTART),
-  70: notHere('NOTIFICATION and graceful restart', RESTART),
+  69: pitfall('keeping the routes of a neighbor that restarts', '§4.2: routes MUST be kept', '§4.2: %s'),
+  70: pitfall('NOTIFICATION and graceful restart', 'RFC 8538 §4: with the N bit', 'RFC 8538 §4: a Hard Reset MUST'),
   71: notHere('our own restart', RESTART),
   72: pitfall('fields of the capability', 'graceful restart: the time has twelve bits'),
   73: notHere('long-lived graceful restart', RESTART),

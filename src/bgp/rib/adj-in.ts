@@ -29,8 +29,8 @@ export class AdjIn {
   changed = new Uint8Array(0)
   /** Tenths of a second on the engine's clock. */
   since = new Uint32Array(0)
-  /** In which refresh of its neighbor it was announced last (RFC 7313). The column exists only once somebody refreshes. */
-  round = new Uint8Array(0)
+  /** In which generation it was announced last (generations.ts). The column exists only once there is a second one. */
+  generation = new Uint32Array(0)
   end = 1
   size = 0
 
@@ -79,20 +79,19 @@ export class AdjIn {
     this.next[path] = this.first[prefix] as number
     this.first[prefix] = path
     this.received[path] = 0
-    if (this.round.length !== 0) this.round[path] = 0
+    if (this.generation.length !== 0) this.generation[path] = 0
     this.size++
     return path
   }
 
-  /** The neighbor has announced it in this refresh; 0: it has begun none. */
-  noteRound(path: number, round: number): void {
-    if (round === 0) return
-    if (this.round.length === 0) this.round = new Uint8Array(this.prefix.length)
-    this.round[path] = round
+  noteGeneration(path: number, generation: number): void {
+    if (generation === 0) return
+    if (this.generation.length === 0) this.generation = new Uint32Array(this.prefix.length)
+    this.generation[path] = generation
   }
 
-  roundOf(path: number): number {
-    return this.round.length === 0 ? 0 : (this.round[path] as number)
+  generationOf(path: number): number {
+    return this.generation.length === 0 ? 0 : (this.generation[path] as number)
   }
 
   /** Gives a path what it carries now; the tables' holds follow. */
@@ -126,8 +125,8 @@ export class AdjIn {
   }
 
   memory(): number {
-    const { prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, round } = this
-    const paths = [prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, round]
+    const { prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, generation } = this
+    const paths = [prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, generation]
     return usedBytes(this.end, ...paths) + usedBytes(this.#prefixes.end, this.first)
   }
 
@@ -159,6 +158,6 @@ export class AdjIn {
     this.refused = growU8(this.refused, size)
     this.changed = growU8(this.changed, size)
     this.since = growU32(this.since, size)
-    if (this.round.length !== 0) this.round = growU8(this.round, size)
+    if (this.generation.length !== 0) this.generation = growU32(this.generation, size)
   }
 }

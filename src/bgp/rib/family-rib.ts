@@ -20,7 +20,7 @@ import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import { Importer } from './import.ts'
-import { type ImportCounters, newImportCounters, ROUNDS } from './import-counters.ts'
+import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
 import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
@@ -57,7 +57,7 @@ export class FamilyRib {
   /** Neighbors between BoRR and EoRR, and until when that may last. */
   readonly #refreshing = new Map<PeerSlot, Millis>()
   /** Those whose stale routes are still being removed. */
-  readonly #staleSweeps = new Map<PeerSlot, Sweep>()
+  readonly #purges = new Map<PeerSlot, Sweep>()
   readonly #pathLimit = new PathLimit()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
@@ -108,7 +108,7 @@ export class FamilyRib {
       // The same again: nothing to decide, nothing to tell.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
         counters.updates.ignored++
-        paths.noteRound(path, counters.round)
+        this.#renew(path, counters)
         continue
       }
       // Paths of a prefix are looked through one by one: nobody may make that long.
@@ -121,15 +121,26 @@ export class FamilyRib {
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
         counters.held++
-      } else if (paths.refused[path] === 0) counters.usable--
+        paths.noteGeneration(path, counters.generations.present)
+      } else {
+        if (paths.refused[path] === 0) counters.usable--
+        this.#renew(path, counters)
+      }
       paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
-      paths.noteRound(path, counters.round)
       if (importer.attributes !== attributes) this.#shared.attributes.release(importer.attributes)
       countUpdate(counters, importer.refused)
       this.#dirty.add(prefix)
     }
     importer.end()
+  }
+
+  /** The neighbor has announced a path again. */
+  #renew(path: number, counters: ImportCounters): void {
+    const { present } = counters.generations
+    if (this.paths.generationOf(path) === present) return
+    this.paths.noteGeneration(path, present)
+    counters.old--
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
@@ -163,32 +174,49 @@ export class FamilyRib {
   beginRefresh(slot: PeerSlot, now: Millis): void {
     const counters = this.#counters.get(slot)
     if (counters === undefined) return
-    counters.round = (counters.round % ROUNDS) + 1
+    counters.generations.beginRefresh()
+    counters.old = counters.held
     if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
   }
 
   /** EoRR: what is stale goes. Without a BoRR before it, nothing is. */
   endRefresh(slot: PeerSlot): void {
+    if (this.#refreshing.delete(slot)) this.dropStale(slot)
+  }
+
+  /** The neighbor's End-of-RIB (RFC 4724 §4.2): what it did not announce again is gone. */
+  endOfRib(slot: PeerSlot): void {
     const counters = this.#counters.get(slot)
-    if (counters === undefined || !this.#refreshing.delete(slot)) return
+    if (counters === undefined) return
+    counters.endOfRib = true
+    if (counters.generations.freshness === 'stale') this.dropStale(slot)
+  }
+
+  /** Nobody waits any longer for what is stale. */
+  dropStale(slot: PeerSlot): void {
+    const counters = this.#counters.get(slot)
+    if (counters?.generations.end()) this.#purge(slot, counters)
+  }
+
+  /** Removes the paths of a neighbor below its lowest valid generation. */
+  #purge(slot: PeerSlot, { generations }: ImportCounters): void {
     const { paths } = this
-    const kept = counters.round
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
-      if (this.#counters.get(slot) !== counters || !isBefore(paths.roundOf(path), kept, counters.round)) return false
-      this.#removePath(path, counters)
+      if (paths.generationOf(path) >= generations.lowest) return false
+      this.#removePath(path, this.#counters.get(slot))
       return true
     }
     // What an earlier one has not come to yet is stale for this one too; so a flood of them costs one.
-    this.#staleSweeps.get(slot)?.cancel()
+    this.#purges.get(slot)?.cancel()
     const sweep = new Sweep(
       () => paths.end,
       visit,
       () => {
-        this.#staleSweeps.delete(slot)
+        this.#purges.delete(slot)
       },
     )
-    this.#staleSweeps.set(slot, sweep)
+    this.#purges.set(slot, sweep)
     this.#sweeps.push(sweep)
   }
 
@@ -263,8 +291,22 @@ export class FamilyRib {
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   addPeer(slot: PeerSlot): void {
-    this.#counters.set(slot, newImportCounters())
+    const before = this.#counters.get(slot)
+    this.#counters.set(slot, before === undefined ? newImportCounters() : renewedCounters(before))
     this.adjOut.add(slot)
+  }
+
+  /** The session is down: what the neighbor was told is forgotten, and its paths are kept as stale or not at all. */
+  losePeer(slot: PeerSlot, keep: boolean): void {
+    this.adjOut.remove(slot)
+    this.#pathLimit.forget(slot.index)
+    this.#refreshing.delete(slot)
+    const counters = this.#counters.get(slot)
+    if (counters === undefined) return
+    const isPurgeDue = counters.generations.lose()
+    counters.old = counters.held
+    if (!keep) this.dropStale(slot)
+    else if (isPurgeDue) this.#purge(slot, counters)
   }
 
   /** `done` is called when no path of this neighbor is left. */
@@ -273,8 +315,8 @@ export class FamilyRib {
     this.#counters.delete(slot)
     this.#pathLimit.forget(slot.index)
     this.#refreshing.delete(slot)
-    this.#staleSweeps.get(slot)?.cancel()
-    this.#staleSweeps.delete(slot)
+    this.#purges.get(slot)?.cancel()
+    this.#purges.delete(slot)
     const { paths } = this
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
@@ -444,6 +486,7 @@ export class FamilyRib {
     if (counters !== undefined) {
       counters.held--
       if (paths.refused[path] === 0) counters.usable--
+      if (paths.generationOf(path) < counters.generations.present) counters.old--
     }
     this.#pathLimit.pathGone(paths.peer[path] as number, prefix)
     this.#dirty.add(prefix)
@@ -494,12 +537,6 @@ export const MOST_TAKEN = 64
 
 /** So long after BoRR routes that were not announced again are kept. */
 const STALE_TIME: Millis = 600_000
-
-/** Whether a round lies before another, seen from the present one. */
-function isBefore(round: number, other: number, present: number): boolean {
-  const age = (one: number) => (one === 0 ? ROUNDS : (present - one + ROUNDS) % ROUNDS)
-  return age(round) > age(other)
-}
 
 function countUpdate(counters: ImportCounters, refused: number): void {
   if (refused === 0) {

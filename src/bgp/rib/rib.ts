@@ -68,6 +68,8 @@ export class Rib {
   readonly #nextHopBytes = emptyRange()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
+  /** Neighbors that are down and expected back. */
+  readonly #lost = new Set<PeerSlot>()
   #serviceRanges: readonly Prefix[] = []
 
   constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT }: RibOptions = {}) {
@@ -85,17 +87,50 @@ export class Rib {
     this.#rows = new RouteRows(this.#ribs, this.#attributes, this.#nextHops, this.#blocks, this.#peers)
   }
 
-  /** The session is up: nothing is known from it, everything is told, End-of-RIB comes behind. */
-  addPeer(peer: RibPeer): void {
-    if (this.#peers.get(peer.name) !== undefined) throw new Error(`${peer.name} is there already`)
-    const slot = this.#peers.add(peer)
+  /**
+   * The session is up: everything is told, End-of-RIB comes behind. Nothing is known from it, unless `losePeer` kept
+   * routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once.
+   */
+  addPeer(peer: RibPeer, keep: readonly Family[] = []): void {
+    const slot = this.#rejoin(peer) ?? this.#peers.add(peer)
+    for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].dropStale(slot)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
     this.#noteOwnAddresses()
+  }
+
+  /** A neighbor that was lost is the same only with the same numbers: decision has looked at them. */
+  #rejoin(peer: RibPeer): PeerSlot | undefined {
+    const slot = this.#peers.get(peer.name)
+    if (slot === undefined) return undefined
+    if (!this.#lost.delete(slot)) throw new Error(`${peer.name} is there already`)
+    const { peerType, remoteAs, remoteRouterId } = slot.peer
+    if (peerType === peer.peerType && remoteAs === peer.remoteAs && remoteRouterId === peer.remoteRouterId) {
+      this.#change(slot, peer)
+      return slot
+    }
+    this.removePeer(peer.name)
+    return undefined
+  }
+
+  /** The session is down, and the neighbor is expected back (RFC 4724 §4.2): its routes of these families are kept as stale. */
+  losePeer(name: string, keep: readonly Family[]): void {
+    const slot = this.#slot(name)
+    this.#lost.add(slot)
+    for (const family of FAMILIES) this.#ribs[family].losePeer(slot, keep.includes(family))
+  }
+
+  /** What is stale of a neighbor is kept no longer; one that is down as well is gone then. */
+  dropStale(name: string): void {
+    const slot = this.#peers.get(name)
+    if (slot === undefined) return
+    if (this.#lost.has(slot)) this.removePeer(name)
+    else for (const family of FAMILIES) this.#ribs[family].dropStale(slot)
   }
 
   /** The session is down: what came from it goes, and what it was told is forgotten. */
   removePeer(name: string): void {
     const slot = this.#slot(name)
+    this.#lost.delete(slot)
     this.#peers.retire(slot)
     this.#retired.set(slot, FAMILIES.length)
     for (const family of FAMILIES) this.#ribs[family].removePeer(slot, () => this.#countDown(slot))
@@ -105,17 +140,20 @@ export class Rib {
   /** Policies, next hops or limits have changed without a reset. */
   setPeer(peer: RibPeer): void {
     const slot = this.#slot(peer.name)
+    this.#change(slot, peer)
+    for (const family of peer.families) this.#ribs[family].adjOut.change(slot)
+    this.#noteOwnAddresses()
+  }
+
+  #change(slot: PeerSlot, peer: RibPeer): void {
     const { importPolicy, peer: before } = slot
     this.#peers.change(slot, peer)
     const asks =
       (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: what a client says goes to all.
       (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
-    for (const family of peer.families) {
-      if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
-      this.#ribs[family].adjOut.change(slot)
-    }
-    this.#noteOwnAddresses()
+    if (asks === 0) return
+    for (const family of FAMILIES) this.#ribs[family].review().notePeer(slot.index, asks)
   }
 
   /** Addresses of this node, besides those that it tells as its next hops: no learned route may lead to them. */
@@ -200,8 +238,7 @@ export class Rib {
     if (decoder.treatAsWithdraw || decoder.attributesLength > LONGEST) this.#takeBack(slot)
     else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
     const { endOfRib, problems } = decoder
-    const finished = endOfRib && this.#ribs[endOfRib].countersOf(slot)
-    if (finished !== undefined) finished.endOfRib = true
+    if (endOfRib !== undefined) this.#ribs[endOfRib].endOfRib(slot)
     const limits = this.#askLimits(slot)
     const crowded = this.#askCrowded(slot)
     if (limits === undefined && crowded === undefined && problems.length === 0 && endOfRib === undefined)
@@ -474,11 +511,15 @@ export class Rib {
       const limit = maxPrefixes[family]
       const counters = this.#ribs[family].countersOf(slot)
       if (limit === undefined || counters === undefined) continue
-      if (counters.held > limit) return { error: tooMany(family, counters.held, limit), tooMany: family }
-      const isNear = counters.held >= (warnPrefixes?.[family] ?? limit + 1)
+      // What is told anew counts once: the old paths beside it go when all is told. But they are bounded as well.
+      const told = counters.held - counters.old
+      if (told > limit || counters.old > limit) {
+        return { error: tooMany(family, Math.max(told, counters.old), limit), tooMany: family }
+      }
+      const isNear = told >= (warnPrefixes?.[family] ?? limit + 1)
       const isNews = isNear && !counters.warned
       counters.warned = isNear
-      if (isNews) near = { nearLimit: { family, held: counters.held, limit } }
+      if (isNews) near = { nearLimit: { family, held: told, limit } }
     }
     return near
   }

@@ -17,6 +17,7 @@ export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined 
 function whyOpenDiffers(old: PeerConfig, next: PeerConfig): string | undefined {
   if (old.role !== next.role || old.strictRole !== next.strictRole) return 'role'
   if (old.extendedNextHop !== next.extendedNextHop) return 'extended next hop'
+  if ((old.restartTime === undefined) !== (next.restartTime === undefined)) return 'graceful restart'
   for (const direction of ['receive', 'send'] as const) {
     if (!sameFamilies(old.addPath?.[direction] ?? [], next.addPath?.[direction] ?? [])) return 'add path'
   }

@@ -15,6 +15,8 @@ export interface Contender {
   readonly state: SessionState
   /** We opened it; the neighbor did otherwise. */
   readonly dialled: boolean
+  /** It was begun after the other one was Established: the neighbor has lost that one (RFC 4724 §5). */
+  readonly isRestart?: boolean
 }
 
 /** `both` for now: the other one's OPEN will decide. */
@@ -33,8 +35,8 @@ export function ourConnectionLives(ours: Speaker, theirs: Speaker): boolean {
  * one up before saying a word on it, counting on this one; then each end would close what the other keeps.
  */
 export function judge(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Verdict {
-  // RFC 4271 §6.8: an Established session stays. (With graceful restart the newcomer will mean a restart: RFC 4724 §5.)
-  if (other.state === 'Established') return 'other'
+  // RFC 4271 §6.8: an Established session stays. RFC 4724 §5: unless the neighbor restarts gracefully, and has.
+  if (other.state === 'Established') return arrived.isRestart === true ? 'arrived' : 'other'
   if (other.state !== 'OpenSent' && other.state !== 'OpenConfirm') return 'both'
   // Two from the same end are no collision: it opens a second only when it has given up the first.
   if (arrived.dialled === other.dialled) return 'arrived'

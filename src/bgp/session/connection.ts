@@ -26,6 +26,7 @@ import { decodeRouteRefresh, encodeRouteRefresh, REFRESH } from '../wire/route-r
 import type { Backoff } from './backoff.ts'
 import { type FsmAction, type FsmEvent, step } from './fsm.ts'
 import { keepaliveTime, negotiate, ourOpen } from './negotiate.ts'
+import { asSent, isHardReset, type OwnRestart } from './restart.ts'
 import type {
   ConnId,
   Endpoint,
@@ -69,7 +70,20 @@ export interface Shared {
   readonly nextConn: () => ConnId
   /** An OPEN has come that we can live with. The answer is a step of this connection, and perhaps of others. */
   readonly opened: (connection: Connection, session: Session) => void
-  readonly stepped: (connection: Connection, before: SessionState, event: FsmEvent, fault: Fault | undefined) => void
+  /** What OPENs say of our own restart. */
+  readonly ownRestart: () => OwnRestart
+  readonly stepped: (connection: Connection, step: Stepped) => void
+}
+
+/** A step of a connection, for those who look at all of them. */
+export interface Stepped {
+  readonly before: SessionState
+  /** As it was before. */
+  readonly session: Session | undefined
+  readonly event: FsmEvent
+  readonly fault: Fault | undefined
+  /** The NOTIFICATION that came was a Hard Reset (RFC 8538). */
+  readonly hardReset: boolean
 }
 
 export class Connection {
@@ -80,6 +94,8 @@ export class Connection {
   state: SessionState
   /** Undefined where there is no TCP connection, nor one on its way. */
   conn: ConnId | undefined
+  /** When the TCP connection stood. */
+  begunAt: Millis = 0
   /** Of the ConnectRetryTimer that was set last. */
   connectRetry: Millis = 0
   /** The OPEN we sent, and the one that came. */
@@ -88,6 +104,7 @@ export class Connection {
   /** From OpenConfirm on. */
   session: Session | undefined
   #framer = new Framer()
+  #hardReset = false
   #ends: { readonly local: Endpoint; readonly remote: Endpoint } | undefined
 
   constructor(shared: Shared, dialled: boolean, state: SessionState, conn?: ConnId) {
@@ -111,6 +128,7 @@ export class Connection {
 
   connected(local: Endpoint, remote: Endpoint): void {
     this.#ends = { local, remote }
+    this.begunAt = this.#shared.now
     this.step({ name: this.dialled ? 'Tcp_CR_Acked' : 'TcpConnectionConfirmed' })
   }
 
@@ -254,6 +272,7 @@ export class Connection {
     const text = describeNotification(code, subcode, data)
     if (isNobodysFault(code, subcode)) this.#shared.backoff.reset()
     this.#push({ kind: 'notification', direction: 'received', code, subcode, text })
+    this.#hardReset = isHardReset(code, subcode)
     const wrongVersion = code === ERROR.open && subcode === OPEN_ERROR.unsupportedVersion
     this.step({ name: wrongVersion ? 'NotifMsgVerErr' : 'NotifMsg' }, { class: 'Received', text })
   }
@@ -300,11 +319,12 @@ export class Connection {
   // ---- the machine
 
   step(event: FsmEvent, known?: Fault): void {
-    const before = this.state
+    const { state: before, session } = this
+    const hardReset = this.#hardReset
     const { state, actions, error } = step(before, event)
     this.state = state
     for (const action of actions) this.#carryOut(action, error)
-    this.#shared.stepped(this, before, event, known ?? faultOf(error))
+    this.#shared.stepped(this, { before, session, event, fault: known ?? faultOf(error), hardReset })
   }
 
   #carryOut(action: FsmAction, error: MessageError | undefined): void {
@@ -316,7 +336,7 @@ export class Connection {
         this.#close()
         break
       case 'send-open':
-        this.ours = ourOpen(this.#shared.config)
+        this.ours = ourOpen(this.#shared.config, this.#shared.ownRestart())
         this.#send('open', encodeOpen(this.ours))
         break
       case 'send-keepalive':
@@ -360,6 +380,7 @@ export class Connection {
     this.theirs = undefined
     this.session = undefined
     this.#framer = new Framer()
+    this.#hardReset = false
     this.#ends = undefined
     this.timers.clear('hold')
     this.timers.clear('keepalive')
@@ -367,9 +388,10 @@ export class Connection {
   }
 
   sendNotification(error: MessageError): void {
-    const { code, subcode, data } = error
+    const sent = asSent(error, this.session?.restart)
+    const { code, subcode, data } = sent
     const text = describeNotification(code, subcode, data)
-    this.#send('notification', encodeNotification(error))
+    this.#send('notification', encodeNotification(sent))
     this.#push({ kind: 'notification', direction: 'sent', code, subcode, text })
   }
 

@@ -12,13 +12,13 @@ import type { Capability, Open } from '../wire/message.ts'
 import { ERROR, OPEN_ERROR } from '../wire/notification.ts'
 import { AS_TRANS, asnOf, VERSION } from '../wire/open.ts'
 import { COUNTERPART, ROLE, ROLES, type Role } from '../wire/role.ts'
+import { AS_EVER, agreeRestart, type OwnRestart, restartCapability } from './restart.ts'
 import type { PeerConfig, Session } from './types.ts'
 
 type Kind = Capability['kind']
 type CapabilityOf<K extends Kind> = Extract<Capability, { readonly kind: K }>
 
-/** Graceful restart will be offered from here (RFC 4724 §3). */
-export function ourCapabilities(config: PeerConfig): readonly Capability[] {
+export function ourCapabilities(config: PeerConfig, own: OwnRestart = AS_EVER): readonly Capability[] {
   return [
     ...config.families.map((family) => ({ kind: 'multiprotocol', afi: AFI[family], safi: SAFI_UNICAST }) as const),
     { kind: 'route-refresh' },
@@ -26,6 +26,7 @@ export function ourCapabilities(config: PeerConfig): readonly Capability[] {
     { kind: 'extended-message' },
     // RFC 9234 §4.1: external neighbors only.
     ...(config.role !== undefined && mayBeExternal(config) ? [{ kind: 'role', role: ROLE[config.role] } as const] : []),
+    ...restartCapability(config, own),
     { kind: 'four-octet-as', asn: config.localAs },
     ...addPathCapability(config),
     { kind: 'enhanced-refresh' },
@@ -51,14 +52,14 @@ function addPathCapability({ addPath, families }: PeerConfig): readonly Capabili
   return rows.length === 0 ? [] : [{ kind: 'add-path', families: rows }]
 }
 
-export function ourOpen(config: PeerConfig): Open {
+export function ourOpen(config: PeerConfig, own: OwnRestart = AS_EVER): Open {
   return {
     kind: 'open',
     version: VERSION,
     myAs: config.localAs > 0xffff ? AS_TRANS : config.localAs,
     holdTime: config.holdTime,
     routerId: config.routerId,
-    capabilities: ourCapabilities(config),
+    capabilities: ourCapabilities(config, own),
   }
 }
 
@@ -90,8 +91,7 @@ export function negotiate(config: PeerConfig, ours: Open, theirs: Open): Agreeme
     send: wireContext(ours, theirs, families, peerType),
     routeRefresh: bothOffer('route-refresh', ours, theirs),
     enhancedRefresh: bothOffer('route-refresh', ours, theirs) && bothOffer('enhanced-refresh', ours, theirs),
-    remoteGracefulRestart: lastOf(theirs, 'graceful-restart') !== undefined,
-    remoteRestarted: lastOf(theirs, 'graceful-restart')?.restarted === true,
+    restart: agreeRestart(ours, theirs, families),
     role,
   }
 }

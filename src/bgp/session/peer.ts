@@ -7,6 +7,7 @@
  * the session, and back to Active when that one has ended.
  */
 import type { Chance } from '../../base/chance.ts'
+import type { Family } from '../../base/family.ts'
 import { earlier, Timers } from '../../base/timers.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
@@ -14,9 +15,10 @@ import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
 import { dialsDifferently, whyReset } from './change.ts'
 import { judge, type Speaker } from './collision.ts'
-import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared } from './connection.ts'
-import { type EventName, type FsmEvent, STATES } from './fsm.ts'
+import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
+import { type EventName, STATES } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
+import { AS_EVER, absenceOf, COLLISION_WINDOW, familiesKept, LONGEST_RETURN, type OwnRestart } from './restart.ts'
 import type {
   ConnId,
   LastError,
@@ -35,6 +37,7 @@ const MOST_AWAITING_OPEN = 3
 
 const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
 const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
+const REPLACED: Fault = { class: 'Socket', text: 'the neighbor has begun a new connection: it lost this one' }
 const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
 type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind: Kind }>
@@ -44,9 +47,12 @@ export class Peer {
   readonly #own: Connection
   /** Oldest first. */
   #incoming: Connection[] = []
-  readonly #timers = new Timers<'hold-down'>()
-  /** Of the timer that was set last. */
+  readonly #timers = new Timers<'hold-down' | 'restart'>()
+  /** Of the timers that were set last. */
   #holdDown: Seconds = 0
+  #restart: Millis = 0
+  /** Families of which stale routes are kept: while the neighbor is away, and until its End-of-RIB. */
+  #stale: readonly Family[] = []
   #started = false
   #stopped: string | undefined
 
@@ -56,7 +62,8 @@ export class Peer {
   #attemptError: LastError | undefined
   #established = 0
 
-  constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis) {
+  /** `own`: what the first OPENs say of our start; once a session came up, none of that is left to say. */
+  constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis, own: OwnRestart = AS_EVER) {
     this.#shared = {
       config,
       now,
@@ -67,7 +74,8 @@ export class Peer {
       backoff: new Backoff(),
       nextConn,
       opened: (connection, session) => this.#opened(connection, session),
-      stepped: (connection, before, event, fault) => this.#stepped(connection, before, event, fault),
+      ownRestart: () => (this.#established > 0 ? AS_EVER : own),
+      stepped: (connection, step) => this.#stepped(connection, step),
     }
     this.#own = new Connection(this.#shared, true, 'Idle')
     this.#since = now
@@ -141,6 +149,9 @@ export class Peer {
       case 'ask-refresh':
         if (this.#state === 'Established') this.#furthest().askRefresh(event.family)
         break
+      case 'end-of-rib':
+        this.#endOfRib(event.family)
+        break
       case 'drained':
         this.#find(event.conn)?.drained()
         break
@@ -161,7 +172,8 @@ export class Peer {
 
   #expire(until: Millis): void {
     for (const connection of this.#connections()) connection.expire(until)
-    if (this.#timers.due(until).length > 0) this.#start()
+    if (this.#timers.take('restart', until)) this.#giveUpStale(this.#whyLate())
+    if (this.#timers.take('hold-down', until)) this.#start()
   }
 
   // ---- starting, stopping, changing
@@ -193,6 +205,7 @@ export class Peer {
     this.#stopped = reason
     this.#timers.clear('hold-down')
     this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
+    this.#giveUpStale(reason)
   }
 
   #configure(next: PeerConfig): void {
@@ -263,15 +276,26 @@ export class Peer {
     const ours: Speaker = { routerId: session.localRouterId, as: session.localAs }
     const theirs: Speaker = { routerId: session.remoteRouterId, as: session.remoteAs }
     const others = this.#connections().filter((other) => other !== arrived)
-    const rivals = others.map((other) => ({ other, verdict: judge(arrived, other, ours, theirs) }))
+    const contender = { state: arrived.state, dialled: arrived.dialled, isRestart: this.#isRestart(arrived, session) }
+    const rivals = others.map((other) => ({ other, verdict: judge(contender, other, ours, theirs) }))
     if (rivals.some(({ verdict }) => verdict === 'other')) {
       arrived.step({ name: 'OpenCollisionDump', error: COLLISION })
       return
+    }
+    // RFC 4724 §5: the one before is closed without a word, and its routes are kept.
+    for (const { other } of rivals) {
+      if (other.state === 'Established') other.step({ name: 'TcpConnectionFails' }, REPLACED)
     }
     arrived.agree(session)
     for (const { other, verdict } of rivals) {
       if (verdict === 'arrived') other.step({ name: 'OpenCollisionDump', error: COLLISION })
     }
+  }
+
+  /** Whether a further connection means that the neighbor has lost the session, and not that both dialled at once. */
+  #isRestart({ dialled, begunAt }: Connection, { restart }: Session): boolean {
+    if (this.session?.restart === undefined || dialled || begunAt < this.#since) return false
+    return restart?.restarted === true || begunAt - this.#since >= COLLISION_WINDOW
   }
 
   /** A connection of the neighbor is, or is about to be, the session. */
@@ -290,12 +314,14 @@ export class Peer {
 
   // ---- what a step means for the neighbor
 
-  #stepped(connection: Connection, before: SessionState, event: FsmEvent, fault: Fault | undefined): void {
+  #stepped(connection: Connection, { before, session: lost, event, fault, hardReset }: Stepped): void {
     const { state, session } = connection
     this.#incoming = this.#incoming.filter(({ conn }) => conn !== undefined)
     if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault, before)
     if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
-    if (before === 'Established' && state !== 'Established') this.#down(fault ?? { class: 'Error', text: event.name })
+    if (before === 'Established' && state !== 'Established' && lost !== undefined) {
+      this.#down(fault ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
+    }
     this.#tellState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
   }
 
@@ -313,13 +339,49 @@ export class Peer {
   #up(session: Session): void {
     this.#attemptError = undefined
     this.#established++
-    this.#push({ kind: 'up', session })
+    // RFC 4724 §4.2: what was kept of other families, or was not delivered meanwhile, goes at once.
+    const keep = this.#stale.filter((family) => session.restart?.preserved.includes(family))
+    this.#waitFor(keep, LONGEST_RETURN)
+    this.#push({ kind: 'up', session, keep })
   }
 
-  #down(fault: Fault): void {
+  #down(fault: Fault, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
-    this.#push({ kind: 'down', error: { ...fault, at: now } })
+    this.#waitFor(keep, absenceOf(session.restart?.time ?? 0))
+    this.#push({ kind: 'down', error: { ...fault, at: now }, keep })
+  }
+
+  // ---- routes that are kept (RFC 4724 §4.2)
+
+  /** There are stale routes of these families. */
+  get keepsRoutes(): boolean {
+    return this.#stale.length > 0
+  }
+
+  #waitFor(families: readonly Family[], patience: Millis): void {
+    this.#stale = families
+    this.#restart = patience
+    if (families.length === 0) this.#timers.clear('restart')
+    else this.#timers.set('restart', this.#shared.now + patience)
+  }
+
+  #endOfRib(family: Family): void {
+    if (!this.#stale.includes(family) || this.#state !== 'Established') return
+    this.#stale = this.#stale.filter((other) => other !== family)
+    if (this.#stale.length === 0) this.#timers.clear('restart')
+  }
+
+  #whyLate(): string {
+    const seconds = Math.ceil(this.#restart / 1000)
+    const what = this.#state === 'Established' ? `End-of-RIB for ${this.#stale.join(' and ')}` : 'the neighbor'
+    return `${what} has not come for ${seconds} s`
+  }
+
+  #giveUpStale(reason: string): void {
+    if (this.#stale.length === 0) return
+    this.#waitFor([], 0)
+    this.#push({ kind: 'stale-over', reason })
   }
 
   #tellState(reason: string): void {
@@ -361,11 +423,13 @@ export class Peer {
       lastError: this.#lastError,
       attemptError: this.#attemptError,
       session: this.session,
-      localCapabilities: ours?.capabilities ?? ourCapabilities(config),
+      localCapabilities: ours?.capabilities ?? ourCapabilities(config, this.#shared.ownRestart()),
       remoteCapabilities: theirs?.capabilities ?? [],
       holdTimer: running(timers.at('hold'), session?.holdTime ?? OPEN_HOLD_TIME),
       keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
       sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
+      stale: this.#stale,
+      restartTimer: running(this.#timers.at('restart'), Math.ceil(this.#restart / 1000)),
       holdDownTimer: running(this.#timers.at('hold-down'), this.#holdDown),
       connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
       received: { ...received },

@@ -50,6 +50,8 @@ export interface PeerConfig {
   readonly role?: Role
   /** A neighbor that does not say its own role is refused (RFC 9234 §4.2). */
   readonly strictRole?: boolean
+  /** How long neighbors keep our routes while we restart, 0 to 4095 s; undefined: graceful restart is not announced (RFC 4724). */
+  readonly restartTime?: Seconds
 }
 
 interface AddPathConfig {
@@ -88,6 +90,8 @@ export type PeerEvent =
     }
   /** Asks the neighbor for its routes of a family again, where it can do that (RFC 2918). */
   | { readonly kind: 'ask-refresh'; readonly family: Family }
+  /** The neighbor has told all its routes of a family (RFC 4724 §2). */
+  | { readonly kind: 'end-of-rib'; readonly family: Family }
   /** The network took everything that was sent on a connection (RFC 9687). */
   | { readonly kind: 'drained'; readonly conn: ConnId }
   /** We wrote UPDATEs: that counts as a keepalive (RFC 4271 §8.2.2). */
@@ -110,9 +114,12 @@ export type PeerAction =
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** Close once everything sent before has been handed to the network: a NOTIFICATION must arrive. */
   | { readonly kind: 'close'; readonly conn: ConnId }
-  | { readonly kind: 'up'; readonly session: Session }
-  /** Only after an `up`. */
-  | { readonly kind: 'down'; readonly error: LastError }
+  /** `keep`: families whose routes were kept and stay stale until the neighbor's End-of-RIB; others kept go now. */
+  | { readonly kind: 'up'; readonly session: Session; readonly keep: readonly Family[] }
+  /** Only after an `up`. `keep`: families whose routes are kept as stale until the neighbor is back. */
+  | { readonly kind: 'down'; readonly error: LastError; readonly keep: readonly Family[] }
+  /** Stale routes are kept no longer, whether the neighbor is back or not. */
+  | { readonly kind: 'stale-over'; readonly reason: string }
   /**
    * UPDATEs of an Established session, whole messages in `bytes` at [spans[0], spans[1]), [spans[2], spans[3]) …
    * (start of the 19-byte header to end of message). Must be read before the turn ends.
@@ -151,12 +158,23 @@ export interface Session {
   readonly routeRefresh: boolean
   /** BoRR and EoRR stand around what a refresh brings, in both directions (RFC 7313). */
   readonly enhancedRefresh: boolean
-  /** The neighbor announced graceful restart: its first feed must end before a refresh of it can begin (RFC 7313 §4). */
-  readonly remoteGracefulRestart: boolean
-  /** … and says that it has restarted (RFC 4724 §3). */
-  readonly remoteRestarted: boolean
+  /** Undefined unless both announced graceful restart. */
+  readonly restart: PeerRestart | undefined
   /** Our role, where RFC 9234 applies. */
   readonly role: Role | undefined
+}
+
+/** What the neighbor's OPEN says of restarts (RFC 4724 §3). */
+export interface PeerRestart {
+  /** How long it may take to be back. */
+  readonly time: Seconds
+  /** It has restarted, and does not wait for our End-of-RIB. */
+  readonly restarted: boolean
+  /** Both keep routes when a NOTIFICATION ends the session (RFC 8538 §2). */
+  readonly notification: boolean
+  /** Families of the session that it listed, and those of them that it went on delivering while it restarted. */
+  readonly families: readonly Family[]
+  readonly preserved: readonly Family[]
 }
 
 /** Why a session last ended, in the words BIRD puts before the reason. */
@@ -189,6 +207,10 @@ export interface PeerSnapshot {
   readonly keepaliveTimer: { readonly left: Millis; readonly total: Seconds } | undefined
   /** Runs while the network takes nothing of what we send. */
   readonly sendHoldTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
+  /** Families of which stale routes are kept. */
+  readonly stale?: readonly Family[]
+  /** Runs while stale routes are kept: until the neighbor is back, or has told all. */
+  readonly restartTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   /** Runs while the neighbor is held down for having sent too many routes. */
   readonly holdDownTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly connectTimer: { readonly left: Millis; readonly total: Seconds } | undefined

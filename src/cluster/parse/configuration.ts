@@ -17,7 +17,6 @@ const COMMUNITIES_PER_PREFIX = 50
 /** Calico's fields that say something we do not do (yet). */
 const NOT_CARRIED_OUT = [
   'logSeverityScreen',
-  'nodeMeshMaxRestartTime',
   'ignoredInterfaces',
   'localWorkloadPeeringIPV4',
   'localWorkloadPeeringIPV6',
@@ -89,6 +88,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     prefixAdvertisements: spec.has('prefixAdvertisements') ? parseAdvertisements(spec) : undefined,
     listenPort: spec.whole('listenPort', 1, 65535),
     bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
+    meshRestartTime: spec.seconds('nodeMeshMaxRestartTime', 0, 4095),
     meshFilters: spec.texts('nodeMeshFilters'),
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),

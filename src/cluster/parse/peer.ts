@@ -4,9 +4,9 @@
  *
  * What happens to Calico's fields:
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
- *   keepOriginalNextHop, keepaliveTime, filters, reversePeering, numAllowedLocalASNumbers
+ *   keepOriginalNextHop, keepaliveTime, maxRestartTime, filters, reversePeering, numAllowedLocalASNumbers
  * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
- * - said and left out: maxRestartTime, reachableBy, bfd
+ * - said and left out: reachableBy, bfd
  * - refused: localWorkloadSelector
  */
 import { type Address, familyOfAddress, isLinkLocal, parseAddress, whyNotOfHost } from '../../base/address.ts'
@@ -42,7 +42,7 @@ const HOLDS: Readonly<Record<string, string>> = {
   password: 'TCP-MD5 is not supported yet',
   ttlSecurity: 'TTL security is not supported yet',
 }
-const NOT_CARRIED_OUT = ['maxRestartTime', 'reachableBy', 'bfd']
+const NOT_CARRIED_OUT = ['reachableBy', 'bfd']
 
 export function parsePeer(
   object: Record<string, unknown>,
@@ -214,7 +214,15 @@ export function parsePeerIp(text: string): { address: Address; port: number | un
 
 const SOURCE = { UseNodeIP: 'node', None: 'kernel', unset: 'node-or-link' } as const
 
-type SessionFields = 'source' | 'families' | 'holdTime' | 'keepaliveTime' | 'connectRetryTime' | 'passive' | 'reverse'
+type SessionFields =
+  | 'source'
+  | 'families'
+  | 'holdTime'
+  | 'keepaliveTime'
+  | 'restartTime'
+  | 'connectRetryTime'
+  | 'passive'
+  | 'reverse'
 
 function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   // RFC 4271 §4.2: a hold time of 1 or 2 seconds is refused; 0 means that no keepalives are sent.
@@ -226,6 +234,8 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
     families: readFamilies(spec),
     holdTime,
     keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),
+    // RFC 4724 §3: twelve bits.
+    restartTime: spec.seconds('maxRestartTime', 0, 4095),
     connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
     passive: spec.flag('passive') ?? false,
     reverse: spec.oneOf('reversePeering', ['Auto', 'Manual']) !== 'Manual',

@@ -115,3 +115,20 @@ describe('a neighbor refreshes', () => {
     expect(held(room)).toEqual([])
   })
 })
+
+describe('a neighbor is lost and expected back', () => {
+  test('[65] what is kept of a lost neighbor is the best as it was, and a fresh path does not win for being fresh', () => {
+    const room = new Room(a, b)
+    room.say(a, [X], path(a.remoteAs))
+    room.say(b, [X], path(b.remoteAs))
+    room.rib.losePeer(a.name, ['ipv4'])
+    settle(room.rib)
+    expect(room.rows().map(({ peer, best }) => [peer, best])).toEqual([
+      [a.name, true],
+      [b.name, false],
+    ])
+    room.rib.dropStale(a.name)
+    settle(room.rib)
+    expect(room.rows().map(({ peer, best }) => [peer, best])).toEqual([[b.name, true]])
+  })
+})

@@ -1,0 +1,48 @@
+/**
+ * How far the routes of one neighbor and family are to be believed. One cycle serves a refresh that the neighbor brackets
+ * (RFC 7313) and a restart of it (RFC 4724): every path has the generation in which it was announced last; a cycle begins
+ * with another present generation, which makes all older paths stale at once, and ends with a lowest valid one, below
+ * which paths are removed. So marking costs nothing, whatever the size of the table, and only removal walks.
+ */
+
+/**
+ *   fresh       no path is stale
+ *   refreshing  between BoRR and EoRR; the session is up
+ *   stale       the session was lost and the routes are kept: until End-of-RIB, or until somebody's patience ends
+ */
+export type Freshness = 'fresh' | 'refreshing' | 'stale'
+
+export class Generations {
+  /** What is announced now. 0, until the first cycle begins. */
+  present = 0
+  /** Paths of a lower one are on their way out. */
+  lowest = 0
+  freshness: Freshness = 'fresh'
+
+  /** BoRR. A second one begins anew: only what comes behind it counts. */
+  beginRefresh(): void {
+    this.present++
+    if (this.freshness === 'fresh') this.freshness = 'refreshing'
+  }
+
+  /** RFC 4724 §4.2: the session is lost. What is stale by a loss before this one goes; true where that may be something. */
+  lose(): boolean {
+    const again = this.freshness === 'stale'
+    if (again) this.lowest = this.present
+    this.present++
+    this.freshness = 'stale'
+    return again
+  }
+
+  /** EoRR, End-of-RIB, or the end of patience: what is stale goes. True where that may be something. */
+  end(): boolean {
+    if (this.freshness === 'fresh') return false
+    this.freshness = 'fresh'
+    this.lowest = this.present
+    return true
+  }
+
+  isStale(generation: number): boolean {
+    return this.freshness !== 'fresh' && generation < this.present
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Graceful restart as the two OPENs and the end of a session decide it (RFC 4724, RFC 8538): what we announce, what the
+ * neighbor announced, and whose routes are kept when a session ends.
+ */
+import { AFI, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
+import type { Millis, Seconds } from '../../base/units.ts'
+import type { MessageError } from '../wire/error.ts'
+import type { Capability, Open } from '../wire/message.ts'
+import { CEASE } from '../wire/notification.ts'
+import type { FsmEvent } from './fsm.ts'
+import type { PeerConfig, PeerRestart, Session } from './types.ts'
+
+/** What this process says of its own start. */
+export interface OwnRestart {
+  /** It has restarted, and neighbors need not wait for our End-of-RIB (RFC 4724 §3, Restart State). */
+  restarted: boolean
+  /** What neighbors were told before it began is still delivered by this node (RFC 4724 §3, Forwarding State). */
+  preserved: boolean
+}
+
+/** Of a process that has spoken to the neighbor before: a session was lost, and nothing else. */
+export const AS_EVER: OwnRestart = { restarted: false, preserved: true }
+
+type GracefulRestart = Extract<Capability, { readonly kind: 'graceful-restart' }>
+
+/** Stale routes of a neighbor that does not come back are kept no longer than this, whatever time it announced. */
+const LONGEST_ABSENCE: Millis = 180_000
+/** Routes that a neighbor which is back has not announced again are kept no longer than this without its End-of-RIB. */
+export const LONGEST_RETURN: Millis = 180_000
+/** A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor restarted. */
+export const COLLISION_WINDOW: Millis = 10_000
+
+/** RFC 4724 §3: one that lists no family still says that we send End-of-RIB. */
+export function restartCapability(config: PeerConfig, own: OwnRestart): readonly Capability[] {
+  if (config.restartTime === undefined) return []
+  return [
+    {
+      kind: 'graceful-restart',
+      restarted: own.restarted,
+      notification: true,
+      restartTime: config.restartTime,
+      families: config.families.map((family) => ({ afi: AFI[family], safi: SAFI_UNICAST, preserved: own.preserved })),
+    },
+  ]
+}
+
+/** Undefined where one of the two does not take part. RFC 4724 §3: of several instances the last counts. */
+export function agreeRestart(ours: Open, theirs: Open, families: readonly Family[]): PeerRestart | undefined {
+  const [own, said] = [lastRestart(ours), lastRestart(theirs)]
+  if (own === undefined || said === undefined) return undefined
+  const listed = (family: Family) => said.families.findLast(({ afi, safi }) => familyOf(afi, safi) === family)
+  return {
+    time: said.restartTime,
+    restarted: said.restarted,
+    notification: own.notification && said.notification,
+    families: families.filter((family) => listed(family) !== undefined),
+    preserved: families.filter((family) => listed(family)?.preserved === true),
+  }
+}
+
+const lastRestart = (open: Open): GracefulRestart | undefined =>
+  open.capabilities.findLast((capability): capability is GracefulRestart => capability.kind === 'graceful-restart')
+
+/** `hard`: the NOTIFICATION that came was a Hard Reset. */
+export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
+  const { restart } = session
+  if (restart === undefined || restart.time === 0) return []
+  // RFC 4724 §4.2: the connection is lost, and nobody has said why.
+  if (event.name === 'TcpConnectionFails') return restart.families
+  // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes where both said so, a Hard Reset is.
+  if (!restart.notification || hard || event.name === 'ManualStop') return []
+  return 'error' in event && isHard(event.error) ? [] : restart.families
+}
+
+/**
+ * RFC 8538 §3: ends that are meant to be final. BFD Down is none to be said as Hard Reset, but the neighbor is unreachable:
+ * nothing is kept (RFC 5882 §4.3).
+ */
+const isHard = ({ code, subcode }: MessageError): boolean => isFinal(code, subcode) || isCease(code, subcode, 'bfdDown')
+
+const isCease = (code: number, subcode: number, name: keyof typeof CEASE): boolean =>
+  code === CEASE.code && subcode === CEASE[name]
+
+const isFinal = (code: number, subcode: number): boolean =>
+  isCease(code, subcode, 'maxPrefixes') ||
+  isCease(code, subcode, 'adminShutdown') ||
+  isCease(code, subcode, 'deconfigured') ||
+  isHardReset(code, subcode)
+
+export const isHardReset = (code: number, subcode: number): boolean => isCease(code, subcode, 'hardReset')
+
+/** RFC 8538 §3.1: where both keep routes over a NOTIFICATION, a final end is said as Hard Reset, what it stands for inside. */
+export function asSent(error: MessageError, restart: PeerRestart | undefined): MessageError {
+  const { code, subcode, data } = error
+  if (restart?.notification !== true || !isFinal(code, subcode) || isHardReset(code, subcode)) return error
+  const inside = new Uint8Array(2 + data.length)
+  inside[0] = code
+  inside[1] = subcode
+  inside.set(data, 2)
+  return { ...error, code: CEASE.code, subcode: CEASE.hardReset, data: inside }
+}
+
+/** How long routes are kept while the neighbor is away. */
+export const absenceOf = (time: Seconds): Millis => Math.min(time * 1000, LONGEST_ABSENCE)

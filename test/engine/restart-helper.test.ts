@@ -1,0 +1,298 @@
+/** Graceful restart of a neighbor, and we help (RFC 4724 §4.2, RFC 8538): each row names the rule. Numbers in brackets: pitfalls. */
+import { describe, expect, test } from 'vitest'
+import { AFI, FAMILIES, type Family } from '../../src/base/family.ts'
+import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
+import type { Capability } from '../../src/bgp/wire/message.ts'
+import { CEASE, encodeNotification } from '../../src/bgp/wire/notification.ts'
+import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
+import { announcement, attributes, path, withdrawal } from '../support/rib.ts'
+import { type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
+
+const [X, Y, X6] = ['10.1.0.0/16', '10.2.0.0/16', '2001:db8:1::/48']
+
+interface Said {
+  readonly restarted?: boolean
+  readonly notification?: boolean
+  readonly restartTime?: number
+  readonly families?: readonly Family[]
+  readonly preserved?: readonly Family[]
+}
+
+const graceful = ({ families = FAMILIES, preserved = families, ...said }: Said = {}): Capability => ({
+  kind: 'graceful-restart',
+  restarted: false,
+  notification: false,
+  restartTime: 60,
+  ...said,
+  families: families.map((family) => ({ afi: AFI[family], safi: 1, preserved: preserved.includes(family) })),
+})
+
+function begin(said: Said | 'none' = {}, options: RigOptions = {}) {
+  const rig = new Rig({ neighbors: 1, ...options })
+  const neighbor = rig.neighbors[0] as RawNeighbor
+  const plain = neighbor.capabilities
+  const speak = (next: Said | 'none') => {
+    neighbor.capabilities = next === 'none' ? plain : [...plain, graceful(next)]
+  }
+  speak(said)
+  neighbor.establish()
+  const say = (...texts: string[]) => {
+    for (const text of texts) {
+      const via = text.includes(':') ? 'fd00:10::1' : neighbor.address
+      neighbor.send(announcement([text], attributes(path(neighbor.asn)), via))
+    }
+  }
+  const end = () => {
+    for (const family of FAMILIES) neighbor.send(encodeEndOfRib(family))
+  }
+  say(X, Y, X6)
+  end()
+  expect(rig.held(neighbor)).toBe(3)
+  return { rig, neighbor, say, end, speak }
+}
+
+/** Prefixes the neighbor is known for. */
+const held = (rig: Rig): string[] => {
+  const { rows } = rig.engine.view(rig.now).routes({ protocol: 'Global_10_0_0_1' }, undefined, 100)
+  return rows.map(({ prefix }) => prefix).sort()
+}
+
+describe('the connection is lost', () => {
+  test('[69] §4.2: routes MUST be kept, and are used as before', () => {
+    const { rig, neighbor } = begin()
+    neighbor.hangUp('Connection reset by peer')
+    expect(held(rig)).toEqual([X, Y, X6].sort())
+    expect(rig.engine.view(rig.now).routes({ primary: true, protocol: neighbor.name }, undefined, 9).rows).toHaveLength(
+      3,
+    )
+    const down = rig.tells.find(({ code }) => code === 'session-down')
+    expect(down).toMatchObject({ fields: { kept: 'ipv4 ipv6' } })
+  })
+
+  test('§4.2: of families that the neighbor did not list, and without the capability at all, they go', () => {
+    const { rig, neighbor } = begin({ families: ['ipv6'] })
+    neighbor.hangUp()
+    expect(held(rig)).toEqual([X6])
+    const other = begin('none')
+    other.neighbor.hangUp()
+    expect(held(other.rig)).toEqual([])
+  })
+
+  test('§4.2: not back within the Restart Time, they MUST be deleted', () => {
+    const { rig, neighbor } = begin({ restartTime: 60 })
+    neighbor.hangUp()
+    rig.pass(59_900)
+    expect(rig.held(neighbor)).toBe(3)
+    rig.pass(200)
+    expect(rig.held(neighbor)).toBe(0)
+    expect(rig.tells.at(-1)).toMatchObject({ code: 'stale-routes-dropped' })
+  })
+
+  test('§4.2: kept no longer than a cap of our own, whatever time the neighbor gives', () => {
+    const { rig, neighbor } = begin({ restartTime: 4095 })
+    neighbor.hangUp()
+    rig.pass(179_000)
+    expect(rig.held(neighbor)).toBe(3)
+    rig.pass(2_000)
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('§3: a Restart Time of 0 keeps nothing', () => {
+    const { rig, neighbor } = begin({ restartTime: 0 })
+    neighbor.hangUp()
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('0s in our configuration: nothing is announced, nothing kept', () => {
+    const { rig, neighbor } = begin({}, { spec: { maxRestartTime: '0s' } })
+    neighbor.hangUp()
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('a neighbor that is removed or disabled meanwhile takes its routes along', () => {
+    const { rig, neighbor } = begin()
+    neighbor.hangUp()
+    rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: '' })
+    rig.feed({ kind: 'tick' })
+    rig.work()
+    expect(rig.held(neighbor)).toBe(0)
+  })
+})
+
+describe('the neighbor is back', () => {
+  test('[69] §4.2: what it announces replaces what is stale, and End-of-RIB MUST remove the rest, family by family', () => {
+    const { rig, neighbor, say, speak } = begin()
+    neighbor.hangUp()
+    speak({ restarted: true })
+    neighbor.establish()
+    expect(held(rig)).toEqual([X, Y, X6].sort())
+    say(X)
+    neighbor.send(encodeEndOfRib('ipv4'))
+    expect(held(rig)).toEqual([X, X6].sort())
+    neighbor.send(encodeEndOfRib('ipv6'))
+    expect(held(rig)).toEqual([X])
+    rig.pass(3_600_000)
+    expect(rig.tells.filter(({ code }) => code === 'stale-routes-dropped')).toEqual([])
+  })
+
+  test.each<[string, Said | 'none', string[]]>([
+    ['a family is not listed any more', { families: ['ipv4'] }, [X, Y]],
+    ['the Forwarding State bit of a family is not set', { preserved: ['ipv6'] }, [X6]],
+    ['the capability is not there any more', 'none', []],
+  ])('[69] §4.2: %s: its stale routes MUST go at once', (_, next, left) => {
+    const { rig, neighbor, speak } = begin()
+    neighbor.hangUp()
+    speak(next)
+    neighbor.establish()
+    expect(held(rig)).toEqual(left.sort())
+  })
+
+  test('[69] §4.2: lost again before its End-of-RIB, what was stale MUST go; what it announced is stale now', () => {
+    const { rig, neighbor, say } = begin()
+    neighbor.hangUp()
+    neighbor.establish()
+    say(Y)
+    neighbor.hangUp()
+    expect(held(rig)).toEqual([Y])
+  })
+
+  test('without an End-of-RIB its stale routes are kept for three minutes, and that is said', () => {
+    const { rig, neighbor, say } = begin()
+    neighbor.holdTime = 0
+    neighbor.hangUp()
+    neighbor.establish()
+    say(X)
+    rig.pass(179_000)
+    expect(rig.held(neighbor)).toBe(3)
+    rig.pass(2_000)
+    expect(held(rig)).toEqual([X])
+    expect(rig.tells.at(-1)?.text).toContain('End-of-RIB for ipv4 and ipv6 has not come for 180 s')
+  })
+
+  test('a withdrawal of what is stale counts', () => {
+    const { rig, neighbor } = begin()
+    neighbor.hangUp()
+    neighbor.establish()
+    neighbor.send(withdrawal([X]))
+    expect(held(rig)).toEqual([Y, X6].sort())
+  })
+
+  test('as another router, with another router ID, it does not take over what the one before left', () => {
+    const { rig, neighbor } = begin()
+    neighbor.hangUp()
+    const open = neighbor.open()
+    open[27] = 99
+    neighbor.connect()
+    neighbor.send(open).send(KEEPALIVE)
+    expect(held(rig)).toEqual([])
+  })
+})
+
+describe('a NOTIFICATION ends it', () => {
+  const hold = encodeNotification({ code: 4, subcode: 0 })
+  const hard = encodeNotification({ code: CEASE.code, subcode: CEASE.hardReset, data: Uint8Array.of(6, 2) })
+
+  test.each<[string, Said, Uint8Array, number]>([
+    ['RFC 4724 §4.2: without the N bit it is no restart', {}, hold, 0],
+    ['[70] RFC 8538 §4: with the N bit on both sides routes MUST be kept', { notification: true }, hold, 3],
+    ['[70] RFC 8538 §4: a Hard Reset MUST drop them all the same', { notification: true }, hard, 0],
+  ])('%s', (_, said, bytes, left) => {
+    const { rig, neighbor } = begin(said)
+    neighbor.send(bytes)
+    expect(rig.held(neighbor)).toBe(left)
+  })
+
+  test.each<[string, Said, string, number]>([
+    ['[70] RFC 8538 §4: our own, for the hold timer, keeps them with the N bit', { notification: true }, '4/0', 3],
+    ['RFC 4724 §4.2: and not without', {}, '4/0', 0],
+  ])('%s', (_, said, notification, left) => {
+    const { rig, neighbor } = begin(said)
+    rig.pass(91_000)
+    expect([neighbor.notification, rig.held(neighbor)]).toEqual([notification, left])
+  })
+
+  test('[70] RFC 8538 §3.1: what is meant for good is sent as Hard Reset, with what it stands for inside', () => {
+    const { rig, neighbor } = begin({ notification: true })
+    rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: 'new rack' })
+    rig.feed({ kind: 'tick' })
+    rig.work()
+    expect(neighbor.notification).toBe('6/9')
+    expect([...(neighbor.heard.at(-1) ?? [])].slice(21)).toEqual([6, 2, 8, ...new TextEncoder().encode('new rack')])
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('RFC 8538 §3: to one that did not say so, Cease is sent as ever', () => {
+    const { rig, neighbor } = begin()
+    rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: '' })
+    rig.feed({ kind: 'tick' })
+    rig.work()
+    expect(neighbor.notification).toBe('6/2')
+  })
+})
+
+describe('another connection while the session is up', () => {
+  /** The neighbor calls again; gives what the first connection heard since. */
+  function callAgain({ rig, neighbor }: ReturnType<typeof begin>, after: number): number {
+    rig.pass(after)
+    const before = neighbor.heard.length
+    neighbor.heard.length = 0
+    neighbor.connect()
+    neighbor.send(neighbor.open())
+    return before
+  }
+
+  test('[14] RFC 4724 §5: the neighbor has restarted: the old one is closed without a word, routes are kept', () => {
+    const scene = begin()
+    const { rig, neighbor, speak } = scene
+    speak({ restarted: true })
+    callAgain(scene, 1_000)
+    expect(neighbor.notification).toBeUndefined()
+    expect(rig.tells.filter(({ code }) => code === 'notification-sent')).toEqual([])
+    neighbor.send(KEEPALIVE)
+    expect([neighbor.established, rig.held(neighbor)]).toEqual([true, 3])
+    neighbor.send(encodeEndOfRib('ipv4')).send(encodeEndOfRib('ipv6'))
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('RFC 4724 §5: also where it has lost the connection and nothing else', () => {
+    const scene = begin()
+    callAgain(scene, 30_000)
+    scene.neighbor.send(KEEPALIVE)
+    expect([scene.neighbor.established, scene.rig.held(scene.neighbor)]).toEqual([true, 3])
+  })
+
+  test('so soon after the session came up it is a collision, unless it says that it has restarted', () => {
+    const scene = begin()
+    callAgain(scene, 1_000)
+    expect(scene.neighbor.notification).toBe('6/7')
+    expect(scene.rig.held(scene.neighbor)).toBe(3)
+  })
+
+  test('RFC 4724 §5: without the capability the session stands, and the newcomer is refused', () => {
+    const scene = begin('none')
+    callAgain(scene, 30_000)
+    expect(scene.neighbor.notification).toBe('6/7')
+  })
+
+  test('RFC 4724 §5: a connection on which no valid OPEN comes changes nothing', () => {
+    const { rig, neighbor } = begin()
+    rig.pass(30_000)
+    const first = neighbor.conn
+    neighbor.connect()
+    neighbor.send(Uint8Array.of(...neighbor.open().slice(0, 19), 3))
+    neighbor.conn = first
+    expect([neighbor.established, rig.held(neighbor)]).toEqual([true, 3])
+  })
+})
+
+test('what is told anew counts once against the limit, and what is stale is bounded by it too', () => {
+  const { rig, neighbor, say } = begin({}, { spec: { maxPrefixes: { ipv4: 2 } } })
+  neighbor.hangUp()
+  neighbor.establish()
+  say('10.3.0.0/16', '10.4.0.0/16')
+  expect([neighbor.established, rig.held(neighbor)]).toEqual([true, 5])
+  neighbor.send(encodeEndOfRib('ipv4'))
+  expect(rig.held(neighbor)).toBe(3)
+  say('10.5.0.0/16')
+  expect(neighbor.established).toBe(false)
+})
