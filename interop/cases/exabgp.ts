@@ -335,15 +335,8 @@ const comesAndGoes: Case = {
   },
 }
 
-const MARTIANS = [
-  '0.0.0.0/8',
-  '127.0.0.0/8',
-  '224.0.0.0/4',
-  '239.1.2.3/32',
-  '255.255.255.255/32',
-  'ff00::/8',
-  '::1/128',
-]
+/** ExaBGP takes multicast addresses for another address family. */
+const MARTIANS = ['0.0.0.0/8', '127.0.0.0/8', '255.255.255.255/32', 'fe80::/64', '::1/128']
 const ORDINARY = ['0.0.0.0/0', '100.64.0.0/10', '240.0.0.0/4', 'fc00::/7']
 
 /** A filter that takes everything does not make them routes. */
