@@ -34,6 +34,10 @@ export interface ServiceObject {
   readonly proxiedIps: readonly Prefix[]
   readonly internalLocal: boolean
   readonly externalLocal: boolean
+  /** '' where none is given. */
+  readonly loadBalancerClass: string
+  /** What `godwit.dev/advertise` says of it, as label or annotation; undefined: nothing. */
+  readonly advertise: boolean | undefined
 }
 
 /** Of the endpoints of a slice only on which nodes they are, and how they are. */
@@ -71,6 +75,10 @@ export interface ConfigurationObject {
   readonly nodeToNodeMesh: boolean
   readonly serviceCidrs: Readonly<Record<ServiceAddressKind, readonly Prefix[]>>
   readonly loadBalancerAggregation: boolean
+  /** Those whose LoadBalancer IPs are advertised; '' stands for services without one. Undefined: all. */
+  readonly loadBalancerClasses: readonly string[] | undefined
+  /** Only services that ask for it are advertised one by one. */
+  readonly serviceOptIn: boolean
   readonly communities: ReadonlyMap<string, readonly number[]>
   /** Undefined: none given, so that the default's hold. */
   readonly prefixAdvertisements: readonly PrefixAdvertisement[] | undefined

@@ -6,6 +6,7 @@
  *   endpoint of the address's family is ready here.
  * - A range of a single address is no range to advertise but permission for that one address: with the policy Cluster it
  *   goes out from every node, endpoints or not.
+ * - A LoadBalancer IP with `ipMode: Proxy` does not go out by itself: kube-proxy does not take what comes for it.
  * - With serviceLoadBalancerAggregation Disabled the LoadBalancer ranges stay at home, and addresses with the policy
  *   Cluster go out one by one from every node while the service has a ready endpoint anywhere.
  */
@@ -32,6 +33,10 @@ export interface ServiceSettings {
   readonly excluded: string | undefined
   readonly cidrs: Settings['serviceCidrs']
   readonly aggregation: boolean
+  /** LoadBalancer IPs of these classes only; undefined: of all. */
+  readonly classes: readonly string[] | undefined
+  /** Only services that ask for it. */
+  readonly optIn: boolean
   /** Why no address of this kind is advertised. */
   readonly held: Settings['heldServices']
 }
@@ -48,6 +53,8 @@ export function serviceSettings(node: string, labels: Labels, settings: Settings
     excluded: Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : undefined,
     cidrs: settings.serviceCidrs,
     aggregation: settings.loadBalancerAggregation,
+    classes: settings.loadBalancerClasses,
+    optIn: settings.serviceOptIn,
     held: settings.heldServices,
   }
 }
@@ -71,7 +78,7 @@ export function decideService(
   slices: Iterable<EndpointSliceObject>,
   settings: ServiceSettings,
 ): ServiceDecision {
-  const whole = settings.excluded ?? whyNotService(service)
+  const whole = settings.excluded ?? whyNotService(service, settings)
   const endpoints = [...slices]
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
@@ -86,7 +93,9 @@ export function decideService(
   return { claims, why: whole ?? whyNothing(claims) }
 }
 
-function whyNotService({ type, clusterIps }: ServiceObject): string | undefined {
+function whyNotService({ type, clusterIps, advertise }: ServiceObject, { optIn }: ServiceSettings): string | undefined {
+  if (advertise === false) return 'godwit.dev/advertise is "false"'
+  if (optIn && advertise !== true) return 'serviceOptIn is set, and godwit.dev/advertise is not "true"'
   if (!TYPES.includes(type)) return `a service of type ${type} has no addresses of its own`
   return clusterIps.length === 0 ? 'it has no ClusterIP: it is headless, or none is given yet' : undefined
 }
@@ -101,9 +110,15 @@ function whyNotAddress(
   kind: ServiceAddressKind,
   service: ServiceObject,
   endpoints: readonly EndpointSliceObject[],
-  { node, cidrs, aggregation, held }: ServiceSettings,
+  { node, cidrs, aggregation, classes, held }: ServiceSettings,
 ): string | undefined {
   if (held[kind] !== undefined) return held[kind]
+  if (kind === 'load-balancer') {
+    // KEP-1860: the load balancer outside hands it on by itself; kube-proxy has no rule for it.
+    if (service.proxiedIps.some(({ text }) => text === prefix.text))
+      return 'its ipMode is Proxy: kube-proxy does not take what is sent to it'
+    if (classes?.includes(service.loadBalancerClass) === false) return whyNotClass(service.loadBalancerClass)
+  }
   const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
   if (around.length === 0) return `it lies outside ${FIELDS[kind]} of BGPConfiguration/default`
   const policy = localPolicy(service, kind)
@@ -117,6 +132,9 @@ function whyNotAddress(
     ? undefined
     : `no ${FAMILY_WORDS[prefix.family]} endpoint is ready`
 }
+
+const whyNotClass = (name: string): string =>
+  `${name === '' ? 'a service without a loadBalancerClass' : `the loadBalancerClass ${name}`} is not among loadBalancerClasses`
 
 /** The field that makes the traffic to this address stay on the node; undefined where nothing does. */
 function localPolicy({ internalLocal, externalLocal }: ServiceObject, kind: ServiceAddressKind): string | undefined {

@@ -16,6 +16,8 @@ export interface Settings {
   readonly bindToNodeIp: boolean
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
   readonly loadBalancerAggregation: boolean
+  readonly loadBalancerClasses: readonly string[] | undefined
+  readonly serviceOptIn: boolean
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
   readonly recursiveNextHops: boolean
@@ -61,6 +63,8 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
+    loadBalancerClasses: defaults?.loadBalancerClasses,
+    serviceOptIn: defaults?.serviceOptIn ?? false,
     advertisements,
     natSparesHosts: defaults?.natSparesHosts ?? false,
     recursiveNextHops: defaults?.recursiveNextHops ?? false,

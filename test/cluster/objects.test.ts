@@ -418,6 +418,8 @@ describe('BGPConfiguration', () => {
       nodeToNodeMesh: true,
       serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },
       loadBalancerAggregation: true,
+      loadBalancerClasses: undefined,
+      serviceOptIn: false,
       communities: new Map(),
       prefixAdvertisements: undefined,
       listenPort: undefined,

@@ -39,6 +39,8 @@ const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
   serviceExternalIPs: ['external'],
   serviceLoadBalancerIPs: ['load-balancer'],
   serviceLoadBalancerAggregation: ['load-balancer'],
+  loadBalancerClasses: ['load-balancer'],
+  serviceOptIn: ['cluster', 'external', 'load-balancer'],
 }
 
 export function parseConfiguration(
@@ -84,6 +86,8 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
       'load-balancer': parseCidrs(spec, 'serviceLoadBalancerIPs'),
     },
     loadBalancerAggregation: spec.oneOf('serviceLoadBalancerAggregation', ['Enabled', 'Disabled']) !== 'Disabled',
+    loadBalancerClasses: spec.has('loadBalancerClasses') ? spec.texts('loadBalancerClasses') : undefined,
+    serviceOptIn: spec.flag('serviceOptIn') ?? false,
     communities: parseAliases(spec),
     prefixAdvertisements: spec.has('prefixAdvertisements') ? parseAdvertisements(spec) : undefined,
     listenPort: spec.whole('listenPort', 1, 65535),

@@ -7,6 +7,8 @@ import { Fields, isRecord } from './fields.ts'
 
 const SERVICE_LABEL = 'kubernetes.io/service-name'
 const HEADLESS = 'None'
+/** Says by label or annotation whether a service is advertised; the annotation comes first. */
+const ADVERTISE = 'godwit.dev/advertise'
 
 export function parseService(
   object: Record<string, unknown>,
@@ -23,16 +25,34 @@ export function parseService(
     clusterIps: parseClusterIps(spec),
     externalIps: addresses(spec, 'externalIPs'),
     loadBalancerIps: unique(ingress.map(({ prefix }) => prefix)),
-    proxiedIps: unique(ingress.filter(({ isProxied }) => isProxied).map(({ prefix }) => prefix)),
+    proxiedIps: proxiedOf(ingress),
     internalLocal: isLocal(spec, 'internalTrafficPolicy'),
     externalLocal: isLocal(spec, 'externalTrafficPolicy'),
+    loadBalancerClass: spec.text('loadBalancerClass') ?? '',
+    advertise: parseAdvertise(root.record('metadata')),
   }
+}
+
+function parseAdvertise(metadata: Fields | undefined): boolean | undefined {
+  if (metadata === undefined) return undefined
+  for (const name of ['annotations', 'labels'] as const) {
+    const text = metadata.textMap(name).get(ADVERTISE)
+    if (text === 'true' || text === 'false') return text === 'true'
+    if (text !== undefined) metadata.findings.wrong(`metadata.${name}[${ADVERTISE}]`, text, 'is neither true nor false')
+  }
+  return undefined
 }
 
 /** An entry may have a host name instead of an address. `ipMode` is VIP where nothing is said. */
 function parseIngress(entry: Fields): { readonly prefix: Prefix; readonly isProxied: boolean } | undefined {
   const prefix = address(entry, 'ip')
   return prefix && { prefix, isProxied: entry.oneOf('ipMode', ['VIP', 'Proxy']) === 'Proxy' }
+}
+
+/** kube-proxy takes what is sent to an address that any entry calls a VIP. */
+function proxiedOf(ingress: readonly { readonly prefix: Prefix; readonly isProxied: boolean }[]): Prefix[] {
+  const vips = new Set(ingress.filter(({ isProxied }) => !isProxied).map(({ prefix }) => prefix.text))
+  return unique(ingress.map(({ prefix }) => prefix)).filter(({ text }) => !vips.has(text))
 }
 
 const isLocal = (spec: Fields, name: string): boolean =>
