@@ -164,4 +164,4 @@ export const bareAddress = (address: Address): Address => {
 }
 
 /** `fe80::/10`, as text. */
-export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/i.test(address) && address.includes(':')
+export const isLinkLocal = (address: Address): boolean => /^fe[89ab][0-9a-f]:/i.test(address)

@@ -1,4 +1,5 @@
 /** What the cluster's ranges mean for this node's own kernel: whose packets are masqueraded, and what is kube-proxy's. */
+import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
 import type { DataplaneIntent } from './intent.ts'
 import type { ClusterNodes } from './node.ts'
@@ -9,11 +10,11 @@ import type { Settings } from './settings.ts'
 export function planDataplane(
   pools: readonly PoolObject[],
   nodes: ClusterNodes,
-  { natSparesHosts, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
+  { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
 ): DataplaneIntent {
   const all = [...nodes.values()]
   return {
-    pools: [...pools].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    pools: pools.map((pool) => withDefaults(pool, nat)).sort((a, b) => (a.name < b.name ? -1 : 1)),
     podCidrs: cover(all.flatMap(({ podCidrs }) => podCidrs)),
     nodeAddresses: all.flatMap(({ addresses }) => FAMILIES.flatMap((family) => addresses[family] ?? [])).sort(),
     natSparesHosts,
@@ -22,4 +23,12 @@ export function planDataplane(
     serviceLoopPrevention,
     proxied: [],
   }
+}
+
+/** What a pool does not say itself; an address counts for pools of its family. */
+function withDefaults(pool: PoolObject, { ports, address }: Settings['nat']): PoolObject {
+  const isOfFamily = address !== undefined && familyOfAddress(address) === pool.prefix.family
+  const found = { ports: pool.nat.ports ?? ports, address: pool.nat.address ?? (isOfFamily ? address : undefined) }
+  if (found.ports === pool.nat.ports && found.address === pool.nat.address) return pool
+  return { ...pool, nat: { ...pool.nat, ...found } }
 }

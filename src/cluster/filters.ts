@@ -47,6 +47,10 @@ export function compileFilter(name: string, spec: unknown): CompiledFilter {
 function openFields(findings: Findings, at: string, value: unknown, known: readonly string[]): Fields | undefined {
   if (!isRecord(value)) return findings.wrong(at, value, 'is not an object')
   for (const name of Object.keys(value)) {
+    // A condition without a value would match everything; a list of rules without one has none.
+    if (value[name] === null && known.includes(name) && at !== 'spec') {
+      findings.wrong(`${at}.${name}`, null, 'is no value; leave the field out, or give it one')
+    }
     if (!known.includes(name))
       findings.wrong(`${at}.${name}`, value[name], `belongs to no field known here (${known.join(', ')})`)
   }

@@ -5,7 +5,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { compileFilter } from './filters.ts'
 import type { DecisionSettings, PeerIntent, PrefixLimit, ServiceLoopPrevention } from './intent.ts'
-import type { PoolObject } from './pool.ts'
+import type { PoolNat, PoolObject } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
 
@@ -89,8 +89,8 @@ export interface ConfigurationObject {
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
-  /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
-  readonly natSparesHosts: boolean
+  /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not said. */
+  readonly natSparesHosts: boolean | undefined
   readonly recursiveNextHops: boolean
   /** Undefined: not said. */
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
@@ -101,6 +101,10 @@ export interface ConfigurationObject {
 /** Of Calico's FelixConfiguration only what has to do with routes. */
 export interface FelixObject {
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
+  /** Of pools that say nothing of their own. */
+  readonly natPorts: PoolNat['ports']
+  readonly natAddress: Address | undefined
+  readonly natExclusions: 'IPPoolsOnly' | 'IPPoolsAndHostIPs' | undefined
 }
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'

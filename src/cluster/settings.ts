@@ -3,8 +3,9 @@ import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
 import type { DecisionSettings, Problem, ServiceLoopPrevention } from './intent.ts'
-import type { ConfigurationObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
+import type { ConfigurationObject, FelixObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
+import type { PoolNat } from './pool.ts'
 import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -20,6 +21,8 @@ export interface Settings {
   readonly serviceOptIn: boolean
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
+  /** Of pools that say nothing of their own. */
+  readonly nat: Pick<PoolNat, 'ports' | 'address'>
   readonly recursiveNextHops: boolean
   readonly decision: DecisionSettings
   readonly serviceLoopPrevention: ServiceLoopPrevention
@@ -45,6 +48,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
   const held = heldByConfiguration(store, 'default')
   const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
+  const felix = readFelix(store, node)
   const problems: Problem[] = []
   const advertisements: Advertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
     const resolved = resolveAliases(advertisement, aliases)
@@ -66,19 +70,21 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     loadBalancerClasses: defaults?.loadBalancerClasses,
     serviceOptIn: defaults?.serviceOptIn ?? false,
     advertisements,
-    natSparesHosts: defaults?.natSparesHosts ?? false,
+    natSparesHosts: defaults?.natSparesHosts ?? felix.natExclusions === 'IPPoolsAndHostIPs',
+    nat: { ports: felix.natPorts, address: felix.natAddress },
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
     decision: defaults?.decision ?? DEFAULT_DECISION,
-    serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felixPrevention(store, node) ?? 'Drop',
+    serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',
     heldServices: held,
   }
   return { settings, problems }
 }
 
-/** Calico's own objects say it in FelixConfiguration, for one node before all. */
-function felixPrevention(store: ObjectStore, node: string): ServiceLoopPrevention | undefined {
+/** Calico's own objects say it in FelixConfiguration: each field for one node before all. */
+function readFelix(store: ObjectStore, node: string): Partial<FelixObject> {
   const [own, all] = [NODE_CONFIGURATION + node, 'default'].map((name) => store.get('FelixConfiguration', name))
-  return own?.serviceLoopPrevention ?? all?.serviceLoopPrevention
+  const said = Object.entries(own ?? {}).filter(([, value]) => value !== undefined)
+  return { ...all, ...Object.fromEntries(said) }
 }
 
 function resolveAliases(

@@ -70,7 +70,6 @@ test.each([
   ['an empty AS path', { asPathPrefix: [] }, {}],
   ['priority', { priority: 1024 }, { localPref: 2147482623 }],
   ['the highest priority', { priority: 2147483646 }, { localPref: 1 }],
-  ['fields that are null', { cidr: null, priority: null, source: null }, {}],
 ])('match: %s', (_, spec, match) => {
   expect(rule(spec)).toEqual({
     name: 'BGPFilter/lab exportV4[0]',
@@ -99,6 +98,8 @@ const many = (count: number, item: unknown) => Array.from({ length: count }, () 
 const MARK = { addCommunity: { value: '1:1' } }
 
 test.each([
+  ['a condition without a value', { source: null }, 'source', 'null'],
+  ['lengths without a value', { cidr: '10.0.0.0/8', matchOperator: 'In', prefixLength: null }, 'prefixLength', 'null'],
   ['no action', { action: undefined }, 'action', ''],
   ['another action', { action: 'Drop' }, 'action', 'Drop'],
   ['an action in lower case', { action: 'accept' }, 'action', 'accept'],

@@ -238,10 +238,11 @@ describe('BGPPeer', () => {
     ['limit without range', { peerRangeLimit: 5 }, 'spec.peerRangeLimit: 5 needs peerRange'],
     ['passive', { passive: 'yes' }, 'spec.passive: "yes" is neither true nor false'],
     [
-      'workloads',
-      { localWorkloadSelector: 'all()' },
-      'spec.localWorkloadSelector: peering with workloads is not supported',
+      'a selector without a value',
+      { nodeSelector: null },
+      'spec.nodeSelector: null is no value; leave the field out, or give it one',
     ],
+    ['a node without a value', { node: null }, 'spec.node: null is no value; leave the field out, or give it one'],
     [
       'next hop twice',
       { nextHopMode: 'Self', keepOriginalNextHop: true },
@@ -275,7 +276,18 @@ describe('BGPPeer', () => {
     expect([parsed.value?.held, parsed.problems]).toEqual([undefined, []])
   })
 
-  test.each(['reachableBy', 'bfd'])('%s is said and left out', (field) => {
+  test('a peer among the pods of a node is left out with the reason, not refused', () => {
+    const parsed = peer({ localWorkloadSelector: 'all()', asNumber: 65000 })
+    expect(parsed).toMatchObject({ value: undefined, problems: [{ code: 'field-not-carried-out', level: 'warning' }] })
+    expect(textsOf(parsed)[0]).toMatch(
+      /^BGPPeer\/rack-1 spec\.localWorkloadSelector: is not acted on: peering with pods needs Felix/,
+    )
+  })
+
+  test.each([
+    ['reachableBy', "the peer is reached by the node's own routes; add one there"],
+    ['bfd', 'BFD is not there yet'],
+  ])('%s is said with the reason and left out', (field, why) => {
     const parsed = peer({ ...peerSpec, [field]: 'x' })
     expect(parsed.value?.held).toBeUndefined()
     expect(parsed.problems).toEqual([
@@ -284,7 +296,7 @@ describe('BGPPeer', () => {
         object: 'BGPPeer/rack-1',
         field: `spec.${field}`,
         value: '',
-        text: `BGPPeer/rack-1 spec.${field}: is not carried out yet`,
+        text: `BGPPeer/rack-1 spec.${field}: is not acted on: ${why}`,
         level: 'warning',
       },
     ])
@@ -426,7 +438,7 @@ describe('BGPConfiguration', () => {
       bindToNodeIp: false,
       meshFilters: [],
       meshHeld: undefined,
-      natSparesHosts: false,
+      natSparesHosts: undefined,
       recursiveNextHops: false,
     })
   })

@@ -2,7 +2,9 @@
  * The CRDs say what the agent's own readers say: the same fields, the same limits, the same defaults. What one side
  * takes and the other refuses is named here, with the reason.
  */
+import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { parse as parseYaml } from 'yaml'
 import { Fields } from '../../src/cluster/parse/fields.ts'
 import { parseObject } from '../../src/cluster/parse/object.ts'
 import type { Kind } from '../../src/cluster/source.ts'
@@ -72,6 +74,7 @@ const PLACES: Readonly<Record<string, (value: unknown) => Spec>> = {
   }),
   'BGPPeer spec.interface': (name) => ({ interface: name, asNumber: 65000 }),
   'BGPPeer spec.peerSelector': (peerSelector) => ({ peerSelector }),
+  'BGPPeer spec.localWorkloadSelector': (localWorkloadSelector) => ({ localWorkloadSelector }),
   'BGPPeer spec.peerRange': (peerRange) => ({ peerRange, asNumber: 65000 }),
   'BGPPeer spec.peerRangeLimit': (peerRangeLimit) => ({ peerRange: '10.0.0.0/24', asNumber: 65000, peerRangeLimit }),
   'BGPPeer spec.remoteAS': (remoteAS) => ({ peerIP: '10.0.0.1', remoteAS }),
@@ -180,7 +183,7 @@ function edgesIn(fault: string): unknown[] {
   return [...words, ...numbers.flatMap((edge) => [edge - 1, edge, edge + 1])]
 }
 
-const ANY = () => true
+const hasParentheses = (value: unknown) => typeof value === 'string' && /[()]/.test(value)
 const isNumber = (value: unknown) => typeof value === 'number'
 const isBoolean = (value: unknown) => typeof value === 'boolean'
 
@@ -190,7 +193,7 @@ const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
     /^spec\.(nodeMeshPassword|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
     /^spec\.(programClusterRoutes|ipv[46]NormalRoutePriority)$/,
   ],
-  BGPPeer: [/^spec\.(password|ttlSecurity|reachableBy|bfd)/],
+  BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy|bfd)/],
   BGPFilter: [/interface$/],
   IPPool: [
     /^spec\.(blockSize|nodeSelector|namespaceSelector|assignmentMode)$/,
@@ -213,10 +216,19 @@ const AGENT_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
 
 /** The CRD takes these, the agent does not. */
 const SCHEMA_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
-  // No pattern can read the selector language.
-  'BGPPeer spec.nodeSelector': ANY,
-  'BGPPeer spec.peerSelector': ANY,
+  // No pattern can count parentheses.
+  'BGPPeer spec.nodeSelector': hasParentheses,
+  'BGPPeer spec.peerSelector': hasParentheses,
 }
+
+/** A rule here would cost more than an API server lets a rule cost: a text of no bound, or entries of no bound. */
+const PATTERNS = [
+  /AS(?:N|n)umber$|^spec\.asNumber$/,
+  /Time$/,
+  /^spec\.(?:export|import)V[46]\[\]/,
+  /^spec\.prefixAdvertisements\[\]\.communities\[\]$/,
+  /^spec\.(?:logSeverityScreen|localWorkloadPeeringIPV[46]|ignoredInterfaces\[\])$/,
+]
 
 describe.each(KINDS)('%s', (kind) => {
   afterEach(() => {
@@ -242,9 +254,7 @@ describe.each(KINDS)('%s', (kind) => {
         .filter((path) => !path.endsWith('[]')),
     )
     const opaque = (path: string) => NOT_READ[kind].some((one) => one.test(path) && !asked.has(path))
-    // Peering with workloads is refused by name.
-    const refused = new Set(['spec.localWorkloadSelector'])
-    expect([...asked].filter((path) => !known.has(path) && !refused.has(path))).toEqual([])
+    expect([...asked].filter((path) => !known.has(path))).toEqual([])
     expect([...known].filter((path) => !asked.has(path) && !opaque(path))).toEqual([])
   })
 
@@ -289,6 +299,47 @@ describe.each(KINDS)('%s', (kind) => {
     for (const { rule, message } of rules) {
       expect(whyNoRule(rule), rule).toBeUndefined()
       expect(message, rule).toMatch(/\w/)
+    }
+  })
+
+  test('every field has a description with what it is unless said, and an example', () => {
+    const faulty = fieldsOf(kind).flatMap(([path, schema]) => {
+      const text = schema.description ?? ''
+      if (path.endsWith('[]')) return []
+      // What is in an object has its own.
+      const isObject = schema.type === 'object'
+      const says = (isObject || /(?:^| )(?:Default: |Required\b)/.test(text)) && / Example: .+\.$/.test(text)
+      return says || (isObject && /^(?:Adds|Puts|Sets|The route)/.test(text)) ? [] : [`${path}: ${text}`]
+    })
+    expect(faulty).toEqual([])
+  })
+
+  test('the example in a description is one that both take', () => {
+    const wrong = fieldsOf(kind).flatMap(([path, schema]) => {
+      if (path.endsWith('[]') || schema.type === 'object') return []
+      const said = / Example: (.+)\.$/.exec(schema.description ?? '')?.[1] ?? ''
+      const examples = said.split(/, or |, (?=[^}\]]*$)| or /).map((one) => parseYaml(one) as unknown)
+      return examples.flatMap((example) => {
+        const spec = place(kind, path, example)
+        const found = [...schemaFaults(kind, spec), ...agentFaults(kind, spec)]
+        // What must stand beside it is not of the example.
+        return found
+          .filter((fault) => !/ is missing$| must be given$/.test(fault))
+          .map((fault) => `${path} ${said}: ${fault}`)
+      })
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('what the API says of a wrong value is for people: patterns only where no rule can be', () => {
+    const places = fieldsOf(kind).filter(([, { pattern, anyOf, not, ...schema }]) => {
+      const isNumberOrText = schema['x-kubernetes-int-or-string'] === true
+      return pattern !== undefined || not !== undefined || (anyOf !== undefined && !isNumberOrText)
+    })
+    expect(places.map(([path]) => path).filter((path) => !PATTERNS.some((one) => one.test(path)))).toEqual([])
+    for (const [path, schema] of walk(schemaOf(kind), '')) {
+      for (const { message } of schema['x-kubernetes-validations'] ?? [])
+        expect(message, path).not.toMatch(/[\^$\\]|\]\*/)
     }
   })
 
@@ -337,6 +388,80 @@ test.each<[string, OurKind, Spec]>([
   ['a strict role that is none', 'BGPPeer', { ...BASE.BGPPeer, strictRole: true }],
   ['an AS for nodes that have theirs', 'BGPPeer', { peerSelector: 'all()', asNumber: 65000 }],
   ['both ways to keep a next hop', 'BGPPeer', { ...BASE.BGPPeer, keepOriginalNextHop: true, nextHopMode: 'Self' }],
+  [
+    'a peer by its range and by labels',
+    'BGPPeer',
+    { peerRange: '10.0.0.0/24', peerSelector: 'all()', remoteAS: 'internal' },
+  ],
+  ...[
+    'x',
+    '10.0.0',
+    '10.0.0.256',
+    '10.0.0.1:0',
+    '[1:2]:179',
+    '[:::]',
+    '1::2::3',
+    'fe80:::1%eth0',
+    '10.0.0.1%eth0',
+    'router',
+  ].map((peerIP): [string, OurKind, Spec] => [`a neighbor at ${peerIP}`, 'BGPPeer', { ...BASE.BGPPeer, peerIP }]),
+  ...['0.0.0.0', '255.255.255.255:179', '224.0.0.5', '::', '[ff02::5]:179', '::ffff:10.0.0.1'].map(
+    (peerIP): [string, OurKind, Spec] => [
+      `a neighbor at ${peerIP}, where no host is`,
+      'BGPPeer',
+      { ...BASE.BGPPeer, peerIP },
+    ],
+  ),
+  ...[
+    'rack ==',
+    'rack = "a"',
+    'has(rack) &&',
+    'rack in ("a")',
+    'rack in {a}',
+    '&& all()',
+    'rack == a',
+    'has()',
+    'some()',
+  ].map((nodeSelector): [string, OurKind, Spec] => [
+    `the selector ${nodeSelector}`,
+    'BGPPeer',
+    { ...BASE.BGPPeer, nodeSelector },
+  ]),
+  ...[
+    '169.254.7.0/24',
+    'fe80::/64',
+    '127.0.0.0/8',
+    '::1/128',
+    '224.0.0.0/8',
+    'ff05::/16',
+    '::ffff:10.244.0.0/112',
+    '10.244.0.0',
+    '10.244.0.0/33',
+  ].map((cidr): [string, OurKind, Spec] => [`a pool of ${cidr}`, 'IPPool', { cidr }]),
+  ...['x', '10.0.0.1/32', '0.0.0.0', '239.0.0.1', ''].map((address): [string, OurKind, Spec] => [
+    `packets that leave with "${address}"`,
+    'IPPool',
+    { ...BASE.IPPool, nat: { address } },
+  ]),
+  ...['x', '10.0.0.0/33', '10.0.0.256', 'fe80::1%eth0'].map((cidr): [string, OurKind, Spec] => [
+    `the exclusion ${cidr}`,
+    'IPPool',
+    { ...BASE.IPPool, nat: { excludeCIDRs: [cidr] } },
+  ]),
+  ...['5', '0:5', '9:1', '1-65536', 'a:b'].map((portRange): [string, OurKind, Spec] => [
+    `the ports ${portRange}`,
+    'IPPool',
+    { ...BASE.IPPool, nat: { portRange } },
+  ]),
+  [
+    'a pool of services that is told to nobody',
+    'IPPool',
+    { ...BASE.IPPool, allowedUses: ['LoadBalancer'], disableBGPExport: true },
+  ],
+  ['too many exclusions', 'IPPool', { ...BASE.IPPool, nat: { excludeCIDRs: new Array(501).fill('10.0.0.0/8') } }],
+  ['an AS number that is a fraction', 'BGPConfiguration', { asNumber: 1.5 }],
+  ['a service range that is an address', 'BGPConfiguration', { serviceExternalIPs: [{ cidr: '192.0.2.1' }] }],
+  ['a community that is a name', 'BGPConfiguration', { communities: [{ name: 'a', value: 'no-export' }] }],
   ['a hold time of 2', 'BGPPeer', { ...BASE.BGPPeer, holdTime: '2s' }],
   ['a CIDR without an operator', 'BGPFilter', { importV4: [{ ...RULE, cidr: '10.0.0.0/8' }] }],
   ['an operator without a CIDR', 'BGPFilter', { importV4: [{ ...RULE, matchOperator: 'In' }] }],
@@ -428,4 +553,72 @@ test('a configuration for one node has a name both know', () => {
   expect(faults(schemaOf('BGPConfiguration'), object)).toEqual([])
   const { problems } = parseObject({ kind: 'BGPConfiguration', namespace: '', name: 'node.worker-1' }, object)
   expect(problems).toEqual([])
+})
+
+describe('texts that a rule reads and the agent parses', () => {
+  const verdicts = (kind: OurKind, spec: Spec) => [
+    schemaFaults(kind, spec).length > 0,
+    agentFaults(kind, spec).length > 0,
+  ]
+
+  test('addresses of IPv6, in every way to write them', () => {
+    const group = fc.stringMatching(/^[0-9a-f]{0,5}$/)
+    const text = fc.oneof(
+      fc.array(group, { minLength: 1, maxLength: 9 }).map((groups) => groups.join(':')),
+      fc
+        .tuple(fc.array(group, { maxLength: 7 }), fc.array(group, { maxLength: 7 }))
+        .map((sides) => sides.map((side) => side.join(':')).join('::')),
+      fc
+        .tuple(fc.array(group, { maxLength: 6 }), fc.constantFrom('::10.0.0.1', ':10.0.0.1', '::10.0.0.256'))
+        .map(([side, tail]) => side.join(':') + tail),
+      fc.ipV6(),
+    )
+    fc.assert(
+      fc.property(text, (peerIP) => {
+        const [schema, agent] = verdicts('BGPPeer', { peerIP: `[${peerIP}]:179`, asNumber: 1 })
+        // A link-local one needs its interface, which the other rule asks for.
+        expect(schema, peerIP).toBe(agent)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('no selector that the agent reads is refused', () => {
+    const value = fc.constantFrom('"a"', "'b'", '""', '"&& ("')
+    const leaf = fc.oneof(
+      fc.constantFrom('all()', 'global( )', 'has(a)', 'has( a.b/c )', '  '),
+      fc
+        .tuple(fc.constantFrom('==', '!=', ' contains', ' starts with ', ' ends  with'), value)
+        .map(([sign, text]) => `rack${sign}${text}`),
+      fc
+        .tuple(fc.constantFrom(' in', ' not in '), fc.array(value))
+        .map(([sign, values]) => `rack${sign}{${values.join(' ,')}}`),
+    )
+    const { selector } = fc.letrec<{ selector: string }>((tie) => ({
+      selector: fc.oneof(
+        { depthSize: 'small' },
+        leaf,
+        tie('selector').map((one) => `!${one}`),
+        tie('selector').map((one) => `( ${one} )`),
+        fc.tuple(tie('selector'), fc.constantFrom('&&', ' || '), tie('selector')).map((parts) => parts.join('')),
+      ),
+    }))
+    fc.assert(
+      fc.property(selector, (nodeSelector) => {
+        fc.pre(nodeSelector.length <= 1024)
+        const [schema, agent] = verdicts('BGPPeer', { ...BASE.BGPPeer, nodeSelector })
+        if (agent === false) expect(schema, nodeSelector).toBe(false)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+test('a status that Calico wrote is taken', () => {
+  const object = {
+    ...objectOf('IPPool', BASE.IPPool),
+    status: { conditions: [{ type: 'Allocatable', status: 'True' }] },
+  }
+  expect(faults(schemaOf('IPPool'), object)).toEqual([])
+  expect(parseObject({ kind: 'IPPool', namespace: '', name: 'one' }, object).problems).toEqual([])
 })

@@ -9,6 +9,18 @@ import { DEPLOY, type Manifest, readManifests, yamlFiles } from './support/crds.
 
 const FILES = yamlFiles('.')
 
+/** Every `fieldRef` at any depth. */
+const fieldRefs = (value: unknown): unknown[] => {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => (key === 'fieldRef' ? [inner] : fieldRefs(inner)))
+}
+
+test('what the API would add is said, so that a server-side apply after another one meets no other owner (11.11)', () => {
+  const found = FILES.flatMap((path) => readManifests(path)).flatMap(fieldRefs)
+  expect(found.length).toBeGreaterThan(0)
+  for (const one of found) expect(one).toMatchObject({ apiVersion: 'v1' })
+})
+
 test.each(FILES)('%s parses, and every document is a whole object', (path) => {
   const documents = readManifests(path)
   expect(documents).not.toHaveLength(0)

@@ -9,21 +9,32 @@ import type { ConfigurationObject, ConfigurationPart, HeldParts, PrefixAdvertise
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord } from './fields.ts'
+import { NAT_EXCLUSIONS } from './pool.ts'
 
 export const NODE_CONFIGURATION = 'node.'
 const LIST_LIMIT = 500
 const COMMUNITIES_PER_PREFIX = 50
 
-/** Calico's fields that say something we do not do (yet). */
-const NOT_CARRIED_OUT = [
-  'logSeverityScreen',
-  'ignoredInterfaces',
-  'localWorkloadPeeringIPV4',
-  'localWorkloadPeeringIPV6',
-  'programClusterRoutes',
-  'ipv4NormalRoutePriority',
-  'ipv6NormalRoutePriority',
-]
+const NEEDS_FELIX = 'peering with pods needs Felix, which gives their interfaces this address'
+const OWN_METRIC = 1024
+const METRIC = `routes are written with metric ${OWN_METRIC}`
+/** Calico's fields that ask for something that is not there to be done, and why. */
+const NOT_ACTED_ON: Readonly<Record<string, string>> = {
+  logSeverityScreen: "what is logged is said by the agent's --log-level",
+  ignoredInterfaces: 'no route of an interface is advertised, so there is none to ignore',
+  localWorkloadPeeringIPV4: NEEDS_FELIX,
+  localWorkloadPeeringIPV6: NEEDS_FELIX,
+  programClusterRoutes:
+    'the agent writes the routes to other nodes itself; where Felix does it, start the agent with --dataplane none',
+  ipv4NormalRoutePriority: METRIC,
+  ipv6NormalRoutePriority: METRIC,
+}
+/** Values that ask for what is done anyway. */
+const AS_IT_IS: Readonly<Record<string, unknown>> = {
+  programClusterRoutes: 'Disabled',
+  ipv4NormalRoutePriority: OWN_METRIC,
+  ipv6NormalRoutePriority: OWN_METRIC,
+}
 const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen'])
 const MESH_PASSWORD = 'nodeMeshPassword'
 
@@ -75,7 +86,7 @@ function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
 export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.spec ?? []).map((part) => [part, why]))
 
 function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
-  spec.notCarriedOut(NOT_CARRIED_OUT)
+  spec.notActedOn(NOT_ACTED_ON, AS_IT_IS)
   return {
     name,
     asNumber: spec.asn('asNumber'),
@@ -96,7 +107,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     meshFilters: spec.texts('nodeMeshFilters'),
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),
-    natSparesHosts: spec.oneOf('natOutgoingExclusions', ['IPPoolsOnly', 'IPPoolsAndHostIPs']) === 'IPPoolsAndHostIPs',
+    natSparesHosts: parseNatExclusions(spec),
     recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
@@ -119,6 +130,11 @@ function parseDecision(spec: Fields): DecisionSettings {
   }
   multipath?.rest()
   return decision
+}
+
+function parseNatExclusions(spec: Fields): boolean | undefined {
+  const word = spec.oneOf('natOutgoingExclusions', NAT_EXCLUSIONS)
+  return word === undefined ? undefined : word === 'IPPoolsAndHostIPs'
 }
 
 /** Calico runs a mesh whose password it cannot use without one. We do not run it. */

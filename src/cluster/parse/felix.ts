@@ -1,11 +1,29 @@
-/** Calico's `FelixConfiguration`: all of it is about Calico's own dataplane but for one field, which says what ours says. */
+/**
+ * Calico's `FelixConfiguration`: it is about Calico's own dataplane, but for what an agent in its place needs: how outgoing
+ * packets are translated where a pool says nothing of its own, and how service loops end.
+ */
 import { SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
 import type { FelixObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields } from './fields.ts'
+import { NAT_EXCLUSIONS, parsePorts } from './pool.ts'
 
 export function parseFelix(object: Record<string, unknown>, _ref: ObjectRef, findings: Findings): FelixObject {
-  const spec = new Fields(findings, '', object).record('spec')
-  return { serviceLoopPrevention: spec?.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS) }
+  const spec = new Fields(findings, '', object).record('spec') ?? new Fields(findings, 'spec', {})
+  return {
+    serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
+    natPorts: typeof spec.raw('natPortRange') === 'number' ? parsePort(spec) : parsePorts(spec, 'natPortRange'),
+    natAddress:
+      spec.has('natOutgoingAddress') && spec.raw('natOutgoingAddress') !== ''
+        ? spec.hostAddress('natOutgoingAddress')
+        : undefined,
+    natExclusions: spec.oneOf('natOutgoingExclusions', NAT_EXCLUSIONS),
+  }
+}
+
+/** Calico lets a number stand for a range of one. */
+function parsePort(spec: Fields): FelixObject['natPorts'] {
+  const port = spec.whole('natPortRange', 1, 65_535)
+  return port === undefined ? undefined : { first: port, last: port }
 }

@@ -2,7 +2,7 @@
  * Reading unchecked objects field by field. A field that is absent or null reads as undefined; one that is wrong reads
  * as undefined too and is found (`Findings`). Every field that was asked for counts as known; `rest` tells of the others.
  */
-import { type Address, parseAddress } from '../../base/address.ts'
+import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { Asn, Seconds } from '../../base/units.ts'
 import type { Findings } from '../problem.ts'
@@ -98,6 +98,13 @@ export class Fields {
     return this.#read(name, read, 'is not an IP address')
   }
 
+  /** One that a host may have for itself. */
+  hostAddress(name: string): Address | undefined {
+    const address = this.address(name)
+    const why = address === undefined ? undefined : whyNotOfHost(address)
+    return why === undefined ? address : this.findings.wrong(this.at(name), address, why)
+  }
+
   prefix(name: string): Prefix | undefined {
     const read = (value: unknown) => (typeof value === 'string' ? parsePrefix(value) : undefined)
     return this.#read(name, read, 'is not a CIDR')
@@ -146,9 +153,23 @@ export class Fields {
     return map
   }
 
-  /** Fields that are known and not carried out: said, not refused. */
-  notCarriedOut(names: readonly string[], says = 'is not carried out yet'): void {
-    for (const name of names) if (this.has(name)) this.findings.say('field-not-carried-out', this.at(name), says)
+  /** Fields that are known and not acted on: said with the reason, not refused. `asItIs`: values that change nothing. */
+  notActedOn(reasons: Readonly<Record<string, string>>, asItIs: Readonly<Record<string, unknown>> = {}): void {
+    for (const [name, reason] of Object.entries(reasons)) {
+      if (!this.has(name) || this.raw(name) === asItIs[name]) continue
+      this.findings.say('field-not-carried-out', this.at(name), `is not acted on: ${reason}`)
+    }
+  }
+
+  /**
+   * Fields that choose: with no value they would choose everything. The API drops such a field and a person sees it gone; in
+   * a file it stands there, and something else was meant.
+   */
+  refuseNull(names: readonly string[]): void {
+    for (const name of names) {
+      if (!Object.hasOwn(this.#record, name) || this.#record[name] !== null) continue
+      this.findings.wrong(this.at(name), null, 'is no value; leave the field out, or give it one')
+    }
   }
 
   /** Tells of fields nobody asked for: mostly slips of the pen. */

@@ -6,8 +6,7 @@
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
  *   keepOriginalNextHop, keepaliveTime, maxRestartTime, filters, reversePeering, numAllowedLocalASNumbers
  * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
- * - said and left out: reachableBy, bfd
- * - refused: localWorkloadSelector
+ * - not acted on, with the reason: reachableBy, bfd, localWorkloadSelector
  */
 import { type Address, familyOfAddress, isLinkLocal, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
@@ -42,7 +41,10 @@ const HOLDS: Readonly<Record<string, string>> = {
   password: 'TCP-MD5 is not supported yet',
   ttlSecurity: 'TTL security is not supported yet',
 }
-const NOT_CARRIED_OUT = ['reachableBy', 'bfd']
+const NOT_ACTED_ON: Readonly<Record<string, string>> = {
+  reachableBy: "the peer is reached by the node's own routes; add one there",
+  bfd: 'BFD is not there yet',
+}
 
 export function parsePeer(
   object: Record<string, unknown>,
@@ -51,6 +53,12 @@ export function parsePeer(
 ): PeerObject | undefined {
   if (!isRecord(object.spec)) return findings.missing('spec')
   const spec = specWithAnnotations(object, object.spec, findings)
+  if (spec.has('localWorkloadSelector')) {
+    const says =
+      "is not acted on: peering with pods needs Felix, which gives their interfaces the node's address; the object is left out"
+    findings.say('field-not-carried-out', spec.at('localWorkloadSelector'), says)
+    return undefined
+  }
   const peer = {
     name,
     ...parseNodes(spec),
@@ -59,10 +67,8 @@ export function parsePeer(
     ...parseRouting(spec),
     ...parseFeatures(spec),
   }
-  if (spec.has('localWorkloadSelector')) {
-    findings.wrong(spec.at('localWorkloadSelector'), undefined, 'peering with workloads is not supported')
-  }
-  spec.notCarriedOut(NOT_CARRIED_OUT)
+  spec.notActedOn(NOT_ACTED_ON)
+  spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])
   const held = parseHolds(spec)
   spec.rest()
   return { ...peer, held }

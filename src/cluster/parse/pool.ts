@@ -1,7 +1,7 @@
 /** `IPPool`, spec as Calico's. */
-import { familyOfAddress } from '../../base/address.ts'
+import { familyOfAddress, isMappedAt } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
-import { hostPrefix, parsePrefix } from '../../base/prefix.ts'
+import { contains, hostPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { PoolNat, PoolObject } from '../pool.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
@@ -18,7 +18,7 @@ export function parsePool(
 ): PoolObject | undefined {
   const spec = new Fields(findings, '', object).record('spec')
   if (spec === undefined) return findings.missing('spec')
-  const prefix = spec.prefix('cidr')
+  const prefix = parseCidr(spec)
   if (!spec.has('cidr')) findings.missing('spec.cidr')
   for (const field of NOT_OURS) spec.raw(field)
   for (const field of OVERLAYS) {
@@ -26,12 +26,16 @@ export function parsePool(
     if (mode === undefined || mode === 'Never') continue
     findings.say('field-not-carried-out', spec.at(field), 'there is no overlay here; the pool is routed')
   }
+  const uses = spec.texts('allowedUses')
+  if (uses.includes('LoadBalancer') && spec.raw('disableBGPExport') === true) {
+    findings.wrong(spec.at('disableBGPExport'), true, 'is not for pools of LoadBalancer addresses')
+  }
   const pool = {
     name,
     disabled: spec.flag('disabled') ?? false,
     disableBgpExport: spec.flag('disableBGPExport') ?? false,
     natOutgoing: spec.flag('natOutgoing') ?? false,
-    loadBalancerOnly: isLoadBalancerOnly(spec.texts('allowedUses')),
+    loadBalancerOnly: isLoadBalancerOnly(uses),
     nat: parseNat(spec, prefix?.family),
   }
   const isFaulty = (field: string) => [...findings.faulty].some((faulty) => faulty.startsWith(`spec.${field}`))
@@ -42,8 +46,33 @@ export function parsePool(
   return prefix === undefined ? undefined : { ...pool, prefix }
 }
 
+/** Ranges that are no pool's: who routes there has something else there. */
+const NO_POOLS: readonly (readonly [range: string, what: string])[] = [
+  ['169.254.0.0/16', 'is link-local'],
+  ['fe80::/10', 'is link-local'],
+  ['127.0.0.0/8', 'is for loopback addresses'],
+  ['::1/128', 'is a loopback address'],
+  ['224.0.0.0/4', 'is for multicast'],
+  ['ff00::/8', 'is for multicast'],
+]
+const RESERVED = NO_POOLS.flatMap(([range, what]) => {
+  const prefix = parsePrefix(range)
+  return prefix === undefined ? [] : [{ prefix, what }]
+})
+
+function parseCidr(spec: Fields): Prefix | undefined {
+  const prefix = spec.prefix('cidr')
+  if (prefix === undefined) return undefined
+  const isMapped = prefix.length >= 96 && isMappedAt(prefix.bytes, 0)
+  const reserved = RESERVED.find((one) => contains(one.prefix, prefix))?.what
+  const why = isMapped ? 'is an IPv4 range inside IPv6' : reserved
+  return why === undefined ? prefix : spec.findings.wrong(spec.at('cidr'), prefix.text, why)
+}
+
 const isLoadBalancerOnly = (uses: readonly string[]): boolean =>
   uses.length > 0 && uses.every((use) => use === 'LoadBalancer')
+
+const MOST_EXCLUDED = 500
 
 /** Ours alone: exclusions, a fixed address, ports. A pool has one family, and what is said here is of that. */
 function parseNat(spec: Fields, family: Family | undefined): PoolNat {
@@ -52,7 +81,10 @@ function parseNat(spec: Fields, family: Family | undefined): PoolNat {
     const prefix = typeof item === 'string' ? (parsePrefix(item) ?? hostPrefix(item)) : undefined
     return prefix ?? nat.findings.wrong(at, item, 'is not a CIDR')
   })
-  const address = nat.address('address')
+  if (exclude.length > MOST_EXCLUDED) {
+    nat.findings.wrong(nat.at('excludeCIDRs'), undefined, `has more than ${MOST_EXCLUDED} entries`)
+  }
+  const address = nat.hostAddress('address')
   if (exclude.some((prefix) => prefix.family !== family)) {
     nat.findings.say(
       'field-without-effect',
@@ -67,16 +99,20 @@ function parseNat(spec: Fields, family: Family | undefined): PoolNat {
       `is no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address, as the pool is`,
     )
   }
-  const parsed = { exclude, address, ports: parsePorts(nat), fullyRandom: nat.flag('fullyRandom') ?? true }
+  const parsed = { exclude, address, ports: parsePorts(nat, 'portRange'), fullyRandom: nat.flag('fullyRandom') ?? true }
   nat.rest()
   return parsed
 }
 
-function parsePorts(nat: Fields): PoolNat['ports'] {
-  const text = nat.text('portRange')
+/** `natOutgoingExclusions`. */
+export const NAT_EXCLUSIONS = ['IPPoolsOnly', 'IPPoolsAndHostIPs'] as const
+
+/** `1024:65535` or `1024-65535`. */
+export function parsePorts(nat: Fields, field: string): PoolNat['ports'] {
+  const text = nat.text(field)
   if (text === undefined) return undefined
   const [, first, last] = /^(\d{1,5})[:-](\d{1,5})$/.exec(text) ?? []
   const ports = { first: Number(first), last: Number(last) }
   if (ports.first >= 1 && ports.first <= ports.last && ports.last <= 65_535) return ports
-  return nat.findings.wrong(nat.at('portRange'), text, 'is not a range of ports, as in 1024:65535')
+  return nat.findings.wrong(nat.at(field), text, 'is not a range of ports, as in 1024:65535')
 }
