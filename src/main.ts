@@ -29,6 +29,10 @@ async function main(argv: readonly string[]): Promise<number> {
       const { socket, ...options } = words.options
       return runCommand(socket, words.words, { ...options, out: process.stdout, err: process.stderr })
     }
+    case 'check': {
+      const { runCheck } = await import('./check.ts')
+      return runCheck(words.options, { out: process.stdout, err: process.stderr })
+    }
     case 'completion': {
       const { completionScript } = await import('./cli/completion.ts')
       process.stdout.write(completionScript(words.shell))

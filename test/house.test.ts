@@ -39,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'ndp',
     'show',
   ],
+  preview: ['base', 'bgp/wire', 'bgp/policy', 'bgp/session', 'cluster', 'engine'],
   edge: INNER,
   'edge/kernel': [...INNER, 'edge'],
   'edge/kubernetes': [...INNER, 'edge'],
@@ -47,12 +48,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'edge/operate': [...INNER, 'edge', 'edge/kernel'],
   cli: ['base', 'show'],
   agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
-  main: ['agent', 'cli', ...EDGE],
+  check: ['cluster', 'engine', 'preview', 'cli', ...EDGE],
+  main: ['agent', 'check', 'cli', ...EDGE],
   build: [],
 }
 
 /** Rooms with the outside world in them; everywhere else no package is imported and nothing is asynchronous. */
-const OUTSIDE = new Set([...EDGE, 'cli', 'agent', 'main', 'build'])
+const OUTSIDE = new Set([...EDGE, 'cli', 'agent', 'check', 'main', 'build'])
 
 /** A statement's `from '…'` or `import '…'`, and an `import('…')` anywhere. */
 const IMPORTS = /^(?:import|export|\}).*?(?:from|import) '([^']+)'|\bimport\('([^']+)'\)/gm

@@ -12,7 +12,7 @@ export default defineConfig({
           name: 'rooms',
           // Pure code leaves nothing behind, so the files share one module graph: importing it anew took most of the time.
           isolate: false,
-          include: ['test/{base,bfd,bgp,cluster,dataplane,ndp,show,engine}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,engine}/**/*.test.ts', 'test/*.test.ts'],
         },
       },
       {

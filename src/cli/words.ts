@@ -23,6 +23,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
               | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart PEER, reload [in|out] PEER, configure check, down
                                     ask a running agent; \`godwit show ?\` lists what there is to see
+  godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE] [--json]
+                                    what is wrong with objects, and what each node would advertise to whom
   godwit doctor                     is this machine fit to route, and what to do
   godwit completion bash|zsh|fish   a script for the shell that completes all of these
   godwit --version | --help
@@ -68,6 +70,18 @@ const CNI_DIRECTORY = '/etc/cni/net.d'
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
+export interface CheckWords {
+  /** A folder, a file, `-` for standard input, or `kubernetes` for a cluster. */
+  readonly source: string
+  /** The same for what was before. */
+  readonly diff: string | undefined
+  /** Only this node. */
+  readonly node: string | undefined
+  readonly apiGroup: string
+  readonly kubeconfig: string | undefined
+  readonly json: boolean
+}
+
 interface CommandWords {
   readonly socket: string
   readonly format: Format
@@ -80,6 +94,7 @@ export type Words =
   | { readonly kind: 'help' | 'version' }
   /** The socket of an agent that may run here. */
   | { readonly kind: 'doctor'; readonly socket: string; readonly json: boolean }
+  | { readonly kind: 'check'; readonly options: CheckWords }
   | { readonly kind: 'completion'; readonly shell: ShellName }
   /** What could stand where the last of `typed` stands: asked by completion scripts. */
   | { readonly kind: 'complete'; readonly socket: string; readonly typed: readonly string[] }
@@ -91,7 +106,8 @@ export type Words =
 const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
 export function parseWords(argv: readonly string[]): Words {
-  return argv[0] === 'agent' ? parseAgentWords(argv.slice(1)) : parseClientWords(argv)
+  if (argv[0] === 'agent') return parseAgentWords(argv.slice(1))
+  return argv[0] === 'check' ? parseCheckWords(argv.slice(1)) : parseClientWords(argv)
 }
 
 const DEFAULT_WATCH = 2
@@ -209,8 +225,40 @@ const AGENT_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
+const CHECK_OPTIONS = {
+  node: { type: 'string' },
+  diff: { type: 'string' },
+  'api-group': { type: 'string' },
+  kubeconfig: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+function parseCheckWords(argv: readonly string[]): Words {
+  const read = readWords(() => parseArgs({ args: [...argv], options: CHECK_OPTIONS, allowPositionals: true }))
+  if (typeof read === 'string') return wrong(read)
+  const { values, positionals } = read
+  if (values.help === true) return { kind: 'help' }
+  const [source, second] = positionals
+  if (source === undefined || second !== undefined) return wrong('check wants one folder, one file, - or kubernetes')
+  return {
+    kind: 'check',
+    options: {
+      source,
+      diff: values.diff,
+      node: values.node,
+      apiGroup: values['api-group'] ?? DEFAULT_GROUP,
+      kubeconfig: values.kubeconfig,
+      json: values.json === true,
+    },
+  }
+}
+
+const DEFAULT_GROUP = 'godwit.dev'
+
 function parseAgentWords(argv: readonly string[]): Words {
-  const values = readOptions(argv)
+  const read = readWords(() => parseArgs({ args: [...argv], options: AGENT_OPTIONS, strict: true }))
+  const values = typeof read === 'string' ? read : read.values
   if (typeof values === 'string') return wrong(values)
   if (values.help === true) return { kind: 'help' }
   const dataplane = DATAPLANES.find((kind) => kind === (values.dataplane ?? 'linux'))
@@ -229,7 +277,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       node: values.node ?? process.env.NODE_NAME ?? hostname(),
       source: values.source ?? 'kubernetes',
       kubeconfig: values.kubeconfig,
-      apiGroup: values['api-group'] ?? 'godwit.dev',
+      apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       control: values.control ?? DEFAULT_SOCKET,
       controlGroup: values['control-group'],
       calicoControl: values['calico-control'],
@@ -252,11 +300,10 @@ function whyNotTable(table: string): string | undefined {
   return Number(table) === LOCAL_TABLE ? 'that is the table of local addresses' : undefined
 }
 
-type AgentValues = ReturnType<typeof parseArgs<{ options: typeof AGENT_OPTIONS }>>['values']
-
-function readOptions(argv: readonly string[]): AgentValues | string {
+/** What was read, or what is wrong with it. */
+function readWords<Read>(read: () => Read): Read | string {
   try {
-    return parseArgs({ args: [...argv], options: AGENT_OPTIONS, strict: true }).values
+    return read()
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

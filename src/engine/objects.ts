@@ -9,18 +9,15 @@ import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { LocalRoute } from '../bgp/rib/types.ts'
 import { Peer } from '../bgp/session/peer.ts'
-import type { PeerConfig } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
+import { peerConfig } from './peer-config.ts'
 import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tell } from './tell.ts'
 import { type LinkInput, Unnumbered } from './unnumbered.ts'
-
-/** How long the side that should be dialled waits before it dials itself. */
-const WAITING_SIDE_DELAY: Millis = 5_000
 
 export class Objects {
   readonly #neighbors: Neighbors
@@ -192,28 +189,4 @@ export class Objects {
 
 function localRoute({ prefix, origin, objects, communities }: RouteIntent): LocalRoute {
   return { prefix, origin, object: objects.join(', '), communities }
-}
-
-function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
-  return {
-    name: intent.name,
-    remote: { address: intent.address, port: intent.port },
-    localAddress: intent.sourceAddress,
-    localMayYield: intent.sourceMayYield,
-    localAs: intent.localAs,
-    remoteAs: intent.remoteAs,
-    routerId: node.routerId,
-    families: intent.families,
-    holdTime: intent.holdTime,
-    keepaliveTime: intent.keepaliveTime,
-    connectRetryTime: intent.connectRetryTime,
-    passive: intent.passive,
-    dialDelay: intent.waits ? WAITING_SIDE_DELAY : 0,
-    hostName: node.name,
-    extendedNextHop: intent.extendedNextHop,
-    addPath: intent.addPath,
-    ...(intent.role !== undefined && { role: intent.role }),
-    strictRole: intent.strictRole,
-    ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
-  }
 }

@@ -20,7 +20,7 @@ import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
 import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
 import { NextHopTable, REACH, withoutGlobal } from '../route/next-hop-table.ts'
-import type { PathAttributes } from '../wire/attribute.ts'
+import { ownAttributes } from '../wire/attribute.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
 import { UpdateDecoder } from '../wire/update.ts'
@@ -249,7 +249,7 @@ export class Rib {
   /** Adds or changes routes of our own, each known by its prefix. */
   originate(routes: readonly LocalRoute[], now: Millis): void {
     for (const route of routes) {
-      const attributes = this.#attributes.encode(ownAttributes(route))
+      const attributes = this.#attributes.encode(ownAttributes(route.communities))
       this.#ribs[route.prefix.family].originate(route, attributes, now)
       this.#attributes.release(attributes)
     }
@@ -564,25 +564,6 @@ function tooMany(family: Family, held: number, limit: number): MessageError {
   const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
   writeU32(data, 3, limit)
   return messageError(CEASE.code, CEASE.maxPrefixes, `${held} ${family} routes, ${limit} allowed`, data)
-}
-
-function ownAttributes({ communities }: LocalRoute): PathAttributes {
-  return {
-    origin: 'IGP',
-    asPath: [],
-    med: undefined,
-    localPref: undefined,
-    atomicAggregate: false,
-    aggregator: undefined,
-    communities: communities.filter((community) => community.length === 2).map(([a = 0, b = 0]) => [a, b] as const),
-    originatorId: undefined,
-    clusterList: [],
-    extendedCommunities: [],
-    largeCommunities: communities
-      .filter((community) => community.length === 3)
-      .map(([a = 0, b = 0, c = 0]) => [a, b, c] as const),
-    unknown: [],
-  }
 }
 
 const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>

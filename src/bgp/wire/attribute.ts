@@ -28,6 +28,26 @@ export interface PathAttributes {
   readonly partial?: readonly number[]
 }
 
+/** Of a route of our own: ORIGIN IGP, an empty path, and these communities of two numbers and of three. */
+export function ownAttributes(communities: readonly (readonly number[])[]): PathAttributes {
+  return {
+    origin: 'IGP',
+    asPath: [],
+    med: undefined,
+    localPref: undefined,
+    atomicAggregate: false,
+    aggregator: undefined,
+    communities: communities.filter(({ length }) => length === 2).map(([a = 0, b = 0]) => [a, b] as const),
+    originatorId: undefined,
+    clusterList: [],
+    extendedCommunities: [],
+    largeCommunities: communities
+      .filter(({ length }) => length === 3)
+      .map(([a = 0, b = 0, c = 0]) => [a, b, c] as const),
+    unknown: [],
+  }
+}
+
 const ORIGINS: readonly Origin[] = ['IGP', 'EGP', 'Incomplete']
 
 type Draft = { -readonly [Field in keyof PathAttributes]: PathAttributes[Field] }

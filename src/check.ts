@@ -1,0 +1,110 @@
+/** `godwit check`: the objects of a folder, a file or a cluster, read once and judged without an agent. */
+import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import type { CheckWords } from './cli/words.ts'
+import { ObjectStore } from './cluster/store.ts'
+import { Manifests } from './edge/manifests/source.ts'
+import { wordsOf } from './edge/os-words.ts'
+import type { Source } from './edge/resources.ts'
+import type { Input } from './engine/input.ts'
+import { calicoDifferences } from './preview/calico.ts'
+import { changeOf } from './preview/change.ts'
+import { type NodePreview, previewNode, problemsOf } from './preview/node.ts'
+import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
+
+/** A cluster that does not answer for so long is not going to. */
+const PATIENCE_MILLIS = 60_000
+
+interface Streams {
+  readonly out: { write(text: string): unknown }
+  readonly err: { write(text: string): unknown }
+}
+
+/** 0: no error. 1: errors, or the objects cannot be read. */
+export async function runCheck(words: CheckWords, { out, err }: Streams): Promise<0 | 1> {
+  try {
+    const report = await makeReport(words)
+    if (words.json) out.write(`${JSON.stringify(reportJson(report))}\n`)
+    else for (const line of renderReport(report)) out.write(`${line}\n`)
+    return hasErrors(report) ? 1 : 0
+  } catch (error) {
+    err.write(`godwit: E_SOURCE ${wordsOf(error)}\n`)
+    return 1
+  }
+}
+
+async function makeReport(words: CheckWords): Promise<Report> {
+  const store = await readObjects(words.source, words)
+  const nodes = previews(store, words.node)
+  const before = words.diff === undefined ? undefined : previews(await readObjects(words.diff, words), words.node)
+  return {
+    problems: problemsOf(store, nodes),
+    nodes,
+    differences: isCalicos(words.apiGroup) ? calicoDifferences(store) : undefined,
+    change: before === undefined ? undefined : changeOf(before, nodes),
+  }
+}
+
+function previews(store: ObjectStore, only: string | undefined): readonly NodePreview[] {
+  const names = only === undefined ? [...store.table('Node').keys()].sort() : [only]
+  return names.map((name) => previewNode(store, name))
+}
+
+const isCalicos = (group: string): boolean => /(?:^|\.)projectcalico\.org(?:\/|$)/.test(group)
+
+async function readObjects(from: string, words: CheckWords): Promise<ObjectStore> {
+  if (from === 'kubernetes') return readSource((feed) => openCluster(words, feed))
+  if (from !== '-' && (await statOf(from)).isDirectory()) return readFolder(from, words.apiGroup)
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-check-'))
+  try {
+    if (from === '-') await writeFile(join(folder, 'stdin.yaml'), process.stdin)
+    else await symlink(resolve(from), join(folder, manifestName(from)))
+    return await readFolder(folder, words.apiGroup)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** The folder's reader takes files by their ending; a dump may have any. */
+const manifestName = (file: string): string =>
+  /\.(?:ya?ml|json)$/.test(file) ? basename(file).replace(/^\.+/, '') : `${basename(file)}.yaml`
+
+async function statOf(path: string) {
+  try {
+    return await stat(path)
+  } catch (error) {
+    throw new Error(`${path}: ${wordsOf(error)}`, { cause: error })
+  }
+}
+
+const readFolder = (directory: string, apiGroup: string): Promise<ObjectStore> =>
+  readSource(async (feed) => new Manifests({ directory, apiGroup, feed }))
+
+async function openCluster({ apiGroup, kubeconfig }: CheckWords, feed: (input: Input) => void): Promise<Source> {
+  const { openKubernetes } = await import('./edge/kubernetes/source.ts')
+  return openKubernetes({ apiGroup, kubeconfig, feed })
+}
+
+/** Everything that a source tells until it has told all. */
+async function readSource(open: (feed: (input: Input) => void) => Promise<Source>): Promise<ObjectStore> {
+  const store = new ObjectStore()
+  let timer: NodeJS.Timeout | undefined
+  const synced = Promise.withResolvers<void>()
+  const source = await open((input) => {
+    if (input.kind === 'objects') store.apply(input.changes)
+    if (input.kind === 'synced') synced.resolve()
+  })
+  try {
+    timer = setTimeout(() => synced.reject(new Error(whyNotSynced(store))), PATIENCE_MILLIS)
+    await synced.promise
+    store.settleMemory()
+    return store
+  } finally {
+    clearTimeout(timer)
+    await source.stop()
+  }
+}
+
+const whyNotSynced = (store: ObjectStore): string =>
+  store.troubles()[0]?.text ?? 'the objects could not be read within a minute'

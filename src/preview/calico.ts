@@ -1,0 +1,98 @@
+/**
+ * For those who come from Calico with its own objects: the differences on purpose that would change these objects' routes.
+ * The whole table stands in `ARCHITECTURE.md`; here are those that concern what is there.
+ */
+import { isHostPrefix } from '../base/prefix.ts'
+import type { ObjectStore } from '../cluster/store.ts'
+
+export interface Difference {
+  readonly topic: string
+  readonly calico: string
+  readonly godwit: string
+  /** What of these objects it concerns; never empty. */
+  readonly objects: readonly string[]
+}
+
+interface Rule extends Omit<Difference, 'objects'> {
+  readonly concerns: (store: ObjectStore) => readonly string[]
+}
+
+/** A BGPPeer whose neighbor is of another AS, as far as its objects say. */
+const externalPeers = (store: ObjectStore) => {
+  const own = store.get('BGPConfiguration', 'default')?.asNumber
+  return [...store.table('BGPPeer').values()].filter(
+    ({ asNumber, remoteAs, peerSelector }) =>
+      peerSelector === undefined && (remoteAs === 'external' || (asNumber !== undefined && asNumber !== own)),
+  )
+}
+
+const peerNames = (peers: ReturnType<typeof externalPeers>) => peers.map(({ name }) => `BGPPeer/${name}`)
+
+const filtersIn = (store: ObjectStore, names: readonly string[], direction: 'import' | 'export'): boolean =>
+  names.some((name) => {
+    const filter = store.get('BGPFilter', name)
+    return filter !== undefined && (filter[`${direction}V4`].length > 0 || filter[`${direction}V6`].length > 0)
+  })
+
+const RULES: readonly Rule[] = [
+  {
+    topic: 'learned routes to eBGP neighbors',
+    calico: 'are advertised',
+    godwit: 'are not, unless advertiseLearned is set or an export rule accepts them',
+    concerns: (store) =>
+      peerNames(
+        externalPeers(store).filter(
+          ({ advertiseLearned, filters }) => !advertiseLearned && !filtersIn(store, filters, 'export'),
+        ),
+      ),
+  },
+  {
+    topic: 'routes outside the IP pools, pod CIDRs and service ranges, from eBGP neighbors',
+    calico: 'are taken in',
+    godwit: 'are refused, unless an import rule accepts them (a default route of the rack, for one)',
+    concerns: (store) => peerNames(externalPeers(store).filter(({ filters }) => !filtersIn(store, filters, 'import'))),
+  },
+  {
+    topic: 'more than 100,000 routes of a family from one neighbor',
+    calico: 'are taken in',
+    godwit: 'end the session for ten minutes, unless maxPrefixes says more',
+    concerns: (store) => peerNames(externalPeers(store)),
+  },
+  {
+    topic: 'VIPs of both families of a service with policy Local',
+    calico: 'go out when an endpoint of any family is on the node',
+    godwit: 'go out when a ready endpoint of that family is',
+    concerns: (store) =>
+      [...store.table('Service').values()]
+        .filter(({ externalLocal }) => externalLocal)
+        .filter(
+          ({ loadBalancerIps, clusterIps }) =>
+            new Set([...loadBalancerIps, ...clusterIps].map(({ family }) => family)).size > 1,
+        )
+        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+  },
+  {
+    topic: 'cluster IPs of a service with internalTrafficPolicy Local',
+    calico: 'follow externalTrafficPolicy',
+    godwit: 'go out one by one from nodes with a ready endpoint',
+    concerns: (store) =>
+      [...store.table('Service').values()]
+        .filter(({ internalLocal, clusterIps }) => internalLocal && clusterIps.some(isHostPrefix))
+        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+  },
+  {
+    topic: 'addresses with ipMode: Proxy',
+    calico: 'are advertised',
+    godwit: 'are not: kube-proxy has no rules for them',
+    concerns: (store) =>
+      [...store.table('Service').values()]
+        .filter(({ proxiedIps }) => proxiedIps.length > 0)
+        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+  },
+]
+
+export const calicoDifferences = (store: ObjectStore): readonly Difference[] =>
+  RULES.flatMap(({ concerns, ...rule }) => {
+    const objects = concerns(store)
+    return objects.length === 0 ? [] : [{ ...rule, objects }]
+  })

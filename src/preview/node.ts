@@ -1,0 +1,126 @@
+/**
+ * What one node would do with these objects: which neighbors it would have, and which of its own routes each would be told,
+ * or why not. Made of the intent alone: no session stands, and nothing is learned.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { Asn, RouterId } from '../base/units.ts'
+import { evaluator } from '../bgp/policy/evaluate.ts'
+import { ownAttributes, type PathAttributes } from '../bgp/wire/attribute.ts'
+import type { PeerType } from '../bgp/wire/context.ts'
+import { IntentBuilder } from '../cluster/build-intent.ts'
+import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
+import type { ObjectStore } from '../cluster/store.ts'
+
+export interface NodePreview {
+  readonly node: string
+  readonly asNumber: Asn | undefined
+  readonly routerId: RouterId | undefined
+  readonly intent: Intent
+  readonly peers: readonly PeerPreview[]
+  /** What is advertised to nobody, by prefix or object, and why. */
+  readonly withheld: ReadonlyMap<string, string>
+}
+
+export interface PeerPreview {
+  readonly intent: PeerIntent
+  /** So many neighbors of the mesh that are told the same are one. */
+  readonly count: number
+  readonly advertised: readonly Advertised[]
+  readonly refused: readonly Refused[]
+}
+
+export interface Advertised {
+  readonly prefix: string
+  readonly objects: readonly string[]
+  /** As `64512:100` and `64512:1:2`. */
+  readonly communities: readonly string[]
+  readonly asPath: readonly Asn[]
+  readonly med: number | undefined
+}
+
+export interface Refused {
+  readonly prefix: string
+  readonly reason: string
+}
+
+export function previewNode(store: ObjectStore, node: string): NodePreview {
+  const intent = new IntentBuilder({ node }).build(store)
+  const routes = [...intent.routes.values()]
+  return {
+    node,
+    asNumber: intent.node?.asNumber,
+    routerId: intent.node?.routerId,
+    intent,
+    peers: groups([...intent.peers.values()]).map(([peer, count]) => previewPeer(peer, count, routes, intent.node)),
+    withheld: intent.refusals,
+  }
+}
+
+/** Everything that is wrong, each once, whichever node it concerns. */
+export function problemsOf(store: ObjectStore, previews: readonly NodePreview[]): readonly Problem[] {
+  const all = [...store.problems(), ...previews.flatMap(({ intent }) => intent.problems)]
+  return [...new Map(all.map((problem) => [problem.text, problem])).values()]
+}
+
+/** Neighbors, of the mesh one for all that differ in nothing but who they are. */
+function groups(peers: readonly PeerIntent[]): readonly (readonly [PeerIntent, number])[] {
+  const found = new Map<string, [PeerIntent, number]>()
+  for (const peer of peers) {
+    const policies = `${peer.exportPolicy.name}\n${peerTypeOf(peer)}\n${peer.families.join()}\n${peer.held ?? ''}`
+    const key = peer.kind === 'Mesh' ? policies : peer.name
+    const group = found.get(key)
+    if (group === undefined) found.set(key, [peer, 1])
+    else group[1]++
+  }
+  return [...found.values()]
+}
+
+function previewPeer(
+  intent: PeerIntent,
+  count: number,
+  routes: readonly RouteIntent[],
+  node: NodeIntent | undefined,
+): PeerPreview {
+  const peerType = peerTypeOf(intent)
+  const judge = evaluator(intent.exportPolicy, peerType)
+  const advertised: Advertised[] = []
+  const refused: Refused[] = []
+  for (const route of routes) {
+    const prefix = route.prefix.text
+    const whyNot = intent.held ?? whyNotFamily(intent, route.prefix, node)
+    if (whyNot !== undefined) {
+      refused.push({ prefix, reason: whyNot })
+      continue
+    }
+    const verdict = judge({
+      prefix: route.prefix,
+      source: 'own',
+      learnedFrom: undefined,
+      attributes: ownAttributes(route.communities),
+    })
+    if (verdict.kind === 'accept') advertised.push(advertisedOf(route, verdict.attributes))
+    else refused.push({ prefix, reason: verdict.reason })
+  }
+  return { intent, count, advertised, refused }
+}
+
+/** An AS in words is taken at its word; `external` is whatever is not ours. */
+export function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
+  return remoteAs === 'internal' || remoteAs === localAs ? 'internal' : 'external'
+}
+
+function whyNotFamily({ families }: PeerIntent, { family }: Prefix, node: NodeIntent | undefined): string | undefined {
+  if (!families.includes(family)) return `the session does not carry ${family}`
+  if (node?.addresses[family] !== undefined) return undefined
+  return `Node/${node?.name ?? ''} has no ${family} address to be the next hop; an address of the session's interface may serve`
+}
+
+function advertisedOf(route: RouteIntent, attributes: PathAttributes): Advertised {
+  return {
+    prefix: route.prefix.text,
+    objects: route.objects,
+    communities: [...attributes.communities, ...attributes.largeCommunities].map((parts) => parts.join(':')),
+    asPath: attributes.asPath.flatMap(({ asns }) => asns),
+    med: attributes.med,
+  }
+}

@@ -1,0 +1,134 @@
+/** What `godwit check` found, as lines for a person and as values for a program. */
+import type { Problem } from '../cluster/intent.ts'
+import type { Difference } from './calico.ts'
+import { type ChangeLine, peerLabel } from './change.ts'
+import type { Advertised, NodePreview, PeerPreview, Refused } from './node.ts'
+
+export interface Report {
+  readonly problems: readonly Problem[]
+  readonly nodes: readonly NodePreview[]
+  /** Undefined where the objects are not Calico's own. */
+  readonly differences: readonly Difference[] | undefined
+  /** Undefined where nothing was given to compare with. */
+  readonly change: readonly ChangeLine[] | undefined
+}
+
+/** Errors that a CI run should stop at. */
+export const hasErrors = ({ problems }: Report): boolean => problems.some(({ level }) => level !== 'warning')
+
+export function* renderReport(report: Report): Iterable<string> {
+  for (const { level, text } of report.problems) yield `${(level ?? 'error').padEnd(7)}  ${text}`
+  if (report.change === undefined) for (const node of report.nodes) yield* nodeLines(node)
+  else yield* changeLines(report.change)
+  for (const { topic, calico, godwit, objects } of report.differences ?? []) {
+    yield ''
+    yield `Other than Calico: ${topic}`
+    yield `  in Calico they ${calico}; here they ${godwit}`
+    yield `  concerns ${objects.join(', ')}`
+  }
+  yield ''
+  yield summaryLine(report)
+}
+
+function summaryLine({ problems, nodes }: Report): string {
+  const warnings = problems.filter(({ level }) => level === 'warning').length
+  const count = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`
+  const found = `${count(problems.length - warnings, 'error')}, ${count(warnings, 'warning')}`
+  return `${count(nodes.length, 'node')}: ${found}`
+}
+
+function* nodeLines({ node, asNumber, routerId, peers, withheld }: NodePreview): Iterable<string> {
+  yield ''
+  const who = routerId === undefined ? 'no router ID' : `router ID ${dotted(routerId)}`
+  yield `Node ${node}: AS ${asNumber ?? 'unknown'}, ${who}`
+  if (peers.length === 0) yield '  has no neighbors'
+  for (const peer of peers) yield* peerLines(peer)
+  for (const [what, why] of withheld) yield `  not advertised: ${what}: ${why}`
+}
+
+function* peerLines(peer: PeerPreview): Iterable<string> {
+  const { intent, advertised, refused } = peer
+  const remote = intent.kind === 'Mesh' ? '' : `, ${placeOf(peer)} AS ${intent.remoteAs}`
+  const object = intent.object === undefined ? '' : ` (BGPPeer/${intent.object})`
+  yield `  ${peerLabel(peer)}${object}${remote}`
+  if (intent.held !== undefined) {
+    yield `    held down: ${intent.held}`
+    return
+  }
+  if (advertised.length === 0) yield '    would be told nothing'
+  const width = Math.max(0, ...[...advertised, ...refused].map(({ prefix }) => prefix.length))
+  for (const route of advertised) yield `    + ${route.prefix.padEnd(width)}  ${wordsOf(route)}`.trimEnd()
+  for (const { prefix, reason } of refused) yield `    - ${prefix.padEnd(width)}  ${reason}`
+}
+
+const placeOf = ({ intent: { range, interface: name, address } }: PeerPreview): string =>
+  range?.prefix.text ?? (name === undefined ? address : `interface ${name}`)
+
+const wordsOf = ({ objects, communities, asPath, med }: Advertised): string =>
+  [
+    objects.join(' '),
+    ...(communities.length === 0 ? [] : [`communities ${communities.join(' ')}`]),
+    ...(asPath.length === 0 ? [] : [`prepends ${asPath.join(' ')}`]),
+    ...(med === undefined ? [] : [`MED ${med}`]),
+  ].join(', ')
+
+const dotted = (id: number): string => [24, 16, 8, 0].map((shift) => (id >>> shift) & 255).join('.')
+
+function* changeLines(change: readonly ChangeLine[]): Iterable<string> {
+  if (change.length === 0) yield 'nothing changes on the wire'
+  let node: string | undefined
+  for (const line of change) {
+    if (line.node !== node) yield `\nNode ${line.node}`
+    node = line.node
+    yield `  ${changeLine(line)}`
+  }
+}
+
+function changeLine(line: ChangeLine): string {
+  switch (line.kind) {
+    case 'node-added':
+      return '+ is new'
+    case 'node-removed':
+      return '- is gone'
+    case 'session-added':
+      return `+ session with ${line.peer}`
+    case 'session-removed':
+      return `- session with ${line.peer}`
+    case 'session-resets':
+      return `! session with ${line.peer} resets: ${line.reason}`
+    case 'session-held':
+      return `! session with ${line.peer} is held down when it would start: ${line.reason}`
+    case 'advertises':
+      return `+ ${line.prefix} to ${line.peer}`
+    case 'withdraws':
+      return `- ${line.prefix} to ${line.peer}`
+    case 'changes':
+      return `~ ${line.prefix} to ${line.peer}, with other attributes`
+  }
+}
+
+/** The shape that `ARCHITECTURE.md` fixes; fields may be added. */
+export const reportJson = ({ problems, nodes, differences, change }: Report) => ({
+  problems: problems.map(({ level = 'error', ...problem }) => ({ level, ...problem })),
+  nodes: nodes.map(({ node, asNumber = null, routerId, peers, withheld }) => ({
+    node,
+    asNumber,
+    routerId: routerId === undefined ? null : dotted(routerId),
+    peers: peers.map(peerJson),
+    notAdvertised: [...withheld].map(([what, reason]) => ({ what, reason })),
+  })),
+  differences: differences ?? null,
+  change: change ?? null,
+})
+
+const peerJson = ({ intent, count, advertised, refused }: PeerPreview) => ({
+  name: intent.kind === 'Mesh' ? 'Mesh' : intent.name,
+  kind: intent.kind,
+  object: intent.object ?? null,
+  peer: intent.range?.prefix.text ?? intent.interface ?? intent.address,
+  count,
+  remoteAs: intent.remoteAs,
+  held: intent.held ?? null,
+  advertised: advertised.map(({ med = null, ...route }) => ({ ...route, med })),
+  refused: refused.map((one: Refused) => ({ ...one })),
+})

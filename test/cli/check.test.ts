@@ -1,0 +1,86 @@
+/** `godwit check` with its doors: folders, files and standard input. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const ROOT = new URL('../../', import.meta.url).pathname
+const RACK = `${ROOT}deploy/examples/rack/cluster.yaml`
+let folder = ''
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'godwit-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+function check(words: readonly string[], input = ''): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [`${ROOT}src/main.ts`, 'check', ...words], (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err })
+    })
+    child.stdin?.end(input)
+  })
+}
+
+describe('what is read', () => {
+  test.each([
+    ['a file', [RACK], ''],
+    ['a folder', [`${ROOT}deploy/examples/rack`], ''],
+    ['standard input', ['-'], readFileSync(RACK, 'utf8')],
+  ])('%s', async (_, words, input) => {
+    const { code, out, err } = await check(words, input)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toContain('+ 10.244.1.0/24    Node/worker-1')
+    expect(out).toMatch(/\n1 node: 0 errors, 0 warnings\n$/)
+  })
+
+  test('what is not there is one line', async () => {
+    expect(await check([join(folder, 'none.yaml')])).toEqual({
+      code: 1,
+      out: '',
+      err: `godwit: E_SOURCE ${join(folder, 'none.yaml')}: No such file or directory\n`,
+    })
+  })
+})
+
+describe('what is said', () => {
+  test('errors name file and field, and the exit code stops a CI run', async () => {
+    const file = join(folder, 'wrong.txt')
+    await writeFile(
+      file,
+      'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: { name: x }\nspec: { peerIP: 10.0.0.300, asNumber: 1 }\n',
+    )
+    const { code, out } = await check([file])
+    expect(code).toBe(1)
+    expect(out).toMatch(/^error {4}BGPPeer\/x spec\.peerIP: "10\.0\.0\.300" /)
+  })
+
+  test('as JSON, and only one node', async () => {
+    const { out } = await check([RACK, '--json', '--node', 'worker-1'])
+    expect(JSON.parse(out)).toMatchObject({ problems: [], nodes: [{ node: 'worker-1' }] })
+  })
+
+  test('what a change adds and withdraws', async () => {
+    const file = join(folder, 'changed.yaml')
+    await writeFile(file, (await readFile(RACK, 'utf8')).replaceAll('192.0.2.0/24', '203.0.113.0/24'))
+    const { out } = await check([file, '--diff', RACK])
+    expect(out).toContain('  + 203.0.113.0/24 to Global_10_0_0_1')
+    expect(out).toContain('  - 192.0.2.0/24 to Global_10_0_0_1')
+  })
+
+  test("of Calico's own objects what differs from Calico", async () => {
+    const file = join(folder, 'calico.yaml')
+    const text = (await readFile(RACK, 'utf8')).replaceAll('godwit.dev/v1', 'projectcalico.org/v3')
+    await writeFile(file, text)
+    const { out } = await check([file, '--api-group', 'projectcalico.org'])
+    expect(out).toContain('Other than Calico: learned routes to eBGP neighbors')
+  })
+})

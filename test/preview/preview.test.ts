@@ -1,0 +1,161 @@
+/** `godwit check` without its doors: what each node would tell whom, what a change does, and what differs from Calico. */
+import { describe, expect, test } from 'vitest'
+import { calicoDifferences } from '../../src/preview/calico.ts'
+import { changeOf } from '../../src/preview/change.ts'
+import { type NodePreview, previewNode, problemsOf } from '../../src/preview/node.ts'
+import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts'
+import { storeOf } from '../support/cluster.ts'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  node,
+  service,
+} from '../support/objects.ts'
+
+const ONE = node('n1', { addresses: ['10.0.0.11', 'fd00::11'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
+const TWO = node('n2', { addresses: ['10.0.0.12'], podCIDRs: ['10.244.2.0/24'] })
+const CLUSTER = bgpConfiguration({ asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }] })
+const TOR = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })
+const WEB = service('shop/web', {
+  type: 'LoadBalancer',
+  clusterIPs: ['10.96.0.10'],
+  loadBalancerIPs: ['192.0.2.10'],
+  externalTrafficPolicy: 'Local',
+})
+const ON_TWO = endpointSlice('shop/web', 'IPv4', [{ node: 'n2', ready: true }])
+const OBJECTS = [ONE, TWO, CLUSTER, TOR, WEB, ON_TWO]
+
+const preview = (objects: readonly ApiObject[], name = 'n1') => previewNode(storeOf(objects), name)
+const told = ({ peers }: NodePreview) =>
+  Object.fromEntries(
+    peers.map(({ intent, advertised }) => [intent.object ?? intent.kind, advertised.map(({ prefix }) => prefix)]),
+  )
+
+describe('what a node would tell whom', () => {
+  test('its own routes to each neighbor, and why not the rest', () => {
+    expect(told(preview(OBJECTS, 'n2'))).toEqual({
+      Mesh: ['10.244.2.0/24', '192.0.2.0/24', '192.0.2.10/32'],
+      tor: ['10.244.2.0/24', '192.0.2.0/24', '192.0.2.10/32'],
+    })
+    const one = preview(OBJECTS, 'n1')
+    expect(told(one).tor).toEqual(['10.244.1.0/24', 'fd00:244:1::/64', '192.0.2.0/24'])
+    expect(one.withheld.get('192.0.2.10/32')).toMatch(/no IPv4 endpoint on this node is ready/)
+  })
+
+  test('what a filter refuses says which rule', () => {
+    const filter = bgpFilter('lab', { exportV4: [{ action: 'Reject', matchOperator: 'In', cidr: '192.0.2.0/24' }] })
+    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['lab'] })
+    const [peer] = preview([ONE, CLUSTER, tor, filter]).peers
+    expect(peer?.refused).toEqual([
+      { prefix: '192.0.2.0/24', reason: expect.stringContaining('BGPFilter/lab exportV4[0]') },
+    ])
+  })
+
+  test('a neighbor that is held is told nothing, with the reason', () => {
+    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['none'] })
+    const one = preview([ONE, CLUSTER, tor])
+    expect(one.peers[0]?.refused.map(({ reason }) => reason)).toEqual(
+      Array.from({ length: 3 }, () => expect.stringContaining('none')),
+    )
+    expect([...renderReport({ problems: [], nodes: [one], differences: undefined, change: undefined })]).toContainEqual(
+      expect.stringMatching(/^ {4}held down: /),
+    )
+  })
+
+  test('a mesh of many is one neighbor', () => {
+    const nodes = Array.from({ length: 50 }, (_, index) => node(`m${index}`, { addresses: [`10.1.0.${index + 1}`] }))
+    const [mesh, ...others] = preview([ONE, ...nodes, CLUSTER]).peers
+    expect([mesh?.count, others]).toEqual([50, []])
+  })
+})
+
+describe('what a change would do', () => {
+  const change = (before: readonly ApiObject[], after: readonly ApiObject[]) =>
+    changeOf([preview(before)], [preview(after)])
+
+  test('nothing, where nothing is different on the wire', () => {
+    expect(change(OBJECTS, OBJECTS)).toEqual([])
+  })
+
+  test('routes come and go', () => {
+    const configuration = bgpConfiguration({ asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
+    expect(change([ONE, CLUSTER, TOR], [ONE, configuration, TOR])).toEqual([
+      { kind: 'advertises', node: 'n1', peer: 'Global_10_0_0_1', prefix: '10.96.0.0/16' },
+      { kind: 'withdraws', node: 'n1', peer: 'Global_10_0_0_1', prefix: '192.0.2.0/24' },
+    ])
+  })
+
+  test('communities change, and the session stays', () => {
+    const prefixAdvertisements = [{ cidr: '192.0.2.0/24', communities: ['64512:7'] }]
+    const configuration = bgpConfiguration({
+      asNumber: 64512,
+      serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+      prefixAdvertisements,
+    })
+    expect(change([ONE, CLUSTER, TOR], [ONE, configuration, TOR])).toEqual([
+      { kind: 'changes', node: 'n1', peer: 'Global_10_0_0_1', prefix: '192.0.2.0/24' },
+    ])
+  })
+
+  test('another AS resets every session', () => {
+    const configuration = bgpConfiguration({ asNumber: 64513, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }] })
+    expect(change([ONE, TWO, CLUSTER, TOR], [ONE, TWO, configuration, TOR]).map(({ kind }) => kind)).toEqual([
+      'session-resets',
+      'session-resets',
+    ])
+  })
+
+  test('a timer resets none', () => {
+    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, keepaliveTime: '10s' })
+    expect(change([ONE, CLUSTER, TOR], [ONE, CLUSTER, tor])).toEqual([])
+  })
+
+  test('sessions and nodes come and go', () => {
+    expect(change([ONE, CLUSTER], [ONE, CLUSTER, TOR])[0]).toMatchObject({ kind: 'session-added' })
+    expect(change([ONE, CLUSTER, TOR], [ONE, CLUSTER])).toEqual([
+      { kind: 'session-removed', node: 'n1', peer: 'Global_10_0_0_1' },
+    ])
+    expect(changeOf([], [preview(OBJECTS)])).toEqual([{ kind: 'node-added', node: 'n1' }])
+    expect(changeOf([preview(OBJECTS)], [])).toEqual([{ kind: 'node-removed', node: 'n1' }])
+  })
+
+  test('a mesh that grows by a node resets nothing', () => {
+    expect(change([ONE, CLUSTER, TWO], [ONE, CLUSTER, TWO, node('n0', { addresses: ['10.0.0.10'] })])).toEqual([])
+  })
+})
+
+describe('what differs from Calico', () => {
+  const topics = (objects: readonly ApiObject[]) =>
+    calicoDifferences(storeOf(objects)).map(({ objects: which }) => which)
+
+  test('only what these objects have is listed', () => {
+    expect(topics([ONE, CLUSTER])).toEqual([])
+    const all = topics(OBJECTS)
+    expect(all).toEqual([['BGPPeer/tor'], ['BGPPeer/tor'], ['BGPPeer/tor']])
+  })
+
+  test('a filter that says it takes the difference away', () => {
+    const filter = bgpFilter('all', { importV4: [{ action: 'Accept' }], exportV4: [{ action: 'Accept' }] })
+    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['all'] })
+    expect(topics([ONE, CLUSTER, tor, filter])).toHaveLength(1)
+  })
+})
+
+test('an error is one, a warning none, and JSON has both', () => {
+  const store = storeOf([ONE, CLUSTER, bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['none'] })])
+  const nodes = [previewNode(store, 'n1')]
+  const report = { problems: problemsOf(store, nodes), nodes, differences: undefined, change: undefined }
+  expect(hasErrors(report)).toBe(true)
+  expect(
+    hasErrors({ ...report, problems: report.problems.map((one) => ({ ...one, level: 'warning' as const })) }),
+  ).toBe(false)
+  expect(JSON.parse(JSON.stringify(reportJson(report)))).toMatchObject({
+    problems: [{ level: 'error', object: 'BGPPeer/tor' }],
+    nodes: [{ node: 'n1', asNumber: 64512, routerId: '10.0.0.11', peers: [{ name: 'Global_10_0_0_1', count: 1 }] }],
+    differences: null,
+    change: null,
+  })
+})
