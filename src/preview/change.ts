@@ -45,7 +45,7 @@ function changeOfNode(before: NodePreview | undefined, after: NodePreview): read
 }
 
 /** The mesh is one neighbor here. */
-export const peerKey = ({ intent }: PeerPreview): string => (intent.kind === 'Mesh' ? 'Mesh' : intent.name)
+const peerKey = ({ intent }: PeerPreview): string => (intent.kind === 'Mesh' ? 'Mesh' : intent.name)
 
 export const peerLabel = ({ intent, count }: PeerPreview): string =>
   intent.kind === 'Mesh' ? `the mesh (${count} ${count === 1 ? 'node' : 'nodes'})` : intent.name

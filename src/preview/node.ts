@@ -105,7 +105,7 @@ function previewPeer(
 }
 
 /** An AS in words is taken at its word; `external` is whatever is not ours. */
-export function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
+function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
   return remoteAs === 'internal' || remoteAs === localAs ? 'internal' : 'external'
 }
 
