@@ -51,7 +51,7 @@ const twoRouters: Case = {
 
 /** The node's address is on another link: a router that knows us by ours of its own link would refuse it. */
 const ownLink: Case = {
-  name: 'rack: a second uplink in a subnet of its own, sourceAddress unset and UseNodeIP (8.C14)',
+  name: 'rack: a second uplink in a subnet of its own, sourceAddress unset and UseNodeIP (8.C14), its link lost (8.C13)',
   speakers: 'each',
   async run({ lab, speaker }) {
     const cluster = new Cluster(lab)
@@ -76,6 +76,14 @@ const ownLink: Case = {
     })
     await cluster.manifests.put(bgpPeer('uplink', address, ROUTER_AS))
     await sessionsUp(side, 1)
+    // Fast external failover (8.C13): the hold time of 90 s is not waited for, nor a pause once the link is back.
+    await ip(host, ['link set up1 down'])
+    await eventually(async () => {
+      const words = await agent.lastErrors()
+      expect(words.includes('Link lost: up1 is down'), `our last error is “${words}”`)
+    })
+    await ip(host, ['link set up1 up'])
+    await agentSessionsUp(agent, 1)
   },
 }
 

@@ -67,6 +67,8 @@ export interface PeerIntent {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds
   readonly passive: boolean
+  /** External and on a link of ours: the session ends with that link, not by its hold time. */
+  readonly fastFailover: boolean
   /** The other side should dial first; we only after a delay. */
   readonly waits: boolean
   readonly importPolicy: Policy

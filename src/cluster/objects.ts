@@ -135,6 +135,7 @@ export interface PeerObject {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
+  readonly fastFailover: boolean
   readonly advertiseLearned: boolean
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
   readonly allowedOwnAs: number

@@ -14,6 +14,7 @@ import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import { Failover } from './failover.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import { type NextHops, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
@@ -62,12 +63,14 @@ export class Sessions {
   /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
   readonly #twins: Twins
+  readonly #failover: Failover
 
   constructor(neighbors: Neighbors, rib: Rib, links: LinkTable, out: Outbox) {
     this.#neighbors = neighbors
     this.#links = links
     this.#rib = rib
     this.#out = out
+    this.#failover = new Failover(links)
     this.#twins = new Twins((name, family) => rib.counts(name, family))
   }
 
@@ -90,6 +93,7 @@ export class Sessions {
 
   /** Addresses came, went or changed: who is told another next hop, or none, is told so at once. */
   followLinks(touched: TouchedLinks, now: Millis): void {
+    this.#failOver(touched.names, now)
     for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
     if (this.#node === undefined) return
     const named = Object.values(this.#node.addresses)
@@ -105,6 +109,13 @@ export class Sessions {
         this.refit(neighbor, now)
       }
     }
+  }
+
+  #failOver(names: ReadonlySet<string>, now: Millis): void {
+    for (const { neighbor, reason } of this.#failover.lostOn(names)) {
+      this.handle(neighbor, { kind: 'link-lost', reason }, now)
+    }
+    for (const neighbor of this.#failover.backOn(names)) this.handle(neighbor, { kind: 'link-back' }, now)
   }
 
   #setPeer(neighbor: Neighbor): void {
@@ -162,6 +173,7 @@ export class Sessions {
         return
       case 'stale-over':
         this.#rib.dropStale(neighbor.name)
+        if (neighbor.peer.session === undefined) this.#failover.forget(neighbor)
         this.#out.tell(tellStaleOver(neighbor.name, action.reason))
         return
       case 'updates':
@@ -246,6 +258,7 @@ export class Sessions {
     const nextHops = this.#nextHopsOf(neighbor, session, node)
     neighbor.nextHops = nextHops
     neighbor.interface = nextHops.link
+    this.#failover.follow(neighbor, session)
     if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
   }
 
@@ -264,6 +277,7 @@ export class Sessions {
 
   #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
     neighbor.nextHops = undefined
+    if (keep.length === 0) this.#failover.forget(neighbor)
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true

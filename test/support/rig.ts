@@ -13,7 +13,7 @@ import { linkOf } from './fake-kernel.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
 
 export const OUR_AS = 64512
-const OUR_ADDRESS = '10.0.0.100'
+export const OUR_ADDRESS = '10.0.0.100'
 const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
 
 export interface RigOptions {

@@ -140,6 +140,13 @@ export class Connection {
     this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text })
   }
 
+  /** What it rests on is lost. The neighbor finds out for itself. */
+  cut(reason: string): void {
+    if (!this.trying && this.conn !== undefined) {
+      this.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
+    }
+  }
+
   /** Messages one after another; UPDATEs that lie in one array are gathered and handed out together. */
   receive(bytes: Uint8Array): void {
     if (this.trying) return

@@ -137,6 +137,13 @@ export class Peer {
       case 'closed':
         this.#find(event.conn)?.lost(event.reason ?? 'Connection closed')
         break
+      case 'link-lost':
+        for (const connection of this.#connections()) connection.cut(event.reason)
+        this.#giveUpStale(event.reason)
+        break
+      case 'link-back':
+        this.#redial()
+        break
       case 'received':
         this.#find(event.conn)?.receive(event.bytes)
         break
@@ -168,6 +175,12 @@ export class Peer {
         for (const connection of this.#connections()) connection.expireKeepalive(this.#shared.now)
         break
     }
+  }
+
+  #redial(): void {
+    const { config, backoff } = this.#shared
+    backoff.reset()
+    if (this.#own.state === 'Active' && !config.passive) this.#own.waitToDial(config.dialDelay)
   }
 
   #expire(until: Millis): void {

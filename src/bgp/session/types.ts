@@ -79,6 +79,10 @@ export type PeerEvent =
   | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** `reason` is the operating system's word, or undefined for an orderly end by the neighbor. */
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
+  /** What the connections of the neighbor rest on is lost: they end at once, and nothing can be said any more. */
+  | { readonly kind: 'link-lost'; readonly reason: string }
+  /** … and is back: we dial as if nothing had been tried before. */
+  | { readonly kind: 'link-back' }
   /** An UPDATE handed out earlier turned out to be one that ends the session. */
   | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
   /** Routes were more than the limit: no new session for so long, or until somebody starts it. */

@@ -24,6 +24,7 @@ const ADDITIONS = [
   'keepaliveTime',
   'addressFamilies',
   'passive',
+  'fastExternalFailover',
   'advertiseLearned',
   'maxPrefixes',
   'remoteAS',
@@ -228,6 +229,7 @@ type SessionFields =
   | 'restartTime'
   | 'connectRetryTime'
   | 'passive'
+  | 'fastFailover'
   | 'reverse'
 
 function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
@@ -244,6 +246,7 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
     restartTime: spec.seconds('maxRestartTime', 0, 4095),
     connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
     passive: spec.flag('passive') ?? false,
+    fastFailover: spec.flag('fastExternalFailover') ?? true,
     reverse: spec.oneOf('reversePeering', ['Auto', 'Manual']) !== 'Manual',
   }
 }

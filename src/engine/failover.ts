@@ -1,0 +1,82 @@
+/**
+ * Fast external failover: a session with an external neighbor on a link of ours ends when that link is lost, or our address
+ * on it, and does not wait for its hold timer. When the link is back, the neighbor is dialled at once.
+ */
+import { type Address, isLinkLocal } from '../base/address.ts'
+import type { Session } from '../bgp/session/types.ts'
+import { isOnLink, type LinkTable } from '../dataplane/links.ts'
+import type { Neighbor } from './neighbors.ts'
+
+export interface Lost {
+  readonly neighbor: Neighbor
+  readonly reason: string
+}
+
+export class Failover {
+  readonly #links: LinkTable
+  /** The interface that a session rests on. */
+  readonly #restsOn = new Map<Neighbor, string>()
+  /** By interface: neighbors whose sessions rest on it, and those who lost theirs with it. */
+  readonly #standing = new Map<string, Set<Neighbor>>()
+  readonly #waiting = new Map<string, Set<Neighbor>>()
+
+  constructor(links: LinkTable) {
+    this.#links = links
+  }
+
+  /** Its session runs. */
+  follow(neighbor: Neighbor, { peerType, local, remote }: Session): void {
+    this.forget(neighbor)
+    if (peerType !== 'external') return
+    const link = this.#links.holder(local.address)
+    if (link === undefined || !(isLinkLocal(remote.address) || isOnLink(link, remote.address))) return
+    this.#restsOn.set(neighbor, link.name)
+    const others = this.#standing.get(link.name) ?? new Set()
+    this.#standing.set(link.name, others.add(neighbor))
+  }
+
+  /** Its session has ended, and nothing of it is kept. */
+  forget(neighbor: Neighbor): void {
+    const name = this.#restsOn.get(neighbor)
+    if (name === undefined) return
+    this.#restsOn.delete(neighbor)
+    const others = this.#standing.get(name)
+    others?.delete(neighbor)
+    if (others?.size === 0) this.#standing.delete(name)
+  }
+
+  /** Whose sessions rest on what these links no longer have. */
+  lostOn(names: Iterable<string>): Lost[] {
+    const lost: Lost[] = []
+    for (const name of names) {
+      for (const neighbor of this.#standing.get(name) ?? []) {
+        const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined
+        if (reason === undefined) continue
+        lost.push({ neighbor, reason })
+        this.#waiting.set(name, (this.#waiting.get(name) ?? new Set()).add(neighbor))
+      }
+    }
+    return lost
+  }
+
+  /** Who lost a session with a link that is back. */
+  backOn(names: Iterable<string>): Neighbor[] {
+    const back: Neighbor[] = []
+    for (const name of names) {
+      if (!this.#links.isUp(name)) continue
+      back.push(...(this.#waiting.get(name) ?? []))
+      this.#waiting.delete(name)
+    }
+    return back
+  }
+
+  #whyLost(name: string, { peer }: Neighbor): string | undefined {
+    const link = this.#links.get(name)
+    if (link === undefined) return `Link lost: ${name} is gone`
+    if (!link.up) return `Link lost: ${name} is down`
+    const address = peer.session?.local.address
+    return address === undefined || this.#links.isOwn(bare(address)) ? undefined : `Address lost: ${address} on ${name}`
+  }
+}
+
+const bare = (address: Address): Address => address.split('%', 1)[0] ?? address

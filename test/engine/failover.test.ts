@@ -1,0 +1,116 @@
+/** Fast external failover (8.C13): a session ends with its link, or its address there, and comes back with it. */
+import { describe, expect, test } from 'vitest'
+import type { Capability } from '../../src/bgp/wire/message.ts'
+import type { Link } from '../../src/dataplane/links.ts'
+import { announcement, attributes } from '../support/rib.ts'
+import { OUR_ADDRESS, OUR_AS, type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
+
+const ETH0 = 2
+const ADDRESS = { address: OUR_ADDRESS, length: 24, peer: undefined, scope: 0, flags: 0 }
+const PATH = [{ kind: 'sequence', asns: [65_001] }] as const
+const RESTARTS: Capability = {
+  kind: 'graceful-restart',
+  restarted: false,
+  notification: false,
+  restartTime: 120,
+  families: [{ afi: 1, safi: 1, preserved: true }],
+}
+
+const link = (over: Partial<Link> = {}): Link => ({
+  index: ETH0,
+  name: 'eth0',
+  up: true,
+  mtu: 1500,
+  flags: 0,
+  addresses: [ADDRESS],
+  ...over,
+})
+
+function tellLinks(rig: Rig, present: readonly Link[], gone: readonly number[] = []): void {
+  rig.feed({ kind: 'links', change: { full: false, gone, present } })
+}
+
+/** One session with a neighbor that is on `eth0`, unless our address there has another length. */
+function begin(options: RigOptions = {}, length = 24): { rig: Rig; neighbor: RawNeighbor } {
+  const rig = new Rig({ neighbors: 1, ...options })
+  const [neighbor] = rig.neighbors as [RawNeighbor]
+  const addresses = [{ ...ADDRESS, length }]
+  rig.feed({ kind: 'links', change: { full: true, gone: [], present: [link({ addresses })] } })
+  neighbor.establish()
+  return { rig, neighbor }
+}
+
+const lastError = (rig: Rig): string | undefined => rig.engine.view(rig.now).protocols()[0]?.peer.lastError?.text
+
+describe('an external session on a link', () => {
+  test.each<[string, readonly Link[], readonly number[], string]>([
+    ['is switched off, or has no carrier', [link({ up: false })], [], 'Link lost: eth0 is down'],
+    ['is gone', [], [ETH0], 'Link lost: eth0 is gone'],
+    ['has another name', [link({ name: 'lan0' })], [], 'Link lost: eth0 is gone'],
+    ['lost our address', [link({ addresses: [] })], [], `Address lost: ${OUR_ADDRESS} on eth0`],
+  ])('that %s ends at once', (_, present, gone, words) => {
+    const { rig, neighbor } = begin()
+    tellLinks(rig, present, gone)
+    expect(neighbor.established).toBe(false)
+    expect(lastError(rig)).toBe(words)
+    expect(neighbor.ended).toBe(true)
+    // Nothing that is said could arrive.
+    expect(neighbor.notification).toBeUndefined()
+  })
+
+  test.each<[string, readonly Link[]]>([
+    ['changed in what is nothing to it', [link({ mtu: 9000 })]],
+    ['is there beside one that is lost', [link({ index: 7, name: 'eth1', up: false, addresses: [] })]],
+    ['got one address more', [link({ addresses: [...link().addresses, { ...ADDRESS, address: 'fd00::1' }] })]],
+  ])('that %s goes on', (_, present) => {
+    const { rig, neighbor } = begin()
+    tellLinks(rig, present)
+    expect(neighbor.established).toBe(true)
+  })
+})
+
+test('what was kept for a neighbor that restarts goes with its link', () => {
+  const { rig, neighbor } = begin()
+  neighbor.hangUp()
+  neighbor.capabilities = [...neighbor.capabilities, RESTARTS]
+  neighbor.establish().send(announcement(['10.244.9.0/24'], attributes({ asPath: PATH }), neighbor.address))
+  neighbor.hangUp('Connection reset by peer')
+  expect(rig.held(neighbor)).toBe(1)
+  tellLinks(rig, [link({ up: false })])
+  rig.work()
+  expect(rig.held(neighbor)).toBe(0)
+})
+
+test.each<[string, RigOptions, number]>([
+  ['an internal one: there may be another way', { asns: [OUR_AS] }, 24],
+  ['one beyond a router', {}, 32],
+  ['one whose object says so', { spec: { fastExternalFailover: false } }, 24],
+])('%s waits for its hold timer', (_, options, length) => {
+  const { rig, neighbor } = begin(options, length)
+  tellLinks(rig, [link({ up: false })])
+  expect(neighbor.established).toBe(true)
+})
+
+test('with the link the neighbor is dialled at once, though it was tried in vain for long', () => {
+  const dials: number[] = []
+  const rig = new Rig({
+    neighbors: 1,
+    spec: { passive: false },
+    record: (_input, now, effects) => {
+      for (const { kind } of effects) if (kind === 'dial') dials.push(now)
+    },
+  })
+  const [neighbor] = rig.neighbors as [RawNeighbor]
+  rig.feed({ kind: 'links', change: { full: true, gone: [], present: [link()] } })
+  neighbor.establish()
+  tellLinks(rig, [link({ up: false })])
+  for (let tries = 0; tries < 8; tries++) {
+    rig.pass(120_000)
+    rig.feed({ kind: 'dial-failed', conn: 2 * dials.length, reason: 'No route to host' })
+  }
+  rig.pass(1_000)
+  const before = dials.length
+  tellLinks(rig, [link()])
+  rig.pass(1)
+  expect(dials.slice(before)).toEqual([rig.now - 1])
+})
