@@ -10,6 +10,7 @@ import { cases as featuresNumbers } from './features-numbers.ts'
 import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
 import { cases as imports } from './import.ts'
+import { cases as kernelTables } from './kernel-tables.ts'
 import { cases as lab } from './lab.ts'
 import { cases as nextHops } from './next-hops.ts'
 import { cases as packets } from './packets.ts'
@@ -44,6 +45,7 @@ export const CASES: readonly Case[] = [
   ...featuresNumbers,
   ...exabgp,
   ...nextHops,
+  ...kernelTables,
   ...unnumbered,
   ...birdcl,
   ...birdTools,

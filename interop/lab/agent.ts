@@ -40,6 +40,8 @@ export interface AgentRoute {
 export interface AgentOptions {
   /** Write kernel routes and NAT rules. */
   readonly linux?: boolean
+  /** Where learned routes are written; the main table unless said. */
+  readonly table?: number
   /** Write a configuration for the reference CNI plugins into the host's folder. */
   readonly cni?: 'ptp' | 'bridge'
   /** A folder whose programs come before this machine's. */
@@ -70,6 +72,7 @@ export class Agent {
       ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
       ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
+      ...(this.options.table === undefined ? [] : ['--table', `${this.options.table}`]),
       ...(this.options.cni === undefined ? [] : ['--cni', this.options.cni, '--cni-dir', this.cniDirectory]),
     ])
     await eventually(

@@ -40,6 +40,7 @@ import { LearnedWays } from './learned-ways.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
 import { formatResolution, type NextHop } from './next-hop.ts'
 import { NextHops } from './next-hops.ts'
+import { type Ending, endingOf } from './own-prefix.ts'
 
 interface Learned {
   readonly prefix: Prefix
@@ -181,14 +182,10 @@ export class RouteKeeper {
     if (this.#blackholes.delete(prefix.text)) this.#touch(prefix.text)
   }
 
-  /**
-   * Packets to a prefix of ours that no pod takes end here: its blackhole is in the kernel, or somebody else's route for
-   * the same prefix is.
-   */
-  isClosed(prefix: Prefix): boolean {
-    if (isHostPrefix(prefix)) return true
-    if (this.#present.get(prefix.text)?.type === 'blackhole') return true
-    return this.keptOut.get(prefix.text)?.kind === 'conflict'
+  /** Where packets to a prefix of ours end that no pod takes; a single address is somebody's. */
+  endingOf(prefix: Prefix): Ending {
+    if (isHostPrefix(prefix)) return { kind: 'here' }
+    return endingOf(blackhole(prefix), this.#present.get(prefix.text), this.table.at(prefix), this.table.links)
   }
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +247,16 @@ export class RouteKeeper {
     if (this.#present.has(key)) return
     const target = this.#target(key)
     if (target !== undefined && sameRoute(target, route)) this.#contest.lost(key, now)
+  }
+
+  /** By table: how many routes of ours stand where none is written by this run. */
+  elsewhere(): Map<number, number> {
+    const counts = new Map<number, number>()
+    for (const { table, type } of this.#present.values()) {
+      const home = type === 'unicast' ? this.#home : MAIN_TABLE
+      if (table !== home) counts.set(table, (counts.get(table) ?? 0) + 1)
+    }
+    return counts
   }
 
   /** All that BGP had to say after the start has been said: what is left of a former run goes. */

@@ -92,9 +92,20 @@ function byReason(kept: readonly KeptOut[], kind: 'failed' | 'unresolved'): (rea
 
 /** For a moment at the start this is as it should be: a problem only where something is in the way. */
 function heldBack(keeper: RouteKeeper, trouble: string | undefined, waiting: readonly Prefix[]): Problem[] {
+  const strayed = waiting.flatMap((prefix) => strays(keeper, prefix) ?? [])
   const stuck = waiting.filter(({ text }) => trouble !== undefined || keeper.keptOut.get(text)?.kind === 'failed')
-  return stuck.slice(0, MOST).map(({ text }) => {
+  const held = stuck.map(({ text }) => {
     const says = 'is not advertised before the kernel has its blackhole'
     return makeProblem({ code: 'pod-cidr-waits', object: 'kernel routes', value: text, says })
   })
+  return [...strayed, ...held].slice(0, MOST)
+}
+
+function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {
+  const ending = keeper.endingOf(prefix)
+  if (ending.kind !== 'elsewhere') return undefined
+  const { other } = ending
+  const theirs = `${formatRoute(other)} metric ${other.metric} of ${ownerOf(other.protocol)}`
+  const says = `is not advertised: by ${theirs} its packets would not come to the pods of this node`
+  return makeProblem({ code: 'pod-cidr-elsewhere', object: 'kernel routes', value: prefix.text, says })
 }

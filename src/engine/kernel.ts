@@ -11,7 +11,7 @@ import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
-import type { RouteChange } from '../dataplane/kernel.ts'
+import type { KernelChange, RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
@@ -54,10 +54,14 @@ export class Kernel {
   #intent: DataplaneIntent | undefined
   /** Own prefixes that are advertised once the kernel drops what no pod takes. */
   readonly #waiting = new Map<string, RouteIntent>()
+  /** Own prefixes that were advertised after such a wait. */
+  readonly #ready = new Map<string, RouteIntent>()
   /** Blackholes of prefixes that are withdrawn: they go when every neighbor has been told. */
   readonly #retiring = new Map<string, Prefix>()
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
+  /** The kernel has changed: what is advertised may lead elsewhere. */
+  #mayStray = false
   /** The kernel was known when next hops were last judged. */
   #hasJudged = false
   /** Undefined before objects are known. */
@@ -96,6 +100,7 @@ export class Kernel {
     const { objects } = this.#rooms
     for (const prefix of withdraw) {
       this.#waiting.delete(prefix.text)
+      this.#ready.delete(prefix.text)
       if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
     }
     const held = announce.filter((route) => route.origin === 'pod-cidr' && !this.#isReady(route))
@@ -103,6 +108,7 @@ export class Kernel {
     for (const { prefix } of announce) this.#retiring.delete(prefix.text)
     this.#loops.change(announce, withdraw)
     for (const route of held) this.#waiting.set(route.prefix.text, route)
+    for (const route of ready) if (route.origin === 'pod-cidr') this.#ready.set(route.prefix.text, route)
     objects.changeRoutes(ready, withdraw, now)
     this.#isStale = true
   }
@@ -112,7 +118,7 @@ export class Kernel {
   take(input: KernelInput, now: Millis): void {
     switch (input.kind) {
       case 'kernel':
-        this.#routes.takeKernel(input.change, now)
+        this.#takeRoutes(input.change, now)
         break
       case 'nft-table':
         this.#nft.takeTable(input.table, now)
@@ -128,9 +134,21 @@ export class Kernel {
     this.#isStale = true
   }
 
+  #takeRoutes(change: KernelChange, now: Millis): void {
+    const wasKnown = this.#routes.isKnown
+    this.#routes.takeKernel(change, now)
+    this.#mayStray = true
+    if (wasKnown || !this.#routes.isKnown) return
+    for (const [table, count] of this.#routes.elsewhere()) {
+      const text = `table ${table} holds ${count} routes of a former run, which go when all neighbors have told their routes`
+      this.#rooms.out.tell(tell('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
+    }
+  }
+
   /** Links and their addresses are different. */
   takeLinks(touched: TouchedLinks): void {
     this.#routes.takeLinks(touched)
+    this.#mayStray = true
     this.#isStale = true
   }
 
@@ -150,6 +168,7 @@ export class Kernel {
     for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
+    this.#withdrawStrayed(now)
     this.#announceReady(now)
     this.#routes.retry(now)
     this.#endLoops(now)
@@ -210,16 +229,34 @@ export class Kernel {
 
   #isReady({ prefix }: RouteIntent): boolean {
     this.#routes.holdBlackhole(prefix)
-    return this.#routes.isKnown && this.#routes.isClosed(prefix) && this.#rooms.arePodsReady()
+    return this.#routes.isKnown && this.#routes.endingOf(prefix).kind === 'here' && this.#rooms.arePodsReady()
   }
 
   #announceReady(now: Millis): void {
     if (this.#waiting.size === 0) return
     const ready = [...this.#waiting.values()].filter((route) => this.#isReady(route))
     if (ready.length === 0) return
-    for (const { prefix } of ready) this.#waiting.delete(prefix.text)
+    for (const route of ready) {
+      this.#waiting.delete(route.prefix.text)
+      this.#ready.set(route.prefix.text, route)
+    }
     this.#isStale = true
     this.#rooms.objects.changeRoutes(ready, [], now)
+  }
+
+  /** Somebody else's route leads packets to a prefix of ours away from here: it is not ours to advertise. */
+  #withdrawStrayed(now: Millis): void {
+    if (!this.#mayStray || !this.#routes.isKnown) return
+    this.#mayStray = false
+    const strayed = [...this.#ready.values()].filter(({ prefix }) => this.#routes.endingOf(prefix).kind === 'elsewhere')
+    if (strayed.length === 0) return
+    for (const route of strayed) {
+      this.#ready.delete(route.prefix.text)
+      this.#waiting.set(route.prefix.text, route)
+    }
+    this.#isStale = true
+    const prefixes = strayed.map(({ prefix }) => prefix)
+    this.#rooms.objects.changeRoutes([], prefixes, now)
   }
 
   #dropBlackholes(): void {

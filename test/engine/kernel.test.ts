@@ -45,7 +45,7 @@ class Lab {
   /** Effects, in order, with when: what the worker sent and wrote. */
   readonly log: string[] = []
 
-  constructor(open = true) {
+  constructor(open = true, table?: number) {
     this.world = new World({
       watch: (host, _, effects) => {
         if (host.name !== 'worker-1') return
@@ -63,7 +63,7 @@ class Lab {
     })
     this.tor = this.addRouter()
     this.kernel = this.#newKernel()
-    this.worker = this.#start()
+    this.worker = this.#start(table)
     if (open) this.kernel.open()
   }
 
@@ -90,18 +90,21 @@ class Lab {
     return kernel
   }
 
-  #start(): Host {
+  #start(table?: number): Host {
     const objects: ObjectChange[] = [WORKER, CLUSTER, TO_ROUTER, ...POOLS].map((object) => upsert(object))
-    return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, { dataplane: 'linux' })
+    return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, {
+      dataplane: 'linux',
+      ...(table !== undefined && { table }),
+    })
   }
 
   /** Power gone, power back; the kernel has seen nothing of it. */
-  restart(): void {
+  restart(table?: number): void {
     this.world.crash(this.worker)
     this.log.length = 0
     this.kernel.written.length = 0
     this.kernel.scripts = 0
-    this.worker = this.#start()
+    this.worker = this.#start(table)
     this.kernel.open()
   }
 
@@ -114,7 +117,7 @@ class Lab {
   }
 
   settle(): void {
-    expect(this.until(() => this.kernel.own.length === 4 && this.learned().length === 2)).toBe(true)
+    expect(this.until(() => this.kernel.own.length >= 4 && this.learned().length === 2)).toBe(true)
     this.world.pass(2_000)
   }
 
@@ -252,6 +255,76 @@ describe('routes', () => {
     lab.kernel.setCarrier('eth0', true)
     lab.world.pass(1_000)
     expect(lab.problems().join()).not.toMatch(/next hop/)
+  })
+
+  test('with a table of their own, learned routes stand there, and blackholes in main (8.A3)', () => {
+    const lab = new Lab(true, 100)
+    lab.settle()
+    expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
+    lab.restart(100)
+    lab.settle()
+    expect(lab.kernel.written).toEqual([])
+    expect(lab.worker.told('kernel-routes-elsewhere')).toEqual([])
+  })
+
+  test('what a run without a table has left in main is said and swept', () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.restart(100)
+    lab.settle()
+    expect(lab.until(() => lab.worker.told('kernel-swept').length === 1)).toBe(true)
+    lab.world.pass(1_000)
+    expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
+    expect(lab.worker.told('kernel-routes-elsewhere').map(({ text }) => text)).toEqual([
+      'table 254 holds 2 routes of a former run, which go when all neighbors have told their routes',
+    ])
+  })
+
+  describe("somebody else's route for the pods of this node (8.A4)", () => {
+    const V4 = '10.244.1.0/24'
+    const SAYS = /"10\.244\.1\.0\/24" is not advertised: by .* its packets would not come to the pods of this node/
+    const ROWS: readonly (readonly [string, (kernel: FakeKernel) => void, boolean])[] = [
+      ['the bridge of a CNI, which wins', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 0, 2), true],
+      ['a bridge that does not', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 2048), true],
+      ['its gateway is this node itself', (kernel) => kernel.addForeign(V4, '10.0.0.11', 4, 0), true],
+      [
+        "another daemon's blackhole, with ours beneath",
+        (kernel) => kernel.addOther(V4, undefined, 'blackhole', 32, 12),
+        true,
+      ],
+      ['a gateway', (kernel) => kernel.addForeign(V4, '10.0.0.77', 4, 0), false],
+      ['a gateway that does not win', (kernel) => kernel.addForeign(V4, '10.0.0.77', 12, 2048), false],
+      ['unreachable', (kernel) => kernel.addOther(V4, undefined, 'unreachable', 0), false],
+      [
+        "another daemon's blackhole in the place of ours",
+        (kernel) => kernel.addOther(V4, undefined, 'blackhole', 1024, 12),
+        false,
+      ],
+      ['the loopback', (kernel) => kernel.addOther(V4, 'lo', 'unicast', 0), false],
+    ]
+    test.each(ROWS)('%s', (_, add, isTold) => {
+      const before = new Lab(false)
+      before.kernel.addLink('lo', '127.0.0.1/8')
+      add(before.kernel)
+      before.kernel.open()
+      expect(before.until(() => before.learned().includes('fd00:244:0:1::/64'))).toBe(true)
+      before.world.pass(5_000)
+      expect(before.learned().includes(V4)).toBe(isTold)
+      expect(SAYS.test(before.problems().join('\n'))).toBe(!isTold)
+      // The same, while all is advertised: and again when it goes.
+      const later = new Lab()
+      later.kernel.addLink('lo', '127.0.0.1/8')
+      later.settle()
+      add(later.kernel)
+      later.world.pass(2_000)
+      expect(later.learned().includes(V4)).toBe(isTold)
+      expect(SAYS.test(later.problems().join('\n'))).toBe(!isTold)
+      expect(later.learned()).toContain('fd00:244:0:1::/64')
+      for (const protocol of [2, 4, 12]) later.kernel.remove(V4, protocol)
+      later.world.pass(5_000)
+      expect(later.learned()).toContain(V4)
+      expect(later.kernel.own).toContain(BLACKHOLES[0])
+    })
   })
 
   test("somebody else's route stays, ours stands back, both are named, and ours comes when theirs goes", () => {

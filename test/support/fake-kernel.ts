@@ -125,6 +125,13 @@ export class FakeKernel {
     this.#hint()
   }
 
+  /** Somebody else's route of any other kind: over a link without a gateway, or to nowhere. */
+  addOther(text: string, link: string | undefined, type: string, metric: number, protocol = 4): void {
+    const hops = link === undefined ? [] : [hop(link)]
+    this.#set({ prefix: prefixOf(text), type, protocol, metric, table: MAIN_TABLE, hops })
+    this.#hint()
+  }
+
   /** Somebody deletes all routes of a prefix and a writer. */
   remove(text: string, protocol: number): void {
     for (const [id, route] of [...this.#routes]) {
