@@ -1,4 +1,10 @@
-/** IP prefixes as configuration names them. The RIB keeps its own packed form. */
+/**
+ * IP prefixes as configuration names them. The RIB keeps its own packed form.
+ *
+ * By hand, not by the package ip-num, which is held against us in tests: to ask whether one prefix lies in another takes it
+ * 98 µs (IPv4) and 115 µs (IPv6), here 13 ns, and one change of a Node asks for every node and range; to read one takes
+ * it 3.1 and 16 µs, here 0.8 and 2.2 (`npm run bench`). It also takes `10.0.0.0/08`, which Kubernetes refuses.
+ */
 import { formatAddress, parseAddressBytes } from './address.ts'
 import { ADDRESS_BITS, type Family } from './family.ts'
 

@@ -6,6 +6,7 @@ import {
   isLinkLocal,
   parseAddress,
   parseAddressBytes,
+  whyNotOfHost,
 } from '../../src/base/address.ts'
 
 describe('an address as a person writes it', () => {
@@ -102,6 +103,7 @@ test('the family of an address', () => {
 })
 
 test.each([
+  ['fe8::1', false],
   ['fe80::1', true],
   ['febf::1%eth0', true],
   ['fec0::1', false],
@@ -110,4 +112,23 @@ test.each([
   ['169.254.0.1', false],
 ])('%s is link-local: %s', (address, yes) => {
   expect(isLinkLocal(address)).toBe(yes)
+})
+
+test.each([
+  ['10.0.0.1', undefined],
+  ['127.0.0.1', undefined],
+  ['240.0.0.1', undefined],
+  ['255.255.255.254', undefined],
+  ['fe80::1%eth0', undefined],
+  ['::1', undefined],
+  ['::a00:1', undefined],
+  ['0.1.2.3', 'belongs to no host (0.0.0.0/8)'],
+  ['::', 'belongs to no host (::)'],
+  ['224.0.0.5', 'is a multicast address'],
+  ['239.255.255.255', 'is a multicast address'],
+  ['ff02::1%eth0', 'is a multicast address'],
+  ['255.255.255.255', 'is the broadcast address'],
+  ['::ffff:10.0.0.1', 'is an IPv4 address inside IPv6; write 10.0.0.1'],
+])('whether a host may have %s for itself (8.C16)', (text, why) => {
+  expect(whyNotOfHost(parseAddress(text) ?? '')).toBe(why)
 })

@@ -1,4 +1,5 @@
 /** `npm run bench`: what the hot path costs in this process, on this machine, now. Compare runs only with runs beside them. */
+import { benchPrefixes } from './prefix.ts'
 import { benchServices } from './services.ts'
 import { decodeRate } from './wire.ts'
 
@@ -10,3 +11,6 @@ console.log(
   `${services} dual-stack services: read in ${ms(load)}, first neighbor told in ${ms(first)}; ` +
     `a changed endpoint is told after ${ms(p50)} (median), ${ms(p99)} (p99)`,
 )
+const ns = (value: number): string => `${value < 1000 ? value.toFixed(0) : (value / 1000).toFixed(1).concat(' k')} ns`
+for (const { what, ours, theirs } of benchPrefixes())
+  console.log(`prefixes, ${what}: ${ns(ours)}; ip-num ${ns(theirs)}`)
