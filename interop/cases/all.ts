@@ -25,6 +25,7 @@ import { cases as packetsNat } from './packets-nat.ts'
 import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
 import { cases as packetsUplinks } from './packets-uplinks.ts'
+import { cases as packetsWalk } from './packets-walk.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
@@ -60,6 +61,7 @@ export const CASES: readonly Case[] = [
   ...packetsLoops,
   ...packetsLoss,
   ...packetsUplinks,
+  ...packetsWalk,
   ...packetsKernel,
   ...packetsBeside,
   ...packetsSpeed,

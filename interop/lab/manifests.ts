@@ -2,7 +2,7 @@
 
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Host } from './lab.ts'
+import type { Family, Host } from './lab.ts'
 
 export interface KubeObject {
   readonly apiVersion: string
@@ -45,7 +45,7 @@ export class Manifests {
 const OURS = 'godwit.dev/v1'
 
 export const kubeNode = (
-  host: Host,
+  host: Pick<Host, 'name' | Family>,
   podCIDRs: readonly string[],
   labels: Readonly<Record<string, string>> = {},
 ): KubeObject => ({

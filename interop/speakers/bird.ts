@@ -52,7 +52,8 @@ class BirdRouter implements Router {
   }
 
   private writeConfig(): Promise<void> {
-    return writeFile(this.file('bird.conf'), renderConfig(this.host, this.config, this.networks))
+    const rendered = this.config.raw ?? renderConfig(this.host, this.config, this.networks)
+    return writeFile(this.file('bird.conf'), rendered)
   }
 
   async restart(): Promise<void> {

@@ -18,7 +18,7 @@ export interface RouterConfig {
   readonly asn: number
   readonly neighbors: readonly Neighbor[]
   readonly networks?: readonly Network[]
-  /** The whole configuration in the speaker's own words (FRR); the rest is then not rendered. */
+  /** The whole configuration in the speaker's own words (FRR, BIRD); the rest is then not rendered. */
   readonly raw?: string
   /** What it calls itself where it says so (BIRD). */
   readonly hostName?: string
