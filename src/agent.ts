@@ -15,6 +15,7 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
+import { HealthCheck } from './edge/net/health.ts'
 import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
 import { Control } from './edge/operate/control.ts'
@@ -62,6 +63,7 @@ class Agent {
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
   readonly #ndp: Ndp
+  readonly #health: HealthCheck
   /** With `--dataplane none` it only reads, and links and addresses alone. */
   readonly #rtnetlink: Rtnetlink
   /** Undefined with `--dataplane none`. */
@@ -112,6 +114,7 @@ class Agent {
     this.#controls = this.#controlsFor(options)
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
+    this.#health = new HealthCheck({ feed })
     this.#lastGood = runFile(`${options.control.replace(/\.sock$/, '')}.last-good.json`, feed)
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
@@ -204,6 +207,7 @@ class Agent {
       this.#lastGood.close(),
     ])
     this.#forwarding?.stop()
+    this.#health.stop()
     this.#driver.stop()
     this.#lock?.release()
     this.#log.tell(tell('info', 'stopped', 'stopped'))
@@ -230,6 +234,9 @@ class Agent {
         return
       case 'cni':
         this.#cni.perform(effect)
+        return
+      case 'health':
+        this.#health.perform(effect)
         return
       case 'discover':
         this.#ndp.perform(effect)

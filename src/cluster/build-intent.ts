@@ -9,7 +9,7 @@ import type { Prefix } from '../base/prefix.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
-import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem } from './intent.ts'
+import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem, ServiceGuards } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
 import { planPeers } from './peers.ts'
 import { podClaims } from './pods.ts'
@@ -42,6 +42,7 @@ interface Frame {
   readonly peers: ReadonlyMap<string, PeerIntent>
   /** Of neighbors left out. */
   readonly refusals: ReadonlyMap<string, string>
+  readonly guards: ServiceGuards
   readonly dataplane: DataplaneIntent | undefined
   readonly problems: readonly Problem[]
 }
@@ -56,6 +57,9 @@ export class IntentBuilder {
   #frame: Frame = { ...NOTHING }
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
+  /** Why no service may be advertised, and whether that is new. */
+  #unhealthy: string | undefined
+  #isStale = false
   #advertisements: readonly Advertisement[] = []
   readonly #hosts = new Hosts()
   /** Addresses with `ipMode: Proxy`, by service. */
@@ -82,7 +86,8 @@ export class IntentBuilder {
   next(store: ObjectStore): { readonly intent: Intent; readonly diff: IntentDiff } {
     const touched = this.#touchedIn(store)
     const before = this.#frame
-    if (touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind))) this.#layFrame(store)
+    if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
+      this.#layFrame(store)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
     for (const key of new Set(keys)) this.#decide(store, key)
     this.#setProxied()
@@ -114,8 +119,15 @@ export class IntentBuilder {
     return touched
   }
 
+  /** Why nothing on this node serves services; undefined: something does. Counts from the next call of `next` on. */
+  setServiceHealth(unhealthy: string | undefined): void {
+    this.#unhealthy = unhealthy
+    this.#isStale = true
+  }
+
   #layFrame(store: ObjectStore): void {
     this.work.frames++
+    this.#isStale = false
     const { settings, problems } = readSettings(store, this.#name)
     const nodes = surveyNodes(store)
     const me = nodes.get(this.#name)
@@ -132,6 +144,7 @@ export class IntentBuilder {
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
+      guards: settings.guards,
       dataplane: planDataplane(pools, nodes, settings),
       problems: [
         ...problems,
@@ -142,7 +155,7 @@ export class IntentBuilder {
       ],
     })
     this.#book.set(`Node/${me.name}`, podClaims(me), me.podCidrs.length === 0 ? 'it has no podCIDRs' : undefined)
-    this.#setServices(store, serviceSettings(me.name, me.labels, settings))
+    this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy))
   }
 
   /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */
@@ -206,9 +219,9 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, dataplane } = this.#frame
+    const { node, peers, guards, dataplane } = this.#frame
     const { routes, served, refusals } = this.#book
-    return { node, peers, routes, served, refusals, dataplane, problems: this.#allProblems(store) }
+    return { node, peers, routes, served, refusals, guards, dataplane, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

@@ -21,6 +21,8 @@ export interface Intent {
   readonly served: ReadonlyMap<string, Prefix>
   /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
   readonly refusals: ReadonlyMap<string, string>
+  /** On what services depend besides their objects. */
+  readonly guards: ServiceGuards
   /** For the kernel of this node; undefined while the node is not known. */
   readonly dataplane: DataplaneIntent | undefined
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
@@ -114,6 +116,31 @@ export interface DecisionSettings {
   readonly relax: boolean
   /** RFC 5004: an external path that is best stays so against others that are as good but for their router. */
   readonly preferOldest: boolean
+}
+
+export interface ServiceGuards {
+  /** Undefined: nothing is asked. */
+  readonly health: HealthSettings | undefined
+  /** Undefined: nothing is held back. */
+  readonly damping: DampingSettings | undefined
+}
+
+/** The endpoint on this node that says whether kube-proxy, or what stands for it, is well. */
+export interface HealthSettings {
+  readonly port: number
+  /** `/healthz`. */
+  readonly path: string
+  readonly interval: Seconds
+  /** So many bad answers in a row are too many. */
+  readonly failures: number
+}
+
+/** Of service addresses that flap. */
+export interface DampingSettings {
+  /** So many withdrawals at once are too many. */
+  readonly suppressAfter: number
+  /** In which half of them is forgotten. */
+  readonly halfLife: Seconds
 }
 
 /** What the kernel of this node has to know of the cluster. */

@@ -4,7 +4,7 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { compileFilter } from './filters.ts'
-import type { DecisionSettings, PeerIntent, PrefixLimit, ServiceLoopPrevention } from './intent.ts'
+import type { DecisionSettings, PeerIntent, PrefixLimit, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
 import type { PoolNat, PoolObject } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
@@ -79,6 +79,7 @@ export interface ConfigurationObject {
   readonly loadBalancerClasses: readonly string[] | undefined
   /** Only services that ask for it are advertised one by one. */
   readonly serviceOptIn: boolean
+  readonly guards: ServiceGuards
   readonly communities: ReadonlyMap<string, readonly number[]>
   /** Undefined: none given, so that the default's hold. */
   readonly prefixAdvertisements: readonly PrefixAdvertisement[] | undefined

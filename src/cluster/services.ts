@@ -47,10 +47,17 @@ export interface ServiceDecision {
   readonly why: string | undefined
 }
 
-export function serviceSettings(node: string, labels: Labels, settings: Settings): ServiceSettings {
+/** `unhealthy`: why nothing on this node serves services. */
+export function serviceSettings(
+  node: string,
+  labels: Labels,
+  settings: Settings,
+  unhealthy: string | undefined,
+): ServiceSettings {
+  const excluded = Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : unhealthy
   return {
     node,
-    excluded: Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : undefined,
+    excluded,
     cidrs: settings.serviceCidrs,
     aggregation: settings.loadBalancerAggregation,
     classes: settings.loadBalancerClasses,

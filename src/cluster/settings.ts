@@ -2,7 +2,7 @@
 import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
-import type { DecisionSettings, Problem, ServiceLoopPrevention } from './intent.ts'
+import type { DecisionSettings, Problem, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
 import type { ConfigurationObject, FelixObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import type { PoolNat } from './pool.ts'
@@ -19,6 +19,7 @@ export interface Settings {
   readonly loadBalancerAggregation: boolean
   readonly loadBalancerClasses: readonly string[] | undefined
   readonly serviceOptIn: boolean
+  readonly guards: ServiceGuards
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
   /** Of pools that say nothing of their own. */
@@ -38,6 +39,7 @@ export interface Advertisement {
   readonly held: string | undefined
 }
 
+const NO_GUARDS: ServiceGuards = { health: undefined, damping: undefined }
 const NO_CIDRS: ConfigurationObject['serviceCidrs'] = { cluster: [], external: [], 'load-balancer': [] }
 
 export function readSettings(store: ObjectStore, node: string): { settings: Settings; problems: Problem[] } {
@@ -69,6 +71,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     loadBalancerAggregation: defaults?.loadBalancerAggregation ?? true,
     loadBalancerClasses: defaults?.loadBalancerClasses,
     serviceOptIn: defaults?.serviceOptIn ?? false,
+    guards: defaults?.guards ?? NO_GUARDS,
     advertisements,
     natSparesHosts: defaults?.natSparesHosts ?? felix.natExclusions === 'IPPoolsAndHostIPs',
     nat: { ports: felix.natPorts, address: felix.natAddress },

@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
+import type { HealthSettings } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
@@ -39,5 +40,7 @@ export type Effect =
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
   /** The last good objects, whole: to be kept, and to be told to the next run by the Input `remembered`. */
   | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
+  /** Ask this endpoint of this host every `interval`, and no other; undefined: none. The Input `health` answers each time. */
+  | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

@@ -22,6 +22,7 @@ import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
+import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { Kernel } from './kernel.ts'
@@ -30,6 +31,7 @@ import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
+import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
 import type { LinkInput } from './unnumbered.ts'
@@ -71,6 +73,8 @@ export class Engine {
   readonly #store: ObjectStore
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
+  readonly #damping = new Damping()
+  readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
   /** Undefined with `--dataplane none`. */
@@ -102,6 +106,7 @@ export class Engine {
       stopping: false,
       intent: undefined,
       kernelProblems: [],
+      damped: this.#damping.refusals,
       linksTrouble: undefined,
       listening: new Listening(),
     }
@@ -134,6 +139,7 @@ export class Engine {
     if (input.kind === 'polled') this.#lookers.goOn()
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
+    this.#announceDamped(now)
     this.#kernel?.judge()
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
     const waiting = this.#sessions.flush(now)
@@ -147,7 +153,8 @@ export class Engine {
   deadline(): Millis | undefined {
     if (this.#rib.busy || this.#lookers.isHungry) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
-    const rooms = earlier(this.#rib.deadline(), this.#sessions.deadline(this.#facts.now))
+    const damped = this.#facts.stopping ? undefined : this.#damping.deadline()
+    const rooms = earlier(earlier(this.#rib.deadline(), damped), this.#sessions.deadline(this.#facts.now))
     return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)
   }
 
@@ -257,6 +264,9 @@ export class Engine {
       case 'polled':
         this.#expireAll(input, now)
         return
+      case 'health':
+        if (this.#health.take(input)) this.#setHealth(now)
+        return
       case 'tick':
         return
       case 'stop':
@@ -328,12 +338,27 @@ export class Engine {
     this.#discover()
     this.#kernel?.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
+    this.#damping.set(intent.guards.damping, now)
+    this.#damping.withdraw(diff.routes.withdraw, now)
+    const announce = this.#damping.announce(diff.routes.announce, now)
     const originator = this.#kernel ?? this.#objects
-    originator.changeRoutes(diff.routes.announce, diff.routes.withdraw, now)
+    originator.changeRoutes(announce, diff.routes.withdraw, now)
     if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
     this.#facts.configuredAt = now
+    if (this.#health.set(intent.guards.health)) this.#setHealth(now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
+  }
+
+  #setHealth(now: Millis): void {
+    this.#intents.setServiceHealth(this.#health.why)
+    this.#change([], now)
+  }
+
+  /** Addresses that flapped and have been quiet since. */
+  #announceDamped(now: Millis): void {
+    const due = this.#damping.takeDue(now)
+    if (due.length > 0) (this.#kernel ?? this.#objects).changeRoutes(due, [], now)
   }
 
   /** What was good is kept for the next run, whatever becomes of it at the source. */

@@ -80,6 +80,8 @@ export type Input =
   | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
   /** What to add to the engine's clock for the wall clock, which may have been set or slept: for those who look. */
   | { readonly kind: 'wall-clock'; readonly epoch: number }
+  /** The endpoint of the Effect `health` was asked; what was wrong with its answer. */
+  | { readonly kind: 'health'; readonly trouble: string | undefined }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /**

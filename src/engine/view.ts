@@ -57,6 +57,8 @@ export interface Facts {
   troubles: readonly Problem[]
   stopping: boolean
   intent: Intent | undefined
+  /** Addresses that flap, and why they are kept back. */
+  readonly damped: ReadonlyMap<string, string>
   /** Between us and the kernel. */
   kernelProblems: readonly Problem[]
   /** Why links and addresses cannot be read, where nothing else is asked of the kernel. */
@@ -185,7 +187,8 @@ export class EngineView implements View {
   }
 
   refusals(): ReadonlyMap<string, string> {
-    return this.#facts.intent?.refusals ?? new Map()
+    const refusals = this.#facts.intent?.refusals ?? new Map<string, string>()
+    return this.#facts.damped.size === 0 ? refusals : new Map([...refusals, ...this.#facts.damped])
   }
 
   filters(): readonly FilterView[] {

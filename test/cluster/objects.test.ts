@@ -432,6 +432,7 @@ describe('BGPConfiguration', () => {
       loadBalancerAggregation: true,
       loadBalancerClasses: undefined,
       serviceOptIn: false,
+      guards: { health: undefined, damping: undefined },
       communities: new Map(),
       prefixAdvertisements: undefined,
       listenPort: undefined,
@@ -441,6 +442,26 @@ describe('BGPConfiguration', () => {
       natSparesHosts: undefined,
       recursiveNextHops: false,
     })
+  })
+
+  test('(11.4) a health check and damping have defaults, and limits', () => {
+    expect(configuration({ serviceHealthCheck: {}, serviceDamping: {} }).value?.guards).toEqual({
+      health: { port: 10256, path: '/healthz', interval: 5, failures: 3 },
+      damping: { suppressAfter: 3, halfLife: 60 },
+    })
+    const given = {
+      serviceHealthCheck: { port: 9879, path: '/x', interval: '10s', failures: 1 },
+      serviceDamping: { suppressAfter: 5, halfLife: '2m' },
+    }
+    expect(configuration(given).value?.guards).toEqual({
+      health: { port: 9879, path: '/x', interval: 10, failures: 1 },
+      damping: { suppressAfter: 5, halfLife: 120 },
+    })
+    const wrong = configuration({ serviceHealthCheck: { path: 'healthz', host: '10.0.0.1' } })
+    expect(textsOf(wrong)).toEqual([
+      expect.stringMatching(/serviceHealthCheck\.path: "healthz" is no path/),
+      expect.stringMatching(/serviceHealthCheck\.host/),
+    ])
   })
 
   test('another name and cluster-wide fields in node.* are said', () => {

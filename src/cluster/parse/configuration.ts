@@ -4,7 +4,12 @@
  */
 import type { Prefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
-import { type DecisionSettings, SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
+import {
+  type DampingSettings,
+  type DecisionSettings,
+  type HealthSettings,
+  SERVICE_LOOP_PREVENTIONS,
+} from '../intent.ts'
 import type { ConfigurationObject, ConfigurationPart, HeldParts, PrefixAdvertisement } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
@@ -52,6 +57,7 @@ const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
   serviceLoadBalancerAggregation: ['load-balancer'],
   loadBalancerClasses: ['load-balancer'],
   serviceOptIn: ['cluster', 'external', 'load-balancer'],
+  serviceHealthCheck: ['cluster', 'external', 'load-balancer'],
 }
 
 export function parseConfiguration(
@@ -99,6 +105,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     loadBalancerAggregation: spec.oneOf('serviceLoadBalancerAggregation', ['Enabled', 'Disabled']) !== 'Disabled',
     loadBalancerClasses: spec.has('loadBalancerClasses') ? spec.texts('loadBalancerClasses') : undefined,
     serviceOptIn: spec.flag('serviceOptIn') ?? false,
+    guards: { health: parseHealth(spec), damping: parseDamping(spec) },
     communities: parseAliases(spec),
     prefixAdvertisements: spec.has('prefixAdvertisements') ? parseAdvertisements(spec) : undefined,
     listenPort: spec.whole('listenPort', 1, 65535),
@@ -135,6 +142,37 @@ function parseDecision(spec: Fields): DecisionSettings {
 function parseNatExclusions(spec: Fields): boolean | undefined {
   const word = spec.oneOf('natOutgoingExclusions', NAT_EXCLUSIONS)
   return word === undefined ? undefined : word === 'IPPoolsAndHostIPs'
+}
+
+/** kube-proxy's own, where nothing else is said: `--healthz-bind-address`. */
+const KUBE_PROXY = { port: 10256, path: '/healthz' }
+
+/** `serviceHealthCheck: {port, path, interval, failures}`, each with a default: an addition of our own. */
+function parseHealth(spec: Fields): HealthSettings | undefined {
+  const check = spec.record('serviceHealthCheck')
+  if (check === undefined) return undefined
+  const path = check.text('path') ?? KUBE_PROXY.path
+  if (!/^\/[!-~]{0,255}$/.test(path)) check.findings.wrong(check.at('path'), path, 'is no path: it begins with /')
+  const settings = {
+    port: check.whole('port', 1, 65535) ?? KUBE_PROXY.port,
+    path,
+    interval: check.seconds('interval', 1, 3600) ?? 5,
+    failures: check.whole('failures', 1, 100) ?? 3,
+  }
+  check.rest()
+  return settings
+}
+
+/** `serviceDamping: {suppressAfter, halfLife}`, each with a default: an addition of our own. */
+function parseDamping(spec: Fields): DampingSettings | undefined {
+  const damping = spec.record('serviceDamping')
+  if (damping === undefined) return undefined
+  const settings = {
+    suppressAfter: damping.whole('suppressAfter', 2, 100) ?? 3,
+    halfLife: damping.seconds('halfLife', 1, 3600) ?? 60,
+  }
+  damping.rest()
+  return settings
 }
 
 /** Calico runs a mesh whose password it cannot use without one. We do not run it. */

@@ -1,0 +1,68 @@
+/**
+ * Asks a health endpoint of this host again and again, as the Effect `health` says. In: the effect. Out: the Input `health`
+ * for each answer. One question at a time, on loopback alone: IPv4, and IPv6 where nobody listens there.
+ */
+import { request } from 'node:http'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+
+type Check = NonNullable<Extract<Effect, { kind: 'health' }>['check']>
+
+/** Longer than this, and the answer is none. */
+const PATIENCE_MILLIS = 2_000
+const LOOPBACK = ['127.0.0.1', '::1']
+
+export class HealthCheck {
+  readonly #feed: (input: Input) => void
+  #timer: NodeJS.Timeout | undefined
+  /** Answers to what was asked before it changed are for nobody. */
+  #check: Check | undefined
+
+  constructor({ feed }: { readonly feed: (input: Input) => void }) {
+    this.#feed = feed
+  }
+
+  perform({ check }: Extract<Effect, { kind: 'health' }>): void {
+    this.stop()
+    this.#check = check
+    if (check !== undefined) void this.#ask(check)
+  }
+
+  stop(): void {
+    this.#check = undefined
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  async #ask(check: Check): Promise<void> {
+    const [over4, over6] = LOOPBACK
+    let trouble = await whyNotHealthy(over4 ?? '', check)
+    if (trouble === REFUSED) trouble = await whyNotHealthy(over6 ?? '', check)
+    if (this.#check !== check) return
+    this.#feed({ kind: 'health', trouble })
+    if (this.#check !== check) return
+    this.#timer = setTimeout(() => void this.#ask(check), check.interval * 1_000)
+  }
+}
+
+const REFUSED = 'connection refused'
+
+/** Undefined for any 2xx. */
+function whyNotHealthy(host: string, { port, path }: Check): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const asked = request({ host, port, path, agent: false, timeout: PATIENCE_MILLIS }, (answer) => {
+      const { statusCode = 0 } = answer
+      // What it says beside is not read.
+      answer.destroy()
+      resolve(statusCode >= 200 && statusCode < 300 ? undefined : `it answers ${statusCode}`)
+    })
+    asked.once('timeout', () => {
+      resolve(`no answer within ${PATIENCE_MILLIS / 1_000} s`)
+      asked.destroy()
+    })
+    asked.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'ECONNREFUSED' || error.code === 'EADDRNOTAVAIL' ? REFUSED : error.message)
+    })
+    asked.end()
+  })
+}

@@ -1,0 +1,119 @@
+/**
+ * Damping of service addresses that flap, where the configuration asks for it: as RFC 2439 has it for routes of neighbors,
+ * but at the source. Each withdrawal adds to an address's penalty, which halves with time; one whose penalty is too high is
+ * not announced again before it has come down. A withdrawal is never held back.
+ *
+ * Comes in: what is announced and withdrawn; goes out: what of it may be, and what may be now that could not before.
+ */
+import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import type { DampingSettings, RouteIntent } from '../cluster/intent.ts'
+
+interface Flapping {
+  /** In withdrawals, as of `at`. */
+  penalty: number
+  at: Millis
+  /** Announced when its time has come; undefined: it is not wanted, or it is out. */
+  held: RouteIntent | undefined
+  /** When it may be announced again; undefined: it is not suppressed. */
+  until: Millis | undefined
+}
+
+/** What is announced again at half of what suppresses it. */
+const REUSE = 0.5
+/** However often it flaps, it is out again after so many half-lives of quiet. */
+const LONGEST = 4
+/** Less than this is forgotten. */
+const NOTHING = 0.1
+
+export class Damping {
+  #settings: DampingSettings | undefined
+  readonly #flapping = new Map<string, Flapping>()
+  /** When the next of them may be announced or forgotten; not later than that. */
+  #next: Millis | undefined
+  /** Why they are not announced, by prefix. */
+  readonly refusals = new Map<string, string>()
+
+  /** Other settings, or none: what is held then comes out with the next `takeDue`. */
+  set(settings: DampingSettings | undefined, now: Millis): void {
+    const { suppressAfter, halfLife } = this.#settings ?? {}
+    if (suppressAfter === settings?.suppressAfter && halfLife === settings?.halfLife) return
+    this.#settings = settings
+    for (const one of this.#flapping.values()) if (one.until !== undefined) one.until = now
+    if (this.#flapping.size > 0) this.#next = now
+  }
+
+  /** What of these may be announced now. */
+  announce(routes: readonly RouteIntent[], now: Millis): readonly RouteIntent[] {
+    if (this.#flapping.size === 0) return routes
+    return routes.filter((route) => {
+      const one = this.#flapping.get(route.prefix.text)
+      if (one?.until === undefined || one.until <= now) return true
+      one.held = route
+      this.refusals.set(route.prefix.text, why(one.until - now))
+      return false
+    })
+  }
+
+  /** These are withdrawn. What was held needs no withdrawal, but one more makes no difference. */
+  withdraw(prefixes: readonly Prefix[], now: Millis): void {
+    const settings = this.#settings
+    for (const prefix of prefixes) {
+      const one = this.#flapping.get(prefix.text)
+      const wasHeld = one?.held !== undefined
+      if (one !== undefined) one.held = undefined
+      this.refusals.delete(prefix.text)
+      if (settings !== undefined && isHostPrefix(prefix) && !wasHeld) this.#punish(prefix.text, settings, now)
+    }
+  }
+
+  /** What may be announced now that was held. */
+  takeDue(now: Millis): readonly RouteIntent[] {
+    if (this.#next === undefined || now < this.#next) return NONE
+    const due: RouteIntent[] = []
+    this.#next = undefined
+    for (const [text, one] of this.#flapping) {
+      if (one.until !== undefined && one.until <= now) {
+        if (one.held !== undefined) due.push(one.held)
+        one.held = undefined
+        one.until = undefined
+        this.refusals.delete(text)
+      }
+      if (one.until === undefined && this.#penalty(one, now) < NOTHING) this.#flapping.delete(text)
+      // Nobody waits for what is only to be forgotten: all of that together, now and then.
+      else this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
+    }
+    return due
+  }
+
+  deadline(): Millis | undefined {
+    return this.#next
+  }
+
+  #punish(text: string, settings: DampingSettings, now: Millis): void {
+    const one = this.#flapping.get(text) ?? { penalty: 0, at: now, held: undefined, until: undefined }
+    const { suppressAfter } = settings
+    const most = suppressAfter * REUSE * 2 ** LONGEST
+    one.penalty = Math.min(this.#penalty(one, now) + 1, most)
+    one.at = now
+    // Some of it has decayed since the first.
+    if (one.penalty > suppressAfter - 0.5) {
+      one.until = now + Math.ceil(Math.log2(one.penalty / (suppressAfter * REUSE)) * this.#halfLife)
+    }
+    this.#flapping.set(text, one)
+    this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
+  }
+
+  #penalty({ penalty, at }: Flapping, now: Millis): number {
+    return this.#settings === undefined ? 0 : penalty * 2 ** (-(now - at) / this.#halfLife)
+  }
+
+  get #halfLife(): Millis {
+    return (this.#settings?.halfLife ?? 0) * 1_000
+  }
+}
+
+const NONE: readonly RouteIntent[] = []
+
+const why = (millis: Millis): string => `it flaps: serviceDamping keeps it back for ${Math.ceil(millis / 1_000)} s`

@@ -1,0 +1,59 @@
+/**
+ * Whether what serves services on this node is well, where the configuration asks for it: its health endpoint is asked again
+ * and again at the edge, and what it says is counted here. Nothing is advertised before its first good answer.
+ */
+import type { HealthSettings } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
+import type { Input } from './input.ts'
+import type { Outbox } from './outbox.ts'
+import { tell } from './tell.ts'
+
+type Answer = Extract<Input, { kind: 'health' }>
+
+export class ServiceHealth {
+  readonly #out: Outbox
+  #settings: HealthSettings | undefined
+  #failures = 0
+  #why: string | undefined
+
+  constructor(out: Outbox) {
+    this.#out = out
+  }
+
+  /** Why no service is advertised; undefined where nothing is wrong or nobody asks. */
+  get why(): string | undefined {
+    return this.#why
+  }
+
+  /** Whether `why` is another than before. */
+  set(settings: HealthSettings | undefined): boolean {
+    if (same(settings, this.#settings)) return false
+    const before = this.#why
+    this.#settings = settings
+    this.#failures = 0
+    this.#why = settings === undefined ? undefined : `${placeOf(settings)} has not answered yet`
+    this.#out.push({ kind: 'health', check: settings })
+    return before !== this.#why
+  }
+
+  /** The endpoint was asked. Whether `why` is another than before. */
+  take({ trouble }: Answer): boolean {
+    const settings = this.#settings
+    if (settings === undefined) return false
+    const before = this.#why
+    this.#failures = trouble === undefined ? 0 : this.#failures + 1
+    if (trouble === undefined) this.#why = undefined
+    else if (before === undefined && this.#failures >= settings.failures) {
+      this.#why = `${placeOf(settings)} is not well: ${trouble}`
+    }
+    if ((before === undefined) === (this.#why === undefined)) return false
+    this.#out.tell(
+      this.#why === undefined
+        ? tell('info', 'services-healthy', `${placeOf(settings)} is well: services are advertised`)
+        : tell('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { trouble: trouble ?? '' }),
+    )
+    return true
+  }
+}
+
+const placeOf = ({ port, path }: HealthSettings): string => `the health endpoint of services, port ${port}${path},`

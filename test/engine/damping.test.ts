@@ -1,0 +1,220 @@
+/** (11.4) Service addresses that flap are kept back until they are quiet. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import type { RouteIntent } from '../../src/cluster/intent.ts'
+import { Damping } from '../../src/engine/damping.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, endpointSlice, node, service, upsert } from '../support/objects.ts'
+import { World } from '../support/world.ts'
+
+const prefix = (text: string): Prefix => parsePrefix(text) as Prefix
+const route = (text: string): RouteIntent => ({
+  prefix: prefix(text),
+  origin: 'service',
+  objects: ['Service/shop/web'],
+  communities: [],
+})
+const VIP = '192.0.2.10/32'
+const SETTINGS = { suppressAfter: 3, halfLife: 60 }
+
+/** Withdrawn and announced again, so often at once; what came of the last announcement. */
+function flap(damping: Damping, times: number, now: number, text = VIP): readonly RouteIntent[] {
+  let out: readonly RouteIntent[] = []
+  for (let time = 0; time < times; time++) {
+    damping.withdraw([prefix(text)], now)
+    out = damping.announce([route(text)], now)
+  }
+  return out
+}
+
+test('two flaps are nothing, the third keeps the address back for a half-life', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  expect(flap(damping, 2, 0)).toHaveLength(1)
+  expect(flap(damping, 1, 0)).toEqual([])
+  expect(damping.refusals.get(VIP)).toBe('it flaps: serviceDamping keeps it back for 60 s')
+  expect(damping.takeDue(59_999)).toEqual([])
+  expect(damping.deadline()).toBe(60_000)
+  expect(damping.takeDue(60_000)).toEqual([route(VIP)])
+  expect(damping.refusals.size).toBe(0)
+})
+
+test('three within an hour are forgotten in between', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  for (const now of [0, 1_200_000, 2_400_000]) expect(flap(damping, 1, now)).toHaveLength(1)
+  damping.takeDue(10_000_000)
+  expect(damping.deadline()).toBeUndefined()
+})
+
+test('however often it flaps, four half-lives of quiet are enough', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  damping.announce([route(VIP)], 0)
+  for (let time = 0; time < 1_000; time++) {
+    damping.withdraw([prefix(VIP)], 0)
+    damping.takeDue(0)
+  }
+  damping.announce([route(VIP)], 0)
+  expect(damping.takeDue(240_000)).toEqual([route(VIP)])
+})
+
+test('what is withdrawn while it is kept back does not come out, and costs nothing more', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  flap(damping, 3, 0)
+  damping.withdraw([prefix(VIP)], 0)
+  expect(damping.refusals.size).toBe(0)
+  expect(damping.takeDue(60_000)).toEqual([])
+  expect(damping.announce([route(VIP)], 60_000)).toHaveLength(1)
+})
+
+test('ranges and pod CIDRs are never kept back', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  expect(flap(damping, 20, 0, '10.96.0.0/16')).toHaveLength(1)
+})
+
+test('without the setting nothing is kept back, and what was comes out at once', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  flap(damping, 3, 0)
+  damping.set(undefined, 1_000)
+  expect(damping.takeDue(1_000)).toEqual([route(VIP)])
+  expect(flap(damping, 20, 2_000)).toHaveLength(1)
+  damping.takeDue(3_000)
+  expect(damping.deadline()).toBeUndefined()
+})
+
+test('whatever happens, in the end what is wanted is out, what is not is not, and nothing is remembered', () => {
+  const texts = [VIP, '192.0.2.11/32', '2001:db8::1/128']
+  const step = fc.record({
+    text: fc.constantFrom(...texts),
+    wanted: fc.boolean(),
+    wait: fc.constantFrom(0, 100, 5_000, 90_000),
+  })
+  const property = fc.property(fc.array(step, { maxLength: 80 }), (history) => {
+    const damping = new Damping()
+    damping.set(SETTINGS, 0)
+    const [wanted, out] = [new Set<string>(), new Set<string>()]
+    let now = 0
+    const settle = () => {
+      for (const { prefix: one } of damping.takeDue(now)) {
+        expect(out.has(one.text)).toBe(false)
+        out.add(one.text)
+      }
+    }
+    for (const { text, wanted: is, wait } of history) {
+      if (is && !wanted.has(text)) {
+        wanted.add(text)
+        for (const { prefix: one } of damping.announce([route(text)], now)) out.add(one.text)
+      }
+      if (!is && wanted.delete(text)) {
+        damping.withdraw([prefix(text)], now)
+        out.delete(text)
+      }
+      for (const one of out) expect(wanted.has(one)).toBe(true)
+      now += wait
+      settle()
+    }
+    for (let due = damping.deadline(); due !== undefined; due = damping.deadline()) {
+      expect(due).toBeGreaterThan(now)
+      now = due
+      settle()
+    }
+    expect([...out].sort()).toEqual([...wanted].sort())
+    expect(damping.refusals.size).toBe(0)
+  })
+  fc.assert(property, { numRuns: 500 })
+})
+
+const WORKER = node('worker', { addresses: ['10.0.0.11'], podCIDRs: ['10.244.1.0/24'] })
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }] })
+const WEB = service('shop/web', {
+  type: 'LoadBalancer',
+  clusterIPs: ['10.96.0.10'],
+  loadBalancerIPs: ['192.0.2.10'],
+  externalTrafficPolicy: 'Local',
+})
+const slice = (ready: boolean) => endpointSlice('shop/web', 'IPv4', [{ node: 'worker', ready }])
+
+function scene(spec: object) {
+  const world = new World()
+  const tor = world.add(
+    'tor',
+    ['10.0.0.1'],
+    [
+      upsert(node('tor', { addresses: ['10.0.0.1'] })),
+      upsert(bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false })),
+      upsert(TAKE_ALL),
+      upsert(bgpPeer('worker', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
+    ],
+  )
+  const cluster = { asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }], ...spec }
+  const objects = [
+    WORKER,
+    WEB,
+    slice(true),
+    bgpConfiguration(cluster),
+    bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 }),
+  ]
+  const worker = world.add(
+    'worker',
+    ['10.0.0.11'],
+    objects.map((object) => upsert(object)),
+  )
+  world.pass(5_000)
+  const heard = (): string[] =>
+    world
+      .askJson<{ prefix: string; from: string | null }[]>(tor, 'show route')
+      .filter(({ from }) => from !== null)
+      .map(({ prefix: one }) => one)
+      .sort()
+  return { world, tor, worker, heard }
+}
+
+const POD = '10.244.1.0/24'
+const RANGE = '192.0.2.0/24'
+
+test('an agent keeps an address back that flaps, says why, and brings it back by itself', () => {
+  const { world, worker, heard } = scene({ serviceDamping: {} })
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+  for (let time = 0; time < 3; time++) {
+    world.change(worker, [upsert(slice(false))])
+    world.pass(100)
+    world.change(worker, [upsert(slice(true))])
+    world.pass(100)
+  }
+  expect(heard()).toEqual([POD, RANGE].sort())
+  expect(world.ask(worker, 'show services')).toMatch(/192\.0\.2\.10\/32.*flaps/)
+  world.pass(70_000)
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+})
+
+test('services wait for the first good answer of the health endpoint, and go after three bad ones; pods do not care', () => {
+  const { world, worker, heard } = scene({ serviceHealthCheck: {} })
+  expect(heard()).toEqual([POD])
+  expect(world.ask(worker, 'show services')).toMatch(/has not answered yet/)
+  const answer = (trouble?: string) => {
+    world.feed(worker, { kind: 'health', trouble })
+    world.pass(1_000)
+  }
+  answer('connection refused')
+  expect(heard()).toEqual([POD])
+  answer()
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+  answer('it answers 503')
+  answer('it answers 503')
+  answer()
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+  for (let time = 0; time < 3; time++) answer('it answers 503')
+  expect(heard()).toEqual([POD])
+  expect(world.ask(worker, 'show services')).toMatch(/port 10256\/healthz, is not well: it answers 503/)
+  expect(worker.told('services-unhealthy')).toHaveLength(1)
+  answer()
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+  world.change(worker, [upsert(bgpConfiguration({ asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: RANGE }] }))])
+  world.pass(1_000)
+  world.feed(worker, { kind: 'health', trouble: 'late' })
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+})
