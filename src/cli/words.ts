@@ -19,6 +19,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit                            look around in a shell
+  godwit show explain IP|PREFIX|NAMESPACE/SERVICE
+                                    why it is advertised, learned and forwarded as it is, or is not
   godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
               | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart PEER, reload [in|out] PEER, configure check, down

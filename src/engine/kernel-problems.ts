@@ -2,7 +2,7 @@
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
-import { formatRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
+import { formatRoute, GODWIT_PROTOCOL, type KernelRoute, ownerOf } from '../dataplane/kernel.ts'
 import type { KeptOut, RouteKeeper } from '../dataplane/route-keeper.ts'
 
 /** Beyond this many of a kind they are only counted. */
@@ -49,11 +49,20 @@ function contests(kept: readonly KeptOut[]): Problem[] {
     })
 }
 
+/** A route and whose it is. */
+export const describeRoute = (route: KernelRoute): string =>
+  `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
+
+/** Why a route of ours is not in the kernel, for one who asks about it. */
+export function describeKeptOut(kept: KeptOut): string {
+  if (kept.kind !== 'conflict') return kept.reason
+  return `the table has ${describeRoute(kept.conflict.other)}, which stays`
+}
+
 function conflicts(kept: readonly KeptOut[]): Problem[] {
   const all = kept.filter((one) => one.kind === 'conflict').filter(({ conflict }) => conflict.kind === 'foreign')
   const problems = all.slice(0, MOST).map(({ prefix, conflict: { other } }) => {
-    const theirs = `${formatRoute(other)} metric ${other.metric} of ${ownerOf(other.protocol)}`
-    const says = `the route of ${ownerOf(GODWIT_PROTOCOL)} is kept out: the table has ${theirs}, which stays`
+    const says = `the route of ${ownerOf(GODWIT_PROTOCOL)} is kept out: the table has ${describeRoute(other)}, which stays`
     return makeProblem({ code: 'route-conflict', object: `kernel route ${prefix.text}`, says, level: 'warning' })
   })
   if (all.length <= MOST) return problems

@@ -16,10 +16,11 @@ import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { ServiceLoops } from '../dataplane/service-loops.ts'
+import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
-import { kernelProblems } from './kernel-problems.ts'
+import { describeKeptOut, describeRoute, kernelProblems } from './kernel-problems.ts'
 import type { Neighbors } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
@@ -181,6 +182,18 @@ export class Kernel {
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sweep)
+  }
+
+  /** For those who look; undefined until the kernel has been read. */
+  wayTo(prefix: Prefix): KernelWay | undefined {
+    if (!this.#routes.isKnown) return undefined
+    const lookup = this.#routes.table.lookup(prefix.bytes)
+    const kept = this.#routes.keptOut.get(prefix.text)
+    return {
+      routes: this.#routes.table.at(prefix).map(describeRoute),
+      lookup: lookup && describeRoute(lookup),
+      keptOut: kept && describeKeptOut(kept),
+    }
   }
 
   /** What is wrong; the same list while nothing has changed. */

@@ -1,10 +1,12 @@
 /** The engine as lookers see it: reads from the rooms, and the few things a looker may ask to be done. */
 import { FAMILIES, type Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
+import type { PoolObject } from '../cluster/pool.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { LinkTable } from '../dataplane/links.ts'
 import { matchesPattern } from '../show/pattern.ts'
@@ -15,6 +17,7 @@ import type {
   DiscoveryView,
   FilterView,
   InterfaceView,
+  KernelWay,
   MemoryView,
   NatView,
   ProtocolView,
@@ -226,6 +229,14 @@ export class EngineView implements View {
 
   nat(): NatView | undefined {
     return this.#kernel?.nft.view()
+  }
+
+  kernelWay(prefix: Prefix): KernelWay | undefined {
+    return this.#kernel?.wayTo(prefix)
+  }
+
+  pools(): readonly PoolObject[] {
+    return this.#facts.intent?.dataplane?.pools ?? []
   }
 
   act(action: Action): readonly ActionResult[] {

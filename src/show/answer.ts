@@ -8,6 +8,7 @@
 import type { Family } from '../base/family.ts'
 import { actionRows, configureRows, plainAnswer } from './act.ts'
 import type { Asked, Command } from './command.ts'
+import { explainRows } from './explain.ts'
 import { filterRows } from './filters.ts'
 import { interfaceRows } from './interfaces.ts'
 import { jsonRows } from './json.ts'
@@ -67,6 +68,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
   switch (command.kind) {
     case 'show-status':
       return statusRows(view, client.times.base)
+    case 'show-explain':
+      return explainRows(command.subject, view)
     case 'show-summary':
       return summaryRows(view)
     case 'show-protocols':

@@ -1,12 +1,14 @@
 /** What a looker asked for, as plain values. `commands.ts` says how it is written, `answer.ts` what comes back. */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
+import type { Subject } from './subject.ts'
 import type { TimeStyle, TimeStyles } from './time.ts'
 import type { Where } from './where/parse.ts'
 
 export type Command =
   | { readonly kind: 'show-status' }
   | { readonly kind: 'show-summary' }
+  | { readonly kind: 'show-explain'; readonly subject: Subject }
   | { readonly kind: 'show-protocols'; readonly all: boolean; readonly which: Which | undefined }
   | ShowRoute
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }

@@ -6,6 +6,7 @@ import type { Family } from '../base/family.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'
 import { isPattern } from './pattern.ts'
+import { parseSubject, type Subject } from './subject.ts'
 import type { Token } from './tokens.ts'
 import type { Where } from './where/parse.ts'
 
@@ -21,7 +22,7 @@ export interface Option {
   readonly help: string
 }
 
-export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes' | 'where'
+export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes' | 'where' | 'subject'
 
 /** How a value is shown in help and errors. */
 export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
@@ -33,13 +34,14 @@ export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
   file: '"<file>"',
   classes: 'all|off|{ <class>, ... }',
   where: '<expression>',
+  subject: '<ip|prefix|namespace/service>',
 }
 
 /** Values by key, already read. A word without a value is `true`. */
 interface Values {
   readonly [key: string]: Value
 }
-export type Value = string | true | Prefix | Family | Which | Where | undefined
+export type Value = string | true | Prefix | Family | Which | Where | Subject | undefined
 
 export interface CommandRow {
   readonly words: readonly string[]
@@ -99,6 +101,14 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [],
     help: 'Show all neighbors and their prefixes in one screen',
     build: () => ({ kind: 'show-summary' }),
+  },
+  {
+    words: ['show', 'explain'],
+    options: [
+      { value: 'subject', key: 'subject', required: true, help: 'an address, a prefix, or a service: shop/web' },
+    ],
+    help: 'Say why something is advertised, learned and forwarded as it is, or is not',
+    build: ({ subject }) => ({ kind: 'show-explain', subject: subject as Subject }),
   },
   {
     words: ['show', 'route'],
@@ -321,6 +331,10 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
       return TABLE_FAMILIES[text] === undefined
         ? `unexpected "${text}", expecting master4, master6 or all`
         : { value: TABLE_FAMILIES[text] }
+    case 'subject': {
+      const subject = parseSubject(text)
+      return subject === undefined ? `unexpected "${text}", expecting ${VALUE_NAMES.subject}` : { value: subject }
+    }
     case 'protocol':
     case 'text':
     case 'file':

@@ -8,6 +8,7 @@ import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { type Acting, carryOut, plainAnswer } from './act.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
+import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { helpFor } from './parse.ts'
@@ -16,6 +17,7 @@ import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
 import { NO_BFD, notRunning, staticRoutes, symbolsOf } from './static.ts'
+import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
 import { formatRfc3339 } from './time.ts'
 import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
@@ -28,6 +30,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
   switch (command.kind) {
     case 'show-status':
       return yield* statusJson(view)
+    case 'show-explain':
+      return yield* list(explanations(command.subject, view))
     case 'show-summary':
       return yield* list(summaries(view).map(summaryJson))
     case 'show-protocols':
@@ -103,6 +107,20 @@ function* list(
 
 /** What was asked for is not there: an empty list, and why. */
 const nothing = (why: Row): Iterable<Row> => list([], () => why)
+
+function* explanations(subject: Subject, view: View): Iterable<Json | undefined> {
+  for (const one of explain(subject, view)) yield 'code' in one ? undefined : explanationJson(one)
+}
+
+const explanationJson = ({ subject, steps, peers, kernel }: Explanation): Json => ({
+  subject,
+  steps: steps.map(({ object = null, ...step }) => ({ ...step, object })),
+  peers: peers.map(({ told = null, ...peer }) => ({ ...peer, told })),
+  kernel:
+    kernel === undefined
+      ? null
+      : { routes: [...kernel.routes], lookup: kernel.lookup ?? null, keptOut: kernel.keptOut ?? null },
+})
 
 function summaryJson({ inState, remoteAs, families, ...rest }: Summary): Json {
   return {

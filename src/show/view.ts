@@ -4,11 +4,13 @@
  */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
 import type { PeerKind, Problem, RouteIntent, ServiceLoopPrevention } from '../cluster/intent.ts'
+import type { PoolObject } from '../cluster/pool.ts'
 
 export interface View {
   readonly now: Millis
@@ -32,6 +34,10 @@ export interface View {
   memory(): readonly MemoryView[]
   /** Undefined where this agent writes nothing into the kernel. */
   nat(): NatView | undefined
+  /** What the kernel does with packets to a prefix; undefined where this agent does not read its routes. */
+  kernelWay(prefix: Prefix): KernelWay | undefined
+  /** In the order of their names. */
+  pools(): readonly PoolObject[]
   act(action: Action): readonly ActionResult[]
   /** Ends the agent as SIGTERM does. */
   stop(reason: string): void
@@ -133,6 +139,15 @@ export interface LinkView {
   readonly mtu: number
   /** As in `IFF_…` of netdevice(7). */
   readonly flags: number
+}
+
+export interface KernelWay {
+  /** Routes of this very prefix, ours and others'. */
+  readonly routes: readonly string[]
+  /** The route that packets to its first address take. */
+  readonly lookup: string | undefined
+  /** Why our route is not there, where one is wanted. */
+  readonly keptOut: string | undefined
 }
 
 export interface MemoryView {

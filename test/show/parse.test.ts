@@ -121,7 +121,7 @@ describe('lines that are wrong', () => {
     ['foo', /^syntax error, unexpected "foo", expecting show/],
     [
       'show',
-      /expecting status, protocols, summary, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/,
+      /expecting status, protocols, summary, explain, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/,
     ],
     ['show s', /^syntax error, ambiguous "s", could be status, summary, services, static or symbols$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],

@@ -343,6 +343,8 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     },
     actions,
     stop: () => {},
+    kernelWay: () => undefined,
+    pools: () => [],
     ...rest,
   }
 }

@@ -49,6 +49,8 @@ export function viewOf({
     nat: () => nat,
     act: () => [],
     stop: () => {},
+    kernelWay: () => undefined,
+    pools: () => [],
   }
 }
 

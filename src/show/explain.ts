@@ -1,0 +1,225 @@
+/**
+ * `show explain`: why an address, a prefix or a service is advertised, learned and forwarded as it is, or is not. Each step
+ * from the object to the wire says which object or neighbor it rests on, what came of it, and why.
+ */
+import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
+import type { RouteRow } from '../bgp/rib/types.ts'
+import type { RouteIntent } from '../cluster/intent.ts'
+import { formatLastError, stateOf } from './protocols.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
+import type { Subject } from './subject.ts'
+import type { KernelWay, ProtocolView, View } from './view.ts'
+
+interface Step {
+  readonly step: 'service' | 'object' | 'own route' | 'import' | 'path' | 'kernel' | 'NAT'
+  /** `Service/shop/web`, `Node/worker-1`, a neighbor. */
+  readonly object: string | undefined
+  readonly verdict: string
+  readonly reason: string
+}
+
+/** What one neighbor is told of it. */
+interface PeerStep {
+  readonly peer: string
+  /** Undefined: nothing can be told, for the session is not up. */
+  readonly told: boolean | undefined
+  readonly reason: string
+}
+
+/** About one prefix. */
+export interface Explanation {
+  readonly subject: string
+  readonly steps: readonly Step[]
+  readonly peers: readonly PeerStep[]
+  readonly kernel: KernelWay | undefined
+}
+
+/** Paths and objects that are listed; a question is about few. */
+const MOST = 16
+/** Addresses of one service that are explained. */
+const MOST_ADDRESSES = 8
+
+/** One for each prefix, with pauses while many neighbors are asked. */
+export function* explain(subject: Subject, view: View): Generator<typeof PAUSE | Explanation> {
+  if (subject.kind === 'prefix') yield* explainPrefix(subject.prefix, [], view)
+  else yield* explainService(`Service/${subject.name}`, view)
+}
+
+function* explainService(object: string, view: View): Generator<typeof PAUSE | Explanation> {
+  const own = view.services().filter(({ objects }) => objects.includes(object))
+  const why = view.refusals().get(object)
+  const refused = [...view.refusals()].flatMap(([text, reason]) => {
+    const prefix = reason.startsWith(`${object}: `) ? parsePrefix(text) : undefined
+    return prefix === undefined ? [] : [prefix]
+  })
+  const prefixes = unique([...own.map(({ prefix }) => prefix), ...refused]).slice(0, MOST_ADDRESSES)
+  if (prefixes.length === 0) {
+    const reason = why ?? 'there is no such Service, or it has no address that could be advertised'
+    const step: Step = { step: 'service', object, verdict: 'not advertised', reason }
+    yield { subject: object, steps: [step], peers: [], kernel: undefined }
+  }
+  const before: Step[] =
+    why === undefined ? [] : [{ step: 'service', object, verdict: 'not advertised by itself', reason: why }]
+  for (const prefix of prefixes) yield* explainPrefix(prefix, before, view)
+}
+
+const unique = (prefixes: readonly Prefix[]): Prefix[] => [
+  ...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values(),
+]
+
+function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Generator<typeof PAUSE | Explanation> {
+  const { family } = prefix
+  const paths = view.routes({ for: prefix, family }, undefined, MOST).rows
+  const filtered = view.routes({ for: prefix, family, filtered: true }, undefined, MOST).rows
+  const matched = paths[0]?.prefix ?? prefix.text
+  const kernel = view.kernelWay(prefix)
+  const steps: Step[] = [
+    ...before,
+    ...objectSteps(prefix, view),
+    ...filtered.map((row): Step => ({ step: 'import', object: nameOf(row), verdict: 'refused', reason: row.reason })),
+    ...paths.map((row): Step => pathStep(row)),
+  ]
+  if (paths.length === 0 && steps.length === before.length) {
+    const reason = 'no object of this node names it, and no neighbor has told a route to it'
+    steps.push({ step: 'path', object: undefined, verdict: 'none', reason })
+  }
+  steps.push(...kernelSteps(kernel), ...natSteps(prefix, view))
+  const peers: PeerStep[] = []
+  const route = paths.length === 0 ? undefined : parsePrefix(matched)
+  for (const [index, protocol] of view.protocols().entries()) {
+    if (index % MOST === MOST - 1) yield PAUSE
+    if (route !== undefined) peers.push(peerStep(protocol, route, view))
+  }
+  const subject = matched === prefix.text ? matched : `${prefix.text}, by ${matched}`
+  yield { subject, steps, peers, kernel }
+}
+
+/** Objects that name it: the more specific first, and why one is not advertised. */
+function objectSteps(prefix: Prefix, view: View): Step[] {
+  const around = view.services().filter((route) => contains(route.prefix, prefix) || contains(prefix, route.prefix))
+  const steps = around
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+    .slice(0, MOST)
+    .map(
+      (route): Step => ({
+        step: 'own route',
+        object: route.objects.join(', '),
+        verdict: 'advertised',
+        reason: ownWords(route),
+      }),
+    )
+  const refusal = view.refusals().get(prefix.text)
+  if (refusal !== undefined)
+    steps.unshift({ step: 'own route', object: undefined, verdict: 'not advertised', reason: refusal })
+  for (const { name, prefix: range, disableBgpExport } of view.pools()) {
+    if (!contains(range, prefix)) continue
+    const reason = disableBgpExport
+      ? `disableBGPExport is set: nothing inside ${range.text} is told`
+      : `inside ${range.text}`
+    steps.push({
+      step: 'object',
+      object: `IPPool/${name}`,
+      verdict: disableBgpExport ? 'not exported' : 'exported',
+      reason,
+    })
+  }
+  return steps
+}
+
+const ownWords = ({ prefix, origin, communities }: RouteIntent): string =>
+  `${prefix.text} as ${origin}${communities.length === 0 ? '' : `, communities ${communities.map((parts) => parts.join(':')).join(' ')}`}`
+
+const nameOf = ({ peer, object, origin }: RouteRow): string => peer ?? object ?? origin
+
+function pathStep(row: RouteRow): Step {
+  const via = row.nextHops.length === 0 ? '' : ` via ${row.nextHops.join(' ')}`
+  const verdict = `${row.best ? 'best' : 'not best'}${via}`
+  return { step: 'path', object: nameOf(row), verdict, reason: row.reason }
+}
+
+function peerStep(protocol: ProtocolView, prefix: Prefix, view: View): PeerStep {
+  const { name, peer, disabled, held } = protocol
+  if (peer.state !== 'Established') {
+    const why = disabled ? 'disabled' : (held ?? formatLastError(peer.lastError ?? peer.attemptError))
+    return { peer: name, told: undefined, reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}` }
+  }
+  const query = { for: prefix, family: prefix.family }
+  const told = view.routes({ ...query, export: name }, undefined, 1).rows[0]
+  if (told !== undefined) {
+    const via = told.nextHops.length === 0 ? '' : `, next hop ${told.nextHops.join(' ')}`
+    return { peer: name, told: true, reason: `${told.prefix}${via}` }
+  }
+  const refused = view.routes({ ...query, noexport: name }, undefined, 1).rows[0]
+  const family = protocol.families[prefix.family]
+  const reason = refused?.reason ?? family?.held ?? (family === undefined ? whyNoFamily(prefix) : 'it is not told yet')
+  return { peer: name, told: false, reason }
+}
+
+const whyNoFamily = ({ family }: Prefix): string => `the session does not carry ${family}`
+
+function kernelSteps(kernel: KernelWay | undefined): Step[] {
+  if (kernel === undefined) return []
+  const steps: Step[] = []
+  if (kernel.keptOut !== undefined) {
+    steps.push({ step: 'kernel', object: undefined, verdict: 'kept out', reason: kernel.keptOut })
+  }
+  const verdict = kernel.lookup === undefined ? 'no route' : kernel.lookup
+  const reason =
+    kernel.lookup === undefined ? 'packets to it are dropped here' : 'the route that packets to it take here'
+  return [...steps, { step: 'kernel', object: undefined, verdict, reason }]
+}
+
+/** What becomes of the source address of packets that come from there. */
+function natSteps(prefix: Prefix, view: View): Step[] {
+  const nat = view.nat()
+  if (nat === undefined || !isHostPrefix(prefix)) return []
+  const inside = view.pools().filter(({ prefix: range }) => contains(range, prefix))
+  const [pool] = inside.sort((a, b) => b.prefix.length - a.prefix.length)
+  if (pool === undefined) return []
+  const object = `IPPool/${pool.name}`
+  if (!pool.natOutgoing) {
+    return [
+      {
+        step: 'NAT',
+        object,
+        verdict: 'not translated',
+        reason: 'natOutgoing is off: packets keep their source address',
+      },
+    ]
+  }
+  const to = pool.nat.address ?? 'the address of the interface they leave by'
+  const reason = `natOutgoing is on: packets to outside of all pools leave with ${to}${nat.active ? '' : '; the kernel does not have the rules yet'}`
+  return [{ step: 'NAT', object, verdict: 'translated', reason }]
+}
+
+export function* explainRows(subject: Subject, view: View): Iterable<Row> {
+  for (const one of explain(subject, view)) {
+    if ('code' in one) yield one
+    else yield* explanationRows(one)
+  }
+  yield { code: CODE.ok, text: '' }
+}
+
+function* explanationRows({ subject, steps, peers }: Explanation): Iterable<Row> {
+  yield { code: CODE.explainHeading, text: subject }
+  for (const { step, object, verdict, reason } of steps) {
+    const about = object === undefined ? verdict : `${object}: ${verdict}`
+    yield { code: CODE.explain, text: `  ${step.padEnd(10)} ${about}${reason === '' ? '' : ` (${reason})`}` }
+  }
+  for (const text of peerLines(peers)) yield { code: CODE.explain, text: `  ${text}` }
+}
+
+/** Neighbors of which the same is said stand in one line: a mesh has thousands. */
+function peerLines(peers: readonly PeerStep[]): readonly string[] {
+  const groups = new Map<string, string[]>()
+  for (const { peer, told, reason } of peers) {
+    const key = `${told === undefined ? 'cannot be told' : told ? 'told' : 'not told'} (${reason})`
+    const names = groups.get(key)
+    if (names === undefined) groups.set(key, [peer])
+    else names.push(peer)
+  }
+  return [...groups].map(([said, names]) => {
+    const shown = names.length <= 4 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+    return `${'peer'.padEnd(10)} ${shown}: ${said}`
+  })
+}

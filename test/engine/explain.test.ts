@@ -1,0 +1,287 @@
+/**
+ * `show explain` answers what users asked in the trackers of others: each row names the report it comes from, what is
+ * asked, and words that its answer must have.
+ */
+import { describe, expect, test } from 'vitest'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  ipPool,
+  node,
+  service,
+  upsert,
+} from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const N1 = node('n1', { addresses: ['10.0.0.11', 'fd00:10::11'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
+const N2 = node('n2', { addresses: ['10.0.0.12', 'fd00:10::12'], podCIDRs: ['10.244.2.0/24'] })
+const CLUSTER = bgpConfiguration({
+  asNumber: 64512,
+  nodeToNodeMeshEnabled: false,
+  serviceClusterIPs: [{ cidr: '10.96.0.0/16' }],
+  serviceExternalIPs: [{ cidr: '198.51.100.0/24' }],
+  serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }, { cidr: '2001:db8:2::/64' }],
+})
+const TOR = (spec: object = {}) => bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, ...spec })
+const PODS = ipPool('pods', { cidr: '10.244.0.0/16' })
+
+const local = (name: string, more: object = {}) =>
+  service(`shop/${name}`, {
+    type: 'LoadBalancer',
+    clusterIPs: ['10.96.0.10'],
+    loadBalancerIPs: ['192.0.2.10'],
+    externalTrafficPolicy: 'Local',
+    ...more,
+  })
+const on = (name: string, nodeName: string, more: object = { ready: true }) =>
+  endpointSlice(`shop/${name}`, 'IPv4', [{ node: nodeName, ...more }])
+
+/** What the router tells; it takes everything. */
+const ROUTER_OBJECTS = (networks: readonly string[]): readonly ApiObject[] => [
+  node('tor', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: networks }),
+  bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false }),
+  bgpFilter('all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] }),
+  bgpPeer('n1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['all'] }),
+]
+
+interface Scene {
+  readonly objects: readonly ApiObject[]
+  /** The router is there, and tells these networks. */
+  readonly router?: readonly string[]
+}
+
+function answerTo(question: string, { objects, router }: Scene): string {
+  const world = new World()
+  const one: Host = world.add(
+    'n1',
+    ['10.0.0.11', 'fd00:10::11'],
+    objects.map((object) => upsert(object)),
+  )
+  if (router !== undefined) {
+    world.add(
+      'tor',
+      ['10.0.0.1', 'fd00:10::1'],
+      ROUTER_OBJECTS(router).map((object) => upsert(object)),
+    )
+    world.pass(10_000)
+  }
+  return world.ask(one, `show explain ${question}`)
+}
+
+const BASE = [N1, N2, CLUSTER, PODS]
+
+describe('what users asked', () => {
+  test.each<[report: string, question: string, scene: Scene, words: readonly RegExp[]]>([
+    [
+      'calico#3564: why is this VIP not advertised here?',
+      '192.0.2.10',
+      { objects: [...BASE, TOR(), local('web'), on('web', 'n2')], router: [] },
+      [
+        /not advertised \(Service\/shop\/web: externalTrafficPolicy is Local and no IPv4 endpoint on this node is ready/,
+      ],
+    ],
+    [
+      'calico#5235: which node has it, then? the range still brings it here',
+      'shop/web',
+      { objects: [...BASE, TOR(), local('web'), on('web', 'n2')], router: [] },
+      [/own route +BGPConfiguration\/default: advertised \(192\.0\.2\.0\/24/],
+    ],
+    [
+      'calico#6074: it is advertised, by whom and to whom?',
+      '192.0.2.10',
+      { objects: [...BASE, TOR(), local('web'), on('web', 'n1')], router: [] },
+      [/Service\/shop\/web: advertised \(192\.0\.2\.10\/32 as service\)/, /peer +Global_10_0_0_1: told/],
+    ],
+    [
+      'calico#13255: only endpoints that are not ready',
+      'shop/web',
+      { objects: [...BASE, TOR(), local('web'), on('web', 'n1', { ready: false })] },
+      [/no IPv4 endpoint on this node is ready/],
+    ],
+    [
+      'calico#11917: a LoadBalancer address outside of what is allowed',
+      '203.0.113.9',
+      { objects: [...BASE, TOR(), local('web', { loadBalancerIPs: ['203.0.113.9'] }), on('web', 'n1')] },
+      [/outside serviceLoadBalancerIPs of BGPConfiguration\/default/],
+    ],
+    [
+      'calico#3365: the node is excluded from load balancers',
+      '192.0.2.10',
+      {
+        objects: [
+          node('n1', {
+            addresses: ['10.0.0.11'],
+            podCIDRs: ['10.244.1.0/24'],
+            labels: { 'node.kubernetes.io/exclude-from-external-load-balancers': '' },
+          }),
+          CLUSTER,
+          TOR(),
+          local('web'),
+          on('web', 'n1'),
+        ],
+      },
+      [/has the label node\.kubernetes\.io\/exclude-from-external-load-balancers/],
+    ],
+    [
+      'calico#8375: a service that has no address at all',
+      'shop/none',
+      { objects: [...BASE, TOR()] },
+      [/Service\/shop\/none: not advertised \(there is no such Service, or it has no address/],
+    ],
+    [
+      'calico#1604: which filter dropped it on export?',
+      '10.244.1.0/24',
+      {
+        objects: [
+          ...BASE,
+          bgpFilter('lab', { exportV4: [{ action: 'Reject', matchOperator: 'In', cidr: '10.244.0.0/16' }] }),
+          TOR({ filters: ['lab'] }),
+        ],
+        router: [],
+      },
+      [/peer +Global_10_0_0_1: not told \(refused by BGPFilter\/lab exportV4\[0\]\)/],
+    ],
+    [
+      'calico#1138: which filter dropped it on import?',
+      '10.99.0.0/16',
+      {
+        objects: [
+          ...BASE,
+          bgpFilter('in', { importV4: [{ action: 'Reject', matchOperator: 'In', cidr: '10.99.0.0/16' }] }),
+          TOR({ filters: ['in'] }),
+        ],
+        router: ['10.99.0.0/16'],
+      },
+      [/import +Global_10_0_0_1: refused \(refused by BGPFilter\/in importV4\[0\]\)/],
+    ],
+    [
+      'cilium#34296: the router tells it, why do I not have it?',
+      '172.20.0.5',
+      { objects: [...BASE, TOR()], router: ['172.20.0.0/24'] },
+      [/import +Global_10_0_0_1: refused \(outside this cluster's IP pools and pod CIDRs/],
+    ],
+    [
+      'cilium#20652: nobody tells a route to it',
+      '172.31.9.9',
+      { objects: [...BASE, TOR()], router: [] },
+      [/path +none \(no object of this node names it, and no neighbor has told a route to it\)/],
+    ],
+    [
+      'calico#6704: the pool is not exported',
+      '10.244.1.0/24',
+      {
+        objects: [N1, N2, CLUSTER, ipPool('pods', { cidr: '10.244.0.0/16', disableBGPExport: true }), TOR()],
+        router: [],
+      },
+      [/IPPool\/pods: not exported/, /not told \(inside 10\.244\.0\.0\/16, and IPPool\/pods disableBGPExport is set\)/],
+    ],
+    [
+      'metallb#1715: the session is not up, and why',
+      '10.244.1.0/24',
+      { objects: [...BASE, TOR()] },
+      [/peer +Global_10_0_0_1: cannot be told \(the session is /],
+    ],
+    [
+      'FRRouting/frr#23381: the session is held, and why',
+      '10.244.1.0/24',
+      { objects: [...BASE, TOR({ filters: ['missing'] })] },
+      [/cannot be told \(the session is Down: .*missing/],
+    ],
+    [
+      'projectcalico/node#279: a learned route is not passed on to the rack',
+      '10.244.7.0/24',
+      {
+        objects: [...BASE, TOR(), bgpPeer('other', { peerIP: '10.0.0.2', asNumber: 65002 })],
+        router: ['10.244.7.0/24'],
+      },
+      [/path +Global_10_0_0_1: best via 10\.0\.0\.1/, /Global_10_0_0_2: cannot be told/],
+    ],
+    [
+      'calico#7253: which of several ranges does an address belong to?',
+      '192.0.2.77',
+      { objects: [...BASE, TOR()], router: [] },
+      [/192\.0\.2\.77\/32, by 192\.0\.2\.0\/24/, /BGPConfiguration\/default: advertised/],
+    ],
+    [
+      'calico#3049: with which communities?',
+      '10.244.1.0/24',
+      {
+        objects: [
+          N1,
+          bgpConfiguration({
+            asNumber: 64512,
+            nodeToNodeMeshEnabled: false,
+            prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: ['64512:7'] }],
+          }),
+          TOR(),
+        ],
+        router: [],
+      },
+      [/Node\/n1: advertised \(10\.244\.1\.0\/24 as pod-cidr, communities 64512:7\)/],
+    ],
+    [
+      'metallb#1736: which next hop is told for the other family?',
+      'fd00:244:1::/64',
+      { objects: [...BASE, TOR()], router: [] },
+      [/peer +Global_10_0_0_1: told \(fd00:244:1::\/64, next hop fd00:10::11\)/],
+    ],
+    [
+      'calico#10544: a service of another kind',
+      'shop/plain',
+      { objects: [...BASE, TOR(), service('shop/plain', { type: 'ExternalName', clusterIPs: [] })] },
+      [/Service\/shop\/plain: not advertised/],
+    ],
+    [
+      'calico#4277: an ExternalIP outside of what is allowed',
+      '198.18.0.1',
+      {
+        objects: [
+          ...BASE,
+          TOR(),
+          service('shop/ext', { clusterIPs: ['10.96.0.20'], externalIPs: ['198.18.0.1'] }),
+          on('ext', 'n1'),
+        ],
+      },
+      [/outside serviceExternalIPs of BGPConfiguration\/default/],
+    ],
+    [
+      'kube-router#846: the node has no pod CIDR yet',
+      '10.244.1.0/24',
+      { objects: [node('n1', { addresses: ['10.0.0.11'] }), CLUSTER, TOR()], router: [] },
+      [/path +none/],
+    ],
+  ])('%s', (_report, question, scene, words) => {
+    const answer = answerTo(question, scene)
+    for (const each of words) expect(answer).toMatch(each)
+    // One screen.
+    expect(answer.split('\n').length).toBeLessThan(24)
+  })
+})
+
+test('the same as JSON, in the shape that ARCHITECTURE.md fixes', () => {
+  const world = new World()
+  const host = world.add(
+    'n1',
+    ['10.0.0.11'],
+    [...BASE, TOR(), local('web'), on('web', 'n1')].map((object) => upsert(object)),
+  )
+  expect(world.askJson(host, 'show explain 192.0.2.10')).toEqual([
+    {
+      subject: '192.0.2.10/32',
+      steps: expect.arrayContaining([
+        { step: 'own route', object: 'Service/shop/web', verdict: 'advertised', reason: '192.0.2.10/32 as service' },
+      ]),
+      peers: [{ peer: 'Global_10_0_0_1', told: null, reason: expect.stringContaining('the session is') }],
+      kernel: null,
+    },
+  ])
+})
+
+test.each(['nonsense', 'a/b/c', '10.0.0.0/33', '10.0.0'])('%s is no subject', (text) => {
+  const world = new World()
+  const host = world.add('n1', ['10.0.0.11'], [upsert(N1)])
+  expect(world.ask(host, `show explain ${text}`)).toMatch(/^9001 syntax error, unexpected/)
+})

@@ -1,0 +1,70 @@
+/** What `show explain` says of the kernel and of NAT, by a view made of plain values. */
+import { expect, test } from 'vitest'
+import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import type { PoolObject } from '../../src/cluster/pool.ts'
+import { answer, newClient } from '../../src/show/answer.ts'
+import { encodeReply } from '../../src/show/line-protocol.ts'
+import type { View } from '../../src/show/view.ts'
+import { fakeView } from '../support/fake-view.ts'
+
+const said = (line: string, view: View): string =>
+  [...answer(line, view, newClient())].flatMap((one) => (one === undefined ? [] : [encodeReply(one)])).join('')
+
+const pool = (name: string, cidr: string, rest: Partial<PoolObject> = {}): PoolObject => ({
+  name,
+  prefix: parsePrefix(cidr) as Prefix,
+  disabled: false,
+  disableBgpExport: false,
+  natOutgoing: false,
+  loadBalancerOnly: false,
+  nat: { exclude: [], address: undefined, ports: undefined, fullyRandom: false },
+  ...rest,
+})
+
+test.each<[string, string, Partial<View>, RegExp]>([
+  [
+    'calico#7345: why does the pod get SNAT?',
+    '10.1.0.5',
+    { pools: () => [pool('pods', '10.1.0.0/16', { natOutgoing: true })] },
+    /NAT +IPPool\/pods: translated \(natOutgoing is on: packets to outside of all pools leave with the address of the interface/,
+  ],
+  [
+    'calico#7446: with which address?',
+    '10.1.0.5',
+    {
+      pools: () => [
+        pool('pods', '10.1.0.0/16', {
+          natOutgoing: true,
+          nat: { exclude: [], address: '192.0.2.1', ports: undefined, fullyRandom: false },
+        }),
+      ],
+    },
+    /leave with 192\.0\.2\.1/,
+  ],
+  [
+    'calico#2222: why not? the pool inside says no, and the longest match decides',
+    '10.1.2.5',
+    { pools: () => [pool('all', '10.0.0.0/8', { natOutgoing: true }), pool('lab', '10.1.2.0/24')] },
+    /NAT +IPPool\/lab: not translated \(natOutgoing is off/,
+  ],
+  [
+    'calico#2457: what does the kernel do with it?',
+    '10.2.0.5',
+    {
+      kernelWay: () => ({
+        routes: [],
+        lookup: '10.2.0.0/24 via 10.0.0.9 dev eth0 metric 1024 of Godwit',
+        keptOut: undefined,
+      }),
+    },
+    /kernel +10\.2\.0\.0\/24 via 10\.0\.0\.9 dev eth0 metric 1024 of Godwit \(the route that packets to it take here\)/,
+  ],
+  [
+    'kube-router#1392: our route is kept out of the kernel',
+    '10.2.0.0/24',
+    { kernelWay: () => ({ routes: [], lookup: undefined, keptOut: 'the table has another, which stays' }) },
+    /kernel +kept out \(the table has another, which stays\)/,
+  ],
+])('%s', (_, subject, rest, words) => {
+  expect(said(`show explain ${subject}`, fakeView(undefined, rest))).toMatch(words)
+})
