@@ -15,6 +15,8 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
+import { Bfd } from './edge/net/bfd.ts'
+import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
 import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
@@ -66,6 +68,7 @@ class Agent {
   readonly #health: HealthCheck
   /** With `--dataplane none` it only reads, and links and addresses alone. */
   readonly #rtnetlink: Rtnetlink
+  readonly #bfd: Bfd
   /** Undefined with `--dataplane none`. */
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
@@ -119,6 +122,7 @@ class Agent {
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
+    this.#bfd = new Bfd({ feed, start: startBfdThread(false) })
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -128,15 +132,14 @@ class Agent {
   readonly #feedFromLooker = (input: Input): void => {
     const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
-    if (reads === 'nat') this.#count()
+    if (reads === 'nat' || reads === 'bfd') this.#count()
     if (this.#counting === undefined) this.#driver.feed(input)
     else void this.#counting.then(() => this.#driver.feed(input))
   }
 
   #count(): void {
-    if (this.#nft === undefined) return
     const counting = (this.#counting ?? Promise.resolve())
-      .then(() => this.#nft?.count())
+      .then(() => Promise.all([this.#nft?.count(), this.#bfd.ask()]))
       .then(() => {
         if (this.#counting === counting) this.#counting = undefined
       })
@@ -205,6 +208,7 @@ class Agent {
       this.#rtnetlink.stop(),
       this.#nft?.stop(),
       this.#lastGood.close(),
+      this.#bfd.stop(),
     ])
     this.#forwarding?.stop()
     this.#health.stop()
@@ -240,6 +244,9 @@ class Agent {
         return
       case 'discover':
         this.#ndp.perform(effect)
+        return
+      case 'bfd':
+        this.#bfd.perform(effect)
         return
       case 'tell':
         this.#log.tell(effect.tell)

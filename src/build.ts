@@ -1,4 +1,4 @@
-/** Bundles the agent and the command line into what ships, one file and that of a thread: `npm run build`. */
+/** Bundles the agent and the command line into what ships, one file and those of threads: `npm run build`. */
 import { chmod, cp, readFile, rm } from 'node:fs/promises'
 import { build } from 'esbuild'
 
@@ -10,13 +10,15 @@ const NATIVE = `node_modules/@koromix/koffi-${process.platform}-${process.arch}`
 const inRepository = new URL(`../${NATIVE}`, import.meta.url)
 const besideBundle = new URL(`../dist/${NATIVE}`, import.meta.url)
 
-/** Long manifests are read on a thread, whose code is a file of its own. */
+/** Long manifests are read on a thread, and BFD runs on one: the code of each is a file of its own. */
 const THREAD = 'godwit-manifests.mjs'
+const BFD_THREAD = 'godwit-bfd.mjs'
 
 await build({
   entryPoints: [
     { in: new URL('main.ts', import.meta.url).pathname, out: 'godwit' },
     { in: new URL('edge/manifests/thread.ts', import.meta.url).pathname, out: THREAD.replace('.mjs', '') },
+    { in: new URL('edge/net/bfd-worker.ts', import.meta.url).pathname, out: BFD_THREAD.replace('.mjs', '') },
   ],
   outdir: new URL('../dist', import.meta.url).pathname,
   outExtension: { '.js': '.mjs' },
@@ -26,7 +28,11 @@ await build({
   format: 'esm',
   sourcemap: 'linked',
   legalComments: 'linked',
-  define: { GODWIT_VERSION: JSON.stringify(manifest.version), GODWIT_THREAD: JSON.stringify(`./${THREAD}`) },
+  define: {
+    GODWIT_VERSION: JSON.stringify(manifest.version),
+    GODWIT_THREAD: JSON.stringify(`./${THREAD}`),
+    GODWIT_BFD_THREAD: JSON.stringify(`./${BFD_THREAD}`),
+  },
   // CommonJS packages inside an ES module still call require for Node's own modules.
   banner: {
     js: "import { createRequire as godwitRequire } from 'node:module'; const require = godwitRequire(import.meta.url)",

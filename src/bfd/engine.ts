@@ -20,8 +20,6 @@ export interface BfdEngineOptions {
   readonly independent: boolean
   /** No interval is shorter: what the priority of our thread allows. */
   readonly least: Micros
-  /** What to add to the engine's clock for the wall clock. */
-  readonly epoch: number
 }
 
 type Packet = Extract<BfdInput, { readonly kind: 'packet' }>
@@ -132,10 +130,10 @@ export class BfdEngine {
   }
 
   #begin(intent: BfdIntent, now: Millis): void {
-    const { independent, epoch } = this.#options
+    const { independent } = this.#options
     const discriminator = this.#newDiscriminator()
     const least = this.#least
-    const session = new Session({ intent, least, discriminator, independent, chance: this.#chance, epoch, now })
+    const session = new Session({ intent, least, discriminator, independent, chance: this.#chance, now })
     this.#byDiscriminator.set(discriminator, session)
     this.#byRemote.set(intent.remote, session)
     this.#open(session)

@@ -33,7 +33,6 @@ export interface SessionOptions {
   /** The C bit of our packets. */
   readonly independent: boolean
   readonly chance: Chance
-  readonly epoch: number
   readonly now: Millis
 }
 
@@ -87,7 +86,6 @@ export class Session {
   readonly discriminator: number
   readonly #independent: boolean
   readonly #chance: Chance
-  readonly #epoch: number
   #intent: BfdIntent
   #least: Micros
 
@@ -117,11 +115,10 @@ export class Session {
   #now: Millis
   #actions: SessionAction[] = []
 
-  constructor({ intent, least, discriminator, independent, chance, epoch, now }: SessionOptions) {
+  constructor({ intent, least, discriminator, independent, chance, now }: SessionOptions) {
     this.discriminator = discriminator
     this.#independent = independent
     this.#chance = chance
-    this.#epoch = epoch
     this.#intent = intent
     this.#least = least
     this.#since = now
@@ -360,7 +357,7 @@ export class Session {
       remoteState: heard.state,
       diagnostic: this.#diagnostic,
       remoteDiagnostic: heard.diagnostic,
-      since: this.#epoch + this.#since,
+      since: this.#since,
       localDiscriminator: this.discriminator,
       remoteDiscriminator: heard.discriminator,
       interval: this.#interval(),

@@ -32,7 +32,7 @@ export interface BfdView {
   readonly remoteState: BfdState
   readonly diagnostic: number
   readonly remoteDiagnostic: number
-  /** When `state` was entered, in milliseconds since 1970. */
+  /** When `state` was entered. */
   readonly since: Millis
   readonly localDiscriminator: number
   /** 0: not known. */
@@ -79,6 +79,18 @@ export interface BfdCounters {
   /** No interval is shorter, because of the priority we got or the number of sessions; 0: as configured. */
   readonly leastInterval: Micros
 }
+
+/** What the thread of the engine got from the system so as not to be late. */
+export interface Priority {
+  readonly kind: 'real-time' | 'nice' | 'none'
+  /** Why not the best. */
+  readonly trouble: string | undefined
+}
+
+/** What whoever owns the sessions is told. */
+export type BfdNews =
+  | Exclude<BfdEffect, { readonly kind: 'open' | 'close' | 'send' }>
+  | { readonly kind: 'priority'; readonly priority: Priority }
 
 export type BfdInput =
   /** All sessions that shall be; those not named end. */

@@ -5,7 +5,7 @@
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
-import type { Asn, RouterId, Seconds } from '../base/units.ts'
+import type { Asn, Micros, RouterId, Seconds } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Role } from '../bgp/wire/role.ts'
 import type { PoolObject } from './pool.ts'
@@ -89,6 +89,8 @@ export interface PeerIntent {
   readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
   /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */
   readonly interface: string | undefined
+  /** The neighbor is watched by BFD. */
+  readonly bfd: BfdSettings | undefined
   /** Not one neighbor, but whoever calls from there: each gets a session made after this. */
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
@@ -96,6 +98,16 @@ export interface PeerIntent {
    * everything; a session that is up keeps those it runs with.
    */
   readonly held: string | undefined
+}
+
+/** What we would like; the intervals are negotiated with the neighbor (RFC 5880 §6.8.2). */
+export interface BfdSettings {
+  readonly receive: Micros
+  readonly transmit: Micros
+  readonly multiplier: number
+  /** Given: the neighbor is several hops away (RFC 5883), and packets with less are dropped. */
+  readonly minimumTtl: number | undefined
+  readonly passive: boolean
 }
 
 /** Of routes of one family from one neighbor. */

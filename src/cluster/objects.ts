@@ -4,7 +4,14 @@ import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { compileFilter } from './filters.ts'
-import type { DecisionSettings, PeerIntent, PrefixLimit, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
+import type {
+  BfdSettings,
+  DecisionSettings,
+  PeerIntent,
+  PrefixLimit,
+  ServiceGuards,
+  ServiceLoopPrevention,
+} from './intent.ts'
 import type { PoolNat, PoolObject } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
@@ -87,6 +94,7 @@ export interface ConfigurationObject {
   readonly bindToNodeIp: boolean
   readonly meshRestartTime: Seconds | undefined
   readonly meshFilters: readonly string[]
+  readonly meshBfd: BfdSettings | undefined
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
@@ -145,6 +153,7 @@ export interface PeerObject {
   readonly extendedNextHop: boolean | undefined
   readonly role: PeerIntent['role']
   readonly strictRole: boolean
+  readonly bfd: BfdSettings | undefined
   /** Why it may not start: it asks for something that is not carried out and that may not be left out. */
   readonly held: string | undefined
 }

@@ -2,7 +2,7 @@
 import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
-import type { DecisionSettings, Problem, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
+import type { BfdSettings, DecisionSettings, Problem, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
 import type { ConfigurationObject, FelixObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import type { PoolNat } from './pool.ts'
@@ -13,6 +13,7 @@ export interface Settings {
   readonly nodeToNodeMesh: boolean
   readonly meshFilters: readonly string[]
   readonly meshRestartTime: Seconds | undefined
+  readonly meshBfd: BfdSettings | undefined
   readonly meshHeld: string | undefined
   readonly bindToNodeIp: boolean
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
@@ -65,6 +66,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
     meshFilters: defaults?.meshFilters ?? [],
     meshRestartTime: defaults?.meshRestartTime,
+    meshBfd: defaults?.meshBfd,
     meshHeld: defaults?.meshHeld ?? held.mesh,
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,

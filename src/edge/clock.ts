@@ -18,3 +18,12 @@ export const systemClock: Clock = {
   },
   now: () => performance.now(),
 }
+
+/** The time of a thread's or process's start, in milliseconds since the machine's. */
+const STARTED: Millis = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+
+/** Milliseconds since the machine started: the same in every thread and process. */
+export const bootClock = { now: (): Millis => performance.now() + STARTED }
+
+/** A time of `bootClock` as one of `systemClock`. */
+export const fromBootTime = (at: Millis): Millis => at - STARTED

@@ -186,8 +186,8 @@ export function watchReadable(fd: number, callback: () => void): { close(): void
   return koffi.node.poll(fd, { readable: true }, callback)
 }
 
-export function sendTo(fd: number, bytes: Uint8Array, to: Address, index: number): void {
-  const name = socketAddress(to, 0, index)
+export function sendTo(fd: number, bytes: Uint8Array, to: Address, port: number, index?: number): void {
+  const name = socketAddress(to, port, index)
   must(call.sendto(fd, bytes, bytes.length, 0, name, name.length))
 }
 
@@ -288,7 +288,7 @@ function endpointOf(bytes: Uint8Array): Endpoint {
   return { address: zone === '' ? address : `${address}%${zone}`, port }
 }
 
-function interfaceName(index: number): string {
+export function interfaceName(index: number): string {
   const name = new Uint8Array(16)
   call.nameOf(index, name)
   return new TextDecoder().decode(name.subarray(0, name.indexOf(0)))

@@ -1,6 +1,7 @@
 /** Everything an engine can ask of the world, as plain values. */
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
+import type { BfdIntent } from '../bfd/types.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { HealthSettings } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
@@ -42,5 +43,7 @@ export type Effect =
   | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
   /** Ask this endpoint of this host every `interval`, and no other; undefined: none. The Input `health` answers each time. */
   | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
+  /** The neighbors that BFD shall watch, all of them; others it tells that this is on purpose. The Input `bfd` answers. */
+  | { readonly kind: 'bfd'; readonly sessions: readonly BfdIntent[] }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

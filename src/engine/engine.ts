@@ -21,6 +21,7 @@ import { ObjectStore } from '../cluster/store.ts'
 import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
+import { Bfd } from './bfd.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
@@ -77,6 +78,7 @@ export class Engine {
   readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
+  readonly #bfd = new Bfd(this.#links, this.#out)
   /** Undefined with `--dataplane none`. */
   readonly #kernel: Kernel | undefined
   readonly #facts: Facts
@@ -110,7 +112,7 @@ export class Engine {
       linksTrouble: undefined,
       listening: new Listening(),
     }
-    this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out)
+    this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
@@ -124,6 +126,7 @@ export class Engine {
       this.#links,
       this.#objects,
       this.#kernel,
+      this.#bfd,
       (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
       (reason) => this.#stop(reason, this.#facts.now),
     )
@@ -144,6 +147,7 @@ export class Engine {
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
     const waiting = this.#sessions.flush(now)
     this.#measure(waiting)
+    this.#bfd.flush()
     this.#flushKernel(!waiting && !this.#rib.busy, now)
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
     return this.#out.take()
@@ -260,6 +264,14 @@ export class Engine {
       case 'link':
       case 'router':
         this.#takeLink(input, now)
+        return
+      case 'bfd':
+        for (const { neighbor, ...lost } of this.#bfd.take(input.news)) {
+          this.#sessions.handle(neighbor, { kind: 'bfd-down', ...lost }, now)
+        }
+        return
+      case 'bfd-trouble':
+        this.#bfd.setTrouble(input.text)
         return
       case 'polled':
         this.#expireAll(input, now)
@@ -384,6 +396,7 @@ export class Engine {
   #takeLinks(change: LinkChange, now: Millis): void {
     const touched = this.#links.take(change)
     this.#kernel?.takeLinks(touched)
+    this.#bfd.takeLinks(touched)
     if (!this.#facts.stopping) this.#sessions.followLinks(touched, now)
   }
 

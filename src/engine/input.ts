@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
+import type { BfdNews } from '../bfd/types.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { ObjectChange } from '../cluster/source.ts'
@@ -82,6 +83,10 @@ export type Input =
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** The endpoint of the Effect `health` was asked; what was wrong with its answer. */
   | { readonly kind: 'health'; readonly trouble: string | undefined }
+  /** What the BFD engine tells, in its order. */
+  | { readonly kind: 'bfd'; readonly news: readonly BfdNews[] }
+  /** The BFD engine cannot be reached, and why; undefined: it can again. */
+  | { readonly kind: 'bfd-trouble'; readonly text: string | undefined }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /**

@@ -14,6 +14,7 @@ import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import { type NextHops, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
@@ -51,6 +52,7 @@ export class Sessions {
   /** By link: what neighbors over it are told. It stays so while the address does, also when a session is lost. */
   readonly #chosen = new Map<string, NextHops['chosen']>()
   readonly #out: Outbox
+  readonly #bfd: Bfd
   #node: NodeIntent | undefined
   /** Connections of the sessions that run. */
   readonly #running = new Map<Neighbor, ConnId>()
@@ -65,13 +67,14 @@ export class Sessions {
   readonly #twins: Twins
   readonly #failover: Failover
 
-  constructor(neighbors: Neighbors, rib: Rib, links: LinkTable, out: Outbox) {
+  constructor(neighbors: Neighbors, rib: Rib, links: LinkTable, out: Outbox, bfd: Bfd) {
     this.#neighbors = neighbors
     this.#links = links
     this.#rib = rib
     this.#out = out
     this.#failover = new Failover(links)
     this.#twins = new Twins((name, family) => rib.counts(name, family))
+    this.#bfd = bfd
   }
 
   /** From now on sessions speak for this node; running ones get its new next hops. */
@@ -148,6 +151,7 @@ export class Sessions {
     const ranBefore = neighbor.peer.session !== undefined
     for (const action of neighbor.peer.handle(event, now)) this.#carryOut(neighbor, action, now)
     this.#neighbors.noteDeadline(neighbor)
+    this.#bfd.note(neighbor)
     const { held } = neighbor.intent
     if (ranBefore && neighbor.peer.session === undefined && held !== undefined) {
       // It ran on its last good policies; what objects forbid must not start again.

@@ -13,6 +13,7 @@ import { matchesPattern } from '../show/pattern.ts'
 import type {
   Action,
   ActionResult,
+  BfdSummary,
   ChannelView,
   DiscoveryView,
   FilterView,
@@ -25,6 +26,7 @@ import type {
   StatusView,
   View,
 } from '../show/view.ts'
+import type { Bfd } from './bfd.ts'
 import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
@@ -76,6 +78,7 @@ export class EngineView implements View {
   readonly #links: LinkTable
   readonly #objects: Objects
   readonly #kernel: Kernel | undefined
+  readonly #bfd: Bfd
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
   readonly stop: (reason: string) => void
 
@@ -86,6 +89,7 @@ export class EngineView implements View {
     links: LinkTable,
     objects: Objects,
     kernel: Kernel | undefined,
+    bfd: Bfd,
     act: (neighbor: Neighbor, action: Action) => ActionResult,
     stop: (reason: string) => void,
   ) {
@@ -95,6 +99,7 @@ export class EngineView implements View {
     this.#links = links
     this.#objects = objects
     this.#kernel = kernel
+    this.#bfd = bfd
     this.#act = act
     this.stop = stop
   }
@@ -128,6 +133,7 @@ export class EngineView implements View {
 
   #protocol(neighbor: Neighbor): ProtocolView {
     const { intent, peer, disabled } = neighbor
+    const bfd = this.#bfd.of(neighbor)
     const families: Partial<Record<Family, ChannelView>> = {}
     for (const family of FAMILIES) {
       if (intent.families.includes(family)) families[family] = this.#channel(neighbor, family)
@@ -141,6 +147,7 @@ export class EngineView implements View {
       held: intent.held,
       ...(intent.range !== undefined && { range: intent.range.prefix.text }),
       ...(intent.interface !== undefined && { discovery: this.#discovery(intent.interface) }),
+      ...(bfd !== undefined && { bfd }),
       families,
     }
   }
@@ -185,7 +192,7 @@ export class EngineView implements View {
         ? []
         : [makeProblem({ code: 'links-unread', object: 'kernel links', says: linksTrouble })]
     const held = heldFamilies(this.#neighbors.all())
-    const others = [...kernelProblems, ...unread, ...held, ...listening.problems()]
+    const others = [...kernelProblems, ...unread, ...held, ...listening.problems(), ...this.#bfd.problems()]
     return others.length === 0 ? ofObjects : [...ofObjects, ...others]
   }
 
@@ -225,6 +232,10 @@ export class EngineView implements View {
 
   memory(): readonly MemoryView[] {
     return this.#rib.memory()
+  }
+
+  bfd(): BfdSummary | undefined {
+    return this.#bfd.summary()
   }
 
   nat(): NatView | undefined {

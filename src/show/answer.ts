@@ -7,6 +7,7 @@
 
 import type { Family } from '../base/family.ts'
 import { actionRows, configureRows, plainAnswer } from './act.ts'
+import { bfdRows } from './bfd.ts'
 import type { Asked, Command } from './command.ts'
 import { explainRows } from './explain.ts'
 import { filterRows } from './filters.ts'
@@ -15,12 +16,13 @@ import { jsonRows } from './json.ts'
 import { BIRD_VERSION } from './line-protocol.ts'
 import { memoryRows } from './memory.ts'
 import { natRows } from './nat.ts'
+import { notRunning } from './not-running.ts'
 import { helpFor, parseCommand } from './parse.ts'
 import { protocolRows } from './protocols.ts'
 import { CODE, frame, type ReplyLine, type Row } from './reply.ts'
 import { routeRows } from './route.ts'
 import { serviceRows } from './services.ts'
-import { NO_BFD, notRunning, staticRows, symbolRows } from './static.ts'
+import { staticRows, symbolRows } from './static.ts'
 import { statusRows } from './status.ts'
 import { summaryRows } from './summary.ts'
 import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
@@ -85,7 +87,7 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'show-symbols':
       return symbolRows(command.of, view)
     case 'show-bfd':
-      return [NO_BFD]
+      return bfdRows(view, client.times.protocol)
     case 'show-absent':
       return [notRunning(command.protocol)]
     case 'show-memory':

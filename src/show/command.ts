@@ -57,7 +57,7 @@ export type Which =
   | { readonly kind: 'pattern'; readonly text: string }
 
 /** Facts that nobody follows, and that are read when somebody looks. */
-export type Reads = 'nat'
+export type Reads = 'nat' | 'bfd'
 
 /** A line of a looker, understood. */
 export interface Asked {

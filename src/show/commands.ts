@@ -171,7 +171,8 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['show', 'bfd', 'sessions'],
     options: [{ value: 'text', key: 'of', help: 'accepted' }],
-    help: 'BFD does not run here',
+    help: 'Show the BFD sessions that watch neighbors',
+    reads: 'bfd',
     build: () => ({ kind: 'show-bfd' }),
   },
   absent('ospf', 'OSPF'),

@@ -7,16 +7,18 @@ import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { type Acting, carryOut, plainAnswer } from './act.ts'
+import { bfdJson } from './bfd.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
+import { notRunning } from './not-running.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
-import { NO_BFD, notRunning, staticRoutes, symbolsOf } from './static.ts'
+import { staticRoutes, symbolsOf } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
 import { formatRfc3339 } from './time.ts'
@@ -47,7 +49,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-symbols':
       return yield* list(symbolsOf(command.of, view).map(([name, kind]) => ({ name, kind })))
     case 'show-bfd':
-      return yield NO_BFD
+      return yield* bfdSessionsJson(view)
     case 'show-absent':
       return yield notRunning(command.protocol)
     case 'show-memory':
@@ -194,7 +196,7 @@ function rangeJson(range: RangeView, view: View): Json {
 }
 
 function protocolJson(protocol: ProtocolView, view: View): Json {
-  const { name, kind, object, range, peer, disabled, held, discovery, families } = protocol
+  const { name, kind, object, range, peer, disabled, held, discovery, bfd, families } = protocol
   const { config, state, since, lastError, attemptError, session } = peer
   return {
     name,
@@ -225,6 +227,7 @@ function protocolJson(protocol: ProtocolView, view: View): Json {
     timesEstablished: peer.established,
     messages: { received: { ...peer.received }, sent: { ...peer.sent } },
     interface: discovery?.interface ?? null,
+    bfd: bfd?.state ?? null,
     otherRouters: discovery?.others.map(({ address }) => address) ?? [],
   }
 }
@@ -245,6 +248,12 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
     endOfRibReceived: counts.endOfRibReceived,
     endOfRibSent: counts.endOfRibSent,
   }
+}
+
+function* bfdSessionsJson(view: View): Iterable<Row> {
+  const summary = view.bfd()
+  if (summary === undefined) yield notRunning('BFD')
+  else yield* list(summary.sessions.map((one) => bfdJson(one, (at) => time(view, at))))
 }
 
 function* routesJson(command: ShowRoute, view: View): Iterable<Row> {

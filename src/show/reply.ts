@@ -44,6 +44,7 @@ export const CODE = {
   uptime: 1011,
   routeAttributes: 1012,
   memory: 1018,
+  bfd: 1020,
   json: 1900,
   help: 1901,
   service: 1902,

@@ -1,4 +1,4 @@
-/** Words of birdc for what we have under other names, or not at all: `show static`, `show symbols`, `show bfd sessions`. */
+/** Words of birdc for what we have under other names, or not at all: `show static`, `show symbols`. */
 import { FAMILIES } from '../base/family.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { ownKind } from './own-kind.ts'
@@ -6,13 +6,6 @@ import { CODE, type Row } from './reply.ts'
 import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
 import { TABLES } from './walk.ts'
-
-/** The very words of a BIRD without this protocol, and its code: readers of BIRD know them. */
-export const notRunning = (protocol: string): Row => ({
-  code: CODE.syntaxError,
-  text: `There is no ${protocol} protocol running`,
-})
-export const NO_BFD: Row = notRunning('BFD')
 
 /** The routes of this node itself; what makes them is a protocol by the name of its kind. */
 export function* staticRows(protocol: string | undefined, view: View): Iterable<Row> {

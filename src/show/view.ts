@@ -6,6 +6,7 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
+import type { BfdCounters, BfdView, Priority } from '../bfd/types.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
@@ -32,6 +33,8 @@ export interface View {
   filters(): readonly FilterView[]
   interfaces(): readonly InterfaceView[]
   memory(): readonly MemoryView[]
+  /** Undefined where no neighbor asks for BFD. */
+  bfd(): BfdSummary | undefined
   /** Undefined where this agent writes nothing into the kernel. */
   nat(): NatView | undefined
   /** What the kernel does with packets to a prefix; undefined where this agent does not read its routes. */
@@ -70,6 +73,8 @@ export interface ProtocolView {
   readonly range?: string
   /** It is whoever advertises itself on this interface (`interface`). */
   readonly discovery?: DiscoveryView
+  /** Of the session that watches it. */
+  readonly bfd?: BfdView
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>
 }
 
@@ -154,6 +159,19 @@ export interface MemoryView {
   /** `Routing tables`, `Route attributes`, `Protocols` … */
   readonly what: string
   readonly bytes: number
+}
+
+export interface BfdSummary {
+  readonly sessions: readonly BfdSessionView[]
+  /** As of the last time somebody looked. */
+  readonly counters: BfdCounters | undefined
+  readonly priority: Priority | undefined
+}
+
+export interface BfdSessionView {
+  readonly session: BfdView
+  /** Names of the neighbors it watches: one router may be several, on different ports. */
+  readonly peers: readonly string[]
 }
 
 export interface NatView {

@@ -5,7 +5,7 @@ import { type ControlPacket, encodeControl } from '../../src/bfd/packet.ts'
 import type { BfdEffect, BfdInput, BfdIntent, DropReason } from '../../src/bfd/types.ts'
 import { answerOf, control, decoded, intent, Wire } from './support.ts'
 
-const makeEngine = (least = 0) => new BfdEngine({ seed: 7, independent: false, least, epoch: 0 })
+const makeEngine = (least = 0) => new BfdEngine({ seed: 7, independent: false, least })
 
 const sessions = (...intents: Partial<BfdIntent>[]): BfdInput => ({
   kind: 'sessions',
@@ -72,7 +72,7 @@ describe('which session a packet is for (RFC 5880 §6.8.6, RFC 5881 §3 and §4)
     expect(answerOf(engine, 0).counters).toMatchObject({ received: 1, dropped: { [reason]: 1 } })
   })
 
-  test('a discriminator that is known does not open the way past the TTL of a single hop', () => {
+  test('[80] a discriminator that is known does not open the way past the TTL of a single hop', () => {
     const { engine, discriminator } = alone()
     for (const how of [{ hops: 'multi', ttl: 60 }, { ttl: 254 }] as const) {
       engine.handle(packet({ state: 'Init', yourDiscriminator: discriminator }, how), 0)

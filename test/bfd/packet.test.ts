@@ -10,7 +10,7 @@ const bytes = (change: Partial<Record<number, number>> = {}, length = 24): Uint8
   return packet
 }
 
-test('a packet octet by octet (RFC 5880 §4.1)', () => {
+test('[79] a packet octet by octet (RFC 5880 §4.1)', () => {
   const packet = control({
     diagnostic: 3,
     state: 'Up',
@@ -64,7 +64,7 @@ test('no bytes whatever are read without a verdict', () => {
 
 describe('RFC 5880 §6.8.6: a packet MUST be discarded', () => {
   test.each([
-    ['version 0', bytes({ 0: 0 }), 'version'],
+    ['[79] version 0', bytes({ 0: 0 }), 'version'],
     ['version 2', bytes({ 0: 2 << 5 }), 'version'],
     ['a Length below 24', bytes({ 3: 23 }), 'length'],
     ['with A, a Length below 26', bytes({ 1: 0xc4, 3: 25 }, 40), 'length'],

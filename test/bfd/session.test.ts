@@ -15,7 +15,7 @@ describe('coming up', () => {
     expect(bench.now).toBe(0)
   })
 
-  test('§6.8.3: while it is not Up, Desired Min TX is no less than a second', () => {
+  test('[77] §6.8.3: while it is not Up, Desired Min TX is no less than a second', () => {
     const bench = new Bench().runTo(5_000)
     expect(bench.sent.length).toBeGreaterThan(3)
     expect(bench.sent.every(({ packet }) => packet.desiredMinTx === 1_000_000)).toBe(true)
@@ -43,7 +43,7 @@ describe('coming up', () => {
 })
 
 describe('detection', () => {
-  test('§6.8.4: the neighbor’s multiplier times the larger of what we require and it desires', () => {
+  test('[76] §6.8.4: the neighbor’s multiplier times the larger of what we require and it desires', () => {
     const bench = Bench.up({ receive: 50_000 }, { multiplier: 4, desiredMinTx: 70_000 })
     expect(bench.view.detectionTime).toBe(280_000)
     bench.runTo(279.9)
@@ -63,7 +63,7 @@ describe('detection', () => {
     expect(bench.view.state).toBe('Up')
   })
 
-  test('§6.8.1: RemoteDiscr MUST be zero after a Detection Time without a packet, in Down too', () => {
+  test('[84] §6.8.1: RemoteDiscr MUST be zero after a Detection Time without a packet, in Down too', () => {
     const bench = Bench.up().receive({ state: 'Down', desiredMinTx: 1_000_000 })
     expect(bench.view).toMatchObject({ state: 'Down', remoteDiscriminator: 7, diagnostic: 3 })
     bench.runTo(2_999)
@@ -178,7 +178,7 @@ describe('Poll Sequences', () => {
     expect(bench.last).toMatchObject({ poll: true, desiredMinTx: 200_000 })
   })
 
-  test('§6.8.3: an increased Desired Min TX MUST NOT be used until it has ended', () => {
+  test('[78] §6.8.3: an increased Desired Min TX MUST NOT be used until it has ended', () => {
     const bench = Bench.up({}, { multiplier: 255 }).configure({ transmit: 2_000_000 })
     expect(bench.view).toMatchObject({ interval: 100_000, desiredMinTx: 2_000_000 })
     bench.runTo(500).receive({ state: 'Up', final: true, multiplier: 255 })

@@ -18,6 +18,35 @@ export const intent = (change: Partial<BfdIntent> = {}): BfdIntent => ({
   ...change,
 })
 
+/** A session as it is told of: Up, one hop away. */
+export const bfdView = (change: Partial<BfdView> = {}): BfdView => ({
+  remote: '10.0.0.9',
+  local: '10.0.0.1',
+  interface: 'eth0',
+  hops: 'single',
+  state: 'Up',
+  remoteState: 'Up',
+  diagnostic: 0,
+  remoteDiagnostic: 0,
+  since: 12_345,
+  localDiscriminator: 0xabcdef01,
+  remoteDiscriminator: 7,
+  interval: 300_000,
+  detectionTime: 900_000,
+  multiplier: 3,
+  desiredMinTx: 300_000,
+  requiredMinRx: 300_000,
+  remoteMultiplier: 3,
+  remoteDesiredMinTx: 100_000,
+  remoteMinRx: 100_000,
+  independent: false,
+  passive: false,
+  trouble: undefined,
+  sent: 120,
+  received: 118,
+  ...change,
+})
+
 export const control = (change: Partial<ControlPacket> = {}): ControlPacket => ({
   diagnostic: 0,
   state: 'Down',
@@ -49,7 +78,7 @@ export class Bench {
 
   constructor(change: Partial<BfdIntent> = {}, seed = 1) {
     const chance = new Chance(seed)
-    const shared = { least: 0, discriminator: 5, independent: false, epoch: 0, now: 0 }
+    const shared = { least: 0, discriminator: 5, independent: false, now: 0 }
     this.session = new Session({ intent: intent(change), chance, ...shared })
   }
 
@@ -164,7 +193,7 @@ class End {
 
   constructor(address: string, seed: number, change: Partial<BfdIntent>) {
     this.address = address
-    this.engine = new BfdEngine({ seed, independent: false, least: 0, epoch: 0 })
+    this.engine = new BfdEngine({ seed, independent: false, least: 0 })
     this.intent = intent({ local: address, ...change })
   }
 

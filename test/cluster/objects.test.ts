@@ -284,23 +284,62 @@ describe('BGPPeer', () => {
     )
   })
 
-  test.each([
-    ['reachableBy', "the peer is reached by the node's own routes; add one there"],
-    ['bfd', 'BFD is not there yet'],
-  ])('%s is said with the reason and left out', (field, why) => {
-    const parsed = peer({ ...peerSpec, [field]: 'x' })
-    expect(parsed.value?.held).toBeUndefined()
-    expect(parsed.problems).toEqual([
-      {
-        code: 'field-not-carried-out',
-        object: 'BGPPeer/rack-1',
-        field: `spec.${field}`,
-        value: '',
-        text: `BGPPeer/rack-1 spec.${field}: is not acted on: ${why}`,
-        level: 'warning',
-      },
+  test.each([['reachableBy', "the peer is reached by the node's own routes; add one there"]])(
+    '%s is said with the reason and left out',
+    (field, why) => {
+      const parsed = peer({ ...peerSpec, [field]: 'x' })
+      expect(parsed.value?.held).toBeUndefined()
+      expect(parsed.problems).toEqual([
+        {
+          code: 'field-not-carried-out',
+          object: 'BGPPeer/rack-1',
+          field: `spec.${field}`,
+          value: '',
+          text: `BGPPeer/rack-1 spec.${field}: is not acted on: ${why}`,
+          level: 'warning',
+        },
+      ])
+    },
+  )
+
+  const BFD = { receive: 300_000, transmit: 300_000, multiplier: 3, minimumTtl: undefined, passive: false }
+  test.each<[string, object, object]>([
+    ['{} means the defaults', {}, BFD],
+    [
+      'milliseconds as written',
+      { receiveInterval: 10, transmitInterval: 10_000, detectMultiplier: 255, minimumTTL: 254, passive: true },
+      { receive: 10_000, transmit: 10_000_000, multiplier: 255, minimumTtl: 254, passive: true },
+    ],
+  ])('bfd: %s', (_name, bfd, expected) => {
+    expect(peer({ ...peerSpec, bfd }).value?.bfd).toEqual(expected)
+    expect(configuration({ nodeMeshBFD: bfd }).value?.meshBfd).toEqual(expected)
+    expect(peer(peerSpec, { annotations: { 'godwit.dev/bfd': JSON.stringify(bfd) } }).value?.bfd).toEqual(expected)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['receiveInterval', 9, '9 is not a whole number from 10 to 10000'],
+    ['transmitInterval', 10_001, '10001 is not a whole number from 10 to 10000'],
+    ['detectMultiplier', 0, '0 is not a whole number from 1 to 255'],
+    ['minimumTTL', 255, '255 is not a whole number from 1 to 254'],
+    ['passive', 'yes', '"yes" is neither true nor false'],
+  ])('bfd.%s out of range is refused, on both objects', (field, value, says) => {
+    const bfd = { [field]: value }
+    expect(textsOf(peer({ ...peerSpec, bfd }))).toEqual([`BGPPeer/rack-1 spec.bfd.${field}: ${says}`])
+    const mesh = configuration({ nodeMeshBFD: bfd })
+    expect(mesh.problems.map(({ text }) => text)).toEqual([
+      `BGPConfiguration/default spec.nodeMeshBFD.${field}: ${says}`,
     ])
   })
+
+  test.each([{ interface: 'eth0' }, { peerIP: 'fe80::1%eth0' }, { peerIP: 'fe80::1', interface: 'eth0' }])(
+    'a neighbor on its link is never several hops away: %j',
+    (where) => {
+      const { peerIP: _, ...rest } = peerSpec
+      expect(textsOf(peer({ ...rest, ...where, bfd: { minimumTTL: 200 } }))).toEqual([
+        'BGPPeer/rack-1 spec.bfd.minimumTTL: 200 may not be given for a neighbor that is known by its link',
+      ])
+    },
+  )
 
   test('an unknown field is a warning that shows no value', () => {
     const parsed = peer({ ...peerSpec, pasword: 'hunter2' })

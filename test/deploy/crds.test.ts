@@ -193,7 +193,7 @@ const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
     /^spec\.(nodeMeshPassword|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
     /^spec\.(programClusterRoutes|ipv[46]NormalRoutePriority)$/,
   ],
-  BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy|bfd)/],
+  BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy)/],
   BGPFilter: [/interface$/],
   IPPool: [
     /^spec\.(blockSize|nodeSelector|namespaceSelector|assignmentMode)$/,

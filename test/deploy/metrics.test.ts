@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { Metrics } from '../../src/edge/operate/metrics.ts'
 import { Engine } from '../../src/engine/engine.ts'
+import { bfdView } from '../bfd/support.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { DEPLOY } from './support/crds.ts'
 
@@ -26,7 +27,7 @@ const DASHBOARD = JSON.parse(read('dashboard.json')) as Dashboard
 const ALERTS = (parse(read('alerts.yaml')) as Rules).groups.flatMap(({ rules }) => rules)
 
 const LAB = bgpFilter('lab', { importV4: [{ action: 'Reject' }] })
-const TOR = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['lab'] })
+const TOR = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['lab'], bfd: {} })
 
 /** What the agent shows: name → labels. */
 const shown = new Map<string, Set<string>>()
@@ -45,11 +46,15 @@ beforeAll(async () => {
   const objects = [worker, bgpConfiguration({}), LAB, TOR]
   engine.handle({ kind: 'objects', changes: objects.map((object) => upsert(object)) }, 0)
   engine.handle({ kind: 'synced' }, 0)
+  const counters = { sent: 1, received: 1, dropped: { stranger: 1 }, leastInterval: 0 }
+  const watching = bfdView({ remote: '10.0.0.1' })
+  engine.handle({ kind: 'bfd', news: [{ kind: 'answer', id: 1, sessions: [watching], counters }] }, 0)
   const metrics = new Metrics({ version: 'test', view: () => engine.view(0) })
   const peer = 'Global_10_0_0_1'
   const say = (code: string, fields: Record<string, string | number>) =>
     metrics.tell({ level: 'info', code, text: '', fields: { peer, ...fields } })
   say('session-transition', { to: 'Idle' })
+  say('bfd-transition', { to: 'Up' })
   say('notification-sent', { code: 6, subcode: 2 })
   say('update-problem', { action: 'treat-as-withdraw' })
   metrics.measure('object-to-update', 1)

@@ -46,6 +46,8 @@ describe('layout', () => {
     'json show symbols',
     'show services',
     'show nat',
+    'show bfd sessions',
+    'json show bfd sessions',
     'show filters',
     'show filters Node_10_0_0_3_port_1790',
     'configure check',
@@ -92,9 +94,6 @@ describe('short answers', () => {
     ['show symbols table', '1010-master4 \trouting table\n master6 \trouting table\n0000 \n'],
     ['show symbols function', '0000 \n'],
     ['show symbols nope', '1010-nope    \tundefined\n0000 \n'],
-    ['show bfd sessions', '9001 There is no BFD protocol running\n'],
-    ['show bfd sessions bfd1', '9001 There is no BFD protocol running\n'],
-    ['json show bfd sessions', '9001 There is no BFD protocol running\n'],
     ['enable nope', '8003 No protocols match\n'],
     ['echo off', '0000 \n'],
     ['echo all', '8900 Not supported: the log is not echoed here\n'],
@@ -106,6 +105,13 @@ describe('short answers', () => {
   ])('%s', (line, text) => {
     expect(said(line)).toEqual(text)
   })
+})
+
+test('BFD that nobody asks for is a protocol that does not run', () => {
+  const view = fakeView(undefined, { bfd: () => undefined })
+  for (const line of ['show bfd sessions', 'show bfd sessions bfd1', 'json show bfd sessions']) {
+    expect(said(line, view)).toBe('9001 There is no BFD protocol running\n')
+  }
 })
 
 describe('who is meant', () => {

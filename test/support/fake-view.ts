@@ -6,7 +6,16 @@ import type { FamilyCounts, RouteQuery, RouteRow } from '../../src/bgp/rib/types
 import type { PeerSnapshot, SessionState } from '../../src/bgp/session/types.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
-import type { Action, ActionResult, ChannelView, FilterView, ProtocolView, View } from '../../src/show/view.ts'
+import type {
+  Action,
+  ActionResult,
+  BfdSummary,
+  ChannelView,
+  FilterView,
+  ProtocolView,
+  View,
+} from '../../src/show/view.ts'
+import { bfdView } from '../bfd/support.ts'
 import { BARE } from './attributes.ts'
 
 /** 2026-11-21 01:30:00 UTC. */
@@ -276,6 +285,29 @@ export interface FakeView extends View {
   readonly actions: Action[]
 }
 
+const BFD: BfdSummary = {
+  sessions: [
+    { session: bfdView(), peers: ['Global_10_0_0_9'] },
+    {
+      session: bfdView({
+        remote: 'fe80::9%eth1',
+        local: undefined,
+        interface: 'eth1',
+        state: 'Down',
+        diagnostic: 1,
+        remoteState: 'Down',
+        remoteDiscriminator: 0,
+        interval: 1_000_000,
+        detectionTime: 0,
+        trouble: 'Network is unreachable',
+      }),
+      peers: ['Node_fe80__9_eth1'],
+    },
+  ],
+  counters: { sent: 120, received: 140, dropped: { stranger: 22 }, leastInterval: 50_000 },
+  priority: { kind: 'none', trouble: 'Operation not permitted' },
+}
+
 export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<View> = {}): FakeView {
   const actions: Action[] = []
   const protocols = [RACK, BROKEN, STOPPED]
@@ -326,6 +358,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       { what: 'Routing tables', bytes: 29_696 },
       { what: 'Route attributes', bytes: 984 },
     ],
+    bfd: () => BFD,
     nat: () => ({
       active: true,
       trouble: undefined,

@@ -21,7 +21,6 @@ const pitfall = (about: string, done: string, breach?: string): Pitfall => ({
 const notHere = (about: string, reason: string): Pitfall => ({ about, notHere: reason })
 
 const RESTART = 'we say nothing of our own restart, and keep nothing longer than that of others'
-const BFD = 'there is no BFD'
 
 export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Messages
@@ -138,5 +137,14 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   74: pitfall('GRACEFUL_SHUTDOWN that comes in', 'marked from outside: local preference 0'),
   75: pitfall('too many routes', 'a word before the limit, once', 'one route too many is Cease/1'),
 
-  ...Object.fromEntries(Array.from({ length: 10 }, (_, index) => [76 + index, notHere('BFD', BFD)])),
+  76: pitfall('the neighbor’s numbers in the Detection Time', '§6.8.4: the neighbor'),
+  77: pitfall('a slow pace while not Up', '§6.8.3: while it is not Up'),
+  78: pitfall('Poll Sequences', '§6.8.3: an increased Desired Min TX'),
+  79: pitfall('the checks of a packet', 'a packet octet by octet', 'version 0'),
+  80: pitfall('TTL 255', 'RFC 5881 §5: what has crossed a router', 'a discriminator that is known'),
+  81: pitfall('AdminDown of the neighbor is no failure', 'RFC 5882 §3.2: the neighbor has disabled it'),
+  82: pitfall('BFD Down is told as Cease/10', 'RFC 9384: a neighbor that is lost'),
+  83: pitfall('BGP comes up before BFD does', 'RFC 5882 §3.3: it has not come up yet'),
+  84: pitfall('the discriminator of a neighbor that is gone', '§6.8.1: RemoteDiscr MUST be zero'),
+  85: pitfall('a thread of its own', 'a main thread that stands still'),
 }

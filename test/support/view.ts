@@ -46,6 +46,7 @@ export function viewOf({
     filters: () => filters,
     interfaces: () => [],
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
+    bfd: () => undefined,
     nat: () => nat,
     act: () => [],
     stop: () => {},

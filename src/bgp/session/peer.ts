@@ -153,6 +153,9 @@ export class Peer {
       case 'too-many':
         this.#tooMany(event)
         break
+      case 'bfd-down':
+        this.#bfdDown(event)
+        break
       case 'ask-refresh':
         if (this.#state === 'Established') this.#furthest().askRefresh(event.family)
         break
@@ -260,6 +263,17 @@ export class Peer {
     if (holdDown !== undefined) this.#timers.set('hold-down', this.#shared.now + inMillis(holdDown))
     connection.step({ name: 'UpdateMsgErr', error })
     this.#endAll('AutomaticStop', error, error.text)
+  }
+
+  /** RFC 9384: BFD Down. What is no session yet is left alone: BGP may come up before BFD does (RFC 5882 §3.3). */
+  #bfdDown({ reason, independent }: Event<'bfd-down'>): void {
+    if (this.#state !== 'Established') {
+      // RFC 5882 §4.3.1: the neighbor no longer forwards. §4.3.2: one whose BFD restarts with its BGP may well.
+      if (independent) this.#giveUpStale(`BFD session down: ${reason}`)
+      return
+    }
+    const error = messageError(CEASE.code, CEASE.bfdDown, `BFD session down: ${reason}`)
+    this.#endAll('AutomaticStop', error, 'BFD session down')
   }
 
   // ---- several connections

@@ -92,6 +92,11 @@ export type PeerEvent =
       readonly error: MessageError
       readonly holdDown: Seconds | undefined
     }
+  /**
+   * BFD has lost the neighbor: an Established session ends (RFC 9384), and is tried again. `independent`: BFD goes on while
+   * the control planes do not, on both sides (RFC 5882 §4.3).
+   */
+  | { readonly kind: 'bfd-down'; readonly reason: string; readonly independent: boolean }
   /** Asks the neighbor for its routes of a family again, where it can do that (RFC 2918). */
   | { readonly kind: 'ask-refresh'; readonly family: Family }
   /** The neighbor has told all its routes of a family (RFC 4724 §2). */

@@ -13,6 +13,7 @@ import {
 import type { ConfigurationObject, ConfigurationPart, HeldParts, PrefixAdvertisement } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
+import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { NAT_EXCLUSIONS } from './pool.ts'
 
@@ -112,6 +113,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
     meshRestartTime: spec.seconds('nodeMeshMaxRestartTime', 0, 4095),
     meshFilters: spec.texts('nodeMeshFilters'),
+    meshBfd: readBfd(spec, 'nodeMeshBFD'),
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),
     natSparesHosts: parseNatExclusions(spec),

@@ -6,7 +6,7 @@
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
  *   keepOriginalNextHop, keepaliveTime, maxRestartTime, filters, reversePeering, numAllowedLocalASNumbers
  * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
- * - not acted on, with the reason: reachableBy, bfd, localWorkloadSelector
+ * - not acted on, with the reason: reachableBy, localWorkloadSelector
  */
 import { type Address, familyOfAddress, isLinkLocal, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
@@ -14,6 +14,7 @@ import type { PeerObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import { parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
+import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { annotationPath } from './node.ts'
 import { parseFeatures } from './peer-features.ts'
@@ -35,6 +36,7 @@ const ADDITIONS = [
   'role',
   'strictRole',
   'interface',
+  'bfd',
 ]
 const ADDITION_PREFIX = 'godwit.dev/'
 
@@ -44,7 +46,6 @@ const HOLDS: Readonly<Record<string, string>> = {
 }
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   reachableBy: "the peer is reached by the node's own routes; add one there",
-  bfd: 'BFD is not there yet',
 }
 
 export function parsePeer(
@@ -67,6 +68,12 @@ export function parsePeer(
     ...parseSession(spec),
     ...parseRouting(spec),
     ...parseFeatures(spec),
+    bfd: readBfd(spec, 'bfd'),
+  }
+  const isOnLink = peer.interface !== undefined || (peer.remote !== undefined && isLinkLocal(peer.remote.address))
+  if (isOnLink && peer.bfd?.minimumTtl !== undefined) {
+    const says = 'may not be given for a neighbor that is known by its link'
+    findings.wrong(`${spec.at('bfd')}.minimumTTL`, peer.bfd.minimumTtl, says)
   }
   spec.notActedOn(NOT_ACTED_ON)
   spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])

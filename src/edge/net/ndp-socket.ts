@@ -86,7 +86,7 @@ class RawSocket implements NdpSocket {
 
   send(bytes: Uint8Array, to: Address, index: number): string | undefined {
     try {
-      sendTo(this.#fd, bytes, to, index)
+      sendTo(this.#fd, bytes, to, 0, index)
       return undefined
     } catch (error) {
       return wordsOf(error)

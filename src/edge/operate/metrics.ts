@@ -9,7 +9,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Millis } from '../../base/units.ts'
 import type { MessageCounts } from '../../bgp/session/types.ts'
 import type { Tell } from '../../engine/tell.ts'
-import type { FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
+import type { BfdSummary, FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
 import { Tally } from './tally.ts'
 
 export interface MetricsOptions {
@@ -27,6 +27,7 @@ export class Metrics {
   readonly #onScrape: () => void
   readonly #series: Series
   readonly #transitions = new Tally(['peer', 'to'])
+  readonly #bfdTransitions = new Tally(['peer', 'to'])
   readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
   readonly #updateProblems = new Tally(['peer', 'action'])
   readonly #objectToUpdate: Histogram
@@ -55,6 +56,7 @@ export class Metrics {
     const { fields } = tell
     const peer = String(fields.peer ?? '')
     if (tell.code === 'session-transition') this.#transitions.add([peer, String(fields.to)])
+    else if (tell.code === 'bfd-transition') this.#bfdTransitions.add([peer, String(fields.to)])
     else if (tell.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
     else if (tell.code === 'notification-sent' || tell.code === 'notification-received') {
       const direction = tell.code === 'notification-sent' ? 'sent' : 'received'
@@ -81,6 +83,7 @@ export class Metrics {
     for (const protocol of protocols) showProtocol(series, protocol, view.now)
     const peers = new Set(protocols.map((protocol) => protocol.name))
     this.#transitions.show(series.transitions, peers)
+    this.#bfdTransitions.show(series.bfdTransitions, peers)
     this.#notifications.show(series.notifications, peers)
     this.#updateProblems.show(series.updateProblems, peers)
     const status = view.status()
@@ -88,6 +91,7 @@ export class Metrics {
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
     showFilters(series, view.filters())
+    showBfd(series, view.bfd())
     showNft(series, view.nat())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
     series.resident.set(process.memoryUsage.rss())
@@ -129,6 +133,14 @@ function makeSeries(registry: Registry) {
     received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
     advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
+    bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
+    bfdDetection: gauge('bfd_detection_time_seconds', 'So long without a BFD packet, and the peer is lost.', ['peer']),
+    bfdTransitions: counter('bfd_session_transitions_total', 'Changes of state, by the state entered.', ['peer', 'to']),
+    bfdPackets: counter('bfd_packets_total', 'BFD packets of all sessions.', ['direction']),
+    bfdDropped: counter('bfd_dropped_packets_total', 'BFD packets that were dropped, by the rule they break.', [
+      'reason',
+    ]),
+    bfdLeast: gauge('bfd_least_interval_seconds', 'No BFD interval is shorter than this; 0: as configured.'),
     filterHits: counter('filter_hits_total', 'Routes that a rule of a BGPFilter applied to.', ['rule']),
     nat: counter('nat_packets_total', 'First packets of flows that left with another source address, by pool.', [
       'pool',
@@ -167,6 +179,21 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
 function showNft(series: Series, nat: NatView | undefined): void {
   for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)
   for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)
+}
+
+function showBfd(series: Series, bfd: BfdSummary | undefined): void {
+  for (const { session, peers } of bfd?.sessions ?? []) {
+    for (const peer of peers) {
+      series.bfdUp.set({ peer }, session.state === 'Up' ? 1 : 0)
+      series.bfdDetection.set({ peer }, session.detectionTime / 1_000_000)
+    }
+  }
+  if (bfd?.counters === undefined) return
+  const { sent, received, dropped, leastInterval } = bfd.counters
+  series.bfdPackets.inc({ direction: 'sent' }, sent)
+  series.bfdPackets.inc({ direction: 'received' }, received)
+  for (const [reason, count] of Object.entries(dropped)) series.bfdDropped.inc({ reason }, count)
+  series.bfdLeast.set(leastInterval / 1_000_000)
 }
 
 function showFilters(series: Series, filters: readonly FilterView[]): void {

@@ -1,0 +1,51 @@
+/** BFD in words for people. */
+import type { BfdState } from './packet.ts'
+import type { BfdView, DropReason } from './types.ts'
+
+/** RFC 5880 §4.1, by number. */
+const DIAGNOSTICS = [
+  'no diagnostic',
+  'the detection time expired',
+  'the echo function failed',
+  'the neighbor signaled that the session is down',
+  'the forwarding plane was reset',
+  'the path is down',
+  'a concatenated path is down',
+  'administratively down',
+  'a reverse concatenated path is down',
+]
+
+export const diagnosticWords = (diagnostic: number): string => DIAGNOSTICS[diagnostic] ?? `diagnostic ${diagnostic}`
+
+/** The session was Up and the path, or the neighbor, is lost. RFC 5882 §3.2: one that is disabled on purpose is not. */
+export const isFailure = (from: BfdState | undefined, { state, remoteState }: BfdView): boolean =>
+  from === 'Up' && state === 'Down' && remoteState !== 'AdminDown'
+
+/** Why a session is in its state. */
+export function reasonOf(session: BfdView): string {
+  const { state, remoteState, diagnostic, remoteDiagnostic, remote } = session
+  if (state === 'Up') return `${remote} is there`
+  if (state === 'Init') return `${remote} is heard and has not yet heard us`
+  if (state === 'Down' && remoteState === 'AdminDown') return 'the neighbor has disabled it'
+  const words = diagnosticWords(diagnostic)
+  // What the neighbor says is its reason, where it has another than ours.
+  const theirs =
+    remoteDiagnostic === 0 || remoteDiagnostic === diagnostic ? '' : `, since ${diagnosticWords(remoteDiagnostic)}`
+  return diagnostic === 3 ? `${words}${theirs}` : words
+}
+
+export const DROP_WORDS: Readonly<Record<DropReason, string>> = {
+  version: 'its version is not 1',
+  length: 'its length is wrong',
+  multiplier: 'its detect multiplier is 0',
+  multipoint: 'it is multipoint',
+  'my-discriminator': 'its discriminator is 0',
+  state: 'it names no session of ours and says it is neither Down nor AdminDown',
+  authentication: 'it is authenticated, and no session of ours is',
+  'your-discriminator': 'it names a session that is not ours',
+  stranger: 'its sender is no neighbor with BFD',
+  port: 'it came to the port of the other kind of session: one side takes the neighbor for a single hop, the other for several',
+  interface: 'it came in on another interface than its session',
+  ttl: 'its TTL is too low',
+  flood: 'strangers were flooding us',
+}

@@ -1,0 +1,28 @@
+/** `bfd` of a BGPPeer and `nodeMeshBFD` of a BGPConfiguration: the words of MetalLB's BFDProfile, times in milliseconds. */
+import type { BfdSettings } from '../intent.ts'
+import type { Fields } from './fields.ts'
+
+const LEAST_INTERVAL = 10
+const MOST_INTERVAL = 10_000
+const MOST_MULTIPLIER = 255
+/** 255 would be a single hop. */
+const MOST_TTL = 254
+/** What FRR and MetalLB do when nobody says: a neighbor is missed after 900 ms. */
+const INTERVAL = 300
+const MULTIPLIER = 3
+
+/** `{}` means the defaults; absent means no BFD. */
+export function readBfd(spec: Fields, name: string): BfdSettings | undefined {
+  const fields = spec.record(name)
+  if (fields === undefined) return undefined
+  const interval = (field: string) => (fields.whole(field, LEAST_INTERVAL, MOST_INTERVAL) ?? INTERVAL) * 1_000
+  const settings: BfdSettings = {
+    receive: interval('receiveInterval'),
+    transmit: interval('transmitInterval'),
+    multiplier: fields.whole('detectMultiplier', 1, MOST_MULTIPLIER) ?? MULTIPLIER,
+    minimumTtl: fields.whole('minimumTTL', 1, MOST_TTL),
+    passive: fields.flag('passive') ?? false,
+  }
+  fields.rest()
+  return settings
+}

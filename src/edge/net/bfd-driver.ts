@@ -1,0 +1,88 @@
+/**
+ * Turns the BFD engine: reads the sockets, hands in what came, carries out effects. Whoever has the thread calls `round`.
+ * Time is told only after the sockets have been read, so that a session never ends while its packets wait unread, however
+ * late the system let us run.
+ *
+ * In: `BfdInput` of whoever owns the sessions. Out: all effects but those on sockets, which the owner is to know.
+ */
+import type { Millis } from '../../base/units.ts'
+import type { BfdEngine } from '../../bfd/engine.ts'
+import type { BfdInput, BfdNews } from '../../bfd/types.ts'
+import type { Clock } from '../clock.ts'
+import { BfdSockets } from './bfd-socket.ts'
+
+export interface BfdDriverOptions {
+  readonly engine: BfdEngine
+  readonly clock: Pick<Clock, 'now'>
+  /** The news of one turn, in their order; never none. */
+  readonly tell: (news: readonly BfdNews[]) => void
+}
+
+/** How often what the kernel dropped is counted. */
+const LOOK: Millis = 1_000
+/** Rounds of reading before time is told: more than the receive buffers of all sockets hold. What is left then is a flood. */
+const MOST_ROUNDS = 64
+
+export class BfdDriver {
+  readonly #engine: BfdEngine
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #tell: (news: readonly BfdNews[]) => void
+  readonly #sockets: BfdSockets
+  readonly #queue: BfdInput[] = []
+  #lookedAt: Millis
+
+  constructor({ engine, clock, tell }: BfdDriverOptions) {
+    this.#engine = engine
+    this.#clock = clock
+    this.#tell = tell
+    this.#lookedAt = clock.now()
+    this.#sockets = new BfdSockets({ feed: (input) => this.feed(input), now: () => clock.now() })
+  }
+
+  /** Readable where something has come. */
+  get descriptors(): readonly number[] {
+    return this.#sockets.descriptors
+  }
+
+  /** How long nothing is to be done unless something comes. */
+  wait(): Millis {
+    const now = this.#clock.now()
+    return Math.max(0, Math.min(this.#engine.deadline() ?? Number.POSITIVE_INFINITY, this.#lookedAt + LOOK) - now)
+  }
+
+  /** Inside a turn it waits for its end: a socket that cannot be opened answers out of the middle of an effect. */
+  feed(input: BfdInput): void {
+    // What the kernel dropped is part of the answer.
+    if (input.kind === 'ask') this.#sockets.look()
+    this.#queue.push(input)
+    if (this.#queue.length > 1) return
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      this.#turn(first)
+      this.#queue.shift()
+    }
+  }
+
+  round(): void {
+    for (let count = 0; count < MOST_ROUNDS && this.#sockets.read(); count++);
+    const now = this.#clock.now()
+    if ((this.#engine.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.feed({ kind: 'tick' })
+    if (this.#lookedAt + LOOK > now) return
+    this.#lookedAt = now
+    this.#sockets.look()
+  }
+
+  stop(): void {
+    this.#sockets.stop()
+  }
+
+  #turn(input: BfdInput): void {
+    const news: BfdNews[] = []
+    for (const effect of this.#engine.handle(input, this.#clock.now())) {
+      if (effect.kind === 'open') this.#sockets.open(effect)
+      else if (effect.kind === 'close') this.#sockets.close(effect.session)
+      else if (effect.kind === 'send') this.#sockets.send(effect.session, effect.bytes)
+      else news.push(effect)
+    }
+    if (news.length > 0) this.#tell(news)
+  }
+}

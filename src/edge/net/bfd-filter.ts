@@ -1,0 +1,85 @@
+/**
+ * What the kernel drops before BFD sees it, as classic BPF over the header of the packet: on a single hop what has not come
+ * with a TTL of 255 (RFC 5881 §5), and in a flood what does not come from a neighbor.
+ */
+import { type Address, addressBytes } from '../../base/address.ts'
+import { readU32 } from '../../base/bytes.ts'
+import type { Family } from '../../base/family.ts'
+import type { FilterRow } from '../libc.ts'
+
+export interface FilterWish {
+  readonly family: Family
+  /** Only a TTL of 255. */
+  readonly oneHop: boolean
+  /** Only from these; undefined: from anywhere. */
+  readonly senders: readonly Address[] | undefined
+}
+
+// Instructions of classic BPF.
+const LOAD_OCTET = 0x30
+const LOAD_WORD = 0x20
+const COPY_TO_X = 0x07
+const XOR_X = 0xac
+const MULTIPLY = 0x24
+const JUMP = 0x05
+const IF_EQUAL = 0x15
+const IF_AT_LEAST = 0x35
+const RETURN = 0x06
+
+/** SKF_NET_OFF: offsets from here count from the IP header. */
+const IP_HEADER = 0xfff00000
+const TTL_AT: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 7 }
+const SOURCE_AT: Readonly<Record<Family, number>> = { ipv4: 12, ipv6: 8 }
+const HOP_LIMIT = 255
+
+const PASS: FilterRow = [RETURN, 0, 0, 0xffff]
+const DROP: FilterRow = [RETURN, 0, 0, 0]
+
+/** The kernel takes 4,096 instructions (BPF_MAXINSNS), of which a sender needs less than two. */
+export const MOST_SENDERS = 2_000
+/** Senders compared one after the other at the end of each way through the tree. */
+const LEAF = 8
+
+/** More senders than `MOST_SENDERS` cannot be told apart: then all pass. */
+export function makeFilter({ family, oneHop, senders }: FilterWish): FilterRow[] {
+  const hops: FilterRow[] = oneHop
+    ? [[LOAD_OCTET, 0, 0, IP_HEADER + TTL_AT[family]], [IF_EQUAL, 1, 0, HOP_LIMIT], DROP]
+    : []
+  if (senders === undefined || senders.length > MOST_SENDERS) return [...hops, PASS]
+  const keys = [...new Set(senders.map(keyOf))].sort((a, b) => a - b)
+  return [...hops, ...loadKey(family), ...tree(keys)]
+}
+
+/** Spreads what neighbors have in common; any odd number with many bits does. */
+const SPREAD = 0x9e3779b1
+
+/** An address as one word: of IPv6 a hash. Whoever hits the key of another meets the engine's own check. */
+function keyOf(address: Address): number {
+  const bytes = addressBytes(address)
+  let key = readU32(bytes, 0)
+  for (let at = 4; at < bytes.length; at += 4) key = Math.imul(key, SPREAD) ^ readU32(bytes, at)
+  return key >>> 0
+}
+
+function loadKey(family: Family): FilterRow[] {
+  const word = (at: number): FilterRow => [LOAD_WORD, 0, 0, IP_HEADER + SOURCE_AT[family] + at]
+  if (family === 'ipv4') return [word(0)]
+  const fold = (at: number): FilterRow[] => [[MULTIPLY, 0, 0, SPREAD], [COPY_TO_X, 0, 0, 0], word(at), [XOR_X, 0, 0, 0]]
+  return [word(0), ...fold(4), ...fold(8), ...fold(12)]
+}
+
+/** Halves until few are left: a conditional jump reaches only 255 instructions, so one of its ways is a long jump. */
+function tree(keys: readonly number[]): FilterRow[] {
+  if (keys.length <= LEAF) {
+    const tests = keys.map((key, index): FilterRow => [IF_EQUAL, keys.length - index, 0, key])
+    return [...tests, DROP, PASS]
+  }
+  const middle = keys.length >> 1
+  const below = tree(keys.slice(0, middle))
+  return [
+    [IF_AT_LEAST, 0, 1, keys[middle] as number],
+    [JUMP, 0, 0, below.length],
+    ...below,
+    ...tree(keys.slice(middle)),
+  ]
+}

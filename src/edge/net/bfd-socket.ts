@@ -1,0 +1,311 @@
+/**
+ * The UDP sockets of BFD (RFC 5881 §4 and §5, RFC 5883 §5): one that receives for each family and kind of session, and one
+ * that sends for each session, from its own source port.
+ *
+ * The kernel drops what has crossed a router before our code sees it. While strangers send much, it drops theirs too;
+ * now and then they are looked at again.
+ */
+import { type Address, familyOfAddress } from '../../base/address.ts'
+import type { Family } from '../../base/family.ts'
+import type { Millis } from '../../base/units.ts'
+import type { BfdEffect, BfdInput, BfdIntent } from '../../bfd/types.ts'
+import {
+  attachFilter,
+  bindSocket,
+  CallError,
+  closeSocket,
+  droppedBy,
+  interfaceName,
+  openSocket,
+  SOL_SOCKET,
+  sendTo,
+  setOption,
+} from '../libc.ts'
+import { wordsOf } from '../os-words.ts'
+import { makeFilter } from './bfd-filter.ts'
+import { askForInfo, type Datagram, receiveDatagram } from './datagram.ts'
+
+export interface BfdSocketsOptions {
+  readonly feed: (input: BfdInput) => void
+  readonly now: () => Millis
+}
+
+type Hops = BfdIntent['hops']
+type Open = Extract<BfdEffect, { readonly kind: 'open' }>
+
+// Numbers of Linux, the same on every architecture that we run on.
+const SOCK_DGRAM = 2
+const SO_DONTROUTE = 5
+const SO_RCVBUF = 8
+const SO_RCVBUFFORCE = 33
+const LEVEL: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 41 }
+/** IP_TTL and IPV6_UNICAST_HOPS. */
+const HOPS_OPTION: Readonly<Record<Family, number>> = { ipv4: 2, ipv6: 16 }
+/** IP_TOS and IPV6_TCLASS. */
+const CLASS_OPTION: Readonly<Record<Family, number>> = { ipv4: 1, ipv6: 67 }
+const IPV6_V6ONLY = 26
+
+const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 }
+const ANY: Readonly<Record<Family, Address>> = { ipv4: '0.0.0.0', ipv6: '::' }
+/** RFC 5881 §5. On several hops too, so that a neighbor may ask for a minimum. */
+const TTL = 255
+/** CS6, network control: what congestion drops last. */
+const NETWORK_CONTROL = 0xc0
+/** Room for a tenth of a second of the most that sessions may exchange. */
+const RECEIVE_BUFFER = 1024 * 1024
+
+/** Datagrams taken from a socket at once; timers and the other sockets come next. */
+const AT_ONCE = 64
+/** More of strangers within a second is a flood. */
+const FLOOD = 200
+const SECOND: Millis = 1_000
+/** So long the kernel drops what strangers send. */
+const FLOOD_PAUSE: Millis = 10_000
+/** So long the name of an interface is believed. */
+const NAMES_LAST: Millis = 5_000
+
+interface Listener {
+  readonly fd: number
+  readonly family: Family
+  readonly hops: Hops
+  /** Neighbors that may send here, and by how many sessions each. */
+  readonly senders: Map<Address, number>
+  dropped: number
+  strangers: number
+  countedSince: Millis
+  /** Until then strangers are dropped in the kernel. */
+  floodUntil: Millis | undefined
+}
+
+interface Sender {
+  readonly open: Open
+  fd: number | undefined
+  /** Where its neighbor is heard. */
+  listener: Listener | undefined
+  trouble: string | undefined
+}
+
+export class BfdSockets {
+  readonly #feed: (input: BfdInput) => void
+  readonly #now: () => Millis
+  readonly #listeners = new Map<string, Listener>()
+  readonly #senders = new Map<number, Sender>()
+  readonly #names = new Map<number, string>()
+  #namesSince: Millis = 0
+
+  constructor({ feed, now }: BfdSocketsOptions) {
+    this.#feed = feed
+    this.#now = now
+  }
+
+  /** Readable where something has come. */
+  get descriptors(): readonly number[] {
+    return [...this.#listeners.values()].map(({ fd }) => fd)
+  }
+
+  /** A session begins, or is to use another source port. */
+  open(open: Open): void {
+    this.close(open.session)
+    const sender: Sender = { open, fd: undefined, listener: undefined, trouble: undefined }
+    this.#senders.set(open.session, sender)
+    this.#try(sender, () => this.#hear(sender))
+  }
+
+  close(session: number): void {
+    const sender = this.#senders.get(session)
+    if (sender === undefined) return
+    this.#senders.delete(session)
+    const { fd, listener, open } = sender
+    if (fd !== undefined) closeSocket(fd)
+    if (listener === undefined) return
+    this.#admit(listener, open.remote, -1)
+    if (listener.senders.size === 0) this.#endListener(listener)
+  }
+
+  /** What cannot be opened is tried again with every packet. */
+  send(session: number, bytes: Uint8Array): void {
+    const sender = this.#senders.get(session)
+    if (sender === undefined) return
+    this.#try(sender, () => {
+      this.#hear(sender)
+      sender.fd ??= openSender(sender.open)
+      sendTo(sender.fd, bytes, sender.open.remote, PORT[sender.open.hops])
+    })
+  }
+
+  #try(sender: Sender, call: () => void): void {
+    try {
+      call()
+      this.#note(sender, undefined, false)
+    } catch (error) {
+      const isTaken = error instanceof CallError && error.code === 'EADDRINUSE'
+      this.#note(sender, wordsOf(error), isTaken && sender.listener !== undefined && sender.fd === undefined)
+    }
+  }
+
+  /** Takes what has come; true where more may wait. */
+  read(): boolean {
+    let more = false
+    for (const listener of this.#listeners.values()) if (this.#readFrom(listener)) more = true
+    return more
+  }
+
+  /** Tells what the kernel dropped since it was last asked, and whether a flood is over. */
+  look(): void {
+    for (const listener of this.#listeners.values()) {
+      this.#countDropped(listener)
+      if (listener.floodUntil !== undefined && listener.floodUntil <= this.#now()) this.#endFlood(listener)
+    }
+  }
+
+  stop(): void {
+    for (const session of [...this.#senders.keys()]) this.close(session)
+  }
+
+  // ---- receiving
+
+  #hear(sender: Sender): void {
+    if (sender.listener !== undefined) return
+    const { remote, hops } = sender.open
+    const family = familyOfAddress(remote)
+    const key = `${family} ${hops}`
+    let listener = this.#listeners.get(key)
+    if (listener === undefined) {
+      listener = this.#openListener(family, hops)
+      this.#listeners.set(key, listener)
+    }
+    sender.listener = listener
+    this.#admit(listener, remote, 1)
+  }
+
+  #openListener(family: Family, hops: Hops): Listener {
+    const fd = openSocket(family, SOCK_DGRAM)
+    try {
+      if (family === 'ipv6') setOption(fd, LEVEL.ipv6, IPV6_V6ONLY, 1)
+      attachFilter(fd, makeFilter({ family, oneHop: hops === 'single', senders: undefined }))
+      setReceiveBuffer(fd)
+      askForInfo(fd, family)
+      bindSocket(fd, { address: ANY[family], port: PORT[hops] })
+    } catch (error) {
+      closeSocket(fd)
+      throw new Error(`cannot listen on UDP port ${PORT[hops]}: ${wordsOf(error)}`)
+    }
+    return {
+      fd,
+      family,
+      hops,
+      senders: new Map(),
+      dropped: 0,
+      strangers: 0,
+      countedSince: this.#now(),
+      floodUntil: undefined,
+    }
+  }
+
+  #endListener(listener: Listener): void {
+    this.#countDropped(listener)
+    closeSocket(listener.fd)
+    for (const [key, one] of this.#listeners) if (one === listener) this.#listeners.delete(key)
+  }
+
+  #readFrom(listener: Listener): boolean {
+    for (let taken = 0; taken < AT_ONCE; taken++) {
+      const datagram = receiveDatagram(listener.fd, listener.family)
+      if (datagram === undefined) return false
+      this.#hand(listener, datagram)
+    }
+    return true
+  }
+
+  #hand(listener: Listener, { bytes, from, index, ttl }: Datagram): void {
+    if (!listener.senders.has(from)) this.#countStranger(listener)
+    this.#feed({ kind: 'packet', bytes, from, interface: this.#nameOf(index), hops: listener.hops, ttl })
+  }
+
+  #nameOf(index: number): string | undefined {
+    const now = this.#now()
+    if (now - this.#namesSince > NAMES_LAST) {
+      this.#names.clear()
+      this.#namesSince = now
+    }
+    const known = this.#names.get(index)
+    if (known !== undefined) return known
+    const name = index === 0 ? '' : interfaceName(index)
+    if (name === '') return undefined
+    this.#names.set(index, name)
+    return name
+  }
+
+  #admit(listener: Listener, remote: Address, change: 1 | -1): void {
+    const address = remote.split('%')[0] as Address
+    const count = (listener.senders.get(address) ?? 0) + change
+    if (count > 0) listener.senders.set(address, count)
+    else listener.senders.delete(address)
+    // The next flood is filtered with the neighbors of then.
+    if (listener.floodUntil !== undefined && count === Math.max(change, 0)) this.#endFlood(listener)
+  }
+
+  // ---- floods
+
+  #countStranger(listener: Listener): void {
+    const now = this.#now()
+    if (now - listener.countedSince > SECOND) {
+      listener.strangers = 0
+      listener.countedSince = now
+    }
+    if (++listener.strangers <= FLOOD || listener.floodUntil !== undefined) return
+    this.#countDropped(listener)
+    listener.floodUntil = now + FLOOD_PAUSE
+    this.#filter(listener, [...listener.senders.keys()])
+  }
+
+  #endFlood(listener: Listener): void {
+    this.#countDropped(listener)
+    listener.floodUntil = undefined
+    listener.strangers = 0
+    this.#filter(listener, undefined)
+  }
+
+  #filter({ fd, family, hops }: Listener, senders: readonly Address[] | undefined): void {
+    attachFilter(fd, makeFilter({ family, oneHop: hops === 'single', senders }))
+  }
+
+  #countDropped(listener: Listener): void {
+    const dropped = droppedBy(listener.fd)
+    const count = dropped - listener.dropped
+    listener.dropped = dropped
+    const reason = listener.floodUntil === undefined && listener.hops === 'single' ? 'ttl' : 'flood'
+    if (count > 0) this.#feed({ kind: 'filtered', reason, count })
+  }
+
+  #note(sender: Sender, text: string | undefined, portTaken: boolean): void {
+    if (sender.trouble === text && !portTaken) return
+    sender.trouble = text
+    this.#feed({ kind: 'trouble', session: sender.open.session, text, portTaken })
+  }
+}
+
+/** Beyond the limit of the system where we may, else up to it. */
+function setReceiveBuffer(fd: number): void {
+  try {
+    setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+  } catch {
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
+  }
+}
+
+function openSender({ remote, local, hops, port }: Open): number {
+  const family = familyOfAddress(remote)
+  const fd = openSocket(family, SOCK_DGRAM)
+  try {
+    setOption(fd, LEVEL[family], HOPS_OPTION[family], TTL)
+    setOption(fd, LEVEL[family], CLASS_OPTION[family], NETWORK_CONTROL)
+    // RFC 5881 §2: a single hop is a link; nothing may go around it.
+    if (hops === 'single') setOption(fd, SOL_SOCKET, SO_DONTROUTE, 1)
+    bindSocket(fd, { address: local ?? ANY[family], port })
+    return fd
+  } catch (error) {
+    closeSocket(fd)
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+/** BFD in a thread of our own process: what keeps the main thread busy does not make it late. */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { BfdInput, BfdNews } from '../../bfd/types.ts'
+import { closeSocket } from '../libc.ts'
+import { wordsOf } from '../os-words.ts'
+import type { BfdRunner, StartBfd } from './bfd.ts'
+import { Bell } from './bfd-poll.ts'
+
+/** What the thread is given at its start. */
+export interface BfdThreadData {
+  /** `BfdOrder` in, `BfdNews[]` out. */
+  readonly port: MessagePort
+  /** Rung with every order. */
+  readonly bell: number
+  readonly independent: boolean
+}
+
+export type BfdOrder = BfdInput | { readonly kind: 'end' }
+
+/** Put in by the build: where the thread's code lies beside the bundle. */
+declare const GODWIT_BFD_THREAD: string | undefined
+
+const CODE = new URL(typeof GODWIT_BFD_THREAD === 'string' ? GODWIT_BFD_THREAD : './bfd-worker.ts', import.meta.url)
+/** What 5,000 sessions need, many times over; their garbage is small and soon gone. */
+const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 } as const
+
+/** `independent`: this process goes on while the agent does not. */
+export const startBfdThread =
+  (independent: boolean): StartBfd =>
+  (hear, ended) =>
+    new Thread(independent, hear, ended)
+
+class Thread implements BfdRunner {
+  readonly #port: MessagePort
+  readonly #bell = new Bell()
+  readonly #gone: Promise<void>
+  readonly #ring = () => this.#bell.ring()
+
+  constructor(independent: boolean, hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) {
+    const { port1, port2 } = new MessageChannel()
+    this.#port = port1
+    const workerData: BfdThreadData = { port: port2, bell: this.#bell.fd, independent }
+    const worker = new Worker(CODE, {
+      name: 'bfd',
+      workerData,
+      transferList: [port2],
+      resourceLimits: LIMITS,
+      execArgv: [],
+      argv: [],
+    })
+    let reason = 'its thread has ended'
+    port1.on('message', hear)
+    worker.on('error', (error) => {
+      reason = wordsOf(error)
+    })
+    // A process that ends need not wait for it.
+    process.once('exit', this.#ring)
+    this.#gone = new Promise((resolve) => {
+      worker.once('exit', () => {
+        process.off('exit', this.#ring)
+        port1.close()
+        closeSocket(this.#bell.fd)
+        resolve()
+        ended(reason)
+      })
+    })
+  }
+
+  post(input: BfdInput): void {
+    this.#order(input)
+  }
+
+  async stop(): Promise<void> {
+    this.#order({ kind: 'end' })
+    await this.#gone
+  }
+
+  #order(order: BfdOrder): void {
+    this.#port.postMessage(order)
+    this.#bell.ring()
+  }
+}

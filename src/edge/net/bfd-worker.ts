@@ -1,0 +1,40 @@
+/**
+ * The thread in which BFD runs: no table, no garbage and no storm of the API makes it late. It never returns to Node's
+ * event loop, which is slow to wake; so orders are taken from their port by hand, when the bell rings.
+ */
+import { randomInt } from 'node:crypto'
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { BfdEngine } from '../../bfd/engine.ts'
+import { bootClock } from '../clock.ts'
+import { BfdDriver } from './bfd-driver.ts'
+import { Bell, waitFor } from './bfd-poll.ts'
+import { leastIntervalWith, raisePriority } from './bfd-priority.ts'
+import type { BfdOrder, BfdThreadData } from './bfd-thread.ts'
+
+/** Beyond this it looks whether the process ends. */
+const LONGEST_WAIT = 250
+
+const { port, bell: fd, independent } = workerData as BfdThreadData
+const bell = new Bell(fd)
+const priority = raisePriority()
+port.postMessage([{ kind: 'priority', priority }])
+const engine = new BfdEngine({ seed: randomInt(2 ** 32), independent, least: leastIntervalWith(priority) })
+const driver = new BfdDriver({ engine, clock: bootClock, tell: (news) => port.postMessage(news) })
+
+/** False: it shall end. */
+function takeOrders(): boolean {
+  bell.hush()
+  for (let order = receiveMessageOnPort(port); order !== undefined; order = receiveMessageOnPort(port)) {
+    const input = order.message as BfdOrder
+    if (input.kind === 'end') return false
+    driver.feed(input)
+  }
+  return true
+}
+
+while (takeOrders()) {
+  waitFor([bell.fd, ...driver.descriptors], Math.min(driver.wait(), LONGEST_WAIT))
+  driver.round()
+}
+driver.stop()
+port.close()

@@ -1,0 +1,112 @@
+/**
+ * The door to the BFD engine, which runs apart: a thread of ours, or a process that outlives us.
+ *
+ * In: the Effect `bfd`. Out: the Inputs `bfd`, for all that is told of sessions, and `bfd-trouble`, when the engine is gone
+ * or there again.
+ */
+import type { Millis } from '../../base/units.ts'
+import type { BfdInput, BfdIntent, BfdNews, BfdView } from '../../bfd/types.ts'
+import type { Effect } from '../../engine/effect.ts'
+import type { Input } from '../../engine/input.ts'
+import { fromBootTime } from '../clock.ts'
+
+export type BfdEffect = Extract<Effect, { readonly kind: 'bfd' }>
+
+/** The engine, wherever it runs. */
+export interface BfdRunner {
+  post(input: BfdInput): void
+  stop(): Promise<void>
+}
+
+/** `hear`: what it tells. `ended`: it is gone, and why; called once. */
+export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
+
+export interface BfdOptions {
+  readonly feed: (input: Input) => void
+  readonly start: StartBfd
+}
+
+/** Before an engine that is gone is started again. */
+const PAUSE: Millis = 1_000
+/** So long somebody who looks waits for what the engine says. */
+const PATIENCE: Millis = 500
+
+export class Bfd {
+  readonly #feed: (input: Input) => void
+  readonly #start: StartBfd
+  readonly #asking = new Map<number, () => void>()
+  #sessions: readonly BfdIntent[] = []
+  #runner: BfdRunner | undefined
+  #restart: NodeJS.Timeout | undefined
+  #asked = 0
+  #isStopped = false
+
+  constructor({ feed, start }: BfdOptions) {
+    this.#feed = feed
+    this.#start = start
+  }
+
+  perform({ sessions }: BfdEffect): void {
+    if (this.#isStopped) return
+    this.#sessions = sessions
+    if (sessions.length > 0 && this.#runner === undefined && this.#restart === undefined) this.#run()
+    else this.#post()
+  }
+
+  /** Settles when the engine has told all there is, or is late. */
+  ask(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (this.#runner === undefined) return Promise.resolve()
+    const id = ++this.#asked
+    const timer = setTimeout(() => this.#asking.get(id)?.(), PATIENCE)
+    this.#asking.set(id, () => {
+      clearTimeout(timer)
+      this.#asking.delete(id)
+      resolve()
+    })
+    this.#runner.post({ kind: 'ask', id })
+    return promise
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    clearTimeout(this.#restart)
+    // An answer means that the last list has been carried out: the neighbors have been told.
+    await this.ask()
+    await this.#runner?.stop()
+  }
+
+  #run(): void {
+    this.#restart = undefined
+    this.#runner = this.#start(
+      (news) => this.#hear(news),
+      (reason) => this.#ended(reason),
+    )
+    this.#post()
+  }
+
+  #hear(news: readonly BfdNews[]): void {
+    this.#feed({ kind: 'bfd-trouble', text: undefined })
+    this.#feed({ kind: 'bfd', news: news.map(inOurTime) })
+    for (const one of news) if (one.kind === 'answer') this.#asking.get(one.id)?.()
+  }
+
+  #ended(reason: string): void {
+    if (this.#isStopped) return
+    this.#runner = undefined
+    for (const answered of [...this.#asking.values()]) answered()
+    this.#feed({ kind: 'bfd-trouble', text: reason })
+    this.#restart = setTimeout(() => this.#run(), PAUSE)
+  }
+
+  #post(): void {
+    this.#runner?.post({ kind: 'sessions', sessions: this.#sessions })
+  }
+}
+
+/** The engine counts from the start of the machine, so that its times mean the same to every process. */
+function inOurTime(news: BfdNews): BfdNews {
+  const dated = (session: BfdView): BfdView => ({ ...session, since: fromBootTime(session.since) })
+  if (news.kind === 'report') return { ...news, session: dated(news.session) }
+  return news.kind === 'answer' ? { ...news, sessions: news.sessions.map(dated) } : news
+}

@@ -1,0 +1,258 @@
+/**
+ * Which neighbors BFD watches, and what it says of them. Owns the wishes that go to the BFD engine and the last news of
+ * each session. BGP hears of one thing alone: a neighbor that was there and is lost. BFD that does not come up, comes up
+ * late or is disabled never touches a session (RFC 5882 §3.2, §3.3).
+ */
+import { type Address, isLinkLocal } from '../base/address.ts'
+import type { BfdCounters, BfdIntent, BfdNews, BfdView, Priority } from '../bfd/types.ts'
+import { DROP_WORDS, isFailure, reasonOf } from '../bfd/words.ts'
+import { type BfdSettings, type Problem, UNHEARD } from '../cluster/intent.ts'
+import { makeProblem } from '../cluster/problem.ts'
+import { same } from '../cluster/same.ts'
+import { isOnLink, type Link, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
+import type { BfdSummary } from '../show/view.ts'
+import type { Neighbor } from './neighbors.ts'
+import type { Outbox } from './outbox.ts'
+import { tell } from './tell.ts'
+
+/** A neighbor whose path is lost, and how BFD knows. */
+export interface Lost {
+  readonly neighbor: Neighbor
+  readonly reason: string
+  /** It is the path, or all of the neighbor: not its control plane alone (RFC 5882 §4.3). */
+  readonly independent: boolean
+}
+
+interface Wish extends BfdSettings {
+  readonly remote: Address
+  /** The address of the node towards it, where there is one. */
+  readonly local: Address | undefined
+}
+
+type Way = Pick<BfdIntent, 'hops' | 'interface' | 'local'>
+
+/** Any TTL will do, where nobody asked for a minimum. */
+const NO_MINIMUM = 1
+
+type Report = Extract<BfdNews, { readonly kind: 'report' }>
+
+export class Bfd {
+  readonly #links: LinkTable
+  readonly #out: Outbox
+  readonly #wishes = new Map<Neighbor, Wish>()
+  /** By remote address: one router may be several neighbors, on different ports. */
+  readonly #neighbors = new Map<Address, Set<Neighbor>>()
+  readonly #sessions = new Map<Address, BfdView>()
+  /** What was last asked for, by remote address. */
+  #asked: ReadonlyMap<Address, BfdIntent> = new Map()
+  #counters: BfdCounters | undefined
+  #priority: Priority | undefined
+  #least = 0
+  /** Why there is no BFD at all. */
+  #trouble: string | undefined
+  #isChanged = false
+
+  constructor(links: LinkTable, out: Outbox) {
+    this.#links = links
+    this.#out = out
+  }
+
+  /** After everything that may start, stop or change a neighbor. */
+  note(neighbor: Neighbor): void {
+    const before = this.#wishes.get(neighbor)
+    if (neighbor.intent.bfd === undefined && before === undefined) return
+    const wish = wishFor(neighbor)
+    if (before === wish || (before !== undefined && wish !== undefined && isSame(before, wish))) return
+    this.#isChanged = true
+    if (before !== undefined) this.#forget(neighbor, before)
+    if (wish === undefined) return
+    this.#wishes.set(neighbor, wish)
+    const others = this.#neighbors.get(wish.remote)
+    if (others === undefined) this.#neighbors.set(wish.remote, new Set([neighbor]))
+    else others.add(neighbor)
+  }
+
+  #forget(neighbor: Neighbor, { remote }: Wish): void {
+    this.#wishes.delete(neighbor)
+    const others = this.#neighbors.get(remote)
+    others?.delete(neighbor)
+    if (others?.size !== 0) return
+    this.#neighbors.delete(remote)
+    this.#sessions.delete(remote)
+  }
+
+  /** Neighbors may stand on a link now, or no longer do. Pods come and go without a word to BFD. */
+  takeLinks({ addresses }: TouchedLinks): void {
+    if (addresses.size > 0 && this.#wishes.size > 0) this.#isChanged = true
+  }
+
+  /** Asks for the sessions that shall be, where they are others than before; not before our links are known. */
+  flush(): void {
+    if (!this.#isChanged || (this.#wishes.size > 0 && !this.#links.isKnown)) return
+    this.#isChanged = false
+    const wishes = new Map<Address, Wish>()
+    for (const wish of this.#wishes.values()) {
+      const other = wishes.get(wish.remote)
+      if (other === undefined || isTighter(wish, other)) wishes.set(wish.remote, wish)
+    }
+    const links = this.#links.all()
+    const before = this.#asked
+    this.#asked = new Map([...wishes].map(([remote, wish]) => [remote, this.#intentFor(wish, links)]))
+    if (!same(before, this.#asked)) this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
+  }
+
+  /** One that is Up stays on the way that it has found. */
+  #intentFor(wish: Wish, links: readonly Link[]): BfdIntent {
+    const { remote, minimumTtl = NO_MINIMUM } = wish
+    const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
+    const isAsked = asked !== undefined && (wish.minimumTtl === undefined || asked.hops === 'multi')
+    const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wish, links)
+    return { ...wish, minimumTtl, hops, interface: link, local }
+  }
+
+  /** RFC 5881 where it stands on a link of ours; else, and where somebody says so, RFC 5883. */
+  #wayTo({ remote, local, minimumTtl }: Wish, links: readonly Link[]): Way {
+    if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
+    const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
+    if (around.length === 0) return { hops: 'multi', interface: undefined, local }
+    // On a network that two of our links are on, its packets may come in on either.
+    const only = around.length === 1 ? around[0]?.name : undefined
+    const isBeside = local !== undefined && this.#links.isBesideLink(local, remote)
+    return { hops: 'single', interface: only, local: isBeside ? undefined : local }
+  }
+
+  /** Neighbors that are lost by this news. */
+  take(all: readonly BfdNews[]): readonly Lost[] {
+    return all.flatMap((news) => this.#take(news))
+  }
+
+  #take(news: BfdNews): readonly Lost[] {
+    switch (news.kind) {
+      case 'report':
+        return this.#report(news)
+      case 'answer':
+        this.#counters = news.counters
+        for (const session of news.sessions) this.#keep(session)
+        return []
+      case 'priority':
+        this.#priority = news.priority
+        this.#tellPriority(news.priority)
+        return []
+      case 'least-interval':
+        this.#least = news.least
+        this.#out.tell(tell('info', 'bfd-least-interval', `BFD: ${leastWords(news.least)}`, { micros: news.least }))
+        return []
+      case 'dropped': {
+        const text = `BFD packet of ${news.from} dropped: ${DROP_WORDS[news.reason]}`
+        this.#out.tell(tell('warn', 'bfd-dropped', text, { address: news.from, reason: news.reason }))
+        return []
+      }
+    }
+  }
+
+  /** What is told of a session that is no longer wanted is late. */
+  #keep(session: BfdView): boolean {
+    if (!this.#neighbors.has(session.remote)) return false
+    this.#sessions.set(session.remote, session)
+    return true
+  }
+
+  #report({ session, from }: Report): readonly Lost[] {
+    const before = this.#sessions.get(session.remote)
+    if (!this.#keep(session)) return []
+    const lost: Lost[] = []
+    for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
+      if (session.trouble !== before?.trouble) this.#tellTrouble(neighbor.name, session.trouble)
+      if (from === undefined) continue
+      const reason = reasonOf(session)
+      const isLost = isFailure(from, session)
+      const text = `${neighbor.name}: BFD ${from} to ${session.state}: ${reason}`
+      const fields = { peer: neighbor.name, address: session.remote, from, to: session.state, reason }
+      this.#out.tell(tell(isLost ? 'warn' : 'info', 'bfd-transition', text, fields))
+      if (isLost) lost.push({ neighbor, reason, independent: session.independent })
+    }
+    return lost
+  }
+
+  #tellTrouble(peer: string, trouble: string | undefined): void {
+    if (trouble === undefined) this.#out.tell(tell('info', 'bfd-trouble-gone', `${peer}: BFD can be sent`, { peer }))
+    else
+      this.#out.tell(tell('warn', 'bfd-trouble', `${peer}: BFD cannot be sent: ${trouble}`, { peer, reason: trouble }))
+  }
+
+  #tellPriority({ kind, trouble }: Priority): void {
+    const why = trouble === undefined ? '' : ` (real time: ${trouble})`
+    const fields = { priority: kind, reason: trouble ?? null }
+    this.#out.tell(tell('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
+  }
+
+  /** The thread or process of BFD is gone, or there again. What it said of sessions no longer counts. */
+  setTrouble(trouble: string | undefined): void {
+    if (trouble === this.#trouble) return
+    this.#trouble = trouble
+    if (trouble === undefined) this.#out.tell(tell('info', 'bfd-there', 'BFD runs again'))
+    else {
+      this.#sessions.clear()
+      this.#out.tell(tell('error', 'bfd-gone', `BFD does not run: ${trouble}`, { reason: trouble }))
+    }
+  }
+
+  // ---- for those who look
+
+  summary(): BfdSummary | undefined {
+    if (this.#wishes.size === 0) return undefined
+    const sessions = [...this.#neighbors].flatMap(([remote, neighbors]) => {
+      const session = this.#sessions.get(remote)
+      return session === undefined ? [] : [{ session, peers: [...neighbors].map(({ name }) => name).sort() }]
+    })
+    return { sessions, counters: this.#counters, priority: this.#priority }
+  }
+
+  of(neighbor: Neighbor): BfdView | undefined {
+    const wish = this.#wishes.get(neighbor)
+    return wish === undefined ? undefined : this.#sessions.get(wish.remote)
+  }
+
+  problems(): readonly Problem[] {
+    if (this.#wishes.size === 0) return []
+    const problems: Problem[] = []
+    if (this.#trouble !== undefined) {
+      problems.push(makeProblem({ code: 'bfd-gone', object: 'BFD', says: `does not run: ${this.#trouble}` }))
+    }
+    const fastest = Math.min(...[...this.#wishes.values()].map(({ transmit, receive }) => Math.min(transmit, receive)))
+    if (fastest < this.#least) {
+      problems.push(
+        makeProblem({ code: 'bfd-least-interval', object: 'BFD', says: leastWords(this.#least), level: 'warning' }),
+      )
+    }
+    for (const [neighbor, { remote }] of this.#wishes) {
+      const trouble = this.#sessions.get(remote)?.trouble
+      if (trouble === undefined) continue
+      problems.push(makeProblem({ code: 'bfd-trouble', object: neighbor.name, says: `BFD cannot be sent: ${trouble}` }))
+    }
+    return problems
+  }
+}
+
+const leastWords = (least: number): string =>
+  least === 0
+    ? 'intervals are as configured'
+    : `no interval is shorter than ${least / 1_000} ms, for want of priority or for the number of sessions`
+
+/** Undefined: it is not watched. One that may not run is not, so that BFD tells its router that this is on purpose. */
+function wishFor({ intent, peer }: Neighbor): Wish | undefined {
+  const { bfd, address, sourceAddress } = intent
+  if (bfd === undefined || !peer.started || address === UNHEARD) return undefined
+  return { ...bfd, remote: address, local: sourceAddress }
+}
+
+const isSame = (a: Wish, b: Wish): boolean =>
+  a.remote === b.remote &&
+  a.local === b.local &&
+  a.transmit === b.transmit &&
+  a.receive === b.receive &&
+  a.multiplier === b.multiplier &&
+  a.minimumTtl === b.minimumTtl &&
+  a.passive === b.passive
+
+const isTighter = (a: Wish, b: Wish): boolean => a.receive * a.multiplier < b.receive * b.multiplier

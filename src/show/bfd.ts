@@ -1,0 +1,75 @@
+/** `show bfd sessions`, as BIRD prints it; in JSON with everything that is known. */
+import type { BfdView } from '../bfd/types.ts'
+import { diagnosticWords } from '../bfd/words.ts'
+import { notRunning } from './not-running.ts'
+import { CODE, type Row } from './reply.ts'
+import { formatTime, type TimeStyle } from './time.ts'
+import type { BfdSessionView, View } from './view.ts'
+
+/** BIRD has an instance of the protocol; ours goes by the name of its first. */
+const INSTANCE = 'bfd1'
+
+export function* bfdRows(view: View, style: TimeStyle): Iterable<Row> {
+  const summary = view.bfd()
+  if (summary === undefined) {
+    yield notRunning('BFD')
+    return
+  }
+  const line = (text: string): Row => ({ code: CODE.bfd, text })
+  yield line(`${INSTANCE}:`)
+  yield line(columns(['IP address', 'Interface', 'State', 'Since'], 'Interval', 'Timeout'))
+  for (const { session } of summary.sessions) {
+    const since = formatTime(view.epoch + session.since, view.epoch + view.now, style)
+    const words = [bare(session), session.interface ?? '---', session.state, since]
+    yield line(columns(words, inSeconds(session.interval), inSeconds(session.detectionTime)))
+  }
+  yield { code: CODE.ok, text: '' }
+}
+
+const columns = (
+  [address = '', link = '', state = '', since = '']: readonly string[],
+  interval: string,
+  timeout: string,
+) =>
+  `${address.padEnd(25)} ${link.padEnd(10)} ${state.padEnd(10)} ${since.padEnd(12)}  ${interval.padStart(8)} ${timeout.padStart(8)}`
+
+/** The interface has a column of its own. */
+const bare = ({ remote }: BfdView): string => remote.split('%')[0] ?? remote
+
+const inSeconds = (micros: number): string => (micros / 1_000_000).toFixed(3)
+
+/** Durations in seconds; `time` writes a time of the engine. */
+export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) => string) {
+  const { state, remoteState, diagnostic, remoteDiagnostic } = session
+  const seconds = (micros: number) => micros / 1_000_000
+  return {
+    peer: bare(session),
+    interface: session.interface ?? null,
+    state,
+    since: time(session.since),
+    interval: seconds(session.interval),
+    multiplier: session.multiplier,
+    detectionTime: seconds(session.detectionTime),
+    local: {
+      address: session.local ?? null,
+      discriminator: session.localDiscriminator,
+      diagnostic: diagnosticWords(diagnostic),
+      desiredMinTx: seconds(session.desiredMinTx),
+      requiredMinRx: seconds(session.requiredMinRx),
+    },
+    remote: {
+      discriminator: session.remoteDiscriminator === 0 ? null : session.remoteDiscriminator,
+      state: remoteState,
+      diagnostic: diagnosticWords(remoteDiagnostic),
+      multiplier: session.remoteMultiplier,
+      desiredMinTx: seconds(session.remoteDesiredMinTx),
+      requiredMinRx: seconds(session.remoteMinRx),
+    },
+    hops: session.hops,
+    passive: session.passive,
+    controlPlaneIndependent: session.independent,
+    packets: { sent: session.sent, received: session.received },
+    neighbors: peers,
+    trouble: session.trouble ?? null,
+  }
+}

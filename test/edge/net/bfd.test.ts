@@ -1,0 +1,71 @@
+/** The door to the BFD engine, before a runner that does nothing but remember; the real thread at the end. */
+import { describe, expect, test } from 'vitest'
+import type { BfdInput, BfdIntent, BfdNews } from '../../../src/bfd/types.ts'
+import { Bfd, type StartBfd } from '../../../src/edge/net/bfd.ts'
+import { startBfdThread } from '../../../src/edge/net/bfd-thread.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { intent } from '../../bfd/support.ts'
+import { until } from '../../support/loopback.ts'
+
+class Scene {
+  readonly posted: BfdInput[] = []
+  readonly inputs: Input[] = []
+  started = 0
+  hear: (news: readonly BfdNews[]) => void = () => {}
+  ended: (reason: string) => void = () => {}
+  readonly start: StartBfd = (hear, ended) => {
+    this.started++
+    Object.assign(this, { hear, ended })
+    return { post: (input) => this.posted.push(input), stop: async () => {} }
+  }
+  readonly door = new Bfd({
+    feed: (input) => this.inputs.push(input),
+    start: this.start,
+  })
+
+  perform(...sessions: BfdIntent[]): void {
+    this.door.perform({ kind: 'bfd', sessions })
+  }
+}
+
+test('nothing runs until somebody is to be watched', () => {
+  const scene = new Scene()
+  scene.perform()
+  expect(scene.started).toBe(0)
+  scene.perform(intent())
+  expect(scene.started).toBe(1)
+})
+
+test('an engine that is gone is told of, and started again with what it shall do', async () => {
+  const scene = new Scene()
+  scene.perform(intent())
+  scene.ended('its thread has ended')
+  expect(scene.inputs).toEqual([{ kind: 'bfd-trouble', text: 'its thread has ended' }])
+  await until('another', () => scene.started === 2)
+  expect(scene.posted.at(-1)).toMatchObject({ kind: 'sessions', sessions: [{ remote: '10.0.0.1' }] })
+  await scene.door.stop()
+})
+
+test('whoever asks is answered though the engine says nothing', async () => {
+  const scene = new Scene()
+  await scene.door.ask()
+  scene.perform(intent())
+  await scene.door.ask()
+  expect(scene.posted.at(-1)).toEqual({ kind: 'ask', id: 1 })
+  await scene.door.stop()
+})
+
+describe('the thread', () => {
+  test('runs sessions, says what priority it got, and answers', async () => {
+    const inputs: Input[] = []
+    const door = new Bfd({ feed: (input) => inputs.push(input), start: startBfdThread(false) })
+    // Nobody answers there; whether the port can be had depends on the machine.
+    door.perform({ kind: 'bfd', sessions: [intent({ remote: '127.0.0.9', local: '127.0.0.1' })] })
+    const news = () => inputs.flatMap((input) => (input.kind === 'bfd' ? input.news : []))
+    await until('a report', () => news().some(({ kind }) => kind === 'report'), 10_000)
+    await door.ask()
+    expect(news().map(({ kind }) => kind)).toEqual(expect.arrayContaining(['priority', 'report', 'answer']))
+    expect(news().findLast((one) => one.kind === 'report')).toMatchObject({ session: { remote: '127.0.0.9' } })
+    await door.stop()
+  })
+})
