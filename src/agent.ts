@@ -99,6 +99,7 @@ class Agent {
       cni: options.cni,
       dataplane: options.dataplane,
       table,
+      adopt: options.adopt,
       now: systemClock.now(),
       epoch: systemClock.epoch,
       keepsLastGood: true,

@@ -15,7 +15,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
   godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
-               [--dataplane linux|none] [--table main|NUMBER] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
+               [--dataplane linux|none] [--table main|NUMBER] [--adopt bird|zebra|NUMBER,...] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
                [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit                            look around in a shell
@@ -62,6 +62,8 @@ export interface AgentWords {
   readonly dataplane: (typeof DATAPLANES)[number]
   /** Routing table for our routes: `main`, or a number. */
   readonly table: string
+  /** Protocol numbers of the speaker before us: its routes in the kernel stay until ours stand. */
+  readonly adopt: readonly number[]
 }
 
 const DATAPLANES = ['linux', 'none'] as const
@@ -221,6 +223,7 @@ const AGENT_OPTIONS = {
   http: { type: 'string' },
   dataplane: { type: 'string' },
   table: { type: 'string' },
+  adopt: { type: 'string' },
   cni: { type: 'string' },
   'cni-dir': { type: 'string' },
   'log-level': { type: 'string' },
@@ -268,6 +271,9 @@ function parseAgentWords(argv: readonly string[]): Words {
   const table = values.table ?? 'main'
   const whyNot = whyNotTable(table)
   if (whyNot !== undefined) return wrong(`--table ${table}: ${whyNot}`)
+  const adopt = parseAdopt(values.adopt)
+  if (adopt === undefined) return wrong(`--adopt ${values.adopt}: bird, zebra, or protocol numbers from 5 to 255`)
+  if (adopt.length > 0 && dataplane === 'none') return wrong('--adopt wants --dataplane linux')
   const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
   const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
@@ -288,9 +294,25 @@ function parseAgentWords(argv: readonly string[]): Words {
       cni,
       dataplane,
       table,
+      adopt,
       cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }
+}
+
+/** Numbers under which speakers write what BGP taught them: older zebras, and those of today. */
+const SPEAKERS: Readonly<Record<string, readonly number[]>> = { bird: [12], zebra: [11, 186] }
+/** Below are the kernel's own routes, those of the boot and of people. */
+const FIRST_DAEMON = 5
+
+function parseAdopt(text: string | undefined): readonly number[] | undefined {
+  const found = (text?.split(',') ?? []).map((word) => SPEAKERS[word] ?? parseProtocol(word))
+  return found.includes(undefined) ? undefined : found.flatMap((numbers) => numbers ?? [])
+}
+
+function parseProtocol(word: string): readonly number[] | undefined {
+  const number = /^\d{1,3}$/.test(word) ? Number(word) : 0
+  return number >= FIRST_DAEMON && number <= 255 ? [number] : undefined
 }
 
 /** The kernel's own table of local addresses; what stands there comes before all other routes. */

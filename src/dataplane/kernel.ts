@@ -65,6 +65,8 @@ export interface KernelChange {
 export interface RouteChange {
   readonly action: 'add' | 'replace' | 'remove'
   readonly route: OwnRoute
+  /** Of a removal: whose route it is; ours unless said. */
+  readonly protocol?: number
 }
 
 /** A route that could not be written: its place in the list of changes, and why. */

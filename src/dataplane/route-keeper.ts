@@ -5,7 +5,7 @@
  * changes. Out: changes, as many as asked for, and why something is kept out.
  *
  * Routes that a former run left are taken over as they are; until `sweep`, one that nobody wants or that goes another way
- * stays, so that a restart moves no packet.
+ * stays, so that a restart moves no packet. Of another speaker before us, `inheritance` knows.
  */
 
 import { hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
@@ -23,6 +23,7 @@ import {
   unicast,
   whyNotBeside,
 } from './fib.ts'
+import { Inheritance } from './inheritance.ts'
 import { joinHops } from './join-hops.ts'
 import {
   type Failure,
@@ -82,12 +83,15 @@ export class RouteKeeper {
   /** By prefix: those whose routes in the kernel have changed. */
   readonly #moved = new Map<string, Prefix>()
   readonly #contest = new Contest()
+  readonly #inheritance: Inheritance
   #retryAt: Millis | undefined
   #retryDelay = FIRST_RETRY
   #known = false
   #swept = false
 
-  constructor(links: LinkTable, home = MAIN_TABLE) {
+  /** `adoptFrom`: protocol numbers of the speaker before us. */
+  constructor(links: LinkTable, home = MAIN_TABLE, adoptFrom: readonly number[] = []) {
+    this.#inheritance = new Inheritance(adoptFrom)
     this.table = new KernelTable(links)
     this.nextHops = new NextHops(this.table, this.#ways)
     this.#home = home
@@ -100,6 +104,11 @@ export class RouteKeeper {
 
   get isSwept(): boolean {
     return this.#swept
+  }
+
+  /** Routes of the speaker before us that still stand. */
+  get inherited(): number {
+    return this.#inheritance.size
   }
 
   get size(): { readonly wanted: number; readonly present: number } {
@@ -264,6 +273,7 @@ export class RouteKeeper {
     this.#swept = true
     for (const key of this.#adopted) this.#dirty.add(key)
     this.#adopted.clear()
+    this.#inheritance.releaseAll()
   }
 
   // ── Changes ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,20 +288,25 @@ export class RouteKeeper {
       const change = this.#plan(key)
       if (change !== undefined) changes.push(change)
     }
+    changes.push(...this.#inheritance.removals(limit - changes.length))
     return changes.sort((a, b) => ORDER[a.action] - ORDER[b.action])
   }
 
   applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
     const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
-    for (const [index, { action, route }] of changes.entries()) {
+    for (const [index, { action, route, protocol }] of changes.entries()) {
       const key = ownKey(route)
       const reason = reasons.get(index)
-      if (reason !== undefined) this.#fail(key, route, reason)
+      if (protocol !== undefined) this.#inheritance.applied(routeKey({ ...route, protocol }), reason !== undefined)
+      else if (reason !== undefined) this.#fail(key, route, reason)
       else {
         this.#failed.delete(key)
         if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
         this.#removePresent(key)
-        if (action !== 'remove') this.#setPresent(key, asKernelRoute(route))
+        if (action !== 'remove') {
+          this.#setPresent(key, asKernelRoute(route))
+          this.#inheritance.release(route)
+        }
       }
     }
     if (failures.length === 0) {
@@ -312,10 +327,11 @@ export class RouteKeeper {
     if (this.#retryAt === undefined || this.#retryAt > now) return
     this.#retryAt = undefined
     for (const key of this.#failed) this.#dirty.add(key)
+    this.#inheritance.retry()
   }
 
   get isBusy(): boolean {
-    return this.#known && this.#dirty.size > 0
+    return this.#known && (this.#dirty.size > 0 || this.#inheritance.isBusy)
   }
 
   #touch(prefix: string): void {
@@ -329,12 +345,14 @@ export class RouteKeeper {
     this.#present.clear()
     this.#keys.clear()
     this.table.clear()
+    this.#inheritance.startOver()
     for (const prefix of [...this.#learned.keys(), ...this.#blackholes.keys()]) this.#touch(prefix)
   }
 
   /** The route, where it was ours. */
   #takeGone(key: string, foreign: Map<string, Prefix>): KernelRoute | undefined {
     const own = this.#keys.get(key)
+    if (own === undefined && this.#inheritance.gone(key)) return undefined
     if (own === undefined) {
       const gone = this.table.remove(key)
       if (gone !== undefined) this.#touchForeign(gone, foreign)
@@ -354,6 +372,7 @@ export class RouteKeeper {
   }
 
   #takePresent(route: KernelRoute, foreign: Map<string, Prefix>): void {
+    if (this.#inheritance.take(route, !this.#known)) return
     if (route.protocol !== GODWIT_PROTOCOL) {
       this.table.add(route)
       this.#touchForeign(route, foreign)
@@ -381,8 +400,13 @@ export class RouteKeeper {
   }
 
   #plan(key: string): RouteChange | undefined {
-    const change = planRoute(this.#target(key), this.#present.get(key))
-    if (!this.#adopted.has(key)) return change
+    const target = this.#target(key)
+    const change = planRoute(target, this.#present.get(key))
+    if (change === undefined && target !== undefined) this.#inheritance.release(target)
+    if (!this.#adopted.has(key)) {
+      const isTaken = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
+      return isTaken ? { ...change, action: 'replace' } : change
+    }
     // Wanted just as it is there: from now on it is like one we wrote.
     if (change === undefined) this.#adopted.delete(key)
     return undefined

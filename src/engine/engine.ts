@@ -54,6 +54,8 @@ export interface EngineOptions {
   readonly dataplane?: 'linux' | 'none'
   /** Number of the table for routes that BGP taught us; the main table unless said. */
   readonly table?: number
+  /** Protocol numbers of the speaker before us, whose kernel routes stay until ours stand. */
+  readonly adopt?: readonly number[]
   /** Seed of all jitter. */
   readonly seed: number
   /** Of the hash tables; a known one unless given, for runs that are repeated. Not the seed: neighbors see the jitter. */
@@ -92,7 +94,7 @@ export class Engine {
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, hashKey, cni, dataplane, table, keepsLastGood = false, ...rest } = options
+    const { now, node, seed, hashKey, cni, dataplane, table, adopt, keepsLastGood = false, ...rest } = options
     this.#keepsLastGood = keepsLastGood
     this.#store = new ObjectStore(node)
     this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
@@ -117,7 +119,15 @@ export class Engine {
     this.#intents = new IntentBuilder({ node })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
-    const around = { ...rooms, neighbors: this.#neighbors, out: this.#out, links: this.#links, table, arePodsReady }
+    const around = {
+      ...rooms,
+      neighbors: this.#neighbors,
+      out: this.#out,
+      links: this.#links,
+      table,
+      adopt,
+      arePodsReady,
+    }
     this.#kernel = dataplane === 'linux' ? new Kernel(around) : undefined
     this.#view = new EngineView(
       this.#facts,

@@ -11,7 +11,7 @@ import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
-import type { KernelChange, RouteChange } from '../dataplane/kernel.ts'
+import { type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
@@ -43,6 +43,8 @@ export interface KernelRooms {
   readonly links: LinkTable
   /** Where learned routes stand; the main table unless said. */
   readonly table?: number | undefined
+  /** Protocol numbers of the speaker before us. */
+  readonly adopt?: readonly number[] | undefined
   /** Whether what gives pods their addresses is in place. */
   readonly arePodsReady: () => boolean
 }
@@ -73,7 +75,7 @@ export class Kernel {
 
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
-    this.#routes = new RouteKeeper(rooms.links, rooms.table)
+    this.#routes = new RouteKeeper(rooms.links, rooms.table, rooms.adopt)
     this.#loops = new ServiceLoops(this.#routes)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     rooms.rib.follow()
@@ -140,6 +142,7 @@ export class Kernel {
     this.#routes.takeKernel(change, now)
     this.#mayStray = true
     if (wasKnown || !this.#routes.isKnown) return
+    if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#tellInheritance(this.#rooms.adopt)
     for (const [table, count] of this.#routes.elsewhere()) {
       const text = `table ${table} holds ${count} routes of a former run, which go when all neighbors have told their routes`
       this.#rooms.out.tell(tell('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
@@ -151,6 +154,12 @@ export class Kernel {
     this.#routes.takeLinks(touched)
     this.#mayStray = true
     this.#isStale = true
+  }
+
+  #tellInheritance(adopt: readonly number[]): void {
+    const { inherited } = this.#routes
+    const text = `${inherited} kernel routes of ${adopt.map(ownerOf).join(', ')} are taken over: each goes when ours stands`
+    this.#rooms.out.tell(tell('info', 'kernel-routes-adopted', text, { routes: inherited }))
   }
 
   /** Before decision: where new next hops lead, and those inside of what has changed in the kernel. */

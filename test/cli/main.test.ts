@@ -48,6 +48,9 @@ describe('words and exits', () => {
     ['a table by a name', ['agent', '--table', 'pods']],
     ['a number no table has', ['agent', '--table', '4294967296']],
     ['the table of local addresses', ['agent', '--table', '255']],
+    ['a speaker that nobody knows', ['agent', '--adopt', 'bird,exabgp']],
+    ['the routes of people', ['agent', '--adopt', '4']],
+    ['a speaker whose routes nobody writes', ['agent', '--adopt', 'bird', '--dataplane', 'none']],
     ['JSON of nothing', ['--json']],
     ['a socket without a path', ['-s']],
   ])('%s is wrong words: one line with a stable code, exit 2', async (_, words) => {

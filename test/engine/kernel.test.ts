@@ -1,7 +1,8 @@
 /** Whole agents with a kernel: what is advertised when, what is written, what stays. */
 import { describe, expect, test } from 'vitest'
 import type { ObjectChange } from '../../src/cluster/source.ts'
-import { GODWIT_PROTOCOL } from '../../src/dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, ROUTE_METRIC } from '../../src/dataplane/kernel.ts'
+import type { EngineOptions } from '../../src/engine/engine.ts'
 import { FakeKernel } from '../support/fake-kernel.ts'
 import {
   bgpConfiguration,
@@ -45,7 +46,7 @@ class Lab {
   /** Effects, in order, with when: what the worker sent and wrote. */
   readonly log: string[] = []
 
-  constructor(open = true, table?: number) {
+  constructor(open = true, more: Pick<EngineOptions, 'table' | 'adopt'> = {}) {
     this.world = new World({
       watch: (host, _, effects) => {
         if (host.name !== 'worker-1') return
@@ -63,7 +64,7 @@ class Lab {
     })
     this.tor = this.addRouter()
     this.kernel = this.#newKernel()
-    this.worker = this.#start(table)
+    this.worker = this.#start(more)
     if (open) this.kernel.open()
   }
 
@@ -90,21 +91,21 @@ class Lab {
     return kernel
   }
 
-  #start(table?: number): Host {
+  #start(more: Pick<EngineOptions, 'table' | 'adopt'> = {}): Host {
     const objects: ObjectChange[] = [WORKER, CLUSTER, TO_ROUTER, ...POOLS].map((object) => upsert(object))
     return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, {
       dataplane: 'linux',
-      ...(table !== undefined && { table }),
+      ...more,
     })
   }
 
   /** Power gone, power back; the kernel has seen nothing of it. */
-  restart(table?: number): void {
+  restart(more: Pick<EngineOptions, 'table' | 'adopt'> = {}): void {
     this.world.crash(this.worker)
     this.log.length = 0
     this.kernel.written.length = 0
     this.kernel.scripts = 0
-    this.worker = this.#start(table)
+    this.worker = this.#start(more)
     this.kernel.open()
   }
 
@@ -258,10 +259,10 @@ describe('routes', () => {
   })
 
   test('with a table of their own, learned routes stand there, and blackholes in main (8.A3)', () => {
-    const lab = new Lab(true, 100)
+    const lab = new Lab(true, { table: 100 })
     lab.settle()
     expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
-    lab.restart(100)
+    lab.restart({ table: 100 })
     lab.settle()
     expect(lab.kernel.written).toEqual([])
     expect(lab.worker.told('kernel-routes-elsewhere')).toEqual([])
@@ -270,7 +271,7 @@ describe('routes', () => {
   test('what a run without a table has left in main is said and swept', () => {
     const lab = new Lab()
     lab.settle()
-    lab.restart(100)
+    lab.restart({ table: 100 })
     lab.settle()
     expect(lab.until(() => lab.worker.told('kernel-swept').length === 1)).toBe(true)
     lab.world.pass(1_000)
@@ -555,6 +556,63 @@ describe('a restart', () => {
     lab.world.pass(120_000)
     expect(lab.kernel.own).toEqual(BLACKHOLES)
     expect(kept.filter((key) => before.includes(key))).toEqual(kept.filter((key) => !BLACKHOLES.includes(key)))
+  })
+})
+
+describe('the speaker before us', () => {
+  const BIRD = 12
+  /** What it left: a route that we will have too, one that nobody tells any more, and in each family. */
+  const begin = (adopt: readonly number[], metric = { ipv4: 32, ipv6: 32 }) => {
+    const lab = new Lab(false, { adopt })
+    lab.kernel.addForeign('10.244.9.0/24', '10.0.0.1', BIRD, metric.ipv4)
+    lab.kernel.addForeign('fd00:244:0:9::/64', 'fd00:10::1', BIRD, metric.ipv6)
+    lab.kernel.addForeign('10.244.77.0/24', '10.0.0.1', BIRD, metric.ipv4)
+    lab.kernel.open()
+    return lab
+  }
+  const theirs = (lab: Lab) => lab.kernel.list().filter((key) => key.includes(` proto ${BIRD} `))
+
+  test('keeps its routes until ours stand beside them, and all that has no successor until the sweep (10.7)', () => {
+    const lab = begin([BIRD])
+    lab.world.pass(5)
+    expect(theirs(lab)).toHaveLength(3)
+    expect(lab.worker.told('kernel-routes-adopted')).toHaveLength(1)
+    expect(lab.until(() => lab.kernel.own.length === 4)).toBe(true)
+    // At no moment is a prefix without a route.
+    const order = lab.kernel.written.map(({ action, route }) => `${action} ${route.prefix.text}`)
+    for (const prefix of ['10.244.9.0/24', 'fd00:244:0:9::/64'])
+      expect(order.indexOf(`remove ${prefix}`)).toSatisfy((at: number) => at < 0 || at > order.indexOf(`add ${prefix}`))
+    expect(lab.until(() => lab.worker.told('kernel-swept').length > 0)).toBe(true)
+    lab.world.pass(1_000)
+    expect(theirs(lab)).toEqual([])
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+    expect(lab.problems().join()).not.toContain('kernel route')
+  })
+
+  test('with the very metric of ours is replaced in place', () => {
+    const lab = begin([BIRD], ROUTE_METRIC)
+    lab.settle()
+    expect(lab.kernel.written.map(({ action, route }) => `${action} ${route.prefix.text}`)).toEqual(
+      expect.arrayContaining(['replace 10.244.9.0/24', 'replace fd00:244:0:9::/64']),
+    )
+    expect(lab.until(() => theirs(lab).length === 0)).toBe(true)
+  })
+
+  test('that runs on, and writes a route again, keeps it', () => {
+    const lab = begin([BIRD])
+    expect(lab.until(() => lab.worker.told('kernel-swept').length > 0)).toBe(true)
+    lab.world.pass(1_000)
+    lab.kernel.addForeign('10.244.9.0/24', '10.0.0.1', BIRD, 32)
+    lab.world.pass(60_000)
+    expect(theirs(lab)).toHaveLength(1)
+    expect(lab.problems().join()).toContain('BIRD')
+  })
+
+  test('that nobody named is left alone, and stands before us', () => {
+    const lab = begin([])
+    lab.world.pass(150_000)
+    expect(theirs(lab)).toHaveLength(3)
+    expect(lab.problems().join()).toContain('BIRD')
   })
 })
 

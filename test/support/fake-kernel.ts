@@ -204,8 +204,10 @@ export class FakeKernel {
     return failed
   }
 
-  #change({ action, route }: RouteChange): string | undefined {
-    const id = idOf({ ...route, protocol: GODWIT_PROTOCOL })
+  #change({ action, route, protocol = GODWIT_PROTOCOL }: RouteChange): string | undefined {
+    const id = idOf({ ...route, protocol })
+    // Whoever has this prefix and metric is replaced, in place.
+    if (action === 'replace') for (const other of PROTOCOLS) this.#routes.delete(idOf({ ...route, protocol: other }))
     if (action === 'remove') {
       this.#routes.delete(id)
       return undefined
@@ -241,8 +243,8 @@ export class FakeKernel {
   }
 
   /** What is written is known without a read. */
-  #note({ route }: RouteChange): void {
-    const id = idOf({ ...route, protocol: GODWIT_PROTOCOL })
+  #note({ route, protocol = GODWIT_PROTOCOL }: RouteChange): void {
+    const id = idOf({ ...route, protocol })
     const before = this.#toldKeys.get(id)
     if (before !== undefined) this.#told?.delete(before)
     this.#toldKeys.delete(id)

@@ -104,7 +104,7 @@ export class World {
     name: string,
     addresses: readonly string[],
     objects: readonly ObjectChange[] | undefined,
-    more: Pick<EngineOptions, 'dataplane' | 'table'> = {},
+    more: Pick<EngineOptions, 'dataplane' | 'table' | 'adopt'> = {},
   ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
     const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const

@@ -102,11 +102,11 @@ export class KnownRoutes {
     return this.#objects > 0
   }
 
-  /** Ours, and written by us just now: the engine knows. */
-  note({ action, route }: RouteChange): void {
+  /** Written by us just now: the engine knows. */
+  note({ action, route, protocol = GODWIT_PROTOCOL }: RouteChange): void {
     const id = idOf(route)
     for (let entry = this.#byId.get(id); entry !== undefined; entry = entry.next) {
-      if (entry.told.route.protocol === GODWIT_PROTOCOL) this.#forget(id, entry)
+      if (entry.told.route.protocol === protocol) this.#forget(id, entry)
     }
     if (action === 'remove') return
     const written = { ...route, protocol: GODWIT_PROTOCOL }

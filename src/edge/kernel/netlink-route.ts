@@ -148,7 +148,7 @@ export function writeRouteDump(
  */
 export function writeChange(
   writer: Writer,
-  { action, route }: RouteChange,
+  { action, route, protocol = GODWIT_PROTOCOL }: RouteChange,
   seq: number,
   indexOf: (name: string) => number | undefined,
 ): void {
@@ -157,7 +157,7 @@ export function writeChange(
   writer.begin(isRemoval ? RTM_DELROUTE : RTM_NEWROUTE, NLM_F_REQUEST | how, seq)
   const { prefix, table, metric, type, hops } = route
   const [hop, ...more] = hops
-  writer.octets(AF[prefix.family], prefix.length, 0, 0, table < 256 ? table : RT_TABLE_UNSPEC, GODWIT_PROTOCOL)
+  writer.octets(AF[prefix.family], prefix.length, 0, 0, table < 256 ? table : RT_TABLE_UNSPEC, protocol)
   writer.octets(isRemoval ? RT_SCOPE_NOWHERE : scopeOf(route), Math.max(1, TYPES.indexOf(type)))
   writer.number(more.length === 0 && hop?.onlink === true ? RTNH_F_ONLINK : 0)
   writer.attribute(RTA_DST, prefix.bytes)

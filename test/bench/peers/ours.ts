@@ -79,4 +79,5 @@ process.exitCode = await runAgent({
   cniDirectory: join(job.dir, 'cni'),
   dataplane: 'none',
   table: 'main',
+  adopt: [],
 })

@@ -1,0 +1,112 @@
+/**
+ * Routes of the speaker before us, which ran on this node and was told to stop: packets go on over them until ours stand.
+ * They are those of its protocol numbers in the first reading of the kernel; whatever comes later under these numbers is
+ * somebody's who runs, and is left alone.
+ *
+ * In: what the kernel has, and which prefixes have a route of ours. Out: removals.
+ */
+import type { KernelRoute, OwnRoute, RouteChange } from './kernel.ts'
+
+export class Inheritance {
+  readonly #from: ReadonlySet<number>
+  /** By the kernel's key. */
+  readonly #routes = new Map<string, KernelRoute>()
+  readonly #byPrefix = new Map<string, Set<string>>()
+  /** Of the first reading, and not gone since: when the kernel is read anew, these are taken again and no others. */
+  readonly #admitted = new Set<string>()
+  /** To be removed. */
+  readonly #due = new Set<string>()
+  readonly #failed = new Set<string>()
+
+  /** `from`: protocol numbers. */
+  constructor(from: readonly number[]) {
+    this.#from = new Set(from)
+  }
+
+  get size(): number {
+    return this.#routes.size
+  }
+
+  get isBusy(): boolean {
+    return this.#due.size > 0
+  }
+
+  /** Whether the route is one of them. */
+  take(route: KernelRoute, isFirstReading: boolean): boolean {
+    if (!this.#from.has(route.protocol)) return false
+    if (isFirstReading) this.#admitted.add(route.key)
+    else if (!this.#admitted.has(route.key)) return false
+    const { key, prefix } = route
+    this.#routes.set(key, route)
+    this.#byPrefix.set(prefix.text, (this.#byPrefix.get(prefix.text) ?? new Set()).add(key))
+    return true
+  }
+
+  /** Whether it was one of them. */
+  gone(key: string): boolean {
+    this.#admitted.delete(key)
+    return this.#forget(key)
+  }
+
+  /** The kernel is read from the beginning. */
+  startOver(): void {
+    for (const key of [...this.#routes.keys()]) this.#forget(key)
+  }
+
+  /** One that would be in the way of ours: of the same prefix, table and metric. */
+  isInPlaceOf(ours: OwnRoute): boolean {
+    return [...(this.#byPrefix.get(ours.prefix.text) ?? [])].some((key) => this.#isInPlaceOf(key, ours))
+  }
+
+  #isInPlaceOf(key: string, { table, metric }: OwnRoute): boolean {
+    const route = this.#routes.get(key)
+    return route?.metric === metric && route.table === table
+  }
+
+  /** Ours stands: those beside it have had their time, and one in whose place it stands is no more. */
+  release(ours: OwnRoute): void {
+    for (const key of [...(this.#byPrefix.get(ours.prefix.text) ?? [])]) {
+      if (this.#isInPlaceOf(key, ours)) this.gone(key)
+      else this.#due.add(key)
+    }
+  }
+
+  /** All that BGP had to say has been said: what has no successor by now gets none. */
+  releaseAll(): void {
+    for (const key of this.#routes.keys()) this.#due.add(key)
+  }
+
+  /** At most `limit`; what becomes of them is told by `applied`. */
+  removals(limit: number): RouteChange[] {
+    const changes: RouteChange[] = []
+    for (const key of this.#due) {
+      if (changes.length >= limit) break
+      this.#due.delete(key)
+      const route = this.#routes.get(key)
+      if (route !== undefined) changes.push({ action: 'remove', route, protocol: route.protocol })
+    }
+    return changes
+  }
+
+  applied(key: string, isFailed: boolean): void {
+    if (isFailed) this.#failed.add(key)
+    else this.gone(key)
+  }
+
+  retry(): void {
+    for (const key of this.#failed) this.#due.add(key)
+    this.#failed.clear()
+  }
+
+  #forget(key: string): boolean {
+    const route = this.#routes.get(key)
+    if (route === undefined) return false
+    this.#routes.delete(key)
+    this.#due.delete(key)
+    this.#failed.delete(key)
+    const keys = this.#byPrefix.get(route.prefix.text)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#byPrefix.delete(route.prefix.text)
+    return true
+  }
+}
