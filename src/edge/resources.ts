@@ -9,12 +9,25 @@ export interface Resource {
   readonly namespaced: boolean
   /** A custom resource: the cluster may not know it. */
   readonly custom: boolean
+  /** What the API is asked to leave out. */
+  readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
 }
 
 const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> = {
   Node: { apiVersion: 'v1', plural: 'nodes', namespaced: false },
-  Service: { apiVersion: 'v1', plural: 'services', namespaced: true },
-  EndpointSlice: { apiVersion: 'discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
+  // Headless services have no address, and their endpoints are the most there are.
+  Service: {
+    apiVersion: 'v1',
+    plural: 'services',
+    namespaced: true,
+    selection: { fieldSelector: 'spec.clusterIP!=None' },
+  },
+  EndpointSlice: {
+    apiVersion: 'discovery.k8s.io/v1',
+    plural: 'endpointslices',
+    namespaced: true,
+    selection: { labelSelector: '!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name' },
+  },
   Secret: { apiVersion: 'v1', plural: 'secrets', namespaced: true },
 }
 

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { createGunzip } from 'node:zlib'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Millis } from '../../base/units.ts'
 import { wordsOf } from '../os-words.ts'
@@ -30,6 +31,8 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
 export interface Api {
   /** Where it is, for people. */
   readonly server: string
+  /** Whoever answers there is believed: its certificate is not verified. */
+  readonly insecure: boolean
   /** The whole answer as JSON. */
   get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown>
   /** Line by line; `onOpen` once the server agreed. Ends when the server ends it, throws when it breaks. */
@@ -51,6 +54,11 @@ const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /** Finds the API: the given kubeconfig, else the cluster this runs in, else what kubectl would take. */
 export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
+  const load = () => loadConfig(kubeconfig)
+  return new HttpApi(load)
+}
+
+function loadConfig(kubeconfig: string | undefined): KubeConfig {
   const config = new KubeConfig()
   try {
     if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
@@ -65,19 +73,26 @@ export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
   config.clusters = config.clusters.map((one) =>
     one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
   )
-  return new HttpApi(config, cluster.server.replace(/\/$/, ''), cluster.proxyUrl !== undefined)
+  return config
 }
 
 class HttpApi implements Api {
   readonly server: string
-  readonly #config: KubeConfig
+  readonly insecure: boolean
+  readonly #load: () => KubeConfig
+  #config: KubeConfig
   readonly #proxied: boolean
   readonly #agent: HttpAgent
 
-  constructor(config: KubeConfig, server: string, proxied: boolean) {
-    this.#config = config
+  /** Throws one line where the configuration is no good. */
+  constructor(load: () => KubeConfig) {
+    this.#load = load
+    this.#config = load()
+    const cluster = this.#config.getCurrentCluster()
+    const server = (cluster?.server ?? '').replace(/\/$/, '')
     this.server = server
-    this.#proxied = proxied
+    this.#proxied = cluster?.proxyUrl !== undefined
+    this.insecure = server.startsWith('https:') && cluster?.skipTLSVerify === true
     const options = { keepAlive: true, keepAliveMsecs: 30_000 }
     this.#agent = server.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options)
   }
@@ -119,10 +134,11 @@ class HttpApi implements Api {
     try {
       const response = await this.#request(path, query, either)
       const status = response.statusCode ?? 0
+      if (status === 401) this.#renew()
       if (status !== 200) throw await refusal(status, response)
       onOpen?.()
       let size = 0
-      for await (const chunk of response as AsyncIterable<Buffer>) {
+      for await (const chunk of inflated(response)) {
         timer.refresh()
         size += chunk.length
         if (size > most) throw new Error(`the answer is larger than ${most} bytes`)
@@ -135,10 +151,21 @@ class HttpApi implements Api {
     }
   }
 
+  /** What we show is no longer taken: credentials are read again, instead of when the client would next look. */
+  #renew(): void {
+    try {
+      this.#config = this.#load()
+    } catch {
+      // Half-written, perhaps; the next refusal tries again.
+    }
+  }
+
   async #request(path: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.server + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`)
-    const options: RequestOptions = { headers: { accept: 'application/json', 'user-agent': 'godwit' } }
+    // Long lists are a tenth as large, compressed; the server leaves short answers and watches as they are.
+    const headers = { accept: 'application/json', 'accept-encoding': 'gzip', 'user-agent': 'godwit' }
+    const options: RequestOptions = { headers }
     await this.#config.applyToHTTPSOptions(options)
     // Connections are pooled by certificate and key, so a renewed credential is used from the next request on.
     if (!this.#proxied) options.agent = this.#agent
@@ -149,6 +176,14 @@ class HttpApi implements Api {
         .end()
     })
   }
+}
+
+/** The body, unpacked where the server packed it. What is wrong with it ends the reading. */
+function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
+  if (response.headers['content-encoding'] !== 'gzip') return response
+  const gunzip = createGunzip()
+  response.on('error', (error) => gunzip.destroy(error))
+  return response.pipe(gunzip)
 }
 
 /** What a Status object in the body says, or else the number. */
@@ -162,7 +197,7 @@ async function refusal(status: number, response: IncomingMessage): Promise<ApiEr
 async function readSome(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of inflated(response)) {
     size += chunk.length
     if (size > LARGEST_REFUSAL) break
     chunks.push(chunk)

@@ -1,15 +1,17 @@
 /**
  * Keeps up with one kind: lists it, watches from there, and begins again as often as needed, for ever.
  *
- * Out, to the sink: `replace` after the first list, then `upsert` and `delete`; trouble while the API does not answer as it
- * should. What was known stays in force meanwhile. Nothing is told twice: an event that changes nothing we keep is none.
+ * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is never
+ * held whole; then `upsert` and `delete`; trouble while the API does not answer as it should. What was known stays in force
+ * meanwhile. Nothing is told twice: an event that changes nothing we keep is none. Of an object only a digest is kept.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { createHash } from 'node:crypto'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import { wordsOf } from '../os-words.ts'
 import { pathOf, type Resource } from '../resources.ts'
 import { type Api, ApiError, Silence } from './api.ts'
+import type { Contact } from './contact.ts'
 import { trimObject } from './trim.ts'
 
 export interface ReflectorTiming {
@@ -22,6 +24,8 @@ export interface ReflectorTiming {
   readonly absentPause: Millis
   /** A kind that was there must be unknown for this long before its objects count as gone: servers say so while starting. */
   readonly absentGrace: Millis
+  /** The same for a kind that was not listed yet: until then nothing is known of it, which is not the same as none. */
+  readonly absentAtStart: Millis
   /** Objects asked for at once. */
   readonly pageSize: number
 }
@@ -32,6 +36,7 @@ export const USUAL_TIMING: ReflectorTiming = {
   silence: 100_000,
   absentPause: 15_000,
   absentGrace: 60_000,
+  absentAtStart: 10_000,
   pageSize: 500,
 }
 
@@ -49,6 +54,9 @@ interface Named {
   readonly from: undefined
 }
 
+/** By key: what the object said, in few octets. */
+type Digests = Map<string, string>
+
 /** The place we stand at is too old: list anew (HTTP 410). */
 class Expired extends Error {}
 
@@ -60,20 +68,26 @@ export class Reflector {
   readonly #api: Api
   readonly #sink: Sink
   readonly #timing: ReflectorTiming
+  readonly #contact: Contact
   readonly #stop = new AbortController()
   /** The resourceVersion we stand at; undefined: list first. */
   #version: string | undefined
-  #known = new Map<string, Named>()
+  #known: Digests = new Map()
   #listed = false
-  #paged = true
+  /** Objects asked for at once: more after pages went stale while they were read, which in time makes one page of all. */
+  #pageSize: number
+  /** The server takes our field selector, as far as we know. */
+  #selects = true
   #failures = 0
   #refusals = 0
   #absentSince: Millis | undefined
   #troubled = false
   readonly #running: Promise<void>
 
-  constructor(resource: Resource, api: Api, sink: Sink, timing: ReflectorTiming) {
+  constructor(resource: Resource, api: Api, sink: Sink, timing: ReflectorTiming, contact: Contact) {
     this.#resource = resource
+    this.#contact = contact
+    this.#pageSize = timing.pageSize
     this.#api = api
     this.#sink = sink
     this.#timing = timing
@@ -87,6 +101,8 @@ export class Reflector {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
+      if (this.#contact.mustWait) this.#clearTrouble()
+      if (await this.#contact.turn(this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
         if (this.#version === undefined) await this.#list()
@@ -96,66 +112,76 @@ export class Reflector {
       }
       await this.#wait(pause)
     }
+    this.#contact.left()
   }
 
   async #list(): Promise<void> {
-    const next = new Map<string, Named>()
+    // All agents of a large cluster that list at once would end a server that has just come back.
+    if (this.#listed) await this.#wait(this.#contact.spread * Math.random())
+    const next: Digests = new Map()
     let token: string | undefined
     let version: string | undefined
     do {
       const page = pageOf(await this.#page(token))
-      for (const item of page.items) this.#putListed(next, item)
+      this.#tellPage(page.items, next, token === undefined)
       token = page.next
       version = page.version
     } while (token !== undefined)
     if (version === undefined) throw new Error('the list has no resourceVersion')
     this.#version = version
-    this.#paged = true
+    this.#pageSize = this.#timing.pageSize
     this.#refusals = 0
     this.#tellListed(next)
   }
 
   async #page(token: string | undefined): Promise<unknown> {
-    const { silence, pageSize } = this.#timing
-    const query = { limit: this.#paged ? pageSize : undefined, continue: token }
+    const query = { ...this.#selection(), limit: this.#pageSize, continue: token }
+    const silence = Math.min(this.#timing.silence, 60_000)
     try {
-      return await this.#api.get(pathOf(this.#resource), query, Math.min(silence, 60_000), this.#stop.signal)
+      const page = await this.#api.get(pathOf(this.#resource), query, silence, this.#stop.signal)
+      this.#contact.heard()
+      return page
     } catch (error) {
-      if (!isExpired(error)) throw error
-      // The pages went stale while we read them: next time all at once.
-      this.#paged = false
-      throw new Expired()
+      if (token !== undefined && isExpired(error)) this.#pageSize *= 2
+      throw error
     }
   }
 
-  /** What is as it was stays the very object: nobody has to look into it again. */
-  #putListed(next: Map<string, Named>, item: unknown): void {
-    const named = this.#put(next, item)
-    const before = this.#known.get(keyOf(item))
-    if (named !== undefined && before !== undefined && isSame(before.object, named.object))
-      next.set(keyOf(item), before)
+  #selection(): Resource['selection'] {
+    const { labelSelector, fieldSelector } = this.#resource.selection ?? {}
+    return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
   }
 
-  /** The first list is told whole. Of a later one only what is new: ten thousand objects would hold up all sessions. */
-  #tellListed(next: Map<string, Named>): void {
-    const before = this.#known
+  /** Only what is new is told: ten thousand objects read anew would hold up all sessions. */
+  #tellPage(items: readonly unknown[], next: Digests, isFirst: boolean): void {
+    const fresh = items.flatMap((item) => this.#read(item, next) ?? [])
+    if (!this.#listed && isFirst) {
+      this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
+      return
+    }
+    for (const named of fresh) this.#sink.change({ kind: 'upsert', ...named })
+  }
+
+  /** All pages are there: what is on none of them is gone. */
+  #tellListed(next: Digests): void {
+    for (const key of this.#known.keys())
+      if (!next.has(key)) this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
     this.#known = next
+    this.#noteNodes()
     this.#absentSince = undefined
-    if (this.#listed) this.#tellDifference(before, next)
-    else this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: [...next.values()] })
     this.#listed = true
     this.#clearTrouble()
     this.#sink.listed()
   }
 
-  #tellDifference(before: ReadonlyMap<string, Named>, next: ReadonlyMap<string, Named>): void {
-    for (const [key, { ref }] of before) if (!next.has(key)) this.#sink.change({ kind: 'delete', ref })
-    for (const [key, named] of next) if (before.get(key) !== named) this.#sink.change({ kind: 'upsert', ...named })
+  #noteNodes(): void {
+    if (this.#resource.kind === 'Node') this.#contact.nodes = this.#known.size
   }
 
   /** Follows changes until the server ends it; the pause before the next watch. */
   async #watch(): Promise<Millis> {
     const query = {
+      ...this.#selection(),
       watch: true,
       allowWatchBookmarks: true,
       resourceVersion: this.#version,
@@ -165,6 +191,7 @@ export class Reflector {
     let opened: Millis | undefined
     const onOpen = () => {
       opened = performance.now()
+      this.#contact.heard()
       this.#clearTrouble()
     }
     try {
@@ -198,35 +225,41 @@ export class Reflector {
   }
 
   #upsert(object: unknown): void {
-    const key = keyOf(object)
-    const before = this.#known.get(key)
-    const named = this.#put(this.#known, object)
-    if (named === undefined) return
-    // The store holds the old one: keeping a twin of it would cost its memory twice.
-    if (before !== undefined && isSame(before.object, named.object)) this.#known.set(key, before)
-    else this.#sink.change({ kind: 'upsert', ...named })
+    const named = this.#read(object, this.#known)
+    if (named !== undefined) this.#sink.change({ kind: 'upsert', ...named })
+    this.#noteNodes()
   }
 
   #delete(object: unknown): void {
-    const before = this.#known.get(keyOf(object))
-    if (before === undefined) return
-    this.#known.delete(keyOf(object))
-    this.#sink.change({ kind: 'delete', ref: before.ref })
+    const key = keyOf(object)
+    if (!this.#known.delete(key)) return
+    this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
+    this.#noteNodes()
   }
 
-  /** An object without a name is none. */
-  #put(into: Map<string, Named>, object: unknown): Named | undefined {
-    const { name, namespace } = metaOf(object)
+  /** Notes what it says; undefined where that is nothing new. An object without a name is none. */
+  #read(object: unknown, into: Digests): Named | undefined {
+    const { name } = metaOf(object)
     if (typeof name !== 'string' || name === '') return undefined
-    const ref = { kind: this.#resource.kind, namespace: typeof namespace === 'string' ? namespace : '', name }
-    const named: Named = { ref, object: trimObject(this.#resource, object), from: undefined }
-    into.set(keyOf(object), named)
-    return named
+    const key = keyOf(object)
+    const trimmed = trimObject(this.#resource, object)
+    const digest = digestOf(trimmed)
+    const isKnown = this.#known.get(key) === digest
+    into.set(key, digest)
+    return isKnown ? undefined : { ref: this.#refOf(key), object: trimmed, from: undefined }
+  }
+
+  #refOf(key: string): ObjectRef {
+    const slash = key.indexOf('/')
+    return { kind: this.#resource.kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) }
   }
 
   /** Judges what went wrong; the pause before the next try. */
   #afterFailure(error: unknown): Millis {
+    if (isUnreached(error)) this.#contact.failed()
+    else this.#contact.heard()
     this.#failures++
+    if (this.#isUnselectable(error)) return 0
     if (error instanceof Expired || isExpired(error)) {
       this.#version = undefined
       return this.#failures > 1 ? this.#backoff() : 0
@@ -248,7 +281,8 @@ export class Reflector {
     this.#absentSince ??= now
     const { kind, apiVersion, plural } = this.#resource
     this.#trouble(`${apiVersion} ${plural}: the cluster does not know ${kind}; install its CRD`)
-    if (this.#listed && now - this.#absentSince < this.#timing.absentGrace) return this.#backoff()
+    const grace = this.#listed ? this.#timing.absentGrace : this.#timing.absentAtStart
+    if (now - this.#absentSince < grace) return this.#backoff()
     if (!this.#listed || this.#known.size > 0) {
       this.#known = new Map()
       this.#sink.change({ kind: 'replace', of: kind, objects: [] })
@@ -258,8 +292,18 @@ export class Reflector {
     return this.#timing.absentPause * (0.75 + 0.5 * Math.random())
   }
 
+  /** Older servers do not select services by their cluster IP: they are asked for all, once and for ever. */
+  #isUnselectable(error: unknown): boolean {
+    const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
+    if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
+    this.#selects = false
+    this.#version = undefined
+    return true
+  }
+
   #backoff(): Millis {
-    const { firstPause, longestPause } = this.#timing
+    const { firstPause } = this.#timing
+    const longestPause = Math.min(this.#timing.longestPause, this.#contact.longestPause)
     const most = Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause)
     return most * (0.5 + 0.5 * Math.random())
   }
@@ -310,6 +354,9 @@ function pageOf(answer: unknown): { items: readonly unknown[]; next: string | un
   }
 }
 
+/** It did not come to an answer. */
+const isUnreached = (error: unknown): boolean => !(error instanceof ApiError) && isOfServer(error)
+
 /** It did not come to an answer, or we are a stranger to the server: no other kind will fare better. */
 function isOfServer(error: unknown): boolean {
   if (error instanceof ApiError) return error.status === 401
@@ -325,11 +372,12 @@ function watchError(status: unknown): Error {
   return new ApiError(typeof code === 'number' ? code : 500, String(message ?? 'the watch failed'), undefined)
 }
 
-function isSame(old: unknown, next: unknown): boolean {
-  try {
-    return isDeepStrictEqual(old, next)
-  } catch {
-    // Nested too deep to compare.
-    return false
-  }
-}
+/** A hundred bits and more: two versions of one object that are told apart by nothing else never meet. */
+const digestOf = (object: unknown): string => createHash('sha1').update(canonical(object)).digest('base64')
+
+/** JSON text in which the order of fields says nothing. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_name, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+  })

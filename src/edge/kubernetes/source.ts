@@ -7,6 +7,7 @@ import type { Input } from '../../engine/input.ts'
 import { batchesOf } from '../batches.ts'
 import { type Resource, resourcesOf, type Source } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
+import { Contact } from './contact.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
 import { KubernetesTroubles } from './troubles.ts'
 
@@ -25,9 +26,13 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Source
   return new Kubernetes(api, options)
 }
 
+const INSECURE =
+  'insecure-skip-tls-verify is set: whoever answers there decides what is advertised; give certificate-authority instead'
+
 class Kubernetes implements Source {
   readonly kind = 'kubernetes'
   readonly #api: Api
+  readonly #contact = new Contact()
   readonly #feed: (input: Input) => void
   readonly #reflectors: readonly Reflector[]
   readonly #unlisted: Set<Kind>
@@ -38,6 +43,7 @@ class Kubernetes implements Source {
   constructor(api: Api, { apiGroup, feed, timing }: KubernetesOptions) {
     const resources = resourcesOf(apiGroup)
     this.#api = api
+    if (api.insecure) this.#gather({ kind: 'trouble', at: `${api.server}`, text: INSECURE, level: 'warning' })
     this.#feed = feed
     this.#unlisted = new Set(resources.map(({ kind }) => kind))
     this.#reflectors = resources.map((resource) => this.#reflect(resource, { ...USUAL_TIMING, ...timing }))
@@ -59,7 +65,7 @@ class Kubernetes implements Source {
       if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
     }
     const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
-    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing)
+    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing, this.#contact)
   }
 
   /** One batch; the next one when the sockets have been looked at. */

@@ -28,14 +28,24 @@ export function trimObject({ kind, apiVersion }: Resource, object: unknown): Fie
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 function trimMetadata(metadata: unknown): Fields {
-  const rest = without(metadata, 'managedFields', 'resourceVersion', 'ownerReferences', 'selfLink')
+  const rest = without(
+    metadata,
+    ...['managedFields', 'resourceVersion', 'ownerReferences', 'selfLink'],
+    ...['uid', 'generation', 'creationTimestamp'],
+  )
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }
 
+/** Of endpoints it matters on which nodes they are and how they are; those that are alike in both are one. */
 function trimSlice(slice: Fields): Fields {
   const { endpoints } = slice
   const rest = without(slice, 'ports')
   if (!Array.isArray(endpoints)) return rest
-  const kept = endpoints.map((endpoint) => without(endpoint, 'targetRef', 'hints', 'hostname', 'deprecatedTopology'))
-  return { ...rest, endpoints: kept }
+  const kept = new Map<string, Fields>()
+  for (const endpoint of endpoints) {
+    const { conditions, nodeName } = fields(endpoint)
+    const one = { ...(conditions !== undefined && { conditions }), ...(nodeName !== undefined && { nodeName }) }
+    kept.set(JSON.stringify(one), one)
+  }
+  return { ...rest, endpoints: [...kept.values()] }
 }

@@ -212,7 +212,7 @@ describe('the Kubernetes source', () => {
     api.apply(service('many', 's200'))
     api.store.compact()
     await api.start()
-    await until('the new one', () => known.objects.has('Service/many/s200'))
+    await until('the old one gone', () => !known.objects.has('Service/many/s7'))
     const told = known.takeChanges().map((change) => {
       if (change.kind === 'replace') return `replace ${change.of}`
       return change.kind === 'trouble' ? change.kind : `${change.kind} ${change.ref.name}`
@@ -221,14 +221,14 @@ describe('the Kubernetes source', () => {
     expect(lists('/api/v1/services').length).toBeGreaterThan(3)
   })
 
-  test('pages that grow stale are read anew, all at once', async () => {
+  test('pages that grow stale are read anew, in larger ones (11.6)', async () => {
     for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
     api.onRequest = (seen: SeenRequest) => {
       if (seen.query.has('continue')) api.store.compact()
     }
     await sync()
     expect(known.objects.size).toBe(120)
-    expect(lists('/api/v1/services').at(-1)?.query.has('limit')).toBe(false)
+    expect(lists('/api/v1/services').at(-1)?.query.get('limit')).toBe('200')
   })
 
   test('a heartbeat is no change', async () => {
@@ -260,6 +260,65 @@ describe('the Kubernetes source', () => {
     expect(found.metadata).not.toHaveProperty('managedFields')
     expect(found.metadata).not.toHaveProperty('resourceVersion')
     expect(known.objects.get('EndpointSlice/shop/web')).not.toHaveProperty('ports')
+  })
+
+  test('long lists come packed, and services without an address do not come at all (11.6)', async () => {
+    for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
+    const headless = service('many', 'headless')
+    api.apply({ ...headless, spec: { ...(headless.spec as object), clusterIP: 'None' } })
+    await sync()
+    expect(known.objects.size).toBe(120)
+    expect(lists('/api/v1/services')[0]?.headers['accept-encoding']).toBe('gzip')
+    expect(lists('/api/v1/services')[0]?.query.get('fieldSelector')).toBe('spec.clusterIP!=None')
+    expect(watches('/api/v1/services')[0]?.query.get('fieldSelector')).toBe('spec.clusterIP!=None')
+    expect(watches('/apis/discovery.k8s.io/v1/endpointslices')[0]?.query.get('labelSelector')).toMatch(/^!service/)
+  })
+
+  test('a server that does not select by that field is asked for all', async () => {
+    api.selectsFields = false
+    api.apply(service('shop', 'web'))
+    await sync()
+    expect(known.objects.has('Service/shop/web')).toBe(true)
+    expect(lists('/api/v1/services').map(({ query }) => query.get('fieldSelector'))).toEqual([
+      'spec.clusterIP!=None',
+      null,
+    ])
+    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+  })
+
+  test('credentials that are refused are read again (11.6)', async () => {
+    api.token = 'a-token'
+    api.apply(peer('rack'))
+    await sync()
+    api.token = 'renewed'
+    api.dropWatches('end')
+    await known.until('trouble', () => [...known.troubles.values()].some((text) => text.includes('401')))
+    await writeFile(opened.kubeconfig, api.kubeconfig.replace('a-token', 'renewed'))
+    await noTrouble()
+    await watching()
+    expect(known.objects.has('BGPPeer/rack')).toBe(true)
+  })
+
+  test('a kind that is not known while the server starts is not none (11.6)', async () => {
+    api.uninstall('BGPPeer')
+    api.apply(peer('rack'))
+    await start({ absentAtStart: 60_000 })
+    await known.until('trouble', () => known.troubles.has('Kubernetes/BGPPeer'))
+    expect(known.synced).toBe(false)
+    api.install('BGPPeer')
+    await known.until('synced', () => known.synced)
+    expect(known.objects.has('BGPPeer/rack')).toBe(true)
+  })
+
+  test('a lost server is asked by one of all kinds, until it is there again', async () => {
+    await sync()
+    await api.stop()
+    await known.until('trouble', () => known.troubles.has('Kubernetes'))
+    const before = api.requests.length
+    await api.start()
+    await watching()
+    // Each kind goes on with its own watch, and none was asked for in vain.
+    expect(api.requests.length - before).toBe(KINDS)
   })
 
   test('a kubeconfig that cannot be read fails at once, in one line', async () => {

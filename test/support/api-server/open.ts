@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import { ApiServer } from './server.ts'
 
 /** Pauses short enough for a test. */
-export const QUICK = { firstPause: 20, longestPause: 100, absentPause: 40, absentGrace: 100, pageSize: 50 }
+export const QUICK = {
+  firstPause: 20,
+  longestPause: 100,
+  absentPause: 40,
+  absentGrace: 100,
+  absentAtStart: 0,
+  pageSize: 50,
+}
 
 export interface OpenApi {
   readonly api: ApiServer

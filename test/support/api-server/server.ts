@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { matchesFields, matchesLabels } from './selector.ts'
 import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
 
@@ -21,9 +22,13 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
 
 export interface SeenRequest {
   readonly method: string
+  readonly headers: IncomingMessage['headers']
   readonly path: string
   readonly query: URLSearchParams
 }
+
+/** Octets from which on an answer is packed. */
+const LONG = 4_096
 
 interface Watcher {
   readonly path: string
@@ -45,6 +50,10 @@ export class ApiServer {
   readonly requests: SeenRequest[] = []
   /** Called before each answer: a test may change the world in between. */
   onRequest: (seen: SeenRequest) => void = () => {}
+  /** The only one that is taken; undefined takes everybody. */
+  token: string | undefined
+  /** Whether it knows field selectors other than those every server knows. */
+  selectsFields = true
   readonly #uninstalled = new Set<string>()
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
@@ -149,11 +158,19 @@ export class ApiServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
     const method = request.method ?? 'GET'
-    const seen = { method, path: url.pathname, query: url.searchParams }
+    const seen = { method, headers: request.headers, path: url.pathname, query: url.searchParams }
     const body = await readBody(request)
     this.requests.push(seen)
     this.onRequest(seen)
     if (this.#hanging) return
+    const { authorization } = request.headers
+    if (this.token !== undefined && authorization !== `Bearer ${this.token}`) {
+      throw new Refusal(401, 'Unauthorized', 'Unauthorized')
+    }
+    const selector = url.searchParams.get('fieldSelector')
+    if (selector !== null && !this.selectsFields) {
+      throw new Refusal(400, 'BadRequest', `field label not supported: ${selector.split(/[!=]/)[0]}`)
+    }
     if (this.#failures.left > 0) {
       this.#failures.left--
       throw new Refusal(this.#failures.status, 'InternalError', 'told to fail')
@@ -165,7 +182,7 @@ export class ApiServer {
     if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, body))
     else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
     else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
-    else sendJson(response, 200, this.#list(target, url.searchParams))
+    else sendPacked(request, response, this.#list(target, url.searchParams))
   }
 
   #write(method: string, { path, namespace, name }: Target, body: string): StoredObject {
@@ -271,6 +288,14 @@ function refuse(response: ServerResponse, error: unknown): void {
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+}
+
+/** As a real server does: what is long is packed for those who can unpack it. */
+function sendPacked(request: IncomingMessage, response: ServerResponse, value: unknown): void {
+  const text = JSON.stringify(value)
+  const packs = text.length > LONG && request.headers['accept-encoding'] === 'gzip'
+  const headers = { 'content-type': 'application/json', ...(packs && { 'content-encoding': 'gzip' }) }
+  response.writeHead(200, headers).end(packs ? gzipSync(text) : text)
 }
 
 function writeLine(response: ServerResponse, value: unknown): void {
