@@ -25,7 +25,7 @@ import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } 
 import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
-import type { Source } from './edge/resources.ts'
+import { isCalicoGroup, type Source } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
@@ -103,6 +103,7 @@ class Agent {
       now: systemClock.now(),
       epoch: systemClock.epoch,
       keepsLastGood: true,
+      calico: isCalicoGroup(options.apiGroup),
     })
     const perform = (effect: Effect) => this.#perform(effect)
     const crash = (error: unknown) => {

@@ -6,7 +6,7 @@ import type { CheckWords } from './cli/words.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { Manifests } from './edge/manifests/source.ts'
 import { wordsOf } from './edge/os-words.ts'
-import type { Source } from './edge/resources.ts'
+import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
 import { changeOf } from './preview/change.ts'
@@ -36,22 +36,20 @@ export async function runCheck(words: CheckWords, { out, err }: Streams): Promis
 
 async function makeReport(words: CheckWords): Promise<Report> {
   const store = await readObjects(words.source, words)
-  const nodes = previews(store, words.node)
-  const before = words.diff === undefined ? undefined : previews(await readObjects(words.diff, words), words.node)
+  const nodes = previews(store, words)
+  const before = words.diff === undefined ? undefined : previews(await readObjects(words.diff, words), words)
   return {
     problems: problemsOf(store, nodes),
     nodes,
-    differences: isCalicos(words.apiGroup) ? calicoDifferences(store) : undefined,
+    differences: isCalicoGroup(words.apiGroup) ? calicoDifferences(store) : undefined,
     change: before === undefined ? undefined : changeOf(before, nodes),
   }
 }
 
-function previews(store: ObjectStore, only: string | undefined): readonly NodePreview[] {
-  const names = only === undefined ? [...store.table('Node').keys()].sort() : [only]
-  return names.map((name) => previewNode(store, name))
+function previews(store: ObjectStore, { node, apiGroup }: CheckWords): readonly NodePreview[] {
+  const names = node === undefined ? [...store.table('Node').keys()].sort() : [node]
+  return names.map((name) => previewNode(store, name, isCalicoGroup(apiGroup)))
 }
-
-const isCalicos = (group: string): boolean => /(?:^|\.)projectcalico\.org(?:\/|$)/.test(group)
 
 async function readObjects(from: string, words: CheckWords): Promise<ObjectStore> {
   if (from === 'kubernetes') return readSource((feed) => openCluster(words, feed))

@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
+const CRDS = 'test/deploy/crds.test.ts'
+
 /** `rooms` is quick and pure; `edges` opens sockets and files; `long` takes its time. */
 export default defineConfig({
   test: {
@@ -12,7 +14,12 @@ export default defineConfig({
           name: 'rooms',
           // Pure code leaves nothing behind, so the files share one module graph: importing it anew took most of the time.
           isolate: false,
-          include: ['test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,engine}/**/*.test.ts', 'test/*.test.ts'],
+          // What CRDs and agent refuse is told by files alone, too.
+          include: [
+            'test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,engine}/**/*.test.ts',
+            'test/*.test.ts',
+            CRDS,
+          ],
         },
       },
       {
@@ -20,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'edges',
           include: ['test/{edge,cli,contract,demo,deploy}/**/*.test.ts'],
+          exclude: [CRDS],
           testTimeout: 30_000,
           // Sockets and processes on a busy machine; what is pure is never tried twice.
           retry: process.env.CI === undefined ? 0 : 1,

@@ -12,7 +12,7 @@ import { Hosts } from './hosts.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem, ServiceGuards } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
 import { planPeers } from './peers.ts'
-import { podClaims } from './pods.ts'
+import { podCidrsBy, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
 import { clusterRanges, cover, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
@@ -34,7 +34,18 @@ const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
   'BGPFilter',
   'IPPool',
   'FelixConfiguration',
+  'BlockAffinity',
+  'IPAMBlock',
 ])
+
+const NO_CALICO = "podCIDRSource CalicoIPAM needs objects in a group of Calico's: --api-group projectcalico.org"
+const NO_CALICO_PROBLEM = makeProblem({
+  code: 'pods-source-unread',
+  object: CONFIGURATION,
+  field: 'spec.podCIDRSource',
+  value: 'CalicoIPAM',
+  says: "needs objects in a group of Calico's: start the agent with --api-group projectcalico.org; no pod CIDR is advertised",
+})
 
 /** All but the services. */
 interface Frame {
@@ -51,6 +62,7 @@ export class IntentBuilder {
   /** What was done since the beginning: services decided, prefixes judged, frames laid. */
   readonly work = { services: 0, prefixes: 0, frames: 0 }
   readonly #name: string
+  readonly #calico: boolean
   #book = new RouteBook()
   #store: ObjectStore | undefined
   #revision = 0
@@ -75,8 +87,10 @@ export class IntentBuilder {
       }
     | undefined
 
-  constructor({ node }: { readonly node: string }) {
+  /** `calico`: objects are read in a group of Calico's, and its IPAM beside them. */
+  constructor({ node, calico = false }: { readonly node: string; readonly calico?: boolean | undefined }) {
     this.#name = node
+    this.#calico = calico
   }
 
   /**
@@ -129,7 +143,8 @@ export class IntentBuilder {
     this.work.frames++
     this.#isStale = false
     const { settings, problems } = readSettings(store, this.#name)
-    const nodes = surveyNodes(store)
+    const source = settings.podCidrSource ?? (this.#calico ? 'CalicoIPAM' : 'Node')
+    const nodes = surveyNodes(store, podCidrsBy(source, store))
     const me = nodes.get(this.#name)
     this.#judgeBy(settings.advertisements)
     if (me === undefined) {
@@ -148,13 +163,15 @@ export class IntentBuilder {
       dataplane: planDataplane(pools, nodes, settings),
       problems: [
         ...problems,
+        ...(source === 'CalicoIPAM' && !this.#calico ? [NO_CALICO_PROBLEM] : []),
         ...nodeProblems(me, nodes),
         ...plan.problems,
         ...overlapProblems(pools),
         ...this.#hosts.setNodes(nodes, settings.serviceCidrs, this.#book.routes),
       ],
     })
-    this.#book.set(`Node/${me.name}`, podClaims(me), me.podCidrs.length === 0 ? 'it has no podCIDRs' : undefined)
+    const heldPods = source === 'CalicoIPAM' && !this.#calico ? NO_CALICO : settings.heldPods
+    this.#book.set(`Node/${me.name}`, podClaims(me, heldPods), heldPods ?? whyNoPods(me, source))
     this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy))
   }
 

@@ -32,8 +32,8 @@ export interface ClusterNode {
 
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
 
-/** In the order of their names. */
-export function surveyNodes(store: ObjectStore): ClusterNodes {
+/** In the order of their names. `podCidrsOf`: where their pods are. */
+export function surveyNodes(store: ObjectStore, podCidrsOf: (node: NodeObject) => readonly Prefix[]): ClusterNodes {
   const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   const defaults = store.get('BGPConfiguration', 'default')
   const cluster = heldByConfiguration(store, 'default')
@@ -48,6 +48,7 @@ export function surveyNodes(store: ObjectStore): ClusterNodes {
         node.name,
         {
           ...node,
+          podCidrs: podCidrsOf(node),
           asNumber: node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS,
           routerId: routerIds.get(node.name) ?? 1,
           listenPort: own?.listenPort ?? defaults?.listenPort ?? BGP_PORT,

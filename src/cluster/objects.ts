@@ -72,7 +72,7 @@ export interface PrefixAdvertisement {
 }
 
 /** What rests on fields of a BGPConfiguration. */
-export type ConfigurationPart = 'asNumber' | 'listening' | 'mesh' | ServiceAddressKind | 'routes'
+export type ConfigurationPart = 'asNumber' | 'listening' | 'mesh' | ServiceAddressKind | 'routes' | 'pods'
 /** What is held because a field it rests on is wrong, and why. */
 export type HeldParts = Readonly<Partial<Record<ConfigurationPart, string>>>
 
@@ -103,8 +103,25 @@ export interface ConfigurationObject {
   readonly recursiveNextHops: boolean
   /** Undefined: not said. */
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
+  /** Undefined: not said. */
+  readonly podCidrSource: 'Node' | 'CalicoIPAM' | 'Static' | undefined
+  /** Of one node, with the source Static. */
+  readonly podCidrs: readonly Prefix[]
   /** Empty for a version that is good as a whole. */
   readonly held: HeldParts
+}
+
+/** Of Calico IPAM: a block of addresses. */
+export interface AffinityObject {
+  readonly prefix: Prefix
+  /** Whose it is; undefined while that is not settled. */
+  readonly node: string | undefined
+}
+
+/** Of Calico IPAM: what of a block is with others than its owner. */
+export interface BlockObject {
+  /** Addresses as /32 and /128, by the node of the pod. */
+  readonly borrowed: ReadonlyMap<string, readonly Prefix[]>
 }
 
 /** Of Calico's FelixConfiguration only what has to do with routes. */
@@ -170,6 +187,8 @@ export interface ParsedObjects {
   readonly BGPFilter: FilterObject
   readonly IPPool: PoolObject
   readonly FelixConfiguration: FelixObject
+  readonly BlockAffinity: AffinityObject
+  readonly IPAMBlock: BlockObject
 }
 
 /** `BGPPeer/rack-1`, `Service/shop/web`. */

@@ -27,6 +27,10 @@ export interface Settings {
   readonly nat: Pick<PoolNat, 'ports' | 'address'>
   readonly recursiveNextHops: boolean
   readonly decision: DecisionSettings
+  /** Undefined: what the group of the objects suggests. */
+  readonly podCidrSource: ConfigurationObject['podCidrSource']
+  /** Why no pod CIDR of this node may be advertised. */
+  readonly heldPods: string | undefined
   readonly serviceLoopPrevention: ServiceLoopPrevention
   /** Service addresses of a kind that may not be advertised, and why. */
   readonly heldServices: Readonly<Partial<Record<ServiceAddressKind, string>>>
@@ -81,6 +85,8 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     decision: defaults?.decision ?? DEFAULT_DECISION,
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',
     heldServices: held,
+    podCidrSource: defaults?.podCidrSource,
+    heldPods: heldByConfiguration(store, NODE_CONFIGURATION + node).pods ?? held.pods,
   }
   return { settings, problems }
 }

@@ -11,6 +11,8 @@ export const KINDS = [
   'BGPFilter',
   'IPPool',
   'FelixConfiguration',
+  'BlockAffinity',
+  'IPAMBlock',
 ] as const
 export type Kind = (typeof KINDS)[number]
 

@@ -34,16 +34,27 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
 /** Secrets hold keys, and keys stay out of the engine: no source reads them yet. */
 const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
-/** Groups that have a FelixConfiguration beside the kinds we share. */
+/** Kinds that are there only where Calico's own objects are read. */
+const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
 const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
+
+export const isCalicoGroup = (apiGroup: string): boolean => CALICO_GROUP.test(apiGroup)
+
+/** IPAM is Calico's own business: only the group of its storage has all of it. */
+const IPAM = {
+  BlockAffinity: { apiVersion: 'crd.projectcalico.org/v1', plural: 'blockaffinities' },
+  IPAMBlock: { apiVersion: 'crd.projectcalico.org/v1', plural: 'ipamblocks' },
+} as const
 
 /** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own four kinds are served. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
-  const kinds = SOURCE_KINDS.filter((kind) => kind !== 'FelixConfiguration' || CALICO_GROUP.test(apiGroup))
+  const kinds = SOURCE_KINDS.filter((kind) => !CALICO_KINDS.includes(kind) || isCalicoGroup(apiGroup))
   return kinds.map((kind) => {
     const core = CORE[kind]
     if (core !== undefined) return { kind, custom: false, ...core }
+    if (kind === 'BlockAffinity' || kind === 'IPAMBlock')
+      return { kind, custom: true, namespaced: false, ...IPAM[kind] }
     return { kind, custom: true, apiVersion, plural: `${kind.toLowerCase()}s`, namespaced: false }
   })
 }

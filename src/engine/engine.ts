@@ -63,6 +63,8 @@ export interface EngineOptions {
   /** The engine's clock at birth, and what to add to it for the wall clock. */
   readonly now: Millis
   readonly epoch: number
+  /** Objects come from a group of Calico's: its IPAM says where pods are, unless a BGPConfiguration says otherwise. */
+  readonly calico?: boolean
   /** Whether the last good objects are handed out by the Effect `remember`. */
   readonly keepsLastGood?: boolean
 }
@@ -94,7 +96,7 @@ export class Engine {
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, hashKey, cni, dataplane, table, adopt, keepsLastGood = false, ...rest } = options
+    const { now, node, seed, hashKey, cni, dataplane, table, adopt, keepsLastGood = false, calico, ...rest } = options
     this.#keepsLastGood = keepsLastGood
     this.#store = new ObjectStore(node)
     this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
@@ -116,7 +118,7 @@ export class Engine {
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
-    this.#intents = new IntentBuilder({ node })
+    this.#intents = new IntentBuilder({ node, calico })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
     const around = {

@@ -43,8 +43,9 @@ export interface Refused {
   readonly reason: string
 }
 
-export function previewNode(store: ObjectStore, node: string): NodePreview {
-  const intent = new IntentBuilder({ node }).build(store)
+/** `calico`: the objects are of a group of Calico's. */
+export function previewNode(store: ObjectStore, node: string, calico = false): NodePreview {
+  const intent = new IntentBuilder({ node, calico }).build(store)
   const routes = [...intent.routes.values()]
   return {
     node,

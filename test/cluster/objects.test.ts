@@ -465,6 +465,8 @@ describe('BGPConfiguration', () => {
       name: 'default',
       asNumber: undefined,
       held: {},
+      podCidrs: [],
+      podCidrSource: undefined,
       decision: { paths: 16, relax: true, preferOldest: false },
       nodeToNodeMesh: true,
       serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },

@@ -2,7 +2,7 @@
  * `BGPConfiguration`, spec as Calico's: `default` for the cluster, `node.<name>` for one node, which may say only its
  * listen port and its prefix advertisements.
  */
-import type { Prefix } from '../../base/prefix.ts'
+import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
 import {
   type DampingSettings,
@@ -18,6 +18,8 @@ import { Fields, isRecord } from './fields.ts'
 import { NAT_EXCLUSIONS } from './pool.ts'
 
 export const NODE_CONFIGURATION = 'node.'
+/** Where the prefixes of pods are taken from. */
+export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
 const COMMUNITIES_PER_PREFIX = 50
 
@@ -41,17 +43,19 @@ const AS_IT_IS: Readonly<Record<string, unknown>> = {
   ipv4NormalRoutePriority: OWN_METRIC,
   ipv6NormalRoutePriority: OWN_METRIC,
 }
-const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen'])
+const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen', 'podCIDRs'])
 const MESH_PASSWORD = 'nodeMeshPassword'
 
 /** What may not happen while a field says nothing that can be read. On the other fields nothing rests that could do harm. */
 const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
-  spec: ['asNumber', 'listening', 'mesh', 'cluster', 'external', 'load-balancer', 'routes'],
+  spec: ['asNumber', 'listening', 'mesh', 'cluster', 'external', 'load-balancer', 'routes', 'pods'],
   asNumber: ['asNumber'],
   listenPort: ['listening'],
   bindMode: ['listening'],
   nodeToNodeMeshEnabled: ['mesh'],
   nodeMeshFilters: ['mesh'],
+  podCIDRSource: ['pods'],
+  podCIDRs: ['pods'],
   serviceClusterIPs: ['cluster'],
   serviceExternalIPs: ['external'],
   serviceLoadBalancerIPs: ['load-balancer'],
@@ -75,6 +79,9 @@ export function parseConfiguration(
   const configuration = { ...parseSpec(name, spec), held: heldParts(name, findings.faulty) }
   spec.rest()
   if (perNode) tellOfClusterFields(object.spec, findings)
+  else if (configuration.podCidrs.length > 0) {
+    findings.say('field-per-node', 'spec.podCIDRs', 'counts only in BGPConfiguration/node.<name>; it is left out')
+  }
   return configuration
 }
 
@@ -117,6 +124,8 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),
     natSparesHosts: parseNatExclusions(spec),
+    podCidrSource: spec.oneOf('podCIDRSource', POD_CIDR_SOURCES),
+    podCidrs: parsePodCidrs(spec),
     recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
@@ -175,6 +184,16 @@ function parseDamping(spec: Fields): DampingSettings | undefined {
   }
   damping.rest()
   return settings
+}
+
+/** Of one node; a list that is too long is a slip of the pen. */
+function parsePodCidrs(spec: Fields): Prefix[] {
+  const found = spec.list('podCIDRs', (item, at) => {
+    const prefix = typeof item === 'string' ? parsePrefix(item) : undefined
+    return prefix ?? spec.findings.wrong(at, item, 'is not a CIDR')
+  })
+  if (found.length > LIST_LIMIT) spec.findings.wrong('spec.podCIDRs', undefined, `has more than ${LIST_LIMIT} entries`)
+  return found
 }
 
 /** Calico runs a mesh whose password it cannot use without one. We do not run it. */

@@ -11,6 +11,7 @@ import type { Kind, ObjectRef } from '../source.ts'
 import { parseConfiguration } from './configuration.ts'
 import { parseFelix } from './felix.ts'
 import { isRecord } from './fields.ts'
+import { parseAffinity, parseBlock } from './ipam.ts'
 import { parseNode } from './node.ts'
 import { parsePeer } from './peer.ts'
 import { parsePool } from './pool.ts'
@@ -36,6 +37,8 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   BGPFilter: parseFilter,
   IPPool: parsePool,
   FelixConfiguration: parseFelix,
+  BlockAffinity: parseAffinity,
+  IPAMBlock: parseBlock,
 }
 
 /** Groups that serve Calico's kinds: our own, and both of Calico's. */
@@ -51,6 +54,8 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   BGPFilter: OUR_GROUPS,
   IPPool: OUR_GROUPS,
   FelixConfiguration: CALICO_GROUPS,
+  BlockAffinity: CALICO_GROUPS,
+  IPAMBlock: CALICO_GROUPS,
 }
 
 /** Kinds of which a version with faults says what must be held; of the others it says too little to be of use. */

@@ -1,8 +1,8 @@
 /** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
 import type { Kind, ObjectRef } from '../../cluster/source.ts'
-import type { Resource } from '../resources.ts'
+import { isCalicoGroup, type Resource } from '../resources.ts'
 import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
-import { groupOf, isCalicoGroup, isOfKind, isOwnGroup } from './kinds.ts'
+import { groupOf, isOfKind, isOwnGroup } from './kinds.ts'
 
 export interface ManifestObject {
   readonly ref: ObjectRef

@@ -7,13 +7,11 @@ export interface Head {
 }
 
 const OWN_GROUP = 'godwit.dev'
-const CALICO_GROUPS: readonly string[] = ['projectcalico.org', 'crd.projectcalico.org']
 
 /** Empty for the core group, whose `apiVersion` is the version alone. */
 export const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')))
 
 export const isOwnGroup = (apiVersion: string): boolean => groupOf(apiVersion) === OWN_GROUP
-export const isCalicoGroup = (apiVersion: string): boolean => CALICO_GROUPS.includes(groupOf(apiVersion))
 
 /** A kind or the list of it: `BGPPeer`, `BGPPeerList`. */
 export const isOfKind = (kind: string, resource: Resource): boolean =>

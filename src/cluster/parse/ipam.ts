@@ -1,0 +1,81 @@
+/**
+ * Calico's IPAM, read only: which blocks of addresses belong to which node (`BlockAffinity`), and which single addresses of
+ * a block are with pods of other nodes (`IPAMBlock`). Names of the objects say nothing: they may be cut short.
+ */
+import { ADDRESS_BITS } from '../../base/family.ts'
+import { makePrefix, type Prefix } from '../../base/prefix.ts'
+import type { AffinityObject, BlockObject } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, isRecord } from './fields.ts'
+
+/** Text in one of Calico's groups, a boolean in the other. An object that is being deleted is there and does not count. */
+const isDeleted = (spec: Fields): boolean => spec.raw('deleted') === true || spec.raw('deleted') === 'true'
+
+/** Old rows have no state; one that is pending may still become another node's. */
+const HELD_STATES: readonly unknown[] = [undefined, '', 'confirmed']
+/** Old rows have no type; `virtual` is for addresses of services. */
+const NODE_TYPES: readonly unknown[] = [undefined, '', 'host']
+
+export function parseAffinity(
+  object: Record<string, unknown>,
+  _ref: ObjectRef,
+  findings: Findings,
+): AffinityObject | undefined {
+  const spec = new Fields(findings, '', object).record('spec')
+  if (spec === undefined) return findings.missing('spec')
+  const prefix = spec.prefix('cidr')
+  const node = spec.text('node')
+  if (prefix === undefined) return spec.has('cidr') ? undefined : findings.missing('spec.cidr')
+  const counts = HELD_STATES.includes(spec.raw('state')) && NODE_TYPES.includes(spec.raw('type')) && !isDeleted(spec)
+  return { prefix, node: counts ? node : undefined }
+}
+
+const HOST = 'host:'
+
+export function parseBlock(
+  object: Record<string, unknown>,
+  _ref: ObjectRef,
+  findings: Findings,
+): BlockObject | undefined {
+  const spec = new Fields(findings, '', object).record('spec')
+  if (spec === undefined) return findings.missing('spec')
+  const prefix = spec.prefix('cidr')
+  if (prefix === undefined) return spec.has('cidr') ? undefined : findings.missing('spec.cidr')
+  const affinity = spec.text('affinity') ?? ''
+  const owner = affinity.startsWith(HOST) ? affinity.slice(HOST.length) : undefined
+  return { borrowed: isDeleted(spec) ? new Map() : borrowedIn(spec, prefix, owner) }
+}
+
+/** By the node of the pod that has the address, where that is not the owner of the block. */
+function borrowedIn(spec: Fields, block: Prefix, owner: string | undefined): Map<string, Prefix[]> {
+  const nodes = spec.list('attributes', (item) => podNode(item) ?? '')
+  const borrowed = new Map<string, Prefix[]>()
+  const allocations = spec.raw('allocations')
+  for (const [ordinal, index] of (Array.isArray(allocations) ? allocations : []).entries()) {
+    const node = typeof index === 'number' ? nodes[index] : undefined
+    if (node === undefined || node === '' || node === owner) continue
+    const address = addressAt(block, ordinal)
+    borrowed.set(node, [...(borrowed.get(node) ?? []), address])
+  }
+  return borrowed
+}
+
+/** An address that was given back stands there for a while; one of a tunnel is the node's own. */
+function podNode(attributes: unknown): string | undefined {
+  if (!isRecord(attributes) || !isRecord(attributes.secondary)) return undefined
+  const { node, pod } = attributes.secondary
+  const isReleased = attributes.releasedAt !== undefined && attributes.releasedAt !== null
+  return typeof node === 'string' && typeof pod === 'string' && !isReleased ? node : undefined
+}
+
+function addressAt({ bytes, family }: Prefix, ordinal: number): Prefix {
+  const address = bytes.slice()
+  let carry = ordinal
+  for (let index = address.length - 1; carry > 0 && index >= 0; index--) {
+    carry += address[index] ?? 0
+    address[index] = carry & 0xff
+    carry >>>= 8
+  }
+  return makePrefix(address, ADDRESS_BITS[family])
+}
