@@ -13,6 +13,7 @@ import { cases as imports } from './import.ts'
 import { cases as kernelTables } from './kernel-tables.ts'
 import { cases as lab } from './lab.ts'
 import { cases as nextHops } from './next-hops.ts'
+import { cases as objects } from './objects.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
@@ -39,6 +40,7 @@ export const CASES: readonly Case[] = [
   ...topology,
   ...imports,
   ...services,
+  ...objects,
   ...errors,
   ...errorsUpdate,
   ...featuresSession,

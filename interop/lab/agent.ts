@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly table?: number
   /** Write a configuration for the reference CNI plugins into the host's folder. */
   readonly cni?: 'ptp' | 'bridge'
+  /** Where the four kinds are read; our own group unless said. */
+  readonly apiGroup?: string
   /** A folder whose programs come before this machine's. */
   readonly programs?: string
 }
@@ -73,6 +75,7 @@ export class Agent {
       ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
       ...(this.options.table === undefined ? [] : ['--table', `${this.options.table}`]),
+      ...(this.options.apiGroup === undefined ? [] : ['--api-group', this.options.apiGroup]),
       ...(this.options.cni === undefined ? [] : ['--cni', this.options.cni, '--cni-dir', this.cniDirectory]),
     ])
     await eventually(

@@ -1,0 +1,112 @@
+// Objects as people have them: Calico's own with its IPAM, and one that is wrong when the agent starts.
+
+import { rm } from 'node:fs/promises'
+import { Agent } from '../lab/agent.ts'
+import type { Host } from '../lab/lab.ts'
+import { bgpPeer, type KubeObject } from '../lab/manifests.ts'
+import { eventually } from '../lab/wait.ts'
+import { type Case, expect, routerHolds, sessionsUp } from './case.ts'
+import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+
+const CALICO = 'crd.projectcalico.org/v1'
+const inCalico = (object: KubeObject): KubeObject => ({ ...object, apiVersion: CALICO })
+
+const affinity = (name: string, cidr: string, spec: object = {}): KubeObject => ({
+  apiVersion: CALICO,
+  kind: 'BlockAffinity',
+  metadata: { name },
+  spec: { cidr, node: 'node-1', state: 'confirmed', deleted: 'false', type: 'host', ...spec },
+})
+
+/** A block of node-2 of which a pod of `node` has the address with this ordinal. */
+const block = (cidr: string, node: string, ordinal: number): KubeObject => ({
+  apiVersion: CALICO,
+  kind: 'IPAMBlock',
+  metadata: { name: 'borrowed' },
+  spec: {
+    cidr,
+    affinity: 'host:node-2',
+    allocations: Array.from({ length: 64 }, (_, at) => (at === ordinal ? 0 : null)),
+    attributes: [{ handle_id: 'k8s-pod-network.1', secondary: { node, pod: 'web-1', namespace: 'shop' } }],
+  },
+})
+
+/** Prefixes with a blackhole of ours in the node's kernel. */
+const blackholes = async (host: Host): Promise<readonly string[]> => {
+  const texts = await Promise.all(['-4', '-6'].map((flag) => host.must(['ip', flag, 'route', 'show', 'proto', '171'])))
+  return [...texts.join('\n').matchAll(/^blackhole (\S+)/gm)].map(([, prefix = '']) => prefix).sort()
+}
+
+const calicosIpam: Case = {
+  name: "objects: Calico's own, with the blocks and the borrowed addresses of its IPAM",
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    const agent = new Agent(host, cluster.manifests, { apiGroup: 'crd.projectcalico.org', linux: true })
+    const objects = [configuration({ prefixAdvertisements: [] }), ...POOLS, bgpPeer('router', router.ipv4, ROUTER_AS)]
+    await cluster.manifests.put(...objects.map(inCalico))
+    const [four, six] = [affinity('four', '10.244.77.64/26'), affinity('six', 'fd00:244:77::/122')]
+    await cluster.manifests.put(four, six, affinity('pending', '10.244.78.0/26', { state: 'pending' }))
+    await cluster.manifests.put(
+      affinity('other', '10.244.79.0/26', { node: 'node-2' }),
+      block('10.244.79.0/26', 'node-1', 5),
+    )
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors: [{ address: host.ipv4, asn: CLUSTER_AS }] })
+    await agent.start()
+
+    const own = (...prefixes: readonly string[]) =>
+      prefixes.map((prefix) => ownRoute(host, prefix, { transport: 'ipv4' }))
+    await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122', '10.244.79.5/32'))
+    const expected = ['10.244.77.64/26', 'fd00:244:77::/122']
+    await eventually(async () => {
+      const found = await blackholes(host)
+      expect(found.join() === expected.join(), `blackholes for ${found.join()}, not ${expected.join()}`)
+    })
+
+    // The pod with the borrowed address goes, a block is given back, another is confirmed.
+    await cluster.manifests.put(block('10.244.79.0/26', 'node-2', 5))
+    await cluster.manifests.put(affinity('four', '10.244.77.64/26', { state: 'pendingDeletion' }))
+    await cluster.manifests.put(affinity('pending', '10.244.78.0/26'))
+    await routerHolds(side, own('10.244.78.0/26', 'fd00:244:77::/122'))
+    await sessionsUp(side, 1)
+  },
+}
+
+const wrongAtStart: Case = {
+  name: 'objects: a field that is wrong at the start, with and without what an earlier run left',
+  speakers: 'once',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', router.ipv4, ROUTER_AS))
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors: [{ address: host.ipv4, asn: CLUSTER_AS }] })
+    const routes = podRoutes(host, 1, { transport: 'ipv4' })
+    await agent.start()
+    await routerHolds(side, routes)
+
+    await agent.stop()
+    await cluster.manifests.put(configuration({ asNumber: 'many' }))
+    await agent.start()
+    await routerHolds(side, routes)
+    const said = await agent.act('show', 'status')
+    expect(/asNumber.*kept from an earlier run, is in force/.test(said), `show status says ${said}`)
+
+    // The first run of a new node has nothing to fall back on: no session under a number that nobody wrote.
+    await agent.stop()
+    await rm(agent.socket.replace(/\.sock$/, '.last-good.json'))
+    await agent.start()
+    await eventually(async () => {
+      const [{ lastError, state } = { lastError: null, state: 'none' }] = await agent.protocols()
+      expect(state === 'Down' || /asNumber/.test(lastError ?? ''), `the neighbor is ${state}: ${lastError}`)
+    })
+    await sessionsUp(side, 0)
+
+    await cluster.manifests.put(configuration())
+    await routerHolds(side, routes)
+  },
+}
+
+export const cases: readonly Case[] = [calicosIpam, wrongAtStart]
