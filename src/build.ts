@@ -1,5 +1,5 @@
 /** Bundles the agent and the command line into what ships, one file and those of threads: `npm run build`. */
-import { chmod, cp, readFile, rm } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { build } from 'esbuild'
 
 const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -14,7 +14,7 @@ const besideBundle = new URL(`../dist/${NATIVE}`, import.meta.url)
 const THREAD = 'godwit-manifests.mjs'
 const BFD_THREAD = 'godwit-bfd.mjs'
 
-await build({
+const { metafile } = await build({
   entryPoints: [
     { in: new URL('main.ts', import.meta.url).pathname, out: 'godwit' },
     { in: new URL('edge/manifests/thread.ts', import.meta.url).pathname, out: THREAD.replace('.mjs', '') },
@@ -27,7 +27,9 @@ await build({
   target: 'node24',
   format: 'esm',
   sourcemap: 'linked',
-  legalComments: 'linked',
+  // The notices of all packages are written whole, below.
+  legalComments: 'none',
+  metafile: true,
   define: {
     GODWIT_VERSION: JSON.stringify(manifest.version),
     GODWIT_THREAD: JSON.stringify(`./${THREAD}`),
@@ -42,4 +44,22 @@ await chmod(outfile, 0o755)
 await rm(new URL('../dist/node_modules', import.meta.url), { recursive: true, force: true })
 await cp(inRepository, besideBundle, { recursive: true })
 await cp(new URL('../node_modules/koffi/LICENSE.txt', import.meta.url), new URL(`${besideBundle}/LICENSE.txt`))
+await writeFile(new URL('../dist/LEGAL.txt', import.meta.url), await notices(Object.keys(metafile.inputs)))
 console.log(`built dist/godwit.mjs, version ${manifest.version}`)
+
+/** Name, version, license and notices of every package of which a file is in the bundle, and of koffi's native part. */
+async function notices(inputs: readonly string[]): Promise<string> {
+  const names = inputs.map((input) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[0])
+  const folders = [...new Set([...names, 'node_modules/koffi/'])].filter((folder) => folder !== undefined).sort()
+  const parts = await Promise.all(folders.map(noticeOf))
+  return `Godwit holds code of these packages.\n\n${parts.join('\n')}`
+}
+
+async function noticeOf(folder: string): Promise<string> {
+  const at = (name: string) => new URL(`../${folder}${name}`, import.meta.url)
+  const { name, version, license } = JSON.parse(await readFile(at('package.json'), 'utf8')) as Record<string, string>
+  const files = (await readdir(at(''))).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file)).sort()
+  const texts = await Promise.all(files.map((file) => readFile(at(file), 'utf8')))
+  const rule = '-'.repeat(80)
+  return `${rule}\n${name} ${version} (${license})\n${rule}\n${texts.map((text) => `\n${text.trim()}\n`).join('')}`
+}

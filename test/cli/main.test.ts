@@ -35,6 +35,16 @@ test.each(['src/main.ts', BUNDLE])('%s says its version', async (file) => {
   expect(await start(file, ['--version'])).toMatchObject({ code: 0, out: `godwit ${version}\n` })
 })
 
+test('the notices of every package in the bundle ship with it (9.E18)', () => {
+  const map = JSON.parse(readFileSync(`${ROOT}dist/godwit.mjs.map`, 'utf8')) as { readonly sources: readonly string[] }
+  const packages = map.sources.flatMap((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1] ?? [])
+  const legal = readFileSync(`${ROOT}dist/LEGAL.txt`, 'utf8')
+  expect(new Set(packages).size).toBeGreaterThan(10)
+  for (const name of new Set([...packages, 'koffi'])) expect(legal).toMatch(new RegExp(`^${name} \\d+\\.`, 'm'))
+  // Each with a text, or at least the name of its license.
+  expect(legal).not.toMatch(/\(undefined\)/)
+})
+
 describe('words and exits', () => {
   test('helps', async () => {
     expect((await start(BUNDLE, ['--help'])).out).toContain('godwit agent')
