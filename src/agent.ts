@@ -1,6 +1,6 @@
 /**
- * Joins the engine and its edges: one process, one node. Ends on SIGTERM and SIGINT, after a word to every neighbor; SIGHUP
- * reads the manifests anew.
+ * Joins the engine and its edges: one process, one node. Ends on SIGTERM as for a restart, which neighbors help with, and on
+ * SIGINT after a word to every neighbor; SIGHUP reads the manifests anew.
  */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { AgentWords } from './cli/words.ts'
 import { readKept } from './cluster/last-good.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
+import { bootOfKernel } from './edge/boot.ts'
 import { systemClock } from './edge/clock.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { CniFile } from './edge/kernel/cni.ts'
@@ -31,6 +32,7 @@ import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
+import { readRestart } from './engine/restart.ts'
 import { tell } from './engine/tell.ts'
 import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
@@ -73,8 +75,9 @@ class Agent {
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
   readonly #metrics: Metrics
-  /** The last good objects, beside the control socket. */
+  /** Beside the control socket: the last good objects, and what a run that follows this one must know of it. */
   readonly #lastGood: RunFile
+  readonly #restart: RunFile
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
@@ -102,6 +105,7 @@ class Agent {
       adopt: options.adopt,
       now: systemClock.now(),
       epoch: systemClock.epoch,
+      boot: bootOfKernel(),
       keepsLastGood: true,
       calico: isCalicoGroup(options.apiGroup),
     })
@@ -120,7 +124,9 @@ class Agent {
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
     this.#health = new HealthCheck({ feed })
-    this.#lastGood = runFile(`${options.control.replace(/\.sock$/, '')}.last-good.json`, feed)
+    const beside = options.control.replace(/\.sock$/, '')
+    this.#lastGood = runFile(`${beside}.last-good.json`, feed)
+    this.#restart = runFile(`${beside}.restart.json`, feed)
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
@@ -168,6 +174,7 @@ class Agent {
     this.#nft?.open()
     this.#forwarding?.open()
     this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
+    this.#driver.feed({ kind: 'restarted', document: readRestart(await this.#restart.read()) })
     this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
     process.on('SIGHUP', () => this.#reread())
@@ -196,7 +203,12 @@ class Agent {
 
   #stop(reason: string): void {
     void this.#source?.stop()
-    this.#driver.feed({ kind: 'stop', reason: `agent stopped by ${reason}` })
+    // An upgrade, a drain and a deletion look the same to a pod: neighbors are not told to drop what this node delivers.
+    this.#driver.feed({
+      kind: 'stop',
+      reason: `agent stopped by ${reason}`,
+      how: reason === 'SIGTERM' ? 'restart' : 'leave',
+    })
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }
 
@@ -211,6 +223,7 @@ class Agent {
       this.#nft?.stop(),
       this.#lastGood.close(),
       this.#bfd.stop(),
+      this.#restart.close(),
     ])
     this.#forwarding?.stop()
     this.#health.stop()
@@ -259,6 +272,9 @@ class Agent {
         return
       case 'remember':
         this.#lastGood.write(effect.objects)
+        return
+      case 'remember-restart':
+        this.#restart.write(effect.document)
         return
       case 'done':
         this.#end()

@@ -135,11 +135,51 @@ const agentKilled: Case = {
     const all = await scene(bench, 'ipv4', false, 'both dial')
     await settled(all)
     await all.agent.kill()
-    await routerHolds(all.router, [])
     await all.agent.start()
     await settled(all)
   },
 }
+
+/** RFC 4724: these help unless told otherwise. */
+const HELPERS = ['frr', 'bird'] as const
+type Helper = (typeof HELPERS)[number]
+
+/** The router is asked again and again: its routes are those of before, whatever becomes of the agent. */
+const restartUnseen = (helper: Helper, how: 'killed' | 'stopped', transport: Family, times: number): Case => ({
+  name: `graceful restart: ${helper}, the agent is ${how} ${times === 1 ? 'once' : `${times} times`}, and no route is lacking`,
+  speakers: helper,
+  async run(bench) {
+    const all = await scene(bench, transport, false, 'both dial')
+    await settled(all)
+    const holds = async (millis: number) =>
+      await throughout(millis, async () => {
+        const held = [...(await all.router.routes('ipv4')), ...(await all.router.routes('ipv6'))]
+        expectRoutes('the router', held, all.ours)
+      })
+    for (let time = 0; time < times; time++) {
+      if (how === 'killed') await all.agent.kill()
+      else await all.agent.stop()
+      await holds(4_000)
+      await all.agent.start()
+      await holds(6_000)
+      await settled(all)
+    }
+    await holds(15_000)
+  },
+})
+
+const leaves = (helper: Helper): Case => ({
+  name: `graceful restart: ${helper}, an agent that leaves takes its routes along at once`,
+  speakers: helper,
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    await all.agent.leave()
+    await routerHolds(all.router, [])
+    await all.agent.start()
+    await settled(all)
+  },
+})
 
 const cableCut: Case = {
   name: 'restart: the cable is cut until the hold time is over, and joined again',
@@ -167,7 +207,6 @@ const agentStopped: Case = {
     const all = await scene(bench, 'ipv6', false, 'both dial')
     await settled(all)
     await all.agent.stop()
-    await routerHolds(all.router, [])
     await all.agent.start()
     await settled(all)
   },
@@ -185,4 +224,9 @@ export const cases: readonly Case[] = [
   agentKilled,
   cableCut,
   agentStopped,
+  ...HELPERS.flatMap((helper) => [
+    restartUnseen(helper, 'killed', 'ipv4', 2),
+    restartUnseen(helper, 'stopped', 'ipv6', 1),
+    leaves(helper),
+  ]),
 ]

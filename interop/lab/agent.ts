@@ -132,6 +132,11 @@ export class Agent {
     await this.process?.stop()
   }
 
+  /** For good: neighbors drop what it told them. */
+  async leave(): Promise<void> {
+    await this.process?.stop('SIGINT')
+  }
+
   async kill(): Promise<void> {
     await this.process?.kill()
   }

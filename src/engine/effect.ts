@@ -8,6 +8,7 @@ import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
 import type { ClientId } from './input.ts'
+import type { RestartDocument } from './restart.ts'
 import type { Tell } from './tell.ts'
 
 export type Effect =
@@ -45,5 +46,7 @@ export type Effect =
   | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
   /** The neighbors that BFD shall watch, all of them; others it tells that this is on purpose. The Input `bfd` answers. */
   | { readonly kind: 'bfd'; readonly sessions: readonly BfdIntent[] }
+  /** What a run that follows this one must know, for the Input `restarted`; undefined: it is to begin anew. */
+  | { readonly kind: 'remember-restart'; readonly document: RestartDocument | undefined }
   /** After `stop`: no connection is left, the process may end. */
   | { readonly kind: 'done' }

@@ -32,6 +32,7 @@ import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
+import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
@@ -65,6 +66,8 @@ export interface EngineOptions {
   readonly epoch: number
   /** Objects come from a group of Calico's: its IPAM says where pods are, unless a BGPConfiguration says otherwise. */
   readonly calico?: boolean
+  /** The kernel's boot; nothing is said of a restart without it. */
+  readonly boot?: string
   /** Whether the last good objects are handed out by the Effect `remember`. */
   readonly keepsLastGood?: boolean
 }
@@ -83,6 +86,7 @@ export class Engine {
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
   readonly #bfd = new Bfd(this.#links, this.#out)
+  readonly #restart: Restart
   /** Undefined with `--dataplane none`. */
   readonly #kernel: Kernel | undefined
   readonly #facts: Facts
@@ -96,7 +100,20 @@ export class Engine {
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
-    const { now, node, seed, hashKey, cni, dataplane, table, adopt, keepsLastGood = false, calico, ...rest } = options
+    const {
+      now,
+      node,
+      seed,
+      hashKey,
+      cni,
+      dataplane,
+      table,
+      adopt,
+      boot = '',
+      keepsLastGood = false,
+      calico,
+      ...rest
+    } = options
     this.#keepsLastGood = keepsLastGood
     this.#store = new ObjectStore(node)
     this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
@@ -117,7 +134,12 @@ export class Engine {
       listening: new Listening(),
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
-    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed))
+    this.#restart = new Restart(boot, {
+      neighbors: () => this.#deferringNeighbors(),
+      hasEnded: (name, family) => this.#rib.hasEnded(name, family),
+      isReady: () => !this.#rib.busy && this.#kernel?.isReady !== false,
+    })
+    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own)
     this.#intents = new IntentBuilder({ node, calico })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
@@ -140,7 +162,7 @@ export class Engine {
       this.#kernel,
       this.#bfd,
       (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
-      (reason) => this.#stop(reason, this.#facts.now),
+      (reason) => this.#stop(reason, 'leave', this.#facts.now),
     )
     this.#lookers = new Lookers(this.#view, this.#out)
   }
@@ -157,19 +179,44 @@ export class Engine {
     this.#announceDamped(now)
     this.#kernel?.judge()
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
-    const waiting = this.#sessions.flush(now)
+    const waiting = this.#defers(now) || this.#sessions.flush(now)
     this.#measure(waiting)
     this.#bfd.flush()
     this.#flushKernel(!waiting && !this.#rib.busy, now)
+    this.#rememberRestart()
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
     return this.#out.take()
+  }
+
+  /** RFC 4724 §4.1: no neighbor is told anything before routes are selected, nor is the kernel. */
+  #defers(now: Millis): boolean {
+    if (!this.#restart.isDeferring) return false
+    const words = this.#restart.look(now)
+    if (words !== undefined) this.#out.tell(words)
+    if (this.#kernel !== undefined) this.#kernel.defers = this.#restart.isDeferring
+    return this.#restart.isDeferring
+  }
+
+  *#deferringNeighbors(): Iterable<DeferringNeighbor> {
+    for (const { name, peer, disabled, intent } of this.#neighbors.values()) {
+      const isStopped = disabled !== undefined || intent.held !== undefined || intent.range !== undefined
+      yield { name, session: peer.session, isStopped }
+    }
+  }
+
+  #rememberRestart(): void {
+    const node = this.#facts.intent?.node
+    if (node === undefined || this.#facts.stopping) return
+    const document = this.#restart.remember(node.routerId, this.#sessions.told)
+    if (document !== undefined) this.#out.push({ kind: 'remember-restart', document })
   }
 
   /** When to call again though nothing happens; a time that has passed means at once. */
   deadline(): Millis | undefined {
     if (this.#rib.busy || this.#lookers.isHungry) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
-    const damped = this.#facts.stopping ? undefined : this.#damping.deadline()
+    const isStopping = this.#facts.stopping
+    const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
     const rooms = earlier(earlier(this.#rib.deadline(), damped), this.#sessions.deadline(this.#facts.now))
     return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)
   }
@@ -293,8 +340,11 @@ export class Engine {
         return
       case 'tick':
         return
+      case 'restarted':
+        this.#restart.take(input.document)
+        return
       case 'stop':
-        this.#stop(input.reason, now)
+        this.#stop(input.reason, input.how, now)
         return
     }
   }
@@ -400,6 +450,8 @@ export class Engine {
   #changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined, now: Millis): void {
     for (const name of peers.removed) this.#objects.removePeer(name, now)
     if (node === undefined) return
+    const words = this.#restart.begin(node.routerId, now)
+    if (words !== undefined) this.#out.tell(words)
     for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
     if (change !== undefined) this.#changeNode(change.before, node, now)
     for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
@@ -469,11 +521,14 @@ export class Engine {
     this.#change([cniTrouble(input)], now)
   }
 
-  #stop(reason: string, now: Millis): void {
+  #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     this.#facts.stopping = true
-    this.#out.tell(tell('info', 'stopping', `stopping: ${reason}`, { reason }))
+    const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors that help keep our routes'
+    this.#out.tell(tell('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
+    if (how === 'leave') this.#out.push({ kind: 'remember-restart', document: undefined })
     const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason } as const
-    for (const neighbor of this.#neighbors.all()) this.#sessions.handle(neighbor, stop, now)
+    const event = how === 'leave' ? stop : ({ kind: 'vanish', reason } as const)
+    for (const neighbor of this.#neighbors.all()) this.#sessions.handle(neighbor, event, now)
   }
 }
 

@@ -9,6 +9,7 @@ import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
 import type { LinkChange } from '../dataplane/links.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
+import type { RestartDocument } from './restart.ts'
 
 /** A looker at the control socket; given out by the edge, never used twice. */
 export type ClientId = number
@@ -94,5 +95,10 @@ export type Input =
    * the connections of `unread`, where more may wait. A neighbor's silence counts only as far as that.
    */
   | { readonly kind: 'polled'; readonly until: Millis; readonly unread: readonly ConnId[] }
-  /** End: every session gets Cease, and the engine is done when no connection is left. */
-  | { readonly kind: 'stop'; readonly reason: string }
+  /** Before anything is listed: what the run before left for one that restarts; undefined: nothing that can be used. */
+  | { readonly kind: 'restarted'; readonly document: RestartDocument | undefined }
+  /**
+   * End. To `leave`, every session gets Cease, and neighbors drop our routes; for a `restart` sessions end without a word,
+   * and they keep them. The engine is done when no connection is left.
+   */
+  | { readonly kind: 'stop'; readonly reason: string; readonly how: 'leave' | 'restart' }

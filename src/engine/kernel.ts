@@ -65,6 +65,8 @@ export class Kernel {
   #seq = 0
   /** The kernel has changed: what is advertised may lead elsewhere. */
   #mayStray = false
+  /** Learned routes stay as the run before wrote them: it is not known yet which are right (RFC 4724 §4.1). */
+  defers = false
   /** The kernel was known when next hops were last judged. */
   #hasJudged = false
   /** Undefined before objects are known. */
@@ -114,6 +116,11 @@ export class Kernel {
     for (const route of ready) if (route.origin === 'pod-cidr') this.#ready.set(route.prefix.text, route)
     objects.changeRoutes(ready, withdraw, now)
     this.#isStale = true
+  }
+
+  /** Nothing that is to be advertised waits for the kernel. */
+  get isReady(): boolean {
+    return this.#waiting.size === 0
   }
 
   // ── What is ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,7 +182,7 @@ export class Kernel {
 
   /** Behind decision and sending. `quiet`: there is nothing more to tell any neighbor. */
   flush(quiet: boolean, now: Millis): void {
-    for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
+    if (!this.defers) for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#withdrawStrayed(now)
@@ -187,9 +194,11 @@ export class Kernel {
   }
 
   deadline(now: Millis): Millis | undefined {
-    if (this.#rooms.rib.hasNewBest || (this.#routes.hasTouched && this.#routes.isKnown)) return now
+    if (this.#rooms.rib.hasNewBest && !this.defers) return now
+    if (this.#routes.hasTouched && this.#routes.isKnown) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
-    const sweep = this.#routes.isSwept || !this.#routes.isKnown ? undefined : this.#firstSync?.deadline
+    const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
+    const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sweep)
   }
 

@@ -9,6 +9,7 @@ import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { LocalRoute } from '../bgp/rib/types.ts'
 import { Peer } from '../bgp/session/peer.ts'
+import type { OwnRestart } from '../bgp/session/restart.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
@@ -24,10 +25,12 @@ export class Objects {
   readonly #sessions: Sessions
   readonly #rib: Rib
   readonly #chance: Chance
+  readonly #ownRestart: OwnRestart
   readonly #ranges = new Ranges()
   readonly unnumbered = new Unnumbered()
 
-  constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance) {
+  constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance, ownRestart: OwnRestart) {
+    this.#ownRestart = ownRestart
     this.#neighbors = neighbors
     this.#sessions = sessions
     this.#rib = rib
@@ -81,7 +84,7 @@ export class Objects {
   }
 
   #addNeighbor(intent: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
-    const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now)
+    const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now, this.#ownRestart)
     const neighbor: Neighbor = {
       name: intent.name,
       peer,

@@ -62,6 +62,8 @@ export class Sessions {
   readonly #drained = new Set<Neighbor>()
   /** A session is another than before: the RIB is asked for whom UPDATEs are pending. */
   #hasNews = false
+  /** Families that some neighbor was told routes of. */
+  readonly told = new Set<Family>()
   /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
   readonly #twins: Twins
@@ -247,6 +249,7 @@ export class Sessions {
     neighbor.writable = true
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
+    for (const family of session.families) this.told.add(family)
     this.#hasNews = true
     this.#twins.add(neighbor, now)
     this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)

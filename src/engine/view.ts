@@ -157,9 +157,14 @@ export class EngineView implements View {
     return { interface: name, router: link?.router, others: link?.others ?? [] }
   }
 
+  /** The RIB knows it: it is up, or its routes are kept. */
+  #hasRoutes({ peer }: Neighbor): boolean {
+    return peer.session !== undefined || peer.keepsRoutes
+  }
+
   #channel(neighbor: Neighbor, family: Family): ChannelView {
     return {
-      counts: neighbor.peer.session === undefined ? NO_COUNTS : this.#rib.counts(neighbor.name, family),
+      counts: this.#hasRoutes(neighbor) ? this.#rib.counts(neighbor.name, family) : NO_COUNTS,
       nextHop: neighbor.nextHops?.text[family],
       held: heldFamily(neighbor, family),
       carriedBy: neighbor.left[family]?.to,

@@ -151,6 +151,7 @@ function* neighborLines({ peer, range, discovery }: ProtocolView, now: Millis): 
   if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)
   yield field(4, 'Neighbor AS', String(remoteAsOf(peer) ?? config.remoteAs), 22)
   yield field(4, 'Local AS', String(config.localAs), 22)
+  if ((peer.stale ?? []).length > 0) yield '    Neighbor graceful restart active'
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
 }
 
@@ -184,6 +185,7 @@ function* sessionLines({ session, localCapabilities, remoteCapabilities }: PeerS
 function* timerLines(peer: PeerSnapshot): Iterable<string> {
   const { holdTimer, keepaliveTimer, sendHoldTimer, holdDownTimer, connectTimer, state } = peer
   if (holdDownTimer !== undefined) yield timer('Hold-down timer', holdDownTimer)
+  if (peer.restartTimer !== undefined) yield timer('Restart timer', peer.restartTimer)
   if (state !== 'Established' && connectTimer !== undefined) yield timer('Connect delay', connectTimer)
   if (holdTimer !== undefined) yield timer('Hold timer', holdTimer)
   if (keepaliveTimer !== undefined) yield timer('Keepalive timer', keepaliveTimer)

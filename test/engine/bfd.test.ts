@@ -80,7 +80,7 @@ describe('which neighbors are watched', () => {
 
   test('an agent that ends says so too', () => {
     const { world, one, asked } = scene()
-    world.feed(one, { kind: 'stop', reason: 'test' })
+    world.feed(one, { kind: 'stop', reason: 'test', how: 'leave' })
     expect(asked.at(-1)).toEqual([])
   })
 

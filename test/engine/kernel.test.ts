@@ -397,7 +397,7 @@ describe('routes', () => {
 
     const other = new Lab()
     other.settle()
-    other.world.feed(other.worker, { kind: 'stop', reason: 'the end' })
+    other.world.feed(other.worker, { kind: 'stop', reason: 'the end', how: 'leave' })
     other.world.pass(10_000)
     expect(other.worker.done).toBe(true)
     expect(other.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())

@@ -277,7 +277,7 @@ describe('what keeps a session and what ends it', () => {
 
   test('stopping the agent sends Cease and ends with no connection left', () => {
     const { world, tor, worker } = pair()
-    world.feed(worker, { kind: 'stop', reason: 'agent stopped by SIGTERM' })
+    world.feed(worker, { kind: 'stop', reason: 'agent stopped by hand', how: 'leave' })
     expect(world.until(() => worker.done)).toBe(true)
     expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
     expect(tor.told('notification-received')[0]?.fields).toMatchObject({

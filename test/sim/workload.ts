@@ -194,7 +194,7 @@ export class Workload {
     const site = this.#any(this.#stage.running())
     const host = site?.host
     if (site === undefined || host === undefined) return undefined
-    this.#stage.world.feed(host, { kind: 'stop', reason: 'upgrade' })
+    this.#stage.world.feed(host, { kind: 'stop', reason: 'upgrade', how: 'restart' })
     this.#later(() => {
       if (site.host !== host) return
       this.#stage.crash(site, 'process')

@@ -20,7 +20,7 @@ const pitfall = (about: string, done: string, breach?: string): Pitfall => ({
 })
 const notHere = (about: string, reason: string): Pitfall => ({ about, notHere: reason })
 
-const RESTART = 'we say nothing of our own restart, and keep nothing longer than that of others'
+const RESTART = 'there is none: when the Restart Time ends, routes go'
 
 export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Messages
@@ -131,7 +131,7 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   68: pitfall('refreshes', 'a refresh tells everything again', 'its BoRR before its End-of-RIB is ignored'),
   69: pitfall('keeping the routes of a neighbor that restarts', '§4.2: routes MUST be kept', '§4.2: %s'),
   70: pitfall('NOTIFICATION and graceful restart', 'RFC 8538 §4: with the N bit', 'RFC 8538 §4: a Hard Reset MUST'),
-  71: notHere('our own restart', RESTART),
+  71: pitfall('our own restart', '%s, 60 s, and a new one', 'of another boot'),
   72: pitfall('fields of the capability', 'graceful restart: the time has twelve bits'),
   73: notHere('long-lived graceful restart', RESTART),
   74: pitfall('GRACEFUL_SHUTDOWN that comes in', 'marked from outside: local preference 0'),

@@ -10,6 +10,7 @@ import type { Link } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
+import type { RestartDocument } from '../../src/engine/restart.ts'
 import type { Tell } from '../../src/engine/tell.ts'
 import { Agenda } from './agenda.ts'
 import { linkOf } from './fake-kernel.ts'
@@ -87,6 +88,9 @@ export class World {
   readonly #agenda = new Agenda<() => void>()
   readonly #byAddress = new Map<string, Host>()
   #nextClient = 1
+  /** By host: what its agent left for the next one, and how often its machine was started anew. */
+  readonly #left = new Map<string, RestartDocument>()
+  readonly #boots = new Map<string, number>()
 
   constructor(options: WorldOptions = {}) {
     this.#options = options
@@ -108,9 +112,11 @@ export class World {
   ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
     const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
-    const host = new Host(name, addresses, { ...options, ...more, seed, now: this.now })
+    const boot = `boot ${this.#boots.get(name) ?? 0} of ${name}`
+    const host = new Host(name, addresses, { ...options, boot, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
+    this.feed(host, { kind: 'restarted', document: this.#left.get(name) })
     this.feed(host, { kind: 'links', change: { full: true, gone: [], present: [lanOf(addresses)] } })
     if (objects === undefined) return host
     this.feed(host, { kind: 'objects', changes: objects })
@@ -172,6 +178,7 @@ export class World {
     host.alive = false
     host.listening = undefined
     this.links.lose(host, how)
+    if (how === 'power') this.#boots.set(host.name, (this.#boots.get(host.name) ?? 0) + 1)
     this.hosts.delete(host.name)
   }
 
@@ -286,6 +293,10 @@ export class World {
         return
       case 'tell':
         this.#tell(host, effect.tell)
+        return
+      case 'remember-restart':
+        if (effect.document === undefined) this.#left.delete(host.name)
+        else this.#left.set(host.name, effect.document)
         return
       case 'done':
         host.done = true

@@ -399,6 +399,11 @@ export class Rib {
     }
   }
 
+  /** The neighbor has sent its End-of-RIB of this family. */
+  hasEnded(name: string, family: Family): boolean {
+    return this.#ribs[family].countersOf(this.#slot(name))?.endOfRib === true
+  }
+
   /** How often each rule applied, the last: how often none decided. Counted once for all who are told the same. */
   hits(policy: Policy): readonly number[] | undefined {
     return this.#peers.policies.hits(policy)

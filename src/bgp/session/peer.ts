@@ -124,6 +124,9 @@ export class Peer {
       case 'stop':
         this.#stop(event)
         break
+      case 'vanish':
+        this.#vanish(event.reason)
+        break
       case 'configure':
         this.#configure(event.config)
         break
@@ -222,6 +225,17 @@ export class Peer {
     this.#timers.clear('hold-down')
     this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
     this.#giveUpStale(reason)
+  }
+
+  /** RFC 4724 §4: a NOTIFICATION would be the end of our routes. */
+  #vanish(reason: string): void {
+    this.#started = false
+    this.#stopped = reason
+    this.#timers.clear('hold-down')
+    for (const connection of this.#connections()) {
+      if (stands(connection.state)) connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
+    }
+    this.#endAll('ManualStop', messageError(CEASE.code, CEASE.adminShutdown, reason), reason)
   }
 
   #configure(next: PeerConfig): void {

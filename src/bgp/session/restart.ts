@@ -2,7 +2,7 @@
  * Graceful restart as the two OPENs and the end of a session decide it (RFC 4724, RFC 8538): what we announce, what the
  * neighbor announced, and whose routes are kept when a session ends.
  */
-import { AFI, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
+import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
 import type { Millis, Seconds } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
 import type { Capability, Open } from '../wire/message.ts'
@@ -13,13 +13,13 @@ import type { PeerConfig, PeerRestart, Session } from './types.ts'
 /** What this process says of its own start. */
 export interface OwnRestart {
   /** It has restarted, and neighbors need not wait for our End-of-RIB (RFC 4724 §3, Restart State). */
-  restarted: boolean
-  /** What neighbors were told before it began is still delivered by this node (RFC 4724 §3, Forwarding State). */
-  preserved: boolean
+  readonly restarted: boolean
+  /** Families in which this node still delivers what neighbors were told before (RFC 4724 §3, Forwarding State). */
+  readonly preserved: readonly Family[]
 }
 
 /** Of a process that has spoken to the neighbor before: a session was lost, and nothing else. */
-export const AS_EVER: OwnRestart = { restarted: false, preserved: true }
+export const AS_EVER: OwnRestart = { restarted: false, preserved: FAMILIES }
 
 type GracefulRestart = Extract<Capability, { readonly kind: 'graceful-restart' }>
 
@@ -39,7 +39,11 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
       restarted: own.restarted,
       notification: true,
       restartTime: config.restartTime,
-      families: config.families.map((family) => ({ afi: AFI[family], safi: SAFI_UNICAST, preserved: own.preserved })),
+      families: config.families.map((family) => ({
+        afi: AFI[family],
+        safi: SAFI_UNICAST,
+        preserved: own.preserved.includes(family),
+      })),
     },
   ]
 }

@@ -83,6 +83,8 @@ export type PeerEvent =
   | { readonly kind: 'link-lost'; readonly reason: string }
   /** … and is back: we dial as if nothing had been tried before. */
   | { readonly kind: 'link-back' }
+  /** Ends as a process does that is killed: connections are closed without a word, so that the neighbor keeps our routes. */
+  | { readonly kind: 'vanish'; readonly reason: string }
   /** An UPDATE handed out earlier turned out to be one that ends the session. */
   | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
   /** Routes were more than the limit: no new session for so long, or until somebody starts it. */

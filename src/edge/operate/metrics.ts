@@ -6,6 +6,7 @@
  * families and actions are ours, rules are those somebody wrote, and a code from the wire that no RFC names counts as `other`.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { FAMILIES } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { MessageCounts } from '../../bgp/session/types.ts'
 import type { Tell } from '../../engine/tell.ts'
@@ -132,6 +133,7 @@ function makeSeries(registry: Registry) {
     ]),
     received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
+    stale: gauge('stale_routes', '1 while routes of a peer that was lost are kept (RFC 4724).', ['peer', 'family']),
     advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
     bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
     bfdDetection: gauge('bfd_detection_time_seconds', 'So long without a BFD packet, and the peer is lost.', ['peer']),
@@ -167,10 +169,12 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
   series.established.inc({ peer }, snapshot.established)
   showMessages(series, peer, 'received', snapshot.received)
   showMessages(series, peer, 'sent', snapshot.sent)
-  for (const [family, channel] of Object.entries(families)) {
+  for (const family of FAMILIES) {
+    const channel = families[family]
     if (channel === undefined) continue
     series.received.set({ peer, family }, channel.counts.received)
     series.accepted.set({ peer, family }, channel.counts.accepted)
+    series.stale.set({ peer, family }, snapshot.stale?.includes(family) === true ? 1 : 0)
     series.advertised.set({ peer, family }, channel.counts.advertised)
   }
 }

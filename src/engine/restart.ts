@@ -1,0 +1,160 @@
+/**
+ * Our own restart (RFC 4724 §4.1). What the run before left says whether neighbors may be told that we have restarted and
+ * that this node went on delivering; then they keep its routes. We tell nobody anything, and write no learned route into
+ * the kernel, before we know again what there is to tell: selection is deferred.
+ */
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Millis, RouterId } from '../base/units.ts'
+import type { OwnRestart } from '../bgp/session/restart.ts'
+import type { Session } from '../bgp/session/types.ts'
+import { type Tell, tell } from './tell.ts'
+
+/** What a new process must know of the one before. */
+export interface RestartDocument {
+  /** Of the kernel: another one, and nothing is delivered any more. */
+  readonly boot: string
+  readonly routerId: RouterId
+  /** What neighbors were told routes of. */
+  readonly families: readonly Family[]
+}
+
+/** A document of an earlier run as it was read; undefined where it is none. */
+export function readRestart(value: unknown): RestartDocument | undefined {
+  const { boot, routerId, families } = (value ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
+  return { boot, routerId, families: FAMILIES.filter((family) => families.includes(family)) }
+}
+
+/** Why nobody is told that we have restarted; undefined where everybody is. */
+function whyNoRestart(
+  { boot, routerId }: RestartDocument,
+  now: Pick<RestartDocument, 'boot' | 'routerId'>,
+): string | undefined {
+  if (boot !== now.boot) return 'the machine has started since'
+  if (routerId !== now.routerId) return 'the router ID was another'
+  return undefined
+}
+
+/** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but hear of no change. */
+const LONGEST_DEFERRAL: Millis = 20_000
+/** How often neighbors are looked at. */
+const LOOK: Millis = 100
+
+/** What is asked of the rest of the engine. */
+export interface Deferring {
+  neighbors(): Iterable<DeferringNeighbor>
+  hasEnded(name: string, family: Family): boolean
+  /** All that this node originates can be told. */
+  isReady(): boolean
+}
+
+export interface DeferringNeighbor {
+  readonly name: string
+  /** Nobody dials it: it is disabled by hand or held down by objects. */
+  readonly isStopped: boolean
+  readonly session: Pick<Session, 'families' | 'restart'> | undefined
+}
+
+class Deferral {
+  readonly #rooms: Deferring
+  readonly #until: Millis
+  #lookAt: Millis
+
+  /** `now`: objects are known, and neighbors are dialled from here on. */
+  constructor(rooms: Deferring, now: Millis) {
+    this.#rooms = rooms
+    this.#until = now + LONGEST_DEFERRAL
+    this.#lookAt = now
+  }
+
+  /** When to ask again. */
+  get deadline(): Millis {
+    return Math.min(this.#lookAt, this.#until)
+  }
+
+  /** Looking costs something with every neighbor: at most so often. */
+  isOver(now: Millis): boolean {
+    if (now >= this.#until) return true
+    if (now < this.#lookAt) return false
+    this.#lookAt = now + LOOK
+    if (!this.#rooms.isReady()) return false
+    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor)) return false
+    return true
+  }
+
+  /** RFC 4724 §4.1: End-of-RIB of every peer but those that have restarted themselves, or do not take part. */
+  #hasTold({ name, session, isStopped }: DeferringNeighbor): boolean {
+    if (session === undefined) return isStopped
+    if (session.restart === undefined || session.restart.restarted) return true
+    return session.families.every((family) => this.#rooms.hasEnded(name, family))
+  }
+}
+
+/** This process and the one before it. */
+export class Restart {
+  /** What OPENs say. Of a start nothing is known of, neighbors are to forget what a run before may have told them. */
+  readonly own: { -readonly [Key in keyof OwnRestart]: OwnRestart[Key] } = { restarted: false, preserved: [] }
+  readonly #boot: string
+  readonly #rooms: Deferring
+  #left: RestartDocument | undefined
+  #hasBegun = false
+  #startedAt: Millis = 0
+  /** Undefined once routes may be selected, or where nothing is deferred. */
+  #deferral: Deferral | undefined
+  /** As the next run will read it. */
+  #remembered: string | undefined
+
+  /** `boot`: of the kernel; empty where that cannot be known. */
+  constructor(boot: string, rooms: Deferring) {
+    this.#boot = boot
+    this.#rooms = rooms
+  }
+
+  /** What the run before left. */
+  take(document: RestartDocument | undefined): void {
+    this.#left = document
+  }
+
+  /** This node is known, and no neighbor has been dialled. */
+  begin(routerId: RouterId, now: Millis): Tell | undefined {
+    if (this.#hasBegun) return undefined
+    this.#hasBegun = true
+    if (this.#left === undefined || this.#boot === '') return undefined
+    const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
+    if (reason !== undefined) return tell('info', 'started', `neighbors are told of no restart: ${reason}`, { reason })
+    this.own.restarted = true
+    this.own.preserved = this.#left.families
+    this.#startedAt = now
+    this.#deferral = new Deferral(this.#rooms, now)
+    const text = 'the agent has restarted: neighbors that help keep our routes until they are told again'
+    return tell('info', 'restarted', text, {})
+  }
+
+  /** Nothing is told yet, and no learned route written. */
+  get isDeferring(): boolean {
+    return this.#deferral !== undefined
+  }
+
+  get deadline(): Millis | undefined {
+    return this.#deferral?.deadline
+  }
+
+  /** Whether the time has come; says so once. */
+  look(now: Millis): Tell | undefined {
+    if (this.#deferral?.isOver(now) !== true) return undefined
+    this.#deferral = undefined
+    // RFC 4724 §4.1: who comes later does not wait for us, and we not for them.
+    this.own.restarted = false
+    const seconds = (now - this.#startedAt) / 1000
+    return tell('info', 'selected', `routes are selected and told, ${seconds} s after the restart`, { seconds })
+  }
+
+  /** What the next run is to know, where it differs from what it would know now. */
+  remember(routerId: RouterId, families: ReadonlySet<Family>): RestartDocument | undefined {
+    const document = { boot: this.#boot, routerId, families: FAMILIES.filter((family) => families.has(family)) }
+    const text = JSON.stringify(document)
+    if (text === this.#remembered || document.families.length === 0) return undefined
+    this.#remembered = text
+    return document
+  }
+}

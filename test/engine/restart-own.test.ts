@@ -1,0 +1,221 @@
+/** Our own graceful restart (RFC 4724 §4.1), between agents. Numbers in brackets: pitfalls. */
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../src/engine/effect.ts'
+import { readRestart } from '../../src/engine/restart.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+const POD = '10.244.1.0/24'
+
+/** A worker and two routers; `sent`: what the worker said since it was last cleared. */
+class Lab {
+  readonly world: World
+  worker: Host
+  readonly routers: readonly Host[]
+  readonly sent: { readonly at: number; readonly type: number; readonly isEndOfRib: boolean }[] = []
+
+  constructor(spec: object = {}) {
+    this.world = new World({ watch: (host, _, effects) => this.#watch(host, effects) })
+    this.routers = [1, 2].map((number) => this.addRouter(number))
+    this.#spec = spec
+    this.worker = this.start()
+    expect(this.world.until(() => this.routers.every((router) => this.has(router)))).toBe(true)
+    this.world.pass(5_000)
+  }
+  readonly #spec: object
+
+  addRouter(number: number): Host {
+    const addresses = [`10.0.0.${number}`, `fd00:10::${number}`]
+    return this.world.add(`tor-${number}`, addresses, [
+      upsert(node(`tor-${number}`, { addresses, podCIDRs: [`10.250.${number}.0/24`] })),
+      upsert(bgpConfiguration({ asNumber: 65000 + number, nodeToNodeMeshEnabled: false })),
+      upsert(TAKE_ALL),
+      upsert(bgpPeer('worker', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'], passive: true })),
+    ])
+  }
+
+  start(routerId?: string): Host {
+    const addresses = ['10.0.0.11', 'fd00:10::11']
+    const name = 'worker-1'
+    const worker = node(name, { addresses, podCIDRs: [POD, 'fd00:244:1::/64'], ...(routerId && { routerId }) })
+    this.worker = this.world.add(name, addresses, [
+      upsert(worker),
+      upsert(bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false })),
+      ...[1, 2].map((number) =>
+        upsert(bgpPeer(`tor-${number}`, { peerIP: `10.0.0.${number}`, asNumber: 65000 + number, ...this.#spec })),
+      ),
+    ])
+    return this.worker
+  }
+
+  #watch(host: Host, effects: readonly Effect[]): void {
+    if (host.name !== 'worker-1') return
+    for (const effect of effects) {
+      if (effect.kind !== 'send') continue
+      for (let at = 0; at < effect.bytes.length; ) {
+        const length = ((effect.bytes[at + 16] as number) << 8) | (effect.bytes[at + 17] as number)
+        const type = effect.bytes[at + 18] as number
+        this.sent.push({ at: this.world.now, type, isEndOfRib: type === 2 && (length === 23 || length === 29) })
+        at += length
+      }
+    }
+  }
+
+  /** A router has the worker's routes, in both families. */
+  has(router: Host): boolean {
+    const text = this.world.ask(router, 'show route')
+    return text.includes(POD) && text.includes('fd00:244:1::/64')
+  }
+
+  /** Passes so long, and looks each tenth of a second whether a router lacks the worker's routes. */
+  lacks(millis: number): number {
+    let lacks = 0
+    for (let left = millis; left > 0; left -= 100) {
+      this.world.pass(100)
+      for (const router of this.routers) if (router.alive && !this.has(router)) lacks++
+    }
+    return lacks
+  }
+
+  opensOf(router: Host): string {
+    // What the neighbor said stands behind what this one says.
+    return this.world.ask(router, 'show protocols all').split('Neighbor capabilities')[1] ?? ''
+  }
+
+  said(type: number): number {
+    return this.sent.filter((one) => one.type === type).length
+  }
+}
+
+describe('the agent is killed', () => {
+  test.each(['SIGKILL', 'SIGTERM'])(
+    '[71] %s, 60 s, and a new one: no router lacks a route, no NOTIFICATION is sent',
+    (how) => {
+      const lab = new Lab()
+      lab.sent.length = 0
+      if (how === 'SIGKILL') lab.world.crash(lab.worker)
+      else {
+        lab.world.feed(lab.worker, { kind: 'stop', reason: 'SIGTERM', how: 'restart' })
+        lab.world.pass(1_000)
+        expect(lab.worker.done).toBe(true)
+        lab.world.crash(lab.worker)
+      }
+      expect(lab.lacks(60_000)).toBe(0)
+      lab.start()
+      expect(lab.lacks(60_000)).toBe(0)
+      expect(lab.said(3)).toBe(0)
+      expect(lab.routers.flatMap((router) => router.told('stale-routes-dropped'))).toEqual([])
+      expect(lab.worker.told('restarted')).toHaveLength(1)
+    },
+  )
+
+  test('§4.1: the Restart State bit MUST be set after a restart, Forwarding State only for what is still delivered', () => {
+    const lab = new Lab()
+    expect(lab.opensOf(lab.routers[0] as Host)).not.toContain('Restart recovery')
+    lab.world.crash(lab.worker)
+    lab.start()
+    expect(lab.world.until(() => lab.opensOf(lab.routers[0] as Host).includes('Restart recovery'))).toBe(true)
+    expect(lab.opensOf(lab.routers[0] as Host)).toContain('AF preserved: ipv4 ipv6')
+  })
+
+  test('§4.1: no UPDATE before every router has sent its End-of-RIB, and ours comes behind all routes', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.worker)
+    lab.sent.length = 0
+    lab.start()
+    expect(lab.world.until(() => lab.worker.told('selected').length === 1)).toBe(true)
+    expect(lab.sent.filter(({ type, at }) => type === 2 && at < lab.world.now)).toEqual([])
+    lab.world.pass(5_000)
+    const updates = lab.sent.filter(({ type }) => type === 2)
+    expect(updates.filter(({ isEndOfRib }) => isEndOfRib)).toHaveLength(4)
+    expect(updates.at(-1)?.isEndOfRib).toBe(true)
+  })
+
+  test('§4.1: a router that does not come is waited for 20 s, and no longer', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.routers[1] as Host)
+    lab.world.crash(lab.worker)
+    lab.sent.length = 0
+    const at = lab.world.now
+    lab.start()
+    lab.world.pass(19_000)
+    expect([lab.said(2), lab.has(lab.routers[0] as Host)]).toEqual([0, true])
+    lab.world.pass(2_000)
+    expect(lab.said(2)).toBeGreaterThan(0)
+    expect(lab.worker.told('selected')[0]?.text).toContain('20 s after the restart')
+    expect(lab.world.now - at).toBe(21_000)
+  })
+
+  test('§4.1: a router that has restarted itself is not waited for', () => {
+    const lab = new Lab()
+    for (const router of lab.routers) lab.world.crash(router)
+    lab.world.crash(lab.worker)
+    lab.addRouter(1)
+    lab.addRouter(2)
+    lab.start()
+    expect(lab.world.until(() => lab.worker.told('selected').length === 1, 5_000)).toBe(true)
+  })
+
+  test('again and again, while it is still restarting', () => {
+    const lab = new Lab()
+    for (const pause of [3_000, 200, 1_000]) {
+      lab.world.crash(lab.worker)
+      expect(lab.lacks(pause)).toBe(0)
+      lab.start()
+      expect(lab.lacks(pause)).toBe(0)
+    }
+    expect(lab.lacks(30_000)).toBe(0)
+  })
+
+  test('what it no longer originates is gone with its End-of-RIB', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.worker)
+    lab.world.pass(1_000)
+    lab.start()
+    lab.world.change(lab.worker, [
+      upsert(node('worker-1', { addresses: ['10.0.0.11', 'fd00:10::11'], podCIDRs: [POD] })),
+    ])
+    lab.world.pass(25_000)
+    const text = lab.world.ask(lab.routers[0] as Host, 'show route')
+    expect([text.includes(POD), text.includes('fd00:244:1::/64')]).toEqual([true, false])
+  })
+})
+
+describe('no restart is claimed', () => {
+  test('[71] of another boot: routers drop at once what the machine does not deliver any more', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.worker, 'power')
+    lab.start()
+    expect(lab.worker.told('started')[0]?.text).toContain('the machine has started since')
+    lab.world.pass(60_000)
+    expect(lab.lacks(1_000)).toBe(0)
+    expect(lab.opensOf(lab.routers[0] as Host)).toMatch(/Graceful restart\n(?!.*Restart recovery)/)
+    expect(lab.opensOf(lab.routers[0] as Host)).not.toContain('Restart recovery')
+    expect(lab.opensOf(lab.routers[0] as Host)).not.toContain('AF preserved: ipv4')
+  })
+
+  test('after it left on purpose, which says Cease and is final', () => {
+    const lab = new Lab()
+    lab.world.feed(lab.worker, { kind: 'stop', reason: 'leaving', how: 'leave' })
+    lab.world.pass(1_000)
+    expect(lab.routers.some((router) => lab.has(router))).toBe(false)
+    lab.world.crash(lab.worker)
+    lab.start()
+    lab.world.pass(10_000)
+    expect(lab.worker.told('restarted')).toEqual([])
+  })
+
+  test.each([
+    undefined,
+    null,
+    'text',
+    7,
+    {},
+    { boot: 'b' },
+    { boot: 1, routerId: 1, families: [] },
+    { boot: 'b', routerId: 1 },
+  ])('of what cannot be read: %j', (value) => {
+    expect(readRestart(value)).toBeUndefined()
+  })
+})
