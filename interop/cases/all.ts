@@ -1,5 +1,6 @@
 // All cases, in the order of the matrix.
 
+import { cases as bfd } from './bfd.ts'
 import { cases as birdTools } from './bird-tools.ts'
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
@@ -50,6 +51,7 @@ export const CASES: readonly Case[] = [
   ...nextHops,
   ...kernelTables,
   ...unnumbered,
+  ...bfd,
   ...birdcl,
   ...birdTools,
   ...stall,

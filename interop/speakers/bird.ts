@@ -234,6 +234,7 @@ const renderConfig = (host: Host, config: RouterConfig, networks: readonly Netwo
     `router id ${host.ipv4};`,
     ...(config.hostName === undefined ? [] : [`hostname "${config.hostName}";`]),
     'protocol device { }',
+    ...(config.globals ?? []),
     ...FAMILIES.map((family) => renderStatic(family, networks)),
     renderExport(networks, config.passesOn === true),
     ...config.neighbors.map((neighbor) => renderNeighbor(host, config, neighbor)),

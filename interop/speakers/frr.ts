@@ -234,6 +234,7 @@ const renderConfig = (host: Host, config: RouterConfig): string =>
     `hostname ${host.name}`,
     'log stdout informational',
     ...(config.networks ?? []).flatMap(renderRouteMap),
+    ...(config.globals ?? []),
     `router bgp ${config.asn}`,
     ` bgp router-id ${host.ipv4}`,
     ' no bgp ebgp-requires-policy',

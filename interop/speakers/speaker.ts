@@ -20,6 +20,8 @@ export interface RouterConfig {
   readonly networks?: readonly Network[]
   /** The whole configuration in the speaker's own words (FRR, BIRD); the rest is then not rendered. */
   readonly raw?: string
+  /** Lines of its own words that belong to no neighbor (FRR, BIRD). */
+  readonly globals?: readonly string[]
   /** What it calls itself where it says so (BIRD). */
   readonly hostName?: string
   /** What it learned is told on, with the next hop it came with. */

@@ -1,5 +1,5 @@
 /** BFD in words for people. */
-import type { BfdState } from './packet.ts'
+import { type BfdState, DIAGNOSTIC } from './packet.ts'
 import type { BfdView, DropReason } from './types.ts'
 
 /** RFC 5880 §4.1, by number. */
@@ -27,11 +27,12 @@ export function reasonOf(session: BfdView): string {
   if (state === 'Up') return `${remote} is there`
   if (state === 'Init') return `${remote} is heard and has not yet heard us`
   if (state === 'Down' && remoteState === 'AdminDown') return 'the neighbor has disabled it'
+  if (state === 'Down' && diagnostic === DIAGNOSTIC.none) return 'it begins'
   const words = diagnosticWords(diagnostic)
   // What the neighbor says is its reason, where it has another than ours.
   const theirs =
     remoteDiagnostic === 0 || remoteDiagnostic === diagnostic ? '' : `, since ${diagnosticWords(remoteDiagnostic)}`
-  return diagnostic === 3 ? `${words}${theirs}` : words
+  return diagnostic === DIAGNOSTIC.neighborSignaledDown ? `${words}${theirs}` : words
 }
 
 export const DROP_WORDS: Readonly<Record<DropReason, string>> = {

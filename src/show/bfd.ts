@@ -17,26 +17,22 @@ export function* bfdRows(view: View, style: TimeStyle): Iterable<Row> {
   }
   const line = (text: string): Row => ({ code: CODE.bfd, text })
   yield line(`${INSTANCE}:`)
-  yield line(columns(['IP address', 'Interface', 'State', 'Since'], 'Interval', 'Timeout'))
+  yield line(`${columns('IP address', 'Interface', 'State', 'Since')}  Interval  Timeout`)
   for (const { session } of summary.sessions) {
     const since = formatTime(view.epoch + session.since, view.epoch + view.now, style)
-    const words = [bare(session), session.interface ?? '---', session.state, since]
-    yield line(columns(words, inSeconds(session.interval), inSeconds(session.detectionTime)))
+    const words = columns(bare(session), session.interface ?? '---', session.state, since)
+    yield line(`${words}  ${inSeconds(session.interval)}  ${inSeconds(session.detectionTime)}`)
   }
   yield { code: CODE.ok, text: '' }
 }
 
-const columns = (
-  [address = '', link = '', state = '', since = '']: readonly string[],
-  interval: string,
-  timeout: string,
-) =>
-  `${address.padEnd(25)} ${link.padEnd(10)} ${state.padEnd(10)} ${since.padEnd(12)}  ${interval.padStart(8)} ${timeout.padStart(8)}`
+const columns = (address: string, link: string, state: string, since: string): string =>
+  `${address.padEnd(25)} ${link.padEnd(10)} ${state.padEnd(10)} ${since.padEnd(12)}`
 
 /** The interface has a column of its own. */
 const bare = ({ remote }: BfdView): string => remote.split('%')[0] ?? remote
 
-const inSeconds = (micros: number): string => (micros / 1_000_000).toFixed(3)
+const inSeconds = (micros: number): string => (micros / 1_000_000).toFixed(3).padStart(7)
 
 /** Durations in seconds; `time` writes a time of the engine. */
 export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) => string) {
@@ -57,14 +53,18 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
       desiredMinTx: seconds(session.desiredMinTx),
       requiredMinRx: seconds(session.requiredMinRx),
     },
-    remote: {
-      discriminator: session.remoteDiscriminator === 0 ? null : session.remoteDiscriminator,
-      state: remoteState,
-      diagnostic: diagnosticWords(remoteDiagnostic),
-      multiplier: session.remoteMultiplier,
-      desiredMinTx: seconds(session.remoteDesiredMinTx),
-      requiredMinRx: seconds(session.remoteMinRx),
-    },
+    // Its multiplier is never 0 once it has been heard.
+    remote:
+      session.remoteMultiplier === 0
+        ? null
+        : {
+            discriminator: session.remoteDiscriminator === 0 ? null : session.remoteDiscriminator,
+            state: remoteState,
+            diagnostic: diagnosticWords(remoteDiagnostic),
+            multiplier: session.remoteMultiplier,
+            desiredMinTx: seconds(session.remoteDesiredMinTx),
+            requiredMinRx: seconds(session.remoteMinRx),
+          },
     hops: session.hops,
     passive: session.passive,
     controlPlaneIndependent: session.independent,
