@@ -16,6 +16,7 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
+import { memoryForTables } from './edge/memory.ts'
 import { Bfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
@@ -99,6 +100,7 @@ class Agent {
       sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
       seed: randomInt(2 ** 32),
       hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
+      memoryLimit: memoryForTables(),
       cni: options.cni,
       dataplane: options.dataplane,
       table,

@@ -76,6 +76,8 @@ export interface PeerIntent {
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
+  /** Octets that its routes of a family may take; undefined: as built in. */
+  readonly maxRouteMemory?: number
   /** So often our own AS may stand in an AS path that is taken. */
   readonly allowedOwnAs: number
   /** Families of which several paths to a prefix are taken, and sent (RFC 7911). */

@@ -98,6 +98,8 @@ export interface ConfigurationObject {
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
+  /** Octets, of each neighbor and family; undefined: as built in. */
+  readonly maxRouteMemory: number | undefined
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not said. */
   readonly natSparesHosts: boolean | undefined
   readonly recursiveNextHops: boolean
@@ -164,6 +166,7 @@ export interface PeerObject {
   readonly fastFailover: boolean
   readonly advertiseLearned: boolean
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
+  readonly maxRouteMemory: number | undefined
   readonly allowedOwnAs: number
   readonly addPath: PeerIntent['addPath']
   /** Undefined: where a session could carry IPv4 in no other way. */

@@ -333,6 +333,7 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     exportPolicy,
     held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? held,
     ...featuresOf(candidate, me),
+    ...memoryOf(object, settings),
   }
 }
 
@@ -358,6 +359,11 @@ function sourceProblem({ object, address, rank }: Candidate, me: ClusterNode): P
 const restartTime = (set: Seconds = RESTART_TIME): Seconds | undefined => (set === 0 ? undefined : set)
 
 const DEFAULT_LIMIT = prefixLimit(DEFAULT_MAX_PREFIXES)
+
+const memoryOf = (object: PeerObject | undefined, settings: Settings): Pick<PeerIntent, 'maxRouteMemory'> => {
+  const maxRouteMemory = object?.maxRouteMemory ?? settings.maxRouteMemory
+  return maxRouteMemory === undefined ? {} : { maxRouteMemory }
+}
 
 type Features =
   | 'maxPrefixes'

@@ -31,6 +31,7 @@ export interface Settings {
   readonly podCidrSource: ConfigurationObject['podCidrSource']
   /** Why no pod CIDR of this node may be advertised. */
   readonly heldPods: string | undefined
+  readonly maxRouteMemory: number | undefined
   readonly serviceLoopPrevention: ServiceLoopPrevention
   /** Service addresses of a kind that may not be advertised, and why. */
   readonly heldServices: Readonly<Partial<Record<ServiceAddressKind, string>>>
@@ -83,6 +84,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     nat: { ports: felix.natPorts, address: felix.natAddress },
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
     decision: defaults?.decision ?? DEFAULT_DECISION,
+    maxRouteMemory: defaults?.maxRouteMemory,
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',
     heldServices: held,
     podCidrSource: defaults?.podCidrSource,

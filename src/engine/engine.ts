@@ -61,6 +61,8 @@ export interface EngineOptions {
   readonly seed: number
   /** Of the hash tables; a known one unless given, for runs that are repeated. Not the seed: neighbors see the jitter. */
   readonly hashKey?: HashKey
+  /** Octets that all routing tables may take; no limit unless given. */
+  readonly memoryLimit?: number
   /** The engine's clock at birth, and what to add to it for the wall clock. */
   readonly now: Millis
   readonly epoch: number
@@ -116,7 +118,7 @@ export class Engine {
     } = options
     this.#keepsLastGood = keepsLastGood
     this.#store = new ObjectStore(node)
-    this.#rib = new Rib(hashKey === undefined ? {} : { hashKey })
+    this.#rib = new Rib({ ...(hashKey !== undefined && { hashKey }), memoryLimit: options.memoryLimit })
     this.#cni = new CniKeeper(cni ?? 'none')
     this.#facts = {
       ...rest,

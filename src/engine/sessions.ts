@@ -25,6 +25,7 @@ import {
   tellDown,
   tellIgnored,
   tellLeft,
+  tellMemory,
   tellNearLimit,
   tellNextHops,
   tellNotification,
@@ -304,6 +305,7 @@ export class Sessions {
         neighbor.warned.add(kind)
       }
       if (result.crowded !== undefined) this.#out.tell(tellCrowded(neighbor.name, result.crowded))
+      if (result.memory !== undefined) this.#out.tell(tellMemory(neighbor.name, result.memory))
       if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
       if (result.error !== undefined) {
         this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
@@ -399,6 +401,7 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPee
     exportPolicy: policyOf(neighbor, 'export'),
     maxPrefixes: limitsOf(intent, ({ limit }) => limit),
     warnPrefixes: limitsOf(intent, ({ warnAt }) => warnAt),
+    ...(intent.maxRouteMemory !== undefined && { maxRouteMemory: intent.maxRouteMemory }),
     nodeAs: node.asNumber,
     allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),

@@ -1,6 +1,7 @@
 /** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { ReceiveResult } from '../bgp/rib/types.ts'
+import { formatMib } from '../base/mib.ts'
+import type { MemoryNews, ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
@@ -105,6 +106,18 @@ export const tellNearLimit = (
   text: `${peer}: ${held} ${family} routes; more than ${limit} end the session`,
   fields: { peer, family, routes: held, limit },
 })
+
+/** Said once until there is room again. */
+export function tellMemory(peer: string, { family, state, whose, octets, limit }: MemoryNews): Tell {
+  const fields = { peer, family, octets, limit }
+  const takes = `${formatMib(octets)}, ${formatMib(limit)} allowed`
+  if (state === 'near') {
+    const text = `${peer}: ${family} routes take ${takes}; what goes beyond is refused`
+    return tell('warn', 'memory-near-limit', text, fields)
+  }
+  const what = whose === 'neighbor' ? `its ${family} routes take ${takes}` : `all tables take ${takes}`
+  return tell('warn', 'memory-limit', `${peer}: further ${family} routes are refused: ${what}`, fields)
+}
 
 export const tellCrowded = (peer: string, { family, prefix, most }: NonNullable<ReceiveResult['crowded']>): Tell => ({
   level: 'warn',

@@ -39,6 +39,7 @@ const NO_COUNTS: FamilyCounts = {
   accepted: 0,
   preferred: 0,
   advertised: 0,
+  memory: { octets: 0, limit: 0, refuses: false },
   importUpdates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
   importWithdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
   exportUpdates: { received: 0, rejected: 0, filtered: 0, accepted: 0 },

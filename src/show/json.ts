@@ -239,6 +239,7 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
     accepted: counts.accepted,
     advertised: counts.advertised,
     preferred: counts.preferred,
+    memory: { ...counts.memory },
     up: agreed?.includes(family) ?? false,
     nextHop: nextHop ?? null,
     held: held ?? null,

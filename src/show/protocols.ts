@@ -1,6 +1,8 @@
 /** `show protocols`, short and with everything. */
+
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import { formatMib } from '../base/mib.ts'
 import type { Millis } from '../base/units.ts'
 import type { LastError, PeerSnapshot } from '../bgp/session/types.ts'
 import type { PeerKind } from '../cluster/intent.ts'
@@ -210,6 +212,10 @@ function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot)
   if (channel.nextHop !== undefined) yield field(4, 'BGP Next hop', channel.nextHop, 20)
 }
 
+function memoryWords({ octets, limit, refuses }: ChannelView['counts']['memory']): string {
+  return `${formatMib(octets)} of ${formatMib(limit)}${refuses ? '; further routes are refused' : ''}`
+}
+
 function* countLines({ counts }: ChannelView): Iterable<string> {
   const { importUpdates, importWithdraws, exportUpdates, exportWithdraws } = counts
   const filtered = Math.max(0, counts.received - counts.accepted)
@@ -220,6 +226,7 @@ function* countLines({ counts }: ChannelView): Iterable<string> {
     `${counts.preferred} preferred`,
   ]
   yield field(4, 'Routes', routes.join(', '), 20)
+  yield field(4, 'Route memory', memoryWords(counts.memory), 20)
   yield '    Route change stats:     received   rejected   filtered    ignored   accepted'
   yield change('Import updates', [
     importUpdates.received,

@@ -180,6 +180,7 @@ describe('BGPPeer', () => {
       { maxPrefixes: { ipv4: 0 } },
       'spec.maxPrefixes.ipv4: 0 is not a whole number from 1 to 4294967295',
     ],
+    ['route memory', { maxRouteMemoryMiB: 0 }, 'spec.maxRouteMemoryMiB: 0 is not a whole number from 1 to 65536'],
     [
       'max prefixes without limit',
       { maxPrefixes: { ipv6: { warnPercent: 5 } } },

@@ -120,6 +120,15 @@ describe('which nodes have a BGPPeer', () => {
     expect(peersOf(onA(rack('rack', spec)))).toEqual(expected)
   })
 
+  test('what BGPConfiguration says of route memory is for neighbors that say nothing', () => {
+    const own = rack('rack', { maxRouteMemoryMiB: 3 })
+    const intent = onA(own, bgpConfiguration({ maxRouteMemoryMiB: 2 }))
+    expect([...intent.peers.values()].map(({ name, maxRouteMemory }) => [name, maxRouteMemory]).sort()).toEqual([
+      ['Global_10_0_0_254', 3 * 1024 * 1024],
+      ['Mesh_10_0_0_2', 2 * 1024 * 1024],
+    ])
+  })
+
   test('what a BGPPeer says reaches the peer', () => {
     const spec = {
       holdTime: 9,
@@ -127,6 +136,7 @@ describe('which nodes have a BGPPeer', () => {
       connectRetryTime: 7,
       passive: true,
       maxPrefixes: { ipv6: 5 },
+      maxRouteMemoryMiB: 3,
       numAllowedLocalASNumbers: 2,
       addPath: { receive: true },
       extendedNextHop: true,
@@ -145,6 +155,7 @@ describe('which nodes have a BGPPeer', () => {
       passive: true,
       waits: false,
       maxPrefixes: { ipv4: { limit: DEFAULT_MAX_PREFIXES }, ipv6: { limit: 5 } },
+      maxRouteMemory: 3 * 1024 * 1024,
       allowedOwnAs: 2,
       addPath: { receive: ['ipv4', 'ipv6'], send: [] },
       extendedNextHop: true,

@@ -176,6 +176,7 @@ describe('too much', () => {
 
 describe('as large as it gets', () => {
   test('messages of 65,535 octets where both agreed to them, in chunks and at once', () => {
+    begin({ spec: { maxRouteMemoryMiB: 256 } })
     bad.capabilities = [...bad.capabilities, { kind: 'extended-message' }]
     bad.establish()
     const message = padded(routes(bad, range(2_000)), 65_535)

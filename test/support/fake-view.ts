@@ -33,6 +33,7 @@ const COUNTS: FamilyCounts = {
   accepted: 3,
   preferred: 2,
   advertised: 1,
+  memory: { octets: 0, limit: 67_108_864, refuses: false },
   importUpdates: { received: 4, rejected: 0, filtered: 1, ignored: 0, accepted: 3 },
   importWithdraws: { received: 0, rejected: 0, ignored: 1, accepted: 0 },
   exportUpdates: { received: 3, rejected: 2, filtered: 0, accepted: 1 },

@@ -101,6 +101,7 @@ export function protocolOf(name: string, state: SessionState): ProtocolView {
           accepted: 8,
           preferred: 8,
           advertised: 5,
+          memory: { octets: 3_000, limit: 67_108_864, refuses: false },
           importUpdates: { received: 10, rejected: 0, filtered: 2, ignored: 0, accepted: 8 },
           importWithdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
           exportUpdates: { received: 5, rejected: 0, filtered: 0, accepted: 5 },

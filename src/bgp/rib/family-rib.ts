@@ -22,6 +22,7 @@ import { REFUSED, whyNotUsable } from './eligible.ts'
 import { Importer } from './import.ts'
 import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
+import { costOf, type MemoryLimit, memoryOf } from './memory-limit.ts'
 import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
@@ -37,6 +38,7 @@ export interface SharedTables {
   readonly nextHops: NextHopTable
   readonly blocks: ByteTable
   readonly peers: Peers
+  readonly memory: MemoryLimit
   /** How many bytes an update group keeps for its slowest member (adj-out.ts). */
   readonly logLimit: number
 }
@@ -95,6 +97,9 @@ export class FamilyRib {
     const since = Math.floor(now / SINCE_UNIT)
     const { paths, prefixes } = this
     const importer = this.#importer
+    const { memory, attributes: attributeTable } = this.#shared
+    const ceiling = memory.ceiling(counters, memoryOf(slot.peer, this.family))
+    const cost = costOf(attributeTable, attributes, attributes)
     importer.begin(slot, attributes, refused)
     for (let at = start; at < end; ) {
       const pathId = addPath ? readU32(bytes, at) : 0
@@ -117,7 +122,13 @@ export class FamilyRib {
         if (this.#pathLimit.reject(slot.index, prefix)) counters.crowded = this.#textOf(prefix)
         continue
       }
+      const before = path === 0 ? 0 : this.#costOf(path)
+      if (counters.octets + cost - before > ceiling && cost > before && length > 0) {
+        this.#refuseForMemory(slot, counters, prefix, path)
+        continue
+      }
       importer.judge(bytes, address, length)
+      memory.charge(counters, costOf(attributeTable, attributes, importer.attributes) - before)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
         counters.held++
@@ -141,6 +152,34 @@ export class FamilyRib {
     if (this.paths.generationOf(path) === present) return
     this.paths.noteGeneration(path, present)
     counters.old--
+  }
+
+  /** What was told before of it is not so any more: a path that is there goes. */
+  #refuseForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
+    counters.updates.rejected++
+    this.#pathLimit.rejectForMemory(slot.index)
+    if (counters.memoryRefused === 'no') counters.memoryRefused = 'since now'
+    // A prefix that is new is held by nobody.
+    this.prefixes.hold(prefix)
+    if (path !== 0) this.#removePath(path, counters)
+    this.prefixes.release(prefix)
+  }
+
+  #costOf(path: number): number {
+    return costOf(this.#shared.attributes, this.paths.received[path] as number, this.paths.attributes[path] as number)
+  }
+
+  /** There may be memory again for what was refused. */
+  memoryFreed(): void {
+    if (!this.#pathLimit.isShort) return
+    this.#pathLimit.memoryFreed((peer) => {
+      const slot = this.#shared.peers.slots[peer]
+      const counters = slot === undefined ? undefined : this.#counters.get(slot)
+      if (slot === undefined || counters === undefined) return false
+      const hasRoom = this.#shared.memory.hasRoom(counters, memoryOf(slot.peer, this.family))
+      if (hasRoom) counters.memoryRefused = 'no'
+      return hasRoom
+    })
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
@@ -312,6 +351,8 @@ export class FamilyRib {
   /** `done` is called when no path of this neighbor is left. */
   removePeer(slot: PeerSlot, done: () => void): void {
     this.adjOut.remove(slot)
+    const counters = this.#counters.get(slot)
+    if (counters !== undefined) this.#shared.memory.forget(counters)
     this.#counters.delete(slot)
     this.#pathLimit.forget(slot.index)
     this.#refreshing.delete(slot)
@@ -484,6 +525,7 @@ export class FamilyRib {
     const { paths, loc } = this
     const prefix = paths.prefix[path] as number
     if (counters !== undefined) {
+      this.#shared.memory.charge(counters, -this.#costOf(path))
       counters.held--
       if (paths.refused[path] === 0) counters.usable--
       if (paths.generationOf(path) < counters.generations.present) counters.old--
@@ -521,6 +563,8 @@ export class FamilyRib {
     if (!same) {
       if (paths.refused[path] === 0) counters.usable--
       if (importer.refused === 0) counters.usable++
+      const cost = costOf(this.#shared.attributes, received, importer.attributes)
+      this.#shared.memory.charge(counters, cost - this.#costOf(path))
       paths.set(path, received, importer.attributes, nextHop, importer.refused)
       paths.since[path] = this.#since
       this.#dirty.add(prefix)

@@ -7,11 +7,17 @@ export interface ImportCounters {
   usable: number
   /** Paths held that were announced before the present generation began. */
   old: number
+  /** Memory that the paths held are charged with (memory-limit.ts). */
+  octets: number
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
   endOfRib: boolean
   /** It has been told that the limit is near. */
   warned: boolean
+  /** It has been told that the limit of memory is near, and that routes are refused for it. */
+  memoryWarned: boolean
+  /** Since when routes have been refused for want of memory; `told` once somebody knows. */
+  memoryRefused: 'no' | 'since now' | 'told'
   /** A prefix to which paths were not taken any more, until that has been told. */
   crowded: string | undefined
   readonly generations: Generations
@@ -21,19 +27,23 @@ export const newImportCounters = (): ImportCounters => ({
   held: 0,
   usable: 0,
   old: 0,
+  octets: 0,
   updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
   withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
   endOfRib: false,
   warned: false,
+  memoryWarned: false,
+  memoryRefused: 'no',
   crowded: undefined,
   generations: new Generations(),
 })
 
 /** For another session of a neighbor whose paths were kept: what is held stays, what was counted begins anew. */
-export const renewedCounters = ({ held, usable, old, generations }: ImportCounters): ImportCounters => ({
+export const renewedCounters = ({ held, usable, octets, old, generations }: ImportCounters): ImportCounters => ({
   ...newImportCounters(),
   held,
   usable,
+  octets,
   old,
   generations,
 })

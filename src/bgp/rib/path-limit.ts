@@ -1,7 +1,7 @@
 /**
- * Prefixes to which a neighbor has more paths than are taken from one (RFC 7911 leaves the number to us). What is turned
- * away is not kept; when one of those that were taken goes, the neighbor is to be asked for its routes again, so that
- * others come in. Neighbors are known by their numbers.
+ * What was turned away from a neighbor: paths to a prefix to which it has as many as are taken from one (RFC 7911 leaves
+ * the number to us), and routes for which there was no memory. Nothing of it is kept; when there is room again, the
+ * neighbor is to be asked for its routes. Neighbors are known by their numbers.
  */
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
@@ -12,6 +12,7 @@ const PAUSE: Millis = 60_000
 export class PathLimit {
   /** By neighbor. Each prefix has as many paths as are taken, so there are few. */
   readonly #full = new Map<number, Set<number>>()
+  readonly #short = new Set<number>()
   /** Neighbors for which there is room again: a refresh would bring what was rejected. */
   readonly #room = new Set<number>()
   readonly #askedAt = new Map<number, Millis>()
@@ -29,8 +30,27 @@ export class PathLimit {
     if (this.#full.size > 0 && this.#full.get(peer)?.delete(prefix) === true) this.#room.add(peer)
   }
 
+  /** There was no memory for a route. */
+  rejectForMemory(peer: number): void {
+    this.#short.add(peer)
+  }
+
+  /** Those to whom there was none, of whom `hasRoom` says that there is now. */
+  memoryFreed(hasRoom: (peer: number) => boolean): void {
+    for (const peer of this.#short) {
+      if (!hasRoom(peer)) continue
+      this.#short.delete(peer)
+      this.#room.add(peer)
+    }
+  }
+
+  get isShort(): boolean {
+    return this.#short.size > 0
+  }
+
   /** The neighbor itself is gone. */
   forget(peer: number): void {
+    this.#short.delete(peer)
     this.#full.delete(peer)
     this.#room.delete(peer)
     this.#askedAt.delete(peer)

@@ -21,7 +21,7 @@ import { ByteTable, LONGEST } from '../route/byte-table.ts'
 import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
 import { NextHopTable, REACH, withoutGlobal } from '../route/next-hop-table.ts'
 import { ownAttributes } from '../wire/attribute.ts'
-import { type MessageError, messageError } from '../wire/error.ts'
+import { type MessageError, messageError, type UpdateProblem } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
 import { UpdateDecoder } from '../wire/update.ts'
 import type { Member } from './adj-out.ts'
@@ -29,6 +29,7 @@ import { emptyAnnouncement, emptyRange, NO_BYTES } from './announcement.ts'
 import type { DecisionSettings } from './decide.ts'
 import { FamilyRib, MOST_TAKEN } from './family-rib.ts'
 import { newImportCounters } from './import-counters.ts'
+import { MemoryLimit, memoryOf, NEAR } from './memory-limit.ts'
 import { isAt, type PeerSlot, Peers } from './peers.ts'
 import { ASK } from './review.ts'
 import { RouteRows } from './rows.ts'
@@ -36,6 +37,7 @@ import type {
   BestRoute,
   FamilyCounts,
   LocalRoute,
+  MemoryNews,
   Reachability,
   ReceiveResult,
   RibPeer,
@@ -52,6 +54,8 @@ const NONE_DUE: readonly never[] = []
 export interface RibOptions {
   /** Of the hash tables: secret, so that nobody outside can aim at them. */
   readonly hashKey?: HashKey
+  /** Octets that all tables may take. */
+  readonly memoryLimit?: number | undefined
   /** Bytes kept for neighbors that read slowly, per update group and family. */
   readonly logLimit?: number
 }
@@ -63,6 +67,8 @@ export class Rib {
   readonly #peers = new Peers()
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
   readonly #rows: RouteRows
+  readonly #memory: MemoryLimit
+  #turns = 0
   readonly #decoder = new UpdateDecoder()
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
@@ -72,7 +78,8 @@ export class Rib {
   readonly #lost = new Set<PeerSlot>()
   #serviceRanges: readonly Prefix[] = []
 
-  constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT }: RibOptions = {}) {
+  constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT, memoryLimit }: RibOptions = {}) {
+    this.#memory = new MemoryLimit(memoryLimit)
     this.#attributes = new AttributeTable(hashKey)
     this.#nextHops = new NextHopTable(hashKey)
     this.#blocks = new ByteTable(hashKey)
@@ -81,6 +88,7 @@ export class Rib {
       nextHops: this.#nextHops,
       blocks: this.#blocks,
       peers: this.#peers,
+      memory: this.#memory,
       logLimit,
     }
     this.#ribs = { ipv4: new FamilyRib('ipv4', hashKey, shared), ipv6: new FamilyRib('ipv6', hashKey, shared) }
@@ -152,8 +160,10 @@ export class Rib {
       (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: what a client says goes to all.
       (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
-    if (asks === 0) return
-    for (const family of FAMILIES) this.#ribs[family].review().notePeer(slot.index, asks)
+    for (const family of FAMILIES) {
+      if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
+      this.#ribs[family].memoryFreed()
+    }
   }
 
   /** Addresses of this node, besides those that it tells as its next hops: no learned route may lead to them. */
@@ -235,15 +245,24 @@ export class Rib {
     if (error !== undefined) return { ...ALL_WELL, error }
     // RFC 4271 §3.1, §4.3: a prefix both withdrawn and announced is announced.
     this.#takeWithdrawn(slot)
-    if (decoder.treatAsWithdraw || decoder.attributesLength > LONGEST) this.#takeBack(slot)
+    const isTooLong = decoder.attributesLength > LONGEST
+    if (decoder.treatAsWithdraw || isTooLong) this.#takeBack(slot)
     else if (decoder.attributesLength > 0) this.#takeAnnounced(slot, now)
-    const { endOfRib, problems } = decoder
+    const { endOfRib } = decoder
+    const problems = isTooLong ? [...decoder.problems, tooLong(decoder.attributesLength)] : decoder.problems
     if (endOfRib !== undefined) this.#ribs[endOfRib].endOfRib(slot)
     const limits = this.#askLimits(slot)
     const crowded = this.#askCrowded(slot)
-    if (limits === undefined && crowded === undefined && problems.length === 0 && endOfRib === undefined)
+    const memory = this.#askMemory(slot)
+    if (
+      limits === undefined &&
+      crowded === undefined &&
+      memory === undefined &&
+      problems.length === 0 &&
+      endOfRib === undefined
+    )
       return ALL_WELL
-    return { ...ALL_WELL, ...limits, crowded, problems, endOfRib }
+    return { ...ALL_WELL, ...limits, crowded, memory, problems, endOfRib }
   }
 
   /** Adds or changes routes of our own, each known by its prefix. */
@@ -277,6 +296,8 @@ export class Rib {
     const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget, now)
     this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left, now)
     this.#reclaim()
+    this.#countMemory()
+    for (const family of FAMILIES) this.#ribs[family].memoryFreed()
   }
 
   /** `advance` has work left. */
@@ -390,6 +411,7 @@ export class Rib {
       accepted: counters.usable,
       preferred: rib.loc.preferred[slot.index] ?? 0,
       advertised: sum(({ advertised }) => advertised),
+      memory: { octets: counters.octets, limit: memoryOf(slot.peer, family), refuses: counters.memoryRefused !== 'no' },
       importUpdates: { ...counters.updates },
       importWithdraws: { ...counters.withdraws },
       exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
@@ -540,6 +562,33 @@ export class Rib {
     return undefined
   }
 
+  #askMemory(slot: PeerSlot): MemoryNews | undefined {
+    for (const family of slot.peer.families) {
+      const counters = this.#ribs[family].countersOf(slot)
+      if (counters === undefined) continue
+      const { octets } = counters
+      const own = memoryOf(slot.peer, family)
+      const isNear = octets >= own * NEAR
+      const isNews = isNear && !counters.memoryWarned
+      counters.memoryWarned = isNear
+      if (counters.memoryRefused === 'since now') {
+        counters.memoryRefused = 'told'
+        const { isTooLarge, tables, limit } = this.#memory
+        return isTooLarge && limit !== undefined
+          ? { family, state: 'refused', whose: 'agent', octets: tables, limit }
+          : { family, state: 'refused', whose: 'neighbor', octets, limit: own }
+      }
+      if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: own }
+    }
+    return undefined
+  }
+
+  /** Counting is not free: not in every turn, though tables grow in none of them by much. */
+  #countMemory(): void {
+    if (this.#memory.limit === undefined || (this.busy && this.#turns++ % TURNS_PER_COUNT !== 0)) return
+    this.#memory.tables = this.memory().reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   #countDown(slot: PeerSlot): void {
     this.#retired.set(slot, (this.#retired.get(slot) ?? 0) - 1)
   }
@@ -555,12 +604,23 @@ export class Rib {
   }
 }
 
+const tooLong = (octets: number): UpdateProblem => ({
+  kind: 'update-problem',
+  action: 'withdraw',
+  attribute: undefined,
+  text: `${octets} octets of path attributes, ${LONGEST} are taken`,
+})
+
+/** Turns from one count of all memory to the next. */
+const TURNS_PER_COUNT = 16
+
 const ALL_WELL: ReceiveResult = {
   error: undefined,
   problems: [],
   endOfRib: undefined,
   tooMany: undefined,
   nearLimit: undefined,
+  memory: undefined,
   crowded: undefined,
 }
 

@@ -36,6 +36,8 @@ export interface RibPeer {
   readonly exportPolicy: Policy
   /** Accepted and received routes of a family beyond this end the session (RFC 4486 Cease/1). */
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
+  /** Octets that its routes of one family may take (memory-limit.ts). */
+  readonly maxRouteMemory?: number
   /** From so many routes of a family on it is told that the limit is near. */
   readonly warnPrefixes?: Readonly<Partial<Record<Family, number>>>
   /** Our AS, where this session shows the neighbor another. */
@@ -92,8 +94,19 @@ export interface ReceiveResult {
   readonly tooMany: Family | undefined
   /** The limit is near, said once until it is no longer. */
   readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
+  /** The routes take much memory, or too much: each said once until it is no longer. */
+  readonly memory: MemoryNews | undefined
   /** More paths to a prefix than are taken from one neighbor (RFC 7911): said once. */
   readonly crowded: { readonly family: Family; readonly prefix: string; readonly most: number } | undefined
+}
+
+/** `refused`: further routes are not taken. `agent`: not for what this neighbor takes, but for what all tables take. */
+export interface MemoryNews {
+  readonly family: Family
+  readonly state: 'near' | 'refused'
+  readonly whose: 'neighbor' | 'agent'
+  readonly octets: number
+  readonly limit: number
 }
 
 /** Counts of one neighbor and family, as birdc shows them. */
@@ -106,6 +119,8 @@ export interface FamilyCounts {
   readonly preferred: number
   /** What the neighbor has been told and not told to forget. */
   readonly advertised: number
+  /** Octets that the routes held are charged with, how many there may be, and whether further ones are refused for it. */
+  readonly memory: { readonly octets: number; readonly limit: number; readonly refuses: boolean }
   readonly importUpdates: {
     readonly received: number
     readonly rejected: number

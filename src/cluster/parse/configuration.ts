@@ -15,6 +15,7 @@ import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
+import { readRouteMemory } from './peer-features.ts'
 import { NAT_EXCLUSIONS } from './pool.ts'
 
 export const NODE_CONFIGURATION = 'node.'
@@ -123,6 +124,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     meshBfd: readBfd(spec, 'nodeMeshBFD'),
     meshHeld: parseMeshPassword(spec),
     decision: parseDecision(spec),
+    maxRouteMemory: readRouteMemory(spec),
     natSparesHosts: parseNatExclusions(spec),
     podCidrSource: spec.oneOf('podCIDRSource', POD_CIDR_SOURCES),
     podCidrs: parsePodCidrs(spec),

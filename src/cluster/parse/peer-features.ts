@@ -12,6 +12,7 @@ type Features =
   | 'role'
   | 'strictRole'
   | 'maxPrefixes'
+  | 'maxRouteMemory'
   | 'range'
   | 'remoteAs'
 
@@ -29,6 +30,7 @@ export function parseFeatures(spec: Fields): Pick<PeerObject, Features> {
     role,
     strictRole,
     maxPrefixes: readMaxPrefixes(spec),
+    maxRouteMemory: readRouteMemory(spec),
     range: readRange(spec),
     remoteAs: readRemoteAs(spec),
   }
@@ -110,6 +112,15 @@ function readLimit(fields: Fields, name: string): PrefixLimit | undefined {
   const restartMinutes = parts?.whole('restartMinutes', 0, MOST_MINUTES)
   parts?.rest()
   return limit === undefined ? undefined : prefixLimit(limit, warnPercent, restartMinutes)
+}
+
+const MIB = 1024 * 1024
+const MOST_MIB = 65_536
+
+/** `maxRouteMemoryMiB`, of a BGPPeer or for all neighbors, in octets. */
+export function readRouteMemory(spec: Fields): number | undefined {
+  const mib = spec.whole('maxRouteMemoryMiB', 1, MOST_MIB)
+  return mib === undefined ? undefined : mib * MIB
 }
 
 /** `restartMinutes: 0`: held down until somebody enables it. */

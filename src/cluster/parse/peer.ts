@@ -28,6 +28,7 @@ const ADDITIONS = [
   'fastExternalFailover',
   'advertiseLearned',
   'maxPrefixes',
+  'maxRouteMemoryMiB',
   'remoteAS',
   'peerRange',
   'peerRangeLimit',

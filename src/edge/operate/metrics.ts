@@ -134,6 +134,7 @@ function makeSeries(registry: Registry) {
     received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
     stale: gauge('stale_routes', '1 while routes of a peer that was lost are kept (RFC 4724).', ['peer', 'family']),
+    routeMemory: gauge('route_memory_bytes', 'Memory that the routes held are charged with.', ['peer', 'family']),
     advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
     bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
     bfdDetection: gauge('bfd_detection_time_seconds', 'So long without a BFD packet, and the peer is lost.', ['peer']),
@@ -175,6 +176,7 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
     series.received.set({ peer, family }, channel.counts.received)
     series.accepted.set({ peer, family }, channel.counts.accepted)
     series.stale.set({ peer, family }, snapshot.stale?.includes(family) === true ? 1 : 0)
+    series.routeMemory.set({ peer, family }, channel.counts.memory.octets)
     series.advertised.set({ peer, family }, channel.counts.advertised)
   }
 }
