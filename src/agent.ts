@@ -16,7 +16,7 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Manifests } from './edge/manifests/source.ts'
-import { memoryForTables } from './edge/memory.ts'
+import { mapLargeArrays, memoryForTables } from './edge/memory.ts'
 import { Bfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
@@ -43,6 +43,7 @@ const FAREWELL_MILLIS = 3_000
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
 export async function runAgent(options: AgentWords): Promise<number> {
+  mapLargeArrays()
   const log = openLog({ level: options.logLevel })
   const agent = new Agent(options, log)
   try {

@@ -1,5 +1,6 @@
-/** How much memory this process may have. */
+/** How much memory this process may have, and how it gives back what it had. */
 import { totalmem } from 'node:os'
+import koffi from 'koffi'
 
 /** Of the memory there is: the other half is for the objects of the cluster, buffers and the runtime itself. */
 const SHARE = 0.5
@@ -9,4 +10,23 @@ export function memoryForTables(): number {
   const all = totalmem()
   const limit = process.constrainedMemory()
   return Math.floor((limit > 0 ? Math.min(limit, all) : all) * SHARE)
+}
+
+/** mallopt(3), `malloc.h`. */
+const M_MMAP_THRESHOLD = -3
+const THRESHOLD = 128 * 1024
+
+/**
+ * Large arrays each have a mapping of their own: what of them is never written takes no memory, and all of it goes back
+ * when they go. glibc begins so, but gives that up for sizes that were freed once. Before any table is made.
+ */
+export function mapLargeArrays(): void {
+  let mallopt: (parameter: number, value: number) => number
+  try {
+    mallopt = koffi.load(null).func('mallopt', 'int', ['int', 'int'])
+  } catch {
+    // Another C library than glibc: it has no such call, and no such habit.
+    return
+  }
+  mallopt(M_MMAP_THRESHOLD, THRESHOLD)
 }

@@ -180,6 +180,7 @@ export class Engine {
     this.#sessions.settleTwins(now)
     this.#announceDamped(now)
     this.#kernel?.judge()
+    this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
     const waiting = this.#defers(now) || this.#sessions.flush(now)
     this.#measure(waiting)

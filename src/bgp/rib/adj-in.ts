@@ -6,6 +6,7 @@
  */
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { grownSize, growU8, growU16, growU32, usedBytes } from '../route/columns.ts'
+import { FreeIds, shrunkSize } from '../route/ids.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
@@ -38,6 +39,7 @@ export class AdjIn {
   readonly #attributeTable: AttributeTable
   readonly #nextHopTable: NextHopTable
   #free = 0
+  readonly #freeIds = new FreeIds()
 
   constructor(prefixes: PrefixTable, attributes: AttributeTable, nextHops: NextHopTable) {
     this.#prefixes = prefixes
@@ -144,7 +146,25 @@ export class AdjIn {
       return path
     }
     if (this.end >= this.prefix.length) this.#growPaths(grownSize(this.prefix.length, this.end + 1))
+    this.#freeIds.noteNew()
     return this.end++
+  }
+
+  get isUntidy(): boolean {
+    return this.#freeIds.isSparse(this.size, this.end)
+  }
+
+  /** Gives back what of the columns is no longer used. */
+  tidy(): void {
+    const isFree = (path: number): boolean => this.prefix[path] === 0
+    const chain = (path: number, next: number): void => {
+      this.next[path] = next
+    }
+    const { first, end } = this.#freeIds.order(this.size, this.end, isFree, chain)
+    this.#free = first
+    this.end = end
+    const size = shrunkSize(this.prefix.length, end)
+    if (size !== undefined) this.#growPaths(size)
   }
 
   #growPaths(size: number): void {

@@ -399,6 +399,18 @@ export class FamilyRib {
     return left
   }
 
+  /** There is memory to be given back. */
+  get isUntidy(): boolean {
+    return this.prefixes.isUntidy || (this.paths.isUntidy && this.#sweeps.length === 0)
+  }
+
+  /** Gives back what is not used any more, a part at a time; says what is left of the budget. */
+  tidy(budget: number): number {
+    // A sweep goes by ids: those it has not come to must stay where they are.
+    if (this.paths.isUntidy && this.#sweeps.length === 0) this.paths.tidy()
+    return this.prefixes.isUntidy ? this.prefixes.tidy(budget) : budget
+  }
+
   memory(): { tables: number; paths: number; out: number } {
     return {
       tables: this.prefixes.memory() + this.loc.memory(this.prefixes.end) + this.#dirty.memory(),

@@ -9,6 +9,7 @@
 import type { Family } from '../../base/family.ts'
 import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { HashKey } from '../route/hash.ts'
+import { FreeIds, shrunkSize } from '../route/ids.ts'
 import { Slots } from '../route/slots.ts'
 import { hash4, hash6, prefixTables } from './prefix-hash.ts'
 
@@ -31,6 +32,7 @@ export class PrefixTable {
   readonly #slots: Slots
   /** The first free id; the next one stands where its first word was. */
   #free = 0
+  readonly #freeIds = new FreeIds()
   /** How many prefixes have each length: longest match asks only for lengths that exist. */
   readonly #ofLength: Uint32Array
   // The prefix last looked for in vain, and where that ended.
@@ -41,7 +43,7 @@ export class PrefixTable {
   #w2 = 0
   #w3 = 0
 
-  /** `grown` is told before an id comes into use for which the other columns have no room. */
+  /** `grown` is told what size all other columns must have now: more, or less. */
   constructor(family: Family, key: HashKey, grown: (capacity: number) => void = () => {}) {
     this.family = family
     this.width = family === 'ipv4' ? 1 : 4
@@ -194,15 +196,41 @@ export class PrefixTable {
       this.#free = this.words[id * this.width] as number
       return id
     }
-    if (this.end >= this.capacity) {
-      this.capacity = grownSize(this.capacity, this.end + 1)
-      this.words = growI32(this.words, this.capacity * this.width)
-      this.lengths = growU8(this.lengths, this.capacity)
-      this.holds = growU32(this.holds, this.capacity)
-      this.#slots.grow(this.capacity)
-      this.#grown(this.capacity)
-    }
+    if (this.end >= this.capacity) this.#resize(grownSize(this.capacity, this.end + 1))
+    this.#freeIds.noteNew()
     return this.end++
+  }
+
+  #resize(capacity: number): void {
+    this.capacity = capacity
+    this.words = growI32(this.words, capacity * this.width)
+    this.lengths = growU8(this.lengths, capacity)
+    this.holds = growU32(this.holds, capacity)
+    this.#slots.grow(capacity)
+    this.#grown(capacity)
+  }
+
+  /** There is memory to be given back, a part at a time. */
+  get isUntidy(): boolean {
+    return this.#freeIds.isSparse(this.size, this.end) || this.#slots.isUntidy(this.size, this.end)
+  }
+
+  /** Looks at about `budget` ids or slots; says what is left of it. */
+  tidy(budget: number): number {
+    if (this.#freeIds.isSparse(this.size, this.end)) this.#orderFree()
+    return this.#slots.tidy(this.size, this.end, budget)
+  }
+
+  #orderFree(): void {
+    const isFree = (id: number): boolean => this.lengths[id] === NO_LENGTH
+    const chain = (id: number, next: number): void => {
+      this.words[id * this.width] = next
+    }
+    const { first, end } = this.#freeIds.order(this.size, this.end, isFree, chain)
+    this.#free = first
+    this.end = end
+    const capacity = shrunkSize(this.capacity, end)
+    if (capacity !== undefined) this.#resize(capacity)
   }
 
   #remove(id: number): void {

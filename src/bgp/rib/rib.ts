@@ -69,6 +69,9 @@ export class Rib {
   readonly #rows: RouteRows
   readonly #memory: MemoryLimit
   #turns = 0
+  /** When memory that is not used any more is given back: not at once, for a neighbor that flaps would have it again soon. */
+  #tidyAt: Millis | undefined
+  #isTidying = false
   readonly #decoder = new UpdateDecoder()
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
@@ -208,9 +211,9 @@ export class Rib {
     )
   }
 
-  /** When `endLateRefreshes` or `takeRefreshRequests` has something to do. */
+  /** When `notice`, `endLateRefreshes` or `takeRefreshRequests` has something to do. */
   deadline(): Millis | undefined {
-    return earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline())
+    return earlier(this.#tidyAt, earlier(this.#ribs.ipv4.refreshDeadline(), this.#ribs.ipv6.refreshDeadline()))
   }
 
   #isDue(now: Millis): boolean {
@@ -296,13 +299,15 @@ export class Rib {
     const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget, now)
     this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left, now)
     this.#reclaim()
+    if (this.#isTidying) this.#tidy(TIDY_BUDGET)
+    else if (this.#tidyAt === undefined && this.#isUntidy) this.#tidyAt = now + TIDY_AFTER
     this.#countMemory()
     for (const family of FAMILIES) this.#ribs[family].memoryFreed()
   }
 
   /** `advance` has work left. */
   get busy(): boolean {
-    return FAMILIES.some((family) => this.#ribs[family].busy)
+    return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
   }
 
   /** The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due. */
@@ -562,6 +567,27 @@ export class Rib {
     return undefined
   }
 
+  /** What time has brought: memory is to be given back. */
+  notice(now: Millis): void {
+    if (this.#tidyAt === undefined || this.#tidyAt > now) return
+    this.#tidyAt = undefined
+    this.#isTidying = true
+  }
+
+  get #tidied(): readonly { readonly isUntidy: boolean; tidy(budget: number): number }[] {
+    return [this.#attributes.blocks, this.#nextHops.bytes, this.#blocks, this.#ribs.ipv4, this.#ribs.ipv6]
+  }
+
+  get #isUntidy(): boolean {
+    return this.#tidied.some(({ isUntidy }) => isUntidy)
+  }
+
+  #tidy(budget: number): void {
+    let left = budget
+    for (const table of this.#tidied) if (left > 0 && table.isUntidy) left = table.tidy(left)
+    this.#isTidying = this.#isUntidy
+  }
+
   #askMemory(slot: PeerSlot): MemoryNews | undefined {
     for (const family of slot.peer.families) {
       const counters = this.#ribs[family].countersOf(slot)
@@ -610,6 +636,11 @@ const tooLong = (octets: number): UpdateProblem => ({
   attribute: undefined,
   text: `${octets} octets of path attributes, ${LONGEST} are taken`,
 })
+
+/** So long a table may hold memory that it does not use. */
+const TIDY_AFTER: Millis = 20_000
+/** Ids and slots that one turn looks at to give memory back. */
+const TIDY_BUDGET = 16_384
 
 /** Turns from one count of all memory to the next. */
 const TURNS_PER_COUNT = 16

@@ -26,26 +26,28 @@ export function usedBytes(
   return bytes
 }
 
+// Each gives a column of another size; a smaller one loses what lies behind its end.
+
 export function growU32(column: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
   const grown = new Uint32Array(size)
-  grown.set(column)
+  grown.set(column.length > size ? column.subarray(0, size) : column)
   return grown
 }
 
 export function growU16(column: Uint16Array, size: number): Uint16Array<ArrayBuffer> {
   const grown = new Uint16Array(size)
-  grown.set(column)
+  grown.set(column.length > size ? column.subarray(0, size) : column)
   return grown
 }
 
 export function growU8(column: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   const grown = new Uint8Array(size)
-  grown.set(column)
+  grown.set(column.length > size ? column.subarray(0, size) : column)
   return grown
 }
 
 export function growI32(column: Int32Array, size: number): Int32Array<ArrayBuffer> {
   const grown = new Int32Array(size)
-  grown.set(column)
+  grown.set(column.length > size ? column.subarray(0, size) : column)
   return grown
 }

@@ -46,9 +46,9 @@ export class Slots {
     if (this.#left > 0) this.#move(MOVES)
   }
 
-  /** There are old slots, or far too many. `ids`: one more than the highest. */
+  /** There are many old slots, or far too many. `ids`: one more than the highest. */
   isUntidy(size: number, ids: number): boolean {
-    return this.#left > 0 || this.#shrunk(size, ids) < this.entries.length
+    return this.old.length > MODEST || this.#shrunk(size, ids) < this.entries.length
   }
 
   /** Moves about `budget` slots towards fewer of them; says what is left of it. */
@@ -104,7 +104,7 @@ export class Slots {
   #shrunk(size: number, ids: number): number {
     const { length } = this.entries
     const few = Math.max(size * SPARSE, ids * 2, INITIAL)
-    return few * 4 <= length ? length >> 2 : length
+    return length > MODEST && few * 4 <= length ? length >> 2 : length
   }
 
   #resize(length: number): void {
@@ -146,6 +146,8 @@ const NO_SLOTS = new Int32Array(0)
 const INITIAL = 64
 /** Slots from which on their number doubles: below it, it grows faster. */
 const LARGE = 1 << 20
+/** So few are not worth a thought. */
+const MODEST = 1 << 14
 /** Old slots that one change moves. */
 const MOVES = 16
 /** With so many slots for each id in use there are too many. */

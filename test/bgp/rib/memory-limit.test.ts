@@ -5,7 +5,7 @@ import { Rib } from '../../../src/bgp/rib/rib.ts'
 import type { ReceiveResult, RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { countAll } from '../../support/count.ts'
-import { announcement, attributes, neighbor, path, settle, withdrawal } from '../../support/rib.ts'
+import { announcement, attributes, neighbor, path, prefix, settle, withdrawal } from '../../support/rib.ts'
 
 const LARGE = 600
 const net = (index: number): string => `10.${index >> 8}.${index & 255}.0/24`
@@ -118,18 +118,18 @@ describe('the limit of a neighbor', () => {
 
 describe('the limit of all tables', () => {
   const [large, small] = [neighbor(1, wide), neighbor(2, wide)]
-  const LIMIT = 4 * MIB
+  const LIMIT = 2 * MIB
 
   function full(): Site {
     const site = new Site([large, small], LIMIT)
     for (let index = 0; index < 10; index++) site.say(small, net(2000 + index), long(small, index))
-    for (let index = 0; index < 1_500; index++) site.say(large, net(index), long(large, index))
+    for (let index = 0; index < 700; index++) site.say(large, net(index), long(large, index))
     return site
   }
 
   test('the neighbor that takes most is refused first', () => {
     const site = full()
-    expect(site.held(large)).toBeLessThan(1_500)
+    expect(site.held(large)).toBeLessThan(700)
     expect(site.memory(large).refuses).toBe(true)
     site.say(small, net(3000), long(small, 11))
     expect([site.held(small), site.memory(small).refuses]).toEqual([11, false])
@@ -137,7 +137,7 @@ describe('the limit of all tables', () => {
 
   test('tables stay within a quarter of it, whoever goes on, and the default route is taken', () => {
     const site = full()
-    for (let index = 0; index < 1_500; index++) site.say(small, net(4000 + index), long(small, index))
+    for (let index = 0; index < 700; index++) site.say(small, net(4000 + index), long(small, index))
     const taken = site.rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
     expect(taken).toBeLessThan(LIMIT * 1.5)
     const before = site.held(large)
@@ -181,4 +181,69 @@ test('what is charged follows every history, and is never below what the tables 
     }
   })
   fc.assert(property, { numRuns: 60 })
+})
+
+describe('what is not used any more is given back', () => {
+  const a = neighbor(1, wide)
+  const total = (site: Site): number => site.rib.memory().reduce((sum, { bytes }) => sum + bytes, 0)
+  const COUNT = 9_000
+
+  function spike(): { site: Site; empty: number; full: number } {
+    const site = new Site([a])
+    const empty = total(site)
+    for (let index = 0; index < COUNT; index++) {
+      const bytes = announcement([net(index)], long(a, index, 100), a.remoteAddress)
+      site.rib.receive(a.name, bytes, 0, bytes.length, 0)
+      settle(site.rib)
+    }
+    return { site, empty, full: total(site) }
+  }
+
+  /** Time passes, and the RIB does what it asks to be called for. */
+  function pass(site: Site, until: number): void {
+    for (let due = site.rib.deadline(); due !== undefined && due <= until; due = site.rib.deadline()) {
+      site.rib.notice(due)
+      while (site.rib.busy) site.rib.advance(1000, due)
+    }
+  }
+
+  test('within a minute, though one route in twenty stays; and those that stay are the same', () => {
+    const { site, empty, full } = spike()
+    for (let index = 0; index < COUNT; index++) if (index % 20 !== 7) site.unsay(a, net(index))
+    const before = countAll(site.rib)
+    expect(before.ipv4.paths).toBe(COUNT / 20)
+    pass(site, 60_000)
+    expect(site.rib.deadline()).toBeUndefined()
+    expect(countAll(site.rib)).toEqual(before)
+    for (let index = 7; index < COUNT; index += 1_000) {
+      const [row] = site.rib.page({ for: prefix(net(index)) }, undefined, 1).rows
+      expect(row?.attributes.communities[1]).toEqual([index, 1])
+    }
+    expect(total(site) - empty).toBeLessThan((full - empty) / 3)
+    // The free ids at the front are the next.
+    site.say(a, net(3), long(a, 1))
+    expect(site.held(a)).toBe(COUNT / 20 + 1)
+  })
+
+  test('all of it, when the neighbor is lost', () => {
+    const { site, empty } = spike()
+    site.rib.removePeer(a.name)
+    settle(site.rib)
+    pass(site, 60_000)
+    expect(total(site) - empty).toBeLessThan(300_000)
+    site.rib.addPeer(a)
+    site.say(a, net(1), long(a, 1))
+    expect(site.held(a)).toBe(1)
+  })
+
+  test('not before twenty seconds: a neighbor that flaps has its memory again', () => {
+    const { site } = spike()
+    site.rib.removePeer(a.name)
+    settle(site.rib)
+    const before = total(site)
+    pass(site, 19_000)
+    expect(total(site)).toBe(before)
+    pass(site, 60_000)
+    expect(total(site)).toBeLessThan(before)
+  })
 })
