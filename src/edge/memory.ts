@@ -14,7 +14,10 @@ export function memoryForTables(): number {
 
 /** mallopt(3), `malloc.h`. */
 const M_MMAP_THRESHOLD = -3
+const M_ARENA_MAX = -8
 const THRESHOLD = 128 * 1024
+/** Otherwise each of the runtime's threads has a heap of its own, which never gives back what its busiest hour took. */
+const ARENAS = 2
 
 /**
  * Large arrays each have a mapping of their own: what of them is never written takes no memory, and all of it goes back
@@ -29,4 +32,5 @@ export function mapLargeArrays(): void {
     return
   }
   mallopt(M_MMAP_THRESHOLD, THRESHOLD)
+  mallopt(M_ARENA_MAX, ARENAS)
 }

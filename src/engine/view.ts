@@ -129,7 +129,11 @@ export class EngineView implements View {
   }
 
   protocols(): readonly ProtocolView[] {
-    return this.#neighbors.all().map((neighbor) => this.#protocol(neighbor))
+    return [...this.eachProtocol()]
+  }
+
+  *eachProtocol(): Iterable<ProtocolView> {
+    for (const neighbor of this.#neighbors.all()) yield this.#protocol(neighbor)
   }
 
   #protocol(neighbor: Neighbor): ProtocolView {

@@ -19,6 +19,8 @@ export interface View {
   status(): StatusView
   /** In the order of their names. */
   protocols(): readonly ProtocolView[]
+  /** The same, each when it is taken: there may be thousands. */
+  eachProtocol(): Iterable<ProtocolView>
   /** What neighbors may call from that nobody names (`peerRange`). In the order of their names. */
   ranges(): readonly RangeView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage

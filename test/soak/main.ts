@@ -24,18 +24,19 @@ const SPACE = 200_000
 const CHANGES_PER_HOUR = 20_000
 const SPIKE = 100_000
 const MIB = 1024 * 1024
+const chunk = new Uint8Array(65_536)
 
 const chance = new Chance(7)
 const draw = (below: number): number => Math.floor(chance.next() * below)
 const nlri = (route: number): number[] => [24, 64 + (route >> 16), (route >> 8) & 255, route & 255]
 
 /** A route with a path and communities of its own: 30 to 130 octets. */
-const tell = (route: number, version: number): Uint8Array =>
+const tell = (from: Neighbor, route: number, version: number): Uint8Array =>
   update({
     attributes: [
       attribute(0x40, 1, 0),
-      attribute(0x40, 2, 2, 2, 0, 0, 0xfd, 0xe9, 0, 1, (version >> 8) & 255, version & 255),
-      attribute(0x40, 3, 10, 0, 0, 1),
+      attribute(0x40, 2, 2, 2, 0, 0, from.asn >> 8, from.asn & 255, 0, 1, (version >> 8) & 255, version & 255),
+      attribute(0x40, 3, 10, 0, 0, from.asn & 255),
       attribute(0xc0, 8, ...Array.from({ length: 1 + (version % 24) }, (_, at) => [0, 1, route & 255, at]).flat()),
     ],
     nlri: nlri(route),
@@ -47,27 +48,34 @@ for (const neighbor of rig.neighbors) neighbor.establish()
 type Neighbor = (typeof rig.neighbors)[number]
 const live = new Map<Neighbor, Set<number>>(rig.neighbors.map((neighbor) => [neighbor, new Set()]))
 
-function send(to: Neighbor, messages: readonly Uint8Array[]): void {
-  for (let at = 0; at < messages.length; at += 300)
-    to.send(Uint8Array.from(Buffer.concat(messages.slice(at, at + 300))))
+/** In chunks as sockets hand them over, each made when it is sent. */
+function send(to: Neighbor, messages: Iterable<Uint8Array>): void {
+  let size = 0
+  for (const message of messages) {
+    if (size + message.length > chunk.length) {
+      to.send(chunk.subarray(0, size))
+      size = 0
+    }
+    chunk.set(message, size)
+    size += message.length
+  }
+  if (size > 0) to.send(chunk.subarray(0, size))
 }
 
 /** As many come as go: which, is drawn by lot. */
-function churn(of: Neighbor, changes: number): void {
+function* churn(of: Neighbor, changes: number): Generator<Uint8Array> {
   const held = live.get(of) as Set<number>
-  const messages: Uint8Array[] = []
   const most = Math.floor(LIVE / 3)
   for (let change = 0; change < changes; change++) {
     const route = draw(SPACE)
     const oldest = held.size >= most ? [...take(held, 1)][0] : undefined
     if (oldest !== undefined) {
       held.delete(oldest)
-      messages.push(takeBack(oldest))
+      yield takeBack(oldest)
     }
     held.add(route)
-    messages.push(tell(route, draw(65_536)))
+    yield tell(of, route, draw(65_536))
   }
-  send(of, messages)
 }
 
 function* take<T>(from: Iterable<T>, count: number): Generator<T> {
@@ -78,17 +86,16 @@ function* take<T>(from: Iterable<T>, count: number): Generator<T> {
   }
 }
 
-/** 100,000 beyond the space of the others; 95 of 100 are taken back, by lot. */
-function spike(of: Neighbor, onlyThose = false): number[] {
-  const routes = Array.from({ length: SPIKE }, (_, index) => SPACE + index)
-  const staying = new Set(routes.filter(() => draw(100) < 5))
-  const first = onlyThose ? [...staying] : routes
-  send(
-    of,
-    first.map((route) => tell(route, route)),
-  )
-  if (!onlyThose) send(of, routes.filter((route) => !staying.has(route)).map(takeBack))
-  return [...staying]
+/** 100,000 beyond the space of the others, of which five in a hundred stay, by lot. */
+const isSpike = Array.from({ length: SPIKE }, () => draw(100) < 5)
+const spikeRoutes = (which: (stays: boolean) => boolean): number[] =>
+  isSpike.flatMap((stays, index) => (which(stays) ? [SPACE + index] : []))
+
+function* told(of: Neighbor, routes: readonly number[]): Generator<Uint8Array> {
+  for (const route of routes) yield tell(of, route, route)
+}
+function* takenBack(routes: readonly number[]): Generator<Uint8Array> {
+  for (const route of routes) yield takeBack(route)
 }
 
 const resident = (): string => {
@@ -111,7 +118,13 @@ function settle(hours: number): void {
 
 const [first, second, third] = rig.neighbors as [Neighbor, Neighbor, Neighbor]
 if (values.fresh) {
-  spike(first, true)
+  send(
+    first,
+    told(
+      first,
+      spikeRoutes((stays) => stays),
+    ),
+  )
   settle(1)
   console.log(`fresh: ${rig.held(first)} routes, ${resident()} MiB resident`)
 } else {
@@ -119,21 +132,35 @@ if (values.fresh) {
   for (let day = 1; day <= Number(values.days); day++) {
     const begun = cpu()
     for (let hour = 0; hour < 24; hour++) {
-      for (const neighbor of rig.neighbors) churn(neighbor, CHANGES_PER_HOUR / 3)
+      for (const neighbor of rig.neighbors) send(neighbor, churn(neighbor, CHANGES_PER_HOUR / 3))
       settle(0.01)
     }
     const perChange = (cpu() - begun) / (24 * CHANGES_PER_HOUR)
-    send(second, spike(second).map(takeBack))
+    send(
+      second,
+      told(
+        second,
+        spikeRoutes(() => true),
+      ),
+    )
+    send(second, takenBack(spikeRoutes(() => true)))
     third.hangUp('lost').establish()
     live.get(third)?.clear()
-    churn(third, LIVE)
+    send(third, churn(third, LIVE))
     settle(1)
     const held = rig.neighbors.reduce((sum, neighbor) => sum + rig.held(neighbor), 0)
     const tables = (rig.memory() / MIB).toFixed(1)
     console.log(`| ${day} | ${held} | ${resident()} | ${tables} | ${perChange.toFixed(2)} |`)
   }
-  const staying = spike(first)
-  console.log(`100,000 more, of which ${staying.length} stay: ${resident()} MiB resident at once`)
+  send(
+    first,
+    told(
+      first,
+      spikeRoutes(() => true),
+    ),
+  )
+  send(first, takenBack(spikeRoutes((stays) => !stays)))
+  console.log(`100,000 more, of which ${rig.held(first)} stay: ${resident()} MiB resident at once`)
   settle(1)
   console.log(`an hour later: ${resident()} MiB`)
 }

@@ -327,6 +327,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       stopping: false,
     }),
     protocols: () => protocols,
+    eachProtocol: () => protocols,
     routes: (query, from, limit) => {
       const all = routes.filter((one) => matches(one, query))
       const start = from ?? 0

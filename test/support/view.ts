@@ -37,6 +37,7 @@ export function viewOf({
     epoch: 0,
     status: () => ({ ...STATUS, stopping, source: { kind: 'manifests', synced } }),
     protocols: () => protocols,
+    eachProtocol: () => protocols,
     routes: () => ({ rows: [], next: undefined }),
     count: () => ({ prefixes: 0, paths: 0, next: undefined }),
     services: () => [],

@@ -19,7 +19,7 @@ export interface HttpAddress {
 }
 
 export interface HttpOptions extends HttpAddress {
-  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
+  readonly metrics: { readonly contentType: string; scrape(each?: boolean): Promise<string> }
   /** Undefined while all is well, otherwise the reason in one line. */
   readonly whyNotLive: () => string | undefined
   readonly whyNotReady: () => string | undefined
@@ -98,13 +98,17 @@ function callerOf({ remoteAddress = '', localAddress }: Socket): Caller {
 
 async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   request.resume()
-  const path = (request.url ?? '/').split('?', 1)[0]
+  const [path, query] = (request.url ?? '/').split('?', 2)
   if (request.method !== 'GET' && request.method !== 'HEAD') reply(response, 405, 'only GET and HEAD\n')
   else if (path === '/livez') replyHealth(response, options.whyNotLive())
   else if (path === '/readyz') replyHealth(response, options.whyNotReady())
-  else if (path === '/metrics') reply(response, 200, await options.metrics.scrape(), options.metrics.contentType)
+  else if (path === '/metrics')
+    reply(response, 200, await options.metrics.scrape(query === EACH_PEER), options.metrics.contentType)
   else reply(response, 404, 'only /metrics, /livez and /readyz\n')
 }
+
+/** Asks for one series per peer, of the mesh and of ranges too. */
+const EACH_PEER = 'peers=each'
 
 function replyHealth(response: ServerResponse, whyNot: string | undefined): void {
   reply(response, whyNot === undefined ? 200 : 503, `${whyNot ?? 'ok'}\n`)

@@ -32,6 +32,8 @@ export class Metrics {
   readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
   readonly #updateProblems = new Tally(['peer', 'action'])
   readonly #objectToUpdate: Histogram
+  /** The page asked for last: the series are of one at a time. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor({ version, view, onScrape = () => {} }: MetricsOptions) {
     this.#view = view
@@ -69,20 +71,38 @@ export class Metrics {
     this.#objectToUpdate.observe(value / 1000)
   }
 
-  /** The page for Prometheus. */
-  async scrape(): Promise<string> {
-    this.#refresh()
-    this.#onScrape()
-    return this.#registry.metrics()
+  /**
+   * The page for Prometheus. What the mesh and each range of callers have is summed, so that the page has a size of its
+   * own and not that of the cluster; `each`: one series per peer. It is made in parts, and one page after the other.
+   */
+  scrape(each = false): Promise<string> {
+    const page = this.#last.then(() => this.#make(each))
+    this.#last = page.catch(() => {})
+    return page
   }
 
-  #refresh(): void {
+  async #make(each: boolean): Promise<string> {
+    await this.#refresh(each)
+    this.#onScrape()
+    const parts: string[] = []
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      parts.push(await this.#registry.getSingleMetricAsString(name))
+      await others()
+    }
+    return `${parts.join('\n\n')}\n`
+  }
+
+  async #refresh(each: boolean): Promise<void> {
     const series = this.#series
     const view = this.#view()
-    const protocols = view.protocols()
     for (const one of Object.values(series)) one.reset()
-    for (const protocol of protocols) showProtocol(series, protocol, view.now)
-    const peers = new Set(protocols.map((protocol) => protocol.name))
+    const peers = new Map<string, string>()
+    for (const protocol of view.eachProtocol()) {
+      const group = each ? undefined : groupOf(protocol)
+      peers.set(protocol.name, group ?? protocol.name)
+      showProtocol(series, protocol, group ?? protocol.name, group === undefined ? view.now : undefined)
+      if (peers.size % AT_ONCE === 0) await others()
+    }
     this.#transitions.show(series.transitions, peers)
     this.#bfdTransitions.show(series.bfdTransitions, peers)
     this.#notifications.show(series.notifications, peers)
@@ -92,7 +112,7 @@ export class Metrics {
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
     showFilters(series, view.filters())
-    showBfd(series, view.bfd())
+    showBfd(series, view.bfd(), peers)
     showNft(series, view.nat())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
     series.resident.set(process.memoryUsage.rss())
@@ -100,6 +120,15 @@ export class Metrics {
     series.cpu.inc((user + system) / 1e6)
   }
 }
+
+/** Peers of one part of a page. */
+const AT_ONCE = 128
+
+/** Sockets are looked at and the engine has turns before we go on. */
+const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Those of whom there may be as many as nodes, or as anybody who calls: by what they are known together. */
+const groupOf = ({ kind, range }: ProtocolView): string | undefined => (kind === 'Mesh' ? kind : range)
 
 /** A code that an RFC names, as text; everything else is one label value. */
 function bounded(value: unknown, most: number): string {
@@ -115,8 +144,12 @@ function makeSeries(registry: Registry) {
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `godwit_${name}`, help, labelNames, registers })
   return {
-    up: gauge('session_up', '1 while the session is Established.', ['peer', 'kind']),
-    state: gauge('session_state', '1 for the state (RFC 4271) the session is in.', ['peer', 'state']),
+    up: gauge('session_up', '1 while the session is Established; of several, how many are.', ['peer', 'kind']),
+    down: gauge('sessions_down', 'How many are not Established.', ['peer', 'kind']),
+    state: gauge('session_state', '1 for the state (RFC 4271) the session is in; of several, how many are.', [
+      'peer',
+      'state',
+    ]),
     stateSeconds: gauge('session_state_seconds', 'How long it has been in that state.', ['peer']),
     established: counter('session_established_total', 'Times Established was reached.', ['peer']),
     transitions: counter('session_transitions_total', 'Changes of state, by the state entered.', ['peer', 'to']),
@@ -163,10 +196,18 @@ function makeSeries(registry: Registry) {
   }
 }
 
-function showProtocol(series: Series, { name: peer, kind, peer: snapshot, families }: ProtocolView, now: Millis): void {
-  series.up.set({ peer, kind }, snapshot.state === 'Established' ? 1 : 0)
-  series.state.set({ peer, state: snapshot.state }, 1)
-  series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
+/** `peer`: by what it is known here. `now`: undefined for one of several. */
+function showProtocol(
+  series: Series,
+  { kind, peer: snapshot, families }: ProtocolView,
+  peer: string,
+  now: Millis | undefined,
+): void {
+  const isUp = snapshot.state === 'Established'
+  series.up.inc({ peer, kind }, isUp ? 1 : 0)
+  series.down.inc({ peer, kind }, isUp ? 0 : 1)
+  series.state.inc({ peer, state: snapshot.state })
+  if (now !== undefined) series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
   series.established.inc({ peer }, snapshot.established)
   showMessages(series, peer, 'received', snapshot.received)
   showMessages(series, peer, 'sent', snapshot.sent)
@@ -178,6 +219,10 @@ function showProtocol(series: Series, { name: peer, kind, peer: snapshot, famili
     series.stale.set({ peer, family }, snapshot.stale?.includes(family) === true ? 1 : 0)
     series.routeMemory.set({ peer, family }, channel.counts.memory.octets)
     series.advertised.set({ peer, family }, channel.counts.advertised)
+    series.received.inc({ peer, family }, channel.counts.received)
+    series.accepted.inc({ peer, family }, channel.counts.accepted)
+    series.routeMemory.inc({ peer, family }, channel.counts.memory.octets)
+    series.advertised.inc({ peer, family }, channel.counts.advertised)
   }
 }
 
@@ -187,10 +232,10 @@ function showNft(series: Series, nat: NatView | undefined): void {
   for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)
 }
 
-function showBfd(series: Series, bfd: BfdSummary | undefined): void {
+function showBfd(series: Series, bfd: BfdSummary | undefined, names: ReadonlyMap<string, string>): void {
   for (const { session, peers } of bfd?.sessions ?? []) {
-    for (const peer of peers) {
-      series.bfdUp.set({ peer }, session.state === 'Up' ? 1 : 0)
+    for (const peer of new Set(peers.map((name) => names.get(name) ?? name))) {
+      series.bfdUp.inc({ peer }, session.state === 'Up' ? 1 : 0)
       series.bfdDetection.set({ peer }, session.detectionTime / 1_000_000)
     }
   }

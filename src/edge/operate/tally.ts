@@ -24,11 +24,13 @@ export class Tally {
     if (oldest !== undefined) this.#counts.delete(oldest)
   }
 
-  /** Writes all counts into an emptied counter and forgets peers that are not among `peers`. */
-  show(counter: Counter, peers: ReadonlySet<string>): void {
+  /** Adds all counts to an emptied counter and forgets peers that are not among `peers`: by what each is known there. */
+  show(counter: Counter, peers: ReadonlyMap<string, string>): void {
     for (const [key, { values, count }] of this.#counts) {
-      if (peers.has(values[0] ?? '')) counter.inc(this.#labels(values), count)
-      else this.#counts.delete(key)
+      const [name = '', ...rest] = values
+      const peer = peers.get(name)
+      if (peer === undefined) this.#counts.delete(key)
+      else counter.inc(this.#labels([peer, ...rest]), count)
     }
   }
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import { Metrics } from '../../../src/edge/operate/metrics.ts'
 import type { Tell } from '../../../src/engine/tell.ts'
@@ -135,4 +135,72 @@ test('every name begins alike, and the build says its version', async () => {
   const names = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   expect(names.filter((line) => !line.startsWith('godwit_'))).toEqual([])
   expect(page).toContain('godwit_build_info{version="1.2.3"')
+})
+
+describe('many neighbors', () => {
+  const mesh = Array.from({ length: 300 }, (_, index) => ({
+    ...protocolOf(`Mesh_10_0_0_${index}`, index < 299 ? 'Established' : 'Active'),
+    kind: 'Mesh' as const,
+  }))
+  const callers = ['a', 'b'].map((name) => ({ ...protocolOf(name, 'Established'), range: '10.9.0.0/16' }))
+  const all = { protocols: [...mesh, ...callers, protocolOf('rack', 'Established')] }
+
+  test('the mesh and each range are summed, each under one name (9.A6)', async () => {
+    const { metrics } = metricsOf(all)
+    expect(await linesOf(metrics, 'godwit_session_up{')).toEqual([
+      'godwit_session_up{peer="Mesh",kind="Mesh"} 299',
+      'godwit_session_up{peer="10.9.0.0/16",kind="Global"} 2',
+      'godwit_session_up{peer="rack",kind="Global"} 1',
+    ])
+    expect(await linesOf(metrics, 'godwit_sessions_down{peer="Mesh"')).toEqual([
+      'godwit_sessions_down{peer="Mesh",kind="Mesh"} 1',
+    ])
+    expect(await linesOf(metrics, 'godwit_session_state_seconds{')).toEqual([
+      'godwit_session_state_seconds{peer="rack"} 30',
+    ])
+    expect(await linesOf(metrics, 'godwit_received_prefixes{peer="Mesh",family="ipv4"}')).toEqual([
+      'godwit_received_prefixes{peer="Mesh",family="ipv4"} 3000',
+    ])
+  })
+
+  test('what was counted of them is summed too, and forgotten with them', async () => {
+    const { metrics, parts } = metricsOf(all)
+    for (const peer of ['Mesh_10_0_0_1', 'Mesh_10_0_0_2', 'rack'])
+      metrics.tell(tell('session-transition', { peer, to: 'Idle' }))
+    const wanted = 'godwit_session_transitions_total{'
+    expect(await linesOf(metrics, wanted)).toEqual([
+      'godwit_session_transitions_total{peer="Mesh",to="Idle"} 2',
+      'godwit_session_transitions_total{peer="rack",to="Idle"} 1',
+    ])
+    Object.assign(parts, { protocols: all.protocols.filter(({ name }) => name !== 'Mesh_10_0_0_1') })
+    expect((await linesOf(metrics, wanted))[0]).toBe('godwit_session_transitions_total{peer="Mesh",to="Idle"} 1')
+  })
+
+  test('on request each has a series of its own', async () => {
+    const { metrics } = metricsOf(all)
+    const page = await metrics.scrape(true)
+    expect(page.match(/^godwit_session_up\{/gm)).toHaveLength(303)
+    expect(page).toContain('godwit_session_state_seconds{peer="Mesh_10_0_0_7"} 30')
+  })
+
+  test('pages that are asked for at once are made one after the other', async () => {
+    const { metrics } = metricsOf(all)
+    const [summed, each, again] = await Promise.all([metrics.scrape(), metrics.scrape(true), metrics.scrape()])
+    expect(summed.match(/^godwit_session_up\{/gm)).toHaveLength(3)
+    expect(each.match(/^godwit_session_up\{/gm)).toHaveLength(303)
+    expect(again.match(/^godwit_session_up\{/gm)).toHaveLength(3)
+  })
+
+  test('what else there is to do is done in between', async () => {
+    const { metrics } = metricsOf(all)
+    let turns = 0
+    const count = (): void => {
+      turns++
+      timer = setImmediate(count)
+    }
+    let timer = setImmediate(count)
+    await metrics.scrape()
+    clearImmediate(timer)
+    expect(turns).toBeGreaterThan(10)
+  })
 })
