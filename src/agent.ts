@@ -15,6 +15,7 @@ import { CniFile } from './edge/kernel/cni.ts'
 import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
+import { Keys } from './edge/keys.ts'
 import { Manifests } from './edge/manifests/source.ts'
 import { mapLargeArrays, memoryForTables } from './edge/memory.ts'
 import { Bfd } from './edge/net/bfd.ts'
@@ -65,6 +66,9 @@ class Agent {
   readonly #engine: Engine
   readonly #driver: Driver
   readonly #tcp: Tcp
+  readonly #keys: Keys
+  /** Names of the Secrets that hold keys. */
+  #secrets: readonly string[] = []
   /** Ours, and those that stand in for Calico's BIRD. */
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
@@ -111,6 +115,7 @@ class Agent {
       boot: bootOfKernel(),
       keepsLastGood: true,
       calico: isCalicoGroup(options.apiGroup),
+      namespace: options.namespace,
     })
     const perform = (effect: Effect) => this.#perform(effect)
     const crash = (error: unknown) => {
@@ -122,7 +127,8 @@ class Agent {
     const unread = () => this.#tcp.unread()
     this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, unread, crash })
     const feed = (input: Input) => this.#driver.feed(input)
-    this.#tcp = new Tcp({ feed })
+    this.#keys = new Keys(options.namespace)
+    this.#tcp = new Tcp({ feed, keys: this.#keys })
     this.#controls = this.#controlsFor(options)
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
@@ -178,7 +184,8 @@ class Agent {
     this.#forwarding?.open()
     this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
     this.#driver.feed({ kind: 'restarted', document: readRestart(await this.#restart.read()) })
-    this.#source = await openSource(this.#options, (input) => this.#driver.feed(input))
+    this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
+    this.#source.followSecrets?.(this.#secrets)
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
     process.on('SIGHUP', () => this.#reread())
   }
@@ -237,6 +244,12 @@ class Agent {
 
   #perform(effect: Effect): void {
     switch (effect.kind) {
+      case 'secrets':
+        this.#keys.want(effect.names)
+        this.#source?.followSecrets?.(effect.names)
+        this.#secrets = effect.names
+        return
+      case 'protect':
       case 'listen':
       case 'dial':
       case 'send':
@@ -300,9 +313,9 @@ function readsOf(line: string): Reads | undefined {
 }
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
-async function openSource(options: AgentWords, feed: (input: Input) => void): Promise<Source> {
-  const { source, apiGroup, kubeconfig } = options
-  if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed })
+async function openSource(options: AgentWords, keys: Keys, feed: (input: Input) => void): Promise<Source> {
+  const { source, apiGroup, kubeconfig, namespace } = options
+  if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')
-  return openKubernetes({ apiGroup, kubeconfig, feed })
+  return openKubernetes({ apiGroup, kubeconfig, feed, keys, namespace })
 }

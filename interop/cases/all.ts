@@ -28,6 +28,7 @@ import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
 import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as packetsWalk } from './packets-walk.ts'
+import { cases as protection } from './protection.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
@@ -55,6 +56,7 @@ export const CASES: readonly Case[] = [
   ...birdcl,
   ...birdTools,
   ...stall,
+  ...protection,
   ...readme,
   ...packets,
   ...packetsMesh,

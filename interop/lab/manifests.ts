@@ -94,6 +94,14 @@ export const ipPool = (name: string, cidr: string, spec: Readonly<Record<string,
   spec: { cidr, ...spec },
 })
 
+/** A key of TCP-MD5 in the agent's own namespace. */
+export const secret = (name: string, values: Readonly<Record<string, string>>): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name, namespace: 'godwit' },
+  stringData: values,
+})
+
 export interface ServiceShape {
   readonly name: string
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer'

@@ -14,6 +14,9 @@ const rrClient = ['[neighbors.route-reflector.config]', '  route-reflector-clien
 
 const NO_ROLES = 'no roles in it'
 
+/** A key of TCP-MD5; searched for in all that an agent says. */
+export const KEY = 'swordfish-7'
+
 export const FEATURES = {
   /** RFC 7911, both ways. FRR receives without being asked to. */
   addPath: {
@@ -77,6 +80,20 @@ export const FEATURES = {
     bird: {},
     gobgp: 'it keeps what it heard, and never asks',
     openbgpd: {},
+  },
+  /** RFC 2385. The key is `KEY`. */
+  password: {
+    frr: { session: [`password ${KEY}`] },
+    bird: { session: [`password "${KEY}";`] },
+    gobgp: { neighbor: [`auth-password = "${KEY}"`] },
+    openbgpd: { session: [`tcp md5sig password ${KEY}`] },
+  },
+  /** RFC 5082, one hop. */
+  ttlSecurity: {
+    frr: { session: ['ttl-security hops 1'] },
+    bird: { session: ['ttl security on;'] },
+    gobgp: { session: ['[neighbors.ttl-security.config]', '  enabled = true', '  ttl-min = 255'] },
+    openbgpd: { session: ['ttl-security yes'] },
   },
   /** A path with the neighbor's AS in it is sent all the same. */
   neighborInPath: {

@@ -189,6 +189,7 @@ const renderNeighbor = (host: Host, neighbor: Neighbor): string =>
     '  [neighbors.config]',
     `    neighbor-address = "${neighbor.address}"`,
     `    peer-as = ${neighbor.asn}`,
+    ...(neighbor.features ?? []).flatMap(({ neighbor: lines = [] }) => lines.map((line) => `    ${line}`)),
     '  [neighbors.transport.config]',
     `    local-address = "${host.address(familyOf(neighbor.address))}"`,
     `    passive-mode = ${neighbor.passive === true}`,

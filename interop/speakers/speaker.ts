@@ -45,6 +45,8 @@ export interface Neighbor {
 /** Lines of a neighbor's configuration: once, and once for each of its families. */
 export interface Words {
   readonly session?: readonly string[]
+  /** In the first section of the neighbor (GoBGP). */
+  readonly neighbor?: readonly string[]
   readonly family?: readonly string[]
 }
 

@@ -13,7 +13,7 @@ const DEFAULT_SOCKET = '/run/godwit/godwit.sock'
 
 export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
 
-  godwit agent [--node NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
+  godwit agent [--node NAME] [--namespace NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
                [--dataplane linux|none] [--table main|NUMBER] [--adopt bird|zebra|NUMBER,...] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
                [--log-level debug|info|warn|error]
@@ -44,6 +44,8 @@ Exit codes: 0 done, 1 refused or not found, 2 wrong words.
 
 export interface AgentWords {
   readonly node: string
+  /** Where the Secrets with the keys of neighbors are. */
+  readonly namespace: string
   /** `kubernetes`, or the folder of manifests. */
   readonly source: string
   readonly kubeconfig: string | undefined
@@ -216,6 +218,7 @@ const AGENT_OPTIONS = {
   node: { type: 'string' },
   source: { type: 'string' },
   kubeconfig: { type: 'string' },
+  namespace: { type: 'string' },
   'api-group': { type: 'string' },
   control: { type: 'string' },
   'control-group': { type: 'string' },
@@ -285,6 +288,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       node: values.node ?? process.env.NODE_NAME ?? hostname(),
       source: values.source ?? 'kubernetes',
       kubeconfig: values.kubeconfig,
+      namespace: values.namespace ?? process.env.POD_NAMESPACE ?? 'godwit',
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       control: values.control ?? DEFAULT_SOCKET,
       controlGroup: values['control-group'],

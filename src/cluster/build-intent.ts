@@ -26,7 +26,7 @@ import { byObject, type ObjectStore, type Touched } from './store.ts'
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
 
-/** Kinds whose change lays the frame anew. No route and no neighbor depends on a Secret yet. */
+/** Kinds whose change lays the frame anew. */
 const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
   'Node',
   'BGPConfiguration',
@@ -36,6 +36,7 @@ const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
   'FelixConfiguration',
   'BlockAffinity',
   'IPAMBlock',
+  'Secret',
 ])
 
 const NO_CALICO = "podCIDRSource CalicoIPAM needs objects in a group of Calico's: --api-group projectcalico.org"
@@ -55,7 +56,14 @@ interface Frame {
   readonly refusals: ReadonlyMap<string, string>
   readonly guards: ServiceGuards
   readonly dataplane: DataplaneIntent | undefined
+  readonly secrets: readonly string[]
   readonly problems: readonly Problem[]
+}
+
+interface BuilderOptions {
+  readonly node: string
+  readonly namespace?: string | undefined
+  readonly calico?: boolean | undefined
 }
 
 export class IntentBuilder {
@@ -63,6 +71,8 @@ export class IntentBuilder {
   readonly work = { services: 0, prefixes: 0, frames: 0 }
   readonly #name: string
   readonly #calico: boolean
+  /** Of the agent: where its Secrets are. Undefined where that is not known, as in a look ahead. */
+  readonly #namespace: string | undefined
   #book = new RouteBook()
   #store: ObjectStore | undefined
   #revision = 0
@@ -88,8 +98,9 @@ export class IntentBuilder {
     | undefined
 
   /** `calico`: objects are read in a group of Calico's, and its IPAM beside them. */
-  constructor({ node, calico = false }: { readonly node: string; readonly calico?: boolean | undefined }) {
+  constructor({ node, namespace, calico = false }: BuilderOptions) {
     this.#name = node
+    this.#namespace = namespace
     this.#calico = calico
   }
 
@@ -154,12 +165,14 @@ export class IntentBuilder {
     const pools = [...store.table('IPPool').values()]
     const policies = new Policies(store, clusterRanges(pools, nodes, settings), pools, this.#policies)
     this.#policies = policies
-    const plan = planPeers({ me, nodes, objects: store.table('BGPPeer').values(), settings, policies })
+    const [objects, secrets] = [store.table('BGPPeer').values(), store.table('Secret')]
+    const plan = planPeers({ me, nodes, objects, settings, policies, secrets, namespace: this.#namespace })
     this.#setFrame({
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
       guards: settings.guards,
+      secrets: secretsOf(plan.peers.values()),
       dataplane: planDataplane(pools, nodes, settings),
       problems: [
         ...problems,
@@ -236,9 +249,9 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, guards, dataplane } = this.#frame
+    const { node, peers, guards, dataplane, secrets } = this.#frame
     const { routes, served, refusals } = this.#book
-    return { node, peers, routes, served, refusals, guards, dataplane, problems: this.#allProblems(store) }
+    return { node, peers, routes, served, refusals, guards, dataplane, secrets, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {
@@ -253,6 +266,9 @@ export class IntentBuilder {
     return known.all
   }
 }
+
+const secretsOf = (peers: Iterable<PeerIntent>): string[] =>
+  [...new Set([...peers].flatMap(({ key }) => key?.secret ?? []))].sort()
 
 /** A mesh of many nodes that names one missing filter has one problem. */
 function unique(problems: readonly Problem[]): Problem[] {

@@ -31,6 +31,7 @@ export const NOTHING: Intent = {
   refusals: new Map(),
   guards: { health: undefined, damping: undefined },
   dataplane: undefined,
+  secrets: [],
   problems: [],
 }
 

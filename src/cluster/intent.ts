@@ -25,6 +25,8 @@ export interface Intent {
   readonly guards: ServiceGuards
   /** For the kernel of this node; undefined while the node is not known. */
   readonly dataplane: DataplaneIntent | undefined
+  /** Names of the Secrets that the neighbors' keys are in. */
+  readonly secrets: readonly string[]
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
   readonly problems: readonly Problem[]
 }
@@ -45,6 +47,14 @@ export interface NodeIntent {
 export const UNHEARD: Address = '::'
 
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
+
+/** The key of a session by its name; the key itself is known to `edge/` alone. */
+export interface KeyIntent {
+  readonly secret: string
+  readonly key: string
+  /** Of the key; undefined while there is none. Another one is put in force without a reset. */
+  readonly version: number | undefined
+}
 
 export interface PeerIntent {
   /** `Mesh_10_0_0_2`, `Global_2001_db8__1_port_1790`. */
@@ -89,6 +99,10 @@ export interface PeerIntent {
   readonly strictRole: boolean
   /** This node reflects routes (RFC 4456). */
   readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
+  /** TCP-MD5 (RFC 2385). */
+  readonly key: KeyIntent | undefined
+  /** Hops that a packet of the neighbor may have come over (RFC 5082). */
+  readonly ttlSecurity: number | undefined
   /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */
   readonly interface: string | undefined
   /** The neighbor is watched by BFD. */

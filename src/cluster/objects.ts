@@ -58,9 +58,17 @@ export interface EndpointSliceObject {
   readonly draining: readonly string[]
 }
 
-/** A Secret keeps nothing but the names of its keys. */
+/** A Secret as the edge tells it: what of it is fit to be a key, and never the key. */
 export interface SecretObject {
-  readonly keys: readonly string[]
+  readonly type: string
+  /** `version` grows with every change of the key; `trouble` says why it is none: `is empty`. */
+  readonly keys: Readonly<Record<string, { readonly version: number; readonly trouble: string | undefined }>>
+}
+
+/** A key in a Secret of the agent's own namespace. */
+export interface SecretKeyRef {
+  readonly name: string
+  readonly key: string
 }
 
 export interface PrefixAdvertisement {
@@ -95,6 +103,7 @@ export interface ConfigurationObject {
   readonly meshRestartTime: Seconds | undefined
   readonly meshFilters: readonly string[]
   readonly meshBfd: BfdSettings | undefined
+  readonly meshPassword: SecretKeyRef | undefined
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
@@ -164,6 +173,9 @@ export interface PeerObject {
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
   readonly fastFailover: boolean
+  readonly password: SecretKeyRef | undefined
+  /** Hops that a packet of the neighbor may have come over; undefined: any number. */
+  readonly ttlSecurity: number | undefined
   readonly advertiseLearned: boolean
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
   readonly maxRouteMemory: number | undefined

@@ -8,9 +8,10 @@
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
-import { type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
+import { type KeyIntent, type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
+import { resolveKey } from './keys.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
-import type { PeerObject } from './objects.ts'
+import type { PeerObject, SecretObject } from './objects.ts'
 import { prefixLimit } from './parse/peer-features.ts'
 import type { Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
@@ -33,6 +34,10 @@ export interface PeerPlan {
 }
 
 export interface PeerInputs {
+  /** By namespace and name. */
+  readonly secrets: ReadonlyMap<string, SecretObject>
+  /** Of the agent, where its Secrets are. */
+  readonly namespace: string | undefined
   readonly me: ClusterNode
   readonly nodes: ClusterNodes
   readonly objects: Iterable<PeerObject>
@@ -301,12 +306,14 @@ function protocolName({ kind, object, address, port, portGiven }: Candidate): st
   return `${kind}_${symbolOf(address)}${suffix}`
 }
 
-function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, problems: Problem[]): PeerIntent {
+function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[]): PeerIntent {
+  const { me, settings, policies } = inputs
   const { object, kind, address, port, remoteAs, localAs, node } = candidate
   problems.push(...sourceProblem(candidate, me))
   const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
   const family = familyOfAddress(address)
+  const { key, why } = keyOf(candidate, inputs, problems)
   return {
     name: protocolName(candidate),
     kind,
@@ -331,10 +338,32 @@ function makePeer(candidate: Candidate, { me, settings, policies }: PeerInputs, 
     bfd: object === undefined ? settings.meshBfd : object.bfd,
     importPolicy,
     exportPolicy,
-    held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? held,
+    held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? why ?? held,
+    key,
+    ttlSecurity: object?.ttlSecurity,
     ...featuresOf(candidate, me),
     ...memoryOf(object, settings),
   }
+}
+
+/** The key that the neighbor is to be spoken to with, and why that cannot be. */
+function keyOf(
+  { object }: Candidate,
+  { settings, secrets, namespace }: PeerInputs,
+  problems: Problem[],
+): { readonly key: KeyIntent | undefined; readonly why: string | undefined } {
+  const ref = object === undefined ? settings.meshPassword : object.password
+  if (ref === undefined) return { key: undefined, why: undefined }
+  const resolved = resolveKey(ref, secrets, namespace)
+  if (resolved.why !== undefined) problems.push(keyProblem(object, resolved.why))
+  return resolved
+}
+
+function keyProblem(object: PeerObject | undefined, why: string): Problem {
+  const [name, field] =
+    object === undefined ? ['BGPConfiguration/default', 'nodeMeshPassword'] : [`BGPPeer/${object.name}`, 'password']
+  const says = `${why}; ${object === undefined ? 'the mesh' : 'the peer'} does not start, and where it runs keeps its last good key`
+  return makeProblem({ code: 'peer-key-missing', object: name, field: `spec.${field}.secretKeyRef`, says })
 }
 
 /** `sourceAddress: UseNodeIP` where the node has no address of that family. */

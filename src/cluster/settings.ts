@@ -3,7 +3,13 @@ import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
 import type { BfdSettings, DecisionSettings, Problem, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
-import type { ConfigurationObject, FelixObject, PrefixAdvertisement, ServiceAddressKind } from './objects.ts'
+import type {
+  ConfigurationObject,
+  FelixObject,
+  PrefixAdvertisement,
+  SecretKeyRef,
+  ServiceAddressKind,
+} from './objects.ts'
 import { DEFAULT_DECISION, NODE_CONFIGURATION } from './parse/configuration.ts'
 import type { PoolNat } from './pool.ts'
 import { makeProblem } from './problem.ts'
@@ -14,6 +20,7 @@ export interface Settings {
   readonly meshFilters: readonly string[]
   readonly meshRestartTime: Seconds | undefined
   readonly meshBfd: BfdSettings | undefined
+  readonly meshPassword: SecretKeyRef | undefined
   readonly meshHeld: string | undefined
   readonly bindToNodeIp: boolean
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
@@ -72,6 +79,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     meshFilters: defaults?.meshFilters ?? [],
     meshRestartTime: defaults?.meshRestartTime,
     meshBfd: defaults?.meshBfd,
+    meshPassword: defaults?.meshPassword,
     meshHeld: defaults?.meshHeld ?? held.mesh,
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,

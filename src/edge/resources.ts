@@ -11,6 +11,8 @@ export interface Resource {
   readonly custom: boolean
   /** What the API is asked to leave out. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
+  /** Of kinds that are read in one namespace: which, where an object says no other. */
+  readonly namespace?: string
 }
 
 const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> = {
@@ -28,10 +30,9 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
     namespaced: true,
     selection: { labelSelector: '!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name' },
   },
-  Secret: { apiVersion: 'v1', plural: 'secrets', namespaced: true },
 }
 
-/** Secrets hold keys, and keys stay out of the engine: no source reads them yet. */
+/** Of Secrets only those that are named are read: see `secretsIn`. */
 const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
 /** Kinds that are there only where Calico's own objects are read. */
@@ -66,14 +67,29 @@ function versioned(apiGroup: string): string {
 }
 
 /** `/api/v1/nodes`, `/apis/discovery.k8s.io/v1/endpointslices`: all of them, in all namespaces. */
-export function pathOf({ apiVersion, plural }: Resource): string {
-  return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${plural}`
+export function pathOf({ apiVersion, plural, namespace }: Resource): string {
+  const place = namespace === undefined ? '' : `namespaces/${namespace}/`
+  return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${place}${plural}`
 }
+
+/** Secrets of the agent's own namespace, or the one of a name. */
+export const secretsIn = (namespace: string, name?: string): Resource => ({
+  kind: 'Secret',
+  apiVersion: 'v1',
+  plural: 'secrets',
+  namespaced: true,
+  custom: false,
+  namespace,
+  // For one object by its name, rights to the name are enough.
+  ...(name !== undefined && { selection: { fieldSelector: `metadata.name=${name}` } }),
+})
 
 /** What a source of objects is to the agent. */
 export interface Source {
   readonly kind: 'kubernetes' | 'manifests'
   /** Reads everything anew, where it does not follow each change by itself. */
   reread?(): void
+  /** Reads the Secrets of these names, and no others, where it has not read all of them anyhow. */
+  followSecrets?(names: readonly string[]): void
   stop(): Promise<void>
 }

@@ -1,15 +1,25 @@
 /** Everything an engine can ask of the world, as plain values. */
 import type { Address } from '../base/address.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from '../bfd/types.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
-import type { HealthSettings } from '../cluster/intent.ts'
+import type { HealthSettings, KeyIntent } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
 import type { ClientId } from './input.ts'
 import type { RestartDocument } from './restart.ts'
 import type { Tell } from './tell.ts'
+
+/** Of one neighbor, or of whoever calls from a range. */
+export interface Protection {
+  /** Without the zone of a link-local address. */
+  readonly prefix: Prefix
+  readonly key: KeyIntent | undefined
+  /** Least TTL of a packet that is taken (RFC 5082); ours are then sent with 255. */
+  readonly minTtl: number | undefined
+}
 
 export type Effect =
   /** Listen here and nowhere else; undefined address means every address of both families. */
@@ -26,6 +36,13 @@ export type Effect =
   | { readonly kind: 'close'; readonly conn: ConnId }
   /** Close at once: nobody is expected here. */
   | { readonly kind: 'refuse'; readonly conn: ConnId }
+  /**
+   * Who may call or is called, and how each of them is protected; whole. Keys are put in force on listeners and on what
+   * stands, without a reset. Comes before the `listen` and `dial` that it is for.
+   */
+  | { readonly kind: 'protect'; readonly neighbors: readonly Protection[] }
+  /** Names of the Secrets that hold keys: these are followed, in the agent's own namespace, and no others. */
+  | { readonly kind: 'secrets'; readonly names: readonly string[] }
   /** Text for a looker, already in BIRD's line protocol. `client-drained` answers it. */
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }

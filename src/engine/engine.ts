@@ -32,6 +32,7 @@ import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
+import { Protections } from './protections.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
@@ -72,6 +73,8 @@ export interface EngineOptions {
   readonly boot?: string
   /** Whether the last good objects are handed out by the Effect `remember`. */
   readonly keepsLastGood?: boolean
+  /** Of the agent: where the Secrets with keys are. */
+  readonly namespace?: string
 }
 
 export class Engine {
@@ -98,6 +101,10 @@ export class Engine {
   readonly #keepsLastGood: boolean
   /** The revision of the last good objects that was handed out. */
   #kept = 0
+  readonly #protections = new Protections()
+  /** Of the objects, when what protects neighbors was told last. */
+  #protected = 0
+  #secrets: readonly string[] = []
   /** Where we advertise ourselves. */
   #discovered: readonly string[] = []
 
@@ -113,6 +120,7 @@ export class Engine {
       adopt,
       boot = '',
       keepsLastGood = false,
+      namespace = 'godwit',
       calico,
       ...rest
     } = options
@@ -142,7 +150,7 @@ export class Engine {
       isReady: () => !this.#rib.busy && this.#kernel?.isReady !== false,
     })
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own)
-    this.#intents = new IntentBuilder({ node, calico })
+    this.#intents = new IntentBuilder({ node, namespace, calico })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
     const around = {
@@ -187,6 +195,7 @@ export class Engine {
     this.#bfd.flush()
     this.#flushKernel(!waiting && !this.#rib.busy, now)
     this.#rememberRestart()
+    this.#protect()
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
     return this.#out.take()
   }
@@ -222,6 +231,14 @@ export class Engine {
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
     const rooms = earlier(earlier(this.#rib.deadline(), damped), this.#sessions.deadline(this.#facts.now))
     return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)
+  }
+
+  /** Before anybody is called or may call. */
+  #protect(): void {
+    if (this.#objects.revision === this.#protected) return
+    this.#protected = this.#objects.revision
+    const neighbors = this.#protections.next(this.#objects.intents())
+    if (neighbors !== undefined) this.#out.first({ kind: 'protect', neighbors })
   }
 
   #sendKeepalives(now: Millis): void {
@@ -413,6 +430,7 @@ export class Engine {
     this.#rib.setServed(diff.served.added, diff.served.removed)
     this.#changePeers(diff, intent.node, now)
     this.#discover()
+    this.#followSecrets(intent.secrets)
     this.#kernel?.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     this.#damping.set(intent.guards.damping, now)
@@ -465,6 +483,12 @@ export class Engine {
     this.#kernel?.takeLinks(touched)
     this.#bfd.takeLinks(touched)
     if (!this.#facts.stopping) this.#sessions.followLinks(touched, now)
+  }
+
+  #followSecrets(names: readonly string[]): void {
+    if (sameList(names, this.#secrets)) return
+    this.#secrets = names
+    this.#out.first({ kind: 'secrets', names })
   }
 
   #discover(): void {

@@ -28,6 +28,8 @@ export class Objects {
   readonly #ownRestart: OwnRestart
   readonly #ranges = new Ranges()
   readonly unnumbered = new Unnumbered()
+  /** Grows when neighbors, or what is wanted of them, may be others than before. */
+  revision = 0
 
   constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance, ownRestart: OwnRestart) {
     this.#ownRestart = ownRestart
@@ -42,8 +44,15 @@ export class Objects {
     return this.#ranges.views()
   }
 
+  /** What is wanted of neighbors, and of whoever calls from a range. */
+  *intents(): Iterable<PeerIntent> {
+    for (const { intent } of this.#neighbors.values()) if (intent.range === undefined) yield intent
+    yield* this.#ranges.values()
+  }
+
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    this.revision++
     if (intent.range !== undefined) this.#ranges.set(intent, now)
     else if (intent.interface !== undefined) {
       this.unnumbered.set(intent)
@@ -102,6 +111,7 @@ export class Objects {
   }
 
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    this.revision++
     if (this.#ranges.has(intent.name)) this.#changeRange(intent, node, now)
     else if (this.unnumbered.has(intent.name)) {
       this.unnumbered.set(intent)
@@ -131,6 +141,7 @@ export class Objects {
   }
 
   removePeer(name: string, now: Millis): void {
+    this.revision++
     if (this.#ranges.has(name)) {
       for (const member of this.#ranges.membersOf(name)) this.removePeer(member, now)
       this.#ranges.remove(name)
@@ -161,6 +172,7 @@ export class Objects {
     if (neighbor === undefined) return
     const { address, held } = neighbor.intent
     if (address === intent.address && held === intent.held) return
+    this.revision++
     if (address !== intent.address && neighbor.disabled === undefined) {
       const reason = intent.held ?? `the router is ${intent.address} now`
       this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)

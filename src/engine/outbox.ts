@@ -9,6 +9,11 @@ export class Outbox {
     this.#effects.push(effect)
   }
 
+  /** Before all that was asked for in this turn. */
+  first(effect: Effect): void {
+    this.#effects.unshift(effect)
+  }
+
   tell(tell: Tell): void {
     this.#effects.push({ kind: 'tell', tell })
   }

@@ -33,6 +33,10 @@ export class Ranges {
     })
   }
 
+  values(): Iterable<PeerIntent> {
+    return this.#ranges.values()
+  }
+
   remove(name: string): void {
     this.#ranges.delete(name)
     this.#since.delete(name)

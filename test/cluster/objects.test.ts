@@ -261,15 +261,30 @@ describe('BGPPeer', () => {
     expect(parsed.value).toBeUndefined()
   })
 
-  test.each<[string, object, string]>([
-    ['password', { password: { secretKeyRef: { name: 'a', key: 'b' } } }, 'TCP-MD5 is not supported yet'],
-    ['password as text', { password: 'hunter2' }, 'TCP-MD5 is not supported yet'],
-    ['ttlSecurity', { ttlSecurity: 1 }, 'TTL security is not supported yet'],
-  ])('%s holds the peer down and shows no value', (_name, fields, held) => {
-    const parsed = peer({ ...peerSpec, ...fields })
-    expect(parsed.value?.held).toBe(held)
+  test('a password is a name of a key, and TTL security a number of hops', () => {
+    const parsed = peer({ ...peerSpec, password: { secretKeyRef: { name: 'a', key: 'b' } }, ttlSecurity: 2 })
+    expect(parsed).toMatchObject({ value: { password: { name: 'a', key: 'b' }, ttlSecurity: 2, held: undefined } })
+    expect(textsOf(parsed)).toEqual([])
+  })
+
+  test.each<[string, unknown]>([
+    ['text', 'hunter2'],
+    ['a list', ['hunter2']],
+    ['a value in it', { secretKeyRef: { value: 'hunter2' } }],
+    ['a number as name', { secretKeyRef: { name: 7, key: 'hunter2' } }],
+    ['no key', { secretKeyRef: { name: 'hunter2' } }],
+    ['an empty name', { secretKeyRef: { name: '', key: 'hunter2' } }],
+  ])('a password that names no key holds the peer down and shows nothing: %s', (_, password) => {
+    const parsed = peer({ ...peerSpec, password })
+    expect(parsed.value?.held).toBe('password does not name a Secret and its key')
     expect(JSON.stringify(parsed)).not.toContain('hunter2')
-    expect(textsOf(parsed)).toEqual([`BGPPeer/rack-1 spec.${Object.keys(fields)[0]}: ${held}; the peer is held down`])
+    expect(textsOf(parsed)).toEqual([
+      'BGPPeer/rack-1 spec.password: needs secretKeyRef with name and key; the peer is held down',
+    ])
+  })
+
+  test.each([256, -1, 1.5, 'near'])('TTL security of %s is refused', (ttlSecurity) => {
+    expect(peer({ ...peerSpec, ttlSecurity }).value).toBeUndefined()
   })
 
   test('(8.D22) TTL security over no hops is none', () => {
@@ -455,9 +470,11 @@ describe('BGPConfiguration', () => {
     expect(parsed.value).toBeUndefined()
   })
 
-  test('a mesh password holds the mesh', () => {
+  test('a mesh password is a name of a key; one that is none holds the mesh', () => {
+    const named = configuration({ nodeMeshPassword: { secretKeyRef: { name: 'a', key: 'b' } } })
+    expect(named.value).toMatchObject({ meshPassword: { name: 'a', key: 'b' }, meshHeld: undefined })
     expect(configuration({ nodeMeshPassword: { secretKeyRef: {} } }).value?.meshHeld).toBe(
-      'TCP-MD5 is not supported yet',
+      'nodeMeshPassword does not name a Secret and its key',
     )
   })
 
@@ -480,6 +497,7 @@ describe('BGPConfiguration', () => {
       listenPort: undefined,
       bindToNodeIp: false,
       meshFilters: [],
+      meshPassword: undefined,
       meshHeld: undefined,
       natSparesHosts: undefined,
       recursiveNextHops: false,
@@ -555,12 +573,13 @@ describe('core kinds', () => {
     expect(textsOf(parse('Node', node('a', { annotations })))).toEqual([`Node/x ${expected}`])
   })
 
-  test('a secret keeps the names of its keys only, also where they are wrong', () => {
-    expect(parse('Secret', secret('lab/bgp', { password: 'aHVudGVyMg==' }))).toEqual({
-      value: { keys: ['password'] },
+  test('a secret is what the edge says of it, and no value of it', () => {
+    const keys = { password: { version: 3, trouble: 'is empty' }, odd: 'hunter2' }
+    expect(parse('Secret', { ...secret('lab/bgp', {}), type: 'Opaque', keys }, 'bgp', 'lab')).toEqual({
+      value: { type: 'Opaque', keys: { password: { version: 3, trouble: 'is empty' } } },
       problems: [],
     })
-    expect(JSON.stringify(parse('Secret', { data: 'hunter2' }))).not.toContain('hunter2')
+    expect(JSON.stringify(parse('Secret', secret('lab/bgp', { password: 'hunter2' })))).not.toContain('hunter2')
   })
 
   test('a service address that is none is refused', () => {

@@ -90,11 +90,6 @@ describe('mesh', () => {
       'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is no BGPFilter; the mesh does not start, and where it runs keeps its last good policy',
     ])
   })
-
-  test('a password holds the mesh', () => {
-    const intent = meshOf('a', a, b, bgpConfiguration({ nodeMeshPassword: { secretKeyRef: { name: 's', key: 'k' } } }))
-    expect(intent.peers.get('Mesh_10_0_0_2')?.held).toBe('TCP-MD5 is not supported yet')
-  })
 })
 
 describe('which nodes have a BGPPeer', () => {
@@ -312,12 +307,6 @@ describe('policies', () => {
     expect(peer).toMatchObject({ held, importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL })
     expect(problemsOf(intent)).toContain(
       `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start, and where it runs keeps its last good policy`,
-    )
-  })
-
-  test('a password holds the peer down', () => {
-    expect(peerOf(rack('rack', { password: { secretKeyRef: { name: 's', key: 'k' } } }))?.held).toBe(
-      'TCP-MD5 is not supported yet',
     )
   })
 

@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { Manifests } from '../../src/edge/manifests/source.ts'
 import type { Manifest } from '../support/api-server/store.ts'
-import { describeSource } from './source.ts'
+import { describeSource, KINDS } from './source.ts'
 
 describeSource('a folder of manifests', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'godwit-contract-'))
   const fileOf = ({ kind, metadata }: Manifest) =>
     join(directory, `${kind}-${metadata.namespace ?? ''}-${metadata.name}`)
   return {
+    kinds: [...KINDS, 'Secret'].sort(),
     apply: async (manifest) => {
       await writeFile(`${fileOf(manifest)}.tmp`, stringify(manifest))
       await rename(`${fileOf(manifest)}.tmp`, `${fileOf(manifest)}.yaml`)

@@ -67,6 +67,7 @@ export class MemoryHost implements Network {
   }
 
   perform(effect: NetworkEffect): void {
+    if (effect.kind === 'protect') return
     if (effect.kind === 'listen') this.#listen(effect.port, effect.addresses)
     else if (effect.kind === 'dial') this.#dial(effect.conn, effect.remote, effect.localAddress)
     else {

@@ -29,6 +29,8 @@ export interface PeerConfig {
   readonly localAs: Asn
   readonly remoteAs: Asn | 'internal' | 'external'
   readonly routerId: RouterId
+  /** Packets carry a key of TCP-MD5. Another key is no reason to end a session; one, or none, is. */
+  readonly hasKey?: boolean
   /** Families we announce. */
   readonly families: readonly Family[]
   readonly holdTime: Seconds

@@ -17,6 +17,7 @@ import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { readRouteMemory } from './peer-features.ts'
 import { NAT_EXCLUSIONS } from './pool.ts'
+import { parsePassword } from './protection.ts'
 
 export const NODE_CONFIGURATION = 'node.'
 /** Where the prefixes of pods are taken from. */
@@ -45,7 +46,6 @@ const AS_IT_IS: Readonly<Record<string, unknown>> = {
   ipv6NormalRoutePriority: OWN_METRIC,
 }
 const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen', 'podCIDRs'])
-const MESH_PASSWORD = 'nodeMeshPassword'
 
 /** What may not happen while a field says nothing that can be read. On the other fields nothing rests that could do harm. */
 const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
@@ -102,6 +102,7 @@ export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.
 
 function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
   spec.notActedOn(NOT_ACTED_ON, AS_IT_IS)
+  const password = parsePassword(spec, 'nodeMeshPassword', 'the mesh')
   return {
     name,
     asNumber: spec.asn('asNumber'),
@@ -122,7 +123,8 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     meshRestartTime: spec.seconds('nodeMeshMaxRestartTime', 0, 4095),
     meshFilters: spec.texts('nodeMeshFilters'),
     meshBfd: readBfd(spec, 'nodeMeshBFD'),
-    meshHeld: parseMeshPassword(spec),
+    meshPassword: password.ref,
+    meshHeld: password.held,
     decision: parseDecision(spec),
     maxRouteMemory: readRouteMemory(spec),
     natSparesHosts: parseNatExclusions(spec),
@@ -196,13 +198,6 @@ function parsePodCidrs(spec: Fields): Prefix[] {
   })
   if (found.length > LIST_LIMIT) spec.findings.wrong('spec.podCIDRs', undefined, `has more than ${LIST_LIMIT} entries`)
   return found
-}
-
-/** Calico runs a mesh whose password it cannot use without one. We do not run it. */
-function parseMeshPassword(spec: Fields): string | undefined {
-  if (!spec.has(MESH_PASSWORD)) return undefined
-  spec.findings.holds(spec.at(MESH_PASSWORD), 'TCP-MD5 is not supported yet; the mesh is held down')
-  return 'TCP-MD5 is not supported yet'
 }
 
 /** An entry without a CIDR is let pass, as Calico does. */

@@ -18,6 +18,7 @@ import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { annotationPath } from './node.ts'
 import { parseFeatures } from './peer-features.ts'
+import { parsePassword, parseTtlSecurity } from './protection.ts'
 
 const ADDITIONS = [
   'holdTime',
@@ -41,10 +42,6 @@ const ADDITIONS = [
 ]
 const ADDITION_PREFIX = 'godwit.dev/'
 
-const HOLDS: Readonly<Record<string, string>> = {
-  password: 'TCP-MD5 is not supported yet',
-  ttlSecurity: 'TTL security is not supported yet',
-}
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   reachableBy: "the peer is reached by the node's own routes; add one there",
 }
@@ -78,9 +75,10 @@ export function parsePeer(
   }
   spec.notActedOn(NOT_ACTED_ON)
   spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])
-  const held = parseHolds(spec)
+  const { ref: password, held } = parsePassword(spec, 'password', 'the peer')
+  const ttlSecurity = parseTtlSecurity(spec)
   spec.rest()
-  return { ...peer, held }
+  return { ...peer, password, ttlSecurity, held }
 }
 
 /** The spec with our annotations beside its fields; a field that stands in the spec itself wins. */
@@ -285,12 +283,4 @@ function readNextHop(spec: Fields): PeerObject['nextHop'] {
   }
   if (keep) return 'keep-external'
   return mode === 'Self' ? 'self' : mode === 'Keep' ? 'keep' : 'auto'
-}
-
-function parseHolds(spec: Fields): string | undefined {
-  // No hops are no TTL security, as in Calico.
-  const isOff = spec.raw('ttlSecurity') === 0
-  const held = Object.entries(HOLDS).filter(([field]) => spec.has(field) && !(isOff && field === 'ttlSecurity'))
-  for (const [field, reason] of held) spec.findings.holds(spec.at(field), `${reason}; the peer is held down`)
-  return held.length === 0 ? undefined : held.map(([, reason]) => reason).join('; ')
 }

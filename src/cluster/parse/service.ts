@@ -122,8 +122,13 @@ function endpointState(conditions: Fields | undefined): 'ready' | 'draining' | u
   return serving && terminating ? 'draining' : undefined
 }
 
-/** The values stay where they came from: nothing of them is read or kept. */
+/** As the edge tells it (`edge/keys`): the values stay there, and nothing of them is read or kept here. */
 export function parseSecret(object: Record<string, unknown>): SecretObject {
-  const keys = [object.data, object.stringData].flatMap((values) => (isRecord(values) ? Object.keys(values) : []))
-  return { keys: [...new Set(keys)].sort() }
+  const keys: Record<string, { version: number; trouble: string | undefined }> = {}
+  for (const [name, key] of Object.entries(isRecord(object.keys) ? object.keys : {})) {
+    const { version, trouble } = isRecord(key) ? key : {}
+    if (typeof version === 'number')
+      keys[name] = { version, trouble: typeof trouble === 'string' ? trouble : undefined }
+  }
+  return { type: typeof object.type === 'string' ? object.type : 'Opaque', keys }
 }

@@ -296,6 +296,8 @@ export class Reflector {
   #isUnselectable(error: unknown): boolean {
     const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
     if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
+    // Of what is read by its name the rest is nobody's business.
+    if (this.#resource.kind === 'Secret') return false
     this.#selects = false
     this.#version = undefined
     return true

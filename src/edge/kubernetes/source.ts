@@ -5,7 +5,8 @@
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { batchesOf } from '../batches.ts'
-import { type Resource, resourcesOf, type Source } from '../resources.ts'
+import { Keys } from '../keys.ts'
+import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
 import { Contact } from './contact.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
@@ -17,6 +18,10 @@ export interface KubernetesOptions {
   /** `godwit.dev` or `godwit.dev/v1`. */
   readonly apiGroup: string
   readonly feed: (input: Input) => void
+  /** Where the keys of Secrets stay. */
+  readonly keys?: Keys
+  /** Of the agent: where its Secrets are. */
+  readonly namespace?: string
   readonly timing?: Partial<ReflectorTiming>
 }
 
@@ -34,25 +39,57 @@ class Kubernetes implements Source {
   readonly #api: Api
   readonly #contact = new Contact()
   readonly #feed: (input: Input) => void
+  readonly #timing: ReflectorTiming
+  readonly #namespace: string
   readonly #reflectors: readonly Reflector[]
+  /** By name. */
+  readonly #secrets = new Map<string, Reflector>()
   readonly #unlisted: Set<Kind>
   readonly #troubles = new KubernetesTroubles((one) => this.#gather(one))
   #changes: ObjectChange[] = []
   #flushing: NodeJS.Immediate | undefined
 
-  constructor(api: Api, { apiGroup, feed, timing }: KubernetesOptions) {
+  constructor(api: Api, { apiGroup, feed, timing, keys = new Keys(), namespace = 'godwit' }: KubernetesOptions) {
     const resources = resourcesOf(apiGroup)
     this.#api = api
     if (api.insecure) this.#gather({ kind: 'trouble', at: `${api.server}`, text: INSECURE, level: 'warning' })
-    this.#feed = feed
+    this.#namespace = namespace
+    this.#timing = { ...USUAL_TIMING, ...timing }
+    this.#feed = (input) => feed(keys.cover(input))
     this.#unlisted = new Set(resources.map(({ kind }) => kind))
-    this.#reflectors = resources.map((resource) => this.#reflect(resource, { ...USUAL_TIMING, ...timing }))
+    this.#reflectors = resources.map((resource) => this.#reflect(resource))
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()))
+    await Promise.all([...this.#reflectors, ...this.#secrets.values()].map((reflector) => reflector.stop()))
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#api.close()
+  }
+
+  followSecrets(names: readonly string[]): void {
+    for (const [name, reflector] of this.#secrets) {
+      if (names.includes(name)) continue
+      void reflector.stop()
+      this.#secrets.delete(name)
+      this.#gather({ kind: 'delete', ref: { kind: 'Secret', namespace: this.#namespace, name } })
+      this.#troubles.set(`Secret/${name}`, undefined)
+    }
+    for (const name of names) {
+      if (!this.#secrets.has(name)) this.#secrets.set(name, this.#reflectSecret(name))
+    }
+  }
+
+  /** One of many: what is said of the kind as a whole holds for this one. */
+  #reflectSecret(name: string): Reflector {
+    const ref = { kind: 'Secret', namespace: this.#namespace, name } as const
+    const change: Sink['change'] = (one) => {
+      if (one.kind !== 'replace') this.#gather(one)
+      else if (one.objects.length === 0) this.#gather({ kind: 'delete', ref })
+      else for (const found of one.objects) this.#gather({ kind: 'upsert', ...found })
+    }
+    const trouble: Sink['trouble'] = (one) => this.#troubles.set(`Secret/${name}`, one)
+    const sink: Sink = { change, listed: () => {}, trouble }
+    return new Reflector(secretsIn(this.#namespace, name), this.#api, sink, this.#timing, this.#contact)
   }
 
   readonly #gather = (one: ObjectChange): void => {
@@ -60,12 +97,12 @@ class Kubernetes implements Source {
     this.#flushing ??= setImmediate(() => this.#flush())
   }
 
-  #reflect(resource: Resource, timing: ReflectorTiming): Reflector {
+  #reflect(resource: Resource): Reflector {
     const listed = () => {
       if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
     }
     const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
-    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, timing, this.#contact)
+    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, this.#timing, this.#contact)
   }
 
   /** One batch; the next one when the sockets have been looked at. */

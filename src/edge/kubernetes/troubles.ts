@@ -2,7 +2,7 @@
  * Trouble with the Kubernetes API, said once: a server that cannot be reached fails every kind alike, and is one line,
  * not one for each kind. It is over when the last kind is through.
  */
-import type { Kind, ObjectChange } from '../../cluster/source.ts'
+import type { ObjectChange } from '../../cluster/source.ts'
 
 /** The place of trouble that is the server's own. */
 const SERVER = 'Kubernetes'
@@ -10,7 +10,7 @@ const SERVER = 'Kubernetes'
 export class KubernetesTroubles {
   readonly #change: (change: ObjectChange) => void
   /** By place: what each kind says of it. */
-  readonly #texts = new Map<string, Map<Kind, string>>()
+  readonly #texts = new Map<string, Map<string, string>>()
   /** By place: what was told. */
   readonly #told = new Map<string, string>()
 
@@ -19,17 +19,18 @@ export class KubernetesTroubles {
   }
 
   /** What is wrong for this kind now; undefined: nothing. */
-  set(kind: Kind, trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void {
+  /** `kind`: `BGPPeer`, or `Secret/bgp` for one of those that are read one by one. */
+  set(kind: string, trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void {
     const place = trouble?.ofServer === true ? SERVER : `${SERVER}/${kind}`
     for (const [at, texts] of this.#texts) if (at !== place || trouble === undefined) texts.delete(kind)
     if (trouble !== undefined) this.#at(place).set(kind, trouble.text)
     for (const at of this.#texts.keys()) this.#tell(at)
   }
 
-  #at(place: string): Map<Kind, string> {
+  #at(place: string): Map<string, string> {
     const known = this.#texts.get(place)
     if (known !== undefined) return known
-    const texts = new Map<Kind, string>()
+    const texts = new Map<string, string>()
     this.#texts.set(place, texts)
     return texts
   }

@@ -124,7 +124,7 @@ class Reader {
       this.#keep({ kind: resource.kind, namespace: '', name }, object, from)
       return undefined
     }
-    const namespace = metadata.namespace ?? 'default'
+    const namespace = metadata.namespace ?? resource.namespace ?? 'default'
     if (typeof namespace !== 'string' || namespace === '') {
       return `${resource.kind}/${name}: metadata.namespace must be text, found ${quote(namespace)}`
     }

@@ -18,8 +18,9 @@ import type { Millis } from '../../base/units.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { batchesOf } from '../batches.ts'
+import { Keys } from '../keys.ts'
 import { wordsOf } from '../os-words.ts'
-import { type Resource, resourcesOf, type Source } from '../resources.ts'
+import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
 import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
 import { Pieces } from './pieces.ts'
@@ -29,6 +30,10 @@ export interface ManifestsOptions {
   /** `godwit.dev` or `godwit.dev/v1`. */
   readonly apiGroup: string
   readonly feed: (input: Input) => void
+  /** Where the keys of Secrets stay. */
+  readonly keys?: Keys
+  /** Of Secrets that name none. */
+  readonly namespace?: string
   /** A file must have stood still this long. */
   readonly quiet?: Millis
   /** The folder is looked through this often even when nobody says that something changed. */
@@ -90,10 +95,11 @@ export class Manifests implements Source {
 
   constructor(options: ManifestsOptions) {
     this.#directory = options.directory
-    this.#feed = options.feed
+    const { keys = new Keys(), namespace = 'godwit' } = options
+    this.#feed = (input) => options.feed(keys.cover(input))
     this.#quiet = options.quiet ?? 50
     this.#rescan = options.rescan ?? 5_000
-    this.#resources = resourcesOf(options.apiGroup)
+    this.#resources = [...resourcesOf(options.apiGroup), secretsIn(namespace)]
     this.#look()
   }
 

@@ -17,6 +17,8 @@ import {
 } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
 import type { Reserve } from '../reserve.ts'
+import type { KeyFor } from './key-prefixes.ts'
+import { sendFarthest, setKey } from './protection.ts'
 
 /** Waiting between two tries never gets longer than this. */
 const LONGEST_RETRY: Millis = 30_000
@@ -27,9 +29,16 @@ const AT_ONCE = 32
 /** Nobody is accepted for so long when even the last descriptor is gone. */
 const SHORTAGE_PAUSE: Millis = 100
 
+/** `isIpv6`: of the socket that listens; IPv4 stands there as mapped addresses. */
+export interface Called extends Accepted {
+  readonly isIpv6: boolean
+}
+
 export interface ListenerOptions {
   readonly feed: (input: Input) => void
-  readonly accept: (caller: Accepted) => void
+  readonly accept: (caller: Called) => void
+  /** Keys that callers are asked for. */
+  readonly keyed: () => readonly KeyFor[]
   readonly reserve: Reserve
   /** First pause before trying again; doubles. */
   readonly retry: Millis
@@ -40,6 +49,9 @@ class Listener {
   readonly #port: number
   readonly #options: ListenerOptions
   #fd: number | undefined
+  #isIpv6 = false
+  /** Keys in force, by prefix. */
+  readonly #keys = new Map<string, KeyFor>()
   #watch: { close(): void } | undefined
   #timer: NodeJS.Timeout | undefined
   #pause: Millis
@@ -60,6 +72,7 @@ class Listener {
     this.#watch?.close()
     if (this.#fd !== undefined) closeSocket(this.#fd)
     this.#fd = undefined
+    this.#keys.clear()
     if (this.#listensOn === undefined) return
     this.#options.feed({ kind: 'listen-ended', address: this.#address, port: this.#listensOn })
     this.#listensOn = undefined
@@ -93,12 +106,43 @@ class Listener {
 
   #openAt(address: Address): number {
     const fd = this.#options.reserve.lend(() => openSocket(familyOfAddress(address)))
+    this.#isIpv6 = familyOfAddress(address) === 'ipv6'
     try {
+      this.#setKeys(fd)
+      sendFarthest(fd, this.#isIpv6)
       listenAt(fd, { address, port: this.#port }, BACKLOG)
       return fd
     } catch (error) {
+      this.#keys.clear()
       closeSocket(fd)
       throw error
+    }
+  }
+
+  /** Keys are others than before. Where one cannot be put in force, nobody is let in. */
+  rekey(): void {
+    if (this.#fd === undefined) return
+    try {
+      this.#setKeys(this.#fd)
+    } catch (error) {
+      this.close()
+      this.#failed(wordsOf(error))
+    }
+  }
+
+  #setKeys(fd: number): void {
+    const wanted = this.#options.keyed().filter(({ prefix }) => this.#isIpv6 || prefix.family === 'ipv4')
+    const texts = new Set(wanted.map(({ prefix }) => prefix.text))
+    for (const [text, { prefix }] of this.#keys) {
+      if (texts.has(text)) continue
+      setKey(fd, this.#isIpv6, prefix, undefined)
+      this.#keys.delete(text)
+    }
+    for (const one of wanted) {
+      const before = this.#keys.get(one.prefix.text)
+      if (before !== undefined && Buffer.compare(before.bytes, one.bytes) === 0) continue
+      setKey(fd, this.#isIpv6, one.prefix, one.bytes)
+      this.#keys.set(one.prefix.text, one)
     }
   }
 
@@ -116,7 +160,7 @@ class Listener {
     for (let taken = 0; taken < AT_ONCE && this.#fd !== undefined; taken++) {
       const caller = this.#acceptOne(this.#fd)
       if (caller === undefined) break
-      this.#options.accept(caller)
+      this.#options.accept({ ...caller, isIpv6: this.#isIpv6 })
     }
     // Linux says that it is short before it says that nobody waits: what was lent for that is free.
     this.#options.reserve.refill()
@@ -159,6 +203,10 @@ export class Listeners {
       if (this.#listeners.has(key)) continue
       this.#listeners.set(key, new Listener(address, port, this.#options))
     }
+  }
+
+  rekey(): void {
+    for (const listener of this.#listeners.values()) listener.rekey()
   }
 
   stop(): void {

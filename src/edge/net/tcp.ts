@@ -1,7 +1,7 @@
 /**
  * TCP for the engine: listens, dials, carries bytes both ways, closes so that the last message arrives.
  *
- * In: the effects `listen`, `dial`, `send`, `close`, `refuse`. Out, to `feed`: the inputs about connections.
+ * In: the effects `protect`, `listen`, `dial`, `send`, `close`, `refuse`. Out, to `feed`: the inputs about connections.
  *
  * What holds for every connection, here and in the memory network (one contract suite):
  * - a dialled one is answered by exactly one of `connected` and `dial-failed`;
@@ -18,14 +18,19 @@ import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
 import { calledFrom } from '../../bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
-import type { Effect } from '../../engine/effect.ts'
+import type { Effect, Protection } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
-import { type Accepted, bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
+import { Keys } from '../keys.ts'
+import { bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
 import { Reserve } from '../reserve.ts'
-import { Listeners } from './tcp-listeners.ts'
+import { hostOf, Protections, setKey, setTtl } from './protection.ts'
+import { type Called, Listeners } from './tcp-listeners.ts'
 
-export type NetworkEffect = Extract<Effect, { readonly kind: 'listen' | 'dial' | 'send' | 'close' | 'refuse' }>
+export type NetworkEffect = Extract<
+  Effect,
+  { readonly kind: 'protect' | 'listen' | 'dial' | 'send' | 'close' | 'refuse' }
+>
 
 type Dial = Extract<Effect, { readonly kind: 'dial' }>
 
@@ -38,6 +43,8 @@ export interface Network {
 
 export interface TcpOptions {
   readonly feed: (input: Input) => void
+  /** Keys that neighbors are protected by. */
+  readonly keys?: Keys
   /** A connection that does not stand after this long has failed. */
   readonly dialTimeout?: Millis
   /** So long a closed connection may take to hand over its last message. */
@@ -61,8 +68,18 @@ const MOST_CLOSING = 256
 /** All sockets are read into this one: a chunk is taken before the next is read. */
 const BUFFER = new Uint8Array(CHUNK)
 
+/** Of a socket, whoever opened it. */
+interface Ends {
+  readonly fd: number
+  readonly remote: Address
+  readonly isIpv6: boolean
+  /** As put on. */
+  minTtl: number | undefined
+}
+
 interface Connection {
   readonly conn: ConnId
+  readonly ends: Ends
   readonly socket: Socket
   /** `dialling` until it stands, `closing` after our own close, `gone` once `closed` was told. */
   phase: 'dialling' | 'open' | 'closing' | 'gone'
@@ -75,7 +92,7 @@ interface Connection {
   shareSince: Millis
 }
 
-interface Caller extends Accepted {
+interface Caller extends Called {
   readonly conn: ConnId
   readonly local: Endpoint
 }
@@ -85,6 +102,7 @@ export class Tcp implements Network {
   readonly #dialTimeout: Millis
   readonly #linger: Millis
   readonly #mostUnanswered: number
+  readonly #protections: Protections
   readonly #reserve: Reserve
   readonly #listeners: Listeners
   /** Who was accepted last, while the engine is asked. */
@@ -109,12 +127,15 @@ export class Tcp implements Network {
     this.#linger = options.linger ?? 3_000
     this.#mostUnanswered = options.mostUnanswered ?? 64
     this.#reserve = new Reserve((trouble) => feed({ kind: 'descriptors', trouble }))
-    const accept = (caller: Accepted) => this.#accept(caller)
-    this.#listeners = new Listeners({ feed, accept, reserve: this.#reserve, retry: options.listenRetry ?? 500 })
+    this.#protections = new Protections(options.keys ?? new Keys())
+    const accept = (caller: Called) => this.#accept(caller)
+    const keyed = () => this.#protections.keyed
+    this.#listeners = new Listeners({ feed, accept, keyed, reserve: this.#reserve, retry: options.listenRetry ?? 500 })
   }
 
   perform(effect: NetworkEffect): void {
-    if (effect.kind === 'listen') this.#listeners.want(effect.port, effect.addresses)
+    if (effect.kind === 'protect') this.#protect(effect.neighbors)
+    else if (effect.kind === 'listen') this.#listeners.want(effect.port, effect.addresses)
     else if (effect.kind === 'dial') this.#dial(effect)
     else if (effect.kind === 'refuse') this.#refuse(effect.conn)
     else {
@@ -146,8 +167,8 @@ export class Tcp implements Network {
   // ---- who calls
 
   /** Nothing more is asked of the system for a caller, nor anything made, before the engine has heard who it is. */
-  #accept({ fd, remote }: Accepted): void {
-    const whyNot = this.#whyTurnAway()
+  #accept({ fd, remote, isIpv6 }: Called): void {
+    const whyNot = this.#whyTurnAway(remote.address)
     if (whyNot !== undefined) {
       this.#hangUp(fd)
       this.#feed({ kind: 'turned-away', address: remote.address, reason: whyNot })
@@ -155,14 +176,15 @@ export class Tcp implements Network {
     }
     const conn = this.#nextAccepted
     this.#nextAccepted += 2
-    const caller = { conn, fd, remote, local: localEndpoint(fd) }
+    const caller = { conn, fd, remote, isIpv6, local: localEndpoint(fd) }
     this.#caller = caller
     this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
     // Neither refused nor spoken to yet: its end must be seen all the same.
     if (this.#caller === caller) this.#admit(caller)
   }
 
-  #whyTurnAway(): string | undefined {
+  #whyTurnAway(address: Address): string | undefined {
+    if (this.#protections.lacksKey(address)) return 'its key is not known yet'
     if (this.#reserve.isSpent) return 'no descriptor is left'
     return this.#unanswered >= this.#mostUnanswered ? 'too many callers wait for an answer' : undefined
   }
@@ -172,10 +194,19 @@ export class Tcp implements Network {
     this.#reserve.refill()
   }
 
-  #admit({ conn, fd }: Caller): void {
+  /** Nothing has been read yet: what it is protected by is put on first. */
+  #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    setNoDelay(fd)
-    const connection = this.#own(conn, fd, 'open')
+    const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined }
+    try {
+      setNoDelay(fd)
+      this.#protectOne(ends, true)
+    } catch (error) {
+      this.#hangUp(fd)
+      this.#feed({ kind: 'closed', conn, reason: wordsOf(error) })
+      return
+    }
+    const connection = this.#own(conn, ends, 'open')
     connection.unanswered = true
     this.#unanswered++
     connection.socket.resume()
@@ -190,12 +221,41 @@ export class Tcp implements Network {
     } else this.#connections.get(conn)?.socket.destroy()
   }
 
+  // ---- what protects them
+
+  /** Listeners and what stands are given their keys together. */
+  #protect(neighbors: readonly Protection[]): void {
+    this.#protections.set(neighbors)
+    this.#listeners.rekey()
+    for (const connection of this.#connections.values()) {
+      if (connection.phase === 'open' || connection.phase === 'dialling') this.#protectAgain(connection)
+    }
+  }
+
+  #protectAgain(connection: Connection): void {
+    try {
+      this.#protectOne(connection.ends)
+    } catch (error) {
+      connection.error ??= wordsOf(error)
+      connection.socket.destroy()
+    }
+  }
+
+  /** `isAccepted`: it has the TTL of the listener. */
+  #protectOne(ends: Ends, isAccepted = false): void {
+    const protection = this.#protections.of(ends.remote)
+    const key = protection === undefined ? undefined : this.#protections.keyOf(protection)
+    if (key !== undefined) setKey(ends.fd, ends.isIpv6, hostOf(ends.remote), key)
+    setTtl(ends.fd, ends.remote, protection?.minTtl, isAccepted || ends.minTtl !== undefined)
+    ends.minTtl = protection?.minTtl
+  }
+
   // ---- whom we call
 
   #dial({ conn, remote, localAddress }: Dial): void {
-    let fd: number
+    let ends: Ends
     try {
-      fd = this.#openFor(remote, localAddress)
+      ends = this.#openFor(remote, localAddress)
     } catch (error) {
       const words = wordsOf(error)
       const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
@@ -203,14 +263,16 @@ export class Tcp implements Network {
       this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
-    const connection = this.#own(conn, fd, 'dialling')
+    const connection = this.#own(conn, ends, 'dialling')
     const { socket } = connection
     connection.timer = setTimeout(() => {
-      const ends = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
-      connection.error = `Connection timed out${ends}`
+      const called = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
+      // Packets with another key are dropped in silence, on either side.
+      const hint = this.#protections.of(remote.address)?.key === undefined ? '' : '; it may have another key'
+      connection.error = `Connection timed out${called}${hint}`
       socket.destroy()
     }, this.#dialTimeout)
-    socket.once('connect', () => this.#connected(connection, localEndpoint(fd), remote))
+    socket.once('connect', () => this.#connected(connection, localEndpoint(ends.fd), remote))
     try {
       socket.connect({ host: remote.address, port: remote.port, autoSelectFamily: false })
     } catch (error) {
@@ -219,12 +281,16 @@ export class Tcp implements Network {
     }
   }
 
-  #openFor(remote: Endpoint, localAddress: Address | undefined): number {
-    const fd = this.#reserve.lend(() => openSocket(familyOfAddress(remote.address)))
+  #openFor(remote: Endpoint, localAddress: Address | undefined): Ends {
+    if (this.#protections.lacksKey(remote.address)) throw new Error('its key is not known yet')
+    const family = familyOfAddress(remote.address)
+    const fd = this.#reserve.lend(() => openSocket(family))
+    const ends: Ends = { fd, remote: remote.address, isIpv6: family === 'ipv6', minTtl: undefined }
     try {
       setNoDelay(fd)
+      this.#protectOne(ends)
       if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
-      return fd
+      return ends
     } catch (error) {
       closeSocket(fd)
       throw error
@@ -240,15 +306,16 @@ export class Tcp implements Network {
     socket.resume()
   }
 
-  #own(conn: ConnId, fd: number, phase: 'dialling' | 'open'): Connection {
+  #own(conn: ConnId, ends: Ends, phase: 'dialling' | 'open'): Connection {
     const socket = new Socket({
-      fd,
+      fd: ends.fd,
       allowHalfOpen: true,
       manualStart: true,
       onread: { buffer: BUFFER, callback: (length: number) => this.#received(connection, length) },
     } as SocketConstructorOpts)
     const connection: Connection = {
       conn,
+      ends,
       socket,
       phase,
       unanswered: false,

@@ -67,6 +67,7 @@ await mkdir(source, { recursive: true })
 await writeFile(join(source, 'all.json'), JSON.stringify({ kind: 'List', apiVersion: 'v1', items: manifests(job) }))
 process.exitCode = await runAgent({
   node: NODE,
+  namespace: 'godwit',
   source,
   kubeconfig: undefined,
   apiGroup: 'godwit.dev',

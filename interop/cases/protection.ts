@@ -1,0 +1,171 @@
+// Sessions with a key of TCP-MD5, with TTL security, and what happens when a key is missing, wrong or another.
+
+import { readFileSync } from 'node:fs'
+import type { Family } from '../lab/lab.ts'
+import { bgpPeer, secret } from '../lab/manifests.ts'
+import { eventually, throughout } from '../lab/wait.ts'
+import { type FEATURES, featureOf, KEY } from '../speakers/features.ts'
+import type { Router } from '../speakers/speaker.ts'
+import { type Bench, type Case, expect, routerHolds, sessionsUp } from './case.ts'
+import { agentHolds, agentSessionsUp, CLUSTER_AS, Cluster, configuration, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+
+const password = { secretKeyRef: { name: 'bgp', key: 'router' } }
+
+interface Shape {
+  readonly transport?: Family
+  readonly features: readonly (keyof typeof FEATURES)[]
+  readonly spec: Readonly<Record<string, unknown>>
+  readonly dials: 'we' | 'they'
+  readonly key?: string
+}
+
+const scene = async ({ lab, speaker }: Bench, { transport = 'ipv4', features, spec, dials, key }: Shape) => {
+  const cluster = new Cluster(lab)
+  const node = await cluster.node(1)
+  const host = await lab.host('router', 1)
+  await cluster.manifests.put(
+    configuration(),
+    ...POOLS,
+    bgpPeer('router', host.address(transport), ROUTER_AS, { ...spec, passive: dials === 'they' }),
+    ...(key === undefined ? [] : [secret('bgp', { router: key })]),
+  )
+  const words = features.map((name) => featureOf(speaker, name))
+  const neighbors = [
+    { address: node.host.address(transport), asn: CLUSTER_AS, passive: dials === 'we', features: words },
+  ]
+  if (dials === 'they') await node.agent.start()
+  const router: Router = await speaker.start(host, { asn: ROUTER_AS, neighbors, networks: [] })
+  if (dials === 'we') await node.agent.start()
+  return { cluster, ...node, router, ours: podRoutes(node.host, 1, { transport }) }
+}
+
+/** The key stands in nothing that the agent writes or answers. */
+const keepsSecret = async (
+  agent: Awaited<ReturnType<typeof scene>>['agent'],
+  ...keys: readonly string[]
+): Promise<void> => {
+  const answers = await Promise.all(
+    [['status'], ['protocols', 'all'], ['route', 'all'], ['memory'], ['filters']].map((words) => agent.show(...words)),
+  )
+  const metrics = await agent.host.must([process.execPath, '-e', METRICS])
+  const all = [JSON.stringify(answers), metrics, readFileSync(agent.log, 'utf8')].join('\n')
+  for (const key of keys) {
+    for (const form of [key, Buffer.from(key).toString('base64'), Buffer.from(key).toString('hex')]) {
+      expect(!all.includes(form), `the key stands in what the agent says: ${form}`)
+    }
+  }
+}
+
+const METRICS = "fetch('http://127.0.0.1:9179/metrics').then((a) => a.text()).then(console.log)"
+
+const withKey = (transport: Family, dials: 'we' | 'they'): Case => ({
+  name: `protection: a key over ${transport}, ${dials} dial (10.4)`,
+  speakers: 'each',
+  async run(bench) {
+    const spec = { password }
+    const { agent, router, ours } = await scene(bench, { transport, features: ['password'], spec, dials, key: KEY })
+    await sessionsUp(router, 1)
+    await routerHolds(router, ours)
+    await keepsSecret(agent, KEY)
+  },
+})
+
+const ttl = (transport: Family, dials: 'we' | 'they'): Case => ({
+  name: `protection: TTL security over ${transport}, ${dials} dial (10.4)`,
+  speakers: 'each',
+  async run(bench) {
+    const { router, ours } = await scene(bench, {
+      transport,
+      features: ['ttlSecurity'],
+      spec: { ttlSecurity: 1 },
+      dials,
+    })
+    await sessionsUp(router, 1)
+    await routerHolds(router, ours)
+  },
+})
+
+const missing: Case = {
+  name: 'protection: a missing key holds the session down, one that comes starts it, one that vanishes ends nothing (10.4)',
+  speakers: 'bird',
+  async run(bench) {
+    const { cluster, agent, router } = await scene(bench, { features: ['password'], spec: { password }, dials: 'we' })
+    const held = async (): Promise<void> => {
+      const log = readFileSync(agent.log, 'utf8')
+      expect(log.includes('Secret/godwit/bgp is not known'), 'nothing is said of the missing key')
+    }
+    await eventually(held)
+    const key = secret('bgp', { router: KEY })
+    await cluster.manifests.put(key)
+    await sessionsUp(router, 1)
+    await cluster.manifests.remove(key)
+    await throughout(3_000, () => sessionsUp(router, 1))
+    await router.kill()
+    await agentHolds(agent, [])
+    await router.restart()
+    // Its next loss: it does not come again without its key.
+    await throughout(4_000, async () => {
+      const [state] = (await agent.protocols()).map((one) => one.state)
+      expect(state !== 'Established', 'it came up without its key')
+    })
+    await cluster.manifests.put(key)
+    await sessionsUp(router, 1)
+    await keepsSecret(agent, KEY)
+  },
+}
+
+const wrong: Case = {
+  name: 'protection: another key than the router has never comes up, and the reason says so (10.4)',
+  speakers: 'frr',
+  async run(bench) {
+    const { agent } = await scene(bench, { features: ['password'], spec: { password }, dials: 'we', key: 'sardine-8' })
+    await eventually(
+      async () => {
+        const words = await agent.lastErrors()
+        expect(words.includes('it may have another key'), `our last error is “${words}”`)
+      },
+      { within: 40_000 },
+    )
+    await keepsSecret(agent, 'sardine-8')
+  },
+}
+
+const rotation: Case = {
+  name: 'protection: two of ours take another key of the mesh without a reset (10.4)',
+  speakers: 'once',
+  async run({ lab }) {
+    const cluster = new Cluster(lab)
+    const nodes = [await cluster.node(1), await cluster.node(2)]
+    const mesh = { nodeToNodeMeshEnabled: true, nodeMeshPassword: password }
+    await cluster.manifests.put(configuration(mesh), ...POOLS, secret('bgp', { router: KEY }))
+    for (const { agent } of nodes) await agent.start()
+    for (const { agent } of nodes) await agentSessionsUp(agent, 1)
+    const opens = async (): Promise<number> => {
+      const all = await Promise.all(nodes.map(({ agent }) => agent.protocols()))
+      return all.flat().reduce((sum, { messages }) => sum + (messages.received.open ?? 0), 0)
+    }
+    const before = await opens()
+    for (const key of ['sardine-8', 'halibut-9']) {
+      await cluster.manifests.put(secret('bgp', { router: key }))
+      await throughout(4_000, async () => {
+        for (const { agent } of nodes) await agentSessionsUp(agent, 1)
+      })
+    }
+    expect((await opens()) === before, 'a session was made anew')
+    for (const { agent } of nodes) await keepsSecret(agent, KEY, 'sardine-8', 'halibut-9')
+  },
+}
+
+export const cases: readonly Case[] = [
+  withKey('ipv4', 'we'),
+  withKey('ipv4', 'they'),
+  withKey('ipv6', 'we'),
+  withKey('ipv6', 'they'),
+  ttl('ipv4', 'we'),
+  ttl('ipv4', 'they'),
+  ttl('ipv6', 'we'),
+  ttl('ipv6', 'they'),
+  missing,
+  wrong,
+  rotation,
+]

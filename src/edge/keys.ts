@@ -1,0 +1,134 @@
+/**
+ * Keys of sessions: they come with Secrets from a source, stay here in memory, and go to sockets. What leaves a source for
+ * the engine is covered first: of each value of a Secret only whether it can be a key, and a number that grows with it.
+ *
+ * A key that vanishes stays in force until another takes its place, as long as a neighbor asks for it.
+ */
+import type { KeyIntent } from '../cluster/intent.ts'
+import type { ObjectChange, ObjectRef } from '../cluster/source.ts'
+import type { Input } from '../engine/input.ts'
+
+/** As many octets as Linux takes (`TCP_MD5SIG_MAXKEYLEN`). */
+const LONGEST_KEY = 80
+
+interface Known {
+  readonly version: number
+  /** Undefined where the value can be none. */
+  readonly bytes: Uint8Array | undefined
+  readonly trouble: string | undefined
+}
+
+export class Keys {
+  /** By namespace and name, then by the name of the key. */
+  readonly #secrets = new Map<string, Map<string, Known>>()
+  /** Those that the source no longer has. */
+  readonly #gone = new Set<string>()
+  readonly #namespace: string
+  #wanted: ReadonlySet<string> = new Set()
+  #version = 0
+
+  /** `namespace`: of the agent, which is where its Secrets are. */
+  constructor(namespace = 'godwit') {
+    this.#namespace = namespace
+  }
+
+  /** The key as it is in force: the last that was good. */
+  get({ secret, key }: Pick<KeyIntent, 'secret' | 'key'>): Uint8Array | undefined {
+    return this.#secrets.get(`${this.#namespace}/${secret}`)?.get(key)?.bytes
+  }
+
+  /** Only these are asked for: others that vanished are forgotten. */
+  want(names: readonly string[]): void {
+    this.#wanted = new Set(names.map((name) => `${this.#namespace}/${name}`))
+    for (const name of this.#gone) this.#vanished(name)
+  }
+
+  #vanished(name: string): void {
+    if (this.#wanted.has(name)) this.#gone.add(name)
+    else {
+      this.#gone.delete(name)
+      this.#secrets.delete(name)
+    }
+  }
+
+  /** The input as the engine may see it. */
+  cover(input: Input): Input {
+    if (input.kind !== 'objects') return input
+    return { ...input, changes: input.changes.map((change) => this.#coverChange(change)) }
+  }
+
+  #coverChange(change: ObjectChange): ObjectChange {
+    if (change.kind === 'upsert') return { ...change, object: this.#coverObject(change.ref, change.object) }
+    if (change.kind === 'delete' && change.ref.kind === 'Secret') this.#vanished(nameOf(change.ref))
+    if (change.kind !== 'replace' || change.of !== 'Secret') return change
+    const present = new Set(change.objects.map(({ ref }) => nameOf(ref)))
+    for (const name of this.#secrets.keys()) if (!present.has(name)) this.#vanished(name)
+    return {
+      ...change,
+      objects: change.objects.map((one) => ({ ...one, object: this.#coverObject(one.ref, one.object) })),
+    }
+  }
+
+  #coverObject(ref: ObjectRef, object: unknown): unknown {
+    if (ref.kind !== 'Secret') return object
+    const name = nameOf(ref)
+    this.#gone.delete(name)
+    const values = valuesOf(object)
+    const known = this.#secrets.get(name) ?? new Map<string, Known>()
+    this.#secrets.set(name, known)
+    const keys: Record<string, { version: number; trouble: string | undefined }> = {}
+    for (const [key, value] of values) {
+      const trouble = whyNoKey(value)
+      const before = known.get(key)
+      const isSame = before?.bytes !== undefined && value !== undefined && Buffer.compare(before.bytes, value) === 0
+      const version = isSame ? before.version : ++this.#version
+      known.set(key, { version, bytes: trouble === undefined ? value : before?.bytes, trouble })
+      keys[key] = { version, trouble }
+    }
+    return {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: ref.name, namespace: ref.namespace },
+      type: typeOf(object),
+      keys,
+    }
+  }
+}
+
+const nameOf = ({ namespace, name }: ObjectRef): string => `${namespace}/${name}`
+
+/** Why these octets cannot be a key. A trailing line break is one more octet that only one side would have. */
+function whyNoKey(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined) return 'is not base64'
+  if (bytes.length === 0) return 'is empty'
+  if (bytes.length > LONGEST_KEY) return `has ${bytes.length} octets; TCP-MD5 takes ${LONGEST_KEY} at most`
+  if (bytes.includes(0)) return 'has a NUL octet'
+  return /[\r\n]$/.test(String.fromCharCode(bytes.at(-1) ?? 0)) ? 'ends with a line break' : undefined
+}
+
+/** `stringData` stands above `data`, as the API has it. */
+function valuesOf(object: unknown): Map<string, Uint8Array | undefined> {
+  const { data, stringData } = isRecord(object) ? object : {}
+  const values = new Map<string, Uint8Array | undefined>()
+  for (const [key, text] of Object.entries(isRecord(data) ? data : {})) values.set(key, fromBase64(text))
+  for (const [key, text] of Object.entries(isRecord(stringData) ? stringData : {})) {
+    values.set(key, typeof text === 'string' ? new TextEncoder().encode(text) : undefined)
+  }
+  return values
+}
+
+function fromBase64(text: unknown): Uint8Array | undefined {
+  if (typeof text !== 'string') return undefined
+  const bare = text.replace(/\s/g, '')
+  return /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(bare)
+    ? new Uint8Array(Buffer.from(bare, 'base64'))
+    : undefined
+}
+
+function typeOf(object: unknown): string {
+  const type = isRecord(object) ? object.type : undefined
+  return typeof type === 'string' && type !== '' ? type : 'Opaque'
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

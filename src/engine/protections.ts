@@ -1,0 +1,34 @@
+/** How neighbors are protected, as the edge has to know it before anybody calls: told whole, and only when it is another. */
+import { hostPrefix } from '../base/prefix.ts'
+import type { PeerIntent } from '../cluster/intent.ts'
+import { UNHEARD } from '../cluster/intent.ts'
+import type { Protection } from './effect.ts'
+
+/** What leaves here with 255 and comes over so many hops has this or more left (RFC 5082 §3). */
+const minTtl = (hops: number): number => 256 - hops
+
+export class Protections {
+  #told = ''
+
+  /** Undefined where nothing is different. */
+  next(intents: Iterable<PeerIntent>): readonly Protection[] | undefined {
+    const protections: Protection[] = []
+    for (const intent of intents) {
+      const protection = protectionOf(intent)
+      if (protection !== undefined) protections.push(protection)
+    }
+    const words = protections.map(wordsOf).join('\n')
+    if (words === this.#told) return undefined
+    this.#told = words
+    return protections
+  }
+}
+
+function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protection | undefined {
+  const prefix = range?.prefix ?? (address === UNHEARD ? undefined : hostPrefix(address.split('%', 1)[0] ?? ''))
+  if (prefix === undefined) return undefined
+  return { prefix, key, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
+}
+
+const wordsOf = ({ prefix, key, minTtl }: Protection): string =>
+  `${prefix.text} ${key === undefined ? '' : JSON.stringify(key)} ${minTtl ?? ''}`

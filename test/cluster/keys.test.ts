@@ -1,0 +1,97 @@
+/** Keys of sessions by their names (10.4): which Secret holds one, and what is held down where it does not. */
+import { describe, expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import type { Intent } from '../../src/cluster/intent.ts'
+import { problemsOf, storeOf } from '../support/cluster.ts'
+import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
+
+/** As the edge tells it. */
+const covered = (
+  name: string,
+  keys: Readonly<Record<string, { version: number; trouble?: string }>>,
+  over: object = {},
+): ApiObject => {
+  const [namespace = '', bare = ''] = name.split('/')
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: bare }, type: 'Opaque', keys, ...over }
+}
+
+const A = node('a', { addresses: ['10.0.0.1'] })
+const B = node('b', { addresses: ['10.0.0.2'] })
+const MESH_OFF = bgpConfiguration({ nodeToNodeMeshEnabled: false })
+const password = { secretKeyRef: { name: 'bgp', key: 'tor' } }
+const PEER = bgpPeer('tor', { peerIP: '10.0.0.254', asNumber: 65000, password })
+const GOOD = covered('godwit/bgp', { tor: { version: 4 } })
+const NAME = 'Global_10_0_0_254'
+
+const onA = (namespace: string | undefined, ...objects: ApiObject[]): Intent =>
+  new IntentBuilder({ node: 'a', namespace }).build(storeOf([A, ...objects]))
+
+const says = (why: string, what = 'the peer'): string =>
+  `${why}; ${what} does not start, and where it runs keeps its last good key`
+
+test('a key that is there is named, with its version, and the Secret is followed', () => {
+  const intent = onA('godwit', MESH_OFF, PEER, GOOD, covered('godwit/other', { tor: { version: 1 } }))
+  expect(intent.peers.get(NAME)).toMatchObject({ key: { secret: 'bgp', key: 'tor', version: 4 }, held: undefined })
+  expect(intent.secrets).toEqual(['bgp'])
+  expect(problemsOf(intent)).toEqual([])
+})
+
+describe('the peer is held, with object, field and reason, where', () => {
+  test.each<[string, ApiObject[], string]>([
+    ['there is no such Secret', [], 'Secret/godwit/bgp is not known'],
+    [
+      'it is in another namespace',
+      [covered('kube-system/bgp', { tor: { version: 1 } })],
+      'Secret/godwit/bgp is not known; Secret/kube-system/bgp is in another namespace than the agent and not read',
+    ],
+    ['it lacks the key', [covered('godwit/bgp', { rack: { version: 1 } })], 'Secret/godwit/bgp has no key "tor"'],
+    [
+      'it is of another type',
+      [covered('godwit/bgp', { tor: { version: 1 } }, { type: 'kubernetes.io/tls' })],
+      'Secret/godwit/bgp is of type kubernetes.io/tls, not Opaque or kubernetes.io/basic-auth',
+    ],
+    [
+      'the key can be none',
+      [covered('godwit/bgp', { tor: { version: 1, trouble: 'is empty' } })],
+      'key "tor" of Secret/godwit/bgp is empty',
+    ],
+  ])('%s', (_, objects, why) => {
+    const intent = onA('godwit', MESH_OFF, PEER, ...objects)
+    expect(intent.peers.get(NAME)).toMatchObject({ held: why, key: { secret: 'bgp', key: 'tor' } })
+    expect(problemsOf(intent)).toEqual([`BGPPeer/tor spec.password.secretKeyRef: ${says(why)}`])
+    // It is looked for all the same.
+    expect(intent.secrets).toEqual(['bgp'])
+  })
+})
+
+test('a missing key of the mesh holds the mesh, and is one problem however many nodes there are', () => {
+  const intent = onA(
+    'godwit',
+    B,
+    node('c', { addresses: ['10.0.0.3'] }),
+    bgpConfiguration({ nodeMeshPassword: password }),
+  )
+  const why = 'Secret/godwit/bgp is not known'
+  expect([...intent.peers.values()].map(({ held }) => held)).toEqual([why, why])
+  expect(problemsOf(intent)).toEqual([
+    `BGPConfiguration/default spec.nodeMeshPassword.secretKeyRef: ${says(why, 'the mesh')}`,
+  ])
+})
+
+test('a BGPPeer between nodes has its own key on both of them, and the mesh another', () => {
+  const between = bgpPeer('between', { node: 'b', peerIP: '10.0.0.1', asNumber: 64512, password })
+  const mesh = bgpConfiguration({ nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'k' } } })
+  const c = node('c', { addresses: ['10.0.0.3'] })
+  const intent = onA('godwit', B, c, between, mesh, GOOD, covered('godwit/mesh', { k: { version: 1 } }))
+  const secrets = [...intent.peers.values()].map(({ address, key }) => [address, key?.secret]).sort()
+  expect(secrets).toEqual([
+    ['10.0.0.2', 'bgp'],
+    ['10.0.0.3', 'mesh'],
+  ])
+})
+
+test('a look ahead that reads no Secrets does not call them missing', () => {
+  expect(problemsOf(onA(undefined, MESH_OFF, PEER))).toEqual([])
+  expect(problemsOf(onA(undefined, MESH_OFF, PEER, covered('any/other', {})))).toHaveLength(1)
+  expect(problemsOf(onA(undefined, MESH_OFF, PEER, covered('any/bgp', { tor: { version: 1 } })))).toEqual([])
+})

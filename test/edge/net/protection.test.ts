@@ -1,0 +1,195 @@
+/** Keys of TCP-MD5 and TTL security on real sockets: listening and dialling, both families, single neighbors and ranges. */
+import { createConnection, type Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import { Keys } from '../../../src/edge/keys.ts'
+import { Tcp } from '../../../src/edge/net/tcp.ts'
+import type { Protection } from '../../../src/engine/effect.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { freePort, until } from '../../support/loopback.ts'
+
+const SECRET = 'bgp'
+
+/** One host of its own with the keys it was told. */
+class Side {
+  readonly inputs: Input[] = []
+  readonly keys = new Keys()
+  readonly tcp: Tcp
+
+  constructor() {
+    const feed = (input: Input): void => {
+      this.inputs.push(input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input)
+    }
+    this.tcp = new Tcp({ feed, keys: this.keys, linger: 100, dialTimeout: 1_500 })
+  }
+
+  /** As a source would: the Secret changes, and what it protects is told again. */
+  learn(values: Readonly<Record<string, string>>, neighbors: readonly Protection[] = []): void {
+    const ref = { kind: 'Secret', namespace: 'godwit', name: SECRET } as const
+    const object = { apiVersion: 'v1', kind: 'Secret', metadata: ref, stringData: values }
+    this.keys.cover({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
+    this.tcp.perform({ kind: 'protect', neighbors })
+  }
+
+  of<Kind extends Input['kind']>(kind: Kind): Extract<Input, { readonly kind: Kind }>[] {
+    return this.inputs.filter((input): input is Extract<Input, { readonly kind: Kind }> => input.kind === kind)
+  }
+
+  get heard(): string {
+    return Buffer.concat(this.of('received').map(({ bytes }) => bytes)).toString()
+  }
+}
+
+const prefixOf = (text: string): Prefix => (text.includes('/') ? parsePrefix(text) : hostPrefix(text)) as Prefix
+const keyed = (where: string, key = 'k', minTtl?: number): Protection => ({
+  prefix: prefixOf(where),
+  key: { secret: SECRET, key, version: 1 },
+  minTtl,
+})
+const distant = (where: string, minTtl: number): Protection => ({ prefix: prefixOf(where), key: undefined, minTtl })
+
+describe('what protects a session', () => {
+  let one: Side
+  let two: Side
+  let port: number
+  let strangers: Socket[]
+
+  beforeEach(async () => {
+    one = new Side()
+    two = new Side()
+    strangers = []
+    port = await freePort()
+  })
+  afterEach(async () => {
+    for (const socket of strangers) socket.destroy()
+    await Promise.all([one.tcp.stop(), two.tcp.stop()])
+  })
+
+  function listen(addresses: readonly string[] = []): void {
+    two.tcp.perform({ kind: 'listen', port, addresses })
+    expect(two.of('listen-failed')).toEqual([])
+  }
+
+  let conn = 0
+  function dial(address: string, localAddress?: string): void {
+    conn += 2
+    one.tcp.perform({ kind: 'dial', conn, remote: { address, port }, localAddress })
+  }
+
+  const say = (side: Side, text: string): void => {
+    const id = side.of('connected').at(-1)?.conn ?? side.of('accepted').at(-1)?.conn ?? 0
+    side.tcp.perform({ kind: 'send', conn: id, bytes: new TextEncoder().encode(text) })
+  }
+
+  async function talk(words: string): Promise<void> {
+    say(one, words)
+    say(two, words.toUpperCase())
+    await until(`${words} on both sides`, () => two.heard.endsWith(words) && one.heard.endsWith(words.toUpperCase()))
+  }
+
+  test.each([
+    ['IPv4, at a socket for both families', '127.0.0.1', []],
+    ['IPv4, at a socket of its own', '127.0.0.1', ['127.0.0.1']],
+    ['IPv6, at a socket for both families', '::1', []],
+    ['IPv6, at a socket of its own', '::1', ['::1']],
+  ])('one key on both sides: %s', async (_, address, addresses) => {
+    one.learn({ k: 'hunter2' }, [keyed(address)])
+    two.learn({ k: 'hunter2' }, [keyed(address)])
+    listen(addresses)
+    dial(address)
+    await until('a connection', () => one.of('connected').length === 1 && two.of('accepted').length === 1)
+    await talk('hello')
+  })
+
+  test.each([
+    ['another key', { k: 'hunter3' }, true],
+    ['no key', { k: 'hunter2' }, false],
+  ])('with %s nobody gets in, and the reason says what it may be', async (_, values, asks) => {
+    one.learn(values, asks ? [keyed('127.0.0.1')] : [])
+    two.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
+    listen()
+    dial('127.0.0.1')
+    await until('the end of trying', () => one.of('dial-failed').length === 1)
+    const hint = asks ? '; it may have another key' : ''
+    expect(one.of('dial-failed')[0]?.reason).toBe(`Connection timed out${hint}`)
+    expect(two.of('accepted')).toEqual([])
+  })
+
+  test('a neighbor that has a key does not get in to one that has none', async () => {
+    one.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
+    listen()
+    dial('127.0.0.1')
+    await until('the end of trying', () => one.of('dial-failed').length === 1)
+  })
+
+  test('a range asks for its key, but for a neighbor inside that has none, and one that has another', async () => {
+    const values = { k: 'hunter2', other: 'hunter3' }
+    two.learn(values, [
+      keyed('127.0.0.0/24'),
+      keyed('127.0.0.6', 'other'),
+      { ...distant('127.0.0.5', 1), minTtl: undefined },
+    ])
+    listen(['127.0.0.1'])
+    one.learn(values, [keyed('127.0.0.1')])
+    dial('127.0.0.1', '127.0.0.9')
+    await until('one of the range', () => two.of('accepted').length === 1)
+    one.learn(values, [keyed('127.0.0.1', 'other')])
+    dial('127.0.0.1', '127.0.0.6')
+    await until('one with a key of its own', () => two.of('accepted').length === 2)
+    const plain = createConnection({ host: '127.0.0.1', port, localAddress: '127.0.0.5' })
+    strangers.push(plain)
+    await until('one without', () => two.of('accepted').length === 3)
+  })
+
+  test('a key that is not known lets nobody out and nobody in', async () => {
+    two.tcp.perform({ kind: 'protect', neighbors: [keyed('127.0.0.1')] })
+    listen()
+    one.tcp.perform({ kind: 'protect', neighbors: [keyed('127.0.0.1')] })
+    dial('127.0.0.1')
+    expect(one.of('dial-failed')[0]?.reason).toBe('its key is not known yet')
+    const caller = createConnection({ host: '127.0.0.1', port })
+    caller.on('error', () => {})
+    strangers.push(caller)
+    await until('turned away', () => two.of('turned-away').length === 1)
+    expect(two.of('turned-away')[0]?.reason).toBe('its key is not known yet')
+  })
+
+  test('another key on both sides ends nothing, and new connections need it', async () => {
+    for (const side of [one, two]) side.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
+    listen()
+    dial('127.0.0.1')
+    await until('a connection', () => one.of('connected').length === 1)
+    await talk('before')
+    two.learn({ k: 'hunter3' }, [keyed('127.0.0.1')])
+    // Under way while the two differ: it is sent again until both have the key.
+    say(one, 'between')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(two.heard).toBe('before')
+    one.learn({ k: 'hunter3' }, [keyed('127.0.0.1')])
+    await until('what was sent between', () => two.heard === 'beforebetween')
+    await talk('after')
+    expect([...one.of('closed'), ...two.of('closed')]).toEqual([])
+    dial('127.0.0.1')
+    await until('a new connection', () => one.of('connected').length === 2)
+  })
+
+  test.each(['127.0.0.1', '::1'])(
+    'TTL security: both send 255, and a packet from further away is nothing: %s',
+    async (address) => {
+      one.learn({}, [distant(address, 255)])
+      two.learn({}, [distant(address, 255)])
+      listen()
+      dial(address)
+      await until('a connection', () => one.of('connected').length === 1)
+      await talk('near')
+      // One that sends with the usual 64.
+      const far = createConnection({ host: address, port })
+      far.on('error', () => {})
+      strangers.push(far)
+      await until('it called', () => two.of('accepted').length === 2)
+      far.write('from afar')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      expect(two.heard).toBe('near')
+    },
+  )
+})
