@@ -99,8 +99,11 @@ const wrongAtStart: Case = {
     await rm(agent.socket.replace(/\.sock$/, '.last-good.json'))
     await agent.start()
     await eventually(async () => {
-      const [{ lastError, state } = { lastError: null, state: 'none' }] = await agent.protocols()
-      expect(state === 'Down' || /asNumber/.test(lastError ?? ''), `the neighbor is ${state}: ${lastError}`)
+      const text = await agent.act('show', 'protocols', 'all')
+      expect(
+        /Held: +spec\.asNumber of BGPConfiguration\/default is wrong/.test(text),
+        `the neighbor is not held: ${text}`,
+      )
     })
     await sessionsUp(side, 0)
 
