@@ -9,6 +9,7 @@ import type { ClusterNode, ClusterNodes } from './node.ts'
 import type { ServiceAddressKind } from './objects.ts'
 import { makeProblem } from './problem.ts'
 import type { RouteChanges } from './route-book.ts'
+import { same } from './same.ts'
 import { FIELDS } from './services.ts'
 import type { Settings } from './settings.ts'
 
@@ -27,15 +28,40 @@ function prefixesOf({ addresses }: ClusterNode): readonly Prefix[] {
   return prefixes
 }
 
+/** A change of labels is none here. */
+const sameHosts = (a: readonly ClusterNode[], b: readonly ClusterNode[]): boolean =>
+  a.length === b.length &&
+  a.every(({ name, addresses }, index) => name === b[index]?.name && same(addresses, b[index]?.addresses))
+
 export class Hosts {
   /** Names of nodes by their addresses as /32 and /128. */
   #nodes: ReadonlyMap<string, string> = new Map()
   readonly #services = new Map<string, Problem>()
   /** Of services whose addresses are those of nodes; the same list until it changes. */
   problems: readonly Problem[] = []
+  #known:
+    | {
+        readonly hosts: readonly ClusterNode[]
+        readonly cidrs: Settings['serviceCidrs']
+        readonly problems: readonly Problem[]
+      }
+    | undefined
 
   /** Another set of nodes: the names of service ranges that hold one. */
-  setNodes(nodes: ClusterNodes, cidrs: Settings['serviceCidrs'], routes: ReadonlyMap<string, RouteIntent>): Problem[] {
+  setNodes(
+    nodes: ClusterNodes,
+    cidrs: Settings['serviceCidrs'],
+    routes: ReadonlyMap<string, RouteIntent>,
+  ): readonly Problem[] {
+    const hosts = [...nodes.values()]
+    const known = this.#known
+    if (known !== undefined && sameHosts(known.hosts, hosts) && same(known.cidrs, cidrs)) return known.problems
+    const problems = this.#judge(nodes, cidrs, routes)
+    this.#known = { hosts, cidrs, problems }
+    return problems
+  }
+
+  #judge(nodes: ClusterNodes, cidrs: Settings['serviceCidrs'], routes: ReadonlyMap<string, RouteIntent>): Problem[] {
     const all = [...nodes.values()].flatMap((node) => prefixesOf(node).map((prefix) => ({ prefix, name: node.name })))
     this.#nodes = new Map(all.map(({ prefix, name }) => [prefix.text, name]))
     this.#services.clear()

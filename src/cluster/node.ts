@@ -38,12 +38,15 @@ export function surveyNodes(store: ObjectStore, podCidrsOf: (node: NodeObject) =
   const defaults = store.get('BGPConfiguration', 'default')
   const cluster = heldByConfiguration(store, 'default')
   const routerIds = assignRouterIds(objects)
+  // Few nodes have a configuration of their own; the others are not asked for one.
+  const hasOwn = store.mayHaveSome('BGPConfiguration')
+  const ownOf = (name: string) => (hasOwn ? NODE_CONFIGURATION + name : undefined)
   return new Map(
     objects.map((node) => {
-      const name = NODE_CONFIGURATION + node.name
-      const own = store.get('BGPConfiguration', name)
-      const heldPort =
-        heldByConfiguration(store, name).listening ?? (own?.listenPort === undefined ? cluster.listening : undefined)
+      const name = ownOf(node.name)
+      const own = name === undefined ? undefined : store.get('BGPConfiguration', name)
+      const held = name === undefined ? undefined : heldByConfiguration(store, name).listening
+      const heldPort = held ?? (own?.listenPort === undefined ? cluster.listening : undefined)
       return [
         node.name,
         {
@@ -67,8 +70,8 @@ export function assignRouterIds(nodes: readonly Pick<NodeObject, 'name' | 'addre
   const ids = new Map<string, RouterId>()
   const taken = new Set<RouterId>()
   for (const { name, addresses } of nodes) {
-    if (addresses.ipv4 === undefined) continue
-    const id = readU32(addressBytes(addresses.ipv4), 0)
+    const id = idOfAddress(addresses)
+    if (id === undefined) continue
     ids.set(name, id)
     taken.add(id)
   }
@@ -81,6 +84,17 @@ export function assignRouterIds(nodes: readonly Pick<NodeObject, 'name' | 'addre
     taken.add(id)
   }
   return ids
+}
+
+/** A node keeps its addresses from one survey to the next: they are read once. */
+const IDS = new WeakMap<NodeObject['addresses'], RouterId>()
+
+function idOfAddress(addresses: NodeObject['addresses']): RouterId | undefined {
+  const known = IDS.get(addresses)
+  if (known !== undefined || addresses.ipv4 === undefined) return known
+  const id = readU32(addressBytes(addresses.ipv4), 0)
+  IDS.set(addresses, id)
+  return id
 }
 
 /** No address of 0/8, 127/8 or 224/3: some routers refuse these as BGP Identifier. */

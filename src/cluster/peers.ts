@@ -212,6 +212,7 @@ function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
   const selectors = [...objects].filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
+  if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {
     const object = selectors.find(({ peerSelector }) => peerSelector && matches(peerSelector, node.labels))
     if (object !== undefined) return `a neighbor by BGPPeer/${object.name}`

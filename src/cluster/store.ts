@@ -79,6 +79,13 @@ export class ObjectStore {
     return this.#seen.get(kind)?.has(key) ?? false
   }
 
+  /** Whether there is an object of this kind besides `default`, or may be one unseen. */
+  mayHaveSome(kind: Kind): boolean {
+    const seen = this.#seen.get(kind)
+    const isSeen = seen !== undefined && seen.size > (seen.has('default') ? 1 : 0)
+    return isSeen || this.#table(kind).size > 1 || [...this.#hidden.values()].some((kinds) => kinds.includes(kind))
+  }
+
   /** Why an object of which nothing is known may be there all the same. */
   whyUnread(ref: ObjectRef): string | undefined {
     if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
