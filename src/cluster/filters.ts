@@ -39,7 +39,7 @@ export function compileFilter(name: string, spec: unknown): CompiledFilter {
     importV6: rules('importV6', 'ipv6'),
   }
   const { problems } = findings
-  const usable = problems.length === 0
+  const usable = !findings.refused
   return { name, usable, ...(usable ? read : NO_RULES), problems }
 }
 

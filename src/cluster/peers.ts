@@ -104,7 +104,11 @@ const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'glo
 
 function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problems: Problem[]): Candidate[] {
   const { remote, asNumber, name } = object
-  if (remote === undefined || isMe(me, remote)) return []
+  if (remote === undefined) return []
+  if (isMe(me, remote)) {
+    if (object.node === me.name) problems.push(selfProblem(name, remote.address, me.name))
+    return []
+  }
   const node = nodeAt(nodes, remote.address, asNumber)
   const port = remote.port ?? node?.listenPort ?? BGP_PORT
   const remoteAs = asNumber ?? object.remoteAs ?? node?.asNumber
@@ -118,6 +122,12 @@ function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problem
   const localAs = object.localAsNumber ?? me.asNumber
   const portGiven = remote.port !== undefined
   return [{ rank: RANK[scope], kind, object, address: remote.address, port, portGiven, remoteAs, localAs, node }]
+}
+
+/** A peer of all nodes may well be one of them; one of this node alone is meant to be somebody else. */
+function selfProblem(name: string, address: Address, node: string): Problem {
+  const says = `is Node/${node} itself; there is no session`
+  return makeProblem({ code: 'peer-is-self', object: `BGPPeer/${name}`, field: 'spec.peerIP', value: address, says })
 }
 
 /** Whoever calls from `peerRange`, or advertises itself on `interface`: which address that is shows later. */

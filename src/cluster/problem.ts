@@ -1,5 +1,8 @@
 /** Making problems: one line each, naming object, field and value, with nothing in them that could break a line. */
+
+import { parseAddressBytes } from '../base/address.ts'
 import { plainText } from '../base/plain-text.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from './intent.ts'
 
 /** Longest piece of a value that is shown. */
@@ -73,6 +76,15 @@ export class Findings {
   /** Said, and the object is taken all the same. The value stays untold: it may be what was meant for a secret field. */
   say(code: string, field: string, says: string): void {
     this.#add({ code, object: this.object, field, says, level: 'warning' })
+  }
+
+  /** A CIDR as a person writes that of an interface: it is read as the range around it, as Kubernetes and Calico do. */
+  hostBits(field: string, value: unknown, { text, bytes, length }: Prefix): void {
+    const [address = '', digits] = typeof value === 'string' ? value.split('/') : []
+    const written = parseAddressBytes(address)
+    if (written === undefined || digits === undefined || written.every((octet, index) => octet === bytes[index])) return
+    const says = `has bits beyond its length of ${length}; ${text} is used`
+    this.#add({ code: 'prefix-host-bits', object: this.object, field, value, says, level: 'warning' })
   }
 
   /** A field whose meaning is not carried out and may not be left out: what the object asks for is held down. */

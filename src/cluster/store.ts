@@ -145,7 +145,7 @@ export class ObjectStore {
     else this.#trouble(change)
   }
 
-  #upsert({ ref, object }: Upsert): void {
+  #upsert({ ref, object, from }: Upsert): void {
     const key = objectKey(ref)
     const parsed = parseObject(ref, object)
     const before = this.#table(ref.kind).get(key)
@@ -163,7 +163,7 @@ export class ObjectStore {
     const outcome = this.#makeDo(ref, key, before, parsed.partial)
     this.#setProblems(
       objectName(ref),
-      parsed.problems.map((found) => withOutcome(found, outcome)),
+      parsed.problems.map((found) => withOutcome(found, outcome, from)),
     )
   }
 
@@ -285,8 +285,10 @@ const FROM_EARLIER_RUN = 'the last good version, kept from an earlier run, is in
 
 const NO_SLICES: ReadonlyMap<string, ParsedObjects['EndpointSlice']> = new Map()
 
-function withOutcome(problem: Problem, outcome: string): Problem {
-  return problem.level === 'warning' ? problem : { ...problem, text: `${problem.text}; ${outcome}` }
+/** `from`: where a person finds what is wrong. */
+function withOutcome(problem: Problem, outcome: string, from: string | undefined): Problem {
+  if (problem.level === 'warning') return problem
+  return { ...problem, text: `${problem.text}; ${outcome}${from === undefined ? '' : ` (${from})`}` }
 }
 
 function refOf(kind: Kind, key: string): ObjectRef {

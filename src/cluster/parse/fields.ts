@@ -107,7 +107,9 @@ export class Fields {
 
   prefix(name: string): Prefix | undefined {
     const read = (value: unknown) => (typeof value === 'string' ? parsePrefix(value) : undefined)
-    return this.#read(name, read, 'is not a CIDR')
+    const prefix = this.#read(name, read, 'is not a CIDR')
+    if (prefix !== undefined) this.findings.hostBits(this.at(name), this.raw(name), prefix)
+    return prefix
   }
 
   oneOf<const Word extends string>(name: string, words: readonly Word[]): Word | undefined {
