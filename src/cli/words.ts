@@ -23,7 +23,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                                     why it is advertised, learned and forwarded as it is, or is not
   godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
               | interfaces | static | symbols | memory | bfd sessions
-  godwit enable | disable | restart PEER, reload [in|out] PEER, configure check, down
+  godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
+  godwit leave [cancel|REASON], down
                                     ask a running agent; \`godwit show ?\` lists what there is to see
   godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE] [--json]
                                     what is wrong with objects, and what each node would advertise to whom

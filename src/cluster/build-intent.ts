@@ -11,6 +11,7 @@ import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem, ServiceGuards } from './intent.ts'
 import { nodeProblems, planNode, surveyNodes } from './node.ts'
+import type { NodeObject } from './objects.ts'
 import { planPeers } from './peers.ts'
 import { podCidrsBy, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
@@ -19,7 +20,7 @@ import { makeProblem } from './problem.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { decideService, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
-import { type Advertisement, judgePrefix, readSettings } from './settings.ts'
+import { type Advertisement, judgePrefix, readSettings, type Settings } from './settings.ts'
 import type { Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
 
@@ -55,6 +56,7 @@ interface Frame {
   /** Of neighbors left out. */
   readonly refusals: ReadonlyMap<string, string>
   readonly guards: ServiceGuards
+  readonly leave: string | undefined
   readonly dataplane: DataplaneIntent | undefined
   readonly secrets: readonly string[]
   readonly problems: readonly Problem[]
@@ -171,6 +173,7 @@ export class IntentBuilder {
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
+      leave: whyLeave(store.get('Node', me.name), settings),
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
       dataplane: planDataplane(pools, nodes, settings),
@@ -249,9 +252,10 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, guards, dataplane, secrets } = this.#frame
+    const { node, peers, guards, leave, dataplane, secrets } = this.#frame
     const { routes, served, refusals } = this.#book
-    return { node, peers, routes, served, refusals, guards, dataplane, secrets, problems: this.#allProblems(store) }
+    const problems = this.#allProblems(store)
+    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, problems }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {
@@ -269,6 +273,12 @@ export class IntentBuilder {
 
 const secretsOf = (peers: Iterable<PeerIntent>): string[] =>
   [...new Set([...peers].flatMap(({ key }) => key?.secret ?? []))].sort()
+
+/** A taint that was chosen for it; a cordon alone is none. */
+function whyLeave(node: NodeObject | undefined, { leaveOnTaint }: Settings): string | undefined {
+  if (leaveOnTaint === undefined || node?.taints.includes(leaveOnTaint) !== true) return undefined
+  return `Node/${node.name} has the taint ${leaveOnTaint}`
+}
 
 /** A mesh of many nodes that names one missing filter has one problem. */
 function unique(problems: readonly Problem[]): Problem[] {

@@ -29,6 +29,7 @@ export const NOTHING: Intent = {
   routes: new Map(),
   served: new Map(),
   refusals: new Map(),
+  leave: undefined,
   guards: { health: undefined, damping: undefined },
   dataplane: undefined,
   secrets: [],

@@ -23,6 +23,8 @@ export interface Intent {
   readonly refusals: ReadonlyMap<string, string>
   /** On what services depend besides their objects. */
   readonly guards: ServiceGuards
+  /** Why this node is to leave; undefined: it is not. */
+  readonly leave: string | undefined
   /** For the kernel of this node; undefined while the node is not known. */
   readonly dataplane: DataplaneIntent | undefined
   /** Names of the Secrets that the neighbors' keys are in. */
@@ -79,6 +81,8 @@ export interface PeerIntent {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds
   readonly passive: boolean
+  /** For maintenance of the neighbor: it is told, and tells, last choices only (RFC 8326). */
+  readonly drain: boolean
   /** External and on a link of ours: the session ends with that link, not by its hold time. */
   readonly fastFailover: boolean
   /** The other side should dial first; we only after a delay. */

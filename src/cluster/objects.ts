@@ -25,6 +25,8 @@ export interface NodeObject {
   readonly asNumber: Asn | undefined
   /** It reflects routes (RFC 4456). */
   readonly clusterId: RouterId | undefined
+  /** Keys of its taints. */
+  readonly taints: readonly string[]
   /** Why no session of this node may start: what it says of itself is wrong, and no version of it was ever good. */
   readonly held: string | undefined
 }
@@ -112,6 +114,8 @@ export interface ConfigurationObject {
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not said. */
   readonly natSparesHosts: boolean | undefined
   readonly recursiveNextHops: boolean
+  /** Key of the taint with which a node leaves; undefined: none. */
+  readonly leaveOnTaint: string | undefined
   /** Undefined: not said. */
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
   /** Undefined: not said. */
@@ -172,6 +176,8 @@ export interface PeerObject {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
+  /** It is told, and tells, last choices only: for its maintenance. */
+  readonly drain: boolean
   readonly fastFailover: boolean
   readonly password: SecretKeyRef | undefined
   /** Hops that a packet of the neighbor may have come over; undefined: any number. */

@@ -343,6 +343,7 @@ function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[])
     keepaliveTime: object?.keepaliveTime,
     restartTime: restartTime(object === undefined ? settings.meshRestartTime : object.restartTime),
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
+    drain: object?.drain ?? false,
     passive: (object?.passive ?? false) || object?.range !== undefined,
     fastFailover: object?.fastFailover ?? true,
     waits: node !== undefined && node.routerId > me.routerId,

@@ -33,6 +33,7 @@ export interface Settings {
   /** Of pools that say nothing of their own. */
   readonly nat: Pick<PoolNat, 'ports' | 'address'>
   readonly recursiveNextHops: boolean
+  readonly leaveOnTaint: string | undefined
   readonly decision: DecisionSettings
   /** Undefined: what the group of the objects suggests. */
   readonly podCidrSource: ConfigurationObject['podCidrSource']
@@ -91,6 +92,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     natSparesHosts: defaults?.natSparesHosts ?? felix.natExclusions === 'IPPoolsAndHostIPs',
     nat: { ports: felix.natPorts, address: felix.natAddress },
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
+    leaveOnTaint: defaults?.leaveOnTaint,
     decision: defaults?.decision ?? DEFAULT_DECISION,
     maxRouteMemory: defaults?.maxRouteMemory,
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',

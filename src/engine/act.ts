@@ -38,6 +38,16 @@ export function act(
       stop(neighbor, CEASE.adminReset, action.message, byHand('restarted', action.message), now, rooms.sessions)
       rooms.objects.startOrHold(neighbor, now)
       return result('done')
+    case 'drain':
+      if (neighbor.drained !== undefined) return result('already')
+      neighbor.drained = action.message
+      rooms.sessions.refit(neighbor, now)
+      return result('done')
+    case 'undrain':
+      if (neighbor.drained === undefined) return result('already')
+      neighbor.drained = undefined
+      rooms.sessions.refit(neighbor, now)
+      return neighbor.intent.drain ? result('failed', 'its BGPPeer says drain') : result('done')
     case 'reload':
       if (neighbor.peer.session === undefined) return result('failed', 'not established')
       if (action.direction !== 'out') {

@@ -27,6 +27,7 @@ import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { Kernel } from './kernel.ts'
+import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
 import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
@@ -86,6 +87,7 @@ export class Engine {
   readonly #store: ObjectStore
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
+  readonly #leaving: Leaving
   readonly #damping = new Damping()
   readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
@@ -105,6 +107,8 @@ export class Engine {
   /** Of the objects, when what protects neighbors was told last. */
   #protected = 0
   #secrets: readonly string[] = []
+  /** Why objects want this node to leave. */
+  #leaveWanted: string | undefined
   /** Where we advertise ourselves. */
   #discovered: readonly string[] = []
 
@@ -172,9 +176,15 @@ export class Engine {
       this.#kernel,
       this.#bfd,
       (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
-      (reason) => this.#stop(reason, 'leave', this.#facts.now),
+      {
+        stop: (reason) => this.#stop(reason, 'leave', this.#facts.now),
+        leave: (reason) => this.#leaving.begin(reason, this.#facts.now),
+        stay: () => this.#leaving.cancel(this.#facts.now),
+        leaving: () => ({ stage: this.#leaving.stage, reason: this.#leaving.reason }),
+      },
     )
     this.#lookers = new Lookers(this.#view, this.#out)
+    this.#leaving = new Leaving({ ...rooms, neighbors: this.#neighbors, out: this.#out })
   }
 
   /** One turn. `now` never runs backwards. */
@@ -187,6 +197,7 @@ export class Engine {
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
     this.#announceDamped(now)
+    this.#leaving.step(now)
     this.#kernel?.judge()
     this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
@@ -230,7 +241,8 @@ export class Engine {
     const isStopping = this.#facts.stopping
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
     const rooms = earlier(earlier(this.#rib.deadline(), damped), this.#sessions.deadline(this.#facts.now))
-    return earlier(earlier(this.#neighbors.deadline(), rooms), kernel)
+    const leaving = this.#facts.stopping ? undefined : this.#leaving.deadline()
+    return earlier(earlier(this.#neighbors.deadline(), rooms), earlier(kernel, leaving))
   }
 
   /** Before anybody is called or may call. */
@@ -431,6 +443,7 @@ export class Engine {
     this.#changePeers(diff, intent.node, now)
     this.#discover()
     this.#followSecrets(intent.secrets)
+    this.#followLeave(intent.leave, now)
     this.#kernel?.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     this.#damping.set(intent.guards.damping, now)
@@ -443,6 +456,14 @@ export class Engine {
     if (this.#health.set(intent.guards.health)) this.#setHealth(now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
+  }
+
+  /** Objects ask to leave, or no longer do; who was asked by hand stays as it was asked. */
+  #followLeave(wanted: string | undefined, now: Millis): void {
+    if (wanted === this.#leaveWanted) return
+    if (wanted === undefined && this.#leaving.reason === this.#leaveWanted) this.#leaving.cancel(now)
+    this.#leaveWanted = wanted
+    if (wanted !== undefined) this.#leaving.begin(wanted, now)
   }
 
   #setHealth(now: Millis): void {

@@ -10,6 +10,8 @@ import type { Policy } from '../bgp/policy/rule.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
+import { WITHDRAWN, whileDrained } from './drain.ts'
+import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHops } from './next-hops.ts'
 
@@ -23,6 +25,10 @@ export interface Neighbor {
   nextHops: NextHops | undefined
   /** Where its session ran last: link-local next hops of its routes, kept ones too, lie there. */
   interface: string | undefined
+  /** Words of whoever drains it for maintenance; undefined: nobody does. */
+  drained: string | undefined
+  /** How far this node has got in leaving. */
+  leaving: Stage
   /** What its session leaves to another one with the same router. */
   left: LeftFamilies
   /** The network took all we sent: more UPDATEs may follow. */
@@ -143,5 +149,16 @@ export class Neighbors {
 export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]
 
 /** What decides on its routes now. */
-export const policyOf = ({ intent, left }: Neighbor, direction: 'import' | 'export'): Policy =>
-  withoutLeft(direction === 'import' ? intent.importPolicy : intent.exportPolicy, left, direction)
+/** Why it is asked to prefer other ways; undefined: it is not. */
+export function whyDrained({ drained, intent, leaving }: Neighbor): string | undefined {
+  if (leaving === 'drained') return 'this node leaves'
+  if (drained !== undefined) return drained === '' ? 'by hand' : `by hand: ${drained}`
+  return intent.drain ? `BGPPeer/${intent.object} says so` : undefined
+}
+
+export function policyOf(neighbor: Neighbor, direction: 'import' | 'export'): Policy {
+  const { intent, left, leaving } = neighbor
+  if (leaving === 'withdrawn' && direction === 'export') return WITHDRAWN
+  const policy = withoutLeft(direction === 'import' ? intent.importPolicy : intent.exportPolicy, left, direction)
+  return whyDrained(neighbor) === undefined ? policy : whileDrained(policy, direction)
+}

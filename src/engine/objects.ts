@@ -13,6 +13,7 @@ import type { OwnRestart } from '../bgp/session/restart.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
+import type { Stage } from './leaving-stage.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
 import { memberIntent, Ranges } from './ranges.ts'
@@ -30,6 +31,8 @@ export class Objects {
   readonly unnumbered = new Unnumbered()
   /** Grows when neighbors, or what is wanted of them, may be others than before. */
   revision = 0
+  /** Neighbors that come while this node is leaving are as far as the others. */
+  stage: Stage = 'here'
 
   constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance, ownRestart: OwnRestart) {
     this.#ownRestart = ownRestart
@@ -99,6 +102,8 @@ export class Objects {
       peer,
       intent,
       disabled: undefined,
+      drained: undefined,
+      leaving: this.stage,
       nextHops: undefined,
       interface: undefined,
       left: {},
@@ -188,7 +193,7 @@ export class Objects {
   /** Starts a neighbor unless objects or a person forbid it. Without effect on a running session. */
   startOrHold(neighbor: Neighbor, now: Millis): void {
     const { held } = neighbor.intent
-    if (neighbor.disabled !== undefined || neighbor.peer.session !== undefined) return
+    if (neighbor.disabled !== undefined || neighbor.peer.session !== undefined || neighbor.leaving === 'gone') return
     if (held === undefined) this.#sessions.handle(neighbor, { kind: 'start' }, now)
     else {
       const stop = { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held } as const

@@ -19,6 +19,7 @@ import type {
   FilterView,
   InterfaceView,
   KernelWay,
+  LeavingView,
   MemoryView,
   NatView,
   ProtocolView,
@@ -30,7 +31,7 @@ import type { Bfd } from './bfd.ts'
 import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
-import { heldFamily, type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
+import { heldFamily, type Neighbor, type Neighbors, policyOf, whyDrained } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 
 /** Of a neighbor without a session: the RIB knows nothing of it. */
@@ -72,6 +73,14 @@ export interface Facts {
   readonly listening: Listening
 }
 
+/** What a looker may do to the node as a whole. */
+export interface NodeActions {
+  readonly stop: (reason: string) => void
+  readonly leave: (reason: string) => boolean
+  readonly stay: () => void
+  readonly leaving: () => LeavingView
+}
+
 export class EngineView implements View {
   readonly #facts: Facts
   readonly #neighbors: Neighbors
@@ -81,7 +90,7 @@ export class EngineView implements View {
   readonly #kernel: Kernel | undefined
   readonly #bfd: Bfd
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
-  readonly stop: (reason: string) => void
+  readonly #node: NodeActions
 
   constructor(
     facts: Facts,
@@ -92,7 +101,7 @@ export class EngineView implements View {
     kernel: Kernel | undefined,
     bfd: Bfd,
     act: (neighbor: Neighbor, action: Action) => ActionResult,
-    stop: (reason: string) => void,
+    node: NodeActions,
   ) {
     this.#facts = facts
     this.#neighbors = neighbors
@@ -102,7 +111,7 @@ export class EngineView implements View {
     this.#kernel = kernel
     this.#bfd = bfd
     this.#act = act
-    this.stop = stop
+    this.#node = node
   }
 
   get now(): Millis {
@@ -149,6 +158,7 @@ export class EngineView implements View {
       object: intent.object,
       peer: peer.snapshot(this.#facts.now),
       disabled: disabled !== undefined,
+      drained: whyDrained(neighbor),
       held: intent.held,
       ...(intent.range !== undefined && { range: intent.range.prefix.text }),
       ...(intent.interface !== undefined && { discovery: this.#discovery(intent.interface) }),
@@ -258,6 +268,22 @@ export class EngineView implements View {
 
   pools(): readonly PoolObject[] {
     return this.#facts.intent?.dataplane?.pools ?? []
+  }
+
+  stop(reason: string): void {
+    this.#node.stop(reason)
+  }
+
+  leave(reason: string): boolean {
+    return this.#node.leave(reason)
+  }
+
+  stay(): void {
+    this.#node.stay()
+  }
+
+  leaving(): LeavingView {
+    return this.#node.leaving()
   }
 
   act(action: Action): readonly ActionResult[] {

@@ -5,12 +5,17 @@ import { formatProblem } from './services.ts'
 import type { Action, ActionResult, View } from './view.ts'
 import { protocolsFor, rangesFor } from './which.ts'
 
-export type Acting = Extract<Command, { readonly kind: 'enable' | 'disable' | 'restart' | 'reload' | 'debug' }>
+export type Acting = Extract<
+  Command,
+  { readonly kind: 'enable' | 'disable' | 'restart' | 'drain' | 'undrain' | 'reload' | 'debug' }
+>
 
 const DONE: Readonly<Record<Action['kind'], readonly [number, string]>> = {
   enable: [CODE.enabled, 'enabled'],
   disable: [CODE.disabled, 'disabled'],
   restart: [CODE.restarted, 'restarted'],
+  drain: [CODE.drained, 'drained'],
+  undrain: [CODE.drained, 'no longer drained'],
   reload: [CODE.reloading, 'reloading'],
   debug: [CODE.ok, 'debug changed'],
 }
@@ -54,6 +59,8 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
   const [code, word] = DONE[kind]
   if (outcome === 'done') {
     if (kind !== 'debug') yield { code, text: `${name}: ${word}` }
+  } else if (outcome === 'already' && (kind === 'drain' || kind === 'undrain')) {
+    yield { code, text: `${name}: already ${word}` }
   } else if (outcome === 'already' || reason === 'disabled') {
     yield kind === 'enable'
       ? { code: CODE.alreadyEnabled, text: `${name}: already enabled` }
@@ -65,7 +72,7 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
 }
 
 /** Commands that are answered in one line. */
-export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down', view: View): Row {
+export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' | 'stay', view: View): Row {
   switch (kind) {
     case 'configure-confirm':
       return { code: CODE.nothingToDo, text: 'Nothing to do' }
@@ -76,10 +83,18 @@ export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval
         code: CODE.notSupported,
         text: 'Not supported: there are no expressions here; filters are BGPFilter objects',
       }
+    case 'stay':
+      view.stay()
+      return { code: CODE.leaving, text: 'This node stays' }
     case 'down':
       view.stop('ended by hand')
       return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }
   }
+}
+
+export function leaveAnswer(reason: string, view: View): Row {
+  if (view.leave(reason)) return { code: CODE.leaving, text: `Leaving: ${reason}` }
+  return { code: CODE.leaving, text: `Leaving already: ${view.leaving().reason}` }
 }
 
 /** There is nothing to load: objects are followed as they change. What is wrong with them can be said. */

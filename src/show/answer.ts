@@ -6,7 +6,7 @@
  */
 
 import type { Family } from '../base/family.ts'
-import { actionRows, configureRows, plainAnswer } from './act.ts'
+import { actionRows, configureRows, leaveAnswer, plainAnswer } from './act.ts'
 import { bfdRows } from './bfd.ts'
 import type { Asked, Command } from './command.ts'
 import { explainRows } from './explain.ts'
@@ -102,10 +102,15 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'configure-undo':
     case 'eval':
     case 'down':
+    case 'stay':
       return [plainAnswer(command.kind, view)]
+    case 'leave':
+      return [leaveAnswer(command.reason, view)]
     case 'enable':
     case 'disable':
     case 'restart':
+    case 'drain':
+    case 'undrain':
     case 'reload':
     case 'debug':
       return actionRows(command, view)

@@ -21,11 +21,16 @@ export type Command =
   | { readonly kind: 'show-memory' }
   | { readonly kind: 'show-services' }
   | { readonly kind: 'show-nat' }
-  | { readonly kind: 'enable' | 'disable' | 'restart'; readonly which: Which; readonly message: string }
+  | {
+      readonly kind: 'enable' | 'disable' | 'restart' | 'drain' | 'undrain'
+      readonly which: Which
+      readonly message: string
+    }
   | { readonly kind: 'reload'; readonly which: Which; readonly direction: 'in' | 'out' | 'both' }
   | { readonly kind: 'debug'; readonly which: Which; readonly on: boolean }
   | { readonly kind: 'configure'; readonly check: boolean }
-  | { readonly kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' }
+  | { readonly kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' | 'stay' }
+  | { readonly kind: 'leave'; readonly reason: string }
   | { readonly kind: 'restrict' }
   | { readonly kind: 'echo'; readonly on: boolean }
   | { readonly kind: 'timeformat'; readonly where: readonly (keyof TimeStyles)[]; readonly style: TimeStyle }

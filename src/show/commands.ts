@@ -60,7 +60,7 @@ export interface CommandRow {
 const WHICH: Option = { value: 'which', key: 'which', required: true, help: 'one neighbor, a pattern, or all' }
 const MESSAGE: Option = { value: 'text', key: 'message', help: 'reason, told to the neighbor' }
 
-const actOn = (kind: 'enable' | 'disable' | 'restart', help: string): CommandRow => ({
+const actOn = (kind: 'enable' | 'disable' | 'restart' | 'drain' | 'undrain', help: string): CommandRow => ({
   words: [kind],
   options: [WHICH, MESSAGE],
   help,
@@ -188,6 +188,8 @@ export const COMMANDS: readonly CommandRow[] = [
   actOn('enable', 'Start a neighbor that was disabled'),
   actOn('disable', 'Stop a neighbor and keep it stopped'),
   actOn('restart', 'Stop a neighbor and start it again'),
+  actOn('drain', 'For maintenance of a neighbor: it is told, and tells, last choices only; the session stays'),
+  actOn('undrain', 'End that again'),
   {
     words: ['reload'],
     options: [{ word: 'in', help: 'only what is learned' }, { word: 'out', help: 'only what is told' }, WHICH],
@@ -222,6 +224,19 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Trace a neighbor in the log',
     acts: true,
     build: ({ which, classes }) => ({ kind: 'debug', which: which as Which, on: classes !== 'off' }),
+  },
+  {
+    words: ['leave'],
+    options: [
+      { word: 'cancel', help: 'end leaving, or come back' },
+      { value: 'text', key: 'reason', help: 'told to the neighbors' },
+    ],
+    help: 'Leave well: neighbors prefer other ways, then routes are withdrawn, then sessions end; the agent stays',
+    acts: true,
+    build: ({ cancel, reason }) =>
+      cancel === true
+        ? { kind: 'stay' }
+        : { kind: 'leave', reason: (reason as string | undefined) ?? 'this node leaves' },
   },
   {
     words: ['down'],

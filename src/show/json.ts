@@ -6,7 +6,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
-import { type Acting, carryOut, plainAnswer } from './act.ts'
+import { type Acting, carryOut, leaveAnswer, plainAnswer } from './act.ts'
 import { bfdJson } from './bfd.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { type Explanation, explain } from './explain.ts'
@@ -66,7 +66,10 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'configure-undo':
     case 'eval':
     case 'down':
+    case 'stay':
       return yield plainAnswer(command.kind, view)
+    case 'leave':
+      return yield leaveAnswer(command.reason, view)
     case 'configure':
       return yield* one({ problems: problemsJson(view) })
     case 'help':
@@ -157,6 +160,7 @@ function* statusJson(view: View): Iterable<Row> {
     startedAt: time(view, startedAt),
     configuredAt: time(view, configuredAt),
     stopping,
+    leaving: view.leaving().stage === 'here' ? null : { ...view.leaving() },
     problems: view.problems().length,
     notAsWanted: problemsJson(view),
   })
@@ -217,6 +221,7 @@ function protocolJson(protocol: ProtocolView, view: View): Json {
     range: range ?? null,
     disabled,
     held: held ?? null,
+    drained: protocol.drained ?? null,
     localAs: config.localAs,
     lastErrorAt: lastError === undefined ? null : time(view, lastError.at),
     attemptError: attemptError === undefined ? null : formatLastError(attemptError),

@@ -125,6 +125,7 @@ function* detailLines(protocol: ProtocolView, now: Millis): Iterable<string> {
   yield field(2, 'Description', descriptionOf(object, kind))
   if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
   if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
+  if (protocol.drained !== undefined) yield field(2, 'Drained', protocol.drained)
   yield field(2, 'BGP state', stateOf(protocol), 22)
   yield* neighborLines(protocol, now)
   yield* sessionLines(peer)

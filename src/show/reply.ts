@@ -53,6 +53,8 @@ export const CODE = {
   filter: 1905,
   summary: 1906,
   explain: 1907,
+  drained: 908,
+  leaving: 909,
   protocolHeading: 2002,
   interfaceHeading: 2005,
   serviceHeading: 2902,

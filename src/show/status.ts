@@ -21,6 +21,8 @@ export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
   yield report(`Last reconfiguration on ${time(status.configuredAt)}`)
   yield report(`Godwit ${status.version} on node ${status.node}, AS ${status.asNumber ?? 'not yet known'}`)
   yield report(`Objects from ${status.source.kind}, ${status.source.synced ? 'all read' : 'not all read yet'}`)
+  const { stage, reason } = view.leaving()
+  if (stage !== 'here') yield report(`Leaving (${stage}): ${reason}`)
   const problems = view.problems()
   for (const problem of problems.slice(0, NAMED)) yield report(`Not as wanted: ${formatProblem(problem)}`)
   if (problems.length > NAMED) yield report(`${problems.length - NAMED} more not as wanted: see show services`)

@@ -46,6 +46,11 @@ export interface View {
   act(action: Action): readonly ActionResult[]
   /** Ends the agent as SIGTERM does. */
   stop(reason: string): void
+  /** This node leaves: false where it does already. */
+  leave(reason: string): boolean
+  /** It no longer leaves. */
+  stay(): void
+  leaving(): LeavingView
 }
 
 export interface StatusView {
@@ -69,6 +74,8 @@ export interface ProtocolView {
   readonly object: string | undefined
   readonly peer: PeerSnapshot
   readonly disabled: boolean
+  /** Why it is asked to prefer other ways (RFC 8326); undefined: it is not. */
+  readonly drained?: string | undefined
   /** Why it is not started, where objects forbid it. */
   readonly held: string | undefined
   /** It called from this range (`peerRange`). */
@@ -148,6 +155,12 @@ export interface LinkView {
   readonly flags: number
 }
 
+export interface LeavingView {
+  /** `drained`: neighbors prefer other ways. `withdrawn`: they were told to forget ours. `gone`: no session is left. */
+  readonly stage: 'here' | 'drained' | 'withdrawn' | 'gone'
+  readonly reason: string
+}
+
 export interface KernelWay {
   /** Routes of this very prefix, ours and others'. */
   readonly routes: readonly string[]
@@ -203,7 +216,11 @@ interface NftRuleView {
 }
 
 export type Action =
-  | { readonly kind: 'enable' | 'disable' | 'restart'; readonly pattern: string; readonly message: string }
+  | {
+      readonly kind: 'enable' | 'disable' | 'restart' | 'drain' | 'undrain'
+      readonly pattern: string
+      readonly message: string
+    }
   | { readonly kind: 'reload'; readonly pattern: string; readonly direction: 'in' | 'out' | 'both' }
   | { readonly kind: 'debug'; readonly pattern: string; readonly on: boolean }
 

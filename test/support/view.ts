@@ -51,6 +51,9 @@ export function viewOf({
     nat: () => nat,
     act: () => [],
     stop: () => {},
+    leave: () => true,
+    stay: () => {},
+    leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],
   }

@@ -131,6 +131,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     podCidrSource: spec.oneOf('podCIDRSource', POD_CIDR_SOURCES),
     podCidrs: parsePodCidrs(spec),
     recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
+    leaveOnTaint: readTaint(spec),
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
 }
@@ -262,4 +263,11 @@ function tellOfClusterFields(spec: unknown, findings: Findings): void {
     if (PER_NODE.has(field)) continue
     findings.say('field-not-per-node', `spec.${field}`, 'counts only in BGPConfiguration/default; it is left out')
   }
+}
+
+/** The key of a taint, as the API server would take it. */
+function readTaint(spec: Fields): string | undefined {
+  const key = spec.text('leaveOnTaint')
+  if (key === undefined || (key.length > 0 && key.length <= 253)) return key
+  return spec.findings.wrong(spec.at('leaveOnTaint'), key, 'is no key of a taint: 1 to 253 characters')
 }

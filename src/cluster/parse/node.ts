@@ -35,6 +35,7 @@ export function parseNode(
     name,
     labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
     podCidrs: parsePodCidrs(root.record('spec')),
+    taints: parseTaints(root.record('spec')),
     addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
     asNumber: parseAsAnnotation(annotations, findings),
     clusterId: parseClusterId(annotations, findings),
@@ -42,6 +43,15 @@ export function parseNode(
   }
   const [faulty] = findings.faulty
   return faulty === undefined ? node : { ...node, held: `${faulty} of Node/${name} is wrong` }
+}
+
+function parseTaints(spec: Fields | undefined): string[] {
+  const keys: string[] = []
+  spec?.records('taints', (taint) => {
+    const key = taint.text('key')
+    if (key !== undefined) keys.push(key)
+  })
+  return keys
 }
 
 export const annotationPath = (name: string): string => `metadata.annotations[${name}]`

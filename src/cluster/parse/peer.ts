@@ -26,6 +26,7 @@ const ADDITIONS = [
   'keepaliveTime',
   'addressFamilies',
   'passive',
+  'drain',
   'fastExternalFailover',
   'advertiseLearned',
   'maxPrefixes',
@@ -235,6 +236,7 @@ type SessionFields =
   | 'restartTime'
   | 'connectRetryTime'
   | 'passive'
+  | 'drain'
   | 'fastFailover'
   | 'reverse'
 
@@ -252,6 +254,7 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
     restartTime: spec.seconds('maxRestartTime', 0, 4095),
     connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
     passive: spec.flag('passive') ?? false,
+    drain: spec.flag('drain') ?? false,
     fastFailover: spec.flag('fastExternalFailover') ?? true,
     reverse: spec.oneOf('reversePeering', ['Auto', 'Manual']) !== 'Manual',
   }

@@ -1,0 +1,33 @@
+/**
+ * Maintenance without loss (RFC 8326): while a neighbor is drained, everything it is told carries GRACEFUL_SHUTDOWN, so that
+ * it prefers any other way, and everything it told is our last choice. The session stays; policy alone does it.
+ */
+import { GRACEFUL_SHUTDOWN } from '../bgp/policy/community.ts'
+import { REJECT_ALL } from '../bgp/policy/defaults.ts'
+import type { Policy, Rule } from '../bgp/policy/rule.ts'
+
+const rule = (name: string, rest: Pick<Rule, 'match' | 'operations'>): Rule => ({ name, action: 'next', ...rest })
+
+const LAST_CHOICE = { kind: 'set-local-pref', value: 0 } as const
+
+/** RFC 8326 §4: inside the AS it is the local preference that says so. */
+const RULES: Readonly<Record<'import' | 'export', readonly Rule[]>> = {
+  import: [rule('drained', { match: {}, operations: [LAST_CHOICE] })],
+  export: [
+    rule('drained', { match: {}, operations: [{ kind: 'add-community', community: GRACEFUL_SHUTDOWN }] }),
+    rule('drained, inside the AS', { match: { peerType: 'internal' }, operations: [LAST_CHOICE] }),
+  ],
+}
+
+/** One object for one policy and direction, so that neighbors that share the one share the other. */
+const made = { import: new WeakMap<Policy, Policy>(), export: new WeakMap<Policy, Policy>() }
+
+/** The policy of a neighbor that is drained. */
+export function whileDrained(policy: Policy, direction: 'import' | 'export'): Policy {
+  const kept = made[direction].get(policy) ?? { ...policy, rules: [...RULES[direction], ...policy.rules] }
+  made[direction].set(policy, kept)
+  return kept
+}
+
+/** Nothing is told any more: what was, is withdrawn. */
+export const WITHDRAWN: Policy = { ...REJECT_ALL, name: 'withdrawn', otherwiseReason: 'this node is leaving' }

@@ -1,0 +1,99 @@
+/**
+ * Leaving well: first every neighbor is told to prefer other ways (RFC 8326) and given time to move, then everything is
+ * withdrawn, then sessions end with words (RFC 9003). The agent stays, and comes back when it is told to or when the reason
+ * is gone.
+ */
+import type { Millis } from '../base/units.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import type { Stage } from './leaving-stage.ts'
+import type { Neighbor, Neighbors } from './neighbors.ts'
+import type { Objects } from './objects.ts'
+import type { Outbox } from './outbox.ts'
+import type { Sessions } from './sessions.ts'
+import { tell } from './tell.ts'
+
+/** So long the network has to move, before anything is withdrawn. */
+const MOVE: Millis = 10_000
+/** So long neighbors have to read the withdrawals. */
+const READ: Millis = 2_000
+
+interface Rooms {
+  readonly neighbors: Neighbors
+  readonly sessions: Sessions
+  readonly objects: Objects
+  readonly out: Outbox
+}
+
+export class Leaving {
+  readonly #rooms: Rooms
+  #stage: Stage = 'here'
+  #reason = ''
+  #next: Millis | undefined
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms
+  }
+
+  get stage(): Stage {
+    return this.#stage
+  }
+
+  get reason(): string {
+    return this.#reason
+  }
+
+  deadline(): Millis | undefined {
+    return this.#next
+  }
+
+  /** Answers whether it began just now. */
+  begin(reason: string, now: Millis): boolean {
+    if (this.#stage !== 'here') return false
+    this.#reason = reason
+    this.#enter('drained', now + MOVE, now)
+    this.#rooms.out.tell(
+      tell('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other ways`, { reason }),
+    )
+    return true
+  }
+
+  /** Comes back from wherever it had got to. */
+  cancel(now: Millis): void {
+    if (this.#stage === 'here') return
+    const wasGone = this.#stage === 'gone'
+    this.#enter('here', undefined, now)
+    for (const neighbor of this.#rooms.neighbors.all()) {
+      if (!wasGone || neighbor.disabled !== undefined) continue
+      this.#rooms.objects.startOrHold(neighbor, now)
+    }
+    this.#rooms.out.tell(tell('info', 'leaving-ended', 'no longer leaving: neighbors are told everything again', {}))
+  }
+
+  step(now: Millis): void {
+    if (this.#next === undefined || now < this.#next) return
+    if (this.#stage === 'drained') this.#enter('withdrawn', now + READ, now)
+    else this.#end(now)
+  }
+
+  #enter(stage: Stage, next: Millis | undefined, now: Millis): void {
+    this.#stage = stage
+    this.#next = next
+    this.#rooms.objects.stage = stage
+    for (const neighbor of this.#rooms.neighbors.all()) {
+      neighbor.leaving = stage
+      this.#rooms.sessions.refit(neighbor, now)
+    }
+  }
+
+  #end(now: Millis): void {
+    this.#enter('gone', undefined, now)
+    for (const neighbor of this.#rooms.neighbors.all()) this.#stop(neighbor, now)
+    this.#rooms.out.tell(tell('info', 'left', `left: ${this.#reason}`, { reason: this.#reason }))
+  }
+
+  #stop(neighbor: Neighbor, now: Millis): void {
+    const reason = this.#reason
+    const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason: `left: ${reason}` } as const
+    this.#rooms.sessions.handle(neighbor, stop, now)
+  }
+}

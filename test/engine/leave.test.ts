@@ -1,0 +1,115 @@
+/** Leaving well, and draining one neighbor: what the other side sees (RFC 8326, RFC 9003). */
+import { describe, expect, test } from 'vitest'
+import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const TAINT = 'example.com/maintenance'
+const worker = (taints: readonly string[] = []) => {
+  const plain = node('n1', { addresses: ['10.0.0.11'], podCIDRs: ['10.244.1.0/24'] })
+  return { ...plain, spec: { ...(plain.spec as object), taints: taints.map((key) => ({ key, effect: 'NoSchedule' })) } }
+}
+const CLUSTER = bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false, leaveOnTaint: TAINT })
+const TAKE_ALL = bgpFilter('all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+
+function scene(peer: object = {}): { world: World; one: Host; tor: Host } {
+  const world = new World()
+  const tor = world.add(
+    'tor',
+    ['10.0.0.1'],
+    [
+      node('tor', { addresses: ['10.0.0.1'], podCIDRs: ['10.99.0.0/16'] }),
+      bgpConfiguration({ asNumber: 65000, nodeToNodeMeshEnabled: false }),
+      TAKE_ALL,
+      bgpPeer('n1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['all'] }),
+    ].map((object) => upsert(object)),
+  )
+  const spec = { peerIP: '10.0.0.1', asNumber: 65000, filters: ['all'], ...peer }
+  const one = world.add(
+    'n1',
+    ['10.0.0.11'],
+    [worker(), CLUSTER, TAKE_ALL, bgpPeer('tor', spec)].map((object) => upsert(object)),
+  )
+  expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+  world.pass(1_000)
+  return { world, one, tor }
+}
+
+interface Route {
+  readonly prefix: string
+  readonly from: string | null
+  readonly communities: readonly string[]
+  readonly localPref: number | null
+}
+const learned = (world: World, host: Host) =>
+  world.askJson<Route[]>(host, 'show route').filter(({ from }) => from !== null)
+const prefixes = (world: World, host: Host) => learned(world, host).map(({ prefix }) => prefix)
+const ups = (host: Host) => host.told('session-up').length
+const GRACEFUL_SHUTDOWN = '65535:0'
+
+describe('leaving', () => {
+  test('first other ways are preferred, then routes go, then the session ends with words; the agent stays', () => {
+    const { world, one, tor } = scene()
+    expect(world.ask(one, 'leave "new kernel"')).toMatch(/^0909 Leaving: new kernel\n$/)
+    world.pass(2_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [GRACEFUL_SHUTDOWN], localPref: 0 }])
+    expect(world.ask(one, 'show status')).toContain('Leaving (drained): new kernel')
+    expect(world.until(() => prefixes(world, tor).length === 0)).toBe(true)
+    // Withdrawn, while the session still stands: nobody that keeps routes over its end keeps these.
+    expect(tor.told('session-down')).toEqual([])
+    expect(world.until(() => tor.told('session-down').length === 1)).toBe(true)
+    expect(tor.told('notification-received').at(-1)?.text).toContain('new kernel')
+    world.pass(120_000)
+    expect([ups(tor), world.ask(one, 'leave')]).toEqual([1, '0909 Leaving already: new kernel\n'])
+    expect(world.ask(one, 'leave cancel')).toBe('0909 This node stays\n')
+    expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+  })
+
+  test('it is called off in the middle, and no session was reset', () => {
+    const { world, one, tor } = scene()
+    world.ask(one, 'leave')
+    world.pass(5_000)
+    world.ask(one, 'leave cancel')
+    world.pass(60_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [] }])
+    expect(ups(tor)).toBe(1)
+  })
+
+  test('the chosen taint says it, and no other; it comes back with the taint gone', () => {
+    const { world, one, tor } = scene()
+    world.feed(one, { kind: 'objects', changes: [upsert(worker(['node.kubernetes.io/unschedulable']))] })
+    world.pass(30_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [] }])
+    world.feed(one, { kind: 'objects', changes: [upsert(worker([TAINT]))] })
+    expect(world.until(() => tor.told('session-down').length === 1)).toBe(true)
+    expect(tor.told('notification-received').at(-1)?.text).toContain(`Node/n1 has the taint ${TAINT}`)
+    world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
+    expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+  })
+})
+
+describe('draining one neighbor', () => {
+  const drained = (world: World, one: Host, tor: Host) => ({
+    there: learned(world, tor).map(({ communities }) => communities),
+    here: learned(world, one).map(({ localPref }) => localPref),
+  })
+
+  test('by hand: both directions are last choices, and the session stays', () => {
+    const { world, one, tor } = scene()
+    expect(world.ask(one, 'drain Global_10_0_0_1 "line card"')).toContain('Global_10_0_0_1: drained')
+    world.pass(2_000)
+    expect(drained(world, one, tor)).toEqual({ there: [[GRACEFUL_SHUTDOWN]], here: [0] })
+    expect(world.ask(one, 'show protocols all')).toMatch(/Drained: +by hand: line card/)
+    expect(world.ask(one, 'drain all')).toContain('already drained')
+    world.ask(one, 'undrain all')
+    world.pass(2_000)
+    expect(drained(world, one, tor)).toEqual({ there: [[]], here: [null] })
+    expect(ups(tor)).toBe(1)
+  })
+
+  test('by its BGPPeer, and by hand it does not end', () => {
+    const { world, one, tor } = scene({ drain: true })
+    expect(drained(world, one, tor)).toEqual({ there: [[GRACEFUL_SHUTDOWN]], here: [0] })
+    world.ask(one, 'drain all')
+    expect(world.ask(one, 'undrain all')).toContain('its BGPPeer says drain')
+  })
+})
