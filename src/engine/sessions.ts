@@ -25,6 +25,7 @@ import {
   tellDown,
   tellIgnored,
   tellLeft,
+  tellLongLived,
   tellMemory,
   tellNearLimit,
   tellNextHops,
@@ -177,6 +178,10 @@ export class Sessions {
       case 'down':
         this.#down(neighbor, action.keep, now)
         this.#out.tell(tellDown(neighbor.name, action.error, action.keep))
+        return
+      case 'long-lived':
+        this.#rib.beginLongLived(neighbor.name, action.families)
+        this.#out.tell(tellLongLived(neighbor.name, action.families))
         return
       case 'stale-over':
         this.#rib.dropStale(neighbor.name)
@@ -405,6 +410,7 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPee
     nodeAs: node.asNumber,
     allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
+    ...(session.restart?.longLived !== undefined && { longLived: true }),
     ...(session.role !== undefined && { role: session.role }),
     ...(nextHops?.link !== undefined && { interface: nextHops.link }),
     link: nextHops?.shared ?? [],

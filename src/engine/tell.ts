@@ -47,6 +47,13 @@ export const tellDown = (peer: string, error: LastError, keep: readonly Family[]
   fields: { peer, class: error.class, error: error.text, ...(keep.length > 0 && { kept: keep.join(' ') }) },
 })
 
+export const tellLongLived = (peer: string, families: readonly Family[]): Tell => ({
+  level: 'warn',
+  code: 'long-lived-stale',
+  text: `${peer}: it is not back in time: its ${families.join(' and ')} routes come last from here on`,
+  fields: { peer, families: families.join(' ') },
+})
+
 export const tellStaleOver = (peer: string, reason: string): Tell => ({
   level: 'warn',
   code: 'stale-routes-dropped',

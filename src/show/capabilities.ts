@@ -16,6 +16,7 @@ const ORDER: readonly Kind[] = [
   'enhanced-refresh',
   'role',
   'fqdn',
+  'long-lived-graceful-restart',
 ]
 
 export function* capabilityRows(capabilities: readonly Capability[]): Iterable<string> {
@@ -24,12 +25,9 @@ export function* capabilityRows(capabilities: readonly Capability[]): Iterable<s
     if (some.length > 0) for (const text of linesOf(kind, some)) yield `      ${text}`
   }
   for (const capability of capabilities) {
-    if (capability.kind === 'unknown') yield `      ${NAMES[capability.code] ?? `Unknown: ${capability.code}`}`
+    if (capability.kind === 'unknown') yield `      Unknown: ${capability.code}`
   }
 }
-
-/** Capabilities we do not read, by the names BIRD gives them. */
-const NAMES: Readonly<Record<number, string>> = { 71: 'Long-lived graceful restart' }
 
 function linesOf(kind: Kind, some: readonly Capability[]): readonly string[] {
   switch (kind) {
@@ -43,6 +41,8 @@ function linesOf(kind: Kind, some: readonly Capability[]): readonly string[] {
       return ['Extended message']
     case 'graceful-restart':
       return gracefulRestart(each(some, kind).at(-1))
+    case 'long-lived-graceful-restart':
+      return longLived(each(some, kind).at(-1))
     case 'four-octet-as':
       return ['4-octet AS numbers']
     case 'add-path':
@@ -83,6 +83,18 @@ function gracefulRestart(last: Extract<Capability, { readonly kind: 'graceful-re
     `  Restart time: ${restartTime}`,
     ...(restarted ? ['  Restart recovery'] : []),
     `  AF supported: ${familiesOf(families)}`,
+    `  AF preserved: ${familiesOf(preserved)}`,
+  ]
+}
+
+/** RFC 9494 §3: the last one counts. */
+function longLived(last: Extract<Capability, { readonly kind: 'long-lived-graceful-restart' }> | undefined): string[] {
+  if (last === undefined || last.families.length === 0) return ['Long-lived graceful restart']
+  const preserved = last.families.filter((family) => family.preserved)
+  return [
+    'Long-lived graceful restart',
+    `  LL stale time: ${Math.max(...last.families.map(({ staleTime }) => staleTime))}`,
+    `  AF supported: ${familiesOf(last.families)}`,
     `  AF preserved: ${familiesOf(preserved)}`,
   ]
 }

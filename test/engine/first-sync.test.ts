@@ -25,7 +25,14 @@ class Rack {
       conn: seen.conn,
       families: FAMILIES,
       restart: seen.restarted
-        ? { time: 120, restarted: true, notification: true, families: FAMILIES, preserved: FAMILIES }
+        ? {
+            time: 120,
+            restarted: true,
+            notification: true,
+            families: FAMILIES,
+            preserved: FAMILIES,
+            longLived: undefined,
+          }
         : undefined,
     }
     return { name, isStopped: this.stopped.has(name), session }

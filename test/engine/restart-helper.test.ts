@@ -5,10 +5,14 @@ import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { CEASE, encodeNotification } from '../../src/bgp/wire/notification.ts'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
+import { bgpFilter } from '../support/objects.ts'
 import { announcement, attributes, path, withdrawal } from '../support/rib.ts'
 import { type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
 
 const [X, Y, X6] = ['10.1.0.0/16', '10.2.0.0/16', '2001:db8:1::/48']
+
+const accept = [{ action: 'Accept' }]
+const ALL = bgpFilter('all', { importV4: accept, importV6: accept, exportV4: accept, exportV6: accept })
 
 interface Said {
   readonly restarted?: boolean
@@ -16,23 +20,27 @@ interface Said {
   readonly restartTime?: number
   readonly families?: readonly Family[]
   readonly preserved?: readonly Family[]
+  /** Seconds of long-lived graceful restart. */
+  readonly staleTime?: number
 }
 
-const graceful = ({ families = FAMILIES, preserved = families, ...said }: Said = {}): Capability => ({
-  kind: 'graceful-restart',
-  restarted: false,
-  notification: false,
-  restartTime: 60,
-  ...said,
-  families: families.map((family) => ({ afi: AFI[family], safi: 1, preserved: preserved.includes(family) })),
-})
+function graceful({ families = FAMILIES, preserved = families, staleTime, ...said }: Said = {}): Capability[] {
+  const listed = families.map((family) => ({ afi: AFI[family], safi: 1, preserved: preserved.includes(family) }))
+  const short = { restarted: false, notification: false, restartTime: 60, ...said, families: listed }
+  if (staleTime === undefined) return [{ kind: 'graceful-restart', ...short }]
+  const long = listed.map((family) => ({ ...family, staleTime }))
+  return [
+    { kind: 'graceful-restart', ...short },
+    { kind: 'long-lived-graceful-restart', families: long },
+  ]
+}
 
 function begin(said: Said | 'none' = {}, options: RigOptions = {}) {
   const rig = new Rig({ neighbors: 1, ...options })
   const neighbor = rig.neighbors[0] as RawNeighbor
   const plain = neighbor.capabilities
   const speak = (next: Said | 'none') => {
-    neighbor.capabilities = next === 'none' ? plain : [...plain, graceful(next)]
+    neighbor.capabilities = next === 'none' ? plain : [...plain, ...graceful(next)]
   }
   speak(said)
   neighbor.establish()
@@ -298,4 +306,108 @@ test('what is told anew counts once against the limit, and what is stale is boun
   expect(rig.held(neighbor)).toBe(3)
   say('10.5.0.0/16')
   expect(neighbor.established).toBe(false)
+})
+
+describe('long-lived graceful restart (RFC 9494)', () => {
+  const LONG = { restartTime: 60, staleTime: 3600 }
+  const rows = (rig: Rig) => rig.engine.view(rig.now).routes({ protocol: 'Global_10_0_0_1' }, undefined, 9).rows
+
+  test('[73] §4.2: after the Restart Time routes are kept for the long-lived stale time, and marked LLGR_STALE', () => {
+    const { rig, neighbor } = begin(LONG)
+    neighbor.hangUp()
+    rig.pass(59_000)
+    expect(rows(rig).every(({ attributes }) => attributes.communities.length === 0)).toBe(true)
+    rig.pass(2_000)
+    expect(held(rig)).toEqual([X, Y, X6].sort())
+    expect(rows(rig).every(({ attributes }) => attributes.communities.join() === '65535,6')).toBe(true)
+    expect(rig.tells.at(-1)).toMatchObject({ code: 'long-lived-stale' })
+    rig.pass(3_590_000)
+    expect(rig.held(neighbor)).toBe(3)
+    rig.pass(11_000)
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('§4.2: a Restart Time of 0 leads there at once', () => {
+    const { rig, neighbor } = begin({ restartTime: 0, staleTime: 600 })
+    neighbor.hangUp()
+    rig.pass(100)
+    expect(rows(rig).map(({ attributes }) => attributes.communities.join())).toEqual(['65535,6', '65535,6', '65535,6'])
+  })
+
+  test('§4.2: what carries NO_LLGR MUST go when the Restart Time is over', () => {
+    const { rig, neighbor } = begin(LONG)
+    const carried = attributes({ ...path(neighbor.asn), communities: [[0xffff, 7]] })
+    neighbor.send(announcement([X], carried, neighbor.address))
+    neighbor.hangUp()
+    rig.pass(61_000)
+    expect(held(rig)).toEqual([Y, X6].sort())
+  })
+
+  test('§4.3: anything that is not stale is better, and it is told to nobody that did not announce the capability', () => {
+    const { rig, neighbor } = begin(LONG, { neighbors: 4, spec: { filters: ['all'] }, objects: [ALL] })
+    const [, worse, plain, knowing] = rig.neighbors as [RawNeighbor, RawNeighbor, RawNeighbor, RawNeighbor]
+    worse.establish()
+    plain.establish()
+    knowing.capabilities = [...knowing.capabilities, ...graceful({ staleTime: 0 })]
+    knowing.establish()
+    worse.send(announcement([X], attributes(path(worse.asn, 1, 2, 3, 4)), worse.address))
+    const advertised = (to: RawNeighbor) => {
+      const { rows } = rig.engine.view(rig.now).routes({ export: to.name }, undefined, 20)
+      return rows
+        .map(({ prefix }) => prefix)
+        .filter((prefix) => [X, Y].includes(prefix))
+        .sort()
+    }
+    expect([advertised(plain), advertised(knowing)]).toEqual([
+      [X, Y],
+      [X, Y],
+    ])
+    neighbor.hangUp()
+    rig.pass(30_000)
+    for (const one of [worse, plain, knowing]) one.send(KEEPALIVE)
+    rig.pass(31_000)
+    const best = rig.engine.view(rig.now).routes({ primary: true }, undefined, 20).rows
+    expect(best.find(({ prefix }) => prefix === X)?.peer).toBe(worse.name)
+    expect(best.find(({ prefix }) => prefix === Y)?.peer).toBe(neighbor.name)
+    expect([advertised(plain), advertised(knowing)]).toEqual([[X], [X, Y]])
+  })
+
+  test('§4.2: back again, what is announced is fresh, the time runs on until End-of-RIB, and that removes the rest', () => {
+    const { rig, neighbor, say } = begin({ ...LONG, staleTime: 100 })
+    neighbor.holdTime = 0
+    neighbor.hangUp()
+    rig.pass(61_000)
+    neighbor.establish()
+    say(X)
+    expect(rows(rig).map(({ prefix, attributes }) => [prefix, attributes.communities.length])).toEqual([
+      [X, 0],
+      [Y, 1],
+      [X6, 1],
+    ])
+    neighbor.send(encodeEndOfRib('ipv6'))
+    expect(held(rig)).toEqual([X, Y])
+    rig.pass(100_000)
+    expect(held(rig)).toEqual([X])
+  })
+
+  test('§4.2: lost again meanwhile, what is long-lived stale is kept all the same', () => {
+    const { rig, neighbor, say } = begin(LONG)
+    neighbor.hangUp()
+    rig.pass(61_000)
+    neighbor.establish()
+    say(X)
+    neighbor.hangUp()
+    expect(held(rig)).toEqual([X, Y, X6].sort())
+  })
+
+  test('§3.1: without the capability for graceful restart it MUST be ignored', () => {
+    const { rig, neighbor, speak } = begin('none')
+    neighbor.hangUp()
+    speak('none')
+    neighbor.capabilities = [...neighbor.capabilities, ...graceful({ staleTime: 600 }).slice(1)]
+    neighbor.establish()
+    neighbor.send(announcement([X], attributes(path(neighbor.asn)), neighbor.address))
+    neighbor.hangUp()
+    expect(rig.held(neighbor)).toBe(0)
+  })
 })

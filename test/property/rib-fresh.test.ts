@@ -100,6 +100,8 @@ class Facts {
   readonly received = new Map<string, Map<string, Uint8Array>>()
   /** By neighbor: prefixes that it has not announced again since it was lost. */
   readonly stale = new Map<string, Set<string>>()
+  /** Neighbors that had long-lived stale routes. */
+  readonly longLived = new Set<string>()
   /** Neighbors that are down, and whose routes are kept. */
   readonly lost = new Set<string>()
   readonly own = new Set<string>()
@@ -205,6 +207,12 @@ class History {
         return
       case 'return':
         if (up === undefined) this.#return(shaped(configured, a, b), at(KEEPS, b))
+        return
+      case 'long-lived':
+        // Long-lived stale routes are other routes: what was told with LLGR_STALE is checked by their end (RFC 9494).
+        if (!facts.lost.has(configured.name)) return
+        scene.rib.beginLongLived(configured.name, ['ipv4', 'ipv6'])
+        facts.longLived.add(configured.name)
         return
       case 'drop':
         this.dropStale(configured.name)
@@ -406,7 +414,18 @@ const anyHistory = fc.oneof(
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1, own: 1, disown: 1 }),
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1 }),
   stepsOf({ ...CHANGES, up: 3, down: 2, bounce: 2, withdraw: 2 }),
-  stepsOf({ ...CHANGES, up: 3, down: 1, withdraw: 2, pull: 4, lose: 3, return: 4, drop: 1, 'end-of-rib': 2 }),
+  stepsOf({
+    ...CHANGES,
+    up: 3,
+    down: 1,
+    withdraw: 2,
+    pull: 4,
+    lose: 3,
+    return: 4,
+    drop: 1,
+    'end-of-rib': 2,
+    'long-lived': 2,
+  }),
 )
 
 test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when all is gone', () => {
@@ -417,6 +436,7 @@ test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when
     if (history.facts.decision.preferOldest) history.decide({ ...history.facts.decision, preferOldest: false })
     // Routes of neighbors that are back compete as equals, stale or not (RFC 4724 §4.2).
     for (const name of history.facts.lost) history.dropStale(name)
+    for (const name of history.facts.longLived) history.dropStale(name)
     history.scene.settle()
     const fresh = history.fresh()
     fresh.settle()

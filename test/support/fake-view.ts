@@ -133,7 +133,10 @@ const RACK: ProtocolView = {
         restartTime: 120,
         families: [{ afi: 1, safi: 1, preserved: true }],
       },
-      { kind: 'unknown', code: 71, value: new Uint8Array() },
+      {
+        kind: 'long-lived-graceful-restart',
+        families: [{ afi: 1, safi: 1, preserved: true, staleTime: 3600 }],
+      },
       { kind: 'unknown', code: 99, value: new Uint8Array() },
       { kind: 'add-path', families: [{ afi: 2, safi: 1, mode: 3 }] },
       { kind: 'extended-next-hop', tuples: [{ afi: 1, safi: 1, nextHopAfi: 2 }] },

@@ -20,8 +20,6 @@ const pitfall = (about: string, done: string, breach?: string): Pitfall => ({
 })
 const notHere = (about: string, reason: string): Pitfall => ({ about, notHere: reason })
 
-const RESTART = 'there is none: when the Restart Time ends, routes go'
-
 export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Messages
   1: pitfall('a marker of ones', 'whole', 'marker wrong in its first octet'),
@@ -133,7 +131,7 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   70: pitfall('NOTIFICATION and graceful restart', 'RFC 8538 §4: with the N bit', 'RFC 8538 §4: a Hard Reset MUST'),
   71: pitfall('our own restart', '%s, 60 s, and a new one', 'of another boot'),
   72: pitfall('fields of the capability', 'graceful restart: the time has twelve bits'),
-  73: notHere('long-lived graceful restart', RESTART),
+  73: pitfall('long-lived graceful restart', '§4.2: after the Restart Time routes are kept'),
   74: pitfall('GRACEFUL_SHUTDOWN that comes in', 'marked from outside: local preference 0'),
   75: pitfall('too many routes', 'a word before the limit, once', 'one route too many is Cease/1'),
 

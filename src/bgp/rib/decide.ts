@@ -158,14 +158,21 @@ export class Decision {
   }
 
   #lineUp(first: number): void {
-    this.#lineUpThose(first, REACH.direct)
-    if (this.#count === 0) this.#lineUpThose(first, REACH.learned)
+    this.#lineUpOver(first, REACH.direct)
+    if (this.#count === 0) this.#lineUpOver(first, REACH.learned)
   }
 
-  #lineUpThose(first: number, reach: Reach): void {
+  /** RFC 9494 §4.3: what is long-lived stale comes behind all that is not. */
+  #lineUpOver(first: number, reach: Reach): void {
+    this.#lineUpThose(first, reach, 0)
+    if (this.#count === 0) this.#lineUpThose(first, reach, CARRIES.longLivedStale)
+  }
+
+  #lineUpThose(first: number, reach: Reach, stale: number): void {
     this.#count = 0
     for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
       if (this.#paths.refused[path] !== 0 || this.#reachOf(path) !== reach) continue
+      if (((this.#attributes.flags[this.#attributesOf(path)] as number) & CARRIES.longLivedStale) !== stale) continue
       if (this.#count === this.#race.length) {
         const longer = new Uint32Array(this.#race.length * 2)
         longer.set(this.#race)

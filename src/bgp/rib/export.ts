@@ -43,6 +43,8 @@ export interface ExportView {
   readonly reflection: RibPeer['reflection']
   /** What we are to them (RFC 9234). */
   readonly role: Role | undefined
+  /** They know what long-lived stale routes are (RFC 9494). */
+  readonly longLived: boolean
   /** Subnets that these neighbors share with us. */
   readonly link: readonly Prefix[]
 }
@@ -70,6 +72,7 @@ const REASON = {
   onlyToCustomer: 8,
   ipv6NextHop: 9,
   served: 10,
+  longLived: 11,
 } as const
 const REASON_WORDS: readonly string[] = [
   '',
@@ -83,6 +86,7 @@ const REASON_WORDS: readonly string[] = [
   'ONLY_TO_CUSTOMER: this neighbor is no customer',
   'its next hop is IPv6, to which the neighbor did not agree',
   'learned, and an address of services: this node does not forward to it, and its own next hop is on no link of this neighbor',
+  'long-lived stale, and the neighbor did not announce long-lived graceful restart',
 ]
 
 export class Exporter {
@@ -202,6 +206,8 @@ export class Exporter {
     if ((flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
       if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
+      // RFC 9494 §4.3: not to a neighbor that would take it for a fresh one.
+      if ((flags & CARRIES.longLivedStale) !== 0 && !this.view.longLived) return REASON.longLived
     }
     // RFC 4271 §9.2: no internal route to an internal neighbor, but by a reflector (RFC 4456 §6).
     if (!this.#external && kind === KIND.internal && !this.#reflects(path)) {
@@ -401,7 +407,7 @@ const SCRATCH = new Uint8Array(1 << 17)
 /** In place of the id of a next hop. */
 const OURSELVES = 0xffffffff
 
-const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed
+const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed | CARRIES.longLivedStale
 
 /** What a policy says that accepts everything as it is. */
 const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: 'default' }

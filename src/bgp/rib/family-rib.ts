@@ -10,7 +10,7 @@ import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { makePrefix, type Prefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
-import type { AttributeTable } from '../route/attribute-table.ts'
+import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import type { HashKey } from '../route/hash.ts'
 import { type NextHopTable, SELF } from '../route/next-hop-table.ts'
@@ -149,9 +149,13 @@ export class FamilyRib {
   /** The neighbor has announced a path again. */
   #renew(path: number, counters: ImportCounters): void {
     const { present } = counters.generations
-    if (this.paths.generationOf(path) === present) return
+    const before = this.paths.generationOf(path)
+    if (before === present) return
+    const wasLongLived = counters.generations.isLongLived(before)
     this.paths.noteGeneration(path, present)
     counters.old--
+    // It is a fresh one again.
+    if (wasLongLived) this.#askAgain(path, ASK.import)
   }
 
   /** What was told before of it is not so any more: a path that is there goes. */
@@ -228,13 +232,30 @@ export class FamilyRib {
     const counters = this.#counters.get(slot)
     if (counters === undefined) return
     counters.endOfRib = true
-    if (counters.generations.freshness === 'stale') this.dropStale(slot)
+    if (counters.generations.freshness !== 'refreshing') this.dropStale(slot)
   }
 
   /** Nobody waits any longer for what is stale. */
   dropStale(slot: PeerSlot): void {
     const counters = this.#counters.get(slot)
     if (counters?.generations.end()) this.#purge(slot, counters)
+  }
+
+  /** RFC 9494 §4.2, §4.3: what is stale comes last from here on, and what asks for that with NO_LLGR goes. */
+  beginLongLived(slot: PeerSlot): void {
+    const counters = this.#counters.get(slot)
+    if (counters?.generations.beginLongLived() !== true) return
+    const { paths } = this
+    const { attributes } = this.#shared
+    const visit = (path: number): boolean => {
+      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
+      if (!counters.generations.isLongLived(paths.generationOf(path))) return false
+      const flags = attributes.flags[paths.received[path] as number] as number
+      if ((flags & CARRIES.noLongLived) !== 0) this.#removePath(path, this.#counters.get(slot))
+      else this.#askAgain(path, ASK.import)
+      return true
+    }
+    this.#sweeps.push(new Sweep(() => paths.end, visit))
   }
 
   /** Removes the paths of a neighbor below its lowest valid generation. */
@@ -571,6 +592,7 @@ export class FamilyRib {
     prefixes.writeAddress(prefix, this.#address)
     importer.begin(slot, received, refused)
     importer.judge(this.#address, 0, prefixes.lengths[prefix] as number)
+    if (counters.generations.isLongLived(paths.generationOf(path))) importer.markLongLived()
     const same = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!same) {
       if (paths.refused[path] === 0) counters.usable--

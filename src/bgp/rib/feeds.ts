@@ -152,6 +152,7 @@ export class Feeds {
       reflection?.clusterId,
       reflection?.client,
       role,
+      peer.longLived === true,
       peer.link?.map(({ text }) => text).join('|'),
       this.#policyNumber(exportPolicy),
     ].join()
@@ -161,7 +162,7 @@ export class Feeds {
     const key = this.#keyOf(slot)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const { peerType, localAs, send, nextHops, reflection, role, link = [] } = slot.peer
+    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [] } = slot.peer
     const view: ExportView = {
       family: this.#family,
       peerType,
@@ -171,6 +172,7 @@ export class Feeds {
       policy: slot.exportPolicy,
       reflection,
       role,
+      longLived,
       link,
     }
     const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)

@@ -18,6 +18,8 @@ export class Generations {
   /** Paths of a lower one are on their way out. */
   lowest = 0
   freshness: Freshness = 'fresh'
+  /** Of what is stale, paths of a lower one are long-lived stale: anything else is better (RFC 9494). */
+  longLivedBelow = 0
 
   /** BoRR. A second one begins anew: only what comes behind it counts. */
   beginRefresh(): void {
@@ -27,11 +29,23 @@ export class Generations {
 
   /** RFC 4724 §4.2: the session is lost. What is stale by a loss before this one goes; true where that may be something. */
   lose(): boolean {
-    const again = this.freshness === 'stale'
+    // RFC 9494 §4.2: what is long-lived stale outlives further losses.
+    const again = this.freshness === 'stale' && this.longLivedBelow === 0
     if (again) this.lowest = this.present
     this.present++
     this.freshness = 'stale'
     return again
+  }
+
+  /** RFC 9494 §4.2: the Restart Time is over. True where there may be something stale. */
+  beginLongLived(): boolean {
+    if (this.freshness !== 'stale') return false
+    this.longLivedBelow = this.present
+    return true
+  }
+
+  isLongLived(generation: number): boolean {
+    return generation < this.longLivedBelow
   }
 
   /** EoRR, End-of-RIB, or the end of patience: what is stale goes. True where that may be something. */
@@ -39,10 +53,7 @@ export class Generations {
     if (this.freshness === 'fresh') return false
     this.freshness = 'fresh'
     this.lowest = this.present
+    this.longLivedBelow = 0
     return true
-  }
-
-  isStale(generation: number): boolean {
-    return this.freshness !== 'fresh' && generation < this.present
   }
 }

@@ -8,7 +8,7 @@
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Asn } from '../../base/units.ts'
 import type { BareAttributes, Edit } from '../policy/compile.ts'
-import type { AttributeTable } from '../route/attribute-table.ts'
+import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import { LONGEST } from '../route/byte-table.ts'
 import { IdCache } from '../route/id-cache.ts'
 import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
@@ -41,12 +41,14 @@ export class Importer {
   readonly #bare: BareAttributes
 
   readonly #edits = new WeakMap<Edit, IdCache>()
+  readonly #longLived: IdCache
   /** By the AS that ONLY_TO_CUSTOMER gets. */
   readonly #marks = new Map<Asn, IdCache>()
 
   constructor(family: Family, table: AttributeTable, peers: Peers) {
     this.#family = family
     this.#table = table
+    this.#longLived = new IdCache(table.blocks, table.blocks)
     this.#peers = peers
     const known = (): string | undefined => this.#slot?.peer.interface
     this.#bare = {
@@ -129,6 +131,14 @@ export class Importer {
     }
   }
 
+  /** RFC 9494 §4.3: the answer of the last `judge`, as it is once the route is long-lived stale. */
+  markLongLived(): void {
+    if (this.refused !== 0 || ((this.#table.flags[this.attributes] as number) & CARRIES.longLivedStale) !== 0) return
+    const [received, before] = [this.#received, this.attributes]
+    this.#apply(before, LONG_LIVED_STALE, this.#longLived)
+    if (before !== received && this.attributes !== before) this.#table.release(before)
+  }
+
   /** RFC 9234 §5: what comes from a provider, a route server or a peer is for customers only from here on. */
   #mark(received: number, remoteAs: Asn): void {
     if (this.#table.onlyToCustomer(received) !== 0) return
@@ -164,6 +174,11 @@ export class Importer {
     this.#edits.set(edit, cache)
     return cache
   }
+}
+
+/** RFC 9494 §4.3: LLGR_STALE is attached. */
+const LONG_LIVED_STALE: Pick<Edit, 'apply'> = {
+  apply: (learned) => ({ ...learned, communities: [...learned.communities, [0xffff, 6]] }),
 }
 
 /** Our roles in which the neighbor is a provider, a route server or a peer. */

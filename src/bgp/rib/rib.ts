@@ -138,6 +138,15 @@ export class Rib {
     else for (const family of FAMILIES) this.#ribs[family].dropStale(slot)
   }
 
+  /** A neighbor is not back in time: what is stale of these families is kept all the same, but comes last (RFC 9494). */
+  beginLongLived(name: string, families: readonly Family[]): void {
+    const slot = this.#slot(name)
+    for (const family of FAMILIES) {
+      if (families.includes(family)) this.#ribs[family].beginLongLived(slot)
+      else this.#ribs[family].dropStale(slot)
+    }
+  }
+
   /** The session is down: what came from it goes, and what it was told is forgotten. */
   removePeer(name: string): void {
     const slot = this.#slot(name)

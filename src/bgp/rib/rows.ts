@@ -2,7 +2,7 @@
 import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
-import type { AttributeTable } from '../route/attribute-table.ts'
+import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
@@ -181,12 +181,15 @@ export class RouteRows {
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = explained.lostAt.get(path)
     if (lost !== undefined) return `lost at ${stepWords(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
-    if (explained.best !== path) return this.#whyNotUsable(paths.nextHop[path] as number)
+    if (explained.best !== path) return this.#whyNotUsable(paths, path)
     return explained.lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...explained.lostAt.values()))}`
   }
 
-  #whyNotUsable(nextHop: number): string {
-    return this.#nextHops.reach[nextHop] === REACH.learned
+  #whyNotUsable(paths: AdjIn, path: number): string {
+    const reach = this.#nextHops.reach[paths.nextHop[path] as number]
+    const flags = this.#attributes.flags[paths.attributes[path] as number] as number
+    if (reach === REACH.direct && (flags & CARRIES.longLivedStale) !== 0) return 'long-lived stale, another path is not'
+    return reach === REACH.learned
       ? 'next hop reached by a BGP route alone, another path is not'
       : 'next hop unreachable'
   }

@@ -46,6 +46,8 @@ export interface RibPeer {
   readonly allowedOwnAs?: number
   /** We reflect routes (RFC 4456): towards internal neighbors only. */
   readonly reflection?: { readonly clusterId: RouterId; readonly client: boolean }
+  /** It announced long-lived graceful restart (RFC 9494). */
+  readonly longLived?: boolean
   /** What we are to an external neighbor (RFC 9234). */
   readonly role?: Role
   /** Which one it runs over, where that is known. */

@@ -20,6 +20,8 @@ export const CARRIES = {
   noExportSubconfed: 4,
   originatorId: 8,
   onlyToCustomer: 16,
+  longLivedStale: 32,
+  noLongLived: 64,
 } as const
 
 export class AttributeTable {
@@ -262,7 +264,7 @@ function holdsAny(
   return false
 }
 
-/** RFC 1997: the communities that every speaker acts on. */
+/** RFC 1997, RFC 9494 §4.3: the communities that every speaker acts on. */
 function flagOfCommunity(community: number): number {
   switch (community) {
     case 0xffffff01:
@@ -271,6 +273,10 @@ function flagOfCommunity(community: number): number {
       return CARRIES.noAdvertise
     case 0xffffff03:
       return CARRIES.noExportSubconfed
+    case 0xffff0006:
+      return CARRIES.longLivedStale
+    case 0xffff0007:
+      return CARRIES.noLongLived
     default:
       return 0
   }

@@ -7,7 +7,7 @@
  * the session, and back to Active when that one has ended.
  */
 import type { Chance } from '../../base/chance.ts'
-import type { Family } from '../../base/family.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
 import { earlier, Timers } from '../../base/timers.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
@@ -18,13 +18,23 @@ import { judge, type Speaker } from './collision.ts'
 import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { type EventName, STATES } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
-import { AS_EVER, absenceOf, COLLISION_WINDOW, familiesKept, LONGEST_RETURN, type OwnRestart } from './restart.ts'
+import {
+  AS_EVER,
+  absenceOf,
+  COLLISION_WINDOW,
+  familiesKept,
+  LONGEST_RETURN,
+  longLivedOf,
+  longLivedTimeOf,
+  type OwnRestart,
+} from './restart.ts'
 import type {
   ConnId,
   LastError,
   PeerAction,
   PeerConfig,
   PeerEvent,
+  PeerRestart,
   PeerSnapshot,
   Session,
   SessionState,
@@ -53,6 +63,10 @@ export class Peer {
   #restart: Millis = 0
   /** Families of which stale routes are kept: while the neighbor is away, and until its End-of-RIB. */
   #stale: readonly Family[] = []
+  /** They are long-lived stale (RFC 9494). */
+  #longLived = false
+  /** What the neighbor said of restarts, of the session that was lost last. */
+  #lost: PeerRestart | undefined
   #started = false
   #stopped: string | undefined
 
@@ -191,7 +205,7 @@ export class Peer {
 
   #expire(until: Millis): void {
     for (const connection of this.#connections()) connection.expire(until)
-    if (this.#timers.take('restart', until)) this.#giveUpStale(this.#whyLate())
+    if (this.#timers.take('restart', until)) this.#restartOver()
     if (this.#timers.take('hold-down', until)) this.#start()
   }
 
@@ -381,15 +395,19 @@ export class Peer {
     this.#attemptError = undefined
     this.#established++
     // RFC 4724 §4.2: what was kept of other families, or was not delivered meanwhile, goes at once.
-    const keep = this.#stale.filter((family) => session.restart?.preserved.includes(family))
-    this.#waitFor(keep, LONGEST_RETURN)
+    const keep = this.#stale.filter((family) => this.#mayKeep(family, session))
+    // RFC 9494 §4.2: the time of long-lived stale routes runs on until End-of-RIB.
+    if (this.#longLived && keep.length > 0) this.#stale = keep
+    else this.#waitFor(keep, LONGEST_RETURN)
     this.#push({ kind: 'up', session, keep })
   }
 
   #down(fault: Fault, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
-    this.#waitFor(keep, absenceOf(session.restart?.time ?? 0))
+    this.#lost = session.restart
+    if (this.#longLived && keep.length > 0) this.#stale = FAMILIES.filter((family) => keep.includes(family))
+    else this.#waitFor(keep, absenceOf(session.restart?.time ?? 0))
     this.#push({ kind: 'down', error: { ...fault, at: now }, keep })
   }
 
@@ -400,8 +418,26 @@ export class Peer {
     return this.#stale.length > 0
   }
 
+  #mayKeep(family: Family, { restart }: Session): boolean {
+    if (restart?.preserved.includes(family) !== true) return false
+    return !this.#longLived || restart.longLived?.preserved.includes(family) === true
+  }
+
+  /** RFC 9494 §4.2: what the neighbor asked to keep longer is kept, and comes last. */
+  #restartOver(): void {
+    const families = this.#lost === undefined ? [] : longLivedOf(this.#lost, this.#stale)
+    if (this.#state === 'Established' || this.#longLived || families.length === 0 || this.#lost === undefined) {
+      this.#giveUpStale(this.#whyLate())
+      return
+    }
+    this.#waitFor(families, longLivedTimeOf(this.#lost, families))
+    this.#longLived = true
+    this.#push({ kind: 'long-lived', families })
+  }
+
   #waitFor(families: readonly Family[], patience: Millis): void {
     this.#stale = families
+    this.#longLived = false
     this.#restart = patience
     if (families.length === 0) this.#timers.clear('restart')
     else this.#timers.set('restart', this.#shared.now + patience)
@@ -410,7 +446,9 @@ export class Peer {
   #endOfRib(family: Family): void {
     if (!this.#stale.includes(family) || this.#state !== 'Established') return
     this.#stale = this.#stale.filter((other) => other !== family)
-    if (this.#stale.length === 0) this.#timers.clear('restart')
+    if (this.#stale.length > 0) return
+    this.#timers.clear('restart')
+    this.#longLived = false
   }
 
   #whyLate(): string {

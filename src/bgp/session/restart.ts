@@ -8,7 +8,7 @@ import type { MessageError } from '../wire/error.ts'
 import type { Capability, Open } from '../wire/message.ts'
 import { CEASE } from '../wire/notification.ts'
 import type { FsmEvent } from './fsm.ts'
-import type { PeerConfig, PeerRestart, Session } from './types.ts'
+import type { LongLived, PeerConfig, PeerRestart, Session } from './types.ts'
 
 /** What this process says of its own start. */
 export interface OwnRestart {
@@ -22,9 +22,12 @@ export interface OwnRestart {
 export const AS_EVER: OwnRestart = { restarted: false, preserved: FAMILIES }
 
 type GracefulRestart = Extract<Capability, { readonly kind: 'graceful-restart' }>
+type LongLivedRestart = Extract<Capability, { readonly kind: 'long-lived-graceful-restart' }>
 
 /** Stale routes of a neighbor that does not come back are kept no longer than this, whatever time it announced. */
 const LONGEST_ABSENCE: Millis = 180_000
+/** … and no longer than this where it asks for long-lived graceful restart. */
+const LONGEST_LONG_LIVED: Millis = 24 * 3_600_000
 /** Routes that a neighbor which is back has not announced again are kept no longer than this without its End-of-RIB. */
 export const LONGEST_RETURN: Millis = 180_000
 /** A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor restarted. */
@@ -33,18 +36,21 @@ export const COLLISION_WINDOW: Millis = 10_000
 /** RFC 4724 §3: one that lists no family still says that we send End-of-RIB. */
 export function restartCapability(config: PeerConfig, own: OwnRestart): readonly Capability[] {
   if (config.restartTime === undefined) return []
+  const families = config.families.map((family) => ({
+    afi: AFI[family],
+    safi: SAFI_UNICAST,
+    preserved: own.preserved.includes(family),
+  }))
   return [
     {
       kind: 'graceful-restart',
       restarted: own.restarted,
       notification: true,
       restartTime: config.restartTime,
-      families: config.families.map((family) => ({
-        afi: AFI[family],
-        safi: SAFI_UNICAST,
-        preserved: own.preserved.includes(family),
-      })),
+      families,
     },
+    // RFC 9494 §3: we know what long-lived stale routes are, and ask nobody to keep ours so long.
+    { kind: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, staleTime: 0 })) },
   ]
 }
 
@@ -59,8 +65,29 @@ export function agreeRestart(ours: Open, theirs: Open, families: readonly Family
     notification: own.notification && said.notification,
     families: families.filter((family) => listed(family) !== undefined),
     preserved: families.filter((family) => listed(family)?.preserved === true),
+    longLived: agreeLongLived(ours, theirs, families),
   }
 }
+
+/** RFC 9494 §3.1: it says nothing without the capability for graceful restart. */
+function agreeLongLived(ours: Open, theirs: Open, families: readonly Family[]): LongLived | undefined {
+  const said = lastLongLived(theirs)
+  if (lastLongLived(ours) === undefined || said === undefined) return undefined
+  const times: Partial<Record<Family, Seconds>> = {}
+  const preserved: Family[] = []
+  for (const family of families) {
+    const listed = said.families.findLast(({ afi, safi }) => familyOf(afi, safi) === family)
+    if (listed === undefined) continue
+    times[family] = listed.staleTime
+    if (listed.preserved) preserved.push(family)
+  }
+  return { times, preserved }
+}
+
+const lastLongLived = (open: Open): LongLivedRestart | undefined =>
+  open.capabilities.findLast(
+    (capability): capability is LongLivedRestart => capability.kind === 'long-lived-graceful-restart',
+  )
 
 const lastRestart = (open: Open): GracefulRestart | undefined =>
   open.capabilities.findLast((capability): capability is GracefulRestart => capability.kind === 'graceful-restart')
@@ -68,7 +95,7 @@ const lastRestart = (open: Open): GracefulRestart | undefined =>
 /** `hard`: the NOTIFICATION that came was a Hard Reset. */
 export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
   const { restart } = session
-  if (restart === undefined || restart.time === 0) return []
+  if (restart === undefined || (restart.time === 0 && longLivedOf(restart, restart.families).length === 0)) return []
   // RFC 4724 §4.2: the connection is lost, and nobody has said why.
   if (event.name === 'TcpConnectionFails') return restart.families
   // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes where both said so, a Hard Reset is.
@@ -103,6 +130,14 @@ export function asSent(error: MessageError, restart: PeerRestart | undefined): M
   inside.set(data, 2)
   return { ...error, code: CEASE.code, subcode: CEASE.hardReset, data: inside }
 }
+
+/** Of these families, those that are kept beyond the Restart Time. */
+export const longLivedOf = ({ longLived }: PeerRestart, families: readonly Family[]): readonly Family[] =>
+  families.filter((family) => (longLived?.times[family] ?? 0) > 0)
+
+/** RFC 9494 §4.2: how long. The shortest of the times given counts for all families. */
+export const longLivedTimeOf = ({ longLived }: PeerRestart, families: readonly Family[]): Millis =>
+  Math.min(...families.map((family) => (longLived?.times[family] ?? 0) * 1000), LONGEST_LONG_LIVED)
 
 /** How long routes are kept while the neighbor is away. */
 export const absenceOf = (time: Seconds): Millis => Math.min(time * 1000, LONGEST_ABSENCE)

@@ -131,6 +131,8 @@ export type PeerAction =
   | { readonly kind: 'up'; readonly session: Session; readonly keep: readonly Family[] }
   /** Only after an `up`. `keep`: families whose routes are kept as stale until the neighbor is back. */
   | { readonly kind: 'down'; readonly error: LastError; readonly keep: readonly Family[] }
+  /** The neighbor is not back in time: stale routes of these families come last from here on, others go (RFC 9494). */
+  | { readonly kind: 'long-lived'; readonly families: readonly Family[] }
   /** Stale routes are kept no longer, whether the neighbor is back or not. */
   | { readonly kind: 'stale-over'; readonly reason: string }
   /**
@@ -187,6 +189,14 @@ export interface PeerRestart {
   readonly notification: boolean
   /** Families of the session that it listed, and those of them that it went on delivering while it restarted. */
   readonly families: readonly Family[]
+  readonly preserved: readonly Family[]
+  /** Undefined unless both announced that they know long-lived stale routes (RFC 9494). */
+  readonly longLived: LongLived | undefined
+}
+
+/** Families whose routes are kept beyond the Restart Time, how long, and which the neighbor went on delivering. */
+export interface LongLived {
+  readonly times: Readonly<Partial<Record<Family, Seconds>>>
   readonly preserved: readonly Family[]
 }
 

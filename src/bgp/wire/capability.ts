@@ -97,6 +97,30 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
     describe: ({ restartTime, families }) =>
       `graceful restart ${restartTime} s ${list(families, ({ afi, safi }) => describeFamily(afi, safi))}`.trimEnd(),
   },
+  // RFC 9494 §3: AFI 2, SAFI 1, flags 1, stale time 3, by family.
+  'long-lived-graceful-restart': {
+    code: 71,
+    decode: (value) => {
+      const families: { afi: number; safi: number; preserved: boolean; staleTime: number }[] = []
+      while (value.left > 0) {
+        const [afi, safi, flags] = [value.u16(), value.u8(), value.u8()]
+        families.push({ afi, safi, preserved: (flags & 0x80) !== 0, staleTime: (value.u8() << 16) | value.u16() })
+      }
+      return { kind: 'long-lived-graceful-restart', families }
+    },
+    encode: (writer, { families }) => {
+      for (const { afi, safi, preserved, staleTime } of families) {
+        writer
+          .u16(afi)
+          .u8(safi)
+          .u8(preserved ? 0x80 : 0)
+          .u8(staleTime >> 16)
+          .u16(staleTime & 0xffff)
+      }
+    },
+    describe: ({ families }) =>
+      `long-lived graceful restart ${list(families, ({ afi, safi, staleTime }) => `${describeFamily(afi, safi)} ${staleTime} s`)}`.trimEnd(),
+  },
   // RFC 6793 §3.
   'four-octet-as': {
     code: 65,

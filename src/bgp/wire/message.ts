@@ -34,6 +34,15 @@ export type Capability =
       readonly restartTime: Seconds
       readonly families: readonly { readonly afi: number; readonly safi: number; readonly preserved: boolean }[]
     }
+  | {
+      readonly kind: 'long-lived-graceful-restart'
+      readonly families: readonly {
+        readonly afi: number
+        readonly safi: number
+        readonly preserved: boolean
+        readonly staleTime: Seconds
+      }[]
+    }
   | { readonly kind: 'four-octet-as'; readonly asn: Asn }
   | { readonly kind: 'add-path'; readonly families: readonly AddPathFamily[] }
   | { readonly kind: 'enhanced-refresh' }
