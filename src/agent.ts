@@ -19,6 +19,7 @@ import { Keys } from './edge/keys.ts'
 import { Manifests } from './edge/manifests/source.ts'
 import { mapLargeArrays, memoryForTables } from './edge/memory.ts'
 import { Bfd } from './edge/net/bfd.ts'
+import { connectBfd } from './edge/net/bfd-client.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
 import { Ndp } from './edge/net/ndp.ts'
@@ -139,7 +140,7 @@ class Agent {
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
-    this.#bfd = new Bfd({ feed, start: startBfdThread(false) })
+    this.#bfd = new Bfd({ feed, start: options.bfd === 'thread' ? startBfdThread(false) : connectBfd(options.bfd) })
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })

@@ -24,6 +24,10 @@ async function main(argv: readonly string[]): Promise<number> {
       const { runAgent } = await import('./agent.ts')
       return runAgent(words.options)
     }
+    case 'bfd': {
+      const { runBfd } = await import('./bfd-process.ts')
+      return runBfd(words.options)
+    }
     case 'command': {
       const { runCommand } = await import('./cli/client.ts')
       const { socket, ...options } = words.options

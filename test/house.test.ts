@@ -49,12 +49,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['base', 'show'],
   agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
   check: ['cluster', 'engine', 'preview', 'cli', ...EDGE],
-  main: ['agent', 'check', 'cli', ...EDGE],
+  'bfd-process': ['bfd', 'engine', 'cli', ...EDGE],
+  main: ['agent', 'bfd-process', 'check', 'cli', ...EDGE],
   build: [],
 }
 
 /** Rooms with the outside world in them; everywhere else no package is imported and nothing is asynchronous. */
-const OUTSIDE = new Set([...EDGE, 'cli', 'agent', 'check', 'main', 'build'])
+const OUTSIDE = new Set([...EDGE, 'cli', 'agent', 'bfd-process', 'check', 'main', 'build'])
 
 /** A statement's `from '…'` or `import '…'`, and an `import('…')` anywhere. */
 const IMPORTS = /^(?:import|export|\}).*?(?:from|import) '([^']+)'|\bimport\('([^']+)'\)/gm

@@ -3,10 +3,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Agent } from '../lab/agent.ts'
+import { Agent, MAIN } from '../lab/agent.ts'
 import { FAMILIES, type Host, type Lab } from '../lab/lab.ts'
 import { bgpPeer, type KubeObject, kubeNode, Manifests } from '../lab/manifests.ts'
-import { must } from '../lab/run.ts'
+import { type Daemon, must } from '../lab/run.ts'
 import { eventually } from '../lab/wait.ts'
 import { defaultRoutes, forward, wire } from '../lab/wire.ts'
 import type { Neighbor, Router, Speaker } from '../speakers/speaker.ts'
@@ -39,6 +39,8 @@ interface SceneOptions {
   readonly far?: boolean
   /** Of the BGPPeers; without, they have none. */
   readonly bfd?: object
+  /** BFD is a process of its own. */
+  readonly apart?: boolean
   /** Objects besides. */
   readonly more?: readonly KubeObject[]
 }
@@ -68,7 +70,11 @@ const hostsOf = async (lab: Lab, far: boolean): Promise<readonly [Host, Host]> =
   return [node, router]
 }
 
-const start = async (lab: Lab, speaker: Speaker, { far = false, bfd, more = [] }: SceneOptions): Promise<Scene> => {
+const start = async (
+  lab: Lab,
+  speaker: Speaker,
+  { far = false, bfd, more = [], apart = false }: SceneOptions,
+): Promise<Scene> => {
   const [node, host] = await hostsOf(lab, far)
   const kind = speaker.kind === 'bird' ? 'bird' : 'frr'
   const features = [{ session: [...(far ? FAR[kind] : []), ...WORDS[kind]] }]
@@ -86,12 +92,14 @@ const start = async (lab: Lab, speaker: Speaker, { far = false, bfd, more = [] }
     ...peers(host, bfd),
     ...more,
   )
-  const agent = new Agent(node, manifests)
+  const agent = new Agent(node, manifests, apart ? { bfd: socketOf(node) } : {})
   await agent.start()
   return { node, agent, manifests, router, speaker }
 }
 
 const isOlder = async (speaker: Speaker): Promise<boolean> => /^[0-9]\./.test(await speaker.version())
+
+const socketOf = (node: Host): string => join(node.directory, 'bfd.sock')
 
 const startBfdd = async (host: Host, speaker: Speaker): Promise<void> => {
   const { directory } = host
@@ -307,4 +315,41 @@ const underLoad: Case = {
   },
 }
 
-export const cases: readonly Case[] = [singleHop, multihop, untouched, underLoad]
+const startBfd = (node: Host): Daemon => node.start('bfd', [process.execPath, MAIN, 'bfd', '--control', socketOf(node)])
+
+const apart: Case = {
+  name: 'bfd: a process of its own outlives its agent and is itself replaced, and the router does not notice',
+  speakers: 'each',
+  lacking,
+  async run({ lab, speaker }) {
+    const scene = await start(lab, speaker, { bfd: FAST, apart: true })
+    const { node, agent } = scene
+    let daemon = startBfd(node)
+    await bfdUp(scene, 'single')
+    const stays = async (what: string, seconds: number) => {
+      for (
+        const end = Date.now() + seconds * 1_000;
+        Date.now() < end;
+        await new Promise((next) => setTimeout(next, 300))
+      ) {
+        const up = await routerSays(scene)
+        expect(up === 2, `${up} of 2 BFD sessions up on the router, ${what}`)
+      }
+      const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
+      expect(!log.includes('BFD Up to'), `a session went down, ${what}`)
+    }
+    await agent.kill()
+    await stays('the agent being killed', 3)
+    await daemon.stop()
+    await stays('the process being stopped', 4)
+    daemon = startBfd(node)
+    await stays('the process being there again', 3)
+    const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
+    expect(log.includes('2 sessions go on'), `the new process did not go on: ${log}`)
+    await agent.start()
+    await bfdUp(scene, 'single')
+    await stays('the agent being there again', 2)
+  },
+}
+
+export const cases: readonly Case[] = [singleHop, multihop, untouched, underLoad, apart]

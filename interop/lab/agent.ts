@@ -9,7 +9,8 @@ import type { Manifests } from './manifests.ts'
 import { type Daemon, must } from './run.ts'
 import { eventually, Hopeless } from './wait.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** Our program, in words. */
+export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 export interface AgentProtocol {
   readonly name: string
@@ -46,6 +47,8 @@ export interface AgentOptions {
   readonly cni?: 'ptp' | 'bridge'
   /** Where the four kinds are read; our own group unless said. */
   readonly apiGroup?: string
+  /** The socket of the process that does BFD. */
+  readonly bfd?: string
   /** A folder whose programs come before this machine's. */
   readonly programs?: string
 }
@@ -74,6 +77,7 @@ export class Agent {
       ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
       ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
+      ...(this.options.bfd === undefined ? [] : ['--bfd', this.options.bfd]),
       ...(this.options.table === undefined ? [] : ['--table', `${this.options.table}`]),
       ...(this.options.apiGroup === undefined ? [] : ['--api-group', this.options.apiGroup]),
       ...(this.options.cni === undefined ? [] : ['--cni', this.options.cni, '--cni-dir', this.cniDirectory]),

@@ -7,11 +7,12 @@
 import type { Address } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
 import { Deadlines } from '../base/deadlines.ts'
+import { earlier } from '../base/timers.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import { leastInterval } from './pace.ts'
 import { type ControlPacket, decodeControl } from './packet.ts'
 import { Session, type SessionEvent } from './session.ts'
-import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason } from './types.ts'
+import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason, SavedSession } from './types.ts'
 
 export interface BfdEngineOptions {
   /** Seed of discriminators, source ports and jitter. */
@@ -29,6 +30,8 @@ const SINGLE_HOP_TTL = 255
 /** RFC 5881 §4. */
 const FIRST_PORT = 49_152
 const LAST_PORT = 65_535
+/** A neighbor answers a Poll within one of its intervals; two packets may be lost. */
+const HAND_OVER_PATIENCE: Millis = 3_000
 /** Senders that are remembered so that each is told of once for each reason. */
 const MOST_STRANGERS = 64
 
@@ -46,6 +49,8 @@ export class BfdEngine {
   readonly #dropped = new Map<DropReason, number>()
   readonly #strangers = new Set<string>()
   #least: Micros
+  /** We go away then, whether all neighbors know or not. */
+  #leavesAt: Millis | undefined
   #sent = 0
   #received = 0
   #effects: BfdEffect[] = []
@@ -61,11 +66,12 @@ export class BfdEngine {
     this.#effects = []
     this.#take(input, now)
     for (const session of this.#deadlines.take(now)) this.#expire(session, now)
+    if (this.#leavesAt !== undefined) this.#handOver(now)
     return this.#effects
   }
 
   deadline(): Millis | undefined {
-    return this.#deadlines.first()
+    return earlier(this.#deadlines.first(), this.#leavesAt)
   }
 
   #take(input: BfdInput, now: Millis): void {
@@ -86,12 +92,30 @@ export class BfdEngine {
       case 'filtered':
         this.#count(input.reason, input.count)
         return
+      case 'hand-over':
+        this.#leavesAt = now + HAND_OVER_PATIENCE
+        for (const session of this.#byRemote.values())
+          this.#handle(session, { kind: 'lengthen', away: input.away }, now)
+        return
+      case 'resume':
+        for (const saved of input.sessions) this.#begin(saved.intent, now, saved)
+        return
       case 'ask':
         this.#effects.push({ kind: 'answer', id: input.id, sessions: this.#views(), counters: this.#counters() })
         return
       case 'tick':
         return
     }
+  }
+
+  /** When all neighbors have answered, or one has had its time. */
+  #handOver(now: Millis): void {
+    const sessions = [...this.#byRemote.values()]
+    const isDone = (this.#leavesAt ?? now) <= now || !sessions.some(({ isPolling }) => isPolling)
+    if (!isDone) return
+    this.#leavesAt = undefined
+    const saved = sessions.map((session) => session.save(this.#ports.get(session) ?? 0))
+    this.#effects.push({ kind: 'handed-over', sessions: saved })
   }
 
   // ---- what shall be
@@ -129,14 +153,22 @@ export class BfdEngine {
     this.#handle(session, { kind: 'enable' }, now)
   }
 
-  #begin(intent: BfdIntent, now: Millis): void {
+  #begin(intent: BfdIntent, now: Millis, saved?: SavedSession): void {
     const { independent } = this.#options
-    const discriminator = this.#newDiscriminator()
+    const discriminator = saved?.discriminator ?? this.#newDiscriminator()
     const least = this.#least
-    const session = new Session({ intent, least, discriminator, independent, chance: this.#chance, now })
+    const session = new Session({
+      intent,
+      least,
+      discriminator,
+      independent,
+      chance: this.#chance,
+      now,
+      ...(saved !== undefined && { saved }),
+    })
     this.#byDiscriminator.set(discriminator, session)
     this.#byRemote.set(intent.remote, session)
-    this.#open(session)
+    this.#open(session, saved?.port)
     this.#deadlines.set(session, session.deadline())
     this.#effects.push({ kind: 'report', session: session.view(), from: undefined })
   }
@@ -177,11 +209,11 @@ export class BfdEngine {
    * RFC 5881 §4: a source port from 49152 to 65535, the same for all packets of a session, and its own; where there are
    * more sessions than ports, ports serve several.
    */
-  #open(session: Session): void {
+  #open(session: Session, usual?: number): void {
     const { remote, local, hops } = session.intent
     this.#portsInUse.delete(this.#ports.get(session) ?? 0)
     const count = LAST_PORT - FIRST_PORT + 1
-    let port = FIRST_PORT + Math.floor(this.#chance.next() * count)
+    let port = usual ?? FIRST_PORT + Math.floor(this.#chance.next() * count)
     for (let tried = 0; tried < count && this.#portsInUse.has(port); tried++)
       port = port === LAST_PORT ? FIRST_PORT : port + 1
     this.#portsInUse.add(port)

@@ -10,7 +10,7 @@ import { earlier } from '../base/timers.ts'
 import { type Micros, type Millis, microsInMillis } from '../base/units.ts'
 import { type BfdEvent, step } from './fsm.ts'
 import { type BfdState, type ControlPacket, encodeControl } from './packet.ts'
-import type { BfdIntent, BfdView } from './types.ts'
+import type { BfdIntent, BfdView, Heard, Parameters, SavedSession } from './types.ts'
 
 export type SessionEvent =
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
@@ -19,6 +19,8 @@ export type SessionEvent =
   /** RFC 5880 §6.8.16. */
   | { readonly kind: 'disable' | 'enable' }
   | { readonly kind: 'trouble'; readonly text: string | undefined }
+  /** From now on the neighbor is to wait for our packets for so long. */
+  | { readonly kind: 'lengthen'; readonly away: Micros }
   | { readonly kind: 'timer' }
 
 export type SessionAction =
@@ -34,25 +36,15 @@ export interface SessionOptions {
   readonly independent: boolean
   readonly chance: Chance
   readonly now: Millis
+  /** It goes on from there. */
+  readonly saved?: SavedSession
 }
 
 /** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
 const SLOW: Micros = 1_000_000
+const MOST_MULTIPLIER = 255
 /** First packets of sessions made at once are spread over this. */
 const FIRST_SPREAD: Millis = 250
-
-/** What our packets say of us. */
-interface Parameters {
-  readonly desired: Micros
-  readonly required: Micros
-  readonly multiplier: number
-}
-
-/** What the last packet of the neighbor said. */
-type Heard = Pick<
-  ControlPacket,
-  'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
-> & { readonly discriminator: number }
 
 /** RFC 5880 §6.8.1: RemoteSessionState is Down, RemoteDiscr 0, RemoteMinRxInterval 1, RemoteDemandMode 0 at first. */
 const UNHEARD: Heard = {
@@ -109,13 +101,15 @@ export class Session {
   /** When it may be forgotten, once it is disabled. */
   #overAt: Millis | undefined
 
+  /** So long the neighbor shall wait for us; 0: as configured. */
+  #away: Micros = 0
   #trouble: string | undefined
   #sent = 0
   #received = 0
   #now: Millis
   #actions: SessionAction[] = []
 
-  constructor({ intent, least, discriminator, independent, chance, now }: SessionOptions) {
+  constructor({ intent, least, discriminator, independent, chance, now, saved }: SessionOptions) {
     this.discriminator = discriminator
     this.#independent = independent
     this.#chance = chance
@@ -126,6 +120,36 @@ export class Session {
     this.#advertised = this.#wanted()
     this.#used = this.#advertised
     this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
+    if (saved !== undefined) this.#resume(saved)
+  }
+
+  /** The neighbor is given a whole Detection Time to be heard, and hears at once that we are as quick as before. */
+  #resume({ state, diagnostic, advertised, heard }: SavedSession): void {
+    this.#state = state
+    this.#diagnostic = diagnostic
+    this.#heard = heard
+    this.#advertised = advertised
+    this.#used = advertised
+    if (heard.discriminator !== 0) this.#heardAt = this.#now
+    this.#sentAt = this.#now - microsInMillis(this.#interval())
+    this.#adopt()
+  }
+
+  save(port: number): SavedSession {
+    return {
+      intent: this.#intent,
+      discriminator: this.discriminator,
+      port,
+      state: this.#state,
+      diagnostic: this.#diagnostic,
+      advertised: this.#advertised,
+      heard: this.#heard,
+    }
+  }
+
+  /** It is Up, and the neighbor has not yet said that it knows our newest parameters. */
+  get isPolling(): boolean {
+    return this.#state === 'Up' && this.#poll === 'sending'
   }
 
   get intent(): BfdIntent {
@@ -177,6 +201,10 @@ export class Session {
         return
       case 'trouble':
         this.#trouble = event.text
+        return
+      case 'lengthen':
+        this.#away = event.away
+        this.#adopt()
         return
       case 'timer':
         this.#expire()
@@ -234,11 +262,13 @@ export class Session {
   #wanted(): Parameters {
     const { transmit, receive, multiplier } = this.#intent
     const desired = Math.max(transmit, this.#least)
-    return {
-      desired: this.#state === 'Up' ? desired : Math.max(desired, SLOW),
-      required: Math.max(receive, this.#least),
-      multiplier,
-    }
+    const required = Math.max(receive, this.#least)
+    if (this.#state !== 'Up') return { desired: Math.max(desired, SLOW), required, multiplier }
+    if (this.#away === 0) return { desired, required, multiplier }
+    // The neighbor waits for the multiplier times the interval: the one grows first, as it costs nothing.
+    const most = Math.max(desired, this.#heard.requiredMinRx)
+    const longest = Math.min(MOST_MULTIPLIER, Math.max(multiplier, Math.ceil(this.#away / most)))
+    return { desired: Math.max(desired, Math.ceil(this.#away / longest)), required, multiplier: longest }
   }
 
   /**

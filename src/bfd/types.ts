@@ -1,7 +1,7 @@
 /** What goes into the BFD engine and what comes out of it, as plain values: can be recorded, replayed and sent to another thread. */
 import type { Address } from '../base/address.ts'
 import type { Micros, Millis } from '../base/units.ts'
-import type { BfdState, Malformed } from './packet.ts'
+import type { BfdState, ControlPacket, Malformed } from './packet.ts'
 
 /** One session that shall be. There is one for each remote address. */
 export interface BfdIntent {
@@ -80,6 +80,31 @@ export interface BfdCounters {
   readonly leastInterval: Micros
 }
 
+/** A session as one run leaves it to the next, so that its neighbor does not notice. */
+export interface SavedSession {
+  readonly intent: BfdIntent
+  readonly discriminator: number
+  readonly port: number
+  readonly state: BfdState
+  readonly diagnostic: number
+  /** What its packets last advertised. */
+  readonly advertised: Parameters
+  readonly heard: Heard
+}
+
+/** What our packets say of us. */
+export interface Parameters {
+  readonly desired: Micros
+  readonly required: Micros
+  readonly multiplier: number
+}
+
+/** What the last packet of the neighbor said. */
+export type Heard = Pick<
+  ControlPacket,
+  'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
+> & { readonly discriminator: number }
+
 /** What the thread of the engine got from the system so as not to be late. */
 export interface Priority {
   readonly kind: 'real-time' | 'nice' | 'none'
@@ -113,6 +138,10 @@ export type BfdInput =
     }
   /** Datagrams that the kernel dropped before we saw them. */
   | { readonly kind: 'filtered'; readonly reason: 'ttl' | 'flood'; readonly count: number }
+  /** We go away for a while: neighbors shall not miss us for so long. The Effect `handed-over` answers. */
+  | { readonly kind: 'hand-over'; readonly away: Micros }
+  /** What another run handed over; before all else. */
+  | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[] }
   /** The Effect `answer` shall tell all there is. */
   | { readonly kind: 'ask'; readonly id: number }
   | { readonly kind: 'tick' }
@@ -133,6 +162,8 @@ export type BfdEffect =
   | { readonly kind: 'report'; readonly session: BfdView; readonly from: BfdState | undefined }
   /** The first packet that this address had dropped for this reason. */
   | { readonly kind: 'dropped'; readonly from: Address; readonly reason: DropReason }
+  /** Every neighbor knows; or, where one does not answer, those that do. Nothing is sent after this. */
+  | { readonly kind: 'handed-over'; readonly sessions: readonly SavedSession[] }
   /** No interval is shorter from now on. */
   | { readonly kind: 'least-interval'; readonly least: Micros }
   | {

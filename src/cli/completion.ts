@@ -28,7 +28,7 @@ complete -c godwit -f -a '(godwit complete -- (commandline -opc)[2..] (commandli
 export const completionScript = (shell: ShellName): string => SCRIPTS[shell]
 
 /** Commands that are not questions to an agent. */
-const OWN_COMMANDS = ['agent', 'check', 'doctor', 'completion']
+const OWN_COMMANDS = ['agent', 'bfd', 'check', 'doctor', 'completion']
 const OPTIONS = ['--json', '--output', '--watch', '--socket', '--no-pager', '--help', '--version']
 
 /** Words that may stand where the last of \`typed\` stands, which may be empty. */

@@ -16,8 +16,10 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit agent [--node NAME] [--namespace NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
                [--dataplane linux|none] [--table main|NUMBER] [--adopt bird|zebra|NUMBER,...] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
-               [--log-level debug|info|warn|error]
+               [--bfd thread|PATH] [--log-level debug|info|warn|error]
                                     advertise this node's routes
+  godwit bfd [--control PATH] [--log-level debug|info|warn|error]
+                                    BFD as a process that outlives agents (agent --bfd PATH)
   godwit                            look around in a shell
   godwit show explain IP|PREFIX|NAMESPACE/SERVICE
                                     why it is advertised, learned and forwarded as it is, or is not
@@ -67,6 +69,15 @@ export interface AgentWords {
   readonly table: string
   /** Protocol numbers of the speaker before us: its routes in the kernel stay until ours stand. */
   readonly adopt: readonly number[]
+  /** `thread`, or the socket of the process that does it (`godwit bfd`). */
+  readonly bfd: string
+}
+
+/** BFD as a process of its own. */
+export interface BfdWords {
+  /** Where agents reach it. */
+  readonly control: string
+  readonly logLevel: LogLevel
 }
 
 const DATAPLANES = ['linux', 'none'] as const
@@ -107,6 +118,7 @@ export type Words =
   | { readonly kind: 'complete'; readonly socket: string; readonly typed: readonly string[] }
   | { readonly kind: 'wrong'; readonly text: string }
   | { readonly kind: 'agent'; readonly options: AgentWords }
+  | { readonly kind: 'bfd'; readonly options: BfdWords }
   | { readonly kind: 'command'; readonly words: readonly string[]; readonly options: CommandWords }
   | { readonly kind: 'shell'; readonly socket: string }
 
@@ -114,6 +126,7 @@ const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE 
 
 export function parseWords(argv: readonly string[]): Words {
   if (argv[0] === 'agent') return parseAgentWords(argv.slice(1))
+  if (argv[0] === 'bfd') return parseBfdWords(argv.slice(1))
   return argv[0] === 'check' ? parseCheckWords(argv.slice(1)) : parseClientWords(argv)
 }
 
@@ -228,6 +241,7 @@ const AGENT_OPTIONS = {
   dataplane: { type: 'string' },
   table: { type: 'string' },
   adopt: { type: 'string' },
+  bfd: { type: 'string' },
   cni: { type: 'string' },
   'cni-dir': { type: 'string' },
   'log-level': { type: 'string' },
@@ -261,6 +275,23 @@ function parseCheckWords(argv: readonly string[]): Words {
       json: values.json === true,
     },
   }
+}
+
+const BFD_SOCKET = '/run/godwit/bfd.sock'
+const BFD_OPTIONS = {
+  control: { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+function parseBfdWords(argv: readonly string[]): Words {
+  const read = readWords(() => parseArgs({ args: [...argv], options: BFD_OPTIONS, strict: true }))
+  if (typeof read === 'string') return wrong(read)
+  const { values } = read
+  if (values.help === true) return { kind: 'help' }
+  const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
+  if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
+  return { kind: 'bfd', options: { control: values.control ?? BFD_SOCKET, logLevel } }
 }
 
 const DEFAULT_GROUP = 'godwit.dev'
@@ -300,6 +331,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       dataplane,
       table,
       adopt,
+      bfd: values.bfd ?? 'thread',
       cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }

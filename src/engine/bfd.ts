@@ -51,6 +51,7 @@ export class Bfd {
   /** Why there is no BFD at all. */
   #trouble: string | undefined
   #isChanged = false
+  #isFrozen = false
 
   constructor(links: LinkTable, out: Outbox) {
     this.#links = links
@@ -86,9 +87,14 @@ export class Bfd {
     if (addresses.size > 0 && this.#wishes.size > 0) this.#isChanged = true
   }
 
+  /** The agent ends to come back: BFD says nothing of it, or routers would drop what the restart keeps. */
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
   /** Asks for the sessions that shall be, where they are others than before; not before our links are known. */
   flush(): void {
-    if (!this.#isChanged || (this.#wishes.size > 0 && !this.#links.isKnown)) return
+    if (!this.#isChanged || this.#isFrozen || (this.#wishes.size > 0 && !this.#links.isKnown)) return
     this.#isChanged = false
     const wishes = new Map<Address, Wish>()
     for (const wish of this.#wishes.values()) {
@@ -141,6 +147,8 @@ export class Bfd {
       case 'least-interval':
         this.#least = news.least
         this.#out.tell(tell('info', 'bfd-least-interval', `BFD: ${leastWords(news.least)}`, { micros: news.least }))
+        return []
+      case 'handed-over':
         return []
       case 'dropped': {
         const text = `BFD packet of ${news.from} dropped: ${DROP_WORDS[news.reason]}`

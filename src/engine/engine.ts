@@ -574,6 +574,7 @@ export class Engine {
     const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors that help keep our routes'
     this.#out.tell(tell('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
     if (how === 'leave') this.#out.push({ kind: 'remember-restart', document: undefined })
+    else this.#bfd.freeze()
     const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason } as const
     const event = how === 'leave' ? stop : ({ kind: 'vanish', reason } as const)
     for (const neighbor of this.#neighbors.all()) this.#sessions.handle(neighbor, event, now)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import { MOST_PACKETS } from '../../src/bfd/pace.ts'
 import { type ControlPacket, encodeControl } from '../../src/bfd/packet.ts'
-import type { BfdEffect, BfdInput, BfdIntent, DropReason } from '../../src/bfd/types.ts'
+import type { BfdEffect, BfdInput, BfdIntent, DropReason, SavedSession } from '../../src/bfd/types.ts'
 import { answerOf, control, decoded, intent, Wire } from './support.ts'
 
 const makeEngine = (least = 0) => new BfdEngine({ seed: 7, independent: false, least })
@@ -215,5 +215,70 @@ describe('packets a second are bounded', () => {
     const engine = makeEngine(50_000)
     engine.handle(sessions({ transmit: 10_000, receive: 10_000 }), 0)
     expect(answerOf(engine, 0).sessions[0]).toMatchObject({ requiredMinRx: 50_000 })
+  })
+})
+
+describe('a process that goes away and comes back', () => {
+  const away = 30_000_000
+  const handedOver = (wire: Wire) => {
+    let saved: readonly SavedSession[] | undefined
+    const take = wire.a.engine.handle.bind(wire.a.engine)
+    wire.a.engine.handle = (input, now) => {
+      const effects = take(input, now)
+      saved ??= effects.find((effect) => effect.kind === 'handed-over')?.sessions
+      return effects
+    }
+    wire.feed(wire.a, { kind: 'hand-over', away })
+    wire.runTo(wire.now + 4_000)
+    return saved
+  }
+
+  test('the neighbor is asked by a Poll to wait, and only then is what the next run needs handed over', () => {
+    const wire = new Wire().runTo(5_000)
+    const saved = handedOver(wire)
+    expect(saved).toHaveLength(1)
+    expect(saved?.[0]).toMatchObject({ state: 'Up', heard: { state: 'Up' } })
+    expect(wire.b.view(wire.now)?.detectionTime).toBeGreaterThanOrEqual(away)
+  })
+
+  test('… also where its interval is too short for any multiplier', () => {
+    const wire = new Wire({ transmit: 10_000 }, { receive: 10_000 }).runTo(5_000)
+    handedOver(wire)
+    expect(wire.b.view(wire.now)?.detectionTime).toBeGreaterThanOrEqual(away)
+  })
+
+  test('a neighbor that does not answer is waited for three seconds', () => {
+    const wire = new Wire({}, { multiplier: 255 }).runTo(5_000)
+    wire.travel = (from) => (from === 'b' ? undefined : 1)
+    expect(handedOver(wire)).toHaveLength(1)
+  })
+
+  test('the next run goes on as the same session, at its own pace, and the neighbor never noticed', () => {
+    const wire = new Wire().runTo(5_000)
+    const before = wire.b.changes.length
+    const saved = handedOver(wire) ?? []
+    const next = new Wire({}, {}, 99)
+    wire.a.engine = next.a.engine
+    wire.a.engine.handle({ kind: 'sessions', sessions: [] }, wire.now)
+    wire.now += 20_000
+    wire.feed(wire.a, { kind: 'resume', sessions: saved })
+    wire.runTo(wire.now + 5_000)
+    expect(wire.b.changes).toHaveLength(before)
+    expect(wire.b.view(wire.now)).toMatchObject({ state: 'Up', detectionTime: 300_000 })
+    expect(wire.a.view(wire.now)).toMatchObject({
+      state: 'Up',
+      localDiscriminator: saved[0]?.discriminator,
+      interval: 100_000,
+    })
+  })
+
+  test('a neighbor that is gone when the next run comes is missed after its Detection Time', () => {
+    const wire = new Wire().runTo(5_000)
+    const [saved] = handedOver(wire) ?? []
+    const next = makeEngine()
+    next.handle({ kind: 'resume', sessions: saved === undefined ? [] : [saved] }, wire.now)
+    for (let at = next.deadline() ?? 0; at <= wire.now + 400; at = next.deadline() ?? Infinity)
+      next.handle({ kind: 'tick' }, at)
+    expect(answerOf(next, wire.now + 400).sessions[0]).toMatchObject({ state: 'Down', diagnostic: 1 })
   })
 })

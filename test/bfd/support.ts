@@ -186,7 +186,7 @@ export class Wire {
 
 class End {
   readonly address: string
-  readonly engine: BfdEngine
+  engine: BfdEngine
   intent: BfdIntent
   readonly changes: { readonly at: number; readonly state: string; readonly diagnostic: number }[] = []
   readonly sentAt: number[] = []

@@ -219,3 +219,30 @@ describe('the rights', () => {
     expect(objects.has('Namespace/godwit')).toBe(true)
   })
 })
+
+describe('components/bfd', () => {
+  const [daemonSet] = readManifests('components/bfd/daemonset.yaml') as unknown as [
+    { spec: { updateStrategy: { type: string }; template: { spec: Pod & { automountServiceAccountToken: boolean } } } },
+  ]
+  const { spec } = daemonSet
+  const [container] = spec.template.spec.containers
+
+  test('the agent finds the process where it listens, on a volume of both', () => {
+    const words = parseWords(container?.args ?? [])
+    if (words.kind !== 'bfd') throw new Error(`BFD does not start: ${JSON.stringify(words)}`)
+    expect(wordsOf(build(['bfd'])).bfd).toBe(words.options.control)
+    for (const one of [container, podOf(build(['bfd'])).container]) {
+      expect(one?.volumeMounts.map(({ mountPath }) => mountPath)).toContain(dirname(words.options.control))
+    }
+  })
+
+  test('nothing replaces it but a hand, and it has no more rights than it needs', () => {
+    expect(spec.updateStrategy.type).toBe('OnDelete')
+    expect(spec.template.spec).toMatchObject({ hostNetwork: true, automountServiceAccountToken: false })
+    expect(container?.securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], add: ['SYS_NICE', 'NET_ADMIN'] },
+    })
+    expect(podOf(build(['bfd'])).container.securityContext.capabilities.add).not.toContain('SYS_NICE')
+  })
+})

@@ -81,4 +81,5 @@ process.exitCode = await runAgent({
   dataplane: 'none',
   table: 'main',
   adopt: [],
+  bfd: 'thread',
 })

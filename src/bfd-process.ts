@@ -1,0 +1,190 @@
+/**
+ * `godwit bfd`: BFD as a process of its own, so that agents may restart without a router noticing. It does what the agent
+ * says that connected last, and goes on with it when that one has gone.
+ *
+ * SIGTERM means that another takes over: neighbors are asked to wait for half a minute, and what the next run must know lies
+ * in a file beside the socket. SIGINT means the end: neighbors are told that it is on purpose.
+ */
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import type { BfdIntent, BfdNews, SavedSession } from './bfd/types.ts'
+import { isFailure, reasonOf } from './bfd/words.ts'
+import type { BfdWords } from './cli/words.ts'
+import { bootClock } from './edge/clock.ts'
+import type { BfdRunner } from './edge/net/bfd.ts'
+import { startBfdThread } from './edge/net/bfd-thread.ts'
+import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
+import { type Log, openLog } from './edge/operate/log.ts'
+import { RunFile } from './edge/run-file.ts'
+import { VERSION } from './edge/version.ts'
+import { tell } from './engine/tell.ts'
+
+/** What one run leaves for the next. */
+interface Handover {
+  /** Another boot is another machine: its neighbors have missed it long ago. */
+  readonly boot: string
+  readonly savedAt: number
+  readonly sessions: readonly SavedSession[]
+}
+
+type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
+
+/** So long neighbors wait for the next run. */
+const AWAY_MILLIS = 30_000
+/** So long an agent that has just come may have neighbors still to come. */
+const GRACE_MILLIS = 60_000
+/** The engine gives neighbors three seconds to answer. */
+const HANDOVER_MILLIS = 5_000
+/** Time for the neighbors of sessions that end on purpose to hear it. */
+const FAREWELL_MILLIS = 1_200
+
+/** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
+export async function runBfd({ control, logLevel }: BfdWords): Promise<number> {
+  const log = openLog({ level: logLevel })
+  const daemon = new BfdProcess(control, log)
+  try {
+    await daemon.open()
+    await daemon.ended
+    return 0
+  } catch (error) {
+    log.tell(tell('error', 'bfd-failed', error instanceof Error ? error.message : String(error)))
+    return 1
+  } finally {
+    await daemon.close()
+    log.end()
+  }
+}
+
+class BfdProcess {
+  readonly #control: string
+  readonly #log: Log
+  readonly #file: RunFile
+  readonly #server: Server
+  readonly ended: Promise<void>
+  #end: (error?: Error) => void = () => {}
+  #thread: BfdRunner | undefined
+  #agent: { readonly socket: Socket; readonly lines: Lines<readonly BfdNews[]> } | undefined
+  #priority: BfdNews | undefined
+  #boot = ''
+  /** As the thread has them. */
+  #sessions: readonly BfdIntent[] = []
+  #agentSince = 0
+  #settling: NodeJS.Timeout | undefined
+
+  constructor(control: string, log: Log) {
+    this.#control = control
+    this.#log = log
+    const path = `${control.replace(/\.sock$/, '')}.json`
+    const trouble = (text: string | undefined) => {
+      if (text !== undefined) log.tell(tell('warn', 'bfd-handover', `${path}: ${text}`))
+    }
+    this.#file = new RunFile({ path, trouble })
+    this.#server = createServer((socket) => this.#accept(socket))
+    this.ended = new Promise((resolve, reject) => {
+      this.#end = (error) => (error === undefined ? resolve() : reject(error))
+    })
+  }
+
+  async open(): Promise<void> {
+    this.#log.tell(tell('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
+    this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+    this.#thread = startBfdThread(true)(
+      (news) => this.#hear(news),
+      (reason) => this.#end(new Error(reason)),
+    )
+    await this.#resume()
+    await mkdir(dirname(this.#control), { recursive: true })
+    await rm(this.#control, { force: true })
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(this.#control, resolve)
+    })
+    await chmod(this.#control, 0o600)
+    process.once('SIGTERM', () => this.#handOver())
+    process.once('SIGINT', () => this.#leave())
+  }
+
+  async close(): Promise<void> {
+    this.#agent?.socket.destroy()
+    this.#server.close()
+    await this.#file.close()
+    await this.#thread?.stop()
+  }
+
+  /** What is too old is of no use: the neighbors have missed us, and begin anew as we do. */
+  async #resume(): Promise<void> {
+    const left = (await this.#file.read()) as Handover | undefined
+    this.#file.write(null)
+    if (left?.sessions === undefined || left.boot !== this.#boot) return
+    const age = bootClock.now() - left.savedAt
+    if (age > AWAY_MILLIS) return
+    const text = `${left.sessions.length} sessions go on, ${Math.round(age)} ms after the last run left them`
+    this.#log.tell(tell('info', 'bfd-resumed', text, { sessions: left.sessions.length }))
+    this.#sessions = left.sessions.map(({ intent }) => intent)
+    this.#thread?.post({ kind: 'resume', sessions: left.sessions })
+  }
+
+  #handOver(): void {
+    this.#log.tell(tell('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
+    this.#thread?.post({ kind: 'hand-over', away: AWAY_MILLIS * 1_000 })
+    setTimeout(this.#end, HANDOVER_MILLIS).unref()
+  }
+
+  #leave(): void {
+    this.#log.tell(tell('info', 'stopping', 'sessions end on purpose, and neighbors are told so'))
+    this.#thread?.post({ kind: 'sessions', sessions: [] })
+    setTimeout(this.#end, FAREWELL_MILLIS).unref()
+  }
+
+  /** Of two agents the newer counts: the older is on its way out. */
+  #accept(socket: Socket): void {
+    this.#agent?.socket.destroy()
+    const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))
+    this.#agent = { socket, lines }
+    this.#agentSince = bootClock.now()
+    clearTimeout(this.#settling)
+    socket.on('error', (error) => this.#log.tell(tell('warn', 'bfd-agent', `agent: ${error.message}`)))
+    socket.on('close', () => {
+      if (this.#agent?.socket === socket) this.#agent = undefined
+    })
+    if (this.#priority !== undefined) lines.send([this.#priority])
+    this.#log.tell(tell('info', 'bfd-agent', 'an agent is connected'))
+  }
+
+  #obey(line: FromAgent): void {
+    if (line.kind === 'sessions') this.#change(line.sessions)
+    else if (line.kind === 'ask') this.#thread?.post(line)
+  }
+
+  /** An agent that has just come does not know all its neighbors yet: those that call it, or are heard on their links. */
+  #change(sessions: readonly BfdIntent[]): void {
+    const isYoung = bootClock.now() - this.#agentSince < GRACE_MILLIS
+    const known = new Set(sessions.map(({ remote }) => remote))
+    const others = isYoung ? this.#sessions.filter(({ remote }) => !known.has(remote)) : []
+    this.#sessions = [...sessions, ...others]
+    this.#thread?.post({ kind: 'sessions', sessions: this.#sessions })
+    // It may have been away: all there is to know, not only what changes.
+    this.#thread?.post({ kind: 'ask', id: 0 })
+    clearTimeout(this.#settling)
+    if (others.length > 0) this.#settling = setTimeout(() => this.#change(sessions), GRACE_MILLIS).unref()
+  }
+
+  #hear(news: readonly BfdNews[]): void {
+    for (const one of news) this.#note(one)
+    this.#agent?.lines.send(news)
+  }
+
+  #note(news: BfdNews): void {
+    if (news.kind === 'priority') this.#priority = news
+    else if (news.kind === 'handed-over') {
+      this.#file.write({ boot: this.#boot, savedAt: bootClock.now(), sessions: news.sessions } satisfies Handover)
+      this.#end()
+    } else if (news.kind === 'report' && news.from !== undefined) {
+      const { session, from } = news
+      const text = `${session.remote}: BFD ${from} to ${session.state}: ${reasonOf(session)}`
+      const fields = { address: session.remote, from, to: session.state }
+      this.#log.tell(tell(isFailure(from, session) ? 'warn' : 'info', 'bfd-transition', text, fields))
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What an agent and a BFD process say to each other over a Unix socket: a line of JSON each, the first of both a greeting with
+ * the version of these words. One of them may be older than the other: they are upgraded apart.
+ */
+import type { Socket } from 'node:net'
+import type { BfdInput, BfdNews } from '../../bfd/types.ts'
+
+/** Of the lines, raised with every change that an older side would misread. */
+const VERSION = 1
+/** Thousands of sessions in one line are a megabyte; what is longer is no line of ours. */
+const LONGEST = 16 * 1024 * 1024
+
+/** From the agent: the sessions that shall be, or a question. From the process: news. */
+export type BfdLine = Extract<BfdInput, { readonly kind: 'sessions' | 'ask' }> | readonly BfdNews[]
+
+export interface Lines<Line extends BfdLine> {
+  send(line: Line): void
+}
+
+/**
+ * Speaks over a socket. `hear`: what the other says. The socket is destroyed, with the reason as its error, where the other
+ * speaks another version or no JSON, or does not read.
+ */
+export function speakLines<Out extends BfdLine, In extends BfdLine>(
+  socket: Socket,
+  hear: (line: In) => void,
+): Lines<Out> {
+  let text = ''
+  let isGreeted = false
+  socket.setEncoding('utf8')
+  socket.write(`${JSON.stringify({ godwitBfd: VERSION })}\n`)
+  const take = (line: string) => {
+    const value: unknown = JSON.parse(line)
+    if (isGreeted) hear(value as In)
+    else if ((value as { godwitBfd?: unknown }).godwitBfd !== VERSION) {
+      throw new Error(
+        `the other side speaks version ${(value as { godwitBfd?: unknown }).godwitBfd}, this one ${VERSION}`,
+      )
+    }
+    isGreeted = true
+  }
+  socket.on('data', (chunk: string) => {
+    const lines = (text + chunk).split('\n')
+    text = lines.pop() ?? ''
+    try {
+      if (text.length > LONGEST) throw new Error('a line without an end')
+      for (const line of lines) take(line)
+    } catch (error) {
+      socket.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+  })
+  return {
+    send(line) {
+      if (socket.writableLength > LONGEST) socket.destroy(new Error('the other side does not read'))
+      else socket.write(`${JSON.stringify(line)}\n`)
+    },
+  }
+}
