@@ -4,7 +4,7 @@
  * one session is lost. What lives at the end of a day is the same every day, so memory and cost per change should be too.
  *
  * Then a spike: 100,000 routes with a set of attributes each, of which five in a hundred, chosen by lot, stay. `--fresh`
- * tells only those: what an agent takes that never had the others.
+ * tells only those, twenty times: what an agent takes that never had the others, after as much work.
  */
 import { parseArgs } from 'node:util'
 import { Chance } from '../../src/base/chance.ts'

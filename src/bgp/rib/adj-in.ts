@@ -122,6 +122,7 @@ export class AdjIn {
     this.prefix[path] = 0
     this.next[path] = this.#free
     this.#free = path
+    this.#freeIds.noteFree()
     this.size--
     this.#prefixes.release(prefix)
   }
@@ -146,7 +147,6 @@ export class AdjIn {
       return path
     }
     if (this.end >= this.prefix.length) this.#growPaths(grownSize(this.prefix.length, this.end + 1))
-    this.#freeIds.noteNew()
     return this.end++
   }
 
@@ -160,7 +160,7 @@ export class AdjIn {
     const chain = (path: number, next: number): void => {
       this.next[path] = next
     }
-    const { first, end } = this.#freeIds.order(this.size, this.end, isFree, chain)
+    const { first, end } = this.#freeIds.order(this.end, isFree, chain)
     this.#free = first
     this.end = end
     const size = shrunkSize(this.prefix.length, end)

@@ -197,7 +197,6 @@ export class PrefixTable {
       return id
     }
     if (this.end >= this.capacity) this.#resize(grownSize(this.capacity, this.end + 1))
-    this.#freeIds.noteNew()
     return this.end++
   }
 
@@ -226,7 +225,7 @@ export class PrefixTable {
     const chain = (id: number, next: number): void => {
       this.words[id * this.width] = next
     }
-    const { first, end } = this.#freeIds.order(this.size, this.end, isFree, chain)
+    const { first, end } = this.#freeIds.order(this.end, isFree, chain)
     this.#free = first
     this.end = end
     const capacity = shrunkSize(this.capacity, end)
@@ -240,6 +239,7 @@ export class PrefixTable {
     this.lengths[id] = NO_LENGTH
     this.words[id * this.width] = this.#free
     this.#free = id
+    this.#freeIds.noteFree()
     this.size--
   }
 }

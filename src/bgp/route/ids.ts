@@ -1,27 +1,30 @@
-/** Ids of rows in columns: given out again when free, the lowest first once somebody has put them in order. */
+/**
+ * Ids of rows in columns: given out again when free, the lowest first once somebody has put them in order. What lives at
+ * the end of the columns stays there until it is withdrawn; what comes then stands in front, and the columns can be cut.
+ */
 
 /** Rows that are not worth a thought. */
 const MODEST = 1 << 13
 
 export class FreeIds {
-  /** How many were in use when they were put in order last; a new id at the end makes that void. */
-  #ordered = Number.POSITIVE_INFINITY
+  /** How many have become free since they were put in order. */
+  #freed = 0
 
-  /** Few of many ids are in use, and it is new that so few are. */
+  /** Few of many ids are in use, and another eighth as many have become free since the last time. */
   isSparse(size: number, end: number): boolean {
-    return end > MODEST && size * 4 < end && size * 2 < this.#ordered
+    return end > MODEST && size * 4 < end && this.#freed * 8 > size
   }
 
-  noteNew(): void {
-    this.#ordered = Number.POSITIVE_INFINITY
+  noteFree(): void {
+    this.#freed++
   }
 
   /**
    * Chains the free ids anew, so that the lowest is used next and the columns are filled from the front. Gives the first of
    * them, 0 for none, and one more than the highest id in use: those behind are forgotten.
    */
-  order(size: number, end: number, isFree: (id: number) => boolean, chain: (id: number, next: number) => void) {
-    this.#ordered = size
+  order(end: number, isFree: (id: number) => boolean, chain: (id: number, next: number) => void) {
+    this.#freed = 0
     let last = end
     while (last > 1 && isFree(last - 1)) last--
     let first = 0
