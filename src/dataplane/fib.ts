@@ -4,19 +4,19 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import {
-  formatHop,
+  GODWIT_PROTOCOL,
   type Hop,
   KERNEL_PROTOCOL,
   type KernelRoute,
   MAIN_TABLE,
-  type OwnRoute,
   ROUTE_METRIC,
   type RouteChange,
+  sameRoute,
   sortHops,
 } from './kernel.ts'
 
 /** Own routes are known by prefix and table; one with another metric than ours is never wanted. */
-export const ownKey = ({ prefix, metric, table }: OwnRoute): string =>
+export const ownKey = ({ prefix, metric, table }: KernelRoute): string =>
   metric === ROUTE_METRIC[prefix.family] ? keyIn(prefix.text, table) : `${keyIn(prefix.text, table)} metric ${metric}`
 
 /** Of our route for this prefix in a table. */
@@ -29,43 +29,34 @@ export const prefixOfKey = (key: string): string => {
   return space < 0 ? key : key.slice(0, space)
 }
 
-export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): OwnRoute => ({
+export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): KernelRoute => ({
   prefix,
   type: 'unicast',
+  protocol: GODWIT_PROTOCOL,
   metric: ROUTE_METRIC[prefix.family],
   table,
   hops: sortHops(hops),
 })
 
 /** Always in the main table: in one that is looked into before it, it would beat the routes to the node's own pods. */
-export const blackhole = (prefix: Prefix): OwnRoute => ({
+export const blackhole = (prefix: Prefix): KernelRoute => ({
   prefix,
   type: 'blackhole',
+  protocol: GODWIT_PROTOCOL,
   metric: ROUTE_METRIC[prefix.family],
   table: MAIN_TABLE,
   hops: [],
 })
 
-export function sameRoute(a: OwnRoute, b: OwnRoute): boolean {
-  return (
-    a.type === b.type &&
-    a.prefix.text === b.prefix.text &&
-    a.metric === b.metric &&
-    a.table === b.table &&
-    a.hops.length === b.hops.length &&
-    a.hops.every((hop, index) => formatHop(hop) === formatHop(b.hops[index] as Hop))
-  )
-}
-
 /** The change that leads from what is there to what should be; undefined where they are the same. */
-export function planRoute(wanted: OwnRoute | undefined, present: OwnRoute | undefined): RouteChange | undefined {
+export function planRoute(wanted: KernelRoute | undefined, present: KernelRoute | undefined): RouteChange | undefined {
   if (wanted === undefined) return present === undefined ? undefined : { action: 'remove', route: present }
   if (present === undefined) return { action: 'add', route: wanted }
   return sameRoute(wanted, present) ? undefined : { action: 'replace', route: wanted }
 }
 
 /** All changes at once. Removals come first: a full table has room again before it is asked for some. */
-export function planFib(wanted: Iterable<OwnRoute>, present: Iterable<OwnRoute>): RouteChange[] {
+export function planFib(wanted: Iterable<KernelRoute>, present: Iterable<KernelRoute>): RouteChange[] {
   const there = new Map([...present].map((route) => [ownKey(route), route]))
   const changes: RouteChange[] = []
   for (const route of wanted) {
@@ -87,7 +78,7 @@ export type Conflict =
  * A learned route stands back behind anybody's route for the same prefix. A blackhole may lie under one that wins
  * against it, such as the connected route of the bridge that pods hang on, but never beside or above one.
  */
-export function whyNotBeside(route: OwnRoute, all: readonly KernelRoute[]): Conflict | undefined {
+export function whyNotBeside(route: KernelRoute, all: readonly KernelRoute[]): Conflict | undefined {
   const isBlackhole = route.type === 'blackhole'
   const others = all.filter(({ table }) => table === route.table)
   const other = isBlackhole ? others.find(({ metric }) => metric >= route.metric) : others[0]

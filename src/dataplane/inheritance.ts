@@ -5,7 +5,7 @@
  *
  * In: what the kernel has, and which prefixes have a route of ours. Out: removals.
  */
-import type { KernelRoute, OwnRoute, RouteChange } from './kernel.ts'
+import { type KernelRoute, type RouteChange, routeKey } from './kernel.ts'
 
 export class Inheritance {
   readonly #from: ReadonlySet<number>
@@ -34,16 +34,21 @@ export class Inheritance {
   /** Whether the route is one of them. */
   take(route: KernelRoute, isFirstReading: boolean): boolean {
     if (!this.#from.has(route.protocol)) return false
-    if (isFirstReading) this.#admitted.add(route.key)
-    else if (!this.#admitted.has(route.key)) return false
-    const { key, prefix } = route
+    const { prefix } = route
+    const key = routeKey(route)
+    if (isFirstReading) this.#admitted.add(key)
+    else if (!this.#admitted.has(key)) return false
     this.#routes.set(key, route)
     this.#byPrefix.set(prefix.text, (this.#byPrefix.get(prefix.text) ?? new Set()).add(key))
     return true
   }
 
   /** Whether it was one of them. */
-  gone(key: string): boolean {
+  gone(route: KernelRoute): boolean {
+    return this.#from.has(route.protocol) && this.#isGone(routeKey(route))
+  }
+
+  #isGone(key: string): boolean {
     this.#admitted.delete(key)
     return this.#forget(key)
   }
@@ -54,19 +59,19 @@ export class Inheritance {
   }
 
   /** One that would be in the way of ours: of the same prefix, table and metric. */
-  isInPlaceOf(ours: OwnRoute): boolean {
+  isInPlaceOf(ours: KernelRoute): boolean {
     return [...(this.#byPrefix.get(ours.prefix.text) ?? [])].some((key) => this.#isInPlaceOf(key, ours))
   }
 
-  #isInPlaceOf(key: string, { table, metric }: OwnRoute): boolean {
+  #isInPlaceOf(key: string, { table, metric }: KernelRoute): boolean {
     const route = this.#routes.get(key)
     return route?.metric === metric && route.table === table
   }
 
   /** Ours stands: those beside it have had their time, and one in whose place it stands is no more. */
-  release(ours: OwnRoute): void {
+  release(ours: KernelRoute): void {
     for (const key of [...(this.#byPrefix.get(ours.prefix.text) ?? [])]) {
-      if (this.#isInPlaceOf(key, ours)) this.gone(key)
+      if (this.#isInPlaceOf(key, ours)) this.#isGone(key)
       else this.#due.add(key)
     }
   }
@@ -83,14 +88,14 @@ export class Inheritance {
       if (changes.length >= limit) break
       this.#due.delete(key)
       const route = this.#routes.get(key)
-      if (route !== undefined) changes.push({ action: 'remove', route, protocol: route.protocol })
+      if (route !== undefined) changes.push({ action: 'remove', route })
     }
     return changes
   }
 
-  applied(key: string, isFailed: boolean): void {
-    if (isFailed) this.#failed.add(key)
-    else this.gone(key)
+  applied(route: KernelRoute, isFailed: boolean): void {
+    if (isFailed) this.#failed.add(routeKey(route))
+    else this.gone(route)
   }
 
   retry(): void {

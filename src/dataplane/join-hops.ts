@@ -8,9 +8,9 @@ const LARGEST = 256
  * Inside its next hop a way keeps its share: with a next hop by 9:1 and another by one way it is 9:1:10. Shares that
  * are too fine for the kernel are rounded, and never to nothing.
  */
-export function joinHops(ways: readonly (readonly Hop[])[]): Hop[] {
+export function joinHops(ways: readonly (readonly Hop[])[]): readonly Hop[] {
   const [only, ...more] = ways
-  if (only !== undefined && more.length === 0) return [...only]
+  if (only !== undefined && more.length === 0) return only
   const totals = ways.map((hops) => hops.reduce((sum, { weight }) => sum + weight, 0))
   const common = totals.reduce(leastCommonMultiple, 1)
   const joined = new Map<string, { readonly hop: Hop; weight: number }>()

@@ -4,7 +4,7 @@
  */
 import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
-import { KERNEL_PROTOCOL, type KernelRoute } from './kernel.ts'
+import { KERNEL_PROTOCOL, type KernelRoute, sameRoute } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 
@@ -13,7 +13,7 @@ const NOBODYS_METRIC = 0xffffffff
 
 export class KernelTable {
   readonly links: LinkTable
-  readonly #byKey = new Map<string, KernelRoute>()
+  #size = 0
   /** The preferred one first. */
   readonly #byPrefix = new LongestMatch<readonly KernelRoute[]>()
   readonly #byLink = new Map<string, Set<KernelRoute>>()
@@ -23,19 +23,19 @@ export class KernelTable {
   }
 
   get size(): number {
-    return this.#byKey.size
+    return this.#size
   }
 
   clear(): void {
-    this.#byKey.clear()
+    this.#size = 0
     this.#byPrefix.clear()
     this.#byLink.clear()
   }
 
   add(route: KernelRoute): void {
     if (route.metric === NOBODYS_METRIC) return
-    this.remove(route.key)
-    this.#byKey.set(route.key, route)
+    this.remove(route)
+    this.#size++
     const all = [...this.at(route.prefix), route]
     this.#byPrefix.set(
       route.prefix,
@@ -49,10 +49,10 @@ export class KernelTable {
   }
 
   /** The route that went, if it was known. */
-  remove(key: string): KernelRoute | undefined {
-    const route = this.#byKey.get(key)
+  remove(told: KernelRoute): KernelRoute | undefined {
+    const route = this.at(told.prefix).find((known) => sameRoute(known, told))
     if (route === undefined) return undefined
-    this.#byKey.delete(key)
+    this.#size--
     const left = this.at(route.prefix).filter((other) => other !== route)
     if (left.length > 0) this.#byPrefix.set(route.prefix, left)
     else this.#byPrefix.delete(route.prefix)
@@ -63,8 +63,8 @@ export class KernelTable {
     return route
   }
 
-  routes(): Iterable<KernelRoute> {
-    return this.#byKey.values()
+  *routes(): Iterable<KernelRoute> {
+    for (const routes of this.#byPrefix.values()) yield* routes
   }
 
   /** Routes of exactly this prefix. */

@@ -33,22 +33,17 @@ export interface Hop {
   readonly weight: number
 }
 
-/** A route of ours, wanted or present. */
-export interface OwnRoute {
+/** A route in the kernel, or wanted there. */
+export interface KernelRoute {
   readonly prefix: Prefix
-  /** `unicast` or `blackhole`; another only where somebody else made it in our name. */
+  /** `unicast`, `blackhole`, …: `RTN_*` of rtnetlink(7). */
   readonly type: string
+  /** Who writes it. */
+  readonly protocol: number
   readonly metric: number
   readonly table: number
   /** In the order of their text; none for a blackhole. */
   readonly hops: readonly Hop[]
-}
-
-/** A route as the kernel has it, whoever wrote it. */
-export interface KernelRoute extends OwnRoute {
-  /** Two routes are the same when their keys are. */
-  readonly key: string
-  readonly protocol: number
 }
 
 /** What is different in the kernel's routes since the last word about them. */
@@ -57,16 +52,15 @@ export interface KernelChange {
   readonly full: boolean
   /** Pieces of the same reading follow. */
   readonly more: boolean
-  /** Keys of routes that are gone: to be taken before `present`. */
-  readonly gone: readonly string[]
+  /** As they were told: to be taken before `present`. */
+  readonly gone: readonly KernelRoute[]
   readonly present: readonly KernelRoute[]
 }
 
 export interface RouteChange {
   readonly action: 'add' | 'replace' | 'remove'
-  readonly route: OwnRoute
-  /** Of a removal: whose route it is; ours unless said. */
-  readonly protocol?: number
+  /** A removal may be of another writer's route: of the speaker before us. */
+  readonly route: KernelRoute
 }
 
 /** A route that could not be written: its place in the list of changes, and why. */
@@ -78,12 +72,31 @@ export interface Failure {
 export const formatHop = ({ gateway, interface: name, onlink, weight }: Hop): string =>
   `${gateway === undefined ? '' : `via ${gateway} `}dev ${name}${weight === 1 ? '' : ` weight ${weight}`}${onlink ? ' onlink' : ''}`
 
-export const formatRoute = ({ type, prefix, hops }: Pick<OwnRoute, 'type' | 'prefix' | 'hops'>): string =>
+export const formatRoute = ({ type, prefix, hops }: Pick<KernelRoute, 'type' | 'prefix' | 'hops'>): string =>
   type === 'unicast' ? `${prefix.text} ${hops.map(formatHop).join(', ')}` : `${type} ${prefix.text}`
 
-/** What two routes must have in common to be the same one. */
-export const routeKey = (route: Omit<KernelRoute, 'key'>): string =>
+/** As `ip route` lists it: two routes are the same when these are. */
+export const routeKey = (route: KernelRoute): string =>
   `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`
+
+/** In everything, whoever wrote them. */
+export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
+  return (
+    a === b ||
+    (a.prefix.text === b.prefix.text &&
+      a.type === b.type &&
+      a.metric === b.metric &&
+      a.table === b.table &&
+      a.protocol === b.protocol &&
+      sameHops(a.hops, b.hops))
+  )
+}
+
+const sameHops = (a: readonly Hop[], b: readonly Hop[]): boolean =>
+  a === b || (a.length === b.length && a.every((hop, index) => sameHop(hop, b[index] as Hop)))
+
+const sameHop = (a: Hop, b: Hop): boolean =>
+  a === b || (a.gateway === b.gateway && a.interface === b.interface && a.weight === b.weight && a.onlink === b.onlink)
 
 /** Hops in an order of their own, each once, so that equal sets have equal texts. */
 export function sortHops(hops: readonly Hop[]): readonly Hop[] {

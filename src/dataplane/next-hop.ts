@@ -4,7 +4,7 @@
  * circle either.
  */
 import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
-import { hex } from '../base/bytes.ts'
+import { addressKey } from './address-order.ts'
 import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWay, LearnedWays } from './learned-ways.ts'
@@ -31,7 +31,7 @@ export type Resolution =
   | { readonly kind: 'unresolved'; readonly reason: string }
 
 export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
-  hasLinkLocal(bytes) ? `${hex(bytes)}%${name ?? ''}` : hex(bytes)
+  hasLinkLocal(bytes) ? `${addressKey(bytes)}%${name ?? ''}` : addressKey(bytes)
 
 /** Whether it leads somewhere only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)

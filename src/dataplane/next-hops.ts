@@ -27,8 +27,15 @@ interface Gateway {
   users: number
 }
 
-interface Row {
+/** One in use. */
+export interface UsedNextHop {
   readonly nextHop: NextHop
+  readonly resolution: Resolution
+}
+
+interface Row extends UsedNextHop {
+  readonly key: string
+  readonly alone: UsedNextHop[]
   resolution: Resolution
   gateways: readonly Address[]
   /** Length of the kernel's route that the next hop lies in, whether it leads anywhere or not; -1: there is none. */
@@ -60,17 +67,24 @@ export class NextHops {
     return this.#rows.size
   }
 
-  use(nextHop: NextHop, prefix: string): void {
+  /** Each once. Most routes have one, and those that have the same one share the list. */
+  useAll(nextHops: readonly NextHop[], prefix: string): readonly UsedNextHop[] {
+    const [first, ...more] = nextHops
+    if (first !== undefined && more.length === 0) return this.#use(first, prefix).alone
+    return [...new Set(nextHops.map((nextHop) => this.#use(nextHop, prefix)))]
+  }
+
+  #use(nextHop: NextHop, prefix: string): Row {
     const key = nextHopKey(nextHop)
     const row = this.#rows.get(key) ?? this.#add(key, nextHop)
     row.users.add(prefix)
+    return row
   }
 
-  leave(nextHop: NextHop, prefix: string): void {
-    const key = nextHopKey(nextHop)
-    const row = this.#rows.get(key)
+  leave(used: UsedNextHop, prefix: string): void {
+    const row = this.#rows.get((used as Row).key)
     row?.users.delete(prefix)
-    if (row?.users.size === 0) this.#remove(key, row)
+    if (row?.users.size === 0) this.#remove(row)
   }
 
   resolution(nextHop: NextHop): Resolution {
@@ -115,7 +129,8 @@ export class NextHops {
   #add(key: string, nextHop: NextHop): Row {
     const resolution = this.#resolve(nextHop)
     const gateways = gatewaysOf(resolution)
-    const row: Row = { nextHop, resolution, gateways, match: this.#matchOf(nextHop), users: new Set() }
+    const row: Row = { key, alone: [], nextHop, resolution, gateways, match: this.#matchOf(nextHop), users: new Set() }
+    row.alone.push(row)
     this.#rows.set(key, row)
     const global = globalPart(nextHop.bytes)
     if (global !== undefined) this.#byAddress.add(global, row)
@@ -129,8 +144,8 @@ export class NextHops {
     return row
   }
 
-  #remove(key: string, row: Row): void {
-    this.#rows.delete(key)
+  #remove(row: Row): void {
+    this.#rows.delete(row.key)
     const { bytes, interface: name = '' } = row.nextHop
     const global = globalPart(bytes)
     if (global !== undefined) this.#byAddress.remove(global, row)

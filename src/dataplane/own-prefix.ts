@@ -3,7 +3,7 @@
  * routes that are more specific, or by a link that has the whole prefix; what no pod takes must end in our blackhole, or
  * it would follow the default route back to where it came from.
  */
-import { type KernelRoute, MAIN_TABLE, type OwnRoute } from './kernel.ts'
+import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 
 export type Ending =
@@ -15,8 +15,8 @@ export type Ending =
 
 /** `others`: everybody else's routes of exactly this prefix; `present`: ours. */
 export function endingOf(
-  wanted: OwnRoute,
-  present: OwnRoute | undefined,
+  wanted: KernelRoute,
+  present: KernelRoute | undefined,
   others: readonly KernelRoute[],
   links: LinkTable,
 ): Ending {

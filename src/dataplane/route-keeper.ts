@@ -12,17 +12,7 @@ import { hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { Contest } from './contest.ts'
-import {
-  blackhole,
-  type Conflict,
-  keyIn,
-  ownKey,
-  planRoute,
-  prefixOfKey,
-  sameRoute,
-  unicast,
-  whyNotBeside,
-} from './fib.ts'
+import { blackhole, type Conflict, keyIn, ownKey, planRoute, prefixOfKey, unicast, whyNotBeside } from './fib.ts'
 import { Inheritance } from './inheritance.ts'
 import { joinHops } from './join-hops.ts'
 import {
@@ -32,20 +22,19 @@ import {
   type KernelChange,
   type KernelRoute,
   MAIN_TABLE,
-  type OwnRoute,
   type RouteChange,
-  routeKey,
+  sameRoute,
 } from './kernel.ts'
 import { KernelTable } from './kernel-table.ts'
 import { LearnedWays } from './learned-ways.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
 import { formatResolution, type NextHop } from './next-hop.ts'
-import { NextHops } from './next-hops.ts'
+import { NextHops, type UsedNextHop } from './next-hops.ts'
 import { type Ending, endingOf } from './own-prefix.ts'
 
 interface Learned {
   readonly prefix: Prefix
-  readonly nextHops: readonly NextHop[]
+  readonly nextHops: readonly UsedNextHop[]
 }
 
 /** Why a wanted route is not in the kernel. */
@@ -71,8 +60,6 @@ export class RouteKeeper {
   readonly #blackholes = new Map<string, Prefix>()
   /** Ours in the kernel, by `ownKey`: as last read, and as written since. */
   readonly #present = new Map<string, KernelRoute>()
-  /** Keys of `#present` as the kernel names them. */
-  readonly #keys = new Map<string, string>()
   /** Left by a former run, and not yet wanted just so. */
   readonly #adopted = new Set<string>()
   /** To be compared: own keys. */
@@ -118,9 +105,11 @@ export class RouteKeeper {
   // ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
 
   learn(prefix: Prefix, nextHops: readonly NextHop[]): void {
-    for (const nextHop of this.#learned.get(prefix.text)?.nextHops ?? []) this.nextHops.leave(nextHop, prefix.text)
-    this.#learned.set(prefix.text, { prefix, nextHops })
-    for (const nextHop of nextHops) this.nextHops.use(nextHop, prefix.text)
+    const before = this.#learned.get(prefix.text)
+    // Used before the others are left: most are the same.
+    const used = this.nextHops.useAll(nextHops, prefix.text)
+    for (const nextHop of before?.nextHops ?? []) if (!used.includes(nextHop)) this.nextHops.leave(nextHop, prefix.text)
+    this.#learned.set(prefix.text, { prefix: before?.prefix ?? prefix, nextHops: used })
     this.#offerWay(prefix)
     this.#touch(prefix.text)
   }
@@ -150,8 +139,9 @@ export class RouteKeeper {
   #offerWay(prefix: Prefix): void {
     if (!this.#ways.isAllowed && this.#ways.isEmpty) return
     const nextHops = this.#learned.get(prefix.text)?.nextHops ?? []
-    const resolutions = nextHops.map((nextHop) => this.nextHops.resolution(nextHop))
-    const hops = resolutions.flatMap((found) => (found.kind === 'resolved' && !found.learned ? found.hops : []))
+    const hops = nextHops.flatMap(({ resolution: found }) =>
+      found.kind === 'resolved' && !found.learned ? found.hops : [],
+    )
     this.#ways.set(prefix, hops)
   }
 
@@ -226,7 +216,7 @@ export class RouteKeeper {
   takeKernel(change: KernelChange, now: Millis): void {
     if (change.full) this.#startOver()
     const foreign = new Map<string, Prefix>()
-    const lost = change.gone.flatMap((key) => this.#takeGone(key, foreign) ?? [])
+    const lost = change.gone.flatMap((route) => this.#takeGone(route, foreign) ?? [])
     for (const route of change.present) this.#takePresent(route, foreign)
     for (const prefix of foreign.values()) this.#resolveInside(prefix)
     for (const route of lost) this.#noteLoss(route, now)
@@ -294,17 +284,17 @@ export class RouteKeeper {
 
   applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
     const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
-    for (const [index, { action, route, protocol }] of changes.entries()) {
+    for (const [index, { action, route }] of changes.entries()) {
       const key = ownKey(route)
       const reason = reasons.get(index)
-      if (protocol !== undefined) this.#inheritance.applied(routeKey({ ...route, protocol }), reason !== undefined)
+      if (route.protocol !== GODWIT_PROTOCOL) this.#inheritance.applied(route, reason !== undefined)
       else if (reason !== undefined) this.#fail(key, route, reason)
       else {
         this.#failed.delete(key)
         if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
         this.#removePresent(key)
         if (action !== 'remove') {
-          this.#setPresent(key, asKernelRoute(route))
+          this.#setPresent(key, route)
           this.#inheritance.release(route)
         }
       }
@@ -343,25 +333,25 @@ export class RouteKeeper {
     for (const key of this.#present.keys()) this.#dirty.add(key)
     for (const { prefix } of this.all()) this.#moved.set(prefix.text, prefix)
     this.#present.clear()
-    this.#keys.clear()
     this.table.clear()
     this.#inheritance.startOver()
     for (const prefix of [...this.#learned.keys(), ...this.#blackholes.keys()]) this.#touch(prefix)
   }
 
   /** The route, where it was ours. */
-  #takeGone(key: string, foreign: Map<string, Prefix>): KernelRoute | undefined {
-    const own = this.#keys.get(key)
-    if (own === undefined && this.#inheritance.gone(key)) return undefined
-    if (own === undefined) {
-      const gone = this.table.remove(key)
+  #takeGone(told: KernelRoute, foreign: Map<string, Prefix>): KernelRoute | undefined {
+    if (told.protocol !== GODWIT_PROTOCOL) {
+      if (this.#inheritance.gone(told)) return undefined
+      const gone = this.table.remove(told)
       if (gone !== undefined) this.#touchForeign(gone, foreign)
       return undefined
     }
-    const route = this.#present.get(own)
-    this.#removePresent(own)
-    this.#adopted.delete(own)
-    this.#dirty.add(own)
+    const key = ownKey(told)
+    const route = this.#present.get(key)
+    if (route === undefined || !sameRoute(route, told)) return undefined
+    this.#removePresent(key)
+    this.#adopted.delete(key)
+    this.#dirty.add(key)
     return route
   }
 
@@ -387,7 +377,6 @@ export class RouteKeeper {
 
   #setPresent(key: string, route: KernelRoute): void {
     this.#present.set(key, route)
-    this.#keys.set(route.key, key)
     this.#moved.set(route.prefix.text, route.prefix)
   }
 
@@ -395,7 +384,6 @@ export class RouteKeeper {
     const route = this.#present.get(key)
     if (route === undefined) return
     this.#present.delete(key)
-    this.#keys.delete(route.key)
     this.#moved.set(route.prefix.text, route.prefix)
   }
 
@@ -413,7 +401,7 @@ export class RouteKeeper {
   }
 
   /** What should stand under this key, which is that of one table. */
-  #target(key: string): OwnRoute | undefined {
+  #target(key: string): KernelRoute | undefined {
     const prefix = prefixOfKey(key)
     if (this.keptOut.get(prefix)?.kind !== 'failed') this.keptOut.delete(prefix)
     const wanted = this.#wanted(prefix)
@@ -426,7 +414,7 @@ export class RouteKeeper {
   }
 
   /** Nobody else's route is in the way, and nobody removes it again and again; else it is said. */
-  #isFree(wanted: OwnRoute): boolean {
+  #isFree(wanted: KernelRoute): boolean {
     const { prefix } = wanted
     const key = ownKey(wanted)
     const conflict = whyNotBeside(wanted, this.table.at(prefix))
@@ -437,7 +425,7 @@ export class RouteKeeper {
     return false
   }
 
-  #wanted(key: string): OwnRoute | undefined {
+  #wanted(key: string): KernelRoute | undefined {
     const own = this.#blackholes.get(key)
     if (own !== undefined) return blackhole(own)
     const learned = this.#learned.get(key)
@@ -445,8 +433,7 @@ export class RouteKeeper {
     const { prefix, nextHops } = learned
     const ways: (readonly Hop[])[] = []
     let reason = 'it has no next hop'
-    for (const nextHop of nextHops) {
-      const resolution = this.nextHops.resolution(nextHop)
+    for (const { resolution } of nextHops) {
       if (resolution.kind === 'resolved') ways.push(resolution.hops)
       else reason = formatResolution(resolution)
     }
@@ -457,15 +444,10 @@ export class RouteKeeper {
     return undefined
   }
 
-  #fail(key: string, { prefix }: OwnRoute, reason: string): void {
+  #fail(key: string, { prefix }: KernelRoute, reason: string): void {
     this.#failed.add(key)
     this.keptOut.set(prefix.text, { kind: 'failed', prefix, reason })
   }
-}
-
-function asKernelRoute(route: OwnRoute): KernelRoute {
-  const written = { ...route, protocol: GODWIT_PROTOCOL }
-  return { ...written, key: routeKey(written) }
 }
 
 const ORDER = { remove: 0, replace: 1, add: 2 } as const

@@ -33,6 +33,7 @@ const SO_MEMINFO = 55
 /** Place of the count of what was dropped in the answer to SO_MEMINFO. */
 const SK_MEMINFO_DROPS = 8
 const MSG_DONTWAIT = 0x40
+const EAGAIN = 11
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const IPPROTO_IPV6 = 41
@@ -237,9 +238,9 @@ export function sendApart(fd: number, bytes: Uint8Array): Promise<void> {
 export function receive(fd: number, into: Uint8Array): number | undefined {
   const length = call.recv(fd, into, into.length, MSG_DONTWAIT)
   if (length >= 0) return length
-  const error = new CallError(koffi.errno())
-  if (error.code === 'EAGAIN') return undefined
-  throw error
+  const errno = koffi.errno()
+  if (errno === EAGAIN) return undefined
+  throw new CallError(errno)
 }
 
 /** Messages that found no room in the socket, ever. */

@@ -6,8 +6,8 @@ import {
   type Hop,
   type KernelRoute,
   MAIN_TABLE,
-  type OwnRoute,
   type RouteChange,
+  routeKey,
 } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
@@ -31,9 +31,9 @@ export interface KernelRig {
 
 const via = (gateway: string, name = 'e0'): Hop => ({ gateway, interface: name, onlink: false, weight: 1 })
 
-const add = (route: OwnRoute): RouteChange => ({ action: 'add', route })
-const replace = (route: OwnRoute): RouteChange => ({ action: 'replace', route })
-const remove = (route: OwnRoute): RouteChange => ({ action: 'remove', route })
+const add = (route: KernelRoute): RouteChange => ({ action: 'add', route })
+const replace = (route: KernelRoute): RouteChange => ({ action: 'replace', route })
+const remove = (route: KernelRoute): RouteChange => ({ action: 'remove', route })
 
 /** Follows the words of a kernel, as an engine does. */
 class Follower {
@@ -46,8 +46,8 @@ class Follower {
     if (input.kind === 'links') this.links.take(input.change)
     if (input.kind !== 'kernel') return
     if (input.change.full) this.routes.clear()
-    for (const key of input.change.gone) this.routes.delete(key)
-    for (const route of input.change.present) this.routes.set(route.key, route)
+    for (const route of input.change.gone) this.routes.delete(routeKey(route))
+    for (const route of input.change.present) this.routes.set(routeKey(route), route)
   }
 
   /** All has been read once. */
@@ -58,7 +58,7 @@ class Follower {
   keys(protocol?: number): string[] {
     return [...this.routes.values()]
       .filter((route) => protocol === undefined || route.protocol === protocol)
-      .map(({ key }) => key)
+      .map(routeKey)
       .sort()
   }
 
@@ -72,7 +72,7 @@ export function describeKernel(
   open: (feed: (input: Input) => void) => KernelRig,
   table = MAIN_TABLE,
 ): void {
-  const ownRoute = (text: string, ...hops: readonly Hop[]): OwnRoute => ({ ...ownRouteIn(text, ...hops), table })
+  const ownRoute = (text: string, ...hops: readonly Hop[]): KernelRoute => ({ ...ownRouteIn(text, ...hops), table })
   const inOurTable = (key: string) => (table === MAIN_TABLE ? key : `${key} table ${table}`)
   describe(name, () => {
     let follower: Follower
@@ -94,10 +94,10 @@ export function describeKernel(
       const input = follower.applied(number)
       return input?.kind === 'applied' ? input.failed : []
     }
-    const hopsOf = (route: OwnRoute): string =>
+    const hopsOf = (route: KernelRoute): string =>
       [...follower.routes.values()]
         .filter((known) => ownKey(known) === ownKey(route) && known.protocol === GODWIT_PROTOCOL)
-        .map(({ key }) => key)
+        .map(routeKey)
         .join()
     /** What a newcomer reads is what was written. */
     const readAgain = async (): Promise<string[]> => {
@@ -125,7 +125,7 @@ export function describeKernel(
       )
     })
 
-    const KINDS: readonly (readonly [string, OwnRoute, string])[] = [
+    const KINDS: readonly (readonly [string, KernelRoute, string])[] = [
       ['IPv4', ownRoute('10.244.2.0/24', via('10.0.0.3')), '10.244.2.0/24 via 10.0.0.3 dev e0'],
       ['IPv6', ownRoute('fd00:244:2::/64', via('fd00::3')), 'fd00:244:2::/64 via fd00::3 dev e0'],
       [
@@ -157,7 +157,7 @@ export function describeKernel(
       expect(await readAgain()).toEqual([])
     })
 
-    const WAYS: readonly (readonly [string, (text: 4 | 6) => OwnRoute])[] = [
+    const WAYS: readonly (readonly [string, (text: 4 | 6) => KernelRoute])[] = [
       [
         'another gateway',
         (v) => (v === 4 ? ownRoute('10.244.2.0/24', via('10.0.0.9')) : ownRoute('fd02::/64', via('fd00::9'))),
@@ -221,7 +221,9 @@ export function describeKernel(
       rig.remove('10.244.2.0/24', GODWIT_PROTOCOL)
       const isGone = (input: Input) =>
         input.kind === 'kernel' &&
-        input.change.gone.includes(inOurTable('10.244.2.0/24 via 10.0.0.3 dev e0 proto 171 metric 1024'))
+        input.change.gone.some(
+          (gone) => routeKey(gone) === inOurTable('10.244.2.0/24 via 10.0.0.3 dev e0 proto 171 metric 1024'),
+        )
       await until('gone', () => follower.inputs.some(isGone))
       expect(hopsOf(route)).toBe('')
     })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'
 import { parsePrefix } from '../../src/base/prefix.ts'
-import { formatHop, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
+import { formatHop, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { KernelTable } from '../../src/dataplane/kernel-table.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { resolveNextHop } from '../../src/dataplane/next-hop.ts'
@@ -23,7 +23,7 @@ function route(
     hops: hops.map(([gateway, name]) => ({ gateway, interface: name, onlink: false, weight: 1 })),
     ...rest,
   }
-  return { ...value, key: routeKey(value) }
+  return value
 }
 
 const ETH0: [undefined, string] = [undefined, 'eth0']

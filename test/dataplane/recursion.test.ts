@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'
 import { parsePrefix } from '../../src/base/prefix.ts'
-import { formatHop, KERNEL_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
+import { formatHop, KERNEL_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { linkOf } from '../support/fake-kernel.ts'
@@ -22,7 +22,7 @@ function foreign(text: string, gateway: string | undefined): KernelRoute {
     table: MAIN_TABLE,
     hops: [{ gateway, interface: 'eth0', onlink: false, weight: 1 }],
   }
-  return { ...route, key: routeKey(route) }
+  return route
 }
 
 /** A kernel whose link is 10.0.0.0/24 and that takes all that it is given. */
@@ -114,7 +114,7 @@ describe('next hops behind a learned route', () => {
     const theirs = foreign('10.30.0.0/16', '10.0.0.9')
     site.add(theirs)
     expect(site.routes()).toEqual(['10.244.2.0/24 via 10.0.0.9 dev eth0', RACK])
-    site.keeper.takeKernel({ full: false, gone: [theirs.key], present: [], more: false }, 0)
+    site.keeper.takeKernel({ full: false, gone: [theirs], present: [], more: false }, 0)
     expect(site.routes()).toEqual([POD, RACK])
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
-import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../src/dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { renderNft, renderSetChanges } from '../../src/dataplane/nft-script.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
@@ -22,7 +22,7 @@ const service = (text: string, origin: RouteIntent['origin'] = 'service-cidr'): 
 const route = (text: string, rest: Partial<KernelRoute> = {}): KernelRoute => {
   const hops = [{ gateway: undefined, interface: 'cali1', onlink: false, weight: 1 }]
   const whole = { prefix: prefix(text), type: 'unicast', metric: 0, hops, protocol: 80, table: MAIN_TABLE, ...rest }
-  return { ...whole, key: routeKey(whole) }
+  return whole
 }
 
 class Node {
@@ -48,7 +48,7 @@ class Node {
   }
 
   kernel(present: readonly KernelRoute[], gone: readonly KernelRoute[] = []): this {
-    this.keeper.takeKernel({ full: false, gone: gone.map(({ key }) => key), present, more: false }, 0)
+    this.keeper.takeKernel({ full: false, gone, present, more: false }, 0)
     return this
   }
 

@@ -1,8 +1,8 @@
 /** The FIB converges: whatever was there, its changes lead to what is wanted, and nobody else's route is touched. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { planFib, sameRoute } from '../../src/dataplane/fib.ts'
-import { GODWIT_PROTOCOL, type OwnRoute, type RouteChange } from '../../src/dataplane/kernel.ts'
+import { planFib } from '../../src/dataplane/fib.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, type RouteChange, sameRoute } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -21,7 +21,7 @@ const route = fc
   .map(([text, hosts]) => ownRoute(text, ...hosts.map((host) => hopFor(text, host))))
 const table = fc.uniqueArray(route, { selector: ({ prefix }) => prefix.text })
 
-function apply(present: readonly OwnRoute[], changes: readonly RouteChange[]): Map<string, OwnRoute> {
+function apply(present: readonly KernelRoute[], changes: readonly RouteChange[]): Map<string, KernelRoute> {
   const after = new Map(present.map((one) => [one.prefix.text, one]))
   for (const { action, route: one } of changes) {
     expect(after.has(one.prefix.text)).toBe(action !== 'add')
@@ -108,7 +108,7 @@ class Joined {
       if (one.kind === 'forget') this.keeper.forget(one.text)
       if (one.kind === 'blackhole') this.keeper.holdBlackhole(prefix)
       if (one.kind === 'drop') this.keeper.dropBlackhole(prefix)
-      if (one.kind === 'foreign') this.kernel.addForeign(one.text, near(8), 4, one.text.includes(':') ? 1025 : 1024)
+      if (one.kind === 'foreign') this.kernel.addForeign(one.text, near(8), 4, 2048)
       if (one.kind === 'foreign-gone') this.kernel.remove(one.text, 4)
       if (one.kind === 'deleted') this.kernel.remove(one.text, GODWIT_PROTOCOL)
     }

@@ -10,7 +10,6 @@ import {
   type Hop,
   type KernelRoute,
   MAIN_TABLE,
-  type OwnRoute,
   ROUTE_METRIC,
   type RouteChange,
   routeKey,
@@ -168,7 +167,7 @@ export class FakeKernel {
 
   /** As `ip route` would list them. */
   list(): string[] {
-    return [...this.#routes.values()].map(({ key }) => key).sort()
+    return [...this.#routes.values()].map(routeKey).sort()
   }
 
   get own(): string[] {
@@ -204,8 +203,8 @@ export class FakeKernel {
     return failed
   }
 
-  #change({ action, route, protocol = GODWIT_PROTOCOL }: RouteChange): string | undefined {
-    const id = idOf({ ...route, protocol })
+  #change({ action, route }: RouteChange): string | undefined {
+    const id = idOf(route)
     // Whoever has this prefix and metric is replaced, in place.
     if (action === 'replace') for (const other of PROTOCOLS) this.#routes.delete(idOf({ ...route, protocol: other }))
     if (action === 'remove') {
@@ -220,7 +219,7 @@ export class FakeKernel {
   }
 
   /** Anybody has a route of this prefix and metric. */
-  #isTaken({ prefix, metric, table }: OwnRoute): boolean {
+  #isTaken({ prefix, metric, table }: KernelRoute): boolean {
     return PROTOCOLS.some((protocol) => this.#routes.has(idOf({ prefix, metric, protocol, table })))
   }
 
@@ -237,20 +236,20 @@ export class FakeKernel {
       .map(({ name }) => hop(name))
   }
 
-  #set(told: Omit<KernelRoute, 'key'>): void {
+  #set(told: KernelRoute): void {
     const route = { ...told, hops: sortHops(told.hops) }
-    this.#routes.set(idOf(route), { ...route, key: routeKey(route) })
+    this.#routes.set(idOf(route), route)
   }
 
   /** What is written is known without a read. */
-  #note({ route, protocol = GODWIT_PROTOCOL }: RouteChange): void {
-    const id = idOf({ ...route, protocol })
+  #note({ route }: RouteChange): void {
+    const id = idOf(route)
     const before = this.#toldKeys.get(id)
     if (before !== undefined) this.#told?.delete(before)
     this.#toldKeys.delete(id)
     const now = this.#routes.get(id)
     if (now === undefined) return
-    const { key } = now
+    const key = routeKey(now)
     this.#told?.set(key, now)
     this.#toldKeys.set(id, key)
   }
@@ -266,9 +265,9 @@ export class FakeKernel {
 
   #tell(): void {
     const before = this.#told
-    const after = new Map([...this.#routes.values()].map((route) => [route.key, route]))
-    const gone = [...(before?.keys() ?? [])].filter((key) => !after.has(key))
-    const present = [...after.values()].filter(({ key }) => before?.has(key) !== true)
+    const after = new Map([...this.#routes.values()].map((route) => [routeKey(route), route]))
+    const gone = [...(before?.values() ?? [])].filter((route) => !after.has(routeKey(route)))
+    const present = [...after.values()].filter((route) => before?.has(routeKey(route)) !== true)
     this.#told = after
     this.#toldKeys = new Map([...after].map(([key, route]) => [idOf(route), key]))
     this.#tellLinks(before === undefined)
@@ -347,7 +346,7 @@ const PROTOCOLS = [2, 3, 4, 9, 11, 12, 16, GODWIT_PROTOCOL]
 
 const hop = (name: string): Hop => ({ gateway: undefined, interface: name, onlink: false, weight: 1 })
 
-const idOf = ({ prefix, metric, protocol, table }: Omit<KernelRoute, 'key' | 'hops' | 'type'>): string =>
+const idOf = ({ prefix, metric, protocol, table }: Omit<KernelRoute, 'hops' | 'type'>): string =>
   `${prefix.text} ${metric} ${protocol} ${table}`
 
 function prefixOf(text: string): Prefix {
@@ -366,9 +365,10 @@ export function linkOf(index: number, name: string, up: boolean, addresses: read
   return { index, name, up, mtu: 1500, flags: up ? 0x41 : 0x1, addresses: own }
 }
 
-export const ownRoute = (text: string, ...hops: readonly Hop[]): OwnRoute => ({
+export const ownRoute = (text: string, ...hops: readonly Hop[]): KernelRoute => ({
   prefix: prefixOf(text),
   type: hops.length === 0 ? 'blackhole' : 'unicast',
+  protocol: GODWIT_PROTOCOL,
   metric: ROUTE_METRIC[prefixOf(text).family],
   table: MAIN_TABLE,
   hops: sortHops(hops),

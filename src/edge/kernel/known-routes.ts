@@ -5,13 +5,18 @@
  * routes of a prefix), its family is `unclear` and must be read anew.
  */
 import type { Family } from '../../base/family.ts'
-import type { KernelChange, KernelRoute, OwnRoute, RouteChange } from '../../dataplane/kernel.ts'
-import { GODWIT_PROTOCOL, routeKey } from '../../dataplane/kernel.ts'
+import {
+  type KernelChange,
+  type KernelRoute,
+  MAIN_TABLE,
+  ROUTE_METRIC,
+  type RouteChange,
+  sameRoute,
+} from '../../dataplane/kernel.ts'
 import type { Loss } from './known-links.ts'
 import type { ToldRoute } from './netlink-route.ts'
 
-interface Entry {
-  told: ToldRoute
+interface Entry extends ToldRoute {
   /** Of the reading that told it last. */
   reading: number
   /** Later ones have higher numbers. */
@@ -23,8 +28,8 @@ interface Entry {
 export class KnownRoutes {
   readonly #byId = new Map<string, Entry>()
   readonly unclear = new Set<Family>()
-  readonly #present = new Map<string, KernelRoute>()
-  readonly #gone = new Set<string>()
+  readonly #present = new Set<KernelRoute>()
+  readonly #gone: KernelRoute[] = []
   /** IPv4 routes by what the kernel removes them with: interfaces and own addresses. */
   readonly #resting = new Map<string, number>()
   #objects = 0
@@ -43,7 +48,7 @@ export class KnownRoutes {
     const id = idOf(told.route)
     const first = this.#byId.get(id)
     for (let entry = first; entry !== undefined; entry = entry.next) {
-      if (entry.told.route.key !== told.route.key) continue
+      if (!sameRoute(entry.route, told.route)) continue
       entry.reading = this.#reading
       return
     }
@@ -56,7 +61,7 @@ export class KnownRoutes {
   added(told: ToldRoute, isReplacement: boolean): void {
     const id = idOf(told.route)
     const first = this.#byId.get(id)
-    for (let entry = first; entry !== undefined; entry = entry.next) if (entry.told.route.key === told.route.key) return
+    for (let entry = first; entry !== undefined; entry = entry.next) if (sameRoute(entry.route, told.route)) return
     const { family } = told.route.prefix
     if (first !== undefined && (isReplacement ? first.next !== undefined : family === 'ipv6')) this.unclear.add(family)
     else {
@@ -70,7 +75,7 @@ export class KnownRoutes {
     const id = idOf(route)
     const first = this.#byId.get(id)
     for (let entry = first; entry !== undefined; entry = entry.next) {
-      if (entry.told.route.key !== route.key) continue
+      if (!sameRoute(entry.route, route)) continue
       this.#remove(id, entry)
       return
     }
@@ -83,13 +88,13 @@ export class KnownRoutes {
    */
   *sweep(family: Family, piece: number): Iterable<void> {
     const reading = this.#reading
-    yield* this.#removeWhere(piece, ({ told, reading: last }) => told.route.prefix.family === family && last < reading)
+    yield* this.#removeWhere(piece, ({ route, reading: last }) => route.prefix.family === family && last < reading)
   }
 
   /** What went with a link that was deleted: all IPv4 routes over it, but not those over a new one of the same name. */
   *dropLink(name: string, piece: number): Iterable<void> {
     const last = this.#born
-    yield* this.#removeWhere(piece, ({ told: { route }, born }) => born <= last && restsOn(route, name))
+    yield* this.#removeWhere(piece, ({ route, born }) => born <= last && restsOn(route, name))
   }
 
   /** Whether IPv4 routes may have gone with it. */
@@ -103,14 +108,13 @@ export class KnownRoutes {
   }
 
   /** Written by us just now: the engine knows. */
-  note({ action, route, protocol = GODWIT_PROTOCOL }: RouteChange): void {
+  note({ action, route }: RouteChange): void {
     const id = idOf(route)
     for (let entry = this.#byId.get(id); entry !== undefined; entry = entry.next) {
-      if (entry.told.route.protocol === protocol) this.#forget(id, entry)
+      if (entry.route.protocol === route.protocol) this.#forget(id, entry)
     }
     if (action === 'remove') return
-    const written = { ...route, protocol: GODWIT_PROTOCOL }
-    this.#keep(id, { route: { ...written, key: routeKey(written) }, source: undefined, hasObject: false })
+    this.#keep(id, { route, source: undefined, hasObject: false })
   }
 
   /** What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known. */
@@ -119,11 +123,11 @@ export class KnownRoutes {
       full: !this.#isTold,
       more: this.#isFirst && !isOver,
       gone: [...this.#gone],
-      present: [...this.#present.values()],
+      present: [...this.#present],
     }
     const isNews = change.gone.length + change.present.length > 0 || (this.#isFirst && isOver)
     if (!isNews) return undefined
-    this.#gone.clear()
+    this.#gone.length = 0
     this.#present.clear()
     this.#isTold = true
     if (isOver) this.#isFirst = false
@@ -143,18 +147,19 @@ export class KnownRoutes {
 
   #add(id: string, told: ToldRoute): void {
     this.#keep(id, told)
-    this.#present.set(told.route.key, told.route)
+    this.#present.add(told.route)
   }
 
   #remove(id: string, entry: Entry): void {
     this.#forget(id, entry)
-    const { key } = entry.told.route
-    if (!this.#present.delete(key)) this.#gone.add(key)
+    if (!this.#present.delete(entry.route)) this.#gone.push(entry.route)
   }
 
   #keep(id: string, told: ToldRoute): void {
     this.#born++
-    this.#byId.set(id, { told, reading: this.#reading, born: this.#born, next: this.#byId.get(id) })
+    const { route, source, hasObject } = told
+    const next = this.#byId.get(id)
+    this.#byId.set(id, { route, source, hasObject, reading: this.#reading, born: this.#born, next })
     this.#count(told, 1)
   }
 
@@ -164,7 +169,7 @@ export class KnownRoutes {
       if (entry.next === undefined) this.#byId.delete(id)
       else this.#byId.set(id, entry.next)
     } else for (let at = first; at !== undefined; at = at.next) if (at.next === entry) at.next = entry.next
-    this.#count(entry.told, -1)
+    this.#count(entry, -1)
   }
 
   #count({ route, source, hasObject }: ToldRoute, by: number): void {
@@ -181,7 +186,9 @@ export class KnownRoutes {
   }
 }
 
-const idOf = ({ prefix, metric, table }: OwnRoute): string => `${prefix.text} ${metric} ${table}`
+/** Of most of ours it is the text of the prefix, which they share with the engine. */
+const idOf = ({ prefix, metric, table }: KernelRoute): string =>
+  table === MAIN_TABLE && metric === ROUTE_METRIC[prefix.family] ? prefix.text : `${prefix.text} ${metric} ${table}`
 
 const restsOn = ({ prefix, hops }: KernelRoute, name: string): boolean =>
   prefix.family === 'ipv4' && hops.some((hop) => hop.interface === name)

@@ -2,16 +2,7 @@
 import { addressBytes, familyOfAddress, formatAddress } from '../../base/address.ts'
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { makePrefix } from '../../base/prefix.ts'
-import {
-  GODWIT_PROTOCOL,
-  type Hop,
-  isForeignFamily,
-  type KernelRoute,
-  type OwnRoute,
-  type RouteChange,
-  routeKey,
-  sortHops,
-} from '../../dataplane/kernel.ts'
+import { type Hop, isForeignFamily, type KernelRoute, type RouteChange, sortHops } from '../../dataplane/kernel.ts'
 import type { Attributes, Message, Writer } from './netlink-message.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from './netlink-message.ts'
 
@@ -86,6 +77,7 @@ export function readRoute(
   attributes.read(from + RTMSG, to)
   const address = attributes.octets(RTA_DST) ?? new Uint8Array(ADDRESS_BYTES[family])
   const source = attributes.octets(RTA_PREFSRC)
+  const hasObject = attributes.has(RTA_NH_ID)
   const told = {
     prefix: makePrefix(address, bytes[from + 1] as number),
     type,
@@ -93,11 +85,9 @@ export function readRoute(
     metric: attributes.number(RTA_PRIORITY) ?? 0,
     table: attributes.number(RTA_TABLE) ?? (bytes[from + 4] as number),
   }
-  const hasObject = attributes.has(RTA_NH_ID)
   const hops = type === 'unicast' ? sortHops(readHops(attributes, flags, nameOf)) : []
-  const route = { ...told, hops }
   return {
-    route: { ...route, key: routeKey(route) },
+    route: { ...told, hops },
     source: source === undefined ? undefined : formatAddress(source),
     hasObject,
   }
@@ -148,7 +138,7 @@ export function writeRouteDump(
  */
 export function writeChange(
   writer: Writer,
-  { action, route, protocol = GODWIT_PROTOCOL }: RouteChange,
+  { action, route }: RouteChange,
   seq: number,
   indexOf: (name: string) => number | undefined,
 ): void {
@@ -157,7 +147,7 @@ export function writeChange(
   writer.begin(isRemoval ? RTM_DELROUTE : RTM_NEWROUTE, NLM_F_REQUEST | how, seq)
   const { prefix, table, metric, type, hops } = route
   const [hop, ...more] = hops
-  writer.octets(AF[prefix.family], prefix.length, 0, 0, table < 256 ? table : RT_TABLE_UNSPEC, protocol)
+  writer.octets(AF[prefix.family], prefix.length, 0, 0, table < 256 ? table : RT_TABLE_UNSPEC, route.protocol)
   writer.octets(isRemoval ? RT_SCOPE_NOWHERE : scopeOf(route), Math.max(1, TYPES.indexOf(type)))
   writer.number(more.length === 0 && hop?.onlink === true ? RTNH_F_ONLINK : 0)
   writer.attribute(RTA_DST, prefix.bytes)
@@ -171,10 +161,10 @@ export function writeChange(
   writer.end()
 }
 
-const scopeOf = ({ type, hops }: OwnRoute): number =>
+const scopeOf = ({ type, hops }: KernelRoute): number =>
   type === 'unicast' && hops.every(({ gateway }) => gateway === undefined) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
 
-function writeHops(writer: Writer, route: OwnRoute, indexOf: (name: string) => number | undefined): void {
+function writeHops(writer: Writer, route: KernelRoute, indexOf: (name: string) => number | undefined): void {
   const all = writer.open(RTA_MULTIPATH)
   for (const hop of route.hops) {
     // The length stands where that of an attribute does; flags and weight where its type does.
@@ -186,9 +176,9 @@ function writeHops(writer: Writer, route: OwnRoute, indexOf: (name: string) => n
   writer.close(all)
 }
 
-function writeGateway(writer: Writer, { prefix }: OwnRoute, { gateway }: Hop): void {
+function writeGateway(writer: Writer, { prefix }: KernelRoute, { gateway }: Hop): void {
   if (gateway === undefined) return
-  const bytes = addressBytes(gateway)
+  const bytes = gatewayBytes(gateway)
   if (!isForeignFamily(prefix, gateway)) {
     writer.attribute(RTA_GATEWAY, bytes)
     return
@@ -197,4 +187,17 @@ function writeGateway(writer: Writer, { prefix }: OwnRoute, { gateway }: Hop): v
   writer.short(AF[familyOfAddress(gateway)])
   writer.octets(...bytes)
   writer.close(via)
+}
+
+/** Gateways are few, and each is written with many routes: the octets of those that were written last. */
+const GATEWAYS = new Map<string, Uint8Array>()
+const MOST_GATEWAYS = 1_024
+
+function gatewayBytes(gateway: string): Uint8Array {
+  const known = GATEWAYS.get(gateway)
+  if (known !== undefined) return known
+  if (GATEWAYS.size === MOST_GATEWAYS) GATEWAYS.clear()
+  const bytes = addressBytes(gateway)
+  GATEWAYS.set(gateway, bytes)
+  return bytes
 }

@@ -1,4 +1,4 @@
-/** How each daemon is configured, started and asked. All at their defaults: policies open, kernel routes off. */
+/** How each daemon is configured, started and asked. All at their defaults: policies open, kernel routes off unless asked for. */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -33,6 +33,7 @@ const godwit = (command: readonly string[], version: string): Contestant => ({
   id: 'ours',
   label: 'Godwit',
   version: () => version,
+  kernelProtocol: 171,
   setup: (job) => ({ argv: [...command, 'job.json'], files: { 'job.json': JSON.stringify(job) } }),
 })
 
@@ -54,6 +55,7 @@ function bird(): Contestant {
     id: 'bird',
     label: 'BIRD',
     version: () => versionOf(program, '--version', /version (\S+)/),
+    kernelProtocol: 12,
     setup: (job) => ({
       argv: [program as string, '-f', '-c', 'bird.conf', '-s', 'bird.ctl', '-P', 'bird.pid'],
       files: {
@@ -61,6 +63,8 @@ function bird(): Contestant {
           `router id ${job.routerId};`,
           'log stderr { warning, error, fatal, bug };',
           'protocol device { }',
+          // A next hop is on the link; BIRD asks its own table for it.
+          ...(job.kernel ? KERNEL_OF_BIRD : []),
           ...neighbor(job),
           ...statics(job),
         ),
@@ -73,6 +77,11 @@ function bird(): Contestant {
     },
   }
 }
+
+const KERNEL_OF_BIRD = [
+  'protocol direct { ipv4; ipv6; }',
+  ...['ipv4', 'ipv6'].map((family) => `protocol kernel { ${family} { export where source = RTS_BGP; }; }`),
+]
 
 /**
  * bgpd alone, without zebra: measured, it costs the same with one. Its log is kept quiet: without zebra it warns of each
@@ -87,9 +96,12 @@ function frr(): Contestant {
     id: 'frr',
     label: 'FRR',
     version: () => versionOf(program, '--version', /bgpd version (\S+)/),
+    kernelProtocol: 186,
     setup: (job) => ({
       argv: [
-        ...[program as string, '-Z', '-n', '-S', '-f', `${job.dir}/bgpd.conf`, '-i', `${job.dir}/bgpd.pid`],
+        ...(job.kernel ? withZebra(program as string, job) : []),
+        ...[program as string, ...(job.kernel ? ['-z', `${job.dir}/zserv`] : ['-Z', '-n'])],
+        ...['-S', '-f', `${job.dir}/bgpd.conf`, '-i', `${job.dir}/bgpd.pid`],
         ...['-p', String(job.port), '--vty_socket', job.dir, '-P', '0', '--log', 'stdout', '--log-level', 'critical'],
       ],
       files: {
@@ -116,6 +128,22 @@ function frr(): Contestant {
     },
   }
 }
+
+/** zebra, in the same tree of processes, writes what bgpd tells it. It is a user of its own, and bgpd waits for its socket. */
+function withZebra(bgpd: string, { dir }: Job): readonly string[] {
+  const zebra = [join(dirname(bgpd), 'zebra'), '-z', 'zserv', '-i', 'zebra.pid', '--vty_socket', dir, '-P', '0']
+  const start = `chmod 711 .. && chmod 777 . && ${zebra.join(' ')} & until [ -S zserv ]; do sleep 0.05; done; exec "$@"`
+  return ['bash', '-c', start, 'bash']
+}
+
+/** What a person would do: all routes in a file, for one call of `ip`. */
+const iproute2 = (): Contestant => ({
+  id: 'ip',
+  label: '`ip -batch`',
+  version: () => versionOf(which('ip'), '-V', /iproute2-(\S+?),/),
+  setup: () => ({ argv: ['sleep', '3600'], files: {} }),
+  writes: (file) => ['ip', '-batch', file],
+})
 
 function gobgp(): Contestant {
   const [program, client] = [which('gobgpd'), which('gobgp')]
@@ -215,4 +243,5 @@ export const contestants = (command: readonly string[], version: string): readon
   frr(),
   openbgpd(),
   gobgp(),
+  iproute2(),
 ]

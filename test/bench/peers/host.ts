@@ -4,7 +4,7 @@ import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Calls } from './feeder.ts'
-import type { Contestant, Family, Job, Run } from './job.ts'
+import type { Contestant, Family, Job, Metrics, Run } from './job.ts'
 
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6
 
@@ -167,7 +167,7 @@ export class Daemon {
         timeout: 30_000,
         cwd: job.dir,
         stdio: ['ignore', 'pipe', 'pipe'],
-        maxBuffer: 2 ** 26,
+        maxBuffer: 2 ** 28,
       })
   }
 
@@ -202,6 +202,38 @@ export class Daemon {
     } catch {
       return -1
     }
+  }
+
+  /** Routes of a protocol number in the main table, of each family. */
+  kernelRoutes(protocol: number): number[] {
+    return ['-4', '-6'].map((flag) => {
+      const text = this.run(['ip', flag, '-o', 'route', 'show', 'proto', String(protocol)])
+      return text.split('\n').filter((line) => line !== '').length
+    })
+  }
+
+  /** No daemon: a command of a person writes the routes, and takes them away again. */
+  writeRoutes(command: (file: string) => readonly string[], lines: readonly string[]): Metrics {
+    const timed = (name: string, all: readonly string[]): readonly number[] => {
+      const file = join(this.#job.dir, name)
+      writeFileSync(file, `${all.join('\n')}\n`)
+      const said = this.run(
+        [
+          'bash',
+          '-c',
+          'exec 3>&1; TIMEFORMAT="%U %S %R"; { time "$@" 2>/dev/null; } 2>&3',
+          'bash',
+          ...command(file),
+        ].map(String),
+      )
+      return said.trim().split(/\s+/).map(Number)
+    }
+    const [user = 0, system = 0, wall = 0] = timed('add', lines)
+    const [userClear = 0, systemClear = 0] = timed(
+      'del',
+      lines.map((line) => line.replace(/^route add/, 'route del')),
+    )
+    return { cpu: user + system, wall, clear: userClear + systemClear }
   }
 
   /** Waits until it has used less than a tenth of a core for `quiet`; when it was last busy, undefined at the deadline. */

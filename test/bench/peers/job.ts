@@ -14,7 +14,8 @@ export interface JobNeighbor {
 
 /**
  * The daemon accepts these neighbors' connections (tried every 20 ms), imports and exports everything, prepends its AS, is
- * its own next hop and originates the listed prefixes to every neighbor. No kernel routes. It ends on SIGTERM.
+ * its own next hop and originates the listed prefixes to every neighbor. Kernel routes only where asked for. It ends on
+ * SIGTERM.
  */
 export interface Job {
   readonly as: number
@@ -23,6 +24,8 @@ export interface Job {
   readonly listen: readonly string[]
   readonly neighbors: readonly JobNeighbor[]
   readonly originate: Readonly<Record<Family, readonly string[]>>
+  /** Write what is learned into the kernel. */
+  readonly kernel: boolean
   /** Scratch directory, also the working directory. */
   readonly dir: string
 }
@@ -39,6 +42,10 @@ export interface Contestant {
   setup(job: Job): { readonly argv: readonly string[]; readonly files: Readonly<Record<string, string | Uint8Array>> }
   /** After the start, tried until it does not throw. */
   load?(job: Job, run: Run): void
+  /** It can write kernel routes, which then have this protocol number. */
+  readonly kernelProtocol?: number
+  /** No daemon at all: it writes the same routes by a command, which is measured where kernel routes are. */
+  readonly writes?: (file: string) => readonly string[]
   /** Prefixes in its table; where absent, rest is taken for done. */
   count?(job: Job, family: Family, run: Run): number
 }

@@ -73,6 +73,10 @@ function installed(all: readonly Contestant[]): (Contestant & { readonly found: 
   })
 }
 
+/** Kernel routes are for those who write some; one that is no daemon does nothing else. */
+const takesPart = ({ kernelProtocol, writes }: Contestant, { kernel }: Scenario): boolean =>
+  kernel === 'written' ? kernelProtocol !== undefined || writes !== undefined : writes === undefined
+
 let trial: Trial | undefined
 let isStopped = false
 
@@ -141,7 +145,7 @@ async function main(): Promise<void> {
   for (const scenario of doing) {
     for (let run = 1; run <= results.runs; run++) {
       // In turn, so that a noisy minute is everybody's.
-      for (const contestant of taking) {
+      for (const contestant of taking.filter((one) => takesPart(one, scenario))) {
         const measurement = await measure(contestant, scenario, run, work)
         if (isStopped) return
         results.measurements.push(measurement)

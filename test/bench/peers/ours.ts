@@ -18,6 +18,7 @@ interface Job {
     readonly family: 'v4' | 'v6'
   }[]
   readonly originate?: { readonly v4?: readonly string[]; readonly v6?: readonly string[] }
+  readonly kernel: boolean
   readonly dir: string
 }
 
@@ -78,7 +79,7 @@ process.exitCode = await runAgent({
   logLevel: 'warn',
   cni: 'none',
   cniDirectory: join(job.dir, 'cni'),
-  dataplane: 'none',
+  dataplane: job.kernel ? 'linux' : 'none',
   table: 'main',
   adopt: [],
   bfd: 'thread',

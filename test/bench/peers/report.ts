@@ -22,6 +22,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'pss', title: 'PSS MB', show: megabytes },
   { key: 'load', title: 'load s', show: digits },
   { key: 'loadCpu', title: 'load CPU s', show: digits },
+  { key: 'clear', title: 'CPU s when the neighbor is lost', show: digits },
   { key: 'outBytes', title: 'bytes/route out', show: digits },
 ]
 
@@ -99,6 +100,12 @@ const SUMMARY: readonly (readonly [string, string])[] = [
   ['ingest-v6', 'perRoute'],
   ['idle', 'rss'],
   ['idle', 'wall'],
+  ['bare-10k', 'cpu'],
+  ['kernel-10k', 'cpu'],
+  ['bare-95k', 'cpu'],
+  ['kernel-95k', 'cpu'],
+  ['kernel-95k', 'clear'],
+  ['kernel-95k', 'rss'],
 ]
 
 /** Medians; behind those of others, how many times ours. */

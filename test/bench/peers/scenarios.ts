@@ -15,6 +15,7 @@ const NEXT_HOP: Readonly<Record<Family, readonly number[]>> = {
 
 export interface Scenario {
   readonly id: string
+  readonly kernel?: 'written'
   readonly title: string
   /** Neighbors the namespaces must have addresses for. */
   readonly neighbors: number
@@ -58,12 +59,21 @@ export class Trial {
     return this.#daemon?.logTail ?? ''
   }
 
+  get contestant(): Contestant {
+    return this.#contestant
+  }
+
   async build(feed: readonly { family: Family; size: number }[], more: Partial<BuildWords> = {}): Promise<void> {
     const specs = feed.map(({ family, size }) => ({ family, size, as: FEEDER_AS, nextHop: NEXT_HOP[family] }))
     await this.feeder.call('build', { feed: specs, expect: [{ family: 'v4', size: 1 }], churn: undefined, ...more })
   }
 
-  async start(feeds: readonly Party[], collectors: readonly Party[], originate: Job['originate'] = NOTHING) {
+  async start(
+    feeds: readonly Party[],
+    collectors: readonly Party[],
+    originate: Job['originate'] = NOTHING,
+    kernel = false,
+  ) {
     this.#feeds = feeds
     this.#collectors = collectors
     const neighbors = [...feeds, ...collectors].map(({ number, family, as }) => ({
@@ -76,7 +86,16 @@ export class Trial {
       passive: true,
     }))
     const listen = ['0.0.0.0', '::']
-    const job = { as: DAEMON_AS, routerId: '10.77.255.1', port: PORT, listen, neighbors, originate, dir: this.#dir }
+    const job = {
+      as: DAEMON_AS,
+      routerId: '10.77.255.1',
+      port: PORT,
+      listen,
+      neighbors,
+      originate,
+      kernel,
+      dir: this.#dir,
+    }
     this.#daemon = new Daemon(this.#net, this.#contestant, job)
     await this.#load(job)
   }
@@ -159,6 +178,53 @@ async function ingest(trial: Trial, family: Family, size: number): Promise<Metri
     }
   }
 }
+
+/**
+ * First byte sent → at rest with all routes of both families in the kernel; then the neighbor is lost, and they are gone
+ * again. `bare`: the same without the kernel, to be taken off.
+ */
+async function kernel(trial: Trial, size: number, isWritten: boolean): Promise<Metrics> {
+  const families = ['v4', 'v6'] as const
+  const { kernelProtocol: protocol, writes } = trial.contestant
+  await trial.build(families.map((family) => ({ family, size })))
+  const feeds = families.map((family, number) => ({ number, family, as: FEEDER_AS }))
+  await trial.start(feeds, [], NOTHING, isWritten)
+  if (writes !== undefined) return trial.daemon.writeRoutes(writes, routeLines(size))
+  await trial.connect()
+  const before = trial.daemon.sample()
+  const { start } = await trial.feeder.call('feed', { timeout: trial.timeout })
+  const all = isWritten && protocol !== undefined ? size : undefined
+  const written = await atRest(trial, start + trial.timeout, all)
+  const wall = (now() - start) / 1000
+  await trial.feeder.stop()
+  await atRest(trial, now() + trial.timeout, all === undefined ? undefined : 0)
+  return {
+    cpu: (written.cpu - before.cpu) / 1000,
+    wall,
+    clear: (trial.daemon.sample().cpu - written.cpu) / 1000,
+    ...memoryOf(written),
+  }
+}
+
+/** Nothing to do any more, and so many routes of each family in the kernel. */
+async function atRest(trial: Trial, deadline: number, size: number | undefined): Promise<Sample> {
+  const { daemon } = trial
+  for (;;) {
+    const restAt = await daemon.settle(deadline, 1000)
+    const sample = daemon.sample()
+    if (size === undefined) return sample
+    const counts = daemon.kernelRoutes(trial.contestant.kernelProtocol as number)
+    if (counts.every((count) => count === size)) return sample
+    if (restAt === undefined) throw new Error(`${counts.join(' and ')} of ${size} routes in the kernel at the deadline`)
+  }
+}
+
+const routeLines = (size: number): readonly string[] =>
+  (['v4', 'v6'] as const).flatMap((family) =>
+    new RouteSet(family, size)
+      .texts()
+      .map((prefix) => `route add ${prefix} via ${address(family, 'peer', 0)} proto 4 metric 1025`),
+  )
 
 /** First byte sent → last route at the last collector. */
 async function transit(trial: Trial, family: Family, size: number, collectors: number): Promise<Metrics> {
@@ -291,6 +357,21 @@ export function scenarios(quick: boolean): readonly Scenario[] {
       neighbors: 2,
       go: (trial) => originate(trial, 10_000),
     },
+    ...[10, quick ? 30 : 95].flatMap((routes): Scenario[] => [
+      {
+        id: `bare-${routes}k`,
+        title: `take in ${routes}k IPv4 + ${routes}k IPv6 routes`,
+        neighbors: 2,
+        go: (trial) => kernel(trial, routes * 1000, false),
+      },
+      {
+        id: `kernel-${routes}k`,
+        title: `write ${routes}k IPv4 + ${routes}k IPv6 routes into the kernel`,
+        kernel: 'written',
+        neighbors: 2,
+        go: (trial) => kernel(trial, routes * 1000, true),
+      },
+    ]),
     { id: 'idle', title: 'one neighbor, nothing to do', neighbors: 1, go: footprint },
   ]
 }
