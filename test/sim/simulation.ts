@@ -55,8 +55,8 @@ export function run(options: RunOptions): RunResult {
     window: chance.next() < 0.5 ? 1 << 18 : 2_048,
     forgetTells: true,
     before: (host, input) => options.before?.(host, input, world.now),
-    watch: (host, _input, effects) => {
-      checks.check(world, host, effects)
+    watch: (host, input, effects) => {
+      checks.check(world, host, input, effects)
       options.after?.(host, effects)
     },
   })

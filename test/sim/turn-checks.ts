@@ -1,5 +1,6 @@
 /** What must hold after every single turn. */
 import type { Effect } from '../../src/engine/effect.ts'
+import type { Input } from '../../src/engine/input.ts'
 import type { Host, World } from '../support/world.ts'
 
 /** One reply may be this long: what is written before a looker has to take it, and one more row. */
@@ -19,13 +20,15 @@ export class TurnChecks {
     this.#memoryLimit = memoryLimit
   }
 
-  check(world: World, host: Host, effects: readonly Effect[]): void {
+  check(world: World, host: Host, input: Input, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'send' && effect.bytes.length > SEND_LIMIT) fail(host, `${effect.bytes.length} bytes at once`)
       if (effect.kind === 'reply' && effect.text.length > REPLY_LIMIT) fail(host, `a reply of ${effect.text.length}`)
     }
     const due = host.engine.deadline()
-    if (due !== undefined && due < world.now) fail(host, `a timer is ${world.now - due} ms late after a turn`)
+    // A hold timer is judged once the neighbor's socket was read, and by no other turn before.
+    const isRead = input.kind === 'polled' && input.until >= world.now && input.unread.length === 0
+    if (isRead && due !== undefined && due < world.now) fail(host, `a timer is ${world.now - due} ms late after a turn`)
     const known = this.#atOnce.get(host)
     if (known?.at !== world.now) this.#atOnce.set(host, { at: world.now, turns: 1 })
     else if (++known.turns > TURNS_AT_ONCE + TURNS_PER_NEIGHBOR * host.ends.size)
