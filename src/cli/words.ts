@@ -24,7 +24,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit show explain IP|PREFIX|NAMESPACE/SERVICE
                                     why it is advertised, learned and forwarded as it is, or is not
   godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
-              | interfaces | static | symbols | memory | bfd sessions
+              | callers | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
   godwit leave [cancel|REASON], down
                                     ask a running agent; \`godwit show ?\` lists what there is to see

@@ -22,6 +22,7 @@ import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import { Bfd } from './bfd.ts'
+import { Callers } from './callers.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
@@ -146,6 +147,7 @@ export class Engine {
       damped: this.#damping.refusals,
       linksTrouble: undefined,
       listening: new Listening(),
+      callers: new Callers(),
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
     this.#restart = new Restart(boot, {
@@ -394,6 +396,7 @@ export class Engine {
   }
 
   #turnAway(address: Address, reason: string): void {
+    this.#facts.callers.note(address, reason, this.#facts.now)
     this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }
 

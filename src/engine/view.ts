@@ -14,6 +14,7 @@ import type {
   Action,
   ActionResult,
   BfdSummary,
+  CallersView,
   ChannelView,
   DiscoveryView,
   FilterView,
@@ -28,6 +29,7 @@ import type {
   View,
 } from '../show/view.ts'
 import type { Bfd } from './bfd.ts'
+import type { Callers } from './callers.ts'
 import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
@@ -71,6 +73,7 @@ export interface Facts {
   /** Why links and addresses cannot be read, where nothing else is asked of the kernel. */
   linksTrouble: string | undefined
   readonly listening: Listening
+  readonly callers: Callers
 }
 
 /** What a looker may do to the node as a whole. */
@@ -186,6 +189,11 @@ export class EngineView implements View {
       importPolicy: neighbor.intent.importPolicy.name,
       exportPolicy: neighbor.intent.exportPolicy.name,
     }
+  }
+
+  callers(): CallersView {
+    const { callers } = this.#facts
+    return { refused: callers.refused, recent: callers.recent() }
   }
 
   ranges(): readonly RangeView[] {

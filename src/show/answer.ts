@@ -8,6 +8,7 @@
 import type { Family } from '../base/family.ts'
 import { actionRows, configureRows, leaveAnswer, plainAnswer } from './act.ts'
 import { bfdRows } from './bfd.ts'
+import { callerRows } from './callers.ts'
 import type { Asked, Command } from './command.ts'
 import { explainRows } from './explain.ts'
 import { filterRows } from './filters.ts'
@@ -78,6 +79,8 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
       return protocolRows(command, view, client.times.protocol, client.bird1)
     case 'show-route':
       return routeRows(command, view, client.times.route)
+    case 'show-callers':
+      return callerRows(view)
     case 'show-interfaces':
       return interfaceRows(command.summary, view.interfaces())
     case 'show-filters':

@@ -12,6 +12,7 @@ export type Command =
   | { readonly kind: 'show-protocols'; readonly all: boolean; readonly which: Which | undefined }
   | ShowRoute
   | { readonly kind: 'show-interfaces'; readonly summary: boolean }
+  | { readonly kind: 'show-callers' }
   | { readonly kind: 'show-filters'; readonly which: Which | undefined }
   | { readonly kind: 'show-static'; readonly protocol: string | undefined }
   | { readonly kind: 'show-symbols'; readonly of: string | undefined }

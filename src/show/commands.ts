@@ -139,6 +139,12 @@ export const COMMANDS: readonly CommandRow[] = [
     build: ({ summary }) => ({ kind: 'show-interfaces', summary: summary === true }),
   },
   {
+    words: ['show', 'callers'],
+    options: [],
+    help: 'Show who called, is no neighbor, and was turned away',
+    build: () => ({ kind: 'show-callers' }),
+  },
+  {
     words: ['show', 'filters'],
     options: [{ value: 'which', key: 'which', help: 'only those of this neighbor, or of those a pattern matches' }],
     help: 'Show rules of import and export, and how often each applied: once for all who share them',

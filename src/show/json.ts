@@ -22,7 +22,16 @@ import { staticRoutes, symbolsOf } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
 import { formatRfc3339 } from './time.ts'
-import type { ChannelView, FilterView, InterfaceView, NatView, ProtocolView, RangeView, View } from './view.ts'
+import type {
+  CallerView,
+  ChannelView,
+  FilterView,
+  InterfaceView,
+  NatView,
+  ProtocolView,
+  RangeView,
+  View,
+} from './view.ts'
 import { countRoutes, countWalk, planWalk, type Walk, walk } from './walk.ts'
 import { protocolsFor, rangesFor } from './which.ts'
 
@@ -40,6 +49,8 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
       return yield* protocolsJson(command, view)
     case 'show-route':
       return yield* routesJson(command, view)
+    case 'show-callers':
+      return yield* list(view.callers().recent.map((caller) => callerJson(caller, view)))
     case 'show-interfaces':
       return yield* list(view.interfaces().map(interfaceJson))
     case 'show-filters':
@@ -352,6 +363,13 @@ function filterJson({ policy, direction, hits, neighbors }: FilterView): Json {
 }
 
 const staticJson = ({ prefix, origin, objects }: RouteIntent): Json => ({ prefix: prefix.text, origin, objects })
+
+const callerJson = ({ address, reason, calls, last }: CallerView, view: View): Json => ({
+  address,
+  reason,
+  calls,
+  last: time(view, last),
+})
 
 const interfaceJson = ({ name, up, addresses, link }: InterfaceView): Json => ({
   name,

@@ -31,6 +31,8 @@ export interface View {
   /** Why something is not: by address, object or neighbor left out. */
   refusals(): ReadonlyMap<string, string>
   problems(): readonly Problem[]
+  /** Who called and was turned away. */
+  callers(): CallersView
   /** What decides on routes of our neighbors, each once for all that share it. */
   filters(): readonly FilterView[]
   interfaces(): readonly InterfaceView[]
@@ -228,4 +230,18 @@ export interface ActionResult {
   readonly name: string
   readonly outcome: 'done' | 'already' | 'failed'
   readonly reason: string
+}
+
+export interface CallersView {
+  /** Calls since the agent began. */
+  readonly refused: number
+  /** Whoever called last comes first. */
+  readonly recent: readonly CallerView[]
+}
+
+export interface CallerView {
+  readonly address: Address
+  readonly reason: string
+  readonly calls: number
+  readonly last: Millis
 }

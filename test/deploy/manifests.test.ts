@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseWords } from '../../src/cli/words.ts'
-import { pathOf, resourcesOf } from '../../src/edge/resources.ts'
+import { pathOf, resourcesOf, secretsIn } from '../../src/edge/resources.ts'
 import { DEPLOY, type Manifest, readManifests, yamlFiles } from './support/crds.ts'
 
 const FILES = yamlFiles('.')
@@ -205,6 +205,20 @@ describe('the rights', () => {
       return ['list', 'watch'].map((verb) => `${verb} ${one}/${resource.plural}`)
     })
     expect(granted.sort()).toEqual(needed.sort())
+  })
+
+  test('to Secrets go by name, in the agent’s own namespace, and to no others', () => {
+    const objects = build([])
+    const secrets = { apiGroups: [''], resources: ['secrets'], resourceNames: ['bgp'], verbs: ['list', 'watch'] }
+    expect(objects.get('Role/godwit')).toMatchObject({ metadata: { namespace: 'godwit' }, rules: [secrets] })
+    expect(objects.get('RoleBinding/godwit')).toMatchObject({
+      metadata: { namespace: 'godwit' },
+      roleRef: { kind: 'Role', name: 'godwit' },
+      subjects: [{ kind: 'ServiceAccount', name: podOf(objects).pod.serviceAccountName, namespace: 'godwit' }],
+    })
+    expect(pathOf(secretsIn('godwit', 'bgp'))).toBe('/api/v1/namespaces/godwit/secrets')
+    expect(secretsIn('godwit', 'bgp').selection).toEqual({ fieldSelector: 'metadata.name=bgp' })
+    expect(podOf(objects).container.env.map(({ name }) => name)).toContain('POD_NAMESPACE')
   })
 
   test('are bound to the account the agent runs as', () => {

@@ -61,6 +61,7 @@ describe('commands', () => {
     ['down', { kind: 'down' }],
     ['eval 1+1', { kind: 'eval' }],
     ['show interfaces', { kind: 'show-interfaces', summary: false }],
+    ['show callers', { kind: 'show-callers' }],
     ['show i s', { kind: 'show-interfaces', summary: true }],
     ['show memory', { kind: 'show-memory' }],
     ['show services', { kind: 'show-services' }],
@@ -121,7 +122,7 @@ describe('lines that are wrong', () => {
     ['foo', /^syntax error, unexpected "foo", expecting show/],
     [
       'show',
-      /expecting status, protocols, summary, explain, route, interfaces, filters, memory, services, static, symbols, bfd or nat$/,
+      /expecting status, protocols, summary, explain, route, interfaces, callers, filters, memory, services, static, symbols, bfd or nat$/,
     ],
     ['show s', /^syntax error, ambiguous "s", could be status, summary, services, static or symbols$/],
     ['re x', /ambiguous "re", could be restart, reload or restrict$/],

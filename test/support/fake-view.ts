@@ -312,6 +312,11 @@ const BFD: BfdSummary = {
   priority: { kind: 'none', trouble: 'Operation not permitted' },
 }
 
+const CALLERS = [
+  { address: '10.0.0.77', reason: 'no neighbor has this address', calls: 3, last: 58_000 },
+  { address: '2001:db8::77', reason: 'no neighbor has this address', calls: 1, last: 12_000 },
+]
+
 export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<View> = {}): FakeView {
   const actions: Action[] = []
   const protocols = [RACK, BROKEN, STOPPED]
@@ -386,6 +391,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],
+    callers: () => ({ refused: 4, recent: CALLERS }),
     ...rest,
   }
 }

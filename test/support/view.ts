@@ -56,6 +56,7 @@ export function viewOf({
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],
+    callers: () => ({ refused: 0, recent: [] }),
   }
 }
 

@@ -111,6 +111,7 @@ export class Metrics {
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
+    series.callers.inc(view.callers().refused)
     showFilters(series, view.filters())
     showBfd(series, view.bfd(), peers)
     showNft(series, view.nat())
@@ -145,6 +146,10 @@ function makeSeries(registry: Registry) {
     new Counter({ name: `godwit_${name}`, help, labelNames, registers })
   return {
     up: gauge('session_up', '1 while the session is Established; of several, how many are.', ['peer', 'kind']),
+    callers: counter(
+      'callers_refused_total',
+      'Connections of callers that are no neighbors, or that nobody had room for.',
+    ),
     down: gauge('sessions_down', 'How many are not Established.', ['peer', 'kind']),
     state: gauge('session_state', '1 for the state (RFC 4271) the session is in; of several, how many are.', [
       'peer',
@@ -214,11 +219,7 @@ function showProtocol(
   for (const family of FAMILIES) {
     const channel = families[family]
     if (channel === undefined) continue
-    series.received.set({ peer, family }, channel.counts.received)
-    series.accepted.set({ peer, family }, channel.counts.accepted)
-    series.stale.set({ peer, family }, snapshot.stale?.includes(family) === true ? 1 : 0)
-    series.routeMemory.set({ peer, family }, channel.counts.memory.octets)
-    series.advertised.set({ peer, family }, channel.counts.advertised)
+    series.stale.inc({ peer, family }, snapshot.stale?.includes(family) === true ? 1 : 0)
     series.received.inc({ peer, family }, channel.counts.received)
     series.accepted.inc({ peer, family }, channel.counts.accepted)
     series.routeMemory.inc({ peer, family }, channel.counts.memory.octets)

@@ -92,7 +92,7 @@ describe('what protects a session', () => {
     ['IPv4, at a socket of its own', '127.0.0.1', ['127.0.0.1']],
     ['IPv6, at a socket for both families', '::1', []],
     ['IPv6, at a socket of its own', '::1', ['::1']],
-  ])('one key on both sides: %s', async (_, address, addresses) => {
+  ])('[26] one key on both sides: %s', async (_, address, addresses) => {
     one.learn({ k: 'hunter2' }, [keyed(address)])
     two.learn({ k: 'hunter2' }, [keyed(address)])
     listen(addresses)
@@ -104,7 +104,7 @@ describe('what protects a session', () => {
   test.each([
     ['another key', { k: 'hunter3' }, true],
     ['no key', { k: 'hunter2' }, false],
-  ])('with %s nobody gets in, and the reason says what it may be', async (_, values, asks) => {
+  ])('[26] with %s nobody gets in, and the reason says what it may be', async (_, values, asks) => {
     one.learn(values, asks ? [keyed('127.0.0.1')] : [])
     two.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
     listen()
@@ -174,7 +174,7 @@ describe('what protects a session', () => {
   })
 
   test.each(['127.0.0.1', '::1'])(
-    'TTL security: both send 255, and a packet from further away is nothing: %s',
+    '[25] TTL security: both send 255, and a packet from further away is nothing: %s',
     async (address) => {
       one.learn({}, [distant(address, 255)])
       two.learn({}, [distant(address, 255)])

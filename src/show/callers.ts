@@ -1,0 +1,28 @@
+/** `show callers`. */
+import { CODE, type Row } from './reply.ts'
+import { formatTime } from './time.ts'
+import type { CallersView, View } from './view.ts'
+
+const HEAD = ['Address', 'Calls', 'Last', 'Why'] as const
+
+export function* callerRows(view: View): Iterable<Row> {
+  const { refused, recent } = view.callers()
+  const row = (cells: readonly string[]): string =>
+    `${(cells[0] ?? '').padEnd(40)} ${(cells[1] ?? '').padStart(8)}  ${(cells[2] ?? '').padEnd(14)} ${cells[3] ?? ''}`
+  if (recent.length > 0) yield { code: CODE.interfaceSummary, text: row(HEAD) }
+  for (const { address, calls, last, reason } of recent) {
+    yield {
+      code: CODE.interfaceSummary,
+      text: row([
+        address,
+        String(calls),
+        formatTime(view.epoch + last, view.epoch + view.now, { length: 'short', digits: 0 }),
+        reason,
+      ]),
+    }
+  }
+  yield { code: CODE.ok, text: summary({ refused, recent }) }
+}
+
+const summary = ({ refused }: CallersView): string =>
+  refused === 1 ? '1 caller was turned away' : `${refused} callers were turned away`
