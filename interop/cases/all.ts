@@ -1,5 +1,6 @@
 // All cases, in the order of the matrix.
 
+import { cases as advertisements } from './advertisements.ts'
 import { cases as bfd } from './bfd.ts'
 import { cases as birdTools } from './bird-tools.ts'
 import { cases as birdcl } from './birdcl.ts'
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   ...topology,
   ...imports,
   ...services,
+  ...advertisements,
   ...objects,
   ...errors,
   ...errorsUpdate,

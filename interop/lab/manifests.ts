@@ -80,6 +80,13 @@ export const bgpPeer = (
   spec: { peerIP, asNumber, ...spec },
 })
 
+export const bgpAdvertisement = (name: string, spec: Readonly<Record<string, unknown>>): KubeObject => ({
+  apiVersion: OURS,
+  kind: 'BGPAdvertisement',
+  metadata: { name },
+  spec,
+})
+
 export const bgpFilter = (name: string, spec: Readonly<Record<string, unknown>>): KubeObject => ({
   apiVersion: OURS,
   kind: 'BGPFilter',

@@ -6,11 +6,12 @@
  * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
  */
 import type { Prefix } from '../base/prefix.ts'
+import { type NodeAdvertisement, namingPodCidrs, ownClaims, surveyAdvertisements } from './advertisements.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem, ServiceGuards } from './intent.ts'
-import { nodeProblems, planNode, surveyNodes } from './node.ts'
+import { type ClusterNode, nodeProblems, planNode, surveyNodes } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { planPeers } from './peers.ts'
 import { podCidrsBy, podClaims, whyNoPods } from './pods.ts'
@@ -26,6 +27,7 @@ import { byObject, type ObjectStore, type Touched } from './store.ts'
 
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
+const ADVERTISEMENT = 'BGPAdvertisement/'
 
 /** Kinds whose change lays the frame anew. */
 const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
@@ -33,6 +35,7 @@ const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
   'BGPConfiguration',
   'BGPPeer',
   'BGPFilter',
+  'BGPAdvertisement',
   'IPPool',
   'FelixConfiguration',
   'BlockAffinity',
@@ -165,7 +168,9 @@ export class IntentBuilder {
       return
     }
     const pools = [...store.table('IPPool').values()]
-    const policies = new Policies(store, clusterRanges(pools, nodes, settings), pools, this.#policies)
+    const { all: advertising, problems: misspelt } = surveyAdvertisements(store, me)
+    const ranges = clusterRanges(pools, nodes, settings)
+    const policies = new Policies(store, ranges, pools, advertising, this.#policies)
     this.#policies = policies
     const [objects, secrets] = [store.table('BGPPeer').values(), store.table('Secret')]
     const plan = planPeers({ me, nodes, objects, settings, policies, secrets, namespace: this.#namespace })
@@ -180,6 +185,7 @@ export class IntentBuilder {
       problems: [
         ...problems,
         ...(source === 'CalicoIPAM' && !this.#calico ? [NO_CALICO_PROBLEM] : []),
+        ...misspelt,
         ...nodeProblems(me, nodes),
         ...plan.problems,
         ...overlapProblems(pools),
@@ -187,8 +193,19 @@ export class IntentBuilder {
       ],
     })
     const heldPods = source === 'CalicoIPAM' && !this.#calico ? NO_CALICO : settings.heldPods
-    this.#book.set(`Node/${me.name}`, podClaims(me, heldPods), heldPods ?? whyNoPods(me, source))
-    this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy))
+    const pods = podClaims(me, heldPods, namingPodCidrs(advertising))
+    this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
+    this.#setOwnRoutes(advertising, me)
+    this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy, advertising))
+  }
+
+  /** Of BGPAdvertisements that are gone, nothing. */
+  #setOwnRoutes(advertising: readonly NodeAdvertisement[], me: ClusterNode): void {
+    const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
+    for (const object of [...this.#book.objects()]) {
+      if (object.startsWith(ADVERTISEMENT) && !there.has(object)) this.#book.set(object, [])
+    }
+    for (const one of advertising) this.#book.set(ADVERTISEMENT + one.object.name, ownClaims(one, me))
   }
 
   /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */

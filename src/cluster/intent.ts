@@ -201,10 +201,12 @@ export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 
 export interface RouteIntent {
   readonly prefix: Prefix
-  readonly origin: 'pod-cidr' | 'service-cidr' | 'service'
+  readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'advertisement'
   /** `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`; several where they share it. */
   readonly objects: readonly string[]
   readonly communities: readonly (readonly number[])[]
+  /** BGPAdvertisements that name it, in the order of their names. */
+  readonly named: readonly string[]
 }
 
 export interface Problem {

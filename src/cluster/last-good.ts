@@ -14,7 +14,7 @@ export interface KeptObject {
 }
 
 /** Kinds that people write. Of Nodes only this one; what controllers write needs no second look. */
-const KEPT: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool']
+const KEPT: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool']
 
 export class LastGood {
   readonly #node: string

@@ -45,6 +45,7 @@ export interface ServiceObject {
   readonly externalLocal: boolean
   /** '' where none is given. */
   readonly loadBalancerClass: string
+  readonly labels: Labels
   /** What `godwit.dev/advertise` says of it, as label or annotation; undefined: nothing. */
   readonly advertise: boolean | undefined
 }
@@ -152,6 +153,7 @@ export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'
 
 export interface PeerObject {
   readonly name: string
+  readonly labels: Labels
   /** All three undefined or one given: which nodes have this peer. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
@@ -196,6 +198,41 @@ export interface PeerObject {
   readonly held: string | undefined
 }
 
+/** Which routes of a node a BGPAdvertisement names. */
+export type RouteChoice =
+  | { readonly kind: 'podCIDRs' }
+  /** The node's own addresses as /32 and /128: they become routes by it. */
+  | { readonly kind: 'nodeAddresses' }
+  /** Become routes by it. */
+  | { readonly kind: 'prefixes'; readonly prefixes: readonly Prefix[] }
+  | { readonly kind: 'serviceRanges'; readonly kinds: readonly ServiceAddressKind[] }
+  /** What is undefined chooses all. */
+  | {
+      readonly kind: 'services'
+      readonly kinds: readonly ServiceAddressKind[]
+      readonly namespaces: readonly string[] | undefined
+      readonly selector: Selector | undefined
+      readonly loadBalancerClasses: readonly string[] | undefined
+    }
+
+export interface AdvertisementObject {
+  readonly name: string
+  /** Undefined: all nodes. */
+  readonly nodeSelector: Selector | undefined
+  readonly routes: readonly RouteChoice[]
+  /** Names of BGPPeers, and a selector of their labels: who either chooses. Both undefined: all, and the mesh. */
+  readonly peers: readonly string[] | undefined
+  readonly peerSelector: Selector | undefined
+  /** Values, or names of aliases not yet looked up. */
+  readonly communities: readonly (readonly number[] | string)[]
+  readonly localPref: number | undefined
+  readonly med: number | undefined
+  readonly prepend: readonly Asn[]
+  readonly nextHops: Readonly<Partial<Record<Family, Address>>>
+  /** Why what it names is told to nobody: it has faults. */
+  readonly held: string | undefined
+}
+
 export type FilterObject = ReturnType<typeof compileFilter>
 
 export interface ParsedObjects {
@@ -206,6 +243,7 @@ export interface ParsedObjects {
   readonly BGPConfiguration: ConfigurationObject
   readonly BGPPeer: PeerObject
   readonly BGPFilter: FilterObject
+  readonly BGPAdvertisement: AdvertisementObject
   readonly IPPool: PoolObject
   readonly FelixConfiguration: FelixObject
   readonly BlockAffinity: AffinityObject

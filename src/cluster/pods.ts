@@ -39,9 +39,9 @@ function calicoPrefixes(store: ObjectStore): Map<string, Prefix[]> {
 const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
   [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()].sort((a, b) => (a.text < b.text ? -1 : 1))
 
-/** `held`: why none of them may be advertised. */
-export const podClaims = ({ podCidrs }: ClusterNode, held: string | undefined): Claim[] =>
-  podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held }))
+/** `held`: why none of them may be advertised. `named`: the BGPAdvertisements that name them. */
+export const podClaims = ({ podCidrs }: ClusterNode, held: string | undefined, named: readonly string[]): Claim[] =>
+  podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, named }))
 
 /** A node that is new waits for its pod CIDRs; nothing is wrong with it. */
 export function whyNoPods({ name, podCidrs }: ClusterNode, source: PodCidrSource): string | undefined {

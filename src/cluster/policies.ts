@@ -2,6 +2,7 @@
 import type { Prefix } from '../base/prefix.ts'
 import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/policy/defaults.ts'
 import type { Policy, Rule } from '../bgp/policy/rule.ts'
+import { advertisementRules, forPeer, type NodeAdvertisement } from './advertisements.ts'
 import type { FilterObject, PeerObject } from './objects.ts'
 import type { PoolObject } from './pool.ts'
 import { unexportedRules } from './pools.ts'
@@ -17,12 +18,15 @@ export interface PeerPolicies {
   readonly missing: readonly { readonly index: number; readonly name: string; readonly why: string }[]
 }
 
-export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'>
+/** `labels` undefined: the mesh. */
+export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'> &
+  (Pick<PeerObject, 'name' | 'labels'> | { readonly labels?: undefined })
 
 export class Policies {
   readonly #store: ObjectStore
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
+  readonly #advertising: readonly NodeAdvertisement[]
   readonly #made = new Map<string, PeerPolicies>()
   readonly #earlier: ReadonlyMap<string, PeerPolicies>
 
@@ -30,7 +34,14 @@ export class Policies {
    * `ranges`: what belongs to the cluster. `earlier`: the policies of before; one that says the same is handed out again,
    * so that a thousand neighbors need no look into their rules to see that nothing changed.
    */
-  constructor(store: ObjectStore, ranges: readonly Prefix[], pools: Iterable<PoolObject>, earlier?: Policies) {
+  constructor(
+    store: ObjectStore,
+    ranges: readonly Prefix[],
+    pools: Iterable<PoolObject>,
+    advertising: readonly NodeAdvertisement[],
+    earlier?: Policies,
+  ) {
+    this.#advertising = advertising
     this.#earlier = earlier === undefined ? new Map() : earlier.#made
     const closed = unexportedRules(pools)
     const exportOf = (learned: boolean): Policy => {
@@ -43,17 +54,18 @@ export class Policies {
   }
 
   for(request: PolicyRequest): PeerPolicies {
-    const key = JSON.stringify([request.filters, request.advertiseLearned, request.nextHop])
+    const mine = forPeer(this.#advertising, request.labels === undefined ? undefined : request)
+    const key = JSON.stringify([request.filters, request.advertiseLearned, request.nextHop, mine])
     const known = this.#made.get(key)
     if (known !== undefined) return known
-    const made = this.#make(request)
+    const made = this.#make(request, mine)
     const earlier = this.#earlier.get(key)
     const kept = earlier !== undefined && same(earlier, made) ? earlier : made
     this.#made.set(key, kept)
     return kept
   }
 
-  #make({ filters, advertiseLearned, nextHop }: PolicyRequest): PeerPolicies {
+  #make({ filters, advertiseLearned, nextHop }: PolicyRequest, mine: readonly string[]): PeerPolicies {
     const missing = filters.flatMap((name, index) => {
       const why = this.#whyNotFilter(name)
       return why === undefined ? [] : [{ index, name, why }]
@@ -65,10 +77,11 @@ export class Policies {
     const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
     const importRules = found.flatMap(({ importV4, importV6 }) => [...importV4, ...importV6])
     const exportRules = found.flatMap(({ exportV4, exportV6 }) => [...exportV4, ...exportV6])
+    const before = [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, mine)]
     const ends = this.#export[advertiseLearned ? 'learned' : 'own']
     return {
       importPolicy: named(withFilters(importRules, this.#import), found),
-      exportPolicy: named(withFilters([...nextHopRules(nextHop), ...exportRules], ends), found),
+      exportPolicy: named(withFilters([...before, ...exportRules], ends), found),
       held: undefined,
       missing,
     }

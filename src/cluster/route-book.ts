@@ -13,6 +13,8 @@ export interface Claim {
   readonly origin: RouteIntent['origin']
   /** Why it is not wanted; undefined where it is. */
   readonly refused: string | undefined
+  /** BGPAdvertisements that name it. */
+  readonly named?: readonly string[]
 }
 
 export interface RouteChanges {
@@ -29,7 +31,7 @@ interface Before {
 }
 
 /** What a route is called that several kinds of objects want. */
-const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service']
+const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service', 'advertisement']
 
 export class RouteBook {
   /** By prefix. These three maps change in place. */
@@ -111,7 +113,8 @@ export class RouteBook {
     if (claims.some(([, { origin }]) => origin === 'service')) this.served.set(text, prefix)
     else this.served.delete(text)
     if (wanted.length > 0 && held === undefined) {
-      const route = { prefix, origin: originOf(wanted), objects: wanted.map(([object]) => object), communities }
+      const objects = wanted.map(([object]) => object)
+      const route = { prefix, origin: originOf(wanted), objects, communities, named: namedBy(wanted) }
       if (!same(before, route)) this.routes.set(text, route)
       this.refusals.delete(text)
       return
@@ -122,6 +125,13 @@ export class RouteBook {
     else this.refusals.set(text, why)
   }
 }
+
+function namedBy(wanted: readonly (readonly [string, Claim])[]): readonly string[] {
+  if (wanted.every(([, { named }]) => named === undefined || named.length === 0)) return NOBODY
+  return [...new Set(wanted.flatMap(([, { named = NOBODY }]) => named))].sort()
+}
+
+const NOBODY: readonly string[] = []
 
 function originOf(wanted: readonly (readonly [string, Claim])[]): RouteIntent['origin'] {
   return ORIGINS.find((origin) => wanted.some(([, claim]) => claim.origin === origin)) ?? 'service'

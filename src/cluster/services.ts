@@ -12,6 +12,7 @@
  */
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { type NodeAdvertisement, namingRange, namingService } from './advertisements.ts'
 import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
 import type { Labels } from './selector.ts'
@@ -37,6 +38,8 @@ export interface ServiceSettings {
   readonly classes: readonly string[] | undefined
   /** Only services that ask for it. */
   readonly optIn: boolean
+  /** BGPAdvertisements of this node. */
+  readonly advertising: readonly NodeAdvertisement[]
   /** Why no address of this kind is advertised. */
   readonly held: Settings['heldServices']
 }
@@ -53,6 +56,7 @@ export function serviceSettings(
   labels: Labels,
   settings: Settings,
   unhealthy: string | undefined,
+  advertising: readonly NodeAdvertisement[],
 ): ServiceSettings {
   const excluded = Object.hasOwn(labels, EXCLUDE_LABEL) ? `Node/${node} has the label ${EXCLUDE_LABEL}` : unhealthy
   return {
@@ -62,14 +66,20 @@ export function serviceSettings(
     aggregation: settings.loadBalancerAggregation,
     classes: settings.loadBalancerClasses,
     optIn: settings.serviceOptIn,
+    advertising,
     held: settings.heldServices,
   }
 }
 
 /** The ranges themselves. */
-export function rangeClaims({ cidrs, aggregation, excluded, held }: ServiceSettings): Claim[] {
+export function rangeClaims({ cidrs, aggregation, excluded, held, advertising }: ServiceSettings): Claim[] {
   const claim = (kind: ServiceAddressKind, refused: string | undefined): Claim[] =>
-    ranges(cidrs[kind]).map((prefix) => ({ prefix, origin: 'service-cidr', refused: refused ?? held[kind] }))
+    ranges(cidrs[kind]).map((prefix) => ({
+      prefix,
+      origin: 'service-cidr',
+      refused: refused ?? held[kind],
+      named: namingRange(advertising, kind),
+    }))
   const disabled = aggregation ? undefined : 'serviceLoadBalancerAggregation is Disabled'
   return [
     ...claim('cluster', excluded),
@@ -89,9 +99,10 @@ export function decideService(
   const endpoints = [...slices]
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
+    const named = namingService(settings.advertising, service, kind)
     for (const prefix of prefixes) {
       const refused = whole ?? whyNotAddress(prefix, kind, service, endpoints, settings)
-      claims.push({ prefix, origin: 'service', refused })
+      claims.push({ prefix, origin: 'service', refused, named })
     }
   }
   claim('cluster', service.clusterIps)

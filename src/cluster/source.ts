@@ -9,6 +9,7 @@ export const KINDS = [
   'BGPConfiguration',
   'BGPPeer',
   'BGPFilter',
+  'BGPAdvertisement',
   'IPPool',
   'FelixConfiguration',
   'BlockAffinity',

@@ -37,6 +37,8 @@ const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
 /** Kinds that are there only where Calico's own objects are read. */
 const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
+/** Kinds that Calico does not have. */
+const OUR_KINDS: readonly Kind[] = ['BGPAdvertisement']
 const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
 
 export const isCalicoGroup = (apiGroup: string): boolean => CALICO_GROUP.test(apiGroup)
@@ -47,10 +49,11 @@ const IPAM = {
   IPAMBlock: { apiVersion: 'crd.projectcalico.org/v1', plural: 'ipamblocks' },
 } as const
 
-/** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own four kinds are served. */
+/** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own kinds are served. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
-  const kinds = SOURCE_KINDS.filter((kind) => !CALICO_KINDS.includes(kind) || isCalicoGroup(apiGroup))
+  const absent = isCalicoGroup(apiGroup) ? OUR_KINDS : CALICO_KINDS
+  const kinds = SOURCE_KINDS.filter((kind) => !absent.includes(kind))
   return kinds.map((kind) => {
     const core = CORE[kind]
     if (core !== undefined) return { kind, custom: false, ...core }

@@ -207,6 +207,6 @@ export class Objects {
   }
 }
 
-function localRoute({ prefix, origin, objects, communities }: RouteIntent): LocalRoute {
-  return { prefix, origin, object: objects.join(', '), communities }
+function localRoute({ prefix, origin, objects, communities, named }: RouteIntent): LocalRoute {
+  return { prefix, origin, object: objects.join(', '), communities, named }
 }

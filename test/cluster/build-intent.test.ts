@@ -31,8 +31,8 @@ describe('pod CIDRs', () => {
   test('of both families are routes of this node, those of others are not', () => {
     const intent = intentOf('a', [a, node('b', { podCIDRs: ['10.244.2.0/24'] })])
     expect([...intent.routes.values()].map(({ prefix, ...rest }) => [prefix.text, rest])).toEqual([
-      ['10.244.1.0/24', { origin: 'pod-cidr', objects: ['Node/a'], communities: [] }],
-      ['fd00:244:1::/64', { origin: 'pod-cidr', objects: ['Node/a'], communities: [] }],
+      ['10.244.1.0/24', { origin: 'pod-cidr', objects: ['Node/a'], communities: [], named: [] }],
+      ['fd00:244:1::/64', { origin: 'pod-cidr', objects: ['Node/a'], communities: [], named: [] }],
     ])
   })
   test('a node without any says why', () => {

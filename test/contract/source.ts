@@ -15,7 +15,16 @@ export interface SourceRig {
   close(): Promise<void>
 }
 
-export const KINDS = ['BGPConfiguration', 'BGPFilter', 'BGPPeer', 'EndpointSlice', 'IPPool', 'Node', 'Service']
+export const KINDS = [
+  'BGPAdvertisement',
+  'BGPConfiguration',
+  'BGPFilter',
+  'BGPPeer',
+  'EndpointSlice',
+  'IPPool',
+  'Node',
+  'Service',
+]
 
 export function describeSource(name: string, makeRig: () => Promise<SourceRig>): void {
   describe(`a source of objects: ${name}`, () => {

@@ -18,6 +18,7 @@ const service = (text: string, origin: RouteIntent['origin'] = 'service-cidr'): 
   origin,
   objects: [],
   communities: [],
+  named: [],
 })
 const route = (text: string, rest: Partial<KernelRoute> = {}): KernelRoute => {
   const hops = [{ gateway: undefined, interface: 'cali1', onlink: false, weight: 1 }]

@@ -15,7 +15,13 @@ import { faults, type Schema, walk } from './support/schema.ts'
 
 type Spec = Record<string, unknown>
 
-const KINDS = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool'] as const satisfies readonly Kind[]
+const KINDS = [
+  'BGPConfiguration',
+  'BGPPeer',
+  'BGPFilter',
+  'BGPAdvertisement',
+  'IPPool',
+] as const satisfies readonly Kind[]
 type OurKind = (typeof KINDS)[number]
 
 /** The least that each kind must say. */
@@ -23,6 +29,7 @@ const BASE: Readonly<Record<OurKind, Spec>> = {
   BGPConfiguration: {},
   BGPPeer: { peerIP: '10.0.0.1', asNumber: 65000 },
   BGPFilter: {},
+  BGPAdvertisement: { routes: [{ podCIDRs: true }] },
   IPPool: { cidr: '10.244.0.0/16' },
 }
 
@@ -195,6 +202,7 @@ const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
   ],
   BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy)/],
   BGPFilter: [/interface$/],
+  BGPAdvertisement: [],
   IPPool: [
     /^spec\.(blockSize|nodeSelector|namespaceSelector|assignmentMode)$/,
     // Any text is read, and what is no known word says nothing.
@@ -219,6 +227,9 @@ const SCHEMA_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
   // No pattern can count parentheses.
   'BGPPeer spec.nodeSelector': hasParentheses,
   'BGPPeer spec.peerSelector': hasParentheses,
+  'BGPAdvertisement spec.nodeSelector': hasParentheses,
+  'BGPAdvertisement spec.peerSelector': hasParentheses,
+  'BGPAdvertisement spec.routes[].services.selector': hasParentheses,
 }
 
 /** A rule here would cost more than an API server lets a rule cost: a text of no bound, or entries of no bound. */
@@ -226,7 +237,9 @@ const PATTERNS = [
   /AS(?:N|n)umber$|^spec\.asNumber$/,
   /(?:Time|\.interval|\.halfLife)$/,
   /^spec\.(?:export|import)V[46]\[\]/,
-  /^spec\.prefixAdvertisements\[\]\.communities\[\]$/,
+  /^spec\.(?:prefixAdvertisements\[\]\.)?communities\[\]$/,
+  /^spec\.(?:serviceHealthCheck\.interval|serviceDamping\.halfLife)$/,
+  /^spec\.prependASPath\[\]$/,
   /^spec\.(?:logSeverityScreen|localWorkloadPeeringIPV[46]|ignoredInterfaces\[\])$/,
 ]
 

@@ -13,6 +13,7 @@ const route = (text: string): RouteIntent => ({
   origin: 'service',
   objects: ['Service/shop/web'],
   communities: [],
+  named: [],
 })
 const VIP = '192.0.2.10/32'
 const SETTINGS = { suppressAfter: 3, halfLife: 60 }

@@ -406,7 +406,7 @@ function resultOf({ name, disabled }: ProtocolView, { kind }: Action): ActionRes
 const service = (text: string, origin: 'pod-cidr' | 'service', objects: readonly string[]) => {
   const prefix = parsePrefix(text)
   if (prefix === undefined) throw new Error(text)
-  return { prefix, origin, objects, communities: [] }
+  return { prefix, origin, objects, communities: [], named: [] }
 }
 
 function matches(one: RouteRow, query: RouteQuery): boolean {

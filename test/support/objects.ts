@@ -97,6 +97,8 @@ export const bgpPeer = (name: string, spec: object, metadata: Metadata = {}): Ap
 
 export const bgpFilter = (name: string, spec: object): ApiObject => ours('BGPFilter', name, spec)
 
+export const bgpAdvertisement = (name: string, spec: object): ApiObject => ours('BGPAdvertisement', name, spec)
+
 export const ipPool = (name: string, spec: object): ApiObject => ours('IPPool', name, spec)
 
 export const secret = (name: string, data: Readonly<Record<string, string>>): ApiObject => ({

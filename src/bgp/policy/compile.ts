@@ -55,6 +55,8 @@ export type Verdict = Accepted | Rejected
 export interface BareAttributes {
   /** The interface of the session it was learned over; our own have none. */
   readonly interface?: string | undefined
+  /** Of our own: the BGPAdvertisements that name it. */
+  readonly named?: readonly string[] | undefined
   /** None of these communities is there, of two numbers or of three. False promises nothing. */
   lacksAll(communities: readonly (readonly number[])[]): boolean
 }
@@ -149,6 +151,7 @@ export class CompiledPolicy {
         if (!contained) continue
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
+      if (step.isNamed?.(bare?.named ?? NOBODY) === false) continue
       if (step.interface?.test(bare?.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
@@ -230,6 +233,7 @@ export class CompiledPolicy {
       rule,
       index,
       interface: pattern === undefined ? undefined : globOf(pattern),
+      isNamed: namedBy(rule.match),
       operations: rule.action === 'reject' ? [] : rule.operations,
       inside: prefixes && this.#setsOf(prefixes),
       outside: notPrefixes && this.#setsOf(notPrefixes),
@@ -260,6 +264,7 @@ interface Step {
   readonly index: number
   readonly operations: readonly Operation[]
   readonly interface: RegExp | undefined
+  readonly isNamed: ((by: readonly string[]) => boolean) | undefined
   readonly inside: PrefixSets | undefined
   readonly outside: PrefixSets | undefined
   readonly readsAttributes: boolean
@@ -284,9 +289,19 @@ const ends = (step: Step): boolean => step.rule.action !== 'next'
 const readsRouteOnly = (match: RuleMatch): boolean => !readsPlace(match) && !readsAttributes(match)
 
 const readsPlace = (match: RuleMatch): boolean =>
-  match.prefixes !== undefined || match.notPrefixes !== undefined || match.interface !== undefined
+  match.prefixes !== undefined ||
+  match.notPrefixes !== undefined ||
+  match.interface !== undefined ||
+  match.named !== undefined
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
+
+const NOBODY: readonly string[] = []
+
+function namedBy({ named, notNamed = NOBODY }: RuleMatch): Step['isNamed'] {
+  if (named === undefined) return undefined
+  return (by) => by.some((one) => named.includes(one)) && !by.some((one) => notNamed.includes(one))
+}
 
 /** Up to and with the first that is `last`. */
 const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly Step[] =>

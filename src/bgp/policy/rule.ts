@@ -28,6 +28,9 @@ export interface RuleMatch {
   readonly peerType?: PeerType
   /** The type of the neighbor a route was learned from. */
   readonly learnedFrom?: PeerType
+  /** Of our own routes: any of these BGPAdvertisements names it, and none of those. */
+  readonly named?: readonly string[]
+  readonly notNamed?: readonly string[]
   /** The interface of the session it was learned over, with `*` and `?` as in a shell; our own routes have none. */
   readonly interface?: string
   /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */

@@ -28,7 +28,7 @@ import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { Served } from './served.ts'
 import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
-import type { RibPeer } from './types.ts'
+import type { LocalRoute, RibPeer } from './types.ts'
 
 /** Everything that changes what a neighbor is told. Neighbors that agree in it form an update group. */
 export interface ExportView {
@@ -58,6 +58,8 @@ export interface ExportTables {
   readonly blocks: ByteTable
   readonly peers: Peers
   readonly served: Served
+  /** By path: what we originate. */
+  readonly local: ReadonlyMap<number, LocalRoute>
 }
 
 const REASON = {
@@ -248,7 +250,7 @@ export class Exporter {
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
-    const { prefixes, paths, attributes, peers } = this.#tables
+    const { prefixes, paths, attributes, peers, local } = this.#tables
     const { family, peerType, policy } = this.view
     prefixes.writeAddress(prefix, this.#address)
     const own = kind === KIND.own
@@ -262,6 +264,7 @@ export class Exporter {
       peerType,
       () => attributes.decode(paths.attributes[path] as number),
       {
+        named: own ? local.get(path)?.named : undefined,
         interface: peers.slots[paths.peer[path] as number]?.peer.interface,
         lacksAll: (communities) => attributes.lacksAll(paths.attributes[path] as number, communities),
       },

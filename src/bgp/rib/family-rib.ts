@@ -83,7 +83,7 @@ export class FamilyRib {
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
     this.#importer = new Importer(family, shared.attributes, shared.peers)
     this.#served = new Served(family)
-    const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, ...shared }
+    const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, local: this.local, ...shared }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
     this.adjOut = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
   }
@@ -306,8 +306,13 @@ export class FamilyRib {
     const { paths, prefixes } = this
     const prefix = prefixes.insert(route.prefix.bytes, 0, route.prefix.length)
     const path = paths.find(prefix, OWN, 0) || paths.add(prefix, OWN, 0)
+    const before = this.local.get(path)
     this.local.set(path, route)
-    if (paths.received[path] === attributes) return
+    if (paths.received[path] === attributes) {
+      // The same, told to others or otherwise.
+      if (before?.named?.join() !== route.named?.join()) this.#askAgain(path, ASK.export)
+      return
+    }
     paths.set(path, attributes, attributes, SELF, 0)
     paths.since[path] = Math.floor(now / SINCE_UNIT)
     this.#dirty.add(prefix)

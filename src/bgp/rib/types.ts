@@ -65,6 +65,8 @@ export interface LocalRoute {
   readonly object: string
   /** Standard (two numbers) and large (three numbers) communities to carry. */
   readonly communities: readonly (readonly number[])[]
+  /** What names it for export policy (`RuleMatch.named`). */
+  readonly named?: readonly string[]
 }
 
 /** The best route of a prefix, for whoever writes it into a kernel. */

@@ -23,7 +23,7 @@ export const NODE_CONFIGURATION = 'node.'
 /** Where the prefixes of pods are taken from. */
 export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
-const COMMUNITIES_PER_PREFIX = 50
+export const COMMUNITIES_PER_PREFIX = 50
 
 const NEEDS_FELIX = 'peering with pods needs Felix, which gives their interfaces this address'
 const OWN_METRIC = 1024
@@ -252,7 +252,7 @@ function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
 }
 
 /** What begins with a digit and has a colon is meant as a value; anything else is the name of an alias. */
-function readCommunity(findings: Findings, item: unknown, at: string): readonly number[] | string | undefined {
+export function readCommunity(findings: Findings, item: unknown, at: string): readonly number[] | string | undefined {
   if (typeof item !== 'string') return findings.wrong(at, item, 'is not a text')
   if (!/^\d+:/.test(item)) return item
   return parseCommunity(item) ?? findings.wrong(at, item, NOT_A_COMMUNITY)

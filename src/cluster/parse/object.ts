@@ -8,6 +8,7 @@ import type { Problem } from '../intent.ts'
 import { type FilterObject, objectName, type ParsedObjects } from '../objects.ts'
 import { Findings } from '../problem.ts'
 import type { Kind, ObjectRef } from '../source.ts'
+import { parseAdvertisement } from './advertisement.ts'
 import { parseConfiguration } from './configuration.ts'
 import { parseFelix } from './felix.ts'
 import { isRecord } from './fields.ts'
@@ -35,6 +36,7 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   BGPConfiguration: parseConfiguration,
   BGPPeer: parsePeer,
   BGPFilter: parseFilter,
+  BGPAdvertisement: parseAdvertisement,
   IPPool: parsePool,
   FelixConfiguration: parseFelix,
   BlockAffinity: parseAffinity,
@@ -52,6 +54,7 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   BGPConfiguration: OUR_GROUPS,
   BGPPeer: OUR_GROUPS,
   BGPFilter: OUR_GROUPS,
+  BGPAdvertisement: ['godwit.dev/v1'],
   IPPool: OUR_GROUPS,
   FelixConfiguration: CALICO_GROUPS,
   BlockAffinity: CALICO_GROUPS,
@@ -59,7 +62,7 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
 }
 
 /** Kinds of which a version with faults says what must be held; of the others it says too little to be of use. */
-const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'IPPool']
+const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'BGPAdvertisement', 'IPPool']
 
 export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {
   const findings = new Findings(objectName(ref))

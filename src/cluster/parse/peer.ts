@@ -62,6 +62,7 @@ export function parsePeer(
   }
   const peer = {
     name,
+    labels: Object.fromEntries(new Fields(findings, '', object).record('metadata')?.textMap('labels') ?? []),
     ...parseNodes(spec),
     ...parseRemote(spec),
     ...parseSession(spec),

@@ -29,6 +29,7 @@ export function parseService(
     internalLocal: isLocal(spec, 'internalTrafficPolicy'),
     externalLocal: isLocal(spec, 'externalTrafficPolicy'),
     loadBalancerClass: spec.text('loadBalancerClass') ?? '',
+    labels: Object.fromEntries(root.record('metadata')?.textMap('labels') ?? []),
     advertise: parseAdvertise(root.record('metadata')),
   }
 }

@@ -11,7 +11,7 @@ import { until } from '../../support/loopback.ts'
 import { node, peer, service, slice } from '../../support/manifests.ts'
 
 const PEERS = '/apis/godwit.dev/v1/bgppeers'
-const KINDS = 7
+const KINDS = 8
 
 describe('the Kubernetes source', () => {
   let opened: OpenApi

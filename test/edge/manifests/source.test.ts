@@ -89,7 +89,7 @@ describe('the folder of manifests', () => {
     [
       'a kind of ours that there is not',
       { apiVersion: 'godwit.dev/v1', kind: 'BGPPear' },
-      'kind "BGPPear" is none of BGPConfiguration, BGPPeer, BGPFilter, IPPool',
+      'kind "BGPPear" is none of BGPConfiguration, BGPPeer, BGPFilter, BGPAdvertisement, IPPool',
     ],
   ])('a slip of the pen is named: %s', async (_, head, text) => {
     await write('slip.yaml', { ...head, metadata: { name: 'x' } })

@@ -17,6 +17,7 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
   BGPConfiguration: { path: '/apis/godwit.dev/v1/bgpconfigurations', namespaced: false },
   BGPPeer: { path: '/apis/godwit.dev/v1/bgppeers', namespaced: false },
   BGPFilter: { path: '/apis/godwit.dev/v1/bgpfilters', namespaced: false },
+  BGPAdvertisement: { path: '/apis/godwit.dev/v1/bgpadvertisements', namespaced: false },
   IPPool: { path: '/apis/godwit.dev/v1/ippools', namespaced: false },
 }
 

@@ -1,0 +1,173 @@
+/**
+ * What the BGPAdvertisements of a node come to. A route that one of them names goes to the peers of those that name it, with
+ * what they add; a route that none names goes as without them. Where several that are for one peer name a route, they count in
+ * the order of their names: communities and prepended AS numbers add up, of LOCAL_PREF, MED and next hop the last one stands.
+ */
+import { addressBytes } from '../base/address.ts'
+import { FAMILIES } from '../base/family.ts'
+import { hostPrefix } from '../base/prefix.ts'
+import type { Operation, Rule } from '../bgp/policy/rule.ts'
+import type { Problem } from './intent.ts'
+import type { ClusterNode } from './node.ts'
+import type { AdvertisementObject, PeerObject, RouteChoice, ServiceAddressKind, ServiceObject } from './objects.ts'
+import { makeProblem } from './problem.ts'
+import type { Claim } from './route-book.ts'
+import { matches } from './selector.ts'
+import type { ObjectStore } from './store.ts'
+
+/** Those of this node, in the order of their names, aliases looked up. */
+export interface Advertising {
+  readonly all: readonly NodeAdvertisement[]
+  readonly problems: readonly Problem[]
+}
+
+export interface NodeAdvertisement {
+  readonly object: AdvertisementObject
+  readonly operations: readonly Operation[]
+  /** Why what it names is told to nobody. */
+  readonly held: string | undefined
+}
+
+export function surveyAdvertisements(store: ObjectStore, me: ClusterNode): Advertising {
+  const problems: Problem[] = []
+  const aliases = store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
+  const ours = [...store.table('BGPAdvertisement').values()]
+    .filter(({ nodeSelector }) => nodeSelector === undefined || matches(nodeSelector, me.labels))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  const all = ours.map((object): NodeAdvertisement => {
+    const unknown = object.communities.find((one) => typeof one === 'string' && !aliases.has(one))
+    if (unknown !== undefined) problems.push(unknownAlias(object, unknown))
+    problems.push(...unknownPeers(object, store))
+    const held =
+      unknown === undefined ? undefined : `BGPAdvertisement/${object.name}: no community has the name ${unknown}`
+    return { object, operations: operationsOf(object, aliases), held: object.held ?? held }
+  })
+  return { all, problems }
+}
+
+function unknownAlias({ name, communities }: AdvertisementObject, unknown: readonly number[] | string): Problem {
+  return makeProblem({
+    code: 'community-unknown',
+    object: `BGPAdvertisement/${name}`,
+    field: `spec.communities[${communities.indexOf(unknown)}]`,
+    value: unknown,
+    says: 'names no community of BGPConfiguration/default; the routes it names are told to nobody',
+  })
+}
+
+function unknownPeers({ name, peers = [] }: AdvertisementObject, store: ObjectStore): Problem[] {
+  return peers.flatMap((peer, index) => {
+    if (store.exists('BGPPeer', peer)) return []
+    const at = { object: `BGPAdvertisement/${name}`, field: `spec.peers[${index}]`, value: peer }
+    return makeProblem({ code: 'advertisement-peer-missing', ...at, says: 'is no BGPPeer', level: 'warning' })
+  })
+}
+
+function operationsOf(
+  { communities, localPref, med, prepend }: AdvertisementObject,
+  aliases: ReadonlyMap<string, readonly number[]>,
+): Operation[] {
+  const values = communities.flatMap((one) => (typeof one === 'string' ? [aliases.get(one) ?? []] : [one]))
+  return [
+    ...values.filter(({ length }) => length > 0).map((community) => ({ kind: 'add-community', community }) as const),
+    ...(localPref === undefined ? [] : [{ kind: 'set-local-pref', value: localPref } as const]),
+    ...(med === undefined ? [] : [{ kind: 'set-med', value: med } as const]),
+    ...(prepend.length === 0 ? [] : [{ kind: 'prepend', path: prepend } as const]),
+  ]
+}
+
+// ── Which routes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The names of those that choose a route. */
+function naming(all: readonly NodeAdvertisement[], chooses: (choice: RouteChoice) => boolean): string[] {
+  return all.filter(({ object }) => object.routes.some(chooses)).map(({ object }) => object.name)
+}
+
+export const namingPodCidrs = (all: readonly NodeAdvertisement[]): string[] =>
+  naming(all, ({ kind }) => kind === 'podCIDRs')
+
+export const namingRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
+  naming(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind))
+
+export function namingService(
+  all: readonly NodeAdvertisement[],
+  { namespace, labels, loadBalancerClass }: ServiceObject,
+  kind: ServiceAddressKind,
+): string[] {
+  return naming(
+    all,
+    (choice) =>
+      choice.kind === 'services' &&
+      choice.kinds.includes(kind) &&
+      choice.namespaces?.includes(namespace) !== false &&
+      choice.loadBalancerClasses?.includes(loadBalancerClass) !== false &&
+      (choice.selector === undefined || matches(choice.selector, labels)),
+  )
+}
+
+/** What one adds to the node's routes: prefixes of its own, and the node's addresses. */
+export function ownClaims({ object }: NodeAdvertisement, me: ClusterNode): Claim[] {
+  const prefixes = object.routes.flatMap((choice) => {
+    if (choice.kind === 'prefixes') return choice.prefixes
+    if (choice.kind !== 'nodeAddresses') return []
+    return FAMILIES.flatMap((family) => hostPrefix(me.addresses[family] ?? '') ?? [])
+  })
+  const byText = new Map(prefixes.map((prefix) => [prefix.text, prefix]))
+  return [...byText.values()].map((prefix) => ({
+    prefix,
+    origin: 'advertisement',
+    refused: undefined,
+    named: [object.name],
+  }))
+}
+
+// ── To whom, with what ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The names of those that are for this peer; undefined: the mesh, for which only those are that name no peers. */
+export function forPeer(
+  all: readonly NodeAdvertisement[],
+  peer: Pick<PeerObject, 'name' | 'labels'> | undefined,
+): string[] {
+  return all.filter(({ object }) => isFor(object, peer)).map(({ object }) => object.name)
+}
+
+function isFor(
+  { peers, peerSelector }: AdvertisementObject,
+  peer: Pick<PeerObject, 'name' | 'labels'> | undefined,
+): boolean {
+  if (peers === undefined && peerSelector === undefined) return true
+  if (peer === undefined) return false
+  return peers?.includes(peer.name) === true || (peerSelector !== undefined && matches(peerSelector, peer.labels))
+}
+
+/** They come before the filters: what these see are the routes as they would be told. */
+export function advertisementRules(all: readonly NodeAdvertisement[], mine: readonly string[]): Rule[] {
+  if (all.length === 0) return []
+  const names = all.map(({ object }) => object.name)
+  const held = all.flatMap(({ object, held: reason }): Rule[] => {
+    if (reason === undefined) return []
+    const name = `BGPAdvertisement/${object.name} held`
+    return [{ name, match: { source: 'own', named: [object.name] }, action: 'reject', operations: [], reason }]
+  })
+  const others: Rule = {
+    name: 'BGPAdvertisements for other peers',
+    match: { source: 'own', named: names, notNamed: mine },
+    action: 'reject',
+    operations: [],
+    reason: 'the BGPAdvertisements that name it are for other peers',
+  }
+  const ours = all.filter(({ object }) => mine.includes(object.name)).flatMap(rulesOf)
+  return [...held, ...(mine.length < names.length ? [others] : []), ...ours]
+}
+
+function rulesOf({ object, operations }: NodeAdvertisement): Rule[] {
+  const name = `BGPAdvertisement/${object.name}`
+  const match: Rule['match'] = { source: 'own', named: [object.name] }
+  const hops = FAMILIES.flatMap((family): Rule[] => {
+    const address = object.nextHops[family]
+    if (address === undefined) return []
+    const operation: Operation = { kind: 'set-next-hop', address: addressBytes(address) }
+    return [{ name: `${name} next hop`, match: { ...match, family }, action: 'next', operations: [operation] }]
+  })
+  return [...(operations.length === 0 ? [] : [{ name, match, action: 'next', operations } as const]), ...hops]
+}

@@ -1,0 +1,143 @@
+/**
+ * `BGPAdvertisement`, a kind of our own: which routes of a node, from which nodes, to which peers, with what. One with faults
+ * is used as far as it says which routes it names: those are told to nobody.
+ */
+import { familyOfAddress } from '../../base/address.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import type { AdvertisementObject, RouteChoice, ServiceAddressKind } from '../objects.ts'
+import type { Findings } from '../problem.ts'
+import { parseSelector, type Selector } from '../selector.ts'
+import type { ObjectRef } from '../source.ts'
+import { COMMUNITIES_PER_PREFIX, readCommunity } from './configuration.ts'
+import { Fields, parseAsn } from './fields.ts'
+
+const CHOICES = ['podCIDRs', 'nodeAddresses', 'prefixes', 'serviceRanges', 'services'] as const
+const KINDS: Readonly<Record<string, ServiceAddressKind>> = {
+  ClusterIP: 'cluster',
+  ExternalIP: 'external',
+  LoadBalancerIP: 'load-balancer',
+}
+const ALL_KINDS = Object.values(KINDS)
+const MOST_PREPENDED = 10
+const LARGEST = 0xffffffff
+
+export function parseAdvertisement(
+  object: Record<string, unknown>,
+  { name }: ObjectRef,
+  findings: Findings,
+): AdvertisementObject | undefined {
+  const root = new Fields(findings, '', object)
+  const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
+  const routes = readRoutes(spec)
+  spec.refuseNull(['nodeSelector', 'peers', 'peerSelector'])
+  const read = {
+    name,
+    routes,
+    nodeSelector: readSelector(spec, 'nodeSelector'),
+    peers: spec.has('peers') ? spec.texts('peers') : undefined,
+    peerSelector: readSelector(spec, 'peerSelector'),
+    communities: readCommunities(spec),
+    localPref: spec.whole('localPreference', 0, LARGEST),
+    med: spec.whole('med', 0, LARGEST),
+    prepend: readPrepend(spec),
+    nextHops: readNextHops(spec),
+  }
+  spec.rest()
+  return { ...read, held: findings.faulty.size > 0 ? `BGPAdvertisement/${name} has errors` : undefined }
+}
+
+const MOST_ROUTES = 64
+
+function readRoutes(spec: Fields): RouteChoice[] {
+  if (!spec.has('routes')) spec.findings.missing(spec.at('routes'))
+  const given = spec.raw('routes')
+  if (Array.isArray(given) && (given.length === 0 || given.length > MOST_ROUTES)) {
+    spec.findings.wrong(spec.at('routes'), undefined, `must have 1 to ${MOST_ROUTES} entries`)
+  }
+  return spec.records('routes', readChoice)
+}
+
+function readChoice(entry: Fields): RouteChoice | undefined {
+  const [kind, more] = CHOICES.filter((choice) => entry.has(choice))
+  if (kind === undefined || more !== undefined) {
+    return entry.findings.wrong(entry.path, undefined, `must have exactly one of ${CHOICES.join(', ')}`)
+  }
+  const choice = readFields(entry, kind)
+  entry.rest()
+  return choice
+}
+
+function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | undefined {
+  if (kind === 'prefixes') return readPrefixes(entry)
+  if (kind === 'podCIDRs' || kind === 'nodeAddresses') return entry.flag(kind) === true ? { kind } : undefined
+  const fields = entry.record(kind)
+  const choice = fields && readServices(fields, kind)
+  fields?.rest()
+  return choice
+}
+
+function readPrefixes(entry: Fields): RouteChoice {
+  const texts = entry.texts('prefixes')
+  const each = new Fields(entry.findings, entry.at('prefixes'), Object.fromEntries(texts.entries()))
+  return { kind: 'prefixes', prefixes: texts.flatMap((_, index) => each.prefix(`${index}`) ?? []) }
+}
+
+function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): RouteChoice {
+  const kinds = fields.has('kinds')
+    ? fields.list('kinds', (item, at) => {
+        const found = typeof item === 'string' && Object.hasOwn(KINDS, item) ? KINDS[item] : undefined
+        return found ?? fields.findings.wrong(at, item, `is none of ${Object.keys(KINDS).join(', ')}`)
+      })
+    : ALL_KINDS
+  if (kind === 'serviceRanges') return { kind, kinds }
+  return {
+    kind,
+    kinds,
+    namespaces: fields.has('namespaces') ? fields.texts('namespaces') : undefined,
+    selector: readSelector(fields, 'selector'),
+    loadBalancerClasses: fields.has('loadBalancerClasses') ? fields.texts('loadBalancerClasses') : undefined,
+  }
+}
+
+function readSelector(fields: Fields, name: string): Selector | undefined {
+  const text = fields.text(name)
+  if (text === undefined) return undefined
+  const selector = parseSelector(text)
+  return 'error' in selector
+    ? fields.findings.wrong(fields.at(name), text, `is not a selector: ${selector.error}`)
+    : selector
+}
+
+function readCommunities(spec: Fields): AdvertisementObject['communities'] {
+  const communities = spec.list('communities', (item, at) => readCommunity(spec.findings, item, at))
+  if (communities.length > COMMUNITIES_PER_PREFIX) {
+    spec.findings.wrong(spec.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
+  }
+  return communities
+}
+
+function readPrepend(spec: Fields): number[] {
+  const path = spec.list(
+    'prependASPath',
+    (item, at) => parseAsn(item) ?? spec.findings.wrong(at, item, 'is not an AS number'),
+  )
+  if (path.length > MOST_PREPENDED) {
+    spec.findings.wrong(spec.at('prependASPath'), path.length, `are more than ${MOST_PREPENDED} AS numbers`)
+  }
+  return path
+}
+
+function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
+  const fields = spec.record('nextHop')
+  const found: Partial<Record<Family, string>> = {}
+  for (const family of FAMILIES) {
+    const address = fields?.hostAddress(family)
+    if (address === undefined) continue
+    if (familyOfAddress(address) !== family)
+      fields?.findings.wrong(fields.at(family), address, 'is of the other family')
+    else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'is for one link alone')
+    else found[family] = address
+  }
+  fields?.rest()
+  return found
+}

@@ -1,0 +1,317 @@
+/** (11.3) BGPAdvertisement: which routes go to which peers, from which nodes, with what. Whole agents. */
+import { describe, expect, test } from 'vitest'
+import {
+  type ApiObject,
+  bgpAdvertisement,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  node,
+  remove,
+  service,
+  upsert,
+} from '../support/objects.ts'
+import { type Host, World } from '../support/world.ts'
+
+const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
+const WORKER = node('worker', {
+  addresses: ['10.0.0.11', 'fd00:10::11'],
+  podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
+  labels: { rack: '1' },
+})
+const named = (name: string, ip: string, labels: Readonly<Record<string, string>>): ApiObject => {
+  const made = service(name, {
+    type: 'LoadBalancer',
+    clusterIPs: [`10.96.0.${ip.split('.')[3]}`],
+    loadBalancerIPs: [ip],
+    externalTrafficPolicy: 'Local',
+  })
+  return { ...made, metadata: { ...made.metadata, labels } }
+}
+const WEB = named('shop/web', '192.0.2.10', { tier: 'gold' })
+const API = named('lab/api', '192.0.2.11', { tier: 'tin' })
+const SLICES = ['shop/web', 'lab/api'].map((of) => endpointSlice(of, 'IPv4', [{ node: 'worker', ready: true }]))
+
+function router(world: World, name: string, number: number, asNumber: number): Host {
+  const addresses = [`10.0.0.${number}`, `fd00:10::${number}`]
+  return world.add(
+    name,
+    addresses,
+    [
+      node(name, { addresses }),
+      bgpConfiguration({ asNumber, nodeToNodeMeshEnabled: false }),
+      TAKE_ALL,
+      bgpPeer('worker', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] }),
+    ].map((object) => upsert(object)),
+  )
+}
+
+interface Row {
+  readonly prefix: string
+  readonly nextHop: string
+  readonly from: string | null
+  readonly asPath: readonly number[]
+  readonly med: number | null
+  readonly localPref: number | null
+  readonly communities: readonly string[]
+  readonly reason: string
+}
+
+class Scene {
+  readonly world = new World()
+  readonly one = router(this.world, 'one', 1, 65001)
+  readonly two = router(this.world, 'two', 2, 64512)
+  readonly worker: Host
+
+  constructor(...advertisements: readonly ApiObject[]) {
+    const objects = [
+      WORKER,
+      WEB,
+      API,
+      ...SLICES,
+      bgpConfiguration({
+        asNumber: 64512,
+        nodeToNodeMeshEnabled: false,
+        serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+        communities: [{ name: 'gold', value: '64512:7' }],
+      }),
+      bgpPeer('one', { peerIP: '10.0.0.1', asNumber: 65001 }, { labels: { border: 'yes' } }),
+      bgpPeer('two', { peerIP: '10.0.0.2', asNumber: 64512 }),
+      ...advertisements,
+    ]
+    this.worker = this.world.add(
+      'worker',
+      ['10.0.0.11', 'fd00:10::11'],
+      objects.map((object) => upsert(object)),
+    )
+    this.world.pass(20_000)
+  }
+
+  rows(host: Host): Row[] {
+    return this.world.askJson<Row[]>(host, 'show route').filter(({ from }) => from !== null)
+  }
+
+  heard(host: Host): string[] {
+    return this.rows(host)
+      .map(({ prefix }) => prefix)
+      .sort()
+  }
+
+  row(host: Host, prefix: string): Row | undefined {
+    return this.rows(host).find((row) => row.prefix === prefix)
+  }
+
+  change(...objects: readonly ApiObject[]): this {
+    this.world.change(
+      this.worker,
+      objects.map((object) => upsert(object)),
+    )
+    this.world.pass(1_000)
+    return this
+  }
+
+  problems(): string {
+    return this.world.ask(this.worker, 'configure check')
+  }
+}
+
+const PODS = ['10.244.1.0/24', 'fd00:244:1::/64']
+const RANGE = '192.0.2.0/24'
+const VIPS = ['192.0.2.10/32', '192.0.2.11/32']
+const ALL = [...PODS, RANGE, ...VIPS].sort()
+const without = (...prefixes: string[]) => ALL.filter((prefix) => !prefixes.includes(prefix))
+
+test('without one, every peer is told everything', () => {
+  const scene = new Scene()
+  expect([scene.heard(scene.one), scene.heard(scene.two)]).toEqual([ALL, ALL])
+})
+
+describe('to whom', () => {
+  const gold = { services: { selector: "tier == 'gold'" } }
+
+  test.each<[string, object]>([
+    ['by name', { peers: ['one'] }],
+    ['by label', { peerSelector: "border == 'yes'" }],
+    ['by both', { peers: ['one'], peerSelector: "border == 'yes'" }],
+  ])('a route that is named goes to the peers %s, and to no other; the rest goes as before', (_, peers) => {
+    const scene = new Scene(bgpAdvertisement('gold', { routes: [gold], ...peers }))
+    expect(scene.heard(scene.one)).toEqual(ALL)
+    expect(scene.heard(scene.two)).toEqual(without('192.0.2.10/32'))
+    const refused = scene.world.askJson<Row[]>(scene.worker, 'show route noexport Global_10_0_0_2')
+    expect(refused.find(({ prefix }) => prefix === '192.0.2.10/32')?.reason).toMatch(/BGPAdvertisements.*other peers/)
+  })
+
+  test('it comes, changes and goes without a reset', () => {
+    const scene = new Scene()
+    const only = (peers: string[]) => bgpAdvertisement('gold', { routes: [gold], peers })
+    scene.change(only(['one']))
+    expect(scene.heard(scene.two)).toEqual(without('192.0.2.10/32'))
+    scene.change(only(['two']))
+    expect([scene.heard(scene.one), scene.heard(scene.two)]).toEqual([without('192.0.2.10/32'), ALL])
+    scene.world.change(scene.worker, [remove(only([]))])
+    scene.world.pass(1_000)
+    expect([scene.heard(scene.one), scene.heard(scene.two)]).toEqual([ALL, ALL])
+    expect(scene.worker.told('session-down')).toEqual([])
+  })
+
+  test('a service that gets the label is withdrawn from the others at once', () => {
+    const scene = new Scene(bgpAdvertisement('gold', { routes: [gold], peers: ['one'] }))
+    scene.change(named('lab/api', '192.0.2.11', { tier: 'gold' }))
+    expect(scene.heard(scene.two)).toEqual(without(...VIPS))
+    scene.change(WEB, named('lab/api', '192.0.2.11', {}))
+    expect(scene.heard(scene.two)).toEqual(without('192.0.2.10/32'))
+  })
+
+  test('where several name a route, it goes to the peers of each', () => {
+    const scene = new Scene(
+      bgpAdvertisement('a', { routes: [gold], peers: ['one'] }),
+      bgpAdvertisement('b', { routes: [{ services: {} }], peers: ['two'] }),
+    )
+    expect(scene.heard(scene.one)).toEqual(without('192.0.2.11/32'))
+    expect(scene.heard(scene.two)).toEqual(ALL)
+  })
+
+  test.each<[string, object, string[]]>([
+    ['pod CIDRs', { podCIDRs: true }, PODS],
+    ['service ranges', { serviceRanges: {} }, [RANGE]],
+    ['service ranges of another kind', { serviceRanges: { kinds: ['ClusterIP'] } }, []],
+    ['all services', { services: {} }, VIPS],
+    ['services by kind', { services: { kinds: ['ExternalIP'] } }, []],
+    ['services of a namespace', { services: { namespaces: ['lab'] } }, ['192.0.2.11/32']],
+    ['services without a class', { services: { loadBalancerClasses: [''] } }, VIPS],
+    ['services of a class', { services: { loadBalancerClasses: ['a/b'] } }, []],
+  ])('%s', (_, choice, expected) => {
+    const scene = new Scene(bgpAdvertisement('some', { routes: [choice], peers: ['one'] }))
+    expect(scene.heard(scene.two)).toEqual(without(...expected))
+  })
+
+  test.each([
+    ["rack == '1'", true],
+    ["rack == '2'", false],
+  ])('on nodes where %s', (nodeSelector, counts) => {
+    const scene = new Scene(bgpAdvertisement('gold', { nodeSelector, routes: [gold], peers: ['one'] }))
+    expect(scene.heard(scene.two)).toEqual(counts ? without('192.0.2.10/32') : ALL)
+  })
+})
+
+describe('what it adds', () => {
+  test('prefixes of its own and the addresses of the node become routes', () => {
+    const routes = [{ prefixes: ['203.0.113.0/24', '2001:db8:3::/48'] }, { nodeAddresses: true }]
+    const scene = new Scene(bgpAdvertisement('more', { routes, peers: ['one'] }))
+    const more = ['10.0.0.11/32', '2001:db8:3::/48', '203.0.113.0/24', 'fd00:10::11/128']
+    expect(scene.heard(scene.one)).toEqual([...ALL, ...more].sort())
+    expect(scene.heard(scene.two)).toEqual(ALL)
+    scene.world.change(scene.worker, [remove(bgpAdvertisement('more', {}))])
+    scene.world.pass(1_000)
+    expect(scene.heard(scene.one)).toEqual(ALL)
+  })
+
+  const everything = {
+    routes: [{ services: {} }],
+    communities: ['gold', '64512:100', '64512:1:2'],
+    med: 20,
+    localPreference: 300,
+    prependASPath: [64999],
+  }
+
+  test('attributes, as the peer may have them', () => {
+    const scene = new Scene(bgpAdvertisement('all', everything))
+    expect(scene.row(scene.one, '192.0.2.10/32')).toMatchObject({
+      asPath: [64512, 64999],
+      med: 20,
+      communities: ['64512:7', '64512:100'],
+      largeCommunities: ['64512:1:2'],
+    })
+    expect(scene.row(scene.two, '192.0.2.10/32')).toMatchObject({ asPath: [64999], med: 20, localPref: 300 })
+    expect(scene.row(scene.one, RANGE)).toMatchObject({ asPath: [64512], med: null, communities: [] })
+  })
+
+  test('a next hop by hand, for its family', () => {
+    const nextHop = { ipv4: '198.51.100.7' }
+    const scene = new Scene(bgpAdvertisement('nat', { routes: [{ services: {} }, { podCIDRs: true }], nextHop }))
+    expect(scene.row(scene.one, '192.0.2.10/32')?.nextHop).toBe('198.51.100.7')
+    expect(scene.row(scene.one, PODS[1] ?? '')?.nextHop).toBe('fd00:10::11')
+  })
+
+  test('of several: what can be added is, of the rest the last name stands', () => {
+    const scene = new Scene(
+      bgpAdvertisement('a', {
+        routes: [{ services: {} }],
+        communities: ['1:1'],
+        med: 1,
+        localPreference: 1,
+        prependASPath: [1],
+      }),
+      bgpAdvertisement('b', {
+        routes: [{ services: {} }],
+        communities: ['2:2'],
+        med: 2,
+        localPreference: 2,
+        prependASPath: [2],
+      }),
+      bgpAdvertisement('c', { routes: [{ services: {} }], peers: ['one'], med: 3 }),
+    )
+    const common = { communities: ['1:1', '2:2'] }
+    expect(scene.row(scene.one, '192.0.2.10/32')).toMatchObject({ ...common, med: 3, asPath: [64512, 2, 1] })
+    expect(scene.row(scene.two, '192.0.2.10/32')).toMatchObject({ ...common, med: 2, localPref: 2, asPath: [2, 1] })
+  })
+
+  test('the filters of the peer come behind it', () => {
+    const scene = new Scene(bgpAdvertisement('all', everything))
+    scene.change(
+      bgpFilter('last', { exportV4: [{ action: 'Accept', operations: [{ addCommunity: { value: '9:9' } }] }] }),
+      bgpPeer('one', { peerIP: '10.0.0.1', asNumber: 65001, filters: ['last'] }),
+    )
+    expect(scene.row(scene.one, '192.0.2.10/32')).toMatchObject({
+      med: 20,
+      communities: ['64512:7', '64512:100', '9:9'],
+    })
+  })
+})
+
+describe('with faults', () => {
+  test.each<[string, object, RegExp]>([
+    [
+      'a community without a value',
+      { communities: ['silver'] },
+      /BGPAdvertisement\/bad spec\.communities\[0\]: "silver" names no community/,
+    ],
+    ['a wrong MED', { med: -1 }, /BGPAdvertisement\/bad spec\.med: -1 is not a whole number/],
+    [
+      'a selector that is none',
+      { peerSelector: 'border ==' },
+      /BGPAdvertisement\/bad spec\.peerSelector: "border ==" is not a selector/,
+    ],
+    ['a next hop of the other family', { nextHop: { ipv4: 'fd00::1' } }, /spec\.nextHop\.ipv4/],
+  ])('%s: what it names is told to nobody, all else goes on', (_, spec, problem) => {
+    const scene = new Scene(bgpAdvertisement('bad', { routes: [{ services: {} }], ...spec }))
+    expect([scene.heard(scene.one), scene.heard(scene.two)]).toEqual([without(...VIPS), without(...VIPS)])
+    expect(scene.problems()).toMatch(problem)
+  })
+
+  test('where it was good before, that stays in force', () => {
+    const good = { routes: [{ services: {} }], peers: ['one'], med: 5 }
+    const scene = new Scene(bgpAdvertisement('all', good))
+    scene.change(bgpAdvertisement('all', { ...good, med: 'much' }))
+    expect(scene.row(scene.one, '192.0.2.10/32')?.med).toBe(5)
+    expect(scene.heard(scene.two)).toEqual(without(...VIPS))
+    expect(scene.problems()).toMatch(/spec\.med: "much"/)
+  })
+
+  test('a BGPPeer that does not exist is named; it may come', () => {
+    const scene = new Scene(bgpAdvertisement('all', { routes: [{ services: {} }], peers: ['ghost'] }))
+    expect(scene.problems()).toMatch(/BGPAdvertisement\/all spec\.peers\[0\]: "ghost" is no BGPPeer/)
+    expect(scene.heard(scene.one)).toEqual(without(...VIPS))
+  })
+
+  test.each<[string, unknown]>([
+    ['no routes', undefined],
+    ['a route of no kind', [{}]],
+    ['a route of two', [{ podCIDRs: true, nodeAddresses: true }]],
+  ])('%s: it names nothing', (_, routes) => {
+    const scene = new Scene(bgpAdvertisement('bad', { routes, peers: ['one'] }))
+    expect(scene.heard(scene.two)).toEqual(ALL)
+    expect(scene.problems()).toMatch(/BGPAdvertisement\/bad spec\.routes/)
+  })
+})
