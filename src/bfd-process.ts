@@ -116,7 +116,7 @@ class BfdProcess {
   async #resume(): Promise<void> {
     const left = (await this.#file.read()) as Handover | undefined
     this.#file.write(null)
-    if (left?.sessions === undefined || left.boot !== this.#boot) return
+    if (!Array.isArray(left?.sessions) || left.boot !== this.#boot) return
     const age = bootClock.now() - left.savedAt
     if (age > AWAY_MILLIS) return
     const text = `${left.sessions.length} sessions go on, ${Math.round(age)} ms after the last run left them`

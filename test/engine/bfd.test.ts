@@ -84,6 +84,14 @@ describe('which neighbors are watched', () => {
     expect(asked.at(-1)).toEqual([])
   })
 
+  test('… but one that ends to come back says nothing, or routers would drop what graceful restart keeps', () => {
+    const { world, one, asked } = scene()
+    const before = asked.length
+    world.feed(one, { kind: 'stop', reason: 'test', how: 'restart' })
+    world.pass(5_000)
+    expect(asked).toHaveLength(before)
+  })
+
   test('other intervals, and BFD itself, come and go without a word to BGP', () => {
     const { world, one, two, asked, change } = scene('none')
     for (const bfd of [{}, { transmitInterval: 50 }, { minimumTTL: 200 }, undefined, {}]) {
