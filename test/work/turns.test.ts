@@ -11,7 +11,7 @@ import { makeInputs, sizeOf } from './inputs.ts'
 
 const size = sizeOf(0.2)
 const PER_NODE = 900
-const PER_SERVICE = 500
+const PER_SERVICE = 600
 
 /** About 2 ms: 64 KiB of UPDATEs, or 4,096 prefixes decided, filed and told. */
 const SLICE = 1_000_000
