@@ -4,6 +4,9 @@ import { isCalicoGroup, type Resource } from '../resources.ts'
 import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
 import { groupOf, isOfKind, isOwnGroup } from './kinds.ts'
 
+/** What is wrong with a value of a Secret often quotes it: a password may begin with `*` or `!`, or be a fraction. */
+const OF_SECRET = /((?:^|[ .])(?:stringData|data)(?:[.[][^:]*)?): .*$/s
+
 export interface ManifestObject {
   readonly ref: ObjectRef
   readonly object: unknown
@@ -52,7 +55,8 @@ class Reader {
 
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
-      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
+      fault?.replace(OF_SECRET, '$1: is no plain text (put it in quotes)') ??
+      (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 
