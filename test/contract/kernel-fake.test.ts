@@ -9,6 +9,7 @@ describeKernel('the kernel in memory', (feed) => {
   return {
     perform: (effect) => kernel.perform(effect),
     addForeign: (...words) => kernel.addForeign(...words),
+    addForeignByObject: (...words) => kernel.addForeign(...words),
     remove: (prefix, protocol) => kernel.remove(prefix, protocol),
     addAddress: (name, address) => kernel.addAddress(name, address),
     removeAddress: (name, address) => kernel.removeAddress(name, address),

@@ -37,6 +37,10 @@ function describeTable(table: number): void {
             `${flag(prefix)} route add ${prefix} via ${gateway} proto ${protocol} metric ${metric} table ${table}`,
           )
         },
+        addForeignByObject: (prefix, gateway, protocol, metric) => {
+          host.ip(`${flag(prefix)} nexthop add id 7 via ${gateway} dev e0`)
+          host.ip(`${flag(prefix)} route add ${prefix} nhid 7 proto ${protocol} metric ${metric} table ${table}`)
+        },
         remove: (prefix, protocol) => host.ip(`${flag(prefix)} route del ${prefix} proto ${protocol} table ${table}`),
         addAddress: (name, address) => host.address(name, address),
         removeAddress: (name, address) => host.ip(`addr del ${address} dev ${name}`),

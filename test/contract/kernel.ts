@@ -22,6 +22,8 @@ export interface KernelRig {
   perform(effect: Extract<Effect, { kind: 'routes' }>): void
   /** As somebody else. */
   addForeign(prefix: string, gateway: string, protocol: number, metric: number): void
+  /** The same over e0 as an object of its own, where the kernel has such, as zebra writes it. */
+  addForeignByObject(prefix: string, gateway: string, protocol: number, metric: number): void
   remove(prefix: string, protocol: number): void
   setCarrier(name: string, up: boolean): void
   addAddress(name: string, address: string): void
@@ -100,12 +102,12 @@ export function describeKernel(
         .map(routeKey)
         .join()
     /** What a newcomer reads is what was written. */
-    const readAgain = async (): Promise<string[]> => {
+    const readAgain = async (protocol = GODWIT_PROTOCOL): Promise<string[]> => {
       const newcomer = new Follower()
       const second = rig.again(newcomer.feed)
       await until('a second first word', () => newcomer.isKnown)
       await second.close()
-      return newcomer.keys(GODWIT_PROTOCOL)
+      return newcomer.keys(protocol)
     }
 
     test('the first word is everything: links, their addresses and their routes', () => {
@@ -200,6 +202,25 @@ export function describeKernel(
       expect(await readAgain()).toEqual([])
       expect(follower.keys(4)).toEqual(before)
     })
+
+    test.each([
+      ['10.244.8.0/24', '10.0.0.9', 'addForeign'],
+      ['fd00:244:8::/64', 'fd00::9', 'addForeign'],
+      ['10.244.8.0/24', '10.0.0.9', 'addForeignByObject'],
+      ['fd00:244:8::/64', 'fd00::9', 'addForeignByObject'],
+    ] as const)(
+      "another speaker's route for %s by %s goes by its number, and ours stays (%s)",
+      async (prefix, gateway, how) => {
+        rig[how](prefix, gateway, 12, 32)
+        await until('theirs', () => follower.keys(12).length === 1)
+        expect(await write(add(ownRoute(prefix, via(gateway))))).toEqual([])
+        const [theirs] = [...follower.routes.values()].filter(({ protocol }) => protocol === 12)
+        if (theirs === undefined) throw new Error('no route')
+        expect(await write(remove(theirs))).toEqual([])
+        expect(await readAgain(12)).toEqual([])
+        expect(await readAgain()).toHaveLength(1)
+      },
+    )
 
     test('what fails is named by its place, and the rest is done', async () => {
       const good = [ownRoute('10.244.10.0/24', via('10.0.0.3')), ownRoute('fd00:244:10::/64', via('fd00::3'))] as const

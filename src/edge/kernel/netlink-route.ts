@@ -2,7 +2,14 @@
 import { addressBytes, familyOfAddress, formatAddress } from '../../base/address.ts'
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { makePrefix } from '../../base/prefix.ts'
-import { type Hop, isForeignFamily, type KernelRoute, type RouteChange, sortHops } from '../../dataplane/kernel.ts'
+import {
+  GODWIT_PROTOCOL,
+  type Hop,
+  isForeignFamily,
+  type KernelRoute,
+  type RouteChange,
+  sortHops,
+} from '../../dataplane/kernel.ts'
 import type { Attributes, Message, Writer } from './netlink-message.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from './netlink-message.ts'
 
@@ -134,7 +141,8 @@ export function writeRouteDump(
 
 /**
  * `add` refuses where anybody has a route of that prefix and metric; `replace` is used only where ours stands there. A
- * removal names every hop: the kernel then takes exactly that route and no brother of it.
+ * removal names every hop: the kernel then takes exactly that route and no brother of it. Of another speaker's route its
+ * protocol says that: its ways may be an object, and the kernel finds no such route by its hops.
  */
 export function writeChange(
   writer: Writer,
@@ -145,7 +153,8 @@ export function writeChange(
   const isRemoval = action === 'remove'
   const how = isRemoval ? 0 : NLM_F_CREATE | (action === 'replace' ? NLM_F_REPLACE : NLM_F_EXCL)
   writer.begin(isRemoval ? RTM_DELROUTE : RTM_NEWROUTE, NLM_F_REQUEST | how, seq)
-  const { prefix, table, metric, type, hops } = route
+  const { prefix, table, metric, type } = route
+  const hops = route.protocol === GODWIT_PROTOCOL ? route.hops : []
   const [hop, ...more] = hops
   writer.octets(AF[prefix.family], prefix.length, 0, 0, table < 256 ? table : RT_TABLE_UNSPEC, route.protocol)
   writer.octets(isRemoval ? RT_SCOPE_NOWHERE : scopeOf(route), Math.max(1, TYPES.indexOf(type)))
