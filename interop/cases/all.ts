@@ -27,6 +27,7 @@ import { cases as packetsMesh } from './packets-mesh.ts'
 import { cases as packetsNat } from './packets-nat.ts'
 import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
+import { cases as packetsTakeover } from './packets-takeover.ts'
 import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as packetsWalk } from './packets-walk.ts'
 import { cases as protection } from './protection.ts'
@@ -68,6 +69,7 @@ export const CASES: readonly Case[] = [
   ...packetsServices,
   ...packetsLoops,
   ...packetsLoss,
+  ...packetsTakeover,
   ...packetsUplinks,
   ...packetsWalk,
   ...packetsKernel,

@@ -51,6 +51,8 @@ export interface AgentOptions {
   readonly bfd?: string
   /** A folder whose programs come before this machine's. */
   readonly programs?: string
+  /** The speaker before us, whose kernel routes are taken over. */
+  readonly adopt?: string
 }
 
 export class Agent {
@@ -80,6 +82,7 @@ export class Agent {
       ...(this.options.bfd === undefined ? [] : ['--bfd', this.options.bfd]),
       ...(this.options.table === undefined ? [] : ['--table', `${this.options.table}`]),
       ...(this.options.apiGroup === undefined ? [] : ['--api-group', this.options.apiGroup]),
+      ...(this.options.adopt === undefined ? [] : ['--adopt', this.options.adopt]),
       ...(this.options.cni === undefined ? [] : ['--cni', this.options.cni, '--cni-dir', this.cniDirectory]),
     ])
     await eventually(
