@@ -100,7 +100,7 @@ const kernelHas = (node: Host, expected: readonly RegExp[]): Promise<void> =>
   })
 
 const WRITTEN = [
-  /^10\.244\.201\.0\/24 via inet6 fe80::1 dev eth0 metric 1025/,
+  /^10\.244\.201\.0\/24 via inet6 fe80::1 dev eth0 metric 1024/,
   /^fd00:244:201::\/64 via fe80::1 dev eth0 metric 1025/,
 ]
 
