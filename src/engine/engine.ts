@@ -279,6 +279,12 @@ export class Engine {
     }
   }
 
+  /** Routes of some neighbor that was lost are kept. */
+  get keepsStale(): boolean {
+    for (const { peer } of this.#neighbors.values()) if (peer.keepsRoutes) return true
+    return false
+  }
+
   view(now: Millis): View {
     this.#facts.now = now
     return this.#view

@@ -93,6 +93,9 @@ function settle(options: RunOptions, stage: Stage, workload: Workload, chance: C
     .filter(({ name, host }) => host?.up !== expected.get(name))
     .map(({ name, host }) => `${name}: ${host?.up} sessions are up, not ${expected.get(name)}`)
   world.pass(10_000)
+  // Routes of neighbors that were lost and do not come back are kept for a while (RFC 4724).
+  const keeps = () => stage.running().some(({ host }) => host?.engine.keepsStale === true)
+  for (let waited = 0; keeps() && waited < LIMIT; waited += 10_000) world.pass(10_000)
   const { viewed = 1 } = options
   wrong.push(...whatIsWrong(stage, intents, () => viewed >= 1 || chance.next() < viewed))
   const sessions = [...expected.values()].reduce((sum, count) => sum + count, 0) / 2

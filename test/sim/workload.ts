@@ -189,7 +189,7 @@ export class Workload {
     if (this.#stage.sites.get(site.name) === site) this.#stage.boot(site)
   }
 
-  /** As an upgrade does it: Cease, then a new process. */
+  /** As an upgrade does it: connections end without a word, then a new process. */
   #stop(): string | undefined {
     const site = this.#any(this.#stage.running())
     const host = site?.host
