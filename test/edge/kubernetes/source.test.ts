@@ -173,7 +173,7 @@ describe('the Kubernetes source', () => {
   })
 
   test('a watch that fell silent is begun anew, and nothing is lost', async () => {
-    await sync({ silence: 40 })
+    await sync({ silence: 200 })
     await until('more watches', () => watches(PEERS).length >= 3)
     api.apply(peer('rack'))
     await has('BGPPeer/rack')

@@ -164,7 +164,7 @@ describe('many neighbors', () => {
   })
 
   test('what was counted of them is summed too, and forgotten with them', async () => {
-    const { metrics, parts } = metricsOf(all)
+    const { metrics, parts } = metricsOf({ ...all })
     for (const peer of ['Mesh_10_0_0_1', 'Mesh_10_0_0_2', 'rack'])
       metrics.tell(tell('session-transition', { peer, to: 'Idle' }))
     const wanted = 'godwit_session_transitions_total{'
