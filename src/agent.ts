@@ -207,7 +207,7 @@ class Agent {
   #reread(): void {
     const source = this.#source
     const does =
-      source?.reread === undefined ? 'nothing to do, the API is always followed' : 'reading the manifests anew'
+      source?.reread === undefined ? 'nothing to do: the agent always watches the API' : 'reading the manifests again'
     this.#log.tell(tell('info', 'reread', `SIGHUP: ${does}`))
     source?.reread?.()
   }

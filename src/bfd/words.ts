@@ -24,10 +24,10 @@ export const isFailure = (from: BfdState | undefined, { state, remoteState }: Bf
 /** Why a session is in its state. */
 export function reasonOf(session: BfdView): string {
   const { state, remoteState, diagnostic, remoteDiagnostic, remote } = session
-  if (state === 'Up') return `${remote} is there`
-  if (state === 'Init') return `${remote} is heard and has not yet heard us`
+  if (state === 'Up') return `${remote} is Up`
+  if (state === 'Init') return `${remote} sends BFD packets but does not receive ours yet`
   if (state === 'Down' && remoteState === 'AdminDown') return 'the neighbor has disabled it'
-  if (state === 'Down' && diagnostic === DIAGNOSTIC.none) return 'it begins'
+  if (state === 'Down' && diagnostic === DIAGNOSTIC.none) return 'the session starts'
   const words = diagnosticWords(diagnostic)
   // What the neighbor says is its reason, where it has another than ours.
   const theirs =
@@ -42,11 +42,11 @@ export const DROP_WORDS: Readonly<Record<DropReason, string>> = {
   multipoint: 'it is multipoint',
   'my-discriminator': 'its discriminator is 0',
   state: 'it names no session of ours and says it is neither Down nor AdminDown',
-  authentication: 'it is authenticated, and no session of ours is',
+  authentication: 'it is authenticated, and our sessions are not',
   'your-discriminator': 'it names a session that is not ours',
-  stranger: 'its sender is no neighbor with BFD',
-  port: 'it came to the port of the other kind of session: one side takes the neighbor for a single hop, the other for several',
-  interface: 'it came in on another interface than its session',
+  stranger: 'its sender is not a neighbor with BFD',
+  port: 'it came to the port of the other kind of session: one side has a single-hop session, the other a multihop session',
+  interface: 'it arrived on another interface than that of its session',
   ttl: 'its TTL is too low',
-  flood: 'strangers were flooding us',
+  flood: 'the limit for packets of unknown senders was reached',
 }

@@ -118,7 +118,7 @@ async function whyNotConnected(path: string, error: NodeJS.ErrnoException): Prom
     case 'ECONNREFUSED':
       return new ClientError(
         'E_NO_AGENT',
-        `no agent runs here: nobody answers on ${path}; the one that made it has ended, start it again`,
+        `no agent runs here: nothing listens on ${path}; the agent that created it has ended, start it again`,
       )
     case 'EACCES':
     case 'EPERM':
@@ -127,7 +127,7 @@ async function whyNotConnected(path: string, error: NodeJS.ErrnoException): Prom
     case 'ENAMETOOLONG':
       return new ClientError('E_NO_AGENT', `${path} cannot be the path of a socket: it is longer than 107 bytes`)
     case 'EAGAIN':
-      return new ClientError('E_BUSY', `the agent at ${path} takes no more connections just now; try again`)
+      return new ClientError('E_BUSY', `the agent at ${path} accepts no more connections at the moment; try again`)
     default:
       return new ClientError('E_NO_AGENT', `cannot reach an agent at ${path}: ${error.code ?? error.message}`)
   }
@@ -136,7 +136,7 @@ async function whyNotConnected(path: string, error: NodeJS.ErrnoException): Prom
 async function accessWords(path: string): Promise<string> {
   const socket = await stat(path).catch(() => undefined)
   const owner = socket === undefined ? '' : `, it belongs to group ${await groupName(socket.gid)}`
-  const join = socket === undefined ? 'its folder lets nobody in' : 'become a member of that group'
+  const join = socket === undefined ? 'its folder denies access' : 'become a member of that group'
   return `may not open ${path}${owner}: ${join} or run as root (sudo)`
 }
 

@@ -47,7 +47,7 @@ export class Output {
     const closed = this.#stream.destroyed || !this.#stream.writable
     if (this.#error === undefined && !closed) return
     const isPipe = this.#error === undefined || ('code' in this.#error && this.#error.code === 'EPIPE')
-    if (isPipe) throw new ClientError('E_PIPE', 'nobody reads what is written')
+    if (isPipe) throw new ClientError('E_PIPE', 'the reader closed the pipe')
     throw new ClientError('E_OUTPUT', `the answer cannot be written: ${this.#error?.message ?? ''}`)
   }
 }

@@ -51,7 +51,7 @@ function unknownAlias({ name, communities }: AdvertisementObject, unknown: reado
     object: `BGPAdvertisement/${name}`,
     field: `spec.communities[${communities.indexOf(unknown)}]`,
     value: unknown,
-    says: 'names no community of BGPConfiguration/default; the routes it names are told to nobody',
+    says: 'names no community of BGPConfiguration/default; the routes it names are advertised to no peer',
   })
 }
 
@@ -59,7 +59,7 @@ function unknownPeers({ name, peers = [] }: AdvertisementObject, store: ObjectSt
   return peers.flatMap((peer, index) => {
     if (store.exists('BGPPeer', peer)) return []
     const at = { object: `BGPAdvertisement/${name}`, field: `spec.peers[${index}]`, value: peer }
-    return makeProblem({ code: 'advertisement-peer-missing', ...at, says: 'is no BGPPeer', level: 'warning' })
+    return makeProblem({ code: 'advertisement-peer-missing', ...at, says: 'is not a BGPPeer', level: 'warning' })
   })
 }
 

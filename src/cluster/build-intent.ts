@@ -211,7 +211,7 @@ export class IntentBuilder {
   /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */
   #standStill(): void {
     const object = `Node/${this.#name}`
-    const says = 'is not known; there is nothing to advertise and nobody to advertise it to'
+    const says = 'is not known; nothing is advertised until it is'
     this.#setFrame({ ...NOTHING, problems: [makeProblem({ code: 'node-missing', object, says })] })
     this.#services = undefined
     for (const claimed of [...this.#book.objects()]) this.#book.set(claimed, [])

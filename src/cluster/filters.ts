@@ -49,10 +49,10 @@ function openFields(findings: Findings, at: string, value: unknown, known: reado
   for (const name of Object.keys(value)) {
     // A condition without a value would match everything; a list of rules without one has none.
     if (value[name] === null && known.includes(name) && at !== 'spec') {
-      findings.wrong(`${at}.${name}`, null, 'is no value; leave the field out, or give it one')
+      findings.wrong(`${at}.${name}`, null, 'has no value; remove the field, or set a value')
     }
     if (!known.includes(name))
-      findings.wrong(`${at}.${name}`, value[name], `belongs to no field known here (${known.join(', ')})`)
+      findings.wrong(`${at}.${name}`, value[name], `is not a known field (${known.join(', ')})`)
   }
   return new Fields(findings, at, value)
 }
@@ -101,7 +101,7 @@ function readOrigin(
   const peerType = rule.oneOf('peerType', ['eBGP', 'iBGP'])
   const name = rule.text('interface')
   if (name !== undefined && (name === '' || name.length > INTERFACE_MAX)) {
-    rule.findings.wrong(rule.at('interface'), name, `is no name of an interface: 1 to ${INTERFACE_MAX} signs`)
+    rule.findings.wrong(rule.at('interface'), name, `is not an interface name: 1 to ${INTERFACE_MAX} characters`)
   }
   return {
     ...((source || (direction === 'export' && rule.has('communities'))) && { source: 'peer' }),
@@ -115,7 +115,10 @@ function readPrefixes(rule: Fields, family: Family): Pick<RuleMatch, 'prefixes' 
   const operator = rule.oneOf('matchOperator', ['Equal', 'NotEqual', 'In', 'NotIn'])
   const lengths = openIn(rule, 'prefixLength', ['min', 'max'])
   if (rule.has('cidr') !== rule.has('matchOperator')) {
-    rule.findings.missing(rule.at(rule.has('cidr') ? 'matchOperator' : 'cidr'), 'cidr and matchOperator go together')
+    rule.findings.missing(
+      rule.at(rule.has('cidr') ? 'matchOperator' : 'cidr'),
+      'cidr and matchOperator must be given together',
+    )
   }
   if (lengths !== undefined && !rule.has('cidr')) rule.findings.missing(rule.at('cidr'), 'prefixLength needs a cidr')
   if (prefix === undefined || operator === undefined) return {}
@@ -125,7 +128,7 @@ function readPrefixes(rule: Fields, family: Family): Pick<RuleMatch, 'prefixes' 
   }
   const exact = operator === 'Equal' || operator === 'NotEqual'
   if (exact && lengths !== undefined) {
-    rule.findings.wrong(rule.at('prefixLength'), operator, 'means one length; prefixLength goes with In and NotIn')
+    rule.findings.wrong(rule.at('prefixLength'), operator, 'matches one length only; prefixLength is for In and NotIn')
   }
   const match = exact ? { prefix, minLength: prefix.length, maxLength: prefix.length } : readLengths(lengths, prefix)
   return operator === 'Equal' || operator === 'In' ? { prefixes: [match] } : { notPrefixes: [match] }
@@ -191,7 +194,7 @@ function readOperations(rule: Fields, action: 'Accept' | 'Reject' | undefined): 
   const count = length(rule.raw('operations'))
   if (count > OPERATIONS_MAX) rule.findings.wrong(rule.at('operations'), count, `are more than ${OPERATIONS_MAX}`)
   if (count > 0 && action === 'Reject') {
-    rule.findings.wrong(rule.at('operations'), rule.raw('operations'), 'goes with action Accept only')
+    rule.findings.wrong(rule.at('operations'), rule.raw('operations'), 'is allowed with action Accept only')
   }
   return rule.list('operations', (item, at) => readOperation(rule.findings, at, item))
 }

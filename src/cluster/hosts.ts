@@ -86,7 +86,7 @@ export class Hosts {
     const node = route?.origin === 'service' ? this.#nodes.get(route.prefix.text) : undefined
     if (route === undefined || node === undefined) return false
     const value = addressOf(route.prefix)
-    const says = `is the address of Node/${node} too, and is advertised as the service's`
+    const says = `is also the address of Node/${node}, and is advertised as a service address`
     const [object = ''] = route.objects
     const problem = makeProblem({ code: 'service-address-of-node', object, value, says, level: 'warning' })
     this.#services.set(route.prefix.text, problem)
@@ -99,7 +99,7 @@ export class Hosts {
 }
 
 function rangeProblem(kind: ServiceAddressKind, cidr: Prefix, host: Prefix, node: string): Problem {
-  const says = `contains ${addressOf(host)}, the address of Node/${node}: who looks for the node may find this range instead`
+  const says = `contains ${addressOf(host)}, the address of Node/${node}: traffic to the node may follow this range instead`
   return makeProblem({
     code: 'service-range-holds-node',
     object: 'BGPConfiguration/default',

@@ -41,5 +41,5 @@ function whyNoKey(
 
 function elsewhere(name: string, secrets: ReadonlyMap<string, SecretObject>): string {
   const other = [...secrets.keys()].find((one) => one.endsWith(`/${name}`))
-  return other === undefined ? '' : `; Secret/${other} is in another namespace than the agent and not read`
+  return other === undefined ? '' : `; Secret/${other} is in another namespace than the agent and is not read`
 }

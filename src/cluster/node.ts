@@ -125,7 +125,7 @@ function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Famil
   const pods = podCidrs.find((prefix) => prefix.family === family)
   if (addresses[family] !== undefined || pods === undefined) return []
   const word = FAMILY_WORDS[family]
-  const says = `there is no ${word} address for its ${word} pods (${pods.text}): they are advertised where the session's own link has one`
+  const says = `it has no ${word} address for its ${word} pods (${pods.text}): they are advertised only where the link of the session has one`
   return [
     makeProblem({
       code: 'node-family-missing',
@@ -142,12 +142,12 @@ export function nodeProblems(me: ClusterNode, nodes: ClusterNodes): Problem[] {
   const object = `Node/${me.name}`
   const problems: Problem[] = []
   if (me.addresses.ipv4 === undefined && me.addresses.ipv6 === undefined) {
-    const says = 'there is no InternalIP and no ExternalIP; the node takes no part in the mesh'
+    const says = 'it has no InternalIP and no ExternalIP; the node is not in the mesh'
     problems.push(makeProblem({ code: 'node-address-missing', object, field: 'status.addresses', says }))
   } else problems.push(...FAMILIES.flatMap((family) => familyProblem(me, family)))
   const twin = [...nodes.values()].find((node) => node.name !== me.name && node.routerId === me.routerId)
   if (twin !== undefined) {
-    const says = `is the address of Node/${twin.name} too, so both have one router ID; sessions between them fail`
+    const says = `is also the address of Node/${twin.name}, so both have the same router ID; sessions between them fail`
     const value = me.addresses.ipv4
     problems.push(makeProblem({ code: 'router-id-twice', object, field: 'status.addresses', value, says }))
   }

@@ -113,7 +113,7 @@ function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problem
   const port = remote.port ?? node?.listenPort ?? BGP_PORT
   const remoteAs = asNumber ?? object.remoteAs ?? node?.asNumber
   if (remoteAs === undefined) {
-    const says = `must be given, since no node has the address ${remote.address}; the peer is left out`
+    const says = `must be given, because no node has the address ${remote.address}; the peer is ignored`
     problems.push(makeProblem({ code: 'peer-as-missing', object: `BGPPeer/${name}`, field: 'spec.asNumber', says }))
     return []
   }
@@ -237,7 +237,7 @@ function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem
     const families = FAMILIES.filter((family) => me.addresses[family] !== undefined).map(
       (family) => FAMILY_WORDS[family],
     )
-    const says = `there is no ${families.join(' or ')} address that Node/${me.name} could reach; it is not ${what}`
+    const says = `it has no ${families.join(' or ')} address that Node/${me.name} can reach; it is not ${what}`
     const object = `Node/${node.name}`
     found.push(makeProblem({ code: 'node-unreachable', object, field: 'status.addresses', says, level: 'warning' }))
   }
@@ -259,7 +259,7 @@ function chooseOnePerEndpoint(
     }
     if (winner.object === candidate.object) continue
     if (candidate.rank <= RANK.global) problems.push(duplicateProblem(candidate, winner))
-    else refusals.set(protocolName(candidate), `BGPPeer/${winner.object?.name} has this neighbor`)
+    else refusals.set(protocolName(candidate), `BGPPeer/${winner.object?.name} defines this neighbor`)
   }
   return [...chosen.values()].sort((a, b) => (protocolName(a) < protocolName(b) ? -1 : 1))
 }
@@ -374,7 +374,7 @@ function keyOf(
 function keyProblem(object: PeerObject | undefined, why: string): Problem {
   const [name, field] =
     object === undefined ? ['BGPConfiguration/default', 'nodeMeshPassword'] : [`BGPPeer/${object.name}`, 'password']
-  const says = `${why}; ${object === undefined ? 'the mesh' : 'the peer'} does not start, and where it runs keeps its last good key`
+  const says = `${why}; ${object === undefined ? 'the mesh' : 'the peer'} does not start; a running session keeps its last good key`
   return makeProblem({ code: 'peer-key-missing', object: name, field: `spec.${field}.secretKeyRef`, says })
 }
 
@@ -383,7 +383,7 @@ function sourceProblem({ object, address, rank }: Candidate, me: ClusterNode): P
   const family = familyOfAddress(address)
   if (object?.remote === undefined || rank === RANK.mirror || isLinkLocal(address)) return []
   if (object.source === 'kernel' || me.addresses[family] !== undefined) return []
-  const says = `is reached over ${FAMILY_WORDS[family]}, in which Node/${me.name} has no address: the kernel chooses the source`
+  const says = `is reached over ${FAMILY_WORDS[family]}, for which Node/${me.name} has no address: the kernel chooses the source address`
   return [
     makeProblem({
       code: 'peer-family-missing',
@@ -453,7 +453,7 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family
   return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
 }
 
-const UNTIL_THERE = 'does not start, and where it runs keeps its last good policy'
+const UNTIL_THERE = 'does not start; a running session keeps its last good policy'
 
 function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
   return makeProblem({
@@ -461,6 +461,6 @@ function filterProblem(object: PeerObject | undefined, index: number, name: stri
     object: object === undefined ? 'BGPConfiguration/default' : `BGPPeer/${object.name}`,
     field: object === undefined ? `spec.nodeMeshFilters[${index}]` : `spec.filters[${index}]`,
     value: name,
-    says: `${why === 'does not exist' ? 'is no BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} ${UNTIL_THERE}`,
+    says: `${why === 'does not exist' ? 'is not a BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} ${UNTIL_THERE}`,
   })
 }

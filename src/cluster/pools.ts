@@ -62,16 +62,16 @@ function overlapOf(outer: PoolObject, inner: PoolObject): Problem[] {
       level: 'warning',
     })
   if (isSame) {
-    const decides = `IPPool/${outer.name}, the first by name, decides on natOutgoing`
+    const decides = `IPPool/${outer.name}, the first by name, sets natOutgoing`
     return [
-      problem(outer, `is the CIDR of IPPool/${inner.name} too; ${decides}`),
-      problem(inner, `is the CIDR of IPPool/${outer.name} too; ${decides}`),
+      problem(outer, `is also the CIDR of IPPool/${inner.name}; ${decides}`),
+      problem(inner, `is also the CIDR of IPPool/${outer.name}; ${decides}`),
     ]
   }
-  const decides = 'the more specific pool decides on natOutgoing'
+  const decides = 'the more specific pool sets natOutgoing'
   return [
     problem(outer, `contains IPPool/${inner.name} (${inner.prefix.text}); for its addresses ${decides}`),
-    problem(inner, `lies inside IPPool/${outer.name} (${outer.prefix.text}); ${decides}`),
+    problem(inner, `is inside IPPool/${outer.name} (${outer.prefix.text}); ${decides}`),
   ]
 }
 

@@ -83,7 +83,7 @@ export class Findings {
     const [address = '', digits] = typeof value === 'string' ? value.split('/') : []
     const written = parseAddressBytes(address)
     if (written === undefined || digits === undefined || written.every((octet, index) => octet === bytes[index])) return
-    const says = `has bits beyond its length of ${length}; ${text} is used`
+    const says = `has host bits set beyond its length of ${length}; ${text} is used`
     this.#add({ code: 'prefix-host-bits', object: this.object, field, value, says, level: 'warning' })
   }
 

@@ -114,8 +114,8 @@ export function decideService(
 function whyNotService({ type, clusterIps, advertise }: ServiceObject, { optIn }: ServiceSettings): string | undefined {
   if (advertise === false) return 'godwit.dev/advertise is "false"'
   if (optIn && advertise !== true) return 'serviceOptIn is set, and godwit.dev/advertise is not "true"'
-  if (!TYPES.includes(type)) return `a service of type ${type} has no addresses of its own`
-  return clusterIps.length === 0 ? 'it has no ClusterIP: it is headless, or none is given yet' : undefined
+  if (!TYPES.includes(type)) return `a service of type ${type} has no addresses`
+  return clusterIps.length === 0 ? 'it has no ClusterIP: it is headless, or none is assigned yet' : undefined
 }
 
 function whyNothing(claims: readonly Claim[]): string | undefined {
@@ -134,11 +134,11 @@ function whyNotAddress(
   if (kind === 'load-balancer') {
     // KEP-1860: the load balancer outside hands it on by itself; kube-proxy has no rule for it.
     if (service.proxiedIps.some(({ text }) => text === prefix.text))
-      return 'its ipMode is Proxy: kube-proxy does not take what is sent to it'
+      return 'its ipMode is Proxy: kube-proxy does not accept packets to it'
     if (classes?.includes(service.loadBalancerClass) === false) return whyNotClass(service.loadBalancerClass)
   }
   const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
-  if (around.length === 0) return `it lies outside ${FIELDS[kind]} of BGPConfiguration/default`
+  if (around.length === 0) return `it is outside ${FIELDS[kind]} of BGPConfiguration/default`
   const policy = localPolicy(service, kind)
   if (policy !== undefined) {
     if (isServed(endpoints, prefix.family, node)) return undefined

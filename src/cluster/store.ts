@@ -90,7 +90,7 @@ export class ObjectStore {
   whyUnread(ref: ObjectRef): string | undefined {
     if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
     for (const [at, kinds] of this.#hidden) {
-      if (kinds.includes(ref.kind)) return `${at} cannot be read, and ${objectName(ref)} may stand there`
+      if (kinds.includes(ref.kind)) return `${at} cannot be read, and it may hold ${objectName(ref)}`
     }
     return undefined
   }
@@ -179,10 +179,10 @@ export class ObjectStore {
     const kept = this.lastGood.get(ref)
     const value = kept === undefined ? undefined : parseObject(ref, kept).value
     const makeshift = value ?? partial
-    if (makeshift === undefined) return 'the object is left out'
+    if (makeshift === undefined) return 'the object is ignored'
     this.#makeshift.add(name)
     this.#set(ref.kind, key, before, makeshift)
-    return value === undefined ? 'what rests on it is held, the rest is in force' : FROM_EARLIER_RUN
+    return value === undefined ? 'whatever depends on it is held, the rest is in force' : FROM_EARLIER_RUN
   }
 
   #delete(ref: ObjectRef): void {
@@ -281,7 +281,7 @@ export class ObjectStore {
 
 type SliceOrNone = ParsedObjects['EndpointSlice'] | undefined
 
-const FROM_EARLIER_RUN = 'the last good version, kept from an earlier run, is in force'
+const FROM_EARLIER_RUN = 'the last good version, saved by an earlier run, is in force'
 
 const NO_SLICES: ReadonlyMap<string, ParsedObjects['EndpointSlice']> = new Map()
 
@@ -297,7 +297,7 @@ function refOf(kind: Kind, key: string): ObjectRef {
 }
 
 function duplicateProblem({ ref, from }: Upsert, used: Upsert): Problem {
-  const says = `is defined a second time in ${from ?? 'the same list'}; what stands in ${used.from ?? 'first place'} is used`
+  const says = `is defined a second time in ${from ?? 'the same list'}; the definition in ${used.from ?? 'first place'} is used`
   return { ...makeProblem({ code: 'object-duplicate', object: objectName(ref), says }), value: from ?? '' }
 }
 

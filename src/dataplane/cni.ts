@@ -19,7 +19,7 @@ const BRIDGE = 'godwit0'
 const CNI_VERSION = '1.0.0'
 /** A key that the specification gives no meaning and runtimes pass over: only we write it. */
 const MARK = 'godwit.dev/owner'
-const MARK_SAYS = 'written by the godwit agent, which overwrites what is changed here'
+const MARK_SAYS = 'written by the godwit agent, which overwrites any change'
 
 /** Undefined without a pod CIDR: then there is no address to hand out. */
 export function renderConflist(podCidrs: readonly Prefix[], plugin: CniPlugin): string | undefined {

@@ -35,7 +35,7 @@ export class Contest {
   /** How often it was lost, where it is left alone for now. */
   whyHeld(key: string): string | undefined {
     if (!this.#held.has(key)) return undefined
-    return `somebody removes it again and again, ${this.#losses.get(key)?.times} times by now`
+    return `another program removes it again and again, ${this.#losses.get(key)?.times} times so far`
   }
 
   deadline(): Millis | undefined {

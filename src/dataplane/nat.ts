@@ -107,7 +107,7 @@ export function natProblems({ pools, nodeAddresses }: DataplaneIntent, node: Nod
     }
     const network = networks.find((one) => contains(one, prefix) || contains(prefix, one))
     if (inside === undefined && network !== undefined) {
-      const says = `overlaps ${network.text}, the network of this node: what is a pod and what a neighbor there is not clear`
+      const says = `overlaps ${network.text}, the network of this node: addresses there could belong to a pod or to a neighbor`
       found.push(
         makeProblem({
           code: 'pool-holds-network',
@@ -120,7 +120,7 @@ export function natProblems({ pools, nodeAddresses }: DataplaneIntent, node: Nod
       )
     }
     if (natOutgoing && nat.address !== undefined && !node.isOwn(nat.address)) {
-      const says = 'is no address of this node; answers come back only if the network routes it here'
+      const says = 'is no address of this node; replies come back only if the network routes that address to this node'
       found.push(
         makeProblem({
           code: 'nat-address-elsewhere',

@@ -438,7 +438,7 @@ export class RouteKeeper {
       else reason = formatResolution(resolution)
     }
     const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
-    if (covered !== undefined) reason = `it would take the way to the gateway ${covered}`
+    if (covered !== undefined) reason = `it would cover the route to the gateway ${covered}`
     if (ways.length > 0 && covered === undefined) return unicast(prefix, joinHops(ways), this.#home)
     this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
     return undefined

@@ -168,6 +168,6 @@ const keepable = (input: Input): Input => (input.kind === 'received' ? { ...inpu
 /** The last resort: words on stderr, and an exit that a supervisor sees. */
 export function crashLoudly(error: unknown): never {
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  sayLastWords(`godwit: fault in the engine, cannot go on: ${words}\n`)
+  sayLastWords(`godwit: internal error in the engine, cannot continue: ${words}\n`)
   process.exit(70)
 }

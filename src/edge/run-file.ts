@@ -34,7 +34,7 @@ export class RunFile {
   async read(): Promise<unknown> {
     try {
       const stats = await lstat(this.#path)
-      if (!stats.isFile()) throw new Error('it is no file')
+      if (!stats.isFile()) throw new Error('it is not a file')
       if (stats.size > MOST_BYTES) throw new Error(`it is larger than ${MOST_BYTES} bytes`)
       const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'))
       const { format, value } = content as { readonly format?: unknown; readonly value?: unknown }
@@ -42,7 +42,7 @@ export class RunFile {
       return value
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isMissing) this.#trouble(`what an earlier run left cannot be read: ${wordsOf(error)}; it is not used`)
+      if (!isMissing) this.#trouble(`the file of an earlier run cannot be read: ${wordsOf(error)}; it is not used`)
       return undefined
     }
   }
@@ -75,7 +75,7 @@ export class RunFile {
       this.#trouble(undefined)
     } catch (error) {
       await rm(fresh, { force: true }).catch(() => {})
-      this.#trouble(`what the next run should know cannot be written: ${wordsOf(error)}`)
+      this.#trouble(`the file for the next run cannot be written: ${wordsOf(error)}`)
     }
   }
 }

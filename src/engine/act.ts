@@ -47,7 +47,7 @@ export function act(
       if (neighbor.drained === undefined) return result('already')
       neighbor.drained = undefined
       rooms.sessions.refit(neighbor, now)
-      return neighbor.intent.drain ? result('failed', 'its BGPPeer says drain') : result('done')
+      return neighbor.intent.drain ? result('failed', 'its BGPPeer sets drain') : result('done')
     case 'reload':
       if (neighbor.peer.session === undefined) return result('failed', 'not established')
       if (action.direction !== 'out') {

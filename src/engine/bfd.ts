@@ -245,7 +245,7 @@ export class Bfd {
 const leastWords = (least: number): string =>
   least === 0
     ? 'intervals are as configured'
-    : `no interval is shorter than ${least / 1_000} ms, for want of priority or for the number of sessions`
+    : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`
 
 /** Undefined: it is not watched. One that may not run is not, so that BFD tells its router that this is on purpose. */
 function wishFor({ intent, peer }: Neighbor): Wish | undefined {

@@ -116,4 +116,4 @@ export class Damping {
 
 const NONE: readonly RouteIntent[] = []
 
-const why = (millis: Millis): string => `it flaps: serviceDamping keeps it back for ${Math.ceil(millis / 1_000)} s`
+const why = (millis: Millis): string => `it flaps: serviceDamping suppresses it for ${Math.ceil(millis / 1_000)} s`

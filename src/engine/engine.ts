@@ -274,7 +274,7 @@ export class Engine {
 
   #endLateRefreshes(now: Millis): void {
     for (const { name, family } of this.#rib.endLateRefreshes(now)) {
-      const text = `${name}: the end of its ${family} refresh has not come; what it did not announce again is dropped`
+      const text = `${name}: the end of its ${family} refresh has not arrived; routes that it did not advertise again are removed`
       this.#out.tell(tell('warn', 'refresh-late', text, { peer: name, family }))
     }
   }
@@ -580,7 +580,7 @@ export class Engine {
 
   #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     this.#facts.stopping = true
-    const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors that help keep our routes'
+    const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors with graceful restart keep our routes'
     this.#out.tell(tell('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
     if (how === 'leave') this.#out.push({ kind: 'remember-restart', document: undefined })
     else this.#bfd.freeze()

@@ -16,12 +16,12 @@ export function heldFamilies(neighbors: Iterable<Neighbor>): Problem[] {
       if (reason === undefined) continue
       if (found.length === MOST) more++
       else {
-        const says = `${name} is told nothing of ${family === 'ipv4' ? 'IPv4' : 'IPv6'}: ${reason}`
+        const says = `${name}: no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} routes are advertised: ${reason}`
         found.push(makeProblem({ code: 'family-held', object: intent.object ?? name, says, level: 'warning' }))
       }
     }
   }
   if (more === 0) return found
-  const says = `${more} more families are told nothing of, for want of a next hop`
+  const says = `${more} more families are not advertised, because they have no next hop`
   return [...found, makeProblem({ code: 'families-held', object: 'neighbors', says, level: 'warning' })]
 }

@@ -111,7 +111,7 @@ export class KernelNft {
     const script = this.#wanted
     const difference = script && whyNotSame(script, this.#table, undefined)
     if (difference === undefined || script !== this.#written) return
-    this.#fail(`the kernel made something else of them: ${difference.why}`, now)
+    this.#fail(`the kernel holds other rules than were written: ${difference.why}`, now)
   }
 
   #fail(reason: string, now: Millis): void {

@@ -35,7 +35,7 @@ function unreached(unresolved: readonly string[]): Problem[] {
     return makeProblem({ code: 'next-hop-unresolved', object: 'kernel routes', says, level: 'warning' })
   })
   if (unresolved.length <= MOST) return problems
-  const says = `${unresolved.length - MOST} more next hops lead nowhere`
+  const says = `${unresolved.length - MOST} more next hops are unreachable`
   return [...problems, makeProblem({ code: 'next-hops-unresolved', object: 'kernel routes', says, level: 'warning' })]
 }
 
@@ -44,7 +44,7 @@ function contests(kept: readonly KeptOut[]): Problem[] {
     .filter((one) => one.kind === 'contested')
     .slice(0, MOST)
     .map(({ prefix, reason }) => {
-      const says = `${reason}; it is left alone for a while and then written again`
+      const says = `${reason}; it is written again after a pause`
       return makeProblem({ code: 'route-contested', object: `kernel route ${prefix.text}`, says })
     })
 }
@@ -72,7 +72,7 @@ function conflicts(kept: readonly KeptOut[]): Problem[] {
 
 function failures(kept: readonly KeptOut[]): Problem[] {
   return byReason(kept, 'failed').map(([reason, which]) => {
-    const says = `${which} could not be written: ${reason}; tried again from time to time`
+    const says = `${which} could not be written: ${reason}; the agent tries again`
     return makeProblem({ code: 'route-failed', object: 'kernel routes', says })
   })
 }
@@ -104,7 +104,7 @@ function heldBack(keeper: RouteKeeper, trouble: string | undefined, waiting: rea
   const strayed = waiting.flatMap((prefix) => strays(keeper, prefix) ?? [])
   const stuck = waiting.filter(({ text }) => trouble !== undefined || keeper.keptOut.get(text)?.kind === 'failed')
   const held = stuck.map(({ text }) => {
-    const says = 'is not advertised before the kernel has its blackhole'
+    const says = 'is not advertised until the kernel has its blackhole route'
     return makeProblem({ code: 'pod-cidr-waits', object: 'kernel routes', value: text, says })
   })
   return [...strayed, ...held].slice(0, MOST)
@@ -115,6 +115,6 @@ function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {
   if (ending.kind !== 'elsewhere') return undefined
   const { other } = ending
   const theirs = `${formatRoute(other)} metric ${other.metric} of ${ownerOf(other.protocol)}`
-  const says = `is not advertised: by ${theirs} its packets would not come to the pods of this node`
+  const says = `is not advertised: ${theirs} keeps its packets from the pods of this node`
   return makeProblem({ code: 'pod-cidr-elsewhere', object: 'kernel routes', value: prefix.text, says })
 }

@@ -151,7 +151,7 @@ export class Kernel {
     if (wasKnown || !this.#routes.isKnown) return
     if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#tellInheritance(this.#rooms.adopt)
     for (const [table, count] of this.#routes.elsewhere()) {
-      const text = `table ${table} holds ${count} routes of a former run, which go when all neighbors have told their routes`
+      const text = `table ${table} holds ${count} routes of an earlier run; they are removed when all neighbors have sent their routes`
       this.#rooms.out.tell(tell('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
     }
   }
@@ -165,7 +165,7 @@ export class Kernel {
 
   #tellInheritance(adopt: readonly number[]): void {
     const { inherited } = this.#routes
-    const text = `${inherited} kernel routes of ${adopt.map(ownerOf).join(', ')} are taken over: each goes when ours stands`
+    const text = `${inherited} kernel routes of ${adopt.map(ownerOf).join(', ')} are taken over: each is removed when our route is installed`
     this.#rooms.out.tell(tell('info', 'kernel-routes-adopted', text, { routes: inherited }))
   }
 
@@ -343,7 +343,7 @@ export class Kernel {
   #sweep(): void {
     this.#routes.sweep()
     this.#rooms.out.tell(
-      tell('info', 'kernel-swept', 'all neighbors have told their routes: kernel routes follow them'),
+      tell('info', 'kernel-swept', 'all neighbors have sent their routes: kernel routes now follow them'),
     )
   }
 

@@ -52,7 +52,7 @@ export class Leaving {
     this.#reason = reason
     this.#enter('drained', now + MOVE, now)
     this.#rooms.out.tell(
-      tell('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other ways`, { reason }),
+      tell('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other paths`, { reason }),
     )
     return true
   }
@@ -66,7 +66,9 @@ export class Leaving {
       if (!wasGone || neighbor.disabled !== undefined) continue
       this.#rooms.objects.startOrHold(neighbor, now)
     }
-    this.#rooms.out.tell(tell('info', 'leaving-ended', 'no longer leaving: neighbors are told everything again', {}))
+    this.#rooms.out.tell(
+      tell('info', 'leaving-ended', 'no longer leaving: all routes are advertised to neighbors again', {}),
+    )
   }
 
   step(now: Millis): void {

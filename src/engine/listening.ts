@@ -22,7 +22,7 @@ export class Listening {
         : tell('info', 'listen-ended', `no longer listening on ${place}`, fields)
     }
     const { reason } = input
-    const says = `cannot listen on ${place}: ${reason}; neighbors cannot call, only be called`
+    const says = `cannot listen on ${place}: ${reason}; neighbors cannot connect to this node; this node still connects to them`
     this.#failed.set(address, makeProblem({ code: 'listen-failed', object: 'listener', says }))
     return tell('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
   }
@@ -30,9 +30,9 @@ export class Listening {
   takeDescriptors({ trouble }: Extract<Input, { kind: 'descriptors' }>): Tell {
     if (trouble === undefined) {
       this.#descriptors = undefined
-      return tell('info', 'descriptors-enough', 'there are descriptors for sockets again')
+      return tell('info', 'descriptors-enough', 'file descriptors for sockets are available again')
     }
-    const says = `no descriptor is left for sockets: ${trouble}; neighbors come first, others are turned away`
+    const says = `no file descriptor is left for sockets: ${trouble}; connections of neighbors come first, others are refused`
     this.#descriptors = makeProblem({ code: 'descriptors-short', object: 'agent', says })
     return tell('error', 'descriptors-short', says, { reason: trouble })
   }

@@ -151,9 +151,9 @@ export const heldFamily = (neighbor: Neighbor, family: Family): string | undefin
 /** What decides on its routes now. */
 /** Why it is asked to prefer other ways; undefined: it is not. */
 export function whyDrained({ drained, intent, leaving }: Neighbor): string | undefined {
-  if (leaving === 'drained') return 'this node leaves'
+  if (leaving === 'drained') return 'this node is leaving'
   if (drained !== undefined) return drained === '' ? 'by hand' : `by hand: ${drained}`
-  return intent.drain ? `BGPPeer/${intent.object} says so` : undefined
+  return intent.drain ? `BGPPeer/${intent.object} sets drain` : undefined
 }
 
 export function policyOf(neighbor: Neighbor, direction: 'import' | 'export'): Policy {

@@ -127,7 +127,7 @@ class Choice {
     if (!links.isKnown) return `no ${label} next hop: the links of this node are not known yet`
     const named = node.addresses[family]
     const internalIp = this.#isDirect
-      ? `${this.#session.remote.address} is on that link and would not find another`
+      ? `${this.#session.remote.address} is on that link and could not reach another next hop`
       : named === undefined
         ? `Node/${node.name} has no ${label} InternalIP`
         : `this machine does not have the InternalIP ${named}`

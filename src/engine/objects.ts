@@ -82,7 +82,8 @@ export class Objects {
     if (range?.range === undefined) return 'no neighbor has this address'
     if (range.held !== undefined) return `${range.name} is held: ${range.held}`
     const { limit, prefix } = range.range
-    if (this.#ranges.membersOf(range.name).length >= limit) return `${limit} neighbors from ${prefix.text} are enough`
+    if (this.#ranges.membersOf(range.name).length >= limit)
+      return `${limit} neighbors from ${prefix.text} are connected, which is the limit`
     const intent = memberIntent(range, address)
     if (this.#neighbors.get(intent.name) !== undefined) return `${intent.name} is another neighbor`
     this.#ranges.join(range.name, intent.name)
@@ -155,7 +156,7 @@ export class Objects {
     if (neighbor === undefined) return
     this.#ranges.leave(name)
     this.unnumbered.remove(name)
-    const reason = 'no object asks for this neighbor any more'
+    const reason = 'no object defines this neighbor any more'
     this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
     this.#neighbors.remove(name)
   }
@@ -179,7 +180,7 @@ export class Objects {
     if (address === intent.address && held === intent.held) return
     this.revision++
     if (address !== intent.address && neighbor.disabled === undefined) {
-      const reason = intent.held ?? `the router is ${intent.address} now`
+      const reason = intent.held ?? `the router's address is now ${intent.address}`
       this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
     }
     this.#changeNeighbor(intent, node, now)

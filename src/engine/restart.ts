@@ -30,8 +30,8 @@ function whyNoRestart(
   { boot, routerId }: RestartDocument,
   now: Pick<RestartDocument, 'boot' | 'routerId'>,
 ): string | undefined {
-  if (boot !== now.boot) return 'the machine has started since'
-  if (routerId !== now.routerId) return 'the router ID was another'
+  if (boot !== now.boot) return 'the machine has rebooted since'
+  if (routerId !== now.routerId) return 'the router ID has changed'
   return undefined
 }
 
@@ -121,12 +121,14 @@ export class Restart {
     this.#hasBegun = true
     if (this.#left === undefined || this.#boot === '') return undefined
     const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
-    if (reason !== undefined) return tell('info', 'started', `neighbors are told of no restart: ${reason}`, { reason })
+    if (reason !== undefined)
+      return tell('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
     this.own.restarted = true
     this.own.preserved = this.#left.families
     this.#startedAt = now
     this.#deferral = new Deferral(this.#rooms, now)
-    const text = 'the agent has restarted: neighbors that help keep our routes until they are told again'
+    const text =
+      'the agent has restarted: neighbors with graceful restart keep our routes until we advertise them again'
     return tell('info', 'restarted', text, {})
   }
 
@@ -146,7 +148,7 @@ export class Restart {
     // RFC 4724 §4.1: who comes later does not wait for us, and we not for them.
     this.own.restarted = false
     const seconds = (now - this.#startedAt) / 1000
-    return tell('info', 'selected', `routes are selected and told, ${seconds} s after the restart`, { seconds })
+    return tell('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, { seconds })
   }
 
   /** What the next run is to know, where it differs from what it would know now. */

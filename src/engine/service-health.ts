@@ -44,12 +44,12 @@ export class ServiceHealth {
     this.#failures = trouble === undefined ? 0 : this.#failures + 1
     if (trouble === undefined) this.#why = undefined
     else if (before === undefined && this.#failures >= settings.failures) {
-      this.#why = `${placeOf(settings)} is not well: ${trouble}`
+      this.#why = `${placeOf(settings)} is unhealthy: ${trouble}`
     }
     if ((before === undefined) === (this.#why === undefined)) return false
     this.#out.tell(
       this.#why === undefined
-        ? tell('info', 'services-healthy', `${placeOf(settings)} is well: services are advertised`)
+        ? tell('info', 'services-healthy', `${placeOf(settings)} is healthy: services are advertised`)
         : tell('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { trouble: trouble ?? '' }),
     )
     return true

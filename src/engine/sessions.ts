@@ -222,7 +222,7 @@ export class Sessions {
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
     // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
     else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
-      this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, as its End-of-RIB has not come`))
+      this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, because its End-of-RIB has not arrived`))
     } else this.#rib.beginRefresh(name, family, now)
     this.#hasNews = true
   }
@@ -250,7 +250,7 @@ export class Sessions {
   }
 
   #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
-    if (this.#node === undefined) throw new Error(`${neighbor.name} came up before the node was known`)
+    if (this.#node === undefined) throw new Error(`${neighbor.name} was established before the node was known`)
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()

@@ -50,7 +50,7 @@ export const tellDown = (peer: string, error: LastError, keep: readonly Family[]
 export const tellLongLived = (peer: string, families: readonly Family[]): Tell => ({
   level: 'warn',
   code: 'long-lived-stale',
-  text: `${peer}: it is not back in time: its ${families.join(' and ')} routes come last from here on`,
+  text: `${peer}: the session did not come back in time: its ${families.join(' and ')} routes are now routes of last resort`,
   fields: { peer, families: families.join(' ') },
 })
 
@@ -79,7 +79,7 @@ const isCollision = ({ code, subcode }: NotificationSeen): boolean => code === C
 export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: boolean): Tell => ({
   level: first ? 'warn' : 'debug',
   code: 'update-problem',
-  text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are taken as withdrawn' : 'the attribute is dropped'}`,
+  text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are treated as withdrawn' : 'the attribute is discarded'}`,
   fields: { peer, action: problem.action, attribute: problem.attribute ?? null },
 })
 
@@ -89,11 +89,16 @@ export const tellLeft = (name: string, before: LeftFamilies, left: LeftFamilies)
     const [now, then] = [left[family], before[family]]
     const isLeft = now?.import === true && now.export
     if (isLeft && now.to !== (then?.import && then.export ? then.to : undefined)) {
-      const text = `${name}: leaves ${family} to ${now.to}, the session with the same router over ${family}`
+      const text = `${name}: ${family} routes are now exchanged by ${now.to}, the session with the same router over ${family}`
       return [tell('info', 'family-left', text, { peer: name, family, to: now.to })]
     }
     if (now !== undefined || then === undefined) return []
-    return [tell('info', 'family-taken-back', `${name}: takes ${family} back from ${then.to}`, { peer: name, family })]
+    return [
+      tell('info', 'family-taken-back', `${name}: ${family} routes are exchanged here again, no longer by ${then.to}`, {
+        peer: name,
+        family,
+      }),
+    ]
   })
 
 /** A message that a rule tells us to leave aside. */
@@ -110,7 +115,7 @@ export const tellNearLimit = (
 ): Tell => ({
   level: 'warn',
   code: 'prefixes-near-limit',
-  text: `${peer}: ${held} ${family} routes; more than ${limit} end the session`,
+  text: `${peer}: ${held} ${family} routes; the session ends above ${limit}`,
   fields: { peer, family, routes: held, limit },
 })
 
@@ -119,17 +124,17 @@ export function tellMemory(peer: string, { family, state, whose, octets, limit }
   const fields = { peer, family, octets, limit }
   const takes = `${formatMib(octets)}, ${formatMib(limit)} allowed`
   if (state === 'near') {
-    const text = `${peer}: ${family} routes take ${takes}; what goes beyond is refused`
+    const text = `${peer}: ${family} routes take ${takes}; routes above the limit are rejected`
     return tell('warn', 'memory-near-limit', text, fields)
   }
   const what = whose === 'neighbor' ? `its ${family} routes take ${takes}` : `all tables take ${takes}`
-  return tell('warn', 'memory-limit', `${peer}: further ${family} routes are refused: ${what}`, fields)
+  return tell('warn', 'memory-limit', `${peer}: further ${family} routes are rejected: ${what}`, fields)
 }
 
 export const tellCrowded = (peer: string, { family, prefix, most }: NonNullable<ReceiveResult['crowded']>): Tell => ({
   level: 'warn',
   code: 'paths-turned-away',
-  text: `${peer}: more than ${most} paths to ${prefix}: the others are not taken`,
+  text: `${peer}: more than ${most} paths to ${prefix}: further paths are rejected`,
   fields: { peer, family, prefix, most },
 })
 
@@ -144,7 +149,7 @@ export const tellObjectProblem = (problem: Problem): Tell => ({
 export const tellProblemGone = (problem: Problem): Tell => ({
   level: 'info',
   code: 'object-problem-gone',
-  text: `no longer: ${problem.text}`,
+  text: `resolved: ${problem.text}`,
   fields: { problem: problem.code, object: problem.object, field: problem.field },
 })
 
@@ -164,7 +169,7 @@ export function tellNextHops(peer: string, before: NextHops | undefined, after: 
       return [tell('warn', 'family-held', `${peer}: ${held}`, { peer, family })]
     }
     if (before === undefined || nextHop === undefined || nextHop === before.text[family]) return []
-    const text = `${peer}: the ${family === 'ipv4' ? 'IPv4' : 'IPv6'} next hop is ${nextHop} now`
+    const text = `${peer}: the ${family === 'ipv4' ? 'IPv4' : 'IPv6'} next hop is now ${nextHop}`
     return [tell('info', 'next-hop-changed', text, { peer, family, nextHop })]
   })
 }

@@ -63,7 +63,7 @@ export class Unnumbered {
 
 function whyNobody(link: Link, name: string): string | undefined {
   if (link.trouble !== undefined) return link.trouble
-  return link.router === undefined ? `no router has advertised itself on ${name} yet` : undefined
+  return link.router === undefined ? `no router advertisement has arrived on ${name} yet` : undefined
 }
 
 function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): Tell | undefined {
@@ -71,7 +71,9 @@ function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): Tell | u
   if (link.trouble === trouble) return undefined
   link.setTrouble(trouble)
   return trouble === undefined
-    ? tell('info', 'link-ready', `${name}: advertising ourselves, and listening for a router`, { interface: name })
+    ? tell('info', 'link-ready', `${name}: sending router advertisements and listening for a router`, {
+        interface: name,
+      })
     : tell('warn', 'link-trouble', `${name}: ${trouble}`, { interface: name, reason: trouble })
 }
 
@@ -87,9 +89,9 @@ function takeRouter(
   const fields = { interface: name, address }
   if (router?.address === address) {
     if (before?.address === address) return undefined
-    return tell('info', 'router-heard', `${name}: the router ${address} is the neighbor`, fields)
+    return tell('info', 'router-heard', `${name}: the neighbor is the router ${address}`, fields)
   }
   if (router === undefined || others.some((one) => one.address === address)) return undefined
-  const text = `${name}: ${address} advertises itself too; ${router.address} was first and stays the neighbor`
+  const text = `${name}: ${address} sends router advertisements too; ${router.address} was first and remains the neighbor`
   return tell('warn', 'router-second', text, fields)
 }

@@ -36,7 +36,7 @@ export function carryOut(command: Acting, view: View): readonly ActionResult[] {
 }
 
 function rangeResults(which: Which, view: View): readonly ActionResult[] {
-  const reason = 'a range is no neighbor: name those that called from it, or change its BGPPeer'
+  const reason = 'a peerRange is not a neighbor: name one of its neighbors, or change its BGPPeer'
   return rangesFor(which, view).map(({ name }) => ({ name, outcome: 'failed', reason }))
 }
 
@@ -77,15 +77,15 @@ export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval
     case 'configure-confirm':
       return { code: CODE.nothingToDo, text: 'Nothing to do' }
     case 'configure-undo':
-      return { code: CODE.notSupported, text: 'Not supported: undo the change of the objects where they are kept' }
+      return { code: CODE.notSupported, text: 'Not supported: undo the change in the objects themselves' }
     case 'eval':
       return {
         code: CODE.notSupported,
-        text: 'Not supported: there are no expressions here; filters are BGPFilter objects',
+        text: 'Not supported: the agent evaluates no expressions; filters are BGPFilter objects',
       }
     case 'stay':
       view.stay()
-      return { code: CODE.leaving, text: 'This node stays' }
+      return { code: CODE.leaving, text: 'This node is no longer leaving' }
     case 'down':
       view.stop('ended by hand')
       return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }
@@ -94,19 +94,25 @@ export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval
 
 export function leaveAnswer(reason: string, view: View): Row {
   if (view.leave(reason)) return { code: CODE.leaving, text: `Leaving: ${reason}` }
-  return { code: CODE.leaving, text: `Leaving already: ${view.leaving().reason}` }
+  return { code: CODE.leaving, text: `Already leaving: ${view.leaving().reason}` }
 }
 
 /** There is nothing to load: objects are followed as they change. What is wrong with them can be said. */
 export function* configureRows(check: boolean, view: View): Iterable<Row> {
   const { source } = view.status()
-  yield { code: CODE.readingConfiguration, text: `Reading configuration from ${source.kind}, always as it changes` }
+  yield {
+    code: CODE.readingConfiguration,
+    text: `Reading configuration from ${source.kind}, changes are always followed`,
+  }
   const warnings = view.problems().filter(({ level }) => level === 'warning')
   const errors = view.problems().filter(({ level }) => level !== 'warning')
   for (const problem of warnings) yield { code: CODE.problem, text: `warning: ${formatProblem(problem)}` }
   for (const problem of errors) yield { code: CODE.configurationError, text: formatProblem(problem) }
   if (!source.synced) {
-    yield { code: CODE.configurationError, text: 'not all objects are read yet; what is not known is not acted on' }
+    yield {
+      code: CODE.configurationError,
+      text: 'not all objects are read yet; the agent acts on the objects that it knows',
+    }
   } else if (errors.length > 0) {
     const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
     yield { code: CODE.configurationError, text: `${count}; everything else is in force` }

@@ -62,7 +62,7 @@ function* rowsOf(line: string, view: View, client: Client): Iterable<Row> {
   else if (asked.acts && client.restricted)
     yield {
       code: CODE.accessDenied,
-      text: 'Access denied: this connection may look, not act',
+      text: 'Access denied: this connection is read-only',
     }
   else yield* asked.json ? jsonRows(asked.command, view) : textRows(asked.command, view, client)
 }
@@ -132,7 +132,7 @@ function* connectionRows(command: ConnectionCommand, client: Client): Iterable<R
       yield { code: CODE.accessRestricted, text: 'Access restricted' }
       break
     case 'echo':
-      if (command.on) yield { code: CODE.notSupported, text: 'Not supported: the log is not echoed here' }
+      if (command.on) yield { code: CODE.notSupported, text: 'Not supported: the agent does not echo its log' }
       break
     case 'timeformat':
       client.times = { ...client.times, ...Object.fromEntries(command.where.map((where) => [where, command.style])) }

@@ -25,4 +25,4 @@ export function* callerRows(view: View): Iterable<Row> {
 }
 
 const summary = ({ refused }: CallersView): string =>
-  refused === 1 ? '1 caller was turned away' : `${refused} callers were turned away`
+  refused === 1 ? '1 connection was refused' : `${refused} connections were refused`

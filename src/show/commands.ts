@@ -58,7 +58,7 @@ export interface CommandRow {
 }
 
 const WHICH: Option = { value: 'which', key: 'which', required: true, help: 'one neighbor, a pattern, or all' }
-const MESSAGE: Option = { value: 'text', key: 'message', help: 'reason, told to the neighbor' }
+const MESSAGE: Option = { value: 'text', key: 'message', help: 'reason, sent to the neighbor' }
 
 const actOn = (kind: 'enable' | 'disable' | 'restart' | 'drain' | 'undrain', help: string): CommandRow => ({
   words: [kind],
@@ -99,7 +99,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['show', 'summary'],
     options: [],
-    help: 'Show all neighbors and their prefixes in one screen',
+    help: 'Show all neighbors and their prefixes on one screen',
     build: () => ({ kind: 'show-summary' }),
   },
   {
@@ -107,7 +107,7 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [
       { value: 'subject', key: 'subject', required: true, help: 'an address, a prefix, or a service: shop/web' },
     ],
-    help: 'Say why something is advertised, learned and forwarded as it is, or is not',
+    help: 'Explain why an address, prefix or service is or is not advertised, learned and forwarded',
     build: ({ subject }) => ({ kind: 'show-explain', subject: subject as Subject }),
   },
   {
@@ -118,14 +118,14 @@ export const COMMANDS: readonly CommandRow[] = [
       { word: 'in', value: 'prefix', help: 'everything inside this prefix' },
       { word: 'table', value: 'table', help: 'one family only, or all' },
       { word: 'protocol', value: 'protocol', help: 'learned from this neighbor, or ours of this kind' },
-      { word: 'export', value: 'protocol', help: 'told to this neighbor' },
-      { word: 'preexport', value: 'protocol', help: 'what policy is asked about before this neighbor is told' },
-      { word: 'noexport', value: 'protocol', help: 'refused to this neighbor, and why' },
-      { word: 'filtered', help: 'refused on import, and why' },
+      { word: 'export', value: 'protocol', help: 'advertised to this neighbor' },
+      { word: 'preexport', value: 'protocol', help: 'routes before export policy for this neighbor' },
+      { word: 'noexport', value: 'protocol', help: 'rejected by export to this neighbor, and why' },
+      { word: 'filtered', help: 'rejected on import, and why' },
       { word: 'filter', value: 'text', help: 'accepted by the filter of this name, see `show symbols filter`' },
-      { word: 'where', value: 'where', help: 'as BIRD asks: net ~ [10.0.0.0/8+] && bgp_path.last = 65001' },
+      { word: 'where', value: 'where', help: 'a BIRD filter expression: net ~ [10.0.0.0/8+] && bgp_path.last = 65001' },
       { word: 'primary', help: 'best routes only' },
-      { word: 'all', help: 'with attributes, reasons and who was told' },
+      { word: 'all', help: 'with attributes, reasons and the neighbors they are advertised to' },
       { word: 'count', help: 'numbers only' },
       { word: 'stats', help: 'with numbers at the end' },
     ],
@@ -141,13 +141,13 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['show', 'callers'],
     options: [],
-    help: 'Show who called, is no neighbor, and was turned away',
+    help: 'Show callers that are not neighbors and were refused',
     build: () => ({ kind: 'show-callers' }),
   },
   {
     words: ['show', 'filters'],
     options: [{ value: 'which', key: 'which', help: 'only those of this neighbor, or of those a pattern matches' }],
-    help: 'Show rules of import and export, and how often each applied: once for all who share them',
+    help: 'Show import and export rules, and how often each matched; neighbors with the same rules share one count',
     build: ({ which }) => ({ kind: 'show-filters', which: which as Which | undefined }),
   },
   {
@@ -165,7 +165,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['show', 'static'],
     options: [{ value: 'protocol', key: 'protocol', help: 'of this kind only: pod_cidr, service_cidr or service' }],
-    help: 'Show the routes of this node itself',
+    help: 'Show the routes that this node originates',
     build: ({ protocol }) => ({ kind: 'show-static', protocol: protocol as string | undefined }),
   },
   {
@@ -198,7 +198,7 @@ export const COMMANDS: readonly CommandRow[] = [
   actOn('undrain', 'End that again'),
   {
     words: ['reload'],
-    options: [{ word: 'in', help: 'only what is learned' }, { word: 'out', help: 'only what is told' }, WHICH],
+    options: [{ word: 'in', help: 'import only' }, { word: 'out', help: 'export only' }, WHICH],
     help: 'Apply policy again to all routes of a neighbor',
     acts: true,
     build: (values) => {
@@ -210,14 +210,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['configure'],
     options: [
-      { word: 'check', help: 'say what is wrong with the objects' },
-      { word: 'confirm', help: 'nothing is ever waiting for it' },
-      { word: 'undo', help: 'objects are undone where they are kept' },
-      { word: 'timeout', help: 'accepted, means nothing here' },
-      { word: 'soft', help: 'accepted, means nothing here' },
-      { value: 'file', key: 'file', help: 'accepted, means nothing here' },
+      { word: 'check', help: 'report problems of the objects' },
+      { word: 'confirm', help: 'accepted; no change ever waits for it' },
+      { word: 'undo', help: 'not supported; undo the change in the objects' },
+      { word: 'timeout', help: 'accepted, has no effect' },
+      { word: 'soft', help: 'accepted, has no effect' },
+      { value: 'file', key: 'file', help: 'accepted, has no effect' },
     ],
-    help: 'Objects are always followed; say what is wrong with them',
+    help: 'Report problems of the objects; changes are always followed',
     acts: true,
     build: ({ check, confirm, undo }) => {
       if (confirm === true) return { kind: 'configure-confirm' }
@@ -234,39 +234,39 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['leave'],
     options: [
-      { word: 'cancel', help: 'end leaving, or come back' },
-      { value: 'text', key: 'reason', help: 'told to the neighbors' },
+      { word: 'cancel', help: 'stop leaving, or return' },
+      { value: 'text', key: 'reason', help: 'reason, sent to the neighbors' },
     ],
-    help: 'Leave well: neighbors prefer other ways, then routes are withdrawn, then sessions end; the agent stays',
+    help: 'Leave gracefully: neighbors are asked to prefer other paths, then routes are withdrawn, then sessions end; the agent keeps running',
     acts: true,
     build: ({ cancel, reason }) =>
       cancel === true
         ? { kind: 'stay' }
-        : { kind: 'leave', reason: (reason as string | undefined) ?? 'this node leaves' },
+        : { kind: 'leave', reason: (reason as string | undefined) ?? 'this node is leaving' },
   },
   {
     words: ['down'],
     options: [],
-    help: 'End this agent; whoever watches over it may start it again',
+    help: 'Stop this agent; its supervisor may start it again',
     acts: true,
     build: () => ({ kind: 'down' }),
   },
   {
     words: ['eval'],
     options: [{ value: 'text', key: 'of', help: 'an expression of the filter language' }],
-    help: 'Not carried out: filters are BGPFilter objects here',
+    help: 'Not supported: filters are BGPFilter objects',
     build: () => ({ kind: 'eval' }),
   },
   {
     words: ['restrict'],
     options: [],
-    help: 'Allow nothing but looking from here on',
+    help: 'Make this connection read-only',
     build: () => ({ kind: 'restrict' }),
   },
   {
     words: ['echo'],
     options: [{ value: 'classes', key: 'classes', required: true, help: 'what to echo' }],
-    help: 'Log lines are never echoed here; `echo off` is accepted',
+    help: 'Not supported: log lines are not echoed; `echo off` is accepted',
     build: ({ classes }) => ({ kind: 'echo', on: classes !== 'off' }),
   },
   {
@@ -276,18 +276,18 @@ export const COMMANDS: readonly CommandRow[] = [
       { word: 'protocol', help: 'times of `show protocols`' },
       { word: 'route', help: 'times of `show route`' },
       { word: 'iso', required: true, help: 'as in ISO 8601' },
-      { word: 'short', help: 'time of day, or the date where long ago' },
+      { word: 'short', help: 'time of day, or the date if it is long ago' },
       { word: 'long', help: 'date and time' },
       { word: 'ms', help: 'with milliseconds' },
       { word: 'us', help: 'with microseconds' },
     ],
-    help: 'How times are written on this connection',
+    help: 'Set the time format of this connection',
     build: buildTimeFormat,
   },
   {
     words: ['help'],
     options: [{ value: 'text', key: 'about', help: 'a command' }],
-    help: 'List commands; `?` does it at any point of a line',
+    help: 'List commands; `?` lists them at any point of a line',
     build: ({ about }) => ({ kind: 'help', about: (about as string | undefined) ?? '' }),
   },
 ]

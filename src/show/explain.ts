@@ -54,7 +54,7 @@ function* explainService(object: string, view: View): Generator<typeof PAUSE | E
   })
   const prefixes = unique([...own.map(({ prefix }) => prefix), ...refused]).slice(0, MOST_ADDRESSES)
   if (prefixes.length === 0) {
-    const reason = why ?? 'there is no such Service, or it has no address that could be advertised'
+    const reason = why ?? 'there is no such Service, or it has no address that can be advertised'
     const step: Step = { step: 'service', object, verdict: 'not advertised', reason }
     yield { subject: object, steps: [step], peers: [], kernel: undefined }
   }
@@ -76,11 +76,11 @@ function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Ge
   const steps: Step[] = [
     ...before,
     ...objectSteps(prefix, view),
-    ...filtered.map((row): Step => ({ step: 'import', object: nameOf(row), verdict: 'refused', reason: row.reason })),
+    ...filtered.map((row): Step => ({ step: 'import', object: nameOf(row), verdict: 'rejected', reason: row.reason })),
     ...paths.map((row): Step => pathStep(row)),
   ]
   if (paths.length === 0 && steps.length === before.length) {
-    const reason = 'no object of this node names it, and no neighbor has told a route to it'
+    const reason = 'no object of this node contains it, and no neighbor has advertised a route to it'
     steps.push({ step: 'path', object: undefined, verdict: 'none', reason })
   }
   steps.push(...kernelSteps(kernel), ...natSteps(prefix, view))
@@ -114,7 +114,7 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
   for (const { name, prefix: range, disableBgpExport } of view.pools()) {
     if (!contains(range, prefix)) continue
     const reason = disableBgpExport
-      ? `disableBGPExport is set: nothing inside ${range.text} is told`
+      ? `disableBGPExport is set: no route inside ${range.text} is advertised`
       : `inside ${range.text}`
     steps.push({
       step: 'object',
@@ -151,7 +151,8 @@ function peerStep(protocol: ProtocolView, prefix: Prefix, view: View): PeerStep 
   }
   const refused = view.routes({ ...query, noexport: name }, undefined, 1).rows[0]
   const family = protocol.families[prefix.family]
-  const reason = refused?.reason ?? family?.held ?? (family === undefined ? whyNoFamily(prefix) : 'it is not told yet')
+  const reason =
+    refused?.reason ?? family?.held ?? (family === undefined ? whyNoFamily(prefix) : 'it is not advertised yet')
   return { peer: name, told: false, reason }
 }
 
@@ -165,7 +166,7 @@ function kernelSteps(kernel: KernelWay | undefined): Step[] {
   }
   const verdict = kernel.lookup === undefined ? 'no route' : kernel.lookup
   const reason =
-    kernel.lookup === undefined ? 'packets to it are dropped here' : 'the route that packets to it take here'
+    kernel.lookup === undefined ? 'this node drops packets to it' : 'the route that packets to it take here'
   return [...steps, { step: 'kernel', object: undefined, verdict, reason }]
 }
 
@@ -188,7 +189,7 @@ function natSteps(prefix: Prefix, view: View): Step[] {
     ]
   }
   const to = pool.nat.address ?? 'the address of the interface they leave by'
-  const reason = `natOutgoing is on: packets to outside of all pools leave with ${to}${nat.active ? '' : '; the kernel does not have the rules yet'}`
+  const reason = `natOutgoing is on: packets to destinations outside all pools leave with ${to}${nat.active ? '' : '; the kernel does not have the rules yet'}`
   return [{ step: 'NAT', object, verdict: 'translated', reason }]
 }
 
@@ -213,7 +214,7 @@ function* explanationRows({ subject, steps, peers }: Explanation): Iterable<Row>
 function peerLines(peers: readonly PeerStep[]): readonly string[] {
   const groups = new Map<string, string[]>()
   for (const { peer, told, reason } of peers) {
-    const key = `${told === undefined ? 'cannot be told' : told ? 'told' : 'not told'} (${reason})`
+    const key = `${told === undefined ? 'cannot be advertised' : told ? 'advertised' : 'not advertised'} (${reason})`
     const names = groups.get(key)
     if (names === undefined) groups.set(key, [peer])
     else names.push(peer)

@@ -7,7 +7,7 @@ import type { NatView } from './view.ts'
 
 export function* natRows(nat: NatView | undefined): Iterable<Row> {
   if (nat === undefined) {
-    yield { code: CODE.notSupported, text: 'Not supported: this agent writes nothing into the kernel' }
+    yield { code: CODE.notSupported, text: 'Not supported: this agent does not write to the kernel (--dataplane none)' }
     return
   }
   const { serviceLoops } = nat
@@ -31,7 +31,7 @@ const ruleRow = (what: string, { packets, bytes, rule }: Omit<Rule, 'family'>): 
 
 function stateOf({ active, trouble, rules, serviceLoops }: NatView): string {
   if (trouble !== undefined) return `Trouble: ${trouble}`
-  if (rules.length + serviceLoops.rules.length === 0) return 'No pool asks for NAT, and no service loop is prevented'
+  if (rules.length + serviceLoops.rules.length === 0) return 'No pool has natOutgoing, and no service loop is prevented'
   return active ? 'The kernel has these rules' : 'The kernel does not have these rules yet'
 }
 

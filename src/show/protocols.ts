@@ -165,7 +165,8 @@ function* discoveryLines({ interface: name, router, others }: DiscoveryView, now
   const ago = (at: Millis) => `${Math.floor(Math.max(0, now - at) / 1000)} s ago`
   yield field(4, 'Neighbor address', router.address, 22)
   yield field(4, 'Advertised', ago(router.at), 22)
-  for (const { address, at } of others) yield field(4, 'Second router', `${address}, ${ago(at)}: the first stays`, 22)
+  for (const { address, at } of others)
+    yield field(4, 'Second router', `${address}, ${ago(at)}: the first router remains the neighbor`, 22)
 }
 
 /** The number, as soon as it is known. */
@@ -214,7 +215,7 @@ function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot)
 }
 
 function memoryWords({ octets, limit, refuses }: ChannelView['counts']['memory']): string {
-  return `${formatMib(octets)} of ${formatMib(limit)}${refuses ? '; further routes are refused' : ''}`
+  return `${formatMib(octets)} of ${formatMib(limit)}${refuses ? '; further routes are rejected' : ''}`
 }
 
 function* countLines({ counts }: ChannelView): Iterable<string> {

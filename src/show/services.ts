@@ -6,7 +6,7 @@ import { CODE, type Row } from './reply.ts'
 import type { ProtocolView, View } from './view.ts'
 
 export function* serviceRows(view: View): Iterable<Row> {
-  yield { code: CODE.serviceHeading, text: columns('Prefix', 'Kind', 'Told to', 'From') }
+  yield { code: CODE.serviceHeading, text: columns('Prefix', 'Kind', 'Peers', 'From') }
   for (const { intent, told, untold } of servicesOf(view)) {
     const text = columns(
       intent.prefix.text,
@@ -15,7 +15,7 @@ export function* serviceRows(view: View): Iterable<Row> {
       intent.objects.join(' '),
     )
     yield { code: CODE.service, text }
-    if (untold.length > 0) yield { code: CODE.service, text: `\tnot told to ${shortList(untold)}` }
+    if (untold.length > 0) yield { code: CODE.service, text: `\tnot advertised to ${shortList(untold)}` }
   }
   yield* refusalRows(view)
   yield* problemRows(view)
@@ -86,7 +86,7 @@ function* problemRows(view: View): Iterable<Row> {
   const problems = view.problems()
   if (held.length + problems.length === 0) return
   yield { code: CODE.problemHeading, text: '' }
-  yield { code: CODE.problemHeading, text: 'Not as wanted:' }
+  yield { code: CODE.problemHeading, text: 'Problems:' }
   for (const text of held) yield { code: CODE.problem, text }
   for (const problem of problems) yield { code: CODE.problem, text: formatProblem(problem) }
 }

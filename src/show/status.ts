@@ -24,7 +24,7 @@ export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
   const { stage, reason } = view.leaving()
   if (stage !== 'here') yield report(`Leaving (${stage}): ${reason}`)
   const problems = view.problems()
-  for (const problem of problems.slice(0, NAMED)) yield report(`Not as wanted: ${formatProblem(problem)}`)
-  if (problems.length > NAMED) yield report(`${problems.length - NAMED} more not as wanted: see show services`)
+  for (const problem of problems.slice(0, NAMED)) yield report(`Problem: ${formatProblem(problem)}`)
+  if (problems.length > NAMED) yield report(`${problems.length - NAMED} more problems: see show services`)
   yield { code: CODE.statusReport, text: status.stopping ? 'Shutdown in progress' : 'Daemon is up and running' }
 }

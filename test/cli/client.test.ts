@@ -290,7 +290,7 @@ describe.skipIf(noBirdcl)('the real birdcl (Debian package bird2)', () => {
   })
 
   test.each([
-    [['-r', 'disable', 'all'], 'Access denied: this connection may look, not act'],
+    [['-r', 'disable', 'all'], 'Access denied: this connection is read-only'],
     [['show', 'route', 'for', '10.9.9.9'], 'Network not found'],
     [['show', 'protocols', 'nope'], 'No protocols match'],
   ])('%j is refused', async (words, expected) => {

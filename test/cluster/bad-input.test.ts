@@ -74,7 +74,7 @@ test('a filter that is deleted while it is in use holds its neighbors and no oth
   const { now } = after({ gone: FILTER })
   expect(peerAt(now)?.held).toBe('BGPFilter/f does not exist')
   expect(peerAt(now, 'Mesh_10_0_0_2')?.held).toBeUndefined()
-  expect(problemsOf(now)).toEqual([expect.stringMatching(/^BGPPeer\/tor spec\.filters\[0\]: "f" is no BGPFilter; /)])
+  expect(problemsOf(now)).toEqual([expect.stringMatching(/^BGPPeer\/tor spec\.filters\[0\]: "f" is not a BGPFilter; /)])
 })
 
 test('a pool that is deleted while it is in use takes nothing with it but itself', () => {
@@ -86,12 +86,12 @@ test.each<[string, ApiObject, string]>([
   [
     'of a pool',
     ipPool('pods', { cidr: '10.244.7.9/16' }),
-    'IPPool/pods spec.cidr: "10.244.7.9/16" has bits beyond its length of 16; 10.244.0.0/16 is used',
+    'IPPool/pods spec.cidr: "10.244.7.9/16" has host bits set beyond its length of 16; 10.244.0.0/16 is used',
   ],
   [
     'of a filter',
     bgpFilter('f', { exportV4: [{ action: 'Accept', cidr: '10.244.0.1/16', matchOperator: 'In' }] }),
-    'BGPFilter/f spec.exportV4[0].cidr: "10.244.0.1/16" has bits beyond its length of 16; 10.244.0.0/16 is used',
+    'BGPFilter/f spec.exportV4[0].cidr: "10.244.0.1/16" has host bits set beyond its length of 16; 10.244.0.0/16 is used',
   ],
 ])('a CIDR with host bits is the range around it, and named: that %s', (_name, object, words) => {
   const { before, now } = after(object)
@@ -111,7 +111,7 @@ test('a peer that is this very node has no session, with a word; one of all node
 test('two nodes with one address are named', () => {
   const { now } = after(node('there', { addresses: ['10.0.0.1'] }))
   expect(problemsOf(now)).toContainEqual(
-    expect.stringMatching(/^Node\/here status\.addresses: "10\.0\.0\.1" is the address of Node\/there too/),
+    expect.stringMatching(/^Node\/here status\.addresses: "10\.0\.0\.1" is also the address of Node\/there,/),
   )
 })
 

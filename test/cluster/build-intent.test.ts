@@ -92,7 +92,7 @@ describe('communities', () => {
     )
     expect(problemsOf(intent)).toEqual([
       'BGPConfiguration/default spec.prefixAdvertisements[0].communities: "silver" names no community of BGPConfiguration/default; routes inside 10.244.0.0/16 are not advertised',
-      expect.stringMatching(/^Node\/a status\.addresses: there is no IPv6 address/),
+      expect.stringMatching(/^Node\/a status\.addresses: it has no IPv6 address/),
     ])
   })
 

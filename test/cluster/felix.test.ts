@@ -68,18 +68,18 @@ describe('how outgoing packets are translated', () => {
     [{ natOutgoingExclusions: 'None' }, 'spec.natOutgoingExclusions: "None" is none of IPPoolsOnly, IPPoolsAndHostIPs'],
   ])('a wrong field is named: %j', (spec, words) => {
     expect(natOf([felix('default', spec)]).problems).toEqual([
-      `FelixConfiguration/default ${words}; the object is left out`,
+      `FelixConfiguration/default ${words}; the object is ignored`,
     ])
   })
 })
 
 test.each([
   [{ programClusterRoutes: 'Disabled', ipv4NormalRoutePriority: 1024, ipv6NormalRoutePriority: 1024 }, []],
-  [{ programClusterRoutes: 'Enabled' }, [/programClusterRoutes: is not acted on: the agent writes the routes/]],
-  [{ ipv4NormalRoutePriority: 100 }, [/ipv4NormalRoutePriority: is not acted on: routes are written with metric 1024/]],
+  [{ programClusterRoutes: 'Enabled' }, [/programClusterRoutes: has no effect: the agent writes the routes/]],
+  [{ ipv4NormalRoutePriority: 100 }, [/ipv4NormalRoutePriority: has no effect: routes are written with metric 1024/]],
   [
     { logSeverityScreen: 'Debug', ignoredInterfaces: ['eth9'] },
-    [/ignoredInterfaces: .*none to ignore/, /logSeverityScreen: .*--log-level/],
+    [/ignoredInterfaces: .*no routes of interfaces/, /logSeverityScreen: .*--log-level/],
   ],
   [{ localWorkloadPeeringIPV4: '169.254.1.1' }, [/needs Felix/]],
 ])(

@@ -27,7 +27,7 @@ const onA = (namespace: string | undefined, ...objects: ApiObject[]): Intent =>
   new IntentBuilder({ node: 'a', namespace }).build(storeOf([A, ...objects]))
 
 const says = (why: string, what = 'the peer'): string =>
-  `${why}; ${what} does not start, and where it runs keeps its last good key`
+  `${why}; ${what} does not start; a running session keeps its last good key`
 
 test('a key that is there is named, with its version, and the Secret is followed', () => {
   const intent = onA('godwit', MESH_OFF, PEER, GOOD, covered('godwit/other', { tor: { version: 1 } }))
@@ -42,7 +42,7 @@ describe('the peer is held, with object, field and reason, where', () => {
     [
       'it is in another namespace',
       [covered('kube-system/bgp', { tor: { version: 1 } })],
-      'Secret/godwit/bgp is not known; Secret/kube-system/bgp is in another namespace than the agent and not read',
+      'Secret/godwit/bgp is not known; Secret/kube-system/bgp is in another namespace than the agent and is not read',
     ],
     ['it lacks the key', [covered('godwit/bgp', { rack: { version: 1 } })], 'Secret/godwit/bgp has no key "tor"'],
     [

@@ -74,7 +74,9 @@ describe('a wrong field of BGPConfiguration/default at the start', () => {
       if (why !== undefined) expect(why).toMatch(/^spec\.\w+.* of BGPConfiguration\/default is wrong$/)
     expect(routesOf(intent)).toEqual([...routes].sort())
     expect(problemsOf(intent)).toContainEqual(
-      expect.stringMatching(/^BGPConfiguration\/default spec\..*; what rests on it is held, the rest is in force$/),
+      expect.stringMatching(
+        /^BGPConfiguration\/default spec\..*; whatever depends on it is held, the rest is in force$/,
+      ),
     )
     // The right fields count.
     if (field !== 'asNumber') expect(intent.node?.asNumber).toBe(64700)
@@ -146,7 +148,7 @@ describe('the last good version', () => {
     expect(intent.node?.asNumber).toBe(64700)
     expect(peerAt(intent, ROUTER)?.held).toBeUndefined()
     expect(problemsOf(intent)).toEqual([
-      'BGPConfiguration/default spec.asNumber: "lots" is not an AS number; the last good version, kept from an earlier run, is in force',
+      'BGPConfiguration/default spec.asNumber: "lots" is not an AS number; the last good version, saved by an earlier run, is in force',
     ])
     store.apply([upsert(bgpConfiguration({ ...GOOD, asNumber: 64701 }))])
     expect(again().node?.asNumber).toBe(64701)
@@ -193,7 +195,7 @@ describe('the last good version', () => {
     expect(intent.node?.asNumber).toBe(64700)
     expect(addresses(intent)).toEqual([ROUTER, OTHERS])
     expect(problemsOf(intent)).toContainEqual(
-      'BGPPeer/tor: bgp.yaml cannot be read, and BGPPeer/tor may stand there; the last good version, kept from an earlier run, is in force',
+      'BGPPeer/tor: bgp.yaml cannot be read, and it may hold BGPPeer/tor; the last good version, saved by an earlier run, is in force',
     )
     store.apply([{ ...trouble, text: undefined }])
     expect(addresses(again())).toEqual([OTHERS])
@@ -205,7 +207,7 @@ describe('the last good version', () => {
     const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
     const { store, intent, again } = restart([], [...others, trouble])
     expect([...intent.peers.values()].map(({ held }) => held)).toEqual(
-      Array(2).fill('bgp.yaml cannot be read, and BGPConfiguration/default may stand there'),
+      Array(2).fill('bgp.yaml cannot be read, and it may hold BGPConfiguration/default'),
     )
     expect(routesOf(intent)).toEqual([])
     store.apply([{ ...trouble, text: undefined }])

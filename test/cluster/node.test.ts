@@ -51,14 +51,12 @@ describe('own node', () => {
     ])
     expect(intent.node).toBeUndefined()
     expect([intent.routes.size, intent.peers.size]).toEqual([0, 0])
-    expect(problemsOf(intent)).toEqual([
-      'Node/a: is not known; there is nothing to advertise and nobody to advertise it to',
-    ])
+    expect(problemsOf(intent)).toEqual(['Node/a: is not known; nothing is advertised until it is'])
   })
 
   test('without an InternalIP it says so', () => {
     expect(problemsOf(intentOf('a', [node('a')]))).toEqual([
-      'Node/a status.addresses: there is no InternalIP and no ExternalIP; the node takes no part in the mesh',
+      'Node/a status.addresses: it has no InternalIP and no ExternalIP; the node is not in the mesh',
     ])
   })
 
@@ -122,7 +120,7 @@ describe('own node', () => {
     const intent = intentOf('a', [a, external, withAddresses('c', NONE)])
     expect([...intent.peers.keys()]).toEqual(['Mesh_192_0_2_2'])
     expect(problemsOf(intent)).toContainEqual(
-      'Node/c status.addresses: there is no IPv4 or IPv6 address that Node/a could reach; it is not in the mesh',
+      'Node/c status.addresses: it has no IPv4 or IPv6 address that Node/a can reach; it is not in the mesh',
     )
   })
 
@@ -135,8 +133,8 @@ describe('own node', () => {
       spec: { peerIP: 'fd00::9', asNumber: 1 },
     } as const
     expect(problemsOf(intentOf('a', [four, peer]))).toEqual([
-      'BGPPeer/six spec.peerIP: "fd00::9" is reached over IPv6, in which Node/a has no address: the kernel chooses the source',
-      "Node/a status.addresses: there is no IPv6 address for its IPv6 pods (fd00:244:1::/64): they are advertised where the session's own link has one",
+      'BGPPeer/six spec.peerIP: "fd00::9" is reached over IPv6, for which Node/a has no address: the kernel chooses the source address',
+      'Node/a status.addresses: it has no IPv6 address for its IPv6 pods (fd00:244:1::/64): they are advertised only where the link of the session has one',
     ])
   })
 
@@ -157,12 +155,12 @@ describe('own node', () => {
     const builder = new IntentBuilder({ node: 'a' })
     const found = () => problemsOf(builder.build(store)).filter((text) => text.includes('address'))
     const ranges = [
-      'BGPConfiguration/default spec.serviceExternalIPs: "10.0.0.2/32" contains 10.0.0.2, the address of Node/b: who looks for the node may find this range instead',
-      'BGPConfiguration/default spec.serviceLoadBalancerIPs: "10.0.0.0/30" contains 10.0.0.1, the address of Node/a: who looks for the node may find this range instead',
+      'BGPConfiguration/default spec.serviceExternalIPs: "10.0.0.2/32" contains 10.0.0.2, the address of Node/b: traffic to the node may follow this range instead',
+      'BGPConfiguration/default spec.serviceLoadBalancerIPs: "10.0.0.0/30" contains 10.0.0.1, the address of Node/a: traffic to the node may follow this range instead',
     ]
     expect(found()).toEqual([
       ...ranges,
-      `Service/shop/web: "10.0.0.2" is the address of Node/b too, and is advertised as the service's`,
+      `Service/shop/web: "10.0.0.2" is also the address of Node/b, and is advertised as a service address`,
     ])
     store.apply([{ kind: 'delete', ref: { kind: 'Service', namespace: 'shop', name: 'web' } }])
     expect(found()).toEqual(ranges)
@@ -174,7 +172,7 @@ describe('own node', () => {
 
   test('one address on two nodes is a problem', () => {
     expect(problemsOf(intentOf('a', [a, node('b', { addresses: ['10.0.0.1'] })]))).toEqual([
-      'Node/a status.addresses: "10.0.0.1" is the address of Node/b too, so both have one router ID; sessions between them fail',
+      'Node/a status.addresses: "10.0.0.1" is also the address of Node/b, so both have the same router ID; sessions between them fail',
     ])
   })
 })

@@ -115,28 +115,28 @@ describe('BGPPeer', () => {
     [
       'link-local, on a number',
       { peerIP: 'fe80::1%2' },
-      'spec.peerIP: "fe80::1%2" names "2", which is no name of an interface',
+      'spec.peerIP: "fe80::1%2" names "2", which is not an interface name',
     ],
     [
       'link-local, on two interfaces',
       { peerIP: 'fe80::1%eth0', interface: 'eth1' },
-      'spec.peerIP: "fe80::1%eth0" names its interface itself: interface must be left out',
+      'spec.peerIP: "fe80::1%eth0" already names its interface: interface must not be given',
     ],
     [
       'zone of a global address',
       { peerIP: 'fd00::1%eth0' },
-      'spec.peerIP: "fd00::1%eth0" names an interface, which only a link-local address has',
+      'spec.peerIP: "fd00::1%eth0" names an interface, which is allowed only for a link-local address',
     ],
     [
       'interface of a global address',
       { interface: 'eth0' },
-      'spec.peerIP: "10.0.0.254" is not link-local: interface must be left out',
+      'spec.peerIP: "10.0.0.254" is not link-local: interface must not be given',
     ],
-    ['interface', { peerIP: null, interface: 'eth/0' }, 'spec.interface: "eth/0" is no name of an interface'],
+    ['interface', { peerIP: null, interface: 'eth/0' }, 'spec.interface: "eth/0" is not an interface name'],
     [
       'interface of any AS',
       { peerIP: null, interface: 'eth0', asNumber: null },
-      'spec.asNumber: must be given with interface, or remoteAS instead',
+      'spec.asNumber: must be given with interface, or remoteAS in its place',
     ],
     [
       'interface and nodes',
@@ -157,7 +157,7 @@ describe('BGPPeer', () => {
     [
       'asNumber with peerSelector',
       { peerIP: null, peerSelector: 'all()' },
-      'spec.asNumber: must be left out with peerSelector: the nodes say theirs',
+      'spec.asNumber: must not be given with peerSelector: the Nodes define it',
     ],
     ['hold time', { holdTime: 2 }, 'spec.holdTime: 2 is neither 0 nor at least 3'],
     [
@@ -174,7 +174,7 @@ describe('BGPPeer', () => {
     ['no family', { addressFamilies: [] }, 'spec.addressFamilies: names no family'],
     ['source address', { sourceAddress: '10.0.0.1' }, 'spec.sourceAddress: "10.0.0.1" is none of UseNodeIP, None'],
     ['filters', { filters: 'deny' }, 'spec.filters: "deny" is not a list'],
-    ['filter', { filters: ['a', 1] }, 'spec.filters[1]: 1 is not a text'],
+    ['filter', { filters: ['a', 1] }, 'spec.filters[1]: 1 is not text'],
     [
       'max prefixes',
       { maxPrefixes: { ipv4: 0 } },
@@ -206,7 +206,7 @@ describe('BGPPeer', () => {
     [
       'remote AS of nodes',
       { peerIP: null, peerSelector: 'all()', asNumber: null, remoteAS: 'internal' },
-      'spec.remoteAS: must be left out with peerSelector: the nodes say theirs',
+      'spec.remoteAS: must not be given with peerSelector: the Nodes define it',
     ],
     [
       'add path by a word',
@@ -229,7 +229,7 @@ describe('BGPPeer', () => {
     [
       'range without AS',
       { peerIP: null, peerRange: '10.0.0.0/24', asNumber: null },
-      'spec.asNumber: must be given with peerRange, or remoteAS instead',
+      'spec.asNumber: must be given with peerRange, or remoteAS in its place',
     ],
     [
       'range too wide open',
@@ -241,9 +241,9 @@ describe('BGPPeer', () => {
     [
       'a selector without a value',
       { nodeSelector: null },
-      'spec.nodeSelector: null is no value; leave the field out, or give it one',
+      'spec.nodeSelector: null has no value; remove the field, or set a value',
     ],
-    ['a node without a value', { node: null }, 'spec.node: null is no value; leave the field out, or give it one'],
+    ['a node without a value', { node: null }, 'spec.node: null has no value; remove the field, or set a value'],
     [
       'next hop twice',
       { nextHopMode: 'Self', keepOriginalNextHop: true },
@@ -296,7 +296,7 @@ describe('BGPPeer', () => {
     const parsed = peer({ localWorkloadSelector: 'all()', asNumber: 65000 })
     expect(parsed).toMatchObject({ value: undefined, problems: [{ code: 'field-not-carried-out', level: 'warning' }] })
     expect(textsOf(parsed)[0]).toMatch(
-      /^BGPPeer\/rack-1 spec\.localWorkloadSelector: is not acted on: peering with pods needs Felix/,
+      /^BGPPeer\/rack-1 spec\.localWorkloadSelector: has no effect: peering with pods needs Felix/,
     )
   })
 
@@ -311,7 +311,7 @@ describe('BGPPeer', () => {
           object: 'BGPPeer/rack-1',
           field: `spec.${field}`,
           value: '',
-          text: `BGPPeer/rack-1 spec.${field}: is not acted on: ${why}`,
+          text: `BGPPeer/rack-1 spec.${field}: has no effect: ${why}`,
           level: 'warning',
         },
       ])
@@ -352,7 +352,7 @@ describe('BGPPeer', () => {
     (where) => {
       const { peerIP: _, ...rest } = peerSpec
       expect(textsOf(peer({ ...rest, ...where, bfd: { minimumTTL: 200 } }))).toEqual([
-        'BGPPeer/rack-1 spec.bfd.minimumTTL: 200 may not be given for a neighbor that is known by its link',
+        'BGPPeer/rack-1 spec.bfd.minimumTTL: 200 may not be given for a neighbor that is found by its interface',
       ])
     },
   )
@@ -422,7 +422,7 @@ describe('BGPPeer', () => {
   test('a wrong annotation is named as such', () => {
     const parsed = peer(peerSpec, { annotations: { 'godwit.dev/holdTime': 'long', 'godwit.dev/holdtime': '3' } })
     expect(textsOf(parsed)).toEqual([
-      'BGPPeer/rack-1 metadata.annotations[godwit.dev/holdtime]: is not known; it is left out',
+      'BGPPeer/rack-1 metadata.annotations[godwit.dev/holdtime]: is not known; it is ignored',
       'BGPPeer/rack-1 metadata.annotations[godwit.dev/holdTime]: "long" is not a time in whole seconds from 0s to 65535s',
     ])
   })
@@ -519,17 +519,17 @@ describe('BGPConfiguration', () => {
     })
     const wrong = configuration({ serviceHealthCheck: { path: 'healthz', host: '10.0.0.1' } })
     expect(textsOf(wrong)).toEqual([
-      expect.stringMatching(/serviceHealthCheck\.path: "healthz" is no path/),
+      expect.stringMatching(/serviceHealthCheck\.path: "healthz" is not a path/),
       expect.stringMatching(/serviceHealthCheck\.host/),
     ])
   })
 
   test('another name and cluster-wide fields in node.* are said', () => {
     expect(textsOf(configuration({}, 'lab'))).toEqual([
-      'BGPConfiguration/lab metadata.name: is neither default nor node.<name>; the object is left out',
+      'BGPConfiguration/lab metadata.name: is neither default nor node.<name>; the object is ignored',
     ])
     expect(textsOf(configuration({ asNumber: 65001, listenPort: 1790 }, 'node.a'))).toEqual([
-      'BGPConfiguration/node.a spec.asNumber: counts only in BGPConfiguration/default; it is left out',
+      'BGPConfiguration/node.a spec.asNumber: applies only in BGPConfiguration/default; it is ignored',
     ])
   })
 })
@@ -614,8 +614,8 @@ describe('core kinds', () => {
     const annotations = { 'projectcalico.org/ASNumber': 64513, nothing: null }
     const parsed = parse('Node', { ...node('x'), metadata: { name: 'x', labels: { exclude: true }, annotations } })
     expect(textsOf(parsed)).toEqual([
-      'Node/x metadata.annotations[projectcalico.org/ASNumber]: 64513 is not a text (put it in quotes)',
-      'Node/x metadata.labels[exclude]: true is not a text (put it in quotes)',
+      'Node/x metadata.annotations[projectcalico.org/ASNumber]: 64513 is not text (put it in quotes)',
+      'Node/x metadata.labels[exclude]: true is not text (put it in quotes)',
     ])
     expect(parsed.value).toBeUndefined()
   })
@@ -643,7 +643,7 @@ describe('IPPool', () => {
       }),
     )
     expect(parsed.value).toMatchObject({ natOutgoing: true, disableBgpExport: true, disabled: false })
-    expect(textsOf(parsed)).toEqual(['IPPool/x spec.ipipMode: there is no overlay here; the pool is routed'])
+    expect(textsOf(parsed)).toEqual(['IPPool/x spec.ipipMode: Godwit has no overlay; the pool is routed'])
   })
   test('what is beyond Calico about its NAT', () => {
     const nat = { excludeCIDRs: ['192.0.2.0/24', '198.51.100.7'], address: '203.0.113.5', portRange: '1024:2047' }

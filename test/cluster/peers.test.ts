@@ -87,7 +87,7 @@ describe('mesh', () => {
       'BGPFilter/quiet does not exist',
     ])
     expect(problemsOf(intent)).toEqual([
-      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is no BGPFilter; the mesh does not start, and where it runs keeps its last good policy',
+      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is not a BGPFilter; the mesh does not start; a running session keeps its last good policy',
     ])
   })
 })
@@ -170,7 +170,7 @@ describe('which nodes have a BGPPeer', () => {
     const intent = onA(bgpPeer('rack', { peerIP: '10.0.0.254' }))
     expect(peersOf(intent)).toEqual([])
     expect(problemsOf(intent)).toEqual([
-      'BGPPeer/rack spec.asNumber: must be given, since no node has the address 10.0.0.254; the peer is left out',
+      'BGPPeer/rack spec.asNumber: must be given, because no node has the address 10.0.0.254; the peer is ignored',
     ])
   })
 })
@@ -231,7 +231,7 @@ describe('one address and port is one neighbor', () => {
   test('a BGPPeer to a node takes the place of the mesh', () => {
     const intent = meshOf('a', a, b, bgpPeer('to-b', { peerIP: '10.0.0.2', asNumber: 64512 }))
     expect(peersOf(intent)).toEqual(['Global_10_0_0_2'])
-    expect(intent.refusals.get('Mesh_10_0_0_2')).toBe('BGPPeer/to-b has this neighbor')
+    expect(intent.refusals.get('Mesh_10_0_0_2')).toBe('BGPPeer/to-b defines this neighbor')
     expect(intent.problems).toEqual([])
   })
 })
@@ -294,7 +294,7 @@ describe('policies', () => {
   })
 
   test.each<[string, ApiObject[], string, string]>([
-    ['that does not exist', [], 'BGPFilter/quiet does not exist', '"quiet" is no BGPFilter'],
+    ['that does not exist', [], 'BGPFilter/quiet does not exist', '"quiet" is not a BGPFilter'],
     [
       'that was never good',
       [bgpFilter('quiet', { exportV4: [{ action: 'Maybe' }] })],
@@ -306,7 +306,7 @@ describe('policies', () => {
     const peer = intent.peers.get('Global_10_0_0_254')
     expect(peer).toMatchObject({ held, importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL })
     expect(problemsOf(intent)).toContain(
-      `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start, and where it runs keeps its last good policy`,
+      `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start; a running session keeps its last good policy`,
     )
   })
 

@@ -122,7 +122,7 @@ describe('Calico IPAM', () => {
     )
     expect(routesOf(intent)).toEqual(['10.244.3.0/26'])
     expect(problemsOf(intent)).toEqual([
-      'BlockAffinity/bad spec.cidr: "10.244.1.0/66" is not a CIDR; the object is left out',
+      'BlockAffinity/bad spec.cidr: "10.244.1.0/66" is not a CIDR; the object is ignored',
     ])
   })
 
@@ -167,7 +167,7 @@ describe('one source and no other', () => {
     expect(odd.refusals.get('10.100.1.0/24')).toBe('Node/here: spec.podCIDRSource of BGPConfiguration/default is wrong')
     const all = builtFrom([HERE, bgpConfiguration({ podCIDRs: ['10.9.0.0/24'] })], [], false).intent
     expect(problemsOf(all)).toEqual([
-      'BGPConfiguration/default spec.podCIDRs: counts only in BGPConfiguration/node.<name>; it is left out',
+      'BGPConfiguration/default spec.podCIDRs: applies only in BGPConfiguration/node.<name>; it is ignored',
     ])
   })
 

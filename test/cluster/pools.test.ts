@@ -69,12 +69,12 @@ test('pools that overlap are named on both, with who decides (8.E26)', () => {
     ipPool('six', { cidr: 'fd00::/8' }),
   ]
   expect(problemsOf(intentOf('a', [node('a', { addresses: ['10.0.0.1'] }), ...pools]))).toEqual([
-    'IPPool/again spec.cidr: "10.244.0.0/16" is the CIDR of IPPool/narrow too; IPPool/again, the first by name, decides on natOutgoing',
-    'IPPool/again spec.cidr: "10.244.0.0/16" lies inside IPPool/wide (10.0.0.0/8); the more specific pool decides on natOutgoing',
-    'IPPool/apart spec.cidr: "10.244.0.0/24" lies inside IPPool/narrow (10.244.0.0/16); the more specific pool decides on natOutgoing',
-    'IPPool/narrow spec.cidr: "10.244.0.0/16" contains IPPool/apart (10.244.0.0/24); for its addresses the more specific pool decides on natOutgoing',
-    'IPPool/narrow spec.cidr: "10.244.0.0/16" is the CIDR of IPPool/again too; IPPool/again, the first by name, decides on natOutgoing',
-    'IPPool/wide spec.cidr: "10.0.0.0/8" contains IPPool/again (10.244.0.0/16); for its addresses the more specific pool decides on natOutgoing',
+    'IPPool/again spec.cidr: "10.244.0.0/16" is also the CIDR of IPPool/narrow; IPPool/again, the first by name, sets natOutgoing',
+    'IPPool/again spec.cidr: "10.244.0.0/16" is inside IPPool/wide (10.0.0.0/8); the more specific pool sets natOutgoing',
+    'IPPool/apart spec.cidr: "10.244.0.0/24" is inside IPPool/narrow (10.244.0.0/16); the more specific pool sets natOutgoing',
+    'IPPool/narrow spec.cidr: "10.244.0.0/16" contains IPPool/apart (10.244.0.0/24); for its addresses the more specific pool sets natOutgoing',
+    'IPPool/narrow spec.cidr: "10.244.0.0/16" is also the CIDR of IPPool/again; IPPool/again, the first by name, sets natOutgoing',
+    'IPPool/wide spec.cidr: "10.0.0.0/8" contains IPPool/again (10.244.0.0/16); for its addresses the more specific pool sets natOutgoing',
   ])
 })
 

@@ -230,19 +230,19 @@ describe('why not', () => {
       'outside',
       { ...WEB, externalIPs: ['203.0.113.1'] },
       '203.0.113.1/32',
-      'Service/shop/web: it lies outside serviceExternalIPs of BGPConfiguration/default',
+      'Service/shop/web: it is outside serviceExternalIPs of BGPConfiguration/default',
     ],
     [
       'the whole service',
       { type: 'ExternalName' },
       'Service/shop/web',
-      'a service of type ExternalName has no addresses of its own',
+      'a service of type ExternalName has no addresses',
     ],
     [
       'headless',
       { clusterIPs: ['None'] },
       'Service/shop/web',
-      'it has no ClusterIP: it is headless, or none is given yet',
+      'it has no ClusterIP: it is headless, or none is assigned yet',
     ],
   ])('%s', (_name, options, key, expected) => {
     const intent = intentOf('here', [HERE, bgpConfiguration(RANGES), service('shop/web', options)])

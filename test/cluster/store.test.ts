@@ -26,7 +26,7 @@ describe('the last good version', () => {
     const store = storeOf([bad])
     expect(asNumber(store)).toBeUndefined()
     expect(store.exists('BGPPeer', 'rack-1')).toBe(true)
-    expect(texts(store)).toEqual(['BGPPeer/rack-1 spec.asNumber: "70000x" is not an AS number; the object is left out'])
+    expect(texts(store)).toEqual(['BGPPeer/rack-1 spec.asNumber: "70000x" is not an AS number; the object is ignored'])
   })
 
   test('goes with the object, problems too', () => {
@@ -90,8 +90,8 @@ describe('replace', () => {
     store.apply([replace('BGPPeer', objects, (index) => places[index] ?? '')])
     expect(asNumber(store)).toBe(65001)
     expect(texts(store)).toEqual([
-      'BGPPeer/rack-1: is defined a second time in a.yaml#10; what stands in a.yaml#9 is used',
-      'BGPPeer/rack-1: is defined a second time in b.yaml#1; what stands in a.yaml#9 is used',
+      'BGPPeer/rack-1: is defined a second time in a.yaml#10; the definition in a.yaml#9 is used',
+      'BGPPeer/rack-1: is defined a second time in b.yaml#1; the definition in a.yaml#9 is used',
     ])
     store.apply([replace('BGPPeer', [better])])
     expect(texts(store)).toEqual([])

@@ -177,7 +177,7 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       await listen()
       a.network.perform({ kind: 'dial', conn: 2, remote: { address: b.ipv4, port }, localAddress: '198.51.100.7' })
       await rig.until('failed', () => a.all('dial-failed').length > 0)
-      const reason = 'Cannot assign requested address 198.51.100.7: it is not one of this machine'
+      const reason = 'Cannot assign requested address 198.51.100.7: this machine does not have that address'
       expect(a.inputs).toEqual([{ kind: 'dial-failed', conn: 2, reason }])
       expect(b.all('accepted')).toEqual([])
     })

@@ -222,6 +222,6 @@ describe('the driver', () => {
       })
     })
     expect(ended.code).toBe(70)
-    expect(ended.stderr).toContain('fault in the engine, cannot go on: Error: two bests')
+    expect(ended.stderr).toContain('internal error in the engine, cannot continue: Error: two bests')
   })
 })

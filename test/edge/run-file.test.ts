@@ -34,7 +34,7 @@ test.each([
 ])('%s counts as absent, with a word', async (_name, text) => {
   await writeFile(path('state.json'), text)
   expect(await open('state.json').read()).toBeUndefined()
-  expect(troubles).toEqual([expect.stringMatching(/^what an earlier run left cannot be read: .*; it is not used$/)])
+  expect(troubles).toEqual([expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/)])
 })
 
 test('a link is not followed', async () => {
@@ -51,7 +51,7 @@ test('where it cannot be written it is said, the old one stays, and it is said t
   await mkdir(path('state.json'))
   file.write(2)
   await file.close()
-  expect(troubles.at(-1)).toMatch(/^what the next run should know cannot be written: /)
+  expect(troubles.at(-1)).toMatch(/^the file for the next run cannot be written: /)
   expect(await readdir(directory)).toEqual(['state.json'])
   await rm(path('state.json'), { recursive: true })
   file.write(3)

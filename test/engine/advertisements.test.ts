@@ -301,7 +301,7 @@ describe('with faults', () => {
 
   test('a BGPPeer that does not exist is named; it may come', () => {
     const scene = new Scene(bgpAdvertisement('all', { routes: [{ services: {} }], peers: ['ghost'] }))
-    expect(scene.problems()).toMatch(/BGPAdvertisement\/all spec\.peers\[0\]: "ghost" is no BGPPeer/)
+    expect(scene.problems()).toMatch(/BGPAdvertisement\/all spec\.peers\[0\]: "ghost" is not a BGPPeer/)
     expect(scene.heard(scene.one)).toEqual(without(...VIPS))
   })
 

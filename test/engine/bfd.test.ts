@@ -238,7 +238,7 @@ describe('what BFD says', () => {
     const { world, one } = scene()
     world.feed(one, { kind: 'bfd', news: [{ kind: 'dropped', from: '10.0.0.66', reason: 'stranger' }] })
     expect(one.told('bfd-dropped')).toMatchObject([
-      { level: 'warn', text: 'BFD packet of 10.0.0.66 dropped: its sender is no neighbor with BFD' },
+      { level: 'warn', text: 'BFD packet of 10.0.0.66 dropped: its sender is not a neighbor with BFD' },
     ])
   })
 })

@@ -8,11 +8,11 @@ test('a caller from an unknown address is counted, with its reason, and shown to
   const local = { address: '10.0.0.100', port: 179 }
   for (const conn of [1, 3]) rig.feed({ kind: 'accepted', conn, local, remote: { address: '10.0.0.77', port: 4_000 } })
   rig.now += 1_000
-  rig.feed({ kind: 'turned-away', address: '10.0.0.78', reason: 'no descriptor is left' })
+  rig.feed({ kind: 'turned-away', address: '10.0.0.78', reason: 'no file descriptor is left' })
   expect(rig.engine.view(rig.now).callers()).toEqual({
     refused: 3,
     recent: [
-      { address: '10.0.0.78', reason: 'no descriptor is left', calls: 1, last: 1_000 },
+      { address: '10.0.0.78', reason: 'no file descriptor is left', calls: 1, last: 1_000 },
       { address: '10.0.0.77', reason: 'no neighbor has this address', calls: 2, last: 0 },
     ],
   })

@@ -93,7 +93,7 @@ describe('what users asked', () => {
       'calico#6074: it is advertised, by whom and to whom?',
       '192.0.2.10',
       { objects: [...BASE, TOR(), local('web'), on('web', 'n1')], router: [] },
-      [/Service\/shop\/web: advertised \(192\.0\.2\.10\/32 as service\)/, /peer +Global_10_0_0_1: told/],
+      [/Service\/shop\/web: advertised \(192\.0\.2\.10\/32 as service\)/, /peer +Global_10_0_0_1: advertised/],
     ],
     [
       'calico#13255: only endpoints that are not ready',
@@ -142,7 +142,7 @@ describe('what users asked', () => {
         ],
         router: [],
       },
-      [/peer +Global_10_0_0_1: not told \(refused by BGPFilter\/lab exportV4\[0\]\)/],
+      [/peer +Global_10_0_0_1: not advertised \(rejected by BGPFilter\/lab exportV4\[0\]\)/],
     ],
     [
       'calico#1138: which filter dropped it on import?',
@@ -155,19 +155,19 @@ describe('what users asked', () => {
         ],
         router: ['10.99.0.0/16'],
       },
-      [/import +Global_10_0_0_1: refused \(refused by BGPFilter\/in importV4\[0\]\)/],
+      [/import +Global_10_0_0_1: rejected \(rejected by BGPFilter\/in importV4\[0\]\)/],
     ],
     [
       'cilium#34296: the router tells it, why do I not have it?',
       '172.20.0.5',
       { objects: [...BASE, TOR()], router: ['172.20.0.0/24'] },
-      [/import +Global_10_0_0_1: refused \(outside this cluster's IP pools and pod CIDRs/],
+      [/import +Global_10_0_0_1: rejected \(outside this cluster's IP pools and pod CIDRs/],
     ],
     [
       'cilium#20652: nobody tells a route to it',
       '172.31.9.9',
       { objects: [...BASE, TOR()], router: [] },
-      [/path +none \(no object of this node names it, and no neighbor has told a route to it\)/],
+      [/path +none \(no object of this node contains it, and no neighbor has advertised a route to it\)/],
     ],
     [
       'calico#6704: the pool is not exported',
@@ -176,19 +176,22 @@ describe('what users asked', () => {
         objects: [N1, N2, CLUSTER, ipPool('pods', { cidr: '10.244.0.0/16', disableBGPExport: true }), TOR()],
         router: [],
       },
-      [/IPPool\/pods: not exported/, /not told \(inside 10\.244\.0\.0\/16, and IPPool\/pods disableBGPExport is set\)/],
+      [
+        /IPPool\/pods: not exported/,
+        /not advertised \(inside 10\.244\.0\.0\/16, and IPPool\/pods disableBGPExport is set\)/,
+      ],
     ],
     [
       'metallb#1715: the session is not up, and why',
       '10.244.1.0/24',
       { objects: [...BASE, TOR()] },
-      [/peer +Global_10_0_0_1: cannot be told \(the session is /],
+      [/peer +Global_10_0_0_1: cannot be advertised \(the session is /],
     ],
     [
       'FRRouting/frr#23381: the session is held, and why',
       '10.244.1.0/24',
       { objects: [...BASE, TOR({ filters: ['missing'] })] },
-      [/cannot be told \(the session is Down: .*missing/],
+      [/cannot be advertised \(the session is Down: .*missing/],
     ],
     [
       'projectcalico/node#279: a learned route is not passed on to the rack',
@@ -197,7 +200,7 @@ describe('what users asked', () => {
         objects: [...BASE, TOR(), bgpPeer('other', { peerIP: '10.0.0.2', asNumber: 65002 })],
         router: ['10.244.7.0/24'],
       },
-      [/path +Global_10_0_0_1: best via 10\.0\.0\.1/, /Global_10_0_0_2: cannot be told/],
+      [/path +Global_10_0_0_1: best via 10\.0\.0\.1/, /Global_10_0_0_2: cannot be advertised/],
     ],
     [
       'calico#7253: which of several ranges does an address belong to?',
@@ -226,7 +229,7 @@ describe('what users asked', () => {
       'metallb#1736: which next hop is told for the other family?',
       'fd00:244:1::/64',
       { objects: [...BASE, TOR()], router: [] },
-      [/peer +Global_10_0_0_1: told \(fd00:244:1::\/64, next hop fd00:10::11\)/],
+      [/peer +Global_10_0_0_1: advertised \(fd00:244:1::\/64, next hop fd00:10::11\)/],
     ],
     [
       'calico#10544: a service of another kind',

@@ -150,7 +150,7 @@ describe('routes', () => {
     expect(lab.learned()).toEqual(['10.244.1.0/24', 'fd00:244:0:1::/64'])
   })
 
-  test('a pod CIDR is not advertised before the kernel has its blackhole', () => {
+  test('a pod CIDR is not advertised until the kernel has its blackhole route', () => {
     const lab = new Lab(false)
     lab.world.pass(20_000)
     expect(lab.learned()).toEqual([])
@@ -167,7 +167,9 @@ describe('routes', () => {
       lab.world.pass(20_000)
       expect(lab.learned()).toEqual([])
       expect(lab.problems().join()).toContain(`could not be written: ${why}`)
-      expect(lab.problems().join()).toMatch(/"10\.244\.1\.0\/24" is not advertised before the kernel has its blackhole/)
+      expect(lab.problems().join()).toMatch(
+        /"10\.244\.1\.0\/24" is not advertised until the kernel has its blackhole route/,
+      )
       expect(lab.worker.told('routes-failed').length).toBeLessThan(10)
       lab.kernel.locked = undefined
       expect(lab.until(() => lab.kernel.own.length === 4 && lab.learned().length === 2)).toBe(true)
@@ -209,7 +211,9 @@ describe('routes', () => {
     fight(60)
     // Five at once, then after 1, 2, 4, 8, 16 and 32 seconds.
     expect(written() - before).toBeLessThanOrEqual(11)
-    expect(lab.problems().join()).toMatch(/10\.244\.9\.0\/24: somebody removes it again and again, \d+ times by now/)
+    expect(lab.problems().join()).toMatch(
+      /10\.244\.9\.0\/24: another program removes it again and again, \d+ times so far/,
+    )
     expect(lab.kernel.own).toContain(LEARNED[1])
     expect(lab.until(() => lab.kernel.own.join() === [...LEARNED, ...BLACKHOLES].sort().join(), 70_000)).toBe(true)
     expect(lab.problems().join()).not.toMatch(/again and again/)
@@ -277,13 +281,13 @@ describe('routes', () => {
     lab.world.pass(1_000)
     expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
     expect(lab.worker.told('kernel-routes-elsewhere').map(({ text }) => text)).toEqual([
-      'table 254 holds 2 routes of a former run, which go when all neighbors have told their routes',
+      'table 254 holds 2 routes of an earlier run; they are removed when all neighbors have sent their routes',
     ])
   })
 
   describe("somebody else's route for the pods of this node (8.A4)", () => {
     const V4 = '10.244.1.0/24'
-    const SAYS = /"10\.244\.1\.0\/24" is not advertised: by .* its packets would not come to the pods of this node/
+    const SAYS = /"10\.244\.1\.0\/24" is not advertised: .* keeps its packets from the pods of this node/
     const ROWS: readonly (readonly [string, (kernel: FakeKernel) => void, boolean])[] = [
       ['the bridge of a CNI, which wins', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 0, 2), true],
       ['a bridge that does not', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 2048), true],
@@ -339,7 +343,7 @@ describe('routes', () => {
       /route of Godwit \(protocol 171\) is kept out.*of BIRD \(protocol 12\), which stays/,
     )
     expect(lab.world.ask(lab.worker, 'show status')).toMatch(
-      /Not as wanted: kernel route 10\.244\.9\.0\/24: .*Godwit \(protocol 171\).*BIRD \(protocol 12\)/,
+      /Problem: kernel route 10\.244\.9\.0\/24: .*Godwit \(protocol 171\).*BIRD \(protocol 12\)/,
     )
     lab.kernel.remove('10.244.9.0/24', 12)
     lab.world.pass(1_000)
@@ -410,11 +414,11 @@ test('an address in use is named until it is free', () => {
   const place = { address: undefined, port: 179 }
   lab.world.feed(lab.worker, { kind: 'listen-failed', ...place, reason: 'Address already in use' })
   expect(lab.world.ask(lab.worker, 'show status')).toMatch(
-    /Not as wanted: listener: cannot listen on all addresses port 179: Address already in use; neighbors cannot call/,
+    /Problem: listener: cannot listen on all addresses port 179: Address already in use; neighbors cannot connect to this node/,
   )
   expect(lab.worker.told('listen-failed')).toHaveLength(1)
   lab.world.feed(lab.worker, { kind: 'listening', ...place })
-  expect(lab.world.ask(lab.worker, 'show status')).not.toMatch(/Not as wanted/)
+  expect(lab.world.ask(lab.worker, 'show status')).not.toMatch(/Problem:/)
 })
 
 describe('two routers with the same routes', () => {

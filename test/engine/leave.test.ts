@@ -59,8 +59,8 @@ describe('leaving', () => {
     expect(world.until(() => tor.told('session-down').length === 1)).toBe(true)
     expect(tor.told('notification-received').at(-1)?.text).toContain('new kernel')
     world.pass(120_000)
-    expect([ups(tor), world.ask(one, 'leave')]).toEqual([1, '0909 Leaving already: new kernel\n'])
-    expect(world.ask(one, 'leave cancel')).toBe('0909 This node stays\n')
+    expect([ups(tor), world.ask(one, 'leave')]).toEqual([1, '0909 Already leaving: new kernel\n'])
+    expect(world.ask(one, 'leave cancel')).toBe('0909 This node is no longer leaving\n')
     expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
   })
 
@@ -110,6 +110,6 @@ describe('draining one neighbor', () => {
     const { world, one, tor } = scene({ drain: true })
     expect(drained(world, one, tor)).toEqual({ there: [[GRACEFUL_SHUTDOWN]], here: [0] })
     world.ask(one, 'drain all')
-    expect(world.ask(one, 'undrain all')).toContain('its BGPPeer says drain')
+    expect(world.ask(one, 'undrain all')).toContain('its BGPPeer sets drain')
   })
 })

@@ -54,8 +54,8 @@ describe('an address', () => {
     links({ present: [eth0('10.0.0.11/24', 'fd00:10::12/64', 'fd00:10::11/64')] })
     expect(becomes('fd00:10::11')).toBe(true)
     expect(worker.told('next-hop-changed').map(({ text }) => text)).toEqual([
-      'Global_10_0_0_1: the IPv6 next hop is fd00:10::12 now',
-      'Global_10_0_0_1: the IPv6 next hop is fd00:10::11 now',
+      'Global_10_0_0_1: the IPv6 next hop is now fd00:10::12',
+      'Global_10_0_0_1: the IPv6 next hop is now fd00:10::11',
     ])
   })
 

@@ -233,7 +233,9 @@ describe('who may call', () => {
     call(6)
     world.pass(60_000)
     expect(protocols(world, one)).toHaveLength(1)
-    expect(one.told('connection-refused').at(-1)?.text).toContain('1 neighbors from 10.0.0.0/24 are enough')
+    expect(one.told('connection-refused').at(-1)?.text).toContain(
+      '1 neighbors from 10.0.0.0/24 are connected, which is the limit',
+    )
     world.crash(five)
     expect(world.until(() => stateOf(world, one, 'Global_10_0_0_6') === 'Established', 180_000)).toBe(true)
   })

@@ -50,7 +50,7 @@ describe('a neighbor that announced graceful restart', () => {
     neighbor.send(refresh('end'))
     expect(rig.held(neighbor)).toBe(2)
     expect(rig.tells.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
-      'Global_10_0_0_1: ignored: the begin of its ipv4 refresh, as its End-of-RIB has not come',
+      'Global_10_0_0_1: ignored: the begin of its ipv4 refresh, because its End-of-RIB has not arrived',
     ])
   })
 
@@ -178,7 +178,7 @@ describe('paths that were turned away are taken when there is room', () => {
     const { rig, neighbor, say } = crowd([REFRESH])
     expect(rig.held(neighbor)).toBe(64)
     expect(rig.tells.filter(({ code }) => code === 'paths-turned-away').map(({ text }) => text)).toEqual([
-      `${neighbor.name}: more than 64 paths to ${X}: the others are not taken`,
+      `${neighbor.name}: more than 64 paths to ${X}: further paths are rejected`,
     ])
     for (const id of [1, 2, 3]) {
       neighbor.send(withdrawal([X], id))

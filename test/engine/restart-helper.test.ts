@@ -177,7 +177,7 @@ describe('the neighbor is back', () => {
     expect(rig.held(neighbor)).toBe(3)
     rig.pass(2_000)
     expect(held(rig)).toEqual([X])
-    expect(rig.tells.at(-1)?.text).toContain('End-of-RIB for ipv4 and ipv6 has not come for 180 s')
+    expect(rig.tells.at(-1)?.text).toContain('End-of-RIB for ipv4 and ipv6 has not arrived for 180 s')
   })
 
   test('a withdrawal of what is stale counts', () => {

@@ -187,7 +187,7 @@ describe('no restart is claimed', () => {
     const lab = new Lab()
     lab.world.crash(lab.worker, 'power')
     lab.start()
-    expect(lab.worker.told('started')[0]?.text).toContain('the machine has started since')
+    expect(lab.worker.told('started')[0]?.text).toContain('the machine has rebooted since')
     lab.world.pass(60_000)
     expect(lab.lacks(1_000)).toBe(0)
     expect(lab.opensOf(lab.routers[0] as Host)).toMatch(/Graceful restart\n(?!.*Restart recovery)/)

@@ -134,11 +134,11 @@ test('what keeps objects from being read is told before any is (8.F28)', () => {
   } as const
   world.feed(host, { kind: 'objects', changes: [trouble] })
   expect(host.told('object-problem').map(({ text }) => text)).toEqual([`/manifests: ${trouble.text}`])
-  expect(world.ask(host, 'show status')).toContain(`Not as wanted: /manifests: ${trouble.text}`)
+  expect(world.ask(host, 'show status')).toContain(`Problem: /manifests: ${trouble.text}`)
   expect(world.ask(host, 'configure check')).toContain(trouble.text)
   expect(world.ask(host, 'configure check')).toContain('not all objects are read yet')
   world.feed(host, { kind: 'objects', changes: [{ ...trouble, text: undefined }] })
-  expect(world.ask(host, 'show status')).not.toContain('Not as wanted')
+  expect(world.ask(host, 'show status')).not.toContain('Problem:')
 })
 
 describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', (chunk) => {

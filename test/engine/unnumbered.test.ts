@@ -100,7 +100,7 @@ describe('by interface', () => {
     expect(why()).toEqual([null, 'there is no interface eth0'])
     expect(one.told('link-trouble')).toMatchObject([{ level: 'warn', fields: { interface: 'eth0' } }])
     linkIs(world, one, undefined)
-    expect(why()).toEqual([null, 'no router has advertised itself on eth0 yet'])
+    expect(why()).toEqual([null, 'no router advertisement has arrived on eth0 yet'])
     hear(world, one, B)
     expect(why()).toEqual([B, null])
   })
@@ -129,9 +129,11 @@ describe('by interface', () => {
     }
     expect(protocolOf(world, one)).toMatchObject({ peer: B, state: 'Established', otherRouters: [C] })
     expect(one.told('router-second').map(({ text }) => text)).toEqual([
-      'eth0: fe80::c%eth0 advertises itself too; fe80::b%eth0 was first and stays the neighbor',
+      'eth0: fe80::c%eth0 sends router advertisements too; fe80::b%eth0 was first and remains the neighbor',
     ])
-    expect(world.ask(one, 'show protocols all')).toMatch(/Second router: +fe80::c%eth0, \d+ s ago: the first stays/)
+    expect(world.ask(one, 'show protocols all')).toMatch(
+      /Second router: +fe80::c%eth0, \d+ s ago: the first router remains the neighbor/,
+    )
   })
 
   test('another router takes the place of one that is lost and silent', () => {

@@ -98,7 +98,7 @@ describe('short answers', () => {
     ['show symbols nope', '1010-nope    \tundefined\n0000 \n'],
     ['enable nope', '8003 No protocols match\n'],
     ['echo off', '0000 \n'],
-    ['echo all', '8900 Not supported: the log is not echoed here\n'],
+    ['echo all', '8900 Not supported: the agent does not echo its log\n'],
     ['json show route count', '1900-{"ipv4":{"prefixes":3,"paths":4},"ipv6":{"prefixes":2,"paths":2}}\n0000 \n'],
     ['json show route for 10.9.9.9', '1900-[\n ]\n8001 Network not found\n'],
     ['json show route in 10.9.0.0/16', '1900-[\n ]\n0000 \n'],
@@ -171,7 +171,7 @@ describe('configure check', () => {
 
   test('a warning is said, and nothing is wrong', () => {
     expect(said('configure check', fakeView(undefined, { problems: () => [warning] }))).toBe(
-      '0002-Reading configuration from manifests, always as it changes\n' +
+      '0002-Reading configuration from manifests, changes are always followed\n' +
         '1903-warning: calico.yaml#1: BGPPeer of projectcalico.org/v3 is passed over [source-trouble]\n' +
         '0020 Configuration OK\n',
     )
@@ -209,13 +209,13 @@ describe('why services are not advertised', () => {
 
   test('is said of an object with no address, and of one whose address another object wants', () => {
     const lines = refused(
-      ['Service/shop/db', 'it has no ClusterIP: it is headless, or none is given yet'],
+      ['Service/shop/db', 'it has no ClusterIP: it is headless, or none is assigned yet'],
       ['Service/shop/api', `${V4}; ${V6}`],
       ['10.96.0.11/32', `Service/shop/api: ${V4}`],
     )
     expect(lines.slice(0, 3)).toEqual([
       `10.96.0.11/32: Service/shop/api: ${V4}`,
-      'Service/shop/db: it has no ClusterIP: it is headless, or none is given yet',
+      'Service/shop/db: it has no ClusterIP: it is headless, or none is assigned yet',
       `Service/shop/api: ${V4}; ${V6}`,
     ])
   })
@@ -276,7 +276,7 @@ describe('a range that neighbors may call from', () => {
   })
 
   test('cannot be restarted, and why', () => {
-    expect(said('restart rack', view())).toMatch(/^8901-Global_10_0_0_0_24: not done, a range is no neighbor/)
+    expect(said('restart rack', view())).toMatch(/^8901-Global_10_0_0_0_24: not done, a peerRange is not a neighbor/)
   })
 })
 
@@ -286,7 +286,7 @@ describe('what a connection remembers', () => {
     const view = fakeView()
     expect(said('restrict', view, client)).toBe('0016 Access restricted\n')
     for (const line of ['disable all', 'json disable all', 'reload all', 'configure check', 'debug all off']) {
-      expect(said(line, view, client)).toBe('8007 Access denied: this connection may look, not act\n')
+      expect(said(line, view, client)).toBe('8007 Access denied: this connection is read-only\n')
     }
     expect(view.actions).toEqual([])
     expect(said('show protocols', view, client)).toMatch(/^2002-/)

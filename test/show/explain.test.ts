@@ -26,7 +26,7 @@ test.each<[string, string, Partial<View>, RegExp]>([
     'calico#7345: why does the pod get SNAT?',
     '10.1.0.5',
     { pools: () => [pool('pods', '10.1.0.0/16', { natOutgoing: true })] },
-    /NAT +IPPool\/pods: translated \(natOutgoing is on: packets to outside of all pools leave with the address of the interface/,
+    /NAT +IPPool\/pods: translated \(natOutgoing is on: packets to destinations outside all pools leave with the address of the interface/,
   ],
   [
     'calico#7446: with which address?',

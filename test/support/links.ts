@@ -90,7 +90,7 @@ export class Links {
     const family = familyOfAddress(remote.address)
     const address = localAddress ?? from.addresses.find((own) => familyOfAddress(own) === family)
     if (address === undefined || !from.addresses.includes(address)) {
-      this.#failDial(end, `Cannot assign requested address ${address}: it is not one of this machine`, 0)
+      this.#failDial(end, `Cannot assign requested address ${address}: this machine does not have that address`, 0)
       return
     }
     const there = this.#door.find(remote.address)
@@ -121,7 +121,7 @@ export class Links {
     if (end === undefined || end.finished) return
     if (end.phase === 'dialling') {
       end.finished = true
-      this.#failDial(end, 'Closed before it stood', 0)
+      this.#failDial(end, 'Closed before it was established', 0)
       if (end.other !== undefined) this.#carry(end, { kind: 'closed', conn: 0, reason: undefined })
       return
     }

@@ -122,7 +122,7 @@ export class MemoryHost implements Network {
     const there = this.#net.find(remote.address)
     const ours = localAddress !== undefined && this.addresses.includes(localAddress)
     const whyNot = !ours
-      ? `Cannot assign requested address ${localAddress}: it is not one of this machine`
+      ? `Cannot assign requested address ${localAddress}: this machine does not have that address`
       : there === undefined
         ? 'No route to host'
         : there.#isListening(remote)
@@ -159,7 +159,7 @@ export class MemoryHost implements Network {
 
   /** Behind everything that was sent. */
   #close(end: End): void {
-    if (end.phase === 'dialling') this.#drop(end, 'Closed before it stood')
+    if (end.phase === 'dialling') this.#drop(end, 'Closed before it was established')
     if (end.phase !== 'open') return
     end.phase = 'closing'
     this.#net.later(() => this.#drop(end, undefined))

@@ -240,7 +240,7 @@ export class CompiledPolicy {
       readsAttributes: readsAttributes(rule.match),
       rejected:
         rule.action === 'reject'
-          ? { kind: 'reject', rule: rule.name, reason: rule.reason ?? `refused by ${rule.name}` }
+          ? { kind: 'reject', rule: rule.name, reason: rule.reason ?? `rejected by ${rule.name}` }
           : undefined,
     }
   }

@@ -12,7 +12,7 @@ export const REJECT_ALL: Policy = {
   name: 'reject all',
   rules: [],
   otherwise: 'reject',
-  otherwiseReason: 'nothing is accepted here',
+  otherwiseReason: 'this policy rejects every route',
 }
 
 /**
@@ -36,7 +36,7 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
     action: 'reject',
     operations: [],
     reason:
-      'learned from another neighbor; to eBGP neighbors such routes are advertised only with advertiseLearned in the ' +
+      'learned from another neighbor; such routes are advertised to eBGP neighbors only with advertiseLearned in the ' +
       'BGPPeer, or where an export rule of a BGPFilter accepts them',
   }
   const pooled = accept('learned routes of the cluster', { source: 'peer', prefixes })
@@ -46,7 +46,7 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
     otherwise: 'reject',
     otherwiseReason:
       "learned from another neighbor and outside this cluster's IP pools and pod CIDRs; " +
-      'an export rule of a BGPFilter that accepts it lets it out',
+      'it is advertised if an export rule of a BGPFilter accepts it',
   }
 }
 
@@ -59,7 +59,7 @@ export function builtinImport(accepted: readonly Prefix[]): Policy {
     otherwise: 'reject',
     otherwiseReason:
       "outside this cluster's IP pools and pod CIDRs; " +
-      'an import rule of a BGPFilter that accepts it, named in the BGPPeer, lets it in',
+      'it is accepted if an import rule of a BGPFilter that the BGPPeer names accepts it',
   }
 }
 

@@ -80,15 +80,15 @@ const REASON_WORDS: readonly string[] = [
   '',
   'community NO_ADVERTISE',
   'community NO_EXPORT',
-  'learned from an internal neighbor, not told to another',
-  'refused by export policy',
+  'learned over iBGP, not advertised to another iBGP neighbor',
+  'rejected by export policy',
   'no next hop of this family',
   'attributes too large for one message',
-  'neither who sent it nor this neighbor is a client of our cluster',
-  'ONLY_TO_CUSTOMER: this neighbor is no customer',
-  'its next hop is IPv6, to which the neighbor did not agree',
-  'learned, and an address of services: this node does not forward to it, and its own next hop is on no link of this neighbor',
-  'long-lived stale, and the neighbor did not announce long-lived graceful restart',
+  'neither its sender nor this neighbor is a route reflector client',
+  'ONLY_TO_CUSTOMER: this neighbor is not a customer',
+  'its next hop is IPv6, and the neighbor did not negotiate extended next hop',
+  'learned, and a service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
+  'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
 ]
 
 export class Exporter {

@@ -188,9 +188,9 @@ export class RouteRows {
   #whyNotUsable(paths: AdjIn, path: number): string {
     const reach = this.#nextHops.reach[paths.nextHop[path] as number]
     const flags = this.#attributes.flags[paths.attributes[path] as number] as number
-    if (reach === REACH.direct && (flags & CARRIES.longLivedStale) !== 0) return 'long-lived stale, another path is not'
+    if (reach === REACH.direct && (flags & CARRIES.longLivedStale) !== 0) return 'long-lived stale, unlike another path'
     return reach === REACH.learned
-      ? 'next hop reached by a BGP route alone, another path is not'
+      ? 'next hop reached only by a BGP route, unlike that of another path'
       : 'next hop unreachable'
   }
 
@@ -214,9 +214,9 @@ export class RouteRows {
 
   #whyNotExport(rib: FamilyRib, prefix: number, path: number, name: string): string {
     const member = this.#member(rib, name, prefix, path)
-    if (member === undefined) return 'not an established neighbor of this family'
+    if (member === undefined) return 'the session is not Established for this family'
     if (rib.paths.peer[path] === member.slot.index) return 'learned from this neighbor'
-    return member.group.exporter.whyNotExport(prefix, path) ?? 'not yet told'
+    return member.group.exporter.whyNotExport(prefix, path) ?? 'not yet advertised'
   }
 
   /** What stands in a block ready to send. */

@@ -301,7 +301,7 @@ export class Connection {
     const { session } = this
     // RFC 2918 §4: of a family that was not agreed on, ignored.
     if (family === undefined || !session?.families.includes(family)) {
-      this.#ignore(`ROUTE-REFRESH of AFI ${afi} SAFI ${safi}, which was not agreed on`)
+      this.#ignore(`ROUTE-REFRESH of AFI ${afi} SAFI ${safi}, which was not negotiated`)
       return
     }
     // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved unless both know that.

@@ -47,7 +47,7 @@ const MOST_AWAITING_OPEN = 3
 
 const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
 const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
-const REPLACED: Fault = { class: 'Socket', text: 'the neighbor has begun a new connection: it lost this one' }
+const REPLACED: Fault = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
 const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
 type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind: Kind }>
@@ -454,7 +454,7 @@ export class Peer {
   #whyLate(): string {
     const seconds = Math.ceil(this.#restart / 1000)
     const what = this.#state === 'Established' ? `End-of-RIB for ${this.#stale.join(' and ')}` : 'the neighbor'
-    return `${what} has not come for ${seconds} s`
+    return `${what} has not arrived for ${seconds} s`
   }
 
   #giveUpStale(reason: string): void {

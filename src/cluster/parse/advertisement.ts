@@ -135,7 +135,7 @@ function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
     if (address === undefined) continue
     if (familyOfAddress(address) !== family)
       fields?.findings.wrong(fields.at(family), address, 'is of the other family')
-    else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'is for one link alone')
+    else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'is link-local')
     else found[family] = address
   }
   fields?.rest()

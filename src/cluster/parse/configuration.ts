@@ -25,17 +25,17 @@ export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
 export const COMMUNITIES_PER_PREFIX = 50
 
-const NEEDS_FELIX = 'peering with pods needs Felix, which gives their interfaces this address'
+const NEEDS_FELIX = 'peering with pods needs Felix, which assigns this address to their interfaces'
 const OWN_METRIC = 1024
 const METRIC = `routes are written with metric ${OWN_METRIC}`
 /** Calico's fields that ask for something that is not there to be done, and why. */
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   logSeverityScreen: "what is logged is said by the agent's --log-level",
-  ignoredInterfaces: 'no route of an interface is advertised, so there is none to ignore',
+  ignoredInterfaces: 'the agent advertises no routes of interfaces',
   localWorkloadPeeringIPV4: NEEDS_FELIX,
   localWorkloadPeeringIPV6: NEEDS_FELIX,
   programClusterRoutes:
-    'the agent writes the routes to other nodes itself; where Felix does it, start the agent with --dataplane none',
+    'the agent writes the routes to other nodes itself; if Felix writes them, start the agent with --dataplane none',
   ipv4NormalRoutePriority: METRIC,
   ipv6NormalRoutePriority: METRIC,
 }
@@ -73,7 +73,7 @@ export function parseConfiguration(
 ): ConfigurationObject | undefined {
   const perNode = name.startsWith(NODE_CONFIGURATION) && name.length > NODE_CONFIGURATION.length
   if (name !== 'default' && !perNode) {
-    findings.say('configuration-name', 'metadata.name', 'is neither default nor node.<name>; the object is left out')
+    findings.say('configuration-name', 'metadata.name', 'is neither default nor node.<name>; the object is ignored')
   }
   const root = new Fields(findings, '', object)
   const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
@@ -81,7 +81,7 @@ export function parseConfiguration(
   spec.rest()
   if (perNode) tellOfClusterFields(object.spec, findings)
   else if (configuration.podCidrs.length > 0) {
-    findings.say('field-per-node', 'spec.podCIDRs', 'counts only in BGPConfiguration/node.<name>; it is left out')
+    findings.say('field-per-node', 'spec.podCIDRs', 'applies only in BGPConfiguration/node.<name>; it is ignored')
   }
   return configuration
 }
@@ -168,7 +168,8 @@ function parseHealth(spec: Fields): HealthSettings | undefined {
   const check = spec.record('serviceHealthCheck')
   if (check === undefined) return undefined
   const path = check.text('path') ?? KUBE_PROXY.path
-  if (!/^\/[!-~]{0,255}$/.test(path)) check.findings.wrong(check.at('path'), path, 'is no path: it begins with /')
+  if (!/^\/[!-~]{0,255}$/.test(path))
+    check.findings.wrong(check.at('path'), path, 'is not a path: a path begins with /')
   const settings = {
     port: check.whole('port', 1, 65535) ?? KUBE_PROXY.port,
     path,
@@ -253,7 +254,7 @@ function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
 
 /** What begins with a digit and has a colon is meant as a value; anything else is the name of an alias. */
 export function readCommunity(findings: Findings, item: unknown, at: string): readonly number[] | string | undefined {
-  if (typeof item !== 'string') return findings.wrong(at, item, 'is not a text')
+  if (typeof item !== 'string') return findings.wrong(at, item, 'is not text')
   if (!/^\d+:/.test(item)) return item
   return parseCommunity(item) ?? findings.wrong(at, item, NOT_A_COMMUNITY)
 }
@@ -261,7 +262,7 @@ export function readCommunity(findings: Findings, item: unknown, at: string): re
 function tellOfClusterFields(spec: unknown, findings: Findings): void {
   for (const field of Object.keys(isRecord(spec) ? spec : {})) {
     if (PER_NODE.has(field)) continue
-    findings.say('field-not-per-node', `spec.${field}`, 'counts only in BGPConfiguration/default; it is left out')
+    findings.say('field-not-per-node', `spec.${field}`, 'applies only in BGPConfiguration/default; it is ignored')
   }
 }
 
@@ -269,5 +270,5 @@ function tellOfClusterFields(spec: unknown, findings: Findings): void {
 function readTaint(spec: Fields): string | undefined {
   const key = spec.text('leaveOnTaint')
   if (key === undefined || (key.length > 0 && key.length <= 253)) return key
-  return spec.findings.wrong(spec.at('leaveOnTaint'), key, 'is no key of a taint: 1 to 253 characters')
+  return spec.findings.wrong(spec.at('leaveOnTaint'), key, 'is not a taint key: 1 to 253 characters')
 }

@@ -66,7 +66,7 @@ export class Fields {
   }
 
   text(name: string): string | undefined {
-    return this.#read(name, (value) => (typeof value === 'string' ? value : undefined), 'is not a text')
+    return this.#read(name, (value) => (typeof value === 'string' ? value : undefined), 'is not text')
   }
 
   flag(name: string): boolean | undefined {
@@ -138,7 +138,7 @@ export class Fields {
   texts(name: string): string[] {
     return this.list(name, (item, at) => {
       if (typeof item === 'string') return item
-      return this.findings.wrong(at, item, 'is not a text')
+      return this.findings.wrong(at, item, 'is not text')
     })
   }
 
@@ -149,8 +149,7 @@ export class Fields {
     for (const [key, value] of Object.entries(record)) {
       // YAML reads `true` and `64512` without quotes as what they look like.
       if (typeof value === 'string') map.set(key, value)
-      else if (value !== null)
-        this.findings.wrong(`${this.at(name)}[${key}]`, value, 'is not a text (put it in quotes)')
+      else if (value !== null) this.findings.wrong(`${this.at(name)}[${key}]`, value, 'is not text (put it in quotes)')
     }
     return map
   }
@@ -159,7 +158,7 @@ export class Fields {
   notActedOn(reasons: Readonly<Record<string, string>>, asItIs: Readonly<Record<string, unknown>> = {}): void {
     for (const [name, reason] of Object.entries(reasons)) {
       if (!this.has(name) || this.raw(name) === asItIs[name]) continue
-      this.findings.say('field-not-carried-out', this.at(name), `is not acted on: ${reason}`)
+      this.findings.say('field-not-carried-out', this.at(name), `has no effect: ${reason}`)
     }
   }
 
@@ -170,7 +169,7 @@ export class Fields {
   refuseNull(names: readonly string[]): void {
     for (const name of names) {
       if (!Object.hasOwn(this.#record, name) || this.#record[name] !== null) continue
-      this.findings.wrong(this.at(name), null, 'is no value; leave the field out, or give it one')
+      this.findings.wrong(this.at(name), null, 'has no value; remove the field, or set a value')
     }
   }
 
@@ -178,7 +177,7 @@ export class Fields {
   rest(): void {
     for (const name of Object.keys(this.#record)) {
       if (this.#known.has(name)) continue
-      this.findings.say('field-unknown', this.at(name), 'is not a field of this kind; it is left out')
+      this.findings.say('field-unknown', this.at(name), 'is not a field of this kind; it is ignored')
     }
   }
 

@@ -56,7 +56,7 @@ export function parsePeer(
   const spec = specWithAnnotations(object, object.spec, findings)
   if (spec.has('localWorkloadSelector')) {
     const says =
-      "is not acted on: peering with pods needs Felix, which gives their interfaces the node's address; the object is left out"
+      "has no effect: peering with pods needs Felix, which assigns the node's address to their interfaces; the object is ignored"
     findings.say('field-not-carried-out', spec.at('localWorkloadSelector'), says)
     return undefined
   }
@@ -72,7 +72,7 @@ export function parsePeer(
   }
   const isOnLink = peer.interface !== undefined || (peer.remote !== undefined && isLinkLocal(peer.remote.address))
   if (isOnLink && peer.bfd?.minimumTtl !== undefined) {
-    const says = 'may not be given for a neighbor that is known by its link'
+    const says = 'may not be given for a neighbor that is found by its interface'
     findings.wrong(`${spec.at('bfd')}.minimumTTL`, peer.bfd.minimumTtl, says)
   }
   spec.notActedOn(NOT_ACTED_ON)
@@ -96,7 +96,7 @@ function specWithAnnotations(
     if (!annotation.startsWith(ADDITION_PREFIX)) continue
     const field = annotation.slice(ADDITION_PREFIX.length)
     if (!ADDITIONS.includes(field)) {
-      findings.say('field-unknown', annotationPath(annotation), 'is not known; it is left out')
+      findings.say('field-unknown', annotationPath(annotation), 'is not known; it is ignored')
     } else if (spec[field] === undefined || spec[field] === null) {
       merged[field] = readAnnotation(text)
       places.set(field, annotationPath(annotation))
@@ -142,21 +142,21 @@ function parseRemote(
     spec.findings.wrong(spec.at('peerSelector'), undefined, 'may not be given together with peerIP')
   const asNumber = spec.raw('asNumber') === 0 ? undefined : spec.asn('asNumber')
   if (hasSelector && asNumber !== undefined) {
-    spec.findings.wrong(spec.at('asNumber'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+    spec.findings.wrong(spec.at('asNumber'), undefined, 'must not be given with peerSelector: the Nodes define it')
   }
   if (hasSelector && spec.has('remoteAS')) {
-    spec.findings.wrong(spec.at('remoteAS'), undefined, 'must be left out with peerSelector: the nodes say theirs')
+    spec.findings.wrong(spec.at('remoteAS'), undefined, 'must not be given with peerSelector: the Nodes define it')
   }
   if ((hasRange || link !== undefined) && asNumber === undefined && !spec.has('remoteAS')) {
     const what = hasRange ? 'peerRange' : 'interface'
-    spec.findings.missing(spec.at('asNumber'), `must be given with ${what}, or remoteAS instead`)
+    spec.findings.missing(spec.at('asNumber'), `must be given with ${what}, or remoteAS in its place`)
   }
   const localAsNumber = spec.asn('localASNumber')
   if (hasSelector && localAsNumber !== undefined) {
     spec.findings.say(
       'field-not-carried-out',
       spec.at('localASNumber'),
-      'counts only with peerIP or peerRange; it is left out',
+      'applies only with peerIP or peerRange; it is ignored',
     )
   }
   return { remote, interface: link, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
@@ -194,18 +194,18 @@ function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; l
 /** Which addresses need an interface, and may name one. */
 function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
   if (!isLinkLocal(bare)) {
-    if (zone !== undefined) return 'names an interface, which only a link-local address has'
-    return hasInterface ? 'is not link-local: interface must be left out' : undefined
+    if (zone !== undefined) return 'names an interface, which is allowed only for a link-local address'
+    return hasInterface ? 'is not link-local: interface must not be given' : undefined
   }
   if (zone === undefined) return hasInterface ? undefined : `is link-local and must name its interface: ${bare}%eth0`
-  if (hasInterface) return 'names its interface itself: interface must be left out'
-  return INTERFACE.test(zone) ? undefined : `names "${zone}", which is no name of an interface`
+  if (hasInterface) return 'already names its interface: interface must not be given'
+  return INTERFACE.test(zone) ? undefined : `names "${zone}", which is not an interface name`
 }
 
 function readInterface(spec: Fields): string | undefined {
   const name = spec.text('interface')
   if (name === undefined || INTERFACE.test(name)) return name
-  return spec.findings.wrong(spec.at('interface'), name, 'is no name of an interface')
+  return spec.findings.wrong(spec.at('interface'), name, 'is not an interface name')
 }
 
 function readPeerIp(spec: Fields): PeerObject['remote'] {

@@ -24,11 +24,11 @@ export function parsePool(
   for (const field of OVERLAYS) {
     const mode = spec.text(field)
     if (mode === undefined || mode === 'Never') continue
-    findings.say('field-not-carried-out', spec.at(field), 'there is no overlay here; the pool is routed')
+    findings.say('field-not-carried-out', spec.at(field), 'Godwit has no overlay; the pool is routed')
   }
   const uses = spec.texts('allowedUses')
   if (uses.includes('LoadBalancer') && spec.raw('disableBGPExport') === true) {
-    findings.wrong(spec.at('disableBGPExport'), true, 'is not for pools of LoadBalancer addresses')
+    findings.wrong(spec.at('disableBGPExport'), true, 'does not apply to pools of LoadBalancer addresses')
   }
   const pool = {
     name,
@@ -50,10 +50,10 @@ export function parsePool(
 const NO_POOLS: readonly (readonly [range: string, what: string])[] = [
   ['169.254.0.0/16', 'is link-local'],
   ['fe80::/10', 'is link-local'],
-  ['127.0.0.0/8', 'is for loopback addresses'],
+  ['127.0.0.0/8', 'is a range of loopback addresses'],
   ['::1/128', 'is a loopback address'],
-  ['224.0.0.0/4', 'is for multicast'],
-  ['ff00::/8', 'is for multicast'],
+  ['224.0.0.0/4', 'is a multicast range'],
+  ['ff00::/8', 'is a multicast range'],
 ]
 const RESERVED = NO_POOLS.flatMap(([range, what]) => {
   const prefix = parsePrefix(range)
@@ -89,14 +89,14 @@ function parseNat(spec: Fields, family: Family | undefined): PoolNat {
     nat.findings.say(
       'field-without-effect',
       nat.at('excludeCIDRs'),
-      'names CIDRs of the other family; those say nothing',
+      'names CIDRs of the other family; those have no effect',
     )
   }
   if (address !== undefined && family !== undefined && familyOfAddress(address) !== family) {
     nat.findings.wrong(
       nat.at('address'),
       address,
-      `is no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address, as the pool is`,
+      `is not an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address, but the pool is`,
     )
   }
   const parsed = { exclude, address, ports: parsePorts(nat, 'portRange'), fullyRandom: nat.flag('fullyRandom') ?? true }

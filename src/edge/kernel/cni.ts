@@ -87,7 +87,7 @@ export class CniFile {
       const present = await this.#read()
       if (present === config) return undefined
       const why = present === undefined ? undefined : whyNotOurs(present)
-      if (why !== undefined) return `${this.#path} is not ours (${why}); it is left alone`
+      if (why !== undefined) return `${this.#path} is not ours (${why}); it is not changed`
       if (config === undefined) await rm(this.#path)
       else await this.#write(config, present === undefined)
       return undefined

@@ -66,7 +66,7 @@ export class RouteWriter {
     }
     const answers = this.#answers()
     if (answers?.has(this.#base + to - 1) !== true) {
-      return failAll(from, to, 'the kernel has not said what became of it')
+      return failAll(from, to, 'the kernel did not answer')
     }
     const failures: Failure[] = []
     for (const [seq, { errno, words }] of answers) {

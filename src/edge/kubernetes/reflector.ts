@@ -267,7 +267,7 @@ export class Reflector {
     if (error instanceof ApiError && error.status === 404 && this.#resource.custom) return this.#afterAbsence()
     if (error instanceof ApiError || error instanceof SyntaxError) this.#refusals++
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
-    const kept = this.#listed ? '; what was known stays in force' : ''
+    const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
     const place = ofServer ? '' : pathOf(this.#resource)
     this.#trouble(`${this.#api.server}${place}: ${wordsOf(error)}${kept}`, ofServer)

@@ -32,7 +32,7 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Source
 }
 
 const INSECURE =
-  'insecure-skip-tls-verify is set: whoever answers there decides what is advertised; give certificate-authority instead'
+  'insecure-skip-tls-verify is set: the agent cannot verify the API server, which decides what is advertised; set certificate-authority instead'
 
 class Kubernetes implements Source {
   readonly kind = 'kubernetes'

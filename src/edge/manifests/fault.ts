@@ -32,7 +32,7 @@ export const faultAt = (field: string, says: string, at: number): Fault => ({
 /** Kubernetes' own objects stay far below. */
 export const DEEPEST = 64
 export const TOO_DEEP = `is nested more than ${DEEPEST} levels deep`
-export const KEY_TWICE = 'stands twice'
+export const KEY_TWICE = 'is given twice'
 
 /** No field of the kinds that are read is a fraction, and `64512.10` says another number than it means. */
 export const notWhole = (source: string): string =>

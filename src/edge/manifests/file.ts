@@ -55,7 +55,7 @@ class Reader {
 
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
-      fault?.replace(OF_SECRET, '$1: is no plain text (put it in quotes)') ??
+      fault?.replace(OF_SECRET, '$1: is not plain text (put it in quotes)') ??
       (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
@@ -105,7 +105,7 @@ class Reader {
     if (first === undefined || ours === undefined) return []
     const more = others.length === 0 ? 'is' : `and ${others.length} more of Calico's objects in this file are`
     const remedy = `start the agent with --api-group ${groupOf(first.apiVersion)} to read them, or write ${ours}`
-    const text = `${first.kind} of ${first.apiVersion} ${more} passed over: objects of ${ours} are read; ${remedy}`
+    const text = `${first.kind} of ${first.apiVersion} ${more} ignored: the agent reads objects of ${ours}; ${remedy}`
     return [{ at: first.from, text, level: 'warning' }]
   }
 

@@ -153,7 +153,7 @@ export class Manifests implements Source {
       seen = await this.#signatures()
       this.#folderTrouble = undefined
     } catch (error) {
-      this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; what was read before stays in force' : ''}`
+      this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
       await this.#tell()
       return

@@ -25,7 +25,7 @@ export class Bell {
 
   /** Made anew, or that of another thread. */
   constructor(fd: number = eventfd(0, EFD_NONBLOCK_CLOEXEC)) {
-    if (fd < 0) throw new Error('no descriptor is left for BFD')
+    if (fd < 0) throw new Error('no file descriptor is left for BFD')
     this.fd = fd
   }
 

@@ -184,8 +184,8 @@ export class Tcp implements Network {
   }
 
   #whyTurnAway(address: Address): string | undefined {
-    if (this.#protections.lacksKey(address)) return 'its key is not known yet'
-    if (this.#reserve.isSpent) return 'no descriptor is left'
+    if (this.#protections.lacksKey(address)) return 'its TCP-MD5 key is not known yet'
+    if (this.#reserve.isSpent) return 'no file descriptor is left'
     return this.#unanswered >= this.#mostUnanswered ? 'too many callers wait for an answer' : undefined
   }
 
@@ -259,7 +259,7 @@ export class Tcp implements Network {
     } catch (error) {
       const words = wordsOf(error)
       const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
-      const reason = isOurs ? words : `${words} ${localAddress}: it is not one of this machine`
+      const reason = isOurs ? words : `${words} ${localAddress}: this machine does not have that address`
       this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
@@ -282,7 +282,7 @@ export class Tcp implements Network {
   }
 
   #openFor(remote: Endpoint, localAddress: Address | undefined): Ends {
-    if (this.#protections.lacksKey(remote.address)) throw new Error('its key is not known yet')
+    if (this.#protections.lacksKey(remote.address)) throw new Error('its TCP-MD5 key is not known yet')
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
     const ends: Ends = { fd, remote: remote.address, isIpv6: family === 'ipv6', minTtl: undefined }
@@ -378,7 +378,7 @@ export class Tcp implements Network {
     this.#answered(connection)
     const { socket } = connection
     if (socket.writableLength > MOST_QUEUED_BYTES) {
-      connection.error ??= 'Neighbor does not read what we send'
+      connection.error ??= 'Neighbor does not read from the connection'
       socket.destroy()
       return
     }
@@ -408,7 +408,7 @@ export class Tcp implements Network {
    */
   #close(connection: Connection): void {
     if (connection.phase === 'dialling') {
-      connection.error ??= 'Closed before it stood'
+      connection.error ??= 'Closed before it was established'
       connection.socket.destroy()
     } else if (connection.phase === 'open') {
       connection.phase = 'closing'

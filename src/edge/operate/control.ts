@@ -238,8 +238,8 @@ export class Control {
 async function refuseIfTaken(path: string): Promise<void> {
   const there = await lstat(path).catch(() => undefined)
   if (there === undefined) return
-  if (!there.isSocket()) throw new Error('there is something here that is no socket; remove it or choose another path')
-  if (await answers(path)) throw new Error('another agent answers on it')
+  if (!there.isSocket()) throw new Error('there is a file here that is not a socket; remove it or choose another path')
+  if (await answers(path)) throw new Error('another agent is running on it')
 }
 
 /** Only a refusal says that nobody is there: an agent that is stopped, or has many callers, does not answer at once. */

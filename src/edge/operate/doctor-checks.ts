@@ -64,7 +64,7 @@ export function examine(facts: Facts): Finding[] {
     acceptRa(facts),
     port(facts),
     kernelRoutes(facts),
-    tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop prevented'),
+    tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop is prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
     serviceLoops(facts),
@@ -98,7 +98,7 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
       CAP_NET_BIND_SERVICE,
       'NET_BIND_SERVICE',
       'warn',
-      'the agent cannot listen on port 179, and must be the one who dials',
+      'the agent cannot listen on port 179: it can only connect to neighbors, not accept their connections',
     ),
     // Who has no such neighbor is well without.
     has(CAP_NET_RAW)
@@ -142,7 +142,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
 
 /** Docker sets such a policy, and some firewalls do: pods are then cut off without a word anywhere. */
 function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
-  if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops what no rule accepts')]
+  if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops forwarded packets by default')]
   return chains.map((chain) =>
     finding(
       'warn',
@@ -156,7 +156,7 @@ function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
 function rpFilter({ interfaces }: Facts): Finding {
   const strict = interfaces.filter(({ rpFilter: value, outward }) => outward && value === 1).map(({ name }) => name)
   if (strict.length === 0) return finding('ok', 'rp_filter', 'no uplink is strict')
-  const says = `is strict on ${some(strict)}: packets that come by another way than answers go are dropped`
+  const says = `is strict on ${some(strict)}: the kernel drops packets that arrive on another interface than the one replies leave by`
   return finding(
     'warn',
     'rp_filter',
@@ -169,13 +169,14 @@ function rpFilter({ interfaces }: Facts): Finding {
 function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
   const waiting = interfaces.filter(({ acceptRa: value, outward }) => outward && value === 1)
   const deaf = ipv6 === '1' ? waiting.map(({ name }) => name) : []
-  if (deaf.length === 0) return finding('ok', 'accept_ra', 'nothing waits for advertisements that are not heard')
-  const says = `is 1 on ${some(deaf)} while forwarding is on: router advertisements are not heard there`
+  if (deaf.length === 0)
+    return finding('ok', 'accept_ra', 'every interface that relies on router advertisements hears them')
+  const says = `is 1 on ${some(deaf)} while forwarding is on: the kernel ignores router advertisements there`
   return finding(
     'warn',
     'accept_ra',
     says,
-    'set net.ipv6.conf.<interface>.accept_ra=2 where the default route comes by router advertisement',
+    'set net.ipv6.conf.<interface>.accept_ra=2 where the default route comes from router advertisements',
   )
 }
 
@@ -235,15 +236,23 @@ function nftTrouble(reason: string): Finding {
 /** Nothing is wrong with an older kernel as long as nobody flushes. */
 const flushes = ({ nftHolds }: Facts): Finding =>
   nftHolds
-    ? finding('ok', 'nft flush ruleset', 'of another program passes our table over while an agent runs')
-    : finding('ok', 'nft flush ruleset', 'of another program takes our table along (Linux 6.9 and nft 1.1 end that)')
+    ? finding('ok', 'nft flush ruleset', 'of another program leaves our table in place while an agent runs')
+    : finding(
+        'ok',
+        'nft flush ruleset',
+        'of another program deletes our table too (Linux 6.9 with nft 1.1 prevents that)',
+      )
 
 function serviceLoops({ serviceLoops: packets }: Facts): Finding {
   if (packets !== undefined) {
-    const says = `${packets} packets to advertised service addresses that no service takes have ended here`
+    const says = `${packets} packets to advertised service addresses that no service accepts were dropped here`
     return finding('ok', 'service loops', says)
   }
-  return finding('ok', 'service loops', 'no rule ends them: no agent advertises services here, or it was told not to')
+  return finding(
+    'ok',
+    'service loops',
+    'no rule prevents them: no agent advertises services here, or serviceLoopPrevention is Disabled',
+  )
 }
 
 function conntrack({ conntrack: table }: Facts): Finding {
@@ -267,7 +276,7 @@ function mtu({ interfaces, uplinks }: Facts): Finding {
     .map((one) => `${one.name} (${one.mtu})`)
   if (larger.length === 0) return finding('ok', 'MTU', `no interface is above the uplink's ${least}`)
   const says = `${some(larger)} above the uplink's ${least}: large packets depend on path MTU discovery`
-  return finding('warn', 'MTU', says, 'give pods the MTU of the uplink: without an overlay nothing is lost to headers')
+  return finding('warn', 'MTU', says, 'give pods the MTU of the uplink: without an overlay, no headers reduce the MTU')
 }
 
 const daemon = ({ owner, routes }: Facts['daemons'][number]): Finding =>
@@ -275,7 +284,7 @@ const daemon = ({ owner, routes }: Facts['daemons'][number]): Finding =>
     'warn',
     'other daemons',
     `${owner} has ${routes} routes in the main table; Godwit leaves those alone`,
-    'let one of the two write a prefix',
+    'let only one of the two daemons write routes for a prefix',
   )
 
 const some = (names: readonly string[]): string =>

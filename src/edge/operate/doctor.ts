@@ -39,7 +39,7 @@ async function agentFindings(
   try {
     const troubles = await askAgent()
     const findings = troubles.map((text) => one('warn', text))
-    return { answered: true, findings: findings.length === 0 ? [one('ok', 'all is as wanted')] : findings }
+    return { answered: true, findings: findings.length === 0 ? [one('ok', 'no problem found')] : findings }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return { answered: false, findings: [one('ok', `is not asked: ${why}`)] }

@@ -122,7 +122,7 @@ function reply(response: ServerResponse, status: number, text: string, type = 't
 export function whyNotLive(driver: Pick<Driver, 'feed' | 'turns'>): string | undefined {
   const before = driver.turns
   driver.feed({ kind: 'tick' })
-  return driver.turns > before ? undefined : 'the engine does not turn'
+  return driver.turns > before ? undefined : 'the engine has stopped processing input'
 }
 
 /** Ready: all objects are known, and at least one session stands or none is configured. */

@@ -145,19 +145,24 @@ function makeSeries(registry: Registry) {
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `godwit_${name}`, help, labelNames, registers })
   return {
-    up: gauge('session_up', '1 while the session is Established; of several, how many are.', ['peer', 'kind']),
+    up: gauge(
+      'session_up',
+      '1 while the session is Established; for a peerRange, the number of Established sessions.',
+      ['peer', 'kind'],
+    ),
     callers: counter(
       'callers_refused_total',
-      'Connections of callers that are no neighbors, or that nobody had room for.',
+      'Connections refused because the caller is not a configured neighbor, or because a limit was reached.',
     ),
-    down: gauge('sessions_down', 'How many are not Established.', ['peer', 'kind']),
-    state: gauge('session_state', '1 for the state (RFC 4271) the session is in; of several, how many are.', [
-      'peer',
-      'state',
-    ]),
-    stateSeconds: gauge('session_state_seconds', 'How long it has been in that state.', ['peer']),
-    established: counter('session_established_total', 'Times Established was reached.', ['peer']),
-    transitions: counter('session_transitions_total', 'Changes of state, by the state entered.', ['peer', 'to']),
+    down: gauge('sessions_down', 'Number of sessions that are not Established.', ['peer', 'kind']),
+    state: gauge(
+      'session_state',
+      '1 for the state (RFC 4271) of the session; for a peerRange, the number of sessions in that state.',
+      ['peer', 'state'],
+    ),
+    stateSeconds: gauge('session_state_seconds', 'Time that the session has been in its state.', ['peer']),
+    established: counter('session_established_total', 'How often the session reached Established.', ['peer']),
+    transitions: counter('session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
     messages: counter('messages_total', 'BGP messages.', ['peer', 'type', 'direction']),
     notifications: counter('notifications_total', 'NOTIFICATIONs, by code and subcode.', [
       'peer',
@@ -169,33 +174,43 @@ function makeSeries(registry: Registry) {
       'peer',
       'action',
     ]),
-    received: gauge('received_prefixes', 'Prefixes held from the peer, before policy.', ['peer', 'family']),
-    accepted: gauge('accepted_prefixes', 'Of those, the ones policy lets in.', ['peer', 'family']),
-    stale: gauge('stale_routes', '1 while routes of a peer that was lost are kept (RFC 4724).', ['peer', 'family']),
-    routeMemory: gauge('route_memory_bytes', 'Memory that the routes held are charged with.', ['peer', 'family']),
-    advertised: gauge('advertised_prefixes', 'Prefixes the peer has been told.', ['peer', 'family']),
+    received: gauge('received_prefixes', 'Prefixes in the Adj-RIB-In of the peer, before policy.', ['peer', 'family']),
+    accepted: gauge('accepted_prefixes', 'Prefixes from the peer that import policy accepts.', ['peer', 'family']),
+    stale: gauge('stale_routes', '1 while routes of a peer whose session was lost are kept (RFC 4724).', [
+      'peer',
+      'family',
+    ]),
+    routeMemory: gauge('route_memory_bytes', 'Memory that the routes in the Adj-RIB-In are charged with.', [
+      'peer',
+      'family',
+    ]),
+    advertised: gauge('advertised_prefixes', 'Prefixes advertised to the peer.', ['peer', 'family']),
     bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
-    bfdDetection: gauge('bfd_detection_time_seconds', 'So long without a BFD packet, and the peer is lost.', ['peer']),
-    bfdTransitions: counter('bfd_session_transitions_total', 'Changes of state, by the state entered.', ['peer', 'to']),
+    bfdDetection: gauge(
+      'bfd_detection_time_seconds',
+      'BFD detection time: after this time without a packet, the session goes Down.',
+      ['peer'],
+    ),
+    bfdTransitions: counter('bfd_session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
     bfdPackets: counter('bfd_packets_total', 'BFD packets of all sessions.', ['direction']),
     bfdDropped: counter('bfd_dropped_packets_total', 'BFD packets that were dropped, by the rule they break.', [
       'reason',
     ]),
     bfdLeast: gauge('bfd_least_interval_seconds', 'No BFD interval is shorter than this; 0: as configured.'),
-    filterHits: counter('filter_hits_total', 'Routes that a rule of a BGPFilter applied to.', ['rule']),
+    filterHits: counter('filter_hits_total', 'Routes that matched a rule of a BGPFilter.', ['rule']),
     nat: counter('nat_packets_total', 'First packets of flows that left with another source address, by pool.', [
       'pool',
       'family',
     ]),
     serviceLoops: counter(
       'service_loop_packets_total',
-      'Packets to an advertised service address that no service takes, ended here (serviceLoopPrevention).',
+      'Packets dropped or rejected here: their destination is an advertised service address that no service accepts (serviceLoopPrevention).',
       ['family'],
     ),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
     wanted: gauge('local_routes', 'Routes this node originates.'),
-    memory: gauge('memory_bytes', 'Memory by what it is for.', ['what']),
+    memory: gauge('memory_bytes', 'Memory by its use.', ['what']),
     resident: gauge('process_resident_memory_bytes', 'Resident memory of the process.'),
     cpu: counter('process_cpu_seconds_total', 'CPU time of the process.'),
   }

@@ -74,7 +74,7 @@ class Parser {
     while (this.#takeSign(sign)) {
       const [a, b] = [left, operand()]
       for (const { type } of [a, b])
-        if (type !== 'bool') throw new Wrong(`"${sign}" wants comparisons, not ${article(type)}`)
+        if (type !== 'bool') throw new Wrong(`"${sign}" needs comparisons, not ${article(type)}`)
       const read = (row: RouteRow): boolean =>
         sign === '&&' ? isTrue(a.read(row)) && isTrue(b.read(row)) : isTrue(a.read(row)) || isTrue(b.read(row))
       left = { type: 'bool', read: (row) => ({ kind: 'bool', value: read(row) }) }
@@ -97,7 +97,7 @@ class Parser {
   #unary(): Term {
     if (!this.#takeSign('!')) return this.#members(this.#primary())
     const term = this.#deeper(() => this.#unary())
-    if (term.type !== 'bool') throw new Wrong(`"!" wants a comparison, not ${article(term.type)}`)
+    if (term.type !== 'bool') throw new Wrong(`"!" needs a comparison, not ${article(term.type)}`)
     return { type: 'bool', read: (row) => ({ kind: 'bool', value: !isTrue(term.read(row)) }) }
   }
 
@@ -142,7 +142,7 @@ class Parser {
     if (name === 'defined') return this.#defined()
     if (CONSTANTS.has(name)) return constant({ kind: 'enum', value: name })
     const term = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined
-    if (term === undefined) throw new Wrong(`"${name}" is no attribute of a route here`)
+    if (term === undefined) throw new Wrong(`"${name}" is not an attribute of a route`)
     return term
   }
 
@@ -237,12 +237,12 @@ class Parser {
 
   #address(): string {
     const { text } = this.#take('address')
-    return parseAddress(text) ?? this.#fail(`"${text}" is no address`)
+    return parseAddress(text) ?? this.#fail(`"${text}" is not an address`)
   }
 
   #prefix() {
     const { text } = this.#take('prefix')
-    return parsePrefix(text) ?? this.#fail(`"${text}" is no prefix`)
+    return parsePrefix(text) ?? this.#fail(`"${text}" is not a prefix`)
   }
 
   #deeper<Result>(read: () => Result): Result {

@@ -130,7 +130,7 @@ test.each<[string, Policy, string, object]>([
     'a reason made of the name',
     policy([rule('reject', {})]),
     '10.1.2.0/24',
-    { kind: 'reject', rule: 'reject', reason: 'refused by reject' },
+    { kind: 'reject', rule: 'reject', reason: 'rejected by reject' },
   ],
   [
     'nobody decides, refused',

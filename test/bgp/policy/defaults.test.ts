@@ -42,7 +42,7 @@ test('a refusal says why and how to open it', () => {
     rule: 'built-in import',
     reason:
       "outside this cluster's IP pools and pod CIDRs; " +
-      'an import rule of a BGPFilter that accepts it, named in the BGPPeer, lets it in',
+      'it is accepted if an import rule of a BGPFilter that the BGPPeer names accepts it',
   })
   const refused = evaluate(builtinExport(POOLS, false), internal('10.0.0.0/26'), 'external')
   expect(refused.kind === 'reject' && refused.reason).toMatch(

@@ -38,7 +38,11 @@ test.each([
   say(room, text)
   expect(taken(room)).toEqual([])
   expect(room.rows(true)).toMatchObject([
-    { prefix: text, best: false, reason: expect.stringMatching(/kept for hosts/) },
+    {
+      prefix: text,
+      best: false,
+      reason: expect.stringMatching(/^the prefix is loopback, link-local, multicast or otherwise reserved$/),
+    },
   ])
   expect(room.heard(listener).routes.size).toBe(0)
 })

@@ -66,7 +66,7 @@ describe('the limit of a neighbor', () => {
     return { site, news }
   }
 
-  test('is warned of at three quarters, and what goes beyond is refused: the session stays', () => {
+  test('is warned of at three quarters, and routes above the limit are rejected: the session stays', () => {
     const { site, news } = full()
     expect(news).toEqual(['near for neighbor', 'refused for neighbor'])
     const { octets, limit, refuses } = site.memory(a)

@@ -220,7 +220,7 @@ describe('where next hops lead', () => {
     judge([52])
     expect(via(made)).toEqual(['192.0.2.52'])
     expect(made.rows().find(({ best }) => !best)?.reason).toBe(
-      'next hop reached by a BGP route alone, another path is not',
+      'next hop reached only by a BGP route, unlike that of another path',
     )
     judge([])
     expect(via(made)).toEqual(['192.0.2.51'])

@@ -74,15 +74,15 @@ describe('what a reflector hands on', () => {
     room.say(other, [X], carried)
     expect(room.heard(other2).routes.size).toBe(0)
     expect(room.rib.page({ noexport: other2.name }, undefined, 9).rows[0]?.reason).toBe(
-      'neither who sent it nor this neighbor is a client of our cluster',
+      'neither its sender nor this neighbor is a route reflector client',
     )
   })
 })
 
 describe('loops', () => {
   test.each([
-    ['[53] our cluster ID', { clusterList: [5, CLUSTER] }, 'it has passed our cluster'],
-    ['[53] our router ID', { originatorId: 0x01010101 }, 'we originated it (ORIGINATOR_ID is our router ID)'],
+    ['[53] our cluster ID', { clusterList: [5, CLUSTER] }, 'our cluster ID is in its CLUSTER_LIST'],
+    ['[53] our router ID', { originatorId: 0x01010101 }, 'this node originated it (ORIGINATOR_ID is our router ID)'],
   ])('%s in a route from inside: kept, not used', (_, over, reason) => {
     const room = new Room(client, other)
     room.say(client, [X], { ...carried, ...over })

@@ -151,14 +151,14 @@ describe('what may be used', () => {
       internal,
       { localPref: 100, originatorId: internal.localRouterId },
       '192.0.2.99',
-      'we originated it (ORIGINATOR_ID is our router ID)',
+      'this node originated it (ORIGINATOR_ID is our router ID)',
     ],
     [
       '[58] we are in the cluster list',
       internal,
       { localPref: 100, clusterList: [1, internal.localRouterId] },
       '192.0.2.99',
-      'it has passed our cluster',
+      'our cluster ID is in its CLUSTER_LIST',
     ],
     ['[47] a next hop that is ours', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
   ])('%s: kept, shown, not used', (_, from, carried, nextHop, reason) => {

@@ -32,7 +32,7 @@ describe('ONLY_TO_CUSTOMER of what comes in', () => {
     room.say(from, [X], { ...path(from.remoteAs), ...(onlyToCustomer !== undefined && { onlyToCustomer }) })
     if (outcome === 'leaked') {
       expect(room.rows()).toEqual([])
-      expect(room.rows(true)[0]?.reason).toMatch(/^it was leaked/)
+      expect(room.rows(true)[0]?.reason).toMatch(/^it is a route leak/)
     } else {
       const expected = outcome === 'marked' ? from.remoteAs : onlyToCustomer
       expect(room.rows()[0]?.attributes.onlyToCustomer).toBe(expected)

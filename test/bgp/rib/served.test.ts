@@ -52,7 +52,7 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
     rooms.say(from, [vip, range], {}, on)
     expect([hop(rooms, near, vip), hop(rooms, near, range)]).toEqual([on, on])
     expect([hop(rooms, far, vip), hop(rooms, far, range)]).toEqual([undefined, undefined])
-    expect(whyNot(rooms, far, vip)).toMatch(/address of services.*does not forward/)
+    expect(whyNot(rooms, far, vip)).toMatch(/service address.*does not forward/)
     expect(whyNot(rooms, near, vip)).toBeUndefined()
   })
 

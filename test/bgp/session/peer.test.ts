@@ -198,8 +198,8 @@ describe('ROUTE-REFRESH', () => {
     lone.receive(concat(refresh(1), refresh(2), refresh(1), refresh(1, 128), refresh(1, 1, 9), refresh(2)))
     expect(lone.actions).toEqual([
       { kind: 'refresh', family: 'ipv4', subtype: 0 },
-      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 2 SAFI 1, which was not agreed on' },
-      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 1 SAFI 128, which was not agreed on' },
+      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 2 SAFI 1, which was not negotiated' },
+      { kind: 'ignored', text: 'ROUTE-REFRESH of AFI 1 SAFI 128, which was not negotiated' },
       { kind: 'ignored', text: 'ROUTE-REFRESH of an unknown subtype' },
     ])
   })

@@ -74,8 +74,8 @@ describe('the Kubernetes source', () => {
     await sync()
     await api.stop()
     const trouble = () => known.troubles.get('Kubernetes') ?? ''
-    await known.until('trouble', () => trouble().endsWith('Connection refused; what was known stays in force'))
-    // All kinds have failed several times by now.
+    await known.until('trouble', () => trouble().endsWith('Connection refused; the objects known so far stay in force'))
+    // All kinds have failed several times so far.
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect([...known.troubles.keys()]).toEqual(['Kubernetes'])
     expect(known.objects.has('BGPPeer/rack')).toBe(true)

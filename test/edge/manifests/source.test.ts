@@ -298,7 +298,7 @@ describe('the folder of manifests', () => {
   // 8.F28
   test.each([
     ['a selector without quotes', 'nodeSelector: !all()', /^line 6: spec\.nodeSelector: the tag !all\(\) is not known/],
-    ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: stands twice/],
+    ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: is given twice/],
     ['a fraction', 'listenPort: 1790.0', /^line 6: spec\.listenPort: 1790\.0 is not a whole number/],
     ['a line that is cut off', 'nodeSel', /^line [67]: spec.*: /],
     ['a quoted text that is cut off', 'nodeSelector: "rack ==', /^line [67]: spec\.nodeSelector: /],
@@ -328,7 +328,7 @@ describe('the folder of manifests', () => {
     await writeFile(path('fraction.json'), text.replace('64512', '64512.0'))
     await start()
     expect(keys()).toEqual([])
-    expect(known.troubles.get('twice.json#1')).toMatch(/^line \d+: spec\.asNumber: stands twice$/)
+    expect(known.troubles.get('twice.json#1')).toMatch(/^line \d+: spec\.asNumber: is given twice$/)
     expect(known.troubles.get('fraction.json#1')).toMatch(/^line \d+: spec\.asNumber: 64512\.0 is not a whole number/)
   })
 

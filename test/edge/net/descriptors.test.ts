@@ -69,7 +69,7 @@ describe('without descriptors', () => {
     await until('the reserve is spent', () => of('turned-away').length >= 4)
     await until('those are gone', () => closed === of('turned-away').length)
     expect(of('accepted').length + closed).toBe(10)
-    expect(of('turned-away')[0]).toEqual({ kind: 'turned-away', address: FRIEND, reason: 'no descriptor is left' })
+    expect(of('turned-away')[0]).toEqual({ kind: 'turned-away', address: FRIEND, reason: 'no file descriptor is left' })
     tell(`dial ${theirs}`)
     await until('a call that cannot be', () => of('dial-failed').length === 1)
     expect(of('dial-failed')[0]?.reason).toBe('Too many open files')

@@ -146,12 +146,12 @@ describe('what protects a session', () => {
     listen()
     one.tcp.perform({ kind: 'protect', neighbors: [keyed('127.0.0.1')] })
     dial('127.0.0.1')
-    expect(one.of('dial-failed')[0]?.reason).toBe('its key is not known yet')
+    expect(one.of('dial-failed')[0]?.reason).toBe('its TCP-MD5 key is not known yet')
     const caller = createConnection({ host: '127.0.0.1', port })
     caller.on('error', () => {})
     strangers.push(caller)
     await until('turned away', () => two.of('turned-away').length === 1)
-    expect(two.of('turned-away')[0]?.reason).toBe('its key is not known yet')
+    expect(two.of('turned-away')[0]?.reason).toBe('its TCP-MD5 key is not known yet')
   })
 
   test('another key on both sides ends nothing, and new connections need it', async () => {

@@ -86,7 +86,7 @@ describe('TCP', () => {
     await has('accepted')
     for (let count = 0; count < 6; count++) tcp.perform({ kind: 'send', conn: 1, bytes: new Uint8Array(10_000_000) })
     await has('closed')
-    expect(first('closed')?.reason).toBe('Neighbor does not read what we send')
+    expect(first('closed')?.reason).toBe('Neighbor does not read from the connection')
   })
 
   test('a reset by the neighbor is told in words', async () => {

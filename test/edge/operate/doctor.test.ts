@@ -99,7 +99,7 @@ describe('what is in the way of routing', () => {
 })
 
 test.each<[string, () => Promise<string[]>, string]>([
-  ['with an agent that is content', async () => [], 'ok    agent: all is as wanted\n'],
+  ['with an agent that is content', async () => [], 'ok    agent: no problem found\n'],
   [
     'with one that is not',
     async () => ['kernel route 10.1.0.0/24: kept out'],

@@ -48,7 +48,7 @@ describe('liveness', () => {
   })
 
   test('one that does not is not', () => {
-    expect(whyNotLive({ turns: 4, feed: () => {} })).toBe('the engine does not turn')
+    expect(whyNotLive({ turns: 4, feed: () => {} })).toBe('the engine has stopped processing input')
   })
 })
 
@@ -88,7 +88,7 @@ describe('the server', () => {
   test('says why it is not ready or alive', async () => {
     const url = await start()
     ready = 'objects are not synced'
-    live = 'the engine does not turn'
+    live = 'the engine has stopped processing input'
     const answers = [await fetch(`${url}/readyz`), await fetch(`${url}/livez`)]
     expect(answers.map(({ status }) => status)).toEqual([503, 503])
     expect(await answers[0]?.text()).toBe('objects are not synced\n')
