@@ -32,9 +32,9 @@ const V4 = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.9.9.9/32']
 const V6 = ['2001:db8::/32', '2001:db8:1::/48', '2001:db8:9::9/128']
 const PREFIXES = [...V4, ...V6]
 
-/** The first two of each family are addresses of ours at times. */
+/** The first two of each family are addresses of ours at times, the last of IPv4 those of neighbors. */
 const HOPS = {
-  ipv4: ['192.0.2.1', '192.0.2.2', '192.0.2.50', '192.0.2.51'],
+  ipv4: ['192.0.2.1', '192.0.2.2', '192.0.2.50', '192.0.2.51', '192.0.2.14', '192.0.2.15'],
   ipv6: ['2001:db8:ffff::1', '2001:db8:ffff::2', '2001:db8:ffff::50', '2001:db8:ffff::51'],
 }
 

@@ -255,7 +255,7 @@ class World {
   #announce(peer: RibPeer, a: number, b: number): void {
     const texts = someOf(a)
     const carried = carriedBy(peer, b)
-    const nextHop = texts[0]?.includes(':') ? `2001:db8:ffff::${10 + (b % 3)}` : `192.0.2.${50 + (b % 3)}`
+    const nextHop = texts[0]?.includes(':') ? `2001:db8:ffff::${10 + (b % 3)}` : `192.0.2.${[50, 51, 15, 16][b % 4]}`
     const update = announcement(texts, carried, nextHop)
     const { error, problems } = this.rib.receive(peer.name, update, 0, update.length, 0)
     expect([error, problems]).toEqual([undefined, []])

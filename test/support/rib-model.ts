@@ -88,7 +88,8 @@ export class RibModel {
     if (verdict.kind === 'reject') return undefined
     const self = to.nextHops[family]
     const nextHop = external || best.nextHop === undefined ? self && formatAddress(self) : best.nextHop
-    if (nextHop === undefined) return undefined
+    // RFC 4271 §5.1.3: nobody is told an own address.
+    if (nextHop === undefined || nextHop === to.remoteAddress) return undefined
     return describe(nextHop, external ? toExternal(verdict.attributes, to.localAs) : toInternal(verdict.attributes))
   }
 

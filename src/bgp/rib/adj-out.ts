@@ -13,8 +13,8 @@
  * All that differs between members is the address of ourselves as next hop: it is written into a copy of the chunk,
  * unless the last reader got the same.
  *
- * A route is not told to the neighbor it came from. So a chunk fits a member as it is, unless it has routes from that
- * member or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
+ * A route is not told to the neighbor it came from, nor to the one whose own address is its next hop. So a chunk fits a
+ * member as it is, unless it has such routes or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
  * chunk made later says what is right later, so telling a member the present state of a prefix is always right.
  *
  * Between turns it holds:
@@ -34,6 +34,7 @@ import { Exporter, type ExportTables, type ExportView } from './export.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
 import { Pending } from './pending.ts'
+import { leadsTo } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 import { UpdateLog } from './update-log.ts'
 
@@ -153,9 +154,16 @@ export class Group {
     }
   }
 
-  /** The block a member is to be told of a prefix, 0 for none: nothing of a route that came from it. */
+  /** The block a member is to be told of a prefix, 0 for none: nothing of a route that came from it or leads to it. */
   blockFor(member: Member, prefix: number): number {
-    return this.#loc.from[prefix] === member.slot.index ? 0 : (this.blocks[prefix] as number)
+    if (this.#loc.from[prefix] === member.slot.index || this.leadsTo(member, prefix)) return 0
+    return this.blocks[prefix] as number
+  }
+
+  /** RFC 4271 §5.1.3: the next hop would be the member's own address. */
+  leadsTo(member: Member, prefix: number): boolean {
+    const block = this.blocks[prefix] as number
+    return block !== 0 && leadsTo(this.#tables.blocks, block, member.address)
   }
 
   /** What was never told need not be withdrawn. */
@@ -428,7 +436,7 @@ export class Group {
 
 /** Whether a chunk is right for a member as it is. */
 function fits(member: Member, chunk: Chunk): boolean {
-  if (chunk.from.has(member.slot.index)) return false
+  if (chunk.from.has(member.slot.index) || chunk.nextHops.has(member.addressKey)) return false
   for (let index = 0; index < chunk.withdrawn; index++) {
     if (!member.isAdvertised(chunk.prefixes[index] as number)) return false
   }

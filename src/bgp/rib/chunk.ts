@@ -10,6 +10,7 @@ import type { LocRib } from './loc-rib.ts'
 import { Packer } from './pack.ts'
 import { type Pending, WITHDRAW } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
+import { nextHopKey } from './receiver.ts'
 
 export interface Chunk {
   /** As its last reader got it; others may still hold it. */
@@ -23,6 +24,8 @@ export interface Chunk {
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
   readonly from: ReadonlySet<number>
+  /** Keys of the next hops of others that it announces (receiver.ts). */
+  readonly nextHops: ReadonlySet<number>
   /** The neighbor that need not read it, as all of it came from there; or `SEVERAL`. */
   readonly source: number
   /** Members that have not read it yet. */
@@ -47,6 +50,7 @@ export const NO_CHUNK: Chunk = {
   prefixes: new Uint32Array(0),
   withdrawn: 0,
   from: new Set(),
+  nextHops: new Set(),
   source: SEVERAL,
   readers: 0,
 }
@@ -58,6 +62,7 @@ interface Receiver {
 
 export class ChunkEncoder {
   readonly #packer: Packer
+  readonly #blocks: ByteTable
   readonly #loc: LocRib
   readonly #context: WireContext
   #taken = new Uint32Array(256)
@@ -65,6 +70,7 @@ export class ChunkEncoder {
   /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
   constructor(prefixes: PrefixTable, blocks: ByteTable, loc: LocRib, context: WireContext, pathId: number) {
     this.#packer = new Packer(prefixes, blocks, pathId)
+    this.#blocks = blocks
     this.#loc = loc
     this.#context = context
   }
@@ -82,7 +88,9 @@ export class ChunkEncoder {
   ): Chunk {
     const packer = this.#packer
     const from = new Set<number>()
+    const nextHops = new Set<number>()
     let lastFrom = SEVERAL
+    let lastNextHop: number | undefined
     let count = 0
     let withdrawn = 0
     packer.begin(this.#context, maxBytes)
@@ -90,7 +98,14 @@ export class ChunkEncoder {
       const { messages } = packer
       const bucket = pending.bucket()
       if (bucket === WITHDRAW) packer.openWithdraw()
-      else packer.openAnnounce(bucket)
+      else {
+        packer.openAnnounce(bucket)
+        const nextHop = nextHopKey(this.#blocks, bucket)
+        if (nextHop !== lastNextHop) {
+          lastNextHop = nextHop
+          if (nextHop !== undefined) nextHops.add(nextHop)
+        }
+      }
       for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
         if (bucket === WITHDRAW && !mayBeOthers && !isAdvertisedToAny(receivers, prefix)) {
           pending.remove(prefix)
@@ -118,6 +133,7 @@ export class ChunkEncoder {
       prefixes: this.#taken.slice(0, count),
       withdrawn,
       from,
+      nextHops,
       source,
       readers: 0,
     }

@@ -1,7 +1,7 @@
 /**
  * From the best path to what neighbors are told: whether at all, and if not why; with which attributes and next hop.
  * One `Exporter` serves all neighbors that are told the same. The only thing left to each of them is that a route is not
- * told to the neighbor it came from (adj-out.ts).
+ * told to the neighbor it came from, nor with a neighbor's own address as its next hop (adj-out.ts).
  *
  * What goes out is the id of a block ready to be packed:
  *

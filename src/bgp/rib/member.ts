@@ -1,8 +1,10 @@
 /** One neighbor in its update group: what it has been told, and where it stands. */
+import { addressBytes } from '../../base/address.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
 import { Pending } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
+import { addressKey } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 
 /**
@@ -35,6 +37,9 @@ export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
   standing: Standing<Group>
+  /** Its own, which it is never told as next hop, and the key of it (receiver.ts). */
+  readonly address: Uint8Array
+  readonly addressKey: number
   /** What it gets to see where the next hop is ourselves; of the length its group knows. */
   nextHop: Uint8Array | undefined
   /** Prefixes it has been told and not told to forget. */
@@ -52,6 +57,8 @@ export class GroupMember<Group> {
     this.slot = slot
     this.group = group
     this.standing = { kind: 'lagging', pending: new Pending(prefixes) }
+    this.address = addressBytes(slot.peer.remoteAddress)
+    this.addressKey = addressKey(this.address)
     this.nextHop = slot.peer.nextHops[prefixes.family]
     this.#prefixes = prefixes
     this.#isAdvertised = new Uint32Array(wordsFor(prefixes.capacity))

@@ -216,7 +216,9 @@ export class RouteRows {
     const member = this.#member(rib, name, prefix, path)
     if (member === undefined) return 'the session is not Established for this family'
     if (rib.paths.peer[path] === member.slot.index) return 'learned from this neighbor'
-    return member.group.exporter.whyNotExport(prefix, path) ?? 'not yet advertised'
+    const why = member.group.exporter.whyNotExport(prefix, path)
+    if (why === undefined && member.group.leadsTo(member, prefix)) return 'its next hop is the address of this neighbor'
+    return why ?? 'not yet advertised'
   }
 
   /** What stands in a block ready to send. */

@@ -1,0 +1,38 @@
+/**
+ * RFC 4271 §5.1.3: a route is not told to the neighbor whose own address is its next hop. A block ready to send
+ * (export.ts) is compared with an address; a key of 32 bits stands for either where many are asked about at once.
+ */
+import type { ByteTable } from '../route/byte-table.ts'
+import { OURS } from './pack.ts'
+
+/** Two addresses may have one key, so an equal key is only a reason to compare. */
+export function addressKey(bytes: Uint8Array, at = 0, length = bytes.length): number {
+  let key = length
+  for (let index = 0; index < length; index += 4) {
+    const word =
+      ((bytes[at + index] as number) << 24) |
+      ((bytes[at + index + 1] as number) << 16) |
+      ((bytes[at + index + 2] as number) << 8) |
+      (bytes[at + index + 3] as number)
+    key = Math.imul(key, 31) ^ word
+  }
+  return key
+}
+
+/** The key of the next hop in a block; undefined where that is ourselves. */
+export function nextHopKey(blocks: ByteTable, block: number): number | undefined {
+  const [segment, offset] = [blocks.segment(block), blocks.offset(block)]
+  const length = segment[offset] as number
+  return (length & OURS) === 0 ? addressKey(segment, offset + 1, length) : undefined
+}
+
+/** Whether the next hop in a block is this address. */
+export function leadsTo(blocks: ByteTable, block: number, address: Uint8Array): boolean {
+  const segment = blocks.segment(block)
+  const offset = blocks.offset(block)
+  if (segment[offset] !== address.length) return false
+  for (let index = 0; index < address.length; index++) {
+    if (segment[offset + 1 + index] !== address[index]) return false
+  }
+  return true
+}
