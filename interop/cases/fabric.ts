@@ -37,6 +37,8 @@ export interface FabricShape {
   readonly programs?: string
   /** What goes into the BGPConfiguration. */
   readonly configuration?: Readonly<Record<string, unknown>>
+  /** What goes into each BGPPeer. */
+  readonly peers?: Readonly<Record<string, unknown>>
 }
 
 export const DUAL: FabricShape = { underlay: FAMILIES, pods: FAMILIES }
@@ -231,6 +233,7 @@ export class Fabric {
             nodeSelector: `rack == '${rack}'`,
             // All nodes share one AS: what comes from the other rack has it in its path.
             numAllowedLocalASNumbers: 1,
+            ...this.shape.peers,
           }),
         ),
       ),
