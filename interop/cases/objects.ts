@@ -92,7 +92,7 @@ const wrongAtStart: Case = {
     await agent.start()
     await routerHolds(side, routes)
     const said = await agent.act('show', 'status')
-    expect(/asNumber.*kept from an earlier run, is in force/.test(said), `show status says ${said}`)
+    expect(/asNumber.*saved by an earlier run, is in force/.test(said), `show status says ${said}`)
 
     // The first run of a new node has nothing to fall back on: no session under a number that nobody wrote.
     await agent.stop()
