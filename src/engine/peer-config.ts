@@ -28,5 +28,8 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     ...(intent.role !== undefined && { role: intent.role }),
     strictRole: intent.strictRole,
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
+    // With the N bit an expired hold timer looks like a restart: who dies would be a black hole for `restartTime` more.
+    // Only where BFD tells the one from the other is it worth that.
+    restartNotification: intent.bfd !== undefined,
   }
 }

@@ -305,8 +305,8 @@ describe('who may call', () => {
     expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_77'])
     expect(one.told('notification-sent').at(-1)?.fields).toMatchObject({
       code: 6,
-      subcode: 9,
-      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Peer De-configured/),
+      subcode: 3,
+      text: 'Cease: Peer De-configured',
     })
   })
 })
@@ -320,8 +320,8 @@ describe('too many routes', () => {
     expect(world.until(() => one.told('session-down').length === 1)).toBe(true)
     expect(one.told('notification-sent')[0]?.fields).toMatchObject({
       code: 6,
-      subcode: 9,
-      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Maximum Number/),
+      subcode: 1,
+      text: expect.stringMatching(/^Cease: Maximum Number/),
     })
     expect(world.ask(one, `show protocols all ${ONE_SEES}`)).toContain('Hold-down timer:')
     world.pass(280_000)

@@ -201,6 +201,8 @@ describe('the neighbor is back', () => {
 
 describe('a NOTIFICATION ends it', () => {
   const hold = encodeNotification({ code: 4, subcode: 0 })
+  // RFC 9384: BFD tells a neighbor that is gone from one that restarts, so there the N bit is announced.
+  const watched: RigOptions = { spec: { bfd: {} } }
   const hard = encodeNotification({ code: CEASE.code, subcode: CEASE.hardReset, data: Uint8Array.of(6, 2) })
 
   test.each<[string, Said, Uint8Array, number]>([
@@ -208,7 +210,7 @@ describe('a NOTIFICATION ends it', () => {
     ['[70] RFC 8538 §4: with the N bit on both sides routes MUST be kept', { notification: true }, hold, 3],
     ['[70] RFC 8538 §4: a Hard Reset MUST drop them all the same', { notification: true }, hard, 0],
   ])('%s', (_, said, bytes, left) => {
-    const { rig, neighbor } = begin(said)
+    const { rig, neighbor } = begin(said, watched)
     neighbor.send(bytes)
     expect(rig.held(neighbor)).toBe(left)
   })
@@ -217,13 +219,13 @@ describe('a NOTIFICATION ends it', () => {
     ['[70] RFC 8538 §4: our own, for the hold timer, keeps them with the N bit', { notification: true }, '4/0', 3],
     ['RFC 4724 §4.2: and not without', {}, '4/0', 0],
   ])('%s', (_, said, notification, left) => {
-    const { rig, neighbor } = begin(said)
+    const { rig, neighbor } = begin(said, watched)
     rig.pass(91_000)
     expect([neighbor.notification, rig.held(neighbor)]).toEqual([notification, left])
   })
 
   test('[70] RFC 8538 §3.1: what is meant for good is sent as Hard Reset, with what it stands for inside', () => {
-    const { rig, neighbor } = begin({ notification: true })
+    const { rig, neighbor } = begin({ notification: true }, watched)
     rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: 'new rack' })
     rig.feed({ kind: 'tick' })
     rig.work()
@@ -233,11 +235,17 @@ describe('a NOTIFICATION ends it', () => {
   })
 
   test('RFC 8538 §3: to one that did not say so, Cease is sent as ever', () => {
-    const { rig, neighbor } = begin()
+    const { rig, neighbor } = begin({}, watched)
     rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: '' })
     rig.feed({ kind: 'tick' })
     rig.work()
     expect(neighbor.notification).toBe('6/2')
+  })
+
+  test('without BFD nobody is asked to keep routes behind the hold timer: who dies is missed when it expires', () => {
+    const { rig, neighbor } = begin({ notification: true })
+    rig.pass(91_000)
+    expect([neighbor.notification, rig.held(neighbor)]).toEqual(['4/0', 0])
   })
 })
 

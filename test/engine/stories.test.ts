@@ -270,8 +270,8 @@ describe('what keeps a session and what ends it', () => {
     expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
     expect(tor.told('notification-received')[0]?.fields).toMatchObject({
       code: 6,
-      subcode: 9,
-      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Peer De-configured/),
+      subcode: 3,
+      text: 'Cease: Peer De-configured',
     })
   })
 
@@ -282,8 +282,8 @@ describe('what keeps a session and what ends it', () => {
     expect(world.until(() => learned(world, tor).length === 0)).toBe(true)
     expect(tor.told('notification-received')[0]?.fields).toMatchObject({
       code: 6,
-      subcode: 9,
-      text: expect.stringMatching(/^Cease: Hard Reset: Cease: Administrative Shutdown/),
+      subcode: 2,
+      text: 'Cease: Administrative Shutdown: "agent stopped by hand"',
     })
   })
 

@@ -45,7 +45,7 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
     {
       kind: 'graceful-restart',
       restarted: own.restarted,
-      notification: true,
+      notification: config.restartNotification ?? false,
       restartTime: config.restartTime,
       families,
     },
