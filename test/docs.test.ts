@@ -1,11 +1,15 @@
 /** Every command in the documents is run by CI, by a test or by an interop case: this says by which. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 const ROOT = new URL('../', import.meta.url).pathname
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
 
-/** Command in a `sh` block of README.md → a file and the words there that run it. */
+/** What a reader of the project opens, beside the pages of deploy/, which test/deploy/ runs. */
+const DOCUMENTS = ['README.md', 'interop/RFCS.md', 'test/bench/PEERS.md', 'test/TRIED.md']
+
+/** Command in a `sh` block of these → a file and the words there that run it. */
 const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm ci && npm run demo': ['.ci/run', 'npm run demo'],
   'npm ci && npm test': ['.ci/run', 'test'],
@@ -16,6 +20,7 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run bench:peers': ['.ci/run', 'npm run bench:peers -- --quick'],
   'npm run sim:large': ['.ci/run', 'npm run sim:large -- --quick'],
   'npm run fuzz -- --cases 10000000 --seed 1': ['.ci/run', 'npm run fuzz -- --cases'],
+  'npm run soak': ['.ci/run', 'npm run soak -- --days 1'],
   'npm run build': ['.ci/run', 'npm run build'],
   'npm run interop': ['.ci/run', 'npm run interop'],
   'npm run godwit -- agent --node worker-1 --source deploy/examples/rack': ['interop/cases/readme.ts', 'examples/rack'],
@@ -24,11 +29,13 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run godwit -- --json show route': ['interop/cases/readme.ts', "'--json'"],
 }
 
-const commands = [...read('README.md').matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
-  (block as string).split('\n').filter((line) => line !== ''),
+const commands = DOCUMENTS.flatMap((path) =>
+  [...read(path).matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    (block as string).split('\n').filter((line) => line !== ''),
+  ),
 )
 
-test('the README has commands', () => {
+test('the documents have commands', () => {
   expect(commands.length).toBeGreaterThan(5)
 })
 
@@ -44,7 +51,7 @@ const spread = (path: string): string[] => {
   return list === undefined ? [path] : list.split(',').map((name) => `${before}${name}${after}`)
 }
 
-const table = /## RFCs\n([\s\S]*?)\n## /.exec(read('README.md'))?.[1] ?? ''
+const table = /## RFCs\n([\s\S]*)$/.exec(read('interop/RFCS.md'))?.[1] ?? ''
 
 test('every test the table of RFCs names is there', () => {
   const paths = [...table.matchAll(/`(test\/[^`]+)`/g)].flatMap(([, path]) => spread(path as string))
@@ -82,8 +89,7 @@ describe('of each RFC that the speaker carries out', () => {
   })
 })
 
-test('every file the README links to is there', () => {
-  const links = [...read('README.md').matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, path]) => path as string)
-  expect(links.length).toBeGreaterThan(3)
-  expect(links.filter((path) => !existsSync(`${ROOT}${path}`))).toEqual([])
+test.each([...DOCUMENTS, 'src/ARCHITECTURE.md'])('every file that %s links to is there', (document) => {
+  const links = [...read(document).matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, path]) => path as string)
+  expect(links.filter((path) => !existsSync(join(ROOT, dirname(document), path)))).toEqual([])
 })

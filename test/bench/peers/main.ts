@@ -5,7 +5,7 @@
  *   npm run bench:peers -- [--quick] [--runs 3] [--contestants ours,bird] [--scenarios ingest,churn] [--out FOLDER] [--keep]
  *
  * CPU seconds (user and system, all threads and processes) come first: wall time suffers from whatever else runs. A full run
- * writes the table of README.md; every run writes results.json and results.md into `--out`.
+ * writes the table of test/bench/PEERS.md; every run writes results.json and results.md into `--out`.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
@@ -30,7 +30,7 @@ const { values: words } = parseArgs({
   },
 })
 
-const README = new URL('../../../README.md', import.meta.url)
+const PAGE = new URL('../PEERS.md', import.meta.url)
 const DOCKERFILE = new URL('../../../deploy/Dockerfile', import.meta.url)
 const [BEGIN, END] = ['<!-- bench:peers -->', '<!-- /bench:peers -->']
 
@@ -113,11 +113,11 @@ function tell({ scenario, contestant, run, metrics, otherCores = 0, error }: Mea
 }
 
 function writeReadme(results: Results): void {
-  const text = readFileSync(README, 'utf8')
+  const text = readFileSync(PAGE, 'utf8')
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
-  if (begin < 0 || end < begin) throw new Error(`README.md has no place for the table: ${BEGIN} … ${END}`)
+  if (begin < 0 || end < begin) throw new Error(`test/bench/PEERS.md has no place for the table: ${BEGIN} … ${END}`)
   const table = `${text.slice(0, begin + BEGIN.length)}\n\n${summary(results)}\n\n${text.slice(end)}`
-  writeFileSync(README, table)
+  writeFileSync(PAGE, table)
 }
 
 async function main(): Promise<void> {

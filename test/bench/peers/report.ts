@@ -85,7 +85,7 @@ const lowest = (results: Results, scenario: string, key: string): number =>
     }),
   )
 
-/** What the README shows: scenario, key. */
+/** What test/bench/PEERS.md shows: scenario, key. */
 const SUMMARY: readonly (readonly [string, string])[] = [
   ['ingest-v4', 'cpu'],
   ['ingest-v6', 'cpu'],
