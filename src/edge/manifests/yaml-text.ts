@@ -1,6 +1,6 @@
 /**
  * YAML → the values of its documents. What the language lets pass and a person did not mean is a fault: a tag nobody
- * knows (`nodeSelector: !all()` without quotes loses its value), a key twice, a fraction where whole numbers belong.
+ * knows (`nodeSelector: !all()` without quotes loses its value, `! all()` its `!`), a key twice, a fraction where whole numbers belong.
  */
 import {
   type Document,
@@ -57,9 +57,9 @@ function faultOf(document: Document.Parsed, root: unknown): Fault | undefined {
 }
 
 const wordsOf = ({ code, message }: Document.Parsed['errors'][number] | Document.Parsed['warnings'][number]): string =>
-  code === 'TAG_RESOLVE_FAILED'
-    ? `the tag ${message.replace(/^Unresolved tag: /, '').slice(0, 40)} is not known (put a text that begins with ! in quotes)`
-    : firstLine(message)
+  code === 'TAG_RESOLVE_FAILED' ? unknownTag(message.replace(/^Unresolved tag: /, '').slice(0, 40)) : firstLine(message)
+
+const unknownTag = (tag: string): string => `the tag ${tag} is not known (put a text that begins with ! in quotes)`
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
 
@@ -82,6 +82,7 @@ class Check {
   #look(node: unknown, depth: number): Fault | undefined {
     if (isAlias(node)) return this.#alias(node.source, startOf(node))
     this.#values++
+    if (hasBareTag(node)) return { text: unknownTag('!'), at: startOf(node) }
     if (isScalar(node)) return isFraction(node) ? { text: notWhole(node.source), at: startOf(node) } : undefined
     if (!isCollection(node)) return undefined
     if (depth > DEEPEST) return { text: TOO_DEEP, at: startOf(node) }
@@ -100,6 +101,7 @@ class Check {
     const keys = new Set<string>()
     for (const { key, value } of pairs) {
       if (!isScalar(key)) return { text: 'a key is not a text', at: startOf(key) }
+      if (hasBareTag(key)) return { text: unknownTag('!'), at: startOf(key) }
       if (key.anchor !== undefined) this.#sizes.set(key.anchor, 1)
       // The merge key may stand several times.
       const name = typeof key.value === 'symbol' || key.value === '<<' ? undefined : String(key.value)
@@ -123,17 +125,23 @@ class Check {
 const isAnchored = (node: unknown): node is Node & { anchor: string } =>
   (isScalar(node) || isCollection(node)) && node.anchor !== undefined
 
+/** YAML 1.2.2 §6.9.1: a `!` alone says that a text is one. Who writes it before a selector means "not". */
+const hasBareTag = (node: unknown): boolean => isScalar(node) && node.tag === '!'
+
 const startOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0
 
 /** Written with a point or an exponent; `.inf` and `.nan` too. */
 const isFraction = (node: { value: unknown; source?: string }): node is { value: number; source: string } =>
   typeof node.value === 'number' && node.source !== undefined && /^[^x]*[.eE]/.test(node.source)
 
+/** The merge key is no text to the package. */
+const nameOf = (key: unknown): string => (typeof key === 'symbol' ? '<<' : String(key))
+
 /** The field a place in the text belongs to. */
 function fieldAt(node: unknown, at: number, path = ''): string {
   if (isMap(node)) {
     const pair = node.items.findLast(({ key }) => startOf(key) <= at)
-    return isScalar(pair?.key) ? fieldAt(pair.value, at, joinField(path, String(pair.key.value))) : path
+    return isScalar(pair?.key) ? fieldAt(pair.value, at, joinField(path, nameOf(pair.key.value))) : path
   }
   if (!isSeq(node)) return path
   const index = node.items.findLastIndex((item) => startOf(item) <= at)

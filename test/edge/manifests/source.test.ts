@@ -298,6 +298,9 @@ describe('the folder of manifests', () => {
   // 8.F28
   test.each([
     ['a selector without quotes', 'nodeSelector: !all()', /^line 6: spec\.nodeSelector: the tag !all\(\) is not known/],
+    ['a selector behind ! and a blank', 'nodeSelector: ! all()', /^line 6: spec\.nodeSelector: the tag ! is not known/],
+    ['an empty text with a tag', 'nodeSelector: !', /^line 6: spec\.nodeSelector: the tag ! is not known/],
+    ['an alias of nothing merged', '<<: *none', /^line 6: spec\.<<: the alias \*none has no anchor before it/],
     ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: is given twice/],
     ['a fraction', 'listenPort: 1790.0', /^line 6: spec\.listenPort: 1790\.0 is not a whole number/],
     ['a line that is cut off', 'nodeSel', /^line [67]: spec.*: /],
