@@ -131,6 +131,12 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   [GODWIT_PROTOCOL]: 'Godwit',
 }
 
+/** Routing daemons, whose routes lead to other machines: FRR, BIRD, kube-router, babel. */
+const OF_ROUTING: ReadonlySet<number> = new Set([11, 12, 17, 42, 186, 187, 188, 189, 192])
+
+/** A routing daemon wrote it. */
+export const isOfRouting = (protocol: number): boolean => OF_ROUTING.has(protocol)
+
 /** `BIRD (protocol 12)`. */
 export const ownerOf = (protocol: number): string =>
   PROTOCOLS[protocol] === undefined ? `protocol ${protocol}` : `${PROTOCOLS[protocol]} (protocol ${protocol})`

@@ -3,8 +3,9 @@
  * routes that are more specific, or by a link that has the whole prefix; what no pod takes must end in our blackhole, or
  * it would follow the default route back to where it came from.
  */
-import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
-import type { LinkTable } from './links.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import { isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
+import type { LinkAddress, LinkTable } from './links.ts'
 
 export type Ending =
   | { readonly kind: 'here' }
@@ -31,7 +32,19 @@ export function endingOf(
   return { kind: 'elsewhere', other: first }
 }
 
-/** A link of this node has the prefix, as the bridge of a CNI does; its gateway, if it says one, is this node itself. */
-const leadsToPods = ({ type, hops }: KernelRoute, links: LinkTable): boolean =>
+/**
+ * A link of this node has the prefix, as the bridge of a CNI does; its gateway, if it says one, is this node itself. A
+ * routing daemon may send anything over any link: only where the link has an address in the prefix are pods there.
+ */
+const leadsToPods = ({ type, hops, protocol, prefix }: KernelRoute, links: LinkTable): boolean =>
   type === 'unicast' &&
-  hops.every(({ gateway, interface: name }) => name !== 'lo' && (gateway === undefined || links.isOwn(gateway)))
+  hops.every(({ gateway, interface: name }) => {
+    if (name === 'lo' || (gateway !== undefined && !links.isOwn(gateway))) return false
+    return !isOfRouting(protocol) || hasAddressIn(prefix, links.get(name)?.addresses ?? [])
+  })
+
+const hasAddressIn = (prefix: Prefix, addresses: readonly LinkAddress[]): boolean =>
+  addresses.some(({ address }) => {
+    const host = hostPrefix(address)
+    return host !== undefined && contains(prefix, host)
+  })

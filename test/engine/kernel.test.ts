@@ -305,6 +305,15 @@ describe('routes', () => {
         (kernel) => kernel.addOther(V4, undefined, 'blackhole', 1024, 12),
         false,
       ],
+      ["a routing daemon's, over a link", (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 32, 12), false],
+      [
+        "a routing daemon's copy of the bridge's route",
+        (kernel) => {
+          kernel.addAddress('eth0', '10.244.1.1/24')
+          kernel.addOther(V4, 'eth0', 'unicast', 32, 12)
+        },
+        true,
+      ],
       ['the loopback', (kernel) => kernel.addOther(V4, 'lo', 'unicast', 0), false],
     ]
     test.each(ROWS)('%s', (_, add, isTold) => {
