@@ -118,8 +118,8 @@ describe('the folder of manifests', () => {
     expect(trouble).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
     expect(trouble).toMatchObject({
       text:
-        "BGPPeer of projectcalico.org/v3 and 1 more of Calico's objects in this file are passed over: objects of " +
-        'godwit.dev/v1 are read; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
+        "BGPPeer of projectcalico.org/v3 and 1 more of Calico's objects in this file are ignored: the agent reads objects of " +
+        'godwit.dev/v1; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
     })
     await write('calico.yaml', peer('ours'))
     await noTrouble()
