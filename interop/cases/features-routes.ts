@@ -17,6 +17,7 @@ import {
   type Node,
   POOLS,
   podRoutes,
+  RESTART_TIME,
   ROUTER_AS,
   routerNetworks,
   type SessionKind,
@@ -264,7 +265,8 @@ const theyReflect: Case = {
     const cluster = new Cluster(lab)
     const nodes = [await cluster.node(1), await cluster.node(2)] as const
     const hub = await lab.host('router', 1)
-    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', hub.ipv4, CLUSTER_AS))
+    const spec = { maxRestartTime: RESTART_TIME }
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', hub.ipv4, CLUSTER_AS, spec))
     const features = [featureOf(speaker, 'client')]
     const router = await speaker.start(hub, {
       asn: CLUSTER_AS,

@@ -9,6 +9,7 @@ import { type Case, expect } from './case.ts'
 import { DUAL, FABRIC_LIMIT, Fabric, GODWIT, needs, podCidr } from './fabric.ts'
 import { seenAs } from './packets.ts'
 import { offer, SERVICE_CIDRS, spineHas, spread } from './packets-services.ts'
+import { RESTART_TIME } from './rack.ts'
 
 const cable = (host: Host, name: string, state: 'up' | 'down') => ip(host, [`link set ${name} ${state}`])
 
@@ -33,9 +34,6 @@ const lacks = async (host: Host, number: number): Promise<void> => {
     expect(!routes.includes(`${prefix} `), `${host.name} still has a route to ${prefix}`)
   }
 }
-
-/** Seconds that the leaves keep the routes of a node for when it is lost without a word, after their hold time (RFC 8538). */
-const RESTART_TIME = 5
 
 const lostNode: Case = {
   name: 'packets: a node is lost and comes back',

@@ -11,6 +11,12 @@ import { type Expected, expectRoutes } from './case.ts'
 export const CLUSTER_AS = 64512
 export const ROUTER_AS = 65001
 
+/**
+ * Seconds that neighbors keep the routes of an agent for when it ends without a word (RFC 4724), or a node after the hold
+ * time (RFC 8538), where a case waits for these routes to go.
+ */
+export const RESTART_TIME = 5
+
 /** Two pools, so that pod CIDRs and what routers announce inside them is taken in. */
 export const POOLS: readonly KubeObject[] = [ipPool('pods-v4', '10.244.0.0/16'), ipPool('pods-v6', 'fd00:244::/32')]
 

@@ -13,6 +13,7 @@ import {
   learnedRoutes,
   POOLS,
   podRoutes,
+  RESTART_TIME,
   ROUTER_AS,
   routerNetworks,
 } from './rack.ts'
@@ -184,9 +185,9 @@ const mesh: Case = {
     const cluster = new Cluster(lab)
     const router = await lab.host('router', 1)
     await cluster.manifests.put(
-      configuration({ nodeToNodeMeshEnabled: true }),
+      configuration({ nodeToNodeMeshEnabled: true, nodeMeshMaxRestartTime: RESTART_TIME }),
       ...POOLS,
-      bgpPeer('router', router.ipv4, ROUTER_AS),
+      bgpPeer('router', router.ipv4, ROUTER_AS, { maxRestartTime: RESTART_TIME }),
     )
     const numbers = [1, 2, 3] as const
     const nodes = []
