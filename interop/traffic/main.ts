@@ -77,7 +77,7 @@ const render = (cells: Cells, versions: string): string =>
     '9 s everywhere, graceful restart as each speaker has it unasked, no BFD; a thousand datagrams a second each way between client and pods',
     'and between pods, in both families, and from the client to an address that both pods serve. Each cell: datagrams lost of all flows',
     'together whose ends survive, and the time from the first to the last one lost in the flow that was worst off. BIRD is configured as',
-    'Calico does it. Two minutes are routes kept behind the hold time for a neighbor that may be restarting (RFC 4724, RFC 8538): without',
+    'Calico does it. Two minutes are routes kept for a neighbor whose connection broke, as one that restarts breaks it (RFC 4724): without',
     'BFD nobody can tell it from one that is gone.',
     '',
     `| | ${COLUMNS.map((kind) => NAMES[kind]).join(' | ')} |`,
