@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Seconds } from '../base/units.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
-import { ClientError, Connection, type ReplyText } from './connection.ts'
+import { AgentConnection, ClientError, type ReplyText } from './connection.ts'
 import { isMadeOfJson, Output, toNames, toYaml } from './output.ts'
 import { openPager } from './pager.ts'
 import type { Format } from './words.ts'
@@ -43,7 +43,7 @@ export async function runCommand(
 async function answerOnce(socketPath: string, line: string, options: ClientOptions): Promise<ExitCode> {
   const out = new Output(options.out)
   try {
-    const connection = await Connection.open(socketPath)
+    const connection = await AgentConnection.open(socketPath)
     try {
       const exit = await printReply(connection.ask(line), out, options)
       await out.flush()
@@ -76,7 +76,7 @@ export async function askProblems(socketPath: string): Promise<string[]> {
 
 /** One question of a program: the JSON value of the answer. Throws ClientError where it is refused. */
 export async function ask(socketPath: string, command: string): Promise<unknown> {
-  const connection = await Connection.open(socketPath)
+  const connection = await AgentConnection.open(socketPath)
   try {
     let json = ''
     for await (const { code, text } of connection.ask(`json ${command}`)) {

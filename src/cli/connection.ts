@@ -18,7 +18,7 @@ export class ClientError extends Error {
 /** An agent that takes the connection and says nothing is no agent. */
 const GREETING_MILLIS = 10_000
 
-export class Connection {
+export class AgentConnection {
   readonly #socket: Socket
   readonly #lines: AsyncIterator<string>
 
@@ -28,8 +28,8 @@ export class Connection {
   }
 
   /** Connects and takes the greeting. Throws ClientError. */
-  static async open(path: string): Promise<Connection> {
-    const connection = new Connection(await connected(path))
+  static async open(path: string): Promise<AgentConnection> {
+    const connection = new AgentConnection(await connected(path))
     const timer = setTimeout(() => connection.close(), GREETING_MILLIS)
     try {
       for await (const line of connection.#reply()) {

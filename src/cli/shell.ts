@@ -6,7 +6,7 @@ import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { completionsFor, parseCommand } from '../show/parse.ts'
 import { complainOf, type ExitCode, printHelp, printReply } from './client.ts'
-import { ClientError, Connection } from './connection.ts'
+import { AgentConnection, ClientError } from './connection.ts'
 import { HISTORY_LENGTH, historyPath, readHistory, writeHistory } from './history.ts'
 import { Output } from './output.ts'
 import { openPager } from './pager.ts'
@@ -36,7 +36,7 @@ class Shell {
   readonly #path: string
   readonly #options: ShellOptions
   readonly #terminal: boolean
-  #connection: Connection | undefined
+  #connection: AgentConnection | undefined
   /** Names of neighbors, as far as known, for completion. */
   #names: readonly string[] = []
   #busy = false
@@ -49,8 +49,8 @@ class Shell {
     this.#terminal = options.input.isTTY === true && options.out.isTTY === true
   }
 
-  async connect(): Promise<Connection> {
-    this.#connection ??= await Connection.open(this.#path)
+  async connect(): Promise<AgentConnection> {
+    this.#connection ??= await AgentConnection.open(this.#path)
     return this.#connection
   }
 

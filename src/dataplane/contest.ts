@@ -1,16 +1,16 @@
 /**
- * Routes of ours that somebody keeps deleting. They come back at once the first times; who goes on is left alone for
- * longer and longer, so that two daemons do not spend a node's time on each other.
+ * Our routes that another program keeps deleting. The first times they are written again at once; then after a backoff
+ * that grows, so that two daemons do not use up the CPU of a node against each other.
  */
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 
-/** So often a route comes back at once. */
+/** So many losses in a row are answered at once. */
 const PATIENCE = 5
-/** So long it must stay for the count to begin anew. */
+/** A route that stays this long after its backoff starts a new count. */
 const CALM: Millis = 60_000
-const FIRST_PEACE: Millis = 1_000
-const LAST_PEACE: Millis = 60_000
+const FIRST_BACKOFF: Millis = 1_000
+const LONGEST_BACKOFF: Millis = 60_000
 
 interface Losses {
   times: number
@@ -19,20 +19,20 @@ interface Losses {
 
 export class Contest {
   readonly #losses = new Map<string, Losses>()
-  /** When those that are left alone are written again. */
+  /** When each route in backoff is written again. */
   readonly #held = new Map<string, Millis>()
 
   /** A route that should be there is gone. */
   lost(key: string, now: Millis): void {
     const before = this.#losses.get(key)
-    const isNew = before === undefined || now - before.at > CALM + this.#peaceAfter(before.times)
+    const isNew = before === undefined || now - before.at > CALM + this.#backoffAfter(before.times)
     const times = isNew ? 1 : before.times + 1
     this.#losses.set(key, { times, at: now })
-    const peace = this.#peaceAfter(times)
-    if (peace > 0) this.#held.set(key, now + peace)
+    const backoff = this.#backoffAfter(times)
+    if (backoff > 0) this.#held.set(key, now + backoff)
   }
 
-  /** How often it was lost, where it is left alone for now. */
+  /** Why it is not written now, with the number of losses; undefined: it is not in backoff. */
   whyHeld(key: string): string | undefined {
     if (!this.#held.has(key)) return undefined
     return `another program removes it again and again, ${this.#losses.get(key)?.times} times so far`
@@ -44,7 +44,7 @@ export class Contest {
     return first
   }
 
-  /** Those whose peace is over. */
+  /** Takes out the routes whose backoff is over. */
   release(now: Millis): string[] {
     const due = [...this.#held].filter(([, until]) => until <= now).map(([key]) => key)
     for (const key of due) this.#held.delete(key)
@@ -57,7 +57,7 @@ export class Contest {
     this.#held.delete(key)
   }
 
-  #peaceAfter(times: number): Millis {
-    return times <= PATIENCE ? 0 : Math.min(FIRST_PEACE * 2 ** (times - PATIENCE - 1), LAST_PEACE)
+  #backoffAfter(times: number): Millis {
+    return times <= PATIENCE ? 0 : Math.min(FIRST_BACKOFF * 2 ** (times - PATIENCE - 1), LONGEST_BACKOFF)
   }
 }

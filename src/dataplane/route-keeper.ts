@@ -110,7 +110,7 @@ export class RouteKeeper {
     const used = this.nextHops.useAll(nextHops, prefix.text)
     for (const nextHop of before?.nextHops ?? []) if (!used.includes(nextHop)) this.nextHops.leave(nextHop, prefix.text)
     this.#learned.set(prefix.text, { prefix: before?.prefix ?? prefix, nextHops: used })
-    this.#offerWay(prefix)
+    this.#updateLearnedWay(prefix)
     this.#touch(prefix.text)
   }
 
@@ -119,7 +119,7 @@ export class RouteKeeper {
     if (before === undefined) return
     this.#learned.delete(prefix)
     for (const nextHop of before.nextHops) this.nextHops.leave(nextHop, prefix)
-    this.#offerWay(before.prefix)
+    this.#updateLearnedWay(before.prefix)
     this.#touch(prefix)
   }
 
@@ -127,16 +127,16 @@ export class RouteKeeper {
   allowLearnedWays(allowed: boolean): void {
     if (this.#ways.isAllowed === allowed) return
     this.#ways.isAllowed = allowed
-    for (const { prefix } of this.#learned.values()) this.#offerWay(prefix)
+    for (const { prefix } of this.#learned.values()) this.#updateLearnedWay(prefix)
   }
 
-  /** Learned ways have changed since last asked: what goes over them goes elsewhere now. */
-  settleWays(): void {
+  /** Resolves again what leads over learned ways that have changed since the last call. */
+  resolveChangedWays(): void {
     for (const prefix of this.#ways.takeChanged()) this.#resolveInside(prefix)
   }
 
-  /** Others may be reached by a route whose own next hop is reached without BGP. */
-  #offerWay(prefix: Prefix): void {
+  /** Next hops of other routes may be resolved by this route if its own next hop is reached without BGP. */
+  #updateLearnedWay(prefix: Prefix): void {
     if (!this.#ways.isAllowed && this.#ways.isEmpty) return
     const nextHops = this.#learned.get(prefix.text)?.nextHops ?? []
     const hops = nextHops.flatMap(({ resolution: found }) =>
@@ -154,7 +154,7 @@ export class RouteKeeper {
   #follow(prefixes: Iterable<string>): void {
     for (const key of prefixes) {
       const prefix = this.#learned.get(key)?.prefix
-      if (prefix !== undefined) this.#offerWay(prefix)
+      if (prefix !== undefined) this.#updateLearnedWay(prefix)
       this.#touch(key)
     }
   }

@@ -312,7 +312,7 @@ export class Engine {
         this.#accept(input, now)
         return
       case 'turned-away':
-        this.#turnAway(input.address, input.reason)
+        this.#refuseCaller(input.address, input.reason)
         return
       case 'descriptors':
         this.#out.tell(this.#facts.listening.takeDescriptors(input))
@@ -394,14 +394,14 @@ export class Engine {
     const neighbor = this.#caller(remote.address, now)
     if (typeof neighbor === 'string') {
       this.#out.push({ kind: 'refuse', conn })
-      this.#turnAway(remote.address, neighbor)
+      this.#refuseCaller(remote.address, neighbor)
       return
     }
     this.#neighbors.connect(conn, neighbor)
     this.#sessions.handle(neighbor, { kind: 'connected', conn, dialled: false, local, remote }, now)
   }
 
-  #turnAway(address: Address, reason: string): void {
+  #refuseCaller(address: Address, reason: string): void {
     this.#facts.callers.note(address, reason, this.#facts.now)
     this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }

@@ -172,7 +172,7 @@ export class Kernel {
   /** Before decision: where new next hops lead, and those inside of what has changed in the kernel. */
   judge(): void {
     if (!this.#routes.isKnown) return
-    this.#routes.settleWays()
+    this.#routes.resolveChangedWays()
     const touched = this.#routes.takeTouched()
     const isAll = !this.#hasJudged || touched.length > FEW
     const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)

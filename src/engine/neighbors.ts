@@ -13,7 +13,7 @@ import type { PeerIntent } from '../cluster/intent.ts'
 import { WITHDRAWN, whileDrained } from './drain.ts'
 import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
-import type { NextHops } from './next-hops.ts'
+import type { NextHopChoice } from './next-hops.ts'
 
 export interface Neighbor {
   readonly name: string
@@ -22,7 +22,7 @@ export interface Neighbor {
   intent: PeerIntent
   /** Words of whoever disabled it by hand. */
   disabled: string | undefined
-  nextHops: NextHops | undefined
+  nextHops: NextHopChoice | undefined
   /** Where its session ran last: link-local next hops of its routes, kept ones too, lie there. */
   interface: string | undefined
   /** Words of whoever drains it for maintenance; undefined: nobody does. */

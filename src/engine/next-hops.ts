@@ -11,7 +11,7 @@ import type { NodeIntent } from '../cluster/intent.ts'
 import { addressesOf, isOnLink, type Link, type LinkTable, networksOf } from '../dataplane/links.ts'
 import { chooseAddress, type Wish, whyNotUsable } from './own-address.ts'
 
-export interface NextHops {
+export interface NextHopChoice {
   readonly bytes: Readonly<Partial<Record<Family, Uint8Array>>>
   readonly text: Readonly<Partial<Record<Family, string>>>
   /** Why a family of the session is not told anything. */
@@ -30,15 +30,15 @@ export interface Place {
   /** The interface of the session, as last known. */
   readonly link: string | undefined
   /** What neighbors over a link are told now. */
-  chosen(link: string): NextHops['chosen'] | undefined
+  chosen(link: string): NextHopChoice['chosen'] | undefined
 }
 
-export function nextHopsFor(session: Session, place: Place): NextHops {
+export function nextHopsFor(session: Session, place: Place): NextHopChoice {
   return new Choice(session, place).make()
 }
 
 /** What is told, and why not: another text is another answer. */
-export const wordsOfNextHops = ({ text, held, link, shared }: NextHops): string =>
+export const wordsOfNextHops = ({ text, held, link, shared }: NextHopChoice): string =>
   JSON.stringify([text, held, link, shared.map((prefix) => prefix.text)])
 
 class Choice {
@@ -62,7 +62,7 @@ class Choice {
     }
   }
 
-  make(): NextHops {
+  make(): NextHopChoice {
     const bytes: Partial<Record<Family, Uint8Array>> = {}
     const text: Partial<Record<Family, string>> = {}
     const held: Partial<Record<Family, string>> = {}

@@ -17,7 +17,7 @@ import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
-import { type NextHops, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
+import { type NextHopChoice, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import {
   tell,
@@ -52,7 +52,7 @@ export class Sessions {
   readonly #rib: Rib
   readonly #links: LinkTable
   /** By link: what neighbors over it are told. It stays so while the address does, also when a session is lost. */
-  readonly #chosen = new Map<string, NextHops['chosen']>()
+  readonly #chosen = new Map<string, NextHopChoice['chosen']>()
   readonly #out: Outbox
   readonly #bfd: Bfd
   #node: NodeIntent | undefined
@@ -263,7 +263,7 @@ export class Sessions {
     this.#tellNextHops(neighbor, undefined)
   }
 
-  #tellNextHops({ name, nextHops }: Neighbor, before: NextHops | undefined): void {
+  #tellNextHops({ name, nextHops }: Neighbor, before: NextHopChoice | undefined): void {
     for (const words of tellNextHops(name, before, nextHops)) this.#out.tell(words)
   }
 
@@ -275,7 +275,7 @@ export class Sessions {
     if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
   }
 
-  #nextHopsOf({ nextHops }: Neighbor, session: Session, node: NodeIntent): NextHops {
+  #nextHopsOf({ nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
     return nextHopsFor(session, {
       node,
       links: this.#links,

@@ -7,7 +7,7 @@ import type { UpdateProblem } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Problem } from '../cluster/intent.ts'
 import type { LeftFamilies } from './left-families.ts'
-import type { NextHops } from './next-hops.ts'
+import type { NextHopChoice } from './next-hops.ts'
 
 export interface Tell {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -161,7 +161,11 @@ export const tell = (level: Tell['level'], code: string, text: string, fields: T
 })
 
 /** A family that is withheld from a neighbor, or told with another next hop than before; `before`: in this session. */
-export function tellNextHops(peer: string, before: NextHops | undefined, after: NextHops | undefined): Tell[] {
+export function tellNextHops(
+  peer: string,
+  before: NextHopChoice | undefined,
+  after: NextHopChoice | undefined,
+): Tell[] {
   return FAMILIES.flatMap((family): Tell[] => {
     const [held, nextHop] = [after?.held[family], after?.text[family]]
     if (held !== undefined) {

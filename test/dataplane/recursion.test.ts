@@ -52,7 +52,7 @@ class Site {
 
   /** What stands in the kernel once all is settled: at most two rounds. */
   routes(): string[] {
-    this.keeper.settleWays()
+    this.keeper.resolveChangedWays()
     this.keeper.takeTouched()
     expect(this.keeper.hasTouched).toBe(false)
     const changes = this.keeper.take(100)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Session } from '../../src/bgp/session/types.ts'
 import type { NodeIntent } from '../../src/cluster/intent.ts'
 import { type Link, type LinkAddress, LinkTable } from '../../src/dataplane/links.ts'
-import { type NextHops, nextHopsFor } from '../../src/engine/next-hops.ts'
+import { type NextHopChoice, nextHopsFor } from '../../src/engine/next-hops.ts'
 import { linkOf } from '../support/fake-kernel.ts'
 
 const FLAG = { temporary: 0x01, secondary: 0x01, optimistic: 0x04, duplicate: 0x08, deprecated: 0x20, tentative: 0x40 }
@@ -34,7 +34,7 @@ interface Scene {
   readonly extendedNextHop?: boolean
 }
 
-function choose(links: LinkTable, scene: Scene = {}): NextHops {
+function choose(links: LinkTable, scene: Scene = {}): NextHopChoice {
   const { local = '192.168.80.1', remote = '192.168.80.2', internal = false, told, extendedNextHop = false } = scene
   const [ipv4, ipv6] = scene.named ?? ['10.0.0.11', 'fd00:10::11']
   const session = {

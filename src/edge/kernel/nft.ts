@@ -13,7 +13,7 @@ import { type NftTable, parseNftListing, tableText } from '../../dataplane/nft-t
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { NftHolder } from './nft-holder.ts'
-import { Looker, Monitor, runTool, whyFailed } from './tools.ts'
+import { Monitor, Poller, runTool, whyFailed } from './tools.ts'
 
 export interface NftOptions {
   readonly feed: (input: Input) => void
@@ -29,7 +29,7 @@ const OURS = `inet ${NFT_TABLE}`
 export class Nft {
   readonly #feed: (input: Input) => void
   readonly #enter: readonly string[]
-  readonly #looker: Looker
+  readonly #poller: Poller
   #monitor: Monitor | undefined
   /** Whose our table is while we live; undefined where nft or the kernel knows no such thing. */
   #holder: NftHolder | undefined
@@ -44,22 +44,22 @@ export class Nft {
   constructor({ feed, enter = [], recheck }: NftOptions) {
     this.#feed = feed
     this.#enter = enter
-    this.#looker = new Looker({ look: () => this.#read(false), ...(recheck === undefined ? {} : { recheck }) })
+    this.#poller = new Poller({ look: () => this.#read(false), ...(recheck === undefined ? {} : { recheck }) })
   }
 
   open(): void {
-    void this.#looker.run(() => this.#findHolder())
-    void this.#looker.now()
+    void this.#poller.run(() => this.#findHolder())
+    void this.#poller.now()
     const command = [...this.#enter, 'nft', 'monitor']
     this.#monitor = new Monitor({
       command,
       concerns: (output) => this.#concerns(output),
-      hint: () => this.#looker.hint(),
+      hint: () => this.#poller.hint(),
     })
   }
 
   perform({ seq, change }: NftEffect): void {
-    void this.#looker.run(async () => {
+    void this.#poller.run(async () => {
       const reason = await this.#write(renderChange(change, this.#holder !== undefined))
       this.#isForeign = false
       const failed = reason === undefined ? [] : [{ index: 0, reason }]
@@ -70,12 +70,12 @@ export class Nft {
 
   /** Counters as they are now. Over once the engine has them. */
   async count(): Promise<void> {
-    await this.#looker.run(() => this.#read(true))
+    await this.#poller.run(() => this.#read(true))
   }
 
   async stop(): Promise<void> {
     this.#monitor?.stop()
-    await this.#looker.stop()
+    await this.#poller.stop()
     this.#holder?.stop()
   }
 
@@ -83,7 +83,7 @@ export class Nft {
   async #findHolder(): Promise<void> {
     const tried = await this.#nft(['-c', '-f', '-'], TRY_HOLDING)
     if (tried.code !== 0) return
-    const holder = new NftHolder({ enter: this.#enter, lost: () => this.#looker.hint() })
+    const holder = new NftHolder({ enter: this.#enter, lost: () => this.#poller.hint() })
     if ((await holder.run('')) === undefined) this.#holder = holder
     else holder.stop()
   }

@@ -137,7 +137,7 @@ const RESTART_DELAY: Millis = 1_000
 /** Until a monitor has joined its groups. */
 const SETTLING: Millis = 100
 
-export interface LookerOptions {
+export interface PollerOptions {
   /** One look, or one piece of work; the next begins only when it is over. */
   readonly look: () => Promise<void>
   readonly quiet?: Millis
@@ -148,15 +148,15 @@ export interface LookerOptions {
  * When to look: soon after a hint, but not at every one of a thousand; seldom without one; and never while something
  * is being written, so that what is read lies wholly before or behind it.
  */
-export class Looker {
-  readonly #options: LookerOptions
+export class Poller {
+  readonly #options: PollerOptions
   readonly #recheck: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #queue: Promise<void> = Promise.resolve()
   #stopped = false
   #took: Millis = 0
 
-  constructor(options: LookerOptions) {
+  constructor(options: PollerOptions) {
     this.#options = options
     this.#recheck = setInterval(() => this.hint(), options.recheck ?? RECHECK).unref()
   }

@@ -31,7 +31,7 @@ export interface ReadDocument {
 }
 
 export async function readDocuments(text: string, reading: Reading): Promise<ReadDocument[]> {
-  const reader = new Reader(text, reading)
+  const reader = new DocumentReader(text, reading)
   const documents: ReadDocument[] = []
   let begin = 0
   for (const document of isJson(text) ? [text] : splitDocuments(text)) {
@@ -42,7 +42,7 @@ export async function readDocuments(text: string, reading: Reading): Promise<Rea
   return documents
 }
 
-class Reader {
+class DocumentReader {
   readonly #text: string
   readonly #reading: Reading
   #since = performance.now()

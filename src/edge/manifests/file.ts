@@ -30,14 +30,14 @@ export interface ManifestFile {
 type Fields = Readonly<Record<string, unknown>>
 
 export async function parseManifests(file: string, text: string, reading: Reading): Promise<ManifestFile> {
-  const reader = new Reader(reading.resources)
+  const reader = new ObjectReader(reading.resources)
   for (const [index, document] of (await readDocuments(text, reading)).entries()) {
     reader.document(`${file}#${index + 1}`, document)
   }
   return { objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
 }
 
-class Reader {
+class ObjectReader {
   readonly objects: ManifestObject[] = []
   readonly troubles: ManifestTrouble[] = []
   /** Of Calico's groups, where ours is another. */

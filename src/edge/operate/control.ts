@@ -154,7 +154,7 @@ export class Control {
       gone: false,
     }
     const leaving = this.#seats.take(client, { name: String(uid), privileged: mayAct })
-    if (leaving !== undefined) this.#turnAway(leaving)
+    if (leaving !== undefined) this.#rejectClient(leaving)
     if (leaving === client) return
     this.#clients.set(client.id, client)
     socket.on('data', (chunk) => this.#read(client, client.decoder.write(chunk)))
@@ -165,7 +165,7 @@ export class Control {
     feed({ kind: 'client-opened', client: client.id, restricted: !mayAct, ...(bird1 !== undefined && { bird1 }) })
   }
 
-  #turnAway(client: Client): void {
+  #rejectClient(client: Client): void {
     client.socket.write('8901 Too many connections\n')
     this.#hangUp(client)
   }
