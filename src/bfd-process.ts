@@ -119,7 +119,7 @@ class BfdProcess {
     if (!Array.isArray(left?.sessions) || left.boot !== this.#boot) return
     const age = bootClock.now() - left.savedAt
     if (age > AWAY_MILLIS) return
-    const text = `${left.sessions.length} sessions go on, ${Math.round(age)} ms after the last run left them`
+    const text = `${left.sessions.length} sessions continue, ${Math.round(age)} ms after the previous run stopped`
     this.#log.tell(tell('info', 'bfd-resumed', text, { sessions: left.sessions.length }))
     this.#sessions = left.sessions.map(({ intent }) => intent)
     this.#thread?.post({ kind: 'resume', sessions: left.sessions })
@@ -132,7 +132,7 @@ class BfdProcess {
   }
 
   #leave(): void {
-    this.#log.tell(tell('info', 'stopping', 'sessions end on purpose, and neighbors are told so'))
+    this.#log.tell(tell('info', 'stopping', 'sessions are shut down, and neighbors are informed'))
     this.#thread?.post({ kind: 'sessions', sessions: [] })
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }

@@ -1,6 +1,6 @@
 /**
  * One command to a running agent: its answer on stdout as birdc would print it, what went wrong on stderr in one line.
- * Exit codes: 0 done, 1 refused or not found, 2 wrong words.
+ * Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
  */
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'

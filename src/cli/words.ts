@@ -19,18 +19,18 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                [--bfd thread|PATH] [--log-level debug|info|warn|error]
                                     advertise this node's routes
   godwit bfd [--control PATH] [--log-level debug|info|warn|error]
-                                    BFD as a process that outlives agents (agent --bfd PATH)
-  godwit                            look around in a shell
+                                    run BFD in a separate process that outlives agents (agent --bfd PATH)
+  godwit                            open an interactive shell
   godwit show explain IP|PREFIX|NAMESPACE/SERVICE
-                                    why it is advertised, learned and forwarded as it is, or is not
+                                    why it is or is not advertised, learned and forwarded
   godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
               | callers | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
   godwit leave [cancel|REASON], down
-                                    ask a running agent; \`godwit show ?\` lists what there is to see
+                                    ask a running agent; \`godwit show ?\` lists all views
   godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE] [--json]
-                                    what is wrong with objects, and what each node would advertise to whom
-  godwit doctor                     is this machine fit to route, and what to do
+                                    problems of objects, and what each node would advertise to whom
+  godwit doctor                     check whether this machine is ready to route, and what to change
   godwit completion bash|zsh|fish   a script for the shell that completes all of these
   godwit --version | --help
 
@@ -39,10 +39,10 @@ Options of all but the agent, before or after the command:
   -o, --output text|wide|json|yaml|name
                                     wide: with everything; name: names only
       --json                        the same as -o json
-      --watch[=SECONDS]             ask again and again, every two seconds if not said
+      --watch[=SECONDS]             repeat the command, every two seconds by default
       --no-pager                    never page a long answer (GODWIT_PAGER, PAGER; less)
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong words.
+Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
 `
 
 export interface AgentWords {

@@ -1,4 +1,4 @@
-/** What neighbors are told nothing of for want of a next hop: a bounded number of problems. */
+/** The families that are not advertised to a neighbor because there is no next hop: a bounded number of problems. */
 import { FAMILIES } from '../base/family.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'

@@ -314,7 +314,7 @@ export class Sessions {
       if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
       if (result.error !== undefined) {
         this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
-        // What lies behind the one that ended the session is for nobody.
+        // Messages after the one that ended the session are ignored.
         if (neighbor.peer.session?.conn !== conn) return
       } else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`

@@ -48,20 +48,20 @@ const RULES: readonly Rule[] = [
   },
   {
     topic: 'routes outside the IP pools, pod CIDRs and service ranges, from eBGP neighbors',
-    calico: 'are taken in',
+    calico: 'are accepted',
     godwit: 'are refused, unless an import rule accepts them (a default route of the rack, for one)',
     concerns: (store) => peerNames(externalPeers(store).filter(({ filters }) => !filtersIn(store, filters, 'import'))),
   },
   {
     topic: 'more than 100,000 routes of a family from one neighbor',
-    calico: 'are taken in',
-    godwit: 'end the session for ten minutes, unless maxPrefixes says more',
+    calico: 'are accepted',
+    godwit: 'end the session for ten minutes, unless maxPrefixes is higher',
     concerns: (store) => peerNames(externalPeers(store)),
   },
   {
     topic: 'VIPs of both families of a service with policy Local',
-    calico: 'go out when an endpoint of any family is on the node',
-    godwit: 'go out when a ready endpoint of that family is',
+    calico: 'are advertised if an endpoint of any family is on the node',
+    godwit: 'are advertised if a ready endpoint of that family is',
     concerns: (store) =>
       [...store.table('Service').values()]
         .filter(({ externalLocal }) => externalLocal)
@@ -74,7 +74,7 @@ const RULES: readonly Rule[] = [
   {
     topic: 'cluster IPs of a service with internalTrafficPolicy Local',
     calico: 'follow externalTrafficPolicy',
-    godwit: 'go out one by one from nodes with a ready endpoint',
+    godwit: 'are advertised one by one from nodes with a ready endpoint',
     concerns: (store) =>
       [...store.table('Service').values()]
         .filter(({ internalLocal, clusterIps }) => internalLocal && clusterIps.some(isHostPrefix))

@@ -113,7 +113,7 @@ function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
 function whyNotFamily({ families }: PeerIntent, { family }: Prefix, node: NodeIntent | undefined): string | undefined {
   if (!families.includes(family)) return `the session does not carry ${family}`
   if (node?.addresses[family] !== undefined) return undefined
-  return `Node/${node?.name ?? ''} has no ${family} address to be the next hop; an address of the session's interface may serve`
+  return `Node/${node?.name ?? ''} has no ${family} address for the next hop; an address of the session's interface may be used`
 }
 
 function advertisedOf(route: RouteIntent, attributes: PathAttributes): Advertised {

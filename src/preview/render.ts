@@ -22,8 +22,8 @@ export function* renderReport(report: Report): Iterable<string> {
   else yield* changeLines(report.change)
   for (const { topic, calico, godwit, objects } of report.differences ?? []) {
     yield ''
-    yield `Other than Calico: ${topic}`
-    yield `  in Calico they ${calico}; here they ${godwit}`
+    yield `Differs from Calico: ${topic}`
+    yield `  in Calico they ${calico}; in Godwit they ${godwit}`
     yield `  concerns ${objects.join(', ')}`
   }
   yield ''
@@ -55,7 +55,7 @@ function* peerLines(peer: PeerPreview): Iterable<string> {
     yield `    held down: ${intent.held}`
     return
   }
-  if (advertised.length === 0) yield '    would be told nothing'
+  if (advertised.length === 0) yield '    no route is advertised'
   const width = Math.max(0, ...[...advertised, ...refused].map(({ prefix }) => prefix.length))
   for (const route of advertised) yield `    + ${route.prefix.padEnd(width)}  ${wordsOf(route)}`.trimEnd()
   for (const { prefix, reason } of refused) yield `    - ${prefix.padEnd(width)}  ${reason}`
@@ -97,7 +97,7 @@ function changeLine(line: ChangeLine): string {
     case 'session-resets':
       return `! session with ${line.peer} resets: ${line.reason}`
     case 'session-held':
-      return `! session with ${line.peer} is held down when it would start: ${line.reason}`
+      return `! session with ${line.peer} will be held down at its next start: ${line.reason}`
     case 'advertises':
       return `+ ${line.prefix} to ${line.peer}`
     case 'withdraws':

@@ -194,8 +194,11 @@ export const COMMANDS: readonly CommandRow[] = [
   actOn('enable', 'Start a neighbor that was disabled'),
   actOn('disable', 'Stop a neighbor and keep it stopped'),
   actOn('restart', 'Stop a neighbor and start it again'),
-  actOn('drain', 'For maintenance of a neighbor: it is told, and tells, last choices only; the session stays'),
-  actOn('undrain', 'End that again'),
+  actOn(
+    'drain',
+    'Prepare maintenance of a neighbor: routes to and from it become the last choice; the session stays up',
+  ),
+  actOn('undrain', 'End the drain of a neighbor'),
   {
     words: ['reload'],
     options: [{ word: 'in', help: 'import only' }, { word: 'out', help: 'export only' }, WHICH],

@@ -81,6 +81,6 @@ describe('what is said', () => {
     const text = (await readFile(RACK, 'utf8')).replaceAll('godwit.dev/v1', 'projectcalico.org/v3')
     await writeFile(file, text)
     const { out } = await check([file, '--api-group', 'projectcalico.org'])
-    expect(out).toContain('Other than Calico: learned routes to eBGP neighbors')
+    expect(out).toContain('Differs from Calico: learned routes to eBGP neighbors')
   })
 })

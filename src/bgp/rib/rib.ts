@@ -207,7 +207,7 @@ export class Rib {
     this.#ribs[family].beginRefresh(this.#slot(name), now)
   }
 
-  /** The neighbor has told everything: what it did not tell again is gone. */
+  /** The neighbor has sent its whole table: routes that it did not advertise again are removed. */
   endRefresh(name: string, family: Family): void {
     this.#ribs[family].endRefresh(this.#slot(name))
   }

@@ -161,7 +161,7 @@ export class Connection {
         this.#takeUpdates(updates)
         updates = { bytes: update ? next.bytes : bytes, spans: [] }
       }
-      // A message may end the connection; what lies behind it is for nobody.
+      // A message may end the connection; the messages after it are ignored.
       if (next === undefined || this.conn !== conn) return
       if (update) updates.spans.push(next.start, next.end)
       else if (isFrame(next)) this.#takeMessage(next)

@@ -118,7 +118,7 @@ export class CniFile {
     } finally {
       await file.close()
     }
-    // A link refuses where somebody else was quicker; a rename would take his place.
+    // A hard link fails if another program created the file first; a rename would replace that file.
     if (fresh) {
       await link(beside, this.#path)
       await rm(beside)
