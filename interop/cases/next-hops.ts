@@ -81,11 +81,11 @@ const vip: Case = {
     expect(words.includes('fd77::1:100/128 is a single address'), `nothing is said of the VIP:\n${words}`)
     await ip(host, [`address add ${host.ipv6}/64 dev eth0 nodad`])
     await routerHolds(side, all)
-    // As a link that is switched off and on: its IPv6 addresses go, and a person puts them back.
-    await ip(host, ['link set eth0 down', 'link set eth0 up', `address replace ${host.ipv6}/64 dev eth0 nodad`])
-    await routerHolds(side, all)
     const [protocol] = await agent.protocols()
     expect(protocol?.timesEstablished === 1, `the session was established ${protocol?.timesEstablished} times`)
+    // A link that is switched off ends the session at once. Its IPv6 addresses go, and a person puts them back.
+    await ip(host, ['link set eth0 down', 'link set eth0 up', `address replace ${host.ipv6}/64 dev eth0 nodad`])
+    await routerHolds(side, all)
   },
 }
 
