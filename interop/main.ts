@@ -1,5 +1,7 @@
-// npm run interop [-- WORD …]: runs the cases whose name or speaker contains every word, writes MATRIX.md after a full run.
+// npm run interop [-- [--minutes N] WORD …]: runs the cases whose name or speaker contains every word, writes MATRIX.md after a
+// full run. What has not begun after so many minutes is skipped by name; each kind of speaker comes before its other versions.
 
+import { parseArgs } from 'node:util'
 import { CASES } from './cases/all.ts'
 import type { Case } from './cases/case.ts'
 import { Skip } from './cases/case.ts'
@@ -94,27 +96,45 @@ const absentSpeakers = async (): Promise<ReadonlyMap<Speaker, string>> => {
 const versionsOf = async (speakers: readonly Speaker[]): Promise<Versions> =>
   new Map(await Promise.all(speakers.map(async (speaker) => [speaker, await speaker.version()] as const)))
 
-const main = async (words: readonly string[]): Promise<number> => {
+const main = async (args: readonly string[]): Promise<number> => {
+  const { values, positionals: words } = parseArgs({
+    args: [...args],
+    options: { minutes: { type: 'string' } },
+    allowPositionals: true,
+  })
+  const end =
+    values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000
   const fault = await whyNotAtAll()
   const absent = fault === undefined ? await absentSpeakers() : new Map(SPEAKERS.map((speaker) => [speaker, fault]))
   const usable = SPEAKERS.filter((speaker) => !absent.has(speaker))
   const ordered = [...usable, ...SPEAKERS.filter((speaker) => absent.has(speaker))]
   const versions = await versionsOf(usable)
-  const jobs = jobsOf(ordered, versions).filter(({ label }) =>
-    words.every((word) => label.toLowerCase().includes(word.toLowerCase())),
-  )
+  const isOther = ({ speaker }: Job): boolean => ordered.find(({ kind }) => kind === speaker.kind) !== speaker
+  const jobs = jobsOf(ordered, versions)
+    .filter(({ label }) => words.every((word) => label.toLowerCase().includes(word.toLowerCase())))
+    .sort((a, b) => Number(isOther(a)) - Number(isOther(b)))
   const outcomes: Outcome[] = []
   const again: Job[] = []
-  const runTimed = async (job: Job): Promise<Outcome> => {
+  const runTimed = async (job: Job, until = Number.POSITIVE_INFINITY): Promise<Outcome> => {
     const start = performance.now()
-    const outcome = await runJob(job, absent)
+    const { test, speaker, label } = job
+    const outcome: Outcome =
+      start < until
+        ? await runJob(job, absent)
+        : {
+            test: test.name,
+            speaker: speaker.name,
+            label,
+            state: 'skipped',
+            reason: `not begun after ${values.minutes} minutes`,
+          }
     print(outcome, performance.now() - start)
     return outcome
   }
   const queue = [...jobs]
   const lane = async (): Promise<void> => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const outcome = await runTimed(job)
+      const outcome = await runTimed(job, end)
       if (outcome.state === 'failed') again.push(job)
       else outcomes.push(outcome)
     }
@@ -123,7 +143,7 @@ const main = async (words: readonly string[]): Promise<number> => {
   // Side by side on a small machine one case may starve another: what failed is tried once more, alone, and said so.
   if (again.length > 0) console.log(`once more, alone: ${again.length}`)
   for (const job of again) outcomes.push(await runTimed(job))
-  if (words.length === 0 && usable.length > 0) await writeMatrix(versions, CASES, outcomes)
+  if (words.length === 0 && usable.length > 0 && performance.now() < end) await writeMatrix(versions, CASES, outcomes)
   const count = (state: Outcome['state']): number => outcomes.filter((outcome) => outcome.state === state).length
   console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`)
   return count('failed') === 0 ? 0 : 1
