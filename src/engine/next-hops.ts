@@ -114,8 +114,12 @@ class Choice {
     return this.#session.peerType === 'external' && this.#isOnLink
   }
 
-  /** Where this machine has it. */
+  /**
+   * Where this machine has it. A session of 127.0.0.0/8 does not leave the machine (RFC 1122 §3.2.1.3), as where agents
+   * play nodes of a cluster: there is no link to look at, and the address is what the Node says.
+   */
   #internalIp(wish: Wish): Address | undefined {
+    if (this.#session.local.address.startsWith('127.')) return wish.named
     const holder = wish.named === undefined ? undefined : this.#place.links.holder(wish.named)
     const own = holder?.addresses.find(({ address }) => address === wish.named)
     return own !== undefined && whyNotUsable(own, wish) === undefined ? own.address : undefined

@@ -76,6 +76,12 @@ describe('on which interface', () => {
       'fd00:10::11',
     ],
     ['an InternalIP that this machine does not have: never', [BARE], { internal: true }, undefined],
+    [
+      'the same on a session that does not leave the machine, as where agents play nodes: the InternalIP',
+      [BARE],
+      { local: '127.0.0.11', remote: '127.0.0.1' },
+      'fd00:10::11',
+    ],
     ['no InternalIP, and none needed', [ETH1], { named: [undefined, undefined] }, 'fd00:80::1'],
     ['a session from an address that no interface has: the InternalIP', [ETH0], { local: '192.0.2.1' }, 'fd00:10::11'],
   ])('%s', (_, links, scene, expected) => {
