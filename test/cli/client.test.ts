@@ -170,7 +170,7 @@ describe('no agent', () => {
     await writeFile(socket, '')
     expect(await run(['show', 'status'], { socket })).toMatchObject({
       exit: 1,
-      stderr: expect.stringContaining(`E_NO_AGENT no agent runs here: nobody answers on ${socket}`),
+      stderr: expect.stringContaining(`E_NO_AGENT no agent runs here: nothing listens on ${socket}`),
     })
   })
 

@@ -32,7 +32,10 @@ const u32 = fc.integer({ min: 0, max: 0xffffffff })
 const asn = fc.oneof(fc.integer({ min: 1, max: 0xffff }), fc.integer({ min: 1, max: 0xffffffff }))
 const octets = (maxLength: number) => fc.uint8Array({ maxLength })
 
-const KNOWN_CODES = new Set(CAPABILITIES.filter(({ value }) => value.kind !== 'unknown').map(({ bytes }) => bytes[0]))
+const KNOWN_CODES = new Set([
+  ...CAPABILITIES.filter(({ value }) => value.kind !== 'unknown').map(({ bytes }) => bytes[0]),
+  71, // long-lived graceful restart (RFC 9494)
+])
 
 const capability: fc.Arbitrary<Capability> = fc.oneof(
   fc.record({ kind: fc.constant('multiprotocol' as const), afi: u16, safi: u8 }),

@@ -267,7 +267,7 @@ describe('the file', () => {
   ])('of somebody else is not %s, until he takes it away', async (_name, config) => {
     await writeFile(path, FOREIGN)
     keep()
-    expect((await want(config))?.trouble).toMatch(/not ours .*left alone/)
+    expect((await want(config))?.trouble).toMatch(/not ours .*not changed/)
     expect(await readFile(path, 'utf8')).toBe(FOREIGN)
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(heard).toHaveLength(1)

@@ -108,7 +108,7 @@ describe('the socket', () => {
   test('does not take the place of a file', async () => {
     await mkdir(join(folder, 'run'))
     await writeFile(path, 'precious')
-    await expect(start()).rejects.toThrow('there is something here that is no socket')
+    await expect(start()).rejects.toThrow('there is a file here that is not a socket')
   })
 
   test('of another that came later is left alone at the end', async () => {
