@@ -17,8 +17,10 @@ test('over a wire that loses nothing both come Up, agree, and stay so whatever s
     fc.property(side, side, changes, seed, (a, b, steps, number) => {
       const wire = new Wire(a, b, number)
       const chance = new Chance(number)
-      // Less than the shortest jitter room: no packet is later than a Detection Time.
-      wire.travel = () => chance.next() * 4
+      // Less than the shortest jitter room: no packet is later than a Detection Time. And none overtakes another, as on a
+      // cable: BFD has no order of its own, and settings that arrive last are taken for the newest (RFC 5880 §6.8.6).
+      const delay = chance.next() * 4
+      wire.travel = () => delay
       wire.runTo(10_000)
       for (const { who, to } of steps) {
         wire.change(who ? wire.a : wire.b, to)
