@@ -8,7 +8,8 @@
  * left alone. What somebody removes or changes comes back at the next look; the file outlives the process, so that
  * pods can start while there is no agent.
  */
-import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { link, mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Millis } from '../../base/units.ts'
 import { CNI_FILE, whyNotOurs } from '../../dataplane/cni.ts'
@@ -26,6 +27,8 @@ export interface CniFileOptions {
 type Cni = Extract<Input, { kind: 'cni' }>
 
 const LARGEST_FILE = 1024 * 1024
+/** No symbolic link is followed, and a named pipe does not make us wait for a writer. */
+const AS_IT_STANDS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 /** Readable by root alone, as the benchmarks for clusters ask of these files. */
 const MODE = 0o600
 
@@ -88,7 +91,7 @@ export class CniFile {
       if (present === config) return undefined
       const why = present === undefined ? undefined : whyNotOurs(present)
       if (why !== undefined) return `${this.#path} is not ours (${why}); it is not changed`
-      if (config === undefined) await rm(this.#path)
+      if (config === undefined) await rm(this.#path, { force: true })
       else await this.#write(config, present === undefined)
       return undefined
     } catch (error) {
@@ -96,14 +99,25 @@ export class CniFile {
     }
   }
 
-  /** What is there; '' stands for what is no file for us to read. */
+  /**
+   * What is there; '' stands for what is no file for us to read. The file is opened first and looked at after, so that one
+   * removed or replaced in between is not an error.
+   */
   async #read(): Promise<string | undefined> {
-    const stats = await lstat(this.#path).catch((error: NodeJS.ErrnoException) => {
+    const file = await open(this.#path, AS_IT_STANDS).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined
+      // A symbolic link, a socket.
+      if (error.code === 'ELOOP' || error.code === 'ENXIO') return null
       throw error
     })
-    if (stats === undefined) return undefined
-    return stats.isFile() && stats.size <= LARGEST_FILE ? readFile(this.#path, 'utf8') : ''
+    if (file === undefined) return undefined
+    if (file === null) return ''
+    try {
+      const stats = await file.stat()
+      return stats.isFile() && stats.size <= LARGEST_FILE ? await file.readFile('utf8') : ''
+    } finally {
+      await file.close()
+    }
   }
 
   async #write(config: string, fresh: boolean): Promise<void> {

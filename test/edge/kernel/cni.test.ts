@@ -1,5 +1,6 @@
 /** The CNI configuration: its text, when the engine wants which, and the file. */
-import { mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -244,6 +245,26 @@ describe('the file', () => {
     else await writeFile(`${path}.new`, OTHER).then(() => rename(`${path}.new`, path))
     await vi.waitFor(async () => expect(await readFile(path, 'utf8')).toBe(CONFIG))
     expect(heard).toHaveLength(1)
+  })
+
+  test('goes at any moment of a look, and that is never trouble', async () => {
+    keep()
+    await want(CONFIG)
+    for (let time = 0; time < 200; time++) {
+      await rm(path, { force: true })
+      await vi.waitFor(async () => expect(await readFile(path, 'utf8')).toBe(CONFIG), { interval: 1 })
+    }
+    expect(heard).toHaveLength(1)
+  })
+
+  test.each<[string, (at: string) => unknown]>([
+    ['a named pipe', (at) => execFileSync('mkfifo', [at])],
+    ['a folder', (at) => mkdir(at)],
+  ])('%s of its name is left where it is', async (_, make) => {
+    await make(path)
+    keep()
+    expect((await want(CONFIG))?.trouble).toMatch(/not ours .*not changed/)
+    expect((await stat(path)).isFile()).toBe(false)
   })
 
   test('is removed when there shall be none', async () => {
