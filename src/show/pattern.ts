@@ -1,15 +1,26 @@
-/** birdc's patterns: `*` for any run of characters, `?` for one. Takes time in proportion to the text. */
-export function matchesPattern(pattern: string, name: string): boolean {
+/** birdc's patterns: `*` for any run of characters, `?` for one. */
+export const matchesPattern = (pattern: string, name: string): boolean =>
+  matchesItems(pattern, name.length, (wanted, index) => wanted === '?' || wanted === name[index])
+
+/**
+ * Whether `length` items match a pattern of items, in which `*` stands for any run of them. Goes back to the last `*` only,
+ * so the time is bounded by the items of the one times those of the other.
+ */
+export function matchesItems<Item>(
+  pattern: ArrayLike<Item | '*'>,
+  length: number,
+  fits: (wanted: Item | '*', index: number) => boolean,
+): boolean {
   let at = 0
   let star = -1
   let resume = 0
   let index = 0
-  while (index < name.length) {
+  while (index < length) {
     const wanted = pattern[at]
     if (wanted === '*') {
       star = at++
       resume = index
-    } else if (wanted === '?' || wanted === name[index]) {
+    } else if (wanted !== undefined && fits(wanted, index)) {
       at++
       index++
     } else if (star >= 0) {

@@ -2,7 +2,7 @@
 import { addressBytes, familyOfAddress } from '../../base/address.ts'
 import { contains, type Prefix } from '../../base/prefix.ts'
 import type { AsSegment } from '../../bgp/wire/as-path.ts'
-import { matchesPattern } from '../pattern.ts'
+import { matchesItems, matchesPattern } from '../pattern.ts'
 
 /** Both ends belong to it. */
 export interface Range {
@@ -173,28 +173,8 @@ function asesOf(path: readonly AsSegment[]): readonly (readonly number[])[] {
   })
 }
 
-/** As `pattern.ts` does for text: goes back to the last `*` only, so the time is bounded by places times items. */
-function matchesMask(places: readonly (readonly number[])[], mask: readonly MaskItem[]): boolean {
-  let at = 0
-  let star = -1
-  let resume = 0
-  let index = 0
-  while (index < places.length) {
-    const wanted = mask[at]
-    if (wanted === '*') {
-      star = at++
-      resume = index
-    } else if (wanted !== undefined && fitsPlace(wanted, places[index] ?? [])) {
-      at++
-      index++
-    } else if (star >= 0) {
-      at = star + 1
-      index = ++resume
-    } else return false
-  }
-  while (mask[at] === '*') at++
-  return at === mask.length
-}
+const matchesMask = (places: readonly (readonly number[])[], mask: readonly MaskItem[]): boolean =>
+  matchesItems(mask, places.length, (wanted, index) => fitsPlace(wanted, places[index] ?? []))
 
 const fitsPlace = (wanted: MaskItem, asns: readonly number[]): boolean =>
   wanted === '?' || (wanted !== '*' && asns.some((asn) => wanted.some((range) => inRange(asn, range))))
