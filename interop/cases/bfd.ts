@@ -345,7 +345,7 @@ const apart: Case = {
     daemon = startBfd(node)
     await stays('the process being there again', 3)
     const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
-    expect(log.includes('2 sessions go on'), `the new process did not go on: ${log}`)
+    expect(log.includes('2 sessions continue'), `the new process did not go on: ${log}`)
     await agent.start()
     await bfdUp(scene, 'single')
     await stays('the agent being there again', 2)
