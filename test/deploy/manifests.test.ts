@@ -1,13 +1,14 @@
 /** The manifests: they parse, they fit together, and the agent they start knows its words. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { parseWords } from '../../src/cli/words.ts'
 import { pathOf, resourcesOf, secretsIn } from '../../src/edge/resources.ts'
 import { DEPLOY, type Manifest, readManifests, yamlFiles } from './support/crds.ts'
+import { COMPONENTS, kustomize, ROOT } from './support/kustomize.ts'
 
-const FILES = yamlFiles('.')
+/** Templates are no YAML before they are rendered, and two files are Helm's. */
+const FILES = yamlFiles('.').filter((path) => !/^(?:templates\/|Chart\.yaml$|values\.yaml$)/.test(path))
 
 /** Every `fieldRef` at any depth. */
 const fieldRefs = (value: unknown): unknown[] => {
@@ -31,59 +32,6 @@ test.each(FILES)('%s parses, and every document is a whole object', (path) => {
     if (kind !== 'Kustomization' && kind !== 'Component') expect(metadata.name).toMatch(/^[a-z0-9.-]+$/)
   }
 })
-
-interface Operation {
-  readonly op: 'add' | 'replace' | 'test'
-  readonly path: string
-  readonly value: unknown
-}
-
-interface Kustomization extends Manifest {
-  readonly resources?: readonly string[]
-  readonly components?: readonly string[]
-  readonly patches?: readonly {
-    readonly target: { readonly kind: string; readonly name: string }
-    readonly patch: string
-  }[]
-}
-
-const read = <M extends Manifest>(path: string): M => readManifests(path)[0] as M
-const ROOT = read<Kustomization>('kustomization.yaml')
-const COMPONENTS = readdirSync(join(DEPLOY, 'components')).sort()
-
-/** RFC 6902, as far as our patches go. */
-function apply(target: Manifest, { op, path, value }: Operation): void {
-  const steps = path.split('/').slice(1)
-  const last = steps.pop() ?? ''
-  let at: unknown = target
-  for (const step of steps) at = (at as Record<string, unknown>)[step]
-  expect(at, path).toBeTypeOf('object')
-  if (Array.isArray(at) && last === '-' && op === 'add') at.push(value)
-  else if (op === 'add' && !Array.isArray(at)) (at as Record<string, unknown>)[last] = value
-  else {
-    const holder = at as Record<string, unknown>
-    expect(holder, path).toHaveProperty([last])
-    if (op === 'test') expect(holder[last]).toEqual(value)
-    else holder[last] = value
-  }
-}
-
-function operationsOf(component: string): [string, Operation[]][] {
-  const { patches = [] } = read<Kustomization>(`components/${component}/kustomization.yaml`)
-  return patches.map(({ target, patch }) => [`${target.kind}/${target.name}`, parse(patch) as Operation[]])
-}
-
-/** The objects as kubectl would apply them, with these components. */
-function build(components: readonly string[]): Map<string, Manifest> {
-  const objects = (ROOT.resources ?? []).flatMap(readManifests)
-  const byName = new Map(objects.map((object) => [`${object.kind}/${object.metadata.name}`, structuredClone(object)]))
-  for (const [target, operations] of components.flatMap(operationsOf)) {
-    const object = byName.get(target)
-    if (object === undefined) throw new Error(`no ${target} to patch`)
-    for (const operation of operations) apply(object, operation)
-  }
-  return byName
-}
 
 interface Pod {
   readonly containers: readonly {
@@ -133,15 +81,15 @@ describe('kustomization.yaml', () => {
   test.each([[[]], ...COMPONENTS.map((component) => [[component]]), [COMPONENTS]])(
     'with %j the agent knows its words, and every mount has its volume',
     (components) => {
-      const { pod, container } = podOf(build(components))
-      expect(() => wordsOf(build(components))).not.toThrow()
+      const { pod, container } = podOf(kustomize(components))
+      expect(() => wordsOf(kustomize(components))).not.toThrow()
       expect(container.volumeMounts.map(({ name }) => name).sort()).toEqual(pod.volumes.map(({ name }) => name).sort())
     },
   )
 })
 
 describe('the DaemonSet', () => {
-  const { pod, container } = podOf(build([]))
+  const { pod, container } = podOf(kustomize([]))
 
   test('has the node’s network and no more rights than it needs', () => {
     expect(pod).toMatchObject({
@@ -151,13 +99,13 @@ describe('the DaemonSet', () => {
     })
     const { capabilities, readOnlyRootFilesystem, privileged } = container.securityContext
     expect(capabilities).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE'] })
-    const raw = podOf(build(['unnumbered'])).container.securityContext.capabilities
+    const raw = podOf(kustomize(['unnumbered'])).container.securityContext.capabilities
     expect(raw).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW'] })
     expect({ readOnlyRootFilesystem, privileged }).toEqual({ readOnlyRootFilesystem: true, privileged: undefined })
   })
 
   test('asks after health where the agent answers', () => {
-    const http = wordsOf(build([])).http ?? ''
+    const http = wordsOf(kustomize([])).http ?? ''
     for (const [{ httpGet }, path] of [
       [container.livenessProbe, '/livez'],
       [container.readinessProbe, '/readyz'],
@@ -169,12 +117,12 @@ describe('the DaemonSet', () => {
 
   test('keeps the control socket on a volume, and names the node', () => {
     const mounts = container.volumeMounts.map(({ mountPath }) => mountPath)
-    expect(mounts).toContain(dirname(wordsOf(build([])).control))
+    expect(mounts).toContain(dirname(wordsOf(kustomize([])).control))
     expect(container.env.map(({ name }) => name)).toContain('NODE_NAME')
   })
 
   test('the CNI folder is the node’s own', () => {
-    const objects = build(['cni'])
+    const objects = kustomize(['cni'])
     const { cni, cniDirectory } = wordsOf(objects)
     expect(cni).toBe('ptp')
     expect(podOf(objects).container.volumeMounts).toContainEqual({ name: 'cni', mountPath: cniDirectory })
@@ -193,7 +141,7 @@ describe('the rights', () => {
     ['godwit.dev', []],
     ['projectcalico.org', ['calico-objects']],
   ])('cover exactly what an agent reading %s lists and watches', (group, components) => {
-    const objects = build(components)
+    const objects = kustomize(components)
     expect(wordsOf(objects).apiGroup).toBe(group)
     const rules = objects.get('ClusterRole/godwit')?.rules as Rule[]
     const granted = rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -208,7 +156,7 @@ describe('the rights', () => {
   })
 
   test('to Secrets go by name, in the agent’s own namespace, and to no others', () => {
-    const objects = build([])
+    const objects = kustomize([])
     const secrets = { apiGroups: [''], resources: ['secrets'], resourceNames: ['bgp'], verbs: ['list', 'watch'] }
     expect(objects.get('Role/godwit')).toMatchObject({ metadata: { namespace: 'godwit' }, rules: [secrets] })
     expect(objects.get('RoleBinding/godwit')).toMatchObject({
@@ -222,7 +170,7 @@ describe('the rights', () => {
   })
 
   test('are bound to the account the agent runs as', () => {
-    const objects = build([])
+    const objects = kustomize([])
     const binding = objects.get('ClusterRoleBinding/godwit')
     expect(binding).toMatchObject({
       roleRef: { kind: 'ClusterRole', name: 'godwit' },
@@ -244,8 +192,8 @@ describe('components/bfd', () => {
   test('the agent finds the process where it listens, on a volume of both', () => {
     const words = parseWords(container?.args ?? [])
     if (words.kind !== 'bfd') throw new Error(`BFD does not start: ${JSON.stringify(words)}`)
-    expect(wordsOf(build(['bfd'])).bfd).toBe(words.options.control)
-    for (const one of [container, podOf(build(['bfd'])).container]) {
+    expect(wordsOf(kustomize(['bfd'])).bfd).toBe(words.options.control)
+    for (const one of [container, podOf(kustomize(['bfd'])).container]) {
       expect(one?.volumeMounts.map(({ mountPath }) => mountPath)).toContain(dirname(words.options.control))
     }
   })
@@ -257,6 +205,6 @@ describe('components/bfd', () => {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'], add: ['SYS_NICE', 'NET_ADMIN'] },
     })
-    expect(podOf(build(['bfd'])).container.securityContext.capabilities.add).not.toContain('SYS_NICE')
+    expect(podOf(kustomize(['bfd'])).container.securityContext.capabilities.add).not.toContain('SYS_NICE')
   })
 })

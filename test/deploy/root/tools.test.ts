@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { renderChart } from '../support/chart.ts'
 import { DEPLOY } from '../support/crds.ts'
+import { COMPONENTS, kustomize } from '../support/kustomize.ts'
 
 const run = (...[program = '', ...words]: readonly string[]) =>
   spawnSync(program, words, { encoding: 'utf8', timeout: 60_000, maxBuffer: 2 ** 26 })
@@ -37,6 +39,12 @@ describe.skipIf(!hasKustomize)(hasKustomize ? 'kubectl kustomize' : 'kubectl kus
     return parseAllDocuments(stdout).map((document) => document.toJS())
   }
 
+  test('builds the objects that other tests take for it', () => {
+    const objects = build(join(work, 'deploy'))
+    expect(objects).toHaveLength(kustomize([]).size)
+    for (const object of objects) expect(object).toEqual(kustomize([]).get(`${object.kind}/${object.metadata.name}`))
+  })
+
   test('builds what there is to apply', () => {
     const kinds = build(join(work, 'deploy')).map(({ kind }) => kind)
     expect(kinds.filter((kind) => kind === 'CustomResourceDefinition')).toHaveLength(5)
@@ -65,5 +73,22 @@ describe.skipIf(!hasKustomize)(hasKustomize ? 'kubectl kustomize' : 'kubectl kus
     const objects = build(own)
     expect(JSON.stringify(objects)).toContain('--cni=ptp')
     expect(objects.filter(({ kind }) => kind === 'BGPPeer')).toHaveLength(4)
+  })
+})
+
+const hasHelm = run('helm', 'version', '--short').status === 0
+describe.skipIf(!hasHelm)(hasHelm ? 'helm' : 'helm (not installed)', () => {
+  test('lint finds nothing', () => {
+    const { status, stdout, stderr } = run('helm', 'lint', '--strict', DEPLOY)
+    expect(status, `${stdout}${stderr}`).toBe(0)
+  })
+
+  test.each([[[]], [COMPONENTS]])('template with components %j gives what other tests take for it', (components) => {
+    const words = ['--namespace', 'godwit', '--kube-version', '1.30.0', '--set', `components={${components.join(',')}}`]
+    const { status, stdout, stderr } = run('helm', 'template', 'godwit', DEPLOY, ...words)
+    expect(status, stderr).toBe(0)
+    const objects = parseAllDocuments(stdout).flatMap((document) => document.toJS() ?? [])
+    expect(objects).toHaveLength(renderChart({ components }).length)
+    expect(objects).toEqual(expect.arrayContaining(renderChart({ components })))
   })
 })
