@@ -29,11 +29,12 @@ import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } 
 import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
+import { Recorder } from './edge/replay/recorder.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
-import { Engine } from './engine/engine.ts'
+import { Engine, type EngineOptions } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { readRestart } from './engine/restart.ts'
 import { tell } from './engine/tell.ts'
@@ -99,7 +100,7 @@ class Agent {
     const view = () => this.#engine.view(systemClock.now())
     this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#count() })
     const table = options.table === 'main' ? MAIN_TABLE : Number(options.table)
-    this.#engine = new Engine({
+    const engineOptions: EngineOptions = {
       node: options.node,
       version: VERSION,
       hostName: hostname(),
@@ -117,16 +118,19 @@ class Agent {
       keepsLastGood: true,
       calico: isCalicoGroup(options.apiGroup),
       namespace: options.namespace,
-    })
+    }
+    this.#engine = new Engine(engineOptions)
+    const recorder = new Recorder(this.#engine, engineOptions)
+    const beside = options.control.replace(/\.sock$/, '')
     const perform = (effect: Effect) => this.#perform(effect)
     const crash = (error: unknown) => {
       log.end()
-      crashLoudly(error)
+      crashLoudly(error, recorder.write(`${beside}.replay.jsonl`, error))
     }
     // What no turn throws can come from an edge. Node's own words for it would wait for a reader of stderr.
     process.on('uncaughtException', crash)
     const unread = () => this.#tcp.unread()
-    this.#driver = new Driver({ engine: this.#engine, clock: systemClock, perform, unread, crash })
+    this.#driver = new Driver({ engine: recorder, clock: systemClock, perform, unread, crash })
     const feed = (input: Input) => this.#driver.feed(input)
     this.#keys = new Keys(options.namespace)
     this.#tcp = new Tcp({ feed, keys: this.#keys })
@@ -134,7 +138,6 @@ class Agent {
     this.#cni = new CniFile({ directory: options.cniDirectory, feed })
     this.#ndp = new Ndp({ feed })
     this.#health = new HealthCheck({ feed })
-    const beside = options.control.replace(/\.sock$/, '')
     this.#lastGood = runFile(`${beside}.last-good.json`, feed)
     this.#restart = runFile(`${beside}.restart.json`, feed)
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })

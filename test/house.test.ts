@@ -11,7 +11,7 @@ const SRC = new URL('../src/', import.meta.url).pathname
 /** What a door to the outside may know of the rooms inside. */
 const INNER = ['base', 'bfd', 'bgp/session', 'cluster', 'dataplane', 'ndp', 'show', 'engine']
 
-const EDGE = ['edge', 'edge/kernel', 'edge/kubernetes', 'edge/manifests', 'edge/net', 'edge/operate']
+const EDGE = ['edge', 'edge/kernel', 'edge/kubernetes', 'edge/manifests', 'edge/net', 'edge/operate', 'edge/replay']
 
 /** Room → rooms it may import besides itself. The doors of `edge/` know each other only where it says so. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -46,6 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'edge/manifests': [...INNER, 'edge'],
   'edge/net': [...INNER, 'edge'],
   'edge/operate': [...INNER, 'edge', 'edge/kernel'],
+  'edge/replay': [...INNER, 'bgp/wire', 'edge'],
   cli: ['base', 'show'],
   agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
   check: ['cluster', 'engine', 'preview', 'cli', ...EDGE],

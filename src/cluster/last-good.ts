@@ -84,11 +84,12 @@ function bare(object: unknown): unknown {
 }
 
 /** A password is a reference to a Secret; whatever else stands there may be the key itself. */
-function withoutKeys(spec: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(spec).map(([field, value]) =>
-    /password/i.test(field) ? [field, secretReference(value)] : [field, value],
-  )
-  return Object.fromEntries(entries)
+export function withoutKeys(fields: Record<string, unknown>): Record<string, unknown> {
+  const bareValue = (field: string, value: unknown): unknown => {
+    if (/password/i.test(field)) return secretReference(value)
+    return isRecord(value) ? withoutKeys(value) : value
+  }
+  return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, bareValue(field, value)]))
 }
 
 function secretReference(value: unknown): unknown {

@@ -165,9 +165,10 @@ export class Driver {
 /** An input that is taken later must not rest on bytes that the sender uses again. */
 const keepable = (input: Input): Input => (input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input)
 
-/** The last resort: words on stderr, and an exit that a supervisor sees. */
-export function crashLoudly(error: unknown): never {
+/** The last resort: words on stderr, and an exit that a supervisor sees. `kept`: what is left to look into it. */
+export function crashLoudly(error: unknown, kept?: string): never {
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  sayLastWords(`godwit: internal error in the engine, cannot continue: ${words}\n`)
+  const more = kept === undefined ? '' : `godwit: ${kept}\n`
+  sayLastWords(`godwit: internal error in the engine, cannot continue: ${words}\n${more}`)
   process.exit(70)
 }

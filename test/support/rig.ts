@@ -4,6 +4,7 @@ import { AFI, FAMILIES } from '../../src/base/family.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { encodeOpen } from '../../src/bgp/wire/open.ts'
+import type { Turns } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -24,6 +25,8 @@ export interface RigOptions {
   readonly spec?: object
   readonly objects?: readonly ApiObject[]
   readonly record?: (input: Input, now: number, effects: readonly Effect[]) => void
+  /** What stands between the driver and the engine. */
+  readonly through?: (engine: Engine, options: EngineOptions) => Turns
 }
 
 export class Rig {
@@ -41,9 +44,11 @@ export class Rig {
   readonly neighbors: readonly RawNeighbor[]
   readonly tells: Tell[] = []
   readonly #record: RigOptions['record']
+  readonly #turns: Turns
 
-  constructor({ neighbors = 2, asns = [], spec = {}, objects = [], record }: RigOptions = {}) {
+  constructor({ neighbors = 2, asns = [], spec = {}, objects = [], record, through }: RigOptions = {}) {
     this.engine = new Engine(this.options)
+    this.#turns = through?.(this.engine, this.options) ?? this.engine
     this.#record = record
     this.neighbors = Array.from({ length: neighbors }, (_, index) => new RawNeighbor(this, index, asns[index]))
     const worker = node('worker-1', {
@@ -62,7 +67,7 @@ export class Rig {
   }
 
   feed(input: Input): void {
-    const effects = this.engine.handle(input, this.now)
+    const effects = this.#turns.handle(input, this.now)
     this.#record?.(input, this.now, effects)
     for (const effect of effects) {
       if (effect.kind === 'tell') this.tells.push(effect.tell)

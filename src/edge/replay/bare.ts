@@ -1,0 +1,36 @@
+/** Inputs as they may lie in a file: without what might be a key. The engine never has the keys of Secrets themselves. */
+import { withoutKeys } from '../../cluster/last-good.ts'
+import { isRecord } from '../../cluster/parse/fields.ts'
+import type { ObjectChange } from '../../cluster/source.ts'
+import type { Input } from '../../engine/input.ts'
+
+export function bareInput(input: Input): Input {
+  if (input.kind === 'objects') return { ...input, changes: input.changes.map(bareChange) }
+  if (input.kind !== 'remembered') return input
+  return { ...input, objects: input.objects.map((kept) => ({ ...kept, object: bareObject(kept.object) })) }
+}
+
+function bareChange(change: ObjectChange): ObjectChange {
+  if (change.kind === 'upsert') return { ...change, object: bareObject(change.object) }
+  if (change.kind !== 'replace') return change
+  return { ...change, objects: change.objects.map((one) => ({ ...one, object: bareObject(one.object) })) }
+}
+
+/** kubectl's copy of what was applied. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+
+function bareObject(object: unknown): unknown {
+  if (!isRecord(object)) return object
+  const { metadata, spec, ...rest } = object
+  return {
+    ...rest,
+    metadata: isRecord(metadata) ? bareMetadata(metadata) : metadata,
+    ...(spec !== undefined && { spec: isRecord(spec) ? withoutKeys(spec) : spec }),
+  }
+}
+
+function bareMetadata({ annotations, managedFields: _, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  if (!isRecord(annotations)) return rest
+  const { [LAST_APPLIED]: __, ...others } = annotations
+  return { ...rest, annotations: others }
+}

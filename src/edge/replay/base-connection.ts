@@ -1,0 +1,52 @@
+/** Of a connection: how it came to be, its messages up to the first KEEPALIVE, and the beginning of one that is not whole. */
+import { HEADER_LENGTH } from '../../bgp/wire/header.ts'
+import type { Input } from '../../engine/input.ts'
+
+type Begun = Extract<Input, { readonly kind: 'accepted' | 'connected' }>
+
+const KEEPALIVE = 4
+/** OPEN, and NOTIFICATIONs beside it, have at most 4,096 octets. */
+const MOST_HEAD = 8_192
+/** A longer beginning of a message is not kept, nor the connection with it. */
+const MOST_REST = 16_384
+
+export class BaseConnection {
+  readonly #begun: Begun
+  readonly #head: Uint8Array[] = []
+  #headLength = 0
+  #isUp = false
+  #rest = new Uint8Array(0)
+
+  constructor(begun: Begun) {
+    this.#begun = begun
+  }
+
+  /** False where the stream cannot be followed. */
+  read(chunk: Uint8Array): boolean {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    let at = 0
+    while (bytes.length - at >= HEADER_LENGTH) {
+      const length = (((bytes[at + 16] as number) << 8) | (bytes[at + 17] as number)) >>> 0
+      if (length < HEADER_LENGTH) return false
+      if (bytes.length - at < length) break
+      if (!this.#take(bytes.subarray(at, at + length))) return false
+      at += length
+    }
+    this.#rest = bytes.slice(at)
+    return this.#rest.length <= MOST_REST
+  }
+
+  #take(message: Uint8Array): boolean {
+    if (this.#isUp) return true
+    this.#head.push(message.slice())
+    this.#headLength += message.length
+    this.#isUp = message[18] === KEEPALIVE
+    return this.#headLength <= MOST_HEAD
+  }
+
+  inputs(): Input[] {
+    const { conn } = this.#begun
+    const bytes = [...this.#head, this.#rest].filter(({ length }) => length > 0)
+    return [this.#begun, ...bytes.map((one): Input => ({ kind: 'received', conn, bytes: one }))]
+  }
+}

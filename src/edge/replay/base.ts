@@ -1,0 +1,165 @@
+/**
+ * What inputs that are no longer kept one by one have led to, as few inputs: the newest version of each object, the links,
+ * the kernel's routes, and of each connection how it came to be and its first messages, which make the session.
+ * Routes that neighbors sent are not kept, nor what was asked by hand. Every table has a bound; what has no room is counted.
+ */
+import { objectKey } from '../../cluster/objects.ts'
+import type { Kind, ObjectChange, ObjectRef } from '../../cluster/source.ts'
+import { type KernelRoute, routeKey } from '../../dataplane/kernel.ts'
+import type { Link } from '../../dataplane/links.ts'
+import type { Input } from '../../engine/input.ts'
+import { BaseConnection } from './base-connection.ts'
+
+type Of<K extends Input['kind']> = Extract<Input, { readonly kind: K }>
+type Upsert = Extract<ObjectChange, { readonly kind: 'upsert' }>
+
+/** Rows of one table. */
+const MOST_ROWS = 4_096
+const MOST_CONNECTIONS = 512
+
+/** What people write comes first where room is short: without it there is no neighbor. */
+const FIRST: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool', 'Secret']
+
+export class Base {
+  readonly #objects = new Map<string, Upsert>()
+  readonly #troubles = new Map<string, ObjectChange>()
+  readonly #links = new Map<number, Link>()
+  readonly #routes = new Map<string, KernelRoute>()
+  readonly #connections = new Map<number, BaseConnection>()
+  /** The newest of a kind, and of what it says it is of. */
+  readonly #newest = new Map<string, Input>()
+  #isSynced = false
+  #knowsLinks = false
+  #knowsRoutes = false
+  leftOut = 0
+
+  fold(input: Input): void {
+    switch (input.kind) {
+      case 'objects':
+        for (const change of input.changes) this.#foldChange(change)
+        return
+      case 'synced':
+        this.#isSynced = true
+        return
+      case 'links':
+        this.#foldLinks(input)
+        return
+      case 'kernel':
+        this.#foldRoutes(input)
+        return
+      case 'accepted':
+      case 'connected':
+        if (this.#hasRoom(this.#connections, MOST_CONNECTIONS))
+          this.#connections.set(input.conn, new BaseConnection(input))
+        return
+      case 'received':
+        if (this.#connections.get(input.conn)?.read(input.bytes) === false) this.#connections.delete(input.conn)
+        return
+      case 'closed':
+        this.#connections.delete(input.conn)
+        return
+      default:
+        this.#foldNewest(input)
+    }
+  }
+
+  /** In an order in which an engine can take them; connections come last. */
+  inputs(): Input[] {
+    const before = [...this.#newest.values()]
+    const change = { full: true, gone: [] }
+    if (this.#knowsLinks) before.push({ kind: 'links', change: { ...change, present: [...this.#links.values()] } })
+    if (this.#knowsRoutes)
+      before.push({ kind: 'kernel', change: { ...change, more: false, present: [...this.#routes.values()] } })
+    const objects = [...this.#objects.values()].sort((a, b) => rank(a.ref) - rank(b.ref))
+    const changes = [...objects, ...this.#troubles.values()]
+    const known = changes.map((one): Input => ({ kind: 'objects', changes: [one] }))
+    const synced: Input[] = this.#isSynced ? [{ kind: 'synced' }] : []
+    const connections = [...this.#connections.values()].flatMap((connection) => connection.inputs())
+    return [...before, ...known, ...synced, ...connections]
+  }
+
+  #foldChange(change: ObjectChange): void {
+    switch (change.kind) {
+      case 'upsert':
+        this.#keepObject(change)
+        return
+      case 'delete':
+        this.#objects.delete(nameOf(change.ref))
+        return
+      case 'replace':
+        for (const [name, { ref }] of this.#objects) if (ref.kind === change.of) this.#objects.delete(name)
+        for (const one of change.objects) this.#keepObject({ kind: 'upsert', ...one })
+        return
+      case 'trouble':
+        if (change.text === undefined) this.#troubles.delete(change.at)
+        else if (this.#hasRoom(this.#troubles)) this.#troubles.set(change.at, change)
+    }
+  }
+
+  #keepObject(object: Upsert): void {
+    const name = nameOf(object.ref)
+    const isFirst = FIRST.includes(object.ref.kind)
+    const most = isFirst ? MOST_ROWS : MOST_ROWS / 2
+    if (this.#objects.has(name) || this.#hasRoom(this.#objects, most)) this.#objects.set(name, object)
+  }
+
+  #foldLinks({ change }: Of<'links'>): void {
+    this.#knowsLinks = true
+    if (change.full) this.#links.clear()
+    for (const index of change.gone) this.#links.delete(index)
+    for (const link of change.present) if (this.#hasRoom(this.#links)) this.#links.set(link.index, link)
+  }
+
+  #foldRoutes({ change }: Of<'kernel'>): void {
+    this.#knowsRoutes = true
+    if (change.full) this.#routes.clear()
+    for (const route of change.gone) this.#routes.delete(routeKey(route))
+    for (const route of change.present) if (this.#hasRoom(this.#routes)) this.#routes.set(routeKey(route), route)
+  }
+
+  #foldNewest(input: Input): void {
+    const key = newestKey(input)
+    if (key === undefined) return
+    if (this.#newest.has(key) || this.#hasRoom(this.#newest)) this.#newest.set(key, input)
+  }
+
+  #hasRoom(table: ReadonlyMap<unknown, unknown>, most = MOST_ROWS): boolean {
+    if (table.size < most) return true
+    this.leftOut++
+    return false
+  }
+}
+
+const nameOf = (ref: ObjectRef): string => `${ref.kind}/${objectKey(ref)}`
+
+const rank = ({ kind }: ObjectRef): number => (FIRST.includes(kind) ? 0 : 1)
+
+/** What only the newest input of its kind says; undefined where an input leaves nothing that lasts. */
+function newestKey(input: Input): string | undefined {
+  switch (input.kind) {
+    case 'remembered':
+    case 'descriptors':
+    case 'cni':
+    case 'nft-table':
+    case 'wall-clock':
+    case 'health':
+    case 'bfd-trouble':
+      return input.kind
+    case 'listening':
+    case 'listen-ended':
+    case 'listen-failed':
+      return `listening ${input.address} ${input.port}`
+    case 'kernel-trouble':
+      return `${input.kind} ${input.what}`
+    case 'link':
+      return `link ${input.interface}`
+    case 'router':
+      return `router ${input.interface} ${input.address}`
+    case 'client-opened':
+      return `client ${input.client}`
+    case 'client-closed':
+      return `client ${input.client}`
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Keeps the engine's recent inputs, so that an error of our own can be shown again: the whole story while it is short,
+ * later the last part of it after a base (`base.ts`). At an error they are written into one file, in place of the last.
+ *
+ * Bounded in inputs and in octets, in memory and in the file; without keys (`bare.ts`), readable for its owner alone.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Millis } from '../../base/units.ts'
+import type { EngineOptions } from '../../engine/engine.ts'
+import type { Input } from '../../engine/input.ts'
+import type { Turns } from '../driver.ts'
+import { wordsOf } from '../os-words.ts'
+import { bareInput } from './bare.ts'
+import { Base } from './base.ts'
+import { type StoryError, turnLine, writeValue } from './story.ts'
+
+export interface RecorderBounds {
+  /** Inputs that are kept one by one. */
+  readonly inputs: number
+  /** Octets they may weigh in memory, as far as that can be told cheaply. The newest one is kept at any weight. */
+  readonly weight: number
+  /** Octets of the file. */
+  readonly file: number
+}
+
+const BOUNDS: RecorderBounds = { inputs: 16_384, weight: 4 * 1024 * 1024, file: 16 * 1024 * 1024 }
+
+interface Kept {
+  readonly at: Millis
+  readonly input: Input
+  readonly weight: number
+}
+
+export class Recorder implements Turns {
+  readonly #engine: Turns
+  readonly #options: EngineOptions
+  readonly #bounds: RecorderBounds
+  readonly #base = new Base()
+  #kept: Kept[] = []
+  /** Where the oldest stands that is kept; what is before it is folded into the base. */
+  #first = 0
+  #weight = 0
+  #isWhole = true
+  #during: StoryError['during'] = 'outside'
+
+  constructor(engine: Turns, options: EngineOptions, bounds: RecorderBounds = BOUNDS) {
+    this.#engine = engine
+    this.#options = options
+    this.#bounds = bounds
+  }
+
+  get size(): { readonly inputs: number; readonly weight: number } {
+    return { inputs: this.#kept.length - this.#first, weight: this.#weight }
+  }
+
+  handle(input: Input, now: Millis): ReturnType<Turns['handle']> {
+    this.#keep(input, now)
+    return this.#watch('turn', () => this.#engine.handle(input, now))
+  }
+
+  deadline(): Millis | undefined {
+    return this.#watch('deadline', () => this.#engine.deadline())
+  }
+
+  /** What is thrown leaves the word behind during what that was. */
+  #watch<T>(during: StoryError['during'], call: () => T): T {
+    this.#during = during
+    const result = call()
+    this.#during = 'outside'
+    return result
+  }
+
+  #keep(input: Input, at: Millis): void {
+    const { inputs, weight } = this.#bounds
+    // The sender of bytes uses them again.
+    const own = input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input
+    const one = { at, input: own, weight: weightOf(input) }
+    this.#kept.push(one)
+    this.#weight += one.weight
+    while (this.size.inputs > 1 && (this.size.inputs > inputs || this.#weight > weight)) this.#foldOldest()
+    if (this.#first <= inputs) return
+    this.#kept = this.#kept.slice(this.#first)
+    this.#first = 0
+  }
+
+  #foldOldest(): void {
+    const { input, weight } = this.#kept[this.#first] as Kept
+    this.#base.fold(input)
+    this.#weight -= weight
+    this.#isWhole = false
+    // Nothing holds what was folded.
+    this.#kept[this.#first++] = NOTHING
+  }
+
+  /** The story as a file may hold it, with the error at its end. */
+  text(error: unknown): string {
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const end = `${writeValue({ error: { during: this.#during, text: words.slice(0, 16_384) } })}\n`
+    const turns = this.#turnLines(this.#bounds.file / 2)
+    const room = this.#bounds.file / 2 - end.length - 4_096
+    const { lines, leftOut } = this.#baseLines(room)
+    const from = this.#kept[this.#first]?.at
+    const whole = this.#isWhole
+    const head = { story: 'An error of the agent itself', options: this.#options, whole, from, leftOut }
+    return `${[writeValue(head), ...lines, ...turns].join('\n')}\n${end}`
+  }
+
+  /** The newest inputs that have room; those before them go into the base. */
+  #turnLines(room: number): string[] {
+    const lines: string[] = []
+    let left = room
+    for (let index = this.#kept.length - 1; index >= this.#first; index--) {
+      const { at, input } = this.#kept[index] as Kept
+      const line = turnLine(at, writeValue(bareInput(input)))
+      left -= Buffer.byteLength(line) + 1
+      if (left < 0) break
+      lines.push(line)
+    }
+    while (this.size.inputs > lines.length) this.#foldOldest()
+    return lines.reverse()
+  }
+
+  #baseLines(room: number): { readonly lines: readonly string[]; readonly leftOut: number } {
+    if (this.#isWhole) return { lines: [], leftOut: 0 }
+    const lines: string[] = []
+    let left = room
+    let leftOut = this.#base.leftOut
+    for (const input of this.#base.inputs()) {
+      const line = writeValue({ base: bareInput(input) })
+      const length = Buffer.byteLength(line) + 1
+      if (length > left) leftOut++
+      else {
+        left -= length
+        lines.push(line)
+      }
+    }
+    return { lines, leftOut }
+  }
+
+  /** Before the process ends, at once. What it says is where the file is, or why there is none. */
+  write(path: string, error: unknown): string {
+    const fresh = `${path}.${process.pid}`
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      // A process of this id may have ended here before.
+      removeQuietly(fresh)
+      const fd = openSync(fresh, 'wx', 0o600)
+      try {
+        writeAll(fd, Buffer.from(this.text(error)))
+        fsyncSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+      renameSync(fresh, path)
+      return `the recent inputs are in ${path}`
+    } catch (failure) {
+      removeQuietly(fresh)
+      return `the recent inputs cannot be written: ${wordsOf(failure)}`
+    }
+  }
+}
+
+const NOTHING: Kept = { at: 0, input: { kind: 'tick' }, weight: 0 }
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // Its folder is none.
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+}
+
+/** Of an object, a link or a route. Objects are trimmed by their source; what they are exactly is seen in the file. */
+const ROW = 1_024
+const PLAIN = 128
+
+function weightOf(input: Input): number {
+  switch (input.kind) {
+    case 'received':
+      return PLAIN + input.bytes.length
+    case 'command':
+      return PLAIN + input.line.length
+    case 'objects':
+      return input.changes.reduce((sum, one) => sum + ROW * (one.kind === 'replace' ? one.objects.length : 1), PLAIN)
+    case 'remembered':
+      return PLAIN + ROW * input.objects.length
+    case 'links':
+    case 'kernel':
+      return PLAIN + ROW * (input.change.present.length + input.change.gone.length)
+    case 'polled':
+      return PLAIN + 8 * input.unread.length
+    case 'bfd':
+      return PLAIN + ROW * input.news.length
+    default:
+      return PLAIN
+  }
+}

@@ -1,0 +1,215 @@
+/** An error of our own leaves a file, and the file shows the error again (10.6). */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Rib } from '../../../src/bgp/rib/rib.ts'
+import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
+import type { Turns } from '../../../src/edge/driver.ts'
+import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder.ts'
+import { readStory } from '../../../src/edge/replay/story.ts'
+import type { Input } from '../../../src/engine/input.ts'
+import { play } from '../../replay/play.ts'
+import { bgpPeer, service, upsert } from '../../support/objects.ts'
+import { announcement, attributes } from '../../support/rib.ts'
+import { type RawNeighbor, Rig } from '../../support/rig.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-'))
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  rmSync(folder, { recursive: true })
+})
+
+const ROOMY: RecorderBounds = { inputs: 1_000, weight: 1e6, file: 1e6 }
+const OPTIONS = { node: 'n', version: 'v', hostName: 'n', sourceKind: 'manifests', seed: 1, now: 0, epoch: 0 } as const
+
+function rigWith(bounds: RecorderBounds): { rig: Rig; recorder: Recorder } {
+  let recorder: Recorder | undefined
+  const through = (engine: Turns) => {
+    recorder = new Recorder(engine, OPTIONS_OF_RIG, bounds)
+    return recorder
+  }
+  const rig = new Rig({ neighbors: 2, through })
+  return { rig, recorder: recorder as unknown as Recorder }
+}
+const OPTIONS_OF_RIG = new Rig({ neighbors: 0 }).options
+
+const route = (neighbor: RawNeighbor, prefix: string): Uint8Array => {
+  const asPath = [{ kind: 'sequence', asns: [neighbor.asn] }] as const
+  return announcement([prefix], attributes({ asPath }), neighbor.address)
+}
+
+/** A planted error: an UPDATE with 172.30.0.0/16 is too much for the RIB. */
+function plant(): void {
+  const { receive } = Rib.prototype
+  vi.spyOn(Rib.prototype, 'receive').mockImplementation(function (this: Rib, name, bytes, start, end, now) {
+    if (Buffer.from(bytes.subarray(start, end)).includes(Buffer.from([16, 172, 30])))
+      throw new Error('planted: 172.30.0.0/16')
+    return receive.call(this, name, bytes, start, end, now)
+  })
+}
+
+function errorOf(call: () => void): unknown {
+  try {
+    call()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('the same error comes back', () => {
+  test('from a story that is whole', () => {
+    plant()
+    const { rig, recorder } = rigWith(ROOMY)
+    const [peer] = rig.neighbors as [RawNeighbor]
+    peer.establish().send(route(peer, '172.16.0.0/16'))
+    const error = errorOf(() => peer.send(route(peer, '172.30.0.0/16')))
+    const story = readStory(recorder.text(error))
+    expect(story.head.whole).toBe(true)
+    expect(story.base).toEqual([])
+    expect(story.error?.during).toBe('turn')
+    expect(play(story)).toMatchObject({ outcome: 'same', turn: story.turns.length })
+  })
+
+  test.each(['between messages', 'inside a message'] as const)('from the end of a long one that begins %s', (where) => {
+    plant()
+    const { rig, recorder } = rigWith({ ...ROOMY, inputs: 20 })
+    const [peer] = rig.neighbors as [RawNeighbor]
+    peer.establish()
+    for (let index = 0; index < 300; index++) {
+      const message = index % 2 === 0 ? route(peer, `10.244.${index % 250}.0/24`) : KEEPALIVE
+      const cut = where === 'between messages' ? message.length : 7
+      peer.send(message.slice(0, cut))
+      if (cut < message.length) peer.send(message.slice(cut))
+    }
+    const error = errorOf(() => peer.send(route(peer, '172.30.0.0/16')))
+    const story = readStory(recorder.text(error))
+    expect(story.head.whole).toBe(false)
+    expect(story.turns.length).toBeLessThanOrEqual(20)
+    expect(play(story)).toMatchObject({ outcome: 'same', turn: story.turns.length })
+  })
+
+  test('not where it rests on a route from before the story: that is said, and no error is made up', () => {
+    const { rig, recorder } = rigWith({ ...ROOMY, inputs: 5 })
+    const [peer] = rig.neighbors as [RawNeighbor]
+    peer.establish().send(route(peer, '10.244.9.0/24'))
+    for (let index = 0; index < 20; index++) peer.send(KEEPALIVE)
+    const story = readStory(recorder.text(new Error('a route was there')))
+    expect(story.head.whole).toBe(false)
+    expect(play(story)).toMatchObject({ outcome: 'none' })
+  })
+
+  test('another error is told as another', () => {
+    plant()
+    const { rig, recorder } = rigWith(ROOMY)
+    const [peer] = rig.neighbors as [RawNeighbor]
+    peer.establish()
+    errorOf(() => peer.send(route(peer, '172.30.0.0/16')))
+    expect(play(readStory(recorder.text(new Error('something else'))))).toMatchObject({ outcome: 'other' })
+  })
+})
+
+describe('it is bounded', () => {
+  const nobody: Turns = { handle: () => [], deadline: () => undefined }
+  const bytes = (length: number) => new Uint8Array(length).fill(255)
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) => upsert(service(`shop/s${index}`, { clusterIPs: ['10.96.0.1'] })))
+  const anyInput: fc.Arbitrary<Input> = fc.oneof(
+    fc.nat(70_000).map((length): Input => ({ kind: 'received', conn: 1, bytes: bytes(length) })),
+    fc.nat(60).map((count): Input => ({ kind: 'objects', changes: many(count) })),
+    fc.constant<Input>({ kind: 'polled', until: 0, unread: [] }),
+    fc.nat(99).map((conn): Input => ({ kind: 'closed', conn, reason: undefined })),
+    fc.nat(99).map((conn): Input => {
+      const end = { address: '10.0.0.1', port: 179 }
+      return { kind: 'accepted', conn, local: end, remote: end }
+    }),
+  )
+
+  test('in inputs, in weight and in the file, whatever comes', () => {
+    const bounds = { inputs: 30, weight: 100_000, file: 60_000 }
+    const run = fc.property(fc.array(anyInput, { maxLength: 120 }), (inputs) => {
+      const recorder = new Recorder(nobody, OPTIONS, bounds)
+      for (const input of inputs) {
+        recorder.handle(input, 0)
+        expect(recorder.size.inputs).toBeLessThanOrEqual(bounds.inputs)
+        if (recorder.size.inputs > 1) expect(recorder.size.weight).toBeLessThanOrEqual(bounds.weight)
+      }
+      expect(Buffer.byteLength(recorder.text(new Error('x'.repeat(100_000))))).toBeLessThanOrEqual(bounds.file)
+    })
+    fc.assert(run, { numRuns: 60 })
+  })
+
+  test('one file, readable for its owner alone, in place of the last; and it is said where it cannot be written', () => {
+    const path = join(folder, 'run', 'godwit.replay.jsonl')
+    const recorder = new Recorder(nobody, OPTIONS)
+    recorder.handle({ kind: 'tick' }, 1)
+    expect(recorder.write(path, new Error('one'))).toBe(`the recent inputs are in ${path}`)
+    recorder.write(path, new Error('two'))
+    expect(readdirSync(join(folder, 'run'))).toEqual(['godwit.replay.jsonl'])
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    writeFileSync(join(folder, 'file'), '')
+    expect(recorder.write(join(folder, 'file', 'run', 'x.jsonl'), new Error('three'))).toBe(
+      'the recent inputs cannot be written: Not a directory',
+    )
+  })
+})
+
+test('bytes of a sender are copied before they are its own again, and a Map comes back as one', () => {
+  const recorder = new Recorder({ handle: () => [], deadline: () => undefined }, OPTIONS)
+  const bytes = Uint8Array.of(1, 2, 3)
+  recorder.handle({ kind: 'received', conn: 1, bytes }, 0)
+  bytes.fill(0)
+  const table = { isOwned: true, chains: new Map([['a', 'b']]), sets: new Map(), begun: 0, rules: [] }
+  recorder.handle({ kind: 'nft-table', table }, 0)
+  const { turns } = readStory(recorder.text('text'))
+  expect(turns.map((one) => one.in)).toEqual([
+    { kind: 'received', conn: 1, bytes: Uint8Array.of(1, 2, 3) },
+    { kind: 'nft-table', table },
+  ])
+})
+
+test('no key is in it, wherever somebody wrote one', () => {
+  const key = 'tu-whit-tu-whoo'
+  const lastApplied = { 'kubectl.kubernetes.io/last-applied-configuration': key }
+  const object = {
+    ...bgpPeer('tor', { peerIP: '10.0.0.1', password: key, extra: { password: key }, nodeMeshPassword: [key] }),
+    metadata: { name: 'tor', annotations: lastApplied, managedFields: [key] },
+  }
+  const ref = { kind: 'BGPPeer', namespace: '', name: 'tor' } as const
+  const upserted = { kind: 'upsert', ref, object, from: undefined } as const
+  for (const inputs of [1, 1_000]) {
+    const recorder = new Recorder({ handle: () => [], deadline: () => undefined }, OPTIONS, { ...ROOMY, inputs })
+    recorder.handle({ kind: 'objects', changes: [upserted] }, 0)
+    recorder.handle({ kind: 'objects', changes: [{ kind: 'replace', of: 'BGPPeer', objects: [upserted] }] }, 0)
+    recorder.handle({ kind: 'remembered', objects: [upserted] }, 0)
+    const text = recorder.text(new Error('no'))
+    expect(text).toContain('10.0.0.1')
+    expect(text).not.toContain(key)
+  }
+})
+
+test('npm run replay says what a file is, or why it is none', async () => {
+  const main = new URL('../../replay/main.ts', import.meta.url).pathname
+  const run = (path: string) =>
+    promisify(execFile)(process.execPath, [main, path]).then(
+      ({ stdout }) => ({ code: 0, text: stdout }),
+      (error: { code: number; stdout: string; stderr: string }) => ({
+        code: error.code,
+        text: error.stdout + error.stderr,
+      }),
+    )
+  const path = join(folder, 'a.jsonl')
+  const recorder = new Recorder({ handle: () => [], deadline: () => undefined }, OPTIONS)
+  recorder.handle({ kind: 'tick' }, 1)
+  recorder.write(path, new Error('gone since'))
+  expect(await run(path)).toMatchObject({ code: 1, text: expect.stringContaining('no error came') })
+  writeFileSync(path, '{"some":"json"}\n')
+  expect(await run(path)).toMatchObject({ code: 2, text: expect.stringContaining('this is no story') })
+})
