@@ -70,7 +70,7 @@ const TABLE = 100
 
 /** The rule comes before main: what stands in the table must not hide the way to the node's own pods. */
 const tableFirst: Case = {
-  name: "kernel: a table of our own before main hides no pod, and a former run's routes elsewhere are swept",
+  name: 'kernel: a table of our own before main hides no pod, whatever is learned, and routes of a former run elsewhere are swept',
   speakers: 'once',
   async run({ lab, present }) {
     const cluster = new Cluster(lab)
@@ -92,8 +92,12 @@ const tableFirst: Case = {
     ])
     for (const flag of ['-4', '-6']) await host.must(['ip', flag, 'rule', 'add', 'pref', '100', 'lookup', `${TABLE}`])
     const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
-    await (present[0] as Speaker).start(router, { asn: ROUTER_AS, neighbors, networks: routerNetworks(1) })
-    await new Agent(host, cluster.manifests, { linux: true, table: TABLE }).start()
+    // Half of the pod CIDR, a pod of it, and all of it: none is a way to anywhere.
+    const hijacks = ['10.244.1.0/25', '10.244.1.7/32', ...PODS, 'fd00:244:1::7/128'].map((prefix) => ({ prefix }))
+    const networks = [...routerNetworks(1), ...hijacks]
+    await (present[0] as Speaker).start(router, { asn: ROUTER_AS, neighbors, networks })
+    const agent = new Agent(host, cluster.manifests, { linux: true, table: TABLE })
+    await agent.start()
     const wayTo = async (address: string) => {
       const { stdout, stderr } = await host.run(['ip', 'route', 'get', address])
       return stdout + stderr
@@ -120,12 +124,17 @@ const tableFirst: Case = {
     await eventually(async () => {
       const table = await inTable(TABLE)
       for (const prefix of LEARNED) expect(table.includes(`${prefix} via`), `${prefix} is not in table ${TABLE}`)
+      expect(!/^(10\.244\.1\.|fd00:244:1:)/m.test(table), `table ${TABLE} has a way into our pod CIDRs:\n${table}`)
       expect(!table.includes('blackhole'), `table ${TABLE} has a blackhole:\n${table}`)
       const main = await inTable('main')
       for (const prefix of PODS) expect(main.includes(`blackhole ${prefix} `), `main lacks the blackhole of ${prefix}`)
       expect(!main.includes(' via '), `main has routes that were learned:\n${main}`)
       expect((await inTable(99)) === '', 'table 99 has routes of a former run')
     })
+    const aside = (await agent.show<readonly { prefix: string; reason: string }[]>('route', 'filtered')).filter(
+      ({ reason }) => reason === 'it is inside a pod CIDR of this node',
+    )
+    expect(aside.length === hijacks.length, `kept aside: ${aside.map(({ prefix }) => prefix).join()}`)
     for (const pod of ['10.244.1.7', 'fd00:244:1::7']) {
       expect((await wayTo(pod)).includes('dev pods'), `${pod} is not reached: ${await wayTo(pod)}`)
     }

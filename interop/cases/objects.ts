@@ -18,14 +18,14 @@ const affinity = (name: string, cidr: string, spec: object = {}): KubeObject => 
   spec: { cidr, node: 'node-1', state: 'confirmed', deleted: 'false', type: 'host', ...spec },
 })
 
-/** A block of node-2 of which a pod of `node` has the address with this ordinal. */
-const block = (cidr: string, node: string, ordinal: number): KubeObject => ({
+/** A block of `owner` of which a pod of `node` has the address with this ordinal. */
+const block = (cidr: string, node: string, ordinal: number, owner = 'node-2'): KubeObject => ({
   apiVersion: CALICO,
   kind: 'IPAMBlock',
-  metadata: { name: 'borrowed' },
+  metadata: { name: `borrowed-${owner}` },
   spec: {
     cidr,
-    affinity: 'host:node-2',
+    affinity: `host:${owner}`,
     allocations: Array.from({ length: 64 }, (_, at) => (at === ordinal ? 0 : null)),
     attributes: [{ handle_id: 'k8s-pod-network.1', secondary: { node, pod: 'web-1', namespace: 'shop' } }],
   },
@@ -74,6 +74,46 @@ const calicosIpam: Case = {
   },
 }
 
+/** Ways to addresses of a block of this node. */
+const waysInto = async (host: Host, prefix: string): Promise<string> =>
+  (await host.must(['ip', 'route', 'show', 'proto', '171', 'root', prefix, 'type', 'unicast']))
+    .split('\n')
+    .flatMap((line) => line.split(' ')[0] || [])
+    .sort()
+    .join()
+
+const lentAddress: Case = {
+  name: 'objects: an address that the IPAM of Calico lent another node is reached there, and no other of the block',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host } = await cluster.node(1)
+    await cluster.node(2)
+    const router = await lab.host('router', 9)
+    const agent = new Agent(host, cluster.manifests, { apiGroup: 'crd.projectcalico.org', linux: true })
+    const objects = [configuration({ prefixAdvertisements: [] }), ...POOLS, bgpPeer('router', router.ipv4, ROUTER_AS)]
+    await cluster.manifests.put(...objects.map(inCalico), affinity('four', '10.244.77.0/26'))
+    const networks = ['10.244.77.5/32', '10.244.77.6/32', '10.244.77.0/27', '10.244.78.7/32'].map((prefix) => ({
+      prefix,
+    }))
+    const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
+    await speaker.start(router, { asn: ROUTER_AS, neighbors, networks })
+    await agent.start()
+    const holds = (expected: string) =>
+      eventually(async () => {
+        const found = await waysInto(host, '10.244.64.0/20')
+        expect(found === expected, `ways into the pool: ${found}, not ${expected}`)
+      })
+    await holds('10.244.78.7')
+    await cluster.manifests.put(block('10.244.77.0/26', 'node-2', 5, 'node-1'))
+    await holds('10.244.77.5,10.244.78.7')
+    await cluster.manifests.put(block('10.244.77.0/26', 'node-2', 6, 'node-1'))
+    await holds('10.244.77.6,10.244.78.7')
+    await cluster.manifests.put(block('10.244.77.0/26', 'node-1', 6, 'node-1'))
+    await holds('10.244.78.7')
+  },
+}
+
 const wrongAtStart: Case = {
   name: 'objects: a field that is wrong at the start, with and without what an earlier run left',
   speakers: 'once',
@@ -112,4 +152,4 @@ const wrongAtStart: Case = {
   },
 }
 
-export const cases: readonly Case[] = [calicosIpam, wrongAtStart]
+export const cases: readonly Case[] = [calicosIpam, lentAddress, wrongAtStart]

@@ -181,7 +181,7 @@ export class IntentBuilder {
       leave: whyLeave(store.get('Node', me.name), settings),
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
-      dataplane: planDataplane(pools, nodes, settings),
+      dataplane: planDataplane(me, pools, nodes, settings),
       problems: [
         ...problems,
         ...(source === 'CalicoIPAM' && !this.#calico ? [NO_CALICO_PROBLEM] : []),

@@ -1,13 +1,15 @@
 /** What the cluster's ranges mean for this node's own kernel: whose packets are masqueraded, and what is kube-proxy's. */
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
+import { contains } from '../base/prefix.ts'
 import type { DataplaneIntent } from './intent.ts'
-import type { ClusterNodes } from './node.ts'
+import type { ClusterNode, ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
 import { cover } from './pools.ts'
 import type { Settings } from './settings.ts'
 
 export function planDataplane(
+  me: ClusterNode,
   pools: readonly PoolObject[],
   nodes: ClusterNodes,
   { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
@@ -16,6 +18,7 @@ export function planDataplane(
   return {
     pools: pools.map((pool) => withDefaults(pool, nat)).sort((a, b) => (a.name < b.name ? -1 : 1)),
     podCidrs: cover(all.flatMap(({ podCidrs }) => podCidrs)),
+    ownPods: ownPods(me, all),
     nodeAddresses: all.flatMap(({ addresses }) => FAMILIES.flatMap((family) => addresses[family] ?? [])).sort(),
     natSparesHosts,
     serviceRanges: cover(Object.values(serviceCidrs).flat()),
@@ -23,6 +26,14 @@ export function planDataplane(
     serviceLoopPrevention,
     proxied: [],
   }
+}
+
+function ownPods(me: ClusterNode, all: readonly ClusterNode[]): DataplaneIntent['ownPods'] {
+  const own = me.podCidrs
+  const lent = all
+    .filter((node) => node !== me)
+    .flatMap(({ podCidrs }) => podCidrs.filter((prefix) => own.some((around) => contains(around, prefix))))
+  return { own, lent }
 }
 
 /** What a pool does not say itself; an address counts for pools of its family. */

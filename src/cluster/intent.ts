@@ -181,6 +181,8 @@ export interface DataplaneIntent {
   readonly pools: readonly PoolObject[]
   /** Of all nodes. */
   readonly podCidrs: readonly Prefix[]
+  /** Pod CIDRs of this node; and those of others inside of these: addresses of its blocks that Calico's IPAM lent them. */
+  readonly ownPods: { readonly own: readonly Prefix[]; readonly lent: readonly Prefix[] }
   /** Of all nodes, by which they are known in BGP. */
   readonly nodeAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */

@@ -15,7 +15,7 @@ import type { HashKey } from '../bgp/route/hash.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
-import type { NodeIntent, Problem } from '../cluster/intent.ts'
+import type { DataplaneIntent, NodeIntent, Problem } from '../cluster/intent.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
 import { type LinkChange, LinkTable } from '../dataplane/links.ts'
@@ -46,6 +46,7 @@ import { EngineView, type Facts } from './view.ts'
 const SLICE = 4_096
 
 const NO_RANGES: readonly Prefix[] = []
+const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
 
 export interface EngineOptions {
   readonly node: string
@@ -448,6 +449,7 @@ export class Engine {
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
     this.#rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
+    this.#rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
     this.#rib.setServed(diff.served.added, diff.served.removed)
     this.#changePeers(diff, intent.node, now)
     this.#discover()

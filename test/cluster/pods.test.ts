@@ -94,6 +94,22 @@ describe('Calico IPAM', () => {
     expect(podRoutes([one])).toEqual(expected)
   })
 
+  test('what another node has inside of a block of this node is lent, and nothing else is', () => {
+    const { intent } = builtFrom(
+      [HERE, THERE, POOL],
+      [
+        affinity({}),
+        affinity({ cidr: '10.244.2.0/26', node: 'there' }),
+        block('10.244.1.0/26', 'host:here', { 5: podOn('there'), 6: podOn('here'), 7: podOn('third') }),
+        block('10.244.2.0/26', 'host:there', { 5: podOn('here') }),
+      ],
+    )
+    const { own = [], lent = [] } = intent.dataplane?.ownPods ?? {}
+    expect(own.map(({ text }) => text)).toEqual(['10.244.1.0/26', '10.244.2.5/32'])
+    // Of `third` no Node is known.
+    expect(lent.map(({ text }) => text)).toEqual(['10.244.1.5/32'])
+  })
+
   test('a block that goes takes its route with it; a change that concerns others costs no frame', () => {
     const { store, builder } = builtFrom([HERE, THERE, POOL], [affinity({}, 'mine')])
     store.apply([affinity({ state: 'pendingDeletion' }, 'mine')])

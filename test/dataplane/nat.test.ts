@@ -25,6 +25,7 @@ const pool = (name: string, cidr: string, rest: Partial<PoolObject> = {}): PoolO
 const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {}): DataplaneIntent => ({
   pools,
   podCidrs: [],
+  ownPods: { own: [], lent: [] },
   nodeAddresses: ['10.0.0.11', 'fd00:10::11'],
   natSparesHosts: false,
   recursiveNextHops: false,

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
-import { bgpConfiguration, endpointSlice, node, service, upsert } from '../support/objects.ts'
+import { bgpConfiguration, endpointSlice, ipPool, node, service, upsert } from '../support/objects.ts'
 import { announcement, attributes, withdrawal } from '../support/rib.ts'
 import { OUR_AS, type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
 
@@ -207,14 +207,14 @@ describe('as large as it gets', () => {
   })
 
   test('10,000 communities: kept, and told to nobody whose messages are shorter', () => {
-    begin({ objects: [], spec: { advertiseLearned: true } })
+    begin({ objects: [ipPool('pods', { cidr: '10.244.0.0/16' })], spec: { advertiseLearned: true } })
     bad.capabilities = [...bad.capabilities, { kind: 'extended-message' }]
     bad.establish()
     good.heard.length = 0
     const communities = Array.from({ length: 10_000 }, (_, index) => [64_000, index] as const)
-    // Inside the node's own range, so that it may be told on.
-    bad.send(routes(bad, ['10.244.1.0/25'], { communities }))
-    bad.send(routes(bad, ['10.244.1.128/25']))
+    // Inside the cluster's range, so that it may be told on.
+    bad.send(routes(bad, ['10.244.2.0/25'], { communities }))
+    bad.send(routes(bad, ['10.244.2.128/25']))
     expect(rig.held(bad)).toBe(2)
     const told = good.heard.filter((bytes) => bytes[18] === 2)
     expect(told).toHaveLength(1)

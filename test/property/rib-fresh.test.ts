@@ -81,6 +81,16 @@ const REACHES: readonly Reachability[] = [
 ]
 const RANGES = [[], ['10.1.0.0/16'], ['10.0.0.0/8', '2001:db8:1::/48']].map((texts) => texts.map(prefix))
 
+const PODS = [
+  { own: [], lent: [] },
+  { own: ['10.1.0.0/16', '2001:db8:9::/48'], lent: [] },
+  { own: ['10.0.0.0/8', '2001:db8::/32'], lent: ['10.1.0.0/16', '2001:db8:9::9/128'] },
+  { own: ['10.0.0.0/8', '10.1.2.0/24'], lent: ['10.1.0.0/16', '10.9.9.9/32'] },
+].map(({ own, lent }) => ({ own: own.map(prefix), lent: lent.map(prefix) }))
+const NODE_ADDRESSES = [[], ['10.9.9.9', '192.0.2.50'], ['2001:db8:9::9', '192.0.2.2']].map((all) =>
+  all.map(addressBytes),
+)
+
 /** 1 to 3 are external, 4 to 6 internal. */
 const NEIGHBORS = [1, 2, 3, 4, 5, 6].map((number) =>
   neighbor(number, { peerType: number > 3 ? 'internal' : 'external' }),
@@ -108,6 +118,8 @@ class Facts {
   readonly reach = new Map<string, Reachability>()
   decision = at(DECISIONS, 0)
   ranges = at(RANGES, 0)
+  pods = at(PODS, 0)
+  nodeAddresses = at(NODE_ADDRESSES, 0)
   readonly served = new Set<string>()
 
   judge = (nextHop: Uint8Array): Reachability =>
@@ -255,6 +267,14 @@ class History {
         facts.ranges = at(RANGES, a)
         scene.rib.setServiceRanges(facts.ranges)
         return
+      case 'pods':
+        facts.pods = at(PODS, a)
+        scene.rib.setOwnPods(facts.pods)
+        return
+      case 'node':
+        facts.nodeAddresses = at(NODE_ADDRESSES, a)
+        scene.rib.setNodeAddresses(facts.nodeAddresses)
+        return
       case 'served':
         this.#serve(at(['10.9.9.9/32', '2001:db8:9::9/128'], a))
         return
@@ -285,6 +305,8 @@ class History {
     const scene = new Scene(facts, 1 << 20)
     scene.rib.setDecision(facts.decision)
     scene.rib.setServiceRanges(facts.ranges)
+    scene.rib.setOwnPods(facts.pods)
+    scene.rib.setNodeAddresses(facts.nodeAddresses)
     scene.rib.setServed([...facts.served].map(prefix), [])
     for (const peer of facts.peers.values()) scene.join(peer)
     scene.rib.originate(
@@ -409,7 +431,8 @@ const stepsOf = (weights: Weights): fc.Arbitrary<Step[]> => {
   return fc.array(fc.tuple(fc.oneof(...kinds), fc.nat(5), fc.nat(255), fc.nat(255)), { maxLength: 120, size: 'max' })
 }
 
-const CHANGES: Weights = { change: 4, decision: 1, reach: 2, ranges: 1, served: 1, advance: 6, best: 1, announce: 8 }
+const SETTINGS: Weights = { decision: 1, reach: 2, ranges: 1, served: 1, pods: 1, node: 1 }
+const CHANGES: Weights = { ...SETTINGS, change: 4, advance: 6, best: 1, announce: 8 }
 const anyHistory = fc.oneof(
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1, own: 1, disown: 1 }),
   stepsOf({ ...CHANGES, up: 3, down: 1, bounce: 1, withdraw: 2, pull: 4, refresh: 1 }),

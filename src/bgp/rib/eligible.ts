@@ -18,6 +18,7 @@ export const REFUSED = {
   leaked: 9,
   martian: 10,
   ownAddress: 11,
+  ownPods: 12,
 } as const
 
 /** In words; policy speaks for itself. */
@@ -34,6 +35,7 @@ export const REFUSED_WORDS: readonly string[] = [
   'it is a route leak: ONLY_TO_CUSTOMER does not allow it from this neighbor',
   'the prefix is loopback, link-local, multicast or otherwise reserved',
   'it is an address of this node',
+  'it is inside a pod CIDR of this node',
 ]
 
 /** 0, or why no route of an UPDATE with the attributes `id` and this next hop may be used. */

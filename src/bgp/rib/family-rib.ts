@@ -23,6 +23,7 @@ import { Importer } from './import.ts'
 import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
 import { LOST, LocRib, NOBODY } from './loc-rib.ts'
 import { costOf, type MemoryLimit, memoryOf } from './memory-limit.ts'
+import { OwnPods } from './own-pods.ts'
 import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
@@ -72,6 +73,7 @@ export class FamilyRib {
   #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
   readonly #nextHopBytes = emptyRange()
+  readonly #ownPods: OwnPods
   readonly #importer: Importer
 
   constructor(family: Family, key: HashKey, shared: SharedTables) {
@@ -81,7 +83,8 @@ export class FamilyRib {
     this.paths = new AdjIn(this.prefixes, shared.attributes, shared.nextHops)
     this.#dirty = new DirtyQueue(this.prefixes)
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
-    this.#importer = new Importer(family, shared.attributes, shared.peers)
+    this.#ownPods = new OwnPods(family)
+    this.#importer = new Importer(family, shared.attributes, shared.peers, this.#ownPods)
     this.#served = new Served(family)
     const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, local: this.local, ...shared }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
@@ -329,7 +332,7 @@ export class FamilyRib {
   // ── Services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   setServiceRanges(ranges: readonly Prefix[]): void {
-    this.review().ranges.push(this.#served.setRanges(ranges))
+    this.review().noteRanges(this.#served.setRanges(ranges), ASK.export)
   }
 
   /** `address`: /32 or /128 of a service that came or went. */
@@ -337,6 +340,10 @@ export class FamilyRib {
     if (isServed) this.#served.add(address)
     else this.#served.remove(address)
     this.#askOf(address.bytes, ASK.export)
+  }
+
+  setOwnPods(own: readonly Prefix[], lent: readonly Prefix[]): void {
+    this.review().noteRanges(this.#ownPods.set(own, lent), ASK.import)
   }
 
   /** An address that became one of this node, or is it no longer. */
@@ -487,7 +494,7 @@ export class FamilyRib {
       const visit = (path: number): boolean => {
         if (paths.prefix[path] === 0) return false
         const asks = review.asks(paths.peer[path] as number, paths.nextHop[path] as number)
-        const all = review.ranges.length > 0 && this.#isServedInEither(path, review) ? asks | ASK.export : asks
+        const all = review.ranges.length > 0 ? asks | this.#asksOfRanges(path, review) : asks
         if (all !== 0) this.#askAgain(path, all)
         return all !== 0
       }
@@ -498,12 +505,13 @@ export class FamilyRib {
     return this.#review
   }
 
-  /** A path to a prefix that kube-proxy takes traffic for, or did before its ranges changed. */
-  #isServedInEither(path: number, { ranges }: Review): boolean {
+  #asksOfRanges(path: number, { ranges }: Review): number {
     const prefix = this.paths.prefix[path] as number
     this.prefixes.writeAddress(prefix, this.#address)
     const length = this.prefixes.lengths[prefix] as number
-    return this.#served.has(this.#address, length) || ranges.some((before) => isInside(before, this.#address, length))
+    let all = 0
+    for (const { set, asks } of ranges) if (isInside(set, this.#address, length)) all |= asks
+    return all
   }
 
   /** `asks`: bits of ASK. */

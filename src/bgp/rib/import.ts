@@ -15,6 +15,7 @@ import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
 import { isMartianPrefix } from './martian.ts'
+import type { OwnPods } from './own-pods.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
@@ -26,6 +27,7 @@ export class Importer {
   readonly #family: Family
   readonly #table: AttributeTable
   readonly #peers: Peers
+  readonly #ownPods: OwnPods
   // The run.
   #slot: PeerSlot | undefined
   #received = 0
@@ -45,11 +47,12 @@ export class Importer {
   /** By the AS that ONLY_TO_CUSTOMER gets. */
   readonly #marks = new Map<Asn, IdCache>()
 
-  constructor(family: Family, table: AttributeTable, peers: Peers) {
+  constructor(family: Family, table: AttributeTable, peers: Peers, ownPods: OwnPods) {
     this.#family = family
     this.#table = table
     this.#longLived = new IdCache(table.blocks, table.blocks)
     this.#peers = peers
+    this.#ownPods = ownPods
     const known = (): string | undefined => this.#slot?.peer.interface
     this.#bare = {
       get interface() {
@@ -89,6 +92,7 @@ export class Importer {
 
   #whyNotPrefix(bytes: Uint8Array, address: number, length: number): number {
     if (isMartianPrefix(this.#family, bytes, address, length)) return REFUSED.martian
+    if (this.#ownPods.has(bytes, address, length)) return REFUSED.ownPods
     if (length !== ADDRESS_BITS[this.#family]) return 0
     return this.#peers.isOwnAddress(bytes, address, length >> 3) ? REFUSED.ownAddress : 0
   }

@@ -15,8 +15,8 @@ export class Review {
   #ofAll = 0
   readonly #ofPeer = new Map<number, number>()
   readonly #ofNextHop = new Map<number, number>()
-  /** Prefixes inside one of these are told otherwise. */
-  readonly ranges: PrefixSet[] = []
+  /** Paths to prefixes inside. */
+  readonly ranges: { readonly set: PrefixSet; readonly asks: number }[] = []
 
   constructor(sweep: Sweep) {
     this.sweep = sweep
@@ -24,6 +24,10 @@ export class Review {
 
   noteAll(asks: number): void {
     this.#ofAll |= asks
+  }
+
+  noteRanges(sets: readonly PrefixSet[], asks: number): void {
+    this.ranges.push(...sets.filter(({ size }) => size > 0).map((set) => ({ set, asks })))
   }
 
   /** All paths of a neighbor. */

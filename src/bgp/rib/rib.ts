@@ -38,6 +38,7 @@ import type {
   FamilyCounts,
   LocalRoute,
   MemoryNews,
+  OwnPodCidrs,
   Reachability,
   ReceiveResult,
   RibPeer,
@@ -47,6 +48,8 @@ import type {
   RouteQuery,
 } from './types.ts'
 import { LOG_LIMIT } from './update-log.ts'
+
+const NO_PODS: OwnPodCidrs = { own: [], lent: [] }
 
 /** Asked in every turn. */
 const NONE_DUE: readonly never[] = []
@@ -80,6 +83,7 @@ export class Rib {
   /** Neighbors that are down and expected back. */
   readonly #lost = new Set<PeerSlot>()
   #serviceRanges: readonly Prefix[] = []
+  #ownPods: OwnPodCidrs = NO_PODS
 
   constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT, memoryLimit }: RibOptions = {}) {
     this.#memory = new MemoryLimit(memoryLimit)
@@ -295,6 +299,13 @@ export class Rib {
     if (samePrefixes(ranges, this.#serviceRanges)) return
     this.#serviceRanges = ranges
     for (const family of FAMILIES) this.#ribs[family].setServiceRanges(ranges)
+  }
+
+  /** Where the pods of this node are: no learned route may lead into these, but to what is lent. */
+  setOwnPods(pods: OwnPodCidrs): void {
+    if (samePrefixes(pods.own, this.#ownPods.own) && samePrefixes(pods.lent, this.#ownPods.lent)) return
+    this.#ownPods = pods
+    for (const family of FAMILIES) this.#ribs[family].setOwnPods(pods.own, pods.lent)
   }
 
   /** Addresses of services, as /32 and /128, that came and went: as with the ranges. */

@@ -27,12 +27,12 @@ export class Served {
     return this.#ranges.size === 0 && this.#addresses.size === 0
   }
 
-  /** Gives the ranges of before. */
-  setRanges(ranges: readonly Prefix[]): PrefixSet {
+  /** Gives the ranges of before, and those of now. */
+  setRanges(ranges: readonly Prefix[]): readonly PrefixSet[] {
     const before = this.#ranges
     this.#ranges = this.#setOf(ranges)
     this.revision++
-    return before
+    return [before, this.#ranges]
   }
 
   /** `address`: /32 or /128. */
@@ -63,10 +63,17 @@ export class Served {
   }
 }
 
-/** `bytes`: at least the address of the set's family. */
-export function isInside(set: PrefixSet, bytes: Uint8Array, length: number): boolean {
+/** The address begins at `at`: whole, or as much of it as `length` needs. */
+export function isInside(set: PrefixSet, bytes: Uint8Array, length: number, at = 0): boolean {
   if (set.size === 0) return false
   const octets = (length + 7) >> 3
-  const word = (index: number) => (octets > index * 4 ? wordAt(bytes, 0, octets, index) : 0)
-  return set.has(word(0), word(1), word(2), word(3), length)
+  const first = wordAt(bytes, at, octets, 0)
+  if (octets <= 4) return set.has(first, 0, 0, 0, length)
+  return set.has(
+    first,
+    wordAt(bytes, at, octets, 1),
+    wordAt(bytes, at, octets, 2),
+    wordAt(bytes, at, octets, 3),
+    length,
+  )
 }

@@ -69,6 +69,13 @@ export interface LocalRoute {
   readonly named?: readonly string[]
 }
 
+/** Where the pods of this node are. */
+export interface OwnPodCidrs {
+  readonly own: readonly Prefix[]
+  /** Inside of these, and of other nodes. */
+  readonly lent: readonly Prefix[]
+}
+
 /** The best route of a prefix, for whoever writes it into a kernel. */
 export interface BestRoute {
   readonly prefix: Prefix

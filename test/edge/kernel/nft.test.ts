@@ -25,7 +25,8 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
     natOutgoing,
     nat: { ...NAT, ...(index === 0 ? more : six) },
   }))
-  const intent = { pools, podCidrs: [], nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }
+  const ownPods = { own: [], lent: [] }
+  const intent = { pools, podCidrs: [], ownPods, nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }
   const rest = { recursiveNextHops: false, serviceLoopPrevention: 'Drop', proxied: [] } as const
   return renderNft({ nat: planNat({ ...intent, ...rest }), loops: NO_LOOPS, keepsNat: true })
 }
