@@ -28,7 +28,10 @@ const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_PEERCRED = 17
+const SO_BINDTODEVICE = 25
 const SO_ATTACH_FILTER = 26
+const SO_DETACH_FILTER = 27
+const SO_REUSEPORT = 15
 const SO_MEMINFO = 55
 /** Place of the count of what was dropped in the answer to SO_MEMINFO. */
 const SK_MEMINFO_DROPS = 8
@@ -36,6 +39,8 @@ const MSG_DONTWAIT = 0x40
 const EAGAIN = 11
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
+const TCP_SAVE_SYN = 27
+const TCP_SAVED_SYN = 28
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 
@@ -264,6 +269,33 @@ export function attachFilter(fd: number, rows: readonly FilterRow[]): void {
   }
   must(call.setFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length: rows.length, rows: bytes }, 16))
 }
+
+/** Without one there is nothing to do. */
+export function detachFilter(fd: number): void {
+  call.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Uint8Array(4), 4)
+}
+
+/** Only what comes in by this interface, and out by it. */
+export const bindToInterface = (fd: number, name: string): void =>
+  setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(name))
+
+/** Another socket of ours may have the port too, which is bound to an interface. */
+export const sharePort = (fd: number, isShared: boolean): void =>
+  setOption(fd, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0)
+
+/** On a listener: what callers begin with is kept for `ttlOfSyn`. */
+export const keepSyn = (fd: number, isKept: boolean): void => setOption(fd, IPPROTO_TCP, TCP_SAVE_SYN, isKept ? 1 : 0)
+
+/** How much was left of the TTL of the SYN that an accepted socket began with; undefined where it was not kept (SYN cookies). */
+export function ttlOfSyn(fd: number): number | undefined {
+  const header = new Uint8Array(128)
+  const length: [number] = [header.length]
+  if (call.getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, header, length) < 0 || length[0] < 20) return undefined
+  return (header[0] as number) >> 4 === 4 ? header[8] : header[7]
+}
+
+/** 0 where there is none of this name. */
+export const interfaceIndex = (name: string): number => call.indexOf(name)
 
 /** `sockaddr_in` or `sockaddr_in6`; the interface of a zone by its name, or by `index`. */
 function socketAddress(address: Address, port: number, index?: number): Uint8Array {

@@ -4,13 +4,17 @@
  */
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
-import type { CallerView } from '../show/view.ts'
+import type { CallersView, CallerView } from '../show/view.ts'
+import type { Input } from './input.ts'
+import { type Tell, tell } from './tell.ts'
 
 /** So many are remembered; a flood of others drives out those that called longest ago. */
 const MOST = 32
 
 export class Callers {
   #refused = 0
+  #dropped = 0
+  #isFiltering = false
   /** By address, whoever called last stands last. */
   readonly #recent = new Map<Address, CallerView>()
 
@@ -23,13 +27,26 @@ export class Callers {
     if (oldest !== undefined) this.#recent.delete(oldest)
   }
 
-  /** Since the agent began, of whom those are `recent` that called last. */
-  get refused(): number {
-    return this.#refused
+  /** What to say of it, once each time. */
+  noteFiltered({ isOn, dropped }: Extract<Input, { kind: 'callers-filtered' }>): Tell | undefined {
+    this.#dropped += dropped
+    if (isOn === this.#isFiltering) return undefined
+    this.#isFiltering = isOn
+    if (!isOn) {
+      const text = `connections from addresses that are not neighbors are seen again; ${this.#dropped} packets were dropped so far`
+      return tell('info', 'callers-seen', text, { dropped: this.#dropped })
+    }
+    const text = 'too many connections from addresses that are not neighbors: their packets are dropped, and not shown'
+    return tell('warn', 'callers-filtered', text)
   }
 
-  /** Whoever called last comes first. */
-  recent(): CallerView[] {
-    return [...this.#recent.values()].reverse()
+  /** Since the agent began; whoever called last comes first. */
+  view(): CallersView {
+    return {
+      refused: this.#refused,
+      dropped: this.#dropped,
+      isFiltering: this.#isFiltering,
+      recent: [...this.#recent.values()].reverse(),
+    }
   }
 }

@@ -16,6 +16,8 @@ import type { Tell } from './tell.ts'
 export interface Protection {
   /** Without the zone of a link-local address. */
   readonly prefix: Prefix
+  /** The zone: the interface that a link-local address is on. */
+  readonly zone: string | undefined
   readonly key: KeyIntent | undefined
   /** Least TTL of a packet that is taken (RFC 5082); ours are then sent with 255. */
   readonly minTtl: number | undefined

@@ -315,6 +315,11 @@ export class Engine {
       case 'turned-away':
         this.#refuseCaller(input.address, input.reason)
         return
+      case 'callers-filtered': {
+        const words = this.#facts.callers.noteFiltered(input)
+        if (words !== undefined) this.#out.tell(words)
+        return
+      }
       case 'descriptors':
         this.#out.tell(this.#facts.listening.takeDescriptors(input))
         return

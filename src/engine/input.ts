@@ -34,6 +34,8 @@ export type Input =
   | { readonly kind: 'accepted'; readonly conn: ConnId; readonly local: Endpoint; readonly remote: Endpoint }
   /** Somebody was turned away before the engine could be asked, for want of what the reason names. */
   | { readonly kind: 'turned-away'; readonly address: Address; readonly reason: string }
+  /** Whether listeners drop unseen what strangers send, because it is too much; and what they did since it was told. */
+  | { readonly kind: 'callers-filtered'; readonly isOn: boolean; readonly dropped: number }
   /** The process or the machine has no descriptor left for sockets, in the system's words; undefined: it has again. */
   | { readonly kind: 'descriptors'; readonly trouble: string | undefined }
   | {

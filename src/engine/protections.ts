@@ -25,10 +25,11 @@ export class Protections {
 }
 
 function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protection | undefined {
-  const prefix = range?.prefix ?? (address === UNHEARD ? undefined : hostPrefix(address.split('%', 1)[0] ?? ''))
+  const [bare = '', zone] = range === undefined ? address.split('%', 2) : []
+  const prefix = range?.prefix ?? (address === UNHEARD ? undefined : hostPrefix(bare))
   if (prefix === undefined) return undefined
-  return { prefix, key, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
+  return { prefix, zone, key, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
 }
 
-const wordsOf = ({ prefix, key, minTtl }: Protection): string =>
-  `${prefix.text} ${key === undefined ? '' : JSON.stringify(key)} ${minTtl ?? ''}`
+const wordsOf = ({ prefix, zone, key, minTtl }: Protection): string =>
+  `${prefix.text}%${zone ?? ''} ${key === undefined ? '' : JSON.stringify(key)} ${minTtl ?? ''}`

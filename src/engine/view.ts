@@ -192,8 +192,7 @@ export class EngineView implements View {
   }
 
   callers(): CallersView {
-    const { callers } = this.#facts
-    return { refused: callers.refused, recent: callers.recent() }
+    return this.#facts.callers.view()
   }
 
   ranges(): readonly RangeView[] {

@@ -6,7 +6,8 @@ import type { CallersView, View } from './view.ts'
 const HEAD = ['Address', 'Calls', 'Last', 'Why'] as const
 
 export function* callerRows(view: View): Iterable<Row> {
-  const { refused, recent } = view.callers()
+  const callers = view.callers()
+  const { recent } = callers
   const row = (cells: readonly string[]): string =>
     `${(cells[0] ?? '').padEnd(40)} ${(cells[1] ?? '').padStart(8)}  ${(cells[2] ?? '').padEnd(14)} ${cells[3] ?? ''}`
   if (recent.length > 0) yield { code: CODE.interfaceSummary, text: row(HEAD) }
@@ -21,8 +22,12 @@ export function* callerRows(view: View): Iterable<Row> {
       ]),
     }
   }
-  yield { code: CODE.ok, text: summary({ refused, recent }) }
+  yield { code: CODE.ok, text: summary(callers) }
 }
 
-const summary = ({ refused }: CallersView): string =>
-  refused === 1 ? '1 connection was refused' : `${refused} connections were refused`
+const summary = ({ refused, dropped, isFiltering }: CallersView): string => {
+  const calls = refused === 1 ? '1 connection was refused' : `${refused} connections were refused`
+  if (dropped === 0 && !isFiltering) return calls
+  const packets = `${dropped} packets from addresses that are not neighbors were dropped in floods`
+  return `${calls}; ${packets}${isFiltering ? ', and are now' : ''}`
+}

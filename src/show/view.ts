@@ -235,6 +235,10 @@ export interface ActionResult {
 export interface CallersView {
   /** Calls since the agent began. */
   readonly refused: number
+  /** Packets of whoever is no neighbor that were dropped before anybody saw them. */
+  readonly dropped: number
+  /** That is so now. */
+  readonly isFiltering: boolean
   /** Whoever called last comes first. */
   readonly recent: readonly CallerView[]
 }

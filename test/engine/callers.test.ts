@@ -11,6 +11,8 @@ test('a caller from an unknown address is counted, with its reason, and shown to
   rig.feed({ kind: 'turned-away', address: '10.0.0.78', reason: 'no file descriptor is left' })
   expect(rig.engine.view(rig.now).callers()).toEqual({
     refused: 3,
+    dropped: 0,
+    isFiltering: false,
     recent: [
       { address: '10.0.0.78', reason: 'no file descriptor is left', calls: 1, last: 1_000 },
       { address: '10.0.0.77', reason: 'no neighbor has this address', calls: 2, last: 0 },
@@ -21,7 +23,25 @@ test('a caller from an unknown address is counted, with its reason, and shown to
 test('a flood of callers takes no memory, and the last are the ones that are known', () => {
   const callers = new Callers()
   for (let count = 0; count < 100_000; count++) callers.note(`fd00::${count.toString(16)}`, 'nobody', count)
-  expect(callers.refused).toBe(100_000)
-  expect(callers.recent()).toHaveLength(32)
-  expect(callers.recent()[0]).toMatchObject({ address: 'fd00::1869f', last: 99_999 })
+  const { refused, recent } = callers.view()
+  expect(refused).toBe(100_000)
+  expect(recent).toHaveLength(32)
+  expect(recent[0]).toMatchObject({ address: 'fd00::1869f', last: 99_999 })
+})
+
+test('that strangers are dropped unseen is told when it begins and when it ends, and counted between', () => {
+  const rig = new Rig({ neighbors: 1 })
+  const codes = ([isOn, dropped]: readonly [boolean, number]) => {
+    const before = rig.tells.length
+    rig.feed({ kind: 'callers-filtered', isOn, dropped })
+    return rig.tells.slice(before).map(({ code }) => code)
+  }
+  const steps = [
+    [true, 0],
+    [true, 5_000],
+    [true, 700],
+    [false, 0],
+  ] as const
+  expect(steps.map(codes)).toEqual([['callers-filtered'], [], [], ['callers-seen']])
+  expect(rig.engine.view(rig.now).callers()).toMatchObject({ refused: 0, dropped: 5_700, isFiltering: false })
 })

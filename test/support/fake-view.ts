@@ -391,7 +391,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],
-    callers: () => ({ refused: 4, recent: CALLERS }),
+    callers: () => ({ refused: 4, dropped: 0, isFiltering: false, recent: CALLERS }),
     ...rest,
   }
 }

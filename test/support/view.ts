@@ -56,7 +56,7 @@ export function viewOf({
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],
-    callers: () => ({ refused: 0, recent: [] }),
+    callers: () => ({ refused: 0, dropped: 0, isFiltering: false, recent: [] }),
   }
 }
 

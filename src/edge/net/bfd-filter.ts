@@ -6,6 +6,19 @@ import { type Address, addressBytes } from '../../base/address.ts'
 import { readU32 } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
 import type { FilterRow } from '../libc.ts'
+import {
+  COPY_TO_X,
+  DROP,
+  IF_AT_LEAST,
+  IF_EQUAL,
+  IP_HEADER,
+  JUMP,
+  LOAD_OCTET,
+  LOAD_WORD,
+  MULTIPLY,
+  PASS,
+  XOR_X,
+} from './bpf.ts'
 
 export interface FilterWish {
   readonly family: Family
@@ -15,25 +28,9 @@ export interface FilterWish {
   readonly senders: readonly Address[] | undefined
 }
 
-// Instructions of classic BPF.
-const LOAD_OCTET = 0x30
-const LOAD_WORD = 0x20
-const COPY_TO_X = 0x07
-const XOR_X = 0xac
-const MULTIPLY = 0x24
-const JUMP = 0x05
-const IF_EQUAL = 0x15
-const IF_AT_LEAST = 0x35
-const RETURN = 0x06
-
-/** SKF_NET_OFF: offsets from here count from the IP header. */
-const IP_HEADER = 0xfff00000
 const TTL_AT: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 7 }
 const SOURCE_AT: Readonly<Record<Family, number>> = { ipv4: 12, ipv6: 8 }
 const HOP_LIMIT = 255
-
-const PASS: FilterRow = [RETURN, 0, 0, 0xffff]
-const DROP: FilterRow = [RETURN, 0, 0, 0]
 
 /** The kernel takes 4,096 instructions (BPF_MAXINSNS), of which a sender needs less than two. */
 export const MOST_SENDERS = 2_000

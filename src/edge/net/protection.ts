@@ -3,6 +3,7 @@
  * Keys come from `edge/keys`; what cannot be put on a socket is told by a throw, and nothing goes out unprotected.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
+import type { Family } from '../../base/family.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
 import type { Keys } from '../keys.ts'
@@ -27,39 +28,59 @@ const FULL_TTL = 255
 /** Gives a socket back what the system has. */
 const USUAL_TTL = -1
 
+/** What a listener has to know before anybody calls. */
+export interface Admission {
+  /** Whoever calls from there is asked for the key before the connection stands. */
+  readonly keyed: readonly KeyFor[]
+  /** All neighbors of the family have this or more; undefined: some may come from anywhere. */
+  readonly leastTtl: Readonly<Record<Family, number | undefined>>
+  /** Some neighbors have a least TTL and others have not: each one is judged by the SYN that it began with. */
+  readonly judgesSyn: boolean
+}
+
 export class Protections {
   readonly #keys: Keys
+  /** By address and zone. */
   #hosts = new Map<string, Protection>()
   #ranges: readonly Protection[] = []
-  #keyed: readonly KeyFor[] = []
+  /** Those that one listener cannot tell apart: the kernel knows the address of a caller, not the link it is on. */
+  #ambiguous: ReadonlySet<string> = new Set()
+  readonly #admissions = new Map<string, Admission>()
+  /** None was told yet: nobody can be called a stranger. */
+  isTold = false
 
   constructor(keys: Keys) {
     this.#keys = keys
   }
 
   set(neighbors: readonly Protection[]): void {
+    this.isTold = true
     this.#hosts = new Map()
     for (const one of neighbors) {
       if (!isHostPrefix(one.prefix)) continue
       // Several ports of one address: the kernel knows a neighbor by its address alone.
-      const before = this.#hosts.get(one.prefix.text)
-      if (before?.key === undefined) this.#hosts.set(one.prefix.text, one)
+      const before = this.#hosts.get(nameOf(one))
+      if (before?.key === undefined) this.#hosts.set(nameOf(one), one)
     }
     this.#ranges = neighbors
       .filter(({ prefix }) => !isHostPrefix(prefix))
       .sort((a, b) => b.prefix.length - a.prefix.length)
-    this.#keyed = keyPrefixes(this.#all(), (protection) => this.keyOf(protection))
+    this.#ambiguous = ambiguous([...this.#hosts.values()])
+    this.#admissions.clear()
   }
 
   /** Those of whoever may call from there. */
   of(address: Address): Protection | undefined {
-    const host = hostPrefix(address.split('%', 1)[0] ?? '')
+    const [bare = '', zone] = address.split('%', 2)
+    const host = hostPrefix(bare)
     if (host === undefined) return undefined
-    return this.#hosts.get(host.text) ?? this.#ranges.find(({ prefix }) => contains(prefix, host))
+    const own =
+      this.#hosts.get(nameOf({ prefix: host, zone })) ?? this.#hosts.get(nameOf({ prefix: host, zone: undefined }))
+    return own ?? this.#ranges.find(({ prefix }) => contains(prefix, host))
   }
 
   /** Undefined where none is asked for, or none has been seen yet. */
-  keyOf({ key }: Protection): Uint8Array | undefined {
+  keyOf({ key }: Pick<Protection, 'key'>): Uint8Array | undefined {
     return key === undefined ? undefined : this.#keys.get(key)
   }
 
@@ -69,14 +90,64 @@ export class Protections {
     return protection?.key !== undefined && this.keyOf(protection) === undefined
   }
 
-  /** What a listener has to know: whoever calls is asked for the key before the connection stands. */
-  get keyed(): readonly KeyFor[] {
-    return this.#keyed
+  /** Whoever may call, from single addresses and from ranges. */
+  get callers(): readonly Prefix[] {
+    return this.#all().map(({ prefix }) => prefix)
+  }
+
+  /** Links that need a listener of their own: one address has another key, or another TTL, on another link. */
+  get links(): readonly string[] {
+    const zones = this.#all().flatMap(({ prefix, zone }) => (this.#ambiguous.has(prefix.text) ? [zone] : []))
+    return [...new Set(zones.filter((zone) => zone !== undefined))].sort()
+  }
+
+  /** Of the listener of this link, or of the one for all of them. */
+  admission(link: string | undefined): Admission {
+    const known = this.#admissions.get(link ?? '')
+    if (known !== undefined) return known
+    const admission = this.#admit(link)
+    this.#admissions.set(link ?? '', admission)
+    return admission
+  }
+
+  #admit(link: string | undefined): Admission {
+    const all = this.#all().filter(({ prefix, zone }) =>
+      link === undefined ? !this.#ambiguous.has(prefix.text) : zone === undefined || zone === link,
+    )
+    const leastTtl = { ipv4: leastOf(all, 'ipv4'), ipv6: leastOf(all, 'ipv6') }
+    return {
+      keyed: keyPrefixes(all, (protection) => this.keyOf(protection)),
+      leastTtl,
+      judgesSyn: all.some(({ prefix, minTtl }) => minTtl !== leastTtl[prefix.family]),
+    }
   }
 
   #all(): Protection[] {
     return [...this.#hosts.values(), ...this.#ranges]
   }
+}
+
+const nameOf = ({ prefix, zone }: Pick<Protection, 'prefix' | 'zone'>): string => `${prefix.text}%${zone ?? ''}`
+
+/** Addresses that are protected in different ways on different links. */
+function ambiguous(hosts: readonly Protection[]): Set<string> {
+  const ways = new Map<string, Set<string>>()
+  for (const { prefix, key, minTtl } of hosts) {
+    const way = `${key === undefined ? '' : `${key.secret} ${key.key}`} ${minTtl ?? ''}`
+    const known = ways.get(prefix.text)?.add(way)
+    if (known === undefined) ways.set(prefix.text, new Set([way]))
+  }
+  return new Set([...ways].filter(([, { size }]) => size > 1).map(([text]) => text))
+}
+
+function leastOf(all: readonly Protection[], family: Family): number | undefined {
+  let least: number | undefined
+  for (const { prefix, minTtl } of all) {
+    if (prefix.family !== family) continue
+    if (minTtl === undefined) return undefined
+    least = Math.min(least ?? minTtl, minTtl)
+  }
+  return least
 }
 
 /** `undefined` takes the key away. `isIpv6`: of the socket, on which IPv4 stands as mapped addresses. */
@@ -118,6 +189,12 @@ function whyRefused(error: unknown): string {
 export function sendFarthest(fd: number, isIpv6: boolean): void {
   setOption(fd, IPPROTO_IP, IP_TTL, FULL_TTL)
   if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, FULL_TTL)
+}
+
+/** On a listener: whoever is further away does not even begin. */
+export function setLeastTtl(fd: number, isIpv6: boolean, { ipv4, ipv6 }: Admission['leastTtl']): void {
+  setOption(fd, IPPROTO_IP, IP_MINTTL, ipv4 ?? 0)
+  if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, ipv6 ?? 0)
 }
 
 /** On a socket that is about to call, or has been called. `wasSet`: it may have had another limit before. */

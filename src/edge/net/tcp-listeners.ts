@@ -8,17 +8,25 @@ import type { Input } from '../../engine/input.ts'
 import {
   type Accepted,
   acceptFrom,
+  attachFilter,
+  bindToInterface,
   CallError,
   closeSocket,
+  detachFilter,
+  droppedBy,
+  type FilterRow,
+  interfaceIndex,
+  keepSyn,
   listenAt,
   localEndpoint,
   openSocket,
+  sharePort,
   watchReadable,
 } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
 import type { Reserve } from '../reserve.ts'
 import type { KeyFor } from './key-prefixes.ts'
-import { sendFarthest, setKey } from './protection.ts'
+import { type Admission, sendFarthest, setKey, setLeastTtl } from './protection.ts'
 
 /** Waiting between two tries never gets longer than this. */
 const LONGEST_RETRY: Millis = 30_000
@@ -37,18 +45,32 @@ export interface Called extends Accepted {
 export interface ListenerOptions {
   readonly feed: (input: Input) => void
   readonly accept: (caller: Called) => void
-  /** Keys that callers are asked for. */
-  readonly keyed: () => readonly KeyFor[]
+  /** What callers are asked for, at the listener of a link or at that for all of them. */
+  readonly admission: (link: string | undefined) => Admission
+  /** Links that need a listener of their own beside the one for all addresses. */
+  readonly links: () => readonly string[]
+  /** What the kernel is to drop before we see it. */
+  readonly filter: () => readonly FilterRow[] | undefined
   readonly reserve: Reserve
   /** First pause before trying again; doubles. */
   readonly retry: Millis
 }
 
+/** Where a listener is: at an address, or at all of them, of one link or of any. */
+interface Place {
+  readonly address: Address | undefined
+  readonly port: number
+  readonly link: string | undefined
+}
+
 class Listener {
-  readonly #address: Address | undefined
-  readonly #port: number
+  readonly #place: Place
   readonly #options: ListenerOptions
+  /** The one for all links, beside that of a link. */
+  readonly #beside: Listener | undefined
   #fd: number | undefined
+  /** Of the link, when it was bound: one that was made anew has another. */
+  #index = 0
   #isIpv6 = false
   /** Keys in force, by prefix. */
   readonly #keys = new Map<string, KeyFor>()
@@ -59,10 +81,10 @@ class Listener {
   /** The port it listens on, as was told. */
   #listensOn: number | undefined
 
-  constructor(address: Address | undefined, port: number, options: ListenerOptions) {
-    this.#address = address
-    this.#port = port
+  constructor(place: Place, options: ListenerOptions, beside: Listener | undefined) {
+    this.#place = place
     this.#options = options
+    this.#beside = beside
     this.#pause = options.retry
     this.#try()
   }
@@ -74,7 +96,7 @@ class Listener {
     this.#fd = undefined
     this.#keys.clear()
     if (this.#listensOn === undefined) return
-    this.#options.feed({ kind: 'listen-ended', address: this.#address, port: this.#listensOn })
+    this.#options.feed({ kind: 'listen-ended', address: this.#name, port: this.#listensOn })
     this.#listensOn = undefined
   }
 
@@ -89,11 +111,24 @@ class Listener {
     this.#lastReason = undefined
     this.#pause = this.#options.retry
     this.#watch = watchReadable(this.#fd, this.#acceptSome)
-    this.#options.feed({ kind: 'listening', address: this.#address, port: this.#listensOn })
+    this.#options.feed({ kind: 'listening', address: this.#name, port: this.#listensOn })
+  }
+
+  /** As people are told. */
+  get #name(): Address | undefined {
+    const { address, link } = this.#place
+    return link === undefined ? address : `::%${link}`
+  }
+
+  /** Packets that the filter has dropped, and calls that found no room. */
+  get dropped(): number {
+    return this.#fd === undefined ? 0 : droppedBy(this.#fd)
   }
 
   #open(): number {
-    if (this.#address !== undefined) return this.#openAt(this.#address)
+    const { address, link } = this.#place
+    if (address !== undefined) return this.#openAt(address)
+    if (link !== undefined) return this.#openOn(link)
     try {
       return this.#openAt('::')
     } catch (error) {
@@ -107,10 +142,16 @@ class Listener {
   #openAt(address: Address): number {
     const fd = this.#options.reserve.lend(() => openSocket(familyOfAddress(address)))
     this.#isIpv6 = familyOfAddress(address) === 'ipv6'
+    const { port, link } = this.#place
     try {
-      this.#setKeys(fd)
+      this.#protect(fd)
+      this.#filter(fd)
       sendFarthest(fd, this.#isIpv6)
-      listenAt(fd, { address, port: this.#port }, BACKLOG)
+      if (link !== undefined) {
+        bindToInterface(fd, link)
+        sharePort(fd, true)
+      }
+      listenAt(fd, { address, port }, BACKLOG)
       return fd
     } catch (error) {
       this.#keys.clear()
@@ -119,19 +160,53 @@ class Listener {
     }
   }
 
-  /** Keys are others than before. Where one cannot be put in force, nobody is let in. */
-  rekey(): void {
-    if (this.#fd === undefined) return
+  /** The kernel gives what comes in there to the listener of the link before the one for all of them. */
+  #openOn(link: string): number {
+    const beside = this.#beside
+    const all = beside === undefined ? undefined : beside.#fd
+    if (all === undefined) throw new Error('the listener for all links is not open')
+    this.#index = interfaceIndex(link)
+    // Only while this one is bound: nobody else is to share the port.
+    sharePort(all, true)
     try {
-      this.#setKeys(this.#fd)
+      return this.#openAt('::')
+    } finally {
+      sharePort(all, false)
+    }
+  }
+
+  /** Neighbors are protected otherwise than before. Where that cannot be put in force, nobody is let in. */
+  protect(): void {
+    if (this.#fd === undefined) return
+    const { link } = this.#place
+    try {
+      if (link !== undefined && interfaceIndex(link) !== this.#index) throw new Error(`${link} was removed`)
+      this.#protect(this.#fd)
     } catch (error) {
       this.close()
       this.#failed(wordsOf(error))
     }
   }
 
-  #setKeys(fd: number): void {
-    const wanted = this.#options.keyed().filter(({ prefix }) => this.#isIpv6 || prefix.family === 'ipv4')
+  #protect(fd: number): void {
+    const { keyed, leastTtl, judgesSyn } = this.#options.admission(this.#place.link)
+    this.#setKeys(fd, keyed)
+    setLeastTtl(fd, this.#isIpv6, leastTtl)
+    keepSyn(fd, judgesSyn)
+  }
+
+  refilter(): void {
+    if (this.#fd !== undefined) this.#filter(this.#fd)
+  }
+
+  #filter(fd: number): void {
+    const rows = this.#options.filter()
+    if (rows === undefined) detachFilter(fd)
+    else attachFilter(fd, rows)
+  }
+
+  #setKeys(fd: number, keyed: readonly KeyFor[]): void {
+    const wanted = keyed.filter(({ prefix }) => this.#isIpv6 || prefix.family === 'ipv4')
     const texts = new Set(wanted.map(({ prefix }) => prefix.text))
     for (const [text, { prefix }] of this.#keys) {
       if (texts.has(text)) continue
@@ -150,7 +225,7 @@ class Listener {
   #failed(reason: string): void {
     if (reason !== this.#lastReason) {
       this.#lastReason = reason
-      this.#options.feed({ kind: 'listen-failed', address: this.#address, port: this.#port, reason })
+      this.#options.feed({ kind: 'listen-failed', address: this.#name, port: this.#place.port, reason })
     }
     this.#timer = setTimeout(() => this.#try(), this.#pause)
     this.#pause = Math.min(this.#pause * 2, LONGEST_RETRY)
@@ -184,6 +259,7 @@ class Listener {
 export class Listeners {
   readonly #options: ListenerOptions
   readonly #listeners = new Map<string, Listener>()
+  #wanted: { readonly port: number; readonly addresses: readonly Address[] } | undefined
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -191,26 +267,49 @@ export class Listeners {
 
   /** No address means every address. */
   want(port: number, addresses: readonly Address[]): void {
-    const wanted = new Map<string, Address | undefined>()
-    if (addresses.length === 0) wanted.set(`* ${port}`, undefined)
-    for (const address of addresses) wanted.set(`${address} ${port}`, address)
+    this.#wanted = { port, addresses }
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#wanted === undefined) return
+    const { port, addresses } = this.#wanted
+    const places = addresses.map((address): Place => ({ address, port, link: undefined }))
+    // Who listens at single addresses is called there: at none of a link.
+    const links = addresses.length === 0 ? [undefined, ...this.#options.links()] : []
+    for (const link of links) places.push({ address: undefined, port, link })
+    const wanted = new Map(places.map((place) => [`${place.address ?? '*'} ${port} ${place.link ?? ''}`, place]))
     for (const [key, listener] of this.#listeners) {
       if (wanted.has(key)) continue
       listener.close()
       this.#listeners.delete(key)
     }
-    for (const [key, address] of wanted) {
+    for (const [key, place] of wanted) {
       if (this.#listeners.has(key)) continue
-      this.#listeners.set(key, new Listener(address, port, this.#options))
+      const beside = place.link === undefined ? undefined : this.#listeners.get(`* ${port} `)
+      this.#listeners.set(key, new Listener(place, this.#options, beside))
     }
   }
 
-  rekey(): void {
-    for (const listener of this.#listeners.values()) listener.rekey()
+  protect(): void {
+    for (const listener of this.#listeners.values()) listener.protect()
+    this.#settle()
+  }
+
+  /** The filter is another than before. */
+  refilter(): void {
+    for (const listener of this.#listeners.values()) listener.refilter()
+  }
+
+  get dropped(): number {
+    let sum = 0
+    for (const listener of this.#listeners.values()) sum += listener.dropped
+    return sum
   }
 
   stop(): void {
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
+    this.#wanted = undefined
   }
 }

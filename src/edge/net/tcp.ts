@@ -21,9 +21,21 @@ import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
 import type { Effect, Protection } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { Keys } from '../keys.ts'
-import { bindSocket, CallError, closeSocket, localEndpoint, openSocket, setNoDelay } from '../libc.ts'
+import {
+  bindSocket,
+  CallError,
+  closeSocket,
+  detachFilter,
+  type FilterRow,
+  localEndpoint,
+  openSocket,
+  setNoDelay,
+  ttlOfSyn,
+} from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
 import { Reserve } from '../reserve.ts'
+import { makeCallerFilter } from './caller-filter.ts'
+import { Flood } from './flood.ts'
 import { hostOf, Protections, setKey, setTtl } from './protection.ts'
 import { type Called, Listeners } from './tcp-listeners.ts'
 
@@ -105,6 +117,9 @@ export class Tcp implements Network {
   readonly #protections: Protections
   readonly #reserve: Reserve
   readonly #listeners: Listeners
+  readonly #flood: Flood
+  /** What listeners drop unseen, while strangers flood us. */
+  #filter: readonly FilterRow[] | undefined
   /** Who was accepted last, while the engine is asked. */
   #caller: Caller | undefined
   #unanswered = 0
@@ -128,14 +143,25 @@ export class Tcp implements Network {
     this.#mostUnanswered = options.mostUnanswered ?? 64
     this.#reserve = new Reserve((trouble) => feed({ kind: 'descriptors', trouble }))
     this.#protections = new Protections(options.keys ?? new Keys())
-    const accept = (caller: Called) => this.#accept(caller)
-    const keyed = () => this.#protections.keyed
-    this.#listeners = new Listeners({ feed, accept, keyed, reserve: this.#reserve, retry: options.listenRetry ?? 500 })
+    this.#listeners = new Listeners({
+      feed,
+      accept: (caller) => this.#accept(caller),
+      admission: (link) => this.#protections.admission(link),
+      links: () => this.#protections.links,
+      filter: () => this.#filter,
+      reserve: this.#reserve,
+      retry: options.listenRetry ?? 500,
+    })
+    this.#flood = new Flood({
+      filter: () => this.#refilter(),
+      dropped: () => this.#listeners.dropped,
+      tell: (isOn, dropped) => feed({ kind: 'callers-filtered', isOn, dropped }),
+    })
   }
 
   perform(effect: NetworkEffect): void {
     if (effect.kind === 'protect') this.#protect(effect.neighbors)
-    else if (effect.kind === 'listen') this.#listeners.want(effect.port, effect.addresses)
+    else if (effect.kind === 'listen') this.#listen(effect.port, effect.addresses)
     else if (effect.kind === 'dial') this.#dial(effect)
     else if (effect.kind === 'refuse') this.#refuse(effect.conn)
     else {
@@ -153,6 +179,7 @@ export class Tcp implements Network {
   }
 
   async stop(): Promise<void> {
+    this.#flood.stop()
     this.#listeners.stop()
     for (const connection of this.#connections.values()) this.#close(connection)
     if (this.#connections.size > 0) {
@@ -166,9 +193,20 @@ export class Tcp implements Network {
 
   // ---- who calls
 
+  #listen(port: number, addresses: readonly Address[]): void {
+    this.#listeners.want(port, addresses)
+    this.#flood.start()
+  }
+
+  #refilter(): void {
+    this.#filter = this.#flood.isOn ? makeCallerFilter(this.#protections.callers) : undefined
+    this.#listeners.refilter()
+  }
+
   /** Nothing more is asked of the system for a caller, nor anything made, before the engine has heard who it is. */
   #accept({ fd, remote, isIpv6 }: Called): void {
-    const whyNot = this.#whyTurnAway(remote.address)
+    if (this.#protections.isTold && this.#protections.of(remote.address) === undefined) this.#flood.stranger()
+    const whyNot = this.#whyTurnAway(fd, remote.address)
     if (whyNot !== undefined) {
       this.#hangUp(fd)
       this.#feed({ kind: 'turned-away', address: remote.address, reason: whyNot })
@@ -183,8 +221,14 @@ export class Tcp implements Network {
     if (this.#caller === caller) this.#admit(caller)
   }
 
-  #whyTurnAway(address: Address): string | undefined {
+  #whyTurnAway(fd: number, address: Address): string | undefined {
     if (this.#protections.lacksKey(address)) return 'its TCP-MD5 key is not known yet'
+    // What came before its own least TTL is put on it has been judged by nobody.
+    const least = this.#protections.of(address)?.minTtl
+    const ttl = least === undefined ? undefined : ttlOfSyn(fd)
+    if (least !== undefined && ttl !== undefined && ttl < least) {
+      return `its packets arrive with a TTL of ${ttl}, and ttlSecurity asks for ${least}`
+    }
     if (this.#reserve.isSpent) return 'no file descriptor is left'
     return this.#unanswered >= this.#mostUnanswered ? 'too many callers wait for an answer' : undefined
   }
@@ -200,6 +244,8 @@ export class Tcp implements Network {
     const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined }
     try {
       setNoDelay(fd)
+      // It has the listener's.
+      detachFilter(fd)
       this.#protectOne(ends, true)
     } catch (error) {
       this.#hangUp(fd)
@@ -226,7 +272,8 @@ export class Tcp implements Network {
   /** Listeners and what stands are given their keys together. */
   #protect(neighbors: readonly Protection[]): void {
     this.#protections.set(neighbors)
-    this.#listeners.rekey()
+    this.#listeners.protect()
+    if (this.#flood.isOn) this.#refilter()
     for (const connection of this.#connections.values()) {
       if (connection.phase === 'open' || connection.phase === 'dialling') this.#protectAgain(connection)
     }

@@ -1,4 +1,5 @@
 /** From facts about a machine to findings: what is in the way of routing, and what to do about it. */
+import type { Signatures } from '../signatures.ts'
 
 export interface Facts {
   /** Bits of the effective capabilities; undefined where they cannot be read. */
@@ -23,6 +24,8 @@ export interface Facts {
   readonly nftTrouble: string | undefined
   /** Both nft and the kernel know tables that belong to a process, and stay behind it. */
   readonly nftHolds: boolean
+  /** Whether this kernel signs TCP segments; undefined where it cannot be asked. */
+  readonly signatures: Signatures | undefined
   /** So many packets to service addresses that no service takes have ended here; undefined: no rule ends them. */
   readonly serviceLoops: number | undefined
   readonly conntrack: { readonly count: number; readonly max: number } | undefined
@@ -67,6 +70,7 @@ export function examine(facts: Facts): Finding[] {
     tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop is prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
+    ...signatures(facts),
     serviceLoops(facts),
     conntrack(facts),
     mtu(facts),
@@ -242,6 +246,16 @@ const flushes = ({ nftHolds }: Facts): Finding =>
         'nft flush ruleset',
         'of another program deletes our table too (Linux 6.9 with nft 1.1 prevents that)',
       )
+
+function signatures({ signatures: known }: Facts): Finding[] {
+  if (known === undefined) return []
+  const md5 = known.md5
+    ? finding('ok', 'TCP-MD5', 'the kernel has it')
+    : finding('warn', 'TCP-MD5', 'the kernel does not have it: neighbors with a password are held', 'CONFIG_TCP_MD5SIG')
+  // RFC 5925 §11: both ends need it, and few routers have it.
+  const there = known.ao ? 'the kernel has it, and Godwit does not use it' : 'the kernel does not have it'
+  return [md5, finding('ok', 'TCP-AO', `${there}: password (TCP-MD5) and ttlSecurity protect sessions`)]
+}
 
 function serviceLoops({ serviceLoops: packets }: Facts): Finding {
   if (packets !== undefined) {

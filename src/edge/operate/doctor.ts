@@ -9,6 +9,7 @@ import type { Input } from '../../engine/input.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
 import { wordsOf } from '../os-words.ts'
+import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 
 const BGP_PORT = 179
@@ -83,6 +84,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
     nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
     nftHolds: held.code === 0,
+    signatures: signatures(),
     serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
     conntrack,
   }

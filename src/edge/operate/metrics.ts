@@ -111,7 +111,9 @@ export class Metrics {
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
-    series.callers.inc(view.callers().refused)
+    const { refused, dropped } = view.callers()
+    series.callers.inc(refused)
+    series.dropped.inc(dropped)
     showFilters(series, view.filters())
     showBfd(series, view.bfd(), peers)
     showNft(series, view.nat())
@@ -153,6 +155,10 @@ function makeSeries(registry: Registry) {
     callers: counter(
       'callers_refused_total',
       'Connections refused because the caller is not a configured neighbor, or because a limit was reached.',
+    ),
+    dropped: counter(
+      'callers_dropped_total',
+      'Packets dropped in floods because they came from addresses that are not configured neighbors.',
     ),
     down: gauge('sessions_down', 'Number of sessions that are not Established.', ['peer', 'kind']),
     state: gauge(

@@ -3,34 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../../src/base/address.ts'
 import type { Family } from '../../../src/base/family.ts'
 import { type FilterWish, MOST_SENDERS, makeFilter } from '../../../src/edge/net/bfd-filter.ts'
-
-const IP_HEADER = 0xfff00000
-
-/** BPF_MAXINSNS. */
-const MOST_INSTRUCTIONS = 4096
-
-/** Whether a packet with this header passes; throws for what the kernel would refuse. */
-function passes(rows: ReturnType<typeof makeFilter>, header: Uint8Array): boolean {
-  if (rows.length > MOST_INSTRUCTIONS) throw new Error(`${rows.length} instructions`)
-  const view = new DataView(header.buffer)
-  let [a, x] = [0, 0]
-  for (let at = 0; ; at++) {
-    const row = rows[at]
-    if (row === undefined) throw new Error('runs off its end')
-    const [code, ifTrue, ifFalse, number] = row
-    if (ifTrue > 255 || ifFalse > 255) throw new Error('jumps too far')
-    if (code === 0x30) a = view.getUint8(number - IP_HEADER)
-    else if (code === 0x20) a = view.getUint32(number - IP_HEADER)
-    else if (code === 0x07) x = a
-    else if (code === 0x24) a = Math.imul(a, number) >>> 0
-    else if (code === 0xac) a = (a ^ x) >>> 0
-    else if (code === 0x05) at += number
-    else if (code === 0x15) at += a === number ? ifTrue : ifFalse
-    else if (code === 0x35) at += a >= number ? ifTrue : ifFalse
-    else if (code === 0x06) return number > 0
-    else throw new Error(`instruction ${code}`)
-  }
-}
+import { passes } from '../../support/bpf.ts'
 
 function header(family: Family, ttl: number, source: string): Uint8Array {
   const bytes = new Uint8Array(40)

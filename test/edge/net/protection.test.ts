@@ -3,6 +3,7 @@ import { createConnection, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import { Keys } from '../../../src/edge/keys.ts'
+import { MOST } from '../../../src/edge/net/flood.ts'
 import { Tcp } from '../../../src/edge/net/tcp.ts'
 import type { Protection } from '../../../src/engine/effect.ts'
 import type { Input } from '../../../src/engine/input.ts'
@@ -13,12 +14,14 @@ const SECRET = 'bgp'
 /** One host of its own with the keys it was told. */
 class Side {
   readonly inputs: Input[] = []
+  onAccepted: (input: Extract<Input, { readonly kind: 'accepted' }>) => void = () => {}
   readonly keys = new Keys()
   readonly tcp: Tcp
 
   constructor() {
     const feed = (input: Input): void => {
       this.inputs.push(input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input)
+      if (input.kind === 'accepted') this.onAccepted(input)
     }
     this.tcp = new Tcp({ feed, keys: this.keys, linger: 100, dialTimeout: 1_500 })
   }
@@ -43,10 +46,16 @@ class Side {
 const prefixOf = (text: string): Prefix => (text.includes('/') ? parsePrefix(text) : hostPrefix(text)) as Prefix
 const keyed = (where: string, key = 'k', minTtl?: number): Protection => ({
   prefix: prefixOf(where),
+  zone: undefined,
   key: { secret: SECRET, key, version: 1 },
   minTtl,
 })
-const distant = (where: string, minTtl: number): Protection => ({ prefix: prefixOf(where), key: undefined, minTtl })
+const distant = (where: string, minTtl: number): Protection => ({
+  prefix: prefixOf(where),
+  zone: undefined,
+  key: undefined,
+  minTtl,
+})
 
 describe('what protects a session', () => {
   let one: Side
@@ -173,23 +182,75 @@ describe('what protects a session', () => {
     await until('a new connection', () => one.of('connected').length === 2)
   })
 
+  /** One that sends with the usual 64. */
+  function callFromAfar(address: string): Socket {
+    const far = createConnection({ host: address, port })
+    far.on('error', () => {})
+    strangers.push(far)
+    return far
+  }
+
   test.each(['127.0.0.1', '::1'])(
-    '[25] TTL security: both send 255, and a packet from further away is nothing: %s',
+    '[25] TTL security: both send 255, and who comes from further away does not even begin: %s',
     async (address) => {
       one.learn({}, [distant(address, 255)])
       two.learn({}, [distant(address, 255)])
       listen()
+      const far = callFromAfar(address)
       dial(address)
       await until('a connection', () => one.of('connected').length === 1)
       await talk('near')
-      // One that sends with the usual 64.
-      const far = createConnection({ host: address, port })
-      far.on('error', () => {})
-      strangers.push(far)
-      await until('it called', () => two.of('accepted').length === 2)
-      far.write('from afar')
       await new Promise((resolve) => setTimeout(resolve, 100))
-      expect(two.heard).toBe('near')
+      expect(two.of('accepted')).toHaveLength(1)
+      expect(far.pending).toBe(true)
     },
   )
+
+  test.each(['127.0.0.1', '::1'])(
+    '[25] where another neighbor may come from afar, each is judged by its SYN before a byte of it is read: %s',
+    async (address) => {
+      const other = distant(address.includes(':') ? 'fd00::9' : '127.0.0.9', 1)
+      one.learn({}, [distant(address, 255)])
+      two.learn({}, [distant(address, 255), other, { ...other, prefix: prefixOf('127.0.0.8'), minTtl: undefined }])
+      listen()
+      callFromAfar(address).write('from afar')
+      await until('turned away', () => two.of('turned-away').length === 1)
+      expect(two.of('turned-away')[0]?.reason).toBe('its packets arrive with a TTL of 64, and ttlSecurity asks for 255')
+      dial(address)
+      await until('a connection', () => one.of('connected').length === 1)
+      await talk('near')
+      expect(two.of('accepted')).toHaveLength(1)
+    },
+  )
+
+  test('strangers that call too often are dropped unseen, and neighbors are not', async () => {
+    two.learn({ k: 'hunter2' }, [keyed('127.0.0.1'), { ...distant('127.0.1.0/24', 1), minTtl: undefined }])
+    two.onAccepted = ({ conn, remote }) => {
+      if (remote.address.startsWith('127.0.2.')) two.tcp.perform({ kind: 'refuse', conn })
+    }
+    one.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
+    listen()
+    const from = (localAddress: string): Socket => {
+      const socket = createConnection({ host: '127.0.0.1', port, localAddress })
+      socket.on('error', () => {})
+      strangers.push(socket)
+      return socket
+    }
+    for (let count = 0; count <= MOST; count++) from('127.0.2.7')
+    await until('the filter', () => two.of('callers-filtered').length === 1)
+    expect(two.of('callers-filtered')[0]).toMatchObject({ isOn: true, dropped: 0 })
+    const before = two.of('accepted').length
+    const unseen = from('127.0.2.7')
+    from('127.0.1.77')
+    dial('127.0.0.1', '127.0.0.1')
+    await until('both neighbors', () => two.of('accepted').length === before + 2)
+    await talk('while it is on')
+    await until('that it is told', () => two.of('callers-filtered').some(({ dropped }) => dropped > 0))
+    expect(unseen.pending).toBe(true)
+    // Another neighbor: the filter follows.
+    two.learn({ k: 'hunter2' }, [keyed('127.0.0.1'), { ...distant('127.0.2.0/24', 1), minTtl: undefined }])
+    const now = two.of('accepted').length
+    from('127.0.2.8')
+    await until('the new neighbor', () => two.of('accepted').length > now)
+  })
 })

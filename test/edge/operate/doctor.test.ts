@@ -19,6 +19,7 @@ const FIT: Facts = {
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftTrouble: undefined,
   nftHolds: true,
+  signatures: { md5: true, ao: false },
   serviceLoops: 0,
   conntrack: { count: 10, max: 1000 },
 }
@@ -58,6 +59,7 @@ describe('what is in the way of routing', () => {
     ['no nft', { nft: undefined, nftTrouble: 'nft is not installed' }, ['bad nftables']],
     ['an old nft', { nft: 'nftables v0.9.0' }, ['bad nftables']],
     ['nft without permission', { nftTrouble: 'Operation not permitted' }, ['bad nftables']],
+    ['a kernel without TCP-MD5', { signatures: { md5: false, ao: false } }, ['warn TCP-MD5']],
     ['a full conntrack', { conntrack: { count: 990, max: 1000 } }, ['warn conntrack']],
     ['a bridge above the uplink', { interfaces: [eth0, { ...eth0, name: 'br0', mtu: 9000 }] }, ['warn MTU']],
     ['FRR beside us', { daemons: [{ owner: 'FRR', routes: 7 }] }, ['warn other daemons']],

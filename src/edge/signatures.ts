@@ -1,0 +1,38 @@
+/** What this kernel can sign TCP segments with: RFC 2385 and RFC 5925. */
+import { CallError, closeSocket, openSocket, setOption } from './libc.ts'
+
+// Numbers of Linux, the same on every architecture that we run on.
+const IPPROTO_TCP = 6
+const TCP_MD5SIG_EXT = 32
+const TCP_AO_DEL_KEY = 39
+/** No key, and no address: it takes nothing away. */
+const NOTHING = new Uint8Array(216)
+
+export interface Signatures {
+  readonly md5: boolean
+  readonly ao: boolean
+}
+
+/** Undefined where no socket can be opened to ask. */
+export function signatures(): Signatures | undefined {
+  try {
+    const fd = openSocket('ipv4')
+    try {
+      return { md5: knows(fd, TCP_MD5SIG_EXT), ao: knows(fd, TCP_AO_DEL_KEY) }
+    } finally {
+      closeSocket(fd)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** A kernel without it does not know the option; one with it refuses what it was given. */
+function knows(fd: number, option: number): boolean {
+  try {
+    setOption(fd, IPPROTO_TCP, option, NOTHING)
+    return true
+  } catch (error) {
+    return !(error instanceof CallError && error.code === 'ENOPROTOOPT')
+  }
+}

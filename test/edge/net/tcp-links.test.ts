@@ -1,0 +1,100 @@
+/** One link-local address on two links, each with its own key: a listener for each of them (10.4). Root only. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { until } from '../../support/loopback.ts'
+import { isRoot, Namespace } from '../../support/namespace.ts'
+import type { Order } from '../../support/tcp-host.ts'
+
+const HOST = fileURLToPath(new URL('../../support/tcp-host.ts', import.meta.url))
+const PORT = 179
+const HUB = 'fe80::1'
+const LEAF = 'fe80::2'
+
+class Host {
+  readonly inputs: { readonly kind: string; readonly [field: string]: unknown }[] = []
+  readonly #child: ChildProcess
+  #conn = 0
+
+  constructor({ enter }: Namespace) {
+    const [program = '', ...words] = [...enter, process.execPath, HOST]
+    this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    if (this.#child.stdout === null) throw new Error('no way to hear the host')
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.inputs.push(JSON.parse(line)))
+  }
+
+  order(order: Order): void {
+    this.#child.stdin?.write(`${JSON.stringify(order)}\n`)
+  }
+
+  dial(address: string): void {
+    this.#conn += 2
+    const remote = { address, port: PORT }
+    this.order({ effect: { kind: 'dial', conn: this.#conn, remote, localAddress: undefined } })
+  }
+
+  of(kind: string) {
+    return this.inputs.filter((input) => input.kind === kind)
+  }
+
+  async end(): Promise<void> {
+    this.#child.stdin?.end()
+    await until('the host ended', () => this.#child.exitCode !== null)
+  }
+}
+
+describe.skipIf(!isRoot)('one link-local address on two links', () => {
+  let spaces: readonly [hub: Namespace, left: Namespace, right: Namespace]
+  let hosts: readonly [hub: Host, left: Host, right: Host]
+
+  beforeEach(async () => {
+    spaces = [new Namespace('hub'), new Namespace('left'), new Namespace('right')]
+    const [hub, left, right] = spaces
+    for (const [name, leaf] of [
+      ['e1', left],
+      ['e2', right],
+    ] as const) {
+      hub.connect(name, leaf, 'e0')
+      hub.address(name, `${HUB}/64`)
+      leaf.address('e0', `${LEAF}/64`)
+    }
+    // Link-local addresses can be used when the carrier is there.
+    for (let tries = 0; hub.ip('-6 addr show').includes('tentative') && tries < 100; tries++) await sleep(20)
+    hosts = [new Host(hub), new Host(left), new Host(right)]
+  })
+  afterEach(async () => {
+    await Promise.all(hosts.map((host) => host.end()))
+    for (const space of spaces) space.remove()
+  })
+
+  test('each has its own key, called and calling; the key of the other link lets nobody in', async () => {
+    const [hub, left, right] = hosts
+    hub.order({ neighbors: { [`${LEAF}%e1`]: 'salmon', [`${LEAF}%e2`]: 'trout' } })
+    hub.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+    await until('three listeners', () => hub.of('listening').length === 3)
+    expect(hub.of('listening').map(({ address }) => address ?? 'all')).toEqual(['all', '::%e1', '::%e2'])
+    left.order({ neighbors: { [`${HUB}%e0`]: 'salmon' } })
+    right.order({ neighbors: { [`${HUB}%e0`]: 'salmon' } })
+    for (const host of [left, right]) host.dial(`${HUB}%e0`)
+    await until('the left one', () => left.of('connected').length === 1)
+    await until('the right one has the wrong key', () => right.of('dial-failed').length === 1)
+    right.order({ neighbors: { [`${HUB}%e0`]: 'trout' } })
+    right.dial(`${HUB}%e0`)
+    await until('the right one', () => right.of('connected').length === 1)
+    expect(hub.of('accepted').map(({ remote }) => (remote as { address: string }).address)).toEqual([
+      `${LEAF}%e1`,
+      `${LEAF}%e2`,
+    ])
+    for (const host of [left, right]) host.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+    await until('they listen', () => [left, right].every((host) => host.of('listening').length === 1))
+    hub.dial(`${LEAF}%e1`)
+    hub.dial(`${LEAF}%e2`)
+    await until('both are called', () => hub.of('connected').length === 2)
+    // One key for both: one listener is enough again, and what stands goes on.
+    hub.order({ neighbors: { [`${LEAF}%e1`]: 'salmon', [`${LEAF}%e2`]: 'salmon' } })
+    await until('one listener', () => hub.of('listen-ended').length === 2)
+    expect(hub.of('closed')).toEqual([])
+  })
+})
