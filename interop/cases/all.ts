@@ -5,6 +5,7 @@ import { cases as bfd } from './bfd.ts'
 import { cases as birdTools } from './bird-tools.ts'
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
+import { cases as dashboard } from './dashboard.ts'
 import { cases as errors } from './errors.ts'
 import { cases as errorsUpdate } from './errors-update.ts'
 import { cases as exabgp } from './exabgp.ts'
@@ -58,6 +59,7 @@ export const CASES: readonly Case[] = [
   ...bfd,
   ...birdcl,
   ...birdTools,
+  ...dashboard,
   ...stall,
   ...protection,
   ...readme,

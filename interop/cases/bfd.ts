@@ -101,7 +101,7 @@ const isOlder = async (speaker: Speaker): Promise<boolean> => /^[0-9]\./.test(aw
 
 const socketOf = (node: Host): string => join(node.directory, 'bfd.sock')
 
-const startBfdd = async (host: Host, speaker: Speaker): Promise<void> => {
+export const startBfdd = async (host: Host, speaker: Speaker): Promise<void> => {
   const { directory } = host
   const files = ['-z', join(directory, 'zserv.api'), '--vty_socket', directory, '-P', '0']
   const control = (await isOlder(speaker)) ? ['--bfdctl', join(directory, 'bfdd.ctl')] : ['-N', host.namespace]
@@ -344,8 +344,10 @@ const apart: Case = {
     await stays('the process being stopped', 4)
     daemon = startBfd(node)
     await stays('the process being there again', 3)
-    const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
-    expect(log.includes('2 sessions continue'), `the new process did not go on: ${log}`)
+    await eventually(async () => {
+      const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
+      expect(log.includes('2 sessions continue'), `the new process did not go on: ${log}`)
+    })
     await agent.start()
     await bfdUp(scene, 'single')
     await stays('the agent being there again', 2)

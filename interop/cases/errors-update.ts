@@ -6,8 +6,8 @@ import { eventually } from '../lab/wait.ts'
 import { type Case, expect, routerHolds, sessionsUp } from './case.ts'
 import { agentSessionsUp, CLUSTER_AS, Cluster, configuration, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
-const PROBE = fileURLToPath(new URL('../lab/probe.ts', import.meta.url))
-const PROBE_AS = 65001
+export const PROBE = fileURLToPath(new URL('../lab/probe.ts', import.meta.url))
+export const PROBE_AS = 65001
 
 // From a speaker of two-octet AS numbers.
 const GOOD = ['40010100', '40020402 01fde9', '4003040a4d0001', 'c00804fde90064']
@@ -37,7 +37,7 @@ const update = (attributes: readonly string[], third: number): string => {
 }
 
 /** First the good route, then the same with what is wrong in one of three places. */
-const wrong = (attribute: string, place: number, third: number): readonly string[] => {
+export const wrong = (attribute: string, place: number, third: number): readonly string[] => {
   const type = attribute.slice(TYPE_AT, TYPE_AT + 2)
   const others = GOOD.filter((good) => good.slice(TYPE_AT, TYPE_AT + 2) !== type)
   const at = [0, others.length >> 1, others.length][place] ?? 0

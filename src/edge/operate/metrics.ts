@@ -5,7 +5,7 @@
  * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types,
  * families and actions are ours, rules are those somebody wrote, and a code from the wire that no RFC names counts as `other`.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { MessageCounts } from '../../bgp/session/types.ts'
@@ -40,6 +40,8 @@ export class Metrics {
     this.#onScrape = onScrape
     this.contentType = this.#registry.contentType
     this.#series = makeSeries(this.#registry)
+    // `process_…` and `nodejs_…`, under the names that every dashboard knows.
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_PRECISION })
     this.#objectToUpdate = new Histogram({
       name: 'godwit_object_to_update_seconds',
       help: 'From the change of an object to the last UPDATE it caused.',
@@ -118,11 +120,11 @@ export class Metrics {
     showBfd(series, view.bfd(), peers)
     showNft(series, view.nat())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
-    series.resident.set(process.memoryUsage.rss())
-    const { user, system } = process.cpuUsage()
-    series.cpu.inc((user + system) / 1e6)
   }
 }
+
+/** Milliseconds between two looks at the lag of the event loop: ten wake-ups a second are cheap. */
+const LAG_PRECISION = 100
 
 /** Peers of one part of a page. */
 const AT_ONCE = 128
@@ -160,7 +162,12 @@ function makeSeries(registry: Registry) {
       'callers_dropped_total',
       'Packets dropped in floods because they came from addresses that are not configured neighbors.',
     ),
-    down: gauge('sessions_down', 'Number of sessions that are not Established.', ['peer', 'kind']),
+    down: gauge('sessions_down', 'Number of sessions that should be Established and are not.', ['peer', 'kind']),
+    disabled: gauge(
+      'session_disabled',
+      '1 while the session is disabled by command; for a peerRange, the number of them.',
+      ['peer', 'kind'],
+    ),
     state: gauge(
       'session_state',
       '1 for the state (RFC 4271) of the session; for a peerRange, the number of sessions in that state.',
@@ -217,21 +224,20 @@ function makeSeries(registry: Registry) {
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
     wanted: gauge('local_routes', 'Routes this node originates.'),
     memory: gauge('memory_bytes', 'Memory by its use.', ['what']),
-    resident: gauge('process_resident_memory_bytes', 'Resident memory of the process.'),
-    cpu: counter('process_cpu_seconds_total', 'CPU time of the process.'),
   }
 }
 
 /** `peer`: by what it is known here. `now`: undefined for one of several. */
 function showProtocol(
   series: Series,
-  { kind, peer: snapshot, families }: ProtocolView,
+  { kind, peer: snapshot, disabled, families }: ProtocolView,
   peer: string,
   now: Millis | undefined,
 ): void {
   const isUp = snapshot.state === 'Established'
   series.up.inc({ peer, kind }, isUp ? 1 : 0)
-  series.down.inc({ peer, kind }, isUp ? 0 : 1)
+  series.down.inc({ peer, kind }, isUp || disabled ? 0 : 1)
+  series.disabled.inc({ peer, kind }, disabled ? 1 : 0)
   series.state.inc({ peer, state: snapshot.state })
   if (now !== undefined) series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
   series.established.inc({ peer }, snapshot.established)

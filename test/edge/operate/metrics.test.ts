@@ -34,6 +34,33 @@ test.each([
   expect(await linesOf(metrics, name)).toEqual(lines)
 })
 
+test('a neighbor that is disabled on purpose is not one that is down', async () => {
+  const down = protocolOf('rack', 'Idle')
+  const { metrics } = metricsOf({ protocols: [{ ...down, disabled: true }, protocolOf('other', 'Connect')] })
+  expect(await linesOf(metrics, 'godwit_sessions_down')).toEqual([
+    'godwit_sessions_down{peer="rack",kind="Global"} 0',
+    'godwit_sessions_down{peer="other",kind="Global"} 1',
+  ])
+  expect(await linesOf(metrics, 'godwit_session_disabled')).toEqual([
+    'godwit_session_disabled{peer="rack",kind="Global"} 1',
+    'godwit_session_disabled{peer="other",kind="Global"} 0',
+  ])
+})
+
+test.each([
+  'process_start_time_seconds',
+  'process_cpu_seconds_total',
+  'process_resident_memory_bytes',
+  'process_virtual_memory_bytes',
+  'process_open_fds',
+  'process_max_fds',
+  'nodejs_eventloop_lag_p99_seconds',
+])('%s stands under the name that every dashboard knows', async (name) => {
+  const { metrics } = metricsOf({})
+  const [line = ''] = await linesOf(metrics, `${name} `)
+  expect(Number(line.split(' ')[1])).toBeGreaterThanOrEqual(0)
+})
+
 test('hits of a rule are those of all who use its filter, and only written rules are counted', async () => {
   const rule = (name: string): Rule => ({ name, match: {}, action: 'accept', operations: [] })
   const policy = (...rules: Rule[]): Policy => ({ name: 'any', rules, otherwise: 'reject', otherwiseReason: '' })
@@ -133,7 +160,7 @@ test('every name begins alike, and the build says its version', async () => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
   const page = await metrics.scrape()
   const names = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  expect(names.filter((line) => !line.startsWith('godwit_'))).toEqual([])
+  expect(names.filter((line) => !/^(?:godwit|process|nodejs)_/.test(line))).toEqual([])
   expect(page).toContain('godwit_build_info{version="1.2.3"')
 })
 
