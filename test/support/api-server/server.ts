@@ -5,7 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { matchesFields, matchesLabels } from './selector.ts'
+import { asServed } from './schemas.ts'
+import { Selection } from './selection.ts'
 import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
 
 /** Kinds it serves, and where. */
@@ -29,12 +30,12 @@ export interface SeenRequest {
 }
 
 /** Octets from which on an answer is packed. */
-const LONG = 4_096
+const LONG = 131_072
 
 interface Watcher {
   readonly path: string
-  readonly namespace: string | undefined
-  readonly query: URLSearchParams
+  readonly selection: Selection
+  readonly takesBookmarks: boolean
   readonly response: ServerResponse
 }
 
@@ -55,6 +56,8 @@ export class ApiServer {
   token: string | undefined
   /** Whether it knows field selectors other than those every server knows. */
   selectsFields = true
+  /** Whether a watch may begin with what is there (`sendInitialEvents`). */
+  streamsLists = true
   readonly #uninstalled = new Set<string>()
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
@@ -140,11 +143,7 @@ export class ApiServer {
 
   /** Tells every watcher how far it is. */
   sendBookmarks(): void {
-    for (const { path, response } of this.#watchers) {
-      const { kind, apiVersion } = typeOf(path)
-      const metadata = { resourceVersion: String(this.store.version) }
-      writeLine(response, { type: 'BOOKMARK', object: { kind, apiVersion, metadata } })
-    }
+    for (const watcher of this.#watchers) if (watcher.takesBookmarks) this.#sendBookmark(watcher)
   }
 
   /** Ends every watch, in order or by breaking the connection. */
@@ -154,6 +153,12 @@ export class ApiServer {
       else response.destroy()
     }
     this.#watchers.clear()
+  }
+
+  #sendBookmark({ path, response }: Watcher, annotations?: Readonly<Record<string, string>>): void {
+    const { kind, apiVersion } = typeOf(path)
+    const metadata = { resourceVersion: String(this.store.version), ...(annotations && { annotations }) }
+    writeLine(response, { type: 'BOOKMARK', object: { kind, apiVersion, metadata } })
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -180,15 +185,19 @@ export class ApiServer {
     if (target === undefined || this.#uninstalled.has(target.kind)) {
       throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
     }
-    if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, body))
+    const isStrict = url.searchParams.get('fieldValidation') === 'Strict'
+    if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, body, isStrict))
     else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
     else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
     else sendPacked(request, response, this.#list(target, url.searchParams))
   }
 
-  #write(method: string, { path, namespace, name }: Target, body: string): StoredObject {
+  #write(method: string, target: Target, body: string, isStrict: boolean): StoredObject {
+    const { kind, path, namespace, name } = target
     if (method === 'DELETE') return this.store.delete(path, `${namespace ?? ''}/${name}`)
-    const manifest = JSON.parse(body) as Manifest
+    const manifest = asServed(kind, JSON.parse(body) as Manifest, isStrict)
+    if (method === 'PUT' && isCustom(kind) && manifest.metadata.resourceVersion === undefined)
+      throw new Refusal(422, 'Invalid', 'metadata.resourceVersion: must be specified for an update')
     const placed = namespace === undefined ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } }
     if (method === 'POST') return this.store.create(path, placed)
     if (method === 'PUT') return this.store.update(path, placed)
@@ -201,38 +210,70 @@ export class ApiServer {
     return object
   }
 
-  #list({ path, namespace }: Target, query: URLSearchParams): unknown {
+  #list({ kind: asked, path, namespace }: Target, query: URLSearchParams): unknown {
+    const selection = new Selection(asked, namespace, query)
     const token = query.get('continue')
-    const [version, from] = token === null ? [this.store.version, 0] : token.split('.').map(Number)
-    if (version === undefined || from === undefined || (token !== null && this.store.isGone(version))) {
+    if (token !== null && !/^\d+\.\d+$/.test(token)) {
+      throw new Refusal(400, 'BadRequest', 'continue key is not valid')
+    }
+    const [version = 0, from = 0] = token === null ? [this.store.version, 0] : token.split('.').map(Number)
+    if (token !== null && this.store.isGone(version)) {
       throw new Refusal(410, 'Expired', 'The provided continue parameter is too old')
     }
     const key = `${path} ${version} ${query.get('labelSelector')} ${query.get('fieldSelector')}`
-    const all = this.#snapshots.get(key) ?? this.store.list(path).filter((one) => isWanted(one, namespace, query))
+    const all = this.#snapshots.get(key) ?? this.store.list(path).filter((one) => selection.takes(one))
     this.#snapshots.set(key, all)
     const limit = Number(query.get('limit') ?? 0) || all.length
-    const items = all.slice(from, from + limit).map(({ kind: _kind, apiVersion: _apiVersion, ...rest }) => rest)
+    const page = all.slice(from, from + limit)
+    // Of the kinds that are built in, items do not say what they are.
+    const items = isCustom(asked) ? page : page.map(({ kind: _kind, apiVersion: _apiVersion, ...rest }) => rest)
     const left = all.length - from - items.length
     const more = left > 0 ? { continue: `${version}.${from + limit}`, remainingItemCount: left } : {}
     const { kind, apiVersion } = typeOf(path)
     return { kind: `${kind}List`, apiVersion, metadata: { resourceVersion: String(version), ...more }, items }
   }
 
-  #watch({ path, namespace }: Target, query: URLSearchParams, response: ServerResponse): void {
+  #watch({ kind, path, namespace }: Target, query: URLSearchParams, response: ServerResponse): void {
+    const selection = new Selection(kind, namespace, query)
+    const version = query.get('resourceVersion') ?? ''
+    if (!/^\d*$/.test(version)) {
+      throw new Refusal(400, 'BadRequest', `resourceVersion: Invalid value: "${version}": invalid syntax`)
+    }
+    const startsWithAll = this.#startsWithAll(query)
     response.writeHead(200, { 'content-type': 'application/json' })
     response.flushHeaders()
-    const from = Number(query.get('resourceVersion') ?? 0)
+    const from = Number(version)
     if (from > 0 && this.store.isGone(from)) {
       const object = statusOf(new Refusal(410, 'Expired', `too old resource version: ${from}`))
       writeLine(response, { type: 'ERROR', object })
       response.end()
       return
     }
-    const watcher: Watcher = { path, namespace, query, response }
+    const takesBookmarks = isTrue(query.get('allowWatchBookmarks'))
+    const watcher: Watcher = { path, selection, takesBookmarks, response }
     const now = this.store.list(path).map((object): StoredEvent => ({ type: 'ADDED', version: 0, path, object }))
-    for (const event of from > 0 ? this.store.since(path, from) : now) sendEvent(watcher, event)
+    for (const event of from > 0 && !startsWithAll ? this.store.since(path, from) : now) sendEvent(watcher, event)
+    if (startsWithAll) this.#sendBookmark(watcher, { 'k8s.io/initial-events-end': 'true' })
     this.#watchers.add(watcher)
-    response.on('close', () => this.#watchers.delete(watcher))
+    const seconds = Number(query.get('timeoutSeconds') ?? 0)
+    const end = seconds > 0 ? setTimeout(() => response.end(), seconds * 1000) : undefined
+    response.on('close', () => {
+      clearTimeout(end)
+      this.#watchers.delete(watcher)
+    })
+  }
+
+  /** A list as a watch: all that is there, a bookmark that says so, and what changes from then on. */
+  #startsWithAll(query: URLSearchParams): boolean {
+    const matches = query.get('resourceVersionMatch')
+    const forbidden = (text: string) => new Refusal(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: ${text}`)
+    if (query.get('sendInitialEvents') === null) {
+      if (matches === null) return false
+      throw forbidden('resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch')
+    }
+    if (!this.streamsLists) throw forbidden('sendInitialEvents: Forbidden: the WatchList feature gate is disabled')
+    if (matches !== 'NotOlderThan') throw forbidden('resourceVersionMatch: Forbidden: must be NotOlderThan')
+    return isTrue(query.get('sendInitialEvents'))
   }
 
   #spread(event: StoredEvent): void {
@@ -240,16 +281,9 @@ export class ApiServer {
   }
 }
 
-function sendEvent({ namespace, query, response }: Watcher, { type, object }: StoredEvent): void {
-  if (isWanted(object, namespace, query)) writeLine(response, { type, object })
-}
-
-function isWanted(object: StoredObject, namespace: string | undefined, query: URLSearchParams): boolean {
-  const labels = query.get('labelSelector')
-  const fields = query.get('fieldSelector')
-  if (namespace !== undefined && object.metadata.namespace !== namespace) return false
-  if (labels !== null && !matchesLabels(labels, object.metadata.labels ?? {})) return false
-  return fields === null || matchesFields(fields, object)
+function sendEvent({ selection, response }: Watcher, event: StoredEvent): void {
+  const type = selection.typeOf(event)
+  if (type !== undefined) writeLine(response, { type, object: event.object })
 }
 
 /** `/api/v1/namespaces/shop/services/web` → where that is stored. */
@@ -274,6 +308,8 @@ function typeOf(path: string): { kind: string; apiVersion: string } {
   const kind = Object.keys(SERVED).find((one) => SERVED[one]?.path === path) ?? ''
   return { kind, apiVersion: path.replace(/^\/apis?\//, '').replace(/\/[^/]+$/, '') }
 }
+
+const isCustom = (kind: string): boolean => servedOf(kind).path.startsWith('/apis/godwit.dev/')
 
 const isTrue = (value: string | null): boolean => value === 'true' || value === '1'
 

@@ -19,6 +19,8 @@ export interface StoredEvent {
   /** `/api/v1/nodes` */
   readonly path: string
   readonly object: StoredObject
+  /** As it was. */
+  readonly before?: StoredObject | undefined
 }
 
 /** An object as a test or a client hands it in. */
@@ -81,6 +83,8 @@ export class Store {
     if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
       throw new Refusal(409, 'Conflict', 'the object has been modified')
     }
+    // What changes nothing is no change: no new version, and nobody is told.
+    if (isDeepStrictEqual(bare(before), bare(manifest))) return before
     const { uid, creationTimestamp } = before.metadata
     const generation = Number(before.metadata.generation) + (isDeepStrictEqual(before.spec, manifest.spec) ? 0 : 1)
     return this.#write('MODIFIED', path, manifest, { uid, creationTimestamp, generation })
@@ -92,7 +96,7 @@ export class Store {
     this.#objects.get(path)?.delete(key)
     const version = ++this.#version
     const object = { ...before, metadata: { ...before.metadata, resourceVersion: String(version) } }
-    this.#tell({ type: 'DELETED', version, path, object })
+    this.#tell({ type: 'DELETED', version, path, object, before })
     return object
   }
 
@@ -122,8 +126,9 @@ export class Store {
     const metadata = { ...manifest.metadata, ...given, resourceVersion: String(version) }
     const object: StoredObject = { ...manifest, metadata }
     const objects = this.#objects.get(path) ?? new Map<string, StoredObject>()
+    const before = objects.get(keyOf(manifest))
     this.#objects.set(path, objects.set(keyOf(manifest), object))
-    this.#tell({ type, version, path, object })
+    this.#tell({ type, version, path, object, before })
     return object
   }
 
@@ -131,6 +136,18 @@ export class Store {
     this.#events.push(event)
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** What a person says of an object, without what the server adds. */
+function bare({ metadata, ...rest }: Manifest | StoredObject): unknown {
+  const {
+    uid: _uid,
+    creationTimestamp: _created,
+    generation: _generation,
+    resourceVersion: _version,
+    ...own
+  } = metadata
+  return { ...rest, metadata: own }
 }
 
 export const keyOf = ({
