@@ -10,14 +10,25 @@ import { type NodeAdvertisement, namingPodCidrs, ownClaims, surveyAdvertisements
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
-import type { DataplaneIntent, Intent, NodeIntent, PeerIntent, Problem, ServiceGuards } from './intent.ts'
-import { type ClusterNode, nodeProblems, planNode, surveyNodes } from './node.ts'
+import type {
+  DataplaneIntent,
+  Intent,
+  NodeIntent,
+  NodeRoutesIntent,
+  PeerIntent,
+  Problem,
+  ServiceGuards,
+} from './intent.ts'
+import { type ClusterNode, type ClusterNodes, nodeProblems, planNode, surveyNodes } from './node.ts'
+import { NodeRoutes } from './node-routes.ts'
 import type { NodeObject } from './objects.ts'
 import { planPeers } from './peers.ts'
-import { podCidrsBy, podClaims, whyNoPods } from './pods.ts'
+import { type PodCidrSource, podCidrsBy, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
+import type { PoolObject } from './pool.ts'
 import { clusterRanges, cover, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
+import { isFelixs, leftToFelix, programProblems } from './program-routes.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { decideService, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
@@ -51,6 +62,9 @@ const NO_CALICO_PROBLEM = makeProblem({
   value: 'CalicoIPAM',
   says: "needs objects in a group of Calico's: start the agent with --api-group projectcalico.org; no pod CIDR is advertised",
 })
+
+const NO_NODE_ROUTES = { routes: [], problems: [] }
+const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [] }
 
 /** All but the services. */
 interface Frame {
@@ -89,6 +103,7 @@ export class IntentBuilder {
   #isStale = false
   #advertisements: readonly Advertisement[] = []
   readonly #hosts = new Hosts()
+  readonly #nodeRoutes = new NodeRoutes()
   /** Addresses with `ipMode: Proxy`, by service. */
   readonly #proxied = new Map<string, readonly Prefix[]>()
   /** All of them, in order; undefined after a change. */
@@ -174,6 +189,7 @@ export class IntentBuilder {
     this.#policies = policies
     const [objects, secrets] = [store.table('BGPPeer').values(), store.table('Secret')]
     const plan = planPeers({ me, nodes, objects, settings, policies, secrets, namespace: this.#namespace })
+    const nodeRoutes = this.#planNodeRoutes(me, nodes, pools, settings, source)
     this.#setFrame({
       node: planNode(me, settings),
       peers: plan.peers,
@@ -181,22 +197,48 @@ export class IntentBuilder {
       leave: whyLeave(store.get('Node', me.name), settings),
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
-      dataplane: planDataplane(me, pools, nodes, settings),
+      dataplane: planDataplane(me, pools, nodes, settings, nodeRoutes.intent),
       problems: [
         ...problems,
-        ...(source === 'CalicoIPAM' && !this.#calico ? [NO_CALICO_PROBLEM] : []),
+        ...(this.#readsPods(source) ? [] : [NO_CALICO_PROBLEM]),
         ...misspelt,
         ...nodeProblems(me, nodes),
         ...plan.problems,
         ...overlapProblems(pools),
+        ...nodeRoutes.problems,
         ...this.#hosts.setNodes(nodes, settings.serviceCidrs, this.#book.routes),
       ],
     })
-    const heldPods = source === 'CalicoIPAM' && !this.#calico ? NO_CALICO : settings.heldPods
+    const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
     const pods = podClaims(me, heldPods, namingPodCidrs(advertising))
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
     this.#setOwnRoutes(advertising, me)
     this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy, advertising))
+  }
+
+  /** Calico's IPAM is read in its own groups alone. */
+  #readsPods(source: PodCidrSource): boolean {
+    return source !== 'CalicoIPAM' || this.#calico
+  }
+
+  /** Where Felix writes them, they are planned all the same: one that nobody has written is a gap. */
+  #planNodeRoutes(
+    me: ClusterNode,
+    nodes: ClusterNodes,
+    pools: readonly PoolObject[],
+    settings: Settings,
+    source: PodCidrSource,
+  ): { readonly intent: NodeRoutesIntent; readonly problems: readonly Problem[] } {
+    const problems = programProblems(settings, this.#calico)
+    const toFelix = isFelixs(settings.clusterRoutes)
+    if (!toFelix && settings.nodeRoutes === 'BGP') return { intent: BY_BGP, problems }
+    const frame = {
+      serviceRanges: cover(Object.values(settings.serviceCidrs).flat()),
+      borrows: source === 'CalicoIPAM',
+    }
+    const plan = this.#readsPods(source) ? this.#nodeRoutes.plan(me, nodes, frame) : NO_NODE_ROUTES
+    const intent = { direct: plan.routes, leftToFelix: toFelix ? leftToFelix(pools, nodes) : [] }
+    return { intent, problems: toFelix ? problems : [...problems, ...plan.problems] }
   }
 
   /** Of BGPAdvertisements that are gone, nothing. */

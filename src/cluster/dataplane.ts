@@ -2,7 +2,7 @@
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
 import { contains } from '../base/prefix.ts'
-import type { DataplaneIntent } from './intent.ts'
+import type { DataplaneIntent, NodeRoutesIntent } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
 import { cover } from './pools.ts'
@@ -13,6 +13,7 @@ export function planDataplane(
   pools: readonly PoolObject[],
   nodes: ClusterNodes,
   { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
+  nodeRoutes: NodeRoutesIntent,
 ): DataplaneIntent {
   const all = [...nodes.values()]
   return {
@@ -25,6 +26,7 @@ export function planDataplane(
     recursiveNextHops,
     serviceLoopPrevention,
     proxied: [],
+    nodeRoutes,
   }
 }
 

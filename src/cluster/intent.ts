@@ -195,7 +195,32 @@ export interface DataplaneIntent {
   readonly serviceLoopPrevention: ServiceLoopPrevention
   /** LoadBalancer addresses with `ipMode: Proxy`: packets to them leave this node for the load balancer. */
   readonly proxied: readonly Prefix[]
+  readonly nodeRoutes: NodeRoutesIntent
 }
+
+/** The routes to pods of other nodes, and who writes them into the kernel. */
+export interface NodeRoutesIntent {
+  /** From the Nodes alone, where they are on a link of ours; undefined where only BGP teaches such routes. */
+  readonly direct: readonly NodeRoute[] | undefined
+  /** What lies inside is written by Felix (`programClusterRoutes`): no route of ours is put there. */
+  readonly leftToFelix: readonly Prefix[]
+}
+
+/** To pods of another node. */
+export interface NodeRoute {
+  readonly prefix: Prefix
+  readonly node: string
+  /** The address of the node, of the family of the prefix. */
+  readonly gateway: Address
+}
+
+export const NODE_ROUTES = ['BGP', 'Direct'] as const
+/** Calico's words for who writes which routes; those without encapsulation are the ones that are ours. */
+export const PROGRAM_CLUSTER_ROUTES = ['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'] as const
+export type ProgramClusterRoutes = (typeof PROGRAM_CLUSTER_ROUTES)[number]
+/** Whoever is told so writes the routes without encapsulation. */
+export const writesPlain = (words: ProgramClusterRoutes): boolean =>
+  words === 'Enabled' || words === 'EnabledNoEncapOnly'
 
 /** FelixConfiguration's words. */
 export const SERVICE_LOOP_PREVENTIONS = ['Drop', 'Reject', 'Disabled'] as const

@@ -7,8 +7,10 @@ import type { compileFilter } from './filters.ts'
 import type {
   BfdSettings,
   DecisionSettings,
+  NODE_ROUTES,
   PeerIntent,
   PrefixLimit,
+  ProgramClusterRoutes,
   ServiceGuards,
   ServiceLoopPrevention,
 } from './intent.ts'
@@ -115,6 +117,9 @@ export interface ConfigurationObject {
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not said. */
   readonly natSparesHosts: boolean | undefined
   readonly recursiveNextHops: boolean
+  readonly nodeRoutes: (typeof NODE_ROUTES)[number]
+  /** Undefined: not said. */
+  readonly programClusterRoutes: ProgramClusterRoutes | undefined
   /** Key of the taint with which a node leaves; undefined: none. */
   readonly leaveOnTaint: string | undefined
   /** Undefined: not said. */
@@ -143,6 +148,8 @@ export interface BlockObject {
 /** Of Calico's FelixConfiguration only what has to do with routes. */
 export interface FelixObject {
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
+  /** Which routes to other nodes Felix writes; undefined: not said. */
+  readonly programClusterRoutes: ProgramClusterRoutes | undefined
   /** Of pools that say nothing of their own. */
   readonly natPorts: PoolNat['ports']
   readonly natAddress: Address | undefined

@@ -102,7 +102,7 @@ function joinTail(kept: Prefix[]): void {
   }
 }
 
-function byPosition(a: Prefix, b: Prefix): number {
+export function byPosition(a: Prefix, b: Prefix): number {
   for (let index = 0; index < a.bytes.length; index++) {
     const difference = (a.bytes[index] ?? 0) - (b.bytes[index] ?? 0)
     if (difference !== 0) return difference

@@ -2,7 +2,14 @@
 import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
-import type { BfdSettings, DecisionSettings, Problem, ServiceGuards, ServiceLoopPrevention } from './intent.ts'
+import type {
+  BfdSettings,
+  DecisionSettings,
+  Problem,
+  ProgramClusterRoutes,
+  ServiceGuards,
+  ServiceLoopPrevention,
+} from './intent.ts'
 import type {
   ConfigurationObject,
   FelixObject,
@@ -33,6 +40,8 @@ export interface Settings {
   /** Of pools that say nothing of their own. */
   readonly nat: Pick<PoolNat, 'ports' | 'address'>
   readonly recursiveNextHops: boolean
+  readonly nodeRoutes: ConfigurationObject['nodeRoutes']
+  readonly clusterRoutes: ClusterRoutes
   readonly leaveOnTaint: string | undefined
   readonly decision: DecisionSettings
   /** Undefined: what the group of the objects suggests. */
@@ -43,6 +52,12 @@ export interface Settings {
   readonly serviceLoopPrevention: ServiceLoopPrevention
   /** Service addresses of a kind that may not be advertised, and why. */
   readonly heldServices: Readonly<Partial<Record<ServiceAddressKind, string>>>
+}
+
+/** `programClusterRoutes` of BGPConfiguration and of FelixConfiguration; undefined: not said. */
+interface ClusterRoutes {
+  readonly bgp: ProgramClusterRoutes | undefined
+  readonly felix: ProgramClusterRoutes | undefined
 }
 
 /** A prefixAdvertisement with its aliases looked up. */
@@ -92,6 +107,8 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     natSparesHosts: defaults?.natSparesHosts ?? felix.natExclusions === 'IPPoolsAndHostIPs',
     nat: { ports: felix.natPorts, address: felix.natAddress },
     recursiveNextHops: defaults?.recursiveNextHops ?? false,
+    nodeRoutes: defaults?.nodeRoutes ?? 'BGP',
+    clusterRoutes: { bgp: defaults?.programClusterRoutes, felix: felix.programClusterRoutes },
     leaveOnTaint: defaults?.leaveOnTaint,
     decision: defaults?.decision ?? DEFAULT_DECISION,
     maxRouteMemory: defaults?.maxRouteMemory,

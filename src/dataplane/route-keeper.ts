@@ -1,16 +1,20 @@
 /**
  * What the kernel's routing table should hold of ours, what it holds, and the changes between.
  *
- * In: best routes as BGP finds them, own prefixes that want a blackhole, what the kernel says, and what became of the
- * changes. Out: changes, as many as asked for, and why something is kept out.
+ * In: best routes as BGP finds them, routes to pods of nodes on our links, own prefixes that want a blackhole, what the kernel
+ * says, and what became of the changes. Of a prefix that several want, a blackhole comes first, then the node on our link, then
+ * what BGP teaches: one row of the kernel has one owner, and changes hands in place.
+ * Out: changes, as many as asked for, and why something is kept out.
  *
  * Routes that a former run left are taken over as they are; until `sweep`, one that nobody wants or that goes another way
  * stays, so that a restart moves no packet. Of another speaker before us, `inheritance` knows.
  */
 
-import { hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { addressBytes } from '../base/address.ts'
+import { hostPrefix, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
+import type { NodeRoute } from '../cluster/intent.ts'
 import { Contest } from './contest.ts'
 import { blackhole, type Conflict, keyIn, ownKey, planRoute, prefixOfKey, unicast, whyNotBeside } from './fib.ts'
 import { Inheritance } from './inheritance.ts'
@@ -28,7 +32,8 @@ import {
 import { KernelTable } from './kernel-table.ts'
 import { LearnedWays } from './learned-ways.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
-import { formatResolution, type NextHop } from './next-hop.ts'
+import { LongestMatch } from './longest-match.ts'
+import { formatResolution, type NextHop, type Resolution } from './next-hop.ts'
 import { NextHops, type UsedNextHop } from './next-hops.ts'
 import { type Ending, endingOf } from './own-prefix.ts'
 
@@ -37,12 +42,25 @@ interface Learned {
   readonly nextHops: readonly UsedNextHop[]
 }
 
+/** To pods of another node, from its objects alone (`nodeRoutes: Direct`). */
+interface Direct {
+  readonly route: NodeRoute
+  readonly nextHop: UsedNextHop
+  /** No object wants it any more: it stays until BGP has taught another, or `releaseDirect`. */
+  leaving: boolean
+}
+
 /** Why a wanted route is not in the kernel. */
 export type KeptOut =
   | { readonly kind: 'unresolved'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
   | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
+  /** Felix is to write it, and has not. */
+  | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
+
+/** Who has a user of next hops by this key wants the prefix that it begins with. */
+const DIRECT = ' direct'
 
 /** After a failure everything that failed is tried again, later each time. */
 const FIRST_RETRY: Millis = 1_000
@@ -58,6 +76,9 @@ export class RouteKeeper {
   readonly keptOut = new Map<string, KeptOut>()
   readonly #learned = new Map<string, Learned>()
   readonly #blackholes = new Map<string, Prefix>()
+  readonly #direct = new Map<string, Direct>()
+  /** Ranges whose routes somebody else writes. */
+  readonly #left = new LongestMatch<Prefix>()
   /** Ours in the kernel, by `ownKey`: as last read, and as written since. */
   readonly #present = new Map<string, KernelRoute>()
   /** Left by a former run, and not yet wanted just so. */
@@ -99,7 +120,9 @@ export class RouteKeeper {
   }
 
   get size(): { readonly wanted: number; readonly present: number } {
-    return { wanted: this.#learned.size + this.#blackholes.size, present: this.#present.size }
+    let alone = 0
+    for (const prefix of this.#direct.keys()) if (!this.#learned.has(prefix)) alone++
+    return { wanted: this.#learned.size + this.#blackholes.size + alone, present: this.#present.size }
   }
 
   // ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,11 +146,62 @@ export class RouteKeeper {
     this.#touch(prefix)
   }
 
+  /** A route to pods of another node: written while the node is on a link of ours, before what BGP teaches for the prefix. */
+  setDirect(route: NodeRoute): void {
+    const { text } = route.prefix
+    const before = this.#direct.get(text)
+    const bytes = addressBytes(route.gateway)
+    const [nextHop] = this.nextHops.useAll([{ bytes, interface: undefined }], text + DIRECT)
+    if (nextHop === undefined) return
+    if (before !== undefined && before.nextHop !== nextHop) this.nextHops.leave(before.nextHop, text + DIRECT)
+    this.#direct.set(text, { route, nextHop, leaving: false })
+    this.#updateLearnedWay(route.prefix)
+    this.#touch(text)
+  }
+
+  dropDirect(prefix: string): void {
+    const before = this.#direct.get(prefix)
+    if (before === undefined) return
+    this.#direct.delete(prefix)
+    this.nextHops.leave(before.nextHop, prefix + DIRECT)
+    this.#updateLearnedWay(before.route.prefix)
+    this.#touch(prefix)
+  }
+
+  /** It yields to what BGP teaches from now on, and stays until then. */
+  retireDirect(prefix: string): void {
+    const direct = this.#direct.get(prefix)
+    if (direct === undefined || direct.leaving) return
+    direct.leaving = true
+    this.#touch(prefix)
+  }
+
+  /** The way of a direct route now: undefined where its node is on no link of ours, or there is none. */
+  directWay(prefix: string): readonly Hop[] | undefined {
+    const direct = this.#direct.get(prefix)
+    if (direct === undefined) return undefined
+    const { resolution } = direct.nextHop
+    return resolution.kind === 'resolved' && isOnLink(resolution) ? resolution.hops : undefined
+  }
+
+  /**
+   * What lies inside is written by somebody else. A route of ours that stands there stays until theirs does: of two that
+   * hand over, one always has it.
+   */
+  leaveTo(ranges: readonly Prefix[]): void {
+    const before = [...this.#left.values()]
+    if (before.map(({ text }) => text).join() === ranges.map(({ text }) => text).join()) return
+    this.#left.clear()
+    for (const range of ranges) this.#left.set(range, range)
+    for (const prefix of [...this.#learned.keys(), ...this.#direct.keys()]) this.#touch(prefix)
+  }
+
   /** Whether next hops may be reached by routes that BGP taught us, where no other leads there. */
   allowLearnedWays(allowed: boolean): void {
     if (this.#ways.isAllowed === allowed) return
     this.#ways.isAllowed = allowed
     for (const { prefix } of this.#learned.values()) this.#updateLearnedWay(prefix)
+    for (const { route } of this.#direct.values()) this.#updateLearnedWay(route.prefix)
   }
 
   /** Resolves again what leads over learned ways that have changed since the last call. */
@@ -142,7 +216,7 @@ export class RouteKeeper {
     const hops = nextHops.flatMap(({ resolution: found }) =>
       found.kind === 'resolved' && !found.learned ? found.hops : [],
     )
-    this.#ways.set(prefix, hops)
+    this.#ways.set(prefix, this.directWay(prefix.text) ?? hops)
   }
 
   #resolveInside(prefix: Prefix): void {
@@ -153,9 +227,10 @@ export class RouteKeeper {
   /** Routes of these prefixes go elsewhere now. */
   #follow(prefixes: Iterable<string>): void {
     for (const key of prefixes) {
-      const prefix = this.#learned.get(key)?.prefix
+      const text = prefixOfKey(key)
+      const prefix = this.#learned.get(text)?.prefix ?? this.#direct.get(text)?.route.prefix
       if (prefix !== undefined) this.#updateLearnedWay(prefix)
-      this.#touch(key)
+      this.#touch(text)
     }
   }
 
@@ -194,6 +269,16 @@ export class RouteKeeper {
     const keys = new Set([prefix.text, keyIn(prefix.text, this.#home)])
     const own = [...keys].flatMap((key) => this.#present.get(key) ?? [])
     return own.length === 0 ? this.table.at(prefix) : [...own, ...this.table.at(prefix)]
+  }
+
+  /** The route that packets to an address take: the longest match among everybody's, the lowest metric of it. */
+  lookup(address: Uint8Array): KernelRoute | undefined {
+    const other = this.table.lookup(address)
+    for (let length = address.length * 8; length >= (other?.prefix.length ?? 0); length--) {
+      const [first] = [...this.at(makePrefix(address, length))].sort((a, b) => a.metric - b.metric)
+      if (first !== undefined) return first
+    }
+    return other
   }
 
   /** In the kernel, all of everybody's. */
@@ -335,7 +420,8 @@ export class RouteKeeper {
     this.#present.clear()
     this.table.clear()
     this.#inheritance.startOver()
-    for (const prefix of [...this.#learned.keys(), ...this.#blackholes.keys()]) this.#touch(prefix)
+    for (const prefix of [...this.#learned.keys(), ...this.#direct.keys(), ...this.#blackholes.keys()])
+      this.#touch(prefix)
   }
 
   /** The route, where it was ours. */
@@ -405,12 +491,29 @@ export class RouteKeeper {
     const prefix = prefixOfKey(key)
     if (this.keptOut.get(prefix)?.kind !== 'failed') this.keptOut.delete(prefix)
     const wanted = this.#wanted(prefix)
-    if (wanted === undefined && !this.#learned.has(prefix) && !this.#blackholes.has(prefix)) {
+    const isNobodys = !this.#learned.has(prefix) && !this.#blackholes.has(prefix) && !this.#direct.has(prefix)
+    if (wanted === undefined && isNobodys) {
       this.keptOut.delete(prefix)
       this.#failed.delete(key)
       this.#contest.forget(key)
     }
+    if (wanted !== undefined && this.#isLeft(wanted)) return undefined
     return wanted !== undefined && this.#isFree(wanted) && ownKey(wanted) === key ? wanted : undefined
+  }
+
+  /** Somebody else is to write it; what stands of ours stays until theirs is there. */
+  #isLeft(wanted: KernelRoute): boolean {
+    const { prefix } = wanted
+    if (this.#left.size === 0 || wanted.type !== 'unicast' || this.#left.around(prefix) === undefined) return false
+    const isTheirs = this.table.at(prefix).some(({ table }) => table === wanted.table)
+    if (isTheirs) this.keptOut.delete(prefix.text)
+    if (isTheirs || this.#present.has(ownKey(wanted))) return isTheirs
+    this.#noteLeft(prefix)
+    return true
+  }
+
+  #noteLeft(prefix: Prefix): void {
+    this.keptOut.set(prefix.text, { kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
   }
 
   /** Nobody else's route is in the way, and nobody removes it again and again; else it is said. */
@@ -429,18 +532,24 @@ export class RouteKeeper {
     const own = this.#blackholes.get(key)
     if (own !== undefined) return blackhole(own)
     const learned = this.#learned.get(key)
-    if (learned === undefined) return undefined
-    const { prefix, nextHops } = learned
+    const direct = this.#direct.get(key)
+    const prefix = direct?.route.prefix ?? learned?.prefix
+    if (prefix === undefined) return undefined
     const ways: (readonly Hop[])[] = []
     let reason = 'it has no next hop'
-    for (const { resolution } of nextHops) {
+    for (const { resolution } of learned?.nextHops ?? []) {
       if (resolution.kind === 'resolved') ways.push(resolution.hops)
       else reason = formatResolution(resolution)
     }
+    const way = this.directWay(key)
+    // One that nobody wants any more yields to what BGP teaches; any other comes before it.
+    if (way !== undefined && !(direct?.leaving === true && ways.length > 0)) ways.splice(0, ways.length, way)
+    else if (direct !== undefined && ways.length === 0) reason = whyNotDirect(direct, this.table.links)
     const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
     if (covered !== undefined) reason = `it would cover the route to the gateway ${covered}`
     if (ways.length > 0 && covered === undefined) return unicast(prefix, joinHops(ways), this.#home)
-    this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
+    if (this.#left.around(prefix) === undefined) this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
+    else if (this.table.at(prefix).length === 0) this.#noteLeft(prefix)
     return undefined
   }
 
@@ -448,6 +557,16 @@ export class RouteKeeper {
     this.#failed.add(key)
     this.keptOut.set(prefix.text, { kind: 'failed', prefix, reason })
   }
+}
+
+/** Reached without a router. */
+const isOnLink = ({ metric, learned }: Extract<Resolution, { kind: 'resolved' }>): boolean => metric === 0 && !learned
+
+function whyNotDirect({ route, nextHop: { resolution } }: Direct, links: LinkTable): string {
+  const whose = `Node/${route.node} (${route.gateway})`
+  if (links.isOwn(route.gateway)) return `the address of ${whose} is an address of this node`
+  const why = resolution.kind === 'resolved' ? '' : `: ${resolution.reason}`
+  return `${whose} is on no link of this node${why}; only BGP can teach a route to its pods`
 }
 
 const ORDER = { remove: 0, replace: 1, add: 2 } as const

@@ -23,6 +23,7 @@ export function kernelProblems(
     ...failures(kept),
     ...unresolvedRoutes(kept),
     ...contests(kept),
+    ...gaps(kept),
     ...heldBack(keeper, trouble, waiting),
     ...unreached(unresolved),
   ]
@@ -85,8 +86,16 @@ function unresolvedRoutes(kept: readonly KeptOut[]): Problem[] {
   })
 }
 
+/** Felix is to write them, and nobody has. */
+function gaps(kept: readonly KeptOut[]): Problem[] {
+  return byReason(kept, 'left').map(([, which]) => {
+    const says = `${which} has no route: programClusterRoutes leaves it to Felix, which has not written it`
+    return makeProblem({ code: 'cluster-route-missing', object: 'kernel routes', says, level: 'warning' })
+  })
+}
+
 /** One for each reason, with its first prefix and how many more. */
-function byReason(kept: readonly KeptOut[], kind: 'failed' | 'unresolved'): (readonly [string, string])[] {
+function byReason(kept: readonly KeptOut[], kind: 'failed' | 'unresolved' | 'left'): (readonly [string, string])[] {
   const found = new Map<string, string[]>()
   for (const one of kept) {
     if (one.kind !== kind) continue

@@ -14,6 +14,7 @@ import { same } from '../cluster/same.ts'
 import { type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
+import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
@@ -52,6 +53,7 @@ export interface KernelRooms {
 export class Kernel {
   readonly #rooms: KernelRooms
   readonly #routes: RouteKeeper
+  readonly #nodeRoutes: NodeRoutes
   readonly #nft: KernelNft
   readonly #loops: ServiceLoops
   #intent: DataplaneIntent | undefined
@@ -71,6 +73,8 @@ export class Kernel {
   #hasJudged = false
   /** Undefined before objects are known. */
   #firstSync: FirstSync | undefined
+  /** Routes to nodes on our links leave, and BGP is to teach them: undefined unless so. */
+  #handover: FirstSync | undefined
   #trouble: string | undefined
   #isStale = true
   #problems: readonly Problem[] = []
@@ -78,6 +82,7 @@ export class Kernel {
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
     this.#routes = new RouteKeeper(rooms.links, rooms.table, rooms.adopt)
+    this.#nodeRoutes = new NodeRoutes(this.#routes)
     this.#loops = new ServiceLoops(this.#routes)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     rooms.rib.follow()
@@ -95,6 +100,7 @@ export class Kernel {
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
     this.#routes.allowLearnedWays(intent.recursiveNextHops)
+    if (this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent))) this.#handover = new FirstSync(this.#syncing, now)
     this.#nft.want(intent, now)
     this.#loops.setIntent(intent)
     this.#isStale = true
@@ -185,6 +191,7 @@ export class Kernel {
     if (!this.defers) for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
+    this.#handOver(now)
     this.#withdrawStrayed(now)
     this.#announceReady(now)
     this.#routes.retry(now)
@@ -199,16 +206,17 @@ export class Kernel {
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
-    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sweep)
+    const sync = earlier(sweep, this.#handover?.deadline)
+    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sync)
   }
 
   /** For those who look; undefined until the kernel has been read. */
   wayTo(prefix: Prefix): KernelWay | undefined {
     if (!this.#routes.isKnown) return undefined
-    const lookup = this.#routes.table.lookup(prefix.bytes)
+    const lookup = this.#routes.lookup(prefix.bytes)
     const kept = this.#routes.keptOut.get(prefix.text)
     return {
-      routes: this.#routes.table.at(prefix).map(describeRoute),
+      routes: this.#routes.at(prefix).map(describeRoute),
       lookup: lookup && describeRoute(lookup),
       keptOut: kept && describeKeptOut(kept),
     }
@@ -347,6 +355,16 @@ export class Kernel {
     )
   }
 
+  /** Each stays until a neighbor has taught it, or all have taught what they have. */
+  #handOver(now: Millis): void {
+    if (this.#handover === undefined) return
+    if (this.#nodeRoutes.isLeaving && (this.#rooms.rib.busy || this.#rooms.rib.hasNewBest)) return
+    if (this.#nodeRoutes.isLeaving && !this.#handover.isOver(now)) return
+    this.#handover = undefined
+    this.#nodeRoutes.release()
+    this.#isStale = true
+  }
+
   /** Before the kernel is known, what it has a route for is not either. */
   #endLoops(now: Millis): void {
     const plan = this.#routes.isKnown && this.#intent !== undefined ? this.#loops.takePlan() : undefined
@@ -362,6 +380,17 @@ export class Kernel {
     this.#seq++
     this.#inFlight = { seq: this.#seq, changes }
     this.#rooms.out.push({ kind: 'routes', seq: this.#seq, changes })
+  }
+}
+
+function stillThere({ nodeAddresses, podCidrs }: DataplaneIntent): StillThere {
+  let addresses: ReadonlySet<string> | undefined
+  return {
+    hasAddress: (address) => {
+      addresses ??= new Set(nodeAddresses)
+      return addresses.has(address)
+    },
+    hasPods: ({ prefix }) => podCidrs.some((range) => contains(range, prefix)),
   }
 }
 

@@ -75,7 +75,7 @@ describe('how outgoing packets are translated', () => {
 
 test.each([
   [{ programClusterRoutes: 'Disabled', ipv4NormalRoutePriority: 1024, ipv6NormalRoutePriority: 1024 }, []],
-  [{ programClusterRoutes: 'Enabled' }, [/programClusterRoutes: has no effect: the agent writes the routes/]],
+  [{ programClusterRoutes: 'Enabled' }, []],
   [{ ipv4NormalRoutePriority: 100 }, [/ipv4NormalRoutePriority: has no effect: routes are written with metric 1024/]],
   [
     { logSeverityScreen: 'Debug', ignoredInterfaces: ['eth9'] },

@@ -501,7 +501,30 @@ describe('BGPConfiguration', () => {
       meshHeld: undefined,
       natSparesHosts: undefined,
       recursiveNextHops: false,
+      nodeRoutes: 'BGP',
     })
+  })
+
+  test('(11.5) in a group that prunes our fields, each is an annotation', () => {
+    const object = (annotations: object, spec: object = {}) =>
+      parseObject(
+        { kind: 'BGPConfiguration', namespace: '', name: 'default' },
+        {
+          apiVersion: 'crd.projectcalico.org/v1',
+          kind: 'BGPConfiguration',
+          metadata: { name: 'default', annotations },
+          spec,
+        },
+      )
+    const { value, problems } = object({ 'godwit.dev/nodeRoutes': 'Direct', 'godwit.dev/multipath': '{"paths": 4}' })
+    expect([value?.nodeRoutes, value?.decision.paths, problems]).toEqual(['Direct', 4, []])
+    expect(object({ 'godwit.dev/nodeRoutes': 'Direct' }, { nodeRoutes: 'BGP' }).value?.nodeRoutes).toBe('BGP')
+    expect(object({ 'godwit.dev/nodeRoutes': 'direct' }).problems.map(({ text }) => text)).toEqual([
+      'BGPConfiguration/default metadata.annotations[godwit.dev/nodeRoutes]: "direct" is none of BGP, Direct',
+    ])
+    expect(object({ 'godwit.dev/nodeRout': 'Direct' }).problems.map(({ text }) => text)).toEqual([
+      'BGPConfiguration/default metadata.annotations[godwit.dev/nodeRout]: is not known; it is ignored',
+    ])
   })
 
   test('(11.4) a health check and damping have defaults, and limits', () => {

@@ -32,6 +32,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   serviceRanges: [],
   serviceLoopPrevention: 'Drop',
   proxied: [],
+  nodeRoutes: { direct: undefined, leftToFelix: [] },
   ...rest,
 })
 const NO_LOOPS = { verdict: undefined, services: { ipv4: [], ipv6: [] }, spared: { ipv4: [], ipv6: [] } }

@@ -198,7 +198,7 @@ const isBoolean = (value: unknown) => typeof value === 'boolean'
 const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
   BGPConfiguration: [
     /^spec\.(nodeMeshPassword|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
-    /^spec\.(programClusterRoutes|ipv[46]NormalRoutePriority)$/,
+    /^spec\.ipv[46]NormalRoutePriority$/,
   ],
   BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy)/],
   BGPFilter: [/interface$/],

@@ -6,6 +6,7 @@
  * it looks at prefixes.
  */
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
+import { isMartianPrefix } from '../../base/martian.ts'
 import type { Asn } from '../../base/units.ts'
 import type { BareAttributes, Edit } from '../policy/compile.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
@@ -14,7 +15,6 @@ import { IdCache } from '../route/id-cache.ts'
 import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
-import { isMartianPrefix } from './martian.ts'
 import type { OwnPods } from './own-pods.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 

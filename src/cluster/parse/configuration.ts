@@ -1,6 +1,6 @@
 /**
  * `BGPConfiguration`, spec as Calico's: `default` for the cluster, `node.<name>` for one node, which may say only its
- * listen port and its prefix advertisements.
+ * listen port, its prefix advertisements and the prefixes of its pods. In Calico's groups our own fields are annotations.
  */
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
@@ -8,11 +8,15 @@ import {
   type DampingSettings,
   type DecisionSettings,
   type HealthSettings,
+  NODE_ROUTES,
+  PROGRAM_CLUSTER_ROUTES,
   SERVICE_LOOP_PREVENTIONS,
+  writesPlain,
 } from '../intent.ts'
 import type { ConfigurationObject, ConfigurationPart, HeldParts, PrefixAdvertisement } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
+import { specWithAdditions } from './additions.ts'
 import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { readRouteMemory } from './peer-features.ts'
@@ -25,6 +29,25 @@ export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
 export const COMMUNITIES_PER_PREFIX = 50
 
+const ADDITIONS = [
+  'nodeMeshFilters',
+  'nodeMeshBFD',
+  'loadBalancerClasses',
+  'serviceOptIn',
+  'serviceHealthCheck',
+  'serviceDamping',
+  'serviceLoopPrevention',
+  'multipath',
+  'preferOldestPath',
+  'maxRouteMemoryMiB',
+  'natOutgoingExclusions',
+  'podCIDRSource',
+  'podCIDRs',
+  'nodeRoutes',
+  'recursiveNextHops',
+  'leaveOnTaint',
+]
+
 const NEEDS_FELIX = 'peering with pods needs Felix, which assigns this address to their interfaces'
 const OWN_METRIC = 1024
 const METRIC = `routes are written with metric ${OWN_METRIC}`
@@ -34,14 +57,11 @@ const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   ignoredInterfaces: 'the agent advertises no routes of interfaces',
   localWorkloadPeeringIPV4: NEEDS_FELIX,
   localWorkloadPeeringIPV6: NEEDS_FELIX,
-  programClusterRoutes:
-    'the agent writes the routes to other nodes itself; if Felix writes them, start the agent with --dataplane none',
   ipv4NormalRoutePriority: METRIC,
   ipv6NormalRoutePriority: METRIC,
 }
 /** Values that ask for what is done anyway. */
 const AS_IT_IS: Readonly<Record<string, unknown>> = {
-  programClusterRoutes: 'Disabled',
   ipv4NormalRoutePriority: OWN_METRIC,
   ipv6NormalRoutePriority: OWN_METRIC,
 }
@@ -75,8 +95,8 @@ export function parseConfiguration(
   if (name !== 'default' && !perNode) {
     findings.say('configuration-name', 'metadata.name', 'is neither default nor node.<name>; the object is ignored')
   }
-  const root = new Fields(findings, '', object)
-  const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
+  const given = new Fields(findings, '', object).record('spec') === undefined ? {} : object.spec
+  const spec = specWithAdditions(object, given as Record<string, unknown>, ADDITIONS, findings)
   const configuration = { ...parseSpec(name, spec), held: heldParts(name, findings.faulty) }
   spec.rest()
   if (perNode) tellOfClusterFields(object.spec, findings)
@@ -131,6 +151,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     podCidrSource: spec.oneOf('podCIDRSource', POD_CIDR_SOURCES),
     podCidrs: parsePodCidrs(spec),
     recursiveNextHops: spec.flag('recursiveNextHops') ?? false,
+    ...parseNodeRoutes(spec),
     leaveOnTaint: readTaint(spec),
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
@@ -153,6 +174,18 @@ function parseDecision(spec: Fields): DecisionSettings {
   }
   multipath?.rest()
   return decision
+}
+
+/** Calico's `programClusterRoutes` names who writes routes between nodes; ours, `nodeRoutes`, where they come from. */
+function parseNodeRoutes(spec: Fields): Pick<ConfigurationObject, 'nodeRoutes' | 'programClusterRoutes'> {
+  const programClusterRoutes = spec.oneOf('programClusterRoutes', PROGRAM_CLUSTER_ROUTES)
+  const nodeRoutes = spec.oneOf('nodeRoutes', NODE_ROUTES) ?? 'BGP'
+  if (nodeRoutes === 'Direct' && programClusterRoutes !== undefined && !writesPlain(programClusterRoutes)) {
+    const says = 'needs programClusterRoutes Enabled or EnabledNoEncapOnly, or none'
+    spec.findings.wrong(spec.at('nodeRoutes'), nodeRoutes, says)
+    return { nodeRoutes: 'BGP', programClusterRoutes }
+  }
+  return { nodeRoutes, programClusterRoutes }
 }
 
 function parseNatExclusions(spec: Fields): boolean | undefined {

@@ -1,8 +1,8 @@
 /**
  * Calico's `FelixConfiguration`: it is about Calico's own dataplane, but for what an agent in its place needs: how outgoing
- * packets are translated where a pool says nothing of its own, and how service loops end.
+ * packets are translated where a pool says nothing of its own, how service loops end, and whether Felix writes routes itself.
  */
-import { SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
+import { PROGRAM_CLUSTER_ROUTES, SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
 import type { FelixObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
@@ -13,6 +13,7 @@ export function parseFelix(object: Record<string, unknown>, _ref: ObjectRef, fin
   const spec = new Fields(findings, '', object).record('spec') ?? new Fields(findings, 'spec', {})
   return {
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
+    programClusterRoutes: spec.oneOf('programClusterRoutes', PROGRAM_CLUSTER_ROUTES),
     natPorts: typeof spec.raw('natPortRange') === 'number' ? parsePort(spec) : parsePorts(spec, 'natPortRange'),
     natAddress:
       spec.has('natOutgoingAddress') && spec.raw('natOutgoingAddress') !== ''

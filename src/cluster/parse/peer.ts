@@ -14,9 +14,9 @@ import type { PeerObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import { parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
+import { specWithAdditions } from './additions.ts'
 import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
-import { annotationPath } from './node.ts'
 import { parseFeatures } from './peer-features.ts'
 import { parsePassword, parseTtlSecurity } from './protection.ts'
 
@@ -41,7 +41,6 @@ const ADDITIONS = [
   'interface',
   'bfd',
 ]
-const ADDITION_PREFIX = 'godwit.dev/'
 
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   reachableBy: "the peer is reached by the node's own routes; add one there",
@@ -53,7 +52,7 @@ export function parsePeer(
   findings: Findings,
 ): PeerObject | undefined {
   if (!isRecord(object.spec)) return findings.missing('spec')
-  const spec = specWithAnnotations(object, object.spec, findings)
+  const spec = specWithAdditions(object, object.spec, ADDITIONS, findings)
   if (spec.has('localWorkloadSelector')) {
     const says =
       "has no effect: peering with pods needs Felix, which assigns the node's address to their interfaces; the object is ignored"
@@ -81,37 +80,6 @@ export function parsePeer(
   const ttlSecurity = parseTtlSecurity(spec)
   spec.rest()
   return { ...peer, password, ttlSecurity, held }
-}
-
-/** The spec with our annotations beside its fields; a field that stands in the spec itself wins. */
-function specWithAnnotations(
-  object: Record<string, unknown>,
-  spec: Record<string, unknown>,
-  findings: Findings,
-): Fields {
-  const annotations = new Fields(findings, '', object).record('metadata')?.textMap('annotations') ?? new Map()
-  const merged = { ...spec }
-  const places = new Map<string, string>()
-  for (const [annotation, text] of annotations) {
-    if (!annotation.startsWith(ADDITION_PREFIX)) continue
-    const field = annotation.slice(ADDITION_PREFIX.length)
-    if (!ADDITIONS.includes(field)) {
-      findings.say('field-unknown', annotationPath(annotation), 'is not known; it is ignored')
-    } else if (spec[field] === undefined || spec[field] === null) {
-      merged[field] = readAnnotation(text)
-      places.set(field, annotationPath(annotation))
-    }
-  }
-  return new Fields(findings, 'spec', merged, places)
-}
-
-/** Numbers, booleans, lists and objects are written as JSON; everything else is itself. */
-function readAnnotation(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
 }
 
 function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {

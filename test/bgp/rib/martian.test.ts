@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../../src/base/address.ts'
 import type { Family } from '../../../src/base/family.ts'
+import { isMartianPrefix } from '../../../src/base/martian.ts'
 import { contains, makePrefix } from '../../../src/base/prefix.ts'
-import { isMartianPrefix } from '../../../src/bgp/rib/martian.ts'
 import { neighbor, path, prefix, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 

@@ -27,10 +27,11 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
   }))
   const ownPods = { own: [], lent: [] }
   const intent = { pools, podCidrs: [], ownPods, nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }
-  const rest = { recursiveNextHops: false, serviceLoopPrevention: 'Drop', proxied: [] } as const
+  const rest = { recursiveNextHops: false, serviceLoopPrevention: 'Drop', proxied: [], ...NO_NODE_ROUTES } as const
   return renderNft({ nat: planNat({ ...intent, ...rest }), loops: NO_LOOPS, keepsNat: true })
 }
 
+const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [] } }
 const NOTHING = { ipv4: [], ipv6: [] }
 const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING }
 

@@ -3,7 +3,7 @@
  * for a host itself, its link or a group. 0.0.0.0/0 and ::/0 lie in none of them. 240.0.0.0/4 and 100.64.0.0/10 are not
  * among them: networks use both.
  */
-import type { Family } from '../../base/family.ts'
+import type { Family } from './family.ts'
 
 /** `bytes[at]` is the first octet of the address, as in NLRI; bits beyond `length` do not count. */
 export function isMartianPrefix(family: Family, bytes: Uint8Array, at: number, length: number): boolean {

@@ -1,0 +1,200 @@
+/**
+ * Routes to the pods of other nodes, made of objects alone (`nodeRoutes: Direct`): each prefix with the node it belongs to and
+ * the address of that node. Whether that address is on a link of ours, the kernel of this node says.
+ *
+ * Each prefix has one owner: of two nodes with the same pod CIDR this one, else the first by name. What may not be written is
+ * left out and named; of what lies inside another node's pod CIDR the longest match decides, and it is named too, but for
+ * single addresses, which pods borrow in Calico IPAM.
+ */
+import { FAMILY_WORDS } from '../base/family.ts'
+import { isMartianPrefix } from '../base/martian.ts'
+import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { NodeRoute, Problem } from './intent.ts'
+import type { ClusterNode, ClusterNodes } from './node.ts'
+import { byPosition } from './pools.ts'
+import { makeProblem } from './problem.ts'
+import { same } from './same.ts'
+
+/** So many of a kind are named. */
+const MOST = 10
+
+interface Plan {
+  readonly routes: readonly NodeRoute[]
+  readonly problems: readonly Problem[]
+}
+
+/** On what routes depend besides the nodes. */
+export interface NodeRouteFrame {
+  /** What lies inside is kube-proxy's. */
+  readonly serviceRanges: readonly Prefix[]
+  /** Pods of one node have single addresses from blocks of others (Calico IPAM). */
+  readonly borrows: boolean
+}
+
+interface Place {
+  readonly prefix: Prefix
+  readonly node: ClusterNode
+}
+
+const sameNodes = (a: readonly ClusterNode[], b: readonly ClusterNode[]): boolean =>
+  a.length === b.length && a.every((node, index) => isSameNode(node, b[index] as ClusterNode))
+
+const isSameNode = (a: ClusterNode, b: ClusterNode): boolean =>
+  a.name === b.name && same(a.addresses, b.addresses) && same(a.podCidrs, b.podCidrs)
+
+export class NodeRoutes {
+  #known: { readonly me: string; readonly nodes: readonly ClusterNode[]; readonly frame: NodeRouteFrame } | undefined
+  #plan: Plan = { routes: [], problems: [] }
+  /** By prefix: the same route stays the same value. */
+  #routes = new Map<string, NodeRoute>()
+
+  /** The same plan while no node has another address or pod CIDR: a heartbeat, a label or a condition is no change. */
+  plan(me: ClusterNode, nodes: ClusterNodes, frame: NodeRouteFrame): Plan {
+    const all = [...nodes.values()]
+    const known = this.#known
+    const isKnown = known?.me === me.name && same(known.frame, frame) && sameNodes(known.nodes, all)
+    if (isKnown) return this.#plan
+    this.#known = { me: me.name, nodes: all, frame }
+    const found = new Survey(me, all, frame).make()
+    const routes = found.routes.map((route) => this.#kept(route))
+    this.#routes = new Map(routes.map((route) => [route.prefix.text, route]))
+    this.#plan = { ...found, routes }
+    return this.#plan
+  }
+
+  #kept(route: NodeRoute): NodeRoute {
+    const before = this.#routes.get(route.prefix.text)
+    return before !== undefined && same(before, route) ? before : route
+  }
+}
+
+/** One look at all pod CIDRs, in the order of their positions. */
+class Survey {
+  readonly #me: ClusterNode
+  readonly #places: readonly Place[]
+  readonly #hosts: readonly Place[]
+  readonly #frame: NodeRouteFrame
+  readonly #problems = new Map<string, Problem[]>()
+
+  constructor(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame) {
+    const rank = (node: ClusterNode) => (node === me ? '' : node.name)
+    this.#me = me
+    this.#frame = frame
+    this.#places = nodes
+      .flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node })))
+      .sort((a, b) => comparePrefixes(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1))
+    this.#hosts = nodes
+      .flatMap((node) => Object.values(node.addresses).flatMap((address) => hostOf(node, address)))
+      .sort((a, b) => comparePrefixes(a.prefix, b.prefix))
+  }
+
+  make(): Plan {
+    const routes: NodeRoute[] = []
+    /** Those around the one looked at, the widest first. */
+    const around: Place[] = []
+    for (const place of this.#places) {
+      while (around.length > 0 && !contains((around.at(-1) as Place).prefix, place.prefix)) around.pop()
+      const route = place.node === this.#me ? undefined : this.#routeTo(place, around)
+      if (route !== undefined) routes.push(route)
+      around.push(place)
+    }
+    return { routes, problems: [...this.#problems.values()].flatMap(bounded) }
+  }
+
+  #routeTo(place: Place, around: readonly Place[]): NodeRoute | undefined {
+    const { prefix, node } = place
+    const last = around.at(-1)
+    // Said twice by one node is said once.
+    if (last?.node === node && last.prefix.text === prefix.text) return undefined
+    const refusal = this.#whyNone(place) ?? this.#whyNotInside(place, around)
+    if (refusal !== undefined) {
+      this.#name('node-route-refused', place, `${refusal}; no route to it is written`)
+      return undefined
+    }
+    const gateway = node.addresses[prefix.family]
+    if (gateway !== undefined) return { prefix, node: node.name, gateway }
+    const says = `has no next hop: Node/${node.name} has no ${FAMILY_WORDS[prefix.family]} address; its pods are reached only by what BGP teaches`
+    this.#name('node-route-gap', place, says)
+    return undefined
+  }
+
+  /** What no route may lead to, whoever asks for it. */
+  #whyNone({ prefix }: Place): string | undefined {
+    const { family, bytes, length } = prefix
+    if (length === 0) return 'is every address'
+    if (isMartianPrefix(family, bytes, 0, length)) return 'is no range for pods: hosts, links or groups use it'
+    const range = this.#frame.serviceRanges.find((one) => contains(one, prefix))
+    if (range !== undefined) return `lies inside the service range ${range.text}`
+    const host = this.#hostInside(prefix)
+    return host && `contains ${addressOf(host.prefix)}, the address of Node/${host.node.name}`
+  }
+
+  #whyNotInside(place: Place, around: readonly Place[]): string | undefined {
+    const { prefix, node } = place
+    // The nearest of another node: of those with the same prefix the first.
+    const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
+    if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which keeps it`
+    if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
+    const mine = around.find((one) => one.node === this.#me)
+    if (mine !== undefined) return `lies inside ${mine.prefix.text}, a pod CIDR of this node (Node/${this.#me.name})`
+    const outer = around.findLast((one) => one.node !== node)
+    if (outer === undefined) return undefined
+    const says = `lies inside ${outer.prefix.text}, a pod CIDR of Node/${outer.node.name}; the longer prefix decides`
+    this.#name('node-route-overlap', place, says, 'warning')
+    return undefined
+  }
+
+  /** The first address of a node in the prefix, found by halving. */
+  #hostInside(prefix: Prefix): Place | undefined {
+    let [low, high] = [0, this.#hosts.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (comparePrefixes((this.#hosts[middle] as Place).prefix, prefix) < 0) low = middle + 1
+      else high = middle
+    }
+    const host = this.#hosts[low]
+    return host !== undefined && contains(prefix, host.prefix) ? host : undefined
+  }
+
+  #name(code: string, { prefix, node }: Place, says: string, level?: 'warning'): void {
+    const object = `Node/${node.name}`
+    const problem = makeProblem({
+      code,
+      object,
+      field: 'spec.podCIDRs',
+      value: prefix.text,
+      says,
+      ...(level && { level }),
+    })
+    const known = this.#problems.get(code)
+    if (known === undefined) this.#problems.set(code, [problem])
+    else known.push(problem)
+  }
+}
+
+/** The first of a kind, and how many more there are. */
+function bounded(problems: readonly Problem[]): readonly Problem[] {
+  const [first] = problems
+  if (problems.length <= MOST || first === undefined) return problems
+  const { code, level } = first
+  const says = `${problems.length - MOST} more pod CIDRs have the same fault: ${code}`
+  const rest = makeProblem({
+    code: code.replace('route', 'routes'),
+    object: 'Node',
+    field: 'spec.podCIDRs',
+    says,
+    ...(level && { level }),
+  })
+  return [...problems.slice(0, MOST), rest]
+}
+
+const hostOf = (node: ClusterNode, address: string): Place[] => {
+  const prefix = hostPrefix(address)
+  return prefix === undefined ? [] : [{ prefix, node }]
+}
+
+/** IPv4 first, then by position; a prefix comes before what lies in it. */
+const comparePrefixes = (a: Prefix, b: Prefix): number =>
+  a.bytes.length === b.bytes.length ? byPosition(a, b) : a.bytes.length - b.bytes.length
+
+const addressOf = ({ text }: Prefix): string => text.replace(/\/.*/, '')

@@ -1,0 +1,45 @@
+/**
+ * Who writes the routes to pods of other nodes into the kernel: this agent, or Felix beside it. Calico says it twice, for
+ * each of its two daemons (`programClusterRoutes`), and nothing there notices when both write them, or neither does.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import { type Problem, type ProgramClusterRoutes, writesPlain } from './intent.ts'
+import type { ClusterNodes } from './node.ts'
+import type { PoolObject } from './pool.ts'
+import { cover } from './pools.ts'
+import { makeProblem } from './problem.ts'
+import type { Settings } from './settings.ts'
+
+const writes = (words: ProgramClusterRoutes | undefined): boolean => words !== undefined && writesPlain(words)
+
+/** BGPConfiguration decides; where it says nothing, Felix is left what it says that it writes. */
+export const isFelixs = ({ bgp, felix }: Settings['clusterRoutes']): boolean =>
+  bgp === undefined ? writes(felix) : !writes(bgp)
+
+/** The addresses that pods of other nodes may have. */
+export const leftToFelix = (pools: readonly PoolObject[], nodes: ClusterNodes): Prefix[] =>
+  cover([...pools.map(({ prefix }) => prefix), ...[...nodes.values()].flatMap(({ podCidrs }) => podCidrs)])
+
+/** `knowsFelix`: its configuration is read. */
+export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFelix: boolean): Problem[] {
+  const { bgp, felix } = clusterRoutes
+  const problems: Problem[] = []
+  const name = (code: string, field: string, value: string | undefined, says: string, level?: 'warning') =>
+    problems.push(
+      makeProblem({ code, object: 'BGPConfiguration/default', field, value, says, ...(level && { level }) }),
+    )
+  const theirs = `FelixConfiguration says programClusterRoutes ${felix ?? 'nothing, which means EnabledIPIPOnly'}`
+  if (isFelixs(clusterRoutes) && nodeRoutes === 'Direct') {
+    const says = `is not carried out: ${theirs}, and programClusterRoutes here says nothing: Felix writes these routes`
+    name('node-routes-twice', 'spec.nodeRoutes', nodeRoutes, says)
+  }
+  if (!knowsFelix) return problems
+  const field = 'spec.programClusterRoutes'
+  if (!isFelixs(clusterRoutes) && writes(felix)) {
+    const says = `lets the agent write routes to other nodes, and ${theirs}: both write them; where Felix has its route, the agent's stands back`
+    name('cluster-routes-twice', field, bgp, says, 'warning')
+  }
+  if (isFelixs(clusterRoutes) && !writes(felix))
+    name('cluster-routes-gap', field, bgp, `leaves routes to other nodes to Felix, but ${theirs}: nobody writes them`)
+  return problems
+}

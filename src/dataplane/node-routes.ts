@@ -1,0 +1,86 @@
+/**
+ * The routes to pods of other nodes that objects want (`nodeRoutes: Direct`), and how they come and go. One that its Node no
+ * longer wants goes at once; when the cluster goes back to BGP, each stays until BGP has taught it, or `release` says that
+ * all neighbors have told theirs.
+ *
+ * In: the routes as a whole. Out: to the keeper only what is different.
+ */
+import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
+import type { RouteKeeper } from './route-keeper.ts'
+
+/** Nodes and pod CIDRs of now: a route that lies outside of them leads to nobody. */
+export interface StillThere {
+  hasAddress(address: string): boolean
+  hasPods(route: NodeRoute): boolean
+}
+
+export class NodeRoutes {
+  readonly #keeper: RouteKeeper
+  #wanted: ReadonlyMap<string, NodeRoute> = new Map()
+  /** No longer wanted, and not yet gone. */
+  readonly #leaving = new Map<string, NodeRoute>()
+  #intent: NodeRoutesIntent['direct'] | undefined
+  /** Routes handed to the keeper and taken back, ever: for tests, which count work. */
+  work = 0
+
+  constructor(keeper: RouteKeeper) {
+    this.#keeper = keeper
+  }
+
+  get isLeaving(): boolean {
+    return this.#leaving.size > 0
+  }
+
+  /** In the order of their prefixes. */
+  all(): Iterable<NodeRoute> {
+    return this.#wanted.values()
+  }
+
+  /** Whether routes began to leave. Those that leave and lead to nobody any more are gone. */
+  set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere): boolean {
+    this.#keeper.leaveTo(leftToFelix)
+    const wasLeaving = this.isLeaving
+    if (direct !== this.#intent) {
+      this.#intent = direct
+      this.#follow(new Map((direct ?? []).map((route) => [route.prefix.text, route])), direct === undefined)
+    }
+    for (const [text, route] of this.#leaving) {
+      if (!there.hasAddress(route.gateway) || !there.hasPods(route)) this.#drop(text)
+    }
+    return this.isLeaving && !wasLeaving
+  }
+
+  /** BGP has taught what it has to teach. */
+  release(): void {
+    for (const text of [...this.#leaving.keys()]) this.#drop(text)
+  }
+
+  #follow(wanted: ReadonlyMap<string, NodeRoute>, byBgp: boolean): void {
+    const before = this.#wanted
+    this.#wanted = wanted
+    for (const [text, route] of before) {
+      if (wanted.has(text)) continue
+      if (byBgp) this.#retire(text, route)
+      else this.#drop(text)
+    }
+    for (const [text, route] of wanted) {
+      if (same(before.get(text), route)) continue
+      this.#leaving.delete(text)
+      this.#keeper.setDirect(route)
+      this.work++
+    }
+  }
+
+  #retire(text: string, route: NodeRoute): void {
+    this.#leaving.set(text, route)
+    this.#keeper.retireDirect(text)
+    this.work++
+  }
+
+  #drop(text: string): void {
+    this.#leaving.delete(text)
+    this.#keeper.dropDirect(text)
+    this.work++
+  }
+}

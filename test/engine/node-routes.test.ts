@@ -1,0 +1,212 @@
+/** (11.5) `nodeRoutes: Direct` and `programClusterRoutes`: whole agents on one link, each with a kernel. */
+import { describe, expect, test } from 'vitest'
+import { Lan, type LanOptions, pods4, pods6 } from '../support/lan.ts'
+import { upsert } from '../support/objects.ts'
+
+const MESH = { nodeToNodeMeshEnabled: true }
+const DIRECT = { nodeToNodeMeshEnabled: false, nodeRoutes: 'Direct' }
+const BOTH = { nodeToNodeMeshEnabled: true, nodeRoutes: 'Direct' }
+
+const lan = (configuration: object, more: Partial<LanOptions> = {}) => {
+  const made = new Lan({ nodes: 5, configuration, ...more })
+  made.world.pass(5_000)
+  return made
+}
+const wrong = (made: Lan, owner?: string) => made.numbers().flatMap((number) => made.wrong(number, owner))
+
+describe('nodeRoutes: Direct, mesh off', () => {
+  test('each prefix has one owner in every kernel, both families, and no session is there', () => {
+    const made = lan(DIRECT)
+    expect(wrong(made)).toEqual([])
+    expect(made.kernel(1).own).toContain(`${pods4(2)} via 10.0.0.2 dev eth0 proto 171 metric 1024`)
+    expect(made.kernel(1).own).toContain(`${pods6(2)} via fd00:10::2 dev eth0 proto 171 metric 1025`)
+    expect([...made.world.hosts.values()].every(({ up }) => up === 0)).toBe(true)
+    expect(made.problems(1).join()).not.toMatch(/node-route|n2/)
+  })
+
+  test('a node that is deleted, or has another address or pod CIDR, loses its routes; NotReady and labels are no reason', () => {
+    const made = lan(DIRECT)
+    const written = () => made.kernel(1).written.map(({ action, route }) => `${action} ${route.prefix.text}`)
+    const since = (change: () => void): string[] => {
+      const before = written().length
+      change()
+      made.world.pass(1_000)
+      return written().slice(before).sort()
+    }
+    const changed = (number: number, more: object, object = made.node(number)) =>
+      made.tell([upsert({ ...object, ...more })])
+    const conditions = [{ type: 'Ready', status: 'False' }]
+    expect(since(() => changed(2, { status: { ...(made.node(2).status as object), conditions } }))).toEqual([])
+    expect(since(() => changed(2, { metadata: { name: 'n2', labels: { a: 'b' } } }))).toEqual([])
+    const moved = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'] })
+    expect(since(() => changed(2, {}, moved))).toEqual([`replace ${pods4(2)}`])
+    const recut = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'], podCIDRs: ['10.200.0.0/24'] })
+    expect(since(() => changed(2, {}, recut))).toEqual(
+      ['add 10.200.0.0/24', `remove ${pods4(2)}`, `remove ${pods6(2)}`].sort(),
+    )
+    const gone = { kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } } as const
+    expect(since(() => made.tell([gone]))).toEqual(['remove 10.200.0.0/24'])
+    expect(since(() => made.tell([upsert(made.node(2))]))).toEqual([`add ${pods4(2)}`, `add ${pods6(2)}`])
+    expect(made.wrong(1)).toEqual([])
+  })
+
+  test('the last other node that goes takes its routes along', () => {
+    const made = new Lan({ nodes: 2, configuration: DIRECT })
+    made.world.pass(2_000)
+    expect(made.owners(1).size).toBe(2)
+    made.tell([{ kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } }])
+    made.world.pass(1_000)
+    expect(made.owners(1).size).toBe(0)
+  })
+
+  test('a node that is on no link is left to BGP, and named while BGP says nothing', () => {
+    const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
+    expect(made.wrong(1).sort()).toEqual([pods4(3), pods6(3)].sort())
+    expect(made.problems(1).join('\n')).toContain(
+      `${pods4(3)} is not written: Node/n3 (10.9.0.3) is on no link of this node: no route of this node leads to the next hop 10.9.0.3; only BGP can teach a route to its pods`,
+    )
+    made.kernel(1).addForeign('10.9.0.0/16', '10.0.0.77')
+    made.world.pass(1_000)
+    expect(made.problems(1).join('\n')).toContain(
+      `${pods4(3)} is not written: Node/n3 (10.9.0.3) is on no link of this node; only`,
+    )
+    made.kernel(1).addAddress('eth0', '10.9.0.1/24')
+    made.world.pass(1_000)
+    expect(made.owners(1).get(pods4(3))).toEqual(['171'])
+  })
+
+  test('a link that goes takes the routes along, and brings them back', () => {
+    const made = lan(DIRECT)
+    made.kernel(1).removeAddress('eth0', `${made.addresses(1)[0]}/16`)
+    made.world.pass(1_000)
+    expect([...made.owners(1).keys()].some((prefix) => prefix.startsWith('10.'))).toBe(false)
+    made.kernel(1).addAddress('eth0', `${made.addresses(1)[0]}/16`)
+    made.world.pass(1_000)
+    expect(made.wrong(1)).toEqual([])
+  })
+
+  test('an agent that starts again writes nothing anew, and sweeps what its objects no longer want', () => {
+    const made = lan(DIRECT)
+    made.world.crash(made.host(1))
+    const before = made.kernel(1).written.length
+    made.start(1)
+    made.world.pass(5_000)
+    expect(made.kernel(1).written.length).toBe(before)
+    made.world.crash(made.host(1))
+    made.start(1, [{ kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } }])
+    made.world.pass(5_000)
+    expect(made.owners(1).has(pods4(2))).toBe(false)
+  })
+
+  test("somebody else's route for the prefix keeps ours out, is named, and ours comes when it goes", () => {
+    const made = lan(DIRECT)
+    made.kernel(1).addForeign(pods4(2), '10.0.0.2', 80)
+    made.world.pass(1_000)
+    expect(made.owners(1).get(pods4(2))).toEqual(['80'])
+    expect(made.problems(1).join('\n')).toMatch(/is kept out: the table has .* of Calico \(protocol 80\), which stays/)
+    made.kernel(1).remove(pods4(2), 80)
+    made.world.pass(1_000)
+    expect(made.wrong(1)).toEqual([])
+  })
+})
+
+describe('beside the mesh', () => {
+  test('the kernel changes nothing when both want the same', () => {
+    const made = lan(MESH)
+    made.world.pass(30_000)
+    expect(wrong(made)).toEqual([])
+    const before = made.numbers().map((number) => made.kernel(number).written.length)
+    made.configure(BOTH, 300)
+    made.world.pass(10_000)
+    made.configure(DIRECT, 300)
+    made.world.pass(10_000)
+    expect(made.numbers().map((number) => made.kernel(number).written.length)).toEqual(before)
+    expect(wrong(made)).toEqual([])
+  })
+
+  test('and back in one step: each route stays until BGP has taught it', () => {
+    const made = lan(DIRECT)
+    const before = made.numbers().map((number) => made.kernel(number).written.length)
+    made.configure(MESH, 700)
+    expect(made.world.until(() => made.host(1).up === 4)).toBe(true)
+    made.world.pass(130_000)
+    expect(made.numbers().map((number) => made.kernel(number).written.length)).toEqual(before)
+    expect(wrong(made)).toEqual([])
+  })
+
+  test('back to nothing at all: what nobody teaches goes, once all neighbors have had their say', () => {
+    const made = lan(DIRECT)
+    made.configure({ nodeToNodeMeshEnabled: false })
+    made.world.pass(5_000)
+    expect(made.numbers().flatMap((number) => [...made.owners(number).keys()])).toEqual([])
+  })
+
+  test('a node that goes while routes are handed over loses its own at once', () => {
+    const made = lan(DIRECT)
+    made.world.crash(made.host(2), 'power')
+    made.configure(MESH)
+    made.world.pass(500)
+    expect(made.owners(1).has(pods4(2))).toBe(true)
+    made.tell([{ kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } }])
+    made.world.pass(500)
+    expect(made.owners(1).has(pods4(2))).toBe(false)
+    made.world.pass(60_000)
+    expect(made.wrong(1)).toEqual([pods4(2), pods6(2)])
+  })
+
+  test('where both say something else, the Node on the link decides', () => {
+    const made = lan(BOTH)
+    made.world.pass(30_000)
+    // Node n2 has moved, says its Node; the session still teaches the old next hop.
+    made.world.change(made.host(1), [upsert(made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'] }))])
+    made.world.pass(100)
+    expect(made.kernel(1).own).toContain(`${pods4(2)} via 10.0.9.9 dev eth0 proto 171 metric 1024`)
+  })
+})
+
+describe('programClusterRoutes', () => {
+  const felix = (made: Lan, number: number) => {
+    for (const other of made.numbers()) {
+      if (other === number) continue
+      made.kernel(number).addForeign(pods4(other), made.addresses(other)[0], 80)
+      made.kernel(number).addForeign(pods6(other), made.addresses(other)[1], 80, 1024)
+    }
+  }
+
+  test.each([
+    ['with the mesh', { ...MESH, programClusterRoutes: 'Disabled' }],
+    ['without it', { nodeToNodeMeshEnabled: false, programClusterRoutes: 'EnabledIPIPOnly' }],
+  ])('Disabled, %s: nothing is written; what Felix has not written is named as a gap', (_, configuration) => {
+    const made = lan(configuration)
+    made.world.pass(30_000)
+    expect(made.owners(1).size).toBe(0)
+    expect(made.problems(1).join('\n')).toMatch(
+      /10\.\d+\.\d+\.0\/24 and 7 more has no route: programClusterRoutes leaves it to Felix, which has not written it/,
+    )
+    felix(made, 1)
+    made.world.pass(1_000)
+    expect(made.wrong(1, '80')).toEqual([])
+    expect(made.problems(1).join('\n')).not.toMatch(/kernel route/)
+  })
+
+  test.each([
+    ['BGP', MESH],
+    ['Direct', DIRECT],
+  ])('Felix takes over from %s: ours stay until its own stand, and come back when they go', (_, before) => {
+    const made = lan(before)
+    made.world.pass(30_000)
+    made.configure({ ...before, programClusterRoutes: 'Disabled' })
+    made.world.pass(5_000)
+    expect(wrong(made)).toEqual([])
+    felix(made, 1)
+    made.world.pass(1_000)
+    expect(made.wrong(1, '80')).toEqual([])
+    expect(made.wrong(2)).toEqual([])
+    made.configure(before)
+    made.world.pass(1_000)
+    expect(made.wrong(1, '80')).toEqual([])
+    for (const other of made.numbers()) for (const text of [pods4(other), pods6(other)]) made.kernel(1).remove(text, 80)
+    made.world.pass(1_000)
+    expect(wrong(made)).toEqual([])
+  })
+})
