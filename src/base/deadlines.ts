@@ -39,7 +39,7 @@ export class Deadlines<Owner> {
     return undefined
   }
 
-  /** Takes out those due at `now`, earliest first. Each says its next time by `set`. */
+  /** Takes out those due at `now`, earliest first. Each sets its next time with `set`. */
   take(now: Millis): Owner[] {
     const owners: Owner[] = []
     for (let at = this.first(); at !== undefined && at <= now; at = this.first()) {

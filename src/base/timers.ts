@@ -30,7 +30,7 @@ export class Timers<Name extends string> {
     return earliest
   }
 
-  /** Takes one out if it is due at `now`, and says whether it was. */
+  /** Removes a timer if it is due at `now`; true if it was. */
   take(name: Name, now: Millis): boolean {
     const at = this.#due.get(name)
     return at !== undefined && at <= now && this.#due.delete(name)

@@ -17,7 +17,7 @@ import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason, SavedSess
 export interface BfdEngineOptions {
   /** Seed of discriminators, source ports and jitter. */
   readonly seed: number
-  /** The C bit: this engine goes on while the agent does not. */
+  /** The C bit: this engine continues while the agent is down. */
   readonly independent: boolean
   /** No interval is shorter: what the priority of our thread allows. */
   readonly least: Micros
@@ -32,7 +32,7 @@ const FIRST_PORT = 49_152
 const LAST_PORT = 65_535
 /** A neighbor answers a Poll within one of its intervals; two packets may be lost. */
 const HAND_OVER_PATIENCE: Millis = 3_000
-/** Senders that are remembered so that each is told of once for each reason. */
+/** Senders that are remembered, so that each is reported once for each reason. */
 const MOST_STRANGERS = 64
 
 export class BfdEngine {
@@ -140,7 +140,7 @@ export class BfdEngine {
     this.#effects.push({ kind: 'least-interval', least })
   }
 
-  /** One that still says farewell stays itself: two sessions at once would contradict each other. */
+  /** A session that still sends AdminDown is kept: two sessions at once would contradict each other. */
   #resume(intent: BfdIntent, now: Millis): void {
     const session = this.#leaving.get(intent.remote)
     if (session === undefined || isElsewhere(session.intent, intent)) {
@@ -173,7 +173,7 @@ export class BfdEngine {
     this.#effects.push({ kind: 'report', session: session.view(), from: undefined })
   }
 
-  /** It says farewell, and is forgotten when that is done. */
+  /** It sends AdminDown, and is removed when that is done. */
   #end(session: Session, now: Millis): void {
     this.#byRemote.delete(session.intent.remote)
     this.#leaving.set(session.intent.remote, session)

@@ -1,12 +1,12 @@
 /**
  * The state machine of one session (RFC 5880 §6.2, §6.8.4, §6.8.6, §6.8.16), as a table: every pair of state and event
- * has a row. In: a state and an event. Out: the next state, and the diagnostic that says why, where it changes.
+ * has a row. In: a state and an event. Out: the next state and, where it changes, the diagnostic.
  * It knows no time and no bytes.
  */
 import { type BfdState, DIAGNOSTIC } from './packet.ts'
 
 export type BfdEvent =
-  /** A packet came that says the remote system is in this state. */
+  /** A packet came in: the remote system is in this state. */
   `received-${BfdState}` | 'detection-expired' | 'disable' | 'enable'
 
 export interface Step {
@@ -19,7 +19,7 @@ const to = (state: BfdState, diagnostic?: number): Step => ({ state, diagnostic 
 
 type Rows = Readonly<Record<BfdEvent, Step>>
 
-/** RFC 5880 §6.8.16: AdminDown, and a diagnostic that says so. */
+/** RFC 5880 §6.8.16: AdminDown, and its diagnostic. */
 const DISABLED = to('AdminDown', DIAGNOSTIC.administrativelyDown)
 /** RFC 5880 §6.8.6: Neighbor Signaled Session Down. */
 const SIGNALED = to('Down', DIAGNOSTIC.neighborSignaledDown)

@@ -27,7 +27,7 @@ export interface ControlPacket {
   readonly state: BfdState
   readonly poll: boolean
   readonly final: boolean
-  /** C: this BFD goes on while the control plane of its system does not. */
+  /** C: this BFD continues while the control plane of its system is down. */
   readonly controlPlaneIndependent: boolean
   readonly demand: boolean
   readonly multiplier: number
@@ -54,7 +54,7 @@ const LENGTH = 24
 const LEAST_AUTHENTICATED = 26
 const FLAG = { poll: 0x20, final: 0x10, independent: 0x08, authenticated: 0x04, demand: 0x02, multipoint: 0x01 }
 
-/** RFC 5880 §6.8.6, the rules in its order; no session of ours uses authentication. */
+/** RFC 5880 §6.8.6, the rules in its order; authentication is not used. */
 export function decodeControl(bytes: Uint8Array): ControlPacket | Malformed {
   if (bytes.length < LENGTH) return 'length'
   const [first = 0, flags = 0, multiplier = 0, length = 0] = bytes

@@ -36,7 +36,7 @@ export interface SessionOptions {
   readonly independent: boolean
   readonly chance: Chance
   readonly now: Millis
-  /** It goes on from there. */
+  /** The session continues from there. */
   readonly saved?: SavedSession
 }
 
@@ -96,7 +96,7 @@ export class Session {
   #sentAt: Millis
   /** Of the interval, how much is waited before the next one. */
   #spacing = 1
-  /** When the neighbor was last heard; undefined: not within the Detection Time. */
+  /** When the last packet of the neighbor came in; undefined: not within the Detection Time. */
   #heardAt: Millis | undefined
   /** When it may be forgotten, once it is disabled. */
   #overAt: Millis | undefined
@@ -123,7 +123,7 @@ export class Session {
     if (saved !== undefined) this.#resume(saved)
   }
 
-  /** The neighbor is given a whole Detection Time to be heard, and hears at once that we are as quick as before. */
+  /** The neighbor gets a whole Detection Time for its next packet, and learns at once that our rate is the old one. */
   #resume({ state, diagnostic, advertised, heard }: SavedSession): void {
     this.#state = state
     this.#diagnostic = diagnostic
@@ -147,7 +147,7 @@ export class Session {
     }
   }
 
-  /** It is Up, and the neighbor has not yet said that it knows our newest parameters. */
+  /** It is Up, and the neighbor has not yet confirmed our newest parameters (Final bit). */
   get isPolling(): boolean {
     return this.#state === 'Up' && this.#poll === 'sending'
   }
@@ -253,7 +253,7 @@ export class Session {
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
     if (from === 'Up') this.#poll = 'none'
     this.#adopt()
-    // RFC 5880 §6.8.7: a packet between two periodic ones tells of the change at once; a passive side still waits.
+    // RFC 5880 §6.8.7: a change is sent at once, between two periodic packets; a passive side still waits.
     if (!this.#isSilent()) this.#send(false)
   }
 

@@ -18,7 +18,7 @@ export interface BfdIntent {
   readonly multiplier: number
   /** Multihop: packets that come with less are dropped. */
   readonly minimumTtl: number
-  /** Silent until the neighbor has been heard (RFC 5880 §6.1). */
+  /** Sends nothing until a packet of the neighbor came in (RFC 5880 §6.1, passive role). */
   readonly passive: boolean
 }
 
@@ -37,9 +37,9 @@ export interface BfdView {
   readonly localDiscriminator: number
   /** 0: not known. */
   readonly remoteDiscriminator: number
-  /** Agreed time between two packets of ours. */
+  /** Negotiated time between two packets that we send. */
   readonly interval: Micros
-  /** So long without a packet of the neighbor, and the session is down. 0: nothing has been heard. */
+  /** Detection Time: after this long without a packet of the neighbor, the session is down. 0: no packet came in yet. */
   readonly detectionTime: Micros
   readonly multiplier: number
   readonly desiredMinTx: Micros
@@ -47,7 +47,7 @@ export interface BfdView {
   readonly remoteMultiplier: number
   readonly remoteDesiredMinTx: Micros
   readonly remoteMinRx: Micros
-  /** Both sides go on while their control planes do not (the C bit): a failure is one of the path (RFC 5882 §4.3). */
+  /** BFD of both sides continues while their control planes are down (the C bit): a failure is one of the path (RFC 5882 §4.3). */
   readonly independent: boolean
   readonly passive: boolean
   /** Why nothing can be sent. */
@@ -59,7 +59,7 @@ export interface BfdView {
 /** Why a packet was dropped: a rule of RFC 5880 §6.8.6, or one that needs to know our sessions. */
 export type DropReason =
   | Malformed
-  /** It names no session of ours. */
+  /** Its Your Discriminator belongs to no session here. */
   | 'your-discriminator'
   /** It names none, and its sender is no neighbor with BFD. */
   | 'stranger'
@@ -69,7 +69,7 @@ export type DropReason =
   | 'interface'
   /** Less than 255 on a single hop, or than the session's minimum. */
   | 'ttl'
-  /** The kernel dropped it while strangers flooded us. */
+  /** The kernel dropped it during a flood from strangers. */
   | 'flood'
 
 export interface BfdCounters {
@@ -99,7 +99,7 @@ export interface Parameters {
   readonly multiplier: number
 }
 
-/** What the last packet of the neighbor said. */
+/** The contents of the neighbor's last packet. */
 export type Heard = Pick<
   ControlPacket,
   'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
@@ -112,7 +112,7 @@ export interface Priority {
   readonly trouble: string | undefined
 }
 
-/** What whoever owns the sessions is told. */
+/** What the owner of the sessions learns. */
 export type BfdNews =
   | Exclude<BfdEffect, { readonly kind: 'open' | 'close' | 'send' }>
   | { readonly kind: 'priority'; readonly priority: Priority }
@@ -142,7 +142,7 @@ export type BfdInput =
   | { readonly kind: 'hand-over'; readonly away: Micros }
   /** What another run handed over; before all else. */
   | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[] }
-  /** The Effect `answer` shall tell all there is. */
+  /** The Effect `answer` must contain all sessions and counters. */
   | { readonly kind: 'ask'; readonly id: number }
   | { readonly kind: 'tick' }
 

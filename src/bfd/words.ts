@@ -1,4 +1,4 @@
-/** BFD in words for people. */
+/** Names of BFD states and diagnostics, for people. */
 import { type BfdState, DIAGNOSTIC } from './packet.ts'
 import type { BfdView, DropReason } from './types.ts'
 
@@ -29,7 +29,7 @@ export function reasonOf(session: BfdView): string {
   if (state === 'Down' && remoteState === 'AdminDown') return 'the neighbor has disabled it'
   if (state === 'Down' && diagnostic === DIAGNOSTIC.none) return 'the session starts'
   const words = diagnosticWords(diagnostic)
-  // What the neighbor says is its reason, where it has another than ours.
+  // The neighbor's diagnostic, if it differs from ours.
   const theirs =
     remoteDiagnostic === 0 || remoteDiagnostic === diagnostic ? '' : `, since ${diagnosticWords(remoteDiagnostic)}`
   return diagnostic === DIAGNOSTIC.neighborSignaledDown ? `${words}${theirs}` : words

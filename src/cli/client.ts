@@ -58,7 +58,7 @@ async function answerOnce(socketPath: string, line: string, options: ClientOptio
 
 const CLEAR = '\u001b[H\u001b[2J'
 
-/** Until the person ends it, or nobody reads any more. An agent that is away is asked again as well. */
+/** Until the user ends it, or the output is closed. An agent that is down is asked again as well. */
 async function watch(socketPath: string, line: string, every: Seconds, options: ClientOptions): Promise<ExitCode> {
   for (;;) {
     if (options.out.isTTY === true) options.out.write(`${CLEAR}Every ${every} s: ${line}\n\n`)

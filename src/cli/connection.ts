@@ -5,7 +5,7 @@ import { type DecodedLine, decodeReply } from '../show/line-protocol.ts'
 
 export type ReplyText = Extract<DecodedLine, { readonly kind: 'line' }>
 
-/** Something the person at the terminal has to know, in one line: a stable code, then words. */
+/** An error for the user, in one line: a stable code, then the reason. */
 export class ClientError extends Error {
   readonly code: string
 
@@ -15,7 +15,7 @@ export class ClientError extends Error {
   }
 }
 
-/** An agent that takes the connection and says nothing is no agent. */
+/** What accepts the connection and sends no greeting is not an agent. */
 const GREETING_MILLIS = 10_000
 
 export class AgentConnection {

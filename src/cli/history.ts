@@ -1,4 +1,4 @@
-/** Lines typed before, kept from shell to shell: newest first, for nobody else's eyes. */
+/** Lines typed before, kept from shell to shell: newest first, readable by the owner alone. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'

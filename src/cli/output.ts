@@ -1,4 +1,4 @@
-/** The forms an answer can have, and how what is written ends when nobody takes it. */
+/** The forms of an answer, and how writing ends when the reader is gone. */
 import type { Writable } from 'node:stream'
 import { ClientError } from './connection.ts'
 import type { Format } from './words.ts'
@@ -6,7 +6,7 @@ import type { Format } from './words.ts'
 /** Formats that are made of the JSON answer. */
 export const isMadeOfJson = (format: Format): boolean => format === 'yaml' || format === 'name' || format === 'json'
 
-/** A stream whose error is kept until somebody writes to it or ends. Without this it would end the process with a stack. */
+/** A stream whose error is kept until the next write or the end. Without this it would end the process with a stack. */
 export class Output {
   readonly #stream: Writable
   #error: Error | undefined
@@ -18,7 +18,7 @@ export class Output {
     })
   }
 
-  /** Resolves when there is room for more. Throws ClientError where nobody takes it. */
+  /** Resolves when there is room for more. Throws ClientError if the reader is gone. */
   async write(text: string): Promise<void> {
     this.#check()
     if (!this.#stream.write(text)) await this.#room()

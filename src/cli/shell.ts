@@ -1,6 +1,6 @@
 /**
  * The interactive shell: one connection, one line after the other, with history, completion and help at `?`.
- * Fed from a pipe it says no prompt and answers every line in turn.
+ * Fed from a pipe, it prints no prompt and answers every line in turn.
  */
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -21,7 +21,7 @@ export interface ShellOptions {
 
 const PROMPT = 'godwit> '
 
-/** Runs until the end of input, `exit` or `quit`. The exit code is that of the worst line where nobody sits in front. */
+/** Runs until the end of input, `exit` or `quit`. Without a terminal, the exit code is that of the worst line. */
 export async function runShell(socketPath: string, options: ShellOptions): Promise<ExitCode> {
   const shell = new Shell(socketPath, options)
   try {

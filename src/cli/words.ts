@@ -173,7 +173,7 @@ function cutOption(word: string): [string, string | undefined] {
   return sign < 0 ? [word, undefined] : [word.slice(0, sign), word.slice(sign + 1)]
 }
 
-/** Answers how many of the words behind it were taken, or what is wrong. */
+/** Returns how many of the following words were taken, or the error. */
 function takeOption(options: ClientOptions, name: string, value: string | undefined, next: string | undefined) {
   switch (name) {
     case '--json':

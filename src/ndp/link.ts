@@ -6,7 +6,7 @@
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 
-/** A router without a session that was not heard for this long gives way to another. */
+/** A router without a session gives way to another after this long without an advertisement. */
 export const SILENCE: Millis = 35_000
 /** So many routers besides the neighbor are remembered. */
 const MOST_OTHERS = 8
@@ -18,7 +18,7 @@ export interface Heard {
 }
 
 export class Link {
-  /** Why nobody can be heard; undefined: the link is there, and we advertise ourselves on it. */
+  /** Why no router can be found; undefined: the link is there, and we advertise ourselves on it. */
   #trouble: string | undefined
   #router: Heard | undefined
   #others: Heard[] = []
@@ -36,7 +36,7 @@ export class Link {
     return this.#router
   }
 
-  /** The last heard comes last. */
+  /** The one that advertised itself last comes last. */
   get others(): readonly Heard[] {
     return this.#others
   }

@@ -1,6 +1,6 @@
 /**
  * Router advertisements and solicitations (RFC 4861 §4.1, §4.2) as bytes, from the ICMPv6 header on. The kernel fills in
- * the checksum, and has checked it. That the hop limit was 255 is for whoever received them to see.
+ * the checksum, and has checked it. The receiver checks that the hop limit was 255.
  */
 
 export const ICMP_TYPE = { solicitation: 133, advertisement: 134 } as const
@@ -36,7 +36,7 @@ function hasWholeOptions(bytes: Uint8Array, header: number): boolean {
 }
 
 /**
- * Ours: a router is here, and nobody's default router; no prefix, no hop limit, no timers. `linkLayer` is the
+ * Ours: a router is here, but no default router; no prefix, no hop limit, no timers. `linkLayer` is the
  * interface's own address, where it has one of six octets.
  */
 export function encodeAdvertisement(linkLayer: Uint8Array | undefined): Uint8Array {

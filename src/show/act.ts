@@ -1,4 +1,4 @@
-/** Commands that do something, and what is said when it is done. */
+/** Commands that change something, and their answers. */
 import type { Command, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
@@ -97,7 +97,7 @@ export function leaveAnswer(reason: string, view: View): Row {
   return { code: CODE.leaving, text: `Already leaving: ${view.leaving().reason}` }
 }
 
-/** There is nothing to load: objects are followed as they change. What is wrong with them can be said. */
+/** There is nothing to load: objects are followed as they change. The answer lists what is wrong with them. */
 export function* configureRows(check: boolean, view: View): Iterable<Row> {
   const { source } = view.status()
   yield {

@@ -1,5 +1,5 @@
 /**
- * What is said to a looker. Owns which command gets which answer, and what a looker's connection remembers.
+ * Answers for clients. Owns which command gets which answer, and the state of a client's connection.
  *
  * In: a line and the engine's view. Out: coded lines, made one by one as they are asked for, so that a full table is
  * never held as text; between two lines the engine may have turned, the view shows what is true then.
@@ -29,7 +29,7 @@ import { summaryRows } from './summary.ts'
 import { DEFAULT_TIMES, type TimeStyles } from './time.ts'
 import type { View } from './view.ts'
 
-/** What one connection of a looker remembers from line to line. */
+/** The state of one client connection, from line to line. */
 export interface Client {
   /** Looking only, from here on. */
   restricted: boolean
@@ -43,13 +43,13 @@ export function newClient(start: Partial<Client> = {}): Client {
   return { restricted, times, ...(bird1 !== undefined && { bird1 }) }
 }
 
-/** Said to every looker first. */
+/** The greeting. */
 export function greeting(_view: View): Iterable<ReplyLine | undefined> {
   return frame([{ code: CODE.welcome, text: `BIRD ${BIRD_VERSION} ready.` }])
 }
 
 /**
- * The answer to one line. The last of its lines says so; reading it to the end carries out what the line asks for.
+ * The answer to one line. Its last line is marked; reading to the end carries out the command.
  * Undefined: nothing to say yet, though much was looked at.
  */
 export function answer(line: string, view: View, client: Client): Iterable<ReplyLine | undefined> {

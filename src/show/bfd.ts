@@ -53,7 +53,7 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
       desiredMinTx: seconds(session.desiredMinTx),
       requiredMinRx: seconds(session.requiredMinRx),
     },
-    // Its multiplier is never 0 once it has been heard.
+    // Its multiplier is never 0 once a packet came in.
     remote:
       session.remoteMultiplier === 0
         ? null

@@ -1,4 +1,4 @@
-/** What a looker asked for, as plain values. `commands.ts` says how it is written, `answer.ts` what comes back. */
+/** What a client asked for, as plain values. `commands.ts` has the syntax, `answer.ts` the answers. */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Subject } from './subject.ts'
@@ -62,22 +62,22 @@ export type Which =
   | { readonly kind: 'name'; readonly text: string }
   | { readonly kind: 'pattern'; readonly text: string }
 
-/** Facts that nobody follows, and that are read when somebody looks. */
+/** Facts that are not watched, and are read when a command asks. */
 export type Reads = 'nat' | 'bfd'
 
-/** A line of a looker, understood. */
+/** A line from a client, parsed. */
 export interface Asked {
   readonly kind: 'command'
   readonly command: Command
   /** The answer is to be JSON text. */
   readonly json: boolean
-  /** More than looking: not for a looker in restricted mode. */
+  /** It changes something: not allowed in restricted mode. */
   readonly acts: boolean
   /** What the system is to be asked before the answer is made. */
   readonly reads: Reads | undefined
 }
 
-/** A line of a looker, not understood. */
+/** A line from a client that cannot be parsed. */
 export interface ParseError {
   readonly kind: 'error'
   readonly text: string

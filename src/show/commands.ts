@@ -47,11 +47,11 @@ export interface CommandRow {
   readonly words: readonly string[]
   readonly options: readonly Option[]
   readonly help: string
-  /** Not for a looker in restricted mode. */
+  /** Not allowed in restricted mode. */
   readonly acts?: true
   /** What the system is to be asked first. */
   readonly reads?: Reads
-  /** Asked by programs only: no help names it, and its words are not cut short, so that others may be. */
+  /** For programs only: not in the help, and never abbreviated, so that it takes no abbreviation from others. */
   readonly hidden?: true
   /** A text is what is wrong with the values together. */
   readonly build: (values: Values) => Command | string
@@ -344,7 +344,7 @@ function buildTimeFormat(values: Values): Command | string {
 
 const TABLE_FAMILIES: Readonly<Record<string, Family | 'all'>> = { master4: 'ipv4', master6: 'ipv6', all: 'all' }
 
-/** Reads one value, or says why not. An expression is read by `where/parse.ts`. */
+/** Reads one value, or returns the error. An expression is read by `where/parse.ts`. */
 export function parseValue(kind: ValueKind, token: Token): { readonly value: Value } | string {
   const { text } = token
   switch (kind) {

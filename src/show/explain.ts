@@ -1,6 +1,6 @@
 /**
  * `show explain`: why an address, a prefix or a service is advertised, learned and forwarded as it is, or is not. Each step
- * from the object to the wire says which object or neighbor it rests on, what came of it, and why.
+ * from the object to the wire names the object or neighbor it rests on, its result, and why.
  */
 import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
@@ -18,10 +18,10 @@ interface Step {
   readonly reason: string
 }
 
-/** What one neighbor is told of it. */
+/** What is advertised of it to one neighbor. */
 interface PeerStep {
   readonly peer: string
-  /** Undefined: nothing can be told, for the session is not up. */
+  /** Undefined: the session is not up. */
   readonly told: boolean | undefined
   readonly reason: string
 }
@@ -210,7 +210,7 @@ function* explanationRows({ subject, steps, peers }: Explanation): Iterable<Row>
   for (const text of peerLines(peers)) yield { code: CODE.explain, text: `  ${text}` }
 }
 
-/** Neighbors of which the same is said stand in one line: a mesh has thousands. */
+/** Neighbors with the same answer share one line: a mesh has thousands. */
 function peerLines(peers: readonly PeerStep[]): readonly string[] {
   const groups = new Map<string, string[]>()
   for (const { peer, told, reason } of peers) {

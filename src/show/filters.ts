@@ -25,7 +25,7 @@ export function* filterRows(which: Which | undefined, view: View): Iterable<Row>
 
 const line = (hits: number, words: string): string => `  ${String(hits).padStart(10)}  ${words}`
 
-/** Those that some neighbor meant has; undefined where no neighbor is meant by these words. */
+/** The filters of the neighbors that match; undefined if none matches. */
 export function filtersFor(which: Which | undefined, view: View): readonly FilterView[] | undefined {
   if (which === undefined) return view.filters()
   const meant = new Set(protocolsFor(which, view).map(({ name }) => name))

@@ -5,14 +5,14 @@
  *     1002-Mesh_10_0_0_2 BGP …
  *      Mesh_10_0_0_3 BGP …        a space instead: the code is that of the line before
  *     0000                        a code and a space: the answer ends here
- *     +Mesh_10_0_0_2: …           told without being asked
+ *     +Mesh_10_0_0_2: …           sent without being asked
  */
 import { plainText } from '../base/plain-text.ts'
 import type { ReplyLine } from './reply.ts'
 
 export type { ReplyLine }
 
-/** Told to every looker first; exporters want a plain number behind the word. */
+/** The first line of every connection; exporters expect a plain number after the word. */
 export const BIRD_VERSION = '2.0.12'
 
 /** One line with its newline. What would break the framing, or steer a terminal, becomes `?`. */

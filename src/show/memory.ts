@@ -1,4 +1,4 @@
-/** `show memory`. What we count is in use; there is no overhead that could be told from it. */
+/** `show memory`. What is counted is in use; overhead cannot be separated from it. */
 import { CODE, type Row } from './reply.ts'
 import type { MemoryView } from './view.ts'
 

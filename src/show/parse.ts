@@ -1,5 +1,5 @@
 /**
- * Lines of lookers → commands. Owns abbreviation, help and completion; the words themselves stand in `commands.ts`.
+ * Lines from clients → commands. Owns abbreviation, help and completion; the words themselves stand in `commands.ts`.
  *
  * In: a line as it was typed. Out: a command or what is wrong with the line; for `?`, the rows that fit; for TAB, the
  * words that could stand next. Any word may be cut short while it stays the only one that begins so.
@@ -51,7 +51,7 @@ function asksForHelp(tokens: readonly Token[]): boolean {
 
 type Found = { readonly kind: 'row'; readonly row: CommandRow } | ParseError
 
-/** Word by word: at each place the rows that go on with a word beginning so; an exact word leaves no other. */
+/** Word by word: at each place, the rows whose next word begins so; an exact match excludes the others. */
 function findRow(tokens: readonly Token[]): Found {
   let rows: readonly CommandRow[] = COMMANDS
   for (let place = 0; ; place++) {
@@ -66,7 +66,7 @@ function findRow(tokens: readonly Token[]): Found {
   }
 }
 
-/** The words that may stand at a place. One that is hidden only where it was typed whole. */
+/** The words that may stand at a place. A hidden word only if it was typed in full. */
 function wordsAt(rows: readonly CommandRow[], place: number, typed: string | undefined): readonly string[] {
   const open = rows.filter(({ words, hidden }) => hidden !== true || words[place] === typed)
   return [...new Set(open.map(({ words }) => words[place] ?? ''))]
@@ -194,7 +194,7 @@ function optionUsage({ word, value }: Option): string {
 export interface Completion {
   readonly words: readonly string[]
   readonly part: string
-  /** A neighbor's name may stand here: whoever knows them adds them. */
+  /** A neighbor's name may stand here; the caller adds the names. */
   readonly names: boolean
 }
 

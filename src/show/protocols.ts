@@ -17,7 +17,7 @@ import { protocolsFor, rangesFor } from './which.ts'
 
 type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
 
-/** `bird1`: as BIRD 1.6 says it, of which one process has one family. */
+/** `bird1`: as BIRD 1.6 prints it, where each process has one family. */
 export function* protocolRows(
   command: ShowProtocols,
   view: View,
@@ -49,7 +49,7 @@ export function* protocolRows(
   yield { code: CODE.ok, text: '' }
 }
 
-/** What is said of a neighbor, or of a range of them. */
+/** The lines about a neighbor, or about a range. */
 interface Lines {
   readonly name: string
   /** `up`, `start` or `down`. */
@@ -98,7 +98,7 @@ const descriptionOf = (object: string | undefined, kind: PeerKind): string =>
 const columns = (name: string, proto: string, table: string, state: string, since: string, info: string): string =>
   `${name.padEnd(10)} ${proto.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)} ${since.padEnd(12)}  ${info}`
 
-/** Not started, because a person or an object says so. */
+/** Not started, because of a command or an object. */
 const isDown = ({ disabled, held }: ProtocolView): boolean => disabled || held !== undefined
 
 function stateWord(protocol: ProtocolView): string {
@@ -158,7 +158,7 @@ function* neighborLines({ peer, range, discovery }: ProtocolView, now: Millis): 
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
 }
 
-/** One link, one router: the first that was heard. */
+/** One link, one router: the first that advertised itself. */
 function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {
   yield field(4, 'Interface', name, 22)
   if (router === undefined) return

@@ -82,7 +82,7 @@ export const isSyntaxError = (code: number): boolean => code >= 9000
 export const PAUSE: Row = { code: -1, text: '' }
 
 /**
- * Gives every row its place. The last row of an answer must be there before it can be told from the others, so one
+ * Gives every row its place. The last row is marked as the last, so the next must be known first: one
  * row is always held back. A pause is undefined.
  */
 export function* frame(rows: Iterable<Row>): Iterable<ReplyLine | undefined> {

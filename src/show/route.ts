@@ -79,12 +79,12 @@ function* detailRows(row: RouteRow): Iterable<Row> {
   for (const text of ourLines(row)) yield { code: CODE.routeAttributes, text }
 }
 
-/** Our own routes carry communities at most until they are told to somebody. */
+/** Before export, our own routes carry at most communities. */
 function* ownLines(row: RouteRow): Iterable<string> {
   for (const text of attributeLines(row)) if (text.includes('community') || text.startsWith('\t\t')) yield text
 }
 
-/** What BIRD has no words for; readers of BIRD's text skip names they do not know. */
+/** What BIRD does not have; readers of BIRD's text skip names they do not know. */
 function* ourLines(row: RouteRow): Iterable<string> {
   if (row.object !== undefined) yield `\tGodwit.object: ${row.object}`
   if (row.reason !== '') yield `\tGodwit.reason: ${row.reason}`

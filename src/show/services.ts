@@ -1,4 +1,4 @@
-/** `show services`: what this node wants to advertise, who has been told, and why something is not as wanted. */
+/** `show services`: what this node wants to advertise, to which neighbors it does, and why not to the others. */
 import { FAMILIES } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
@@ -29,7 +29,7 @@ const columns = (prefix: string, kind: string, told: string, from: string): stri
 const shortList = (names: readonly string[]): string =>
   names.length <= 4 ? names.join(' ') : `${names.slice(0, 4).join(' ')} and ${names.length - 4} more`
 
-/** A route that is wanted, with the neighbors that were told it and those that could be and were not. */
+/** A wanted route, the neighbors it is advertised to, and those that are up and do not get it. */
 export interface ServiceRow {
   readonly intent: RouteIntent
   readonly told: readonly string[]
@@ -61,7 +61,7 @@ function* refusalRows(view: View): Iterable<Row> {
 
 /**
  * A line for each reason, not for each address: addresses of one object that are left out for one reason stand
- * together, and an object whose reasons were all said of its addresses needs no line of its own.
+ * together, and an object whose reasons all stand at its addresses needs no line of its own.
  */
 function* foldRefusals(refusals: ReadonlyMap<string, string>): Iterable<string> {
   const addresses = new Map<string, string[]>()
@@ -91,7 +91,7 @@ function* problemRows(view: View): Iterable<Row> {
   for (const problem of problems) yield { code: CODE.problem, text: formatProblem(problem) }
 }
 
-/** Why a neighbor, or a family of it, is told nothing. */
+/** Why nothing is advertised to a neighbor, or to a family of it. */
 function heldTexts({ name, held, families }: ProtocolView): readonly string[] {
   if (held !== undefined) return [`${name}: ${held}`]
   return FAMILIES.flatMap((family) => {

@@ -14,7 +14,7 @@ export interface TimeStyles {
   readonly route: TimeStyle
 }
 
-/** What BIRD does when nobody asked for anything else. */
+/** BIRD's default. */
 export const DEFAULT_TIMES: TimeStyles = {
   base: { length: 'long', digits: 3 },
   protocol: { length: 'short', digits: 3 },

@@ -1,5 +1,5 @@
 /**
- * What there is to see, and what a looker may ask to be done. `show` owns no truth: the engine stands behind this door.
+ * What `show` commands can read, and what a client may ask for. `show` keeps no state: the engine implements this interface.
  * Times are on the engine's clock; `epoch + time` is the wall clock in milliseconds since 1970.
  */
 import type { Address } from '../base/address.ts'
@@ -21,7 +21,7 @@ export interface View {
   protocols(): readonly ProtocolView[]
   /** The same, each when it is taken: there may be thousands. */
   eachProtocol(): Iterable<ProtocolView>
-  /** What neighbors may call from that nobody names (`peerRange`). In the order of their names. */
+  /** Ranges that neighbors without an object of their own may call from (`peerRange`), by name. */
   ranges(): readonly RangeView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
   /** A part of how many there are, in the order of `routes`. */
@@ -82,7 +82,7 @@ export interface ProtocolView {
   readonly held: string | undefined
   /** It called from this range (`peerRange`). */
   readonly range?: string
-  /** It is whoever advertises itself on this interface (`interface`). */
+  /** The neighbor is the router that advertises itself on this interface (`interface`). */
   readonly discovery?: DiscoveryView
   /** Of the session that watches it. */
   readonly bfd?: BfdView
@@ -102,14 +102,14 @@ export interface RangeView {
   readonly port: number
   readonly remoteAs: PeerConfig['remoteAs']
   readonly localAs: Asn
-  /** Why nobody is taken from there. */
+  /** Why no neighbor is accepted from there. */
   readonly held: string | undefined
   readonly since: Millis
 }
 
 export interface DiscoveryView {
   readonly interface: string
-  /** The neighbor; undefined until one was heard. */
+  /** The neighbor; undefined until a router advertisement came in. */
   readonly router: HeardRouter | undefined
   /** Advertise themselves there too. */
   readonly others: readonly HeardRouter[]
@@ -117,7 +117,7 @@ export interface DiscoveryView {
 
 interface HeardRouter {
   readonly address: Address
-  /** When it was last heard. */
+  /** When its last router advertisement came in. */
   readonly at: Millis
 }
 
@@ -125,7 +125,7 @@ export interface ChannelView {
   readonly counts: FamilyCounts
   /** What we write as next hop. */
   readonly nextHop: string | undefined
-  /** Why nothing of this family is told, where that is so. */
+  /** Why nothing of this family is advertised; undefined if it is. */
   readonly held: string | undefined
   /** The session with the same router that carries this family instead. */
   readonly carriedBy?: string | undefined
@@ -158,7 +158,7 @@ export interface LinkView {
 }
 
 export interface LeavingView {
-  /** `drained`: neighbors prefer other ways. `withdrawn`: they were told to forget ours. `gone`: no session is left. */
+  /** `drained`: neighbors prefer other paths. `withdrawn`: our routes are withdrawn. `gone`: no session is left. */
   readonly stage: 'here' | 'drained' | 'withdrawn' | 'gone'
   readonly reason: string
 }
@@ -180,7 +180,7 @@ export interface MemoryView {
 
 export interface BfdSummary {
   readonly sessions: readonly BfdSessionView[]
-  /** As of the last time somebody looked. */
+  /** As of the last command that asked. */
   readonly counters: BfdCounters | undefined
   readonly priority: Priority | undefined
 }

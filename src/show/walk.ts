@@ -25,7 +25,7 @@ export interface Walk {
   readonly conditions: readonly Where[]
 }
 
-/** Turns a command into a walk, or says why that cannot be. */
+/** Turns a command into a walk, or returns why it cannot. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const own = OWN_KINDS.find((name) => name === command.protocol)
   const names: { protocol?: string; export?: string; preexport?: string; noexport?: string } = {}
@@ -47,7 +47,7 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
     command.where,
     filter,
     own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
-    // A neighbor's own route is never told back to it, so policy is not asked: as in BIRD it was not refused either.
+    // A route is never advertised back to its neighbor, so policy is not asked; as in BIRD, it does not count as refused.
     asksPolicy === undefined ? undefined : ({ peer }: RouteRow) => peer !== asksPolicy,
   ]
   const family = command.table ?? command.for?.family ?? command.in?.family

@@ -1,4 +1,4 @@
-/** Which neighbors somebody means. */
+/** Which neighbors a name, a pattern or an address selects. */
 import { parseAddress } from '../base/address.ts'
 import type { Which } from './command.ts'
 import { matchesPattern } from './pattern.ts'

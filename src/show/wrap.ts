@@ -1,7 +1,7 @@
 /** birdc takes lines of up to four thousand characters; BIRD itself breaks them much earlier. */
 const WIDTH = 480
 
-/** Words behind a name, in as many lines as it takes; a line that goes on begins with two tabs, as BIRD's do. */
+/** Words behind a name, in as many lines as it takes; a continued line begins with two tabs, as BIRD's do. */
 export function* wrapped(name: string, words: readonly string[]): Iterable<string> {
   let line = `${name} `
   for (const [at, word] of words.entries()) {

@@ -14,7 +14,7 @@
  *   `peerType`: the type of the neighbor whose policy this is. On import the two are the same.
  * - `attributes` is called at most once, and only when a rule that could match looks at attributes. `bare`, where given,
  *   is asked first: it knows without decoding which communities are absent.
- * - For many routes with the same attributes: where `ignoresPrefixes` says so, the verdict on one is the verdict on all,
+ * - For many routes with the same attributes: where `ignoresPrefixes` is true, the verdict on one is the verdict on all,
  *   and `again` counts for the others what `met` was after the one.
  *
  * Verdicts are shared objects; the RIB compares, never changes them. An accepted route whose `edit` is undefined keeps
@@ -30,7 +30,7 @@ import { operate } from './operate.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
 
-/** What to write as next hop: as the neighbor's type demands, or as a rule says. */
+/** The next hop to advertise: by the neighbor's type, or set by a rule. */
 export type NextHopChoice = 'default' | 'self' | 'unchanged' | Uint8Array
 
 export interface Accepted {
@@ -173,7 +173,7 @@ export class CompiledPolicy {
     throw new Error(`policy ${this.policy.name} came to no verdict`)
   }
 
-  /** No rule that routes of this kind can meet looks at prefixes, or at who of several neighbors told them. */
+  /** No rule that routes of this kind can meet looks at prefixes, or at which of several neighbors a route came from. */
   ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
     return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
   }
@@ -188,7 +188,7 @@ export class CompiledPolicy {
     this.again(this.#met, times, this.#metCount)
   }
 
-  /** Asks for a looker's sake: what a rule answers then is no hit. */
+  /** Asks for a `show` command: a match is not counted as a hit. */
   uncounted<Answer>(ask: () => Answer): Answer {
     const before = this.hits.slice()
     const answer = ask()

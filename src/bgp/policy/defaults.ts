@@ -1,5 +1,5 @@
 /**
- * The policies that hold where nobody wrote one. RFC 8212 asks for an explicit policy on every eBGP session: these are it.
+ * The policies that hold where no BGPFilter is named. RFC 8212 asks for an explicit policy on every eBGP session: these are it.
  */
 import { ADDRESS_BITS } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
@@ -16,7 +16,7 @@ export const REJECT_ALL: Policy = {
 }
 
 /**
- * What a neighbor is told.
+ * What is advertised to a neighbor.
  *
  * - Our own routes: everyone.
  * - Learned from iBGP, to iBGP: all; only a route reflector gets that far (RFC 4456), the RIB sees to it.
@@ -50,7 +50,7 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
   }
 }
 
-/** What a neighbor may tell us: what lies inside `accepted`, the cluster's IP pools and pod CIDRs. */
+/** What is accepted from a neighbor: routes inside `accepted`, the cluster's IP pools and pod CIDRs. */
 export function builtinImport(accepted: readonly Prefix[]): Policy {
   const prefixes = accepted.map(inside)
   return {

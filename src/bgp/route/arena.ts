@@ -81,7 +81,7 @@ export class Arena {
     return this.#leaving[place >>> SEGMENT_BITS] as boolean
   }
 
-  /** To another segment; says where. */
+  /** Moves bytes to another segment and returns the new place. */
   move(place: number, length: number): number {
     const to = this.allocate(length)
     const from = at(place)

@@ -68,7 +68,7 @@ export class ByteTable {
     return this.segment(id).slice(offset, offset + this.length(id))
   }
 
-  /** The id of these bytes, held once more. `refs[id] === 1` afterwards says that it is new. At most LONGEST bytes. */
+  /** The id of these bytes, held once more. `refs[id] === 1` afterwards means that it is new. At most LONGEST bytes. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end, this.#k0, this.#k1)
     const { entries, mask, old, oldMask } = this.#slots
@@ -194,7 +194,7 @@ export class ByteTable {
     return this.#cursor !== 0 || this.#arena.isSparse || this.#slots.isUntidy(this.size, this.end)
   }
 
-  /** Looks at about `budget` ids or slots; says what is left of it. */
+  /** Visits about `budget` ids or slots; returns the rest of the budget. */
   tidy(budget: number): number {
     if (this.#cursor === 0 && this.#arena.isSparse) this.#startMoving()
     const left = this.#cursor === 0 ? budget : this.#moveSome(budget)

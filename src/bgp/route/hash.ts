@@ -1,5 +1,5 @@
 /**
- * Hashes that nobody outside can aim at. Neighbors choose attribute blocks and prefixes: who could write down such as
+ * Hashes that no neighbor can make collide on purpose. Neighbors choose attribute blocks and prefixes: who could write down such as
  * collide would stop every other neighbor with them. A secret start value does not prevent that, where bits pass the
  * steps that follow unchanged whatever it is. Here the key takes part in every step.
  *
@@ -11,7 +11,7 @@
 /** 128 secret bits as four words: two for byte strings, two to fill the tables for prefixes. */
 export type HashKey = readonly [number, number, number, number]
 
-/** For tests and benchmarks, where nobody attacks and every run is to be the same. */
+/** For tests and benchmarks, where every run must be the same. */
 export const KNOWN_KEY: HashKey = [0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c]
 
 /** Of bytes[start, end): 32 bits, signed. */
@@ -64,7 +64,7 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, k0: num
   return v1 ^ v3
 }
 
-/** So many random words per octet of an address, for tabulation. */
+/** Random words for each octet of an address, for tabulation. */
 export const PER_OCTET = 256
 
 /** `count` random words, the same for the same key: HalfSipHash of their numbers. */

@@ -1,5 +1,5 @@
 /**
- * Remembers what became of an attribute block: (id, key) → id. It holds neither side; the serials of both tell whether
+ * Caches the result for an attribute block: (id, key) → id. It holds neither side; the serials of both tell whether
  * the ids still mean what they meant. One answer per id is kept, the last.
  */
 import type { ByteTable } from './byte-table.ts'

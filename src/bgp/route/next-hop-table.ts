@@ -20,7 +20,7 @@ export class NextHopTable {
   metric = new Uint32Array(1)
   /** One of `REACH`. */
   reach = new Uint8Array(1)
-  /** Ids given out since somebody last looked; undefined where nobody does. */
+  /** Ids given out since the last look at them; undefined if nothing watches. */
   fresh: number[] | undefined
 
   constructor(key: HashKey) {

@@ -1,7 +1,7 @@
 /**
  * The slots of a hash table of ids: open addressing, linear probing, no tombstones. Never more than half full, and more
  * of them than the highest id: so an id needs no more bits than the number of a slot has. The bits above are those of the
- * hash, and what is not there is mostly told without a look at anything else:
+ * hash, and an absent key is mostly recognised without reading anything else:
  *
  *   slot | upper bits of the hash | id |
  *
@@ -19,7 +19,7 @@ export class Slots {
 
   /** By id. */
   #hashes = new Int32Array(0)
-  /** In `old`: where to go on, and how many slots there are still to pass. The slot before it is free. */
+  /** In `old`: the next slot to move, and how many slots remain. The slot before it is free. */
   #cursor = 0
   #left = 0
 
@@ -51,7 +51,7 @@ export class Slots {
     return this.old.length > MODEST || this.#shrunk(size, ids) < this.entries.length
   }
 
-  /** Moves about `budget` slots towards fewer of them; says what is left of it. */
+  /** Moves about `budget` slots to a smaller table; returns the rest of the budget. */
   tidy(size: number, ids: number, budget: number): number {
     if (this.#left === 0) {
       const length = this.#shrunk(size, ids)

@@ -11,7 +11,7 @@ export class Backoff {
     this.#dials++
   }
 
-  /** All is well, or the last end was nobody's fault: begin anew. */
+  /** The session is well, or its last end was not an error: start from the shortest delay. */
   reset(): void {
     this.#dials = 0
   }

@@ -14,7 +14,7 @@ export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined 
   return whyOpenDiffers(old, next)
 }
 
-/** What was said in OPEN cannot be taken back (RFC 5492 §4). */
+/** What was announced in OPEN stands until the session ends (RFC 5492 §4). */
 function whyOpenDiffers(old: PeerConfig, next: PeerConfig): string | undefined {
   if (old.role !== next.role || old.strictRole !== next.strictRole) return 'role'
   if (old.extendedNextHop !== next.extendedNextHop) return 'extended next hop'

@@ -1,7 +1,7 @@
 /**
- * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what was said on it.
+ * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what both OPENs contained.
  * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
- * `peer.ts` chooses between connections and is told of every step.
+ * `peer.ts` chooses between connections and learns of every step.
  */
 import type { Address } from '../../base/address.ts'
 import type { Chance } from '../../base/chance.ts'
@@ -169,7 +169,7 @@ export class Connection {
     }
   }
 
-  /** What the neighbor had said by `until` is known: only so far its silence counts. */
+  /** All that the neighbor sent before `until` has been read: its silence counts only up to then. */
   expire(until: Millis): void {
     const { conn } = this
     for (const name of this.timers.due(until)) {
@@ -200,7 +200,7 @@ export class Connection {
     this.timers.clear('send-hold')
   }
 
-  /** RFC 2918 §4: only to a neighbor that has said it can, and of what was agreed on. */
+  /** RFC 2918 §4: only to a neighbor that announced the capability, and for a negotiated family. */
   askRefresh(family: Family): void {
     const { session } = this
     if (this.state !== 'Established' || !session?.routeRefresh || !session.families.includes(family)) return
@@ -211,7 +211,7 @@ export class Connection {
     return Math.max(SEND_HOLD_TIME, 2 * (this.session?.holdTime ?? 0))
   }
 
-  /** The configuration is another, and the connection goes on. */
+  /** The configuration has changed; the connection stays. */
   reconfigured(): void {
     if (this.session === undefined) return
     const time = keepaliveTime(this.#shared.config, this.session.holdTime)
@@ -229,7 +229,7 @@ export class Connection {
 
   // ---- messages
 
-  /** RFC 4271 §8.2.2, event 27, for a run of UPDATEs. Whoever reads them tells of event 28 by `update-error`. */
+  /** RFC 4271 §8.2.2, event 27, for a run of UPDATEs. The reader of the UPDATEs reports event 28 by `update-error`. */
   #takeUpdates({ bytes, spans }: Updates): void {
     const { conn } = this
     if (spans.length === 0 || conn === undefined) return
@@ -379,7 +379,7 @@ export class Connection {
     this.#push({ kind: 'dial', conn, remote, localAddress, ...(localMayYield && { localMayYield }) })
   }
 
-  /** All that was said is forgotten with it. */
+  /** What was negotiated is forgotten with it. */
   #close(): void {
     if (this.conn !== undefined) this.#push({ kind: 'close', conn: this.conn })
     this.conn = undefined

@@ -1,7 +1,7 @@
 /**
  * The finite state machine of one connection (RFC 4271 §8), as a table: every pair of state and event has a row.
  * In: a state and an event. Out: the next state, what to do on the way, and the NOTIFICATION to send if there is one.
- * It knows no time and no bytes; `peer.ts` feeds it and carries out what it says.
+ * It knows no time and no bytes; `peer.ts` gives it events and carries out its actions.
  *
  * Of the optional session attributes (§8.1.1) passive establishment is used; DelayOpen, DampPeerOscillations and
  * CollisionDetectEstablishedState are not, so their events meet the rule for "any other event". The ConnectRetryCounter
@@ -100,9 +100,9 @@ type Rows = Readonly<Partial<Record<EventName, Row>>>
 
 const stay = (state: SessionState, ...actions: FsmAction[]): Row => ({ to: state, actions })
 
-/** Out of Connect or Active: nothing has been said yet, so nothing is said now. */
+/** Out of Connect or Active: no OPEN was sent, so no NOTIFICATION is sent either. */
 const GIVE_UP: Row = { to: 'Idle', actions: ['stop-connect-retry', 'close'] }
-/** The neighbor has ended it, or there is nobody left to tell. */
+/** The neighbor has ended it, or the connection is gone: no NOTIFICATION is sent. */
 const DROP: Row = { to: 'Idle', actions: ['close'] }
 
 const end = (notice: Notice): Row => ({ to: 'Idle', actions: ['send-notification', 'close'], notice })
@@ -168,7 +168,7 @@ const speaking = (state: SessionState): Rows => ({
   // RFC 4271 §6.5, event 10: Hold Timer Expired.
   HoldTimer_Expires: end('hold-expired'),
   TcpConnectionFails: DROP,
-  // RFC 4271 §6.1, event 21: the error that was found. (For Established §8.2.2 names FSM Error; §6.1 says it better.)
+  // RFC 4271 §6.1, event 21: the error that was found. (For Established, §8.2.2 names FSM Error; §6.1 is more precise.)
   BGPHeaderErr: end('carried'),
   // RFC 4271 §6.8, event 23: NOTIFICATION with Cease.
   OpenCollisionDump: end('carried'),
@@ -204,19 +204,19 @@ const ESTABLISHED: Rows = {
   UpdateMsg: stay('Established', 'start-hold'),
   // RFC 4271 §8.2.2, Established, event 28.
   UpdateMsgErr: end('carried'),
-  // RFC 9687 §3.2, event 29: tell the neighbor, should it read again, and drop the connection.
+  // RFC 9687 §3.2, event 29: send a NOTIFICATION, in case the neighbor reads again, and drop the connection.
   SendHoldTimer_Expires: end('send-hold-expired'),
   RouteRefreshMsg: stay('Established'),
 }
 
-/** Completes a state's rows with what RFC 4271 §8.2.2 says at its end about "any other event". */
+/** Completes a state's rows with "any other event" from the end of RFC 4271 §8.2.2. */
 function complete(rows: Rows, otherwise: Row): Readonly<Record<EventName, Row>> {
   const names = Object.keys(EVENT) as EventName[]
   return Object.fromEntries(names.map((name) => [name, rows[name] ?? otherwise])) as Record<EventName, Row>
 }
 
 const TABLE: Readonly<Record<SessionState, Readonly<Record<EventName, Row>>>> = {
-  // Idle refuses connections and hears nothing.
+  // Idle refuses connections and ignores events.
   Idle: complete(IDLE, stay('Idle')),
   Connect: complete(CONNECT, GIVE_UP),
   Active: complete(ACTIVE, GIVE_UP),

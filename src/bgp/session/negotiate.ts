@@ -1,5 +1,5 @@
 /**
- * What we say in OPEN, whether we can live with what the neighbor says in its own, and what the two amount to.
+ * What our OPEN contains, whether the neighbor's OPEN is acceptable, and what the two negotiate.
  * In: the configuration and both OPENs. Out: a Session, or the NOTIFICATION that refuses it (RFC 4271 §6.2).
  */
 import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
@@ -119,7 +119,7 @@ function whyNotOpen(open: Open, config: PeerConfig, remoteAs: Asn, peerType: Pee
 /** RFC 4271 §6.2, Bad Peer AS: what was expected instead. */
 function whyNotAs(remoteAs: Asn, config: PeerConfig): string | undefined {
   const wanted = config.remoteAs
-  // RFC 6793 §9: nobody's number.
+  // RFC 6793 §9: AS_TRANS belongs to no AS.
   if (remoteAs === AS_TRANS) return 'the real number'
   if (wanted === 'internal') return remoteAs === config.localAs ? undefined : `our own ${config.localAs}`
   if (wanted === 'external') return remoteAs === config.localAs ? 'another than our own' : undefined

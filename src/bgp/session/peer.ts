@@ -65,7 +65,7 @@ export class Peer {
   #stale: readonly Family[] = []
   /** They are long-lived stale (RFC 9494). */
   #longLived = false
-  /** What the neighbor said of restarts, of the session that was lost last. */
+  /** What the neighbor announced about restarts in the session that was lost last. */
   #lost: PeerRestart | undefined
   #started = false
   #stopped: string | undefined
@@ -387,7 +387,7 @@ export class Peer {
     const error: LastError = { ...fault, at: this.#shared.now }
     const attempt = fault.class === 'Socket' && !stands(before)
     if (attempt) this.#attemptError = error
-    // Why the neighbor refused, or was refused, says more than that it cannot be reached since.
+    // The reason of a refusal is worth more than "cannot be reached", which follows it.
     if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
   }
 

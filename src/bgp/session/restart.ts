@@ -10,11 +10,11 @@ import { CEASE } from '../wire/notification.ts'
 import type { FsmEvent } from './fsm.ts'
 import type { LongLived, PeerConfig, PeerRestart, Session } from './types.ts'
 
-/** What this process says of its own start. */
+/** What this process announces about its own start. */
 export interface OwnRestart {
   /** It has restarted, and neighbors need not wait for our End-of-RIB (RFC 4724 §3, Restart State). */
   readonly restarted: boolean
-  /** Families in which this node still delivers what neighbors were told before (RFC 4724 §3, Forwarding State). */
+  /** Families in which this node still forwards what it advertised before (RFC 4724 §3, Forwarding State). */
   readonly preserved: readonly Family[]
 }
 
@@ -33,7 +33,7 @@ export const LONGEST_RETURN: Millis = 180_000
 /** A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor restarted. */
 export const COLLISION_WINDOW: Millis = 10_000
 
-/** RFC 4724 §3: one that lists no family still says that we send End-of-RIB. */
+/** RFC 4724 §3: a capability without families still announces that we send End-of-RIB. */
 export function restartCapability(config: PeerConfig, own: OwnRestart): readonly Capability[] {
   if (config.restartTime === undefined) return []
   const families = config.families.map((family) => ({
@@ -69,7 +69,7 @@ export function agreeRestart(ours: Open, theirs: Open, families: readonly Family
   }
 }
 
-/** RFC 9494 §3.1: it says nothing without the capability for graceful restart. */
+/** RFC 9494 §3.1: it is ignored without the capability for graceful restart. */
 function agreeLongLived(ours: Open, theirs: Open, families: readonly Family[]): LongLived | undefined {
   const said = lastLongLived(theirs)
   if (lastLongLived(ours) === undefined || said === undefined) return undefined
@@ -96,9 +96,9 @@ const lastRestart = (open: Open): GracefulRestart | undefined =>
 export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
   const { restart } = session
   if (restart === undefined || (restart.time === 0 && longLivedOf(restart, restart.families).length === 0)) return []
-  // RFC 4724 §4.2: the connection is lost, and nobody has said why.
+  // RFC 4724 §4.2: the connection is lost without a NOTIFICATION.
   if (event.name === 'TcpConnectionFails') return restart.families
-  // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes where both said so, a Hard Reset is.
+  // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes if both set the N bit; a Hard Reset is.
   if (!restart.notification || hard || event.name === 'ManualStop') return []
   return 'error' in event && isHard(event.error) ? [] : restart.families
 }
@@ -120,7 +120,7 @@ const isFinal = (code: number, subcode: number): boolean =>
 
 export const isHardReset = (code: number, subcode: number): boolean => isCease(code, subcode, 'hardReset')
 
-/** RFC 8538 §3.1: where both keep routes over a NOTIFICATION, a final end is said as Hard Reset, what it stands for inside. */
+/** RFC 8538 §3.1: where both keep routes over a NOTIFICATION, a final end is sent as a Hard Reset with the real code inside. */
 export function asSent(error: MessageError, restart: PeerRestart | undefined): MessageError {
   const { code, subcode, data } = error
   if (restart?.notification !== true || !isFinal(code, subcode) || isHardReset(code, subcode)) return error

@@ -9,7 +9,7 @@ import type { MessageError } from '../wire/error.ts'
 import type { Capability } from '../wire/message.ts'
 import type { Role } from '../wire/role.ts'
 
-/** One TCP connection, named by whoever opened or accepted it; never used twice. */
+/** One TCP connection; the side that opens or accepts it gives the id, which is never used again. */
 export type ConnId = number
 
 export interface Endpoint {
@@ -22,7 +22,7 @@ export interface PeerConfig {
   /** Protocol name: `Mesh_10_0_0_2`. */
   readonly name: string
   readonly remote: Endpoint
-  /** Bind the connection to this address of ours; undefined leaves it to the kernel. */
+  /** Local address of the connection; if undefined, the kernel chooses. */
   readonly localAddress: Address | undefined
   /** Where that address is on no link to the neighbor, another of the link takes its place. */
   readonly localMayYield?: boolean
@@ -48,7 +48,7 @@ export interface PeerConfig {
   readonly extendedNextHop?: boolean
   /** Families of which several paths to a prefix are offered to be sent and taken (RFC 7911). */
   readonly addPath?: AddPathConfig
-  /** What we are to this neighbor (RFC 9234); told to external neighbors only. */
+  /** Our role towards this neighbor (RFC 9234); announced to external neighbors only. */
   readonly role?: Role
   /** A neighbor that does not say its own role is refused (RFC 9234 §4.2). */
   readonly strictRole?: boolean
@@ -83,7 +83,7 @@ export type PeerEvent =
   | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** `reason` is the operating system's word, or undefined for an orderly end by the neighbor. */
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
-  /** What the connections of the neighbor rest on is lost: they end at once, and nothing can be said any more. */
+  /** What the connections of the neighbor rest on is lost: they end at once, without a NOTIFICATION. */
   | { readonly kind: 'link-lost'; readonly reason: string }
   /** … and is back: we dial as if nothing had been tried before. */
   | { readonly kind: 'link-back' }
@@ -91,7 +91,7 @@ export type PeerEvent =
   | { readonly kind: 'vanish'; readonly reason: string }
   /** An UPDATE handed out earlier turned out to be one that ends the session. */
   | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
-  /** Routes were more than the limit: no new session for so long, or until somebody starts it. */
+  /** The prefix limit was exceeded: no new session for this time, or until it is enabled by command. */
   | {
       readonly kind: 'too-many'
       readonly conn: ConnId
@@ -105,7 +105,7 @@ export type PeerEvent =
   | { readonly kind: 'bfd-down'; readonly reason: string; readonly independent: boolean }
   /** Asks the neighbor for its routes of a family again, where it can do that (RFC 2918). */
   | { readonly kind: 'ask-refresh'; readonly family: Family }
-  /** The neighbor has told all its routes of a family (RFC 4724 §2). */
+  /** The neighbor has sent End-of-RIB for a family (RFC 4724 §2). */
   | { readonly kind: 'end-of-rib'; readonly family: Family }
   /** The network took everything that was sent on a connection (RFC 9687). */
   | { readonly kind: 'drained'; readonly conn: ConnId }
@@ -113,7 +113,7 @@ export type PeerEvent =
   | { readonly kind: 'updates-sent'; readonly count: number }
   /** We wrote BoRR or EoRR around UPDATEs (RFC 7313): that counts as nothing. */
   | { readonly kind: 'refresh-sent' }
-  /** Time has come for something: see `deadline()`. What the neighbor had said by `until` (now, unless given) is known. */
+  /** Time has come for something: see `deadline()`. What the neighbor sent before `until` (default: now) has been read. */
   | { readonly kind: 'timer'; readonly until?: Millis }
   /** Time has come to say something: see `keepaliveAt()`. Judges no silence, so it needs to know nothing. */
   | { readonly kind: 'keepalive-due' }
@@ -144,7 +144,7 @@ export type PeerAction =
   | { readonly kind: 'updates'; readonly conn: ConnId; readonly bytes: Uint8Array; readonly spans: readonly number[] }
   /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). */
   | { readonly kind: 'refresh'; readonly family: Family; readonly subtype: number }
-  /** A message that a rule tells us to leave aside; `text` says which, and why. */
+  /** A message that is ignored by rule; `text` names the rule. */
   | { readonly kind: 'ignored'; readonly text: string }
   | { readonly kind: 'transition'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
   | {
@@ -181,7 +181,7 @@ export interface Session {
   readonly role: Role | undefined
 }
 
-/** What the neighbor's OPEN says of restarts (RFC 4724 §3). */
+/** What the neighbor's OPEN announces about restarts (RFC 4724 §3). */
 export interface PeerRestart {
   /** How long it may take to be back. */
   readonly time: Seconds
@@ -202,7 +202,7 @@ export interface LongLived {
   readonly preserved: readonly Family[]
 }
 
-/** Why a session last ended, in the words BIRD puts before the reason. */
+/** Why a session last ended, as BIRD words it. */
 export interface LastError {
   readonly class: 'Socket' | 'Received' | 'BGP Error' | 'Error' | 'Automatic shutdown'
   readonly text: string
@@ -234,7 +234,7 @@ export interface PeerSnapshot {
   readonly sendHoldTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   /** Families of which stale routes are kept. */
   readonly stale?: readonly Family[]
-  /** Runs while stale routes are kept: until the neighbor is back, or has told all. */
+  /** Runs while stale routes are kept: until the neighbor is back, or has sent End-of-RIB. */
   readonly restartTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   /** Runs while the neighbor is held down for having sent too many routes. */
   readonly holdDownTimer?: { readonly left: Millis; readonly total: Seconds } | undefined

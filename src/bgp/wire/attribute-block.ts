@@ -1,6 +1,6 @@
 /**
  * The attributes of one UPDATE in canonical form: by ascending type code, flags and lengths in the one way to write
- * them, AS numbers in four octets. Equal attributes are equal bytes, whoever sent them.
+ * them, AS numbers in four octets. Equal attributes are equal bytes, whichever neighbor sent them.
  *
  * As long as they come in ascending order from a peer with four-octet AS numbers, each is written when it is found.
  * Otherwise its place is noted, and the block is written when all have been seen.
@@ -60,7 +60,7 @@ export class AttributeBlock {
     if (this.#inOrder) this.#take(type, this.#flagsOf(type, attribute), value, end)
   }
 
-  /** Completes the block, or says why it cannot be. */
+  /** Completes the block, or returns why it is malformed. */
   finish(): string | undefined {
     if (this.#inOrder) return undefined
     this.length = 0
@@ -73,7 +73,7 @@ export class AttributeBlock {
 
   #flagsOf(type: number, attribute: number): number {
     const flags = FLAGS[type] as number
-    // RFC 4271 §5: Partial tells those behind us that we did not know what we passed on; once set, it stays.
+    // RFC 4271 §5: Partial marks an attribute that some speaker on the path passed on without knowing it; once set, it stays.
     if (flags === 0 || isOpaque(type)) return OPTIONAL_TRANSITIVE | FLAG.partial
     return flags === OPTIONAL_TRANSITIVE ? flags | ((this.#message[attribute] as number) & FLAG.partial) : flags
   }

@@ -1,5 +1,5 @@
 /**
- * Capabilities (RFC 5492 §4): what a speaker can do, said in its OPEN.
+ * Capabilities (RFC 5492 §4): what a speaker supports, announced in its OPEN.
  *
  *     | code 1 | length 1 | value … | code 1 | length 1 | value … |
  *

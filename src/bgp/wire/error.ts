@@ -14,7 +14,7 @@ export interface MessageError {
   readonly text: string
 }
 
-/** RFC 7606 §2, weakest first: drop the attribute and go on, or treat the routes as withdrawn. */
+/** RFC 7606 §2, weakest first: discard the attribute, or treat the routes as withdrawn. */
 export type UpdateAction = 'discard' | 'withdraw'
 
 /** A fault in an UPDATE that does not end the session. */

@@ -49,7 +49,7 @@ export class Framer {
       if (left >= length) return this.#handOut(bytes, start, length)
     }
     if (left > 0) this.#hold(left)
-    // The chunk belongs to whoever pushed it: let go of it.
+    // The chunk belongs to the caller: keep no reference to it.
     this.#chunk = NOTHING
     this.#at = 0
     return undefined

@@ -206,14 +206,14 @@ function describeCeaseData(subcode: number, data: Uint8Array): string | undefine
   if (subcode === CEASE.maxPrefixes && data.length === 7) {
     return `AFI ${u16(data)}, SAFI ${data[2]}, at most ${readU32(data, 3)} prefixes`
   }
-  // RFC 8538 §3.1: the code, subcode and data that the Hard Reset stands for. One within another says nothing more.
+  // RFC 8538 §3.1: the code, subcode and data that the Hard Reset stands for. A Hard Reset inside another adds nothing.
   if (subcode === CEASE.hardReset && data.length >= 2 && !(data[0] === CEASE.code && data[1] === CEASE.hardReset)) {
     return describeNotification(data[0] as number, data[1] as number, data.subarray(2))
   }
   return undefined
 }
 
-/** RFC 9003 §2: text that is no UTF-8, or of another length than it says, is shown in hex. */
+/** RFC 9003 §2: text that is not UTF-8, or whose length field is wrong, is shown in hex. */
 function describeCommunication(data: Uint8Array): string | undefined {
   const length = data[0] as number
   if (length === 0) return ''

@@ -71,7 +71,7 @@ function whyNotOpen(open: Open): MessageError | undefined {
 
 function decodeParameters(reader: Reader): readonly Capability[] | MessageError {
   let length = reader.u8()
-  // RFC 9072 §2: the type decides; a length of 0 says that there is nothing.
+  // RFC 9072 §2: the type decides; a length of 0 means no parameters.
   const extended = length !== 0 && reader.left > 0 && reader.bytes[reader.offset] === EXTENDED
   if (extended) {
     reader.skip(1)

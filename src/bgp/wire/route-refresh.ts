@@ -1,5 +1,5 @@
 /**
- * ROUTE-REFRESH (RFC 2918 §3, RFC 7313 §3.2): tell me your routes of this family again.
+ * ROUTE-REFRESH (RFC 2918 §3, RFC 7313 §3.2): a request to advertise all routes of a family again.
  *
  *     | header 19 | AFI 2 | subtype 1 | SAFI 1 |
  */
@@ -24,7 +24,7 @@ export function decodeRouteRefresh(frame: Frame): RouteRefresh | MessageError | 
     const text = `ROUTE-REFRESH subtype ${subtype} with ${length} octets`
     return messageError(ERROR.routeRefresh, ROUTE_REFRESH_ERROR.invalidLength, text, bytes.slice(start, end))
   }
-  // Longer ones carry route filters (RFC 5291), which nobody may send us as we never offer to take them.
+  // Longer ones carry route filters (RFC 5291), which no peer may send, because we do not announce that capability.
   if (length < 4) {
     const field = bytes.slice(start + 16, start + 18)
     return messageError(ERROR.header, HEADER_ERROR.badLength, `ROUTE-REFRESH with ${length} octets`, field)

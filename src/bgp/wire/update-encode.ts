@@ -9,7 +9,7 @@ import { wrapMessage } from './header.ts'
 import { AS_TRANS } from './open.ts'
 
 /**
- * Whole message: all routes of the family have been told (RFC 4724 §2).
+ * Whole message: all routes of the family have been advertised (RFC 4724 §2).
  * IPv4: an UPDATE without anything. Others: an MP_UNREACH_NLRI without routes.
  */
 export function encodeEndOfRib(family: Family): Uint8Array {

@@ -9,7 +9,7 @@ import { ERROR, UPDATE_ERROR } from './notification.ts'
 
 const NOTHING = new Uint8Array(0)
 const NO_PROBLEMS: readonly UpdateProblem[] = []
-/** A message of thousands of broken attributes is told about in so many lines. */
+/** A message may have thousands of broken attributes; only this many are reported. */
 const MOST_PROBLEMS = 16
 
 export class UpdateFaults {

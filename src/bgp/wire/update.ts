@@ -59,7 +59,7 @@ export class UpdateDecoder {
   /** RFC 4724 §2. */
   endOfRib: Family | undefined = undefined
 
-  // What the context says, looked up once per context.
+  // Derived from the context, once per context.
   #context: WireContext | undefined
   #external = false
   #ignoredFrom = 0
@@ -332,7 +332,7 @@ export class UpdateDecoder {
     return this.#faults.reset(type, UPDATE_ERROR.optionalAttribute, text, attribute, end)
   }
 
-  /** The family at `value`; undefined, and told, where it was not agreed on. */
+  /** The family at `value`; undefined, and reported, if it was not negotiated. */
   #agreed(type: number, value: number): Family | undefined {
     const afi = u16(this.bytes, value)
     const safi = this.bytes[value + 2] as number

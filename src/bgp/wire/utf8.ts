@@ -1,4 +1,4 @@
-/** Text inside messages: UTF-8, written by strangers. */
+/** Text inside messages: UTF-8 that a peer wrote, so nothing about it can be trusted. */
 
 // The pure rooms are compiled without the host's types; these two are part of every host.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array }

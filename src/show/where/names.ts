@@ -43,7 +43,7 @@ export const NAMES: Readonly<Record<string, Term>> = {
   ),
 }
 
-/** Our own routes have no path until they are told. */
+/** Our own routes have no AS path before export. */
 const ofPeer = (peer: string | undefined, value: Value): Value => (peer === undefined ? VOID : value)
 
 function prefixOf(text: string): Value {
