@@ -1,5 +1,5 @@
 /**
- * Destinations that no route may lead to, whoever tells of one: what lies inside the ranges that RFC 6890 and RFC 4291 keep
+ * Destinations that no route may lead to, whoever advertises one: what lies inside the ranges that RFC 6890 and RFC 4291 keep
  * for a host itself, its link or a group. 0.0.0.0/0 and ::/0 lie in none of them. 240.0.0.0/4 and 100.64.0.0/10 are not
  * among them: networks use both.
  */

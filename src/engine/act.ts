@@ -1,4 +1,4 @@
-/** What a looker may do to a neighbor: stop it, start it, have it read again. */
+/** Actions on a neighbor: stop it, start it, refresh its routes. */
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Action, ActionResult } from '../show/view.ts'

@@ -1,6 +1,6 @@
 /**
  * Which neighbors BFD watches, and what it says of them. Owns the wishes that go to the BFD engine and the last news of
- * each session. BGP hears of one thing alone: a neighbor that was there and is lost. BFD that does not come up, comes up
+ * each session. BGP learns one thing alone: a neighbor that was Up is lost. BFD that does not come up, comes up
  * late or is disabled never touches a session (RFC 5882 §3.2, §3.3).
  */
 import { type Address, isLinkLocal } from '../base/address.ts'
@@ -31,7 +31,7 @@ interface Wish extends BfdSettings {
 
 type Way = Pick<BfdIntent, 'hops' | 'interface' | 'local'>
 
-/** Any TTL will do, where nobody asked for a minimum. */
+/** Any TTL is accepted if no minimum is configured. */
 const NO_MINIMUM = 1
 
 type Report = Extract<BfdNews, { readonly kind: 'report' }>
@@ -116,7 +116,7 @@ export class Bfd {
     return { ...wish, minimumTtl, hops, interface: link, local }
   }
 
-  /** RFC 5881 where it stands on a link of ours; else, and where somebody says so, RFC 5883. */
+  /** RFC 5881 if it is on a link of ours; else, and where configured, RFC 5883. */
   #wayTo({ remote, local, minimumTtl }: Wish, links: readonly Link[]): Way {
     if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
     const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
@@ -158,7 +158,7 @@ export class Bfd {
     }
   }
 
-  /** What is told of a session that is no longer wanted is late. */
+  /** A report about a session that is no longer wanted comes too late. */
   #keep(session: BfdView): boolean {
     if (!this.#neighbors.has(session.remote)) return false
     this.#sessions.set(session.remote, session)
@@ -194,7 +194,7 @@ export class Bfd {
     this.#out.tell(tell('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
   }
 
-  /** The thread or process of BFD is gone, or there again. What it said of sessions no longer counts. */
+  /** The thread or process of BFD is gone, or there again. Its reports about sessions no longer count. */
   setTrouble(trouble: string | undefined): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
@@ -247,7 +247,7 @@ const leastWords = (least: number): string =>
     ? 'intervals are as configured'
     : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`
 
-/** Undefined: it is not watched. One that may not run is not, so that BFD tells its router that this is on purpose. */
+/** Undefined: it is not watched. A neighbor that may not run is not watched: its session ends with AdminDown, so the router sees that it is on purpose. */
 function wishFor({ intent, peer }: Neighbor): Wish | undefined {
   const { bfd, address, sourceAddress } = intent
   if (bfd === undefined || !peer.started || address === UNHEARD) return undefined

@@ -15,7 +15,7 @@ export class Callers {
   #refused = 0
   #dropped = 0
   #isFiltering = false
-  /** By address, whoever called last stands last. */
+  /** By address; the last caller stands last. */
   readonly #recent = new Map<Address, CallerView>()
 
   note(address: Address, reason: string, now: Millis): void {
@@ -40,7 +40,7 @@ export class Callers {
     return tell('warn', 'callers-filtered', text)
   }
 
-  /** Since the agent began; whoever called last comes first. */
+  /** Since the agent began; the last caller comes first. */
   view(): CallersView {
     return {
       refused: this.#refused,

@@ -9,7 +9,7 @@ import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
 import { type Tell, tell } from './tell.ts'
 
-/** `remove`: there shall be no file of ours. */
+/** `remove`: our file is removed. */
 export type CniMode = CniPlugin | 'remove' | 'none'
 
 type CniEffect = Extract<Effect, { kind: 'cni' }>
@@ -51,7 +51,7 @@ export class CniKeeper {
 /** Trouble stands among the problems until it is over. */
 export const cniTrouble = ({ trouble }: CniInput): ObjectChange => ({ kind: 'trouble', at: 'CNI', text: trouble })
 
-/** Trouble is told as the problem it is. */
+/** An error becomes a problem. */
 export function tellCni({ path, config, trouble }: CniInput): Tell | undefined {
   if (trouble !== undefined) return undefined
   return config === undefined

@@ -1,6 +1,6 @@
 /**
- * Maintenance without loss (RFC 8326): while a neighbor is drained, everything it is told carries GRACEFUL_SHUTDOWN, so that
- * it prefers any other way, and everything it told is our last choice. The session stays; policy alone does it.
+ * Maintenance without loss (RFC 8326): while a neighbor is drained, everything advertised to it carries GRACEFUL_SHUTDOWN, so that
+ * it prefers any other path, and everything it advertises is our last choice. The session stays; policy alone does it.
  */
 import { GRACEFUL_SHUTDOWN } from '../bgp/policy/community.ts'
 import { REJECT_ALL } from '../bgp/policy/defaults.ts'
@@ -29,5 +29,5 @@ export function whileDrained(policy: Policy, direction: 'import' | 'export'): Po
   return kept
 }
 
-/** Nothing is told any more: what was, is withdrawn. */
+/** Nothing is advertised any more: what was, is withdrawn. */
 export const WITHDRAWN: Policy = { ...REJECT_ALL, name: 'withdrawn', otherwiseReason: 'this node is leaving' }

@@ -12,7 +12,7 @@ import type { ClientId } from './input.ts'
 import type { RestartDocument } from './restart.ts'
 import type { Tell } from './tell.ts'
 
-/** Of one neighbor, or of whoever calls from a range. */
+/** Of one neighbor, or of all callers from a range. */
 export interface Protection {
   /** Without the zone of a link-local address. */
   readonly prefix: Prefix
@@ -36,7 +36,7 @@ export type Effect =
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** Close after all that was sent has been handed over. */
   | { readonly kind: 'close'; readonly conn: ConnId }
-  /** Close at once: nobody is expected here. */
+  /** Close at once: no neighbor is expected here. */
   | { readonly kind: 'refuse'; readonly conn: ConnId }
   /**
    * Who may call or is called, and how each of them is protected; whole. Keys are put in force on listeners and on what
@@ -45,13 +45,13 @@ export type Effect =
   | { readonly kind: 'protect'; readonly neighbors: readonly Protection[] }
   /** Names of the Secrets that hold keys: these are followed, in the agent's own namespace, and no others. */
   | { readonly kind: 'secrets'; readonly names: readonly string[] }
-  /** Text for a looker, already in BIRD's line protocol. `client-drained` answers it. */
+  /** Text for a client of the control socket, already in BIRD's line protocol. `client-drained` answers it. */
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }
   | { readonly kind: 'tell'; readonly tell: Tell }
   /** The last UPDATE an object's change at `since` caused is among this turn's sends: the edge takes the time. */
   | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
-  /** The CNI configuration of this node, whole; undefined: there shall be none of ours. The Input `cni` answers. */
+  /** The CNI configuration of this node, whole; undefined: no file of ours must be there. The Input `cni` answers. */
   | { readonly kind: 'cni'; readonly config: string | undefined }
   /** Routes to write, in this order. The Input `applied` answers with the same number; the next ones come after it. */
   | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
@@ -59,11 +59,11 @@ export type Effect =
   | { readonly kind: 'nft'; readonly seq: number; readonly change: NftChange }
   /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
-  /** The last good objects, whole: to be kept, and to be told to the next run by the Input `remembered`. */
+  /** The last good objects, whole: to be kept, and given to the next run by the Input `remembered`. */
   | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
   /** Ask this endpoint of this host every `interval`, and no other; undefined: none. The Input `health` answers each time. */
   | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
-  /** The neighbors that BFD shall watch, all of them; others it tells that this is on purpose. The Input `bfd` answers. */
+  /** All neighbors that BFD watches; sessions with others end with AdminDown. The Input `bfd` answers. */
   | { readonly kind: 'bfd'; readonly sessions: readonly BfdIntent[] }
   /** What a run that follows this one must know, for the Input `restarted`; undefined: it is to begin anew. */
   | { readonly kind: 'remember-restart'; readonly document: RestartDocument | undefined }

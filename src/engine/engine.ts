@@ -53,11 +53,11 @@ export interface EngineOptions {
   readonly version: string
   readonly hostName: string
   readonly sourceKind: 'kubernetes' | 'manifests'
-  /** Which CNI configuration this node gets from us; none unless said. */
+  /** Which CNI configuration is written; default: none. */
   readonly cni?: CniMode
-  /** Whether routes and NAT are written into a kernel; not unless said. */
+  /** Whether routes and NAT are written into a kernel; default: no. */
   readonly dataplane?: 'linux' | 'none'
-  /** Number of the table for routes that BGP taught us; the main table unless said. */
+  /** Number of the table for learned routes; default: main. */
   readonly table?: number
   /** Protocol numbers of the speaker before us, whose kernel routes stay until ours stand. */
   readonly adopt?: readonly number[]
@@ -72,7 +72,7 @@ export interface EngineOptions {
   readonly epoch: number
   /** Objects come from a group of Calico's: its IPAM says where pods are, unless a BGPConfiguration says otherwise. */
   readonly calico?: boolean
-  /** The kernel's boot; nothing is said of a restart without it. */
+  /** The kernel's boot ID; without it, no restart is announced. */
   readonly boot?: string
   /** Whether the last good objects are handed out by the Effect `remember`. */
   readonly keepsLastGood?: boolean
@@ -106,7 +106,7 @@ export class Engine {
   /** The revision of the last good objects that was handed out. */
   #kept = 0
   readonly #protections = new Protections()
-  /** Of the objects, when what protects neighbors was told last. */
+  /** Version of the objects when protections were sent last. */
   #protected = 0
   #secrets: readonly string[] = []
   /** Why objects want this node to leave. */
@@ -214,7 +214,7 @@ export class Engine {
     return this.#out.take()
   }
 
-  /** RFC 4724 §4.1: no neighbor is told anything before routes are selected, nor is the kernel. */
+  /** RFC 4724 §4.1: before routes are selected, nothing is advertised and no learned route goes to the kernel. */
   #defers(now: Millis): boolean {
     if (!this.#restart.isDeferring) return false
     const words = this.#restart.look(now)
@@ -412,7 +412,7 @@ export class Engine {
     this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }
 
-  /** Who calls, or why nobody may from there. */
+  /** Which neighbor calls, or why none may from there. */
   #caller(address: Address, now: Millis): Neighbor | string {
     const node = this.#facts.intent?.node
     if (this.#facts.stopping || node === undefined) return 'the agent is not ready'
@@ -439,7 +439,7 @@ export class Engine {
     if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
   }
 
-  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is told. */
+  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is reported. */
   #change(changes: readonly ObjectChange[], now: Millis): void {
     this.#store.apply(changes)
     if (this.#facts.stopping) return

@@ -1,5 +1,5 @@
 /**
- * When every neighbor has told all its routes after a start: only then is what a former run left, and nobody tells any
+ * When every neighbor has sent all its routes after a start: only then is what a former run left, and nobody tells any
  * more, known to be stale.
  *
  * End-of-RIB says so (RFC 4724 §2). Those who see no graceful restart offered need not send it, and some do not: of them
@@ -85,12 +85,12 @@ export class FirstSync {
     }, 0)
     const since = this.#pauseOf(name, session.conn, told, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
-    // RFC 4724 §4.1: one that has restarted tells nothing before it has gathered its own routes; silence is not its end.
+    // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not its End-of-RIB.
     if (session.restart?.restarted === true && told === 0) return false
     return now - since >= (told === 0 ? SILENCE : PAUSE)
   }
 
-  /** Since when it has told nothing more. */
+  /** Since when it has sent nothing more. */
   #pauseOf(name: string, conn: ConnId, told: number, now: Millis): Millis {
     const before = this.#seen.get(name)
     if (before?.conn === conn && before.told === told) return before.at

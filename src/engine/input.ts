@@ -11,7 +11,7 @@ import type { LinkChange } from '../dataplane/links.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
 import type { RestartDocument } from './restart.ts'
 
-/** A looker at the control socket; given out by the edge, never used twice. */
+/** A client of the control socket; the edge gives the number, which is never used again. */
 export type ClientId = number
 
 export type Input =
@@ -50,7 +50,7 @@ export type Input =
   /** The network took what was sent: there is room again. */
   | { readonly kind: 'drained'; readonly conn: ConnId }
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
-  /** One line of a looker. */
+  /** One line from a client. */
   | { readonly kind: 'command'; readonly client: ClientId; readonly line: string }
   /** `restricted`: it may look, not act. `bird1`: it expects a BIRD 1.6, of which one process has one family. */
   | { readonly kind: 'client-opened'; readonly client: ClientId; readonly restricted: boolean; readonly bird1?: Family }
@@ -86,7 +86,7 @@ export type Input =
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** The endpoint of the Effect `health` was asked; what was wrong with its answer. */
   | { readonly kind: 'health'; readonly trouble: string | undefined }
-  /** What the BFD engine tells, in its order. */
+  /** What the BFD engine reports, in its order. */
   | { readonly kind: 'bfd'; readonly news: readonly BfdNews[] }
   /** The BFD engine cannot be reached, and why; undefined: it can again. */
   | { readonly kind: 'bfd-trouble'; readonly text: string | undefined }

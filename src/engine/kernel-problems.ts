@@ -54,7 +54,7 @@ function contests(kept: readonly KeptOut[]): Problem[] {
 export const describeRoute = (route: KernelRoute): string =>
   `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
 
-/** Why a route of ours is not in the kernel, for one who asks about it. */
+/** Why a route of ours is not in the kernel, for `show explain`. */
 export function describeKeptOut(kept: KeptOut): string {
   if (kept.kind !== 'conflict') return kept.reason
   return `the table has ${describeRoute(kept.conflict.other)}, which stays`

@@ -42,7 +42,7 @@ export interface KernelRooms {
   readonly objects: Objects
   readonly out: Outbox
   readonly links: LinkTable
-  /** Where learned routes stand; the main table unless said. */
+  /** Table of learned routes; default: main. */
   readonly table?: number | undefined
   /** Protocol numbers of the speaker before us. */
   readonly adopt?: readonly number[] | undefined
@@ -61,7 +61,7 @@ export class Kernel {
   readonly #waiting = new Map<string, RouteIntent>()
   /** Own prefixes that were advertised after such a wait. */
   readonly #ready = new Map<string, RouteIntent>()
-  /** Blackholes of prefixes that are withdrawn: they go when every neighbor has been told. */
+  /** Blackholes of prefixes that are withdrawn: they go when the withdrawal has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
@@ -186,7 +186,7 @@ export class Kernel {
     this.#hasJudged = true
   }
 
-  /** Behind decision and sending. `quiet`: there is nothing more to tell any neighbor. */
+  /** Behind decision and sending. `quiet`: no UPDATE is due for any neighbor. */
   flush(quiet: boolean, now: Millis): void {
     if (!this.defers) for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
@@ -283,7 +283,7 @@ export class Kernel {
     this.#rooms.objects.changeRoutes(ready, [], now)
   }
 
-  /** Somebody else's route leads packets to a prefix of ours away from here: it is not ours to advertise. */
+  /** A foreign route leads packets to a prefix of ours away from here: we must not advertise it. */
   #withdrawStrayed(now: Millis): void {
     if (!this.#mayStray || !this.#routes.isKnown) return
     this.#mayStray = false

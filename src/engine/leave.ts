@@ -1,6 +1,6 @@
 /**
- * Leaving well: first every neighbor is told to prefer other ways (RFC 8326) and given time to move, then everything is
- * withdrawn, then sessions end with words (RFC 9003). The agent stays, and comes back when it is told to or when the reason
+ * Leaving well: first every neighbor is asked to prefer other paths (RFC 8326) and given time to move, then everything is
+ * withdrawn, then sessions end with words (RFC 9003). The agent stays, and comes back by command or when the reason
  * is gone.
  */
 import type { Millis } from '../base/units.ts'

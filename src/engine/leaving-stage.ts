@@ -1,2 +1,2 @@
-/** How far this node has got in leaving: its neighbors prefer other ways, were told to forget its routes, have no session. */
+/** How far this node has got in leaving: its neighbors prefer other paths, its routes are withdrawn, its sessions have ended. */
 export type Stage = 'here' | 'drained' | 'withdrawn' | 'gone'

@@ -12,7 +12,7 @@ import type { Policy, Rule } from '../bgp/policy/rule.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 
-/** A router that ends no feed with End-of-RIB is taken to have told everything after so long. */
+/** A router that sends no End-of-RIB is taken to have sent everything after this time. */
 export const FED_AFTER: Millis = 10_000
 
 /** An Established session. */
@@ -29,9 +29,9 @@ export interface Twin {
 /** A family that another session carries, and whether that one has taken over yet. */
 export interface Left {
   readonly to: string
-  /** It has told us everything: what comes over this session is ignored. */
+  /** It has sent us everything: what comes over this session is ignored. */
   readonly import: boolean
-  /** It was told everything: over this session nothing is told. */
+  /** It has got everything: nothing is advertised over this session. */
   readonly export: boolean
 }
 
@@ -65,7 +65,7 @@ function offerOf({ neighbor, since }: Twin, family: Family, fed: Fed, now: Milli
   return {
     to: neighbor.name,
     import: endOfRibReceived || now >= since + FED_AFTER,
-    // Without a next hop of its own it tells nothing.
+    // Without a next hop of its own it advertises nothing.
     export: endOfRibSent && neighbor.nextHops?.held[family] === undefined,
   }
 }

@@ -1,4 +1,4 @@
-/** Where neighbors can call us, and where not: said once, and shown for as long as it is so. */
+/** Where neighbors can connect to us, and where not: logged once, and shown for as long as it is so. */
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { Input } from './input.ts'
@@ -37,7 +37,7 @@ export class Listening {
     return tell('error', 'descriptors-short', says, { reason: trouble })
   }
 
-  /** Other places are wanted: what was said of the former ones is over. */
+  /** Other addresses are wanted: problems of the former ones are over. */
   startOver(): void {
     this.#failed.clear()
   }

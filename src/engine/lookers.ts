@@ -1,5 +1,5 @@
 /**
- * Those who look: one line in, coded lines out. A long answer is a generator that is read on as the looker takes it,
+ * Clients of the control socket: one line in, coded lines out. A long answer is a generator that is read on as the client takes it,
  * and where it looks at much and finds nothing, a part in each turn: so a full table neither fills memory nor holds up a
  * neighbor.
  */
@@ -10,7 +10,7 @@ import type { View } from '../show/view.ts'
 import type { ClientId } from './input.ts'
 import type { Outbox } from './outbox.ts'
 
-/** Characters written to a looker before it has to take them. */
+/** Characters written to a client before it has to read them. */
 const REPLY_LIMIT = 32_768
 /** Commands that may wait while one is being answered. */
 const QUEUE_LIMIT = 64
@@ -67,7 +67,7 @@ export class Lookers {
     this.#write(id, looker)
   }
 
-  /** Somebody's answer can go on at once. */
+  /** Some client's answer can continue at once. */
   get isHungry(): boolean {
     return this.#hungry.size > 0
   }

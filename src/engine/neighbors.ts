@@ -20,12 +20,12 @@ export interface Neighbor {
   readonly peer: Peer
   /** What objects want of it; while a running session is kept on its last good policies, those of then. */
   intent: PeerIntent
-  /** Words of whoever disabled it by hand. */
+  /** Reason given by the command that disabled it. */
   disabled: string | undefined
   nextHops: NextHopChoice | undefined
   /** Where its session ran last: link-local next hops of its routes, kept ones too, lie there. */
   interface: string | undefined
-  /** Words of whoever drains it for maintenance; undefined: nobody does. */
+  /** Why it is drained for maintenance; undefined: it is not. */
   drained: string | undefined
   /** How far this node has got in leaving. */
   leaving: Stage
@@ -33,7 +33,7 @@ export interface Neighbor {
   left: LeftFamilies
   /** The network took all we sent: more UPDATEs may follow. */
   writable: boolean
-  /** Kinds of UPDATE problems already told of in this session. */
+  /** Kinds of UPDATE problems already reported in this session. */
   readonly warned: Set<string>
 }
 
@@ -56,7 +56,7 @@ export class Neighbors {
     return this.#byName.size
   }
 
-  /** Connections somebody still waits for the end of. */
+  /** Connections whose end is still awaited. */
   get connections(): number {
     return this.#connections.size
   }
@@ -145,7 +145,7 @@ export class Neighbors {
   }
 }
 
-/** The session of a neighbor tells this family nothing, and why. */
+/** Why nothing of this family is advertised to a neighbor. */
 export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]
 
 /** What decides on its routes now. */

@@ -14,7 +14,7 @@ import { chooseAddress, type Wish, whyNotUsable } from './own-address.ts'
 export interface NextHopChoice {
   readonly bytes: Readonly<Partial<Record<Family, Uint8Array>>>
   readonly text: Readonly<Partial<Record<Family, string>>>
-  /** Why a family of the session is not told anything. */
+  /** Why nothing of a family is advertised in the session. */
   readonly held: Readonly<Partial<Record<Family, string>>>
   /** The interface the session runs over, as last known. */
   readonly link: string | undefined
@@ -29,7 +29,7 @@ export interface Place {
   readonly links: LinkTable
   /** The interface of the session, as last known. */
   readonly link: string | undefined
-  /** What neighbors over a link are told now. */
+  /** The next hop for neighbors over a link. */
   chosen(link: string): NextHopChoice['chosen'] | undefined
 }
 
@@ -37,7 +37,7 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
   return new Choice(session, place).make()
 }
 
-/** What is told, and why not: another text is another answer. */
+/** What is advertised, or why not, as a text that changes with it. */
 export const wordsOfNextHops = ({ text, held, link, shared }: NextHopChoice): string =>
   JSON.stringify([text, held, link, shared.map((prefix) => prefix.text)])
 

@@ -42,12 +42,12 @@ export class Objects {
     this.#chance = chance
   }
 
-  /** What neighbors that nobody names may call from. */
+  /** Ranges that neighbors without an object of their own may call from. */
   ranges(): RangeView[] {
     return this.#ranges.views()
   }
 
-  /** What is wanted of neighbors, and of whoever calls from a range. */
+  /** What is wanted of neighbors, and of callers from a range. */
   *intents(): Iterable<PeerIntent> {
     for (const { intent } of this.#neighbors.values()) if (intent.range === undefined) yield intent
     yield* this.#ranges.values()
@@ -90,7 +90,7 @@ export class Objects {
     return this.#addNeighbor(intent, node, now)
   }
 
-  /** One that called from a range has no connection left: it is forgotten, unless it was told to stay away. */
+  /** One that called from a range has no connection left: it is forgotten, unless it is disabled by command. */
   forgetCaller(neighbor: Neighbor, now: Millis): void {
     if (neighbor.intent.range === undefined || neighbor.disabled !== undefined) return
     if (neighbor.peer.snapshot(now).stopped === undefined) this.removePeer(neighbor.name, now)
@@ -161,7 +161,7 @@ export class Objects {
     this.#neighbors.remove(name)
   }
 
-  /** A link of neighbors without an address came or went, or a router was heard there. */
+  /** A link of neighbors without an address came or went, or a router advertised itself there. */
   noteLink(input: LinkInput, now: Millis): Tell | undefined {
     const wanted = this.unnumbered.on(input.interface)
     const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)

@@ -1,4 +1,4 @@
-/** Which address of a link a neighbor may be told as next hop: one that is this machine's own, and stays. */
+/** Which address of a link may be advertised as next hop: one that is this machine's own, and stays. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { addressesOf, type Link, type LinkAddress } from '../dataplane/links.ts'
@@ -16,12 +16,12 @@ export interface Wish {
   readonly family: Family
   /** What the Node calls its InternalIP. */
   readonly named: Address | undefined
-  /** What the neighbor is told now. */
+  /** The next hop that is advertised now. */
   readonly told: Address | undefined
 }
 
 /**
- * The InternalIP where the link has it; else what is told already, so that nothing changes without need; else the first
+ * The InternalIP where the link has it; else what is advertised already, so that nothing changes without need; else the first
  * in an order that does not depend on when each came: those made by hand before those of router advertisements.
  */
 export function chooseAddress(link: Link, wish: Wish): Address | undefined {
@@ -31,14 +31,14 @@ export function chooseAddress(link: Link, wish: Wish): Address | undefined {
 
 function rankOf({ address, flags }: LinkAddress, { named, told }: Wish): number {
   if (address === named) return 0
-  // RFC 4862 §5.5.4: what goes on by a deprecated address goes on, unless another one is there.
+  // RFC 4862 §5.5.4: a deprecated address stays in use where it is, unless another one is there.
   if ((flags & DEPRECATED) !== 0) return 5
   if (address === told) return 1
   if (address.startsWith('169.254.')) return 4
   return (flags & PERMANENT) !== 0 ? 2 : 3
 }
 
-/** In words that go on from the address; undefined where it may be told. */
+/** Why not, as the end of a sentence; undefined if it may be advertised. */
 export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
   const { family, named, told } = wish
   if (scope !== 0) return 'reaches no further than its link'

@@ -29,7 +29,7 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     strictRole: intent.strictRole,
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
     // With the N bit an expired hold timer looks like a restart: who dies would be a black hole for `restartTime` more.
-    // Only where BFD tells the one from the other is it worth that.
+    // It is worth that only if BFD can tell a dead node from a lost session.
     restartNotification: intent.bfd !== undefined,
   }
 }

@@ -1,4 +1,4 @@
-/** How neighbors are protected, as the edge has to know it before anybody calls: told whole, and only when it is another. */
+/** How neighbors are protected, as the edge must know it before a connection comes in: sent whole, and only when it changes. */
 import { hostPrefix } from '../base/prefix.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import { UNHEARD } from '../cluster/intent.ts'

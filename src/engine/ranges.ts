@@ -1,5 +1,5 @@
 /**
- * Neighbors that nobody names: BGPPeers with a range of addresses. Who calls from there becomes a neighbor made after the
+ * Neighbors without an object of their own: BGPPeers with a range of addresses. A caller from there becomes a neighbor made after the
  * range's intent, so many at a time, and is forgotten when it has gone.
  */
 import type { Address } from '../base/address.ts'

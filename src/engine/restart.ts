@@ -14,7 +14,7 @@ export interface RestartDocument {
   /** Of the kernel: another one, and nothing is delivered any more. */
   readonly boot: string
   readonly routerId: RouterId
-  /** What neighbors were told routes of. */
+  /** The families that were advertised to neighbors. */
   readonly families: readonly Family[]
 }
 
@@ -25,7 +25,7 @@ export function readRestart(value: unknown): RestartDocument | undefined {
   return { boot, routerId, families: FAMILIES.filter((family) => families.includes(family)) }
 }
 
-/** Why nobody is told that we have restarted; undefined where everybody is. */
+/** Why no OPEN has the restart bit; undefined if all have it. */
 function whyNoRestart(
   { boot, routerId }: RestartDocument,
   now: Pick<RestartDocument, 'boot' | 'routerId'>,
@@ -44,7 +44,7 @@ const LOOK: Millis = 100
 export interface Deferring {
   neighbors(): Iterable<DeferringNeighbor>
   hasEnded(name: string, family: Family): boolean
-  /** All that this node originates can be told. */
+  /** All that this node originates is ready to be advertised. */
   isReady(): boolean
 }
 
@@ -132,7 +132,7 @@ export class Restart {
     return tell('info', 'restarted', text, {})
   }
 
-  /** Nothing is told yet, and no learned route written. */
+  /** Nothing is advertised yet, and no learned route written. */
   get isDeferring(): boolean {
     return this.#deferral !== undefined
   }

@@ -20,7 +20,7 @@ export class ServiceHealth {
     this.#out = out
   }
 
-  /** Why no service is advertised; undefined where nothing is wrong or nobody asks. */
+  /** Why no service is advertised; undefined if nothing is wrong or no check is configured. */
   get why(): string | undefined {
     return this.#why
   }

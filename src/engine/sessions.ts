@@ -51,7 +51,7 @@ export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
   readonly #links: LinkTable
-  /** By link: what neighbors over it are told. It stays so while the address does, also when a session is lost. */
+  /** By link: the next hop for neighbors over it. It stays while the address does, also when a session is lost. */
   readonly #chosen = new Map<string, NextHopChoice['chosen']>()
   readonly #out: Outbox
   readonly #bfd: Bfd
@@ -64,7 +64,7 @@ export class Sessions {
   readonly #drained = new Set<Neighbor>()
   /** A session is another than before: the RIB is asked for whom UPDATEs are pending. */
   #hasNews = false
-  /** Families that some neighbor was told routes of. */
+  /** Families in which routes were advertised to some neighbor. */
   readonly told = new Set<Family>()
   /** Of the RIB, when it was asked that last. */
   #knownRevision = 0
@@ -98,7 +98,7 @@ export class Sessions {
     this.#setPeer(neighbor)
   }
 
-  /** Addresses came, went or changed: who is told another next hop, or none, is told so at once. */
+  /** Addresses came, went or changed: a next hop that changes with them is advertised anew at once. */
   followLinks(touched: TouchedLinks, now: Millis): void {
     this.#failOver(touched.names, now)
     for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
@@ -227,7 +227,7 @@ export class Sessions {
     this.#hasNews = true
   }
 
-  /** Asks a neighbor to tell everything again, where it can. */
+  /** Asks a neighbor for a route refresh, if it can. */
   askRefresh(neighbor: Neighbor, now: Millis): void {
     for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
   }
@@ -335,7 +335,7 @@ export class Sessions {
     this.handle(neighbor, { kind: 'drained', conn }, now)
   }
 
-  /** Sends what the RIB has to say to those whose network has room; true where somebody still waits for bytes. */
+  /** Sends the RIB's UPDATEs to neighbors whose network has room; true if bytes still wait. */
   flush(now: Millis): boolean {
     const { revision } = this.#rib
     if (this.#rib.isQuiet) this.#waiting.clear()

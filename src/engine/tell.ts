@@ -1,4 +1,4 @@
-/** Everything worth telling somebody who reads logs: one line for people, fields for machines. */
+/** The lines of the log: a text for people, fields for machines. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
 import type { MemoryNews, ReceiveResult } from '../bgp/rib/types.ts'
@@ -101,7 +101,7 @@ export const tellLeft = (name: string, before: LeftFamilies, left: LeftFamilies)
     ]
   })
 
-/** A message that a rule tells us to leave aside. */
+/** A message that is ignored by rule. */
 export const tellIgnored = (peer: string, what: string): Tell => ({
   level: 'debug',
   code: 'message-ignored',
@@ -160,7 +160,7 @@ export const tell = (level: Tell['level'], code: string, text: string, fields: T
   fields,
 })
 
-/** A family that is withheld from a neighbor, or told with another next hop than before; `before`: in this session. */
+/** A family that is withheld from a neighbor, or advertised with another next hop than before; `before`: in this session. */
 export function tellNextHops(
   peer: string,
   before: NextHopChoice | undefined,

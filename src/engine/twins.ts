@@ -76,7 +76,7 @@ export class Twins {
     return this.#unsettled.size === 0 ? [] : [...this.#unsettled].flatMap((running) => this.#judge(running, now) ?? [])
   }
 
-  /** When a twin counts as fed that has not said so. */
+  /** When a twin counts as fed although it sent no End-of-RIB. */
   deadline(now: Millis): Millis | undefined {
     let first: Millis | undefined
     for (const running of this.#unsettled) {

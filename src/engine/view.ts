@@ -1,4 +1,4 @@
-/** The engine as lookers see it: reads from the rooms, and the few things a looker may ask to be done. */
+/** The engine as `show` commands see it: reads from the rooms, and the few actions a client may ask for. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -76,7 +76,7 @@ export interface Facts {
   readonly callers: Callers
 }
 
-/** What a looker may do to the node as a whole. */
+/** Actions on the node as a whole. */
 export interface NodeActions {
   readonly stop: (reason: string) => void
   readonly leave: (reason: string) => boolean

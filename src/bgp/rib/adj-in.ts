@@ -1,5 +1,5 @@
 /**
- * Adj-RIB-In of one family: what each neighbor has told us, and what we originate, as paths. A path is a number; what is
+ * Adj-RIB-In of one family: what each neighbor has advertised, and what we originate, as paths. A path is a number; what is
  * known of it stands in columns. The paths of a prefix are chained, `first[prefix]` → `next[path]`.
  *
  * Routes that may not be used, or that policy refuses, are kept as well with the reason.
@@ -18,7 +18,7 @@ export class AdjIn {
   next = new Uint32Array(0)
   /** Peer number. */
   peer = new Uint16Array(0)
-  /** RFC 7911; 0 where the neighbor sends none. The column exists only once somebody does. */
+  /** RFC 7911; 0 where the neighbor sends none. The column exists only once a neighbor does. */
   pathId = new Uint32Array(0)
   /** Attributes as received, and as policy left them. */
   received = new Uint32Array(0)

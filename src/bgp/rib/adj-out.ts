@@ -1,8 +1,8 @@
 /**
- * Adj-RIB-Out of one update group: neighbors that are told the same, in one family.
+ * Adj-RIB-Out of one update group: neighbors that get the same UPDATEs, in one family.
  *
- * Comes in: for a prefix, the block to tell (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is encoded
- * before somebody can take it.
+ * Comes in: for a prefix, the block to advertise (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is encoded
+ * before the network has room for it.
  *
  *   set ──► blocks[prefix] ──► pending ──► chunk, chunk, chunk …  the log: encoded once, read by all synced members
  *                         └──► a member's own pending             the others: new ones, slow ones, moving ones
@@ -13,15 +13,15 @@
  * All that differs between members is the address of ourselves as next hop: it is written into a copy of the chunk,
  * unless the last reader got the same.
  *
- * A route is not told to the neighbor it came from, nor to the one whose own address is its next hop. So a chunk fits a
+ * A route is not advertised to the neighbor it came from, nor to the one whose own address is its next hop. So a chunk fits a
  * member as it is, unless it has such routes or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
- * chunk made later says what is right later, so telling a member the present state of a prefix is always right.
+ * chunk made later holds the later state, so sending a member the present state of a prefix is always right.
  *
  * Between turns it holds:
  *
  * 1. A member is in one of `#synced` and `#apart`, as its `standing` says (member.ts). `#followers` are members of other
  *    groups whose `standing.previous` is this group.
- * 2. Of a prefix a member was told what `blockFor` says, unless the prefix lies before it: for a synced member in
+ * 2. Of a prefix a member has what `blockFor` returns, unless the prefix lies before it: for a synced member in
  *    `#pending` or an unread chunk, for another one in its own pending set or ahead of its walk. A build that is under
  *    way puts what it fills in there too.
  * 3. What lies before all synced members has come from one neighbor alone where `#source` or `chunk.source` names it, and
@@ -41,10 +41,10 @@ import { UpdateLog } from './update-log.ts'
 export type Member = GroupMember<Group>
 
 export class Group {
-  /** Of the view: equal for neighbors that are told the same. */
+  /** Of the view: equal for neighbors of one group. */
   readonly key: string
   readonly exporter: Exporter
-  /** By prefix: the block to tell, 0 for none; held in the block table. */
+  /** By prefix: the block to advertise, 0 for none; held in the block table. */
   blocks = new Uint32Array(0)
   /** Sweeps that are still filling `blocks`. */
   builds = 0
@@ -55,9 +55,9 @@ export class Group {
   readonly #log: UpdateLog
   /** In bytes. */
   readonly #logLimit: number
-  /** What no chunk says yet. */
+  /** Prefixes that no chunk has yet. */
   readonly #pending: Pending
-  /** The neighbor from which all comes that is pending and that was told none of it; or `SEVERAL`. */
+  /** The one neighbor from which all that is pending came, so that it gets none of it; or `SEVERAL`. */
   #source = SEVERAL
   #synced: Member[] = []
   readonly #apart = new Set<Member>()
@@ -111,11 +111,11 @@ export class Group {
     for (const member of this.#apart) member.grow(capacity)
   }
 
-  // ── What is to be told ───────────────────────────────────────────────────────────────────────────────────────────
+  // ── What is to be advertised ───────────────────────────────────────────────────────────────────────────────────
 
   /**
    * The block of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before.
-   * True where that is something to tell.
+   * True if an UPDATE is due for it.
    */
   set(prefix: number, block: number, moved: boolean): boolean {
     const before = this.blocks[prefix] as number
@@ -125,7 +125,7 @@ export class Group {
     }
     this.blocks[prefix] = block
     if (block !== 0) this.#size++
-    // Nobody was told anything, and nobody is: most of what a mesh brings.
+    // Nothing was advertised, and nothing is: most of what a mesh brings.
     if (before === block && (!moved || block === 0)) return false
     const source = block !== 0 && (before === 0 || !moved) ? (this.#loc.from[prefix] as number) : SEVERAL
     if (this.#pending.size === 0) this.#source = source
@@ -147,14 +147,14 @@ export class Group {
       if (pending !== undefined && (walk === undefined || prefix < walk.next || pending.has(prefix)))
         this.#enqueue(pending, member, prefix)
     }
-    // What its walk has yet to compare with this group is no longer what it was told.
+    // What its walk has yet to compare with this group is no longer what was sent to it.
     for (const member of this.#followers) {
       const { pending, walk } = member
       if (walk !== undefined && prefix >= walk.next) pending?.put(prefix, member.group.blockFor(member, prefix))
     }
   }
 
-  /** The block a member is to be told of a prefix, 0 for none: nothing of a route that came from it or leads to it. */
+  /** The block of a prefix for a member, 0 for none: nothing of a route that came from it or leads to it. */
   blockFor(member: Member, prefix: number): number {
     if (this.#loc.from[prefix] === member.slot.index || this.leadsTo(member, prefix)) return 0
     return this.blocks[prefix] as number
@@ -166,7 +166,7 @@ export class Group {
     return block !== 0 && leadsTo(this.#tables.blocks, block, member.address)
   }
 
-  /** What was never told need not be withdrawn. */
+  /** What was never advertised need not be withdrawn. */
   #enqueue(pending: Pending, member: Member, prefix: number): void {
     const block = this.blockFor(member, prefix)
     if (block !== 0 || member.isAdvertised(prefix)) pending.put(prefix, block)
@@ -175,7 +175,7 @@ export class Group {
 
   // ── Members come, fall behind, catch up, go ──────────────────────────────────────────────────────────────────────
 
-  /** A new member, which has been told nothing. False: `walk` over all prefixes is needed, as others are ahead. */
+  /** A new member, to which nothing has been advertised. False: `walk` over all prefixes is needed, as others are ahead. */
   join(member: Member, walk: Sweep): boolean {
     this.#begin(member)
     if (this.#size === 0 && this.#pending.size === 0 && this.#log.isEmpty) {
@@ -195,13 +195,13 @@ export class Group {
     if (previous !== undefined) previous.#followers.add(member)
   }
 
-  /** It is to be told everything again. Gives the group it was compared with until now. */
+  /** Everything is advertised to it again. Gives the group it was compared with until now. */
   refresh(member: Member, walk: Sweep): Group | undefined {
     this.fallBehind(member)
     const isMoving = member.standing.kind === 'moving'
     const previous = this.endWalk(member)
     const pending = member.pending ?? this.#takeScratch()
-    // Told some by the one group and some by the other, it is not told more before all is compared.
+    // It got some from the one group and some from the other: it gets no more before all is compared.
     member.standing = isMoving
       ? { kind: 'moving', pending, walk, previous: undefined }
       : { kind: 'feeding', pending, walk }
@@ -219,13 +219,13 @@ export class Group {
     return previous
   }
 
-  /** Takes a member out; what it has been told and its own pending set stay with it. */
+  /** Takes a member out; its Adj-RIB-Out and its own pending set stay with it. */
   leave(member: Member): void {
     if (member.standing.kind === 'synced') this.#leaveLog(member, member.standing.position)
     this.#apart.delete(member)
   }
 
-  /** Makes sure a member has a pending set of its own, with all that it has not been told yet. */
+  /** Makes sure a member has a pending set of its own, with all that has not been sent to it yet. */
   fallBehind(member: Member): void {
     const { standing } = member
     if (standing.kind !== 'synced') return
@@ -277,7 +277,7 @@ export class Group {
     return pending
   }
 
-  /** One step of a member's walk; whether there was something to tell. */
+  /** One step of a member's walk; whether an UPDATE was due. */
   visit(member: Member, prefix: number): boolean {
     const { standing } = member
     if (standing.kind === 'synced') return false
@@ -294,7 +294,7 @@ export class Group {
     return true
   }
 
-  // ── Telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   hasFor(member: Member): boolean {
     const { standing } = member
@@ -357,7 +357,7 @@ export class Group {
     const unread = this.#log.at(standing.position)
     if (unread !== undefined) return this.#read(member, standing, unread)
     if (!this.#isPendingFor(member)) return undefined
-    // While chunks are unread, somebody may be told by them what is withdrawn here.
+    // While chunks are unread, one of them may advertise what is withdrawn here.
     const chunk = this.#encoder.encode(this.#pending, maxBytes, this.#source, this.#synced, !this.#log.isEmpty)
     if (chunk.messages === 0) return NO_CHUNK
     this.#append(chunk)
@@ -416,7 +416,7 @@ export class Group {
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Lets go of what it holds for a prefix; for groups that nobody is in any more. */
+  /** Lets go of what it holds for a prefix; for groups without members. */
   dissolve(prefix: number): boolean {
     const block = this.blocks[prefix] as number
     if (block === 0) return false

@@ -1,6 +1,6 @@
 /**
  * Chunks: runs of whole UPDATEs about some prefixes, as an update group keeps them. Comes in: a pending set; goes out: a
- * chunk about the prefixes taken from it, encoded once for all who can be told the same.
+ * chunk about the prefixes taken from it, encoded once for all members that can share it.
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { ByteTable } from '../route/byte-table.ts'

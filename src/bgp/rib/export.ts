@@ -1,7 +1,7 @@
 /**
- * From the best path to what neighbors are told: whether at all, and if not why; with which attributes and next hop.
- * One `Exporter` serves all neighbors that are told the same. The only thing left to each of them is that a route is not
- * told to the neighbor it came from, nor with a neighbor's own address as its next hop (adj-out.ts).
+ * From the best path to what is advertised: whether at all, and if not why; with which attributes and next hop.
+ * One `Exporter` serves an update group. The only thing left to each of them is that a route is not
+ * advertised to the neighbor it came from, nor with a neighbor's own address as its next hop (adj-out.ts).
  *
  * What goes out is the id of a block ready to be packed:
  *
@@ -30,12 +30,12 @@ import type { Served } from './served.ts'
 import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
 import type { LocalRoute, RibPeer } from './types.ts'
 
-/** Everything that changes what a neighbor is told. Neighbors that agree in it form an update group. */
+/** Everything that changes what is advertised to a neighbor. Neighbors that agree in it form an update group. */
 export interface ExportView {
   readonly family: Family
   readonly peerType: PeerType
   readonly localAs: Asn
-  /** Of ourselves as next hop. Undefined: the family has none, and nothing that needs one is told. */
+  /** Of ourselves as next hop. Undefined: the family has none, and nothing that needs one is advertised. */
   readonly nextHopLength: number | undefined
   readonly context: WireContext
   readonly policy: CompiledPolicy
@@ -112,7 +112,7 @@ export class Exporter {
    */
   readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, served: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
-  /** Of the last route that may be told. */
+  /** Of the last route that may be advertised. */
   #nextHop = 0
   #refusal = ''
 
@@ -124,7 +124,7 @@ export class Exporter {
     this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
   }
 
-  /** The block for a prefix and its best path, held once for the caller, or 0 for "tell nothing". */
+  /** The block for a prefix and its best path, held once for the caller, or 0 for "advertise nothing". */
   export(prefix: number, path: number): number {
     const { paths, attributes, nextHops, blocks, peers, served } = this.#tables
     const run = this.#run
@@ -156,7 +156,7 @@ export class Exporter {
     return block
   }
 
-  /** What was just said of a route holds for all from this kind of source with the same attributes and next hop. */
+  /** The verdict on a route holds for all from this kind of source with the same attributes and next hop. */
   #isForAll(kind: number): boolean {
     // Whether an internal route is reflected depends on more.
     if (kind === KIND.internal) return false
@@ -282,7 +282,7 @@ export class Exporter {
     const learned = this.#tables.paths.nextHop[path] as number
     if (typeof choice !== 'string') return this.#addressId(choice)
     if (choice === 'self' || learned === 0) return this.#selfId
-    // RFC 2545 §3: nobody beyond the link could make use of it.
+    // RFC 2545 §3: it is of no use beyond the link.
     if (this.#tables.nextHops.isLinkOnly(learned)) return this.#selfId
     return choice === 'default' && this.#external ? this.#selfId : learned
   }
@@ -314,7 +314,7 @@ export class Exporter {
     return id
   }
 
-  /** The block for a path that may be told, held once, or NOTHING when it fits no message. */
+  /** The block for a path that may be advertised, held once, or NOTHING when it fits no message. */
   #block(path: number): number {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number
@@ -385,7 +385,7 @@ export class Exporter {
       : writeReflected(this.#rewrite, originator, reflection.clusterId)
   }
 
-  /** RFC 2545 §3: a link-local address is for its own link alone, so only our own is told. */
+  /** RFC 2545 §3: a link-local address is valid on its own link alone, so only ours is advertised. */
   #writeNextHop(id: number): number {
     if (id === OURSELVES) {
       const length = this.#lengthOf(id)

@@ -1,5 +1,5 @@
 /**
- * All routes of one family, from what neighbors tell us to what we tell them:
+ * All routes of one family, from Adj-RIB-In to Adj-RIB-Out:
  *
  *   announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes ──► every group's exporter ──► adj-out ──► pull
  *
@@ -69,7 +69,7 @@ export class FamilyRib {
   #swept = 0
   /** The time of this turn's work, as paths have it. */
   #since = 0
-  /** Prefixes with another best route than when somebody last asked; undefined where nobody does. */
+  /** Prefixes whose best route changed since the last call; undefined if changes are not kept. */
   #news: DirtyQueue | undefined
   readonly #address = new Uint8Array(16)
   readonly #nextHopBytes = emptyRange()
@@ -113,13 +113,13 @@ export class FamilyRib {
       counters.updates.received++
       const prefix = prefixes.insert(bytes, address, length)
       let path = paths.find(prefix, slot.index, pathId)
-      // The same again: nothing to decide, nothing to tell.
+      // The same again: nothing to decide, nothing to advertise.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
         counters.updates.ignored++
         this.#renew(path, counters)
         continue
       }
-      // Paths of a prefix are looked through one by one: nobody may make that long.
+      // Paths of a prefix are searched one by one: no neighbor may make that list long.
       if (path === 0 && addPath && paths.countOf(prefix, slot.index) >= MOST_TAKEN) {
         counters.updates.rejected++
         if (this.#pathLimit.reject(slot.index, prefix)) counters.crowded = this.#textOf(prefix)
@@ -161,12 +161,12 @@ export class FamilyRib {
     if (wasLongLived) this.#askAgain(path, ASK.import)
   }
 
-  /** What was told before of it is not so any more: a path that is there goes. */
+  /** The path that was advertised before is no longer valid: it goes. */
   #refuseForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
     counters.updates.rejected++
     this.#pathLimit.rejectForMemory(slot.index)
     if (counters.memoryRefused === 'no') counters.memoryRefused = 'since now'
-    // A prefix that is new is held by nobody.
+    // A new prefix has no holder yet.
     this.prefixes.hold(prefix)
     if (path !== 0) this.#removePath(path, counters)
     this.prefixes.release(prefix)
@@ -283,7 +283,7 @@ export class FamilyRib {
     this.#sweeps.push(sweep)
   }
 
-  /** When the next refresh has lasted too long, or somebody is to be asked for one. */
+  /** When the next refresh has lasted too long, or a neighbor is to be asked for one. */
   refreshDeadline(): Millis | undefined {
     let first = this.#pathLimit.deadline()
     if (this.#refreshing.size === 0) return first
@@ -312,7 +312,7 @@ export class FamilyRib {
     const before = this.local.get(path)
     this.local.set(path, route)
     if (paths.received[path] === attributes) {
-      // The same, told to others or otherwise.
+      // The same path, advertised to others or otherwise.
       if (before?.named?.join() !== route.named?.join()) this.#askAgain(path, ASK.export)
       return
     }
@@ -368,7 +368,7 @@ export class FamilyRib {
     this.adjOut.add(slot)
   }
 
-  /** The session is down: what the neighbor was told is forgotten, and its paths are kept as stale or not at all. */
+  /** The session is down: its Adj-RIB-Out goes, and its paths are kept as stale or not at all. */
   losePeer(slot: PeerSlot, keep: boolean): void {
     this.adjOut.remove(slot)
     this.#pathLimit.forget(slot.index)
@@ -415,7 +415,7 @@ export class FamilyRib {
     return this.#dirty.size === 0
   }
 
-  /** Another number: somebody may be owed something who was not before. */
+  /** A new number: UPDATEs may be due that were not before. */
   get revision(): number {
     return this.#swept + this.adjOut.revision
   }

@@ -1,5 +1,5 @@
 /**
- * Who is told what, of one path to each prefix: update groups, their members, and the long ways of both (a first feed, a
+ * What is advertised to whom, of one path to each prefix: update groups, their members, and the long work of both (a first feed, a
  * refresh, a move to another group). Comes in: neighbors and the path of a prefix (`tell`); goes out: UPDATEs (`pull`).
  */
 import { equalBytes } from '../../base/bytes.ts'
@@ -14,7 +14,7 @@ import { Sweep } from './sweep.ts'
 
 export class Feeds {
   readonly members = new Map<PeerSlot, Member>()
-  /** Grows whenever somebody may be owed something by a new path. */
+  /** Grows whenever a new path may make an UPDATE due. */
   revision = 0
   readonly #family: Family
   readonly #tables: ExportTables
@@ -47,7 +47,7 @@ export class Feeds {
     if (!member.group.join(member, walk)) this.#later(walk)
   }
 
-  /** Forgets what a neighbor was told. */
+  /** Drops the Adj-RIB-Out of a neighbor. */
   remove(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
@@ -76,7 +76,7 @@ export class Feeds {
     else if (!sameNextHop) this.refresh(slot)
   }
 
-  /** Everything is told again. */
+  /** Everything is advertised again. */
   refresh(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
@@ -95,7 +95,7 @@ export class Feeds {
     }
   }
 
-  /** Whether any group has something to tell of it. */
+  /** Whether any group has a block for it. */
   advertises(prefix: number): boolean {
     return this.#all.some(({ blocks }) => blocks[prefix] !== 0)
   }
@@ -115,7 +115,7 @@ export class Feeds {
     for (const group of this.#all) group.visitPending(({ slot }) => visit(slot))
   }
 
-  /** Whether everything there was when the feed began has been told. */
+  /** Whether everything that was there when the feed began has been sent. */
   hasFedAll(slot: PeerSlot): boolean {
     const member = this.members.get(slot)
     if (member === undefined) return true
@@ -138,7 +138,7 @@ export class Feeds {
     return bytes
   }
 
-  /** Everything that changes what a neighbor is told. */
+  /** Everything that changes what is advertised to a neighbor. */
   #keyOf({ peer, exportPolicy }: PeerSlot): string {
     const { peerType, localAs, send, reflection, role } = peer
     return [
@@ -231,7 +231,7 @@ export class Feeds {
 
   #move(member: Member, sameNextHop: boolean): void {
     const before = member.group
-    // In the middle of a first feed or another move nobody can say what was told: everything is told again.
+    // In the middle of a first feed or another move, what was sent is not known: everything is sent again.
     const comparable = member.walk === undefined && sameNextHop
     before.fallBehind(member)
     this.#endWalk(member)

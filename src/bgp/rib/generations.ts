@@ -8,7 +8,7 @@
 /**
  *   fresh       no path is stale
  *   refreshing  between BoRR and EoRR; the session is up
- *   stale       the session was lost and the routes are kept: until End-of-RIB, or until somebody's patience ends
+ *   stale       the session was lost and the routes are kept: until End-of-RIB, or until a timer ends
  */
 export type Freshness = 'fresh' | 'refreshing' | 'stale'
 

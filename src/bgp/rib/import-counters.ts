@@ -12,13 +12,13 @@ export interface ImportCounters {
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
   endOfRib: boolean
-  /** It has been told that the limit is near. */
+  /** The warning that the limit is near has been given. */
   warned: boolean
-  /** It has been told that the limit of memory is near, and that routes are refused for it. */
+  /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
   memoryWarned: boolean
   /** Since when routes have been refused for want of memory; `told` once somebody knows. */
   memoryRefused: 'no' | 'since now' | 'told'
-  /** A prefix to which paths were not taken any more, until that has been told. */
+  /** A prefix to which further paths were refused, until that has been reported. */
   crowded: string | undefined
   readonly generations: Generations
 }

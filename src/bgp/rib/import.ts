@@ -99,7 +99,7 @@ export class Importer {
 
   /** The run is over. */
   end(): void {
-    // Within a run nobody else asks this policy: its last verdict is ours.
+    // Within a run, only this code asks the policy: its last verdict belongs to this route.
     if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.repeat(this.#repeats)
   }
 

@@ -9,7 +9,7 @@ export const LOST = 0xffffffff
 export class LocRib {
   best = new Uint32Array(0)
   /**
-   * Peer number of the best path as neighbors were told last: it does not change before decision has run. Where `best`
+   * Peer number of the best path that was advertised last: it does not change before decision has run. Where `best`
    * is 0 it says nothing.
    */
   from = new Uint16Array(0)

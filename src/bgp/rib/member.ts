@@ -1,4 +1,4 @@
-/** One neighbor in its update group: what it has been told, and where it stands. */
+/** One neighbor in its update group: what has been advertised to it, and where it stands. */
 import { addressBytes } from '../../base/address.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
@@ -8,10 +8,10 @@ import { addressKey } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 
 /**
- * Where a member stands: what it still has to be told lies either in the log and the pending set of its group, or in a
+ * Where a member stands: what must still be advertised to it lies either in the log and the pending set of its group, or in a
  * pending set of its own and ahead of its walk over all prefixes. There are no other combinations.
  *
- *   kind     told from              a change in the group is put into …               next
+ *   kind     reads from             a change in the group is put into …               next
  *   synced   log, group's pending   the group's pending set                           lagging: too slow; feeding, moving
  *   lagging  its own pending set    its own pending set                               synced: nothing is left
  *   feeding  its own pending set    its own, if the walk has passed the prefix        lagging: the walk is over
@@ -23,12 +23,12 @@ export type Standing<Group> =
   | { readonly kind: 'lagging'; readonly pending: Pending }
   /** First feed, or a refresh. */
   | { readonly kind: 'feeding'; readonly pending: Pending; readonly walk: Sweep }
-  /** It has come from another group, and is told nothing before it is known what differs. */
+  /** It has come from another group, and gets no UPDATE before the difference is known. */
   | {
       readonly kind: 'moving'
       readonly pending: Pending
       readonly walk: Sweep
-      /** What both groups say alike is not told again. Undefined: nobody can say what it was told last. */
+      /** What both groups advertise alike is not sent again. Undefined: what was sent last is not known. */
       readonly previous: Group | undefined
     }
 
@@ -37,12 +37,12 @@ export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
   standing: Standing<Group>
-  /** Its own, which it is never told as next hop, and the key of it (receiver.ts). */
+  /** Its own address, which it never gets as next hop, and the key of it (receiver.ts). */
   readonly address: Uint8Array
   readonly addressKey: number
   /** What it gets to see where the next hop is ourselves; of the length its group knows. */
   nextHop: Uint8Array | undefined
-  /** Prefixes it has been told and not told to forget. */
+  /** Prefixes advertised to it and not withdrawn. */
   advertised = 0
   /** Prefixes announced and withdrawn since the session came up. */
   announced = 0
@@ -64,7 +64,7 @@ export class GroupMember<Group> {
     this.#isAdvertised = new Uint32Array(wordsFor(prefixes.capacity))
   }
 
-  /** What it is still to be told, while it is not synced. */
+  /** What must still be advertised to it, while it is not synced. */
   get pending(): Pending | undefined {
     return this.standing.kind === 'synced' ? undefined : this.standing.pending
   }
@@ -79,7 +79,7 @@ export class GroupMember<Group> {
     this.pending?.grow(capacity)
   }
 
-  /** Whether the neighbor has been told something for this prefix. Such a prefix is held. */
+  /** Whether this prefix is advertised to the neighbor. Such a prefix is held. */
   isAdvertised(prefix: number): boolean {
     return ((this.#isAdvertised[prefix >>> 5] as number) & (1 << (prefix & 31))) !== 0
   }

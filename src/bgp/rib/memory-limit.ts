@@ -3,7 +3,7 @@
  *
  * A route is charged with what it would take alone: its rows, and its attribute block, twice where import policy made
  * another of it. Who shares a block is charged for it as well. So the sum over all neighbors is never below what the
- * tables hold of them, and what is charged to one does not depend on what others tell.
+ * tables hold of them, and what is charged to one does not depend on what others advertise.
  *
  * What would go beyond is refused, route by route, and the session stays: a route that was not there is not taken, one that
  * grew is withdrawn. The default route is always taken. When all tables together are too large, the neighbors are refused
@@ -14,12 +14,12 @@ import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ImportCounters } from './import-counters.ts'
 import type { RibPeer } from './types.ts'
 
-/** Rows and slots of a prefix and of one path to it, with what is told of it; rounded up. */
+/** Rows and slots of a prefix and of one path to it, with its share of Adj-RIB-Out; rounded up. */
 const ROUTE_BYTES = 192
 /** Rows and slots of a block. */
 const BLOCK_BYTES = 96
 
-/** Of the limit: from here on somebody is told that it is near … */
+/** Of the limit: from here on a warning is given … */
 export const NEAR = 0.75
 /** … and below this there is room for what was refused. */
 const ROOM = 0.9

@@ -34,7 +34,7 @@ export class PeerSlot {
   }
 }
 
-/** One compiled form per policy, so that neighbors with the same one can be told the same bytes. */
+/** One compiled form per policy, so that neighbors with the same policy can share UPDATEs. */
 export class PolicyBook {
   readonly #compiled = new WeakMap<Policy, CompiledPolicy>()
 
@@ -66,7 +66,7 @@ export class Peers {
   /** Addresses of this node: what it writes as its own next hop, to how many neighbors, and what its Node object has. */
   readonly #own = new Map<string, { readonly address: Uint8Array; users: number }>()
   #nodeAddresses: readonly Uint8Array[] = []
-  /** Of these, what came and went since somebody last asked. */
+  /** Of these, what came and went since the last call. */
   #ownChanges: Uint8Array[] = []
 
   get(name: string): PeerSlot | undefined {
@@ -181,7 +181,7 @@ export class Peers {
   }
 }
 
-/** The global addresses that a neighbor is told as ourselves. */
+/** The global addresses that a neighbor gets as next hop self. */
 const ownAddresses = ({ nextHops }: RibPeer): Uint8Array[] =>
   FAMILIES.flatMap((family) => nextHops[family]?.subarray(0, nextHops[family].length === 4 ? 4 : 16) ?? [])
 

@@ -1,5 +1,5 @@
 /**
- * Prefixes about which somebody is still to be told, by what they are to be told: one bucket per block ready to send,
+ * Prefixes whose UPDATE is still to be sent, by its contents: one bucket per block ready to send,
  * and bucket 0 for withdrawals, which goes first. A prefix is in at most one bucket: a newer change moves it, so what
  * waits is bounded by the table, what was superseded is never sent, and each bucket packs as tightly as it can.
  *

@@ -1,10 +1,10 @@
 /**
- * What the neighbors of one family are told: the best path of each prefix, or, where add-path was agreed on (RFC 7911),
+ * What is advertised in one family: the best path of each prefix, or, where add-path was negotiated (RFC 7911),
  * all usable ones up to `MOST_PATHS`. Around it End-of-RIB, BoRR and EoRR.
  *
- * A path keeps its path ID as long as it is told. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in which every
+ * A path keeps its path ID as long as it is advertised. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in which every
  * prefix has one path, as in the plain case. Planes come into being when a prefix has that many paths, and only while
- * somebody wants several.
+ * some neighbor takes several.
  */
 import type { Family } from '../../base/family.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
@@ -18,7 +18,7 @@ import { LOST, LocRib, NOBODY } from './loc-rib.ts'
 import type { PeerSlot } from './peers.ts'
 import { Sweep } from './sweep.ts'
 
-/** To one prefix so many paths are told at most. */
+/** At most this many paths to one prefix are advertised. */
 export const MOST_PATHS = 16
 
 interface Plane {
@@ -61,7 +61,7 @@ export class Planes {
     this.#best = new Feeds(tables, loc, 1, logLimit, later)
   }
 
-  /** Some neighbor is told several paths. */
+  /** Some neighbor takes several paths. */
   get several(): boolean {
     return this.#planes.length > 0
   }
@@ -74,7 +74,7 @@ export class Planes {
     for (const feeds of this.#feedsOf(slot)) feeds.add(slot)
   }
 
-  /** Forgets what a neighbor was told. */
+  /** Drops the Adj-RIB-Out of a neighbor. */
   remove(slot: PeerSlot): void {
     for (const feeds of this.#feedsOf(slot)) feeds.remove(slot)
     this.#progress.delete(slot)
@@ -107,7 +107,7 @@ export class Planes {
     this.#best.advertise(prefix, best, from, moved)
   }
 
-  /** Chooses which paths of a prefix are told to those who want several. */
+  /** Chooses which paths of a prefix are advertised to neighbors that take several. */
   choose(prefix: number): void {
     const left = this.#decision.several(this.#tables.paths.first[prefix] as number, MOST_PATHS)
     const places: number[] = []
@@ -157,12 +157,12 @@ export class Planes {
     return undefined
   }
 
-  /** Nobody is owed anything: whoever has many neighbors need not ask for each. */
+  /** No neighbor has an UPDATE due: the caller need not ask for each. */
   get isQuiet(): boolean {
     return this.#busy.size === 0 && this.#best.isQuiet && this.#planes.every(({ feeds }) => feeds.isQuiet)
   }
 
-  /** Grows with every path that is something to tell. */
+  /** Grows with every path that must be advertised or withdrawn. */
   get revision(): number {
     return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision)
   }
@@ -186,7 +186,7 @@ export class Planes {
     return this.#progress.get(slot)?.initial === false
   }
 
-  /** Whether anybody is told a route of this prefix. */
+  /** Whether a route of this prefix is advertised to any neighbor. */
   advertises(prefix: number): boolean {
     return this.#best.advertises(prefix) || this.#planes.some(({ feeds }) => feeds.advertises(prefix))
   }
@@ -228,7 +228,7 @@ export class Planes {
     return this.#progress.get(slot)?.several === true ? this.#planes.map(({ feeds }) => feeds) : [this.#best]
   }
 
-  /** Whether everything there was when the feed began has been told. */
+  /** Whether everything that was there when the feed began has been sent. */
   #hasFedAll(slot: PeerSlot, { several }: Progress): boolean {
     if (several && this.#fills > 0) return false
     return this.#feedsOf(slot).every((feeds) => feeds.hasFedAll(slot))

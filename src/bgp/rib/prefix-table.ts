@@ -1,7 +1,7 @@
 /**
  * The prefixes of one family, each once, by a small number. Comes in: prefixes as they lie on the wire; goes out: ids,
- * by which all other columns of the RIB are kept. A prefix lives while somebody holds it (a path, a neighbor that was
- * told of it, a message on its way); ids of the dead are used again.
+ * by which all other columns of the RIB are kept. A prefix lives while it is held (by a path, a neighbor it is
+ * advertised to, a message on its way); ids of the dead are used again.
  *
  * Ids stand in the slots of a hash table (route/slots.ts), the address words in a column: IPv4 has one word per prefix,
  * IPv6 four.
@@ -43,7 +43,7 @@ export class PrefixTable {
   #w2 = 0
   #w3 = 0
 
-  /** `grown` is told what size all other columns must have now: more, or less. */
+  /** `grown` gets the size that all other columns must have now: more, or less. */
   constructor(family: Family, key: HashKey, grown: (capacity: number) => void = () => {}) {
     this.family = family
     this.width = family === 'ipv4' ? 1 : 4
@@ -58,7 +58,7 @@ export class PrefixTable {
     return this.width === 1 ? this.#search4(bytes, offset, length) : this.#search6(bytes, offset, length)
   }
 
-  /** The same, and a new id where there was none. A new one is held by nobody: hold it. */
+  /** The same, and a new id where there was none. A new one has no holder yet: hold it. */
   insert(bytes: Uint8Array, offset: number, length: number): number {
     return this.find(bytes, offset, length) || this.#add(length)
   }

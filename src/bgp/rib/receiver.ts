@@ -1,5 +1,5 @@
 /**
- * RFC 4271 §5.1.3: a route is not told to the neighbor whose own address is its next hop. A block ready to send
+ * RFC 4271 §5.1.3: a route is not advertised to the neighbor whose own address is its next hop. A block ready to send
  * (export.ts) is compared with an address; a key of 32 bits stands for either where many are asked about at once.
  */
 import type { ByteTable } from '../route/byte-table.ts'

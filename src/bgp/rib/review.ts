@@ -1,6 +1,6 @@
 /**
  * What is to be asked again. Three answers are kept of a route: whether it may be used and with which attributes (import),
- * which path is the best (decision), and what each group is told of it (export). Each rests on more than the route: on
+ * which path is the best (decision), and what is advertised of it to each group (export). Each rests on more than the route: on
  * what its neighbor is and wants, on its next hop, on settings. Whoever changes such a thing notes it here, with the
  * answers that rest on it; one sweep over all paths then asks for them again. There is no other way to ask again.
  */

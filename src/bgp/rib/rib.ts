@@ -1,8 +1,8 @@
 /**
- * The RIB: which routes exist, which is best and why, what each neighbor was told.
+ * The RIB: which routes exist, which is best and why, what is advertised to each neighbor.
  *
  * Comes in: UPDATEs of Established neighbors (`receive`), routes this node originates (`originate`, `withdraw`), neighbors
- * that come, change and go. Goes out: UPDATEs, when somebody can take them (`pull`), and rows and counts for people.
+ * that come, change and go. Goes out: UPDATEs, when the network has room (`pull`), and rows and counts for people.
  * Deciding and all long work happen in `advance`, so much at a time.
  *
  *   receive ──► UpdateDecoder ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
@@ -55,7 +55,7 @@ const NO_PODS: OwnPodCidrs = { own: [], lent: [] }
 const NONE_DUE: readonly never[] = []
 
 export interface RibOptions {
-  /** Of the hash tables: secret, so that nobody outside can aim at them. */
+  /** The key of the hash tables: secret, so that no neighbor can make prefixes collide. */
   readonly hashKey?: HashKey
   /** Octets that all tables may take. */
   readonly memoryLimit?: number | undefined
@@ -103,7 +103,7 @@ export class Rib {
   }
 
   /**
-   * The session is up: everything is told, End-of-RIB comes behind. Nothing is known from it, unless `losePeer` kept
+   * The session is up: everything is advertised, and End-of-RIB follows. Nothing is known from it, unless `losePeer` kept
    * routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once.
    */
   addPeer(peer: RibPeer, keep: readonly Family[] = []): void {
@@ -151,7 +151,7 @@ export class Rib {
     }
   }
 
-  /** The session is down: what came from it goes, and what it was told is forgotten. */
+  /** The session is down: its routes go, and so does its Adj-RIB-Out. */
   removePeer(name: string): void {
     const slot = this.#slot(name)
     this.#lost.delete(slot)
@@ -182,7 +182,7 @@ export class Rib {
     }
   }
 
-  /** Addresses of this node, besides those that it tells as its next hops: no learned route may lead to them. */
+  /** Addresses of this node, besides those that it advertises as next hops: no learned route may lead to them. */
   setNodeAddresses(addresses: readonly Uint8Array[]): void {
     this.#peers.setNodeAddresses(addresses)
     this.#noteOwnAddresses()
@@ -206,7 +206,7 @@ export class Rib {
     this.#ribs[family].adjOut.refresh(this.#slot(name), enhanced)
   }
 
-  /** The neighbor begins to tell everything again (RFC 7313). */
+  /** The neighbor begins to advertise everything again (RFC 7313, BoRR). */
   beginRefresh(name: string, family: Family, now: Millis): void {
     this.#ribs[family].beginRefresh(this.#slot(name), now)
   }
@@ -294,7 +294,7 @@ export class Rib {
     for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
   }
 
-  /** The configured service ranges: learned routes inside them are told with their own next hop, or not at all. */
+  /** The configured service ranges: learned routes inside them are advertised with their own next hop, or not at all. */
   setServiceRanges(ranges: readonly Prefix[]): void {
     if (samePrefixes(ranges, this.#serviceRanges)) return
     this.#serviceRanges = ranges
@@ -345,7 +345,7 @@ export class Rib {
     return FAMILIES.every((family) => this.#ribs[family].adjOut.isQuiet)
   }
 
-  /** Another number than before: somebody may be owed something by routes that changed, or by work that went on. */
+  /** A new number: routes changed or work went on, so UPDATEs may be due. */
   get revision(): number {
     return this.#ribs.ipv4.revision + this.#ribs.ipv6.revision
   }
@@ -363,7 +363,7 @@ export class Rib {
     return names
   }
 
-  /** From now on `takeBest` and `judgeNextHops` have something to do: somebody writes routes into a kernel. */
+  /** From now on, changes are kept for `takeBest` and `judgeNextHops`: routes are written into a kernel. */
   follow(): void {
     this.#nextHops.fresh ??= [...this.#nextHops.ids()]
     for (const family of FAMILIES) this.#ribs[family].follow()
@@ -451,7 +451,7 @@ export class Rib {
     return this.#ribs[family].countersOf(this.#slot(name))?.endOfRib === true
   }
 
-  /** How often each rule applied, the last: how often none decided. Counted once for all who are told the same. */
+  /** How often each rule applied, the last: how often none decided. Counted once for an update group. */
   hits(policy: Policy): readonly number[] | undefined {
     return this.#peers.policies.hits(policy)
   }
@@ -563,7 +563,7 @@ export class Rib {
       const limit = maxPrefixes[family]
       const counters = this.#ribs[family].countersOf(slot)
       if (limit === undefined || counters === undefined) continue
-      // What is told anew counts once: the old paths beside it go when all is told. But they are bounded as well.
+      // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as well.
       const told = counters.held - counters.old
       if (told > limit || counters.old > limit) {
         return { error: tooMany(family, Math.max(told, counters.old), limit), tooMany: family }

@@ -1,4 +1,4 @@
-/** Routes for people: rows made only when somebody looks. Reads everything, changes nothing. */
+/** Routes for people: rows made only for a command. Reads everything, changes nothing. */
 import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'

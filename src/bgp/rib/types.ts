@@ -1,5 +1,5 @@
 /**
- * The doors of the RIB: what a neighbor must tell it, what it answers, and how a route looks from outside.
+ * The doors of the RIB: what it must know of a neighbor, what it answers, and how a route looks from outside.
  * `rib.ts` is the room behind them.
  */
 import type { Address } from '../../base/address.ts'
@@ -23,7 +23,7 @@ export interface RibPeer {
   readonly localRouterId: RouterId
   readonly remoteRouterId: RouterId
   readonly remoteAddress: Address
-  /** Both agreed on; routes of other families are neither taken nor told. */
+  /** Negotiated by both; routes of other families are neither accepted nor advertised. */
   readonly families: readonly Family[]
   readonly receive: WireContext
   readonly send: WireContext
@@ -38,7 +38,7 @@ export interface RibPeer {
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
   /** Octets that its routes of one family may take (memory-limit.ts). */
   readonly maxRouteMemory?: number
-  /** From so many routes of a family on it is told that the limit is near. */
+  /** From this many routes of a family on, a warning is given. */
   readonly warnPrefixes?: Readonly<Partial<Record<Family, number>>>
   /** Our AS, where this session shows the neighbor another. */
   readonly nodeAs?: Asn
@@ -103,11 +103,11 @@ export interface ReceiveResult {
   readonly endOfRib: Family | undefined
   /** `error` says that there are too many routes of this family. */
   readonly tooMany: Family | undefined
-  /** The limit is near, said once until it is no longer. */
+  /** The limit is near: reported once until it is no longer. */
   readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
-  /** The routes take much memory, or too much: each said once until it is no longer. */
+  /** The routes take much memory, or too much: each reported once until it is no longer. */
   readonly memory: MemoryNews | undefined
-  /** More paths to a prefix than are taken from one neighbor (RFC 7911): said once. */
+  /** More paths to a prefix than are accepted from one neighbor (RFC 7911): reported once. */
   readonly crowded: { readonly family: Family; readonly prefix: string; readonly most: number } | undefined
 }
 
@@ -128,7 +128,7 @@ export interface FamilyCounts {
   readonly accepted: number
   /** Of those, the ones chosen as best. */
   readonly preferred: number
-  /** What the neighbor has been told and not told to forget. */
+  /** What is advertised to the neighbor. */
   readonly advertised: number
   /** Octets that the routes held are charged with, how many there may be, and whether further ones are refused for it. */
   readonly memory: { readonly octets: number; readonly limit: number; readonly refuses: boolean }
@@ -157,7 +157,7 @@ export interface FamilyCounts {
   readonly endOfRibSent: boolean
 }
 
-/** One path, as `show route` prints it. Made only when somebody looks. */
+/** One path, as `show route` prints it. Made only for a command. */
 export interface RouteRow {
   readonly prefix: string
   readonly family: Family
@@ -179,7 +179,7 @@ export interface RouteRow {
   readonly attributes: PathAttributes
   /** Seconds are for the edge: when it was last changed, on the engine's clock. */
   readonly since: Millis
-  /** Neighbors that have been told this path. */
+  /** Neighbors that this path is advertised to. */
   readonly exportedTo: readonly string[]
 }
 
@@ -192,7 +192,7 @@ export interface RouteQuery {
   readonly in?: Prefix
   /** Learned from this neighbor. */
   readonly protocol?: string
-  /** As told to this neighbor (rows show the attributes that were sent) … */
+  /** As advertised to this neighbor (rows show the attributes that were sent) … */
   readonly export?: string
   /** … or refused to it, with the reason. */
   readonly noexport?: string

@@ -25,7 +25,7 @@ export class UpdateLog {
     return this.#chunks.length === 0
   }
 
-  /** The position behind the last chunk: whoever is there has read all. */
+  /** The position behind the last chunk: a member there has read all. */
   get end(): number {
     return this.#start + this.#chunks.length
   }

@@ -36,7 +36,7 @@ export interface ControlOptions {
   readonly mode?: number
   /** Who connects here expects a BIRD 1.6 of this family. */
   readonly bird1?: Family
-  /** Gives out the numbers of lookers, where there are several sockets. */
+  /** Gives out the numbers of clients, if there are several sockets. */
   readonly nextId?: () => ClientId
   /** Lookers at once. */
   readonly mostClients?: number
@@ -46,7 +46,7 @@ const LONGEST_LINE = 4096
 const MOST_CLIENTS = 64
 /** An answer of which nothing was read for so long no longer keeps its seat: birdc's pager may wait for a person. */
 const STALL_MILLIS = 30_000
-/** So long a looker that was hung up on may take to read the rest. */
+/** Time for a client whose connection is closed to read the rest. */
 const LINGER_MILLIS = 3_000
 
 interface Client {
@@ -95,7 +95,7 @@ export class Control {
     }
   }
 
-  /** Made in a folder of its own, where nobody can connect, and moved to its name when it is ready. */
+  /** Made in a folder of its own, where no client can connect, and moved to its name when it is ready. */
   async #listen(): Promise<LocalListener> {
     const { path, mode = 0o660, group } = this.#options
     const gid = group === undefined ? undefined : await groupId(group)
@@ -124,7 +124,7 @@ export class Control {
     else this.#reply(client, effect.text)
   }
 
-  /** Ends every looker's connection and takes the socket away, unless it is no longer ours. */
+  /** Ends every client's connection and removes the socket, unless it is no longer ours. */
   async close(): Promise<void> {
     const { path } = this.#options
     for (const client of this.#clients.values()) this.#hangUp(client)

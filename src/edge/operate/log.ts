@@ -12,7 +12,7 @@ import { Restraint } from './restraint.ts'
 
 export interface Log {
   tell(tell: Tell): void
-  /** Writes what is still held back, as far as somebody reads it. Nothing is logged after it. */
+  /** Writes what is still held back, as far as the reader takes it. Nothing is logged after it. */
   end(): void
 }
 

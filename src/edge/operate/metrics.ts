@@ -1,9 +1,9 @@
 /**
- * Numbers for Prometheus. Gauges and message counts are read from the engine's view when somebody scrapes;
+ * Numbers for Prometheus. Gauges and message counts are read from the engine's view at each scrape;
  * transitions, NOTIFICATIONs and times come in as they happen.
  *
  * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types,
- * families and actions are ours, rules are those somebody wrote, and a code from the wire that no RFC names counts as `other`.
+ * families and actions are ours, rules are those of BGPFilters, and a code from the wire that no RFC names counts as `other`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'

@@ -2,7 +2,7 @@
  * A bounded number of connections at one door.
  *
  * A newcomer is always seated while any connection of its own kind is idle: the one that has been idle longest gives
- * up its seat. A connection that is being answered keeps it. Therefore nobody keeps others out by holding connections
+ * up its seat. A connection that is being answered keeps it. Therefore no client keeps others out by holding connections
  * open, and only a door whose every seat is at work turns somebody away.
  */
 export interface SeatLimits {
