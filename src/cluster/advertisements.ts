@@ -140,7 +140,7 @@ function isFor(
   return peers?.includes(peer.name) === true || (peerSelector !== undefined && matches(peerSelector, peer.labels))
 }
 
-/** They come before the filters: what these see are the routes as they would be told. */
+/** They come before the filters: filters see the routes as they would be advertised. */
 export function advertisementRules(all: readonly NodeAdvertisement[], mine: readonly string[]): Rule[] {
   if (all.length === 0) return []
   const names = all.map(({ object }) => object.name)

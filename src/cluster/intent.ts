@@ -45,7 +45,7 @@ export interface NodeIntent {
   readonly decision: DecisionSettings
 }
 
-/** In place of the address of a router that nobody has heard of yet. */
+/** In place of the address of a router that is not known yet. */
 export const UNHEARD: Address = '::'
 
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
@@ -68,7 +68,7 @@ export interface PeerIntent {
   readonly port: number
   readonly remoteAs: Asn | 'internal' | 'external'
   readonly localAs: Asn
-  /** Bind to this address of ours; undefined leaves it to the kernel. */
+  /** Local address of the session; if undefined, the kernel chooses. */
   readonly sourceAddress: Address | undefined
   /** Nobody asked for `sourceAddress`: where it is on no link to the neighbor, an address of that link takes its place. */
   readonly sourceMayYield: boolean
@@ -81,7 +81,7 @@ export interface PeerIntent {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds
   readonly passive: boolean
-  /** For maintenance of the neighbor: it is told, and tells, last choices only (RFC 8326). */
+  /** For maintenance of the neighbor: routes to and from it are last choices (RFC 8326). */
   readonly drain: boolean
   /** External and on a link of ours: the session ends with that link, not by its hold time. */
   readonly fastFailover: boolean
@@ -111,7 +111,7 @@ export interface PeerIntent {
   readonly interface: string | undefined
   /** The neighbor is watched by BFD. */
   readonly bfd: BfdSettings | undefined
-  /** Not one neighbor, but whoever calls from there: each gets a session made after this. */
+  /** Not one neighbor, but all callers from there: each gets a session made after this. */
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
    * Not to be started, and why: a filter that does not exist, a Secret that is missing. Both policies then refuse
@@ -134,9 +134,9 @@ export interface BfdSettings {
 export interface PrefixLimit {
   /** More end the session. */
   readonly limit: number
-  /** From this many on it is told. */
+  /** From this many on a warning is given. */
   readonly warnAt: number
-  /** When the session may come back; undefined: when somebody enables it. */
+  /** When the session may come back; undefined: when it is enabled by command. */
   readonly restartAfter: Seconds | undefined
 }
 

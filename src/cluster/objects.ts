@@ -63,7 +63,7 @@ export interface EndpointSliceObject {
   readonly draining: readonly string[]
 }
 
-/** A Secret as the edge tells it: what of it is fit to be a key, and never the key. */
+/** A Secret as the edge reports it: what of it is fit to be a key, and never the key. */
 export interface SecretObject {
   readonly type: string
   /** `version` grows with every change of the key; `trouble` says why it is none: `is empty`. */
@@ -185,7 +185,7 @@ export interface PeerObject {
   readonly restartTime: Seconds | undefined
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
-  /** It is told, and tells, last choices only: for its maintenance. */
+  /** Routes to and from it are last choices: for its maintenance. */
   readonly drain: boolean
   readonly fastFailover: boolean
   readonly password: SecretKeyRef | undefined
@@ -236,7 +236,7 @@ export interface AdvertisementObject {
   readonly med: number | undefined
   readonly prepend: readonly Asn[]
   readonly nextHops: Readonly<Partial<Record<Family, Address>>>
-  /** Why what it names is told to nobody: it has faults. */
+  /** Why what it names is not advertised: it has errors. */
   readonly held: string | undefined
 }
 

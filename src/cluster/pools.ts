@@ -21,7 +21,7 @@ export function clusterRanges(
   ])
 }
 
-/** Nothing inside a pool with `disableBGPExport` is told to anyone, unless a filter accepts it first. */
+/** Nothing inside a pool with `disableBGPExport` is advertised, unless a filter accepts it first. */
 export function unexportedRules(pools: Iterable<PoolObject>): Rule[] {
   const closed = [...pools].filter(({ disableBgpExport }) => disableBgpExport)
   return closed.sort((a, b) => (a.name < b.name ? -1 : 1)).map(unexportedRule)

@@ -1,6 +1,6 @@
 /**
  * The FIB: routes wanted × routes present → changes. Only routes of our own protocol number are ever compared or
- * changed, and those of a speaker that we were told to take over from. Wanted are the best routes that BGP taught us, and blackholes for what this node advertises of its own.
+ * changed, and those of a speaker that `--adopt` names. Wanted are the best routes that BGP taught us, and blackholes for what this node advertises of its own.
  */
 import type { Prefix } from '../base/prefix.ts'
 import {

@@ -1,5 +1,5 @@
 /**
- * Routes of the speaker before us, which ran on this node and was told to stop: packets go on over them until ours stand.
+ * Routes of the speaker before us, which ran on this node and was stopped: packets go on over them until ours stand.
  * They are those of its protocol numbers in the first reading of the kernel; whatever comes later under these numbers is
  * somebody's who runs, and is left alone.
  *

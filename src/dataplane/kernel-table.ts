@@ -8,7 +8,7 @@ import { KERNEL_PROTOCOL, type KernelRoute, sameRoute } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 
-/** IPv6 ends its table with an unreachable default route of this metric: nobody's wish. */
+/** IPv6 ends its table with an unreachable default route of this metric, which no program added. */
 const NOBODYS_METRIC = 0xffffffff
 
 export class KernelTable {

@@ -1,4 +1,4 @@
-/** The links of this host and their addresses, as the kernel tells them: what a next hop of ours is chosen from. */
+/** The links of this host and their addresses, as the kernel reports them: what a next hop of ours is chosen from. */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
@@ -153,7 +153,7 @@ function networkOf({ address, length, peer }: LinkAddress): Prefix | undefined {
   return peer === undefined && length === bytes.length * 8 ? undefined : makePrefix(bytes, length)
 }
 
-/** Whether somebody with this address is reached on the link without a router. */
+/** Whether this address is reached on the link without a router. */
 export function isOnLink(link: Link, address: Address): boolean {
   const host = hostPrefix(address)
   return isLinkLocal(address) || (host !== undefined && networksOf(link).some((network) => contains(network, host)))

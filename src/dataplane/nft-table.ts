@@ -8,7 +8,7 @@ interface NftCounter {
 }
 
 export interface NftTable {
-  /** It belongs to a process that lives: nobody else can change it. */
+  /** It belongs to a process that lives: no other can change it. */
   readonly isOwned: boolean
   /** Type, hook, priority and policy by the name of the chain: `nat postrouting 110 accept`. */
   readonly chains: ReadonlyMap<string, string>

@@ -29,7 +29,7 @@ export interface LoopPlan {
 export interface HeldRoutes {
   at(prefix: Prefix): readonly KernelRoute[]
   all(): Iterable<KernelRoute>
-  /** Packets go on by it. */
+  /** Packets are forwarded by it. */
   leadsOn(route: KernelRoute): boolean
   /** Prefixes whose routes have changed since last asked. */
   takeMoved(): Iterable<Prefix>

@@ -1,6 +1,6 @@
 import type { ObjectChange } from '../cluster/source.ts'
 
-/** Changes of services told at once. */
+/** Changes of services in one Input. */
 const MOST_AT_ONCE = 256
 
 /**

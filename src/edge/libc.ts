@@ -1,6 +1,6 @@
 /**
  * libc's own socket calls, for what Node's sockets lack: options before the first byte, filters, keys, raw packets, and an
- * `accept` that tells a shortage of descriptors. A TCP socket goes on as `new net.Socket({ fd })`.
+ * `accept` that reports a shortage of descriptors. A TCP socket is handed over as `new net.Socket({ fd })`.
  *
  * Every call answers at once: all sockets here are non-blocking. One that fails throws a `CallError`.
  */
@@ -44,7 +44,7 @@ const TCP_SAVED_SYN = 28
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 
-/** `sockaddr_in6`, the longest that is told to us. */
+/** `sockaddr_in6`, the longest address that is read. */
 const SOCKADDR_SIZE = 28
 /** Octets of a path in `sockaddr_un`, with the NUL behind it. */
 const PATH_SIZE = 108
@@ -126,7 +126,7 @@ export interface Accepted {
   readonly remote: Endpoint
 }
 
-/** Undefined where nobody waits, or the one who did has gone again. */
+/** Undefined if no connection waits, or the one that did is gone again. */
 export function acceptFrom(listener: number): Accepted | undefined {
   const name = new Uint8Array(SOCKADDR_SIZE)
   const fd = accept(listener, name)
@@ -171,7 +171,7 @@ export function listenAtPath(path: string, backlog: number): number {
   }
 }
 
-/** The next caller of a Unix socket, and the user it runs as. Undefined where nobody waits. */
+/** The next connection of a Unix socket, and the user of its process. Undefined if none waits. */
 export function acceptLocal(listener: number): { readonly fd: number; readonly uid: number } | undefined {
   const fd = accept(listener, new Uint8Array(2 + PATH_SIZE))
   if (fd === undefined) return undefined

@@ -9,7 +9,7 @@ import { isShortage } from './libc.ts'
 import { wordsOf } from './os-words.ts'
 
 const DEFAULT_SIZE = 8
-/** So long it must have been whole before that is told: at the limit it is short and whole again by turns. */
+/** It must have been whole this long before that is reported: at the limit it is short and whole again by turns. */
 const PATIENCE: Millis = 10_000
 
 export class Reserve {
@@ -19,7 +19,7 @@ export class Reserve {
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** `tell` hears why it was needed, and `undefined` when it is whole again. */
+  /** `tell` gets why it was needed, and `undefined` when it is whole again. */
   constructor(tell: (trouble: string | undefined) => void, size = DEFAULT_SIZE) {
     this.#tell = tell
     this.#size = size

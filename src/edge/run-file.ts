@@ -2,7 +2,7 @@
  * A file in the agent's run directory: what one run leaves for the next. One JSON value, replaced as a whole.
  *
  * It is never half-written (a new file is renamed over the old one), readable for its owner alone, and bounded. What
- * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` is told.
+ * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` gets the error.
  */
 import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -52,7 +52,7 @@ export class RunFile {
     this.#writing ??= this.#writeAll()
   }
 
-  /** Everything handed in is on the disk, or told as trouble. */
+  /** Everything handed in is on the disk, or reported as trouble. */
   async close(): Promise<void> {
     await this.#writing
   }

@@ -7,12 +7,12 @@ import { Socket } from 'node:net'
 
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK
 
-/** Sockets that were told not to wait; held, since one that is collected closes its descriptor. */
+/** Sockets that were set to non-blocking; held, since one that is collected closes its descriptor. */
 const sockets: Socket[] = []
 
 /**
  * A descriptor of stdout (1) or stderr (2) whose writes fail with EAGAIN instead of waiting. Opened anew, so that other
- * processes that share the stream keep theirs as it is. A socket (systemd's) cannot be opened again: it is told not to wait.
+ * processes that share the stream keep theirs as it is. A socket (systemd's) cannot be opened again: it is set to non-blocking.
  */
 export function openWithoutWaiting(fd: 1 | 2): number {
   try {

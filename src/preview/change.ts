@@ -88,5 +88,5 @@ function changeOfRoutes(node: string, before: PeerPreview | undefined, after: Pe
   ]
 }
 
-/** Which object it comes from is nothing that a neighbor is told. */
+/** A neighbor does not learn which object a route comes from. */
 const sameOnTheWire = (a: Advertised, b: Advertised): boolean => same({ ...a, objects: [] }, { ...b, objects: [] })

@@ -1,5 +1,5 @@
 /**
- * What one node would do with these objects: which neighbors it would have, and which of its own routes each would be told,
+ * What one node would do with these objects: which neighbors it would have, and which of its own routes each would get,
  * or why not. Made of the intent alone: no session stands, and nothing is learned.
  */
 import type { Prefix } from '../base/prefix.ts'
@@ -17,13 +17,13 @@ export interface NodePreview {
   readonly routerId: RouterId | undefined
   readonly intent: Intent
   readonly peers: readonly PeerPreview[]
-  /** What is advertised to nobody, by prefix or object, and why. */
+  /** What is advertised to no neighbor, by prefix or object, and why. */
   readonly withheld: ReadonlyMap<string, string>
 }
 
 export interface PeerPreview {
   readonly intent: PeerIntent
-  /** So many neighbors of the mesh that are told the same are one. */
+  /** Neighbors of the mesh with the same routes are one row; so many they are. */
   readonly count: number
   readonly advertised: readonly Advertised[]
   readonly refused: readonly Refused[]

@@ -1,6 +1,6 @@
 /**
  * `BGPAdvertisement`, a kind of our own: which routes of a node, from which nodes, to which peers, with what. One with faults
- * is used as far as it says which routes it names: those are told to nobody.
+ * is used as far as it says which routes it names: those are not advertised.
  */
 import { familyOfAddress } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'

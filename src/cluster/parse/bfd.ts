@@ -7,7 +7,7 @@ const MOST_INTERVAL = 10_000
 const MOST_MULTIPLIER = 255
 /** 255 would be a single hop. */
 const MOST_TTL = 254
-/** What FRR and MetalLB do when nobody says: a neighbor is missed after 900 ms. */
+/** The defaults of FRR and MetalLB: a lost neighbor is detected after 900 ms. */
 const INTERVAL = 300
 const MULTIPLIER = 3
 

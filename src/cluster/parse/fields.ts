@@ -1,6 +1,6 @@
 /**
  * Reading unchecked objects field by field. A field that is absent or null reads as undefined; one that is wrong reads
- * as undefined too and is found (`Findings`). Every field that was asked for counts as known; `rest` tells of the others.
+ * as undefined too and is found (`Findings`). Every field that was asked for counts as known; `rest` reports the others.
  */
 import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
@@ -173,7 +173,7 @@ export class Fields {
     }
   }
 
-  /** Tells of fields nobody asked for: mostly slips of the pen. */
+  /** Reports fields that were not asked for: mostly misspelt ones. */
   rest(): void {
     for (const name of Object.keys(this.#record)) {
       if (this.#known.has(name)) continue

@@ -69,7 +69,7 @@ const isFamily = (item: unknown, family: Family): boolean => typeof item === 'st
 const RANGE_LIMIT = 64
 const MOST_IN_RANGE = 4096
 
-/** `peerRange: 10.0.0.0/24`: whoever calls from there is a neighbor, so many of them at once. */
+/** `peerRange: 10.0.0.0/24`: every caller from there is a neighbor, up to a limit. */
 function readRange(spec: Fields): PeerObject['range'] {
   const prefix = spec.prefix('peerRange')
   const limit = spec.whole('peerRangeLimit', 1, MOST_IN_RANGE)
@@ -123,7 +123,7 @@ export function readRouteMemory(spec: Fields): number | undefined {
   return mib === undefined ? undefined : mib * MIB
 }
 
-/** `restartMinutes: 0`: held down until somebody enables it. */
+/** `restartMinutes: 0`: held down until it is enabled by command. */
 export function prefixLimit(limit: number, warnPercent = WARN_PERCENT, restartMinutes = RESTART_MINUTES): PrefixLimit {
   return {
     limit,

@@ -39,7 +39,7 @@ export function parsePool(
     nat: parseNat(spec, prefix?.family),
   }
   const isFaulty = (field: string) => [...findings.faulty].some((faulty) => faulty.startsWith(`spec.${field}`))
-  // A pool in part: nothing of it is told to anyone, or translated, that may not be meant to be.
+  // A pool with errors: nothing of it is advertised or translated that may not be meant to be.
   if (isFaulty('disableBGPExport')) pool.disableBgpExport = true
   if (isFaulty('nat')) pool.natOutgoing = false
   spec.rest()

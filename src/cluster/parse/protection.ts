@@ -1,4 +1,4 @@
-/** What protects a session: a key of TCP-MD5 (RFC 2385), named and never told, and the distance a packet may come from. */
+/** What protects a session: a key of TCP-MD5 (RFC 2385), by name and never by value, and the distance a packet may come from. */
 import type { SecretKeyRef } from '../objects.ts'
 import type { Fields } from './fields.ts'
 

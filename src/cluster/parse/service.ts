@@ -123,7 +123,7 @@ function endpointState(conditions: Fields | undefined): 'ready' | 'draining' | u
   return serving && terminating ? 'draining' : undefined
 }
 
-/** As the edge tells it (`edge/keys`): the values stay there, and nothing of them is read or kept here. */
+/** As the edge reports it (`edge/keys`): the values stay there, and nothing of them is read or kept here. */
 export function parseSecret(object: Record<string, unknown>): SecretObject {
   const keys: Record<string, { version: number; trouble: string | undefined }> = {}
   for (const [name, key] of Object.entries(isRecord(object.keys) ? object.keys : {})) {

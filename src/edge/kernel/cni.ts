@@ -5,7 +5,7 @@
  * it cannot be made so.
  *
  * The runtime never sees half a file: it is written beside and renamed. A file of our name that we did not write is
- * left alone. What somebody removes or changes comes back at the next look; the file outlives the process, so that
+ * left alone. A file that was removed or changed comes back at the next look; the file outlives the process, so that
  * pods can start while there is no agent.
  */
 import { constants } from 'node:fs'

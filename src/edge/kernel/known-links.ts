@@ -1,4 +1,4 @@
-/** The links and addresses that the kernel has told of, and what is different since they were last told on. */
+/** The links and addresses that the kernel has reported, and what changed since the engine was last informed. */
 import type { Address } from '../../base/address.ts'
 import type { Link, LinkAddress, LinkChange } from '../../dataplane/links.ts'
 import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, readAddress, readLink } from './netlink-link.ts'

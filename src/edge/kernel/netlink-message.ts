@@ -115,7 +115,7 @@ export class Attributes {
   }
 }
 
-/** What the kernel says of a message of ours. */
+/** The kernel's answer to a message. */
 export interface Answer {
   /** 0: it is done. */
   readonly errno: number

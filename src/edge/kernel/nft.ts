@@ -1,8 +1,8 @@
 /**
- * Our nftables table: writes it and tells what is in it.
+ * Our nftables table: writes it and reports its contents.
  *
  * In: the Effect `nft`: what is one transaction. Out: the Inputs `nft-table` (as read back, whenever it
- * is different, with counters whenever somebody asks), `applied` for every effect, and `kernel-trouble` while nft does
+ * is different, with counters when they are asked for), `applied` for every effect, and `kernel-trouble` while nft does
  * not work.
  *
  * The table stays when we end. While we live it is ours alone where nft and the kernel know that (`nft-holder`).

@@ -11,7 +11,7 @@ export class KubernetesTroubles {
   readonly #change: (change: ObjectChange) => void
   /** By place: what each kind says of it. */
   readonly #texts = new Map<string, Map<string, string>>()
-  /** By place: what was told. */
+  /** By place: what was reported. */
   readonly #told = new Map<string, string>()
 
   constructor(change: (change: ObjectChange) => void) {

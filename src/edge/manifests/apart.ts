@@ -77,7 +77,7 @@ export class Apart {
   #start(): Worker {
     if (this.#worker !== undefined) return this.#worker
     const worker = new Worker(CODE, { resourceLimits: LIMITS, execArgv: [], argv: [] })
-    // What fails is told to who asked; with nobody asking it is nothing.
+    // A failure goes to the caller; without a caller it is dropped.
     worker.on('error', () => {})
     worker.unref()
     this.#worker = worker

@@ -1,6 +1,6 @@
 /**
  * The text of a file of manifests → what its documents say, one after the other. A long text is cut into pieces, a
- * document or an item of a List each, and `breathe` is awaited in between, so that sessions and lookers have their turns.
+ * document or an item of a List each, and `breathe` is awaited in between, so that sessions and clients have their turns.
  * A fault spoils its own document or item and nothing else.
  */
 import type { Resource } from '../resources.ts'

@@ -82,7 +82,7 @@ class ObjectReader {
       : this.#whyNotObject(from, document, resource)
   }
 
-  /** What is none of ours is no trouble; a slip of the pen in what is meant for us is. */
+  /** A document of another kind is no error; a misspelt kind of ours is. */
   #whyNotOurs(from: string, kind: string, apiVersion: string): string | undefined {
     const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
     const meant = ofGroup.find((one) => isOfKind(kind, one))

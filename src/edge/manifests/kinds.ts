@@ -17,7 +17,7 @@ export const isOwnGroup = (apiVersion: string): boolean => groupOf(apiVersion) =
 export const isOfKind = (kind: string, resource: Resource): boolean =>
   kind === resource.kind || kind === `${resource.kind}List`
 
-/** No kind that is read, and no slip of the pen in one: whatever else stands in the document, nobody asks for it. */
+/** Neither a kind that is read nor a misspelt one: the rest of the document is not parsed. */
 export const isForeign = ({ apiVersion, kind }: Head, resources: readonly Resource[]): boolean =>
   kind !== 'List' && !isOwnGroup(apiVersion) && !resources.some((one) => isOfKind(kind, one))
 

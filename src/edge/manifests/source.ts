@@ -36,7 +36,7 @@ export interface ManifestsOptions {
   readonly namespace?: string
   /** A file must have stood still this long. */
   readonly quiet?: Millis
-  /** The folder is looked through this often even when nobody says that something changed. */
+  /** The folder is looked through this often even without an event. */
   readonly rescan?: Millis
 }
 
@@ -82,7 +82,7 @@ export class Manifests implements Source {
   #objects = new Map<string, ManifestObject>()
   #troubles = new Map<string, Trouble>()
   #folderTrouble: string | undefined
-  /** Files that were wrong when all was read first, and still are: what they would say nobody knows. */
+  /** Files that had errors in the first reading and still have: their objects are unknown. */
   #unread: ReadonlySet<string> = new Set()
   #synced = false
   #stopped = false
@@ -276,7 +276,7 @@ export class Manifests implements Source {
     if (this.#stopped) throw new Error('stopped')
   }
 
-  /** Compares what is with what was told, and tells the rest. */
+  /** Compares the files with what was reported, and reports the difference. */
   async #tell(): Promise<void> {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))

@@ -1,6 +1,6 @@
 /**
  * Turns the BFD engine: reads the sockets, hands in what came, carries out effects. Whoever has the thread calls `round`.
- * Time is told only after the sockets have been read, so that a session never ends while its packets wait unread, however
+ * Time advances only after the sockets have been read, so that a session never ends while its packets wait unread, however
  * late the system let us run.
  *
  * In: `BfdInput` of whoever owns the sessions. Out: all effects but those on sockets, which the owner is to know.
@@ -20,7 +20,7 @@ export interface BfdDriverOptions {
 
 /** How often what the kernel dropped is counted. */
 const LOOK: Millis = 1_000
-/** Rounds of reading before time is told: more than the receive buffers of all sockets hold. What is left then is a flood. */
+/** Rounds of reading before time advances: more than the receive buffers of all sockets hold. What is left then is a flood. */
 const MOST_ROUNDS = 64
 
 export class BfdDriver {

@@ -19,7 +19,7 @@ const POLLIN = 1
 const POLL_SIZE = 8
 const TIME_SIZE = 16
 
-/** Rung by one thread, heard by another. */
+/** One thread wakes another with it. */
 export class Bell {
   readonly fd: number
 

@@ -80,7 +80,7 @@ interface Listener {
 interface Sender {
   readonly open: Open
   fd: number | undefined
-  /** Where its neighbor is heard. */
+  /** The interface that its neighbor's packets come in on. */
   listener: Listener | undefined
   trouble: string | undefined
 }

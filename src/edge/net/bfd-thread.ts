@@ -24,7 +24,7 @@ const CODE = new URL(typeof GODWIT_BFD_THREAD === 'string' ? GODWIT_BFD_THREAD :
 /** What 5,000 sessions need, many times over; their garbage is small and soon gone. */
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 } as const
 
-/** `independent`: this process goes on while the agent does not. */
+/** `independent`: this process continues while the agent is down. */
 export const startBfdThread =
   (independent: boolean): StartBfd =>
   (hear, ended) =>

@@ -7,7 +7,7 @@ import type { BfdInput, BfdNews } from '../../bfd/types.ts'
 
 /** Of the lines, raised with every change that an older side would misread. */
 const VERSION = 1
-/** Thousands of sessions in one line are a megabyte; what is longer is no line of ours. */
+/** Thousands of sessions in one line are a megabyte; a longer line is an error. */
 const LONGEST = 16 * 1024 * 1024
 
 /** From the agent: the sessions that shall be, or a question. From the process: news. */

@@ -1,7 +1,7 @@
 /**
  * The door to the BFD engine, which runs apart: a thread of ours, or a process that outlives us.
  *
- * In: the Effect `bfd`. Out: the Inputs `bfd`, for all that is told of sessions, and `bfd-trouble`, when the engine is gone
+ * In: the Effect `bfd`. Out: the Inputs `bfd`, for all reports about sessions, and `bfd-trouble`, when the engine is gone
  * or there again.
  */
 import type { Millis } from '../../base/units.ts'
@@ -18,7 +18,7 @@ export interface BfdRunner {
   stop(): Promise<void>
 }
 
-/** `hear`: what it tells. `ended`: it is gone, and why; called once. */
+/** `hear` gets its reports. `ended` gets why it is gone; called once. */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 
 export interface BfdOptions {
@@ -28,7 +28,7 @@ export interface BfdOptions {
 
 /** Before an engine that is gone is started again. */
 const PAUSE: Millis = 1_000
-/** So long somebody who looks waits for what the engine says. */
+/** A `show` command waits this long for the engine's answer. */
 const PATIENCE: Millis = 500
 
 export class Bfd {
@@ -53,7 +53,7 @@ export class Bfd {
     else this.#post()
   }
 
-  /** Settles when the engine has told all there is, or is late. */
+  /** Settles when the engine has reported everything, or is late. */
   ask(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#runner === undefined) return Promise.resolve()
@@ -71,7 +71,7 @@ export class Bfd {
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#restart)
-    // An answer means that the last list has been carried out: the neighbors have been told.
+    // An answer means that the last list has been carried out: AdminDown has been sent.
     await this.ask()
     await this.#runner?.stop()
   }

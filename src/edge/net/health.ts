@@ -1,6 +1,6 @@
 /**
  * Asks a health endpoint of this host again and again, as the Effect `health` says. In: the effect. Out: the Input `health`
- * for each answer. One question at a time, on loopback alone: IPv4, and IPv6 where nobody listens there.
+ * for each answer. One question at a time, on loopback alone: IPv4, and IPv6 if nothing listens there.
  */
 import { request } from 'node:http'
 import type { Effect } from '../../engine/effect.ts'
@@ -15,7 +15,7 @@ const LOOPBACK = ['127.0.0.1', '::1']
 export class HealthCheck {
   readonly #feed: (input: Input) => void
   #timer: NodeJS.Timeout | undefined
-  /** Answers to what was asked before it changed are for nobody. */
+  /** Answers to questions from before the change are dropped. */
   #check: Check | undefined
 
   constructor({ feed }: { readonly feed: (input: Input) => void }) {

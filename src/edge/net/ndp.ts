@@ -1,9 +1,9 @@
 /**
- * Router discovery on the links of neighbors without an address: advertises us there, and tells which routers advertise
+ * Router discovery on the links of neighbors without an address: advertises us there, and reports which routers advertise
  * themselves (RFC 4861 §6.2, §6.1.2).
  *
  * In: the Effect `discover`. Out: the Inputs `link`, once for every interface and whenever that changes, and `router`, for
- * every advertisement heard.
+ * every advertisement received.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
@@ -40,7 +40,7 @@ export interface Port {
 }
 
 interface WantedLink {
-  /** What the engine was told; undefined: nothing yet. */
+  /** What was reported to the engine; undefined: nothing yet. */
   told: { readonly trouble: string | undefined } | undefined
   port: Port | undefined
   sent: number

@@ -3,9 +3,9 @@
  *
  * In: the effects `reply` and `hang-up`. Out, to `feed`: `client-opened`, `command`, `client-drained`, `client-closed`.
  *
- * - A looker's next line is handed in only when the answer to the one before is complete; until then its socket is
+ * - A client's next line is handed in only when the answer to the one before is complete; until then its socket is
  *   not read. What it may send ahead is bounded by its socket's buffer, one line by `LONGEST_LINE`.
- * - After `reply`, `client-drained` follows once the looker has taken all of it; a looker that takes nothing gets
+ * - After `reply`, `client-drained` follows once the client has read all of it; a client that reads nothing gets
  *   nothing more.
  * - Every `client-opened` is followed by exactly one `client-closed`.
  * - Who may connect may look. Only root and the agent's own user may act, whatever the socket's group (`restricted`).
@@ -234,7 +234,7 @@ export class Control {
   }
 }
 
-/** A name that is taken by something else than a socket nobody answers on is left alone. */
+/** A file of this name is replaced only if it is a socket on which no agent answers. */
 async function refuseIfTaken(path: string): Promise<void> {
   const there = await lstat(path).catch(() => undefined)
   if (there === undefined) return
@@ -242,7 +242,7 @@ async function refuseIfTaken(path: string): Promise<void> {
   if (await answers(path)) throw new Error('another agent is running on it')
 }
 
-/** Only a refusal says that nobody is there: an agent that is stopped, or has many callers, does not answer at once. */
+/** Only a refused connection means that no agent is there: an agent that is stopped, or has many callers, does not answer at once. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(path)

@@ -169,7 +169,7 @@ function rpFilter({ interfaces }: Facts): Finding {
   )
 }
 
-/** A router does not listen to router advertisements, unless it is told to by a 2. */
+/** A machine that forwards ignores router advertisements, unless the setting is 2. */
 function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
   const waiting = interfaces.filter(({ acceptRa: value, outward }) => outward && value === 1)
   const deaf = ipv6 === '1' ? waiting.map(({ name }) => name) : []
@@ -237,7 +237,7 @@ function nftTrouble(reason: string): Finding {
   return finding('bad', 'nftables', `rules cannot be read: ${reason}`, todo)
 }
 
-/** Nothing is wrong with an older kernel as long as nobody flushes. */
+/** An older kernel is no fault as long as no program flushes the ruleset. */
 const flushes = ({ nftHolds }: Facts): Finding =>
   nftHolds
     ? finding('ok', 'nft flush ruleset', 'of another program leaves our table in place while an agent runs')

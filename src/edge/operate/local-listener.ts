@@ -1,5 +1,5 @@
 /**
- * A Unix stream socket that knows who calls: the kernel tells the user at the other end (`SO_PEERCRED`, unix(7)), which
+ * A Unix stream socket that knows who connects: the kernel names the user at the other end (`SO_PEERCRED`, unix(7)), which
  * Node does not ask for.
  */
 import { Socket } from 'node:net'

@@ -129,7 +129,7 @@ const LAG_PRECISION = 100
 /** Peers of one part of a page. */
 const AT_ONCE = 128
 
-/** Sockets are looked at and the engine has turns before we go on. */
+/** Sockets are read and the engine has turns before the next part. */
 const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Those of whom there may be as many as nodes, or as anybody who calls: by what they are known together. */

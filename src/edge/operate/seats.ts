@@ -3,7 +3,7 @@
  *
  * A newcomer is always seated while any connection of its own kind is idle: the one that has been idle longest gives
  * up its seat. A connection that is being answered keeps it. Therefore no client keeps others out by holding connections
- * open, and only a door whose every seat is at work turns somebody away.
+ * open, and only a listener whose every seat is busy refuses a connection.
  */
 export interface SeatLimits {
   /** Connections at once. */

@@ -1,7 +1,7 @@
 /** Counts by labels, of which the first is a peer. Kept apart from prom-client so that a peer that is gone can be dropped. */
 import type { Counter } from 'prom-client'
 
-/** Whoever calls from a range is a peer with a name of its own, and nobody may ever ask: beyond this the oldest goes. */
+/** Each caller from a range is a peer with a name of its own, and a scrape may never come: beyond this the oldest goes. */
 const MOST_ROWS = 16_384
 
 export class Tally {
