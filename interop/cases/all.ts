@@ -5,6 +5,7 @@ import { cases as bfd } from './bfd.ts'
 import { cases as birdTools } from './bird-tools.ts'
 import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
+import { cases as changes } from './changes.ts'
 import { cases as dashboard } from './dashboard.ts'
 import { cases as errors } from './errors.ts'
 import { cases as errorsUpdate } from './errors-update.ts'
@@ -47,6 +48,7 @@ export const CASES: readonly Case[] = [
   ...services,
   ...advertisements,
   ...objects,
+  ...changes,
   ...errors,
   ...errorsUpdate,
   ...featuresSession,
