@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Millis } from './base/units.ts'
 import type { AgentWords } from './cli/words.ts'
 import { readKept } from './cluster/last-good.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
@@ -29,6 +30,7 @@ import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } 
 import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
+import { whyMachineEnds } from './edge/operate/shutdown.ts'
 import { Recorder } from './edge/replay/recorder.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
@@ -36,13 +38,16 @@ import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine, type EngineOptions } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
+import { FAREWELL } from './engine/leave.ts'
 import { readRestart } from './engine/restart.ts'
 import { tell } from './engine/tell.ts'
 import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
 
-/** How long neighbors may take to read our farewell. */
-const FAREWELL_MILLIS = 3_000
+/** How long neighbors may take to read our last words. */
+const LAST_WORDS_MILLIS = 3_000
+/** … and to move to other paths before them. */
+const FAREWELL_MILLIS = FAREWELL + LAST_WORDS_MILLIS
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
 export async function runAgent(options: AgentWords): Promise<number> {
@@ -190,7 +195,7 @@ class Agent {
     this.#driver.feed({ kind: 'restarted', document: readRestart(await this.#restart.read()) })
     this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
     this.#source.followSecrets?.(this.#secrets)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => this.#stop(signal))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void this.#stop(signal))
     process.on('SIGHUP', () => this.#reread())
   }
 
@@ -215,15 +220,26 @@ class Agent {
     source?.reread?.()
   }
 
-  #stop(reason: string): void {
+  async #stop(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
+    const reason = signal === 'SIGINT' ? undefined : await this.#whyLeaves()
     void this.#source?.stop()
-    // An upgrade, a drain and a deletion look the same to a pod: neighbors are not told to drop what this node delivers.
-    this.#driver.feed({
-      kind: 'stop',
-      reason: `agent stopped by ${reason}`,
-      how: reason === 'SIGTERM' ? 'restart' : 'leave',
-    })
-    setTimeout(this.#end, FAREWELL_MILLIS).unref()
+    if (reason !== undefined) this.#endBy('farewell', reason, FAREWELL_MILLIS)
+    else {
+      // An upgrade, and whatever cannot be told from one: neighbors are not told to drop what this node delivers.
+      const how = signal === 'SIGTERM' ? 'restart' : 'leave'
+      this.#endBy(how, `agent stopped by ${signal}`, LAST_WORDS_MILLIS)
+    }
+  }
+
+  #endBy(how: Extract<Input, { kind: 'stop' }>['how'], reason: string, within: Millis): void {
+    this.#driver.feed({ kind: 'stop', reason, how })
+    setTimeout(this.#end, within).unref()
+  }
+
+  /** Why no agent follows this one on this node: its pod and DaemonSet say so, or the machine where it is no pod. */
+  #whyLeaves(): Promise<string | undefined> {
+    const asked = this.#options.pod === undefined ? undefined : this.#source?.whyLeaves?.()
+    return asked ?? whyMachineEnds()
   }
 
   async close(): Promise<void> {
@@ -318,8 +334,8 @@ function readsOf(line: string): Reads | undefined {
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
 async function openSource(options: AgentWords, keys: Keys, feed: (input: Input) => void): Promise<Source> {
-  const { source, apiGroup, kubeconfig, namespace } = options
+  const { source, apiGroup, kubeconfig, namespace, node, pod } = options
   if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')
-  return openKubernetes({ apiGroup, kubeconfig, feed, keys, namespace })
+  return openKubernetes({ apiGroup, kubeconfig, feed, keys, namespace, node, ...(pod !== undefined && { pod }) })
 }

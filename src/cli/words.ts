@@ -49,6 +49,8 @@ export interface AgentWords {
   readonly node: string
   /** Where the Secrets with the keys of neighbors are. */
   readonly namespace: string
+  /** Name of the pod that the agent is; undefined: it is none. */
+  readonly pod: string | undefined
   /** `kubernetes`, or the folder of manifests. */
   readonly source: string
   readonly kubeconfig: string | undefined
@@ -321,6 +323,7 @@ function parseAgentWords(argv: readonly string[]): Words {
       source: values.source ?? 'kubernetes',
       kubeconfig: values.kubeconfig,
       namespace: values.namespace ?? process.env.POD_NAMESPACE ?? 'godwit',
+      pod: process.env.POD_NAME || undefined,
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       control: values.control ?? DEFAULT_SOCKET,
       controlGroup: values['control-group'],

@@ -194,7 +194,7 @@ export class IntentBuilder {
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
-      leave: whyLeave(store.get('Node', me.name), settings),
+      leave: store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(store.get('Node', me.name), settings),
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
       dataplane: planDataplane(me, pools, nodes, settings, nodeRoutes.intent),

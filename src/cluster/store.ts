@@ -37,6 +37,9 @@ export class ObjectStore {
   /** Objects in force of which no version was good as a whole, and those whose version is from an earlier run. */
   readonly #makeshift = new Set<string>()
   readonly lastGood: LastGood
+  readonly #node: string
+  /** The Node of this node was there and is deleted: it leaves as what it was. */
+  #ownNodeIsGone = false
   #problems: readonly Problem[] | undefined
   #problemRevision = 0
   #touched: Touched[] = []
@@ -44,6 +47,7 @@ export class ObjectStore {
 
   /** `node`: whose own Node is kept for the next run. */
   constructor(node = '') {
+    this.#node = node
     this.lastGood = new LastGood(node)
   }
 
@@ -114,6 +118,11 @@ export class ObjectStore {
     }
   }
 
+  /** The Node of this node is deleted, and its last version stays in force until it has left. */
+  get ownNodeIsGone(): boolean {
+    return this.#ownNodeIsGone
+  }
+
   /** By the name of the slice. */
   slicesOf(service: string): ReadonlyMap<string, ParsedObjects['EndpointSlice']> {
     return this.#slices.get(service) ?? NO_SLICES
@@ -145,8 +154,17 @@ export class ObjectStore {
     else this.#trouble(change)
   }
 
+  #loseOwnNode(ref: ObjectRef, isGone: boolean): void {
+    this.#ownNodeIsGone = isGone
+    this.#touched.push({ kind: ref.kind, key: objectKey(ref) })
+    const says = 'is deleted; this node leaves'
+    const problem = makeProblem({ code: 'node-deleted', object: objectName(ref), says, level: 'warning' })
+    this.#setProblems(objectName(ref), isGone ? [problem] : [])
+  }
+
   #upsert({ ref, object, from }: Upsert): void {
     const key = objectKey(ref)
+    if (this.#ownNodeIsGone && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, false)
     const parsed = parseObject(ref, object)
     const before = this.#table(ref.kind).get(key)
     const known = this.exists(ref.kind, key)
@@ -191,9 +209,10 @@ export class ObjectStore {
     const before = this.#table(ref.kind).get(key)
     this.#makeshift.delete(objectName(ref))
     this.lastGood.forget(ref)
-    if (before !== undefined) this.#set(ref.kind, key, before, undefined)
+    if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
+    else if (before !== undefined) this.#set(ref.kind, key, before, undefined)
     else if (seen) this.#touched.push({ kind: ref.kind, key })
-    this.#setProblems(objectName(ref), [])
+    if (!this.#ownNodeIsGone || key !== this.#node) this.#setProblems(objectName(ref), [])
   }
 
   #set<K extends Kind>(

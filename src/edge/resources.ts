@@ -94,5 +94,7 @@ export interface Source {
   reread?(): void
   /** Reads the Secrets of these names, and no others, where it has not read all of them anyhow. */
   followSecrets?(names: readonly string[]): void
+  /** Why nobody follows this agent that is told to end; undefined: another one does, or that cannot be known. */
+  whyLeaves?(): Promise<string | undefined>
   stop(): Promise<void>
 }

@@ -111,6 +111,8 @@ export class Engine {
   #secrets: readonly string[] = []
   /** Why objects want this node to leave. */
   #leaveWanted: string | undefined
+  /** The process is to end when this node has left, and why. */
+  #endsWith: string | undefined
   /** Where we advertise ourselves. */
   #discovered: readonly string[] = []
 
@@ -182,7 +184,7 @@ export class Engine {
       {
         stop: (reason) => this.#stop(reason, 'leave', this.#facts.now),
         leave: (reason) => this.#leaving.begin(reason, this.#facts.now),
-        stay: () => this.#leaving.cancel(this.#facts.now),
+        stay: () => this.#stay(this.#facts.now),
         leaving: () => ({ stage: this.#leaving.stage, reason: this.#leaving.reason }),
       },
     )
@@ -201,6 +203,7 @@ export class Engine {
     this.#sessions.settleTwins(now)
     this.#announceDamped(now)
     this.#leaving.step(now)
+    if (this.#endsWith !== undefined && this.#leaving.stage === 'gone') this.#end(this.#endsWith, now)
     this.#kernel?.judge()
     this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
@@ -390,7 +393,8 @@ export class Engine {
         this.#restart.take(input.document)
         return
       case 'stop':
-        this.#stop(input.reason, input.how, now)
+        if (input.how === 'farewell') this.#farewell(input.reason, now)
+        else this.#stop(input.reason, input.how, now)
         return
     }
   }
@@ -476,7 +480,7 @@ export class Engine {
 
   /** Objects ask to leave, or no longer do; who was asked by hand stays as it was asked. */
   #followLeave(wanted: string | undefined, now: Millis): void {
-    if (wanted === this.#leaveWanted) return
+    if (wanted === this.#leaveWanted || this.#endsWith !== undefined) return
     if (wanted === undefined && this.#leaving.reason === this.#leaveWanted) this.#leaving.cancel(now)
     this.#leaveWanted = wanted
     if (wanted !== undefined) this.#leaving.begin(wanted, now)
@@ -583,6 +587,25 @@ export class Engine {
     const words = tellCni(input)
     if (words !== undefined) this.#out.tell(words)
     this.#change([cniTrouble(input)], now)
+  }
+
+  #stay(now: Millis): boolean {
+    if (this.#endsWith !== undefined) return false
+    this.#leaving.cancel(now)
+    return true
+  }
+
+  /** Nothing calls it off any more. Where nobody listens it is short. */
+  #farewell(reason: string, now: Millis): void {
+    if (this.#facts.stopping) return
+    this.#endsWith = reason
+    if (this.#neighbors.connections === 0) this.#end(reason, now)
+    else this.#leaving.begin(reason, now)
+  }
+
+  #end(reason: string, now: Millis): void {
+    this.#endsWith = undefined
+    this.#stop(reason, 'leave', now)
   }
 
   #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {

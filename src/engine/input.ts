@@ -100,7 +100,8 @@ export type Input =
   /** Before anything is listed: what the run before left for one that restarts; undefined: nothing that can be used. */
   | { readonly kind: 'restarted'; readonly document: RestartDocument | undefined }
   /**
-   * End. To `leave`, every session gets Cease, and neighbors drop our routes; for a `restart` sessions end without a word,
-   * and they keep them. The engine is done when no connection is left.
+   * End. To `leave`, every session gets Cease, and neighbors drop our routes; with a `farewell` they are first asked to
+   * prefer other paths, and have time to; for a `restart` sessions end without a word, and they keep them. The engine is done
+   * when no connection is left.
    */
-  | { readonly kind: 'stop'; readonly reason: string; readonly how: 'leave' | 'restart' }
+  | { readonly kind: 'stop'; readonly reason: string; readonly how: 'leave' | 'farewell' | 'restart' }

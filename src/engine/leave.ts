@@ -16,6 +16,8 @@ import { tell } from './tell.ts'
 const MOVE: Millis = 10_000
 /** So long neighbors have to read the withdrawals. */
 const READ: Millis = 2_000
+/** From the first word to the last. */
+export const FAREWELL: Millis = MOVE + READ
 
 interface Rooms {
   readonly neighbors: Neighbors

@@ -80,7 +80,7 @@ export interface Facts {
 export interface NodeActions {
   readonly stop: (reason: string) => void
   readonly leave: (reason: string) => boolean
-  readonly stay: () => void
+  readonly stay: () => boolean
   readonly leaving: () => LeavingView
 }
 
@@ -285,8 +285,8 @@ export class EngineView implements View {
     return this.#node.leave(reason)
   }
 
-  stay(): void {
-    this.#node.stay()
+  stay(): boolean {
+    return this.#node.stay()
   }
 
   leaving(): LeavingView {

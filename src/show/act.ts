@@ -84,8 +84,10 @@ export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval
         text: 'Not supported: the agent evaluates no expressions; filters are BGPFilter objects',
       }
     case 'stay':
-      view.stay()
-      return { code: CODE.leaving, text: 'This node is no longer leaving' }
+      return {
+        code: CODE.leaving,
+        text: view.stay() ? 'This node is no longer leaving' : 'The agent ends when it has left',
+      }
     case 'down':
       view.stop('ended by hand')
       return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }

@@ -50,8 +50,8 @@ export interface View {
   stop(reason: string): void
   /** This node leaves: false where it does already. */
   leave(reason: string): boolean
-  /** It no longer leaves. */
-  stay(): void
+  /** It no longer leaves; false where the agent ends with it. */
+  stay(): boolean
   leaving(): LeavingView
 }
 

@@ -12,13 +12,15 @@ const nameOf = ({ kind, metadata }: Manifest): string => `${kind}/${metadata.nam
 const byName = (objects: readonly Manifest[]) =>
   Object.fromEntries(objects.map((object) => [nameOf(object), object]).sort())
 
-/** What differs, as `DaemonSet/godwit spec.template.spec.nodeSelector`; entries of lists count as their list. */
+/** What differs, as `DaemonSet/godwit spec.template.spec.nodeSelector`; entries of lists of another length, or of texts, count as their list. */
 function differences(left: unknown, right: unknown, at: string): string[] {
   if (JSON.stringify(left) === JSON.stringify(right)) return []
   const both = [left, right].every((one) => typeof one === 'object' && one !== null && !Array.isArray(one))
   if (!both) {
-    const lists = [left, right].every((one) => Array.isArray(one) && one.length === 1 && typeof one[0] === 'object')
-    return lists ? differences((left as unknown[])[0], (right as unknown[])[0], `${at}.0`) : [at]
+    const [one, other] = [left, right].map((list) => (Array.isArray(list) ? list : []))
+    const areLists = one?.length === other?.length && one?.every((entry) => typeof entry === 'object') === true
+    if (!areLists || one?.length === 0) return [at]
+    return (one ?? []).flatMap((entry, index) => differences(entry, other?.[index], `${at}.${index}`))
   }
   const names = new Set([...Object.keys(left as object), ...Object.keys(right as object)])
   return [...names].flatMap((name) =>

@@ -1,9 +1,11 @@
 /** The manifests: they parse, they fit together, and the agent they start knows its words. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseWords } from '../../src/cli/words.ts'
+import { whyPodLeaves } from '../../src/edge/kubernetes/ending.ts'
 import { pathOf, resourcesOf, secretsIn } from '../../src/edge/resources.ts'
+import { FAREWELL } from '../../src/engine/leave.ts'
 import { DEPLOY, type Manifest, readManifests, yamlFiles } from './support/crds.ts'
 import { COMPONENTS, kustomize, ROOT } from './support/kustomize.ts'
 
@@ -50,6 +52,7 @@ interface Pod {
   readonly hostNetwork: boolean
   readonly serviceAccountName: string
   readonly priorityClassName: string
+  readonly terminationGracePeriodSeconds: number
 }
 interface Probe {
   readonly httpGet: { readonly host: string; readonly port: number; readonly path: string }
@@ -102,6 +105,13 @@ describe('the DaemonSet', () => {
     const raw = podOf(kustomize(['unnumbered'])).container.securityContext.capabilities
     expect(raw).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW'] })
     expect({ readOnlyRootFilesystem, privileged }).toEqual({ readOnlyRootFilesystem: true, privileged: undefined })
+  })
+
+  test('gives it longer to end than a farewell takes', () => {
+    const needed = FAREWELL / 1_000 + 3 + 2
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(needed)
+    const unit = readFileSync(join(DEPLOY, 'systemd/godwit.service'), 'utf8')
+    expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThan(needed)
   })
 
   test('asks after health where the agent answers', () => {
@@ -158,7 +168,9 @@ describe('the rights', () => {
   test('to Secrets go by name, in the agent’s own namespace, and to no others', () => {
     const objects = kustomize([])
     const secrets = { apiGroups: [''], resources: ['secrets'], resourceNames: ['bgp'], verbs: ['list', 'watch'] }
-    expect(objects.get('Role/godwit')).toMatchObject({ metadata: { namespace: 'godwit' }, rules: [secrets] })
+    expect(objects.get('Role/godwit')).toMatchObject({ metadata: { namespace: 'godwit' } })
+    const [first] = (objects.get('Role/godwit')?.rules ?? []) as readonly Rule[]
+    expect(first).toEqual(secrets)
     expect(objects.get('RoleBinding/godwit')).toMatchObject({
       metadata: { namespace: 'godwit' },
       roleRef: { kind: 'Role', name: 'godwit' },
@@ -167,6 +179,25 @@ describe('the rights', () => {
     expect(pathOf(secretsIn('godwit', 'bgp'))).toBe('/api/v1/namespaces/godwit/secrets')
     expect(secretsIn('godwit', 'bgp').selection).toEqual({ fieldSelector: 'metadata.name=bgp' })
     expect(podOf(objects).container.env.map(({ name }) => name)).toContain('POD_NAMESPACE')
+  })
+
+  test('to look at its own pod and DaemonSet, when it is told to end, stand in its own namespace', async () => {
+    const objects = kustomize([])
+    const asked: string[] = []
+    const get = async (path: string) => {
+      asked.push(path)
+      const owner = { kind: 'DaemonSet', name: 'godwit', controller: true }
+      return { metadata: { deletionTimestamp: 'now', ownerReferences: [owner] } }
+    }
+    await whyPodLeaves({ get }, { namespace: 'godwit', name: 'godwit-abcde' })
+    const [, pods, sets] = (objects.get('Role/godwit')?.rules ?? []) as readonly Rule[]
+    expect(asked).toEqual([
+      '/api/v1/namespaces/godwit/pods/godwit-abcde',
+      '/apis/apps/v1/namespaces/godwit/daemonsets/godwit',
+    ])
+    expect(pods).toEqual({ apiGroups: [''], resources: ['pods'], verbs: ['get'] })
+    expect(sets).toEqual({ apiGroups: ['apps'], resources: ['daemonsets'], resourceNames: ['godwit'], verbs: ['get'] })
+    expect(podOf(objects).container.env.map(({ name }) => name)).toContain('POD_NAME')
   })
 
   test('are bound to the account the agent runs as', () => {

@@ -1,5 +1,6 @@
 /** Leaving well, and draining one neighbor: what the other side sees (RFC 8326, RFC 9003). */
 import { describe, expect, test } from 'vitest'
+import { FAREWELL } from '../../src/engine/leave.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
@@ -84,6 +85,72 @@ describe('leaving', () => {
     expect(tor.told('notification-received').at(-1)?.text).toContain(`Node/n1 has the taint ${TAINT}`)
     world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
     expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+  })
+})
+
+describe('a Node that is deleted', () => {
+  const ref = { kind: 'Node', namespace: '', name: 'n1' } as const
+
+  test('leaves as what it was, and comes back when it is registered again', () => {
+    const { world, one, tor } = scene()
+    world.feed(one, { kind: 'objects', changes: [{ kind: 'delete', ref }] })
+    world.pass(2_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [GRACEFUL_SHUTDOWN] }])
+    expect(world.ask(one, 'configure check')).toContain('Node/n1: is deleted; this node leaves')
+    expect(world.until(() => tor.told('session-down').length === 1)).toBe(true)
+    expect(tor.told('notification-received').at(-1)?.text).toContain('Node/n1 is deleted')
+    world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
+    expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+    expect(world.ask(one, 'configure check')).not.toContain('is deleted')
+  })
+
+  test('and registered again in time has not lost a session', () => {
+    const { world, one, tor } = scene()
+    world.feed(one, { kind: 'objects', changes: [{ kind: 'replace', of: 'Node', objects: [] }] })
+    world.pass(5_000)
+    const { kind: _, ...again } = upsert(worker()) as Extract<ReturnType<typeof upsert>, { kind: 'upsert' }>
+    world.feed(one, { kind: 'objects', changes: [{ kind: 'replace', of: 'Node', objects: [again] }] })
+    world.pass(60_000)
+    expect([ups(tor), learned(world, tor)]).toMatchObject([1, [{ communities: [] }]])
+  })
+})
+
+describe('a farewell', () => {
+  const farewell = (world: World, one: Host) =>
+    world.feed(one, { kind: 'stop', reason: 'the machine shuts down', how: 'farewell' })
+
+  test('asks neighbors to prefer other paths, withdraws, says why, and then the agent is done', () => {
+    const { world, one, tor } = scene()
+    farewell(world, one)
+    world.pass(2_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [GRACEFUL_SHUTDOWN], localPref: 0 }])
+    expect([one.done, world.ask(one, 'leave cancel')]).toEqual([false, '0909 The agent ends when it has left\n'])
+    expect(world.until(() => prefixes(world, tor).length === 0)).toBe(true)
+    expect(tor.told('session-down')).toEqual([])
+    expect(world.until(() => one.done, FAREWELL + 1_000)).toBe(true)
+    world.pass(1_000)
+    expect(tor.told('notification-received').at(-1)?.text).toContain('the machine shuts down')
+  })
+
+  test('of a node whose taint goes meanwhile goes on', () => {
+    const { world, one, tor } = scene()
+    world.feed(one, { kind: 'objects', changes: [upsert(worker([TAINT]))] })
+    world.pass(1_000)
+    farewell(world, one)
+    world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
+    expect(world.until(() => one.done, FAREWELL + 1_000)).toBe(true)
+    expect(tor.told('session-down')).toHaveLength(1)
+  })
+
+  test('where nobody has a session is over at once', () => {
+    const world = new World()
+    const lone = world.add(
+      'n1',
+      ['10.0.0.11'],
+      [worker(), CLUSTER].map((object) => upsert(object)),
+    )
+    farewell(world, lone)
+    expect(lone.done).toBe(true)
   })
 })
 

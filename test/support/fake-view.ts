@@ -387,7 +387,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     actions,
     stop: () => {},
     leave: () => true,
-    stay: () => {},
+    stay: () => true,
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],

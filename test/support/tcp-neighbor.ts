@@ -29,6 +29,7 @@ export interface Heard {
   readonly socket: Socket
   open: Open | undefined
   readonly types: number[]
+  readonly updates: Buffer[]
   ended: boolean
 }
 
@@ -93,7 +94,7 @@ export class TcpNeighbor {
   }
 
   #take(socket: Socket): void {
-    const call: Heard = { socket, open: undefined, types: [], ended: false }
+    const call: Heard = { socket, open: undefined, types: [], updates: [], ended: false }
     this.calls.push(call)
     const framer = new Framer()
     const keepalives = setInterval(() => socket.write(KEEPALIVE), (HOLD * 1000) / 3)
@@ -107,6 +108,8 @@ export class TcpNeighbor {
       for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
         if (!('type' in frame)) throw new Error('no message')
         call.types.push(frame.type)
+        if (frame.type === MESSAGE_TYPE.update)
+          call.updates.push(Buffer.from(frame.bytes.slice(frame.start, frame.end)))
         if (frame.type !== MESSAGE_TYPE.open) continue
         const open = decodeOpen(frame)
         if ('version' in open) call.open = open

@@ -52,7 +52,7 @@ export function viewOf({
     act: () => [],
     stop: () => {},
     leave: () => true,
-    stay: () => {},
+    stay: () => true,
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     pools: () => [],

@@ -9,6 +9,8 @@ import { Keys } from '../keys.ts'
 import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
 import { Contact } from './contact.ts'
+import { whyPodLeaves } from './ending.ts'
+import { OwnNode, type OwnNodeTiming } from './own-node.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
 import { KubernetesTroubles } from './troubles.ts'
 
@@ -22,6 +24,10 @@ export interface KubernetesOptions {
   readonly keys?: Keys
   /** Of the agent: where its Secrets are. */
   readonly namespace?: string
+  /** Of the agent: the node it is for, and its pod where it is one. */
+  readonly node?: string
+  readonly pod?: string
+  readonly ownNodeTiming?: OwnNodeTiming
   readonly timing?: Partial<ReflectorTiming>
 }
 
@@ -42,6 +48,8 @@ class Kubernetes implements Source {
   readonly #timing: ReflectorTiming
   readonly #namespace: string
   readonly #reflectors: readonly Reflector[]
+  readonly #pod: string | undefined
+  readonly #ownNode: OwnNode | undefined
   /** By name. */
   readonly #secrets = new Map<string, Reflector>()
   readonly #unlisted: Set<Kind>
@@ -49,8 +57,14 @@ class Kubernetes implements Source {
   #changes: ObjectChange[] = []
   #flushing: NodeJS.Immediate | undefined
 
-  constructor(api: Api, { apiGroup, feed, timing, keys = new Keys(), namespace = 'godwit' }: KubernetesOptions) {
+  constructor(api: Api, options: KubernetesOptions) {
+    const { apiGroup, feed, timing, keys = new Keys(), namespace = 'godwit', node: name, ownNodeTiming } = options
     const resources = resourcesOf(apiGroup)
+    this.#pod = options.pod
+    const nodes = resources.find(({ kind }) => kind === 'Node')
+    if (name !== undefined && nodes !== undefined) {
+      this.#ownNode = new OwnNode({ name, resource: nodes, api, pass: this.#gather, timing: ownNodeTiming })
+    }
     this.#api = api
     if (api.insecure) this.#gather({ kind: 'trouble', at: `${api.server}`, text: INSECURE, level: 'warning' })
     this.#namespace = namespace
@@ -60,7 +74,14 @@ class Kubernetes implements Source {
     this.#reflectors = resources.map((resource) => this.#reflect(resource))
   }
 
+  async whyLeaves(): Promise<string | undefined> {
+    return this.#pod === undefined
+      ? undefined
+      : whyPodLeaves(this.#api, { namespace: this.#namespace, name: this.#pod })
+  }
+
   async stop(): Promise<void> {
+    this.#ownNode?.stop()
     await Promise.all([...this.#reflectors, ...this.#secrets.values()].map((reflector) => reflector.stop()))
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#api.close()
@@ -102,7 +123,9 @@ class Kubernetes implements Source {
       if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
     }
     const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
-    return new Reflector(resource, this.#api, { change: this.#gather, listed, trouble }, this.#timing, this.#contact)
+    const own = resource.kind === 'Node' ? this.#ownNode : undefined
+    const change: Sink['change'] = own === undefined ? this.#gather : (one) => own.take(one)
+    return new Reflector(resource, this.#api, { change, listed, trouble }, this.#timing, this.#contact)
   }
 
   /** One batch; the next one when the sockets have been looked at. */

@@ -69,6 +69,7 @@ await writeFile(join(source, 'all.json'), JSON.stringify({ kind: 'List', apiVers
 process.exitCode = await runAgent({
   node: NODE,
   namespace: 'godwit',
+  pod: undefined,
   source,
   kubeconfig: undefined,
   apiGroup: 'godwit.dev',

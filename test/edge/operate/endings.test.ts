@@ -50,12 +50,12 @@ interface Agent {
 }
 
 /** `before`: words in front of the process's own. */
-function startAgent(before: readonly string[] = []): Agent {
+function startAgent(before: readonly string[] = [], path = process.env.PATH): Agent {
   const agent = ['agent', '--node', 'n1', '--source', join(folder, 'objects'), '--dataplane', 'none', '--http', 'none']
   const heap = '--max-old-space-size=96'
   const words = [process.execPath, heap, ...PLANT, pathOf('src/main.ts'), ...agent, '--control', socket()]
   const [program = '', ...rest] = [...before, ...words]
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: path } })
   const said = { text: '' }
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -76,6 +76,8 @@ const send = (call: Heard, prefix: string): void => {
 }
 
 const NOTIFICATION = 3
+/** RFC 8326: 65535:0, in an attribute of one community. */
+const GRACEFUL_SHUTDOWN = Buffer.from([8, 4, 255, 255, 0, 0])
 
 // Processes on a busy machine, each several times.
 vi.setConfig({ testTimeout: 60_000 })
@@ -130,6 +132,23 @@ test('an error of our own leaves a file that shows it again', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, words)
   expect(stdout).toContain('from the first input on')
   expect(stdout).toMatch(/^the same error came back at input \d+\nError: planted: 172\.30\.0\.0\/16$/m)
+})
+
+test.each([
+  ['systemctl', 'echo stopping; exit 1'],
+  ['runlevel', 'echo 5 6'],
+])('SIGTERM while the machine ends, as %s says, is a farewell', async (program, script) => {
+  await writeFile(join(folder, program), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const { child } = startAgent([], `${folder}:${process.env.PATH}`)
+  const call = await neighbor.session(0)
+  child.kill('SIGTERM')
+  await neighbor.heard(call, 'notification', 1)
+  expect(await once(child, 'exit')).toEqual([0, null])
+  // RFC 8326: the routes once more, with GRACEFUL_SHUTDOWN; and then none.
+  expect(call.updates.map((bytes) => bytes.includes(GRACEFUL_SHUTDOWN))).toContain(true)
+  expect(call.updates.at(-1)?.readUInt16BE(19)).toBeGreaterThan(0)
+  startAgent()
+  expect(hasRestarted(await neighbor.session(1))).toBe(false)
 })
 
 const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0

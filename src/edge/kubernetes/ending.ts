@@ -1,0 +1,58 @@
+/**
+ * Why this pod ends. An upgrade, a deletion of the DaemonSet and a machine that shuts down are one and the same SIGTERM; the
+ * API tells them apart. After an upgrade another agent follows on this node, and neighbors are to keep its routes. With
+ * the DaemonSet gone, or with the machine, nobody follows.
+ *
+ * A machine that shuts down ends all containers, by systemd or by a kubelet with graceful shutdown, while nobody has
+ * deleted the pod: that is how it is known. Nothing of the host has to be mounted for it.
+ */
+import type { Millis } from '../../base/units.ts'
+import { type Api, ApiError } from './api.ts'
+
+export interface OwnPod {
+  readonly namespace: string
+  readonly name: string
+}
+
+/** An agent that waits longer for an answer goes as for a restart. */
+const PATIENCE: Millis = 2_000
+
+interface Metadata {
+  readonly deletionTimestamp?: unknown
+  readonly ownerReferences?: readonly {
+    readonly kind?: unknown
+    readonly name?: unknown
+    readonly controller?: unknown
+  }[]
+}
+
+/** Undefined: for a restart, or that cannot be known. */
+export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(PATIENCE)
+  const read = (path: string) => readMetadata(api, path, signal)
+  try {
+    const metadata = await read(`/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`)
+    if (metadata === undefined) return undefined
+    const owner = metadata.ownerReferences?.find(({ kind, controller }) => kind === 'DaemonSet' && controller === true)
+    if (metadata.deletionTimestamp === undefined) {
+      return owner === undefined ? undefined : 'the machine shuts down'
+    }
+    if (owner === undefined) return undefined
+    const set = await read(`/apis/apps/v1/namespaces/${pod.namespace}/daemonsets/${owner.name}`)
+    if (set === undefined) return `DaemonSet ${pod.namespace}/${owner.name} is deleted`
+    return set.deletionTimestamp === undefined ? undefined : `DaemonSet ${pod.namespace}/${owner.name} is being deleted`
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined: there is no such object. */
+async function readMetadata(api: Pick<Api, 'get'>, path: string, signal: AbortSignal): Promise<Metadata | undefined> {
+  try {
+    const object = (await api.get(path, {}, PATIENCE, signal)) as { readonly metadata?: Metadata }
+    return object.metadata ?? {}
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined
+    throw error
+  }
+}

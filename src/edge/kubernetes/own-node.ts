@@ -1,0 +1,128 @@
+/**
+ * The Node of this node, of which a deletion has to be certain: kubelets and operators delete a Node and register it again
+ * while its pods run. It is passed on when the API has had no such Node for a minute, each time it was asked.
+ *
+ * In: changes of Nodes. Out: the same, but for the deletion that is not certain yet.
+ */
+import type { Millis } from '../../base/units.ts'
+import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
+import { pathOf, type Resource } from '../resources.ts'
+import type { Api } from './api.ts'
+import { trimObject } from './trim.ts'
+
+export interface OwnNodeTiming {
+  /** So long the API must say that it is not there. */
+  readonly certain: Millis
+  readonly ask: Millis
+  readonly silence: Millis
+}
+
+export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, ask: 10_000, silence: 5_000 }
+
+type Upsert = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
+
+export interface OwnNodeOptions {
+  readonly name: string
+  readonly resource: Resource
+  readonly api: Api
+  readonly pass: (change: ObjectChange) => void
+  readonly timing?: OwnNodeTiming | undefined
+}
+
+export class OwnNode {
+  readonly #options: OwnNodeOptions
+  readonly #timing: OwnNodeTiming
+  readonly #ref: ObjectRef
+  /** As it was last seen, while it is there or not certainly gone. */
+  #known: Upsert | undefined
+  /** Since when the API has had none; undefined: it has not been asked, or could not answer. */
+  #goneSince: Millis | undefined
+  #asking: NodeJS.Timeout | undefined
+  readonly #stopped = new AbortController()
+
+  constructor(options: OwnNodeOptions) {
+    this.#options = options
+    this.#timing = options.timing ?? OWN_NODE_TIMING
+    this.#ref = { kind: 'Node', namespace: '', name: options.name }
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+    this.#found()
+  }
+
+  take(change: ObjectChange): void {
+    if (change.kind === 'replace' && change.of === 'Node') this.#replace(change)
+    else if (change.kind === 'upsert' && this.#isOwn(change.ref)) this.#see(change)
+    else if (change.kind === 'delete' && this.#isOwn(change.ref) && this.#known !== undefined) this.#doubt()
+    else this.#options.pass(change)
+  }
+
+  #isOwn = ({ kind, name }: ObjectRef): boolean => kind === 'Node' && name === this.#options.name
+
+  #see(upsert: Extract<ObjectChange, { readonly kind: 'upsert' }>): void {
+    this.#found()
+    this.#known = upsert
+    this.#options.pass(upsert)
+  }
+
+  #replace(change: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
+    const own = change.objects.find(({ ref }) => this.#isOwn(ref))
+    if (own !== undefined) {
+      this.#found()
+      this.#known = own
+    }
+    const missing = own === undefined ? this.#known : undefined
+    if (missing !== undefined) this.#doubt()
+    this.#options.pass(missing === undefined ? change : { ...change, objects: [...change.objects, missing] })
+  }
+
+  #found(): void {
+    clearTimeout(this.#asking)
+    this.#asking = undefined
+    this.#goneSince = undefined
+  }
+
+  #doubt(): void {
+    this.#asking ??= setTimeout(() => void this.#ask(), 0)
+  }
+
+  async #ask(): Promise<void> {
+    const round = this.#asking
+    const there = await this.#isThere()
+    // It came back meanwhile, or the source has ended.
+    if (round === undefined || this.#asking !== round) return
+    if (there === undefined) this.#goneSince = undefined
+    else if (there !== 'gone') {
+      const object = trimObject(this.#options.resource, there)
+      this.#see({ kind: 'upsert', ref: this.#ref, object, from: undefined })
+      return
+    } else if (this.#isCertain()) {
+      this.#found()
+      this.#known = undefined
+      this.#options.pass({ kind: 'delete', ref: this.#ref })
+      return
+    }
+    this.#asking = setTimeout(() => void this.#ask(), this.#timing.ask)
+  }
+
+  #isCertain(): boolean {
+    const now = performance.now()
+    this.#goneSince ??= now
+    return now - this.#goneSince >= this.#timing.certain
+  }
+
+  /** Undefined where the API does not answer. One list of one name: no other right is needed than to list Nodes. */
+  async #isThere(): Promise<unknown | 'gone' | undefined> {
+    const { api, resource, name } = this.#options
+    try {
+      const query = { fieldSelector: `metadata.name=${name}` }
+      const list = await api.get(pathOf(resource), query, this.#timing.silence, this.#stopped.signal)
+      const { items } = list as { readonly items?: unknown }
+      if (!Array.isArray(items)) return undefined
+      return items[0] ?? 'gone'
+    } catch {
+      return undefined
+    }
+  }
+}
