@@ -83,9 +83,11 @@ export class CallError extends Error {
   }
 }
 
-/** The process, or the machine, has no descriptor left. */
-export const isShortage = (error: unknown): boolean =>
-  error instanceof CallError && (error.code === 'EMFILE' || error.code === 'ENFILE')
+/** The process, or the machine, has no descriptor left: so says a call of ours, or Node. */
+export function isShortage(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
+}
 
 function must(answer: number): number {
   if (answer < 0) throw new CallError(koffi.errno())

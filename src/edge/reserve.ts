@@ -12,23 +12,28 @@ const DEFAULT_SIZE = 8
 /** It must have been whole this long before that is reported: at the limit it is short and whole again by turns. */
 const PATIENCE: Millis = 10_000
 
+/** In a container it may be the only thing that is surely there. */
+const openRoot = (): number => openSync('/', 'r')
+
 export class Reserve {
   readonly #tell: (trouble: string | undefined) => void
-  readonly #size: number
+  readonly #open: () => number
+  #size: number
   #held: number[] = []
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
 
   /** `tell` gets why it was needed, and `undefined` when it is whole again. */
-  constructor(tell: (trouble: string | undefined) => void, size = DEFAULT_SIZE) {
+  constructor(tell: (trouble: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
     this.#tell = tell
     this.#size = size
+    this.#open = open
     this.refill()
   }
 
   /** The last one has been lent. */
   get isSpent(): boolean {
-    return this.#held.length === 0
+    return this.#held.length === 0 && this.#size > 0
   }
 
   /** Opens it, with a descriptor of the reserve given up where there is no other. Throws what `open` does. */
@@ -47,9 +52,11 @@ export class Reserve {
   /** Takes back what there is room for. */
   refill(): void {
     try {
-      while (this.#held.length < this.#size) this.#held.push(openSync('/dev/null', 'r'))
+      while (this.#held.length < this.#size) this.#held.push(this.#open())
     } catch (error) {
-      this.#note(wordsOf(error))
+      if (isShortage(error)) this.#note(wordsOf(error))
+      // What cannot be opened at all says nothing of descriptors: there is less of a reserve, or none.
+      else this.#size = this.#held.length
     }
   }
 
