@@ -103,21 +103,28 @@ function formatV4(bytes: Uint8Array, offset: number): string {
  */
 function formatV6(bytes: Uint8Array, offset: number): string {
   if (isMappedAt(bytes, offset)) return `::ffff:${formatV4(bytes, offset + 12)}`
-  const groups: number[] = []
-  for (let index = 0; index < 16; index += 2) {
-    groups.push(((bytes[offset + index] ?? 0) << 8) | (bytes[offset + index + 1] ?? 0))
+  const { start, length } = longestZeroRun(bytes, offset)
+  let text = ''
+  for (let group = 0; group < 8; group++) {
+    if (group === start && length > 1) {
+      text += '::'
+      group += length - 1
+    } else {
+      if (group > 0 && !(length > 1 && group === start + length)) text += ':'
+      text += groupAt(bytes, offset, group).toString(16)
+    }
   }
-  const { start, length } = longestZeroRun(groups)
-  const hex = (part: readonly number[]) => part.map((group) => group.toString(16)).join(':')
-  if (length < 2) return hex(groups)
-  return `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`
+  return text
 }
 
-function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+const groupAt = (bytes: Uint8Array, offset: number, group: number): number =>
+  ((bytes[offset + group * 2] ?? 0) << 8) | (bytes[offset + group * 2 + 1] ?? 0)
+
+function longestZeroRun(bytes: Uint8Array, offset: number): { start: number; length: number } {
   let best = { start: 0, length: 0 }
-  for (let start = 0; start < groups.length; start++) {
+  for (let start = 0; start < 8; start++) {
     let end = start
-    while (end < groups.length && groups[end] === 0) end++
+    while (end < 8 && groupAt(bytes, offset, end) === 0) end++
     if (end - start > best.length) best = { start, length: end - start }
     if (end > start) start = end
   }

@@ -26,6 +26,46 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
   return { family, bytes, length, text: `${formatAddress(bytes)}/${length}` }
 }
 
+/**
+ * The same for a table of routes: its octets are packed, a fifth of what an array takes, and unpacked for each who asks.
+ * The text is made one piece: as it is put together, V8 would keep the parts.
+ */
+export function packPrefix(address: Uint8Array, length: number): Prefix {
+  const prefix = makePrefix(address, length)
+  prefix.text.indexOf('/')
+  return new PackedPrefix(prefix)
+}
+
+class PackedPrefix implements Prefix {
+  readonly family: Family
+  readonly length: number
+  readonly text: string
+  /** Two octets in each character. */
+  readonly #packed: string
+
+  constructor({ family, bytes, length, text }: Prefix) {
+    this.family = family
+    this.length = length
+    this.text = text
+    let packed = ''
+    for (let at = 0; at < bytes.length; at += 2) {
+      packed += String.fromCharCode(((bytes[at] as number) << 8) | (bytes[at + 1] as number))
+    }
+    this.#packed = packed
+  }
+
+  get bytes(): Uint8Array {
+    const packed = this.#packed
+    const bytes = new Uint8Array(packed.length * 2)
+    for (let at = 0; at < packed.length; at++) {
+      const pair = packed.charCodeAt(at)
+      bytes[at * 2] = pair >> 8
+      bytes[at * 2 + 1] = pair & 0xff
+    }
+    return bytes
+  }
+}
+
 function maskBytes(bytes: Uint8Array, length: number): void {
   for (let index = 0; index < bytes.length; index++) {
     const kept = Math.min(8, Math.max(0, length - index * 8))
@@ -61,10 +101,11 @@ export const isHostPrefix = (prefix: Prefix): boolean => prefix.length === ADDRE
 /** Whether `inner` lies in `outer` or equals it. */
 export function contains(outer: Prefix, inner: Prefix): boolean {
   if (outer.family !== inner.family || outer.length > inner.length) return false
+  const [a, b] = [outer.bytes, inner.bytes]
   const whole = outer.length >> 3
-  for (let index = 0; index < whole; index++) if (outer.bytes[index] !== inner.bytes[index]) return false
+  for (let index = 0; index < whole; index++) if (a[index] !== b[index]) return false
   const rest = outer.length & 7
   if (rest === 0) return true
   const mask = (0xff00 >> rest) & 0xff
-  return ((outer.bytes[whole] ?? 0) & mask) === ((inner.bytes[whole] ?? 0) & mask)
+  return ((a[whole] ?? 0) & mask) === ((b[whole] ?? 0) & mask)
 }

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { contains, hostPrefix, isHostPrefix, makePrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import {
+  contains,
+  hostPrefix,
+  isHostPrefix,
+  makePrefix,
+  type Prefix,
+  packPrefix,
+  parsePrefix,
+} from '../../src/base/prefix.ts'
 
 const prefix = (text: string): Prefix => {
   const parsed = parsePrefix(text)
@@ -75,4 +83,19 @@ describe('containing', () => {
   ])('%s contains %s: %s', (outer, inner, yes) => {
     expect(contains(prefix(outer), prefix(inner))).toBe(yes)
   })
+})
+
+test.each([
+  ['10.1.2.3', 16],
+  ['255.255.255.255', 32],
+  ['0.0.0.0', 0],
+  ['2001:db8:ffff:1:2:3:4:5', 33],
+  ['::1', 128],
+  ['::', 0],
+])('%s/%i is the same prefix when it is packed', (address, length) => {
+  const bytes = hostPrefix(address)?.bytes ?? new Uint8Array()
+  const [whole, packed] = [makePrefix(bytes, length), packPrefix(bytes, length)]
+  const fieldsOf = (one: Prefix) => [one.family, one.length, one.text, [...one.bytes]]
+  expect(fieldsOf(packed)).toEqual(fieldsOf(whole))
+  expect(contains(packed, whole) && contains(whole, packed)).toBe(true)
 })
