@@ -12,7 +12,7 @@
 
 import { writeU32 } from '../../base/bytes.ts'
 import { ADDRESS_BYTES, AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../base/family.ts'
-import { makePrefix, type Prefix } from '../../base/prefix.ts'
+import { type Prefix, packPrefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
@@ -495,7 +495,7 @@ export class Rib {
       return peer === undefined ? [] : [{ peer, nextHop: this.#nextHops.bytes.copy(paths.nextHop[path] as number) }]
     })
     const learned = first && { ...first, others }
-    return { prefix: makePrefix(address, prefixes.lengths[prefix] as number), learned }
+    return { prefix: packPrefix(address, prefixes.lengths[prefix] as number), learned }
   }
 
   #slot(name: string): PeerSlot {

@@ -1,7 +1,7 @@
 /** Routes as rtnetlink(7) has them: what the kernel tells, and what we ask of it. */
 import { addressBytes, familyOfAddress, formatAddress } from '../../base/address.ts'
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
-import { makePrefix } from '../../base/prefix.ts'
+import { packPrefix } from '../../base/prefix.ts'
 import {
   GODWIT_PROTOCOL,
   type Hop,
@@ -86,7 +86,7 @@ export function readRoute(
   const source = attributes.octets(RTA_PREFSRC)
   const hasObject = attributes.has(RTA_NH_ID)
   const told = {
-    prefix: makePrefix(address, bytes[from + 1] as number),
+    prefix: packPrefix(address, bytes[from + 1] as number),
     type,
     protocol: bytes[from + 5] as number,
     metric: attributes.number(RTA_PRIORITY) ?? 0,
