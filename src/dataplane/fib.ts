@@ -12,7 +12,6 @@ import {
   ROUTE_METRIC,
   type RouteChange,
   sameRoute,
-  sortHops,
 } from './kernel.ts'
 
 /** Own routes are known by prefix and table; one with another metric than ours is never wanted. */
@@ -23,19 +22,14 @@ export const ownKey = ({ prefix, metric, table }: KernelRoute): string =>
 export const keyIn = (prefix: string, table: number): string =>
   table === MAIN_TABLE ? prefix : `${prefix} table ${table}`
 
-/** The prefix that a key begins with. */
-export const prefixOfKey = (key: string): string => {
-  const space = key.indexOf(' ')
-  return space < 0 ? key : key.slice(0, space)
-}
-
+/** `hops` in their order. */
 export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): KernelRoute => ({
   prefix,
   type: 'unicast',
   protocol: GODWIT_PROTOCOL,
   metric: ROUTE_METRIC[prefix.family],
   table,
-  hops: sortHops(hops),
+  hops,
 })
 
 /** Always in the main table: in one that is looked into before it, it would beat the routes to the node's own pods. */
@@ -79,6 +73,7 @@ export type Conflict =
  * against it, such as the connected route of the bridge that pods hang on, but never beside or above one.
  */
 export function whyNotBeside(route: KernelRoute, all: readonly KernelRoute[]): Conflict | undefined {
+  if (all.length === 0) return undefined
   const isBlackhole = route.type === 'blackhole'
   const others = all.filter(({ table }) => table === route.table)
   const other = isBlackhole ? others.find(({ metric }) => metric >= route.metric) : others[0]

@@ -5,42 +5,40 @@ import { addressKey } from './address-order.ts'
 export class LongestMatch<Value> {
   /** By octets of the address, and then by length, the longest first. */
   readonly #lengths: Readonly<Record<4 | 16, Map<number, Map<string, Value>>>> = { 4: new Map(), 16: new Map() }
-  #size = 0
+  /** By the text of the prefix. */
+  readonly #exact = new Map<string, Value>()
 
   get size(): number {
-    return this.#size
+    return this.#exact.size
   }
 
   clear(): void {
     this.#lengths[4].clear()
     this.#lengths[16].clear()
-    this.#size = 0
+    this.#exact.clear()
   }
 
-  set({ bytes, length }: Prefix, value: Value): void {
+  set({ bytes, length, text }: Prefix, value: Value): void {
     const values = this.#valuesOf(bytes).get(length) ?? this.#addLength(bytes, length)
-    const before = values.size
     values.set(addressKey(bytes), value)
-    this.#size += values.size - before
+    this.#exact.set(text, value)
   }
 
-  delete({ bytes, length }: Prefix): boolean {
+  delete({ bytes, length, text }: Prefix): boolean {
+    if (!this.#exact.delete(text)) return false
     const lengths = this.#valuesOf(bytes)
     const values = lengths.get(length)
-    if (values?.delete(addressKey(bytes)) !== true) return false
-    this.#size--
-    if (values.size === 0) lengths.delete(length)
+    values?.delete(addressKey(bytes))
+    if (values?.size === 0) lengths.delete(length)
     return true
   }
 
-  *values(): Iterable<Value> {
-    for (const lengths of [this.#lengths[4], this.#lengths[16]]) {
-      for (const values of lengths.values()) yield* values.values()
-    }
+  values(): Iterable<Value> {
+    return this.#exact.values()
   }
 
-  at({ bytes, length }: Prefix): Value | undefined {
-    return this.#valuesOf(bytes).get(length)?.get(addressKey(bytes))
+  at({ text }: Prefix): Value | undefined {
+    return this.#exact.get(text)
   }
 
   /** Of 4 octets or 16. */

@@ -33,24 +33,25 @@ export interface UsedNextHop {
   readonly resolution: Resolution
 }
 
-interface Row extends UsedNextHop {
+interface Row<User> extends UsedNextHop {
   readonly key: string
   readonly alone: UsedNextHop[]
   resolution: Resolution
   gateways: readonly Address[]
   /** Length of the kernel's route that the next hop lies in, whether it leads anywhere or not; -1: there is none. */
   match: number
-  /** Prefixes of the routes over it. */
-  readonly users: Set<string>
+  /** The routes over it. */
+  readonly users: Set<User>
 }
 
-export class NextHops {
+/** `User`: what stands for a route. */
+export class NextHops<User> {
   readonly #table: KernelTable
   readonly #ways: LearnedWays
-  readonly #rows = new Map<string, Row>()
-  readonly #byAddress = new AddressOrder<Row>()
+  readonly #rows = new Map<string, Row<User>>()
+  readonly #byAddress = new AddressOrder<Row<User>>()
   /** Those that lead somewhere only over the interface of their session. */
-  readonly #byInterface = new Map<string, Set<Row>>()
+  readonly #byInterface = new Map<string, Set<Row<User>>>()
   readonly #gateways = new Map<Address, Gateway>()
   readonly #gatewayOrder = new AddressOrder<Gateway>()
   /** The same by the length of their link's prefix. */
@@ -68,31 +69,30 @@ export class NextHops {
   }
 
   /** Each once. Most routes have one, and those that have the same one share the list. */
-  useAll(nextHops: readonly NextHop[], prefix: string): readonly UsedNextHop[] {
+  useAll(nextHops: readonly NextHop[], user: User): readonly UsedNextHop[] {
     const [first, ...more] = nextHops
-    if (first !== undefined && more.length === 0) return this.#use(first, prefix).alone
-    return [...new Set(nextHops.map((nextHop) => this.#use(nextHop, prefix)))]
+    if (first !== undefined && more.length === 0) return this.#use(first, user).alone
+    return [...new Set(nextHops.map((nextHop) => this.#use(nextHop, user)))]
   }
 
-  #use(nextHop: NextHop, prefix: string): Row {
+  #use(nextHop: NextHop, user: User): Row<User> {
     const key = nextHopKey(nextHop)
     const row = this.#rows.get(key) ?? this.#add(key, nextHop)
-    row.users.add(prefix)
+    row.users.add(user)
     return row
   }
 
-  leave(used: UsedNextHop, prefix: string): void {
-    const row = this.#rows.get((used as Row).key)
-    row?.users.delete(prefix)
-    if (row?.users.size === 0) this.#remove(row)
+  leave(used: UsedNextHop, user: User): void {
+    const row = used as Row<User>
+    if (row.users.delete(user) && row.users.size === 0) this.#remove(row)
   }
 
   resolution(nextHop: NextHop): Resolution {
     return this.#rows.get(nextHopKey(nextHop))?.resolution ?? this.#resolve(nextHop)
   }
 
-  /** The kernel's route of this prefix has changed, or a learned way: prefixes of the routes that go elsewhere now. */
-  *resolveInside(prefix: Prefix): Iterable<string> {
+  /** The kernel's route of this prefix has changed, or a learned way: the routes that go elsewhere now. */
+  *resolveInside(prefix: Prefix): Iterable<User> {
     for (const gateway of this.#gatewayOrder.inside(prefix)) {
       this.looks++
       this.#placeGateway(gateway, this.#linkLength(gateway.bytes))
@@ -105,7 +105,7 @@ export class NextHops {
   }
 
   /** The same for a link that has changed. */
-  *resolveOver(link: string): Iterable<string> {
+  *resolveOver(link: string): Iterable<User> {
     for (const row of [...(this.#byInterface.get(link) ?? [])]) {
       this.looks++
       yield* this.#resolveAgain(row)
@@ -126,10 +126,18 @@ export class NextHops {
     return undefined
   }
 
-  #add(key: string, nextHop: NextHop): Row {
+  #add(key: string, nextHop: NextHop): Row<User> {
     const resolution = this.#resolve(nextHop)
     const gateways = gatewaysOf(resolution)
-    const row: Row = { key, alone: [], nextHop, resolution, gateways, match: this.#matchOf(nextHop), users: new Set() }
+    const row: Row<User> = {
+      key,
+      alone: [],
+      nextHop,
+      resolution,
+      gateways,
+      match: this.#matchOf(nextHop),
+      users: new Set(),
+    }
     row.alone.push(row)
     this.#rows.set(key, row)
     const global = globalPart(nextHop.bytes)
@@ -144,7 +152,7 @@ export class NextHops {
     return row
   }
 
-  #remove(row: Row): void {
+  #remove(row: Row<User>): void {
     this.#rows.delete(row.key)
     const { bytes, interface: name = '' } = row.nextHop
     const global = globalPart(bytes)
@@ -154,7 +162,7 @@ export class NextHops {
     for (const gateway of row.gateways) this.#leaveGateway(gateway)
   }
 
-  *#resolveAgain(row: Row): Iterable<string> {
+  *#resolveAgain(row: Row<User>): Iterable<User> {
     const resolution = this.#resolve(row.nextHop)
     row.match = this.#matchOf(row.nextHop)
     if (formatResolution(resolution) === formatResolution(row.resolution)) return

@@ -16,7 +16,7 @@ import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
 import { Contest } from './contest.ts'
-import { blackhole, type Conflict, keyIn, ownKey, planRoute, prefixOfKey, unicast, whyNotBeside } from './fib.ts'
+import { blackhole, type Conflict, keyIn, ownKey, planRoute, unicast, whyNotBeside } from './fib.ts'
 import { Inheritance } from './inheritance.ts'
 import { joinHops } from './join-hops.ts'
 import {
@@ -28,6 +28,7 @@ import {
   MAIN_TABLE,
   type RouteChange,
   sameRoute,
+  sortHops,
 } from './kernel.ts'
 import { KernelTable } from './kernel-table.ts'
 import { LearnedWays } from './learned-ways.ts'
@@ -36,19 +37,7 @@ import { LongestMatch } from './longest-match.ts'
 import { formatResolution, type NextHop, type Resolution } from './next-hop.ts'
 import { NextHops, type UsedNextHop } from './next-hops.ts'
 import { type Ending, endingOf } from './own-prefix.ts'
-
-interface Learned {
-  readonly prefix: Prefix
-  readonly nextHops: readonly UsedNextHop[]
-}
-
-/** To pods of another node, from its objects alone (`nodeRoutes: Direct`). */
-interface Direct {
-  readonly route: NodeRoute
-  readonly nextHop: UsedNextHop
-  /** No object wants it any more: it stays until BGP has taught another, or `releaseDirect`. */
-  leaving: boolean
-}
+import { type Direct, type Place, Places } from './places.ts'
 
 /** Why a wanted route is not in the kernel. */
 export type KeptOut =
@@ -59,37 +48,32 @@ export type KeptOut =
   /** Felix is to write it, and has not. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
 
-/** Who has a user of next hops by this key wants the prefix that it begins with. */
-const DIRECT = ' direct'
-
 /** After a failure everything that failed is tried again, later each time. */
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 
 export class RouteKeeper {
   readonly table: KernelTable
-  readonly nextHops: NextHops
+  readonly nextHops: NextHops<Place>
   readonly #ways = new LearnedWays()
   /** Where learned routes stand. */
   readonly #home: number
   /** By prefix. */
   readonly keptOut = new Map<string, KeptOut>()
-  readonly #learned = new Map<string, Learned>()
-  readonly #blackholes = new Map<string, Prefix>()
-  readonly #direct = new Map<string, Direct>()
+  readonly #places = new Places()
   /** Ranges whose routes somebody else writes. */
   readonly #left = new LongestMatch<Prefix>()
-  /** Ours in the kernel, by `ownKey`: as last read, and as written since. */
-  readonly #present = new Map<string, KernelRoute>()
-  /** Left by a former run, and not yet wanted just so. */
-  readonly #adopted = new Set<string>()
-  /** To be compared: own keys. */
-  readonly #dirty = new Set<string>()
+  /** The ways of the last route with several next hops, and what became of them: most have the same. */
+  #lastWays: readonly (readonly Hop[])[] = []
+  #lastHops: readonly Hop[] = []
   /** What was different in the kernel since `takeTouched`: next hops inside may lead elsewhere. */
   #touched: Prefix[] = []
+  /** The places of the changes that were taken last. */
+  readonly #taken = new Map<RouteChange, Place>()
+  /** Own keys. */
   readonly #failed = new Set<string>()
-  /** By prefix: those whose routes in the kernel have changed. */
-  readonly #moved = new Map<string, Prefix>()
+  /** Those whose routes in the kernel have changed. */
+  readonly #moved = new Set<Prefix>()
   readonly #contest = new Contest()
   readonly #inheritance: Inheritance
   #retryAt: Millis | undefined
@@ -120,68 +104,67 @@ export class RouteKeeper {
   }
 
   get size(): { readonly wanted: number; readonly present: number } {
-    let alone = 0
-    for (const prefix of this.#direct.keys()) if (!this.#learned.has(prefix)) alone++
-    return { wanted: this.#learned.size + this.#blackholes.size + alone, present: this.#present.size }
+    return this.#places.size
   }
 
   // ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
 
   learn(prefix: Prefix, nextHops: readonly NextHop[]): void {
-    const before = this.#learned.get(prefix.text)
+    const place = this.#places.make(prefix, this.#home)
+    const before = place.nextHops ?? []
     // Used before the others are left: most are the same.
-    const used = this.nextHops.useAll(nextHops, prefix.text)
-    for (const nextHop of before?.nextHops ?? []) if (!used.includes(nextHop)) this.nextHops.leave(nextHop, prefix.text)
-    this.#learned.set(prefix.text, { prefix: before?.prefix ?? prefix, nextHops: used })
-    this.#updateLearnedWay(prefix)
-    this.#touch(prefix.text)
+    this.#places.learn(place, this.nextHops.useAll(nextHops, place))
+    for (const nextHop of before) this.#leave(nextHop, place)
+    this.#changeWays(place)
   }
 
   forget(prefix: string): void {
-    const before = this.#learned.get(prefix)
-    if (before === undefined) return
-    this.#learned.delete(prefix)
-    for (const nextHop of before.nextHops) this.nextHops.leave(nextHop, prefix)
-    this.#updateLearnedWay(before.prefix)
-    this.#touch(prefix)
+    const place = this.#places.in(prefix, this.#home)
+    if (place?.nextHops === undefined) return
+    const before = place.nextHops
+    this.#places.learn(place, undefined)
+    for (const nextHop of before) this.#leave(nextHop, place)
+    this.#changeWays(place)
   }
 
   /** A route to pods of another node: written while the node is on a link of ours, before what BGP teaches for the prefix. */
   setDirect(route: NodeRoute): void {
-    const { text } = route.prefix
-    const before = this.#direct.get(text)
+    const place = this.#places.make(route.prefix, this.#home)
+    const before = place.direct
     const bytes = addressBytes(route.gateway)
-    const [nextHop] = this.nextHops.useAll([{ bytes, interface: undefined }], text + DIRECT)
+    const [nextHop] = this.nextHops.useAll([{ bytes, interface: undefined }], place)
     if (nextHop === undefined) return
-    if (before !== undefined && before.nextHop !== nextHop) this.nextHops.leave(before.nextHop, text + DIRECT)
-    this.#direct.set(text, { route, nextHop, leaving: false })
-    this.#updateLearnedWay(route.prefix)
-    this.#touch(text)
+    this.#places.setDirect(place, { route, nextHop, leaving: false })
+    if (before !== undefined) this.#leave(before.nextHop, place)
+    this.#changeWays(place)
   }
 
   dropDirect(prefix: string): void {
-    const before = this.#direct.get(prefix)
-    if (before === undefined) return
-    this.#direct.delete(prefix)
-    this.nextHops.leave(before.nextHop, prefix + DIRECT)
-    this.#updateLearnedWay(before.route.prefix)
-    this.#touch(prefix)
+    const place = this.#places.in(prefix, this.#home)
+    if (place?.direct === undefined) return
+    const before = place.direct
+    this.#places.setDirect(place, undefined)
+    this.#leave(before.nextHop, place)
+    this.#changeWays(place)
   }
 
   /** It yields to what BGP teaches from now on, and stays until then. */
   retireDirect(prefix: string): void {
-    const direct = this.#direct.get(prefix)
-    if (direct === undefined || direct.leaving) return
-    direct.leaving = true
-    this.#touch(prefix)
+    const place = this.#places.in(prefix, this.#home)
+    if (place?.direct === undefined || place.direct.leaving) return
+    this.#places.setDirect(place, { ...place.direct, leaving: true })
+    this.#places.touch(place)
   }
 
-  /** The way of a direct route now: undefined where its node is on no link of ours, or there is none. */
-  directWay(prefix: string): readonly Hop[] | undefined {
-    const direct = this.#direct.get(prefix)
-    if (direct === undefined) return undefined
-    const { resolution } = direct.nextHop
-    return resolution.kind === 'resolved' && isOnLink(resolution) ? resolution.hops : undefined
+  /** A next hop that was used here, unless it still is. */
+  #leave(nextHop: UsedNextHop, place: Place): void {
+    const isUsed = place.direct?.nextHop === nextHop || place.nextHops?.includes(nextHop) === true
+    if (!isUsed) this.nextHops.leave(nextHop, place)
+  }
+
+  #changeWays(place: Place): void {
+    this.#updateLearnedWay(place)
+    this.#places.touch(place)
   }
 
   /**
@@ -193,15 +176,14 @@ export class RouteKeeper {
     if (before.map(({ text }) => text).join() === ranges.map(({ text }) => text).join()) return
     this.#left.clear()
     for (const range of ranges) this.#left.set(range, range)
-    for (const prefix of [...this.#learned.keys(), ...this.#direct.keys()]) this.#touch(prefix)
+    for (const place of this.#places.all()) if (hasWays(place)) this.#places.touch(place)
   }
 
   /** Whether next hops may be reached by routes that BGP taught us, where no other leads there. */
   allowLearnedWays(allowed: boolean): void {
     if (this.#ways.isAllowed === allowed) return
     this.#ways.isAllowed = allowed
-    for (const { prefix } of this.#learned.values()) this.#updateLearnedWay(prefix)
-    for (const { route } of this.#direct.values()) this.#updateLearnedWay(route.prefix)
+    for (const place of this.#places.all()) if (hasWays(place)) this.#updateLearnedWay(place)
   }
 
   /** Resolves again what leads over learned ways that have changed since the last call. */
@@ -210,13 +192,13 @@ export class RouteKeeper {
   }
 
   /** Next hops of other routes may be resolved by this route if its own next hop is reached without BGP. */
-  #updateLearnedWay(prefix: Prefix): void {
+  #updateLearnedWay(place: Place): void {
     if (!this.#ways.isAllowed && this.#ways.isEmpty) return
-    const nextHops = this.#learned.get(prefix.text)?.nextHops ?? []
+    const { prefix, nextHops = [] } = place
     const hops = nextHops.flatMap(({ resolution: found }) =>
       found.kind === 'resolved' && !found.learned ? found.hops : [],
     )
-    this.#ways.set(prefix, this.directWay(prefix.text) ?? hops)
+    this.#ways.set(prefix, directWay(place) ?? hops)
   }
 
   #resolveInside(prefix: Prefix): void {
@@ -224,14 +206,9 @@ export class RouteKeeper {
     this.#follow(this.nextHops.resolveInside(prefix))
   }
 
-  /** Routes of these prefixes go elsewhere now. */
-  #follow(prefixes: Iterable<string>): void {
-    for (const key of prefixes) {
-      const text = prefixOfKey(key)
-      const prefix = this.#learned.get(text)?.prefix ?? this.#direct.get(text)?.route.prefix
-      if (prefix !== undefined) this.#updateLearnedWay(prefix)
-      this.#touch(text)
-    }
+  /** Routes of these places go elsewhere now. */
+  #follow(places: Iterable<Place>): void {
+    for (const place of places) this.#changeWays(place)
   }
 
   /** Prefixes of the kernel, and ways, that are different since this was last asked. */
@@ -247,27 +224,34 @@ export class RouteKeeper {
 
   /** A single address never gets a blackhole: it is somebody's. */
   holdBlackhole(prefix: Prefix): void {
-    if (isHostPrefix(prefix) || this.#blackholes.has(prefix.text)) return
-    this.#blackholes.set(prefix.text, prefix)
+    if (isHostPrefix(prefix) || this.#isHeld(prefix.text)) return
+    this.#places.hold(this.#places.make(prefix, MAIN_TABLE), true)
     this.#touch(prefix.text)
   }
 
-  dropBlackhole(prefix: Prefix): void {
-    if (this.#blackholes.delete(prefix.text)) this.#touch(prefix.text)
+  dropBlackhole({ text }: Prefix): void {
+    const place = this.#places.in(text, MAIN_TABLE)
+    if (place?.isHeld !== true) return
+    this.#places.hold(place, false)
+    this.#touch(text)
+  }
+
+  #isHeld(prefix: string): boolean {
+    return this.#places.in(prefix, MAIN_TABLE)?.isHeld === true
   }
 
   /** Where packets to a prefix of ours end that no pod takes; a single address is somebody's. */
   endingOf(prefix: Prefix): Ending {
     if (isHostPrefix(prefix)) return { kind: 'here' }
-    return endingOf(blackhole(prefix), this.#present.get(prefix.text), this.table.at(prefix), this.table.links)
+    const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
+    return endingOf(blackhole(prefix), present, this.table.at(prefix), this.table.links)
   }
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** In the kernel: everybody's routes of exactly this prefix. */
   at(prefix: Prefix): readonly KernelRoute[] {
-    const keys = new Set([prefix.text, keyIn(prefix.text, this.#home)])
-    const own = [...keys].flatMap((key) => this.#present.get(key) ?? [])
+    const own = [...this.#placesOf(prefix.text)].flatMap(({ present }) => present ?? [])
     return own.length === 0 ? this.table.at(prefix) : [...own, ...this.table.at(prefix)]
   }
 
@@ -283,7 +267,7 @@ export class RouteKeeper {
 
   /** In the kernel, all of everybody's. */
   *all(): Iterable<KernelRoute> {
-    yield* this.#present.values()
+    yield* this.#places.routes()
     yield* this.table.routes()
   }
 
@@ -293,7 +277,7 @@ export class RouteKeeper {
 
   /** Prefixes whose routes in the kernel have changed since last asked. */
   takeMoved(): readonly Prefix[] {
-    const moved = [...this.#moved.values()]
+    const moved = [...this.#moved]
     this.#moved.clear()
     return moved
   }
@@ -320,23 +304,23 @@ export class RouteKeeper {
       if (host !== undefined) touched.set(host.text, host)
     }
     for (const prefix of touched.values()) {
-      this.#moved.set(prefix.text, prefix)
+      this.#moved.add(prefix)
       this.#resolveInside(prefix)
     }
   }
 
   /** It went though it should be there as it was, and nothing stands in its place. */
   #noteLoss(route: KernelRoute, now: Millis): void {
-    const key = ownKey(route)
-    if (this.#present.has(key)) return
-    const target = this.#target(key)
-    if (target !== undefined && sameRoute(target, route)) this.#contest.lost(key, now)
+    const place = this.#places.at(ownKey(route))
+    if (place === undefined || place.present !== undefined) return
+    const target = this.#target(place)
+    if (target !== undefined && sameRoute(target, route)) this.#contest.lost(place.key, now)
   }
 
   /** By table: how many routes of ours stand where none is written by this run. */
   elsewhere(): Map<number, number> {
     const counts = new Map<number, number>()
-    for (const { table, type } of this.#present.values()) {
+    for (const { table, type } of this.#places.routes()) {
       const home = type === 'unicast' ? this.#home : MAIN_TABLE
       if (table !== home) counts.set(table, (counts.get(table) ?? 0) + 1)
     }
@@ -346,8 +330,11 @@ export class RouteKeeper {
   /** All that BGP had to say after the start has been said: what is left of a former run goes. */
   sweep(): void {
     this.#swept = true
-    for (const key of this.#adopted) this.#dirty.add(key)
-    this.#adopted.clear()
+    for (const place of this.#places.all()) {
+      if (!place.isAdopted) continue
+      this.#places.adopt(place, false)
+      this.#places.touch(place)
+    }
     this.#inheritance.releaseAll()
   }
 
@@ -357,11 +344,15 @@ export class RouteKeeper {
   take(limit: number): RouteChange[] {
     const changes: RouteChange[] = []
     if (!this.#known) return changes
-    for (const key of this.#dirty) {
-      if (changes.length >= limit) break
-      this.#dirty.delete(key)
-      const change = this.#plan(key)
-      if (change !== undefined) changes.push(change)
+    while (changes.length < limit) {
+      const place = this.#places.next()
+      if (place === undefined) break
+      const change = this.#plan(place)
+      if (change === undefined) this.#places.settle(place)
+      else {
+        changes.push(change)
+        this.#taken.set(change, place)
+      }
     }
     changes.push(...this.#inheritance.removals(limit - changes.length))
     return changes.sort((a, b) => ORDER[a.action] - ORDER[b.action])
@@ -369,21 +360,14 @@ export class RouteKeeper {
 
   applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
     const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
-    for (const [index, { action, route }] of changes.entries()) {
-      const key = ownKey(route)
+    for (const [index, change] of changes.entries()) {
+      const { route } = change
       const reason = reasons.get(index)
       if (route.protocol !== GODWIT_PROTOCOL) this.#inheritance.applied(route, reason !== undefined)
-      else if (reason !== undefined) this.#fail(key, route, reason)
-      else {
-        this.#failed.delete(key)
-        if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
-        this.#removePresent(key)
-        if (action !== 'remove') {
-          this.#setPresent(key, route)
-          this.#inheritance.release(route)
-        }
-      }
+      else if (reason !== undefined) this.#fail(ownKey(route), route, reason)
+      else this.#done(change)
     }
+    this.#taken.clear()
     if (failures.length === 0) {
       if (this.#failed.size === 0) this.#retryDelay = FIRST_RETRY
       return
@@ -392,36 +376,61 @@ export class RouteKeeper {
     this.#retryDelay = Math.min(this.#retryDelay * 2, LAST_RETRY)
   }
 
+  #done(change: RouteChange): void {
+    const { action, route } = change
+    const key = ownKey(route)
+    this.#failed.delete(key)
+    if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
+    const place = this.#taken.get(change) ?? this.#places.at(key)
+    if (action === 'remove') this.#fall(place)
+    else {
+      this.#stand(route, place)
+      this.#inheritance.release(route)
+    }
+  }
+
   /** When what failed, or was left alone, is tried again. */
   deadline(): Millis | undefined {
     return earlier(this.#retryAt, this.#contest.deadline())
   }
 
   retry(now: Millis): void {
-    for (const key of this.#contest.release(now)) this.#dirty.add(key)
+    for (const key of this.#contest.release(now)) this.#touchAt(key)
     if (this.#retryAt === undefined || this.#retryAt > now) return
     this.#retryAt = undefined
-    for (const key of this.#failed) this.#dirty.add(key)
+    for (const key of this.#failed) this.#touchAt(key)
     this.#inheritance.retry()
   }
 
   get isBusy(): boolean {
-    return this.#known && (this.#dirty.size > 0 || this.#inheritance.isBusy)
+    return this.#known && (this.#places.hasDirty || this.#inheritance.isBusy)
+  }
+
+  /** Where routes of ours for this prefix stand or should. */
+  *#placesOf(prefix: string): Iterable<Place> {
+    const main = this.#places.in(prefix, MAIN_TABLE)
+    const home = this.#home === MAIN_TABLE ? undefined : this.#places.in(prefix, this.#home)
+    if (main !== undefined) yield main
+    if (home !== undefined) yield home
   }
 
   #touch(prefix: string): void {
-    this.#dirty.add(prefix)
-    if (this.#home !== MAIN_TABLE) this.#dirty.add(keyIn(prefix, this.#home))
+    for (const place of this.#placesOf(prefix)) this.#places.touch(place)
+  }
+
+  #touchAt(key: string): void {
+    const place = this.#places.at(key)
+    if (place !== undefined) this.#places.touch(place)
   }
 
   #startOver(): void {
-    for (const key of this.#present.keys()) this.#dirty.add(key)
-    for (const { prefix } of this.all()) this.#moved.set(prefix.text, prefix)
-    this.#present.clear()
+    for (const { prefix } of this.all()) this.#moved.add(prefix)
+    for (const place of this.#places.all()) {
+      this.#places.touch(place)
+      this.#places.fall(place)
+    }
     this.table.clear()
     this.#inheritance.startOver()
-    for (const prefix of [...this.#learned.keys(), ...this.#direct.keys(), ...this.#blackholes.keys()])
-      this.#touch(prefix)
   }
 
   /** The route, where it was ours. */
@@ -432,18 +441,18 @@ export class RouteKeeper {
       if (gone !== undefined) this.#touchForeign(gone, foreign)
       return undefined
     }
-    const key = ownKey(told)
-    const route = this.#present.get(key)
-    if (route === undefined || !sameRoute(route, told)) return undefined
-    this.#removePresent(key)
-    this.#adopted.delete(key)
-    this.#dirty.add(key)
+    const place = this.#places.at(ownKey(told))
+    const route = place?.present
+    if (place === undefined || route === undefined || !sameRoute(route, told)) return undefined
+    this.#places.adopt(place, false)
+    this.#places.touch(place)
+    this.#fall(place)
     return route
   }
 
   #touchForeign({ prefix }: KernelRoute, foreign: Map<string, Prefix>): void {
     foreign.set(prefix.text, prefix)
-    this.#moved.set(prefix.text, prefix)
+    this.#moved.add(prefix)
     this.#touch(prefix.text)
   }
 
@@ -454,60 +463,62 @@ export class RouteKeeper {
       this.#touchForeign(route, foreign)
       return
     }
-    const key = ownKey(route)
-    this.#removePresent(key)
-    this.#setPresent(key, route)
-    if (!this.#known) this.#adopted.add(key)
-    this.#dirty.add(key)
+    const place = this.#stand(route)
+    if (!this.#known) this.#places.adopt(place, true)
+    this.#places.touch(place)
   }
 
-  #setPresent(key: string, route: KernelRoute): void {
-    this.#present.set(key, route)
-    this.#moved.set(route.prefix.text, route.prefix)
+  #stand(route: KernelRoute, known?: Place): Place {
+    const place = this.#places.stand(route, known)
+    this.#moved.add(place.prefix)
+    return place
   }
 
-  #removePresent(key: string): void {
-    const route = this.#present.get(key)
-    if (route === undefined) return
-    this.#present.delete(key)
-    this.#moved.set(route.prefix.text, route.prefix)
+  #fall(place: Place | undefined): void {
+    if (place?.present === undefined) return
+    this.#moved.add(place.prefix)
+    this.#places.fall(place)
   }
 
-  #plan(key: string): RouteChange | undefined {
-    const target = this.#target(key)
-    const change = planRoute(target, this.#present.get(key))
+  #plan(place: Place): RouteChange | undefined {
+    const target = this.#target(place)
+    const change = planRoute(target, place.present)
     if (change === undefined && target !== undefined) this.#inheritance.release(target)
-    if (!this.#adopted.has(key)) {
+    if (!place.isAdopted) {
       const isTaken = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
       return isTaken ? { ...change, action: 'replace' } : change
     }
     // Wanted just as it is there: from now on it is like one we wrote.
-    if (change === undefined) this.#adopted.delete(key)
+    if (change === undefined) this.#places.adopt(place, false)
     return undefined
   }
 
-  /** What should stand under this key, which is that of one table. */
-  #target(key: string): KernelRoute | undefined {
-    const prefix = prefixOfKey(key)
-    if (this.keptOut.get(prefix)?.kind !== 'failed') this.keptOut.delete(prefix)
-    const wanted = this.#wanted(prefix)
-    const isNobodys = !this.#learned.has(prefix) && !this.#blackholes.has(prefix) && !this.#direct.has(prefix)
-    if (wanted === undefined && isNobodys) {
-      this.keptOut.delete(prefix)
+  /** What should stand in a place, which is one of perhaps two for its prefix. */
+  #target(place: Place): KernelRoute | undefined {
+    const { prefix, key } = place
+    const main = this.#besides(place, MAIN_TABLE)
+    const home = this.#home === MAIN_TABLE ? main : this.#besides(place, this.#home)
+    const isHeld = main?.isHeld === true
+    const isHere = place === (isHeld ? main : home)
+    const isWanted = isHeld || (home !== undefined && hasWays(home))
+    if (!isWanted) {
+      this.keptOut.delete(prefix.text)
       this.#failed.delete(key)
       this.#contest.forget(key)
     }
-    if (wanted !== undefined && this.#isLeft(wanted)) return undefined
-    return wanted !== undefined && this.#isFree(wanted) && ownKey(wanted) === key ? wanted : undefined
+    if (!isWanted || !isHere) return undefined
+    if (this.keptOut.get(prefix.text)?.kind !== 'failed') this.keptOut.delete(prefix.text)
+    const wanted = isHeld ? blackhole(prefix) : this.#wanted(place)
+    if (wanted === undefined || this.#isLeft(wanted, place)) return undefined
+    return this.#isFree(wanted, place) ? wanted : undefined
   }
 
   /** Somebody else is to write it; what stands of ours stays until theirs is there. */
-  #isLeft(wanted: KernelRoute): boolean {
-    const { prefix } = wanted
+  #isLeft(wanted: KernelRoute, { prefix, present }: Place): boolean {
     if (this.#left.size === 0 || wanted.type !== 'unicast' || this.#left.around(prefix) === undefined) return false
     const isTheirs = this.table.at(prefix).some(({ table }) => table === wanted.table)
     if (isTheirs) this.keptOut.delete(prefix.text)
-    if (isTheirs || this.#present.has(ownKey(wanted))) return isTheirs
+    if (isTheirs || present !== undefined) return isTheirs
     this.#noteLeft(prefix)
     return true
   }
@@ -516,47 +527,63 @@ export class RouteKeeper {
     this.keptOut.set(prefix.text, { kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
   }
 
+  /** The place of the same prefix in a table; most often it is the very same. */
+  #besides(place: Place, table: number): Place | undefined {
+    const key = keyIn(place.prefix.text, table)
+    return key === place.key ? place : this.#places.at(key)
+  }
+
   /** Nobody else's route is in the way, and nobody removes it again and again; else it is said. */
-  #isFree(wanted: KernelRoute): boolean {
-    const { prefix } = wanted
-    const key = ownKey(wanted)
+  #isFree(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
     const conflict = whyNotBeside(wanted, this.table.at(prefix))
-    const contested = this.#present.has(key) ? undefined : this.#contest.whyHeld(key)
+    const contested = present === undefined ? this.#contest.whyHeld(key) : undefined
     if (conflict !== undefined) this.keptOut.set(prefix.text, { kind: 'conflict', prefix, conflict })
     else if (contested !== undefined) this.keptOut.set(prefix.text, { kind: 'contested', prefix, reason: contested })
     else return true
     return false
   }
 
-  #wanted(key: string): KernelRoute | undefined {
-    const own = this.#blackholes.get(key)
-    if (own !== undefined) return blackhole(own)
-    const learned = this.#learned.get(key)
-    const direct = this.#direct.get(key)
-    const prefix = direct?.route.prefix ?? learned?.prefix
-    if (prefix === undefined) return undefined
+  #wanted(place: Place): KernelRoute | undefined {
+    const { prefix, nextHops = [], direct } = place
     const ways: (readonly Hop[])[] = []
     let reason = 'it has no next hop'
-    for (const { resolution } of learned?.nextHops ?? []) {
+    for (const { resolution } of nextHops) {
       if (resolution.kind === 'resolved') ways.push(resolution.hops)
       else reason = formatResolution(resolution)
     }
-    const way = this.directWay(key)
+    const way = directWay(place)
     // One that nobody wants any more yields to what BGP teaches; any other comes before it.
     if (way !== undefined && !(direct?.leaving === true && ways.length > 0)) ways.splice(0, ways.length, way)
     else if (direct !== undefined && ways.length === 0) reason = whyNotDirect(direct, this.table.links)
     const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
     if (covered !== undefined) reason = `it would cover the route to the gateway ${covered}`
-    if (ways.length > 0 && covered === undefined) return unicast(prefix, joinHops(ways), this.#home)
-    if (this.#left.around(prefix) === undefined) this.keptOut.set(key, { kind: 'unresolved', prefix, reason })
+    if (ways.length > 0 && covered === undefined) return unicast(prefix, this.#join(ways), this.#home)
+    if (this.#left.around(prefix) === undefined) this.keptOut.set(prefix.text, { kind: 'unresolved', prefix, reason })
     else if (this.table.at(prefix).length === 0) this.#noteLeft(prefix)
     return undefined
+  }
+
+  /** Routes that go the same ways share the list of them. */
+  #join(ways: readonly (readonly Hop[])[]): readonly Hop[] {
+    const isSame = ways.length === this.#lastWays.length && ways.every((way, at) => way === this.#lastWays[at])
+    if (isSame) return this.#lastHops
+    this.#lastWays = ways
+    this.#lastHops = sortHops(joinHops(ways))
+    return this.#lastHops
   }
 
   #fail(key: string, { prefix }: KernelRoute, reason: string): void {
     this.#failed.add(key)
     this.keptOut.set(prefix.text, { kind: 'failed', prefix, reason })
   }
+}
+
+const hasWays = ({ nextHops, direct }: Place): boolean => nextHops !== undefined || direct !== undefined
+
+/** The way of a direct route now: undefined where its node is on no link of ours, or there is none. */
+function directWay({ direct }: Place): readonly Hop[] | undefined {
+  const resolution = direct?.nextHop.resolution
+  return resolution?.kind === 'resolved' && isOnLink(resolution) ? resolution.hops : undefined
 }
 
 /** Reached without a router. */

@@ -110,11 +110,12 @@ export class KnownRoutes {
   /** Written by us just now: the engine knows. */
   note({ action, route }: RouteChange): void {
     const id = idOf(route)
-    for (let entry = this.#byId.get(id); entry !== undefined; entry = entry.next) {
+    const first = this.#byId.get(id)
+    for (let entry = first; entry !== undefined; entry = entry.next) {
       if (entry.route.protocol === route.protocol) this.#forget(id, entry)
     }
-    if (action === 'remove') return
-    this.#keep(id, { route, source: undefined, hasObject: false })
+    const told = { route, source: undefined, hasObject: false }
+    if (action !== 'remove') this.#keep(id, told, first === undefined ? undefined : this.#byId.get(id))
   }
 
   /** What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known. */
@@ -146,7 +147,7 @@ export class KnownRoutes {
   }
 
   #add(id: string, told: ToldRoute): void {
-    this.#keep(id, told)
+    this.#keep(id, told, this.#byId.get(id))
     this.#present.add(told.route)
   }
 
@@ -155,10 +156,9 @@ export class KnownRoutes {
     if (!this.#present.delete(entry.route)) this.#gone.push(entry.route)
   }
 
-  #keep(id: string, told: ToldRoute): void {
+  #keep(id: string, told: ToldRoute, next: Entry | undefined): void {
     this.#born++
     const { route, source, hasObject } = told
-    const next = this.#byId.get(id)
     this.#byId.set(id, { route, source, hasObject, reading: this.#reading, born: this.#born, next })
     this.#count(told, 1)
   }
