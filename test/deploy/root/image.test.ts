@@ -1,6 +1,6 @@
 /**
  * The image, built as deploy/Dockerfile says, and its root folder at work: a node and a router as network namespaces,
- * both running the image's own Node, bundle, `ip` and `nft`, with a read-only root and the DaemonSet's two capabilities.
+ * both running the image's own Node, bundle and `nft`, with a read-only root and the DaemonSet's two capabilities.
  *
  * Needs root, buildah and debootstrap: the base is made here, out of this machine's Debian mirror. No engine runs it.
  */
@@ -98,13 +98,15 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
     const npm = dirname(dirname(realpathSync(must('which', 'npm').trim())))
     await cp(process.execPath, join(build, 'usr/local/bin/node'))
     await cp(npm, join(build, 'usr/local/lib/node_modules/npm'), { recursive: true })
-    // How this machine reaches its registry.
-    const settings = [...['globalconfig', 'userconfig', 'cafile'].map(npmSetting), '/etc/ssl/certs/ca-certificates.crt']
+    // How this machine reaches its registry: npm's settings, and whom else than its own authorities Node trusts.
+    const authorities = process.env.NODE_EXTRA_CA_CERTS ?? '/etc/ssl/certs/ca-certificates.crt'
+    const settings = [...['globalconfig', 'userconfig', 'cafile'].map(npmSetting), authorities]
     for (const path of settings) if (path.startsWith('/') && existsSync(path)) await cp(path, join(build, path))
     await cp(npmSetting('globalconfig'), join(build, 'usr/local/etc/npmrc')).catch(() => {})
     await writeFile(
       join(build, 'Dockerfile'),
-      'FROM localhost/base\nCOPY . /\nRUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && rm /Dockerfile\n',
+      `FROM localhost/base\nENV NODE_EXTRA_CA_CERTS=${authorities}\nCOPY . /\n` +
+        'RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && rm /Dockerfile\n',
     )
     buildah('bud', '--isolation', 'chroot', '--pull-never', '-t', 'build', build)
   }
@@ -116,6 +118,10 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
     for (const name of Object.values(hosts)) {
       must('ip', 'netns', 'add', name)
       must('ip', '-n', name, 'link', 'set', 'lo', 'up')
+      // As every node of Kubernetes does.
+      for (const key of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) {
+        must('ip', 'netns', 'exec', name, 'sysctl', '-qw', `${key}=1`)
+      }
     }
     must('ip', '-n', hosts.node, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', hosts.router)
     for (const [name, last] of [
@@ -178,6 +184,7 @@ describe.skipIf(why !== undefined)(why === undefined ? 'the image' : `the image 
     expect(must('chroot', root, '/usr/local/bin/node', '--version')).toMatch(/^v(2[4-9]|[3-9]\d)\./)
     for (const path of ['usr/bin/ip', 'usr/sbin/ip', 'sbin/ip']) expect(existsSync(join(root, path)), path).toBe(false)
     expect(must('chroot', root, 'nft', '--version')).toMatch(/^nftables v/)
+    expect(must('chroot', root, 'setpriv', '--version')).toMatch(/^setpriv from util-linux /)
   })
 
   test('does its main job from its root folder: the router has the node’s routes in its kernel', async () => {
