@@ -125,7 +125,7 @@ if (values.fresh) {
       spikeRoutes((stays) => stays),
     ),
   )
-  settle(1)
+  settle(1 / 60)
   console.log(`fresh: ${rig.held(first)} routes, ${resident()} MiB resident`)
 } else {
   console.log('| day | routes | resident, MiB | tables, MiB | CPU per change, µs |\n| --- | --- | --- | --- | --- |')
@@ -161,6 +161,8 @@ if (values.fresh) {
   )
   send(first, takenBack(spikeRoutes((stays) => !stays)))
   console.log(`100,000 more, of which ${rig.held(first)} stay: ${resident()} MiB resident at once`)
+  settle(1 / 60)
+  console.log(`a minute later: ${resident()} MiB`)
   settle(1)
   console.log(`an hour later: ${resident()} MiB`)
 }
