@@ -56,6 +56,8 @@ export class NextHops<User> {
   readonly #gatewayOrder = new AddressOrder<Gateway>()
   /** The same by the length of their link's prefix. */
   readonly #gatewaysByLength = new Map<number, AddressOrder<Gateway>>()
+  /** The one that was used last: routes that come together often have the same. */
+  #last: { readonly nextHop: NextHop; readonly row: Row<User> } | undefined
   /** Next hops and gateways that were looked at, ever: for tests, which count work. */
   looks = 0
 
@@ -76,9 +78,15 @@ export class NextHops<User> {
   }
 
   #use(nextHop: NextHop, user: User): Row<User> {
+    const row = this.#last?.nextHop === nextHop ? this.#last.row : this.#rowOf(nextHop)
+    row.users.add(user)
+    return row
+  }
+
+  #rowOf(nextHop: NextHop): Row<User> {
     const key = nextHopKey(nextHop)
     const row = this.#rows.get(key) ?? this.#add(key, nextHop)
-    row.users.add(user)
+    this.#last = { nextHop, row }
     return row
   }
 
@@ -154,6 +162,7 @@ export class NextHops<User> {
 
   #remove(row: Row<User>): void {
     this.#rows.delete(row.key)
+    if (this.#last?.row === row) this.#last = undefined
     const { bytes, interface: name = '' } = row.nextHop
     const global = globalPart(bytes)
     if (global !== undefined) this.#byAddress.remove(global, row)

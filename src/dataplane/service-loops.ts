@@ -73,7 +73,9 @@ export class ServiceLoops {
 
   /** Undefined where nothing is different from what was taken last. */
   takePlan(): LoopPlan | undefined {
-    for (const prefix of this.#held.takeMoved()) this.#judge(prefix)
+    const moved = this.#held.takeMoved()
+    const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
+    if (!isNone) for (const prefix of moved) this.#judge(prefix)
     if (!this.#changed) return undefined
     this.#changed = false
     const { serviceLoopPrevention: words = 'Disabled', serviceRanges = [] } = this.#intent ?? {}

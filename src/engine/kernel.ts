@@ -8,12 +8,12 @@ import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { BestRoute, Reachability } from '../bgp/rib/types.ts'
+import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import { type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
-import { globalPart, hasLinkLocal } from '../dataplane/next-hop.ts'
+import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { ServiceLoops } from '../dataplane/service-loops.ts'
@@ -76,6 +76,7 @@ export class Kernel {
   /** Routes to nodes on our links leave, and BGP is to teach them: undefined unless so. */
   #handover: FirstSync | undefined
   #trouble: string | undefined
+  #lastNextHop: NextHop | undefined
   #isStale = true
   #problems: readonly Problem[] = []
 
@@ -306,16 +307,20 @@ export class Kernel {
   #setBest({ prefix, learned }: BestRoute): void {
     if (learned === undefined || this.#isServiceRange(prefix)) this.#routes.forget(prefix.text)
     else {
-      const hops = [learned, ...learned.others]
-      this.#routes.learn(
-        prefix,
-        hops.map(({ nextHop, peer }) => ({
-          bytes: nextHop,
-          interface: this.#rooms.neighbors.get(peer)?.interface,
-        })),
-      )
+      const first = this.#nextHopOf(learned)
+      const more = learned.others.map((other) => this.#nextHopOf(other))
+      this.#routes.learn(prefix, [first, ...more])
     }
     this.#isStale = true
+  }
+
+  /** Those that were taken together and have the same share one value. */
+  #nextHopOf({ nextHop: bytes, peer }: LearnedHop): NextHop {
+    const { interface: name } = this.#rooms.neighbors.get(peer) ?? {}
+    if (this.#lastNextHop?.bytes !== bytes || this.#lastNextHop.interface !== name) {
+      this.#lastNextHop = { bytes, interface: name }
+    }
+    return this.#lastNextHop
   }
 
   /** What lies in a service range reaches its service by kube-proxy's rules: no route of ours may come before them. */

@@ -78,6 +78,8 @@ export class Rib {
   readonly #decoder = new UpdateDecoder()
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
+  /** Octets of next hops that `takeBest` hands out, by their ids: these may mean another the next time. */
+  readonly #copied = new Map<number, Uint8Array>()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
   /** Neighbors that are down and expected back. */
@@ -369,9 +371,13 @@ export class Rib {
     for (const family of FAMILIES) this.#ribs[family].follow()
   }
 
-  /** At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. */
+  /**
+   * At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. Those that
+   * have the same next hop share its octets.
+   */
   takeBest(limit: number): BestRoute[] {
     const found: BestRoute[] = []
+    this.#copied.clear()
     for (const family of FAMILIES) {
       const rib = this.#ribs[family]
       while (rib.news > 0 && found.length < limit)
@@ -492,10 +498,18 @@ export class Rib {
     const shared = decision.sharing(paths.first[prefix] as number, best)
     const [first, ...others] = shared.flatMap((path) => {
       const peer = this.#peers.slots[paths.peer[path] as number]?.peer.name
-      return peer === undefined ? [] : [{ peer, nextHop: this.#nextHops.bytes.copy(paths.nextHop[path] as number) }]
+      return peer === undefined ? [] : [{ peer, nextHop: this.#copyOf(paths.nextHop[path] as number) }]
     })
     const learned = first && { ...first, others }
     return { prefix: packPrefix(address, prefixes.lengths[prefix] as number), learned }
+  }
+
+  #copyOf(nextHop: number): Uint8Array {
+    const known = this.#copied.get(nextHop)
+    if (known !== undefined) return known
+    const bytes = this.#nextHops.bytes.copy(nextHop)
+    this.#copied.set(nextHop, bytes)
+    return bytes
   }
 
   #slot(name: string): PeerSlot {

@@ -83,7 +83,7 @@ export interface BestRoute {
   readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
 }
 
-interface LearnedHop {
+export interface LearnedHop {
   readonly peer: string
   readonly nextHop: Uint8Array
 }
