@@ -3,7 +3,7 @@
 import type { Family } from '../lab/lab.ts'
 import { bgpPeer, kubeNode } from '../lab/manifests.ts'
 import { eventually, throughout } from '../lab/wait.ts'
-import type { Router } from '../speakers/speaker.ts'
+import type { Route, Router } from '../speakers/speaker.ts'
 import { type Bench, type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
 import {
   agentHolds,
@@ -36,6 +36,7 @@ const scene = async (
   internal: boolean,
   dial: Dial,
   spec: object = {},
+  globals: readonly string[] = [],
 ): Promise<Scene> => {
   const asn = internal ? CLUSTER_AS : ROUTER_AS
   const session: SessionKind = { transport, internal }
@@ -52,7 +53,7 @@ const scene = async (
   const networks = routerNetworks(1)
   // OpenBGPD dials again only after two minutes: whom it is to reach is there first.
   if (dial === 'they dial') await node.agent.start()
-  const router = await speaker.start(host, { asn, neighbors: [neighbor], networks })
+  const router = await speaker.start(host, { asn, neighbors: [neighbor], networks, globals })
   if (dial !== 'they dial') await node.agent.start()
   return {
     ...node,
@@ -181,6 +182,36 @@ const leaves = (helper: Helper): Case => ({
   },
 })
 
+/** RFC 9494 §4.2: the community as BIRD and as FRR show it. */
+const LLGR_STALE = /^(65535:6|llgr-?stale)$/i
+
+const longAway = (helper: Helper): Case => ({
+  name: `graceful restart: ${helper}, an agent that is long away: its routes stay as routes of last resort (RFC 9494)`,
+  speakers: helper,
+  async run(bench) {
+    // BIRD helps unless told otherwise; FRR as long as it is told to, and not at all unless.
+    const lines = [`router bgp ${ROUTER_AS}`, ' bgp long-lived-graceful-restart stale-time 600', 'exit']
+    const globals = helper === 'frr' ? lines : []
+    const times = { maxRestartTime: '5s', longLivedStaleTime: '10m' }
+    const all = await scene(bench, 'ipv4', false, 'both dial', times, globals)
+    await settled(all)
+    const held = async () => [...(await all.router.routes('ipv4')), ...(await all.router.routes('ipv6'))]
+    const isStale = ({ communities }: Route) => communities.some((community) => LLGR_STALE.test(community))
+    await all.agent.kill()
+    await eventually(async () => {
+      const routes = await held()
+      const stale = routes.filter(isStale).length
+      expect(stale === all.ours.length, `${stale} of ${routes.length} routes are long-lived stale`)
+    })
+    await throughout(5_000, async () => {
+      const { length } = await held()
+      expect(length === all.ours.length, `the router has ${length} of ${all.ours.length} routes`)
+    })
+    await all.agent.start()
+    await settled(all)
+  },
+})
+
 const cableCut: Case = {
   name: 'restart: the cable is cut until the hold time is over, and joined again',
   speakers: 'each',
@@ -228,5 +259,6 @@ export const cases: readonly Case[] = [
     restartUnseen(helper, 'killed', 'ipv4', 2),
     restartUnseen(helper, 'stopped', 'ipv6', 1),
     leaves(helper),
+    longAway(helper),
   ]),
 ]

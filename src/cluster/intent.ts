@@ -79,6 +79,8 @@ export interface PeerIntent {
   readonly keepaliveTime: Seconds | undefined
   /** How long the neighbor keeps our routes while we restart; undefined: graceful restart is not announced. */
   readonly restartTime: Seconds | undefined
+  /** How much longer it is asked to keep them, as routes of last resort (RFC 9494). */
+  readonly longLivedTime: Seconds
   readonly connectRetryTime: Seconds
   readonly passive: boolean
   /** For maintenance of the neighbor: routes to and from it are last choices (RFC 8326). */

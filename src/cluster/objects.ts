@@ -183,6 +183,8 @@ export interface PeerObject {
   readonly keepaliveTime: Seconds | undefined
   /** 0: graceful restart is not announced. */
   readonly restartTime: Seconds | undefined
+  /** 0: no neighbor is asked to keep our routes beyond that. */
+  readonly longLivedTime: Seconds
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
   /** Routes to and from it are last choices: for its maintenance. */

@@ -342,6 +342,7 @@ function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[])
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,
     restartTime: restartTime(object === undefined ? settings.meshRestartTime : object.restartTime),
+    longLivedTime: object?.longLivedTime ?? 0,
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
     drain: object?.drain ?? false,
     passive: (object?.passive ?? false) || object?.range !== undefined,

@@ -28,6 +28,7 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     ...(intent.role !== undefined && { role: intent.role }),
     strictRole: intent.strictRole,
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
+    longLivedTime: intent.longLivedTime,
     // With the N bit an expired hold timer looks like a restart: who dies would be a black hole for `restartTime` more.
     // It is worth that only if BFD can tell a dead node from a lost session.
     restartNotification: intent.bfd !== undefined,

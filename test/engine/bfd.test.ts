@@ -5,7 +5,7 @@ import type { BfdIntent, BfdView } from '../../src/bfd/types.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { bfdView } from '../bfd/support.ts'
 import { linkOf } from '../support/fake-kernel.ts'
-import { bgpConfiguration, bgpPeer, node, remove, upsert } from '../support/objects.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 const [HERE, THERE] = ['10.0.0.1', '10.0.0.2'] as const
@@ -204,6 +204,45 @@ describe('what BFD says', () => {
     expect(protocolOf(world, one).state).not.toBe('Established')
     report(world, one, 'Up', view('Down', { diagnostic: 1, remoteState: 'Down', independent }))
     expect(one.told('stale-routes-dropped')).toHaveLength(dropped)
+  })
+
+  describe('a node that dies, the N bit on both sides (RFC 8538)', () => {
+    const POD = '10.244.2.0/24'
+    const isHeld = (world: World, host: Host) => world.ask(host, 'show route').includes(POD)
+
+    function dying(): { world: World; one: Host; two: Host } {
+      const world = new World()
+      const all = bgpFilter('all', { importV4: [{ action: 'Accept' }] })
+      const spec = { asNumber: 65002, bfd: {}, filters: ['all'], maxRestartTime: '60s' }
+      const one = speak(world, 'one', HERE, 65001, { ...spec, peerIP: THERE })
+      const two = speak(world, 'two', THERE, 65002, { ...spec, peerIP: HERE, asNumber: 65001 })
+      for (const host of [one, two]) world.change(host, [upsert(all)])
+      expect(world.until(() => isHeld(world, one))).toBe(true)
+      world.pass(1_000)
+      expect(world.ask(one, 'show protocols all').match(/Restart time/g)).toHaveLength(2)
+      return { world, one, two }
+    }
+
+    test.each([true, false])('BFD ends its routes at once; independent of the control plane: %s', (independent) => {
+      const { world, one, two } = dying()
+      report(world, one, 'Init', view('Up', { independent }))
+      world.crash(two, 'power')
+      world.pass(1_000)
+      expect(isHeld(world, one)).toBe(true)
+      report(world, one, 'Up', view('Down', { diagnostic: 1, remoteState: 'Up', independent }))
+      world.pass(10)
+      expect(isHeld(world, one)).toBe(false)
+    })
+
+    test('where BFD never came up they are kept for the hold time and the restart time, and no longer', () => {
+      const { world, one, two } = dying()
+      world.crash(two, 'power')
+      world.pass(95_000)
+      expect(protocolOf(world, one).state).not.toBe('Established')
+      expect(isHeld(world, one)).toBe(true)
+      world.pass(60_000)
+      expect(isHeld(world, one)).toBe(false)
+    })
   })
 
   test('its engine is gone: that is no reason to end a session, and is named', () => {

@@ -143,6 +143,7 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     },
     'maxRestartTime to or from 0': { after: { maxRestartTime: '0s' } },
     'maxRestartTime another number': { after: { maxRestartTime: '60s' } },
+    longLivedStaleTime: { after: { longLivedStaleTime: '1h' } },
     holdTime: { after: { holdTime: '30s' } },
     keepaliveTime: { after: { keepaliveTime: '9s' } },
     connectRetryTime: { after: { connectRetryTime: '9s' } },

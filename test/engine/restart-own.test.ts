@@ -182,6 +182,50 @@ describe('the agent is killed', () => {
   })
 })
 
+describe('long-lived graceful restart, as it is asked for (RFC 9494)', () => {
+  const stale = (lab: Lab, router: Host) => lab.world.ask(router, 'show route all').includes('(65535,6)')
+  const [hour, minute] = [3_600_000, 60_000]
+
+  test('§4.2: routers keep the routes for the time it was asked for, as routes of last resort, and no longer', () => {
+    const lab = new Lab({ maxRestartTime: '60s', longLivedStaleTime: '1h' })
+    expect(lab.opensOf(lab.routers[0] as Host)).toContain('LL stale time: 3600')
+    lab.world.crash(lab.worker)
+    expect(lab.lacks(50_000)).toBe(0)
+    expect(lab.routers.map((router) => stale(lab, router))).toEqual([false, false])
+    lab.world.pass(15_000)
+    expect(lab.routers.map((router) => stale(lab, router) && lab.has(router))).toEqual([true, true])
+    lab.world.pass(hour - 2 * minute)
+    expect(lab.routers.every((router) => lab.has(router))).toBe(true)
+    lab.world.pass(3 * minute)
+    expect(lab.routers.some((router) => lab.has(router))).toBe(false)
+  })
+
+  test('§4.2: an agent that comes back meanwhile finds its routes there, and they are as ever', () => {
+    const lab = new Lab({ maxRestartTime: '60s', longLivedStaleTime: '1h' })
+    lab.world.crash(lab.worker)
+    expect(lab.lacks(2 * minute)).toBe(0)
+    lab.start()
+    expect(lab.lacks(minute / 2)).toBe(0)
+    expect(lab.routers.map((router) => stale(lab, router))).toEqual([false, false])
+  })
+
+  test('unless it is asked for, nobody keeps them so long', () => {
+    const lab = new Lab({ maxRestartTime: '60s' })
+    lab.world.crash(lab.worker)
+    lab.world.pass(2 * minute)
+    expect(lab.routers.some((router) => lab.has(router))).toBe(false)
+  })
+
+  test('without graceful restart it is ignored, and that is said', () => {
+    const lab = new Lab({ maxRestartTime: '0s', longLivedStaleTime: '1h' })
+    const said = lab.worker.told('object-problem').map(({ text }) => text)
+    expect(said[0]).toContain('spec.longLivedStaleTime: needs graceful restart, which maxRestartTime turns off')
+    lab.world.crash(lab.worker)
+    lab.world.pass(1_000)
+    expect(lab.routers.some((router) => lab.has(router))).toBe(false)
+  })
+})
+
 describe('no restart is claimed', () => {
   test('[71] of another boot: routers drop at once what the machine does not deliver any more', () => {
     const lab = new Lab()

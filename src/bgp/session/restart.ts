@@ -36,6 +36,7 @@ export const COLLISION_WINDOW: Millis = 10_000
 /** RFC 4724 §3: a capability without families still announces that we send End-of-RIB. */
 export function restartCapability(config: PeerConfig, own: OwnRestart): readonly Capability[] {
   if (config.restartTime === undefined) return []
+  const { longLivedTime: staleTime = 0 } = config
   const families = config.families.map((family) => ({
     afi: AFI[family],
     safi: SAFI_UNICAST,
@@ -49,8 +50,8 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
       restartTime: config.restartTime,
       families,
     },
-    // RFC 9494 §3: we know what long-lived stale routes are, and ask nobody to keep ours so long.
-    { kind: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, staleTime: 0 })) },
+    // RFC 9494 §3: we know what long-lived stale routes are. With a time of 0 nobody is asked to keep ours so long.
+    { kind: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, staleTime })) },
   ]
 }
 

@@ -54,6 +54,8 @@ export interface PeerConfig {
   readonly strictRole?: boolean
   /** How long neighbors keep our routes while we restart, 0 to 4095 s; undefined: graceful restart is not announced (RFC 4724). */
   readonly restartTime?: Seconds
+  /** … and how much longer, as routes of last resort (RFC 9494); 0 unless said. */
+  readonly longLivedTime?: Seconds
   /** The N bit (RFC 8538): both keep routes over a NOTIFICATION too, also over that of an expired hold timer. */
   readonly restartNotification?: boolean
 }

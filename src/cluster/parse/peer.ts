@@ -28,6 +28,7 @@ const ADDITIONS = [
   'passive',
   'drain',
   'fastExternalFailover',
+  'longLivedStaleTime',
   'advertiseLearned',
   'maxPrefixes',
   'maxRouteMemoryMiB',
@@ -203,6 +204,7 @@ type SessionFields =
   | 'holdTime'
   | 'keepaliveTime'
   | 'restartTime'
+  | 'longLivedTime'
   | 'connectRetryTime'
   | 'passive'
   | 'drain'
@@ -214,13 +216,20 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   const holdTime = spec.seconds('holdTime', 0, 65535)
   if (holdTime === 1 || holdTime === 2)
     spec.findings.wrong(spec.at('holdTime'), holdTime, 'is neither 0 nor at least 3')
+  // RFC 4724 §3: twelve bits. RFC 9494 §3: twenty-four.
+  const restartTime = spec.seconds('maxRestartTime', 0, 4_095)
+  const longLivedTime = spec.seconds('longLivedStaleTime', 0, 16_777_215) ?? 0
+  if (longLivedTime > 0 && restartTime === 0) {
+    const says = 'needs graceful restart, which maxRestartTime turns off; it is ignored'
+    spec.findings.say('field-not-carried-out', spec.at('longLivedStaleTime'), says)
+  }
   return {
     source: SOURCE[spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) ?? 'unset'],
     families: readFamilies(spec),
     holdTime,
     keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),
-    // RFC 4724 §3: twelve bits.
-    restartTime: spec.seconds('maxRestartTime', 0, 4095),
+    restartTime,
+    longLivedTime,
     connectRetryTime: spec.seconds('connectRetryTime', 1, 3600),
     passive: spec.flag('passive') ?? false,
     drain: spec.flag('drain') ?? false,
