@@ -181,6 +181,80 @@ describe('the Kubernetes source', () => {
     expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
   })
 
+  describe('the Node of this node', () => {
+    const NODES = '/api/v1/nodes'
+    const asked = () => lists(NODES).filter((seen) => seen.query.get('fieldSelector') === 'metadata.name=worker-1')
+    const begin = async () => {
+      api.apply(node('worker-1'))
+      api.apply(node('worker-2'))
+      const { kubeconfig } = opened
+      const ownNodeTiming = { certain: 300, ask: 50, silence: 1_000 }
+      const options = { kubeconfig, apiGroup: 'godwit.dev/v1', feed: known.feed, timing: QUICK }
+      source = await openKubernetes({ ...options, node: 'worker-1', ownNodeTiming })
+      await known.until('synced', () => known.synced)
+      await watching()
+    }
+
+    test('is deleted once the API has had none for a while; others are at once', async () => {
+      await begin()
+      api.delete('Node', 'worker-1')
+      api.delete('Node', 'worker-2')
+      await hasNot('Node/worker-2')
+      await hasNot('Node/worker-1')
+      expect(asked().length).toBeGreaterThan(2)
+    })
+
+    test('is registered again meanwhile: the engine never hears of it', async () => {
+      await begin()
+      known.takeChanges()
+      api.delete('Node', 'worker-1')
+      await until('it is asked for', () => asked().length > 0)
+      api.apply(node('worker-1'))
+      await known.until('it is told', () => known.changes.length > 0)
+      expect(known.takeChanges().map(({ kind }) => kind)).toEqual(['upsert'])
+      expect(known.objects.has('Node/worker-1')).toBe(true)
+    })
+  })
+
+  describe('why this pod ends', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'godwit', controller: true }
+    const place = { namespace: 'godwit' }
+    const pod = (metadata: object) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'godwit-abcde', ...place, ownerReferences: [owner], ...metadata },
+    })
+    const set = { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: { name: 'godwit', ...place } }
+    const why = async () => {
+      const { kubeconfig } = opened
+      source = await openKubernetes({ kubeconfig, apiGroup: 'godwit.dev/v1', feed: known.feed, pod: 'godwit-abcde' })
+      return source.whyLeaves?.()
+    }
+    const deletionTimestamp = '2026-11-29T12:00:00Z'
+
+    test('for an upgrade', async () => {
+      api.apply(set)
+      api.apply(pod({ deletionTimestamp }))
+      expect(await why()).toBeUndefined()
+    })
+
+    test('with its DaemonSet', async () => {
+      api.apply(pod({ deletionTimestamp }))
+      expect(await why()).toBe('DaemonSet godwit/godwit is deleted')
+    })
+
+    test('with the machine', async () => {
+      api.apply(set)
+      api.apply(pod({}))
+      expect(await why()).toBe('the machine shuts down')
+    })
+
+    test('is not known where the API does not answer', async () => {
+      api.hang(true)
+      expect(await why()).toBeUndefined()
+    })
+  })
+
   test('a place the server keeps refusing is left: it lists anew', async () => {
     await sync()
     api.apply(peer('rack'))

@@ -14,6 +14,8 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
   Node: { path: '/api/v1/nodes', namespaced: false },
   Service: { path: '/api/v1/services', namespaced: true },
   Secret: { path: '/api/v1/secrets', namespaced: true },
+  Pod: { path: '/api/v1/pods', namespaced: true },
+  DaemonSet: { path: '/apis/apps/v1/daemonsets', namespaced: true },
   EndpointSlice: { path: '/apis/discovery.k8s.io/v1/endpointslices', namespaced: true },
   BGPConfiguration: { path: '/apis/godwit.dev/v1/bgpconfigurations', namespaced: false },
   BGPPeer: { path: '/apis/godwit.dev/v1/bgppeers', namespaced: false },
