@@ -29,6 +29,7 @@ import { cases as packetsMesh } from './packets-mesh.ts'
 import { cases as packetsNat } from './packets-nat.ts'
 import { cases as packetsServices } from './packets-services.ts'
 import { cases as packetsSpeed } from './packets-speed.ts'
+import { cases as packetsTable } from './packets-table.ts'
 import { cases as packetsTakeover } from './packets-takeover.ts'
 import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as packetsWalk } from './packets-walk.ts'
@@ -73,6 +74,7 @@ export const CASES: readonly Case[] = [
   ...packetsServices,
   ...packetsLoops,
   ...packetsLoss,
+  ...packetsTable,
   ...packetsTakeover,
   ...packetsUplinks,
   ...packetsWalk,

@@ -147,6 +147,8 @@ export interface EndpointShape {
   readonly address: string
   readonly node: string
   readonly ready?: boolean
+  /** It ends, and serves until then. */
+  readonly terminating?: boolean
 }
 
 export const endpointSlice = (
@@ -162,10 +164,10 @@ export const endpointSlice = (
     labels: { 'kubernetes.io/service-name': serviceName },
   },
   addressType: family,
-  endpoints: endpoints.map(({ address, node, ready = true }) => ({
+  endpoints: endpoints.map(({ address, node, ready = true, terminating = false }) => ({
     addresses: [address],
     nodeName: node,
-    conditions: { ready, serving: ready, terminating: false },
+    conditions: { ready, serving: ready || terminating, terminating },
   })),
   ports: [{ port: 80, protocol: 'TCP' }],
 })

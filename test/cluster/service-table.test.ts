@@ -264,6 +264,49 @@ describe('rows', () => {
   })
 })
 
+// Two services with one LoadBalancer IP, on ports of their own: whichever takes packets here is enough.
+describe('one address of two services', () => {
+  const shared = (name: string, external: 'Cluster' | 'Local', isHere: boolean | undefined): ApiObject[] => {
+    const loadBalancerIPs = FAMILIES.map((family) => bare(ADDRESSES['load-balancer'][family]))
+    const clusterIPs = name.endsWith('web') ? ['10.96.0.10', 'fd00:96::10'] : ['10.96.0.11', 'fd00:96::11']
+    const made = service(name, { type: 'LoadBalancer', clusterIPs, loadBalancerIPs, externalTrafficPolicy: external })
+    const endpoints = isHere === undefined ? [] : [{ node: isHere ? 'here' : 'there', ready: true }]
+    return [made, endpointSlice(name, 'IPv4', endpoints), endpointSlice(name, 'IPv6', endpoints)]
+  }
+
+  test.each<[string, boolean, ['Cluster' | 'Local', boolean?], ['Cluster' | 'Local', boolean?], object?]>([
+    ['both Local, both here', true, ['Local', true], ['Local', true]],
+    ['both Local, one here', true, ['Local', true], ['Local', false]],
+    ['both Local, both there', false, ['Local', false], ['Local', false]],
+    ['both Local, nothing anywhere', false, ['Local'], ['Local']],
+    ['one Local and here, one Cluster', true, ['Local', true], ['Cluster', false]],
+    ['one Local and there, one Cluster: its range covers it', false, ['Local', false], ['Cluster', false]],
+    ['the same without aggregation', true, ['Local', false], ['Cluster', false], APART],
+    ['no endpoint of either, without aggregation', false, ['Local'], ['Cluster'], APART],
+  ])('%s: told %j', (_name, isTold, [first, here], [second, there], spec = RANGES) => {
+    const both = [...shared('shop/web', first, here), ...shared('shop/api', second, there)]
+    for (const services of [both, [...both].reverse()]) {
+      const { routes, refusals } = intentOf('here', [nodeWith(undefined), bgpConfiguration(spec), ...services])
+      for (const prefix of Object.values(ADDRESSES['load-balancer'])) {
+        expect(routes.has(prefix)).toBe(isTold)
+        if (isTold) expect(routes.get(prefix)?.objects.length).toBeGreaterThan(0)
+        else expect(refusals.get(prefix)).toEqual(expect.any(String))
+      }
+    }
+  })
+})
+
+test('hints for zones change nothing: kube-proxy leaves them where a zone has too few endpoints, and nobody outside sees that', () => {
+  const objects = (hint: object) =>
+    [nodeWith(undefined), bgpConfiguration(RANGES), web(LOCAL), ...slicesOf(both(true))].map((object) =>
+      object.kind !== 'EndpointSlice'
+        ? object
+        : { ...object, endpoints: (object.endpoints as object[]).map((one) => ({ ...one, ...hint })) },
+    )
+  const routes = (hint: object) => routesOf(intentOf('here', objects(hint)))
+  expect(routes({ zone: 'a', hints: { forZones: [{ name: 'b' }] } })).toEqual(routes({}))
+})
+
 // ── The product, and what others say of it ───────────────────────────────────────────────────────────────────────────
 
 const ENDPOINTS: readonly (readonly EndpointFacts[])[] = [
