@@ -24,6 +24,8 @@ const UNUSED = {
 const HELD = { ipv4: '203.0.113.50', ipv6: '2001:db8:f::50' }
 /** A load balancer beyond the router takes it: `ipMode: Proxy`. */
 const PROXIED = { ipv4: '203.0.113.60', ipv6: '2001:db8:f::60' }
+/** As well, but the load balancer is gone: the router knows nothing better than the range that we advertise. */
+const ABSENT = { ipv4: '203.0.113.61', ipv6: '2001:db8:f::61' }
 
 const single = (family: Family, address: string): string => `${address}/${family === 'ipv4' ? 32 : 128}`
 
@@ -35,11 +37,15 @@ const fate = async (from: Host, address: string): Promise<'circles' | 'refused' 
   return / 1 received/.test(stdout) ? 'answered' : 'silent'
 }
 
-const fates = async ({ outside }: MeshScene, wanted: Awaited<ReturnType<typeof fate>>): Promise<void> =>
+const fates = async (
+  { outside }: MeshScene,
+  wanted: Awaited<ReturnType<typeof fate>>,
+  more: typeof ABSENT | undefined = undefined,
+): Promise<void> =>
   eventually(
     async () => {
       for (const family of FAMILIES) {
-        for (const address of UNUSED[family]) {
+        for (const address of [...UNUSED[family], ...(more === undefined ? [] : [more[family]])]) {
           const seen = await fate(outside, address)
           expect(seen === wanted, `an echo request to ${address}, which nobody has, ${seen}; expected: ${wanted}`)
         }
@@ -135,7 +141,7 @@ const loops = (proxy: KubeProxy): Case => ({
       name: 'proxied',
       type: 'LoadBalancer',
       clusterIPs: ['10.96.0.90', 'fd96::90'],
-      loadBalancerIPs: FAMILIES.map((family) => PROXIED[family]),
+      loadBalancerIPs: FAMILIES.flatMap((family) => [PROXIED[family], ABSENT[family]]),
       ipMode: 'Proxy',
     })
     await manifests.put(proxied)
@@ -146,12 +152,17 @@ const loops = (proxy: KubeProxy): Case => ({
       })
     }
 
+    await fates(scene, 'silent', ABSENT)
+    for (const family of FAMILIES)
+      expect((await fate(pod.host, ABSENT[family])) === 'silent', `${ABSENT[family]} circles for a pod`)
+
     await put(scene, 'Reject')
-    await fates(scene, 'refused')
+    await fates(scene, 'refused', ABSENT)
     await put(scene, 'Disabled')
-    await fates(scene, 'circles')
+    await fates(scene, 'circles', ABSENT)
     await put(scene)
-    await fates(scene, 'silent')
+    await fates(scene, 'silent', ABSENT)
+    for (const family of FAMILIES) await eventually(() => ask(pod.host, PROXIED[family]))
     expect((await proxy.rules(node.host)) === rules, "kube-proxy's rules are others")
   },
 })

@@ -304,7 +304,7 @@ export class IntentBuilder {
   /** The frame is laid without services; what the kernel has to know of them is put into it here. */
   #setProxied(): void {
     const { dataplane } = this.#frame
-    this.#allProxied ??= cover([...this.#proxied.values()].flat())
+    this.#allProxied ??= [...new Map([...this.#proxied.values()].flat().map((one) => [one.text, one])).values()]
     const proxied = this.#allProxied
     if (dataplane === undefined || dataplane.proxied === proxied) return
     this.#frame = { ...this.#frame, dataplane: { ...dataplane, proxied } }

@@ -195,7 +195,7 @@ export interface DataplaneIntent {
   readonly recursiveNextHops: boolean
   /** What becomes of packets to an advertised service address that no service takes. */
   readonly serviceLoopPrevention: ServiceLoopPrevention
-  /** LoadBalancer addresses with `ipMode: Proxy`: packets to them leave this node for the load balancer. */
+  /** LoadBalancer addresses with `ipMode: Proxy`, each once: packets to them leave this node for the load balancer. */
   readonly proxied: readonly Prefix[]
   readonly nodeRoutes: NodeRoutesIntent
 }

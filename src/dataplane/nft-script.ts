@@ -28,8 +28,22 @@ export const BEGUN_TIME: Seconds = 7_200
 
 /** By family: how nft calls it, and our sets. */
 const NFT_FAMILY = {
-  ipv4: { word: 'ip', pools: 'pools4', hosts: 'hosts4', services: 'services4', spared: 'spared4' },
-  ipv6: { word: 'ip6', pools: 'pools6', hosts: 'hosts6', services: 'services6', spared: 'spared6' },
+  ipv4: {
+    word: 'ip',
+    pools: 'pools4',
+    hosts: 'hosts4',
+    services: 'services4',
+    spared: 'spared4',
+    returned: 'returned4',
+  },
+  ipv6: {
+    word: 'ip6',
+    pools: 'pools6',
+    hosts: 'hosts6',
+    services: 'services6',
+    spared: 'spared6',
+    returned: 'returned6',
+  },
 } as const
 
 /** What people may want to see of a rule. */
@@ -148,15 +162,25 @@ function natVerdict({ address, fullyRandom }: NatRule, family: Family, ports: st
   return `snat ${NFT_FAMILY[family].word} to ${host}${behind}${random}`
 }
 
-function loopRules({ verdict }: LoopPlan): Written[] {
+function loopRules({ verdict, returned }: LoopPlan): Written[] {
   if (verdict === undefined) return []
-  return FAMILIES.map((family) => {
-    const { word, services, spared } = NFT_FAMILY[family]
-    const match = `${word} daddr @${services} ${word} daddr != @${spared}`
+  const ends = (family: Family, match: string, name: string): Written => {
     const shown = { pool: undefined, family, match, verdict }
-    return { chain: LOOP_CHAIN, text: `${match} counter ${verdict}`, name: `service loops ${family}`, shown }
+    return { chain: LOOP_CHAIN, text: `${match} counter ${verdict}`, name: `${name} ${family}`, shown }
+  }
+  return FAMILIES.flatMap((family) => {
+    const { word, services, spared, returned: set } = NFT_FAMILY[family]
+    const loops = ends(family, `${word} daddr @${services} ${word} daddr != @${spared}`, 'service loops')
+    const back = returned[family]
+    const links = back?.links.filter((name) => PLAIN_NAME.test(name)) ?? []
+    if (back === undefined || links.length === 0) return [loops]
+    const match = `${word} daddr @${set} iifname { ${links.map((name) => `"${name}"`).join(', ')} }`
+    return [loops, ends(family, match, 'returned')]
   })
 }
+
+/** The kernel takes others too, such as those with quotes in them. */
+const PLAIN_NAME = /^[\w.:@+-]+$/
 
 /** Names may be of any length, and two of them alike so far: what stands behind is what counts. */
 const commentOf = (name: string, mark: string): string =>
@@ -179,11 +203,16 @@ const natSets = ({ pools, hosts }: NatPlan): NamedSet[] =>
     [NFT_FAMILY[family].hosts, hosts[family].map(elementOf)],
   ])
 
-const loopSets = ({ services, spared }: LoopPlan): NamedSet[] =>
-  FAMILIES.flatMap((family) => [
-    [NFT_FAMILY[family].services, services[family].map(elementOf)],
-    [NFT_FAMILY[family].spared, spared[family].map(elementOf)],
-  ])
+const loopSets = ({ services, spared, returned }: LoopPlan): NamedSet[] =>
+  FAMILIES.flatMap((family) => {
+    const names = NFT_FAMILY[family]
+    const sets: NamedSet[] = [
+      [names.services, services[family].map(elementOf)],
+      [names.spared, spared[family].map(elementOf)],
+    ]
+    const back = returned[family]
+    return back === undefined ? sets : [...sets, [names.returned, back.addresses.map(elementOf)]]
+  })
 
 /** nft shows a single address without a length. */
 const elementOf = ({ text, length, bytes }: Prefix): string =>

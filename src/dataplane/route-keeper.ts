@@ -11,7 +11,7 @@
  */
 
 import { addressBytes } from '../base/address.ts'
-import { hostPrefix, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { contains, hostPrefix, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
@@ -273,6 +273,29 @@ export class RouteKeeper {
 
   leadsOn({ type, hops }: KernelRoute): boolean {
     return type === 'unicast' && hops.some((hop) => this.table.links.isUp(hop.interface))
+  }
+
+  /** By which packets to an address leave: over the longest route around it, of us or of others. */
+  linksTo({ bytes, length: most }: Prefix): readonly string[] {
+    let route = this.table.lookup(bytes)
+    for (let length = most; length >= (route?.prefix.length ?? 0); length--) {
+      const { text } = makePrefix(bytes, length)
+      const own = [...this.#placesOf(text)].find(({ present }) => present !== undefined)?.present
+      if (own === undefined || (route?.prefix.length === length && route.metric <= own.metric)) continue
+      route = own
+      break
+    }
+    return (route?.hops ?? []).map((hop) => hop.interface)
+  }
+
+  /** Whether some of these are on a link: somebody's route without a gateway leads there. */
+  isOnLink(prefixes: readonly Prefix[], link: string): boolean {
+    return this.table
+      .over(link)
+      .filter((one) => one.length > 0 && prefixes.some((prefix) => contains(prefix, one) || contains(one, prefix)))
+      .some((one) =>
+        this.table.at(one).some(({ hops }) => hops.some((hop) => hop.interface === link && hop.gateway === undefined)),
+      )
   }
 
   /** Prefixes whose routes in the kernel have changed since last asked. */

@@ -7,12 +7,17 @@
  * Spared is what does not circle: addresses of nodes, those that a load balancer takes (`ipMode: Proxy`), and whatever the
  * kernel has a route for that is more specific than the range: a VIP that a pod holds, a learned route.
  *
+ * What a load balancer takes leaves this node, as pods here ask for it. A packet for it that comes in by the very link that
+ * it would leave by was sent here because of the range, and would circle: it ends here too. Not by a link that pods of this
+ * node are on: they may ask for it there.
+ *
  * In: what is advertised, the cluster's addresses, the kernel's routes. Out: two lists of prefixes; `nft-script` words them.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
-import { hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
 import { cover } from '../cluster/pools.ts'
+import { AddressOrder } from './address-order.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
 
@@ -23,6 +28,15 @@ export interface LoopPlan {
   readonly services: Readonly<Record<Family, readonly Prefix[]>>
   /** Inside of them, and left alone: disjoint. */
   readonly spared: Readonly<Record<Family, readonly Prefix[]>>
+  /** Of what is spared, what ends here where it comes from where it would go. */
+  readonly returned: Readonly<Partial<Record<Family, Returned>>>
+}
+
+interface Returned {
+  /** Of load balancers: disjoint. */
+  readonly addresses: readonly Prefix[]
+  /** The kernel's ways to them. */
+  readonly links: readonly string[]
 }
 
 /** What the kernel holds, ours and others'. */
@@ -31,11 +45,18 @@ export interface HeldRoutes {
   all(): Iterable<KernelRoute>
   /** Packets are forwarded by it. */
   leadsOn(route: KernelRoute): boolean
+  /** By which they leave for an address. */
+  linksTo(host: Prefix): readonly string[]
+  /** Whether some of these are on a link, without a gateway. */
+  isOnLink(prefixes: readonly Prefix[], link: string): boolean
   /** Prefixes whose routes have changed since last asked. */
   takeMoved(): Iterable<Prefix>
 }
 
-type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeAddresses' | 'proxied'>
+type LoopIntent = Pick<
+  DataplaneIntent,
+  'serviceLoopPrevention' | 'serviceRanges' | 'nodeAddresses' | 'proxied' | 'ownPods'
+>
 
 const VERDICTS = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const
 const NOTHING = { ipv4: [], ipv6: [] }
@@ -46,10 +67,13 @@ export class ServiceLoops {
   /** Advertised now: ranges, and single addresses. */
   readonly #ranges = new LongestMatch<Prefix>()
   readonly #hosts = new Map<string, Prefix>()
-  /** Of the cluster, whether inside of what is advertised or not. */
+  /** Of nodes and load balancers, whether inside of what is advertised or not. */
   #addresses: readonly Prefix[] = []
-  /** By prefix: routes of the kernel that are more specific than what is advertised around them. */
-  readonly #routed = new Map<string, Prefix>()
+  #nodes: ReadonlySet<string> = new Set()
+  /** Those of load balancers, in an order of their own. */
+  #proxied = new AddressOrder<Prefix>()
+  /** Routes of the kernel that are more specific than what is advertised around them. */
+  readonly #routed = new LongestMatch<Prefix>()
   #changed = true
 
   constructor(held: HeldRoutes) {
@@ -60,6 +84,9 @@ export class ServiceLoops {
     this.#intent = intent
     const nodes = intent.nodeAddresses.flatMap((address) => hostPrefix(address) ?? [])
     this.#addresses = cover([...nodes, ...intent.proxied])
+    this.#nodes = new Set(nodes.map(({ text }) => text))
+    this.#proxied = new AddressOrder()
+    for (const address of intent.proxied) this.#proxied.add(address.bytes, address)
     this.#changed = true
   }
 
@@ -80,14 +107,34 @@ export class ServiceLoops {
     this.#changed = false
     const { serviceLoopPrevention: words = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
     const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[words]
-    if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING }
+    if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
     const bare = [...this.#hosts.values()].filter((host) => this.#ranges.around(host) === undefined)
     const inside = this.#addresses.filter((address) => this.#around(address) !== undefined)
     return {
       verdict,
       services: byFamily([...cover([...this.#ranges.values()]), ...bare]),
       spared: byFamily(cover([...inside, ...this.#routed.values()])),
+      returned: this.#returned(),
     }
+  }
+
+  #returned(): LoopPlan['returned'] {
+    const { proxied = [], ownPods } = this.#intent ?? {}
+    const all = proxied.filter((address) => this.#around(address) !== undefined && !this.#isOfSomebody(address))
+    const pods = ownPods?.own ?? []
+    const found: Partial<Record<Family, Returned>> = {}
+    for (const family of FAMILIES) {
+      const addresses = all.filter((address) => address.family === family)
+      const ways = new Set(addresses.flatMap((address) => this.#held.linksTo(address)))
+      const links = [...ways].filter((link) => !this.#held.isOnLink(pods, link)).sort()
+      if (links.length > 0) found[family] = { addresses: cover(addresses), links }
+    }
+    return found
+  }
+
+  /** Of a node, or where the kernel has a way of its own to it. */
+  #isOfSomebody(address: Prefix): boolean {
+    return this.#nodes.has(address.text) || this.#routed.around(address) !== undefined
   }
 
   #add(prefix: Prefix): void {
@@ -121,11 +168,18 @@ export class ServiceLoops {
   }
 
   #judge(prefix: Prefix): void {
+    if (!this.#proxied.isEmpty && this.#mayLeadElsewhere(prefix)) this.#changed = true
     const isRouted = this.#isMoreSpecific(prefix) && this.#held.at(prefix).some((route) => this.#held.leadsOn(route))
-    if (isRouted === this.#routed.has(prefix.text)) return
-    if (isRouted) this.#routed.set(prefix.text, prefix)
-    else this.#routed.delete(prefix.text)
+    if (isRouted === (this.#routed.at(prefix) !== undefined)) return
+    if (isRouted) this.#routed.set(prefix, prefix)
+    else this.#routed.delete(prefix)
     this.#changed = true
+  }
+
+  /** The way to a load balancer may be another, or pods are on it, or are no more. */
+  #mayLeadElsewhere(prefix: Prefix): boolean {
+    if (this.#proxied.firstInside(prefix) !== undefined) return true
+    return this.#intent?.ownPods.own.some((pods) => contains(pods, prefix) || contains(prefix, pods)) === true
   }
 
   /** A route to a single address is somebody's, also where it is that very address that is advertised. */

@@ -35,7 +35,8 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   nodeRoutes: { direct: undefined, leftToFelix: [] },
   ...rest,
 })
-const NO_LOOPS = { verdict: undefined, services: { ipv4: [], ipv6: [] }, spared: { ipv4: [], ipv6: [] } }
+const NOTHING = { ipv4: [], ipv6: [] }
+const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
 const render = (of: DataplaneIntent) => renderNft({ nat: planNat(of), loops: NO_LOOPS, keepsNat: false })
 const rules = (of: DataplaneIntent): string[] =>
   [...render(of).rules.values()].flatMap((rule) => (rule === undefined ? [] : `${rule.match} ⇒ ${rule.verdict}`))

@@ -39,6 +39,7 @@ class Node {
       serviceRanges: ['10.96.0.0/16', 'fd96::/112'].map(prefix),
       nodeAddresses: [],
       proxied: [],
+      ownPods: { own: [], lent: [] },
       ...rest,
     })
   }
@@ -115,6 +116,69 @@ describe('what ends here', () => {
     expect(loops.takePlan()).toBeUndefined()
   })
 })
+
+describe('what a load balancer takes ends here only where it came from where it would go', () => {
+  const proxied = ['10.96.9.9', '10.96.9.8', '192.0.2.1', 'fd96::9'].map(prefix)
+  const ownPods = { own: ['10.244.1.0/24', '10.244.7.7', 'fd00:244:1::/64'].map(prefix), lent: [] }
+  const over = (name: string, gateway = '10.0.0.1') => ({ gateway, interface: name, onlink: false, weight: 1 })
+  const ways = (...names: string[]) => names.map((name) => over(name))
+  const rulesOf = (node: Node): string[] =>
+    node.services.length === 0 || node.plan === undefined
+      ? []
+      : [...renderNft({ nat: NO_NAT, loops: node.plan, keepsNat: false }).rules.values()].flatMap((rule) =>
+          rule?.match.includes('@returned') === true ? `${rule.match} ${rule.verdict}` : [],
+        )
+
+  test('by the links of the way to it, and not by one that pods of this node are on', () => {
+    const node = new Node({ proxied, ownPods, serviceLoopPrevention: 'Reject' }).advertise(...RANGES)
+    expect(rulesOf(node)).toEqual([])
+    node.kernel([route('0.0.0.0/0', { hops: ways('eth1', 'eth0') })])
+    const four = (links: string) => `ip daddr @returned4 iifname { ${links} } reject`
+    expect(rulesOf(node)).toEqual([four('"eth0", "eth1"')])
+    expect(node.plan?.returned.ipv4?.addresses.map(({ text }) => text)).toEqual(['10.96.9.8/31'])
+    node.kernel([route('::/0', { hops: ways('eth2') })])
+    expect(rulesOf(node)).toEqual([four('"eth0", "eth1"'), 'ip6 daddr @returned6 iifname { "eth2" } reject'])
+    const flat = [
+      route('10.244.0.0/16', { hops: [{ ...over('eth0'), gateway: undefined }], protocol: 2 }),
+      route('fd00:244:1::7/128', { hops: [{ ...over('eth2'), gateway: undefined }] }),
+    ]
+    node.kernel([...flat, route('10.244.1.0/25', { hops: ways('eth1') })])
+    expect(rulesOf(node)).toEqual([four('"eth1"')])
+    node.kernel([], flat)
+    expect(rulesOf(node)).toHaveLength(2)
+    expect(node.withdraw('fd96::/112').services).toEqual(['10.96.0.0/16'])
+    expect(rulesOf(node)).toEqual([four('"eth0", "eth1"')])
+  })
+  test('a way that changes changes them; a default route that we learned counts', () => {
+    const node = new Node({ proxied }).advertise(...RANGES)
+    const first = route('0.0.0.0/0', { hops: ways('eth0'), metric: 2000 })
+    node.kernel([first])
+    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth0'])
+    const learned = route('0.0.0.0/0', { hops: ways('eth3'), protocol: GODWIT_PROTOCOL, metric: 1024 })
+    node.kernel([learned])
+    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth3'])
+    node.kernel([route('10.0.0.0/8', { hops: ways('eth4') })])
+    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth4'])
+    node.kernel([], [first, learned])
+    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth4'])
+  })
+  test('not where the kernel has a way of its own to it, nor an address of a node', () => {
+    const node = new Node({ proxied, nodeAddresses: ['10.96.9.8'] }).advertise(...RANGES)
+    node.kernel([route('0.0.0.0/0', { hops: ways('eth0') })])
+    expect(node.services && node.plan?.returned.ipv4?.addresses.map(({ text }) => text)).toEqual(['10.96.9.9/32'])
+    node.kernel([route('10.96.9.9/32')])
+    expect(node.services && node.plan?.returned).toEqual({})
+  })
+  test('a link whose name nft could misread is left out', () => {
+    const node = new Node({ proxied }).advertise(...RANGES)
+    node.kernel([route('0.0.0.0/0', { hops: ways('a"b', '*') })])
+    expect(rulesOf(node)).toEqual([])
+    node.kernel([route('0.0.0.0/0', { hops: ways('a"b', 'bond0.7'), metric: -1 })])
+    expect(rulesOf(node)).toEqual(['ip daddr @returned4 iifname { "bond0.7" } drop'])
+  })
+})
+
+const NO_NAT = { rules: [], pools: { ipv4: [], ipv6: [] }, hosts: { ipv4: [], ipv6: [] } }
 
 describe('spared', () => {
   test('addresses of nodes and of load balancers, where they lie in what is advertised', () => {

@@ -33,7 +33,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
 
 const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [] } }
 const NOTHING = { ipv4: [], ipv6: [] }
-const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING }
+const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
 
 describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   let [node, pod, outside]: (Namespace | undefined)[] = []
