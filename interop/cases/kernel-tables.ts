@@ -1,6 +1,6 @@
 // What stands where in the kernel: shares of the underlay's ways, routes that people add, and a table of our own.
 
-import { Agent } from '../lab/agent.ts'
+import { Agent, MAIN } from '../lab/agent.ts'
 import { FAMILIES, type Host } from '../lab/lab.ts'
 import { bgpPeer, kubeNode } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
@@ -138,6 +138,18 @@ const tableFirst: Case = {
     for (const pod of ['10.244.1.7', 'fd00:244:1::7']) {
       expect((await wayTo(pod)).includes('dev pods'), `${pod} is not reached: ${await wayTo(pod)}`)
     }
+    // Another table before ours, of a daemon that the agent does not look at: doctor asks the kernel itself.
+    const doctor = async () => (await host.run([process.execPath, MAIN, 'doctor', '-s', agent.socket])).stdout
+    expect(!(await doctor()).includes('pod CIDR'), 'doctor finds a stray pod CIDR where there is none')
+    const hidden = FAMILIES.map((family) => (family === 'ipv4' ? '-4' : '-6'))
+    await ip(host, [
+      `route add 10.244.0.0/16 via ${router.ipv4} table 77`,
+      `route add fd00:244::/32 via ${router.ipv6} table 77`,
+    ])
+    for (const flag of hidden) await host.must(['ip', flag, 'rule', 'add', 'pref', '50', 'lookup', '77'])
+    const said = await doctor()
+    for (const prefix of PODS) expect(said.includes(`pod CIDR: ${prefix} is of this node`), `doctor says ${said}`)
+    for (const flag of hidden) await host.must(['ip', flag, 'rule', 'del', 'pref', '50'])
     for (const nobody of ['10.244.1.9', 'fd00:244:1::9']) {
       expect(/Invalid argument|blackhole/.test(await wayTo(nobody)), `${nobody} goes ${await wayTo(nobody)}`)
     }

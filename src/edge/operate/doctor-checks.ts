@@ -1,5 +1,6 @@
 /** From facts about a machine to findings: what is in the way of routing, and what to do about it. */
 import type { Signatures } from '../signatures.ts'
+import type { StrayPods } from './pod-ways.ts'
 
 export interface Facts {
   /** Bits of the effective capabilities; undefined where they cannot be read. */
@@ -18,6 +19,8 @@ export interface Facts {
   readonly forwardDrops: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelTrouble: string | undefined
+  /** Pod CIDRs of this node whose packets leave it. */
+  readonly strayPods: readonly StrayPods[]
   /** What `nft -v` says; undefined where it is missing. */
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
@@ -67,6 +70,7 @@ export function examine(facts: Facts): Finding[] {
     acceptRa(facts),
     port(facts),
     kernelRoutes(facts),
+    ...facts.strayPods.map(strayPods),
     tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop is prevented'),
     ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
@@ -166,6 +170,15 @@ function rpFilter({ interfaces }: Facts): Finding {
     'rp_filter',
     says,
     'set net.ipv4.conf.all.rp_filter and that of the interface to 2 where there are several uplinks',
+  )
+}
+
+function strayPods({ prefix, address, way }: StrayPods): Finding {
+  return finding(
+    'bad',
+    'pod CIDR',
+    `${prefix} is of this node, and the kernel sends a packet for ${address} ${way}`,
+    'see `ip rule`: the main table must be looked up before the one that says so, without its default route (suppress_prefixlength 0)',
   )
 }
 

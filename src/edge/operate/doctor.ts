@@ -11,6 +11,7 @@ import { runTool, whyFailed } from '../kernel/tools.ts'
 import { wordsOf } from '../os-words.ts'
 import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
+import { strayPods } from './pod-ways.ts'
 
 const BGP_PORT = 179
 /** Protocol numbers of daemons that speak BGP beside us. */
@@ -81,6 +82,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     daemons: daemonsOf(routes),
     port,
     kernelTrouble: trouble,
+    strayPods: await strayPods(routes),
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
     nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
     nftHolds: held.code === 0,

@@ -1,0 +1,43 @@
+/**
+ * Where the kernel sends what is for pods of this node, whatever its rules and tables are. The agent reads the main table and its own;
+ * another that `ip rule` looks into before may hide both the blackholes of pod CIDRs and the way to pods.
+ */
+import { formatAddress } from '../../base/address.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import { GODWIT_PROTOCOL, type KernelRoute } from '../../dataplane/kernel.ts'
+import { runTool } from '../kernel/tools.ts'
+
+export interface StrayPods {
+  readonly prefix: string
+  readonly address: string
+  /** `via 10.0.0.9 dev eth0`. */
+  readonly way: string
+}
+
+/** Pod CIDRs by our blackholes: those of which both the last address and one in the middle leave by a gateway. */
+export async function strayPods(routes: readonly KernelRoute[]): Promise<StrayPods[]> {
+  const own = routes.filter(({ protocol, type }) => protocol === GODWIT_PROTOCOL && type === 'blackhole')
+  const found = await Promise.all(own.map(({ prefix }) => strayIn(prefix)))
+  return found.flatMap((one) => one ?? [])
+}
+
+async function strayIn(prefix: Prefix): Promise<StrayPods | undefined> {
+  const asked = await Promise.all([lastOf(prefix), lastOf(prefix, 1)].map(gatewayTo))
+  const [last, middle] = asked
+  return last !== undefined && middle !== undefined ? { prefix: prefix.text, ...last } : undefined
+}
+
+/** With so many bits of the host part left at zero. */
+function lastOf({ bytes, length }: Prefix, zeros = 0): string {
+  const last = bytes.map((octet, index) => {
+    const bits = Math.min(8, Math.max(0, length + zeros - index * 8))
+    return octet | (0xff >> bits)
+  })
+  return formatAddress(last, 0, last.length)
+}
+
+async function gatewayTo(address: string): Promise<Omit<StrayPods, 'prefix'> | undefined> {
+  const { code, stdout } = await runTool(['ip', '-o', 'route', 'get', address])
+  const way = code === 0 ? /\bvia \S+(?: \S+)? dev \S+/.exec(stdout)?.[0] : undefined
+  return way === undefined ? undefined : { address, way }
+}
