@@ -1,6 +1,7 @@
 /**
  * YAML → the values of its documents. What the language lets pass and a person did not mean is a fault: a tag nobody
- * knows (`nodeSelector: !all()` without quotes loses its value, `! all()` its `!`), a key twice, a fraction where whole numbers belong.
+ * knows (`nodeSelector: !all()` without quotes loses its value, `! all()` its `!`), a key twice, a fraction where whole numbers
+ * belong, a number that kubectl reads as another (`0177`).
  */
 import {
   type Document,
@@ -12,6 +13,7 @@ import {
   isSeq,
   type Node,
   parseAllDocuments,
+  type Scalar,
 } from 'yaml'
 import {
   DEEPEST,
@@ -83,7 +85,7 @@ class Check {
     if (isAlias(node)) return this.#alias(node.source, startOf(node))
     this.#values++
     if (hasBareTag(node)) return { text: unknownTag('!'), at: startOf(node) }
-    if (isScalar(node)) return isFraction(node) ? { text: notWhole(node.source), at: startOf(node) } : undefined
+    if (isScalar(node)) return numberFault(node)
     if (!isCollection(node)) return undefined
     if (depth > DEEPEST) return { text: TOO_DEEP, at: startOf(node) }
     return isMap(node) ? this.#map(node.items, depth) : this.#sequence(node.items, depth)
@@ -131,8 +133,17 @@ const hasBareTag = (node: unknown): boolean => isScalar(node) && node.tag === '!
 const startOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0
 
 /** Written with a point or an exponent; `.inf` and `.nan` too. */
-const isFraction = (node: { value: unknown; source?: string }): node is { value: number; source: string } =>
-  typeof node.value === 'number' && node.source !== undefined && /^[^x]*[.eE]/.test(node.source)
+function numberFault(node: Scalar): Fault | undefined {
+  const { value, source = '' } = node
+  if (typeof value !== 'number') return undefined
+  const at = startOf(node)
+  if (/^[^x]*[.eE]/.test(source)) return { text: notWhole(source), at }
+  return /^[+-]?0[0-9o]/.test(source) ? { text: twoNumbers(source), at } : undefined
+}
+
+/** 0177 is 127 in YAML 1.1, which kubectl reads, and 177 in YAML 1.2; with 0o177 it is the other way round. */
+const twoNumbers = (source: string): string =>
+  `${source.slice(0, 40)} is another number in YAML 1.1 (write it without the leading zero, or a text in quotes)`
 
 /** The merge key is no text to the package. */
 const nameOf = (key: unknown): string => (typeof key === 'symbol' ? '<<' : String(key))

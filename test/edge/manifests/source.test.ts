@@ -303,6 +303,8 @@ describe('the folder of manifests', () => {
     ['an alias of nothing merged', '<<: *none', /^line 6: spec\.<<: the alias \*none has no anchor before it/],
     ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: is given twice/],
     ['a fraction', 'listenPort: 1790.0', /^line 6: spec\.listenPort: 1790\.0 is not a whole number/],
+    ['a leading zero', 'listenPort: 0179', /^line 6: spec\.listenPort: 0179 is another number in YAML 1\.1/],
+    ['octal of YAML 1.2', 'listenPort: 0o263', /^line 6: spec\.listenPort: 0o263 is another number in YAML 1\.1/],
     ['a line that is cut off', 'nodeSel', /^line [67]: spec.*: /],
     ['a quoted text that is cut off', 'nodeSelector: "rack ==', /^line [67]: spec\.nodeSelector: /],
   ])('what YAML lets pass and nobody means is a fault of its document: %s', async (_name, line, words) => {
