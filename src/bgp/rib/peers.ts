@@ -24,6 +24,8 @@ export class PeerSlot {
   exportPolicy: CompiledPolicy
   /** Of the session. */
   remoteAddress: Uint8Array
+  /** Which family is asked for messages first. */
+  turn = 0
 
   constructor(index: number, peer: RibPeer, policies: PolicyBook) {
     this.index = index

@@ -332,13 +332,21 @@ export class Rib {
     return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
   }
 
-  /** The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due. */
+  /**
+   * The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due. After
+   * a run that is long it is the turn of the other family, which does not wait for the end of a large table.
+   */
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
-    for (const family of slot.peer.families) {
+    const { families } = slot.peer
+    for (let count = 0; count < families.length; count++) {
+      const family = families[(slot.turn + count) % families.length] as Family
       const told = this.#ribs[family].adjOut.pull(slot, maxBytes)
-      if (told !== undefined) return told
+      if (told === undefined) continue
+      slot.turn = 2 * told.bytes.length < maxBytes ? 0 : slot.turn + count + 1
+      return told
     }
+    slot.turn = 0
     return undefined
   }
 
@@ -378,11 +386,15 @@ export class Rib {
   takeBest(limit: number): BestRoute[] {
     const found: BestRoute[] = []
     this.#copied.clear()
-    for (const family of FAMILIES) {
-      const rib = this.#ribs[family]
-      while (rib.news > 0 && found.length < limit)
+    const { ipv4, ipv6 } = this.#ribs
+    const take = (rib: FamilyRib, most: number) => {
+      while (rib.news > 0 && found.length < most)
         rib.takeNews((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
     }
+    // Neither family waits for a large table of the other.
+    take(ipv4, ipv6.news > 0 ? Math.ceil(limit / 2) : limit)
+    take(ipv6, limit)
+    take(ipv4, limit)
     return found
   }
 

@@ -401,6 +401,39 @@ describe('telling', () => {
     expect(types).toEqual([5, 1, 2, 0, 5, 2])
   })
 
+  test.each([
+    ['IPv4', (index: number) => `10.${index >> 8}.${index & 255}.0/24`, '2001:db8:1::/48'],
+    ['IPv6', (index: number) => `2001:db8:1:${index.toString(16)}::/64`, X],
+  ])(
+    'a neighbor that is never done with %s is told of the other family all the same, and so is a kernel',
+    (_, nth, other) => {
+      const rib = ribWith(a)
+      rib.follow()
+      rib.takeBest(1_000)
+      const change = (turn: number) => {
+        rib.originate(
+          Array.from({ length: 2_000 }, (__, index) => ({ ...ownRoute(nth(index)), communities: [[65_000, turn]] })),
+          0,
+        )
+        settle(rib)
+      }
+      change(0)
+      rib.originate([ownRoute(other)], 0)
+      settle(rib)
+      const listener = new Listener(a)
+      const kernel: string[] = []
+      for (let turn = 1; turn < 4; turn++) {
+        const told = rib.pull(a.name, 4_096)
+        if (told !== undefined) listener.take(told.bytes)
+        kernel.push(...rib.takeBest(100).map(({ prefix: { text } }) => text))
+        change(turn)
+      }
+      expect([...listener.routes.keys()]).toContain(other)
+      expect(listener.routes.size).toBeLessThan(2_000)
+      expect(kernel).toContain(other)
+    },
+  )
+
   test('who has been fed reads with the others, though nobody asks it in vain', () => {
     const rib = ribWith(a)
     rib.originate([ownRoute(X)], 0)
