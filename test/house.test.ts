@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest'
 const SRC = new URL('../src/', import.meta.url).pathname
 
 /** What a door to the outside may know of the rooms inside. */
-const INNER = ['base', 'bfd', 'bgp/session', 'cluster', 'dataplane', 'ndp', 'show', 'engine']
+const INNER = ['base', 'bfd', 'bgp/session', 'cluster', 'dataplane', 'ndp', 'show', 'status', 'engine']
 
 const EDGE = ['edge', 'edge/kernel', 'edge/kubernetes', 'edge/manifests', 'edge/net', 'edge/operate', 'edge/replay']
 
@@ -26,6 +26,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   dataplane: ['base', 'cluster'],
   ndp: ['base'],
   show: ['base', 'bfd', 'bgp/wire', 'bgp/route', 'bgp/policy', 'bgp/rib', 'bgp/session', 'cluster', 'dataplane'],
+  status: ['base', 'cluster', 'show'],
   engine: [
     'base',
     'bfd',
@@ -38,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'dataplane',
     'ndp',
     'show',
+    'status',
   ],
   preview: ['base', 'bgp/wire', 'bgp/policy', 'bgp/session', 'cluster', 'engine'],
   edge: INNER,

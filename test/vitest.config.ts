@@ -18,7 +18,7 @@ export default defineConfig({
           testTimeout: 60_000,
           // What CRDs and agent refuse is told by files alone, too.
           include: [
-            'test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,engine}/**/*.test.ts',
+            'test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,status,engine}/**/*.test.ts',
             'test/*.test.ts',
             CRDS,
           ],

@@ -30,20 +30,33 @@ export interface NodeAdvertisement {
 
 export function surveyAdvertisements(store: ObjectStore, me: ClusterNode): Advertising {
   const problems: Problem[] = []
-  const aliases = store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
+  const aliases = communityAliases(store)
   const ours = [...store.table('BGPAdvertisement').values()]
     .filter(({ nodeSelector }) => nodeSelector === undefined || matches(nodeSelector, me.labels))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
   const all = ours.map((object): NodeAdvertisement => {
-    const unknown = object.communities.find((one) => typeof one === 'string' && !aliases.has(one))
-    if (unknown !== undefined) problems.push(unknownAlias(object, unknown))
-    problems.push(...unknownPeers(object, store))
+    const unknown = unknownCommunity(object, aliases)
+    problems.push(...referencesOf(object, aliases, store))
     const held =
       unknown === undefined ? undefined : `BGPAdvertisement/${object.name}: no community has the name ${unknown}`
     return { object, operations: operationsOf(object, aliases), held: object.held ?? held }
   })
   return { all, problems }
 }
+
+type Aliases = ReadonlyMap<string, readonly number[]>
+
+export const communityAliases = (store: ObjectStore): Aliases =>
+  store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
+
+/** What is wrong with the names that it gives. */
+export function referencesOf(object: AdvertisementObject, aliases: Aliases, store: ObjectStore): Problem[] {
+  const unknown = unknownCommunity(object, aliases)
+  return [...(unknown === undefined ? [] : [unknownAlias(object, unknown)]), ...unknownPeers(object, store)]
+}
+
+const unknownCommunity = ({ communities }: AdvertisementObject, aliases: Aliases) =>
+  communities.find((one) => typeof one === 'string' && !aliases.has(one))
 
 function unknownAlias({ name, communities }: AdvertisementObject, unknown: readonly number[] | string): Problem {
   return makeProblem({

@@ -456,7 +456,8 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family
 
 const UNTIL_THERE = 'does not start; a running session keeps its last good policy'
 
-function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
+/** Of a BGPPeer; undefined: of the mesh. */
+export function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
   return makeProblem({
     code: 'peer-filter-missing',
     object: object === undefined ? 'BGPConfiguration/default' : `BGPPeer/${object.name}`,

@@ -67,7 +67,7 @@ export class Policies {
 
   #make({ filters, advertiseLearned, nextHop }: PolicyRequest, mine: readonly string[]): PeerPolicies {
     const missing = filters.flatMap((name, index) => {
-      const why = this.#whyNotFilter(name)
+      const why = whyNoFilter(this.#store, name)
       return why === undefined ? [] : [{ index, name, why }]
     })
     if (missing.length > 0) {
@@ -86,11 +86,11 @@ export class Policies {
       missing,
     }
   }
+}
 
-  #whyNotFilter(name: string): string | undefined {
-    if (this.#store.get('BGPFilter', name) !== undefined) return undefined
-    return this.#store.exists('BGPFilter', name) ? 'has errors' : 'does not exist'
-  }
+export function whyNoFilter(store: ObjectStore, name: string): string | undefined {
+  if (store.get('BGPFilter', name) !== undefined) return undefined
+  return store.exists('BGPFilter', name) ? 'has errors' : 'does not exist'
 }
 
 function named(policy: Policy, filters: readonly FilterObject[]): Policy {

@@ -6,6 +6,7 @@
 import type { Problem } from './intent.ts'
 import { LastGood } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
+import { isRecord } from './parse/fields.ts'
 import { parseObject } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
@@ -36,6 +37,8 @@ export class ObjectStore {
   readonly #hidden = new Map<string, readonly Kind[]>()
   /** Objects in force of which no version was good as a whole, and those whose version is from an earlier run. */
   readonly #makeshift = new Set<string>()
+  /** By object name. */
+  readonly #generations = new Map<string, number>()
   readonly lastGood: LastGood
   readonly #node: string
   /** The Node of this node was there and is deleted: it leaves as what it was. */
@@ -81,6 +84,16 @@ export class ObjectStore {
   /** Whether the object is there at all, though perhaps no version of it was ever good. */
   exists(kind: Kind, key: string): boolean {
     return this.#seen.get(kind)?.has(key) ?? false
+  }
+
+  /** Keys of all objects of the kind, of those too of which no version was ever good. */
+  keys(kind: Kind): Iterable<string> {
+    return this.#seen.get(kind) ?? []
+  }
+
+  /** `metadata.generation` of the newest version, where the source counts them. */
+  generation(kind: Kind, key: string): number | undefined {
+    return this.#generations.get(`${kind}/${key}`)
   }
 
   /** Whether there is an object of this kind besides `default`, or may be one unseen. */
@@ -169,6 +182,7 @@ export class ObjectStore {
     const before = this.#table(ref.kind).get(key)
     const known = this.exists(ref.kind, key)
     this.#seen.get(ref.kind)?.add(key)
+    this.#noteGeneration(objectName(ref), object)
     if (parsed.value !== undefined) {
       this.#makeshift.delete(objectName(ref))
       this.lastGood.note(ref, object)
@@ -183,6 +197,12 @@ export class ObjectStore {
       objectName(ref),
       parsed.problems.map((found) => withOutcome(found, outcome, from)),
     )
+  }
+
+  #noteGeneration(name: string, object: unknown): void {
+    const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {}
+    if (typeof metadata.generation === 'number') this.#generations.set(name, metadata.generation)
+    else this.#generations.delete(name)
   }
 
   /** The newest version is refused. Best is the last good one, then that of an earlier run, then what is right in this one. */
@@ -208,6 +228,7 @@ export class ObjectStore {
     const seen = this.#seen.get(ref.kind)?.delete(key) ?? false
     const before = this.#table(ref.kind).get(key)
     this.#makeshift.delete(objectName(ref))
+    this.#generations.delete(objectName(ref))
     this.lastGood.forget(ref)
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)

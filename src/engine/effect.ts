@@ -8,6 +8,9 @@ import type { HealthSettings, KeyIntent } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
+import type { EventPlan } from '../status/events.ts'
+import type { NodeStatus } from '../status/node-status.ts'
+import type { ObjectConditions } from '../status/object-conditions.ts'
 import type { ClientId } from './input.ts'
 import type { RestartDocument } from './restart.ts'
 import type { Tell } from './tell.ts'
@@ -65,6 +68,14 @@ export type Effect =
   | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
   /** All neighbors that BFD watches; sessions with others end with AdminDown. The Input `bfd` answers. */
   | { readonly kind: 'bfd'; readonly sessions: readonly BfdIntent[] }
+  /** What the API should say of this node, whole. Agents that write anew do so within `spread` of each other. */
+  | { readonly kind: 'status'; readonly status: NodeStatus; readonly spread: Millis }
+  /** Only while the Lease is ours: what is true of these objects; `whole`: they are all there are. */
+  | { readonly kind: 'conditions'; readonly objects: readonly ObjectConditions[]; readonly whole: boolean }
+  /** Kubernetes Events to write. What cannot be written is lost. */
+  | { readonly kind: 'events'; readonly events: readonly EventPlan[]; readonly now: Millis }
+  /** Only while the Lease is ours: the nodes that have the startup taint, all of them. It goes once a node is ready. */
+  | { readonly kind: 'untaint'; readonly nodes: readonly string[] }
   /** What a run that follows this one must know, for the Input `restarted`; undefined: it is to begin anew. */
   | { readonly kind: 'remember-restart'; readonly document: RestartDocument | undefined }
   /** After `stop`: no connection is left, the process may end. */

@@ -38,6 +38,7 @@ import { Protections } from './protections.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
+import { StatusKeeper, type StatusOptions } from './status.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
 import type { LinkInput } from './unnumbered.ts'
 import { EngineView, type Facts } from './view.ts'
@@ -78,6 +79,8 @@ export interface EngineOptions {
   readonly keepsLastGood?: boolean
   /** Of the agent: where the Secrets with keys are. */
   readonly namespace?: string
+  /** Whether the Effect `status` is wanted, and what goes with it. */
+  readonly status?: StatusOptions
 }
 
 export class Engine {
@@ -91,6 +94,8 @@ export class Engine {
   readonly #lookers: Lookers
   readonly #leaving: Leaving
   readonly #damping = new Damping()
+  /** Undefined where nobody wants it. */
+  readonly #status: StatusKeeper | undefined
   readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
@@ -130,6 +135,7 @@ export class Engine {
       keepsLastGood = false,
       namespace = 'godwit',
       calico,
+      status,
       ...rest
     } = options
     this.#keepsLastGood = keepsLastGood
@@ -189,6 +195,8 @@ export class Engine {
       },
     )
     this.#lookers = new Lookers(this.#view, this.#out)
+    const seen = { view: this.#view, store: this.#store, out: this.#out, chance: new Chance(seed + 1) }
+    this.#status = status && new StatusKeeper(status, seen)
     this.#leaving = new Leaving({ ...rooms, neighbors: this.#neighbors, out: this.#out })
   }
 
@@ -214,6 +222,7 @@ export class Engine {
     this.#rememberRestart()
     this.#protect()
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
+    this.#status?.step(now)
     return this.#out.take()
   }
 
@@ -247,7 +256,7 @@ export class Engine {
     const isStopping = this.#facts.stopping
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
     const rooms = earlier(earlier(this.#rib.deadline(), damped), this.#sessions.deadline(this.#facts.now))
-    const leaving = this.#facts.stopping ? undefined : this.#leaving.deadline()
+    const leaving = isStopping ? undefined : earlier(this.#leaving.deadline(), this.#status?.deadline())
     return earlier(earlier(this.#neighbors.deadline(), rooms), earlier(kernel, leaving))
   }
 
@@ -387,6 +396,9 @@ export class Engine {
       case 'health':
         if (this.#health.take(input)) this.#setHealth(now)
         return
+      case 'lease':
+        this.#status?.setHolder(input.held, now)
+        return
       case 'tick':
         return
       case 'restarted':
@@ -476,6 +488,7 @@ export class Engine {
     if (this.#health.set(intent.guards.health)) this.#setHealth(now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
+    this.#status?.objectsChanged(now)
   }
 
   /** Objects ask to leave, or no longer do; who was asked by hand stays as it was asked. */

@@ -90,6 +90,8 @@ export type Input =
   | { readonly kind: 'bfd'; readonly news: readonly BfdNews[] }
   /** The BFD engine cannot be reached, and why; undefined: it can again. */
   | { readonly kind: 'bfd-trouble'; readonly text: string | undefined }
+  /** The Lease that one of all agents holds is ours, or no longer. */
+  | { readonly kind: 'lease'; readonly held: boolean }
   /** Nothing but time has passed. */
   | { readonly kind: 'tick' }
   /**

@@ -18,6 +18,11 @@ export class Outbox {
     this.#effects.push({ kind: 'tell', tell })
   }
 
+  /** What was asked for in this turn so far. */
+  get effects(): readonly Effect[] {
+    return this.#effects
+  }
+
   take(): readonly Effect[] {
     const effects = this.#effects
     this.#effects = []

@@ -24,6 +24,8 @@ export interface RigOptions {
   /** Of every BGPPeer. */
   readonly spec?: object
   readonly objects?: readonly ApiObject[]
+  /** What else the engine is told. */
+  readonly more?: Partial<EngineOptions>
   readonly record?: (input: Input, now: number, effects: readonly Effect[]) => void
   /** What stands between the driver and the engine. */
   readonly through?: (engine: Engine, options: EngineOptions) => Turns
@@ -31,7 +33,8 @@ export interface RigOptions {
 
 export class Rig {
   readonly engine: Engine
-  readonly options: EngineOptions = {
+  readonly options: EngineOptions
+  readonly #usual: EngineOptions = {
     node: 'worker-1',
     version: 'test',
     hostName: 'worker-1',
@@ -46,7 +49,9 @@ export class Rig {
   readonly #record: RigOptions['record']
   readonly #turns: Turns
 
-  constructor({ neighbors = 2, asns = [], spec = {}, objects = [], record, through }: RigOptions = {}) {
+  constructor(options: RigOptions = {}) {
+    const { neighbors = 2, asns = [], spec = {}, objects = [], more = {}, record, through } = options
+    this.options = { ...this.#usual, ...more }
     this.engine = new Engine(this.options)
     this.#turns = through?.(this.engine, this.options) ?? this.engine
     this.#record = record
@@ -174,6 +179,10 @@ export class RawNeighbor {
     if (this.conn !== undefined) this.#rig.feed({ kind: 'received', conn: this.conn, bytes })
     this.#rig.work()
     return this
+  }
+
+  keepAlive(): this {
+    return this.send(KEEPALIVE)
   }
 
   /** Its connection is gone. */

@@ -1,0 +1,206 @@
+/**
+ * Says when the world should be told how this node is, and what: its status, Events, and while the agent holds the Lease
+ * the conditions of objects and the nodes that may lose their startup taint. Only what changed is told, and never at once:
+ * `status/pace` says when. A turn without anything to say costs a look at its effects.
+ */
+import type { Chance } from '../base/chance.ts'
+import { earlier } from '../base/timers.ts'
+import type { Millis } from '../base/units.ts'
+import { KINDS } from '../cluster/source.ts'
+import type { ObjectStore } from '../cluster/store.ts'
+import type { View } from '../show/view.ts'
+import { EventBook } from '../status/events.ts'
+import { type NodeStatus, stateText } from '../status/node-status.ts'
+import { judgeObjects, type ObjectConditions } from '../status/object-conditions.ts'
+import { COUNTERS_AFTER, EVENT_PACE, Pace, type Place, STATUS_PACE, spreadOf } from '../status/pace.ts'
+import { Survey } from '../status/survey.ts'
+import type { Outbox } from './outbox.ts'
+import type { Tell } from './tell.ts'
+
+export interface StatusOptions {
+  /** Objects have a status that conditions go to. */
+  readonly conditions: boolean
+  /** Key of the taint that nodes have until they are ready; undefined: none is ours. */
+  readonly startupTaint?: string | undefined
+}
+
+interface Seen {
+  readonly view: View
+  readonly store: ObjectStore
+  readonly out: Outbox
+  readonly chance: Chance
+}
+
+/** One agent writes them. */
+const ALONE: Place = { rank: 0, nodes: 0 }
+/** A neighbor that is tried in vain goes round and round. */
+const NO_NEWS = /^(?:session-transition|notification-(?:sent|received))$/
+
+export class StatusKeeper {
+  readonly #options: StatusOptions
+  readonly #seen: Seen
+  readonly #events: EventBook
+  readonly #statusPace = new Pace(STATUS_PACE)
+  readonly #eventPace = new Pace(EVENT_PACE)
+  readonly #objectPace = new Pace({ delay: STATUS_PACE.delay, perNode: 0, gap: STATUS_PACE.gap })
+  #placed: (Place & { readonly revision: number }) | undefined
+  #survey: Survey | undefined
+  #state = ''
+  /** When it is written though nothing but counts has changed. */
+  #countersAt: Millis | undefined
+  /** Of this node itself, that were told in an Event. */
+  #nodeProblems: ReadonlySet<string> = new Set()
+  #isHolder = false
+  /** Since the Lease is ours: what was told of objects, by name; undefined: nothing yet. */
+  #objects: Map<string, string> | undefined
+  #tainted: readonly string[] = []
+
+  constructor(options: StatusOptions, seen: Seen) {
+    this.#options = options
+    this.#seen = seen
+    this.#events = new EventBook(seen.view.status().node)
+  }
+
+  deadline(): Millis | undefined {
+    if (this.#survey !== undefined) return this.#seen.view.now
+    const paces = earlier(this.#statusPace.due, this.#eventPace.due)
+    return earlier(earlier(paces, this.#objectPace.due), this.#countersAt)
+  }
+
+  setHolder(held: boolean, now: Millis): void {
+    if (held === this.#isHolder) return
+    this.#isHolder = held
+    this.#objects = undefined
+    this.#tainted = []
+    if (held) this.#objectPace.changed(ALONE, 0, now)
+    else this.#objectPace.nothing()
+  }
+
+  objectsChanged(now: Millis): void {
+    if (this.#isHolder && this.#objectPace.due === undefined) this.#objectPace.changed(ALONE, 0, now)
+  }
+
+  /** At the end of a turn: what it did is among its effects. */
+  step(now: Millis): void {
+    const { view, out } = this.#seen
+    for (const effect of out.effects) if (effect.kind === 'tell') this.#note(effect.tell, now)
+    if (!view.status().source.synced) return
+    if (this.#survey !== undefined) this.#goOn(this.#survey, now)
+    else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
+    if (isDue(this.#eventPace.due, now)) this.#tellEvents(now)
+    if (isDue(this.#objectPace.due, now)) this.#tellObjects(now)
+  }
+
+  #note({ level, code, fields }: Tell, now: Millis): void {
+    if (level === 'debug' || NO_NEWS.test(code)) return
+    const peer = String(fields.peer)
+    // A node that goes down is no news of each of the others.
+    if (!peer.startsWith('Mesh_')) {
+      if (code === 'session-up') this.#events.gained(peer)
+      else if (code === 'session-down') this.#events.lost(peer, `${fields.class}: ${fields.error}`)
+    }
+    if (this.#statusPace.due === undefined) this.#plan(this.#statusPace, now)
+    this.#planEvents(now)
+  }
+
+  #plan(pace: Pace, now: Millis): void {
+    pace.changed(this.#place(), this.#seen.view.epoch, now)
+  }
+
+  #planEvents(now: Millis): void {
+    if (this.#events.isWaiting && this.#eventPace.due === undefined) this.#plan(this.#eventPace, now)
+  }
+
+  /** Counted anew only after objects changed. */
+  #place(): Place {
+    const { view, store } = this.#seen
+    if (this.#placed?.revision === store.revision) return this.#placed
+    const { node } = view.status()
+    const nodes = store.table('Node')
+    let rank = 0
+    for (const name of nodes.keys()) if (name < node) rank++
+    this.#placed = { rank, nodes: nodes.size, revision: store.revision }
+    return this.#placed
+  }
+
+  #goOn(survey: Survey, now: Millis): void {
+    const status = survey.advance()
+    if (status === undefined) return
+    this.#survey = undefined
+    this.#noteNodeProblems(now)
+    this.#tellStatus(status, now)
+  }
+
+  /** A status that stays as it is, is written again now and then all the same: with its counts, and as a sign of life. */
+  #tellStatus(status: NodeStatus, now: Millis): void {
+    const state = stateText(status)
+    if (state === this.#state && !isDue(this.#countersAt, now)) {
+      this.#statusPace.nothing()
+      return
+    }
+    this.#state = state
+    const { view, chance } = this.#seen
+    const later = now + COUNTERS_AFTER * (1 + chance.next())
+    this.#countersAt = this.#statusPace.moment(this.#place(), view.epoch, later)
+    this.#statusPace.done(now)
+    this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#place(), STATUS_PACE) })
+  }
+
+  /** Of problems that are no object's: the kernel, the port, BFD. Trouble with the API could not be told there. */
+  #noteNodeProblems(now: Millis): void {
+    const own = this.#seen.view
+      .problems()
+      .filter(({ level, code, object }) => level === undefined && code !== 'source-trouble' && !isOfObject(object))
+      .map(({ text }) => text)
+    for (const text of own) if (!this.#nodeProblems.has(text)) this.#events.nodeProblem(text)
+    this.#nodeProblems = new Set(own)
+    this.#planEvents(now)
+  }
+
+  #tellEvents(now: Millis): void {
+    const events = this.#events.take(now)
+    this.#eventPace.done(now)
+    if (events.length > 0) this.#seen.out.push({ kind: 'events', events, now })
+  }
+
+  #tellObjects(now: Millis): void {
+    const { store, out } = this.#seen
+    this.#objectPace.done(now)
+    const known = this.#objects
+    const judged = judgeObjects(store)
+    const texts = new Map(judged.map((one) => [`${one.kind}/${one.name}`, JSON.stringify(one)]))
+    const changed = judged.filter(
+      (one) => known?.get(`${one.kind}/${one.name}`) !== texts.get(`${one.kind}/${one.name}`),
+    )
+    this.#objects = texts
+    const whole = known === undefined
+    if (this.#options.conditions && (whole || changed.length > 0)) {
+      out.push({ kind: 'conditions', objects: changed, whole })
+    }
+    this.#noteErrors(changed, now)
+    this.#tellTainted()
+  }
+
+  #noteErrors(changed: readonly ObjectConditions[], now: Millis): void {
+    for (const { kind, name, errors } of changed) {
+      if (errors.length > 0) this.#events.objectProblem({ kind, name }, errors.join('\n'))
+    }
+    this.#planEvents(now)
+  }
+
+  #tellTainted(): void {
+    const { startupTaint } = this.#options
+    if (startupTaint === undefined) return
+    const nodes = [...this.#seen.store.table('Node').values()]
+      .filter(({ taints }) => taints.includes(startupTaint))
+      .map(({ name }) => name)
+      .sort()
+    if (nodes.join() === this.#tainted.join()) return
+    this.#tainted = nodes
+    this.#seen.out.push({ kind: 'untaint', nodes })
+  }
+}
+
+const isDue = (at: Millis | undefined, now: Millis): boolean => at !== undefined && at <= now
+
+const isOfObject = (object: string): boolean => KINDS.some((kind) => object.startsWith(`${kind}/`))

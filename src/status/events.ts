@@ -1,0 +1,166 @@
+/**
+ * Kubernetes Events: what people look for with `kubectl describe`. Sessions lost and gained since the last ones are told
+ * together; what is told again within an hour counts on the Event that is there. So many in an hour are told, and no more:
+ * a fault that repeats must not fill the API.
+ */
+import type { Millis } from '../base/units.ts'
+import { shown } from './bounds.ts'
+
+/** What an Event is about: `Node/worker-1`, `BGPPeer/rack-1`. */
+export interface Regarding {
+  readonly kind: string
+  readonly name: string
+}
+
+export interface EventPlan {
+  readonly regarding: Regarding
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: string
+  readonly action: string
+  readonly note: string
+  /** First and last time it happened, and how often. */
+  readonly first: Millis
+  readonly last: Millis
+  readonly count: number
+  /**
+   * An Event of this very text stands until the API forgets it, whoever wrote it: it is not written a second time. Otherwise
+   * each begins one of its own.
+   */
+  readonly once: boolean
+}
+
+/** So long an Event counts what repeats it. The API keeps Events for an hour. */
+const KEPT: Millis = 3_000_000
+/** A burst, and how long until one more may be told. */
+const BURST = 10
+const REFILL: Millis = 120_000
+/** Distinct Events that are remembered. */
+const MOST_KNOWN = 64
+/** What a note may have, in octets: the API takes a kilobyte. */
+const LONGEST_NOTE = 1_000
+/** Sessions that are named in one. */
+const NAMED = 10
+
+interface Lost {
+  readonly why: string
+  isBack: boolean
+}
+
+type Fresh = Pick<EventPlan, 'regarding' | 'type' | 'reason' | 'action' | 'note' | 'once'>
+
+export class EventBook {
+  readonly #node: Regarding
+  readonly #lost = new Map<string, Lost>()
+  readonly #gained = new Set<string>()
+  readonly #waiting: Fresh[] = []
+  readonly #known = new Map<string, EventPlan>()
+  #tokens = BURST
+  #filledAt: Millis = 0
+  #dropped = 0
+
+  constructor(node: string) {
+    this.#node = { kind: 'Node', name: node }
+  }
+
+  /** There is something to tell. */
+  get isWaiting(): boolean {
+    return this.#lost.size + this.#gained.size + this.#waiting.length > 0
+  }
+
+  lost(peer: string, why: string): void {
+    this.#gained.delete(peer)
+    if (this.#lost.size < MOST_KNOWN) this.#lost.set(peer, { why, isBack: false })
+  }
+
+  gained(peer: string): void {
+    const lost = this.#lost.get(peer)
+    if (lost !== undefined) lost.isBack = true
+    else if (this.#gained.size < MOST_KNOWN) this.#gained.add(peer)
+  }
+
+  /** Something is wrong with this node that is no fault of an object. */
+  nodeProblem(text: string): void {
+    this.#wait({
+      regarding: this.#node,
+      type: 'Warning',
+      reason: 'NodeProblem',
+      action: 'Run',
+      note: text,
+      once: false,
+    })
+  }
+
+  /** An object has a fault. */
+  objectProblem(regarding: Regarding, text: string): void {
+    this.#wait({
+      regarding,
+      type: 'Warning',
+      reason: 'ConfigurationError',
+      action: 'Configure',
+      note: text,
+      once: true,
+    })
+  }
+
+  #wait(event: Fresh): void {
+    if (this.#waiting.length < MOST_KNOWN) this.#waiting.push(event)
+    else this.#dropped++
+  }
+
+  /** What is told now. */
+  take(now: Millis): readonly EventPlan[] {
+    const fresh = [...this.#sessionEvents(), ...this.#waiting]
+    this.#lost.clear()
+    this.#gained.clear()
+    this.#waiting.length = 0
+    this.#refill(now)
+    for (const [key, { last }] of this.#known) if (now - last > KEPT) this.#known.delete(key)
+    return fresh.flatMap((event) => this.#tell(event, now) ?? [])
+  }
+
+  *#sessionEvents(): Iterable<Fresh> {
+    const common = { regarding: this.#node, once: false, action: 'Peer' } as const
+    if (this.#lost.size > 0) {
+      const words = [...this.#lost].map(([peer, { why, isBack }]) => `${peer}${isBack ? ' (back)' : ''}: ${why}`)
+      yield { ...common, type: 'Warning', reason: 'SessionLost', note: listed(words) }
+    }
+    if (this.#gained.size > 0)
+      yield { ...common, type: 'Normal', reason: 'SessionEstablished', note: listed([...this.#gained]) }
+  }
+
+  #tell(event: Fresh, now: Millis): EventPlan | undefined {
+    const note = shown(event.note, LONGEST_NOTE)
+    const key = [event.reason, event.regarding.kind, event.regarding.name, note].join('\n')
+    const known = this.#known.get(key)
+    // Whoever tells it again tells it of the same object: that is said already.
+    if (known !== undefined && event.once) return undefined
+    if (this.#tokens < 1) {
+      this.#dropped++
+      return undefined
+    }
+    this.#tokens--
+    const plan = { ...event, note, first: known?.first ?? now, last: now, count: (known?.count ?? 0) + 1 }
+    this.#known.delete(key)
+    this.#known.set(key, plan)
+    for (const [oldest] of this.#known) {
+      if (this.#known.size <= MOST_KNOWN) break
+      this.#known.delete(oldest)
+    }
+    return plan
+  }
+
+  #refill(now: Millis): void {
+    this.#tokens = Math.min(BURST, this.#tokens + (now - this.#filledAt) / REFILL)
+    this.#filledAt = now
+  }
+
+  /** Those that were not told, for want of room. */
+  get dropped(): number {
+    return this.#dropped
+  }
+}
+
+function listed(words: readonly string[]): string {
+  const more = words.length > NAMED ? `; ${words.length - NAMED} more` : ''
+  return `${words.slice(0, NAMED).join('; ')}${more}`
+}

@@ -1,0 +1,79 @@
+/**
+ * Which of all agents writes what is not about one node: the holder of a Lease, as Kubernetes elects leaders. A holder that
+ * does not renew in time is known by a Lease that stays as it is, on one's own clock, so that clocks need not agree; what
+ * its own clock wrote only tells when looking again is worthwhile.
+ *
+ * Thousands look: each the more seldom the more there are.
+ */
+import type { Millis } from '../base/units.ts'
+
+/** A Lease as it was read. */
+export interface LeaseRecord {
+  /** '' or undefined where nobody holds it. */
+  readonly holder: string | undefined
+  /** Changes with every renewal. */
+  readonly version: string
+  /** By the holder's clock, milliseconds since 1970. */
+  readonly renewedAt: Millis | undefined
+}
+
+/** So long a Lease that is not renewed is still its holder's. */
+export const LEASE_DURATION: Millis = 60_000
+const RENEW: Millis = 15_000
+/** A holder that could not renew for so long stops before another can begin. */
+const GIVE_UP: Millis = 45_000
+/** All agents together look ten times a second. */
+const LOOK_PER_NODE: Millis = 100
+const LEAST_LOOK: Millis = 10_000
+
+export type LeaseStep = { readonly kind: 'take' } | { readonly kind: 'wait'; readonly millis: Millis }
+
+export class LeaseWatch {
+  readonly #me: string
+  #seen:
+    | { readonly version: string; readonly holder: string; readonly at: Millis; readonly isLate: boolean }
+    | undefined
+  /** Its clock and ours do not agree: what it wrote says nothing of how late it is. */
+  #strangeClock: string | undefined
+  /** When we last wrote it ourselves. */
+  #heldAt: Millis | undefined
+
+  constructor(me: string) {
+    this.#me = me
+  }
+
+  isHeld(now: Millis): boolean {
+    return this.#heldAt !== undefined && now - this.#heldAt < GIVE_UP
+  }
+
+  /** What to do about a Lease as it is; undefined: there is none. `wall` is the wall clock; `chance` in [0, 1). */
+  look(record: LeaseRecord | undefined, nodes: number, now: Millis, wall: Millis, chance: number): LeaseStep {
+    if (record === undefined || record.holder === undefined || record.holder === '') return TAKE
+    if (record.holder === this.#me) return TAKE
+    this.#heldAt = undefined
+    const isLate = record.renewedAt === undefined || Math.abs(wall - record.renewedAt) > LEASE_DURATION
+    if (this.#seen?.version !== record.version) {
+      const wasLate = this.#seen?.isLate === true && this.#seen.holder === record.holder
+      this.#strangeClock = isLate && wasLate ? record.holder : undefined
+      this.#seen = { version: record.version, holder: record.holder, at: now, isLate }
+    }
+    const left = this.#seen.at + LEASE_DURATION - now
+    if (left <= 0) return TAKE
+    const pause = this.lost(nodes, chance)
+    const looksSoon = isLate && this.#strangeClock !== record.holder
+    return { kind: 'wait', millis: looksSoon ? Math.min(pause, left + 1_000 * chance) : pause }
+  }
+
+  /** It was written: it is ours. How long until it is renewed. */
+  held(now: Millis): Millis {
+    this.#heldAt = now
+    return RENEW
+  }
+
+  /** Another one came first, or the API did not take it; how long until the next look. */
+  lost(nodes: number, chance: number): Millis {
+    return Math.max(LEAST_LOOK, nodes * LOOK_PER_NODE) * (0.5 + chance)
+  }
+}
+
+const TAKE: LeaseStep = { kind: 'take' }

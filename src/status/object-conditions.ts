@@ -1,0 +1,80 @@
+/**
+ * What is true of each object that people write, as the objects alone show it: whether its newest version is in force, and
+ * whether what it names is there. Every agent comes to the same answer; one of them writes it.
+ */
+import type { Problem } from '../cluster/intent.ts'
+import { objectName } from '../cluster/objects.ts'
+import { referenceProblems } from '../cluster/references.ts'
+import type { Kind } from '../cluster/source.ts'
+import type { ObjectStore } from '../cluster/store.ts'
+import { shown } from './bounds.ts'
+import type { Condition } from './node-status.ts'
+
+/** Kinds that people write, and that have a status in our group. */
+export const JUDGED_KINDS = [
+  'BGPConfiguration',
+  'BGPPeer',
+  'BGPFilter',
+  'BGPAdvertisement',
+  'IPPool',
+] as const satisfies readonly Kind[]
+export type JudgedKind = (typeof JUDGED_KINDS)[number]
+
+export interface ObjectConditions {
+  readonly kind: JudgedKind
+  readonly name: string
+  /** Of the version that was judged; undefined where it is not counted. */
+  readonly generation: number | undefined
+  readonly conditions: readonly Condition[]
+  /** Errors, for whoever tells them otherwise. */
+  readonly errors: readonly string[]
+}
+
+/** Of one condition, in characters: several problems are told, not all. */
+const LONGEST_MESSAGE = 1_000
+
+export function judgeObjects(store: ObjectStore): ObjectConditions[] {
+  const own = byObject(store.problems())
+  const named = byObject(referenceProblems(store))
+  return JUDGED_KINDS.flatMap((kind) =>
+    [...store.keys(kind)].sort().map((key): ObjectConditions => {
+      const object = objectName({ kind, namespace: '', name: key })
+      const [mine, references] = [own.get(object) ?? [], named.get(object) ?? []]
+      return {
+        kind,
+        name: key,
+        generation: store.generation(kind, key),
+        conditions: [accepted(mine), resolved(references)],
+        errors: [...mine, ...references].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
+      }
+    }),
+  )
+}
+
+function byObject(problems: readonly Problem[]): Map<string, Problem[]> {
+  const found = new Map<string, Problem[]>()
+  for (const problem of problems) {
+    const known = found.get(problem.object)
+    if (known === undefined) found.set(problem.object, [problem])
+    else known.push(problem)
+  }
+  return found
+}
+
+const isError = ({ level }: Problem): boolean => level === undefined
+
+function accepted(problems: readonly Problem[]): Condition {
+  const errors = problems.filter(isError)
+  if (errors.length > 0) return condition('Accepted', 'False', 'Invalid', errors)
+  return condition('Accepted', 'True', problems.length === 0 ? 'Valid' : 'ValidWithWarnings', problems)
+}
+
+function resolved(problems: readonly Problem[]): Condition {
+  const errors = problems.filter(isError)
+  if (errors.length > 0) return condition('ResolvedRefs', 'False', 'NotFound', errors)
+  return condition('ResolvedRefs', 'True', problems.length === 0 ? 'Resolved' : 'ResolvedWithWarnings', problems)
+}
+
+function condition(type: string, status: Condition['status'], reason: string, problems: readonly Problem[]): Condition {
+  return { type, status, reason, message: shown(problems.map(({ text }) => text).join('\n'), LONGEST_MESSAGE) }
+}

@@ -1,0 +1,227 @@
+/** When an agent says how it is, and what: counted in virtual time. */
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../src/engine/effect.ts'
+import { bgpPeer, node, service, upsert } from '../support/objects.ts'
+import { Rig, type RigOptions } from '../support/rig.ts'
+
+type Told = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
+
+class Watched {
+  readonly told: { readonly at: number; readonly effect: Told }[] = []
+  readonly rig: Rig
+
+  constructor(options: RigOptions = {}) {
+    const record: RigOptions['record'] = (_input, at, effects) => {
+      for (const effect of effects) if (isTold(effect)) this.told.push({ at, effect })
+    }
+    const more = { status: { conditions: true, startupTaint: 'godwit.dev/starting' }, ...options.more }
+    this.rig = new Rig({ ...options, more, record })
+  }
+
+  of<K extends Told['kind']>(kind: K) {
+    return this.told.flatMap(({ at, effect }) =>
+      effect.kind === kind ? [{ at, effect: effect as Extract<Told, { kind: K }> }] : [],
+    )
+  }
+
+  /** Lets time pass while all neighbors with a session send their keepalives. */
+  live(millis: number): void {
+    for (let passed = 0; passed < millis; passed += 20_000) {
+      this.rig.pass(Math.min(20_000, millis - passed))
+      for (const neighbor of this.rig.neighbors) if (neighbor.established) neighbor.keepAlive()
+    }
+  }
+}
+
+const isTold = (effect: Effect): effect is Told =>
+  effect.kind === 'status' || effect.kind === 'conditions' || effect.kind === 'events' || effect.kind === 'untaint'
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+
+describe('the status of a node', () => {
+  test('is told five seconds after a change at the earliest, with all that changed until then', () => {
+    const { rig, of } = bound(new Watched())
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    rig.pass(4_999)
+    expect(of('status')).toEqual([])
+    rig.pass(2 * SECOND)
+    const [first, ...rest] = of('status')
+    expect(rest).toEqual([])
+    expect(first?.effect.status).toMatchObject({
+      asNumber: 64512,
+      sessions: { configured: 2, established: 2 },
+      routers: [
+        { name: 'Global_10_0_0_1', object: 'peer-0', remoteAs: 65001, state: 'Established' },
+        { name: 'Global_10_0_0_2', object: 'peer-1', remoteAs: 65002, state: 'Established' },
+      ],
+      localRoutes: { ipv4: 1, ipv6: 1 },
+      problems: [],
+    })
+    expect(first?.effect.status.conditions).toMatchObject([
+      { type: 'Ready', status: 'True' },
+      { type: 'Configured', status: 'True' },
+      { type: 'Leaving', status: 'False' },
+    ])
+  })
+
+  test('is told again on change; counts wait ten minutes, and a neighbor tried in vain is no change', () => {
+    const { rig, of, live } = bound(new Watched({ spec: { passive: false } }))
+    rig.neighbors[0]?.establish()
+    live(MINUTE)
+    const before = of('status').length
+    live(8 * MINUTE)
+    expect(of('status')).toHaveLength(before)
+    rig.feed({ kind: 'objects', changes: [upsert(service('shop/web', { clusterIPs: ['10.96.0.1'] }))] })
+    live(60 * MINUTE)
+    const times = of('status').map(({ at }) => at)
+    const gaps = times.slice(before).map((at, index) => at - (times[before - 1 + index] ?? 0))
+    expect(gaps.length).toBeGreaterThan(2)
+    for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(10 * MINUTE)
+    for (const gap of gaps) expect(gap).toBeLessThanOrEqual(20 * MINUTE)
+  })
+
+  test('a session that is lost and what is wrong with an object are changes', () => {
+    const { rig, of, live } = bound(new Watched())
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    live(MINUTE)
+    rig.neighbors[0]?.hangUp('Connection reset by peer')
+    live(MINUTE)
+    expect(of('status').at(-1)?.effect.status).toMatchObject({
+      sessions: { configured: 2, established: 1 },
+      routers: [{ lastError: { text: expect.stringContaining('Connection reset by peer') } }, { lastError: undefined }],
+    })
+    rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('odd', { peerIP: 'nowhere', asNumber: 1 }))] })
+    live(MINUTE)
+    expect(of('status').at(-1)?.effect.status).toMatchObject({
+      conditions: [{ status: 'True' }, { type: 'Configured', status: 'False', reason: 'Errors' }, {}],
+      problems: [{ level: 'error', object: 'BGPPeer/odd', field: 'spec.peerIP' }],
+      problemCount: 1,
+    })
+  })
+
+  test('is never told before all objects are known, nor after the agent was told to stop', () => {
+    const { rig, of } = bound(new Watched())
+    rig.feed({ kind: 'stop', reason: 'test', how: 'leave' })
+    rig.pass(MINUTE)
+    expect(of('status')).toEqual([])
+  })
+
+  test('without somebody who wants it nothing of it is told', () => {
+    const { rig, told } = new Watched({ more: { status: undefined } as never })
+    rig.neighbors[0]?.establish()
+    rig.pass(MINUTE)
+    expect(told).toEqual([])
+  })
+
+  test('a session that flaps is written every ten seconds at most', () => {
+    const { rig, of } = bound(new Watched({ neighbors: 1 }))
+    for (let count = 0; count < 60; count++) {
+      rig.neighbors[0]?.establish()
+      rig.pass(SECOND)
+      rig.neighbors[0]?.hangUp()
+      rig.pass(SECOND)
+    }
+    expect(of('status').length).toBeGreaterThan(2)
+    expect(of('status').length).toBeLessThanOrEqual(12)
+    expect(of('events').length).toBeLessThanOrEqual(12)
+  })
+})
+
+describe('Events', () => {
+  test('sessions gained and lost are told together', () => {
+    const { rig, of, live } = bound(new Watched())
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    live(MINUTE)
+    expect(of('events').flatMap(({ effect }) => effect.events)).toMatchObject([
+      { type: 'Normal', reason: 'SessionEstablished', note: 'Global_10_0_0_1; Global_10_0_0_2', count: 1 },
+    ])
+    rig.neighbors[0]?.hangUp('Connection reset by peer')
+    rig.neighbors[1]?.hangUp('Connection reset by peer')
+    rig.neighbors[1]?.establish()
+    live(MINUTE)
+    const events = of('events').flatMap(({ effect }) => effect.events)
+    expect(events.slice(1)).toMatchObject([
+      { type: 'Warning', reason: 'SessionLost', regarding: { kind: 'Node', name: 'worker-1' } },
+    ])
+    expect(events[1]?.note).toMatch(/^Global_10_0_0_1: .*reset by peer; Global_10_0_0_2 \(back\): /)
+  })
+
+  test('what is wrong with objects is told by the holder of the Lease, and once', () => {
+    const odd = bgpPeer('odd', { peerIP: 'nowhere', asNumber: 1 })
+    const { rig, of, live } = bound(new Watched({ objects: [odd] }))
+    live(MINUTE)
+    expect(of('events')).toEqual([])
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    rig.feed({ kind: 'lease', held: false })
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    expect(of('events').flatMap(({ effect }) => effect.events)).toMatchObject([
+      { type: 'Warning', reason: 'ConfigurationError', regarding: { kind: 'BGPPeer', name: 'odd' }, once: true },
+    ])
+  })
+})
+
+describe('the holder of the Lease', () => {
+  test('tells the conditions of all objects, and then of those that change', () => {
+    const missing = bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 1, filters: ['none'] })
+    const { rig, of, live } = bound(new Watched({ objects: [missing] }))
+    live(MINUTE)
+    expect(of('conditions')).toEqual([])
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    const [first, ...rest] = of('conditions')
+    expect(rest).toEqual([])
+    expect(first?.effect.whole).toBe(true)
+    expect(first?.effect.objects.map(({ kind, name }) => `${kind}/${name}`)).toEqual([
+      'BGPConfiguration/default',
+      'BGPPeer/peer-0',
+      'BGPPeer/peer-1',
+      'BGPPeer/rack',
+      'BGPFilter/take-all',
+    ])
+    expect(first?.effect.objects.find(({ name }) => name === 'rack')?.conditions).toMatchObject([
+      { type: 'Accepted', status: 'True' },
+      {
+        type: 'ResolvedRefs',
+        status: 'False',
+        reason: 'NotFound',
+        message: expect.stringContaining('spec.filters[0]'),
+      },
+    ])
+    rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 'x' }))] })
+    live(MINUTE)
+    expect(of('conditions').at(-1)?.effect).toMatchObject({
+      whole: false,
+      objects: [{ name: 'rack', conditions: [{ type: 'Accepted', status: 'False', reason: 'Invalid' }, {}] }],
+    })
+    rig.feed({ kind: 'lease', held: false })
+    rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 7 }))] })
+    live(MINUTE)
+    expect(of('conditions')).toHaveLength(2)
+  })
+
+  test('names the nodes with the startup taint', () => {
+    const tainted = (name: string) => {
+      const bare = node(name, { addresses: ['10.0.0.101'] })
+      return { ...bare, spec: { taints: [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }] } }
+    }
+    const { rig, of, live } = bound(new Watched({ objects: [tainted('b'), tainted('a')] }))
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    expect(of('untaint').map(({ effect }) => effect.nodes)).toEqual([['a', 'b']])
+    rig.feed({ kind: 'objects', changes: [upsert(node('a', { addresses: ['10.0.0.101'] }))] })
+    live(MINUTE)
+    expect(of('untaint').map(({ effect }) => effect.nodes)).toEqual([['a', 'b'], ['b']])
+  })
+})
+
+/** Its methods without the object they belong to. */
+function bound(watched: Watched) {
+  return {
+    rig: watched.rig,
+    of: watched.of.bind(watched) as Watched['of'],
+    live: (millis: number) => watched.live(millis),
+  }
+}
