@@ -32,14 +32,16 @@ import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
 import { whyMachineEnds } from './edge/operate/shutdown.ts'
 import { Recorder } from './edge/replay/recorder.ts'
-import { isCalicoGroup, type Source } from './edge/resources.ts'
+import { isCalicoGroup, type Source, STARTUP_TAINT } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
+import { StatusFile } from './edge/status-file.ts'
 import { VERSION } from './edge/version.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine, type EngineOptions } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { FAREWELL } from './engine/leave.ts'
 import { readRestart } from './engine/restart.ts'
+import type { StatusOptions } from './engine/status.ts'
 import { tell } from './engine/tell.ts'
 import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
@@ -91,6 +93,8 @@ class Agent {
   /** Beside the control socket: the last good objects, and what a run that follows this one must know of it. */
   readonly #lastGood: RunFile
   readonly #restart: RunFile
+  /** Undefined unless asked for. */
+  readonly #statusFile: StatusFile | undefined
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
@@ -123,6 +127,7 @@ class Agent {
       keepsLastGood: true,
       calico: isCalicoGroup(options.apiGroup),
       namespace: options.namespace,
+      ...(tellsStatus(options) && { status: statusOptions(options) }),
     }
     this.#engine = new Engine(engineOptions)
     const recorder = new Recorder(this.#engine, engineOptions)
@@ -145,6 +150,8 @@ class Agent {
     this.#health = new HealthCheck({ feed })
     this.#lastGood = runFile(`${beside}.last-good.json`, feed)
     this.#restart = runFile(`${beside}.restart.json`, feed)
+    const { status: path, node } = options
+    this.#statusFile = path === undefined ? undefined : new StatusFile({ path, node, trouble: troubleAt(path, feed) })
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
@@ -254,6 +261,7 @@ class Agent {
       this.#lastGood.close(),
       this.#bfd.stop(),
       this.#restart.close(),
+      this.#statusFile?.close(),
     ])
     this.#forwarding?.stop()
     this.#health.stop()
@@ -312,6 +320,13 @@ class Agent {
       case 'remember-restart':
         this.#restart.write(effect.document)
         return
+      case 'status':
+      case 'conditions':
+      case 'events':
+      case 'untaint':
+        this.#source?.report?.(effect)
+        this.#statusFile?.perform(effect)
+        return
       case 'done':
         this.#end()
         return
@@ -319,12 +334,21 @@ class Agent {
   }
 }
 
-/** What is wrong with it is told as trouble of its own. */
-function runFile(path: string, feed: (input: Input) => void): RunFile {
-  const trouble = (text: string | undefined) =>
-    feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
-  return new RunFile({ path, trouble })
-}
+const runFile = (path: string, feed: (input: Input) => void): RunFile =>
+  new RunFile({ path, trouble: troubleAt(path, feed) })
+
+/** What is wrong with a file of ours is told as trouble of its own. */
+const troubleAt = (path: string, feed: (input: Input) => void) => (text: string | undefined) =>
+  feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
+
+/** There is somebody to tell it to. */
+const tellsStatus = ({ source, status }: AgentWords): boolean => source === 'kubernetes' || status !== undefined
+
+/** Calico's kinds have no status that is ours to write. */
+const statusOptions = ({ apiGroup, nodeReadiness }: AgentWords): StatusOptions => ({
+  conditions: !isCalicoGroup(apiGroup),
+  startupTaint: nodeReadiness ? STARTUP_TAINT : undefined,
+})
 
 /** What a line of a looker wants read first; nothing where it is no command. */
 function readsOf(line: string): Reads | undefined {
@@ -334,8 +358,18 @@ function readsOf(line: string): Reads | undefined {
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
 async function openSource(options: AgentWords, keys: Keys, feed: (input: Input) => void): Promise<Source> {
-  const { source, apiGroup, kubeconfig, namespace, node, pod } = options
+  const { source, apiGroup, kubeconfig, namespace, node, pod, nodeReadiness } = options
   if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')
-  return openKubernetes({ apiGroup, kubeconfig, feed, keys, namespace, node, ...(pod !== undefined && { pod }) })
+  const status = { node, nodeReadiness }
+  return openKubernetes({
+    apiGroup,
+    kubeconfig,
+    feed,
+    keys,
+    namespace,
+    node,
+    status,
+    ...(pod !== undefined && { pod }),
+  })
 }

@@ -50,12 +50,12 @@
   {{- end -}}
 {{- end -}}
 
-{{/* The namespace of the release, wherever an object names its own. */}}
+{{/* The namespace of the release, wherever an object names its own. What stands in `default` stays there. */}}
 {{- define "godwit.namespace" -}}
   {{- $namespace := .root.Release.Namespace -}}
   {{- if eq .object.kind "Namespace" -}}
     {{- $_ := set .object.metadata "name" $namespace -}}
-  {{- else if .object.metadata.namespace -}}
+  {{- else if eq (default "" .object.metadata.namespace) "godwit" -}}
     {{- $_ := set .object.metadata "namespace" $namespace -}}
   {{- end -}}
   {{- range .object.subjects -}}

@@ -16,8 +16,9 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit agent [--node NAME] [--namespace NAME] [--source kubernetes|DIR] [--kubeconfig FILE] [--api-group GROUP]
                [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
                [--dataplane linux|none] [--table main|NUMBER] [--adopt bird|zebra|NUMBER,...] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
-               [--bfd thread|PATH] [--log-level debug|info|warn|error]
-                                    advertise this node's routes
+               [--status FILE] [--node-readiness] [--bfd thread|PATH] [--log-level debug|info|warn|error]
+                                    advertise this node's routes; --status FILE writes their status to a file,
+                                    --node-readiness the condition of the Node, and takes its startup taint away
   godwit bfd [--control PATH] [--log-level debug|info|warn|error]
                                     run BFD in a separate process that outlives agents (agent --bfd PATH)
   godwit                            open an interactive shell
@@ -73,6 +74,10 @@ export interface AgentWords {
   readonly adopt: readonly number[]
   /** `thread`, or the socket of the process that does it (`godwit bfd`). */
   readonly bfd: string
+  /** Where the status of this node is written as a file. */
+  readonly status: string | undefined
+  /** Write the condition of the Node, and take its startup taint away. */
+  readonly nodeReadiness: boolean
 }
 
 /** BFD as a process of its own. */
@@ -244,6 +249,8 @@ const AGENT_OPTIONS = {
   table: { type: 'string' },
   adopt: { type: 'string' },
   bfd: { type: 'string' },
+  status: { type: 'string' },
+  'node-readiness': { type: 'boolean' },
   cni: { type: 'string' },
   'cni-dir': { type: 'string' },
   'log-level': { type: 'string' },
@@ -315,6 +322,9 @@ function parseAgentWords(argv: readonly string[]): Words {
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
   const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
   if (cni === undefined) return wrong(`--cni ${values.cni}: one of ${CNI_MODES.join(', ')}`)
+  const nodeReadiness = values['node-readiness'] === true
+  if (nodeReadiness && (values.source ?? 'kubernetes') !== 'kubernetes')
+    return wrong('--node-readiness wants --source kubernetes')
   const http = values.http ?? '127.0.0.1:9179'
   return {
     kind: 'agent',
@@ -335,6 +345,8 @@ function parseAgentWords(argv: readonly string[]): Words {
       table,
       adopt,
       bfd: values.bfd ?? 'thread',
+      status: values.status,
+      nodeReadiness,
       cniDirectory: values['cni-dir'] ?? CNI_DIRECTORY,
     },
   }

@@ -1,5 +1,9 @@
 /** Where the kinds the agent reads are served: API group, version, plural, and whether they live in namespaces. */
 import { KINDS, type Kind } from '../cluster/source.ts'
+import type { Effect } from '../engine/effect.ts'
+
+/** What the world should know of this node. */
+export type Report = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
 
 export interface Resource {
   readonly kind: Kind
@@ -69,8 +73,13 @@ function versioned(apiGroup: string): string {
   return `${apiGroup}/${apiGroup === 'projectcalico.org' ? 'v3' : 'v1'}`
 }
 
+/** Where objects of a kind are: all of them, or those of one namespace. */
+interface Place extends Pick<Resource, 'apiVersion' | 'plural'> {
+  readonly namespace?: string
+}
+
 /** `/api/v1/nodes`, `/apis/discovery.k8s.io/v1/endpointslices`: all of them, in all namespaces. */
-export function pathOf({ apiVersion, plural, namespace }: Resource): string {
+export function pathOf({ apiVersion, plural, namespace }: Place): string {
   const place = namespace === undefined ? '' : `namespaces/${namespace}/`
   return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${place}${plural}`
 }
@@ -87,6 +96,15 @@ export const secretsIn = (namespace: string, name?: string): Resource => ({
   ...(name !== undefined && { selection: { fieldSelector: `metadata.name=${name}` } }),
 })
 
+/** Set by a user when a node registers, and taken away when it is ready. */
+export const STARTUP_TAINT = 'godwit.dev/starting'
+
+/** Kinds that the agent writes. */
+export const NODE_STATUS = { apiVersion: 'godwit.dev/v1', kind: 'BGPNodeStatus', plural: 'bgpnodestatuses' } as const
+export const LEASE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as const
+export const EVENT = { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events' } as const
+export const NODE = { apiVersion: 'v1', kind: 'Node', plural: 'nodes' } as const
+
 /** What a source of objects is to the agent. */
 export interface Source {
   readonly kind: 'kubernetes' | 'manifests'
@@ -96,5 +114,7 @@ export interface Source {
   followSecrets?(names: readonly string[]): void
   /** Why nobody follows this agent that is told to end; undefined: another one does, or that cannot be known. */
   whyLeaves?(): Promise<string | undefined>
+  /** Writes what the effect says of this node, where the source can be written to. */
+  report?(effect: Report): void
   stop(): Promise<void>
 }

@@ -4,9 +4,9 @@
  * It is never half-written (a new file is renamed over the old one), readable for its owner alone, and bounded. What
  * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` gets the error.
  */
-import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { lstat, readFile } from 'node:fs/promises'
 import { wordsOf } from './os-words.ts'
+import { replaceFile } from './replace-file.ts'
 
 export interface RunFileOptions {
   readonly path: string
@@ -66,15 +66,11 @@ export class RunFile {
   }
 
   async #replace(text: string): Promise<void> {
-    const fresh = `${this.#path}.${process.pid}`
     try {
       if (text.length > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
-      await mkdir(dirname(this.#path), { recursive: true })
-      await writeFile(fresh, text, { mode: 0o600, flush: true })
-      await rename(fresh, this.#path)
+      await replaceFile(this.#path, text, 0o600)
       this.#trouble(undefined)
     } catch (error) {
-      await rm(fresh, { force: true }).catch(() => {})
       this.#trouble(`the file for the next run cannot be written: ${wordsOf(error)}`)
     }
   }

@@ -83,8 +83,9 @@ export class StatusKeeper {
   /** At the end of a turn: what it did is among its effects. */
   step(now: Millis): void {
     const { view, out } = this.#seen
-    for (const effect of out.effects) if (effect.kind === 'tell') this.#note(effect.tell, now)
+    // Nothing is planned before there is something to say, or the plan would be due all the time.
     if (!view.status().source.synced) return
+    for (const effect of out.effects) if (effect.kind === 'tell') this.#note(effect.tell, now)
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
     else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
     if (isDue(this.#eventPace.due, now)) this.#tellEvents(now)

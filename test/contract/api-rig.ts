@@ -30,10 +30,15 @@ export interface ApiRig {
 function objectsOf(namespace: string): Manifest[] {
   const own = renderChart({ createNamespace: true }, namespace).filter(({ kind }) => kind !== 'DaemonSet')
   return own.map((object) => {
-    if (object.metadata.namespace !== undefined || object.kind === 'Namespace') return object
-    const { roleRef } = object as { roleRef?: object }
+    if (object.metadata.namespace === namespace || object.kind === 'Namespace') return object
+    const { roleRef, spec } = object as { roleRef?: object; spec?: { policyName?: string } }
     const name = `${namespace}-${object.metadata.name}`
-    return { ...object, metadata: { ...object.metadata, name }, ...(roleRef && { roleRef: { ...roleRef, name } }) }
+    const renamed = {
+      ...object,
+      metadata: { ...object.metadata, name },
+      ...(roleRef && { roleRef: { ...roleRef, name } }),
+    }
+    return spec?.policyName === undefined ? renamed : { ...renamed, spec: { ...spec, policyName: name } }
   })
 }
 
@@ -49,11 +54,11 @@ export async function ourServer(): Promise<ApiRig> {
   const { api, close } = await openApi()
   const namespace = 'godwit-contract'
   const objects = objectsOf(namespace)
-  const rules = (kind: string, within?: string): BoundRule[] =>
-    objects
-      .filter((object) => object.kind === kind)
-      .flatMap((object) => (object.rules as PolicyRule[]).map((rule) => ({ rule, namespace: within })))
-  const bound = [...rules('ClusterRole'), ...rules('Role', namespace)]
+  const bound = objects
+    .filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role')
+    .flatMap(({ rules, metadata }) =>
+      (rules as PolicyRule[]).map((rule): BoundRule => ({ rule, namespace: metadata.namespace })),
+    )
   api.onRequest = ({ method, headers, path, query }) => {
     const access = accessOf(method, path, query)
     if (headers.authorization === 'Bearer admin') return

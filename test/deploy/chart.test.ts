@@ -120,7 +120,13 @@ describe('values', () => {
     expect(objects.find(({ kind }) => kind === 'Namespace')?.metadata.name).toBe('network')
     const namespaces = objects.flatMap(({ metadata }) => metadata.namespace ?? [])
     const subjects = objects.flatMap(({ subjects = [] }) => subjects as { namespace: string }[])
-    expect(new Set([...namespaces, ...subjects.map(({ namespace }) => namespace)])).toEqual(new Set(['network']))
+    expect(new Set(subjects.map(({ namespace }) => namespace))).toEqual(new Set(['network']))
+    // Events about what has no namespace stand in `default`.
+    expect(new Set(namespaces)).toEqual(new Set(['network', 'default']))
+    const elsewhere = objects
+      .filter(({ metadata }) => metadata.namespace === 'default')
+      .map(({ metadata }) => metadata.name)
+    expect(elsewhere).toEqual(['godwit-events', 'godwit-events'])
     expect(JSON.stringify(objects)).not.toContain('system:serviceaccount:godwit:')
   })
 

@@ -8,7 +8,7 @@ import { parse as parseYaml } from 'yaml'
 import { Fields } from '../../src/cluster/parse/fields.ts'
 import { parseObject } from '../../src/cluster/parse/object.ts'
 import type { Kind } from '../../src/cluster/source.ts'
-import { resourcesOf } from '../../src/edge/resources.ts'
+import { NODE_STATUS, resourcesOf } from '../../src/edge/resources.ts'
 import { whyNoRule } from './support/cel.ts'
 import { CRDS, schemaOf } from './support/crds.ts'
 import { faults, type Schema, walk } from './support/schema.ts'
@@ -63,7 +63,10 @@ test('each kind of ours has its CRD, served where the agent looks', () => {
   expect(served).toEqual(
     expect.arrayContaining(read.map(({ kind, plural, namespaced }) => ({ kind, plural, namespaced }))),
   )
-  expect(served).toHaveLength(read.length)
+  // And the one it writes.
+  const { kind, plural } = NODE_STATUS
+  expect(served).toContainEqual({ kind, plural, namespaced: false })
+  expect(served).toHaveLength(read.length + 1)
   for (const { apiVersion } of read) expect(apiVersion).toBe('godwit.dev/v1')
   const shortNames = [...CRDS.values()].flatMap(({ spec }) => spec.names.shortNames)
   expect(new Set(shortNames).size).toBe(shortNames.length)
@@ -363,6 +366,9 @@ describe.each(KINDS)('%s', (kind) => {
     const known = new Set(fieldsOf(kind).map(([path]) => `.${path}`))
     const columns = CRDS.get(kind)?.spec.versions[0]?.additionalPrinterColumns ?? []
     for (const { jsonPath } of columns) if (jsonPath.startsWith('.spec')) expect(known).toContain(jsonPath)
+    const accepted = columns.find(({ name }) => name === 'Accepted')
+    expect(accepted?.jsonPath).toBe(".status.conditions[?(@.type=='Accepted')].status")
+    expect(CRDS.get(kind)?.spec.versions[0]?.subresources).toEqual({ status: {} })
     expect(columns.at(-1)).toMatchObject({ name: 'Age', jsonPath: '.metadata.creationTimestamp' })
   })
 

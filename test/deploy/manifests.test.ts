@@ -162,15 +162,17 @@ describe('the rights', () => {
       const one = resource.apiVersion.includes('/') ? resource.apiVersion.split('/')[0] : ''
       return ['list', 'watch'].map((verb) => `${verb} ${one}/${resource.plural}`)
     })
-    expect(granted.sort()).toEqual(needed.sort())
+    // What it writes is held by a run that does all of it: test/edge/kubernetes/rights.test.ts.
+    expect(granted.filter((one) => /^(?:list|watch) /.test(one)).sort()).toEqual(needed.sort())
   })
 
   test('to Secrets go by name, in the agent’s own namespace, and to no others', () => {
     const objects = kustomize([])
     const secrets = { apiGroups: [''], resources: ['secrets'], resourceNames: ['bgp'], verbs: ['list', 'watch'] }
-    expect(objects.get('Role/godwit')).toMatchObject({ metadata: { namespace: 'godwit' } })
-    const [first] = (objects.get('Role/godwit')?.rules ?? []) as readonly Rule[]
-    expect(first).toEqual(secrets)
+    const role = objects.get('Role/godwit')
+    expect(role?.metadata.namespace).toBe('godwit')
+    const rules = role?.rules as Rule[]
+    expect(rules.filter(({ resources }) => resources.includes('secrets'))).toEqual([secrets])
     expect(objects.get('RoleBinding/godwit')).toMatchObject({
       metadata: { namespace: 'godwit' },
       roleRef: { kind: 'Role', name: 'godwit' },

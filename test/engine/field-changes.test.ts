@@ -330,7 +330,10 @@ describe('a change of a field does what the table says', () => {
 
 describe('each field of a CRD has a row, and each row a field', () => {
   const CRDS = new URL('../../deploy/crds/', import.meta.url)
-  const crds = readdirSync(CRDS).map((name) => parse(readFileSync(new URL(name, CRDS), 'utf8')))
+  // Of what agents write, nobody changes a field.
+  const crds = readdirSync(CRDS)
+    .map((name) => parse(readFileSync(new URL(name, CRDS), 'utf8')))
+    .filter((crd) => crd.spec.names.kind !== 'BGPNodeStatus')
 
   test.each(crds.map((crd) => [crd.spec.names.kind as Kind, crd] as const))('%s', (kind, crd) => {
     const { spec } = crd.spec.versions[0].schema.openAPIV3Schema.properties

@@ -35,6 +35,15 @@ export interface Api {
   readonly insecure: boolean
   /** The whole answer as JSON. */
   get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown>
+  /** Sends an object or a patch of one; the answer as JSON. */
+  send(
+    method: 'POST' | 'PUT' | 'PATCH',
+    path: string,
+    body: unknown,
+    silence: Millis,
+    signal: AbortSignal,
+    type?: PatchType,
+  ): Promise<unknown>
   /** Line by line; `onOpen` once the server agreed. Ends when the server ends it, throws when it breaks. */
   follow(
     path: string,
@@ -45,6 +54,22 @@ export interface Api {
     onLine: (line: string) => void,
   ): Promise<void>
   close(): void
+}
+
+/** How a patch says what is to change. */
+export type PatchType = 'merge' | 'strategic-merge'
+
+/** What is sent along with a request. */
+interface Sent {
+  readonly method: string
+  readonly text: string
+  readonly type: string
+}
+
+interface Asked {
+  readonly path: string
+  readonly query: Query
+  readonly sent?: Sent | undefined
 }
 
 const LARGEST_ANSWER = 256 * 1024 * 1024
@@ -102,8 +127,25 @@ class HttpApi implements Api {
   }
 
   async get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown> {
+    return this.#readJson(path, query, silence, signal)
+  }
+
+  async send(
+    method: 'POST' | 'PUT' | 'PATCH',
+    path: string,
+    body: unknown,
+    silence: Millis,
+    signal: AbortSignal,
+    patch?: PatchType,
+  ): Promise<unknown> {
+    const type = patch === undefined ? 'application/json' : `application/${patch}-patch+json`
+    return this.#readJson(path, {}, silence, signal, { method, text: JSON.stringify(body), type })
+  }
+
+  async #readJson(path: string, query: Query, silence: Millis, signal: AbortSignal, sent?: Sent): Promise<unknown> {
     const chunks: Buffer[] = []
-    await this.#read(path, query, silence, signal, LARGEST_ANSWER, (chunk) => chunks.push(chunk))
+    const onChunk = (chunk: Buffer) => void chunks.push(chunk)
+    await this.#read({ path, query, sent }, silence, signal, LARGEST_ANSWER, onChunk)
     return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   }
 
@@ -116,12 +158,12 @@ class HttpApi implements Api {
     onLine: (line: string) => void,
   ): Promise<void> {
     const splitter = new LineSplitter(onLine)
-    await this.#read(path, query, silence, signal, Number.POSITIVE_INFINITY, (chunk) => splitter.push(chunk), onOpen)
+    const onChunk = (chunk: Buffer) => splitter.push(chunk)
+    await this.#read({ path, query }, silence, signal, Number.POSITIVE_INFINITY, onChunk, onOpen)
   }
 
   async #read(
-    path: string,
-    query: Query,
+    asked: Asked,
     silence: Millis,
     signal: AbortSignal,
     most: number,
@@ -132,10 +174,10 @@ class HttpApi implements Api {
     const timer = setTimeout(() => silent.abort(new Silence(`no answer for ${silence / 1000} s`)), silence)
     const either = AbortSignal.any([signal, silent.signal])
     try {
-      const response = await this.#request(path, query, either)
+      const response = await this.#request(asked, either)
       const status = response.statusCode ?? 0
       if (status === 401) this.#renew()
-      if (status !== 200) throw await refusal(status, response)
+      if (status !== 200 && status !== 201) throw await refusal(status, response)
       onOpen?.()
       let size = 0
       for await (const chunk of inflated(response)) {
@@ -160,12 +202,18 @@ class HttpApi implements Api {
     }
   }
 
-  async #request(path: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+  async #request({ path, query, sent }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.server + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`)
     // Long lists are a tenth as large, compressed; the server leaves short answers and watches as they are.
     const headers = { accept: 'application/json', 'accept-encoding': 'gzip', 'user-agent': 'godwit' }
-    const options: RequestOptions = { headers }
+    const options: RequestOptions = {
+      headers: {
+        ...headers,
+        ...(sent && { 'content-type': sent.type, 'content-length': Buffer.byteLength(sent.text) }),
+      },
+      method: sent?.method ?? 'GET',
+    }
     await this.#config.applyToHTTPSOptions(options)
     // Connections are pooled by certificate and key, so a renewed credential is used from the next request on.
     if (!this.#proxied) options.agent = this.#agent
@@ -173,7 +221,7 @@ class HttpApi implements Api {
     return new Promise((resolve, reject) => {
       request(url, { ...options, signal }, resolve)
         .on('error', reject)
-        .end()
+        .end(sent?.text)
     })
   }
 }

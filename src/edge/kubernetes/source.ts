@@ -6,13 +6,15 @@ import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { batchesOf } from '../batches.ts'
 import { Keys } from '../keys.ts'
-import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
+import { type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
 import { Contact } from './contact.ts'
 import { whyPodLeaves } from './ending.ts'
 import { OwnNode, type OwnNodeTiming } from './own-node.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
+import { StatusDoor } from './status.ts'
 import { KubernetesTroubles } from './troubles.ts'
+import { type JobTiming, USUAL_JOB } from './write/job.ts'
 
 export interface KubernetesOptions {
   /** Undefined: the cluster this runs in, or what kubectl would take. */
@@ -29,6 +31,15 @@ export interface KubernetesOptions {
   readonly pod?: string
   readonly ownNodeTiming?: OwnNodeTiming
   readonly timing?: Partial<ReflectorTiming>
+  /** Undefined: nothing is written. */
+  readonly status?: StatusWords
+}
+
+/** What is written, and by whom. */
+interface StatusWords {
+  readonly node: string
+  readonly nodeReadiness: boolean
+  readonly timing?: Partial<JobTiming>
 }
 
 /** Fails with one line when the kubeconfig is no good; a server that does not answer is only trouble. */
@@ -53,12 +64,23 @@ class Kubernetes implements Source {
   /** By name. */
   readonly #secrets = new Map<string, Reflector>()
   readonly #unlisted: Set<Kind>
+  /** Undefined where nothing is written. */
+  readonly #status: StatusDoor | undefined
   readonly #troubles = new KubernetesTroubles((one) => this.#gather(one))
   #changes: ObjectChange[] = []
   #flushing: NodeJS.Immediate | undefined
 
   constructor(api: Api, options: KubernetesOptions) {
-    const { apiGroup, feed, timing, keys = new Keys(), namespace = 'godwit', node: name, ownNodeTiming } = options
+    const {
+      apiGroup,
+      feed,
+      timing,
+      keys = new Keys(),
+      namespace = 'godwit',
+      node: name,
+      ownNodeTiming,
+      status,
+    } = options
     const resources = resourcesOf(apiGroup)
     this.#pod = options.pod
     const nodes = resources.find(({ kind }) => kind === 'Node')
@@ -72,6 +94,26 @@ class Kubernetes implements Source {
     this.#feed = (input) => feed(keys.cover(input))
     this.#unlisted = new Set(resources.map(({ kind }) => kind))
     this.#reflectors = resources.map((resource) => this.#reflect(resource))
+    this.#status = status && this.#openStatus(status, apiGroup)
+  }
+
+  #openStatus({ timing, ...words }: StatusWords, apiGroup: string): StatusDoor {
+    const trouble = (text: string | undefined) =>
+      this.#gather({ kind: 'trouble', at: 'Kubernetes/status', text, level: 'warning' })
+    return new StatusDoor({
+      ...words,
+      api: this.#api,
+      namespace: this.#namespace,
+      apiGroup,
+      timing: { ...USUAL_JOB, ...timing },
+      nodes: () => this.#contact.nodes,
+      feed: (input) => this.#feed(input),
+      trouble,
+    })
+  }
+
+  report(effect: Report): void {
+    this.#status?.perform(effect)
   }
 
   async whyLeaves(): Promise<string | undefined> {
@@ -82,6 +124,7 @@ class Kubernetes implements Source {
 
   async stop(): Promise<void> {
     this.#ownNode?.stop()
+    await this.#status?.stop()
     await Promise.all([...this.#reflectors, ...this.#secrets.values()].map((reflector) => reflector.stop()))
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#api.close()

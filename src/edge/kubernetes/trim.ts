@@ -4,9 +4,9 @@
  */
 import type { Resource } from '../resources.ts'
 
-type Fields = Readonly<Record<string, unknown>>
+export type Fields = Readonly<Record<string, unknown>>
 
-const fields = (value: unknown): Fields =>
+export const fields = (value: unknown): Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {}
 
 function without(value: unknown, ...names: readonly string[]): Fields {
@@ -16,13 +16,21 @@ function without(value: unknown, ...names: readonly string[]): Fields {
 }
 
 /** The object as the store needs it; items of a list get the kind and version they lack there. */
-export function trimObject({ kind, apiVersion }: Resource, object: unknown): Fields {
-  const whole = { ...fields(object), apiVersion, kind, metadata: trimMetadata(fields(object).metadata) }
+export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): Fields {
+  const { generation, ...metadata } = fields(fields(object).metadata)
+  const whole = { ...fields(object), apiVersion, kind, metadata: trimMetadata(metadata) }
+  if (custom) return trimCustom(whole, generation)
   if (kind === 'Service')
     return { ...whole, spec: without(fields(object).spec, 'ports', 'selector', 'sessionAffinityConfig') }
   if (kind === 'EndpointSlice') return trimSlice(whole)
   if (kind === 'Node') return { ...whole, status: { addresses: fields(fields(object).status).addresses } }
   return whole
+}
+
+/** What an agent wrote into the status is no news to the others; the generation says which version conditions are about. */
+function trimCustom(object: Fields, generation: unknown): Fields {
+  const metadata = { ...fields(object.metadata), ...(typeof generation === 'number' && { generation }) }
+  return { ...without(object, 'status'), metadata }
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
@@ -31,7 +39,7 @@ function trimMetadata(metadata: unknown): Fields {
   const rest = without(
     metadata,
     ...['managedFields', 'resourceVersion', 'ownerReferences', 'selfLink'],
-    ...['uid', 'generation', 'creationTimestamp'],
+    ...['uid', 'creationTimestamp'],
   )
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }

@@ -83,5 +83,7 @@ process.exitCode = await runAgent({
   dataplane: job.kernel ? 'linux' : 'none',
   table: 'main',
   adopt: [],
+  status: undefined,
+  nodeReadiness: false,
   bfd: 'thread',
 })

@@ -47,7 +47,7 @@ describe.skipIf(!hasKustomize)(hasKustomize ? 'kubectl kustomize' : 'kubectl kus
 
   test('builds what there is to apply', () => {
     const kinds = build(join(work, 'deploy')).map(({ kind }) => kind)
-    expect(kinds.filter((kind) => kind === 'CustomResourceDefinition')).toHaveLength(5)
+    expect(kinds.filter((kind) => kind === 'CustomResourceDefinition')).toHaveLength(6)
     expect(kinds).toEqual(
       expect.arrayContaining(['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'DaemonSet']),
     )

@@ -31,7 +31,7 @@ export function keeps(rule: string, value: unknown): boolean {
   return answer
 }
 
-function celValue(value: unknown): unknown {
+export function celValue(value: unknown): unknown {
   if (Number.isInteger(value)) return BigInt(value as number)
   if (Array.isArray(value)) return value.map(celValue)
   if (typeof value !== 'object' || value === null) return value

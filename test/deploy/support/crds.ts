@@ -34,6 +34,7 @@ interface Crd extends Manifest {
     readonly versions: readonly {
       readonly name: string
       readonly schema: { readonly openAPIV3Schema: Schema }
+      readonly subresources?: { readonly status: object }
       readonly additionalPrinterColumns: readonly { readonly name: string; readonly jsonPath: string }[]
     }[]
   }

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { parse } from 'yaml'
+import type { BoundRule, PolicyRule } from '../../support/api-server/access.ts'
 import { DEPLOY, type Manifest, readManifests } from './crds.ts'
 
 interface Operation {
@@ -55,4 +56,17 @@ export function kustomize(components: readonly string[]): Map<string, Manifest> 
     for (const operation of parse(patch) as Operation[]) apply(object, operation)
   }
   return byName
+}
+
+/** The rules of the agents' account, and where each counts. */
+export function rulesOf(objects: ReadonlyMap<string, Manifest>): BoundRule[] {
+  return [...objects.values()].flatMap((binding): BoundRule[] => {
+    if (!/^(?:Cluster)?RoleBinding$/.test(binding.kind)) return []
+    const { kind, name } = binding.roleRef as { readonly kind: string; readonly name: string }
+    const role = objects.get(`${kind}/${name}`)
+    const { namespace } = binding.metadata
+    expect(role?.metadata.namespace, name).toBe(namespace)
+    expect(binding.subjects).toEqual([{ kind: 'ServiceAccount', name: 'godwit', namespace: 'godwit' }])
+    return ((role?.rules ?? []) as PolicyRule[]).map((rule) => ({ rule, namespace }))
+  })
 }

@@ -122,6 +122,8 @@ function formatFits(format: string, text: string): boolean {
   switch (format) {
     case 'cidr':
       return parsePrefix(text) !== undefined
+    case 'date-time':
+      return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(text)
     case 'ipv4':
       return !text.includes(':') && parseAddress(text) !== undefined
     case 'ipv6':

@@ -25,7 +25,7 @@ beforeEach(() => {
     queries.push([path, query])
     return answer()
   }
-  const api = { server: '', insecure: false, get, follow: async () => {}, close: () => {} }
+  const api = { server: '', insecure: false, get, send: async () => ({}), follow: async () => {}, close: () => {} }
   own = new OwnNode({ name: 'n1', resource, api, pass: (change) => passed.push(change) })
   own.take(upsert(OURS))
   passed = []

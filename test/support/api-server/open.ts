@@ -14,6 +14,9 @@ export const QUICK = {
   pageSize: 50,
 }
 
+/** The same for what is written. */
+export const QUICK_JOB = { firstPause: 5, longestPause: 40, refusedPause: 20_000, silence: 500, rest: 0 }
+
 export interface OpenApi {
   readonly api: ApiServer
   /** Path of the file. */

@@ -5,9 +5,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
+import { type Access, accessOf, type BoundRule, forbidden, grants } from './access.ts'
 import { asServed } from './schemas.ts'
 import { Selection } from './selection.ts'
 import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
+import { created, patched, replaced } from './writes.ts'
 
 /** Kinds it serves, and where. */
 const SERVED: Readonly<Record<string, { readonly path: string; readonly namespaced: boolean }>> = {
@@ -22,6 +24,17 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
   BGPFilter: { path: '/apis/godwit.dev/v1/bgpfilters', namespaced: false },
   BGPAdvertisement: { path: '/apis/godwit.dev/v1/bgpadvertisements', namespaced: false },
   IPPool: { path: '/apis/godwit.dev/v1/ippools', namespaced: false },
+  BGPNodeStatus: { path: '/apis/godwit.dev/v1/bgpnodestatuses', namespaced: false },
+  Lease: { path: '/apis/coordination.k8s.io/v1/leases', namespaced: true },
+  Event: { path: '/apis/events.k8s.io/v1/events', namespaced: true },
+  ...Object.fromEntries(
+    ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool', 'FelixConfiguration'].map((kind) => [
+      `${kind}.projectcalico.org`,
+      { path: `/apis/projectcalico.org/v3/${kind.toLowerCase()}s`, namespaced: false },
+    ]),
+  ),
+  BlockAffinity: { path: '/apis/crd.projectcalico.org/v1/blockaffinities', namespaced: false },
+  IPAMBlock: { path: '/apis/crd.projectcalico.org/v1/ipamblocks', namespaced: false },
 }
 
 export interface SeenRequest {
@@ -29,10 +42,28 @@ export interface SeenRequest {
   readonly headers: IncomingMessage['headers']
   readonly path: string
   readonly query: URLSearchParams
+  /** What it asks for in the words of RBAC. */
+  readonly access: Access | undefined
+  readonly body: string
 }
 
 /** Octets from which on an answer is packed. */
 const LONG = 131_072
+
+/** Of one object. */
+const LARGEST = 1_572_864
+/** Whoever asks. */
+const USER = 'system:serviceaccount:godwit:godwit'
+
+/** A write that is about to be stored. */
+export interface Admitted {
+  readonly operation: 'CREATE' | 'UPDATE'
+  readonly kind: string
+  readonly name: string
+  readonly part: string | undefined
+  readonly object: Manifest
+  readonly oldObject: StoredObject | undefined
+}
 
 interface Watcher {
   readonly path: string
@@ -46,6 +77,16 @@ interface Target {
   readonly path: string
   readonly namespace: string | undefined
   readonly name: string | undefined
+  /** `status`. */
+  readonly part: string | undefined
+}
+
+/** The body of a write, and how it is to be read. */
+interface Sent {
+  readonly body: string
+  readonly type: string
+  /** Unknown fields are refused. */
+  readonly isStrict: boolean
 }
 
 export class ApiServer {
@@ -56,6 +97,10 @@ export class ApiServer {
   onRequest: (seen: SeenRequest) => void = () => {}
   /** The only one that is taken; undefined takes everybody. */
   token: string | undefined
+  /** The rights of whoever asks; undefined: all. */
+  rules: readonly BoundRule[] | undefined
+  /** Why a write is not admitted, as admission policies say; undefined: it is. */
+  admit: (write: Admitted) => string | undefined = () => undefined
   /** Whether it knows field selectors other than those every server knows. */
   selectsFields = true
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
@@ -110,7 +155,8 @@ export class ApiServer {
 
   /** Creates or replaces. */
   apply(manifest: Manifest): void {
-    const { path } = servedOf(manifest.kind)
+    const ofCalico = manifest.apiVersion === 'projectcalico.org/v3' ? '.projectcalico.org' : ''
+    const { path } = servedOf(manifest.kind + ofCalico)
     const known = this.store.get(path, keyOf(manifest)) !== undefined
     if (known) this.store.update(path, manifest)
     else this.store.create(path, manifest)
@@ -166,8 +212,9 @@ export class ApiServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
     const method = request.method ?? 'GET'
-    const seen = { method, headers: request.headers, path: url.pathname, query: url.searchParams }
+    const access = accessOf(method, url.pathname, url.searchParams)
     const body = await readBody(request)
+    const seen = { method, headers: request.headers, path: url.pathname, query: url.searchParams, access, body }
     this.requests.push(seen)
     this.onRequest(seen)
     if (this.#hanging) return
@@ -183,27 +230,49 @@ export class ApiServer {
       this.#failures.left--
       throw new Refusal(this.#failures.status, 'InternalError', 'told to fail')
     }
+    if (access !== undefined && this.rules?.some((rule) => grants(rule, access)) === false)
+      throw new Refusal(403, 'Forbidden', forbidden(USER, access))
     const target = targetOf(url.pathname)
     if (target === undefined || this.#uninstalled.has(target.kind)) {
       throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
     }
     const isStrict = url.searchParams.get('fieldValidation') === 'Strict'
-    if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, body, isStrict))
+    const sent: Sent = { body, isStrict, type: request.headers['content-type'] ?? '' }
+    if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, sent))
     else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
     else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
     else sendPacked(request, response, this.#list(target, url.searchParams))
   }
 
-  #write(method: string, target: Target, body: string, isStrict: boolean): StoredObject {
-    const { kind, path, namespace, name } = target
+  #write(method: string, target: Target, { body, isStrict, type }: Sent): StoredObject {
+    const { kind, path, namespace, name, part } = target
     if (method === 'DELETE') return this.store.delete(path, `${namespace ?? ''}/${name}`)
-    const manifest = asServed(kind, JSON.parse(body) as Manifest, isStrict)
-    if (method === 'PUT' && isCustom(kind) && manifest.metadata.resourceVersion === undefined)
-      throw new Refusal(422, 'Invalid', 'metadata.resourceVersion: must be specified for an update')
-    const placed = namespace === undefined ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } }
-    if (method === 'POST') return this.store.create(path, placed)
-    if (method === 'PUT') return this.store.update(path, placed)
-    throw new Refusal(405, 'MethodNotAllowed', `${method} is not served`)
+    if (body.length > LARGEST) throw new Refusal(413, 'RequestEntityTooLarge', 'limit is 1572864')
+    const manifest = JSON.parse(body) as Manifest
+    if (method === 'POST') {
+      const object = placed(asServed(kind, created(manifest, namespace), isStrict), namespace)
+      this.#admit('CREATE', target, object, undefined)
+      return this.store.create(path, object)
+    }
+    const before = this.#read(target)
+    const isPatch = method === 'PATCH'
+    const wanted = isPatch ? patched(before, type, manifest, part) : replaced(before, manifest, part)
+    const served = asServed(kind, wanted, isStrict)
+    // What a test put there without defaults stays so, where only the status is written.
+    const after = part === 'status' ? { ...wanted, status: served.status } : served
+    this.#admit('UPDATE', target, after, before)
+    return this.store.update(path, placed(after, namespace))
+  }
+
+  #admit(
+    operation: Admitted['operation'],
+    target: Target,
+    object: Manifest,
+    oldObject: StoredObject | undefined,
+  ): void {
+    const { kind, name, part } = target
+    const why = this.admit({ operation, kind, name: name ?? object.metadata.name, part, object, oldObject })
+    if (why !== undefined) throw new Refusal(422, 'Invalid', why)
   }
 
   #read({ path, namespace, name }: Target): StoredObject {
@@ -294,8 +363,9 @@ function targetOf(pathname: string): Target | undefined {
     const cut = path.lastIndexOf('/')
     const [base, plural] = [path.slice(0, cut), path.slice(cut + 1)]
     const place = namespaced ? '(?:/namespaces/([^/]+))?' : '()'
-    const match = new RegExp(`^${base}${place}/${plural}(?:/([^/]+))?$`).exec(pathname)
-    if (match !== null) return { kind, path, namespace: match[1] === '' ? undefined : match[1], name: match[2] }
+    const match = new RegExp(`^${base}${place}/${plural}(?:/([^/]+)(?:/(status))?)?$`).exec(pathname)
+    const [, namespace, name, part] = match ?? []
+    if (match !== null) return { kind, path, namespace: namespace === '' ? undefined : namespace, name, part }
   }
   return undefined
 }
@@ -307,11 +377,14 @@ function servedOf(kind: string): { readonly path: string; readonly namespaced: b
 }
 
 function typeOf(path: string): { kind: string; apiVersion: string } {
-  const kind = Object.keys(SERVED).find((one) => SERVED[one]?.path === path) ?? ''
+  const [kind = ''] = (Object.keys(SERVED).find((one) => SERVED[one]?.path === path) ?? '').split('.')
   return { kind, apiVersion: path.replace(/^\/apis?\//, '').replace(/\/[^/]+$/, '') }
 }
 
 const isCustom = (kind: string): boolean => servedOf(kind).path.startsWith('/apis/godwit.dev/')
+
+const placed = (manifest: Manifest, namespace: string | undefined): Manifest =>
+  namespace === undefined ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } }
 
 const isTrue = (value: string | null): boolean => value === 'true' || value === '1'
 

@@ -1,0 +1,132 @@
+/**
+ * What the agent writes to the API: the status of its node, Events, and while it holds the Lease the conditions of objects
+ * and the removal of startup taints. Each is a job of its own with its own back-off; none holds up the engine or another.
+ * What the API will not take (no rights, no CRD) is one line for all, and everything else goes on.
+ */
+import type { Millis } from '../../base/units.ts'
+import type { Input } from '../../engine/input.ts'
+import type { Regarding } from '../../status/events.ts'
+import { NODE, type Report, resourcesOf } from '../resources.ts'
+import type { Api } from './api.ts'
+import { Door, type Place } from './write/door.ts'
+import { EventWriter } from './write/events.ts'
+import { Job, type JobTiming } from './write/job.ts'
+import { LeaseKeeper } from './write/lease.ts'
+import { NodeStatusWriter } from './write/node-status.ts'
+import { ObjectStatusWriter } from './write/object-status.ts'
+import { StartupTaint } from './write/startup-taint.ts'
+
+export interface StatusDoorOptions {
+  readonly api: Api
+  readonly node: string
+  readonly namespace: string
+  readonly apiGroup: string
+  /** Write the condition of the Node, and take startup taints away. */
+  readonly nodeReadiness: boolean
+  readonly timing: JobTiming
+  /** How many nodes the cluster has. */
+  readonly nodes: () => number
+  readonly feed: (input: Input) => void
+  /** What the API will not take; undefined: nothing. */
+  readonly trouble: (text: string | undefined) => void
+}
+
+/** Of an agent that ends, to give the Lease back. */
+const FAREWELL: Millis = 1_000
+
+export class StatusDoor {
+  readonly #options: StatusDoorOptions
+  readonly #status: NodeStatusWriter
+  readonly #objects: ObjectStatusWriter
+  readonly #events: EventWriter
+  readonly #taint: StartupTaint
+  readonly #lease: LeaseKeeper
+  readonly #jobs: Readonly<Record<'BGPNodeStatus' | 'conditions' | 'Events' | 'Lease' | 'startup taints', Job>>
+  /** By job. */
+  readonly #refusals = new Map<string, string>()
+  #told: string | undefined
+  #spread: Millis = 0
+  #isStarted = false
+
+  constructor(options: StatusDoorOptions) {
+    this.#options = options
+    const { api, node, namespace, apiGroup, nodeReadiness, timing, nodes } = options
+    const door = new Door(api, timing.silence)
+    const places = new Map<string, Place>([
+      ['Node', NODE],
+      ...resourcesOf(apiGroup).map((one) => [one.kind, one] as const),
+    ])
+    const placeOf = ({ kind }: Pick<Regarding, 'kind'>) => places.get(kind)
+    this.#status = new NodeStatusWriter(door, node, nodeReadiness)
+    this.#objects = new ObjectStatusWriter(door, (kind) => placeOf({ kind }) as Place, timing.rest)
+    this.#events = new EventWriter(door, node, placeOf, timing.rest)
+    this.#taint = new StartupTaint(door, timing.rest)
+    const onChange = (held: boolean) => this.#setHeld(held)
+    this.#lease = new LeaseKeeper({ door, node, namespace, nodes, onChange })
+    this.#jobs = {
+      BGPNodeStatus: this.#job('BGPNodeStatus', (signal) => this.#status.write(signal)),
+      conditions: this.#job('conditions', async (signal) =>
+        this.#lease.isHeld ? this.#objects.write(signal) : undefined,
+      ),
+      Events: this.#job('Events', (signal) => this.#events.write(signal)),
+      Lease: this.#job('Lease', (signal) => this.#lease.step(signal)),
+      'startup taints': this.#job('startup taints', async (signal) =>
+        this.#lease.isHeld ? this.#taint.look(signal) : undefined,
+      ),
+    }
+  }
+
+  #job(name: string, run: (signal: AbortSignal) => Promise<Millis | undefined>): Job {
+    const refused = (text: string | undefined) => this.#setRefused(name, text)
+    return new Job({ timing: this.#options.timing, run, refused, spread: () => this.#spread })
+  }
+
+  perform(effect: Report): void {
+    // Nothing is said of objects before all of them are known, nor the Lease asked for.
+    if (!this.#isStarted) this.#jobs.Lease.wake()
+    this.#isStarted = true
+    switch (effect.kind) {
+      case 'status':
+        this.#spread = effect.spread
+        this.#status.set(effect.status)
+        this.#jobs.BGPNodeStatus.wake()
+        return
+      case 'conditions':
+        this.#objects.set(effect.objects, effect.whole)
+        this.#jobs.conditions.wake()
+        return
+      case 'events':
+        this.#events.add(effect.events)
+        this.#jobs.Events.wake()
+        return
+      case 'untaint':
+        this.#taint.set(effect.nodes)
+        if (effect.nodes.length > 0) this.#jobs['startup taints'].wake()
+        return
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(Object.values(this.#jobs).map((job) => job.stop()))
+    await this.#lease.release(AbortSignal.timeout(FAREWELL)).catch(() => {})
+  }
+
+  #setHeld(held: boolean): void {
+    if (!held) {
+      this.#objects.clear()
+      this.#taint.set([])
+    }
+    this.#options.feed({ kind: 'lease', held })
+  }
+
+  /** Jobs may fail for reasons that differ: what the first says stands until it is through. */
+  #setRefused(name: string, text: string | undefined): void {
+    if (text === undefined) this.#refusals.delete(name)
+    else if (!this.#refusals.has(name)) this.#refusals.set(name, text)
+    const [first] = this.#refusals
+    const told = first && `${first[0]} cannot be written: ${first[1]}; sessions and routes go on`
+    if (told === this.#told) return
+    this.#told = told
+    this.#options.trouble(told)
+  }
+}

@@ -1,0 +1,81 @@
+/** The few requests that writing needs, in the words of their objects. */
+import type { Millis } from '../../../base/units.ts'
+import { pathOf } from '../../resources.ts'
+import { type Api, ApiError, type PatchType } from '../api.ts'
+import { type Fields, fields } from '../trim.ts'
+
+/** Where objects of a kind are. */
+export interface Place {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly plural: string
+  readonly namespace?: string
+}
+
+/** Of one list. */
+const PAGE = 200
+
+export class Door {
+  readonly #api: Api
+  readonly #silence: Millis
+
+  constructor(api: Api, silence: Millis) {
+    this.#api = api
+    this.#silence = silence
+  }
+
+  /** Undefined: there is none. */
+  async get(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
+    try {
+      return fields(await this.#api.get(at(place, name), {}, this.#silence, signal))
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  /** The same for whoever may list and not get. */
+  async find(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
+    const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
+    return itemsOf(await this.#api.get(pathOf(place), query, this.#silence, signal))[0]
+  }
+
+  /** All of them, page by page. */
+  async *list(place: Place, signal: AbortSignal): AsyncIterable<Fields> {
+    let token: unknown
+    do {
+      const query = { limit: PAGE, continue: typeof token === 'string' ? token : undefined }
+      const page = await this.#api.get(pathOf(place), query, this.#silence, signal)
+      yield* itemsOf(page)
+      token = metaOf(fields(page)).continue
+    } while (typeof token === 'string' && token !== '')
+  }
+
+  async create(place: Place, object: Fields, signal: AbortSignal): Promise<Fields> {
+    return fields(await this.#api.send('POST', pathOf(place), object, this.#silence, signal))
+  }
+
+  async replace(place: Place, name: string, object: Fields, signal: AbortSignal): Promise<Fields> {
+    return fields(await this.#api.send('PUT', at(place, name), object, this.#silence, signal))
+  }
+
+  /** `part`: `/status`. */
+  async patch(place: Place, name: string, change: Fields, signal: AbortSignal, how: Patching = {}): Promise<void> {
+    const { part = '', type = 'merge' } = how
+    await this.#api.send('PATCH', at(place, name) + part, change, this.#silence, signal, type)
+  }
+}
+
+interface Patching {
+  readonly part?: '/status'
+  readonly type?: PatchType
+}
+
+const at = (place: Place, name: string): string => `${pathOf(place)}/${encodeURIComponent(name)}`
+
+export const metaOf = (object: Fields | undefined): Fields => fields(object?.metadata)
+
+function itemsOf(list: unknown): readonly Fields[] {
+  const { items } = fields(list)
+  return Array.isArray(items) ? items.map(fields) : []
+}

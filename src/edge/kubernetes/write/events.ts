@@ -1,0 +1,112 @@
+/**
+ * Writes Events (events.k8s.io/v1), one after the other. What they are about has no namespace, so they stand in `default`,
+ * where the API wants such Events and `kubectl describe` looks for them. One that repeats is counted on the Event that
+ * stands. What waits is bounded; the oldest give way.
+ */
+import { createHash } from 'node:crypto'
+import type { Millis } from '../../../base/units.ts'
+import { formatRfc3339 } from '../../../show/time.ts'
+import type { EventPlan, Regarding } from '../../../status/events.ts'
+import { systemClock } from '../../clock.ts'
+import { EVENT } from '../../resources.ts'
+import { ApiError } from '../api.ts'
+import type { Fields } from '../trim.ts'
+import { type Door, metaOf, type Place } from './door.ts'
+import { rest } from './job.ts'
+
+const MOST_WAITING = 32
+const MOST_KNOWN = 64
+const CONTROLLER = 'godwit.dev/agent'
+const DEFAULT: Place = { ...EVENT, namespace: 'default' }
+
+export class EventWriter {
+  readonly #door: Door
+  readonly #node: string
+  readonly #place: (regarding: Regarding) => Place | undefined
+  readonly #pause: Millis
+  readonly #waiting: EventPlan[] = []
+  /** Names of Events that stand, by what they say. */
+  readonly #known = new Map<string, string>()
+  #made = 0
+
+  constructor(door: Door, node: string, place: (regarding: Regarding) => Place | undefined, pause: Millis) {
+    this.#door = door
+    this.#node = node
+    this.#place = place
+    this.#pause = pause
+  }
+
+  add(events: readonly EventPlan[]): void {
+    this.#waiting.push(...events)
+    this.#waiting.splice(0, this.#waiting.length - MOST_WAITING)
+  }
+
+  async write(signal: AbortSignal): Promise<undefined> {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      await this.#write(next, signal)
+      const at = this.#waiting.indexOf(next)
+      if (at >= 0) this.#waiting.splice(at, 1)
+      if (this.#waiting.length > 0) await rest(this.#pause, signal)
+      if (signal.aborted) return
+    }
+  }
+
+  async #write(plan: EventPlan, signal: AbortSignal): Promise<void> {
+    const key = JSON.stringify([plan.reason, plan.regarding, plan.note])
+    const known = this.#known.get(key)
+    if (known !== undefined && plan.count > 1 && (await this.#count(known, plan, signal))) return
+    const place = this.#place(plan.regarding)
+    if (place === undefined) return
+    const { uid } = metaOf(await this.#door.find(place, plan.regarding.name, signal))
+    const name = this.#nameOf(plan)
+    try {
+      await this.#door.create(DEFAULT, this.#eventOf(plan, name, place, uid), signal)
+    } catch (error) {
+      // Whoever held the Lease before has told it.
+      if (!(error instanceof ApiError) || error.status !== 409) throw error
+    }
+    this.#known.set(key, name)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest)
+  }
+
+  /** False: the API has forgotten it. */
+  async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
+    const series = { count: plan.count, lastObservedTime: microTime(plan.last) }
+    try {
+      await this.#door.patch(DEFAULT, name, { series }, signal)
+      return true
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return false
+      throw error
+    }
+  }
+
+  /** What is told once has the same name whoever tells it. */
+  #nameOf({ once, reason, note, regarding }: EventPlan): string {
+    const base = regarding.name.slice(0, 200).replace(/[-.]+$/, '')
+    if (once)
+      return `${base}.${createHash('sha256').update(`${reason}\n${regarding.kind}\n${note}`).digest('hex').slice(0, 16)}`
+    return `${base}.${Date.now().toString(16)}${(this.#made++ % 256).toString(16).padStart(2, '0')}`
+  }
+
+  #eventOf(plan: EventPlan, name: string, { apiVersion, kind }: Place, uid: unknown): Fields {
+    const { first, type, reason, action, note, regarding } = plan
+    return {
+      apiVersion: EVENT.apiVersion,
+      kind: EVENT.kind,
+      metadata: { name, namespace: DEFAULT.namespace },
+      eventTime: microTime(first),
+      reportingController: CONTROLLER,
+      reportingInstance: this.#node.slice(0, 128),
+      type,
+      reason,
+      action,
+      note,
+      regarding: { apiVersion, kind, name: regarding.name, ...(typeof uid === 'string' && { uid }) },
+    }
+  }
+}
+
+/** metav1.MicroTime. */
+const microTime = (at: Millis): string => formatRfc3339(systemClock.epoch + at).replace('Z', '000Z')

@@ -1,0 +1,134 @@
+/**
+ * Something to be written, tried until the API takes it: one try at a time, with back-off, for ever. Nothing waits for it,
+ * and what is wrong is told once. When a server comes back to thousands of agents, each begins at a time of its own.
+ */
+import type { Millis } from '../../../base/units.ts'
+import { wordsOf } from '../../os-words.ts'
+import { ApiError } from '../api.ts'
+
+export interface JobTiming {
+  readonly firstPause: Millis
+  readonly longestPause: Millis
+  /** After the API said that it will not take it: somebody has to change something there. */
+  readonly refusedPause: Millis
+  /** An answer takes no longer. */
+  readonly silence: Millis
+  /** Between two writes of one job. */
+  readonly rest: Millis
+}
+
+export const USUAL_JOB: JobTiming = {
+  firstPause: 1_000,
+  longestPause: 120_000,
+  refusedPause: 600_000,
+  silence: 15_000,
+  rest: 100,
+}
+
+export interface JobOptions {
+  readonly timing: JobTiming
+  /** Does what there is to do; throws where that does not go on. Answers a pause after which it wants to look again. */
+  readonly run: (signal: AbortSignal) => Promise<Millis | undefined>
+  /** What the API will not take, in words; undefined: it takes it. */
+  readonly refused: (text: string | undefined) => void
+  /** Agents that fail together try again within so long of each other. */
+  readonly spread: () => Millis
+}
+
+/** So often in a row somebody else wrote first, and we look again at once. */
+const MOST_CONFLICTS = 3
+/** Another credential, a later moment or another look may do. */
+const PASSING: readonly number[] = [401, 408, 409, 429]
+/** An API that answers with its own faults is told of after so many. */
+const MANY = 5
+
+export class Job {
+  readonly #options: JobOptions
+  readonly #stop = new AbortController()
+  #wanted = false
+  #running: Promise<void> | undefined
+  #failures = 0
+  #conflicts = 0
+  #wakeUp: (() => void) | undefined
+
+  constructor(options: JobOptions) {
+    this.#options = options
+  }
+
+  /** There is something to do. What a pause is for is not cut short. */
+  wake(): void {
+    this.#wanted = true
+    this.#wakeUp?.()
+    if (!this.#stop.signal.aborted) this.#running ??= this.#goOn()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #goOn(): Promise<void> {
+    const { signal } = this.#stop
+    while (this.#wanted && !signal.aborted) {
+      this.#wanted = false
+      const pause = await this.#try(signal)
+      if (pause === undefined) continue
+      this.#wanted = true
+      await rest(pause, signal)
+    }
+    this.#running = undefined
+  }
+
+  /** The pause before it is tried again; undefined: it is done. */
+  async #try(signal: AbortSignal): Promise<Millis | undefined> {
+    try {
+      const again = await this.#options.run(signal)
+      this.#failures = 0
+      this.#conflicts = 0
+      this.#options.refused(undefined)
+      return again === undefined ? undefined : await this.#idle(again, signal)
+    } catch (error) {
+      return signal.aborted ? undefined : this.#afterFailure(error)
+    }
+  }
+
+  /** Waits to look again, unless there is something to do before; undefined: go on at once. */
+  async #idle(pause: Millis, signal: AbortSignal): Promise<Millis | undefined> {
+    if (!this.#wanted) {
+      const woken = new AbortController()
+      this.#wakeUp = () => woken.abort()
+      await rest(pause, AbortSignal.any([signal, woken.signal]))
+      this.#wakeUp = undefined
+    }
+    this.#wanted = true
+    return undefined
+  }
+
+  #afterFailure(error: unknown): Millis {
+    const { firstPause, longestPause, refusedPause } = this.#options.timing
+    const status = error instanceof ApiError ? error.status : 0
+    if (status === 409 && ++this.#conflicts <= MOST_CONFLICTS) return firstPause * Math.random()
+    this.#failures++
+    const isRefused = status >= 400 && status < 500 && !PASSING.includes(status)
+    if (isRefused || (status >= 500 && this.#failures >= MANY)) this.#options.refused(wordsOf(error))
+    if (isRefused) return refusedPause * (0.5 + Math.random())
+    const backoff =
+      Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause) * (0.5 + Math.random() / 2)
+    const told = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
+    return Math.max(backoff, told, this.#options.spread() * Math.random())
+  }
+}
+
+/** Ends early when the signal comes. */
+export function rest(pause: Millis, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, pause)
+    signal.addEventListener('abort', done)
+  })
+}

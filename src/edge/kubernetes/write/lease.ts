@@ -1,0 +1,115 @@
+/** Asks for the Lease, renews it, and says whether it is ours (`status/lease` judges). */
+import type { Millis } from '../../../base/units.ts'
+import { formatRfc3339 } from '../../../show/time.ts'
+import { LEASE_DURATION, LeaseWatch } from '../../../status/lease.ts'
+import { systemClock } from '../../clock.ts'
+import { LEASE } from '../../resources.ts'
+import { ApiError } from '../api.ts'
+import { type Fields, fields } from '../trim.ts'
+import { type Door, metaOf, type Place } from './door.ts'
+
+const LEASE_NAME = 'godwit-status'
+
+interface LeaseKeeperOptions {
+  readonly door: Door
+  readonly node: string
+  readonly namespace: string
+  readonly nodes: () => number
+  readonly onChange: (held: boolean) => void
+}
+
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions
+  readonly #watch: LeaseWatch
+  readonly #place: Place
+  #held = false
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options
+    this.#watch = new LeaseWatch(options.node)
+    this.#place = { ...LEASE, namespace: options.namespace }
+  }
+
+  /** As long as nobody else can have taken it. */
+  get isHeld(): boolean {
+    return this.#held && this.#watch.isHeld(systemClock.now())
+  }
+
+  /** One look; how long until the next. */
+  async step(signal: AbortSignal): Promise<Millis> {
+    try {
+      return await this.#step(signal)
+    } finally {
+      this.#tell(this.#watch.isHeld(systemClock.now()))
+    }
+  }
+
+  async #step(signal: AbortSignal): Promise<Millis> {
+    const { door, nodes } = this.#options
+    const found = await door.get(this.#place, LEASE_NAME, signal)
+    const [now, wall, chance] = [systemClock.now(), Date.now(), Math.random()]
+    const step = this.#watch.look(found && recordOf(found), nodes(), now, wall, chance)
+    if (step.kind === 'wait') return step.millis
+    try {
+      if (found === undefined) await door.create(this.#place, this.#lease({ name: LEASE_NAME }, {}), signal)
+      else await door.replace(this.#place, LEASE_NAME, this.#lease(metaOf(found), fields(found.spec)), signal)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 409) return this.#watch.lost(nodes(), chance)
+      throw error
+    }
+    // From before it was asked for: others count from when they see it.
+    return this.#watch.held(now)
+  }
+
+  #lease(metadata: Fields, before: Fields): Fields {
+    const { node, namespace } = this.#options
+    const now = formatRfc3339(Date.now()).replace('Z', '000Z')
+    const isOurs = before.holderIdentity === node
+    const transitions = Number(before.leaseTransitions ?? 0) + (isOurs || before.holderIdentity === undefined ? 0 : 1)
+    const { name, resourceVersion, uid } = metadata
+    return {
+      apiVersion: LEASE.apiVersion,
+      kind: LEASE.kind,
+      metadata: { name, namespace, resourceVersion, uid },
+      spec: {
+        holderIdentity: node,
+        leaseDurationSeconds: LEASE_DURATION / 1_000,
+        acquireTime: isOurs ? before.acquireTime : now,
+        renewTime: now,
+        leaseTransitions: transitions,
+      },
+    }
+  }
+
+  /** Another need not wait until it runs out. */
+  async release(signal: AbortSignal): Promise<void> {
+    if (!this.#held) return
+    this.#tell(false)
+    const { door } = this.#options
+    const found = await door.get(this.#place, LEASE_NAME, signal)
+    if (found === undefined || recordOf(found).holder !== this.#options.node) return
+    const lease = this.#lease(metaOf(found), fields(found.spec))
+    await door.replace(
+      this.#place,
+      LEASE_NAME,
+      { ...lease, spec: { ...fields(lease.spec), holderIdentity: '' } },
+      signal,
+    )
+  }
+
+  #tell(held: boolean): void {
+    if (held === this.#held) return
+    this.#held = held
+    this.#options.onChange(held)
+  }
+}
+
+function recordOf(lease: Fields) {
+  const { holderIdentity, renewTime } = fields(lease.spec)
+  const renewed = typeof renewTime === 'string' ? Date.parse(renewTime) : Number.NaN
+  return {
+    holder: typeof holderIdentity === 'string' ? holderIdentity : undefined,
+    version: String(metaOf(lease).resourceVersion),
+    renewedAt: Number.isFinite(renewed) ? renewed : undefined,
+  }
+}

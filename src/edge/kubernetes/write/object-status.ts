@@ -1,0 +1,90 @@
+/** Writes the conditions of objects, while the Lease is ours: few are read one by one, many as a list, and only what differs is written. */
+
+import type { Millis } from '../../../base/units.ts'
+import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../status/object-conditions.ts'
+import { formatSeconds, timed } from '../../../status/render.ts'
+import { ApiError } from '../api.ts'
+import { type Fields, fields } from '../trim.ts'
+import { type Door, metaOf, type Place } from './door.ts'
+import { rest } from './job.ts'
+
+/** More of one kind are read as a list. */
+const FEW = 10
+
+export class ObjectStatusWriter {
+  readonly #door: Door
+  readonly #place: (kind: JudgedKind) => Place
+  readonly #pause: Millis
+  readonly #waiting = new Map<string, ObjectConditions>()
+
+  constructor(door: Door, place: (kind: JudgedKind) => Place, pause: Millis) {
+    this.#door = door
+    this.#place = place
+    this.#pause = pause
+  }
+
+  set(objects: readonly ObjectConditions[], whole: boolean): void {
+    if (whole) this.#waiting.clear()
+    for (const one of objects) this.#waiting.set(`${one.kind}/${one.name}`, one)
+  }
+
+  /** The Lease is another's. */
+  clear(): void {
+    this.#waiting.clear()
+  }
+
+  async write(signal: AbortSignal): Promise<undefined> {
+    for (const kind of JUDGED_KINDS) {
+      const waiting = [...this.#waiting.values()].filter((one) => one.kind === kind)
+      if (waiting.length > FEW) await this.#writeMany(kind, signal)
+      else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
+    }
+  }
+
+  #find({ kind, name }: ObjectConditions, signal: AbortSignal): Promise<Fields | undefined> {
+    return this.#door.find(this.#place(kind), name, signal)
+  }
+
+  async #writeMany(kind: JudgedKind, signal: AbortSignal): Promise<void> {
+    for await (const object of this.#door.list(this.#place(kind), signal)) {
+      const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
+      if (one !== undefined) await this.#writeOne(one, object, signal)
+    }
+    // Those that were not on the list are gone.
+    for (const [key, one] of this.#waiting) if (one.kind === kind) this.#waiting.delete(key)
+  }
+
+  async #writeOne(one: ObjectConditions, object: Fields | undefined, signal: AbortSignal): Promise<void> {
+    const key = `${one.kind}/${one.name}`
+    const change = object === undefined ? undefined : changeOf(one, object)
+    try {
+      if (change !== undefined) {
+        await this.#door.patch(this.#place(one.kind), one.name, change, signal, { part: '/status' })
+        await rest(this.#pause, signal)
+      }
+    } catch (error) {
+      // Gone meanwhile: nothing is left to be said.
+      if (!(error instanceof ApiError) || error.status !== 404) throw error
+    }
+    if (this.#waiting.get(key) === one) this.#waiting.delete(key)
+  }
+}
+
+/** Undefined where the object says so already. */
+function changeOf({ conditions, generation }: ObjectConditions, object: Fields): Fields | undefined {
+  const before = fields(object.status).conditions
+  const now = formatSeconds(Date.now())
+  const wanted = timed(conditions, before, now, generation)
+  if (sameConditions(wanted, before)) return undefined
+  const { resourceVersion } = metaOf(object)
+  return { metadata: { resourceVersion }, status: { conditions: wanted } }
+}
+
+function sameConditions(wanted: readonly object[], before: unknown): boolean {
+  if (!Array.isArray(before) || before.length !== wanted.length) return false
+  const texts = new Set(before.map(textOf))
+  return wanted.every((one) => texts.has(textOf(one)))
+}
+
+const textOf = (condition: unknown): string =>
+  JSON.stringify(Object.entries(fields(condition)).sort(([a], [b]) => (a < b ? -1 : 1)))

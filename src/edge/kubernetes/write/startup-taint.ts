@@ -1,0 +1,70 @@
+/**
+ * Takes the startup taint from nodes that are ready, while the Lease is ours: what a user sets at registration keeps pods
+ * away until the node has routes. It goes once and is never set by us; one that drives pods away (NoExecute) is not ours.
+ * Whether a node is ready is told by its own agent, in a BGPNodeStatus that belongs to this very Node.
+ */
+import type { Millis } from '../../../base/units.ts'
+import { READY } from '../../../status/conditions.ts'
+import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
+import { ApiError } from '../api.ts'
+import { type Fields, fields } from '../trim.ts'
+import { type Door, metaOf } from './door.ts'
+import { rest } from './job.ts'
+
+/** Nodes that are not ready are looked at again. */
+const AGAIN: Millis = 10_000
+
+export class StartupTaint {
+  readonly #door: Door
+  readonly #pause: Millis
+  #nodes: ReadonlySet<string> = new Set()
+
+  constructor(door: Door, pause: Millis) {
+    this.#door = door
+    this.#pause = pause
+  }
+
+  set(nodes: readonly string[]): void {
+    this.#nodes = new Set(nodes)
+  }
+
+  async look(signal: AbortSignal): Promise<Millis | undefined> {
+    for (const name of this.#nodes) {
+      if (signal.aborted) return undefined
+      if (await this.#look(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
+      await rest(this.#pause, signal)
+    }
+    return this.#nodes.size === 0 ? undefined : AGAIN
+  }
+
+  /** Whether nothing is left to do about it. */
+  async #look(name: string, signal: AbortSignal): Promise<boolean> {
+    const status = await this.#door.get(NODE_STATUS, name, signal)
+    if (status === undefined || !isReady(status)) return false
+    const node = await this.#door.find(NODE, name, signal)
+    if (node === undefined) return true
+    const { uid, resourceVersion } = metaOf(node)
+    // Left by a node of that name before this one.
+    if (!belongsTo(status, uid)) return false
+    const taints = listOf(fields(node.spec).taints)
+    const left = taints.filter(({ key, effect }) => key !== STARTUP_TAINT || effect === 'NoExecute')
+    if (left.length === taints.length) return true
+    try {
+      const change = { metadata: { resourceVersion }, spec: { taints: left.length === 0 ? null : left } }
+      await this.#door.patch(NODE, name, change, signal)
+    } catch (error) {
+      // Somebody else wrote first, as kubelets do all the time: the next look takes what is there then.
+      if (error instanceof ApiError && error.status === 409) return false
+      throw error
+    }
+    return true
+  }
+}
+
+const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fields) : [])
+
+const isReady = (status: Fields): boolean =>
+  listOf(fields(status.status).conditions).some((one) => one.type === READY && one.status === 'True')
+
+const belongsTo = (status: Fields, uid: unknown): boolean =>
+  typeof uid === 'string' && listOf(metaOf(status).ownerReferences).some((owner) => owner.uid === uid)

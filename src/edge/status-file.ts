@@ -1,0 +1,79 @@
+/**
+ * The status of this node as a file (`--status FILE`): the same object that a cluster's API has, as JSON, for agents that
+ * read a folder of manifests. One write at a time, the newest status last; what is wrong is told once.
+ */
+import { open } from 'node:fs/promises'
+import type { Effect } from '../engine/effect.ts'
+import type { NodeStatus } from '../status/node-status.ts'
+import { renderNodeStatus } from '../status/render.ts'
+import { systemClock } from './clock.ts'
+import { wordsOf } from './os-words.ts'
+import { replaceFile } from './replace-file.ts'
+import { NODE_STATUS } from './resources.ts'
+
+/** Anybody may read it: it has no secret, as the API has none. */
+const MODE = 0o644
+/** Of an earlier run, that is looked at. */
+const MOST_BYTES = 64 * 1024
+
+interface StatusFileOptions {
+  readonly path: string
+  readonly node: string
+  readonly trouble: (text: string | undefined) => void
+}
+
+export class StatusFile {
+  readonly #options: StatusFileOptions
+  #next: NodeStatus | undefined
+  #writing: Promise<void> | undefined
+  /** What the file says; undefined until it is known. */
+  #before: { readonly conditions?: unknown } | undefined
+
+  constructor(options: StatusFileOptions) {
+    this.#options = options
+  }
+
+  perform(effect: Effect): void {
+    if (effect.kind !== 'status') return
+    this.#next = effect.status
+    this.#writing ??= this.#writeAll()
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    const { path, node, trouble } = this.#options
+    this.#before ??= await readStatus(path)
+    for (let next = this.#next; next !== undefined; next = this.#next) {
+      this.#next = undefined
+      const status = renderNodeStatus(next, systemClock.epoch, systemClock.now(), this.#before?.conditions)
+      this.#before = status as { readonly conditions?: unknown }
+      const { apiVersion, kind } = NODE_STATUS
+      const object = { apiVersion, kind, metadata: { name: node }, status }
+      await replaceFile(path, `${JSON.stringify(object, null, 2)}\n`, MODE).then(
+        () => trouble(undefined),
+        (error: unknown) => trouble(`the status cannot be written: ${wordsOf(error)}`),
+      )
+    }
+    this.#writing = undefined
+  }
+}
+
+/** What an earlier run wrote; nothing where that cannot be read. */
+async function readStatus(path: string): Promise<{ readonly conditions?: unknown }> {
+  try {
+    const file = await open(path)
+    try {
+      const { size } = await file.stat()
+      if (size > MOST_BYTES) return {}
+      const { status } = JSON.parse(await file.readFile('utf8')) as { readonly status?: object }
+      return status ?? {}
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return {}
+  }
+}

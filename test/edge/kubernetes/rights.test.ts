@@ -1,0 +1,177 @@
+/**
+ * The agents' rights: a run that does everything the agent can do, with the rules of `deploy/` and its policies in force.
+ * Every request is granted, and every grant is used.
+ */
+import { afterEach, describe, expect, test } from 'vitest'
+import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
+import type { Source } from '../../../src/edge/resources.ts'
+import type { EventPlan } from '../../../src/status/events.ts'
+import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../src/status/object-conditions.ts'
+import { kustomize, rulesOf } from '../../deploy/support/kustomize.ts'
+import { admission } from '../../deploy/support/policies.ts'
+import { type Access, type BoundRule, grants } from '../../support/api-server/access.ts'
+import { type OpenApi, openApi, QUICK, QUICK_JOB } from '../../support/api-server/open.ts'
+import type { ApiServer } from '../../support/api-server/server.ts'
+import type { Manifest } from '../../support/api-server/store.ts'
+import { KnownObjects } from '../../support/known-objects.ts'
+import { until } from '../../support/loopback.ts'
+import { node } from '../../support/manifests.ts'
+import { nodeStatus } from '../../support/node-status.ts'
+
+const NODES = '/api/v1/nodes'
+const STATUSES = '/apis/godwit.dev/v1/bgpnodestatuses'
+
+/** One rule for each thing that it grants. */
+function single({ rule, namespace }: BoundRule): BoundRule[] {
+  return rule.apiGroups.flatMap((group) =>
+    rule.resources.flatMap((resource) =>
+      rule.verbs.map((verb) => ({
+        rule: { ...rule, apiGroups: [group], resources: [resource], verbs: [verb] },
+        namespace,
+      })),
+    ),
+  )
+}
+
+const wordsOf = ({ rule: { apiGroups, resources, verbs, resourceNames }, namespace }: BoundRule): string =>
+  `${verbs} ${apiGroups}/${resources} ${resourceNames ?? ''} in ${namespace ?? 'all'}`
+
+describe.each([
+  { group: 'godwit.dev', components: [] },
+  { group: 'godwit.dev', components: ['node-readiness'] },
+  { group: 'projectcalico.org', components: ['calico-objects'] },
+  { group: 'projectcalico.org', components: ['calico-objects', 'node-readiness'] },
+])('objects of $group with $components', ({ group, components }) => {
+  let opened: OpenApi | undefined
+  let source: Source | undefined
+  afterEach(async () => {
+    await source?.stop()
+    await opened?.close()
+  })
+
+  test('what the agent asks for is granted, and nothing is granted in vain', async () => {
+    opened = await openApi()
+    const { api, kubeconfig } = opened
+    const objects = kustomize(components)
+    const rules = rulesOf(objects)
+    api.rules = rules
+    api.admit = admission(objects, 'worker-1')
+    const readiness = components.includes('node-readiness')
+    const known = new KnownObjects()
+    const apiVersion = group === 'godwit.dev' ? 'godwit.dev/v1' : 'projectcalico.org/v3'
+    prepare(api, apiVersion)
+    let held = false
+    source = await openKubernetes({
+      kubeconfig,
+      apiGroup: group,
+      feed: (input) => {
+        if (input.kind === 'lease') held = input.held
+        known.feed(input)
+      },
+      timing: QUICK,
+      node: 'worker-1',
+      pod: 'godwit-x',
+      status: { node: 'worker-1', nodeReadiness: readiness, timing: QUICK_JOB },
+    })
+    await known.until('synced', () => known.synced)
+    source.followSecrets?.(['bgp'])
+    expect(await source.whyLeaves?.()).toBe('DaemonSet godwit/godwit is deleted')
+    await exercise(source, api, { isHeld: () => held, ours: group === 'godwit.dev', readiness })
+    await known.until('the Secret', () => known.objects.has('Secret/godwit/bgp'))
+    await until(
+      'every watch stands',
+      () => watchesOf(api) === rules.filter(watches).flatMap(({ rule }) => rule.resources).length,
+    )
+    await source.stop()
+    source = undefined
+
+    const asked = api.requests.flatMap(({ access }) => access ?? [])
+    expect(known.troubles.size).toBe(0)
+    const refused = asked.filter((access) => !rules.some((rule) => grants(rule, access)))
+    expect(refused).toEqual([])
+    const unused = rules.flatMap(single).filter((rule) => !asked.some((access) => grants(rule, access)))
+    expect(unused.map(wordsOf)).toEqual([])
+  })
+})
+
+const watches = ({ rule }: BoundRule): boolean => rule.verbs.includes('watch')
+const watchesOf = (api: ApiServer): number =>
+  new Set(api.requests.flatMap(({ access }) => (access?.verb === 'watch' ? `${access.group}/${access.resource}` : [])))
+    .size
+
+const SPECS: Readonly<Record<JudgedKind, object>> = {
+  BGPConfiguration: {},
+  BGPPeer: { peerIP: '10.0.0.1', asNumber: 65_000 },
+  BGPFilter: {},
+  BGPAdvertisement: { routes: [{ podCIDRs: true }] },
+  IPPool: { cidr: '10.244.0.0/16' },
+}
+
+/** A cluster with one object of each kind that is written about. */
+function prepare(api: ApiServer, apiVersion: string): void {
+  const taints = [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }]
+  api.apply({ ...node('worker-1'), spec: { taints } })
+  api.apply({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'bgp', namespace: 'godwit' },
+    type: 'Opaque',
+    data: {},
+  })
+  const ownerReferences = [{ kind: 'DaemonSet', name: 'godwit', controller: true }]
+  const metadata = { name: 'godwit-x', namespace: 'godwit', ownerReferences, deletionTimestamp: '2026-01-01T00:00:00Z' }
+  api.apply({ apiVersion: 'v1', kind: 'Pod', metadata })
+  for (const kind of JUDGED_KINDS) {
+    if (kind === 'BGPAdvertisement' && apiVersion !== 'godwit.dev/v1') continue
+    api.apply({ apiVersion, kind, metadata: { name: 'default' }, spec: SPECS[kind] })
+  }
+}
+
+interface Exercise {
+  readonly isHeld: () => boolean
+  readonly ours: boolean
+  readonly readiness: boolean
+}
+
+async function exercise(source: Source, api: ApiServer, { isHeld, ours, readiness }: Exercise): Promise<void> {
+  const verbs = (want: Partial<Access>) =>
+    api.requests.filter(({ access }) => JSON.stringify({ ...access, ...want }) === JSON.stringify(access)).length
+  source.report?.({ kind: 'status', status: nodeStatus(), spread: 0 })
+  await until('created', () => api.store.list(STATUSES).length === 1)
+  source.report?.({ kind: 'status', status: nodeStatus({ asNumber: 1 }), spread: 0 })
+  await until('updated', () => JSON.stringify(api.store.list(STATUSES)).includes('"asNumber":1,'))
+  await until('the Lease', isHeld)
+  const events = (count: number): readonly EventPlan[] => [
+    {
+      regarding: { kind: 'BGPPeer', name: 'default' },
+      type: 'Warning',
+      reason: 'SessionLost',
+      action: 'Peer',
+      note: 'x',
+      first: 0,
+      last: 0,
+      count,
+      once: false,
+    },
+  ]
+  source.report?.({ kind: 'events', events: events(1), now: 0 })
+  await until('told', () => verbs({ verb: 'create', resource: 'events' }) === 1)
+  source.report?.({ kind: 'events', events: events(2), now: 0 })
+  await until('counted', () => verbs({ verb: 'patch', resource: 'events' }) === 1)
+  if (ours) {
+    const condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: '' } as const
+    const judged = JUDGED_KINDS.map(
+      (kind): ObjectConditions => ({ kind, name: 'default', generation: 1, conditions: [condition], errors: [] }),
+    )
+    source.report?.({ kind: 'conditions', objects: judged, whole: true })
+    const patches = () => api.requests.filter(({ path }) => path.endsWith('/status') && !path.startsWith(NODES)).length
+    await until('conditions', () => patches() === judged.length)
+  }
+  if (!readiness) return
+  await until('the condition of the Node', () => verbs({ verb: 'patch', resource: 'nodes/status' }) > 0)
+  source.report?.({ kind: 'untaint', nodes: ['worker-1'] })
+  await until(
+    'the taint is gone',
+    () => (api.store.get(NODES, '/worker-1') as unknown as { spec: Manifest }).spec.taints === undefined,
+  )
+}
