@@ -24,7 +24,10 @@ export interface RecorderBounds {
   readonly file: number
 }
 
-const BOUNDS: RecorderBounds = { inputs: 16_384, weight: 4 * 1024 * 1024, file: 16 * 1024 * 1024 }
+const MOST_INPUTS = 16_384
+const MOST_WEIGHT = 4 * 1024 * 1024
+const MOST_FILE = 16 * 1024 * 1024
+const BOUNDS: RecorderBounds = { inputs: MOST_INPUTS, weight: MOST_WEIGHT, file: MOST_FILE }
 
 interface Kept {
   readonly at: Millis

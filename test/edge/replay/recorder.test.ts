@@ -6,9 +6,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { parsePrefix } from '../../../src/base/prefix.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
+import type { KernelRoute } from '../../../src/dataplane/kernel.ts'
 import type { Turns } from '../../../src/edge/driver.ts'
+import { Base } from '../../../src/edge/replay/base.ts'
 import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder.ts'
 import { readStory } from '../../../src/edge/replay/story.ts'
 import type { Input } from '../../../src/engine/input.ts'
@@ -16,6 +19,9 @@ import { play } from '../../replay/play.ts'
 import { bgpPeer, service, upsert } from '../../support/objects.ts'
 import { announcement, attributes } from '../../support/rib.ts'
 import { type RawNeighbor, Rig } from '../../support/rig.ts'
+
+// Some start processes, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 })
 
 let folder = ''
 beforeEach(() => {
@@ -25,6 +31,13 @@ afterEach(() => {
   vi.restoreAllMocks()
   rmSync(folder, { recursive: true })
 })
+
+/** A blackhole in the kernel. */
+const routeOf = (text: string): KernelRoute => {
+  const parsed = parsePrefix(text)
+  if (parsed === undefined) throw new Error(`not a prefix: ${text}`)
+  return { prefix: parsed, type: 'blackhole', protocol: 171, metric: 1024, table: 254, hops: [] }
+}
 
 const ROOMY: RecorderBounds = { inputs: 1_000, weight: 1e6, file: 1e6 }
 const OPTIONS = { node: 'n', version: 'v', hostName: 'n', sourceKind: 'manifests', seed: 1, now: 0, epoch: 0 } as const
@@ -212,4 +225,24 @@ test('npm run replay says what a file is, or why it is none', async () => {
   expect(await run(path)).toMatchObject({ code: 1, text: expect.stringContaining('no error came') })
   writeFileSync(path, '{"some":"json"}\n')
   expect(await run(path)).toMatchObject({ code: 2, text: expect.stringContaining('this is no story') })
+})
+
+test('its base is bounded, what people write comes first, and what has no room is counted', () => {
+  const base = new Base()
+  const end = { address: '10.0.0.1', port: 179 }
+  for (let number = 0; number < 5_000; number++) {
+    const route = routeOf(`10.${number >> 8}.${number & 255}.0/24`)
+    base.fold({ kind: 'objects', changes: [upsert(service(`shop/s${number}`, { clusterIPs: ['10.96.0.1'] }))] })
+    base.fold({ kind: 'kernel', change: { full: false, more: false, gone: [], present: [route] } })
+    base.fold({ kind: 'accepted', conn: number * 2 + 1, local: end, remote: end })
+    base.fold({ kind: 'router', interface: `eth${number}`, address: 'fe80::1' })
+  }
+  base.fold({ kind: 'objects', changes: [upsert(bgpPeer('late', { peerIP: '10.0.0.9' }))] })
+  const inputs = base.inputs()
+  const count = (kind: Input['kind']) => inputs.filter((input) => input.kind === kind).length
+  const routes = inputs.find((input) => input.kind === 'kernel')
+  expect([count('objects'), count('accepted'), count('router')]).toEqual([2_049, 512, 4_096])
+  expect(routes?.kind === 'kernel' ? routes.change.present.length : 0).toBe(4_096)
+  expect(JSON.stringify(inputs)).toContain('"late"')
+  expect(base.leftOut).toBe(5_000 * 4 - 2_048 - 512 - 4_096 - 4_096)
 })
