@@ -37,7 +37,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'long', include: ['test/{property,sim,golden,fuzz,work}/**/*.test.ts'], testTimeout: 120_000 },
+        test: { name: 'long', include: ['test/{property,sim,golden,fuzz,work}/**/*.test.ts'], testTimeout: 300_000 },
       },
     ],
   },
