@@ -21,6 +21,7 @@ import { cases as objects } from './objects.ts'
 import { cases as packets } from './packets.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
+import { cases as packetsDirect } from './packets-direct.ts'
 import { cases as packetsFlush } from './packets-flush.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
 import { cases as packetsLoops } from './packets-loops.ts'
@@ -68,6 +69,7 @@ export const CASES: readonly Case[] = [
   ...readme,
   ...packets,
   ...packetsMesh,
+  ...packetsDirect,
   ...packetsBorder,
   ...packetsNat,
   ...packetsFlush,

@@ -5,6 +5,8 @@
  *
  * In: the routes as a whole. Out: to the keeper only what is different.
  */
+import type { Prefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
 import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteKeeper } from './route-keeper.ts'
@@ -15,12 +17,19 @@ export interface StillThere {
   hasPods(route: NodeRoute): boolean
 }
 
+/** A route that is wanted, and since when it is what it is. */
+export interface WantedRoute {
+  readonly route: NodeRoute
+  readonly since: Millis
+}
+
 export class NodeRoutes {
   readonly #keeper: RouteKeeper
-  #wanted: ReadonlyMap<string, NodeRoute> = new Map()
+  #wanted: ReadonlyMap<string, WantedRoute> = new Map()
   /** No longer wanted, and not yet gone. */
   readonly #leaving = new Map<string, NodeRoute>()
   #intent: NodeRoutesIntent['direct'] | undefined
+  #list: readonly WantedRoute[] | undefined
   /** Routes handed to the keeper and taken back, ever: for tests, which count work. */
   work = 0
 
@@ -32,18 +41,23 @@ export class NodeRoutes {
     return this.#leaving.size > 0
   }
 
-  /** In the order of their prefixes. */
-  all(): Iterable<NodeRoute> {
-    return this.#wanted.values()
+  /** In the order of their prefixes, all of them; the same list while nothing is different. */
+  all(): readonly WantedRoute[] {
+    this.#list ??= [...this.#wanted.values()]
+    return this.#list
+  }
+
+  get(prefix: Prefix): WantedRoute | undefined {
+    return this.#wanted.get(prefix.text)
   }
 
   /** Whether routes began to leave. Those that leave and lead to nobody any more are gone. */
-  set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere): boolean {
+  set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): boolean {
     this.#keeper.leaveTo(leftToFelix)
     const wasLeaving = this.isLeaving
     if (direct !== this.#intent) {
       this.#intent = direct
-      this.#follow(new Map((direct ?? []).map((route) => [route.prefix.text, route])), direct === undefined)
+      this.#follow(direct ?? [], direct === undefined, now)
     }
     for (const [text, route] of this.#leaving) {
       if (!there.hasAddress(route.gateway) || !there.hasPods(route)) this.#drop(text)
@@ -56,20 +70,25 @@ export class NodeRoutes {
     for (const text of [...this.#leaving.keys()]) this.#drop(text)
   }
 
-  #follow(wanted: ReadonlyMap<string, NodeRoute>, byBgp: boolean): void {
+  #follow(direct: readonly NodeRoute[], byBgp: boolean, now: Millis): void {
     const before = this.#wanted
+    const wanted = new Map<string, WantedRoute>()
+    for (const route of direct) wanted.set(route.prefix.text, this.#take(route, before.get(route.prefix.text), now))
     this.#wanted = wanted
-    for (const [text, route] of before) {
+    this.#list = undefined
+    for (const [text, { route }] of before) {
       if (wanted.has(text)) continue
       if (byBgp) this.#retire(text, route)
       else this.#drop(text)
     }
-    for (const [text, route] of wanted) {
-      if (same(before.get(text), route)) continue
-      this.#leaving.delete(text)
-      this.#keeper.setDirect(route)
-      this.work++
-    }
+  }
+
+  #take(route: NodeRoute, before: WantedRoute | undefined, now: Millis): WantedRoute {
+    if (before !== undefined && same(before.route, route)) return before
+    this.#leaving.delete(route.prefix.text)
+    this.#keeper.setDirect(route)
+    this.work++
+    return { route, since: now }
   }
 
   #retire(text: string, route: NodeRoute): void {

@@ -21,11 +21,13 @@ import { Inheritance } from './inheritance.ts'
 import { joinHops } from './join-hops.ts'
 import {
   type Failure,
+  formatRoute,
   GODWIT_PROTOCOL,
   type Hop,
   type KernelChange,
   type KernelRoute,
   MAIN_TABLE,
+  ownerOf,
   type RouteChange,
   sameRoute,
   sortHops,
@@ -47,6 +49,16 @@ export type KeptOut =
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
   /** Felix is to write it, and has not. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
+
+/** A route and whose it is. */
+export const describeRoute = (route: KernelRoute): string =>
+  `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
+
+/** Why a route of ours is not in the kernel, for `show explain`. */
+export function describeKeptOut(kept: KeptOut): string {
+  if (kept.kind !== 'conflict') return kept.reason
+  return `the table has ${describeRoute(kept.conflict.other)}, which stays`
+}
 
 /** After a failure everything that failed is tried again, later each time. */
 const FIRST_RETRY: Millis = 1_000
@@ -154,6 +166,22 @@ export class RouteKeeper {
     if (place?.direct === undefined || place.direct.leaving) return
     this.#places.setDirect(place, { ...place.direct, leaving: true })
     this.#places.touch(place)
+  }
+
+  /** The way of the route that objects want to pods of a node; undefined where the node is on no link of ours. */
+  directWay(prefix: string): readonly Hop[] | undefined {
+    const place = this.#places.in(prefix, this.#home)
+    return place === undefined ? undefined : directWay(place)
+  }
+
+  /** Why the kernel does not have that route; undefined: it has. */
+  whyNotDirect(prefix: string): string | undefined {
+    const place = this.#places.in(prefix, this.#home)
+    if (place?.direct === undefined) return 'it is not wanted'
+    if (directWay(place) === undefined) return whyNotDirect(place.direct, this.table.links)
+    const kept = this.keptOut.get(prefix)
+    if (kept !== undefined) return describeKeptOut(kept)
+    return place.present === undefined ? 'it is not written yet' : undefined
   }
 
   /** A next hop that was used here, unless it still is. */

@@ -2,8 +2,8 @@
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
-import { formatRoute, GODWIT_PROTOCOL, type KernelRoute, ownerOf } from '../dataplane/kernel.ts'
-import type { KeptOut, RouteKeeper } from '../dataplane/route-keeper.ts'
+import { formatRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
+import { describeRoute, type KeptOut, type RouteKeeper } from '../dataplane/route-keeper.ts'
 
 /** Beyond this many of a kind they are only counted. */
 const MOST = 10
@@ -48,16 +48,6 @@ function contests(kept: readonly KeptOut[]): Problem[] {
       const says = `${reason}; it is written again after a pause`
       return makeProblem({ code: 'route-contested', object: `kernel route ${prefix.text}`, says })
     })
-}
-
-/** A route and whose it is. */
-export const describeRoute = (route: KernelRoute): string =>
-  `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
-
-/** Why a route of ours is not in the kernel, for `show explain`. */
-export function describeKeptOut(kept: KeptOut): string {
-  if (kept.kind !== 'conflict') return kept.reason
-  return `the table has ${describeRoute(kept.conflict.other)}, which stays`
 }
 
 function conflicts(kept: readonly KeptOut[]): Problem[] {

@@ -15,14 +15,15 @@ import { type KernelChange, ownerOf, type RouteChange } from '../dataplane/kerne
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
-import { RouteKeeper } from '../dataplane/route-keeper.ts'
+import { describeKeptOut, describeRoute, RouteKeeper } from '../dataplane/route-keeper.ts'
 import { ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
-import { describeKeptOut, describeRoute, kernelProblems } from './kernel-problems.ts'
+import { kernelProblems } from './kernel-problems.ts'
 import type { Neighbors } from './neighbors.ts'
+import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
 import { tell } from './tell.ts'
@@ -101,7 +102,8 @@ export class Kernel {
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
     this.#routes.allowLearnedWays(intent.recursiveNextHops)
-    if (this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent))) this.#handover = new FirstSync(this.#syncing, now)
+    if (this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent), now))
+      this.#handover = new FirstSync(this.#syncing, now)
     this.#nft.want(intent, now)
     this.#loops.setIntent(intent)
     this.#isStale = true
@@ -221,6 +223,11 @@ export class Kernel {
       lookup: lookup && describeRoute(lookup),
       keptOut: kept && describeKeptOut(kept),
     }
+  }
+
+  /** Routes to pods of other nodes that objects want (`nodeRoutes: Direct`), in the order of their prefixes. */
+  get nodeRoutes(): NodeRouteRows {
+    return new NodeRouteRows(this.#nodeRoutes, this.#routes)
   }
 
   /** What is wrong; the same list while nothing has changed. */

@@ -200,11 +200,11 @@ export class EngineView implements View {
   }
 
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
-    return this.#rib.page(query, from, limit)
+    return this.#kernel?.nodeRoutes.page(this.#rib, query, from, limit) ?? this.#rib.page(query, from, limit)
   }
 
   count(query: RouteQuery, from: RouteCursor | undefined): RouteCount {
-    return this.#rib.count(query, from)
+    return this.#kernel?.nodeRoutes.count(this.#rib, query, from) ?? this.#rib.count(query, from)
   }
 
   services(): readonly RouteIntent[] {
@@ -271,6 +271,10 @@ export class EngineView implements View {
 
   kernelWay(prefix: Prefix): KernelWay | undefined {
     return this.#kernel?.wayTo(prefix)
+  }
+
+  nodeRoutes(): ReturnType<View['nodeRoutes']> {
+    return this.#kernel?.nodeRoutes.counts()
   }
 
   pools(): readonly PoolObject[] {

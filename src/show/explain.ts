@@ -5,6 +5,7 @@
 import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
+import { NODE_ROUTE } from './own-kind.ts'
 import { formatLastError, stateOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import type { Subject } from './subject.ts'
@@ -85,10 +86,11 @@ function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Ge
   }
   steps.push(...kernelSteps(kernel), ...natSteps(prefix, view))
   const peers: PeerStep[] = []
+  const whose = paths.every(({ origin }) => origin === NODE_ROUTE) ? paths[0]?.object : undefined
   const route = paths.length === 0 ? undefined : parsePrefix(matched)
   for (const [index, protocol] of view.protocols().entries()) {
     if (index % MOST === MOST - 1) yield PAUSE
-    if (route !== undefined) peers.push(peerStep(protocol, route, view))
+    if (route !== undefined) peers.push(peerStep(protocol, route, view, whose))
   }
   const subject = matched === prefix.text ? matched : `${prefix.text}, by ${matched}`
   yield { subject, steps, peers, kernel }
@@ -137,12 +139,14 @@ function pathStep(row: RouteRow): Step {
   return { step: 'path', object: nameOf(row), verdict, reason: row.reason }
 }
 
-function peerStep(protocol: ProtocolView, prefix: Prefix, view: View): PeerStep {
+/** `whose`: the node that the prefix belongs to, where no neighbor has taught it. */
+function peerStep(protocol: ProtocolView, prefix: Prefix, view: View, whose: string | undefined): PeerStep {
   const { name, peer, disabled, held } = protocol
   if (peer.state !== 'Established') {
     const why = disabled ? 'disabled' : (held ?? formatLastError(peer.lastError ?? peer.attemptError))
     return { peer: name, told: undefined, reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}` }
   }
+  if (whose !== undefined) return { peer: name, told: false, reason: `${whose} advertises it itself` }
   const query = { for: prefix, family: prefix.family }
   const told = view.routes({ ...query, export: name }, undefined, 1).rows[0]
   if (told !== undefined) {

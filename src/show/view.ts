@@ -43,6 +43,8 @@ export interface View {
   nat(): NatView | undefined
   /** What the kernel does with packets to a prefix; undefined where this agent does not read its routes. */
   kernelWay(prefix: Prefix): KernelWay | undefined
+  /** Routes to pods of other nodes that the objects want, by family; undefined where this agent writes no routes. */
+  nodeRoutes(): Readonly<Record<Family, NodeRouteCounts>> | undefined
   /** In the order of their names. */
   pools(): readonly PoolObject[]
   act(action: Action): readonly ActionResult[]
@@ -170,6 +172,12 @@ export interface KernelWay {
   readonly lookup: string | undefined
   /** Why our route is not there, where one is wanted. */
   readonly keptOut: string | undefined
+}
+
+export interface NodeRouteCounts {
+  readonly wanted: number
+  /** In the kernel, by the Node alone. */
+  readonly written: number
 }
 
 export interface MemoryView {

@@ -1,7 +1,7 @@
 /** (11.5) `nodeRoutes: Direct` and `programClusterRoutes`: whole agents on one link, each with a kernel. */
 import { describe, expect, test } from 'vitest'
 import { Lan, type LanOptions, pods4, pods6 } from '../support/lan.ts'
-import { upsert } from '../support/objects.ts'
+import { bgpPeer, upsert } from '../support/objects.ts'
 
 const MESH = { nodeToNodeMeshEnabled: true }
 const DIRECT = { nodeToNodeMeshEnabled: false, nodeRoutes: 'Direct' }
@@ -208,5 +208,85 @@ describe('programClusterRoutes', () => {
     for (const other of made.numbers()) for (const text of [pods4(other), pods6(other)]) made.kernel(1).remove(text, 80)
     made.world.pass(1_000)
     expect(wrong(made)).toEqual([])
+  })
+})
+
+describe('for those who look', () => {
+  interface Row {
+    readonly prefix: string
+    readonly source: string
+    readonly object: string | null
+    readonly nextHop: string | null
+    readonly best: boolean
+    readonly reason: string
+  }
+  const rows = (made: Lan, words: string) => made.askJson<Row[]>(1, `show route ${words}`)
+
+  test('show route lists them, by protocol, family, range, address and prefix, and counts them', () => {
+    const made = lan(DIRECT)
+    const [row] = rows(made, pods4(2))
+    expect(row).toMatchObject({
+      prefix: pods4(2),
+      source: 'node-route',
+      object: 'Node/n2',
+      nextHop: '10.0.0.2',
+      best: true,
+      reason: 'the node is on the link eth0: nodeRoutes Direct comes before BGP',
+    })
+    const prefixes = (words: string) => rows(made, words).map(({ prefix }) => prefix)
+    expect(prefixes('protocol node_route')).toHaveLength(8)
+    expect(prefixes('table master6 protocol node_route')).toHaveLength(4)
+    expect(prefixes('for 10.128.3.77')).toEqual([pods4(3)])
+    expect(made.ask(1, 'show route for 10.128.77.7')).toMatch(/Network not found/)
+    expect(prefixes('in 10.128.2.0/23')).toEqual([pods4(2), pods4(3)])
+    expect(prefixes('protocol pod_cidr')).toHaveLength(2)
+    expect(made.ask(1, 'show route count')).toContain('5 of 5 routes for 5 networks in table master4')
+    expect(made.ask(1, 'show route')).toMatch(
+      /10\.128\.2\.0\/24 +unicast \[node_route .*\] \* \(200\)\n.*via 10\.0\.0\.2 on eth0/,
+    )
+  })
+
+  test('beside a learned one both are listed, as one network', () => {
+    const made = lan(BOTH)
+    made.world.pass(30_000)
+    expect(rows(made, pods4(2)).map(({ source }) => source)).toEqual(['bgp', 'node-route'])
+    expect(rows(made, 'for 10.128.2.9').map(({ source }) => source)).toEqual(['bgp', 'node-route'])
+    expect(made.ask(1, 'show route count')).toContain('9 of 9 routes for 5 networks in table master4')
+  })
+
+  test('pages are whole, whatever the number of routes', () => {
+    const many = Array.from({ length: 700 }, (_, index) => `10.${200 + (index >> 8)}.${index & 255}.0/24`)
+    const made = lan(DIRECT)
+    made.tell([upsert(made.node(2, { podCIDRs: many }))])
+    made.world.pass(2_000)
+    expect(rows(made, 'protocol node_route')).toHaveLength(706)
+    expect(rows(made, 'in 10.200.0.0/15')).toHaveLength(512)
+    expect(made.ask(1, 'show route count')).toContain('704 of 704 routes for 704 networks')
+  })
+
+  test('show explain says whose it is, what the kernel has, and why no neighbor is told', () => {
+    const made = lan({ ...DIRECT })
+    made.tell([upsert(bgpPeer('tor', { peerIP: '10.0.0.5', asNumber: 64512 }))])
+    made.world.pass(30_000)
+    const said = made.ask(1, 'show explain 10.128.2.9')
+    expect(said).toMatch(/path +Node\/n2: best via 10\.0\.0\.2 \(the node is on the link eth0: nodeRoutes Direct/)
+    expect(said).toMatch(/kernel +10\.128\.2\.0\/24 via 10\.0\.0\.2 dev eth0 metric 1024 of Godwit/)
+    expect(said).toMatch(/peer +Global_10_0_0_5: not advertised \(Node\/n2 advertises it itself\)/)
+  })
+
+  test('and why one is not in the kernel', () => {
+    const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
+    made.kernel(1).addForeign(pods4(2), '10.0.0.2', 80)
+    made.world.pass(1_000)
+    expect(rows(made, pods4(3))).toMatchObject([
+      { best: false, reason: expect.stringMatching(/on no link of this node/) },
+    ])
+    expect(rows(made, pods4(2))).toMatchObject([
+      { best: false, reason: expect.stringMatching(/of Calico \(protocol 80\), which stays/) },
+    ])
+    expect(made.host(1).engine.view(made.world.now).nodeRoutes()).toEqual({
+      ipv4: { wanted: 4, written: 2 },
+      ipv6: { wanted: 4, written: 3 },
+    })
   })
 })

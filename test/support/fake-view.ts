@@ -390,6 +390,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     stay: () => true,
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
+    nodeRoutes: () => undefined,
     pools: () => [],
     callers: () => ({ refused: 4, dropped: 0, isFiltering: false, recent: CALLERS }),
     ...rest,

@@ -124,6 +124,28 @@ export class Lan {
     return [...bad, ...[...owners.keys()].filter((prefix) => !wanted.includes(prefix))]
   }
 
+  /** An answer that takes more than a turn. */
+  ask(number: number, line: string): string {
+    const host = this.host(number)
+    const client = this.world.look(host, true)
+    const looker = host.lookers.get(client)
+    while (this.world.take(host, client));
+    const before = looker?.text.length ?? 0
+    this.world.feed(host, { kind: 'command', client, line })
+    for (
+      let turns = 0;
+      turns < 1_000 && (this.world.take(host, client) || host.engine.deadline() === this.world.now);
+      turns++
+    )
+      this.world.feed(host, { kind: 'polled', until: this.world.now, unread: [] })
+    this.world.leave(host, client)
+    return (looker?.text ?? '').slice(before)
+  }
+
+  askJson<T>(number: number, line: string): T {
+    return JSON.parse(this.ask(number, `json ${line}`).replace(/^(?:\d{4}[- ]| )/gm, '')) as T
+  }
+
   problems(number: number): string[] {
     return this.world
       .ask(this.host(number), 'configure check')

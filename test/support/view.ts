@@ -55,6 +55,7 @@ export function viewOf({
     stay: () => true,
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
+    nodeRoutes: () => undefined,
     pools: () => [],
     callers: () => ({ refused: 0, dropped: 0, isFiltering: false, recent: [] }),
   }

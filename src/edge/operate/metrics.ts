@@ -113,6 +113,7 @@ export class Metrics {
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
     series.wanted.set(view.services().length)
+    showNodeRoutes(series, view.nodeRoutes())
     const { refused, dropped } = view.callers()
     series.callers.inc(refused)
     series.dropped.inc(dropped)
@@ -223,6 +224,11 @@ function makeSeries(registry: Registry) {
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
     wanted: gauge('local_routes', 'Routes this node originates.'),
+    nodeRoutes: gauge(
+      'node_routes',
+      'Routes to pods of other nodes that nodeRoutes Direct asks for, and those the kernel has.',
+      ['family', 'state'],
+    ),
     memory: gauge('memory_bytes', 'Memory by its use.', ['what']),
   }
 }
@@ -258,6 +264,15 @@ function showProtocol(
 function showNft(series: Series, nat: NatView | undefined): void {
   for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)
   for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)
+}
+
+function showNodeRoutes(series: Series, counts: ReturnType<View['nodeRoutes']>): void {
+  if (counts === undefined) return
+  for (const family of FAMILIES) {
+    const { wanted, written } = counts[family]
+    series.nodeRoutes.set({ family, state: 'written' }, written)
+    series.nodeRoutes.set({ family, state: 'missing' }, wanted - written)
+  }
 }
 
 function showBfd(series: Series, bfd: BfdSummary | undefined, names: ReadonlyMap<string, string>): void {

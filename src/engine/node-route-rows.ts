@@ -1,0 +1,152 @@
+/**
+ * Routes to pods of other nodes as rows of `show route`: behind those of the RIB, which knows nothing of them, since they are
+ * advertised to nobody.
+ */
+import type { Family } from '../base/family.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
+import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
+import { ownAttributes } from '../bgp/wire/attribute.ts'
+import type { NodeRoutes, WantedRoute } from '../dataplane/node-routes.ts'
+import type { RouteKeeper } from '../dataplane/route-keeper.ts'
+import { NODE_ROUTE } from '../show/own-kind.ts'
+import type { NodeRouteCounts } from '../show/view.ts'
+
+const ATTRIBUTES = ownAttributes([])
+/** Rows that are looked at for one page. */
+const MOST_LOOKS = 1_024
+
+/** What the RIB answers. */
+export interface RibRows {
+  page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
+  count(query: RouteQuery, from: RouteCursor | undefined): RouteCount
+}
+
+export class NodeRouteRows {
+  readonly #routes: NodeRoutes
+  readonly #keeper: RouteKeeper
+
+  constructor(routes: NodeRoutes, keeper: RouteKeeper) {
+    this.#routes = routes
+    this.#keeper = keeper
+  }
+
+  /** A cursor below zero stands among the rows of nodes: -1 is the first. */
+  page(rib: RibRows, query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
+    if (query.for !== undefined) return this.#pageFor(query.for, rib, query, from, limit)
+    if (from !== undefined && from < 0) return this.#page(query, -1 - from, limit)
+    const { rows, next } = rib.page(query, from, limit)
+    return { rows, next: next ?? (this.#hasSome(query) ? -1 : undefined) }
+  }
+
+  count(rib: RibRows, query: RouteQuery, from: RouteCursor | undefined): RouteCount {
+    if (query.for !== undefined) return this.#countFor(query.for, rib, query, from)
+    if (from === undefined || from >= 0) {
+      const { next, ...counted } = rib.count(query, from)
+      return { ...counted, next: next ?? (this.#hasSome(query) ? -1 : undefined) }
+    }
+    const { found, next } = this.#walk(query, -1 - from, MOST_LOOKS)
+    const known = found.filter(({ route: { prefix } }) => hasPrefix(rib, prefix)).length
+    return { prefixes: found.length - known, paths: found.length, next }
+  }
+
+  /** As many as there are, and as many as the kernel has. */
+  counts(): Record<Family, NodeRouteCounts> {
+    const counts = { ipv4: { wanted: 0, written: 0 }, ipv6: { wanted: 0, written: 0 } }
+    for (const { route } of this.#routes.all()) {
+      const count = counts[route.prefix.family]
+      count.wanted++
+      if (this.#keeper.whyNotDirect(route.prefix.text) === undefined) count.written++
+    }
+    return counts
+  }
+
+  /** The longest match of both, and both where they have the same prefix. */
+  #pageFor(wanted: Prefix, rib: RibRows, query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
+    const ours = this.#longest(wanted, query)
+    if (ours === undefined) return rib.page(query, from, limit)
+    const { rows, next } = rib.page(query, from, limit)
+    const theirs = lengthOf(rows[0])
+    if (theirs > ours.route.prefix.length) return { rows, next }
+    const own = next === undefined ? [this.#row(ours)] : []
+    return theirs < ours.route.prefix.length
+      ? { rows: [this.#row(ours)], next: undefined }
+      : { rows: [...rows, ...own], next }
+  }
+
+  #countFor(wanted: Prefix, rib: RibRows, query: RouteQuery, from: RouteCursor | undefined): RouteCount {
+    const ours = this.#longest(wanted, query)
+    const counted = rib.count(query, from)
+    if (ours === undefined || counted.next !== undefined) return counted
+    const theirs = lengthOf(rib.page(query, undefined, 1).rows[0])
+    if (theirs > ours.route.prefix.length) return counted
+    if (theirs < ours.route.prefix.length) return { prefixes: 1, paths: 1, next: undefined }
+    return { ...counted, paths: counted.paths + 1 }
+  }
+
+  /** An address is matched by the longest prefix, a prefix by itself alone. */
+  #longest(wanted: Prefix, query: RouteQuery): WantedRoute | undefined {
+    if (!asksForAll(query)) return undefined
+    const isHost = wanted.length === wanted.bytes.length * 8
+    let longest: WantedRoute | undefined
+    for (const one of this.#routes.all()) {
+      const { prefix } = one.route
+      const isMeant = isHost ? contains(prefix, wanted) : prefix.text === wanted.text
+      if (isMeant && prefix.length > (longest?.route.prefix.length ?? -1)) longest = one
+    }
+    return longest
+  }
+
+  #page(query: RouteQuery, from: number, limit: number): RoutePage {
+    const { found, next } = this.#walk(query, from, limit)
+    const rows = found.map((one) => this.#row(one))
+    return { rows: query.primary === true ? rows.filter(({ best }) => best) : rows, next }
+  }
+
+  #walk(query: RouteQuery, from: number, limit: number): { found: WantedRoute[]; next: RouteCursor | undefined } {
+    const all = this.#routes.all()
+    const found: WantedRoute[] = []
+    let at = from
+    for (; at < all.length && found.length < limit && at - from < MOST_LOOKS; at++) {
+      const one = all[at] as WantedRoute
+      if (isMeant(one.route.prefix, query)) found.push(one)
+    }
+    return { found, next: at < all.length ? -1 - at : undefined }
+  }
+
+  #hasSome(query: RouteQuery): boolean {
+    return asksForAll(query) && this.#routes.all().length > 0
+  }
+
+  #row({ route: { prefix, node, gateway }, since }: WantedRoute): RouteRow {
+    const whyNot = this.#keeper.whyNotDirect(prefix.text)
+    const name = this.#keeper.directWay(prefix.text)?.[0]?.interface
+    return {
+      prefix: prefix.text,
+      family: prefix.family,
+      peer: undefined,
+      from: undefined,
+      peerType: undefined,
+      origin: NODE_ROUTE,
+      object: `Node/${node}`,
+      nextHops: [gateway],
+      best: whyNot === undefined,
+      reason: whyNot ?? `the node is on the link ${name}: nodeRoutes Direct comes before BGP`,
+      filtered: false,
+      attributes: ATTRIBUTES,
+      since,
+      exportedTo: [],
+    }
+  }
+}
+
+/** They are nobody's, told to nobody, and refused by nobody. */
+const asksForAll = ({ protocol, export: told, noexport, filtered }: RouteQuery): boolean =>
+  protocol === undefined && told === undefined && noexport === undefined && filtered !== true
+
+const isMeant = (prefix: Prefix, { family, in: range }: { readonly family?: Family; readonly in?: Prefix }): boolean =>
+  (family === undefined || prefix.family === family) && (range === undefined || contains(range, prefix))
+
+const lengthOf = (row: RouteRow | undefined): number => Number(row?.prefix.split('/')[1] ?? -1)
+
+const hasPrefix = (rib: RibRows, prefix: Prefix): boolean =>
+  rib.page({ for: prefix, family: prefix.family }, undefined, 1).rows[0]?.prefix === prefix.text
