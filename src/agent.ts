@@ -83,7 +83,7 @@ class Agent {
   readonly #cni: CniFile
   readonly #ndp: Ndp
   readonly #health: HealthCheck
-  /** With `--dataplane none` it only reads, and links and addresses alone. */
+  /** With `--dataplane none` it only reads: links and addresses, and default routes where a neighbor is the gateway. */
   readonly #rtnetlink: Rtnetlink
   readonly #bfd: Bfd
   /** Undefined with `--dataplane none`. */
@@ -291,6 +291,9 @@ class Agent {
         return
       case 'routes':
         this.#rtnetlink.perform(effect)
+        return
+      case 'follow-default-routes':
+        this.#rtnetlink.followDefaults(effect.wanted)
         return
       case 'nft':
         this.#nft?.perform(effect)

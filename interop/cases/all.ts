@@ -13,6 +13,7 @@ import { cases as exabgp } from './exabgp.ts'
 import { cases as featuresNumbers } from './features-numbers.ts'
 import { cases as featuresRoutes } from './features-routes.ts'
 import { cases as featuresSession } from './features-session.ts'
+import { cases as gateway } from './gateway.ts'
 import { cases as imports } from './import.ts'
 import { cases as kernelTables } from './kernel-tables.ts'
 import { cases as lab } from './lab.ts'
@@ -60,6 +61,7 @@ export const CASES: readonly Case[] = [
   ...nextHops,
   ...kernelTables,
   ...unnumbered,
+  ...gateway,
   ...bfd,
   ...birdcl,
   ...birdTools,

@@ -95,7 +95,7 @@ const allReached = async (pods: readonly Pod[]): Promise<void> => {
   for (const family of FAMILIES) {
     for (const [index, pod] of pods.entries()) {
       const next = pods[(index + 1) % pods.length] ?? pod
-      await seenAs(pod.host, next[family], pod[family])
+      await eventually(() => seenAs(pod.host, next[family], pod[family]), { within: 20_000 })
     }
   }
 }

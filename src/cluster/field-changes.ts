@@ -58,8 +58,10 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
   BGPPeer: [
     ...rows('hard', 'on the nodes that are selected no longer', 'node', 'nodeSelector'),
     ...rows('hard', 'another neighbor', 'peerIP', 'interface', 'peerSelector', 'peerRange'),
+    ...rows('hard', 'another neighbor', 'peerIPFrom', 'gatewayFamilies'),
     ...rows('hard', 'on the nodes that are the other end', 'reversePeering'),
-    ...rows('hard', undefined, 'asNumber', 'remoteAS', 'localASNumber'),
+    ...rows('hard', undefined, 'asNumber', 'remoteAS', 'localASNumber', 'asNumberFrom', 'localASNumberFrom'),
+    ...rows('hard', 'where the interface has another address than the session', 'sourceInterface'),
     ...rows('hard', undefined, 'sourceAddress', 'addressFamilies', 'addPath', 'extendedNextHop', 'role', 'strictRole'),
     { field: 'password', when: 'given or taken away', change: 'hard' },
     { field: 'password', when: 'another Secret or key', change: 'none', says: SET_ANEW },

@@ -70,6 +70,8 @@ export interface PeerIntent {
   readonly localAs: Asn
   /** Local address of the session; if undefined, the kernel chooses. */
   readonly sourceAddress: Address | undefined
+  /** Bind to the address of this interface: `sourceAddress` is then chosen by the links of the node. */
+  readonly sourceInterface: string | undefined
   /** Nobody asked for `sourceAddress`: where it is on no link to the neighbor, an address of that link takes its place. */
   readonly sourceMayYield: boolean
   readonly families: readonly Family[]
@@ -111,6 +113,8 @@ export interface PeerIntent {
   readonly ttlSecurity: number | undefined
   /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */
   readonly interface: string | undefined
+  /** Whoever the default routes of this family lead to; `address` is then `UNHEARD` until that is known. */
+  readonly gateway: Family | undefined
   /** The neighbor is watched by BFD. */
   readonly bfd: BfdSettings | undefined
   /** Not one neighbor, but all callers from there: each gets a session made after this. */

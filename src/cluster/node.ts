@@ -20,6 +20,7 @@ export const BGP_PORT = 179
 export interface ClusterNode {
   readonly name: string
   readonly labels: Labels
+  readonly annotations: NodeObject['annotations']
   readonly podCidrs: readonly Prefix[]
   readonly asNumber: Asn
   readonly routerId: RouterId

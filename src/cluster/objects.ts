@@ -21,6 +21,8 @@ import type { ObjectRef } from './source.ts'
 export interface NodeObject {
   readonly name: string
   readonly labels: Labels
+  /** Those that a BGPPeer may take a value from: an address or an AS number. */
+  readonly annotations: Readonly<Record<string, string>>
   readonly podCidrs: readonly Prefix[]
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   /** Undefined: the cluster's default. */
@@ -158,23 +160,36 @@ export interface FelixObject {
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'
 
+/** Where a Node says a value. */
+export interface ValueFrom {
+  readonly kind: 'label' | 'annotation'
+  readonly key: string
+}
+
 export interface PeerObject {
   readonly name: string
   readonly labels: Labels
   /** All three undefined or one given: which nodes have this peer. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
-  /** One of the four is given. */
+  /** One of the five is given. */
   readonly range: PeerIntent['range']
   /** The router that advertises itself on this interface. */
   readonly interface: string | undefined
   readonly remote: { readonly address: Address; readonly port: number | undefined } | undefined
+  /** The default gateway of the node: of the families named, or of those of which the node has an address. */
+  readonly gateway: { readonly families: readonly Family[] | undefined } | undefined
   readonly peerSelector: Selector | undefined
   readonly asNumber: Asn | undefined
   readonly remoteAs: 'internal' | 'external' | undefined
   readonly localAsNumber: Asn | undefined
+  /** Said by the Node that has the neighbor, in place of `asNumber`, `localAsNumber` and `remote`. */
+  readonly asNumberFrom: ValueFrom | undefined
+  readonly localAsNumberFrom: ValueFrom | undefined
+  readonly peerIpFrom: ValueFrom | undefined
   /** `node-or-link`: the node's address, unless it is on no link to the neighbor and the link has another. */
   readonly source: 'node' | 'kernel' | 'node-or-link'
+  readonly sourceInterface: string | undefined
   readonly nextHop: 'auto' | 'self' | 'keep' | 'keep-external'
   readonly filters: readonly string[]
   readonly reverse: boolean

@@ -13,6 +13,8 @@ import { resolveKey } from './keys.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject, SecretObject } from './objects.ts'
 import { prefixLimit } from './parse/peer-features.ts'
+import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
+import { withValuesOf } from './peer-values.ts'
 import type { Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
@@ -54,6 +56,8 @@ interface Candidate {
   /** Undefined for the mesh. */
   readonly object: PeerObject | undefined
   readonly address: Address
+  /** It is the default gateway of this family. */
+  readonly gateway?: Family | undefined
   readonly port: number
   readonly portGiven: boolean
   readonly remoteAs: PeerIntent['remoteAs']
@@ -80,14 +84,21 @@ export function planPeers(inputs: PeerInputs): PeerPlan {
 }
 
 function candidatesOf(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
-  const direct = selects(object, inputs.me) ? directCandidates(object, inputs, problems) : []
+  if (!selects(object, inputs.me)) return mirrorCandidates(object, inputs)
+  const found = withValuesOf(object, inputs.me)
+  problems.push(...found.problems)
+  const direct = found.object === undefined ? [] : directCandidates(found.object, inputs, problems)
   return [...direct, ...mirrorCandidates(object, inputs)]
 }
 
 function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
-  const { range, remote } = object
+  const { range, remote, gateway } = object
   if (range !== undefined) return openCandidate(object, inputs, formatAddress(range.prefix.bytes))
   if (object.interface !== undefined) return openCandidate(object, inputs, UNHEARD)
+  if (gateway !== undefined) {
+    const families = gateway.families ?? FAMILIES.filter((family) => inputs.me.addresses[family] !== undefined)
+    return families.flatMap((family) => openCandidate(object, inputs, UNHEARD, family))
+  }
   return remote === undefined
     ? selectedNodes(object, inputs, scopeOf(object))
     : addressCandidate(object, inputs, problems)
@@ -130,8 +141,8 @@ function selfProblem(name: string, address: Address, node: string): Problem {
   return makeProblem({ code: 'peer-is-self', object: `BGPPeer/${name}`, field: 'spec.peerIP', value: address, says })
 }
 
-/** Whoever calls from `peerRange`, or advertises itself on `interface`: which address that is shows later. */
-function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address): Candidate[] {
+/** Whoever calls from `peerRange`, advertises itself on `interface`, or is the default gateway: which address that is shows later. */
+function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address, gateway?: Family): Candidate[] {
   const { asNumber, remoteAs = asNumber } = object
   if (remoteAs === undefined) return []
   const scope = scopeOf(object)
@@ -141,6 +152,7 @@ function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address)
       kind: scope === 'global' ? 'Global' : 'Node',
       object,
       address,
+      gateway,
       port: BGP_PORT,
       portGiven: false,
       remoteAs,
@@ -270,8 +282,9 @@ function byRank(a: Candidate, b: Candidate): number {
   return nameA === nameB ? 0 : nameA < nameB ? -1 : 1
 }
 
-/** Where no address says who it is: the range, or the interface. */
-const openName = ({ object }: Candidate): string | undefined => object?.range?.prefix.text ?? object?.interface
+/** Where no address says who it is: the range, the interface, or which default gateway. */
+const openName = ({ object, gateway }: Candidate): string | undefined =>
+  object?.range?.prefix.text ?? object?.interface ?? (gateway && `${DEFAULT_GATEWAY} ${gateway}`)
 
 function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
   const name = winner.object?.name ?? ''
@@ -287,7 +300,8 @@ function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
   })
 }
 
-function fieldOf({ object }: Candidate): string {
+function fieldOf({ object, gateway }: Candidate): string {
+  if (gateway !== undefined) return 'spec.peerIP'
   if (object?.range !== undefined) return 'spec.peerRange'
   if (object?.interface !== undefined) return 'spec.interface'
   return object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP'
@@ -298,18 +312,24 @@ const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
   remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
 
 /** A neighbor that a BGPPeer names by its address, not as one of the nodes. One on a link alone carries both families. */
-const hasOwnAddress = ({ object, rank, address }: Candidate): boolean =>
-  (object?.remote !== undefined || object?.range !== undefined) && rank !== RANK.mirror && !isLinkLocal(address)
+const hasOwnAddress = ({ object, rank, address, gateway }: Candidate): boolean =>
+  (object?.remote !== undefined || object?.range !== undefined || gateway !== undefined) &&
+  rank !== RANK.mirror &&
+  !isLinkLocal(address)
 
 /** A neighbor that is known on its link alone: by its link-local address, or by nothing but the interface. */
 const isOnLinkAlone = ({ object, address }: Candidate): boolean =>
   object?.interface !== undefined || isLinkLocal(address)
 
+/** That the session runs over. */
+const familyOf = ({ address, gateway }: Candidate): Family => gateway ?? familyOfAddress(address)
+
 /** What BIRD takes for a name. */
 const symbolOf = (text: string): string => text.replace(/[^A-Za-z0-9_]/g, '_')
 
 /** As Calico names its BIRD protocols. */
-function protocolName({ kind, object, address, port, portGiven }: Candidate): string {
+function protocolName({ kind, object, address, gateway, port, portGiven }: Candidate): string {
+  if (gateway !== undefined) return `${kind}_${DEFAULT_GATEWAY}_${gateway}`
   if (object?.range !== undefined) return `${kind}_${object.range.prefix.text.replace(/[.:/]/g, '_')}`
   if (object?.interface !== undefined) return `${kind}_${symbolOf(object.interface)}`
   // Calico leaves the port out of the names of its mesh.
@@ -323,7 +343,7 @@ function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[])
   problems.push(...sourceProblem(candidate, me))
   const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
-  const family = familyOfAddress(address)
+  const family = familyOf(candidate)
   const { key, why } = keyOf(candidate, inputs, problems)
   return {
     name: protocolName(candidate),
@@ -335,6 +355,7 @@ function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[])
     localAs,
     // On a link alone only the kernel knows our address there.
     sourceAddress: object?.source === 'kernel' || isOnLinkAlone(candidate) ? undefined : me.addresses[family],
+    sourceInterface: object?.sourceInterface,
     // Other nodes know us by this address and by no other.
     sourceMayYield: object?.source === 'node-or-link' && node === undefined,
     families: object?.families ?? defaultFamilies(candidate, me),
@@ -416,12 +437,13 @@ type Features =
   | 'strictRole'
   | 'reflection'
   | 'interface'
+  | 'gateway'
   | 'range'
 
 function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Features> {
-  const { object, address } = candidate
+  const { object } = candidate
   // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950); on a link alone they hardly can.
-  const onlyWay = isOnLinkAlone(candidate) || (familyOfAddress(address) === 'ipv6' && me.addresses.ipv4 === undefined)
+  const onlyWay = isOnLinkAlone(candidate) || (familyOf(candidate) === 'ipv6' && me.addresses.ipv4 === undefined)
   return {
     maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },
     allowedOwnAs: object?.allowedOwnAs ?? 0,
@@ -431,6 +453,7 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
     strictRole: object?.strictRole ?? false,
     reflection: reflectionOf(candidate, me),
     interface: object?.interface,
+    gateway: candidate.gateway,
     range: object?.range,
   }
 }

@@ -62,6 +62,8 @@ export type Effect =
   | { readonly kind: 'nft'; readonly seq: number; readonly change: NftChange }
   /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
+  /** Report default routes, even where no other routes of the kernel are read (Input `kernel`). */
+  | { readonly kind: 'follow-default-routes'; readonly wanted: boolean }
   /** The last good objects, whole: to be kept, and given to the next run by the Input `remembered`. */
   | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
   /** Ask this endpoint of this host every `interval`, and no other; undefined: none. The Input `health` answers each time. */

@@ -18,6 +18,7 @@ import type { IntentDiff } from '../cluster/diff.ts'
 import type { DataplaneIntent, NodeIntent, Problem } from '../cluster/intent.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
+import { DefaultRoutes } from '../dataplane/default-routes.ts'
 import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
@@ -26,6 +27,7 @@ import { Callers } from './callers.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
+import { Gateways } from './gateways.ts'
 import type { Input } from './input.ts'
 import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
@@ -38,6 +40,7 @@ import { Protections } from './protections.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
+import { Sources } from './sources.ts'
 import { StatusKeeper, type StatusOptions } from './status.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
 import type { LinkInput } from './unnumbered.ts'
@@ -100,6 +103,7 @@ export class Engine {
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
   readonly #bfd = new Bfd(this.#links, this.#out)
+  readonly #defaults = new DefaultRoutes(this.#links)
   readonly #restart: Restart
   /** Undefined with `--dataplane none`. */
   readonly #kernel: Kernel | undefined
@@ -118,6 +122,8 @@ export class Engine {
   #leaveWanted: string | undefined
   /** The process is to end when this node has left, and why. */
   #endsWith: string | undefined
+  /** The edge follows default routes for us. */
+  #followsDefaults = false
   /** Where we advertise ourselves. */
   #discovered: readonly string[] = []
 
@@ -164,7 +170,10 @@ export class Engine {
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
       isReady: () => !this.#rib.busy && this.#kernel?.isReady !== false,
     })
-    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own)
+    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own, {
+      gateways: new Gateways(this.#defaults),
+      sources: new Sources(this.#links),
+    })
     this.#intents = new IntentBuilder({ node, namespace, calico })
     const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
     const arePodsReady = () => this.#cni.isSettled
@@ -372,6 +381,8 @@ export class Engine {
         this.#takeLinks(input.change, now)
         return
       case 'kernel':
+        this.#takeKernel(input, now)
+        return
       case 'nft-table':
       case 'applied':
       case 'kernel-trouble':
@@ -473,6 +484,7 @@ export class Engine {
     this.#rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
     this.#rib.setServed(diff.served.added, diff.served.removed)
     this.#changePeers(diff, intent.node, now)
+    this.#followGateways(now)
     this.#discover()
     this.#followSecrets(intent.secrets)
     this.#followLeave(intent.leave, now)
@@ -536,7 +548,28 @@ export class Engine {
     const touched = this.#links.take(change)
     this.#kernel?.takeLinks(touched)
     this.#bfd.takeLinks(touched)
-    if (!this.#facts.stopping) this.#sessions.followLinks(touched, now)
+    if (this.#facts.stopping) return
+    this.#sessions.followLinks(touched, now)
+    const node = this.#facts.intent?.node
+    if (node !== undefined) this.#objects.followSources(touched.names, node, now)
+    this.#followGateways(now)
+  }
+
+  #takeKernel(input: Extract<Input, { kind: 'kernel' }>, now: Millis): void {
+    const isOther = this.#defaults.take(input.change)
+    this.#kernel?.take(input, now)
+    if (isOther && !this.#facts.stopping) this.#followGateways(now)
+  }
+
+  /** Routes are read for their sake alone where nothing else is asked of the kernel. */
+  #followGateways(now: Millis): void {
+    const { gateways } = this.#objects
+    const node = this.#facts.intent?.node
+    if (this.#followsDefaults === gateways.isEmpty) {
+      this.#followsDefaults = !gateways.isEmpty
+      this.#out.push({ kind: 'follow-default-routes', wanted: this.#followsDefaults })
+    }
+    if (node !== undefined && !gateways.isEmpty) this.#objects.followGateways(node, now)
   }
 
   #followSecrets(names: readonly string[]): void {

@@ -348,8 +348,8 @@ export class Kernel {
   readonly #syncing: Syncing = {
     neighbors: () =>
       this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent }) => {
-        // Held as one is whose router has yet to be heard, it may well have something to say soon.
-        const isHeld = intent.held !== undefined && intent.interface === undefined
+        // Held as one is whose router has yet to be heard or found, it may well have something to say soon.
+        const isHeld = intent.held !== undefined && intent.interface === undefined && intent.gateway === undefined
         return { name, session, isStopped: disabled !== undefined || isHeld }
       }),
     counts: (name, family) => this.#rooms.rib.counts(name, family),

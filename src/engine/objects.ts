@@ -13,11 +13,13 @@ import type { OwnRestart } from '../bgp/session/restart.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
+import type { Gateways } from './gateways.ts'
 import type { Stage } from './leaving-stage.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
 import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
+import type { Sources } from './sources.ts'
 import type { Tell } from './tell.ts'
 import { type LinkInput, Unnumbered } from './unnumbered.ts'
 
@@ -29,12 +31,23 @@ export class Objects {
   readonly #ownRestart: OwnRestart
   readonly #ranges = new Ranges()
   readonly unnumbered = new Unnumbered()
+  readonly gateways: Gateways
+  readonly #sources: Sources
   /** Grows when neighbors, or what is wanted of them, may be others than before. */
   revision = 0
   /** Neighbors that come while this node is leaving are as far as the others. */
   stage: Stage = 'here'
 
-  constructor(neighbors: Neighbors, sessions: Sessions, rib: Rib, chance: Chance, ownRestart: OwnRestart) {
+  constructor(
+    neighbors: Neighbors,
+    sessions: Sessions,
+    rib: Rib,
+    chance: Chance,
+    ownRestart: OwnRestart,
+    around: { readonly gateways: Gateways; readonly sources: Sources },
+  ) {
+    this.gateways = around.gateways
+    this.#sources = around.sources
     this.#ownRestart = ownRestart
     this.#neighbors = neighbors
     this.#sessions = sessions
@@ -60,6 +73,9 @@ export class Objects {
     else if (intent.interface !== undefined) {
       this.unnumbered.set(intent)
       this.#addNeighbor(this.unnumbered.resolve(intent), node, now)
+    } else if (intent.gateway !== undefined) {
+      this.gateways.set(intent)
+      this.#addNeighbor(this.#gatewayOf(intent, now), node, now)
     } else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
   }
 
@@ -96,7 +112,8 @@ export class Objects {
     if (neighbor.peer.snapshot(now).stopped === undefined) this.removePeer(neighbor.name, now)
   }
 
-  #addNeighbor(intent: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
+  #addNeighbor(wanted: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
+    const intent = this.#sources.resolve(wanted)
     const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now, this.#ownRestart)
     const neighbor: Neighbor = {
       name: intent.name,
@@ -122,6 +139,9 @@ export class Objects {
     else if (this.unnumbered.has(intent.name)) {
       this.unnumbered.set(intent)
       this.#changeNeighbor(this.unnumbered.resolve(intent), node, now)
+    } else if (intent.gateway !== undefined) {
+      this.gateways.set(intent)
+      this.#changeNeighbor(this.#gatewayOf(intent, now), node, now)
     } else this.#changeNeighbor(intent, node, now)
   }
 
@@ -133,7 +153,8 @@ export class Objects {
     }
   }
 
-  #changeNeighbor(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+  #changeNeighbor(wanted: PeerIntent, node: NodeIntent, now: Millis): void {
+    const intent = this.#sources.resolve(wanted)
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) throw new Error(`${intent.name} changed but was never added`)
     const runsOnLastGood = intent.held !== undefined && neighbor.peer.session !== undefined
@@ -156,6 +177,8 @@ export class Objects {
     if (neighbor === undefined) return
     this.#ranges.leave(name)
     this.unnumbered.remove(name)
+    this.gateways.remove(name)
+    this.#sources.remove(name)
     const reason = 'no object defines this neighbor any more'
     this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
     this.#neighbors.remove(name)
@@ -169,18 +192,50 @@ export class Objects {
   }
 
   followLink(name: string, node: NodeIntent, now: Millis): void {
-    for (const intent of this.unnumbered.on(name)) this.#followLink(this.unnumbered.resolve(intent), node, now)
+    for (const intent of this.unnumbered.on(name))
+      this.#follow(this.unnumbered.resolve(intent), "the router's address", node, now)
+  }
+
+  /** Default routes are others, or neighbors are: each gateway that is another one gets a session of its own, and no other is reset. */
+  followGateways(node: NodeIntent, now: Millis): void {
+    for (const intent of this.gateways.all())
+      this.#follow(this.#gatewayOf(intent, now), 'the default gateway', node, now)
+  }
+
+  /** Who has called from a range makes room for the neighbor that is named; one that an object names by its address stays. */
+  #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
+    return this.gateways.resolve(intent, ({ name, address, port }) => {
+      for (const other of [...this.#neighbors.values()]) {
+        const isThere = other.intent.address === address && other.intent.port === port && other.name !== name
+        if (!isThere) continue
+        if (other.intent.range !== undefined) this.removePeer(other.name, now)
+        else if (other.intent.gateway === undefined || other.name < name) return other.name
+      }
+      return undefined
+    })
+  }
+
+  /** Links are others: whose source address is another one now dials by that. */
+  followSources(names: ReadonlySet<string>, node: NodeIntent, now: Millis): void {
+    for (const wanted of this.#sources.on(names)) {
+      const known = this.#neighbors.get(wanted.name)?.intent
+      const { sourceAddress, held } = this.#sources.resolve(wanted)
+      if (known === undefined || (known.sourceAddress === sourceAddress && known.held === held)) continue
+      this.revision++
+      this.#changeNeighbor(wanted, node, now)
+    }
   }
 
   /** Without its link a session has no way left: it ends at once, not when its hold time is over. */
-  #followLink(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+  #follow(intent: PeerIntent, what: string, node: NodeIntent, now: Millis): void {
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) return
     const { address, held } = neighbor.intent
     if (address === intent.address && held === intent.held) return
     this.revision++
-    if (address !== intent.address && neighbor.disabled === undefined) {
-      const reason = intent.held ?? `the router's address is now ${intent.address}`
+    const isTaken = intent.gateway !== undefined && intent.held !== undefined
+    if ((address !== intent.address || isTaken) && neighbor.disabled === undefined) {
+      const reason = intent.held ?? `${what} is now ${intent.address}`
       this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
     }
     this.#changeNeighbor(intent, node, now)

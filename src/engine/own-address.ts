@@ -38,6 +38,13 @@ function rankOf({ address, flags }: LinkAddress, { named, told }: Wish): number 
   return (flags & PERMANENT) !== 0 ? 2 : 3
 }
 
+/** Of this machine, reaching beyond its link, and there tomorrow; a single address is one as well. */
+export const isSteady = ({ address, scope, flags }: LinkAddress): boolean => {
+  const isTemporary = address.includes(':') && (flags & SECONDARY_OR_TEMPORARY) !== 0
+  const isTentative = (flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0
+  return scope === 0 && !isTemporary && !isTentative && (flags & (DAD_FAILED | DEPRECATED)) === 0
+}
+
 /** Why not, as the end of a sentence; undefined if it may be advertised. */
 export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
   const { family, named, told } = wish

@@ -165,6 +165,7 @@ export class EngineView implements View {
       held: intent.held,
       ...(intent.range !== undefined && { range: intent.range.prefix.text }),
       ...(intent.interface !== undefined && { discovery: this.#discovery(intent.interface) }),
+      ...(intent.gateway !== undefined && { gateway: intent.gateway }),
       ...(bfd !== undefined && { bfd }),
       families,
     }

@@ -14,7 +14,7 @@ import { filtersFor, ruleWords } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { notRunning } from './not-running.ts'
 import { helpFor } from './parse.ts'
-import { formatLastError, rangeState, remoteAsOf } from './protocols.ts'
+import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { servicesOf } from './services.ts'
@@ -216,7 +216,7 @@ function protocolJson(protocol: ProtocolView, view: View): Json {
   return {
     name,
     kind,
-    peer: discovery === undefined ? config.remote.address : (discovery.router?.address ?? null),
+    peer: isUnknown(config) ? null : config.remote.address,
     port: config.remote.port,
     remoteAs: remoteAsOf(peer) ?? null,
     state,
@@ -243,6 +243,7 @@ function protocolJson(protocol: ProtocolView, view: View): Json {
     timesEstablished: peer.established,
     messages: { received: { ...peer.received }, sent: { ...peer.sent } },
     interface: discovery?.interface ?? null,
+    defaultGateway: protocol.gateway ?? null,
     bfd: bfd?.state ?? null,
     otherRouters: discovery?.others.map(({ address }) => address) ?? [],
   }

@@ -4,8 +4,8 @@ import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
 import type { Millis } from '../base/units.ts'
-import type { LastError, PeerSnapshot } from '../bgp/session/types.ts'
-import type { PeerKind } from '../cluster/intent.ts'
+import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
+import { type PeerKind, UNHEARD } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { CODE, type Row } from './reply.ts'
@@ -146,17 +146,21 @@ function* detailLines(protocol: ProtocolView, now: Millis): Iterable<string> {
 const field = (indent: number, name: string, value: string, column = 18): string =>
   `${`${' '.repeat(indent)}${name}:`.padEnd(column - 1)} ${value}`
 
-function* neighborLines({ peer, range, discovery }: ProtocolView, now: Millis): Iterable<string> {
+function* neighborLines({ peer, range, discovery, gateway }: ProtocolView, now: Millis): Iterable<string> {
   const { config, session } = peer
   if (range !== undefined) yield field(4, 'Neighbor range', range, 22)
+  if (gateway !== undefined) yield field(4, 'Default gateway', gateway === 'ipv4' ? 'IPv4' : 'IPv6', 22)
   if (discovery !== undefined) yield* discoveryLines(discovery, now)
-  else yield field(4, 'Neighbor address', config.remote.address, 22)
+  else if (!isUnknown(config)) yield field(4, 'Neighbor address', config.remote.address, 22)
   if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)
   yield field(4, 'Neighbor AS', String(remoteAsOf(peer) ?? config.remoteAs), 22)
   yield field(4, 'Local AS', String(config.localAs), 22)
   if ((peer.stale ?? []).length > 0) yield '    Neighbor graceful restart active'
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
 }
+
+/** Who it is shows later: see `UNHEARD`. */
+export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => remote.address === UNHEARD
 
 /** One link, one router: the first that advertised itself. */
 function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {

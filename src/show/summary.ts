@@ -1,7 +1,7 @@
 /** `show summary`: all neighbors and their prefixes in one screen, as `show bgp summary` of other speakers has it. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
-import { remoteAsOf, stateOf } from './protocols.ts'
+import { isUnknown, remoteAsOf, stateOf } from './protocols.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import type { ProtocolView, View } from './view.ts'
@@ -36,7 +36,7 @@ function summaryOf(protocol: ProtocolView, now: Millis): Summary {
   })
   return {
     name,
-    peer: discovery === undefined ? peer.config.remote.address : (discovery.router?.address ?? discovery.interface),
+    peer: isUnknown(peer.config) ? (discovery?.interface ?? 'DefaultGateway') : peer.config.remote.address,
     remoteAs: remoteAsOf(peer),
     state: stateOf(protocol),
     inState: now - peer.since,

@@ -86,6 +86,8 @@ export interface ProtocolView {
   readonly range?: string
   /** The neighbor is the router that advertises itself on this interface (`interface`). */
   readonly discovery?: DiscoveryView
+  /** It is the default gateway of this family. */
+  readonly gateway?: Family
   /** Of the session that watches it. */
   readonly bfd?: BfdView
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>

@@ -61,7 +61,7 @@ test.each<[string, ApiObject, RegExp]>([
   [
     'an object of a megabyte',
     LARGE,
-    /^BGPPeer\/tor spec\.peerIP: "x{80}…" is not ip, ip:port or \[ipv6\]:port; the last good version stays in force \(peers\.yaml#2\)$/,
+    /^BGPPeer\/tor spec\.peerIP: "x{80}…" is not ip, ip:port, \[ipv6\]:port or DefaultGateway; the last good version stays in force \(peers\.yaml#2\)$/,
   ],
   ['a spec that is none', { ...TOR, spec: 7 }, /^BGPPeer\/tor spec: must be given; the last good version stays/],
 ])('%s leaves the neighbor as it was', (_name, bad, words) => {

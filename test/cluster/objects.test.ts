@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseAsn, parseSeconds } from '../../src/cluster/parse/fields.ts'
 import { type Parsed, parseObject } from '../../src/cluster/parse/object.ts'
-import { parsePeerIp } from '../../src/cluster/parse/peer.ts'
+import { parsePeerIp } from '../../src/cluster/parse/peer-ip.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { bgpConfiguration, bgpPeer, ipPool, node, secret, service } from '../support/objects.ts'
 
@@ -106,7 +106,11 @@ describe('BGPPeer', () => {
       { asNumber: 1.1 },
       'spec.asNumber: 1.1 is not an AS number (put one with a dot in quotes)',
     ],
-    ['address', { peerIP: '10.0.0.300' }, 'spec.peerIP: "10.0.0.300" is not ip, ip:port or [ipv6]:port'],
+    [
+      'address',
+      { peerIP: '10.0.0.300' },
+      'spec.peerIP: "10.0.0.300" is not ip, ip:port, [ipv6]:port or DefaultGateway',
+    ],
     [
       'link-local, nowhere',
       { peerIP: 'fe80::1' },

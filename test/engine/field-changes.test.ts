@@ -129,6 +129,12 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
       after: { asNumber: undefined, remoteAS: 'internal' },
     },
     localASNumber: { after: { localASNumber: 64999 } },
+    // A node that does not say the value has no such neighbor any more.
+    asNumberFrom: { after: { asNumber: undefined, asNumberFrom: { label: 'rack-as' } } },
+    localASNumberFrom: { after: { localASNumberFrom: { label: 'own-as' } } },
+    peerIPFrom: { after: { peerIP: undefined, peerIPFrom: { annotation: 'router' } } },
+    gatewayFamilies: { after: { peerIP: 'DefaultGateway', gatewayFamilies: ['ipv4'] } },
+    sourceInterface: { before: { sourceAddress: 'None' }, after: { sourceInterface: 'eth0' } },
     sourceAddress: { after: { sourceAddress: 'None' } },
     addressFamilies: { after: { addressFamilies: ['ipv4'] } },
     addPath: { after: { addPath: { receive: true } } },

@@ -14,6 +14,7 @@ import type { NodeObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields, parseAsn } from './fields.ts'
+import { parsePeerIp } from './peer-ip.ts'
 
 /** The first that is there wins. */
 const AS_ANNOTATIONS = ['godwit.dev/asNumber', 'projectcalico.org/ASNumber'] as const
@@ -34,6 +35,7 @@ export function parseNode(
   const node = {
     name,
     labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
+    annotations: valuesIn(annotations),
     podCidrs: parsePodCidrs(root.record('spec')),
     taints: parseTaints(root.record('spec')),
     addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
@@ -53,6 +55,12 @@ function parseTaints(spec: Fields | undefined): string[] {
   })
   return keys
 }
+
+/** Most annotations of a Node are nobody's here, and some change with every heartbeat: none of those is kept. */
+const valuesIn = (annotations: ReadonlyMap<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    [...annotations].filter(([, text]) => parseAsn(text) !== undefined || parsePeerIp(text) !== undefined),
+  )
 
 export const annotationPath = (name: string): string => `metadata.annotations[${name}]`
 

@@ -8,9 +8,9 @@
  * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
  * - not acted on, with the reason: reachableBy, localWorkloadSelector
  */
-import { type Address, familyOfAddress, isLinkLocal, parseAddress, whyNotOfHost } from '../../base/address.ts'
+import { type Address, isLinkLocal, whyNotOfHost } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
-import type { PeerObject } from '../objects.ts'
+import type { PeerObject, ValueFrom } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import { parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
@@ -18,6 +18,7 @@ import { specWithAdditions } from './additions.ts'
 import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { parseFeatures } from './peer-features.ts'
+import { DEFAULT_GATEWAY, parsePeerIp } from './peer-ip.ts'
 import { parsePassword, parseTtlSecurity } from './protection.ts'
 
 const ADDITIONS = [
@@ -33,6 +34,11 @@ const ADDITIONS = [
   'maxPrefixes',
   'maxRouteMemoryMiB',
   'remoteAS',
+  'gatewayFamilies',
+  'asNumberFrom',
+  'localASNumberFrom',
+  'peerIPFrom',
+  'sourceInterface',
   'peerRange',
   'peerRangeLimit',
   'addPath',
@@ -70,7 +76,10 @@ export function parsePeer(
     ...parseFeatures(spec),
     bfd: readBfd(spec, 'bfd'),
   }
-  const isOnLink = peer.interface !== undefined || (peer.remote !== undefined && isLinkLocal(peer.remote.address))
+  const isOnLink =
+    peer.interface !== undefined ||
+    peer.gateway !== undefined ||
+    (peer.remote !== undefined && isLinkLocal(peer.remote.address))
   if (isOnLink && peer.bfd?.minimumTtl !== undefined) {
     const says = 'may not be given for a neighbor that is found by its interface'
     findings.wrong(`${spec.at('bfd')}.minimumTTL`, peer.bfd.minimumTtl, says)
@@ -92,14 +101,32 @@ function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {
   return { node, nodeSelector }
 }
 
-function parseRemote(
-  spec: Fields,
-): Pick<PeerObject, 'remote' | 'interface' | 'peerSelector' | 'asNumber' | 'localAsNumber'> {
-  const { remote, link } = readPeerIpAndInterface(spec)
+type RemoteFields =
+  | 'remote'
+  | 'gateway'
+  | 'interface'
+  | 'peerSelector'
+  | 'asNumber'
+  | 'localAsNumber'
+  | 'asNumberFrom'
+  | 'localAsNumberFrom'
+  | 'peerIpFrom'
+
+function parseRemote(spec: Fields): Pick<PeerObject, RemoteFields> {
+  const gateway = readGateway(spec)
+  const { remote, link } = gateway === undefined ? readPeerIpAndInterface(spec) : NO_ADDRESS
   const peerSelector = readSelector(spec, 'peerSelector')
   const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
   const hasRange = spec.has('peerRange')
-  if (!hasIp && !hasSelector && !hasRange && !spec.has('interface') && !spec.has('localWorkloadSelector'))
+  const from = readValuesFrom(spec, { hasIp, hasSelector, hasRange })
+  if (
+    !hasIp &&
+    !hasSelector &&
+    !hasRange &&
+    !spec.has('interface') &&
+    !spec.has('localWorkloadSelector') &&
+    !spec.has('peerIPFrom')
+  )
     spec.findings.missing(spec.at('peerIP'))
   if (spec.has('interface') && (hasSelector || hasRange)) {
     spec.findings.wrong(spec.at('interface'), undefined, 'may not be given together with peerSelector or peerRange')
@@ -116,8 +143,8 @@ function parseRemote(
   if (hasSelector && spec.has('remoteAS')) {
     spec.findings.wrong(spec.at('remoteAS'), undefined, 'must not be given with peerSelector: the Nodes define it')
   }
-  if ((hasRange || link !== undefined) && asNumber === undefined && !spec.has('remoteAS')) {
-    const what = hasRange ? 'peerRange' : 'interface'
+  const what = hasRange ? 'peerRange' : link !== undefined ? 'interface' : gateway && `peerIP ${DEFAULT_GATEWAY}`
+  if (what !== undefined && asNumber === undefined && !spec.has('remoteAS') && !spec.has('asNumberFrom')) {
     spec.findings.missing(spec.at('asNumber'), `must be given with ${what}, or remoteAS in its place`)
   }
   const localAsNumber = spec.asn('localASNumber')
@@ -128,7 +155,50 @@ function parseRemote(
       'applies only with peerIP or peerRange; it is ignored',
     )
   }
-  return { remote, interface: link, peerSelector, asNumber, localAsNumber: hasSelector ? undefined : localAsNumber }
+  const localAs = hasSelector ? undefined : localAsNumber
+  return { remote, gateway, interface: link, peerSelector, asNumber, localAsNumber: localAs, ...from }
+}
+
+/** What each node says itself stands in no object at the same time. */
+function readValuesFrom(
+  spec: Fields,
+  { hasIp, hasSelector, hasRange }: Readonly<Record<'hasIp' | 'hasSelector' | 'hasRange', boolean>>,
+): Pick<PeerObject, 'asNumberFrom' | 'localAsNumberFrom' | 'peerIpFrom'> {
+  const wrong = (field: string, says: string) => spec.findings.wrong(spec.at(field), undefined, says)
+  if (spec.has('asNumberFrom') && (hasAsNumber(spec) || spec.has('remoteAS')))
+    wrong('asNumberFrom', 'may not be given together with asNumber or remoteAS')
+  if (spec.has('asNumberFrom') && hasSelector)
+    wrong('asNumberFrom', 'must not be given with peerSelector: the Nodes define it')
+  if (spec.has('localASNumberFrom') && (spec.has('localASNumber') || hasSelector))
+    wrong('localASNumberFrom', 'may not be given together with localASNumber or peerSelector')
+  if (spec.has('peerIPFrom') && (hasIp || hasSelector || hasRange || spec.has('interface')))
+    wrong('peerIPFrom', 'may not be given together with peerIP, interface, peerSelector or peerRange')
+  return {
+    asNumberFrom: readValueFrom(spec, 'asNumberFrom'),
+    localAsNumberFrom: readValueFrom(spec, 'localASNumberFrom'),
+    peerIpFrom: readValueFrom(spec, 'peerIPFrom'),
+  }
+}
+
+const hasAsNumber = (spec: Fields): boolean => spec.has('asNumber') && spec.raw('asNumber') !== 0
+
+/** A name of at most 63 characters, with a DNS domain before it or without: what labels and annotations are called. */
+const KEY = /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
+
+/** `{label: KEY}` or `{annotation: KEY}`. */
+function readValueFrom(spec: Fields, field: string): ValueFrom | undefined {
+  const from = spec.record(field)
+  if (from === undefined) return undefined
+  const found = (['label', 'annotation'] as const).flatMap((kind) => {
+    const key = from.text(kind)
+    if (key === undefined) return []
+    if (KEY.test(key)) return [{ kind, key }]
+    from.findings.wrong(from.at(kind), key, `is not the key of ${kind === 'label' ? 'a label' : 'an annotation'}`)
+    return []
+  })
+  from.rest()
+  const isOne = from.has('label') !== from.has('annotation')
+  return isOne ? found[0] : spec.findings.wrong(spec.at(field), undefined, 'needs exactly one of label and annotation')
 }
 
 /** An empty text is as good as none. */
@@ -171,35 +241,50 @@ function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boo
   return INTERFACE.test(zone) ? undefined : `names "${zone}", which is not an interface name`
 }
 
-function readInterface(spec: Fields): string | undefined {
-  const name = spec.text('interface')
+const NO_ADDRESS = { remote: undefined, link: undefined }
+
+/** `peerIP: DefaultGateway`: whoever that is, on this node and now. */
+function readGateway(spec: Fields): PeerObject['gateway'] {
+  const isGateway = spec.raw('peerIP') === DEFAULT_GATEWAY
+  const families = readFamilies(spec, 'gatewayFamilies')
+  if (families !== undefined && !isGateway) {
+    spec.findings.wrong(spec.at('gatewayFamilies'), undefined, `needs peerIP ${DEFAULT_GATEWAY}`)
+  }
+  if (!isGateway) return undefined
+  if (spec.has('interface')) {
+    spec.findings.wrong(spec.at('interface'), undefined, `may not be given with peerIP ${DEFAULT_GATEWAY}`)
+  }
+  return { families }
+}
+
+function readInterface(spec: Fields, field = 'interface'): string | undefined {
+  const name = spec.text(field)
   if (name === undefined || INTERFACE.test(name)) return name
-  return spec.findings.wrong(spec.at('interface'), name, 'is not an interface name')
+  return spec.findings.wrong(spec.at(field), name, 'is not an interface name')
+}
+
+/** Who is not dialled, or knows this node by another address, has no use for it. */
+function readSourceInterface(spec: Fields): string | undefined {
+  const name = readInterface(spec, 'sourceInterface')
+  const other = ['sourceAddress', 'interface', 'peerRange', 'peerSelector'].find((field) => given(spec, field))
+  if (!spec.has('sourceInterface') || other === undefined) return name
+  return spec.findings.wrong(spec.at('sourceInterface'), undefined, `may not be given together with ${other}`)
 }
 
 function readPeerIp(spec: Fields): PeerObject['remote'] {
   const text = spec.text('peerIP')
   if (text === undefined || text === '') return undefined
   const remote = parsePeerIp(text)
-  const why = remote === undefined ? 'is not ip, ip:port or [ipv6]:port' : whyNotOfHost(remote.address)
+  const why =
+    remote === undefined ? `is not ip, ip:port, [ipv6]:port or ${DEFAULT_GATEWAY}` : whyNotOfHost(remote.address)
   return why === undefined ? remote : spec.findings.wrong(spec.at('peerIP'), text, why)
-}
-
-/** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`, `fe80::1%eth0`, `[fe80::1%eth0]:179`. */
-export function parsePeerIp(text: string): { address: Address; port: number | undefined } | undefined {
-  const bare = parseAddress(text)
-  if (bare !== undefined) return { address: bare, port: undefined }
-  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text) ?? []
-  const address = parseAddress(six ?? four ?? '')
-  const port = digits === undefined ? undefined : Number(digits)
-  if (address === undefined || (six !== undefined) !== (familyOfAddress(address) === 'ipv6')) return undefined
-  return port !== undefined && (port < 1 || port > 65535) ? undefined : { address, port }
 }
 
 const SOURCE = { UseNodeIP: 'node', None: 'kernel', unset: 'node-or-link' } as const
 
 type SessionFields =
   | 'source'
+  | 'sourceInterface'
   | 'families'
   | 'holdTime'
   | 'keepaliveTime'
@@ -225,7 +310,8 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   }
   return {
     source: SOURCE[spec.oneOf('sourceAddress', ['UseNodeIP', 'None']) ?? 'unset'],
-    families: readFamilies(spec),
+    sourceInterface: readSourceInterface(spec),
+    families: readFamilies(spec, 'addressFamilies'),
     holdTime,
     keepaliveTime: spec.seconds('keepaliveTime', 1, 21845),
     restartTime,
@@ -238,13 +324,13 @@ function parseSession(spec: Fields): Pick<PeerObject, SessionFields> {
   }
 }
 
-function readFamilies(spec: Fields): Family[] | undefined {
-  if (!spec.has('addressFamilies')) return undefined
-  const read = spec.list('addressFamilies', (item, at) => {
+function readFamilies(spec: Fields, field: 'addressFamilies' | 'gatewayFamilies'): Family[] | undefined {
+  if (!spec.has(field)) return undefined
+  const read = spec.list(field, (item, at) => {
     const family = FAMILIES.find((name) => typeof item === 'string' && item.toLowerCase() === name)
     return family ?? spec.findings.wrong(at, item, 'is neither ipv4 nor ipv6')
   })
-  if (read.length === 0) spec.findings.wrong(spec.at('addressFamilies'), undefined, 'names no family')
+  if (read.length === 0) spec.findings.wrong(spec.at(field), undefined, 'names no family')
   return FAMILIES.filter((family) => read.includes(family))
 }
 

@@ -13,7 +13,7 @@
 import { setImmediate as soon } from 'node:timers/promises'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
-import { GODWIT_PROTOCOL, MAIN_TABLE } from '../../dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../dataplane/kernel.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { wordsOf } from '../os-words.ts'
@@ -28,7 +28,7 @@ import { RouteWriter } from './route-writer.ts'
 
 export interface RtnetlinkOptions {
   readonly feed: (input: Input) => void
-  /** The table of the routes that BGP taught us; undefined: links and addresses are read, routes are for nobody. */
+  /** The table of the routes that BGP taught us; undefined: links and addresses are read, and of routes at most default ones. */
   readonly table: number | undefined
   /** How sockets are opened: another way leads into another network namespace. */
   readonly openSocket?: OpenNetlink
@@ -74,6 +74,8 @@ export class Rtnetlink {
   #areLinksUnclear = false
   #trouble: string | undefined
   #took: Millis = 0
+  /** Default routes are read for somebody, where no others are. */
+  #followsDefaults = false
 
   constructor({ feed, table, openSocket = openNetlink, retry = 5_000, recheck = 600_000 }: RtnetlinkOptions) {
     this.#feed = feed
@@ -86,6 +88,23 @@ export class Rtnetlink {
   /** From now on the engine is told. Over once all has been read, or cannot be. */
   open(): Promise<void> {
     return this.#run(() => this.#open())
+  }
+
+  /** Effect `follow-default-routes`; without effect where all routes are read anyway. */
+  followDefaults(wanted: boolean): void {
+    if (this.#table !== undefined) return
+    void this.#run(async () => {
+      if (this.#followsDefaults === wanted) return
+      this.#followsDefaults = wanted
+      // Other groups need other sockets; one that is closed is opened again in its time.
+      if (this.#reader === undefined) return
+      this.#close()
+      await this.#open()
+    })
+  }
+
+  get #readsRoutes(): boolean {
+    return this.#table !== undefined || this.#followsDefaults
   }
 
   perform({ seq, changes }: RoutesEffect): void {
@@ -135,7 +154,7 @@ export class Rtnetlink {
     this.#writer = new RouteWriter(writer, this.#links.indexOf)
     this.#reader = new NetlinkReader({
       socket: this.#openSocket({
-        groups: this.#table === undefined ? LINK_GROUPS : [...LINK_GROUPS, ...ROUTE_GROUPS],
+        groups: this.#readsRoutes ? [...LINK_GROUPS, ...ROUTE_GROUPS] : LINK_GROUPS,
         without: writer.port,
       }),
       onEvent: (message, attributes) => this.#takeEvent(message, attributes),
@@ -174,7 +193,7 @@ export class Rtnetlink {
 
   #readAllAnew(): void {
     this.#areLinksUnclear = true
-    if (this.#table !== undefined) for (const family of FAMILIES) this.#routes.unclear.add(family)
+    if (this.#readsRoutes) for (const family of FAMILIES) this.#routes.unclear.add(family)
     this.#readSoon()
   }
 
@@ -204,7 +223,7 @@ export class Rtnetlink {
   /** Everything, for the first time or after the sockets were opened again. */
   async #read(): Promise<void> {
     await this.#readLinks()
-    if (this.#table !== undefined) {
+    if (this.#readsRoutes) {
       for (const family of FAMILIES) await this.#readRoutes(family)
       this.#tellRoutes(true)
     }
@@ -251,7 +270,8 @@ export class Rtnetlink {
 
   /** Ours are looked for in all tables: a former run may have had another one. */
   #questions(): ({ readonly table: number } | { readonly protocol: number })[] {
-    const tables = new Set([MAIN_TABLE, this.#table ?? MAIN_TABLE])
+    if (this.#table === undefined) return [{ table: MAIN_TABLE }]
+    const tables = new Set([MAIN_TABLE, this.#table])
     return [...[...tables].map((table) => ({ table })), { protocol: GODWIT_PROTOCOL }]
   }
 
@@ -309,13 +329,14 @@ export class Rtnetlink {
     this.#readSoon()
   }
 
-  #concernsUs({ table, protocol }: { readonly table: number; readonly protocol: number }): boolean {
+  #concernsUs({ prefix, table, protocol }: Pick<KernelRoute, 'prefix' | 'table' | 'protocol'>): boolean {
+    if (this.#table === undefined) return table === MAIN_TABLE && prefix.length === 0
     return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
   }
 
   /** The kernel does not say which IPv4 routes go with it. */
   async #takeLoss(loss: Loss): Promise<void> {
-    if (this.#table === undefined || !this.#routes.isTouchedBy(loss)) return
+    if (!this.#readsRoutes || !this.#routes.isTouchedBy(loss)) return
     if (loss.kind === 'link-deleted') {
       await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
       return
@@ -339,7 +360,7 @@ export class Rtnetlink {
   }
 
   #tellRoutes(isOver: boolean): void {
-    if (this.#table === undefined) return
+    if (!this.#readsRoutes) return
     const change = this.#routes.changes(isOver)
     if (change !== undefined) this.#feed({ kind: 'kernel', change })
   }

@@ -1,0 +1,83 @@
+/**
+ * What a BGPPeer leaves to each node to say (`asNumberFrom`, `localASNumberFrom`, `peerIPFrom`): one object for all racks, and in
+ * the labels or annotations of a Node what differs there. Values of the node that has the neighbor are read, not those of
+ * the neighbor.
+ */
+import { isLinkLocal, whyNotOfHost } from '../base/address.ts'
+import type { Problem } from './intent.ts'
+import type { ClusterNode } from './node.ts'
+import type { PeerObject, ValueFrom } from './objects.ts'
+import { parseAsn } from './parse/fields.ts'
+import { parsePeerIp } from './parse/peer-ip.ts'
+import { makeProblem } from './problem.ts'
+
+interface Found {
+  /** Undefined: the node does not say what is needed, and the neighbor is left out. */
+  readonly object: PeerObject | undefined
+  readonly problems: readonly Problem[]
+}
+
+/** The object as if it had said itself what the node says. */
+export function withValuesOf(object: PeerObject, node: ClusterNode): Found {
+  const { asNumberFrom, localAsNumberFrom, peerIpFrom } = object
+  if (asNumberFrom === undefined && localAsNumberFrom === undefined && peerIpFrom === undefined)
+    return { object, problems: [] }
+  const reader = new Reader(object.name, node)
+  const asNumber = asNumberFrom && reader.read('asNumberFrom', asNumberFrom, readAsn)
+  const localAsNumber = localAsNumberFrom && reader.read('localASNumberFrom', localAsNumberFrom, readAsn)
+  const remote = peerIpFrom && reader.read('peerIPFrom', peerIpFrom, readRemote)
+  const found = {
+    ...object,
+    ...(asNumber !== undefined && { asNumber }),
+    ...(localAsNumber !== undefined && { localAsNumber }),
+    ...(remote !== undefined && { remote }),
+  }
+  return { object: reader.problems.length === 0 ? found : undefined, problems: reader.problems }
+}
+
+type Read<Value> = (text: string) => Value | { readonly wrong: string }
+
+const readAsn: Read<number> = (text) => parseAsn(text) ?? { wrong: 'is not an AS number' }
+
+const readRemote: Read<NonNullable<PeerObject['remote']>> = (text) => {
+  const remote = parsePeerIp(text)
+  if (remote === undefined) return { wrong: 'is not ip, ip:port or [ipv6]:port' }
+  const isBare = isLinkLocal(remote.address) && !remote.address.includes('%')
+  const wrong = isBare ? `is link-local and must name its interface: ${text}%eth0` : whyNotOfHost(remote.address)
+  return wrong === undefined ? remote : { wrong }
+}
+
+class Reader {
+  readonly problems: Problem[] = []
+  readonly #peer: string
+  readonly #node: ClusterNode
+
+  constructor(peer: string, node: ClusterNode) {
+    this.#peer = peer
+    this.#node = node
+  }
+
+  read<Value>(field: string, { kind, key }: ValueFrom, read: Read<Value>): Value | undefined {
+    const said = kind === 'label' ? this.#node.labels[key] : this.#node.annotations[key]
+    if (said === undefined || said === '') {
+      const what = kind === 'label' ? 'no such label' : 'no such annotation with an address or an AS number'
+      return this.#wrong(field, key, `Node/${this.#node.name} has ${what}`)
+    }
+    const value = read(said)
+    if (typeof value !== 'object' || value === null || !('wrong' in value)) return value as Value
+    return this.#wrong(field, key, `Node/${this.#node.name} says "${said}", which ${value.wrong}`)
+  }
+
+  #wrong(field: string, key: string, why: string): undefined {
+    const says = `${why}; the peer is ignored on this node`
+    this.problems.push(
+      makeProblem({
+        code: 'peer-value-missing',
+        object: `BGPPeer/${this.#peer}`,
+        field: `spec.${field}`,
+        value: key,
+        says,
+      }),
+    )
+  }
+}

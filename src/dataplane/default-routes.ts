@@ -1,0 +1,83 @@
+/**
+ * The default routes of this node that are not ours, and the gateway of each family: of those whose link is up, the route
+ * with the lowest metric; of several gateways in it the one that is it already, else the lowest address.
+ *
+ * A gateway stays the gateway until there is another: a default route that goes for a moment, as when DHCP renews it, moves
+ * nobody.
+ */
+import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { addressKey } from './address-order.ts'
+import { GODWIT_PROTOCOL, type Hop, type KernelChange, type KernelRoute, MAIN_TABLE, sameRoute } from './kernel.ts'
+import type { LinkTable } from './links.ts'
+
+const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
+
+/** Where packets to everywhere go. */
+const isDefault = ({ prefix, type, protocol, table }: KernelRoute): boolean =>
+  prefix.length === 0 && type === 'unicast' && protocol !== GODWIT_PROTOCOL && table === MAIN_TABLE
+
+export class DefaultRoutes {
+  readonly #links: LinkTable
+  readonly #routes: Record<Family, readonly KernelRoute[]> = { ipv4: [], ipv6: [] }
+  readonly #gateways: Partial<Record<Family, Address>> = {}
+  #isKnown = false
+
+  constructor(links: LinkTable) {
+    this.#links = links
+  }
+
+  /** Whether a default route is another than before. */
+  take({ full, more, gone, present }: KernelChange): boolean {
+    const lost = full ? [...this.#routes.ipv4, ...this.#routes.ipv6] : gone.filter(isDefault)
+    const found = present.filter(isDefault)
+    const isFirst = !this.#isKnown && !more
+    if (!more) this.#isKnown = true
+    for (const route of lost) this.#set(route, (known) => known.filter((one) => !sameRoute(one, route)))
+    for (const route of found) this.#set(route, (known) => [...known, route])
+    return isFirst || lost.length + found.length > 0
+  }
+
+  #set({ prefix: { family } }: KernelRoute, change: (known: readonly KernelRoute[]) => readonly KernelRoute[]): void {
+    this.#routes[family] = change(this.#routes[family])
+  }
+
+  /** As of now; with its interface where the address means nothing without. */
+  gateway(family: Family): Address | undefined {
+    const candidates = this.#candidates(family)
+    const current = this.#gateways[family]
+    const [first] = candidates
+    if (first === undefined || (current !== undefined && candidates.includes(current))) return current
+    this.#gateways[family] = first
+    return first
+  }
+
+  /** Why there is none, and never was. */
+  whyNone(family: Family): string {
+    if (!this.#isKnown) return 'the routes of this node are not known yet'
+    const [first] = this.#routes[family]
+    if (first === undefined) return `this node has no ${LABELS[family]} default route`
+    const over = first.hops.map((hop) => hop.interface).join(', ')
+    const isUp = first.hops.some((hop) => this.#links.isUp(hop.interface))
+    return `the ${LABELS[family]} default route over ${over} ${isUp ? 'has no gateway' : 'is down'}`
+  }
+
+  /** Gateways of the preferred route, the lowest address first. */
+  #candidates(family: Family): Address[] {
+    const usable = this.#routes[family]
+      .map(({ metric, hops }) => ({ metric, gateways: hops.flatMap((hop) => this.#gatewayOf(hop)) }))
+      .filter(({ gateways }) => gateways.length > 0)
+    const least = Math.min(...usable.map(({ metric }) => metric))
+    return usable
+      .filter(({ metric }) => metric === least)
+      .flatMap(({ gateways }) => gateways)
+      .sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
+  }
+
+  #gatewayOf({ gateway, interface: name }: Hop): Address[] {
+    if (gateway === undefined || !this.#links.isUp(name)) return []
+    return [isLinkLocal(gateway) ? `${gateway}%${name}` : gateway]
+  }
+}
+
+const orderOf = (address: Address): string => addressKey(addressBytes(bareAddress(address)))

@@ -1,0 +1,55 @@
+/**
+ * Neighbors that are the default gateway of this node (`peerIP: DefaultGateway`), one for each family: who that is shows
+ * in the kernel's routes. Owns what objects want of them.
+ */
+import { isLinkLocal } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import type { DefaultRoutes } from '../dataplane/default-routes.ts'
+
+/** The name of the neighbor that has an address and port already. */
+export type Taken = (intent: PeerIntent) => string | undefined
+
+export class Gateways {
+  readonly #routes: DefaultRoutes
+  readonly #wanted = new Map<string, PeerIntent>()
+
+  constructor(routes: DefaultRoutes) {
+    this.#routes = routes
+  }
+
+  set(intent: PeerIntent): void {
+    this.#wanted.set(intent.name, intent)
+  }
+
+  remove(name: string): void {
+    this.#wanted.delete(name)
+  }
+
+  has(name: string): boolean {
+    return this.#wanted.has(name)
+  }
+
+  get isEmpty(): boolean {
+    return this.#wanted.size === 0
+  }
+
+  /** In the order of their names: of two with one address the first has it. */
+  all(): PeerIntent[] {
+    return [...this.#wanted.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** The neighbor as it can be run now: with the address of the gateway, or held until there is one. */
+  resolve(intent: PeerIntent, taken: Taken): PeerIntent {
+    const address = this.#routes.gateway(intent.gateway as Family)
+    if (address === undefined) {
+      return { ...intent, address: UNHEARD, held: intent.held ?? this.#routes.whyNone(intent.gateway as Family) }
+    }
+    // On a link alone only the kernel knows our address there.
+    const found = { ...intent, address, ...(isLinkLocal(address) && { sourceAddress: undefined }) }
+    const other = taken(found)
+    return other === undefined
+      ? found
+      : { ...found, held: intent.held ?? `the default gateway ${address} is the neighbor ${other} already` }
+  }
+}

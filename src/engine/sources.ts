@@ -1,0 +1,60 @@
+/**
+ * Sessions whose source address is that of an interface (`sourceInterface`), as of a loopback that routers know the node by.
+ * Owns what objects want of them; which address that is shows in the links, and is asked again when these change.
+ */
+import { type Address, familyOfAddress } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
+import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { addressesOf, type LinkTable } from '../dataplane/links.ts'
+import { isSteady } from './own-address.ts'
+
+export class Sources {
+  readonly #links: LinkTable
+  readonly #wanted = new Map<string, PeerIntent>()
+
+  constructor(links: LinkTable) {
+    this.#links = links
+  }
+
+  remove(name: string): void {
+    this.#wanted.delete(name)
+  }
+
+  /** What is wanted of those that rest on one of these interfaces. */
+  on(names: ReadonlySet<string>): PeerIntent[] {
+    return [...this.#wanted.values()].filter(({ sourceInterface: name }) => name !== undefined && names.has(name))
+  }
+
+  /** With the address of its interface, or held until there is one; who asks for none is as before. */
+  resolve(intent: PeerIntent): PeerIntent {
+    const { name, sourceInterface, address } = intent
+    if (sourceInterface === undefined) {
+      this.#wanted.delete(name)
+      return intent
+    }
+    this.#wanted.set(name, intent)
+    if (address === UNHEARD) return intent
+    const family = familyOfAddress(address)
+    const source = this.#addressOf(sourceInterface, family, intent.sourceAddress)
+    if (source !== undefined) return { ...intent, sourceAddress: source, sourceMayYield: false }
+    return { ...intent, held: intent.held ?? this.#whyNone(sourceInterface, family) }
+  }
+
+  /** The one that the Node names where the interface has it, else the first in the order of their text. */
+  #addressOf(name: string, family: Family, named: Address | undefined): Address | undefined {
+    const link = this.#links.get(name)
+    const usable =
+      link === undefined
+        ? []
+        : addressesOf(link, family)
+            .filter(isSteady)
+            .map(({ address }) => address)
+    return usable.find((address) => address === named) ?? usable.sort()[0]
+  }
+
+  #whyNone(name: string, family: Family): string {
+    if (!this.#links.isKnown) return 'the links of this node are not known yet'
+    if (this.#links.get(name) === undefined) return `sourceInterface ${name} does not exist on this node`
+    return `sourceInterface ${name} has no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address that stays`
+  }
+}

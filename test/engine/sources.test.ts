@@ -1,0 +1,68 @@
+/** (11.5) `sourceInterface`: a session from the address of an interface, held while there is none. */
+import { describe, expect, test } from 'vitest'
+import type { PeerIntent } from '../../src/cluster/intent.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
+import { Sources } from '../../src/engine/sources.ts'
+import { intentOf } from '../support/cluster.ts'
+import { linkOf } from '../support/fake-kernel.ts'
+import { bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
+
+const NODE = node('me', { addresses: ['10.0.0.1', 'fd00::1'] })
+const OFF = bgpConfiguration({ nodeToNodeMeshEnabled: false })
+
+function wanted(spec: object): PeerIntent {
+  const [found] = intentOf('me', [NODE, OFF, bgpPeer('a', { asNumber: 65000, ...spec })]).peers.values()
+  if (found === undefined) throw new Error('no neighbor')
+  return found
+}
+
+const linksWith = (...addresses: string[]) => {
+  const links = new LinkTable()
+  links.take({ full: true, gone: [], present: [linkOf(1, 'lo', true, addresses)] })
+  return links
+}
+
+const LO = { peerIP: '10.9.9.9', sourceInterface: 'lo' }
+
+describe('the source', () => {
+  test.each<[string, object, string[], string | undefined, string | undefined]>([
+    ['the only address of the family', LO, ['192.0.2.7/32', 'fd00:7::7/128'], '192.0.2.7', undefined],
+    [
+      'of the family of the session',
+      { ...LO, peerIP: 'fd09::9' },
+      ['192.0.2.7/32', 'fd00:7::7/128'],
+      'fd00:7::7',
+      undefined,
+    ],
+    ['that of the Node where it is there', LO, ['192.0.2.7/32', '10.0.0.1/32'], '10.0.0.1', undefined],
+    ['none of another family', LO, ['fd00:7::7/128'], undefined, 'sourceInterface lo has no IPv4 address that stays'],
+    ['none at all', LO, [], undefined, 'sourceInterface lo has no IPv4 address that stays'],
+    [
+      'of an interface that is not there',
+      { ...LO, sourceInterface: 'dummy0' },
+      [],
+      undefined,
+      'sourceInterface dummy0 does not exist on this node',
+    ],
+  ])('%s', (_, spec, addresses, source, held) => {
+    const resolved = new Sources(linksWith(...addresses)).resolve(wanted(spec))
+    expect(resolved.held).toBe(held)
+    if (source !== undefined) expect([resolved.sourceAddress, resolved.sourceMayYield]).toEqual([source, false])
+  })
+
+  test('before links are known it is only unknown; and who asks for none is as before', () => {
+    expect(new Sources(new LinkTable()).resolve(wanted(LO)).held).toBe('the links of this node are not known yet')
+    const plain = wanted({ peerIP: '10.9.9.9' })
+    expect(new Sources(new LinkTable()).resolve(plain)).toBe(plain)
+  })
+
+  test('is looked for again when its interface changes, and no longer when the object has gone', () => {
+    const sources = new Sources(linksWith('192.0.2.7/32'))
+    const intent = wanted(LO)
+    sources.resolve(intent)
+    expect(sources.on(new Set(['eth0']))).toEqual([])
+    expect(sources.on(new Set(['lo']))).toEqual([intent])
+    sources.remove(intent.name)
+    expect(sources.on(new Set(['lo']))).toEqual([])
+  })
+})
