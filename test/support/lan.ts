@@ -7,6 +7,8 @@ import { type Host, World } from './world.ts'
 
 export interface LanOptions {
   readonly nodes: number
+  /** So many of them have an agent; all unless said. */
+  readonly agents?: number
   readonly configuration: object
   /** Addresses of a node other than those of the link that all are on. */
   readonly addresses?: (number: number) => readonly [string, string] | undefined
@@ -37,7 +39,7 @@ export class Lan {
       },
     })
     this.objects = this.numbers().map((number) => this.node(number))
-    for (const number of this.numbers()) this.start(number)
+    for (const number of this.numbers().slice(0, options.agents)) this.start(number)
   }
 
   /** From 1 on. */
