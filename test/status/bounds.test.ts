@@ -88,6 +88,19 @@ describe('what a survey comes to', () => {
     expect(faults(schemaOf('BGPNodeStatus'), object)).toEqual([])
   })
 
+  test('a session that ended says since when; one that never was says only why', () => {
+    const lastError = { class: 'Socket', text: 'No route to host', at: 5 } as const
+    const down = { state: 'Active', session: undefined, lastError } as const
+    const { status } = surveyed({
+      eachProtocol: () => [
+        neighbor(0, 'Global', { ...down, established: 1 }),
+        neighbor(1, 'Global', { ...down, established: 0 }),
+      ],
+    })
+    expect(status.routers.map(({ since }) => since)).toEqual([5, undefined])
+    expect(status.routers.map((router) => router.lastError?.text)).toEqual(Array(2).fill('Socket: No route to host'))
+  })
+
   test('forty routers with long errors are told in full', () => {
     const lastError = { class: 'Received', text: 'Administrative shutdown: the rack is moved', at: 5 } as const
     const { status } = surveyed({ eachProtocol: () => many(40, (index) => neighbor(index, 'Global', { lastError })) })
