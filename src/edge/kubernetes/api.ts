@@ -10,6 +10,7 @@ import { createGunzip } from 'node:zlib'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Millis } from '../../base/units.ts'
 import { wordsOf } from '../os-words.ts'
+import { ItemReader } from './item-reader.ts'
 
 /** The API said no. `message` is one line for people. */
 export class ApiError extends Error {
@@ -43,6 +44,14 @@ export interface Api {
     silence: Millis,
     signal: AbortSignal,
     type?: PatchType,
+  ): Promise<unknown>
+  /** A list, item by item as they come; gives the list without them. */
+  list(
+    path: string,
+    query: Query,
+    silence: Millis,
+    signal: AbortSignal,
+    onItem: (item: unknown) => void,
   ): Promise<unknown>
   /** Line by line; `onOpen` once the server agreed. Ends when the server ends it, throws when it breaks. */
   follow(
@@ -147,6 +156,18 @@ class HttpApi implements Api {
     const onChunk = (chunk: Buffer) => void chunks.push(chunk)
     await this.#read({ path, query, sent }, silence, signal, LARGEST_ANSWER, onChunk)
     return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  }
+
+  async list(
+    path: string,
+    query: Query,
+    silence: Millis,
+    signal: AbortSignal,
+    onItem: (item: unknown) => void,
+  ): Promise<unknown> {
+    const reader = new ItemReader(onItem)
+    await this.#read({ path, query }, silence, signal, LARGEST_ANSWER, (chunk) => reader.push(chunk))
+    return reader.end()
   }
 
   async follow(

@@ -122,8 +122,9 @@ export class Reflector {
     let token: string | undefined
     let version: string | undefined
     do {
-      const page = pageOf(await this.#page(token))
-      this.#tellPage(page.items, next, token === undefined)
+      const fresh: Named[] = []
+      const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
+      this.#tellPage(fresh, token === undefined)
       token = page.next
       version = page.version
     } while (token !== undefined)
@@ -134,11 +135,12 @@ export class Reflector {
     this.#tellListed(next)
   }
 
-  async #page(token: string | undefined): Promise<unknown> {
+  /** Objects are trimmed as they come. */
+  async #page(token: string | undefined, onItem: (item: unknown) => void): Promise<unknown> {
     const query = { ...this.#selection(), limit: this.#pageSize, continue: token }
     const silence = Math.min(this.#timing.silence, 60_000)
     try {
-      const page = await this.#api.get(pathOf(this.#resource), query, silence, this.#stop.signal)
+      const page = await this.#api.list(pathOf(this.#resource), query, silence, this.#stop.signal, onItem)
       this.#contact.heard()
       return page
     } catch (error) {
@@ -153,8 +155,7 @@ export class Reflector {
   }
 
   /** Only what is new is told: ten thousand objects read anew would hold up all sessions. */
-  #tellPage(items: readonly unknown[], next: Digests, isFirst: boolean): void {
-    const fresh = items.flatMap((item) => this.#read(item, next) ?? [])
+  #tellPage(fresh: readonly Named[], isFirst: boolean): void {
     if (!this.#listed && isFirst) {
       this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
       return
@@ -235,6 +236,11 @@ export class Reflector {
     if (!this.#known.delete(key)) return
     this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
     this.#noteNodes()
+  }
+
+  #keep(item: unknown, next: Digests, fresh: Named[]): void {
+    const named = this.#read(item, next)
+    if (named !== undefined) fresh.push(named)
   }
 
   /** Notes what it says; undefined where that is nothing new. An object without a name is none. */
@@ -346,11 +352,9 @@ function keyOf(object: unknown): string {
   return `${namespace ?? ''}/${name}`
 }
 
-function pageOf(answer: unknown): { items: readonly unknown[]; next: string | undefined; version: string | undefined } {
-  const { items } = fields(answer)
+function pageOf(answer: unknown): { next: string | undefined; version: string | undefined } {
   const { continue: next, resourceVersion } = metaOf(answer)
   return {
-    items: Array.isArray(items) ? items : [],
     next: typeof next === 'string' && next !== '' ? next : undefined,
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
   }
