@@ -25,7 +25,8 @@ beforeEach(() => {
     queries.push([path, query])
     return answer()
   }
-  const api = { server: '', insecure: false, get, send: async () => ({}), follow: async () => {}, close: () => {} }
+  const rest = { send: async () => ({}), follow: async () => {}, close: () => {} }
+  const api = { server: '', insecure: false, get, list: get, ...rest }
   own = new OwnNode({ name: 'n1', resource, api, pass: (change) => passed.push(change) })
   own.take(upsert(OURS))
   passed = []
