@@ -69,8 +69,9 @@ export interface TcpOptions {
 
 /** Beyond this a neighbor that does not read is given up: the engine stops at far less. */
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
-/** One read, and so one turn of the engine. */
+/** One read, and so one turn of the engine: halved for a socket of which one takes longer than its share of time. */
 const CHUNK = 16_384
+const SMALLEST_CHUNK = 2_048
 /** What one socket may hand in before all others have been looked at: so many bytes, or for so long. */
 const SHARE_BYTES = 65_536
 const SHARE_TIME: Millis = 2
@@ -79,6 +80,8 @@ const MOST_CLOSING = 256
 
 /** All sockets are read into this one: a chunk is taken before the next is read. */
 const BUFFER = new Uint8Array(CHUNK)
+/** Its beginning, by size. */
+const CHUNKS = new Map([CHUNK, 8_192, 4_096, SMALLEST_CHUNK].map((size) => [size, BUFFER.subarray(0, size)] as const))
 
 /** Of a socket, whoever opened it. */
 interface Ends {
@@ -87,6 +90,8 @@ interface Ends {
   readonly isIpv6: boolean
   /** As put on. */
   minTtl: number | undefined
+  /** Bytes of one read. */
+  chunk: number
 }
 
 interface Connection {
@@ -241,7 +246,7 @@ export class Tcp implements Network {
   /** Nothing has been read yet: what it is protected by is put on first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined }
+    const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined, chunk: CHUNK }
     try {
       setNoDelay(fd)
       // It has the listener's.
@@ -332,7 +337,7 @@ export class Tcp implements Network {
     if (this.#protections.lacksKey(remote.address)) throw new Error('its TCP-MD5 key is not known yet')
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
-    const ends: Ends = { fd, remote: remote.address, isIpv6: family === 'ipv6', minTtl: undefined }
+    const ends: Ends = { fd, remote: remote.address, isIpv6: family === 'ipv6', minTtl: undefined, chunk: CHUNK }
     try {
       setNoDelay(fd)
       this.#protectOne(ends)
@@ -358,7 +363,10 @@ export class Tcp implements Network {
       fd: ends.fd,
       allowHalfOpen: true,
       manualStart: true,
-      onread: { buffer: BUFFER, callback: (length: number) => this.#received(connection, length) },
+      onread: {
+        buffer: () => CHUNKS.get(ends.chunk),
+        callback: (length: number) => this.#received(connection, length),
+      },
     } as SocketConstructorOpts)
     const connection: Connection = {
       conn,
@@ -389,10 +397,13 @@ export class Tcp implements Network {
     if (connection.phase === 'open') {
       this.#feed({ kind: 'received', conn: connection.conn, bytes: BUFFER.subarray(0, length) })
     }
+    const { ends } = connection
     // Less than was asked for: nothing more is there.
-    connection.share = length < CHUNK ? 0 : connection.share + length
+    connection.share = length < ends.chunk ? 0 : connection.share + length
     if (connection.share === 0) return true
-    if (connection.share < SHARE_BYTES && performance.now() - connection.shareSince < SHARE_TIME) return true
+    const after = performance.now()
+    ends.chunk = fittingChunk(ends.chunk, after - now)
+    if (connection.share < SHARE_BYTES && after - connection.shareSince < SHARE_TIME) return true
     connection.share = 0
     this.#paused.add(connection)
     this.#resuming ??= setImmediate(this.#resume)
@@ -496,4 +507,10 @@ export class Tcp implements Network {
     connection.unanswered = false
     this.#unanswered--
   }
+}
+
+/** The size of the next read, where one of this size took so long. */
+function fittingChunk(size: number, took: Millis): number {
+  if (took > SHARE_TIME) return Math.max(size >> 1, SMALLEST_CHUNK)
+  return took * 4 < SHARE_TIME ? Math.min(size * 2, CHUNK) : size
 }

@@ -44,6 +44,8 @@ export interface ControlOptions {
 
 const LONGEST_LINE = 4096
 const MOST_CLIENTS = 64
+/** So long lookers are answered before all sockets are looked at again; at least one of them is. */
+const SHARE_MILLIS = 2
 /** An answer of which nothing was read for so long no longer keeps its seat: birdc's pager may wait for a person. */
 const STALL_MILLIS = 30_000
 /** Time for a client whose connection is closed to read the rest. */
@@ -59,6 +61,8 @@ interface Client {
   answering: boolean
   /** It will send nothing more. */
   ended: boolean
+  /** It has taken what was written, and the engine has not heard of that. */
+  drained: boolean
   gone: boolean
 }
 
@@ -67,6 +71,9 @@ export class Control {
   readonly #clients = new Map<ClientId, Client>()
   readonly #seats: Seats<Client>
   readonly #sockets = new Set<Socket>()
+  /** Those for which there is something to do. */
+  readonly #waiting = new Set<Client>()
+  #serving: NodeJS.Immediate | undefined
   #server: LocalListener | undefined
   #inode: bigint | undefined
   #nextId: ClientId = 1
@@ -151,6 +158,7 @@ export class Control {
       text: '',
       answering: true,
       ended: false,
+      drained: false,
       gone: false,
     }
     const leaving = this.#seats.take(client, { name: String(uid), privileged: mayAct })
@@ -172,14 +180,36 @@ export class Control {
 
   #read(client: Client, text: string): void {
     client.text += text
-    this.#next(client)
+    if (client.text.length > LONGEST_LINE) client.socket.pause()
+    this.#later(client)
   }
 
   /** The last line may lack its newline. */
   #end(client: Client): void {
     client.ended = true
     if (client.text !== '' && !client.text.endsWith('\n')) client.text += '\n'
-    this.#next(client)
+    this.#later(client)
+  }
+
+  #later(client: Client): void {
+    if (client.gone) return
+    this.#waiting.add(client)
+    this.#serving ??= setImmediate(this.#serve)
+  }
+
+  /** Between two looks at all sockets: lookers that ask much must not keep neighbors waiting. */
+  readonly #serve = (): void => {
+    const until = performance.now() + SHARE_MILLIS
+    for (const client of this.#waiting) {
+      this.#waiting.delete(client)
+      if (client.drained) {
+        client.drained = false
+        this.#options.feed({ kind: 'client-drained', client: client.id })
+      }
+      this.#next(client)
+      if (performance.now() >= until) break
+    }
+    this.#serving = this.#waiting.size === 0 ? undefined : setImmediate(this.#serve)
   }
 
   /** Hands in the next line, if one is there and its turn has come. */
@@ -210,8 +240,8 @@ export class Control {
       if (complete) client.answering = false
       if (complete) this.#seats.setIdle(client)
       else this.#seats.setBusy(client)
-      this.#options.feed({ kind: 'client-drained', client: client.id })
-      if (complete) this.#next(client)
+      client.drained = true
+      this.#later(client)
     })
   }
 
@@ -227,6 +257,7 @@ export class Control {
     if (client.gone) return
     client.gone = true
     client.text = ''
+    this.#waiting.delete(client)
     this.#seats.leave(client)
     if (!this.#clients.delete(client.id)) return
     // Also called while an effect of the engine is carried out: the driver queues what is fed then.

@@ -78,7 +78,7 @@ class Session {
         this.#ticker = setInterval(() => socket.write(KEEPALIVE), 20_000)
         resolve()
       }
-      socket.on('connect', () => socket.write(open(as, routerId, family)))
+      socket.on('connect', () => socket.write(open(as, routerId, [family])))
       socket.on('data', (chunk: Buffer) => {
         this.at = now()
         this.bytes += chunk.length

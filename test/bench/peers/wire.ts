@@ -18,11 +18,12 @@ function message(type: number, body: readonly number[] = []): Buffer {
 export const KEEPALIVE = message(TYPE.keepalive)
 
 /** Multiprotocol, route refresh, four-octet AS, and an empty graceful restart: "I understand End-of-RIB" (RFC 4724). */
-export function open(as: number, routerId: string, family: Family): Buffer {
-  const capabilities = [1, 4, 0, AFI[family], 0, 1, 2, 0, 64, 2, 0, 0, 65, 4, ...u32s(as)]
+export function open(as: number, routerId: string, families: readonly Family[], holdTime = 180): Buffer {
+  const multiprotocol = families.flatMap((family) => [1, 4, 0, AFI[family], 0, 1])
+  const capabilities = [...multiprotocol, 2, 0, 64, 2, 0, 0, 65, 4, ...u32s(as)]
   const id = routerId.split('.').map(Number)
   const parameters = [capabilities.length + 2, 2, capabilities.length, ...capabilities]
-  return message(TYPE.open, [4, ...u16s(as > 0xffff ? 23456 : as), 0, 180, ...id, ...parameters])
+  return message(TYPE.open, [4, ...u16s(as > 0xffff ? 23456 : as), ...u16s(holdTime), ...id, ...parameters])
 }
 
 export const END_OF_RIB: Readonly<Record<Family, Buffer>> = {

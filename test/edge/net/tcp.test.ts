@@ -220,6 +220,29 @@ describe('TCP', () => {
     await until('a look at which it had nothing more', () => tcp.unread().length === 0)
   })
 
+  test('whose bytes take long are read in smaller pieces, and in large ones again when they do not (9.A5)', async () => {
+    let isSlow = true
+    const sizes: number[] = []
+    const feed = (input: Input): void => {
+      inputs.push(input)
+      if (input.kind !== 'received') return
+      sizes.push(input.bytes.length)
+      // More than the two milliseconds that a socket has in one look at all.
+      for (const end = performance.now() + 3; isSlow && performance.now() < end; );
+    }
+    await listening(open({ feed }))
+    const socket = stranger()
+    await has('accepted')
+    socket.write(new Uint8Array(100_000))
+    await until('all', () => sizes.reduce((sum, size) => sum + size, 0) === 100_000)
+    expect(sizes.slice(0, 6)).toEqual([16_384, 8_192, 4_096, 2_048, 2_048, 2_048])
+    isSlow = false
+    await until('large pieces again', () => {
+      if (socket.writableLength === 0) socket.write(new Uint8Array(100_000))
+      return sizes.slice(10).includes(16_384)
+    })
+  })
+
   test('a dial that cannot even be tried is dial-failed', async () => {
     open().perform({ kind: 'dial', conn: 2, remote: { address: '127.0.0.1', port: 70_000 }, localAddress: undefined })
     await has('dial-failed')

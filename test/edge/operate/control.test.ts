@@ -130,6 +130,35 @@ async function leaveStale(at: string): Promise<void> {
 }
 
 describe('lookers', () => {
+  test('that ask much all at once are answered one after the other, and all sockets are looked at in between', async () => {
+    let round = 0
+    const rounds: number[] = []
+    const isLong = (): boolean => rounds.length < 40
+    const count = (): void => {
+      round++
+      if (isLong()) setImmediate(count)
+    }
+    setImmediate(count)
+    const engine = new FakeEngine(fakeView(), (effect) => control.perform(effect))
+    const feed = (input: Input): void => {
+      if (input.kind === 'command') {
+        rounds.push(round)
+        // It takes more than its share.
+        for (const end = performance.now() + 3; performance.now() < end; );
+      }
+      engine.feed(input)
+    }
+    const control: Control = new Control({ path, feed })
+    open.push(control)
+    await control.open()
+    const all = Array.from({ length: 10 }, () => connect())
+    for (const socket of all) socket.end('show status\nshow status\nshow status\nshow status\n')
+    const answers = await Promise.all(all.map(readAll))
+    for (const text of answers) expect(text.match(/^0013 /gm)).toHaveLength(4)
+    expect(rounds).toHaveLength(40)
+    expect(new Set(rounds).size).toBe(40)
+  })
+
   test('are greeted, answered line by line, and let go', async () => {
     const [, engine] = await start()
     const socket = connect()
