@@ -1,6 +1,9 @@
 // Sessions with a key of TCP-MD5, with TTL security, and what happens when a key is missing, wrong or another.
 
 import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Family } from '../lab/lab.ts'
 import { bgpPeer, secret } from '../lab/manifests.ts'
 import { eventually, throughout } from '../lab/wait.ts'
@@ -160,6 +163,88 @@ const rotation: Case = {
   },
 }
 
+const KEYED = fileURLToPath(new URL('../lab/keyed.ts', import.meta.url))
+
+const plain: Case = {
+  name: 'protection: a plain Linux socket takes another key before us and after us, without a reset (10.4)',
+  speakers: 'once',
+  async run({ lab }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const other = await lab.host('plain', 2)
+    const file = join(other.directory, 'key')
+    const ours = (key: string): Promise<void> => cluster.manifests.put(secret('bgp', { router: key }))
+    const spec = { password, passive: true, holdTime: '9s' }
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('plain', other.ipv4, ROUTER_AS, spec))
+    await ours(KEY)
+    await writeFile(file, KEY)
+    await agent.start()
+    const argv = [process.execPath, KEYED, host.ipv4, other.ipv4, `${ROUTER_AS}`, file]
+    const neighbor = other.start('keyed', argv)
+    await agentSessionsUp(agent, 1)
+    const theirs = async (key: string): Promise<void> => {
+      await writeFile(file, key)
+      process.kill(neighbor.pid, 'SIGUSR2')
+    }
+    const count = async (): Promise<number> => (await agent.protocols())[0]?.messages.received.keepalive ?? 0
+    /** For a second the two differ: what is sent meanwhile is sent again. */
+    const rotate = async (steps: readonly [() => Promise<void>, () => Promise<void>]): Promise<void> => {
+      await steps[0]()
+      await throughout(1_000, () => agentSessionsUp(agent, 1))
+      await steps[1]()
+      const before = await count()
+      await eventually(async () => expect((await count()) > before + 2, 'no KEEPALIVE came with the new key'))
+    }
+    await rotate([() => ours('sardine-8'), () => theirs('sardine-8')])
+    await rotate([() => theirs('halibut-9'), () => ours('halibut-9')])
+    await agentSessionsUp(agent, 1)
+    const [protocol] = await agent.protocols()
+    expect(protocol?.timesEstablished === 1, `established ${protocol?.timesEstablished} times`)
+    const log = readFileSync(neighbor.log, 'utf8')
+    expect(!log.includes('lost'), `the neighbor says: ${log}`)
+    await keepsSecret(agent, KEY, 'sardine-8', 'halibut-9')
+  },
+}
+
+/** What each does when its own key is changed, as we have seen it: the session ends, and comes again with the new one. */
+const theirRotation: Case = {
+  name: 'protection: our key changes first and the session stays, the router resets it when its own changes, once (10.4)',
+  speakers: 'each',
+  lacking: ({ kind }) =>
+    kind === 'frr' || kind === 'bird' ? undefined : 'its key changes by a restart, which is another case',
+  async run(bench) {
+    const spec = { password, holdTime: '30s' }
+    const shape: Shape = { features: ['password'], spec, dials: 'they', key: KEY }
+    const { cluster, agent, router, ours } = await scene(bench, shape)
+    await sessionsUp(router, 1)
+    await routerHolds(router, ours)
+    const times = async (): Promise<number> => (await agent.protocols())[0]?.timesEstablished ?? 0
+    const before = await times()
+    await cluster.manifests.put(secret('bgp', { router: 'sardine-8' }))
+    await throughout(2_000, () => agentSessionsUp(agent, 1))
+    expect((await times()) === before, 'our own change made the session anew')
+    await changeKey(bench.speaker.kind, router, agent.host.ipv4, 'sardine-8')
+    await eventually(async () => {
+      expect((await times()) > before, 'the router has not made the session anew')
+      await sessionsUp(router, 1)
+    })
+    await routerHolds(router, ours)
+    await throughout(2_000, () => agentSessionsUp(agent, 1))
+    expect((await times()) === before + 1, `established ${await times()} times, ${before} before`)
+    await keepsSecret(agent, KEY, 'sardine-8')
+  },
+}
+
+const changeKey = async (kind: string, router: Router, neighbor: string, key: string): Promise<void> => {
+  if (kind === 'frr') {
+    await router.say('configure terminal', `router bgp ${ROUTER_AS}`, `neighbor ${neighbor} password ${key}`)
+    return
+  }
+  const file = join(router.host.directory, 'bird.conf')
+  await writeFile(file, readFileSync(file, 'utf8').replace(KEY, key))
+  await router.say('configure')
+}
+
 export const cases: readonly Case[] = [
   withKey('ipv4', 'we'),
   withKey('ipv4', 'they'),
@@ -172,4 +257,6 @@ export const cases: readonly Case[] = [
   missing,
   wrong,
   rotation,
+  plain,
+  theirRotation,
 ]

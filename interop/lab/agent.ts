@@ -51,6 +51,10 @@ export interface AgentOptions {
   readonly bfd?: string
   /** A folder whose programs come before this machine's. */
   readonly programs?: string
+  /** `debug` unless said. */
+  readonly logLevel?: string
+  /** Where it answers over HTTP; on loopback unless said. */
+  readonly http?: string
   /** The speaker before us, whose kernel routes are taken over. */
   readonly adopt?: string
 }
@@ -77,7 +81,8 @@ export class Agent {
     this.process = this.host.start('agent', [
       ...(programs === undefined ? [] : ['env', `PATH=${programs}:${process.env.PATH}`]),
       ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
-      ...['--control', this.socket, '--http', '127.0.0.1:9179', '--log-level', 'debug'],
+      ...['--control', this.socket, '--http', this.options.http ?? '127.0.0.1:9179'],
+      ...['--log-level', this.options.logLevel ?? 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
       ...(this.options.bfd === undefined ? [] : ['--bfd', this.options.bfd]),
       ...(this.options.table === undefined ? [] : ['--table', `${this.options.table}`]),
