@@ -89,6 +89,10 @@ export function isShortage(error: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE'
 }
 
+/** The machine, or this network namespace, has no IPv6. */
+export const isWithoutIpv6 = (error: unknown): boolean =>
+  error instanceof CallError && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
+
 function must(answer: number): number {
   if (answer < 0) throw new CallError(koffi.errno())
   return answer

@@ -31,6 +31,11 @@ export class Reserve {
     this.refill()
   }
 
+  /** Some have been lent. */
+  get isShort(): boolean {
+    return this.#held.length < this.#size
+  }
+
   /** The last one has been lent. */
   get isSpent(): boolean {
     return this.#held.length === 0 && this.#size > 0

@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { Tcp } from '../../src/edge/net/tcp.ts'
+import { openHttp } from '../../src/edge/operate/http.ts'
 import type { Input } from '../../src/engine/input.ts'
 
 if (import.meta.main) {
@@ -20,6 +21,14 @@ if (import.meta.main) {
     else tcp.perform({ kind: 'refuse', conn })
   }
   const tcp = new Tcp({ feed })
+  const http = await openHttp({
+    host: '127.0.0.1',
+    port: 0,
+    metrics: { contentType: 'text/plain', scrape: async () => '' },
+    whyNotLive: () => undefined,
+    whyNotReady: () => undefined,
+  })
+  tell({ kind: 'http', port: http.port })
   tcp.perform({ kind: 'listen', port: Number(process.argv[2]), addresses: ['127.0.0.1'] })
   let conn = 0
   createInterface({ input: process.stdin })

@@ -10,12 +10,12 @@ import {
   acceptFrom,
   attachFilter,
   bindToInterface,
-  CallError,
   closeSocket,
   detachFilter,
   droppedBy,
   type FilterRow,
   interfaceIndex,
+  isWithoutIpv6,
   keepSyn,
   listenAt,
   localEndpoint,
@@ -133,8 +133,7 @@ class Listener {
       return this.#openAt('::')
     } catch (error) {
       // A host without IPv6 still has every IPv4 address.
-      const noIpv6 = error instanceof CallError && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
-      if (!noIpv6) throw error
+      if (!isWithoutIpv6(error)) throw error
       return this.#openAt('0.0.0.0')
     }
   }

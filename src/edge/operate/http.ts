@@ -5,11 +5,16 @@
  * connection that asks nothing, or half of something, or does not read its answer, is closed after `IDLE_MILLIS`, and
  * before that as soon as a newcomer needs its seat.
  */
+
+import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { Socket } from 'node:net'
+import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { View } from '../../show/view.ts'
 import type { Driver } from '../driver.ts'
+import { acceptFrom, closeSocket, isWithoutIpv6, listenAt, localEndpoint, openSocket } from '../libc.ts'
 import { wordsOf } from '../os-words.ts'
+import { Listener } from './listener.ts'
 import { type Caller, Seats } from './seats.ts'
 
 export interface HttpAddress {
@@ -43,9 +48,13 @@ export function parseHttpAddress(text: string): HttpAddress | undefined {
 const SEATS = { most: 64, mostPerCaller: 16, reserved: 16 }
 /** So long a connection may be idle, a request incomplete, or an answer unread. */
 const IDLE_MILLIS = 5_000
+/** Connections the kernel holds ready for us. */
+const BACKLOG = 128
+/** Descriptors held back for probes from this machine, and one for those who are turned away. */
+const RESERVE = 4
 
 /** Starts to listen; fails with one line that names the address. */
-export function openHttp(options: HttpOptions): Promise<HttpServer> {
+export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const seats = new Seats<Socket>(SEATS)
   const server = createServer({
     maxHeaderSize: 8192,
@@ -56,44 +65,76 @@ export function openHttp(options: HttpOptions): Promise<HttpServer> {
     connectionsCheckingInterval: 1_000,
   })
   server.setTimeout(IDLE_MILLIS, (socket) => socket.destroy())
-  server.on('connection', (socket) => seat(seats, socket))
   server.on('request', (request, response) => {
     seats.setBusy(request.socket)
     response.once('close', () => seats.setIdle(request.socket))
     answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${wordsOf(error)}\n`))
   })
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(new Error(`cannot listen on ${options.host}:${options.port} for HTTP: ${wordsOf(error)}`))
-    })
-    server.listen({ port: options.port, ...(options.host === '' ? {} : { host: options.host }) }, () => {
-      const { port } = server.address() as AddressInfo
-      // A descriptor that cannot be had costs one caller, never the agent.
-      server.on('error', () => {})
-      const close = () =>
-        new Promise<void>((done) => {
-          server.close(() => done())
-          server.closeAllConnections()
-        })
-      resolve({
-        port,
-        get turnedAway() {
-          return seats.turnedAway
-        },
-        close,
-      })
-    })
+  const fd = await listen(options)
+  // It counts connections, and looks for late requests, from here on.
+  server.emit('listening')
+  const listener = new Listener<HttpCaller>({
+    fd,
+    accept: acceptHttp,
+    take: (caller) => {
+      const socket = new Socket({ fd: caller.fd, allowHalfOpen: true, readable: true, writable: true })
+      socket.once('close', () => seats.leave(socket))
+      const leaving = seats.take(socket, caller)
+      if (leaving !== socket) server.emit('connection', socket)
+      leaving?.destroy()
+    },
+    reserve: RESERVE,
+    comesFirst: ({ privileged }) => privileged,
   })
-}
-
-function seat(seats: Seats<Socket>, socket: Socket): void {
-  socket.once('close', () => seats.leave(socket))
-  seats.take(socket, callerOf(socket))?.destroy()
+  return {
+    port: localEndpoint(fd).port,
+    get turnedAway() {
+      return seats.turnedAway
+    },
+    close: async () => {
+      listener.close()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
 }
 
 /** Who calls from an address of this machine is on it: the network cannot claim that (RFC 1812 §5.3.8). */
-function callerOf({ remoteAddress = '', localAddress }: Socket): Caller {
-  return { name: remoteAddress, privileged: remoteAddress === localAddress }
+interface HttpCaller extends Caller {
+  readonly fd: number
+}
+
+function acceptHttp(listener: number): HttpCaller | undefined {
+  const accepted = acceptFrom(listener)
+  if (accepted === undefined) return undefined
+  const { fd, remote } = accepted
+  return { fd, name: remote.address, privileged: remote.address === localEndpoint(fd).address }
+}
+
+async function listen({ host, port }: HttpAddress): Promise<number> {
+  try {
+    if (host !== '') return listenOn((await lookup(host)).address, port)
+    try {
+      return listenOn('::', port)
+    } catch (error) {
+      // A host without IPv6 still has every IPv4 address.
+      if (!isWithoutIpv6(error)) throw error
+      return listenOn('0.0.0.0', port)
+    }
+  } catch (error) {
+    throw new Error(`cannot listen on ${host}:${port} for HTTP: ${wordsOf(error)}`)
+  }
+}
+
+function listenOn(address: Address, port: number): number {
+  const fd = openSocket(familyOfAddress(address))
+  try {
+    listenAt(fd, { address, port }, BACKLOG)
+    return fd
+  } catch (error) {
+    closeSocket(fd)
+    throw error
+  }
 }
 
 async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

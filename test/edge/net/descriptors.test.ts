@@ -41,7 +41,7 @@ describe('without descriptors', () => {
     host = spawn('sh', ['-c', limits, process.execPath, HOST, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] })
     if (host.stdout === null) throw new Error('no way to hear the host')
     createInterface({ input: host.stdout }).on('line', (line) => inputs.push(JSON.parse(line)))
-    await until('the host listens', () => of('listening').length > 0)
+    await until('the host listens', () => of('listening').length > 0, 20_000)
     tell('fill')
     await until('no descriptor left', () => of('filled').length > 0)
   })
@@ -59,6 +59,26 @@ describe('without descriptors', () => {
     await until('all are gone', () => closed === 100)
     expect(of('descriptors')).toEqual([{ kind: 'descriptors', trouble: 'Too many open files' }])
     expect(of('received')).toEqual([])
+  })
+
+  test("this machine's probes are answered by what is held back, and others are turned away", async () => {
+    const { port: http } = of('http')[0] as unknown as { port: number }
+    const probe = (localAddress: string) =>
+      new Promise<string>((resolve) => {
+        const socket = createConnection({ host: '127.0.0.1', port: http, localAddress })
+        sockets.push(socket)
+        let text = ''
+        socket.on('data', (chunk) => {
+          text += String(chunk)
+        })
+        socket.on('error', () => {})
+        socket.on('close', () => resolve(text))
+        socket.write('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      })
+    for (let round = 0; round < 10; round++) {
+      expect(await probe(STRANGER)).toBe('')
+      expect(await probe('127.0.0.1')).toMatch(/^HTTP\/1\.1 200 OK/)
+    }
   })
 
   test('neighbors come in and are called by the reserve; when it is spent, they are turned away and counted', async () => {

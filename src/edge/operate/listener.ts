@@ -1,0 +1,71 @@
+/**
+ * A socket that listens, and that a shortage of descriptors cannot close: one is held back, so that a caller is taken and
+ * closed at once instead of waiting in the kernel, and more of them where some callers are to be answered all the same.
+ */
+import type { Millis } from '../../base/units.ts'
+import { closeSocket, watchReadable } from '../libc.ts'
+import { Reserve } from '../reserve.ts'
+
+/** Callers accepted before other sockets have their turn. */
+const AT_ONCE = 16
+/** Nobody is accepted for so long when even the last descriptor is gone: who waits would wake us each round. */
+const SHORTAGE_PAUSE: Millis = 100
+
+export interface ListenerOptions<Caller> {
+  /** That of the socket, which is closed with this. */
+  readonly fd: number
+  /** The next one; undefined where nobody waits. */
+  readonly accept: (fd: number) => Caller | undefined
+  readonly take: (caller: Caller) => void
+  /** Descriptors held back; the last one is for those who are turned away. */
+  readonly reserve: number
+  /** It may be answered by a descriptor that was held back. */
+  readonly comesFirst: (caller: Caller) => boolean
+}
+
+export class Listener<Caller extends { readonly fd: number }> {
+  readonly #options: ListenerOptions<Caller>
+  readonly #reserve: Reserve
+  #watch: { close(): void } | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ListenerOptions<Caller>) {
+    this.#options = options
+    this.#reserve = new Reserve(() => {}, options.reserve)
+    this.#watchCallers()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#watch?.close()
+    closeSocket(this.#options.fd)
+    this.#reserve.close()
+  }
+
+  #watchCallers(): void {
+    this.#watch = watchReadable(this.#options.fd, () => this.#acceptSome())
+  }
+
+  #acceptSome(): void {
+    for (let taken = 0; taken < AT_ONCE && this.#acceptOne(); taken++);
+    this.#reserve.refill()
+  }
+
+  #acceptOne(): boolean {
+    const { fd, accept, take, comesFirst } = this.#options
+    try {
+      const caller = this.#reserve.lend(() => accept(fd), true)
+      if (caller === undefined) return false
+      const isRefused = this.#reserve.isSpent || (this.#reserve.isShort && !comesFirst(caller))
+      if (isRefused) closeSocket(caller.fd)
+      else take(caller)
+      this.#reserve.refill()
+      return true
+    } catch {
+      this.#watch?.close()
+      this.#watch = undefined
+      this.#timer = setTimeout(() => this.#watchCallers(), SHORTAGE_PAUSE)
+      return false
+    }
+  }
+}
