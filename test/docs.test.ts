@@ -20,6 +20,7 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run bench:peers': ['.ci/run', 'npm run bench:peers -- --quick'],
   'npm run sim:large': ['.ci/run', 'npm run sim:large -- --quick'],
   'npm run fuzz -- --cases 10000000 --seed 1': ['.ci/run', 'npm run fuzz -- --cases'],
+  'npm run attack': ['.ci/run', 'npm run attack -- --quick'],
   'npm run soak': ['.ci/run', 'npm run soak -- --days 1'],
   'npm run soak -- --days 0': ['.ci/run', 'npm run soak -- --days'],
   'npm run soak -- --fresh': ['.ci/run', 'npm run soak -- --fresh'],
