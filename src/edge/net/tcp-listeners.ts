@@ -34,6 +34,8 @@ const LONGEST_RETRY: Millis = 30_000
 const BACKLOG = 128
 /** Callers taken from one listener before other sockets have their turn. */
 const AT_ONCE = 32
+/** Or for so long; at least one. */
+const SHARE: Millis = 2
 /** Nobody is accepted for so long when even the last descriptor is gone. */
 const SHORTAGE_PAUSE: Millis = 100
 
@@ -231,10 +233,12 @@ class Listener {
   }
 
   readonly #acceptSome = (): void => {
+    const until = performance.now() + SHARE
     for (let taken = 0; taken < AT_ONCE && this.#fd !== undefined; taken++) {
       const caller = this.#acceptOne(this.#fd)
       if (caller === undefined) break
       this.#options.accept({ ...caller, isIpv6: this.#isIpv6 })
+      if (performance.now() >= until) break
     }
     // Linux says that it is short before it says that nobody waits: what was lent for that is free.
     this.#options.reserve.refill()
