@@ -5,13 +5,13 @@ import { Framer, KEEPALIVE, open, TYPE } from '../../test/bench/peers/wire.ts'
 
 export const HOLD_TIME = 9
 
-export interface NeighborSpec {
+interface NeighborSpec {
   readonly local: string
   readonly remote: string
   readonly as: number
 }
 
-export interface Session {
+interface Session {
   readonly socket: Socket
   /** Settles when the other side has said KEEPALIVE. */
   readonly up: Promise<void>

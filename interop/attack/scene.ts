@@ -20,11 +20,13 @@ import { HOLD_TIME } from './neighbor.ts'
 
 export type Kind = 'godwit' | 'bird'
 
-const PROGRAM = (name: string): string => fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+const PROBE = fileURLToPath(new URL('./probe.ts', import.meta.url))
+const VILLAIN = fileURLToPath(new URL('./villain.ts', import.meta.url))
+const STRANGER = fileURLToPath(new URL('./stranger.ts', import.meta.url))
 const PROBED = '10.244.250.0/24'
 
 /** Addresses on the switch, and AS numbers. */
-export const AT = {
+const AT = {
   frr: { address: '10.77.0.1', as: 65001 },
   bird: { address: '10.77.0.2', as: 65002 },
   teller: { address: '10.77.0.3', as: 65003 },
@@ -100,7 +102,7 @@ export class Scene {
       speakerOf('bird').start(birdHost, { asn: AT.bird.as, neighbors, globals: ['protocol bfd {}'] }),
     )
     const { teller, hearer } = AT
-    const argv = [PROGRAM('probe'), host.ipv4, teller.address, `${teller.as}`, hearer.address, `${hearer.as}`]
+    const argv = [PROBE, host.ipv4, teller.address, `${teller.as}`, hearer.address, `${hearer.as}`]
     const probe = measuring.start('probe', [process.execPath, ...argv])
     await said(probe, 'up')
     await host.run(['chrt', '--rr', '--all-tasks', '--pid', '50', `${probe.pid}`])
@@ -116,12 +118,12 @@ export class Scene {
   villain(word: string, count = 0, who: 'villain' | 'deaf' = 'villain'): Daemon {
     const { address, as } = AT[who]
     return this.villains.start(`${word}-${Date.now()}`, [
-      ...['setsid', process.execPath, PROGRAM('villain'), word, this.host.ipv4, address, `${as}`, `${count}`],
+      ...['setsid', process.execPath, VILLAIN, word, this.host.ipv4, address, `${as}`, `${count}`],
     ])
   }
 
   intruder(host: Host, ...words: readonly string[]): Daemon {
-    return host.start(`${words[0]}-${Date.now()}`, ['setsid', process.execPath, PROGRAM('stranger'), ...words])
+    return host.start(`${words[0]}-${Date.now()}`, ['setsid', process.execPath, STRANGER, ...words])
   }
 
   // ---- what is measured
