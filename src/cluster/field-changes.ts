@@ -1,13 +1,13 @@
 /**
- * What a change of each field of each object does to sessions that run. The table in `deploy/docs/objects.md` is made of
- * this one; `test/engine/field-changes.test.ts` changes every field on running sessions, and `interop/cases/changes.ts` those
- * that people change most beside FRR and BIRD.
+ * What a change of each field of each object does to running sessions. The table in `deploy/docs/objects.md` is generated
+ * from this one; `test/engine/field-changes.test.ts` changes every field on running sessions, and
+ * `interop/cases/changes.ts` changes the most common ones on sessions with FRR and BIRD.
  *
- * - `none`: no neighbor hears of it, now or ever, or not before its next session.
- * - `soft`: sessions stay. Routes are advertised, withdrawn or judged anew.
- * - `hard`: sessions that the field is about end, and begin again where they still should.
+ * - `none`: sessions stay, and the change concerns only this node or the next session.
+ * - `soft`: sessions stay. Routes are advertised, withdrawn or evaluated again.
+ * - `hard`: the sessions that the field applies to end, and are started again where they are still configured.
  *
- * A row speaks for the fields inside its field too, unless they have rows of their own.
+ * A row applies to the fields inside its field too, unless they have rows of their own.
  */
 import type { Kind } from './source.ts'
 
@@ -18,13 +18,13 @@ interface FieldRow {
   /** Which change of it; any unless said. */
   readonly when?: string
   readonly change: FieldChange
-  /** What else is to be known. */
+  /** The note in the last column of the table. */
   readonly says?: string
 }
 
 const NEXT_SESSION = 'applies from the next session on'
 const NOT_ACTED_ON = 'has no effect here'
-const SET_ANEW = 'set on sockets that stand, without a reset on this side'
+const SET_ANEW = 'set on open sockets, without a reset on this side'
 
 const rows = (change: FieldChange, says: string | undefined, ...fields: readonly string[]): readonly FieldRow[] =>
   fields.map((field) => ({ field, change, ...(says !== undefined && { says }) }))
@@ -42,21 +42,21 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('soft', undefined, 'serviceClusterIPs', 'serviceExternalIPs', 'serviceLoadBalancerIPs'),
     ...rows('soft', undefined, 'serviceLoadBalancerAggregation', 'loadBalancerClasses', 'serviceOptIn'),
     ...rows('soft', 'services are withdrawn while the check fails', 'serviceHealthCheck'),
-    ...rows('none', 'judges what flaps from then on', 'serviceDamping'),
+    ...rows('none', 'applies to flaps from then on', 'serviceDamping'),
     ...rows('soft', undefined, 'communities', 'prefixAdvertisements', 'podCIDRSource', 'podCIDRs'),
-    ...rows('none', 'the listener moves; sessions that stand stay', 'listenPort', 'bindMode'),
-    ...rows('none', 'which routes are used; neighbors hear what is best', 'multipath', 'preferOldestPath'),
-    ...rows('none', 'which routes are used', 'recursiveNextHops'),
-    ...rows('none', 'a smaller limit refuses routes that come', 'maxRouteMemoryMiB'),
+    ...rows('none', 'the listener moves; running sessions stay', 'listenPort', 'bindMode'),
+    ...rows('none', 'selects other routes; neighbors receive a new best path', 'multipath', 'preferOldestPath'),
+    ...rows('none', 'selects other routes', 'recursiveNextHops'),
+    ...rows('none', 'a smaller limit rejects new routes', 'maxRouteMemoryMiB'),
     ...rows('hard', 'on a Node that has the taint: it leaves', 'leaveOnTaint'),
-    ...rows('none', 'routes of the kernel alone', 'nodeRoutes', 'programClusterRoutes'),
-    ...rows('none', 'nftables alone', 'natOutgoingExclusions', 'serviceLoopPrevention'),
+    ...rows('none', 'changes kernel routes only', 'nodeRoutes', 'programClusterRoutes'),
+    ...rows('none', 'changes nftables only', 'natOutgoingExclusions', 'serviceLoopPrevention'),
     ...rows('none', NOT_ACTED_ON, 'logSeverityScreen', 'ignoredInterfaces'),
     ...rows('none', NOT_ACTED_ON, 'localWorkloadPeeringIPV4', 'localWorkloadPeeringIPV6'),
     ...rows('none', NOT_ACTED_ON, 'ipv4NormalRoutePriority', 'ipv6NormalRoutePriority'),
   ],
   BGPPeer: [
-    ...rows('hard', 'on the nodes that are selected no longer', 'node', 'nodeSelector'),
+    ...rows('hard', 'on nodes that are no longer selected', 'node', 'nodeSelector'),
     ...rows('hard', 'another neighbor', 'peerIP', 'interface', 'peerSelector', 'peerRange'),
     ...rows('hard', 'another neighbor', 'peerIPFrom', 'gatewayFamilies'),
     ...rows('hard', 'on the nodes that are the other end', 'reversePeering'),
@@ -77,13 +77,13 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
       'passive',
       'fastExternalFailover',
     ),
-    ...rows('none', `${SET_ANEW}; a router that does not send with TTL 255 is heard no longer`, 'ttlSecurity'),
+    ...rows('none', `${SET_ANEW}; packets of a router that does not send with TTL 255 are dropped`, 'ttlSecurity'),
     ...rows('none', 'BFD follows at once; what it implies in OPEN, from the next session on', 'bfd'),
-    ...rows('none', 'one that is exceeded already ends the session', 'maxPrefixes'),
-    ...rows('none', 'a smaller limit refuses routes that come', 'maxRouteMemoryMiB'),
+    ...rows('none', 'a limit that is already exceeded ends the session', 'maxPrefixes'),
+    ...rows('none', 'a smaller limit rejects new routes', 'maxRouteMemoryMiB'),
     ...rows('none', 'sessions above a smaller limit stay', 'peerRangeLimit'),
     ...rows('soft', undefined, 'filters', 'advertiseLearned', 'nextHopMode', 'keepOriginalNextHop', 'drain'),
-    ...rows('soft', 'routes are judged anew', 'numAllowedLocalASNumbers'),
+    ...rows('soft', 'learned routes are evaluated again', 'numAllowedLocalASNumbers'),
     ...rows('none', NOT_ACTED_ON, 'reachableBy', 'localWorkloadSelector'),
   ],
   BGPFilter: rows('soft', undefined, 'exportV4', 'exportV6', 'importV4', 'importV6'),
@@ -93,7 +93,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
   ],
   IPPool: [
     ...rows('soft', 'routes of the range are accepted, or no longer', 'cidr', 'disableBGPExport'),
-    ...rows('none', 'nftables alone', 'natOutgoing', 'nat', 'disabled'),
+    ...rows('none', 'changes nftables only', 'natOutgoing', 'nat', 'disabled'),
     ...rows('none', NOT_ACTED_ON, 'allowedUses', 'ipipMode', 'vxlanMode', 'blockSize', 'nodeSelector'),
     ...rows('none', NOT_ACTED_ON, 'namespaceSelector', 'assignmentMode'),
   ],
