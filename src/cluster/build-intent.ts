@@ -2,11 +2,20 @@
  * From objects to what should be. Comes in: the store, after every batch of changes. Goes out: the intent, and the
  * steps that lead there from the one before.
  *
- * Work follows what was touched. A Service or EndpointSlice costs that one service. The other kinds lay the frame anew
- * (node, settings, neighbors, policies), and only if what services depend on is then different, all services.
+ * Work follows what was touched. A Service or EndpointSlice costs that one service, a Node that one node. The frame (node,
+ * settings, neighbors, policies) is made of answers, each of which stands as long as what it rests on; only if what services
+ * depend on is then different, all services are decided anew. Long work goes in steps.
  */
 import type { Prefix } from '../base/prefix.ts'
-import { type NodeAdvertisement, namingPodCidrs, ownClaims, surveyAdvertisements } from './advertisements.ts'
+import { finish, Toll, type Work } from '../base/work.ts'
+import {
+  type Advertising,
+  type NodeAdvertisement,
+  namingPodCidrs,
+  ownClaims,
+  surveyAdvertisements,
+} from './advertisements.ts'
+import { Answers } from './answers.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
@@ -19,26 +28,32 @@ import type {
   Problem,
   ServiceGuards,
 } from './intent.ts'
-import { type ClusterNode, type ClusterNodes, nodeProblems, planNode, surveyNodes } from './node.ts'
+import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
 import { NodeRoutes } from './node-routes.ts'
-import type { NodeObject } from './objects.ts'
-import { planPeers } from './peers.ts'
-import { type PodCidrSource, podCidrsBy, podClaims, whyNoPods } from './pods.ts'
+import type { NodeObject, PeerObject } from './objects.ts'
+import { type PeerPlan, PeerPlanner } from './peers.ts'
+import { type PodCidrSource, PodSources, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
-import { clusterRanges, cover, overlapProblems } from './pools.ts'
+import { clusterRanges, cover, coverInOrder, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { isFelixs, leftToFelix, programProblems } from './program-routes.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
-import { decideService, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
+import { labelsNamedBy } from './selector.ts'
+import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
 import { type Advertisement, judgePrefix, readSettings, type Settings } from './settings.ts'
 import type { Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
+import { NodeSurvey } from './survey.ts'
 
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
 const ADVERTISEMENT = 'BGPAdvertisement/'
+/** About what it takes, in microseconds: to decide a service, to read what people write, and to see that nothing changed. */
+const SERVICE_COST = 8
+const FEW_COST = 20
+const LOOK_COST = 0.2
 
 /** Kinds whose change lays the frame anew. */
 const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
@@ -79,6 +94,22 @@ interface Frame {
   readonly problems: readonly Problem[]
 }
 
+interface NodeRoutesPlan {
+  readonly intent: NodeRoutesIntent
+  readonly problems: readonly Problem[]
+}
+
+interface FrameInputs extends ReturnType<typeof readSettings> {
+  readonly source: PodCidrSource
+  readonly me: ClusterNode
+  readonly advertising: Advertising
+}
+
+interface Next {
+  readonly intent: Intent
+  readonly diff: IntentDiff
+}
+
 interface BuilderOptions {
   readonly node: string
   readonly namespace?: string | undefined
@@ -95,15 +126,38 @@ export class IntentBuilder {
   #book = new RouteBook()
   #store: ObjectStore | undefined
   #revision = 0
+  readonly #answers = {
+    settings: new Answers<ReturnType<typeof readSettings>>(),
+    labels: new Answers<readonly string[]>(),
+    advertising: new Answers<Advertising>(),
+    pools: new Answers<readonly PoolObject[]>(),
+    ranges: new Answers<readonly Prefix[]>(),
+    peerObjects: new Answers<readonly PeerObject[]>(),
+    policies: new Answers<Policies>(Object.is),
+    peers: new Answers<PeerPlan>(),
+    nodeRoutes: new Answers<NodeRoutesPlan>(),
+    dataplane: new Answers<DataplaneIntent>(),
+    problems: new Answers<readonly Problem[]>(),
+    frame: new Answers<Frame>(),
+  }
+  readonly #toll = new Toll()
+  readonly #pods = new PodSources()
+  readonly #nodes = new NodeSurvey(this.#pods)
+  readonly #peers = new PeerPlanner()
+  /** As it is in force. */
   #frame: Frame = { ...NOTHING }
+  /** As it was planned, without what services add to it. */
+  #planned: Frame | undefined
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
   /** Why no service may be advertised, and whether that is new. */
   #unhealthy: string | undefined
   #isStale = false
   #advertisements: readonly Advertisement[] = []
-  readonly #hosts = new Hosts()
   readonly #nodeRoutes = new NodeRoutes()
+  readonly #hosts = new Hosts(this.#nodes.hosts)
+  /** Those of BGPAdvertisements that say something of routes. */
+  #advertised: ReadonlySet<string> = new Set()
   /** Addresses with `ipMode: Proxy`, by service. */
   readonly #proxied = new Map<string, readonly Prefix[]>()
   /** All of them, in order; undefined after a change. */
@@ -124,25 +178,33 @@ export class IntentBuilder {
     this.#calico = calico
   }
 
+  /** All steps of `steps` at once. */
+  next(store: ObjectStore): Next {
+    return finish(this.steps(store))
+  }
+
   /**
    * The intent now and the steps from the one before. Its maps of routes, served and refusals belong to the builder and change
-   * in place with the next call; `build` gives a copy that stays.
+   * in place with the next call; `build` gives a copy that stays. The store must not change in between.
    */
-  next(store: ObjectStore): { readonly intent: Intent; readonly diff: IntentDiff } {
+  *steps(store: ObjectStore): Work<Next> {
     const touched = this.#touchedIn(store)
     const before = this.#frame
     if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
-      this.#layFrame(store)
+      yield* this.#layFrame(store, touched)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
-    for (const key of new Set(keys)) this.#decide(store, key)
+    for (const key of new Set(keys)) {
+      this.#decide(store, key)
+      yield SERVICE_COST
+    }
     this.#setProxied()
     this.#revision = store.revision
-    const { announce, withdraw, served } = this.#book.takeChanges()
+    const { announce, withdraw, served } = yield* this.#book.takeChanges()
     this.#hosts.takeChanges({ announce, withdraw })
     this.work.prefixes = this.#book.judged
     const diff: IntentDiff = {
       node: diffNode(before.node, this.#frame.node),
-      peers: diffPeers(before.peers, this.#frame.peers),
+      peers: yield* diffPeers(before.peers, this.#frame.peers),
       routes: { announce, withdraw },
       served,
     }
@@ -170,50 +232,122 @@ export class IntentBuilder {
     this.#isStale = true
   }
 
-  #layFrame(store: ObjectStore): void {
+  *#layFrame(store: ObjectStore, touched: readonly Touched[] | undefined): Work {
     this.work.frames++
     this.#isStale = false
-    const { settings, problems } = readSettings(store, this.#name)
+    const { settings, problems } = this.#settingsOf(store)
     const source = settings.podCidrSource ?? (this.#calico ? 'CalicoIPAM' : 'Node')
-    const nodes = surveyNodes(store, podCidrsBy(source, store))
-    const me = nodes.get(this.#name)
-    this.#judgeBy(settings.advertisements)
+    yield* this.#survey(store, touched, source)
+    const me = this.#nodes.nodes.get(this.#name)
+    yield* this.#judgeBy(settings.advertisements)
     if (me === undefined) {
-      this.#standStill()
+      yield* this.#standStill()
       return
     }
-    const pools = [...store.table('IPPool').values()]
-    const { all: advertising, problems: misspelt } = surveyAdvertisements(store, me)
-    const ranges = clusterRanges(pools, nodes, settings)
-    const policies = new Policies(store, ranges, pools, advertising, this.#policies)
-    this.#policies = policies
-    const [objects, secrets] = [store.table('BGPPeer').values(), store.table('Secret')]
-    const plan = planPeers({ me, nodes, objects, settings, policies, secrets, namespace: this.#namespace })
-    const nodeRoutes = this.#planNodeRoutes(me, nodes, pools, settings, source)
-    this.#setFrame({
+    const advertising = this.#advertisingOf(store, me)
+    const frame = yield* this.#planFrame(store, { settings, problems, source, me, advertising })
+    if (frame !== this.#planned) this.#setFrame(frame)
+    this.#planned = frame
+    const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
+    const pods = podClaims(me, heldPods, namingPodCidrs(advertising.all))
+    this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
+    this.#setOwnRoutes(advertising.all, me)
+    const health = this.#unhealthy
+    yield* this.#setServices(store, serviceSettings(me.name, me.labels, settings, health, advertising.all))
+  }
+
+  #settingsOf(store: ObjectStore): ReturnType<typeof readSettings> {
+    const restsOn = [store, ...revisions(store, 'BGPConfiguration', 'FelixConfiguration')]
+    return this.#answers.settings.ask('', restsOn, this.#toll, FEW_COST, () => readSettings(store, this.#name))
+  }
+
+  *#survey(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource): Work {
+    const selecting = [store, ...revisions(store, 'BGPPeer', 'BGPAdvertisement')]
+    const labels = this.#answers.labels.ask('', selecting, this.#toll, FEW_COST, () => namedLabels(store))
+    const moved = yield* this.#pods.follow(source, store, touched)
+    const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
+    yield* this.#nodes.follow(store, nodes && [...nodes, ...moved], labels)
+    yield* this.#hosts.follow(this.#book.routes)
+  }
+
+  #advertisingOf(store: ObjectStore, me: ClusterNode): Advertising {
+    const restsOn = [store, me, ...revisions(store, 'BGPAdvertisement', 'BGPConfiguration', 'BGPPeer')]
+    return this.#answers.advertising.ask('', restsOn, this.#toll, FEW_COST, () => surveyAdvertisements(store, me))
+  }
+
+  /** Which parts of it are found anew follows what each of them rests on. */
+  *#planFrame(store: ObjectStore, { settings, problems, source, me, advertising }: FrameInputs): Work<Frame> {
+    const answers = this.#answers
+    const { nodes } = this.#nodes
+    const pools = answers.pools.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
+      ...store.table('IPPool').values(),
+    ])
+    const podIndex = this.#nodes.podCidrs
+    const podCidrs = yield* answers.ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
+    const ranges = yield* answers.ranges.askLong('all', [pools, podCidrs, settings.serviceCidrs], () =>
+      clusterRanges(pools, podCidrs, settings.serviceCidrs),
+    )
+    const ofPolicies = [store, ranges, pools, advertising, store.revisionOf('BGPFilter')]
+    const policies = answers.policies.ask('', ofPolicies, this.#toll, FEW_COST, () => {
+      this.#policies = new Policies(store, ranges, pools, advertising.all, this.#policies)
+      return this.#policies
+    })
+    const objects = answers.peerObjects.ask('', [store, store.revisionOf('BGPPeer')], this.#toll, FEW_COST, () => [
+      ...store.table('BGPPeer').values(),
+    ])
+    const secretsRevision = store.revisionOf('Secret')
+    const ofPeers = [store, me, nodes, objects, settings, policies, secretsRevision]
+    const plan = yield* answers.peers.askLong('', ofPeers, () =>
+      this.#peers.plan({
+        me,
+        nodes,
+        nodesAt: (address) => this.#nodes.at(address),
+        objects,
+        settings,
+        policies,
+        secrets: store.table('Secret'),
+        secretsRevision,
+        namespace: this.#namespace,
+      }),
+    )
+    yield this.#toll.take()
+    const hosts = this.#nodes.hosts.revision
+    const ofNodeRoutes = [me, nodes, pools, settings, source]
+    const nodeRoutes = answers.nodeRoutes.ask('', ofNodeRoutes, this.#toll, nodes.size * LOOK_COST, () =>
+      this.#planNodeRoutes(me, nodes, pools, settings, source),
+    )
+    const ofDataplane = [pools, me, nodes, podCidrs, hosts, settings, nodeRoutes]
+    const dataplane = answers.dataplane.ask('', ofDataplane, this.#toll, nodes.size * LOOK_COST, () => {
+      const addresses = { me, nodes, podCidrs, hosts: this.#nodes.hosts.values() }
+      return planDataplane(pools, addresses, settings, nodeRoutes.intent)
+    })
+    const hostProblems = answers.problems.ask('', [hosts, settings], this.#toll, FEW_COST, () =>
+      this.#hosts.rangeProblems(settings.serviceCidrs),
+    )
+    yield this.#toll.take()
+    const node = store.get('Node', me.name)
+    const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
+    const ofPlans = [advertising, pools, plan, nodeRoutes, dataplane, hostProblems]
+    const ofFrame = [settings, problems, source, me, nodes, leave, ...ofPlans]
+    return answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
-      leave: store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(store.get('Node', me.name), settings),
+      leave,
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
-      dataplane: planDataplane(me, pools, nodes, settings, nodeRoutes.intent),
+      dataplane,
       problems: [
         ...problems,
         ...(this.#readsPods(source) ? [] : [NO_CALICO_PROBLEM]),
-        ...misspelt,
+        ...advertising.problems,
         ...nodeProblems(me, nodes),
         ...plan.problems,
         ...overlapProblems(pools),
         ...nodeRoutes.problems,
-        ...this.#hosts.setNodes(nodes, settings.serviceCidrs, this.#book.routes),
+        ...hostProblems,
       ],
-    })
-    const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
-    const pods = podClaims(me, heldPods, namingPodCidrs(advertising))
-    this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
-    this.#setOwnRoutes(advertising, me)
-    this.#setServices(store, serviceSettings(me.name, me.labels, settings, this.#unhealthy, advertising))
+    }))
   }
 
   /** Calico's IPAM is read in its own groups alone. */
@@ -228,7 +362,7 @@ export class IntentBuilder {
     pools: readonly PoolObject[],
     settings: Settings,
     source: PodCidrSource,
-  ): { readonly intent: NodeRoutesIntent; readonly problems: readonly Problem[] } {
+  ): NodeRoutesPlan {
     const problems = programProblems(settings, this.#calico)
     const toFelix = isFelixs(settings.clusterRoutes)
     if (!toFelix && settings.nodeRoutes === 'BGP') return { intent: BY_BGP, problems }
@@ -244,19 +378,23 @@ export class IntentBuilder {
   /** Of BGPAdvertisements that are gone, nothing. */
   #setOwnRoutes(advertising: readonly NodeAdvertisement[], me: ClusterNode): void {
     const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
-    for (const object of [...this.#book.objects()]) {
-      if (object.startsWith(ADVERTISEMENT) && !there.has(object)) this.#book.set(object, [])
-    }
+    for (const object of this.#advertised) if (!there.has(object)) this.#book.set(object, [])
     for (const one of advertising) this.#book.set(ADVERTISEMENT + one.object.name, ownClaims(one, me))
+    this.#advertised = there
   }
 
   /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */
-  #standStill(): void {
+  *#standStill(): Work {
     const object = `Node/${this.#name}`
     const says = 'is not known; nothing is advertised until it is'
     this.#setFrame({ ...NOTHING, problems: [makeProblem({ code: 'node-missing', object, says })] })
+    this.#planned = undefined
     this.#services = undefined
-    for (const claimed of [...this.#book.objects()]) this.#book.set(claimed, [])
+    this.#advertised = new Set()
+    for (const claimed of [...this.#book.objects()]) {
+      this.#book.set(claimed, [])
+      yield SERVICE_COST
+    }
     this.#book.refusals.clear()
   }
 
@@ -266,21 +404,26 @@ export class IntentBuilder {
     this.#frame = frame
   }
 
-  #judgeBy(advertisements: readonly Advertisement[]): void {
+  *#judgeBy(advertisements: readonly Advertisement[]): Work {
     if (same(advertisements, this.#advertisements)) return
     this.#advertisements = advertisements
-    this.#book.judgeBy((prefix) => judgePrefix(advertisements, prefix))
+    yield* this.#book.judgeBy((prefix) => judgePrefix(advertisements, prefix))
   }
 
-  #setServices(store: ObjectStore, settings: ServiceSettings): void {
+  *#setServices(store: ObjectStore, settings: ServiceSettings): Work {
     if (same(settings, this.#services)) return
     this.#services = settings
     this.#book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
     for (const object of [...this.#book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
       if (key !== undefined && store.get('Service', key) === undefined) this.#decide(store, key)
+      this.#toll.add(LOOK_COST)
+      if (this.#toll.isDue) yield this.#toll.take()
     }
-    for (const key of store.table('Service').keys()) this.#decide(store, key)
+    for (const key of store.table('Service').keys()) {
+      this.#decide(store, key)
+      yield SERVICE_COST
+    }
   }
 
   #decide(store: ObjectStore, key: string): void {
@@ -304,10 +447,15 @@ export class IntentBuilder {
   /** The frame is laid without services; what the kernel has to know of them is put into it here. */
   #setProxied(): void {
     const { dataplane } = this.#frame
+    if (dataplane === undefined) return
     this.#allProxied ??= [...new Map([...this.#proxied.values()].flat().map((one) => [one.text, one])).values()]
     const proxied = this.#allProxied
-    if (dataplane === undefined || dataplane.proxied === proxied) return
-    this.#frame = { ...this.#frame, dataplane: { ...dataplane, proxied } }
+    const planned = this.#planned?.dataplane ?? dataplane
+    const whole = this.#answers.dataplane.ask('whole', [planned, proxied], this.#toll, 1, () => ({
+      ...planned,
+      proxied,
+    }))
+    if (dataplane !== whole) this.#frame = { ...this.#frame, dataplane: whole }
   }
 
   #intent(store: ObjectStore): Intent {
@@ -328,6 +476,22 @@ export class IntentBuilder {
     }
     return known.all
   }
+}
+
+const revisions = (store: ObjectStore, ...kinds: readonly Kind[]): number[] =>
+  kinds.map((kind) => store.revisionOf(kind))
+
+/** What of the labels and annotations of nodes can make a difference. */
+function namedLabels(store: ObjectStore): string[] {
+  const selectors = [
+    ...[...store.table('BGPPeer').values()].flatMap(({ nodeSelector, peerSelector }) => [nodeSelector, peerSelector]),
+    ...[...store.table('BGPAdvertisement').values()].map(({ nodeSelector }) => nodeSelector),
+  ]
+  const named = selectors.flatMap((selector) => (selector === undefined ? [] : labelsNamedBy(selector)))
+  const values = [...store.table('BGPPeer').values()].flatMap(({ asNumberFrom, localAsNumberFrom, peerIpFrom }) =>
+    [asNumberFrom, localAsNumberFrom, peerIpFrom].flatMap((from) => (from === undefined ? [] : from.key)),
+  )
+  return [...new Set([EXCLUDE_LABEL, ...named, ...values])].sort()
 }
 
 const secretsOf = (peers: Iterable<PeerIntent>): string[] =>

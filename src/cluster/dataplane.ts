@@ -1,26 +1,35 @@
 /** What the cluster's ranges mean for this node's own kernel: whose packets are masqueraded, and what is kube-proxy's. */
-import { familyOfAddress } from '../base/address.ts'
+import { type Address, familyOfAddress } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
-import { contains } from '../base/prefix.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, NodeRoutesIntent } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
 import { cover } from './pools.ts'
 import type { Settings } from './settings.ts'
 
+export interface ClusterAddresses {
+  readonly me: ClusterNode
+  readonly nodes: ClusterNodes
+  /** As few prefixes as cover those of all nodes. */
+  readonly podCidrs: readonly Prefix[]
+  /** Addresses of all nodes as /32 and /128, in order. */
+  readonly hosts: Iterable<Prefix>
+}
+
 export function planDataplane(
-  me: ClusterNode,
   pools: readonly PoolObject[],
-  nodes: ClusterNodes,
+  { me, nodes, podCidrs, hosts }: ClusterAddresses,
   { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
   nodeRoutes: NodeRoutesIntent,
 ): DataplaneIntent {
-  const all = [...nodes.values()]
   return {
     pools: pools.map((pool) => withDefaults(pool, nat)).sort((a, b) => (a.name < b.name ? -1 : 1)),
-    podCidrs: cover(all.flatMap(({ podCidrs }) => podCidrs)),
-    ownPods: ownPods(me, all),
-    nodeAddresses: all.flatMap(({ addresses }) => FAMILIES.flatMap((family) => addresses[family] ?? [])).sort(),
+    podCidrs,
+    ownPods: ownPods(me, nodes),
+    nodeAddresses: [...nodes.values()].flatMap(addressesOf),
+    nodeHosts: [...hosts],
+    ownAddresses: addressesOf(me),
     natSparesHosts,
     serviceRanges: cover(Object.values(serviceCidrs).flat()),
     recursiveNextHops,
@@ -30,13 +39,15 @@ export function planDataplane(
   }
 }
 
-function ownPods(me: ClusterNode, all: readonly ClusterNode[]): DataplaneIntent['ownPods'] {
+function ownPods(me: ClusterNode, nodes: ClusterNodes): DataplaneIntent['ownPods'] {
   const own = me.podCidrs
-  const lent = all
+  const lent = [...nodes.values()]
     .filter((node) => node !== me)
     .flatMap(({ podCidrs }) => podCidrs.filter((prefix) => own.some((around) => contains(around, prefix))))
   return { own, lent }
 }
+
+const addressesOf = ({ addresses }: ClusterNode): Address[] => FAMILIES.flatMap((family) => addresses[family] ?? [])
 
 /** What a pool does not say itself; an address counts for pools of its family. */
 function withDefaults(pool: PoolObject, { ports, address }: Settings['nat']): PoolObject {

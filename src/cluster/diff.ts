@@ -1,5 +1,6 @@
 /** Steps from one intent to the next. */
 import type { Prefix } from '../base/prefix.ts'
+import { finish, Toll, type Work } from '../base/work.ts'
 import type { Intent, NodeIntent, PeerIntent, RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 
@@ -40,7 +41,7 @@ export function diffIntent(before: Intent | undefined, after: Intent): IntentDif
   const from = before ?? NOTHING
   return {
     node: diffNode(from.node, after.node),
-    peers: diffPeers(from.peers, after.peers),
+    peers: finish(diffPeers(from.peers, after.peers)),
     routes: diffRoutes(from.routes, after.routes),
     served: diffServed(from.served, after.served),
   }
@@ -50,15 +51,28 @@ export function diffNode(before: NodeIntent | undefined, after: NodeIntent | und
   return same(before, after) ? undefined : { before, after }
 }
 
-export function diffPeers(before: Intent['peers'], after: Intent['peers']): PeerChanges {
-  if (before === after) return { added: [], changed: [], removed: [] }
-  const peers = [...after.values()]
-  return {
-    added: peers.filter(({ name }) => !before.has(name)),
-    changed: peers.filter((peer) => before.has(peer.name) && !same(before.get(peer.name), peer)),
-    removed: [...before.keys()].filter((name) => !after.has(name)),
+export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Work<PeerChanges> {
+  const [added, changed, removed]: [PeerIntent[], PeerIntent[], string[]] = [[], [], []]
+  if (before === after) return { added, changed, removed }
+  const toll = new Toll()
+  for (const peer of after.values()) {
+    const known = before.get(peer.name)
+    if (known === undefined) added.push(peer)
+    else if (!same(known, peer)) changed.push(peer)
+    toll.add(known === peer ? LOOK_COST : COMPARE_COST)
+    if (toll.isDue) yield toll.take()
   }
+  for (const name of before.keys()) {
+    if (!after.has(name)) removed.push(name)
+    toll.add(LOOK_COST)
+    if (toll.isDue) yield toll.take()
+  }
+  return { added, changed, removed }
 }
+
+/** About what it takes, in microseconds, to look at a neighbor, and to compare what is wanted of it field by field. */
+const LOOK_COST = 0.2
+const COMPARE_COST = 3
 
 function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDiff['routes'] {
   return {

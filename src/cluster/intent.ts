@@ -191,6 +191,10 @@ export interface DataplaneIntent {
   readonly ownPods: { readonly own: readonly Prefix[]; readonly lent: readonly Prefix[] }
   /** Of all nodes, by which they are known in BGP. */
   readonly nodeAddresses: readonly Address[]
+  /** The same as /32 and /128, in order. */
+  readonly nodeHosts: readonly Prefix[]
+  /** Of this node. */
+  readonly ownAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
   /** Configured service ranges: the kernel's way to what lies inside is kube-proxy's business. */

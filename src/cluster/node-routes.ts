@@ -11,7 +11,7 @@ import { isMartianPrefix } from '../base/martian.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { NodeRoute, Problem } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
-import { byPosition } from './pools.ts'
+import { byPosition } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 

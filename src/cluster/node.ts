@@ -4,17 +4,15 @@ import { readU32 } from '../base/bytes.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
-import { heldByConfiguration } from './held.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { NodeIntent, Problem } from './intent.ts'
 import type { NodeObject } from './objects.ts'
-import { NODE_CONFIGURATION } from './parse/configuration.ts'
 import { makeProblem } from './problem.ts'
 import type { Labels } from './selector.ts'
 import type { Settings } from './settings.ts'
-import type { ObjectStore } from './store.ts'
 
 /** Calico's default: the first of the private AS numbers of RFC 6996. */
-const DEFAULT_AS: Asn = 64512
+export const DEFAULT_AS: Asn = 64512
 export const BGP_PORT = 179
 
 export interface ClusterNode {
@@ -33,45 +31,20 @@ export interface ClusterNode {
 
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
 
-/** In the order of their names. `podCidrsOf`: where their pods are. */
-export function surveyNodes(store: ObjectStore, podCidrsOf: (node: NodeObject) => readonly Prefix[]): ClusterNodes {
-  const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-  const defaults = store.get('BGPConfiguration', 'default')
-  const cluster = heldByConfiguration(store, 'default')
-  const routerIds = assignRouterIds(objects)
-  // Few nodes have a configuration of their own; the others are not asked for one.
-  const hasOwn = store.mayHaveSome('BGPConfiguration')
-  const ownOf = (name: string) => (hasOwn ? NODE_CONFIGURATION + name : undefined)
-  return new Map(
-    objects.map((node) => {
-      const name = ownOf(node.name)
-      const own = name === undefined ? undefined : store.get('BGPConfiguration', name)
-      const held = name === undefined ? undefined : heldByConfiguration(store, name).listening
-      const heldPort = held ?? (own?.listenPort === undefined ? cluster.listening : undefined)
-      return [
-        node.name,
-        {
-          ...node,
-          podCidrs: podCidrsOf(node),
-          asNumber: node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS,
-          routerId: routerIds.get(node.name) ?? 1,
-          listenPort: own?.listenPort ?? defaults?.listenPort ?? BGP_PORT,
-          held: node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort,
-        },
-      ]
-    }),
-  )
-}
-
 /**
  * A node's router ID is its IPv4 address. One without takes a hash of its name, and the next where that one is taken,
  * so that every node comes to the same answer for every other.
  */
-export function assignRouterIds(nodes: readonly Pick<NodeObject, 'name' | 'addresses'>[]): Map<string, RouterId> {
+export function* assignRouterIds(
+  nodes: readonly Pick<NodeObject, 'name' | 'addresses'>[],
+): Work<Map<string, RouterId>> {
   const ids = new Map<string, RouterId>()
   const taken = new Set<RouterId>()
+  const toll = new Toll()
   for (const { name, addresses } of nodes) {
     const id = idOfAddress(addresses)
+    toll.add(ID_COST)
+    if (toll.isDue) yield toll.take()
     if (id === undefined) continue
     ids.set(name, id)
     taken.add(id)
@@ -83,14 +56,19 @@ export function assignRouterIds(nodes: readonly Pick<NodeObject, 'name' | 'addre
     while (isReserved(id) || taken.has(id)) id = hashName(name, ++attempt)
     ids.set(name, id)
     taken.add(id)
+    toll.add(ID_COST)
+    if (toll.isDue) yield toll.take()
   }
   return ids
 }
 
+/** About what it takes to find one, in microseconds. */
+const ID_COST = 2
+
 /** A node keeps its addresses from one survey to the next: they are read once. */
 const IDS = new WeakMap<NodeObject['addresses'], RouterId>()
 
-function idOfAddress(addresses: NodeObject['addresses']): RouterId | undefined {
+export function idOfAddress(addresses: NodeObject['addresses']): RouterId | undefined {
   const known = IDS.get(addresses)
   if (known !== undefined || addresses.ipv4 === undefined) return known
   const id = readU32(addressBytes(addresses.ipv4), 0)

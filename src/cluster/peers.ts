@@ -8,6 +8,8 @@
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
+import { Toll, type Work } from '../base/work.ts'
+import { Answers } from './answers.ts'
 import { type KeyIntent, type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
 import { resolveKey } from './keys.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
@@ -15,7 +17,7 @@ import type { PeerObject, SecretObject } from './objects.ts'
 import { prefixLimit } from './parse/peer-features.ts'
 import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
 import { withValuesOf } from './peer-values.ts'
-import type { Policies, PolicyRequest } from './policies.ts'
+import type { PeerPolicies, Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
@@ -36,13 +38,17 @@ export interface PeerPlan {
 }
 
 export interface PeerInputs {
-  /** By namespace and name. */
+  /** By namespace and name, and a number that grows as they change. */
   readonly secrets: ReadonlyMap<string, SecretObject>
+  readonly secretsRevision: number
   /** Of the agent, where its Secrets are. */
   readonly namespace: string | undefined
   readonly me: ClusterNode
   readonly nodes: ClusterNodes
-  readonly objects: Iterable<PeerObject>
+  /** Nodes with an address, in the order of their names. */
+  readonly nodesAt: (address: Address) => readonly ClusterNode[]
+  /** The same list until one of them is another. */
+  readonly objects: readonly PeerObject[]
   readonly settings: Settings
   readonly policies: Policies
 }
@@ -66,29 +72,123 @@ interface Candidate {
   readonly node: ClusterNode | undefined
 }
 
-export function planPeers(inputs: PeerInputs): PeerPlan {
-  const problems: Problem[] = []
-  const candidates = [...inputs.objects].flatMap((object) => candidatesOf(object, inputs, problems))
-  if (inputs.settings.nodeToNodeMesh) candidates.push(...meshCandidates(inputs))
-  const refusals = new Map<string, string>()
-  const chosen = chooseOnePerEndpoint(candidates, problems, refusals)
-  const peers = new Map<string, PeerIntent>()
-  problems.push(...unreachableNodes(inputs))
-  for (const candidate of chosen) {
-    const peer = makePeer(candidate, inputs, problems)
-    // Two nodes with one address and two ports.
-    const name = peers.has(peer.name) ? `${peer.name}_port_${peer.port}` : peer.name
-    peers.set(name, { ...peer, name })
-  }
-  return { peers, problems, refusals }
+/** A candidate with what tells it from others. */
+interface Named extends Candidate {
+  /** Of one address and port there is one neighbor. */
+  readonly endpoint: string
+  readonly name: string
 }
 
-function candidatesOf(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
-  if (!selects(object, inputs.me)) return mirrorCandidates(object, inputs)
-  const found = withValuesOf(object, inputs.me)
-  problems.push(...found.problems)
-  const direct = found.object === undefined ? [] : directCandidates(found.object, inputs, problems)
-  return [...direct, ...mirrorCandidates(object, inputs)]
+interface Made {
+  readonly peer: PeerIntent
+  readonly problems: readonly Problem[]
+}
+
+/** About what it takes to make a neighbor, in microseconds, or what may be one, to ask a selector, and to look at what is there. */
+const PEER_COST = 12
+const CANDIDATE_COST = 3
+const MATCH_COST = 0.3
+const LOOK_COST = 0.2
+
+export class PeerPlanner {
+  readonly #candidates = new Answers<readonly Named[]>()
+  readonly #made = new Answers<Made>()
+  readonly #lists = new Answers<readonly PeerObject[]>()
+
+  #make(candidate: Named, policy: PeerPolicies, inputs: PeerInputs, toll: Toll): Made {
+    const { me, settings, secretsRevision } = inputs
+    const restsOn = [candidate, me, settings, policy, secretsRevision]
+    return this.#made.ask(candidate.endpoint, restsOn, toll, PEER_COST, () => {
+      const problems: Problem[] = []
+      return { peer: makePeer(candidate, policy, inputs, problems), problems }
+    })
+  }
+
+  *plan(inputs: PeerInputs): Work<PeerPlan> {
+    const problems: Problem[] = []
+    const candidates = yield* this.#allCandidates(inputs, problems)
+    const refusals = new Map<string, string>()
+    const chosen = yield* chooseOnePerEndpoint(candidates, problems, refusals)
+    problems.push(...(yield* unreachableNodes(inputs)))
+    const peers = new Map<string, PeerIntent>()
+    const policies = new Map<PeerObject | undefined, PeerPolicies>()
+    const toll = new Toll()
+    for (const candidate of chosen) {
+      const { object } = candidate
+      const policy = policies.get(object) ?? inputs.policies.for(object ?? meshRequest(inputs.settings))
+      policies.set(object, policy)
+      const { peer, problems: found } = this.#make(candidate, policy, inputs, toll)
+      problems.push(...found)
+      if (toll.isDue) yield toll.take()
+      // Two nodes with one address and two ports.
+      if (peers.has(peer.name)) {
+        const name = `${peer.name}_port_${peer.port}`
+        peers.set(name, { ...peer, name })
+      } else peers.set(peer.name, peer)
+    }
+    yield* this.#made.forgetAllBut(new Set(chosen.map(({ endpoint }) => endpoint)))
+    return { peers, problems, refusals }
+  }
+
+  *#allCandidates(inputs: PeerInputs, problems: Problem[]): Work<Named[]> {
+    const { me, nodes, objects, settings } = inputs
+    const ours: PeerObject[] = []
+    const all: Named[] = []
+    const toll = new Toll()
+    for (const object of objects) {
+      toll.add(MATCH_COST)
+      if (toll.isDue) yield toll.take()
+      if (!selects(object, me)) continue
+      toll.add(CANDIDATE_COST)
+      const found = withValuesOf(object, me)
+      problems.push(...found.problems)
+      if (found.object === undefined) continue
+      ours.push(found.object)
+      all.push(...directCandidates(found.object, inputs, problems).map(withName))
+    }
+    const selecting = this.#lists.ask('selecting', [me, objects], toll, 1, () => ours.filter(choosesNodes))
+    const mirrored = this.#lists.ask('mirrored', [me, objects], toll, 1, () =>
+      objects.filter((object) => object.reverse && leadsTo(object, me)),
+    )
+    const cost = CANDIDATE_COST + (selecting.length + mirrored.length) * MATCH_COST
+    for (const node of nodes.values()) {
+      if (node === me) continue
+      const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]
+      const found = this.#candidates.ask(node.name, restsOn, toll, cost, () =>
+        nodeCandidates(node, me, selecting, mirrored, settings.nodeToNodeMesh).map(withName),
+      )
+      for (const candidate of found) all.push(candidate)
+      if (toll.isDue) yield toll.take()
+    }
+    yield* this.#candidates.forgetAllBut(nodes)
+    return all
+  }
+}
+
+const withName = (candidate: Candidate): Named => ({
+  ...candidate,
+  endpoint: openName(candidate) ?? `${candidate.address} ${candidate.port}`,
+  name: protocolName(candidate),
+})
+
+/** What one other node may be to this one. */
+function nodeCandidates(
+  node: ClusterNode,
+  me: ClusterNode,
+  selecting: readonly PeerObject[],
+  mirrored: readonly PeerObject[],
+  mesh: boolean,
+): Candidate[] {
+  return [
+    ...selecting.flatMap((object) =>
+      object.peerSelector !== undefined && matches(object.peerSelector, node.labels)
+        ? nodeCandidate(object, me, node, scopeOf(object))
+        : [],
+    ),
+    // A BGPPeer of other nodes that leads to this one: unless it says Manual, this node peers back.
+    ...mirrored.flatMap((object) => (selects(object, node) ? nodeCandidate(object, me, node, 'mirror') : [])),
+    ...(mesh ? meshCandidate(me, node) : []),
+  ]
 }
 
 function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
@@ -99,10 +199,12 @@ function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Prob
     const families = gateway.families ?? FAMILIES.filter((family) => inputs.me.addresses[family] !== undefined)
     return families.flatMap((family) => openCandidate(object, inputs, UNHEARD, family))
   }
-  return remote === undefined
-    ? selectedNodes(object, inputs, scopeOf(object))
-    : addressCandidate(object, inputs, problems)
+  return remote === undefined ? [] : addressCandidate(object, inputs, problems)
 }
+
+/** `peerSelector`: every other node it matches. */
+const choosesNodes = ({ range, remote, interface: link, gateway, peerSelector }: PeerObject): boolean =>
+  peerSelector !== undefined && [range, remote, link, gateway].every((other) => other === undefined)
 
 /** Whether the BGPPeer is meant for this node. */
 function selects({ node, nodeSelector }: PeerObject, { name, labels }: ClusterNode): boolean {
@@ -113,14 +215,14 @@ function selects({ node, nodeSelector }: PeerObject, { name, labels }: ClusterNo
 const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
   node !== undefined ? 'node' : nodeSelector !== undefined ? 'selector' : 'global'
 
-function addressCandidate(object: PeerObject, { me, nodes }: PeerInputs, problems: Problem[]): Candidate[] {
+function addressCandidate(object: PeerObject, { me, nodesAt }: PeerInputs, problems: Problem[]): Candidate[] {
   const { remote, asNumber, name } = object
   if (remote === undefined) return []
   if (isMe(me, remote)) {
     if (object.node === me.name) problems.push(selfProblem(name, remote.address, me.name))
     return []
   }
-  const node = nodeAt(nodes, remote.address, asNumber)
+  const node = nodesAt(remote.address).find((one) => asNumber === undefined || one.asNumber === asNumber)
   const port = remote.port ?? node?.listenPort ?? BGP_PORT
   const remoteAs = asNumber ?? object.remoteAs ?? node?.asNumber
   if (remoteAs === undefined) {
@@ -162,31 +264,6 @@ function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address,
   ]
 }
 
-function nodeAt(nodes: ClusterNodes, address: Address, asNumber: Asn | undefined): ClusterNode | undefined {
-  for (const node of nodes.values()) {
-    if (node.addresses[familyOfAddress(address)] !== address) continue
-    if (asNumber === undefined || node.asNumber === asNumber) return node
-  }
-  return undefined
-}
-
-/** `peerSelector`: every other node it matches. */
-function selectedNodes(object: PeerObject, { me, nodes }: PeerInputs, scope: keyof typeof RANK): Candidate[] {
-  const { peerSelector } = object
-  if (peerSelector === undefined) return []
-  return [...nodes.values()].flatMap((node) =>
-    node !== me && matches(peerSelector, node.labels) ? nodeCandidate(object, me, node, scope) : [],
-  )
-}
-
-/** A BGPPeer of other nodes that leads to this one: unless it says Manual, this node peers back. */
-function mirrorCandidates(object: PeerObject, { me, nodes }: PeerInputs): Candidate[] {
-  if (!object.reverse || !leadsTo(object, me)) return []
-  return [...nodes.values()].flatMap((node) =>
-    node !== me && selects(object, node) ? nodeCandidate(object, me, node, 'mirror') : [],
-  )
-}
-
 function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode): boolean {
   if (peerSelector !== undefined) return matches(peerSelector, me.labels)
   return remote !== undefined && isMe(me, remote) && (asNumber ?? me.asNumber) === me.asNumber
@@ -218,21 +295,19 @@ function commonAddress(me: ClusterNode, node: ClusterNode, object: PeerObject | 
   return family === undefined ? undefined : node.addresses[family]
 }
 
-function meshCandidates({ me, nodes }: PeerInputs): Candidate[] {
-  // A node that reflects routes (RFC 4456) is in no mesh, neither for itself nor for the others.
-  if (me.clusterId !== undefined) return []
-  return [...nodes.values()].flatMap((node) =>
-    node === me || node.clusterId !== undefined ? [] : nodeCandidate(undefined, me, node, 'mesh'),
-  )
+/** A node that reflects routes (RFC 4456) is in no mesh, neither for itself nor for the others. */
+function meshCandidate(me: ClusterNode, node: ClusterNode): Candidate[] {
+  if (me.clusterId !== undefined || node.clusterId !== undefined) return []
+  return nodeCandidate(undefined, me, node, 'mesh')
 }
 
 /** So many nodes are named. */
 const MOST_UNREACHABLE = 10
 
 /** Nodes that should be neighbors, and have no address in a family that this one has. */
-function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem[] {
+function* unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Work<Problem[]> {
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
-  const selectors = [...objects].filter((object) => object.peerSelector !== undefined && selects(object, me))
+  const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
   if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {
@@ -241,8 +316,11 @@ function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem
     return inMesh && node.clusterId === undefined ? 'in the mesh' : undefined
   }
   const found: Problem[] = []
+  const toll = new Toll()
   for (const node of nodes.values()) {
     if (found.length === MOST_UNREACHABLE) break
+    toll.add(LOOK_COST)
+    if (toll.isDue) yield toll.take()
     if (node === me || commonAddress(me, node, undefined) !== undefined) continue
     const what = wanted(node)
     if (what === undefined) continue
@@ -256,24 +334,28 @@ function unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Problem
   return found
 }
 
-function chooseOnePerEndpoint(
-  candidates: readonly Candidate[],
+function* chooseOnePerEndpoint(
+  candidates: readonly Named[],
   problems: Problem[],
   refusals: Map<string, string>,
-): Candidate[] {
-  const chosen = new Map<string, Candidate>()
+): Work<Named[]> {
+  const chosen = new Map<string, Named>()
+  const toll = new Toll()
+  yield candidates.length * LOOK_COST
   for (const candidate of [...candidates].sort(byRank)) {
-    const endpoint = openName(candidate) ?? `${candidate.address} ${candidate.port}`
-    const winner = chosen.get(endpoint)
+    const winner = chosen.get(candidate.endpoint)
+    toll.add(LOOK_COST)
+    if (toll.isDue) yield toll.take()
     if (winner === undefined) {
-      chosen.set(endpoint, candidate)
+      chosen.set(candidate.endpoint, candidate)
       continue
     }
     if (winner.object === candidate.object) continue
     if (candidate.rank <= RANK.global) problems.push(duplicateProblem(candidate, winner))
-    else refusals.set(protocolName(candidate), `BGPPeer/${winner.object?.name} defines this neighbor`)
+    else refusals.set(candidate.name, `BGPPeer/${winner.object?.name} defines this neighbor`)
   }
-  return [...chosen.values()].sort((a, b) => (protocolName(a) < protocolName(b) ? -1 : 1))
+  yield chosen.size * LOOK_COST
+  return [...chosen.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function byRank(a: Candidate, b: Candidate): number {
@@ -337,16 +419,20 @@ function protocolName({ kind, object, address, gateway, port, portGiven }: Candi
   return `${kind}_${symbolOf(address)}${suffix}`
 }
 
-function makePeer(candidate: Candidate, inputs: PeerInputs, problems: Problem[]): PeerIntent {
-  const { me, settings, policies } = inputs
+function makePeer(
+  candidate: Named,
+  { importPolicy, exportPolicy, held, missing }: PeerPolicies,
+  inputs: PeerInputs,
+  problems: Problem[],
+): PeerIntent {
+  const { me, settings } = inputs
   const { object, kind, address, port, remoteAs, localAs, node } = candidate
   problems.push(...sourceProblem(candidate, me))
-  const { importPolicy, exportPolicy, held, missing } = policies.for(object ?? meshRequest(settings))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
   const family = familyOf(candidate)
   const { key, why } = keyOf(candidate, inputs, problems)
   return {
-    name: protocolName(candidate),
+    name: candidate.name,
     kind,
     object: object?.name,
     address,

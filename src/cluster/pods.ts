@@ -3,37 +3,89 @@
  * advertised from that node only.
  */
 import type { Prefix } from '../base/prefix.ts'
+import type { Work } from '../base/work.ts'
 import type { ClusterNode } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION, type POD_CIDR_SOURCES } from './parse/configuration.ts'
 import type { Claim } from './route-book.ts'
-import type { ObjectStore } from './store.ts'
+import type { Kind } from './source.ts'
+import type { ObjectStore, Touched } from './store.ts'
 
 export type PodCidrSource = (typeof POD_CIDR_SOURCES)[number]
 
-export function podCidrsBy(source: PodCidrSource, store: ObjectStore): (node: NodeObject) => readonly Prefix[] {
-  if (source === 'Node') return ({ podCidrs }) => podCidrs
-  if (source === 'Static') {
-    return ({ name }) => store.get('BGPConfiguration', NODE_CONFIGURATION + name)?.podCidrs ?? []
+const IPAM: ReadonlySet<Kind> = new Set<Kind>(['BlockAffinity', 'IPAMBlock'])
+const NONE: readonly Prefix[] = []
+/** About what it takes to look at one block, in microseconds. */
+const BLOCK_COST = 2
+
+/** Where the pods of each node are. Of Calico's IPAM it is kept by node, so that a block that changes costs that one. */
+export class PodSources {
+  source: PodCidrSource = 'Node'
+  #store: ObjectStore | undefined
+  /** What each block and affinity says, by node. */
+  readonly #parts = new Map<string, ReadonlyMap<string, readonly Prefix[]>>()
+  readonly #byNode = new Map<string, Map<string, readonly Prefix[]>>()
+  readonly #lists = new Map<string, readonly Prefix[]>()
+
+  of(node: NodeObject): readonly Prefix[] {
+    const { name } = node
+    if (this.source === 'Node') return node.podCidrs
+    if (this.source === 'Static')
+      return this.#store?.get('BGPConfiguration', NODE_CONFIGURATION + name)?.podCidrs ?? NONE
+    const known = this.#lists.get(name)
+    if (known !== undefined) return known
+    const list = sorted([...(this.#byNode.get(name)?.values() ?? [])].flat())
+    this.#lists.set(name, list)
+    return list
   }
-  const byNode = calicoPrefixes(store)
-  return ({ name }) => byNode.get(name) ?? []
+
+  /** `touched`: undefined where anything may be another. Gives the nodes whose pods may be elsewhere, besides those of Nodes. */
+  *follow(source: PodCidrSource, store: ObjectStore, touched: readonly Touched[] | undefined): Work<readonly string[]> {
+    const isNew = source !== this.source || store !== this.#store
+    this.source = source
+    this.#store = store
+    if (source !== 'CalicoIPAM') return []
+    const parts = isNew || touched === undefined ? this.#allParts(store) : touched.filter(({ kind }) => IPAM.has(kind))
+    const nodes = new Set<string>()
+    for (const { kind, key } of parts) {
+      for (const node of this.#setPart(`${kind}/${key}`, readPart(store, kind, key))) nodes.add(node)
+      yield BLOCK_COST
+    }
+    return [...nodes]
+  }
+
+  #allParts(store: ObjectStore): Touched[] {
+    const there = [...IPAM].flatMap((kind) => [...store.table(kind).keys()].map((key) => ({ kind, key })))
+    const known = [...this.#parts.keys()].map((part) => {
+      const slash = part.indexOf('/')
+      return { kind: part.slice(0, slash) as Kind, key: part.slice(slash + 1) }
+    })
+    return [...there, ...known]
+  }
+
+  /** The nodes that it says something of, or did. */
+  #setPart(part: string, said: ReadonlyMap<string, readonly Prefix[]>): Iterable<string> {
+    const nodes = new Set([...(this.#parts.get(part)?.keys() ?? []), ...said.keys()])
+    for (const node of nodes) {
+      const parts = this.#byNode.get(node) ?? new Map<string, readonly Prefix[]>()
+      const prefixes = said.get(node)
+      if (prefixes === undefined) parts.delete(part)
+      else parts.set(part, prefixes)
+      if (parts.size === 0) this.#byNode.delete(node)
+      else this.#byNode.set(node, parts)
+      this.#lists.delete(node)
+    }
+    if (said.size === 0) this.#parts.delete(part)
+    else this.#parts.set(part, said)
+    return nodes
+  }
 }
 
-/** Blocks that are confirmed, and single addresses that pods have from other nodes' blocks. */
-function calicoPrefixes(store: ObjectStore): Map<string, Prefix[]> {
-  const byNode = new Map<string, Prefix[]>()
-  const add = (node: string, prefix: Prefix) => {
-    const known = byNode.get(node)
-    if (known === undefined) byNode.set(node, [prefix])
-    else known.push(prefix)
-  }
-  for (const { node, prefix } of store.table('BlockAffinity').values()) if (node !== undefined) add(node, prefix)
-  for (const { borrowed } of store.table('IPAMBlock').values()) {
-    for (const [node, addresses] of borrowed) for (const address of addresses) add(node, address)
-  }
-  for (const [node, prefixes] of byNode) byNode.set(node, sorted(prefixes))
-  return byNode
+/** Of a block that is confirmed, its owner; of single addresses, who has them from another node's block. */
+function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<string, readonly Prefix[]> {
+  if (kind === 'IPAMBlock') return store.get('IPAMBlock', key)?.borrowed ?? new Map()
+  const affinity = store.get('BlockAffinity', key)
+  return affinity?.node === undefined ? new Map() : new Map([[affinity.node, [affinity.prefix]]])
 }
 
 const sorted = (prefixes: readonly Prefix[]): Prefix[] =>

@@ -1,25 +1,33 @@
 /** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
 import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
-import type { ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
+import { byPosition, PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
 /** A pool that is `disabled` hands out no addresses, but those it gave are still routed: it counts. */
-export function clusterRanges(
+export function* clusterRanges(
   pools: Iterable<PoolObject>,
-  nodes: ClusterNodes,
-  { serviceCidrs }: Pick<Settings, 'serviceCidrs'>,
-): Prefix[] {
-  return cover([
-    ...[...pools].map(({ prefix }) => prefix),
-    ...[...nodes.values()].flatMap(({ podCidrs }) => podCidrs),
-    ...Object.values(serviceCidrs).flat(),
-  ])
+  podCidrs: Iterable<Prefix>,
+  serviceCidrs: Settings['serviceCidrs'],
+): Work<Prefix[]> {
+  const index = new PrefixIndex()
+  const toll = new Toll()
+  const all = [...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...Object.values(serviceCidrs).flat()]
+  for (const prefix of all) {
+    index.add(prefix, '')
+    toll.add(COVER_COST)
+    if (toll.isDue) yield toll.take()
+  }
+  return yield* coverInOrder(index.values())
 }
+
+/** About what it takes to look at one prefix, in microseconds. */
+const COVER_COST = 1
 
 /** Nothing inside a pool with `disableBGPExport` is advertised, unless a filter accepts it first. */
 export function unexportedRules(pools: Iterable<PoolObject>): Rule[] {
@@ -80,15 +88,29 @@ export function cover(prefixes: readonly Prefix[]): Prefix[] {
   return FAMILIES.flatMap((family) => coverFamily(prefixes.filter((prefix) => prefix.family === family)))
 }
 
-function coverFamily(prefixes: readonly Prefix[]): Prefix[] {
+/** The same of prefixes that stand in order, in steps. */
+export function* coverInOrder(prefixes: Iterable<Prefix>): Work<Prefix[]> {
+  const toll = new Toll()
   const kept: Prefix[] = []
-  for (const prefix of [...prefixes].sort(byPosition)) {
-    const last = kept.at(-1)
-    if (last !== undefined && contains(last, prefix)) continue
-    kept.push(prefix)
-    joinTail(kept)
+  for (const prefix of prefixes) {
+    coverNext(kept, prefix)
+    toll.add(COVER_COST)
+    if (toll.isDue) yield toll.take()
   }
   return kept
+}
+
+function coverFamily(prefixes: readonly Prefix[]): Prefix[] {
+  const kept: Prefix[] = []
+  for (const prefix of [...prefixes].sort(byPosition)) coverNext(kept, prefix)
+  return kept
+}
+
+function coverNext(kept: Prefix[], prefix: Prefix): void {
+  const last = kept.at(-1)
+  if (last !== undefined && contains(last, prefix)) return
+  kept.push(prefix)
+  joinTail(kept)
 }
 
 /** Two halves of one prefix become that prefix, and that may be a half again. */
@@ -100,12 +122,4 @@ function joinTail(kept: Prefix[]): void {
     if (!contains(parent, b)) return
     kept.splice(-2, 2, parent)
   }
-}
-
-export function byPosition(a: Prefix, b: Prefix): number {
-  for (let index = 0; index < a.bytes.length; index++) {
-    const difference = (a.bytes[index] ?? 0) - (b.bytes[index] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return a.length - b.length
 }

@@ -4,6 +4,7 @@
  * Only prefixes that an object touches are judged again.
  */
 import type { Prefix } from '../base/prefix.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 import type { Judgement } from './settings.ts'
@@ -29,6 +30,10 @@ interface Before {
   readonly route: RouteIntent | undefined
   readonly isServed: boolean
 }
+
+/** About what it takes to judge a prefix, in microseconds, and to compare it with what was. */
+const JUDGE_COST = 3
+const COMPARE_COST = 0.5
 
 /** What a route is called that several kinds of objects want. */
 const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service', 'advertisement']
@@ -67,13 +72,19 @@ export class RouteBook {
     return this.#byObject.keys()
   }
 
-  judgeBy(judge: (prefix: Prefix) => Judgement): void {
+  *judgeBy(judge: (prefix: Prefix) => Judgement): Work {
     this.#judge = judge
-    for (const claims of this.#claims.values()) for (const { prefix } of firstOf(claims)) this.#rejudge(prefix)
+    const toll = new Toll()
+    for (const claims of this.#claims.values()) {
+      for (const { prefix } of firstOf(claims)) this.#rejudge(prefix)
+      toll.add(JUDGE_COST)
+      if (toll.isDue) yield toll.take()
+    }
   }
 
   /** What is different since the last call. */
-  takeChanges(): RouteChanges {
+  *takeChanges(): Work<RouteChanges> {
+    const toll = new Toll()
     const announce: RouteIntent[] = []
     const withdraw: Prefix[] = []
     const added: Prefix[] = []
@@ -83,6 +94,8 @@ export class RouteBook {
       if (now !== undefined && !same(before, now)) announce.push(now)
       if (now === undefined && before !== undefined) withdraw.push(prefix)
       if (isServed !== this.served.has(text)) (isServed ? removed : added).push(prefix)
+      toll.add(COMPARE_COST)
+      if (toll.isDue) yield toll.take()
     }
     this.#before.clear()
     return { announce, withdraw, served: { added, removed } }

@@ -57,6 +57,24 @@ export function matches(selector: Selector, labels: Labels): boolean {
   }
 }
 
+/** What it asks labels of: nothing else of them can change its answer. */
+export function labelsNamedBy(selector: Selector): readonly string[] {
+  switch (selector.kind) {
+    case 'all':
+    case 'global':
+      return []
+    case 'has':
+    case 'compare':
+    case 'in':
+      return [selector.label]
+    case 'not':
+      return labelsNamedBy(selector.of)
+    case 'and':
+    case 'or':
+      return selector.of.flatMap(labelsNamedBy)
+  }
+}
+
 const labelOf = (labels: Labels, label: string): string | undefined =>
   Object.hasOwn(labels, label) ? labels[label] : undefined
 

@@ -19,7 +19,7 @@ import type { Labels } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 /** Kubernetes counts the label's presence; its value says nothing. */
-const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
+export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
 export const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
   cluster: 'serviceClusterIPs',

@@ -3,6 +3,7 @@
  * the source itself. Changes come in; checked values and problems go out. `changedSince` tells readers what to look at
  * again, so that one endpoint among ten thousand services costs one service.
  */
+import { finish, Toll, type Work } from '../base/work.ts'
 import type { Problem } from './intent.ts'
 import { LastGood } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
@@ -24,6 +25,10 @@ type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
 
 /** So many changes are remembered one by one; a reader further behind looks at everything. */
 const REMEMBERED = 4096
+
+/** About what it takes to read an object, in microseconds, and to see whether it is there. */
+const READ_COST = 30
+const LOOK_COST = 0.5
 
 export class ObjectStore {
   readonly #tables = new Map<Kind, Map<string, ParsedObjects[Kind]>>(KINDS.map((kind) => [kind, new Map()]))
@@ -47,6 +52,8 @@ export class ObjectStore {
   #problemRevision = 0
   #touched: Touched[] = []
   #forgotten = 0
+  /** When something of the kind was touched last. */
+  readonly #revisions = new Map<Kind, number>()
 
   /** `node`: whose own Node is kept for the next run. */
   constructor(node = '') {
@@ -58,14 +65,24 @@ export class ObjectStore {
   apply(changes: readonly ObjectChange[]): boolean {
     const before = this.revision
     const problems = this.#problemRevision
-    for (const change of changes) this.#applyOne(change)
-    this.#forget()
+    finish(this.steps(changes))
     return this.revision !== before || problems !== this.#problemRevision
+  }
+
+  /** The same in steps. Between them nobody may ask: of a list that is half read, what is not read yet is neither here nor gone. */
+  *steps(changes: readonly ObjectChange[]): Work {
+    for (const change of changes) yield* this.#applyOne(change)
+    this.#forget()
   }
 
   /** Grows with every change of a value. */
   get revision(): number {
     return this.#forgotten + this.#touched.length
+  }
+
+  /** The same number as before: every object of this kind reads as it did. */
+  revisionOf(kind: Kind): number {
+    return this.#revisions.get(kind) ?? 0
   }
 
   /** Undefined: too long ago to say; anything may have changed. */
@@ -160,16 +177,24 @@ export class ObjectStore {
     return this.#tables.get(kind) as Map<string, ParsedObjects[K]>
   }
 
-  #applyOne(change: ObjectChange): void {
-    if (change.kind === 'upsert') this.#upsert(change)
-    else if (change.kind === 'delete') this.#delete(change.ref)
-    else if (change.kind === 'replace') this.#replace(change.of, change.objects)
-    else this.#trouble(change)
+  *#applyOne(change: ObjectChange): Work {
+    if (change.kind === 'replace') yield* this.#replace(change.of, change.objects)
+    else {
+      if (change.kind === 'upsert') this.#upsert(change)
+      else if (change.kind === 'delete') this.#delete(change.ref)
+      else this.#trouble(change)
+      yield READ_COST
+    }
+  }
+
+  #touch(kind: Kind, key: string): void {
+    this.#touched.push({ kind, key })
+    this.#revisions.set(kind, this.revision)
   }
 
   #loseOwnNode(ref: ObjectRef, isGone: boolean): void {
     this.#ownNodeIsGone = isGone
-    this.#touched.push({ kind: ref.kind, key: objectKey(ref) })
+    this.#touch(ref.kind, objectKey(ref))
     const says = 'is deleted; this node leaves'
     const problem = makeProblem({ code: 'node-deleted', object: objectName(ref), says, level: 'warning' })
     this.#setProblems(objectName(ref), isGone ? [problem] : [])
@@ -191,7 +216,7 @@ export class ObjectStore {
       return
     }
     // An object that was never good and one that is absent are told apart.
-    if (!known) this.#touched.push({ kind: ref.kind, key })
+    if (!known) this.#touch(ref.kind, key)
     const outcome = this.#makeDo(ref, key, before, parsed.partial)
     this.#setProblems(
       objectName(ref),
@@ -232,7 +257,7 @@ export class ObjectStore {
     this.lastGood.forget(ref)
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)
-    else if (seen) this.#touched.push({ kind: ref.kind, key })
+    else if (seen) this.#touch(ref.kind, key)
     if (!this.#ownNodeIsGone || key !== this.#node) this.#setProblems(objectName(ref), [])
   }
 
@@ -245,7 +270,7 @@ export class ObjectStore {
     if (same(before, value)) return
     if (value === undefined) this.#table(kind).delete(key)
     else this.#table(kind).set(key, value)
-    if (kind !== 'EndpointSlice') this.#touched.push({ kind, key })
+    if (kind !== 'EndpointSlice') this.#touch(kind, key)
     else this.#setSlice(key, before as SliceOrNone, value as SliceOrNone)
   }
 
@@ -258,25 +283,38 @@ export class ObjectStore {
       else slices.delete(key)
       if (slices.size === 0) this.#slices.delete(service)
       else this.#slices.set(service, slices)
-      if (slice === before || before?.service !== service) this.#touched.push({ kind: 'Service', key: service })
+      if (slice === before || before?.service !== service) this.#touch('Service', service)
     }
   }
 
-  #replace(kind: Kind, objects: readonly Upsert[]): void {
-    const first = new Map<string, Upsert>()
-    const duplicates: Problem[] = []
-    for (const upsert of [...objects].sort((a, b) => comparePlaces(a.from, b.from))) {
+  *#replace(kind: Kind, objects: readonly Upsert[]): Work {
+    const used = new Map<string, Upsert>()
+    const others: Upsert[] = []
+    const toll = new Toll()
+    for (const upsert of objects) {
       const key = objectKey(upsert.ref)
-      const used = first.get(key)
-      if (used === undefined) first.set(key, upsert)
-      else duplicates.push(duplicateProblem(upsert, used))
+      const known = used.get(key)
+      const isFirst = known === undefined || comparePlaces(upsert.from, known.from) < 0
+      if (isFirst) used.set(key, upsert)
+      if (known !== undefined) others.push(isFirst ? known : upsert)
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
     }
+    const inOrder = others.sort((a, b) => comparePlaces(a.from, b.from))
+    const duplicates = inOrder.map((other) => duplicateProblem(other, used.get(objectKey(other.ref)) ?? other))
     if (!same(this.#duplicates.get(kind) ?? [], duplicates)) {
       this.#duplicates.set(kind, duplicates)
       this.#problemsChanged()
     }
-    for (const key of [...(this.#seen.get(kind) ?? [])]) if (!first.has(key)) this.#delete(refOf(kind, key))
-    for (const upsert of first.values()) this.#upsert(upsert)
+    for (const key of [...(this.#seen.get(kind) ?? [])]) {
+      if (!used.has(key)) this.#delete(refOf(kind, key))
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
+    }
+    for (const upsert of used.values()) {
+      this.#upsert(upsert)
+      yield READ_COST
+    }
   }
 
   #trouble({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'trouble' }>): void {
@@ -296,7 +334,7 @@ export class ObjectStore {
     if (kinds.length === 0) this.#hidden.delete(at)
     else this.#hidden.set(at, kinds)
     // What of these kinds is absent, and what only seems so, reads differently now.
-    for (const kind of new Set([...before, ...kinds])) this.#touched.push({ kind, key: '' })
+    for (const kind of new Set([...before, ...kinds])) this.#touch(kind, '')
   }
 
   #setProblems(object: string, problems: readonly Problem[]): void {

@@ -7,10 +7,11 @@
  */
 import type { Address } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
 import { cover } from '../cluster/pools.ts'
+import { firstInside } from '../cluster/prefix-index.ts'
 import { makeProblem } from '../cluster/problem.ts'
 
 export interface NatRule {
@@ -36,15 +37,14 @@ export interface NatPlan {
   readonly hosts: Readonly<Record<Family, readonly Prefix[]>>
 }
 
-export function planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: DataplaneIntent): NatPlan {
+export function planNat({ pools, podCidrs, nodeHosts, natSparesHosts }: DataplaneIntent): NatPlan {
   const counted = pools.filter(({ loadBalancerOnly }) => !loadBalancerOnly)
-  const hosts = natSparesHosts ? nodeAddresses.flatMap((address) => hostPrefix(address) ?? []) : []
   return {
     rules: decidingPools(counted)
       .filter(({ natOutgoing }) => natOutgoing)
       .map((pool) => natRule(pool, counted)),
     pools: byFamily([...counted.map(({ prefix }) => prefix), ...podCidrs]),
-    hosts: byFamily(hosts),
+    hosts: byFamily(natSparesHosts ? nodeHosts : []),
   }
 }
 
@@ -83,15 +83,14 @@ export interface NodeAddresses {
 }
 
 /** What is odd about pools, seen from this node. Everything is carried out all the same. */
-export function natProblems({ pools, nodeAddresses }: DataplaneIntent, node: NodeAddresses): Problem[] {
-  const networks = nodeAddresses
+export function natProblems({ pools, nodeHosts, ownAddresses }: DataplaneIntent, node: NodeAddresses): Problem[] {
+  const networks = ownAddresses
     .filter((address) => node.isOwn(address))
     .flatMap((address) => node.networkOf(address) ?? [])
-  const hosts = nodeAddresses.flatMap((address) => hostPrefix(address) ?? [])
   return pools.flatMap(({ name, prefix, natOutgoing, nat }) => {
     const object = `IPPool/${name}`
     const found: Problem[] = []
-    const inside = hosts.find((host) => contains(prefix, host))
+    const inside = firstInside(prefix, nodeHosts)
     if (inside !== undefined) {
       const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; packets to nodes are not masqueraded`
       found.push(

@@ -14,9 +14,10 @@
  * In: what is advertised, the cluster's addresses, the kernel's routes. Out: two lists of prefixes; `nft-script` words them.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
-import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
 import { cover } from '../cluster/pools.ts'
+import { isInsideOne } from '../cluster/prefix-index.ts'
 import { AddressOrder } from './address-order.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
@@ -53,10 +54,7 @@ export interface HeldRoutes {
   takeMoved(): Iterable<Prefix>
 }
 
-type LoopIntent = Pick<
-  DataplaneIntent,
-  'serviceLoopPrevention' | 'serviceRanges' | 'nodeAddresses' | 'proxied' | 'ownPods'
->
+type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'>
 
 const VERDICTS = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const
 const NOTHING = { ipv4: [], ipv6: [] }
@@ -82,9 +80,8 @@ export class ServiceLoops {
 
   setIntent(intent: LoopIntent): void {
     this.#intent = intent
-    const nodes = intent.nodeAddresses.flatMap((address) => hostPrefix(address) ?? [])
-    this.#addresses = cover([...nodes, ...intent.proxied])
-    this.#nodes = new Set(nodes.map(({ text }) => text))
+    this.#addresses = [...intent.nodeHosts, ...intent.proxied]
+    this.#nodes = new Set(intent.nodeHosts.map(({ text }) => text))
     this.#proxied = new AddressOrder()
     for (const address of intent.proxied) this.#proxied.add(address.bytes, address)
     this.#changed = true
@@ -98,21 +95,29 @@ export class ServiceLoops {
     for (const prefix of added) this.#add(prefix)
   }
 
-  /** Undefined where nothing is different from what was taken last. */
-  takePlan(): LoopPlan | undefined {
+  /** Judges what has changed among the kernel's routes. */
+  followRoutes(): void {
     const moved = this.#held.takeMoved()
     const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
     if (!isNone) for (const prefix of moved) this.#judge(prefix)
-    if (!this.#changed) return undefined
+  }
+
+  /** Another plan than the one taken last. */
+  get hasChanged(): boolean {
+    return this.#changed
+  }
+
+  takePlan(): LoopPlan {
     this.#changed = false
     const { serviceLoopPrevention: words = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
     const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[words]
     if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
-    const bare = [...this.#hosts.values()].filter((host) => this.#ranges.around(host) === undefined)
-    const inside = this.#addresses.filter((address) => this.#around(address) !== undefined)
+    const ranges = cover([...this.#ranges.values()])
+    const bare = [...this.#hosts.values()].filter((host) => !isInsideOne(host, ranges))
+    const inside = this.#addresses.filter((address) => this.#hosts.has(address.text) || isInsideOne(address, ranges))
     return {
       verdict,
-      services: byFamily([...cover([...this.#ranges.values()]), ...bare]),
+      services: byFamily([...ranges, ...bare]),
       spared: byFamily(cover([...inside, ...this.#routed.values()])),
       returned: this.#returned(),
     }

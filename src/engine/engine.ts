@@ -10,12 +10,13 @@ import { FAMILIES } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
+import type { Work } from '../base/work.ts'
 import { Rib } from '../bgp/rib/rib.ts'
 import type { HashKey } from '../bgp/route/hash.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
-import type { DataplaneIntent, NodeIntent, Problem } from '../cluster/intent.ts'
+import type { DataplaneIntent, Intent, NodeIntent, Problem } from '../cluster/intent.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
 import { DefaultRoutes } from '../dataplane/default-routes.ts'
@@ -34,6 +35,7 @@ import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
 import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
+import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
 import { Protections } from './protections.ts'
@@ -51,6 +53,11 @@ const SLICE = 4_096
 
 const NO_RANGES: readonly Prefix[] = []
 const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
+
+/** About what it takes, in microseconds, to start, change or stop a neighbor, and to announce or withdraw routes. */
+const NEIGHBOR_COST = 20
+const ROUTES_AT_ONCE = 128
+const ROUTES_COST = 400
 
 export interface EngineOptions {
   readonly node: string
@@ -92,6 +99,7 @@ export class Engine {
   readonly #rib: Rib
   readonly #sessions: Sessions
   readonly #objects: Objects
+  readonly #objectWork = new ObjectWork((inputs) => this.#follow(inputs))
   readonly #store: ObjectStore
   readonly #intents: IntentBuilder
   readonly #lookers: Lookers
@@ -168,7 +176,7 @@ export class Engine {
     this.#restart = new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
-      isReady: () => !this.#rib.busy && this.#kernel?.isReady !== false,
+      isReady: () => !this.#rib.busy && !this.#objectWork.isBusy && this.#kernel?.isReady !== false,
     })
     this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own, {
       gateways: new Gateways(this.#defaults),
@@ -215,6 +223,8 @@ export class Engine {
     // First of all, whatever comes in: the neighbors' hold timers run.
     this.#sendKeepalives(now)
     this.#take(input, now)
+    if (this.#facts.stopping) this.#objectWork.drop()
+    this.#objectWork.advance()
     if (input.kind === 'polled') this.#lookers.goOn()
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
@@ -260,7 +270,7 @@ export class Engine {
 
   /** When to call again though nothing happens; a time that has passed means at once. */
   deadline(): Millis | undefined {
-    if (this.#rib.busy || this.#lookers.isHungry) return this.#facts.now
+    if (this.#rib.busy || this.#objectWork.isBusy || this.#lookers.isHungry) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
     const isStopping = this.#facts.stopping
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
@@ -321,9 +331,7 @@ export class Engine {
         this.#store.lastGood.remember(input.objects)
         return
       case 'synced':
-        this.#facts.synced = true
-        this.#out.tell(tell('info', 'synced', 'all objects are known'))
-        this.#change([], now)
+        this.#objectWork.add({ kind: 'synced', changes: [], at: now })
         return
       case 'listening':
       case 'listen-ended':
@@ -466,10 +474,16 @@ export class Engine {
     if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
   }
 
-  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is reported. */
   #change(changes: readonly ObjectChange[], now: Millis): void {
-    this.#store.apply(changes)
-    if (this.#facts.stopping) return
+    this.#objectWork.add({ kind: 'objects', changes, at: now })
+  }
+
+  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is reported. */
+  *#follow(inputs: readonly ObjectInput[]): Work {
+    for (const input of inputs) {
+      yield* this.#store.steps(input.changes)
+      if (input.kind === 'synced') this.#setSynced()
+    }
     const before = this.#facts.intent?.problems ?? this.#facts.troubles
     if (!this.#facts.synced) {
       this.#facts.troubles = this.#store.troubles()
@@ -477,30 +491,66 @@ export class Engine {
       return
     }
     this.#store.settleMemory()
-    const { intent, diff } = this.#intents.next(this.#store)
+    const { intent, diff } = yield* this.#intents.steps(this.#store)
     this.#facts.intent = intent
     this.#tellProblems(before, intent.problems)
+    yield* this.#carryOut(intent, diff, inputs[0]?.at)
+  }
+
+  #setSynced(): void {
+    this.#facts.synced = true
+    this.#out.tell(tell('info', 'synced', 'all objects are known'))
+  }
+
+  /** `since`: when the change came in. */
+  *#carryOut(intent: Intent, diff: IntentDiff, since: Millis | undefined): Work {
+    const { now } = this.#facts
     this.#rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
     this.#rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
-    this.#rib.setServed(diff.served.added, diff.served.removed)
-    this.#changePeers(diff, intent.node, now)
-    this.#followGateways(now)
+    yield* this.#setServed(diff.served)
+    yield* this.#changePeers(diff, intent.node)
+    this.#followGateways(this.#facts.now)
     this.#discover()
     this.#followSecrets(intent.secrets)
     this.#followLeave(intent.leave, now)
     this.#kernel?.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     this.#damping.set(intent.guards.damping, now)
-    this.#damping.withdraw(diff.routes.withdraw, now)
-    const announce = this.#damping.announce(diff.routes.announce, now)
-    const originator = this.#kernel ?? this.#objects
-    originator.changeRoutes(announce, diff.routes.withdraw, now)
-    if (diff.routes.announce.length + diff.routes.withdraw.length > 0) this.#changedAt ??= now
-    this.#facts.configuredAt = now
-    if (this.#health.set(intent.guards.health)) this.#setHealth(now)
+    yield* this.#changeRoutes(diff.routes, since)
+    this.#facts.configuredAt = this.#facts.now
+    if (this.#health.set(intent.guards.health)) this.#setHealth(this.#facts.now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
     this.#status?.objectsChanged(now)
+  }
+
+  *#setServed({ added, removed }: IntentDiff['served']): Work {
+    for (const some of chunksOf(removed, ROUTES_AT_ONCE)) {
+      this.#rib.setServed([], some)
+      yield ROUTES_COST
+    }
+    for (const some of chunksOf(added, ROUTES_AT_ONCE)) {
+      this.#rib.setServed(some, [])
+      yield ROUTES_COST
+    }
+  }
+
+  /** What comes is announced before what goes is withdrawn: where one takes the place of the other, nothing is missing. */
+  *#changeRoutes({ announce, withdraw }: IntentDiff['routes'], since: Millis | undefined): Work {
+    if (announce.length + withdraw.length > 0) this.#changedAt ??= since ?? this.#facts.now
+    for (const some of chunksOf(announce, ROUTES_AT_ONCE)) {
+      this.#originator.changeRoutes(this.#damping.announce(some, this.#facts.now), [], this.#facts.now)
+      yield ROUTES_COST
+    }
+    for (const some of chunksOf(withdraw, ROUTES_AT_ONCE)) {
+      this.#damping.withdraw(some, this.#facts.now)
+      this.#originator.changeRoutes([], some, this.#facts.now)
+      yield ROUTES_COST
+    }
+  }
+
+  get #originator(): Pick<Objects, 'changeRoutes'> {
+    return this.#kernel ?? this.#objects
   }
 
   /** Objects ask to leave, or no longer do; who was asked by hand stays as it was asked. */
@@ -519,7 +569,7 @@ export class Engine {
   /** Addresses that flapped and have been quiet since. */
   #announceDamped(now: Millis): void {
     const due = this.#damping.takeDue(now)
-    if (due.length > 0) (this.#kernel ?? this.#objects).changeRoutes(due, [], now)
+    if (due.length > 0) this.#originator.changeRoutes(due, [], now)
   }
 
   /** What was good is kept for the next run, whatever becomes of it at the source. */
@@ -534,14 +584,23 @@ export class Engine {
    * Without a node there are no neighbors to add or change. Those that change know the node's new values already: they
    * come first, or each would be reset for the node and once more for itself.
    */
-  #changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined, now: Millis): void {
-    for (const name of peers.removed) this.#objects.removePeer(name, now)
+  *#changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined): Work {
+    for (const name of peers.removed) {
+      this.#objects.removePeer(name, this.#facts.now)
+      yield NEIGHBOR_COST
+    }
     if (node === undefined) return
-    const words = this.#restart.begin(node.routerId, now)
+    const words = this.#restart.begin(node.routerId, this.#facts.now)
     if (words !== undefined) this.#out.tell(words)
-    for (const peer of peers.changed) this.#objects.changePeer(peer, node, now)
-    if (change !== undefined) this.#changeNode(change.before, node, now)
-    for (const peer of peers.added) this.#objects.addPeer(peer, node, now)
+    for (const peer of peers.changed) {
+      this.#objects.changePeer(peer, node, this.#facts.now)
+      yield NEIGHBOR_COST
+    }
+    if (change !== undefined) yield* this.#changeNode(change.before, node)
+    for (const peer of peers.added) {
+      this.#objects.addPeer(peer, node, this.#facts.now)
+      yield NEIGHBOR_COST
+    }
   }
 
   #takeLinks(change: LinkChange, now: Millis): void {
@@ -593,7 +652,7 @@ export class Engine {
     this.#objects.followLink(input.interface, node, now)
   }
 
-  #changeNode(before: NodeIntent | undefined, node: NodeIntent, now: Millis): void {
+  *#changeNode(before: NodeIntent | undefined, node: NodeIntent): Work {
     const { listenPort, listenAddresses } = node
     if (before?.listenPort !== listenPort || !sameList(before.listenAddresses, listenAddresses)) {
       this.#facts.listening.startOver()
@@ -601,8 +660,11 @@ export class Engine {
     }
     this.#rib.setDecision(node.decision)
     this.#rib.setNodeAddresses(FAMILIES.flatMap((family) => node.addresses[family] ?? []).map(addressBytes))
-    for (const neighbor of this.#neighbors.values()) this.#objects.reconfigure(neighbor, node, now)
-    this.#sessions.setNode(node, now)
+    this.#sessions.setNode(node)
+    for (const neighbor of this.#neighbors.all()) {
+      if (this.#neighbors.get(neighbor.name) === neighbor) this.#objects.reconfigure(neighbor, node, this.#facts.now)
+      yield NEIGHBOR_COST
+    }
   }
 
   #tellProblems(before: readonly Problem[], after: readonly Problem[]): void {
@@ -664,6 +726,10 @@ export class Engine {
     const event = how === 'leave' ? stop : ({ kind: 'vanish', reason } as const)
     for (const neighbor of this.#neighbors.all()) this.#sessions.handle(neighbor, event, now)
   }
+}
+
+function* chunksOf<Item>(all: readonly Item[], size: number): Iterable<readonly Item[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }
 
 const problemKey = ({ code, object, field, value, text }: Problem): string =>

@@ -15,7 +15,7 @@ import type { RestartDocument } from './restart.ts'
 export type ClientId = number
 
 export type Input =
-  /** Objects changed. One turn takes the whole batch. */
+  /** Objects changed, all of them at once: nothing is decided on a part. They are read over as many turns as that takes. */
   | { readonly kind: 'objects'; readonly changes: readonly ObjectChange[] }
   /** Before anything is listed: the last good objects of an earlier run. */
   | { readonly kind: 'remembered'; readonly objects: readonly KeptObject[] }

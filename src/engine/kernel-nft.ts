@@ -78,6 +78,11 @@ export class KernelNft {
     this.#compare(now)
   }
 
+  /** Before that, what advertised services want would only wait. */
+  get takesLoopsFrom(): Millis {
+    return this.#setsFrom
+  }
+
   setLoops(plan: LoopPlan, now: Millis): void {
     this.#loops = plan
     this.#script = undefined

@@ -34,6 +34,8 @@ export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'appli
 const CHANGES = 1_024
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 1_024
+/** From one plan against service loops to the next. */
+const LOOPS_PAUSE: Millis = 100
 /** With more prefixes of the kernel changed than these, all next hops are judged again. */
 const FEW = 64
 
@@ -64,6 +66,9 @@ export class Kernel {
   readonly #ready = new Map<string, RouteIntent>()
   /** Blackholes of prefixes that are withdrawn: they go when the withdrawal has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
+  /** When what becomes of packets to advertised services is planned again; undefined: nothing has changed. */
+  #loopsAt: Millis | undefined
+  #loopsFrom: Millis = 0
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /** The kernel has changed: what is advertised may lead elsewhere. */
@@ -210,7 +215,7 @@ export class Kernel {
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
     const sync = earlier(sweep, this.#handover?.deadline)
-    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), sync)
+    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), earlier(sync, this.#loopsAt))
   }
 
   /** For those who look; undefined until the kernel has been read. */
@@ -377,11 +382,19 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** Before the kernel is known, what it has a route for is not either. */
+  /**
+   * Before the kernel is known, what it has a route for is not either. A plan looks at every advertised address: it has a turn
+   * of its own, behind the one that told neighbors of them, and comes no more often than it would be written.
+   */
   #endLoops(now: Millis): void {
-    const plan = this.#routes.isKnown && this.#intent !== undefined ? this.#loops.takePlan() : undefined
-    if (plan === undefined) return
-    this.#nft.setLoops(plan, now)
+    if (!this.#routes.isKnown || this.#intent === undefined) return
+    this.#loops.followRoutes()
+    const isOwnTurn = this.#loopsAt !== undefined && this.#loopsAt <= now
+    this.#loopsAt ??= this.#loops.hasChanged ? Math.max(now, this.#loopsFrom, this.#nft.takesLoopsFrom) : undefined
+    if (!isOwnTurn || this.#rooms.rib.busy) return
+    this.#loopsAt = undefined
+    this.#loopsFrom = now + LOOPS_PAUSE
+    this.#nft.setLoops(this.#loops.takePlan(), now)
     this.#isStale = true
   }
 

@@ -244,6 +244,7 @@ export class Objects {
   /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */
   reconfigure(neighbor: Neighbor, node: NodeIntent, now: Millis): void {
     this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(neighbor.intent, node) }, now)
+    this.#sessions.refit(neighbor, now)
   }
 
   /** Starts a neighbor unless objects or a person forbid it. Without effect on a running session. */

@@ -7,22 +7,38 @@ import type { Protection } from './effect.ts'
 /** What leaves here with 255 and comes over so many hops has this or more left (RFC 5082 §3). */
 const minTtl = (hops: number): number => 256 - hops
 
+/** What is wanted of a neighbor stays the same value while it says the same: it is read once. */
+const READ = new WeakMap<PeerIntent, Protection | 'none'>()
+
 export class Protections {
-  #told = ''
+  #told: readonly Protection[] = []
 
   /** Undefined where nothing is different. */
   next(intents: Iterable<PeerIntent>): readonly Protection[] | undefined {
     const protections: Protection[] = []
+    let isSame = true
     for (const intent of intents) {
-      const protection = protectionOf(intent)
-      if (protection !== undefined) protections.push(protection)
+      const protection = read(intent)
+      if (protection === 'none') continue
+      isSame &&= isSameAs(protection, this.#told[protections.length])
+      protections.push(protection)
     }
-    const words = protections.map(wordsOf).join('\n')
-    if (words === this.#told) return undefined
-    this.#told = words
-    return protections
+    isSame &&= protections.length === this.#told.length
+    this.#told = protections
+    return isSame ? undefined : protections
   }
 }
+
+function read(intent: PeerIntent): Protection | 'none' {
+  const known = READ.get(intent)
+  if (known !== undefined) return known
+  const protection = protectionOf(intent) ?? 'none'
+  READ.set(intent, protection)
+  return protection
+}
+
+const isSameAs = (a: Protection, b: Protection | undefined): boolean =>
+  a === b || (b !== undefined && wordsOf(a) === wordsOf(b))
 
 function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protection | undefined {
   const [bare = '', zone] = range === undefined ? address.split('%', 2) : []

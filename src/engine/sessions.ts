@@ -81,10 +81,9 @@ export class Sessions {
     this.#bfd = bfd
   }
 
-  /** From now on sessions speak for this node; running ones get its new next hops. */
-  setNode(node: NodeIntent | undefined, now: Millis): void {
+  /** From now on sessions speak for this node; those that run get its new next hops as they are `refit`. */
+  setNode(node: NodeIntent | undefined): void {
     this.#node = node
-    for (const neighbor of this.#neighbors.values()) this.refit(neighbor, now)
   }
 
   /** Policies, limits or next hops changed: the RIB reads again what that concerns, and the session stays. */

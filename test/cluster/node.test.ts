@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { finish } from '../../src/base/work.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { assignRouterIds } from '../../src/cluster/node.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
@@ -181,26 +182,26 @@ describe('router IDs of nodes without IPv4', () => {
   const names = Array.from({ length: 2000 }, (_, index) => ({ name: `worker-${index}`, addresses: {} }))
 
   test('are all different, in no reserved range, and the same wherever they are worked out', () => {
-    const ids = assignRouterIds(names)
+    const ids = finish(assignRouterIds(names))
     expect(new Set(ids.values()).size).toBe(2000)
     for (const id of ids.values()) {
       const first = id >>> 24
       expect(first > 0 && first !== 127 && first < 224).toBe(true)
     }
-    expect(assignRouterIds(names)).toEqual(ids)
+    expect(finish(assignRouterIds(names))).toEqual(ids)
   })
 
   test('stay when other nodes come and go', () => {
-    const ids = assignRouterIds(names)
-    const fewer = assignRouterIds(names.filter((_, index) => index % 3 === 0))
+    const ids = finish(assignRouterIds(names))
+    const fewer = finish(assignRouterIds(names.filter((_, index) => index % 3 === 0)))
     for (const [name, id] of fewer) expect(id).toBe(ids.get(name))
   })
 
   test('give way to the address of another node', () => {
     const [six] = names
-    const taken = assignRouterIds(names).get('worker-0') ?? 0
+    const taken = finish(assignRouterIds(names)).get('worker-0') ?? 0
     const ipv4 = [24, 16, 8, 0].map((shift) => (taken >>> shift) & 0xff).join('.')
-    const ids = assignRouterIds([{ name: 'z', addresses: { ipv4 } }, six ?? { name: '', addresses: {} }])
+    const ids = finish(assignRouterIds([{ name: 'z', addresses: { ipv4 } }, six ?? { name: '', addresses: {} }]))
     expect(ids.get('z')).toBe(taken)
     expect(ids.get('worker-0')).not.toBe(taken)
   })

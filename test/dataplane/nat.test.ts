@@ -27,6 +27,8 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   podCidrs: [],
   ownPods: { own: [], lent: [] },
   nodeAddresses: ['10.0.0.11', 'fd00:10::11'],
+  nodeHosts: ['10.0.0.11/32', 'fd00:10::11/128'].map(prefix),
+  ownAddresses: ['10.0.0.11', 'fd00:10::11'],
   natSparesHosts: false,
   recursiveNextHops: false,
   serviceRanges: [],

@@ -37,7 +37,7 @@ class Node {
     this.loops.setIntent({
       serviceLoopPrevention: 'Drop',
       serviceRanges: ['10.96.0.0/16', 'fd96::/112'].map(prefix),
-      nodeAddresses: [],
+      nodeHosts: [],
       proxied: [],
       ownPods: { own: [], lent: [] },
       ...rest,
@@ -73,7 +73,8 @@ class Node {
   }
 
   #texts(which: 'services' | 'spared'): string[] {
-    this.plan = this.loops.takePlan() ?? this.plan
+    this.loops.followRoutes()
+    this.plan = this.loops.takePlan()
     const { ipv4 = [], ipv6 = [] } = this.plan?.[which] ?? {}
     return [...ipv4, ...ipv6].map(({ text }) => text)
   }
@@ -111,9 +112,10 @@ describe('what ends here', () => {
   })
   test('nothing is planned anew while nothing changes', () => {
     const { loops } = new Node().advertise(...RANGES)
-    expect(loops.takePlan()).toBeDefined()
+    expect(loops.hasChanged).toBe(true)
+    loops.takePlan()
     loops.change(RANGES, [prefix('10.244.1.0/24')])
-    expect(loops.takePlan()).toBeUndefined()
+    expect(loops.hasChanged).toBe(false)
   })
 })
 
@@ -163,7 +165,7 @@ describe('what a load balancer takes ends here only where it came from where it 
     expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth4'])
   })
   test('not where the kernel has a way of its own to it, nor an address of a node', () => {
-    const node = new Node({ proxied, nodeAddresses: ['10.96.9.8'] }).advertise(...RANGES)
+    const node = new Node({ proxied, nodeHosts: [prefix('10.96.9.8/32')] }).advertise(...RANGES)
     node.kernel([route('0.0.0.0/0', { hops: ways('eth0') })])
     expect(node.services && node.plan?.returned.ipv4?.addresses.map(({ text }) => text)).toEqual(['10.96.9.9/32'])
     node.kernel([route('10.96.9.9/32')])
@@ -183,7 +185,7 @@ const NO_NAT = { rules: [], pools: { ipv4: [], ipv6: [] }, hosts: { ipv4: [], ip
 describe('spared', () => {
   test('addresses of nodes and of load balancers, where they lie in what is advertised', () => {
     const node = new Node({
-      nodeAddresses: ['10.96.3.4', '10.0.0.11', 'fd96::11'],
+      nodeHosts: ['10.96.3.4/32', '10.0.0.11/32', 'fd96::11/128'].map(prefix),
       proxied: [prefix('10.96.9.9/32'), prefix('192.0.2.1/32')],
     }).advertise(...RANGES)
     expect(node.spared).toEqual(['10.96.3.4/32', '10.96.9.9/32', 'fd96::11/128'])
@@ -239,10 +241,10 @@ describe('the script', () => {
     const nothing = { ipv4: [], ipv6: [] }
     return renderNft({ nat: { rules: [], pools: nothing, hosts: nothing }, loops: plan, keepsNat })
   }
-  const planOf = (node: Node) => node.loops.takePlan()
+  const planOf = (node: Node): LoopPlan => node.loops.takePlan()
 
   test('hooks into forward and nothing else, and never asks connection tracking', () => {
-    const text = render(planOf(new Node({ nodeAddresses: ['10.96.3.4'] }).advertise(...RANGES))).body(0)
+    const text = render(planOf(new Node({ nodeHosts: [prefix('10.96.3.4/32')] }).advertise(...RANGES))).body(0)
     expect(text).toContain('type filter hook forward priority filter + 10; policy accept;')
     expect(text).toMatch(/^ {4}ip daddr @services4 ip daddr != @spared4 counter drop comment ".*"$/m)
     expect(text).toMatch(/^ {4}ip6 daddr @services6 ip6 daddr != @spared6 counter drop comment ".*"$/m)

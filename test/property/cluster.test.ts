@@ -7,6 +7,7 @@ import { KINDS, type ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import {
   type ApiObject,
+  bgpAdvertisement,
   bgpConfiguration,
   bgpFilter,
   bgpPeer,
@@ -31,12 +32,21 @@ const nodes = fc
     six: flag,
     four: flag,
     excluded: flag,
+    rack: fc.constantFrom('1', '2', undefined),
+    zone: fc.constantFrom('x', 'y'),
+    asNumber: fc.constantFrom(undefined, undefined, '64999'),
+    reflector: fc.constantFrom(undefined, undefined, '244.0.0.1'),
     pods: fc.constantFrom('10.244.1.0/24', '10.244.2.0/24', 'fd00:1::/64'),
   })
-  .map(({ name, six, four, excluded, pods }) => {
+  .map(({ name, six, four, excluded, rack, zone, asNumber, reflector, pods }) => {
     const last = name.charCodeAt(0)
     const addresses = [...(four ? [`10.0.0.${last}`] : []), ...(six ? [`fd00::${last}`] : [])]
-    return node(name, { addresses, podCIDRs: [pods], labels: excluded ? { [label]: '' } : {} })
+    const labels = { zone, ...(rack !== undefined && { rack }), ...(excluded && { [label]: '' }) }
+    const annotations = {
+      ...(asNumber !== undefined && { 'godwit.dev/asNumber': asNumber }),
+      ...(reflector !== undefined && { 'godwit.dev/routeReflectorClusterID': reflector }),
+    }
+    return node(name, { addresses, podCIDRs: [pods], labels, annotations })
   })
 const services = fc
   .record({
@@ -66,9 +76,11 @@ const configurations = fc
     wide: flag,
     alias: fc.constantFrom('gold', 'silver', '65000:1'),
     wrong: fc.integer({ min: 0, max: 5 }),
+    source: fc.constantFrom(undefined, undefined, 'Node', 'CalicoIPAM', 'Static'),
+    port: fc.constantFrom(undefined, undefined, 1790),
     name: fc.constantFrom('default', 'default', 'node.a'),
   })
-  .map(({ mesh, disabled, wide, alias, wrong, name }) =>
+  .map(({ mesh, disabled, wide, alias, wrong, source, port, name }) =>
     bgpConfiguration(
       {
         nodeToNodeMeshEnabled: mesh,
@@ -78,6 +90,9 @@ const configurations = fc
         serviceLoadBalancerAggregation: disabled ? 'Disabled' : 'Enabled',
         communities: [{ name: 'gold', value: '65000:9' }],
         prefixAdvertisements: [{ cidr: '192.0.2.0/24', communities: [alias] }],
+        ...(port !== undefined && { listenPort: port }),
+        ...(source !== undefined && name === 'default' && { podCIDRSource: source }),
+        ...(source === 'Static' && name !== 'default' && { podCIDRs: ['10.250.0.0/24'] }),
         ...(wrong === 0 && { listenPort: 'x' }),
       },
       name,
@@ -92,10 +107,51 @@ const peers = fc
     node: fc.option(nodeName),
   })
   .map(({ name, ...spec }) => bgpPeer(name, spec))
+const selecting = fc
+  .record({
+    name: fc.constantFrom('select-1', 'select-2', 'rack-1'),
+    nodeSelector: fc.constantFrom(undefined, 'rack == "1"', 'has(rack)', 'all()'),
+    peerSelector: fc.constantFrom('rack == "2"', '!has(rack)', 'zone == "x"'),
+    filters: fc.constantFrom([], ['f']),
+    reversePeering: fc.constantFrom(undefined, 'Auto', 'Manual'),
+  })
+  .map(({ name, ...spec }) => bgpPeer(name, JSON.parse(JSON.stringify(spec)) as object))
+const advertisements = fc
+  .record({ name: fc.constantFrom('adv-1', 'adv-2'), on: fc.constantFrom('rack == "1"', 'all()') })
+  .map(({ name, on }) => bgpAdvertisement(name, { nodeSelector: on, routes: [{ prefixes: ['203.0.113.0/24'] }] }))
+const affinities = fc
+  .record({ at: fc.constantFrom(1, 2, 3), node: nodeName, state: fc.constantFrom('confirmed', 'pending') })
+  .map(({ at, node: owner, state }) => ipam('BlockAffinity', `block-${at}`, affinityOf(at, owner, state)))
+const affinityOf = (at: number, owner: string, state: string) => ({
+  cidr: `10.251.${at}.0/26`,
+  node: owner,
+  state,
+  deleted: 'false',
+})
+const ipam = (kind: 'BlockAffinity', name: string, spec: object): ApiObject => ({
+  apiVersion: 'crd.projectcalico.org/v1',
+  kind,
+  metadata: { name },
+  spec,
+})
 const filters = fc.boolean().map((good) => bgpFilter('f', { exportV4: [{ action: good ? 'Reject' : 'Maybe' }] }))
 const pools = fc.boolean().map((disableBGPExport) => ipPool('p', { cidr: '10.244.0.0/16', disableBGPExport }))
 
-const object = fc.oneof(nodes, services, services, slices, slices, configurations, peers, filters, pools)
+const object = fc.oneof(
+  nodes,
+  nodes,
+  selecting,
+  advertisements,
+  affinities,
+  services,
+  services,
+  slices,
+  slices,
+  configurations,
+  peers,
+  filters,
+  pools,
+)
 const change: fc.Arbitrary<ObjectChange> = fc.oneof(
   { weight: 6, arbitrary: object.map((one) => upsert(one)) },
   { weight: 2, arbitrary: object.map(remove) },
@@ -112,8 +168,10 @@ const change: fc.Arbitrary<ObjectChange> = fc.oneof(
 const batches = fc.array(fc.array(change, { maxLength: 5 }), { maxLength: 12, size: 'max' })
 
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
-const plain = ({ node: own, peers: neighbors, routes, refusals, problems }: Intent) => ({
+const plain = ({ node: own, peers: neighbors, routes, served, refusals, problems, dataplane }: Intent) => ({
   own,
+  dataplane,
+  served: sorted(served),
   peers: sorted(neighbors),
   routes: sorted(routes),
   refusals: sorted(refusals),
@@ -122,14 +180,14 @@ const plain = ({ node: own, peers: neighbors, routes, refusals, problems }: Inte
 
 test('step by step comes to the same as all at once, and the steps lead there', () => {
   fc.assert(
-    fc.property(batches, (history) => {
+    fc.property(batches, flag, (history, calico) => {
       const store = new ObjectStore()
-      const builder = new IntentBuilder({ node: 'a' })
+      const builder = new IntentBuilder({ node: 'a', calico })
       let before: Intent | undefined
       for (const batch of history) {
         store.apply(batch)
         const { intent, diff } = builder.next(store)
-        const fresh = new IntentBuilder({ node: 'a' }).build(store)
+        const fresh = new IntentBuilder({ node: 'a', calico }).build(store)
         expect(plain(intent)).toEqual(plain(fresh))
         const direct = diffIntent(before, fresh)
         expect(diff.node).toEqual(direct.node)
@@ -143,7 +201,7 @@ test('step by step comes to the same as all at once, and the steps lead there', 
         before = fresh
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 400 },
   )
 })
 

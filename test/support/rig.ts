@@ -26,6 +26,8 @@ export interface RigOptions {
   readonly objects?: readonly ApiObject[]
   /** What else the engine is told. */
   readonly more?: Partial<EngineOptions>
+  /** Of BGPConfiguration `default`. */
+  readonly configuration?: object
   readonly record?: (input: Input, now: number, effects: readonly Effect[]) => void
   /** What stands between the driver and the engine. */
   readonly through?: (engine: Engine, options: EngineOptions) => Turns
@@ -48,9 +50,20 @@ export class Rig {
   readonly tells: Tell[] = []
   readonly #record: RigOptions['record']
   readonly #turns: Turns
+  /** What the kernel has taken and not yet said so. */
+  readonly #written: Extract<Effect, { kind: 'routes' | 'nft' }>[] = []
 
   constructor(options: RigOptions = {}) {
-    const { neighbors = 2, asns = [], spec = {}, objects = [], more = {}, record, through } = options
+    const {
+      neighbors = 2,
+      asns = [],
+      spec = {},
+      objects = [],
+      more = {},
+      configuration = {},
+      record,
+      through,
+    } = options
     this.options = { ...this.#usual, ...more }
     this.engine = new Engine(this.options)
     this.#turns = through?.(this.engine, this.options) ?? this.engine
@@ -63,7 +76,12 @@ export class Rig {
     const peers = this.neighbors.map(({ address, asn }, index) =>
       bgpPeer(`peer-${index}`, { peerIP: address, asNumber: asn, passive: true, filters: ['take-all'], ...spec }),
     )
-    const all = [worker, bgpConfiguration({ asNumber: OUR_AS, nodeToNodeMeshEnabled: false }), TAKE_ALL, ...peers]
+    const all = [
+      worker,
+      bgpConfiguration({ asNumber: OUR_AS, nodeToNodeMeshEnabled: false, ...configuration }),
+      TAKE_ALL,
+      ...peers,
+    ]
     const present = [linkOf(2, 'eth0', true, [`${OUR_ADDRESS}/24`, 'fd00:10::100/64'])]
     this.feed({ kind: 'links', change: { full: true, gone: [], present } })
     this.feed({ kind: 'objects', changes: [...all, ...objects].map((object) => upsert(object)) })
@@ -76,6 +94,7 @@ export class Rig {
     this.#record?.(input, this.now, effects)
     for (const effect of effects) {
       if (effect.kind === 'tell') this.tells.push(effect.tell)
+      if (effect.kind === 'routes' || effect.kind === 'nft') this.#written.push(effect)
       if (effect.kind === 'send' || effect.kind === 'close' || effect.kind === 'refuse') {
         this.neighbors.find(({ conn }) => conn === effect.conn)?.hear(effect)
       }
@@ -87,7 +106,9 @@ export class Rig {
     for (;;) {
       const due = this.engine.deadline()
       const reader = this.neighbors.find((neighbor) => neighbor.reads && neighbor.untaken > 0)
-      if (reader !== undefined) reader.take()
+      const written = this.#written.shift()
+      if (written !== undefined) this.feed({ kind: 'applied', what: written.kind, seq: written.seq, failed: [] })
+      else if (reader !== undefined) reader.take()
       else if (due !== undefined && due <= this.now) this.feed({ kind: 'polled', until: this.now, unread: [] })
       else return
     }
@@ -144,8 +165,9 @@ export class RawNeighbor {
   constructor(rig: Rig, index: number, asn = 65_001 + index) {
     this.#rig = rig
     this.#index = index
-    this.address = `10.0.0.${index + 1}`
-    this.name = `Global_10_0_0_${index + 1}`
+    // The first ones are on the link.
+    this.address = index < 90 ? `10.0.0.${index + 1}` : `10.9.${index >> 8}.${index & 255}`
+    this.name = `Global_${this.address.replaceAll('.', '_')}`
     this.asn = asn
   }
 

@@ -2,6 +2,7 @@
  * Inputs to one engine at the size that the budget of a turn names (9.A1), each with what its worst turn costs: counted
  * in blocks of code that ran, so that no loop is forgotten and a busy machine changes nothing, or in CPU time.
  */
+import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { WorkCounter } from '../fuzz/work.ts'
 
 export interface Size {
@@ -37,14 +38,13 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
 }
 
 const cpu = (): number => {
-  const { user, system } = process.cpuUsage()
+  const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
 
 /** Start `counter` before this: blocks are told of what is compiled afterwards. */
 export async function makeInputs(counter: WorkCounter | undefined): Promise<(size: Size) => Generator<Cost>> {
   const { Rig } = await import('../support/rig.ts')
-  const { batchesOf } = await import('../../src/edge/batches.ts')
   const objects = await import('../support/objects.ts')
   const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
   type Rig = InstanceType<typeof Rig>
@@ -105,26 +105,63 @@ export async function makeInputs(counter: WorkCounter | undefined): Promise<(siz
 
   const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
-  function* costs({ nodes, services, routes }: Size): Generator<Cost> {
+  const OUR_NODE = objects.node('worker-1', {
+    addresses: ['10.0.0.100', 'fd00:10::100'],
+    podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
+  })
+  const RANGES = { serviceClusterIPs: [{ cidr: '10.96.0.0/12' }, { cidr: 'fd00:96::/64' }] }
+  const allSlices = (services: number) => upTo(services).flatMap(slices)
+
+  function tell(rig: Rig, ...changes: ObjectChange[]): void {
+    rig.feed({ kind: 'objects', changes })
+    rig.work()
+  }
+
+  /** Objects of a large cluster in mesh, with what the kernel has to know of them. */
+  function* ofObjects({ nodes, services }: Size): Generator<Cost> {
+    const all = { nodes: upTo(nodes).map((index) => aNode(index)), services: upTo(services).map(aService) }
+    const mesh = { nodeToNodeMeshEnabled: true, nodeMeshFilters: ['mesh'], ...RANGES }
+    const more = [
+      objects.bgpFilter('mesh', {}),
+      objects.bgpPeer('rack', { nodeSelector: 'rack == "2"', peerIP: '10.0.0.254', asNumber: 65_000 }),
+      objects.ipPool('pods', { cidr: '10.64.0.0/10' }),
+      objects.ipPool('pods6', { cidr: 'fd00:244::/32' }),
+    ]
+    const rig = new Rig({ neighbors: 0, configuration: mesh, objects: more, more: { dataplane: 'linux' } })
+    rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present: [] } })
+    yield measure(rig, 'first list of nodes', () => tell(rig, objects.replace('Node', [OUR_NODE, ...all.nodes])))
+    yield measure(rig, 'first list of services', () =>
+      tell(rig, objects.replace('Service', all.services), objects.replace('EndpointSlice', allSlices(services))),
+    )
+    yield measure(rig, 'a label of a node', () => tell(rig, objects.upsert(aNode(7, { zone: '1' }))))
+    yield measure(rig, 'a label of a node that a selector names', () =>
+      tell(rig, objects.upsert(aNode(7, { rack: '1' }))),
+    )
+    yield measure(rig, 'a node comes', () => tell(rig, objects.upsert(aNode(nodes + 1))))
+    yield measure(rig, 'a node goes', () => tell(rig, objects.remove(aNode(nodes + 1))))
+    yield measure(rig, 'an endpoint of a service', () =>
+      tell(rig, objects.upsert(objects.endpointSlice(serviceName(3), 'IPv4', [{ node: 'worker-1', ready: false }]))),
+    )
+    yield measure(rig, 'relist of nodes', () => tell(rig, objects.replace('Node', [OUR_NODE, ...all.nodes])))
+    yield measure(rig, 'relist of services', () => tell(rig, objects.replace('Service', all.services)))
+    yield measure(rig, 'policy of the whole mesh', () =>
+      tell(rig, objects.upsert(objects.bgpFilter('mesh', { importV4: [{ action: 'Reject' }] }))),
+    )
+    yield measure(rig, 'other service ranges', () => {
+      const spec = { serviceClusterIPs: [{ cidr: '10.96.0.0/13' }], nodeMeshFilters: ['mesh'] }
+      tell(rig, objects.upsert(objects.bgpConfiguration(spec)))
+    })
+    yield measure(rig, 'the mesh ends', () =>
+      tell(rig, objects.upsert(objects.bgpConfiguration({ nodeToNodeMeshEnabled: false }))),
+    )
+  }
+
+  /** Full tables of three neighbors. */
+  function* ofRoutes({ routes }: Size): Generator<Cost> {
     const rig = new Rig({ neighbors: 3, spec: { maxPrefixes: 1_000_000 } })
     const [teller, hearer, other] = rig.neighbors as [Neighbor, Neighbor, Neighbor]
     yield measure(rig, 'a session', () => teller.establish())
     hearer.establish()
-    yield measure(rig, 'first list of nodes', () => {
-      for (const batch of batchesOf(upTo(nodes).map((index) => objects.upsert(aNode(index)))))
-        rig.feed({ kind: 'objects', changes: batch })
-      rig.work()
-    })
-    yield measure(rig, 'first list of services', () => {
-      const all = upTo(services).flatMap((index) => [aService(index), ...slices(index)])
-      for (const batch of batchesOf(all.map((object) => objects.upsert(object))))
-        rig.feed({ kind: 'objects', changes: batch })
-      rig.work()
-    })
-    yield measure(rig, 'a label of a node', () => {
-      rig.feed({ kind: 'objects', changes: [objects.upsert(aNode(7, { rack: '1' }))] })
-      rig.work()
-    })
     for (const ipv6 of [false, true]) {
       yield measure(rig, `routes learned, ${ipv6 ? 'IPv6' : 'IPv4'}`, () => {
         for (const bytes of ipv6 ? ipv6Feed(0, routes) : ipv4Feed(0, routes)) teller.send(bytes)
@@ -134,25 +171,27 @@ export async function makeInputs(counter: WorkCounter | undefined): Promise<(siz
     yield measure(rig, 'a question that finds nothing', () => look(rig, 'show route where net ~ 203.0.113.0/24'))
     yield measure(rig, 'a count that finds nothing', () => look(rig, 'show route count protocol pod_cidr'))
     yield measure(rig, 'policy of all neighbors', () => {
-      rig.feed({
-        kind: 'objects',
-        changes: [
-          objects.upsert(
-            objects.bgpFilter('take-all', {
-              importV4: [{ action: 'Accept', cidr: '64.0.0.0/3', matchOperator: 'In' }],
-              importV6: [{ action: 'Accept' }],
-            }),
-          ),
-        ],
-      })
-      rig.work()
+      const importV4 = [{ action: 'Accept', cidr: '64.0.0.0/3', matchOperator: 'In' }]
+      tell(rig, objects.upsert(objects.bgpFilter('take-all', { importV4, importV6: [{ action: 'Accept' }] })))
     })
     yield measure(rig, 'the neighbor that told all is lost', () => teller.hangUp('lost'))
-    yield measure(rig, 'relist of services', () => {
-      const all = upTo(services).flatMap((index) => [aService(index)])
-      for (const batch of batchesOf([objects.replace('Service', all)])) rig.feed({ kind: 'objects', changes: batch })
-      rig.work()
-    })
+  }
+
+  /** As many sessions as the size has nodes, of which each has a route. */
+  function* ofSessions({ nodes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: nodes })
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    yield measure(rig, 'policy of all sessions', () =>
+      tell(rig, objects.upsert(objects.bgpFilter('take-all', { importV4: [{ action: 'Reject' }] }))),
+    )
+    yield measure(rig, 'a look at all sessions', () => look(rig, 'show protocols'))
+    yield measure(rig, 'filters of all sessions', () => look(rig, 'show filters'))
+  }
+
+  function* costs(size: Size): Generator<Cost> {
+    yield* ofObjects(size)
+    yield* ofRoutes(size)
+    yield* ofSessions(size)
   }
 
   return costs

@@ -4,7 +4,6 @@
  */
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
-import { batchesOf } from '../batches.ts'
 import { Keys } from '../keys.ts'
 import { type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
@@ -171,21 +170,16 @@ class Kubernetes implements Source {
     return new Reflector(resource, this.#api, { change, listed, trouble }, this.#timing, this.#contact)
   }
 
-  /** One batch; the next one when the sockets have been looked at. */
   #flush(): void {
-    const [first, ...later] = batchesOf(this.#changes)
-    this.#changes = later.flat()
-    this.#flushing = later.length === 0 ? undefined : setImmediate(() => this.#flush())
-    if (first !== undefined) this.#feed({ kind: 'objects', changes: first })
-  }
-
-  /** Nothing has begun yet that could be held up. */
-  #sync(): void {
-    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#flushing = undefined
     const changes = this.#changes
     this.#changes = []
     if (changes.length > 0) this.#feed({ kind: 'objects', changes })
+  }
+
+  #sync(): void {
+    if (this.#flushing !== undefined) clearImmediate(this.#flushing)
+    this.#flush()
     this.#feed({ kind: 'synced' })
   }
 }

@@ -17,7 +17,6 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
-import { batchesOf } from '../batches.ts'
 import { Keys } from '../keys.ts'
 import { wordsOf } from '../os-words.ts'
 import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
@@ -155,12 +154,12 @@ export class Manifests implements Source {
     } catch (error) {
       this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
-      await this.#tell()
+      this.#tell()
       return
     }
     const settled = this.#settle(seen)
     for (const [file, signature] of settled) await this.#take(file, signature)
-    await this.#tell()
+    this.#tell()
   }
 
   /** The watch holds on to the folder itself: one put in its place needs a watch of its own. */
@@ -277,7 +276,7 @@ export class Manifests implements Source {
   }
 
   /** Compares the files with what was reported, and reports the difference. */
-  async #tell(): Promise<void> {
+  #tell(): void {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
     const { objects, troubles } = this.#whole()
@@ -286,11 +285,7 @@ export class Manifests implements Source {
     changes.push(...planTroubles(this.#troubles, troubles))
     this.#objects = objects
     this.#troubles = troubles
-    for (const [index, batch] of batchesOf(changes).entries()) {
-      if (index > 0) await setImmediate()
-      if (this.#stopped) return
-      this.#feed({ kind: 'objects', changes: batch })
-    }
+    if (changes.length > 0) this.#feed({ kind: 'objects', changes })
     if (this.#synced || this.#folderTrouble !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })

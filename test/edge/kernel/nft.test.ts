@@ -26,8 +26,15 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
     nat: { ...NAT, ...(index === 0 ? more : six) },
   }))
   const ownPods = { own: [], lent: [] }
-  const intent = { pools, podCidrs: [], ownPods, nodeAddresses: [], natSparesHosts: false, serviceRanges: [] }
-  const rest = { recursiveNextHops: false, serviceLoopPrevention: 'Drop', proxied: [], ...NO_NODE_ROUTES } as const
+  const intent = { pools, podCidrs: [], ownPods, nodeAddresses: [], nodeHosts: [], ownAddresses: [] }
+  const rest = {
+    natSparesHosts: false,
+    serviceRanges: [],
+    recursiveNextHops: false,
+    serviceLoopPrevention: 'Drop',
+    proxied: [],
+    ...NO_NODE_ROUTES,
+  } as const
   return renderNft({ nat: planNat({ ...intent, ...rest }), loops: NO_LOOPS, keepsNat: true })
 }
 

@@ -1,0 +1,63 @@
+/**
+ * Answers that know what they rest on: one stands as long as that is the same, and one that says the same as before is
+ * handed out as the very same value, so that whatever rests on it stands as well.
+ */
+import { Toll, type Work } from '../base/work.ts'
+import { same } from './same.ts'
+
+interface Kept<Value> {
+  readonly restsOn: readonly unknown[]
+  readonly value: Value
+}
+
+/** About what it takes to see that an answer stands, in microseconds. */
+const LOOK_COST = 0.2
+
+export class Answers<Value> {
+  readonly #kept = new Map<string, Kept<Value>>()
+  readonly #saysTheSame: (a: Value, b: Value) => boolean
+
+  constructor(saysTheSame: (a: Value, b: Value) => boolean = same) {
+    this.#saysTheSame = saysTheSame
+  }
+
+  /** `cost`: of finding it, in about microseconds; it goes to `toll` where the answer is not known. */
+  ask(question: string, restsOn: readonly unknown[], toll: Toll, cost: number, find: () => Value): Value {
+    const known = this.#kept.get(question)
+    if (known !== undefined && sameAnswers(known.restsOn, restsOn)) {
+      toll.add(LOOK_COST)
+      return known.value
+    }
+    toll.add(cost)
+    return this.#keep(question, restsOn, find())
+  }
+
+  /** One that is found in steps. */
+  *askLong(question: string, restsOn: readonly unknown[], find: () => Work<Value>): Work<Value> {
+    const known = this.#kept.get(question)
+    if (known !== undefined && sameAnswers(known.restsOn, restsOn)) return known.value
+    return this.#keep(question, restsOn, yield* find())
+  }
+
+  /** Questions that nobody asks any more. */
+  *forgetAllBut(asked: { readonly size: number; has(question: string): boolean }): Work {
+    if (asked.size === this.#kept.size) return
+    const toll = new Toll()
+    for (const question of this.#kept.keys()) {
+      if (!asked.has(question)) this.#kept.delete(question)
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
+    }
+  }
+
+  #keep(question: string, restsOn: readonly unknown[], found: Value): Value {
+    const before = this.#kept.get(question)
+    const value = before !== undefined && this.#saysTheSame(before.value, found) ? before.value : found
+    this.#kept.set(question, { restsOn, value })
+    return value
+  }
+}
+
+/** Whether answers that rest on `a` stand on `b` as well. */
+export const sameAnswers = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((one, index) => Object.is(one, b[index]))

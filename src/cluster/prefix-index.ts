@@ -1,0 +1,80 @@
+/** Prefixes in the order of their addresses, each with the names of those who have it. */
+import type { Family } from '../base/family.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
+
+export class PrefixIndex {
+  readonly #sorted: Readonly<Record<Family, Prefix[]>> = { ipv4: [], ipv6: [] }
+  readonly #owners = new Map<string, Set<string>>()
+  /** Grows with every change. */
+  revision = 0
+
+  add(prefix: Prefix, owner: string): void {
+    const owners = this.#owners.get(prefix.text)
+    this.revision++
+    if (owners !== undefined) {
+      owners.add(owner)
+      return
+    }
+    this.#owners.set(prefix.text, new Set([owner]))
+    const sorted = this.#sorted[prefix.family]
+    sorted.splice(placeOf(prefix, sorted), 0, prefix)
+  }
+
+  remove(prefix: Prefix, owner: string): void {
+    const owners = this.#owners.get(prefix.text)
+    if (owners?.delete(owner) !== true) return
+    this.revision++
+    if (owners.size > 0) return
+    this.#owners.delete(prefix.text)
+    const sorted = this.#sorted[prefix.family]
+    sorted.splice(placeOf(prefix, sorted), 1)
+  }
+
+  /** Of several the first by name. */
+  ownerOf(prefix: string): string | undefined {
+    const [first, ...others] = this.#owners.get(prefix) ?? []
+    return others.reduce((least, one) => (least !== undefined && least < one ? least : one), first)
+  }
+
+  firstInside(around: Prefix): Prefix | undefined {
+    return firstInside(around, this.#sorted[around.family])
+  }
+
+  *values(): Iterable<Prefix> {
+    yield* this.#sorted.ipv4
+    yield* this.#sorted.ipv6
+  }
+}
+
+/** Of prefixes of its family, in order. */
+export function firstInside(around: Prefix, sorted: readonly Prefix[]): Prefix | undefined {
+  const first = sorted[placeOf(around, sorted)]
+  return first !== undefined && contains(around, first) ? first : undefined
+}
+
+/** Whether one of these, disjoint and in order, has all of the prefix in it. */
+export function isInsideOne(prefix: Prefix, sorted: readonly Prefix[]): boolean {
+  const place = placeOf(prefix, sorted)
+  return [sorted[place], sorted[place - 1]].some((one) => one !== undefined && contains(one, prefix))
+}
+
+/** Where it is in the order, or where it would be. */
+function placeOf(prefix: Prefix, sorted: readonly Prefix[]): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (byPosition(sorted[middle] as Prefix, prefix) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** IPv4 first, then by address, and what contains others before those. */
+export function byPosition(a: Prefix, b: Prefix): number {
+  if (a.family !== b.family) return a.family === 'ipv4' ? -1 : 1
+  for (let index = 0; index < a.bytes.length; index++) {
+    const difference = (a.bytes[index] ?? 0) - (b.bytes[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}

@@ -1,0 +1,185 @@
+/**
+ * The nodes of the cluster, followed as they change: a Node that changes costs that one node, and nothing beyond where what
+ * BGP sees of it is as before. Of its labels only those count that a selector names.
+ */
+import type { Address } from '../base/address.ts'
+import { FAMILIES } from '../base/family.ts'
+import { hostPrefix, type Prefix } from '../base/prefix.ts'
+import type { RouterId } from '../base/units.ts'
+import { Toll, type Work } from '../base/work.ts'
+import { Answers, sameAnswers } from './answers.ts'
+import { heldByConfiguration } from './held.ts'
+import { assignRouterIds, BGP_PORT, type ClusterNode, type ClusterNodes, DEFAULT_AS, idOfAddress } from './node.ts'
+import type { ConfigurationObject, HeldParts, NodeObject } from './objects.ts'
+import { NODE_CONFIGURATION } from './parse/configuration.ts'
+import type { PodSources } from './pods.ts'
+import { PrefixIndex } from './prefix-index.ts'
+import type { ObjectStore } from './store.ts'
+
+/** What every node rests on besides itself. */
+interface Ground {
+  readonly restsOn: readonly unknown[]
+  readonly defaults: ConfigurationObject | undefined
+  readonly cluster: HeldParts
+  /** Some node may have a configuration of its own. */
+  readonly hasOwn: boolean
+  /** Labels and annotations that somebody names. */
+  readonly named: ReadonlySet<string>
+}
+
+/** About what it takes to look at a node anew, in microseconds, and to set it in its place. */
+const NODE_COST = 4
+const PLACE_COST = 0.2
+
+export class NodeSurvey {
+  readonly #rows = new Answers<ClusterNode>()
+  readonly #pods: PodSources
+  #ground: Ground | undefined
+  readonly #withoutIpv4 = new Set<string>()
+  /** Router IDs of those. */
+  #hashed: ReadonlyMap<string, RouterId> = new Map()
+  readonly #byAddress = new Map<Address, Set<string>>()
+  /** In the order of their names; another map where one of them is another. */
+  nodes: ClusterNodes = new Map()
+  readonly podCidrs = new PrefixIndex()
+  /** Addresses as /32 and /128. */
+  readonly hosts = new PrefixIndex()
+
+  constructor(pods: PodSources) {
+    this.#pods = pods
+  }
+
+  /** `touched`: names of those that may be others than before; undefined: all may be. `named`: labels and annotations that somebody names. */
+  *follow(store: ObjectStore, touched: readonly string[] | undefined, named: readonly string[]): Work {
+    const before = this.#ground
+    const ground = this.#groundOf(store, named)
+    this.#ground = ground
+    const isFew = ground === before && touched !== undefined
+    const some = new Set(isFew ? touched : [...store.table('Node').keys(), ...this.nodes.keys()])
+    const hasNewIds = yield* this.#assignIds(store, some)
+    const names = hasNewIds ? new Set([...some, ...this.nodes.keys()]) : some
+    const changed = new Map<string, ClusterNode | undefined>()
+    const toll = new Toll()
+    for (const name of names) {
+      const node = store.get('Node', name)
+      const row = node && this.#rowOf(store, node, ground, toll)
+      if (row !== this.nodes.get(name)) changed.set(name, row)
+      if (toll.isDue) yield toll.take()
+    }
+    if (changed.size > 0) yield* this.#change(changed)
+  }
+
+  /** Nodes with this address, in the order of their names. */
+  at(address: Address): readonly ClusterNode[] {
+    return [...(this.#byAddress.get(address) ?? [])].sort().flatMap((name) => this.nodes.get(name) ?? [])
+  }
+
+  #groundOf(store: ObjectStore, named: readonly string[]): Ground {
+    const restsOn = [store, store.revisionOf('BGPConfiguration'), named, this.#pods.source]
+    if (this.#ground !== undefined && sameAnswers(this.#ground.restsOn, restsOn)) return this.#ground
+    return {
+      restsOn,
+      defaults: store.get('BGPConfiguration', 'default'),
+      cluster: heldByConfiguration(store, 'default'),
+      hasOwn: store.mayHaveSome('BGPConfiguration'),
+      named: new Set(named),
+    }
+  }
+
+  #rowOf(store: ObjectStore, node: NodeObject, { defaults, cluster, hasOwn, named }: Ground, toll: Toll): ClusterNode {
+    // Few nodes have a configuration of their own; the others are not asked for one.
+    const name = NODE_CONFIGURATION + node.name
+    const own = hasOwn ? store.get('BGPConfiguration', name) : undefined
+    const ownHeld = hasOwn ? heldByConfiguration(store, name).listening : undefined
+    const podCidrs = this.#pods.of(node)
+    const routerId = idOfAddress(node.addresses) ?? this.#hashed.get(node.name) ?? 1
+    const heldPort = ownHeld ?? (own?.listenPort === undefined ? cluster.listening : undefined)
+    const asNumber = node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS
+    const listenPort = own?.listenPort ?? defaults?.listenPort ?? BGP_PORT
+    const held = node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort
+    const restsOn = [node, named, podCidrs, routerId, asNumber, listenPort, held]
+    return this.#rows.ask(node.name, restsOn, toll, NODE_COST, () => ({
+      name: node.name,
+      labels: namedOf(node.labels, named),
+      annotations: namedOf(node.annotations, named),
+      podCidrs,
+      asNumber,
+      routerId,
+      addresses: node.addresses,
+      listenPort,
+      clusterId: node.clusterId,
+      held,
+    }))
+  }
+
+  /** Nodes without an IPv4 address have the ID that the others leave them; whether those were assigned anew. */
+  *#assignIds(store: ObjectStore, names: ReadonlySet<string>): Work<boolean> {
+    let isTouched = false
+    const toll = new Toll()
+    for (const name of names) {
+      const [before, now] = [this.nodes.get(name), store.get('Node', name)]
+      if (now !== undefined && now.addresses.ipv4 === undefined) this.#withoutIpv4.add(name)
+      else this.#withoutIpv4.delete(name)
+      const isSame = (before === undefined) === (now === undefined)
+      isTouched ||= !isSame || before?.addresses.ipv4 !== now?.addresses.ipv4
+      toll.add(PLACE_COST)
+      if (toll.isDue) yield toll.take()
+    }
+    if (!isTouched || (this.#withoutIpv4.size === 0 && this.#hashed.size === 0)) return false
+    const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#hashed = yield* assignRouterIds(objects)
+    return true
+  }
+
+  *#change(changed: ReadonlyMap<string, ClusterNode | undefined>): Work {
+    let isReplaced = true
+    for (const [name, row] of changed) {
+      const before = this.nodes.get(name)
+      if (before === undefined || row === undefined) isReplaced = false
+      if (before?.podCidrs !== row?.podCidrs) reindex(this.podCidrs, name, before?.podCidrs, row?.podCidrs)
+      if (before?.addresses !== row?.addresses) this.#readdress(name, before, row)
+      yield NODE_COST
+    }
+    const rows = new Map(this.nodes)
+    for (const [name, row] of changed) {
+      if (row === undefined) rows.delete(name)
+      else rows.set(name, row)
+    }
+    yield rows.size * PLACE_COST
+    this.nodes = isReplaced ? rows : new Map([...rows].sort(([a], [b]) => (a < b ? -1 : 1)))
+    yield* this.#rows.forgetAllBut(this.nodes)
+  }
+
+  #readdress(name: string, before: ClusterNode | undefined, after: ClusterNode | undefined): void {
+    reindex(this.hosts, name, hostsOf(before), hostsOf(after))
+    for (const address of addressesOf(before)) {
+      const names = this.#byAddress.get(address)
+      names?.delete(name)
+      if (names?.size === 0) this.#byAddress.delete(address)
+    }
+    for (const address of addressesOf(after)) {
+      const names = this.#byAddress.get(address)
+      if (names === undefined) this.#byAddress.set(address, new Set([name]))
+      else names.add(name)
+    }
+  }
+}
+
+const namedOf = (values: NodeObject['labels'], named: ReadonlySet<string>): NodeObject['labels'] =>
+  Object.fromEntries(Object.entries(values).filter(([key]) => named.has(key)))
+
+const addressesOf = (node: ClusterNode | undefined): Address[] =>
+  FAMILIES.flatMap((family) => node?.addresses[family] ?? [])
+
+const hostsOf = (node: ClusterNode | undefined): Prefix[] =>
+  addressesOf(node).flatMap((address) => hostPrefix(address) ?? [])
+
+function reindex(
+  index: PrefixIndex,
+  owner: string,
+  before: readonly Prefix[] = [],
+  after: readonly Prefix[] = [],
+): void {
+  for (const prefix of before) index.remove(prefix, owner)
+  for (const prefix of after) index.add(prefix, owner)
+}

@@ -1,0 +1,58 @@
+/**
+ * What objects say is read and carried out in steps, a bounded number in a turn. All inputs that wait when it begins are read
+ * to their end, then the intent is built, then neighbors and routes follow: nothing is ever decided on half an input.
+ * What comes meanwhile waits until that is done.
+ */
+import type { Millis } from '../base/units.ts'
+import type { Work } from '../base/work.ts'
+import type { ObjectChange } from '../cluster/source.ts'
+
+export interface ObjectInput {
+  /** `synced`: every kind has been listed with these. */
+  readonly kind: 'objects' | 'synced'
+  readonly changes: readonly ObjectChange[]
+  readonly at: Millis
+}
+
+/** In one turn, in about microseconds: the rest of what a turn may take is the routing tables'. */
+const SHARE = 1_500
+
+export class ObjectWork {
+  readonly #carryOut: (inputs: readonly ObjectInput[]) => Work
+  #waiting: ObjectInput[] = []
+  #work: Work | undefined
+
+  constructor(carryOut: (inputs: readonly ObjectInput[]) => Work) {
+    this.#carryOut = carryOut
+  }
+
+  /** Some is left to do at once. */
+  get isBusy(): boolean {
+    return this.#work !== undefined || this.#waiting.length > 0
+  }
+
+  add(input: ObjectInput): void {
+    this.#waiting.push(input)
+  }
+
+  advance(): void {
+    for (let cost = 0; cost < SHARE && this.isBusy; ) {
+      this.#work ??= this.#begin()
+      const step = this.#work.next()
+      if (step.done === true) this.#work = undefined
+      else cost += step.value
+    }
+  }
+
+  /** Nothing of it matters any more. */
+  drop(): void {
+    this.#waiting = []
+    this.#work = undefined
+  }
+
+  #begin(): Work {
+    const inputs = this.#waiting
+    this.#waiting = []
+    return this.#carryOut(inputs)
+  }
+}
