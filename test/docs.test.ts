@@ -24,6 +24,7 @@ const RUN_BY: Record<string, readonly [file: string, words: string]> = {
   'npm run soak': ['.ci/run', 'npm run soak -- --days 1'],
   'npm run soak -- --days 0': ['.ci/run', 'npm run soak -- --days'],
   'npm run soak -- --fresh': ['.ci/run', 'npm run soak -- --fresh'],
+  'npm run work': ['.ci/run', 'npm run work -- 0.1'],
   'npm run build': ['.ci/run', 'npm run build'],
   'npm run interop': ['.ci/run', 'npm run interop'],
   'npm run godwit -- agent --node worker-1 --source deploy/examples/rack': ['interop/cases/readme.ts', 'examples/rack'],
