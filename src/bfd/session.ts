@@ -2,8 +2,8 @@
  * One session (RFC 5880 §6.8): owns the variables of §6.8.1 and its timers.
  * In: events with the time they happened at. Out: actions in order.
  *
- * Two pairs of intervals are kept: those that our packets advertise, and those our timers use. They differ while a Poll
- * Sequence is under way (§6.8.3). Asynchronous mode only: we never ask for Demand mode, and obey a neighbor that does.
+ * Two pairs of intervals are kept: those that our packets advertise, and those that our timers use. They differ during
+ * a Poll Sequence (§6.8.3). Asynchronous mode only: we never set the Demand bit, but obey the neighbor's.
  */
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
@@ -14,18 +14,18 @@ import type { BfdIntent, BfdView, Heard, Parameters, SavedSession } from './type
 
 export type SessionEvent =
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
-  /** Other intervals, multiplier, minimum TTL or role; `least`: no interval is shorter. */
+  /** Other intervals, multiplier, minimum TTL or role; `least`: the shortest interval that is used. */
   | { readonly kind: 'configure'; readonly intent: BfdIntent; readonly least: Micros }
   /** RFC 5880 §6.8.16. */
   | { readonly kind: 'disable' | 'enable' }
   | { readonly kind: 'trouble'; readonly text: string | undefined }
-  /** From now on the neighbor is to wait for our packets for so long. */
+  /** The neighbor's Detection Time shall be at least this from now on; 0: as configured. */
   | { readonly kind: 'lengthen'; readonly away: Micros }
   | { readonly kind: 'timer' }
 
 export type SessionAction =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
-  /** It is another than before; `from`: also its state, which was this. */
+  /** A value that `view` shows has changed; `from`: the previous state, where the state has changed. */
   | { readonly kind: 'changed'; readonly from: BfdState | undefined }
 
 export interface SessionOptions {
@@ -36,14 +36,14 @@ export interface SessionOptions {
   readonly independent: boolean
   readonly chance: Chance
   readonly now: Millis
-  /** The session continues from there. */
+  /** The session of an earlier process that this one continues. */
   readonly saved?: SavedSession
 }
 
 /** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
 const SLOW: Micros = 1_000_000
 const MOST_MULTIPLIER = 255
-/** First packets of sessions made at once are spread over this. */
+/** The first packets of sessions that are created together are spread over this time. */
 const FIRST_SPREAD: Millis = 250
 
 /** RFC 5880 §6.8.1: RemoteSessionState is Down, RemoteDiscr 0, RemoteMinRxInterval 1, RemoteDemandMode 0 at first. */
@@ -58,7 +58,7 @@ const UNHEARD: Heard = {
   controlPlaneIndependent: false,
 }
 
-/** What is worth a report when it changes, besides the state. */
+/** A change of any of these is reported, as a change of the state is. */
 interface Facts {
   readonly interval: Micros
   readonly detectionTime: Micros
@@ -87,21 +87,21 @@ export class Session {
   #heard = UNHEARD
 
   #advertised: Parameters
-  /** Of `#advertised`, what already counts. */
+  /** The values that our timers use: `#advertised`, as far as RFC 5880 §6.8.3 allows during a Poll Sequence. */
   #used: Parameters
   /** `settling`: after Final, until a packet without Final has come (RFC 5880 §6.8.3). */
   #poll: 'none' | 'sending' | 'settling' = 'none'
 
-  /** When the last packet was sent on its own account, not as a Final. */
+  /** When the last packet was sent that was not a Final. */
   #sentAt: Millis
-  /** Of the interval, how much is waited before the next one. */
+  /** The fraction of the interval after which the next packet is sent (jitter). */
   #spacing = 1
-  /** When the last packet of the neighbor came in; undefined: not within the Detection Time. */
+  /** When the last packet of the neighbor arrived; undefined: none has, or the Detection Time has expired since. */
   #heardAt: Millis | undefined
-  /** When it may be forgotten, once it is disabled. */
+  /** When the disabled session may be removed; undefined: it is enabled. */
   #overAt: Millis | undefined
 
-  /** So long the neighbor shall wait for us; 0: as configured. */
+  /** The least Detection Time that the neighbor shall have; 0: as configured. */
   #away: Micros = 0
   #trouble: string | undefined
   #sent = 0
@@ -123,7 +123,7 @@ export class Session {
     if (saved !== undefined) this.#resume(saved)
   }
 
-  /** The neighbor gets a whole Detection Time for its next packet, and learns at once that our rate is the old one. */
+  /** The neighbor has a full Detection Time to send its next packet, and we send at once, with the saved intervals. */
   #resume({ state, diagnostic, advertised, heard }: SavedSession): void {
     this.#state = state
     this.#diagnostic = diagnostic
@@ -147,7 +147,7 @@ export class Session {
     }
   }
 
-  /** It is Up, and the neighbor has not yet confirmed our newest parameters (Final bit). */
+  /** The session is Up, and the neighbor has not yet confirmed our newest parameters (Final bit). */
   get isPolling(): boolean {
     return this.#state === 'Up' && this.#poll === 'sending'
   }
@@ -160,7 +160,7 @@ export class Session {
     return this.#state
   }
 
-  /** It is disabled, and the neighbor has had time to learn that (RFC 5880 §6.8.16). */
+  /** The session is disabled, and AdminDown was sent for a Detection Time (RFC 5880 §6.8.16). */
   isOver(now: Millis): boolean {
     return this.#overAt !== undefined && this.#overAt <= now
   }
@@ -191,8 +191,8 @@ export class Session {
         this.#adopt()
         return
       case 'disable':
-        // The neighbor's Detection Time as it was while the session ran.
-        this.#overAt = this.#now + this.#farewell()
+        // Before the step: afterwards the interval is the slow one of a session that is not Up.
+        this.#overAt = this.#now + this.#remoteDetectionTime()
         this.#step('disable')
         return
       case 'enable':
@@ -212,12 +212,13 @@ export class Session {
     }
   }
 
-  #farewell(): Millis {
+  /** How long the neighbor waits for a packet of ours; 0 where it has sent none. */
+  #remoteDetectionTime(): Millis {
     if (this.#heard.discriminator === 0) return 0
     return microsInMillis(Math.max(SLOW, this.#advertised.multiplier * this.#interval()))
   }
 
-  /** RFC 5880 §6.8.6, from where the session is known, in its order. */
+  /** RFC 5880 §6.8.6, in its order, from the point where the session has been selected. */
   #receive(packet: ControlPacket): void {
     this.#received++
     this.#heard = { ...packet, discriminator: packet.myDiscriminator }
@@ -253,7 +254,7 @@ export class Session {
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
     if (from === 'Up') this.#poll = 'none'
     this.#adopt()
-    // RFC 5880 §6.8.7: a change is sent at once, between two periodic packets; a passive side still waits.
+    // RFC 5880 §6.8.7: a change of state is sent at once; a passive side waits for the neighbor's first packet even so.
     if (!this.#isSilent()) this.#send(false)
   }
 
@@ -265,15 +266,16 @@ export class Session {
     const required = Math.max(receive, this.#least)
     if (this.#state !== 'Up') return { desired: Math.max(desired, SLOW), required, multiplier }
     if (this.#away === 0) return { desired, required, multiplier }
-    // The neighbor waits for the multiplier times the interval: the one grows first, as it costs nothing.
+    // The neighbor's Detection Time is multiplier times interval. The multiplier is raised first: the rate stays.
     const most = Math.max(desired, this.#heard.requiredMinRx)
     const longest = Math.min(MOST_MULTIPLIER, Math.max(multiplier, Math.ceil(this.#away / most)))
     return { desired: Math.max(desired, Math.ceil(this.#away / longest)), required, multiplier: longest }
   }
 
   /**
-   * RFC 5880 §6.8.3: changed intervals take a Poll Sequence, and only one is under way at a time: what changes meanwhile
-   * waits for its end. While the session is not Up nothing depends on them, and going Up begins a sequence anyway.
+   * RFC 5880 §6.8.3: a change of intervals needs a Poll Sequence, and only one runs at a time: a change during a
+   * sequence waits for its end. While the session is not Up the intervals are changed at once; going Up begins a
+   * sequence anyway.
    */
   #adopt(): void {
     const wanted = this.#wanted()
@@ -287,9 +289,9 @@ export class Session {
     if (this.#poll !== 'none') return
     this.#advertised = wanted
     this.#used = {
-      // It increases: the interval in use MUST NOT change until the Poll Sequence has ended.
+      // An increase: the interval in use MUST NOT change until the Poll Sequence has ended.
       desired: Math.min(wanted.desired, this.#used.desired),
-      // It is reduced: the previous value MUST be used for the Detection Time until then.
+      // A reduction: the previous value MUST be used for the Detection Time until then.
       required: Math.max(wanted.required, this.#used.required),
       multiplier: wanted.multiplier,
     }
@@ -322,7 +324,10 @@ export class Session {
     return this.#intent.passive && this.#heard.discriminator === 0
   }
 
-  /** RFC 5880 §6.8.7: not where the neighbor wants no packets, nor in its Demand mode but for a Poll Sequence. */
+  /**
+   * RFC 5880 §6.8.7: no periodic packets where the neighbor's Required Min RX Interval is 0, nor while it is in Demand
+   * mode, except during a Poll Sequence.
+   */
   #isPeriodic(): boolean {
     const { requiredMinRx, demand, state } = this.#heard
     const demanded = demand && this.#state === 'Up' && state === 'Up'
@@ -357,13 +362,13 @@ export class Session {
     this.#actions.push({ kind: 'send', bytes })
   }
 
-  /** RFC 5880 §6.8.7: 75 to 100 percent of the interval; where one lost packet is too many, no more than 90. */
+  /** RFC 5880 §6.8.7: 75 to 100 percent of the interval; at most 90 percent with a multiplier of 1. */
   #drawSpacing(): number {
     const most = this.#advertised.multiplier === 1 ? 0.9 : 1
     return 0.75 + (most - 0.75) * this.#chance.next()
   }
 
-  // ---- for those who look
+  // ---- display
 
   #facts(): Facts {
     return {
