@@ -1,25 +1,26 @@
 /**
- * Turns a policy into something that answers quickly. Comes in: a `Policy` (rule.ts). Goes out: a `CompiledPolicy`,
- * asked once per route and neighbor. It owns the rules' hit counters and nothing else; it keeps no route.
+ * Compiles a policy into a form that decides quickly. In: a `Policy` (rule.ts). Out: a `CompiledPolicy`, which decides
+ * once per route and neighbor. It owns the hit counters of the rules and nothing else; it keeps no route.
  *
- * How the RIB asks:
+ * How the RIB calls it:
  *
  *   const verdict = policy.decide(family, bytes, offset, length, source, learnedFrom, peerType, attributes)
  *
  * - `bytes[offset]` is the first octet of the address, `length` the prefix length in bits. Only the first
- *   ceil(length / 8) octets are read and bits beyond `length` do not count: NLRI as it lies on the wire (after its
- *   length octet) will do, and so will a whole address of 4 or 16 octets.
+ *   ceil(length / 8) octets are read, and bits beyond `length` are ignored: both NLRI as received (after its length
+ *   octet) and a whole address of 4 or 16 octets can be passed.
  * - `source`: 'own' for routes this node originates, 'peer' for learned ones (on import always 'peer').
- *   `learnedFrom`: the type of the neighbor a learned route came from, undefined for our own.
+ *   `learnedFrom`: the type of the neighbor that a learned route came from, undefined for own routes.
  *   `peerType`: the type of the neighbor whose policy this is. On import the two are the same.
- * - `attributes` is called at most once, and only when a rule that could match looks at attributes. `bare`, where given,
- *   is asked first: it knows without decoding which communities are absent.
- * - For many routes with the same attributes: where `ignoresPrefixes` is true, the verdict on one is the verdict on all,
- *   and `again` counts for the others what `met` was after the one.
+ * - `attributes` is called at most once, and only when a rule that could match reads attributes. `bare`, where given,
+ *   is checked first: it excludes communities without decoding the attributes.
+ * - For many routes with the same attributes, where `ignoresPrefixes` is true: call `decide` for one of them, keep the
+ *   indexes in `met`, and count the hits of the others with `again`. The verdict is the same for all.
  *
- * Verdicts are shared objects; the RIB compares, never changes them. An accepted route whose `edit` is undefined keeps
- * its attributes. Otherwise they are `edit.apply(attributes)`: the same edit (by identity or `id`, unique within one
- * CompiledPolicy) gives equal results for equal attributes, so (edit, attribute id) is a key for the RIB's cache.
+ * Verdicts are shared objects; the RIB compares them and never changes them. An accepted route whose `edit` is
+ * undefined keeps its attributes. Otherwise they are `edit.apply(attributes)`: the same edit (by identity or `id`,
+ * unique within one CompiledPolicy) gives equal results for equal attributes, so (edit, attribute id) is a key for the
+ * RIB's cache.
  */
 import type { Family } from '../../base/family.ts'
 import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
@@ -35,7 +36,7 @@ export type NextHopChoice = 'default' | 'self' | 'unchanged' | Uint8Array
 
 export interface Accepted {
   readonly kind: 'accept'
-  /** Name of the rule that decided; of the policy where none did. */
+  /** Name of the rule that decided; the policy's name where its default action did. */
   readonly rule: string
   /** Undefined when the attributes stay as they are. */
   readonly edit: Edit | undefined
@@ -45,7 +46,7 @@ export interface Accepted {
 export interface Rejected {
   readonly kind: 'reject'
   readonly rule: string
-  /** For people: why, and where known what to do about it. */
+  /** Shown to users: why, and where known what to do about it. */
   readonly reason: string
 }
 
@@ -53,21 +54,21 @@ export type Verdict = Accepted | Rejected
 
 /** What is known of a route without decoding its attributes. */
 export interface BareAttributes {
-  /** The interface of the session it was learned over; our own have none. */
+  /** The interface of the session that the route was learned over; undefined for own routes. */
   readonly interface?: string | undefined
-  /** Of our own: the BGPAdvertisements that name it. */
+  /** The BGPAdvertisements that select an own route. */
   readonly named?: readonly string[] | undefined
-  /** None of these communities is there, of two numbers or of three. False promises nothing. */
+  /** True: the route has none of these communities (standard: two numbers, large: three). False: it may have some. */
   lacksAll(communities: readonly (readonly number[])[]): boolean
 }
 
-/** The steps that routes of one kind can meet, and whether none of them looks at prefixes. */
+/** The steps that can match routes of one kind, and whether none of them reads the prefix. */
 interface Lane {
   readonly steps: readonly Step[]
   readonly ignoresPrefixes: boolean
 }
 
-/** What the rules on a route's way do to its attributes. */
+/** The changes that the rules which matched a route make to its attributes. */
 export class Edit {
   readonly id: number
   readonly #operations: readonly Operation[]
@@ -77,7 +78,7 @@ export class Edit {
     this.#operations = operations
   }
 
-  /** The very same object where nothing changes. */
+  /** Returns the same object where nothing changes. */
   apply(attributes: PathAttributes): PathAttributes {
     return operate(this.#operations, attributes)
   }
@@ -93,15 +94,15 @@ export class CompiledPolicy {
   readonly dependsOnAttributes: boolean
   /** Some rule may change attributes (next hops apart). */
   readonly changesAttributes: boolean
-  /** Every route is accepted, unchanged, with the default next hop: `decide` need not be asked (hits are not counted then). */
+  /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
-  /** How often each rule applied, in the policy's order; the last is how often none decided. */
+  /** How often each rule applied, in the policy's order; last, how often the default action did. */
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
   readonly #lanes: (Lane | undefined)[] = new Array(LANES).fill(undefined)
   readonly #start: Trail
   readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
-  /** The rules that applied in the last verdict: the first `#metCount`. */
+  /** Indexes of the rules that applied in the last call of `decide`: the first `#metCount`. */
   readonly #met: number[] = []
   #metCount = 0
 
@@ -117,7 +118,7 @@ export class CompiledPolicy {
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
   }
 
-  /** See the top of this file. */
+  /** The parameters are described at the top of this file. */
   decide(
     family: Family,
     bytes: Uint8Array,
@@ -137,21 +138,21 @@ export class CompiledPolicy {
     let trail = this.#start
     let original: PathAttributes | undefined
     let current: PathAttributes | undefined
-    let asked: PrefixSet | undefined
+    let lastSet: PrefixSet | undefined
     let contained = false
     const { steps } = this.#lane(family, source, learnedFrom, peerType)
     this.#metCount = 0
     for (let at = 0; at < steps.length; at++) {
       const step = steps[at] as Step
       if (step.inside !== undefined) {
-        // Rules one behind the other often name the same prefixes.
+        // Consecutive rules often have the same prefixes: one lookup is enough for them.
         const set = step.inside[family]
-        if (set !== asked) contained = set.has(w0, w1, w2, w3, length)
-        asked = set
+        if (set !== lastSet) contained = set.has(w0, w1, w2, w3, length)
+        lastSet = set
         if (!contained) continue
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
-      if (step.isNamed?.(bare?.named ?? NOBODY) === false) continue
+      if (step.isNamed?.(bare?.named ?? NONE) === false) continue
       if (step.interface?.test(bare?.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
@@ -173,22 +174,22 @@ export class CompiledPolicy {
     throw new Error(`policy ${this.policy.name} came to no verdict`)
   }
 
-  /** No rule that routes of this kind can meet looks at prefixes, or at which of several neighbors a route came from. */
+  /** No rule that can match routes of this kind reads the prefix, or which of several neighbors a route came from. */
   ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
     return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
   }
 
-  /** The rules that applied in the last verdict. */
+  /** Indexes of the rules that applied in the last call of `decide`. */
   get met(): readonly number[] {
     return this.#met.slice(0, this.#metCount)
   }
 
-  /** The rules that applied in the last verdict applied so often more. */
+  /** Adds `times` hits to each rule that applied in the last call of `decide`. */
   repeat(times: number): void {
     this.again(this.#met, times, this.#metCount)
   }
 
-  /** Asks for a `show` command: a match is not counted as a hit. */
+  /** Calls `ask` for a `show` command: its matches are not counted as hits. */
   uncounted<Answer>(ask: () => Answer): Answer {
     const before = this.hits.slice()
     const answer = ask()
@@ -196,7 +197,7 @@ export class CompiledPolicy {
     return answer
   }
 
-  /** The first `count` of these rules applied so often more. */
+  /** Adds `times` hits to the first `count` of these rules. */
   again(met: readonly number[], times: number, count = met.length): void {
     for (let at = 0; at < count; at++) {
       const index = met[at] as number
@@ -204,7 +205,7 @@ export class CompiledPolicy {
     }
   }
 
-  /** The steps that this family, origin and neighbor can meet, with nothing behind one that takes every route. */
+  /** The steps that can match this family, source and neighbor, up to the first one that matches every route. */
   #lane(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): Lane {
     const index =
       (family === 'ipv4' ? 0 : 1) |
@@ -245,7 +246,7 @@ export class CompiledPolicy {
     }
   }
 
-  /** One list, one set, however many rules name it. */
+  /** Rules that share a list of prefixes share its sets. */
   #setsOf(matches: readonly PrefixMatch[]): PrefixSets {
     const known = this.#sets.get(matches)
     if (known !== undefined) return known
@@ -255,10 +256,10 @@ export class CompiledPolicy {
   }
 }
 
-/** Families by two, sources by two, neighbor types by two, learned from by three in two bits. */
+/** Two families, two sources, two neighbor types, and three values of `learnedFrom` in two bits. */
 const LANES = 24
 
-/** A rule made ready. */
+/** A compiled rule. */
 interface Step {
   readonly rule: Rule
   readonly index: number
@@ -273,7 +274,7 @@ interface Step {
 
 type PrefixSets = Readonly<Record<Family, PrefixSet>>
 
-/** A policy's last word as a rule of its own, so that every route meets one that decides. */
+/** The policy's default action as the last rule, so that some rule decides on every route. */
 const lastRule = (policy: Policy): Rule => ({
   name: policy.name,
   match: {},
@@ -285,7 +286,7 @@ const lastRule = (policy: Policy): Rule => ({
 const changes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 
-/** The match looks at neither prefixes, interfaces nor attributes: within its lane it takes every route. */
+/** The match reads neither prefixes, interfaces nor attributes: it matches every route of its lane. */
 const readsRouteOnly = (match: RuleMatch): boolean => !readsPlace(match) && !readsAttributes(match)
 
 const readsPlace = (match: RuleMatch): boolean =>
@@ -296,21 +297,21 @@ const readsPlace = (match: RuleMatch): boolean =>
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
 
-const NOBODY: readonly string[] = []
+const NONE: readonly string[] = []
 
-function namedBy({ named, notNamed = NOBODY }: RuleMatch): Step['isNamed'] {
+function namedBy({ named, notNamed = NONE }: RuleMatch): Step['isNamed'] {
   if (named === undefined) return undefined
   return (by) => by.some((one) => named.includes(one)) && !by.some((one) => notNamed.includes(one))
 }
 
-/** Up to and with the first that is `last`. */
+/** The steps up to and including the first for which `last` holds. */
 const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly Step[] =>
   steps.slice(0, steps.findIndex(last) + 1)
 
 /**
- * The way a route has come: which rules with operations have applied to it, one after another. Kept as a tree, so that
- * routes which met the same rules share one verdict and one edit. It has at most two branches per `next` rule with
- * operations; the policies made here have one such rule at most.
+ * The rules with operations that have applied to a route so far, in order. Trails form a tree, so that routes to which
+ * the same rules applied share one verdict and one edit. The tree has at most two branches per `next` rule with
+ * operations; the policies of this agent have at most one such rule.
  */
 class Trail {
   readonly #operations: readonly Operation[]

@@ -1,11 +1,13 @@
 /**
- * The decision process (RFC 4271 §9.1.2): of all usable paths to a prefix, the best, and at which step each other lost.
+ * The decision process (RFC 4271 §9.1.2): selects the best of all usable paths to a prefix, and explains at which step
+ * each other path was eliminated.
  *
- * Each step removes paths from the set and none adds any, so the winner does not depend on the order in which the paths
- * came. MED is the reason for doing it so: it removes within each neighbor AS, and is no order between pairs.
+ * Each step removes candidates and none adds any, so the best path does not depend on the order in which the paths
+ * arrived. A comparison of pairs would not do: MED compares only paths of one neighbor AS, and is no order between all.
  *
- * Usable are paths whose next hop is reached without BGP; where there is none, those whose next hop lies behind a route of
- * BGP's. A path that others are reached by so never yields to one of those: the choice could not come to rest.
+ * Candidates are the paths whose next hop is reachable without BGP routes. Only if there is none, the paths whose next
+ * hop is reached over a BGP route are candidates: otherwise such a path could replace the path that its own next hop is
+ * resolved over, and the selection would oscillate.
  */
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { CARRIES } from '../route/attribute-table.ts'
@@ -13,7 +15,7 @@ import { type NextHopTable, REACH, type Reach } from '../route/next-hop-table.ts
 import type { AdjIn } from './adj-in.ts'
 import { KIND, type Peers } from './peers.ts'
 
-/** The steps in their order, named by what wins. `show` counts them from 1. */
+/** The steps in their order, named after the property that wins. `show` numbers them from 1. */
 export const STEPS: readonly string[] = [
   'own route',
   'higher local preference',
@@ -33,9 +35,9 @@ const MED_STEP = 4
 const OLDEST_STEP = 7
 
 export interface DecisionSettings {
-  /** So many equally good paths share traffic. */
+  /** The most paths that share traffic (multipath). */
   readonly paths: number
-  /** AS paths of one length are equal; otherwise only the same path is. */
+  /** Paths share traffic when their AS paths have the same length; otherwise only when the AS paths are the same. */
   readonly relax: boolean
   /** RFC 5004. */
   readonly preferOldest: boolean
@@ -43,7 +45,7 @@ export interface DecisionSettings {
 
 export interface Explained {
   readonly best: number
-  /** By path: the index in STEPS at which it left. */
+  /** By path: the index in STEPS of the step that eliminated it. */
   readonly lostAt: ReadonlyMap<number, number>
 }
 
@@ -52,13 +54,13 @@ export class Decision {
   readonly #attributes: AttributeTable
   readonly #nextHops: NextHopTable
   readonly #peers: Peers
-  /** Paths still in the race: the first `#count`. */
-  #race = new Uint32Array(16)
+  /** The paths that no step has eliminated: the first `#count`. */
+  #candidates = new Uint32Array(16)
   #count = 0
-  /** By neighbor AS. */
+  /** By neighbor AS; filled anew by each MED step. */
   readonly #lowestMed = new Map<number, number>()
-  /** The best path until now, for RFC 5004. */
-  #before = 0
+  /** The best path of the previous decision, for RFC 5004. */
+  #previous = 0
   settings: DecisionSettings = { paths: 1, relax: false, preferOldest: false }
 
   constructor(paths: AdjIn, attributes: AttributeTable, nextHops: NextHopTable, peers: Peers) {
@@ -68,20 +70,20 @@ export class Decision {
     this.#peers = peers
   }
 
-  /** The best of the chain that begins with `first`, 0 for none; `before` was it until now. */
-  best(first: number, before = 0): number {
+  /** The best path of the chain that begins with `first`, 0 for none. `previous`: the best path until now. */
+  best(first: number, previous = 0): number {
     if (first === 0) return 0
-    this.#before = before
+    this.#previous = previous
     if (this.#paths.next[first] === 0) return this.#isUsable(first) ? first : 0
-    this.#lineUp(first)
+    this.#collect(first)
     for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
-    return this.#count === 0 ? 0 : (this.#race[0] as number)
+    return this.#count === 0 ? 0 : (this.#candidates[0] as number)
   }
 
-  /** The usable paths of a chain, at most so many: the best ones, in no order. */
+  /** The usable paths of a chain; where there are more than `most`, the best ones. In no order. */
   several(first: number, most: number): number[] {
-    this.#lineUp(first)
-    const all = Array.from(this.#race.subarray(0, this.#count))
+    this.#collect(first)
+    const all = Array.from(this.#candidates.subarray(0, this.#count))
     if (all.length <= most) return all
     const found: number[] = []
     while (found.length < most) {
@@ -94,10 +96,10 @@ export class Decision {
 
   #bestAmong(some: readonly number[]): number {
     this.#count = 0
-    this.#before = 0
-    for (const path of some) this.#race[this.#count++] = path
+    this.#previous = 0
+    for (const path of some) this.#candidates[this.#count++] = path
     for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
-    return this.#race[0] as number
+    return this.#candidates[0] as number
   }
 
   #attributesOf(path: number): number {
@@ -105,48 +107,48 @@ export class Decision {
   }
 
   /**
-   * Who shares traffic with the best path, itself first: all that are as good through the metric to the next hop (steps a
-   * to e of RFC 4271 §9.1.2.2), each with another next hop, and with the same AS path unless `relax` says that its length
-   * will do.
+   * The paths that share traffic, the best one first: those that equal it in all steps up to the metric to the next hop
+   * (a to e of RFC 4271 §9.1.2.2), each with a next hop of its own, and with the same AS path (with `relax`, an AS path
+   * of the same length).
    */
   sharing(first: number, best: number): readonly number[] {
     const { paths: most, relax } = this.settings
     if (best === 0 || most < 2 || this.#paths.next[first] === 0) return best === 0 ? [] : [best]
-    this.#lineUp(first)
+    this.#collect(first)
     for (let step = 0; step < OLDEST_STEP && this.#count > 1; step++) this.#run(step)
-    const equal = Array.from(this.#race.subarray(0, this.#count)).filter(
+    const equal = Array.from(this.#candidates.subarray(0, this.#count)).filter(
       (path) =>
         path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
     )
     const shared = [best]
-    const nextHops = new Set([this.#wayOf(best)])
+    const nextHops = new Set([this.#nextHopKey(best)])
     while (equal.length > 0 && shared.length < most) {
       const next = this.#bestAmong(equal)
       equal.splice(equal.indexOf(next), 1)
-      const way = this.#wayOf(next)
-      if (!nextHops.has(way)) shared.push(next)
-      nextHops.add(way)
+      const key = this.#nextHopKey(next)
+      if (!nextHops.has(key)) shared.push(next)
+      nextHops.add(key)
     }
     return shared
   }
 
-  /** Two next hops are one way when they are the same; a link-local one is another on every link. */
-  #wayOf(path: number): number | string {
+  /** A link-local address is another next hop on every link: the neighbor stands for the link. */
+  #nextHopKey(path: number): number | string {
     const nextHop = this.#paths.nextHop[path] as number
     return this.#nextHops.isLinkOnly(nextHop) ? `${nextHop} of ${this.#paths.peer[path]}` : nextHop
   }
 
-  explain(first: number, before = 0): Explained {
-    this.#before = before
+  explain(first: number, previous = 0): Explained {
+    this.#previous = previous
     const lostAt = new Map<number, number>()
-    this.#lineUp(first)
+    this.#collect(first)
     for (let step = 0; step < STEPS.length && this.#count > 1; step++) {
-      const before = this.#race.slice(0, this.#count)
+      const before = this.#candidates.slice(0, this.#count)
       this.#run(step)
-      const left = new Set(this.#race.subarray(0, this.#count))
+      const left = new Set(this.#candidates.subarray(0, this.#count))
       for (const path of before) if (!left.has(path)) lostAt.set(path, step)
     }
-    return { best: this.#count === 0 ? 0 : (this.#race[0] as number), lostAt }
+    return { best: this.#count === 0 ? 0 : (this.#candidates[0] as number), lostAt }
   }
 
   #isUsable(path: number): boolean {
@@ -157,71 +159,73 @@ export class Decision {
     return this.#nextHops.reach[this.#paths.nextHop[path] as number] as number
   }
 
-  #lineUp(first: number): void {
-    this.#lineUpOver(first, REACH.direct)
-    if (this.#count === 0) this.#lineUpOver(first, REACH.learned)
+  #collect(first: number): void {
+    this.#collectReached(first, REACH.direct)
+    if (this.#count === 0) this.#collectReached(first, REACH.learned)
   }
 
-  /** RFC 9494 §4.3: what is long-lived stale comes behind all that is not. */
-  #lineUpOver(first: number, reach: Reach): void {
-    this.#lineUpThose(first, reach, 0)
-    if (this.#count === 0) this.#lineUpThose(first, reach, CARRIES.longLivedStale)
+  /** RFC 9494 §4.3: long-lived stale paths are candidates only where there is no other. */
+  #collectReached(first: number, reach: Reach): void {
+    this.#collectThose(first, reach, 0)
+    if (this.#count === 0) this.#collectThose(first, reach, CARRIES.longLivedStale)
   }
 
-  #lineUpThose(first: number, reach: Reach, stale: number): void {
+  #collectThose(first: number, reach: Reach, stale: number): void {
     this.#count = 0
     for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
       if (this.#paths.refused[path] !== 0 || this.#reachOf(path) !== reach) continue
       if (((this.#attributes.flags[this.#attributesOf(path)] as number) & CARRIES.longLivedStale) !== stale) continue
-      if (this.#count === this.#race.length) {
-        const longer = new Uint32Array(this.#race.length * 2)
-        longer.set(this.#race)
-        this.#race = longer
+      if (this.#count === this.#candidates.length) {
+        const longer = new Uint32Array(this.#candidates.length * 2)
+        longer.set(this.#candidates)
+        this.#candidates = longer
       }
-      this.#race[this.#count++] = path
+      this.#candidates[this.#count++] = path
     }
   }
 
   #run(step: number): void {
-    if (step === MED_STEP) this.#leaveByMed()
-    else if (step === OLDEST_STEP) this.#keepBefore()
+    if (step === MED_STEP) this.#keepLowestMed()
+    else if (step === OLDEST_STEP) this.#keepPrevious()
     else this.#keepLowest(step)
   }
 
-  /** RFC 5004 §2: the external path that was the best stays it. Then the order of arrival counts, so it is off by default. */
-  #keepBefore(): void {
+  /**
+   * RFC 5004 §2: an external path that was the best stays the best. The order of arrival then decides: off by default.
+   */
+  #keepPrevious(): void {
     if (!this.settings.preferOldest) return
-    const at = this.#race.subarray(0, this.#count).indexOf(this.#before)
-    if (at < 0 || this.#peers.kind[this.#paths.peer[this.#before] as number] !== KIND.external) return
-    this.#race[0] = this.#before
+    const at = this.#candidates.subarray(0, this.#count).indexOf(this.#previous)
+    if (at < 0 || this.#peers.kind[this.#paths.peer[this.#previous] as number] !== KIND.external) return
+    this.#candidates[0] = this.#previous
     this.#count = 1
   }
 
   #keepLowest(step: number): void {
-    const race = this.#race
+    const candidates = this.#candidates
     let lowest = Number.POSITIVE_INFINITY
     let kept = 0
     for (let index = 0; index < this.#count; index++) {
-      const path = race[index] as number
+      const path = candidates[index] as number
       const weight = this.#weigh(step, path)
       if (weight < lowest) {
         lowest = weight
         kept = 0
       }
-      if (weight === lowest) race[kept++] = path
+      if (weight === lowest) candidates[kept++] = path
     }
     this.#count = kept
   }
 
-  /** RFC 4271 §9.1.2.2 c: out goes every path of which another from the same neighbor AS has a lower MED. */
-  #leaveByMed(): void {
-    const race = this.#race
+  /** RFC 4271 §9.1.2.2 c: keeps the paths with the lowest MED of each neighbor AS. */
+  #keepLowestMed(): void {
+    const candidates = this.#candidates
     const { med, neighborAs } = this.#attributes
-    const idAt = (index: number): number => this.#paths.attributes[race[index] as number] as number
+    const idAt = (index: number): number => this.#paths.attributes[candidates[index] as number] as number
     let differ = false
     for (let index = 1; index < this.#count && !differ; index++) differ = med[idAt(index)] !== med[idAt(0)]
     if (!differ) return
-    // One look at each: a thousand nodes may announce the same range.
+    // One pass, not a comparison of pairs: a thousand nodes may advertise the same range.
     const lowest = this.#lowestMed
     lowest.clear()
     for (let index = 0; index < this.#count; index++) {
@@ -231,12 +235,12 @@ export class Decision {
     let kept = 0
     for (let index = 0; index < this.#count; index++) {
       const id = idAt(index)
-      if (med[id] === lowest.get(neighborAs[id] as number)) race[kept++] = race[index] as number
+      if (med[id] === lowest.get(neighborAs[id] as number)) candidates[kept++] = candidates[index] as number
     }
     this.#count = kept
   }
 
-  /** What a step compares: the lower the better. */
+  /** The value that a step compares; the lowest wins. */
   #weigh(step: number, path: number): number {
     const id = this.#paths.attributes[path] as number
     const peer = this.#paths.peer[path] as number
@@ -254,7 +258,7 @@ export class Decision {
       case 6:
         return this.#nextHops.metric[this.#paths.nextHop[path] as number] as number
       case 8:
-        // RFC 4456 §9: a reflected route stands for the router that it came from.
+        // RFC 4456 §9: ORIGINATOR_ID takes the place of the router ID of a reflected route.
         return ((this.#attributes.flags[id] as number) & CARRIES.originatorId) !== 0
           ? (this.#attributes.originatorId[id] as number)
           : (this.#peers.routerId[peer] as number)

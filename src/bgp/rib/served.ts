@@ -1,7 +1,9 @@
 /**
- * Destinations that this node hands to kube-proxy's rules and never forwards to a learned next hop: the service ranges, and
- * every address of a service. Told with ourselves as next hop, a learned route to one of them would lead packets here
- * and no further. One family; ranges change rarely, addresses come and go with their services.
+ * The destinations that kube-proxy's rules handle on this node, and that are never forwarded to a learned next hop: the
+ * service ranges, and every address of a service. If this node advertised a learned route to one of them with itself as
+ * next hop, packets would arrive here and not be forwarded.
+ *
+ * One family. Ranges change rarely; addresses are added and removed with their services.
  */
 import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
@@ -9,12 +11,12 @@ import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet, wordAt } from '../policy/prefix-set.ts'
 
 export class Served {
-  /** Another number: another answer than before is possible. */
+  /** Increases with every change that may change an answer of `has`. */
   revision = 0
   readonly #family: Family
   readonly #bits: number
   #ranges: PrefixSet
-  /** Whole addresses. */
+  /** Host prefixes, by `#keyOf`. */
   readonly #addresses = new Set<number | string>()
 
   constructor(family: Family) {
@@ -27,7 +29,7 @@ export class Served {
     return this.#ranges.size === 0 && this.#addresses.size === 0
   }
 
-  /** Gives the ranges of before, and those of now. */
+  /** Returns the previous ranges and the new ones. */
   setRanges(ranges: readonly Prefix[]): readonly PrefixSet[] {
     const before = this.#ranges
     this.#ranges = this.#setOf(ranges)
@@ -46,7 +48,7 @@ export class Served {
     this.revision++
   }
 
-  /** Whether a route to this prefix is one to a service address or lies in a service range. */
+  /** Whether this prefix is a service address or lies inside a service range. */
   has(bytes: Uint8Array, length: number): boolean {
     if (isInside(this.#ranges, bytes, length)) return true
     return length === this.#bits && this.#addresses.size > 0 && this.#addresses.has(this.#keyOf(bytes))
@@ -57,13 +59,15 @@ export class Served {
     return new PrefixSet(matches, this.#family)
   }
 
-  /** A number for IPv4, a string of 16 for IPv6. */
+  /** A number for IPv4, a string of 16 characters for IPv6. */
   #keyOf(bytes: Uint8Array): number | string {
     return this.#family === 'ipv4' ? readU32(bytes, 0) : String.fromCharCode(...bytes)
   }
 }
 
-/** The address begins at `at`: whole, or as much of it as `length` needs. */
+/**
+ * Whether the prefix lies inside `set`. `bytes` holds at least the first `length` bits of its address, from `at` on.
+ */
 export function isInside(set: PrefixSet, bytes: Uint8Array, length: number, at = 0): boolean {
   if (set.size === 0) return false
   const octets = (length + 7) >> 3
