@@ -1,14 +1,14 @@
 /**
- * Which service addresses this node advertises, and why not the others.
+ * Decides which service addresses this node advertises, and gives the reason for each that it does not.
  *
- * - The configured ranges go out from every node, endpoints or not.
- * - An address inside them goes out as /32 or /128 where traffic must reach this very node: the policy is Local and an
- *   endpoint of the address's family is ready here.
- * - A range of a single address is no range to advertise but permission for that one address: with the policy Cluster it
- *   goes out from every node, endpoints or not.
- * - A LoadBalancer IP with `ipMode: Proxy` does not go out by itself: kube-proxy does not take what comes for it.
- * - With serviceLoadBalancerAggregation Disabled the LoadBalancer ranges stay at home, and addresses with the policy
- *   Cluster go out one by one from every node while the service has a ready endpoint anywhere.
+ * - Every node advertises the configured ranges, with or without endpoints.
+ * - An address inside a range is advertised as /32 or /128 where traffic must reach this node: the traffic policy is
+ *   Local and an endpoint of the address's family is ready here.
+ * - A range of a single address is not advertised as a range; it allows that address. With the policy Cluster every
+ *   node advertises it, with or without endpoints.
+ * - A LoadBalancer IP with `ipMode: Proxy` is not advertised as an address: kube-proxy does not accept packets to it.
+ * - With serviceLoadBalancerAggregation Disabled the LoadBalancer ranges are not advertised. Addresses with the policy
+ *   Cluster are then advertised one by one, by every node, while the service has a ready endpoint on any node.
  */
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
@@ -18,7 +18,7 @@ import type { Claim } from './route-book.ts'
 import type { Labels } from './selector.ts'
 import type { Settings } from './settings.ts'
 
-/** Kubernetes counts the label's presence; its value says nothing. */
+/** In Kubernetes only the label's presence matters, not its value. */
 export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
 export const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
@@ -27,18 +27,18 @@ export const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
   'load-balancer': 'serviceLoadBalancerIPs',
 }
 
-/** All that a decision about a service depends on besides the service. */
+/** Everything that a decision depends on besides the service and its endpoints. */
 export interface ServiceSettings {
   readonly node: string
   /** Why this node advertises no service at all. */
   readonly excluded: string | undefined
   readonly cidrs: Settings['serviceCidrs']
   readonly aggregation: boolean
-  /** LoadBalancer IPs of these classes only; undefined: of all. */
+  /** LoadBalancer IPs are advertised for these classes only; undefined: for all. */
   readonly classes: readonly string[] | undefined
-  /** Only services that ask for it. */
+  /** Only services with `godwit.dev/advertise: "true"` are advertised. */
   readonly optIn: boolean
-  /** BGPAdvertisements of this node. */
+  /** The BGPAdvertisements that select this node. */
   readonly advertising: readonly NodeAdvertisement[]
   /** Why no address of this kind is advertised. */
   readonly held: Settings['heldServices']
@@ -46,11 +46,11 @@ export interface ServiceSettings {
 
 export interface ServiceDecision {
   readonly claims: readonly Claim[]
-  /** Why nothing of the service is advertised by itself; undefined where something is. */
+  /** Why no address of the service is advertised by itself; undefined where one is. */
   readonly why: string | undefined
 }
 
-/** `unhealthy`: why nothing on this node serves services. */
+/** `unhealthy`: why the service health check of this node fails. */
 export function serviceSettings(
   node: string,
   labels: Labels,
@@ -71,7 +71,7 @@ export function serviceSettings(
   }
 }
 
-/** The ranges themselves. */
+/** The claims of the configured ranges themselves. */
 export function rangeClaims({ cidrs, aggregation, excluded, held, advertising }: ServiceSettings): Claim[] {
   const claim = (kind: ServiceAddressKind, refused: string | undefined): Claim[] =>
     ranges(cidrs[kind]).map((prefix) => ({
@@ -132,7 +132,7 @@ function whyNotAddress(
 ): string | undefined {
   if (held[kind] !== undefined) return held[kind]
   if (kind === 'load-balancer') {
-    // KEP-1860: the load balancer outside hands it on by itself; kube-proxy has no rule for it.
+    // KEP-1860: the external load balancer forwards to another address; kube-proxy has no rule for this one.
     if (service.proxiedIps.some(({ text }) => text === prefix.text))
       return 'its ipMode is Proxy: kube-proxy does not accept packets to it'
     if (classes?.includes(service.loadBalancerClass) === false) return whyNotClass(service.loadBalancerClass)
@@ -154,15 +154,15 @@ function whyNotAddress(
 const whyNotClass = (name: string): string =>
   `${name === '' ? 'a service without a loadBalancerClass' : `the loadBalancerClass ${name}`} is not among loadBalancerClasses`
 
-/** The field that makes the traffic to this address stay on the node; undefined where nothing does. */
+/** The field whose value Local keeps traffic to this address on the node; undefined where neither is Local. */
 function localPolicy({ internalLocal, externalLocal }: ServiceObject, kind: ServiceAddressKind): string | undefined {
   if (externalLocal) return 'externalTrafficPolicy'
   return kind === 'cluster' && internalLocal ? 'internalTrafficPolicy' : undefined
 }
 
 /**
- * Whether there is an endpoint that takes traffic, on `node` or anywhere. As kube-proxy does it: one that terminates
- * counts while it still serves and no ready one is left.
+ * Whether an endpoint takes traffic, on `node` or on any node. As in kube-proxy, a terminating endpoint that still
+ * serves counts where no endpoint is ready.
  */
 function isServed(endpoints: readonly EndpointSliceObject[], family: Family, node: string | undefined): boolean {
   const has = (nodes: readonly string[]) => (node === undefined ? nodes.length > 0 : nodes.includes(node))

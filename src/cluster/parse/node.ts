@@ -1,4 +1,4 @@
-/** `v1/Node`, with the annotations Calico keeps its own node fields in. */
+/** Parses a `v1/Node`, with the annotations that hold Calico's fields of a node. */
 import {
   type Address,
   addressBytes,
@@ -16,7 +16,7 @@ import type { ObjectRef } from '../source.ts'
 import { Fields, parseAsn } from './fields.ts'
 import { parsePeerIp } from './peer-ip.ts'
 
-/** The first that is there wins. */
+/** The first annotation that the Node has is used. */
 const AS_ANNOTATIONS = ['godwit.dev/asNumber', 'projectcalico.org/ASNumber'] as const
 const ADDRESS_ANNOTATIONS = { ipv4: 'projectcalico.org/IPv4Address', ipv6: 'projectcalico.org/IPv6Address' } as const
 const CLUSTER_ID_ANNOTATIONS = [
@@ -73,10 +73,10 @@ function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
   })
 }
 
-/** As Kubernetes itself looks for the addresses of a node: the first InternalIP of each family, else the first ExternalIP. */
+/** As in Kubernetes: the first InternalIP of each family is used, else the first ExternalIP. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP'] as const
 
-/** Kubelets list other kinds of addresses and host names too. */
+/** Other types are skipped unread: kubelets list host names too. */
 function parseStatusAddresses(status: Fields | undefined): Partial<Record<Family, Address>> {
   const listed = status?.records('addresses', (fields) => {
     const type = ADDRESS_TYPES.find((one) => one === fields.raw('type'))
@@ -85,15 +85,15 @@ function parseStatusAddresses(status: Fields | undefined): Partial<Record<Family
   })
   const found: Partial<Record<Family, Address>> = {}
   for (const type of ADDRESS_TYPES) {
-    for (const { address, ...one } of listed ?? []) {
-      const isUsable = one.type === type && !isLinkLocal(address) && whyNotOfHost(address) === undefined
+    for (const { address } of (listed ?? []).filter((one) => one.type === type)) {
+      const isUsable = !isLinkLocal(address) && whyNotOfHost(address) === undefined
       if (isUsable) found[familyOfAddress(address)] ??= address
     }
   }
   return found
 }
 
-/** Calico writes `10.0.0.1/24`: the address with the length of its network. */
+/** Calico writes `10.0.0.1/24`: the address with the prefix length of its subnet, which is not used. */
 function parseAddressAnnotations(
   annotations: ReadonlyMap<string, string>,
   findings: Findings,
