@@ -8,8 +8,8 @@ import { KERNEL_PROTOCOL, type KernelRoute, sameRoute } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 
-/** IPv6 ends its table with an unreachable default route of this metric, which no program added. */
-const NOBODYS_METRIC = 0xffffffff
+/** The kernel itself adds an unreachable IPv6 default route with this metric at the end of the table. */
+const KERNEL_DEFAULT_METRIC = 0xffffffff
 
 export class KernelTable {
   readonly links: LinkTable
@@ -33,7 +33,7 @@ export class KernelTable {
   }
 
   add(route: KernelRoute): void {
-    if (route.metric === NOBODYS_METRIC) return
+    if (route.metric === KERNEL_DEFAULT_METRIC) return
     this.remove(route)
     this.#size++
     const all = [...this.at(route.prefix), route]

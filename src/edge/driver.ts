@@ -1,16 +1,17 @@
 /**
- * Turns the engine: hands it one input after the other, carries out the effects in their order, and keeps the one
- * real timer for its deadline.
+ * Runs the engine: passes it one input after the other, performs the effects in their order, and keeps one timer for
+ * its deadline.
  *
- * In: inputs from all edges, whenever they happen, also out of the middle of an effect. Out: effects, to `perform`.
+ * In: inputs from all edges, at any time, also while an effect is performed. Out: effects, to `perform`.
  *
- * Never two turns at once: what arrives during a turn waits in a queue.
+ * Turns never overlap: an input that arrives during a turn waits in a queue.
  *
- * Time is told as `polled`, with how far the sockets have been heard: between two calls of `setImmediate` Node looks at all
- * of them, so at the second everything has been handed in that had come by the first, however long the process stood
- * still in between. A hold timer therefore never runs out while the neighbor's KEEPALIVE lies unread.
+ * Timers expire by the input `polled`, which says up to which time all sockets have been read. Node polls all sockets
+ * between two calls of `setImmediate`: at the second call, everything has been passed in that had arrived by the first,
+ * however long the process was suspended in between. A hold timer therefore never expires while the neighbor's
+ * KEEPALIVE is unread in a socket.
  *
- * The engine's own fault is not survived: half a state is worse than a restart.
+ * An exception from the engine ends the process: a restart is safer than a state that is half changed.
  */
 import type { Millis } from '../base/units.ts'
 import type { ConnId } from '../bgp/session/types.ts'
@@ -22,7 +23,7 @@ import { sayLastWords } from './standard-streams.ts'
 /** What the driver needs of an engine. */
 export interface Turns {
   handle(input: Input, now: Millis): readonly Effect[]
-  /** When it wants a turn though nothing happens; not later than now while it has work left. */
+  /** When the next turn is due if no input arrives; not later than now while it has work left. */
   deadline(): Millis | undefined
 }
 
@@ -30,13 +31,13 @@ export interface DriverOptions {
   readonly engine: Turns
   readonly clock: Clock
   readonly perform: (effect: Effect) => void
-  /** Connections that were not read to their end when they were last looked at. */
+  /** Connections that still had unread bytes when they were last polled. */
   readonly unread?: () => readonly ConnId[]
-  /** Called once, with what the engine threw; must not come back to life after. */
+  /** Called once, with the exception that the engine threw. The driver is stopped then. */
   readonly crash?: (error: unknown) => void
 }
 
-/** So long inputs are taken from the queue before sockets get their chance again. */
+/** The longest time that queued inputs are handled before sockets are polled again. */
 const BURST: Millis = 10
 /** The longest a Node timer can wait. */
 const LONGEST_WAIT: Millis = 2 ** 31 - 1
@@ -54,7 +55,7 @@ export class Driver {
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Number.POSITIVE_INFINITY
   #soon: NodeJS.Immediate | undefined
-  /** When `#soon` last came: the next time it does, all that had come by then has been handed in. */
+  /** When `#soon` last ran: when it runs next, everything that had arrived by this time has been passed in. */
   #lookedAt: Millis = Number.NEGATIVE_INFINITY
 
   constructor(options: DriverOptions) {
@@ -65,12 +66,12 @@ export class Driver {
     this.#crash = options.crash ?? crashLoudly
   }
 
-  /** Turns that were completed: it grows as long as the engine lives. */
+  /** The number of completed turns: it grows as long as the engine runs. */
   get turns(): number {
     return this.#turns
   }
 
-  /** Hands in what happened. Inside a turn it waits for its end; order is kept. */
+  /** Passes an input to the engine. During a turn it is queued; the order is kept. */
   feed(input: Input): void {
     if (this.#ended) return
     const waits = this.#turning || this.#queue.length > 0
@@ -119,7 +120,7 @@ export class Driver {
     this.#turns++
   }
 
-  /** One timer or one immediate for whatever comes first. A timer that is early only leads to being set again. */
+  /** Sets one timer or one immediate for the next deadline. A timer that fires early is only set again. */
   #arm(): void {
     if (this.#ended) return
     const now = this.#clock.now()
@@ -162,10 +163,10 @@ export class Driver {
   }
 }
 
-/** An input that is taken later must not rest on bytes that the sender uses again. */
+/** A queued input needs its own copy of the bytes: the sender reuses its buffer. */
 const keepable = (input: Input): Input => (input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input)
 
-/** The last resort: words on stderr, and an exit that a supervisor sees. `kept`: what is left to look into it. */
+/** The last resort: a message on stderr and exit code 70. `kept`: a line that says where the inputs were saved. */
 export function crashLoudly(error: unknown, kept?: string): never {
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
   const more = kept === undefined ? '' : `godwit: ${kept}\n`

@@ -1,8 +1,9 @@
 /**
- * The turn. Owns nothing but the order of things: one input is carried through the rooms, long work is done a slice at a
- * time, and what is to happen outside comes back as effects. No I/O, no clock, no chance of its own.
+ * The engine handles one input per turn. It owns only the order of the steps: it passes the input to the parts that it
+ * concerns, does a slice of any long work, and returns what the edge has to do as effects. It has no I/O, no clock and
+ * no source of randomness of its own.
  *
- * In: `Input` and the time. Out: `Effect[]`, and the time at which it wants to be called again.
+ * In: `Input` and the time. Out: `Effect[]`, and the time at which `handle` must be called again.
  */
 import { type Address, addressBytes } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
@@ -48,7 +49,9 @@ import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
 import type { LinkInput } from './unnumbered.ts'
 import { EngineView, type Facts } from './view.ts'
 
-/** Prefixes whose decision, replay or removal one turn may do. Keepalives wait for no more than this. */
+/**
+ * The most prefixes that one turn decides, advertises again or removes. KEEPALIVEs are delayed by no more than this.
+ */
 const SLICE = 4_096
 
 const NO_RANGES: readonly Prefix[] = []
@@ -70,26 +73,32 @@ export interface EngineOptions {
   readonly dataplane?: 'linux' | 'none'
   /** Number of the table for learned routes; default: main. */
   readonly table?: number
-  /** Protocol numbers of the speaker before us, whose kernel routes stay until ours stand. */
+  /** Protocol numbers of the previous BGP speaker, whose kernel routes stay until ours are installed. */
   readonly adopt?: readonly number[]
   /** Seed of all jitter. */
   readonly seed: number
-  /** Of the hash tables; a known one unless given, for runs that are repeated. Not the seed: neighbors see the jitter. */
+  /**
+   * Key of the hash tables; default: a fixed one, for reproducible runs. Not the seed: neighbors can observe the
+   * jitter.
+   */
   readonly hashKey?: HashKey
-  /** Octets that all routing tables may take; no limit unless given. */
+  /** The most octets that all routing tables may take; default: no limit. */
   readonly memoryLimit?: number
-  /** The engine's clock at birth, and what to add to it for the wall clock. */
+  /** The engine's clock when it is created, and what to add to it for the wall clock. */
   readonly now: Millis
   readonly epoch: number
-  /** Objects come from a group of Calico's: its IPAM says where pods are, unless a BGPConfiguration says otherwise. */
+  /**
+   * Objects are in an API group of Calico's: pod CIDRs come from its IPAM, unless a BGPConfiguration sets another
+   * source.
+   */
   readonly calico?: boolean
-  /** The kernel's boot ID; without it, no restart is announced. */
+  /** The kernel's boot ID; without it, no OPEN has the restart bit (RFC 4724 §3). */
   readonly boot?: string
-  /** Whether the last good objects are handed out by the Effect `remember`. */
+  /** Whether the Effect `remember` is emitted with the last good objects. */
   readonly keepsLastGood?: boolean
-  /** Of the agent: where the Secrets with keys are. */
+  /** The agent's namespace, with the Secrets that hold passwords. */
   readonly namespace?: string
-  /** Whether the Effect `status` is wanted, and what goes with it. */
+  /** Settings of the Effect `status`; undefined: it is not emitted. */
   readonly status?: StatusOptions
 }
 
@@ -105,7 +114,7 @@ export class Engine {
   readonly #lookers: Lookers
   readonly #leaving: Leaving
   readonly #damping = new Damping()
-  /** Undefined where nobody wants it. */
+  /** Undefined where no status is written. */
   readonly #status: StatusKeeper | undefined
   readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
@@ -117,22 +126,22 @@ export class Engine {
   readonly #kernel: Kernel | undefined
   readonly #facts: Facts
   readonly #view: EngineView
-  /** When the oldest object change came in whose UPDATEs are not all sent. */
+  /** When the oldest object change arrived whose UPDATEs have not all been sent. */
   #changedAt: Millis | undefined
   readonly #keepsLastGood: boolean
-  /** The revision of the last good objects that was handed out. */
+  /** The revision of the last good objects in the last Effect `remember`. */
   #kept = 0
   readonly #protections = new Protections()
-  /** Version of the objects when protections were sent last. */
+  /** The revision of the objects in the last Effect `protect`. */
   #protected = 0
   #secrets: readonly string[] = []
-  /** Why objects want this node to leave. */
+  /** The reason for which objects ask this node to leave. */
   #leaveWanted: string | undefined
-  /** The process is to end when this node has left, and why. */
+  /** The reason for which the process ends as soon as this node has left. */
   #endsWith: string | undefined
-  /** The edge follows default routes for us. */
+  /** Whether the edge was asked to report default routes. */
   #followsDefaults = false
-  /** Where we advertise ourselves. */
+  /** Interfaces with unnumbered neighbors, on which router advertisements are sent. */
   #discovered: readonly string[] = []
 
   constructor(options: EngineOptions) {
@@ -220,12 +229,12 @@ export class Engine {
   /** One turn. `now` never runs backwards. */
   handle(input: Input, now: Millis): readonly Effect[] {
     this.#facts.now = now
-    // First of all, whatever comes in: the neighbors' hold timers run.
+    // First of all, whatever the input is: the neighbors' hold timers run.
     this.#sendKeepalives(now)
     this.#take(input, now)
     if (this.#facts.stopping) this.#objectWork.drop()
     this.#objectWork.advance()
-    if (input.kind === 'polled') this.#lookers.goOn()
+    if (input.kind === 'polled') this.#lookers.resume()
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
     this.#announceDamped(now)
@@ -268,9 +277,9 @@ export class Engine {
     if (document !== undefined) this.#out.push({ kind: 'remember-restart', document })
   }
 
-  /** When to call again though nothing happens; a time that has passed means at once. */
+  /** When `handle` must be called next if no input arrives; a time in the past means at once. */
   deadline(): Millis | undefined {
-    if (this.#rib.busy || this.#objectWork.isBusy || this.#lookers.isHungry) return this.#facts.now
+    if (this.#rib.busy || this.#objectWork.isBusy || this.#lookers.hasPaused) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
     const isStopping = this.#facts.stopping
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
@@ -279,7 +288,7 @@ export class Engine {
     return earlier(earlier(this.#neighbors.deadline(), rooms), earlier(kernel, leaving))
   }
 
-  /** Before anybody is called or may call. */
+  /** The effect goes first: passwords and TTL security must be on the sockets before any connection. */
   #protect(): void {
     if (this.#objects.revision === this.#protected) return
     this.#protected = this.#objects.revision
@@ -293,7 +302,7 @@ export class Engine {
     }
   }
 
-  /** All but our own KEEPALIVEs: what a timer says of a neighbor counts only when its sockets have been looked at. */
+  /** All timers but those of our KEEPALIVEs: a neighbor's timer expires only when its sockets have been read. */
   #expireAll({ until, unread }: Extract<Input, { kind: 'polled' }>, now: Millis): void {
     for (const neighbor of this.#neighbors.takeDue(until, unread)) this.#expire(neighbor, until, now)
     this.#endLateRefreshes(until)
@@ -311,7 +320,7 @@ export class Engine {
     }
   }
 
-  /** Routes of some neighbor that was lost are kept. */
+  /** Whether stale routes of a lost neighbor are kept (RFC 4724). */
   get keepsStale(): boolean {
     for (const { peer } of this.#neighbors.values()) if (peer.keepsRoutes) return true
     return false
@@ -447,7 +456,7 @@ export class Engine {
     this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }
 
-  /** Which neighbor calls, or why none may from there. */
+  /** The neighbor that connects from this address, or why the connection is refused. */
   #caller(address: Address, now: Millis): Neighbor | string {
     const node = this.#facts.intent?.node
     if (this.#facts.stopping || node === undefined) return 'the agent is not ready'
@@ -468,7 +477,7 @@ export class Engine {
     if (neighbor !== undefined) this.#forgetCaller(neighbor, now)
   }
 
-  /** Of a range, one that has no connection is gone, unless it is expected back. */
+  /** Removes a neighbor of a `peerRange` that has no connection, unless its routes are kept for its restart. */
   #forgetCaller(neighbor: Neighbor, now: Millis): void {
     if (neighbor.intent.range === undefined || neighbor.peer.keepsRoutes) return
     if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
@@ -478,7 +487,10 @@ export class Engine {
     this.#objectWork.add({ kind: 'objects', changes, at: now })
   }
 
-  /** Until everything has been listed once, what is absent is only unknown: nothing is done, but why it takes long is reported. */
+  /**
+   * Until all objects have been listed once, a missing object may only be unread: nothing is changed, but errors that
+   * delay the listing are reported.
+   */
   *#follow(inputs: readonly ObjectInput[]): Work {
     for (const input of inputs) {
       yield* this.#store.steps(input.changes)
@@ -535,7 +547,7 @@ export class Engine {
     }
   }
 
-  /** What comes is announced before what goes is withdrawn: where one takes the place of the other, nothing is missing. */
+  /** New routes are advertised before old ones are withdrawn: a route that replaces another leaves no gap. */
   *#changeRoutes({ announce, withdraw }: IntentDiff['routes'], since: Millis | undefined): Work {
     if (announce.length + withdraw.length > 0) this.#changedAt ??= since ?? this.#facts.now
     for (const some of chunksOf(announce, ROUTES_AT_ONCE)) {
@@ -553,7 +565,7 @@ export class Engine {
     return this.#kernel ?? this.#objects
   }
 
-  /** Objects ask to leave, or no longer do; who was asked by hand stays as it was asked. */
+  /** Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects. */
   #followLeave(wanted: string | undefined, now: Millis): void {
     if (wanted === this.#leaveWanted || this.#endsWith !== undefined) return
     if (wanted === undefined && this.#leaving.reason === this.#leaveWanted) this.#leaving.cancel(now)
@@ -566,13 +578,13 @@ export class Engine {
     this.#change([], now)
   }
 
-  /** Addresses that flapped and have been quiet since. */
+  /** Advertises addresses that were suppressed for flapping and have been stable since. */
   #announceDamped(now: Millis): void {
     const due = this.#damping.takeDue(now)
     if (due.length > 0) this.#originator.changeRoutes(due, [], now)
   }
 
-  /** What was good is kept for the next run, whatever becomes of it at the source. */
+  /** The last good objects are saved for the next run, in case they are missing or wrong at the source then. */
   #remember(): void {
     const { lastGood } = this.#store
     if (!this.#keepsLastGood || lastGood.revision === this.#kept) return
@@ -581,8 +593,8 @@ export class Engine {
   }
 
   /**
-   * Without a node there are no neighbors to add or change. Those that change know the node's new values already: they
-   * come first, or each would be reset for the node and once more for itself.
+   * Without a node there are no neighbors to add or change. Changed neighbors come before the change of the node, whose
+   * new values they already have: otherwise each would be reset twice, for the node and for its own change.
    */
   *#changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined): Work {
     for (const name of peers.removed) {
@@ -675,7 +687,7 @@ export class Engine {
     for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.tell(tellProblemGone(problem))
   }
 
-  /** What is in the kernel when we end stays there. */
+  /** Nothing is written while stopping: kernel routes stay when the agent ends. */
   #flushKernel(quiet: boolean, now: Millis): void {
     if (this.#kernel === undefined || this.#facts.stopping) return
     this.#kernel.flush(quiet, now)
@@ -703,7 +715,7 @@ export class Engine {
     return true
   }
 
-  /** Nothing calls it off any more. Where nobody listens it is short. */
+  /** Leaves and then ends the process; it cannot be cancelled. Without a connection the process ends at once. */
   #farewell(reason: string, now: Millis): void {
     if (this.#facts.stopping) return
     this.#endsWith = reason

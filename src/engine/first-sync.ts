@@ -2,8 +2,8 @@
  * When every neighbor has sent all its routes after a start: only then is what a former run left, and nobody tells any
  * more, known to be stale.
  *
- * End-of-RIB says so (RFC 4724 §2). Those who see no graceful restart offered need not send it, and some do not: of them
- * the first pause behind their routes is the end, one longer than they hold UPDATEs back to pack them.
+ * End-of-RIB says so (RFC 4724 §2). Those who see no graceful restart offered need not send it, and some do not: of
+ * them the first pause behind their routes is the end, one longer than they hold UPDATEs back to pack them.
  */
 
 import type { Family } from '../base/family.ts'
@@ -11,18 +11,18 @@ import type { Millis } from '../base/units.ts'
 import type { FamilyCounts } from '../bgp/rib/types.ts'
 import type { ConnId, Session } from '../bgp/session/types.ts'
 
-/** How often neighbors are looked at. */
+/** How often neighbors are checked. */
 const LOOK: Millis = 1_000
-/** A pause behind routes. FRR waits up to 10 s for more before it sends the first. */
+/** The pause after routes that counts as their end. FRR waits up to 10 s for more routes before it sends the first. */
 const PAUSE: Millis = 15_000
-/** So long a neighbor may be up and say nothing at all before it counts as one that has nothing to say. */
+/** A neighbor that is Established and has sent no route for this long counts as one without routes. */
 const SILENCE: Millis = 30_000
-/** Neighbors that are not up are waited for so long … */
+/** The longest wait for neighbors that are not Established. */
 const ABSENT: Millis = 30_000
-/** … and all of them so long, whatever they do. */
+/** The longest wait for all neighbors. */
 const ANYWAY: Millis = 120_000
 
-/** What is asked of neighbors and of the RIB. */
+/** The values that are read from neighbors and from the RIB. */
 export interface Syncing {
   neighbors(): readonly SyncingNeighbor[]
   counts(name: string, family: Family): Told
@@ -30,7 +30,7 @@ export interface Syncing {
 
 export interface SyncingNeighbor {
   readonly name: string
-  /** Nobody dials it: it is disabled by hand or held down by objects. */
+  /** It is not dialled: it is disabled by hand or held down by objects. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
@@ -85,7 +85,8 @@ export class FirstSync {
     }, 0)
     const since = this.#pauseOf(name, session.conn, told, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
-    // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not its End-of-RIB.
+    // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not
+    // its End-of-RIB.
     if (session.restart?.restarted === true && told === 0) return false
     return now - since >= (told === 0 ? SILENCE : PAUSE)
   }

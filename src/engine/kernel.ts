@@ -1,8 +1,11 @@
 /**
- * The kernel and the rooms: best routes → what the kernel should hold → effects; what the kernel holds → where next hops
- * lead → decision; own prefixes → blackholes → advertised.
+ * Connects the kernel's routing table with the RIB:
  *
- * In a turn it stands between the inputs and decision (`judge`), and behind decision (`flush`).
+ * - best routes → the routes that the kernel should hold → effects
+ * - the routes that the kernel holds → reachability of next hops → decision
+ * - own prefixes → blackholes → advertised
+ *
+ * In a turn `judge` runs before decision, and `flush` after it.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
@@ -30,13 +33,13 @@ import { tell } from './tell.ts'
 
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-trouble' }>
 
-/** Changes handed to the edge at once; the next ones follow when these are done. */
+/** The most route changes in one effect; the next effect follows when these have been applied. */
 const CHANGES = 1_024
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 1_024
 /** From one plan against service loops to the next. */
 const LOOPS_PAUSE: Millis = 100
-/** With more prefixes of the kernel changed than these, all next hops are judged again. */
+/** When more kernel prefixes than this have changed, all next hops are resolved again. */
 const FEW = 64
 
 export interface KernelRooms {
@@ -47,9 +50,9 @@ export interface KernelRooms {
   readonly links: LinkTable
   /** Table of learned routes; default: main. */
   readonly table?: number | undefined
-  /** Protocol numbers of the speaker before us. */
+  /** Protocol numbers of the previous BGP speaker. */
   readonly adopt?: readonly number[] | undefined
-  /** Whether what gives pods their addresses is in place. */
+  /** Whether the CNI configuration is in place. */
   readonly arePodsReady: () => boolean
 }
 
@@ -60,26 +63,26 @@ export class Kernel {
   readonly #nft: KernelNft
   readonly #loops: ServiceLoops
   #intent: DataplaneIntent | undefined
-  /** Own prefixes that are advertised once the kernel drops what no pod takes. */
+  /** Own prefixes that are not advertised before their blackhole is in the kernel. */
   readonly #waiting = new Map<string, RouteIntent>()
-  /** Own prefixes that were advertised after such a wait. */
+  /** Own prefixes that are advertised and have their blackhole. */
   readonly #ready = new Map<string, RouteIntent>()
-  /** Blackholes of prefixes that are withdrawn: they go when the withdrawal has been sent to every neighbor. */
+  /** Withdrawn prefixes whose blackhole is removed when the withdrawal has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
   /** When what becomes of packets to advertised services is planned again; undefined: nothing has changed. */
   #loopsAt: Millis | undefined
   #loopsFrom: Millis = 0
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
-  /** The kernel has changed: what is advertised may lead elsewhere. */
+  /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
   #mayStray = false
-  /** Learned routes stay as the run before wrote them: it is not known yet which are right (RFC 4724 §4.1). */
+  /** Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. */
   defers = false
-  /** The kernel was known when next hops were last judged. */
+  /** Next hops have been resolved since the kernel's routes were read. */
   #hasJudged = false
   /** Undefined before objects are known. */
   #firstSync: FirstSync | undefined
-  /** Routes to nodes on our links leave, and BGP is to teach them: undefined unless so. */
+  /** While direct routes to other nodes (`nodeRoutes: Direct`) are being replaced by routes learned over BGP. */
   #handover: FirstSync | undefined
   #trouble: string | undefined
   #lastNextHop: NextHop | undefined
@@ -99,9 +102,9 @@ export class Kernel {
     return this.#nft
   }
 
-  // ── What should be ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Desired state ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The intent has changed; undefined while this node is not known: NAT then stays as it is. */
+  /** `intent` is undefined while this node is not known: NAT then stays as it is. */
   setIntent(intent: DataplaneIntent | undefined, now: Millis): void {
     this.#firstSync ??= new FirstSync(this.#syncing, now)
     if (intent === undefined || intent === this.#intent) return
@@ -114,7 +117,7 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** Pod CIDRs get a blackhole first. All else is advertised at once. */
+  /** A pod CIDR is advertised when its blackhole is in the kernel, any other prefix at once. */
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
     const { objects } = this.#rooms
     for (const prefix of withdraw) {
@@ -132,12 +135,12 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** Nothing that is to be advertised waits for the kernel. */
+  /** No prefix waits for the kernel before it is advertised. */
   get isReady(): boolean {
     return this.#waiting.size === 0
   }
 
-  // ── What is ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Actual state ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   take(input: KernelInput, now: Millis): void {
     switch (input.kind) {
@@ -170,7 +173,7 @@ export class Kernel {
     }
   }
 
-  /** Links and their addresses are different. */
+  /** Links or their addresses have changed. */
   takeLinks(touched: TouchedLinks): void {
     this.#routes.takeLinks(touched)
     this.#mayStray = true
@@ -183,7 +186,7 @@ export class Kernel {
     this.#rooms.out.tell(tell('info', 'kernel-routes-adopted', text, { routes: inherited }))
   }
 
-  /** Before decision: where new next hops lead, and those inside of what has changed in the kernel. */
+  /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
   judge(): void {
     if (!this.#routes.isKnown) return
     this.#routes.resolveChangedWays()
@@ -194,7 +197,7 @@ export class Kernel {
     this.#hasJudged = true
   }
 
-  /** Behind decision and sending. `quiet`: no UPDATE is due for any neighbor. */
+  /** Runs after decision and sending. `quiet`: no UPDATE is due for any neighbor. */
   flush(quiet: boolean, now: Millis): void {
     if (!this.defers) for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
@@ -218,7 +221,7 @@ export class Kernel {
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), earlier(sync, this.#loopsAt))
   }
 
-  /** For those who look; undefined until the kernel has been read. */
+  /** The kernel's routes for a prefix, for `show explain`; undefined until the kernel has been read. */
   wayTo(prefix: Prefix): KernelWay | undefined {
     if (!this.#routes.isKnown) return undefined
     const lookup = this.#routes.lookup(prefix.bytes)
@@ -235,7 +238,7 @@ export class Kernel {
     return new NodeRouteRows(this.#nodeRoutes, this.#routes)
   }
 
-  /** What is wrong; the same list while nothing has changed. */
+  /** The current problems; the same array while they have not changed. */
   problems(): readonly Problem[] {
     if (this.#isStale) {
       this.#isStale = false
@@ -249,7 +252,7 @@ export class Kernel {
     return this.#problems
   }
 
-  /** Why next hops of neighbors lead nowhere, as far as the kernel is known. */
+  /** Why next hops of learned routes are unreachable; empty until the kernel has been read. */
   #unresolved(): string[] {
     if (!this.#routes.isKnown) return []
     return this.#rooms.rib.unreachableNextHops().flatMap((bytes) => {
@@ -296,7 +299,7 @@ export class Kernel {
     this.#rooms.objects.changeRoutes(ready, [], now)
   }
 
-  /** A foreign route leads packets to a prefix of ours away from here: we must not advertise it. */
+  /** Withdraws own prefixes for which a foreign kernel route leads packets away from this node. */
   #withdrawStrayed(now: Millis): void {
     if (!this.#mayStray || !this.#routes.isKnown) return
     this.#mayStray = false
@@ -326,7 +329,7 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** Those that were taken together and have the same share one value. */
+  /** Consecutive routes with the same next hop share one object. */
   #nextHopOf({ nextHop: bytes, peer }: LearnedHop): NextHop {
     const { interface: name } = this.#rooms.neighbors.get(peer) ?? {}
     if (this.#lastNextHop?.bytes !== bytes || this.#lastNextHop.interface !== name) {
@@ -335,12 +338,12 @@ export class Kernel {
     return this.#lastNextHop
   }
 
-  /** What lies in a service range reaches its service by kube-proxy's rules: no route of ours may come before them. */
+  /** Packets to a service range are handled by kube-proxy's rules: no learned route is written for it. */
   #isServiceRange(prefix: Prefix): boolean {
     return this.#intent?.serviceRanges.some((range) => contains(range, prefix)) ?? false
   }
 
-  /** A link-local next hop is judged per session, when its route is written. */
+  /** A link-local next hop counts as reachable: it is resolved per session, when its route is written. */
   #reach(bytes: Uint8Array): Reachability {
     const known = hasLinkLocal(bytes)
     const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
@@ -372,7 +375,7 @@ export class Kernel {
     )
   }
 
-  /** Each stays until a neighbor has taught it, or all have taught what they have. */
+  /** Each direct route stays until a neighbor has advertised it, or all neighbors have sent their routes. */
   #handOver(now: Millis): void {
     if (this.#handover === undefined) return
     if (this.#nodeRoutes.isLeaving && (this.#rooms.rib.busy || this.#rooms.rib.hasNewBest)) return
@@ -383,8 +386,8 @@ export class Kernel {
   }
 
   /**
-   * Before the kernel is known, what it has a route for is not either. A plan looks at every advertised address: it has a turn
-   * of its own, behind the one that told neighbors of them, and comes no more often than it would be written.
+   * Before the kernel is known, what it has a route for is not either. A plan looks at every advertised address: it has
+   * a turn of its own, behind the one that told neighbors of them, and comes no more often than it would be written.
    */
   #endLoops(now: Millis): void {
     if (!this.#routes.isKnown || this.#intent === undefined) return

@@ -1,7 +1,7 @@
 /**
- * Clients of the control socket: one line in, coded lines out. A long answer is a generator that is read on as the client takes it,
- * and where it looks at much and finds nothing, a part in each turn: so a full table neither fills memory nor holds up a
- * neighbor.
+ * Clients of the control socket: one line in, coded lines out. A long answer is a generator that is read as fast as the
+ * client reads its socket. Where it searches much and finds nothing, it pauses until another turn. So the answer about
+ * a full table neither fills memory nor delays a session.
  */
 import type { Family } from '../base/family.ts'
 import { answer, type Client, greeting, newClient } from '../show/answer.ts'
@@ -25,8 +25,8 @@ interface Looker {
 
 export class Lookers {
   readonly #lookers = new Map<ClientId, Looker>()
-  /** Those whose answers looked at much in vain: the next part comes in another turn. */
-  readonly #hungry = new Set<ClientId>()
+  /** Clients whose answer has paused: it is resumed in another turn. */
+  readonly #paused = new Set<ClientId>()
   readonly #view: View
   readonly #out: Outbox
 
@@ -45,7 +45,7 @@ export class Lookers {
 
   close(id: ClientId): void {
     this.#lookers.delete(id)
-    this.#hungry.delete(id)
+    this.#paused.delete(id)
   }
 
   command(id: ClientId, line: string): void {
@@ -68,21 +68,21 @@ export class Lookers {
   }
 
   /** Some client's answer can continue at once. */
-  get isHungry(): boolean {
-    return this.#hungry.size > 0
+  get hasPaused(): boolean {
+    return this.#paused.size > 0
   }
 
-  /** Goes on with the answer that has waited longest. */
-  goOn(): void {
-    const [id] = this.#hungry
+  /** Resumes the answer that has been paused the longest. */
+  resume(): void {
+    const [id] = this.#paused
     if (id === undefined) return
-    this.#hungry.delete(id)
+    this.#paused.delete(id)
     const looker = this.#lookers.get(id)
     if (looker !== undefined) this.#write(id, looker)
   }
 
   #write(id: ClientId, looker: Looker): void {
-    while (!looker.busy && !this.#hungry.has(id)) {
+    while (!looker.busy && !this.#paused.has(id)) {
       if (looker.reply === undefined) {
         const line = looker.waiting.shift()
         if (line === undefined) return
@@ -101,7 +101,7 @@ export class Lookers {
         break
       }
       if (value === undefined) {
-        this.#hungry.add(id)
+        this.#paused.add(id)
         break
       }
       text += encodeReply(value)

@@ -1,7 +1,7 @@
 /**
- * Our own restart (RFC 4724 §4.1). What the run before left says whether neighbors may be told that we have restarted and
- * that this node went on delivering; then they keep its routes. We tell nobody anything, and write no learned route into
- * the kernel, before we know again what there is to tell: selection is deferred.
+ * Our own restart (RFC 4724 §4.1). The document of the previous run decides whether our OPENs have the restart bit and
+ * the forwarding bits; with these, neighbors keep our routes. Route selection is deferred: until the neighbors have
+ * sent their routes, nothing is advertised and no learned route is written into the kernel.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis, RouterId } from '../base/units.ts'
@@ -11,7 +11,7 @@ import { type Tell, tell } from './tell.ts'
 
 /** What a new process must know of the one before. */
 export interface RestartDocument {
-  /** Of the kernel: another one, and nothing is delivered any more. */
+  /** The kernel's boot ID: if it has changed, forwarding state was lost. */
   readonly boot: string
   readonly routerId: RouterId
   /** The families that were advertised to neighbors. */
@@ -50,7 +50,7 @@ export interface Deferring {
 
 export interface DeferringNeighbor {
   readonly name: string
-  /** Nobody dials it: it is disabled by hand or held down by objects. */
+  /** It is not dialled: it is disabled by hand or held down by objects. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'families' | 'restart'> | undefined
 }
@@ -92,7 +92,7 @@ class Deferral {
 
 /** This process and the one before it. */
 export class Restart {
-  /** What OPENs say. Of a start nothing is known of, neighbors are to forget what a run before may have told them. */
+  /** For our OPENs. Without a document both are unset, and neighbors remove the routes of a previous run. */
   readonly own: { -readonly [Key in keyof OwnRestart]: OwnRestart[Key] } = { restarted: false, preserved: [] }
   readonly #boot: string
   readonly #rooms: Deferring
@@ -101,7 +101,7 @@ export class Restart {
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
-  /** As the next run will read it. */
+  /** The document that was saved last, as text. */
   #remembered: string | undefined
 
   /** `boot`: of the kernel; empty where that cannot be known. */

@@ -50,10 +50,12 @@ export class Unnumbered {
     const link = this.#links.get(intent.interface ?? '')
     if (link === undefined) return intent
     const address = link.router?.address ?? UNHEARD
-    return { ...intent, address, held: intent.held ?? whyNobody(link, intent.interface ?? '') }
+    return { ...intent, address, held: intent.held ?? whyNoNeighbor(link, intent.interface ?? '') }
   }
 
-  /** What is worth a word about it; what is said of an interface nobody wants is dropped. */
+  /**
+   * Returns a log line where the state of the link has changed. Input for an interface without a neighbor is ignored.
+   */
   take(input: LinkInput, hasSession: boolean, now: Millis): Tell | undefined {
     const link = this.#links.get(input.interface)
     if (link === undefined) return undefined
@@ -61,7 +63,7 @@ export class Unnumbered {
   }
 }
 
-function whyNobody(link: Link, name: string): string | undefined {
+function whyNoNeighbor(link: Link, name: string): string | undefined {
   if (link.trouble !== undefined) return link.trouble
   return link.router === undefined ? `no router advertisement has arrived on ${name} yet` : undefined
 }

@@ -1,4 +1,4 @@
-/** Which routes a question means, and the walk over them: page by page, one family after the other. */
+/** Selects the routes that a `show route` command asks for, and reads them page by page, one family after the other. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { parsePrefix } from '../base/prefix.ts'
 import { evaluator } from '../bgp/policy/evaluate.ts'
@@ -17,15 +17,15 @@ export const TABLES: Readonly<Record<Family, string>> = { ipv4: 'master4', ipv6:
 /** Rows asked of the RIB at once. */
 const PAGE = 256
 
-/** What is to be walked: the question to the RIB, and what only we can sort out. */
+/** The routes to read: a query that the RIB answers, and the conditions that are checked here. */
 export interface Walk {
   readonly families: readonly Family[]
   readonly query: RouteQuery
-  /** What the RIB does not know of: kinds of our own routes, expressions, filters. All must hold. */
+  /** Conditions that the RIB cannot check: kinds of own routes, `where` expressions, filters. All must hold. */
   readonly conditions: readonly Where[]
 }
 
-/** Turns a command into a walk, or returns why it cannot. */
+/** Turns a command into a walk, or returns the error to reply with. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const own = OWN_KINDS.find((name) => name === command.protocol)
   const names: { protocol?: string; export?: string; preexport?: string; noexport?: string } = {}
@@ -47,7 +47,7 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
     command.where,
     filter,
     own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
-    // A route is never advertised back to its neighbor, so policy is not asked; as in BIRD, it does not count as refused.
+    // A route is never advertised back to its neighbor, so export policy does not apply. As in BIRD, it is not listed.
     asksPolicy === undefined ? undefined : ({ peer }: RouteRow) => peer !== asksPolicy,
   ]
   const family = command.table ?? command.for?.family ?? command.in?.family
@@ -81,7 +81,7 @@ function matchOf(command: ShowRoute): RouteQuery {
   }
 }
 
-/** All rows of one family, read from the RIB as they are taken. Undefined: none on a whole page. */
+/** All rows of one family, read from the RIB on demand. Yields undefined after a page on which no row matched. */
 export function* walk({ query, conditions }: Walk, family: Family, view: View): Iterable<RouteRow | undefined> {
   let from: RouteCursor | undefined
   do {
@@ -97,7 +97,7 @@ export function* walk({ query, conditions }: Walk, family: Family, view: View): 
   } while (from !== undefined)
 }
 
-/** How many there are, with pauses meanwhile. The RIB counts by itself where it knows all conditions. */
+/** Counts the routes, with pauses in between. The RIB counts them where it can check all conditions. */
 export function* countWalk(plan: Walk, view: View): Generator<Row, Counts> {
   if (plan.conditions.length === 0) return yield* countRoutes(plan.query, plan.families, view)
   const counts = { ipv4: NONE, ipv6: NONE }
@@ -125,7 +125,7 @@ export type Counts = Readonly<Record<Family, Count>>
 
 const NONE: Count = { prefixes: 0, paths: 0 }
 
-/** All paths of a prefix come one after the other. */
+/** Relies on the order of rows: all paths of a prefix are adjacent. */
 function* countRows(rows: Iterable<RouteRow | undefined>): Generator<Row, Count> {
   let [prefixes, paths] = [0, 0]
   let before: string | undefined
