@@ -1,7 +1,7 @@
 /**
- * The routes to pods of other nodes that objects want (`nodeRoutes: Direct`), and how they come and go. One that its Node no
- * longer wants goes at once; when the cluster goes back to BGP, each stays until BGP has taught it, or `release` says that
- * all neighbors have told theirs.
+ * The direct routes to pods of other nodes (`nodeRoutes: Direct`), and when they are added and removed. A route is
+ * removed at once when its Node no longer has the pod CIDR. When the cluster goes back to BGP, each stays until it has
+ * been learned over BGP, or until `release` is called because all neighbors have sent their routes.
  *
  * In: the routes as a whole. Out: to the keeper only what is different.
  */
@@ -11,7 +11,7 @@ import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteKeeper } from './route-keeper.ts'
 
-/** Nodes and pod CIDRs of now: a route that lies outside of them leads to nobody. */
+/** The addresses and pod CIDRs of the current Nodes: a route outside of them is removed. */
 export interface StillThere {
   hasAddress(address: string): boolean
   hasPods(route: NodeRoute): boolean

@@ -1,7 +1,7 @@
 /**
- * Whether packets to a prefix of this node's own come to an end here, so that it may be advertised. Pods take theirs by
- * routes that are more specific, or by a link that has the whole prefix; what no pod takes must end in our blackhole, or
- * it would follow the default route back to where it came from.
+ * Decides whether packets to an own prefix end on this node, so that it may be advertised. Packets to pods follow more
+ * specific routes, or a link that has the whole prefix. Packets to unused addresses must be dropped by our blackhole:
+ * otherwise they would follow the default route back to the router and loop.
  */
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import { isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
@@ -11,10 +11,10 @@ export type Ending =
   | { readonly kind: 'here' }
   /** Our blackhole is still to be written. */
   | { readonly kind: 'open' }
-  /** By somebody else's route for the same prefix, they go where no pod of ours is. */
+  /** A route of another program for the same prefix sends the packets away from this node. */
   | { readonly kind: 'elsewhere'; readonly other: KernelRoute }
 
-/** `others`: everybody else's routes of exactly this prefix; `present`: ours. */
+/** `others`: the routes of other programs for exactly this prefix; `present`: ours. */
 export function endingOf(
   wanted: KernelRoute,
   present: KernelRoute | undefined,

@@ -1,13 +1,13 @@
 /**
- * What the kernel's routing table should hold of ours, what it holds, and the changes between.
+ * Keeps the desired and the actual kernel routes of this agent, and computes the changes between them.
  *
- * In: best routes as BGP finds them, routes to pods of nodes on our links, own prefixes that want a blackhole, what the kernel
- * says, and what became of the changes. Of a prefix that several want, a blackhole comes first, then the node on our link, then
- * what BGP teaches: one row of the kernel has one owner, and changes hands in place.
- * Out: changes, as many as asked for, and why something is kept out.
+ * In: best routes of BGP, direct routes to pods of nodes on our links, own prefixes that need a blackhole, the routes
+ * that the kernel reports, and the results of changes. Where several exist for one prefix, the blackhole comes first,
+ * then the direct route, then the route learned over BGP: the kernel holds one route of ours per prefix, and it is
+ * replaced in place. Out: changes, at most as many as asked for, and the reason for each route that is not written.
  *
- * Routes that a former run left are taken over as they are; until `sweep`, one that nobody wants or that goes another way
- * stays, so that a restart moves no packet. Of another speaker before us, `inheritance` knows.
+ * Routes of a previous run are taken over. Until `sweep` they stay even if they are not wanted or have another next
+ * hop, so that a restart moves no traffic. `inheritance` handles the routes of another speaker that ran before.
  */
 
 import { addressBytes } from '../base/address.ts'
@@ -47,7 +47,7 @@ export type KeptOut =
   | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
   | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
-  /** Felix is to write it, and has not. */
+  /** Felix is responsible for it, and has not written it. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
 
 /** A route and whose it is. */
@@ -60,7 +60,7 @@ export function describeKeptOut(kept: KeptOut): string {
   return `the table has ${describeRoute(kept.conflict.other)}, which stays`
 }
 
-/** After a failure everything that failed is tried again, later each time. */
+/** Failed changes are tried again together, after a delay that grows. */
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 
@@ -68,17 +68,17 @@ export class RouteKeeper {
   readonly table: KernelTable
   readonly nextHops: NextHops<Place>
   readonly #ways = new LearnedWays()
-  /** Where learned routes stand. */
+  /** The table of learned routes. */
   readonly #home: number
   /** By prefix. */
   readonly keptOut = new Map<string, KeptOut>()
   readonly #places = new Places()
-  /** Ranges whose routes somebody else writes. */
+  /** Ranges whose routes another program writes. */
   readonly #left = new LongestMatch<Prefix>()
-  /** The ways of the last route with several next hops, and what became of them: most have the same. */
+  /** The ways of the last route with several next hops, and the hops made of them: most routes share them. */
   #lastWays: readonly (readonly Hop[])[] = []
   #lastHops: readonly Hop[] = []
-  /** What was different in the kernel since `takeTouched`: next hops inside may lead elsewhere. */
+  /** Kernel prefixes that changed since `takeTouched`: next hops inside may resolve differently. */
   #touched: Prefix[] = []
   /** The places of the changes that were taken last. */
   readonly #taken = new Map<RouteChange, Place>()
@@ -93,7 +93,7 @@ export class RouteKeeper {
   #known = false
   #swept = false
 
-  /** `adoptFrom`: protocol numbers of the speaker before us. */
+  /** `adoptFrom`: protocol numbers of the previous BGP speaker. */
   constructor(links: LinkTable, home = MAIN_TABLE, adoptFrom: readonly number[] = []) {
     this.#inheritance = new Inheritance(adoptFrom)
     this.table = new KernelTable(links)
@@ -110,7 +110,7 @@ export class RouteKeeper {
     return this.#swept
   }
 
-  /** Routes of the speaker before us that still stand. */
+  /** The number of routes of the previous speaker that are still in the kernel. */
   get inherited(): number {
     return this.#inheritance.size
   }
@@ -119,7 +119,7 @@ export class RouteKeeper {
     return this.#places.size
   }
 
-  // ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Desired routes ───────────────────────────────────────────────────────────────────────────────────────────────
 
   learn(prefix: Prefix, nextHops: readonly NextHop[]): void {
     const place = this.#places.make(prefix, this.#home)
@@ -139,7 +139,10 @@ export class RouteKeeper {
     this.#changeWays(place)
   }
 
-  /** A route to pods of another node: written while the node is on a link of ours, before what BGP teaches for the prefix. */
+  /**
+   * A direct route to pods of another node. While that node is on a link of ours, it takes the place of a learned
+   * route.
+   */
   setDirect(route: NodeRoute): void {
     const place = this.#places.make(route.prefix, this.#home)
     const before = place.direct
@@ -160,7 +163,7 @@ export class RouteKeeper {
     this.#changeWays(place)
   }
 
-  /** It yields to what BGP teaches from now on, and stays until then. */
+  /** The direct route stays until a route to the prefix is learned over BGP, and is then replaced. */
   retireDirect(prefix: string): void {
     const place = this.#places.in(prefix, this.#home)
     if (place?.direct === undefined || place.direct.leaving) return
@@ -184,7 +187,7 @@ export class RouteKeeper {
     return place.present === undefined ? 'it is not written yet' : undefined
   }
 
-  /** A next hop that was used here, unless it still is. */
+  /** Releases a next hop, unless the place still uses it. */
   #leave(nextHop: UsedNextHop, place: Place): void {
     const isUsed = place.direct?.nextHop === nextHop || place.nextHops?.includes(nextHop) === true
     if (!isUsed) this.nextHops.leave(nextHop, place)
@@ -196,8 +199,8 @@ export class RouteKeeper {
   }
 
   /**
-   * What lies inside is written by somebody else. A route of ours that stands there stays until theirs does: of two that
-   * hand over, one always has it.
+   * Routes inside these ranges are written by another program. A route of ours there stays until the other program has
+   * written its own, so that the prefix always has a route.
    */
   leaveTo(ranges: readonly Prefix[]): void {
     const before = [...this.#left.values()]
@@ -207,14 +210,14 @@ export class RouteKeeper {
     for (const place of this.#places.all()) if (hasWays(place)) this.#places.touch(place)
   }
 
-  /** Whether next hops may be reached by routes that BGP taught us, where no other leads there. */
+  /** Whether a next hop may be resolved by a route learned over BGP, where no other route leads to it. */
   allowLearnedWays(allowed: boolean): void {
     if (this.#ways.isAllowed === allowed) return
     this.#ways.isAllowed = allowed
     for (const place of this.#places.all()) if (hasWays(place)) this.#updateLearnedWay(place)
   }
 
-  /** Resolves again what leads over learned ways that have changed since the last call. */
+  /** Resolves again the next hops inside learned routes that have changed since the last call. */
   resolveChangedWays(): void {
     for (const prefix of this.#ways.takeChanged()) this.#resolveInside(prefix)
   }
@@ -234,12 +237,12 @@ export class RouteKeeper {
     this.#follow(this.nextHops.resolveInside(prefix))
   }
 
-  /** Routes of these places go elsewhere now. */
+  /** The next hops of these places resolve differently now. */
   #follow(places: Iterable<Place>): void {
     for (const place of places) this.#changeWays(place)
   }
 
-  /** Prefixes of the kernel, and ways, that are different since this was last asked. */
+  /** The prefixes whose kernel routes or ways have changed since the last call. */
   takeTouched(): readonly Prefix[] {
     const touched = this.#touched
     this.#touched = []
@@ -250,7 +253,7 @@ export class RouteKeeper {
     return this.#touched.length > 0 || this.#ways.hasChanged
   }
 
-  /** A single address never gets a blackhole: it is somebody's. */
+  /** A host prefix never gets a blackhole: the address belongs to a pod or a host. */
   holdBlackhole(prefix: Prefix): void {
     if (isHostPrefix(prefix) || this.#isHeld(prefix.text)) return
     this.#places.hold(this.#places.make(prefix, MAIN_TABLE), true)
@@ -268,22 +271,22 @@ export class RouteKeeper {
     return this.#places.in(prefix, MAIN_TABLE)?.isHeld === true
   }
 
-  /** Where packets to a prefix of ours end that no pod takes; a single address is somebody's. */
+  /** Where packets to an own prefix end if no pod has the address. A host prefix needs no blackhole. */
   endingOf(prefix: Prefix): Ending {
     if (isHostPrefix(prefix)) return { kind: 'here' }
     const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
     return endingOf(blackhole(prefix), present, this.table.at(prefix), this.table.links)
   }
 
-  // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Actual routes ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** In the kernel: everybody's routes of exactly this prefix. */
+  /** The kernel's routes of exactly this prefix, of all programs. */
   at(prefix: Prefix): readonly KernelRoute[] {
     const own = [...this.#placesOf(prefix.text)].flatMap(({ present }) => present ?? [])
     return own.length === 0 ? this.table.at(prefix) : [...own, ...this.table.at(prefix)]
   }
 
-  /** The route that packets to an address take: the longest match among everybody's, the lowest metric of it. */
+  /** The route that packets to an address take: the longest match with the lowest metric, of any program. */
   lookup(address: Uint8Array): KernelRoute | undefined {
     const other = this.table.lookup(address)
     for (let length = address.length * 8; length >= (other?.prefix.length ?? 0); length--) {
@@ -293,7 +296,7 @@ export class RouteKeeper {
     return other
   }
 
-  /** In the kernel, all of everybody's. */
+  /** All routes of the kernel, of all programs. */
   *all(): Iterable<KernelRoute> {
     yield* this.#places.routes()
     yield* this.table.routes()
@@ -303,7 +306,7 @@ export class RouteKeeper {
     return type === 'unicast' && hops.some((hop) => this.table.links.isUp(hop.interface))
   }
 
-  /** By which packets to an address leave: over the longest route around it, of us or of others. */
+  /** The links over which packets to a prefix leave: those of the longest route that contains it, of any program. */
   linksTo({ bytes, length: most }: Prefix): readonly string[] {
     let route = this.table.lookup(bytes)
     for (let length = most; length >= (route?.prefix.length ?? 0); length--) {
@@ -316,7 +319,7 @@ export class RouteKeeper {
     return (route?.hops ?? []).map((hop) => hop.interface)
   }
 
-  /** Whether some of these are on a link: somebody's route without a gateway leads there. */
+  /** Whether one of these addresses is on a link: a route without a gateway leads to it. */
   isOnLink(prefixes: readonly Prefix[], link: string): boolean {
     return this.table
       .over(link)
@@ -343,7 +346,7 @@ export class RouteKeeper {
     if (!change.more) this.#known = true
   }
 
-  /** Links and their addresses are different: what leads over them, and who has an address. */
+  /** Links or their addresses have changed: routes over them are resolved again. */
   takeLinks({ names, addresses }: TouchedLinks): void {
     const touched = new Map<string, Prefix>()
     for (const name of names) {
@@ -368,7 +371,7 @@ export class RouteKeeper {
     if (target !== undefined && sameRoute(target, route)) this.#contest.lost(place.key, now)
   }
 
-  /** By table: how many routes of ours stand where none is written by this run. */
+  /** By table: the number of routes of an earlier run in tables that this run does not write to. */
   elsewhere(): Map<number, number> {
     const counts = new Map<number, number>()
     for (const { table, type } of this.#places.routes()) {
@@ -378,7 +381,7 @@ export class RouteKeeper {
     return counts
   }
 
-  /** All that BGP had to say after the start has been said: what is left of a former run goes. */
+  /** All neighbors have sent their routes after the start: unwanted routes of a previous run are removed. */
   sweep(): void {
     this.#swept = true
     for (const place of this.#places.all()) {
@@ -440,7 +443,7 @@ export class RouteKeeper {
     }
   }
 
-  /** When what failed, or was left alone, is tried again. */
+  /** When failed and contested changes are tried again. */
   deadline(): Millis | undefined {
     return earlier(this.#retryAt, this.#contest.deadline())
   }
@@ -539,7 +542,7 @@ export class RouteKeeper {
       const isTaken = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
       return isTaken ? { ...change, action: 'replace' } : change
     }
-    // Wanted just as it is there: from now on it is like one we wrote.
+    // The route is in the kernel exactly as wanted: it is treated as written by this run.
     if (change === undefined) this.#places.adopt(place, false)
     return undefined
   }
@@ -564,7 +567,7 @@ export class RouteKeeper {
     return this.#isFree(wanted, place) ? wanted : undefined
   }
 
-  /** Somebody else is to write it; what stands of ours stays until theirs is there. */
+  /** Another program writes this route; ours stays until the other one is there. */
   #isLeft(wanted: KernelRoute, { prefix, present }: Place): boolean {
     if (this.#left.size === 0 || wanted.type !== 'unicast' || this.#left.around(prefix) === undefined) return false
     const isTheirs = this.table.at(prefix).some(({ table }) => table === wanted.table)
@@ -584,7 +587,7 @@ export class RouteKeeper {
     return key === place.key ? place : this.#places.at(key)
   }
 
-  /** Nobody else's route is in the way, and nobody removes it again and again; else it is said. */
+  /** Whether no foreign route conflicts, and no program keeps removing the route; otherwise the reason is recorded. */
   #isFree(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
     const conflict = whyNotBeside(wanted, this.table.at(prefix))
     const contested = present === undefined ? this.#contest.whyHeld(key) : undefined
@@ -603,7 +606,7 @@ export class RouteKeeper {
       else reason = formatResolution(resolution)
     }
     const way = directWay(place)
-    // One that nobody wants any more yields to what BGP teaches; any other comes before it.
+    // A direct route that is being retired yields to a learned route; any other takes precedence over it.
     if (way !== undefined && !(direct?.leaving === true && ways.length > 0)) ways.splice(0, ways.length, way)
     else if (direct !== undefined && ways.length === 0) reason = whyNotDirect(direct, this.table.links)
     const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
@@ -631,7 +634,7 @@ export class RouteKeeper {
 
 const hasWays = ({ nextHops, direct }: Place): boolean => nextHops !== undefined || direct !== undefined
 
-/** The way of a direct route now: undefined where its node is on no link of ours, or there is none. */
+/** The way of the place's direct route; undefined where it has none, or its node is on no link of ours. */
 function directWay({ direct }: Place): readonly Hop[] | undefined {
   const resolution = direct?.nextHop.resolution
   return resolution?.kind === 'resolved' && isOnLink(resolution) ? resolution.hops : undefined

@@ -1,7 +1,7 @@
 /**
- * Damping of service addresses that flap, where the configuration asks for it: as RFC 2439 has it for routes of neighbors,
- * but at the source. Each withdrawal adds to an address's penalty, which halves with time; one whose penalty is too high is
- * not announced again before it has come down. A withdrawal is never held back.
+ * Damping of service addresses that flap, where the configuration asks for it: as RFC 2439 has it for routes of
+ * neighbors, but at the source. Each withdrawal adds to an address's penalty, which halves with time; one whose penalty
+ * is too high is not announced again before it has come down. A withdrawal is never held back.
  *
  * Comes in: what is announced and withdrawn; goes out: what of it may be, and what may be now that could not before.
  */
@@ -81,7 +81,7 @@ export class Damping {
         this.refusals.delete(text)
       }
       if (one.until === undefined && this.#penalty(one, now) < NOTHING) this.#flapping.delete(text)
-      // Nobody waits for what is only to be forgotten: all of that together, now and then.
+      // Entries that are only to be deleted are not urgent: they are deleted together, at intervals.
       else this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
     }
     return due

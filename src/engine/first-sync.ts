@@ -1,9 +1,10 @@
 /**
- * When every neighbor has sent all its routes after a start: only then is what a former run left, and nobody tells any
- * more, known to be stale.
+ * Decides when every neighbor has sent all its routes after a start. Only then is a kernel route of a previous run that
+ * no neighbor has advertised again known to be stale.
  *
- * End-of-RIB says so (RFC 4724 §2). Those who see no graceful restart offered need not send it, and some do not: of
- * them the first pause behind their routes is the end, one longer than they hold UPDATEs back to pack them.
+ * End-of-RIB marks the end (RFC 4724 §2). Routers to which graceful restart is not offered need not send it, and some
+ * do not: for them the first pause after their routes counts as the end. The pause is longer than routers hold back
+ * UPDATEs in order to pack them.
  */
 
 import type { Family } from '../base/family.ts'

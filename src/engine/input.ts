@@ -22,7 +22,7 @@ export type Input =
   /** Every kind has been listed once: from now on what is absent does not exist. */
   | { readonly kind: 'synced' }
   | { readonly kind: 'listening'; readonly address: Address | undefined; readonly port: number }
-  /** Nobody is taken there any more: the engine wants it so, or the agent ends. */
+  /** The listener is closed: on the engine's request, or because the agent ends. */
   | { readonly kind: 'listen-ended'; readonly address: Address | undefined; readonly port: number }
   | {
       readonly kind: 'listen-failed'
@@ -30,11 +30,11 @@ export type Input =
       readonly port: number
       readonly reason: string
     }
-  /** Somebody connected to us. Ids of accepted connections are odd, of dialled ones even. */
+  /** A connection was accepted. Ids of accepted connections are odd, of dialled ones even. */
   | { readonly kind: 'accepted'; readonly conn: ConnId; readonly local: Endpoint; readonly remote: Endpoint }
-  /** Somebody was turned away before the engine could be asked, for want of what the reason names. */
+  /** A connection was refused without asking the engine, for lack of the resource that the reason names. */
   | { readonly kind: 'turned-away'; readonly address: Address; readonly reason: string }
-  /** Whether listeners drop unseen what strangers send, because it is too much; and what they did since it was told. */
+  /** Whether packets of strangers are dropped because there are too many, and how many since the last report. */
   | { readonly kind: 'callers-filtered'; readonly isOn: boolean; readonly dropped: number }
   /** The process or the machine has no descriptor left for sockets, in the system's words; undefined: it has again. */
   | { readonly kind: 'descriptors'; readonly trouble: string | undefined }
@@ -78,7 +78,10 @@ export type Input =
     }
   /** The kernel cannot be asked, and why; undefined: it can again. */
   | { readonly kind: 'kernel-trouble'; readonly what: 'links' | 'routes' | 'nft'; readonly text: string | undefined }
-  /** Of an interface of the Effect `discover`: we advertise ourselves there and listen, or why not. Comes when it changes. */
+  /**
+   * Of an interface of the Effect `discover`: we advertise ourselves there and listen, or why not. Comes when it
+   * changes.
+   */
   | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
   /** A router advertised itself there, with its link-local address and the interface as zone. Comes every time. */
   | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
@@ -103,7 +106,7 @@ export type Input =
   | { readonly kind: 'restarted'; readonly document: RestartDocument | undefined }
   /**
    * End. To `leave`, every session gets Cease, and neighbors drop our routes; with a `farewell` they are first asked to
-   * prefer other paths, and have time to; for a `restart` sessions end without a word, and they keep them. The engine is done
-   * when no connection is left.
+   * prefer other paths, and have time to; for a `restart` sessions end without a word, and they keep them. The engine
+   * is done when no connection is left.
    */
   | { readonly kind: 'stop'; readonly reason: string; readonly how: 'leave' | 'farewell' | 'restart' }

@@ -76,7 +76,7 @@ function unresolvedRoutes(kept: readonly KeptOut[]): Problem[] {
   })
 }
 
-/** Felix is to write them, and nobody has. */
+/** Routes that Felix is responsible for and that no program has written. */
 function gaps(kept: readonly KeptOut[]): Problem[] {
   return byReason(kept, 'left').map(([, which]) => {
     const says = `${which} has no route: programClusterRoutes leaves it to Felix, which has not written it`

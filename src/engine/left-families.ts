@@ -1,9 +1,9 @@
 /**
- * Two sessions with one router, one over IPv4 and one over IPv6, negotiate both families each, and each carries its own:
- * the other family is left to the twin, by policy, so that no session is reset for it. A family is left only once the twin
- * has told and was told all there is, and it is taken back when the twin is lost.
+ * Two sessions with one router, one over IPv4 and one over IPv6 (twins), each negotiate both families, and each carries
+ * only its own: the other family is left to the twin by policy, without a reset. A family is left only when both ends
+ * of the twin's session have sent all their routes, and it is taken back when the twin is lost.
  *
- * A router is known by its BGP identifier and AS (RFC 6286 §2.1), never by its AS alone.
+ * A router is identified by its BGP identifier and AS (RFC 6286 §2.1), never by its AS alone.
  */
 import { familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
@@ -72,7 +72,7 @@ function offerOf({ neighbor, since }: Twin, family: Family, fed: Fed, now: Milli
 
 const isWhole = (left: Left): boolean => left.import && left.export
 
-/** The family a session is at home in: that of its addresses. On a link-local one both are. */
+/** The family that a session carries itself: that of its addresses. On link-local addresses it carries both. */
 function homeOf({ session: { remote } }: Twin): Family | undefined {
   return isLinkLocal(remote.address) ? undefined : familyOfAddress(remote.address)
 }

@@ -79,7 +79,10 @@ export class Objects {
     } else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
   }
 
-  /** An object names one that has called from a range: under the same name it stays what it is, under another it makes room. */
+  /**
+   * An object names one that has called from a range: under the same name it stays what it is, under another it makes
+   * room.
+   */
   #adopt(intent: PeerIntent, node: NodeIntent, now: Millis): boolean {
     const caller = this.#ranges.hasMembers ? this.#neighbors.calledBy(intent.address) : undefined
     if (caller?.intent.range === undefined) return false
@@ -92,7 +95,7 @@ export class Objects {
     return true
   }
 
-  /** Somebody unknown calls: the neighbor it becomes, or why it is refused. */
+  /** A connection from an unknown address: returns the neighbor made for it, or why it is refused. */
   callFrom(address: Address, node: NodeIntent, now: Millis): Neighbor | string {
     const range = this.#ranges.around(address)
     if (range?.range === undefined) return 'no neighbor has this address'

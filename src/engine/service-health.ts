@@ -1,6 +1,6 @@
 /**
- * Whether what serves services on this node is well, where the configuration asks for it: its health endpoint is asked again
- * and again at the edge, and what it says is counted here. Nothing is advertised before its first good answer.
+ * Whether what serves services on this node is well, where the configuration asks for it: its health endpoint is asked
+ * again and again at the edge, and its answers are counted here. Nothing is advertised before its first good answer.
  */
 import type { HealthSettings } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'

@@ -1,7 +1,7 @@
 /**
- * Says when the world should be told how this node is, and what: its status, Events, and while the agent holds the Lease
- * the conditions of objects and the nodes that may lose their startup taint. Only what changed is told, and never at once:
- * `status/pace` says when. A turn without anything to say costs a look at its effects.
+ * Decides when a status is written, and with what content: the status of this node, Events, and while the agent holds
+ * the Lease the conditions of objects and the nodes whose startup taint is removed. Only changes are written, after the
+ * delay that `status/pace` gives. A turn without a change costs one look at its effects.
  */
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
@@ -48,10 +48,10 @@ export class StatusKeeper {
   #state = ''
   /** When it is written though nothing but counts has changed. */
   #countersAt: Millis | undefined
-  /** Of this node itself, that were told in an Event. */
+  /** Problems of this node itself for which an Event was written. */
   #nodeProblems: ReadonlySet<string> = new Set()
   #isHolder = false
-  /** Since the Lease is ours: what was told of objects, by name; undefined: nothing yet. */
+  /** The conditions written since the agent holds the Lease, by name of the object; undefined: none yet. */
   #objects: Map<string, string> | undefined
   #tainted: readonly string[] = []
 
@@ -132,7 +132,9 @@ export class StatusKeeper {
     this.#tellStatus(status, now)
   }
 
-  /** A status that stays as it is, is written again now and then all the same: with its counts, and as a sign of life. */
+  /**
+   * A status that stays as it is, is written again now and then all the same: with its counts, and as a sign of life.
+   */
   #tellStatus(status: NodeStatus, now: Millis): void {
     const state = stateText(status)
     if (state === this.#state && !isDue(this.#countersAt, now)) {
@@ -147,7 +149,7 @@ export class StatusKeeper {
     this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#place(), STATUS_PACE) })
   }
 
-  /** Of problems that are no object's: the kernel, the port, BFD. Trouble with the API could not be told there. */
+  /** Events of problems without an object: the kernel, the port, BFD. Errors of the API could not be written to it. */
   #noteNodeProblems(now: Millis): void {
     const own = this.#seen.view
       .problems()
