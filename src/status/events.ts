@@ -1,7 +1,7 @@
 /**
- * Kubernetes Events: what people look for with `kubectl describe`. Sessions lost and gained since the last ones are told
- * together; what is told again within an hour counts on the Event that is there. So many in an hour are told, and no more:
- * a fault that repeats must not fill the API.
+ * Kubernetes Events, as `kubectl describe` shows them. Sessions that went up or down since the last Event share one. An
+ * Event that repeats within an hour raises the count of the existing one. The number of Events per hour is limited, so
+ * that a repeated fault does not fill the API.
  */
 import type { Millis } from '../base/units.ts'
 import { shown } from './bounds.ts'
@@ -23,15 +23,15 @@ export interface EventPlan {
   readonly last: Millis
   readonly count: number
   /**
-   * An Event of this very text stands until the API forgets it, whoever wrote it: it is not written a second time. Otherwise
-   * each begins one of its own.
+   * An Event of this very text stands until the API forgets it, whoever wrote it: it is not written a second time.
+   * Otherwise each begins one of its own.
    */
   readonly once: boolean
 }
 
 /** So long an Event counts what repeats it. The API keeps Events for an hour. */
 const KEPT: Millis = 3_000_000
-/** A burst, and how long until one more may be told. */
+/** The size of a burst, and the time after which one more Event may be written. */
 const BURST = 10
 const REFILL: Millis = 120_000
 /** Distinct Events that are remembered. */
@@ -62,7 +62,7 @@ export class EventBook {
     this.#node = { kind: 'Node', name: node }
   }
 
-  /** There is something to tell. */
+  /** An Event is to be written. */
   get isWaiting(): boolean {
     return this.#lost.size + this.#gained.size + this.#waiting.length > 0
   }
@@ -107,7 +107,7 @@ export class EventBook {
     else this.#dropped++
   }
 
-  /** What is told now. */
+  /** The Events to write now. */
   take(now: Millis): readonly EventPlan[] {
     const fresh = [...this.#sessionEvents(), ...this.#waiting]
     this.#lost.clear()
@@ -154,7 +154,7 @@ export class EventBook {
     this.#filledAt = now
   }
 
-  /** Those that were not told, for want of room. */
+  /** The Events that were not written because of the limit. */
   get dropped(): number {
     return this.#dropped
   }

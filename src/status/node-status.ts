@@ -1,9 +1,9 @@
 /**
- * What the API should say of this node: its sessions, routes and conditions as one value, whole and bounded. Times are on
- * the engine's clock, so that a wall clock that is set changes nothing here; `render.ts` writes the object.
+ * What the API should say of this node: its sessions, routes and conditions as one value, whole and bounded. Times are
+ * on the engine's clock, so that a wall clock that is set changes nothing here; `render.ts` writes the object.
  *
- * Every session with a router is told in full. Sessions of the mesh are summed, for there may be thousands, and of them
- * the first that are not Established are named.
+ * Sessions with routers are listed one by one. Sessions of the mesh, of which there may be thousands, are summed; the
+ * first ones that are not Established are named.
  */
 import type { Family } from '../base/family.ts'
 import type { Asn, Millis, RouterId } from '../base/units.ts'
@@ -44,7 +44,9 @@ export interface RouterStatus {
   /** Why it is not started. */
   readonly held: string | undefined
   readonly lastError: ErrorStatus | undefined
-  /** How long the neighbor keeps our routes while we restart, in seconds, and families of which we keep its routes now. */
+  /**
+   * How long the neighbor keeps our routes while we restart, in seconds, and families of which we keep its routes now.
+   */
   readonly restart: { readonly time: number | undefined; readonly stale: readonly Family[] }
   readonly families: Readonly<Partial<Record<Family, Counts>>>
 }
@@ -88,8 +90,9 @@ export interface ProblemStatus {
 }
 
 /**
- * What of a status is its state, as text to compare: who is up, what is held and why. Counts change all the time, and so do
- * the states of a neighbor that is tried in vain: they are told along with the next change, or now and then.
+ * What of a status is its state, as text to compare: who is up, what is held and why. Counts change all the time, and
+ * so do the states of a neighbor that is tried in vain: they are written along with the next change, or at long
+ * intervals.
  */
 export function stateText({ routers, mesh, version, asNumber, routerId, conditions, problems }: NodeStatus): string {
   const sessions = routers.map(({ name, object, peer, remoteAs, state, since, held, lastError, restart }) => {
