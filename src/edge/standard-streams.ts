@@ -1,6 +1,6 @@
 /**
- * Standard output and error that never hold the process up: what reads them (a container runtime, a pager, a full disk) may
- * stand still for ever, and a write that waits for it would stop the agent's timers, its end and its last words.
+ * Standard output and error that never hold the process up: what reads them (a container runtime, a pager, a full disk)
+ * may stand still for ever, and a write that waits for it would stop the agent's timers, its end and its last words.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -12,7 +12,8 @@ const sockets: Socket[] = []
 
 /**
  * A descriptor of stdout (1) or stderr (2) whose writes fail with EAGAIN instead of waiting. Opened anew, so that other
- * processes that share the stream keep theirs as it is. A socket (systemd's) cannot be opened again: it is set to non-blocking.
+ * processes that share the stream keep theirs as it is. A socket (systemd's) cannot be opened again: it is set to
+ * non-blocking.
  */
 export function openWithoutWaiting(fd: 1 | 2): number {
   try {
@@ -36,6 +37,6 @@ export function sayLastWords(text: string): void {
   try {
     writeSync(openWithoutWaiting(2), text)
   } catch {
-    // Nobody reads: there is nowhere left to say so.
+    // The reader has closed the stream: the error cannot be logged.
   }
 }

@@ -1,14 +1,16 @@
 /**
- * The kernel's links, addresses and routes: tells what is there and what changes, and writes our routes.
+ * The kernel's links, addresses and routes: reports them and their changes, and writes our routes.
  *
- * In: the Effect `routes`. Out: the Inputs `links` and `kernel` (what is different since the last word; the first is
+ * In: the Effect `routes`. Out: the Inputs `links` and `kernel` (the changes since the last one; the first has
  * everything), `applied` for every effect, and `kernel-trouble` while reading or writing is impossible.
  *
- * Events are applied as they come. What the kernel does without a word (it removes IPv4 routes together with a link or
- * an address), what an event leaves open, and what did not find room in the socket, is read anew.
+ * Events are applied as they arrive. The table is read again where events are missing: the kernel sends none when it
+ * removes IPv4 routes together with a link or an address, an event can be ambiguous, and the socket's buffer can
+ * overflow.
  *
- * Reading and writing take turns. What we cause ourselves is not told to us; where somebody else touches our routes while
- * we write, nobody can say who came first, and they are read anew. Routes stay when we end.
+ * Reading and writing alternate. The kernel does not report our own changes to us; where another program changes our
+ * routes while we write, the order of the changes is unknown, and the routes are read again. Routes stay when the agent
+ * ends.
  */
 import { setImmediate as soon } from 'node:timers/promises'
 import { FAMILIES, type Family } from '../../base/family.ts'
@@ -28,7 +30,10 @@ import { RouteWriter } from './route-writer.ts'
 
 export interface RtnetlinkOptions {
   readonly feed: (input: Input) => void
-  /** The table of the routes that BGP taught us; undefined: links and addresses are read, and of routes at most default ones. */
+  /**
+   * The table of the routes that BGP taught us; undefined: links and addresses are read, and of routes at most default
+   * ones.
+   */
   readonly table: number | undefined
   /** How sockets are opened: another way leads into another network namespace. */
   readonly openSocket?: OpenNetlink
@@ -85,7 +90,7 @@ export class Rtnetlink {
     this.#recheck = setInterval(() => this.#readAllAnew(), recheck).unref()
   }
 
-  /** From now on the engine is told. Over once all has been read, or cannot be. */
+  /** Begins to report to the engine. Resolves when everything has been read, or cannot be read. */
   open(): Promise<void> {
     return this.#run(() => this.#open())
   }

@@ -1,12 +1,12 @@
 /**
- * Whether strangers call too often: more than `MOST` in a second, those counted that the kernel could not keep half open
- * (their SYNs may have any source). Then a filter drops them before anybody sees them, until it has had as little to do
- * for `CALM` seconds.
+ * Decides whether strangers (hosts that are no neighbor) connect too often: more than `MOST` times in a second,
+ * including connections that overflowed the kernel's queue of half-open ones (their SYNs may have any source). Then a
+ * filter drops them in the kernel, until there have been no more than that for `CALM` seconds.
  */
 import { readFileSync } from 'node:fs'
 import type { Millis } from '../../base/units.ts'
 
-/** Calls a second of whoever is no neighbor: a router with a wrong address calls a few times a minute. */
+/** Connections of strangers per second. A router with a wrong address connects a few times a minute. */
 export const MOST = 100
 /** Seconds in a row with no more than that. */
 export const CALM = 10
@@ -16,13 +16,13 @@ const FILE = '/proc/self/net/netstat'
 const OVERFLOWS = ['ListenOverflows', 'TCPReqQFullDoCookies', 'TCPReqQFullDrop']
 
 export interface FloodOptions {
-  /** The filter is to be there, or no longer. */
+  /** Installs or removes the filter. */
   readonly filter: (isOn: boolean) => void
   /** Packets that the filter has dropped, ever. */
   readonly dropped: () => number
-  /** `dropped` since the last time it was told. */
+  /** Reports that the filter was turned on or off. `dropped`: packets since the last report. */
   readonly tell: (isOn: boolean, dropped: number) => void
-  /** Calls that found no room in the kernel, ever. */
+  /** Connections for which the kernel had no room, ever. */
   readonly overflows?: () => number
 }
 
@@ -46,7 +46,7 @@ export class Flood {
     return this.#isOn
   }
 
-  /** While somebody listens. */
+  /** Called while a listener is open. */
   start(): void {
     this.#timer ??= setInterval(() => this.second(), SECOND).unref()
   }
@@ -56,7 +56,7 @@ export class Flood {
     this.#timer = undefined
   }
 
-  /** Somebody called who is no neighbor. */
+  /** A host that is no neighbor has connected. */
   stranger(): void {
     this.#strangers++
     if (this.#strangers > MOST && !this.#isOn) this.#turn(true)

@@ -1,6 +1,6 @@
 /**
- * What neighbors are protected by, on sockets: keys of TCP-MD5 (RFC 2385) and the least TTL of what is taken (RFC 5082).
- * Keys come from `edge/keys`; what cannot be put on a socket is told by a throw, and nothing goes out unprotected.
+ * Protects sockets of neighbors: keys of TCP-MD5 (RFC 2385), and the least TTL of received packets (RFC 5082). Keys
+ * come from `edge/keys`. Where a socket cannot be protected an error is thrown, and nothing is sent unprotected.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
@@ -25,16 +25,16 @@ const IPV6_UNICAST_HOPS = 16
 const IPV6_MINHOPCOUNT = 73
 
 const FULL_TTL = 255
-/** Gives a socket back what the system has. */
+/** Sets a socket back to the system's default. */
 const USUAL_TTL = -1
 
-/** What a listener has to know before anybody calls. */
+/** The settings of a listener, which must be in force before the first connection. */
 export interface Admission {
-  /** Whoever calls from there is asked for the key before the connection stands. */
+  /** Connections from these addresses must be signed with the key. */
   readonly keyed: readonly KeyFor[]
-  /** All neighbors of the family have this or more; undefined: some may come from anywhere. */
+  /** The lowest least TTL of all neighbors of the family; undefined: some neighbor has none. */
   readonly leastTtl: Readonly<Record<Family, number | undefined>>
-  /** Some neighbors have a least TTL and others have not: each one is judged by the SYN that it began with. */
+  /** Some neighbors have a least TTL and others have none: each connection is checked by the TTL of its SYN. */
   readonly judgesSyn: boolean
 }
 
@@ -43,10 +43,10 @@ export class Protections {
   /** By address and zone. */
   #hosts = new Map<string, Protection>()
   #ranges: readonly Protection[] = []
-  /** Those that one listener cannot tell apart: the kernel knows the address of a caller, not the link it is on. */
+  /** Neighbors with the same address on different links: for keys the kernel sees only the address of a connection. */
   #ambiguous: ReadonlySet<string> = new Set()
   readonly #admissions = new Map<string, Admission>()
-  /** None was told yet: nobody can be called a stranger. */
+  /** Whether neighbors have been set: before that, no host counts as a stranger. */
   isTold = false
 
   constructor(keys: Keys) {
@@ -84,7 +84,7 @@ export class Protections {
     return key === undefined ? undefined : this.#keys.get(key)
   }
 
-  /** A key is asked for, and none has been seen: nobody is spoken to without. */
+  /** A key is required and has not been read yet: no connection is made or accepted without it. */
   lacksKey(address: Address): boolean {
     const protection = this.of(address)
     return protection?.key !== undefined && this.keyOf(protection) === undefined

@@ -1,17 +1,17 @@
 /**
- * The control socket: a Unix stream socket for those who look.
+ * The control socket: a Unix stream socket for `show` and other commands.
  *
  * In: the effects `reply` and `hang-up`. Out, to `feed`: `client-opened`, `command`, `client-drained`, `client-closed`.
  *
- * - A client's next line is handed in only when the answer to the one before is complete; until then its socket is
- *   not read. What it may send ahead is bounded by its socket's buffer, one line by `LONGEST_LINE`.
+ * - A client's next line is passed to the engine when the answer to the one before is complete; until then its socket
+ *   is not read. Lines sent ahead are bounded by its socket's buffer, one line by `LONGEST_LINE`.
  * - After `reply`, `client-drained` follows once the client has read all of it; a client that reads nothing gets
  *   nothing more.
  * - Every `client-opened` is followed by exactly one `client-closed`.
  * - Who may connect may look. Only root and the agent's own user may act, whatever the socket's group (`restricted`).
  * - Connections have seats: an idle one gives its seat to a newcomer, and some are kept for those who may act.
- * - The socket appears under its name only when its mode and group are right, and takes the place of one that nobody
- *   answers on any more.
+ * - The socket is moved to its name only when its mode and group are right. It replaces a socket on which no agent
+ *   answers.
  */
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
@@ -273,7 +273,10 @@ async function refuseIfTaken(path: string): Promise<void> {
   if (await answers(path)) throw new Error('another agent is running on it')
 }
 
-/** Only a refused connection means that no agent is there: an agent that is stopped, or has many callers, does not answer at once. */
+/**
+ * Only a refused connection means that no agent is there: an agent that is stopped, or has many callers, does not
+ * answer at once.
+ */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(path)

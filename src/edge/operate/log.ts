@@ -1,7 +1,7 @@
 /**
- * The log: each Tell becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`.
- * Lines are handed to the system without waiting; a reader that stands still costs lines, never a keepalive, and holds up
- * the end of the process for no more than `FLUSH_TRIES`. What repeats itself is written in bounded number (`restraint.ts`).
+ * The log: each Tell becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are handed to the
+ * system without waiting; a reader that stands still costs lines, never a keepalive, and holds up the end of the
+ * process for no more than `FLUSH_TRIES`. What repeats itself is written in bounded number (`restraint.ts`).
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
@@ -56,7 +56,7 @@ export function openLog({ level, to }: LogOptions): Log {
       try {
         stdout?.flushSync()
       } catch {
-        // Nobody reads: there is nowhere left to say so.
+        // The reader has closed the stream: the error cannot be logged.
       }
       // Else pino would offer it once more when the process exits.
       stdout?.destroy()

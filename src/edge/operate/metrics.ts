@@ -2,8 +2,8 @@
  * Numbers for Prometheus. Gauges and message counts are read from the engine's view at each scrape;
  * transitions, NOTIFICATIONs and times come in as they happen.
  *
- * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types,
- * families and actions are ours, rules are those of BGPFilters, and a code from the wire that no RFC names counts as `other`.
+ * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types, families
+ * and actions are ours, rules are those of BGPFilters, and a code from the wire that no RFC names counts as `other`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
@@ -17,7 +17,7 @@ export interface MetricsOptions {
   readonly version: string
   /** The engine's view at this moment. */
   readonly view: () => View
-  /** Somebody scrapes: what the kernel counts may be read anew, for this time or the next. */
+  /** Called on each scrape: the kernel's counters may be read again, for this scrape or the next. */
   readonly onScrape?: () => void
 }
 
@@ -133,7 +133,7 @@ const AT_ONCE = 128
 /** Sockets are read and the engine has turns before the next part. */
 const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Those of whom there may be as many as nodes, or as anybody who calls: by what they are known together. */
+/** Groups of peers that can be many (nodes of the mesh, callers of a range): each group shares one label. */
 const groupOf = ({ kind, range }: ProtocolView): string | undefined => (kind === 'Mesh' ? kind : range)
 
 /** A code that an RFC names, as text; everything else is one label value. */

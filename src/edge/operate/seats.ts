@@ -1,8 +1,8 @@
 /**
  * A bounded number of connections at one door.
  *
- * A newcomer is always seated while any connection of its own kind is idle: the one that has been idle longest gives
- * up its seat. A connection that is being answered keeps it. Therefore no client keeps others out by holding connections
+ * A newcomer is always seated while any connection of its own kind is idle: the one that has been idle longest gives up
+ * its seat. A connection that is being answered keeps it. Therefore no client keeps others out by holding connections
  * open, and only a listener whose every seat is busy refuses a connection.
  */
 export interface SeatLimits {
@@ -42,7 +42,9 @@ export class Seats<Guest> {
     return this.#turnedAway
   }
 
-  /** Seats a guest, which is idle at first. Answers who has to leave: nobody, an idle guest, or the newcomer itself. */
+  /**
+   * Seats a guest, which is idle at first. Returns the guest to disconnect: none, an idle one, or the newcomer itself.
+   */
   take(guest: Guest, caller: Caller): Guest | undefined {
     const leaving = this.#whoLeavesFor(caller, guest)
     if (leaving !== undefined) this.#turnedAway++
