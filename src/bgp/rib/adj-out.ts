@@ -1,8 +1,8 @@
 /**
  * Adj-RIB-Out of one update group: neighbors that get the same UPDATEs, in one family.
  *
- * Comes in: for a prefix, the block to advertise (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is encoded
- * before the network has room for it.
+ * Comes in: for a prefix, the block to advertise (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is
+ * encoded before the network has room for it.
  *
  *   set ──► blocks[prefix] ──► pending ──► chunk, chunk, chunk …  the log: encoded once, read by all synced members
  *                         └──► a member's own pending             the others: new ones, slow ones, moving ones
@@ -13,20 +13,19 @@
  * All that differs between members is the address of ourselves as next hop: it is written into a copy of the chunk,
  * unless the last reader got the same.
  *
- * A route is not advertised to the neighbor it came from, nor to the one whose own address is its next hop. So a chunk fits a
- * member as it is, unless it has such routes or withdraws what the member never knew; then the member gets a chunk of its own about the same prefixes. A
- * chunk made later holds the later state, so sending a member the present state of a prefix is always right.
+ * A route is not advertised to the neighbor it came from, nor to the one whose own address is its next hop. So a chunk
+ * fits a member as it is, unless it has such routes or withdraws what the member never knew; then the member gets a
+ * chunk of its own about the same prefixes. A chunk made later holds the later state, so sending a member the present
+ * state of a prefix is always right.
  *
  * Between turns it holds:
  *
- * 1. A member is in one of `#synced` and `#apart`, as its `standing` says (member.ts). `#followers` are members of other
- *    groups whose `standing.previous` is this group.
- * 2. Of a prefix a member has what `blockFor` returns, unless the prefix lies before it: for a synced member in
- *    `#pending` or an unread chunk, for another one in its own pending set or ahead of its walk. A build that is under
- *    way puts what it fills in there too.
- * 3. What lies before all synced members has come from one neighbor alone where `#source` or `chunk.source` names it, and
- *    that neighbor has nothing to read there.
- * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
+ * 1. A member is in one of `#synced` and `#apart`, as its `standing` says (member.ts). `#followers` are members of
+ * other groups whose `standing.previous` is this group. 2. Of a prefix a member has what `blockFor` returns, unless the
+ * prefix lies before it: for a synced member in `#pending` or an unread chunk, for another one in its own pending set
+ * or ahead of its walk. A build that is under way puts what it fills in there too. 3. What lies before all synced
+ * members has come from one neighbor alone where `#source` or `chunk.source` names it, and that neighbor has nothing to
+ * read there. 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
  */
 import { growU32, usedBytes } from '../route/columns.ts'
 import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, withNextHop } from './chunk.ts'
@@ -96,7 +95,7 @@ export class Group {
     return [...this.#synced, ...this.#apart]
   }
 
-  /** Nobody but this neighbor is in the group, so that its own routes need not be made ready. */
+  /** This neighbor is the only member of the group, so that its own routes need not be encoded. */
   isOnlyFor(peer: number): boolean {
     if (this.memberCount !== 1 || this.#followers.size > 0) return false
     const member = this.#synced[0] ?? this.#apart.values().next().value
@@ -175,7 +174,9 @@ export class Group {
 
   // ── Members come, fall behind, catch up, go ──────────────────────────────────────────────────────────────────────
 
-  /** A new member, to which nothing has been advertised. False: `walk` over all prefixes is needed, as others are ahead. */
+  /**
+   * A new member, to which nothing has been advertised. False: `walk` over all prefixes is needed, as others are ahead.
+   */
   join(member: Member, walk: Sweep): boolean {
     this.#begin(member)
     if (this.#size === 0 && this.#pending.size === 0 && this.#log.isEmpty) {
@@ -321,8 +322,8 @@ export class Group {
   }
 
   /**
-   * Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. Who is behind
-   * gets several chunks at once: those that keep up make them small.
+   * Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. Who is
+   * behind gets several chunks at once: those that keep up make them small.
    */
   pull(member: Member, maxBytes: number): Updates | undefined {
     let updates = this.#pullOne(member, maxBytes)

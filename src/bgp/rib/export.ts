@@ -107,8 +107,8 @@ export class Exporter {
   readonly #scratch = SCRATCH
   readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
   /**
-   * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of source.
-   * Nothing here is held, and ids are given out again: all are known by their serials.
+   * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of
+   * source. Nothing here is held, and ids are given out again: all are known by their serials.
    */
   readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, served: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
@@ -234,7 +234,7 @@ export class Exporter {
     return REASON.none
   }
 
-  /** RFC 4456 §6: what a client says goes to all, what others say to clients. */
+  /** RFC 4456 §6: routes of a client are reflected to all, routes of a non-client to clients. */
   #reflects(path: number): boolean {
     const { reflection } = this.view
     if (reflection === undefined) return false
@@ -412,7 +412,7 @@ const OURSELVES = 0xffffffff
 
 const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed | CARRIES.longLivedStale
 
-/** What a policy says that accepts everything as it is. */
+/** The verdict of a policy that accepts every route unchanged. */
 const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: 'default' }
 
 /** Our roles towards a provider, a route server or a peer. */

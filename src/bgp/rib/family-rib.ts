@@ -1,7 +1,8 @@
 /**
  * All routes of one family, from Adj-RIB-In to Adj-RIB-Out:
  *
- *   announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes ──► every group's exporter ──► adj-out ──► pull
+ * announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes ──► every group's exporter ──► adj-out ──►
+ * pull
  *
  * Long work (a first feed, the loss of a neighbor, another policy) is a queue of sweeps; `advance` does a part of it.
  */
@@ -21,7 +22,7 @@ import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import { Importer } from './import.ts'
 import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
-import { LOST, LocRib, NOBODY } from './loc-rib.ts'
+import { LOST, LocRib, NO_PEER } from './loc-rib.ts'
 import { costOf, type MemoryLimit, memoryOf } from './memory-limit.ts'
 import { OwnPods } from './own-pods.ts'
 import { PathLimit } from './path-limit.ts'
@@ -238,7 +239,7 @@ export class FamilyRib {
     if (counters.generations.freshness !== 'refreshing') this.dropStale(slot)
   }
 
-  /** Nobody waits any longer for what is stale. */
+  /** Removes the routes that are still stale when a refresh or a restart has ended, or its time has run out. */
   dropStale(slot: PeerSlot): void {
     const counters = this.#counters.get(slot)
     if (counters?.generations.end()) this.#purge(slot, counters)
@@ -536,7 +537,7 @@ export class FamilyRib {
     const before = loc.best[prefix] as number
     const best = this.decision.best(paths.first[prefix] as number, before)
     if (best !== before || (best !== 0 && paths.changed[best] === 1)) {
-      const from = best === 0 ? NOBODY : (paths.peer[best] as number)
+      const from = best === 0 ? NO_PEER : (paths.peer[best] as number)
       const moved = loc.from[prefix] !== from
       loc.set(prefix, best, from)
       this.adjOut.advertiseBest(prefix, best, from, moved)

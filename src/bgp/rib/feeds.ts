@@ -1,6 +1,7 @@
 /**
- * What is advertised to whom, of one path to each prefix: update groups, their members, and the long work of both (a first feed, a
- * refresh, a move to another group). Comes in: neighbors and the path of a prefix (`tell`); goes out: UPDATEs (`pull`).
+ * Which neighbors one path to each prefix is advertised to: update groups, their members, and the long work of both (a
+ * first feed, a refresh, a move to another group). In: neighbors and the path of a prefix (`tell`). Out: UPDATEs
+ * (`pull`).
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
@@ -22,7 +23,9 @@ export class Feeds {
   /** Written with each prefix where that was agreed on (RFC 7911). */
   readonly #pathId: number
   readonly #logLimit: number
-  /** Where long work goes. It is done in the order in which it came: groups are filled before members walk over them. */
+  /**
+   * Where long work goes. It is done in the order in which it came: groups are filled before members walk over them.
+   */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
   /** The same, for where every route passes. */
@@ -122,7 +125,7 @@ export class Feeds {
     return member.walk === undefined && member.group.builds === 0 && !member.group.hasFor(member)
   }
 
-  /** Nobody is owed a route. */
+  /** All routes have been sent to every member. */
   get isQuiet(): boolean {
     for (const group of this.#groups.values()) if (!group.isQuiet) return false
     return true

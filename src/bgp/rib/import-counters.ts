@@ -16,7 +16,7 @@ export interface ImportCounters {
   warned: boolean
   /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
   memoryWarned: boolean
-  /** Since when routes have been refused for want of memory; `told` once somebody knows. */
+  /** Since when routes have been refused for lack of memory; `told`: it has been logged. */
   memoryRefused: 'no' | 'since now' | 'told'
   /** A prefix to which further paths were refused, until that has been reported. */
   crowded: string | undefined

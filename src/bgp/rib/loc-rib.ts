@@ -2,7 +2,7 @@
 import { grownSize, growU16, growU32, usedBytes } from '../route/columns.ts'
 
 /** In `from`: no best path. */
-export const NOBODY = 0xffff
+export const NO_PEER = 0xffff
 /** In `best`: there was one, and it is gone; decision has not run since. */
 export const LOST = 0xffffffff
 
@@ -22,9 +22,9 @@ export class LocRib {
   }
 
   set(prefix: number, path: number, peer: number): void {
-    const before = this.best[prefix] === 0 ? NOBODY : (this.from[prefix] as number)
-    if (before !== NOBODY) this.preferred[before] = (this.preferred[before] as number) - 1
-    if (peer !== NOBODY) {
+    const before = this.best[prefix] === 0 ? NO_PEER : (this.from[prefix] as number)
+    if (before !== NO_PEER) this.preferred[before] = (this.preferred[before] as number) - 1
+    if (peer !== NO_PEER) {
       if (peer >= this.preferred.length) this.preferred = growU32(this.preferred, grownSize(peer, peer + 1))
       this.preferred[peer] = (this.preferred[peer] as number) + 1
     }

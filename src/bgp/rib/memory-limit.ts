@@ -5,9 +5,9 @@
  * another of it. Who shares a block is charged for it as well. So the sum over all neighbors is never below what the
  * tables hold of them, and what is charged to one does not depend on what others advertise.
  *
- * What would go beyond is refused, route by route, and the session stays: a route that was not there is not taken, one that
- * grew is withdrawn. The default route is always taken. When all tables together are too large, the neighbors are refused
- * that are charged more than the mean, so the largest first; and everybody when they grow on.
+ * What would go beyond is refused, route by route, and the session stays: a route that was not there is not taken, one
+ * that grew is withdrawn. The default route is always taken. When all tables together are too large, the neighbors are
+ * refused that are charged more than the mean, so the largest first; and everybody when they grow on.
  */
 import type { Family } from '../../base/family.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
@@ -23,10 +23,13 @@ const BLOCK_BYTES = 96
 export const NEAR = 0.75
 /** … and below this there is room for what was refused. */
 const ROOM = 0.9
-/** Tables that are so much too large take nothing more from anybody. */
+/** Beyond this excess, routes of all neighbors are refused. */
 const FAR_TOO_LARGE = 1.25
 
-/** Octets that one neighbor's routes of a family may take unless said otherwise: 100,000 routes with 380 octets of attributes. */
+/**
+ * Octets that one neighbor's routes of a family may take unless said otherwise: 100,000 routes with 380 octets of
+ * attributes.
+ */
 const DEFAULT_ROUTE_MEMORY = 64 * 1024 * 1024
 const DEFAULT_ROUTES = 100_000
 

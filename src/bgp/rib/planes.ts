@@ -2,9 +2,9 @@
  * What is advertised in one family: the best path of each prefix, or, where add-path was negotiated (RFC 7911),
  * all usable ones up to `MOST_PATHS`. Around it End-of-RIB, BoRR and EoRR.
  *
- * A path keeps its path ID as long as it is advertised. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in which every
- * prefix has one path, as in the plain case. Planes come into being when a prefix has that many paths, and only while
- * some neighbor takes several.
+ * A path keeps its path ID as long as it is advertised. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in
+ * which every prefix has one path, as in the plain case. Planes come into being when a prefix has that many paths, and
+ * only while some neighbor takes several.
  */
 import type { Family } from '../../base/family.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
@@ -14,7 +14,7 @@ import type { Updates } from './chunk.ts'
 import type { Decision } from './decide.ts'
 import type { ExportTables } from './export.ts'
 import { Feeds } from './feeds.ts'
-import { LOST, LocRib, NOBODY } from './loc-rib.ts'
+import { LOST, LocRib, NO_PEER } from './loc-rib.ts'
 import type { PeerSlot } from './peers.ts'
 import { Sweep } from './sweep.ts'
 
@@ -267,7 +267,7 @@ export class Planes {
   #place({ chosen, feeds }: Plane, prefix: number, path: number): void {
     const { paths } = this.#tables
     if (chosen.best[prefix] === path && (path === 0 || paths.changed[path] === 0)) return
-    const from = path === 0 ? NOBODY : (paths.peer[path] as number)
+    const from = path === 0 ? NO_PEER : (paths.peer[path] as number)
     const moved = chosen.from[prefix] !== from
     chosen.set(prefix, path, from)
     feeds.advertise(prefix, path, from, moved)

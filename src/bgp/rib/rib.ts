@@ -1,9 +1,9 @@
 /**
  * The RIB: which routes exist, which is best and why, what is advertised to each neighbor.
  *
- * Comes in: UPDATEs of Established neighbors (`receive`), routes this node originates (`originate`, `withdraw`), neighbors
- * that come, change and go. Goes out: UPDATEs, when the network has room (`pull`), and rows and counts for people.
- * Deciding and all long work happen in `advance`, so much at a time.
+ * Comes in: UPDATEs of Established neighbors (`receive`), routes this node originates (`originate`, `withdraw`),
+ * neighbors that come, change and go. Goes out: UPDATEs, when the network has room (`pull`), and rows and counts for
+ * people. Deciding and all long work happen in `advance`, so much at a time.
  *
  *   receive ──► UpdateDecoder ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
  *
@@ -72,7 +72,10 @@ export class Rib {
   readonly #rows: RouteRows
   readonly #memory: MemoryLimit
   #turns = 0
-  /** When memory that is not used any more is given back: not at once, for a neighbor that flaps would have it again soon. */
+  /**
+   * When memory that is not used any more is given back: not at once, for a neighbor that flaps would have it again
+   * soon.
+   */
   #tidyAt: Millis | undefined
   #isTidying = false
   readonly #decoder = new UpdateDecoder()
@@ -105,8 +108,8 @@ export class Rib {
   }
 
   /**
-   * The session is up: everything is advertised, and End-of-RIB follows. Nothing is known from it, unless `losePeer` kept
-   * routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once.
+   * The session is up: everything is advertised, and End-of-RIB follows. Nothing is known from it, unless `losePeer`
+   * kept routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once.
    */
   addPeer(peer: RibPeer, keep: readonly Family[] = []): void {
     const slot = this.#rejoin(peer) ?? this.#peers.add(peer)
@@ -129,7 +132,10 @@ export class Rib {
     return undefined
   }
 
-  /** The session is down, and the neighbor is expected back (RFC 4724 §4.2): its routes of these families are kept as stale. */
+  /**
+   * The session is down, and the neighbor is expected back (RFC 4724 §4.2): its routes of these families are kept as
+   * stale.
+   */
   losePeer(name: string, keep: readonly Family[]): void {
     const slot = this.#slot(name)
     this.#lost.add(slot)
@@ -144,7 +150,9 @@ export class Rib {
     else for (const family of FAMILIES) this.#ribs[family].dropStale(slot)
   }
 
-  /** A neighbor is not back in time: what is stale of these families is kept all the same, but comes last (RFC 9494). */
+  /**
+   * A neighbor is not back in time: what is stale of these families is kept all the same, but comes last (RFC 9494).
+   */
   beginLongLived(name: string, families: readonly Family[]): void {
     const slot = this.#slot(name)
     for (const family of FAMILIES) {
@@ -176,7 +184,7 @@ export class Rib {
     this.#peers.change(slot, peer)
     const asks =
       (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
-      // RFC 4456 §6: what a client says goes to all.
+      // RFC 4456 §6: routes of a client are reflected to all.
       (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
     for (const family of FAMILIES) {
       if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
@@ -203,7 +211,9 @@ export class Rib {
     }
   }
 
-  /** The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313). */
+  /**
+   * The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313).
+   */
   refreshOut(name: string, family: Family, enhanced = false): void {
     this.#ribs[family].adjOut.refresh(this.#slot(name), enhanced)
   }
@@ -296,7 +306,9 @@ export class Rib {
     for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
   }
 
-  /** The configured service ranges: learned routes inside them are advertised with their own next hop, or not at all. */
+  /**
+   * The configured service ranges: learned routes inside them are advertised with their own next hop, or not at all.
+   */
   setServiceRanges(ranges: readonly Prefix[]): void {
     if (samePrefixes(ranges, this.#serviceRanges)) return
     this.#serviceRanges = ranges
@@ -316,7 +328,9 @@ export class Rib {
     for (const address of added) this.#ribs[address.family].setServed(address, true)
   }
 
-  /** Does work for about `budget` prefixes: decision, and what replays, policy changes and lost neighbors left to do. */
+  /**
+   * Does work for about `budget` prefixes: decision, and what replays, policy changes and lost neighbors left to do.
+   */
   advance(budget: number, now: Millis): void {
     const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget, now)
     this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left, now)
@@ -333,8 +347,8 @@ export class Rib {
   }
 
   /**
-   * The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due. After
-   * a run that is long it is the turn of the other family, which does not wait for the end of a large table.
+   * The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due.
+   * After a run that is long it is the turn of the other family, which does not wait for the end of a large table.
    */
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
@@ -380,8 +394,8 @@ export class Rib {
   }
 
   /**
-   * At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. Those that
-   * have the same next hop share its octets.
+   * At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. Those
+   * that have the same next hop share its octets.
    */
   takeBest(limit: number): BestRoute[] {
     const found: BestRoute[] = []
@@ -589,7 +603,8 @@ export class Rib {
       const limit = maxPrefixes[family]
       const counters = this.#ribs[family].countersOf(slot)
       if (limit === undefined || counters === undefined) continue
-      // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as well.
+      // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
+      // well.
       const told = counters.held - counters.old
       if (told > limit || counters.old > limit) {
         return { error: tooMany(family, Math.max(told, counters.old), limit), tooMany: family }

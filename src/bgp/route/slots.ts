@@ -1,11 +1,11 @@
 /**
  * The slots of a hash table of ids: open addressing, linear probing, no tombstones. Never more than half full, and more
- * of them than the highest id: so an id needs no more bits than the number of a slot has. The bits above are those of the
- * hash, and an absent key is mostly recognised without reading anything else:
+ * of them than the highest id: so an id needs no more bits than the number of a slot has. The bits above are those of
+ * the hash, and an absent key is mostly recognised without reading anything else:
  *
  *   slot | upper bits of the hash | id |
  *
- * Nobody waits for a table that grows: the old slots stay beside the new ones, and every change moves some of them. What
+ * Growth is incremental: the old slots stay beside the new ones, and every change moves some of them. What
  * is looked for is looked for in both.
  */
 import { growI32, usedBytes } from './columns.ts'
