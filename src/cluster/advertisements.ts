@@ -1,7 +1,8 @@
 /**
- * What the BGPAdvertisements of a node come to. A route that one of them names goes to the peers of those that name it, with
- * what they add; a route that none names goes as without them. Where several that are for one peer name a route, they count in
- * the order of their names: communities and prepended AS numbers add up, of LOCAL_PREF, MED and next hop the last one stands.
+ * What the BGPAdvertisements of a node come to. A route that one of them names goes to the peers of those that name it,
+ * with what they add; a route that none names goes as without them. Where several that are for one peer name a route,
+ * they count in the order of their names: communities and prepended AS numbers add up, of LOCAL_PREF, MED and next hop
+ * the last one stands.
  */
 import { addressBytes } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
@@ -24,7 +25,7 @@ export interface Advertising {
 export interface NodeAdvertisement {
   readonly object: AdvertisementObject
   readonly operations: readonly Operation[]
-  /** Why what it names is told to nobody. */
+  /** Why the routes that it selects are advertised to no neighbor. */
   readonly held: string | undefined
 }
 

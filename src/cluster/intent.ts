@@ -72,10 +72,10 @@ export interface PeerIntent {
   readonly sourceAddress: Address | undefined
   /** Bind to the address of this interface: `sourceAddress` is then chosen by the links of the node. */
   readonly sourceInterface: string | undefined
-  /** Nobody asked for `sourceAddress`: where it is on no link to the neighbor, an address of that link takes its place. */
+  /** `sourceAddress` is a default: where it is on no link to the neighbor, an address of that link is used instead. */
   readonly sourceMayYield: boolean
   readonly families: readonly Family[]
-  /** Nobody asked for these families by name: the other one is left to a session of that family with the same router. */
+  /** The families are a default: the other one is left to a session of that family with the same router. */
   readonly yields: boolean
   readonly holdTime: Seconds
   readonly keepaliveTime: Seconds | undefined
@@ -187,7 +187,9 @@ export interface DataplaneIntent {
   readonly pools: readonly PoolObject[]
   /** Of all nodes. */
   readonly podCidrs: readonly Prefix[]
-  /** Pod CIDRs of this node; and those of others inside of these: addresses of its blocks that Calico's IPAM lent them. */
+  /**
+   * Pod CIDRs of this node; and those of others inside of these: addresses of its blocks that Calico's IPAM lent them.
+   */
   readonly ownPods: { readonly own: readonly Prefix[]; readonly lent: readonly Prefix[] }
   /** Of all nodes, by which they are known in BGP. */
   readonly nodeAddresses: readonly Address[]
@@ -210,7 +212,9 @@ export interface DataplaneIntent {
 
 /** The routes to pods of other nodes, and who writes them into the kernel. */
 export interface NodeRoutesIntent {
-  /** From the Nodes alone, where they are on a link of ours; undefined where only BGP teaches such routes. */
+  /**
+   * Direct routes, computed from the Nodes that are on a link of this node; undefined: such routes come only from BGP.
+   */
   readonly direct: readonly NodeRoute[] | undefined
   /** What lies inside is written by Felix (`programClusterRoutes`): no route of ours is put there. */
   readonly leftToFelix: readonly Prefix[]

@@ -1,9 +1,9 @@
 /**
  * Which neighbors this node has: those of BGPPeers, and the other nodes of the mesh.
  *
- * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with `node`,
- * then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh; among equals
- * the first by name.
+ * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with
+ * `node`, then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh;
+ * among equals the first by name.
  */
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
@@ -84,7 +84,10 @@ interface Made {
   readonly problems: readonly Problem[]
 }
 
-/** About what it takes to make a neighbor, in microseconds, or what may be one, to ask a selector, and to look at what is there. */
+/**
+ * About what it takes to make a neighbor, in microseconds, or what may be one, to ask a selector, and to look at what
+ * is there.
+ */
 const PEER_COST = 12
 const CANDIDATE_COST = 3
 const MATCH_COST = 0.3
@@ -237,13 +240,16 @@ function addressCandidate(object: PeerObject, { me, nodesAt }: PeerInputs, probl
   return [{ rank: RANK[scope], kind, object, address: remote.address, port, portGiven, remoteAs, localAs, node }]
 }
 
-/** A peer of all nodes may well be one of them; one of this node alone is meant to be somebody else. */
+/** A BGPPeer of all nodes may be one of these nodes; a BGPPeer of this node alone is expected to be another host. */
 function selfProblem(name: string, address: Address, node: string): Problem {
   const says = `is Node/${node} itself; there is no session`
   return makeProblem({ code: 'peer-is-self', object: `BGPPeer/${name}`, field: 'spec.peerIP', value: address, says })
 }
 
-/** Whoever calls from `peerRange`, advertises itself on `interface`, or is the default gateway: which address that is shows later. */
+/**
+ * Whoever calls from `peerRange`, advertises itself on `interface`, or is the default gateway: which address that is
+ * shows later.
+ */
 function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address, gateway?: Family): Candidate[] {
   const { asNumber, remoteAs = asNumber } = object
   if (remoteAs === undefined) return []
@@ -393,7 +399,9 @@ function fieldOf({ object, gateway }: Candidate): string {
 const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
   remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
 
-/** A neighbor that a BGPPeer names by its address, not as one of the nodes. One on a link alone carries both families. */
+/**
+ * A neighbor that a BGPPeer names by its address, not as one of the nodes. One on a link alone carries both families.
+ */
 const hasOwnAddress = ({ object, rank, address, gateway }: Candidate): boolean =>
   (object?.remote !== undefined || object?.range !== undefined || gateway !== undefined) &&
   rank !== RANK.mirror &&
@@ -528,7 +536,8 @@ type Features =
 
 function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Features> {
   const { object } = candidate
-  // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950); on a link alone they hardly can.
+  // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950); on a link alone they hardly
+  // can.
   const onlyWay = isOnLinkAlone(candidate) || (familyOf(candidate) === 'ipv6' && me.addresses.ipv4 === undefined)
   return {
     maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },

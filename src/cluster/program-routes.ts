@@ -1,6 +1,7 @@
 /**
- * Who writes the routes to pods of other nodes into the kernel: this agent, or Felix beside it. Calico says it twice, for
- * each of its two daemons (`programClusterRoutes`), and nothing there notices when both write them, or neither does.
+ * Who writes the routes to pods of other nodes into the kernel: this agent, or Felix beside it. Calico says it twice,
+ * for each of its two daemons (`programClusterRoutes`), and nothing there notices when both write them, or neither
+ * does.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { type Problem, type ProgramClusterRoutes, writesPlain } from './intent.ts'
@@ -12,7 +13,7 @@ import type { Settings } from './settings.ts'
 
 const writes = (words: ProgramClusterRoutes | undefined): boolean => words !== undefined && writesPlain(words)
 
-/** BGPConfiguration decides; where it says nothing, Felix is left what it says that it writes. */
+/** BGPConfiguration decides; where it does not set the field, FelixConfiguration does. */
 export const isFelixs = ({ bgp, felix }: Settings['clusterRoutes']): boolean =>
   bgp === undefined ? writes(felix) : !writes(bgp)
 
@@ -30,7 +31,7 @@ export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFe
     )
   const theirs = `FelixConfiguration says programClusterRoutes ${felix ?? 'nothing, which means EnabledIPIPOnly'}`
   if (isFelixs(clusterRoutes) && nodeRoutes === 'Direct') {
-    const says = `is not carried out: ${theirs}, and programClusterRoutes here says nothing: Felix writes these routes`
+    const says = `is not carried out: ${theirs}, and programClusterRoutes is not set here: Felix writes these routes`
     name('node-routes-twice', 'spec.nodeRoutes', nodeRoutes, says)
   }
   if (!knowsFelix) return problems
@@ -40,6 +41,11 @@ export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFe
     name('cluster-routes-twice', field, bgp, says, 'warning')
   }
   if (isFelixs(clusterRoutes) && !writes(felix))
-    name('cluster-routes-gap', field, bgp, `leaves routes to other nodes to Felix, but ${theirs}: nobody writes them`)
+    name(
+      'cluster-routes-gap',
+      field,
+      bgp,
+      `leaves routes to other nodes to Felix, but ${theirs}: no program writes them`,
+    )
   return problems
 }

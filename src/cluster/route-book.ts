@@ -140,11 +140,11 @@ export class RouteBook {
 }
 
 function namedBy(wanted: readonly (readonly [string, Claim])[]): readonly string[] {
-  if (wanted.every(([, { named }]) => named === undefined || named.length === 0)) return NOBODY
-  return [...new Set(wanted.flatMap(([, { named = NOBODY }]) => named))].sort()
+  if (wanted.every(([, { named }]) => named === undefined || named.length === 0)) return NO_NAMES
+  return [...new Set(wanted.flatMap(([, { named = NO_NAMES }]) => named))].sort()
 }
 
-const NOBODY: readonly string[] = []
+const NO_NAMES: readonly string[] = []
 
 function originOf(wanted: readonly (readonly [string, Claim])[]): RouteIntent['origin'] {
   return ORIGINS.find((origin) => wanted.some(([, claim]) => claim.origin === origin)) ?? 'service'

@@ -1,4 +1,4 @@
-/** What a source of objects says: the folder of manifests and the Kubernetes API speak these same words. */
+/** The changes that a source of objects reports; the folder of manifests and the Kubernetes API use the same type. */
 
 /** Kinds the agent reads. */
 export const KINDS = [
@@ -25,7 +25,9 @@ export interface ObjectRef {
 }
 
 export type ObjectChange =
-  /** Added or changed. `object` is as the API serves it, unchecked. `from` is where a person finds it: `peers.yaml#2`. */
+  /**
+   * Added or changed. `object` is as the API serves it, unchecked. `from` is where a person finds it: `peers.yaml#2`.
+   */
   | { readonly kind: 'upsert'; readonly ref: ObjectRef; readonly object: unknown; readonly from: string | undefined }
   | { readonly kind: 'delete'; readonly ref: ObjectRef }
   /** The whole of one kind, replacing all known before (first list, relist after 410, a folder read anew). */
@@ -38,12 +40,15 @@ export type ObjectChange =
         readonly from: string | undefined
       }[]
     }
-  /** Trouble at the source itself: a file that does not parse, an API that does not answer. Cleared by `text: undefined`. */
+  /**
+   * Trouble at the source itself: a file that does not parse, an API that does not answer. Cleared by `text:
+   * undefined`.
+   */
   | {
       readonly kind: 'trouble'
       readonly at: string
       readonly text: string | undefined
-      /** Nothing is wrong; somebody may have meant something else. */
+      /** Valid, but perhaps not what was meant. */
       readonly level?: 'warning'
       /** Kinds of which an object may stand where nothing can be read. */
       readonly hides?: readonly Kind[]

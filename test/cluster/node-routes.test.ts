@@ -242,9 +242,9 @@ describe('programClusterRoutes', () => {
       'Disabled',
       undefined,
       true,
-      /"Disabled" leaves routes to other nodes to Felix, but FelixConfiguration says programClusterRoutes nothing, which means EnabledIPIPOnly: nobody writes them/,
+      /"Disabled" leaves routes to other nodes to Felix, but FelixConfiguration says programClusterRoutes nothing, which means EnabledIPIPOnly: no program writes them/,
     ],
-    ['EnabledIPIPOnly', 'Disabled', true, /says programClusterRoutes Disabled: nobody writes them/],
+    ['EnabledIPIPOnly', 'Disabled', true, /says programClusterRoutes Disabled: no program writes them/],
   ])('%s, and Felix says %s: left to Felix %s', (bgp, words, isLeft, problem) => {
     const intent = of(bgp === undefined ? {} : { programClusterRoutes: bgp }, words)
     expect(left(intent)).toEqual(isLeft ? ['10.1.0.0/16'] : [])
@@ -256,7 +256,7 @@ describe('programClusterRoutes', () => {
       'BGPConfiguration/default spec.nodeRoutes: "Direct" needs programClusterRoutes Enabled or EnabledNoEncapOnly, or none; whatever depends on it is held, the rest is in force',
     ])
     expect(problemsOf(of({ nodeRoutes: 'Direct' }, 'Enabled'))).toEqual([
-      'BGPConfiguration/default spec.nodeRoutes: "Direct" is not carried out: FelixConfiguration says programClusterRoutes Enabled, and programClusterRoutes here says nothing: Felix writes these routes',
+      'BGPConfiguration/default spec.nodeRoutes: "Direct" is not carried out: FelixConfiguration says programClusterRoutes Enabled, and programClusterRoutes is not set here: Felix writes these routes',
     ])
     expect(problemsOf(of({ nodeRoutes: 'Direct' }, 'EnabledIPIPOnly'))).toEqual([])
   })
