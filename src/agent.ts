@@ -27,6 +27,7 @@ import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
 import { Control } from './edge/operate/control.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/operate/http.ts'
+import { Liveness } from './edge/operate/liveness.ts'
 import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
@@ -75,6 +76,7 @@ class Agent {
   readonly #engine: Engine
   readonly #driver: Driver
   readonly #tcp: Tcp
+  readonly #liveness = new Liveness(() => systemClock.now())
   readonly #keys: Keys
   /** Names of the Secrets that hold keys. */
   #secrets: readonly string[] = []
@@ -214,7 +216,7 @@ class Agent {
     this.#http = await openHttp({
       ...address,
       metrics: this.#metrics,
-      whyNotLive: () => whyNotLive(this.#driver),
+      whyNotLive: () => this.#liveness.note(whyNotLive(this.#driver)),
       whyNotReady: () => whyNotReady(this.#engine.view(systemClock.now())),
     })
   }
@@ -243,10 +245,12 @@ class Agent {
     setTimeout(this.#end, within).unref()
   }
 
-  /** Why no agent follows this one on this node: its pod and DaemonSet say so, or the machine where it is no pod. */
+  /** Why no agent follows this one on this node: by its pod and DaemonSet, or by the machine where it is no pod. */
   #whyLeaves(): Promise<string | undefined> {
-    const asked = this.#options.pod === undefined ? undefined : this.#source?.whyLeaves?.()
-    return asked ?? whyMachineEnds()
+    if (this.#options.pod === undefined) return whyMachineEnds()
+    // The kubelet may end a container that fails its probe, and starts the next one.
+    if (this.#liveness.isInDoubt) return Promise.resolve(undefined)
+    return this.#source?.whyLeaves?.() ?? whyMachineEnds()
   }
 
   async close(): Promise<void> {
