@@ -1,6 +1,6 @@
 /**
- * Joins the engine and its edges: one process, one node. Ends on SIGTERM as for a restart, which neighbors help with, and on
- * SIGINT after a word to every neighbor; SIGHUP reads the manifests anew.
+ * Joins the engine and its edges: one process, one node. Ends on SIGTERM as for a restart, which neighbors help with,
+ * and on SIGINT after a word to every neighbor; SIGHUP reads the manifests anew.
  */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -129,7 +129,7 @@ class Agent {
       keepsLastGood: true,
       calico: isCalicoGroup(options.apiGroup),
       namespace: options.namespace,
-      ...(tellsStatus(options) && { status: statusOptions(options) }),
+      ...(writesStatus(options) && { status: statusOptions(options) }),
     }
     this.#engine = new Engine(engineOptions)
     const recorder = new Recorder(this.#engine, engineOptions)
@@ -163,7 +163,7 @@ class Agent {
     })
   }
 
-  /** What nobody follows is read when somebody asks for it. One command of a looker is under way at a time. */
+  /** State that is not followed is read when a command needs it. One such command runs at a time. */
   readonly #feedFromLooker = (input: Input): void => {
     const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
@@ -234,7 +234,7 @@ class Agent {
     void this.#source?.stop()
     if (reason !== undefined) this.#endBy('farewell', reason, FAREWELL_MILLIS)
     else {
-      // An upgrade, and whatever cannot be told from one: neighbors are not told to drop what this node delivers.
+      // An upgrade, or what cannot be distinguished from one: neighbors must keep the routes of this node.
       const how = signal === 'SIGTERM' ? 'restart' : 'leave'
       this.#endBy(how, `agent stopped by ${signal}`, LAST_WORDS_MILLIS)
     }
@@ -344,12 +344,12 @@ class Agent {
 const runFile = (path: string, feed: (input: Input) => void): RunFile =>
   new RunFile({ path, trouble: troubleAt(path, feed) })
 
-/** What is wrong with a file of ours is told as trouble of its own. */
+/** An error of a run file becomes a problem of its own. */
 const troubleAt = (path: string, feed: (input: Input) => void) => (text: string | undefined) =>
   feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
 
-/** There is somebody to tell it to. */
-const tellsStatus = ({ source, status }: AgentWords): boolean => source === 'kubernetes' || status !== undefined
+/** Whether the status is written anywhere. */
+const writesStatus = ({ source, status }: AgentWords): boolean => source === 'kubernetes' || status !== undefined
 
 /** Calico's kinds have no status that is ours to write. */
 const statusOptions = ({ apiGroup, nodeReadiness }: AgentWords): StatusOptions => ({

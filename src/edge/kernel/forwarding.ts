@@ -1,6 +1,6 @@
 /**
- * Whether this machine forwards packets at all: where it does not, what we advertise is attracted and dropped. The kernel
- * tells nobody when that setting changes, so it is looked at from time to time.
+ * Checks whether this machine forwards packets: where it does not, traffic to our routes is attracted and dropped. The
+ * kernel sends no event when that setting changes, so it is read from time to time.
  *
  * Out: object changes of kind `trouble`, which stand among the problems of `show status` and `configure check`.
  */

@@ -1,8 +1,8 @@
 /**
- * The routes that the kernel has told of, and what is different since they were last told on.
+ * The routes that the kernel has reported, and what has changed since they were last passed on.
  *
- * Events are applied as they come. Where one does not say exactly which route it means (a way of several, one of several
- * routes of a prefix), its family is `unclear` and must be read anew.
+ * Events are applied as they arrive. Where an event is ambiguous (one of several next hops, or one of several routes of
+ * a prefix), its family is `unclear` and must be read again.
  */
 import type { Family } from '../../base/family.ts'
 import {
@@ -83,8 +83,8 @@ export class KnownRoutes {
   }
 
   /**
-   * What was not told again by the reading that is over, in pieces of this many entries looked at: after each what it
-   * found may be told on.
+   * Removes the routes that the last full reading did not report again. Yields after each `piece` of entries, when the
+   * changes found so far may be passed on.
    */
   *sweep(family: Family, piece: number): Iterable<void> {
     const reading = this.#reading
@@ -118,7 +118,9 @@ export class KnownRoutes {
     if (action !== 'remove') this.#keep(id, told, first === undefined ? undefined : this.#byId.get(id))
   }
 
-  /** What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known. */
+  /**
+   * What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known.
+   */
   changes(isOver: boolean): KernelChange | undefined {
     const change = {
       full: !this.#isTold,

@@ -140,9 +140,10 @@ export function writeRouteDump(
 }
 
 /**
- * `add` refuses where anybody has a route of that prefix and metric; `replace` is used only where ours stands there. A
- * removal names every hop: the kernel then takes exactly that route and no brother of it. Of another speaker's route its
- * protocol says that: its ways may be an object, and the kernel finds no such route by its hops.
+ * `add` fails if any program has a route with that prefix and metric; `replace` is used only on a route of ours. A
+ * removal names every hop, so that the kernel removes exactly that route and no similar one. A route of another speaker
+ * is identified by its protocol instead: it may use a next hop object, and the kernel does not find such a route by its
+ * hops.
  */
 export function writeChange(
   writer: Writer,

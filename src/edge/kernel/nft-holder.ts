@@ -1,9 +1,10 @@
 /**
- * One `nft -i` that lives as long as we do: the table that it makes with the flag `owner` is its own, so that nobody's
- * `nft flush ruleset` takes it along, and with `persist` it stays when we end. nft 1.1 and Linux 6.9 have both.
+ * One `nft -i` process that runs as long as the agent. It owns the table that it makes with the flag `owner`, so that
+ * `nft flush ruleset` of another program does not remove it; with `persist` the table stays when the agent ends. nft
+ * 1.1 and Linux 6.9 have both flags.
  *
- * In: scripts. Out: what nft says against each. It is given one line at a time and says nothing where all is well; a word
- * that it cannot know comes behind each script, and its complaint about that is the end of the answer.
+ * In: scripts. Out: nft's errors for each. nft reads one line at a time and prints nothing on success. An unknown word
+ * is sent after each script: the error about that word marks the end of the answer.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
@@ -15,7 +16,7 @@ const MEMORY = 8 * 1024 * 1024
 
 export interface NftHolderOptions {
   readonly enter: readonly string[]
-  /** It ended, and nobody asked it to. */
+  /** Called when the process has ended by itself. */
   readonly lost: () => void
 }
 

@@ -95,7 +95,7 @@ export class Nft {
     return outcome.code === 0 ? undefined : whyFailed(outcome)
   }
 
-  /** What a former agent held, or one of ours that has died, is nobody's: it becomes ours as it is. */
+  /** Takes over the table of a previous agent, or of an `nft` process that has ended: it has no owner any more. */
   async #adopt(): Promise<void> {
     this.#isForeign = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
   }

@@ -1,10 +1,14 @@
 /**
- * What all reflectors of one agent know of the server together. While nobody reaches it only one of them asks, so that an
- * agent costs a server that comes back one request and not one for each kind; when one is through, all go on at once.
+ * The state of the server that all reflectors of one agent share. While it cannot be reached only one reflector tries,
+ * so that a server that comes back gets one request per agent and not one per kind. When one succeeds, all continue at
+ * once.
  */
 import type { Millis } from '../../base/units.ts'
 
-/** One agent looks for a lost server this often, for each node of the cluster: all of them together ask at a bounded rate. */
+/**
+ * One agent looks for a lost server this often, for each node of the cluster: all of them together ask at a bounded
+ * rate.
+ */
 const PAUSE_PER_NODE: Millis = 6
 const SHORTEST_LONGEST: Millis = 3_000
 /** Agents list anew within so long of each other, for each node of the cluster. */
@@ -54,7 +58,7 @@ export class Contact {
     this.#wake()
   }
 
-  /** Nobody answered: the next turn is somebody's. */
+  /** The try failed: the next one may be made by any reflector. */
   failed(): void {
     this.#lost = true
     this.#asking = false

@@ -1,10 +1,10 @@
 /**
- * Why this pod ends. An upgrade, a deletion of the DaemonSet and a machine that shuts down are one and the same SIGTERM; the
- * API tells them apart. After an upgrade another agent follows on this node, and neighbors are to keep its routes. With
- * the DaemonSet gone, or with the machine, nobody follows.
+ * Finds out why this pod ends. An upgrade, a deletion of the DaemonSet and a shutdown of the machine all send SIGTERM;
+ * the API distinguishes them. After an upgrade a new agent starts on this node, and neighbors shall keep its routes.
+ * When the DaemonSet is deleted or the machine shuts down, no agent follows.
  *
- * A machine that shuts down ends all containers, by systemd or by a kubelet with graceful shutdown, while nobody has
- * deleted the pod: that is how it is known. Nothing of the host has to be mounted for it.
+ * A shutdown ends all containers, by systemd or by a kubelet with graceful shutdown, although the pod is not deleted in
+ * the API: that identifies it. Nothing of the host has to be mounted for this.
  */
 import type { Millis } from '../../base/units.ts'
 import { type Api, ApiError } from './api.ts'

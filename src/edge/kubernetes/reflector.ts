@@ -1,9 +1,10 @@
 /**
- * Keeps up with one kind: lists it, watches from there, and begins again as often as needed, for ever.
+ * Follows the objects of one kind: lists them, watches from there, and begins again as often as needed, without end.
  *
- * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is never
- * held whole; then `upsert` and `delete`; trouble while the API does not answer as it should. What was known stays in force
- * meanwhile. Nothing is told twice: an event that changes nothing we keep is none. Of an object only a digest is kept.
+ * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is
+ * never held whole; then `upsert` and `delete`; trouble while the API does not answer as it should. What was known
+ * stays in force meanwhile. An event that changes nothing in the fields we keep is not passed on. Of an object only a
+ * digest is kept.
  */
 import { createHash } from 'node:crypto'
 import type { Millis } from '../../base/units.ts'
@@ -22,7 +23,10 @@ export interface ReflectorTiming {
   readonly silence: Millis
   /** How often to ask for a kind the cluster does not know. */
   readonly absentPause: Millis
-  /** A kind that was there must be unknown for this long before its objects count as gone: servers say so while starting. */
+  /**
+   * A kind that was there must be unknown for this long before its objects count as gone: servers say so while
+   * starting.
+   */
   readonly absentGrace: Millis
   /** The same for a kind that was not listed yet: until then nothing is known of it, which is not the same as none. */
   readonly absentAtStart: Millis
@@ -74,7 +78,9 @@ export class Reflector {
   #version: string | undefined
   #known: Digests = new Map()
   #listed = false
-  /** Objects asked for at once: more after pages went stale while they were read, which in time makes one page of all. */
+  /**
+   * Objects asked for at once: more after pages went stale while they were read, which in time makes one page of all.
+   */
   #pageSize: number
   /** The server takes our field selector, as far as we know. */
   #selects = true

@@ -1,6 +1,6 @@
 /**
- * Something to be written, tried until the API takes it: one try at a time, with back-off, for ever. Nothing waits for it,
- * and what is wrong is told once. When a server comes back to thousands of agents, each begins at a time of its own.
+ * A write that is retried until the API accepts it: one try at a time, with back-off, without end. Nothing waits for
+ * it, and an error is logged once. When a server comes back, thousands of agents begin at different times.
  */
 import type { Millis } from '../../../base/units.ts'
 import { wordsOf } from '../../os-words.ts'
@@ -9,7 +9,7 @@ import { ApiError } from '../api.ts'
 export interface JobTiming {
   readonly firstPause: Millis
   readonly longestPause: Millis
-  /** After the API said that it will not take it: somebody has to change something there. */
+  /** After the API has refused the write for good: something there must be changed first. */
   readonly refusedPause: Millis
   /** An answer takes no longer. */
   readonly silence: Millis
@@ -35,7 +35,7 @@ export interface JobOptions {
   readonly spread: () => Millis
 }
 
-/** So often in a row somebody else wrote first, and we look again at once. */
+/** The number of conflicts in a row (another client wrote first) after which we still retry at once. */
 const MOST_CONFLICTS = 3
 /** Another credential, a later moment or another look may do. */
 const PASSING: readonly number[] = [401, 408, 409, 429]
