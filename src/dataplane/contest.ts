@@ -51,7 +51,7 @@ export class Contest {
     return due
   }
 
-  /** Nobody wants it any more. */
+  /** The route is no longer wanted. */
   forget(key: string): void {
     this.#losses.delete(key)
     this.#held.delete(key)

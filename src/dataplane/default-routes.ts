@@ -1,9 +1,10 @@
 /**
- * The default routes of this node that are not ours, and the gateway of each family: of those whose link is up, the route
- * with the lowest metric; of several gateways in it the one that is it already, else the lowest address.
+ * The default routes of this node that are not ours, and the gateway of each family. Of the routes whose link is up,
+ * the one with the lowest metric is used; of several gateways in it the current one, else the one with the lowest
+ * address.
  *
- * A gateway stays the gateway until there is another: a default route that goes for a moment, as when DHCP renews it, moves
- * nobody.
+ * The gateway stays until there is another one: a default route that is missing for a moment, as when DHCP renews it,
+ * changes no neighbor.
  */
 import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'

@@ -1,6 +1,7 @@
 /**
  * The FIB: routes wanted × routes present → changes. Only routes of our own protocol number are ever compared or
- * changed, and those of a speaker that `--adopt` names. Wanted are the best routes that BGP taught us, and blackholes for what this node advertises of its own.
+ * changed, and those of a speaker that `--adopt` names. Wanted are the best routes that BGP taught us, and blackholes
+ * for what this node advertises of its own.
  */
 import type { Prefix } from '../base/prefix.ts'
 import {
@@ -69,8 +70,9 @@ export type Conflict =
   | { readonly kind: 'foreign'; readonly other: KernelRoute }
 
 /**
- * A learned route stands back behind anybody's route for the same prefix. A blackhole may lie under one that wins
- * against it, such as the connected route of the bridge that pods hang on, but never beside or above one.
+ * A learned route is not written where another program has a route for the same prefix. A blackhole may be written if
+ * the other route has a lower metric, such as the connected route of the pods' bridge, but not if its metric is the
+ * same or higher.
  */
 export function whyNotBeside(route: KernelRoute, all: readonly KernelRoute[]): Conflict | undefined {
   if (all.length === 0) return undefined

@@ -1,7 +1,7 @@
 /**
- * Routes of the speaker before us, which ran on this node and was stopped: packets go on over them until ours stand.
- * They are those of its protocol numbers in the first reading of the kernel; whatever comes later under these numbers is
- * somebody's who runs, and is left alone.
+ * Routes of a previous BGP speaker, which ran on this node and was stopped: traffic follows them until ours are
+ * installed. They are the routes with its protocol numbers when the kernel is first read. Routes that appear later
+ * under these numbers belong to a running program, and are left alone.
  *
  * In: what the kernel has, and which prefixes have a route of ours. Out: removals.
  */

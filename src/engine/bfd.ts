@@ -1,7 +1,7 @@
 /**
- * Which neighbors BFD watches, and what it says of them. Owns the wishes that go to the BFD engine and the last news of
- * each session. BGP learns one thing alone: a neighbor that was Up is lost. BFD that does not come up, comes up
- * late or is disabled never touches a session (RFC 5882 §3.2, §3.3).
+ * The BFD sessions of neighbors. Owns the session list that is sent to the BFD engine and the last report of each
+ * session. Only one event reaches BGP: a BFD session that was Up is lost. A BFD session that does not come up, comes up
+ * late or is disabled never affects a BGP session (RFC 5882 §3.2, §3.3).
  */
 import { type Address, isLinkLocal } from '../base/address.ts'
 import type { BfdCounters, BfdIntent, BfdNews, BfdView, Priority } from '../bfd/types.ts'
@@ -247,7 +247,10 @@ const leastWords = (least: number): string =>
     ? 'intervals are as configured'
     : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`
 
-/** Undefined: it is not watched. A neighbor that may not run is not watched: its session ends with AdminDown, so the router sees that it is on purpose. */
+/**
+ * Undefined: it is not watched. A neighbor that may not run is not watched: its session ends with AdminDown, so the
+ * router sees that it is on purpose.
+ */
 function wishFor({ intent, peer }: Neighbor): Wish | undefined {
   const { bfd, address, sourceAddress } = intent
   if (bfd === undefined || !peer.started || address === UNHEARD) return undefined

@@ -1,7 +1,7 @@
 /**
- * Our nftables table: what pools and advertised services want against what the kernel has. One script is with the edge at
- * a time; what was right when last read is remembered, so that whatever somebody changes in our table is noticed and made
- * good.
+ * Our nftables table: compares what pools and advertised services require with what the kernel has. The edge runs one
+ * script at a time. The last correct content is remembered, so that a change by another program is detected and
+ * repaired.
  */
 import { earlier } from '../base/timers.ts'
 import { inMillis, type Millis } from '../base/units.ts'

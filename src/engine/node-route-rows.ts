@@ -1,6 +1,6 @@
 /**
- * Routes to pods of other nodes as rows of `show route`: behind those of the RIB, which knows nothing of them, since they are
- * advertised to nobody.
+ * Direct routes to pods of other nodes as rows of `show route`, after those of the RIB. The RIB does not have them,
+ * since they are not advertised.
  */
 import type { Family } from '../base/family.ts'
 import { contains, type Prefix } from '../base/prefix.ts'
@@ -139,9 +139,9 @@ export class NodeRouteRows {
   }
 }
 
-/** They are nobody's, told to nobody, and refused by nobody. */
-const asksForAll = ({ protocol, export: told, noexport, filtered }: RouteQuery): boolean =>
-  protocol === undefined && told === undefined && noexport === undefined && filtered !== true
+/** Direct routes belong to no neighbor, are advertised to none and rejected by none: such queries exclude them. */
+const asksForAll = ({ protocol, export: advertisedTo, noexport, filtered }: RouteQuery): boolean =>
+  protocol === undefined && advertisedTo === undefined && noexport === undefined && filtered !== true
 
 const isMeant = (prefix: Prefix, { family, in: range }: { readonly family?: Family; readonly in?: Prefix }): boolean =>
   (family === undefined || prefix.family === family) && (range === undefined || contains(range, prefix))

@@ -1,9 +1,9 @@
 /**
- * RFC 4271 §5.1.3: a route is not advertised to the neighbor whose own address is its next hop. A block ready to send
- * (export.ts) is compared with an address; a key of 32 bits stands for either where many are asked about at once.
+ * RFC 4271 §5.1.3: a route is not advertised to the neighbor whose own address is its next hop. An encoded block
+ * (export.ts) is compared with that address; where many are compared at once, a key of 32 bits stands for either.
  *
- * That is the address of the session. Of its address of the other family, a router says nothing in BGP; where such a route
- * is told, the receiver refuses it by the same section.
+ * The address is that of the session. BGP does not carry a router's address of the other family; if a route with that
+ * next hop is advertised, the receiver rejects it by the same section.
  */
 import type { ByteTable } from '../route/byte-table.ts'
 import { OURS } from './pack.ts'
