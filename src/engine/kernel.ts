@@ -14,7 +14,7 @@ import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
-import { type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
+import { type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
@@ -270,16 +270,20 @@ export class Kernel {
     const { changes } = this.#inFlight
     this.#inFlight = undefined
     this.#routes.applied(changes, failed, now)
-    const done = changes.length - failed.length
-    const fields = { written: done, failed: failed.length }
-    if (failed.length === 0)
-      this.#rooms.out.tell(tell('debug', 'routes-written', `${done} kernel routes changed`, fields))
-    else {
-      const first = failed[0]
-      const which = first === undefined ? '' : (changes[first.index]?.route.prefix.text ?? '')
-      const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first?.reason}`
-      this.#rooms.out.tell(tell('warn', 'routes-failed', text, fields))
+    this.#logApplied(changes, failed)
+  }
+
+  #logApplied(changes: readonly RouteChange[], failed: readonly Failure[]): void {
+    const written = changes.length - failed.length
+    const fields = { written, failed: failed.length }
+    const [first] = failed
+    if (first === undefined) {
+      this.#rooms.out.tell(tell('debug', 'routes-written', `${written} kernel routes changed`, fields))
+      return
     }
+    const which = changes[first.index]?.route.prefix.text ?? ''
+    const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first.reason}`
+    this.#rooms.out.tell(tell('warn', 'routes-failed', text, fields))
   }
 
   #isReady({ prefix }: RouteIntent): boolean {

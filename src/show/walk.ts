@@ -28,17 +28,8 @@ export interface Walk {
 /** Turns a command into a walk, or returns the error to reply with. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const own = OWN_KINDS.find((name) => name === command.protocol)
-  const names: { protocol?: string; export?: string; preexport?: string; noexport?: string } = {}
-  for (const key of ['protocol', 'export', 'preexport', 'noexport'] as const) {
-    const wanted = key === 'protocol' && own !== undefined ? undefined : command[key]
-    if (wanted === undefined) continue
-    const protocol = protocolNamed(wanted, view)
-    if (protocol === undefined) return { code: CODE.noProtocols, text: `No protocols match ${wanted}` }
-    if (key !== 'protocol' && protocol.peer.state !== 'Established') {
-      return { code: CODE.protocolDown, text: `No valid tables: ${protocol.name} is not Established` }
-    }
-    names[key] = protocol.name
-  }
+  const names = protocolNames(own === undefined ? command : { ...command, protocol: undefined }, view)
+  if ('code' in names) return names
   const filter = command.filter === undefined ? undefined : acceptedBy(command.filter, view)
   if (filter !== undefined && 'code' in filter) return filter
   const { preexport, ...asked } = names
@@ -56,6 +47,27 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
     query: { ...asked, ...matchOf(command), ...(preexport !== undefined && { primary: true }) },
     conditions: conditions.filter((condition) => condition !== undefined),
   }
+}
+
+type ProtocolNames = Partial<Record<'protocol' | 'export' | 'preexport' | 'noexport', string>>
+
+/** The protocols that a command names, each by its full name, or the error for the first one that cannot be used. */
+function protocolNames(
+  command: { readonly [Key in keyof ProtocolNames]: string | undefined },
+  view: View,
+): ProtocolNames | Row {
+  const names: ProtocolNames = {}
+  for (const key of ['protocol', 'export', 'preexport', 'noexport'] as const) {
+    const wanted = command[key]
+    if (wanted === undefined) continue
+    const protocol = protocolNamed(wanted, view)
+    if (protocol === undefined) return { code: CODE.noProtocols, text: `No protocols match ${wanted}` }
+    if (key !== 'protocol' && protocol.peer.state !== 'Established') {
+      return { code: CODE.protocolDown, text: `No valid tables: ${protocol.name} is not Established` }
+    }
+    names[key] = protocol.name
+  }
+  return names
 }
 
 /** Whether the filter of this name, as `show symbols` lists it, accepts a route. */
