@@ -1,6 +1,6 @@
 /**
- * Who called and was turned away: how often, why, and who did of late. A router that calls from another address than its
- * `peerIP` is the commonest reason why a session does not come up.
+ * Counts refused connections by reason, and keeps the latest ones. A router that connects from another address than its
+ * `peerIP` is the most common reason why a session does not come up.
  */
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'

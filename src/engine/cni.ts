@@ -1,6 +1,6 @@
 /**
- * Which CNI configuration this node should have. In: what the command line asks for and the node's pod CIDRs. Out: the
- * Effect `cni`, whenever the answer changes; and what the edge says became of it, in words.
+ * The CNI configuration that this node should have. In: the mode from the command line, and the node's pod CIDRs. Out:
+ * the Effect `cni` when the configuration changes, and log lines for the results that the edge reports.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { ObjectChange } from '../cluster/source.ts'

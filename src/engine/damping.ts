@@ -1,9 +1,10 @@
 /**
- * Damping of service addresses that flap, where the configuration asks for it: as RFC 2439 has it for routes of
- * neighbors, but at the source. Each withdrawal adds to an address's penalty, which halves with time; one whose penalty
- * is too high is not announced again before it has come down. A withdrawal is never held back.
+ * Damping of service addresses that flap, where it is configured: as in RFC 2439 for routes of neighbors, but at the
+ * source. Each withdrawal adds to an address's penalty, which decays with a half-life. An address whose penalty is too
+ * high is not advertised again before the penalty has decayed. A withdrawal is never delayed.
  *
- * Comes in: what is announced and withdrawn; goes out: what of it may be, and what may be now that could not before.
+ * In: the routes to advertise and to withdraw. Out: those of them that may be advertised now, and later those that are
+ * released.
  */
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'

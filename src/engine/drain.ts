@@ -1,6 +1,7 @@
 /**
- * Maintenance without loss (RFC 8326): while a neighbor is drained, everything advertised to it carries GRACEFUL_SHUTDOWN, so that
- * it prefers any other path, and everything it advertises is our last choice. The session stays; policy alone does it.
+ * Maintenance without loss (RFC 8326). While a neighbor is drained, all routes advertised to it carry
+ * GRACEFUL_SHUTDOWN, so that it prefers other paths, and the routes that it advertises get the lowest preference here.
+ * This is done by policy alone; the session stays.
  */
 import { GRACEFUL_SHUTDOWN } from '../bgp/policy/community.ts'
 import { REJECT_ALL } from '../bgp/policy/defaults.ts'

@@ -1,6 +1,6 @@
 /**
- * Neighbors that are the default gateway of this node (`peerIP: DefaultGateway`), one for each family: who that is shows
- * in the kernel's routes. Owns what objects want of them.
+ * Neighbors that are the default gateway of this node (`peerIP: DefaultGateway`), one for each family. Their addresses
+ * come from the kernel's default routes. Owns their intents.
  */
 import { isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'

@@ -1,4 +1,4 @@
-/** What is wrong between us and the kernel's routes: a bounded number of problems, each with what is done about it. */
+/** Problems with kernel routes: a bounded number, each with what the agent does about it. */
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'

@@ -1,7 +1,7 @@
 /**
- * Leaving well: first every neighbor is asked to prefer other paths (RFC 8326) and given time to move, then everything is
- * withdrawn, then sessions end with words (RFC 9003). The agent stays, and comes back by command or when the reason
- * is gone.
+ * Leaving without loss: first all routes are advertised with GRACEFUL_SHUTDOWN (RFC 8326) and neighbors have time to
+ * move traffic, then all routes are withdrawn, then sessions end with a shutdown message (RFC 9003). The agent keeps
+ * running. It advertises again on command, or when the reason for leaving no longer holds.
  */
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'

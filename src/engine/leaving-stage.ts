@@ -1,2 +1,2 @@
-/** How far this node has got in leaving: its neighbors prefer other paths, its routes are withdrawn, its sessions have ended. */
+/** The stages of leaving: neighbors are asked to prefer other paths, routes are withdrawn, sessions have ended. */
 export type Stage = 'here' | 'drained' | 'withdrawn' | 'gone'

@@ -1,4 +1,4 @@
-/** Where neighbors can connect to us, and where not: logged once, and shown for as long as it is so. */
+/** The addresses that we listen on, and those where that fails: logged once, and shown while it is so. */
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { Input } from './input.ts'

@@ -1,6 +1,6 @@
 /**
- * Who our neighbors are, and which connection belongs to whom.
- * Owns the Peer machines; what they ask for is carried out by `sessions.ts`.
+ * The neighbors, and the connections of each.
+ * Owns the Peer state machines; `sessions.ts` carries out their actions.
  */
 import type { Address } from '../base/address.ts'
 import { Deadlines } from '../base/deadlines.ts'

@@ -1,7 +1,8 @@
 /**
- * What we write as next hop on a session, per family. The session's own family: the address the neighbor reaches us at.
- * The other one: an address of the interface the session runs over (RFC 4271 §5.1.3, RFC 2545 §3); for a neighbor that is
- * not on that link, or internal, else this node's InternalIP. Never a v4-mapped one, and none that this machine has not.
+ * Chooses the next hop that we advertise on a session, per family. For the session's own family it is our address on
+ * the session. For the other family it is an address of the interface that the session uses (RFC 4271 §5.1.3, RFC 2545
+ * §3); if there is none, and the neighbor is internal or not on that link, it is this node's InternalIP. It is never a
+ * v4-mapped address, and always an address of this machine.
  */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
@@ -80,15 +81,17 @@ class Choice {
     return { bytes, text, held, link, shared, chosen: this.#chosen }
   }
 
-  /** RFC 8950: IPv4 goes by IPv6 next hops where both agreed to that, and the session runs over IPv6 or we have no IPv4. */
+  /**
+   * RFC 8950: IPv4 goes by IPv6 next hops where both agreed to that, and the session runs over IPv6 or we have no IPv4.
+   */
   #isThroughIpv6(family: Family): boolean {
     if (family !== 'ipv4' || !this.#session.send.extendedNextHop) return false
     return familyOfAddress(this.#session.local.address) === 'ipv6' || this.#chosen.ipv4 === undefined
   }
 
   /**
-   * RFC 2545 §3: on a link-local session the global address of the link is followed by the link-local one; where there is
-   * no global one, it stands in both halves, as FRR writes it and everybody reads it.
+   * RFC 2545 §3: on a link-local session the global address of the link is followed by the link-local one; where there
+   * is no global one, it stands in both halves, as FRR writes it and everybody reads it.
    */
   #addresses(family: Family): Address[] {
     const own = this.#session.local.address

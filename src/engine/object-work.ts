@@ -1,7 +1,7 @@
 /**
- * What objects say is read and carried out in steps, a bounded number in a turn. All inputs that wait when it begins are read
- * to their end, then the intent is built, then neighbors and routes follow: nothing is ever decided on half an input.
- * What comes meanwhile waits until that is done.
+ * Changes of objects are handled in steps, a bounded amount of work in each turn. All waiting inputs are read
+ * completely, then the intent is built, then neighbors and routes are changed: no decision is made on half an input.
+ * Inputs that arrive meanwhile wait until all this is done.
  */
 import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'

@@ -1,7 +1,7 @@
 /**
- * Makes the difference between two intents true: neighbors start, change and stop, local routes come and go.
- * A neighbor that objects forbid is held down when it would start; one that runs keeps its last good policies
- * until it is next lost.
+ * Applies the difference between two intents: starts, changes and stops neighbors, and adds and removes local routes.
+ * A neighbor whose objects have errors is not started; if its session is up, it keeps its last good policies until the
+ * session ends.
  */
 import type { Address } from '../base/address.ts'
 import type { Chance } from '../base/chance.ts'
@@ -199,13 +199,19 @@ export class Objects {
       this.#follow(this.unnumbered.resolve(intent), "the router's address", node, now)
   }
 
-  /** Default routes are others, or neighbors are: each gateway that is another one gets a session of its own, and no other is reset. */
+  /**
+   * Default routes are others, or neighbors are: each gateway that is another one gets a session of its own, and no
+   * other is reset.
+   */
   followGateways(node: NodeIntent, now: Millis): void {
     for (const intent of this.gateways.all())
       this.#follow(this.#gatewayOf(intent, now), 'the default gateway', node, now)
   }
 
-  /** Who has called from a range makes room for the neighbor that is named; one that an object names by its address stays. */
+  /**
+   * Who has called from a range makes room for the neighbor that is named; one that an object names by its address
+   * stays.
+   */
   #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
     return this.gateways.resolve(intent, ({ name, address, port }) => {
       for (const other of [...this.#neighbors.values()]) {

@@ -1,4 +1,4 @@
-/** What objects want of a neighbor, as its session takes it. */
+/** Turns the intent for a neighbor into the configuration of its session. */
 import type { Millis } from '../base/units.ts'
 import type { PeerConfig } from '../bgp/session/types.ts'
 import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'

@@ -1,4 +1,6 @@
-/** How neighbors are protected, as the edge must know it before a connection comes in: sent whole, and only when it changes. */
+/**
+ * The keys and TTL limits of all neighbors, which the edge needs before a connection: sent as a whole, on changes only.
+ */
 import { hostPrefix } from '../base/prefix.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import { UNHEARD } from '../cluster/intent.ts'

@@ -1,6 +1,6 @@
 /**
- * Neighbors without an object of their own: BGPPeers with a range of addresses. A caller from there becomes a neighbor made after the
- * range's intent, so many at a time, and is forgotten when it has gone.
+ * Neighbors of a BGPPeer with a range of addresses (`peerRange`). A host of the range that connects becomes a neighbor
+ * with the range's intent, up to a limit, and is removed when its session and its routes are gone.
  */
 import type { Address } from '../base/address.ts'
 import { contains, hostPrefix } from '../base/prefix.ts'

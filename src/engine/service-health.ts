@@ -1,6 +1,6 @@
 /**
- * Whether what serves services on this node is well, where the configuration asks for it: its health endpoint is asked
- * again and again at the edge, and its answers are counted here. Nothing is advertised before its first good answer.
+ * The service health check (`serviceHealthCheck`): the edge polls the health endpoint of the service proxy, and its
+ * answers are counted here. No service is advertised before the first good answer.
  */
 import type { HealthSettings } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'

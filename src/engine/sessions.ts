@@ -1,6 +1,7 @@
 /**
- * Carries out what neighbors ask for. Owns the meeting of sessions and RIB: a session that comes up becomes a RIB peer,
- * its UPDATEs are read there, what the RIB has to say is sent here, and no faster than the network takes it.
+ * Carries out the actions of neighbors, and connects sessions with the RIB: a session that comes up becomes a peer of
+ * the RIB, its received UPDATEs are passed to the RIB, and UPDATEs of the RIB are sent, no faster than the network
+ * takes them.
  */
 import { bareAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'

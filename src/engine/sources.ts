@@ -1,6 +1,6 @@
 /**
- * Sessions whose source address is that of an interface (`sourceInterface`), as of a loopback that routers know the node by.
- * Owns what objects want of them; which address that is shows in the links, and is asked again when these change.
+ * Sessions whose source address is that of an interface (`sourceInterface`), for example a loopback. Owns their
+ * intents. The address is read from the links, and again when these change.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'

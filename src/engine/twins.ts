@@ -1,6 +1,6 @@
 /**
- * Which sessions lead to one router, and what each leaves to the others. Owns `left` of every neighbor whose session runs.
- * What comes out are the neighbors that leave other families than before.
+ * Finds sessions that lead to the same router, and the families that each leaves to the others. Owns `left` of every
+ * neighbor with a running session. Out: the neighbors whose left families have changed.
  */
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -37,7 +37,9 @@ export class Twins {
     this.#fed = fed
   }
 
-  /** Its session is up, and the RIB does not know it yet: `left` is set for it, and its twins are judged by `settle`. */
+  /**
+   * Its session is up, and the RIB does not know it yet: `left` is set for it, and its twins are judged by `settle`.
+   */
   add(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined) return

@@ -1,6 +1,6 @@
 /**
- * Neighbors that are named by their interface alone ("unnumbered"): who they are shows when a router advertises itself
- * there. Owns what objects want of them, and what is known of their links.
+ * Neighbors that are configured by their interface alone ("unnumbered"): their address is learned from a router
+ * advertisement. Owns their intents, and the state of their links.
  */
 import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'

@@ -21,11 +21,13 @@
  * Between turns it holds:
  *
  * 1. A member is in one of `#synced` and `#apart`, as its `standing` says (member.ts). `#followers` are members of
- * other groups whose `standing.previous` is this group. 2. Of a prefix a member has what `blockFor` returns, unless the
- * prefix lies before it: for a synced member in `#pending` or an unread chunk, for another one in its own pending set
- * or ahead of its walk. A build that is under way puts what it fills in there too. 3. What lies before all synced
- * members has come from one neighbor alone where `#source` or `chunk.source` names it, and that neighbor has nothing to
- * read there. 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
+ *   other groups whose `standing.previous` is this group.
+ * 2. Of a prefix a member has what `blockFor` returns, unless the prefix lies before it: for a synced member in
+ *    `#pending` or an unread chunk, for another one in its own pending set or ahead of its walk. A build that is under
+ *    way puts what it fills in there too.
+ * 3. What lies before all synced members has come from one neighbor alone where `#source` or `chunk.source` names it,
+ *   and that neighbor has nothing to read there.
+ * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
  */
 import { growU32, usedBytes } from '../route/columns.ts'
 import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, withNextHop } from './chunk.ts'

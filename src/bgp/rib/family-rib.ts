@@ -1,8 +1,8 @@
 /**
  * All routes of one family, from Adj-RIB-In to Adj-RIB-Out:
  *
- * announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes ──► every group's exporter ──► adj-out ──►
- * pull
+ *   announce, withdraw ──► adj-in ──► dirty ──► decide ──► loc-rib ──► planes
+ *     ──► every group's exporter ──► adj-out ──► pull
  *
  * Long work (a first feed, the loss of a neighbor, another policy) is a queue of sweeps; `advance` does a part of it.
  */

@@ -1,8 +1,9 @@
 /**
- * How far the routes of one neighbor and family are to be believed. One cycle serves a refresh that the neighbor brackets
- * (RFC 7313) and a restart of it (RFC 4724): every path has the generation in which it was announced last; a cycle begins
- * with another present generation, which makes all older paths stale at once, and ends with a lowest valid one, below
- * which paths are removed. So marking costs nothing, whatever the size of the table, and only removal walks.
+ * Marks stale routes of one neighbor and family, for an enhanced route refresh (RFC 7313) and for a restart of the
+ * neighbor (RFC 4724) alike. Every path has the generation in which it was last advertised. A cycle begins by raising
+ * the current generation, which makes all older paths stale at once, and ends by raising the lowest valid generation,
+ * below which paths are removed. So marking takes the same time for every size of table, and only the removal walks
+ * over it.
  */
 
 /**
@@ -27,7 +28,9 @@ export class Generations {
     if (this.freshness === 'fresh') this.freshness = 'refreshing'
   }
 
-  /** RFC 4724 §4.2: the session is lost. What is stale by a loss before this one goes; true where that may be something. */
+  /**
+   * RFC 4724 §4.2: the session is lost. What is stale by a loss before this one goes; true where that may be something.
+   */
   lose(): boolean {
     // RFC 9494 §4.2: what is long-lived stale outlives further losses.
     const again = this.freshness === 'stale' && this.longLivedBelow === 0

@@ -1,9 +1,9 @@
 /**
- * Import policy: what becomes of a received route. Comes in: attributes as received and the prefix; goes out: attributes as
- * policy leaves them, or why the route is refused. A next hop that an import rule sets is not followed.
+ * Applies import policy to received routes. In: the attributes as received, and the prefix. Out: the attributes after
+ * policy, or the reason why the route is rejected. A next hop that an import rule sets is ignored.
  *
- * Routes come in runs with the same attributes: `begin`, `judge` for each, `end`. Policy is asked anew for each only where
- * it looks at prefixes.
+ * Routes come in runs with the same attributes: `begin`, `judge` for each, `end`. Policy is evaluated for each route of
+ * a run only where it reads prefixes.
  */
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import { isMartianPrefix } from '../../base/martian.ts'

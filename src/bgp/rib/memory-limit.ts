@@ -7,7 +7,7 @@
  *
  * What would go beyond is refused, route by route, and the session stays: a route that was not there is not taken, one
  * that grew is withdrawn. The default route is always taken. When all tables together are too large, the neighbors are
- * refused that are charged more than the mean, so the largest first; and everybody when they grow on.
+ * refused that are charged more than the mean, so the largest first; and all neighbors when the tables still grow.
  */
 import type { Family } from '../../base/family.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'

@@ -1,7 +1,7 @@
 /**
- * What was turned away from a neighbor: paths to a prefix to which it has as many as are taken from one (RFC 7911 leaves
- * the number to us), and routes for which there was no memory. Nothing of it is kept; when there is room again, the
- * neighbor is to be asked for its routes. Neighbors are known by their numbers.
+ * Routes of a neighbor that were refused: paths to a prefix beyond the limit for one neighbor (RFC 7911 leaves the
+ * limit to us), and routes for which there was no memory. They are not kept; when there is room again, a route refresh
+ * is requested from the neighbor. Neighbors are identified by their numbers.
  */
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'

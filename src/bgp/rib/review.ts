@@ -1,8 +1,9 @@
 /**
- * What is to be asked again. Three answers are kept of a route: whether it may be used and with which attributes (import),
- * which path is the best (decision), and what is advertised of it to each group (export). Each rests on more than the route: on
- * what its neighbor is and wants, on its next hop, on settings. Whoever changes such a thing notes it here, with the
- * answers that rest on it; one sweep over all paths then asks for them again. There is no other way to ask again.
+ * Results that must be computed again. Three results are kept for a route: whether it may be used and with which
+ * attributes (import), which path is the best (decision), and what is advertised to each group (export). Each depends
+ * on more than the route: on its neighbor's configuration, its next hop, and settings. Code that changes one of these
+ * notes here which results depend on it; one sweep over all paths then computes them again. There is no other way to do
+ * so.
  */
 import type { PrefixSet } from '../policy/prefix-set.ts'
 import type { Sweep } from './sweep.ts'

@@ -1,4 +1,4 @@
-/** Routes for people: rows made only for a command. Reads everything, changes nothing. */
+/** Rows of routes for `show` commands, made on demand. Reads all tables, changes none. */
 import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'

@@ -1,6 +1,6 @@
 /**
- * The doors of the RIB: what it must know of a neighbor, what it answers, and how a route looks from outside.
- * `rib.ts` is the room behind them.
+ * The types of the RIB's interface: the settings of a neighbor, the results of calls, and a route as a row.
+ * `rib.ts` is the implementation.
  */
 import type { Address } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
@@ -52,7 +52,9 @@ export interface RibPeer {
   readonly role?: Role
   /** Which one it runs over, where that is known. */
   readonly interface?: string
-  /** Subnets of the interface of this session, where the neighbor is on that link too; none where it is further away. */
+  /**
+   * Subnets of the interface of this session, where the neighbor is on that link too; none where it is further away.
+   */
   readonly link?: readonly Prefix[]
 }
 
@@ -79,7 +81,9 @@ export interface OwnPodCidrs {
 /** The best route of a prefix, for whoever writes it into a kernel. */
 export interface BestRoute {
   readonly prefix: Prefix
-  /** Undefined: there is none, or it is our own. `others` share its traffic: each by another next hop, the best first. */
+  /**
+   * Undefined: there is none, or it is our own. `others` share its traffic: each by another next hop, the best first.
+   */
   readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
 }
 
@@ -130,7 +134,9 @@ export interface FamilyCounts {
   readonly preferred: number
   /** What is advertised to the neighbor. */
   readonly advertised: number
-  /** Octets that the routes held are charged with, how many there may be, and whether further ones are refused for it. */
+  /**
+   * Octets that the routes held are charged with, how many there may be, and whether further ones are refused for it.
+   */
   readonly memory: { readonly octets: number; readonly limit: number; readonly refuses: boolean }
   readonly importUpdates: {
     readonly received: number

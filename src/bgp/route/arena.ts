@@ -1,9 +1,9 @@
 /**
- * Where byte strings lie: end to end in segments. Nothing that lies there is ever copied because more comes: what is full
- * is followed by another segment. Only the first one begins small, and grows.
+ * Stores byte strings end to end in segments. No string is copied for growth: when a segment is full, another one is
+ * added. Only the first one begins small, and grows.
  *
- * What is let go is counted by segment. When half of all is holes, those that are mostly holes are emptied by whoever
- * knows what lies where (`leaving`, `leave`), and given back.
+ * Released bytes are counted per segment. When half of all bytes are holes, the owner of the strings moves them out of
+ * the segments that are mostly holes (`leaving`, `leave`), and these segments are freed.
  */
 const SEGMENT_BITS = 20
 /** Octets of a segment. */

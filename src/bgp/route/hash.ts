@@ -1,7 +1,7 @@
 /**
- * Hashes that no neighbor can make collide on purpose. Neighbors choose attribute blocks and prefixes: who could write down such as
- * collide would stop every other neighbor with them. A secret start value does not prevent that, where bits pass the
- * steps that follow unchanged whatever it is. Here the key takes part in every step.
+ * Hashes for which no neighbor can construct collisions. Neighbors choose attribute blocks and prefixes: with many that
+ * collide, one neighbor could slow down all others. A secret start value alone does not prevent that, if later steps
+ * pass some bits on unchanged. Here the key is used in every step.
  *
  * Byte strings: HalfSipHash with one round a word and three at the end (Aumasson and Bernstein, "SipHash: a fast
  * short-input PRF"; the half-width form is theirs as well). Words of fixed width, as prefixes are: simple tabulation

@@ -1,6 +1,6 @@
 /**
- * Ids of rows in columns: given out again when free, the lowest first once somebody has put them in order. What lives at
- * the end of the columns stays there until it is withdrawn; what comes then stands in front, and the columns can be cut.
+ * Ids of rows in columns. Free ids are used again, the lowest first once they have been sorted. A row at the end of the
+ * columns stays there until it is withdrawn; new rows are then placed in front, so that the columns can be shortened.
  */
 
 /** Rows that are not worth a thought. */
@@ -20,8 +20,8 @@ export class FreeIds {
   }
 
   /**
-   * Chains the free ids anew, so that the lowest is used next and the columns are filled from the front. Gives the first of
-   * them, 0 for none, and one more than the highest id in use: those behind are forgotten.
+   * Chains the free ids anew, so that the lowest is used next and the columns are filled from the front. Gives the
+   * first of them, 0 for none, and one more than the highest id in use: those behind are forgotten.
    */
   order(end: number, isFree: (id: number) => boolean, chain: (id: number, next: number) => void) {
     this.#freed = 0

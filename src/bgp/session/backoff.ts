@@ -1,4 +1,4 @@
-/** How long to wait before dialling again: longer with every dial in vain (RFC 4271 §8.2.1.1 leaves the how to us). */
+/** The delay before the next dial, longer with every failed one (RFC 4271 §8.2.1.1 leaves the method to us). */
 import type { Chance } from '../../base/chance.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 

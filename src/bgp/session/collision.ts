@@ -1,7 +1,7 @@
 /**
- * Connection collision (RFC 4271 §6.8 with RFC 6286 §2.3): two connections to one neighbor, one may live.
- * Judged when an OPEN has arrived on one of them. The verdict depends on nothing but both speakers' numbers and
- * who dialled, so both ends come to the same one.
+ * Connection collision (RFC 4271 §6.8 with RFC 6286 §2.3): of two connections to one neighbor, one is closed. It is
+ * resolved when an OPEN has arrived on one of them. The result depends only on the identifiers and AS numbers of both
+ * speakers and on which one dialled, so that both ends choose the same connection.
  */
 import type { Asn, RouterId } from '../../base/units.ts'
 import type { SessionState } from './types.ts'
@@ -22,7 +22,10 @@ export interface Contender {
 /** `both` for now: the other one's OPEN will decide. */
 export type Verdict = 'arrived' | 'other' | 'both'
 
-/** RFC 4271 §6.8: the connection opened by the higher BGP Identifier lives; RFC 6286 §2.3: of equal ones, by the higher AS. */
+/**
+ * RFC 4271 §6.8: the connection opened by the higher BGP Identifier lives; RFC 6286 §2.3: of equal ones, by the higher
+ * AS.
+ */
 export function ourConnectionLives(ours: Speaker, theirs: Speaker): boolean {
   return ours.routerId === theirs.routerId ? ours.as > theirs.as : ours.routerId > theirs.routerId
 }
