@@ -1,8 +1,8 @@
 /**
- * All BFD sessions of this node: which packet is whose, and whose time has come.
- * The same shape as the main engine: no I/O, no clock, no chance of its own.
+ * All BFD sessions of this node: passes each packet to its session, and runs the timers.
+ * As in the main engine there is no I/O, no clock and no source of randomness.
  *
- * In: `BfdInput` and the time. Out: `BfdEffect[]`, and the time at which it wants to be called again.
+ * In: `BfdInput` and the time. Out: `BfdEffect[]`, and the time at which it must be called again.
  */
 import type { Address } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'

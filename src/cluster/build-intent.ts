@@ -1,10 +1,11 @@
 /**
- * From objects to what should be. Comes in: the store, after every batch of changes. Goes out: the intent, and the
- * steps that lead there from the one before.
+ * Builds the intent from the objects. In: the store, after every batch of changes. Out: the intent, and the difference
+ * to the previous one.
  *
- * Work follows what was touched. A Service or EndpointSlice costs that one service, a Node that one node. The frame (node,
- * settings, neighbors, policies) is made of answers, each of which stands as long as what it rests on; only if what services
- * depend on is then different, all services are decided anew. Long work goes in steps.
+ * The work depends on what has changed: a change of a Service or EndpointSlice costs one service, a change of a Node
+ * one node. The frame (node, settings, neighbors, policies) consists of cached answers, each valid until one of its
+ * dependencies changes. All services are decided again only when a value that they depend on has changed. Long work is
+ * done in steps.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { finish, Toll, type Work } from '../base/work.ts'
@@ -50,7 +51,10 @@ import { NodeSurvey } from './survey.ts'
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
 const ADVERTISEMENT = 'BGPAdvertisement/'
-/** About what it takes, in microseconds: to decide a service, to read what people write, and to see that nothing changed. */
+/**
+ * About what it takes, in microseconds: to decide a service, to read what people write, and to see that nothing
+ * changed.
+ */
 const SERVICE_COST = 8
 const FEW_COST = 20
 const LOOK_COST = 0.2
@@ -184,8 +188,8 @@ export class IntentBuilder {
   }
 
   /**
-   * The intent now and the steps from the one before. Its maps of routes, served and refusals belong to the builder and change
-   * in place with the next call; `build` gives a copy that stays. The store must not change in between.
+   * The intent now and the steps from the one before. Its maps of routes, served and refusals belong to the builder and
+   * change in place with the next call; `build` gives a copy that stays. The store must not change in between.
    */
   *steps(store: ObjectStore): Work<Next> {
     const touched = this.#touchedIn(store)

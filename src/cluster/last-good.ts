@@ -1,7 +1,7 @@
 /**
- * The last good version of the objects a node cannot do without, so that a restart is never worse than what ran before:
- * what is kept outlives the process, and is used where the source has no version that can be read. As the source served
- * them, less what is not read and without keys.
+ * The last good version of the objects that a node needs, so that a restart with a faulty source does not lose
+ * configuration. It is saved beyond the process, and used where the source has no valid version of an object. The
+ * objects are kept as the source served them, without fields that are not read and without keys.
  */
 
 import { objectName } from './objects.ts'

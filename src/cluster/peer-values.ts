@@ -1,7 +1,7 @@
 /**
- * What a BGPPeer leaves to each node to say (`asNumberFrom`, `localASNumberFrom`, `peerIPFrom`): one object for all racks, and in
- * the labels or annotations of a Node what differs there. Values of the node that has the neighbor are read, not those of
- * the neighbor.
+ * Fields of a BGPPeer whose value comes from each Node (`asNumberFrom`, `localASNumberFrom`, `peerIPFrom`): one object
+ * for all racks, and the differing values in labels or annotations of the Nodes. The Node that has the neighbor is
+ * read, not a Node that is the neighbor.
  */
 import { isLinkLocal, whyNotOfHost } from '../base/address.ts'
 import type { Problem } from './intent.ts'

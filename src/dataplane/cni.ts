@@ -2,7 +2,7 @@
  * Pods without another CNI's help: the configuration for the reference plugins. In: the pod CIDRs of this node and the
  * plugin that connects a pod to the host. Out: the text of the file that the container runtime reads.
  *
- * No plugin translates addresses on the way out: which pool is masqueraded is not theirs to say.
+ * No plugin translates addresses of outgoing packets: pools decide that, and our nftables table does it.
  */
 import { FAMILIES } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'

@@ -1,4 +1,4 @@
-/** The ways of several next hops as the ways of one route, each next hop with the same share of the traffic. */
+/** Joins the hops of several next hops into those of one route; each next hop gets the same share of the traffic. */
 import { formatHop, type Hop } from './kernel.ts'
 
 /** The kernel counts a share in one octet. */

@@ -1,6 +1,6 @@
 /**
- * What the kernel holds that is not ours: routes of links, of DHCP, of router advertisements, of people and of other
- * daemons. It answers where an address leads, and whose a prefix is.
+ * The kernel's routes that are not ours: of links, DHCP, router advertisements, administrators and other daemons. It
+ * finds the route to an address, and the routes of a prefix.
  */
 import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'

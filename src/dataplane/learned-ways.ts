@@ -1,7 +1,7 @@
 /**
- * Routes that BGP taught us and that others may be reached by, where `recursiveNextHops` allows it: those whose own next
- * hop is reached without BGP. One that needs another of them is never among them, so no way leads in a circle, and each
- * ends at a gateway on a link.
+ * Routes learned over BGP by which other next hops may be resolved, where `recursiveNextHops` allows it: those whose
+ * own next hop is resolved without BGP. A route that depends on another of them is not among them, so that there is no
+ * loop, and each ends at a gateway on a link.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { formatHop, type Hop } from './kernel.ts'

@@ -1,7 +1,8 @@
 /**
- * NAT of outgoing traffic, as Calico means it: a packet from a pool with `natOutgoing` to an address in no pool leaves
- * with an address of this node. The switch is on the pool of the source, of several the most specific; every pool counts for the destination, also one
- * that is disabled, but not one for LoadBalancer addresses only. Node pod CIDRs count as pools for the destination.
+ * NAT of outgoing traffic, as in Calico: a packet from a pool with `natOutgoing` to an address in no pool leaves with
+ * an address of this node. The field counts on the pool of the source, if several contain it on the most specific one.
+ * For the destination every pool counts, also a disabled one, except pools for LoadBalancer addresses only. Pod CIDRs
+ * of Nodes count as pools for the destination.
  *
  * In: pools, pod CIDRs and node addresses of the cluster. Out: rules as values; `nft-script` words them.
  */

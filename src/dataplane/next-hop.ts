@@ -1,7 +1,7 @@
 /**
- * Where a BGP next hop leads: by longest match over the kernel's routes that are not ours, so never through a route
- * that BGP taught us, and so never in a circle. Where no such route leads there, one of `LearnedWays` may: those lead in no
- * circle either.
+ * Resolves a BGP next hop: by longest match over the kernel's routes that are not ours, so never over a route learned
+ * by BGP, and never in a loop. Where there is no such route, one of `LearnedWays` is used; these cannot form a loop
+ * either.
  */
 import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
 import { addressKey } from './address-order.ts'

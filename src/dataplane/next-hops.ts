@@ -1,6 +1,6 @@
 /**
- * The next hops that wanted routes go over, each once, and where it leads now. When the kernel changes, those are asked
- * again that lie inside what changed, and only the routes over those that lead elsewhere are touched.
+ * The next hops of wanted routes, each once, with its present resolution. When the kernel changes, only the next hops
+ * inside the changed prefixes are resolved again, and only routes whose next hop resolves differently are touched.
  */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'

@@ -1,6 +1,7 @@
 /**
- * The places in the kernel where a route of ours stands or should: a prefix in one table, with our metric. A record each,
- * found by one look, since they are as many as the routes of a full table; and which of them are to be compared.
+ * The places in the kernel where a route of ours is or should be: a prefix in one table, with our metric. Each is one
+ * record that is found by one lookup, since there are as many as routes in a full table. Also keeps which of them must
+ * be compared.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { NodeRoute } from '../cluster/intent.ts'

@@ -4,7 +4,9 @@
  * In: best routes of BGP, direct routes to pods of nodes on our links, own prefixes that need a blackhole, the routes
  * that the kernel reports, and the results of changes. Where several exist for one prefix, the blackhole comes first,
  * then the direct route, then the route learned over BGP: the kernel holds one route of ours per prefix, and it is
- * replaced in place. Out: changes, at most as many as asked for, and the reason for each route that is not written.
+ * replaced in place.
+ *
+ * Out: changes, at most as many as asked for, and the reason for each route that is not written.
  *
  * Routes of a previous run are taken over. Until `sweep` they stay even if they are not wanted or have another next
  * hop, so that a restart moves no traffic. `inheritance` handles the routes of another speaker that ran before.

@@ -1,17 +1,20 @@
 /**
- * Packets to an advertised service address that no service takes: routers send them here, this node has no route for them
- * but its default one, and they circle until their TTL is spent. They end here instead. A blackhole would take this host's
- * own traffic along, and what IPVS serves from its output; so they end in the kernel's forward hook, where what a service
- * takes has its endpoint's address already, and the destination alone decides.
+ * Drops packets to an advertised service address that no service accepts. Routers send them here, this node has only
+ * its default route for them, and without this they would loop until their TTL expires. A blackhole route would also
+ * drop this host's own traffic, and packets that IPVS handles in its output hook. So they are dropped in the kernel's
+ * forward hook: there, packets that a service accepts already have their endpoint's address, and the destination alone
+ * decides.
  *
- * Spared is what does not circle: addresses of nodes, those that a load balancer takes (`ipMode: Proxy`), and whatever the
- * kernel has a route for that is more specific than the range: a VIP that a pod holds, a learned route.
+ * Packets that do not loop are not dropped: those to addresses of nodes, to addresses of a load balancer (`ipMode:
+ * Proxy`), and to destinations for which the kernel has a more specific route than the range (a VIP of a pod, a learned
+ * route).
  *
- * What a load balancer takes leaves this node, as pods here ask for it. A packet for it that comes in by the very link that
- * it would leave by was sent here because of the range, and would circle: it ends here too. Not by a link that pods of this
- * node are on: they may ask for it there.
+ * Packets from pods of this node to a load balancer leave the node. A packet to it that arrives on the link over which
+ * it would leave again was sent here because of the range, and would loop: it is dropped too, but not on a link of pods
+ * of this node, since pods may send such packets.
  *
- * In: what is advertised, the cluster's addresses, the kernel's routes. Out: two lists of prefixes; `nft-script` words them.
+ * In: what is advertised, the cluster's addresses, the kernel's routes. Out: two lists of prefixes; `nft-script` words
+ * them.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'

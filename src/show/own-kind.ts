@@ -1,4 +1,4 @@
-/** What leads to pods of another node (`nodeRoutes: Direct`): told to nobody, for that node tells it. */
+/** Direct routes to pods of another node (`nodeRoutes: Direct`): not advertised, since that node advertises them. */
 export const NODE_ROUTE = 'node-route'
 
 /** Kinds of our own routes stand where BIRD has the name of a protocol. */

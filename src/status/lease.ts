@@ -1,9 +1,9 @@
 /**
- * Which of all agents writes what is not about one node: the holder of a Lease, as Kubernetes elects leaders. A holder that
- * does not renew in time is known by a Lease that stays as it is, on one's own clock, so that clocks need not agree; what
- * its own clock wrote only tells when looking again is worthwhile.
+ * Elects the agent that writes what does not concern one node alone: the holder of a Lease, as in Kubernetes. A holder
+ * has failed when its Lease has not changed for the Lease's duration on the reader's own clock, so that clocks need not
+ * agree. The time in the Lease is only used to decide when to read it again.
  *
- * Thousands look: each the more seldom the more there are.
+ * Thousands of agents read the Lease: the more there are, the less often each one does.
  */
 import type { Millis } from '../base/units.ts'
 

@@ -1,5 +1,5 @@
 /**
- * What the API should say of this node: its sessions, routes and conditions as one value, whole and bounded. Times are
+ * The status of this node for the API: its sessions, routes and conditions as one complete, bounded value. Times are
  * on the engine's clock, so that a wall clock that is set changes nothing here; `render.ts` writes the object.
  *
  * Sessions with routers are listed one by one. Sessions of the mesh, of which there may be thousands, are summed; the

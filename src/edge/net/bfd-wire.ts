@@ -1,6 +1,6 @@
 /**
- * What an agent and a BFD process say to each other over a Unix socket: a line of JSON each, the first of both a greeting with
- * the version of these words. One of them may be older than the other: they are upgraded apart.
+ * The protocol between an agent and a BFD process over a Unix socket: one line of JSON per message, the first in each
+ * direction with the version of the protocol. The two are upgraded separately, so that one may be older than the other.
  */
 import type { Socket } from 'node:net'
 import type { BfdInput, BfdNews } from '../../bfd/types.ts'
@@ -18,8 +18,8 @@ export interface Lines<Line extends BfdLine> {
 }
 
 /**
- * Speaks over a socket. `hear`: what the other says. The socket is destroyed, with the reason as its error, where the other
- * speaks another version or no JSON, or does not read.
+ * Speaks over a socket. `hear`: what the other says. The socket is destroyed, with the reason as its error, where the
+ * other speaks another version or no JSON, or does not read.
  */
 export function speakLines<Out extends BfdLine, In extends BfdLine>(
   socket: Socket,

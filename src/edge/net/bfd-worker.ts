@@ -1,6 +1,6 @@
 /**
- * The thread in which BFD runs: no table, no garbage and no storm of the API makes it late. It never returns to Node's
- * event loop, which is slow to wake; so orders are taken from their port by hand, when the bell rings.
+ * The thread in which BFD runs: large tables, garbage collection and many API events do not delay it. It never returns
+ * to Node's event loop, which is slow to wake; so messages are read from their port by hand when the thread is woken.
  */
 import { randomInt } from 'node:crypto'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'

@@ -1,7 +1,7 @@
 /**
- * A listener takes about a thousand keys, and a mesh has more neighbors. Neighbors with one key share prefixes: the
- * shortest that cover no neighbor with another key, or without one. Whoever else lies inside is a stranger, and is asked
- * for a key that it does not have.
+ * A listener takes about a thousand keys, and a mesh has more neighbors. Neighbors with the same key share prefixes:
+ * the shortest that cover no neighbor with another key, or without one. Other hosts inside are strangers: their
+ * connections need a key that they do not have.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'

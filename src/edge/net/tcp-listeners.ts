@@ -1,6 +1,6 @@
 /**
- * The sockets that listen. Told what is wanted, it closes what is not, leaves what is, and tries the rest until it works.
- * Connections that were accepted live on when their listener goes.
+ * The listening sockets. Closes listeners that are no longer wanted, keeps those that are, and retries the missing ones
+ * until they work. Accepted connections stay open when their listener is closed.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
