@@ -39,7 +39,7 @@ export class Answers<Value> {
     return this.#keep(question, restsOn, yield* find())
   }
 
-  /** Questions that nobody asks any more. */
+  /** Removes the answers to all questions that are not in `asked`. */
   *forgetAllBut(asked: { readonly size: number; has(question: string): boolean }): Work {
     if (asked.size === this.#kept.size) return
     const toll = new Toll()

@@ -81,7 +81,7 @@ export class LinkTable {
     return this.#byName.get(name)?.up === true
   }
 
-  /** It has an IPv6 address of any scope: without one, nobody there can be asked for. */
+  /** It has an IPv6 address of any scope: without one, neighbor discovery is impossible on the link. */
   hasIpv6(name: string): boolean {
     return this.#byName.get(name)?.addresses.some(({ address }) => familyOfAddress(address) === 'ipv6') === true
   }
@@ -140,8 +140,8 @@ class Touched implements TouchedLinks {
   }
 }
 /**
- * The networks on a link, those of link-local addresses left out: who has an address in one is reached without a router.
- * A single address is no network, unless it is that of the other end.
+ * The networks on a link, those of link-local addresses left out: who has an address in one is reached without a
+ * router. A single address is no network, unless it is that of the other end.
  */
 export function networksOf(link: Link): Prefix[] {
   const networks = link.addresses.filter(({ address }) => !isLinkLocal(address)).flatMap((own) => networkOf(own) ?? [])

@@ -51,7 +51,7 @@ export class NodeRoutes {
     return this.#wanted.get(prefix.text)
   }
 
-  /** Whether routes began to leave. Those that leave and lead to nobody any more are gone. */
+  /** Returns whether routes began to be retired. Retired routes outside of the current Nodes are removed at once. */
   set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): boolean {
     this.#keeper.leaveTo(leftToFelix)
     const wasLeaving = this.isLeaving
@@ -65,7 +65,7 @@ export class NodeRoutes {
     return this.isLeaving && !wasLeaving
   }
 
-  /** BGP has taught what it has to teach. */
+  /** All neighbors have sent their routes: retired routes are removed. */
   release(): void {
     for (const text of [...this.#leaving.keys()]) this.#drop(text)
   }

@@ -190,7 +190,7 @@ export class ServiceLoops {
     return this.#intent?.ownPods.own.some((pods) => contains(pods, prefix) || contains(prefix, pods)) === true
   }
 
-  /** A route to a single address is somebody's, also where it is that very address that is advertised. */
+  /** A host route belongs to a pod or a host, also where exactly that address is advertised. */
   #isMoreSpecific(prefix: Prefix): boolean {
     const around = this.#around(prefix)
     return around !== undefined && (around.length < prefix.length || isHostPrefix(prefix))

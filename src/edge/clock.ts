@@ -4,8 +4,8 @@ import type { Millis } from '../base/units.ts'
 
 export interface Clock {
   /**
-   * Milliseconds since 1970 at `now() === 0`, by the wall clock as it is set at this moment: another number after somebody
-   * set it, and after the machine slept.
+   * Milliseconds since 1970 at `now() === 0`, by the wall clock as it is set at this moment: it changes when that
+   * clock is set, and after the machine slept.
    */
   readonly epoch: number
   /** Milliseconds since the process started; only ever grows. */

@@ -1,6 +1,6 @@
 /**
- * The status of this node as a file (`--status FILE`): the same object that a cluster's API has, as JSON, for agents that
- * read a folder of manifests. One write at a time, the newest status last; what is wrong is told once.
+ * The status of this node as a file (`--status FILE`): the same object that a cluster's API has, as JSON, for agents
+ * that read a folder of manifests. One write at a time, the newest status last; what is wrong is told once.
  */
 import { open } from 'node:fs/promises'
 import type { Effect } from '../engine/effect.ts'
@@ -11,7 +11,7 @@ import { wordsOf } from './os-words.ts'
 import { replaceFile } from './replace-file.ts'
 import { NODE_STATUS } from './resources.ts'
 
-/** Anybody may read it: it has no secret, as the API has none. */
+/** Readable by all users: as in the API, the status holds no secret. */
 const MODE = 0o644
 /** Of an earlier run, that is looked at. */
 const MOST_BYTES = 64 * 1024

@@ -1,6 +1,6 @@
 /**
- * What `show` commands can read, and what a client may ask for. `show` keeps no state: the engine implements this interface.
- * Times are on the engine's clock; `epoch + time` is the wall clock in milliseconds since 1970.
+ * What `show` commands can read, and what a client may ask for. `show` keeps no state: the engine implements this
+ * interface. Times are on the engine's clock; `epoch + time` is the wall clock in milliseconds since 1970.
  */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
@@ -245,7 +245,7 @@ export interface ActionResult {
 export interface CallersView {
   /** Calls since the agent began. */
   readonly refused: number
-  /** Packets of whoever is no neighbor that were dropped before anybody saw them. */
+  /** Packets of strangers that the kernel dropped before a listener saw them. */
   readonly dropped: number
   /** That is so now. */
   readonly isFiltering: boolean

@@ -30,7 +30,10 @@ const LONGEST_ABSENCE: Millis = 180_000
 const LONGEST_LONG_LIVED: Millis = 24 * 3_600_000
 /** Routes that a neighbor which is back has not announced again are kept no longer than this without its End-of-RIB. */
 export const LONGEST_RETURN: Millis = 180_000
-/** A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor restarted. */
+/**
+ * A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor
+ * restarted.
+ */
 export const COLLISION_WINDOW: Millis = 10_000
 
 /** RFC 4724 §3: a capability without families still announces that we send End-of-RIB. */
@@ -50,7 +53,8 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
       restartTime: config.restartTime,
       families,
     },
-    // RFC 9494 §3: we know what long-lived stale routes are. With a time of 0 nobody is asked to keep ours so long.
+    // RFC 9494 §3: we know what long-lived stale routes are. A time of 0 does not ask the neighbor to keep ours as
+    // long-lived stale.
     { kind: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, staleTime })) },
   ]
 }
@@ -105,8 +109,8 @@ export function familiesKept(session: Session, event: FsmEvent, hard: boolean): 
 }
 
 /**
- * RFC 8538 §3: ends that are meant to be final. BFD Down is none to be said as Hard Reset, but the neighbor is unreachable:
- * nothing is kept (RFC 5882 §4.3).
+ * RFC 8538 §3: ends that are meant to be final. BFD Down is none to be said as Hard Reset, but the neighbor is
+ * unreachable: nothing is kept (RFC 5882 §4.3).
  */
 const isHard = ({ code, subcode }: MessageError): boolean => isFinal(code, subcode) || isCease(code, subcode, 'bfdDown')
 
@@ -121,7 +125,10 @@ const isFinal = (code: number, subcode: number): boolean =>
 
 export const isHardReset = (code: number, subcode: number): boolean => isCease(code, subcode, 'hardReset')
 
-/** RFC 8538 §3.1: where both keep routes over a NOTIFICATION, a final end is sent as a Hard Reset with the real code inside. */
+/**
+ * RFC 8538 §3.1: where both keep routes over a NOTIFICATION, a final end is sent as a Hard Reset with the real code
+ * inside.
+ */
 export function asSent(error: MessageError, restart: PeerRestart | undefined): MessageError {
   const { code, subcode, data } = error
   if (restart?.notification !== true || !isFinal(code, subcode) || isHardReset(code, subcode)) return error

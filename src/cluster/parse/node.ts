@@ -56,7 +56,7 @@ function parseTaints(spec: Fields | undefined): string[] {
   return keys
 }
 
-/** Most annotations of a Node are nobody's here, and some change with every heartbeat: none of those is kept. */
+/** Most annotations of a Node are not read here, and some change with every heartbeat: those are not kept. */
 const valuesIn = (annotations: ReadonlyMap<string, string>): Record<string, string> =>
   Object.fromEntries(
     [...annotations].filter(([, text]) => parseAsn(text) !== undefined || parsePeerIp(text) !== undefined),

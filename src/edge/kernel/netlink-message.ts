@@ -53,7 +53,7 @@ export function messagesOf(bytes: Uint8Array): Message[] {
 export class Attributes {
   readonly bytes: Uint8Array
   readonly view: DataView
-  /** Types beyond these are for nobody here. */
+  /** Attributes of higher types are not read. */
   readonly #starts = new Int32Array(64)
   readonly #ends = new Int32Array(64)
 

@@ -22,7 +22,7 @@ import type { NetlinkSocket } from './netlink-socket.ts'
 const ROUND = 4
 /** More events than find room in the socket. */
 const MOST = 16_384
-/** What is asked for does not exist, such as a table that nobody has written to. */
+/** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
 
 export interface NetlinkReaderOptions {

@@ -79,7 +79,7 @@ export class Rtnetlink {
   #areLinksUnclear = false
   #trouble: string | undefined
   #took: Millis = 0
-  /** Default routes are read for somebody, where no others are. */
+  /** Default routes are wanted, where no other routes are read. */
   #followsDefaults = false
 
   constructor({ feed, table, openSocket = openNetlink, retry = 5_000, recheck = 600_000 }: RtnetlinkOptions) {

@@ -70,7 +70,7 @@ export interface MonitorOptions {
   readonly command: readonly string[]
   /** Whether a piece of its output concerns us. */
   readonly concerns?: (output: string) => boolean
-  /** Something may be different: look. Also when it ends, since nobody saw what happened after. */
+  /** Called when something may have changed. Also when the process ends, since later changes are not reported. */
   readonly hint: () => void
   readonly restartDelay?: Millis
 }
@@ -81,7 +81,7 @@ export interface MonitorOptions {
  */
 const LEASH = ['setpriv', '--pdeathsig', 'KILL']
 
-/** A process that tells of changes. Its words are only a hint; it is started again when it ends. */
+/** A process that reports changes. Its output is only a hint to look; it is started again when it ends. */
 export class Monitor {
   readonly #options: MonitorOptions
   /** Empty where this machine has no such tool. */

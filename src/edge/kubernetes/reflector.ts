@@ -160,7 +160,7 @@ export class Reflector {
     return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
   }
 
-  /** Only what is new is told: ten thousand objects read anew would hold up all sessions. */
+  /** Only changes are passed on: ten thousand objects parsed again would delay all sessions. */
   #tellPage(fresh: readonly Named[], isFirst: boolean): void {
     if (!this.#listed && isFirst) {
       this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
@@ -308,7 +308,7 @@ export class Reflector {
   #isUnselectable(error: unknown): boolean {
     const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
     if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
-    // Of what is read by its name the rest is nobody's business.
+    // A Secret is only read by its name: without the selection, all other Secrets would be read too.
     if (this.#resource.kind === 'Secret') return false
     this.#selects = false
     this.#version = undefined

@@ -1,7 +1,7 @@
 /**
- * Takes the startup taint from nodes that are ready, while the Lease is ours: what a user sets at registration keeps pods
- * away until the node has routes. It goes once and is never set by us; one that drives pods away (NoExecute) is not ours.
- * Whether a node is ready is told by its own agent, in a BGPNodeStatus that belongs to this very Node.
+ * Takes the startup taint from nodes that are ready, while the Lease is ours: what a user sets at registration keeps
+ * pods away until the node has routes. It goes once and is never set by us; one that drives pods away (NoExecute) is
+ * not ours. Whether a node is ready is told by its own agent, in a BGPNodeStatus that belongs to this very Node.
  */
 import type { Millis } from '../../../base/units.ts'
 import { READY } from '../../../status/conditions.ts'
@@ -53,7 +53,7 @@ export class StartupTaint {
       const change = { metadata: { resourceVersion }, spec: { taints: left.length === 0 ? null : left } }
       await this.#door.patch(NODE, name, change, signal)
     } catch (error) {
-      // Somebody else wrote first, as kubelets do all the time: the next look takes what is there then.
+      // Another client wrote first, as kubelets often do: the next try reads the new version.
       if (error instanceof ApiError && error.status === 409) return false
       throw error
     }
