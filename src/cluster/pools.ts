@@ -44,44 +44,69 @@ function unexportedRule({ name, prefix }: PoolObject): Rule {
 /** So many overlaps are named. */
 const MOST_OVERLAPS = 10
 
-/** Pools that overlap: for an address in several the most specific decides, of equals the first by name. */
+/**
+ * Pools that overlap: for an address in several the most specific decides, of equals the first by name. Pools for
+ * LoadBalancer addresses only decide nothing, and are named apart.
+ */
 export function overlapProblems(pools: Iterable<PoolObject>): Problem[] {
-  const problems: Problem[] = []
-  /** Those around the one looked at, the widest first. */
-  const around: PoolObject[] = []
-  for (const pool of [...pools].sort((a, b) => byPosition(a.prefix, b.prefix) || (a.name < b.name ? -1 : 1))) {
-    while (around.length > 0 && !contains((around.at(-1) as PoolObject).prefix, pool.prefix)) around.pop()
-    const outer = around.at(-1)
-    if (outer !== undefined && problems.length < 2 * MOST_OVERLAPS) problems.push(...overlapOf(outer, pool))
-    around.push(pool)
-  }
-  return problems
+  const all = [...pools].sort((a, b) => byPosition(a.prefix, b.prefix) || (a.name < b.name ? -1 : 1))
+  const deciding = overlaps(all.filter((pool) => !pool.loadBalancerOnly))
+  const others = overlaps(all).filter((pair) => pair.some((pool) => pool.loadBalancerOnly))
+  return [...deciding.map(decisionOf), ...others.map(sharingOf)].slice(0, MOST_OVERLAPS).flat()
 }
 
-function overlapOf(outer: PoolObject, inner: PoolObject): Problem[] {
-  const isSame = outer.prefix.text === inner.prefix.text
-  const problem = ({ name, prefix }: PoolObject, says: string): Problem =>
-    makeProblem({
-      code: 'pool-overlap',
-      object: `IPPool/${name}`,
-      field: 'spec.cidr',
-      value: prefix.text,
-      says,
-      level: 'warning',
-    })
-  if (isSame) {
+type Overlap = readonly [outer: PoolObject, inner: PoolObject]
+
+/** Each pool with the narrowest one around it; `pools` stand in order. */
+function overlaps(pools: readonly PoolObject[]): Overlap[] {
+  const found: Overlap[] = []
+  /** Those around the one looked at, the widest first. */
+  const around: PoolObject[] = []
+  for (const pool of pools) {
+    while (around.length > 0 && !contains((around.at(-1) as PoolObject).prefix, pool.prefix)) around.pop()
+    const outer = around.at(-1)
+    if (outer !== undefined) found.push([outer, pool])
+    around.push(pool)
+  }
+  return found
+}
+
+function decisionOf([outer, inner]: Overlap): Problem[] {
+  if (outer.prefix.text === inner.prefix.text) {
     const decides = `IPPool/${outer.name}, the first by name, sets natOutgoing`
     return [
-      problem(outer, `is also the CIDR of IPPool/${inner.name}; ${decides}`),
-      problem(inner, `is also the CIDR of IPPool/${outer.name}; ${decides}`),
+      overlapProblem(outer, `is also the CIDR of IPPool/${inner.name}; ${decides}`),
+      overlapProblem(inner, `is also the CIDR of IPPool/${outer.name}; ${decides}`),
     ]
   }
   const decides = 'the more specific pool sets natOutgoing'
   return [
-    problem(outer, `contains IPPool/${inner.name} (${inner.prefix.text}); for its addresses ${decides}`),
-    problem(inner, `is inside IPPool/${outer.name} (${outer.prefix.text}); ${decides}`),
+    overlapProblem(outer, `contains IPPool/${inner.name} (${inner.prefix.text}); for its addresses ${decides}`),
+    overlapProblem(inner, `is inside IPPool/${outer.name} (${outer.prefix.text}); ${decides}`),
   ]
 }
+
+function sharingOf([outer, inner]: Overlap): Problem[] {
+  const reserved = [outer, inner].filter((pool) => pool.loadBalancerOnly).map(({ name }) => `IPPool/${name}`)
+  const only = `${reserved.join(' and ')} ${reserved.length === 1 ? 'is' : 'are'} for LoadBalancer addresses only`
+  const says = `${only}: an address could be given out twice, and natOutgoing there has no effect`
+  const isSame = outer.prefix.text === inner.prefix.text
+  const [around, inside] = isSame ? ['is also the CIDR of', 'is also the CIDR of'] : ['contains', 'is inside']
+  return [
+    overlapProblem(outer, `${around} IPPool/${inner.name}${isSame ? '' : ` (${inner.prefix.text})`}; ${says}`),
+    overlapProblem(inner, `${inside} IPPool/${outer.name}${isSame ? '' : ` (${outer.prefix.text})`}; ${says}`),
+  ]
+}
+
+const overlapProblem = ({ name, prefix }: PoolObject, says: string): Problem =>
+  makeProblem({
+    code: 'pool-overlap',
+    object: `IPPool/${name}`,
+    field: 'spec.cidr',
+    value: prefix.text,
+    says,
+    level: 'warning',
+  })
 
 /** As few prefixes as cover exactly the same addresses, in order: the pod CIDRs of a large cluster become one. */
 export function cover(prefixes: readonly Prefix[]): Prefix[] {

@@ -88,12 +88,13 @@ export function natProblems({ pools, nodeHosts, ownAddresses }: DataplaneIntent,
   const networks = ownAddresses
     .filter((address) => node.isOwn(address))
     .flatMap((address) => node.networkOf(address) ?? [])
-  return pools.flatMap(({ name, prefix, natOutgoing, nat }) => {
+  return pools.flatMap(({ name, prefix, natOutgoing, loadBalancerOnly, nat }) => {
     const object = `IPPool/${name}`
     const found: Problem[] = []
     const inside = firstInside(prefix, nodeHosts)
     if (inside !== undefined) {
-      const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; packets to nodes are not masqueraded`
+      const follows = loadBalancerOnly ? 'a service could be given it' : 'packets to nodes are not masqueraded'
+      const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; ${follows}`
       found.push(
         makeProblem({
           code: 'pool-holds-node',
@@ -105,6 +106,8 @@ export function natProblems({ pools, nodeHosts, ownAddresses }: DataplaneIntent,
         }),
       )
     }
+    // Nothing else is done with a pool for services only, and their addresses may be on the nodes' own link.
+    if (loadBalancerOnly) return found
     const network = networks.find((one) => contains(one, prefix) || contains(prefix, one))
     if (inside === undefined && network !== undefined) {
       const says = `overlaps ${network.text}, the network of this node: addresses there could belong to a pod or to a neighbor`

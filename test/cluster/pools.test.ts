@@ -78,6 +78,29 @@ test('pools that overlap are named on both, with who decides (8.E26)', () => {
   ])
 })
 
+test('a pool for LoadBalancer addresses only decides nothing, and no overlap says that it does (8.E26)', () => {
+  const reserved = { allowedUses: ['LoadBalancer'], natOutgoing: true }
+  const pools = [
+    ipPool('wide', { cidr: '10.0.0.0/8', natOutgoing: true }),
+    ipPool('balanced', { cidr: '10.244.0.0/16', ...reserved }),
+    ipPool('pods', { cidr: '10.244.0.0/16' }),
+    ipPool('six', { cidr: 'fd00::/64' }),
+    ipPool('six-balanced', { cidr: 'fd00::/80', ...reserved }),
+  ]
+  const only =
+    'for LoadBalancer addresses only: an address could be given out twice, and natOutgoing there has no effect'
+  expect(problemsOf(intentOf('a', [node('a', { addresses: ['192.0.2.1'] }), ...pools]))).toEqual([
+    `IPPool/balanced spec.cidr: "10.244.0.0/16" is also the CIDR of IPPool/pods; IPPool/balanced is ${only}`,
+    `IPPool/balanced spec.cidr: "10.244.0.0/16" is inside IPPool/wide (10.0.0.0/8); IPPool/balanced is ${only}`,
+    `IPPool/pods spec.cidr: "10.244.0.0/16" is also the CIDR of IPPool/balanced; IPPool/balanced is ${only}`,
+    'IPPool/pods spec.cidr: "10.244.0.0/16" is inside IPPool/wide (10.0.0.0/8); the more specific pool sets natOutgoing',
+    `IPPool/six spec.cidr: "fd00::/64" contains IPPool/six-balanced (fd00::/80); IPPool/six-balanced is ${only}`,
+    `IPPool/six-balanced spec.cidr: "fd00::/80" is inside IPPool/six (fd00::/64); IPPool/six-balanced is ${only}`,
+    `IPPool/wide spec.cidr: "10.0.0.0/8" contains IPPool/balanced (10.244.0.0/16); IPPool/balanced is ${only}`,
+    'IPPool/wide spec.cidr: "10.0.0.0/8" contains IPPool/pods (10.244.0.0/16); for its addresses the more specific pool sets natOutgoing',
+  ])
+})
+
 test('a thousand pools in one cost a bounded number of words', () => {
   const inner = Array.from({ length: 1000 }, (_, index) =>
     ipPool(`p${index}`, { cidr: `10.${index >> 8}.${index & 255}.0/24` }),

@@ -258,18 +258,30 @@ describe('what the kernel has', () => {
   })
 })
 
+const HERE = {
+  isOwn: (address: string) => address === '10.0.0.11' || address === 'fd00:10::11',
+  networkOf: (address: string) =>
+    ['10.0.0.0/24', 'fd00:10::/64'].map(prefix).find(({ family }) => (family === 'ipv6') === address.includes(':')),
+}
+
 test.each<[string, string, string[]]>([
   ['a pool that holds a node', '10.0.0.0/8', ['pool-holds-node']],
   ['a pool inside the node’s own network', '10.0.0.128/25', ['pool-holds-network']],
   ['the same in IPv6', 'fd00:10::8000/113', ['pool-holds-network']],
   ['a pool that lies elsewhere', '10.244.0.0/16', []],
 ])('%s: what is said', (_, cidr, expected) => {
-  const networks = ['10.0.0.0/24', 'fd00:10::/64'].map(prefix)
-  const node = {
-    isOwn: (address: string) => address === '10.0.0.11' || address === 'fd00:10::11',
-    networkOf: (address: string) => networks.find(({ family }) => (family === 'ipv6') === address.includes(':')),
-  }
-  expect(natProblems(intent([pool('pods', cidr)]), node).map(({ code }) => code)).toEqual(expected)
+  expect(natProblems(intent([pool('pods', cidr)]), HERE).map(({ code }) => code)).toEqual(expected)
+})
+
+test('a pool for LoadBalancer addresses only is translated nowhere, and nothing says that it is (8.E26)', () => {
+  const nat = { ...NAT, address: '203.0.113.1' }
+  const balanced = ['10.0.0.128/25', 'fd00:10::8000/113', '10.0.0.0/24'].map((cidr, index) =>
+    pool(`balanced-${index}`, cidr, { loadBalancerOnly: true, nat }),
+  )
+  const problems = natProblems(intent(balanced), HERE)
+  expect(problems.map(({ text }) => text)).toEqual([
+    'IPPool/balanced-2 spec.cidr: "10.0.0.0/24" contains the node address 10.0.0.11; a service could be given it',
+  ])
 })
 
 test('a source address that is not here is said', () => {
