@@ -173,6 +173,13 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       expect(a.inputs).toEqual([{ kind: 'dial-failed', conn: 2, reason: 'Connection refused' }])
     })
 
+    test('nobody listens, called from a given address: the reason names both (8.C14)', async () => {
+      a.network.perform({ kind: 'dial', conn: 2, remote: { address: b.ipv4, port }, localAddress: a.ipv4 })
+      await rig.until('failed', () => a.all('dial-failed').length > 0)
+      const reason = `Connection refused, called from ${a.ipv4} to ${b.ipv4}`
+      expect(a.inputs).toEqual([{ kind: 'dial-failed', conn: 2, reason }])
+    })
+
     test('from an address that is not ours: dial-failed with the reason', async () => {
       await listen()
       a.network.perform({ kind: 'dial', conn: 2, remote: { address: b.ipv4, port }, localAddress: '198.51.100.7' })

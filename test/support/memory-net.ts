@@ -4,6 +4,7 @@
  */
 import { type Address, familyOfAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
+import { calledFrom } from '../../src/bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
 import type { Network, NetworkEffect } from '../../src/edge/net/tcp.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -114,20 +115,21 @@ export class MemoryHost implements Network {
   #dial(conn: ConnId, remote: Endpoint, localAddress: Address | undefined): void {
     const end: End = { host: this, conn, phase: 'dialling', other: undefined }
     this.#ends.set(conn, end)
-    this.#net.later(() => this.#arrive(end, remote, localAddress ?? this.#own(familyOfAddress(remote.address))))
+    const called = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
+    this.#net.later(() => this.#arrive(end, remote, localAddress ?? this.#own(familyOfAddress(remote.address)), called))
   }
 
-  #arrive(end: End, remote: Endpoint, localAddress: Address | undefined): void {
+  #arrive(end: End, remote: Endpoint, localAddress: Address | undefined, called: string): void {
     if (end.phase !== 'dialling') return
     const there = this.#net.find(remote.address)
     const ours = localAddress !== undefined && this.addresses.includes(localAddress)
     const whyNot = !ours
       ? `Cannot assign requested address ${localAddress}: this machine does not have that address`
       : there === undefined
-        ? 'No route to host'
+        ? `No route to host${called}`
         : there.#isListening(remote)
           ? undefined
-          : 'Connection refused'
+          : `Connection refused${called}`
     if (whyNot !== undefined || there === undefined || localAddress === undefined) {
       this.#fail(end, whyNot ?? 'No route to host')
       return

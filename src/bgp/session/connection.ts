@@ -422,7 +422,14 @@ export class Connection {
     else if (name === 'keepalive') this.step({ name: 'KeepaliveTimer_Expires' })
     else if (name === 'send-hold') this.step({ name: 'SendHoldTimer_Expires' })
     else if (this.state === 'Active') this.step({ name: 'ConnectRetryTimer_Expires' })
-    else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: 'Connection timed out' })
+    else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: this.#whyUnanswered() })
+  }
+
+  /** Which address an answer had to come back to, where it is given. */
+  #whyUnanswered(): string {
+    const { localAddress, localMayYield = false, remote } = this.#shared.config
+    const words = 'Connection timed out'
+    return localAddress === undefined || localMayYield ? words : `${words}, ${calledFrom(localAddress, remote.address)}`
   }
 
   /** A passive neighbor is waited for without end; what the neighbor opened is not ours to open again. */

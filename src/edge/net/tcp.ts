@@ -315,10 +315,10 @@ export class Tcp implements Network {
       this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
-    const connection = this.#own(conn, ends, 'dialling')
+    const called = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
+    const connection = this.#own(conn, ends, 'dialling', called)
     const { socket } = connection
     connection.timer = setTimeout(() => {
-      const called = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
       // Packets with another key are dropped in silence, on either side.
       const hint = this.#protections.of(remote.address)?.key === undefined ? '' : '; it may have another key'
       connection.error = `Connection timed out${called}${hint}`
@@ -358,7 +358,8 @@ export class Tcp implements Network {
     socket.resume()
   }
 
-  #own(conn: ConnId, ends: Ends, phase: 'dialling' | 'open'): Connection {
+  /** `called`: said behind why a dial failed. */
+  #own(conn: ConnId, ends: Ends, phase: 'dialling' | 'open', called = ''): Connection {
     const socket = new Socket({
       fd: ends.fd,
       allowHalfOpen: true,
@@ -381,7 +382,7 @@ export class Tcp implements Network {
     }
     this.#connections.set(conn, connection)
     socket.on('error', (error) => {
-      connection.error ??= wordsOf(error)
+      connection.error ??= `${wordsOf(error)}${connection.phase === 'dialling' ? called : ''}`
     })
     socket.on('end', () => this.#ended(connection))
     socket.on('close', () => this.#gone(connection))

@@ -203,6 +203,15 @@ describe('connect retry', () => {
     expect(lone.lastError).toBe('Socket: Connection timed out')
   })
 
+  test.each([
+    ['an address that is insisted on is named, and the neighbor', false, ', called from 192.0.2.1 to 192.0.2.2'],
+    ['one that may yield to another is not', true, ''],
+  ])('where nobody answers, %s (8.C14)', (_, localMayYield, called) => {
+    const lone = new LonePeer({ localAddress: '192.0.2.1', localMayYield }).start()
+    lone.pass(4_000)
+    expect(lone.lastError).toBe(`Socket: Connection timed out${called}`)
+  })
+
   test('[18] a neighbor that refuses every OPEN is not asked in a loop', () => {
     const pair = new WirePair(config({ remoteAs: 65000 }), otherConfig({ remoteAs: 65000 })).start().pass(60_000)
     expect(only(pair.one.actions, 'dial').length).toBeLessThan(9)
