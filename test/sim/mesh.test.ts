@@ -1,3 +1,3 @@
 import { trySeeds } from './clusters.ts'
 
-trySeeds('mesh', 40)
+trySeeds('mesh', 40, 0.5)

@@ -1,3 +1,3 @@
 import { trySeeds } from './clusters.ts'
 
-trySeeds('reflectors', 100)
+trySeeds('reflectors', 100, 0.5)

@@ -12,7 +12,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Looks again and again, at short distances; fails naming what never came. */
-export async function until(what: string, holds: () => boolean, patience = 5_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, patience = 20_000): Promise<void> {
   const end = performance.now() + patience
   while (!holds()) {
     if (performance.now() > end) throw new Error(`never: ${what}`)

@@ -60,8 +60,9 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
       hub.address(name, `${HUB}/64`)
       leaf.address('e0', `${LEAF}/64`)
     }
-    // Link-local addresses can be used when the carrier is there.
-    for (let tries = 0; hub.ip('-6 addr show').includes('tentative') && tries < 100; tries++) await sleep(20)
+    // Link-local addresses can be used when the carrier is there, and when no other has them (RFC 4862 §5.4).
+    const isTentative = () => spaces.some((space) => space.ip('-6 addr show').includes('tentative'))
+    for (let tries = 0; isTentative() && tries < 500; tries++) await sleep(20)
     hosts = [new Host(hub), new Host(left), new Host(right)]
   })
   afterEach(async () => {
