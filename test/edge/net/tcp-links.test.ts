@@ -84,6 +84,7 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
     right.order({ neighbors: { [`${HUB}%e0`]: 'trout' } })
     right.dial(`${HUB}%e0`)
     await until('the right one', () => right.of('connected').length === 1)
+    await until('both are accepted', () => hub.of('accepted').length === 2)
     expect(hub.of('accepted').map(({ remote }) => (remote as { address: string }).address)).toEqual([
       `${LEAF}%e1`,
       `${LEAF}%e2`,
