@@ -50,6 +50,25 @@ test('the cluster is good to begin with', () => {
   ])
 })
 
+test.each([
+  ['BGPConfiguration', CLUSTER],
+  ['BGPFilter', FILTER],
+  ['BGPPeer', TOR],
+  ['IPPool', POOL],
+])('a field of %s beside spec is named: it says nothing where it stands (8.C12)', (_, good) => {
+  const { spec, ...rest } = good
+  const [field = '', value] = Object.entries(spec ?? {})[0] ?? []
+  for (const stray of [
+    { ...good, [field]: value },
+    { ...rest, Spec: spec },
+  ]) {
+    const name = Object.keys(stray).at(-1)
+    expect(problemsOf(after(stray).now)).toContain(
+      `${good.kind}/${good.metadata.name} ${name}: is not a field of this kind; it is ignored`,
+    )
+  }
+})
+
 const LARGE = { ...TOR, spec: { peerIP: 'x'.repeat(1 << 20), asNumber: 65001 } }
 
 test.each<[string, ApiObject, RegExp]>([

@@ -85,7 +85,17 @@ function parseRecord<K extends Kind>(
   if (apiVersion !== undefined && !groups.some((group) => group === apiVersion)) {
     return findings.wrong('apiVersion', apiVersion, `is not ${groups.join(' or ')}`)
   }
+  if (groups.includes('godwit.dev/v1')) tellOfStrayFields(object, findings)
   return PARSERS[ref.kind](object, ref, findings)
+}
+
+const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
+
+/** A server drops them, a file has them: `Spec`, or what should stand further in. */
+function tellOfStrayFields(object: Record<string, unknown>, findings: Findings): void {
+  for (const field of Object.keys(object)) {
+    if (!FIELDS.includes(field)) findings.say('field-unknown', field, 'is not a field of this kind; it is ignored')
+  }
 }
 
 function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject | undefined {
