@@ -16,8 +16,14 @@ export interface KeptObject {
 /** Kinds that people write. Of Nodes only this one; what controllers write needs no second look. */
 const KEPT: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool']
 
+/** Kept beside the others: there is no further BGPConfiguration, seen or unseen. */
+const NO_OTHERS: KeptObject = { ref: { kind: 'BGPConfiguration', namespace: '', name: '' }, object: null }
+const NO_OTHERS_NAME = objectName(NO_OTHERS.ref)
+
 export class LastGood {
   readonly #node: string
+  /** Names of what an earlier run kept. */
+  readonly #before = new Set<string>()
   /** From an earlier run, until a good version is seen or the object is known to be gone. */
   readonly #remembered = new Map<string, KeptObject>()
   readonly #now = new Map<string, KeptObject>()
@@ -29,7 +35,34 @@ export class LastGood {
   }
 
   remember(objects: readonly KeptObject[]): void {
-    for (const kept of objects) this.#remembered.set(objectName(kept.ref), kept)
+    for (const kept of objects) {
+      const name = objectName(kept.ref)
+      this.#before.add(name)
+      if (name !== NO_OTHERS_NAME) this.#remembered.set(name, kept)
+    }
+  }
+
+  /** An earlier run kept every BGPConfiguration that there was. */
+  get keptAllConfigurations(): boolean {
+    return this.#before.has(NO_OTHERS_NAME)
+  }
+
+  /** An earlier run saw that there is no such BGPConfiguration. */
+  wasAbsent(ref: ObjectRef): boolean {
+    return ref.kind === NO_OTHERS.ref.kind && this.keptAllConfigurations && !this.#before.has(objectName(ref))
+  }
+
+  has(ref: ObjectRef): boolean {
+    const name = objectName(ref)
+    return this.#now.has(name) || this.#remembered.has(name)
+  }
+
+  /** `all`: every BGPConfiguration that there is, seen or unseen, is among those kept. */
+  keepAllConfigurations(all: boolean): void {
+    if (this.#now.has(NO_OTHERS_NAME) === all) return
+    if (all) this.#now.set(NO_OTHERS_NAME, NO_OTHERS)
+    else this.#now.delete(NO_OTHERS_NAME)
+    this.revision++
   }
 
   remembered(): Iterable<KeptObject> {

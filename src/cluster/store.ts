@@ -116,17 +116,28 @@ export class ObjectStore {
   /** Whether there is an object of this kind besides `default`, or may be one unseen. */
   mayHaveSome(kind: Kind): boolean {
     const seen = this.#seen.get(kind)
+    const table = this.#table(kind)
     const isSeen = seen !== undefined && seen.size > (seen.has('default') ? 1 : 0)
-    return isSeen || this.#table(kind).size > 1 || [...this.#hidden.values()].some((kinds) => kinds.includes(kind))
+    return isSeen || table.size > (table.has('default') ? 1 : 0) || (this.#isHidden(kind) && !this.#knewAll(kind))
   }
 
   /** Why an object of which nothing is known may be there all the same. */
   whyUnread(ref: ObjectRef): string | undefined {
     if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
     for (const [at, kinds] of this.#hidden) {
-      if (kinds.includes(ref.kind)) return `${at} cannot be read, and it may hold ${objectName(ref)}`
+      if (kinds.includes(ref.kind) && !this.lastGood.wasAbsent(ref))
+        return `${at} cannot be read, and it may hold ${objectName(ref)}`
     }
     return undefined
+  }
+
+  #isHidden(kind: Kind): boolean {
+    return [...this.#hidden.values()].some((kinds) => kinds.includes(kind))
+  }
+
+  /** What is unseen is what an earlier run knew: a document that breaks while we run hides nothing else either. */
+  #knewAll(kind: Kind): boolean {
+    return kind === 'BGPConfiguration' && this.lastGood.keptAllConfigurations
   }
 
   /** Everything has been listed: what an earlier run kept is used for what cannot be seen, and forgotten for what is gone. */
@@ -146,6 +157,12 @@ export class ObjectStore {
       const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
       this.#setProblems(objectName(ref), parsed?.value === undefined ? [] : [used])
     }
+    this.lastGood.keepAllConfigurations(this.#keepsAll('BGPConfiguration'))
+  }
+
+  #keepsAll(kind: Kind): boolean {
+    if (this.#isHidden(kind) && !this.#knewAll(kind)) return false
+    return [...this.keys(kind)].every((key) => this.lastGood.has(refOf(kind, key)))
   }
 
   /** The Node of this node is deleted, and its last version stays in force until it has left. */

@@ -125,11 +125,13 @@ describe('the last good version', () => {
   const kept = (objects: readonly ApiObject[]): KeptObject[] => {
     const store = new ObjectStore('here')
     store.apply(objects.map((object) => upsert(object)))
-    return readKept(JSON.parse(JSON.stringify(store.lastGood.all())))
+    store.settleMemory()
+    return saved(store)
   }
+  const saved = (store: ObjectStore) => readKept(JSON.parse(JSON.stringify(store.lastGood.all())))
   const restart = (before: readonly ApiObject[], changes: readonly ObjectChange[]) => {
     const store = new ObjectStore('here')
-    store.lastGood.remember(kept(before))
+    store.lastGood.remember(before.length === 0 ? [] : kept(before))
     store.apply(changes)
     store.settleMemory()
     const builder = new IntentBuilder({ node: 'here' })
@@ -165,7 +167,7 @@ describe('the last good version', () => {
         .all()
         .map(({ ref }) => `${ref.kind}/${ref.name}`)
         .sort(),
-    ).toEqual(['BGPConfiguration/default', 'BGPPeer/tor', 'Node/here'])
+    ).toEqual(['BGPConfiguration/', 'BGPConfiguration/default', 'BGPPeer/tor', 'Node/here'])
   })
 
   test('counts for peers as well: a restart does not lose the session', () => {
@@ -181,7 +183,7 @@ describe('the last good version', () => {
     const { intent, store } = restart(BEFORE, [upsert(HERE)])
     expect(intent.peers.size).toBe(0)
     expect(intent.node?.asNumber).toBe(64512)
-    expect(store.lastGood.all()).toHaveLength(1)
+    expect(store.lastGood.all().map(({ ref }) => ref.kind)).toEqual(['Node', 'BGPConfiguration'])
   })
 
   test('is in force for what may stand where nothing can be read, until that can', () => {
@@ -194,6 +196,9 @@ describe('the last good version', () => {
     const { store, intent, again } = restart(BEFORE, [...others.slice(0, 2), trouble])
     expect(intent.node?.asNumber).toBe(64700)
     expect(addresses(intent)).toEqual([ROUTER, OTHERS])
+    // Of `node.here` and `node.there` the earlier run knew that there are none.
+    expect([...intent.peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
+    expect(routesOf(intent)).toEqual(expect.arrayContaining(PODS))
     expect(problemsOf(intent)).toContainEqual(
       'BGPPeer/tor: bgp.yaml cannot be read, and it may hold BGPPeer/tor; the last good version, saved by an earlier run, is in force',
     )
@@ -201,6 +206,38 @@ describe('the last good version', () => {
     expect(addresses(again())).toEqual([OTHERS])
     expect(again().node?.asNumber).toBe(64512)
     expect(problemsOf(again())).toEqual([])
+  })
+
+  test('with configurations of nodes is in force as well, however often the agent restarts', () => {
+    const own = { ...bgpConfiguration({ listenPort: 1791 }), metadata: { name: 'node.here' } }
+    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
+    let memory = kept([...BEFORE, own])
+    for (let run = 0; run < 3; run++) {
+      const store = new ObjectStore('here')
+      store.lastGood.remember(memory)
+      store.apply([...others, trouble])
+      store.settleMemory()
+      const { node: here, peers } = new IntentBuilder({ node: 'here' }).build(store)
+      expect(here).toMatchObject({ asNumber: 64700, listenPort: 1791 })
+      expect([...peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
+      memory = saved(store)
+    }
+  })
+
+  test('of a run that could not see all says nothing of what it did not see', () => {
+    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
+    const never = upsert({ ...bgpConfiguration({ listenPort: 0 }), metadata: { name: 'node.here' } })
+    for (const blind of [trouble, never]) {
+      const first = new ObjectStore('here')
+      first.apply([...others, upsert(bgpConfiguration(GOOD)), blind])
+      first.settleMemory()
+      const second = new ObjectStore('here')
+      second.lastGood.remember(saved(first))
+      second.apply([...others, trouble])
+      second.settleMemory()
+      const { peers } = new IntentBuilder({ node: 'here' }).build(second)
+      expect(peers.get('Global_10_0_0_9')?.held).toMatch(/it may hold BGPConfiguration\/node\.here$/)
+    }
   })
 
   test('where there is none, what may stand there is held and not taken for absent', () => {
