@@ -1,6 +1,6 @@
 // MATRIX.md: cases down, speakers across. No dates and no times in it, so that it changes only when a result does.
 
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import type { Case } from './cases/case.ts'
 import { QUIRKS } from './quirks.ts'
 import type { Speaker } from './speakers/speaker.ts'
@@ -24,11 +24,54 @@ export const whyNotIn = (test: Case, speaker: Speaker, versions: Versions): stri
 
 const MARKS = { passed: 'yes', failed: '**no**', skipped: '–' } as const
 
-const cell = (test: Case, speaker: Speaker, versions: Versions, outcomes: readonly Outcome[]): string => {
+/** A matrix that was written before: the cells by case and column, and the lines of its lists by heading. */
+interface Earlier {
+  readonly cells: ReadonlyMap<string, string>
+  readonly lines: ReadonlyMap<string, readonly string[]>
+}
+
+const cellKey = (test: string, column: string): string => `${test} | ${column}`
+
+const readEarlier = (text: string): Earlier => {
+  const cells = new Map<string, string>()
+  const lines = new Map<string, string[]>()
+  let columns: readonly string[] | undefined
+  let heading: string[] = []
+  for (const line of text.split('\n')) {
+    if (line.startsWith('## ')) {
+      heading = []
+      lines.set(line.slice(3), heading)
+    } else if (line.startsWith('- ')) heading.push(line.slice(2))
+    else if (line.startsWith('| ') && !line.startsWith('| ---')) {
+      const [test = '', ...marks] = line.slice(2, -2).split(' | ')
+      if (columns === undefined) columns = marks
+      else for (const [index, mark] of marks.entries()) cells.set(cellKey(test, columns[index] ?? ''), mark)
+    }
+  }
+  return { cells, lines }
+}
+
+interface Results {
+  readonly versions: Versions
+  readonly outcomes: readonly Outcome[]
+  readonly earlier: Earlier
+}
+
+const columnOf = (speaker: Speaker, versions: Versions): string => `${speaker.name} ${versions.get(speaker)}`
+
+/** Of this run; else of an earlier one with the same version of the speaker. */
+const cell = (test: Case, speaker: Speaker, { versions, outcomes, earlier }: Results): string => {
   const own = outcomes.find((outcome) => outcome.test === test.name && outcome.speaker === speaker.name)
   if (own !== undefined) return MARKS[own.state]
-  return whyNotIn(test, speaker, versions) === undefined ? '' : 'lacks it'
+  if (whyNotIn(test, speaker, versions) !== undefined) return 'lacks it'
+  return earlier.cells.get(cellKey(test.name, columnOf(speaker, versions))) ?? ''
 }
+
+/** Lines of an earlier run about cases that this one did not run, and that still exist. */
+const linesBefore = (heading: string, cases: readonly Case[], { outcomes, earlier }: Results): readonly string[] =>
+  (earlier.lines.get(heading) ?? []).filter(
+    (line) => cases.some(({ name }) => line.startsWith(name)) && !outcomes.some(({ label }) => line.startsWith(label)),
+  )
 
 /** One line for each case that speakers have no part in: who, and why. */
 const lackLines = (cases: readonly Case[], versions: Versions): readonly string[] =>
@@ -50,23 +93,25 @@ const skipLines = (outcomes: readonly Outcome[]): readonly string[] => {
   return [...new Set(lines)].sort()
 }
 
-const renderMatrix = (versions: Versions, cases: readonly Case[], outcomes: readonly Outcome[]): string => {
-  const columns = [...versions]
+const renderMatrix = (cases: readonly Case[], results: Results): string => {
+  const { versions, outcomes } = results
+  const columns = [...versions.keys()]
   const lacks = lackLines(cases, versions)
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  const failures = outcomes.filter((outcome) => outcome.state === 'failed')
-  const skips = skipLines(outcomes)
+  const failed = outcomes.filter(({ state }) => state === 'failed').map(({ label }) => label)
+  const failures = [...linesBefore('Failed', cases, results), ...failed].sort()
+  const skips = [...new Set([...linesBefore('Skipped here', cases, results), ...skipLines(outcomes)])].sort()
   return [
     '# Interop matrix',
     '',
-    'Written by `npm run interop`. Each case starts the agent and a router written by others as hosts of a lab and compares',
-    'the exact sets of routes on both sides.',
+    'Written by `npm run interop`: each run writes the cells of the cases that it ran. A case starts the agent and a router',
+    'written by others as hosts of a lab and compares the exact sets of routes on both sides.',
     '',
-    row(['case', ...columns.map(([speaker, version]) => `${speaker.name} ${version}`)]),
+    row(['case', ...columns.map((speaker) => columnOf(speaker, versions))]),
     row(['---', ...columns.map(() => '---')]),
-    ...cases.map((test) => row([test.name, ...columns.map(([speaker]) => cell(test, speaker, versions, outcomes))])),
+    ...cases.map((test) => row([test.name, ...columns.map((speaker) => cell(test, speaker, results))])),
     '',
-    ...(failures.length === 0 ? [] : ['## Failed', '', ...failures.map(({ label }) => `- ${label}`).sort(), '']),
+    ...(failures.length === 0 ? [] : ['## Failed', '', ...failures.map((line) => `- ${line}`), '']),
     ...(skips.length === 0 ? [] : ['## Skipped here', '', ...skips.map((line) => `- ${line}`), '']),
     ...(lacks.length === 0 ? [] : ['## What a speaker lacks', '', ...lacks.map((line) => `- ${line}`), '']),
     '## Quirks of the others',
@@ -76,5 +121,13 @@ const renderMatrix = (versions: Versions, cases: readonly Case[], outcomes: read
   ].join('\n')
 }
 
-export const writeMatrix = (versions: Versions, cases: readonly Case[], outcomes: readonly Outcome[]): Promise<void> =>
-  writeFile(new URL('MATRIX.md', import.meta.url), renderMatrix(versions, cases, outcomes))
+const FILE = new URL('MATRIX.md', import.meta.url)
+
+export const writeMatrix = async (
+  versions: Versions,
+  cases: readonly Case[],
+  outcomes: readonly Outcome[],
+): Promise<void> => {
+  const earlier = readEarlier(await readFile(FILE, 'utf8').catch(() => ''))
+  await writeFile(FILE, renderMatrix(cases, { versions, outcomes, earlier }))
+}
