@@ -13,7 +13,7 @@ export interface ClusterAddresses {
   readonly nodes: ClusterNodes
   /** As few prefixes as cover those of all nodes. */
   readonly podCidrs: readonly Prefix[]
-  /** Addresses of all nodes as /32 and /128, in order. */
+  /** All addresses of all nodes as /32 and /128, in order. */
   readonly hosts: Iterable<Prefix>
 }
 

@@ -193,7 +193,7 @@ export interface DataplaneIntent {
   readonly ownPods: { readonly own: readonly Prefix[]; readonly lent: readonly Prefix[] }
   /** Of all nodes, by which they are known in BGP. */
   readonly nodeAddresses: readonly Address[]
-  /** The same as /32 and /128, in order. */
+  /** These and all others of theirs, as /32 and /128, in order. */
   readonly nodeHosts: readonly Prefix[]
   /** Of this node. */
   readonly ownAddresses: readonly Address[]

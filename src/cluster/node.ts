@@ -23,6 +23,7 @@ export interface ClusterNode {
   readonly asNumber: Asn
   readonly routerId: RouterId
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  readonly hosts: NodeObject['hosts']
   readonly listenPort: number
   readonly clusterId: RouterId | undefined
   /** Why no session of it may start. */

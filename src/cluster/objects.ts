@@ -25,6 +25,8 @@ export interface NodeObject {
   readonly annotations: Readonly<Record<string, string>>
   readonly podCidrs: readonly Prefix[]
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  /** These and all others of the node: whoever looks for one of them looks for the node. */
+  readonly hosts: readonly Address[]
   /** Undefined: the cluster's default. */
   readonly asNumber: Asn | undefined
   /** It reflects routes (RFC 4456). */

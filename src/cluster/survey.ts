@@ -42,7 +42,7 @@ export class NodeSurvey {
   /** In the order of their names; another map where one of them is another. */
   nodes: ClusterNodes = new Map()
   readonly podCidrs = new PrefixIndex()
-  /** Addresses as /32 and /128. */
+  /** All addresses of nodes as /32 and /128. */
   readonly hosts = new PrefixIndex()
 
   constructor(pods: PodSources) {
@@ -106,6 +106,7 @@ export class NodeSurvey {
       asNumber,
       routerId,
       addresses: node.addresses,
+      hosts: node.hosts,
       listenPort,
       clusterId: node.clusterId,
       held,
@@ -137,6 +138,7 @@ export class NodeSurvey {
       const before = this.nodes.get(name)
       if (before === undefined || row === undefined) isReplaced = false
       if (before?.podCidrs !== row?.podCidrs) reindex(this.podCidrs, name, before?.podCidrs, row?.podCidrs)
+      if (before?.hosts !== row?.hosts) reindex(this.hosts, name, hostsOf(before), hostsOf(row))
       if (before?.addresses !== row?.addresses) this.#readdress(name, before, row)
       yield NODE_COST
     }
@@ -151,7 +153,6 @@ export class NodeSurvey {
   }
 
   #readdress(name: string, before: ClusterNode | undefined, after: ClusterNode | undefined): void {
-    reindex(this.hosts, name, hostsOf(before), hostsOf(after))
     for (const address of addressesOf(before)) {
       const names = this.#byAddress.get(address)
       names?.delete(name)
@@ -172,7 +173,7 @@ const addressesOf = (node: ClusterNode | undefined): Address[] =>
   FAMILIES.flatMap((family) => node?.addresses[family] ?? [])
 
 const hostsOf = (node: ClusterNode | undefined): Prefix[] =>
-  addressesOf(node).flatMap((address) => hostPrefix(address) ?? [])
+  node?.hosts.flatMap((address) => hostPrefix(address) ?? []) ?? []
 
 function reindex(
   index: PrefixIndex,

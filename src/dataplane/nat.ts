@@ -8,7 +8,7 @@
  */
 import type { Address } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import { contains, type Prefix } from '../base/prefix.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
 import { cover } from '../cluster/pools.ts'
@@ -38,14 +38,14 @@ export interface NatPlan {
   readonly hosts: Readonly<Record<Family, readonly Prefix[]>>
 }
 
-export function planNat({ pools, podCidrs, nodeHosts, natSparesHosts }: DataplaneIntent): NatPlan {
+export function planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: DataplaneIntent): NatPlan {
   const counted = pools.filter(({ loadBalancerOnly }) => !loadBalancerOnly)
   return {
     rules: decidingPools(counted)
       .filter(({ natOutgoing }) => natOutgoing)
       .map((pool) => natRule(pool, counted)),
     pools: byFamily([...counted.map(({ prefix }) => prefix), ...podCidrs]),
-    hosts: byFamily(natSparesHosts ? nodeHosts : []),
+    hosts: byFamily(natSparesHosts ? nodeAddresses.flatMap((address) => hostPrefix(address) ?? []) : []),
   }
 }
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { finish } from '../../src/base/work.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import type { Intent } from '../../src/cluster/intent.ts'
 import { assignRouterIds } from '../../src/cluster/node.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
-import { bgpConfiguration, node, upsert } from '../support/objects.ts'
+import { bgpConfiguration, node, service, upsert } from '../support/objects.ts'
 
 const a = node('a', { addresses: ['10.0.0.1', 'fd00::1'] })
 
@@ -169,6 +170,37 @@ describe('own node', () => {
     expect(found()).toHaveLength(3)
     store.apply([upsert(node('b', { addresses: ['10.9.0.2'] }))])
     expect(found()).toEqual(ranges.slice(1))
+  })
+
+  test('every address of a Node is the node’s own, not only those of its sessions (8.F29)', () => {
+    const b = (...addresses: (readonly [type: string, address: string])[]) => ({
+      ...node('b'),
+      status: { addresses: addresses.map(([type, address]) => ({ type, address })) },
+    })
+    const usual = [
+      ['InternalIP', '10.0.0.2'],
+      ['ExternalIP', '203.0.113.5'],
+    ] as const
+    const web = service('shop/web', { clusterIPs: ['10.96.0.1'], externalIPs: ['10.0.0.3', '203.0.113.5'] })
+    const external = bgpConfiguration({
+      serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }],
+      serviceExternalIPs: [{ cidr: '10.0.0.3/32' }, { cidr: '203.0.113.5/32' }],
+    })
+    const store = storeOf([a, b(...usual, ['InternalIP', '10.0.0.3'], ['Hostname', 'b']), external, web])
+    const builder = new IntentBuilder({ node: 'a' })
+    const found = (intent: Intent) =>
+      intent.problems.filter(({ code }) => code.startsWith('service-')).map(({ value }) => value)
+    const before = builder.build(store)
+    expect(found(before)).toEqual(['10.0.0.3/32', '203.0.113.5/32', '203.0.113.0/24', '10.0.0.3', '203.0.113.5'])
+    // What goes to them is no service's, and never ends in a service range.
+    const hosts = (intent: Intent) => intent.dataplane?.nodeHosts.map(({ text }) => text)
+    expect(hosts(before)).toEqual(['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32', '203.0.113.5/32', 'fd00::1/128'])
+    expect(before.dataplane?.nodeAddresses).toEqual(['10.0.0.1', 'fd00::1', '10.0.0.2'])
+    store.apply([upsert(b(...usual))])
+    expect(found(builder.build(store))).toEqual(['203.0.113.5/32', '203.0.113.0/24', '203.0.113.5'])
+    const many = Array.from({ length: 200 }, (_, index) => ['ExternalIP', `198.51.100.${index}`] as const)
+    store.apply([upsert(b(...many))])
+    expect(hosts(builder.build(store))).toHaveLength(2 + 64)
   })
 
   test('one address on two nodes is a problem', () => {

@@ -141,6 +141,9 @@ describe('destinations that keep the address of the pod', () => {
   test('addresses of nodes only where they are spared', () => {
     expect(set(intent([PODS]), 'hosts4')).toEqual([])
     expect(set(intent([PODS], { natSparesHosts: true }), 'hosts6')).toEqual(['fd00:10::11'])
+    // Others may be behind NAT of somebody else, where a pod's own address does not lead back.
+    const nodeHosts = ['10.0.0.11/32', '203.0.113.5/32'].map(prefix)
+    expect(set(intent([PODS], { natSparesHosts: true, nodeHosts }), 'hosts4')).toEqual(['10.0.0.11'])
   })
 })
 

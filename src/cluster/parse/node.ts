@@ -32,13 +32,16 @@ export function parseNode(
   const root = new Fields(findings, '', object)
   const metadata = root.record('metadata')
   const annotations = metadata?.textMap('annotations') ?? new Map<string, string>()
+  const listed = parseStatusAddresses(root.record('status'))
+  const addresses = { ...firstOf(listed), ...parseAddressAnnotations(annotations, findings) }
   const node = {
     name,
     labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
     annotations: valuesIn(annotations),
     podCidrs: parsePodCidrs(root.record('spec')),
     taints: parseTaints(root.record('spec')),
-    addresses: { ...parseStatusAddresses(root.record('status')), ...parseAddressAnnotations(annotations, findings) },
+    addresses,
+    hosts: [...new Set([...Object.values(addresses), ...listed.map(({ address }) => address)])].slice(0, MOST_HOSTS),
     asNumber: parseAsAnnotation(annotations, findings),
     clusterId: parseClusterId(annotations, findings),
     held: undefined,
@@ -76,19 +79,28 @@ function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
 /** As in Kubernetes: the first InternalIP of each family is used, else the first ExternalIP. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP'] as const
 
+/** Of one node; those that sessions use come first. */
+const MOST_HOSTS = 64
+
+interface Listed {
+  readonly type: (typeof ADDRESS_TYPES)[number]
+  readonly address: Address
+}
+
 /** Other types are skipped unread: kubelets list host names too. */
-function parseStatusAddresses(status: Fields | undefined): Partial<Record<Family, Address>> {
+function parseStatusAddresses(status: Fields | undefined): Listed[] {
   const listed = status?.records('addresses', (fields) => {
     const type = ADDRESS_TYPES.find((one) => one === fields.raw('type'))
     const address = type === undefined ? undefined : fields.address('address')
     return type === undefined || address === undefined ? undefined : { type, address }
   })
+  return (listed ?? []).filter(({ address }) => !isLinkLocal(address) && whyNotOfHost(address) === undefined)
+}
+
+function firstOf(listed: readonly Listed[]): Partial<Record<Family, Address>> {
   const found: Partial<Record<Family, Address>> = {}
   for (const type of ADDRESS_TYPES) {
-    for (const { address } of (listed ?? []).filter((one) => one.type === type)) {
-      const isUsable = !isLinkLocal(address) && whyNotOfHost(address) === undefined
-      if (isUsable) found[familyOfAddress(address)] ??= address
-    }
+    for (const one of listed) if (one.type === type) found[familyOfAddress(one.address)] ??= one.address
   }
   return found
 }
