@@ -1,6 +1,6 @@
 /** Puts a text in the place of a file: whoever reads it sees the old one or the new one, whole. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const fresh = `${path}.${process.pid}`
@@ -12,4 +12,12 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
     await rm(fresh, { force: true }).catch(() => {})
     throw error
   }
+}
+
+/** Takes away what writers left that were ended in the middle. Only for who alone writes the file, and is not at it. */
+export async function sweepHalves(path: string): Promise<void> {
+  const whole = basename(path)
+  const names = await readdir(dirname(path)).catch(() => [])
+  const halves = names.filter((name) => name.startsWith(`${whole}.`) && /^\d+$/.test(name.slice(whole.length + 1)))
+  for (const name of halves) await rm(join(dirname(path), name), { force: true }).catch(() => {})
 }

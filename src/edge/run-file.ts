@@ -6,7 +6,7 @@
  */
 import { lstat, readFile } from 'node:fs/promises'
 import { wordsOf } from './os-words.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile, sweepHalves } from './replace-file.ts'
 
 export interface RunFileOptions {
   readonly path: string
@@ -30,8 +30,9 @@ export class RunFile {
     this.#trouble = trouble
   }
 
-  /** Undefined where there is none, or none that can be used. */
+  /** Undefined where there is none, or none that can be used. Comes before the first write. */
   async read(): Promise<unknown> {
+    await sweepHalves(this.#path)
     try {
       const stats = await lstat(this.#path)
       if (!stats.isFile()) throw new Error('it is not a file')

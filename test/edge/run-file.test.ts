@@ -37,6 +37,19 @@ test.each([
   expect(troubles).toEqual([expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/)])
 })
 
+test('what runs left that were killed as they wrote is swept, and nothing else', async () => {
+  const before = open('state.json')
+  before.write(1)
+  await before.close()
+  const others = ['other.json', 'other.json.7', 'state.json.7.bak', 'state.json.x', 'state.jsonx.7']
+  for (const name of [...others, 'state.json.7', 'state.json.18707']) await writeFile(path(name), '')
+  const file = open('state.json')
+  await file.read()
+  file.write(2)
+  await file.close()
+  expect((await readdir(directory)).sort()).toEqual([...others, 'state.json'].sort())
+})
+
 test('a link is not followed', async () => {
   await writeFile(path('other.json'), '{"format":1,"value":1}')
   await symlink('other.json', path('state.json'))
