@@ -6,11 +6,13 @@
  * stays in force meanwhile. An event that changes nothing in the fields we keep is not passed on. Of an object only a
  * digest is kept.
  */
+
 import { createHash } from 'node:crypto'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import { wordsOf } from '../os-words.ts'
 import { pathOf, type Resource } from '../resources.ts'
+import { rest } from '../rest.ts'
 import { type Api, ApiError, Silence } from './api.ts'
 import type { Contact } from './contact.ts'
 import { trimObject } from './trim.ts'
@@ -333,18 +335,8 @@ export class Reflector {
     this.#sink.trouble(undefined)
   }
 
-  async #wait(pause: Millis): Promise<void> {
-    const { signal } = this.#stop
-    if (pause <= 0 || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const timer = setTimeout(done, pause)
-      signal.addEventListener('abort', done)
-    })
+  #wait(pause: Millis): Promise<void> {
+    return rest(pause, this.#stop.signal)
   }
 }
 

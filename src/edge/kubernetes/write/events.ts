@@ -9,10 +9,10 @@ import { formatRfc3339 } from '../../../show/time.ts'
 import type { EventPlan, Regarding } from '../../../status/events.ts'
 import { systemClock } from '../../clock.ts'
 import { EVENT } from '../../resources.ts'
+import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import type { Fields } from '../trim.ts'
 import { type Door, metaOf, type Place } from './door.ts'
-import { rest } from './job.ts'
 
 const MOST_WAITING = 32
 const MOST_KNOWN = 64

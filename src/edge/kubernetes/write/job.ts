@@ -2,8 +2,10 @@
  * A write that is retried until the API accepts it: one try at a time, with back-off, without end. Nothing waits for
  * it, and an error is logged once. When a server comes back, thousands of agents begin at different times.
  */
+
 import type { Millis } from '../../../base/units.ts'
 import { wordsOf } from '../../os-words.ts'
+import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 
 export interface JobTiming {
@@ -117,18 +119,4 @@ export class Job {
     const told = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
     return Math.max(backoff, told, this.#options.spread() * Math.random())
   }
-}
-
-/** Ends early when the signal comes. */
-export function rest(pause: Millis, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, pause)
-    signal.addEventListener('abort', done)
-  })
 }

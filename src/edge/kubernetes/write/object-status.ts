@@ -3,10 +3,10 @@
 import type { Millis } from '../../../base/units.ts'
 import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../status/object-conditions.ts'
 import { formatSeconds, timed } from '../../../status/render.ts'
+import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { type Door, metaOf, type Place } from './door.ts'
-import { rest } from './job.ts'
 
 /** More of one kind are read as a list. */
 const FEW = 10

@@ -6,10 +6,10 @@
 import type { Millis } from '../../../base/units.ts'
 import { READY } from '../../../status/conditions.ts'
 import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
+import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { type Door, metaOf } from './door.ts'
-import { rest } from './job.ts'
 
 /** Nodes that are not ready are looked at again. */
 const AGAIN: Millis = 10_000
