@@ -15,8 +15,13 @@ export const fromHex = (text: string): number[] =>
 const u16 = (value: number): number[] => [value >> 8, value & 0xff]
 
 /** A whole message; written here without the code under test. */
-export const message = (type: number, ...body: readonly number[]): Uint8Array =>
-  Uint8Array.from([...MARKER, ...u16(19 + body.length), type, ...body])
+export function message(type: number, ...body: readonly number[]): Uint8Array {
+  const length = 19 + body.length
+  const bytes = new Uint8Array(length).fill(0xff, 0, 16)
+  bytes.set([length >> 8, length & 0xff, type], 16)
+  bytes.set(body, 19)
+  return bytes
+}
 
 export const frameOf = (bytes: Uint8Array): Frame => ({ type: bytes[18] ?? 0, bytes, start: 0, end: bytes.length })
 

@@ -80,7 +80,7 @@ const nlri = (prefixes: readonly Prefix[], pathId: number | undefined): number[]
 
 const u16 = (value: number): number[] => [value >> 8, value & 0xff]
 
-function message(body: readonly number[]): Uint8Array {
+function message(body: ArrayLike<number>): Uint8Array {
   const bytes = new Uint8Array(19 + body.length)
   writeHeader(bytes, 0, bytes.length, 'update')
   bytes.set(body, 19)
@@ -98,8 +98,9 @@ export function announcement(
   const family = prefixes[0]?.family ?? 'ipv4'
   const hop = nextHop.split(' ').flatMap((address) => [...addressBytes(address)])
   const reach = [...u16(AFI[family]), 1, hop.length, ...hop, 0, ...nlri(prefixes, pathId)]
-  const block = [0x90, 14, ...u16(reach.length), ...reach, ...encodeAttributes(carried)]
-  return message([0, 0, ...u16(block.length), ...block])
+  const rest = encodeAttributes(carried)
+  const head = [0x90, 14, ...u16(reach.length), ...reach]
+  return message(Buffer.concat([Uint8Array.of(0, 0, ...u16(head.length + rest.length), ...head), rest]))
 }
 
 export function withdrawal(texts: readonly string[], pathId?: number): Uint8Array {

@@ -8,16 +8,24 @@
  *
  * The line is hashed by simple tabulation (hash.ts): one random word per octet and value, and one per length.
  */
-import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
+import { ADDRESS_BYTES } from '../../base/family.ts'
 import { type HashKey, PER_OCTET, randomWords } from '../route/hash.ts'
 
 const LINE = 15
 /** Lengths a line is made of: 0, and the multiples of four below the longest. */
 const LINE_LENGTHS = 33
 
-/** One for each table: what `hash4` and `hash6` look up. */
-export const prefixTables = (family: Family, key: HashKey): Int32Array =>
-  randomWords(LINE_LENGTHS + ADDRESS_BYTES[family] * PER_OCTET, key)
+const TABLE_WORDS = LINE_LENGTHS + ADDRESS_BYTES.ipv6 * PER_OCTET
+const tablesOf = new WeakMap<HashKey, Int32Array>()
+
+/** What `hash4` and `hash6` look up: for each key the same words, made once. Nobody writes to them. */
+export function prefixTables(key: HashKey): Int32Array {
+  const known = tablesOf.get(key)
+  if (known !== undefined) return known
+  const made = randomWords(TABLE_WORDS, key)
+  tablesOf.set(key, made)
+  return made
+}
 
 /** `word`: the address; bits beyond `length` are zero. Signed. */
 export function hash4(word: number, length: number, random: Int32Array): number {

@@ -48,7 +48,7 @@ export class PrefixTable {
     this.family = family
     this.width = family === 'ipv4' ? 1 : 4
     this.#ofLength = new Uint32Array(family === 'ipv4' ? 33 : 129)
-    this.#random = prefixTables(family, key)
+    this.#random = prefixTables(key)
     this.#grown = grown
     this.#slots = new Slots()
   }

@@ -168,8 +168,8 @@ function encodeValues(attributes: PathAttributes): readonly Encoded[] {
   const { med, localPref, aggregator, originatorId, onlyToCustomer } = attributes
   const found: Encoded[] = attributes.unknown.map(({ type, flags, value }) => ({ type, flags, value }))
   const add = (type: number, flags: number, value: Uint8Array) => found.push({ type, flags, value })
-  const addList = <Item>(type: number, flags: number, items: readonly Item[], words: (item: Item) => Uint8Array) => {
-    if (items.length > 0) add(type, flags, concat(items, words))
+  const addList = <Item>(type: number, flags: number, items: readonly Item[], octets: number, write: Write<Item>) => {
+    if (items.length > 0) add(type, flags, concat(items, octets, write))
   }
   add(ATTRIBUTE.origin, WELL_KNOWN, Uint8Array.of(ORIGINS.indexOf(attributes.origin)))
   add(ATTRIBUTE.asPath, WELL_KNOWN, writeSegments(attributes.asPath, 4, MOST_OCTETS))
@@ -179,13 +179,11 @@ function encodeValues(attributes: PathAttributes): readonly Encoded[] {
   if (aggregator !== undefined) {
     add(ATTRIBUTE.aggregator, OPTIONAL_TRANSITIVE, u32s(aggregator.asn, aggregator.routerId))
   }
-  addList(ATTRIBUTE.communities, OPTIONAL_TRANSITIVE, attributes.communities, ([high, low]) =>
-    new Writer(4).u16(high).u16(low).finish(),
-  )
+  addList(ATTRIBUTE.communities, OPTIONAL_TRANSITIVE, attributes.communities, 4, writeCommunity)
   if (originatorId !== undefined) add(ATTRIBUTE.originatorId, OPTIONAL, u32s(originatorId))
-  addList(ATTRIBUTE.clusterList, OPTIONAL, attributes.clusterList, (id) => u32s(id))
-  addList(ATTRIBUTE.extendedCommunities, OPTIONAL_TRANSITIVE, attributes.extendedCommunities, (words) => u32s(...words))
-  addList(ATTRIBUTE.largeCommunities, OPTIONAL_TRANSITIVE, attributes.largeCommunities, (words) => u32s(...words))
+  addList(ATTRIBUTE.clusterList, OPTIONAL, attributes.clusterList, 4, (writer, id) => writer.u32(id))
+  addList(ATTRIBUTE.extendedCommunities, OPTIONAL_TRANSITIVE, attributes.extendedCommunities, 8, writeWords)
+  addList(ATTRIBUTE.largeCommunities, OPTIONAL_TRANSITIVE, attributes.largeCommunities, 12, writeWords)
   if (onlyToCustomer !== undefined) add(ATTRIBUTE.onlyToCustomer, OPTIONAL_TRANSITIVE, u32s(onlyToCustomer))
   return found.sort((a, b) => a.type - b.type)
 }
@@ -200,12 +198,20 @@ function u32s(...words: readonly number[]): Uint8Array {
 const MOST_OCTETS = 0xffff
 
 /** Policy may add to a list that is full already: what goes beyond the longest value is left out. */
-function concat<Item>(items: readonly Item[], bytes: (item: Item) => Uint8Array): Uint8Array {
-  const writer = new Writer()
-  for (const item of items) {
-    const part = bytes(item)
-    if (writer.length + part.length > MOST_OCTETS) break
-    writer.raw(part)
-  }
+function concat<Item>(items: readonly Item[], octets: number, write: Write<Item>): Uint8Array {
+  const most = Math.floor(MOST_OCTETS / octets)
+  const writer = new Writer(Math.min(items.length, most) * octets)
+  for (const item of items.length > most ? items.slice(0, most) : items) write(writer, item)
   return writer.finish()
+}
+
+/** Writes one item of a list, in as many octets as each has. */
+type Write<Item> = (writer: Writer, item: Item) => void
+
+function writeCommunity(writer: Writer, [high, low]: readonly [number, number]): void {
+  writer.u16(high).u16(low)
+}
+
+function writeWords(writer: Writer, words: readonly number[]): void {
+  for (const word of words) writer.u32(word)
 }
