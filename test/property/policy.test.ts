@@ -8,6 +8,7 @@ import { operate } from '../../src/bgp/policy/operate.ts'
 import type { Operation, Policy, PrefixMatch, Rule, RuleMatch } from '../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import type { PeerType } from '../../src/bgp/wire/context.ts'
+import { policyInput } from '../bgp/policy/support.ts'
 
 /** What rule.ts says, word by word and without a thought for speed. */
 function judge(policy: Policy, route: PolicyRoute, peerType: PeerType) {
@@ -197,10 +198,12 @@ test('a compiled policy says what its rules say', () => {
           const wire = new Uint8Array([7, ...prefix.bytes.subarray(0, octets), 255])
           if (prefix.length % 8 > 0) wire[octets] = (wire[octets] as number) | (0xff >> (prefix.length % 8))
           let decoded = 0
-          const verdict = compiled.decide(prefix.family, wire, 1, prefix.length, source, learnedFrom, neighbor, () => {
+          const attributes = () => {
             decoded++
             return route.attributes
-          })
+          }
+          const at = { family: prefix.family, bytes: wire, offset: 1, length: prefix.length }
+          const verdict = compiled.decide(policyInput(at, { source, learnedFrom, peerType: neighbor, attributes }))
           const expected = judge(given, route, neighbor)
           expect(verdict.rule).toBe(expected.rule)
           expect(verdict.kind).toBe(expected.kind)

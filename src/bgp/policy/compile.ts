@@ -4,16 +4,9 @@
  *
  * How the RIB calls it:
  *
- *   const verdict = policy.decide(family, bytes, offset, length, source, learnedFrom, peerType, attributes)
+ *   const verdict = policy.decide(input)
  *
- * - `bytes[offset]` is the first octet of the address, `length` the prefix length in bits. Only the first
- *   ceil(length / 8) octets are read, and bits beyond `length` are ignored: both NLRI as received (after its length
- *   octet) and a whole address of 4 or 16 octets can be passed.
- * - `source`: 'own' for routes this node originates, 'peer' for learned ones (on import always 'peer').
- *   `learnedFrom`: the type of the neighbor that a learned route came from, undefined for own routes.
- *   `peerType`: the type of the neighbor whose policy this is. On import the two are the same.
- * - `attributes` is called at most once, and only when a rule that could match reads attributes. `bare`, where given,
- *   is checked first: it excludes communities without decoding the attributes.
+ * - `input` is read during the call only: the RIB fills one object again for each route, so that nothing is allocated.
  * - For many routes with the same attributes, where `ignoresPrefixes` is true: call `decide` for one of them, keep the
  *   indexes in `met`, and count the hits of the others with `again`. The verdict is the same for all.
  *
@@ -52,14 +45,34 @@ export interface Rejected {
 
 export type Verdict = Accepted | Rejected
 
-/** What is known of a route without decoding its attributes. */
-export interface BareAttributes {
+/** What is decided on: a route, and the neighbor whose policy it is. */
+export interface PolicyInput {
+  readonly family: Family
+  /**
+   * `bytes[offset]` is the first octet of the address. Only the first ceil(length / 8) octets are read, and bits beyond
+   * `length` are ignored: both NLRI as received (after its length octet) and a whole address of 4 or 16 octets will do.
+   */
+  bytes: Uint8Array
+  offset: number
+  /** The prefix length: 0 to 32 or 128 bits. */
+  length: number
+  /** 'own' for routes that this node originates, 'peer' for learned ones (on import always 'peer'). */
+  source: RouteSource
+  /** The type of the neighbor that a learned route came from; undefined for own routes. */
+  learnedFrom: PeerType | undefined
+  /** The type of the neighbor whose policy this is; on import the same as `learnedFrom`. */
+  peerType: PeerType
   /** The interface of the session that the route was learned over; undefined for own routes. */
-  readonly interface?: string | undefined
+  interface: string | undefined
   /** The BGPAdvertisements that select an own route. */
-  readonly named?: readonly string[] | undefined
-  /** True: the route has none of these communities (standard: two numbers, large: three). False: it may have some. */
-  lacksAll(communities: readonly (readonly number[])[]): boolean
+  named: readonly string[] | undefined
+  /** Decodes the attributes. Called at most once for a decision, and only when a rule that could match reads them. */
+  readonly attributes: () => PathAttributes
+  /**
+   * Excludes communities without decoding the attributes, and is called before `attributes`. True: the route has none
+   * of these (standard: two numbers, large: three). False: it may have some.
+   */
+  readonly lacksAll: (communities: readonly (readonly number[])[]) => boolean
 }
 
 /** The steps that can match routes of one kind, and whether none of them reads the prefix. */
@@ -118,18 +131,9 @@ export class CompiledPolicy {
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
   }
 
-  /** The parameters are described at the top of this file. */
-  decide(
-    family: Family,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    source: RouteSource,
-    learnedFrom: PeerType | undefined,
-    peerType: PeerType,
-    attributes: () => PathAttributes,
-    bare?: BareAttributes,
-  ): Verdict {
+  /** Counts a hit for each rule that applies, and leaves their indexes in `met`. */
+  decide(input: PolicyInput): Verdict {
+    const { family, bytes, offset, length, source } = input
     const octets = (length + 7) >> 3
     const w0 = wordAt(bytes, offset, octets, 0)
     const w1 = octets > 4 ? wordAt(bytes, offset, octets, 1) : 0
@@ -140,7 +144,7 @@ export class CompiledPolicy {
     let current: PathAttributes | undefined
     let lastSet: PrefixSet | undefined
     let contained = false
-    const { steps } = this.#lane(family, source, learnedFrom, peerType)
+    const { steps } = this.#lane(family, source, input.learnedFrom, input.peerType)
     this.#metCount = 0
     for (let at = 0; at < steps.length; at++) {
       const step = steps[at] as Step
@@ -152,12 +156,12 @@ export class CompiledPolicy {
         if (!contained) continue
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
-      if (step.isNamed?.(bare?.named ?? NONE) === false) continue
-      if (step.interface?.test(bare?.interface ?? '') === false) continue
+      if (step.isNamed?.(input.named ?? NONE) === false) continue
+      if (step.interface?.test(input.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
-        if (communities !== undefined && trail === this.#start && bare?.lacksAll(communities)) continue
-        original ??= attributes()
+        if (communities !== undefined && trail === this.#start && input.lacksAll(communities)) continue
+        original ??= input.attributes()
         current ??= trail.apply(original)
         if (!matchesAttributes(step.rule.match, current, source === 'own' ? OWN_LOCAL_PREF : DEFAULT_LOCAL_PREF))
           continue

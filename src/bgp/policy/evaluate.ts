@@ -2,7 +2,7 @@
 import type { Prefix } from '../../base/prefix.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { type CompiledPolicy, compile, type NextHopChoice, type Rejected } from './compile.ts'
+import { type CompiledPolicy, compile, type NextHopChoice, type PolicyInput, type Rejected } from './compile.ts'
 import type { Policy, RouteSource } from './rule.ts'
 
 export interface PolicyRoute {
@@ -36,19 +36,23 @@ export function evaluator(policy: Policy, peerType: PeerType): (route: PolicyRou
 }
 
 function judge(compiled: CompiledPolicy, route: PolicyRoute, peerType: PeerType): Evaluation {
-  const { prefix, source, learnedFrom, attributes } = route
-  const verdict = compiled.decide(
-    prefix.family,
-    prefix.bytes,
-    0,
-    prefix.length,
-    source,
-    learnedFrom,
-    peerType,
-    () => attributes,
-    { interface: route.interface, lacksAll: () => false },
-  )
+  const { attributes } = route
+  const verdict = compiled.decide(inputOf(route, peerType))
   if (verdict.kind === 'reject') return verdict
   const { rule, edit, nextHop } = verdict
   return { kind: 'accept', rule, attributes: edit?.apply(attributes) ?? attributes, nextHop }
 }
+
+const inputOf = ({ prefix, attributes, ...route }: PolicyRoute, peerType: PeerType): PolicyInput => ({
+  family: prefix.family,
+  bytes: prefix.bytes,
+  offset: 0,
+  length: prefix.length,
+  source: route.source,
+  learnedFrom: route.learnedFrom,
+  peerType,
+  interface: route.interface,
+  named: undefined,
+  attributes: () => attributes,
+  lacksAll: () => false,
+})

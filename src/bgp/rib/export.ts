@@ -13,7 +13,7 @@
 import type { Family } from '../../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
-import type { Accepted, CompiledPolicy, Edit, NextHopChoice } from '../policy/compile.ts'
+import type { Accepted, CompiledPolicy, Edit, NextHopChoice, PolicyInput } from '../policy/compile.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { IdCache, NOTHING } from '../route/id-cache.ts'
@@ -104,6 +104,9 @@ export class Exporter {
   readonly #caches = new Map<Edit | undefined, IdCache>()
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
+  /** What policy is asked about, filled again for each route, and the path of that route. */
+  readonly #input: PolicyInput
+  #asked = 0
   readonly #scratch = SCRATCH
   readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
   /**
@@ -122,6 +125,20 @@ export class Exporter {
     this.#external = view.peerType === 'external'
     this.#selfId = view.nextHopLength === undefined ? 0 : OURSELVES
     this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
+    const { attributes, paths } = tables
+    this.#input = {
+      family: view.family,
+      bytes: this.#address,
+      offset: 0,
+      length: 0,
+      source: 'own',
+      learnedFrom: undefined,
+      peerType: view.peerType,
+      interface: undefined,
+      named: undefined,
+      attributes: () => attributes.decode(paths.attributes[this.#asked] as number),
+      lacksAll: (communities) => attributes.lacksAll(paths.attributes[this.#asked] as number, communities),
+    }
   }
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "advertise nothing". */
@@ -250,25 +267,17 @@ export class Exporter {
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
-    const { prefixes, paths, attributes, peers, local } = this.#tables
-    const { family, peerType, policy } = this.view
+    const { prefixes, paths, peers, local } = this.#tables
     prefixes.writeAddress(prefix, this.#address)
     const own = kind === KIND.own
-    const verdict = policy.decide(
-      family,
-      this.#address,
-      0,
-      prefixes.lengths[prefix] as number,
-      own ? 'own' : 'peer',
-      own ? undefined : kind === KIND.internal ? 'internal' : 'external',
-      peerType,
-      () => attributes.decode(paths.attributes[path] as number),
-      {
-        named: own ? local.get(path)?.named : undefined,
-        interface: peers.slots[paths.peer[path] as number]?.peer.interface,
-        lacksAll: (communities) => attributes.lacksAll(paths.attributes[path] as number, communities),
-      },
-    )
+    const input = this.#input
+    this.#asked = path
+    input.length = prefixes.lengths[prefix] as number
+    input.source = own ? 'own' : 'peer'
+    input.learnedFrom = own ? undefined : kind === KIND.internal ? 'internal' : 'external'
+    input.interface = peers.slots[paths.peer[path] as number]?.peer.interface
+    input.named = own ? local.get(path)?.named : undefined
+    const verdict = this.view.policy.decide(input)
     if (verdict.kind === 'reject') {
       this.#refusal = verdict.reason
       return false

@@ -8,11 +8,11 @@
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import { isMartianPrefix } from '../../base/martian.ts'
 import type { Asn } from '../../base/units.ts'
-import type { BareAttributes, Edit } from '../policy/compile.ts'
+import type { Edit, PolicyInput } from '../policy/compile.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import { LONGEST } from '../route/byte-table.ts'
 import { IdCache } from '../route/id-cache.ts'
-import { encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import { encodeAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { REFUSED } from './eligible.ts'
 import type { OwnPods } from './own-pods.ts'
@@ -39,8 +39,8 @@ export class Importer {
   #repeats = 0
   /** That answer was policy's: its rules count for all routes of the run. */
   #counted = false
-  readonly #read = (): PathAttributes => this.#table.decode(this.attributes)
-  readonly #bare: BareAttributes
+  /** What policy is asked about, filled again for each route. */
+  readonly #input: PolicyInput
 
   readonly #edits = new WeakMap<Edit, IdCache>()
   readonly #longLived: IdCache
@@ -53,11 +53,17 @@ export class Importer {
     this.#longLived = new IdCache(table.blocks, table.blocks)
     this.#peers = peers
     this.#ownPods = ownPods
-    const known = (): string | undefined => this.#slot?.peer.interface
-    this.#bare = {
-      get interface() {
-        return known()
-      },
+    this.#input = {
+      family,
+      bytes: NO_BYTES,
+      offset: 0,
+      length: 0,
+      source: 'peer',
+      learnedFrom: undefined,
+      peerType: 'external',
+      interface: undefined,
+      named: undefined,
+      attributes: () => table.decode(this.attributes),
       lacksAll: (communities) => table.lacksAll(this.attributes, communities),
     }
   }
@@ -116,17 +122,14 @@ export class Importer {
     const { peerType } = peer
     const marked = this.attributes
     this.#settled = policy.ignoresPrefixes(this.#family, 'peer', peerType, peerType)
-    const verdict = policy.decide(
-      this.#family,
-      bytes,
-      address,
-      length,
-      'peer',
-      peerType,
-      peerType,
-      this.#read,
-      this.#bare,
-    )
+    const input = this.#input
+    input.bytes = bytes
+    input.offset = address
+    input.length = length
+    input.learnedFrom = peerType
+    input.peerType = peerType
+    input.interface = peer.interface
+    const verdict = policy.decide(input)
     this.#counted = this.#settled
     if (verdict.kind === 'reject') this.refused = REFUSED.policy
     else if (verdict.edit !== undefined) {
@@ -179,6 +182,8 @@ export class Importer {
     return cache
   }
 }
+
+const NO_BYTES = new Uint8Array()
 
 /** RFC 9494 §4.3: LLGR_STALE is attached. */
 const LONG_LIVED_STALE: Pick<Edit, 'apply'> = {

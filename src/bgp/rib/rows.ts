@@ -203,11 +203,21 @@ export class RouteRows {
     if (slot === undefined) return REFUSED_WORDS[REFUSED.policy] as string
     const { bytes, length } = prefixOf(rib, prefix)
     const { peerType } = slot.peer
-    const attributes = () => this.#attributes.decode(rib.paths.received[path] as number)
     const policy = slot.importPolicy
-    const bare = { interface: slot.peer.interface, lacksAll: () => false }
     const verdict = policy.uncounted(() =>
-      policy.decide(rib.family, bytes, 0, length, 'peer', peerType, peerType, attributes, bare),
+      policy.decide({
+        family: rib.family,
+        bytes,
+        offset: 0,
+        length,
+        source: 'peer',
+        learnedFrom: peerType,
+        peerType,
+        interface: slot.peer.interface,
+        named: undefined,
+        attributes: () => this.#attributes.decode(rib.paths.received[path] as number),
+        lacksAll: () => false,
+      }),
     )
     return verdict.kind === 'reject' ? verdict.reason : (REFUSED_WORDS[REFUSED.policy] as string)
   }

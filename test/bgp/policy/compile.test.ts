@@ -5,7 +5,7 @@ import type { Policy, Rule, RuleMatch } from '../../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
 import { BARE } from '../../support/attributes.ts'
-import { ownRoute, policy, prefix, range, route, rule } from './support.ts'
+import { ownRoute, policy, policyInput, prefix, range, route, rule } from './support.ts'
 
 const withPath = (...asPath: PathAttributes['asPath']) => route('10.0.0.0/24', { attributes: { ...BARE, asPath } })
 const sequence = (...asns: number[]) => ({ kind: 'sequence', asns }) as const
@@ -189,8 +189,7 @@ test('operations of a rule that refuses or does not match leave nothing behind',
 })
 
 const ask = (compiled: ReturnType<typeof compile>, text: string, attributes = () => BARE): Verdict => {
-  const { family, bytes, length } = prefix(text)
-  return compiled.decide(family, bytes, 0, length, 'peer', 'external', 'external', attributes)
+  return compiled.decide(policyInput(prefix(text), { attributes }))
 }
 
 test('attributes are decoded once where a rule looks at them, and not at all where none does', () => {
@@ -235,9 +234,9 @@ test('an accepted route that no rule changed has no edit', () => {
 test('NLRI as it lies on the wire: only its octets are read, bits beyond the length do not count', () => {
   const compiled = compile(policy([rule('accept', { prefixes: [range('10.1.0.0/20', 20, 20)] })]))
   const wire = new Uint8Array([0xff, 20, 10, 1, 0x0f, 0xff])
-  const verdict = compiled.decide('ipv4', wire, 2, 20, 'peer', 'external', 'external', () => BARE)
+  const verdict = compiled.decide(policyInput({ family: 'ipv4', bytes: wire, offset: 2, length: 20 }))
   expect(verdict.kind).toBe('accept')
-  const cut = compiled.decide('ipv4', wire.subarray(0, 5), 2, 20, 'peer', 'external', 'external', () => BARE)
+  const cut = compiled.decide(policyInput({ family: 'ipv4', bytes: wire.subarray(0, 5), offset: 2, length: 20 }))
   expect(cut).toBe(verdict)
 })
 
@@ -245,16 +244,13 @@ test('communities that are not there are not decoded for; what an earlier rule a
   const wanted = [[65535, 0]]
   const chain = (first: Rule) =>
     compile(policy([first, rule('next', { communities: wanted }, LOW), rule('accept', {})]))
-  const { family, bytes, length } = prefix('10.0.0.0/8')
   const asked: unknown[] = []
-  const bare = {
-    lacksAll: (communities: unknown) => {
-      asked.push(communities)
-      return true
-    },
+  const lacksAll = (communities: unknown) => {
+    asked.push(communities)
+    return true
   }
   const decide = (compiled: ReturnType<typeof compile>, attributes: () => PathAttributes) =>
-    compiled.decide(family, bytes, 0, length, 'peer', 'external', 'external', attributes, bare)
+    compiled.decide(policyInput(prefix('10.0.0.0/8'), { attributes, lacksAll }))
   const never = () => {
     throw new Error('decoded')
   }

@@ -1,5 +1,6 @@
 /** Short ways to write routes and policies in these tests. */
 import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import type { PolicyInput } from '../../../src/bgp/policy/compile.ts'
 import type { PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
 import type { Policy, PrefixMatch, Rule } from '../../../src/bgp/policy/rule.ts'
 import { BARE } from '../../support/attributes.ts'
@@ -40,3 +41,27 @@ export const route = (text: string, more: Partial<Omit<PolicyRoute, 'prefix'>> =
 })
 
 export const ownRoute = (text: string): PolicyRoute => route(text, { source: 'own', learnedFrom: undefined })
+
+/** A question to a compiled policy: a route learned from eBGP unless said otherwise. */
+export const policyInput = (
+  at: {
+    readonly family: PolicyInput['family']
+    readonly bytes: Uint8Array
+    readonly offset?: number
+    readonly length: number
+  },
+  more: Partial<PolicyInput> = {},
+): PolicyInput => ({
+  family: at.family,
+  bytes: at.bytes,
+  offset: at.offset ?? 0,
+  length: at.length,
+  source: 'peer',
+  learnedFrom: 'external',
+  peerType: 'external',
+  interface: undefined,
+  named: undefined,
+  attributes: () => BARE,
+  lacksAll: () => false,
+  ...more,
+})
