@@ -41,8 +41,8 @@ const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
 /** Kinds that are there only where Calico's own objects are read. */
 const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
-/** Kinds that Calico does not have. */
-const OUR_KINDS: readonly Kind[] = ['BGPAdvertisement']
+/** Calico does not have it: it stands in our own group, whoever's the other objects are. */
+const OURS_ALONE = { kind: 'BGPAdvertisement', apiVersion: 'godwit.dev/v1', plural: 'bgpadvertisements' } as const
 const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
 
 export const isCalicoGroup = (apiGroup: string): boolean => CALICO_GROUP.test(apiGroup)
@@ -56,13 +56,14 @@ const IPAM = {
 /** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own kinds are served. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
-  const absent = isCalicoGroup(apiGroup) ? OUR_KINDS : CALICO_KINDS
+  const absent = isCalicoGroup(apiGroup) ? [] : CALICO_KINDS
   const kinds = SOURCE_KINDS.filter((kind) => !absent.includes(kind))
   return kinds.map((kind) => {
     const core = CORE[kind]
     if (core !== undefined) return { kind, custom: false, ...core }
     if (kind === 'BlockAffinity' || kind === 'IPAMBlock')
       return { kind, custom: true, namespaced: false, ...IPAM[kind] }
+    if (kind === OURS_ALONE.kind) return { custom: true, namespaced: false, ...OURS_ALONE }
     return { kind, custom: true, apiVersion, plural: `${kind.toLowerCase()}s`, namespaced: false }
   })
 }

@@ -40,8 +40,8 @@ export async function parseManifests(file: string, text: string, reading: Readin
 class ObjectReader {
   readonly objects: ManifestObject[] = []
   readonly troubles: ManifestTrouble[] = []
-  /** Of Calico's groups, where ours is another. */
-  readonly #calico: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
+  /** Kinds that are read, in a group that is not. */
+  readonly #elsewhere: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
   readonly #resources: readonly Resource[]
 
   constructor(resources: readonly Resource[]) {
@@ -87,23 +87,29 @@ class ObjectReader {
     const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
     const meant = ofGroup.find((one) => isOfKind(kind, one))
     if (meant !== undefined) return `${kind}: apiVersion ${quote(apiVersion)} is not ${meant.apiVersion}`
-    if (this.#isCalicos(kind, apiVersion)) this.#calico.push({ from, kind, apiVersion })
+    if (this.#isReadElsewhere(kind, apiVersion)) {
+      this.#elsewhere.push({ from, kind, apiVersion })
+      return undefined
+    }
     // Every other group has kinds that are nothing to us.
     if (!isOwnGroup(apiVersion) || ofGroup.length === 0) return undefined
     return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
   }
 
-  /** What we read from another group is there in one of Calico's: perhaps that one was meant. */
-  #isCalicos(kind: string, apiVersion: string): boolean {
-    return isCalicoGroup(apiVersion) && this.#resources.some((one) => one.custom && isOfKind(kind, one))
+  /** A kind that is read from one of Calico's groups and ours is there in the other: perhaps that one was meant. */
+  #isReadElsewhere(kind: string, apiVersion: string): boolean {
+    return (
+      (isCalicoGroup(apiVersion) || isOwnGroup(apiVersion)) &&
+      this.#resources.some((one) => one.custom && isOfKind(kind, one))
+    )
   }
 
   /** Said once for a file, at the first of them. */
   passedOver(): ManifestTrouble[] {
-    const [first, ...others] = this.#calico
+    const [first, ...others] = this.#elsewhere
     const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
     if (first === undefined || ours === undefined) return []
-    const more = others.length === 0 ? 'is' : `and ${others.length} more of Calico's objects in this file are`
+    const more = others.length === 0 ? 'is' : `and ${others.length} more like it in this file are`
     const remedy = `start the agent with --api-group ${groupOf(first.apiVersion)} to read them, or write ${ours}`
     const text = `${first.kind} of ${first.apiVersion} ${more} ignored: the agent reads objects of ${ours}; ${remedy}`
     return [{ at: first.from, text, level: 'warning' }]

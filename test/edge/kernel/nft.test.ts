@@ -20,6 +20,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
     name: `pods${index}`,
     prefix: prefix(text),
     disabled: false,
+    labels: {},
     disableBgpExport: false,
     loadBalancerOnly: false,
     natOutgoing,

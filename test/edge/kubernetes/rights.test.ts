@@ -122,8 +122,8 @@ function prepare(api: ApiServer, apiVersion: string): void {
   const metadata = { name: 'godwit-x', namespace: 'godwit', ownerReferences, deletionTimestamp: '2026-01-01T00:00:00Z' }
   api.apply({ apiVersion: 'v1', kind: 'Pod', metadata })
   for (const kind of JUDGED_KINDS) {
-    if (kind === 'BGPAdvertisement' && apiVersion !== 'godwit.dev/v1') continue
-    api.apply({ apiVersion, kind, metadata: { name: 'default' }, spec: SPECS[kind] })
+    const group = kind === 'BGPAdvertisement' ? 'godwit.dev/v1' : apiVersion
+    api.apply({ apiVersion: group, kind, metadata: { name: 'default' }, spec: SPECS[kind] })
   }
 }
 

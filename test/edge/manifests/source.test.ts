@@ -33,8 +33,8 @@ describe('the folder of manifests', () => {
   const noTrouble = () => known.until('no trouble', () => known.troubles.size === 0)
   const keys = () => [...known.objects.keys()].sort()
 
-  async function start(quiet = QUIET): Promise<void> {
-    source = new Manifests({ directory, apiGroup: 'godwit.dev', feed: known.feed, quiet, rescan: 100 })
+  async function start(quiet = QUIET, apiGroup = 'godwit.dev'): Promise<void> {
+    source = new Manifests({ directory, apiGroup, feed: known.feed, quiet, rescan: 100 })
     await known.until('synced', () => known.synced)
   }
 
@@ -118,11 +118,24 @@ describe('the folder of manifests', () => {
     expect(trouble).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
     expect(trouble).toMatchObject({
       text:
-        "BGPPeer of projectcalico.org/v3 and 1 more of Calico's objects in this file are ignored: the agent reads objects of " +
+        'BGPPeer of projectcalico.org/v3 and 1 more like it in this file are ignored: the agent reads objects of ' +
         'godwit.dev/v1; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
     })
     await write('calico.yaml', peer('ours'))
     await noTrouble()
+  })
+
+  test('beside Calico’s objects, a BGPAdvertisement stands in our own group; our other kinds are passed over', async () => {
+    const theirs = { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' }
+    const advertisement = { ...peer('both'), kind: 'BGPAdvertisement' }
+    await write('all.yaml', theirs, advertisement, peer('ours'), { ...advertisement, kind: 'BGPAdvertisment' })
+    await start(QUIET, 'projectcalico.org')
+    expect(keys()).toEqual(['BGPAdvertisement/both', 'BGPPeer/theirs'])
+    expect(known.objects.get('BGPAdvertisement/both')).toEqual(advertisement)
+    expect(known.troubles.get('all.yaml#3')).toMatch(
+      /^BGPPeer of godwit.dev\/v1 is ignored: .*projectcalico.org\/v3; start the agent with --api-group godwit.dev /,
+    )
+    expect(known.troubles.get('all.yaml#4')).toMatch(/^kind "BGPAdvertisment" is none of BGPAdvertisement/)
   })
 
   test('a namespaced object without a namespace is in default, and says so', async () => {
