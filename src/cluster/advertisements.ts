@@ -6,11 +6,13 @@
  */
 import { addressBytes } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
-import { hostPrefix } from '../base/prefix.ts'
+import { hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Operation, Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { ClusterNode } from './node.ts'
 import type { AdvertisementObject, PeerObject, RouteChoice, ServiceAddressKind, ServiceObject } from './objects.ts'
+import type { PoolObject } from './pool.ts'
+import { podPools, poolAround } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import type { Claim } from './route-book.ts'
 import { matches } from './selector.ts'
@@ -19,6 +21,8 @@ import type { ObjectStore } from './store.ts'
 /** Those of this node, in the order of their names, aliases looked up. */
 export interface Advertising {
   readonly all: readonly NodeAdvertisement[]
+  /** Pools of pod addresses. */
+  readonly pools: readonly PoolObject[]
   readonly problems: readonly Problem[]
 }
 
@@ -42,7 +46,7 @@ export function surveyAdvertisements(store: ObjectStore, me: ClusterNode): Adver
       unknown === undefined ? undefined : `BGPAdvertisement/${object.name}: no community has the name ${unknown}`
     return { object, operations: operationsOf(object, aliases), held: object.held ?? held }
   })
-  return { all, problems }
+  return { all, pools: podPools(store.table('IPPool').values()), problems }
 }
 
 type Aliases = ReadonlyMap<string, readonly number[]>
@@ -53,7 +57,11 @@ export const communityAliases = (store: ObjectStore): Aliases =>
 /** What is wrong with the names that it gives. */
 export function referencesOf(object: AdvertisementObject, aliases: Aliases, store: ObjectStore): Problem[] {
   const unknown = unknownCommunity(object, aliases)
-  return [...(unknown === undefined ? [] : [unknownAlias(object, unknown)]), ...unknownPeers(object, store)]
+  return [
+    ...(unknown === undefined ? [] : [unknownAlias(object, unknown)]),
+    ...unknownPeers(object, store),
+    ...unknownPools(object, store),
+  ]
 }
 
 const unknownCommunity = ({ communities }: AdvertisementObject, aliases: Aliases) =>
@@ -77,6 +85,21 @@ function unknownPeers({ name, peers = [] }: AdvertisementObject, store: ObjectSt
   })
 }
 
+function unknownPools({ name, routes }: AdvertisementObject, store: ObjectStore): Problem[] {
+  return routes.flatMap((choice, at) => {
+    const names = choice.kind === 'pools' ? (choice.names ?? []) : []
+    return names.flatMap((pool, index) => {
+      if (store.exists('IPPool', pool)) return []
+      const place = {
+        object: `BGPAdvertisement/${name}`,
+        field: `spec.routes[${at}].pools.names[${index}]`,
+        value: pool,
+      }
+      return makeProblem({ code: 'advertisement-pool-missing', ...place, says: 'is not an IPPool', level: 'warning' })
+    })
+  })
+}
+
 function operationsOf(
   { communities, localPref, med, prepend }: AdvertisementObject,
   aliases: ReadonlyMap<string, readonly number[]>,
@@ -97,8 +120,17 @@ function naming(all: readonly NodeAdvertisement[], chooses: (choice: RouteChoice
   return all.filter(({ object }) => object.routes.some(chooses)).map(({ object }) => object.name)
 }
 
-export const namingPodCidrs = (all: readonly NodeAdvertisement[]): string[] =>
-  naming(all, ({ kind }) => kind === 'podCIDRs')
+/** Of a pod CIDR, a block or a single address of pods. */
+export function namingPods({ all, pools }: Advertising, prefix: Prefix): string[] {
+  const pool = poolAround(pools, prefix)
+  return naming(all, (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)))
+}
+
+function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }>, pool: PoolObject | undefined) {
+  if (pool === undefined) return false
+  if (names === undefined && selector === undefined) return true
+  return names?.includes(pool.name) === true || (selector !== undefined && matches(selector, pool.labels))
+}
 
 export const namingRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
   naming(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind))

@@ -12,7 +12,7 @@ import { finish, Toll, type Work } from '../base/work.ts'
 import {
   type Advertising,
   type NodeAdvertisement,
-  namingPodCidrs,
+  namingPods,
   ownClaims,
   surveyAdvertisements,
 } from './advertisements.ts'
@@ -253,7 +253,7 @@ export class IntentBuilder {
     if (frame !== this.#planned) this.#setFrame(frame)
     this.#planned = frame
     const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
-    const pods = podClaims(me, heldPods, namingPodCidrs(advertising.all))
+    const pods = podClaims(me, heldPods, (prefix) => namingPods(advertising, prefix))
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
     this.#setOwnRoutes(advertising.all, me)
     const health = this.#unhealthy
@@ -275,7 +275,7 @@ export class IntentBuilder {
   }
 
   #advertisingOf(store: ObjectStore, me: ClusterNode): Advertising {
-    const restsOn = [store, me, ...revisions(store, 'BGPAdvertisement', 'BGPConfiguration', 'BGPPeer')]
+    const restsOn = [store, me, ...revisions(store, 'BGPAdvertisement', 'BGPConfiguration', 'BGPPeer', 'IPPool')]
     return this.#answers.advertising.ask('', restsOn, this.#toll, FEW_COST, () => surveyAdvertisements(store, me))
   }
 

@@ -227,6 +227,8 @@ export interface PeerObject {
 /** Which routes of a node a BGPAdvertisement names. */
 export type RouteChoice =
   | { readonly kind: 'podCIDRs' }
+  /** Those of the pod CIDRs and blocks that lie in these IPPools; both undefined: in any. */
+  | { readonly kind: 'pools'; readonly names: readonly string[] | undefined; readonly selector: Selector | undefined }
   /** The node's own addresses as /32 and /128: they become routes by it. */
   | { readonly kind: 'nodeAddresses' }
   /** Become routes by it. */

@@ -91,9 +91,12 @@ function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<stri
 const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
   [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()].sort((a, b) => (a.text < b.text ? -1 : 1))
 
-/** `held`: why none of them may be advertised. `named`: the BGPAdvertisements that name them. */
-export const podClaims = ({ podCidrs }: ClusterNode, held: string | undefined, named: readonly string[]): Claim[] =>
-  podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, named }))
+/** `held`: why none of them may be advertised. `naming`: the BGPAdvertisements that name one. */
+export const podClaims = (
+  { podCidrs }: ClusterNode,
+  held: string | undefined,
+  naming: (prefix: Prefix) => readonly string[],
+): Claim[] => podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, named: naming(prefix) }))
 
 /** A node that is new waits for its pod CIDRs; nothing is wrong with it. */
 export function whyNoPods({ name, podCidrs }: ClusterNode, source: PodCidrSource): string | undefined {

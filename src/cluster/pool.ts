@@ -1,9 +1,11 @@
 /** An IPPool, checked. */
 import type { Address } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
+import type { Labels } from './selector.ts'
 
 export interface PoolObject {
   readonly name: string
+  readonly labels: Labels
   readonly prefix: Prefix
   /** Stops the handing out of addresses only; the pool is advertised all the same. */
   readonly disabled: boolean

@@ -108,6 +108,17 @@ const overlapProblem = ({ name, prefix }: PoolObject, says: string): Problem =>
     level: 'warning',
   })
 
+/** Those whose addresses are pods'. */
+export const podPools = (pools: Iterable<PoolObject>): PoolObject[] =>
+  [...pools].filter(({ loadBalancerOnly }) => !loadBalancerOnly)
+
+/** The pool of a prefix that lies in several: the most specific, of equal ones the first by name. */
+export function poolAround(pools: readonly PoolObject[], prefix: Prefix): PoolObject | undefined {
+  const around = pools.filter((pool) => contains(pool.prefix, prefix))
+  const [first] = around.sort((a, b) => b.prefix.length - a.prefix.length || (a.name < b.name ? -1 : 1))
+  return first
+}
+
 /** As few prefixes as cover exactly the same addresses, in order: the pod CIDRs of a large cluster become one. */
 export function cover(prefixes: readonly Prefix[]): Prefix[] {
   return FAMILIES.flatMap((family) => coverFamily(prefixes.filter((prefix) => prefix.family === family)))

@@ -16,6 +16,7 @@ const pool = (name: string, cidr: string, rest: Partial<PoolObject> = {}): PoolO
   name,
   prefix: prefix(cidr),
   disabled: false,
+  labels: {},
   disableBgpExport: false,
   natOutgoing: true,
   loadBalancerOnly: false,

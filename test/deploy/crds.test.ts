@@ -246,6 +246,7 @@ const SCHEMA_ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
   'BGPAdvertisement spec.nodeSelector': hasParentheses,
   'BGPAdvertisement spec.peerSelector': hasParentheses,
   'BGPAdvertisement spec.routes[].services.selector': hasParentheses,
+  'BGPAdvertisement spec.routes[].pools.selector': hasParentheses,
 }
 
 /** A rule here would cost more than an API server lets a rule cost: a text of no bound, or entries of no bound. */

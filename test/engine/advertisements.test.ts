@@ -7,6 +7,7 @@ import {
   bgpFilter,
   bgpPeer,
   endpointSlice,
+  ipPool,
   node,
   remove,
   service,
@@ -31,6 +32,13 @@ const named = (name: string, ip: string, labels: Readonly<Record<string, string>
 }
 const WEB = named('shop/web', '192.0.2.10', { tier: 'gold' })
 const API = named('lab/api', '192.0.2.11', { tier: 'tin' })
+/** Each pod CIDR lies in one of its own and in a wider one, or in one that is for services alone. */
+const POOLS = [
+  ipPool('wide', { cidr: '10.0.0.0/8' }),
+  ipPool('public', { cidr: '10.244.0.0/16' }),
+  { ...ipPool('inner', { cidr: 'fd00:244::/32' }), metadata: { name: 'inner', labels: { zone: 'inner' } } },
+  ipPool('services', { cidr: 'fd00:244:1::/64', allowedUses: ['LoadBalancer'] }),
+]
 const SLICES = ['shop/web', 'lab/api'].map((of) => endpointSlice(of, 'IPv4', [{ node: 'worker', ready: true }]))
 
 function router(world: World, name: string, number: number, asNumber: number): Host {
@@ -70,6 +78,7 @@ class Scene {
       WEB,
       API,
       ...SLICES,
+      ...POOLS,
       bgpConfiguration({
         asNumber: 64512,
         nodeToNodeMeshEnabled: false,
@@ -174,6 +183,11 @@ describe('to whom', () => {
 
   test.each<[string, object, string[]]>([
     ['pod CIDRs', { podCIDRs: true }, PODS],
+    ['pod CIDRs of a pool', { pools: { names: ['public'] } }, PODS.slice(0, 1)],
+    ['pod CIDRs of pools with a label', { pools: { selector: "zone == 'inner'" } }, PODS.slice(1)],
+    ['pod CIDRs of pools by either', { pools: { names: ['public'], selector: "zone == 'inner'" } }, PODS],
+    ['pod CIDRs of any pool', { pools: {} }, PODS],
+    ['of pools that overlap, the most specific', { pools: { names: ['wide', 'ghost', 'services'] } }, []],
     ['service ranges', { serviceRanges: {} }, [RANGE]],
     ['service ranges of another kind', { serviceRanges: { kinds: ['ClusterIP'] } }, []],
     ['all services', { services: {} }, VIPS],
@@ -297,6 +311,25 @@ describe('with faults', () => {
     expect(scene.row(scene.one, '192.0.2.10/32')?.med).toBe(5)
     expect(scene.heard(scene.two)).toEqual(without(...VIPS))
     expect(scene.problems()).toMatch(/spec\.med: "much"/)
+  })
+
+  test('an IPPool that does not exist is named', () => {
+    const scene = new Scene(
+      bgpAdvertisement('all', { routes: [{ services: {} }, { pools: { names: ['x', 'ghost'] } }] }),
+    )
+    expect(scene.problems()).toMatch(
+      /BGPAdvertisement\/all spec\.routes\[1\]\.pools\.names\[1\]: "ghost" is not an IPPool/,
+    )
+  })
+
+  test('a pool that comes, goes or has another label counts at once', () => {
+    const scene = new Scene(bgpAdvertisement('some', { routes: [{ pools: { names: ['late'] } }], peers: ['one'] }))
+    expect(scene.heard(scene.two)).toEqual(ALL)
+    scene.change(ipPool('late', { cidr: '10.244.1.0/24' }))
+    expect(scene.heard(scene.two)).toEqual(without('10.244.1.0/24'))
+    scene.world.change(scene.worker, [remove(ipPool('late', { cidr: '10.244.1.0/24' }))])
+    scene.world.pass(1_000)
+    expect(scene.heard(scene.two)).toEqual(ALL)
   })
 
   test('a BGPPeer that does not exist is named; it may come', () => {

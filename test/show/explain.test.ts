@@ -14,6 +14,7 @@ const pool = (name: string, cidr: string, rest: Partial<PoolObject> = {}): PoolO
   name,
   prefix: parsePrefix(cidr) as Prefix,
   disabled: false,
+  labels: {},
   disableBgpExport: false,
   natOutgoing: false,
   loadBalancerOnly: false,

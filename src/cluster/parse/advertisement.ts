@@ -11,7 +11,7 @@ import type { ObjectRef } from '../source.ts'
 import { COMMUNITIES_PER_PREFIX, readCommunity } from './configuration.ts'
 import { Fields, parseAsn } from './fields.ts'
 
-const CHOICES = ['podCIDRs', 'nodeAddresses', 'prefixes', 'serviceRanges', 'services'] as const
+const CHOICES = ['podCIDRs', 'pools', 'nodeAddresses', 'prefixes', 'serviceRanges', 'services'] as const
 const KINDS: Readonly<Record<string, ServiceAddressKind>> = {
   ClusterIP: 'cluster',
   ExternalIP: 'external',
@@ -71,7 +71,7 @@ function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | und
   if (kind === 'prefixes') return readPrefixes(entry)
   if (kind === 'podCIDRs' || kind === 'nodeAddresses') return entry.flag(kind) === true ? { kind } : undefined
   const fields = entry.record(kind)
-  const choice = fields && readServices(fields, kind)
+  const choice = fields && (kind === 'pools' ? readPools(fields) : readServices(fields, kind))
   fields?.rest()
   return choice
 }
@@ -80,6 +80,14 @@ function readPrefixes(entry: Fields): RouteChoice {
   const texts = entry.texts('prefixes')
   const each = new Fields(entry.findings, entry.at('prefixes'), Object.fromEntries(texts.entries()))
   return { kind: 'prefixes', prefixes: texts.flatMap((_, index) => each.prefix(`${index}`) ?? []) }
+}
+
+function readPools(fields: Fields): RouteChoice {
+  return {
+    kind: 'pools',
+    names: fields.has('names') ? fields.texts('names') : undefined,
+    selector: readSelector(fields, 'selector'),
+  }
 }
 
 function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): RouteChoice {

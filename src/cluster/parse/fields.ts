@@ -142,6 +142,11 @@ export class Fields {
     })
   }
 
+  /** Of the object whose fields these are. */
+  labels(): Record<string, string> {
+    return Object.fromEntries(this.record('metadata')?.textMap('labels') ?? [])
+  }
+
   /** Text to text, as labels and annotations are. */
   textMap(name: string): Map<string, string> {
     const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object') ?? {}

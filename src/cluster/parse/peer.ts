@@ -68,7 +68,7 @@ export function parsePeer(
   }
   const peer = {
     name,
-    labels: Object.fromEntries(new Fields(findings, '', object).record('metadata')?.textMap('labels') ?? []),
+    labels: new Fields(findings, '', object).labels(),
     ...parseNodes(spec),
     ...parseRemote(spec),
     ...parseSession(spec),

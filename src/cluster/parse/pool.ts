@@ -16,7 +16,8 @@ export function parsePool(
   { name }: ObjectRef,
   findings: Findings,
 ): PoolObject | undefined {
-  const spec = new Fields(findings, '', object).record('spec')
+  const root = new Fields(findings, '', object)
+  const spec = root.record('spec')
   if (spec === undefined) return findings.missing('spec')
   const prefix = parseCidr(spec)
   if (!spec.has('cidr')) findings.missing('spec.cidr')
@@ -32,6 +33,7 @@ export function parsePool(
   }
   const pool = {
     name,
+    labels: root.labels(),
     disabled: spec.flag('disabled') ?? false,
     disableBgpExport: spec.flag('disableBGPExport') ?? false,
     natOutgoing: spec.flag('natOutgoing') ?? false,

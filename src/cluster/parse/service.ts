@@ -29,7 +29,7 @@ export function parseService(
     internalLocal: isLocal(spec, 'internalTrafficPolicy'),
     externalLocal: isLocal(spec, 'externalTrafficPolicy'),
     loadBalancerClass: spec.text('loadBalancerClass') ?? '',
-    labels: Object.fromEntries(root.record('metadata')?.textMap('labels') ?? []),
+    labels: root.labels(),
     advertise: parseAdvertise(root.record('metadata')),
   }
 }
