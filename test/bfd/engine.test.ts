@@ -173,6 +173,15 @@ describe('what shall be', () => {
   })
 })
 
+test.each([true, false])('RFC 5882 §4.3: a loss is told with the C bits of both sides: theirs %s', (theirs) => {
+  const engine = new BfdEngine({ seed: 7, independent: true, least: 0 })
+  const [open] = opened(engine.handle(sessions({}), 0))
+  const change = { state: 'Init', yourDiscriminator: open?.session ?? 0, controlPlaneIndependent: theirs } as const
+  engine.handle(packet(change), 0)
+  const reports = engine.handle({ kind: 'tick' }, 3_000).filter((effect) => effect.kind === 'report')
+  expect(reports).toMatchObject([{ from: 'Up', session: { state: 'Down', diagnostic: 1, independent: theirs } }])
+})
+
 describe('packets a second are bounded', () => {
   const mesh = (count: number, transmit: number) =>
     Array.from({ length: count }, (_, at) => ({
