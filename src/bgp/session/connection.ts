@@ -41,6 +41,9 @@ import type {
 /** RFC 4271 §8.2.2: the "large value" of the HoldTimer while the neighbor's OPEN is awaited. */
 export const OPEN_HOLD_TIME: Seconds = 240
 
+/** RFC 4271 §4.4. */
+const LEAST_KEEPALIVE: Millis = 1_000
+
 /** RFC 9687 §3.3: the Send Hold Time is this, or twice the hold time where that is longer. */
 const SEND_HOLD_TIME: Seconds = 480
 
@@ -451,11 +454,11 @@ export class Connection {
     else this.#set('hold', inMillis(holdTime))
   }
 
-  /** RFC 4271 §10: jittered afresh each time; §4.4: none where the hold time is 0. */
+  /** RFC 4271 §10: jittered afresh each time; §4.4: never two within a second, and none where the hold time is 0. */
   #startKeepalive(): void {
     const { keepaliveTime: time = 0 } = this.session ?? {}
     if (time === 0) this.timers.clear('keepalive')
-    else this.#set('keepalive', this.#shared.chance.jitter(inMillis(time)))
+    else this.#set('keepalive', Math.max(LEAST_KEEPALIVE, this.#shared.chance.jitter(inMillis(time))))
   }
 
   #set(name: TimerName, after: Millis): void {

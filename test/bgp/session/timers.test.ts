@@ -149,6 +149,18 @@ describe('keepalives', () => {
     expect(new Set(pauses).size).toBe(pauses.length)
   })
 
+  test.each([3, 4, 5])('never two within a second, whatever the jitter (RFC 4271 §4.4): hold time %i', (holdTime) => {
+    const lone = new LonePeer({ holdTime }).reach('Established')
+    const sent: number[] = []
+    for (let second = 0; second < 60; second++) {
+      for (const { at, action } of lone.pass(1_000)) if (action.kind === 'send') sent.push(at)
+      lone.receive(KEEPALIVE)
+    }
+    const pauses = sent.slice(1).map((at, index) => at - (sent[index] as number))
+    expect(pauses.length).toBeGreaterThan(40)
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1_000)
+  })
+
   test('[16] UPDATEs that were sent take their place', () => {
     const lone = new LonePeer().reach('Established')
     for (let second = 0; second < 80; second += 20) {
