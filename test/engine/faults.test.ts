@@ -265,7 +265,7 @@ describe.each(PEERS)('from an %s peer', (peer) => {
     ['[2] a length of 18', Uint8Array.from([...MARKER, 0, 18, 4]), [1, 2, 0, 18]],
     ['[2] a KEEPALIVE of 20 octets', message(4, 0), [1, 2, 0, 20]],
     ['[2] an UPDATE of 22 octets', message(2, 0, 0, 0), [1, 2, 0, 22]],
-    ['[2] an UPDATE longer than agreed on', Uint8Array.from([...MARKER, 0x10, 1, 2]), [1, 2, 0x10, 1]],
+    ['[2] an OPEN of 4097 octets', Uint8Array.from([...MARKER, 0x10, 1, 1]), [1, 2, 0x10, 1]],
     ['[2] a NOTIFICATION of 20 octets', message(3, 6), [1, 2, 0, 20]],
     ['[3] an unknown type', message(6), [1, 3, 6]],
     ['[12] an OPEN in Established', message(1, 4, 0, 1, 0, 90, 1, 1, 1, 1, 0), [5, 3, 1]],

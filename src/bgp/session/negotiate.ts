@@ -166,8 +166,8 @@ function wireContext(from: Open, to: Open, families: readonly Family[], peerType
     families,
     addPath: families.filter((family) => addPathMode(from, family) & SEND && addPathMode(to, family) & RECEIVE),
     extendedNextHop: hasExtendedNextHop(from) && hasExtendedNextHop(to),
-    // RFC 8654 §4: beyond 4096 octets only between two that can.
-    messageSize: bothOffer('extended-message', from, to) ? EXTENDED_MESSAGE_SIZE : MESSAGE_SIZE,
+    // RFC 8654 §4: beyond 4096 octets to whoever announced that it takes them, whatever the sender takes itself.
+    messageSize: lastOf(to, 'extended-message') === undefined ? MESSAGE_SIZE : EXTENDED_MESSAGE_SIZE,
     peerType,
   }
 }

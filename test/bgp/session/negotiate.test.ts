@@ -183,9 +183,21 @@ describe('what both must offer', () => {
   test('what they do not offer is not used', () => {
     const { receive, send, routeRefresh } = agree(open({ capabilities: [V4] }), {}, { capabilities: all })
     for (const context of [receive, send]) {
-      expect(context).toMatchObject({ fourOctetAs: false, messageSize: 4096, extendedNextHop: false, addPath: [] })
+      expect(context).toMatchObject({ fourOctetAs: false, extendedNextHop: false, addPath: [] })
     }
+    expect(send.messageSize).toBe(4096)
     expect(routeRefresh).toBe(false)
+  })
+
+  test('longer messages go to whoever announced that it takes them, each way by itself (RFC 8654 §4)', () => {
+    const extended: Capability[] = [V4, { kind: 'extended-message' }]
+    const sizes = (ours: Capability[], theirs: Capability[]) => {
+      const { receive, send } = agree(open({ capabilities: theirs }), {}, { capabilities: ours })
+      return [receive.messageSize, send.messageSize]
+    }
+    expect(sizes(extended, [V4])).toEqual([65_535, 4096])
+    expect(sizes([V4], extended)).toEqual([4096, 65_535])
+    expect(sizes([V4], [V4])).toEqual([4096, 4096])
   })
 
   test('[10] add-path has a direction; a mode outside 1 to 3 is as if not there', () => {
