@@ -2,10 +2,11 @@
  * What one node would do with these objects: which neighbors it would have, and which of its own routes each would get,
  * or why not. Made of the intent alone: no session stands, and nothing is learned.
  */
+import { type Address, formatAddress } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
-import { evaluator } from '../bgp/policy/evaluate.ts'
-import { ownAttributes, type PathAttributes } from '../bgp/wire/attribute.ts'
+import { type Evaluation, evaluator } from '../bgp/policy/evaluate.ts'
+import { ownAttributes } from '../bgp/wire/attribute.ts'
 import type { PeerType } from '../bgp/wire/context.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -36,6 +37,10 @@ export interface Advertised {
   readonly communities: readonly string[]
   readonly asPath: readonly Asn[]
   readonly med: number | undefined
+  /** For internal peers, where it is set. */
+  readonly localPref: number | undefined
+  /** Where it is set by hand. */
+  readonly nextHop: Address | undefined
 }
 
 export interface Refused {
@@ -97,9 +102,10 @@ function previewPeer(
       prefix: route.prefix,
       source: 'own',
       learnedFrom: undefined,
+      named: route.named,
       attributes: ownAttributes(route.communities),
     })
-    if (verdict.kind === 'accept') advertised.push(advertisedOf(route, verdict.attributes))
+    if (verdict.kind === 'accept') advertised.push(advertisedOf(route, verdict, peerType))
     else refused.push({ prefix, reason: verdict.reason })
   }
   return { intent, count, advertised, refused }
@@ -116,12 +122,18 @@ function whyNotFamily({ families }: PeerIntent, { family }: Prefix, node: NodeIn
   return `Node/${node?.name ?? ''} has no ${family} address for the next hop; an address of the session's interface may be used`
 }
 
-function advertisedOf(route: RouteIntent, attributes: PathAttributes): Advertised {
+function advertisedOf(
+  route: RouteIntent,
+  { attributes, nextHop }: Extract<Evaluation, { kind: 'accept' }>,
+  peerType: PeerType,
+): Advertised {
   return {
     prefix: route.prefix.text,
     objects: route.objects,
     communities: [...attributes.communities, ...attributes.largeCommunities].map((parts) => parts.join(':')),
     asPath: attributes.asPath.flatMap(({ asns }) => asns),
     med: attributes.med,
+    localPref: peerType === 'internal' ? attributes.localPref : undefined,
+    nextHop: typeof nextHop === 'string' ? undefined : formatAddress(nextHop),
   }
 }

@@ -64,12 +64,14 @@ function* peerLines(peer: PeerPreview): Iterable<string> {
 const placeOf = ({ intent: { range, interface: name, address } }: PeerPreview): string =>
   range?.prefix.text ?? (name === undefined ? address : `interface ${name}`)
 
-const wordsOf = ({ objects, communities, asPath, med }: Advertised): string =>
+const wordsOf = ({ objects, communities, asPath, med, localPref, nextHop }: Advertised): string =>
   [
     objects.join(' '),
     ...(communities.length === 0 ? [] : [`communities ${communities.join(' ')}`]),
     ...(asPath.length === 0 ? [] : [`prepends ${asPath.join(' ')}`]),
     ...(med === undefined ? [] : [`MED ${med}`]),
+    ...(localPref === undefined ? [] : [`local preference ${localPref}`]),
+    ...(nextHop === undefined ? [] : [`next hop ${nextHop}`]),
   ].join(', ')
 
 const dotted = (id: number): string => [24, 16, 8, 0].map((shift) => (id >>> shift) & 255).join('.')
@@ -129,6 +131,11 @@ const peerJson = ({ intent, count, advertised, refused }: PeerPreview) => ({
   count,
   remoteAs: intent.remoteAs,
   held: intent.held ?? null,
-  advertised: advertised.map(({ med = null, ...route }) => ({ ...route, med })),
+  advertised: advertised.map(({ med = null, localPref = null, nextHop = null, ...route }) => ({
+    ...route,
+    med,
+    localPref,
+    nextHop,
+  })),
   refused: refused.map((one: Refused) => ({ ...one })),
 })

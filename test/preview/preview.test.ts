@@ -7,6 +7,7 @@ import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts
 import { storeOf } from '../support/cluster.ts'
 import {
   type ApiObject,
+  bgpAdvertisement,
   bgpConfiguration,
   bgpFilter,
   bgpPeer,
@@ -52,6 +53,37 @@ describe('what a node would tell whom', () => {
     expect(peer?.refused).toEqual([
       { prefix: '192.0.2.0/24', reason: expect.stringContaining('BGPFilter/lab exportV4[0]') },
     ])
+  })
+
+  test('a BGPAdvertisement decides who is told, and with what', () => {
+    const routes = [{ podCIDRs: true }, { prefixes: ['203.0.113.0/24'] }]
+    const nextHop = { ipv4: '198.51.100.7' }
+    const words = { communities: ['64512:1:2'], med: 5, localPreference: 300, prependASPath: [64512] }
+    const some = bgpAdvertisement('some', { routes, peers: ['tor', 'own'], ...words, nextHop })
+    const own = bgpPeer('own', { peerIP: '10.0.0.2', asNumber: 64512 })
+    const one = preview([ONE, TWO, CLUSTER, TOR, own, some])
+    expect(told(one)).toEqual({
+      Mesh: ['192.0.2.0/24'],
+      tor: ['10.244.1.0/24', 'fd00:244:1::/64', '203.0.113.0/24', '192.0.2.0/24'],
+      own: ['10.244.1.0/24', 'fd00:244:1::/64', '203.0.113.0/24', '192.0.2.0/24'],
+    })
+    const [mesh, tor, internal] = ['Mesh', 'tor', 'own'].map((name) =>
+      one.peers.find(({ intent }) => (intent.object ?? intent.kind) === name),
+    )
+    expect(mesh?.refused.map(({ reason }) => reason)).toContain(
+      'the BGPAdvertisements that name it are for other peers',
+    )
+    const set = { communities: ['64512:1:2'], med: 5, asPath: [64512] }
+    expect(tor?.advertised[0]).toMatchObject({ ...set, localPref: undefined, nextHop: '198.51.100.7' })
+    expect(tor?.advertised[1]).toMatchObject({ ...set, nextHop: undefined })
+    expect(internal?.advertised[0]).toMatchObject({ ...set, localPref: 300 })
+    const lines = [...renderReport({ problems: [], nodes: [one], differences: undefined, change: undefined })]
+    expect(lines).toContainEqual(
+      '    + 10.244.1.0/24    Node/n1, communities 64512:1:2, prepends 64512, MED 5, local preference 300, next hop 198.51.100.7',
+    )
+    expect(changeOf([preview([ONE, CLUSTER, TOR])], [preview([ONE, CLUSTER, TOR, some])])).toContainEqual(
+      expect.objectContaining({ kind: 'changes', prefix: '10.244.1.0/24' }),
+    )
   })
 
   test('a neighbor that is held is told nothing, with the reason', () => {

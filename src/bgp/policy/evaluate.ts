@@ -11,6 +11,8 @@ export interface PolicyRoute {
   readonly learnedFrom: PeerType | undefined
   /** Of the session it was learned over. */
   readonly interface?: string
+  /** BGPAdvertisements that name a route of our own. */
+  readonly named?: readonly string[]
   readonly attributes: PathAttributes
 }
 
@@ -52,7 +54,7 @@ const inputOf = ({ prefix, attributes, ...route }: PolicyRoute, peerType: PeerTy
   learnedFrom: route.learnedFrom,
   peerType,
   interface: route.interface,
-  named: undefined,
+  named: route.named,
   attributes: () => attributes,
   lacksAll: () => false,
 })
