@@ -184,8 +184,8 @@ export class Sessions {
         this.#out.tell(tellLongLived(neighbor.name, action.families))
         return
       case 'stale-over':
-        this.#rib.dropStale(neighbor.name)
-        if (neighbor.peer.session === undefined) this.#failover.forget(neighbor)
+        this.#rib.dropStale(neighbor.name, action.families)
+        if (neighbor.peer.session === undefined && !neighbor.peer.keepsRoutes) this.#failover.forget(neighbor)
         this.#out.tell(tellStaleOver(neighbor.name, action.reason))
         return
       case 'updates':

@@ -20,15 +20,27 @@ interface Said {
   readonly restartTime?: number
   readonly families?: readonly Family[]
   readonly preserved?: readonly Family[]
-  /** Seconds of long-lived graceful restart. */
+  /** Seconds of long-lived graceful restart, of all families that it lists or of each. */
   readonly staleTime?: number
+  readonly staleTimes?: Readonly<Partial<Record<Family, number>>>
 }
 
-function graceful({ families = FAMILIES, preserved = families, staleTime, ...said }: Said = {}): Capability[] {
-  const listed = families.map((family) => ({ afi: AFI[family], safi: 1, preserved: preserved.includes(family) }))
+function graceful({
+  families = FAMILIES,
+  preserved = families,
+  staleTime,
+  staleTimes = {},
+  ...said
+}: Said = {}): Capability[] {
+  const row = (family: Family) => ({ afi: AFI[family], safi: 1, preserved: preserved.includes(family) })
+  const listed = families.map(row)
   const short = { restarted: false, notification: false, restartTime: 60, ...said, families: listed }
-  if (staleTime === undefined) return [{ kind: 'graceful-restart', ...short }]
-  const long = listed.map((family) => ({ ...family, staleTime }))
+  const times = staleTime === undefined ? staleTimes : Object.fromEntries(families.map((one) => [one, staleTime]))
+  if (Object.keys(times).length === 0) return [{ kind: 'graceful-restart', ...short }]
+  const long = FAMILIES.flatMap((family) => {
+    const time = times[family]
+    return time === undefined ? [] : [{ ...row(family), staleTime: time }]
+  })
   return [
     { kind: 'graceful-restart', ...short },
     { kind: 'long-lived-graceful-restart', families: long },
@@ -319,6 +331,11 @@ test('what is told anew counts once against the limit, and what is stale is boun
 describe('long-lived graceful restart (RFC 9494)', () => {
   const LONG = { restartTime: 60, staleTime: 3600 }
   const rows = (rig: Rig) => rig.engine.view(rig.now).routes({ protocol: 'Global_10_0_0_1' }, undefined, 9).rows
+  const stale = (rig: Rig) =>
+    rows(rig)
+      .filter(({ attributes }) => attributes.communities.join() === '65535,6')
+      .map(({ prefix }) => prefix)
+      .sort()
 
   test('[73] §4.2: after the Restart Time routes are kept for the long-lived stale time, and marked LLGR_STALE', () => {
     const { rig, neighbor } = begin(LONG)
@@ -406,6 +423,71 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     say(X)
     neighbor.hangUp()
     expect(held(rig)).toEqual([X, Y, X6].sort())
+    expect(stale(rig)).toEqual([Y, X6])
+    rig.pass(61_000)
+    expect(stale(rig)).toEqual([X, Y, X6])
+  })
+
+  test('§4.2: each family is kept for its own time', () => {
+    const { rig, neighbor } = begin({ staleTimes: { ipv4: 1000, ipv6: 100 } })
+    neighbor.hangUp()
+    rig.pass(61_000)
+    expect(stale(rig)).toEqual([X, Y, X6])
+    rig.pass(98_000)
+    expect(held(rig)).toEqual([X, Y, X6])
+    rig.pass(2_000)
+    expect(held(rig)).toEqual([X, Y])
+    rig.pass(898_000)
+    expect(held(rig)).toEqual([X, Y])
+    rig.pass(3_000)
+    expect(rig.held(neighbor)).toBe(0)
+  })
+
+  test('§4.2: a family without such a time goes with the Restart Time, and that is said', () => {
+    const { rig, neighbor } = begin({ staleTimes: { ipv6: 1000 } })
+    neighbor.hangUp()
+    rig.pass(61_000)
+    expect([held(rig), stale(rig)]).toEqual([[X6], [X6]])
+    expect(rig.tells.slice(-2).map(({ code }) => code)).toEqual(['long-lived-stale', 'stale-routes-dropped'])
+  })
+
+  test('§4.2: of a family that only the long-lived capability lists the Restart Time is 0', () => {
+    const { rig, neighbor, speak } = begin({ families: ['ipv4'], preserved: FAMILIES, staleTimes: { ipv6: 1000 } })
+    neighbor.hangUp()
+    rig.pass(100)
+    expect([held(rig), stale(rig)]).toEqual([[X, Y, X6], [X6]])
+    rig.pass(61_000)
+    expect(held(rig)).toEqual([X6])
+    neighbor.establish()
+    expect(held(rig)).toEqual([X6])
+    neighbor.hangUp()
+    speak({ families: ['ipv4'], preserved: ['ipv4'], staleTimes: { ipv6: 1000 } })
+    neighbor.establish()
+    expect(held(rig)).toEqual([])
+  })
+
+  test('§4.2: a family that has sent its End-of-RIB has all its time again, one that has not goes on with the old', () => {
+    const { rig, neighbor, say } = begin({ staleTimes: { ipv4: 200, ipv6: 200 } })
+    neighbor.holdTime = 0
+    neighbor.hangUp()
+    rig.pass(61_000)
+    neighbor.establish()
+    say(X, Y, X6)
+    neighbor.send(encodeEndOfRib('ipv4'))
+    rig.pass(100_000)
+    neighbor.hangUp()
+    expect(stale(rig)).toEqual([])
+    rig.pass(98_000)
+    expect(held(rig)).toEqual([X, Y, X6])
+    rig.pass(3_000)
+    expect([held(rig), stale(rig)]).toEqual([
+      [X, Y],
+      [X, Y],
+    ])
+    rig.pass(157_000)
+    expect(held(rig)).toEqual([X, Y])
+    rig.pass(3_000)
+    expect(rig.held(neighbor)).toBe(0)
   })
 
   test('§3.1: without the capability for graceful restart it MUST be ignored', () => {

@@ -85,8 +85,8 @@ export class Rib {
   readonly #copied = new Map<number, Uint8Array>()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
-  /** Neighbors that are down and expected back. */
-  readonly #lost = new Set<PeerSlot>()
+  /** Neighbors that are down and expected back, with the families that are kept of each. */
+  readonly #lost = new Map<PeerSlot, Set<Family>>()
   #serviceRanges: readonly Prefix[] = []
   #ownPods: OwnPodCidrs = NO_PODS
 
@@ -138,16 +138,18 @@ export class Rib {
    */
   losePeer(name: string, keep: readonly Family[]): void {
     const slot = this.#slot(name)
-    this.#lost.add(slot)
+    this.#lost.set(slot, new Set(keep))
     for (const family of FAMILIES) this.#ribs[family].losePeer(slot, keep.includes(family))
   }
 
-  /** What is stale of a neighbor is kept no longer; one that is down as well is gone then. */
-  dropStale(name: string): void {
+  /** What is stale of these families is kept no longer; a neighbor that is down is gone with the last of them. */
+  dropStale(name: string, families: readonly Family[] = FAMILIES): void {
     const slot = this.#peers.get(name)
     if (slot === undefined) return
-    if (this.#lost.has(slot)) this.removePeer(name)
-    else for (const family of FAMILIES) this.#ribs[family].dropStale(slot)
+    const kept = this.#lost.get(slot)
+    for (const family of families) kept?.delete(family)
+    if (kept?.size === 0) this.removePeer(name)
+    else for (const family of families) this.#ribs[family].dropStale(slot)
   }
 
   /**
@@ -155,10 +157,7 @@ export class Rib {
    */
   beginLongLived(name: string, families: readonly Family[]): void {
     const slot = this.#slot(name)
-    for (const family of FAMILIES) {
-      if (families.includes(family)) this.#ribs[family].beginLongLived(slot)
-      else this.#ribs[family].dropStale(slot)
-    }
+    for (const family of families) this.#ribs[family].beginLongLived(slot)
   }
 
   /** The session is down: its routes go, and so does its Adj-RIB-Out. */

@@ -7,7 +7,7 @@
  * the session, and back to Active when that one has ended.
  */
 import type { Chance } from '../../base/chance.ts'
-import { FAMILIES, type Family } from '../../base/family.ts'
+import type { Family } from '../../base/family.ts'
 import { earlier, Timers } from '../../base/timers.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
@@ -18,23 +18,14 @@ import { judge, type Speaker } from './collision.ts'
 import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { type EventName, STATES } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
-import {
-  AS_EVER,
-  absenceOf,
-  COLLISION_WINDOW,
-  familiesKept,
-  LONGEST_RETURN,
-  longLivedOf,
-  longLivedTimeOf,
-  type OwnRestart,
-} from './restart.ts'
+import { AS_EVER, COLLISION_WINDOW, familiesKept, type OwnRestart } from './restart.ts'
+import { Stale } from './stale.ts'
 import type {
   ConnId,
   LastError,
   PeerAction,
   PeerConfig,
   PeerEvent,
-  PeerRestart,
   PeerSnapshot,
   Session,
   SessionState,
@@ -57,16 +48,10 @@ export class Peer {
   readonly #own: Connection
   /** Oldest first. */
   #incoming: Connection[] = []
-  readonly #timers = new Timers<'hold-down' | 'restart'>()
-  /** Of the timers that were set last. */
+  readonly #timers = new Timers<'hold-down'>()
+  /** Of the timer that was set last. */
   #holdDown: Seconds = 0
-  #restart: Millis = 0
-  /** Families of which stale routes are kept: while the neighbor is away, and until its End-of-RIB. */
-  #stale: readonly Family[] = []
-  /** They are long-lived stale (RFC 9494). */
-  #longLived = false
-  /** What the neighbor announced about restarts in the session that was lost last. */
-  #lost: PeerRestart | undefined
+  readonly #stale = new Stale()
   #started = false
   #stopped: string | undefined
 
@@ -110,7 +95,7 @@ export class Peer {
   }
 
   deadline(): Millis | undefined {
-    let first = this.#timers.deadline()
+    let first = earlier(this.#timers.deadline(), this.#stale.deadline())
     for (const { timers } of this.#connections()) first = earlier(first, timers.deadline())
     return first
   }
@@ -205,7 +190,7 @@ export class Peer {
 
   #expire(until: Millis): void {
     for (const connection of this.#connections()) connection.expire(until)
-    if (this.#timers.take('restart', until)) this.#restartOver()
+    this.#expireStale(until)
     if (this.#timers.take('hold-down', until)) this.#start()
   }
 
@@ -394,73 +379,45 @@ export class Peer {
   #up(session: Session): void {
     this.#attemptError = undefined
     this.#established++
-    // RFC 4724 §4.2: what was kept of other families, or was not delivered meanwhile, goes at once.
-    const keep = this.#stale.filter((family) => this.#mayKeep(family, session))
-    // RFC 9494 §4.2: the time of long-lived stale routes runs on until End-of-RIB.
-    if (this.#longLived && keep.length > 0) this.#stale = keep
-    else this.#waitFor(keep, LONGEST_RETURN)
-    this.#push({ kind: 'up', session, keep })
+    this.#push({ kind: 'up', session, keep: this.#stale.comeBack(session.restart, this.#shared.now) })
   }
 
   #down(fault: Fault, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
-    this.#lost = session.restart
-    if (this.#longLived && keep.length > 0) this.#stale = FAMILIES.filter((family) => keep.includes(family))
-    else this.#waitFor(keep, absenceOf(session.restart?.time ?? 0))
+    this.#stale.lose(keep, session.restart, now)
     this.#push({ kind: 'down', error: { ...fault, at: now }, keep })
   }
 
   // ---- routes that are kept (RFC 4724 §4.2)
 
-  /** There are stale routes of these families. */
+  /** Stale routes are kept. */
   get keepsRoutes(): boolean {
-    return this.#stale.length > 0
-  }
-
-  #mayKeep(family: Family, { restart }: Session): boolean {
-    if (restart?.preserved.includes(family) !== true) return false
-    return !this.#longLived || restart.longLived?.preserved.includes(family) === true
+    return this.#stale.families.length > 0
   }
 
   /** RFC 9494 §4.2: what the neighbor asked to keep longer is kept, and comes last. */
-  #restartOver(): void {
-    const families = this.#lost === undefined ? [] : longLivedOf(this.#lost, this.#stale)
-    if (this.#state === 'Established' || this.#longLived || families.length === 0 || this.#lost === undefined) {
-      this.#giveUpStale(this.#whyLate())
-      return
-    }
-    this.#waitFor(families, longLivedTimeOf(this.#lost, families))
-    this.#longLived = true
-    this.#push({ kind: 'long-lived', families })
-  }
-
-  #waitFor(families: readonly Family[], patience: Millis): void {
-    this.#stale = families
-    this.#longLived = false
-    this.#restart = patience
-    if (families.length === 0) this.#timers.clear('restart')
-    else this.#timers.set('restart', this.#shared.now + patience)
+  #expireStale(until: Millis): void {
+    const { longLived, over, patience } = this.#stale.expire(until, this.#state === 'Established')
+    if (longLived.length > 0) this.#push({ kind: 'long-lived', families: longLived })
+    if (over.length > 0) this.#push({ kind: 'stale-over', families: over, reason: this.#whyLate(over, patience) })
   }
 
   #endOfRib(family: Family): void {
-    if (!this.#stale.includes(family) || this.#state !== 'Established') return
-    this.#stale = this.#stale.filter((other) => other !== family)
-    if (this.#stale.length > 0) return
-    this.#timers.clear('restart')
-    this.#longLived = false
+    if (this.#state === 'Established') this.#stale.forget(family)
   }
 
-  #whyLate(): string {
-    const seconds = Math.ceil(this.#restart / 1000)
-    const what = this.#state === 'Established' ? `End-of-RIB for ${this.#stale.join(' and ')}` : 'the neighbor'
+  #whyLate(families: readonly Family[], patience: Millis): string {
+    const seconds = Math.ceil(patience / 1000)
+    const what = this.#state === 'Established' ? `End-of-RIB for ${families.join(' and ')}` : 'the neighbor'
     return `${what} has not arrived for ${seconds} s`
   }
 
   #giveUpStale(reason: string): void {
-    if (this.#stale.length === 0) return
-    this.#waitFor([], 0)
-    this.#push({ kind: 'stale-over', reason })
+    const { families } = this.#stale
+    if (families.length === 0) return
+    this.#stale.clear()
+    this.#push({ kind: 'stale-over', families, reason })
   }
 
   #tellState(reason: string): void {
@@ -492,6 +449,7 @@ export class Peer {
   snapshot(now: Millis): PeerSnapshot {
     const { config, received, sent } = this.#shared
     const { session, timers, ours, theirs, sendHoldTime } = this.#furthest()
+    const nextStale = this.#stale.next()
     const running = (at: Millis | undefined, total: Seconds) =>
       at === undefined ? undefined : { left: Math.max(0, at - now), total }
     return {
@@ -507,8 +465,8 @@ export class Peer {
       holdTimer: running(timers.at('hold'), session?.holdTime ?? OPEN_HOLD_TIME),
       keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
       sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
-      stale: this.#stale,
-      restartTimer: running(this.#timers.at('restart'), Math.ceil(this.#restart / 1000)),
+      stale: this.#stale.families,
+      restartTimer: running(nextStale?.until, Math.ceil((nextStale?.patience ?? 0) / 1000)),
       holdDownTimer: running(this.#timers.at('hold-down'), this.#holdDown),
       connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
       received: { ...received },

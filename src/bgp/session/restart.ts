@@ -100,12 +100,15 @@ const lastRestart = (open: Open): GracefulRestart | undefined =>
 /** `hard`: the NOTIFICATION that came was a Hard Reset. */
 export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
   const { restart } = session
-  if (restart === undefined || (restart.time === 0 && longLivedOf(restart, restart.families).length === 0)) return []
+  if (restart === undefined) return []
+  const families = session.families.filter(
+    (family) => absenceOf(restart, family) > 0 || longLivedTimeOf(restart, family) > 0,
+  )
   // RFC 4724 §4.2: the connection is lost without a NOTIFICATION.
-  if (event.name === 'TcpConnectionFails') return restart.families
+  if (event.name === 'TcpConnectionFails') return families
   // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes if both set the N bit; a Hard Reset is.
   if (!restart.notification || hard || event.name === 'ManualStop') return []
-  return 'error' in event && isHard(event.error) ? [] : restart.families
+  return 'error' in event && isHard(event.error) ? [] : families
 }
 
 /**
@@ -139,13 +142,22 @@ export function asSent(error: MessageError, restart: PeerRestart | undefined): M
   return { ...error, code: CEASE.code, subcode: CEASE.hardReset, data: inside }
 }
 
-/** Of these families, those that are kept beyond the Restart Time. */
-export const longLivedOf = ({ longLived }: PeerRestart, families: readonly Family[]): readonly Family[] =>
-  families.filter((family) => (longLived?.times[family] ?? 0) > 0)
+/** How long routes are kept while the neighbor is away. RFC 9494 §4.2: not at all of a family that it did not list. */
+export const absenceOf = ({ time, families }: PeerRestart, family: Family): Millis =>
+  families.includes(family) ? Math.min(time * 1000, LONGEST_ABSENCE) : 0
 
-/** RFC 9494 §4.2: how long. The shortest of the times given counts for all families. */
-export const longLivedTimeOf = ({ longLived }: PeerRestart, families: readonly Family[]): Millis =>
-  Math.min(...families.map((family) => (longLived?.times[family] ?? 0) * 1000), LONGEST_LONG_LIVED)
+/** RFC 9494 §4.2: how long they are kept beyond that. */
+export const longLivedTimeOf = (restart: PeerRestart | undefined, family: Family): Millis =>
+  Math.min((restart?.longLived?.times[family] ?? 0) * 1000, LONGEST_LONG_LIVED)
 
-/** How long routes are kept while the neighbor is away. */
-export const absenceOf = (time: Seconds): Millis => Math.min(time * 1000, LONGEST_ABSENCE)
+/**
+ * Whether stale routes of a family stay when the neighbor is back. RFC 4724 §4.2: where it says that it went on
+ * forwarding. RFC 9494 §4.2: once they are long-lived stale, its long-lived capability must say so too; a family that it
+ * listed only there is judged by that alone.
+ */
+export function mayStay(family: Family, restart: PeerRestart | undefined, isLongLived: boolean): boolean {
+  if (restart === undefined) return false
+  const { families, preserved, longLived } = restart
+  if (!isLongLived) return preserved.includes(family)
+  return longLived?.preserved.includes(family) === true && preserved.includes(family) === families.includes(family)
+}

@@ -135,10 +135,10 @@ export type PeerAction =
   | { readonly kind: 'up'; readonly session: Session; readonly keep: readonly Family[] }
   /** Only after an `up`. `keep`: families whose routes are kept as stale until the neighbor is back. */
   | { readonly kind: 'down'; readonly error: LastError; readonly keep: readonly Family[] }
-  /** The neighbor is not back in time: stale routes of these families come last from here on, others go (RFC 9494). */
+  /** The neighbor is not back in time: stale routes of these families come last from here on (RFC 9494). */
   | { readonly kind: 'long-lived'; readonly families: readonly Family[] }
-  /** Stale routes are kept no longer, whether the neighbor is back or not. */
-  | { readonly kind: 'stale-over'; readonly reason: string }
+  /** Stale routes of these families are kept no longer, whether the neighbor is back or not. */
+  | { readonly kind: 'stale-over'; readonly families: readonly Family[]; readonly reason: string }
   /**
    * UPDATEs of an Established session, whole messages in `bytes` at [spans[0], spans[1]), [spans[2], spans[3]) …
    * (start of the 19-byte header to end of message). Must be read before the turn ends.
