@@ -100,7 +100,7 @@ class Agent {
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
-  /** Under way: words of lookers that come meanwhile wait for it, in their order. */
+  /** State is being read for a command: commands that arrive meanwhile wait for it, in their order. */
   #counting: Promise<void> | undefined
   #http: HttpServer | undefined
   #lock: Lock | undefined
@@ -164,7 +164,7 @@ class Agent {
   }
 
   /** State that is not followed is read when a command needs it. One such command runs at a time. */
-  readonly #feedFromLooker = (input: Input): void => {
+  readonly #feedFromClient = (input: Input): void => {
     const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
     if (reads === 'nat' || reads === 'bfd') this.#count()
@@ -182,8 +182,8 @@ class Agent {
   }
 
   #controlsFor({ control, controlGroup: group, calicoControl }: AgentWords): Control[] {
-    let lookers = 0
-    const shared = { group, feed: this.#feedFromLooker, nextId: () => ++lookers }
+    let clients = 0
+    const shared = { group, feed: this.#feedFromClient, nextId: () => ++clients }
     const own = new Control({ path: control, ...shared })
     if (calicoControl === undefined) return [own]
     const ipv4 = new Control({ path: join(calicoControl, 'bird.ctl'), bird1: 'ipv4', ...shared })
@@ -357,7 +357,7 @@ const statusOptions = ({ apiGroup, nodeReadiness }: AgentWords): StatusOptions =
   startupTaint: nodeReadiness ? STARTUP_TAINT : undefined,
 })
 
-/** What a line of a looker wants read first; nothing where it is no command. */
+/** What must be read before this line of a client is answered; undefined: nothing, or the line is no command. */
 function readsOf(line: string): Reads | undefined {
   const asked = parseCommand(line)
   return asked.kind === 'command' ? asked.reads : undefined

@@ -91,9 +91,9 @@ export const ATTACKS: readonly Attack[] = [
       begun(scene.intruder(scene.stranger, 'bfd', scene.host.ipv4, `${isQuick ? 50_000 : 1_000_000}`)),
   },
   {
-    name: 'a hundred lookers that ask for all and read nothing',
+    name: 'a hundred clients that ask for all and read nothing',
     kinds: BOTH,
-    start: async (scene) => begun(scene.intruder(scene.host, 'lookers', scene.subject.control, 'show route all')),
+    start: async (scene) => begun(scene.intruder(scene.host, 'clients', scene.subject.control, 'show route all')),
   },
   {
     name: 'half HTTP requests, and answers that nobody reads',
@@ -101,13 +101,13 @@ export const ATTACKS: readonly Attack[] = [
     start: async (scene) => begun(scene.intruder(scene.stranger, 'http', scene.host.ipv4, '9179')),
   },
   {
-    name: 'four descriptors left, and connections and lookers that want more',
+    name: 'four descriptors left, and connections and clients that want more',
     kinds: BOTH,
     start: async (scene) => {
       await limitDescriptors(scene.subject.pid, scene.descriptors + 4)
       const end = await begun(
         scene.intruder(scene.stranger, 'connect', scene.host.ipv4, '1000000'),
-        scene.intruder(scene.host, 'lookers', scene.subject.control, 'show status'),
+        scene.intruder(scene.host, 'clients', scene.subject.control, 'show status'),
       )
       return async () => {
         await end()

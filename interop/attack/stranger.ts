@@ -1,5 +1,5 @@
 // Who is no neighbor, and no friend. Says `up` when it has begun, and `done` when it has nothing more to do.
-// node stranger.ts syn|connect|bfd REMOTE COUNT, or stranger.ts http PORT, or stranger.ts lookers SOCKET LINE
+// node stranger.ts syn|connect|bfd REMOTE COUNT, or stranger.ts http PORT, or stranger.ts clients SOCKET LINE
 
 import { createSocket } from 'node:dgram'
 import { createConnection, type Socket } from 'node:net'
@@ -113,7 +113,7 @@ const http = async (remote: string, port: number): Promise<void> => {
 }
 
 /** They ask for much, again and again, and read none of it. */
-const lookers = async (path: string, line: string): Promise<void> => {
+const clients = async (path: string, line: string): Promise<void> => {
   let alive = 0
   for (;;) {
     while (alive < 100) {
@@ -138,7 +138,7 @@ if (import.meta.main) {
   else if (word === 'connect') await connect(target, Number(second))
   else if (word === 'bfd') await bfd(target, Number(second))
   else if (word === 'http') await http(target, Number(second))
-  else await lookers(target, second)
+  else await clients(target, second)
   console.log('done')
   process.exit(0)
 }

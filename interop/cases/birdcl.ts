@@ -82,7 +82,7 @@ const ROWS: readonly (readonly [string, readonly RegExp[]])[] = [
   ['show memory', [/Routing tables/, /Total/]],
 ]
 
-const lookers: Case = {
+const birdcl: Case = {
   name: "birdcl: BIRD's own client reads every show command",
   speakers: 'bird',
   async run({ lab, speaker }) {
@@ -109,7 +109,7 @@ const lookers: Case = {
       }
     }
     const denied = await run(birdcl('-r', 'disable', PEER))
-    if (!/Access denied/.test(denied.stdout)) faults.push(`disable for a looker: ${denied.stdout}`)
+    if (!/Access denied/.test(denied.stdout)) faults.push(`disable for a restricted client: ${denied.stdout}`)
     const nonsense = await run(birdcl('show', 'nonsense'))
     if (!/syntax error|No such command/i.test(nonsense.stdout)) faults.push(`show nonsense: ${nonsense.stdout}`)
     expect(faults.length === 0, faults.join('\n'))
@@ -122,4 +122,4 @@ const lookers: Case = {
   },
 }
 
-export const cases: readonly Case[] = [lookers]
+export const cases: readonly Case[] = [birdcl]

@@ -26,15 +26,24 @@ import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import { Bfd } from './bfd.ts'
 import { Callers } from './callers.ts'
+import { Clients } from './clients.ts'
 import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
 import { Gateways } from './gateways.ts'
-import type { Input } from './input.ts'
+import type {
+  BfdInput,
+  ConnectionInput,
+  DiscoveryInput,
+  Input,
+  KernelInput,
+  ListenInput,
+  ObjectsInput,
+  ProcessInput,
+} from './input.ts'
 import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
-import { Lookers } from './lookers.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
@@ -46,7 +55,6 @@ import { Sessions } from './sessions.ts'
 import { Sources } from './sources.ts'
 import { StatusKeeper, type StatusOptions } from './status.ts'
 import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
-import type { LinkInput } from './unnumbered.ts'
 import { EngineView, type Facts } from './view.ts'
 
 /**
@@ -111,7 +119,7 @@ export class Engine {
   readonly #objectWork = new ObjectWork((inputs) => this.#follow(inputs))
   readonly #store: ObjectStore
   readonly #intents: IntentBuilder
-  readonly #lookers: Lookers
+  readonly #clients: Clients
   readonly #leaving: Leaving
   readonly #damping = new Damping()
   /** Undefined where no status is written. */
@@ -220,7 +228,7 @@ export class Engine {
         leaving: () => ({ stage: this.#leaving.stage, reason: this.#leaving.reason }),
       },
     )
-    this.#lookers = new Lookers(this.#view, this.#out)
+    this.#clients = new Clients(this.#view, this.#out)
     const seen = { view: this.#view, store: this.#store, out: this.#out, chance: new Chance(seed + 1) }
     this.#status = status && new StatusKeeper(status, seen)
     this.#leaving = new Leaving({ ...rooms, neighbors: this.#neighbors, out: this.#out })
@@ -234,7 +242,7 @@ export class Engine {
     this.#take(input, now)
     if (this.#facts.stopping) this.#objectWork.drop()
     this.#objectWork.advance()
-    if (input.kind === 'polled') this.#lookers.resume()
+    if (input.kind === 'polled') this.#clients.resume()
     this.#sessions.askForRejected(now)
     this.#sessions.settleTwins(now)
     this.#announceDamped(now)
@@ -279,7 +287,7 @@ export class Engine {
 
   /** When `handle` must be called next if no input arrives; a time in the past means at once. */
   deadline(): Millis | undefined {
-    if (this.#rib.busy || this.#objectWork.isBusy || this.#lookers.hasPaused) return this.#facts.now
+    if (this.#rib.busy || this.#objectWork.isBusy || this.#clients.hasPaused) return this.#facts.now
     const kernel = this.#facts.stopping ? undefined : this.#kernel?.deadline(this.#facts.now)
     const isStopping = this.#facts.stopping
     const damped = isStopping ? undefined : earlier(this.#damping.deadline(), this.#restart.deadline)
@@ -334,6 +342,63 @@ export class Engine {
   #take(input: Input, now: Millis): void {
     switch (input.kind) {
       case 'objects':
+      case 'remembered':
+      case 'synced':
+      case 'restarted':
+        this.#takeObjects(input, now)
+        return
+      case 'listening':
+      case 'listen-ended':
+      case 'listen-failed':
+      case 'turned-away':
+      case 'callers-filtered':
+      case 'descriptors':
+        this.#takeListener(input)
+        return
+      case 'accepted':
+      case 'connected':
+      case 'dial-failed':
+      case 'received':
+      case 'drained':
+      case 'closed':
+        this.#takeConnection(input, now)
+        return
+      case 'client-opened':
+      case 'command':
+      case 'client-drained':
+      case 'client-closed':
+        this.#clients.take(input)
+        return
+      case 'links':
+      case 'kernel':
+      case 'nft-table':
+      case 'applied':
+      case 'kernel-trouble':
+      case 'cni':
+        this.#takeKernel(input, now)
+        return
+      case 'link':
+      case 'router':
+        this.#takeLink(input, now)
+        return
+      case 'bfd':
+      case 'bfd-trouble':
+        this.#takeBfd(input, now)
+        return
+      case 'polled':
+      case 'tick':
+      case 'wall-clock':
+      case 'health':
+      case 'lease':
+      case 'stop':
+        this.#takeProcess(input, now)
+        return
+    }
+  }
+
+  #takeObjects(input: ObjectsInput, now: Millis): void {
+    switch (input.kind) {
+      case 'objects':
         this.#change(input.changes, now)
         return
       case 'remembered':
@@ -342,13 +407,18 @@ export class Engine {
       case 'synced':
         this.#objectWork.add({ kind: 'synced', changes: [], at: now })
         return
+      case 'restarted':
+        this.#restart.take(input.document)
+        return
+    }
+  }
+
+  #takeListener(input: ListenInput): void {
+    switch (input.kind) {
       case 'listening':
       case 'listen-ended':
       case 'listen-failed':
         this.#out.tell(this.#facts.listening.take(input))
-        return
-      case 'accepted':
-        this.#accept(input, now)
         return
       case 'turned-away':
         this.#refuseCaller(input.address, input.reason)
@@ -360,6 +430,14 @@ export class Engine {
       }
       case 'descriptors':
         this.#out.tell(this.#facts.listening.takeDescriptors(input))
+        return
+    }
+  }
+
+  #takeConnection(input: ConnectionInput, now: Millis): void {
+    switch (input.kind) {
+      case 'accepted':
+        this.#accept(input, now)
         return
       case 'connected':
         this.#connected(input, now)
@@ -376,61 +454,56 @@ export class Engine {
       case 'drained':
         this.#sessions.drained(input.conn, now)
         return
-      case 'command':
-        this.#lookers.command(input.client, input.line)
-        return
-      case 'client-opened':
-        this.#lookers.open(input.client, input.restricted, input.bird1)
-        return
-      case 'client-drained':
-        this.#lookers.drained(input.client)
-        return
-      case 'client-closed':
-        this.#lookers.close(input.client)
-        return
-      case 'wall-clock':
-        this.#facts.epoch = input.epoch
-        return
-      case 'cni':
-        this.#takeCni(input, now)
-        return
+    }
+  }
+
+  #takeKernel(input: KernelInput, now: Millis): void {
+    switch (input.kind) {
       case 'links':
         this.#takeLinks(input.change, now)
         return
       case 'kernel':
-        this.#takeKernel(input, now)
+        this.#takeRoutes(input, now)
         return
       case 'nft-table':
       case 'applied':
+        this.#kernel?.take(input, now)
+        return
       case 'kernel-trouble':
-        if (input.kind === 'kernel-trouble' && input.what === 'links') this.#facts.linksTrouble = input.text
+        if (input.what === 'links') this.#facts.linksTrouble = input.text
         else this.#kernel?.take(input, now)
         return
-      case 'link':
-      case 'router':
-        this.#takeLink(input, now)
+      case 'cni':
+        this.#takeCni(input, now)
         return
-      case 'bfd':
-        for (const { neighbor, ...lost } of this.#bfd.take(input.news)) {
-          this.#sessions.handle(neighbor, { kind: 'bfd-down', ...lost }, now)
-        }
-        return
-      case 'bfd-trouble':
-        this.#bfd.setTrouble(input.text)
-        return
+    }
+  }
+
+  #takeBfd(input: BfdInput, now: Millis): void {
+    if (input.kind === 'bfd-trouble') {
+      this.#bfd.setTrouble(input.text)
+      return
+    }
+    for (const { neighbor, ...lost } of this.#bfd.take(input.news)) {
+      this.#sessions.handle(neighbor, { kind: 'bfd-down', ...lost }, now)
+    }
+  }
+
+  #takeProcess(input: ProcessInput, now: Millis): void {
+    switch (input.kind) {
       case 'polled':
         this.#expireAll(input, now)
+        return
+      case 'tick':
+        return
+      case 'wall-clock':
+        this.#facts.epoch = input.epoch
         return
       case 'health':
         if (this.#health.take(input)) this.#setHealth(now)
         return
       case 'lease':
         this.#status?.setHolder(input.held, now)
-        return
-      case 'tick':
-        return
-      case 'restarted':
-        this.#restart.take(input.document)
         return
       case 'stop':
         if (input.how === 'farewell') this.#farewell(input.reason, now)
@@ -626,7 +699,7 @@ export class Engine {
     this.#followGateways(now)
   }
 
-  #takeKernel(input: Extract<Input, { kind: 'kernel' }>, now: Millis): void {
+  #takeRoutes(input: Extract<Input, { kind: 'kernel' }>, now: Millis): void {
     const isOther = this.#defaults.take(input.change)
     this.#kernel?.take(input, now)
     if (isOther && !this.#facts.stopping) this.#followGateways(now)
@@ -656,7 +729,7 @@ export class Engine {
     this.#out.push({ kind: 'discover', interfaces })
   }
 
-  #takeLink(input: LinkInput, now: Millis): void {
+  #takeLink(input: DiscoveryInput, now: Millis): void {
     const node = this.#facts.intent?.node
     if (node === undefined || this.#facts.stopping) return
     const words = this.#objects.noteLink(input, now)

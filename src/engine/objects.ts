@@ -14,6 +14,7 @@ import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
 import type { Gateways } from './gateways.ts'
+import type { DiscoveryInput } from './input.ts'
 import type { Stage } from './leaving-stage.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
@@ -21,7 +22,7 @@ import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 import type { Sources } from './sources.ts'
 import type { Tell } from './tell.ts'
-import { type LinkInput, Unnumbered } from './unnumbered.ts'
+import { Unnumbered } from './unnumbered.ts'
 
 export class Objects {
   readonly #neighbors: Neighbors
@@ -188,7 +189,7 @@ export class Objects {
   }
 
   /** A link of neighbors without an address came or went, or a router advertised itself there. */
-  noteLink(input: LinkInput, now: Millis): Tell | undefined {
+  noteLink(input: DiscoveryInput, now: Millis): Tell | undefined {
     const wanted = this.unnumbered.on(input.interface)
     const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)
     return this.unnumbered.take(input, hasSession, now)

@@ -5,10 +5,8 @@
 import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import { Link } from '../ndp/link.ts'
-import type { Input } from './input.ts'
+import type { DiscoveryInput, Input } from './input.ts'
 import { type Tell, tell } from './tell.ts'
-
-export type LinkInput = Extract<Input, { kind: 'link' | 'router' }>
 
 export class Unnumbered {
   readonly #wanted = new Map<string, PeerIntent>()
@@ -56,7 +54,7 @@ export class Unnumbered {
   /**
    * Returns a log line where the state of the link has changed. Input for an interface without a neighbor is ignored.
    */
-  take(input: LinkInput, hasSession: boolean, now: Millis): Tell | undefined {
+  take(input: DiscoveryInput, hasSession: boolean, now: Millis): Tell | undefined {
     const link = this.#links.get(input.interface)
     if (link === undefined) return undefined
     return input.kind === 'link' ? takeLink(link, input) : takeRouter(link, input, hasSession, now)

@@ -69,7 +69,7 @@ describe('words and exits', () => {
     expect(err).toMatch(/^godwit: E_USAGE [^\n]+\n$/)
   })
 
-  test('a looker without an agent is told so, exit 1', async () => {
+  test('a command without an agent says so, exit 1', async () => {
     const { code, err } = await start(BUNDLE, ['-s', join(folder, 'none.sock'), 'show', 'status'])
     expect(code).toBe(1)
     expect(err).toMatch(/^godwit: E_NO_AGENT [^\n]+\n$/)

@@ -49,7 +49,7 @@ class Scene {
   readonly bad: RawNeighbor
   readonly #outside: RawNeighbor
   readonly #inside: RawNeighbor
-  readonly #lookers: readonly (readonly [RawNeighbor, Listener])[]
+  readonly #observers: readonly (readonly [RawNeighbor, Listener])[]
 
   constructor(peer: PeerType) {
     this.rig = new Rig({
@@ -60,7 +60,7 @@ class Scene {
     })
     ;[this.bad, this.#outside, this.#inside] = this.rig.neighbors as [RawNeighbor, RawNeighbor, RawNeighbor]
     const listen = (peerType: PeerType): Listener => new Listener({ send: context(peerType), peerType })
-    this.#lookers = [
+    this.#observers = [
       [this.#outside.establish(), listen('external')],
       // What came from inside the AS is not told inside it.
       ...(peer === 'external' ? ([[this.#inside.establish(), listen('internal')]] as const) : []),
@@ -81,9 +81,9 @@ class Scene {
     return this.rig.engine.view(this.rig.now).routes({ protocol: this.bad.name }, undefined, 9).rows
   }
 
-  /** What each looker holds of it. A listener throws at whatever it could find fault with. */
+  /** What each observer holds of it. A listener throws at whatever it could find fault with. */
   get told(): readonly (readonly string[])[] {
-    return this.#lookers.map(([neighbor, listener]) => {
+    return this.#observers.map(([neighbor, listener]) => {
       for (const bytes of neighbor.heard.splice(0)) if (bytes[18] === 2) listener.take(bytes)
       return [...listener.routes.keys()].filter((key) => !key.startsWith('10.244.') && !key.startsWith('fd00:'))
     })

@@ -1,5 +1,5 @@
 /**
- * Whole answers, as a looker gets them. The files in `golden/` are laid out as BIRD 2.0.12 lays them out: columns,
+ * Whole answers, as a client gets them. The files in `golden/` are laid out as BIRD 2.0.12 lays them out: columns,
  * codes, continuation and order of lines were taken from its replies.
  */
 import { describe, expect, test } from 'vitest'

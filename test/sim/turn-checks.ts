@@ -3,11 +3,11 @@ import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { Host, World } from '../support/world.ts'
 
-/** One reply may be this long: what is written before a looker has to take it, and one more row. */
+/** One reply may be this long: what is written before a client has to read it, and one more row. */
 const REPLY_LIMIT = 32_768 + 65_536
 /** UPDATEs handed to the network at once, and what comes before them in the same turn. */
 const SEND_LIMIT = 65_536 + 4_096
-/** Turns at one moment: the slices of a table, the lookers' commands; and whoever is told something takes it. More is a loop. */
+/** Turns at one moment: the slices of a table, the clients' commands; and whoever is told something takes it. More is a loop. */
 const TURNS_AT_ONCE = 20_000
 const TURNS_PER_NEIGHBOR = 100
 const MEMORY_EVERY = 512

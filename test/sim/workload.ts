@@ -88,7 +88,7 @@ export class Workload {
     for (const site of this.#stage.running()) {
       const { host } = site
       if (host === undefined) continue
-      for (const client of [...host.lookers.keys()]) this.#stage.world.leave(host, client)
+      for (const client of [...host.clients.keys()]) this.#stage.world.leave(host, client)
       this.#stage.world.ask(host, 'enable all')
     }
     this.#say(`mended${down.length > 0 ? `; ${down.map(({ name }) => name).join(', ')} had been down` : ''}`)
@@ -273,7 +273,7 @@ export class Workload {
     for (let turn = 0; turn < count; turn++) {
       const line = this.#any(COMMANDS) ?? ''
       this.#later(() => {
-        if (!host.lookers.has(client)) return
+        if (!host.clients.has(client)) return
         world.feed(host, { kind: 'command', client, line })
         if (patient) world.take(host, client)
       }, 10_000)

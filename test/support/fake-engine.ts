@@ -1,18 +1,18 @@
-/** What the engine does for lookers, and nothing else: answers from one view, a few thousand characters at a time. */
+/** What the engine does for clients, and nothing else: answers from one view, a few thousand characters at a time. */
 import type { Effect } from '../../src/engine/effect.ts'
 import type { ClientId, Input } from '../../src/engine/input.ts'
 import { answer, type Client, greeting, newClient } from '../../src/show/answer.ts'
 import { encodeReply, type ReplyLine } from '../../src/show/line-protocol.ts'
 import type { View } from '../../src/show/view.ts'
 
-interface Looker {
+interface Connected {
   readonly client: Client
   reply: Iterator<ReplyLine | undefined> | undefined
 }
 
 export class FakeEngine {
   readonly inputs: Input[] = []
-  readonly #lookers = new Map<ClientId, Looker>()
+  readonly #clients = new Map<ClientId, Connected>()
   readonly #view: View
   readonly #perform: (effect: Extract<Effect, { kind: 'reply' | 'hang-up' }>) => void
   readonly #limit: number
@@ -23,9 +23,9 @@ export class FakeEngine {
     this.#limit = limit
   }
 
-  /** Lookers that have come and not gone. */
-  get lookers(): number {
-    return this.#lookers.size
+  /** Clients that are connected. */
+  get clients(): number {
+    return this.#clients.size
   }
 
   readonly feed = (input: Input): void => {
@@ -36,13 +36,13 @@ export class FakeEngine {
   #take(input: Input): void {
     switch (input.kind) {
       case 'client-opened':
-        this.#lookers.set(input.client, { client: newClient(input), reply: greeting(this.#view)[Symbol.iterator]() })
+        this.#clients.set(input.client, { client: newClient(input), reply: greeting(this.#view)[Symbol.iterator]() })
         this.#write(input.client)
         return
       case 'command': {
-        const looker = this.#lookers.get(input.client)
-        if (looker === undefined || looker.reply !== undefined) throw new Error('a command before its turn')
-        looker.reply = answer(input.line, this.#view, looker.client)[Symbol.iterator]()
+        const connected = this.#clients.get(input.client)
+        if (connected === undefined || connected.reply !== undefined) throw new Error('a command before its turn')
+        connected.reply = answer(input.line, this.#view, connected.client)[Symbol.iterator]()
         this.#write(input.client)
         return
       }
@@ -50,17 +50,17 @@ export class FakeEngine {
         this.#write(input.client)
         return
       case 'client-closed':
-        this.#lookers.delete(input.client)
+        this.#clients.delete(input.client)
     }
   }
 
   #write(id: ClientId): void {
-    const looker = this.#lookers.get(id)
-    if (looker?.reply === undefined) return
+    const connected = this.#clients.get(id)
+    if (connected?.reply === undefined) return
     let text = ''
-    while (text.length < this.#limit && looker.reply !== undefined) {
-      const { done, value } = looker.reply.next()
-      if (done === true) looker.reply = undefined
+    while (text.length < this.#limit && connected.reply !== undefined) {
+      const { done, value } = connected.reply.next()
+      if (done === true) connected.reply = undefined
       else if (value !== undefined) text += encodeReply(value)
     }
     if (text !== '') this.#perform({ kind: 'reply', client: id, text })

@@ -130,9 +130,9 @@ export class Lan {
   ask(number: number, line: string): string {
     const host = this.host(number)
     const client = this.world.look(host, true)
-    const looker = host.lookers.get(client)
+    const socket = host.clients.get(client)
     while (this.world.take(host, client));
-    const before = looker?.text.length ?? 0
+    const before = socket?.text.length ?? 0
     this.world.feed(host, { kind: 'command', client, line })
     for (
       let turns = 0;
@@ -141,7 +141,7 @@ export class Lan {
     )
       this.world.feed(host, { kind: 'polled', until: this.world.now, unread: [] })
     this.world.leave(host, client)
-    return (looker?.text ?? '').slice(before)
+    return (socket?.text ?? '').slice(before)
   }
 
   askJson<T>(number: number, line: string): T {

@@ -16,7 +16,7 @@ import { Agenda } from './agenda.ts'
 import { linkOf } from './fake-kernel.ts'
 import { type End, type LinkOptions, Links } from './links.ts'
 
-export interface Looker {
+export interface ClientSocket {
   text: string
   /** It was written to and has not taken it. */
   busy: boolean
@@ -29,7 +29,7 @@ export class Host {
   readonly engine: Engine
   readonly options: EngineOptions
   readonly ends = new Map<number, End>()
-  readonly lookers = new Map<number, Looker>()
+  readonly clients = new Map<number, ClientSocket>()
   readonly tells: Tell[] = []
   listening: Extract<Effect, { kind: 'listen' }> | undefined
   alive = true
@@ -194,16 +194,16 @@ export class World {
     })
   }
 
-  /** Asks a host as a looker would and returns the reply in BIRD's line protocol, without the greeting. */
+  /** Asks a host as a client of the control socket would and returns the reply in BIRD's line protocol, without the greeting. */
   ask(host: Host, line: string): string {
     const client = this.look(host, true)
-    const looker = host.lookers.get(client)
-    const greeting = looker?.text ?? ''
+    const socket = host.clients.get(client)
+    const greeting = socket?.text ?? ''
     this.take(host, client)
     this.feed(host, { kind: 'command', client, line })
     while (this.take(host, client));
     this.leave(host, client)
-    return (looker?.text ?? '').slice(greeting.length)
+    return (socket?.text ?? '').slice(greeting.length)
   }
 
   /** The JSON answer to a command. */
@@ -212,25 +212,25 @@ export class World {
     return JSON.parse(text.replace(/^(?:\d{4}[- ]| )/gm, '')) as T
   }
 
-  /** A looker comes, and stays. */
+  /** A client connects, and stays connected. */
   look(host: Host, keeps = false): number {
     const client = this.#nextClient++
-    host.lookers.set(client, { text: '', busy: false, keeps })
+    host.clients.set(client, { text: '', busy: false, keeps })
     this.feed(host, { kind: 'client-opened', client, restricted: false })
     return client
   }
 
-  /** A looker takes what was written to it, if there was something. */
+  /** A client reads what was written to it, if there was something. */
   take(host: Host, client: number): boolean {
-    const looker = host.lookers.get(client)
-    if (looker?.busy !== true) return false
-    looker.busy = false
+    const socket = host.clients.get(client)
+    if (socket?.busy !== true) return false
+    socket.busy = false
     this.feed(host, { kind: 'client-drained', client })
     return true
   }
 
   leave(host: Host, client: number): void {
-    if (host.lookers.delete(client)) this.feed(host, { kind: 'client-closed', client })
+    if (host.clients.delete(client)) this.feed(host, { kind: 'client-closed', client })
   }
 
   #step(end: number): boolean {
@@ -289,7 +289,7 @@ export class World {
         this.#reply(host, effect)
         return
       case 'hang-up':
-        host.lookers.delete(effect.client)
+        host.clients.delete(effect.client)
         return
       case 'tell':
         this.#tell(host, effect.tell)
@@ -307,11 +307,11 @@ export class World {
   }
 
   #reply(host: Host, { client, text }: Extract<Effect, { kind: 'reply' }>): void {
-    const looker = host.lookers.get(client)
-    if (looker === undefined) return
-    if (looker.busy) throw new Error(`${host.name} writes to a looker that has not taken what was written before`)
-    looker.busy = true
-    looker.text = looker.keeps ? looker.text + text : text
+    const socket = host.clients.get(client)
+    if (socket === undefined) return
+    if (socket.busy) throw new Error(`${host.name} writes to a socket that has not taken what was written before`)
+    socket.busy = true
+    socket.text = socket.keeps ? socket.text + text : text
   }
 
   #tell(host: Host, tell: Tell): void {

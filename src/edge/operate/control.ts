@@ -38,13 +38,13 @@ export interface ControlOptions {
   readonly bird1?: Family
   /** Gives out the numbers of clients, if there are several sockets. */
   readonly nextId?: () => ClientId
-  /** Lookers at once. */
+  /** Clients connected at once. */
   readonly mostClients?: number
 }
 
 const LONGEST_LINE = 4096
 const MOST_CLIENTS = 64
-/** So long lookers are answered before all sockets are looked at again; at least one of them is. */
+/** Clients are answered for this long before all sockets are polled again; at least one client is answered. */
 const SHARE_MILLIS = 2
 /** An answer of which nothing was read for so long no longer keeps its seat: birdc's pager may wait for a person. */
 const STALL_MILLIS = 30_000
@@ -197,7 +197,7 @@ export class Control {
     this.#serving ??= setImmediate(this.#serve)
   }
 
-  /** Between two looks at all sockets: lookers that ask much must not keep neighbors waiting. */
+  /** Between two polls of all sockets: clients with many commands must not delay neighbors. */
   readonly #serve = (): void => {
     const until = performance.now() + SHARE_MILLIS
     for (const client of this.#waiting) {

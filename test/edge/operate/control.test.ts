@@ -59,7 +59,7 @@ describe('the socket', () => {
     expect(await readdir(join(folder, 'run'))).toEqual(['godwit.sock'])
   })
 
-  test('says of its lookers that they expect a BIRD 1.6, and gives them numbers from outside', async () => {
+  test('says of its clients that they expect a BIRD 1.6, and gives them numbers from outside', async () => {
     const inputs: Input[] = []
     const options = { feed: (input: Input) => void inputs.push(input), bird1: 'ipv6', nextId: () => 77 } as const
     await start(fakeView(), options)
@@ -129,7 +129,7 @@ async function leaveStale(at: string): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
 }
 
-describe('lookers', () => {
+describe('clients', () => {
   test('that ask much all at once are answered one after the other, and all sockets are looked at in between', async () => {
     let round = 0
     const rounds: number[] = []
@@ -172,7 +172,7 @@ describe('lookers', () => {
       '8001 Network not found',
       '',
     ])
-    await vi.waitFor(() => expect(engine.lookers).toBe(0))
+    await vi.waitFor(() => expect(engine.clients).toBe(0))
     expect(engine.inputs.filter(({ kind }) => kind === 'client-closed')).toHaveLength(1)
   })
 
@@ -234,7 +234,7 @@ describe('lookers', () => {
     const seen = await settled(() => pages)
     expect(seen).toBeLessThan(100)
     socket.destroy()
-    await vi.waitFor(() => expect(engine.lookers).toBe(0))
+    await vi.waitFor(() => expect(engine.clients).toBe(0))
   })
 
   test('what is sent ahead waits for its turn, however much it is', async () => {
