@@ -103,6 +103,18 @@ interface NodeRoutesPlan {
   readonly problems: readonly Problem[]
 }
 
+/** Pools, pod CIDRs of all Nodes, and both with the service CIDRs. */
+interface RangesPlan {
+  readonly pools: readonly PoolObject[]
+  readonly podCidrs: readonly Prefix[]
+  readonly all: readonly Prefix[]
+}
+
+interface KernelPlan {
+  readonly nodeRoutes: NodeRoutesPlan
+  readonly dataplane: DataplaneIntent | undefined
+}
+
 interface FrameInputs extends ReturnType<typeof readSettings> {
   readonly source: PodCidrSource
   readonly me: ClusterNode
@@ -279,61 +291,24 @@ export class IntentBuilder {
     return this.#answers.advertising.ask('', restsOn, this.#toll, FEW_COST, () => surveyAdvertisements(store, me))
   }
 
-  /** Which parts of it are found anew follows what each of them rests on. */
-  *#planFrame(store: ObjectStore, { settings, problems, source, me, advertising }: FrameInputs): Work<Frame> {
-    const answers = this.#answers
+  /** Each part is a cached answer: it is computed again only when a value that it depends on has changed. */
+  *#planFrame(store: ObjectStore, inputs: FrameInputs): Work<Frame> {
+    const { settings, problems, source, me, advertising } = inputs
     const { nodes } = this.#nodes
-    const pools = answers.pools.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
-      ...store.table('IPPool').values(),
-    ])
-    const podIndex = this.#nodes.podCidrs
-    const podCidrs = yield* answers.ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
-    const ranges = yield* answers.ranges.askLong('all', [pools, podCidrs, settings.serviceCidrs], () =>
-      clusterRanges(pools, podCidrs, settings.serviceCidrs),
-    )
-    const ofPolicies = [store, ranges, pools, advertising, store.revisionOf('BGPFilter')]
-    const policies = answers.policies.ask('', ofPolicies, this.#toll, FEW_COST, () => {
-      this.#policies = new Policies(store, ranges, pools, advertising.all, this.#policies)
-      return this.#policies
-    })
-    const objects = answers.peerObjects.ask('', [store, store.revisionOf('BGPPeer')], this.#toll, FEW_COST, () => [
-      ...store.table('BGPPeer').values(),
-    ])
-    const secretsRevision = store.revisionOf('Secret')
-    const ofPeers = [store, me, nodes, objects, settings, policies, secretsRevision]
-    const plan = yield* answers.peers.askLong('', ofPeers, () =>
-      this.#peers.plan({
-        me,
-        nodes,
-        nodesAt: (address) => this.#nodes.at(address),
-        objects,
-        settings,
-        policies,
-        secrets: store.table('Secret'),
-        secretsRevision,
-        namespace: this.#namespace,
-      }),
-    )
+    const ranges = yield* this.#planRanges(store, settings)
+    const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges))
     yield this.#toll.take()
+    const { nodeRoutes, dataplane } = this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
-    const ofNodeRoutes = [me, nodes, pools, settings, source]
-    const nodeRoutes = answers.nodeRoutes.ask('', ofNodeRoutes, this.#toll, nodes.size * LOOK_COST, () =>
-      this.#planNodeRoutes(me, nodes, pools, settings, source),
-    )
-    const ofDataplane = [pools, me, nodes, podCidrs, hosts, settings, nodeRoutes]
-    const dataplane = answers.dataplane.ask('', ofDataplane, this.#toll, nodes.size * LOOK_COST, () => {
-      const addresses = { me, nodes, podCidrs, hosts: this.#nodes.hosts.values() }
-      return planDataplane(pools, addresses, settings, nodeRoutes.intent)
-    })
-    const hostProblems = answers.problems.ask('', [hosts, settings], this.#toll, FEW_COST, () =>
+    const hostProblems = this.#answers.problems.ask('', [hosts, settings], this.#toll, FEW_COST, () =>
       this.#hosts.rangeProblems(settings.serviceCidrs),
     )
     yield this.#toll.take()
     const node = store.get('Node', me.name)
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
-    const ofPlans = [advertising, pools, plan, nodeRoutes, dataplane, hostProblems]
+    const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, hostProblems]
     const ofFrame = [settings, problems, source, me, nodes, leave, ...ofPlans]
-    return answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
+    return this.#answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
@@ -347,11 +322,69 @@ export class IntentBuilder {
         ...advertising.problems,
         ...nodeProblems(me, nodes),
         ...plan.problems,
-        ...overlapProblems(pools),
+        ...overlapProblems(ranges.pools),
         ...nodeRoutes.problems,
         ...hostProblems,
       ],
     }))
+  }
+
+  *#planRanges(store: ObjectStore, { serviceCidrs }: Settings): Work<RangesPlan> {
+    const answers = this.#answers
+    const pools = answers.pools.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
+      ...store.table('IPPool').values(),
+    ])
+    const podIndex = this.#nodes.podCidrs
+    const podCidrs = yield* answers.ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
+    const all = yield* answers.ranges.askLong('all', [pools, podCidrs, serviceCidrs], () =>
+      clusterRanges(pools, podCidrs, serviceCidrs),
+    )
+    return { pools, podCidrs, all }
+  }
+
+  #policiesOf(store: ObjectStore, advertising: Advertising, { pools, all }: RangesPlan): Policies {
+    const restsOn = [store, all, pools, advertising, store.revisionOf('BGPFilter')]
+    return this.#answers.policies.ask('', restsOn, this.#toll, FEW_COST, () => {
+      this.#policies = new Policies(store, all, pools, advertising.all, this.#policies)
+      return this.#policies
+    })
+  }
+
+  *#planPeers(store: ObjectStore, { settings, me }: FrameInputs, policies: Policies): Work<PeerPlan> {
+    const answers = this.#answers
+    const { nodes } = this.#nodes
+    const objects = answers.peerObjects.ask('', [store, store.revisionOf('BGPPeer')], this.#toll, FEW_COST, () => [
+      ...store.table('BGPPeer').values(),
+    ])
+    const secretsRevision = store.revisionOf('Secret')
+    const restsOn = [store, me, nodes, objects, settings, policies, secretsRevision]
+    return yield* answers.peers.askLong('', restsOn, () =>
+      this.#peers.plan({
+        me,
+        nodes,
+        nodesAt: (address) => this.#nodes.at(address),
+        objects,
+        settings,
+        policies,
+        secrets: store.table('Secret'),
+        secretsRevision,
+        namespace: this.#namespace,
+      }),
+    )
+  }
+
+  #planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): KernelPlan {
+    const answers = this.#answers
+    const { nodes, hosts } = this.#nodes
+    const cost = nodes.size * LOOK_COST
+    const nodeRoutes = answers.nodeRoutes.ask('', [me, nodes, pools, settings, source], this.#toll, cost, () =>
+      this.#planNodeRoutes(me, nodes, pools, settings, source),
+    )
+    const restsOn = [pools, me, nodes, podCidrs, hosts.revision, settings, nodeRoutes]
+    const dataplane = answers.dataplane.ask('', restsOn, this.#toll, cost, () =>
+      planDataplane(pools, { me, nodes, podCidrs, hosts: hosts.values() }, settings, nodeRoutes.intent),
+    )
+    return { nodeRoutes, dataplane }
   }
 
   /** Calico's IPAM is read in its own groups alone. */
