@@ -83,58 +83,41 @@ export interface NodeAddresses {
   networkOf(address: Address): Prefix | undefined
 }
 
-/** What is odd about pools, seen from this node. Everything is carried out all the same. */
+/** Warnings about pools, as this node sees them. The pools are used all the same. */
 export function natProblems({ pools, nodeHosts, ownAddresses }: DataplaneIntent, node: NodeAddresses): Problem[] {
   const networks = ownAddresses
     .filter((address) => node.isOwn(address))
     .flatMap((address) => node.networkOf(address) ?? [])
-  return pools.flatMap(({ name, prefix, natOutgoing, loadBalancerOnly, nat }) => {
-    const object = `IPPool/${name}`
-    const found: Problem[] = []
-    const inside = firstInside(prefix, nodeHosts)
-    if (inside !== undefined) {
-      const follows = loadBalancerOnly ? 'a service could be given it' : 'packets to nodes are not masqueraded'
-      const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; ${follows}`
-      found.push(
-        makeProblem({
-          code: 'pool-holds-node',
-          object,
-          field: 'spec.cidr',
-          value: prefix.text,
-          says,
-          level: 'warning',
-        }),
-      )
-    }
+  return pools.flatMap((pool) => {
+    const inside = nodeInside(pool, nodeHosts)
     // Nothing else is done with a pool for services only, and their addresses may be on the nodes' own link.
-    if (loadBalancerOnly) return found
-    const network = networks.find((one) => contains(one, prefix) || contains(prefix, one))
-    if (inside === undefined && network !== undefined) {
-      const says = `overlaps ${network.text}, the network of this node: addresses there could belong to a pod or to a neighbor`
-      found.push(
-        makeProblem({
-          code: 'pool-holds-network',
-          object,
-          field: 'spec.cidr',
-          value: prefix.text,
-          says,
-          level: 'warning',
-        }),
-      )
-    }
-    if (natOutgoing && nat.address !== undefined && !node.isOwn(nat.address)) {
-      const says = 'is no address of this node; replies come back only if the network routes that address to this node'
-      found.push(
-        makeProblem({
-          code: 'nat-address-elsewhere',
-          object,
-          field: 'spec.nat.address',
-          value: nat.address,
-          says,
-          level: 'warning',
-        }),
-      )
-    }
-    return found
+    if (pool.loadBalancerOnly) return inside
+    return [...inside, ...(inside.length === 0 ? networkOverlap(pool, networks) : []), ...foreignNatAddress(pool, node)]
   })
 }
+
+function nodeInside(pool: PoolObject, nodeHosts: DataplaneIntent['nodeHosts']): Problem[] {
+  const inside = firstInside(pool.prefix, nodeHosts)
+  if (inside === undefined) return []
+  const follows = pool.loadBalancerOnly ? 'a service could be given it' : 'packets to nodes are not masqueraded'
+  const says = `contains the node address ${inside.text.replace(/\/.*/, '')}; ${follows}`
+  return [warning(pool, 'pool-holds-node', 'spec.cidr', pool.prefix.text, says)]
+}
+
+function networkOverlap(pool: PoolObject, networks: readonly Prefix[]): Problem[] {
+  const { prefix } = pool
+  const network = networks.find((one) => contains(one, prefix) || contains(prefix, one))
+  if (network === undefined) return []
+  const says = `overlaps ${network.text}, the network of this node: addresses there could belong to a pod or to a neighbor`
+  return [warning(pool, 'pool-holds-network', 'spec.cidr', prefix.text, says)]
+}
+
+function foreignNatAddress(pool: PoolObject, node: NodeAddresses): Problem[] {
+  const { address } = pool.nat
+  if (!pool.natOutgoing || address === undefined || node.isOwn(address)) return []
+  const says = 'is no address of this node; replies come back only if the network routes that address to this node'
+  return [warning(pool, 'nat-address-elsewhere', 'spec.nat.address', address, says)]
+}
+
+const warning = (pool: PoolObject, code: string, field: string, value: string, says: string): Problem =>
+  makeProblem({ code, object: `IPPool/${pool.name}`, field, value, says, level: 'warning' })
