@@ -110,27 +110,7 @@ class Agent {
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
     this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#count() })
-    const table = options.table === 'main' ? MAIN_TABLE : Number(options.table)
-    const engineOptions: EngineOptions = {
-      node: options.node,
-      version: VERSION,
-      hostName: hostname(),
-      sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
-      seed: randomInt(2 ** 32),
-      hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
-      memoryLimit: memoryForTables(),
-      cni: options.cni,
-      dataplane: options.dataplane,
-      table,
-      adopt: options.adopt,
-      now: systemClock.now(),
-      epoch: systemClock.epoch,
-      boot: bootOfKernel(),
-      keepsLastGood: true,
-      calico: isCalicoGroup(options.apiGroup),
-      namespace: options.namespace,
-      ...(writesStatus(options) && { status: statusOptions(options) }),
-    }
+    const engineOptions = engineOptionsOf(options)
     this.#engine = new Engine(engineOptions)
     const recorder = new Recorder(this.#engine, engineOptions)
     const beside = options.control.replace(/\.sock$/, '')
@@ -154,7 +134,7 @@ class Agent {
     this.#restart = runFile(`${beside}.restart.json`, feed)
     const { status: path, node } = options
     this.#statusFile = path === undefined ? undefined : new StatusFile({ path, node, trouble: troubleAt(path, feed) })
-    this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? table : undefined })
+    this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? tableOf(options) : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
     this.#bfd = new Bfd({ feed, start: options.bfd === 'thread' ? startBfdThread(false) : connectBfd(options.bfd) })
@@ -340,6 +320,31 @@ class Agent {
     }
   }
 }
+
+/** The settings of the engine: the command line, this host, and chance. */
+const engineOptionsOf = (options: AgentWords): EngineOptions => ({
+  node: options.node,
+  version: VERSION,
+  hostName: hostname(),
+  sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
+  seed: randomInt(2 ** 32),
+  hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
+  memoryLimit: memoryForTables(),
+  cni: options.cni,
+  dataplane: options.dataplane,
+  table: tableOf(options),
+  adopt: options.adopt,
+  now: systemClock.now(),
+  epoch: systemClock.epoch,
+  boot: bootOfKernel(),
+  keepsLastGood: true,
+  calico: isCalicoGroup(options.apiGroup),
+  namespace: options.namespace,
+  ...(writesStatus(options) && { status: statusOptions(options) }),
+})
+
+/** The number of the kernel table for learned routes. */
+const tableOf = ({ table }: AgentWords): number => (table === 'main' ? MAIN_TABLE : Number(table))
 
 const runFile = (path: string, feed: (input: Input) => void): RunFile =>
   new RunFile({ path, trouble: troubleAt(path, feed) })

@@ -10,18 +10,20 @@ export function act(
   neighbor: Neighbor,
   action: Action,
   now: Millis,
-  rooms: { readonly sessions: Sessions; readonly objects: Objects },
+  parts: { readonly sessions: Sessions; readonly objects: Objects },
 ): ActionResult {
   const result = (outcome: ActionResult['outcome'], reason = ''): ActionResult => ({
     name: neighbor.name,
     outcome,
     reason,
   })
+  const stop = (subcode: number, text: string, reason: string): void =>
+    parts.sessions.handle(neighbor, { kind: 'stop', subcode, text, reason }, now)
   switch (action.kind) {
     case 'disable':
       if (neighbor.disabled !== undefined) return result('already')
       neighbor.disabled = action.message
-      stop(neighbor, CEASE.adminShutdown, action.message, byHand('disabled', action.message), now, rooms.sessions)
+      stop(CEASE.adminShutdown, action.message, byHand('disabled', action.message))
       return result('done')
     case 'enable':
       // One that is held down for its many routes, with or without a time, is let in again as well.
@@ -29,32 +31,32 @@ export function act(
         return result('already')
       }
       neighbor.disabled = undefined
-      rooms.objects.startOrHold(neighbor, now)
+      parts.objects.startOrHold(neighbor, now)
       return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
       // It runs on its last good policy, or not at all: stopped, it would not come back.
       if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
-      stop(neighbor, CEASE.adminReset, action.message, byHand('restarted', action.message), now, rooms.sessions)
-      rooms.objects.startOrHold(neighbor, now)
+      stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
+      parts.objects.startOrHold(neighbor, now)
       return result('done')
     case 'drain':
       if (neighbor.drained !== undefined) return result('already')
       neighbor.drained = action.message
-      rooms.sessions.refit(neighbor, now)
+      parts.sessions.refit(neighbor, now)
       return result('done')
     case 'undrain':
       if (neighbor.drained === undefined) return result('already')
       neighbor.drained = undefined
-      rooms.sessions.refit(neighbor, now)
+      parts.sessions.refit(neighbor, now)
       return neighbor.intent.drain ? result('failed', 'its BGPPeer sets drain') : result('done')
     case 'reload':
       if (neighbor.peer.session === undefined) return result('failed', 'not established')
       if (action.direction !== 'out') {
-        rooms.sessions.refit(neighbor, now)
-        rooms.sessions.askRefresh(neighbor, now)
+        parts.sessions.refit(neighbor, now)
+        parts.sessions.askRefresh(neighbor, now)
       }
-      if (action.direction !== 'in') rooms.sessions.tellAgain(neighbor)
+      if (action.direction !== 'in') parts.sessions.tellAgain(neighbor)
       return result('done')
     case 'debug':
       return action.on ? result('failed', 'messages are not traced') : result('done')
@@ -62,14 +64,3 @@ export function act(
 }
 
 const byHand = (done: string, words: string): string => `${done} by hand${words === '' ? '' : `: ${words}`}`
-
-function stop(
-  neighbor: Neighbor,
-  subcode: number,
-  text: string,
-  reason: string,
-  now: Millis,
-  sessions: Sessions,
-): void {
-  sessions.handle(neighbor, { kind: 'stop', subcode, text, reason }, now)
-}

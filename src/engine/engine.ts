@@ -195,43 +195,35 @@ export class Engine {
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
       isReady: () => !this.#rib.busy && !this.#objectWork.isBusy && this.#kernel?.isReady !== false,
     })
-    this.#objects = new Objects(this.#neighbors, this.#sessions, this.#rib, new Chance(seed), this.#restart.own, {
+    const shared = { neighbors: this.#neighbors, sessions: this.#sessions, rib: this.#rib }
+    this.#objects = new Objects({
+      ...shared,
+      chance: new Chance(seed),
+      ownRestart: this.#restart.own,
       gateways: new Gateways(this.#defaults),
       sources: new Sources(this.#links),
     })
     this.#intents = new IntentBuilder({ node, namespace, calico })
-    const rooms = { sessions: this.#sessions, objects: this.#objects, rib: this.#rib }
+    const parts = { ...shared, objects: this.#objects, links: this.#links, out: this.#out }
     const arePodsReady = () => this.#cni.isSettled
-    const around = {
-      ...rooms,
-      neighbors: this.#neighbors,
-      out: this.#out,
-      links: this.#links,
-      table,
-      adopt,
-      arePodsReady,
-    }
-    this.#kernel = dataplane === 'linux' ? new Kernel(around) : undefined
-    this.#view = new EngineView(
-      this.#facts,
-      this.#neighbors,
-      this.#rib,
-      this.#links,
-      this.#objects,
-      this.#kernel,
-      this.#bfd,
-      (neighbor, action) => act(neighbor, action, this.#facts.now, rooms),
-      {
+    this.#kernel = dataplane === 'linux' ? new Kernel({ ...parts, table, adopt, arePodsReady }) : undefined
+    this.#view = new EngineView({
+      ...parts,
+      facts: this.#facts,
+      kernel: this.#kernel,
+      bfd: this.#bfd,
+      act: (neighbor, action) => act(neighbor, action, this.#facts.now, parts),
+      node: {
         stop: (reason) => this.#stop(reason, 'leave', this.#facts.now),
         leave: (reason) => this.#leaving.begin(reason, this.#facts.now),
         stay: () => this.#stay(this.#facts.now),
         leaving: () => ({ stage: this.#leaving.stage, reason: this.#leaving.reason }),
       },
-    )
+    })
     this.#clients = new Clients(this.#view, this.#out)
     const seen = { view: this.#view, store: this.#store, out: this.#out, chance: new Chance(seed + 1) }
     this.#status = status && new StatusKeeper(status, seen)
-    this.#leaving = new Leaving({ ...rooms, neighbors: this.#neighbors, out: this.#out })
+    this.#leaving = new Leaving(parts)
   }
 
   /** One turn. `now` never runs backwards. */

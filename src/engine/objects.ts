@@ -24,6 +24,17 @@ import type { Sources } from './sources.ts'
 import type { Tell } from './tell.ts'
 import { Unnumbered } from './unnumbered.ts'
 
+/** The parts of the engine that objects change. */
+interface ObjectsParts {
+  readonly neighbors: Neighbors
+  readonly sessions: Sessions
+  readonly rib: Rib
+  readonly chance: Chance
+  readonly ownRestart: OwnRestart
+  readonly gateways: Gateways
+  readonly sources: Sources
+}
+
 export class Objects {
   readonly #neighbors: Neighbors
   readonly #sessions: Sessions
@@ -39,21 +50,14 @@ export class Objects {
   /** Neighbors that come while this node is leaving are as far as the others. */
   stage: Stage = 'here'
 
-  constructor(
-    neighbors: Neighbors,
-    sessions: Sessions,
-    rib: Rib,
-    chance: Chance,
-    ownRestart: OwnRestart,
-    around: { readonly gateways: Gateways; readonly sources: Sources },
-  ) {
-    this.gateways = around.gateways
-    this.#sources = around.sources
-    this.#ownRestart = ownRestart
-    this.#neighbors = neighbors
-    this.#sessions = sessions
-    this.#rib = rib
-    this.#chance = chance
+  constructor(parts: ObjectsParts) {
+    this.gateways = parts.gateways
+    this.#sources = parts.sources
+    this.#ownRestart = parts.ownRestart
+    this.#neighbors = parts.neighbors
+    this.#sessions = parts.sessions
+    this.#rib = parts.rib
+    this.#chance = parts.chance
   }
 
   /** Ranges that neighbors without an object of their own may call from. */

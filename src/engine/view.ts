@@ -84,6 +84,20 @@ export interface NodeActions {
   readonly leaving: () => LeavingView
 }
 
+/** The parts of the engine that a view reads, and what commands may do. */
+export interface ViewedParts {
+  readonly facts: Facts
+  readonly neighbors: Neighbors
+  readonly rib: Rib
+  readonly links: LinkTable
+  readonly objects: Objects
+  /** Undefined with `--dataplane none`. */
+  readonly kernel: Kernel | undefined
+  readonly bfd: Bfd
+  readonly act: (neighbor: Neighbor, action: Action) => ActionResult
+  readonly node: NodeActions
+}
+
 export class EngineView implements View {
   readonly #facts: Facts
   readonly #neighbors: Neighbors
@@ -95,26 +109,16 @@ export class EngineView implements View {
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
   readonly #node: NodeActions
 
-  constructor(
-    facts: Facts,
-    neighbors: Neighbors,
-    rib: Rib,
-    links: LinkTable,
-    objects: Objects,
-    kernel: Kernel | undefined,
-    bfd: Bfd,
-    act: (neighbor: Neighbor, action: Action) => ActionResult,
-    node: NodeActions,
-  ) {
-    this.#facts = facts
-    this.#neighbors = neighbors
-    this.#rib = rib
-    this.#links = links
-    this.#objects = objects
-    this.#kernel = kernel
-    this.#bfd = bfd
-    this.#act = act
-    this.#node = node
+  constructor(parts: ViewedParts) {
+    this.#facts = parts.facts
+    this.#neighbors = parts.neighbors
+    this.#rib = parts.rib
+    this.#links = parts.links
+    this.#objects = parts.objects
+    this.#kernel = parts.kernel
+    this.#bfd = parts.bfd
+    this.#act = parts.act
+    this.#node = parts.node
   }
 
   get now(): Millis {

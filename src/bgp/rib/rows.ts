@@ -16,6 +16,11 @@ import { OURS } from './pack.ts'
 import { OWN, type Peers } from './peers.ts'
 import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
 
+/** The decision about a prefix, and the paths that share its traffic. */
+interface Decided extends Explained {
+  readonly shares: readonly number[]
+}
+
 export class RouteRows {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
   readonly #attributes: AttributeTable
@@ -129,17 +134,10 @@ export class RouteRows {
     const best = rib.loc.best[prefix] as number
     const explained = rib.decision.explain(first, best)
     const shares = best === LOST ? [] : rib.decision.sharing(first, explained.best)
-    return wanted.map((path) => this.#row(rib, prefix, path, query, explained, shares))
+    return wanted.map((path) => this.#row(rib, prefix, path, query, { ...explained, shares }))
   }
 
-  #row(
-    rib: FamilyRib,
-    prefix: number,
-    path: number,
-    query: RouteQuery,
-    explained: Explained,
-    shares: readonly number[],
-  ): RouteRow {
+  #row(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, decided: Decided): RouteRow {
     const { paths, family } = rib
     const peer = paths.peer[path] as number
     const slot = this.#peers.slots[peer]
@@ -157,8 +155,8 @@ export class RouteRows {
       object: local?.object,
       nextHops: sent?.nextHops ?? this.#nextHopsOf(paths, path),
       best,
-      ...(best && sent === undefined && shares.length > 1 && { alsoVia: this.#alsoVia(rib, shares) }),
-      reason: this.#reason(rib, prefix, path, query, explained, shares),
+      ...(best && sent === undefined && decided.shares.length > 1 && { alsoVia: this.#alsoVia(rib, decided.shares) }),
+      reason: this.#reason(rib, prefix, path, query, decided),
       filtered: paths.refused[path] !== 0,
       attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
       since: (paths.since[path] as number) * SINCE_UNIT,
@@ -166,23 +164,17 @@ export class RouteRows {
     }
   }
 
-  #reason(
-    rib: FamilyRib,
-    prefix: number,
-    path: number,
-    query: RouteQuery,
-    explained: Explained,
-    shares: readonly number[],
-  ): string {
+  #reason(rib: FamilyRib, prefix: number, path: number, query: RouteQuery, decided: Decided): string {
     const { paths } = rib
+    const { lostAt, shares } = decided
     const refused = paths.refused[path] as number
     if (refused === REFUSED.policy) return this.#policyReason(rib, prefix, path)
     if (refused !== 0) return REFUSED_WORDS[refused] as string
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
-    const lost = explained.lostAt.get(path)
+    const lost = lostAt.get(path)
     if (lost !== undefined) return `lost at ${stepWords(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
-    if (explained.best !== path) return this.#whyNotUsable(paths, path)
-    return explained.lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...explained.lostAt.values()))}`
+    if (decided.best !== path) return this.#whyNotUsable(paths, path)
+    return lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...lostAt.values()))}`
   }
 
   #whyNotUsable(paths: AdjIn, path: number): string {

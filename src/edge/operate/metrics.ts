@@ -145,10 +145,19 @@ type Series = ReturnType<typeof makeSeries>
 
 function makeSeries(registry: Registry) {
   const registers = [registry]
-  const gauge = (name: string, help: string, labelNames: string[] = []) =>
-    new Gauge({ name: `godwit_${name}`, help, labelNames, registers })
-  const counter = (name: string, help: string, labelNames: string[] = []) =>
-    new Counter({ name: `godwit_${name}`, help, labelNames, registers })
+  const make: Makers = {
+    gauge: (name, help, labelNames = []) => new Gauge({ name: `godwit_${name}`, help, labelNames, registers }),
+    counter: (name, help, labelNames = []) => new Counter({ name: `godwit_${name}`, help, labelNames, registers }),
+  }
+  return { ...sessionSeries(make), ...routeSeries(make), ...bfdSeries(make), ...nodeSeries(make) }
+}
+
+interface Makers {
+  readonly gauge: (name: string, help: string, labelNames?: string[]) => Gauge
+  readonly counter: (name: string, help: string, labelNames?: string[]) => Counter
+}
+
+function sessionSeries({ gauge, counter }: Makers) {
   return {
     up: gauge(
       'session_up',
@@ -188,6 +197,12 @@ function makeSeries(registry: Registry) {
       'peer',
       'action',
     ]),
+  }
+}
+
+/** Of the routes of a peer. */
+function routeSeries({ gauge }: Makers) {
+  return {
     received: gauge('received_prefixes', 'Prefixes in the Adj-RIB-In of the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Prefixes from the peer that import policy accepts.', ['peer', 'family']),
     stale: gauge('stale_routes', '1 while routes of a peer whose session was lost are kept (RFC 4724).', [
@@ -199,6 +214,11 @@ function makeSeries(registry: Registry) {
       'family',
     ]),
     advertised: gauge('advertised_prefixes', 'Prefixes advertised to the peer.', ['peer', 'family']),
+  }
+}
+
+function bfdSeries({ gauge, counter }: Makers) {
+  return {
     bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
     bfdDetection: gauge(
       'bfd_detection_time_seconds',
@@ -211,6 +231,12 @@ function makeSeries(registry: Registry) {
       'reason',
     ]),
     bfdLeast: gauge('bfd_least_interval_seconds', 'No BFD interval is shorter than this; 0: as configured.'),
+  }
+}
+
+/** Of objects, the kernel and memory. */
+function nodeSeries({ gauge, counter }: Makers) {
+  return {
     filterHits: counter('filter_hits_total', 'Routes that matched a rule of a BGPFilter.', ['rule']),
     nat: counter('nat_packets_total', 'First packets of flows that left with another source address, by pool.', [
       'pool',
