@@ -8,6 +8,7 @@ import { addressBytes } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Operation, Rule } from '../bgp/policy/rule.ts'
+import { coveredBy, FOR_ALL, type Naming, nameRoute } from './aggregation.ts'
 import type { Problem } from './intent.ts'
 import type { ClusterNode } from './node.ts'
 import type { AdvertisementObject, PeerObject, RouteChoice, ServiceAddressKind, ServiceObject } from './objects.ts'
@@ -16,6 +17,7 @@ import { podPools, poolAround } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import type { Claim } from './route-book.ts'
 import { matches } from './selector.ts'
+import { SERVICE_FIELDS } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
 /** Those of this node, in the order of their names, aliases looked up. */
@@ -61,6 +63,7 @@ export function referencesOf(object: AdvertisementObject, aliases: Aliases, stor
     ...(unknown === undefined ? [] : [unknownAlias(object, unknown)]),
     ...unknownPeers(object, store),
     ...unknownPools(object, store),
+    ...shortLengths(object, store),
   ]
 }
 
@@ -100,6 +103,34 @@ function unknownPools({ name, routes }: AdvertisementObject, store: ObjectStore)
   })
 }
 
+/** A covering prefix that no range contains is not advertised: the length has no effect there. */
+function shortLengths({ name, routes, aggregation }: AdvertisementObject, store: ObjectStore): Problem[] {
+  const cidrs = store.get('BGPConfiguration', 'default')?.serviceCidrs
+  const ranges = new Map<string, readonly Prefix[]>()
+  for (const choice of routes) {
+    if (choice.kind === 'podCIDRs' || choice.kind === 'pools')
+      ranges.set(
+        'IPPool',
+        podPools(store.table('IPPool').values()).map(({ prefix }) => prefix),
+      )
+    if (choice.kind === 'services')
+      for (const kind of choice.kinds) ranges.set(SERVICE_FIELDS[kind], cidrs?.[kind] ?? [])
+  }
+  return FAMILIES.flatMap((family) => {
+    const length = aggregation[family]
+    return [...ranges].flatMap(([where, all]) => {
+      const there = all.filter((range) => range.family === family)
+      if (length === undefined || there.some((range) => range.length <= length)) return []
+      if (there.length === 0 && where !== 'IPPool') return []
+      const what =
+        where === 'IPPool' ? 'is that of no IPPool: pod CIDRs' : `is that of no range of ${where}: its addresses`
+      const says = `${what} are advertised without a covering prefix`
+      const at = { object: `BGPAdvertisement/${name}`, field: `spec.aggregationLength.${family}`, value: length }
+      return makeProblem({ code: 'aggregation-outside', ...at, says, level: 'warning' })
+    })
+  })
+}
+
 function operationsOf(
   { communities, localPref, med, prepend }: AdvertisementObject,
   aliases: ReadonlyMap<string, readonly number[]>,
@@ -115,15 +146,19 @@ function operationsOf(
 
 // ── Which routes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The names of those that choose a route. */
-function naming(all: readonly NodeAdvertisement[], chooses: (choice: RouteChoice) => boolean): string[] {
-  return all.filter(({ object }) => object.routes.some(chooses)).map(({ object }) => object.name)
-}
+/** Those that choose a route. */
+const choosing = (all: readonly NodeAdvertisement[], chooses: (choice: RouteChoice) => boolean): NodeAdvertisement[] =>
+  all.filter(({ object }) => object.routes.some(chooses))
 
 /** Of a pod CIDR, a block or a single address of pods. */
-export function namingPods({ all, pools }: Advertising, prefix: Prefix): string[] {
+export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {
   const pool = poolAround(pools, prefix)
-  return naming(all, (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)))
+  const chosenBy = choosing(
+    all,
+    (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)),
+  )
+  const ranges = pools.map((one) => one.prefix)
+  return nameRoute(chosenBy, prefix, { ranges, origin: 'pod-cidr', isLocal: true })
 }
 
 function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }>, pool: PoolObject | undefined) {
@@ -133,14 +168,16 @@ function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }
 }
 
 export const namingRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
-  naming(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind))
+  choosing(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind)).map(
+    ({ object }) => object.name,
+  )
 
-export function namingService(
+export function choosingService(
   all: readonly NodeAdvertisement[],
   { namespace, labels, loadBalancerClass }: ServiceObject,
   kind: ServiceAddressKind,
-): string[] {
-  return naming(
+): NodeAdvertisement[] {
+  return choosing(
     all,
     (choice) =>
       choice.kind === 'services' &&
@@ -195,16 +232,27 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
     const name = `BGPAdvertisement/${object.name} held`
     return [{ name, match: { source: 'own', named: [object.name] }, action: 'reject', operations: [], reason }]
   })
+  const covered = all.filter(({ object }) => mine.includes(object.name)).flatMap(coveredRules(mine))
   const others: Rule = {
     name: 'BGPAdvertisements for other peers',
-    match: { source: 'own', named: names, notNamed: mine },
+    match: { source: 'own', named: [...names, ...names.map(coveredBy)], notNamed: [...mine, FOR_ALL] },
     action: 'reject',
     operations: [],
     reason: 'the BGPAdvertisements that name it are for other peers',
   }
   const ours = all.filter(({ object }) => mine.includes(object.name)).flatMap(rulesOf)
-  return [...held, ...(mine.length < names.length ? [others] : []), ...ours]
+  return [...held, ...covered, ...(mine.length < names.length ? [others] : []), ...ours]
 }
+
+/** By another object for this peer it may be advertised all the same. */
+const coveredRules =
+  (mine: readonly string[]) =>
+  ({ object: { name, aggregation } }: NodeAdvertisement): Rule[] => {
+    if (Object.keys(aggregation).length === 0) return []
+    const match: Rule['match'] = { source: 'own', named: [coveredBy(name)], notNamed: mine }
+    const reason = `BGPAdvertisement/${name} advertises the covering prefix in its place`
+    return [{ name: `BGPAdvertisement/${name} covered`, match, action: 'reject', operations: [], reason }]
+  }
 
 function rulesOf({ object, operations }: NodeAdvertisement): Rule[] {
   const name = `BGPAdvertisement/${object.name}`

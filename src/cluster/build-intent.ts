@@ -12,7 +12,7 @@ import { finish, Toll, type Work } from '../base/work.ts'
 import {
   type Advertising,
   type NodeAdvertisement,
-  namingPods,
+  namePods,
   ownClaims,
   surveyAdvertisements,
 } from './advertisements.ts'
@@ -265,7 +265,7 @@ export class IntentBuilder {
     if (frame !== this.#planned) this.#setFrame(frame)
     this.#planned = frame
     const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
-    const pods = podClaims(me, heldPods, (prefix) => namingPods(advertising, prefix))
+    const pods = podClaims(me, heldPods, (prefix) => namePods(advertising, prefix))
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
     this.#setOwnRoutes(advertising.all, me)
     const health = this.#unhealthy

@@ -90,6 +90,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
   BGPAdvertisement: [
     ...rows('soft', undefined, 'nodeSelector', 'routes', 'peers', 'peerSelector'),
     ...rows('soft', undefined, 'communities', 'localPreference', 'med', 'prependASPath', 'nextHop'),
+    ...rows('soft', undefined, 'aggregationLength'),
   ],
   IPPool: [
     ...rows('soft', 'routes of the range are accepted, or no longer', 'cidr', 'disableBGPExport'),

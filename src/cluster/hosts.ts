@@ -9,10 +9,10 @@ import type { ServiceAddressKind } from './objects.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { RouteChanges } from './route-book.ts'
-import { FIELDS } from './services.ts'
 import type { Settings } from './settings.ts'
+import { SERVICE_FIELDS } from './settings.ts'
 
-const KINDS = Object.keys(FIELDS) as ServiceAddressKind[]
+const KINDS = Object.keys(SERVICE_FIELDS) as ServiceAddressKind[]
 /** So many services are named. */
 const MOST = 10
 /** About what it takes to look for a service with an address, in microseconds. */
@@ -83,7 +83,7 @@ function rangeProblem(kind: ServiceAddressKind, cidr: Prefix, host: Prefix, node
   return makeProblem({
     code: 'service-range-holds-node',
     object: 'BGPConfiguration/default',
-    field: `spec.${FIELDS[kind]}`,
+    field: `spec.${SERVICE_FIELDS[kind]}`,
     value: cidr.text,
     says,
     level: 'warning',

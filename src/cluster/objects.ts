@@ -257,6 +257,8 @@ export interface AdvertisementObject {
   readonly med: number | undefined
   readonly prepend: readonly Asn[]
   readonly nextHops: Readonly<Partial<Record<Family, Address>>>
+  /** Lengths of covering prefixes. */
+  readonly aggregation: Readonly<Partial<Record<Family, number>>>
   /** Why what it names is not advertised: it has errors. */
   readonly held: string | undefined
 }

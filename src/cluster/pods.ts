@@ -4,6 +4,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Work } from '../base/work.ts'
+import type { Naming } from './aggregation.ts'
 import type { ClusterNode } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION, type POD_CIDR_SOURCES } from './parse/configuration.ts'
@@ -95,8 +96,8 @@ const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
 export const podClaims = (
   { podCidrs }: ClusterNode,
   held: string | undefined,
-  naming: (prefix: Prefix) => readonly string[],
-): Claim[] => podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, named: naming(prefix) }))
+  naming: (prefix: Prefix) => Naming,
+): Claim[] => podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, ...naming(prefix) }))
 
 /** A node that is new waits for its pod CIDRs; nothing is wrong with it. */
 export function whyNoPods({ name, podCidrs }: ClusterNode, source: PodCidrSource): string | undefined {

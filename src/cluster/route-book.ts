@@ -5,17 +5,16 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import { Toll, type Work } from '../base/work.ts'
+import { type Cover, Covers, FOR_ALL, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 import type { Judgement } from './settings.ts'
 
-export interface Claim {
+export interface Claim extends Naming {
   readonly prefix: Prefix
   readonly origin: RouteIntent['origin']
   /** Why it is not wanted; undefined where it is. */
   readonly refused: string | undefined
-  /** BGPAdvertisements that name it. */
-  readonly named?: readonly string[]
 }
 
 export interface RouteChanges {
@@ -51,6 +50,9 @@ export class RouteBook {
   readonly #byObject = new Map<string, readonly Claim[]>()
   /** What was there before the prefix was first touched since `takeChanges`, and whether services had it. */
   readonly #before = new Map<string, Before>()
+  /** Of routes, by prefix: where there are any. */
+  readonly #covers = new Map<string, readonly Cover[]>()
+  readonly #counted = new Covers()
   #judge: (prefix: Prefix) => Judgement = () => ({ communities: [], held: undefined })
 
   /** All that `object` wants and does not want, in place of what it said before. `why`: nothing of it is wanted. */
@@ -115,6 +117,23 @@ export class RouteBook {
     this.#claims.set(text, claims)
   }
 
+  /** Covering prefixes come with their first route and go with their last. */
+  #cover(route: string, covers: readonly Cover[]): void {
+    const before = this.#covers.get(route) ?? NO_COVERS
+    if (covers.length === 0) this.#covers.delete(route)
+    else this.#covers.set(route, covers)
+    const { begun, ended } = this.#counted.change(before, covers)
+    for (const { advertisement, prefix, origin } of begun) {
+      const claim: Claim = { prefix, origin, refused: undefined, named: [advertisement] }
+      this.#claim(`BGPAdvertisement/${advertisement}${COVERING}`, claim)
+      this.#rejudge(prefix)
+    }
+    for (const { advertisement, prefix } of ended) {
+      this.#unclaim(prefix.text, `BGPAdvertisement/${advertisement}${COVERING}`)
+      this.#rejudge(prefix)
+    }
+  }
+
   #rejudge(prefix: Prefix): void {
     this.judged++
     const { text } = prefix
@@ -125,6 +144,7 @@ export class RouteBook {
     if (!this.#before.has(text)) this.#before.set(text, { prefix, route: before, isServed: this.served.has(text) })
     if (claims.some(([, { origin }]) => origin === 'service')) this.served.set(text, prefix)
     else this.served.delete(text)
+    this.#cover(text, held === undefined ? coversOf(wanted) : NO_COVERS)
     if (wanted.length > 0 && held === undefined) {
       const objects = wanted.map(([object]) => object)
       const route = { prefix, origin: originOf(wanted), objects, communities, named: namedBy(wanted) }
@@ -139,12 +159,26 @@ export class RouteBook {
   }
 }
 
+/** A covering prefix of somebody does not keep from others what is a route without it. */
 function namedBy(wanted: readonly (readonly [string, Claim])[]): readonly string[] {
   if (wanted.every(([, { named }]) => named === undefined || named.length === 0)) return NO_NAMES
-  return [...new Set(wanted.flatMap(([, { named = NO_NAMES }]) => named))].sort()
+  const names = new Set(wanted.flatMap(([, { named = NO_NAMES }]) => named))
+  const plain = wanted.filter(([object]) => !object.endsWith(COVERING))
+  if (plain.length < wanted.length && plain.some(([, { named = NO_NAMES }]) => named.length === 0)) names.add(FOR_ALL)
+  return [...names].sort()
 }
 
 const NO_NAMES: readonly string[] = []
+const NO_COVERS: readonly Cover[] = []
+
+/** Behind the name of an object: what it says of covering prefixes. */
+const COVERING = ' aggregationLength'
+
+function coversOf(wanted: readonly (readonly [string, Claim])[]): readonly Cover[] {
+  if (wanted.every(([, { covers }]) => covers === undefined)) return NO_COVERS
+  const all = wanted.flatMap(([, { covers = NO_COVERS }]) => covers)
+  return [...new Map(all.map((cover) => [`${cover.advertisement} ${cover.prefix.text}`, cover])).values()]
+}
 
 function originOf(wanted: readonly (readonly [string, Claim])[]): RouteIntent['origin'] {
   return ORIGINS.find((origin) => wanted.some(([, claim]) => claim.origin === origin)) ?? 'service'

@@ -12,21 +12,16 @@
  */
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
-import { type NodeAdvertisement, namingRange, namingService } from './advertisements.ts'
+import { choosingService, type NodeAdvertisement, namingRange } from './advertisements.ts'
+import { nameRoute } from './aggregation.ts'
 import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
 import type { Labels } from './selector.ts'
-import type { Settings } from './settings.ts'
+import { SERVICE_FIELDS, type Settings } from './settings.ts'
 
 /** In Kubernetes only the label's presence matters, not its value. */
 export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
-export const FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
-  cluster: 'serviceClusterIPs',
-  external: 'serviceExternalIPs',
-  'load-balancer': 'serviceLoadBalancerIPs',
-}
-
 /** Everything that a decision depends on besides the service and its endpoints. */
 export interface ServiceSettings {
   readonly node: string
@@ -99,10 +94,12 @@ export function decideService(
   const endpoints = [...slices]
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
-    const named = namingService(settings.advertising, service, kind)
+    const chosenBy = choosingService(settings.advertising, service, kind)
+    const isLocal = localPolicy(service, kind) !== undefined
+    const around = { ranges: settings.cidrs[kind], origin: 'service-cidr', isLocal } as const
     for (const prefix of prefixes) {
       const refused = whole ?? whyNotAddress(prefix, kind, service, endpoints, settings)
-      claims.push({ prefix, origin: 'service', refused, named })
+      claims.push({ prefix, origin: 'service', refused, ...nameRoute(chosenBy, prefix, around) })
     }
   }
   claim('cluster', service.clusterIps)
@@ -138,7 +135,7 @@ function whyNotAddress(
     if (classes?.includes(service.loadBalancerClass) === false) return whyNotClass(service.loadBalancerClass)
   }
   const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
-  if (around.length === 0) return `it is outside ${FIELDS[kind]} of BGPConfiguration/default`
+  if (around.length === 0) return `it is outside ${SERVICE_FIELDS[kind]} of BGPConfiguration/default`
   const policy = localPolicy(service, kind)
   if (policy !== undefined) {
     if (isServed(endpoints, prefix.family, node)) return undefined

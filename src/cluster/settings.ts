@@ -68,6 +68,12 @@ export interface Advertisement {
   readonly held: string | undefined
 }
 
+export const SERVICE_FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
+  cluster: 'serviceClusterIPs',
+  external: 'serviceExternalIPs',
+  'load-balancer': 'serviceLoadBalancerIPs',
+}
+
 const NO_GUARDS: ServiceGuards = { health: undefined, damping: undefined }
 const NO_CIDRS: ConfigurationObject['serviceCidrs'] = { cluster: [], external: [], 'load-balancer': [] }
 

@@ -196,6 +196,10 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     med: { after: { med: 50 } },
     prependASPath: { after: { prependASPath: [64777] } },
     nextHop: { after: { nextHop: { ipv4: '10.0.0.99' } } },
+    aggregationLength: {
+      after: { aggregationLength: { ipv4: 20 } },
+      beside: [ipPool('all', { cidr: '10.244.0.0/16' })],
+    },
   },
   IPPool: {
     cidr: { after: { cidr: '10.99.0.0/16' }, beside: [] },

@@ -117,8 +117,15 @@ const selecting = fc
   })
   .map(({ name, ...spec }) => bgpPeer(name, JSON.parse(JSON.stringify(spec)) as object))
 const advertisements = fc
-  .record({ name: fc.constantFrom('adv-1', 'adv-2'), on: fc.constantFrom('rack == "1"', 'all()') })
-  .map(({ name, on }) => bgpAdvertisement(name, { nodeSelector: on, routes: [{ prefixes: ['203.0.113.0/24'] }] }))
+  .record({
+    name: fc.constantFrom('adv-1', 'adv-2'),
+    on: fc.constantFrom('rack == "1"', 'all()'),
+    routes: fc.subarray([{ prefixes: ['203.0.113.0/24'] }, { podCIDRs: true }, { services: {} }], { minLength: 1 }),
+    aggregationLength: fc.constantFrom(undefined, { ipv4: 16 }, { ipv4: 24 }, { ipv4: 28, ipv6: 112 }, { ipv4: 24.5 }),
+  })
+  .map(({ name, on, ...spec }) =>
+    bgpAdvertisement(name, JSON.parse(JSON.stringify({ nodeSelector: on, ...spec })) as object),
+  )
 const affinities = fc
   .record({ at: fc.constantFrom(1, 2, 3), node: nodeName, state: fc.constantFrom('confirmed', 'pending') })
   .map(({ at, node: owner, state }) => ipam('BlockAffinity', `block-${at}`, affinityOf(at, owner, state)))

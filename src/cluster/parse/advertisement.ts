@@ -3,7 +3,7 @@
  * is used as far as it says which routes it names: those are not advertised.
  */
 import { familyOfAddress } from '../../base/address.ts'
-import { FAMILIES, type Family } from '../../base/family.ts'
+import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'
 import type { AdvertisementObject, RouteChoice, ServiceAddressKind } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import { parseSelector, type Selector } from '../selector.ts'
@@ -41,6 +41,7 @@ export function parseAdvertisement(
     med: spec.whole('med', 0, LARGEST),
     prepend: readPrepend(spec),
     nextHops: readNextHops(spec),
+    aggregation: readAggregation(spec),
   }
   spec.rest()
   return { ...read, held: findings.faulty.size > 0 ? `BGPAdvertisement/${name} has errors` : undefined }
@@ -133,6 +134,17 @@ function readPrepend(spec: Fields): number[] {
     spec.findings.wrong(spec.at('prependASPath'), path.length, `are more than ${MOST_PREPENDED} AS numbers`)
   }
   return path
+}
+
+function readAggregation(spec: Fields): AdvertisementObject['aggregation'] {
+  const fields = spec.record('aggregationLength')
+  const found: Partial<Record<Family, number>> = {}
+  for (const family of FAMILIES) {
+    const length = fields?.whole(family, 1, ADDRESS_BITS[family])
+    if (length !== undefined) found[family] = length
+  }
+  fields?.rest()
+  return found
 }
 
 function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
