@@ -35,6 +35,7 @@ import { cases as packetsTable } from './packets-table.ts'
 import { cases as packetsTakeover } from './packets-takeover.ts'
 import { cases as packetsUplinks } from './packets-uplinks.ts'
 import { cases as packetsWalk } from './packets-walk.ts'
+import { cases as packetsWho } from './packets-who.ts'
 import { cases as protection } from './protection.ts'
 import { cases as readme } from './readme.ts'
 import { cases as services } from './services.ts'
@@ -82,6 +83,7 @@ export const CASES: readonly Case[] = [
   ...packetsTakeover,
   ...packetsUplinks,
   ...packetsWalk,
+  ...packetsWho,
   ...packetsKernel,
   ...packetsBeside,
   ...packetsSpeed,
