@@ -41,9 +41,9 @@ import type { Effect } from './engine/effect.ts'
 import { Engine, type EngineOptions } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { FAREWELL } from './engine/leave.ts'
+import { logLine } from './engine/log-line.ts'
 import { readRestart } from './engine/restart.ts'
 import type { StatusOptions } from './engine/status.ts'
-import { tell } from './engine/tell.ts'
 import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
 
@@ -62,7 +62,7 @@ export async function runAgent(options: AgentWords): Promise<number> {
     await agent.ended
     return 0
   } catch (error) {
-    log.tell(tell('error', 'agent-failed', error instanceof Error ? error.message : String(error)))
+    log.write(logLine('error', 'agent-failed', error instanceof Error ? error.message : String(error)))
     return 1
   } finally {
     await agent.close()
@@ -173,7 +173,7 @@ class Agent {
 
   async open(): Promise<void> {
     const { node, source } = this.#options
-    this.#log.tell(tell('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
+    this.#log.write(logLine('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
     if (this.#nft !== undefined) this.#lock = await lockDataplane()
     for (const control of this.#controls) await control.open()
     await this.#openHttp()
@@ -205,7 +205,7 @@ class Agent {
     const source = this.#source
     const does =
       source?.reread === undefined ? 'nothing to do: the agent always watches the API' : 'reading the manifests again'
-    this.#log.tell(tell('info', 'reread', `SIGHUP: ${does}`))
+    this.#log.write(logLine('info', 'reread', `SIGHUP: ${does}`))
     source?.reread?.()
   }
 
@@ -251,7 +251,7 @@ class Agent {
     this.#health.stop()
     this.#driver.stop()
     this.#lock?.release()
-    this.#log.tell(tell('info', 'stopped', 'stopped'))
+    this.#log.write(logLine('info', 'stopped', 'stopped'))
   }
 
   #perform(effect: Effect): void {
@@ -294,9 +294,9 @@ class Agent {
       case 'bfd':
         this.#bfd.perform(effect)
         return
-      case 'tell':
-        this.#log.tell(effect.tell)
-        this.#metrics.tell(effect.tell)
+      case 'log':
+        this.#log.write(effect.line)
+        this.#metrics.note(effect.line)
         return
       case 'measure':
         this.#metrics.measure(effect.name, systemClock.now() - effect.since)

@@ -18,7 +18,7 @@ import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { RunFile } from './edge/run-file.ts'
 import { VERSION } from './edge/version.ts'
-import { tell } from './engine/tell.ts'
+import { logLine } from './engine/log-line.ts'
 
 /** What one run leaves for the next. */
 interface Handover {
@@ -48,7 +48,7 @@ export async function runBfd({ control, logLevel }: BfdWords): Promise<number> {
     await daemon.ended
     return 0
   } catch (error) {
-    log.tell(tell('error', 'bfd-failed', error instanceof Error ? error.message : String(error)))
+    log.write(logLine('error', 'bfd-failed', error instanceof Error ? error.message : String(error)))
     return 1
   } finally {
     await daemon.close()
@@ -77,7 +77,7 @@ class BfdProcess {
     this.#log = log
     const path = `${control.replace(/\.sock$/, '')}.json`
     const trouble = (text: string | undefined) => {
-      if (text !== undefined) log.tell(tell('warn', 'bfd-handover', `${path}: ${text}`))
+      if (text !== undefined) log.write(logLine('warn', 'bfd-handover', `${path}: ${text}`))
     }
     this.#file = new RunFile({ path, trouble })
     this.#server = createServer((socket) => this.#accept(socket))
@@ -87,7 +87,7 @@ class BfdProcess {
   }
 
   async open(): Promise<void> {
-    this.#log.tell(tell('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
+    this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
     this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
     this.#thread = startBfdThread(true)(
       (news) => this.#hear(news),
@@ -120,19 +120,19 @@ class BfdProcess {
     const age = bootClock.now() - left.savedAt
     if (age > AWAY_MILLIS) return
     const text = `${left.sessions.length} sessions continue, ${Math.round(age)} ms after the previous run stopped`
-    this.#log.tell(tell('info', 'bfd-resumed', text, { sessions: left.sessions.length }))
+    this.#log.write(logLine('info', 'bfd-resumed', text, { sessions: left.sessions.length }))
     this.#sessions = left.sessions.map(({ intent }) => intent)
     this.#thread?.post({ kind: 'resume', sessions: left.sessions })
   }
 
   #handOver(): void {
-    this.#log.tell(tell('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
+    this.#log.write(logLine('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
     this.#thread?.post({ kind: 'hand-over', away: AWAY_MILLIS * 1_000 })
     setTimeout(this.#end, HANDOVER_MILLIS).unref()
   }
 
   #leave(): void {
-    this.#log.tell(tell('info', 'stopping', 'sessions are shut down, and neighbors are informed'))
+    this.#log.write(logLine('info', 'stopping', 'sessions are shut down, and neighbors are informed'))
     this.#thread?.post({ kind: 'sessions', sessions: [] })
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }
@@ -144,12 +144,12 @@ class BfdProcess {
     this.#agent = { socket, lines }
     this.#agentSince = bootClock.now()
     clearTimeout(this.#settling)
-    socket.on('error', (error) => this.#log.tell(tell('warn', 'bfd-agent', `agent: ${error.message}`)))
+    socket.on('error', (error) => this.#log.write(logLine('warn', 'bfd-agent', `agent: ${error.message}`)))
     socket.on('close', () => {
       if (this.#agent?.socket === socket) this.#agent = undefined
     })
     if (this.#priority !== undefined) lines.send([this.#priority])
-    this.#log.tell(tell('info', 'bfd-agent', 'an agent is connected'))
+    this.#log.write(logLine('info', 'bfd-agent', 'an agent is connected'))
   }
 
   #obey(line: FromAgent): void {
@@ -184,7 +184,7 @@ class BfdProcess {
       const { session, from } = news
       const text = `${session.remote}: BFD ${from} to ${session.state}: ${reasonOf(session)}`
       const fields = { address: session.remote, from, to: session.state }
-      this.#log.tell(tell(isFailure(from, session) ? 'warn' : 'info', 'bfd-transition', text, fields))
+      this.#log.write(logLine(isFailure(from, session) ? 'warn' : 'info', 'bfd-transition', text, fields))
     }
   }
 }

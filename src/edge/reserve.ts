@@ -16,16 +16,16 @@ const PATIENCE: Millis = 10_000
 const openRoot = (): number => openSync('/', 'r')
 
 export class Reserve {
-  readonly #tell: (trouble: string | undefined) => void
+  readonly #report: (trouble: string | undefined) => void
   readonly #open: () => number
   #size: number
   #held: number[] = []
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** `tell` gets why it was needed, and `undefined` when it is whole again. */
-  constructor(tell: (trouble: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
-    this.#tell = tell
+  /** `report` gets why it was needed, and `undefined` when it is whole again. */
+  constructor(report: (trouble: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
+    this.#report = report
     this.#size = size
     this.#open = open
     this.refill()
@@ -76,7 +76,7 @@ export class Reserve {
     this.#timer = setTimeout(() => this.#lookAgain(), PATIENCE).unref()
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    this.#tell(trouble)
+    this.#report(trouble)
   }
 
   #lookAgain(): void {
@@ -84,6 +84,6 @@ export class Reserve {
     this.refill()
     if (this.#timer !== undefined) return
     this.#trouble = undefined
-    this.#tell(undefined)
+    this.#report(undefined)
   }
 }

@@ -56,7 +56,7 @@ export function act(
         parts.sessions.refit(neighbor, now)
         parts.sessions.askRefresh(neighbor, now)
       }
-      if (action.direction !== 'in') parts.sessions.tellAgain(neighbor)
+      if (action.direction !== 'in') parts.sessions.advertiseAgain(neighbor)
       return result('done')
     case 'debug':
       return action.on ? result('failed', 'messages are not traced') : result('done')

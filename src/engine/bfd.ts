@@ -11,9 +11,9 @@ import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import { isOnLink, type Link, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import type { BfdSummary } from '../show/view.ts'
+import { logLine } from './log-line.ts'
 import type { Neighbor } from './neighbors.ts'
 import type { Outbox } from './outbox.ts'
-import { tell } from './tell.ts'
 
 /** A neighbor whose path is lost, and how BFD knows. */
 export interface Lost {
@@ -142,17 +142,17 @@ export class Bfd {
         return []
       case 'priority':
         this.#priority = news.priority
-        this.#tellPriority(news.priority)
+        this.#logPriority(news.priority)
         return []
       case 'least-interval':
         this.#least = news.least
-        this.#out.tell(tell('info', 'bfd-least-interval', `BFD: ${leastWords(news.least)}`, { micros: news.least }))
+        this.#out.log(logLine('info', 'bfd-least-interval', `BFD: ${leastWords(news.least)}`, { micros: news.least }))
         return []
       case 'handed-over':
         return []
       case 'dropped': {
         const text = `BFD packet of ${news.from} dropped: ${DROP_WORDS[news.reason]}`
-        this.#out.tell(tell('warn', 'bfd-dropped', text, { address: news.from, reason: news.reason }))
+        this.#out.log(logLine('warn', 'bfd-dropped', text, { address: news.from, reason: news.reason }))
         return []
       }
     }
@@ -170,38 +170,40 @@ export class Bfd {
     if (!this.#keep(session)) return []
     const lost: Lost[] = []
     for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
-      if (session.trouble !== before?.trouble) this.#tellTrouble(neighbor.name, session.trouble)
+      if (session.trouble !== before?.trouble) this.#logTrouble(neighbor.name, session.trouble)
       if (from === undefined) continue
       const reason = reasonOf(session)
       const isLost = isFailure(from, session)
       const text = `${neighbor.name}: BFD ${from} to ${session.state}: ${reason}`
       const fields = { peer: neighbor.name, address: session.remote, from, to: session.state, reason }
-      this.#out.tell(tell(isLost ? 'warn' : 'info', 'bfd-transition', text, fields))
+      this.#out.log(logLine(isLost ? 'warn' : 'info', 'bfd-transition', text, fields))
       if (isLost) lost.push({ neighbor, reason, independent: session.independent })
     }
     return lost
   }
 
-  #tellTrouble(peer: string, trouble: string | undefined): void {
-    if (trouble === undefined) this.#out.tell(tell('info', 'bfd-trouble-gone', `${peer}: BFD can be sent`, { peer }))
+  #logTrouble(peer: string, trouble: string | undefined): void {
+    if (trouble === undefined) this.#out.log(logLine('info', 'bfd-trouble-gone', `${peer}: BFD can be sent`, { peer }))
     else
-      this.#out.tell(tell('warn', 'bfd-trouble', `${peer}: BFD cannot be sent: ${trouble}`, { peer, reason: trouble }))
+      this.#out.log(
+        logLine('warn', 'bfd-trouble', `${peer}: BFD cannot be sent: ${trouble}`, { peer, reason: trouble }),
+      )
   }
 
-  #tellPriority({ kind, trouble }: Priority): void {
+  #logPriority({ kind, trouble }: Priority): void {
     const why = trouble === undefined ? '' : ` (real time: ${trouble})`
     const fields = { priority: kind, reason: trouble ?? null }
-    this.#out.tell(tell('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
+    this.#out.log(logLine('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
   }
 
   /** The thread or process of BFD is gone, or there again. Its reports about sessions no longer count. */
   setTrouble(trouble: string | undefined): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    if (trouble === undefined) this.#out.tell(tell('info', 'bfd-there', 'BFD runs again'))
+    if (trouble === undefined) this.#out.log(logLine('info', 'bfd-there', 'BFD runs again'))
     else {
       this.#sessions.clear()
-      this.#out.tell(tell('error', 'bfd-gone', `BFD does not run: ${trouble}`, { reason: trouble }))
+      this.#out.log(logLine('error', 'bfd-gone', `BFD does not run: ${trouble}`, { reason: trouble }))
     }
   }
 

@@ -6,7 +6,7 @@ import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { CallersView, CallerView } from '../show/view.ts'
 import type { Input } from './input.ts'
-import { type Tell, tell } from './tell.ts'
+import { type LogLine, logLine } from './log-line.ts'
 
 /** So many are remembered; a flood of others drives out those that called longest ago. */
 const MOST = 32
@@ -28,16 +28,16 @@ export class Callers {
   }
 
   /** What to say of it, once each time. */
-  noteFiltered({ isOn, dropped }: Extract<Input, { kind: 'callers-filtered' }>): Tell | undefined {
+  noteFiltered({ isOn, dropped }: Extract<Input, { kind: 'callers-filtered' }>): LogLine | undefined {
     this.#dropped += dropped
     if (isOn === this.#isFiltering) return undefined
     this.#isFiltering = isOn
     if (!isOn) {
       const text = `connections from addresses that are not neighbors are seen again; ${this.#dropped} packets were dropped so far`
-      return tell('info', 'callers-seen', text, { dropped: this.#dropped })
+      return logLine('info', 'callers-seen', text, { dropped: this.#dropped })
     }
     const text = 'too many connections from addresses that are not neighbors: their packets are dropped, and not shown'
-    return tell('warn', 'callers-filtered', text)
+    return logLine('warn', 'callers-filtered', text)
   }
 
   /** Since the agent began; the last caller comes first. */

@@ -7,7 +7,7 @@ import type { ObjectChange } from '../cluster/source.ts'
 import { type CniPlugin, renderConflist } from '../dataplane/cni.ts'
 import type { Effect } from './effect.ts'
 import type { Input } from './input.ts'
-import { type Tell, tell } from './tell.ts'
+import { type LogLine, logLine } from './log-line.ts'
 
 /** `remove`: our file is removed. */
 export type CniMode = CniPlugin | 'remove' | 'none'
@@ -52,9 +52,9 @@ export class CniKeeper {
 export const cniTrouble = ({ trouble }: CniInput): ObjectChange => ({ kind: 'trouble', at: 'CNI', text: trouble })
 
 /** An error becomes a problem. */
-export function tellCni({ path, config, trouble }: CniInput): Tell | undefined {
+export function cniLine({ path, config, trouble }: CniInput): LogLine | undefined {
   if (trouble !== undefined) return undefined
   return config === undefined
-    ? tell('info', 'cni-absent', `there is no CNI configuration of ours at ${path}`, { path })
-    : tell('info', 'cni-written', `the CNI configuration is at ${path}`, { path })
+    ? logLine('info', 'cni-absent', `there is no CNI configuration of ours at ${path}`, { path })
+    : logLine('info', 'cni-written', `the CNI configuration is at ${path}`, { path })
 }

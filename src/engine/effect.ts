@@ -12,8 +12,8 @@ import type { EventPlan } from '../status/events.ts'
 import type { NodeStatus } from '../status/node-status.ts'
 import type { ObjectConditions } from '../status/object-conditions.ts'
 import type { ClientId } from './input.ts'
+import type { LogLine } from './log-line.ts'
 import type { RestartDocument } from './restart.ts'
-import type { Tell } from './tell.ts'
 
 /** Of one neighbor, or of all callers from a range. */
 export interface Protection {
@@ -51,7 +51,7 @@ export type Effect =
   /** Text for a client of the control socket, already in BIRD's line protocol. `client-drained` answers it. */
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }
-  | { readonly kind: 'tell'; readonly tell: Tell }
+  | { readonly kind: 'log'; readonly line: LogLine }
   /** The last UPDATE an object's change at `since` caused is among this turn's sends: the edge takes the time. */
   | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
   /** The CNI configuration of this node, whole; undefined: no file of ours must be there. The Input `cni` answers. */

@@ -27,7 +27,7 @@ import { act } from './act.ts'
 import { Bfd } from './bfd.ts'
 import { Callers } from './callers.ts'
 import { Clients } from './clients.ts'
-import { CniKeeper, type CniMode, cniTrouble, tellCni } from './cni.ts'
+import { CniKeeper, type CniMode, cniLine, cniTrouble } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
 import { Gateways } from './gateways.ts'
@@ -44,6 +44,7 @@ import type {
 import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
+import { logLine, problemGoneLine, problemLine } from './log-line.ts'
 import { type Neighbor, Neighbors } from './neighbors.ts'
 import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
@@ -54,7 +55,6 @@ import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
 import { Sources } from './sources.ts'
 import { StatusKeeper, type StatusOptions } from './status.ts'
-import { tell, tellObjectProblem, tellProblemGone } from './tell.ts'
 import { EngineView, type Facts } from './view.ts'
 
 /**
@@ -257,8 +257,8 @@ export class Engine {
   /** RFC 4724 §4.1: before routes are selected, nothing is advertised and no learned route goes to the kernel. */
   #defers(now: Millis): boolean {
     if (!this.#restart.isDeferring) return false
-    const words = this.#restart.look(now)
-    if (words !== undefined) this.#out.tell(words)
+    const line = this.#restart.look(now)
+    if (line !== undefined) this.#out.log(line)
     if (this.#kernel !== undefined) this.#kernel.defers = this.#restart.isDeferring
     return this.#restart.isDeferring
   }
@@ -316,7 +316,7 @@ export class Engine {
   #endLateRefreshes(now: Millis): void {
     for (const { name, family } of this.#rib.endLateRefreshes(now)) {
       const text = `${name}: the end of its ${family} refresh has not arrived; routes that it did not advertise again are removed`
-      this.#out.tell(tell('warn', 'refresh-late', text, { peer: name, family }))
+      this.#out.log(logLine('warn', 'refresh-late', text, { peer: name, family }))
     }
   }
 
@@ -410,18 +410,18 @@ export class Engine {
       case 'listening':
       case 'listen-ended':
       case 'listen-failed':
-        this.#out.tell(this.#facts.listening.take(input))
+        this.#out.log(this.#facts.listening.take(input))
         return
       case 'turned-away':
         this.#refuseCaller(input.address, input.reason)
         return
       case 'callers-filtered': {
-        const words = this.#facts.callers.noteFiltered(input)
-        if (words !== undefined) this.#out.tell(words)
+        const line = this.#facts.callers.noteFiltered(input)
+        if (line !== undefined) this.#out.log(line)
         return
       }
       case 'descriptors':
-        this.#out.tell(this.#facts.listening.takeDescriptors(input))
+        this.#out.log(this.#facts.listening.takeDescriptors(input))
         return
     }
   }
@@ -518,7 +518,7 @@ export class Engine {
 
   #refuseCaller(address: Address, reason: string): void {
     this.#facts.callers.note(address, reason, this.#facts.now)
-    this.#out.tell(tell('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
+    this.#out.log(logLine('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }
 
   /** The neighbor that connects from this address, or why the connection is refused. */
@@ -564,19 +564,19 @@ export class Engine {
     const before = this.#facts.intent?.problems ?? this.#facts.troubles
     if (!this.#facts.synced) {
       this.#facts.troubles = this.#store.troubles()
-      this.#tellProblems(before, this.#facts.troubles)
+      this.#logProblems(before, this.#facts.troubles)
       return
     }
     this.#store.settleMemory()
     const { intent, diff } = yield* this.#intents.steps(this.#store)
     this.#facts.intent = intent
-    this.#tellProblems(before, intent.problems)
+    this.#logProblems(before, intent.problems)
     yield* this.#carryOut(intent, diff, inputs[0]?.at)
   }
 
   #setSynced(): void {
     this.#facts.synced = true
-    this.#out.tell(tell('info', 'synced', 'all objects are known'))
+    this.#out.log(logLine('info', 'synced', 'all objects are known'))
   }
 
   /** `since`: when the change came in. */
@@ -667,8 +667,8 @@ export class Engine {
       yield NEIGHBOR_COST
     }
     if (node === undefined) return
-    const words = this.#restart.begin(node.routerId, this.#facts.now)
-    if (words !== undefined) this.#out.tell(words)
+    const line = this.#restart.begin(node.routerId, this.#facts.now)
+    if (line !== undefined) this.#out.log(line)
     for (const peer of peers.changed) {
       this.#objects.changePeer(peer, node, this.#facts.now)
       yield NEIGHBOR_COST
@@ -724,8 +724,8 @@ export class Engine {
   #takeLink(input: DiscoveryInput, now: Millis): void {
     const node = this.#facts.intent?.node
     if (node === undefined || this.#facts.stopping) return
-    const words = this.#objects.noteLink(input, now)
-    if (words !== undefined) this.#out.tell(words)
+    const line = this.#objects.noteLink(input, now)
+    if (line !== undefined) this.#out.log(line)
     this.#objects.followLink(input.interface, node, now)
   }
 
@@ -744,12 +744,12 @@ export class Engine {
     }
   }
 
-  #tellProblems(before: readonly Problem[], after: readonly Problem[]): void {
+  #logProblems(before: readonly Problem[], after: readonly Problem[]): void {
     if (before === after) return
     const known = new Set(before.map(problemKey))
     const kept = new Set(after.map(problemKey))
-    for (const problem of after) if (!known.has(problemKey(problem))) this.#out.tell(tellObjectProblem(problem))
-    for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.tell(tellProblemGone(problem))
+    for (const problem of after) if (!known.has(problemKey(problem))) this.#out.log(problemLine(problem))
+    for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.log(problemGoneLine(problem))
   }
 
   /** Nothing is written while stopping: kernel routes stay when the agent ends. */
@@ -757,7 +757,7 @@ export class Engine {
     if (this.#kernel === undefined || this.#facts.stopping) return
     this.#kernel.flush(quiet, now)
     const problems = this.#kernel.problems()
-    this.#tellProblems(this.#facts.kernelProblems, problems)
+    this.#logProblems(this.#facts.kernelProblems, problems)
     this.#facts.kernelProblems = problems
   }
 
@@ -769,8 +769,8 @@ export class Engine {
 
   #takeCni(input: Extract<Input, { kind: 'cni' }>, now: Millis): void {
     this.#cni.answered(input)
-    const words = tellCni(input)
-    if (words !== undefined) this.#out.tell(words)
+    const line = cniLine(input)
+    if (line !== undefined) this.#out.log(line)
     this.#change([cniTrouble(input)], now)
   }
 
@@ -796,7 +796,7 @@ export class Engine {
   #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     this.#facts.stopping = true
     const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors with graceful restart keep our routes'
-    this.#out.tell(tell('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
+    this.#out.log(logLine('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
     if (how === 'leave') this.#out.push({ kind: 'remember-restart', document: undefined })
     else this.#bfd.freeze()
     const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason } as const

@@ -21,8 +21,8 @@ import {
 import { type NftDifference, type NftTable, rulesText, whyNotSame } from '../dataplane/nft-table.ts'
 import type { LoopPlan } from '../dataplane/service-loops.ts'
 import type { NatView } from '../show/view.ts'
+import { logLine } from './log-line.ts'
 import type { Outbox } from './outbox.ts'
-import { tell } from './tell.ts'
 
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
@@ -121,7 +121,7 @@ export class KernelNft {
 
   #fail(reason: string, now: Millis): void {
     this.#failure = reason
-    this.#out.tell(tell('warn', 'nft-failed', `our nftables rules could not be written: ${reason}`))
+    this.#out.log(logLine('warn', 'nft-failed', `our nftables rules could not be written: ${reason}`))
     this.#isDoubtful = true
     this.#retryAt = now + this.#delay
     this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
@@ -219,7 +219,7 @@ export class KernelNft {
   }
 
   #write(script: NftScript, difference: NftDifference, now: Millis): void {
-    this.#tellWhy(script, difference)
+    this.#logWhy(script, difference)
     if (script.chains.has(NAT_CHAIN) && !this.#hadNat) this.#begunUntil = now + inMillis(BEGUN_TIME)
     this.#seq++
     this.#inFlight = this.#seq
@@ -236,14 +236,14 @@ export class KernelNft {
     return { kind: 'sets', script: renderSetChanges(script.sets, this.#table.sets) }
   }
 
-  #tellWhy(script: NftScript, { in: what, why }: NftDifference): void {
+  #logWhy(script: NftScript, { in: what, why }: NftDifference): void {
     const fields = { rules: script.rules.size, reason: why }
     const changed = this.#held && whyNotSame(this.#held, this.#table, this.#right)
     if (changed !== undefined)
-      this.#out.tell(tell('warn', 'nft-repaired', `somebody changed our nftables rules: ${changed.why}`, fields))
+      this.#out.log(logLine('warn', 'nft-repaired', `somebody changed our nftables rules: ${changed.why}`, fields))
     else if (what === 'table')
-      this.#out.tell(tell('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))
-    else this.#out.tell(tell('debug', 'nft-sets-written', `elements of nftables sets are written: ${why}`, fields))
+      this.#out.log(logLine('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))
+    else this.#out.log(logLine('debug', 'nft-sets-written', `elements of nftables sets are written: ${why}`, fields))
   }
 }
 

@@ -25,11 +25,11 @@ import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
 import { kernelProblems } from './kernel-problems.ts'
+import { logLine } from './log-line.ts'
 import type { Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
-import { tell } from './tell.ts'
 
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-trouble' }>
 
@@ -166,10 +166,10 @@ export class Kernel {
     this.#routes.takeKernel(change, now)
     this.#mayStray = true
     if (wasKnown || !this.#routes.isKnown) return
-    if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#tellInheritance(this.#rooms.adopt)
+    if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#logInheritance(this.#rooms.adopt)
     for (const [table, count] of this.#routes.elsewhere()) {
       const text = `table ${table} holds ${count} routes of an earlier run; they are removed when all neighbors have sent their routes`
-      this.#rooms.out.tell(tell('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
+      this.#rooms.out.log(logLine('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
     }
   }
 
@@ -180,10 +180,10 @@ export class Kernel {
     this.#isStale = true
   }
 
-  #tellInheritance(adopt: readonly number[]): void {
+  #logInheritance(adopt: readonly number[]): void {
     const { inherited } = this.#routes
     const text = `${inherited} kernel routes of ${adopt.map(ownerOf).join(', ')} are taken over: each is removed when our route is installed`
-    this.#rooms.out.tell(tell('info', 'kernel-routes-adopted', text, { routes: inherited }))
+    this.#rooms.out.log(logLine('info', 'kernel-routes-adopted', text, { routes: inherited }))
   }
 
   /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
@@ -278,12 +278,12 @@ export class Kernel {
     const fields = { written, failed: failed.length }
     const [first] = failed
     if (first === undefined) {
-      this.#rooms.out.tell(tell('debug', 'routes-written', `${written} kernel routes changed`, fields))
+      this.#rooms.out.log(logLine('debug', 'routes-written', `${written} kernel routes changed`, fields))
       return
     }
     const which = changes[first.index]?.route.prefix.text ?? ''
     const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first.reason}`
-    this.#rooms.out.tell(tell('warn', 'routes-failed', text, fields))
+    this.#rooms.out.log(logLine('warn', 'routes-failed', text, fields))
   }
 
   #isReady({ prefix }: RouteIntent): boolean {
@@ -374,8 +374,8 @@ export class Kernel {
 
   #sweep(): void {
     this.#routes.sweep()
-    this.#rooms.out.tell(
-      tell('info', 'kernel-swept', 'all neighbors have sent their routes: kernel routes now follow them'),
+    this.#rooms.out.log(
+      logLine('info', 'kernel-swept', 'all neighbors have sent their routes: kernel routes now follow them'),
     )
   }
 

@@ -6,11 +6,11 @@
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Stage } from './leaving-stage.ts'
+import { logLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
 import type { Sessions } from './sessions.ts'
-import { tell } from './tell.ts'
 
 /** So long the network has to move, before anything is withdrawn. */
 const MOVE: Millis = 10_000
@@ -53,8 +53,8 @@ export class Leaving {
     if (this.#stage !== 'here') return false
     this.#reason = reason
     this.#enter('drained', now + MOVE, now)
-    this.#rooms.out.tell(
-      tell('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other paths`, { reason }),
+    this.#rooms.out.log(
+      logLine('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other paths`, { reason }),
     )
     return true
   }
@@ -68,8 +68,8 @@ export class Leaving {
       if (!wasGone || neighbor.disabled !== undefined) continue
       this.#rooms.objects.startOrHold(neighbor, now)
     }
-    this.#rooms.out.tell(
-      tell('info', 'leaving-ended', 'no longer leaving: all routes are advertised to neighbors again', {}),
+    this.#rooms.out.log(
+      logLine('info', 'leaving-ended', 'no longer leaving: all routes are advertised to neighbors again', {}),
     )
   }
 
@@ -92,7 +92,7 @@ export class Leaving {
   #end(now: Millis): void {
     this.#enter('gone', undefined, now)
     for (const neighbor of this.#rooms.neighbors.all()) this.#stop(neighbor, now)
-    this.#rooms.out.tell(tell('info', 'left', `left: ${this.#reason}`, { reason: this.#reason }))
+    this.#rooms.out.log(logLine('info', 'left', `left: ${this.#reason}`, { reason: this.#reason }))
   }
 
   #stop(neighbor: Neighbor, now: Millis): void {

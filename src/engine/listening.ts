@@ -2,7 +2,7 @@
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { Input } from './input.ts'
-import { type Tell, tell } from './tell.ts'
+import { type LogLine, logLine } from './log-line.ts'
 
 export type ListenInput = Extract<Input, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>
 
@@ -11,30 +11,30 @@ export class Listening {
   readonly #failed = new Map<string | undefined, Problem>()
   #descriptors: Problem | undefined
 
-  take(input: ListenInput): Tell {
+  take(input: ListenInput): LogLine {
     const { address, port } = input
     const place = `${address ?? 'all addresses'} port ${port}`
     const fields = { address: address ?? null, port }
     if (input.kind !== 'listen-failed') {
       this.#failed.delete(address)
       return input.kind === 'listening'
-        ? tell('info', 'listening', `listening on ${place}`, fields)
-        : tell('info', 'listen-ended', `no longer listening on ${place}`, fields)
+        ? logLine('info', 'listening', `listening on ${place}`, fields)
+        : logLine('info', 'listen-ended', `no longer listening on ${place}`, fields)
     }
     const { reason } = input
     const says = `cannot listen on ${place}: ${reason}; neighbors cannot connect to this node; this node still connects to them`
     this.#failed.set(address, makeProblem({ code: 'listen-failed', object: 'listener', says }))
-    return tell('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
+    return logLine('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
   }
 
-  takeDescriptors({ trouble }: Extract<Input, { kind: 'descriptors' }>): Tell {
+  takeDescriptors({ trouble }: Extract<Input, { kind: 'descriptors' }>): LogLine {
     if (trouble === undefined) {
       this.#descriptors = undefined
-      return tell('info', 'descriptors-enough', 'file descriptors for sockets are available again')
+      return logLine('info', 'descriptors-enough', 'file descriptors for sockets are available again')
     }
     const says = `no file descriptor is left for sockets: ${trouble}; connections of neighbors come first, others are refused`
     this.#descriptors = makeProblem({ code: 'descriptors-short', object: 'agent', says })
-    return tell('error', 'descriptors-short', says, { reason: trouble })
+    return logLine('error', 'descriptors-short', says, { reason: trouble })
   }
 
   /** Other addresses are wanted: problems of the former ones are over. */

@@ -16,12 +16,12 @@ import type { RangeView } from '../show/view.ts'
 import type { Gateways } from './gateways.ts'
 import type { DiscoveryInput } from './input.ts'
 import type { Stage } from './leaving-stage.ts'
+import type { LogLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
 import { memberIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 import type { Sources } from './sources.ts'
-import type { Tell } from './tell.ts'
 import { Unnumbered } from './unnumbered.ts'
 
 /** The parts of the engine that objects change. */
@@ -193,7 +193,7 @@ export class Objects {
   }
 
   /** A link of neighbors without an address came or went, or a router advertised itself there. */
-  noteLink(input: DiscoveryInput, now: Millis): Tell | undefined {
+  noteLink(input: DiscoveryInput, now: Millis): LogLine | undefined {
     const wanted = this.unnumbered.on(input.interface)
     const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)
     return this.unnumbered.take(input, hasSession, now)

@@ -1,5 +1,5 @@
 import type { Effect } from './effect.ts'
-import type { Tell } from './tell.ts'
+import type { LogLine } from './log-line.ts'
 
 /** Gathers the effects of one turn in the order they were asked for. */
 export class Outbox {
@@ -14,8 +14,8 @@ export class Outbox {
     this.#effects.unshift(effect)
   }
 
-  tell(tell: Tell): void {
-    this.#effects.push({ kind: 'tell', tell })
+  log(line: LogLine): void {
+    this.#effects.push({ kind: 'log', line })
   }
 
   /** What was asked for in this turn so far. */

@@ -7,7 +7,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis, RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
-import { type Tell, tell } from './tell.ts'
+import { type LogLine, logLine } from './log-line.ts'
 
 /** What a new process must know of the one before. */
 export interface RestartDocument {
@@ -116,20 +116,20 @@ export class Restart {
   }
 
   /** This node is known, and no neighbor has been dialled. */
-  begin(routerId: RouterId, now: Millis): Tell | undefined {
+  begin(routerId: RouterId, now: Millis): LogLine | undefined {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
     if (this.#left === undefined || this.#boot === '') return undefined
     const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
     if (reason !== undefined)
-      return tell('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
+      return logLine('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
     this.own.restarted = true
     this.own.preserved = this.#left.families
     this.#startedAt = now
     this.#deferral = new Deferral(this.#rooms, now)
     const text =
       'the agent has restarted: neighbors with graceful restart keep our routes until we advertise them again'
-    return tell('info', 'restarted', text, {})
+    return logLine('info', 'restarted', text, {})
   }
 
   /** Nothing is advertised yet, and no learned route written. */
@@ -142,13 +142,15 @@ export class Restart {
   }
 
   /** Whether the time has come; says so once. */
-  look(now: Millis): Tell | undefined {
+  look(now: Millis): LogLine | undefined {
     if (this.#deferral?.isOver(now) !== true) return undefined
     this.#deferral = undefined
     // RFC 4724 §4.1: who comes later does not wait for us, and we not for them.
     this.own.restarted = false
     const seconds = (now - this.#startedAt) / 1000
-    return tell('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, { seconds })
+    return logLine('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, {
+      seconds,
+    })
   }
 
   /** What the next run is to know, where it differs from what it would know now. */

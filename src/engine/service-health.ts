@@ -5,8 +5,8 @@
 import type { HealthSettings } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { Input } from './input.ts'
+import { logLine } from './log-line.ts'
 import type { Outbox } from './outbox.ts'
-import { tell } from './tell.ts'
 
 type Answer = Extract<Input, { kind: 'health' }>
 
@@ -47,10 +47,10 @@ export class ServiceHealth {
       this.#why = `${placeOf(settings)} is unhealthy: ${trouble}`
     }
     if ((before === undefined) === (this.#why === undefined)) return false
-    this.#out.tell(
+    this.#out.log(
       this.#why === undefined
-        ? tell('info', 'services-healthy', `${placeOf(settings)} is healthy: services are advertised`)
-        : tell('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { trouble: trouble ?? '' }),
+        ? logLine('info', 'services-healthy', `${placeOf(settings)} is healthy: services are advertised`)
+        : logLine('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { trouble: trouble ?? '' }),
     )
     return true
   }

@@ -17,25 +17,25 @@ import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
+import {
+  downLine,
+  ignoredLine,
+  leftLines,
+  logLine,
+  longLivedLine,
+  memoryLine,
+  nearLimitLine,
+  nextHopsLines,
+  notificationLine,
+  pathLimitLine,
+  staleDroppedLine,
+  transitionLine,
+  updateProblemLine,
+  upLine,
+} from './log-line.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import { type NextHopChoice, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
-import {
-  tell,
-  tellCrowded,
-  tellDown,
-  tellIgnored,
-  tellLeft,
-  tellLongLived,
-  tellMemory,
-  tellNearLimit,
-  tellNextHops,
-  tellNotification,
-  tellStaleOver,
-  tellTransition,
-  tellUp,
-  tellUpdateProblem,
-} from './tell.ts'
 import { type Change, Twins } from './twins.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
@@ -93,7 +93,7 @@ export class Sessions {
     if (session === undefined || this.#node === undefined) return
     const { nextHops: before } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
-    this.#tellNextHops(neighbor, before)
+    this.#logNextHops(neighbor, before)
     this.#share(this.#twins.judge(neighbor, now))
     this.#setPeer(neighbor)
   }
@@ -146,7 +146,7 @@ export class Sessions {
   #share(changed: readonly Change[]): void {
     for (const { neighbor, before } of changed) {
       this.#setPeer(neighbor)
-      for (const words of tellLeft(neighbor.name, before, neighbor.left)) this.#out.tell(words)
+      for (const line of leftLines(neighbor.name, before, neighbor.left)) this.#out.log(line)
     }
   }
 
@@ -177,16 +177,16 @@ export class Sessions {
         return
       case 'down':
         this.#down(neighbor, action.keep, now)
-        this.#out.tell(tellDown(neighbor.name, action.error, action.keep))
+        this.#out.log(downLine(neighbor.name, action.error, action.keep))
         return
       case 'long-lived':
         this.#rib.beginLongLived(neighbor.name, action.families)
-        this.#out.tell(tellLongLived(neighbor.name, action.families))
+        this.#out.log(longLivedLine(neighbor.name, action.families))
         return
       case 'stale-over':
         this.#rib.dropStale(neighbor.name, action.families)
         if (neighbor.peer.session === undefined && !neighbor.peer.keepsRoutes) this.#failover.forget(neighbor)
-        this.#out.tell(tellStaleOver(neighbor.name, action.reason))
+        this.#out.log(staleDroppedLine(neighbor.name, action.reason))
         return
       case 'updates':
         this.#receive(neighbor, action, now)
@@ -195,13 +195,13 @@ export class Sessions {
         this.#refresh(neighbor, action, now)
         return
       case 'ignored':
-        this.#out.tell(tellIgnored(neighbor.name, action.text))
+        this.#out.log(ignoredLine(neighbor.name, action.text))
         return
       case 'transition':
-        this.#out.tell(tellTransition(neighbor.name, action))
+        this.#out.log(transitionLine(neighbor.name, action))
         return
       case 'notification':
-        this.#out.tell(tellNotification(neighbor.name, action))
+        this.#out.log(notificationLine(neighbor.name, action))
         return
     }
   }
@@ -222,7 +222,7 @@ export class Sessions {
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
     // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
     else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
-      this.#out.tell(tellIgnored(name, `the begin of its ${family} refresh, because its End-of-RIB has not arrived`))
+      this.#out.log(ignoredLine(name, `the begin of its ${family} refresh, because its End-of-RIB has not arrived`))
     } else this.#rib.beginRefresh(name, family, now)
     this.#hasNews = true
   }
@@ -241,7 +241,7 @@ export class Sessions {
   }
 
   /** Tells a neighbor everything again, though it did not ask. */
-  tellAgain(neighbor: Neighbor): void {
+  advertiseAgain(neighbor: Neighbor): void {
     const { session } = neighbor.peer
     if (session === undefined) return
     // RFC 7313 §4: BoRR and EoRR stand around this one too.
@@ -259,12 +259,12 @@ export class Sessions {
     this.#hasNews = true
     this.#twins.add(neighbor, now)
     this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
-    this.#out.tell(tellUp(neighbor.name, session))
-    this.#tellNextHops(neighbor, undefined)
+    this.#out.log(upLine(neighbor.name, session))
+    this.#logNextHops(neighbor, undefined)
   }
 
-  #tellNextHops({ name, nextHops }: Neighbor, before: NextHopChoice | undefined): void {
-    for (const words of tellNextHops(name, before, nextHops)) this.#out.tell(words)
+  #logNextHops({ name, nextHops }: Neighbor, before: NextHopChoice | undefined): void {
+    for (const line of nextHopsLines(name, before, nextHops)) this.#out.log(line)
   }
 
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
@@ -306,19 +306,19 @@ export class Sessions {
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
       for (const problem of result.problems) {
         const kind = `${problem.action} ${problem.attribute}`
-        this.#out.tell(tellUpdateProblem(neighbor.name, problem, !neighbor.warned.has(kind)))
+        this.#out.log(updateProblemLine(neighbor.name, problem, !neighbor.warned.has(kind)))
         neighbor.warned.add(kind)
       }
-      if (result.crowded !== undefined) this.#out.tell(tellCrowded(neighbor.name, result.crowded))
-      if (result.memory !== undefined) this.#out.tell(tellMemory(neighbor.name, result.memory))
-      if (result.nearLimit !== undefined) this.#out.tell(tellNearLimit(neighbor.name, result.nearLimit))
+      if (result.crowded !== undefined) this.#out.log(pathLimitLine(neighbor.name, result.crowded))
+      if (result.memory !== undefined) this.#out.log(memoryLine(neighbor.name, result.memory))
+      if (result.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, result.nearLimit))
       if (result.error !== undefined) {
         this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
         // Messages after the one that ended the session are ignored.
         if (neighbor.peer.session?.conn !== conn) return
       } else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
-        this.#out.tell(tell('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
+        this.#out.log(logLine('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
         this.handle(neighbor, { kind: 'end-of-rib', family: result.endOfRib }, now)
       }
     }
@@ -363,10 +363,10 @@ export class Sessions {
 
   #flushOne(neighbor: Neighbor, now: Millis): void {
     const conn = this.#running.get(neighbor)
-    if (conn !== undefined) this.#tell(neighbor, conn, now)
+    if (conn !== undefined) this.#flushOver(neighbor, conn, now)
   }
 
-  #tell(neighbor: Neighbor, conn: ConnId, now: Millis): void {
+  #flushOver(neighbor: Neighbor, conn: ConnId, now: Millis): void {
     if (neighbor.writable && this.#rib.pending(neighbor.name)) this.#send(neighbor, conn, now)
     if (this.#rib.pending(neighbor.name)) this.#waiting.add(neighbor)
     else this.#waiting.delete(neighbor)

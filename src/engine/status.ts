@@ -14,8 +14,8 @@ import { type NodeStatus, stateText } from '../status/node-status.ts'
 import { judgeObjects, type ObjectConditions } from '../status/object-conditions.ts'
 import { COUNTERS_AFTER, EVENT_PACE, Pace, type Place, STATUS_PACE, spreadOf } from '../status/pace.ts'
 import { Survey } from '../status/survey.ts'
+import type { LogLine } from './log-line.ts'
 import type { Outbox } from './outbox.ts'
-import type { Tell } from './tell.ts'
 
 export interface StatusOptions {
   /** Objects have a status that conditions go to. */
@@ -85,14 +85,14 @@ export class StatusKeeper {
     const { view, out } = this.#seen
     // Nothing is planned before there is something to say, or the plan would be due all the time.
     if (!view.status().source.synced) return
-    for (const effect of out.effects) if (effect.kind === 'tell') this.#note(effect.tell, now)
+    for (const effect of out.effects) if (effect.kind === 'log') this.#note(effect.line, now)
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
     else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
-    if (isDue(this.#eventPace.due, now)) this.#tellEvents(now)
-    if (isDue(this.#objectPace.due, now)) this.#tellObjects(now)
+    if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
+    if (isDue(this.#objectPace.due, now)) this.#emitConditions(now)
   }
 
-  #note({ level, code, fields }: Tell, now: Millis): void {
+  #note({ level, code, fields }: LogLine, now: Millis): void {
     if (level === 'debug' || NO_NEWS.test(code)) return
     const peer = String(fields.peer)
     // A node that goes down is no news of each of the others.
@@ -129,13 +129,13 @@ export class StatusKeeper {
     if (status === undefined) return
     this.#survey = undefined
     this.#noteNodeProblems(now)
-    this.#tellStatus(status, now)
+    this.#emitStatus(status, now)
   }
 
   /**
    * A status that stays as it is, is written again now and then all the same: with its counts, and as a sign of life.
    */
-  #tellStatus(status: NodeStatus, now: Millis): void {
+  #emitStatus(status: NodeStatus, now: Millis): void {
     const state = stateText(status)
     if (state === this.#state && !isDue(this.#countersAt, now)) {
       this.#statusPace.nothing()
@@ -160,13 +160,13 @@ export class StatusKeeper {
     this.#planEvents(now)
   }
 
-  #tellEvents(now: Millis): void {
+  #emitEvents(now: Millis): void {
     const events = this.#events.take(now)
     this.#eventPace.done(now)
     if (events.length > 0) this.#seen.out.push({ kind: 'events', events, now })
   }
 
-  #tellObjects(now: Millis): void {
+  #emitConditions(now: Millis): void {
     const { store, out } = this.#seen
     this.#objectPace.done(now)
     const known = this.#objects
@@ -181,7 +181,7 @@ export class StatusKeeper {
       out.push({ kind: 'conditions', objects: changed, whole })
     }
     this.#noteErrors(changed, now)
-    this.#tellTainted()
+    this.#emitUntaint()
   }
 
   #noteErrors(changed: readonly ObjectConditions[], now: Millis): void {
@@ -191,7 +191,7 @@ export class StatusKeeper {
     this.#planEvents(now)
   }
 
-  #tellTainted(): void {
+  #emitUntaint(): void {
     const { startupTaint } = this.#options
     if (startupTaint === undefined) return
     const nodes = [...this.#seen.store.table('Node').values()]

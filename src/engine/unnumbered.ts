@@ -6,7 +6,7 @@ import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import { Link } from '../ndp/link.ts'
 import type { DiscoveryInput, Input } from './input.ts'
-import { type Tell, tell } from './tell.ts'
+import { type LogLine, logLine } from './log-line.ts'
 
 export class Unnumbered {
   readonly #wanted = new Map<string, PeerIntent>()
@@ -54,7 +54,7 @@ export class Unnumbered {
   /**
    * Returns a log line where the state of the link has changed. Input for an interface without a neighbor is ignored.
    */
-  take(input: DiscoveryInput, hasSession: boolean, now: Millis): Tell | undefined {
+  take(input: DiscoveryInput, hasSession: boolean, now: Millis): LogLine | undefined {
     const link = this.#links.get(input.interface)
     if (link === undefined) return undefined
     return input.kind === 'link' ? takeLink(link, input) : takeRouter(link, input, hasSession, now)
@@ -66,15 +66,15 @@ function whyNoNeighbor(link: Link, name: string): string | undefined {
   return link.router === undefined ? `no router advertisement has arrived on ${name} yet` : undefined
 }
 
-function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): Tell | undefined {
+function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): LogLine | undefined {
   const { interface: name, trouble } = input
   if (link.trouble === trouble) return undefined
   link.setTrouble(trouble)
   return trouble === undefined
-    ? tell('info', 'link-ready', `${name}: sending router advertisements and listening for a router`, {
+    ? logLine('info', 'link-ready', `${name}: sending router advertisements and listening for a router`, {
         interface: name,
       })
-    : tell('warn', 'link-trouble', `${name}: ${trouble}`, { interface: name, reason: trouble })
+    : logLine('warn', 'link-trouble', `${name}: ${trouble}`, { interface: name, reason: trouble })
 }
 
 function takeRouter(
@@ -82,16 +82,16 @@ function takeRouter(
   { interface: name, address }: Extract<Input, { kind: 'router' }>,
   hasSession: boolean,
   now: Millis,
-): Tell | undefined {
+): LogLine | undefined {
   const { router: before, others } = link
   link.hear(address, hasSession, now)
   const { router } = link
   const fields = { interface: name, address }
   if (router?.address === address) {
     if (before?.address === address) return undefined
-    return tell('info', 'router-heard', `${name}: the neighbor is the router ${address}`, fields)
+    return logLine('info', 'router-heard', `${name}: the neighbor is the router ${address}`, fields)
   }
   if (router === undefined || others.some((one) => one.address === address)) return undefined
   const text = `${name}: ${address} sends router advertisements too; ${router.address} was first and remains the neighbor`
-  return tell('warn', 'router-second', text, fields)
+  return logLine('warn', 'router-second', text, fields)
 }

@@ -115,7 +115,7 @@ export class EventBook {
     this.#waiting.length = 0
     this.#refill(now)
     for (const [key, { last }] of this.#known) if (now - last > KEPT) this.#known.delete(key)
-    return fresh.flatMap((event) => this.#tell(event, now) ?? [])
+    return fresh.flatMap((event) => this.#plan(event, now) ?? [])
   }
 
   *#sessionEvents(): Iterable<Fresh> {
@@ -128,11 +128,11 @@ export class EventBook {
       yield { ...common, type: 'Normal', reason: 'SessionEstablished', note: listed([...this.#gained]) }
   }
 
-  #tell(event: Fresh, now: Millis): EventPlan | undefined {
+  #plan(event: Fresh, now: Millis): EventPlan | undefined {
     const note = shown(event.note, LONGEST_NOTE)
     const key = [event.reason, event.regarding.kind, event.regarding.name, note].join('\n')
     const known = this.#known.get(key)
-    // Whoever tells it again tells it of the same object: that is said already.
+    // It is reported again for the same object: its Event exists already.
     if (known !== undefined && event.once) return undefined
     if (this.#tokens < 1) {
       this.#dropped++

@@ -54,7 +54,7 @@ beforeAll(async () => {
   const metrics = new Metrics({ version: 'test', view: () => engine.view(0) })
   const peer = 'Global_10_0_0_1'
   const say = (code: string, fields: Record<string, string | number>) =>
-    metrics.tell({ level: 'info', code, text: '', fields: { peer, ...fields } })
+    metrics.note({ level: 'info', code, text: '', fields: { peer, ...fields } })
   say('session-transition', { to: 'Idle' })
   say('bfd-transition', { to: 'Up' })
   say('notification-sent', { code: 6, subcode: 2 })

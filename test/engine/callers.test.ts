@@ -32,9 +32,9 @@ test('a flood of callers takes no memory, and the last are the ones that are kno
 test('that strangers are dropped unseen is told when it begins and when it ends, and counted between', () => {
   const rig = new Rig({ neighbors: 1 })
   const codes = ([isOn, dropped]: readonly [boolean, number]) => {
-    const before = rig.tells.length
+    const before = rig.lines.length
     rig.feed({ kind: 'callers-filtered', isOn, dropped })
-    return rig.tells.slice(before).map(({ code }) => code)
+    return rig.lines.slice(before).map(({ code }) => code)
   }
   const steps = [
     [true, 0],

@@ -111,10 +111,10 @@ class Scene {
     expect(this.bad.ended).toBe(true)
     const last = this.bad.heard.at(-1) ?? new Uint8Array(0)
     expect(hex(last)).toBe(hex(message(3, ...notification)))
-    expect(this.rig.tells.filter(({ code }) => code === 'notification-sent')).toHaveLength(1)
+    expect(this.rig.lines.filter(({ code }) => code === 'notification-sent')).toHaveLength(1)
     expect(this.held).toEqual([])
     for (const told of this.told) expect(told).toEqual([])
-    this.rig.tells.length = 0
+    this.rig.lines.length = 0
     this.bad.hangUp().establish()
     this.expectToGoOn()
     this.bad.heard.length = 0
@@ -122,7 +122,7 @@ class Scene {
 
   /** It was told in words that begin so. */
   expectTold(subject: RegExp): void {
-    const lines = this.rig.tells.splice(0).filter(({ code }) => code === 'update-problem')
+    const lines = this.rig.lines.splice(0).filter(({ code }) => code === 'update-problem')
     expect(lines.map(({ text }) => text).join('\n')).toMatch(subject)
   }
 }
@@ -409,7 +409,7 @@ describe.each(PEERS)('an OPEN from an %s peer', (peer) => {
     bad.connect().send(bytes)
     expect(hex(bad.heard.at(-1) ?? new Uint8Array(0))).toBe(hex(message(3, ...notification)))
     expect(bad.ended).toBe(true)
-    const said = rig.tells.find(({ code }) => code === 'notification-sent')
+    const said = rig.lines.find(({ code }) => code === 'notification-sent')
     expect(said?.fields).toMatchObject({ code: notification[0], subcode: notification[1] })
     bad.hangUp().establish()
     expect(bad.established).toBe(true)

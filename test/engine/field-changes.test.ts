@@ -326,7 +326,7 @@ describe('a change of a field does what the table says', () => {
     const after = objectOf(kind, example, example.after)
     expect(observe(rig, () => rig.feed({ kind: 'objects', changes: [upsert(after)] }))).toBe(change)
     // A value that is refused changes nothing either.
-    const refused = rig.tells.filter(
+    const refused = rig.lines.filter(
       ({ code, fields }) => code === 'object-problem' && REFUSALS.includes(String(fields.problem)),
     )
     expect(refused.map(({ text }) => text)).toEqual([])

@@ -71,7 +71,7 @@ class Lab {
     return (
       this.world.hosts
         .get('worker-1')
-        ?.tells.filter(({ code, fields }) => code === 'session-up' && fields.peer === name).length ?? 0
+        ?.lines.filter(({ code, fields }) => code === 'session-up' && fields.peer === name).length ?? 0
     )
   }
 

@@ -49,7 +49,7 @@ describe('a neighbor that announced graceful restart', () => {
     say(X)
     neighbor.send(refresh('end'))
     expect(rig.held(neighbor)).toBe(2)
-    expect(rig.tells.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
+    expect(rig.lines.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
       'Global_10_0_0_1: ignored: the begin of its ipv4 refresh, because its End-of-RIB has not arrived',
     ])
   })
@@ -61,7 +61,7 @@ describe('a neighbor that announced graceful restart', () => {
     say(X)
     neighbor.send(refresh('end'))
     expect(rig.held(neighbor)).toBe(1)
-    expect(rig.tells.filter(({ code }) => code === 'message-ignored')).toEqual([])
+    expect(rig.lines.filter(({ code }) => code === 'message-ignored')).toEqual([])
   })
 })
 
@@ -85,7 +85,7 @@ test('[68] an EoRR that never comes: after ten minutes what is stale goes, with 
   expect(rig.held(neighbor)).toBe(2)
   rig.pass(1_000)
   expect(rig.held(neighbor)).toBe(1)
-  expect(rig.tells.at(-1)).toMatchObject({ code: 'refresh-late', level: 'warn' })
+  expect(rig.lines.at(-1)).toMatchObject({ code: 'refresh-late', level: 'warn' })
 })
 
 test('[68] a request of ours that is never answered changes nothing', () => {
@@ -177,7 +177,7 @@ describe('paths that were turned away are taken when there is room', () => {
   test('the neighbor is asked, as often as once a minute', () => {
     const { rig, neighbor, say } = crowd([REFRESH])
     expect(rig.held(neighbor)).toBe(64)
-    expect(rig.tells.filter(({ code }) => code === 'paths-turned-away').map(({ text }) => text)).toEqual([
+    expect(rig.lines.filter(({ code }) => code === 'paths-turned-away').map(({ text }) => text)).toEqual([
       `${neighbor.name}: more than 64 paths to ${X}: further paths are rejected`,
     ])
     for (const id of [1, 2, 3]) {

@@ -88,7 +88,7 @@ describe('the connection is lost', () => {
     const shown = rig.engine.view(rig.now).protocols()[0]
     expect(shown?.peer).toMatchObject({ stale: ['ipv4', 'ipv6'], restartTimer: { left: 60_000, total: 60 } })
     expect(shown?.families.ipv4?.counts.received).toBe(2)
-    const down = rig.tells.find(({ code }) => code === 'session-down')
+    const down = rig.lines.find(({ code }) => code === 'session-down')
     expect(down).toMatchObject({ fields: { kept: 'ipv4 ipv6' } })
   })
 
@@ -108,7 +108,7 @@ describe('the connection is lost', () => {
     expect(rig.held(neighbor)).toBe(3)
     rig.pass(200)
     expect(rig.held(neighbor)).toBe(0)
-    expect(rig.tells.at(-1)).toMatchObject({ code: 'stale-routes-dropped' })
+    expect(rig.lines.at(-1)).toMatchObject({ code: 'stale-routes-dropped' })
   })
 
   test('§4.2: kept no longer than a cap of our own, whatever time the neighbor gives', () => {
@@ -155,7 +155,7 @@ describe('the neighbor is back', () => {
     neighbor.send(encodeEndOfRib('ipv6'))
     expect(held(rig)).toEqual([X])
     rig.pass(3_600_000)
-    expect(rig.tells.filter(({ code }) => code === 'stale-routes-dropped')).toEqual([])
+    expect(rig.lines.filter(({ code }) => code === 'stale-routes-dropped')).toEqual([])
   })
 
   test.each<[string, Said | 'none', string[]]>([
@@ -189,7 +189,7 @@ describe('the neighbor is back', () => {
     expect(rig.held(neighbor)).toBe(3)
     rig.pass(2_000)
     expect(held(rig)).toEqual([X])
-    expect(rig.tells.at(-1)?.text).toContain('End-of-RIB for ipv4 and ipv6 has not arrived for 180 s')
+    expect(rig.lines.at(-1)?.text).toContain('End-of-RIB for ipv4 and ipv6 has not arrived for 180 s')
   })
 
   test('a withdrawal of what is stale counts', () => {
@@ -278,7 +278,7 @@ describe('another connection while the session is up', () => {
     speak({ restarted: true })
     callAgain(scene, 1_000)
     expect(neighbor.notification).toBeUndefined()
-    expect(rig.tells.filter(({ code }) => code === 'notification-sent')).toEqual([])
+    expect(rig.lines.filter(({ code }) => code === 'notification-sent')).toEqual([])
     neighbor.send(KEEPALIVE)
     expect([neighbor.established, rig.held(neighbor)]).toEqual([true, 3])
     neighbor.send(encodeEndOfRib('ipv4')).send(encodeEndOfRib('ipv6'))
@@ -345,7 +345,7 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     rig.pass(2_000)
     expect(held(rig)).toEqual([X, Y, X6].sort())
     expect(rows(rig).every(({ attributes }) => attributes.communities.join() === '65535,6')).toBe(true)
-    expect(rig.tells.at(-1)).toMatchObject({ code: 'long-lived-stale' })
+    expect(rig.lines.at(-1)).toMatchObject({ code: 'long-lived-stale' })
     rig.pass(3_590_000)
     expect(rig.held(neighbor)).toBe(3)
     rig.pass(11_000)
@@ -448,7 +448,7 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     neighbor.hangUp()
     rig.pass(61_000)
     expect([held(rig), stale(rig)]).toEqual([[X6], [X6]])
-    expect(rig.tells.slice(-2).map(({ code }) => code)).toEqual(['long-lived-stale', 'stale-routes-dropped'])
+    expect(rig.lines.slice(-2).map(({ code }) => code)).toEqual(['long-lived-stale', 'stale-routes-dropped'])
   })
 
   test('§4.2: of a family that only the long-lived capability lists the Restart Time is 0', () => {

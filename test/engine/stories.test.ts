@@ -178,9 +178,9 @@ describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', 
   test('another address of the node ends its session once and dials once', () => {
     const { world, tor, worker } = begin()
     world.until(() => learned(world, tor).length >= 6)
-    const before = worker.tells.length
+    const before = worker.lines.length
     world.change(worker, [upsert(node('worker-1', { addresses: ['10.0.0.21', 'fd00:10::11'] }))])
-    const steps = worker.tells.slice(before).filter(({ code }) => code === 'session-transition')
+    const steps = worker.lines.slice(before).filter(({ code }) => code === 'session-transition')
     expect(steps.map(({ fields: { from, to } }) => `${from} to ${to}`)).toEqual([
       'Established to Idle',
       'Idle to Connect',
@@ -191,7 +191,7 @@ describe.each([undefined, 1, 7])('one node and its router, chunks of %s bytes', 
     const { world, worker } = begin()
     world.feed(worker, { kind: 'listening', address: undefined, port: 179 })
     world.feed(worker, { kind: 'listen-ended', address: '10.0.0.11', port: 179 })
-    expect(worker.tells.slice(-2).map(({ text }) => text)).toEqual([
+    expect(worker.lines.slice(-2).map(({ text }) => text)).toEqual([
       'listening on all addresses port 179',
       'no longer listening on 10.0.0.11 port 179',
     ])

@@ -84,7 +84,7 @@ const used = (world: World, worker: Host, net: string): string[] =>
 const BOTH_BY_FOUR = ['10.244.1.0/24 from 10.0.0.11', 'fd00:244:1::/64 from 10.0.0.11']
 const EACH_ITS_OWN = ['10.244.1.0/24 from 10.0.0.11', 'fd00:244:1::/64 from fd00:10::11']
 
-const downs = ({ tells }: Host): string[] => tells.filter(({ code }) => code === 'session-down').map(({ text }) => text)
+const downs = ({ lines }: Host): string[] => lines.filter(({ code }) => code === 'session-down').map(({ text }) => text)
 
 describe.each(['external', 'internal'] as const)('%s', (how) => {
   test('with one session both families go over it; a second one takes its own, and gives it back when it is lost', () => {

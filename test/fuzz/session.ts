@@ -54,7 +54,7 @@ export class SessionTarget {
     if (!bad.ended && dice.one(0.02)) bad.send(KEEPALIVE)
     const outcome = bad.notification ?? (bad.ended ? 'ended' : 'on')
     bad.heard.length = 0
-    rig.tells.length = 0
+    rig.lines.length = 0
     this.#readAsGood()
     if (bad.ended || dice.one(0.01)) bad.hangUp()
     if (this.#cases % CHECK_EVERY === 0) this.#check()

@@ -53,7 +53,7 @@ export function run(options: RunOptions): RunResult {
     chunk: 'any',
     ...((options.drainMillis !== undefined || chance.next() < 0.5) && { drain: [0, options.drainMillis ?? 20] }),
     window: chance.next() < 0.5 ? 1 << 18 : 2_048,
-    forgetTells: true,
+    forgetLines: true,
     before: (host, input) => options.before?.(host, input, world.now),
     watch: (host, input, effects) => {
       checks.check(world, host, input, effects)

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Chance } from '../../src/base/chance.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
+import { logLine } from '../../src/engine/log-line.ts'
 import { Outbox } from '../../src/engine/outbox.ts'
 import { StatusKeeper } from '../../src/engine/status.ts'
-import { tell } from '../../src/engine/tell.ts'
 import type { ProtocolView, View } from '../../src/show/view.ts'
 import { Agenda } from '../support/agenda.ts'
 import { fakeView } from '../support/fake-view.ts'
@@ -51,7 +51,7 @@ class Agent {
     for (const peer of names) {
       if (code === 'session-up') this.#up.add(peer)
       else this.#up.delete(peer)
-      this.out.tell(tell('info', code, peer, { peer, class: 'Socket', error: 'lost' }))
+      this.out.log(logLine('info', code, peer, { peer, class: 'Socket', error: 'lost' }))
     }
     this.#since = this.#cluster.now
     this.turn()

@@ -71,7 +71,7 @@ export class FakeKernel {
     this.#toldLinks = new Map()
     this.#toldTable = undefined
     this.#hint()
-    this.#tellTable()
+    this.#reportTable()
   }
 
   addLink(name: string, ...addresses: string[]): void {
@@ -141,19 +141,19 @@ export class FakeKernel {
 
   flushNat(): void {
     this.#table = undefined
-    this.#options.later(() => this.#tellTable())
+    this.#options.later(() => this.#reportTable())
   }
 
   /** Somebody edits our table. */
   editNft(script: string): void {
     this.#load(script)
-    this.#options.later(() => this.#tellTable())
+    this.#options.later(() => this.#reportTable())
   }
 
   /** Time passes in the kernel: flows from before NAT are spared for so many seconds more. */
   spareFor(seconds: number): void {
     if (this.#table !== undefined) this.#table = { ...this.#table, begun: seconds }
-    this.#options.later(() => this.#tellTable(true))
+    this.#options.later(() => this.#reportTable(true))
   }
 
   /** Packets that the rule of a pool has matched. */
@@ -187,7 +187,7 @@ export class FakeKernel {
         seq,
         failed: effect.kind === 'nft' ? this.#load(renderChange(effect.change, false)) : this.#write(effect.changes),
       })
-      if (what === 'nft') this.#tellTable(true)
+      if (what === 'nft') this.#reportTable(true)
     })
   }
 
@@ -270,12 +270,12 @@ export class FakeKernel {
     const present = [...after.values()].filter((route) => before?.has(routeKey(route)) !== true)
     this.#told = after
     this.#toldKeys = new Map([...after].map(([key, route]) => [idOf(route), key]))
-    this.#tellLinks(before === undefined)
+    this.#reportLinks(before === undefined)
     if (before !== undefined && gone.length + present.length === 0) return
     this.#options.feed({ kind: 'kernel', change: { full: before === undefined, more: false, gone, present } })
   }
 
-  #tellLinks(isFirst: boolean): void {
+  #reportLinks(isFirst: boolean): void {
     const all = this.#shownLinks()
     const present = all.filter((link) => JSON.stringify(link) !== this.#toldLinks.get(link.index))
     if (present.length === 0 && !isFirst) return
@@ -287,7 +287,7 @@ export class FakeKernel {
     return this.#links.map(({ index, name, up, addresses }) => linkOf(index, name, up, addresses))
   }
 
-  #tellTable(always = false): void {
+  #reportTable(always = false): void {
     const text = this.#table === undefined ? '' : tableText(this.#table)
     if (text === this.#toldTable && !always) return
     this.#toldTable = text

@@ -31,7 +31,7 @@ export class Lan {
     this.#options = options
     this.#configuration = bgpConfiguration(options.configuration)
     this.world = new World({
-      forgetTells: options.nodes > 50,
+      forgetLines: options.nodes > 50,
       watch: (host, _, effects) => {
         for (const effect of effects) {
           if (effect.kind === 'routes' || effect.kind === 'nft') this.kernel(host.name).perform(effect)

@@ -8,7 +8,7 @@ import type { Turns } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
-import type { Tell } from '../../src/engine/tell.ts'
+import type { LogLine } from '../../src/engine/log-line.ts'
 import { countAll } from './count.ts'
 import { linkOf } from './fake-kernel.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
@@ -47,7 +47,7 @@ export class Rig {
   }
   now = 0
   readonly neighbors: readonly RawNeighbor[]
-  readonly tells: Tell[] = []
+  readonly lines: LogLine[] = []
   readonly #record: RigOptions['record']
   readonly #turns: Turns
   /** What the kernel has taken and not yet said so. */
@@ -93,7 +93,7 @@ export class Rig {
     const effects = this.#turns.handle(input, this.now)
     this.#record?.(input, this.now, effects)
     for (const effect of effects) {
-      if (effect.kind === 'tell') this.tells.push(effect.tell)
+      if (effect.kind === 'log') this.lines.push(effect.line)
       if (effect.kind === 'routes' || effect.kind === 'nft') this.#written.push(effect)
       if (effect.kind === 'send' || effect.kind === 'close' || effect.kind === 'refuse') {
         this.neighbors.find(({ conn }) => conn === effect.conn)?.hear(effect)

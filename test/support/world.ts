@@ -10,8 +10,8 @@ import type { Link } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
+import type { LogLine } from '../../src/engine/log-line.ts'
 import type { RestartDocument } from '../../src/engine/restart.ts'
-import type { Tell } from '../../src/engine/tell.ts'
 import { Agenda } from './agenda.ts'
 import { linkOf } from './fake-kernel.ts'
 import { type End, type LinkOptions, Links } from './links.ts'
@@ -30,7 +30,7 @@ export class Host {
   readonly options: EngineOptions
   readonly ends = new Map<number, End>()
   readonly clients = new Map<number, ClientSocket>()
-  readonly tells: Tell[] = []
+  readonly lines: LogLine[] = []
   listening: Extract<Effect, { kind: 'listen' }> | undefined
   alive = true
   done = false
@@ -51,8 +51,8 @@ export class Host {
     this.engine = new Engine(options)
   }
 
-  told(code: string): Tell[] {
-    return this.tells.filter((tell) => tell.code === code)
+  told(code: string): LogLine[] {
+    return this.lines.filter((line) => line.code === code)
   }
 }
 
@@ -62,8 +62,8 @@ export interface WorldOptions extends LinkOptions {
   readonly watch?: (host: Host, input: Input, effects: readonly Effect[]) => void
   /** Sees every turn before it begins. */
   readonly before?: (host: Host, input: Input) => void
-  /** Thousands of hosts: what they tell is counted, not kept. */
-  readonly forgetTells?: boolean
+  /** Thousands of hosts: their log lines are counted, not kept. */
+  readonly forgetLines?: boolean
 }
 
 /** An engine threw. */
@@ -291,8 +291,8 @@ export class World {
       case 'hang-up':
         host.clients.delete(effect.client)
         return
-      case 'tell':
-        this.#tell(host, effect.tell)
+      case 'log':
+        this.#note(host, effect.line)
         return
       case 'remember-restart':
         if (effect.document === undefined) this.#left.delete(host.name)
@@ -314,10 +314,10 @@ export class World {
     socket.text = socket.keeps ? socket.text + text : text
   }
 
-  #tell(host: Host, tell: Tell): void {
-    if (tell.code === 'session-up') host.up++
-    if (tell.code === 'session-down') host.up--
-    if (this.#options.forgetTells !== true) host.tells.push(tell)
+  #note(host: Host, line: LogLine): void {
+    if (line.code === 'session-up') host.up++
+    if (line.code === 'session-down') host.up--
+    if (this.#options.forgetLines !== true) host.lines.push(line)
   }
 }
 

@@ -544,12 +544,12 @@ export class FamilyRib {
     }
     // Also where the best path stays: others may share its traffic.
     this.#news?.add(prefix)
-    if (this.adjOut.several) this.#tellSeveral(prefix)
+    if (this.adjOut.several) this.#chooseSeveral(prefix)
     paths.changed[best] = 0
     this.prefixes.release(prefix)
   }
 
-  #tellSeveral(prefix: number): void {
+  #chooseSeveral(prefix: number): void {
     const { paths } = this
     this.adjOut.choose(prefix)
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)

@@ -362,7 +362,7 @@ export class Peer {
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
       this.#down(fault ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
     }
-    this.#tellState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
+    this.#reportState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
   }
 
   /** What ended a connection is worth keeping unless another stands, or we ended it before it did. */
@@ -420,7 +420,7 @@ export class Peer {
     this.#push({ kind: 'stale-over', families, reason })
   }
 
-  #tellState(reason: string): void {
+  #reportState(reason: string): void {
     const from = this.#state
     const to = this.#furthest().state
     if (from === to) return

@@ -72,12 +72,12 @@ export class CniFile {
     for (let done: unknown; this.#wanted !== undefined && done !== this.#wanted; ) {
       const wanted = this.#wanted
       const trouble = await this.#make(wanted.config)
-      if (wanted === this.#wanted) this.#tell({ kind: 'cni', path: this.#path, config: wanted.config, trouble })
+      if (wanted === this.#wanted) this.#report({ kind: 'cni', path: this.#path, config: wanted.config, trouble })
       done = wanted
     }
   }
 
-  #tell(input: Cni): void {
+  #report(input: Cni): void {
     const told = this.#told
     if (told !== undefined && told.config === input.config && told.trouble === input.trouble) return
     this.#told = input

@@ -117,10 +117,10 @@ export class Nft {
     this.#setTrouble(undefined)
     const table = missing ? undefined : parseNftListing(outcome.stdout)
     if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
-    this.#tell(table, always)
+    this.#report(table, always)
   }
 
-  #tell(table: NftTable | undefined, always: boolean): void {
+  #report(table: NftTable | undefined, always: boolean): void {
     const text = table === undefined ? '' : tableText(table)
     if (text === this.#told && !always) return
     this.#told = text

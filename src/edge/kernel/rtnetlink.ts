@@ -163,7 +163,7 @@ export class Rtnetlink {
         without: writer.port,
       }),
       onEvent: (message, attributes) => this.#takeEvent(message, attributes),
-      onPiece: () => this.#tell(),
+      onPiece: () => this.#report(),
       onOverrun: () => this.#readAllAnew(),
       onFailure: (error) => this.#fail(error),
     })
@@ -230,7 +230,7 @@ export class Rtnetlink {
     await this.#readLinks()
     if (this.#readsRoutes) {
       for (const family of FAMILIES) await this.#readRoutes(family)
-      this.#tellRoutes(true)
+      this.#reportRoutes(true)
     }
     this.#isKnown = true
     this.#setTrouble(undefined)
@@ -245,7 +245,7 @@ export class Rtnetlink {
       return (await this.#dumpLinks(RTM_GETADDR)) && links
     })
     for (const loss of this.#links.end()) await this.#takeLoss(loss)
-    this.#tellLinks()
+    this.#reportLinks()
   }
 
   #dumpLinks(type: number): Promise<boolean> {
@@ -293,10 +293,10 @@ export class Rtnetlink {
 
   async #inPieces(pieces: Iterable<void>): Promise<void> {
     for (const _ of pieces) {
-      this.#tell()
+      this.#report()
       await soon()
     }
-    this.#tell()
+    this.#report()
   }
 
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -354,17 +354,17 @@ export class Rtnetlink {
   // ── Telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Links first: routes are judged by them. Not while they are read for the first time. */
-  #tell(): void {
-    if (this.#isKnown) this.#tellLinks()
-    this.#tellRoutes(this.#isKnown)
+  #report(): void {
+    if (this.#isKnown) this.#reportLinks()
+    this.#reportRoutes(this.#isKnown)
   }
 
-  #tellLinks(): void {
+  #reportLinks(): void {
     const change = this.#links.changes()
     if (change !== undefined) this.#feed({ kind: 'links', change })
   }
 
-  #tellRoutes(isOver: boolean): void {
+  #reportRoutes(isOver: boolean): void {
     if (!this.#readsRoutes) return
     const change = this.#routes.changes(isOver)
     if (change !== undefined) this.#feed({ kind: 'kernel', change })

@@ -49,7 +49,7 @@ export class ItemReader {
         this.#depth--
         if (!this.#inItems || this.#depth > ITEMS) continue
         if (this.#depth === ITEMS) {
-          this.#tell(text.slice(taken, at + 1))
+          this.#emit(text.slice(taken, at + 1))
           taken = at + 1
         } else {
           this.#inItems = false
@@ -85,7 +85,7 @@ export class ItemReader {
     return at - 1
   }
 
-  #tell(end: string): void {
+  #emit(end: string): void {
     const text = this.#item + end
     this.#item = ''
     this.#onItem(JSON.parse(text))

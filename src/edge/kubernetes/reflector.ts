@@ -132,7 +132,7 @@ export class Reflector {
     do {
       const fresh: Named[] = []
       const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
-      this.#tellPage(fresh, token === undefined)
+      this.#reportPage(fresh, token === undefined)
       token = page.next
       version = page.version
     } while (token !== undefined)
@@ -140,7 +140,7 @@ export class Reflector {
     this.#version = version
     this.#pageSize = this.#timing.pageSize
     this.#refusals = 0
-    this.#tellListed(next)
+    this.#reportListed(next)
   }
 
   /** Objects are trimmed as they come. */
@@ -163,7 +163,7 @@ export class Reflector {
   }
 
   /** Only changes are passed on: ten thousand objects parsed again would delay all sessions. */
-  #tellPage(fresh: readonly Named[], isFirst: boolean): void {
+  #reportPage(fresh: readonly Named[], isFirst: boolean): void {
     if (!this.#listed && isFirst) {
       this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
       return
@@ -172,7 +172,7 @@ export class Reflector {
   }
 
   /** All pages are there: what is on none of them is gone. */
-  #tellListed(next: Digests): void {
+  #reportListed(next: Digests): void {
     for (const key of this.#known.keys())
       if (!next.has(key)) this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
     this.#known = next

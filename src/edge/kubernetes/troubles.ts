@@ -24,7 +24,7 @@ export class KubernetesTroubles {
     const place = trouble?.ofServer === true ? SERVER : `${SERVER}/${kind}`
     for (const [at, texts] of this.#texts) if (at !== place || trouble === undefined) texts.delete(kind)
     if (trouble !== undefined) this.#at(place).set(kind, trouble.text)
-    for (const at of this.#texts.keys()) this.#tell(at)
+    for (const at of this.#texts.keys()) this.#report(at)
   }
 
   #at(place: string): Map<string, string> {
@@ -36,7 +36,7 @@ export class KubernetesTroubles {
   }
 
   /** Kinds may fail for reasons that differ: what the first says stands until it is through. */
-  #tell(at: string): void {
+  #report(at: string): void {
     const [text] = this.#texts.get(at)?.values() ?? []
     if (text === this.#told.get(at)) return
     if (text === undefined) this.#told.delete(at)

@@ -154,12 +154,12 @@ export class Manifests implements Source {
     } catch (error) {
       this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
-      this.#tell()
+      this.#report()
       return
     }
     const settled = this.#settle(seen)
     for (const [file, signature] of settled) await this.#take(file, signature)
-    this.#tell()
+    this.#report()
   }
 
   /** The watch holds on to the folder itself: one put in its place needs a watch of its own. */
@@ -276,7 +276,7 @@ export class Manifests implements Source {
   }
 
   /** Compares the files with what was reported, and reports the difference. */
-  #tell(): void {
+  #report(): void {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
     const { objects, troubles } = this.#whole()

@@ -15,7 +15,7 @@ export interface BfdDriverOptions {
   readonly engine: BfdEngine
   readonly clock: Pick<Clock, 'now'>
   /** The news of one turn, in their order; never none. */
-  readonly tell: (news: readonly BfdNews[]) => void
+  readonly report: (news: readonly BfdNews[]) => void
 }
 
 /** How often what the kernel dropped is counted. */
@@ -26,15 +26,15 @@ const MOST_ROUNDS = 64
 export class BfdDriver {
   readonly #engine: BfdEngine
   readonly #clock: Pick<Clock, 'now'>
-  readonly #tell: (news: readonly BfdNews[]) => void
+  readonly #report: (news: readonly BfdNews[]) => void
   readonly #sockets: BfdSockets
   readonly #queue: BfdInput[] = []
   #lookedAt: Millis
 
-  constructor({ engine, clock, tell }: BfdDriverOptions) {
+  constructor({ engine, clock, report }: BfdDriverOptions) {
     this.#engine = engine
     this.#clock = clock
-    this.#tell = tell
+    this.#report = report
     this.#lookedAt = clock.now()
     this.#sockets = new BfdSockets({ feed: (input) => this.feed(input), now: () => clock.now() })
   }
@@ -83,6 +83,6 @@ export class BfdDriver {
       else if (effect.kind === 'send') this.#sockets.send(effect.session, effect.bytes)
       else news.push(effect)
     }
-    if (news.length > 0) this.#tell(news)
+    if (news.length > 0) this.#report(news)
   }
 }

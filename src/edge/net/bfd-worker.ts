@@ -19,7 +19,7 @@ const bell = new Bell(fd)
 const priority = raisePriority()
 port.postMessage([{ kind: 'priority', priority }])
 const engine = new BfdEngine({ seed: randomInt(2 ** 32), independent, least: leastIntervalWith(priority) })
-const driver = new BfdDriver({ engine, clock: bootClock, tell: (news) => port.postMessage(news) })
+const driver = new BfdDriver({ engine, clock: bootClock, report: (news) => port.postMessage(news) })
 
 /** False: it shall end. */
 function takeOrders(): boolean {

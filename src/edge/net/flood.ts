@@ -21,7 +21,7 @@ export interface FloodOptions {
   /** Packets that the filter has dropped, ever. */
   readonly dropped: () => number
   /** Reports that the filter was turned on or off. `dropped`: packets since the last report. */
-  readonly tell: (isOn: boolean, dropped: number) => void
+  readonly report: (isOn: boolean, dropped: number) => void
   /** Connections for which the kernel had no room, ever. */
   readonly overflows?: () => number
 }
@@ -73,7 +73,7 @@ export class Flood {
       return
     }
     const dropped = this.#takeDropped()
-    if (dropped > 0) this.#options.tell(true, dropped)
+    if (dropped > 0) this.#options.report(true, dropped)
     this.#calm = dropped + calls > MOST ? 0 : this.#calm + 1
     if (this.#calm >= CALM) this.#turn(false)
   }
@@ -90,7 +90,7 @@ export class Flood {
     this.#calm = 0
     this.#dropped = this.#options.dropped()
     this.#options.filter(isOn)
-    this.#options.tell(isOn, 0)
+    this.#options.report(isOn, 0)
   }
 }
 

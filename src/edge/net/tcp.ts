@@ -132,7 +132,7 @@ export class Tcp implements Network {
   /** Closed by us, oldest first. */
   readonly #closing = new Set<Connection>()
   readonly #emptied = new Set<Connection>()
-  #telling: NodeJS.Immediate | undefined
+  #reporting: NodeJS.Immediate | undefined
   /** Those that have had their share, and those that may be read again but were not looked at since. */
   readonly #paused = new Set<Connection>()
   readonly #resumed = new Set<Connection>()
@@ -160,7 +160,7 @@ export class Tcp implements Network {
     this.#flood = new Flood({
       filter: () => this.#refilter(),
       dropped: () => this.#listeners.dropped,
-      tell: (isOn, dropped) => feed({ kind: 'callers-filtered', isOn, dropped }),
+      report: (isOn, dropped) => feed({ kind: 'callers-filtered', isOn, dropped }),
     })
   }
 
@@ -429,7 +429,7 @@ export class Tcp implements Network {
     connection.socket.end()
     if (connection.phase !== 'open') return
     this.#lingerOn(connection)
-    this.#tellClosed(connection, undefined)
+    this.#reportClosed(connection, undefined)
   }
 
   #send(connection: Connection, bytes: Uint8Array): void {
@@ -444,14 +444,14 @@ export class Tcp implements Network {
     socket.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), () => {
       if (socket.writableLength > 0 || connection.phase !== 'open') return
       this.#emptied.add(connection)
-      this.#telling ??= setImmediate(this.#tellDrained)
+      this.#reporting ??= setImmediate(this.#reportDrained)
     })
   }
 
   /** Between two looks at the sockets: a neighbor that reads fast must not keep the others waiting. */
-  readonly #tellDrained = (): void => {
-    clearImmediate(this.#telling)
-    this.#telling = undefined
+  readonly #reportDrained = (): void => {
+    clearImmediate(this.#reporting)
+    this.#reporting = undefined
     const emptied = [...this.#emptied]
     this.#emptied.clear()
     for (const connection of emptied) {
@@ -492,11 +492,11 @@ export class Tcp implements Network {
     if (phase === 'dialling') {
       connection.phase = 'gone'
       this.#feed({ kind: 'dial-failed', conn, reason: error ?? 'Connection closed' })
-    } else this.#tellClosed(connection, phase === 'closing' ? undefined : error)
+    } else this.#reportClosed(connection, phase === 'closing' ? undefined : error)
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }
 
-  #tellClosed(connection: Connection, reason: string | undefined): void {
+  #reportClosed(connection: Connection, reason: string | undefined): void {
     if (connection.phase === 'gone') return
     connection.phase = 'gone'
     this.#answered(connection)

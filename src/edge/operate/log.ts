@@ -5,19 +5,19 @@
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
-import type { Tell } from '../../engine/tell.ts'
+import type { LogLine } from '../../engine/log-line.ts'
 import { systemClock } from '../clock.ts'
 import { openWithoutWaiting } from '../standard-streams.ts'
 import { Restraint } from './restraint.ts'
 
 export interface Log {
-  tell(tell: Tell): void
+  write(line: LogLine): void
   /** Writes what is still held back, as far as the reader takes it. Nothing is logged after it. */
   end(): void
 }
 
 export interface LogOptions {
-  readonly level: Tell['level'] | 'silent'
+  readonly level: LogLine['level'] | 'silent'
   /** Where lines go; stdout if not given. */
   readonly to?: DestinationStream
 }
@@ -43,13 +43,13 @@ export function openLog({ level, to }: LogOptions): Log {
     to ?? stdout ?? process.stdout,
   )
   const restraint = new Restraint()
-  const write = (tell: Tell): void => out[tell.level](fieldsOf(tell), plainText(tell.text))
-  const writeLeftOut = () => restraint.takeLeftOut(systemClock.now()).forEach(write)
+  const print = (line: LogLine): void => out[line.level](fieldsOf(line), plainText(line.text))
+  const writeLeftOut = () => restraint.takeLeftOut(systemClock.now()).forEach(print)
   setInterval(writeLeftOut, LEFT_OUT_MILLIS).unref()
   return {
-    tell: (tell) => {
-      const admitted = out.isLevelEnabled(tell.level) ? restraint.admit(tell, systemClock.now()) : undefined
-      if (admitted !== undefined) write(admitted)
+    write: (line) => {
+      const admitted = out.isLevelEnabled(line.level) ? restraint.admit(line, systemClock.now()) : undefined
+      if (admitted !== undefined) print(admitted)
     },
     end: () => {
       tries = FLUSH_TRIES
@@ -65,9 +65,9 @@ export function openLog({ level, to }: LogOptions): Log {
 }
 
 /** A field named like one of the line's own stands as `detailCode`, `detailTime` …; a secret never stands at all. */
-function fieldsOf(tell: Tell): Record<string, unknown> {
-  const fields: Record<string, unknown> = { code: tell.code }
-  for (const [name, value] of Object.entries(tell.fields)) {
+function fieldsOf(line: LogLine): Record<string, unknown> {
+  const fields: Record<string, unknown> = { code: line.code }
+  for (const [name, value] of Object.entries(line.fields)) {
     const key = RESERVED.has(name) ? `detail${name.charAt(0).toUpperCase()}${name.slice(1)}` : name
     fields[key] = SECRETS.test(name) ? '(hidden)' : typeof value === 'string' ? plainText(value) : value
   }

@@ -9,7 +9,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { FAMILIES } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { MessageCounts } from '../../bgp/session/types.ts'
-import type { Tell } from '../../engine/tell.ts'
+import type { LogLine } from '../../engine/log-line.ts'
 import type { BfdSummary, FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
 import { Tally } from './tally.ts'
 
@@ -57,14 +57,15 @@ export class Metrics {
     build.set({ version, node_version: process.versions.node }, 1)
   }
 
-  tell(tell: Tell): void {
-    const { fields } = tell
+  /** Counts what the log line reports. */
+  note(line: LogLine): void {
+    const { fields } = line
     const peer = String(fields.peer ?? '')
-    if (tell.code === 'session-transition') this.#transitions.add([peer, String(fields.to)])
-    else if (tell.code === 'bfd-transition') this.#bfdTransitions.add([peer, String(fields.to)])
-    else if (tell.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
-    else if (tell.code === 'notification-sent' || tell.code === 'notification-received') {
-      const direction = tell.code === 'notification-sent' ? 'sent' : 'received'
+    if (line.code === 'session-transition') this.#transitions.add([peer, String(fields.to)])
+    else if (line.code === 'bfd-transition') this.#bfdTransitions.add([peer, String(fields.to)])
+    else if (line.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
+    else if (line.code === 'notification-sent' || line.code === 'notification-received') {
+      const direction = line.code === 'notification-sent' ? 'sent' : 'received'
       this.#notifications.add([peer, direction, bounded(fields.code, 8), bounded(fields.subcode, 11)])
     }
   }

@@ -4,7 +4,7 @@
  * over. Errors are never left out.
  */
 import type { Millis } from '../../base/units.ts'
-import type { Tell } from '../../engine/tell.ts'
+import type { LogLine } from '../../engine/log-line.ts'
 
 const MOST_A_MINUTE = 20
 const MINUTE: Millis = 60_000
@@ -13,7 +13,7 @@ const MOST_THINGS = 4_096
 
 interface Window {
   readonly until: Millis
-  readonly tell: Tell
+  readonly line: LogLine
   written: number
   leftOut: number
 }
@@ -22,29 +22,29 @@ export class Restraint {
   readonly #windows = new Map<string, Window>()
 
   /** The line to write, if it may be written. */
-  admit(tell: Tell, now: Millis): Tell | undefined {
-    if (tell.level === 'error') return tell
-    const key = keyOf(tell)
+  admit(line: LogLine, now: Millis): LogLine | undefined {
+    if (line.level === 'error') return line
+    const key = keyOf(line)
     const window = this.#windows.get(key)
     if (window !== undefined && now < window.until) {
-      if (window.written++ < MOST_A_MINUTE) return tell
+      if (window.written++ < MOST_A_MINUTE) return line
       window.leftOut++
       return undefined
     }
     this.#windows.delete(key)
-    this.#windows.set(key, { until: now + MINUTE, tell, written: 1, leftOut: 0 })
+    this.#windows.set(key, { until: now + MINUTE, line, written: 1, leftOut: 0 })
     if (this.#windows.size > MOST_THINGS) this.#forgetOldest()
-    return window === undefined || window.leftOut === 0 ? tell : withCount(tell, window.leftOut)
+    return window === undefined || window.leftOut === 0 ? line : withCount(line, window.leftOut)
   }
 
   /** Lines for what was left out in minutes that are over. */
-  takeLeftOut(now: Millis): readonly Tell[] {
-    const lines: Tell[] = []
-    for (const [key, { until, tell, leftOut }] of this.#windows) {
+  takeLeftOut(now: Millis): readonly LogLine[] {
+    const lines: LogLine[] = []
+    for (const [key, { until, line, leftOut }] of this.#windows) {
       // Windows stand in the order they began, and all are of one length.
       if (now < until) break
       this.#windows.delete(key)
-      if (leftOut > 0) lines.push(withCount({ ...tell, text: `${leftOut} more lines like: ${tell.text}` }, leftOut))
+      if (leftOut > 0) lines.push(withCount({ ...line, text: `${leftOut} more lines like: ${line.text}` }, leftOut))
     }
     return lines
   }
@@ -57,9 +57,9 @@ export class Restraint {
   }
 }
 
-const withCount = (tell: Tell, leftOut: number): Tell => ({ ...tell, fields: { ...tell.fields, leftOut } })
+const withCount = (line: LogLine, leftOut: number): LogLine => ({ ...line, fields: { ...line.fields, leftOut } })
 
-function keyOf({ code, fields }: Tell): string {
+function keyOf({ code, fields }: LogLine): string {
   const about = fields.peer ?? fields.object ?? fields.interface ?? fields.address ?? ''
   return `${code} ${about}`
 }

@@ -166,7 +166,7 @@ describe('the engine', () => {
     turn({ kind: 'synced' })
     const input = { kind: 'cni', path: '/x/10-godwit.conflist', config: '{}' } as const
     const codes = (effects: readonly Effect[]) =>
-      effects.filter((effect) => effect.kind === 'tell').map(({ tell }) => `${tell.level} ${tell.code}`)
+      effects.filter((effect) => effect.kind === 'log').map(({ line }) => `${line.level} ${line.code}`)
     expect(codes(turn({ ...input, trouble: 'disk full' }))).toEqual(['error object-problem'])
     expect(codes(turn({ ...input, trouble: undefined }))).toEqual(['info cni-written', 'info object-problem-gone'])
   })

@@ -2,19 +2,19 @@
 import { beforeEach, expect, test } from 'vitest'
 import { CALM, Flood, MOST, overflowsIn } from '../../../src/edge/net/flood.ts'
 
-let told: (readonly [isOn: boolean, dropped: number])[]
+let reported: (readonly [isOn: boolean, dropped: number])[]
 let dropped: number
 let overflows: number
 let flood: Flood
 
 beforeEach(() => {
-  told = []
+  reported = []
   dropped = 0
   overflows = 0
   flood = new Flood({
     filter: () => {},
     dropped: () => dropped,
-    tell: (isOn, count) => told.push([isOn, count]),
+    report: (isOn, count) => reported.push([isOn, count]),
     overflows: () => overflows,
   })
 })
@@ -28,9 +28,9 @@ test('so many strangers a second are let call, and one more is a flood at once',
     strangers(MOST)
     flood.second()
   }
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   strangers(MOST + 1)
-  expect(told).toEqual([[true, 0]])
+  expect(reported).toEqual([[true, 0]])
 })
 
 test('calls that the kernel cannot keep half open count alike: nobody ever accepts them', () => {
@@ -42,7 +42,7 @@ test('calls that the kernel cannot keep half open count alike: nobody ever accep
   expect(flood.isOn).toBe(true)
 })
 
-test('it ends when it has been quiet for some seconds in a row, and what was dropped is told each second', () => {
+test('it ends when it has been quiet for some seconds in a row, and what was dropped is reported each second', () => {
   strangers(MOST + 1)
   flood.second()
   for (let second = 1; second < CALM; second++) flood.second()
@@ -50,14 +50,14 @@ test('it ends when it has been quiet for some seconds in a row, and what was dro
   flood.second()
   dropped += MOST
   flood.second()
-  expect(told).toEqual([
+  expect(reported).toEqual([
     [true, 0],
     [true, 5_000],
     [true, MOST],
   ])
   for (let second = 1; second < CALM; second++) flood.second()
   expect(flood.isOn).toBe(false)
-  expect(told.at(-1)).toEqual([false, 0])
+  expect(reported.at(-1)).toEqual([false, 0])
 })
 
 test('what the kernel counts is found by name; where it says nothing, nothing is counted', () => {

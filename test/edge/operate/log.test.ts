@@ -1,23 +1,23 @@
 import { expect, test } from 'vitest'
 import { openLog } from '../../../src/edge/operate/log.ts'
-import type { Tell } from '../../../src/engine/tell.ts'
+import type { LogLine } from '../../../src/engine/log-line.ts'
 
-function logged(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', ...tells: readonly Tell[]): string[] {
+function logged(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', ...given: readonly LogLine[]): string[] {
   const lines: string[] = []
   const log = openLog({ level, to: { write: (line: string) => lines.push(line) } })
-  for (const one of tells) log.tell(one)
+  for (const one of given) log.write(one)
   log.end()
   return lines
 }
 
-const up: Tell = {
+const up: LogLine = {
   level: 'info',
   code: 'session-up',
   text: 'Mesh_1 is up',
   fields: { peer: 'Mesh_1', count: 2, on: true },
 }
 
-test('a Tell is one line with its fields', () => {
+test('a LogLine is one line with its fields', () => {
   const [line, ...rest] = logged('info', up)
   expect(rest).toEqual([])
   expect(line).toMatch(/^\{.*\}\n$/)
@@ -32,8 +32,8 @@ test.each([
   ['error', ['error']],
   ['silent', []],
 ] as const)('at %s these are written: %s', (level, written) => {
-  const tells = (['debug', 'info', 'warn', 'error'] as const).map((one) => ({ ...up, level: one }))
-  expect(logged(level, ...tells).map((line) => JSON.parse(line).level)).toEqual(written)
+  const lines = (['debug', 'info', 'warn', 'error'] as const).map((one) => ({ ...up, level: one }))
+  expect(logged(level, ...lines).map((line) => JSON.parse(line).level)).toEqual(written)
 })
 
 test('a field never takes the place of one of the line', () => {

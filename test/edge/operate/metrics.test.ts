@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import { Metrics } from '../../../src/edge/operate/metrics.ts'
-import type { Tell } from '../../../src/engine/tell.ts'
+import type { LogLine } from '../../../src/engine/log-line.ts'
 import type { FilterView } from '../../../src/show/view.ts'
 import { protocolOf, type ViewParts, viewOf } from '../../support/view.ts'
 
-const tell = (code: string, fields: Tell['fields']): Tell => ({ level: 'info', code, text: '', fields })
+const line = (code: string, fields: LogLine['fields']): LogLine => ({ level: 'info', code, text: '', fields })
 
 function metricsOf(parts: ViewParts): { metrics: Metrics; parts: ViewParts } {
   const held = { parts, metrics: undefined as unknown as Metrics }
@@ -112,10 +112,10 @@ test('messages are counted by type and direction, and scraping twice does not do
 test('transitions and NOTIFICATIONs are counted as they happen', async () => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Idle')] })
   for (const to of ['Connect', 'OpenSent', 'Connect']) {
-    metrics.tell(tell('session-transition', { peer: 'rack', from: 'Idle', to, reason: '' }))
+    metrics.note(line('session-transition', { peer: 'rack', from: 'Idle', to, reason: '' }))
   }
-  metrics.tell(tell('notification-received', { peer: 'rack', code: 6, subcode: 2, text: '' }))
-  metrics.tell(tell('update-problem', { peer: 'rack', action: 'withdraw', attribute: 3 }))
+  metrics.note(line('notification-received', { peer: 'rack', code: 6, subcode: 2, text: '' }))
+  metrics.note(line('update-problem', { peer: 'rack', action: 'withdraw', attribute: 3 }))
   expect(await linesOf(metrics, 'godwit_session_transitions_total')).toEqual([
     'godwit_session_transitions_total{peer="rack",to="Connect"} 2',
     'godwit_session_transitions_total{peer="rack",to="OpenSent"} 1',
@@ -132,7 +132,7 @@ test('a neighbor cannot make series without end', async () => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Idle')] })
   for (let code = 0; code < 256; code++) {
     for (let subcode = 0; subcode < 256; subcode += 5) {
-      metrics.tell(tell('notification-received', { peer: 'rack', code, subcode }))
+      metrics.note(line('notification-received', { peer: 'rack', code, subcode }))
     }
   }
   expect((await linesOf(metrics, 'godwit_notifications_total')).length).toBeLessThan(50)
@@ -140,7 +140,7 @@ test('a neighbor cannot make series without end', async () => {
 
 test('a peer that is gone takes its series along', async () => {
   const held = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
-  held.metrics.tell(tell('session-transition', { peer: 'rack', to: 'Connect' }))
+  held.metrics.note(line('session-transition', { peer: 'rack', to: 'Connect' }))
   expect(await linesOf(held.metrics, 'godwit_session')).not.toEqual([])
   held.parts = {}
   expect(await linesOf(held.metrics, 'godwit_session')).toEqual([])
@@ -193,7 +193,7 @@ describe('many neighbors', () => {
   test('what was counted of them is summed too, and forgotten with them', async () => {
     const { metrics, parts } = metricsOf({ ...all })
     for (const peer of ['Mesh_10_0_0_1', 'Mesh_10_0_0_2', 'rack'])
-      metrics.tell(tell('session-transition', { peer, to: 'Idle' }))
+      metrics.note(line('session-transition', { peer, to: 'Idle' }))
     const wanted = 'godwit_session_transitions_total{'
     expect(await linesOf(metrics, wanted)).toEqual([
       'godwit_session_transitions_total{peer="Mesh",to="Idle"} 2',

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { Restraint } from '../../../src/edge/operate/restraint.ts'
-import type { Tell } from '../../../src/engine/tell.ts'
+import type { LogLine } from '../../../src/engine/log-line.ts'
 
-const lost = (peer: string, level: Tell['level'] = 'warn'): Tell => ({
+const lost = (peer: string, level: LogLine['level'] = 'warn'): LogLine => ({
   level,
   code: 'session-down',
   text: `${peer}: hold timer expired`,
@@ -10,9 +10,10 @@ const lost = (peer: string, level: Tell['level'] = 'warn'): Tell => ({
 })
 
 /** How many of so many lines in one minute are written. */
-const written = (restraint: Restraint, tell: Tell, times: number, at = 0): number =>
-  Array.from({ length: times }, (_, index) => restraint.admit(tell, at + index)).filter((line) => line !== undefined)
-    .length
+const written = (restraint: Restraint, line: LogLine, times: number, at = 0): number =>
+  Array.from({ length: times }, (_, index) => restraint.admit(line, at + index)).filter(
+    (admitted) => admitted !== undefined,
+  ).length
 
 test('one neighbor that flaps writes twenty lines a minute of one kind, others write theirs (9.C13)', () => {
   const restraint = new Restraint()

@@ -40,7 +40,7 @@ export class LeaseKeeper {
     try {
       return await this.#step(signal)
     } finally {
-      this.#tell(this.#watch.isHeld(systemClock.now()))
+      this.#report(this.#watch.isHeld(systemClock.now()))
     }
   }
 
@@ -84,7 +84,7 @@ export class LeaseKeeper {
   /** Another need not wait until it runs out. */
   async release(signal: AbortSignal): Promise<void> {
     if (!this.#held) return
-    this.#tell(false)
+    this.#report(false)
     const { door } = this.#options
     const found = await door.get(this.#place, LEASE_NAME, signal)
     if (found === undefined || recordOf(found).holder !== this.#options.node) return
@@ -97,7 +97,7 @@ export class LeaseKeeper {
     )
   }
 
-  #tell(held: boolean): void {
+  #report(held: boolean): void {
     if (held === this.#held) return
     this.#held = held
     this.#options.onChange(held)

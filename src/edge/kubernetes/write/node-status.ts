@@ -18,7 +18,7 @@ const NODE_CONDITION = 'godwit.dev/BGPReady'
 export class NodeStatusWriter {
   readonly #door: Door
   readonly #node: string
-  readonly #tellsNode: boolean
+  readonly #writesNode: boolean
   #wanted: NodeStatus | undefined
   /** As the API has it; undefined: to be read. */
   #known: Fields | undefined
@@ -28,7 +28,7 @@ export class NodeStatusWriter {
   constructor(door: Door, node: string, tellsNode: boolean) {
     this.#door = door
     this.#node = node
-    this.#tellsNode = tellsNode
+    this.#writesNode = tellsNode
   }
 
   set(status: NodeStatus): void {
@@ -40,7 +40,7 @@ export class NodeStatusWriter {
       const wanted = this.#wanted
       try {
         await this.#write(wanted, signal)
-        if (this.#tellsNode) await this.#tellNode(wanted, signal)
+        if (this.#writesNode) await this.#writeNode(wanted, signal)
       } catch (error) {
         this.#known = undefined
         throw error
@@ -79,7 +79,7 @@ export class NodeStatusWriter {
     return { name: this.#node, ...(typeof uid === 'string' && { ownerReferences: [owner] }) }
   }
 
-  async #tellNode({ conditions }: NodeStatus, signal: AbortSignal): Promise<void> {
+  async #writeNode({ conditions }: NodeStatus, signal: AbortSignal): Promise<void> {
     const ready = conditions.find(({ type }) => type === READY)
     if (ready === undefined) return
     const condition: Condition = { ...ready, type: NODE_CONDITION }

@@ -9,7 +9,7 @@ import type { Problem } from '../cluster/intent.ts'
 import type { LeftFamilies } from './left-families.ts'
 import type { NextHopChoice } from './next-hops.ts'
 
-export interface Tell {
+export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** Stable: `session-up`. */
   readonly code: string
@@ -20,14 +20,14 @@ export interface Tell {
 type Transition = Extract<PeerAction, { kind: 'transition' }>
 type NotificationSeen = Extract<PeerAction, { kind: 'notification' }>
 
-export const tellTransition = (peer: string, { from, to, reason }: Transition): Tell => ({
+export const transitionLine = (peer: string, { from, to, reason }: Transition): LogLine => ({
   level: 'info',
   code: 'session-transition',
   text: `${peer}: ${from} to ${to}: ${reason}`,
   fields: { peer, from, to, reason },
 })
 
-export const tellUp = (peer: string, session: Session): Tell => ({
+export const upLine = (peer: string, session: Session): LogLine => ({
   level: 'info',
   code: 'session-up',
   text: `${peer}: established with AS ${session.remoteAs} at ${session.remote.address} for ${session.families.join(' and ')}`,
@@ -40,28 +40,28 @@ export const tellUp = (peer: string, session: Session): Tell => ({
   },
 })
 
-export const tellDown = (peer: string, error: LastError, keep: readonly Family[]): Tell => ({
+export const downLine = (peer: string, error: LastError, keep: readonly Family[]): LogLine => ({
   level: 'warn',
   code: 'session-down',
   text: `${peer}: down: ${error.class}: ${error.text}${keep.length === 0 ? '' : `; its ${keep.join(' and ')} routes are kept`}`,
   fields: { peer, class: error.class, error: error.text, ...(keep.length > 0 && { kept: keep.join(' ') }) },
 })
 
-export const tellLongLived = (peer: string, families: readonly Family[]): Tell => ({
+export const longLivedLine = (peer: string, families: readonly Family[]): LogLine => ({
   level: 'warn',
   code: 'long-lived-stale',
   text: `${peer}: the session did not come back in time: its ${families.join(' and ')} routes are now routes of last resort`,
   fields: { peer, families: families.join(' ') },
 })
 
-export const tellStaleOver = (peer: string, reason: string): Tell => ({
+export const staleDroppedLine = (peer: string, reason: string): LogLine => ({
   level: 'warn',
   code: 'stale-routes-dropped',
   text: `${peer}: stale routes are dropped: ${reason}`,
   fields: { peer, reason },
 })
 
-export const tellNotification = (peer: string, seen: NotificationSeen): Tell => ({
+export const notificationLine = (peer: string, seen: NotificationSeen): LogLine => ({
   level: isTurnedAway(seen) ? 'debug' : isCollision(seen) ? 'info' : 'warn',
   code: `notification-${seen.direction}`,
   text: `${peer}: ${seen.direction} NOTIFICATION ${seen.code}/${seen.subcode}: ${seen.text}`,
@@ -76,7 +76,7 @@ const isTurnedAway = ({ direction, code, subcode }: NotificationSeen): boolean =
 const isCollision = ({ code, subcode }: NotificationSeen): boolean => code === CEASE.code && subcode === CEASE.collision
 
 /** `first`: the first of its kind in this session; the rest are for those who debug. */
-export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: boolean): Tell => ({
+export const updateProblemLine = (peer: string, problem: UpdateProblem, first: boolean): LogLine => ({
   level: first ? 'warn' : 'debug',
   code: 'update-problem',
   text: `${peer}: ${problem.text}: ${problem.action === 'withdraw' ? 'its routes are treated as withdrawn' : 'the attribute is discarded'}`,
@@ -84,35 +84,40 @@ export const tellUpdateProblem = (peer: string, problem: UpdateProblem, first: b
 })
 
 /** Families that a session leaves to another one with the same router, and takes back. */
-export const tellLeft = (name: string, before: LeftFamilies, left: LeftFamilies): Tell[] =>
+export const leftLines = (name: string, before: LeftFamilies, left: LeftFamilies): LogLine[] =>
   FAMILIES.flatMap((family) => {
     const [now, then] = [left[family], before[family]]
     const isLeft = now?.import === true && now.export
     if (isLeft && now.to !== (then?.import && then.export ? then.to : undefined)) {
       const text = `${name}: ${family} routes are now exchanged by ${now.to}, the session with the same router over ${family}`
-      return [tell('info', 'family-left', text, { peer: name, family, to: now.to })]
+      return [logLine('info', 'family-left', text, { peer: name, family, to: now.to })]
     }
     if (now !== undefined || then === undefined) return []
     return [
-      tell('info', 'family-taken-back', `${name}: ${family} routes are exchanged here again, no longer by ${then.to}`, {
-        peer: name,
-        family,
-      }),
+      logLine(
+        'info',
+        'family-taken-back',
+        `${name}: ${family} routes are exchanged here again, no longer by ${then.to}`,
+        {
+          peer: name,
+          family,
+        },
+      ),
     ]
   })
 
 /** A message that is ignored by rule. */
-export const tellIgnored = (peer: string, what: string): Tell => ({
+export const ignoredLine = (peer: string, what: string): LogLine => ({
   level: 'debug',
   code: 'message-ignored',
   text: `${peer}: ignored: ${what}`,
   fields: { peer },
 })
 
-export const tellNearLimit = (
+export const nearLimitLine = (
   peer: string,
   { family, held, limit }: NonNullable<ReceiveResult['nearLimit']>,
-): Tell => ({
+): LogLine => ({
   level: 'warn',
   code: 'prefixes-near-limit',
   text: `${peer}: ${held} ${family} routes; the session ends above ${limit}`,
@@ -120,18 +125,21 @@ export const tellNearLimit = (
 })
 
 /** Said once until there is room again. */
-export function tellMemory(peer: string, { family, state, whose, octets, limit }: MemoryNews): Tell {
+export function memoryLine(peer: string, { family, state, whose, octets, limit }: MemoryNews): LogLine {
   const fields = { peer, family, octets, limit }
   const takes = `${formatMib(octets)}, ${formatMib(limit)} allowed`
   if (state === 'near') {
     const text = `${peer}: ${family} routes take ${takes}; routes above the limit are rejected`
-    return tell('warn', 'memory-near-limit', text, fields)
+    return logLine('warn', 'memory-near-limit', text, fields)
   }
   const what = whose === 'neighbor' ? `its ${family} routes take ${takes}` : `all tables take ${takes}`
-  return tell('warn', 'memory-limit', `${peer}: further ${family} routes are rejected: ${what}`, fields)
+  return logLine('warn', 'memory-limit', `${peer}: further ${family} routes are rejected: ${what}`, fields)
 }
 
-export const tellCrowded = (peer: string, { family, prefix, most }: NonNullable<ReceiveResult['crowded']>): Tell => ({
+export const pathLimitLine = (
+  peer: string,
+  { family, prefix, most }: NonNullable<ReceiveResult['crowded']>,
+): LogLine => ({
   level: 'warn',
   code: 'paths-turned-away',
   text: `${peer}: more than ${most} paths to ${prefix}: further paths are rejected`,
@@ -139,21 +147,26 @@ export const tellCrowded = (peer: string, { family, prefix, most }: NonNullable<
 })
 
 /** A mere warning refuses nothing. */
-export const tellObjectProblem = (problem: Problem): Tell => ({
+export const problemLine = (problem: Problem): LogLine => ({
   level: problem.level === 'warning' ? 'warn' : 'error',
   code: 'object-problem',
   text: problem.text,
   fields: { problem: problem.code, object: problem.object, field: problem.field, value: problem.value },
 })
 
-export const tellProblemGone = (problem: Problem): Tell => ({
+export const problemGoneLine = (problem: Problem): LogLine => ({
   level: 'info',
   code: 'object-problem-gone',
   text: `resolved: ${problem.text}`,
   fields: { problem: problem.code, object: problem.object, field: problem.field },
 })
 
-export const tell = (level: Tell['level'], code: string, text: string, fields: Tell['fields'] = {}): Tell => ({
+export const logLine = (
+  level: LogLine['level'],
+  code: string,
+  text: string,
+  fields: LogLine['fields'] = {},
+): LogLine => ({
   level,
   code,
   text,
@@ -161,19 +174,19 @@ export const tell = (level: Tell['level'], code: string, text: string, fields: T
 })
 
 /** A family that is withheld from a neighbor, or advertised with another next hop than before; `before`: in this session. */
-export function tellNextHops(
+export function nextHopsLines(
   peer: string,
   before: NextHopChoice | undefined,
   after: NextHopChoice | undefined,
-): Tell[] {
-  return FAMILIES.flatMap((family): Tell[] => {
+): LogLine[] {
+  return FAMILIES.flatMap((family): LogLine[] => {
     const [held, nextHop] = [after?.held[family], after?.text[family]]
     if (held !== undefined) {
       if (held === before?.held[family]) return []
-      return [tell('warn', 'family-held', `${peer}: ${held}`, { peer, family })]
+      return [logLine('warn', 'family-held', `${peer}: ${held}`, { peer, family })]
     }
     if (before === undefined || nextHop === undefined || nextHop === before.text[family]) return []
     const text = `${peer}: the ${family === 'ipv4' ? 'IPv4' : 'IPv6'} next hop is now ${nextHop}`
-    return [tell('info', 'next-hop-changed', text, { peer, family, nextHop })]
+    return [logLine('info', 'next-hop-changed', text, { peer, family, nextHop })]
   })
 }

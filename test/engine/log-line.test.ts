@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tellNotification } from '../../src/engine/tell.ts'
+import { notificationLine } from '../../src/engine/log-line.ts'
 
 test.each([
   ['of one that is held down and calls every few seconds', 'sent', 6, 5, 'debug'],
@@ -9,5 +9,5 @@ test.each([
   ['of one that is stopped', 'sent', 6, 2, 'warn'],
   ['of one with a fault', 'sent', 2, 5, 'warn'],
 ] as const)('how loud a NOTIFICATION is: %s', (_name, direction, code, subcode, level) => {
-  expect(tellNotification('rack', { kind: 'notification', direction, code, subcode, text: 'x' }).level).toBe(level)
+  expect(notificationLine('rack', { kind: 'notification', direction, code, subcode, text: 'x' }).level).toBe(level)
 })
