@@ -246,6 +246,19 @@ describe('a NOTIFICATION ends it', () => {
     expect(rig.held(neighbor)).toBe(0)
   })
 
+  test.each<[string, Said, string, number]>([
+    ['RFC 8538 §4: a restart by hand keeps them on both sides', { notification: true }, '6/4', 3],
+    ['RFC 4724 §4.2: and not without the N bit', {}, '6/4', 0],
+  ])('%s', (_, said, notification, left) => {
+    const { rig, neighbor } = begin(said, watched)
+    rig.engine.view(rig.now).act({ kind: 'restart', pattern: '*', message: '' })
+    rig.feed({ kind: 'tick' })
+    rig.work()
+    expect([neighbor.notification, rig.held(neighbor)]).toEqual([notification, left])
+    neighbor.establish()
+    expect(rig.held(neighbor)).toBe(left)
+  })
+
   test('RFC 8538 §3: to one that did not say so, Cease is sent as ever', () => {
     const { rig, neighbor } = begin({}, watched)
     rig.engine.view(rig.now).act({ kind: 'disable', pattern: '*', message: '' })

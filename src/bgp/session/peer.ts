@@ -18,7 +18,7 @@ import { judge, type Speaker } from './collision.ts'
 import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { type EventName, STATES } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
-import { AS_EVER, COLLISION_WINDOW, familiesKept, type OwnRestart } from './restart.ts'
+import { AS_EVER, COLLISION_WINDOW, familiesKept, isReset, type OwnRestart } from './restart.ts'
 import { Stale } from './stale.ts'
 import type {
   ConnId,
@@ -223,7 +223,7 @@ export class Peer {
     this.#stopped = reason
     this.#timers.clear('hold-down')
     this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
-    this.#giveUpStale(reason)
+    if (!isReset(CEASE.code, subcode)) this.#giveUpStale(reason)
   }
 
   /** RFC 4724 §4: a NOTIFICATION would be the end of our routes. */

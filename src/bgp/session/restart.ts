@@ -107,7 +107,9 @@ export function familiesKept(session: Session, event: FsmEvent, hard: boolean): 
   // RFC 4724 §4.2: the connection is lost without a NOTIFICATION.
   if (event.name === 'TcpConnectionFails') return families
   // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes if both set the N bit; a Hard Reset is.
-  if (!restart.notification || hard || event.name === 'ManualStop') return []
+  if (!restart.notification || hard) return []
+  // What is stopped does not come back soon. After a reset by hand a start follows.
+  if (event.name === 'ManualStop' && !isReset(event.error.code, event.error.subcode)) return []
   return 'error' in event && isHard(event.error) ? [] : families
 }
 
@@ -125,6 +127,8 @@ const isFinal = (code: number, subcode: number): boolean =>
   isCease(code, subcode, 'adminShutdown') ||
   isCease(code, subcode, 'deconfigured') ||
   isHardReset(code, subcode)
+
+export const isReset = (code: number, subcode: number): boolean => isCease(code, subcode, 'adminReset')
 
 export const isHardReset = (code: number, subcode: number): boolean => isCease(code, subcode, 'hardReset')
 
