@@ -43,6 +43,8 @@ export interface SessionOptions {
 /** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
 const SLOW: Micros = 1_000_000
 const MOST_MULTIPLIER = 255
+/** No session that was disabled is kept longer, whatever Detection Time its neighbor asked for. */
+const LONGEST_FAREWELL: Millis = 60_000
 /** The first packets of sessions that are created together are spread over this time. */
 const FIRST_SPREAD: Millis = 250
 
@@ -192,7 +194,7 @@ export class Session {
         return
       case 'disable':
         // Before the step: afterwards the interval is the slow one of a session that is not Up.
-        this.#overAt = this.#now + this.#remoteDetectionTime()
+        this.#overAt = Math.max(this.#now + this.#remoteDetectionTime(), this.#preservedUntil())
         this.#step('disable')
         return
       case 'enable':
@@ -210,6 +212,11 @@ export class Session {
         this.#expire()
         return
     }
+  }
+
+  /** RFC 5880 §6.8.1: a session is kept for a Detection Time behind the last packet of the neighbor. */
+  #preservedUntil(): Millis {
+    return Math.min(this.#expiresAt() ?? this.#now, this.#now + LONGEST_FAREWELL)
   }
 
   /** How long the neighbor waits for a packet of ours; 0 where it has sent none. */
@@ -255,7 +262,8 @@ export class Session {
     this.#state = state
     this.#since = this.#now
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
-    if (from === 'Up') this.#poll = 'none'
+    // Intervals change now. What the sequence before this one was about is replaced.
+    if (from === 'Up' || state === 'Up') this.#poll = 'none'
     this.#adopt()
     // RFC 5880 §6.8.7: a change of state is sent at once; a passive side waits for the neighbor's first packet even so.
     if (!this.#isSilent()) this.#send(false)
@@ -277,8 +285,7 @@ export class Session {
 
   /**
    * RFC 5880 §6.8.3: a change of intervals needs a Poll Sequence, and only one runs at a time: a change during a
-   * sequence waits for its end. While the session is not Up the intervals are changed at once; going Up begins a
-   * sequence anyway.
+   * sequence waits for its end. While the session is not Up nothing depends on the old ones: they are changed at once.
    */
   #adopt(): void {
     const wanted = this.#wanted()
@@ -287,6 +294,7 @@ export class Session {
     if (this.#state !== 'Up') {
       this.#advertised = wanted
       this.#used = wanted
+      this.#poll = 'sending'
       return
     }
     if (this.#poll !== 'none') return

@@ -177,6 +177,23 @@ describe('Poll Sequences', () => {
     expect(bench.runTo(200).last.poll).toBe(false)
   })
 
+  test('§6.8.3: a change of an interval MUST begin one, also while the session is not Up', () => {
+    const bench = new Bench().runTo(2_000)
+    expect(bench.last.poll).toBe(false)
+    bench.configure({ receive: 300_000 }).runTo(4_000)
+    expect(bench.last).toMatchObject({ state: 'Down', requiredMinRx: 300_000, poll: true })
+    bench.receive({ state: 'AdminDown', yourDiscriminator: 5, final: true }).runTo(6_000)
+    expect(bench.last).toMatchObject({ state: 'Down', poll: false })
+  })
+
+  test('§6.8.3: a loss begins one, as the interval grows to a second; Up again begins the next', () => {
+    const bench = Bench.up().receive({ state: 'Down', desiredMinTx: 1_000_000 })
+    expect(bench.last).toMatchObject({ state: 'Down', desiredMinTx: 1_000_000, poll: true })
+    bench.receive({ state: 'Init', desiredMinTx: 1_000_000 })
+    expect(bench.last).toMatchObject({ state: 'Up', desiredMinTx: 100_000, poll: true })
+    expect(bench.view.interval).toBe(100_000)
+  })
+
   test('§6.5: it goes with the periodic packets; none is sent for it', () => {
     const bench = Bench.up()
     const { length } = bench.sent
@@ -258,6 +275,18 @@ describe('an end on purpose (§6.8.16)', () => {
     expect(bench.last).toMatchObject({ state: 'AdminDown', diagnostic: 7 })
     expect(bench.session.isOver(1_049)).toBe(false)
     expect(bench.session.isOver(1_050)).toBe(true)
+  })
+
+  test('§6.8.1: session state MUST be preserved for a Detection Time behind the last packet', () => {
+    const bench = Bench.up({}, { desiredMinTx: 10_000_000 }).runTo(50).handle({ kind: 'disable' })
+    expect(bench.session.isOver(29_999)).toBe(false)
+    expect(bench.session.isOver(30_000)).toBe(true)
+  })
+
+  test('… but no longer than a minute, whatever the neighbor announced', () => {
+    const bench = Bench.up({}, { desiredMinTx: 4e9, multiplier: 255 }).runTo(50).handle({ kind: 'disable' })
+    expect(bench.session.isOver(60_049)).toBe(false)
+    expect(bench.session.isOver(60_050)).toBe(true)
   })
 
   test('whoever was never heard needs no farewell', () => {
