@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Millis } from './base/units.ts'
-import type { AgentWords } from './cli/words.ts'
+import type { AgentOptions } from './cli/arguments.ts'
 import { readKept } from './cluster/last-good.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { bootOfKernel } from './edge/boot.ts'
@@ -48,12 +48,12 @@ import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
 
 /** How long neighbors may take to read our last words. */
-const LAST_WORDS_MILLIS = 3_000
+const LAST_LINE_MILLIS = 3_000
 /** … and to move to other paths before them. */
-const FAREWELL_MILLIS = FAREWELL + LAST_WORDS_MILLIS
+const FAREWELL_MILLIS = FAREWELL + LAST_LINE_MILLIS
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
-export async function runAgent(options: AgentWords): Promise<number> {
+export async function runAgent(options: AgentOptions): Promise<number> {
   mapLargeArrays()
   const log = openLog({ level: options.logLevel })
   const agent = new Agent(options, log)
@@ -71,7 +71,7 @@ export async function runAgent(options: AgentWords): Promise<number> {
 }
 
 class Agent {
-  readonly #options: AgentWords
+  readonly #options: AgentOptions
   readonly #log: Log
   readonly #engine: Engine
   readonly #driver: Driver
@@ -105,7 +105,7 @@ class Agent {
   #http: HttpServer | undefined
   #lock: Lock | undefined
 
-  constructor(options: AgentWords, log: Log) {
+  constructor(options: AgentOptions, log: Log) {
     this.#options = options
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
@@ -161,7 +161,7 @@ class Agent {
     this.#counting = counting
   }
 
-  #controlsFor({ control, controlGroup: group, calicoControl }: AgentWords): Control[] {
+  #controlsFor({ control, controlGroup: group, calicoControl }: AgentOptions): Control[] {
     let clients = 0
     const shared = { group, feed: this.#feedFromClient, nextId: () => ++clients }
     const own = new Control({ path: control, ...shared })
@@ -216,7 +216,7 @@ class Agent {
     else {
       // An upgrade, or what cannot be distinguished from one: neighbors must keep the routes of this node.
       const how = signal === 'SIGTERM' ? 'restart' : 'leave'
-      this.#endBy(how, `agent stopped by ${signal}`, LAST_WORDS_MILLIS)
+      this.#endBy(how, `agent stopped by ${signal}`, LAST_LINE_MILLIS)
     }
   }
 
@@ -322,7 +322,7 @@ class Agent {
 }
 
 /** The settings of the engine: the command line, this host, and chance. */
-const engineOptionsOf = (options: AgentWords): EngineOptions => ({
+const engineOptionsOf = (options: AgentOptions): EngineOptions => ({
   node: options.node,
   version: VERSION,
   hostName: hostname(),
@@ -344,7 +344,7 @@ const engineOptionsOf = (options: AgentWords): EngineOptions => ({
 })
 
 /** The number of the kernel table for learned routes. */
-const tableOf = ({ table }: AgentWords): number => (table === 'main' ? MAIN_TABLE : Number(table))
+const tableOf = ({ table }: AgentOptions): number => (table === 'main' ? MAIN_TABLE : Number(table))
 
 const runFile = (path: string, feed: (input: Input) => void): RunFile =>
   new RunFile({ path, trouble: troubleAt(path, feed) })
@@ -354,10 +354,10 @@ const troubleAt = (path: string, feed: (input: Input) => void) => (text: string 
   feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
 
 /** Whether the status is written anywhere. */
-const writesStatus = ({ source, status }: AgentWords): boolean => source === 'kubernetes' || status !== undefined
+const writesStatus = ({ source, status }: AgentOptions): boolean => source === 'kubernetes' || status !== undefined
 
 /** Calico's kinds have no status that is ours to write. */
-const statusOptions = ({ apiGroup, nodeReadiness }: AgentWords): StatusOptions => ({
+const statusOptions = ({ apiGroup, nodeReadiness }: AgentOptions): StatusOptions => ({
   conditions: !isCalicoGroup(apiGroup),
   startupTaint: nodeReadiness ? STARTUP_TAINT : undefined,
 })
@@ -369,7 +369,7 @@ function readsOf(line: string): Reads | undefined {
 }
 
 /** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
-async function openSource(options: AgentWords, keys: Keys, feed: (input: Input) => void): Promise<Source> {
+async function openSource(options: AgentOptions, keys: Keys, feed: (input: Input) => void): Promise<Source> {
   const { source, apiGroup, kubeconfig, namespace, node, pod, nodeReadiness } = options
   if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')

@@ -8,9 +8,9 @@
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdIntent, BfdNews, SavedSession } from './bfd/types.ts'
-import { isFailure, reasonOf } from './bfd/words.ts'
-import type { BfdWords } from './cli/words.ts'
+import type { BfdProcessOptions } from './cli/arguments.ts'
 import { bootClock } from './edge/clock.ts'
 import type { BfdRunner } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
@@ -40,7 +40,7 @@ const HANDOVER_MILLIS = 5_000
 const FAREWELL_MILLIS = 1_200
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
-export async function runBfd({ control, logLevel }: BfdWords): Promise<number> {
+export async function runBfd({ control, logLevel }: BfdProcessOptions): Promise<number> {
   const log = openLog({ level: logLevel })
   const daemon = new BfdProcess(control, log)
   try {

@@ -2,10 +2,10 @@
 import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import type { CheckWords } from './cli/words.ts'
+import type { CheckOptions } from './cli/arguments.ts'
 import { ObjectStore } from './cluster/store.ts'
+import { errorText } from './edge/error-text.ts'
 import { Manifests } from './edge/manifests/source.ts'
-import { wordsOf } from './edge/os-words.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
@@ -22,43 +22,43 @@ interface Streams {
 }
 
 /** 0: no error. 1: errors, or the objects cannot be read. */
-export async function runCheck(words: CheckWords, { out, err }: Streams): Promise<0 | 1> {
+export async function runCheck(options: CheckOptions, { out, err }: Streams): Promise<0 | 1> {
   try {
-    const report = await makeReport(words)
-    if (words.json) out.write(`${JSON.stringify(reportJson(report))}\n`)
+    const report = await makeReport(options)
+    if (options.json) out.write(`${JSON.stringify(reportJson(report))}\n`)
     else for (const line of renderReport(report)) out.write(`${line}\n`)
     return hasErrors(report) ? 1 : 0
   } catch (error) {
-    err.write(`godwit: E_SOURCE ${wordsOf(error)}\n`)
+    err.write(`godwit: E_SOURCE ${errorText(error)}\n`)
     return 1
   }
 }
 
-async function makeReport(words: CheckWords): Promise<Report> {
-  const store = await readObjects(words.source, words)
-  const nodes = previews(store, words)
-  const before = words.diff === undefined ? undefined : previews(await readObjects(words.diff, words), words)
+async function makeReport(options: CheckOptions): Promise<Report> {
+  const store = await readObjects(options.source, options)
+  const nodes = previews(store, options)
+  const before = options.diff === undefined ? undefined : previews(await readObjects(options.diff, options), options)
   return {
     problems: problemsOf(store, nodes),
     nodes,
-    differences: isCalicoGroup(words.apiGroup) ? calicoDifferences(store) : undefined,
+    differences: isCalicoGroup(options.apiGroup) ? calicoDifferences(store) : undefined,
     change: before === undefined ? undefined : changeOf(before, nodes),
   }
 }
 
-function previews(store: ObjectStore, { node, apiGroup }: CheckWords): readonly NodePreview[] {
+function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonly NodePreview[] {
   const names = node === undefined ? [...store.table('Node').keys()].sort() : [node]
   return names.map((name) => previewNode(store, name, isCalicoGroup(apiGroup)))
 }
 
-async function readObjects(from: string, words: CheckWords): Promise<ObjectStore> {
-  if (from === 'kubernetes') return readSource((feed) => openCluster(words, feed))
-  if (from !== '-' && (await statOf(from)).isDirectory()) return readFolder(from, words.apiGroup)
+async function readObjects(from: string, options: CheckOptions): Promise<ObjectStore> {
+  if (from === 'kubernetes') return readSource((feed) => openCluster(options, feed))
+  if (from !== '-' && (await statOf(from)).isDirectory()) return readFolder(from, options.apiGroup)
   const folder = await mkdtemp(join(tmpdir(), 'godwit-check-'))
   try {
     if (from === '-') await writeFile(join(folder, 'stdin.yaml'), process.stdin)
     else await symlink(resolve(from), join(folder, manifestName(from)))
-    return await readFolder(folder, words.apiGroup)
+    return await readFolder(folder, options.apiGroup)
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -72,14 +72,14 @@ async function statOf(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    throw new Error(`${path}: ${wordsOf(error)}`, { cause: error })
+    throw new Error(`${path}: ${errorText(error)}`, { cause: error })
   }
 }
 
 const readFolder = (directory: string, apiGroup: string): Promise<ObjectStore> =>
   readSource(async (feed) => new Manifests({ directory, apiGroup, feed }))
 
-async function openCluster({ apiGroup, kubeconfig }: CheckWords, feed: (input: Input) => void): Promise<Source> {
+async function openCluster({ apiGroup, kubeconfig }: CheckOptions, feed: (input: Input) => void): Promise<Source> {
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')
   return openKubernetes({ apiGroup, kubeconfig, feed })
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-/** Words on the command line → the agent, or the command line client. Each is loaded only when it is asked for. */
-import { parseWords, USAGE } from './cli/words.ts'
+/** Arguments on the command line → the agent, or the command line client. Each is loaded only when it is asked for. */
+import { parseArguments, USAGE } from './cli/arguments.ts'
 import { VERSION } from './edge/version.ts'
 
 async function main(argv: readonly string[]): Promise<number> {
-  const words = parseWords(argv)
-  switch (words.kind) {
+  const parsed = parseArguments(argv)
+  switch (parsed.kind) {
     case 'help':
       process.stdout.write(USAGE)
       return 0
@@ -13,43 +13,43 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(`godwit ${VERSION}\n`)
       return 0
     case 'wrong':
-      process.stderr.write(`${words.text}\n`)
+      process.stderr.write(`${parsed.text}\n`)
       return 2
     case 'doctor': {
       const { runDoctor } = await import('./edge/operate/doctor.ts')
       const { askProblems } = await import('./cli/client.ts')
-      return runDoctor(process.stdout, () => askProblems(words.socket), words.json)
+      return runDoctor(process.stdout, () => askProblems(parsed.socket), parsed.json)
     }
     case 'agent': {
       const { runAgent } = await import('./agent.ts')
-      return runAgent(words.options)
+      return runAgent(parsed.options)
     }
     case 'bfd': {
       const { runBfd } = await import('./bfd-process.ts')
-      return runBfd(words.options)
+      return runBfd(parsed.options)
     }
     case 'command': {
       const { runCommand } = await import('./cli/client.ts')
-      const { socket, ...options } = words.options
-      return runCommand(socket, words.words, { ...options, out: process.stdout, err: process.stderr })
+      const { socket, ...options } = parsed.options
+      return runCommand(socket, parsed.words, { ...options, out: process.stdout, err: process.stderr })
     }
     case 'check': {
       const { runCheck } = await import('./check.ts')
-      return runCheck(words.options, { out: process.stdout, err: process.stderr })
+      return runCheck(parsed.options, { out: process.stdout, err: process.stderr })
     }
     case 'completion': {
       const { completionScript } = await import('./cli/completion.ts')
-      process.stdout.write(completionScript(words.shell))
+      process.stdout.write(completionScript(parsed.shell))
       return 0
     }
     case 'complete': {
       const { complete } = await import('./cli/completion.ts')
-      for (const word of await complete(words.socket, words.typed)) process.stdout.write(`${word}\n`)
+      for (const word of await complete(parsed.socket, parsed.typed)) process.stdout.write(`${word}\n`)
       return 0
     }
     case 'shell': {
       const { runShell } = await import('./cli/shell.ts')
-      return runShell(words.socket, { input: process.stdin, out: process.stdout, err: process.stderr })
+      return runShell(parsed.socket, { input: process.stdin, out: process.stdout, err: process.stderr })
     }
   }
 }

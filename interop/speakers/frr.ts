@@ -118,15 +118,15 @@ class FrrRouter implements Router {
     await this.vtysh('bgpd', [
       'configure terminal',
       ...renderRouteMap(network),
-      ...this.networkWords(network, 'network'),
+      ...this.networkText(network, 'network'),
     ])
   }
 
   async withdraw(prefix: string): Promise<void> {
-    await this.vtysh('bgpd', ['configure terminal', ...this.networkWords({ prefix }, 'no network')])
+    await this.vtysh('bgpd', ['configure terminal', ...this.networkText({ prefix }, 'no network')])
   }
 
-  private networkWords(network: Network, verb: string): string[] {
+  private networkText(network: Network, verb: string): string[] {
     const map = verb === 'network' ? ` route-map ${mapName(network)}` : ''
     return [
       `router bgp ${this.config.asn}`,

@@ -66,7 +66,7 @@ class OpenbgpdRouter implements Router {
     this.networks = networks
     const text = renderConfig(this.host, this.config, networks, this.file('bgpd.sock'))
     const older = this.version.startsWith('7.')
-    await writeFile(this.file('bgpd.conf'), older ? olderWords(text, this.config, this.host, networks) : text)
+    await writeFile(this.file('bgpd.conf'), older ? olderText(text, this.config, this.host, networks) : text)
     // A file that others may write to is refused.
     await chmod(this.file('bgpd.conf'), 0o600)
   }
@@ -229,7 +229,7 @@ const renderFilters = ({ passesOn }: RouterConfig, networks: readonly Network[])
  * What 7.7 needs said otherwise: a role has no word of its own yet, and next hops are set by hand, since it takes those
  * of the family a session does not run over from the loopback interface; it lets that be overruled over several hops only.
  */
-const olderWords = (
+const olderText = (
   text: string,
   { asn, neighbors }: RouterConfig,
   host: Host,

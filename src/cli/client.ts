@@ -7,10 +7,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { Seconds } from '../base/units.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
+import type { Format } from './arguments.ts'
 import { AgentConnection, ClientError, type ReplyText } from './connection.ts'
 import { isMadeOfJson, Output, toNames, toYaml } from './output.ts'
 import { openPager } from './pager.ts'
-import type { Format } from './words.ts'
 
 export type ExitCode = 0 | 1 | 2
 

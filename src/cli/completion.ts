@@ -1,7 +1,7 @@
 /** `godwit completion bash|zsh|fish`: scripts for a shell, which ask `godwit complete` at each TAB. */
 import { completionsFor } from '../show/parse.ts'
+import { FORMATS, SHELLS, type ShellName } from './arguments.ts'
 import { ask } from './client.ts'
-import { FORMATS, SHELLS, type ShellName } from './words.ts'
 
 const SCRIPTS: Readonly<Record<ShellName, string>> = {
   bash: `# bash completion for godwit:  source <(godwit completion bash)

@@ -61,7 +61,7 @@ export class AgentConnection {
       if (done === true)
         throw new ClientError('E_LOST', 'the agent ended the connection before its answer was complete')
       const line = decodeReply(value, code)
-      if (line.kind === 'garbled') throw new ClientError('E_GARBLED', garbledWords(value))
+      if (line.kind === 'garbled') throw new ClientError('E_GARBLED', garbledText(value))
       if (line.kind === 'spontaneous') continue
       code = line.code
       yield line
@@ -70,7 +70,7 @@ export class AgentConnection {
   }
 }
 
-const garbledWords = (line: string): string =>
+const garbledText = (line: string): string =>
   `this is no agent's answer: ${line
     .trim()
     .slice(0, 80)
@@ -122,7 +122,7 @@ async function whyNotConnected(path: string, error: NodeJS.ErrnoException): Prom
       )
     case 'EACCES':
     case 'EPERM':
-      return new ClientError('E_ACCESS', await accessWords(path))
+      return new ClientError('E_ACCESS', await accessText(path))
     case 'EINVAL':
     case 'ENAMETOOLONG':
       return new ClientError('E_NO_AGENT', `${path} cannot be the path of a socket: it is longer than 107 bytes`)
@@ -133,7 +133,7 @@ async function whyNotConnected(path: string, error: NodeJS.ErrnoException): Prom
   }
 }
 
-async function accessWords(path: string): Promise<string> {
+async function accessText(path: string): Promise<string> {
   const socket = await stat(path).catch(() => undefined)
   const owner = socket === undefined ? '' : `, it belongs to group ${await groupName(socket.gid)}`
   const join = socket === undefined ? 'its folder denies access' : 'become a member of that group'

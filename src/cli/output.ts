@@ -1,7 +1,7 @@
 /** The forms of an answer, and how writing ends when the reader is gone. */
 import type { Writable } from 'node:stream'
+import type { Format } from './arguments.ts'
 import { ClientError } from './connection.ts'
-import type { Format } from './words.ts'
 
 /** Formats that are made of the JSON answer. */
 export const isMadeOfJson = (format: Format): boolean => format === 'yaml' || format === 'name' || format === 'json'

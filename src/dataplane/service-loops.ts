@@ -112,8 +112,8 @@ export class ServiceLoops {
 
   takePlan(): LoopPlan {
     this.#changed = false
-    const { serviceLoopPrevention: words = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
-    const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[words]
+    const { serviceLoopPrevention: action = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
+    const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[action]
     if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
     const ranges = cover([...this.#ranges.values()])
     const bare = [...this.#hosts.values()].filter((host) => !isInsideOne(host, ranges))

@@ -18,7 +18,7 @@ import type { ConnId } from '../bgp/session/types.ts'
 import type { Effect } from '../engine/effect.ts'
 import type { Input } from '../engine/input.ts'
 import type { Clock } from './clock.ts'
-import { sayLastWords } from './standard-streams.ts'
+import { writeLastLine } from './standard-streams.ts'
 
 /** What the driver needs of an engine. */
 export interface Turns {
@@ -168,8 +168,8 @@ const keepable = (input: Input): Input => (input.kind === 'received' ? { ...inpu
 
 /** The last resort: a message on stderr and exit code 70. `kept`: a line that says where the inputs were saved. */
 export function crashLoudly(error: unknown, kept?: string): never {
-  const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   const more = kept === undefined ? '' : `godwit: ${kept}\n`
-  sayLastWords(`godwit: internal error in the engine, cannot continue: ${words}\n${more}`)
+  writeLastLine(`godwit: internal error in the engine, cannot continue: ${text}\n${more}`)
   process.exit(70)
 }

@@ -15,7 +15,7 @@ import {
   isMappedAt,
 } from '../base/address.ts'
 import type { Endpoint } from '../bgp/session/types.ts'
-import { wordsOfErrno } from './os-words.ts'
+import { errnoText } from './error-text.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const AF_UNIX = 1
@@ -77,7 +77,7 @@ export class CallError extends Error {
   readonly errno: number
 
   constructor(errno: number) {
-    super(wordsOfErrno(errno))
+    super(errnoText(errno))
     this.code = getSystemErrorName(-errno)
     this.errno = -errno
   }

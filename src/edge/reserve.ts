@@ -5,8 +5,8 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import type { Millis } from '../base/units.ts'
+import { errorText } from './error-text.ts'
 import { isShortage } from './libc.ts'
-import { wordsOf } from './os-words.ts'
 
 const DEFAULT_SIZE = 8
 /** It must have been whole this long before that is reported: at the limit it is short and whole again by turns. */
@@ -47,7 +47,7 @@ export class Reserve {
       return open()
     } catch (error) {
       if (!isShortage(error)) throw error
-      this.#note(wordsOf(error))
+      this.#note(errorText(error))
       if (this.#held.length <= (mayTakeLast ? 0 : 1)) throw error
       closeSync(this.#held.pop() as number)
       return open()
@@ -59,7 +59,7 @@ export class Reserve {
     try {
       while (this.#held.length < this.#size) this.#held.push(this.#open())
     } catch (error) {
-      if (isShortage(error)) this.#note(wordsOf(error))
+      if (isShortage(error)) this.#note(errorText(error))
       // What cannot be opened at all says nothing of descriptors: there is less of a reserve, or none.
       else this.#size = this.#held.length
     }

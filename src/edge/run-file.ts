@@ -5,7 +5,7 @@
  * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` gets the error.
  */
 import { lstat, readFile } from 'node:fs/promises'
-import { wordsOf } from './os-words.ts'
+import { errorText } from './error-text.ts'
 import { replaceFile, sweepHalves } from './replace-file.ts'
 
 export interface RunFileOptions {
@@ -43,7 +43,7 @@ export class RunFile {
       return value
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isMissing) this.#trouble(`the file of an earlier run cannot be read: ${wordsOf(error)}; it is not used`)
+      if (!isMissing) this.#trouble(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)
       return undefined
     }
   }
@@ -72,7 +72,7 @@ export class RunFile {
       await replaceFile(this.#path, text, 0o600)
       this.#trouble(undefined)
     } catch (error) {
-      this.#trouble(`the file for the next run cannot be written: ${wordsOf(error)}`)
+      this.#trouble(`the file for the next run cannot be written: ${errorText(error)}`)
     }
   }
 }

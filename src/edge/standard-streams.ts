@@ -33,7 +33,7 @@ function isSocket(fd: number): boolean {
 }
 
 /** Writes to stderr as much as fits at once. For the end of the process. */
-export function sayLastWords(text: string): void {
+export function writeLastLine(text: string): void {
   try {
     writeSync(openWithoutWaiting(2), text)
   } catch {

@@ -7,7 +7,7 @@ import type { Effect } from '../engine/effect.ts'
 import type { NodeStatus } from '../status/node-status.ts'
 import { renderNodeStatus } from '../status/render.ts'
 import { systemClock } from './clock.ts'
-import { wordsOf } from './os-words.ts'
+import { errorText } from './error-text.ts'
 import { replaceFile } from './replace-file.ts'
 import { NODE_STATUS } from './resources.ts'
 
@@ -54,7 +54,7 @@ export class StatusFile {
       const object = { apiVersion, kind, metadata: { name: node }, status }
       await replaceFile(path, `${JSON.stringify(object, null, 2)}\n`, MODE).then(
         () => trouble(undefined),
-        (error: unknown) => trouble(`the status cannot be written: ${wordsOf(error)}`),
+        (error: unknown) => trouble(`the status cannot be written: ${errorText(error)}`),
       )
     }
     this.#writing = undefined

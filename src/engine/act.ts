@@ -63,4 +63,4 @@ export function act(
   }
 }
 
-const byHand = (done: string, words: string): string => `${done} by hand${words === '' ? '' : `: ${words}`}`
+const byHand = (done: string, message: string): string => `${done} by hand${message === '' ? '' : `: ${message}`}`

@@ -4,8 +4,8 @@
  * late or is disabled never affects a BGP session (RFC 5882 §3.2, §3.3).
  */
 import { type Address, isLinkLocal } from '../base/address.ts'
+import { DROP_TEXTS, isFailure, reasonOf } from '../bfd/text.ts'
 import type { BfdCounters, BfdIntent, BfdNews, BfdView, Priority } from '../bfd/types.ts'
-import { DROP_WORDS, isFailure, reasonOf } from '../bfd/words.ts'
 import { type BfdSettings, type Problem, UNHEARD } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
@@ -146,12 +146,12 @@ export class Bfd {
         return []
       case 'least-interval':
         this.#least = news.least
-        this.#out.log(logLine('info', 'bfd-least-interval', `BFD: ${leastWords(news.least)}`, { micros: news.least }))
+        this.#out.log(logLine('info', 'bfd-least-interval', `BFD: ${leastText(news.least)}`, { micros: news.least }))
         return []
       case 'handed-over':
         return []
       case 'dropped': {
-        const text = `BFD packet of ${news.from} dropped: ${DROP_WORDS[news.reason]}`
+        const text = `BFD packet of ${news.from} dropped: ${DROP_TEXTS[news.reason]}`
         this.#out.log(logLine('warn', 'bfd-dropped', text, { address: news.from, reason: news.reason }))
         return []
       }
@@ -232,7 +232,7 @@ export class Bfd {
     const fastest = Math.min(...[...this.#wishes.values()].map(({ transmit, receive }) => Math.min(transmit, receive)))
     if (fastest < this.#least) {
       problems.push(
-        makeProblem({ code: 'bfd-least-interval', object: 'BFD', says: leastWords(this.#least), level: 'warning' }),
+        makeProblem({ code: 'bfd-least-interval', object: 'BFD', says: leastText(this.#least), level: 'warning' }),
       )
     }
     for (const [neighbor, { remote }] of this.#wishes) {
@@ -244,7 +244,7 @@ export class Bfd {
   }
 }
 
-const leastWords = (least: number): string =>
+const leastText = (least: number): string =>
   least === 0
     ? 'intervals are as configured'
     : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`

@@ -39,7 +39,7 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 }
 
 /** What is advertised, or why not, as a text that changes with it. */
-export const wordsOfNextHops = ({ text, held, link, shared }: NextHopChoice): string =>
+export const nextHopsKey = ({ text, held, link, shared }: NextHopChoice): string =>
   JSON.stringify([text, held, link, shared.map((prefix) => prefix.text)])
 
 class Choice {
@@ -150,10 +150,10 @@ class Choice {
         const why = whyNotUsable(own, wish)
         return why === undefined ? [] : [`${own.address}/${own.length} ${why}`]
       })
-    const words = `interface ${this.#link.name} has no ${label} address that stays`
+    const reason = `interface ${this.#link.name} has no ${label} address that stays`
     return flaws.length === 0
       ? `interface ${this.#link.name} has no ${label} address`
-      : `${words} (${flaws.join(', ')})`
+      : `${reason} (${flaws.join(', ')})`
   }
 }
 

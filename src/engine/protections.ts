@@ -40,7 +40,7 @@ function read(intent: PeerIntent): Protection | 'none' {
 }
 
 const isSameAs = (a: Protection, b: Protection | undefined): boolean =>
-  a === b || (b !== undefined && wordsOf(a) === wordsOf(b))
+  a === b || (b !== undefined && keyOf(a) === keyOf(b))
 
 function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protection | undefined {
   const [bare = '', zone] = range === undefined ? address.split('%', 2) : []
@@ -49,5 +49,5 @@ function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protect
   return { prefix, zone, key, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
 }
 
-const wordsOf = ({ prefix, zone, key, minTtl }: Protection): string =>
+const keyOf = ({ prefix, zone, key, minTtl }: Protection): string =>
   `${prefix.text}%${zone ?? ''} ${key === undefined ? '' : JSON.stringify(key)} ${minTtl ?? ''}`

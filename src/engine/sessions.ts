@@ -34,7 +34,7 @@ import {
   upLine,
 } from './log-line.ts'
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
-import { type NextHopChoice, nextHopsFor, wordsOfNextHops } from './next-hops.ts'
+import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { type Change, Twins } from './twins.ts'
 
@@ -112,7 +112,7 @@ export class Sessions {
       const isTouched = link === undefined || touched.names.has(link) || isNamed
       if (!isTouched && !touched.addresses.has(bareAddress(session.local.address))) continue
       const again = this.#nextHopsOf(neighbor, session, this.#node)
-      if (neighbor.nextHops === undefined || wordsOfNextHops(again) !== wordsOfNextHops(neighbor.nextHops)) {
+      if (neighbor.nextHops === undefined || nextHopsKey(again) !== nextHopsKey(neighbor.nextHops)) {
         this.refit(neighbor, now)
       }
     }

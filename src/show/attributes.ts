@@ -17,7 +17,7 @@ export function lastAs({ asPath, origin }: PathAttributes): string {
 
 export function* attributeLines({ attributes, nextHops, peer }: RouteRow): Iterable<string> {
   yield `\tBGP.origin: ${attributes.origin}`
-  yield* wrapped('\tBGP.as_path:', attributes.asPath.flatMap(segmentWords))
+  yield* wrapped('\tBGP.as_path:', attributes.asPath.flatMap(segmentText))
   if (nextHops.length > 0) yield `\tBGP.next_hop: ${nextHops.join(' ')}`
   if (attributes.med !== undefined) yield `\tBGP.med: ${attributes.med}`
   // RFC 4271 §9.1.1: what came without a preference is given one.
@@ -51,7 +51,7 @@ const BRACKETS: Readonly<Record<AsSegment['kind'], readonly [string, string]>> =
   'confed-set': ['({', '})'],
 }
 
-function segmentWords({ kind, asns }: AsSegment): readonly string[] {
+function segmentText({ kind, asns }: AsSegment): readonly string[] {
   const [open, close] = BRACKETS[kind]
   if (open === '') return asns.map(String)
   return asns.map((asn, at) => `${at === 0 ? open : ''}${asn}${at === asns.length - 1 ? close : ''}`)

@@ -1,6 +1,7 @@
 /** `show bfd sessions`, as BIRD prints it; in JSON with everything that is known. */
+
+import { diagnosticText } from '../bfd/text.ts'
 import type { BfdView } from '../bfd/types.ts'
-import { diagnosticWords } from '../bfd/words.ts'
 import { notRunning } from './not-running.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
@@ -20,8 +21,8 @@ export function* bfdRows(view: View, style: TimeStyle): Iterable<Row> {
   yield line(`${columns('IP address', 'Interface', 'State', 'Since')}  Interval  Timeout`)
   for (const { session } of summary.sessions) {
     const since = formatTime(view.epoch + session.since, view.epoch + view.now, style)
-    const words = columns(bare(session), session.interface ?? '---', session.state, since)
-    yield line(`${words}  ${inSeconds(session.interval)}  ${inSeconds(session.detectionTime)}`)
+    const row = columns(bare(session), session.interface ?? '---', session.state, since)
+    yield line(`${row}  ${inSeconds(session.interval)}  ${inSeconds(session.detectionTime)}`)
   }
   yield { code: CODE.ok, text: '' }
 }
@@ -49,7 +50,7 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
     local: {
       address: session.local ?? null,
       discriminator: session.localDiscriminator,
-      diagnostic: diagnosticWords(diagnostic),
+      diagnostic: diagnosticText(diagnostic),
       desiredMinTx: seconds(session.desiredMinTx),
       requiredMinRx: seconds(session.requiredMinRx),
     },
@@ -60,7 +61,7 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
         : {
             discriminator: session.remoteDiscriminator === 0 ? null : session.remoteDiscriminator,
             state: remoteState,
-            diagnostic: diagnosticWords(remoteDiagnostic),
+            diagnostic: diagnosticText(remoteDiagnostic),
             multiplier: session.remoteMultiplier,
             desiredMinTx: seconds(session.remoteDesiredMinTx),
             requiredMinRx: seconds(session.remoteMinRx),

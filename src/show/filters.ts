@@ -1,4 +1,4 @@
-/** `show filters`: the rules that routes meet on their way in and out, in words, and how often each applied. */
+/** `show filters`: the rules that routes meet on their way in and out, as text, and how often each applied. */
 import { formatAddress } from '../base/address.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
 import type { Which } from './command.ts'
@@ -15,15 +15,15 @@ export function* filterRows(which: Which | undefined, view: View): Iterable<Row>
   }
   for (const { policy, direction, hits, neighbors } of filters) {
     yield { code: CODE.filterHeading, text: `${policy.name} (${direction})` }
-    const row = (index: number, words: string): Row => ({ code: CODE.filter, text: line(hits[index] ?? 0, words) })
+    const row = (index: number, text: string): Row => ({ code: CODE.filter, text: line(hits[index] ?? 0, text) })
     for (const text of wrapped('  Neighbors:', neighbors)) yield { code: CODE.filter, text }
-    for (const [index, rule] of policy.rules.entries()) yield row(index, `${rule.name}: ${ruleWords(rule)}`)
+    for (const [index, rule] of policy.rules.entries()) yield row(index, `${rule.name}: ${ruleText(rule)}`)
     yield row(policy.rules.length, `otherwise: ${policy.otherwise}`)
   }
   yield { code: CODE.ok, text: '' }
 }
 
-const line = (hits: number, words: string): string => `  ${String(hits).padStart(10)}  ${words}`
+const line = (hits: number, text: string): string => `  ${String(hits).padStart(10)}  ${text}`
 
 /** The filters of the neighbors that match; undefined if none matches. */
 export function filtersFor(which: Which | undefined, view: View): readonly FilterView[] | undefined {
@@ -34,18 +34,18 @@ export function filtersFor(which: Which | undefined, view: View): readonly Filte
 }
 
 /** `IPv4 in 10.0.0.0/8 (24 to 32), from neighbors: accept, add community 64512:1`. */
-export function ruleWords({ match, action, operations }: Rule): string {
-  const conditions = matchWords(match)
-  const done = [...(action === 'next' ? [] : [action]), ...operations.map(operationWords)]
+export function ruleText({ match, action, operations }: Rule): string {
+  const conditions = matchText(match)
+  const done = [...(action === 'next' ? [] : [action]), ...operations.map(operationText)]
   return `${conditions === '' ? 'any route' : conditions}: ${done.join(', ')}`
 }
 
-function matchWords(match: RuleMatch): string {
+function matchText(match: RuleMatch): string {
   const { family, prefixes, notPrefixes, source, peerType, learnedFrom, communities, asPathPrefix } = match
-  const words = [
+  const parts = [
     family !== undefined && (family === 'ipv4' ? 'IPv4' : 'IPv6'),
-    prefixes !== undefined && `in ${some(prefixes.map(prefixWords))}`,
-    notPrefixes !== undefined && `not in ${some(notPrefixes.map(prefixWords))}`,
+    prefixes !== undefined && `in ${some(prefixes.map(prefixText))}`,
+    notPrefixes !== undefined && `not in ${some(notPrefixes.map(prefixText))}`,
     source === 'own' && 'our own',
     learnedFrom === undefined ? source === 'peer' && 'learned' : `learned from ${TYPES[learnedFrom]}`,
     peerType !== undefined && `for ${TYPES[peerType]} neighbors`,
@@ -54,7 +54,7 @@ function matchWords(match: RuleMatch): string {
     match.localPref !== undefined && `local preference ${match.localPref}`,
     match.med !== undefined && `MED ${match.med}`,
   ]
-  return words.filter((word) => word !== false).join(', ')
+  return parts.filter((part) => part !== false).join(', ')
 }
 
 const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
@@ -62,19 +62,19 @@ const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
 const joined = (numbers: readonly number[]): string => numbers.join(':')
 
 /** A cluster may have thousands of ranges. */
-const some = (words: readonly string[]): string =>
-  words.length === 0
+const some = (parts: readonly string[]): string =>
+  parts.length === 0
     ? 'nothing'
-    : words.length <= 4
-      ? words.join(' or ')
-      : `${words.slice(0, 3).join(' or ')} or ${words.length - 3} more`
+    : parts.length <= 4
+      ? parts.join(' or ')
+      : `${parts.slice(0, 3).join(' or ')} or ${parts.length - 3} more`
 
-function prefixWords({ prefix, minLength, maxLength }: PrefixMatch): string {
+function prefixText({ prefix, minLength, maxLength }: PrefixMatch): string {
   const whole = minLength === prefix.length && maxLength === 8 * prefix.bytes.length
   return whole ? prefix.text : `${prefix.text} (/${minLength}${minLength === maxLength ? '' : ` to /${maxLength}`})`
 }
 
-function operationWords(operation: Operation): string {
+function operationText(operation: Operation): string {
   switch (operation.kind) {
     case 'add-community':
       return `add community ${joined(operation.community)}`

@@ -12,7 +12,7 @@ function* fullRows(interfaces: readonly InterfaceView[]): Iterable<Row> {
   for (const { name, up, addresses, link } of interfaces) {
     const state = `${name} ${up ? 'up' : 'down'}`
     yield { code: CODE.interfaceRow, text: link === undefined ? state : `${state} (index=${link.index})` }
-    const flags = link === undefined ? (up ? 'AdminUp LinkUp' : 'AdminDown LinkDown') : flagWords(link)
+    const flags = link === undefined ? (up ? 'AdminUp LinkUp' : 'AdminDown LinkDown') : flagText(link)
     yield { code: CODE.interfaceFlags, text: `\t${flags}` }
     for (const address of addresses) {
       const scope = scopeOf(address.split('/')[0] ?? address)
@@ -32,9 +32,11 @@ const FLAGS: readonly (readonly [flag: number, set: string, unset: string])[] = 
   [0x8, 'Loopback', ''],
 ]
 
-function flagWords({ flags, mtu }: LinkView): string {
-  const words = FLAGS.map(([flag, set, unset]) => ((flags & flag) !== 0 ? set : unset)).filter((word) => word !== '')
-  return [...words, `MTU=${mtu}`].join(' ')
+function flagText({ flags, mtu }: LinkView): string {
+  const flagTexts = FLAGS.map(([flag, set, unset]) => ((flags & flag) !== 0 ? set : unset)).filter(
+    (word) => word !== '',
+  )
+  return [...flagTexts, `MTU=${mtu}`].join(' ')
 }
 
 function* summaryRows(interfaces: readonly InterfaceView[]): Iterable<Row> {

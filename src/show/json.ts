@@ -10,7 +10,7 @@ import { type Acting, carryOut, leaveAnswer, plainAnswer } from './act.ts'
 import { bfdJson } from './bfd.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { type Explanation, explain } from './explain.ts'
-import { filtersFor, ruleWords } from './filters.ts'
+import { filtersFor, ruleText } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { notRunning } from './not-running.ts'
 import { helpFor } from './parse.ts'
@@ -358,7 +358,7 @@ function filterJson({ policy, direction, hits, neighbors }: FilterView): Json {
     name: policy.name,
     direction,
     neighbors,
-    rules: policy.rules.map((rule, index) => ({ name: rule.name, words: ruleWords(rule), hits: hitsOf(index) })),
+    rules: policy.rules.map((rule, index) => ({ name: rule.name, words: ruleText(rule), hits: hitsOf(index) })),
     otherwise: { action: policy.otherwise, hits: hitsOf(policy.rules.length) },
   }
 }

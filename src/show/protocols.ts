@@ -218,7 +218,7 @@ function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot)
   if (channel.nextHop !== undefined) yield field(4, 'BGP Next hop', channel.nextHop, 20)
 }
 
-function memoryWords({ octets, limit, refuses }: ChannelView['counts']['memory']): string {
+function memoryText({ octets, limit, refuses }: ChannelView['counts']['memory']): string {
   return `${formatMib(octets)} of ${formatMib(limit)}${refuses ? '; further routes are rejected' : ''}`
 }
 
@@ -232,7 +232,7 @@ function* countLines({ counts }: ChannelView): Iterable<string> {
     `${counts.preferred} preferred`,
   ]
   yield field(4, 'Routes', routes.join(', '), 20)
-  yield field(4, 'Route memory', memoryWords(counts.memory), 20)
+  yield field(4, 'Route memory', memoryText(counts.memory), 20)
   yield '    Route change stats:     received   rejected   filtered    ignored   accepted'
   yield change('Import updates', [
     importUpdates.received,

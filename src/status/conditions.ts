@@ -15,7 +15,7 @@ export function nodeConditions(view: View, sessions: SessionSum): readonly Condi
       type: 'Configured',
       ...(errors.length === 0
         ? ({ status: 'True', reason: 'NoErrors', message: '' } as const)
-        : ({ status: 'False', reason: 'Errors', message: errorWords(errors) } as const)),
+        : ({ status: 'False', reason: 'Errors', message: errorTexts(errors) } as const)),
     },
     {
       type: 'Leaving',
@@ -37,7 +37,7 @@ function readiness(view: View, { configured, established }: SessionSum): Conditi
   return { type: READY, status: 'True', reason, message: '' }
 }
 
-const errorWords = (errors: readonly Problem[]): string => {
+const errorTexts = (errors: readonly Problem[]): string => {
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   return `${shown(errors[0]?.text ?? '')}${more}`
 }

@@ -121,8 +121,8 @@ export class EventBook {
   *#sessionEvents(): Iterable<Fresh> {
     const common = { regarding: this.#node, once: false, action: 'Peer' } as const
     if (this.#lost.size > 0) {
-      const words = [...this.#lost].map(([peer, { why, isBack }]) => `${peer}${isBack ? ' (back)' : ''}: ${why}`)
-      yield { ...common, type: 'Warning', reason: 'SessionLost', note: listed(words) }
+      const lost = [...this.#lost].map(([peer, { why, isBack }]) => `${peer}${isBack ? ' (back)' : ''}: ${why}`)
+      yield { ...common, type: 'Warning', reason: 'SessionLost', note: listed(lost) }
     }
     if (this.#gained.size > 0)
       yield { ...common, type: 'Normal', reason: 'SessionEstablished', note: listed([...this.#gained]) }
@@ -160,7 +160,7 @@ export class EventBook {
   }
 }
 
-function listed(words: readonly string[]): string {
-  const more = words.length > NAMED ? `; ${words.length - NAMED} more` : ''
-  return `${words.slice(0, NAMED).join('; ')}${more}`
+function listed(texts: readonly string[]): string {
+  const more = texts.length > NAMED ? `; ${texts.length - NAMED} more` : ''
+  return `${texts.slice(0, NAMED).join('; ')}${more}`
 }

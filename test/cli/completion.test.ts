@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
+import { parseArguments, SHELLS } from '../../src/cli/arguments.ts'
 import { complete, completionScript } from '../../src/cli/completion.ts'
-import { parseWords, SHELLS } from '../../src/cli/words.ts'
 
 const NO_AGENT = '/nonexistent/godwit.sock'
 const offered = (...typed: readonly string[]) => complete(NO_AGENT, typed)
@@ -54,7 +54,7 @@ describe.each(SHELLS)('the script for %s', (shell) => {
   })
 
   test('is asked for by its name', () => {
-    expect(parseWords(['completion', shell])).toEqual({ kind: 'completion', shell })
+    expect(parseArguments(['completion', shell])).toEqual({ kind: 'completion', shell })
   })
 })
 

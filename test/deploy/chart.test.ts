@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parseWords } from '../../src/cli/words.ts'
+import { parseArguments } from '../../src/cli/arguments.ts'
 import { FILES, renderChart, renderNotes, VALUES, type Values } from './support/chart.ts'
 import { DEPLOY, type Manifest, readManifests } from './support/crds.ts'
 import { GoTemplates } from './support/go-template.ts'
@@ -135,7 +135,7 @@ describe('values', () => {
     const spec = byName(renderChart(values))['DaemonSet/godwit']?.spec as {
       template: { spec: { containers: { args: string[] }[] } }
     }
-    const words = parseWords(spec.template.spec.containers[0]?.args ?? [])
+    const words = parseArguments(spec.template.spec.containers[0]?.args ?? [])
     expect(words).toMatchObject({ kind: 'agent', options: { logLevel: 'debug', table: '100', cni: 'ptp' } })
   })
 })
@@ -177,7 +177,7 @@ test('what the README sets is a value', () => {
 test('the notes name commands that the agent knows', () => {
   const commands = [...renderNotes().matchAll(/-- godwit (.*)$/gm)].map(([, words = '']) => words)
   expect(commands.length).toBeGreaterThan(1)
-  for (const words of commands) expect(parseWords(words.split(' ')).kind).toMatch(/^(?:command|doctor)$/)
+  for (const words of commands) expect(parseArguments(words.split(' ')).kind).toMatch(/^(?:command|doctor)$/)
 })
 
 describe('the renderer is as strict as Go', () => {

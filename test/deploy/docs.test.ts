@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { parseArguments } from '../../src/cli/arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
-import { parseWords } from '../../src/cli/words.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { parseCommand } from '../../src/show/parse.ts'
 import { type ApiObject, upsert } from '../support/objects.ts'
@@ -47,7 +47,7 @@ const commands = all('sh').flatMap(([where, text]) =>
 describe('commands', () => {
   test.each(commands)('%s: %s', (_, line) => {
     expect(line).toMatch(/^godwit /)
-    const words = parseWords(cut(line).slice(1))
+    const words = parseArguments(cut(line).slice(1))
     expect(words.kind).not.toBe('wrong')
     if (words.kind === 'command') expect(parseCommand(lineOf(words.words, 'text'))).toMatchObject({ kind: 'command' })
   })

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parseWords } from '../../src/cli/words.ts'
+import { parseArguments } from '../../src/cli/arguments.ts'
 import { whyPodLeaves } from '../../src/edge/kubernetes/ending.ts'
 import { pathOf, resourcesOf, secretsIn } from '../../src/edge/resources.ts'
 import { FAREWELL } from '../../src/engine/leave.ts'
@@ -67,7 +67,7 @@ function podOf(objects: ReadonlyMap<string, Manifest>) {
 }
 
 function wordsOf(objects: ReadonlyMap<string, Manifest>) {
-  const words = parseWords(podOf(objects).container.args)
+  const words = parseArguments(podOf(objects).container.args)
   if (words.kind !== 'agent') throw new Error(`the agent does not start: ${JSON.stringify(words)}`)
   return words.options
 }
@@ -223,7 +223,7 @@ describe('components/bfd', () => {
   const [container] = spec.template.spec.containers
 
   test('the agent finds the process where it listens, on a volume of both', () => {
-    const words = parseWords(container?.args ?? [])
+    const words = parseArguments(container?.args ?? [])
     if (words.kind !== 'bfd') throw new Error(`BFD does not start: ${JSON.stringify(words)}`)
     expect(wordsOf(kustomize(['bfd'])).bfd).toBe(words.options.control)
     for (const one of [container, podOf(kustomize(['bfd'])).container]) {

@@ -22,7 +22,7 @@ export const REFUSED = {
 } as const
 
 /** In words; policy speaks for itself. */
-export const REFUSED_WORDS: readonly string[] = [
+export const REFUSED_TEXTS: readonly string[] = [
   '',
   'our own AS is in the AS path',
   'the AS path does not begin with the neighbor AS',

@@ -76,7 +76,7 @@ const REASON = {
   served: 10,
   longLived: 11,
 } as const
-const REASON_WORDS: readonly string[] = [
+const REASON_TEXTS: readonly string[] = [
   '',
   'community NO_ADVERTISE',
   'community NO_EXPORT',
@@ -199,9 +199,9 @@ export class Exporter {
   whyNotExport(prefix: number, path: number): string | undefined {
     const reason = this.view.policy.uncounted(() => this.#judge(prefix, path))
     if (reason === REASON.policy) return this.#refusal
-    if (reason !== REASON.none) return REASON_WORDS[reason]
+    if (reason !== REASON.none) return REASON_TEXTS[reason]
     const block = this.#block(path)
-    if (block === NOTHING) return REASON_WORDS[REASON.tooLarge]
+    if (block === NOTHING) return REASON_TEXTS[REASON.tooLarge]
     this.#tables.blocks.release(block)
     return undefined
   }

@@ -1,6 +1,6 @@
 /**
  * Which neighbors one path to each prefix is advertised to: update groups, their members, and the long work of both (a
- * first feed, a refresh, a move to another group). In: neighbors and the path of a prefix (`choose`). Out: UPDATEs
+ * first feed, a refresh, a move to another group). In: neighbors and the path of a prefix (`advertise`). Out: UPDATEs
  * (`pull`).
  */
 import { equalBytes } from '../../base/bytes.ts'

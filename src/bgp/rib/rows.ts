@@ -9,7 +9,7 @@ import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import type { AdjIn } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
 import { type Explained, STEPS } from './decide.ts'
-import { REFUSED, REFUSED_WORDS } from './eligible.ts'
+import { REFUSED, REFUSED_TEXTS } from './eligible.ts'
 import { type FamilyRib, SINCE_UNIT } from './family-rib.ts'
 import { LOST } from './loc-rib.ts'
 import { OURS } from './pack.ts'
@@ -169,12 +169,12 @@ export class RouteRows {
     const { lostAt, shares } = decided
     const refused = paths.refused[path] as number
     if (refused === REFUSED.policy) return this.#policyReason(rib, prefix, path)
-    if (refused !== 0) return REFUSED_WORDS[refused] as string
+    if (refused !== 0) return REFUSED_TEXTS[refused] as string
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = lostAt.get(path)
-    if (lost !== undefined) return `lost at ${stepWords(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
+    if (lost !== undefined) return `lost at ${stepText(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
     if (decided.best !== path) return this.#whyNotUsable(paths, path)
-    return lostAt.size === 0 ? 'only path' : `won at ${stepWords(Math.max(...lostAt.values()))}`
+    return lostAt.size === 0 ? 'only path' : `won at ${stepText(Math.max(...lostAt.values()))}`
   }
 
   #whyNotUsable(paths: AdjIn, path: number): string {
@@ -192,7 +192,7 @@ export class RouteRows {
 
   #policyReason(rib: FamilyRib, prefix: number, path: number): string {
     const slot = this.#peers.slots[rib.paths.peer[path] as number]
-    if (slot === undefined) return REFUSED_WORDS[REFUSED.policy] as string
+    if (slot === undefined) return REFUSED_TEXTS[REFUSED.policy] as string
     const { bytes, length } = prefixOf(rib, prefix)
     const { peerType } = slot.peer
     const policy = slot.importPolicy
@@ -211,7 +211,7 @@ export class RouteRows {
         lacksAll: () => false,
       }),
     )
-    return verdict.kind === 'reject' ? verdict.reason : (REFUSED_WORDS[REFUSED.policy] as string)
+    return verdict.kind === 'reject' ? verdict.reason : (REFUSED_TEXTS[REFUSED.policy] as string)
   }
 
   #whyNotExport(rib: FamilyRib, prefix: number, path: number, name: string): string {
@@ -251,7 +251,7 @@ const IPV6_CURSORS = 2 ** 32
 const MOST_LOOKS = 2_048
 
 /** `step 9, lower router ID`: the step both paths met at, named by what wins it. */
-const stepWords = (step: number): string => `step ${step + 1}, ${STEPS[step]}`
+const stepText = (step: number): string => `step ${step + 1}, ${STEPS[step]}`
 
 /** What a member's group would have it know: 0 for nothing. */
 const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)

@@ -15,7 +15,7 @@ import type { Millis } from '../../base/units.ts'
 import { CNI_FILE, whyNotOurs } from '../../dataplane/cni.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 
 export interface CniFileOptions {
   readonly directory: string
@@ -95,7 +95,7 @@ export class CniFile {
       else await this.#write(config, present === undefined)
       return undefined
     } catch (error) {
-      return `cannot ${config === undefined ? 'remove' : 'write'} ${this.#path}: ${wordsOf(error)}`
+      return `cannot ${config === undefined ? 'remove' : 'write'} ${this.#path}: ${errorText(error)}`
     }
   }
 

@@ -119,17 +119,17 @@ export class Attributes {
 export interface Answer {
   /** 0: it is done. */
   readonly errno: number
-  /** The kernel's own words, where it has some: `Nexthop has invalid gateway`. */
-  readonly words: string | undefined
+  /** The kernel's own text, where it has some: `Nexthop has invalid gateway`. */
+  readonly text: string | undefined
 }
 
 /** Of a message of the type NLMSG_ERROR. */
 export function readAnswer(attributes: Attributes, { flags, from, to }: Message): Answer {
   const errno = -attributes.view.getInt32(from, true)
-  if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, words: undefined }
+  if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: undefined }
   const ours = (flags & NLM_F_CAPPED) !== 0 ? HEADER : attributes.view.getUint32(from + 4, true)
-  const words = attributes.read(from + 4 + align(ours), to).text(NLMSGERR_ATTR_MSG)
-  return { errno, words: words?.replace(/\.$/, '') }
+  const text = attributes.read(from + 4 + align(ours), to).text(NLMSGERR_ATTR_MSG)
+  return { errno, text: text?.replace(/\.$/, '') }
 }
 
 /** Writes messages one behind the other. */

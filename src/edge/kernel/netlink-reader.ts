@@ -3,7 +3,7 @@
  *
  * A round reads a bounded number of answers; what is left waits until the other sockets have had their turn.
  */
-import { wordsOfErrno } from '../os-words.ts'
+import { errnoText } from '../error-text.ts'
 import {
   Attributes,
   type Message,
@@ -116,9 +116,9 @@ export class NetlinkReader {
       return
     }
     if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) return
-    const { errno, words } = readAnswer(attributes, message)
+    const { errno, text } = readAnswer(attributes, message)
     const isFine = errno === 0 || errno === ENOENT
-    this.#endDump(isFine ? undefined : new Error(words ?? wordsOfErrno(errno)))
+    this.#endDump(isFine ? undefined : new Error(text ?? errnoText(errno)))
   }
 
   #endDump(error: Error | undefined): void {

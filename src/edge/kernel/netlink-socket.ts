@@ -4,6 +4,8 @@
  * One is for reading: it gets events and the answers to dumps. One is for writing: what it causes is not told to the
  * reader, since whoever wrote it knows.
  */
+
+import { errorText } from '../error-text.ts'
 import {
   attachFilter,
   CallError,
@@ -17,7 +19,6 @@ import {
   setOption,
   watchReadable,
 } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const NETLINK_ROUTE = 0
@@ -66,7 +67,7 @@ export const openNetlink: OpenNetlink = (options = {}) => {
   try {
     return new Socket(options)
   } catch (error) {
-    throw new Error(`no netlink socket can be opened: ${wordsOf(error)}`)
+    throw new Error(`no netlink socket can be opened: ${errorText(error)}`)
   }
 }
 

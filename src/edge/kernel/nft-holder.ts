@@ -8,7 +8,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
-import { PLAIN_WORDS, whyNotRun } from './tools.ts'
+import { PLAIN_LOCALE, whyNotRun } from './tools.ts'
 
 const TIME_LIMIT: Millis = 30_000
 /** nft remembers every line that it is given: after so much text another one takes its place. */
@@ -64,8 +64,8 @@ export class NftHolder {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const [program = '', ...words] = this.#command
-    const child = spawn(program, words, { stdio: 'pipe', env: { ...PLAIN_WORDS, HOME: '/nonexistent', TERM: 'dumb' } })
+    const [program = '', ...args] = this.#command
+    const child = spawn(program, args, { stdio: 'pipe', env: { ...PLAIN_LOCALE, HOME: '/nonexistent', TERM: 'dumb' } })
     this.#child = child
     this.#given = 0
     child.stdin.on('error', () => {})

@@ -23,7 +23,7 @@ export interface NftOptions {
 
 type NftEffect = Extract<Effect, { kind: 'nft' }>
 
-/** Others change their own tables all the time: only words about ours make us look. */
+/** Other programs change their own tables often: only a message about our table makes us read it again. */
 const OURS = `inet ${NFT_TABLE}`
 
 export class Nft {
@@ -133,7 +133,7 @@ export class Nft {
     this.#feed({ kind: 'kernel-trouble', what: 'nft', text })
   }
 
-  #nft(words: readonly string[], input = '') {
-    return runTool([...this.#enter, 'nft', ...words], input)
+  #nft(args: readonly string[], input = '') {
+    return runTool([...this.#enter, 'nft', ...args], input)
   }
 }

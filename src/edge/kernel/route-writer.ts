@@ -4,7 +4,7 @@
  * The kernel does the work while we send, which may take a tenth of a second: it happens outside of our thread.
  */
 import type { Failure, RouteChange } from '../../dataplane/kernel.ts'
-import { wordsOf, wordsOfErrno } from '../os-words.ts'
+import { errnoText, errorText } from '../error-text.ts'
 import { type Answer, Attributes, messagesOf, NLM_F_ACK, NLMSG_ERROR, readAnswer, Writer } from './netlink-message.ts'
 import { writeChange } from './netlink-route.ts'
 import type { NetlinkSocket } from './netlink-socket.ts'
@@ -62,18 +62,18 @@ export class RouteWriter {
     try {
       await this.#socket.sendApart(bytes)
     } catch (error) {
-      return failAll(from, to, wordsOf(error))
+      return failAll(from, to, errorText(error))
     }
     const answers = this.#answers()
     if (answers?.has(this.#base + to - 1) !== true) {
       return failAll(from, to, 'the kernel did not answer')
     }
     const failures: Failure[] = []
-    for (const [seq, { errno, words }] of answers) {
+    for (const [seq, { errno, text }] of answers) {
       const index = seq - this.#base
       const isGoneAlready = errno === ESRCH && changes[index]?.action === 'remove'
       if (errno !== 0 && !isGoneAlready && index >= from && index < to) {
-        failures.push({ index, reason: words ?? wordsOfErrno(errno) })
+        failures.push({ index, reason: text ?? errnoText(errno) })
       }
     }
     return failures

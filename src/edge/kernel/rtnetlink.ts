@@ -18,7 +18,7 @@ import type { Millis } from '../../base/units.ts'
 import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../dataplane/kernel.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import { KnownLinks, type Loss } from './known-links.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { RTM_GETADDR, RTM_GETLINK, writeLinkDump } from './netlink-link.ts'
@@ -180,7 +180,7 @@ export class Rtnetlink {
   #fail(error: unknown): void {
     this.#close()
     if (this.#isStopped) return
-    this.#setTrouble(`the kernel's links and routes cannot be read: ${wordsOf(error)}`)
+    this.#setTrouble(`the kernel's links and routes cannot be read: ${errorText(error)}`)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
@@ -286,9 +286,9 @@ export class Rtnetlink {
     this.#readAllAnew()
   }
 
-  #dump(...words: Parameters<NetlinkReader['dump']>): Promise<boolean> {
+  #dump(...args: Parameters<NetlinkReader['dump']>): Promise<boolean> {
     if (this.#reader === undefined) throw new Error('the socket was closed')
-    return this.#reader.dump(...words)
+    return this.#reader.dump(...args)
   }
 
   async #inPieces(pieces: Iterable<void>): Promise<void> {

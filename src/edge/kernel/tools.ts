@@ -1,7 +1,7 @@
 /** Running `ip` and `nft`: one call with a text in and a text out, and one that watches for as long as we live. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 
 export interface Outcome {
   /** Undefined where it could not be run, ran too long, or said too much; `error` then says which. */
@@ -17,13 +17,13 @@ const OUTPUT_LIMIT = 256 * 1024 * 1024
 
 /** Never rejects. */
 export function runTool(command: readonly string[], input = ''): Promise<Outcome> {
-  const [program = '', ...words] = command
+  const [program = '', ...args] = command
   return new Promise((resolve) => {
     const out: Buffer[] = []
     const err: Buffer[] = []
     let size = 0
     let error: string | undefined
-    const child = spawn(program, words, { stdio: 'pipe', env: PLAIN_WORDS })
+    const child = spawn(program, args, { stdio: 'pipe', env: PLAIN_LOCALE })
     const fail = (why: string) => {
       error ??= why
       child.kill('SIGKILL')
@@ -52,11 +52,13 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
 
 const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString()
 
-/** Errors are read: they must be in the words we know. */
-export const PLAIN_WORDS = { ...process.env, LC_ALL: 'C', NO_COLOR: '1' }
+/** Messages of tools are parsed and shown: they must be in English, without colors. */
+export const PLAIN_LOCALE = { ...process.env, LC_ALL: 'C', NO_COLOR: '1' }
 
 export const whyNotRun = (program: string, reason: Error): string =>
-  (reason as NodeJS.ErrnoException).code === 'ENOENT' ? `${program} is not installed` : `${program}: ${wordsOf(reason)}`
+  (reason as NodeJS.ErrnoException).code === 'ENOENT'
+    ? `${program} is not installed`
+    : `${program}: ${errorText(reason)}`
 
 /** The one line of a failure that says most. */
 export function whyFailed({ error, stderr, code }: Outcome): string {
@@ -107,8 +109,8 @@ export class Monitor {
 
   #start(): void {
     const { command, concerns = () => true, hint } = this.#options
-    const [program = '', ...words] = [...this.#leash, ...command]
-    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_WORDS })
+    const [program = '', ...args] = [...this.#leash, ...command]
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_LOCALE })
     this.#child = child
     child.stdout.on('data', (chunk: Buffer) => {
       if (!this.#stopped && concerns(chunk.toString())) hint()
@@ -194,5 +196,5 @@ export class Poller {
 
 const QUIET: Millis = 50
 const LONGEST_QUIET: Millis = 2_000
-/** Netlink drops words when there are too many: a look without a hint, now and then. */
+/** Netlink drops messages when there are too many: `onLine` is also called without one, once per interval. */
 const RECHECK: Millis = 60_000

@@ -9,7 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } fro
 import { createGunzip } from 'node:zlib'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Millis } from '../../base/units.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import { ItemReader } from './item-reader.ts'
 
 /** The API said no. `message` is one line for people. */
@@ -99,7 +99,7 @@ function loadConfig(kubeconfig: string | undefined): KubeConfig {
     else if (process.env.KUBERNETES_SERVICE_HOST !== undefined && existsSync(TOKEN)) config.loadFromCluster()
     else config.loadFromDefault()
   } catch (error) {
-    throw new Error(`cannot read the kubeconfig ${kubeconfig ?? ''}: ${wordsOf(error)}`)
+    throw new Error(`cannot read the kubeconfig ${kubeconfig ?? ''}: ${errorText(error)}`)
   }
   const cluster = config.getCurrentCluster()
   if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig ?? ''} names no cluster in its current context`)

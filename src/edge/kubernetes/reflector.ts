@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import { pathOf, type Resource } from '../resources.ts'
 import { rest } from '../rest.ts'
 import { type Api, ApiError, Silence } from './api.ts'
@@ -284,7 +284,7 @@ export class Reflector {
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
     const place = ofServer ? '' : pathOf(this.#resource)
-    this.#trouble(`${this.#api.server}${place}: ${wordsOf(error)}${kept}`, ofServer)
+    this.#trouble(`${this.#api.server}${place}: ${errorText(error)}${kept}`, ofServer)
     return Math.max(this.#backoff(), error instanceof ApiError ? (error.retryAfter ?? 0) : 0)
   }
 

@@ -31,11 +31,11 @@ export interface KubernetesOptions {
   readonly ownNodeTiming?: OwnNodeTiming
   readonly timing?: Partial<ReflectorTiming>
   /** Undefined: nothing is written. */
-  readonly status?: StatusWords
+  readonly status?: StatusWriting
 }
 
 /** What is written, and by whom. */
-interface StatusWords {
+interface StatusWriting {
   readonly node: string
   readonly nodeReadiness: boolean
   readonly timing?: Partial<JobTiming>
@@ -96,11 +96,11 @@ class Kubernetes implements Source {
     this.#status = status && this.#openStatus(status, apiGroup)
   }
 
-  #openStatus({ timing, ...words }: StatusWords, apiGroup: string): StatusDoor {
+  #openStatus({ timing, ...rest }: StatusWriting, apiGroup: string): StatusDoor {
     const trouble = (text: string | undefined) =>
       this.#gather({ kind: 'trouble', at: 'Kubernetes/status', text, level: 'warning' })
     return new StatusDoor({
-      ...words,
+      ...rest,
       api: this.#api,
       namespace: this.#namespace,
       apiGroup,

@@ -5,7 +5,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Millis } from '../../base/units.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import type { Resource } from '../resources.ts'
 import type { PieceKind, PieceReading } from './fault.ts'
 
@@ -54,7 +54,7 @@ export class Apart {
       return await this.#answer(this.#start(), question)
     } catch (error) {
       void this.stop()
-      return { values: [], fault: { text: `cannot be read: ${wordsOf(error)}`, at: 0 } }
+      return { values: [], fault: { text: `cannot be read: ${errorText(error)}`, at: 0 } }
     } finally {
       this.#idle = setTimeout(() => void this.stop(), IDLE).unref()
     }

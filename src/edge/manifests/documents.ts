@@ -60,7 +60,7 @@ class DocumentReader {
     const whole = list === undefined ? undefined : await this.#list(list, begin)
     if (whole !== undefined) return [whole]
     const { values, fault } = await this.#piece(text, 'document')
-    if (fault !== undefined) return [{ value: values.at(-1), fault: this.#words(fault, begin) }]
+    if (fault !== undefined) return [{ value: values.at(-1), fault: this.#textOf(fault, begin) }]
     return values.map((value) => ({ value }))
   }
 
@@ -87,7 +87,7 @@ class DocumentReader {
     for (const [index, item] of items.entries()) {
       const { values, fault } = await this.#item(item)
       if (fault?.isAlias) return undefined
-      if (fault !== undefined) itemFaults.set(index, this.#words(fault, begin + item.at))
+      if (fault !== undefined) itemFaults.set(index, this.#textOf(fault, begin + item.at))
       else if (values.length !== 1) return undefined
       read.push(values[0])
     }
@@ -108,7 +108,7 @@ class DocumentReader {
     return read
   }
 
-  #words({ text, at }: Fault, begin: number): string {
+  #textOf({ text, at }: Fault, begin: number): string {
     return `line ${lineAt(this.#text, begin + at)}: ${text}`
   }
 

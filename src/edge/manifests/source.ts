@@ -17,8 +17,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
+import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
-import { wordsOf } from '../os-words.ts'
 import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
 import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
@@ -152,7 +152,7 @@ export class Manifests implements Source {
       seen = await this.#signatures()
       this.#folderTrouble = undefined
     } catch (error) {
-      this.#folderTrouble = `cannot read the folder: ${wordsOf(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
+      this.#folderTrouble = `cannot read the folder: ${errorText(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
       this.#report()
       return
@@ -203,7 +203,9 @@ export class Manifests implements Source {
       )
       if (!isThere) return undefined
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      return UNREACHABLE + (isMissing ? 'is a link to a file that does not exist' : `cannot be read: ${wordsOf(error)}`)
+      return (
+        UNREACHABLE + (isMissing ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(error)}`)
+      )
     }
   }
 
@@ -260,7 +262,7 @@ export class Manifests implements Source {
       const { read: apart } = this.#apart
       return await parseManifests(file, text, { breathe: this.#breathe, pieces, resources: this.#resources, apart })
     } catch (error) {
-      return (await this.#signature(file)) === signature ? `cannot be read: ${wordsOf(error)}` : undefined
+      return (await this.#signature(file)) === signature ? `cannot be read: ${errorText(error)}` : undefined
     }
   }
 
@@ -312,7 +314,7 @@ export class Manifests implements Source {
     if (this.#folderTrouble !== undefined) troubles.set(this.#directory, { text: this.#folderTrouble })
     for (const [file, { content, trouble }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
-      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptWords(content.objects.length)}`, hides })
+      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptText(content.objects.length)}`, hides })
       for (const one of content.troubles)
         troubles.set(one.at, { ...one, hides: hides.length === 0 ? [] : (one.hides ?? []) })
       for (const object of content.objects) {
@@ -334,12 +336,12 @@ function keepMissing(before: ManifestFile, fresh: ManifestFile): ManifestFile {
   if (wrong.length === 0) return fresh
   const now = new Set(fresh.objects.map(keyOf))
   const missing = before.objects.filter((object) => !now.has(keyOf(object)))
-  const words = keptWords(missing.length)
-  const troubles = fresh.troubles.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + words }))
+  const kept = keptText(missing.length)
+  const troubles = fresh.troubles.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + kept }))
   return { objects: [...fresh.objects, ...missing], troubles }
 }
 
-const keptWords = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
+const keptText = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
 
 const keyOf = ({ ref }: ManifestObject): string =>
   ref.namespace === '' ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`

@@ -54,11 +54,14 @@ export function readYaml(text: string, kind: PieceKind): PieceReading {
 
 function faultOf(document: Document.Parsed, root: unknown): Fault | undefined {
   const [error] = [...document.errors, ...document.warnings]
-  const found = error === undefined ? new Check().fault(root, 1) : { text: wordsOf(error), at: error.pos[0] }
+  const found = error === undefined ? new Check().fault(root, 1) : { text: errorText(error), at: error.pos[0] }
   return found === undefined ? undefined : { ...found, ...faultAt(fieldAt(root, found.at), found.text, found.at) }
 }
 
-const wordsOf = ({ code, message }: Document.Parsed['errors'][number] | Document.Parsed['warnings'][number]): string =>
+const errorText = ({
+  code,
+  message,
+}: Document.Parsed['errors'][number] | Document.Parsed['warnings'][number]): string =>
   code === 'TAG_RESOLVE_FAILED' ? unknownTag(message.replace(/^Unresolved tag: /, '').slice(0, 40)) : firstLine(message)
 
 const unknownTag = (tag: string): string => `the tag ${tag} is not known (put a text that begins with ! in quotes)`

@@ -1,7 +1,7 @@
 /** BFD in a process that outlives the agent (`godwit bfd`): sessions stay while agents come and go. */
 import { connect } from 'node:net'
 import type { BfdInput, BfdNews } from '../../bfd/types.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import type { StartBfd } from './bfd.ts'
 import { type BfdLine, speakLines } from './bfd-wire.ts'
 
@@ -18,7 +18,7 @@ export const connectBfd =
     let reason = 'its process has closed the connection'
     let isOver = false
     socket.on('error', (error) => {
-      reason = wordsOf(error)
+      reason = errorText(error)
     })
     socket.on('close', () => {
       if (!isOver) ended(`${path}: ${reason}`)

@@ -2,7 +2,7 @@
 import koffi from 'koffi'
 import type { Micros } from '../../base/units.ts'
 import type { Priority } from '../../bfd/types.ts'
-import { wordsOfErrno } from '../os-words.ts'
+import { errnoText } from '../error-text.ts'
 
 // Numbers of Linux. For all three calls 0 means the thread that calls.
 const SCHED_RR = 2
@@ -20,7 +20,7 @@ export function raisePriority(): Priority {
   if (setScheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, Int32Array.of(LOWEST_REAL_TIME)) === 0) {
     return { kind: 'real-time', trouble: undefined }
   }
-  const trouble = wordsOfErrno(koffi.errno())
+  const trouble = errnoText(koffi.errno())
   return { kind: setNice(PRIO_PROCESS, 0, NICEST) === 0 ? 'nice' : 'none', trouble }
 }
 

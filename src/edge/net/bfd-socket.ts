@@ -9,6 +9,7 @@ import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { BfdEffect, BfdInput, BfdIntent } from '../../bfd/types.ts'
+import { errorText } from '../error-text.ts'
 import {
   attachFilter,
   bindSocket,
@@ -21,7 +22,6 @@ import {
   sendTo,
   setOption,
 } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import { makeFilter } from './bfd-filter.ts'
 import { askForInfo, type Datagram, receiveDatagram } from './datagram.ts'
 
@@ -139,7 +139,7 @@ export class BfdSockets {
       this.#note(sender, undefined, false)
     } catch (error) {
       const isTaken = error instanceof CallError && error.code === 'EADDRINUSE'
-      this.#note(sender, wordsOf(error), isTaken && sender.listener !== undefined && sender.fd === undefined)
+      this.#note(sender, errorText(error), isTaken && sender.listener !== undefined && sender.fd === undefined)
     }
   }
 
@@ -188,7 +188,7 @@ export class BfdSockets {
       bindSocket(fd, { address: ANY[family], port: PORT[hops] })
     } catch (error) {
       closeSocket(fd)
-      throw new Error(`cannot listen on UDP port ${PORT[hops]}: ${wordsOf(error)}`)
+      throw new Error(`cannot listen on UDP port ${PORT[hops]}: ${errorText(error)}`)
     }
     return {
       fd,

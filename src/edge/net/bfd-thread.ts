@@ -1,8 +1,8 @@
 /** BFD in a thread of our own process: what keeps the main thread busy does not make it late. */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { BfdInput, BfdNews } from '../../bfd/types.ts'
+import { errorText } from '../error-text.ts'
 import { closeSocket } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import type { BfdRunner, StartBfd } from './bfd.ts'
 import { Bell } from './bfd-poll.ts'
 
@@ -51,7 +51,7 @@ class Thread implements BfdRunner {
     let reason = 'its thread has ended'
     port1.on('message', hear)
     worker.on('error', (error) => {
-      reason = wordsOf(error)
+      reason = errorText(error)
     })
     // A process that ends need not wait for it.
     process.once('exit', this.#ring)

@@ -4,6 +4,7 @@
  */
 import { type Address, addressBytes } from '../../base/address.ts'
 import { ICMP_TYPE } from '../../ndp/packet.ts'
+import { errorText } from '../error-text.ts'
 import {
   attachFilter,
   CallError,
@@ -16,7 +17,6 @@ import {
   setOption,
   watchReadable,
 } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 
 export interface NdpSocket {
   /** Takes part in what is sent to all routers on a link. Says why not. */
@@ -66,7 +66,7 @@ class RawSocket implements NdpSocket {
       setOption(this.#fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0)
     } catch (error) {
       closeSocket(this.#fd)
-      throw new Error(`the socket for router advertisements cannot be set up: ${wordsOf(error)}`)
+      throw new Error(`the socket for router advertisements cannot be set up: ${errorText(error)}`)
     }
     this.#watch = watchReadable(this.#fd, () => this.#read())
   }
@@ -79,7 +79,7 @@ class RawSocket implements NdpSocket {
       setOption(this.#fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, group)
     } catch (error) {
       // Unless it is in it already.
-      if (!(error instanceof CallError && error.code === 'EADDRINUSE')) return wordsOf(error)
+      if (!(error instanceof CallError && error.code === 'EADDRINUSE')) return errorText(error)
     }
     return undefined
   }
@@ -89,7 +89,7 @@ class RawSocket implements NdpSocket {
       sendTo(this.#fd, bytes, to, 0, index)
       return undefined
     } catch (error) {
-      return wordsOf(error)
+      return errorText(error)
     }
   }
 
@@ -112,7 +112,7 @@ function openRaw(): number {
     return openSocket('ipv6', SOCK_RAW, IPPROTO_ICMPV6)
   } catch (error) {
     const lacks = error instanceof CallError && error.code === 'EPERM'
-    const reason = lacks ? 'the agent lacks NET_RAW (securityContext.capabilities.add)' : wordsOf(error)
+    const reason = lacks ? 'the agent lacks NET_RAW (securityContext.capabilities.add)' : errorText(error)
     throw new Error(`router advertisements can be neither sent nor heard: ${reason}`)
   }
 }

@@ -6,9 +6,9 @@ import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
+import { errorText } from '../error-text.ts'
 import type { Keys } from '../keys.ts'
 import { CallError, setOption } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import { type KeyFor, keyPrefixes } from './key-prefixes.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
@@ -179,7 +179,7 @@ function whyRefused(error: unknown): string {
   const code = error instanceof CallError ? error.code : ''
   if (code === 'ENOPROTOOPT' || code === 'EINVAL') return 'it has none (CONFIG_TCP_MD5SIG)'
   if (code === 'ENOMEM') return 'it has no room for more (net.core.optmem_max)'
-  return wordsOf(error)
+  return errorText(error)
 }
 
 /**

@@ -5,6 +5,7 @@
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
+import { errorText } from '../error-text.ts'
 import {
   type Accepted,
   acceptFrom,
@@ -23,7 +24,6 @@ import {
   sharePort,
   watchReadable,
 } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import type { Reserve } from '../reserve.ts'
 import type { KeyFor } from './key-prefixes.ts'
 import { type Admission, sendFarthest, setKey, setLeastTtl } from './protection.ts'
@@ -107,7 +107,7 @@ class Listener {
       this.#fd = this.#open()
       this.#listensOn = localEndpoint(this.#fd).port
     } catch (error) {
-      this.#failed(wordsOf(error))
+      this.#failed(errorText(error))
       return
     }
     this.#lastReason = undefined
@@ -185,7 +185,7 @@ class Listener {
       this.#protect(this.#fd)
     } catch (error) {
       this.close()
-      this.#failed(wordsOf(error))
+      this.#failed(errorText(error))
     }
   }
 

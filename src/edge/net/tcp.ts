@@ -20,6 +20,7 @@ import { calledFrom } from '../../bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
 import type { Effect, Protection } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
+import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
 import {
   bindSocket,
@@ -32,7 +33,6 @@ import {
   setNoDelay,
   ttlOfSyn,
 } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
 import { Flood } from './flood.ts'
@@ -254,7 +254,7 @@ export class Tcp implements Network {
       this.#protectOne(ends, true)
     } catch (error) {
       this.#hangUp(fd)
-      this.#feed({ kind: 'closed', conn, reason: wordsOf(error) })
+      this.#feed({ kind: 'closed', conn, reason: errorText(error) })
       return
     }
     const connection = this.#own(conn, ends, 'open')
@@ -288,7 +288,7 @@ export class Tcp implements Network {
     try {
       this.#protectOne(connection.ends)
     } catch (error) {
-      connection.error ??= wordsOf(error)
+      connection.error ??= errorText(error)
       connection.socket.destroy()
     }
   }
@@ -309,9 +309,9 @@ export class Tcp implements Network {
     try {
       ends = this.#openFor(remote, localAddress)
     } catch (error) {
-      const words = wordsOf(error)
+      const text = errorText(error)
       const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
-      const reason = isOurs ? words : `${words} ${localAddress}: this machine does not have that address`
+      const reason = isOurs ? text : `${text} ${localAddress}: this machine does not have that address`
       this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
@@ -328,7 +328,7 @@ export class Tcp implements Network {
     try {
       socket.connect({ host: remote.address, port: remote.port, autoSelectFamily: false })
     } catch (error) {
-      connection.error = wordsOf(error)
+      connection.error = errorText(error)
       socket.destroy()
     }
   }
@@ -382,7 +382,7 @@ export class Tcp implements Network {
     }
     this.#connections.set(conn, connection)
     socket.on('error', (error) => {
-      connection.error ??= `${wordsOf(error)}${connection.phase === 'dialling' ? called : ''}`
+      connection.error ??= `${errorText(error)}${connection.phase === 'dialling' ? called : ''}`
     })
     socket.on('end', () => this.#ended(connection))
     socket.on('close', () => this.#gone(connection))

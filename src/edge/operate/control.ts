@@ -21,7 +21,7 @@ import type { Family } from '../../base/family.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import { LocalListener } from './local-listener.ts'
 import { Seats } from './seats.ts'
 
@@ -98,7 +98,7 @@ export class Control {
       this.#server = await this.#listen()
       this.#inode = (await lstat(path, { bigint: true })).ino
     } catch (error) {
-      throw new Error(`control socket ${path}: ${wordsOf(error)}`, { cause: error })
+      throw new Error(`control socket ${path}: ${errorText(error)}`, { cause: error })
     }
   }
 

@@ -12,7 +12,7 @@ export interface Facts {
   /** Owners of routes that look like another BGP daemon's, with how many. */
   readonly daemons: readonly { readonly owner: string; readonly routes: number }[]
   /** Undefined where the port is free; else why it could not be listened on, as the system's code and in words. */
-  readonly port: { readonly code: string; readonly words: string } | undefined
+  readonly port: { readonly code: string; readonly text: string } | undefined
   /** A running agent answered. */
   readonly agentRuns: boolean
   /** Chains on the way of forwarded packets that drop what no rule accepts: `ip filter FORWARD`. */
@@ -201,7 +201,7 @@ function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
 function port({ port: trouble, agentRuns }: Facts): Finding {
   if (trouble === undefined) return finding('ok', 'port 179', 'is free')
   if (trouble.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')
-  return finding('warn', 'port 179', `cannot be listened on: ${trouble.words}`, cureOfPort(trouble.code))
+  return finding('warn', 'port 179', `cannot be listened on: ${trouble.text}`, cureOfPort(trouble.code))
 }
 
 function cureOfPort(code: string): string {
@@ -224,10 +224,10 @@ const kernelRoutes = ({ kernelTrouble: trouble }: Facts): Finding =>
     ? finding('ok', 'kernel routes', 'can be read')
     : finding('bad', 'kernel routes', trouble, 'the agent needs a netlink socket: see its seccomp profile')
 
-function tool(what: string, words: string | undefined, oldest: readonly number[], lost: string): Finding {
-  if (words === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)
-  const version = /(\d+(?:\.\d+)+)/.exec(words)?.[1]
-  if (version === undefined) return finding('warn', what, `says "${words}", which names no version`)
+function tool(what: string, output: string | undefined, oldest: readonly number[], lost: string): Finding {
+  if (output === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)
+  const version = /(\d+(?:\.\d+)+)/.exec(output)?.[1]
+  if (version === undefined) return finding('warn', what, `says "${output}", which names no version`)
   const known = version.split('.').map(Number)
   const isOld = compare(known, oldest) < 0
   if (!isOld) return finding('ok', what, version)

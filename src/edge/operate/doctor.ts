@@ -6,9 +6,9 @@ import type { Link } from '../../dataplane/links.ts'
 import { LOOP_CHAIN, NFT_TABLE, TRY_HOLDING } from '../../dataplane/nft-script.ts'
 import { parseNftListing } from '../../dataplane/nft-table.ts'
 import type { Input } from '../../engine/input.ts'
+import { errorText } from '../error-text.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
-import { wordsOf } from '../os-words.ts'
 import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 import { strayPods } from './pod-ways.ts'
@@ -181,7 +181,7 @@ function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
 function whyNotListen(port: number): Promise<Facts['port']> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code ?? '', words: wordsOf(error) }))
+    server.once('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code ?? '', text: errorText(error) }))
     server.listen(port, () => server.close(() => resolve(undefined)))
   })
 }

@@ -12,8 +12,8 @@ import { Socket } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { View } from '../../show/view.ts'
 import type { Driver } from '../driver.ts'
+import { errorText } from '../error-text.ts'
 import { acceptFrom, closeSocket, isWithoutIpv6, listenAt, localEndpoint, openSocket } from '../libc.ts'
-import { wordsOf } from '../os-words.ts'
 import { Listener } from './listener.ts'
 import { type Caller, Seats } from './seats.ts'
 
@@ -68,7 +68,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   server.on('request', (request, response) => {
     seats.setBusy(request.socket)
     response.once('close', () => seats.setIdle(request.socket))
-    answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${wordsOf(error)}\n`))
+    answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${errorText(error)}\n`))
   })
   const fd = await listen(options)
   // It counts connections, and looks for late requests, from here on.
@@ -122,7 +122,7 @@ async function listen({ host, port }: HttpAddress): Promise<number> {
       return listenOn('0.0.0.0', port)
     }
   } catch (error) {
-    throw new Error(`cannot listen on ${host}:${port} for HTTP: ${wordsOf(error)}`)
+    throw new Error(`cannot listen on ${host}:${port} for HTTP: ${errorText(error)}`)
   }
 }
 

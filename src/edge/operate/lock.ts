@@ -11,14 +11,14 @@ export interface Lock {
   release(): void
 }
 
-/** Throws one line of words where another agent holds it. Where the system has no abstract sockets there is no lock. */
+/** Throws one line of text where another agent holds it. Where the system has no abstract sockets there is no lock. */
 export function lockDataplane(): Promise<Lock> {
   if (process.platform !== 'linux') return Promise.resolve({ release: () => {} })
   const server: Server = createServer((socket) => socket.destroy())
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const words = 'another agent writes routes and NAT of this machine; end it first, or use --dataplane none'
-      reject(error.code === 'EADDRINUSE' ? new Error(words, { cause: error }) : error)
+      const text = 'another agent writes routes and NAT of this machine; end it first, or use --dataplane none'
+      reject(error.code === 'EADDRINUSE' ? new Error(text, { cause: error }) : error)
     })
     server.listen({ path: NAME, backlog: 1 }, () => {
       server.unref()

@@ -9,7 +9,7 @@ const PATIENCE: Millis = 1_000
 
 /** Undefined: it goes on, or nobody says. */
 export async function whyMachineEnds(): Promise<string | undefined> {
-  const [state, runlevel] = await Promise.all([wordsOf('systemctl', 'is-system-running'), wordsOf('runlevel')])
+  const [state, runlevel] = await Promise.all([outputOf('systemctl', 'is-system-running'), outputOf('runlevel')])
   if (state === 'stopping') return 'the machine shuts down (systemd)'
   const level = /^\S+ ([06])$/.exec(runlevel)?.[1]
   if (level === undefined) return undefined
@@ -17,7 +17,7 @@ export async function whyMachineEnds(): Promise<string | undefined> {
 }
 
 /** What a program prints, whatever it ends with: empty where there is none. */
-const wordsOf = (program: string, ...words: readonly string[]): Promise<string> =>
+const outputOf = (program: string, ...args: readonly string[]): Promise<string> =>
   new Promise((resolve) => {
-    execFile(program, words, { timeout: PATIENCE, maxBuffer: 4_096 }, (_, stdout) => resolve(stdout.trim()))
+    execFile(program, args, { timeout: PATIENCE, maxBuffer: 4_096 }, (_, stdout) => resolve(stdout.trim()))
   })

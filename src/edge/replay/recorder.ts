@@ -10,7 +10,7 @@ import type { Millis } from '../../base/units.ts'
 import type { EngineOptions } from '../../engine/engine.ts'
 import type { Input } from '../../engine/input.ts'
 import type { Turns } from '../driver.ts'
-import { wordsOf } from '../os-words.ts'
+import { errorText } from '../error-text.ts'
 import { bareInput } from './bare.ts'
 import { Base } from './base.ts'
 import { type StoryError, turnLine, writeValue } from './story.ts'
@@ -98,8 +98,8 @@ export class Recorder implements Turns {
 
   /** The story as a file may hold it, with the error at its end. */
   text(error: unknown): string {
-    const words = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    const end = `${writeValue({ error: { during: this.#during, text: words.slice(0, 16_384) } })}\n`
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const end = `${writeValue({ error: { during: this.#during, text: stack.slice(0, 16_384) } })}\n`
     const turns = this.#turnLines(this.#bounds.file / 2)
     const room = this.#bounds.file / 2 - end.length - 4_096
     const { lines, leftOut } = this.#baseLines(room)
@@ -159,7 +159,7 @@ export class Recorder implements Turns {
       return `the recent inputs are in ${path}`
     } catch (failure) {
       removeQuietly(fresh)
-      return `the recent inputs cannot be written: ${wordsOf(failure)}`
+      return `the recent inputs cannot be written: ${errorText(failure)}`
     }
   }
 }

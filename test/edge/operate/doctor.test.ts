@@ -25,8 +25,8 @@ const FIT: Facts = {
   conntrack: { count: 10, max: 1000 },
 }
 
-const IN_USE = { code: 'EADDRINUSE', words: 'Address already in use' }
-const DENIED = { code: 'EACCES', words: 'Permission denied' }
+const IN_USE = { code: 'EADDRINUSE', text: 'Address already in use' }
+const DENIED = { code: 'EACCES', text: 'Permission denied' }
 
 const wrong = (facts: Partial<Facts>): string[] =>
   examine({ ...FIT, ...facts })
@@ -89,7 +89,7 @@ describe('what is in the way of routing', () => {
   test.each([
     [IN_USE, /ss -ltnp/],
     [DENIED, /NET_BIND_SERVICE/],
-    [{ code: 'EMFILE', words: 'Too many open files' }, /ulimit/],
+    [{ code: 'EMFILE', text: 'Too many open files' }, /ulimit/],
   ])('the cure fits the error: %j', (port, cure) => {
     expect(examine({ ...FIT, port }).find(({ what }) => what === 'port 179')?.todo).toMatch(cure)
   })

@@ -4,7 +4,7 @@
  */
 
 import type { Millis } from '../../../base/units.ts'
-import { wordsOf } from '../../os-words.ts'
+import { errorText } from '../../error-text.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 
@@ -112,7 +112,7 @@ export class Job {
     if (status === 409 && ++this.#conflicts <= MOST_CONFLICTS) return firstPause * Math.random()
     this.#failures++
     const isRefused = status >= 400 && status < 500 && !PASSING.includes(status)
-    if (isRefused || (status >= 500 && this.#failures >= MANY)) this.#options.refused(wordsOf(error))
+    if (isRefused || (status >= 500 && this.#failures >= MANY)) this.#options.refused(errorText(error))
     if (isRefused) return refusedPause * (0.5 + Math.random())
     const backoff =
       Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause) * (0.5 + Math.random() / 2)

@@ -1,7 +1,7 @@
 /** What the operating system says when something fails, in the words people know from everywhere else. */
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 
-const WORDS: Readonly<Record<string, string>> = {
+const TEXTS: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied',
   EADDRINUSE: 'Address already in use',
   EADDRNOTAVAIL: 'Cannot assign requested address',
@@ -29,18 +29,18 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /** One line for an error of a system call, or the message of any other. */
-export function wordsOf(error: unknown): string {
+export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code, errno } = error as NodeJS.ErrnoException
-  const known = code === undefined ? undefined : WORDS[code]
+  const known = code === undefined ? undefined : TEXTS[code]
   if (known !== undefined) return known
   if (typeof errno === 'number' && errno < 0) return capital(getSystemErrorMessage(errno))
-  if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors[0])
+  if (error instanceof AggregateError && error.errors.length > 0) return errorText(error.errors[0])
   return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
 }
 
 /** The same for the bare number of an error, as libc has it. */
-export const wordsOfErrno = (number: number): string =>
-  WORDS[getSystemErrorName(-number)] ?? capital(getSystemErrorMessage(-number))
+export const errnoText = (number: number): string =>
+  TEXTS[getSystemErrorName(-number)] ?? capital(getSystemErrorMessage(-number))
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

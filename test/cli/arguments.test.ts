@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { parseWords, type Words } from '../../src/cli/words.ts'
+import { type Arguments, parseArguments } from '../../src/cli/arguments.ts'
 
 const DEFAULT = { socket: '/run/godwit/godwit.sock', format: 'text', watch: undefined, pager: true }
 const command = (words: readonly string[], options: object = {}) =>
-  ({ kind: 'command', words, options: { ...DEFAULT, ...options } }) as Words
+  ({ kind: 'command', words, options: { ...DEFAULT, ...options } }) as Arguments
 
 describe('options stand before or after the command', () => {
   test.each([
@@ -21,7 +21,7 @@ describe('options stand before or after the command', () => {
     ['show status --help', { kind: 'help' }],
     ['', { kind: 'shell', socket: DEFAULT.socket }],
   ])('%s', (line, expected) => {
-    expect(parseWords(line.split(' ').filter(Boolean))).toEqual(expected)
+    expect(parseArguments(line.split(' ').filter(Boolean))).toEqual(expected)
   })
 
   test.each([
@@ -34,6 +34,9 @@ describe('options stand before or after the command', () => {
     ['completion', 'completion wants one of bash, zsh, fish'],
     ['completion csh', 'completion wants one of bash, zsh, fish'],
   ])('%s is wrong', (line, text) => {
-    expect(parseWords(line.split(' '))).toEqual({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
+    expect(parseArguments(line.split(' '))).toEqual({
+      kind: 'wrong',
+      text: `godwit: E_USAGE ${text}; see godwit --help`,
+    })
   })
 })

@@ -15,7 +15,7 @@ const DIAGNOSTICS = [
   'a reverse concatenated path is down',
 ]
 
-export const diagnosticWords = (diagnostic: number): string => DIAGNOSTICS[diagnostic] ?? `diagnostic ${diagnostic}`
+export const diagnosticText = (diagnostic: number): string => DIAGNOSTICS[diagnostic] ?? `diagnostic ${diagnostic}`
 
 /** The session was Up and the path, or the neighbor, is lost. RFC 5882 §3.2: one that is disabled on purpose is not. */
 export const isFailure = (from: BfdState | undefined, { state, remoteState }: BfdView): boolean =>
@@ -28,14 +28,14 @@ export function reasonOf(session: BfdView): string {
   if (state === 'Init') return `${remote} sends BFD packets but does not receive ours yet`
   if (state === 'Down' && remoteState === 'AdminDown') return 'the neighbor has disabled it'
   if (state === 'Down' && diagnostic === DIAGNOSTIC.none) return 'the session starts'
-  const words = diagnosticWords(diagnostic)
+  const text = diagnosticText(diagnostic)
   // The neighbor's diagnostic, if it differs from ours.
   const theirs =
-    remoteDiagnostic === 0 || remoteDiagnostic === diagnostic ? '' : `, since ${diagnosticWords(remoteDiagnostic)}`
-  return diagnostic === DIAGNOSTIC.neighborSignaledDown ? `${words}${theirs}` : words
+    remoteDiagnostic === 0 || remoteDiagnostic === diagnostic ? '' : `, since ${diagnosticText(remoteDiagnostic)}`
+  return diagnostic === DIAGNOSTIC.neighborSignaledDown ? `${text}${theirs}` : text
 }
 
-export const DROP_WORDS: Readonly<Record<DropReason, string>> = {
+export const DROP_TEXTS: Readonly<Record<DropReason, string>> = {
   version: 'its version is not 1',
   length: 'its length is wrong',
   multiplier: 'its detect multiplier is 0',

@@ -46,7 +46,7 @@ Options of all but the agent, before or after the command:
 Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
 `
 
-export interface AgentWords {
+export interface AgentOptions {
   readonly node: string
   /** Where the Secrets with the keys of neighbors are. */
   readonly namespace: string
@@ -81,7 +81,7 @@ export interface AgentWords {
 }
 
 /** BFD as a process of its own. */
-export interface BfdWords {
+export interface BfdProcessOptions {
   /** Where agents reach it. */
   readonly control: string
   readonly logLevel: LogLevel
@@ -95,7 +95,7 @@ const CNI_DIRECTORY = '/etc/cni/net.d'
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
-export interface CheckWords {
+export interface CheckOptions {
   /** A folder, a file, `-` for standard input, or `kubernetes` for a cluster. */
   readonly source: string
   /** The same for what was before. */
@@ -107,7 +107,7 @@ export interface CheckWords {
   readonly json: boolean
 }
 
-interface CommandWords {
+interface CommandOptions {
   readonly socket: string
   readonly format: Format
   /** Seconds between two answers; undefined for one answer. */
@@ -115,26 +115,26 @@ interface CommandWords {
   readonly pager: boolean
 }
 
-export type Words =
+export type Arguments =
   | { readonly kind: 'help' | 'version' }
   /** The socket of an agent that may run here. */
   | { readonly kind: 'doctor'; readonly socket: string; readonly json: boolean }
-  | { readonly kind: 'check'; readonly options: CheckWords }
+  | { readonly kind: 'check'; readonly options: CheckOptions }
   | { readonly kind: 'completion'; readonly shell: ShellName }
   /** What could stand where the last of `typed` stands: asked by completion scripts. */
   | { readonly kind: 'complete'; readonly socket: string; readonly typed: readonly string[] }
   | { readonly kind: 'wrong'; readonly text: string }
-  | { readonly kind: 'agent'; readonly options: AgentWords }
-  | { readonly kind: 'bfd'; readonly options: BfdWords }
-  | { readonly kind: 'command'; readonly words: readonly string[]; readonly options: CommandWords }
+  | { readonly kind: 'agent'; readonly options: AgentOptions }
+  | { readonly kind: 'bfd'; readonly options: BfdProcessOptions }
+  | { readonly kind: 'command'; readonly words: readonly string[]; readonly options: CommandOptions }
   | { readonly kind: 'shell'; readonly socket: string }
 
-const wrong = (text: string): Words => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
+const wrong = (text: string): Arguments => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
-export function parseWords(argv: readonly string[]): Words {
-  if (argv[0] === 'agent') return parseAgentWords(argv.slice(1))
-  if (argv[0] === 'bfd') return parseBfdWords(argv.slice(1))
-  return argv[0] === 'check' ? parseCheckWords(argv.slice(1)) : parseClientWords(argv)
+export function parseArguments(argv: readonly string[]): Arguments {
+  if (argv[0] === 'agent') return parseAgent(argv.slice(1))
+  if (argv[0] === 'bfd') return parseBfd(argv.slice(1))
+  return argv[0] === 'check' ? parseCheck(argv.slice(1)) : parseClient(argv)
 }
 
 const DEFAULT_WATCH = 2
@@ -147,7 +147,7 @@ interface ClientOptions {
 }
 
 /** Options stand before or after the command; behind `--` everything belongs to it. */
-function parseClientWords(argv: readonly string[]): Words {
+function parseClient(argv: readonly string[]): Arguments {
   const options: ClientOptions = {
     socket: process.env.GODWIT_SOCKET ?? DEFAULT_SOCKET,
     format: 'text',
@@ -214,7 +214,7 @@ function takeOption(options: ClientOptions, name: string, value: string | undefi
   }
 }
 
-function commandOf(words: readonly string[], options: ClientOptions): Words {
+function commandOf(words: readonly string[], options: ClientOptions): Arguments {
   const { socket, format } = options
   const [first, second, ...rest] = words
   switch (first) {
@@ -266,8 +266,8 @@ const CHECK_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-function parseCheckWords(argv: readonly string[]): Words {
-  const read = readWords(() => parseArgs({ args: [...argv], options: CHECK_OPTIONS, allowPositionals: true }))
+function parseCheck(argv: readonly string[]): Arguments {
+  const read = readArguments(() => parseArgs({ args: [...argv], options: CHECK_OPTIONS, allowPositionals: true }))
   if (typeof read === 'string') return wrong(read)
   const { values, positionals } = read
   if (values.help === true) return { kind: 'help' }
@@ -293,8 +293,8 @@ const BFD_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-function parseBfdWords(argv: readonly string[]): Words {
-  const read = readWords(() => parseArgs({ args: [...argv], options: BFD_OPTIONS, strict: true }))
+function parseBfd(argv: readonly string[]): Arguments {
+  const read = readArguments(() => parseArgs({ args: [...argv], options: BFD_OPTIONS, strict: true }))
   if (typeof read === 'string') return wrong(read)
   const { values } = read
   if (values.help === true) return { kind: 'help' }
@@ -305,8 +305,8 @@ function parseBfdWords(argv: readonly string[]): Words {
 
 const DEFAULT_GROUP = 'godwit.dev'
 
-function parseAgentWords(argv: readonly string[]): Words {
-  const read = readWords(() => parseArgs({ args: [...argv], options: AGENT_OPTIONS, strict: true }))
+function parseAgent(argv: readonly string[]): Arguments {
+  const read = readArguments(() => parseArgs({ args: [...argv], options: AGENT_OPTIONS, strict: true }))
   const values = typeof read === 'string' ? read : read.values
   if (typeof values === 'string') return wrong(values)
   if (values.help === true) return { kind: 'help' }
@@ -377,7 +377,7 @@ function whyNotTable(table: string): string | undefined {
 }
 
 /** What was read, or what is wrong with it. */
-function readWords<Read>(read: () => Read): Read | string {
+function readArguments<Read>(read: () => Read): Read | string {
   try {
     return read()
   } catch (error) {
