@@ -2,10 +2,13 @@
 // sessions stay.
 
 import { bgpAdvertisement, bgpPeer, endpointSlice, service } from '../lab/manifests.ts'
+import { ip } from '../lab/wire.ts'
 import { type Case, expect, routerHolds } from './case.ts'
 import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
 const TRANSPORT = { transport: 'ipv4' } as const
+const single = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+
 const VIPS = ['203.0.113.10', '2001:db8:f::10']
 const ANYCAST = '198.51.100.0/24'
 
@@ -16,7 +19,7 @@ const two: Case = {
     const cluster = new Cluster(lab)
     const { host, agent } = await cluster.node(1)
     const hosts = [await lab.host('router-1', 1), await lab.host('router-2', 2)] as const
-    const allowed = VIPS.map((address) => ({ cidr: `${address}/${address.includes(':') ? 128 : 32}` }))
+    const allowed = VIPS.map((address) => ({ cidr: single(address) }))
     await cluster.manifests.put(
       configuration({ serviceLoadBalancerIPs: allowed, communities: [{ name: 'gold', value: '64512:7' }] }),
       ...POOLS,
@@ -66,4 +69,39 @@ const two: Case = {
   },
 }
 
-export const cases: readonly Case[] = [two]
+const LOOPBACK = ['198.51.100.11', '2001:db8:11::11']
+
+const loopback: Case = {
+  name: 'advertisements: the addresses of a loopback, as they come and go',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    await ip(
+      host,
+      LOOPBACK.map((address) => `address add ${single(address)} dev lo`),
+    )
+    await cluster.manifests.put(
+      configuration(),
+      ...POOLS,
+      bgpPeer('router', router.ipv4, ROUTER_AS),
+      bgpAdvertisement('loopbacks', { routes: [{ interfaces: ['lo'] }] }),
+    )
+    const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: [] })
+    await agent.start()
+    const pods = podRoutes(host, 1, TRANSPORT)
+    const [ipv4, ipv6] = LOOPBACK.map((address) => ownRoute(host, single(address), TRANSPORT))
+    if (ipv4 === undefined || ipv6 === undefined) throw new Error('two families')
+    await routerHolds(side, [...pods, ipv4, ipv6])
+    await ip(host, [`address del ${LOOPBACK[0]}/32 dev lo`])
+    await routerHolds(side, [...pods, ipv6])
+    await ip(host, [`address add ${LOOPBACK[0]}/32 dev lo`])
+    await routerHolds(side, [...pods, ipv4, ipv6])
+    await cluster.manifests.remove(bgpAdvertisement('loopbacks', {}))
+    await routerHolds(side, pods)
+  },
+}
+
+export const cases: readonly Case[] = [two, loopback]

@@ -188,8 +188,63 @@ export function choosingService(
   )
 }
 
-/** What one adds to the node's routes: prefixes of its own, and the node's addresses. */
-export function ownClaims({ object }: NodeAdvertisement, me: ClusterNode): Claim[] {
+/** Of an interface of this node, as /32 and /128. */
+export interface InterfaceAddresses {
+  readonly prefixes: readonly Prefix[]
+  /** Why there are none, as the end of a sentence. */
+  readonly why: string | undefined
+  /** The user should know. */
+  readonly isWrong: boolean
+}
+
+const UNKNOWN: InterfaceAddresses = { prefixes: [], why: 'its addresses are known on the node alone', isWrong: false }
+
+/** Interfaces whose addresses are advertised. */
+export function interfacesOf(all: readonly NodeAdvertisement[]): string[] {
+  const names = all.flatMap(({ object }) => object.routes.flatMap((choice) => interfacesIn(choice)))
+  return [...new Set(names)].sort()
+}
+
+const interfacesIn = (choice: RouteChoice): readonly string[] => (choice.kind === 'interfaces' ? choice.names : [])
+
+/** Those that give no address, and why. */
+export function interfaceProblems(
+  all: readonly NodeAdvertisement[],
+  addresses: ReadonlyMap<string, InterfaceAddresses>,
+): Problem[] {
+  return all.flatMap(({ object: { name, routes } }) =>
+    routes.flatMap((choice, at) =>
+      interfacesIn(choice).flatMap((value, index): Problem[] => {
+        const { why = '', isWrong } = addresses.get(value) ?? UNKNOWN
+        const place = { object: `BGPAdvertisement/${name}`, field: `spec.routes[${at}].interfaces[${index}]`, value }
+        const says = `is advertised by no address: ${why}`
+        return isWrong ? [makeProblem({ code: 'interface-without-address', ...place, says, level: 'warning' })] : []
+      }),
+    ),
+  )
+}
+
+/** What one adds to the node's routes: prefixes of its own, the addresses of the node and of its interfaces. */
+export function ownClaims(
+  { object }: NodeAdvertisement,
+  me: ClusterNode,
+  interfaces: ReadonlyMap<string, InterfaceAddresses>,
+): { readonly claims: Claim[]; readonly why: string | undefined } {
+  const named = object.routes.flatMap((choice) => interfacesIn(choice))
+  const there = named.flatMap((name) => interfaces.get(name)?.prefixes ?? [])
+  const whys = named.flatMap((name) => {
+    const { why } = interfaces.get(name) ?? UNKNOWN
+    return why === undefined ? [] : [`interface ${name}: ${why}`]
+  })
+  const unique = new Map(there.map((prefix) => [prefix.text, prefix]))
+  const own = plainClaims(object, me).filter(({ prefix }) => !unique.has(prefix.text))
+  const addresses = [...unique.values()].map(
+    (prefix): Claim => ({ prefix, origin: 'interface', refused: undefined, named: [object.name] }),
+  )
+  return { claims: [...own, ...addresses], why: whys.length === 0 ? undefined : whys.join('; ') }
+}
+
+function plainClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {
   const prefixes = object.routes.flatMap((choice) => {
     if (choice.kind === 'prefixes') return choice.prefixes
     if (choice.kind !== 'nodeAddresses') return []

@@ -11,6 +11,9 @@ import type { Prefix } from '../base/prefix.ts'
 import { finish, Toll, type Work } from '../base/work.ts'
 import {
   type Advertising,
+  type InterfaceAddresses,
+  interfaceProblems,
+  interfacesOf,
   type NodeAdvertisement,
   namePods,
   ownClaims,
@@ -95,6 +98,7 @@ interface Frame {
   readonly leave: string | undefined
   readonly dataplane: DataplaneIntent | undefined
   readonly secrets: readonly string[]
+  readonly interfaces: readonly string[]
   readonly problems: readonly Problem[]
 }
 
@@ -166,6 +170,8 @@ export class IntentBuilder {
   #planned: Frame | undefined
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
+  /** Of those that BGPAdvertisements name. */
+  #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
   /** Why no service may be advertised, and whether that is new. */
   #unhealthy: string | undefined
   #isStale = false
@@ -248,6 +254,12 @@ export class IntentBuilder {
     this.#isStale = true
   }
 
+  /** Of the interfaces in `Intent.interfaces`. Counts from the next call of `next` on. */
+  setInterfaceAddresses(interfaces: ReadonlyMap<string, InterfaceAddresses>): void {
+    this.#interfaces = interfaces
+    this.#isStale = true
+  }
+
   *#layFrame(store: ObjectStore, touched: readonly Touched[] | undefined): Work {
     this.work.frames++
     this.#isStale = false
@@ -307,7 +319,7 @@ export class IntentBuilder {
     const node = store.get('Node', me.name)
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, hostProblems]
-    const ofFrame = [settings, problems, source, me, nodes, leave, ...ofPlans]
+    const ofFrame = [settings, problems, source, me, nodes, leave, this.#interfaces, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
@@ -315,11 +327,13 @@ export class IntentBuilder {
       leave,
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
+      interfaces: interfacesOf(advertising.all),
       dataplane,
       problems: [
         ...problems,
         ...(this.#readsPods(source) ? [] : [NO_CALICO_PROBLEM]),
         ...advertising.problems,
+        ...interfaceProblems(advertising.all, this.#interfaces),
         ...nodeProblems(me, nodes),
         ...plan.problems,
         ...overlapProblems(ranges.pools),
@@ -416,7 +430,10 @@ export class IntentBuilder {
   #setOwnRoutes(advertising: readonly NodeAdvertisement[], me: ClusterNode): void {
     const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
     for (const object of this.#advertised) if (!there.has(object)) this.#book.set(object, [])
-    for (const one of advertising) this.#book.set(ADVERTISEMENT + one.object.name, ownClaims(one, me))
+    for (const one of advertising) {
+      const { claims, why } = ownClaims(one, me, this.#interfaces)
+      this.#book.set(ADVERTISEMENT + one.object.name, claims, why)
+    }
     this.#advertised = there
   }
 
@@ -496,10 +513,10 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, guards, leave, dataplane, secrets } = this.#frame
+    const { node, peers, guards, leave, dataplane, secrets, interfaces } = this.#frame
     const { routes, served, refusals } = this.#book
     const problems = this.#allProblems(store)
-    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, problems }
+    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, interfaces, problems }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

@@ -34,6 +34,7 @@ export const NOTHING: Intent = {
   guards: { health: undefined, damping: undefined },
   dataplane: undefined,
   secrets: [],
+  interfaces: [],
   problems: [],
 }
 

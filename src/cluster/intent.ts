@@ -29,6 +29,8 @@ export interface Intent {
   readonly dataplane: DataplaneIntent | undefined
   /** Names of the Secrets that the neighbors' keys are in. */
   readonly secrets: readonly string[]
+  /** Interfaces whose addresses BGPAdvertisements of this node name, in order. */
+  readonly interfaces: readonly string[]
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
   readonly problems: readonly Problem[]
 }
@@ -242,7 +244,7 @@ export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 
 export interface RouteIntent {
   readonly prefix: Prefix
-  readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'advertisement'
+  readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'advertisement' | 'interface'
   /** `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`; several where they share it. */
   readonly objects: readonly string[]
   readonly communities: readonly (readonly number[])[]

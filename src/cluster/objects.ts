@@ -231,6 +231,8 @@ export type RouteChoice =
   | { readonly kind: 'pools'; readonly names: readonly string[] | undefined; readonly selector: Selector | undefined }
   /** The node's own addresses as /32 and /128: they become routes by it. */
   | { readonly kind: 'nodeAddresses' }
+  /** The same of the addresses of these interfaces. */
+  | { readonly kind: 'interfaces'; readonly names: readonly string[] }
   /** Become routes by it. */
   | { readonly kind: 'prefixes'; readonly prefixes: readonly Prefix[] }
   | { readonly kind: 'serviceRanges'; readonly kinds: readonly ServiceAddressKind[] }

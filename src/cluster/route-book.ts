@@ -35,7 +35,7 @@ const JUDGE_COST = 3
 const COMPARE_COST = 0.5
 
 /** What a route is called that several kinds of objects want. */
-const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service', 'advertisement']
+const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service', 'interface', 'advertisement']
 
 export class RouteBook {
   /** By prefix. These three maps change in place. */
@@ -138,11 +138,12 @@ export class RouteBook {
     this.judged++
     const { text } = prefix
     const claims = [...(this.#claims.get(text) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))
-    const wanted = claims.filter(([, { refused }]) => refused === undefined)
+    const isServed = claims.some(([, { origin }]) => origin === 'service')
+    const wanted = claims.filter(([, claim]) => isWanted(claim, isServed))
     const { communities, held } = this.#judge(prefix)
     const before = this.routes.get(text)
     if (!this.#before.has(text)) this.#before.set(text, { prefix, route: before, isServed: this.served.has(text) })
-    if (claims.some(([, { origin }]) => origin === 'service')) this.served.set(text, prefix)
+    if (isServed) this.served.set(text, prefix)
     else this.served.delete(text)
     this.#cover(text, held === undefined ? coversOf(wanted) : NO_COVERS)
     if (wanted.length > 0 && held === undefined) {
@@ -153,11 +154,19 @@ export class RouteBook {
       return
     }
     this.routes.delete(text)
-    const why = wanted.length > 0 ? held : claims.map(([object, { refused }]) => `${object}: ${refused}`).join('; ')
+    const why =
+      wanted.length > 0
+        ? held
+        : claims.map(([object, { refused = A_SERVICE_HAS }]) => `${object}: ${refused}`).join('; ')
     if (why === undefined || why === '') this.refusals.delete(text)
     else this.refusals.set(text, why)
   }
 }
+
+/** An address of a service stands on an interface where its packets are taken in: whether it is advertised, the service decides. */
+const isWanted = ({ refused, origin }: Claim, isServed: boolean): boolean =>
+  refused === undefined && !(origin === 'interface' && isServed)
+const A_SERVICE_HAS = 'it is the address of a service'
 
 /** A covering prefix of somebody does not keep from others what is a route without it. */
 function namedBy(wanted: readonly (readonly [string, Claim])[]): readonly string[] {

@@ -41,6 +41,7 @@ import type {
   ObjectsInput,
   ProcessInput,
 } from './input.ts'
+import { InterfaceAddressBook } from './interface-addresses.ts'
 import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
@@ -127,6 +128,7 @@ export class Engine {
   readonly #health = new ServiceHealth(this.#out)
   readonly #cni: CniKeeper
   readonly #links = new LinkTable()
+  readonly #interfaces = new InterfaceAddressBook(this.#links)
   readonly #bfd = new Bfd(this.#links, this.#out)
   readonly #defaults = new DefaultRoutes(this.#links)
   readonly #restart: Restart
@@ -596,6 +598,7 @@ export class Engine {
     yield* this.#changeRoutes(diff.routes, since)
     this.#facts.configuredAt = this.#facts.now
     if (this.#health.set(intent.guards.health)) this.#setHealth(this.#facts.now)
+    if (this.#interfaces.set(intent.interfaces)) this.#setInterfaces(this.#facts.now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
     this.#status?.objectsChanged(now)
@@ -643,6 +646,11 @@ export class Engine {
     this.#change([], now)
   }
 
+  #setInterfaces(now: Millis): void {
+    this.#intents.setInterfaceAddresses(this.#interfaces.addresses)
+    this.#change([], now)
+  }
+
   /** Advertises addresses that were suppressed for flapping and have been stable since. */
   #announceDamped(now: Millis): void {
     const due = this.#damping.takeDue(now)
@@ -686,6 +694,7 @@ export class Engine {
     this.#bfd.takeLinks(touched)
     if (this.#facts.stopping) return
     this.#sessions.followLinks(touched, now)
+    if (this.#interfaces.follow(touched.names)) this.#setInterfaces(now)
     const node = this.#facts.intent?.node
     if (node !== undefined) this.#objects.followSources(touched.names, node, now)
     this.#followGateways(now)

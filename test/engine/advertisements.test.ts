@@ -1,5 +1,7 @@
 /** (11.3) BGPAdvertisement: which routes go to which peers, from which nodes, with what. Whole agents. */
 import { describe, expect, test } from 'vitest'
+import type { Link } from '../../src/dataplane/links.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
@@ -219,6 +221,65 @@ describe('what it adds', () => {
     scene.world.change(scene.worker, [remove(bgpAdvertisement('more', {}))])
     scene.world.pass(1_000)
     expect(scene.heard(scene.one)).toEqual(ALL)
+  })
+
+  describe('the addresses of an interface', () => {
+    const lo = (...addresses: string[]) => linkOf(1, 'lo', true, ['127.0.0.1/8', '::1/128', 'fe80::1/64', ...addresses])
+    const links = (scene: Scene, ...present: readonly Link[]) => {
+      scene.world.feed(scene.worker, { kind: 'links', change: { full: false, gone: [], present } })
+      scene.world.pass(1_000)
+    }
+    const loopback = (more: object = {}) =>
+      new Scene(bgpAdvertisement('lo', { routes: [{ interfaces: ['lo'] }], peers: ['one'], ...more }))
+
+    test('become routes, those that stay and reach beyond the link; and follow the interface', () => {
+      const scene = loopback()
+      expect(scene.heard(scene.one)).toEqual(ALL)
+      expect(scene.problems()).toMatch(
+        /BGPAdvertisement\/lo spec\.routes\[0\]\.interfaces\[0\]: "lo" is advertised by no address: it does not exist on this node/,
+      )
+      links(scene, lo('203.0.113.7/32', '2001:db8:7::7/128'))
+      expect(scene.heard(scene.one)).toEqual([...ALL, '2001:db8:7::7/128', '203.0.113.7/32'].sort())
+      expect(scene.heard(scene.two)).toEqual(ALL)
+      expect(scene.problems()).not.toMatch(/interfaces/)
+      expect(scene.world.ask(scene.worker, 'show services')).toMatch(
+        /^.*203\.0\.113\.7\/32 +interface +1 of 2 +BGPAdvertisement\/lo$/m,
+      )
+      links(scene, lo('203.0.113.8/32'))
+      expect(scene.heard(scene.one)).toEqual([...ALL, '203.0.113.8/32'].sort())
+      links(scene, { ...lo('203.0.113.8/32'), flags: 0 })
+      expect(scene.heard(scene.one)).toEqual(ALL)
+      expect(scene.problems()).toMatch(/"lo" is advertised by no address: it is switched off/)
+      expect(scene.worker.told('session-down')).toEqual([])
+    })
+
+    test('tentative, deprecated and temporary ones are not among them', () => {
+      const scene = loopback()
+      const link = lo('203.0.113.7/32', '2001:db8:7::7/128', '2001:db8:7::8/128', '2001:db8:7::9/128')
+      const flags = [0x80, 0x80, 0x80, 0x80, 0x40, 0x20, 0x01]
+      links(scene, { ...link, addresses: link.addresses.map((one, at) => ({ ...one, flags: flags[at] ?? 0 })) })
+      expect(scene.heard(scene.one)).toEqual([...ALL, '203.0.113.7/32'].sort())
+    })
+
+    test('the address of a service is the service’s own, whether it is advertised or not', () => {
+      const scene = loopback()
+      links(scene, lo('192.0.2.10/32', '192.0.2.99/32'))
+      expect(scene.heard(scene.two)).toEqual(ALL)
+      expect(scene.heard(scene.one)).toEqual([...ALL, '192.0.2.99/32'].sort())
+      scene.change(endpointSlice('shop/web', 'IPv4', []))
+      expect(scene.heard(scene.one)).toEqual([...without('192.0.2.10/32'), '192.0.2.99/32'].sort())
+      expect(scene.world.ask(scene.worker, 'show explain 192.0.2.10')).toMatch(
+        /BGPAdvertisement\/lo: it is the address of a service/,
+      )
+    })
+
+    test('go when nobody names them', () => {
+      const scene = loopback()
+      links(scene, lo('203.0.113.7/32'))
+      scene.world.change(scene.worker, [remove(bgpAdvertisement('lo', {}))])
+      scene.world.pass(1_000)
+      expect(scene.heard(scene.one)).toEqual(ALL)
+    })
   })
 
   const everything = {

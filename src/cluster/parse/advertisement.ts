@@ -10,8 +10,9 @@ import { parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
 import { COMMUNITIES_PER_PREFIX, readCommunity } from './configuration.ts'
 import { Fields, parseAsn } from './fields.ts'
+import { INTERFACE } from './peer.ts'
 
-const CHOICES = ['podCIDRs', 'pools', 'nodeAddresses', 'prefixes', 'serviceRanges', 'services'] as const
+const CHOICES = ['podCIDRs', 'pools', 'nodeAddresses', 'interfaces', 'prefixes', 'serviceRanges', 'services'] as const
 const KINDS: Readonly<Record<string, ServiceAddressKind>> = {
   ClusterIP: 'cluster',
   ExternalIP: 'external',
@@ -19,6 +20,8 @@ const KINDS: Readonly<Record<string, ServiceAddressKind>> = {
 }
 const ALL_KINDS = Object.values(KINDS)
 const MOST_PREPENDED = 10
+const MOST_POOLS = 64
+const MOST_INTERFACES = 16
 const LARGEST = 0xffffffff
 
 export function parseAdvertisement(
@@ -70,6 +73,7 @@ function readChoice(entry: Fields): RouteChoice | undefined {
 
 function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | undefined {
   if (kind === 'prefixes') return readPrefixes(entry)
+  if (kind === 'interfaces') return readInterfaces(entry)
   if (kind === 'podCIDRs' || kind === 'nodeAddresses') return entry.flag(kind) === true ? { kind } : undefined
   const fields = entry.record(kind)
   const choice = fields && (kind === 'pools' ? readPools(fields) : readServices(fields, kind))
@@ -83,10 +87,26 @@ function readPrefixes(entry: Fields): RouteChoice {
   return { kind: 'prefixes', prefixes: texts.flatMap((_, index) => each.prefix(`${index}`) ?? []) }
 }
 
+function readInterfaces(entry: Fields): RouteChoice {
+  const names = entry.list('interfaces', (item, at) =>
+    typeof item === 'string' && INTERFACE.test(item)
+      ? item
+      : entry.findings.wrong(at, item, 'is not the name of an interface'),
+  )
+  refuseMore(entry, 'interfaces', MOST_INTERFACES, names)
+  return { kind: 'interfaces', names }
+}
+
+function refuseMore(fields: Fields, name: string, most: number, items: readonly unknown[] = []): void {
+  if (items.length > most) fields.findings.wrong(fields.at(name), undefined, `has more than ${most} entries`)
+}
+
 function readPools(fields: Fields): RouteChoice {
+  const names = fields.has('names') ? fields.texts('names') : undefined
+  refuseMore(fields, 'names', MOST_POOLS, names)
   return {
     kind: 'pools',
-    names: fields.has('names') ? fields.texts('names') : undefined,
+    names,
     selector: readSelector(fields, 'selector'),
   }
 }
@@ -119,9 +139,7 @@ function readSelector(fields: Fields, name: string): Selector | undefined {
 
 function readCommunities(spec: Fields): AdvertisementObject['communities'] {
   const communities = spec.list('communities', (item, at) => readCommunity(spec.findings, item, at))
-  if (communities.length > COMMUNITIES_PER_PREFIX) {
-    spec.findings.wrong(spec.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
-  }
+  refuseMore(spec, 'communities', COMMUNITIES_PER_PREFIX, communities)
   return communities
 }
 

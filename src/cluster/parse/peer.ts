@@ -213,7 +213,7 @@ function readSelector(spec: Fields, field: string): Selector | undefined {
 }
 
 /** What people call interfaces; never a number, which would be taken for an index. */
-const INTERFACE = /^(?!\.{1,2}$|\d+$)[A-Za-z0-9_.@+-]{1,15}$/
+export const INTERFACE = /^(?!\.{1,2}$|\d+$)[A-Za-z0-9_.@+-]{1,15}$/
 
 /**
  * `peerIP: fe80::1%eth0`, or `peerIP: fe80::1` with `interface: eth0`, are one neighbor. `interface` alone is whoever

@@ -1,0 +1,51 @@
+/**
+ * Addresses of interfaces that BGPAdvertisements name, for example those of a loopback. They are read from the links,
+ * and again when these change.
+ */
+import { hostPrefix } from '../base/prefix.ts'
+import type { InterfaceAddresses } from '../cluster/advertisements.ts'
+import { same } from '../cluster/same.ts'
+import type { LinkTable } from '../dataplane/links.ts'
+import { isSteady } from './own-address.ts'
+
+/** `IFF_UP` of netdevice(7): switched on, with or without a carrier; switched off, the kernel takes no packets to it. */
+const SWITCHED_ON = 1
+
+export class InterfaceAddressBook {
+  readonly #links: LinkTable
+  #names: readonly string[] = []
+  addresses: ReadonlyMap<string, InterfaceAddresses> = new Map()
+
+  constructor(links: LinkTable) {
+    this.#links = links
+  }
+
+  /** Whether `addresses` are others than before. */
+  set(names: readonly string[]): boolean {
+    if (same(names, this.#names)) return false
+    this.#names = names
+    return this.#read()
+  }
+
+  /** Links with these names are different. */
+  follow(touched: ReadonlySet<string>): boolean {
+    return this.#names.some((name) => touched.has(name)) && this.#read()
+  }
+
+  #read(): boolean {
+    const addresses = new Map(this.#names.map((name) => [name, this.#addressesOf(name)]))
+    if (same(addresses, this.addresses)) return false
+    this.addresses = addresses
+    return true
+  }
+
+  #addressesOf(name: string): InterfaceAddresses {
+    if (!this.#links.isKnown) return { prefixes: [], why: 'the links of this node are not known yet', isWrong: false }
+    const link = this.#links.get(name)
+    if (link === undefined) return { prefixes: [], why: `it does not exist on this node`, isWrong: true }
+    if ((link.flags & SWITCHED_ON) === 0) return { prefixes: [], why: 'it is switched off', isWrong: true }
+    const prefixes = link.addresses.filter(isSteady).flatMap(({ address }) => hostPrefix(address) ?? [])
+    const why = prefixes.length === 0 ? 'it has no address that stays and reaches beyond its link' : undefined
+    return { prefixes: prefixes.sort((a, b) => (a.text < b.text ? -1 : 1)), why, isWrong: why !== undefined }
+  }
+}
