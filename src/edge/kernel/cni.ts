@@ -1,12 +1,12 @@
 /**
  * Keeps the CNI configuration file as the engine wants it.
  *
- * In: the Effect `cni`, with the text or the wish that there be no file. Out: the Input `cni`, once it is so, and when
- * it cannot be made so.
+ * In: the Effect `cni`, with the text, or without one where there must be no file. Out: the Input `cni`, when the file
+ * is as wanted, and when it cannot be written.
  *
- * The runtime never sees half a file: it is written beside and renamed. A file of our name that we did not write is
- * left alone. A file that was removed or changed comes back at the next look; the file outlives the process, so that
- * pods can start while there is no agent.
+ * A container runtime never sees half a file: it is written under another name and renamed. A file of our name that
+ * another program wrote is left alone. A file that was removed or changed is written again at the next check. The file
+ * stays when the process ends, so that pods can start while there is no agent.
  */
 import { constants } from 'node:fs'
 import { link, mkdir, open, rename, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { errorText } from '../error-text.ts'
 export interface CniFileOptions {
   readonly directory: string
   readonly feed: (input: Input) => void
-  /** The file is looked at this often. */
+  /** The file is checked this often. */
   readonly recheck?: Millis
 }
 
@@ -55,13 +55,13 @@ export class CniFile {
     this.#look()
   }
 
-  /** No look after this one. The file stays. */
+  /** Stops checking. The file stays. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await this.#working
   }
 
-  /** One look at a time; what was wanted meanwhile is seen to after it. */
+  /** One check at a time; a change that arrives during a check is written after it. */
   #look(): void {
     this.#working ??= this.#settle().finally(() => {
       this.#working = undefined
@@ -84,7 +84,7 @@ export class CniFile {
     this.#feed(input)
   }
 
-  /** Undefined once the file is as wanted, else why not. */
+  /** Undefined when the file is as wanted; otherwise the error. */
   async #make(config: string | undefined): Promise<string | undefined> {
     try {
       const present = await this.#read()
@@ -100,8 +100,8 @@ export class CniFile {
   }
 
   /**
-   * What is there; '' stands for what is no file for us to read. The file is opened first and looked at after, so that one
-   * removed or replaced in between is not an error.
+   * The text of the file; '' for something that is not a regular file. The file is opened first and checked afterwards,
+   * so that a file that is removed or replaced meanwhile is not an error.
    */
   async #read(): Promise<string | undefined> {
     const file = await open(this.#path, AS_IT_STANDS).catch((error: NodeJS.ErrnoException) => {

@@ -6,7 +6,7 @@ import type { Attributes, Message } from './netlink-message.ts'
 
 const IFF_UP = 0x1
 
-/** With it the kernel removes IPv4 routes without a word about them. */
+/** An event after which the kernel removes IPv4 routes without reporting each of them. */
 export type Loss =
   | { readonly kind: 'link-deleted' | 'link-off' | 'link-renamed'; readonly name: string }
   | { readonly kind: 'address'; readonly name: string; readonly address: Address }
@@ -14,7 +14,7 @@ export type Loss =
 interface Known {
   readonly link: Omit<Link, 'addresses'>
   readonly addresses: Map<string, LinkAddress>
-  /** As it was last told on. */
+  /** As it was last reported to the engine. */
   told: string
 }
 
@@ -23,7 +23,7 @@ export class KnownLinks {
   readonly #indexes = new Map<string, number>()
   readonly #dirty = new Set<number>()
   readonly #gone = new Set<number>()
-  /** While they are read anew: what has not been told again. */
+  /** While everything is read again: what has not been reported yet. */
   #stale: Set<string> | undefined
   #isTold = false
 
@@ -31,7 +31,7 @@ export class KnownLinks {
 
   readonly indexOf = (name: string): number | undefined => this.#indexes.get(name)
 
-  /** Reading them anew begins. */
+  /** A full reading begins. */
   begin(): void {
     this.#stale = new Set()
     for (const [index, { addresses }] of this.#links) {
@@ -40,7 +40,7 @@ export class KnownLinks {
     }
   }
 
-  /** It is over: what was not told again is gone. */
+  /** The full reading is over: what was not reported again is gone. */
   end(): Loss[] {
     const stale = this.#stale ?? new Set<string>()
     this.#stale = undefined
@@ -53,7 +53,7 @@ export class KnownLinks {
     return losses
   }
 
-  /** What is lost by it, where something is. */
+  /** Applies a message; returns the loss of routes that it implies. */
   take(message: Message, attributes: Attributes): Loss | undefined {
     switch (message.type) {
       case RTM_NEWLINK:
@@ -75,7 +75,7 @@ export class KnownLinks {
     }
   }
 
-  /** What is different since this was last asked; undefined where nothing is. */
+  /** What has changed since the last call; undefined: nothing. */
   changes(): LinkChange | undefined {
     const present: Link[] = []
     for (const index of this.#dirty) {

@@ -17,9 +17,9 @@ import type { Loss } from './known-links.ts'
 import type { ToldRoute } from './netlink-route.ts'
 
 interface Entry extends ToldRoute {
-  /** Of the reading that told it last. */
+  /** The number of the reading that last reported it. */
   reading: number
-  /** Later ones have higher numbers. */
+  /** Later entries have higher numbers. */
   readonly born: number
   /** Another route of the same prefix, metric and table. */
   next: Entry | undefined
@@ -30,7 +30,7 @@ export class KnownRoutes {
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
   readonly #gone: KernelRoute[] = []
-  /** IPv4 routes by what the kernel removes them with: interfaces and own addresses. */
+  /** IPv4 routes by the interface or own address with which the kernel removes them. */
   readonly #resting = new Map<string, number>()
   #objects = 0
   #reading = 0
@@ -38,12 +38,12 @@ export class KnownRoutes {
   #isTold = false
   #isFirst = true
 
-  /** A family is read anew from now on. */
+  /** A full reading of a family begins. */
   begin(): void {
     this.#reading++
   }
 
-  /** Told by a dump. */
+  /** A route from a dump. */
   read(told: ToldRoute): void {
     const id = idOf(told.route)
     const first = this.#byId.get(id)
@@ -52,12 +52,12 @@ export class KnownRoutes {
       entry.reading = this.#reading
       return
     }
-    // The only one of its prefix is another than before.
+    // The only route of its prefix differs from the one before.
     if (first !== undefined && first.next === undefined && first.reading !== this.#reading) this.#remove(id, first)
     this.#add(id, told)
   }
 
-  /** Told by an event: a new route, or one in place of another. */
+  /** A route from an event: new, or in place of another. */
   added(told: ToldRoute, isReplacement: boolean): void {
     const id = idOf(told.route)
     const first = this.#byId.get(id)
@@ -70,7 +70,7 @@ export class KnownRoutes {
     }
   }
 
-  /** Told by an event. */
+  /** A route that an event removes. */
   removed({ route }: ToldRoute): void {
     const id = idOf(route)
     const first = this.#byId.get(id)
@@ -91,23 +91,26 @@ export class KnownRoutes {
     yield* this.#removeWhere(piece, ({ route, reading: last }) => route.prefix.family === family && last < reading)
   }
 
-  /** What went with a link that was deleted: all IPv4 routes over it, but not those over a new one of the same name. */
+  /**
+   * Removes what the kernel removes with a deleted link: all IPv4 routes over it, but not those over a new link of the
+   * same name.
+   */
   *dropLink(name: string, piece: number): Iterable<void> {
     const last = this.#born
     yield* this.#removeWhere(piece, ({ route, born }) => born <= last && restsOn(route, name))
   }
 
-  /** Whether IPv4 routes may have gone with it. */
+  /** Whether IPv4 routes may have been removed with it. */
   isTouchedBy(loss: Loss): boolean {
     return this.#resting.has(loss.name) || (loss.kind === 'address' && this.#resting.has(loss.address))
   }
 
-  /** Whether routes may have other ways where an object of ways is another. */
+  /** Whether routes may have other next hops, because a next hop object has changed. */
   get hasObjects(): boolean {
     return this.#objects > 0
   }
 
-  /** Written by us just now: the engine knows. */
+  /** Routes that we have just written: the engine knows them. */
   note({ action, route }: RouteChange): void {
     const id = idOf(route)
     const first = this.#byId.get(id)
@@ -119,7 +122,7 @@ export class KnownRoutes {
   }
 
   /**
-   * What is different since this was last asked; `isOver`: the first reading is, and from now on everything is known.
+   * What has changed since the last call; `isOver`: the first reading is complete, and from now on everything is known.
    */
   changes(isOver: boolean): KernelChange | undefined {
     const change = {
@@ -188,7 +191,7 @@ export class KnownRoutes {
   }
 }
 
-/** Of most of ours it is the text of the prefix, which they share with the engine. */
+/** For most of our routes this is the text of the prefix, a string that the engine holds already. */
 const idOf = ({ prefix, metric, table }: KernelRoute): string =>
   table === MAIN_TABLE && metric === ROUTE_METRIC[prefix.family] ? prefix.text : `${prefix.text} ${metric} ${table}`
 

@@ -24,10 +24,10 @@ const IFA_FLAGS = 8
 
 const IFF_UP = 0x1
 const IFF_RUNNING = 0x40
-/** `IF_OPER_*`: not present, down, and down below. */
+/** `IF_OPER_*`: not present, down, and lower layer down. */
 const OPERSTATES_DOWN = new Set([1, 2, 3])
 
-/** A link without its addresses; undefined for what is told of it by another family, such as its port on a bridge. */
+/** A link without its addresses; undefined for a message of another family about it, such as its port on a bridge. */
 export function readLink(attributes: Attributes, { from, to }: Message): Omit<Link, 'addresses'> | undefined {
   if (attributes.bytes[from] !== AF_UNSPEC) return undefined
   const index = attributes.view.getInt32(from + 4, true)
@@ -53,7 +53,7 @@ export function readAddress(
   const index = view.getUint32(from + 4, true)
   attributes.read(from + IFADDRMSG, to)
   const there = textOf(attributes.octets(IFA_ADDRESS))
-  // Where a link has two ends, the address is that of the other one, and ours stands apart.
+  // On a point-to-point link IFA_ADDRESS is the address of the other end, and IFA_LOCAL is ours.
   const address = textOf(attributes.octets(IFA_LOCAL)) ?? there
   if (address === undefined) return undefined
   const peer = there === address ? undefined : there
@@ -63,7 +63,7 @@ export function readAddress(
 const textOf = (octets: Uint8Array | undefined): string | undefined =>
   octets?.length === 4 || octets?.length === 16 ? formatAddress(octets) : undefined
 
-/** `struct ifinfomsg` or `struct ifaddrmsg` of a dump: nothing but zeros, which ask for everything. */
+/** `struct ifinfomsg` or `struct ifaddrmsg` of a dump request: zeros ask for everything. */
 export function writeLinkDump(writer: Writer, type: number): void {
   for (let octet = 0; octet < (type === RTM_GETLINK ? IFINFOMSG : IFADDRMSG); octet += 4) writer.number(0)
 }

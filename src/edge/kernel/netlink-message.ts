@@ -5,7 +5,7 @@ export interface Message {
   readonly type: number
   readonly flags: number
   readonly seq: number
-  /** Who asked for it, or caused it. */
+  /** The port of the sender of the request, or of the program that caused the event. */
   readonly port: number
   /** Where it stands: its fixed part begins at `from`, and it ends before `to`. */
   readonly from: number
@@ -49,7 +49,10 @@ export function messagesOf(bytes: Uint8Array): Message[] {
   return found
 }
 
-/** The attributes of one message, by type: where each stands. Made once and filled again, since routes are many. */
+/**
+ * The attributes of one message, by type: the place of each. One object is filled again for each message, because there
+ * are many routes.
+ */
 export class Attributes {
   readonly bytes: Uint8Array
   readonly view: DataView
@@ -62,13 +65,13 @@ export class Attributes {
     this.view = viewOf(bytes)
   }
 
-  /** Those from `from` to `to`; what was there before is forgotten. */
+  /** Reads the attributes from `from` to `to`, and forgets those of the message before. */
   read(from: number, to: number): this {
     this.#starts.fill(0)
     for (let at = from; at + 4 <= to; ) {
       const length = this.view.getUint16(at, true)
       if (length < 4 || at + length > to) break
-      // The upper two bits say how it is made.
+      // The upper two bits are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
       const type = this.view.getUint16(at + 2, true) & 0x3fff
       if (type < this.#starts.length) {
         this.#starts[type] = at + 4
@@ -123,7 +126,7 @@ export interface Answer {
   readonly text: string | undefined
 }
 
-/** Of a message of the type NLMSG_ERROR. */
+/** For a message of the type NLMSG_ERROR. */
 export function readAnswer(attributes: Attributes, { flags, from, to }: Message): Answer {
   const errno = -attributes.view.getInt32(from, true)
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: undefined }
@@ -160,7 +163,7 @@ export class Writer {
     this.#view.setUint32(this.#message, this.#length - this.#message, true)
   }
 
-  /** Of the message written last. */
+  /** The sequence number of the message written last. */
   addFlags(flags: number): void {
     this.#view.setUint16(this.#message + 6, this.#view.getUint16(this.#message + 6, true) | flags, true)
   }
@@ -206,7 +209,7 @@ export class Writer {
     this.close(at)
   }
 
-  /** All that was written; it is ours again after the next `begin`. */
+  /** All octets that were written; valid until the next `begin`. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length)
     this.#bytes.fill(0, 0, this.#length)

@@ -18,9 +18,9 @@ import {
 } from './netlink-message.ts'
 import type { NetlinkSocket } from './netlink-socket.ts'
 
-/** Receives in one round, of at most 32 KiB each. */
+/** Receives in one round, each of at most 32 KiB. */
 const ROUND = 4
-/** More events than find room in the socket. */
+/** ENOBUFS: more events arrived than the socket's buffer holds. */
 const MOST = 16_384
 /** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
@@ -28,11 +28,11 @@ const ENOENT = 2
 export interface NetlinkReaderOptions {
   readonly socket: NetlinkSocket
   readonly onEvent: (message: Message, attributes: Attributes) => void
-  /** After each receive: what it told may be told on. */
+  /** Called after each receive: changes found in it may be passed on. */
   readonly onPiece: () => void
-  /** The kernel had more to say than there was room for: nothing that was known is certain. */
+  /** Events were lost: everything must be read again. */
   readonly onOverrun: () => void
-  /** The socket does not work any more. */
+  /** The socket has failed. */
   readonly onFailure: (error: unknown) => void
 }
 
@@ -56,8 +56,8 @@ export class NetlinkReader {
   }
 
   /**
-   * Everything of one type, told one by one; only one dump at a time. False where the table changed meanwhile and the
-   * whole must be asked for again. `write` writes the fixed part and what narrows the question.
+   * Dumps all objects of one type, one at a time; only one dump runs at once. False: the table changed during the dump,
+   * which must be repeated. `write` writes the fixed part and the attributes that restrict the dump.
    */
   dump(
     type: number,
@@ -75,7 +75,7 @@ export class NetlinkReader {
     })
   }
 
-  /** All events that the kernel has told up to now are taken. */
+  /** Reads all events that the kernel has queued so far. */
   catchUp(): void {
     this.#read(MOST)
   }

@@ -1,4 +1,4 @@
-/** Routes as rtnetlink(7) has them: what the kernel tells, and what we ask of it. */
+/** Routes in rtnetlink(7): decodes what the kernel reports, and encodes what we ask for. */
 import { addressBytes, familyOfAddress, formatAddress } from '../../base/address.ts'
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { packPrefix } from '../../base/prefix.ts'
@@ -32,18 +32,18 @@ const RTA_NH_ID = 30
 
 /** The fixed part. */
 const RTMSG = 12
-/** Of one way among several. */
+/** The fixed part of one next hop among several. */
 const RTNEXTHOP = 8
 
 const RTNH_F_ONLINK = 4
-/** Not a route, but what the kernel remembers of one. */
+/** A cached exception of a route (RTM_F_CLONED), not a route. */
 const RTM_F_CLONED = 0x200
 
 const RT_SCOPE_UNIVERSE = 0
 const RT_SCOPE_LINK = 253
 const RT_SCOPE_NOWHERE = 255
 const RT_TABLE_UNSPEC = 0
-/** An index that no link has. With none the kernel would choose a link by itself. */
+/** An index that no link has. With index 0 the kernel would choose a link by itself. */
 const NO_LINK = 0x7fffffff
 
 /** `RTN_*`, by number. */
@@ -60,16 +60,16 @@ const TYPES: readonly (string | undefined)[] = [
   'throw',
 ]
 
-/** A route as it was told, with what only the reader of the table needs. */
+/** A route as the kernel reported it, with what only the reader of the table needs. */
 export interface ToldRoute {
   readonly route: KernelRoute
-  /** The address of ours that it names as the source: the kernel removes the route together with it. */
+  /** Its preferred source address, which is ours: the kernel removes the route together with it. */
   readonly source: string | undefined
-  /** Its ways belong to an object of their own, and change with it without a word about the route. */
+  /** Its next hops belong to a next hop object and change with it, without an event for the route. */
   readonly hasObject: boolean
 }
 
-/** Undefined for what is no route of this kind: for one type of service or one source, a cached one, one of no name. */
+/** Undefined for a route that we do not handle: of one type of service or one source, cached, or of unknown type. */
 export function readRoute(
   attributes: Attributes,
   { from, to }: Message,
@@ -121,13 +121,13 @@ function readHops(attributes: Attributes, flags: number, nameOf: (index: number)
 }
 
 function readHop(attributes: Attributes, flags: number, name: string, weight: number): Hop {
-  // A gateway of the other family has its family before it.
+  // RTA_VIA: the gateway is of another family, which stands before it.
   const bytes = attributes.octets(RTA_GATEWAY) ?? attributes.octets(RTA_VIA)?.subarray(2)
   const gateway = bytes?.length === 4 || bytes?.length === 16 ? formatAddress(bytes) : undefined
   return { gateway, interface: name, onlink: (flags & RTNH_F_ONLINK) !== 0, weight }
 }
 
-/** Asks for the routes of a family: of one table, or of one writer in all tables. */
+/** Asks for the routes of a family: of one table, or of one protocol in all tables. */
 export function writeRouteDump(
   writer: Writer,
   family: Family,
@@ -177,7 +177,7 @@ const scopeOf = ({ type, hops }: KernelRoute): number =>
 function writeHops(writer: Writer, route: KernelRoute, indexOf: (name: string) => number | undefined): void {
   const all = writer.open(RTA_MULTIPATH)
   for (const hop of route.hops) {
-    // The length stands where that of an attribute does; flags and weight where its type does.
+    // Here `rtnh_len` stands where the length of an attribute does, and flags and weight where its type does.
     const one = writer.open((hop.onlink ? RTNH_F_ONLINK : 0) | ((hop.weight - 1) << 8))
     writer.number(indexOf(hop.interface) ?? NO_LINK)
     writeGateway(writer, route, hop)
@@ -199,7 +199,7 @@ function writeGateway(writer: Writer, { prefix }: KernelRoute, { gateway }: Hop)
   writer.close(via)
 }
 
-/** Gateways are few, and each is written with many routes: the octets of those that were written last. */
+/** There are few gateways, and each is written with many routes: the octets written last are kept. */
 const GATEWAYS = new Map<string, Uint8Array>()
 const MOST_GATEWAYS = 1_024
 

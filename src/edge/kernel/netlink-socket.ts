@@ -1,8 +1,8 @@
 /**
  * A socket to the kernel's routing (rtnetlink(7)).
  *
- * One is for reading: it gets events and the answers to dumps. One is for writing: what it causes is not told to the
- * reader, since whoever wrote it knows.
+ * One socket reads: events and dumps. One writes: the events that it causes are not reported to the reader, because the
+ * writer knows them.
  */
 
 import { errorText } from '../error-text.ts'
@@ -31,30 +31,30 @@ const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 
-/** Events that wait to be read: some thousands. Beyond it the kernel drops them. */
+/** The socket's buffer holds some thousand events. Beyond that the kernel drops them. */
 const RECEIVE_BUFFER = 4 * 1024 * 1024
 /** The kernel puts at most 32 KiB of a dump into one answer. */
 const LARGEST = 64 * 1024
 
-/** What was read; `overrun`: the kernel had more to say than there was room for, and dropped it. */
+/** The octets that were read; `overrun`: the kernel has dropped events for lack of room. */
 type Received = Uint8Array | 'nothing' | 'overrun'
 
 export interface NetlinkSocket {
-  /** Whom the kernel names as the sender of our messages. */
+  /** The port by which the kernel names us as the sender. */
   readonly port: number
-  /** Throws why not. */
+  /** Throws the reason where no socket can be opened. */
   send(bytes: Uint8Array): void
-  /** The kernel does the work of a message while it is sent: this waits for it outside of our thread. */
+  /** Sends on another thread: the kernel carries out a message while it is sent. */
   sendApart(bytes: Uint8Array): Promise<void>
   /** Valid until the next call. */
   receive(): Received
-  /** Calls whenever there is something to read. */
+  /** Calls back whenever there is something to read. */
   onReadable(call: () => void): void
   close(): void
 }
 
 interface NetlinkSocketOptions {
-  /** `RTNLGRP_*`: events to be told of. */
+  /** `RTNLGRP_*`: groups of events. */
   readonly groups?: readonly number[]
   /** Events that the owner of this port caused are left out. */
   readonly without?: number
@@ -77,7 +77,7 @@ class Socket implements NetlinkSocket {
   readonly #bytes = new Uint8Array(LARGEST)
   #dropped = 0
   #poll: { close(): void } | undefined
-  /** Sends under way: the descriptor must not be closed under them. */
+  /** Sends under way: the descriptor must not be closed during one. */
   #sending = 0
   #isClosed = false
 
@@ -111,7 +111,7 @@ class Socket implements NetlinkSocket {
   receive(): Received {
     const length = receive(this.#fd, this.#bytes)
     if (length !== undefined) return this.#bytes.subarray(0, length)
-    // The kernel would say so by ENOBUFS as well, but that is an error of the socket: libuv then looks at it no more.
+    // The kernel would also report this by ENOBUFS, but that is an error of the socket: libuv then stops polling it.
     const dropped = droppedBy(this.#fd)
     const isMore = dropped !== this.#dropped
     this.#dropped = dropped
@@ -130,9 +130,9 @@ class Socket implements NetlinkSocket {
   }
 
   #setUp(groups: readonly number[]): void {
-    // Forcing asks for NET_ADMIN; without it the kernel's limit is what we get.
+    // SO_RCVBUFFORCE needs NET_ADMIN; without it the kernel's limit applies.
     if (!this.#try(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)) this.#try(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
-    // A kernel without these (before 4.20) says less, and we look at more than we asked for.
+    // A kernel without these options (before 4.20) reports less, and we read more than we asked for.
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_NO_ENOBUFS]) {
       this.#try(SOL_NETLINK, option, 1)
     }

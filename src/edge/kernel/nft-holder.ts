@@ -11,7 +11,7 @@ import type { Millis } from '../../base/units.ts'
 import { PLAIN_LOCALE, whyNotRun } from './tools.ts'
 
 const TIME_LIMIT: Millis = 30_000
-/** nft remembers every line that it is given: after so much text another one takes its place. */
+/** nft keeps every line that it reads: after this much text the process is replaced. */
 const MEMORY = 8 * 1024 * 1024
 
 export interface NftHolderOptions {
@@ -38,7 +38,7 @@ export class NftHolder {
     return this.#child?.pid
   }
 
-  /** Undefined once it is done; else why it is not. One script at a time. */
+  /** Undefined when it is done; otherwise the error. One script at a time. */
   run(script: string): Promise<string | undefined> {
     if (this.#given > MEMORY) this.stop()
     const child = this.#child ?? this.#start()
@@ -58,7 +58,7 @@ export class NftHolder {
     })
   }
 
-  /** Whose table this is no more: it stays. */
+  /** Ends the process that owned the table: the table stays. */
   stop(): void {
     this.#end('nft was stopped')
   }
@@ -100,7 +100,7 @@ export class NftHolder {
   }
 }
 
-/** What is one script for `nft -f` is one line here. */
+/** Puts a script for `nft -f` on one line. */
 const oneLine = (script: string): string =>
   script
     .split('\n')
@@ -109,7 +109,7 @@ const oneLine = (script: string): string =>
     .map((line) => (line.endsWith('{') ? line : `${line};`))
     .join(' ')
 
-/** The last complaint is about our own mark. */
+/** The last error is the one about our own marker. */
 function whyRefused(said: string): string | undefined {
   const before = said.slice(0, said.lastIndexOf('Error:'))
   return before.trim() === '' ? undefined : firstError(before)

@@ -1,11 +1,11 @@
 /**
  * Our nftables table: writes it and reports its contents.
  *
- * In: the Effect `nft`: what is one transaction. Out: the Inputs `nft-table` (as read back, whenever it
- * is different, with counters when they are asked for), `applied` for every effect, and `kernel-trouble` while nft does
- * not work.
+ * In: the Effect `nft`, one transaction each. Out: the Inputs `nft-table` (the table as read back, whenever it has
+ * changed, with counters when they are asked for), `applied` for every effect, and `kernel-trouble` while nft fails.
  *
- * The table stays when we end. While we live it is ours alone where nft and the kernel know that (`nft-holder`).
+ * The table stays when the agent ends. While the agent runs, no other program can change the table, where nft and the
+ * kernel support an owner (`nft-holder`).
  */
 import type { Millis } from '../../base/units.ts'
 import { ADOPT_TABLE, NFT_TABLE, renderChange, TRY_HOLDING } from '../../dataplane/nft-script.ts'
@@ -31,14 +31,14 @@ export class Nft {
   readonly #enter: readonly string[]
   readonly #poller: Poller
   #monitor: Monitor | undefined
-  /** Whose our table is while we live; undefined where nft or the kernel knows no such thing. */
+  /** The process that owns our table; undefined where nft or the kernel has no owners. */
   #holder: NftHolder | undefined
-  /** It could not be made ours as it is; the next one that is written whole will be. */
+  /** The existing table could not be given an owner; the next one that is written as a whole will have it. */
   #isForeign = false
-  /** Undefined: nothing has been told yet. */
+  /** Undefined: nothing has been reported yet. */
   #told: string | undefined
   #trouble: string | undefined
-  /** The end of the monitor's last piece: a name may be cut in two. */
+  /** The end of the monitor's last output: a name may be cut in two. */
   #tail = ''
 
   constructor({ feed, enter = [], recheck }: NftOptions) {
@@ -68,7 +68,7 @@ export class Nft {
     })
   }
 
-  /** Counters as they are now. Over once the engine has them. */
+  /** Reads the counters. Done when the engine has them. */
   async count(): Promise<void> {
     await this.#poller.run(() => this.#read(true))
   }
@@ -79,7 +79,7 @@ export class Nft {
     this.#holder?.stop()
   }
 
-  /** A dry run says whether both know the flags; an empty script, whether this nft can be talked to. */
+  /** A dry run shows whether nft and the kernel know the flags; an empty script, whether nft works at all. */
   async #findHolder(): Promise<void> {
     const tried = await this.#nft(['-c', '-f', '-'], TRY_HOLDING)
     if (tried.code !== 0) return
@@ -88,7 +88,7 @@ export class Nft {
     else holder.stop()
   }
 
-  /** Undefined once it is done; else why it is not. */
+  /** Undefined when it is done; otherwise the error. */
   async #write(script: string): Promise<string | undefined> {
     if (this.#holder !== undefined) return this.#holder.run(script)
     const outcome = await this.#nft(['-f', '-'], script)
@@ -106,7 +106,7 @@ export class Nft {
     return text.includes(OURS)
   }
 
-  /** `always`: tell also where nothing but counters is different. */
+  /** `always`: report also when only counters have changed. */
   async #read(always: boolean): Promise<void> {
     const outcome = await this.#nft(['-j', 'list', 'table', 'inet', NFT_TABLE])
     const missing = outcome.code === 1 && outcome.stderr.includes('No such file or directory')

@@ -1,7 +1,7 @@
 /**
- * Writes routes: many in one send, of which the kernel acknowledges the last. What fails it names by itself.
+ * Writes routes, many in one send. The kernel acknowledges the last message and reports an error for each that fails.
  *
- * The kernel does the work while we send, which may take a tenth of a second: it happens outside of our thread.
+ * The kernel does the work during the send, which may take a tenth of a second: it runs on another thread.
  */
 import type { Failure, RouteChange } from '../../dataplane/kernel.ts'
 import { errnoText, errorText } from '../error-text.ts'
@@ -9,14 +9,14 @@ import { type Answer, Attributes, messagesOf, NLM_F_ACK, NLMSG_ERROR, readAnswer
 import { writeChange } from './netlink-route.ts'
 import type { NetlinkSocket } from './netlink-socket.ts'
 
-/** Octets in one send: some four hundred routes, whose errors find room in the socket. */
+/** Octets in one send: about four hundred routes, whose errors fit into the socket's buffer. */
 const BATCH = 32 * 1024
-/** A route of 256 ways. */
+/** Octets of a route with 256 next hops. */
 const LARGEST = 16 * 1024
-/** There is no such route: it is gone already, as it should be. */
+/** ESRCH: there is no such route. It is gone already, as it should be. */
 const ESRCH = 3
 
-/** Of the routes of a batch: its octets, and which changes are in it. */
+/** A batch of routes: its octets, and which changes are in it. */
 interface Batch {
   readonly bytes: Uint8Array
   readonly from: number
@@ -27,7 +27,7 @@ export class RouteWriter {
   readonly #socket: NetlinkSocket
   readonly #indexOf: (name: string) => number | undefined
   readonly #writer = new Writer(BATCH + LARGEST)
-  /** Of the first change of the effect: every message has a number of its own. */
+  /** The sequence number of the effect's first change: every message has a number of its own. */
   #base = 0
 
   constructor(socket: NetlinkSocket, indexOf: (name: string) => number | undefined) {
@@ -35,7 +35,7 @@ export class RouteWriter {
     this.#indexOf = indexOf
   }
 
-  /** What could not be done; never rejects. */
+  /** Returns the changes that failed; never rejects. */
   async write(changes: readonly RouteChange[]): Promise<Failure[]> {
     const failures: Failure[] = []
     let from = 0
@@ -79,7 +79,7 @@ export class RouteWriter {
     return failures
   }
 
-  /** They are there when the send is over; undefined where some were dropped, nobody knows which. */
+  /** The errors, which are there when the send is over; undefined: some were dropped, and nobody knows which. */
   #answers(): Map<number, Answer> | undefined {
     const found = new Map<number, Answer>()
     let isWhole = true

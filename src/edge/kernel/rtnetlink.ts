@@ -31,31 +31,31 @@ import { RouteWriter } from './route-writer.ts'
 export interface RtnetlinkOptions {
   readonly feed: (input: Input) => void
   /**
-   * The table of the routes that BGP taught us; undefined: links and addresses are read, and of routes at most default
-   * ones.
+   * The table for learned routes; undefined: only links and addresses are read, and default routes where they are
+   * wanted.
    */
   readonly table: number | undefined
-  /** How sockets are opened: another way leads into another network namespace. */
+  /** How sockets are opened: a test opens them in another network namespace. */
   readonly openSocket?: OpenNetlink
-  /** Before what did not work is tried again, and between two looks at everything. */
+  /** The pause before a retry, and between two full readings. */
   readonly retry?: Millis
   readonly recheck?: Millis
 }
 
 type RoutesEffect = Extract<Effect, { kind: 'routes' }>
 
-/** `RTNLGRP_*`: links and addresses, routes, and objects that routes take their ways from. */
+/** `RTNLGRP_*`: links and addresses, routes, and next hop objects. */
 const LINK_GROUPS = [1, 5, 9]
 const ROUTE_GROUPS = [7, 11, 32]
 
 const RTM_NEWNEXTHOP = 104
 const RTM_DELNEXTHOP = 105
 
-/** A dump that the kernel's own changes cut short is asked for again so often. */
+/** A dump that changes in the kernel interrupt is repeated this often. */
 const ATTEMPTS = 5
-/** Known routes that are looked at before others have their turn. */
+/** Known routes that are checked before other work has its turn. */
 const PIECE = 4_096
-/** A burst of changes is waited for before anything is read anew, and longer where reading takes long. */
+/** After a burst of changes, this long a pause before a full reading; longer where readings take long. */
 const QUIET: Millis = 20
 const LONGEST_QUIET: Millis = 2_000
 
@@ -101,7 +101,7 @@ export class Rtnetlink {
     void this.#run(async () => {
       if (this.#followsDefaults === wanted) return
       this.#followsDefaults = wanted
-      // Other groups need other sockets; one that is closed is opened again in its time.
+      // Other groups of events need other sockets: a closed one is opened again in its turn.
       if (this.#reader === undefined) return
       this.#close()
       await this.#open()
@@ -117,7 +117,7 @@ export class Rtnetlink {
       this.#isWriting = true
       const reason = this.#trouble ?? 'the kernel cannot be asked'
       const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
-      // What others did up to now was before the end of our writing, or within it.
+      // Changes of other programs that are queued now came before our writing ended, or during it.
       this.#reader?.catchUp()
       this.#isWriting = false
       const bad = new Set(failed.map(({ index }) => index))
@@ -138,7 +138,7 @@ export class Rtnetlink {
     await this.#queue
   }
 
-  /** One piece of work after the other; none fails. */
+  /** Runs one piece of work after the other; none rejects. */
   #run(work: () => Promise<void>): Promise<void> {
     this.#queue = this.#queue.then(() => (this.#isStopped ? undefined : work()))
     return this.#queue
@@ -176,7 +176,7 @@ export class Rtnetlink {
     this.#writer = undefined
   }
 
-  /** Everything is closed, and after a while opened again: what happens meanwhile is seen then. */
+  /** All sockets are closed, and opened again after a pause: a full reading then finds what happened meanwhile. */
   #fail(error: unknown): void {
     this.#close()
     if (this.#isStopped) return
@@ -273,7 +273,7 @@ export class Rtnetlink {
     await this.#inPieces(this.#routes.sweep(family, PIECE))
   }
 
-  /** Ours are looked for in all tables: a former run may have had another one. */
+  /** Our own routes are searched in all tables: an earlier run may have used another one. */
   #questions(): ({ readonly table: number } | { readonly protocol: number })[] {
     if (this.#table === undefined) return [{ table: MAIN_TABLE }]
     const tables = new Set([MAIN_TABLE, this.#table])
@@ -282,7 +282,7 @@ export class Rtnetlink {
 
   async #whole(read: () => Promise<boolean>): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await read()) return
-    // It changes all the time: what was read is near enough, and is read again after a while.
+    // The table changes all the time: this reading is close enough, and is repeated after a while.
     this.#readAllAnew()
   }
 
@@ -339,7 +339,7 @@ export class Rtnetlink {
     return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
   }
 
-  /** The kernel does not say which IPv4 routes go with it. */
+  /** The kernel does not report which IPv4 routes it removes with the link. */
   async #takeLoss(loss: Loss): Promise<void> {
     if (!this.#readsRoutes || !this.#routes.isTouchedBy(loss)) return
     if (loss.kind === 'link-deleted') {
@@ -353,7 +353,7 @@ export class Rtnetlink {
 
   // ── Telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Links first: routes are judged by them. Not while they are read for the first time. */
+  /** Links before routes, which depend on them. Not during the first reading of links. */
   #report(): void {
     if (this.#isKnown) this.#reportLinks()
     this.#reportRoutes(this.#isKnown)

@@ -1,10 +1,12 @@
-/** Running `ip` and `nft`: one call with a text in and a text out, and one that watches for as long as we live. */
+/**
+ * Runs `ip` and `nft`: one call with text in and text out, and one process that is watched as long as the agent runs.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 
 export interface Outcome {
-  /** Undefined where it could not be run, ran too long, or said too much; `error` then says which. */
+  /** Undefined where it could not be run, ran too long, or printed too much; `error` then says which. */
   readonly code: number | undefined
   readonly stdout: string
   readonly stderr: string
@@ -12,7 +14,7 @@ export interface Outcome {
 }
 
 const TIME_LIMIT: Millis = 30_000
-/** A million routes as JSON. */
+/** Enough for a million routes as JSON. */
 const OUTPUT_LIMIT = 256 * 1024 * 1024
 
 /** Never rejects. */
@@ -39,7 +41,7 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
     child.on('error', (reason) => {
       error ??= whyNotRun(program, reason)
     })
-    // Who ends early does not read all: what it said tells why.
+    // A process that ends early does not read all its input: its output says why.
     child.stdin.on('error', () => {})
     child.stdin.end(input)
     child.on('close', (code) => {
@@ -60,7 +62,7 @@ export const whyNotRun = (program: string, reason: Error): string =>
     ? `${program} is not installed`
     : `${program}: ${errorText(reason)}`
 
-/** The one line of a failure that says most. */
+/** The most informative line of a failure. */
 export function whyFailed({ error, stderr, code }: Outcome): string {
   const line = stderr.split('\n').find((one) => one.trim() !== '' && !one.startsWith('Command failed'))
   return (
@@ -78,15 +80,17 @@ export interface MonitorOptions {
 }
 
 /**
- * Ours to the end: a monitor that outlived us would stay until it has something to say, which may be never. `setpriv`
- * (util-linux) asks the kernel to end it when we end, however that is.
+ * Ends the child together with the agent: a monitor left behind would stay until it has something to print, which may
+ * be never. `setpriv` (util-linux) asks the kernel for that, however the agent ends.
  */
 const LEASH = ['setpriv', '--pdeathsig', 'KILL']
 
-/** A process that reports changes. Its output is only a hint to look; it is started again when it ends. */
+/**
+ * A process that reports changes. Its output is only a hint to read again; the process is started again when it ends.
+ */
 export class Monitor {
   readonly #options: MonitorOptions
-  /** Empty where this machine has no such tool. */
+  /** Empty where this machine has no `setpriv`. */
   #leash: readonly string[] = LEASH
   #child: ChildProcess | undefined
   #timer: NodeJS.Timeout | undefined
@@ -120,7 +124,7 @@ export class Monitor {
       this.#startAgain()
     })
     child.once('exit', () => this.#startAgain())
-    // What happened before it listened went unseen.
+    // Changes before it was listening were not reported.
     child.once('spawn', () => setTimeout(hint, SETTLING).unref())
   }
 
@@ -136,19 +140,19 @@ export class Monitor {
 }
 
 const RESTART_DELAY: Millis = 1_000
-/** Until a monitor has joined its groups. */
+/** The time until a monitor has joined its groups. */
 const SETTLING: Millis = 100
 
 export interface PollerOptions {
-  /** One look, or one piece of work; the next begins only when it is over. */
+  /** One reading, or one piece of work; the next begins when it is over. */
   readonly look: () => Promise<void>
   readonly quiet?: Millis
   readonly recheck?: Millis
 }
 
 /**
- * When to look: soon after a hint, but not at every one of a thousand; seldom without one; and never while something
- * is being written, so that what is read lies wholly before or behind it.
+ * Decides when to read: soon after a hint, but not after each of a thousand; rarely without a hint; and never during a
+ * write, so that a reading shows the state before or after it.
  */
 export class Poller {
   readonly #options: PollerOptions
@@ -172,7 +176,7 @@ export class Poller {
     }, wait).unref()
   }
 
-  /** Looks once all that was begun before is over. */
+  /** Reads after all work that began earlier. */
   now(): Promise<void> {
     return this.run(async () => {
       const before = performance.now()
@@ -196,5 +200,5 @@ export class Poller {
 
 const QUIET: Millis = 50
 const LONGEST_QUIET: Millis = 2_000
-/** Netlink drops messages when there are too many: `onLine` is also called without one, once per interval. */
+/** How often state is read without a hint, because netlink drops messages when there are too many. */
 const RECHECK: Millis = 60_000

@@ -1,9 +1,9 @@
 /**
- * Turns the BFD engine: reads the sockets, hands in what came, carries out effects. Whoever has the thread calls `round`.
- * Time advances only after the sockets have been read, so that a session never ends while its packets wait unread, however
- * late the system let us run.
+ * Runs the BFD engine: reads the sockets, passes in what arrived, carries out the effects. The thread that BFD runs in
+ * calls `round`. Time advances only after the sockets have been read, so that a session never ends while its packets
+ * are unread, however long the process was suspended.
  *
- * In: `BfdInput` of whoever owns the sessions. Out: all effects but those on sockets, which the owner is to know.
+ * In: `BfdInput` from the owner of the sessions. Out: all effects except those on sockets, for the owner.
  */
 import type { Millis } from '../../base/units.ts'
 import type { BfdEngine } from '../../bfd/engine.ts'
@@ -14,11 +14,11 @@ import { BfdSockets } from './bfd-socket.ts'
 export interface BfdDriverOptions {
   readonly engine: BfdEngine
   readonly clock: Pick<Clock, 'now'>
-  /** The news of one turn, in their order; never none. */
+  /** The reports of one turn, in order; at least one. */
   readonly report: (news: readonly BfdNews[]) => void
 }
 
-/** How often what the kernel dropped is counted. */
+/** How often the kernel's drop counters are read. */
 const LOOK: Millis = 1_000
 /** Rounds of reading before time advances: more than the receive buffers of all sockets hold. What is left then is a flood. */
 const MOST_ROUNDS = 64
@@ -39,20 +39,23 @@ export class BfdDriver {
     this.#sockets = new BfdSockets({ feed: (input) => this.feed(input), now: () => clock.now() })
   }
 
-  /** Readable where something has come. */
+  /** Descriptors to poll. */
   get descriptors(): readonly number[] {
     return this.#sockets.descriptors
   }
 
-  /** How long nothing is to be done unless something comes. */
+  /** The time until the next timer. */
   wait(): Millis {
     const now = this.#clock.now()
     return Math.max(0, Math.min(this.#engine.deadline() ?? Number.POSITIVE_INFINITY, this.#lookedAt + LOOK) - now)
   }
 
-  /** Inside a turn it waits for its end: a socket that cannot be opened answers out of the middle of an effect. */
+  /**
+   * An input that arrives inside a turn waits for the end of the turn: a socket that cannot be opened reports it during
+   * an effect.
+   */
   feed(input: BfdInput): void {
-    // What the kernel dropped is part of the answer.
+    // The reply includes the kernel's drop counters.
     if (input.kind === 'ask') this.#sockets.look()
     this.#queue.push(input)
     if (this.#queue.length > 1) return

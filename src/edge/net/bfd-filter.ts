@@ -1,6 +1,6 @@
 /**
- * What the kernel drops before BFD sees it, as classic BPF over the header of the packet: on a single hop what has not come
- * with a TTL of 255 (RFC 5881 §5), and in a flood what does not come from a neighbor.
+ * Classic BPF filters that drop BFD packets in the kernel: on single-hop sessions packets without a TTL of 255 (RFC
+ * 5881 §5), and in a flood packets that do not come from a neighbor.
  */
 import { type Address, addressBytes } from '../../base/address.ts'
 import { readU32 } from '../../base/bytes.ts'
@@ -22,9 +22,9 @@ import {
 
 export interface FilterWish {
   readonly family: Family
-  /** Only a TTL of 255. */
+  /** Drop packets without a TTL of 255. */
   readonly oneHop: boolean
-  /** Only from these; undefined: from anywhere. */
+  /** Accept only these senders; undefined: any. */
   readonly senders: readonly Address[] | undefined
 }
 
@@ -34,10 +34,10 @@ const HOP_LIMIT = 255
 
 /** The kernel takes 4,096 instructions (BPF_MAXINSNS), of which a sender needs less than two. */
 export const MOST_SENDERS = 2_000
-/** Senders compared one after the other at the end of each way through the tree. */
+/** Senders that are compared one after the other at each leaf of the tree. */
 const LEAF = 8
 
-/** More senders than `MOST_SENDERS` cannot be told apart: then all pass. */
+/** More senders than `MOST_SENDERS` do not fit: then all packets pass. */
 export function makeFilter({ family, oneHop, senders }: FilterWish): FilterRow[] {
   const hops: FilterRow[] = oneHop
     ? [[LOAD_OCTET, 0, 0, IP_HEADER + TTL_AT[family]], [IF_EQUAL, 1, 0, HOP_LIMIT], DROP]
@@ -47,10 +47,10 @@ export function makeFilter({ family, oneHop, senders }: FilterWish): FilterRow[]
   return [...hops, ...loadKey(family), ...tree(keys)]
 }
 
-/** Spreads what neighbors have in common; any odd number with many bits does. */
+/** A multiplier that spreads similar addresses; any odd number with many bits will do. */
 const SPREAD = 0x9e3779b1
 
-/** An address as one word: of IPv6 a hash. Whoever hits the key of another meets the engine's own check. */
+/** An address as one word: for IPv6 a hash. A stranger with the same hash is dropped by the engine's own check. */
 function keyOf(address: Address): number {
   const bytes = addressBytes(address)
   let key = readU32(bytes, 0)
@@ -65,7 +65,9 @@ function loadKey(family: Family): FilterRow[] {
   return [word(0), ...fold(4), ...fold(8), ...fold(12)]
 }
 
-/** Halves until few are left: a conditional jump reaches only 255 instructions, so one of its ways is a long jump. */
+/**
+ * Halves until few are left. A conditional jump reaches only 255 instructions, so one of its branches is a long jump.
+ */
 function tree(keys: readonly number[]): FilterRow[] {
   if (keys.length <= LEAF) {
     const tests = keys.map((key, index): FilterRow => [IF_EQUAL, keys.length - index, 0, key])

@@ -1,6 +1,6 @@
 /**
- * Waiting as the kernel does it: for packets, for a time, or to be rung. A thread that stands in `ppoll` is back within a
- * fraction of a millisecond, where an event loop takes several on a busy machine.
+ * Waits in the kernel for packets, for a time, or for a wake-up. A thread in `ppoll` continues within a fraction of a
+ * millisecond, where an event loop takes several on a busy machine.
  */
 import koffi from 'koffi'
 import type { Millis } from '../../base/units.ts'
@@ -19,11 +19,11 @@ const POLLIN = 1
 const POLL_SIZE = 8
 const TIME_SIZE = 16
 
-/** One thread wakes another with it. */
+/** A wake-up from one thread to another (eventfd). */
 export class Bell {
   readonly fd: number
 
-  /** Made anew, or that of another thread. */
+  /** A new one, or the one of another thread. */
   constructor(fd: number = eventfd(0, EFD_NONBLOCK_CLOEXEC)) {
     if (fd < 0) throw new Error('no file descriptor is left for BFD')
     this.fd = fd
@@ -33,13 +33,13 @@ export class Bell {
     write(this.fd, BigUint64Array.of(1n), 8)
   }
 
-  /** From here on it is silent, until it is rung again. */
+  /** Clears it until the next wake-up. */
   hush(): void {
     read(this.fd, new Uint8Array(8), 8)
   }
 }
 
-/** Returns when one of these can be read, or after so long. */
+/** Returns when one of these can be read, or after this time. */
 export function waitFor(descriptors: readonly number[], atMost: Millis): void {
   const polled = new DataView(new ArrayBuffer(descriptors.length * POLL_SIZE))
   for (const [index, fd] of descriptors.entries()) {

@@ -1,4 +1,4 @@
-/** Lets the calling thread run before others, so that a busy machine does not make BFD late. */
+/** Gives the calling thread real-time priority, so that a busy machine does not delay BFD. */
 import koffi from 'koffi'
 import type { Micros } from '../../base/units.ts'
 import type { Priority } from '../../bfd/types.ts'
@@ -6,9 +6,9 @@ import { errnoText } from '../error-text.ts'
 
 // Numbers of Linux. For all three calls 0 means the thread that calls.
 const SCHED_RR = 2
-/** What our thread starts runs as usual. */
+/** Threads that ours starts run with normal priority. */
 const SCHED_RESET_ON_FORK = 0x40000000
-/** The lowest of real time: before everything usual, behind what the kernel itself runs so. */
+/** The lowest real-time priority: before all normal threads, after the kernel's own real-time threads. */
 const LOWEST_REAL_TIME = 1
 const PRIO_PROCESS = 0
 const NICEST = -20
@@ -24,8 +24,11 @@ export function raisePriority(): Priority {
   return { kind: setNice(PRIO_PROCESS, 0, NICEST) === 0 ? 'nice' : 'none', trouble }
 }
 
-/** On a busy machine a thread without priority is late by up to 43 ms, with one by 8: three lost packets must not look alike. */
+/**
+ * On a busy machine a thread without priority is late by up to 43 ms, with priority by 8 ms: such a delay must not look
+ * like three lost packets.
+ */
 const LEAST: Readonly<Record<Priority['kind'], Micros>> = { 'real-time': 10_000, nice: 10_000, none: 50_000 }
 
-/** No interval shorter than this can be kept. */
+/** The shortest interval that can be kept. */
 export const leastIntervalWith = ({ kind }: Priority): Micros => LEAST[kind]

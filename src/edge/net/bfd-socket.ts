@@ -1,9 +1,9 @@
 /**
- * The UDP sockets of BFD (RFC 5881 §4 and §5, RFC 5883 §5): one that receives for each family and kind of session, and one
- * that sends for each session, from its own source port.
+ * The UDP sockets of BFD (RFC 5881 §4 and §5, RFC 5883 §5): one receiving socket for each family and kind of session,
+ * and one sending socket for each session, with a source port of its own.
  *
- * The kernel drops what has crossed a router before our code sees it. While strangers send much, it drops theirs too;
- * now and then they are looked at again.
+ * The kernel drops packets that crossed a router before our code sees them. In a flood it also drops packets of
+ * strangers; now and then they are let in again to see whether the flood is over.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
@@ -47,28 +47,28 @@ const IPV6_V6ONLY = 26
 
 const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 }
 const ANY: Readonly<Record<Family, Address>> = { ipv4: '0.0.0.0', ipv6: '::' }
-/** RFC 5881 §5. On several hops too, so that a neighbor may ask for a minimum. */
+/** RFC 5881 §5. Also on several hops, so that a neighbor can ask for a minimum. */
 const TTL = 255
-/** CS6, network control: what congestion drops last. */
+/** CS6, network control: congestion drops it last. */
 const NETWORK_CONTROL = 0xc0
-/** Room for a tenth of a second of the most that sessions may exchange. */
+/** Room for the packets of all sessions in a tenth of a second. */
 const RECEIVE_BUFFER = 1024 * 1024
 
-/** Datagrams taken from a socket at once; timers and the other sockets come next. */
+/** Datagrams taken from a socket in a row, before timers and the other sockets. */
 const AT_ONCE = 64
-/** More of strangers within a second is a flood. */
+/** More packets of strangers than this within a second are a flood. */
 const FLOOD = 200
 const SECOND: Millis = 1_000
-/** So long the kernel drops what strangers send. */
+/** The kernel drops packets of strangers for this long. */
 const FLOOD_PAUSE: Millis = 10_000
-/** So long the name of an interface is believed. */
+/** The name of an interface is cached for this long. */
 const NAMES_LAST: Millis = 5_000
 
 interface Listener {
   readonly fd: number
   readonly family: Family
   readonly hops: Hops
-  /** Neighbors that may send here, and by how many sessions each. */
+  /** Neighbors that may send here, and how many sessions each has. */
   readonly senders: Map<Address, number>
   dropped: number
   strangers: number
@@ -98,7 +98,7 @@ export class BfdSockets {
     this.#now = now
   }
 
-  /** Readable where something has come. */
+  /** Descriptors to poll. */
   get descriptors(): readonly number[] {
     return [...this.#listeners.values()].map(({ fd }) => fd)
   }
@@ -122,7 +122,7 @@ export class BfdSockets {
     if (listener.senders.size === 0) this.#endListener(listener)
   }
 
-  /** What cannot be opened is tried again with every packet. */
+  /** A socket that cannot be opened is tried again with every packet. */
   send(session: number, bytes: Uint8Array): void {
     const sender = this.#senders.get(session)
     if (sender === undefined) return
@@ -143,14 +143,14 @@ export class BfdSockets {
     }
   }
 
-  /** Takes what has come; true where more may wait. */
+  /** Reads what has arrived; true where more may be waiting. */
   read(): boolean {
     let more = false
     for (const listener of this.#listeners.values()) if (this.#readFrom(listener)) more = true
     return more
   }
 
-  /** Tells what the kernel dropped since it was last asked, and whether a flood is over. */
+  /** Reports what the kernel has dropped since the last call, and whether a flood is over. */
   look(): void {
     for (const listener of this.#listeners.values()) {
       this.#countDropped(listener)
@@ -241,7 +241,7 @@ export class BfdSockets {
     const count = (listener.senders.get(address) ?? 0) + change
     if (count > 0) listener.senders.set(address, count)
     else listener.senders.delete(address)
-    // The next flood is filtered with the neighbors of then.
+    // A later flood is filtered by the neighbors of that time.
     if (listener.floodUntil !== undefined && count === Math.max(change, 0)) this.#endFlood(listener)
   }
 
@@ -285,7 +285,7 @@ export class BfdSockets {
   }
 }
 
-/** Beyond the limit of the system where we may, else up to it. */
+/** SO_RCVBUFFORCE where we may, else up to the limit of the system. */
 function setReceiveBuffer(fd: number): void {
   try {
     setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
@@ -300,7 +300,7 @@ function openSender({ remote, local, hops, port }: Open): number {
   try {
     setOption(fd, LEVEL[family], HOPS_OPTION[family], TTL)
     setOption(fd, LEVEL[family], CLASS_OPTION[family], NETWORK_CONTROL)
-    // RFC 5881 §2: a single hop is a link; nothing may go around it.
+    // RFC 5881 §2: a single hop is one link; packets must not be routed.
     if (hops === 'single') setOption(fd, SOL_SOCKET, SO_DONTROUTE, 1)
     bindSocket(fd, { address: local ?? ANY[family], port })
     return fd

@@ -1,4 +1,4 @@
-/** BFD in a thread of our own process: what keeps the main thread busy does not make it late. */
+/** BFD in a thread of this process: work in the main thread does not delay it. */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { BfdInput, BfdNews } from '../../bfd/types.ts'
 import { errorText } from '../error-text.ts'
@@ -6,22 +6,22 @@ import { closeSocket } from '../libc.ts'
 import type { BfdRunner, StartBfd } from './bfd.ts'
 import { Bell } from './bfd-poll.ts'
 
-/** What the thread is given at its start. */
+/** The data that the thread is started with. */
 export interface BfdThreadData {
   /** `BfdOrder` in, `BfdNews[]` out. */
   readonly port: MessagePort
-  /** Rung with every order. */
+  /** A wake-up follows every order. */
   readonly bell: number
   readonly independent: boolean
 }
 
 export type BfdOrder = BfdInput | { readonly kind: 'end' }
 
-/** Put in by the build: where the thread's code lies beside the bundle. */
+/** Set by the build: where the code of the thread lies beside the bundle. */
 declare const GODWIT_BFD_THREAD: string | undefined
 
 const CODE = new URL(typeof GODWIT_BFD_THREAD === 'string' ? GODWIT_BFD_THREAD : './bfd-worker.ts', import.meta.url)
-/** What 5,000 sessions need, many times over; their garbage is small and soon gone. */
+/** Many times what 5,000 sessions need; their garbage is small and short-lived. */
 const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 } as const
 
 /** `independent`: this process continues while the agent is down. */
@@ -53,7 +53,7 @@ class Thread implements BfdRunner {
     worker.on('error', (error) => {
       reason = errorText(error)
     })
-    // A process that ends need not wait for it.
+    // A process that ends does not wait for the thread.
     process.once('exit', this.#ring)
     this.#gone = new Promise((resolve) => {
       worker.once('exit', () => {

@@ -5,12 +5,12 @@
 import type { Socket } from 'node:net'
 import type { BfdInput, BfdNews } from '../../bfd/types.ts'
 
-/** Of the lines, raised with every change that an older side would misread. */
+/** The version of the protocol, raised with every change that an older side would misread. */
 const VERSION = 1
-/** Thousands of sessions in one line are a megabyte; a longer line is an error. */
+/** A line with thousands of sessions is a megabyte; a longer line is an error. */
 const LONGEST = 16 * 1024 * 1024
 
-/** From the agent: the sessions that shall be, or a question. From the process: news. */
+/** From the agent: the wanted sessions, or a question. From the process: reports. */
 export type BfdLine = Extract<BfdInput, { readonly kind: 'sessions' | 'ask' }> | readonly BfdNews[]
 
 export interface Lines<Line extends BfdLine> {
@@ -18,8 +18,8 @@ export interface Lines<Line extends BfdLine> {
 }
 
 /**
- * Speaks over a socket. `hear`: what the other says. The socket is destroyed, with the reason as its error, where the
- * other speaks another version or no JSON, or does not read.
+ * Sends and receives over a socket. `hear` gets each message. The socket is destroyed, with the reason as its error,
+ * where the other side has another version, sends no JSON, or does not read.
  */
 export function speakLines<Out extends BfdLine, In extends BfdLine>(
   socket: Socket,

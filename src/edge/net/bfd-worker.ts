@@ -11,7 +11,7 @@ import { Bell, waitFor } from './bfd-poll.ts'
 import { leastIntervalWith, raisePriority } from './bfd-priority.ts'
 import type { BfdOrder, BfdThreadData } from './bfd-thread.ts'
 
-/** Beyond this it looks whether the process ends. */
+/** After this time without a wake-up it checks whether the process ends. */
 const LONGEST_WAIT = 250
 
 const { port, bell: fd, independent } = workerData as BfdThreadData
@@ -21,7 +21,7 @@ port.postMessage([{ kind: 'priority', priority }])
 const engine = new BfdEngine({ seed: randomInt(2 ** 32), independent, least: leastIntervalWith(priority) })
 const driver = new BfdDriver({ engine, clock: bootClock, report: (news) => port.postMessage(news) })
 
-/** False: it shall end. */
+/** False: the thread must end. */
 function takeOrders(): boolean {
   bell.hush()
   for (let order = receiveMessageOnPort(port); order !== undefined; order = receiveMessageOnPort(port)) {

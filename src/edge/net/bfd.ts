@@ -1,8 +1,8 @@
 /**
- * The door to the BFD engine, which runs apart: a thread of ours, or a process that outlives us.
+ * Connects the engine to BFD, which runs in a thread of its own or in a process that outlives the agent.
  *
- * In: the Effect `bfd`. Out: the Inputs `bfd`, for all reports about sessions, and `bfd-trouble`, when the engine is gone
- * or there again.
+ * In: the Effect `bfd`. Out: the Input `bfd` for each report about sessions, and `bfd-trouble` when BFD cannot be
+ * reached or can be reached again.
  */
 import type { Millis } from '../../base/units.ts'
 import type { BfdInput, BfdIntent, BfdNews, BfdView } from '../../bfd/types.ts'
@@ -12,13 +12,13 @@ import { fromBootTime } from '../clock.ts'
 
 export type BfdEffect = Extract<Effect, { readonly kind: 'bfd' }>
 
-/** The engine, wherever it runs. */
+/** BFD, wherever it runs. */
 export interface BfdRunner {
   post(input: BfdInput): void
   stop(): Promise<void>
 }
 
-/** `hear` gets its reports. `ended` gets why it is gone; called once. */
+/** `hear` gets its reports. `ended` is called once, with the reason. */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 
 export interface BfdOptions {
@@ -26,7 +26,7 @@ export interface BfdOptions {
   readonly start: StartBfd
 }
 
-/** Before an engine that is gone is started again. */
+/** The pause before BFD is started again. */
 const PAUSE: Millis = 1_000
 /** A `show` command waits this long for the engine's answer. */
 const PATIENCE: Millis = 500
@@ -53,7 +53,7 @@ export class Bfd {
     else this.#post()
   }
 
-  /** Settles when the engine has reported everything, or is late. */
+  /** Resolves when BFD has reported everything, or after a time limit. */
   ask(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#runner === undefined) return Promise.resolve()
@@ -71,7 +71,7 @@ export class Bfd {
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#restart)
-    // An answer means that the last list has been carried out: AdminDown has been sent.
+    // A reply means that the last list has been carried out: AdminDown has been sent.
     await this.ask()
     await this.#runner?.stop()
   }
@@ -104,7 +104,7 @@ export class Bfd {
   }
 }
 
-/** The engine counts from the start of the machine, so that its times mean the same to every process. */
+/** BFD counts time from the start of the machine, so that its times mean the same in every process. */
 function inOurTime(news: BfdNews): BfdNews {
   const dated = (session: BfdView): BfdView => ({ ...session, since: fromBootTime(session.since) })
   if (news.kind === 'report') return { ...news, session: dated(news.session) }

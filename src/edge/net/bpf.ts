@@ -1,4 +1,4 @@
-/** Classic BPF, as far as our filters on sockets need it. */
+/** Classic BPF instructions, as far as our socket filters need them. */
 import type { FilterRow } from '../libc.ts'
 
 // Instructions.

@@ -1,9 +1,10 @@
 /**
- * What the kernel drops before a listener sees it, in a flood: whatever does not come from an address of a neighbor or of a
- * range. Classic BPF over the source address: a decision tree, for IPv6 one for each word of the address.
+ * A filter for listeners during a flood: the kernel drops connections that do not come from an address of a neighbor or
+ * of a range. It is classic BPF over the source address: a decision tree, with one level for each word of an IPv6
+ * address.
  *
- * Neighbors always pass. Where there are more of them than the kernel's 4,096 instructions can tell apart, addresses beside them
- * pass too: their prefixes are shortened until the tree fits.
+ * Neighbors always pass. Where they do not fit into the kernel's 4,096 instructions, addresses near them pass too:
+ * prefixes are shortened until the tree fits.
  */
 import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
@@ -27,7 +28,7 @@ const SOURCE_AT: Readonly<Record<Family, number>> = { ipv4: 12, ipv6: 8 }
 const WORD_BITS = 32
 const LAST_WORD = 0xffffffff
 
-/** Which family a packet is of, before the tree of that family. */
+/** Tests the family of a packet, before the tree of that family. */
 const HEAD = 4
 const MOST_OF_FAMILY = (MOST_INSTRUCTIONS - HEAD) >> 1
 
@@ -44,7 +45,7 @@ export function makeCallerFilter(callers: readonly Prefix[]): FilterRow[] {
   ]
 }
 
-/** The tree of the longest prefixes with which it fits. */
+/** The tree with the longest prefixes that fits. */
 function fitting(callers: readonly Prefix[], family: Family): FilterRow[] {
   const prefixes = callers.filter((prefix) => prefix.family === family).sort((a, b) => Buffer.compare(a.bytes, b.bytes))
   const whole = new Tree(family, ADDRESS_BITS[family]).rows(prefixes)
@@ -67,7 +68,7 @@ function fitting(callers: readonly Prefix[], family: Family): FilterRow[] {
 /** Values of a word from `start` up to the next region. */
 interface Region {
   readonly start: number
-  /** Prefixes of which the next word decides; or what becomes of the packet. */
+  /** Prefixes that the next word decides; or the verdict. */
   readonly fate: 'pass' | 'drop' | readonly Prefix[]
 }
 
@@ -79,7 +80,7 @@ interface Span {
 
 class Tree {
   readonly #family: Family
-  /** Prefixes that are longer count as ones of this length. */
+  /** Longer prefixes are shortened to this length. */
   readonly #longest: number
   readonly #rows: FilterRow[] = []
 
@@ -98,7 +99,7 @@ class Tree {
     return this.#rows.length > MOST_OF_FAMILY
   }
 
-  /** `word` decides; the ones before it are those of the prefixes. */
+  /** `word` decides; the words before it are equal to those of the prefixes. */
   #decide(prefixes: readonly Prefix[], word: number): void {
     const regions = this.#regions(prefixes, word)
     const [first] = regions
@@ -145,7 +146,7 @@ class Tree {
     return regions
   }
 
-  /** What lies inside another comes after it. */
+  /** A prefix inside another comes after it. */
   #spans(prefixes: readonly Prefix[], word: number): Span[] {
     const passing: Span[] = []
     const deeper = new Map<number, Prefix[]>()
@@ -161,7 +162,7 @@ class Tree {
       passing.push({ first, last: first + size - 1, fate: 'pass' })
     }
     const undecided = [...deeper].map(([value, fate]): Span => ({ first: value, last: value, fate }))
-    // Sorting keeps the order of equals: a range comes before what the next word would decide.
+    // The sort is stable: a range comes before prefixes that the next word decides.
     return [...passing, ...undecided].sort((a, b) => a.first - b.first || b.last - a.last)
   }
 }

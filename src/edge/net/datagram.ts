@@ -1,6 +1,6 @@
 /**
- * Datagrams with what Node's sockets do not tell of them: TTL and interface (ip(7), ipv6(7), recvmsg(2)).
- * One piece of native memory is laid out once and used for every packet.
+ * Receives datagrams with their TTL and interface, which Node's sockets do not report (ip(7), ipv6(7), recvmsg(2)). One
+ * piece of native memory is laid out once and used for every packet.
  */
 import koffi from 'koffi'
 import { type Address, formatAddress } from '../../base/address.ts'
@@ -8,11 +8,11 @@ import type { Family } from '../../base/family.ts'
 import { setOption } from '../libc.ts'
 
 export interface Datagram {
-  /** A copy, cut off behind `LARGEST` octets. */
+  /** A copy, truncated to `LARGEST` octets. */
   readonly bytes: Uint8Array
   /** Without a zone. */
   readonly from: Address
-  /** Of the interface; 0 where the kernel did not say. */
+  /** The index of the interface; 0 where the kernel did not report it. */
   readonly index: number
   readonly ttl: number
 }
@@ -32,7 +32,7 @@ const INFO: Readonly<Record<Family, { readonly interface: number; readonly ttl: 
 /** Where the index stands: behind the address in `in6_pktinfo`, first in `in_pktinfo`. */
 const INDEX_AT: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 16 }
 
-/** The longest BFD packet with authentication is 52 octets; what is longer is none. */
+/** The longest BFD packet with authentication has 52 octets; a longer datagram is not BFD. */
 const LARGEST = 64
 const NAME_SIZE = 28
 const CONTROL_SIZE = 128
@@ -52,12 +52,12 @@ view.setBigUint64(AT.header + 32, base + BigInt(AT.control), true)
 view.setBigUint64(AT.vector, base + BigInt(AT.packet), true)
 view.setBigUint64(AT.vector + 8, BigInt(LARGEST), true)
 
-/** From now on `receiveDatagram` tells TTL and interface. */
+/** From now on `receiveDatagram` reports TTL and interface. */
 export function askForInfo(fd: number, family: Family): void {
   for (const option of ASK[family]) setOption(fd, LEVEL[family], option, 1)
 }
 
-/** Undefined where none waits. */
+/** Undefined where none is waiting. */
 export function receiveDatagram(fd: number, family: Family): Datagram | undefined {
   view.setUint32(AT.header + 8, NAME_SIZE, true)
   view.setUint32(AT.header + 40, CONTROL_SIZE, true)

@@ -8,7 +8,7 @@ import type { Millis } from '../../base/units.ts'
 
 /** Connections of strangers per second. A router with a wrong address connects a few times a minute. */
 export const MOST = 100
-/** Seconds in a row with no more than that. */
+/** The flood is over after so many seconds in a row with no more than that. */
 export const CALM = 10
 const SECOND: Millis = 1_000
 const FILE = '/proc/self/net/netstat'
@@ -22,7 +22,7 @@ export interface FloodOptions {
   readonly dropped: () => number
   /** Reports that the filter was turned on or off. `dropped`: packets since the last report. */
   readonly report: (isOn: boolean, dropped: number) => void
-  /** Connections for which the kernel had no room, ever. */
+  /** Connections for which the kernel had no room, since it started. */
   readonly overflows?: () => number
 }
 

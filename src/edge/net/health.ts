@@ -1,6 +1,6 @@
 /**
- * Asks a health endpoint of this host again and again, as the Effect `health` says. In: the effect. Out: the Input `health`
- * for each answer. One question at a time, on loopback alone: IPv4, and IPv6 if nothing listens there.
+ * Asks a health endpoint on this host periodically, as the Effect `health` says. In: the effect. Out: the Input
+ * `health` for each reply. One request at a time, to loopback only: IPv4, and IPv6 if nothing listens there.
  */
 import { request } from 'node:http'
 import type { Effect } from '../../engine/effect.ts'
@@ -8,14 +8,14 @@ import type { Input } from '../../engine/input.ts'
 
 type Check = NonNullable<Extract<Effect, { kind: 'health' }>['check']>
 
-/** Longer than this, and the answer is none. */
+/** A longer body counts as an error. */
 const PATIENCE_MILLIS = 2_000
 const LOOPBACK = ['127.0.0.1', '::1']
 
 export class HealthCheck {
   readonly #feed: (input: Input) => void
   #timer: NodeJS.Timeout | undefined
-  /** Answers to questions from before the change are dropped. */
+  /** Replies to requests from before a change are dropped. */
   #check: Check | undefined
 
   constructor({ feed }: { readonly feed: (input: Input) => void }) {
@@ -52,7 +52,7 @@ function whyNotHealthy(host: string, { port, path }: Check): Promise<string | un
   return new Promise((resolve) => {
     const asked = request({ host, port, path, agent: false, timeout: PATIENCE_MILLIS }, (answer) => {
       const { statusCode = 0 } = answer
-      // What it says beside is not read.
+      // The body is not read.
       answer.destroy()
       resolve(statusCode >= 200 && statusCode < 300 ? undefined : `it answers ${statusCode}`)
     })

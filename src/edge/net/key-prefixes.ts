@@ -1,7 +1,7 @@
 /**
- * A listener takes about a thousand keys, and a mesh has more neighbors. Neighbors with the same key share prefixes:
- * the shortest that cover no neighbor with another key, or without one. Other hosts inside are strangers: their
- * connections need a key that they do not have.
+ * A listener takes about a thousand keys, and a mesh has more neighbors than that. Neighbors with the same key share
+ * prefixes: the shortest that contain no neighbor with another key or without one. Other hosts inside such a prefix are
+ * strangers: their connections need the key, which they do not have.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
@@ -12,7 +12,7 @@ export interface KeyFor {
   readonly bytes: Uint8Array
 }
 
-/** Beyond this many a key that several neighbors have is told by prefixes. */
+/** Above this number, a key that several neighbors have is set for prefixes. */
 const HOSTS = 256
 
 export function keyPrefixes(
@@ -41,7 +41,7 @@ export function keyPrefixes(
   })
 }
 
-/** The shortest prefixes around `inside` that neither hold one of `outside` nor lie in one. */
+/** The shortest prefixes around `inside` that neither contain one of `outside` nor lie in one. */
 function cover(inside: readonly Prefix[], outside: readonly Prefix[]): Prefix[] {
   const [first] = inside
   if (first === undefined) return []
@@ -53,7 +53,7 @@ function cover(inside: readonly Prefix[], outside: readonly Prefix[]): Prefix[] 
   return [0, 1].flatMap((value) => cover(inside.filter(half(value)), within))
 }
 
-/** A range less the neighbors inside that have no key. Those with another key have it by their longer prefix. */
+/** A range without the neighbors inside that have no key. Neighbors with another key have it by a longer prefix. */
 function without(prefix: Prefix, unkeyed: readonly Prefix[]): Prefix[] {
   const inside = isHostPrefix(prefix) ? [] : unkeyed.filter((other) => contains(prefix, other))
   if (inside.length === 0) return [prefix]

@@ -1,6 +1,6 @@
 /**
- * A raw ICMPv6 socket for router discovery. Only advertisements and solicitations come through, and only with a hop limit
- * of 255, which no packet from beyond the link can have (RFC 4861 §6.1): a filter in the kernel drops the rest.
+ * A raw ICMPv6 socket for router discovery. A filter in the kernel passes only router advertisements and solicitations
+ * with a hop limit of 255, which no packet from beyond the link can have (RFC 4861 §6.1).
  */
 import { type Address, addressBytes } from '../../base/address.ts'
 import { ICMP_TYPE } from '../../ndp/packet.ts'
@@ -19,9 +19,9 @@ import {
 } from '../libc.ts'
 
 export interface NdpSocket {
-  /** Takes part in what is sent to all routers on a link. Says why not. */
+  /** Joins the all-routers group of a link. Returns the error. */
   join(index: number): string | undefined
-  /** Says why not. */
+  /** Returns the error. */
   send(bytes: Uint8Array, to: Address, index: number): string | undefined
   close(): void
 }
@@ -40,9 +40,9 @@ const IPV6_MULTICAST_LOOP = 19
 const IPV6_JOIN_GROUP = 20
 
 const HOP_LIMIT = 255
-/** Longer than any advertisement that makes sense; what is cut off fails to decode. */
+/** Longer than any useful advertisement; a truncated one fails to decode. */
 const LARGEST = 2048
-/** Packets taken at once; the rest waits for the next round of the event loop. */
+/** Packets taken in a row; the rest waits for the next round of the event loop. */
 const AT_ONCE = 32
 
 /** Throws with a reason for people. */
@@ -78,7 +78,7 @@ class RawSocket implements NdpSocket {
     try {
       setOption(this.#fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, group)
     } catch (error) {
-      // Unless it is in it already.
+      // Unless it is a member already.
       if (!(error instanceof CallError && error.code === 'EADDRINUSE')) return errorText(error)
     }
     return undefined

@@ -1,9 +1,9 @@
 /**
- * Router discovery on the links of neighbors without an address: advertises us there, and reports which routers advertise
- * themselves (RFC 4861 §6.2, §6.1.2).
+ * Router discovery on the links of unnumbered neighbors: sends our router advertisements, and reports the routers that
+ * advertise themselves (RFC 4861 §6.2, §6.1.2).
  *
- * In: the Effect `discover`. Out: the Inputs `link`, once for every interface and whenever that changes, and `router`, for
- * every advertisement received.
+ * In: the Effect `discover`. Out: the Inputs `link`, once for every interface and whenever its state changes, and
+ * `router`, for every advertisement received.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
@@ -23,14 +23,14 @@ export interface NdpOptions {
   readonly ports?: () => ReadonlyMap<string, Port>
 }
 
-/** How often interfaces are looked at, and whether it is time to advertise. */
+/** How often interfaces are checked, and whether an advertisement is due. */
 const LOOK: Millis = 1_000
 /** RFC 4861 §6.2.4: the first advertisements come close together, so that a neighbor need not wait. */
 const FIRST_TIMES = 3
 const FIRST_INTERVAL: Millis = 3_000
-/** Of the later ones, drawn anew each time: FRR's is ten seconds. */
+/** The interval of later advertisements, drawn anew each time; FRR's is ten seconds. */
 const INTERVAL: readonly [Millis, Millis] = [8_000, 10_000]
-/** Answers on one link are no closer together than this. */
+/** The least time between two replies to solicitations on one link. */
 const ANSWER_PAUSE: Millis = 300
 
 export interface Port {
@@ -56,7 +56,7 @@ export class Ndp {
   readonly #links = new Map<string, WantedLink>()
   #socket: NdpSocket | undefined
   #opening: Promise<void> | undefined
-  /** Why there is no socket. */
+  /** The error where there is no socket. */
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -108,7 +108,7 @@ export class Ndp {
     this.#opening = undefined
   }
 
-  /** Which links are there, and who is due to hear from us. */
+  /** Checks which links are there, and on which an advertisement is due. */
   #look(): void {
     const ports = this.#ports()
     const now = performance.now()
@@ -124,13 +124,13 @@ export class Ndp {
     }
   }
 
-  /** A link that is new, or came back, or has another address of ours: all begins anew there. */
+  /** A link that is new, came back, or has another address of ours: everything begins anew there. */
   #enter(link: WantedLink, port: Port | undefined): void {
     Object.assign(link, newLink(), { port, told: link.told })
     if (port !== undefined) this.#socket?.join(port.index)
   }
 
-  /** A refusal is met again at the next time: an address that is still tentative cannot send (RFC 4862 §5.4). */
+  /** A refused send is retried at the next time: an address that is still tentative cannot send (RFC 4862 §5.4). */
   #advertise(link: WantedLink, now: Millis): void {
     const { port } = link
     if (port === undefined || this.#socket === undefined) return
@@ -154,7 +154,7 @@ export class Ndp {
     if (!isLinkLocal(from)) return
     const isNew = !link.heard.has(from)
     if (isNew && link.heard.size < MOST_HEARD) link.heard.add(from)
-    // Who has just come up need not wait for our next time.
+    // A router that has just started gets a reply at once.
     if (isNew) this.#answer(link, from)
     this.#feed({ kind: 'router', interface: name, address: `${from}%${name}` })
   }
@@ -167,7 +167,7 @@ export class Ndp {
   }
 }
 
-/** Routers on one link that are known by their address; whoever floods it is answered no more often for that. */
+/** Known routers of one link; a flood of advertisements makes us send no more replies. */
 const MOST_HEARD = 64
 
 const newLink = (): WantedLink => ({

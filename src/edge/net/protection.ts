@@ -43,7 +43,9 @@ export class Protections {
   /** By address and zone. */
   #hosts = new Map<string, Protection>()
   #ranges: readonly Protection[] = []
-  /** Neighbors with the same address on different links: for keys the kernel sees only the address of a connection. */
+  /**
+   * Neighbors with the same address on different links: for keys the kernel compares only the address of a connection.
+   */
   #ambiguous: ReadonlySet<string> = new Set()
   readonly #admissions = new Map<string, Admission>()
   /** Whether neighbors have been set: before that, no host counts as a stranger. */
@@ -58,7 +60,7 @@ export class Protections {
     this.#hosts = new Map()
     for (const one of neighbors) {
       if (!isHostPrefix(one.prefix)) continue
-      // Several ports of one address: the kernel knows a neighbor by its address alone.
+      // Several ports of one address: the kernel identifies a neighbor by its address alone.
       const before = this.#hosts.get(nameOf(one))
       if (before?.key === undefined) this.#hosts.set(nameOf(one), one)
     }
@@ -69,7 +71,7 @@ export class Protections {
     this.#admissions.clear()
   }
 
-  /** Those of whoever may call from there. */
+  /** The settings of neighbors that may connect from there. */
   of(address: Address): Protection | undefined {
     const [bare = '', zone] = address.split('%', 2)
     const host = hostPrefix(bare)
@@ -79,7 +81,7 @@ export class Protections {
     return own ?? this.#ranges.find(({ prefix }) => contains(prefix, host))
   }
 
-  /** Undefined where none is asked for, or none has been seen yet. */
+  /** Undefined where none is configured, or none has been read yet. */
   keyOf({ key }: Pick<Protection, 'key'>): Uint8Array | undefined {
     return key === undefined ? undefined : this.#keys.get(key)
   }
@@ -90,18 +92,20 @@ export class Protections {
     return protection?.key !== undefined && this.keyOf(protection) === undefined
   }
 
-  /** Whoever may call, from single addresses and from ranges. */
+  /** Whoever may connect: single addresses and ranges. */
   get callers(): readonly Prefix[] {
     return this.#all().map(({ prefix }) => prefix)
   }
 
-  /** Links that need a listener of their own: one address has another key, or another TTL, on another link. */
+  /**
+   * Links that need a listener of their own: an address has another key, or another TTL, there than on another link.
+   */
   get links(): readonly string[] {
     const zones = this.#all().flatMap(({ prefix, zone }) => (this.#ambiguous.has(prefix.text) ? [zone] : []))
     return [...new Set(zones.filter((zone) => zone !== undefined))].sort()
   }
 
-  /** Of the listener of this link, or of the one for all of them. */
+  /** For the listener of this link, or for the one of all links. */
   admission(link: string | undefined): Admission {
     const known = this.#admissions.get(link ?? '')
     if (known !== undefined) return known
@@ -129,7 +133,7 @@ export class Protections {
 
 const nameOf = ({ prefix, zone }: Pick<Protection, 'prefix' | 'zone'>): string => `${prefix.text}%${zone ?? ''}`
 
-/** Addresses that are protected in different ways on different links. */
+/** Addresses that are protected differently on different links. */
 function ambiguous(hosts: readonly Protection[]): Set<string> {
   const ways = new Map<string, Set<string>>()
   for (const { prefix, key, minTtl } of hosts) {
@@ -150,7 +154,7 @@ function leastOf(all: readonly Protection[], family: Family): number | undefined
   return least
 }
 
-/** `undefined` takes the key away. `isIpv6`: of the socket, on which IPv4 stands as mapped addresses. */
+/** `undefined` removes the key. `isIpv6`: of the socket, on which IPv4 addresses are mapped. */
 export function setKey(fd: number, isIpv6: boolean, prefix: Prefix, key: Uint8Array | undefined): void {
   const bytes = new Uint8Array(216)
   const view = new DataView(bytes.buffer)
@@ -163,7 +167,7 @@ export function setKey(fd: number, isIpv6: boolean, prefix: Prefix, key: Uint8Ar
     bytes.set(octets, 20)
   }
   bytes[128] = TCP_MD5SIG_FLAG_PREFIX
-  // Of mapped addresses, too, Linux counts the bits of the IPv4 address alone.
+  // Linux counts only the bits of the IPv4 address, also for mapped addresses.
   bytes[129] = prefix.length
   view.setUint16(130, key?.length ?? 0, true)
   if (key !== undefined) bytes.set(key, 136)
@@ -183,21 +187,21 @@ function whyRefused(error: unknown): string {
 }
 
 /**
- * On a listener: a neighbor that calls drops answers from afar, too, and which neighbor that will be is not known.
- * IPv4 stands on an IPv6 socket as mapped addresses, and has its own TTL there.
+ * On a listener: drops replies from hosts that are too far away as well, because it is not known which neighbor will
+ * connect. IPv4 addresses on an IPv6 socket are mapped, and have a TTL of their own.
  */
 export function sendFarthest(fd: number, isIpv6: boolean): void {
   setOption(fd, IPPROTO_IP, IP_TTL, FULL_TTL)
   if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, FULL_TTL)
 }
 
-/** On a listener: whoever is further away does not even begin. */
+/** On a listener: a host that is further away cannot begin a connection. */
 export function setLeastTtl(fd: number, isIpv6: boolean, { ipv4, ipv6 }: Admission['leastTtl']): void {
   setOption(fd, IPPROTO_IP, IP_MINTTL, ipv4 ?? 0)
   if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, ipv6 ?? 0)
 }
 
-/** On a socket that is about to call, or has been called. `wasSet`: it may have had another limit before. */
+/** On a socket that is about to connect, or was accepted. `wasSet`: it may have had another limit before. */
 export function setTtl(fd: number, remote: Address, minTtl: number | undefined, wasSet = false): void {
   if (minTtl === undefined && !wasSet) return
   const [ttl, least] = minTtl === undefined ? [USUAL_TTL, 0] : [FULL_TTL, minTtl]

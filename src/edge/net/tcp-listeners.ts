@@ -28,15 +28,15 @@ import type { Reserve } from '../reserve.ts'
 import type { KeyFor } from './key-prefixes.ts'
 import { type Admission, sendFarthest, setKey, setLeastTtl } from './protection.ts'
 
-/** Waiting between two tries never gets longer than this. */
+/** The longest pause between two tries. */
 const LONGEST_RETRY: Millis = 30_000
-/** Connections the kernel holds ready for us. */
+/** The backlog: connections that the kernel holds for us. */
 const BACKLOG = 128
-/** Callers taken from one listener before other sockets have their turn. */
+/** Connections accepted from one listener before other sockets have their turn. */
 const AT_ONCE = 32
-/** Or for so long; at least one. */
+/** Or for this long; at least one. */
 const SHARE: Millis = 2
-/** Nobody is accepted for so long when even the last descriptor is gone. */
+/** No connection is accepted for this long after even the last descriptor was used. */
 const SHORTAGE_PAUSE: Millis = 100
 
 /** `isIpv6`: of the socket that listens; IPv4 stands there as mapped addresses. */
@@ -47,18 +47,18 @@ export interface Called extends Accepted {
 export interface ListenerOptions {
   readonly feed: (input: Input) => void
   readonly accept: (caller: Called) => void
-  /** What callers are asked for, at the listener of a link or at that for all of them. */
+  /** The protection that applies at the listener of a link, or at the one for all links. */
   readonly admission: (link: string | undefined) => Admission
   /** Links that need a listener of their own beside the one for all addresses. */
   readonly links: () => readonly string[]
-  /** What the kernel is to drop before we see it. */
+  /** What the kernel drops before we see it. */
   readonly filter: () => readonly FilterRow[] | undefined
   readonly reserve: Reserve
-  /** First pause before trying again; doubles. */
+  /** First pause before a retry; doubles. */
   readonly retry: Millis
 }
 
-/** Where a listener is: at an address, or at all of them, of one link or of any. */
+/** The place of a listener: one address or all of them, on one link or on all. */
 interface Place {
   readonly address: Address | undefined
   readonly port: number
@@ -68,10 +68,10 @@ interface Place {
 class Listener {
   readonly #place: Place
   readonly #options: ListenerOptions
-  /** The one for all links, beside that of a link. */
+  /** The listener for all links, beside one of a link. */
   readonly #beside: Listener | undefined
   #fd: number | undefined
-  /** Of the link, when it was bound: one that was made anew has another. */
+  /** The index of the link when the socket was bound: a link that is created anew has another one. */
   #index = 0
   #isIpv6 = false
   /** Keys in force, by prefix. */
@@ -80,7 +80,7 @@ class Listener {
   #timer: NodeJS.Timeout | undefined
   #pause: Millis
   #lastReason: string | undefined
-  /** The port it listens on, as was told. */
+  /** The port that was reported. */
   #listensOn: number | undefined
 
   constructor(place: Place, options: ListenerOptions, beside: Listener | undefined) {
@@ -116,13 +116,13 @@ class Listener {
     this.#options.feed({ kind: 'listening', address: this.#name, port: this.#listensOn })
   }
 
-  /** As people are told. */
+  /** As it is shown to people. */
   get #name(): Address | undefined {
     const { address, link } = this.#place
     return link === undefined ? address : `::%${link}`
   }
 
-  /** Packets that the filter has dropped, and calls that found no room. */
+  /** Packets that the filter has dropped, and connections that found no room. */
   get dropped(): number {
     return this.#fd === undefined ? 0 : droppedBy(this.#fd)
   }
@@ -161,13 +161,13 @@ class Listener {
     }
   }
 
-  /** The kernel gives what comes in there to the listener of the link before the one for all of them. */
+  /** For that interface the kernel prefers the listener of the link to the one for all links. */
   #openOn(link: string): number {
     const beside = this.#beside
     const all = beside === undefined ? undefined : beside.#fd
     if (all === undefined) throw new Error('the listener for all links is not open')
     this.#index = interfaceIndex(link)
-    // Only while this one is bound: nobody else is to share the port.
+    // Only during the bind: no other process may share the port.
     sharePort(all, true)
     try {
       return this.#openAt('::')
@@ -176,7 +176,7 @@ class Listener {
     }
   }
 
-  /** Neighbors are protected otherwise than before. Where that cannot be put in force, nobody is let in. */
+  /** The protection of neighbors has changed. Where the new one cannot be set, no connection is accepted. */
   protect(): void {
     if (this.#fd === undefined) return
     const { link } = this.#place
@@ -222,7 +222,7 @@ class Listener {
     }
   }
 
-  /** Tells a reason once, not at every try. */
+  /** Reports a reason once, not at every retry. */
   #failed(reason: string): void {
     if (reason !== this.#lastReason) {
       this.#lastReason = reason
@@ -240,7 +240,8 @@ class Listener {
       this.#options.accept({ ...caller, isIpv6: this.#isIpv6 })
       if (performance.now() >= until) break
     }
-    // Linux says that it is short before it says that nobody waits: what was lent for that is free.
+    // Linux reports the shortage before it reports that nobody is waiting: the descriptor that was lent for this is
+    // free again.
     this.#options.reserve.refill()
   }
 
@@ -248,7 +249,7 @@ class Listener {
     try {
       return this.#options.reserve.lend(() => acceptFrom(fd), true)
     } catch {
-      // Whoever waits would wake us each round: they wait until somebody has given up a descriptor.
+      // A waiting connection would wake us in each round: it waits until a descriptor has been freed.
       this.#watch?.close()
       this.#watch = undefined
       this.#timer = setTimeout(() => {
@@ -278,7 +279,7 @@ export class Listeners {
     if (this.#wanted === undefined) return
     const { port, addresses } = this.#wanted
     const places = addresses.map((address): Place => ({ address, port, link: undefined }))
-    // Who listens at single addresses is called there: at none of a link.
+    // A listener for single addresses needs none for links.
     const links = addresses.length === 0 ? [undefined, ...this.#options.links()] : []
     for (const link of links) places.push({ address: undefined, port, link })
     const wanted = new Map(places.map((place) => [`${place.address ?? '*'} ${port} ${place.link ?? ''}`, place]))
@@ -299,7 +300,7 @@ export class Listeners {
     this.#settle()
   }
 
-  /** The filter is another than before. */
+  /** The filter has changed. */
   refilter(): void {
     for (const listener of this.#listeners.values()) listener.refilter()
   }

@@ -1,17 +1,15 @@
 /**
- * TCP for the engine: listens, dials, carries bytes both ways, closes so that the last message arrives.
+ * TCP for the engine: listens, connects, sends and receives, and closes so that the last message arrives.
  *
  * In: the effects `protect`, `listen`, `dial`, `send`, `close`, `refuse`. Out, to `feed`: the inputs about connections.
  *
- * What holds for every connection, here and in the memory network (one contract suite):
- * - a dialled one is answered by exactly one of `connected` and `dial-failed`;
- * - every `connected` and `accepted` is followed by exactly one `closed`, after our own `close` or `refuse` too, and
- *   nothing about the connection comes after it;
- * - after `send`, `drained` follows once all of it has been handed to the kernel;
- * - effects for connections that are gone do nothing.
+ * These rules hold for every connection, here and in the network in memory (one contract suite): a dial is answered by
+ * exactly one of `connected` and `dial-failed`; every `connected` and `accepted` is followed by exactly one `closed`,
+ * also after our own `close` or `refuse`, and nothing about the connection comes after it; after `send`, `drained`
+ * follows when all of it has been handed to the kernel; effects for connections that have ended do nothing.
  *
- * Reading is fair: of each socket so much in one look at all of them, however much it has. Who floods us waits for the
- * others, and not the others for it.
+ * Reading is fair: from each socket a bounded amount is read per poll of all sockets. A neighbor that floods us delays
+ * its own messages, not those of others.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
@@ -46,49 +44,52 @@ export type NetworkEffect = Extract<
 
 type Dial = Extract<Effect, { readonly kind: 'dial' }>
 
-/** What carries connections: TCP, or the memory network of the tests. */
+/** Carries connections: TCP, or the network in memory of the tests. */
 export interface Network {
   perform(effect: NetworkEffect): void
-  /** Stops listening, ends every connection; done when none is left. */
+  /** Stops listening and ends every connection; resolves when none is left. */
   stop(): Promise<void>
 }
 
 export interface TcpOptions {
   readonly feed: (input: Input) => void
-  /** Keys that neighbors are protected by. */
+  /** The keys of neighbors. */
   readonly keys?: Keys
-  /** A connection that does not stand after this long has failed. */
+  /** A connection that is not established after this long has failed. */
   readonly dialTimeout?: Millis
-  /** So long a closed connection may take to hand over its last message. */
+  /** A closed connection may take this long to deliver its last message. */
   readonly linger?: Millis
   /** First pause before trying to listen again; doubles up to 30 s. */
   readonly listenRetry?: Millis
-  /** So many accepted connections may wait for the engine's first word; more are closed at once. */
+  /** So many accepted connections may wait for the engine's decision; more are closed at once. */
   readonly mostUnanswered?: number
 }
 
-/** Beyond this a neighbor that does not read is given up: the engine stops at far less. */
+/** A neighbor that does not read is disconnected at this limit: the engine stops sending at far less. */
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
-/** One read, and so one turn of the engine: halved for a socket of which one takes longer than its share of time. */
+/**
+ * Bytes of one read, and so of one turn of the engine: halved for a socket whose turns take longer than its share of
+ * time.
+ */
 const CHUNK = 16_384
 const SMALLEST_CHUNK = 2_048
-/** What one socket may hand in before all others have been looked at: so many bytes, or for so long. */
+/** What one socket may pass in before all others have been polled: so many bytes, or for so long. */
 const SHARE_BYTES = 65_536
 const SHARE_TIME: Millis = 2
-/** Connections that we have closed and whose last message is still under way; beyond this the oldest is cut off. */
+/** Connections that we have closed and whose last message is still under way; beyond this the oldest is aborted. */
 const MOST_CLOSING = 256
 
-/** All sockets are read into this one: a chunk is taken before the next is read. */
+/** The buffer for all sockets: a chunk is processed before the next is read. */
 const BUFFER = new Uint8Array(CHUNK)
-/** Its beginning, by size. */
+/** The buffer's beginning, by size. */
 const CHUNKS = new Map([CHUNK, 8_192, 4_096, SMALLEST_CHUNK].map((size) => [size, BUFFER.subarray(0, size)] as const))
 
-/** Of a socket, whoever opened it. */
+/** A socket, whichever side opened it. */
 interface Ends {
   readonly fd: number
   readonly remote: Address
   readonly isIpv6: boolean
-  /** As put on. */
+  /** As it was set. */
   minTtl: number | undefined
   /** Bytes of one read. */
   chunk: number
@@ -98,13 +99,13 @@ interface Connection {
   readonly conn: ConnId
   readonly ends: Ends
   readonly socket: Socket
-  /** `dialling` until it stands, `closing` after our own close, `gone` once `closed` was told. */
+  /** `dialling` until it is established, `closing` after our own close, `gone` once `closed` was reported. */
   phase: 'dialling' | 'open' | 'closing' | 'gone'
   /** Accepted, and the engine has not sent anything yet. */
   unanswered: boolean
   timer: NodeJS.Timeout | undefined
   error: string | undefined
-  /** Bytes handed in since all others were looked at, and since when. */
+  /** Bytes passed in since all other sockets were polled, and since when. */
   share: number
   shareSince: Millis
 }
@@ -123,17 +124,17 @@ export class Tcp implements Network {
   readonly #reserve: Reserve
   readonly #listeners: Listeners
   readonly #flood: Flood
-  /** What listeners drop unseen, while strangers flood us. */
+  /** What listeners drop unseen while strangers flood us. */
   #filter: readonly FilterRow[] | undefined
-  /** Who was accepted last, while the engine is asked. */
+  /** The connection accepted last, while the engine decides. */
   #caller: Caller | undefined
   #unanswered = 0
   readonly #connections = new Map<ConnId, Connection>()
-  /** Closed by us, oldest first. */
+  /** Connections that we closed, oldest first. */
   readonly #closing = new Set<Connection>()
   readonly #emptied = new Set<Connection>()
   #reporting: NodeJS.Immediate | undefined
-  /** Those that have had their share, and those that may be read again but were not looked at since. */
+  /** Sockets that have had their share, and sockets that may be read again but have not been polled since. */
   readonly #paused = new Set<Connection>()
   readonly #resumed = new Set<Connection>()
   #resuming: NodeJS.Immediate | undefined
@@ -178,7 +179,7 @@ export class Tcp implements Network {
     }
   }
 
-  /** Connections on which more may wait than was handed in: they had their share, and were not looked at again. */
+  /** Connections on which more bytes may wait than were passed in: they had their share, and were not polled again. */
   unread(): ConnId[] {
     return [...this.#paused, ...this.#resumed].map(({ conn }) => conn)
   }
@@ -208,7 +209,9 @@ export class Tcp implements Network {
     this.#listeners.refilter()
   }
 
-  /** Nothing more is asked of the system for a caller, nor anything made, before the engine has heard who it is. */
+  /**
+   * Before the engine has decided on a connection, nothing more is asked of the system for it, and nothing is created.
+   */
   #accept({ fd, remote, isIpv6 }: Called): void {
     if (this.#protections.isTold && this.#protections.of(remote.address) === undefined) this.#flood.stranger()
     const whyNot = this.#whyTurnAway(fd, remote.address)
@@ -222,13 +225,13 @@ export class Tcp implements Network {
     const caller = { conn, fd, remote, isIpv6, local: localEndpoint(fd) }
     this.#caller = caller
     this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
-    // Neither refused nor spoken to yet: its end must be seen all the same.
+    // Neither refused nor answered yet: its end must be noticed all the same.
     if (this.#caller === caller) this.#admit(caller)
   }
 
   #whyTurnAway(fd: number, address: Address): string | undefined {
     if (this.#protections.lacksKey(address)) return 'its TCP-MD5 key is not known yet'
-    // What came before its own least TTL is put on it has been judged by nobody.
+    // Bytes that arrived before its own least TTL was set have not been checked.
     const least = this.#protections.of(address)?.minTtl
     const ttl = least === undefined ? undefined : ttlOfSyn(fd)
     if (least !== undefined && ttl !== undefined && ttl < least) {
@@ -243,13 +246,13 @@ export class Tcp implements Network {
     this.#reserve.refill()
   }
 
-  /** Nothing has been read yet: what it is protected by is put on first. */
+  /** Nothing has been read yet: its protection is set first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
     const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined, chunk: CHUNK }
     try {
       setNoDelay(fd)
-      // It has the listener's.
+      // It has inherited the listener's.
       detachFilter(fd)
       this.#protectOne(ends, true)
     } catch (error) {
@@ -274,7 +277,7 @@ export class Tcp implements Network {
 
   // ---- what protects them
 
-  /** Listeners and what stands are given their keys together. */
+  /** Listeners and existing connections get their keys together. */
   #protect(neighbors: readonly Protection[]): void {
     this.#protections.set(neighbors)
     this.#listeners.protect()
@@ -319,7 +322,7 @@ export class Tcp implements Network {
     const connection = this.#own(conn, ends, 'dialling', called)
     const { socket } = connection
     connection.timer = setTimeout(() => {
-      // Packets with another key are dropped in silence, on either side.
+      // Either side drops packets with another key without an answer.
       const hint = this.#protections.of(remote.address)?.key === undefined ? '' : '; it may have another key'
       connection.error = `Connection timed out${called}${hint}`
       socket.destroy()
@@ -358,7 +361,7 @@ export class Tcp implements Network {
     socket.resume()
   }
 
-  /** `called`: said behind why a dial failed. */
+  /** `called`: appended to the reason why a dial failed. */
   #own(conn: ConnId, ends: Ends, phase: 'dialling' | 'open', called = ''): Connection {
     const socket = new Socket({
       fd: ends.fd,
@@ -391,7 +394,7 @@ export class Tcp implements Network {
 
   // ---- reading
 
-  /** True: read on. Node would take half a megabyte of one socket before it looked at another. */
+  /** True: continue to read. Node would read half a megabyte from one socket before it polls another. */
   #received(connection: Connection, length: number): boolean {
     const now = performance.now()
     if (connection.share === 0) connection.shareSince = now
@@ -411,7 +414,7 @@ export class Tcp implements Network {
     return false
   }
 
-  /** All sockets have been looked at: those that had their share get the next one. */
+  /** All sockets have been polled: those that had their share get the next one. */
   readonly #resume = (): void => {
     this.#resumed.clear()
     for (const connection of this.#paused) {
@@ -424,7 +427,7 @@ export class Tcp implements Network {
 
   // ---- sending
 
-  /** The neighbor said all it had to say. We say the same, which ends the socket. */
+  /** The neighbor has closed its side. We close ours, which ends the socket. */
   #ended(connection: Connection): void {
     connection.socket.end()
     if (connection.phase !== 'open') return
@@ -448,7 +451,7 @@ export class Tcp implements Network {
     })
   }
 
-  /** Between two looks at the sockets: a neighbor that reads fast must not keep the others waiting. */
+  /** Between two polls of the sockets: a neighbor that reads fast must not delay the others. */
   readonly #reportDrained = (): void => {
     clearImmediate(this.#reporting)
     this.#reporting = undefined
@@ -510,7 +513,7 @@ export class Tcp implements Network {
   }
 }
 
-/** The size of the next read, where one of this size took so long. */
+/** The size of the next read, where one of this size took too long. */
 function fittingChunk(size: number, took: Millis): number {
   if (took > SHARE_TIME) return Math.max(size >> 1, SMALLEST_CHUNK)
   return took * 4 < SHARE_TIME ? Math.min(size * 2, CHUNK) : size
