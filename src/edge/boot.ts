@@ -1,7 +1,7 @@
-/** Which boot of the kernel this is. */
+/** The boot ID of the kernel. */
 import { readFileSync } from 'node:fs'
 
-/** The same for as long as the machine runs, in every container; empty where the kernel does not say it. */
+/** Constant while the machine runs, and equal in every container; empty where the kernel does not report it. */
 export function bootOfKernel(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

@@ -1,4 +1,4 @@
-/** The only clock: time for the engine never jumps, and `epoch` says which wall-clock time its zero is. */
+/** The clock of the process: its time never jumps, and `epoch` is the wall-clock time of its zero. */
 import { performance } from 'node:perf_hooks'
 import type { Millis } from '../base/units.ts'
 
@@ -19,11 +19,11 @@ export const systemClock: Clock = {
   now: () => performance.now(),
 }
 
-/** The time of a thread's or process's start, in milliseconds since the machine's. */
+/** When the thread or process started, in milliseconds since the machine did. */
 const STARTED: Millis = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 
 /** Milliseconds since the machine started: the same in every thread and process. */
 export const bootClock = { now: (): Millis => performance.now() + STARTED }
 
-/** A time of `bootClock` as one of `systemClock`. */
+/** Converts a time of `bootClock` to one of `systemClock`. */
 export const fromBootTime = (at: Millis): Millis => at - STARTED

@@ -20,10 +20,10 @@ import type { Input } from '../engine/input.ts'
 import type { Clock } from './clock.ts'
 import { writeLastLine } from './standard-streams.ts'
 
-/** What the driver needs of an engine. */
+/** What the driver uses of an engine. */
 export interface Turns {
   handle(input: Input, now: Millis): readonly Effect[]
-  /** When the next turn is due if no input arrives; not later than now while it has work left. */
+  /** When the next turn is due if no input arrives; not later than now while work is left. */
   deadline(): Millis | undefined
 }
 

@@ -1,4 +1,4 @@
-/** What the operating system says when something fails, in the words people know from everywhere else. */
+/** Errors of the operating system as one line of text, in the words that other tools use. */
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 
 const TEXTS: Readonly<Record<string, string>> = {
@@ -28,7 +28,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'Connection timed out',
 }
 
-/** One line for an error of a system call, or the message of any other. */
+/** The text for an error of a system call, or the message of any other error. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code, errno } = error as NodeJS.ErrnoException
@@ -39,7 +39,7 @@ export function errorText(error: unknown): string {
   return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
 }
 
-/** The same for the bare number of an error, as libc has it. */
+/** The text for an error number of libc. */
 export const errnoText = (number: number): string =>
   TEXTS[getSystemErrorName(-number)] ?? capital(getSystemErrorMessage(-number))
 

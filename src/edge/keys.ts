@@ -1,19 +1,20 @@
 /**
- * Keys of sessions: they come with Secrets from a source, stay here in memory, and go to sockets. What leaves a source for
- * the engine is covered first: of each value of a Secret only whether it can be a key, and a number that grows with it.
+ * Keys of sessions. They come with Secrets from a source, stay here in memory, and go to sockets. The engine gets no
+ * key: of each value of a Secret it learns only whether the value can be a key, and a number that grows with each
+ * change.
  *
- * A key that vanishes stays in force until another takes its place, as long as a neighbor asks for it.
+ * A key that vanishes stays in force until another replaces it, as long as a neighbor uses it.
  */
 import type { KeyIntent } from '../cluster/intent.ts'
 import type { ObjectChange, ObjectRef } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
 
-/** As many octets as Linux takes (`TCP_MD5SIG_MAXKEYLEN`). */
+/** The longest key of Linux, in octets (`TCP_MD5SIG_MAXKEYLEN`). */
 const LONGEST_KEY = 80
 
 interface Known {
   readonly version: number
-  /** Undefined where the value can be none. */
+  /** Undefined where the value cannot be a key. */
   readonly bytes: Uint8Array | undefined
   readonly trouble: string | undefined
 }
@@ -21,7 +22,7 @@ interface Known {
 export class Keys {
   /** By namespace and name, then by the name of the key. */
   readonly #secrets = new Map<string, Map<string, Known>>()
-  /** Those that the source no longer has. */
+  /** Keys that the source no longer has. */
   readonly #gone = new Set<string>()
   readonly #namespace: string
   #wanted: ReadonlySet<string> = new Set()
@@ -32,12 +33,12 @@ export class Keys {
     this.#namespace = namespace
   }
 
-  /** The key as it is in force: the last that was good. */
+  /** The key in force: the last valid one. */
   get({ secret, key }: Pick<KeyIntent, 'secret' | 'key'>): Uint8Array | undefined {
     return this.#secrets.get(`${this.#namespace}/${secret}`)?.get(key)?.bytes
   }
 
-  /** Only these are asked for: others that vanished are forgotten. */
+  /** Names of Secrets in use: other keys that vanished are forgotten. */
   want(names: readonly string[]): void {
     this.#wanted = new Set(names.map((name) => `${this.#namespace}/${name}`))
     for (const name of this.#gone) this.#vanished(name)
@@ -51,7 +52,7 @@ export class Keys {
     }
   }
 
-  /** The input as the engine may see it. */
+  /** The input without keys, for the engine. */
   cover(input: Input): Input {
     if (input.kind !== 'objects') return input
     return { ...input, changes: input.changes.map((change) => this.#coverChange(change)) }
@@ -97,7 +98,7 @@ export class Keys {
 
 const nameOf = ({ namespace, name }: ObjectRef): string => `${namespace}/${name}`
 
-/** Why these octets cannot be a key. A trailing line break is one more octet that only one side would have. */
+/** Why these octets cannot be a key. A trailing line break would be one more octet that only one side has. */
 function whyNoKey(bytes: Uint8Array | undefined): string | undefined {
   if (bytes === undefined) return 'is not base64'
   if (bytes.length === 0) return 'is empty'
@@ -106,7 +107,7 @@ function whyNoKey(bytes: Uint8Array | undefined): string | undefined {
   return /[\r\n]$/.test(String.fromCharCode(bytes.at(-1) ?? 0)) ? 'ends with a line break' : undefined
 }
 
-/** `stringData` stands above `data`, as the API has it. */
+/** `stringData` takes precedence over `data`, as in the API. */
 function valuesOf(object: unknown): Map<string, Uint8Array | undefined> {
   const { data, stringData } = isRecord(object) ? object : {}
   const values = new Map<string, Uint8Array | undefined>()

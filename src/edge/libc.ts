@@ -1,8 +1,8 @@
 /**
- * libc's own socket calls, for what Node's sockets lack: options before the first byte, filters, keys, raw packets, and an
+ * libc's socket calls, for what Node's sockets lack: options before the first byte, filters, keys, raw packets, and an
  * `accept` that reports a shortage of descriptors. A TCP socket is handed over as `new net.Socket({ fd })`.
  *
- * Every call answers at once: all sockets here are non-blocking. One that fails throws a `CallError`.
+ * Every call returns at once: all sockets here are non-blocking. A call that fails throws a `CallError`.
  */
 import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
@@ -33,7 +33,7 @@ const SO_ATTACH_FILTER = 26
 const SO_DETACH_FILTER = 27
 const SO_REUSEPORT = 15
 const SO_MEMINFO = 55
-/** Place of the count of what was dropped in the answer to SO_MEMINFO. */
+/** The index of the drop count in the answer to SO_MEMINFO. */
 const SK_MEMINFO_DROPS = 8
 const MSG_DONTWAIT = 0x40
 const EAGAIN = 11
@@ -49,7 +49,7 @@ const SOCKADDR_SIZE = 28
 /** Octets of a path in `sockaddr_un`, with the NUL behind it. */
 const PATH_SIZE = 108
 
-// The process itself: whatever C library Node runs on.
+// Symbols of the process itself, with whatever C library Node runs on.
 const libc = koffi.load(null)
 const Program = koffi.struct({ length: 'uint16_t', rows: 'void *' })
 const LENGTH = koffi.inout(koffi.pointer('uint32_t'))
@@ -71,7 +71,7 @@ const call = {
   indexOf: libc.func('if_nametoindex', 'uint32_t', ['str']),
 }
 
-/** A call that was refused: `code` is `EMFILE` and the like, the message what people know it by. */
+/** A call that failed: `code` is `EMFILE` and the like, `message` the usual text for it. */
 export class CallError extends Error {
   readonly code: string
   readonly errno: number
@@ -83,7 +83,7 @@ export class CallError extends Error {
   }
 }
 
-/** The process, or the machine, has no descriptor left: so says a call of ours, or Node. */
+/** The process, or the machine, has no descriptor left, as a call of ours or Node reports it. */
 export function isShortage(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'EMFILE' || code === 'ENFILE'
@@ -113,13 +113,13 @@ export function setOption(fd: number, level: number, option: number, value: numb
 
 export const setNoDelay = (fd: number): void => setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
 
-/** Port 0: any that is free. */
+/** Port 0: any free port. */
 export function bindSocket(fd: number, { address, port }: Endpoint): void {
   const name = socketAddress(address, port)
   must(call.bind(fd, name, name.length))
 }
 
-/** Listens there; an IPv6 socket for all addresses takes IPv4 too. */
+/** Listens; an IPv6 socket for all addresses also accepts IPv4. */
 export function listenAt(fd: number, endpoint: Endpoint, backlog: number): void {
   setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
   if (familyOfAddress(endpoint.address) === 'ipv6') setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
@@ -132,7 +132,7 @@ export interface Accepted {
   readonly remote: Endpoint
 }
 
-/** Undefined if no connection waits, or the one that did is gone again. */
+/** Undefined if no connection is waiting, or it has ended again. */
 export function acceptFrom(listener: number): Accepted | undefined {
   const name = new Uint8Array(SOCKADDR_SIZE)
   const fd = accept(listener, name)
@@ -147,7 +147,7 @@ function accept(listener: number, name: Uint8Array): number | undefined {
   throw error
 }
 
-/** Of these a connection has gone before it was taken; the rest (accept(2)) is trouble of our own. */
+/** After these errors the connection ended before it was accepted; the others (accept(2)) are our own. */
 const NOBODY = new Set([
   'EAGAIN',
   'ECONNABORTED',
@@ -159,7 +159,7 @@ const NOBODY = new Set([
   'ENETUNREACH',
 ])
 
-/** A Unix stream socket that listens at a path which does not exist yet (unix(7)). */
+/** A Unix stream socket that listens at a path that does not exist yet (unix(7)). */
 export function listenAtPath(path: string, backlog: number): number {
   const text = new TextEncoder().encode(path)
   if (text.length >= PATH_SIZE) throw new Error(`the path is longer than ${PATH_SIZE - 1} octets`)
@@ -177,7 +177,7 @@ export function listenAtPath(path: string, backlog: number): number {
   }
 }
 
-/** The next connection of a Unix socket, and the user of its process. Undefined if none waits. */
+/** Accepts a connection of a Unix socket; returns it with the user of its process. Undefined if none is waiting. */
 export function acceptLocal(listener: number): { readonly fd: number; readonly uid: number } | undefined {
   const fd = accept(listener, new Uint8Array(2 + PATH_SIZE))
   if (fd === undefined) return undefined
@@ -193,7 +193,7 @@ export function localEndpoint(fd: number): Endpoint {
   return endpointOf(name)
 }
 
-/** Calls back whenever there is something to take; `close` it before the socket. */
+/** Calls back whenever a connection is waiting; `close` it before the socket. */
 export function watchReadable(fd: number, callback: () => void): { close(): void } {
   return koffi.node.poll(fd, { readable: true }, callback)
 }
@@ -203,7 +203,7 @@ export function sendTo(fd: number, bytes: Uint8Array, to: Address, port: number,
   must(call.sendto(fd, bytes, bytes.length, 0, name, name.length))
 }
 
-/** One packet into `into`; undefined where none waits. `index` is that of the interface. */
+/** Receives one packet into `into`; undefined where none is waiting. `index` is that of the interface. */
 export function receiveFrom(
   fd: number,
   into: Uint8Array,
@@ -214,7 +214,7 @@ export function receiveFrom(
   return { length, from: formatAddress(name, 8, 16), index: new DataView(name.buffer).getUint32(24, true) }
 }
 
-/** A raw netlink socket, and the port that the kernel names it by. */
+/** A raw netlink socket, and the port that the kernel gives it. */
 export function openNetlinkSocket(protocol: number): { readonly fd: number; readonly port: number } {
   const fd = must(call.socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, protocol))
   const name = new Uint8Array(12)
@@ -230,12 +230,12 @@ export function openNetlinkSocket(protocol: number): { readonly fd: number; read
   return { fd, port: view.getUint32(4, true) }
 }
 
-/** To whom the socket is connected, or to the kernel. */
+/** Sends to the connected peer, or to the kernel. */
 export function send(fd: number, bytes: Uint8Array): void {
   must(call.send(fd, bytes, bytes.length, 0))
 }
 
-/** The same on a thread of its own, where the kernel may take its time; the descriptor must stay open until then. */
+/** The same on another thread, where the kernel may take long; the descriptor must stay open until then. */
 export function sendApart(fd: number, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     call.send.async(fd, bytes, bytes.length, 0, (fault: unknown, sent: number) => {
@@ -245,7 +245,7 @@ export function sendApart(fd: number, bytes: Uint8Array): Promise<void> {
   })
 }
 
-/** Octets of one message into `into`; undefined where none waits. */
+/** Receives one message into `into`, and returns its octets; undefined where none is waiting. */
 export function receive(fd: number, into: Uint8Array): number | undefined {
   const length = call.recv(fd, into, into.length, MSG_DONTWAIT)
   if (length >= 0) return length
@@ -254,7 +254,7 @@ export function receive(fd: number, into: Uint8Array): number | undefined {
   throw new CallError(errno)
 }
 
-/** Messages that found no room in the socket, ever. */
+/** Messages dropped for lack of room in the socket, since it was opened. */
 export function droppedBy(fd: number): number {
   const info = new Uint32Array(16)
   must(call.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, [info.byteLength]))
@@ -276,23 +276,23 @@ export function attachFilter(fd: number, rows: readonly FilterRow[]): void {
   must(call.setFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length: rows.length, rows: bytes }, 16))
 }
 
-/** Without one there is nothing to do. */
+/** Without a filter there is nothing to do. */
 export function detachFilter(fd: number): void {
   call.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Uint8Array(4), 4)
 }
 
-/** Only what comes in by this interface, and out by it. */
+/** Only packets that arrive or leave by this interface. */
 export const bindToInterface = (fd: number, name: string): void =>
   setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(name))
 
-/** Another socket of ours may have the port too, which is bound to an interface. */
+/** Another socket of ours, bound to an interface, may have the same port. */
 export const sharePort = (fd: number, isShared: boolean): void =>
   setOption(fd, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0)
 
-/** On a listener: what callers begin with is kept for `ttlOfSyn`. */
+/** On a listener: keeps the headers of SYNs for `ttlOfSyn`. */
 export const keepSyn = (fd: number, isKept: boolean): void => setOption(fd, IPPROTO_TCP, TCP_SAVE_SYN, isKept ? 1 : 0)
 
-/** How much was left of the TTL of the SYN that an accepted socket began with; undefined where it was not kept (SYN cookies). */
+/** The TTL of the SYN from which an accepted connection began; undefined where it was not kept (SYN cookies). */
 export function ttlOfSyn(fd: number): number | undefined {
   const header = new Uint8Array(128)
   const length: [number] = [header.length]
@@ -300,7 +300,7 @@ export function ttlOfSyn(fd: number): number | undefined {
   return (header[0] as number) >> 4 === 4 ? header[8] : header[7]
 }
 
-/** 0 where there is none of this name. */
+/** 0 where no interface has this name. */
 export const interfaceIndex = (name: string): number => call.indexOf(name)
 
 /** `sockaddr_in` or `sockaddr_in6`; the interface of a zone by its name, or by `index`. */
@@ -320,7 +320,7 @@ function endpointOf(bytes: Uint8Array): Endpoint {
   const view = new DataView(bytes.buffer)
   const port = view.getUint16(2)
   if (view.getUint16(0, true) === AF_INET) return { address: formatAddress(bytes, 4, 4), port }
-  // What came as IPv4 through an IPv6 socket is IPv4 again.
+  // IPv4 that arrived on an IPv6 socket becomes IPv4 again.
   if (isMappedAt(bytes, 8)) return { address: formatAddress(bytes, 20, 4), port }
   const address = formatAddress(bytes, 8, 16)
   const zone = isLinkLocalAt(bytes, 8) ? interfaceName(view.getUint32(24, true)) : ''

@@ -1,11 +1,16 @@
-/** How much memory this process may have, and how it gives back what it had. */
+/** How much memory this process may use, and how it returns freed memory to the system. */
 import { totalmem } from 'node:os'
 import koffi from 'koffi'
 
-/** Of the memory there is: the other half is for the objects of the cluster, buffers and the runtime itself. */
+/**
+ * The share of the memory that routing tables may use: the rest is for objects of the cluster, buffers and the runtime.
+ */
 const SHARE = 0.5
 
-/** Octets for routing tables, by the limit of the container (its control group), or else by the machine's memory. */
+/**
+ * Octets for routing tables, from the memory limit of the container (its control group), or else from the machine's
+ * memory.
+ */
 export function memoryForTables(): number {
   const all = totalmem()
   const limit = process.constrainedMemory()
@@ -16,19 +21,19 @@ export function memoryForTables(): number {
 const M_MMAP_THRESHOLD = -3
 const M_ARENA_MAX = -8
 const THRESHOLD = 128 * 1024
-/** Otherwise each of the runtime's threads has a heap of its own, which never gives back what its busiest hour took. */
+/** Otherwise each thread of the runtime has a heap of its own, which never returns its peak memory. */
 const ARENAS = 2
 
 /**
- * Large arrays each have a mapping of their own: what of them is never written takes no memory, and all of it goes back
- * when they go. glibc begins so, but gives that up for sizes that were freed once. Before any table is made.
+ * Large arrays are mapped separately: pages that are never written take no memory, and all are returned when the array
+ * is freed. glibc begins with that, but stops it for sizes that were freed once. Called before any table is created.
  */
 export function mapLargeArrays(): void {
   let mallopt: (parameter: number, value: number) => number
   try {
     mallopt = koffi.load(null).func('mallopt', 'int', ['int', 'int'])
   } catch {
-    // Another C library than glibc: it has no such call, and no such habit.
+    // A C library other than glibc has neither this call nor this behavior.
     return
   }
   mallopt(M_MMAP_THRESHOLD, THRESHOLD)

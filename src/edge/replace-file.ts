@@ -1,4 +1,4 @@
-/** Puts a text in the place of a file: whoever reads it sees the old one or the new one, whole. */
+/** Replaces a file by a text: a reader sees the old text or the new one, whole. */
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -14,7 +14,10 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
   }
 }
 
-/** Takes away what writers left that were ended in the middle. Only for who alone writes the file, and is not at it. */
+/**
+ * Removes temporary files of writers that were killed. Only for the one program that writes the file, and while it does
+ * not write.
+ */
 export async function sweepHalves(path: string): Promise<void> {
   const whole = basename(path)
   const names = await readdir(dirname(path)).catch(() => [])

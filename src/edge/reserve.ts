@@ -1,7 +1,7 @@
 /**
- * A few descriptors held back: when the process or the machine has none left, one of these is given up for
- * what must be opened, and taken back as soon as there is room. The last one is for callers who are turned away: one who
- * is never accepted would wait in the kernel for ever and wake us each round.
+ * Holds back some descriptors. When the process or the machine has none left, one is closed for what must be opened,
+ * and opened again as soon as possible. The last one is for connections that are refused: a connection that is never
+ * accepted would wait in the kernel and wake us in each round.
  */
 import { closeSync, openSync } from 'node:fs'
 import type { Millis } from '../base/units.ts'
@@ -9,10 +9,10 @@ import { errorText } from './error-text.ts'
 import { isShortage } from './libc.ts'
 
 const DEFAULT_SIZE = 8
-/** It must have been whole this long before that is reported: at the limit it is short and whole again by turns. */
+/** The reserve must be complete for this long before that is reported: near the limit it changes all the time. */
 const PATIENCE: Millis = 10_000
 
-/** In a container it may be the only thing that is surely there. */
+/** A file that exists in every container. */
 const openRoot = (): number => openSync('/', 'r')
 
 export class Reserve {
@@ -23,7 +23,7 @@ export class Reserve {
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** `report` gets why it was needed, and `undefined` when it is whole again. */
+  /** `report` gets the reason when the reserve is used, and `undefined` when it is complete again. */
   constructor(report: (trouble: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
     this.#report = report
     this.#size = size
@@ -41,7 +41,9 @@ export class Reserve {
     return this.#held.length === 0 && this.#size > 0
   }
 
-  /** Opens it, with a descriptor of the reserve given up where there is no other. Throws what `open` does. */
+  /**
+   * Calls `open`, with a descriptor of the reserve closed for it where there is no other. Throws what `open` throws.
+   */
   lend<Value>(open: () => Value, mayTakeLast = false): Value {
     try {
       return open()
@@ -54,13 +56,13 @@ export class Reserve {
     }
   }
 
-  /** Takes back what there is room for. */
+  /** Opens descriptors again, as far as possible. */
   refill(): void {
     try {
       while (this.#held.length < this.#size) this.#held.push(this.#open())
     } catch (error) {
       if (isShortage(error)) this.#note(errorText(error))
-      // What cannot be opened at all says nothing of descriptors: there is less of a reserve, or none.
+      // A path that cannot be opened says nothing about descriptors: the reserve is smaller, or empty.
       else this.#size = this.#held.length
     }
   }

@@ -1,8 +1,8 @@
-/** Where the kinds the agent reads are served: API group, version, plural, and whether they live in namespaces. */
+/** The kinds that the agent reads and writes: API group, version, plural, and whether they have namespaces. */
 import { KINDS, type Kind } from '../cluster/source.ts'
 import type { Effect } from '../engine/effect.ts'
 
-/** What the world should know of this node. */
+/** The kind of the status of a node. */
 export type Report = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
 
 export interface Resource {
@@ -11,17 +11,17 @@ export interface Resource {
   readonly apiVersion: string
   readonly plural: string
   readonly namespaced: boolean
-  /** A custom resource: the cluster may not know it. */
+  /** A custom resource: the cluster may not have it. */
   readonly custom: boolean
-  /** What the API is asked to leave out. */
+  /** A field selector. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
-  /** Of kinds that are read in one namespace: which, where an object says no other. */
+  /** For kinds that are read in one namespace: which, where an object names none. */
   readonly namespace?: string
 }
 
 const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> = {
   Node: { apiVersion: 'v1', plural: 'nodes', namespaced: false },
-  // Headless services have no address, and their endpoints are the most there are.
+  // Headless Services have no address, and most endpoints are theirs.
   Service: {
     apiVersion: 'v1',
     plural: 'services',
@@ -36,24 +36,24 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
   },
 }
 
-/** Of Secrets only those that are named are read: see `secretsIn`. */
+/** Only Secrets that objects name are read: see `secretsIn`. */
 const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
 
-/** Kinds that are there only where Calico's own objects are read. */
+/** Kinds that are read only with Calico's own objects. */
 const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
-/** Calico does not have it: it stands in our own group, whoever's the other objects are. */
+/** Not a kind of Calico's: it is in our own group, whichever group the other objects are in. */
 const OURS_ALONE = { kind: 'BGPAdvertisement', apiVersion: 'godwit.dev/v1', plural: 'bgpadvertisements' } as const
 const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
 
 export const isCalicoGroup = (apiGroup: string): boolean => CALICO_GROUP.test(apiGroup)
 
-/** IPAM is Calico's own business: only the group of its storage has all of it. */
+/** Only the group of Calico's storage has all of IPAM. */
 const IPAM = {
   BlockAffinity: { apiVersion: 'crd.projectcalico.org/v1', plural: 'blockaffinities' },
   IPAMBlock: { apiVersion: 'crd.projectcalico.org/v1', plural: 'ipamblocks' },
 } as const
 
-/** The resources a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: where our own kinds are served. */
+/** The resources that a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: the group of our own kinds. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
   const absent = isCalicoGroup(apiGroup) ? [] : CALICO_KINDS
@@ -68,13 +68,13 @@ export function resourcesOf(apiGroup: string): readonly Resource[] {
   })
 }
 
-/** Calico's own group is at v3; every other one we know is at v1. */
+/** Calico's own group has version v3; every other group here has v1. */
 function versioned(apiGroup: string): string {
   if (apiGroup.includes('/')) return apiGroup
   return `${apiGroup}/${apiGroup === 'projectcalico.org' ? 'v3' : 'v1'}`
 }
 
-/** Where objects of a kind are: all of them, or those of one namespace. */
+/** The path of a kind's objects: all of them, or those of one namespace. */
 interface Place extends Pick<Resource, 'apiVersion' | 'plural'> {
   readonly namespace?: string
 }
@@ -85,7 +85,7 @@ export function pathOf({ apiVersion, plural, namespace }: Place): string {
   return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${place}${plural}`
 }
 
-/** Secrets of the agent's own namespace, or the one of a name. */
+/** Secrets of the agent's own namespace, or the one with a name. */
 export const secretsIn = (namespace: string, name?: string): Resource => ({
   kind: 'Secret',
   apiVersion: 'v1',
@@ -93,11 +93,11 @@ export const secretsIn = (namespace: string, name?: string): Resource => ({
   namespaced: true,
   custom: false,
   namespace,
-  // For one object by its name, rights to the name are enough.
+  // For one object by its name, a right to that name is enough.
   ...(name !== undefined && { selection: { fieldSelector: `metadata.name=${name}` } }),
 })
 
-/** Set by a user when a node registers, and taken away when it is ready. */
+/** A user sets it when a node registers; it is removed when the node is ready. */
 export const STARTUP_TAINT = 'godwit.dev/starting'
 
 /** Kinds that the agent writes. */
@@ -106,16 +106,16 @@ export const LEASE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plur
 export const EVENT = { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events' } as const
 export const NODE = { apiVersion: 'v1', kind: 'Node', plural: 'nodes' } as const
 
-/** What a source of objects is to the agent. */
+/** A source of objects, as the agent uses it. */
 export interface Source {
   readonly kind: 'kubernetes' | 'manifests'
-  /** Reads everything anew, where it does not follow each change by itself. */
+  /** Reads everything again, where the source does not follow each change by itself. */
   reread?(): void
-  /** Reads the Secrets of these names, and no others, where it has not read all of them anyhow. */
+  /** Reads the Secrets with these names, and no others, where it does not read all of them anyhow. */
   followSecrets?(names: readonly string[]): void
-  /** Why nobody follows this agent that is told to end; undefined: another one does, or that cannot be known. */
+  /** Why no agent follows this one after SIGTERM; undefined: one does, or that cannot be known. */
   whyLeaves?(): Promise<string | undefined>
-  /** Writes what the effect says of this node, where the source can be written to. */
+  /** Writes what the effect says, where the source can be written to. */
   report?(effect: Report): void
   stop(): Promise<void>
 }

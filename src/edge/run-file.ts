@@ -1,8 +1,9 @@
 /**
- * A file in the agent's run directory: what one run leaves for the next. One JSON value, replaced as a whole.
+ * A file in the agent's run directory, for the next run of the agent. One JSON value, replaced as a whole.
  *
- * It is never half-written (a new file is renamed over the old one), readable for its owner alone, and bounded. What
- * cannot be read counts as absent: a run without it is the first one. Nothing here fails; `trouble` gets the error.
+ * It is never half-written (a new file is renamed over the old one), readable only for its owner, and bounded. A file
+ * that cannot be read counts as absent: the agent then starts as in its first run. Nothing here throws; `trouble` gets
+ * the error.
  */
 import { lstat, readFile } from 'node:fs/promises'
 import { errorText } from './error-text.ts'
@@ -10,11 +11,11 @@ import { replaceFile, sweepHalves } from './replace-file.ts'
 
 export interface RunFileOptions {
   readonly path: string
-  /** What is wrong; undefined once it is right again. */
+  /** The error; undefined when it is over. */
   readonly trouble: (text: string | undefined) => void
 }
 
-/** A file of another layout is not read. */
+/** A file with another version is not read. */
 const FORMAT = 1
 const MOST_BYTES = 16 * 1024 * 1024
 
@@ -22,7 +23,7 @@ export class RunFile {
   readonly #path: string
   readonly #trouble: RunFileOptions['trouble']
   #writing: Promise<void> | undefined
-  /** The newest value that is not written yet: what comes while a write is under way replaces it. */
+  /** The newest value that is not written yet: a value that arrives during a write replaces it. */
   #next: { readonly value: unknown } | undefined
 
   constructor({ path, trouble }: RunFileOptions) {
@@ -30,7 +31,7 @@ export class RunFile {
     this.#trouble = trouble
   }
 
-  /** Undefined where there is none, or none that can be used. Comes before the first write. */
+  /** Undefined where there is none that can be used. Called before the first write. */
   async read(): Promise<unknown> {
     await sweepHalves(this.#path)
     try {
@@ -53,7 +54,7 @@ export class RunFile {
     this.#writing ??= this.#writeAll()
   }
 
-  /** Everything handed in is on the disk, or reported as trouble. */
+  /** Resolves when everything has been written, or the error has been reported. */
   async close(): Promise<void> {
     await this.#writing
   }

@@ -1,11 +1,11 @@
-/** What this kernel can sign TCP segments with: RFC 2385 and RFC 5925. */
+/** Whether this kernel can sign TCP segments: TCP-MD5 (RFC 2385) and TCP-AO (RFC 5925). */
 import { CallError, closeSocket, openSocket, setOption } from './libc.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const IPPROTO_TCP = 6
 const TCP_MD5SIG_EXT = 32
 const TCP_AO_DEL_KEY = 39
-/** No key, and no address: it takes nothing away. */
+/** No key and no address: the call changes nothing. */
 const NOTHING = new Uint8Array(216)
 
 export interface Signatures {
@@ -13,7 +13,7 @@ export interface Signatures {
   readonly ao: boolean
 }
 
-/** Undefined where no socket can be opened to ask. */
+/** Undefined where no socket can be opened. */
 export function signatures(): Signatures | undefined {
   try {
     const fd = openSocket('ipv4')
@@ -27,7 +27,7 @@ export function signatures(): Signatures | undefined {
   }
 }
 
-/** A kernel without it does not know the option; one with it refuses what it was given. */
+/** A kernel without the option reports that it is unknown; one with it refuses this argument. */
 function knows(fd: number, option: number): boolean {
   try {
     setOption(fd, IPPROTO_TCP, option, NOTHING)

@@ -1,6 +1,6 @@
 /**
- * Standard output and error that never hold the process up: what reads them (a container runtime, a pager, a full disk)
- * may stand still for ever, and a write that waits for it would stop the agent's timers, its end and its last words.
+ * Standard output and error that never block the process: their reader (a container runtime, a pager, a full disk) may
+ * stop reading, and a write that waits for it would stop the agent's timers and its end.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -32,7 +32,7 @@ function isSocket(fd: number): boolean {
   }
 }
 
-/** Writes to stderr as much as fits at once. For the end of the process. */
+/** Writes as much to stderr as fits at once. For the end of the process. */
 export function writeLastLine(text: string): void {
   try {
     writeSync(openWithoutWaiting(2), text)

@@ -1,6 +1,6 @@
 /**
- * The status of this node as a file (`--status FILE`): the same object that a cluster's API has, as JSON, for agents
- * that read a folder of manifests. One write at a time, the newest status last; what is wrong is told once.
+ * Writes the status of this node to a file (`--status FILE`): the object that the API would have, as JSON, for agents
+ * that read a folder of manifests. One write at a time, the newest status last; an error is reported once.
  */
 import { open } from 'node:fs/promises'
 import type { Effect } from '../engine/effect.ts'
@@ -13,7 +13,7 @@ import { NODE_STATUS } from './resources.ts'
 
 /** Readable by all users: as in the API, the status holds no secret. */
 const MODE = 0o644
-/** Of an earlier run, that is looked at. */
+/** The file of an earlier run, which is read once. */
 const MOST_BYTES = 64 * 1024
 
 interface StatusFileOptions {
@@ -26,7 +26,7 @@ export class StatusFile {
   readonly #options: StatusFileOptions
   #next: NodeStatus | undefined
   #writing: Promise<void> | undefined
-  /** What the file says; undefined until it is known. */
+  /** The content of the file; undefined until it is known. */
   #before: { readonly conditions?: unknown } | undefined
 
   constructor(options: StatusFileOptions) {
@@ -61,7 +61,7 @@ export class StatusFile {
   }
 }
 
-/** What an earlier run wrote; nothing where that cannot be read. */
+/** The content that an earlier run wrote; undefined where it cannot be read. */
 async function readStatus(path: string): Promise<{ readonly conditions?: unknown }> {
   try {
     const file = await open(path)

@@ -12,7 +12,7 @@ import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 import { ItemReader } from './item-reader.ts'
 
-/** The API said no. `message` is one line for people. */
+/** The API refused a request. `message` is one line for people. */
 export class ApiError extends Error {
   readonly status: number
   readonly retryAfter: Millis | undefined
@@ -24,19 +24,21 @@ export class ApiError extends Error {
   }
 }
 
-/** Nothing came for too long. */
+/** No data arrived for too long. */
 export class Silence extends Error {}
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Api {
-  /** Where it is, for people. */
+  /** The server's URL, for messages. */
   readonly server: string
-  /** Whoever answers there is believed: its certificate is not verified. */
+  /** The server's certificate is not verified. */
   readonly insecure: boolean
-  /** The whole answer as JSON. */
+  /**
+   * Resolves with the whole JSON body. Rejects with `ApiError` where the API refuses, or after `silence` without data.
+   */
   get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown>
-  /** Sends an object or a patch of one; the answer as JSON. */
+  /** Sends an object or a patch; resolves with the JSON body. */
   send(
     method: 'POST' | 'PUT' | 'PATCH',
     path: string,
@@ -45,7 +47,7 @@ export interface Api {
     signal: AbortSignal,
     type?: PatchType,
   ): Promise<unknown>
-  /** A list, item by item as they come; gives the list without them. */
+  /** Reads a list and calls `onItem` for each item as it arrives; resolves with the list without its items. */
   list(
     path: string,
     query: Query,
@@ -53,7 +55,10 @@ export interface Api {
     signal: AbortSignal,
     onItem: (item: unknown) => void,
   ): Promise<unknown>
-  /** Line by line; `onOpen` once the server agreed. Ends when the server ends it, throws when it breaks. */
+  /**
+   * Reads a watch line by line; `onOpen` is called when the server accepts. Resolves when the server ends the watch,
+   * and rejects when the connection breaks.
+   */
   follow(
     path: string,
     query: Query,
@@ -65,10 +70,10 @@ export interface Api {
   close(): void
 }
 
-/** How a patch says what is to change. */
+/** The type of a patch. */
 export type PatchType = 'merge' | 'strategic-merge'
 
-/** What is sent along with a request. */
+/** The body of a request. */
 interface Sent {
   readonly method: string
   readonly text: string
@@ -103,7 +108,7 @@ function loadConfig(kubeconfig: string | undefined): KubeConfig {
   }
   const cluster = config.getCurrentCluster()
   if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig ?? ''} names no cluster in its current context`)
-  // Plain HTTP (a local proxy) has no certificate to verify; the client wants to be told.
+  // Plain HTTP (a local proxy) has no certificate to verify; the client must be told so.
   config.clusters = config.clusters.map((one) =>
     one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
   )
@@ -118,7 +123,7 @@ class HttpApi implements Api {
   readonly #proxied: boolean
   readonly #agent: HttpAgent
 
-  /** Throws one line where the configuration is no good. */
+  /** Throws one line where the configuration is invalid. */
   constructor(load: () => KubeConfig) {
     this.#load = load
     this.#config = load()
@@ -214,19 +219,19 @@ class HttpApi implements Api {
     }
   }
 
-  /** What we show is no longer taken: credentials are read again, instead of when the client would next look. */
+  /** The server no longer accepts our credentials: they are read again now, before the client would do it. */
   #renew(): void {
     try {
       this.#config = this.#load()
     } catch {
-      // Half-written, perhaps; the next refusal tries again.
+      // The file may be half-written; the next refusal tries again.
     }
   }
 
   async #request({ path, query, sent }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.server + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`)
-    // Long lists are a tenth as large, compressed; the server leaves short answers and watches as they are.
+    // A compressed list has a tenth of the size; the server leaves short answers and watches uncompressed.
     const headers = { accept: 'application/json', 'accept-encoding': 'gzip', 'user-agent': 'godwit' }
     const options: RequestOptions = {
       headers: {
@@ -247,7 +252,7 @@ class HttpApi implements Api {
   }
 }
 
-/** The body, unpacked where the server packed it. What is wrong with it ends the reading. */
+/** The body, decompressed where the server compressed it. A fault in it ends the reading. */
 function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
   if (response.headers['content-encoding'] !== 'gzip') return response
   const gunzip = createGunzip()
@@ -255,7 +260,7 @@ function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
   return response.pipe(gunzip)
 }
 
-/** What a Status object in the body says, or else the number. */
+/** The message of a Status object in the body, or else the HTTP status. */
 async function refusal(status: number, response: IncomingMessage): Promise<ApiError> {
   const text = await readSome(response)
   const seconds = Number(response.headers['retry-after'])

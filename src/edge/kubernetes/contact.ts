@@ -6,19 +6,18 @@
 import type { Millis } from '../../base/units.ts'
 
 /**
- * One agent looks for a lost server this often, for each node of the cluster: all of them together ask at a bounded
- * rate.
+ * One agent tries a lost server this often, for each node of the cluster: all agents together ask at a bounded rate.
  */
 const PAUSE_PER_NODE: Millis = 6
 const SHORTEST_LONGEST: Millis = 3_000
-/** Agents list anew within so long of each other, for each node of the cluster. */
+/** After a loss, agents list again within this time for each node of the cluster. */
 const SPREAD_PER_NODE: Millis = 1
 
 export class Contact {
   /** How many nodes, and so agents, the cluster has; 0 until they are known. */
   nodes = 0
   #lost = false
-  /** One is asking for all. */
+  /** One reflector is trying for all. */
   #asking = false
   readonly #waiting = new Set<() => void>()
 
@@ -27,19 +26,19 @@ export class Contact {
     return Math.max(SHORTEST_LONGEST, this.nodes * PAUSE_PER_NODE)
   }
 
-  /** So long, at most, a list that is asked for anew is put off. */
+  /** A list that must be repeated is delayed by at most this long. */
   get spread(): Millis {
     return this.nodes * SPREAD_PER_NODE
   }
 
-  /** Another one is asking for all: what it hears is what there is to say. */
+  /** Another reflector is trying for all: its result is what can be reported. */
   get mustWait(): boolean {
     return this.#lost && this.#asking
   }
 
   /**
-   * Waits for one's turn: at once while the server is reached; else one is let in to ask, and the others wait until it
-   * was heard. Answers whether the server has come back meanwhile.
+   * Waits for permission to ask: at once while the server is reached; otherwise one reflector may ask, and the others
+   * wait for its result. Returns whether the server has come back meanwhile.
    */
   async turn(signal: AbortSignal): Promise<boolean> {
     let waited = false
@@ -51,7 +50,7 @@ export class Contact {
     return waited && !this.#lost
   }
 
-  /** The server answered, whatever it said. */
+  /** The server has answered, whatever the answer. */
   heard(): void {
     this.#lost = false
     this.#asking = false
@@ -64,7 +63,7 @@ export class Contact {
     this.#asking = false
   }
 
-  /** Whoever was asking has ended: another may. */
+  /** The reflector that was trying has ended: another may try. */
   left(): void {
     this.#asking = false
     this.#wake()

@@ -1,9 +1,9 @@
 /**
  * Finds out why this pod ends. An upgrade, a deletion of the DaemonSet and a shutdown of the machine all send SIGTERM;
- * the API distinguishes them. After an upgrade a new agent starts on this node, and neighbors shall keep its routes.
+ * the API distinguishes them. After an upgrade a new agent starts on this node, and neighbors must keep its routes.
  * When the DaemonSet is deleted or the machine shuts down, no agent follows.
  *
- * A shutdown ends all containers, by systemd or by a kubelet with graceful shutdown, although the pod is not deleted in
+ * A shutdown, by systemd or by a kubelet with graceful shutdown, ends all containers although the pod is not deleted in
  * the API: that identifies it. Nothing of the host has to be mounted for this.
  */
 import type { Millis } from '../../base/units.ts'
@@ -14,7 +14,7 @@ export interface OwnPod {
   readonly name: string
 }
 
-/** An agent that waits longer for an answer goes as for a restart. */
+/** Without an answer after this time, the agent ends as for a restart. */
 const PATIENCE: Millis = 2_000
 
 interface Metadata {
@@ -26,7 +26,7 @@ interface Metadata {
   }[]
 }
 
-/** Undefined: for a restart, or that cannot be known. */
+/** Undefined: another agent follows, or that cannot be known. */
 export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<string | undefined> {
   const signal = AbortSignal.timeout(PATIENCE)
   const read = (path: string) => readMetadata(api, path, signal)

@@ -1,6 +1,6 @@
 /**
- * A list read item by item as it comes: of thousands of objects one at a time is held as text and parsed, so that no answer
- * is as large as the list, and no parse as long.
+ * Parses a list item by item while it arrives. Only one object of thousands is held as text at a time, so that memory
+ * and the time of one parse do not grow with the list.
  */
 
 const QUOTE = 0x22
@@ -8,7 +8,7 @@ const BACKSLASH = 0x5c
 const isOpening = (code: number): boolean => code === 0x7b || code === 0x5b
 const isClosing = (code: number): boolean => code === 0x7d || code === 0x5d
 
-/** How deep the list itself is, and its items in it: `{"items":[{`. */
+/** Depth of brackets in the list, and in its items: `{"items":[{`. */
 const LIST = 1
 const ITEMS = 2
 
@@ -17,9 +17,9 @@ export class ItemReader {
   readonly #decoder = new TextDecoder()
   /** The list without its items. */
   #rest = ''
-  /** What has come of the item that is being read. */
+  /** The part of the current item that has arrived. */
   #item = ''
-  /** The last text that stood in the list itself: before its items stands their name. */
+  /** The last string in the list object itself: the name of its field stands before the items. */
   #name = ''
   #depth = 0
   #inText = false
@@ -32,7 +32,7 @@ export class ItemReader {
 
   push(chunk: Uint8Array): void {
     const text = this.#decoder.decode(chunk, { stream: true })
-    /** What is before this has been put where it belongs. */
+    /** Everything before this position has been used. */
     let taken = 0
     for (let at = 0; at < text.length; at++) {
       const code = text.charCodeAt(at)
@@ -62,7 +62,7 @@ export class ItemReader {
     else if (this.#depth > ITEMS) this.#item += left
   }
 
-  /** The list, all items told. Throws where it was no JSON. */
+  /** The list, after its last item. Throws where the text is no JSON. */
   end(): unknown {
     return JSON.parse(this.#rest)
   }
@@ -72,7 +72,7 @@ export class ItemReader {
     if (this.#depth === LIST) this.#name = ''
   }
 
-  /** Where it ends, or where what has come of it does. */
+  /** The end of the item, or of the part that has arrived. */
   #readText(text: string, from: number): number {
     let at = from
     for (; this.#inText && at < text.length; at++) {

@@ -1,8 +1,9 @@
 /**
- * The Node of this node, of which a deletion has to be certain: kubelets and operators delete a Node and register it again
- * while its pods run. It is passed on when the API has had no such Node for a minute, each time it was asked.
+ * Delays the deletion of this node's own Node until it is certain: kubelets and operators delete a Node and register it
+ * again while its pods run. A deletion is passed on when the API has reported no such Node for a minute, each time it
+ * was asked.
  *
- * In: changes of Nodes. Out: the same, but for the deletion that is not certain yet.
+ * In: changes of Nodes. Out: the same changes, without a deletion that is not certain yet.
  */
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
@@ -11,7 +12,7 @@ import type { Api } from './api.ts'
 import { trimObject } from './trim.ts'
 
 export interface OwnNodeTiming {
-  /** So long the API must say that it is not there. */
+  /** The API must report for this long that the Node does not exist. */
   readonly certain: Millis
   readonly ask: Millis
   readonly silence: Millis
@@ -33,9 +34,9 @@ export class OwnNode {
   readonly #options: OwnNodeOptions
   readonly #timing: OwnNodeTiming
   readonly #ref: ObjectRef
-  /** As it was last seen, while it is there or not certainly gone. */
+  /** The Node as last seen, until its deletion is certain. */
   #known: Upsert | undefined
-  /** Since when the API has had none; undefined: it has not been asked, or could not answer. */
+  /** Since when the API has had none; undefined: not asked yet, or no answer. */
   #goneSince: Millis | undefined
   #asking: NodeJS.Timeout | undefined
   readonly #stopped = new AbortController()
@@ -90,7 +91,7 @@ export class OwnNode {
   async #ask(): Promise<void> {
     const round = this.#asking
     const there = await this.#isThere()
-    // It came back meanwhile, or the source has ended.
+    // The Node came back meanwhile, or the source has ended.
     if (round === undefined || this.#asking !== round) return
     if (there === undefined) this.#goneSince = undefined
     else if (there !== 'gone') {
@@ -112,7 +113,7 @@ export class OwnNode {
     return now - this.#goneSince >= this.#timing.certain
   }
 
-  /** Undefined where the API does not answer. One list of one name: no other right is needed than to list Nodes. */
+  /** Undefined where the API does not answer. This lists one name, so that only the right to list Nodes is needed. */
   async #isThere(): Promise<unknown | 'gone' | undefined> {
     const { api, resource, name } = this.#options
     try {

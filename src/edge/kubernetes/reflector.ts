@@ -1,10 +1,10 @@
 /**
- * Follows the objects of one kind: lists them, watches from there, and begins again as often as needed, without end.
+ * Follows the objects of one kind: lists them, watches for changes, and starts again after each failure.
  *
  * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is
- * never held whole; then `upsert` and `delete`; trouble while the API does not answer as it should. What was known
- * stays in force meanwhile. An event that changes nothing in the fields we keep is not passed on. Of an object only a
- * digest is kept.
+ * never held whole; then `upsert` and `delete`; `trouble` while the API does not answer as it should. The last known
+ * objects stay in force meanwhile. An event that changes no field that we keep is not passed on. Only a digest of each
+ * object is kept.
  */
 
 import { createHash } from 'node:crypto'
@@ -21,18 +21,18 @@ export interface ReflectorTiming {
   /** First pause after a failure; doubles up to `longestPause`, with jitter. */
   readonly firstPause: Millis
   readonly longestPause: Millis
-  /** A connection on which nothing comes for this long is dead. The API sends a bookmark about every minute. */
+  /** A connection without data for this long is dead. The API sends a bookmark about every minute. */
   readonly silence: Millis
-  /** How often to ask for a kind the cluster does not know. */
+  /** How often to ask for a kind that the cluster does not have. */
   readonly absentPause: Millis
   /**
-   * A kind that was there must be unknown for this long before its objects count as gone: servers say so while
-   * starting.
+   * A kind that existed must be unknown for this long before its objects count as deleted: a server that is starting
+   * also reports it as unknown.
    */
   readonly absentGrace: Millis
-  /** The same for a kind that was not listed yet: until then nothing is known of it, which is not the same as none. */
+  /** The same for a kind that was never listed: until then nothing is known about its objects. */
   readonly absentAtStart: Millis
-  /** Objects asked for at once. */
+  /** Objects per page. */
   readonly pageSize: number
 }
 
@@ -48,9 +48,9 @@ export const USUAL_TIMING: ReflectorTiming = {
 
 export interface Sink {
   change(change: ObjectChange): void
-  /** The kind has been listed, or is known not to exist. */
+  /** The kind has been listed, or the cluster does not have it. */
   listed(): void
-  /** The API does not answer as it should; undefined: it does. `ofServer`: that concerns every kind. */
+  /** The API does not answer as it should; undefined: it does. `ofServer`: the failure concerns every kind. */
   trouble(trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void
 }
 
@@ -60,13 +60,13 @@ interface Named {
   readonly from: undefined
 }
 
-/** By key: what the object said, in few octets. */
+/** A digest of each object, by its key. */
 type Digests = Map<string, string>
 
-/** The place we stand at is too old: list anew (HTTP 410). */
+/** The resourceVersion of the watch has expired: list again (HTTP 410). */
 class Expired extends Error {}
 
-/** So often in a row the server says no, and we doubt the place we stand at. */
+/** After this many refusals in a row, the resourceVersion is no longer trusted. */
 const MOST_REFUSALS = 3
 
 export class Reflector {
@@ -76,15 +76,13 @@ export class Reflector {
   readonly #timing: ReflectorTiming
   readonly #contact: Contact
   readonly #stop = new AbortController()
-  /** The resourceVersion we stand at; undefined: list first. */
+  /** The resourceVersion to watch from; undefined: list first. */
   #version: string | undefined
   #known: Digests = new Map()
   #listed = false
-  /**
-   * Objects asked for at once: more after pages went stale while they were read, which in time makes one page of all.
-   */
+  /** Objects per page: more after pages expired while they were read, in time all in one page. */
   #pageSize: number
-  /** The server takes our field selector, as far as we know. */
+  /** The server supports our field selector, as far as we know. */
   #selects = true
   #failures = 0
   #refusals = 0
@@ -124,7 +122,7 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
-    // All agents of a large cluster that list at once would end a server that has just come back.
+    // If all agents of a large cluster listed at once, a server that has just come back would fail again.
     if (this.#listed) await this.#wait(this.#contact.spread * Math.random())
     const next: Digests = new Map()
     let token: string | undefined
@@ -143,7 +141,7 @@ export class Reflector {
     this.#reportListed(next)
   }
 
-  /** Objects are trimmed as they come. */
+  /** Objects are trimmed as they arrive. */
   async #page(token: string | undefined, onItem: (item: unknown) => void): Promise<unknown> {
     const query = { ...this.#selection(), limit: this.#pageSize, continue: token }
     const silence = Math.min(this.#timing.silence, 60_000)
@@ -162,7 +160,7 @@ export class Reflector {
     return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
   }
 
-  /** Only changes are passed on: ten thousand objects parsed again would delay all sessions. */
+  /** Only changes are passed on: to parse ten thousand objects again would delay all sessions. */
   #reportPage(fresh: readonly Named[], isFirst: boolean): void {
     if (!this.#listed && isFirst) {
       this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
@@ -171,7 +169,7 @@ export class Reflector {
     for (const named of fresh) this.#sink.change({ kind: 'upsert', ...named })
   }
 
-  /** All pages are there: what is on none of them is gone. */
+  /** The last page has arrived: an object on none of the pages has been deleted. */
   #reportListed(next: Digests): void {
     for (const key of this.#known.keys())
       if (!next.has(key)) this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
@@ -187,7 +185,7 @@ export class Reflector {
     if (this.#resource.kind === 'Node') this.#contact.nodes = this.#known.size
   }
 
-  /** Follows changes until the server ends it; the pause before the next watch. */
+  /** Watches until the server ends the watch; returns the pause before the next one. */
   async #watch(): Promise<Millis> {
     const query = {
       ...this.#selection(),
@@ -208,13 +206,13 @@ export class Reflector {
         this.#event(line),
       )
     } catch (error) {
-      // A server that sends no bookmarks looks just like one that is gone: a new watch finds out which it is.
+      // A server without bookmarks looks like a dead connection: a new watch shows which it is.
       if (!(error instanceof Silence) || opened === undefined) throw error
     } finally {
-      // One that lived a while was a good one: the next failure is a first one again.
+      // A watch that lasted a while was good: the next failure counts as a first one.
       if (opened !== undefined && this.#livedLong(opened)) this.#failures = 0
     }
-    // A server that hangs up at once must not be asked in a circle.
+    // A server that ends each watch at once must not be asked in a tight loop.
     return opened !== undefined && this.#livedLong(opened) ? 0 : this.#timing.firstPause
   }
 
@@ -251,7 +249,7 @@ export class Reflector {
     if (named !== undefined) fresh.push(named)
   }
 
-  /** Notes what it says; undefined where that is nothing new. An object without a name is none. */
+  /** Notes an object's digest; undefined where it has not changed. An object without a name is ignored. */
   #read(object: unknown, into: Digests): Named | undefined {
     const { name } = metaOf(object)
     if (typeof name !== 'string' || name === '') return undefined
@@ -268,7 +266,7 @@ export class Reflector {
     return { kind: this.#resource.kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) }
   }
 
-  /** Judges what went wrong; the pause before the next try. */
+  /** Handles a failure; returns the pause before the next try. */
   #afterFailure(error: unknown): Millis {
     if (isUnreached(error)) this.#contact.failed()
     else this.#contact.heard()
@@ -306,11 +304,11 @@ export class Reflector {
     return this.#timing.absentPause * (0.75 + 0.5 * Math.random())
   }
 
-  /** Older servers do not select services by their cluster IP: they are asked for all, once and for ever. */
+  /** Older servers cannot select Services by cluster IP: from then on all are read. */
   #isUnselectable(error: unknown): boolean {
     const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
     if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
-    // A Secret is only read by its name: without the selection, all other Secrets would be read too.
+    // A Secret is read only by its name: without the selector, all other Secrets would be read too.
     if (this.#resource.kind === 'Secret') return false
     this.#selects = false
     this.#version = undefined
@@ -358,10 +356,10 @@ function pageOf(answer: unknown): { next: string | undefined; version: string | 
   }
 }
 
-/** It did not come to an answer. */
+/** No answer arrived. */
 const isUnreached = (error: unknown): boolean => !(error instanceof ApiError) && isOfServer(error)
 
-/** It did not come to an answer, or we are a stranger to the server: no other kind will fare better. */
+/** No answer arrived, or the server does not accept us: every kind will fail alike. */
 function isOfServer(error: unknown): boolean {
   if (error instanceof ApiError) return error.status === 401
   return error instanceof Silence || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string'
@@ -369,17 +367,17 @@ function isOfServer(error: unknown): boolean {
 
 const isExpired = (error: unknown): boolean => error instanceof ApiError && error.status === 410
 
-/** A watch that fails after it began says so with a Status object in the stream. */
+/** A watch that fails after it began reports that by a Status object in the stream. */
 function watchError(status: unknown): Error {
   const { code, message } = fields(status)
   if (code === 410) return new Expired()
   return new ApiError(typeof code === 'number' ? code : 500, String(message ?? 'the watch failed'), undefined)
 }
 
-/** A hundred bits and more: two versions of one object that are told apart by nothing else never meet. */
+/** More than a hundred bits: two versions of an object never have the same digest by chance. */
 const digestOf = (object: unknown): string => createHash('sha1').update(canonical(object)).digest('base64')
 
-/** JSON text in which the order of fields says nothing. */
+/** JSON text in which the order of fields does not matter. */
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_name, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner

@@ -1,6 +1,6 @@
 /**
- * The Kubernetes API as a source of objects: one reflector per kind, their changes gathered into one input per look at
- * the sockets, and `synced` once every kind has been listed.
+ * The Kubernetes API as a source of objects. One reflector per kind reads changes; those of one poll of all sockets
+ * become one input. `synced` follows when every kind has been listed.
  */
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
@@ -16,32 +16,32 @@ import { KubernetesTroubles } from './troubles.ts'
 import { type JobTiming, USUAL_JOB } from './write/job.ts'
 
 export interface KubernetesOptions {
-  /** Undefined: the cluster this runs in, or what kubectl would take. */
+  /** Undefined: the cluster that this pod runs in, or kubectl's default. */
   readonly kubeconfig: string | undefined
   /** `godwit.dev` or `godwit.dev/v1`. */
   readonly apiGroup: string
   readonly feed: (input: Input) => void
-  /** Where the keys of Secrets stay. */
+  /** Keys of Secrets are kept there. */
   readonly keys?: Keys
-  /** Of the agent: where its Secrets are. */
+  /** The agent's namespace, which has its Secrets. */
   readonly namespace?: string
-  /** Of the agent: the node it is for, and its pod where it is one. */
+  /** The agent's node, and its pod where it runs in one. */
   readonly node?: string
   readonly pod?: string
   readonly ownNodeTiming?: OwnNodeTiming
   readonly timing?: Partial<ReflectorTiming>
-  /** Undefined: nothing is written. */
+  /** Undefined: nothing is written to the API. */
   readonly status?: StatusWriting
 }
 
-/** What is written, and by whom. */
+/** What is written, and for which node. */
 interface StatusWriting {
   readonly node: string
   readonly nodeReadiness: boolean
   readonly timing?: Partial<JobTiming>
 }
 
-/** Fails with one line when the kubeconfig is no good; a server that does not answer is only trouble. */
+/** Rejects with one line when the kubeconfig is invalid; a server that does not answer is only reported. */
 export async function openKubernetes(options: KubernetesOptions): Promise<Source> {
   const api = await connectApi(options.kubeconfig)
   return new Kubernetes(api, options)
@@ -142,7 +142,7 @@ class Kubernetes implements Source {
     }
   }
 
-  /** One of many: what is said of the kind as a whole holds for this one. */
+  /** A Secret read by its name: what holds for the kind as a whole holds for it. */
   #reflectSecret(name: string): Reflector {
     const ref = { kind: 'Secret', namespace: this.#namespace, name } as const
     const change: Sink['change'] = (one) => {

@@ -1,7 +1,7 @@
 /**
- * What the agent writes to the API: the status of its node, Events, and while it holds the Lease the conditions of objects
- * and the removal of startup taints. Each is a job of its own with its own back-off; none holds up the engine or another.
- * What the API will not take (no rights, no CRD) is one line for all, and everything else goes on.
+ * Writes to the API: the status of this node, Events, and while the agent holds the Lease the conditions of objects and
+ * the removal of startup taints. Each is a job with a back-off of its own; none delays the engine or another job. Where
+ * the API refuses (no rights, no CRD), one problem reports it, and everything else continues.
  */
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
@@ -21,17 +21,17 @@ export interface StatusDoorOptions {
   readonly node: string
   readonly namespace: string
   readonly apiGroup: string
-  /** Write the condition of the Node, and take startup taints away. */
+  /** Write the condition of the Node, and remove startup taints. */
   readonly nodeReadiness: boolean
   readonly timing: JobTiming
   /** How many nodes the cluster has. */
   readonly nodes: () => number
   readonly feed: (input: Input) => void
-  /** What the API will not take; undefined: nothing. */
+  /** Why the API refuses a write; undefined: it does not. */
   readonly trouble: (text: string | undefined) => void
 }
 
-/** Of an agent that ends, to give the Lease back. */
+/** For an agent that ends: gives the Lease back. */
 const FAREWELL: Millis = 1_000
 
 export class StatusDoor {
@@ -82,7 +82,7 @@ export class StatusDoor {
   }
 
   perform(effect: Report): void {
-    // Nothing is said of objects before all of them are known, nor the Lease asked for.
+    // Before all objects are known, no condition is written and the Lease is not requested.
     if (!this.#isStarted) this.#jobs.Lease.wake()
     this.#isStarted = true
     switch (effect.kind) {
@@ -119,7 +119,7 @@ export class StatusDoor {
     this.#options.feed({ kind: 'lease', held })
   }
 
-  /** Jobs may fail for reasons that differ: what the first says stands until it is through. */
+  /** Jobs may fail for different reasons: the first one is reported until that job succeeds. */
   #setRefused(name: string, text: string | undefined): void {
     if (text === undefined) this.#refusals.delete(name)
     else if (!this.#refusals.has(name)) this.#refusals.set(name, text)

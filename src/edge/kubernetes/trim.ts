@@ -1,6 +1,6 @@
 /**
- * Objects without what the agent never looks at: for 10,000 services that is most of the memory. Also gone is what
- * changes without meaning anything here, so that a Node's heartbeat is no change.
+ * Removes from objects what the agent never reads: for 10,000 Services that is most of the memory. Fields that change
+ * without any effect here are removed too, so that the heartbeat of a Node is not a change.
  */
 import type { Resource } from '../resources.ts'
 
@@ -15,7 +15,7 @@ function without(value: unknown, ...names: readonly string[]): Fields {
   return rest
 }
 
-/** The object as the store needs it; items of a list get the kind and version they lack there. */
+/** The object as the store needs it; items of a list get the kind and apiVersion that they lack there. */
 export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): Fields {
   const { generation, ...metadata } = fields(fields(object).metadata)
   const whole = { ...fields(object), apiVersion, kind, metadata: trimMetadata(metadata) }
@@ -27,7 +27,7 @@ export function trimObject({ kind, apiVersion, custom }: Resource, object: unkno
   return whole
 }
 
-/** What an agent wrote into the status is no news to the others; the generation says which version conditions are about. */
+/** Status that an agent wrote does not matter to the others; `generation` says to which version conditions belong. */
 function trimCustom(object: Fields, generation: unknown): Fields {
   const metadata = { ...fields(object.metadata), ...(typeof generation === 'number' && { generation }) }
   return { ...without(object, 'status'), metadata }
@@ -44,7 +44,7 @@ function trimMetadata(metadata: unknown): Fields {
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }
 
-/** Of endpoints it matters on which nodes they are and how they are; those that are alike in both are one. */
+/** Of endpoints only the nodes and conditions matter; endpoints that agree in both are one. */
 function trimSlice(slice: Fields): Fields {
   const { endpoints } = slice
   const rest = without(slice, 'ports')

@@ -1,24 +1,24 @@
 /**
- * Trouble with the Kubernetes API, said once: a server that cannot be reached fails every kind alike, and is one line,
- * not one for each kind. It is over when the last kind is through.
+ * Reports errors of the Kubernetes API once: a server that cannot be reached fails every kind alike, and is one problem
+ * instead of one for each kind. The problem is over when the last kind succeeds.
  */
 import type { ObjectChange } from '../../cluster/source.ts'
 
-/** The place of trouble that is the server's own. */
+/** The key of an error that concerns the whole server. */
 const SERVER = 'Kubernetes'
 
 export class KubernetesTroubles {
   readonly #change: (change: ObjectChange) => void
-  /** By place: what each kind says of it. */
+  /** The current error of each kind. */
   readonly #texts = new Map<string, Map<string, string>>()
-  /** By place: what was reported. */
+  /** The error that was last reported, by kind. */
   readonly #told = new Map<string, string>()
 
   constructor(change: (change: ObjectChange) => void) {
     this.#change = change
   }
 
-  /** What is wrong for this kind now; undefined: nothing. */
+  /** Sets the error of this kind; undefined: it has none. */
   /** `kind`: `BGPPeer`, or `Secret/bgp` for one of those that are read one by one. */
   set(kind: string, trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void {
     const place = trouble?.ofServer === true ? SERVER : `${SERVER}/${kind}`
@@ -35,7 +35,7 @@ export class KubernetesTroubles {
     return texts
   }
 
-  /** Kinds may fail for reasons that differ: what the first says stands until it is through. */
+  /** Kinds may fail for different reasons: the first one is reported until that kind succeeds. */
   #report(at: string): void {
     const [text] = this.#texts.get(at)?.values() ?? []
     if (text === this.#told.get(at)) return

@@ -1,7 +1,7 @@
 /**
- * Long pieces of manifests are read on a thread of their own: a document of a megabyte takes a third of a second, and
- * sessions must not wait for it. The thread is there while it is needed. Its memory and its time are bounded: what takes
- * more is a fault of the piece.
+ * Parses long pieces of manifests on a thread of its own: a document of a megabyte takes a third of a second, and
+ * sessions must not wait for it. The thread exists while it is needed. Its memory and time are bounded: a piece that
+ * exceeds them is faulty.
  */
 import { Worker } from 'node:worker_threads'
 import type { Millis } from '../../base/units.ts'
@@ -15,13 +15,13 @@ export interface Question {
   readonly resources: readonly Resource[]
 }
 
-/** Put in by the build: where the thread's code lies beside the bundle. */
+/** Set by the build: where the code of the thread lies beside the bundle. */
 declare const GODWIT_THREAD: string | undefined
 
 const CODE = new URL(typeof GODWIT_THREAD === 'string' ? GODWIT_THREAD : './thread.ts', import.meta.url)
 const LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 } as const
 const PATIENCE: Millis = 20_000
-/** So long it waits for the next piece. */
+/** How long the thread waits for another piece before it ends. */
 const IDLE: Millis = 1_000
 
 export class Apart {
@@ -34,7 +34,7 @@ export class Apart {
     this.#patience = patience
   }
 
-  /** One piece after the other. Never fails: what the thread cannot do is a fault of the piece. */
+  /** One piece after the other. Never rejects: a failure of the thread is a fault of the piece. */
   readonly read = (text: string, kind: PieceKind, resources: readonly Resource[]): Promise<PieceReading> => {
     const answer = this.#last.then(() => this.#ask({ text, kind, resources }))
     this.#last = answer

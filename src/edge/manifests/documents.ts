@@ -1,7 +1,7 @@
 /**
- * The text of a file of manifests → what its documents say, one after the other. A long text is cut into pieces, a
- * document or an item of a List each, and `breathe` is awaited in between, so that sessions and clients have their turns.
- * A fault spoils its own document or item and nothing else.
+ * Parses the text of a file of manifests into the values of its documents. A long text is cut into pieces, a document
+ * or an item of a List each, and `breathe` is awaited in between, so that sessions and clients have their turns. A
+ * fault affects its own document or item only.
  */
 import type { Resource } from '../resources.ts'
 import type { Fault, PieceKind, PieceReading } from './fault.ts'
@@ -10,23 +10,23 @@ import { type Cutting, cutJsonList, cutYamlList, type ItemText, type ListText } 
 import { isJson, readPiece } from './piece.ts'
 import type { Pieces } from './pieces.ts'
 
-/** So long it is read without a break. */
+/** Parsing pauses after this long. */
 const SLICE_MILLIS = 5
 
 export interface Reading {
   readonly resources: readonly Resource[]
   readonly breathe: () => Promise<void>
-  /** What the file said when it was last read. */
+  /** The values of the file when it was last read. */
   readonly pieces: Pieces
-  /** Reads what takes longer than a slice, elsewhere. */
+  /** Parses a piece that takes longer than a slice, on another thread. */
   readonly apart: (text: string, kind: PieceKind, resources: readonly Resource[]) => Promise<PieceReading>
 }
 
 export interface ReadDocument {
   readonly value: unknown
-  /** Why the value is not to be used, but for what kind it may be of: `line 4: spec.asNumber: stands twice`. */
+  /** Why the value must not be used, except for its kind and name: `line 4: spec.asNumber: stands twice`. */
   readonly fault?: string | undefined
-  /** Of a List: why items are not, by their index. */
+  /** For a List: why items must not be used, by their index. */
   readonly itemFaults?: ReadonlyMap<number, string>
 }
 
@@ -52,7 +52,7 @@ class DocumentReader {
     this.#reading = reading
   }
 
-  /** One document; several where they cannot be told apart by their text alone. */
+  /** One document; several where their text alone does not show where one ends. */
   async document(text: string, begin: number): Promise<readonly ReadDocument[]> {
     const list = this.#isForeign(text)
       ? undefined
@@ -77,7 +77,7 @@ class DocumentReader {
     }
   }
 
-  /** Undefined where it is no list, or its items cannot be read each by itself. */
+  /** Undefined where it is no List, or its items cannot be parsed one by one. */
   async #list({ frame, items }: ListText, begin: number): Promise<ReadDocument | undefined> {
     const { values, fault } = await this.#piece(frame, 'document')
     const [outside] = values
@@ -122,7 +122,7 @@ class DocumentReader {
   }
 }
 
-/** About as much as a slice reads: YAML takes 0.3 ms a kilobyte, JSON a tenth of that. */
+/** About what one slice can parse: YAML takes 0.3 ms a kilobyte, JSON a tenth of that. */
 const isSlow = (text: string): boolean => text.length > (isJson(text) ? 128 : 16) * 1024
 
 function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -134,8 +134,8 @@ function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>>
 const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n').length
 
 /**
- * A document begins at a line of `---`, and at the margin YAML lets that stand for nothing else. What stands before the
- * first one belongs to it when it is only comments; directives (`%YAML`) tie documents together, and are rare.
+ * A document begins at a line of `---`: at the start of a line YAML gives that no other meaning. Text before the first
+ * one belongs to it if it is only comments; directives (`%YAML`) tie documents together, and are rare.
  */
 function splitDocuments(text: string): string[] {
   if (text.startsWith('%') || text.includes('\n%')) return [text]

@@ -1,10 +1,12 @@
-/** One file of manifests → the objects in it, and what is wrong with the rest. Text in, values out. */
+/** One file of manifests: returns the objects in it, and the faults of the rest. Text in, values out. */
 import type { Kind, ObjectRef } from '../../cluster/source.ts'
 import { isCalicoGroup, type Resource } from '../resources.ts'
 import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
 import { groupOf, isOfKind, isOwnGroup } from './kinds.ts'
 
-/** What is wrong with a value of a Secret often quotes it: a password may begin with `*` or `!`, or be a fraction. */
+/**
+ * A fault in a value of a Secret may quote the value: a password may begin with `*` or `!`, or look like a fraction.
+ */
 const OF_SECRET = /((?:^|[ .])(?:stringData|data)(?:[.[][^:]*)?): .*$/s
 
 export interface ManifestObject {
@@ -18,7 +20,7 @@ export interface ManifestTrouble {
   readonly at: string
   readonly text: string
   readonly level?: 'warning'
-  /** Of which kinds an object may stand there. */
+  /** The kinds that an object at this place may have. */
   readonly hides?: readonly Kind[]
 }
 
@@ -40,7 +42,7 @@ export async function parseManifests(file: string, text: string, reading: Readin
 class ObjectReader {
   readonly objects: ManifestObject[] = []
   readonly troubles: ManifestTrouble[] = []
-  /** Kinds that are read, in a group that is not. */
+  /** Kinds that are read, in another group. */
   readonly #elsewhere: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
   readonly #resources: readonly Resource[]
 
@@ -60,14 +62,14 @@ class ObjectReader {
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 
-  /** What it may be meant for. */
+  /** The kind that may have been meant. */
   #kindsOf(value: unknown): readonly Kind[] {
     const { kind } = isFields(value) ? value : {}
     const meant = typeof kind === 'string' ? this.#resources.filter((one) => isOfKind(kind, one)) : []
     return (meant.length === 0 ? this.#resources : meant).map((one) => one.kind)
   }
 
-  /** Takes what it is, or says why it cannot. */
+  /** Takes the object, or returns why it cannot. */
   #whyNot(from: string, document: Fields, itemFaults: ItemFaults): string | undefined {
     const { kind, apiVersion } = document
     if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
@@ -91,12 +93,12 @@ class ObjectReader {
       this.#elsewhere.push({ from, kind, apiVersion })
       return undefined
     }
-    // Every other group has kinds that are nothing to us.
+    // Kinds of every other group are ignored.
     if (!isOwnGroup(apiVersion) || ofGroup.length === 0) return undefined
     return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
   }
 
-  /** A kind that is read from one of Calico's groups and ours is there in the other: perhaps that one was meant. */
+  /** A kind of Calico's group that exists in ours, or the reverse: perhaps that one was meant. */
   #isReadElsewhere(kind: string, apiVersion: string): boolean {
     return (
       (isCalicoGroup(apiVersion) || isOwnGroup(apiVersion)) &&
@@ -104,7 +106,7 @@ class ObjectReader {
     )
   }
 
-  /** Said once for a file, at the first of them. */
+  /** Reported once per file, at the first of them. */
   passedOver(): ManifestTrouble[] {
     const [first, ...others] = this.#elsewhere
     const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
@@ -115,7 +117,7 @@ class ObjectReader {
     return [{ at: first.from, text, level: 'warning' }]
   }
 
-  /** Items of a `BGPPeerList` need not say what they are: `type` does. */
+  /** Items of a `BGPPeerList` need not name their kind: it follows from the list. */
   #whyNotItems(from: string, list: Fields, type: Fields, faults: ItemFaults): string | undefined {
     const items = list.items ?? []
     if (!Array.isArray(items)) return `items must be a list, found ${quote(items)}`
@@ -138,7 +140,7 @@ class ObjectReader {
     if (typeof namespace !== 'string' || namespace === '') {
       return `${resource.kind}/${name}: metadata.namespace must be text, found ${quote(namespace)}`
     }
-    // Most say it themselves, and stay the value they are: a file that is read again has them again.
+    // Most items name their kind and stay the same value: when the file is read again, they are known to be unchanged.
     const placed = metadata.namespace === namespace ? object : { ...object, metadata: { ...metadata, namespace } }
     this.#keep({ kind: resource.kind, namespace, name }, placed, from)
     return undefined
@@ -149,7 +151,7 @@ class ObjectReader {
   }
 }
 
-/** The very object where it says itself what it is. */
+/** The same object where it names its kind itself. */
 const typed = (item: Fields, type: Fields): Fields =>
   Object.keys(type).every((field) => Object.hasOwn(item, field)) ? item : { ...type, ...item }
 
@@ -159,7 +161,7 @@ const NO_FAULTS: ItemFaults = new Map()
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A value as a person would recognise it, not longer than a line bears. */
+/** A value in a form that people recognize, no longer than fits in a line. */
 function quote(value: unknown): string {
   if (value === undefined) return 'nothing'
   const text = JSON.stringify(value) ?? String(value)

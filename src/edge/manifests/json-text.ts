@@ -1,6 +1,6 @@
 /**
- * JSON → its value. `JSON.parse` takes the last of two keys and rounds numbers without a word, so the text is looked
- * through once more for what it loses.
+ * Parses JSON. `JSON.parse` silently uses the last of two equal keys and rounds numbers, so the text is scanned once
+ * more for both.
  */
 import { DEEPEST, type Fault, faultAt, joinField, KEY_TWICE, notWhole, type PieceReading, TOO_DEEP } from './fault.ts'
 
@@ -15,15 +15,15 @@ export function readJson(text: string): PieceReading | undefined {
   }
 }
 
-/** An object or list that is open. */
+/** An object or array that is open. */
 interface Level {
-  /** Of an object: its keys so far. */
+  /** For an object: its keys so far. */
   readonly keys: Set<string> | undefined
-  /** The key, or the index, of the value that comes. */
+  /** The key, or the index, of the next value. */
   at: string | number
 }
 
-/** A string, a number, or a sign. Of JSON that is known to be good, nothing else needs a look. */
+/** A string, a number, or a punctuator. In text that is known to be JSON, nothing else needs to be scanned. */
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[[\]{},]/g
 
 class Scan {

@@ -1,4 +1,4 @@
-/** Which documents are for us, by the two fields that say so. */
+/** Decides by `apiVersion` and `kind` which documents are read. */
 import type { Resource } from '../resources.ts'
 
 export interface Head {
@@ -21,7 +21,7 @@ export const isOfKind = (kind: string, resource: Resource): boolean =>
 export const isForeign = ({ apiVersion, kind }: Head, resources: readonly Resource[]): boolean =>
   kind !== 'List' && !isOwnGroup(apiVersion) && !resources.some((one) => isOfKind(kind, one))
 
-/** The head of a value, where it has one. */
+/** The `apiVersion` and `kind` of a value, where it has them. */
 export function headOf(value: unknown): Head | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { apiVersion, kind } = value as { readonly apiVersion?: unknown; readonly kind?: unknown }
@@ -34,8 +34,8 @@ const HEAD_LINE = /^(apiVersion|kind):[ \t]+([A-Za-z0-9./-]+)[ \t]*(?:#.*)?\r?$/
 const BETWEEN = /^(?:#.*|-(?:\s.*)?|---|\.\.\.)?\s*$/
 
 /**
- * The head of a block mapping by its text, without reading the rest: a ConfigMap of a megabyte costs a look at its
- * lines. Undefined where the text is laid out otherwise, or names a field twice.
+ * The `apiVersion` and `kind` of a block mapping, from its text: a ConfigMap of a megabyte is scanned, not parsed.
+ * Undefined where the text is laid out otherwise, or has a field twice.
  */
 export function headOfText(text: string): Head | undefined {
   const found: { apiVersion?: string; kind?: string } = {}
@@ -51,10 +51,10 @@ export function headOfText(text: string): Head | undefined {
   return headOf(found)
 }
 
-/** The same of an item of a block sequence, which begins behind its dash. */
+/** The same for an item of a block sequence, which begins behind its dash. */
 export const headOfItem = (text: string): Head | undefined => headOfText(text.replace('-', ' '))
 
-/** Each line from its first sign on, and the column of that. */
+/** Each line from its first character that is no space, with the column of that. */
 function* linesOf(text: string): Generator<readonly [line: string, column: number]> {
   for (let at = 0; at < text.length; ) {
     const next = text.indexOf('\n', at)

@@ -1,27 +1,27 @@
 /**
- * A `List` of objects as text, cut into its items without reading them: ten thousand objects in one document are read
- * one by one then, and those whose text has not changed not at all.
+ * Cuts the text of a `List` into its items without parsing them: of ten thousand objects in one document each is then
+ * parsed by itself, and those whose text has not changed are not parsed at all.
  */
 
 export interface ListText {
-  /** The document with no items in its list. */
+  /** The document, with an empty list of items. */
   readonly frame: string
   readonly items: readonly ItemText[]
 }
 
 export interface ItemText {
   readonly text: string
-  /** Where in the document it begins. */
+  /** The item's position in the document. */
   readonly at: number
 }
 
-/** Stops after each item, so that who cuts a long text can breathe. Gives undefined where it cannot be cut. */
+/** Yields after each item, so that a long text does not block. Returns undefined where the text cannot be cut. */
 export type Cutting = Generator<void, ListText | undefined>
 
 /**
- * A block sequence under `items:` at the margin, as `kubectl get -o yaml` writes it. An item begins at a dash in the
- * first one's column and ends before the next: whatever it holds stands deeper. Undefined where the text is laid out
- * otherwise: it is for the reader of whole documents then.
+ * A block sequence under `items:` in the first column, as `kubectl get -o yaml` writes it. An item begins at a dash in
+ * the column of the first dash and ends before the next one: its content is indented deeper. Undefined where the text
+ * is laid out otherwise: the document is then parsed as a whole.
  */
 export function* cutYamlList(text: string): Cutting {
   const head = /^items:[ \t]*(?:#.*)?\r?\n/m.exec(text)
@@ -67,7 +67,7 @@ const isBreak = (sign: string | undefined): boolean =>
 const itemsBetween = (text: string, cuts: readonly number[]): ItemText[] =>
   cuts.slice(1).map((cut, index) => ({ text: text.slice(cuts[index], cut), at: cuts[index] as number }))
 
-/** `"items": [ … ]` of an object that is a JSON text. Undefined where there are not two at least. */
+/** `"items": [ … ]` of an object in JSON text. Undefined where there are fewer than two items. */
 export function* cutJsonList(text: string): Cutting {
   const cuts: number[] = []
   let depth = 0

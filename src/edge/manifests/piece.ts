@@ -1,16 +1,16 @@
-/** One piece of a file, a document or an item of a List, as plain values. */
+/** Parses one piece of a file, a document or an item of a List, into plain values. */
 import type { Resource } from '../resources.ts'
 import type { PieceKind, PieceReading } from './fault.ts'
 import { readJson } from './json-text.ts'
 import { type Head, headOf, headOfItem, headOfText, isForeign } from './kinds.ts'
 import { readYaml } from './yaml-text.ts'
 
-/** Kubernetes takes objects of 1.5 MiB; YAML says the same at greater length. */
+/** Kubernetes accepts objects of 1.5 MiB; the same in YAML is longer. */
 const LARGEST_PIECE = 4 * 1024 * 1024
 
 export const isJson = (text: string): boolean => text.trimStart().startsWith('{')
 
-/** Of what is not for us nothing is kept but its head. */
+/** Of a kind that is not read, only `apiVersion` and `kind` are kept. */
 export function readPiece(text: string, kind: PieceKind, resources: readonly Resource[]): PieceReading {
   const foreign = isJson(text) ? undefined : foreignHead(text, kind, resources)
   if (foreign !== undefined) return { values: [foreign] }
@@ -19,7 +19,7 @@ export function readPiece(text: string, kind: PieceKind, resources: readonly Res
   const { values, fault } = readText(text, kind)
   const heads = values.map((value) => foreignOf(value, resources))
   const kept = values.map((value, index) => heads[index] ?? value)
-  // What is wrong with documents that are not for us is not ours to say.
+  // Faults in documents of kinds that are not read are not reported.
   return fault === undefined || (kept.length > 0 && heads.every((head) => head !== undefined))
     ? { values: kept }
     : { values: kept, fault }

@@ -1,6 +1,6 @@
 /**
- * What the pieces of a file say, by their text: a file is read again whenever it changes, and most of a large one is as
- * it was. Values are shared with whoever got them before, and so are known to be the same at a glance.
+ * Caches the values of a file's pieces by their text: a file is read again whenever it changes, and most of a large one
+ * has not changed. Values are shared with earlier readers, so that unchanged ones are recognized by identity.
  */
 import { createHash } from 'node:crypto'
 import type { PieceKind, PieceReading } from './fault.ts'
@@ -9,7 +9,7 @@ export class Pieces {
   #before = new Map<string, PieceReading>()
   #now = new Map<string, PieceReading>()
 
-  /** What a piece of this text said, in this reading or the last one. */
+  /** The value of a piece with this text, from this reading or the last one. */
   get(kind: PieceKind, text: string): PieceReading | undefined {
     const key = keyOf(kind, text)
     const read = this.#now.get(key) ?? this.#before.get(key)
@@ -21,7 +21,7 @@ export class Pieces {
     this.#now.set(keyOf(kind, text), read)
   }
 
-  /** The file has been read to its end: what it no longer says is forgotten. */
+  /** The file has been read to its end: pieces that it no longer contains are forgotten. */
   keep(): void {
     this.#before = this.#now
     this.#now = new Map()

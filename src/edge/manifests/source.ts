@@ -1,13 +1,14 @@
 /**
  * The folder of manifests as a source of objects.
  *
- * In: files `*.yaml`, `*.yml`, `*.json` directly in the folder, links followed (a ConfigMap volume swaps them all at once).
- * Out: object changes as the Kubernetes source says them: at first each kind as a whole, then `synced`, then only what
- * differs.
+ * In: files `*.yaml`, `*.yml`, `*.json` directly in the folder; symbolic links are followed (a ConfigMap volume
+ * replaces them all at once). Out: object changes in the form of the Kubernetes source: at first each kind as a whole,
+ * then `synced`, then only differences.
  *
- * A file is taken once two looks at it, a moment apart, saw the same: so it is not read half-written. While anything in
- * a file is wrong, what it said before and does not say now stays in force: a slip of the pen deletes nothing. So does a
- * file that cannot be read, and a link to nowhere. A folder that cannot be read keeps everything in force.
+ * A file is read after two checks, a moment apart, have found it unchanged, so that it is not read half-written. While
+ * a file has any error, objects that it contained before and does not contain now stay in force: a typing error deletes
+ * nothing. The same holds for a file that cannot be read, and for a link to a file that does not exist. A folder that
+ * cannot be read keeps everything in force.
  */
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
 import { lstat, readdir, readFile, stat } from 'node:fs/promises'
@@ -29,13 +30,13 @@ export interface ManifestsOptions {
   /** `godwit.dev` or `godwit.dev/v1`. */
   readonly apiGroup: string
   readonly feed: (input: Input) => void
-  /** Where the keys of Secrets stay. */
+  /** Keys of Secrets are kept there. */
   readonly keys?: Keys
-  /** Of Secrets that name none. */
+  /** The namespace of Secrets that name none. */
   readonly namespace?: string
-  /** A file must have stood still this long. */
+  /** A file must have been unchanged for this long. */
   readonly quiet?: Millis
-  /** The folder is looked through this often even without an event. */
+  /** The folder is checked this often, also without an event. */
   readonly rescan?: Millis
 }
 
@@ -46,13 +47,16 @@ interface KnownFile {
   readonly trouble: string | undefined
 }
 
-/** An editor may empty a file before it writes it: so many times `quiet` it may stay empty before that is told. */
+/**
+ * An editor may empty a file before it writes it: the file may stay empty for so many times `quiet` before that is
+ * reported.
+ */
 const EMPTY_PATIENCE = 20
 
-/** What is wrong at a place, or worth a look. */
+/** An error or a warning, and its place. */
 type Trouble = Pick<ManifestTrouble, 'text' | 'level' | 'hides'>
 
-/** What a file looked like, and since when. */
+/** The signature of a file, and since when it has it. */
 interface Sighting {
   readonly signature: string
   readonly since: Millis
@@ -63,7 +67,7 @@ const NAMES = /^[^.].*\.(ya?ml|json)$/
 const LARGEST_FILE = 16n * 1024n * 1024n
 const GONE = 'gone'
 const UNKNOWN = 'unknown'
-/** Before the reason why a file of the folder cannot be looked at. */
+/** The beginning of the error for a file whose status cannot be read. */
 const UNREACHABLE = 'unreachable: '
 
 export class Manifests implements Source {
@@ -76,7 +80,7 @@ export class Manifests implements Source {
   readonly #files = new Map<string, KnownFile>()
   readonly #pieces = new Map<string, Pieces>()
   readonly #apart = new Apart()
-  /** What the look before saw, where it differs from what was taken. */
+  /** What the last check found, where it differs from what was read. */
   #unsettled = new Map<string, Sighting>()
   #objects = new Map<string, ManifestObject>()
   #troubles = new Map<string, Trouble>()
@@ -102,7 +106,7 @@ export class Manifests implements Source {
     this.#look()
   }
 
-  /** Takes every file again, also one that looks as it did: a file system may keep its times to itself. */
+  /** Reads every file again, also one that looks unchanged: a file system may report old times. */
   reread(): void {
     for (const [name, file] of this.#files) this.#files.set(name, { ...file, signature: UNKNOWN })
     this.#look()
@@ -116,7 +120,7 @@ export class Manifests implements Source {
     await this.#looking
   }
 
-  /** One look at a time; a wish for one during another is granted after it. */
+  /** One check at a time; a request during a check is served after it. */
   #look(): void {
     if (this.#stopped) return
     if (this.#looking !== undefined) {
@@ -162,7 +166,7 @@ export class Manifests implements Source {
     this.#report()
   }
 
-  /** The watch holds on to the folder itself: one put in its place needs a watch of its own. */
+  /** The watch follows the folder itself: a folder put in its place needs a watch of its own. */
   async #watchFolder(): Promise<void> {
     const { dev, ino } = await stat(this.#directory)
     const folder = `${dev}:${ino}`
@@ -170,14 +174,14 @@ export class Manifests implements Source {
     this.#watcher?.close()
     this.#watcher = undefined
     try {
-      // A look at once starts the time a file must stand still.
+      // A check now starts the time for which a file must be unchanged.
       this.#watcher = watch(this.#directory, () => this.#lookIn(this.#quiet / 5))
       this.#watcher.on('error', () => {
         this.#watched = undefined
       })
       this.#watched = folder
     } catch {
-      // No watches left on this machine: looking every few seconds does it too.
+      // The machine has no watches left: the folder is checked every few seconds instead.
     }
   }
 
@@ -191,7 +195,7 @@ export class Manifests implements Source {
     return seen
   }
 
-  /** Undefined for what vanished meanwhile, and for what is no file. */
+  /** Undefined for a file that vanished meanwhile, and for anything but a regular file. */
   async #signature(name: string): Promise<string | undefined> {
     try {
       const stats = await this.#stat(name)
@@ -213,7 +217,10 @@ export class Manifests implements Source {
     return stat(join(this.#directory, name), { bigint: true })
   }
 
-  /** Files that differ from what was taken, and looked the same last time. The first look of all waits for nothing. */
+  /**
+   * Files that differ from what was read, and have not changed since the last check. The very first check does not
+   * wait.
+   */
   #settle(seen: ReadonlyMap<string, string>): Map<string, string> {
     const settled = new Map<string, string>()
     const unsettled = new Map<string, Sighting>()
@@ -249,7 +256,7 @@ export class Manifests implements Source {
     else this.#files.set(file, { signature, content: keepMissing(before, fresh), trouble: undefined })
   }
 
-  /** Undefined when it changed while being read; a text says why it cannot be read. */
+  /** Undefined when it changed while it was read; a text says why it cannot be read. */
   async #read(file: string, signature: string, hadObjects: boolean): Promise<ManifestFile | string | undefined> {
     if (signature.startsWith(UNREACHABLE)) return signature.slice(UNREACHABLE.length)
     try {
@@ -330,7 +337,7 @@ export class Manifests implements Source {
 
 const withoutTroubles = ({ objects }: ManifestFile): ManifestFile => ({ objects, troubles: [] })
 
-/** While something in the file is wrong, who is missing in it may be what is wrong: nothing is deleted. */
+/** While something in the file is wrong, an object that is missing may be the error: nothing is deleted. */
 function keepMissing(before: ManifestFile, fresh: ManifestFile): ManifestFile {
   const wrong = fresh.troubles.filter(({ level }) => level !== 'warning')
   if (wrong.length === 0) return fresh

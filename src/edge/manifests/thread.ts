@@ -1,4 +1,4 @@
-/** The thread that reads long pieces of manifests (`apart.ts`): one question, one answer. */
+/** The thread that parses long pieces of manifests (`apart.ts`): one request, one reply. */
 import { parentPort } from 'node:worker_threads'
 import type { Question } from './apart.ts'
 import { readPiece } from './piece.ts'

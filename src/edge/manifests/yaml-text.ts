@@ -1,7 +1,7 @@
 /**
- * YAML → the values of its documents. What the language lets pass and a person did not mean is a fault: a tag nobody
- * knows (`nodeSelector: !all()` without quotes loses its value, `! all()` its `!`), a key twice, a fraction where whole numbers
- * belong, a number that kubectl reads as another (`0177`).
+ * Parses YAML into the values of its documents. Text that YAML accepts although a person meant something else is a
+ * fault: an unknown tag (`nodeSelector: !all()` without quotes loses its value, `! all()` its `!`), a key twice, a
+ * fraction where a whole number belongs, a number that kubectl reads as another one (`0177`).
  */
 import {
   type Document,
@@ -27,13 +27,13 @@ import {
   TOO_DEEP,
 } from './fault.ts'
 
-/** Keys are compared below: the package compares each with each, 10 s for 20,000 of them. */
+/** Keys are compared below: the package compares each with each, which takes 10 s for 20,000 keys. */
 const OPTIONS = { prettyErrors: false, merge: true, uniqueKeys: false, resolveKnownTags: false } as const
 
-/** So many values a document may come to once its aliases are followed. */
+/** A document may have this many values once its aliases are followed. */
 const MOST_VALUES = 200_000
 
-/** `kind`: an item of a List is a sequence of one, and its fields are named from that one on. */
+/** `kind`: an item of a List is a sequence of one, and its fields are named from that item on. */
 export function readYaml(text: string, kind: PieceKind): PieceReading {
   try {
     const values: unknown[] = []
@@ -46,7 +46,7 @@ export function readYaml(text: string, kind: PieceKind): PieceReading {
     }
     return { values }
   } catch (error) {
-    // The package calls itself for every level.
+    // The package recurses for every level.
     if (error instanceof RangeError) return { values: [], fault: { text: TOO_DEEP, at: 0 } }
     throw error
   }
@@ -68,7 +68,7 @@ const unknownTag = (tag: string): string => `the tag ${tag} is not known (put a 
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
 
-/** Of a document at fault: what it says of itself, so that it is known whether it is for us. */
+/** For a document with a fault: its `apiVersion`, `kind` and name, which tell whether it is read at all. */
 function headValue(root: unknown): unknown {
   return isMap(root) ? { apiVersion: root.get('apiVersion'), kind: root.get('kind') } : {}
 }
@@ -130,7 +130,7 @@ class Check {
 const isAnchored = (node: unknown): node is Node & { anchor: string } =>
   (isScalar(node) || isCollection(node)) && node.anchor !== undefined
 
-/** YAML 1.2.2 §6.9.1: a `!` alone says that a text is one. Who writes it before a selector means "not". */
+/** YAML 1.2.2 §6.9.1: a `!` alone makes a value a string. A person who writes it before a selector means "not". */
 const hasBareTag = (node: unknown): boolean => isScalar(node) && node.tag === '!'
 
 const startOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0
@@ -144,14 +144,14 @@ function numberFault(node: Scalar): Fault | undefined {
   return /^[+-]?0[0-9o]/.test(source) ? { text: twoNumbers(source), at } : undefined
 }
 
-/** 0177 is 127 in YAML 1.1, which kubectl reads, and 177 in YAML 1.2; with 0o177 it is the other way round. */
+/** 0177 is 127 in YAML 1.1, which kubectl reads, and 177 in YAML 1.2; for 0o177 it is the reverse. */
 const twoNumbers = (source: string): string =>
   `${source.slice(0, 40)} is another number in YAML 1.1 (write it without the leading zero, or a text in quotes)`
 
-/** The merge key is no text to the package. */
+/** The package does not parse the merge key as a string. */
 const nameOf = (key: unknown): string => (typeof key === 'symbol' ? '<<' : String(key))
 
-/** The field a place in the text belongs to. */
+/** The field that a position in the text belongs to. */
 function fieldAt(node: unknown, at: number, path = ''): string {
   if (isMap(node)) {
     const pair = node.items.findLast(({ key }) => startOf(key) <= at)

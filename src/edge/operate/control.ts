@@ -3,15 +3,16 @@
  *
  * In: the effects `reply` and `hang-up`. Out, to `feed`: `client-opened`, `command`, `client-drained`, `client-closed`.
  *
- * - A client's next line is passed to the engine when the answer to the one before is complete; until then its socket
- *   is not read. Lines sent ahead are bounded by its socket's buffer, one line by `LONGEST_LINE`.
- * - After `reply`, `client-drained` follows once the client has read all of it; a client that reads nothing gets
- *   nothing more.
- * - Every `client-opened` is followed by exactly one `client-closed`.
- * - Who may connect may look. Only root and the agent's own user may act, whatever the socket's group (`restricted`).
- * - Connections have seats: an idle one gives its seat to a newcomer, and some are kept for those who may act.
- * - The socket is moved to its name only when its mode and group are right. It replaces a socket on which no agent
- *   answers.
+ * A client's next line is passed to the engine when the answer to the one before is complete; until then its socket is
+ * not read. Lines sent ahead are bounded by its socket's buffer, one line by `LONGEST_LINE`. After `reply`,
+ * `client-drained` follows once the client has read all of it; a client that does not read gets nothing more. Every
+ * `client-opened` is followed by exactly one `client-closed`.
+ *
+ * Whoever can connect may use `show`. Only root and the agent's own user may use commands that act, whatever the
+ * socket's group (`restricted`). Connections have seats: an idle one gives its seat to a newcomer, and some are kept
+ * for those who may act.
+ *
+ * The socket is renamed to its path when its mode and group are right. It replaces a socket on which no agent answers.
  */
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
@@ -30,13 +31,13 @@ export type ControlEffect = Extract<Effect, { readonly kind: 'reply' | 'hang-up'
 export interface ControlOptions {
   readonly path: string
   readonly feed: (input: Input) => void
-  /** Name or number of the group that may look; undefined leaves the process's own. */
+  /** Name or number of the group that may connect; undefined: the process's own group. */
   readonly group?: string | undefined
   /** Who may connect, as for `chmod`. */
   readonly mode?: number
-  /** Who connects here expects a BIRD 1.6 of this family. */
+  /** Clients of this socket expect a BIRD 1.6 of this family. */
   readonly bird1?: Family
-  /** Gives out the numbers of clients, if there are several sockets. */
+  /** Numbers the clients, if there are several sockets. */
   readonly nextId?: () => ClientId
   /** Clients connected at once. */
   readonly mostClients?: number
@@ -46,7 +47,10 @@ const LONGEST_LINE = 4096
 const MOST_CLIENTS = 64
 /** Clients are answered for this long before all sockets are polled again; at least one client is answered. */
 const SHARE_MILLIS = 2
-/** An answer of which nothing was read for so long no longer keeps its seat: birdc's pager may wait for a person. */
+/**
+ * An answer of which nothing was read for this long no longer keeps its seat: birdc's pager may be waiting for a
+ * person.
+ */
 const STALL_MILLIS = 30_000
 /** Time for a client whose connection is closed to read the rest. */
 const LINGER_MILLIS = 3_000
@@ -55,13 +59,13 @@ interface Client {
   readonly id: ClientId
   readonly socket: Socket
   readonly decoder: StringDecoder
-  /** What was read and is not yet a command. */
+  /** Bytes that are not yet a whole line. */
   text: string
   /** The greeting or an answer is not complete yet. */
   answering: boolean
-  /** It will send nothing more. */
+  /** The client will send nothing more. */
   ended: boolean
-  /** It has taken what was written, and the engine has not heard of that. */
+  /** The client has read everything, and the engine has not been told yet. */
   drained: boolean
   gone: boolean
 }
@@ -71,7 +75,7 @@ export class Control {
   readonly #clients = new Map<ClientId, Client>()
   readonly #seats: Seats<Client>
   readonly #sockets = new Set<Socket>()
-  /** Those for which there is something to do. */
+  /** Clients for which there is something to do. */
   readonly #waiting = new Set<Client>()
   #serving: NodeJS.Immediate | undefined
   #server: LocalListener | undefined
@@ -89,7 +93,7 @@ export class Control {
     return this.#seats.turnedAway
   }
 
-  /** Listens. Throws one line of words where that cannot be. */
+  /** Listens. Throws one line where that fails. */
   async open(): Promise<void> {
     const { path } = this.#options
     try {
@@ -102,7 +106,7 @@ export class Control {
     }
   }
 
-  /** Made in a folder of its own, where no client can connect, and moved to its name when it is ready. */
+  /** Created in a folder of its own, where no client can connect, and renamed to its path when it is ready. */
   async #listen(): Promise<LocalListener> {
     const { path, mode = 0o660, group } = this.#options
     const gid = group === undefined ? undefined : await groupId(group)
@@ -131,7 +135,7 @@ export class Control {
     else this.#reply(client, effect.text)
   }
 
-  /** Ends every client's connection and removes the socket, unless it is no longer ours. */
+  /** Ends every client's connection and removes the socket, unless another process has replaced it. */
   async close(): Promise<void> {
     const { path } = this.#options
     for (const client of this.#clients.values()) this.#hangUp(client)
@@ -212,7 +216,7 @@ export class Control {
     this.#serving = this.#waiting.size === 0 ? undefined : setImmediate(this.#serve)
   }
 
-  /** Hands in the next line, if one is there and its turn has come. */
+  /** Passes the next line to the engine, if there is one and its turn has come. */
   #next(client: Client): void {
     if (client.gone) return
     if (client.answering) {
@@ -260,7 +264,7 @@ export class Control {
     this.#waiting.delete(client)
     this.#seats.leave(client)
     if (!this.#clients.delete(client.id)) return
-    // Also called while an effect of the engine is carried out: the driver queues what is fed then.
+    // May be called while an effect of the engine is performed: the driver queues inputs meanwhile.
     this.#options.feed({ kind: 'client-closed', client: client.id })
   }
 }
@@ -274,7 +278,7 @@ async function refuseIfTaken(path: string): Promise<void> {
 }
 
 /**
- * Only a refused connection means that no agent is there: an agent that is stopped, or has many callers, does not
+ * Only a refused connection means that no agent is there: an agent that is stopped, or has many clients, does not
  * answer at once.
  */
 function answers(path: string): Promise<boolean> {
@@ -288,7 +292,7 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** A number, or a name out of /etc/group. */
+/** A number, or a name in /etc/group. */
 async function groupId(group: string): Promise<number> {
   if (/^\d+$/.test(group)) return Number(group)
   const lines = (await readFile('/etc/group', 'utf8')).split('\n')

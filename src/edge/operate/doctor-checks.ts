@@ -1,4 +1,4 @@
-/** From facts about a machine to findings: what is in the way of routing, and what to do about it. */
+/** Turns facts about a machine into findings: what prevents routing, and how to fix it. */
 import type { Signatures } from '../signatures.ts'
 import type { StrayPods } from './pod-ways.ts'
 
@@ -11,25 +11,25 @@ export interface Facts {
   readonly uplinks: readonly string[]
   /** Owners of routes that look like another BGP daemon's, with how many. */
   readonly daemons: readonly { readonly owner: string; readonly routes: number }[]
-  /** Undefined where the port is free; else why it could not be listened on, as the system's code and in words. */
+  /** Undefined where the port is free; otherwise the error of listening on it, as code and text. */
   readonly port: { readonly code: string; readonly text: string } | undefined
   /** A running agent answered. */
   readonly agentRuns: boolean
-  /** Chains on the way of forwarded packets that drop what no rule accepts: `ip filter FORWARD`. */
+  /** Chains for forwarded packets whose policy is drop: `ip filter FORWARD`. */
   readonly forwardDrops: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelTrouble: string | undefined
   /** Pod CIDRs of this node whose packets leave it. */
   readonly strayPods: readonly StrayPods[]
-  /** What `nft -v` says; undefined where it is missing. */
+  /** The output of `nft -v`; undefined where nft is missing. */
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
   readonly nftTrouble: string | undefined
-  /** Both nft and the kernel know tables that belong to a process, and stay behind it. */
+  /** Both nft and the kernel support tables that a process owns and that stay when it ends. */
   readonly nftHolds: boolean
-  /** Whether this kernel signs TCP segments; undefined where it cannot be asked. */
+  /** Whether this kernel supports signed TCP segments; undefined where that cannot be found out. */
   readonly signatures: Signatures | undefined
-  /** So many packets to service addresses that no service takes have ended here; undefined: no rule ends them. */
+  /** Packets to service addresses that no service accepts, dropped or rejected so far; undefined: no rule does that. */
   readonly serviceLoops: number | undefined
   readonly conntrack: { readonly count: number; readonly max: number } | undefined
 }
@@ -38,12 +38,12 @@ export interface InterfaceFacts {
   readonly name: string
   readonly mtu: number
   readonly up: boolean
-  /** The stricter of the interface's and everybody's: 0 off, 1 strict, 2 loose. */
+  /** rp_filter: the higher of the interface's value and the one for all. 0 off, 1 strict, 2 loose. */
   readonly rpFilter: number | undefined
   readonly acceptRa: number | undefined
-  /** It leads out of this machine: hardware, or what stands on it. A pod's end of a veth does not. */
+  /** It leads out of this machine: hardware, or an interface on top of it. A pod's end of a veth does not. */
   readonly outward: boolean
-  /** Whether packets that come in by it are forwarded, by family; undefined where the kernel does not have that. */
+  /** Whether packets that arrive by it are forwarded, by family; undefined where the kernel has no such setting. */
   readonly forwards: { readonly ipv4: boolean | undefined; readonly ipv6: boolean | undefined }
 }
 
@@ -108,7 +108,7 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
       'warn',
       'the agent cannot listen on port 179: it can only connect to neighbors, not accept their connections',
     ),
-    // Who has no such neighbor is well without.
+    // A machine without such neighbors needs none.
     has(CAP_NET_RAW)
       ? finding('ok', 'capabilities', 'NET_RAW is there')
       : finding(
@@ -130,7 +130,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
       `sysctl -w ${setting}=1, and keep it in /etc/sysctl.d`,
     )
   }
-  /** On for the machine, and off for some interfaces: what comes in there goes nowhere. */
+  /** On for the machine, and off for some interfaces: packets that arrive there are not forwarded. */
   const exceptions = (what: string, value: string | undefined, family: 'ipv4' | 'ipv6') => {
     const off = interfaces.filter(({ name, up, forwards }) => up && name !== 'lo' && forwards[family] === false)
     if (value !== '1' || off.length === 0) return []
@@ -148,7 +148,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
   ]
 }
 
-/** Docker sets such a policy, and some firewalls do: pods are then cut off without a word anywhere. */
+/** Docker and some firewalls set such a policy: packets of pods are then dropped without any message. */
 function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
   if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops forwarded packets by default')]
   return chains.map((chain) =>
@@ -197,7 +197,7 @@ function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
   )
 }
 
-/** Each error of listening has a cure of its own. */
+/** Each error of listening has its own fix. */
 function port({ port: trouble, agentRuns }: Facts): Finding {
   if (trouble === undefined) return finding('ok', 'port 179', 'is free')
   if (trouble.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')

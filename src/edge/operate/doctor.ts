@@ -1,4 +1,4 @@
-/** `godwit doctor`: looks at this machine and says what is in the way, and what to do. Changes nothing. */
+/** `godwit doctor`: checks this machine, and prints what prevents routing and how to fix it. Changes nothing. */
 import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
@@ -14,13 +14,13 @@ import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor
 import { strayPods } from './pod-ways.ts'
 
 const BGP_PORT = 179
-/** Protocol numbers of daemons that speak BGP beside us. */
+/** Protocol numbers of other BGP daemons. */
 const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 
-/** What a running agent finds wrong, one line each, and what it says of itself; throws why it could not be asked. */
+/** The problems of a running agent, one line each, and its status; throws why it could not be asked. */
 export type AskAgent = () => Promise<readonly string[]>
 
-/** 0: nothing is in the way. 1: something is. */
+/** 0: nothing prevents routing. 1: something does. */
 export async function runDoctor(
   out: { write(text: string): unknown },
   askAgent: AskAgent,
@@ -33,7 +33,7 @@ export async function runDoctor(
   return findings.some(({ level }) => level === 'bad') ? 1 : 0
 }
 
-/** A machine without an agent is not worse for it: it may be looked at before one comes. */
+/** A machine without an agent is no error: it may be checked before the agent is installed. */
 async function agentFindings(
   askAgent: AskAgent,
 ): Promise<{ readonly answered: boolean; readonly findings: Finding[] }> {
@@ -104,7 +104,7 @@ interface KernelFacts {
   readonly trouble: string | undefined
 }
 
-/** One look at the kernel, by the door that the agent uses. */
+/** Reads the kernel once, with the code that the agent uses. */
 async function lookAtKernel(): Promise<KernelFacts> {
   const links: Link[] = []
   const routes: KernelRoute[] = []
@@ -143,7 +143,7 @@ async function isOn(family: string, name: string): Promise<boolean | undefined> 
   return value === undefined ? undefined : value !== 0
 }
 
-/** A device, or a bond, a VLAN or a bridge with one below it. */
+/** A device, or a bond, a VLAN or a bridge on top of one. */
 async function standsOnHardware(name: string, depth = 0): Promise<boolean> {
   if (depth > 4) return false
   const entries: readonly string[] = await readdir(`/sys/class/net/${name}`).catch(() => [])
@@ -161,7 +161,7 @@ interface ListedChain {
   readonly policy?: string
 }
 
-/** Chains of all tables, iptables' own among them, that decide on forwarded packets and drop by policy. */
+/** Chains of all tables, also those of iptables, for forwarded packets and with the policy drop. */
 function forwardDrops(listing: string): string[] {
   const { nftables } = JSON.parse(listing) as { readonly nftables: readonly { readonly chain?: ListedChain }[] }
   return nftables

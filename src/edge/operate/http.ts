@@ -1,9 +1,9 @@
 /**
- * What Kubernetes and Prometheus ask over HTTP: `/metrics`, `/livez`, `/readyz`.
+ * HTTP for Kubernetes and Prometheus: `/metrics`, `/livez`, `/readyz`.
  *
- * Bounded: connections have seats, of which some are kept for this machine itself, where the kubelet's probes come from. A
- * connection that asks nothing, or half of something, or does not read its answer, is closed after `IDLE_MILLIS`, and
- * before that as soon as a newcomer needs its seat.
+ * Bounded: connections have seats, of which some are kept for this machine itself, where the kubelet's probes come
+ * from. A connection without a request, with half a request, or that does not read its answer, is closed after
+ * `IDLE_MILLIS`, or earlier when a newcomer needs its seat.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -25,7 +25,7 @@ export interface HttpAddress {
 
 export interface HttpOptions extends HttpAddress {
   readonly metrics: { readonly contentType: string; scrape(each?: boolean): Promise<string> }
-  /** Undefined while all is well, otherwise the reason in one line. */
+  /** Undefined while the agent is well, otherwise the reason in one line. */
   readonly whyNotLive: () => string | undefined
   readonly whyNotReady: () => string | undefined
 }
@@ -46,14 +46,14 @@ export function parseHttpAddress(text: string): HttpAddress | undefined {
 }
 
 const SEATS = { most: 64, mostPerCaller: 16, reserved: 16 }
-/** So long a connection may be idle, a request incomplete, or an answer unread. */
+/** How long a connection may be idle, a request incomplete, or an answer unread. */
 const IDLE_MILLIS = 5_000
-/** Connections the kernel holds ready for us. */
+/** The backlog: connections that the kernel holds for us. */
 const BACKLOG = 128
-/** Descriptors held back for probes from this machine, and one for those who are turned away. */
+/** Descriptors held back for probes from this machine, and one for connections that are refused. */
 const RESERVE = 4
 
-/** Starts to listen; fails with one line that names the address. */
+/** Starts to listen; rejects with one line that names the address. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const seats = new Seats<Socket>(SEATS)
   const server = createServer({
@@ -61,7 +61,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
     requestTimeout: IDLE_MILLIS,
     headersTimeout: IDLE_MILLIS,
     keepAliveTimeout: IDLE_MILLIS,
-    // By default Node looks for requests that are late every thirty seconds only.
+    // By default Node checks for late requests only every thirty seconds.
     connectionsCheckingInterval: 1_000,
   })
   server.setTimeout(IDLE_MILLIS, (socket) => socket.destroy())
@@ -71,7 +71,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
     answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${errorText(error)}\n`))
   })
   const fd = await listen(options)
-  // It counts connections, and looks for late requests, from here on.
+  // From here on the server counts connections and checks for late requests.
   server.emit('listening')
   const listener = new Listener<HttpCaller>({
     fd,
@@ -99,7 +99,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   }
 }
 
-/** Who calls from an address of this machine is on it: the network cannot claim that (RFC 1812 §5.3.8). */
+/** A caller with an address of this machine is on it: the network cannot forge that (RFC 1812 §5.3.8). */
 interface HttpCaller extends Caller {
   readonly fd: number
 }
@@ -148,7 +148,7 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
   else reply(response, 404, 'only /metrics, /livez and /readyz\n')
 }
 
-/** Asks for one series per peer, of the mesh and of ranges too. */
+/** The query asks for one series per peer, also of the mesh and of ranges. */
 const EACH_PEER = 'peers=each'
 
 function replyHealth(response: ServerResponse, whyNot: string | undefined): void {
@@ -159,14 +159,14 @@ function reply(response: ServerResponse, status: number, text: string, type = 't
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
 }
 
-/** The engine is alive when it takes a turn now. */
+/** The engine is alive when it completes a turn now. */
 export function whyNotLive(driver: Pick<Driver, 'feed' | 'turns'>): string | undefined {
   const before = driver.turns
   driver.feed({ kind: 'tick' })
   return driver.turns > before ? undefined : 'the engine has stopped processing input'
 }
 
-/** Ready: all objects are known, and at least one session stands or none is configured. */
+/** Ready: all objects are known, and at least one session is Established or none is configured. */
 export function whyNotReady(view: View): string | undefined {
   const { source, stopping } = view.status()
   if (stopping) return 'stopping'

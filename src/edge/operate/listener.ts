@@ -1,25 +1,29 @@
 /**
- * A socket that listens, and that a shortage of descriptors cannot close: one is held back, so that a caller is taken and
- * closed at once instead of waiting in the kernel, and more of them where some callers are to be answered all the same.
+ * A listening socket that works during a shortage of descriptors. One descriptor is held back, so that a connection is
+ * accepted and closed at once instead of waiting in the kernel; more are held back where some callers must be answered
+ * all the same.
  */
 import type { Millis } from '../../base/units.ts'
 import { closeSocket, watchReadable } from '../libc.ts'
 import { Reserve } from '../reserve.ts'
 
-/** Callers accepted before other sockets have their turn. */
+/** Connections accepted before other sockets have their turn. */
 const AT_ONCE = 16
-/** Nobody is accepted for so long when even the last descriptor is gone: who waits would wake us each round. */
+/**
+ * No connection is accepted for this long after even the last descriptor was used: a waiting one would wake us in each
+ * round.
+ */
 const SHORTAGE_PAUSE: Millis = 100
 
 export interface ListenerOptions<Caller> {
-  /** That of the socket, which is closed with this. */
+  /** The descriptor of the socket, which is closed with this. */
   readonly fd: number
-  /** The next one; undefined where nobody waits. */
+  /** The next connection; undefined where none is waiting. */
   readonly accept: (fd: number) => Caller | undefined
   readonly take: (caller: Caller) => void
-  /** Descriptors held back; the last one is for those who are turned away. */
+  /** Descriptors held back; the last one is for connections that are refused. */
   readonly reserve: number
-  /** It may be answered by a descriptor that was held back. */
+  /** It may be answered with a descriptor that was held back. */
   readonly comesFirst: (caller: Caller) => boolean
 }
 

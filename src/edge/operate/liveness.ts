@@ -1,6 +1,6 @@
 /**
- * What the kubelet hears from this agent's liveness probe. A pod that fails it gets SIGTERM and is not deleted: seen from
- * the API alone that is a machine that shuts down. Only the probe's answers tell the two apart.
+ * Keeps the results of this agent's liveness probe. A pod that fails it gets SIGTERM and is not deleted: in the API
+ * that looks like a machine that shuts down. Only the results of the probe distinguish the two.
  */
 import type { Millis } from '../../base/units.ts'
 
@@ -22,7 +22,7 @@ export class Liveness {
     return whyNot
   }
 
-  /** The kubelet may have given up: no probe had a good answer for a while, or none came. */
+  /** The kubelet may have given up: no probe succeeded for a while, or none came. */
   get isInDoubt(): boolean {
     return this.#now() - this.#lastGood > DOUBT
   }

@@ -1,7 +1,7 @@
 /**
- * One agent for each network namespace: two would each sweep the other's routes and NAT rules, whatever sockets and
- * folders they were given. The lock is an abstract Unix socket (unix(7)), which is scoped to the network namespace as
- * routes are, held while the process is stopped, and freed by its death.
+ * Allows one agent per network namespace: two would remove each other's routes and NAT rules, whatever sockets and
+ * folders they use. The lock is an abstract Unix socket (unix(7)), which belongs to the network namespace, as routes
+ * do. It is held while the process is stopped, and freed when the process dies.
  */
 import { createServer, type Server } from 'node:net'
 
@@ -11,7 +11,7 @@ export interface Lock {
   release(): void
 }
 
-/** Throws one line of text where another agent holds it. Where the system has no abstract sockets there is no lock. */
+/** Throws one line where another agent holds it. Where the system has no abstract sockets there is no lock. */
 export function lockDataplane(): Promise<Lock> {
   if (process.platform !== 'linux') return Promise.resolve({ release: () => {} })
   const server: Server = createServer((socket) => socket.destroy())

@@ -1,7 +1,7 @@
 /**
- * The log: each Tell becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are handed to the
- * system without waiting; a reader that stands still costs lines, never a keepalive, and holds up the end of the
- * process for no more than `FLUSH_TRIES`. What repeats itself is written in bounded number (`restraint.ts`).
+ * The log: each LogLine becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are written
+ * without waiting: a reader that does not read loses lines, but delays no KEEPALIVE, and delays the end of the process
+ * by no more than `FLUSH_TRIES`. Repeated lines are limited (`restraint.ts`).
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
@@ -12,7 +12,7 @@ import { Restraint } from './restraint.ts'
 
 export interface Log {
   write(line: LogLine): void
-  /** Writes what is still held back, as far as the reader takes it. Nothing is logged after it. */
+  /** Writes lines that are still queued, as far as the reader takes them. Nothing is logged after it. */
   end(): void
 }
 
@@ -22,11 +22,11 @@ export interface LogOptions {
   readonly to?: DestinationStream
 }
 
-/** Lines held for a reader that does not read; what is beyond is dropped. */
+/** Bytes queued for a reader that does not read; lines beyond are dropped. */
 const MOST_HELD_BYTES = 4 * 1024 * 1024
-/** At the end the reader is offered what is held so many times, a tenth of a second apart. */
+/** At the end, queued lines are offered so many times, a tenth of a second apart. */
 const FLUSH_TRIES = 10
-/** How often what was left out is looked through. */
+/** How often lines about left-out lines are written. */
 const LEFT_OUT_MILLIS = 10_000
 const RESERVED = new Set(['level', 'time', 'code', 'msg'])
 const SECRETS = /password|secret|token|^key$/i
@@ -64,7 +64,7 @@ export function openLog({ level, to }: LogOptions): Log {
   }
 }
 
-/** A field named like one of the line's own stands as `detailCode`, `detailTime` …; a secret never stands at all. */
+/** A field with the name of one of the line's own becomes `detailCode`, `detailTime` …; a secret is never written. */
 function fieldsOf(line: LogLine): Record<string, unknown> {
   const fields: Record<string, unknown> = { code: line.code }
   for (const [name, value] of Object.entries(line.fields)) {

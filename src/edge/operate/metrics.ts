@@ -1,9 +1,10 @@
 /**
- * Numbers for Prometheus. Gauges and message counts are read from the engine's view at each scrape;
- * transitions, NOTIFICATIONs and times come in as they happen.
+ * Metrics for Prometheus. Gauges and message counts are read from the engine's view at each scrape; transitions,
+ * NOTIFICATIONs and times are counted as they happen.
  *
- * Labels are bounded: peers are those configured now (a removed peer takes its series along), states, types, families
- * and actions are ours, rules are those of BGPFilters, and a code from the wire that no RFC names counts as `other`.
+ * Labels are bounded: peers are those configured now (the series of a removed peer are removed), states, types,
+ * families and actions are fixed sets, rules are those of BGPFilters, and a code from the wire that no RFC names counts
+ * as `other`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
@@ -17,7 +18,7 @@ export interface MetricsOptions {
   readonly version: string
   /** The engine's view at this moment. */
   readonly view: () => View
-  /** Called on each scrape: the kernel's counters may be read again, for this scrape or the next. */
+  /** Called on each scrape: the kernel's counters are read again, for this scrape or the next. */
   readonly onScrape?: () => void
 }
 
@@ -32,7 +33,7 @@ export class Metrics {
   readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
   readonly #updateProblems = new Tally(['peer', 'action'])
   readonly #objectToUpdate: Histogram
-  /** The page asked for last: the series are of one at a time. */
+  /** The page in progress: pages are made one at a time. */
   #last: Promise<unknown> = Promise.resolve()
 
   constructor({ version, view, onScrape = () => {} }: MetricsOptions) {
@@ -40,7 +41,7 @@ export class Metrics {
     this.#onScrape = onScrape
     this.contentType = this.#registry.contentType
     this.#series = makeSeries(this.#registry)
-    // `process_…` and `nodejs_…`, under the names that every dashboard knows.
+    // `process_…` and `nodejs_…`, under their standard names.
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_PRECISION })
     this.#objectToUpdate = new Histogram({
       name: 'godwit_object_to_update_seconds',
@@ -75,8 +76,8 @@ export class Metrics {
   }
 
   /**
-   * The page for Prometheus. What the mesh and each range of callers have is summed, so that the page has a size of its
-   * own and not that of the cluster; `each`: one series per peer. It is made in parts, and one page after the other.
+   * The page for Prometheus. The mesh, and each range of callers, is one sum, so that the page does not grow with the
+   * cluster; `each`: one series per peer. The page is made in parts, and pages one after the other.
    */
   scrape(each = false): Promise<string> {
     const page = this.#last.then(() => this.#make(each))
@@ -125,10 +126,10 @@ export class Metrics {
   }
 }
 
-/** Milliseconds between two looks at the lag of the event loop: ten wake-ups a second are cheap. */
+/** Milliseconds between two measurements of the event loop's lag: ten wake-ups a second are cheap. */
 const LAG_PRECISION = 100
 
-/** Peers of one part of a page. */
+/** Peers in one part of a page. */
 const AT_ONCE = 128
 
 /** Sockets are read and the engine has turns before the next part. */
@@ -260,7 +261,7 @@ function nodeSeries({ gauge, counter }: Makers) {
   }
 }
 
-/** `peer`: by what it is known here. `now`: undefined for one of several. */
+/** `peer`: the value of the label. `now`: undefined for one of several. */
 function showProtocol(
   series: Series,
   { kind, peer: snapshot, disabled, families }: ProtocolView,
@@ -287,7 +288,7 @@ function showProtocol(
   }
 }
 
-/** As many series as there are rules in BGPFilters that neighbors use, however many neighbors those are. */
+/** One series per rule of the BGPFilters in use, however many neighbors use them. */
 function showNft(series: Series, nat: NatView | undefined): void {
   for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)
   for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)

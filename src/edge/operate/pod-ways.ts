@@ -1,6 +1,7 @@
 /**
- * Where the kernel sends what is for pods of this node, whatever its rules and tables are. The agent reads the main table and its own;
- * another that `ip rule` looks into before may hide both the blackholes of pod CIDRs and the way to pods.
+ * Finds out where the kernel sends packets for pods of this node, through all of its rules and tables. The agent reads
+ * the main table and its own; another table that `ip rule` consults earlier may hide the blackholes of pod CIDRs and
+ * the routes to pods.
  */
 import { formatAddress } from '../../base/address.ts'
 import type { Prefix } from '../../base/prefix.ts'
@@ -14,7 +15,7 @@ export interface StrayPods {
   readonly way: string
 }
 
-/** Pod CIDRs by our blackholes: those of which both the last address and one in the middle leave by a gateway. */
+/** The pod CIDRs, from our blackholes, whose last address and one in the middle both leave by a gateway. */
 export async function strayPods(routes: readonly KernelRoute[]): Promise<StrayPods[]> {
   const own = routes.filter(({ protocol, type }) => protocol === GODWIT_PROTOCOL && type === 'blackhole')
   const found = await Promise.all(own.map(({ prefix }) => strayIn(prefix)))
@@ -27,7 +28,7 @@ async function strayIn(prefix: Prefix): Promise<StrayPods | undefined> {
   return last !== undefined && middle !== undefined ? { prefix: prefix.text, ...last } : undefined
 }
 
-/** With so many bits of the host part left at zero. */
+/** The host part begins with so many zero bits. */
 function lastOf({ bytes, length }: Prefix, zeros = 0): string {
   const last = bytes.map((octet, index) => {
     const bits = Math.min(8, Math.max(0, length + zeros - index * 8))

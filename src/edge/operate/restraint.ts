@@ -1,14 +1,14 @@
 /**
- * A limit on how often one thing is logged: so many lines a minute for each code and neighbor (or object, interface,
- * caller). What is beyond is counted, and the count stands on the next line, or on a line of its own when the minute is
- * over. Errors are never left out.
+ * Limits how often a line is logged: so many a minute for each code and neighbor (or object, interface, caller). Lines
+ * beyond are counted, and the count is added to the next line, or to a line of its own when the minute is over. Errors
+ * are never left out.
  */
 import type { Millis } from '../../base/units.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 
 const MOST_A_MINUTE = 20
 const MINUTE: Millis = 60_000
-/** Things counted at once; beyond it the oldest is forgotten, and may log anew. */
+/** Keys counted at once; beyond it the oldest is forgotten, and starts to count anew. */
 const MOST_THINGS = 4_096
 
 interface Window {
@@ -21,7 +21,7 @@ interface Window {
 export class Restraint {
   readonly #windows = new Map<string, Window>()
 
-  /** The line to write, if it may be written. */
+  /** The line to write; undefined where it is left out. */
   admit(line: LogLine, now: Millis): LogLine | undefined {
     if (line.level === 'error') return line
     const key = keyOf(line)
@@ -37,11 +37,11 @@ export class Restraint {
     return window === undefined || window.leftOut === 0 ? line : withCount(line, window.leftOut)
   }
 
-  /** Lines for what was left out in minutes that are over. */
+  /** Lines about those left out in minutes that are over. */
   takeLeftOut(now: Millis): readonly LogLine[] {
     const lines: LogLine[] = []
     for (const [key, { until, line, leftOut }] of this.#windows) {
-      // Windows stand in the order they began, and all are of one length.
+      // Windows are in the order in which they began, and all have the same length.
       if (now < until) break
       this.#windows.delete(key)
       if (leftOut > 0) lines.push(withCount({ ...line, text: `${leftOut} more lines like: ${line.text}` }, leftOut))

@@ -1,21 +1,21 @@
 /**
- * A bounded number of connections at one door.
+ * A bounded number of connections.
  *
- * A newcomer is always seated while any connection of its own kind is idle: the one that has been idle longest gives up
- * its seat. A connection that is being answered keeps it. Therefore no client keeps others out by holding connections
- * open, and only a listener whose every seat is busy refuses a connection.
+ * A newcomer is always admitted while any connection of its own kind is idle: the one that has been idle longest is
+ * disconnected. A connection that is being answered keeps its seat. Therefore no client keeps others out by holding
+ * connections open, and a connection is refused only when every seat is busy.
  */
 export interface SeatLimits {
   /** Connections at once. */
   readonly most: number
-  /** Connections at once of one caller. */
+  /** Connections of one caller at once. */
   readonly mostPerCaller: number
-  /** Of `most`, so many are kept for callers that are `privileged`. */
+  /** So many of `most` are kept for callers that are `privileged`. */
   readonly reserved: number
 }
 
 export interface Caller {
-  /** Who it is, as far as the limit per caller goes: an address, a user. */
+  /** The caller for the limit per caller: an address, a user. */
   readonly name: string
   readonly privileged: boolean
 }
@@ -23,7 +23,7 @@ export interface Caller {
 export class Seats<Guest> {
   readonly #limits: SeatLimits
   readonly #callers = new Map<Guest, Caller>()
-  /** Idle guests, the one that has been idle longest first. */
+  /** Idle connections, the one that has been idle longest first. */
   readonly #idle = new Set<Guest>()
   readonly #perCaller = new Map<string, number>()
   #ordinary = 0
@@ -37,13 +37,14 @@ export class Seats<Guest> {
     return this.#callers.size
   }
 
-  /** Connections that found no seat, and those that had to give theirs up. */
+  /** Connections that were refused, and idle ones that were disconnected for others. */
   get turnedAway(): number {
     return this.#turnedAway
   }
 
   /**
-   * Seats a guest, which is idle at first. Returns the guest to disconnect: none, an idle one, or the newcomer itself.
+   * Admits a connection, which is idle at first. Returns the connection to disconnect: none, an idle one, or the
+   * newcomer itself.
    */
   take(guest: Guest, caller: Caller): Guest | undefined {
     const leaving = this.#whoLeavesFor(caller, guest)
@@ -57,7 +58,7 @@ export class Seats<Guest> {
     return leaving
   }
 
-  /** What it asked for is being answered. */
+  /** A request of it is being answered. */
   setBusy(guest: Guest): void {
     this.#idle.delete(guest)
   }
@@ -91,7 +92,7 @@ export class Seats<Guest> {
     return this.#idlest((other) => !other.privileged) ?? this.#idlest(() => true) ?? newcomer
   }
 
-  /** At most `most` are looked at. */
+  /** At most `most` are checked. */
   #idlest(may: (caller: Caller) => boolean): Guest | undefined {
     for (const guest of this.#idle) {
       const caller = this.#callers.get(guest)

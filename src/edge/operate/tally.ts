@@ -1,7 +1,13 @@
-/** Counts by labels, of which the first is a peer. Kept apart from prom-client so that a peer that is gone can be dropped. */
+/**
+ * Counts by labels, of which the first is a peer. Kept outside of prom-client, so that the counts of a removed peer can
+ * be removed.
+ */
 import type { Counter } from 'prom-client'
 
-/** Each caller from a range is a peer with a name of its own, and a scrape may never come: beyond this the oldest goes. */
+/**
+ * Each caller from a range is a peer with a name of its own, and a scrape may never come: beyond this the oldest is
+ * removed.
+ */
 const MOST_ROWS = 16_384
 
 export class Tally {
@@ -24,7 +30,9 @@ export class Tally {
     if (oldest !== undefined) this.#counts.delete(oldest)
   }
 
-  /** Adds all counts to an emptied counter and forgets peers that are not among `peers`: by what each is known there. */
+  /**
+   * Adds all counts to an emptied counter, and removes peers that are not among `peers`, which maps each to its label.
+   */
   show(counter: Counter, peers: ReadonlyMap<string, string>): void {
     for (const [key, { values, count }] of this.#counts) {
       const [name = '', ...rest] = values

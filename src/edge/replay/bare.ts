@@ -1,4 +1,6 @@
-/** Inputs as they may lie in a file: without what might be a key. The engine never has the keys of Secrets themselves. */
+/**
+ * Removes from inputs what might be a key, before they are written to a file. The engine never has the keys of Secrets.
+ */
 import { withoutKeys } from '../../cluster/last-good.ts'
 import { isRecord } from '../../cluster/parse/fields.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
@@ -16,7 +18,7 @@ function bareChange(change: ObjectChange): ObjectChange {
   return { ...change, objects: change.objects.map((one) => ({ ...one, object: bareObject(one.object) })) }
 }
 
-/** kubectl's copy of what was applied. */
+/** kubectl's copy of the applied object. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 function bareObject(object: unknown): unknown {

@@ -1,4 +1,7 @@
-/** Of a connection: how it came to be, its messages up to the first KEEPALIVE, and the beginning of one that is not whole. */
+/**
+ * A connection in the base of a recording: its first input, its messages up to the first KEEPALIVE, and the beginning
+ * of an incomplete message.
+ */
 import { HEADER_LENGTH } from '../../bgp/wire/header.ts'
 import type { Input } from '../../engine/input.ts'
 
@@ -7,7 +10,7 @@ type Begun = Extract<Input, { readonly kind: 'accepted' | 'connected' }>
 const KEEPALIVE = 4
 /** OPEN, and NOTIFICATIONs beside it, have at most 4,096 octets. */
 const MOST_HEAD = 8_192
-/** A longer beginning of a message is not kept, nor the connection with it. */
+/** With a longer beginning of a message, the connection is not kept. */
 const MOST_REST = 16_384
 
 export class BaseConnection {
@@ -21,7 +24,7 @@ export class BaseConnection {
     this.#begun = begun
   }
 
-  /** False where the stream cannot be followed. */
+  /** False where the stream cannot be parsed. */
   read(chunk: Uint8Array): boolean {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0

@@ -1,7 +1,7 @@
 /**
- * What inputs that are no longer kept one by one have led to, as few inputs: the newest version of each object, the links,
- * the kernel's routes, and of each connection how it came to be and its first messages, which make the session.
- * Routes that neighbors sent are not kept, nor what was asked by hand. Every table has a bound; what has no room is counted.
+ * Summarizes inputs that are no longer kept one by one in as few inputs as possible: the newest version of each object,
+ * the links, the kernel's routes, and of each connection its first input and the messages that established the session.
+ * Routes from neighbors are not kept, nor commands. Every table is bounded; what does not fit is counted.
  */
 import { objectKey } from '../../cluster/objects.ts'
 import type { Kind, ObjectChange, ObjectRef } from '../../cluster/source.ts'
@@ -17,7 +17,7 @@ type Upsert = Extract<ObjectChange, { readonly kind: 'upsert' }>
 const MOST_ROWS = 4_096
 const MOST_CONNECTIONS = 512
 
-/** What people write comes first where room is short: without it there is no neighbor. */
+/** Objects that people write come first where room is short: without them there are no neighbors. */
 const FIRST: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool', 'Secret']
 
 export class Base {
@@ -26,7 +26,7 @@ export class Base {
   readonly #links = new Map<number, Link>()
   readonly #routes = new Map<string, KernelRoute>()
   readonly #connections = new Map<number, BaseConnection>()
-  /** The newest of a kind, and of what it says it is of. */
+  /** The newest input of a kind, and of the object that it is about. */
   readonly #newest = new Map<string, Input>()
   #isSynced = false
   #knowsLinks = false
@@ -63,7 +63,7 @@ export class Base {
     }
   }
 
-  /** In an order in which an engine can take them; connections come last. */
+  /** In an order that an engine accepts; connections come last. */
   inputs(): Input[] {
     const before = [...this.#newest.values()]
     const change = { full: true, gone: [] }
@@ -134,7 +134,7 @@ const nameOf = (ref: ObjectRef): string => `${ref.kind}/${objectKey(ref)}`
 
 const rank = ({ kind }: ObjectRef): number => (FIRST.includes(kind) ? 0 : 1)
 
-/** What only the newest input of its kind says; undefined where an input leaves nothing that lasts. */
+/** A key of which only the newest input matters; undefined where an input has no lasting effect. */
 function newestKey(input: Input): string | undefined {
   switch (input.kind) {
     case 'remembered':

@@ -1,8 +1,8 @@
 /**
- * Keeps the engine's recent inputs, so that an error of our own can be shown again: the whole story while it is short,
- * later the last part of it after a base (`base.ts`). At an error they are written into one file, in place of the last.
+ * Keeps the engine's recent inputs, so that an internal error can be reproduced: all of them while they are few, later
+ * the last part and a base (`base.ts`). After an error they are written to one file, which replaces the one before.
  *
- * Bounded in inputs and in octets, in memory and in the file; without keys (`bare.ts`), readable for its owner alone.
+ * Bounded in inputs and in octets, in memory and in the file; without keys (`bare.ts`), readable only for its owner.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -18,7 +18,7 @@ import { type StoryError, turnLine, writeValue } from './story.ts'
 export interface RecorderBounds {
   /** Inputs that are kept one by one. */
   readonly inputs: number
-  /** Octets they may weigh in memory, as far as that can be told cheaply. The newest one is kept at any weight. */
+  /** Octets that they may take in memory, by a cheap estimate. The newest one is always kept. */
   readonly weight: number
   /** Octets of the file. */
   readonly file: number
@@ -41,7 +41,7 @@ export class Recorder implements Turns {
   readonly #bounds: RecorderBounds
   readonly #base = new Base()
   #kept: Kept[] = []
-  /** Where the oldest stands that is kept; what is before it is folded into the base. */
+  /** The index of the oldest input that is kept; earlier ones are in the base. */
   #first = 0
   #weight = 0
   #isWhole = true
@@ -66,7 +66,7 @@ export class Recorder implements Turns {
     return this.#watch('deadline', () => this.#engine.deadline())
   }
 
-  /** What is thrown leaves the word behind during what that was. */
+  /** After an exception `#during` says in which call it was thrown. */
   #watch<T>(during: StoryError['during'], call: () => T): T {
     this.#during = during
     const result = call()
@@ -76,7 +76,7 @@ export class Recorder implements Turns {
 
   #keep(input: Input, at: Millis): void {
     const { inputs, weight } = this.#bounds
-    // The sender of bytes uses them again.
+    // The sender uses the bytes again.
     const own = input.kind === 'received' ? { ...input, bytes: input.bytes.slice() } : input
     const one = { at, input: own, weight: weightOf(input) }
     this.#kept.push(one)
@@ -92,11 +92,11 @@ export class Recorder implements Turns {
     this.#base.fold(input)
     this.#weight -= weight
     this.#isWhole = false
-    // Nothing holds what was folded.
+    // Inputs that are in the base need no reference.
     this.#kept[this.#first++] = NOTHING
   }
 
-  /** The story as a file may hold it, with the error at its end. */
+  /** The recording as a file holds it, with the error at its end. */
   text(error: unknown): string {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
     const end = `${writeValue({ error: { during: this.#during, text: stack.slice(0, 16_384) } })}\n`
@@ -109,7 +109,7 @@ export class Recorder implements Turns {
     return `${[writeValue(head), ...lines, ...turns].join('\n')}\n${end}`
   }
 
-  /** The newest inputs that have room; those before them go into the base. */
+  /** Keeps the newest inputs that fit, and moves earlier ones into the base. */
   #turnLines(room: number): string[] {
     const lines: string[] = []
     let left = room
@@ -141,12 +141,12 @@ export class Recorder implements Turns {
     return { lines, leftOut }
   }
 
-  /** Before the process ends, at once. What it says is where the file is, or why there is none. */
+  /** Writes at once, before the process ends. Returns a line that says where the file is, or why there is none. */
   write(path: string, error: unknown): string {
     const fresh = `${path}.${process.pid}`
     try {
       mkdirSync(dirname(path), { recursive: true })
-      // A process of this id may have ended here before.
+      // An earlier process with this id may have left one.
       removeQuietly(fresh)
       const fd = openSync(fresh, 'wx', 0o600)
       try {
@@ -170,7 +170,7 @@ function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true })
   } catch {
-    // Its folder is none.
+    // The path is not below a folder.
   }
 }
 
@@ -178,7 +178,10 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
 }
 
-/** Of an object, a link or a route. Objects are trimmed by their source; what they are exactly is seen in the file. */
+/**
+ * An estimate for an object, a link or a route. Objects are trimmed by their source; the exact size is known when the
+ * file is written.
+ */
 const ROW = 1_024
 const PLAIN = 128
 

@@ -1,5 +1,5 @@
 /**
- * One agent's history as a file, in JSON lines; bytes in hex.
+ * The history of one agent as a file, in JSON lines; bytes in hex.
  *
  *     {"story": "…", "options": {…}}
  *     {"base": {"kind": "objects", …}}
@@ -7,8 +7,8 @@
  *     {"out": [ … ]}
  *     {"error": {"during": "turn", "text": "…"}}
  *
- * `base`: what led to the state before the first turn that is told, in short. `out` stands in stories that tests keep,
- * `error` in those of an agent that failed.
+ * `base`: inputs that lead to the state before the first recorded turn. `out` is in stories that tests keep, `error` in
+ * those of an agent that failed.
  */
 import type { Millis } from '../../base/units.ts'
 import type { EngineOptions } from '../../engine/engine.ts'

@@ -1,10 +1,10 @@
-/** The few requests that writing needs, in the words of their objects. */
+/** The requests that writing needs: get, list, create, replace and patch of an object. */
 import type { Millis } from '../../../base/units.ts'
 import { pathOf } from '../../resources.ts'
 import { type Api, ApiError, type PatchType } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 
-/** Where objects of a kind are. */
+/** The path of a kind's objects. */
 export interface Place {
   readonly apiVersion: string
   readonly kind: string
@@ -12,7 +12,7 @@ export interface Place {
   readonly namespace?: string
 }
 
-/** Of one list. */
+/** For one list. */
 const PAGE = 200
 
 export class Door {
@@ -34,13 +34,13 @@ export class Door {
     }
   }
 
-  /** The same for whoever may list and not get. */
+  /** The same for an agent with the right to list and not to get. */
   async find(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
     return itemsOf(await this.#api.get(pathOf(place), query, this.#silence, signal))[0]
   }
 
-  /** All of them, page by page. */
+  /** All objects, page by page. */
   async *list(place: Place, signal: AbortSignal): AsyncIterable<Fields> {
     let token: unknown
     do {

@@ -1,7 +1,7 @@
 /**
- * Writes Events (events.k8s.io/v1), one after the other. What they are about has no namespace, so they stand in `default`,
- * where the API wants such Events and `kubectl describe` looks for them. One that repeats is counted on the Event that
- * stands. What waits is bounded; the oldest give way.
+ * Writes Events (events.k8s.io/v1), one after the other. Their objects have no namespace, so that they are in
+ * `default`, where the API requires such Events and `kubectl describe` looks for them. A repeated Event raises the
+ * count of the existing one. The queue is bounded; the oldest are dropped.
  */
 import { createHash } from 'node:crypto'
 import type { Millis } from '../../../base/units.ts'
@@ -25,7 +25,7 @@ export class EventWriter {
   readonly #place: (regarding: Regarding) => Place | undefined
   readonly #pause: Millis
   readonly #waiting: EventPlan[] = []
-  /** Names of Events that stand, by what they say. */
+  /** Names of existing Events, by their content. */
   readonly #known = new Map<string, string>()
   #made = 0
 
@@ -62,7 +62,7 @@ export class EventWriter {
     try {
       await this.#door.create(DEFAULT, this.#eventOf(plan, name, place, uid), signal)
     } catch (error) {
-      // Whoever held the Lease before has told it.
+      // The previous holder of the Lease has written it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error
     }
     this.#known.set(key, name)
@@ -70,7 +70,7 @@ export class EventWriter {
     if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest)
   }
 
-  /** False: the API has forgotten it. */
+  /** False: the API has deleted it. */
   async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
     const series = { count: plan.count, lastObservedTime: microTime(plan.last) }
     try {
@@ -82,7 +82,7 @@ export class EventWriter {
     }
   }
 
-  /** What is told once has the same name whoever tells it. */
+  /** An Event that is written once has the same name whichever agent writes it. */
   #nameOf({ once, reason, note, regarding }: EventPlan): string {
     const base = regarding.name.slice(0, 200).replace(/[-.]+$/, '')
     if (once)

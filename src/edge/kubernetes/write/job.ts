@@ -11,11 +11,11 @@ import { ApiError } from '../api.ts'
 export interface JobTiming {
   readonly firstPause: Millis
   readonly longestPause: Millis
-  /** After the API has refused the write for good: something there must be changed first. */
+  /** The pause after a refusal that only a change in the cluster can end. */
   readonly refusedPause: Millis
-  /** An answer takes no longer. */
+  /** The time limit of one request. */
   readonly silence: Millis
-  /** Between two writes of one job. */
+  /** The least time between two writes of one job. */
   readonly rest: Millis
 }
 
@@ -29,19 +29,19 @@ export const USUAL_JOB: JobTiming = {
 
 export interface JobOptions {
   readonly timing: JobTiming
-  /** Does what there is to do; throws where that does not go on. Answers a pause after which it wants to look again. */
+  /** Does what is to be done; throws when it fails. Returns a pause after which it is called again. */
   readonly run: (signal: AbortSignal) => Promise<Millis | undefined>
-  /** What the API will not take, in words; undefined: it takes it. */
+  /** Why the API refuses the write; undefined: it does not. */
   readonly refused: (text: string | undefined) => void
-  /** Agents that fail together try again within so long of each other. */
+  /** Agents that fail together retry within this time of each other. */
   readonly spread: () => Millis
 }
 
 /** The number of conflicts in a row (another client wrote first) after which we still retry at once. */
 const MOST_CONFLICTS = 3
-/** Another credential, a later moment or another look may do. */
+/** Status codes after which a retry may succeed with other credentials or later. */
 const PASSING: readonly number[] = [401, 408, 409, 429]
-/** An API that answers with its own faults is told of after so many. */
+/** After this many answers with errors of the server, the error is reported. */
 const MANY = 5
 
 export class Job {
@@ -57,7 +57,7 @@ export class Job {
     this.#options = options
   }
 
-  /** There is something to do. What a pause is for is not cut short. */
+  /** There is something to do. The current pause is not shortened. */
   wake(): void {
     this.#wanted = true
     this.#wakeUp?.()
@@ -81,7 +81,7 @@ export class Job {
     this.#running = undefined
   }
 
-  /** The pause before it is tried again; undefined: it is done. */
+  /** The pause before a retry; undefined: done. */
   async #try(signal: AbortSignal): Promise<Millis | undefined> {
     try {
       const again = await this.#options.run(signal)
@@ -94,7 +94,7 @@ export class Job {
     }
   }
 
-  /** Waits to look again, unless there is something to do before; undefined: go on at once. */
+  /** Waits before the next call, unless there is something to do earlier; undefined: continues at once. */
   async #idle(pause: Millis, signal: AbortSignal): Promise<Millis | undefined> {
     if (!this.#wanted) {
       const woken = new AbortController()

@@ -1,4 +1,4 @@
-/** Asks for the Lease, renews it, and says whether it is ours (`status/lease` judges). */
+/** Requests and renews the Lease, and reports whether this agent holds it (`status/lease` decides). */
 import type { Millis } from '../../../base/units.ts'
 import { formatRfc3339 } from '../../../show/time.ts'
 import { LEASE_DURATION, LeaseWatch } from '../../../status/lease.ts'
@@ -30,12 +30,12 @@ export class LeaseKeeper {
     this.#place = { ...LEASE, namespace: options.namespace }
   }
 
-  /** As long as nobody else can have taken it. */
+  /** Held as long as no other agent can have taken it. */
   get isHeld(): boolean {
     return this.#held && this.#watch.isHeld(systemClock.now())
   }
 
-  /** One look; how long until the next. */
+  /** Reads the Lease once; returns the pause before the next time. */
   async step(signal: AbortSignal): Promise<Millis> {
     try {
       return await this.#step(signal)
@@ -57,7 +57,7 @@ export class LeaseKeeper {
       if (error instanceof ApiError && error.status === 409) return this.#watch.lost(nodes(), chance)
       throw error
     }
-    // From before it was asked for: others count from when they see it.
+    // The time before the request: other agents count from when they see the renewal.
     return this.#watch.held(now)
   }
 
@@ -81,7 +81,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Another need not wait until it runs out. */
+  /** Gives the Lease back, so that another agent need not wait until it expires. */
   async release(signal: AbortSignal): Promise<void> {
     if (!this.#held) return
     this.#report(false)

@@ -1,6 +1,7 @@
 /**
- * Writes the BGPNodeStatus of this node, and where it is asked for the condition of its Node. What the API says is read once
- * and then known from its answers; who writes in between makes us read it again. It belongs to its Node, and goes with it.
+ * Writes the BGPNodeStatus of this node and, where that is configured, the condition of its Node. The object is read
+ * once and then known from the API's answers; a conflict with another writer causes a new read. It is owned by the
+ * Node, and deleted together with it.
  */
 
 import { READY } from '../../../status/conditions.ts'
@@ -20,9 +21,9 @@ export class NodeStatusWriter {
   readonly #node: string
   readonly #writesNode: boolean
   #wanted: NodeStatus | undefined
-  /** As the API has it; undefined: to be read. */
+  /** The object in the API; undefined: to be read. */
   #known: Fields | undefined
-  /** What the Node says of us. */
+  /** Our condition on the Node. */
   #told: string | undefined
 
   constructor(door: Door, node: string, tellsNode: boolean) {
@@ -61,7 +62,7 @@ export class NodeStatusWriter {
       known === undefined ? await this.#door.create(NODE_STATUS, object, signal) : await this.#replace(object, signal)
   }
 
-  /** Gone between reading and writing: it is made anew. */
+  /** Deleted between reading and writing: it is created again. */
   async #replace(object: Fields, signal: AbortSignal): Promise<Fields> {
     try {
       return await this.#door.replace(NODE_STATUS, this.#node, object, signal)
@@ -96,7 +97,7 @@ export class NodeStatusWriter {
   }
 }
 
-/** What others wrote there stays; the version makes a write that comes second fail. */
+/** Conditions of others are kept; because of the resourceVersion the later of two writes fails. */
 function keptMetadata(known: Fields): Fields {
   const { name, uid, resourceVersion, labels, annotations, ownerReferences, finalizers } = metaOf(known)
   return { name, uid, resourceVersion, labels, annotations, ownerReferences, finalizers }

@@ -1,4 +1,7 @@
-/** Writes the conditions of objects, while the Lease is ours: few are read one by one, many as a list, and only what differs is written. */
+/**
+ * Writes the conditions of objects while this agent holds the Lease. Few objects are read one by one, many as a list,
+ * and only differences are written.
+ */
 
 import type { Millis } from '../../../base/units.ts'
 import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../status/object-conditions.ts'
@@ -8,7 +11,7 @@ import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { type Door, metaOf, type Place } from './door.ts'
 
-/** More of one kind are read as a list. */
+/** More objects of one kind than this are read as a list. */
 const FEW = 10
 
 export class ObjectStatusWriter {
@@ -28,7 +31,7 @@ export class ObjectStatusWriter {
     for (const one of objects) this.#waiting.set(`${one.kind}/${one.name}`, one)
   }
 
-  /** The Lease is another's. */
+  /** Another agent holds the Lease. */
   clear(): void {
     this.#waiting.clear()
   }
@@ -50,7 +53,7 @@ export class ObjectStatusWriter {
       const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
       if (one !== undefined) await this.#writeOne(one, object, signal)
     }
-    // Those that were not on the list are gone.
+    // Objects that were not on the list have been deleted.
     for (const [key, one] of this.#waiting) if (one.kind === kind) this.#waiting.delete(key)
   }
 
@@ -63,14 +66,14 @@ export class ObjectStatusWriter {
         await rest(this.#pause, signal)
       }
     } catch (error) {
-      // Gone meanwhile: nothing is left to be said.
+      // Deleted meanwhile: nothing is left to write.
       if (!(error instanceof ApiError) || error.status !== 404) throw error
     }
     if (this.#waiting.get(key) === one) this.#waiting.delete(key)
   }
 }
 
-/** Undefined where the object says so already. */
+/** Undefined where the object has these conditions already. */
 function changeOf({ conditions, generation }: ObjectConditions, object: Fields): Fields | undefined {
   const before = fields(object.status).conditions
   const now = formatSeconds(Date.now())

@@ -1,7 +1,8 @@
 /**
- * Takes the startup taint from nodes that are ready, while the Lease is ours: what a user sets at registration keeps
- * pods away until the node has routes. It goes once and is never set by us; one that drives pods away (NoExecute) is
- * not ours. Whether a node is ready is told by its own agent, in a BGPNodeStatus that belongs to this very Node.
+ * Removes the startup taint from nodes that are ready, while this agent holds the Lease. A user sets the taint when a
+ * node registers, so that no pod starts before the node has routes. The agent never sets it, and does not touch a taint
+ * with the effect NoExecute. Whether a node is ready is reported by its own agent, in a BGPNodeStatus that this very
+ * Node owns.
  */
 import type { Millis } from '../../../base/units.ts'
 import { READY } from '../../../status/conditions.ts'
@@ -11,7 +12,7 @@ import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { type Door, metaOf } from './door.ts'
 
-/** Nodes that are not ready are looked at again. */
+/** How often nodes that are not ready are checked again. */
 const AGAIN: Millis = 10_000
 
 export class StartupTaint {
@@ -37,14 +38,14 @@ export class StartupTaint {
     return this.#nodes.size === 0 ? undefined : AGAIN
   }
 
-  /** Whether nothing is left to do about it. */
+  /** Whether nothing is left to do for this node. */
   async #look(name: string, signal: AbortSignal): Promise<boolean> {
     const status = await this.#door.get(NODE_STATUS, name, signal)
     if (status === undefined || !isReady(status)) return false
     const node = await this.#door.find(NODE, name, signal)
     if (node === undefined) return true
     const { uid, resourceVersion } = metaOf(node)
-    // Left by a node of that name before this one.
+    // Left by an earlier node of that name.
     if (!belongsTo(status, uid)) return false
     const taints = listOf(fields(node.spec).taints)
     const left = taints.filter(({ key, effect }) => key !== STARTUP_TAINT || effect === 'NoExecute')
