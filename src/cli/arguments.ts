@@ -1,4 +1,4 @@
-/** The words of the command line, before anything is started. */
+/** Parses the command line: decides what is started, with which options, or returns the usage error. */
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 

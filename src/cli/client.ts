@@ -1,5 +1,7 @@
 /**
- * One command to a running agent: its answer on stdout as birdc would print it, what went wrong on stderr in one line.
+ * Sends one command to a running agent and prints its answer to stdout as birdc would; prints an error to stderr in one
+ * line.
+ *
  * Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
  */
 import type { Writable } from 'node:stream'

@@ -1,4 +1,4 @@
-/** `godwit completion bash|zsh|fish`: scripts for a shell, which ask `godwit complete` at each TAB. */
+/** `godwit completion bash|zsh|fish`: prints a script for the shell, which calls `godwit complete` at each TAB. */
 import { completionsFor } from '../show/parse.ts'
 import { FORMATS, SHELLS, type ShellName } from './arguments.ts'
 import { ask } from './client.ts'

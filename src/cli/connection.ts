@@ -1,4 +1,4 @@
-/** The way to a running agent: one socket, one command at a time, the answer line by line. */
+/** A connection to the control socket of a running agent: one command at a time, the answer line by line. */
 import { readFile, stat } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
 import { type DecodedLine, decodeReply } from '../show/line-protocol.ts'

@@ -1,4 +1,4 @@
-/** Lines typed before, kept from shell to shell: newest first, readable by the owner alone. */
+/** The history of the interactive shell as a file: newest line first, readable only for its owner. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,4 @@
-/** The forms of an answer, and how writing ends when the reader is gone. */
+/** Prints answers in the chosen format; a reader that has ended, or a full disk, becomes one ClientError. */
 import type { Writable } from 'node:stream'
 import type { Format } from './arguments.ts'
 import { ClientError } from './connection.ts'

@@ -1,4 +1,4 @@
-/** A pager between a long answer and a person at a terminal, as git and systemctl have it. */
+/** Shows a long answer in a pager where stdout is a terminal, as git and systemctl do. */
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'

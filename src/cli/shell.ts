@@ -1,6 +1,7 @@
 /**
- * The interactive shell: one connection, one line after the other, with history, completion and help at `?`.
- * Fed from a pipe, it prints no prompt and answers every line in turn.
+ * The interactive shell: one connection, line by line, with history, completion, and help at `?`.
+ *
+ * With input from a pipe, it prints no prompt and answers every line in turn.
  */
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'

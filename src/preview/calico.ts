@@ -1,6 +1,6 @@
 /**
- * For those who come from Calico with its own objects: the differences on purpose that would change these objects' routes.
- * The whole table stands in `ARCHITECTURE.md`; here are those that concern what is there.
+ * Finds the deliberate differences from Calico that would change the routes of the given objects. `ARCHITECTURE.md` has
+ * the table of all differences; this reports those that concern these objects.
  */
 import { isHostPrefix } from '../base/prefix.ts'
 import type { ObjectStore } from '../cluster/store.ts'

@@ -1,4 +1,7 @@
-/** What a change of the objects would do to one node: sessions that come, go or reset, and routes that each neighbor gains or loses. */
+/**
+ * What a change of the objects would do on one node: sessions that are added, removed or reset, and routes that each
+ * neighbor would gain or lose.
+ */
 import { whyReset } from '../bgp/session/change.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'

@@ -1,6 +1,6 @@
 /**
- * What one node would do with these objects: which neighbors it would have, and which of its own routes each would get,
- * or why not. Made of the intent alone: no session stands, and nothing is learned.
+ * What one node would do with the given objects: its neighbors, and which of its own routes each would get, or why not.
+ * It is computed from the intent alone: no session is established, and no route is learned.
  */
 import { type Address, formatAddress } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'

@@ -1,4 +1,4 @@
-/** What `godwit check` found, as lines for a person and as values for a program. */
+/** Renders the result of `godwit check`, as lines for a person and as JSON for a program. */
 import type { Problem } from '../cluster/intent.ts'
 import type { Difference } from './calico.ts'
 import { type ChangeLine, peerLabel } from './change.ts'

@@ -1,8 +1,9 @@
 /**
- * Answers for clients. Owns which command gets which answer, and the state of a client's connection.
+ * Answers the commands of clients: decides which command gets which answer, and keeps the state of a client's
+ * connection.
  *
- * In: a line and the engine's view. Out: coded lines, made one by one as they are asked for, so that a full table is
- * never held as text; between two lines the engine may have turned, the view shows what is true then.
+ * In: a line and the engine's view. Out: coded lines, produced one by one as they are read, so that a full table is
+ * never held as text. The engine may have turns between two lines; each line shows the state of its own time.
  */
 
 import type { Family } from '../base/family.ts'

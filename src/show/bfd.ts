@@ -1,4 +1,4 @@
-/** `show bfd sessions`, as BIRD prints it; in JSON with everything that is known. */
+/** `show bfd sessions` in BIRD's layout; in JSON with all known fields. */
 
 import { diagnosticText } from '../bfd/text.ts'
 import type { BfdView } from '../bfd/types.ts'

@@ -1,4 +1,4 @@
-/** `show callers`. */
+/** `show callers`: hosts whose connections were refused, and why. */
 import { CODE, type Row } from './reply.ts'
 import { formatTime } from './time.ts'
 import type { CallersView, View } from './view.ts'

@@ -1,4 +1,4 @@
-/** What a client asked for, as plain values. `commands.ts` has the syntax, `answer.ts` the answers. */
+/** Parsed commands as plain values. `commands.ts` has the syntax, `answer.ts` the answers. */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Subject } from './subject.ts'

@@ -1,7 +1,4 @@
-/**
- * The one table of commands: how each is written, what it takes, what it is for. Parsing, abbreviation, help and
- * completion all read it.
- */
+/** The table of commands: syntax, values and help of each. Parsing, abbreviation, help and completion all read it. */
 import type { Family } from '../base/family.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'

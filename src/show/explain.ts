@@ -1,6 +1,6 @@
 /**
- * `show explain`: why an address, a prefix or a service is advertised, learned and forwarded as it is, or is not. Each step
- * from the object to the wire names the object or neighbor it rests on, its result, and why.
+ * `show explain`: why an address, a prefix or a service is advertised, learned and forwarded, or why not. Each step
+ * from the object to the wire names the object or neighbor that it depends on, its result, and the reason.
  */
 import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'

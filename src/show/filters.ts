@@ -1,4 +1,4 @@
-/** `show filters`: the rules that routes meet on their way in and out, as text, and how often each applied. */
+/** `show filters`: the rules of import and export policies as text, and how often each applied. */
 import { formatAddress } from '../base/address.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
 import type { Which } from './command.ts'

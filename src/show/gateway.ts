@@ -1,4 +1,4 @@
-/** Where a route leads: its gateways, and the interface each is reached over. */
+/** The next hops of a route and the interface of each, as text. */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
 import { contains, hostPrefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'

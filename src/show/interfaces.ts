@@ -1,4 +1,4 @@
-/** `show interfaces`. */
+/** `show interfaces`, in BIRD's layout. */
 
 import { scopeOf } from './gateway.ts'
 import { CODE, type Row } from './reply.ts'

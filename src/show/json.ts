@@ -1,6 +1,6 @@
 /**
- * The same answers for programs: JSON text, in lines of a code of its own. Shapes others build on; fields are added,
- * never renamed. Times are RFC 3339, lengths of time seconds, absent is null.
+ * The answers as JSON for programs, in lines with a code of their own. Programs depend on these shapes: fields are
+ * added, never renamed. Points in time are RFC 3339, durations seconds, and an absent value is null.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'

@@ -1,6 +1,6 @@
 /**
- * `show nat`: which packets leave with another source address, by the pool that asks for it, and which end here because no
- * service takes them.
+ * `show nat`: which packets leave with another source address, by pool, and which are dropped or rejected here because
+ * no service accepts them.
  */
 import { CODE, type Row } from './reply.ts'
 import type { NatView } from './view.ts'

@@ -1,8 +1,9 @@
 /**
- * Lines from clients → commands. Owns abbreviation, help and completion; the words themselves stand in `commands.ts`.
+ * Parses lines from clients into commands: abbreviation, help and completion. The words themselves are in
+ * `commands.ts`.
  *
- * In: a line as it was typed. Out: a command or what is wrong with the line; for `?`, the rows that fit; for TAB, the
- * words that could stand next. Any word may be cut short while it stays the only one that begins so.
+ * In: a line as it was typed. Out: a command or the error in the line; for `?`, the rows that match; for TAB, the words
+ * that may come next. A word may be shortened as long as it is the beginning of only one word.
  */
 import type { Asked, ParseError } from './command.ts'
 import { COMMANDS, type CommandRow, type Option, parseValue, VALUE_NAMES, type Value } from './commands.ts'

@@ -1,4 +1,4 @@
-/** birdc's patterns: `*` for any run of characters, `?` for one. */
+/** Patterns for names, as in birdc: `*` matches any characters, `?` one. */
 export const matchesPattern = (pattern: string, name: string): boolean =>
   matchesItems(pattern, name.length, (wanted, index) => wanted === '?' || wanted === name[index])
 

@@ -1,4 +1,4 @@
-/** `show protocols`, short and with everything. */
+/** `show protocols` and `show protocols all`, in BIRD's layout. */
 
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'

@@ -1,4 +1,4 @@
-/** Words of birdc for what we have under other names, or not at all: `show static`, `show symbols`. */
+/** BIRD's commands `show static` and `show symbols`, answered with our own routes and names. */
 import { FAMILIES } from '../base/family.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { ownKind } from './own-kind.ts'

@@ -1,4 +1,4 @@
-/** `show status`. */
+/** `show status`: version, router ID, uptime, source of objects, sessions and problems. */
 import { BIRD_VERSION } from './line-protocol.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'

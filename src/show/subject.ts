@@ -1,4 +1,4 @@
-/** What `show explain` can be asked about. */
+/** The arguments of `show explain`: an address, a prefix, or a service. */
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 
 export type Subject =

@@ -1,4 +1,4 @@
-/** Points in time as text. Everything is in UTC: an agent in a container knows no other zone. */
+/** Points in time as text. All times are UTC: a container has no other time zone. */
 import type { Millis } from '../base/units.ts'
 
 /** `short`: the time of day, or the date where that was long ago. `long`: date and time. */

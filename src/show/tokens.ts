@@ -1,4 +1,4 @@
-/** A line cut into words. */
+/** Cuts a line into words, quoted or not. */
 export interface Token {
   readonly text: string
   /** In double quotes: a text or a pattern. */

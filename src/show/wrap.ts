@@ -1,4 +1,4 @@
-/** birdc takes lines of up to four thousand characters; BIRD itself breaks them much earlier. */
+/** Wraps long lines as BIRD does: birdc accepts lines of up to four thousand characters. */
 const WIDTH = 480
 
 /** Words behind a name, in as many lines as it takes; a continued line begins with two tabs, as BIRD's do. */

@@ -1,6 +1,7 @@
 /**
- * An object stays under 32 KiB, whatever is in it: 5,000 of them are 160 MB, and etcd refuses one above 1.5 MiB. Each text
- * has a longest length, and each list a share of the room. What is left out is counted in the object.
+ * Bounds the size of the status of a node: it stays under 32 KiB, because 5,000 of them are 160 MB, and etcd refuses an
+ * object above 1.5 MiB. Each text has a largest length, and each list a share of the room. What is left out is counted
+ * in the object.
  */
 import { plainText } from '../base/plain-text.ts'
 import type { NodeStatus } from './node-status.ts'

@@ -1,4 +1,4 @@
-/** What is true of this node as a whole, in the form of Kubernetes conditions. */
+/** The state of this node as Kubernetes conditions. */
 import type { Problem } from '../cluster/intent.ts'
 import type { View } from '../show/view.ts'
 import { shown } from './bounds.ts'

@@ -1,6 +1,6 @@
 /**
- * What is true of each object that people write, as the objects alone show it: whether its newest version is in force, and
- * whether what it names is there. Every agent comes to the same answer; one of them writes it.
+ * Conditions of each object that people write: whether its newest version is in force, and whether the objects that it
+ * names exist. They follow from the objects alone: every agent computes the same, and one of them writes it.
  */
 import type { Problem } from '../cluster/intent.ts'
 import { objectName } from '../cluster/objects.ts'

@@ -1,8 +1,8 @@
 /**
- * When something is written, so that all agents of a cluster together never write more than a server takes. A change of
- * state waits a moment for what follows it. A whole fabric changes at once, and again and again: therefore time is cut into
- * spans that grow with the number of nodes, and each node has its own moment in every span, by the wall clock, which nodes
- * have in common. What changes all the time is written now and then.
+ * Decides when a status is written, so that all agents of a cluster together never write more than an API server can
+ * take. A change waits a moment, so that changes that follow it are written with it. Because a whole fabric may change
+ * at once, time is cut into spans that grow with the number of nodes, and each node has a moment of its own in every
+ * span, by the wall clock, which nodes share. Values that change all the time are written rarely.
  */
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'

@@ -1,4 +1,4 @@
-/** The status of a node as the API holds it: times are RFC 3339, what is absent is left out. */
+/** Renders the status of a node as the object in the API: times are RFC 3339, absent values are left out. */
 import type { Millis } from '../base/units.ts'
 import { formatRouterId } from '../show/router-id.ts'
 import { formatRfc3339 } from '../show/time.ts'

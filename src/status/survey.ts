@@ -1,4 +1,4 @@
-/** Makes the status of this node from what there is to see, a part in each turn: a mesh has thousands of sessions. */
+/** Collects the status of this node from the engine's view, a part in each turn: a mesh has thousands of sessions. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { formatLastError, remoteAsOf, stateOf } from '../show/protocols.ts'

@@ -1,4 +1,7 @@
-/** A `where` expression cut into what BIRD's lexer sees: numbers, addresses, prefixes, names, texts and signs. */
+/**
+ * Cuts a `where` expression into tokens as BIRD's lexer does: numbers, addresses, prefixes, names, strings and
+ * operators.
+ */
 
 export interface Lexeme {
   readonly kind: 'number' | 'address' | 'prefix' | 'name' | 'text' | 'sign' | 'end'

@@ -1,4 +1,7 @@
-/** The names a `where` expression may use: what BIRD calls the parts of a route, read from one of ours. */
+/**
+ * The names of a `where` expression: BIRD's names for the attributes of a route, with the value of each for a route of
+ * ours.
+ */
 import { parsePrefix } from '../../base/prefix.ts'
 import type { RouteRow } from '../../bgp/rib/types.ts'
 import type { AsSegment } from '../../bgp/wire/as-path.ts'

@@ -1,8 +1,9 @@
 /**
- * `where` of `show route`: an expression of BIRD's filter language (BIRD User's Guide §5) → a question to a route.
+ * Parses `where` of `show route`, an expression of BIRD's filter language (BIRD User's Guide §5), into a predicate on
+ * routes.
  *
- * In: a line and where the expression begins. Out: the question and where the expression ends, so that more words may
- * follow, or what is wrong. A comparison with an attribute that a route does not have is false.
+ * In: a line and the position of the expression. Out: the predicate and the end of the expression, so that more words
+ * may follow, or the error. A comparison with an attribute that a route does not have is false.
  */
 import { parseAddress } from '../../base/address.ts'
 import { ADDRESS_BITS } from '../../base/family.ts'

@@ -1,4 +1,4 @@
-/** What terms of a `where` expression are worth, and how two values compare, as BIRD's filter language has it. */
+/** The values of terms in a `where` expression, and how two values compare, as in BIRD's filter language. */
 import { addressBytes, familyOfAddress } from '../../base/address.ts'
 import { contains, type Prefix } from '../../base/prefix.ts'
 import type { AsSegment } from '../../bgp/wire/as-path.ts'
