@@ -35,7 +35,7 @@ function alone(change: Partial<BfdIntent> = {}): { engine: BfdEngine; discrimina
   return { engine, discriminator: open?.session ?? 0 }
 }
 
-describe('which session a packet is for (RFC 5880 §6.8.6, RFC 5881 §3 and §4)', () => {
+describe('which session a packet is for (RFC 5880 §6.8.6, RFC 5881 §3 and §6, RFC 5883 §5)', () => {
   test('a first packet: by the address it came from', () => {
     const { engine } = alone()
     expect(sent(engine.handle(packet(), 0))).toMatchObject([{ state: 'Init', yourDiscriminator: 7 }])
@@ -106,7 +106,18 @@ test('a million packets of strangers: each is counted, few are told of, nothing 
 const STRANGE = encodeControl(control({ state: 'Up', yourDiscriminator: 1 }))
 
 describe('what shall be', () => {
-  test('RFC 5880 §6.8.1: discriminators are unique and nonzero; RFC 5881 §4: so are source ports, from 49152 on', () => {
+  test('RFC 5881 §2: IPv4 and IPv6 of one neighbor are two sessions', () => {
+    const opens = opened(makeEngine().handle(sessions({ remote: '10.0.0.1' }, { remote: 'fd00::1' }), 0))
+    expect(opens.map(({ remote }) => remote)).toEqual(['10.0.0.1', 'fd00::1'])
+    expect(new Set(opens.map(({ session }) => session)).size).toBe(2)
+  })
+
+  test('RFC 5881 §3: unless it is told to be passive, a session speaks first, with a Your Discriminator of zero', () => {
+    const { engine } = alone()
+    expect(sent(engine.handle({ kind: 'tick' }, 1_000))).toMatchObject([{ state: 'Down', yourDiscriminator: 0 }])
+  })
+
+  test('RFC 5880 §6.3, §6.8.1: discriminators are unique and nonzero; RFC 5881 §4: so are source ports, from 49152 on', () => {
     const engine = makeEngine()
     const many = Array.from({ length: 5_000 }, (_, at) => ({ remote: `10.${at >> 8}.${at & 255}.1` }))
     const opens = opened(engine.handle(sessions(...many), 0))

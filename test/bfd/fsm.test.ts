@@ -20,7 +20,7 @@ const rows: readonly (readonly [BfdState, string[]])[] = [
   ['Up', ['Down 3', 'Down 3', 'Up', 'Up', 'Down 1', 'AdminDown 7', 'Up']],
 ]
 
-test.each(rows)('%s', (state, after) => {
+test.each(rows)('from %s, as RFC 5880 §6.2, §6.8.6 and §6.8.16 have it', (state, after) => {
   const found = EVENTS.map((event) => {
     const { state: to, diagnostic } = step(state, event)
     return diagnostic === undefined || to === state ? to : `${to} ${diagnostic}`

@@ -15,7 +15,18 @@ describe('coming up', () => {
     expect(bench.now).toBe(0)
   })
 
-  test('[77] §6.8.3: while it is not Up, Desired Min TX is no less than a second', () => {
+  test('§6.8.1: at first Down, without a diagnostic, and knowing nothing of the neighbor but a Required Min RX of 1', () => {
+    expect(new Bench().view).toMatchObject({
+      state: 'Down',
+      remoteState: 'Down',
+      diagnostic: 0,
+      remoteDiscriminator: 0,
+      remoteMinRx: 1,
+      desiredMinTx: 1_000_000,
+    })
+  })
+
+  test('[77] §6.1, §6.8.3: while it is not Up, Desired Min TX is no less than a second', () => {
     const bench = new Bench().runTo(5_000)
     expect(bench.sent.length).toBeGreaterThan(3)
     expect(bench.sent.every(({ packet }) => packet.desiredMinTx === 1_000_000)).toBe(true)
@@ -23,7 +34,7 @@ describe('coming up', () => {
     expect(new Bench({ transmit: 3_000_000 }).runTo(5_000).last.desiredMinTx).toBe(3_000_000)
   })
 
-  test('§6.8.7: a passive side MUST NOT transmit until it has heard the neighbor', () => {
+  test('§6.1, §6.8.7: a passive side MUST NOT transmit until it has heard the neighbor', () => {
     const bench = new Bench({ passive: true }).runTo(60_000)
     expect(bench.sent).toEqual([])
     expect(bench.session.deadline()).toBeUndefined()
@@ -152,7 +163,7 @@ describe('intervals', () => {
 })
 
 describe('Poll Sequences', () => {
-  test('§6.5: a Poll is answered at once with Final, in whatever state, and never with both bits', () => {
+  test('§6.5, §6.8.7: a Poll is answered at once with Final, in whatever state, and never with both bits', () => {
     for (const bench of [new Bench(), Bench.up()]) {
       const { length } = bench.sent
       bench.receive({ state: bench.view.state === 'Up' ? 'Up' : 'AdminDown', poll: true })
@@ -168,7 +179,7 @@ describe('Poll Sequences', () => {
     expect(bench.session.deadline()).toBe(due)
   })
 
-  test('going Up takes one, as the interval changes; Final ends it', () => {
+  test('§6.8.6: going Up takes one, as the interval changes; Final ends it', () => {
     const bench = new Bench()
     bench.receive({ yourDiscriminator: 0 }).receive({ state: 'Init' })
     expect(bench.last).toMatchObject({ state: 'Up', poll: true, desiredMinTx: 100_000 })
@@ -186,7 +197,7 @@ describe('Poll Sequences', () => {
     expect(bench.last).toMatchObject({ state: 'Down', poll: false })
   })
 
-  test('§6.8.3: a loss begins one, as the interval grows to a second; Up again begins the next', () => {
+  test('§6.8.3, §7: a loss begins one, as the interval grows to a second; Up again begins the next', () => {
     const bench = Bench.up().receive({ state: 'Down', desiredMinTx: 1_000_000 })
     expect(bench.last).toMatchObject({ state: 'Down', desiredMinTx: 1_000_000, poll: true })
     bench.receive({ state: 'Init', desiredMinTx: 1_000_000 })
@@ -249,12 +260,12 @@ describe('Poll Sequences', () => {
 })
 
 describe('Demand mode', () => {
-  test('§6.8.7: we never ask for it', () => {
+  test('§6.6, §6.8.7: we never ask for it', () => {
     const bench = Bench.up().runTo(2_000)
     expect(bench.sent.some(({ packet }) => packet.demand)).toBe(false)
   })
 
-  test('§6.6: a neighbor in it gets no periodic packets, but in a Poll Sequence', () => {
+  test('§6.6, §6.8.6: a neighbor in it gets no periodic packets, but in a Poll Sequence', () => {
     const bench = Bench.up({}, { multiplier: 255 }).receive({ state: 'Up', demand: true, multiplier: 255 })
     const { length } = bench.sent
     expect(bench.runTo(2_000).sent.length).toBe(length)
@@ -262,7 +273,14 @@ describe('Demand mode', () => {
     expect(bench.runTo(2_200).last).toMatchObject({ poll: true, desiredMinTx: 200_000 })
   })
 
-  test('§6.8.7: … only while both sides are Up', () => {
+  test('§6.8.14: … and gets them again when it ends that', () => {
+    const bench = Bench.up({}, { multiplier: 255 }).receive({ state: 'Up', demand: true, multiplier: 255 }).runTo(2_000)
+    bench.receive({ state: 'Up', demand: false, multiplier: 255 })
+    const { length } = bench.sent
+    expect(bench.runTo(4_000).sent.length).toBeGreaterThan(length + 3)
+  })
+
+  test('§6.8.6, §6.8.7: … only while both sides are Up', () => {
     const bench = new Bench().receive({ demand: true, multiplier: 255, yourDiscriminator: 0 })
     const { length } = bench.sent
     expect(bench.runTo(2_000).sent.length).toBeGreaterThan(length)

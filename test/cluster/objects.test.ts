@@ -342,7 +342,7 @@ describe('BGPPeer', () => {
     ['detectMultiplier', 0, '0 is not a whole number from 1 to 255'],
     ['minimumTTL', 255, '255 is not a whole number from 1 to 254'],
     ['passive', 'yes', '"yes" is neither true nor false'],
-  ])('bfd.%s out of range is refused, on both objects', (field, value, says) => {
+  ])('bfd.%s out of range is refused, on both objects (RFC 5880 §6.8.1)', (field, value, says) => {
     const bfd = { [field]: value }
     expect(textsOf(peer({ ...peerSpec, bfd }))).toEqual([`BGPPeer/rack-1 spec.bfd.${field}: ${says}`])
     const mesh = configuration({ nodeMeshBFD: bfd })

@@ -123,7 +123,7 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
     ['IPv4', '10.1.0.1', '10.1.0.9'],
     ['IPv6', 'fd01::1', 'fd01::9'],
     ['link-local', 'fe80::1%e0', 'fe80::9%e0'],
-  ])('single hop, %s: both come up, and one that is killed is missed', async (_name, left, right) => {
+  ])('single hop, %s: both come up, and one that is killed is missed (RFC 5881 §4, §6)', async (_name, left, right) => {
     const [a, b] = [await start('left'), await start('router')]
     a.run({ remote: right, interface: 'e0' })
     b.run({ remote: left, interface: 'e0' })
@@ -137,7 +137,7 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
   test.each([
     ['IPv4', '10.1.0.1', '10.2.0.2'],
     ['IPv6', 'fd01::1', 'fd02::2'],
-  ])('several hops, %s: the router takes one from the TTL', async (_name, left, right) => {
+  ])('several hops, %s: the router takes one from the TTL (RFC 5883 §5)', async (_name, left, right) => {
     const [a, b] = [await start('left'), await start('right')]
     a.run({ remote: right, hops: 'multi', minimumTtl: 254 })
     b.run({ remote: left, hops: 'multi', minimumTtl: 254 })
@@ -147,7 +147,7 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
     expect((await a.ask()).counters.dropped.ttl).toBeGreaterThan(0)
   })
 
-  test('[80] RFC 5881 §5: what has crossed a router is dropped in the kernel and counted', async () => {
+  test('[80] RFC 5881 §5, RFC 5880 §9: what has crossed a router is dropped in the kernel and counted', async () => {
     const [a, b] = [await start('left'), await start('right')]
     a.run({ remote: '10.1.0.9' }, { remote: 'fd01::9' })
     await until('it listens', () => a.state('fd01::9') !== undefined)
@@ -217,7 +217,7 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
     await until('no trouble', () => host.trouble('10.1.0.9') === undefined)
   })
 
-  test('RFC 5881 §4: source ports from 49152 on, one for a session, TTL 255', async () => {
+  test('RFC 5881 §4, §5: source ports from 49152 on, one for a session, TTL 255', async () => {
     const a = await start('left')
     a.run({ remote: '10.1.0.9' }, { remote: 'fd01::9' }, { remote: '10.2.0.2', hops: 'multi' })
     const lines = () => space('left').run('ss -Huan').split('\n')

@@ -102,7 +102,7 @@ describe('which neighbors are watched', () => {
     expect([one, two].map((host) => protocolOf(world, host).timesEstablished)).toEqual([1, 1])
   })
 
-  test('two neighbors at one address are watched by one session, the one that tells sooner', () => {
+  test('two neighbors at one address are watched by one session, the one that tells sooner (RFC 5882 §4.4, RFC 5883 §4.1)', () => {
     const { world, one, asked } = scene()
     const other = { peerIP: `${THERE}:1790`, asNumber: 65002, bfd: { receiveInterval: 50, transmitInterval: 50 } }
     world.change(one, [upsert(bgpPeer('second', other))])
@@ -139,7 +139,7 @@ describe('how far a neighbor is', () => {
     expect(asked.at(-1)).toMatchObject([{ hops: 'single', interface: undefined }])
   })
 
-  test('on a link that the node’s address is not on, the kernel chooses ours', () => {
+  test('RFC 5881 §6: on a link that the node’s address is not on, the kernel chooses ours', () => {
     const { world, one, asked } = scene()
     links(world, one, '10.0.0.7/24')
     expect(asked.at(-1)).toMatchObject([{ hops: 'single', local: undefined }])
@@ -158,7 +158,7 @@ describe('how far a neighbor is', () => {
 })
 
 describe('what BFD says', () => {
-  test('[82] RFC 9384: a neighbor that is lost ends the session with Cease/10, and is tried again', () => {
+  test('[82] RFC 9384 §3: a neighbor that is lost ends the session with Cease/10, and is tried again', () => {
     const { world, one, two } = scene()
     report(world, one, 'Init', view('Up'))
     report(world, one, 'Up', view('Down', { diagnostic: 1, remoteState: 'Down' }))
@@ -179,11 +179,11 @@ describe('what BFD says', () => {
     ['it comes up late', 'Init', view('Up')],
     ['it never came further than Init', 'Init', view('Down', { diagnostic: 1 })],
     [
-      '[81] RFC 5882 §3.2: the neighbor has disabled it',
+      '[81] RFC 5882 §3.2, §4.1: the neighbor has disabled it',
       'Up',
       view('Down', { diagnostic: 3, remoteState: 'AdminDown' }),
     ],
-    ['we have disabled it', 'Up', view('AdminDown', { diagnostic: 7 })],
+    ['we have disabled it (RFC 5882 §4.1)', 'Up', view('AdminDown', { diagnostic: 7 })],
     ['it cannot be sent', undefined, view('Down', { trouble: 'Network is unreachable' })],
     ['it is of somebody else', 'Up', view('Down', { remote: '10.0.0.9', diagnostic: 1 })],
   ])('the session stays: %s', (_name, from, session) => {

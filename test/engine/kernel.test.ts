@@ -530,7 +530,7 @@ describe('two routers with the same routes', () => {
 })
 
 describe('a restart', () => {
-  test('finds all as it should be and changes nothing', () => {
+  test('finds all as it should be and changes nothing (RFC 4724 §4.1)', () => {
     const lab = new Lab()
     lab.settle()
     lab.restart()
@@ -541,7 +541,7 @@ describe('a restart', () => {
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
-  test('removes what nobody tells any more, once the neighbor has told everything', () => {
+  test('removes what nobody tells any more, once the neighbor has told everything (RFC 4724 §4.1)', () => {
     const lab = new Lab()
     lab.settle()
     lab.world.crash(lab.worker)

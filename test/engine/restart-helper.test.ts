@@ -1,9 +1,11 @@
 /** Graceful restart of a neighbor, and we help (RFC 4724 §4.2, RFC 8538): each row names the rule. Numbers in brackets: pitfalls. */
 import { describe, expect, test } from 'vitest'
+import { hex } from '../../src/base/bytes.ts'
 import { AFI, FAMILIES, type Family } from '../../src/base/family.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { CEASE, encodeNotification } from '../../src/bgp/wire/notification.ts'
+import { decodeOpen } from '../../src/bgp/wire/open.ts'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
 import { bgpFilter } from '../support/objects.ts'
 import { announcement, attributes, path, withdrawal } from '../support/rib.ts'
@@ -111,7 +113,7 @@ describe('the connection is lost', () => {
     expect(rig.lines.at(-1)).toMatchObject({ code: 'stale-routes-dropped' })
   })
 
-  test('§4.2: kept no longer than a cap of our own, whatever time the neighbor gives', () => {
+  test('§4.2: kept no longer than a cap of our own, whatever time the neighbor gives (RFC 8538 §4.1)', () => {
     const { rig, neighbor } = begin({ restartTime: 4095 })
     neighbor.hangUp()
     rig.pass(179_000)
@@ -179,6 +181,29 @@ describe('the neighbor is back', () => {
     expect(held(rig)).toEqual([Y])
   })
 
+  test('§4.2: our OPEN MUST NOT have the Restart State bit, but the F bits (RFC 8538 §4), and our End-of-RIB follows', () => {
+    const { neighbor } = begin()
+    neighbor.hangUp()
+    neighbor.heard.length = 0
+    neighbor.establish()
+    const [open] = neighbor.heard.filter((bytes) => bytes[18] === 1)
+    const said = open && decodeOpen({ type: 1, bytes: open, start: 0, end: open.length })
+    const ours = said?.kind === 'open' ? said.capabilities.find(({ kind }) => kind === 'graceful-restart') : undefined
+    // RFC 8538 §4: both families are still forwarded.
+    const families = FAMILIES.map((family) => ({ afi: AFI[family], safi: 1, preserved: true }))
+    expect(ours).toMatchObject({ restarted: false, families })
+    const ends = FAMILIES.map((family) => hex(encodeEndOfRib(family)))
+    expect(neighbor.heard.map((bytes) => hex(bytes)).filter((text) => ends.includes(text))).toEqual(ends)
+  })
+
+  test('§3: of several instances of the capability all but the last MUST be ignored', () => {
+    const { rig, neighbor } = begin()
+    neighbor.hangUp()
+    neighbor.capabilities = [...neighbor.capabilities, ...graceful({ preserved: ['ipv6'] })]
+    neighbor.establish()
+    expect(held(rig)).toEqual([X6])
+  })
+
   test('without an End-of-RIB its stale routes are kept for three minutes, and that is said', () => {
     const { rig, neighbor, say } = begin()
     neighbor.holdTime = 0
@@ -218,9 +243,9 @@ describe('a NOTIFICATION ends it', () => {
   const hard = encodeNotification({ code: CEASE.code, subcode: CEASE.hardReset, data: Uint8Array.of(6, 2) })
 
   test.each<[string, Said, Uint8Array, number]>([
-    ['RFC 4724 §4.2: without the N bit it is no restart', {}, hold, 0],
+    ['RFC 4724 §4: without the N bit it is no restart (RFC 8538 §2)', {}, hold, 0],
     ['[70] RFC 8538 §4: with the N bit on both sides routes MUST be kept', { notification: true }, hold, 3],
-    ['[70] RFC 8538 §4: a Hard Reset MUST drop them all the same', { notification: true }, hard, 0],
+    ['[70] RFC 8538 §3.2, §4: a Hard Reset MUST drop them all the same', { notification: true }, hard, 0],
   ])('%s', (_, said, bytes, left) => {
     const { rig, neighbor } = begin(said, watched)
     neighbor.send(bytes)
@@ -285,7 +310,7 @@ describe('another connection while the session is up', () => {
     return before
   }
 
-  test('[14] RFC 4724 §5: the neighbor has restarted: the old one is closed without a word, routes are kept', () => {
+  test('[14] RFC 4724 §4.2, §5: the neighbor has restarted: the old one is closed without a word, routes are kept', () => {
     const scene = begin()
     const { rig, neighbor, speak } = scene
     speak({ restarted: true })
@@ -410,6 +435,53 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     expect([advertised(plain), advertised(knowing)]).toEqual([[X], [X, Y]])
   })
 
+  const both = { restartTime: 60, staleTimes: { ipv4: 3600, ipv6: 3600 } }
+  test.each<[string, Said | 'none', string[]]>([
+    ['a family is not in its long-lived capability', { ...both, staleTimes: { ipv4: 3600 } }, [X, Y]],
+    ['its F bit is not set', { ...both, preserved: ['ipv6'] }, [X6]],
+    ['it announces no long-lived capability', { restartTime: 60 }, []],
+    ['it announces neither capability', 'none', []],
+    ['all is there', both, [X, Y, X6]],
+  ])('§4.2: back again, and %s: what is long-lived stale MUST stay or go by that', (_, next, left) => {
+    const { rig, neighbor, speak } = begin(LONG)
+    neighbor.hangUp()
+    rig.pass(61_000)
+    speak(next)
+    neighbor.establish()
+    expect(held(rig)).toEqual(left)
+  })
+
+  test('§4.3, §4.4: a route that comes with LLGR_STALE comes last too, and keeps it; of two such ones the usual steps decide', () => {
+    const { rig, neighbor } = begin(LONG, { neighbors: 3, spec: { filters: ['all'] }, objects: [ALL] })
+    const [, worse, knowing] = rig.neighbors as [RawNeighbor, RawNeighbor, RawNeighbor]
+    knowing.capabilities = [...knowing.capabilities, ...graceful({ staleTime: 0 })]
+    worse.establish()
+    knowing.establish()
+    const llgrStale = [[0xffff, 6]] as const
+    const announce = (by: RawNeighbor, prefix: string, marked: boolean, ...more: number[]) =>
+      by.send(
+        announcement(
+          [prefix],
+          attributes({ ...path(by.asn, ...more), communities: marked ? llgrStale : [] }),
+          by.address,
+        ),
+      )
+    announce(neighbor, X, true)
+    announce(worse, X, false, 1, 2, 3)
+    announce(neighbor, Y, true)
+    announce(worse, Y, true, 1, 2, 3)
+    const best = rig.engine.view(rig.now).routes({ primary: true }, undefined, 20).rows
+    expect(best.find(({ prefix }) => prefix === X)?.peer).toBe(worse.name)
+    expect(best.find(({ prefix }) => prefix === Y)?.peer).toBe(neighbor.name)
+    const told = (to: RawNeighbor) =>
+      rig.engine
+        .view(rig.now)
+        .routes({ export: to.name }, undefined, 20)
+        .rows.filter(({ prefix }) => prefix === Y)
+        .map(({ attributes }) => attributes.communities.join())
+    expect([told(knowing), told(worse)]).toEqual([['65535,6'], []])
+  })
+
   test('§4.2: back again, what is announced is fresh, the time runs on until End-of-RIB, and that removes the rest', () => {
     const { rig, neighbor, say } = begin({ ...LONG, staleTime: 100 })
     neighbor.holdTime = 0
@@ -503,7 +575,7 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     expect(rig.held(neighbor)).toBe(0)
   })
 
-  test('§3.1: without the capability for graceful restart it MUST be ignored', () => {
+  test('§3.1, §4.1, §4.5: without the capability for graceful restart it MUST be ignored', () => {
     const { rig, neighbor, speak } = begin('none')
     neighbor.hangUp()
     speak('none')

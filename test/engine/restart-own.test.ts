@@ -147,12 +147,19 @@ describe('the agent is killed', () => {
     expect(lab.world.now - at).toBe(21_000)
   })
 
-  test('§4.1: a router that has restarted itself is not waited for', () => {
+  test('§3, §4.1: a router that has restarted itself is not waited for', () => {
     const lab = new Lab()
     for (const router of lab.routers) lab.world.crash(router)
     lab.world.crash(lab.worker)
     lab.addRouter(1)
     lab.addRouter(2)
+    lab.start()
+    expect(lab.world.until(() => lab.worker.told('selected').length === 1, 5_000)).toBe(true)
+  })
+
+  test('§4.1: nor is one that does not announce graceful restart', () => {
+    const lab = new Lab({ maxRestartTime: '0s' })
+    lab.world.crash(lab.worker)
     lab.start()
     expect(lab.world.until(() => lab.worker.told('selected').length === 1, 5_000)).toBe(true)
   })
@@ -209,7 +216,7 @@ describe('long-lived graceful restart, as it is asked for (RFC 9494)', () => {
     expect(lab.routers.map((router) => stale(lab, router))).toEqual([false, false])
   })
 
-  test('unless it is asked for, nobody keeps them so long', () => {
+  test('§5: unless it is asked for, nobody keeps them so long', () => {
     const lab = new Lab({ maxRestartTime: '60s' })
     lab.world.crash(lab.worker)
     lab.world.pass(2 * minute)

@@ -41,7 +41,7 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Sessions
   12: pitfall('messages out of turn', '%s leads where RFC 4271 says', 'an UPDATE behind it'),
   13: pitfall('collisions', 'however messages cross', 'in Established the newcomer loses'),
-  14: pitfall('a second connection that means a restart', 'RFC 4724 §5: the neighbor has restarted'),
+  14: pitfall('a second connection that means a restart', 'RFC 4724 §4.2, §5: the neighbor has restarted'),
   15: pitfall('what restarts the hold timer', 'KEEPALIVE restarts it', 'half a message does not'),
   16: pitfall('keepalives with jitter, UPDATEs in their place', 'an hour of them'),
   17: pitfall('what has been read counts before the timer', 'what was read before the timer is looked at counts'),
@@ -128,7 +128,11 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   // Refresh and restart
   68: pitfall('refreshes', 'a refresh tells everything again', 'its BoRR before its End-of-RIB is ignored'),
   69: pitfall('keeping the routes of a neighbor that restarts', '§4.2: routes MUST be kept', '§4.2: %s'),
-  70: pitfall('NOTIFICATION and graceful restart', 'RFC 8538 §4: with the N bit', 'RFC 8538 §4: a Hard Reset MUST'),
+  70: pitfall(
+    'NOTIFICATION and graceful restart',
+    'RFC 8538 §4: with the N bit',
+    'RFC 8538 §3.2, §4: a Hard Reset MUST',
+  ),
   71: pitfall('our own restart', '%s, 60 s, and a new one', 'of another boot'),
   72: pitfall('fields of the capability', 'graceful restart: the time has twelve bits'),
   73: pitfall('long-lived graceful restart', '§4.2: after the Restart Time routes are kept'),
@@ -136,12 +140,12 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
   75: pitfall('too many routes', 'a word before the limit, once', 'one route too many is Cease/1'),
 
   76: pitfall('the neighbor’s numbers in the Detection Time', '§6.8.4: the neighbor'),
-  77: pitfall('a slow pace while not Up', '§6.8.3: while it is not Up'),
+  77: pitfall('a slow pace while not Up', '§6.1, §6.8.3: while it is not Up'),
   78: pitfall('Poll Sequences', '§6.8.3: an increased Desired Min TX'),
   79: pitfall('the checks of a packet', 'a packet octet by octet', 'version 0'),
-  80: pitfall('TTL 255', 'RFC 5881 §5: what has crossed a router', 'a discriminator that is known'),
-  81: pitfall('AdminDown of the neighbor is no failure', 'RFC 5882 §3.2: the neighbor has disabled it'),
-  82: pitfall('BFD Down is told as Cease/10', 'RFC 9384: a neighbor that is lost'),
+  80: pitfall('TTL 255', 'RFC 5881 §5, RFC 5880 §9: what has crossed a router', 'a discriminator that is known'),
+  81: pitfall('AdminDown of the neighbor is no failure', 'RFC 5882 §3.2, §4.1: the neighbor has disabled it'),
+  82: pitfall('BFD Down is told as Cease/10', 'RFC 9384 §3: a neighbor that is lost'),
   83: pitfall('BGP comes up before BFD does', 'RFC 5882 §3.3: it has not come up yet'),
   84: pitfall('the discriminator of a neighbor that is gone', '§6.8.1: RemoteDiscr MUST be zero'),
   85: pitfall('a thread of its own', 'a main thread that stands still'),

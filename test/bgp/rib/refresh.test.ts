@@ -117,7 +117,7 @@ describe('a neighbor refreshes', () => {
 })
 
 describe('a neighbor is lost and expected back', () => {
-  test('[65] what is kept of a lost neighbor is the best as it was, and a fresh path does not win for being fresh', () => {
+  test('[65] what is kept of a lost neighbor is the best as it was, and a fresh path does not win for being fresh (RFC 4724 §4.2)', () => {
     const room = new Room(a, b)
     room.say(a, [X], path(a.remoteAs))
     room.say(b, [X], path(b.remoteAs))

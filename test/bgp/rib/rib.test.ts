@@ -205,7 +205,7 @@ describe('what may be used', () => {
 })
 
 describe('telling', () => {
-  test('[54] End-of-RIB per family behind the first feed, also when it is empty', () => {
+  test('[54] End-of-RIB per family behind the first feed, also when it is empty (RFC 4724 §4)', () => {
     const rib = ribWith(a)
     rib.originate([ownRoute(X)], 0)
     settle(rib)

@@ -73,6 +73,15 @@ describe('our OPEN', () => {
     expect(some).toEqual(expected)
   })
 
+  test('has one capability for graceful restart (RFC 4724 §3), and the long-lived one beside it only (RFC 9494 §4.1)', () => {
+    const kinds = (over: Partial<PeerConfig>) =>
+      ourOpen(config(over))
+        .capabilities.map(({ kind }) => kind)
+        .filter((kind) => kind.endsWith('graceful-restart'))
+    expect(kinds({ restartTime: 120 })).toEqual(['graceful-restart', 'long-lived-graceful-restart'])
+    expect(kinds({ longLivedTime: 3600 })).toEqual([])
+  })
+
   test('AS_TRANS stands for a number of four octets', () => {
     expect(ourOpen(config({ localAs: 4200000000 })).myAs).toBe(23456)
     expect(ourOpen(config({ localAs: 65535 })).myAs).toBe(65535)

@@ -46,6 +46,15 @@ test.each([
 })
 
 test.each([
+  ['graceful restart (RFC 4724 §3)', '40 06 1078 000101 7f', '40 06 0078 000101 00'],
+  ['graceful restart with all that is said (RFC 4724 §3)', '40 06 ffff 000101 ff', '40 06 cfff 000101 80'],
+  ['long-lived graceful restart (RFC 9494 §3.1)', '47 07 000101 ff 000e10', '47 07 000101 80 000e10'],
+])('reserved bits are not read, and are sent as 0: %s', (_, came, goes) => {
+  const bytes = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
+  expect(encodeCapabilities(decodeCapabilities(bytes(came)) ?? [])).toEqual(bytes(goes))
+})
+
+test.each([
   ['a code alone', '02'],
   ['a value of 5 octets where there are 4', '41 05 00000000'],
 ])('a capability past the end of all: %s', (_, text) => {

@@ -1,0 +1,156 @@
+/** Graceful restart (RFC 4724), over a NOTIFICATION (RFC 8538), long-lived (RFC 9494). `clauses.test.ts` holds the rows. */
+import { aside, type Clauses, held } from './clause.ts'
+
+const HELPER = 'engine/restart-helper'
+const OWN = 'engine/restart-own'
+const RIB = 'bgp/rib/rib'
+const CAPABILITY = 'bgp/wire/capability'
+const OPEN = 'bgp/session/negotiate'
+
+export const RESTART: Clauses = {
+  4724: [
+    held('2', 'End-of-RIB is an empty UPDATE, or MP_UNREACH_NLRI without routes', 'bgp/wire/update', 'in bytes'),
+    held('3', 'reserved bits are sent as 0 and are not read', CAPABILITY, 'graceful restart with all that is said'),
+    held('3', 'a speaker that restarted is not waited for', OWN, '§3, §4.1: a router that has restarted itself'),
+    held('3', 'the capability is announced once', OPEN, 'has one capability for graceful restart'),
+    held('3', 'of several that come only the last counts', HELPER, '§3: of several instances'),
+    held('4', 'End-of-RIB behind the first feed of each family, be it empty', RIB, 'End-of-RIB per family behind'),
+    held('4', 'a NOTIFICATION ends everything as ever', HELPER, 'RFC 4724 §4: without the N bit it is no restart'),
+    held(
+      '4.1',
+      'forwarding goes on over a restart, and does not tell stale from fresh',
+      'engine/kernel',
+      'finds all as',
+    ),
+    held('4.1', 'the Restart State bit is set after a restart', OWN, '§4.1: the Restart State bit MUST be set'),
+    held('4.1', 'no route is selected before End-of-RIB of all peers', OWN, '§4.1: no UPDATE before every router'),
+    held('4.1', '… but those without the capability', OWN, '§4.1: nor is one that does not announce'),
+    held('4.1', 'a bound on that waiting', OWN, '§4.1: a router that does not come is waited for 20 s'),
+    aside('4.1', '… which can be configured', 'it is 20 s for all: speakers with a longer one made outages of minutes'),
+    held('4.1', 'behind the selection stale forwarding goes', 'engine/kernel', 'removes what nobody tells any more'),
+    held('4.1', 'End-of-RIB behind the first feed after a restart', OWN, '§4.1: no UPDATE before every router'),
+    held(
+      '4.2',
+      'another connection means that the old one is lost: it is closed',
+      HELPER,
+      'RFC 4724 §4.2, §5: the neighbor',
+    ),
+    held('4.2', 'a lost connection: routes of the listed families stay, as stale', HELPER, '§4.2: routes MUST be kept'),
+    held('4.2', '… of no other family', HELPER, '§4.2: of families that the neighbor did not list'),
+    held('4.2', 'lost again: what is stale already goes', HELPER, '§4.2: lost again before its End-of-RIB'),
+    held(
+      '4.2',
+      'stale routes are used like any other',
+      'bgp/rib/refresh',
+      'what is kept of a lost neighbor is the best',
+    ),
+    held('4.2', 'a helper that did not restart does not set the Restart State bit', HELPER, '§4.2: our OPEN MUST NOT'),
+    held(
+      '4.2',
+      'not back within the Restart Time: all stale routes go',
+      HELPER,
+      '§4.2: not back within the Restart Time',
+    ),
+    held(
+      '4.2',
+      'a family that is not listed, or not forwarded, goes at once',
+      HELPER,
+      '§4.2: %s: its stale routes MUST go',
+    ),
+    held('4.2', 'a helper sends End-of-RIB too', HELPER, '§4.2: our OPEN MUST NOT'),
+    held(
+      '4.2',
+      'what comes replaces what is stale; End-of-RIB ends the rest',
+      HELPER,
+      '§4.2: what it announces replaces',
+    ),
+    held(
+      '5',
+      'the old connection stays until a valid OPEN has come',
+      HELPER,
+      'RFC 4724 §5: a connection on which no valid',
+    ),
+    held('5', 'without the capability the session stands', HELPER, 'RFC 4724 §5: without the capability'),
+  ],
+  8538: [
+    held(
+      '2',
+      'the N bit is said in the capability, and counts if both say it',
+      HELPER,
+      'RFC 4724 §4: without the N bit',
+    ),
+    held('3', 'no Hard Reset to a peer without the N bit', HELPER, 'RFC 8538 §3: to one that did not say so'),
+    held(
+      '3.1',
+      'a Hard Reset carries the code, subcode and data it stands for',
+      HELPER,
+      'RFC 8538 §3.1: what is meant for',
+    ),
+    held('3.2', 'a Hard Reset that comes ends everything', HELPER, 'RFC 8538 §3.2, §4: a Hard Reset MUST drop'),
+    held('4', 'another NOTIFICATION that comes keeps routes', HELPER, 'RFC 8538 §4: with the N bit on both sides'),
+    held('4', '… and so does one that we send', HELPER, 'RFC 8538 §4: a restart by hand'),
+    held('4', '… and so does the hold timer', HELPER, 'RFC 8538 §4: our own, for the hold timer'),
+    held('4', 'back again, the F bits are set', HELPER, '§4.2: our OPEN MUST NOT'),
+    held('4.1', 'a bound on how long stale routes stay', HELPER, '§4.2: kept no longer than a cap of our own'),
+    aside(
+      '5.1',
+      'the user may choose how a reset by hand is sent',
+      'it keeps routes: a reset by hand is to harm nothing',
+    ),
+  ],
+  9494: [
+    held('3.1', 'reserved bits are sent as 0 and are not read', CAPABILITY, 'long-lived graceful restart (RFC 9494'),
+    held(
+      '4.1',
+      'the capability is announced beside graceful restart only',
+      OPEN,
+      'has one capability for graceful restart',
+    ),
+    held('4.1', 'alone it is ignored', HELPER, '§3.1, §4.1, §4.5: without the capability for graceful restart'),
+    held(
+      '4.2',
+      'a family that graceful restart does not list has no Restart Time',
+      HELPER,
+      '§4.2: of a family that only',
+    ),
+    held(
+      '4.2',
+      'one without a Long-lived Stale Time goes with the Restart Time',
+      HELPER,
+      '§4.2: a family without such',
+    ),
+    held(
+      '4.2',
+      'stale routes stay for both times, one after the other',
+      HELPER,
+      '§4.2: after the Restart Time routes are',
+    ),
+    held('4.2', '… where the first is 0, for the second', HELPER, '§4.2: a Restart Time of 0 leads there at once'),
+    held('4.2', 'each family has a timer of its own', HELPER, '§4.2: each family is kept for its own time'),
+    held('4.2', 'LLGR_STALE is attached', HELPER, '§4.2: after the Restart Time routes are kept'),
+    held('4.2', 'what carries NO_LLGR goes', HELPER, '§4.2: what carries NO_LLGR MUST go'),
+    held('4.2', 'a further loss deletes nothing before the timer ends', HELPER, '§4.2: lost again meanwhile'),
+    held('4.2', 'back again: families not announced, or without the F bit, go', HELPER, '§4.2: back again, and %s'),
+    held(
+      '4.2',
+      'the timer runs on until End-of-RIB of its family',
+      HELPER,
+      '§4.2: a family that has sent its End-of-RIB',
+    ),
+    held('4.2', '… and if it ends before, the rest goes', HELPER, '§4.2: back again, what is announced is fresh'),
+    held('4.3', 'a route with LLGR_STALE comes last', HELPER, '§4.3, §4.4: a route that comes with LLGR_STALE'),
+    held('4.3', 'it is told to nobody without the capability', HELPER, '§4.3: anything that is not stale is better'),
+    held('4.3', 'LLGR_STALE stays on it', HELPER, '§4.3, §4.4: a route that comes with LLGR_STALE'),
+    held('4.4', 'among such routes the usual steps decide', HELPER, '§4.3, §4.4: a route that comes with LLGR_STALE'),
+    held(
+      '4.5',
+      'without graceful restart it is as if not received',
+      HELPER,
+      '§3.1, §4.1, §4.5: without the capability',
+    ),
+    aside('4.6', 'rules for telling such routes to neighbors without the capability', 'they are never told to them'),
+    aside('4.7', 'rules for VPN routes', 'no VPN family is spoken'),
+    held('5', 'to be asked for, it needs configuration', OWN, '§5: unless it is asked for, nobody keeps them'),
+    aside('5', '… as it does to help', 'we help by default, as BIRD does: a neighbor that asks for it means it'),
+  ],
+}
