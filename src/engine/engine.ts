@@ -149,6 +149,8 @@ export class Engine {
   #leaveWanted: string | undefined
   /** The reason for which the process ends as soon as this node has left. */
   #endsWith: string | undefined
+  /** The process ends for a restart, with this reason, once what was deferred has been advertised. */
+  #restartsWith: string | undefined
   /** Whether the edge was asked to report default routes. */
   #followsDefaults = false
   /** Interfaces with unnumbered neighbors, on which router advertisements are sent. */
@@ -247,6 +249,7 @@ export class Engine {
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
     const waiting = this.#defers(now) || this.#sessions.flush(now)
     this.#measure(waiting)
+    if (this.#restartsWith !== undefined && !waiting && !this.#rib.busy) this.#stop(this.#restartsWith, 'restart', now)
     this.#bfd.flush()
     this.#flushKernel(!waiting && !this.#rib.busy, now)
     this.#rememberRestart()
@@ -501,6 +504,7 @@ export class Engine {
         return
       case 'stop':
         if (input.how === 'farewell') this.#farewell(input.reason, now)
+        else if (input.how === 'restart') this.#stopForRestart(input.reason, now)
         else this.#stop(input.reason, input.how, now)
         return
     }
@@ -802,8 +806,20 @@ export class Engine {
     this.#stop(reason, 'leave', now)
   }
 
+  /**
+   * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So while routes are deferred, they
+   * are selected and advertised first.
+   */
+  #stopForRestart(reason: string, now: Millis): void {
+    if (this.#restart.isDeferring) {
+      this.#restartsWith = reason
+      this.#restart.hurry(now)
+    } else this.#stop(reason, 'restart', now)
+  }
+
   #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     this.#facts.stopping = true
+    this.#restartsWith = undefined
     const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors with graceful restart keep our routes'
     this.#out.log(logLine('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
     if (how === 'leave') this.#out.push({ kind: 'remember-restart', document: undefined })

@@ -57,7 +57,7 @@ export interface DeferringNeighbor {
 
 class Deferral {
   readonly #rooms: Deferring
-  readonly #until: Millis
+  #until: Millis
   #lookAt: Millis
 
   /** `now`: objects are known, and neighbors are dialled from here on. */
@@ -70,6 +70,10 @@ class Deferral {
   /** When to ask again. */
   get deadline(): Millis {
     return Math.min(this.#lookAt, this.#until)
+  }
+
+  endAt(now: Millis): void {
+    this.#until = now
   }
 
   /** Looking costs something with every neighbor: at most so often. */
@@ -139,6 +143,11 @@ export class Restart {
 
   get deadline(): Millis | undefined {
     return this.#deferral?.deadline
+  }
+
+  /** The process is to end: nothing is waited for any more. */
+  hurry(now: Millis): void {
+    this.#deferral?.endAt(now)
   }
 
   /** Whether the time has come; says so once. */

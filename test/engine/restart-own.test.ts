@@ -175,6 +175,24 @@ describe('the agent is killed', () => {
     expect(lab.lacks(30_000)).toBe(0)
   })
 
+  test('§4.2: SIGTERM while it still waits for a router: the others get its routes before the session ends', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.routers[1] as Host)
+    lab.world.crash(lab.worker)
+    lab.sent.length = 0
+    lab.start()
+    expect(lab.lacks(5_000)).toBe(0)
+    expect(lab.said(2)).toBe(0)
+    lab.world.feed(lab.worker, { kind: 'stop', reason: 'SIGTERM', how: 'restart' })
+    lab.world.pass(100)
+    expect(lab.worker.done).toBe(true)
+    lab.world.crash(lab.worker)
+    expect(lab.lacks(10_000)).toBe(0)
+    lab.start()
+    expect(lab.lacks(60_000)).toBe(0)
+    expect(lab.said(3)).toBe(0)
+  })
+
   test('what it no longer originates is gone with its End-of-RIB', () => {
     const lab = new Lab()
     lab.world.crash(lab.worker)
