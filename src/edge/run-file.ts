@@ -39,7 +39,7 @@ export class RunFile {
       if (!stats.isFile()) throw new Error('it is not a file')
       if (stats.size > MOST_BYTES) throw new Error(`it is larger than ${MOST_BYTES} bytes`)
       const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'))
-      const { format, value } = content as { readonly format?: unknown; readonly value?: unknown }
+      const { format, value } = (content ?? {}) as { readonly format?: unknown; readonly value?: unknown }
       if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
       return value
     } catch (error) {

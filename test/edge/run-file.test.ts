@@ -31,9 +31,11 @@ test.each([
   ['half of it', '{"format":1,"val'],
   ['another layout', '{"format":2,"value":1}'],
   ['no object', '7'],
+  ['null', 'null'],
 ])('%s counts as absent, with a word', async (_name, text) => {
   await writeFile(path('state.json'), text)
   expect(await open('state.json').read()).toBeUndefined()
+  expect(troubles[0]).not.toContain('destructure')
   expect(troubles).toEqual([expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/)])
 })
 
