@@ -405,7 +405,7 @@ export class Engine {
         this.#objectWork.add({ kind: 'synced', changes: [], at: now })
         return
       case 'restarted':
-        this.#restart.take(input.document)
+        this.#restart.take(input.document, input.forwards ?? FAMILIES)
         return
     }
   }

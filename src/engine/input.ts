@@ -33,7 +33,12 @@ export type ObjectsInput =
   /** Every kind has been listed once: from now on what is absent does not exist. */
   | { readonly kind: 'synced' }
   /** Before anything is listed: what the run before left for one that restarts; undefined: nothing that can be used. */
-  | { readonly kind: 'restarted'; readonly document: RestartDocument | undefined }
+  | {
+      readonly kind: 'restarted'
+      readonly document: RestartDocument | undefined
+      /** The families that this machine forwards, where that is known. */
+      readonly forwards?: readonly Family[] | undefined
+    }
 
 /** The listening sockets, and connections that were refused or dropped before the engine saw them. */
 export type ListenInput =

@@ -101,6 +101,7 @@ export class Restart {
   readonly #boot: string
   readonly #rooms: Deferring
   #left: RestartDocument | undefined
+  #forwards: readonly Family[] = FAMILIES
   #hasBegun = false
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
@@ -114,9 +115,10 @@ export class Restart {
     this.#rooms = rooms
   }
 
-  /** What the run before left. */
-  take(document: RestartDocument | undefined): void {
+  /** What the run before left, and the families that this node forwards. */
+  take(document: RestartDocument | undefined, forwards: readonly Family[]): void {
     this.#left = document
+    this.#forwards = forwards
   }
 
   /** This node is known, and no neighbor has been dialled. */
@@ -128,11 +130,13 @@ export class Restart {
     if (reason !== undefined)
       return logLine('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
     this.own.restarted = true
-    this.own.preserved = this.#left.families
+    const { families } = this.#left
+    this.own.preserved = families.filter((family) => this.#forwards.includes(family))
+    const lost = families.filter((family) => !this.#forwards.includes(family))
     this.#startedAt = now
     this.#deferral = new Deferral(this.#rooms, now)
-    const text =
-      'the agent has restarted: neighbors with graceful restart keep our routes until we advertise them again'
+    const but = lost.length === 0 ? '' : `, except for ${lost.join(' and ')}: this node does not forward it`
+    const text = `the agent has restarted: neighbors with graceful restart keep our routes until we advertise them again${but}`
     return logLine('info', 'restarted', text, {})
   }
 

@@ -1,5 +1,6 @@
 /** Our own graceful restart (RFC 4724 §4.1), between agents. Numbers in brackets: pitfalls. */
 import { describe, expect, test } from 'vitest'
+import type { Family } from '../../src/base/family.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { readRestart } from '../../src/engine/restart.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
@@ -35,17 +36,22 @@ class Lab {
     ])
   }
 
-  start(routerId?: string): Host {
+  start(routerId?: string, forwards?: readonly Family[]): Host {
     const addresses = ['10.0.0.11', 'fd00:10::11']
     const name = 'worker-1'
     const worker = node(name, { addresses, podCIDRs: [POD, 'fd00:244:1::/64'], ...(routerId && { routerId }) })
-    this.worker = this.world.add(name, addresses, [
-      upsert(worker),
-      upsert(bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false })),
-      ...[1, 2].map((number) =>
-        upsert(bgpPeer(`tor-${number}`, { peerIP: `10.0.0.${number}`, asNumber: 65000 + number, ...this.#spec })),
-      ),
-    ])
+    this.worker = this.world.add(
+      name,
+      addresses,
+      [
+        upsert(worker),
+        upsert(bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false })),
+        ...[1, 2].map((number) =>
+          upsert(bgpPeer(`tor-${number}`, { peerIP: `10.0.0.${number}`, asNumber: 65000 + number, ...this.#spec })),
+        ),
+      ],
+      { forwards },
+    )
     return this.worker
   }
 
@@ -117,6 +123,17 @@ describe('the agent is killed', () => {
     lab.start()
     expect(lab.world.until(() => lab.opensOf(lab.routers[0] as Host).includes('Restart recovery'))).toBe(true)
     expect(lab.opensOf(lab.routers[0] as Host)).toContain('AF preserved: ipv4 ipv6')
+  })
+
+  test('§4.1: a family that this node does not forward any more is not claimed, and routers drop it at once', () => {
+    const lab = new Lab()
+    lab.world.crash(lab.worker)
+    lab.start(undefined, ['ipv6'])
+    const router = lab.routers[0] as Host
+    expect(lab.world.until(() => lab.opensOf(router).includes('AF preserved: ipv6'))).toBe(true)
+    const text = lab.world.ask(router, 'show route')
+    expect([text.includes(POD), text.includes('fd00:244:1::/64')]).toEqual([false, true])
+    expect(lab.worker.told('restarted')[0]?.text).toContain('except for ipv4: this node does not forward it')
   })
 
   test('§4.1: no UPDATE before every router has sent its End-of-RIB, and ours comes behind all routes', () => {

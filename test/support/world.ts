@@ -5,6 +5,7 @@
  */
 import { familyOfAddress } from '../../src/base/address.ts'
 import { Chance } from '../../src/base/chance.ts'
+import type { Family } from '../../src/base/family.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { Link } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
@@ -108,7 +109,10 @@ export class World {
     name: string,
     addresses: readonly string[],
     objects: readonly ObjectChange[] | undefined,
-    more: Pick<EngineOptions, 'dataplane' | 'table' | 'adopt'> = {},
+    {
+      forwards,
+      ...more
+    }: Pick<EngineOptions, 'dataplane' | 'table' | 'adopt'> & { forwards?: readonly Family[] | undefined } = {},
   ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
     const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
@@ -116,7 +120,7 @@ export class World {
     const host = new Host(name, addresses, { ...options, boot, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
-    this.feed(host, { kind: 'restarted', document: this.#left.get(name) })
+    this.feed(host, { kind: 'restarted', document: this.#left.get(name), forwards })
     this.feed(host, { kind: 'links', change: { full: true, gone: [], present: [lanOf(addresses)] } })
     if (objects === undefined) return host
     this.feed(host, { kind: 'objects', changes: objects })

@@ -42,6 +42,11 @@ export class Forwarding {
     clearInterval(this.#timer)
   }
 
+  /** The families in which it is not known to be off. */
+  get families(): readonly Family[] {
+    return FAMILIES.filter((family) => !this.#off.has(family))
+  }
+
   look(): void {
     for (const family of FAMILIES) {
       const setting = FORWARDING_SETTINGS[family]
