@@ -17,8 +17,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
                [--control PATH] [--control-group NAME] [--calico-control DIR] [--http HOST:PORT|none]
                [--dataplane linux|none] [--table main|NUMBER] [--adopt bird|zebra|NUMBER,...] [--cni ptp|bridge|remove|none] [--cni-dir DIR]
                [--status FILE] [--node-readiness] [--bfd thread|PATH] [--log-level debug|info|warn|error]
-                                    advertise this node's routes; --status FILE writes their status to a file,
-                                    --node-readiness the condition of the Node, and takes its startup taint away
+                                    advertise this node's routes; --status FILE writes the status of the node to a file;
+                                    --node-readiness sets a condition on the Node and removes its startup taint
   godwit bfd [--control PATH] [--log-level debug|info|warn|error]
                                     run BFD in a separate process that outlives agents (agent --bfd PATH)
   godwit                            open an interactive shell
@@ -28,20 +28,20 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
               | callers | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
   godwit leave [cancel|REASON], down
-                                    ask a running agent; \`godwit show ?\` lists all views
+                                    commands to a running agent; \`godwit show ?\` lists all of show
   godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE] [--json]
-                                    problems of objects, and what each node would advertise to whom
-  godwit doctor                     check whether this machine is ready to route, and what to change
-  godwit completion bash|zsh|fish   a script for the shell that completes all of these
+                                    list errors in objects, and what each node would advertise to which neighbor
+  godwit doctor                     check whether this machine can route, and print what to change
+  godwit completion bash|zsh|fish   print a completion script for the shell
   godwit --version | --help
 
-Options of all but the agent, before or after the command:
+Options of commands to a running agent, and of doctor, before or after the command:
   -s, --socket PATH                 the agent's control socket (GODWIT_SOCKET; ${DEFAULT_SOCKET})
   -o, --output text|wide|json|yaml|name
-                                    wide: with everything; name: names only
+                                    wide: with all details; name: names only
       --json                        the same as -o json
       --watch[=SECONDS]             repeat the command, every two seconds by default
-      --no-pager                    never page a long answer (GODWIT_PAGER, PAGER; less)
+      --no-pager                    do not show long answers in a pager (GODWIT_PAGER, PAGER; less)
 
 Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
 `
@@ -198,7 +198,7 @@ function takeOption(options: ClientOptions, name: string, value: string | undefi
     case '-s':
     case '--socket': {
       const path = value ?? next
-      if (path === undefined || path === '') return `${name} wants the path of a control socket`
+      if (path === undefined || path === '') return `${name} needs the path of a control socket`
       options.socket = path
       return value === undefined ? 1 : 0
     }
@@ -219,13 +219,14 @@ function commandOf(words: readonly string[], options: ClientOptions): Arguments 
   const [first, second, ...rest] = words
   switch (first) {
     case undefined:
-      return format === 'text' ? { kind: 'shell', socket } : wrong(`-o ${format} wants a command`)
+      return format === 'text' ? { kind: 'shell', socket } : wrong(`-o ${format} needs a command`)
     case 'doctor':
-      if (second !== undefined || !['text', 'json'].includes(format)) return wrong('doctor takes --json and no words')
+      if (second !== undefined || !['text', 'json'].includes(format))
+        return wrong('doctor takes no argument but --json')
       return { kind: 'doctor', socket, json: format === 'json' }
     case 'completion': {
       const shell = SHELLS.find((one) => one === second)
-      if (shell === undefined || rest.length > 0) return wrong(`completion wants one of ${SHELLS.join(', ')}`)
+      if (shell === undefined || rest.length > 0) return wrong(`completion needs one of ${SHELLS.join(', ')}`)
       return { kind: 'completion', shell }
     }
     case 'complete':
@@ -272,7 +273,7 @@ function parseCheck(argv: readonly string[]): Arguments {
   const { values, positionals } = read
   if (values.help === true) return { kind: 'help' }
   const [source, second] = positionals
-  if (source === undefined || second !== undefined) return wrong('check wants one folder, one file, - or kubernetes')
+  if (source === undefined || second !== undefined) return wrong('check needs one folder, one file, - or kubernetes')
   return {
     kind: 'check',
     options: {
@@ -317,14 +318,14 @@ function parseAgent(argv: readonly string[]): Arguments {
   if (whyNot !== undefined) return wrong(`--table ${table}: ${whyNot}`)
   const adopt = parseAdopt(values.adopt)
   if (adopt === undefined) return wrong(`--adopt ${values.adopt}: bird, zebra, or protocol numbers from 5 to 255`)
-  if (adopt.length > 0 && dataplane === 'none') return wrong('--adopt wants --dataplane linux')
+  if (adopt.length > 0 && dataplane === 'none') return wrong('--adopt needs --dataplane linux')
   const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
   if (logLevel === undefined) return wrong(`--log-level ${values['log-level']}: one of ${LOG_LEVELS.join(', ')}`)
   const cni = CNI_MODES.find((mode) => mode === (values.cni ?? 'none'))
   if (cni === undefined) return wrong(`--cni ${values.cni}: one of ${CNI_MODES.join(', ')}`)
   const nodeReadiness = values['node-readiness'] === true
   if (nodeReadiness && (values.source ?? 'kubernetes') !== 'kubernetes')
-    return wrong('--node-readiness wants --source kubernetes')
+    return wrong('--node-readiness needs --source kubernetes')
   const http = values.http ?? '127.0.0.1:9179'
   return {
     kind: 'agent',

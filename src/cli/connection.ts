@@ -71,7 +71,7 @@ export class AgentConnection {
 }
 
 const garbledText = (line: string): string =>
-  `this is no agent's answer: ${line
+  `this is not an answer of an agent: ${line
     .trim()
     .slice(0, 80)
     .replace(/[^ -~]/g, '?')}`

@@ -122,9 +122,8 @@ function shortLengths({ name, routes, aggregation }: AdvertisementObject, store:
       const there = all.filter((range) => range.family === family)
       if (length === undefined || there.some((range) => range.length <= length)) return []
       if (there.length === 0 && where !== 'IPPool') return []
-      const what =
-        where === 'IPPool' ? 'is that of no IPPool: pod CIDRs' : `is that of no range of ${where}: its addresses`
-      const says = `${what} are advertised without a covering prefix`
+      const what = where === 'IPPool' ? 'IPPool: pod CIDRs' : `range of ${where}: its addresses`
+      const says = `is shorter than the prefix length of every ${what} are advertised without a covering prefix`
       const at = { object: `BGPAdvertisement/${name}`, field: `spec.aggregationLength.${family}`, value: length }
       return makeProblem({ code: 'aggregation-outside', ...at, says, level: 'warning' })
     })
@@ -217,7 +216,7 @@ export function interfaceProblems(
       interfacesIn(choice).flatMap((value, index): Problem[] => {
         const { why = '', isWrong } = addresses.get(value) ?? UNKNOWN
         const place = { object: `BGPAdvertisement/${name}`, field: `spec.routes[${at}].interfaces[${index}]`, value }
-        const says = `is advertised by no address: ${why}`
+        const says = `adds no address: ${why}`
         return isWrong ? [makeProblem({ code: 'interface-without-address', ...place, says, level: 'warning' })] : []
       }),
     ),

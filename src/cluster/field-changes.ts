@@ -33,7 +33,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
   BGPConfiguration: [
     ...rows('hard', 'all sessions', 'asNumber'),
     ...rows('hard', 'sessions of the mesh begin or end', 'nodeToNodeMeshEnabled'),
-    { field: 'nodeMeshPassword', when: 'given or taken away', change: 'hard', says: 'sessions of the mesh' },
+    { field: 'nodeMeshPassword', when: 'added or removed', change: 'hard', says: 'sessions of the mesh' },
     { field: 'nodeMeshPassword', when: 'another Secret or key', change: 'none', says: SET_ANEW },
     { field: 'nodeMeshMaxRestartTime', when: 'to or from 0', change: 'hard', says: 'sessions of the mesh' },
     { field: 'nodeMeshMaxRestartTime', when: 'another number', change: 'none', says: NEXT_SESSION },
@@ -63,7 +63,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('hard', undefined, 'asNumber', 'remoteAS', 'localASNumber', 'asNumberFrom', 'localASNumberFrom'),
     ...rows('hard', 'where the interface has another address than the session', 'sourceInterface'),
     ...rows('hard', undefined, 'sourceAddress', 'addressFamilies', 'addPath', 'extendedNextHop', 'role', 'strictRole'),
-    { field: 'password', when: 'given or taken away', change: 'hard' },
+    { field: 'password', when: 'added or removed', change: 'hard' },
     { field: 'password', when: 'another Secret or key', change: 'none', says: SET_ANEW },
     { field: 'maxRestartTime', when: 'to or from 0', change: 'hard' },
     { field: 'maxRestartTime', when: 'another number', change: 'none', says: NEXT_SESSION },

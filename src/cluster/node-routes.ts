@@ -113,7 +113,7 @@ class Survey {
     }
     const gateway = node.addresses[prefix.family]
     if (gateway !== undefined) return { prefix, node: node.name, gateway }
-    const says = `has no next hop: Node/${node.name} has no ${FAMILY_WORDS[prefix.family]} address; its pods are reached only by what BGP teaches`
+    const says = `has no next hop: Node/${node.name} has no ${FAMILY_WORDS[prefix.family]} address; its pods are reached only by routes learned over BGP`
     this.#name('node-route-gap', place, says)
     return undefined
   }
@@ -121,8 +121,9 @@ class Survey {
   /** What no route may lead to, whoever asks for it. */
   #whyNone({ prefix }: Place): string | undefined {
     const { family, bytes, length } = prefix
-    if (length === 0) return 'is every address'
-    if (isMartianPrefix(family, bytes, 0, length)) return 'is no range for pods: hosts, links or groups use it'
+    if (length === 0) return 'contains every address'
+    if (isMartianPrefix(family, bytes, 0, length))
+      return 'is not a range for pods: it is reserved for hosts, links or multicast'
     const range = this.#frame.serviceRanges.find((one) => contains(one, prefix))
     if (range !== undefined) return `lies inside the service range ${range.text}`
     const host = this.#hostInside(prefix)
@@ -133,7 +134,7 @@ class Survey {
     const { prefix, node } = place
     // The nearest of another node: of those with the same prefix the first.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
-    if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which keeps it`
+    if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
     const mine = around.find((one) => one.node === this.#me)
     if (mine !== undefined) return `lies inside ${mine.prefix.text}, a pod CIDR of this node (Node/${this.#me.name})`

@@ -383,7 +383,7 @@ function duplicateProblem(loser: Candidate, winner: Candidate): Problem {
     object: `BGPPeer/${loser.object?.name ?? ''}`,
     field: fieldOf(loser),
     value: open ?? loser.address,
-    says: `${open === undefined ? `port ${loser.port} ` : ''}is a neighbor by BGPPeer/${name} too, which ${reason} and is used`,
+    says: `${open === undefined ? `port ${loser.port} ` : ''}is also defined by BGPPeer/${name}, which ${reason} and is used`,
     level: 'warning',
   })
 }

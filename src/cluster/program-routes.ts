@@ -29,15 +29,18 @@ export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFe
     problems.push(
       makeProblem({ code, object: 'BGPConfiguration/default', field, value, says, ...(level && { level }) }),
     )
-  const theirs = `FelixConfiguration says programClusterRoutes ${felix ?? 'nothing, which means EnabledIPIPOnly'}`
+  const theirs =
+    felix === undefined
+      ? 'FelixConfiguration does not set programClusterRoutes, which means EnabledIPIPOnly'
+      : `FelixConfiguration sets programClusterRoutes ${felix}`
   if (isFelixs(clusterRoutes) && nodeRoutes === 'Direct') {
-    const says = `is not carried out: ${theirs}, and programClusterRoutes is not set here: Felix writes these routes`
+    const says = `has no effect: ${theirs}, and programClusterRoutes is not set here: Felix writes these routes`
     name('node-routes-twice', 'spec.nodeRoutes', nodeRoutes, says)
   }
   if (!knowsFelix) return problems
   const field = 'spec.programClusterRoutes'
   if (!isFelixs(clusterRoutes) && writes(felix)) {
-    const says = `lets the agent write routes to other nodes, and ${theirs}: both write them; where Felix has its route, the agent's stands back`
+    const says = `lets the agent write routes to other nodes, and ${theirs}: both write them; where Felix has written a route, the agent writes none`
     name('cluster-routes-twice', field, bgp, says, 'warning')
   }
   if (isFelixs(clusterRoutes) && !writes(felix))

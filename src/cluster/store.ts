@@ -262,7 +262,7 @@ export class ObjectStore {
     if (makeshift === undefined) return 'the object is ignored'
     this.#makeshift.add(name)
     this.#set(ref.kind, key, before, makeshift)
-    return value === undefined ? 'whatever depends on it is held, the rest is in force' : FROM_EARLIER_RUN
+    return value === undefined ? 'objects that depend on it are held, everything else is in force' : FROM_EARLIER_RUN
   }
 
   #delete(ref: ObjectRef): void {
@@ -392,7 +392,7 @@ function refOf(kind: Kind, key: string): ObjectRef {
 }
 
 function duplicateProblem({ ref, from }: Upsert, used: Upsert): Problem {
-  const says = `is defined a second time in ${from ?? 'the same list'}; the definition in ${used.from ?? 'first place'} is used`
+  const says = `is defined a second time in ${from ?? 'the same list'}; ${used.from === undefined ? 'the first definition' : `the definition in ${used.from}`} is used`
   return { ...makeProblem({ code: 'object-duplicate', object: objectName(ref), says }), value: from ?? '' }
 }
 

@@ -95,16 +95,16 @@ export function whyNotSame(
   known: string | undefined,
 ): NftDifference | undefined {
   const inTable = (why: string): NftDifference => ({ in: 'table', why })
-  if (script.chains.size === 0) return table === undefined ? undefined : inTable('nothing is wanted any more')
+  if (script.chains.size === 0) return table === undefined ? undefined : inTable('no rules are needed any more')
   if (table === undefined) return inTable('the table is missing')
-  if (!sameMap(script.chains, table.chains)) return inTable('the chains are others')
+  if (!sameMap(script.chains, table.chains)) return inTable('the chains differ')
   const comments = table.rules.map(({ comment }) => comment).join('\n')
-  if (comments !== [...script.rules.keys()].join('\n')) return inTable('the rules are others')
+  if (comments !== [...script.rules.keys()].join('\n')) return inTable('the rules differ')
   if (known !== undefined && known !== rulesText(table)) return inTable('the rules were changed')
-  if (table.sets.size !== script.sets.size) return inTable('the sets are others')
+  if (table.sets.size !== script.sets.size) return inTable('the sets differ')
   for (const [name, elements] of script.sets) {
     const there = table.sets.get(name)
-    if (there === undefined) return inTable('the sets are others')
+    if (there === undefined) return inTable('the sets differ')
     if (!sameElements(elements, there)) return { in: 'sets', why: `the set ${name} has other elements` }
   }
   return undefined

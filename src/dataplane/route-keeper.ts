@@ -649,7 +649,7 @@ function whyNotDirect({ route, nextHop: { resolution } }: Direct, links: LinkTab
   const whose = `Node/${route.node} (${route.gateway})`
   if (links.isOwn(route.gateway)) return `the address of ${whose} is an address of this node`
   const why = resolution.kind === 'resolved' ? '' : `: ${resolution.reason}`
-  return `${whose} is on no link of this node${why}; only BGP can teach a route to its pods`
+  return `${whose} is on no link of this node${why}; only a route learned over BGP can reach its pods`
 }
 
 const ORDER = { remove: 0, replace: 1, add: 2 } as const

@@ -33,10 +33,10 @@ export class Callers {
     if (isOn === this.#isFiltering) return undefined
     this.#isFiltering = isOn
     if (!isOn) {
-      const text = `connections from addresses that are not neighbors are seen again; ${this.#dropped} packets were dropped so far`
+      const text = `the flood is over: connections from addresses that are not neighbors are no longer dropped; ${this.#dropped} packets were dropped so far`
       return logLine('info', 'callers-seen', text, { dropped: this.#dropped })
     }
-    const text = 'too many connections from addresses that are not neighbors: their packets are dropped, and not shown'
+    const text = 'too many connections from addresses that are not neighbors: their packets are dropped and not listed'
     return logLine('warn', 'callers-filtered', text)
   }
 

@@ -116,7 +116,7 @@ export class KernelNft {
     const script = this.#wanted
     const difference = script && whyNotSame(script, this.#table, undefined)
     if (difference === undefined || script !== this.#written) return
-    this.#fail(`the kernel holds other rules than were written: ${difference.why}`, now)
+    this.#fail(`the rules in the kernel differ from those written: ${difference.why}`, now)
   }
 
   #fail(reason: string, now: Millis): void {
@@ -240,7 +240,9 @@ export class KernelNft {
     const fields = { rules: script.rules.size, reason: why }
     const changed = this.#held && whyNotSame(this.#held, this.#table, this.#right)
     if (changed !== undefined)
-      this.#out.log(logLine('warn', 'nft-repaired', `somebody changed our nftables rules: ${changed.why}`, fields))
+      this.#out.log(
+        logLine('warn', 'nft-repaired', `another program changed the nftables rules of Godwit: ${changed.why}`, fields),
+      )
     else if (what === 'table')
       this.#out.log(logLine('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))
     else this.#out.log(logLine('debug', 'nft-sets-written', `elements of nftables sets are written: ${why}`, fields))

@@ -53,7 +53,7 @@ function contests(kept: readonly KeptOut[]): Problem[] {
 function conflicts(kept: readonly KeptOut[]): Problem[] {
   const all = kept.filter((one) => one.kind === 'conflict').filter(({ conflict }) => conflict.kind === 'foreign')
   const problems = all.slice(0, MOST).map(({ prefix, conflict: { other } }) => {
-    const says = `the route of ${ownerOf(GODWIT_PROTOCOL)} is kept out: the table has ${describeRoute(other)}, which stays`
+    const says = `the route of ${ownerOf(GODWIT_PROTOCOL)} is not written: the table has ${describeRoute(other)}, which stays`
     return makeProblem({ code: 'route-conflict', object: `kernel route ${prefix.text}`, says, level: 'warning' })
   })
   if (all.length <= MOST) return problems
@@ -114,6 +114,6 @@ function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {
   if (ending.kind !== 'elsewhere') return undefined
   const { other } = ending
   const theirs = `${formatRoute(other)} metric ${other.metric} of ${ownerOf(other.protocol)}`
-  const says = `is not advertised: ${theirs} keeps its packets from the pods of this node`
+  const says = `is not advertised: ${theirs} takes its packets away from the pods of this node`
   return makeProblem({ code: 'pod-cidr-elsewhere', object: 'kernel routes', value: prefix.text, says })
 }

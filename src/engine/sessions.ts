@@ -222,7 +222,7 @@ export class Sessions {
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
     // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
     else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
-      this.#out.log(ignoredLine(name, `the begin of its ${family} refresh, because its End-of-RIB has not arrived`))
+      this.#out.log(ignoredLine(name, `the beginning of its ${family} refresh, because its End-of-RIB has not arrived`))
     } else this.#rib.beginRefresh(name, family, now)
     this.#hasNews = true
   }

@@ -49,7 +49,7 @@ const RULES: readonly Rule[] = [
   {
     topic: 'routes outside the IP pools, pod CIDRs and service ranges, from eBGP neighbors',
     calico: 'are accepted',
-    godwit: 'are refused, unless an import rule accepts them (a default route of the rack, for one)',
+    godwit: 'are rejected, unless an import rule accepts them (for example the default route of the rack)',
     concerns: (store) => peerNames(externalPeers(store).filter(({ filters }) => !filtersIn(store, filters, 'import'))),
   },
   {

@@ -166,7 +166,7 @@ function kernelSteps(kernel: KernelWay | undefined): Step[] {
   if (kernel === undefined) return []
   const steps: Step[] = []
   if (kernel.keptOut !== undefined) {
-    steps.push({ step: 'kernel', object: undefined, verdict: 'kept out', reason: kernel.keptOut })
+    steps.push({ step: 'kernel', object: undefined, verdict: 'not written', reason: kernel.keptOut })
   }
   const verdict = kernel.lookup === undefined ? 'no route' : kernel.lookup
   const reason =

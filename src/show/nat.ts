@@ -30,7 +30,7 @@ const ruleRow = (what: string, { packets, bytes, rule }: Omit<Rule, 'family'>): 
 })
 
 function stateOf({ active, trouble, rules, serviceLoops }: NatView): string {
-  if (trouble !== undefined) return `Trouble: ${trouble}`
+  if (trouble !== undefined) return `Error: ${trouble}`
   if (rules.length + serviceLoops.rules.length === 0) return 'No pool has natOutgoing, and no service loop is prevented'
   return active ? 'The kernel has these rules' : 'The kernel does not have these rules yet'
 }

@@ -28,11 +28,11 @@ describe('options stand before or after the command', () => {
     ['show status --jason', 'unknown option --jason'],
     ['show status -o xml', '-o xml: one of text, wide, json, yaml, name'],
     ['show status --watch=0', '--watch=0: seconds from 0.1 to 86400'],
-    ['show status -s', '-s wants the path of a control socket'],
-    ['--json', '-o json wants a command'],
-    ['doctor all', 'doctor takes --json and no words'],
-    ['completion', 'completion wants one of bash, zsh, fish'],
-    ['completion csh', 'completion wants one of bash, zsh, fish'],
+    ['show status -s', '-s needs the path of a control socket'],
+    ['--json', '-o json needs a command'],
+    ['doctor all', 'doctor takes no argument but --json'],
+    ['completion', 'completion needs one of bash, zsh, fish'],
+    ['completion csh', 'completion needs one of bash, zsh, fish'],
   ])('%s is wrong', (line, text) => {
     expect(parseArguments(line.split(' '))).toEqual({
       kind: 'wrong',

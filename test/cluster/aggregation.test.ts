@@ -89,7 +89,7 @@ describe('services', () => {
     const wide = adv({ routes: [{ services: {} }], aggregationLength: { ipv4: 20 } })
     expect(told([...ALL, wide], 'tor')).toEqual([...PODS, ...SINGLE].sort())
     expect(problems(wide)).toContain(
-      'BGPAdvertisement/sum spec.aggregationLength.ipv4: 20 is that of no range of serviceLoadBalancerIPs: its addresses are advertised without a covering prefix',
+      'BGPAdvertisement/sum spec.aggregationLength.ipv4: 20 is shorter than the prefix length of every range of serviceLoadBalancerIPs: its addresses are advertised without a covering prefix',
     )
   })
 
@@ -112,7 +112,7 @@ describe('pods', () => {
     const wide = adv({ routes: [{ podCIDRs: true }], aggregationLength: { ipv4: 8, ipv6: 32 } })
     expect(told([...ALL, wide], 'tor')).toEqual([...PODS, 'fd00:244::/32', ...SINGLE].sort())
     expect(problems(wide)).toContain(
-      'BGPAdvertisement/sum spec.aggregationLength.ipv4: 8 is that of no IPPool: pod CIDRs are advertised without a covering prefix',
+      'BGPAdvertisement/sum spec.aggregationLength.ipv4: 8 is shorter than the prefix length of every IPPool: pod CIDRs are advertised without a covering prefix',
     )
   })
 

@@ -75,7 +75,7 @@ describe('a wrong field of BGPConfiguration/default at the start', () => {
     expect(routesOf(intent)).toEqual([...routes].sort())
     expect(problemsOf(intent)).toContainEqual(
       expect.stringMatching(
-        /^BGPConfiguration\/default spec\..*; whatever depends on it is held, the rest is in force$/,
+        /^BGPConfiguration\/default spec\..*; objects that depend on it are held, everything else is in force$/,
       ),
     )
     // The right fields count.

@@ -43,14 +43,14 @@ describe('the plan', () => {
       [other('c', 3, '10.1.2.0/24'), other('b', 2, '10.1.2.0/24')],
       ['10.1.2.0/24 10.0.0.2 b'],
       [
-        /^Node\/c spec.podCIDRs: "10.1.2.0\/24" is also a pod CIDR of Node\/b, which keeps it; no route to it is written$/,
+        /^Node\/c spec.podCIDRs: "10.1.2.0\/24" is also a pod CIDR of Node\/b, which gets the route; no route to it is written$/,
       ],
     ],
     [
       'and that of this node to this node',
       [other('a', 2, '10.1.1.0/24')],
       [],
-      [/^Node\/a spec.podCIDRs: "10.1.1.0\/24" is also a pod CIDR of Node\/me, which keeps it; no route/],
+      [/^Node\/a spec.podCIDRs: "10.1.1.0\/24" is also a pod CIDR of Node\/me, which gets the route; no route/],
     ],
     [
       'one inside that of this node',
@@ -81,13 +81,13 @@ describe('the plan', () => {
       'every address',
       [other('a', 2, '0.0.0.0/0', '::/0')],
       [],
-      [/"0.0.0.0\/0" is every/, /"::\/0" is every address; no/],
+      [/"0.0.0.0\/0" contains every/, /"::\/0" contains every address; no/],
     ],
     [
       'groups, the host itself, and links',
       [other('a', 2, '224.1.0.0/16', '127.0.0.0/24', 'fe80::/64')],
       [],
-      [/"127.0.0.0\/24" is no range for pods/, /"224.1.0.0\/16" is no range/, /"fe80::\/64" is no range/],
+      [/"127.0.0.0\/24" is not a range for pods/, /"224.1.0.0\/16" is not a range/, /"fe80::\/64" is not a range/],
     ],
     [
       'one with the address of a node in it: that node would be cut off',
@@ -99,7 +99,9 @@ describe('the plan', () => {
       'a node without an address of the family',
       [node('a', { addresses: ['10.0.0.2'], podCIDRs: ['10.1.2.0/24', 'fd01:2::/64'] })],
       ['10.1.2.0/24 10.0.0.2 a'],
-      [/^Node\/a .*"fd01:2::\/64" has no next hop: Node\/a has no IPv6 address; its pods are reached only by what BGP/],
+      [
+        /^Node\/a .*"fd01:2::\/64" has no next hop: Node\/a has no IPv6 address; its pods are reached only by routes learned over BGP/,
+      ],
     ],
     ['a node without pod CIDRs yet is waiting, not wrong', [other('a', 2)], [], []],
   ])('%s', (_, others, expected, problems) => {
@@ -236,15 +238,15 @@ describe('programClusterRoutes', () => {
       'Enabled',
       'Enabled',
       false,
-      /spec.programClusterRoutes: "Enabled" lets the agent write routes to other nodes, and FelixConfiguration says programClusterRoutes Enabled: both write them; where Felix has its route, the agent's stands back/,
+      /spec.programClusterRoutes: "Enabled" lets the agent write routes to other nodes, and FelixConfiguration sets programClusterRoutes Enabled: both write them; where Felix has written a route, the agent writes none/,
     ],
     [
       'Disabled',
       undefined,
       true,
-      /"Disabled" leaves routes to other nodes to Felix, but FelixConfiguration says programClusterRoutes nothing, which means EnabledIPIPOnly: no program writes them/,
+      /"Disabled" leaves routes to other nodes to Felix, but FelixConfiguration does not set programClusterRoutes, which means EnabledIPIPOnly: no program writes them/,
     ],
-    ['EnabledIPIPOnly', 'Disabled', true, /says programClusterRoutes Disabled: no program writes them/],
+    ['EnabledIPIPOnly', 'Disabled', true, /sets programClusterRoutes Disabled: no program writes them/],
   ])('%s, and Felix says %s: left to Felix %s', (bgp, words, isLeft, problem) => {
     const intent = of(bgp === undefined ? {} : { programClusterRoutes: bgp }, words)
     expect(left(intent)).toEqual(isLeft ? ['10.1.0.0/16'] : [])
@@ -253,10 +255,10 @@ describe('programClusterRoutes', () => {
 
   test('with Direct it is refused, in the words of the CRD; where Felix alone says it, Direct is not carried out', () => {
     expect(problemsOf(of({ nodeRoutes: 'Direct', programClusterRoutes: 'Disabled' }, 'Enabled'))).toEqual([
-      'BGPConfiguration/default spec.nodeRoutes: "Direct" needs programClusterRoutes Enabled or EnabledNoEncapOnly, or none; whatever depends on it is held, the rest is in force',
+      'BGPConfiguration/default spec.nodeRoutes: "Direct" needs programClusterRoutes Enabled or EnabledNoEncapOnly, or none; objects that depend on it are held, everything else is in force',
     ])
     expect(problemsOf(of({ nodeRoutes: 'Direct' }, 'Enabled'))).toEqual([
-      'BGPConfiguration/default spec.nodeRoutes: "Direct" is not carried out: FelixConfiguration says programClusterRoutes Enabled, and programClusterRoutes is not set here: Felix writes these routes',
+      'BGPConfiguration/default spec.nodeRoutes: "Direct" has no effect: FelixConfiguration sets programClusterRoutes Enabled, and programClusterRoutes is not set here: Felix writes these routes',
     ])
     expect(problemsOf(of({ nodeRoutes: 'Direct' }, 'EnabledIPIPOnly'))).toEqual([])
   })

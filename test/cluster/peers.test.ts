@@ -385,7 +385,7 @@ describe('more than Calico asks', () => {
     )
     expect(peersOf(intent)).toEqual(['Global_10_9_0_0_16'])
     expect(problemsOf(intent)).toEqual([
-      'BGPPeer/y spec.peerRange: "10.9.0.0/16" is a neighbor by BGPPeer/x too, which comes first by name and is used',
+      'BGPPeer/y spec.peerRange: "10.9.0.0/16" is also defined by BGPPeer/x, which comes first by name and is used',
     ])
   })
 
@@ -412,7 +412,7 @@ describe('more than Calico asks', () => {
     )
     expect(peersOf(intent)).toEqual(['Global_eth0', 'Global_eth1'])
     expect(problemsOf(intent)).toEqual([
-      'BGPPeer/y spec.interface: "eth0" is a neighbor by BGPPeer/x too, which comes first by name and is used',
+      'BGPPeer/y spec.interface: "eth0" is also defined by BGPPeer/x, which comes first by name and is used',
     ])
   })
 

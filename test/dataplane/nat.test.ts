@@ -235,11 +235,11 @@ describe('what the kernel has', () => {
   })
   test.each<[string, object | undefined, string]>([
     ['nothing', undefined, 'the table is missing'],
-    ['no rule', listing(), 'the rules are others'],
-    ['a rule twice', listing(...before, rule(comment), rule(comment), hold), 'the rules are others'],
-    ['a rule of another plan', listing(...before, rule('IPPool/pods 12345678'), hold), 'the rules are others'],
-    ['another chain', listing(...before, rule(comment), hold, { chain: { name: 'x' } }), 'the chains are others'],
-    ['another set', listing(...before, rule(comment), hold, { set: { name: 'x' } }), 'the sets are others'],
+    ['no rule', listing(), 'the rules differ'],
+    ['a rule twice', listing(...before, rule(comment), rule(comment), hold), 'the rules differ'],
+    ['a rule of another plan', listing(...before, rule('IPPool/pods 12345678'), hold), 'the rules differ'],
+    ['another chain', listing(...before, rule(comment), hold, { chain: { name: 'x' } }), 'the chains differ'],
+    ['another set', listing(...before, rule(comment), hold, { set: { name: 'x' } }), 'the sets differ'],
   ])('%s is not', (_, found, why) => {
     expect(whyNotSame(script, parseNftTable(found), undefined)).toEqual({ in: 'table', why })
   })

@@ -236,7 +236,7 @@ describe('what it adds', () => {
       const scene = loopback()
       expect(scene.heard(scene.one)).toEqual(ALL)
       expect(scene.problems()).toMatch(
-        /BGPAdvertisement\/lo spec\.routes\[0\]\.interfaces\[0\]: "lo" is advertised by no address: it does not exist on this node/,
+        /BGPAdvertisement\/lo spec\.routes\[0\]\.interfaces\[0\]: "lo" adds no address: it does not exist on this node/,
       )
       links(scene, lo('203.0.113.7/32', '2001:db8:7::7/128'))
       expect(scene.heard(scene.one)).toEqual([...ALL, '2001:db8:7::7/128', '203.0.113.7/32'].sort())
@@ -249,7 +249,7 @@ describe('what it adds', () => {
       expect(scene.heard(scene.one)).toEqual([...ALL, '203.0.113.8/32'].sort())
       links(scene, { ...lo('203.0.113.8/32'), flags: 0 })
       expect(scene.heard(scene.one)).toEqual(ALL)
-      expect(scene.problems()).toMatch(/"lo" is advertised by no address: it is switched off/)
+      expect(scene.problems()).toMatch(/"lo" adds no address: it is switched off/)
       expect(scene.worker.told('session-down')).toEqual([])
     })
 

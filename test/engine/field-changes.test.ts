@@ -47,7 +47,7 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
   BGPConfiguration: {
     asNumber: { after: { asNumber: 64999 } },
     nodeToNodeMeshEnabled: { after: { nodeToNodeMeshEnabled: false } },
-    'nodeMeshPassword given or taken away': { after: { nodeMeshPassword: secretKey('one') }, beside: SECRETS },
+    'nodeMeshPassword added or removed': { after: { nodeMeshPassword: secretKey('one') }, beside: SECRETS },
     'nodeMeshPassword another Secret or key': {
       before: { nodeMeshPassword: secretKey('one') },
       after: { nodeMeshPassword: secretKey('two') },
@@ -141,7 +141,7 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     extendedNextHop: { after: { extendedNextHop: true } },
     role: { after: { role: 'customer' } },
     strictRole: { before: { role: 'customer' }, after: { role: 'customer', strictRole: true } },
-    'password given or taken away': { after: { password: secretKey('one') }, beside: SECRETS },
+    'password added or removed': { after: { password: secretKey('one') }, beside: SECRETS },
     'password another Secret or key': {
       before: { password: secretKey('one') },
       after: { password: secretKey('two') },

@@ -287,7 +287,7 @@ describe('routes', () => {
 
   describe("somebody else's route for the pods of this node (8.A4)", () => {
     const V4 = '10.244.1.0/24'
-    const SAYS = /"10\.244\.1\.0\/24" is not advertised: .* keeps its packets from the pods of this node/
+    const SAYS = /"10\.244\.1\.0\/24" is not advertised: .* takes its packets away from the pods of this node/
     const ROWS: readonly (readonly [string, (kernel: FakeKernel) => void, boolean])[] = [
       ['the bridge of a CNI, which wins', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 0, 2), true],
       ['a bridge that does not', (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 2048), true],
@@ -349,7 +349,7 @@ describe('routes', () => {
     expect(lab.kernel.own).not.toContain(LEARNED[0])
     expect(lab.kernel.list()).toContain('10.244.9.0/24 via 10.0.0.77 dev eth0 proto 12 metric 0')
     expect(lab.problems().join()).toMatch(
-      /route of Godwit \(protocol 171\) is kept out.*of BIRD \(protocol 12\), which stays/,
+      /route of Godwit \(protocol 171\) is not written.*of BIRD \(protocol 12\), which stays/,
     )
     expect(lab.world.ask(lab.worker, 'show status')).toMatch(
       /Problem: kernel route 10\.244\.9\.0\/24: .*Godwit \(protocol 171\).*BIRD \(protocol 12\)/,

@@ -63,7 +63,7 @@ describe('nodeRoutes: Direct, mesh off', () => {
     const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
     expect(made.wrong(1).sort()).toEqual([pods4(3), pods6(3)].sort())
     expect(made.problems(1).join('\n')).toContain(
-      `${pods4(3)} is not written: Node/n3 (10.9.0.3) is on no link of this node: no route of this node leads to the next hop 10.9.0.3; only BGP can teach a route to its pods`,
+      `${pods4(3)} is not written: Node/n3 (10.9.0.3) is on no link of this node: no route of this node leads to the next hop 10.9.0.3; only a route learned over BGP can reach its pods`,
     )
     made.kernel(1).addForeign('10.9.0.0/16', '10.0.0.77')
     made.world.pass(1_000)
@@ -103,7 +103,9 @@ describe('nodeRoutes: Direct, mesh off', () => {
     made.kernel(1).addForeign(pods4(2), '10.0.0.2', 80)
     made.world.pass(1_000)
     expect(made.owners(1).get(pods4(2))).toEqual(['80'])
-    expect(made.problems(1).join('\n')).toMatch(/is kept out: the table has .* of Calico \(protocol 80\), which stays/)
+    expect(made.problems(1).join('\n')).toMatch(
+      /is not written: the table has .* of Calico \(protocol 80\), which stays/,
+    )
     made.kernel(1).remove(pods4(2), 80)
     made.world.pass(1_000)
     expect(made.wrong(1)).toEqual([])

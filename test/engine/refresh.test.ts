@@ -50,7 +50,7 @@ describe('a neighbor that announced graceful restart', () => {
     neighbor.send(refresh('end'))
     expect(rig.held(neighbor)).toBe(2)
     expect(rig.lines.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
-      'Global_10_0_0_1: ignored: the begin of its ipv4 refresh, because its End-of-RIB has not arrived',
+      'Global_10_0_0_1: ignored: the beginning of its ipv4 refresh, because its End-of-RIB has not arrived',
     ])
   })
 

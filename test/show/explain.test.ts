@@ -64,7 +64,7 @@ test.each<[string, string, Partial<View>, RegExp]>([
     'kube-router#1392: our route is kept out of the kernel',
     '10.2.0.0/24',
     { kernelWay: () => ({ routes: [], lookup: undefined, keptOut: 'the table has another, which stays' }) },
-    /kernel +kept out \(the table has another, which stays\)/,
+    /kernel +not written \(the table has another, which stays\)/,
   ],
 ])('%s', (_, subject, rest, words) => {
   expect(said(`show explain ${subject}`, fakeView(undefined, rest))).toMatch(words)

@@ -47,7 +47,7 @@ describe(`${NODES} nodes, ${AGENTS} agents with kernels`, () => {
     expect(lan.kernel(1).own.find((line) => line.startsWith(`${pods4(300)} `))).toContain(
       `via ${lan.addresses(300)[0]} `,
     )
-    expect(lan.problems(1).join('\n')).toMatch(/Node\/n499 .* is also a pod CIDR of Node\/n300, which keeps it/)
+    expect(lan.problems(1).join('\n')).toMatch(/Node\/n499 .* is also a pod CIDR of Node\/n300, which gets the route/)
     expect(cost(() => lan.tell([upsert(lan.node(499))]))).toEqual([1])
   })
 

@@ -500,7 +500,7 @@ export class Rib {
     return [
       { what: 'Routing tables', bytes: v4.tables + v6.tables + v4.paths + v6.paths },
       { what: 'Route attributes', bytes: this.#attributes.memory() + this.#nextHops.memory() },
-      { what: 'Routes told', bytes: this.#blocks.memory() + v4.out + v6.out },
+      { what: 'Routes advertised', bytes: this.#blocks.memory() + v4.out + v6.out },
     ]
   }
 

@@ -53,7 +53,7 @@ const OWN_METRIC = 1024
 const METRIC = `routes are written with metric ${OWN_METRIC}`
 /** Calico's fields that ask for something that is not there to be done, and why. */
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
-  logSeverityScreen: "what is logged is said by the agent's --log-level",
+  logSeverityScreen: "the agent's --log-level sets what is logged",
   ignoredInterfaces: 'the agent advertises no routes of interfaces',
   localWorkloadPeeringIPV4: NEEDS_FELIX,
   localWorkloadPeeringIPV6: NEEDS_FELIX,

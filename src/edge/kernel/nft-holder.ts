@@ -119,4 +119,4 @@ const firstError = (said: string): string =>
   said
     .split('\n')
     .find((line) => line.trim() !== '')
-    ?.replace(/^.*Error: /, '') ?? 'it says nothing'
+    ?.replace(/^.*Error: /, '') ?? 'no error message'

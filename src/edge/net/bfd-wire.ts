@@ -33,9 +33,7 @@ export function speakLines<Out extends BfdLine, In extends BfdLine>(
     const value: unknown = JSON.parse(line)
     if (isGreeted) hear(value as In)
     else if ((value as { godwitBfd?: unknown }).godwitBfd !== VERSION) {
-      throw new Error(
-        `the other side speaks version ${(value as { godwitBfd?: unknown }).godwitBfd}, this one ${VERSION}`,
-      )
+      throw new Error(`the other side has version ${(value as { godwitBfd?: unknown }).godwitBfd}, this one ${VERSION}`)
     }
     isGreeted = true
   }
@@ -43,7 +41,7 @@ export function speakLines<Out extends BfdLine, In extends BfdLine>(
     const lines = (text + chunk).split('\n')
     text = lines.pop() ?? ''
     try {
-      if (text.length > LONGEST) throw new Error('a line without an end')
+      if (text.length > LONGEST) throw new Error('a line is too long')
       for (const line of lines) take(line)
     } catch (error) {
       socket.destroy(error instanceof Error ? error : new Error(String(error)))

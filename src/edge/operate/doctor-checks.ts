@@ -122,7 +122,7 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
 function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[] {
   const one = (what: string, value: string | undefined, setting: string) => {
     if (value === '1') return finding('ok', what, 'is on')
-    if (value === undefined) return finding('warn', what, 'this kernel does not have the family')
+    if (value === undefined) return finding('warn', what, 'this kernel does not support this family')
     return finding(
       'bad',
       what,
@@ -135,7 +135,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
     const off = interfaces.filter(({ name, up, forwards }) => up && name !== 'lo' && forwards[family] === false)
     if (value !== '1' || off.length === 0) return []
     const names = off.map(({ name }) => name)
-    const says = `is off on ${some(names)}: packets that come in there are not forwarded`
+    const says = `is off on ${some(names)}: packets that arrive there are not forwarded`
     return [
       finding('bad', what, says, `sysctl -w net.${family}.conf.${names[0]}.forwarding=1, and keep it in /etc/sysctl.d`),
     ]
@@ -164,7 +164,7 @@ function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
 function rpFilter({ interfaces }: Facts): Finding {
   const strict = interfaces.filter(({ rpFilter: value, outward }) => outward && value === 1).map(({ name }) => name)
   if (strict.length === 0) return finding('ok', 'rp_filter', 'no uplink is strict')
-  const says = `is strict on ${some(strict)}: the kernel drops packets that arrive on another interface than the one replies leave by`
+  const says = `is strict on ${some(strict)}: the kernel drops packets that arrive on another interface than the one that replies leave by`
   return finding(
     'warn',
     'rp_filter',
@@ -177,8 +177,8 @@ function strayPods({ prefix, address, way }: StrayPods): Finding {
   return finding(
     'bad',
     'pod CIDR',
-    `${prefix} is of this node, and the kernel sends a packet for ${address} ${way}`,
-    'see `ip rule`: the main table must be looked up before the one that says so, without its default route (suppress_prefixlength 0)',
+    `${prefix} belongs to this node, but the kernel would send a packet for ${address} ${way}`,
+    'see `ip rule`: look up the main table first, without its default route (ip rule add pref 1000 lookup main suppress_prefixlength 0)',
   )
 }
 
@@ -186,8 +186,7 @@ function strayPods({ prefix, address, way }: StrayPods): Finding {
 function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
   const waiting = interfaces.filter(({ acceptRa: value, outward }) => outward && value === 1)
   const deaf = ipv6 === '1' ? waiting.map(({ name }) => name) : []
-  if (deaf.length === 0)
-    return finding('ok', 'accept_ra', 'every interface that relies on router advertisements hears them')
+  if (deaf.length === 0) return finding('ok', 'accept_ra', 'no uplink ignores router advertisements')
   const says = `is 1 on ${some(deaf)} while forwarding is on: the kernel ignores router advertisements there`
   return finding(
     'warn',
@@ -215,7 +214,7 @@ function cureOfPort(code: string): string {
     case 'ENFILE':
       return 'raise the limit of open files (ulimit -n, or fs.file-max)'
     default:
-      return 'BGPConfiguration spec.listenPort chooses another port'
+      return 'choose another port: BGPConfiguration spec.listenPort'
   }
 }
 
@@ -227,7 +226,7 @@ const kernelRoutes = ({ kernelTrouble: trouble }: Facts): Finding =>
 function tool(what: string, output: string | undefined, oldest: readonly number[], lost: string): Finding {
   if (output === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)
   const version = /(\d+(?:\.\d+)+)/.exec(output)?.[1]
-  if (version === undefined) return finding('warn', what, `says "${output}", which names no version`)
+  if (version === undefined) return finding('warn', what, `prints "${output}", without a version`)
   const known = version.split('.').map(Number)
   const isOld = compare(known, oldest) < 0
   if (!isOld) return finding('ok', what, version)
@@ -253,18 +252,27 @@ function nftTrouble(reason: string): Finding {
 /** An older kernel is no fault as long as no program flushes the ruleset. */
 const flushes = ({ nftHolds }: Facts): Finding =>
   nftHolds
-    ? finding('ok', 'nft flush ruleset', 'of another program leaves our table in place while an agent runs')
+    ? finding(
+        'ok',
+        'nft flush ruleset',
+        'run by another program, it leaves the table of Godwit in place while an agent runs',
+      )
     : finding(
         'ok',
         'nft flush ruleset',
-        'of another program deletes our table too (Linux 6.9 with nft 1.1 prevents that)',
+        'run by another program, it also deletes the table of Godwit (Linux 6.9 with nft 1.1 prevents that)',
       )
 
 function signatures({ signatures: known }: Facts): Finding[] {
   if (known === undefined) return []
   const md5 = known.md5
     ? finding('ok', 'TCP-MD5', 'the kernel has it')
-    : finding('warn', 'TCP-MD5', 'the kernel does not have it: neighbors with a password are held', 'CONFIG_TCP_MD5SIG')
+    : finding(
+        'warn',
+        'TCP-MD5',
+        'the kernel does not have it: neighbors with a password are held down',
+        'use a kernel with CONFIG_TCP_MD5SIG',
+      )
   // RFC 5925 §11: both ends need it, and few routers have it.
   const there = known.ao ? 'the kernel has it, and Godwit does not use it' : 'the kernel does not have it'
   return [md5, finding('ok', 'TCP-AO', `${there}: password (TCP-MD5) and ttlSecurity protect sessions`)]

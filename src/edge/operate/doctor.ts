@@ -44,7 +44,7 @@ async function agentFindings(
     return { answered: true, findings: findings.length === 0 ? [one('ok', 'no problem found')] : findings }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    return { answered: false, findings: [one('ok', `is not asked: ${why}`)] }
+    return { answered: false, findings: [one('ok', `was not asked: ${why}`)] }
   }
 }
 

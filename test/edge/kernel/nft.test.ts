@@ -228,7 +228,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     const before = tables()
     here().node.run('nft flush chain inet godwit postrouting')
     await until('told', () => tables() > before)
-    expect(whyNotSame(script, table(), undefined)).toMatchObject({ why: 'the rules are others' })
+    expect(whyNotSame(script, table(), undefined)).toMatchObject({ why: 'the rules differ' })
   })
 
   test('a script that nft refuses changes nothing', async () => {

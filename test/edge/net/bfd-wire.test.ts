@@ -60,8 +60,8 @@ test('lists go one way and news the other', async () => {
 })
 
 test.each([
-  ['another version', '{"godwitBfd":99}\n', 'the other side speaks version 99, this one 1'],
-  ['no greeting', '[]\n', 'the other side speaks version undefined, this one 1'],
+  ['another version', '{"godwitBfd":99}\n', 'the other side has version 99, this one 1'],
+  ['no greeting', '[]\n', 'the other side has version undefined, this one 1'],
   ['no JSON', 'BIRD 2.0.12 ready.\n', 'is not valid JSON'],
 ])('%s ends it, with the reason', async (_name, words, reason) => {
   answer = (socket) => socket.write(words)
@@ -98,6 +98,6 @@ test('a line without an end is not gathered for ever', async () => {
   socket.on('drain', more)
   more()
   await until('its end', () => error !== undefined, 20_000)
-  expect(error?.message).toBe('a line without an end')
+  expect(error?.message).toBe('a line is too long')
   socket.destroy()
 })

@@ -116,7 +116,7 @@ test.each<[string, () => Promise<string[]>, string]>([
   [
     'without one',
     () => Promise.reject(new Error('no agent runs here')),
-    'ok    agent: is not asked: no agent runs here\n',
+    'ok    agent: was not asked: no agent runs here\n',
   ],
 ])('it looks at this machine, %s, and ends', async (_, askAgent, said) => {
   let text = ''
