@@ -2,7 +2,7 @@
  * Our routes that another program keeps deleting. The first times they are written again at once; then after a backoff
  * that grows, so that two daemons do not use up the CPU of a node against each other.
  */
-import { earlier } from '../base/timers.ts'
+import { Deadlines } from '../base/deadlines.ts'
 import type { Millis } from '../base/units.ts'
 
 /** So many losses in a row are answered at once. */
@@ -19,8 +19,9 @@ interface Losses {
 
 export class Contest {
   readonly #losses = new Map<string, Losses>()
-  /** When each route in backoff is written again. */
-  readonly #held = new Map<string, Millis>()
+  /** The routes in backoff, and when each is written again. */
+  readonly #held = new Set<string>()
+  readonly #until = new Deadlines<string>()
 
   /** A route that should be there is gone. */
   lost(key: string, now: Millis): void {
@@ -29,7 +30,9 @@ export class Contest {
     const times = isNew ? 1 : before.times + 1
     this.#losses.set(key, { times, at: now })
     const backoff = this.#backoffAfter(times)
-    if (backoff > 0) this.#held.set(key, now + backoff)
+    if (backoff === 0) return
+    this.#held.add(key)
+    this.#until.set(key, now + backoff)
   }
 
   /** Why it is not written now, with the number of losses; undefined: it is not in backoff. */
@@ -39,14 +42,12 @@ export class Contest {
   }
 
   deadline(): Millis | undefined {
-    let first: Millis | undefined
-    for (const until of this.#held.values()) first = earlier(first, until)
-    return first
+    return this.#until.first()
   }
 
   /** Takes out the routes whose backoff is over. */
   release(now: Millis): string[] {
-    const due = [...this.#held].filter(([, until]) => until <= now).map(([key]) => key)
+    const due = this.#until.take(now)
     for (const key of due) this.#held.delete(key)
     return due
   }
@@ -54,7 +55,7 @@ export class Contest {
   /** The route is no longer wanted. */
   forget(key: string): void {
     this.#losses.delete(key)
-    this.#held.delete(key)
+    if (this.#held.delete(key)) this.#until.set(key, undefined)
   }
 
   #backoffAfter(times: number): Millis {

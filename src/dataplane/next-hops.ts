@@ -99,24 +99,30 @@ export class NextHops<User> {
     return this.#rows.get(nextHopKey(nextHop))?.resolution ?? this.#resolve(nextHop)
   }
 
-  /** The kernel's route of this prefix has changed, or a learned way: the routes that go elsewhere now. */
-  *resolveInside(prefix: Prefix): Iterable<User> {
+  /**
+   * The kernel's route of this prefix has changed, or a learned way: the routes that go elsewhere now. Undefined: one more
+   * has been looked at. Others may come and go before the walk goes on.
+   */
+  *resolveInside(prefix: Prefix): Iterable<User | undefined> {
     for (const gateway of this.#gatewayOrder.inside(prefix)) {
       this.looks++
-      this.#placeGateway(gateway, this.#linkLength(gateway.bytes))
+      if (gateway.users > 0) this.#placeGateway(gateway, this.#linkLength(gateway.bytes))
+      yield undefined
     }
     for (const row of this.#byAddress.inside(prefix)) {
       this.looks++
-      // It lies in a longer one.
+      // Otherwise it lies in a longer one.
       if (row.match <= prefix.length) yield* this.#resolveAgain(row)
+      yield undefined
     }
   }
 
   /** The same for a link that has changed. */
-  *resolveOver(link: string): Iterable<User> {
+  *resolveOver(link: string): Iterable<User | undefined> {
     for (const row of [...(this.#byInterface.get(link) ?? [])]) {
       this.looks++
       yield* this.#resolveAgain(row)
+      yield undefined
     }
   }
 
@@ -172,6 +178,7 @@ export class NextHops<User> {
   }
 
   *#resolveAgain(row: Row<User>): Iterable<User> {
+    if (row.users.size === 0) return
     const resolution = this.#resolve(row.nextHop)
     row.match = this.#matchOf(row.nextHop)
     if (formatResolution(resolution) === formatResolution(row.resolution)) return

@@ -18,9 +18,10 @@ import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
 import { Contest } from './contest.ts'
-import { blackhole, type Conflict, keyIn, ownKey, planRoute, unicast, whyNotBeside } from './fib.ts'
+import { blackhole, keyIn, ownKey, planRoute, unicast, whyNotBeside } from './fib.ts'
 import { Inheritance } from './inheritance.ts'
 import { joinHops } from './join-hops.ts'
+import { type KeptOut, KeptOutRoutes } from './kept-out.ts'
 import {
   type Failure,
   formatRoute,
@@ -42,15 +43,7 @@ import { formatResolution, type NextHop, type Resolution } from './next-hop.ts'
 import { NextHops, type UsedNextHop } from './next-hops.ts'
 import { type Ending, endingOf } from './own-prefix.ts'
 import { type Direct, type Place, Places } from './places.ts'
-
-/** Why a wanted route is not in the kernel. */
-export type KeptOut =
-  | { readonly kind: 'unresolved'; readonly prefix: Prefix; readonly reason: string }
-  | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
-  | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
-  | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
-  /** Felix is responsible for it, and has not written it. */
-  | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
+import { Walks } from './walks.ts'
 
 /** A route and whose it is. */
 export const describeRoute = (route: KernelRoute): string =>
@@ -65,6 +58,8 @@ export function describeKeptOut(kept: KeptOut): string {
 /** Failed changes are tried again together, after a delay that grows. */
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
+/** Next hops and places that a turn looks at because the kernel, or what is wanted of all, has changed. */
+const STEPS = 2_048
 
 export class RouteKeeper {
   readonly table: KernelTable
@@ -72,8 +67,9 @@ export class RouteKeeper {
   readonly #ways = new LearnedWays()
   /** The table of learned routes. */
   readonly #home: number
-  /** By prefix. */
-  readonly keptOut = new Map<string, KeptOut>()
+  readonly keptOut = new KeptOutRoutes()
+  /** What follows from changes of the kernel; nothing is written before it is done. */
+  readonly #walks = new Walks()
   readonly #places = new Places()
   /** Ranges whose routes another program writes. */
   readonly #left = new LongestMatch<Prefix>()
@@ -209,19 +205,29 @@ export class RouteKeeper {
     if (before.map(({ text }) => text).join() === ranges.map(({ text }) => text).join()) return
     this.#left.clear()
     for (const range of ranges) this.#left.set(range, range)
-    for (const place of this.#places.all()) if (hasWays(place)) this.#places.touch(place)
+    this.#walks.add(this.#eachWithWays((place) => this.#places.touch(place)))
   }
 
   /** Whether a next hop may be resolved by a route learned over BGP, where no other route leads to it. */
   allowLearnedWays(allowed: boolean): void {
     if (this.#ways.isAllowed === allowed) return
     this.#ways.isAllowed = allowed
-    for (const place of this.#places.all()) if (hasWays(place)) this.#updateLearnedWay(place)
+    this.#walks.add(this.#eachWithWays((place) => this.#updateLearnedWay(place)))
   }
 
-  /** Resolves again the next hops inside learned routes that have changed since the last call. */
-  resolveChangedWays(): void {
-    for (const prefix of this.#ways.takeChanged()) this.#resolveInside(prefix)
+  *#eachWithWays(change: (place: Place) => void): Iterable<void> {
+    for (const place of this.#places.all()) {
+      if (hasWays(place)) change(place)
+      yield
+    }
+  }
+
+  /**
+   * Resolves again the next hops inside what has changed, and follows where they lead elsewhere: a bounded part.
+   */
+  advance(): void {
+    for (const prefix of this.#ways.takeChanged()) this.#walks.add(this.#resolveInside(prefix))
+    this.#walks.advance(STEPS)
   }
 
   /** Next hops of other routes may be resolved by this route if its own next hop is reached without BGP. */
@@ -234,25 +240,33 @@ export class RouteKeeper {
     this.#ways.set(prefix, directWay(place) ?? hops)
   }
 
-  #resolveInside(prefix: Prefix): void {
+  *#resolveInside(prefix: Prefix): Iterable<void> {
+    yield* this.#follow(this.nextHops.resolveInside(prefix))
     this.#touched.push(prefix)
-    this.#follow(this.nextHops.resolveInside(prefix))
+    yield
   }
 
   /** The next hops of these places resolve differently now. */
-  #follow(places: Iterable<Place>): void {
-    for (const place of places) this.#changeWays(place)
+  *#follow(places: Iterable<Place | undefined>): Iterable<void> {
+    for (const place of places) {
+      if (place !== undefined) this.#changeWays(place)
+      yield
+    }
   }
 
-  /** The prefixes whose kernel routes or ways have changed since the last call. */
+  /**
+   * The prefixes whose kernel routes or ways have changed since the last call; none before all that follows from them is
+   * done.
+   */
   takeTouched(): readonly Prefix[] {
+    if (!this.#walks.isEmpty) return []
     const touched = this.#touched
     this.#touched = []
     return touched
   }
 
   get hasTouched(): boolean {
-    return this.#touched.length > 0 || this.#ways.hasChanged
+    return this.#touched.length > 0 || this.#ways.hasChanged || !this.#walks.isEmpty
   }
 
   /** A host prefix never gets a blackhole: the address belongs to a pod or a host. */
@@ -343,26 +357,30 @@ export class RouteKeeper {
     const foreign = new Map<string, Prefix>()
     const lost = change.gone.flatMap((route) => this.#takeGone(route, foreign) ?? [])
     for (const route of change.present) this.#takePresent(route, foreign)
-    for (const prefix of foreign.values()) this.#resolveInside(prefix)
+    for (const prefix of foreign.values()) this.#walks.add(this.#resolveInside(prefix))
     for (const route of lost) this.#noteLoss(route, now)
     if (!change.more) this.#known = true
   }
 
   /** Links or their addresses have changed: routes over them are resolved again. */
-  takeLinks({ names, addresses }: TouchedLinks): void {
-    const touched = new Map<string, Prefix>()
+  takeLinks(touched: TouchedLinks): void {
+    this.#walks.add(this.#followLinks(touched))
+  }
+
+  *#followLinks({ names, addresses }: TouchedLinks): Iterable<void> {
     for (const name of names) {
-      for (const prefix of this.table.over(name)) touched.set(prefix.text, prefix)
-      this.#follow(this.nextHops.resolveOver(name))
+      yield* this.#follow(this.nextHops.resolveOver(name))
+      for (const prefix of this.table.over(name)) yield* this.#resolveMoved(prefix)
     }
     for (const address of addresses) {
       const host = hostPrefix(address)
-      if (host !== undefined) touched.set(host.text, host)
+      if (host !== undefined) yield* this.#resolveMoved(host)
     }
-    for (const prefix of touched.values()) {
-      this.#moved.add(prefix)
-      this.#resolveInside(prefix)
-    }
+  }
+
+  #resolveMoved(prefix: Prefix): Iterable<void> {
+    this.#moved.add(prefix)
+    return this.#resolveInside(prefix)
   }
 
   /** It went though it should be there as it was, and nothing stands in its place. */
@@ -386,21 +404,28 @@ export class RouteKeeper {
   /** All neighbors have sent their routes after the start: unwanted routes of a previous run are removed. */
   sweep(): void {
     this.#swept = true
-    for (const place of this.#places.all()) {
-      if (!place.isAdopted) continue
-      this.#places.adopt(place, false)
-      this.#places.touch(place)
-    }
+    this.#walks.add(this.#release())
     this.#inheritance.releaseAll()
+  }
+
+  *#release(): Iterable<void> {
+    for (const place of this.#places.all()) {
+      if (place.isAdopted) {
+        this.#places.adopt(place, false)
+        this.#places.touch(place)
+      }
+      yield
+    }
   }
 
   // ── Changes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** At most `limit` changes; the next ones only after `applied`. */
+  /** At most `limit` changes; the next ones only after `applied`. None does not mean the last: see `isBusy`. */
   take(limit: number): RouteChange[] {
     const changes: RouteChange[] = []
-    if (!this.#known) return changes
-    while (changes.length < limit) {
+    if (this.hasTouched) this.advance()
+    if (!this.#known || !this.#walks.isEmpty) return changes
+    for (let looked = 0; looked < STEPS && changes.length < limit; looked++) {
       const place = this.#places.next()
       if (place === undefined) break
       const change = this.#plan(place)
@@ -580,7 +605,7 @@ export class RouteKeeper {
   }
 
   #noteLeft(prefix: Prefix): void {
-    this.keptOut.set(prefix.text, { kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
+    this.keptOut.set({ kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
   }
 
   /** The place of the same prefix in a table; most often it is the very same. */
@@ -593,8 +618,8 @@ export class RouteKeeper {
   #isFree(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
     const conflict = whyNotBeside(wanted, this.table.at(prefix))
     const contested = present === undefined ? this.#contest.whyHeld(key) : undefined
-    if (conflict !== undefined) this.keptOut.set(prefix.text, { kind: 'conflict', prefix, conflict })
-    else if (contested !== undefined) this.keptOut.set(prefix.text, { kind: 'contested', prefix, reason: contested })
+    if (conflict !== undefined) this.keptOut.set({ kind: 'conflict', prefix, conflict })
+    else if (contested !== undefined) this.keptOut.set({ kind: 'contested', prefix, reason: contested })
     else return true
     return false
   }
@@ -614,7 +639,7 @@ export class RouteKeeper {
     const covered = ways.length === 0 ? undefined : this.nextHops.coveredGateway(prefix)
     if (covered !== undefined) reason = `it would cover the route to the gateway ${covered}`
     if (ways.length > 0 && covered === undefined) return unicast(prefix, this.#join(ways), this.#home)
-    if (this.#left.around(prefix) === undefined) this.keptOut.set(prefix.text, { kind: 'unresolved', prefix, reason })
+    if (this.#left.around(prefix) === undefined) this.keptOut.set({ kind: 'unresolved', prefix, reason })
     else if (this.table.at(prefix).length === 0) this.#noteLeft(prefix)
     return undefined
   }
@@ -630,7 +655,7 @@ export class RouteKeeper {
 
   #fail(key: string, { prefix }: KernelRoute, reason: string): void {
     this.#failed.add(key)
-    this.keptOut.set(prefix.text, { kind: 'failed', prefix, reason })
+    this.keptOut.set({ kind: 'failed', prefix, reason })
   }
 }
 

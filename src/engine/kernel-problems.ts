@@ -2,99 +2,96 @@
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
+import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
 import { formatRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
-import { describeRoute, type KeptOut, type RouteKeeper } from '../dataplane/route-keeper.ts'
+import { describeRoute, type RouteKeeper } from '../dataplane/route-keeper.ts'
 
 /** Beyond this many of a kind they are only counted. */
-const MOST = 10
+export const MOST = 10
+
+/** Why next hops lead nowhere: of the first ones, and how many there are. */
+export interface Unresolved {
+  readonly reasons: readonly string[]
+  readonly count: number
+}
 
 export function kernelProblems(
   keeper: RouteKeeper,
   trouble: string | undefined,
   waiting: readonly Prefix[],
-  unresolved: readonly string[],
+  unresolved: Unresolved,
 ): Problem[] {
   const found: Problem[] = []
   if (trouble !== undefined) found.push(makeProblem({ code: 'kernel-unread', object: 'kernel routes', says: trouble }))
-  const kept = [...keeper.keptOut.values()]
+  const { keptOut } = keeper
   return [
     ...found,
-    ...conflicts(kept),
-    ...failures(kept),
-    ...unresolvedRoutes(kept),
-    ...contests(kept),
-    ...gaps(kept),
+    ...conflicts(keptOut),
+    ...failures(keptOut),
+    ...unresolvedRoutes(keptOut),
+    ...contests(keptOut),
+    ...gaps(keptOut),
     ...heldBack(keeper, trouble, waiting),
     ...unreached(unresolved),
   ]
 }
 
 /** Where next hops do not lead anywhere, the routes over them are not used. */
-function unreached(unresolved: readonly string[]): Problem[] {
-  const problems = unresolved.slice(0, MOST).map((reason) => {
+function unreached({ reasons, count }: Unresolved): Problem[] {
+  const problems = reasons.map((reason) => {
     const says = `${reason}; routes over it are not used`
     return makeProblem({ code: 'next-hop-unresolved', object: 'kernel routes', says, level: 'warning' })
   })
-  if (unresolved.length <= MOST) return problems
-  const says = `${unresolved.length - MOST} more next hops are unreachable`
+  if (count <= MOST) return problems
+  const says = `${count - MOST} more next hops are unreachable`
   return [...problems, makeProblem({ code: 'next-hops-unresolved', object: 'kernel routes', says, level: 'warning' })]
 }
 
-function contests(kept: readonly KeptOut[]): Problem[] {
-  return kept
-    .filter((one) => one.kind === 'contested')
-    .slice(0, MOST)
-    .map(({ prefix, reason }) => {
-      const says = `${reason}; it is written again after a pause`
-      return makeProblem({ code: 'route-contested', object: `kernel route ${prefix.text}`, says })
-    })
+function contests(keptOut: KeptOutRoutes): Problem[] {
+  return keptOut.some('contested', MOST).first.map(({ prefix, reason }) => {
+    const says = `${reason}; it is written again after a pause`
+    return makeProblem({ code: 'route-contested', object: `kernel route ${prefix.text}`, says })
+  })
 }
 
-function conflicts(kept: readonly KeptOut[]): Problem[] {
-  const all = kept.filter((one) => one.kind === 'conflict').filter(({ conflict }) => conflict.kind === 'foreign')
-  const problems = all.slice(0, MOST).map(({ prefix, conflict: { other } }) => {
+function conflicts(keptOut: KeptOutRoutes): Problem[] {
+  const { first, count } = keptOut.some('conflict', MOST)
+  const problems = first.map(({ prefix, conflict: { other } }) => {
     const says = `the route of ${ownerOf(GODWIT_PROTOCOL)} is not written: the table has ${describeRoute(other)}, which stays`
     return makeProblem({ code: 'route-conflict', object: `kernel route ${prefix.text}`, says, level: 'warning' })
   })
-  if (all.length <= MOST) return problems
-  const says = `${all.length - MOST} more prefixes have routes of others, which stay`
+  if (count <= MOST) return problems
+  const says = `${count - MOST} more prefixes have routes of others, which stay`
   return [...problems, makeProblem({ code: 'route-conflicts', object: 'kernel routes', says, level: 'warning' })]
 }
 
-function failures(kept: readonly KeptOut[]): Problem[] {
-  return byReason(kept, 'failed').map(([reason, which]) => {
+function failures(keptOut: KeptOutRoutes): Problem[] {
+  return byReason(keptOut, 'failed').map(([reason, which]) => {
     const says = `${which} could not be written: ${reason}; the agent tries again`
     return makeProblem({ code: 'route-failed', object: 'kernel routes', says })
   })
 }
 
 /** Next hops that only the kernel's keeper can judge: link-local ones, and routes that would cover their own way. */
-function unresolvedRoutes(kept: readonly KeptOut[]): Problem[] {
-  return byReason(kept, 'unresolved').map(([reason, which]) => {
+function unresolvedRoutes(keptOut: KeptOutRoutes): Problem[] {
+  return byReason(keptOut, 'unresolved').map(([reason, which]) => {
     const says = `${which} is not written: ${reason}`
     return makeProblem({ code: 'route-unresolved', object: 'kernel routes', says, level: 'warning' })
   })
 }
 
 /** Routes that Felix is responsible for and that no program has written. */
-function gaps(kept: readonly KeptOut[]): Problem[] {
-  return byReason(kept, 'left').map(([, which]) => {
+function gaps(keptOut: KeptOutRoutes): Problem[] {
+  return byReason(keptOut, 'left').map(([, which]) => {
     const says = `${which} has no route: programClusterRoutes leaves it to Felix, which has not written it`
     return makeProblem({ code: 'cluster-route-missing', object: 'kernel routes', says, level: 'warning' })
   })
 }
 
 /** One for each reason, with its first prefix and how many more. */
-function byReason(kept: readonly KeptOut[], kind: 'failed' | 'unresolved' | 'left'): (readonly [string, string])[] {
-  const found = new Map<string, string[]>()
-  for (const one of kept) {
-    if (one.kind !== kind) continue
-    const known = found.get(one.reason)
-    if (known === undefined) found.set(one.reason, [one.prefix.text])
-    else known.push(one.prefix.text)
-  }
-  return [...found].slice(0, MOST).map(([reason, [first = '', ...more]]) => {
-    return [reason, more.length === 0 ? first : `${first} and ${more.length} more`] as const
+function byReason(keptOut: KeptOutRoutes, kind: 'failed' | 'unresolved' | 'left'): (readonly [string, string])[] {
+  return keptOut.groups(kind, MOST).map(({ first: { reason, prefix }, count }) => {
+    return [reason, count === 1 ? prefix.text : `${prefix.text} and ${count - 1} more`] as const
   })
 }
 

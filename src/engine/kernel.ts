@@ -24,7 +24,7 @@ import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
-import { kernelProblems } from './kernel-problems.ts'
+import { kernelProblems, MOST, type Unresolved } from './kernel-problems.ts'
 import { logLine } from './log-line.ts'
 import type { Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
@@ -189,7 +189,7 @@ export class Kernel {
   /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
   judge(): void {
     if (!this.#routes.isKnown) return
-    this.#routes.resolveChangedWays()
+    this.#routes.advance()
     const touched = this.#routes.takeTouched()
     const isAll = !this.#hasJudged || touched.length > FEW
     const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)
@@ -213,7 +213,7 @@ export class Kernel {
 
   deadline(now: Millis): Millis | undefined {
     if (this.#rooms.rib.hasNewBest && !this.defers) return now
-    if (this.#routes.hasTouched && this.#routes.isKnown) return now
+    if (this.#routes.isKnown && (this.#routes.hasTouched || this.#rooms.rib.hasNextHopsToJudge)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
@@ -253,12 +253,14 @@ export class Kernel {
   }
 
   /** Why next hops of learned routes are unreachable; empty until the kernel has been read. */
-  #unresolved(): string[] {
-    if (!this.#routes.isKnown) return []
-    return this.#rooms.rib.unreachableNextHops().flatMap((bytes) => {
+  #unresolved(): Unresolved {
+    if (!this.#routes.isKnown) return { reasons: [], count: 0 }
+    const { first, count } = this.#rooms.rib.unreachableNextHops(MOST)
+    const reasons = first.flatMap((bytes) => {
       const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
       return resolution.kind === 'unresolved' ? [resolution.reason] : []
     })
+    return { reasons, count }
   }
 
   #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {

@@ -39,6 +39,7 @@ export interface Neighbor {
 
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()
+  #all: readonly Neighbor[] | undefined
   readonly #connections = new Map<ConnId, Neighbor>()
   readonly #keepalives = new Deadlines<Neighbor>()
   /** Of all timers. */
@@ -61,9 +62,10 @@ export class Neighbors {
     return this.#connections.size
   }
 
-  /** In the order of their names. */
-  all(): Neighbor[] {
-    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  /** In the order of their names; the same list until one comes or goes. */
+  all(): readonly Neighbor[] {
+    this.#all ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#all
   }
 
   values(): IterableIterator<Neighbor> {
@@ -76,6 +78,7 @@ export class Neighbors {
 
   add(neighbor: Neighbor): void {
     this.#byName.set(neighbor.name, neighbor)
+    this.#all = undefined
   }
 
   remove(name: string): void {
@@ -85,6 +88,7 @@ export class Neighbors {
       this.#deadlines.set(neighbor, undefined)
     }
     this.#byName.delete(name)
+    this.#all = undefined
   }
 
   /**
@@ -148,7 +152,6 @@ export class Neighbors {
 /** Why nothing of this family is advertised to a neighbor. */
 export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]
 
-/** What decides on its routes now. */
 /** Why it is asked to prefer other ways; undefined: it is not. */
 export function whyDrained({ drained, intent, leaving }: Neighbor): string | undefined {
   if (leaving === 'drained') return 'this node is leaving'
@@ -156,6 +159,7 @@ export function whyDrained({ drained, intent, leaving }: Neighbor): string | und
   return intent.drain ? `BGPPeer/${intent.object} sets drain` : undefined
 }
 
+/** What decides on its routes now. */
 export function policyOf(neighbor: Neighbor, direction: 'import' | 'export'): Policy {
   const { intent, left, leaving } = neighbor
   if (leaving === 'withdrawn' && direction === 'export') return WITHDRAWN

@@ -23,6 +23,7 @@ import type {
   LeavingView,
   MemoryView,
   NatView,
+  NeighborView,
   ProtocolView,
   RangeView,
   StatusView,
@@ -144,12 +145,13 @@ export class EngineView implements View {
     }
   }
 
-  protocols(): readonly ProtocolView[] {
-    return [...this.eachProtocol()]
+  *neighbors(): Iterable<NeighborView> {
+    for (const neighbor of this.#neighbors.all()) yield briefly(neighbor)
   }
 
-  *eachProtocol(): Iterable<ProtocolView> {
-    for (const neighbor of this.#neighbors.all()) yield this.#protocol(neighbor)
+  *eachProtocol(isMeant?: (neighbor: NeighborView) => boolean): Iterable<ProtocolView> {
+    for (const neighbor of this.#neighbors.all())
+      if (isMeant?.(briefly(neighbor)) !== false) yield this.#protocol(neighbor)
   }
 
   #protocol(neighbor: Neighbor): ProtocolView {
@@ -309,3 +311,11 @@ export class EngineView implements View {
       .map((neighbor) => this.#act(neighbor, action))
   }
 }
+
+const briefly = ({ name, intent, peer }: Neighbor): NeighborView => ({
+  name,
+  address: intent.address,
+  object: intent.object,
+  isEstablished: peer.state === 'Established',
+  families: peer.session?.families ?? [],
+})

@@ -3,7 +3,7 @@ import type { Command, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
 import type { Action, ActionResult, View } from './view.ts'
-import { protocolsFor, rangesFor } from './which.ts'
+import { protocolNamed, rangesFor } from './which.ts'
 
 export type Acting = Extract<
   Command,
@@ -41,7 +41,7 @@ function rangeResults(which: Which, view: View): readonly ActionResult[] {
 }
 
 function patternOf(which: Which, view: View): string | undefined {
-  return which.kind === 'pattern' ? which.text : protocolsFor(which, view)[0]?.name
+  return which.kind === 'pattern' ? which.text : protocolNamed(which.text, view)?.name
 }
 
 function actionOf(command: Acting, pattern: string): Action {

@@ -6,6 +6,7 @@ import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { NODE_ROUTE } from './own-kind.ts'
+import { paced } from './paced.ts'
 import { formatLastError, stateOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import type { Subject } from './subject.ts'
@@ -88,9 +89,10 @@ function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Ge
   const peers: PeerStep[] = []
   const whose = paths.every(({ origin }) => origin === NODE_ROUTE) ? paths[0]?.object : undefined
   const route = paths.length === 0 ? undefined : parsePrefix(matched)
-  for (const [index, protocol] of view.protocols().entries()) {
-    if (index % MOST === MOST - 1) yield PAUSE
-    if (route !== undefined) peers.push(peerStep(protocol, route, view, whose))
+  for (const protocol of route === undefined ? [] : paced(view.eachProtocol(), MOST)) {
+    if (route === undefined) break
+    if (protocol === undefined) yield PAUSE
+    else peers.push(peerStep(protocol, route, view, whose))
   }
   const subject = matched === prefix.text ? matched : `${prefix.text}, by ${matched}`
   yield { subject, steps, peers, kernel }

@@ -28,7 +28,7 @@ const line = (hits: number, text: string): string => `  ${String(hits).padStart(
 /** The filters of the neighbors that match; undefined if none matches. */
 export function filtersFor(which: Which | undefined, view: View): readonly FilterView[] | undefined {
   if (which === undefined) return view.filters()
-  const meant = new Set(protocolsFor(which, view).map(({ name }) => name))
+  const meant = new Set(Array.from(protocolsFor(which, view), ({ name }) => name))
   if (meant.size === 0) return undefined
   return view.filters().filter(({ neighbors }) => neighbors.some((name) => meant.has(name)))
 }

@@ -13,11 +13,12 @@ import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleText } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { notRunning } from './not-running.ts'
+import { paced } from './paced.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
-import { servicesOf } from './services.ts'
+import { type ServiceRow, servicesOf } from './services.ts'
 import { staticRoutes, symbolsOf } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
@@ -44,7 +45,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-explain':
       return yield* list(explanations(command.subject, view))
     case 'show-summary':
-      return yield* list(summaries(view).map(summaryJson))
+      return yield* list(mapped(summaries(view), summaryJson))
     case 'show-protocols':
       return yield* protocolsJson(command, view)
     case 'show-route':
@@ -69,7 +70,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
       return yield* one(natJson(view.nat()))
     case 'show-services':
       return yield* one({
-        services: [...servicesJson(view)],
+        services: yield* servicesJson(view),
         refusals: Object.fromEntries(view.refusals()),
         problems: problemsJson(view),
       })
@@ -152,7 +153,7 @@ const seconds = (view: View, since: number): number => Math.max(0, Math.floor((v
 
 function* statusJson(view: View): Iterable<Row> {
   const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()
-  const protocols = view.protocols()
+  const neighbors = [...view.neighbors()]
   const counts = yield* countRoutes({}, FAMILIES, view)
   yield* one({
     version,
@@ -162,8 +163,8 @@ function* statusJson(view: View): Iterable<Row> {
     uptimeSeconds: seconds(view, startedAt),
     source: { kind: source.kind, synced: source.synced },
     peers: {
-      configured: protocols.length,
-      established: protocols.filter(({ peer }) => peer.state === 'Established').length,
+      configured: neighbors.length,
+      established: neighbors.filter(({ isEstablished }) => isEstablished).length,
     },
     routes: { ipv4: counts.ipv4.prefixes, ipv6: counts.ipv6.prefixes },
     hostName,
@@ -178,13 +179,21 @@ function* statusJson(view: View): Iterable<Row> {
 }
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
-  const chosen = protocolsFor(command.which, view)
-  const ranges = rangesFor(command.which, view)
-  if (chosen.length + ranges.length === 0 && command.which !== undefined) {
-    return yield* nothing({ code: CODE.noProtocols, text: 'No protocols match' })
-  }
-  const neighbors = chosen.map((protocol) => protocolJson(protocol, view))
-  yield* list([...neighbors, ...ranges.map((range) => rangeJson(range, view))])
+  const end = (count: number): Row =>
+    count === 0 && command.which !== undefined
+      ? { code: CODE.noProtocols, text: 'No protocols match' }
+      : { code: CODE.ok, text: '' }
+  yield* list(protocolItems(command, view), end)
+}
+
+function* protocolItems({ which }: { readonly which: Which | undefined }, view: View): Iterable<Json | undefined> {
+  yield* mapped(paced(protocolsFor(which, view)), (protocol) => protocolJson(protocol, view))
+  for (const range of rangesFor(which, view)) yield rangeJson(range, view)
+}
+
+/** Pauses, which are undefined, stay. */
+function* mapped<Item>(items: Iterable<Item | undefined>, toJson: (item: Item) => Json): Iterable<Json | undefined> {
+  for (const item of items) yield item === undefined ? undefined : toJson(item)
 }
 
 /** In the shape of a neighbor, with how many it made. */
@@ -332,19 +341,24 @@ function segmentJson({ kind, asns }: AsSegment): readonly Json[] {
   return kind === 'sequence' || kind === 'confed-sequence' ? asns : [asns]
 }
 
-function* servicesJson(view: View): Iterable<Json> {
-  for (const { intent, told, untold } of servicesOf(view)) {
-    yield {
-      prefix: intent.prefix.text,
-      family: intent.prefix.family,
-      origin: intent.origin,
-      objects: intent.objects,
-      communities: intent.communities.map((parts) => parts.join(':')),
-      exportedTo: told,
-      notExportedTo: untold,
-    }
+function* servicesJson(view: View): Generator<Row, Json[]> {
+  const found: Json[] = []
+  for (const row of servicesOf(view)) {
+    if (row === undefined) yield PAUSE
+    else found.push(serviceJson(row))
   }
+  return found
 }
+
+const serviceJson = ({ intent, told, untold }: ServiceRow): Json => ({
+  prefix: intent.prefix.text,
+  family: intent.prefix.family,
+  origin: intent.origin,
+  objects: intent.objects,
+  communities: intent.communities.map((parts) => parts.join(':')),
+  exportedTo: told,
+  notExportedTo: untold,
+})
 
 function* filtersJson(which: Which | undefined, view: View): Iterable<Row> {
   const filters = filtersFor(which, view)

@@ -8,7 +8,8 @@ import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.t
 import { type PeerKind, UNHEARD } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
 import type { Command } from './command.ts'
-import { CODE, type Row } from './reply.ts'
+import { paced } from './paced.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { ChannelView, DiscoveryView, ProtocolView, RangeView, View } from './view.ts'
@@ -24,19 +25,16 @@ export function* protocolRows(
   style: TimeStyle,
   bird1: Family | undefined,
 ): Iterable<Row> {
-  const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
-  const protocols = protocolsFor(command.which, view).filter(({ peer }) => isMeant(peer.config.remote.address))
-  const ranges = rangesFor(command.which, view).filter(({ range }) => isMeant(range))
-  const lines = [...protocols.map((protocol) => protocolLines(protocol, view.now)), ...ranges.map(rangeLines)].sort(
-    (a, b) => (a.name < b.name ? -1 : 1),
-  )
-  if (lines.length === 0 && command.which !== undefined) {
-    yield { code: CODE.noProtocols, text: 'No protocols match' }
-    return
-  }
   const heading = columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info')
-  yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
-  for (const { name, state, since, info, details } of lines) {
+  let isHeaded = false
+  for (const lines of linesFor(command, view, bird1)) {
+    if (lines === undefined) {
+      yield PAUSE
+      continue
+    }
+    if (!isHeaded) yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
+    isHeaded = true
+    const { name, state, since, info, details } = lines
     const time = formatTime(view.epoch + since, view.epoch + view.now, style)
     yield {
       code: CODE.protocolRow,
@@ -46,7 +44,28 @@ export function* protocolRows(
     for (const text of details()) yield { code: CODE.protocolDetails, text }
     yield { code: CODE.protocolDetails, text: '' }
   }
-  yield { code: CODE.ok, text: '' }
+  if (isHeaded || command.which === undefined) {
+    if (!isHeaded) yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
+    yield { code: CODE.ok, text: '' }
+  } else yield { code: CODE.noProtocols, text: 'No protocols match' }
+}
+
+/** Of neighbors and ranges, in the order of their names; undefined is a pause. */
+function* linesFor(command: ShowProtocols, view: View, bird1: Family | undefined): Iterable<Lines | undefined> {
+  const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
+  const ranges = rangesFor(command.which, view)
+    .filter(({ range }) => isMeant(range))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  let at = 0
+  for (const protocol of paced(protocolsFor(command.which, view))) {
+    for (let range = ranges[at]; range !== undefined && range.name < (protocol?.name ?? ''); range = ranges[at]) {
+      yield rangeLines(range)
+      at++
+    }
+    if (protocol === undefined) yield undefined
+    else if (isMeant(protocol.peer.config.remote.address)) yield protocolLines(protocol, view.now)
+  }
+  yield* ranges.slice(at).map(rangeLines)
 }
 
 /** The lines about a neighbor, or about a range. */

@@ -2,12 +2,18 @@
 import { FAMILIES } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
-import { CODE, type Row } from './reply.ts'
+import { paced } from './paced.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import type { ProtocolView, View } from './view.ts'
 
 export function* serviceRows(view: View): Iterable<Row> {
   yield { code: CODE.serviceHeading, text: columns('Prefix', 'Kind', 'Peers', 'From') }
-  for (const { intent, told, untold } of servicesOf(view)) {
+  for (const row of servicesOf(view)) {
+    if (row === undefined) {
+      yield PAUSE
+      continue
+    }
+    const { intent, told, untold } = row
     const text = columns(
       intent.prefix.text,
       intent.origin,
@@ -21,6 +27,9 @@ export function* serviceRows(view: View): Iterable<Row> {
   yield* problemRows(view)
   yield { code: CODE.ok, text: '' }
 }
+
+/** At neighbors, from one pause to the next. */
+const LOOKS = 2_048
 
 const columns = (prefix: string, kind: string, told: string, from: string): string =>
   `${prefix.padEnd(20)} ${kind.padEnd(12)} ${told.padEnd(8)} ${from}`
@@ -36,12 +45,19 @@ export interface ServiceRow {
   readonly untold: readonly string[]
 }
 
-export function* servicesOf(view: View): Iterable<ServiceRow> {
-  const up = view.protocols().filter(({ peer }) => peer.state === 'Established')
-  for (const intent of view.services()) {
+/** Undefined is a pause: each row takes a look at all neighbors. */
+export function* servicesOf(view: View): Iterable<ServiceRow | undefined> {
+  const up = [...view.neighbors()].filter(({ isEstablished }) => isEstablished)
+  const atOnce = Math.max(1, Math.floor(LOOKS / (1 + up.length)))
+  for (const intent of paced(view.services(), atOnce)) {
+    if (intent === undefined) {
+      yield undefined
+      continue
+    }
     const told = ownRow(intent, view)?.exportedTo ?? []
-    const could = up.filter(({ peer }) => peer.session?.families.includes(intent.prefix.family) === true)
-    yield { intent, told, untold: could.map(({ name }) => name).filter((name) => !told.includes(name)) }
+    const isTold = new Set(told)
+    const could = up.filter(({ families }) => families.includes(intent.prefix.family))
+    yield { intent, told, untold: could.map(({ name }) => name).filter((name) => !isTold.has(name)) }
   }
 }
 
@@ -82,7 +98,11 @@ function* foldRefusals(refusals: ReadonlyMap<string, string>): Iterable<string> 
 const isPrefix = (what: string): boolean => /^[0-9a-f.:]+\/\d+$/.test(what)
 
 function* problemRows(view: View): Iterable<Row> {
-  const held = view.protocols().flatMap(heldTexts)
+  const held: string[] = []
+  for (const protocol of paced(view.eachProtocol())) {
+    if (protocol === undefined) yield PAUSE
+    else held.push(...heldTexts(protocol))
+  }
   const problems = view.problems()
   if (held.length + problems.length === 0) return
   yield { code: CODE.problemHeading, text: '' }

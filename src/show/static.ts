@@ -26,7 +26,7 @@ export function* symbolRows(of: string | undefined, view: View): Iterable<Row> {
 
 export function symbolsOf(of: string | undefined, view: View): readonly (readonly [name: string, kind: string])[] {
   const all = [
-    ...[...view.protocols(), ...view.ranges()].map(({ name }) => [name, 'protocol'] as const),
+    ...[...view.neighbors(), ...view.ranges()].map(({ name }) => [name, 'protocol'] as const),
     ...FAMILIES.map((family) => [TABLES[family], 'routing table'] as const),
     ...[...new Set(view.filters().map(({ policy }) => symbolOf(policy.name)))].map((name) => [name, 'filter'] as const),
   ]

@@ -1,8 +1,9 @@
 /** `show summary`: all neighbors and their prefixes in one screen, as `show bgp summary` of other speakers has it. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
+import { paced } from './paced.ts'
 import { isUnknown, remoteAsOf, stateOf } from './protocols.ts'
-import { CODE, type Row } from './reply.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import type { ProtocolView, View } from './view.ts'
 
@@ -23,8 +24,10 @@ interface Counts {
   readonly advertised: number
 }
 
-export const summaries = (view: View): readonly Summary[] =>
-  view.protocols().map((protocol) => summaryOf(protocol, view.now))
+/** Undefined is a pause. */
+export function* summaries(view: View): Iterable<Summary | undefined> {
+  for (const protocol of paced(view.eachProtocol())) yield protocol && summaryOf(protocol, view.now)
+}
 
 function summaryOf(protocol: ProtocolView, now: Millis): Summary {
   const { name, peer, discovery, families } = protocol
@@ -49,11 +52,19 @@ const RIGHT: ReadonlySet<number> = new Set([1, 3, 4, 5, 6, 7, 8, 9])
 
 export function* summaryRows(view: View): Iterable<Row> {
   const { asNumber, routerId } = view.status()
-  const all = summaries(view)
-  const established = all.filter(({ state }) => state === 'Established').length
+  const all: string[][] = []
+  let established = 0
+  for (const summary of summaries(view)) {
+    if (summary === undefined) {
+      yield PAUSE
+      continue
+    }
+    if (summary.state === 'Established') established++
+    all.push(cells(summary))
+  }
   const who = `Router ID ${routerId === undefined ? '-' : formatRouterId(routerId)}, local AS ${asNumber ?? '-'}`
   yield { code: CODE.summaryHeading, text: `${who}: ${established} of ${all.length} neighbors Established` }
-  const lines = [HEADING, ...all.map(cells)]
+  const lines = [HEADING, ...all]
   const widths = HEADING.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
   for (const line of lines) {
     const padded = line.map((cell, column) =>
@@ -64,7 +75,7 @@ export function* summaryRows(view: View): Iterable<Row> {
   yield { code: CODE.ok, text: '' }
 }
 
-function cells({ name, peer, remoteAs, state, inState, families }: Summary): readonly string[] {
+function cells({ name, peer, remoteAs, state, inState, families }: Summary): string[] {
   const counts = FAMILIES.flatMap((family) => {
     const found = families[family]
     return found === undefined ? ['-', '-', '-'] : [found.received, found.accepted, found.advertised].map(String)

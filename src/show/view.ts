@@ -17,10 +17,10 @@ export interface View {
   readonly now: Millis
   readonly epoch: number
   status(): StatusView
-  /** In the order of their names. */
-  protocols(): readonly ProtocolView[]
-  /** The same, each when it is taken: there may be thousands. */
-  eachProtocol(): Iterable<ProtocolView>
+  /** All neighbors, in the order of their names, without a look at their routes: there may be thousands. */
+  neighbors(): Iterable<NeighborView>
+  /** More of those that are meant; default: of all. Each is made when it is taken. */
+  eachProtocol(isMeant?: (neighbor: NeighborView) => boolean): Iterable<ProtocolView>
   /** Ranges that neighbors without an object of their own may call from (`peerRange`), by name. */
   ranges(): readonly RangeView[]
   routes(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
@@ -69,6 +69,16 @@ export interface StatusView {
   readonly configuredAt: Millis
   readonly source: { readonly kind: 'kubernetes' | 'manifests'; readonly synced: boolean }
   readonly stopping: boolean
+}
+
+export interface NeighborView {
+  readonly name: string
+  readonly address: Address
+  /** Name of the BGPPeer; undefined for the mesh. */
+  readonly object: string | undefined
+  readonly isEstablished: boolean
+  /** Of its session. */
+  readonly families: readonly Family[]
 }
 
 export interface ProtocolView {

@@ -2,14 +2,13 @@
 import { parseAddress } from '../base/address.ts'
 import type { Which } from './command.ts'
 import { matchesPattern } from './pattern.ts'
-import type { ProtocolView, RangeView, View } from './view.ts'
+import type { NeighborView, ProtocolView, RangeView, View } from './view.ts'
 
-/** All that a name or pattern stands for; none where nothing fits. */
-export function protocolsFor(which: Which | undefined, view: View): readonly ProtocolView[] {
-  const all = view.protocols()
-  if (which === undefined) return all
-  if (which.kind === 'pattern') return all.filter(({ name }) => matchesPattern(which.text, name))
-  const one = oneOf(all, which.text)
+/** All that a name or pattern stands for, each when it is taken; none where nothing fits. */
+export function protocolsFor(which: Which | undefined, view: View): Iterable<ProtocolView> {
+  if (which === undefined) return view.eachProtocol()
+  if (which.kind === 'pattern') return view.eachProtocol(({ name }) => matchesPattern(which.text, name))
+  const one = protocolNamed(which.text, view)
   return one === undefined ? [] : [one]
 }
 
@@ -24,16 +23,16 @@ export function rangesFor(which: Which | undefined, view: View): readonly RangeV
 
 /** One by its protocol name, else the only one with this address, or made from this BGPPeer. */
 export function protocolNamed(text: string, view: View): ProtocolView | undefined {
-  return oneOf(view.protocols(), text)
-}
-
-function oneOf(all: readonly ProtocolView[], text: string): ProtocolView | undefined {
   const address = parseAddress(text)
+  const only = (isMeant: (neighbor: NeighborView) => boolean) => onlyOne(view.eachProtocol(isMeant))
   return (
-    all.find(({ name }) => name === text) ??
-    onlyOne(all.filter(({ peer }) => address !== undefined && peer.config.remote.address === address)) ??
-    onlyOne(all.filter(({ object }) => object !== undefined && (object === text || `BGPPeer/${object}` === text)))
+    only(({ name }) => name === text) ??
+    only((neighbor) => address !== undefined && neighbor.address === address) ??
+    only(({ object }) => object !== undefined && (object === text || `BGPPeer/${object}` === text))
   )
 }
 
-const onlyOne = <Item>(items: readonly Item[]): Item | undefined => (items.length === 1 ? items[0] : undefined)
+function onlyOne<Item>(items: Iterable<Item>): Item | undefined {
+  const [first, second] = items
+  return second === undefined ? first : undefined
+}

@@ -11,6 +11,7 @@ import { formatResolution, type NextHop, resolveNextHop } from '../../src/datapl
 import { NextHops, type UsedNextHop } from '../../src/dataplane/next-hops.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { settle, written } from '../support/settle.ts'
 
 const prefix = (text: string): Prefix => {
   const found = parsePrefix(text) ?? hostPrefix(text)
@@ -40,15 +41,17 @@ describe('the work', () => {
     return keeper
   }
   const looksAt = (keeper: RouteKeeper, work: () => void): number => {
+    settle(keeper)
     const before = keeper.nextHops.looks
     work()
+    settle(keeper)
     return keeper.nextHops.looks - before
   }
 
   test('to write a route for each of 5,000 nodes grows with their number alone', () => {
     const keeper = build()
     const looks = looksAt(keeper, () => {
-      for (let taken = keeper.take(1_000); taken.length > 0; taken = keeper.take(1_000)) keeper.applied(taken, [], 0)
+      written(keeper)
     })
     expect(keeper.size).toEqual({ wanted: NODES, present: NODES })
     expect(looks).toBeLessThanOrEqual(NODES)
@@ -60,8 +63,7 @@ describe('the work', () => {
     ['the way to one of them', '10.0.3.7/32', 2],
     ['the way to 256 of them', '10.0.3.0/24', 512],
   ])('%s comes and goes: only next hops and gateways inside are looked at', (_, text, most) => {
-    const keeper = build()
-    keeper.take(2 * NODES)
+    const keeper = written(build())
     const one = route(text, '10.0.255.1', 'eth0')
     const change = { full: false, more: false }
     expect(looksAt(keeper, () => keeper.takeKernel({ ...change, gone: [], present: [one] }, 0))).toBeLessThanOrEqual(
@@ -74,11 +76,10 @@ describe('the work', () => {
   })
 
   test('a default route that changes resolves none anew that lies in a longer one', () => {
-    const keeper = build()
-    keeper.take(2 * NODES)
+    const keeper = written(build())
     const one = route('0.0.0.0/0', '10.0.255.1', 'eth0', 5)
     keeper.takeKernel({ full: false, more: false, gone: [], present: [one] }, 0)
-    expect(keeper.take(2 * NODES)).toEqual([])
+    expect(settle(keeper).take(2 * NODES)).toEqual([])
   })
 })
 

@@ -6,6 +6,7 @@ import { formatHop, KERNEL_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { settle } from '../support/settle.ts'
 
 const prefix = (text: string) => {
   const parsed = parsePrefix(text)
@@ -50,12 +51,9 @@ class Site {
     this.keeper.takeKernel({ full: false, gone: [], present: routes, more: false }, 0)
   }
 
-  /** What stands in the kernel once all is settled: at most two rounds. */
+  /** What stands in the kernel once all is settled. */
   routes(): string[] {
-    this.keeper.resolveChangedWays()
-    this.keeper.takeTouched()
-    expect(this.keeper.hasTouched).toBe(false)
-    const changes = this.keeper.take(100)
+    const changes = settle(this.keeper).take(100)
     for (const { action, route } of changes) {
       const key = route.prefix.text
       if (action === 'remove') this.#written.delete(key)

@@ -7,6 +7,7 @@ import { renderNft, renderSetChanges } from '../../src/dataplane/nft-script.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { type LoopPlan, ServiceLoops } from '../../src/dataplane/service-loops.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { settle } from '../support/settle.ts'
 
 const prefix = (text: string): Prefix => {
   const found = parsePrefix(text) ?? hostPrefix(text)
@@ -46,6 +47,7 @@ class Node {
 
   setLinks(up: boolean): this {
     this.keeper.takeLinks(this.#links.take({ full: true, gone: [], present: [linkOf(7, 'cali1', up, [])] }))
+    settle(this.keeper)
     return this
   }
 

@@ -40,7 +40,8 @@ function begin(options: RigOptions = {}, length = 24): { rig: Rig; neighbor: Raw
   return { rig, neighbor }
 }
 
-const lastError = (rig: Rig): string | undefined => rig.engine.view(rig.now).protocols()[0]?.peer.lastError?.text
+const lastError = (rig: Rig): string | undefined =>
+  [...rig.engine.view(rig.now).eachProtocol()][0]?.peer.lastError?.text
 
 describe('an external session on a link', () => {
   test.each<[string, readonly Link[], readonly number[], string]>([

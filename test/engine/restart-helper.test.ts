@@ -87,7 +87,7 @@ describe('the connection is lost', () => {
     expect(rig.engine.view(rig.now).routes({ primary: true, protocol: neighbor.name }, undefined, 9).rows).toHaveLength(
       3,
     )
-    const shown = rig.engine.view(rig.now).protocols()[0]
+    const shown = [...rig.engine.view(rig.now).eachProtocol()][0]
     expect(shown?.peer).toMatchObject({ stale: ['ipv4', 'ipv6'], restartTimer: { left: 60_000, total: 60 } })
     expect(shown?.families.ipv4?.counts.received).toBe(2)
     const down = rig.lines.find(({ code }) => code === 'session-down')

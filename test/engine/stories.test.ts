@@ -118,10 +118,12 @@ test('what is good is handed out to be kept, and what was kept is in force after
   const { view, kept } = begin(good.kept, [upsert(WORKER), upsert(odd), upsert(TO_ROUTER)])
   expect(view.status().asNumber).toBe(64512)
   expect(view.services()).toHaveLength(6)
-  expect(view.protocols().map(({ held }) => held)).toEqual([undefined])
+  expect(Array.from(view.eachProtocol(), ({ held }) => held)).toEqual([undefined])
   expect(kept.map(({ ref }) => ref.kind)).toContain('BGPConfiguration')
   // Without it the session is held.
-  expect(begin([], [upsert(WORKER), upsert(odd), upsert(TO_ROUTER)]).view.protocols()[0]?.held).toMatch(/asNumber/)
+  expect([...begin([], [upsert(WORKER), upsert(odd), upsert(TO_ROUTER)]).view.eachProtocol()][0]?.held).toMatch(
+    /asNumber/,
+  )
 })
 
 test('what keeps objects from being read is told before any is (8.F28)', () => {

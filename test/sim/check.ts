@@ -98,7 +98,7 @@ function rowsOf(host: Host, now: number, query: RouteQuery): RouteRow[] {
 }
 
 function portray(site: Site, host: Host, intent: Intent, world: World): Portrait {
-  const protocols = host.engine.view(world.now).protocols()
+  const protocols = [...host.engine.view(world.now).eachProtocol()]
   const sides = new Map<string, Side>()
   const sessions = new Map<string, Session>()
   for (const protocol of protocols) {

@@ -14,7 +14,7 @@ const NODES = 5_000
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const ROUTERS = ['Global_10_0_0_1', 'Global_10_0_0_2']
-const TEMPLATE = fakeView().protocols()[0] as ProtocolView
+const TEMPLATE = [...fakeView().eachProtocol()][0] as ProtocolView
 
 /** One agent: what it says of its two routers is a matter of two words. */
 class Agent {

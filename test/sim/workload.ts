@@ -285,7 +285,7 @@ export class Workload {
   #order(): string | undefined {
     const host = this.#any(this.#stage.running())?.host
     const word = this.#any(['restart', 'reload', 'reload in', 'reload out', 'disable', 'enable'])
-    const name = this.#any(host?.engine.view(this.#stage.world.now).protocols() ?? [])?.name
+    const name = this.#any([...(host?.engine.view(this.#stage.world.now).eachProtocol() ?? [])])?.name
     if (host === undefined || name === undefined) return undefined
     const line = `${word} ${name}`
     this.#stage.world.ask(host, line)

@@ -10,7 +10,7 @@ import { faults } from '../deploy/support/schema.ts'
 import { fakeView } from '../support/fake-view.ts'
 
 const LIMIT = 32 * 1024
-const [TEMPLATE] = fakeView().protocols() as [ProtocolView]
+const [TEMPLATE] = [...fakeView().eachProtocol()] as [ProtocolView]
 /** As they stand, and as JSON writes them. */
 const HARMFUL = /\p{Cf}|\p{Zl}|\\u001b/u
 const EVIL = `\u001b[2J\u202e\u2028${'\u{1f4a5}ö"\\'.repeat(2_000)}`

@@ -17,6 +17,7 @@ import type {
 } from '../../src/show/view.ts'
 import { bfdView } from '../bfd/support.ts'
 import { BARE } from './attributes.ts'
+import { viewsOf } from './view.ts'
 
 /** 2026-11-21 01:30:00 UTC. */
 const EPOCH = Date.UTC(2026, 10, 21, 1, 30, 0)
@@ -334,8 +335,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
       source: { kind: 'manifests', synced: true },
       stopping: false,
     }),
-    protocols: () => protocols,
-    eachProtocol: () => protocols,
+    ...viewsOf(protocols),
     routes: (query, from, limit) => {
       const all = routes.filter((one) => matches(one, query))
       const start = from ?? 0

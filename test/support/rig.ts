@@ -4,6 +4,7 @@ import { AFI, FAMILIES } from '../../src/base/family.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { encodeOpen } from '../../src/bgp/wire/open.ts'
+import type { KernelRoute, RouteChange } from '../../src/dataplane/kernel.ts'
 import type { Turns } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
@@ -50,8 +51,13 @@ export class Rig {
   readonly lines: LogLine[] = []
   readonly #record: RigOptions['record']
   readonly #turns: Turns
-  /** What the kernel has taken and not yet said so. */
-  readonly #written: Extract<Effect, { kind: 'routes' | 'nft' }>[] = []
+  /** What the kernel was asked for and has not answered yet. */
+  readonly #asked: Extract<Effect, { kind: 'routes' | 'nft' }>[] = []
+  /** Routes that were written, by their prefix. */
+  readonly #kernel = new Map<string, KernelRoute>()
+  readonly link = linkOf(2, 'eth0', true, [`${OUR_ADDRESS}/24`, 'fd00:10::100/64'])
+  /** Why no route can be written; undefined: all can. */
+  refuses: string | undefined
 
   constructor(options: RigOptions = {}) {
     const {
@@ -82,8 +88,7 @@ export class Rig {
       TAKE_ALL,
       ...peers,
     ]
-    const present = [linkOf(2, 'eth0', true, [`${OUR_ADDRESS}/24`, 'fd00:10::100/64'])]
-    this.feed({ kind: 'links', change: { full: true, gone: [], present } })
+    this.feed({ kind: 'links', change: { full: true, gone: [], present: [this.link] } })
     this.feed({ kind: 'objects', changes: [...all, ...objects].map((object) => upsert(object)) })
     this.feed({ kind: 'synced' })
     this.work()
@@ -94,7 +99,7 @@ export class Rig {
     this.#record?.(input, this.now, effects)
     for (const effect of effects) {
       if (effect.kind === 'log') this.lines.push(effect.line)
-      if (effect.kind === 'routes' || effect.kind === 'nft') this.#written.push(effect)
+      if (effect.kind === 'routes' || effect.kind === 'nft') this.#asked.push(effect)
       if (effect.kind === 'send' || effect.kind === 'close' || effect.kind === 'refuse') {
         this.neighbors.find(({ conn }) => conn === effect.conn)?.hear(effect)
       }
@@ -106,12 +111,30 @@ export class Rig {
     for (;;) {
       const due = this.engine.deadline()
       const reader = this.neighbors.find((neighbor) => neighbor.reads && neighbor.untaken > 0)
-      const written = this.#written.shift()
-      if (written !== undefined) this.feed({ kind: 'applied', what: written.kind, seq: written.seq, failed: [] })
+      const asked = this.#asked.shift()
+      if (asked !== undefined) this.#answer(asked)
       else if (reader !== undefined) reader.take()
       else if (due !== undefined && due <= this.now) this.feed({ kind: 'polled', until: this.now, unread: [] })
       else return
     }
+  }
+
+  /** Routes of ours in the kernel. */
+  get written(): Iterable<KernelRoute> {
+    return this.#kernel.values()
+  }
+
+  #answer(asked: Extract<Effect, { kind: 'routes' | 'nft' }>): void {
+    const { kind: what, seq } = asked
+    const { refuses: reason } = this
+    const failed = what === 'routes' && reason !== undefined ? asked.changes.map((_, index) => ({ index, reason })) : []
+    if (what === 'routes' && reason === undefined) for (const change of asked.changes) this.#write(change)
+    this.feed({ kind: 'applied', what, seq, failed })
+  }
+
+  #write({ action, route }: RouteChange): void {
+    if (action === 'remove') this.#kernel.delete(route.prefix.text)
+    else this.#kernel.set(route.prefix.text, route)
   }
 
   pass(millis: number): void {
@@ -232,7 +255,7 @@ export class RawNeighbor {
   }
 
   get established(): boolean {
-    const protocols = this.#rig.engine.view(this.#rig.now).protocols()
+    const protocols = [...this.#rig.engine.view(this.#rig.now).eachProtocol()]
     return protocols.some(({ name, peer }) => name === this.name && peer.state === 'Established')
   }
 

@@ -1,6 +1,6 @@
 /** A view of nothing, and protocols to put into it, for those who look at engines. */
 import type { SessionState } from '../../src/bgp/session/types.ts'
-import type { FilterView, NatView, ProtocolView, StatusView, View } from '../../src/show/view.ts'
+import type { FilterView, NatView, NeighborView, ProtocolView, StatusView, View } from '../../src/show/view.ts'
 
 const STATUS: StatusView = {
   version: '1.2.3',
@@ -36,8 +36,7 @@ export function viewOf({
     now: 60_000,
     epoch: 0,
     status: () => ({ ...STATUS, stopping, source: { kind: 'manifests', synced } }),
-    protocols: () => protocols,
-    eachProtocol: () => protocols,
+    ...viewsOf(protocols),
     routes: () => ({ rows: [], next: undefined }),
     count: () => ({ prefixes: 0, paths: 0, next: undefined }),
     services: () => [],
@@ -123,3 +122,17 @@ export function protocolOf(name: string, state: SessionState): ProtocolView {
     },
   }
 }
+
+/** Neighbors as a view shows them. */
+export const viewsOf = (protocols: readonly ProtocolView[]): Pick<View, 'neighbors' | 'eachProtocol'> => ({
+  neighbors: () => protocols.map(briefly),
+  eachProtocol: (isMeant = () => true) => protocols.filter((protocol) => isMeant(briefly(protocol))),
+})
+
+const briefly = ({ name, object, peer }: ProtocolView): NeighborView => ({
+  name,
+  address: peer.config.remote.address,
+  object,
+  isEstablished: peer.state === 'Established',
+  families: peer.session?.families ?? [],
+})

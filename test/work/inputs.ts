@@ -2,7 +2,9 @@
  * Inputs to one engine at the size that the budget of a turn names (9.A1), each with what its worst turn costs: counted
  * in blocks of code that ran, so that no loop is forgotten and a busy machine changes nothing, or in CPU time.
  */
+import type { Prefix } from '../../src/base/prefix.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
+import type { KernelChange, KernelRoute } from '../../src/dataplane/kernel.ts'
 import type { WorkCounter } from '../fuzz/work.ts'
 
 export interface Size {
@@ -37,16 +39,22 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
   })
 }
 
+/** What the edge hands in of the kernel's routes at once: a buffer of its answers, or a piece of a walk. */
+const KERNEL_PIECE = 4_096
+
 const cpu = (): number => {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
 
 /** Start `counter` before this: blocks are told of what is compiled afterwards. */
-export async function makeInputs(counter: WorkCounter | undefined): Promise<(size: Size) => Generator<Cost>> {
+export async function makeInputs(
+  counter: WorkCounter | undefined,
+): Promise<(size: Size, only?: string) => Generator<Cost>> {
   const { Rig } = await import('../support/rig.ts')
   const objects = await import('../support/objects.ts')
   const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
+  const { parsePrefix } = await import('../../src/base/prefix.ts')
   type Rig = InstanceType<typeof Rig>
 
   function costOf(turn: () => void): number {
@@ -74,6 +82,14 @@ export async function makeInputs(counter: WorkCounter | undefined): Promise<(siz
     engine.handle = handle
     return { name, turns, worst }
   }
+
+  /** Of the kernel itself or an administrator, over the link of `Rig`. */
+  function kernelRoute(text: string, gateway: string | undefined): KernelRoute {
+    const hops = [{ gateway, interface: 'eth0', onlink: false, weight: 1 }]
+    const protocol = gateway === undefined ? 2 : 4
+    return { prefix: parsePrefix(text) as Prefix, type: 'unicast', protocol, metric: 0, table: 254, hops }
+  }
+  const theirs = (route: KernelRoute): KernelRoute => ({ ...route, protocol: 4 })
 
   const nodeName = (index: number): string => `node-${index}`
   const aNode = (index: number, labels: Readonly<Record<string, string>> = {}) =>
@@ -186,12 +202,105 @@ export async function makeInputs(counter: WorkCounter | undefined): Promise<(siz
     )
     yield measure(rig, 'a look at all sessions', () => look(rig, 'show protocols'))
     yield measure(rig, 'filters of all sessions', () => look(rig, 'show filters'))
+    yield measure(rig, 'a summary of all sessions', () => look(rig, 'show summary'))
+    yield measure(rig, 'what is advertised to all sessions', () => look(rig, 'show services'))
+    yield measure(rig, 'all routes, with whom they are advertised to', () => look(rig, 'show route all'))
   }
 
-  function* costs(size: Size): Generator<Cost> {
-    yield* ofObjects(size)
-    yield* ofRoutes(size)
-    yield* ofSessions(size)
+  /** Routes of a full table in the kernel, all by one next hop, and routes of other programs. */
+  function* ofKernel({ routes, services }: Size): Generator<Cost> {
+    const filter = { importV4: [{ action: 'Accept' }] }
+    const rig = new Rig({
+      neighbors: 1,
+      spec: { maxPrefixes: 1_000_000 },
+      configuration: { ...RANGES, serviceLoopPrevention: 'Drop' },
+      objects: [objects.bgpFilter('take-all', filter), objects.ipPool('pods', { cidr: '10.244.0.0/16' })],
+      more: { dataplane: 'linux' },
+    })
+    const [teller] = rig.neighbors as [Neighbor]
+    const onLink = [kernelRoute('10.0.0.0/24', undefined), kernelRoute('fd00:10::/64', undefined)]
+    const other = (index: number) =>
+      kernelRoute(`172.${16 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`, '10.0.0.9')
+    const kernel = (change: Partial<KernelChange>) => {
+      rig.feed({ kind: 'kernel', change: { full: false, more: false, gone: [], present: [], ...change } })
+      rig.work()
+    }
+    const inPieces = (all: readonly KernelRoute[], take: (piece: readonly KernelRoute[]) => void) => {
+      for (let at = 0; at < all.length; at += KERNEL_PIECE) take(all.slice(at, at + KERNEL_PIECE))
+    }
+    const others = upTo(routes / 2).map(other)
+    yield measure(rig, "the kernel's routes, for the first time", () => {
+      kernel({ full: true, more: true, present: onLink })
+      inPieces(others, (present) => kernel({ more: true, present }))
+      kernel({})
+      rig.feed({ kind: 'nft-table', table: undefined })
+    })
+    teller.holdTime = 0
+    teller.establish()
+    yield measure(rig, 'routes into the kernel', () => {
+      for (const bytes of ipv4Feed(0, routes)) teller.send(bytes)
+    })
+    rig.pass(20_000)
+    const pod = kernelRoute('10.244.1.7/32', undefined)
+    yield measure(rig, 'the route of one pod', () => kernel({ present: [pod] }))
+    const isUp = (up: boolean) =>
+      rig.feed({ kind: 'links', change: { full: false, gone: [], present: [{ ...rig.link, up }] } })
+    yield measure(rig, 'a next hop is lost', () => kernel({ gone: [onLink[0] as KernelRoute] }))
+    yield measure(rig, 'a next hop is back', () => kernel({ present: [onLink[0] as KernelRoute] }))
+    yield measure(rig, 'a link is lost', () => {
+      isUp(false)
+      kernel({ gone: onLink })
+      inPieces(others, (gone) => kernel({ gone }))
+    })
+    yield measure(rig, 'a link is back', () => {
+      isUp(true)
+      kernel({ present: onLink })
+      inPieces(others, (present) => kernel({ present }))
+    })
+    teller.hangUp()
+    teller.establish()
+    for (const bytes of ipv4Feed(0, routes)) teller.send(bytes)
+    rig.pass(5_000)
+    const besides = [...rig.written].map(theirs)
+    yield measure(rig, 'routes of others in the place of all of ours', () =>
+      inPieces(besides, (present) => kernel({ present })),
+    )
+    yield measure(rig, 'and they go again', () => inPieces(besides, (gone) => kernel({ gone })))
+    yield measure(rig, 'another program removes all of ours', () => {
+      for (let time = 0; time < 6; time++) inPieces([...rig.written], (gone) => kernel({ gone }))
+      rig.pass(60_000)
+    })
+    yield measure(rig, 'no route can be written', () => {
+      rig.refuses = 'no buffer space available'
+      inPieces([...rig.written], (gone) => kernel({ gone }))
+      rig.pass(120_000)
+      rig.refuses = undefined
+      rig.pass(120_000)
+    })
+    yield measure(rig, 'services advertised, of which packets may loop', () => {
+      const all = upTo(services).map(aService)
+      tell(rig, objects.replace('Service', all), objects.replace('EndpointSlice', allSlices(services)))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'one service more', () => {
+      tell(rig, objects.upsert(aService(services)), ...slices(services).map((slice) => objects.upsert(slice)))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'learned ways are allowed', () => {
+      tell(rig, objects.upsert(objects.bgpConfiguration({ ...RANGES, asNumber: 64_512, recursiveNextHops: true })))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'all is withdrawn from the kernel', () => {
+      teller.hangUp('lost')
+      rig.pass(200_000)
+    })
+  }
+
+  const groups = { ofObjects, ofRoutes, ofSessions, ofKernel }
+
+  /** `only`: a part of the name of some group. */
+  function* costs(size: Size, only = ''): Generator<Cost> {
+    for (const [name, group] of Object.entries(groups)) if (name.includes(only)) yield* group(size)
   }
 
   return costs

@@ -82,6 +82,8 @@ export class Rib {
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
   /** Octets of next hops that `takeBest` hands out, by their ids: these may mean another the next time. */
+  /** Next hops that are still to be judged after a change of the kernel, and whether the change concerns one. */
+  #toJudge: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
   readonly #copied = new Map<number, Uint8Array>()
   /** Neighbors that are gone: in how many families their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
@@ -417,39 +419,57 @@ export class Rib {
 
   /**
    * Asks where next hops lead: those that are new, before decision sees them, and after the kernel has changed all, or
-   * those that the change concerns. Only what goes over those that lead elsewhere is decided again.
+   * those that the change concerns, of which each call looks at a bounded number. Only what goes over those that lead
+   * elsewhere is decided again.
    */
-  judgeNextHops(
-    judge: (nextHop: Uint8Array) => Reachability,
-    which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean),
-  ): void {
+  judgeNextHops(judge: JudgeNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
     const table = this.#nextHops
-    const fresh = table.fresh ?? []
-    const ids = which === 'new' ? fresh : table.ids()
-    const isAsked = typeof which === 'string' ? undefined : which
-    const isFresh = isAsked === undefined ? undefined : new Set(fresh)
-    const changed = new Set<number>()
-    for (const id of ids) {
-      if (table.bytes.refs[id] === 0) continue
-      if (isAsked !== undefined && isFresh?.has(id) !== true && !isAsked(table.bytes.copy(id))) continue
-      const { reach, metric } = judge(table.bytes.copy(id))
-      if (table.metric[id] === metric && table.reach[id] === REACH[reach]) continue
-      table.setReach(id, REACH[reach], metric)
-      changed.add(id)
+    for (const id of table.fresh ?? []) {
+      const isElsewhere = table.bytes.refs[id] !== 0 && this.#judgeNextHop(id, judge)
+      // What is new is dirty already where it came in this turn.
+      if (isElsewhere && which !== 'new') this.#reviewNextHop(id)
     }
     if (table.fresh !== undefined) table.fresh = []
-    if (changed.size === 0) return
-    // What is new is dirty already: it came in this turn.
-    if (which === 'new') return
-    for (const family of FAMILIES) for (const id of changed) this.#ribs[family].review().noteNextHop(id, ASK.decision)
+    if (which !== 'new') {
+      // Those that an earlier change concerns are not all judged yet: from here on every one is.
+      const isAsked = this.hasNextHopsToJudge || which === 'all' ? () => true : which
+      this.#toJudge = { ids: table.ids()[Symbol.iterator](), isAsked }
+    }
+    for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toJudge !== undefined; looked++) {
+      const { ids, isAsked } = this.#toJudge
+      const { done, value: id } = ids.next()
+      if (done === true) this.#toJudge = undefined
+      else if (isAsked(table.bytes.copy(id)) && this.#judgeNextHop(id, judge)) this.#reviewNextHop(id)
+    }
   }
 
-  /** Those in use that lead nowhere, as last judged. */
-  unreachableNextHops(): Uint8Array[] {
-    const { bytes, reach } = this.#nextHops
-    return [...this.#nextHops.ids()]
-      .filter((id) => bytes.refs[id] !== 0 && reach[id] === REACH.none)
-      .map((id) => bytes.copy(id))
+  /** `judgeNextHops` has not come to the end of them. */
+  get hasNextHopsToJudge(): boolean {
+    return this.#toJudge !== undefined
+  }
+
+  /** Whether it leads elsewhere than before. */
+  #judgeNextHop(id: number, judge: JudgeNextHop): boolean {
+    const table = this.#nextHops
+    const { reach, metric } = judge(table.bytes.copy(id))
+    if (table.metric[id] === metric && table.reach[id] === REACH[reach]) return false
+    table.setReach(id, REACH[reach], metric)
+    return true
+  }
+
+  #reviewNextHop(id: number): void {
+    for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, ASK.decision)
+  }
+
+  /** Those in use that lead nowhere, as last judged: the first of them, and how many there are. */
+  unreachableNextHops(most: number): { readonly first: readonly Uint8Array[]; readonly count: number } {
+    const { bytes, unreachable } = this.#nextHops
+    const first: Uint8Array[] = []
+    for (const id of unreachable) {
+      if (first.length === most) break
+      first.push(bytes.copy(id))
+    }
+    return { first, count: unreachable.size }
   }
 
   counts(name: string, family: Family): FamilyCounts {
@@ -701,6 +721,10 @@ const tooLong = (octets: number): UpdateProblem => ({
 const TIDY_AFTER: Millis = 20_000
 /** Ids and slots that one turn looks at to give memory back. */
 const TIDY_BUDGET = 16_384
+/** Next hops that are judged again in one turn because the kernel has changed. */
+const NEXT_HOPS_AT_ONCE = 1_024
+
+type JudgeNextHop = (nextHop: Uint8Array) => Reachability
 
 /** Turns from one count of all memory to the next. */
 const TURNS_PER_COUNT = 16

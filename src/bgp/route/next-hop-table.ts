@@ -20,6 +20,8 @@ export class NextHopTable {
   metric = new Uint32Array(1)
   /** One of `REACH`. */
   reach = new Uint8Array(1)
+  /** Ids in use that lead nowhere. */
+  readonly unreachable = new Set<number>()
   /** Ids given out since the last look at them; undefined if nothing watches. */
   fresh: number[] | undefined
 
@@ -45,7 +47,9 @@ export class NextHopTable {
   }
 
   release(id: number): void {
-    if (id !== SELF) this.bytes.release(id)
+    if (id === SELF) return
+    this.bytes.release(id)
+    if (this.bytes.refs[id] === 0) this.unreachable.delete(id)
   }
 
   /** Tells two users of an id apart (byte-table.ts); 0 for ourselves. */
@@ -60,6 +64,8 @@ export class NextHopTable {
     }
     this.metric[id] = metric
     this.reach[id] = reach
+    if (reach === REACH.none) this.unreachable.add(id)
+    else this.unreachable.delete(id)
   }
 
   /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */

@@ -171,7 +171,10 @@ export function whyNotReady(view: View): string | undefined {
   const { source, stopping } = view.status()
   if (stopping) return 'stopping'
   if (!source.synced) return ['objects are not synced', ...view.problems().map(({ text }) => text)].join('\n')
-  const protocols = view.protocols()
-  if (protocols.length === 0 || protocols.some(({ peer }) => peer.state === 'Established')) return undefined
-  return `no session is Established, ${protocols.length} configured`
+  let configured = 0
+  for (const { isEstablished } of view.neighbors()) {
+    if (isEstablished) return undefined
+    configured++
+  }
+  return configured === 0 ? undefined : `no session is Established, ${configured} configured`
 }

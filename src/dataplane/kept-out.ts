@@ -1,0 +1,94 @@
+/**
+ * Wanted routes that are not in the kernel, and why. They are grouped by reason as they come and go: a full table may be
+ * among them, and whoever names the first of each group looks at no others.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { Conflict } from './fib.ts'
+
+/** Why a wanted route is not in the kernel. */
+export type KeptOut =
+  | { readonly kind: 'unresolved'; readonly prefix: Prefix; readonly reason: string }
+  | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
+  | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
+  | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
+  /** Felix is responsible for it, and has not written it. */
+  | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
+
+type Kind = KeptOut['kind']
+type OfKind<Of extends Kind> = Extract<KeptOut, { readonly kind: Of }>
+
+/** Routes that are kept out for one reason. */
+export interface Group<Of extends Kind> {
+  readonly first: OfKind<Of>
+  readonly count: number
+}
+
+export class KeptOutRoutes {
+  readonly #byPrefix = new Map<string, KeptOut>()
+  readonly #groups: Readonly<Record<Kind, Map<string, Map<string, KeptOut>>>> = {
+    unresolved: new Map(),
+    conflict: new Map(),
+    failed: new Map(),
+    contested: new Map(),
+    left: new Map(),
+  }
+
+  get(prefix: string): KeptOut | undefined {
+    return this.#byPrefix.get(prefix)
+  }
+
+  set(kept: KeptOut): void {
+    const { text } = kept.prefix
+    const before = this.#byPrefix.get(text)
+    if (before !== undefined && (before.kind !== kept.kind || groupOf(before) !== groupOf(kept))) this.#leave(before)
+    this.#byPrefix.set(text, kept)
+    const groups = this.#groups[kept.kind]
+    const group = groups.get(groupOf(kept))
+    if (group === undefined) groups.set(groupOf(kept), new Map([[text, kept]]))
+    else group.set(text, kept)
+  }
+
+  delete(prefix: string): void {
+    const kept = this.#byPrefix.get(prefix)
+    if (kept === undefined) return
+    this.#byPrefix.delete(prefix)
+    this.#leave(kept)
+  }
+
+  /** One for each reason, at most so many. */
+  groups<Of extends Kind>(kind: Of, most: number): Group<Of>[] {
+    const found: Group<Of>[] = []
+    for (const group of this.#groups[kind].values()) {
+      if (found.length === most) break
+      for (const first of group.values()) {
+        found.push({ first: first as OfKind<Of>, count: group.size })
+        break
+      }
+    }
+    return found
+  }
+
+  /** The first ones of a group, and how many there are in it. */
+  some<Of extends 'conflict' | 'contested'>(kind: Of, most: number): { first: OfKind<Of>[]; count: number } {
+    const group = this.#groups[kind].get(kind === 'conflict' ? 'foreign' : '')
+    const first: OfKind<Of>[] = []
+    for (const kept of group?.values() ?? []) {
+      if (first.length === most) break
+      first.push(kept as OfKind<Of>)
+    }
+    return { first, count: group?.size ?? 0 }
+  }
+
+  #leave(kept: KeptOut): void {
+    const groups = this.#groups[kept.kind]
+    const group = groups.get(groupOf(kept))
+    group?.delete(kept.prefix.text)
+    if (group?.size === 0) groups.delete(groupOf(kept))
+  }
+}
+
+/** A contested route's reason counts its losses: those are of one group. */
+function groupOf(kept: KeptOut): string {
+  if (kept.kind === 'conflict') return kept.conflict.kind
+  return kept.kind === 'contested' ? '' : kept.reason
+}
