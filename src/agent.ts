@@ -1,6 +1,6 @@
 /**
- * Joins the engine and its edges: one process, one node. Ends on SIGTERM as for a restart, which neighbors help with,
- * and on SIGINT after a word to every neighbor; SIGHUP reads the manifests anew.
+ * Joins the engine and its edges: one process for one node. SIGTERM ends it as for a restart, during which neighbors
+ * keep the routes; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the manifests again.
  */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -47,9 +47,9 @@ import type { StatusOptions } from './engine/status.ts'
 import type { Reads } from './show/command.ts'
 import { parseCommand } from './show/parse.ts'
 
-/** How long neighbors may take to read our last words. */
+/** How long neighbors may take to read the last messages. */
 const LAST_LINE_MILLIS = 3_000
-/** … and to move to other paths before them. */
+/** How long neighbors may take to move to other paths before that. */
 const FAREWELL_MILLIS = FAREWELL + LAST_LINE_MILLIS
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
@@ -80,7 +80,7 @@ class Agent {
   readonly #keys: Keys
   /** Names of the Secrets that hold keys. */
   #secrets: readonly string[] = []
-  /** Ours, and those that stand in for Calico's BIRD. */
+  /** Our control socket, and those that stand in for Calico's BIRD. */
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
   readonly #ndp: Ndp
@@ -92,7 +92,7 @@ class Agent {
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
   readonly #metrics: Metrics
-  /** Beside the control socket: the last good objects, and what a run that follows this one must know of it. */
+  /** Files beside the control socket: the last good objects, and the state that the next run must know. */
   readonly #lastGood: RunFile
   readonly #restart: RunFile
   /** Undefined unless asked for. */
@@ -119,7 +119,7 @@ class Agent {
       log.end()
       crashLoudly(error, recorder.write(`${beside}.replay.jsonl`, error))
     }
-    // What no turn throws can come from an edge. Node's own words for it would wait for a reader of stderr.
+    // An exception outside of a turn comes from an edge. Node would print it and wait for a reader of stderr.
     process.on('uncaughtException', crash)
     const unread = () => this.#tcp.unread()
     this.#driver = new Driver({ engine: recorder, clock: systemClock, perform, unread, crash })
@@ -229,7 +229,7 @@ class Agent {
   /** Why no agent follows this one on this node: by its pod and DaemonSet, or by the machine where it is no pod. */
   #whyLeaves(): Promise<string | undefined> {
     if (this.#options.pod === undefined) return whyMachineEnds()
-    // The kubelet may end a container that fails its probe, and starts the next one.
+    // The kubelet may end a container that fails its probe, and then starts another one.
     if (this.#liveness.isInDoubt) return Promise.resolve(undefined)
     return this.#source?.whyLeaves?.() ?? whyMachineEnds()
   }
@@ -322,7 +322,7 @@ class Agent {
   }
 }
 
-/** The settings of the engine: the command line, this host, and chance. */
+/** The settings of the engine: from the command line, this host, and random numbers. */
 const engineOptionsOf = (options: AgentOptions): EngineOptions => ({
   node: options.node,
   version: VERSION,
@@ -369,7 +369,7 @@ function readsOf(line: string): Reads | undefined {
   return asked.kind === 'command' ? asked.reads : undefined
 }
 
-/** The Kubernetes client is loaded only by those who need it: it is most of our memory. */
+/** The Kubernetes client is loaded only where it is needed: it takes most of our memory. */
 async function openSource(options: AgentOptions, keys: Keys, feed: (input: Input) => void): Promise<Source> {
   const { source, apiGroup, kubeconfig, namespace, node, pod, nodeReadiness } = options
   if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })

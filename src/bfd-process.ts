@@ -1,9 +1,9 @@
 /**
- * `godwit bfd`: BFD as a process of its own, so that agents may restart without a router noticing. It does what the agent
- * says that connected last, and goes on with it when that one has gone.
+ * `godwit bfd`: BFD in a process of its own, so that an agent can restart without a router noticing. It does what the
+ * agent that connected last asks for, and continues when that agent has gone.
  *
- * SIGTERM means that another takes over: neighbors are asked to wait for half a minute, and what the next run must know lies
- * in a file beside the socket. SIGINT means the end: neighbors are told that it is on purpose.
+ * SIGTERM means that another run follows: neighbors are asked to wait for half a minute, and a file beside the socket
+ * holds what the next run must know. SIGINT means the end: neighbors are told that it is on purpose.
  */
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -22,7 +22,7 @@ import { logLine } from './engine/log-line.ts'
 
 /** What one run leaves for the next. */
 interface Handover {
-  /** Another boot is another machine: its neighbors have missed it long ago. */
+  /** After a reboot the sessions are lost: neighbors have noticed long ago. */
   readonly boot: string
   readonly savedAt: number
   readonly sessions: readonly SavedSession[]
@@ -30,13 +30,13 @@ interface Handover {
 
 type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
-/** So long neighbors wait for the next run. */
+/** Neighbors wait for the next run for this long. */
 const AWAY_MILLIS = 30_000
-/** So long an agent that has just come may have neighbors still to come. */
+/** After it connects, an agent may still report new neighbors for this long. */
 const GRACE_MILLIS = 60_000
 /** The engine gives neighbors three seconds to answer. */
 const HANDOVER_MILLIS = 5_000
-/** Time for the neighbors of sessions that end on purpose to hear it. */
+/** Time for the neighbors of sessions that end on purpose to receive that. */
 const FAREWELL_MILLIS = 1_200
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
@@ -67,7 +67,7 @@ class BfdProcess {
   #agent: { readonly socket: Socket; readonly lines: Lines<readonly BfdNews[]> } | undefined
   #priority: BfdNews | undefined
   #boot = ''
-  /** As the thread has them. */
+  /** With the settings of the thread. */
   #sessions: readonly BfdIntent[] = []
   #agentSince = 0
   #settling: NodeJS.Timeout | undefined
@@ -112,7 +112,7 @@ class BfdProcess {
     await this.#thread?.stop()
   }
 
-  /** What is too old is of no use: the neighbors have missed us, and begin anew as we do. */
+  /** A state that is too old is not used: neighbors have noticed, and sessions start again. */
   async #resume(): Promise<void> {
     const left = (await this.#file.read()) as Handover | undefined
     this.#file.write(null)
@@ -137,7 +137,7 @@ class BfdProcess {
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }
 
-  /** Of two agents the newer counts: the older is on its way out. */
+  /** Of two agents the newer one counts: the older is about to end. */
   #accept(socket: Socket): void {
     this.#agent?.socket.destroy()
     const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))
@@ -157,14 +157,16 @@ class BfdProcess {
     else if (line.kind === 'ask') this.#thread?.post(line)
   }
 
-  /** An agent that has just come does not know all its neighbors yet: those that call it, or are heard on their links. */
+  /**
+   * An agent that has just connected does not know all neighbors yet: those that connect to it, or are found on a link.
+   */
   #change(sessions: readonly BfdIntent[]): void {
     const isYoung = bootClock.now() - this.#agentSince < GRACE_MILLIS
     const known = new Set(sessions.map(({ remote }) => remote))
     const others = isYoung ? this.#sessions.filter(({ remote }) => !known.has(remote)) : []
     this.#sessions = [...sessions, ...others]
     this.#thread?.post({ kind: 'sessions', sessions: this.#sessions })
-    // It may have been away: all there is to know, not only what changes.
+    // The agent may have been away: it gets the whole state, not only changes.
     this.#thread?.post({ kind: 'ask', id: 0 })
     clearTimeout(this.#settling)
     if (others.length > 0) this.#settling = setTimeout(() => this.#change(sessions), GRACE_MILLIS).unref()

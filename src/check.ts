@@ -1,4 +1,4 @@
-/** `godwit check`: the objects of a folder, a file or a cluster, read once and judged without an agent. */
+/** `godwit check`: reads the objects of a folder, a file or a cluster once, and checks them without an agent. */
 import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
@@ -13,7 +13,7 @@ import { changeOf } from './preview/change.ts'
 import { type NodePreview, previewNode, problemsOf } from './preview/node.ts'
 import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
 
-/** A cluster that does not answer for so long is not going to. */
+/** The time limit for a cluster to answer. */
 const PATIENCE_MILLIS = 60_000
 
 interface Streams {
@@ -84,7 +84,7 @@ async function openCluster({ apiGroup, kubeconfig }: CheckOptions, feed: (input:
   return openKubernetes({ apiGroup, kubeconfig, feed })
 }
 
-/** Everything that a source tells until it has told all. */
+/** Everything that a source reports until it is synced. */
 async function readSource(open: (feed: (input: Input) => void) => Promise<Source>): Promise<ObjectStore> {
   const store = new ObjectStore()
   let timer: NodeJS.Timeout | undefined

@@ -26,7 +26,7 @@ export function act(
       stop(CEASE.adminShutdown, action.message, byHand('disabled', action.message))
       return result('done')
     case 'enable':
-      // One that is held down for its many routes, with or without a time, is let in again as well.
+      // A neighbor that is held down for too many routes, with or without a time limit, is started again as well.
       if (neighbor.disabled === undefined && (neighbor.peer.started || neighbor.intent.held !== undefined)) {
         return result('already')
       }
@@ -35,7 +35,7 @@ export function act(
       return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
-      // It runs on its last good policy, or not at all: stopped, it would not come back.
+      // It runs with its last good policies, or is not running: after a stop it would not start again.
       if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
       stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
       parts.objects.startOrHold(neighbor, now)

@@ -15,17 +15,17 @@ import { logLine } from './log-line.ts'
 import type { Neighbor } from './neighbors.ts'
 import type { Outbox } from './outbox.ts'
 
-/** A neighbor whose path is lost, and how BFD knows. */
+/** A neighbor whose path is lost, and how BFD found out. */
 export interface Lost {
   readonly neighbor: Neighbor
   readonly reason: string
-  /** It is the path, or all of the neighbor: not its control plane alone (RFC 5882 §4.3). */
+  /** The path is lost, or the whole neighbor: not only its control plane (RFC 5882 §4.3). */
   readonly independent: boolean
 }
 
 interface Wish extends BfdSettings {
   readonly remote: Address
-  /** The address of the node towards it, where there is one. */
+  /** The node's address for the session, where there is one. */
   readonly local: Address | undefined
 }
 
@@ -43,12 +43,12 @@ export class Bfd {
   /** By remote address: one router may be several neighbors, on different ports. */
   readonly #neighbors = new Map<Address, Set<Neighbor>>()
   readonly #sessions = new Map<Address, BfdView>()
-  /** What was last asked for, by remote address. */
+  /** The sessions last asked for, by remote address. */
   #asked: ReadonlyMap<Address, BfdIntent> = new Map()
   #counters: BfdCounters | undefined
   #priority: Priority | undefined
   #least = 0
-  /** Why there is no BFD at all. */
+  /** Why BFD does not run at all. */
   #trouble: string | undefined
   #isChanged = false
   #isFrozen = false
@@ -58,7 +58,7 @@ export class Bfd {
     this.#out = out
   }
 
-  /** After everything that may start, stop or change a neighbor. */
+  /** Called after everything that may start, stop or change a neighbor. */
   note(neighbor: Neighbor): void {
     const before = this.#wishes.get(neighbor)
     if (neighbor.intent.bfd === undefined && before === undefined) return
@@ -82,17 +82,17 @@ export class Bfd {
     this.#sessions.delete(remote)
   }
 
-  /** Neighbors may stand on a link now, or no longer do. Pods come and go without a word to BFD. */
+  /** Neighbors may be on a link now, or no longer. Links of pods come and go without any effect on BFD. */
   takeLinks({ addresses }: TouchedLinks): void {
     if (addresses.size > 0 && this.#wishes.size > 0) this.#isChanged = true
   }
 
-  /** The agent ends to come back: BFD says nothing of it, or routers would drop what the restart keeps. */
+  /** The agent ends for a restart: BFD sessions continue, or routers would drop the routes that the restart keeps. */
   freeze(): void {
     this.#isFrozen = true
   }
 
-  /** Asks for the sessions that shall be, where they are others than before; not before our links are known. */
+  /** Sends the wanted sessions where they have changed; not before our links are known. */
   flush(): void {
     if (!this.#isChanged || this.#isFrozen || (this.#wishes.size > 0 && !this.#links.isKnown)) return
     this.#isChanged = false
@@ -107,7 +107,7 @@ export class Bfd {
     if (!same(before, this.#asked)) this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
   }
 
-  /** One that is Up stays on the way that it has found. */
+  /** A session that is Up keeps its kind. */
   #intentFor(wish: Wish, links: readonly Link[]): BfdIntent {
     const { remote, minimumTtl = NO_MINIMUM } = wish
     const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
@@ -116,18 +116,18 @@ export class Bfd {
     return { ...wish, minimumTtl, hops, interface: link, local }
   }
 
-  /** RFC 5881 if it is on a link of ours; else, and where configured, RFC 5883. */
+  /** RFC 5881 if the neighbor is on a link of ours; else, and where configured, RFC 5883. */
   #wayTo({ remote, local, minimumTtl }: Wish, links: readonly Link[]): Way {
     if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
     const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
     if (around.length === 0) return { hops: 'multi', interface: undefined, local }
-    // On a network that two of our links are on, its packets may come in on either.
+    // On a network that two of our links share, its packets may arrive on either.
     const only = around.length === 1 ? around[0]?.name : undefined
     const isBeside = local !== undefined && this.#links.isBesideLink(local, remote)
     return { hops: 'single', interface: only, local: isBeside ? undefined : local }
   }
 
-  /** Neighbors that are lost by this news. */
+  /** Neighbors that are lost by this report. */
   take(all: readonly BfdNews[]): readonly Lost[] {
     return all.flatMap((news) => this.#take(news))
   }
@@ -196,7 +196,7 @@ export class Bfd {
     this.#out.log(logLine('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
   }
 
-  /** The thread or process of BFD is gone, or there again. Its reports about sessions no longer count. */
+  /** The thread or process of BFD has ended, or runs again. Its earlier reports no longer count. */
   setTrouble(trouble: string | undefined): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
@@ -207,7 +207,7 @@ export class Bfd {
     }
   }
 
-  // ---- for those who look
+  // ---- for show commands
 
   summary(): BfdSummary | undefined {
     if (this.#wishes.size === 0) return undefined
@@ -250,7 +250,7 @@ const leastText = (least: number): string =>
     : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`
 
 /**
- * Undefined: it is not watched. A neighbor that may not run is not watched: its session ends with AdminDown, so the
+ * Undefined: it has no BFD session. A neighbor that is stopped has none: the session ends with AdminDown, so that the
  * router sees that it is on purpose.
  */
 function wishFor({ intent, peer }: Neighbor): Wish | undefined {

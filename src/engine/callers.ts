@@ -8,14 +8,14 @@ import type { CallersView, CallerView } from '../show/view.ts'
 import type { Input } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
-/** So many are remembered; a flood of others drives out those that called longest ago. */
+/** So many callers are remembered; a new one replaces the one that called longest ago. */
 const MOST = 32
 
 export class Callers {
   #refused = 0
   #dropped = 0
   #isFiltering = false
-  /** By address; the last caller stands last. */
+  /** By address; the latest caller is last. */
   readonly #recent = new Map<Address, CallerView>()
 
   note(address: Address, reason: string, now: Millis): void {
@@ -27,7 +27,7 @@ export class Callers {
     if (oldest !== undefined) this.#recent.delete(oldest)
   }
 
-  /** What to say of it, once each time. */
+  /** A log line each time the filter is turned on or off. */
   noteFiltered({ isOn, dropped }: Extract<Input, { kind: 'callers-filtered' }>): LogLine | undefined {
     this.#dropped += dropped
     if (isOn === this.#isFiltering) return undefined
@@ -40,7 +40,7 @@ export class Callers {
     return logLine('warn', 'callers-filtered', text)
   }
 
-  /** Since the agent began; the last caller comes first. */
+  /** Since the start of the agent; the latest caller comes first. */
   view(): CallersView {
     return {
       refused: this.#refused,

@@ -1,7 +1,7 @@
 /**
- * Clients of the control socket: one line in, coded lines out. A long answer is a generator that is read as fast as the
- * client reads its socket. Where it searches much and finds nothing, it pauses until another turn. So the answer about
- * a full table neither fills memory nor delays a session.
+ * Clients of the control socket: a line in, coded lines out. A long answer is a generator that is read as fast as the
+ * client reads its socket. Where it searches long without finding anything, it pauses until another turn. So an answer
+ * about a full table neither fills memory nor delays a session.
  */
 import type { Family } from '../base/family.ts'
 import { answer, type Client, greeting, newClient } from '../show/answer.ts'
@@ -10,7 +10,7 @@ import type { View } from '../show/view.ts'
 import type { ClientId, ClientInput } from './input.ts'
 import type { Outbox } from './outbox.ts'
 
-/** Characters written to a client before it has to read them. */
+/** Characters written to a client before it must have read them. */
 const REPLY_LIMIT = 32_768
 /** Commands that may wait while one is being answered. */
 const QUEUE_LIMIT = 64
@@ -19,7 +19,7 @@ interface Connected {
   readonly session: Client
   readonly waiting: string[]
   reply: Iterator<ReplyLine | undefined> | undefined
-  /** It has not yet taken what was written. */
+  /** It has not yet read what was written. */
   busy: boolean
 }
 

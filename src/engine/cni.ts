@@ -24,7 +24,7 @@ export class CniKeeper {
     this.#mode = mode
   }
 
-  /** A node that is not known (yet, or for a moment) keeps the file it has; one without pod CIDRs may have none. */
+  /** While the node is not known (not yet, or for a moment) the file stays; a node without pod CIDRs has no file. */
   next(podCidrs: readonly Prefix[] | undefined): CniEffect | undefined {
     const mode = this.#mode
     if (mode === 'none' || (mode !== 'remove' && podCidrs === undefined)) return undefined
@@ -40,15 +40,15 @@ export class CniKeeper {
   }
 
   /**
-   * Whether pod CIDRs may be advertised: not before the file is written, and then pods can come. Where it cannot be
-   * written they may, too: pods that were there before must be reached.
+   * Whether pod CIDRs may be advertised: as soon as the file is written, after which pods can start. Also where it
+   * cannot be written: pods that exist must be reachable.
    */
   get isSettled(): boolean {
     return this.#mode === 'none' || this.#mode === 'remove' || this.#isAnswered
   }
 }
 
-/** Trouble stands among the problems until it is over. */
+/** An error is a problem until it is over. */
 export const cniTrouble = ({ trouble }: CniInput): ObjectChange => ({ kind: 'trouble', at: 'CNI', text: trouble })
 
 /** An error becomes a problem. */

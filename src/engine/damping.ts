@@ -12,31 +12,31 @@ import type { Millis } from '../base/units.ts'
 import type { DampingSettings, RouteIntent } from '../cluster/intent.ts'
 
 interface Flapping {
-  /** In withdrawals, as of `at`. */
+  /** Penalty in withdrawals, at the time `at`. */
   penalty: number
   at: Millis
-  /** Announced when its time has come; undefined: it is not wanted, or it is out. */
+  /** The route to announce when it is released; undefined: it is not wanted, or is announced. */
   held: RouteIntent | undefined
   /** When it may be announced again; undefined: it is not suppressed. */
   until: Millis | undefined
 }
 
-/** What is announced again at half of what suppresses it. */
+/** The penalty at which an address is released, as a share of the one that suppresses it. */
 const REUSE = 0.5
-/** However often it flaps, it is out again after so many half-lives of quiet. */
+/** After this many half-lives without a flap it is released, however often it flapped before. */
 const LONGEST = 4
-/** Less than this is forgotten. */
+/** An entry with less penalty is forgotten. */
 const NOTHING = 0.1
 
 export class Damping {
   #settings: DampingSettings | undefined
   readonly #flapping = new Map<string, Flapping>()
-  /** When the next of them may be announced or forgotten; not later than that. */
+  /** The earliest time at which an entry may be released or forgotten. */
   #next: Millis | undefined
-  /** Why they are not announced, by prefix. */
+  /** Why they are suppressed, by prefix. */
   readonly refusals = new Map<string, string>()
 
-  /** Other settings, or none: what is held then comes out with the next `takeDue`. */
+  /** Sets other settings, or none: suppressed routes are then released by the next `takeDue`. */
   set(settings: DampingSettings | undefined, now: Millis): void {
     const { suppressAfter, halfLife } = this.#settings ?? {}
     if (suppressAfter === settings?.suppressAfter && halfLife === settings?.halfLife) return
@@ -45,7 +45,7 @@ export class Damping {
     if (this.#flapping.size > 0) this.#next = now
   }
 
-  /** What of these may be announced now. */
+  /** The routes among these that may be announced now. */
   announce(routes: readonly RouteIntent[], now: Millis): readonly RouteIntent[] {
     if (this.#flapping.size === 0) return routes
     return routes.filter((route) => {
@@ -57,7 +57,7 @@ export class Damping {
     })
   }
 
-  /** These are withdrawn. What was held needs no withdrawal, but one more makes no difference. */
+  /** These are withdrawn. A suppressed route needs no withdrawal, but another one does no harm. */
   withdraw(prefixes: readonly Prefix[], now: Millis): void {
     const settings = this.#settings
     for (const prefix of prefixes) {
@@ -69,7 +69,7 @@ export class Damping {
     }
   }
 
-  /** What may be announced now that was held. */
+  /** Suppressed routes that may be announced now. */
   takeDue(now: Millis): readonly RouteIntent[] {
     if (this.#next === undefined || now < this.#next) return NONE
     const due: RouteIntent[] = []
@@ -82,7 +82,7 @@ export class Damping {
         this.refusals.delete(text)
       }
       if (one.until === undefined && this.#penalty(one, now) < NOTHING) this.#flapping.delete(text)
-      // Entries that are only to be deleted are not urgent: they are deleted together, at intervals.
+      // Entries that are only deleted are not urgent: they are deleted together, at intervals.
       else this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
     }
     return due
@@ -98,7 +98,7 @@ export class Damping {
     const most = suppressAfter * REUSE * 2 ** LONGEST
     one.penalty = Math.min(this.#penalty(one, now) + 1, most)
     one.at = now
-    // Some of it has decayed since the first.
+    // The penalty has decayed since the entry was made.
     if (one.penalty > suppressAfter - 0.5) {
       one.until = now + Math.ceil(Math.log2(one.penalty / (suppressAfter * REUSE)) * this.#halfLife)
     }

@@ -11,7 +11,7 @@ const rule = (name: string, rest: Pick<Rule, 'match' | 'operations'>): Rule => (
 
 const LAST_CHOICE = { kind: 'set-local-pref', value: 0 } as const
 
-/** RFC 8326 §4: inside the AS it is the local preference that says so. */
+/** RFC 8326 §4: inside the AS the local preference expresses it. */
 const RULES: Readonly<Record<'import' | 'export', readonly Rule[]>> = {
   import: [rule('drained', { match: {}, operations: [LAST_CHOICE] })],
   export: [
@@ -20,7 +20,7 @@ const RULES: Readonly<Record<'import' | 'export', readonly Rule[]>> = {
   ],
 }
 
-/** One object for one policy and direction, so that neighbors that share the one share the other. */
+/** One object per policy and direction, so that neighbors that share a policy still share one. */
 const made = { import: new WeakMap<Policy, Policy>(), export: new WeakMap<Policy, Policy>() }
 
 /** The policy of a neighbor that is drained. */
@@ -30,5 +30,5 @@ export function whileDrained(policy: Policy, direction: 'import' | 'export'): Po
   return kept
 }
 
-/** Nothing is advertised any more: what was, is withdrawn. */
+/** Nothing is advertised any more: all routes are withdrawn. */
 export const WITHDRAWN: Policy = { ...REJECT_ALL, name: 'withdrawn', otherwiseReason: 'this node is leaving' }

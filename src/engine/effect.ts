@@ -1,4 +1,4 @@
-/** Everything an engine can ask of the world, as plain values. */
+/** Everything that an engine asks of its edges, as plain values. */
 import type { Address } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -22,7 +22,7 @@ export interface Protection {
   /** The zone: the interface that a link-local address is on. */
   readonly zone: string | undefined
   readonly key: KeyIntent | undefined
-  /** Least TTL of a packet that is taken (RFC 5082); ours are then sent with 255. */
+  /** The least TTL of packets that are accepted (RFC 5082); our packets are then sent with 255. */
   readonly minTtl: number | undefined
 }
 
@@ -35,50 +35,58 @@ export type Effect =
       readonly remote: Endpoint
       readonly localAddress: Address | undefined
     }
-  /** Whole messages, in order. The edge answers with the Input `drained` once its queue is empty again. */
+  /** Send whole messages, in order. The Input `drained` follows once the queue is empty again. */
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
-  /** Close after all that was sent has been handed over. */
+  /** Close after everything that was sent has been handed to the kernel. */
   | { readonly kind: 'close'; readonly conn: ConnId }
-  /** Close at once: no neighbor is expected here. */
+  /** Close at once: there is no neighbor at that address. */
   | { readonly kind: 'refuse'; readonly conn: ConnId }
   /**
-   * Who may call or is called, and how each of them is protected; whole. Keys are put in force on listeners and on what
-   * stands, without a reset. Comes before the `listen` and `dial` that it is for.
+   * Who may connect, and how each is protected; the complete list. Keys are set on listeners and on open connections,
+   * without a reset. Comes before the `listen` and `dial` that need it.
    */
   | { readonly kind: 'protect'; readonly neighbors: readonly Protection[] }
-  /** Names of the Secrets that hold keys: these are followed, in the agent's own namespace, and no others. */
+  /** Names of all Secrets that hold keys: the source follows these, in the agent's own namespace, and no others. */
   | { readonly kind: 'secrets'; readonly names: readonly string[] }
-  /** Text for a client of the control socket, already in BIRD's line protocol. `client-drained` answers it. */
+  /** Text for a client of the control socket, in BIRD's line protocol. The Input `client-drained` follows. */
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }
   | { readonly kind: 'log'; readonly line: LogLine }
-  /** The last UPDATE an object's change at `since` caused is among this turn's sends: the edge takes the time. */
+  /** The last UPDATE that an object's change at `since` caused is sent in this turn: the edge measures the time. */
   | { readonly kind: 'measure'; readonly name: 'object-to-update'; readonly since: Millis }
-  /** The CNI configuration of this node, whole; undefined: no file of ours must be there. The Input `cni` answers. */
+  /** The complete CNI configuration of this node; undefined: no file of ours must exist. The Input `cni` follows. */
   | { readonly kind: 'cni'; readonly config: string | undefined }
-  /** Routes to write, in this order. The Input `applied` answers with the same number; the next ones come after it. */
+  /**
+   * Routes to write, in this order. The Input `applied` follows with the same number; the next effect comes after it.
+   */
   | { readonly kind: 'routes'; readonly seq: number; readonly changes: readonly RouteChange[] }
-  /** Our nftables table, whole or what is in its sets: one script, one transaction. `applied` and `nft-table` answer. */
+  /**
+   * Our nftables table as a whole, or the content of its sets: one script, one transaction. `applied` and `nft-table`
+   * follow.
+   */
   | { readonly kind: 'nft'; readonly seq: number; readonly change: NftChange }
-  /** Advertise ourselves as a router on these interfaces and on no other, and listen for routers there. */
+  /** Send router advertisements on these interfaces and on no other, and listen for routers there. */
   | { readonly kind: 'discover'; readonly interfaces: readonly string[] }
   /** Report default routes, even where no other routes of the kernel are read (Input `kernel`). */
   | { readonly kind: 'follow-default-routes'; readonly wanted: boolean }
-  /** The last good objects, whole: to be kept, and given to the next run by the Input `remembered`. */
+  /** All last good objects: to be saved, and passed to the next run by the Input `remembered`. */
   | { readonly kind: 'remember'; readonly objects: readonly KeptObject[] }
-  /** Ask this endpoint of this host every `interval`, and no other; undefined: none. The Input `health` answers each time. */
+  /**
+   * Request this endpoint on this host every `interval`, and no other; undefined: none. The Input `health` follows each
+   * time.
+   */
   | { readonly kind: 'health'; readonly check: HealthSettings | undefined }
-  /** All neighbors that BFD watches; sessions with others end with AdminDown. The Input `bfd` answers. */
+  /** All neighbors with BFD; sessions with others end with AdminDown. The Input `bfd` follows. */
   | { readonly kind: 'bfd'; readonly sessions: readonly BfdIntent[] }
-  /** What the API should say of this node, whole. Agents that write anew do so within `spread` of each other. */
+  /** The complete status of this node for the API. Agents that write again do so within `spread` of each other. */
   | { readonly kind: 'status'; readonly status: NodeStatus; readonly spread: Millis }
-  /** Only while the Lease is ours: what is true of these objects; `whole`: they are all there are. */
+  /** Only while the Lease is ours: the conditions of these objects; `whole`: these are all objects. */
   | { readonly kind: 'conditions'; readonly objects: readonly ObjectConditions[]; readonly whole: boolean }
-  /** Kubernetes Events to write. What cannot be written is lost. */
+  /** Kubernetes Events to write. An Event that cannot be written is lost. */
   | { readonly kind: 'events'; readonly events: readonly EventPlan[]; readonly now: Millis }
-  /** Only while the Lease is ours: the nodes that have the startup taint, all of them. It goes once a node is ready. */
+  /** Only while the Lease is ours: all nodes that have the startup taint. It is removed once a node is ready. */
   | { readonly kind: 'untaint'; readonly nodes: readonly string[] }
-  /** What a run that follows this one must know, for the Input `restarted`; undefined: it is to begin anew. */
+  /** What the next run must know, for the Input `restarted`; undefined: it must start without. */
   | { readonly kind: 'remember-restart'; readonly document: RestartDocument | undefined }
-  /** After `stop`: no connection is left, the process may end. */
+  /** After `stop`: no connection is left, and the process may end. */
   | { readonly kind: 'done' }

@@ -14,9 +14,9 @@ export interface Lost {
 
 export class Failover {
   readonly #links: LinkTable
-  /** The interface that a session rests on. */
+  /** The interface that a session depends on. */
   readonly #restsOn = new Map<Neighbor, string>()
-  /** By interface: neighbors whose sessions rest on it, and those who lost theirs with it. */
+  /** By interface: neighbors whose sessions depend on it, and those that lost their session with it. */
   readonly #standing = new Map<string, Set<Neighbor>>()
   readonly #waiting = new Map<string, Set<Neighbor>>()
 
@@ -24,7 +24,7 @@ export class Failover {
     this.#links = links
   }
 
-  /** Its session runs. */
+  /** Its session is established. */
   follow(neighbor: Neighbor, { peerType, local, remote }: Session): void {
     this.forget(neighbor)
     if (peerType !== 'external') return
@@ -35,7 +35,7 @@ export class Failover {
     this.#standing.set(link.name, others.add(neighbor))
   }
 
-  /** Its session has ended, and nothing of it is kept. */
+  /** Its session has ended, and nothing is kept about it. */
   forget(neighbor: Neighbor): void {
     const name = this.#restsOn.get(neighbor)
     if (name === undefined) return
@@ -45,7 +45,7 @@ export class Failover {
     if (others?.size === 0) this.#standing.delete(name)
   }
 
-  /** Whose sessions rest on what these links no longer have. */
+  /** Neighbors whose sessions depend on what these links no longer have. */
   lostOn(names: Iterable<string>): Lost[] {
     const lost: Lost[] = []
     for (const name of names) {
@@ -59,7 +59,7 @@ export class Failover {
     return lost
   }
 
-  /** Who lost a session with a link that is back. */
+  /** Neighbors that lost a session with a link that is back. */
   backOn(names: Iterable<string>): Neighbor[] {
     const back: Neighbor[] = []
     for (const name of names) {

@@ -31,19 +31,19 @@ export interface Syncing {
 
 export interface SyncingNeighbor {
   readonly name: string
-  /** It is not dialled: it is disabled by hand or held down by objects. */
+  /** It is not dialled: it is disabled by command or held down by objects. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
 
 type Told = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibReceived'>
 
-/** A neighbor's session, as seen at the last look. */
+/** A neighbor's session at the last check. */
 interface Seen {
   readonly conn: ConnId
-  /** Routes it has announced and withdrawn. */
+  /** Routes that it has announced and withdrawn. */
   readonly told: number
-  /** When that was last found to be more, or the session to be new. */
+  /** When that number last grew, or the session was new. */
   readonly at: Millis
 }
 
@@ -60,17 +60,17 @@ export class FirstSync {
     this.#lookAt = now
   }
 
-  /** When to ask again. */
+  /** When to check again. */
   get deadline(): Millis {
     return this.#lookAt
   }
 
-  /** Never before `deadline`: looking costs something with every neighbor. */
+  /** Never before `deadline`: each check visits every neighbor. */
   isOver(now: Millis): boolean {
     if (now < this.#lookAt) return false
     this.#lookAt = now + LOOK
     const isLate = now >= this.#startedAt + ANYWAY
-    // All are looked at, so that each pause is measured from its beginning.
+    // All are checked, so that each pause is measured from its beginning.
     const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasTold(neighbor, now))
     return isLate || waiting.length === 0
   }

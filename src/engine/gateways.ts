@@ -7,7 +7,7 @@ import type { Family } from '../base/family.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import type { DefaultRoutes } from '../dataplane/default-routes.ts'
 
-/** The name of the neighbor that has an address and port already. */
+/** The name of the neighbor that has this address and port already. */
 export type Taken = (intent: PeerIntent) => string | undefined
 
 export class Gateways {
@@ -34,7 +34,7 @@ export class Gateways {
     return this.#wanted.size === 0
   }
 
-  /** In the order of their names: of two with one address the first has it. */
+  /** In the order of their names: of two with one address the first gets it. */
   all(): PeerIntent[] {
     return [...this.#wanted.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -45,7 +45,7 @@ export class Gateways {
     if (address === undefined) {
       return { ...intent, address: UNHEARD, held: intent.held ?? this.#routes.whyNone(intent.gateway as Family) }
     }
-    // On a link alone only the kernel knows our address there.
+    // On a link-local address only the kernel knows our address there.
     const found = { ...intent, address, ...(isLinkLocal(address) && { sourceAddress: undefined }) }
     const other = taken(found)
     return other === undefined

@@ -8,7 +8,10 @@ import { same } from '../cluster/same.ts'
 import type { LinkTable } from '../dataplane/links.ts'
 import { isSteady } from './own-address.ts'
 
-/** `IFF_UP` of netdevice(7): switched on, with or without a carrier; switched off, the kernel takes no packets to it. */
+/**
+ * `IFF_UP` of netdevice(7): switched on, with or without a carrier; while it is off, the kernel accepts no packets to
+ * its addresses.
+ */
 const SWITCHED_ON = 1
 
 export class InterfaceAddressBook {
@@ -20,14 +23,14 @@ export class InterfaceAddressBook {
     this.#links = links
   }
 
-  /** Whether `addresses` are others than before. */
+  /** Whether `addresses` have changed. */
   set(names: readonly string[]): boolean {
     if (same(names, this.#names)) return false
     this.#names = names
     return this.#read()
   }
 
-  /** Links with these names are different. */
+  /** Links with these names have changed. */
   follow(touched: ReadonlySet<string>): boolean {
     return this.#names.some((name) => touched.has(name)) && this.#read()
   }

@@ -26,7 +26,7 @@ import type { Outbox } from './outbox.ts'
 
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
-/** From one change of sets alone to the next: ten services a second are one change a second. */
+/** The least time between two changes of sets only: with ten services a second there is one change a second. */
 const SET_PAUSE: Millis = 1_000
 
 export class KernelNft {
@@ -35,19 +35,19 @@ export class KernelNft {
   #intent: DataplaneIntent | undefined
   #nat: NatPlan | undefined
   #loops: LoopPlan | undefined
-  /** Of the two plans; undefined after one of them has changed. */
+  /** The script for both plans; undefined after one of them has changed. */
   #script: NftScript | undefined
-  /** As last read; `read` is false before that. */
+  /** As read last; `read` is false before the first reading. */
   #table: NftTable | undefined
   #read = false
-  /** The kernel was seen to have this, */
+  /** The script that the kernel was seen to have, */
   #held: NftScript | undefined
-  /** and its rules looked so. */
+  /** and the text of its rules then. */
   #right: string | undefined
   #inFlight: number | undefined
-  /** The last script was taken, and what is read next is what it made. */
+  /** The last script was accepted, and the next reading shows its result. */
   #fresh = false
-  /** What is there may not be what we take it for: the next script is a whole one. */
+  /** The table may not be what we take it for: the next script writes all of it. */
   #isDoubtful = false
   #seq = 0
   /** The last script that was sent. */
@@ -56,10 +56,10 @@ export class KernelNft {
   #trouble: string | undefined
   #retryAt: Millis | undefined
   #delay = FIRST_RETRY
-  /** Sets alone are not changed before, and one waits for it. */
+  /** Before this time sets are not changed alone, and a change is waiting. */
   #setsFrom: Millis = 0
   #setsWait = false
-  /** The kernel had our chain for NAT since we began. */
+  /** The kernel has had our NAT chain since we started. */
   #hadNat = false
   /** Flows from before NAT are spared until then. */
   #begunUntil: Millis | undefined
@@ -78,7 +78,7 @@ export class KernelNft {
     this.#compare(now)
   }
 
-  /** Before that, what advertised services want would only wait. */
+  /** Before that, the plan for advertised services would only wait. */
   get takesLoopsFrom(): Millis {
     return this.#setsFrom
   }
@@ -110,7 +110,7 @@ export class KernelNft {
     else this.#fail(reason, now)
   }
 
-  /** Were it tried again at once, it would be for ever. */
+  /** A retry at once could repeat without end. */
   #judgeOutcome(now: Millis): void {
     this.#fresh = false
     const script = this.#wanted
@@ -182,12 +182,12 @@ export class KernelNft {
     return (this.#wanted?.chains.size ?? 0) > 0
   }
 
-  /** A chain for NAT that is there is kept, since flows may live on what it once said. */
+  /** An existing NAT chain is kept: flows may depend on it. */
   get #keepsNat(): boolean {
     return this.#table?.chains.has(NAT_CHAIN) === true
   }
 
-  /** Undefined until both halves are known. */
+  /** Undefined until both plans are known. */
   get #wanted(): NftScript | undefined {
     if (this.#nat === undefined || this.#loops === undefined) return undefined
     this.#script ??= renderNft({ nat: this.#nat, loops: this.#loops, keepsNat: this.#keepsNat })
@@ -204,7 +204,7 @@ export class KernelNft {
     else if (!this.#setsWait) this.#write(script, difference, now)
   }
 
-  /** How the rules of this script looked when they were right. */
+  /** The text of this script's rules when they were correct. */
   #rightRules(script: NftScript): string | undefined {
     return this.#held !== undefined && sameRules(this.#held, script) ? this.#right : undefined
   }

@@ -72,7 +72,10 @@ function failures(keptOut: KeptOutRoutes): Problem[] {
   })
 }
 
-/** Next hops that only the kernel's keeper can judge: link-local ones, and routes that would cover their own way. */
+/**
+ * Next hops that only `RouteKeeper` can reject: link-local ones, and routes that would cover the way to their own next
+ * hop.
+ */
 function unresolvedRoutes(keptOut: KeptOutRoutes): Problem[] {
   return byReason(keptOut, 'unresolved').map(([reason, which]) => {
     const says = `${which} is not written: ${reason}`
@@ -95,7 +98,7 @@ function byReason(keptOut: KeptOutRoutes, kind: 'failed' | 'unresolved' | 'left'
   })
 }
 
-/** For a moment at the start this is as it should be: a problem only where something is in the way. */
+/** At the start that is normal for a moment: it is a problem only where another route is in the way. */
 function heldBack(keeper: RouteKeeper, trouble: string | undefined, waiting: readonly Prefix[]): Problem[] {
   const strayed = waiting.flatMap((prefix) => strays(keeper, prefix) ?? [])
   const stuck = waiting.filter(({ text }) => trouble !== undefined || keeper.keptOut.get(text)?.kind === 'failed')

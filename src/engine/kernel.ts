@@ -37,7 +37,7 @@ export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'appli
 const CHANGES = 1_024
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 1_024
-/** From one plan against service loops to the next. */
+/** The least time between two plans against service loops. */
 const LOOPS_PAUSE: Millis = 100
 /** When more kernel prefixes than this have changed, all next hops are resolved again. */
 const FEW = 64
@@ -69,7 +69,7 @@ export class Kernel {
   readonly #ready = new Map<string, RouteIntent>()
   /** Withdrawn prefixes whose blackhole is removed when the withdrawal has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
-  /** When what becomes of packets to advertised services is planned again; undefined: nothing has changed. */
+  /** When packets to advertised services are planned again; undefined: nothing has changed. */
   #loopsAt: Millis | undefined
   #loopsFrom: Millis = 0
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
@@ -362,7 +362,7 @@ export class Kernel {
   readonly #syncing: Syncing = {
     neighbors: () =>
       this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent }) => {
-        // Held as one is whose router has yet to be heard or found, it may well have something to say soon.
+        // A neighbor whose router is still to be found counts as one that may send routes soon.
         const isHeld = intent.held !== undefined && intent.interface === undefined && intent.gateway === undefined
         return { name, session, isStopped: disabled !== undefined || isHeld }
       }),
@@ -392,8 +392,8 @@ export class Kernel {
   }
 
   /**
-   * Before the kernel is known, what it has a route for is not either. A plan looks at every advertised address: it has
-   * a turn of its own, behind the one that told neighbors of them, and comes no more often than it would be written.
+   * Before the kernel is known, its routes are unknown too. A plan visits every advertised address: it has a turn of
+   * its own after the one that sent the UPDATEs, and comes no more often than it would be written.
    */
   #endLoops(now: Millis): void {
     if (!this.#routes.isKnown || this.#intent === undefined) return

@@ -12,11 +12,11 @@ import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
 import type { Sessions } from './sessions.ts'
 
-/** So long the network has to move, before anything is withdrawn. */
+/** How long neighbors have to move traffic before routes are withdrawn. */
 const MOVE: Millis = 10_000
-/** So long neighbors have to read the withdrawals. */
+/** How long neighbors have to read the withdrawals. */
 const READ: Millis = 2_000
-/** From the first word to the last. */
+/** From the beginning to the end of leaving. */
 export const FAREWELL: Millis = MOVE + READ
 
 interface Rooms {
@@ -48,7 +48,7 @@ export class Leaving {
     return this.#next
   }
 
-  /** Answers whether it began just now. */
+  /** Returns whether leaving began now. */
   begin(reason: string, now: Millis): boolean {
     if (this.#stage !== 'here') return false
     this.#reason = reason
@@ -59,7 +59,7 @@ export class Leaving {
     return true
   }
 
-  /** Comes back from wherever it had got to. */
+  /** Returns to normal from any stage. */
   cancel(now: Millis): void {
     if (this.#stage === 'here') return
     const wasGone = this.#stage === 'gone'

@@ -12,7 +12,7 @@ import type { Policy, Rule } from '../bgp/policy/rule.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 
-/** A router that sends no End-of-RIB is taken to have sent everything after this time. */
+/** A router that sends no End-of-RIB counts as having sent everything after this time. */
 export const FED_AFTER: Millis = 10_000
 
 /** An Established session. */
@@ -26,12 +26,12 @@ export interface Twin {
   readonly since: Millis
 }
 
-/** A family that another session carries, and whether that one has taken over yet. */
+/** A family that another session carries, and whether that session has taken over yet. */
 export interface Left {
   readonly to: string
-  /** It has sent us everything: what comes over this session is ignored. */
+  /** The other session has all routes of the router: routes over this session are ignored. */
   readonly import: boolean
-  /** It has got everything: nothing is advertised over this session. */
+  /** The router has all our routes by the other session: nothing is advertised over this one. */
   readonly export: boolean
 }
 
@@ -77,7 +77,7 @@ function homeOf({ session: { remote } }: Twin): Family | undefined {
   return isLinkLocal(remote.address) ? undefined : familyOfAddress(remote.address)
 }
 
-/** Nothing more will come of waiting. */
+/** No more routes are to be expected. */
 export const isSettled = (left: LeftFamilies): boolean => Object.values(left).every(isWhole)
 
 export const sameLeft = (a: LeftFamilies, b: LeftFamilies): boolean =>
@@ -90,7 +90,7 @@ export const sameLeft = (a: LeftFamilies, b: LeftFamilies): boolean =>
 
 const WORDS = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 
-/** One object for one policy and what is left, so that neighbors that share the one share the other. */
+/** One object per policy and families left, so that neighbors that share a policy still share one. */
 const made = new WeakMap<Policy, Map<string, Policy>>()
 
 /** The policy of a session that leaves families to another. */

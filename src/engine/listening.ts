@@ -1,4 +1,4 @@
-/** The addresses that we listen on, and those where that fails: logged once, and shown while it is so. */
+/** The addresses that we listen on, and errors of listening: each is logged once, and shown while it lasts. */
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { Input } from './input.ts'
@@ -37,7 +37,7 @@ export class Listening {
     return logLine('error', 'descriptors-short', says, { reason: trouble })
   }
 
-  /** Other addresses are wanted: problems of the former ones are over. */
+  /** The addresses have changed: errors of former ones are over. */
   startOver(): void {
     this.#failed.clear()
   }

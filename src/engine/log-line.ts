@@ -68,14 +68,14 @@ export const notificationLine = (peer: string, seen: NotificationSeen): LogLine 
   fields: { peer, code: seen.code, subcode: seen.subcode, text: seen.text },
 })
 
-/** A neighbor that is held down or disabled is not asked to stop calling, and calls every few seconds. */
+/** A neighbor that is held down or disabled still connects every few seconds. */
 const isTurnedAway = ({ direction, code, subcode }: NotificationSeen): boolean =>
   direction === 'sent' && code === CEASE.code && subcode === CEASE.rejected
 
-/** Both dialled at once and one connection is closed, as it should be (RFC 4271 §6.8): nothing is lost. */
+/** Both sides connected at once and one connection is closed, as RFC 4271 §6.8 requires: nothing is lost. */
 const isCollision = ({ code, subcode }: NotificationSeen): boolean => code === CEASE.code && subcode === CEASE.collision
 
-/** `first`: the first of its kind in this session; the rest are for those who debug. */
+/** `first`: the first of its kind in this session; later ones are logged at level debug. */
 export const updateProblemLine = (peer: string, problem: UpdateProblem, first: boolean): LogLine => ({
   level: first ? 'warn' : 'debug',
   code: 'update-problem',
@@ -124,7 +124,7 @@ export const nearLimitLine = (
   fields: { peer, family, routes: held, limit },
 })
 
-/** Said once until there is room again. */
+/** Logged once until there is room again. */
 export function memoryLine(peer: string, { family, state, whose, octets, limit }: MemoryNews): LogLine {
   const fields = { peer, family, octets, limit }
   const takes = `${formatMib(octets)}, ${formatMib(limit)} allowed`
@@ -146,7 +146,7 @@ export const pathLimitLine = (
   fields: { peer, family, prefix, most },
 })
 
-/** A mere warning refuses nothing. */
+/** A warning rejects nothing. */
 export const problemLine = (problem: Problem): LogLine => ({
   level: problem.level === 'warning' ? 'warn' : 'error',
   code: 'object-problem',
@@ -173,7 +173,7 @@ export const logLine = (
   fields,
 })
 
-/** A family that is withheld from a neighbor, or advertised with another next hop than before; `before`: in this session. */
+/** A family that is not advertised to a neighbor, or with another next hop than before; `before`: in this session. */
 export function nextHopsLines(
   peer: string,
   before: NextHopChoice | undefined,

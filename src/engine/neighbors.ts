@@ -18,20 +18,20 @@ import type { NextHopChoice } from './next-hops.ts'
 export interface Neighbor {
   readonly name: string
   readonly peer: Peer
-  /** What objects want of it; while a running session is kept on its last good policies, those of then. */
+  /** The intent of the neighbor; while a running session is kept with its last good policies, the intent with those. */
   intent: PeerIntent
   /** Reason given by the command that disabled it. */
   disabled: string | undefined
   nextHops: NextHopChoice | undefined
-  /** Where its session ran last: link-local next hops of its routes, kept ones too, lie there. */
+  /** The interface that its session used last: link-local next hops of its routes are there, also of kept ones. */
   interface: string | undefined
   /** Why it is drained for maintenance; undefined: it is not. */
   drained: string | undefined
-  /** How far this node has got in leaving. */
+  /** The stage of leaving of this node. */
   leaving: Stage
-  /** What its session leaves to another one with the same router. */
+  /** The families that its session leaves to another one with the same router. */
   left: LeftFamilies
-  /** The network took all we sent: more UPDATEs may follow. */
+  /** The network has taken all that we sent: more UPDATEs may follow. */
   writable: boolean
   /** Kinds of UPDATE problems already reported in this session. */
   readonly warned: Set<string>
@@ -42,7 +42,7 @@ export class Neighbors {
   #all: readonly Neighbor[] | undefined
   readonly #connections = new Map<ConnId, Neighbor>()
   readonly #keepalives = new Deadlines<Neighbor>()
-  /** Of all timers. */
+  /** The earliest of all timers. */
   readonly #deadlines = new Deadlines<Neighbor>()
   #nextConn: ConnId = 2
 
@@ -92,8 +92,8 @@ export class Neighbors {
   }
 
   /**
-   * Who is calling from this address. Where one router is configured with several ports, the one without a session
-   * is meant; a call does not tell its port.
+   * The neighbor that connects from this address. Where one router has several configured ports, it is the one without
+   * a session, because a connection does not show the configured port.
    */
   calledBy(address: Address): Neighbor | undefined {
     let first: Neighbor | undefined
@@ -109,7 +109,7 @@ export class Neighbors {
     this.#connections.set(conn, neighbor)
   }
 
-  /** Whose connection it is. */
+  /** The neighbor of a connection. */
   connectedBy(conn: ConnId): Neighbor | undefined {
     return this.#connections.get(conn)
   }
@@ -130,12 +130,15 @@ export class Neighbors {
     this.#deadlines.set(neighbor, neighbor.peer.deadline())
   }
 
-  /** Those to whom a KEEPALIVE is due, earliest first. */
+  /** Neighbors to which a KEEPALIVE is due, earliest first. */
   takeKeepalives(now: Millis): Neighbor[] {
     return this.#keepalives.take(now)
   }
 
-  /** Those whose time had come at `until`, earliest first. What waits unread of one of them may say that it lives. */
+  /**
+   * Neighbors whose timers had expired at `until`, earliest first, except where unread bytes may show that the neighbor
+   * is alive.
+   */
   takeDue(until: Millis, unread: readonly ConnId[]): Neighbor[] {
     const due = this.#deadlines.take(until)
     if (due.length === 0 || unread.length === 0) return due
@@ -152,7 +155,7 @@ export class Neighbors {
 /** Why nothing of this family is advertised to a neighbor. */
 export const heldFamily = (neighbor: Neighbor, family: Family): string | undefined => neighbor.nextHops?.held[family]
 
-/** Why it is asked to prefer other ways; undefined: it is not. */
+/** Why it is asked to prefer other paths; undefined: it is not. */
 export function whyDrained({ drained, intent, leaving }: Neighbor): string | undefined {
   if (leaving === 'drained') return 'this node is leaving'
   if (drained !== undefined) return drained === '' ? 'by hand' : `by hand: ${drained}`

@@ -19,7 +19,7 @@ export interface NextHopChoice {
   readonly held: Readonly<Partial<Record<Family, string>>>
   /** The interface the session runs over, as last known. */
   readonly link: string | undefined
-  /** What lies on that link, where the neighbor is on it too. */
+  /** The networks of that link, where the neighbor is on it too. */
   readonly shared: readonly Prefix[]
   /** Of this node on the session, by its own family. */
   readonly chosen: Readonly<Partial<Record<Family, Address>>>
@@ -54,7 +54,7 @@ class Choice {
     const { links, link } = place
     this.#session = session
     this.#place = place
-    // An address that went takes no link along: its other addresses stay.
+    // An address that was removed does not remove the link: its other addresses stay.
     this.#link = links.holder(session.local.address) ?? (link === undefined ? undefined : links.get(link))
     this.#isOnLink = this.#link !== undefined && isOnLink(this.#link, session.remote.address)
     for (const family of FAMILIES) {
@@ -112,14 +112,14 @@ class Choice {
     return { family, named: node.addresses[family], told }
   }
 
-  /** An external neighbor on the link looks for us there and nowhere else. */
+  /** An external neighbor on the link expects our next hop there. */
   get #isDirect(): boolean {
     return this.#session.peerType === 'external' && this.#isOnLink
   }
 
   /**
-   * Where this machine has it. A session of 127.0.0.0/8 does not leave the machine (RFC 1122 §3.2.1.3), as where agents
-   * play nodes of a cluster: there is no link to look at, and the address is what the Node says.
+   * Only where this machine has it. A session of 127.0.0.0/8 does not leave the machine (RFC 1122 §3.2.1.3), for
+   * example where agents play nodes of a cluster: there is no link to check, and the address is the Node's.
    */
   #internalIp(wish: Wish): Address | undefined {
     if (this.#session.local.address.startsWith('127.')) return wish.named
@@ -157,7 +157,7 @@ class Choice {
   }
 }
 
-/** In one reason. */
+/** All reasons as one text. */
 const MOST_FLAWS = 4
 
 function joinBytes(parts: readonly Uint8Array[]): Uint8Array {

@@ -12,10 +12,10 @@ import { NODE_ROUTE } from '../show/own-kind.ts'
 import type { NodeRouteCounts } from '../show/view.ts'
 
 const ATTRIBUTES = ownAttributes([])
-/** Rows that are looked at for one page. */
+/** Rows that are checked for one page. */
 const MOST_LOOKS = 1_024
 
-/** What the RIB answers. */
+/** The page that the RIB returns. */
 export interface RibRows {
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage
   count(query: RouteQuery, from: RouteCursor | undefined): RouteCount
@@ -30,7 +30,7 @@ export class NodeRouteRows {
     this.#keeper = keeper
   }
 
-  /** A cursor below zero stands among the rows of nodes: -1 is the first. */
+  /** A cursor below zero is among the rows of nodes: -1 is the first. */
   page(rib: RibRows, query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     if (query.for !== undefined) return this.#pageFor(query.for, rib, query, from, limit)
     if (from !== undefined && from < 0) return this.#page(query, -1 - from, limit)
@@ -49,7 +49,7 @@ export class NodeRouteRows {
     return { prefixes: found.length - known, paths: found.length, next }
   }
 
-  /** As many as there are, and as many as the kernel has. */
+  /** How many there are, and how many the kernel has. */
   counts(): Record<Family, NodeRouteCounts> {
     const counts = { ipv4: { wanted: 0, written: 0 }, ipv6: { wanted: 0, written: 0 } }
     for (const { route } of this.#routes.all()) {
@@ -60,7 +60,7 @@ export class NodeRouteRows {
     return counts
   }
 
-  /** The longest match of both, and both where they have the same prefix. */
+  /** The longest match of both, or both where they have the same prefix. */
   #pageFor(wanted: Prefix, rib: RibRows, query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     const ours = this.#longest(wanted, query)
     if (ours === undefined) return rib.page(query, from, limit)

@@ -14,7 +14,7 @@ export interface ObjectInput {
   readonly at: Millis
 }
 
-/** In one turn, in about microseconds: the rest of what a turn may take is the routing tables'. */
+/** The share of a turn, in about microseconds: the rest is for the routing tables. */
 const SHARE = 1_500
 
 export class ObjectWork {
@@ -26,7 +26,7 @@ export class ObjectWork {
     this.#carryOut = carryOut
   }
 
-  /** Some is left to do at once. */
+  /** Some work can be done at once. */
   get isBusy(): boolean {
     return this.#work !== undefined || this.#waiting.length > 0
   }
@@ -44,7 +44,7 @@ export class ObjectWork {
     }
   }
 
-  /** Nothing of it matters any more. */
+  /** Drops all work: its result is no longer needed. */
   drop(): void {
     this.#waiting = []
     this.#work = undefined

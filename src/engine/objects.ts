@@ -45,9 +45,9 @@ export class Objects {
   readonly unnumbered = new Unnumbered()
   readonly gateways: Gateways
   readonly #sources: Sources
-  /** Grows when neighbors, or what is wanted of them, may be others than before. */
+  /** Grows when neighbors, or their intents, may have changed. */
   revision = 0
-  /** Neighbors that come while this node is leaving are as far as the others. */
+  /** Neighbors that are added while this node is leaving start in the same stage. */
   stage: Stage = 'here'
 
   constructor(parts: ObjectsParts) {
@@ -65,7 +65,7 @@ export class Objects {
     return this.#ranges.views()
   }
 
-  /** What is wanted of neighbors, and of callers from a range. */
+  /** The intents of neighbors and of ranges. */
   *intents(): Iterable<PeerIntent> {
     for (const { intent } of this.#neighbors.values()) if (intent.range === undefined) yield intent
     yield* this.#ranges.values()
@@ -85,8 +85,8 @@ export class Objects {
   }
 
   /**
-   * An object names one that has called from a range: under the same name it stays what it is, under another it makes
-   * room.
+   * An object names a neighbor that has connected from a range: under the same name it keeps its session, under another
+   * it is replaced.
    */
   #adopt(intent: PeerIntent, node: NodeIntent, now: Millis): boolean {
     const caller = this.#ranges.hasMembers ? this.#neighbors.calledBy(intent.address) : undefined
@@ -100,7 +100,7 @@ export class Objects {
     return true
   }
 
-  /** A connection from an unknown address: returns the neighbor made for it, or why it is refused. */
+  /** A connection from an unknown address: returns the neighbor created for it, or why it is refused. */
   callFrom(address: Address, node: NodeIntent, now: Millis): Neighbor | string {
     const range = this.#ranges.around(address)
     if (range?.range === undefined) return 'no neighbor has this address'
@@ -114,7 +114,7 @@ export class Objects {
     return this.#addNeighbor(intent, node, now)
   }
 
-  /** One that called from a range has no connection left: it is forgotten, unless it is disabled by command. */
+  /** A neighbor from a range has no connection left: it is removed, unless it is disabled by command. */
   forgetCaller(neighbor: Neighbor, now: Millis): void {
     if (neighbor.intent.range === undefined || neighbor.disabled !== undefined) return
     if (neighbor.peer.snapshot(now).stopped === undefined) this.removePeer(neighbor.name, now)
@@ -192,7 +192,7 @@ export class Objects {
     this.#neighbors.remove(name)
   }
 
-  /** A link of neighbors without an address came or went, or a router advertised itself there. */
+  /** A link of unnumbered neighbors came or went, or a router advertised itself there. */
   noteLink(input: DiscoveryInput, now: Millis): LogLine | undefined {
     const wanted = this.unnumbered.on(input.interface)
     const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)
@@ -205,18 +205,14 @@ export class Objects {
   }
 
   /**
-   * Default routes are others, or neighbors are: each gateway that is another one gets a session of its own, and no
-   * other is reset.
+   * Default routes or neighbors have changed: each gateway that is new gets a session, and no other session is reset.
    */
   followGateways(node: NodeIntent, now: Millis): void {
     for (const intent of this.gateways.all())
       this.#follow(this.#gatewayOf(intent, now), 'the default gateway', node, now)
   }
 
-  /**
-   * Who has called from a range makes room for the neighbor that is named; one that an object names by its address
-   * stays.
-   */
+  /** A neighbor from a range is replaced by one that an object names; one with an object of its own stays. */
   #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
     return this.gateways.resolve(intent, ({ name, address, port }) => {
       for (const other of [...this.#neighbors.values()]) {
@@ -229,7 +225,7 @@ export class Objects {
     })
   }
 
-  /** Links are others: whose source address is another one now dials by that. */
+  /** Links have changed: a neighbor whose source address has changed dials with the new one. */
   followSources(names: ReadonlySet<string>, node: NodeIntent, now: Millis): void {
     for (const wanted of this.#sources.on(names)) {
       const known = this.#neighbors.get(wanted.name)?.intent
@@ -240,7 +236,7 @@ export class Objects {
     }
   }
 
-  /** Without its link a session has no way left: it ends at once, not when its hold time is over. */
+  /** Without its link a session cannot work: it ends at once, not when its hold timer expires. */
   #follow(intent: PeerIntent, what: string, node: NodeIntent, now: Millis): void {
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) return

@@ -1,4 +1,4 @@
-/** Which address of a link may be advertised as next hop: one that is this machine's own, and stays. */
+/** Decides which address of a link may be advertised as next hop: a permanent one of this machine. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { addressesOf, type Link, type LinkAddress } from '../dataplane/links.ts'
@@ -14,15 +14,16 @@ const PERMANENT = 0x80
 
 export interface Wish {
   readonly family: Family
-  /** What the Node calls its InternalIP. */
+  /** The InternalIP of the Node. */
   readonly named: Address | undefined
   /** The next hop that is advertised now. */
   readonly told: Address | undefined
 }
 
 /**
- * The InternalIP where the link has it; else what is advertised already, so that nothing changes without need; else the first
- * in an order that does not depend on when each came: those made by hand before those of router advertisements.
+ * Chooses the InternalIP where the link has it; else the address that is advertised already, so that nothing changes
+ * without need; else the first in an order that does not depend on the time of assignment: static addresses before
+ * those from router advertisements.
  */
 export function chooseAddress(link: Link, wish: Wish): Address | undefined {
   const usable = addressesOf(link, wish.family).filter((own) => whyNotUsable(own, wish) === undefined)
@@ -31,21 +32,21 @@ export function chooseAddress(link: Link, wish: Wish): Address | undefined {
 
 function rankOf({ address, flags }: LinkAddress, { named, told }: Wish): number {
   if (address === named) return 0
-  // RFC 4862 §5.5.4: a deprecated address stays in use where it is, unless another one is there.
+  // RFC 4862 §5.5.4: a deprecated address stays in use, unless another one is there.
   if ((flags & DEPRECATED) !== 0) return 5
   if (address === told) return 1
   if (address.startsWith('169.254.')) return 4
   return (flags & PERMANENT) !== 0 ? 2 : 3
 }
 
-/** Of this machine, reaching beyond its link, and there tomorrow; a single address is one as well. */
+/** An address of this machine that is valid beyond its link and permanent; a /32 or /128 is allowed. */
 export const isSteady = ({ address, scope, flags }: LinkAddress): boolean => {
   const isTemporary = address.includes(':') && (flags & SECONDARY_OR_TEMPORARY) !== 0
   const isTentative = (flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0
   return scope === 0 && !isTemporary && !isTentative && (flags & (DAD_FAILED | DEPRECATED)) === 0
 }
 
-/** Why not, as the end of a sentence; undefined if it may be advertised. */
+/** Why it may not be advertised, as the end of a sentence; undefined: it may. */
 export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
   const { family, named, told } = wish
   if (scope !== 0) return 'reaches no further than its link'
@@ -55,7 +56,7 @@ export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddres
   if ((flags & DEPRECATED) !== 0 && address !== named && address !== told) return 'is deprecated'
   if (address === named) return undefined
   if (family === 'ipv4' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is secondary'
-  // A /32 or /128 that the Node does not name is a VIP, which is elsewhere tomorrow.
+  // A /32 or /128 that the Node does not name is a VIP, which may move to another node.
   if (length === (family === 'ipv4' ? 32 : 128) && peer === undefined) return 'is a single address'
   return undefined
 }

@@ -29,8 +29,8 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     strictRole: intent.strictRole,
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
     longLivedTime: intent.longLivedTime,
-    // With the N bit an expired hold timer looks like a restart: who dies would be a black hole for `restartTime` more.
-    // It is worth that only if BFD can tell a dead node from a lost session.
+    // With the N bit an expired hold timer looks like a restart: a dead node would attract traffic for `restartTime`
+    // longer.ession.
     restartNotification: intent.bfd !== undefined,
   }
 }

@@ -6,16 +6,16 @@ import type { PeerIntent } from '../cluster/intent.ts'
 import { UNHEARD } from '../cluster/intent.ts'
 import type { Protection } from './effect.ts'
 
-/** What leaves here with 255 and comes over so many hops has this or more left (RFC 5082 §3). */
+/** A packet that is sent with 255 and crosses so many hops arrives with this TTL or more (RFC 5082 §3). */
 const minTtl = (hops: number): number => 256 - hops
 
-/** What is wanted of a neighbor stays the same value while it says the same: it is read once. */
+/** The intent of a neighbor stays the same value while it does not change: it is converted once. */
 const READ = new WeakMap<PeerIntent, Protection | 'none'>()
 
 export class Protections {
   #told: readonly Protection[] = []
 
-  /** Undefined where nothing is different. */
+  /** Undefined where nothing has changed. */
   next(intents: Iterable<PeerIntent>): readonly Protection[] | undefined {
     const protections: Protection[] = []
     let isSame = true

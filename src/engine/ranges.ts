@@ -12,7 +12,7 @@ export class Ranges {
   readonly #ranges = new Map<string, PeerIntent>()
   /** By name of a range. */
   readonly #since = new Map<string, Millis>()
-  /** By name of a neighbor: the range that it called from. */
+  /** By name of a neighbor: the range that it connected from. */
   readonly #members = new Map<string, string>()
 
   set(range: PeerIntent, now: Millis): void {
@@ -46,7 +46,7 @@ export class Ranges {
     return this.#ranges.has(name)
   }
 
-  /** The narrowest range around an address. */
+  /** The most specific range that contains an address. */
   around(address: Address): PeerIntent | undefined {
     const host = hostPrefix(address)
     let found: PeerIntent | undefined
@@ -61,7 +61,7 @@ export class Ranges {
     return this.#members.size > 0
   }
 
-  /** Names of the neighbors that called from a range. */
+  /** Names of the neighbors that connected from a range. */
   membersOf(name: string): string[] {
     return [...this.#members].filter(([, range]) => range === name).map(([member]) => member)
   }
@@ -75,7 +75,7 @@ export class Ranges {
   }
 }
 
-/** `Global_10_9_0_5`: a neighbor as its range says, at the address it called from. */
+/** The intent of a neighbor that connected from a range, named `Global_10_9_0_5`. */
 export const memberIntent = (range: PeerIntent, address: Address): PeerIntent => ({
   ...range,
   name: `${range.kind}_${address.replace(/[.:%]/g, '_')}`,

@@ -9,7 +9,7 @@ import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
-/** What a new process must know of the one before. */
+/** What a new process must know of the previous one. */
 export interface RestartDocument {
   /** The kernel's boot ID: if it has changed, forwarding state was lost. */
   readonly boot: string
@@ -18,7 +18,7 @@ export interface RestartDocument {
   readonly families: readonly Family[]
 }
 
-/** A document of an earlier run as it was read; undefined where it is none. */
+/** A document of an earlier run; undefined where the value is none. */
 export function readRestart(value: unknown): RestartDocument | undefined {
   const { boot, routerId, families } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
@@ -35,12 +35,12 @@ function whyNoRestart(
   return undefined
 }
 
-/** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but hear of no change. */
+/** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but get no changes. */
 const LONGEST_DEFERRAL: Millis = 20_000
-/** How often neighbors are looked at. */
+/** How often neighbors are checked. */
 const LOOK: Millis = 100
 
-/** What is asked of the rest of the engine. */
+/** What it asks the rest of the engine. */
 export interface Deferring {
   neighbors(): Iterable<DeferringNeighbor>
   hasEnded(name: string, family: Family): boolean
@@ -50,7 +50,7 @@ export interface Deferring {
 
 export interface DeferringNeighbor {
   readonly name: string
-  /** It is not dialled: it is disabled by hand or held down by objects. */
+  /** It is not dialled: it is disabled by command or held down by objects. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'families' | 'restart'> | undefined
 }
@@ -67,7 +67,7 @@ class Deferral {
     this.#lookAt = now
   }
 
-  /** When to ask again. */
+  /** When to check again. */
   get deadline(): Millis {
     return Math.min(this.#lookAt, this.#until)
   }
@@ -76,7 +76,7 @@ class Deferral {
     this.#until = now
   }
 
-  /** Looking costs something with every neighbor: at most so often. */
+  /** Each check visits every neighbor: this is the least time between two. */
   isOver(now: Millis): boolean {
     if (now >= this.#until) return true
     if (now < this.#lookAt) return false
@@ -115,13 +115,13 @@ export class Restart {
     this.#rooms = rooms
   }
 
-  /** What the run before left, and the families that this node forwards. */
+  /** The document of the previous run, and the families that this node forwards. */
   take(document: RestartDocument | undefined, forwards: readonly Family[]): void {
     this.#left = document
     this.#forwards = forwards
   }
 
-  /** This node is known, and no neighbor has been dialled. */
+  /** This node is known, and no neighbor has been dialled yet. */
   begin(routerId: RouterId, now: Millis): LogLine | undefined {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
@@ -140,7 +140,7 @@ export class Restart {
     return logLine('info', 'restarted', text, {})
   }
 
-  /** Nothing is advertised yet, and no learned route written. */
+  /** Nothing is advertised yet, and no learned route is written. */
   get isDeferring(): boolean {
     return this.#deferral !== undefined
   }
@@ -149,16 +149,16 @@ export class Restart {
     return this.#deferral?.deadline
   }
 
-  /** The process is to end: nothing is waited for any more. */
+  /** The process ends: nothing is deferred any more. */
   hurry(now: Millis): void {
     this.#deferral?.endAt(now)
   }
 
-  /** Whether the time has come; says so once. */
+  /** Ends the deferral when its time has come; returns a log line once. */
   look(now: Millis): LogLine | undefined {
     if (this.#deferral?.isOver(now) !== true) return undefined
     this.#deferral = undefined
-    // RFC 4724 §4.1: who comes later does not wait for us, and we not for them.
+    // RFC 4724 §4.1: a neighbor that comes later does not wait for us, and we do not wait for it.
     this.own.restarted = false
     const seconds = (now - this.#startedAt) / 1000
     return logLine('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, {
@@ -166,7 +166,7 @@ export class Restart {
     })
   }
 
-  /** What the next run is to know, where it differs from what it would know now. */
+  /** The document for the next run, where it has changed. */
   remember(routerId: RouterId, families: ReadonlySet<Family>): RestartDocument | undefined {
     const document = { boot: this.#boot, routerId, families: FAMILIES.filter((family) => families.has(family)) }
     const text = JSON.stringify(document)

@@ -25,7 +25,7 @@ export class ServiceHealth {
     return this.#why
   }
 
-  /** Whether `why` is another than before. */
+  /** Returns whether `why` has changed. */
   set(settings: HealthSettings | undefined): boolean {
     if (same(settings, this.#settings)) return false
     const before = this.#why
@@ -36,7 +36,7 @@ export class ServiceHealth {
     return before !== this.#why
   }
 
-  /** The endpoint was asked. Whether `why` is another than before. */
+  /** Counts a reply. Returns whether `why` has changed. */
   take({ trouble }: Answer): boolean {
     const settings = this.#settings
     if (settings === undefined) return false

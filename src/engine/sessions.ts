@@ -40,7 +40,7 @@ import { type Change, Twins } from './twins.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
 const SEND_LIMIT = 65_536
-/** Where a message says what it is (RFC 4271 §4.1). */
+/** The octet with the type of a message (RFC 4271 §4.1). */
 const TYPE_AT = 18
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
@@ -52,22 +52,24 @@ export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
   readonly #links: LinkTable
-  /** By link: the next hop for neighbors over it. It stays while the address does, also when a session is lost. */
+  /**
+   * By link: the next hop for neighbors on it. It is kept as long as the address exists, also when a session is lost.
+   */
   readonly #chosen = new Map<string, NextHopChoice['chosen']>()
   readonly #out: Outbox
   readonly #bfd: Bfd
   #node: NodeIntent | undefined
-  /** Connections of the sessions that run. */
+  /** Connections of established sessions. */
   readonly #running = new Map<Neighbor, ConnId>()
-  /** Those for which UPDATEs are pending. */
+  /** Neighbors for which UPDATEs are pending. */
   readonly #waiting = new Set<Neighbor>()
-  /** Those whose network has room again. */
+  /** Neighbors whose network has room again. */
   readonly #drained = new Set<Neighbor>()
-  /** A session is another than before: the RIB is asked for whom UPDATEs are pending. */
+  /** Sessions have changed: the RIB is asked for which neighbors UPDATEs are pending. */
   #hasNews = false
   /** Families in which routes were advertised to some neighbor. */
   readonly told = new Set<Family>()
-  /** Of the RIB, when it was asked that last. */
+  /** The revision of the RIB when it was last asked for that. */
   #knownRevision = 0
   readonly #twins: Twins
   readonly #failover: Failover
@@ -82,12 +84,14 @@ export class Sessions {
     this.#bfd = bfd
   }
 
-  /** From now on sessions speak for this node; those that run get its new next hops as they are `refit`. */
+  /** From now on sessions are those of this node; established ones get their new next hops by `refit`. */
   setNode(node: NodeIntent | undefined): void {
     this.#node = node
   }
 
-  /** Policies, limits or next hops changed: the RIB reads again what that concerns, and the session stays. */
+  /**
+   * Policies, limits or next hops have changed: the RIB evaluates the routes concerned again, and the session stays.
+   */
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
@@ -98,7 +102,7 @@ export class Sessions {
     this.#setPeer(neighbor)
   }
 
-  /** Addresses came, went or changed: a next hop that changes with them is advertised anew at once. */
+  /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */
   followLinks(touched: TouchedLinks, now: Millis): void {
     this.#failOver(touched.names, now)
     for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
@@ -132,17 +136,17 @@ export class Sessions {
     this.#hasNews = true
   }
 
-  /** Where two sessions lead to one router: what waited for the other one to take over its family. */
+  /** Sessions with the same router: continues where another session has taken over a family. */
   settleTwins(now: Millis): void {
     this.#share(this.#twins.settle(now))
   }
 
-  /** When `settleTwins` may have something to do though nothing happens. */
+  /** When `settleTwins` must be called though nothing happens. */
   deadline(now: Millis): Millis | undefined {
     return this.#twins.deadline(now)
   }
 
-  /** These leave other families to a twin than before. */
+  /** The families that these leave to a twin have changed. */
   #share(changed: readonly Change[]): void {
     for (const { neighbor, before } of changed) {
       this.#setPeer(neighbor)
@@ -150,7 +154,7 @@ export class Sessions {
     }
   }
 
-  /** Hands an event to a neighbor and does what it answers. */
+  /** Passes an event to a neighbor and carries out the actions that it returns. */
   handle(neighbor: Neighbor, event: PeerEvent, now: Millis): void {
     const ranBefore = neighbor.peer.session !== undefined
     for (const action of neighbor.peer.handle(event, now)) this.#carryOut(neighbor, action, now)
@@ -158,7 +162,7 @@ export class Sessions {
     this.#bfd.note(neighbor)
     const { held } = neighbor.intent
     if (ranBefore && neighbor.peer.session === undefined && held !== undefined) {
-      // It ran on its last good policies; what objects forbid must not start again.
+      // It ran with its last good policies; while objects forbid it, it must not start again.
       this.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held }, now)
     }
   }
@@ -206,7 +210,7 @@ export class Sessions {
     }
   }
 
-  /** A neighbor on a link without the node's usual address is called from an address of that link. */
+  /** A neighbor on a link without the node's usual address is dialled from an address of that link. */
   #dial(neighbor: Neighbor, { conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
     const isElsewhere = usual !== undefined && this.#links.isBesideLink(usual, remote.address)
     this.#neighbors.connect(conn, neighbor)
@@ -215,12 +219,12 @@ export class Sessions {
 
   #refresh(neighbor: Neighbor, { family, subtype }: Refresh, now: Millis): void {
     const { session } = neighbor.peer
-    // An UPDATE before it in the same bytes may have ended the session.
+    // An earlier UPDATE in the same bytes may have ended the session.
     if (session === undefined) return
     const { name } = neighbor
     if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, session.enhancedRefresh)
     else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
-    // RFC 7313 §4: of one that announced graceful restart, not before its first feed is over.
+    // RFC 7313 §4: for a neighbor that announced graceful restart, not before its first feed is complete.
     else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
       this.#out.log(ignoredLine(name, `the beginning of its ${family} refresh, because its End-of-RIB has not arrived`))
     } else this.#rib.beginRefresh(name, family, now)
@@ -232,7 +236,7 @@ export class Sessions {
     for (const family of FAMILIES) this.handle(neighbor, { kind: 'ask-refresh', family }, now)
   }
 
-  /** Neighbors of which paths were rejected over the limit are asked again where there is room now. */
+  /** Neighbors of which paths were rejected at the limit are asked again where there is room now. */
   askForRejected(now: Millis): void {
     for (const { name, family } of this.#rib.takeRefreshRequests(now)) {
       const neighbor = this.#neighbors.get(name)
@@ -240,11 +244,11 @@ export class Sessions {
     }
   }
 
-  /** Tells a neighbor everything again, though it did not ask. */
+  /** Advertises everything to a neighbor again without a request of it. */
   advertiseAgain(neighbor: Neighbor): void {
     const { session } = neighbor.peer
     if (session === undefined) return
-    // RFC 7313 §4: BoRR and EoRR stand around this one too.
+    // RFC 7313 §4: BoRR and EoRR mark this refresh too.
     for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, session.enhancedRefresh)
     this.#hasNews = true
   }
@@ -294,7 +298,7 @@ export class Sessions {
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true
-    // Its twin takes back what it left to this one, before that goes.
+    // Its twin takes back the families that it left to this session, before this one ends.
     this.#share(this.#twins.remove(neighbor, now))
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
@@ -324,7 +328,7 @@ export class Sessions {
     }
   }
 
-  /** The network took everything on this connection. */
+  /** The network has taken everything on this connection. */
   drained(conn: ConnId, now: Millis): void {
     const neighbor = this.#neighbors.connectedBy(conn)
     if (neighbor === undefined) return
@@ -351,7 +355,7 @@ export class Sessions {
     return this.#waiting.size > 0
   }
 
-  /** And looks at those again for which something was pending before. */
+  /** Checks those again for which something was pending before. */
   #flushPending(now: Millis): void {
     const pending = this.#rib.pendingPeers()
     for (const neighbor of this.#waiting) if (!pending.has(neighbor.name)) this.#flushOne(neighbor, now)

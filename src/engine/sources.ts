@@ -20,12 +20,15 @@ export class Sources {
     this.#wanted.delete(name)
   }
 
-  /** What is wanted of those that rest on one of these interfaces. */
+  /** The intents of those that depend on one of these interfaces. */
   on(names: ReadonlySet<string>): PeerIntent[] {
     return [...this.#wanted.values()].filter(({ sourceInterface: name }) => name !== undefined && names.has(name))
   }
 
-  /** With the address of its interface, or held until there is one; who asks for none is as before. */
+  /**
+   * The intent with the address of its interface, or held until there is one; without `sourceInterface` it is
+   * unchanged.
+   */
   resolve(intent: PeerIntent): PeerIntent {
     const { name, sourceInterface, address } = intent
     if (sourceInterface === undefined) {
@@ -40,7 +43,7 @@ export class Sources {
     return { ...intent, held: intent.held ?? this.#whyNone(sourceInterface, family) }
   }
 
-  /** The one that the Node names where the interface has it, else the first in the order of their text. */
+  /** The address that the Node names where the interface has it, else the first in the order of their text. */
   #addressOf(name: string, family: Family, named: Address | undefined): Address | undefined {
     const link = this.#links.get(name)
     const usable =

@@ -1,7 +1,7 @@
 /**
  * Decides when a status is written, and with what content: the status of this node, Events, and while the agent holds
  * the Lease the conditions of objects and the nodes whose startup taint is removed. Only changes are written, after the
- * delay that `status/pace` gives. A turn without a change costs one look at its effects.
+ * delay that `status/pace` gives. A turn without a change only checks its effects.
  */
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
@@ -31,9 +31,9 @@ interface Seen {
   readonly chance: Chance
 }
 
-/** One agent writes them. */
+/** The first agent that holds the Lease writes them. */
 const ALONE: Place = { rank: 0, nodes: 0 }
-/** A neighbor that is tried in vain goes round and round. */
+/** A neighbor that cannot be reached changes its state all the time. */
 const NO_NEWS = /^(?:session-transition|notification-(?:sent|received))$/
 
 export class StatusKeeper {
@@ -46,7 +46,7 @@ export class StatusKeeper {
   #placed: (Place & { readonly revision: number }) | undefined
   #survey: Survey | undefined
   #state = ''
-  /** When it is written though nothing but counts has changed. */
+  /** When it is written although only counts have changed. */
   #countersAt: Millis | undefined
   /** Problems of this node itself for which an Event was written. */
   #nodeProblems: ReadonlySet<string> = new Set()
@@ -80,10 +80,10 @@ export class StatusKeeper {
     if (this.#isHolder && this.#objectPace.due === undefined) this.#objectPace.changed(ALONE, 0, now)
   }
 
-  /** At the end of a turn: what it did is among its effects. */
+  /** At the end of a turn: its effects show what happened. */
   step(now: Millis): void {
     const { view, out } = this.#seen
-    // Nothing is planned before there is something to say, or the plan would be due all the time.
+    // Nothing is planned before the source is synced, or the plan would be due all the time.
     if (!view.status().source.synced) return
     for (const effect of out.effects) if (effect.kind === 'log') this.#note(effect.line, now)
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
@@ -95,7 +95,7 @@ export class StatusKeeper {
   #note({ level, code, fields }: LogLine, now: Millis): void {
     if (level === 'debug' || NO_NEWS.test(code)) return
     const peer = String(fields.peer)
-    // A node that goes down is no news of each of the others.
+    // A lost node is not an Event for each session of the mesh.
     if (!peer.startsWith('Mesh_')) {
       if (code === 'session-up') this.#events.gained(peer)
       else if (code === 'session-down') this.#events.lost(peer, `${fields.class}: ${fields.error}`)
@@ -112,7 +112,7 @@ export class StatusKeeper {
     if (this.#events.isWaiting && this.#eventPace.due === undefined) this.#plan(this.#eventPace, now)
   }
 
-  /** Counted anew only after objects changed. */
+  /** Counted again only after objects have changed. */
   #place(): Place {
     const { view, store } = this.#seen
     if (this.#placed?.revision === store.revision) return this.#placed
@@ -132,9 +132,7 @@ export class StatusKeeper {
     this.#emitStatus(status, now)
   }
 
-  /**
-   * A status that stays as it is, is written again now and then all the same: with its counts, and as a sign of life.
-   */
+  /** An unchanged status is also written now and then: with its counts, and to show that the agent is alive. */
   #emitStatus(status: NodeStatus, now: Millis): void {
     const state = stateText(status)
     if (state === this.#state && !isDue(this.#countersAt, now)) {

@@ -38,7 +38,7 @@ export class Twins {
   }
 
   /**
-   * Its session is up, and the RIB does not know it yet: `left` is set for it, and its twins are judged by `settle`.
+   * Its session is up, and the RIB does not know it yet: `left` is set for it, and `settle` decides about its twins.
    */
   add(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
@@ -65,7 +65,7 @@ export class Twins {
     return this.#judgeBeside(running, now)
   }
 
-  /** Its intent or its next hops have changed. It is judged as well, and does not come out. */
+  /** Its intent or its next hops have changed. It is decided as well, and is not returned. */
   judge(neighbor: Neighbor, now: Millis): Change[] {
     const running = this.#running.get(neighbor)
     if (running === undefined) return []
@@ -78,7 +78,7 @@ export class Twins {
     return this.#unsettled.size === 0 ? [] : [...this.#unsettled].flatMap((running) => this.#judge(running, now) ?? [])
   }
 
-  /** When a twin counts as fed although it sent no End-of-RIB. */
+  /** When a twin counts as complete although it sent no End-of-RIB. */
   deadline(now: Millis): Millis | undefined {
     let first: Millis | undefined
     for (const running of this.#unsettled) {

@@ -1,4 +1,4 @@
-/** The engine as `show` commands see it: reads from the rooms, and the few actions a client may ask for. */
+/** The engine as `show` commands see it: reads from the parts of the engine, and offers the few actions of commands. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -37,7 +37,7 @@ import type { Listening } from './listening.ts'
 import { heldFamily, type Neighbor, type Neighbors, policyOf, whyDrained } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 
-/** Of a neighbor without a session: the RIB knows nothing of it. */
+/** For a neighbor without a session, which the RIB does not know. */
 const NO_COUNTS: FamilyCounts = {
   received: 0,
   accepted: 0,
@@ -63,15 +63,15 @@ export interface Facts {
   now: Millis
   configuredAt: Millis
   synced: boolean
-  /** At the source of objects, as long as there is no intent. */
+  /** Errors of the source of objects, as long as there is no intent. */
   troubles: readonly Problem[]
   stopping: boolean
   intent: Intent | undefined
-  /** Addresses that flap, and why they are kept back. */
+  /** Addresses that flap, and why they are suppressed. */
   readonly damped: ReadonlyMap<string, string>
-  /** Between us and the kernel. */
+  /** Problems with the kernel. */
   kernelProblems: readonly Problem[]
-  /** Why links and addresses cannot be read, where nothing else is asked of the kernel. */
+  /** Why links and addresses cannot be read, where nothing else is read from the kernel. */
   linksTrouble: string | undefined
   readonly listening: Listening
   readonly callers: Callers
@@ -182,7 +182,7 @@ export class EngineView implements View {
     return { interface: name, router: link?.router, others: link?.others ?? [] }
   }
 
-  /** The RIB knows it: it is up, or its routes are kept. */
+  /** The RIB knows it: its session is up, or its routes are kept. */
   #hasRoutes({ peer }: Neighbor): boolean {
     return peer.session !== undefined || peer.keepsRoutes
   }

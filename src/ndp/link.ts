@@ -1,14 +1,14 @@
 /**
- * Which router of a link is the neighbor. A link between neighbors is a cable: one router at its other end. Where several
- * advertise themselves, the one heard first stays the neighbor as long as its session stands or it is heard; the others
- * are remembered for those who look. When the link goes down all of them are forgotten.
+ * Decides which router of a link is the neighbor. A link between neighbors is a cable: one router at its other end.
+ * Where several advertise themselves, the first one stays the neighbor as long as its session is up or it advertises
+ * itself; the others are remembered for show commands. When the link goes down all of them are forgotten.
  */
 import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 
 /** A router without a session gives way to another after this long without an advertisement. */
 export const SILENCE: Millis = 35_000
-/** So many routers besides the neighbor are remembered. */
+/** So many other routers are remembered. */
 const MOST_OTHERS = 8
 
 export interface Heard {
@@ -18,7 +18,7 @@ export interface Heard {
 }
 
 export class Link {
-  /** Why no router can be found; undefined: the link is there, and we advertise ourselves on it. */
+  /** Why no router can be found; undefined: the link is up, and we send router advertisements on it. */
   #trouble: string | undefined
   #router: Heard | undefined
   #others: Heard[] = []
@@ -36,7 +36,7 @@ export class Link {
     return this.#router
   }
 
-  /** The one that advertised itself last comes last. */
+  /** The router that advertised itself last comes last. */
   get others(): readonly Heard[] {
     return this.#others
   }
@@ -48,7 +48,7 @@ export class Link {
     this.#others = []
   }
 
-  /** A router advertised itself. `hasSession`: with the one that is the neighbor, whatever it has been advertising since. */
+  /** A router advertised itself. `hasSession`: the neighbor has a session, whatever it has advertised since. */
   hear(address: Address, hasSession: boolean, now: Millis): void {
     if (this.#trouble !== undefined) return
     const heard = { address, at: now }
