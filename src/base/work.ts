@@ -12,6 +12,16 @@ export function finish<Result>(work: Work<Result>): Result {
   }
 }
 
+/** Steps until they cost `share`; the result, where that was the end. */
+export function proceed<Result>(work: Work<Result>, share: number): { readonly result: Result } | undefined {
+  for (let cost = 0; cost < share; ) {
+    const step = work.next()
+    if (step.done === true) return { result: step.value }
+    cost += step.value
+  }
+  return undefined
+}
+
 /** What small steps cost, gathered: a step of its own for each would cost more than it does. */
 export class Toll {
   #owed = 0

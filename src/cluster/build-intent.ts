@@ -310,7 +310,7 @@ export class IntentBuilder {
     const ranges = yield* this.#planRanges(store, settings)
     const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges))
     yield this.#toll.take()
-    const { nodeRoutes, dataplane } = this.#planKernel(inputs, ranges)
+    const { nodeRoutes, dataplane } = yield* this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
     const hostProblems = this.#answers.problems.ask('', [hosts, settings], this.#toll, FEW_COST, () =>
       this.#hosts.rangeProblems(settings.serviceCidrs),
@@ -387,11 +387,11 @@ export class IntentBuilder {
     )
   }
 
-  #planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): KernelPlan {
+  *#planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): Work<KernelPlan> {
     const answers = this.#answers
     const { nodes, hosts } = this.#nodes
     const cost = nodes.size * LOOK_COST
-    const nodeRoutes = answers.nodeRoutes.ask('', [me, nodes, pools, settings, source], this.#toll, cost, () =>
+    const nodeRoutes = yield* answers.nodeRoutes.askLong('', [me, nodes, pools, settings, source], () =>
       this.#planNodeRoutes(me, nodes, pools, settings, source),
     )
     const restsOn = [pools, me, nodes, podCidrs, hosts.revision, settings, nodeRoutes]
@@ -407,13 +407,13 @@ export class IntentBuilder {
   }
 
   /** Where Felix writes them, they are planned all the same: one that nobody has written is a gap. */
-  #planNodeRoutes(
+  *#planNodeRoutes(
     me: ClusterNode,
     nodes: ClusterNodes,
     pools: readonly PoolObject[],
     settings: Settings,
     source: PodCidrSource,
-  ): NodeRoutesPlan {
+  ): Work<NodeRoutesPlan> {
     const problems = programProblems(settings, this.#calico)
     const toFelix = isFelixs(settings.clusterRoutes)
     if (!toFelix && settings.nodeRoutes === 'BGP') return { intent: BY_BGP, problems }
@@ -421,7 +421,7 @@ export class IntentBuilder {
       serviceRanges: cover(Object.values(settings.serviceCidrs).flat()),
       borrows: source === 'CalicoIPAM',
     }
-    const plan = this.#readsPods(source) ? this.#nodeRoutes.plan(me, nodes, frame) : NO_NODE_ROUTES
+    const plan = this.#readsPods(source) ? yield* this.#nodeRoutes.plan(me, nodes, frame) : NO_NODE_ROUTES
     const intent = { direct: plan.routes, leftToFelix: toFelix ? leftToFelix(pools, nodes) : [] }
     return { intent, problems: toFelix ? problems : [...problems, ...plan.problems] }
   }

@@ -9,6 +9,8 @@
 import { FAMILY_WORDS } from '../base/family.ts'
 import { isMartianPrefix } from '../base/martian.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { sorted } from '../base/sort.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { NodeRoute, Problem } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import { byPosition } from './prefix-index.ts'
@@ -17,6 +19,8 @@ import { same } from './same.ts'
 
 /** So many of a kind are named. */
 const MOST = 10
+/** About what it takes to look at one pod CIDR, in microseconds. */
+const PLACE_COST = 2
 
 interface Plan {
   readonly routes: readonly NodeRoute[]
@@ -40,24 +44,33 @@ const sameNodes = (a: readonly ClusterNode[], b: readonly ClusterNode[]): boolea
   a.length === b.length && a.every((node, index) => isSameNode(node, b[index] as ClusterNode))
 
 const isSameNode = (a: ClusterNode, b: ClusterNode): boolean =>
-  a.name === b.name && same(a.addresses, b.addresses) && same(a.podCidrs, b.podCidrs)
+  a === b || (a.name === b.name && same(a.addresses, b.addresses) && same(a.podCidrs, b.podCidrs))
 
 export class NodeRoutes {
   #known: { readonly me: string; readonly nodes: readonly ClusterNode[]; readonly frame: NodeRouteFrame } | undefined
   #plan: Plan = { routes: [], problems: [] }
   /** By prefix: the same route stays the same value. */
-  #routes = new Map<string, NodeRoute>()
+  #routes = new Map<string, NodeRoute>();
 
   /** The same plan while no node has another address or pod CIDR: a heartbeat, a label or a condition is no change. */
-  plan(me: ClusterNode, nodes: ClusterNodes, frame: NodeRouteFrame): Plan {
+  *plan(me: ClusterNode, nodes: ClusterNodes, frame: NodeRouteFrame): Work<Plan> {
     const all = [...nodes.values()]
     const known = this.#known
     const isKnown = known?.me === me.name && same(known.frame, frame) && sameNodes(known.nodes, all)
     if (isKnown) return this.#plan
+    const found = yield* survey(me, all, frame)
+    const routes: NodeRoute[] = []
+    const byPrefix = new Map<string, NodeRoute>()
+    const toll = new Toll()
+    for (const one of found.routes) {
+      const route = this.#kept(one)
+      routes.push(route)
+      byPrefix.set(route.prefix.text, route)
+      toll.add(PLACE_COST)
+      if (toll.isDue) yield toll.take()
+    }
     this.#known = { me: me.name, nodes: all, frame }
-    const found = new Survey(me, all, frame).make()
-    const routes = found.routes.map((route) => this.#kept(route))
-    this.#routes = new Map(routes.map((route) => [route.prefix.text, route]))
+    this.#routes = byPrefix
     this.#plan = { ...found, routes }
     return this.#plan
   }
@@ -69,6 +82,23 @@ export class NodeRoutes {
 }
 
 /** One look at all pod CIDRs, in the order of their positions. */
+function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame): Work<Plan> {
+  const rank = (node: ClusterNode) => (node === me ? '' : node.name)
+  const places = yield* sorted(
+    nodes.flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node }))),
+    (a, b) => comparePrefixes(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1),
+  )
+  const addresses: Place[] = []
+  const toll = new Toll()
+  for (const node of nodes) {
+    for (const address of Object.values(node.addresses)) addresses.push(...hostOf(node, address))
+    toll.add(PLACE_COST)
+    if (toll.isDue) yield toll.take()
+  }
+  const hosts = yield* sorted(addresses, (a, b) => comparePrefixes(a.prefix, b.prefix))
+  return yield* new Survey(me, places, hosts, frame).make()
+}
+
 class Survey {
   readonly #me: ClusterNode
   readonly #places: readonly Place[]
@@ -76,19 +106,15 @@ class Survey {
   readonly #frame: NodeRouteFrame
   readonly #problems = new Map<string, Problem[]>()
 
-  constructor(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame) {
-    const rank = (node: ClusterNode) => (node === me ? '' : node.name)
+  constructor(me: ClusterNode, places: readonly Place[], hosts: readonly Place[], frame: NodeRouteFrame) {
     this.#me = me
+    this.#places = places
+    this.#hosts = hosts
     this.#frame = frame
-    this.#places = nodes
-      .flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node })))
-      .sort((a, b) => comparePrefixes(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1))
-    this.#hosts = nodes
-      .flatMap((node) => Object.values(node.addresses).flatMap((address) => hostOf(node, address)))
-      .sort((a, b) => comparePrefixes(a.prefix, b.prefix))
   }
 
-  make(): Plan {
+  *make(): Work<Plan> {
+    const toll = new Toll()
     const routes: NodeRoute[] = []
     /** Those around the one looked at, the widest first. */
     const around: Place[] = []
@@ -97,6 +123,8 @@ class Survey {
       const route = place.node === this.#me ? undefined : this.#routeTo(place, around)
       if (route !== undefined) routes.push(route)
       around.push(place)
+      toll.add(PLACE_COST)
+      if (toll.isDue) yield toll.take()
     }
     return { routes, problems: [...this.#problems.values()].flatMap(bounded) }
   }

@@ -2,6 +2,7 @@
  * What is wrong between objects, as the objects alone show it: the same on every node, whether it is concerned or not.
  * What only one node can know (a Secret it follows, an address it lacks) is that node's own problem.
  */
+import { Toll, type Work } from '../base/work.ts'
 import { communityAliases, referencesOf } from './advertisements.ts'
 import type { Problem } from './intent.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
@@ -11,17 +12,27 @@ import { overlapProblems } from './pools.ts'
 import { readSettings } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
-export function referenceProblems(store: ObjectStore): Problem[] {
+/** About what it takes to look at the filters of a BGPPeer, and to read the settings of a node, in microseconds. */
+const PEER_COST = 2
+const SETTINGS_COST = 50
+
+export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
   const aliases = communityAliases(store)
+  const ofPeers: Problem[] = []
+  const toll = new Toll()
+  for (const peer of store.table('BGPPeer').values()) {
+    for (const [index, name] of peer.filters.entries())
+      ofPeers.push(...missingFilter(store, name, (why) => filterProblem(peer, index, name, why)))
+    toll.add(PEER_COST)
+    if (toll.isDue) yield toll.take()
+  }
   return [
-    ...[...store.table('BGPPeer').values()].flatMap((peer) =>
-      peer.filters.flatMap((name, index) => missingFilter(store, name, (why) => filterProblem(peer, index, name, why))),
-    ),
+    ...ofPeers,
     ...(store.get('BGPConfiguration', 'default')?.meshFilters ?? []).flatMap((name, index) =>
       missingFilter(store, name, (why) => filterProblem(undefined, index, name, why)),
     ),
     ...[...store.table('BGPAdvertisement').values()].flatMap((one) => referencesOf(one, aliases, store)),
-    ...configurationProblems(store),
+    ...(yield* configurationProblems(store)),
     ...overlapProblems(store.table('IPPool').values()),
   ]
 }
@@ -32,10 +43,14 @@ function missingFilter(store: ObjectStore, name: string, problem: (why: string) 
 }
 
 /** Of the default, and of each node's own: these are read together. */
-function configurationProblems(store: ObjectStore): Problem[] {
+function* configurationProblems(store: ObjectStore): Work<Problem[]> {
   const nodes = [...store.table('BGPConfiguration').keys()]
     .filter((name) => name.startsWith(NODE_CONFIGURATION))
     .map((name) => name.slice(NODE_CONFIGURATION.length))
-  const found = ['', ...nodes].flatMap((node) => readSettings(store, node).problems)
-  return [...new Map(found.map((problem) => [problem.text, problem])).values()]
+  const found = new Map<string, Problem>()
+  for (const node of ['', ...nodes]) {
+    for (const problem of readSettings(store, node).problems) found.set(problem.text, problem)
+    yield SETTINGS_COST
+  }
+  return [...found.values()]
 }

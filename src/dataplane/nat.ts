@@ -7,12 +7,14 @@
  * In: pools, pod CIDRs and node addresses of the cluster. Out: rules as values; `nft-script` words them.
  */
 import type { Address } from '../base/address.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import type { Family } from '../base/family.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import { sorted } from '../base/sort.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
-import { cover } from '../cluster/pools.ts'
-import { firstInside } from '../cluster/prefix-index.ts'
+import { cover, coverInOrder } from '../cluster/pools.ts'
+import { byPosition, firstInside } from '../cluster/prefix-index.ts'
 import { makeProblem } from '../cluster/problem.ts'
 
 export interface NatRule {
@@ -38,14 +40,14 @@ export interface NatPlan {
   readonly hosts: Readonly<Record<Family, readonly Prefix[]>>
 }
 
-export function planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: DataplaneIntent): NatPlan {
+export function* planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: DataplaneIntent): Work<NatPlan> {
   const counted = pools.filter(({ loadBalancerOnly }) => !loadBalancerOnly)
   return {
     rules: decidingPools(counted)
       .filter(({ natOutgoing }) => natOutgoing)
       .map((pool) => natRule(pool, counted)),
-    pools: byFamily([...counted.map(({ prefix }) => prefix), ...podCidrs]),
-    hosts: byFamily(natSparesHosts ? nodeAddresses.flatMap((address) => hostPrefix(address) ?? []) : []),
+    pools: yield* coverBoth([...counted.map(({ prefix }) => prefix), ...podCidrs]),
+    hosts: yield* coverBoth(yield* hostsOf(natSparesHosts ? nodeAddresses : [])),
   }
 }
 
@@ -70,10 +72,25 @@ function natRule({ name, prefix, nat }: PoolObject, pools: readonly PoolObject[]
   }
 }
 
-function byFamily(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {
-  const covered = cover(prefixes)
-  const [ipv4 = [], ipv6 = []] = FAMILIES.map((family) => covered.filter((prefix) => prefix.family === family))
-  return { ipv4, ipv6 }
+/** About what it takes to read an address, in microseconds. */
+const ADDRESS_COST = 2
+
+function* hostsOf(addresses: readonly Address[]): Work<Prefix[]> {
+  const hosts: Prefix[] = []
+  const toll = new Toll()
+  for (const address of addresses) {
+    const host = hostPrefix(address)
+    if (host !== undefined) hosts.push(host)
+    toll.add(ADDRESS_COST)
+    if (toll.isDue) yield toll.take()
+  }
+  return hosts
+}
+
+function* coverBoth(prefixes: readonly Prefix[]): Work<Record<Family, Prefix[]>> {
+  const found: Record<Family, Prefix[]> = { ipv4: [], ipv6: [] }
+  for (const prefix of yield* coverInOrder(yield* sorted(prefixes, byPosition))) found[prefix.family].push(prefix)
+  return found
 }
 
 /** What is known of the addresses of this node. */

@@ -7,6 +7,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteKeeper } from './route-keeper.ts'
@@ -22,6 +23,11 @@ export interface WantedRoute {
   readonly route: NodeRoute
   readonly since: Millis
 }
+
+/** About what it takes to look at one, and to hand it over where it is another, in microseconds. */
+const ROUTE_COST = 3
+/** Routes taken back in one turn. */
+const AT_ONCE = 512
 
 export class NodeRoutes {
   readonly #keeper: RouteKeeper
@@ -52,31 +58,46 @@ export class NodeRoutes {
   }
 
   /** Returns whether routes began to be retired. Retired routes outside of the current Nodes are removed at once. */
-  set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): boolean {
+  *set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): Work<boolean> {
     this.#keeper.leaveTo(leftToFelix)
     const wasLeaving = this.isLeaving
+    const toll = new Toll()
     if (direct !== this.#intent) {
       this.#intent = direct
-      this.#follow(direct ?? [], direct === undefined, now)
+      yield* this.#follow(direct ?? [], direct === undefined, toll, now)
     }
     for (const [text, route] of this.#leaving) {
       if (!there.hasAddress(route.gateway) || !there.hasPods(route)) this.#drop(text)
+      toll.add(ROUTE_COST)
+      if (toll.isDue) yield toll.take()
     }
     return this.isLeaving && !wasLeaving
   }
 
-  /** All neighbors have sent their routes: retired routes are removed. */
+  /** All neighbors have sent their routes: retired routes are removed, so many at once. */
   release(): void {
-    for (const text of [...this.#leaving.keys()]) this.#drop(text)
+    let released = 0
+    for (const text of this.#leaving.keys()) {
+      if (released === AT_ONCE) return
+      this.#drop(text)
+      released++
+    }
   }
 
-  #follow(direct: readonly NodeRoute[], byBgp: boolean, now: Millis): void {
+  *#follow(direct: readonly NodeRoute[], byBgp: boolean, toll: Toll, now: Millis): Work {
     const before = this.#wanted
     const wanted = new Map<string, WantedRoute>()
-    for (const route of direct) wanted.set(route.prefix.text, this.#take(route, before.get(route.prefix.text), now))
+    for (const route of direct) {
+      const { text } = route.prefix
+      wanted.set(text, this.#take(route, before.get(text), now))
+      toll.add(ROUTE_COST)
+      if (toll.isDue) yield toll.take()
+    }
     this.#wanted = wanted
     this.#list = undefined
     for (const [text, { route }] of before) {
+      toll.add(ROUTE_COST)
+      if (toll.isDue) yield toll.take()
       if (wanted.has(text)) continue
       if (byBgp) this.#retire(text, route)
       else this.#drop(text)

@@ -18,12 +18,15 @@
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { sorted } from '../base/sort.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
-import { cover } from '../cluster/pools.ts'
-import { isInsideOne } from '../cluster/prefix-index.ts'
+import { cover, coverInOrder } from '../cluster/pools.ts'
+import { byPosition, isInsideOne } from '../cluster/prefix-index.ts'
 import { AddressOrder } from './address-order.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
+import { Walks } from './walks.ts'
 
 export interface LoopPlan {
   /** Undefined: nothing is dropped. */
@@ -59,6 +62,12 @@ export interface HeldRoutes {
 
 type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'>
 
+/** Routes of the kernel that one turn judges because ranges have changed. */
+const STEPS = 1_024
+/** About what it takes to look at one address, and to find the ways to one, in microseconds. */
+const LOOK_COST = 0.5
+const WAY_COST = 20
+
 const VERDICTS = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const
 const NOTHING = { ipv4: [], ipv6: [] }
 
@@ -76,17 +85,22 @@ export class ServiceLoops {
   /** Routes of the kernel that are more specific than what is advertised around them. */
   readonly #routed = new LongestMatch<Prefix>()
   #changed = true
+  /** Over the kernel's routes, of which a turn judges a bounded number. */
+  readonly #walks = new Walks()
 
   constructor(held: HeldRoutes) {
     this.#held = held
   }
 
   setIntent(intent: LoopIntent): void {
+    const before = this.#intent
     this.#intent = intent
     this.#addresses = [...intent.nodeHosts, ...intent.proxied]
-    this.#nodes = new Set(intent.nodeHosts.map(({ text }) => text))
-    this.#proxied = new AddressOrder()
-    for (const address of intent.proxied) this.#proxied.add(address.bytes, address)
+    if (intent.nodeHosts !== before?.nodeHosts) this.#nodes = new Set(intent.nodeHosts.map(({ text }) => text))
+    if (intent.proxied !== before?.proxied) {
+      this.#proxied = new AddressOrder()
+      for (const address of intent.proxied) this.#proxied.add(address.bytes, address)
+    }
     this.#changed = true
   }
 
@@ -98,11 +112,17 @@ export class ServiceLoops {
     for (const prefix of added) this.#add(prefix)
   }
 
-  /** Judges what has changed among the kernel's routes. */
+  /** Judges what has changed among the kernel's routes, and a part of all of them where ranges have changed. */
   followRoutes(): void {
     const moved = this.#held.takeMoved()
     const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
     if (!isNone) for (const prefix of moved) this.#judge(prefix)
+    this.#walks.advance(STEPS)
+  }
+
+  /** Some routes are still to be judged. */
+  get isJudging(): boolean {
+    return !this.#walks.isEmpty
   }
 
   /** Another plan than the one taken last. */
@@ -110,32 +130,51 @@ export class ServiceLoops {
     return this.#changed
   }
 
-  takePlan(): LoopPlan {
+  /** Changes that come before the last step are in it or not: there is another plan after them. */
+  *takePlan(): Work<LoopPlan> {
     this.#changed = false
     const { serviceLoopPrevention: action = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
     const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[action]
     if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
     const ranges = cover([...this.#ranges.values()])
-    const bare = [...this.#hosts.values()].filter((host) => !isInsideOne(host, ranges))
-    const inside = this.#addresses.filter((address) => this.#hosts.has(address.text) || isInsideOne(address, ranges))
-    return {
-      verdict,
-      services: byFamily([...ranges, ...bare]),
-      spared: byFamily(cover([...inside, ...this.#routed.values()])),
-      returned: this.#returned(),
+    const services = bothFamilies(ranges)
+    const spared: Prefix[] = []
+    const toll = new Toll()
+    for (const host of this.#hosts.values()) {
+      if (!isInsideOne(host, ranges)) services[host.family].push(host)
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
     }
+    for (const address of this.#addresses) {
+      if (this.#hosts.has(address.text) || isInsideOne(address, ranges)) spared.push(address)
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
+    }
+    for (const prefix of this.#routed.values()) {
+      spared.push(prefix)
+      toll.add(LOOK_COST)
+      if (toll.isDue) yield toll.take()
+    }
+    const covered = yield* coverInOrder(yield* sorted(spared, byPosition))
+    return { verdict, services, spared: bothFamilies(covered), returned: yield* this.#returned() }
   }
 
-  #returned(): LoopPlan['returned'] {
+  *#returned(): Work<LoopPlan['returned']> {
     const { proxied = [], ownPods } = this.#intent ?? {}
-    const all = proxied.filter((address) => this.#around(address) !== undefined && !this.#isOfSomebody(address))
     const pods = ownPods?.own ?? []
+    const addresses: Record<Family, Prefix[]> = { ipv4: [], ipv6: [] }
+    const ways: Record<Family, Set<string>> = { ipv4: new Set(), ipv6: new Set() }
+    for (const address of proxied) {
+      yield WAY_COST
+      if (this.#around(address) === undefined || this.#isOfSomebody(address)) continue
+      addresses[address.family].push(address)
+      for (const link of this.#held.linksTo(address)) ways[address.family].add(link)
+    }
     const found: Partial<Record<Family, Returned>> = {}
     for (const family of FAMILIES) {
-      const addresses = all.filter((address) => address.family === family)
-      const ways = new Set(addresses.flatMap((address) => this.#held.linksTo(address)))
-      const links = [...ways].filter((link) => !this.#held.isOnLink(pods, link)).sort()
-      if (links.length > 0) found[family] = { addresses: cover(addresses), links }
+      const links = [...ways[family]].filter((link) => !this.#held.isOnLink(pods, link)).sort()
+      if (links.length === 0) continue
+      found[family] = { addresses: yield* coverInOrder(yield* sorted(addresses[family], byPosition)), links }
     }
     return found
   }
@@ -167,7 +206,14 @@ export class ServiceLoops {
   #rejudge(prefix: Prefix): void {
     this.#changed = true
     if (isHostPrefix(prefix)) this.#judge(prefix)
-    else for (const route of this.#held.all()) this.#judge(route.prefix)
+    else this.#walks.add(this.#judgeAll())
+  }
+
+  *#judgeAll(): Iterable<void> {
+    for (const { prefix } of this.#held.all()) {
+      this.#judge(prefix)
+      yield
+    }
   }
 
   /** The longest of what is advertised that has all of the prefix in it. */
@@ -197,7 +243,8 @@ export class ServiceLoops {
   }
 }
 
-function byFamily(prefixes: readonly Prefix[]): Record<Family, readonly Prefix[]> {
-  const [ipv4 = [], ipv6 = []] = FAMILIES.map((family) => prefixes.filter((prefix) => prefix.family === family))
-  return { ipv4, ipv6 }
+function bothFamilies(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {
+  const found: Record<Family, Prefix[]> = { ipv4: [], ipv6: [] }
+  for (const prefix of prefixes) found[prefix.family].push(prefix)
+  return found
 }

@@ -596,7 +596,7 @@ export class Engine {
     this.#discover()
     this.#followSecrets(intent.secrets)
     this.#followLeave(intent.leave, now)
-    this.#kernel?.setIntent(intent.dataplane, now)
+    if (this.#kernel !== undefined) yield* this.#kernel.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
     this.#damping.set(intent.guards.damping, now)
     yield* this.#changeRoutes(diff.routes, since)

@@ -5,6 +5,7 @@
  */
 import { earlier } from '../base/timers.ts'
 import { inMillis, type Millis } from '../base/units.ts'
+import type { Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
@@ -69,9 +70,9 @@ export class KernelNft {
     this.#addresses = addresses
   }
 
-  want(intent: DataplaneIntent, now: Millis): void {
+  *want(intent: DataplaneIntent, now: Millis): Work {
     this.#intent = intent
-    const plan = planNat(intent)
+    const plan = yield* planNat(intent)
     if (same(plan, this.#nat)) return
     this.#nat = plan
     this.#script = undefined

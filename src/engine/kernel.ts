@@ -10,16 +10,18 @@
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
+import { proceed, type Work } from '../base/work.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
+import { isInsideOne } from '../cluster/prefix-index.ts'
 import { same } from '../cluster/same.ts'
 import { type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { describeKeptOut, describeRoute, RouteKeeper } from '../dataplane/route-keeper.ts'
-import { ServiceLoops } from '../dataplane/service-loops.ts'
+import { type LoopPlan, ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing } from './first-sync.ts'
 import type { Input } from './input.ts'
@@ -39,6 +41,8 @@ const CHANGES = 1_024
 const SLICE = 1_024
 /** The least time between two plans against service loops. */
 const LOOPS_PAUSE: Millis = 100
+/** Of such a plan in one turn, in about microseconds. */
+const LOOPS_SHARE = 1_000
 /** When more kernel prefixes than this have changed, all next hops are resolved again. */
 const FEW = 64
 
@@ -72,6 +76,8 @@ export class Kernel {
   /** When packets to advertised services are planned again; undefined: nothing has changed. */
   #loopsAt: Millis | undefined
   #loopsFrom: Millis = 0
+  /** The plan that is being made. */
+  #loopPlan: Work<LoopPlan> | undefined
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
@@ -84,6 +90,8 @@ export class Kernel {
   #firstSync: FirstSync | undefined
   /** While direct routes to other nodes (`nodeRoutes: Direct`) are being replaced by routes learned over BGP. */
   #handover: FirstSync | undefined
+  /** Those that are left are being removed. */
+  #handoverIsOver = false
   #trouble: string | undefined
   #lastNextHop: NextHop | undefined
   #isStale = true
@@ -105,14 +113,14 @@ export class Kernel {
   // ── Desired state ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** `intent` is undefined while this node is not known: NAT then stays as it is. */
-  setIntent(intent: DataplaneIntent | undefined, now: Millis): void {
+  *setIntent(intent: DataplaneIntent | undefined, now: Millis): Work {
     this.#firstSync ??= new FirstSync(this.#syncing, now)
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
     this.#routes.allowLearnedWays(intent.recursiveNextHops)
-    if (this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent), now))
+    if (yield* this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent), now))
       this.#handover = new FirstSync(this.#syncing, now)
-    this.#nft.want(intent, now)
+    yield* this.#nft.want(intent, now)
     this.#loops.setIntent(intent)
     this.#isStale = true
   }
@@ -217,6 +225,7 @@ export class Kernel {
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
+    if (this.#handoverIsOver || (this.#loops.isJudging && this.#hasLoops)) return now
     const sync = earlier(sweep, this.#handover?.deadline)
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), earlier(sync, this.#loopsAt))
   }
@@ -385,25 +394,35 @@ export class Kernel {
   #handOver(now: Millis): void {
     if (this.#handover === undefined) return
     if (this.#nodeRoutes.isLeaving && (this.#rooms.rib.busy || this.#rooms.rib.hasNewBest)) return
-    if (this.#nodeRoutes.isLeaving && !this.#handover.isOver(now)) return
-    this.#handover = undefined
+    if (this.#nodeRoutes.isLeaving && !this.#handoverIsOver && !this.#handover.isOver(now)) return
     this.#nodeRoutes.release()
     this.#isStale = true
+    this.#handoverIsOver = this.#nodeRoutes.isLeaving
+    if (!this.#handoverIsOver) this.#handover = undefined
+  }
+
+  /** What becomes of packets to advertised services can be judged. */
+  get #hasLoops(): boolean {
+    return this.#routes.isKnown && this.#intent !== undefined
   }
 
   /**
-   * Before the kernel is known, its routes are unknown too. A plan visits every advertised address: it has a turn of
+   * Before the kernel is known, its routes are unknown too. A plan visits every advertised address: it has turns of
    * its own after the one that sent the UPDATEs, and comes no more often than it would be written.
    */
   #endLoops(now: Millis): void {
-    if (!this.#routes.isKnown || this.#intent === undefined) return
+    if (!this.#hasLoops) return
     this.#loops.followRoutes()
     const isOwnTurn = this.#loopsAt !== undefined && this.#loopsAt <= now
     this.#loopsAt ??= this.#loops.hasChanged ? Math.max(now, this.#loopsFrom, this.#nft.takesLoopsFrom) : undefined
-    if (!isOwnTurn || this.#rooms.rib.busy) return
+    if (!isOwnTurn || this.#rooms.rib.busy || this.#loops.isJudging) return
+    this.#loopPlan ??= this.#loops.takePlan()
+    const done = proceed(this.#loopPlan, LOOPS_SHARE)
+    if (done === undefined) return
+    this.#loopPlan = undefined
     this.#loopsAt = undefined
     this.#loopsFrom = now + LOOPS_PAUSE
-    this.#nft.setLoops(this.#loops.takePlan(), now)
+    this.#nft.setLoops(done.result, now)
     this.#isStale = true
   }
 
@@ -424,7 +443,7 @@ function stillThere({ nodeAddresses, podCidrs }: DataplaneIntent): StillThere {
       addresses ??= new Set(nodeAddresses)
       return addresses.has(address)
     },
-    hasPods: ({ prefix }) => podCidrs.some((range) => contains(range, prefix)),
+    hasPods: ({ prefix }) => isInsideOne(prefix, podCidrs),
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
+import { proceed, Toll, type Work } from '../base/work.ts'
 import { KINDS } from '../cluster/source.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
@@ -31,6 +32,15 @@ interface Seen {
   readonly chance: Chance
 }
 
+/** All objects judged, as text by name, and those that are other than before. */
+interface Judged {
+  readonly texts: Map<string, string>
+  readonly changed: readonly ObjectConditions[]
+}
+
+/** Of judging in one turn, and about what it takes to put one into text, in microseconds. */
+const SHARE = 1_000
+const TEXT_COST = 3
 /** The first agent that holds the Lease writes them. */
 const ALONE: Place = { rank: 0, nodes: 0 }
 /** A neighbor that cannot be reached changes its state all the time. */
@@ -53,6 +63,8 @@ export class StatusKeeper {
   #isHolder = false
   /** The conditions written since the agent holds the Lease, by name of the object; undefined: none yet. */
   #objects: Map<string, string> | undefined
+  /** They are being judged, as the store was at this revision. */
+  #judging: { readonly revision: number; readonly work: Work<Judged> } | undefined
   #tainted: readonly string[] = []
 
   constructor(options: StatusOptions, seen: Seen) {
@@ -62,7 +74,7 @@ export class StatusKeeper {
   }
 
   deadline(): Millis | undefined {
-    if (this.#survey !== undefined) return this.#seen.view.now
+    if (this.#survey !== undefined || this.#judging !== undefined) return this.#seen.view.now
     const paces = earlier(this.#statusPace.due, this.#eventPace.due)
     return earlier(earlier(paces, this.#objectPace.due), this.#countersAt)
   }
@@ -71,6 +83,7 @@ export class StatusKeeper {
     if (held === this.#isHolder) return
     this.#isHolder = held
     this.#objects = undefined
+    this.#judging = undefined
     this.#tainted = []
     if (held) this.#objectPace.changed(ALONE, 0, now)
     else this.#objectPace.nothing()
@@ -89,7 +102,8 @@ export class StatusKeeper {
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
     else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
     if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
-    if (isDue(this.#objectPace.due, now)) this.#emitConditions(now)
+    if (isDue(this.#objectPace.due, now)) this.#beginJudging(now)
+    if (this.#judging !== undefined) this.#judge(now)
   }
 
   #note({ level, code, fields }: LogLine, now: Millis): void {
@@ -164,19 +178,41 @@ export class StatusKeeper {
     if (events.length > 0) this.#seen.out.push({ kind: 'events', events, now })
   }
 
-  #emitConditions(now: Millis): void {
-    const { store, out } = this.#seen
+  #beginJudging(now: Millis): void {
+    const { store } = this.#seen
     this.#objectPace.done(now)
-    const known = this.#objects
-    const judged = judgeObjects(store)
-    const texts = new Map(judged.map((one) => [`${one.kind}/${one.name}`, JSON.stringify(one)]))
-    const changed = judged.filter(
-      (one) => known?.get(`${one.kind}/${one.name}`) !== texts.get(`${one.kind}/${one.name}`),
-    )
+    this.#judging = { revision: store.revision, work: this.#judged(this.#objects) }
+  }
+
+  /** Anew, where objects have changed meanwhile. */
+  #judge(now: Millis): void {
+    if (this.#judging?.revision !== this.#seen.store.revision) this.#beginJudging(now)
+    const done = this.#judging && proceed(this.#judging.work, SHARE)
+    if (done === undefined) return
+    this.#judging = undefined
+    this.#emitConditions(done.result, now)
+  }
+
+  *#judged(known: ReadonlyMap<string, string> | undefined): Work<Judged> {
+    const judged = yield* judgeObjects(this.#seen.store)
+    const texts = new Map<string, string>()
+    const changed: ObjectConditions[] = []
+    const toll = new Toll()
+    for (const one of judged) {
+      const [key, text] = [`${one.kind}/${one.name}`, JSON.stringify(one)]
+      texts.set(key, text)
+      if (known?.get(key) !== text) changed.push(one)
+      toll.add(TEXT_COST)
+      if (toll.isDue) yield toll.take()
+    }
+    return { texts, changed }
+  }
+
+  #emitConditions({ texts, changed }: Judged, now: Millis): void {
+    const whole = this.#objects === undefined
     this.#objects = texts
-    const whole = known === undefined
     if (this.#options.conditions && (whole || changed.length > 0)) {
-      out.push({ kind: 'conditions', objects: changed, whole })
+      this.#seen.out.push({ kind: 'conditions', objects: changed, whole })
     }
     this.#noteErrors(changed, now)
     this.#emitUntaint()

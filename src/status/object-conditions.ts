@@ -2,6 +2,8 @@
  * Conditions of each object that people write: whether its newest version is in force, and whether the objects that it
  * names exist. They follow from the objects alone: every agent computes the same, and one of them writes it.
  */
+import { sorted } from '../base/sort.ts'
+import { Toll, type Work } from '../base/work.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { objectName } from '../cluster/objects.ts'
 import { referenceProblems } from '../cluster/references.ts'
@@ -33,23 +35,43 @@ export interface ObjectConditions {
 /** Of one condition, in characters: several problems are told, not all. */
 const LONGEST_MESSAGE = 1_000
 
-export function judgeObjects(store: ObjectStore): ObjectConditions[] {
+/** About what it takes to judge one object, in microseconds. */
+const OBJECT_COST = 5
+
+/** Each object, in the order of kinds and names, while the store stays as it is. */
+export function* judgeObjects(store: ObjectStore): Work<ObjectConditions[]> {
   const own = byObject(store.problems())
-  const named = byObject(referenceProblems(store))
-  return JUDGED_KINDS.flatMap((kind) =>
-    [...store.keys(kind)].sort().map((key): ObjectConditions => {
-      const object = objectName({ kind, namespace: '', name: key })
-      const [mine, references] = [own.get(object) ?? [], named.get(object) ?? []]
-      return {
-        kind,
-        name: key,
-        generation: store.generation(kind, key),
-        conditions: [accepted(mine), resolved(references)],
-        errors: [...mine, ...references].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
-      }
-    }),
-  )
+  const named = byObject(yield* referenceProblems(store))
+  const judged: ObjectConditions[] = []
+  const toll = new Toll()
+  for (const kind of JUDGED_KINDS) {
+    for (const name of yield* sorted([...store.keys(kind)], byText)) {
+      judged.push(judge(store, kind, name, { own, named }))
+      toll.add(OBJECT_COST)
+      if (toll.isDue) yield toll.take()
+    }
+  }
+  return judged
 }
+
+interface Found {
+  readonly own: ReadonlyMap<string, readonly Problem[]>
+  readonly named: ReadonlyMap<string, readonly Problem[]>
+}
+
+function judge(store: ObjectStore, kind: JudgedKind, name: string, { own, named }: Found): ObjectConditions {
+  const object = objectName({ kind, namespace: '', name })
+  const [mine, references] = [own.get(object) ?? [], named.get(object) ?? []]
+  return {
+    kind,
+    name,
+    generation: store.generation(kind, name),
+    conditions: [accepted(mine), resolved(references)],
+    errors: [...mine, ...references].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
+  }
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
 function byObject(problems: readonly Problem[]): Map<string, Problem[]> {
   const found = new Map<string, Problem[]>()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parsePrefix } from '../../src/base/prefix.ts'
+import { finish } from '../../src/base/work.ts'
 import type { DataplaneIntent } from '../../src/cluster/intent.ts'
 import type { PoolObject } from '../../src/cluster/pool.ts'
 import { natProblems, planNat } from '../../src/dataplane/nat.ts'
@@ -40,7 +41,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
 })
 const NOTHING = { ipv4: [], ipv6: [] }
 const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
-const render = (of: DataplaneIntent) => renderNft({ nat: planNat(of), loops: NO_LOOPS, keepsNat: false })
+const render = (of: DataplaneIntent) => renderNft({ nat: finish(planNat(of)), loops: NO_LOOPS, keepsNat: false })
 const rules = (of: DataplaneIntent): string[] =>
   [...render(of).rules.values()].flatMap((rule) => (rule === undefined ? [] : `${rule.match} ⇒ ${rule.verdict}`))
 const set = (of: DataplaneIntent, name: string) => render(of).sets.get(name)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import { finish } from '../../src/base/work.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
 import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
@@ -75,8 +76,9 @@ class Node {
   }
 
   #texts(which: 'services' | 'spared'): string[] {
-    this.loops.followRoutes()
-    this.plan = this.loops.takePlan()
+    do this.loops.followRoutes()
+    while (this.loops.isJudging)
+    this.plan = finish(this.loops.takePlan())
     const { ipv4 = [], ipv6 = [] } = this.plan?.[which] ?? {}
     return [...ipv4, ...ipv6].map(({ text }) => text)
   }
@@ -115,7 +117,7 @@ describe('what ends here', () => {
   test('nothing is planned anew while nothing changes', () => {
     const { loops } = new Node().advertise(...RANGES)
     expect(loops.hasChanged).toBe(true)
-    loops.takePlan()
+    finish(loops.takePlan())
     loops.change(RANGES, [prefix('10.244.1.0/24')])
     expect(loops.hasChanged).toBe(false)
   })
@@ -243,7 +245,7 @@ describe('the script', () => {
     const nothing = { ipv4: [], ipv6: [] }
     return renderNft({ nat: { rules: [], pools: nothing, hosts: nothing }, loops: plan, keepsNat })
   }
-  const planOf = (node: Node): LoopPlan => node.loops.takePlan()
+  const planOf = (node: Node): LoopPlan => finish(node.loops.takePlan())
 
   test('hooks into forward and nothing else, and never asks connection tracking', () => {
     const text = render(planOf(new Node({ nodeHosts: [prefix('10.96.3.4/32')] }).advertise(...RANGES))).body(0)

@@ -296,7 +296,81 @@ export async function makeInputs(
     })
   }
 
-  const groups = { ofObjects, ofRoutes, ofSessions, ofKernel }
+  /** Routes to the pods of all nodes, made of objects; and nodes that keep their addresses in NAT. */
+  function* ofNodeRoutes({ nodes }: Size): Generator<Cost> {
+    const pools = [objects.ipPool('pods', { cidr: '10.64.0.0/10', natOutgoing: true })]
+    const configuration = { natOutgoingExclusions: 'IPPoolsAndHostIPs', ...RANGES }
+    const rig = new Rig({ neighbors: 0, configuration, objects: pools, more: { dataplane: 'linux' } })
+    rig.feed({
+      kind: 'kernel',
+      change: { full: true, more: false, gone: [], present: [kernelRoute('10.0.0.0/8', undefined)] },
+    })
+    rig.feed({ kind: 'nft-table', table: undefined })
+    const all = upTo(nodes).map((index) => aNode(index))
+    const set = (spec: object): void => {
+      tell(
+        rig,
+        objects.upsert(
+          objects.bgpConfiguration({ asNumber: 64_512, nodeToNodeMeshEnabled: false, ...configuration, ...spec }),
+        ),
+      )
+      rig.pass(5_000)
+    }
+    yield measure(rig, 'addresses of nodes that NAT spares', () => {
+      tell(rig, objects.replace('Node', [OUR_NODE, ...all]))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'one node more that NAT spares', () => {
+      tell(rig, objects.upsert(aNode(nodes)))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'routes to all nodes', () => set({ nodeRoutes: 'Direct' }))
+    yield measure(rig, 'a route to one node more', () => {
+      tell(rig, objects.upsert(aNode(nodes + 1)))
+      rig.pass(5_000)
+    })
+    yield measure(rig, 'a label of a node with a route', () => tell(rig, objects.upsert(aNode(7, { zone: '1' }))))
+    yield measure(rig, 'routes to nodes by BGP again', () => {
+      set({ nodeRoutes: 'BGP' })
+      rig.pass(120_000)
+    })
+  }
+
+  /** What the holder of the Lease judges, and the status of this node. */
+  function* ofStatus({ nodes }: Size): Generator<Cost> {
+    const status = { conditions: true, startupTaint: 'godwit.dev/starting' }
+    const rig = new Rig({ neighbors: 0, more: { status } })
+    const peers = upTo(nodes).map((index) =>
+      objects.bgpPeer(`rack-${index}`, {
+        nodeSelector: `rack == "${index}"`,
+        peerIP: '10.0.0.254',
+        asNumber: 65_000,
+        filters: [`f${index % 7}`],
+      }),
+    )
+    yield measure(rig, 'objects of people', () => {
+      tell(
+        rig,
+        objects.replace('Node', [OUR_NODE, ...upTo(nodes).map((index) => aNode(index))]),
+        objects.replace('BGPPeer', peers),
+      )
+      rig.pass(60_000)
+    })
+    const ofNodes = upTo(nodes / 5).map((index) =>
+      objects.bgpConfiguration({ asNumber: 64_512 }, `node.${nodeName(index)}`),
+    )
+    tell(rig, ...ofNodes.map((object) => objects.upsert(object)))
+    yield measure(rig, 'the Lease is ours', () => {
+      rig.feed({ kind: 'lease', held: true })
+      rig.pass(60_000)
+    })
+    yield measure(rig, 'one object of people', () => {
+      tell(rig, objects.upsert(objects.bgpFilter('f3', {})))
+      rig.pass(60_000)
+    })
+  }
+
+  const groups = { ofObjects, ofRoutes, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
 
   /** `only`: a part of the name of some group. */
   function* costs(size: Size, only = ''): Generator<Cost> {

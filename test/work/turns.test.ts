@@ -62,6 +62,15 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'one service more': KERNEL,
   'learned ways are allowed': KERNEL,
   'all is withdrawn from the kernel': KERNEL,
+  'addresses of nodes that NAT spares': OBJECTS,
+  'one node more that NAT spares': OBJECTS,
+  'routes to all nodes': OBJECTS,
+  'a route to one node more': OBJECTS,
+  'a label of a node with a route': LITTLE,
+  'routes to nodes by BGP again': OBJECTS,
+  'objects of people': OBJECTS,
+  'the Lease is ours': OBJECTS,
+  'one object of people': OBJECTS,
 }
 
 const counter = new WorkCounter()

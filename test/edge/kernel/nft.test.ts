@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import { finish } from '../../../src/base/work.ts'
 import type { PoolNat } from '../../../src/cluster/pool.ts'
 import { planNat } from '../../../src/dataplane/nat.ts'
 import { renderNft } from '../../../src/dataplane/nft-script.ts'
@@ -36,7 +37,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
     proxied: [],
     ...NO_NODE_ROUTES,
   } as const
-  return renderNft({ nat: planNat({ ...intent, ...rest }), loops: NO_LOOPS, keepsNat: true })
+  return renderNft({ nat: finish(planNat({ ...intent, ...rest })), loops: NO_LOOPS, keepsNat: true })
 }
 
 const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [] } }
