@@ -7,6 +7,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Millis } from './base/units.ts'
 import type { AgentOptions } from './cli/arguments.ts'
+import type { PodSelection } from './cluster/intent.ts'
 import { readKept } from './cluster/last-good.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { bootOfKernel } from './edge/boot.ts'
@@ -80,6 +81,7 @@ class Agent {
   readonly #keys: Keys
   /** Names of the Secrets that hold keys. */
   #secrets: readonly string[] = []
+  #pods: PodSelection | undefined
   /** Our control socket, and those that stand in for Calico's BIRD. */
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
@@ -185,6 +187,7 @@ class Agent {
     this.#driver.feed({ kind: 'restarted', document, forwards: this.#forwarding?.families })
     this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
     this.#source.followSecrets?.(this.#secrets)
+    this.#source.followPods?.(this.#pods)
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void this.#stop(signal))
     process.on('SIGHUP', () => this.#reread())
   }
@@ -261,6 +264,10 @@ class Agent {
         this.#keys.want(effect.names)
         this.#source?.followSecrets?.(effect.names)
         this.#secrets = effect.names
+        return
+      case 'pods':
+        this.#source?.followPods?.(effect.selection)
+        this.#pods = effect.selection
         return
       case 'protect':
       case 'listen':

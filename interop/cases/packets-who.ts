@@ -4,9 +4,10 @@
 import { ask } from '../lab/ask.ts'
 import { PROXIES } from '../lab/kube-proxies.ts'
 import { FAMILIES, type Family, type Host } from '../lab/lab.ts'
-import { bgpAdvertisement, bgpFilter, bgpPeer, endpointSlice, service } from '../lab/manifests.ts'
+import { bgpAdvertisement, bgpFilter, bgpPeer, endpointSlice, kubePod, service } from '../lab/manifests.ts'
+import type { Pod } from '../lab/pod.ts'
 import { eventually } from '../lab/wait.ts'
-import { kernelRoutes } from '../lab/wire.ts'
+import { ip, kernelRoutes } from '../lab/wire.ts'
 import { type Case, expect, Skip } from './case.ts'
 import { FABRIC_LIMIT, needs } from './fabric.ts'
 import { buildMesh, type MeshScene, podOnEach } from './packets-mesh.ts'
@@ -114,4 +115,81 @@ const covering: Case = {
   },
 }
 
-export const cases: readonly Case[] = [covering]
+const ANYCAST = { ipv4: '198.51.100.53', ipv6: '2001:db8:53::53' }
+const single = (family: Family): string => `${ANYCAST[family]}/${family === 'ipv4' ? 32 : 128}`
+
+/** The way of a CNI that gives out such addresses: over the link of the pod. */
+const wayTo = async (pod: Pod, family: Family): Promise<string> => {
+  const text = await pod.node.must(['ip', 'route', 'get', pod[family]])
+  const [, link] = / dev (\S+)/.exec(text) ?? []
+  if (link === undefined) throw new Error(`no way to ${pod[family]}: ${text}`)
+  return `${single(family)} dev ${link}`
+}
+
+/** By way of these nodes and no others. */
+const routerGoesBy = async ({ router, nodes }: MeshScene, wanted: readonly Host[]): Promise<void> =>
+  eventually(
+    async () => {
+      for (const family of FAMILIES) {
+        const text = await router.must([
+          'sh',
+          '-c',
+          `ip ${family === 'ipv4' ? '-4' : '-6'} route show ${single(family)}`,
+        ])
+        for (const { host } of nodes) {
+          const goes = ` ${text.replaceAll('\n', ' ')} `.includes(` via ${host.address(family)} `)
+          expect(goes === wanted.includes(host), `the router goes to ${ANYCAST[family]} by: ${text || 'no way'}`)
+        }
+      }
+    },
+    { within: 60_000, every: 500 },
+  )
+
+const anycast: Case = {
+  name: 'packets: one address in pods of two nodes, by label; while they are ready and the kernel has their routes',
+  speakers: 'once',
+  limit: FABRIC_LIMIT,
+  async run(bench) {
+    await needs(bench)
+    const scene = await buildMesh(bench)
+    const { manifests, nodes, outside } = scene
+    const [one, two] = await podOnEach(bench, nodes.slice(0, 2))
+    if (one === undefined || two === undefined) throw new Error('two pods')
+    const put = (pod: Pod, ready = true) =>
+      manifests.put(
+        kubePod({
+          name: pod.host.name,
+          node: pod.node.name,
+          labels: { app: 'dns' },
+          addresses: both(ANYCAST),
+          ready,
+        }),
+      )
+    for (const pod of [one, two]) {
+      for (const family of FAMILIES) {
+        await ip(pod.host, [`address add ${single(family)} dev eth0${family === 'ipv6' ? ' nodad' : ''}`])
+        await ip(pod.node, [`route add ${await wayTo(pod, family)}`])
+      }
+    }
+    await Promise.all([put(one), put(two)])
+    const byLabel = { routes: [{ pods: { selector: "app == 'dns'" } }], peers: ['router'] }
+    await manifests.put(bgpAdvertisement('dns', byLabel))
+    await routerGoesBy(scene, [one.node, two.node])
+    const answers = async () => {
+      for (const family of FAMILIES) await eventually(() => ask(outside, ANYCAST[family]))
+    }
+    await answers()
+    await put(one, false)
+    await routerGoesBy(scene, [two.node])
+    await answers()
+    await put(one)
+    await routerGoesBy(scene, [one.node, two.node])
+    for (const family of FAMILIES) await ip(two.node, [`route del ${await wayTo(two, family)}`])
+    await routerGoesBy(scene, [one.node])
+    await answers()
+    await manifests.remove(bgpAdvertisement('dns', {}))
+    await routerGoesBy(scene, [])
+  },
+}
+
+export const cases: readonly Case[] = [covering, anycast]

@@ -151,6 +151,25 @@ export interface EndpointShape {
   readonly terminating?: boolean
 }
 
+export interface PodShape {
+  readonly name: string
+  readonly node: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly addresses: readonly string[]
+  readonly ready: boolean
+}
+
+export const kubePod = ({ name, node, labels, addresses, ready }: PodShape): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: NAMESPACE, labels },
+  spec: { nodeName: node },
+  status: {
+    podIPs: addresses.map((ip) => ({ ip })),
+    conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+  },
+})
+
 export const endpointSlice = (
   serviceName: string,
   family: 'IPv4' | 'IPv6',

@@ -146,8 +146,10 @@ function operationsOf(
 // ── Which routes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Those that choose a route. */
-const choosing = (all: readonly NodeAdvertisement[], chooses: (choice: RouteChoice) => boolean): NodeAdvertisement[] =>
-  all.filter(({ object }) => object.routes.some(chooses))
+export const choosing = (
+  all: readonly NodeAdvertisement[],
+  chooses: (choice: RouteChoice) => boolean,
+): NodeAdvertisement[] => all.filter(({ object }) => object.routes.some(chooses))
 
 /** Of a pod CIDR, a block or a single address of pods. */
 export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {

@@ -29,6 +29,7 @@ import type {
   NodeIntent,
   NodeRoutesIntent,
   PeerIntent,
+  PodSelection,
   Problem,
   ServiceGuards,
 } from './intent.ts'
@@ -36,6 +37,7 @@ import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './n
 import { NodeRoutes } from './node-routes.ts'
 import type { NodeObject, PeerObject } from './objects.ts'
 import { type PeerPlan, PeerPlanner } from './peers.ts'
+import { decidePod, podsWanted } from './pod-routes.ts'
 import { type PodCidrSource, PodSources, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
@@ -54,6 +56,7 @@ import { NodeSurvey } from './survey.ts'
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
 const ADVERTISEMENT = 'BGPAdvertisement/'
+const POD = 'Pod/'
 /**
  * About what it takes, in microseconds: to decide a service, to read what people write, and to see that nothing
  * changed.
@@ -85,6 +88,7 @@ const NO_CALICO_PROBLEM = makeProblem({
   says: "needs objects in a group of Calico's: start the agent with --api-group projectcalico.org; no pod CIDR is advertised",
 })
 
+const NO_POD = { claims: [], why: undefined }
 const NO_NODE_ROUTES = { routes: [], problems: [] }
 const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [] }
 
@@ -99,6 +103,7 @@ interface Frame {
   readonly dataplane: DataplaneIntent | undefined
   readonly secrets: readonly string[]
   readonly interfaces: readonly string[]
+  readonly pods: PodSelection | undefined
   readonly problems: readonly Problem[]
 }
 
@@ -170,6 +175,8 @@ export class IntentBuilder {
   #planned: Frame | undefined
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
+  /** By which pods were decided. */
+  #podsBy: readonly NodeAdvertisement[] | undefined
   /** Of those that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
   /** Why no service may be advertised, and whether that is new. */
@@ -219,6 +226,7 @@ export class IntentBuilder {
       this.#decide(store, key)
       yield SERVICE_COST
     }
+    for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#decidePod(store, key)
     this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, served } = yield* this.#book.takeChanges()
@@ -243,7 +251,10 @@ export class IntentBuilder {
   /** Undefined: everything, for a store not seen before or too long ago. */
   #touchedIn(store: ObjectStore): readonly Touched[] | undefined {
     const touched = store === this.#store ? store.changedSince(this.#revision) : undefined
-    if (touched === undefined) this.#services = undefined
+    if (touched === undefined) {
+      this.#services = undefined
+      this.#podsBy = undefined
+    }
     this.#store = store
     return touched
   }
@@ -280,6 +291,7 @@ export class IntentBuilder {
     const pods = podClaims(me, heldPods, (prefix) => namePods(advertising, prefix))
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
     this.#setOwnRoutes(advertising.all, me)
+    this.#setPods(store, advertising.all)
     const health = this.#unhealthy
     yield* this.#setServices(store, serviceSettings(me.name, me.labels, settings, health, advertising.all))
   }
@@ -328,6 +340,7 @@ export class IntentBuilder {
       guards: settings.guards,
       secrets: secretsOf(plan.peers.values()),
       interfaces: interfacesOf(advertising.all),
+      pods: podsWanted(advertising.all),
       dataplane,
       problems: [
         ...problems,
@@ -445,6 +458,7 @@ export class IntentBuilder {
     this.#planned = undefined
     this.#services = undefined
     this.#advertised = new Set()
+    this.#podsBy = undefined
     for (const claimed of [...this.#book.objects()]) {
       this.#book.set(claimed, [])
       yield SERVICE_COST
@@ -480,6 +494,23 @@ export class IntentBuilder {
     }
   }
 
+  /** Few: those of this node. In a folder of manifests, all that it has. */
+  #setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): void {
+    if (advertising === this.#podsBy) return
+    this.#podsBy = advertising
+    const known = [...this.#book.objects()].flatMap((object) =>
+      object.startsWith(POD) ? [object.slice(POD.length)] : [],
+    )
+    for (const key of new Set([...known, ...store.table('Pod').keys()])) this.#decidePod(store, key)
+  }
+
+  #decidePod(store: ObjectStore, key: string): void {
+    const pod = store.get('Pod', key)
+    if (this.#podsBy === undefined) return
+    const { claims, why } = pod === undefined ? NO_POD : decidePod(pod, this.#name, this.#podsBy)
+    this.#book.set(POD + key, claims, why)
+  }
+
   #decide(store: ObjectStore, key: string): void {
     if (this.#services === undefined) return
     this.work.services++
@@ -513,10 +544,10 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, guards, leave, dataplane, secrets, interfaces } = this.#frame
+    const { node, peers, guards, leave, dataplane, secrets, interfaces, pods } = this.#frame
     const { routes, served, refusals } = this.#book
     const problems = this.#allProblems(store)
-    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, interfaces, problems }
+    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, interfaces, pods, problems }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

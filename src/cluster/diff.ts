@@ -35,6 +35,7 @@ export const NOTHING: Intent = {
   dataplane: undefined,
   secrets: [],
   interfaces: [],
+  pods: undefined,
   problems: [],
 }
 

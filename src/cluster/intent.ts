@@ -31,8 +31,16 @@ export interface Intent {
   readonly secrets: readonly string[]
   /** Interfaces whose addresses BGPAdvertisements of this node name, in order. */
   readonly interfaces: readonly string[]
+  /** Pods of this node that BGPAdvertisements may name; undefined: none. */
+  readonly pods: PodSelection | undefined
   /** What is wrong or held back, each naming object, field and value; in a stable order. */
   readonly problems: readonly Problem[]
+}
+
+/** Which pods of this node have to be read. */
+export interface PodSelection {
+  /** In Kubernetes' words; undefined: all. */
+  readonly labelSelector: string | undefined
 }
 
 export interface NodeIntent {
@@ -244,7 +252,7 @@ export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 
 export interface RouteIntent {
   readonly prefix: Prefix
-  readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'advertisement' | 'interface'
+  readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'pod' | 'interface' | 'advertisement'
   /** `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`; several where they share it. */
   readonly objects: readonly string[]
   readonly communities: readonly (readonly number[])[]

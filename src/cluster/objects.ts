@@ -67,6 +67,20 @@ export interface EndpointSliceObject {
   readonly draining: readonly string[]
 }
 
+/** Of a pod what decides whether its address is advertised. */
+export interface PodObject {
+  readonly namespace: string
+  readonly name: string
+  readonly labels: Labels
+  /** Undefined: not scheduled yet. */
+  readonly node: string | undefined
+  readonly hostNetwork: boolean
+  readonly isReady: boolean
+  readonly isTerminating: boolean
+  /** As /32 and /128. */
+  readonly addresses: readonly Prefix[]
+}
+
 /** A Secret as the edge reports it: what of it is fit to be a key, and never the key. */
 export interface SecretObject {
   readonly type: string
@@ -229,6 +243,12 @@ export type RouteChoice =
   | { readonly kind: 'podCIDRs' }
   /** Those of the pod CIDRs and blocks that lie in these IPPools; both undefined: in any. */
   | { readonly kind: 'pools'; readonly names: readonly string[] | undefined; readonly selector: Selector | undefined }
+  /** Addresses of single pods of the node, which become routes by it. What is undefined chooses all. */
+  | {
+      readonly kind: 'pods'
+      readonly selector: Selector | undefined
+      readonly namespaces: readonly string[] | undefined
+    }
   /** The node's own addresses as /32 and /128: they become routes by it. */
   | { readonly kind: 'nodeAddresses' }
   /** The same of the addresses of these interfaces. */
@@ -271,6 +291,7 @@ export interface ParsedObjects {
   readonly Node: NodeObject
   readonly Service: ServiceObject
   readonly EndpointSlice: EndpointSliceObject
+  readonly Pod: PodObject
   readonly Secret: SecretObject
   readonly BGPConfiguration: ConfigurationObject
   readonly BGPPeer: PeerObject

@@ -35,7 +35,14 @@ const JUDGE_COST = 3
 const COMPARE_COST = 0.5
 
 /** What a route is called that several kinds of objects want. */
-const ORIGINS: readonly RouteIntent['origin'][] = ['pod-cidr', 'service-cidr', 'service', 'interface', 'advertisement']
+const ORIGINS: readonly RouteIntent['origin'][] = [
+  'pod-cidr',
+  'service-cidr',
+  'service',
+  'pod',
+  'interface',
+  'advertisement',
+]
 
 export class RouteBook {
   /** By prefix. These three maps change in place. */
@@ -168,11 +175,11 @@ const isWanted = ({ refused, origin }: Claim, isServed: boolean): boolean =>
   refused === undefined && !(origin === 'interface' && isServed)
 const A_SERVICE_HAS = 'it is the address of a service'
 
-/** A covering prefix of somebody does not keep from others what is a route without it. */
+/** A covering prefix or a pod of somebody does not keep from others what is a route without it. */
 function namedBy(wanted: readonly (readonly [string, Claim])[]): readonly string[] {
   if (wanted.every(([, { named }]) => named === undefined || named.length === 0)) return NO_NAMES
   const names = new Set(wanted.flatMap(([, { named = NO_NAMES }]) => named))
-  const plain = wanted.filter(([object]) => !object.endsWith(COVERING))
+  const plain = wanted.filter(([object, { origin }]) => origin !== 'pod' && !object.endsWith(COVERING))
   if (plain.length < wanted.length && plain.some(([, { named = NO_NAMES }]) => named.length === 0)) names.add(FOR_ALL)
   return [...names].sort()
 }

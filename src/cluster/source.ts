@@ -5,6 +5,7 @@ export const KINDS = [
   'Node',
   'Service',
   'EndpointSlice',
+  'Pod',
   'Secret',
   'BGPConfiguration',
   'BGPPeer',

@@ -32,6 +32,10 @@ export function endingOf(
   return { kind: 'elsewhere', other: first }
 }
 
+/** Whether packets that follow this route get to a pod of this node. A default route may be over a link alone, too. */
+export const holdsPod = (route: KernelRoute, links: LinkTable): boolean =>
+  route.prefix.length > 0 && leadsToPods(route, links)
+
 /**
  * A link of this node has the prefix, as the bridge of a CNI does; its gateway, if it says one, is this node itself. A
  * routing daemon may send anything over any link: only where the link has an address in the prefix are pods there.

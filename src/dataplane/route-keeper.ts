@@ -41,7 +41,7 @@ import type { LinkTable, TouchedLinks } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 import { formatResolution, type NextHop, type Resolution } from './next-hop.ts'
 import { NextHops, type UsedNextHop } from './next-hops.ts'
-import { type Ending, endingOf } from './own-prefix.ts'
+import { type Ending, endingOf, holdsPod } from './own-prefix.ts'
 import { type Direct, type Place, Places } from './places.ts'
 import { Walks } from './walks.ts'
 
@@ -292,6 +292,16 @@ export class RouteKeeper {
     if (isHostPrefix(prefix)) return { kind: 'here' }
     const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
     return endingOf(blackhole(prefix), present, this.table.at(prefix), this.table.links)
+  }
+
+  /**
+   * Whether packets to the address of a pod end on this node: a route of others leads to it over a link, and none of
+   * ours to exactly this address. Inside a link's network, no other route of ours is written.
+   */
+  leadsToPod({ bytes, text }: Prefix): boolean {
+    const route = this.table.lookup(bytes)
+    if (route === undefined || !holdsPod(route, this.table.links)) return false
+    return [...this.#placesOf(text)].every(({ present }) => present === undefined)
   }
 
   // ── Actual routes ────────────────────────────────────────────────────────────────────────────────────────────────

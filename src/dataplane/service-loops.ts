@@ -67,7 +67,8 @@ const STEPS = 1_024
 /** About what it takes to look at one address, and to find the ways to one, in microseconds. */
 const LOOK_COST = 0.5
 const WAY_COST = 20
-
+/** Pod CIDRs have a blackhole, single pods a route of their CNI, and addresses of the node are not forwarded. */
+const ENDS_HERE: ReadonlySet<RouteIntent['origin']> = new Set(['pod-cidr', 'pod', 'interface'])
 const VERDICTS = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const
 const NOTHING = { ipv4: [], ipv6: [] }
 
@@ -104,10 +105,10 @@ export class ServiceLoops {
     this.#changed = true
   }
 
-  /** What is advertised from now on, and what is not any more. Pod CIDRs have a blackhole and are no matter of ours. */
+  /** What is advertised from now on, and what is not any more. */
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[]): void {
-    const added = announce.filter(({ origin }) => origin !== 'pod-cidr').map(({ prefix }) => prefix)
-    const removed = [...withdraw, ...announce.filter(({ origin }) => origin === 'pod-cidr').map(({ prefix }) => prefix)]
+    const added = announce.filter(({ origin }) => !ENDS_HERE.has(origin)).map(({ prefix }) => prefix)
+    const removed = [...withdraw, ...announce.filter(({ origin }) => ENDS_HERE.has(origin)).map(({ prefix }) => prefix)]
     for (const prefix of removed) this.#remove(prefix)
     for (const prefix of added) this.#add(prefix)
   }

@@ -1,4 +1,5 @@
 /** The kinds that the agent reads and writes: API group, version, plural, and whether they have namespaces. */
+import type { PodSelection } from '../cluster/intent.ts'
 import { KINDS, type Kind } from '../cluster/source.ts'
 import type { Effect } from '../engine/effect.ts'
 
@@ -36,8 +37,8 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
   },
 }
 
-/** Only Secrets that objects name are read: see `secretsIn`. */
-const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret')
+/** Of Secrets only those that are named are read (`secretsIn`), of Pods only those of one node, if any (`podsOn`). */
+const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret' && kind !== 'Pod')
 
 /** Kinds that are read only with Calico's own objects. */
 const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
@@ -97,6 +98,16 @@ export const secretsIn = (namespace: string, name?: string): Resource => ({
   ...(name !== undefined && { selection: { fieldSelector: `metadata.name=${name}` } }),
 })
 
+/** Pods, or those of a node. */
+export const podsOn = (node?: string, labelSelector?: string): Resource => ({
+  kind: 'Pod',
+  apiVersion: 'v1',
+  plural: 'pods',
+  namespaced: true,
+  custom: false,
+  ...(node !== undefined && { selection: { fieldSelector: `spec.nodeName=${node}`, labelSelector } }),
+})
+
 /** A user sets it when a node registers; it is removed when the node is ready. */
 export const STARTUP_TAINT = 'godwit.dev/starting'
 
@@ -113,6 +124,8 @@ export interface Source {
   reread?(): void
   /** Reads the Secrets with these names, and no others, where it does not read all of them anyhow. */
   followSecrets?(names: readonly string[]): void
+  /** Reads the pods of this node that are selected, and no others; undefined: none. A folder is read whole anyhow. */
+  followPods?(selection: PodSelection | undefined): void
   /** Why no agent follows this one after SIGTERM; undefined: one does, or that cannot be known. */
   whyLeaves?(): Promise<string | undefined>
   /** Writes what the effect says, where the source can be written to. */

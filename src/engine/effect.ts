@@ -4,7 +4,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from '../bfd/types.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
-import type { HealthSettings, KeyIntent } from '../cluster/intent.ts'
+import type { HealthSettings, KeyIntent, PodSelection } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
@@ -48,6 +48,8 @@ export type Effect =
   | { readonly kind: 'protect'; readonly neighbors: readonly Protection[] }
   /** Names of all Secrets that hold keys: the source follows these, in the agent's own namespace, and no others. */
   | { readonly kind: 'secrets'; readonly names: readonly string[] }
+  /** Pods of this node that are followed; undefined: none are. */
+  | { readonly kind: 'pods'; readonly selection: PodSelection | undefined }
   /** Text for a client of the control socket, in BIRD's line protocol. The Input `client-drained` follows. */
   | { readonly kind: 'reply'; readonly client: ClientId; readonly text: string }
   | { readonly kind: 'hang-up'; readonly client: ClientId }

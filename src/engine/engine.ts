@@ -17,7 +17,8 @@ import type { HashKey } from '../bgp/route/hash.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
-import type { DataplaneIntent, Intent, NodeIntent, Problem } from '../cluster/intent.ts'
+import type { DataplaneIntent, Intent, NodeIntent, PodSelection, Problem } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
 import type { ObjectChange } from '../cluster/source.ts'
 import { ObjectStore } from '../cluster/store.ts'
 import { DefaultRoutes } from '../dataplane/default-routes.ts'
@@ -145,6 +146,7 @@ export class Engine {
   /** The revision of the objects in the last Effect `protect`. */
   #protected = 0
   #secrets: readonly string[] = []
+  #pods: PodSelection | undefined
   /** The reason for which objects ask this node to leave. */
   #leaveWanted: string | undefined
   /** The reason for which the process ends as soon as this node has left. */
@@ -595,6 +597,7 @@ export class Engine {
     this.#followGateways(this.#facts.now)
     this.#discover()
     this.#followSecrets(intent.secrets)
+    this.#followPods(intent.pods)
     this.#followLeave(intent.leave, now)
     if (this.#kernel !== undefined) yield* this.#kernel.setIntent(intent.dataplane, now)
     const cni = this.#cni.next(this.#store.get('Node', this.#facts.node)?.podCidrs)
@@ -725,6 +728,12 @@ export class Engine {
     if (sameList(names, this.#secrets)) return
     this.#secrets = names
     this.#out.first({ kind: 'secrets', names })
+  }
+
+  #followPods(selection: PodSelection | undefined): void {
+    if (same(selection, this.#pods)) return
+    this.#pods = selection
+    this.#out.push({ kind: 'pods', selection })
   }
 
   #discover(): void {

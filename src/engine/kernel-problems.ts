@@ -1,6 +1,6 @@
 /** Problems with kernel routes: a bounded number, each with what the agent does about it. */
 import type { Prefix } from '../base/prefix.ts'
-import type { Problem } from '../cluster/intent.ts'
+import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
 import { formatRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
@@ -18,7 +18,7 @@ export interface Unresolved {
 export function kernelProblems(
   keeper: RouteKeeper,
   trouble: string | undefined,
-  waiting: readonly Prefix[],
+  waiting: readonly RouteIntent[],
   unresolved: Unresolved,
 ): Problem[] {
   const found: Problem[] = []
@@ -31,7 +31,15 @@ export function kernelProblems(
     ...unresolvedRoutes(keptOut),
     ...contests(keptOut),
     ...gaps(keptOut),
-    ...heldBack(keeper, trouble, waiting),
+    ...heldBack(
+      keeper,
+      trouble,
+      waiting.flatMap(({ origin, prefix }) => (origin === 'pod' ? [] : [prefix])),
+    ),
+    ...podsElsewhere(
+      keeper,
+      waiting.filter(({ origin }) => origin === 'pod'),
+    ),
     ...unreached(unresolved),
   ]
 }
@@ -107,6 +115,18 @@ function heldBack(keeper: RouteKeeper, trouble: string | undefined, waiting: rea
     return makeProblem({ code: 'pod-cidr-waits', object: 'kernel routes', value: text, says })
   })
   return [...strayed, ...held].slice(0, MOST)
+}
+
+/** The pod is ready on this node, by the word of its objects. */
+function podsElsewhere(keeper: RouteKeeper, pods: readonly RouteIntent[]): Problem[] {
+  if (!keeper.isKnown) return []
+  return pods.slice(0, MOST).map(({ prefix, objects }) => {
+    const route = keeper.lookup(prefix.bytes)
+    const way =
+      route === undefined ? 'the kernel has no route to it' : `${describeRoute(route)} leads its packets elsewhere`
+    const at = { object: objects[0] ?? 'kernel routes', field: 'status.podIPs', value: prefix.text }
+    return makeProblem({ code: 'pod-elsewhere', ...at, says: `is not advertised: ${way}`, level: 'warning' })
+  })
 }
 
 function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {

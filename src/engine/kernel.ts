@@ -125,7 +125,7 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** A pod CIDR is advertised when its blackhole is in the kernel, any other prefix at once. */
+  /** A pod CIDR is advertised when its blackhole is in the kernel, a single pod when its route is, any other prefix at once. */
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
     const { objects } = this.#rooms
     for (const prefix of withdraw) {
@@ -133,19 +133,21 @@ export class Kernel {
       this.#ready.delete(prefix.text)
       if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
     }
-    const held = announce.filter((route) => route.origin === 'pod-cidr' && !this.#isReady(route))
+    const held = announce.filter((route) => restsOnKernel(route) && !this.#isReady(route))
     const ready = announce.filter((route) => !held.includes(route))
     for (const { prefix } of announce) this.#retiring.delete(prefix.text)
     this.#loops.change(announce, withdraw)
     for (const route of held) this.#waiting.set(route.prefix.text, route)
-    for (const route of ready) if (route.origin === 'pod-cidr') this.#ready.set(route.prefix.text, route)
+    for (const route of ready) if (restsOnKernel(route)) this.#ready.set(route.prefix.text, route)
     objects.changeRoutes(ready, withdraw, now)
     this.#isStale = true
   }
 
-  /** No prefix waits for the kernel before it is advertised. */
+  /** No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business. */
   get isReady(): boolean {
-    return this.#waiting.size === 0
+    return this.#routes.isKnown
+      ? [...this.#waiting.values()].every(({ origin }) => origin === 'pod')
+      : this.#waiting.size === 0
   }
 
   // ── Actual state ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +253,7 @@ export class Kernel {
   problems(): readonly Problem[] {
     if (this.#isStale) {
       this.#isStale = false
-      const waiting = [...this.#waiting.values()].map(({ prefix }) => prefix)
+      const waiting = [...this.#waiting.values()]
       const found = [
         ...kernelProblems(this.#routes, this.#trouble, waiting, this.#unresolved()),
         ...this.#nft.problems(),
@@ -297,7 +299,8 @@ export class Kernel {
     this.#rooms.out.log(logLine('warn', 'routes-failed', text, fields))
   }
 
-  #isReady({ prefix }: RouteIntent): boolean {
+  #isReady({ prefix, origin }: RouteIntent): boolean {
+    if (origin === 'pod') return this.#routes.isKnown && this.#routes.leadsToPod(prefix)
     this.#routes.holdBlackhole(prefix)
     return this.#routes.isKnown && this.#routes.endingOf(prefix).kind === 'here' && this.#rooms.arePodsReady()
   }
@@ -318,7 +321,9 @@ export class Kernel {
   #withdrawStrayed(now: Millis): void {
     if (!this.#mayStray || !this.#routes.isKnown) return
     this.#mayStray = false
-    const strayed = [...this.#ready.values()].filter(({ prefix }) => this.#routes.endingOf(prefix).kind === 'elsewhere')
+    const strayed = [...this.#ready.values()].filter(({ prefix, origin }) =>
+      origin === 'pod' ? !this.#routes.leadsToPod(prefix) : this.#routes.endingOf(prefix).kind === 'elsewhere',
+    )
     if (strayed.length === 0) return
     for (const route of strayed) {
       this.#ready.delete(route.prefix.text)
@@ -446,6 +451,9 @@ function stillThere({ nodeAddresses, podCidrs }: DataplaneIntent): StillThere {
     hasPods: ({ prefix }) => isInsideOne(prefix, podCidrs),
   }
 }
+
+/** It is advertised when packets to it end on this node, by what the kernel holds. */
+const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr' || origin === 'pod'
 
 function liesInOne(nextHop: Uint8Array, prefixes: readonly Prefix[]): boolean {
   const bytes = globalPart(nextHop)

@@ -2,7 +2,15 @@
 export const NODE_ROUTE = 'node-route'
 
 /** Kinds of our own routes stand where BIRD has the name of a protocol. */
-export const OWN_KINDS = ['pod_cidr', 'service_cidr', 'service', 'interface', 'advertisement', 'node_route'] as const
+export const OWN_KINDS = [
+  'pod_cidr',
+  'service_cidr',
+  'service',
+  'pod',
+  'interface',
+  'advertisement',
+  'node_route',
+] as const
 
 /** `pod-cidr` as the name of a protocol. */
 export const ownKind = (origin: string): string => origin.replaceAll('-', '_')

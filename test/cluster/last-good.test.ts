@@ -267,7 +267,7 @@ describe('the last good version', () => {
     const store = new ObjectStore('here')
     store.apply([upsert(TOR), remove(TOR)])
     expect(store.lastGood.all()).toEqual([])
-    for (const odd of [undefined, null, 3, {}, [null], [{ ref: { kind: 'Pod', namespace: '', name: 'x' } }]]) {
+    for (const odd of [undefined, null, 3, {}, [null], [{ ref: { kind: 'Ghost', namespace: '', name: 'x' } }]]) {
       expect(readKept(odd)).toEqual([])
     }
   })

@@ -12,7 +12,7 @@ describeSource('a folder of manifests', async () => {
   const fileOf = ({ kind, metadata }: Manifest) =>
     join(directory, `${kind}-${metadata.namespace ?? ''}-${metadata.name}`)
   return {
-    kinds: [...KINDS, 'Secret'].sort(),
+    kinds: [...KINDS, 'Pod', 'Secret'].sort(),
     apply: async (manifest) => {
       await writeFile(`${fileOf(manifest)}.tmp`, stringify(manifest))
       await rename(`${fileOf(manifest)}.tmp`, `${fileOf(manifest)}.yaml`)

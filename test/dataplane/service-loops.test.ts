@@ -96,6 +96,17 @@ describe('what ends here', () => {
     expect(node.services).toEqual(['10.96.0.0/16', '203.0.113.7/32', 'fd96::/112'])
     expect(node.withdraw('10.96.0.0/16', '203.0.113.7/32').services).toEqual(['fd96::/112'])
   })
+  test('single pods and addresses of the node are nobody else’s business (11.3)', () => {
+    const node = new Node().advertise(
+      ...RANGES,
+      service('10.96.0.80/32', 'pod'),
+      service('198.51.100.53/32', 'pod'),
+      service('198.51.100.1/32', 'interface'),
+    )
+    expect(node.services).toEqual(new Node().advertise(...RANGES).services)
+    expect(node.services.join()).not.toContain('198.51.100')
+  })
+
   test('a single address inside an advertised range is no element of its own, until the range goes', () => {
     const node = new Node().advertise(...RANGES, service('10.96.0.80', 'service'))
     expect(node.services).toEqual(['10.96.0.0/16', 'fd96::/112'])

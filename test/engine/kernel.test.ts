@@ -5,12 +5,15 @@ import { GODWIT_PROTOCOL, ROUTE_METRIC } from '../../src/dataplane/kernel.ts'
 import type { EngineOptions } from '../../src/engine/engine.ts'
 import { FakeKernel } from '../support/fake-kernel.ts'
 import {
+  bgpAdvertisement,
   bgpConfiguration,
   bgpFilter,
   bgpPeer,
   endpointSlice,
   ipPool,
   node,
+  pod,
+  remove,
   service,
   upsert,
 } from '../support/objects.ts'
@@ -141,6 +144,68 @@ class Lab {
     return this.world.ask(this.worker, 'configure check').split('\n')
   }
 }
+
+/** (11.3) By BGPAdvertisements: a single pod, where the kernel has its route. */
+describe('single pods', () => {
+  const DNS = pod('infra/dns', {
+    labels: { app: 'dns' },
+    node: 'worker-1',
+    addresses: ['198.51.100.53', '2001:db8::53'],
+    ready: true,
+  })
+  const ASKED = bgpAdvertisement('dns', { routes: [{ pods: { selector: "app == 'dns'" } }] })
+  const PODS = ['10.244.1.0/24', 'fd00:244:0:1::/64']
+  const told = (lab: Lab, ...more: readonly string[]) =>
+    lab.until(() => lab.learned().join() === [...PODS, ...more].sort().join())
+  const start = () => {
+    const lab = new Lab()
+    lab.settle()
+    lab.change(upsert(DNS), upsert(ASKED))
+    lab.world.pass(2_000)
+    return lab
+  }
+
+  test('their addresses are advertised while the kernel has a way to them over a link of this node', () => {
+    const lab = start()
+    expect(lab.learned()).toEqual(PODS)
+    expect(lab.problems().join()).toMatch(
+      /Pod\/infra\/dns status\.podIPs: "198\.51\.100\.53\/32" is not advertised: the kernel has no route to it/,
+    )
+    lab.kernel.addLink('cali1')
+    lab.kernel.addOther('198.51.100.53/32', 'cali1', 'unicast', 0)
+    expect(told(lab, '198.51.100.53/32')).toBe(true)
+    lab.kernel.addOther('2001:db8::53/128', 'cali1', 'unicast', 1024)
+    expect(told(lab, '198.51.100.53/32', '2001:db8::53/128')).toBe(true)
+    lab.kernel.remove('198.51.100.53/32', 4)
+    expect(told(lab, '2001:db8::53/128')).toBe(true)
+  })
+
+  test.each<[string, (kernel: FakeKernel) => void]>([
+    ['a default route', (kernel) => kernel.addForeign('0.0.0.0/0', '10.0.0.1')],
+    ['a default route over a link alone', (kernel) => kernel.addOther('0.0.0.0/0', 'eth0', 'unicast', 0)],
+    ['a route to another host', (kernel) => kernel.addForeign('198.51.100.0/24', '10.0.0.7')],
+    ['a blackhole', (kernel) => kernel.addOther('198.51.100.0/24', undefined, 'blackhole', 0)],
+  ])('not where %s would take their packets away', (_, add) => {
+    const lab = start()
+    add(lab.kernel)
+    lab.world.pass(5_000)
+    expect(lab.learned()).toEqual(PODS)
+    expect(lab.problems().join()).toMatch(/"198\.51\.100\.53\/32" is not advertised: .* leads its packets elsewhere/)
+  })
+
+  test('those that are not ready, or whom nobody names any more, go', () => {
+    const lab = start()
+    lab.kernel.addLink('cali1')
+    lab.kernel.addOther('198.51.100.0/24', 'cali1', 'unicast', 0)
+    expect(told(lab, '198.51.100.53/32')).toBe(true)
+    lab.change(upsert({ ...DNS, status: { podIP: '198.51.100.53', conditions: [{ type: 'Ready', status: 'False' }] } }))
+    expect(told(lab)).toBe(true)
+    lab.change(upsert(DNS))
+    expect(told(lab, '198.51.100.53/32')).toBe(true)
+    lab.change(remove(ASKED))
+    expect(told(lab)).toBe(true)
+  })
+})
 
 describe('routes', () => {
   test('learned ones and blackholes for pod CIDRs are in the kernel, in both families', () => {

@@ -90,6 +90,33 @@ export function endpointSlice(
   }
 }
 
+export interface PodOptions {
+  readonly labels?: Readonly<Record<string, string>>
+  readonly node?: string
+  readonly addresses?: readonly string[]
+  /** Undefined: it has no such condition. */
+  readonly ready?: boolean
+  readonly hostNetwork?: boolean
+  readonly terminating?: boolean
+}
+
+/** `name` is `infra/dns-1`. */
+export function pod(name: string, options: PodOptions = {}): ApiObject {
+  const { labels = {}, node: nodeName, addresses = [], ready, hostNetwork, terminating } = options
+  const deletionTimestamp = terminating === true && { deletionTimestamp: '2026-01-01T00:00:00Z' }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...namespaced(name), labels, ...deletionTimestamp },
+    spec: { nodeName, hostNetwork },
+    status: {
+      podIP: addresses[0],
+      podIPs: addresses.map((ip) => ({ ip })),
+      conditions: ready === undefined ? [] : [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+    },
+  }
+}
+
 export const bgpConfiguration = (spec: object, name = 'default'): ApiObject => ours('BGPConfiguration', name, spec)
 
 export const bgpPeer = (name: string, spec: object, metadata: Metadata = {}): ApiObject =>

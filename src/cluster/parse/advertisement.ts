@@ -12,7 +12,16 @@ import { COMMUNITIES_PER_PREFIX, readCommunity } from './configuration.ts'
 import { Fields, parseAsn } from './fields.ts'
 import { INTERFACE } from './peer.ts'
 
-const CHOICES = ['podCIDRs', 'pools', 'nodeAddresses', 'interfaces', 'prefixes', 'serviceRanges', 'services'] as const
+const CHOICES = [
+  'podCIDRs',
+  'pools',
+  'pods',
+  'nodeAddresses',
+  'interfaces',
+  'prefixes',
+  'serviceRanges',
+  'services',
+] as const
 const KINDS: Readonly<Record<string, ServiceAddressKind>> = {
   ClusterIP: 'cluster',
   ExternalIP: 'external',
@@ -76,7 +85,7 @@ function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | und
   if (kind === 'interfaces') return readInterfaces(entry)
   if (kind === 'podCIDRs' || kind === 'nodeAddresses') return entry.flag(kind) === true ? { kind } : undefined
   const fields = entry.record(kind)
-  const choice = fields && (kind === 'pools' ? readPools(fields) : readServices(fields, kind))
+  const choice = fields && READERS[kind](fields)
   fields?.rest()
   return choice
 }
@@ -110,6 +119,17 @@ function readPools(fields: Fields): RouteChoice {
     selector: readSelector(fields, 'selector'),
   }
 }
+
+const READERS = {
+  pools: readPools,
+  pods: (fields: Fields): RouteChoice => ({
+    kind: 'pods',
+    selector: readSelector(fields, 'selector'),
+    namespaces: fields.has('namespaces') ? fields.texts('namespaces') : undefined,
+  }),
+  services: (fields: Fields) => readServices(fields, 'services'),
+  serviceRanges: (fields: Fields) => readServices(fields, 'serviceRanges'),
+} as const
 
 function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): RouteChoice {
   const kinds = fields.has('kinds')

@@ -15,6 +15,7 @@ import { isRecord } from './fields.ts'
 import { parseAffinity, parseBlock } from './ipam.ts'
 import { parseNode } from './node.ts'
 import { parsePeer } from './peer.ts'
+import { parsePod } from './pod.ts'
 import { parsePool } from './pool.ts'
 import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
 
@@ -32,6 +33,7 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   Node: parseNode,
   Service: parseService,
   EndpointSlice: parseEndpointSlice,
+  Pod: parsePod,
   Secret: parseSecret,
   BGPConfiguration: parseConfiguration,
   BGPPeer: parsePeer,
@@ -50,6 +52,7 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   Node: ['v1'],
   Service: ['v1'],
   EndpointSlice: ['discovery.k8s.io/v1'],
+  Pod: ['v1'],
   Secret: ['v1'],
   BGPConfiguration: OUR_GROUPS,
   BGPPeer: OUR_GROUPS,

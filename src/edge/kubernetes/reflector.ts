@@ -308,8 +308,8 @@ export class Reflector {
   #isUnselectable(error: unknown): boolean {
     const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
     if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
-    // A Secret is read only by its name: without the selector, all other Secrets would be read too.
-    if (this.#resource.kind === 'Secret') return false
+    // Of these, no others are read than those that are asked for: without the selection, those of a whole cluster.
+    if (this.#resource.kind === 'Secret' || this.#resource.kind === 'Pod') return false
     this.#selects = false
     this.#version = undefined
     return true

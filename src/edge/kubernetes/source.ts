@@ -2,10 +2,11 @@
  * The Kubernetes API as a source of objects. One reflector per kind reads changes; those of one poll of all sockets
  * become one input. `synced` follows when every kind has been listed.
  */
+import type { PodSelection } from '../../cluster/intent.ts'
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { Keys } from '../keys.ts'
-import { type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
+import { podsOn, type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
 import { Contact } from './contact.ts'
 import { whyPodLeaves } from './ending.ts'
@@ -62,6 +63,9 @@ class Kubernetes implements Source {
   readonly #ownNode: OwnNode | undefined
   /** By name. */
   readonly #secrets = new Map<string, Reflector>()
+  readonly #node: string | undefined
+  /** Undefined: nobody asks for them. */
+  #pods: Reflector | undefined
   readonly #unlisted: Set<Kind>
   /** Undefined where nothing is written. */
   readonly #status: StatusDoor | undefined
@@ -82,6 +86,7 @@ class Kubernetes implements Source {
     } = options
     const resources = resourcesOf(apiGroup)
     this.#pod = options.pod
+    this.#node = name
     const nodes = resources.find(({ kind }) => kind === 'Node')
     if (name !== undefined && nodes !== undefined) {
       this.#ownNode = new OwnNode({ name, resource: nodes, api, pass: this.#gather, timing: ownNodeTiming })
@@ -124,7 +129,8 @@ class Kubernetes implements Source {
   async stop(): Promise<void> {
     this.#ownNode?.stop()
     await this.#status?.stop()
-    await Promise.all([...this.#reflectors, ...this.#secrets.values()].map((reflector) => reflector.stop()))
+    const all = [...this.#reflectors, ...this.#secrets.values(), ...(this.#pods === undefined ? [] : [this.#pods])]
+    await Promise.all(all.map((reflector) => reflector.stop()))
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#api.close()
   }
@@ -140,6 +146,32 @@ class Kubernetes implements Source {
     for (const name of names) {
       if (!this.#secrets.has(name)) this.#secrets.set(name, this.#reflectSecret(name))
     }
+  }
+
+  /** Another selection is read anew, as a whole: nothing that stays is lost in between. */
+  followPods(selection: PodSelection | undefined): void {
+    const before = this.#pods
+    void before?.stop()
+    this.#troubles.set('Pod', undefined)
+    const isWanted = selection !== undefined && this.#node !== undefined
+    this.#pods = isWanted ? this.#reflectPods(this.#node, selection.labelSelector) : undefined
+    if (before !== undefined && !isWanted) this.#gather({ kind: 'replace', of: 'Pod', objects: [] })
+  }
+
+  /** Whatever one that was stopped still says is not heard. */
+  #reflectPods(node: string, labelSelector: string | undefined): Reflector {
+    const ifCurrent =
+      <Said>(hear: (said: Said) => void) =>
+      (said: Said): void => {
+        if (this.#pods === reflector) hear(said)
+      }
+    const sink: Sink = {
+      change: ifCurrent(this.#gather),
+      listed: () => {},
+      trouble: ifCurrent((one) => this.#troubles.set('Pod', one)),
+    }
+    const reflector = new Reflector(podsOn(node, labelSelector), this.#api, sink, this.#timing, this.#contact)
+    return reflector
   }
 
   /** A Secret read by its name: what holds for the kind as a whole holds for it. */

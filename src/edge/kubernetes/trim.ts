@@ -23,6 +23,7 @@ export function trimObject({ kind, apiVersion, custom }: Resource, object: unkno
   if (kind === 'Service')
     return { ...whole, spec: without(fields(object).spec, 'ports', 'selector', 'sessionAffinityConfig') }
   if (kind === 'EndpointSlice') return trimSlice(whole)
+  if (kind === 'Pod') return trimPod(whole)
   if (kind === 'Node') return { ...whole, status: { addresses: fields(fields(object).status).addresses } }
   return whole
 }
@@ -42,6 +43,23 @@ function trimMetadata(metadata: unknown): Fields {
     ...['uid', 'creationTimestamp'],
   )
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
+}
+
+/** Of a pod only where it is and whether it is ready: the rest of it is much, and changes all the time. */
+function trimPod(pod: Fields): Fields {
+  const { nodeName, hostNetwork } = fields(pod.spec)
+  const { podIP, podIPs, conditions } = fields(pod.status)
+  const { name, namespace, labels, deletionTimestamp } = fields(pod.metadata)
+  const ready = (Array.isArray(conditions) ? conditions : [])
+    .map(fields)
+    .filter(({ type }) => type === 'Ready')
+    .map(({ type, status }) => ({ type, status }))
+  return {
+    ...{ apiVersion: pod.apiVersion, kind: pod.kind },
+    metadata: { name, namespace, labels, deletionTimestamp },
+    spec: { nodeName, hostNetwork },
+    status: { podIP, podIPs, conditions: ready },
+  }
 }
 
 /** Of endpoints only the nodes and conditions matter; endpoints that agree in both are one. */

@@ -20,7 +20,7 @@ import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
-import { type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
+import { podsOn, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
 import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
 import { Pieces } from './pieces.ts'
@@ -102,7 +102,7 @@ export class Manifests implements Source {
     this.#feed = (input) => options.feed(keys.cover(input))
     this.#quiet = options.quiet ?? 50
     this.#rescan = options.rescan ?? 5_000
-    this.#resources = [...resourcesOf(options.apiGroup), secretsIn(namespace)]
+    this.#resources = [...resourcesOf(options.apiGroup), secretsIn(namespace), podsOn()]
     this.#look()
   }
 

@@ -39,6 +39,7 @@ const wordsOf = ({ rule: { apiGroups, resources, verbs, resourceNames }, namespa
 describe.each([
   { group: 'godwit.dev', components: [] },
   { group: 'godwit.dev', components: ['node-readiness'] },
+  { group: 'godwit.dev', components: ['pods'] },
   { group: 'projectcalico.org', components: ['calico-objects'] },
   { group: 'projectcalico.org', components: ['calico-objects', 'node-readiness'] },
 ])('objects of $group with $components', ({ group, components }) => {
@@ -75,6 +76,7 @@ describe.each([
     })
     await known.until('synced', () => known.synced)
     source.followSecrets?.(['bgp'])
+    if (components.includes('pods')) source.followPods?.({ labelSelector: 'app=dns' })
     expect(await source.whyLeaves?.()).toBe('DaemonSet godwit/godwit is deleted')
     await exercise(source, api, { isHeld: () => held, ours: group === 'godwit.dev', readiness })
     await known.until('the Secret', () => known.objects.has('Secret/godwit/bgp'))

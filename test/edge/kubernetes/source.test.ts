@@ -9,6 +9,7 @@ import type { ApiServer, SeenRequest } from '../../support/api-server/server.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
 import { until } from '../../support/loopback.ts'
 import { node, peer, service, slice } from '../../support/manifests.ts'
+import { pod } from '../../support/objects.ts'
 
 const PEERS = '/apis/godwit.dev/v1/bgppeers'
 const KINDS = 8
@@ -30,13 +31,14 @@ describe('the Kubernetes source', () => {
     await opened.close()
   })
 
-  async function start(timing: Partial<ReflectorTiming> = {}): Promise<void> {
+  async function start(timing: Partial<ReflectorTiming> = {}, nodeName?: string): Promise<void> {
     const { kubeconfig } = opened
     source = await openKubernetes({
       kubeconfig,
       apiGroup: 'godwit.dev/v1',
       feed: known.feed,
       timing: { ...QUICK, ...timing },
+      ...(nodeName !== undefined && { node: nodeName }),
     })
   }
 
@@ -346,6 +348,63 @@ describe('the Kubernetes source', () => {
     expect(lists('/api/v1/services')[0]?.query.get('fieldSelector')).toBe('spec.clusterIP!=None')
     expect(watches('/api/v1/services')[0]?.query.get('fieldSelector')).toBe('spec.clusterIP!=None')
     expect(watches('/apis/discovery.k8s.io/v1/endpointslices')[0]?.query.get('labelSelector')).toMatch(/^!service/)
+  })
+
+  /** Of a pod that is ready, as a cluster has many. */
+  const podOn = (name: string, nodeName: string, app: string, ready = 'True') => ({
+    ...pod(`infra/${name}`, { labels: { app }, node: nodeName, addresses: ['10.244.1.5'] }),
+    status: {
+      podIP: '10.244.1.5',
+      podIPs: [{ ip: '10.244.1.5' }],
+      conditions: [{ type: 'Ready', status: ready, lastProbeTime: `${Math.random()}` }],
+      containerStatuses: [{ restartCount: Math.random() }],
+    },
+  })
+  const PODS = '/api/v1/pods'
+
+  test('pods are read when they are asked for, of this node and selected by the server, and are no more after it (11.3)', async () => {
+    for (const app of ['dns', 'web'])
+      for (const on of ['worker-1', 'worker-2']) api.apply(podOn(`${app}-${on}`, on, app))
+    await start({}, 'worker-1')
+    await known.until('synced', () => known.synced)
+    await until('all watches', () => api.watches === KINDS)
+    expect(lists(PODS)).toEqual([])
+    source?.followPods?.({ labelSelector: 'app==dns' })
+    await has('Pod/infra/dns-worker-1')
+    await until('one more watch', () => api.watches === KINDS + 1)
+    for (const { query } of [...lists(PODS), ...watches(PODS)]) {
+      expect([query.get('fieldSelector'), query.get('labelSelector')]).toEqual(['spec.nodeName=worker-1', 'app==dns'])
+    }
+    known.takeChanges()
+    // Its containers may start anew as often as they like.
+    api.apply(podOn('dns-worker-1', 'worker-1', 'dns'))
+    api.apply(podOn('dns-worker-1', 'worker-1', 'dns', 'False'))
+    await known.until('not ready', () => JSON.stringify(known.objects.get('Pod/infra/dns-worker-1')).includes('False'))
+    expect(known.takeChanges()).toHaveLength(1)
+
+    source?.followPods?.({ labelSelector: undefined })
+    await has('Pod/infra/web-worker-1')
+    await until('the other watch', () => api.watches === KINDS + 1)
+    expect([...known.objects.keys()].filter((key) => key.startsWith('Pod/')).sort()).toEqual([
+      'Pod/infra/dns-worker-1',
+      'Pod/infra/web-worker-1',
+    ])
+    source?.followPods?.(undefined)
+    await hasNot('Pod/infra/web-worker-1')
+    await until('no such watch', () => api.watches === KINDS)
+    expect([...known.objects.keys()].filter((key) => key.startsWith('Pod/'))).toEqual([])
+    expect(known.troubles.size).toBe(0)
+  })
+
+  test('a server that will not give pods says so, and is asked for no others', async () => {
+    await start({}, 'worker-1')
+    await known.until('synced', () => known.synced)
+    api.selectsFields = false
+    source?.followPods?.({ labelSelector: 'app==dns' })
+    await known.until('trouble', () => known.troubles.has('Kubernetes/Pod'))
+    expect(lists(PODS).every(({ query }) => query.get('fieldSelector') === 'spec.nodeName=worker-1')).toBe(true)
+    source?.followPods?.(undefined)
+    await known.until('no trouble', () => !known.troubles.has('Kubernetes/Pod'))
   })
 
   test('a server that does not select by that field is asked for all', async () => {

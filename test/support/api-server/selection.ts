@@ -37,6 +37,7 @@ const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   Node: ['spec.unschedulable'],
   Service: ['spec.clusterIP', 'spec.type'],
   Secret: ['type'],
+  Pod: ['spec.nodeName', 'status.phase'],
 }
 
 function checkFields(kind: string, selector: string | null): void {

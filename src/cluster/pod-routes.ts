@@ -1,0 +1,45 @@
+/** Single pods that BGPAdvertisements name by label: the address of each ready one on this node is a /32 or /128. */
+import { choosing, type NodeAdvertisement } from './advertisements.ts'
+import type { PodSelection } from './intent.ts'
+import { labelSelectorOf } from './label-selector.ts'
+import type { PodObject } from './objects.ts'
+import type { Claim } from './route-book.ts'
+import { matches } from './selector.ts'
+
+/** Undefined: nobody asks for pods. */
+export function podsWanted(all: readonly NodeAdvertisement[]): PodSelection | undefined {
+  const selectors = all.flatMap(({ object }) =>
+    object.routes.flatMap((choice) => (choice.kind === 'pods' ? [choice.selector] : [])),
+  )
+  if (selectors.length === 0) return undefined
+  // A request has one selector, and in it nothing is an alternative.
+  const [first, ...others] = new Set(selectors.map((selector) => selector && labelSelectorOf(selector)))
+  return { labelSelector: others.length === 0 ? first : undefined }
+}
+
+/** `why`: why no address of it is advertised. Nothing at all of a pod that nobody names, or that is elsewhere. */
+export function decidePod(
+  pod: PodObject,
+  node: string,
+  all: readonly NodeAdvertisement[],
+): { readonly claims: readonly Claim[]; readonly why: string | undefined } {
+  const named = choosing(
+    all,
+    (choice) =>
+      choice.kind === 'pods' &&
+      choice.namespaces?.includes(pod.namespace) !== false &&
+      (choice.selector === undefined || matches(choice.selector, pod.labels)),
+  ).map(({ object }) => object.name)
+  if (pod.node !== node || named.length === 0) return { claims: [], why: undefined }
+  const refused = whyNotPod(pod)
+  // With the network of the node, the addresses are the node's.
+  const addresses = pod.hostNetwork ? [] : pod.addresses
+  return { claims: addresses.map((prefix) => ({ prefix, origin: 'pod', refused, named })), why: refused }
+}
+
+function whyNotPod({ hostNetwork, isTerminating, isReady, addresses }: PodObject): string | undefined {
+  if (hostNetwork) return 'the pod uses the network of the node: nodeAddresses advertises its addresses'
+  if (isTerminating) return 'the pod is terminating'
+  if (!isReady) return 'the pod is not ready'
+  return addresses.length === 0 ? 'the pod has no address yet' : undefined
+}
