@@ -188,7 +188,7 @@ function readPriority(fields: Fields, name: string): number | undefined {
 
 const OPERATIONS_MAX = 10
 const PREPEND_MAX = 10
-const OPERATION_FIELDS = ['addCommunity', 'prependASPath', 'setPriority']
+const OPERATION_FIELDS = ['addCommunity', 'prependASPath', 'setPriority', 'removeMED']
 
 function readOperations(rule: Fields, action: 'Accept' | 'Reject' | undefined): Operation[] {
   const count = length(rule.raw('operations'))
@@ -206,11 +206,16 @@ function readOperation(findings: Findings, at: string, item: unknown): Operation
   if (name === undefined || more !== undefined) {
     return findings.wrong(at, item, `must have exactly one of ${OPERATION_FIELDS.join(', ')}`)
   }
-  return name === 'addCommunity'
-    ? readAddCommunity(operation)
-    : name === 'prependASPath'
-      ? readPrepend(operation)
-      : readSetPriority(operation)
+  switch (name) {
+    case 'addCommunity':
+      return readAddCommunity(operation)
+    case 'prependASPath':
+      return readPrepend(operation)
+    case 'setPriority':
+      return readSetPriority(operation)
+    default:
+      return readRemoveMed(operation)
+  }
 }
 
 function readAddCommunity(operation: Fields): Operation | undefined {
@@ -228,6 +233,11 @@ function readPrepend(operation: Fields): Operation | undefined {
     fields.findings.wrong(fields.at('prefix'), fields.raw('prefix'), `must hold 1 to ${PREPEND_MAX} AS numbers`)
   }
   return { kind: 'prepend', path }
+}
+
+/** RFC 4271 §5.1.4: a MED can be removed before routes are compared. Calico has no such operation. */
+function readRemoveMed(operation: Fields): Operation | undefined {
+  return operation.flag('removeMED') === true ? { kind: 'set-med', value: undefined } : undefined
 }
 
 function readSetPriority(operation: Fields): Operation | undefined {

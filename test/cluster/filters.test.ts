@@ -85,12 +85,15 @@ test('operations keep their order', () => {
     { prependASPath: { prefix: [64512, 64513] } },
     { setPriority: { value: 512 } },
     { addCommunity: { value: '64512:1:2' } },
+    { removeMED: true },
+    { removeMED: false },
   ]
   expect(rule({ operations })?.operations).toEqual([
     { kind: 'add-community', community: [64512, 1] },
     { kind: 'prepend', path: [64512, 64513] },
     { kind: 'set-local-pref', value: 2147483135 },
     { kind: 'add-community', community: [64512, 1, 2] },
+    { kind: 'set-med', value: undefined },
   ])
 })
 
@@ -202,6 +205,7 @@ test.each([
     'operations[0].prependASPath.prefix[0]',
     'x',
   ],
+  ['a MED to remove', { operations: [{ removeMED: 1 }] }, 'operations[0].removeMED', '1'],
   ['no priority to set', { operations: [{ setPriority: {} }] }, 'operations[0].setPriority.value', ''],
   [
     'a priority to set out of range',

@@ -51,6 +51,25 @@ describe('[61] MED removes within a neighbor AS, before anything is weighed betw
     expect(room.rows()[0]?.peer).toBe(a.name)
   })
 
+  test('one that an import rule removes is removed before that, and goes no further (RFC 4271 §5.1.4)', () => {
+    const operations = [{ kind: 'set-med', value: undefined }] as const
+    const remove = { name: 'no MED', match: {}, action: 'accept', operations } as const
+    const importPolicy = { name: 'lab', rules: [remove], otherwise: 'reject', otherwiseReason: '' } as const
+    const [bare, worse] = [
+      neighbor(1, { remoteAs: 65_100, importPolicy }),
+      neighbor(3, { remoteAs: 65_100, importPolicy }),
+    ]
+    const room = new Room(bare, worse)
+    room.say(bare, [X], { ...path(65_100), med: 20 })
+    room.say(worse, [X], { ...path(65_100), med: 10 })
+    const [best] = room.rows()
+    expect([best?.peer, best?.reason, best?.attributes.med]).toEqual([
+      bare.name,
+      'won at step 9, lower router ID',
+      undefined,
+    ])
+  })
+
   test('[60] a MED that is missing is the lowest', () => {
     expect(winner([a, { ...path(65_100), med: 1 }], [c, path(65_100)])).toBe('peer-3: won at step 5, lower MED')
   })
