@@ -78,6 +78,8 @@ export class ServiceLoops {
   /** Advertised now: ranges, and single addresses. */
   readonly #ranges = new LongestMatch<Prefix>()
   readonly #hosts = new Map<string, Prefix>()
+  /** Of these, prefixes of a BGPAdvertisement: the kernel may have a route to exactly such a prefix. */
+  readonly #own = new Set<string>()
   /** Of nodes and load balancers, whether inside of what is advertised or not. */
   #addresses: readonly Prefix[] = []
   #nodes: ReadonlySet<string> = new Set()
@@ -111,6 +113,14 @@ export class ServiceLoops {
     const removed = [...withdraw, ...announce.filter(({ origin }) => ENDS_HERE.has(origin)).map(({ prefix }) => prefix)]
     for (const prefix of removed) this.#remove(prefix)
     for (const prefix of added) this.#add(prefix)
+    for (const { prefix, origin } of announce) this.#setOwn(prefix, origin === 'advertisement')
+  }
+
+  #setOwn(prefix: Prefix, isOwn: boolean): void {
+    if (this.#own.has(prefix.text) === isOwn) return
+    if (isOwn) this.#own.add(prefix.text)
+    else this.#own.delete(prefix.text)
+    this.#judge(prefix)
   }
 
   /** Judges what has changed among the kernel's routes, and a part of all of them where ranges have changed. */
@@ -196,6 +206,7 @@ export class ServiceLoops {
     if (!this.#has(prefix)) return
     if (isHostPrefix(prefix)) this.#hosts.delete(prefix.text)
     else this.#ranges.delete(prefix)
+    this.#own.delete(prefix.text)
     this.#rejudge(prefix)
   }
 
@@ -240,7 +251,8 @@ export class ServiceLoops {
   /** A host route belongs to a pod or a host, also where exactly that address is advertised. */
   #isMoreSpecific(prefix: Prefix): boolean {
     const around = this.#around(prefix)
-    return around !== undefined && (around.length < prefix.length || isHostPrefix(prefix))
+    if (around === undefined) return false
+    return around.length < prefix.length || isHostPrefix(prefix) || this.#own.has(prefix.text)
   }
 }
 

@@ -96,6 +96,23 @@ describe('what ends here', () => {
     expect(node.services).toEqual(['10.96.0.0/16', '203.0.113.7/32', 'fd96::/112'])
     expect(node.withdraw('10.96.0.0/16', '203.0.113.7/32').services).toEqual(['fd96::/112'])
   })
+  test('a prefix of a BGPAdvertisement is forwarded where the kernel has a route to it, or into it (11.3)', () => {
+    const node = new Node().advertise(...RANGES, service('203.0.113.0/24', 'advertisement'))
+    expect(node.services).toContain('203.0.113.0/24')
+    expect(node.spared).toEqual([])
+    node.kernel([route('203.0.113.0/24')])
+    expect(node.spared).toEqual(['203.0.113.0/24'])
+    node.kernel([], [route('203.0.113.0/24')])
+    expect(node.spared).toEqual([])
+    node.kernel([route('203.0.113.128/25'), route('0.0.0.0/0')])
+    expect(node.spared).toEqual(['203.0.113.128/25'])
+    // The same prefix as a range of services: what lies inside of that is kube-proxy's.
+    node.kernel([route('203.0.113.0/24')]).advertise(service('203.0.113.0/24'))
+    expect(node.spared).toEqual(['203.0.113.128/25'])
+    node.advertise(service('203.0.113.0/24', 'advertisement'))
+    expect(node.spared).toEqual(['203.0.113.0/24'])
+  })
+
   test('single pods and addresses of the node are nobody else’s business (11.3)', () => {
     const node = new Node().advertise(
       ...RANGES,
