@@ -31,7 +31,12 @@ interface Choosing {
 }
 
 /** Names a route that an object advertises by the covering prefix alone. */
-export const coveredBy = (advertisement: string): string => `${advertisement}/covered`
+export const coveredBy = (advertisement: string): string => `${advertisement}${COVERED}`
+const COVERED = '/covered'
+
+/** Of a name that `coveredBy` made. */
+export const advertisementCovering = (name: string): string | undefined =>
+  name.endsWith(COVERED) ? name.slice(0, -COVERED.length) : undefined
 
 /** Names a route that is also wanted by somebody who names no peers. */
 export const FOR_ALL = '*'

@@ -4,6 +4,7 @@
  */
 import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
+import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { NODE_ROUTE } from './own-kind.ts'
 import { paced } from './paced.ts'
@@ -130,8 +131,19 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
   return steps
 }
 
-const ownWords = ({ prefix, origin, communities }: RouteIntent): string =>
-  `${prefix.text} as ${origin}${communities.length === 0 ? '' : `, communities ${communities.map((parts) => parts.join(':')).join(' ')}`}`
+function ownWords({ prefix, origin, communities, named }: RouteIntent): string {
+  const values = communities.map((parts) => parts.join(':')).join(' ')
+  const names = named.flatMap(namingWords)
+  const by = names.length === 0 ? '' : `, named by ${names.join(' and ')}`
+  return `${prefix.text} as ${origin}${values === '' ? '' : `, communities ${values}`}${by}`
+}
+
+/** The others are marks of our own: of a route that is told to all, too, and of one that is covered. */
+function namingWords(name: string): string[] {
+  if (name === FOR_ALL) return []
+  const covering = advertisementCovering(name)
+  return [covering === undefined ? `BGPAdvertisement/${name}` : `BGPAdvertisement/${covering} (by its covering prefix)`]
+}
 
 const nameOf = ({ peer, object, origin }: RouteRow): string => peer ?? object ?? origin
 
@@ -151,11 +163,13 @@ function peerStep(protocol: ProtocolView, prefix: Prefix, view: View, whose: str
   if (whose !== undefined) return { peer: name, told: false, reason: `${whose} advertises it itself` }
   const query = { for: prefix, family: prefix.family }
   const told = view.routes({ ...query, export: name }, undefined, 1).rows[0]
+  const refused = view.routes({ ...query, noexport: name }, undefined, 1).rows[0]
   if (told !== undefined) {
     const via = told.nextHops.length === 0 ? '' : `, next hop ${told.nextHops.join(' ')}`
-    return { peer: name, told: true, reason: `${told.prefix}${via}` }
+    const isWider = told.prefix !== prefix.text && refused?.prefix === prefix.text
+    const but = isWider ? `; ${prefix.text} itself is not: ${refused.reason}` : ''
+    return { peer: name, told: true, reason: `${told.prefix}${via}${but}` }
   }
-  const refused = view.routes({ ...query, noexport: name }, undefined, 1).rows[0]
   const family = protocol.families[prefix.family]
   const reason =
     refused?.reason ?? family?.held ?? (family === undefined ? whyNoFamily(prefix) : 'it is not advertised yet')

@@ -166,6 +166,23 @@ describe('to whom', () => {
     expect(scene.worker.told('session-down')).toEqual([])
   })
 
+  test('`show explain` says which of them name the route, and what that means for each peer', () => {
+    const scene = new Scene(
+      bgpAdvertisement('gold', { routes: [gold], peers: ['one'] }),
+      bgpAdvertisement('pods', { routes: [{ podCIDRs: true }], peers: ['two'], aggregationLength: { ipv4: 16 } }),
+    )
+    const vip = scene.world.ask(scene.worker, 'show explain 192.0.2.10')
+    expect(vip).toMatch(
+      /Service\/shop\/web: advertised \(192\.0\.2\.10\/32 as service, named by BGPAdvertisement\/gold\)/,
+    )
+    expect(vip).toMatch(
+      /Global_10_0_0_2: advertised \(192\.0\.2\.0\/24, .*; 192\.0\.2\.10\/32 itself is not: the BGPAdvertisements that name it are for other peers\)/,
+    )
+    expect(scene.world.ask(scene.worker, 'show explain 10.244.7.7')).toMatch(
+      /BGPAdvertisement\/pods aggregationLength: advertised \(10\.244\.0\.0\/16 as pod-cidr, named by BGPAdvertisement\/pods\)/,
+    )
+  })
+
   test('a service that gets the label is withdrawn from the others at once', () => {
     const scene = new Scene(bgpAdvertisement('gold', { routes: [gold], peers: ['one'] }))
     scene.change(named('lab/api', '192.0.2.11', { tier: 'gold' }))
