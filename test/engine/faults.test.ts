@@ -326,7 +326,7 @@ describe.each(PEERS)('from an %s peer', (peer) => {
     scene.expectToGoOn()
   })
 
-  test('silence ends with Hold Timer Expired', () => {
+  test('silence ends with Hold Timer Expired (RFC 4271 §6.5)', () => {
     const scene = new Scene(peer)
     scene.rig.pass(90_000)
     const last = scene.bad.heard.at(-1) ?? new Uint8Array(0)

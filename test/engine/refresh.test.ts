@@ -42,17 +42,20 @@ function heard({ heard: all }: RawNeighbor): string[] {
 }
 
 describe('a neighbor that announced graceful restart', () => {
-  test.each([false, true])('[68] its BoRR before its End-of-RIB is ignored, and said (restarted: %s)', (restarted) => {
-    const { rig, neighbor, say } = begin([ENHANCED, restarting(restarted)])
-    say(X, Y)
-    neighbor.send(refresh('begin'))
-    say(X)
-    neighbor.send(refresh('end'))
-    expect(rig.held(neighbor)).toBe(2)
-    expect(rig.lines.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
-      'Global_10_0_0_1: ignored: the beginning of its ipv4 refresh, because its End-of-RIB has not arrived',
-    ])
-  })
+  test.each([false, true])(
+    '[68] its BoRR before its End-of-RIB is ignored, and said (restarted: %s) (RFC 7313 §4)',
+    (restarted) => {
+      const { rig, neighbor, say } = begin([ENHANCED, restarting(restarted)])
+      say(X, Y)
+      neighbor.send(refresh('begin'))
+      say(X)
+      neighbor.send(refresh('end'))
+      expect(rig.held(neighbor)).toBe(2)
+      expect(rig.lines.filter(({ code }) => code === 'message-ignored').map(({ text }) => text)).toEqual([
+        'Global_10_0_0_1: ignored: the beginning of its ipv4 refresh, because its End-of-RIB has not arrived',
+      ])
+    },
+  )
 
   test('[68] one behind it counts', () => {
     const { rig, neighbor, say } = begin([ENHANCED, restarting(true)])
@@ -102,7 +105,7 @@ test('[68] a request of ours that is never answered changes nothing', () => {
   expect([rig.held(neighbor), neighbor.established]).toEqual([2, true])
 })
 
-describe('what we tell again', () => {
+describe('what we tell again (RFC 7313 §4)', () => {
   test('[68] a request during our first feed is answered behind its End-of-RIB, with BoRR and EoRR', () => {
     const { rig, neighbor } = begin([ENHANCED], false)
     neighbor.send(refresh('request'))

@@ -23,7 +23,7 @@ function* ordersOf<T>(items: readonly T[]): Iterable<readonly T[]> {
   }
 }
 
-describe('[61] MED removes within a neighbor AS, before anything is weighed between two', () => {
+describe('[61] MED removes within a neighbor AS, before anything is weighed between two (RFC 4271 §9.1.2.2)', () => {
   const [a, b, c] = [
     neighbor(1, { remoteAs: 65_100 }),
     neighbor(2, { remoteAs: 65_200 }),

@@ -199,7 +199,7 @@ describe('where next hops lead', () => {
     return made
   }
 
-  test('[58] a route without a way to its next hop is not used, and says so', () => {
+  test('[58] a route without a way to its next hop is not used, and says so (RFC 4271 §9.1.2)', () => {
     const made = withKernel({ 52: 0 })
     expect(via(made)).toEqual(['192.0.2.52'])
     expect(made.rows().find(({ best }) => !best)?.reason).toBe('next hop unreachable')

@@ -19,7 +19,7 @@ const WORDS = 'its next hop is the address of this neighbor'
 test.each<[string, RibPeer]>([
   ['from outside, by a router that hands on a third one', external],
   ['reflected', three],
-])('a route that leads to one of two neighbors is told to the other: %s', (_, from) => {
+])('a route that leads to one of two neighbors is told to the other: %s (RFC 4271 §5.1.3)', (_, from) => {
   const room = new Room(from, one, two)
   const said = from === external ? path(external.remoteAs) : path()
   room.say(from, [X], said, one.remoteAddress)

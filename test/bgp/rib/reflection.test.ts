@@ -12,7 +12,7 @@ const [client, client2, other, other2] = [inside(1, true), inside(2, true), insi
 const external = neighbor(5)
 const carried = { ...path(7, 8), localPref: 200, med: 5, communities: [[65000, 9]] } as const
 
-describe('what a reflector hands on', () => {
+describe('what a reflector hands on (RFC 4456 §6, §8)', () => {
   test.each<[string, RibPeer, RibPeer[]]>([
     ['[53] from a client: to all, but not back', client, [client2, other, other2, external]],
     ['[53] from a non-client: to clients and outside', other, [client, client2, external]],
@@ -79,7 +79,7 @@ describe('what a reflector hands on', () => {
   })
 })
 
-describe('loops', () => {
+describe('loops (RFC 4456 §8)', () => {
   test.each([
     ['[53] our cluster ID', { clusterList: [5, CLUSTER] }, 'our cluster ID is in its CLUSTER_LIST'],
     ['[53] our router ID', { originatorId: 0x01010101 }, 'this node originated it (ORIGINATOR_ID is our router ID)'],

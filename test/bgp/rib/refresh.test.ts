@@ -16,7 +16,7 @@ function begun(): Room {
 }
 
 describe('a neighbor refreshes', () => {
-  test('[68] what it did not announce again is gone at EoRR, and not before', () => {
+  test('[68] what it did not announce again is gone at EoRR, and not before (RFC 7313 §4)', () => {
     const room = begun()
     room.say(a, [X, Z], path(a.remoteAs))
     expect(held(room)).toEqual([X, Y, Z])

@@ -56,14 +56,14 @@ const learned = { ...path(a.remoteAs, 7), med: 5, communities: [[65000, 9]] } as
 describe('what goes to whom', () => {
   test.each<[string, RibPeer, RibPeer, Partial<PathAttributes>, string | undefined]>([
     [
-      '[52] external to external: our AS in front, next hop self, no MED',
+      '[52] external to external: our AS in front, next hop self, no MED (RFC 4271 §5.1.2, §5.1.4)',
       a,
       b,
       learned,
       route(OUR_V4, attributes({ ...path(65000, a.remoteAs, 7), communities: [[65000, 9]] })),
     ],
     [
-      '[51] external to internal: path and next hop stay, MED stays, LOCAL_PREF is there',
+      '[51] external to internal: path and next hop stay, MED stays, LOCAL_PREF is there (RFC 4271 §5.1.2, §5.1.5)',
       a,
       internal,
       learned,
@@ -76,7 +76,13 @@ describe('what goes to whom', () => {
       { ...path(7), localPref: 200, originatorId: 9, clusterList: [8] },
       route(OUR_V4, attributes(path(65000, 7))),
     ],
-    ['[53] internal to internal: nothing', internal, internal2, { ...path(7), localPref: 100 }, undefined],
+    [
+      '[53] internal to internal: nothing (RFC 4271 §9.2)',
+      internal,
+      internal2,
+      { ...path(7), localPref: 100 },
+      undefined,
+    ],
     ['NO_EXPORT: not to external', a, b, { ...learned, communities: [[0xffff, 0xff01]] }, undefined],
     [
       'NO_EXPORT: to internal',
@@ -136,7 +142,7 @@ describe('what goes to whom', () => {
   })
 })
 
-describe('what may be used', () => {
+describe('what may be used (RFC 4271 §9.1.2)', () => {
   test.each<[string, RibPeer, Partial<PathAttributes>, string, string]>([
     ['[58] our own AS in the path', a, path(a.remoteAs, 65000), '192.0.2.99', 'our own AS is in the AS path'],
     [
@@ -160,7 +166,7 @@ describe('what may be used', () => {
       '192.0.2.99',
       'our cluster ID is in its CLUSTER_LIST',
     ],
-    ['[47] a next hop that is ours', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
+    ['[47] a next hop that is ours (RFC 4271 §5.1.3)', a, path(a.remoteAs), OUR_V4, 'the next hop is our own address'],
   ])('%s: kept, shown, not used', (_, from, carried, nextHop, reason) => {
     const rib = ribWith(from, b)
     announce(rib, from, [X], carried, nextHop)
@@ -312,7 +318,7 @@ describe('telling', () => {
     expect(rib.isQuiet).toBe(true)
   })
 
-  test('[56] attributes that fit no message: withdrawn, with the reason', () => {
+  test('[56] attributes that fit no message: withdrawn, with the reason (RFC 4271 §9.2)', () => {
     const wide = neighbor(1, { receive: context('external', { messageSize: 65_535 }) })
     const rib = ribWith(wide, b)
     const listener = new Listener(b)
@@ -324,7 +330,7 @@ describe('telling', () => {
     expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe('attributes too large for one message')
   })
 
-  test('[55] another export policy withdraws what it refuses, and tells nothing again that stays', () => {
+  test('[55] another export policy withdraws what it refuses, and tells nothing again that stays (RFC 4271 §9.1.3)', () => {
     const rib = ribWith(a, b)
     announce(rib, a, [X, '10.1.0.0/16', '10.2.0.0/16'], learned)
     const listener = new Listener(b).drain(rib, b.name)

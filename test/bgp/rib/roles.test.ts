@@ -15,7 +15,7 @@ const otc = (room: Room, peer: RibPeer): number | undefined => {
   return found === undefined ? undefined : Number(found)
 }
 
-describe('ONLY_TO_CUSTOMER of what comes in', () => {
+describe('ONLY_TO_CUSTOMER of what comes in (RFC 9234 §5)', () => {
   test.each<[string, Role, number | undefined, string]>([
     ['from a customer with it: a leak', 'provider', 4711, 'leaked'],
     ['from a customer without it', 'provider', undefined, 'as it is'],
@@ -42,7 +42,7 @@ describe('ONLY_TO_CUSTOMER of what comes in', () => {
   })
 })
 
-describe('ONLY_TO_CUSTOMER of what goes out', () => {
+describe('ONLY_TO_CUSTOMER of what goes out (RFC 9234 §5)', () => {
   test.each<[string, Role, boolean, number | undefined | 'untold']>([
     ['to a customer: marked with our AS', 'provider', false, LOCAL_AS],
     ['to a customer, marked already: as it is', 'provider', true, 4711],

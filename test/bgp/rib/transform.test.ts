@@ -37,7 +37,7 @@ describe('to an external neighbor', () => {
       [0x40, 2, 12, 2, 1, ...US, 1, 1, ...members(1)],
     ],
     [
-      '[45] a full sequence gets another in front',
+      '[45] a full sequence gets another in front (RFC 4271 §5.1.2)',
       [0x50, 2, 3, 254, 2, 255, ...members(255)],
       [0x50, 2, 4, 4, 2, 1, ...US, 2, 255, ...members(255)],
     ],
@@ -47,7 +47,7 @@ describe('to an external neighbor', () => {
       [0x50, 2, 1, 2, 2, 64, ...US, ...members(63)],
     ],
     [
-      '[52] what is not for external neighbors goes',
+      '[52] what is not for external neighbors goes (RFC 4271 §5.1.5)',
       [...ORIGIN, ...MED, ...LOCAL_PREF, ...ATOMIC, ...ORIGINATOR, ...CLUSTERS, ...UNKNOWN],
       [...ORIGIN, ...ATOMIC, ...UNKNOWN],
     ],

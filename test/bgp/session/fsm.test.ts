@@ -70,7 +70,7 @@ function picture(state: SessionState, name: EventName): string {
 const names = Object.keys(EVENT) as EventName[]
 const pairs = STATES.flatMap((state) => names.map((name) => ({ state, name })))
 
-test.each(names)('[12] %s leads where RFC 4271 says, from every state', (name) => {
+test.each(names)('[12] %s leads where RFC 4271 says, from every state (§8.2.2)', (name) => {
   const expected = TABLE[name].trim().split(/\s+/)
   expect(STATES.map((state) => picture(state, name))).toEqual(expected)
 })

@@ -111,7 +111,7 @@ describe('an OPEN that cannot be: the NOTIFICATION, then the close', () => {
   })
 })
 
-describe('a message at the wrong time', () => {
+describe('a message at the wrong time (RFC 4271 §6.6)', () => {
   test.each([
     ['[12] KEEPALIVE in OpenSent', 'OpenSent', KEEPALIVE, '05 01 04'],
     ['[12] UPDATE in OpenSent', 'OpenSent', UPDATE, '05 01 02'],
@@ -159,14 +159,17 @@ test('UPDATEs around a KEEPALIVE and over the end of a chunk keep their order an
 })
 
 describe('a NOTIFICATION', () => {
-  test.each(['OpenSent', 'OpenConfirm', 'Established'] as const)('in %s is the end and is not answered', (state) => {
-    const text = [...'off you go'].map((letter) => letter.charCodeAt(0))
-    const lone = new LonePeer().reach(state).receive(message('notification', 6, 2, text.length, ...text))
-    expect(lone.said).toEqual([])
-    expect(lone.closes).toEqual([2])
-    expect(lone.lastError).toBe('Received: Cease: Administrative Shutdown: "off you go"')
-    expect(only(lone.actions, 'notification')).toMatchObject([{ direction: 'received', code: 6, subcode: 2 }])
-  })
+  test.each(['OpenSent', 'OpenConfirm', 'Established'] as const)(
+    'in %s is the end and is not answered (RFC 4271 §6.4)',
+    (state) => {
+      const text = [...'off you go'].map((letter) => letter.charCodeAt(0))
+      const lone = new LonePeer().reach(state).receive(message('notification', 6, 2, text.length, ...text))
+      expect(lone.said).toEqual([])
+      expect(lone.closes).toEqual([2])
+      expect(lone.lastError).toBe('Received: Cease: Administrative Shutdown: "off you go"')
+      expect(only(lone.actions, 'notification')).toMatchObject([{ direction: 'received', code: 6, subcode: 2 }])
+    },
+  )
 
   test('about our version is event 24', () => {
     const lone = new LonePeer().reach('OpenSent').receive(message('notification', 2, 1, 0, 3))
@@ -326,7 +329,7 @@ describe('stop', () => {
   })
 })
 
-describe('the neighbor calls again and again', () => {
+describe('the neighbor calls again and again (RFC 4271 §6.8)', () => {
   test('connections that await its OPEN are bounded: the oldest goes, with Cease/7', () => {
     const lone = new LonePeer({ passive: true }).start()
     const ended: number[] = []

@@ -40,7 +40,7 @@ describe('hold timer', () => {
     expect(lone.peer.snapshot(lone.now).holdTimer?.left).toBe(90_000)
   })
 
-  test('[6] hold time 0: no timer, no KEEPALIVE, for ever', () => {
+  test('[6] hold time 0: no timer, no KEEPALIVE, for ever (RFC 4271 §4.4)', () => {
     const lone = new LonePeer().reach('OpenSent').receive(concat(theirOpen({ holdTime: 0 }), KEEPALIVE))
     expect(lone.peer.session).toMatchObject({ holdTime: 0, keepaliveTime: 0 })
     expect(lone.peer.deadline()).toBeUndefined()
@@ -128,7 +128,7 @@ describe('too many routes', () => {
 })
 
 describe('keepalives', () => {
-  test('[16] an hour of them: each after three quarters to the whole of a third of the hold time', () => {
+  test('[16] an hour of them: each after three quarters to the whole of a third of the hold time (RFC 4271 §10)', () => {
     const pair = new WirePair(config(), otherConfig({ passive: true })).start().pass(1_000)
     const before = pair.one.peer.snapshot(pair.now).sent.keepalive
     pair.pass(HOUR)

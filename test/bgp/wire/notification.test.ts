@@ -22,7 +22,7 @@ test('without a subcode it is too short', () => {
   expect(decodeNotification(frameOf(message(3, 6)))).toMatchObject({ code: 1, subcode: 2, data: Uint8Array.of(0, 20) })
 })
 
-test('data that does not fit in 4096 octets is cut', () => {
+test('data that does not fit in 4096 octets is cut (RFC 8654 §5)', () => {
   expect(encodeNotification({ code: 3, subcode: 9, data: new Uint8Array(60_000) })).toHaveLength(4096)
 })
 
@@ -108,7 +108,7 @@ describe('words', () => {
   })
 })
 
-describe('shutdown communication (RFC 9003)', () => {
+describe('shutdown communication (RFC 9003 §2)', () => {
   const shown = (text: string) => describeNotification(6, 2, encodeShutdownCommunication(text))
 
   test.each([

@@ -23,8 +23,8 @@ describe('parameters as others write them', () => {
   test.each([
     ['[8] one parameter for each capability', '0c  02 02 0200  02 06 010400010001'],
     ['[8] both in one parameter', '0a  02 08 0200 010400010001'],
-    ['[8] the extended form (RFC 9072), though short', 'ff ff 000b  02 0008 0200 010400010001'],
-    ['the extended form whose first length is not 255', '0a ff 000b  02 0008 0200 010400010001'],
+    ['[8] the extended form (RFC 9072), though short (§2)', 'ff ff 000b  02 0008 0200 010400010001'],
+    ['the extended form whose first length is not 255 (RFC 9072 §2)', '0a ff 000b  02 0008 0200 010400010001'],
     ['an empty parameter among them', '0e  02 02 0200  02 00  02 06 010400010001'],
   ])('%s', (_, parameters) => {
     expect(decode(openWith(parameters))).toMatchObject({ kind: 'open', capabilities: two })
@@ -83,7 +83,7 @@ describe('the AS number of the sender', () => {
   })
 })
 
-test('254 octets of capabilities take the extended form, 253 do not', () => {
+test('254 octets of capabilities take the extended form, 253 do not (RFC 9072 §2)', () => {
   const open = (octets: number): Open => ({
     ...(OPENS[0]?.value as Open),
     capabilities: [{ kind: 'unknown', code: 200, value: new Uint8Array(octets - 2) }],

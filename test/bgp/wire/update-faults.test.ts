@@ -83,7 +83,7 @@ describe.each(FAULTS)('$name', ({ bytes, subcode, ...outcomes }) => {
   })
 })
 
-describe('only from outside the AS', () => {
+describe('only from outside the AS (RFC 4271 §5.1.5, RFC 7606 §7.5, §7.9, §7.10)', () => {
   test.each<[string, string, PeerType, Outcome | undefined]>([
     ['[45] an empty AS_PATH', '40 02 00', 'external', 'withdraw'],
     ['[45] an empty AS_PATH', '40 02 00', 'internal', undefined],

@@ -192,7 +192,7 @@ describe('canonical attributes', () => {
   const COMMUNITIES = fromHex('c0 08 04 fc000064')
   const LARGE = fromHex('c0 20 0c 00000001 00000002 00000003')
 
-  test('any order gives the same bytes', () => {
+  test('any order gives the same bytes (RFC 4271 §5)', () => {
     const sorted = [ORIGIN, AS_PATH, NEXT_HOP, MED, COMMUNITIES, LARGE]
     const block = [ORIGIN, AS_PATH, MED, COMMUNITIES, LARGE].flat()
     expect(canonical(sorted).attributes).toEqual(block)
@@ -203,16 +203,20 @@ describe('canonical attributes', () => {
   test.each<[string, number[], string]>([
     ['[32] Partial on a well-known attribute is dropped', fromHex('60 01 01 02'), '40 01 01 02'],
     ['[32] extended length on a short attribute becomes short', fromHex('50 01 0001 02'), '40 01 01 02'],
-    ['unused bits of the flags are cleared', fromHex('4f 01 01 02'), '40 01 01 02'],
+    ['unused bits of the flags are cleared (RFC 4271 §4.3)', fromHex('4f 01 01 02'), '40 01 01 02'],
     [
       'Partial on an optional transitive attribute stays (RFC 4271 §5)',
       fromHex('e0 08 04 fc000064'),
       'e0 08 04 fc000064',
     ],
-    ['[38] unknown, optional and transitive: kept, Partial set', fromHex('c0 63 02 0102'), 'e0 63 02 0102'],
+    [
+      '[38] unknown, optional and transitive: kept, Partial set (RFC 4271 §5)',
+      fromHex('c0 63 02 0102'),
+      'e0 63 02 0102',
+    ],
     ['[38] … and kept as it is when it was set', fromHex('e0 63 02 0102'), 'e0 63 02 0102'],
     ['an unknown attribute without a value', fromHex('c0 63 00'), 'e0 63 00'],
-    ['[38] unknown, optional, not transitive: quietly dropped', fromHex('80 63 02 0102'), ''],
+    ['[38] unknown, optional, not transitive: quietly dropped (RFC 4271 §5)', fromHex('80 63 02 0102'), ''],
     ['[38] … with type code 254, too', fromHex('80 fe 02 0102'), ''],
     ['AIGP (RFC 7311), which is not ours: dropped', fromHex('80 1a 0b 01 000b 0000000000000001'), ''],
     ['Prefix-SID (RFC 8669), which is not ours: handed on', fromHex('c0 28 01 00'), 'e0 28 01 00'],
