@@ -1,15 +1,12 @@
 /**
- * Requests to the Kubernetes API. `@kubernetes/client-node` finds the server and keeps the credentials fresh; it is
- * large and slow to load, so this file is loaded only when needed. The requests themselves are Node's own: a list is
- * read in bounded pages, a watch line by line, and a connection that falls silent is given up.
+ * Requests to the Kubernetes API, as the account of the pod or of a kubeconfig. A list is read in bounded pages, item by
+ * item, a watch line by line, and a connection that falls silent is given up.
  */
-import { existsSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { createGunzip } from 'node:zlib'
-import { KubeConfig } from '@kubernetes/client-node'
 import type { Millis } from '../../base/units.ts'
-import { errorText } from '../error-text.ts'
+import { type Account, podAccount } from './account.ts'
 import { ItemReader } from './item-reader.ts'
 
 /** The API refused a request. `message` is one line for people. */
@@ -88,52 +85,32 @@ interface Asked {
 
 const LARGEST_ANSWER = 256 * 1024 * 1024
 const LARGEST_LINE = 32 * 1024 * 1024
+/** Each piece is unpacked on another thread; one this long is read in half a millisecond. */
+const UNPACKED_AT_ONCE = 64 * 1024
 const LARGEST_REFUSAL = 64 * 1024
-const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /** Finds the API: the given kubeconfig, else the cluster this runs in, else what kubectl would take. */
 export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
-  const load = () => loadConfig(kubeconfig)
-  return new HttpApi(load)
-}
-
-function loadConfig(kubeconfig: string | undefined): KubeConfig {
-  const config = new KubeConfig()
-  try {
-    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
-    else if (process.env.KUBERNETES_SERVICE_HOST !== undefined && existsSync(TOKEN)) config.loadFromCluster()
-    else config.loadFromDefault()
-  } catch (error) {
-    throw new Error(`cannot read the kubeconfig ${kubeconfig ?? ''}: ${errorText(error)}`)
-  }
-  const cluster = config.getCurrentCluster()
-  if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig ?? ''} names no cluster in its current context`)
-  // Plain HTTP (a local proxy) has no certificate to verify; the client must be told so.
-  config.clusters = config.clusters.map((one) =>
-    one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
-  )
-  return config
+  const pod = kubeconfig === undefined ? podAccount() : undefined
+  return new HttpApi(pod ?? (await import('./kubeconfig.ts')).kubeconfigAccount(kubeconfig))
 }
 
 class HttpApi implements Api {
-  readonly server: string
-  readonly insecure: boolean
-  readonly #load: () => KubeConfig
-  #config: KubeConfig
-  readonly #proxied: boolean
+  readonly #account: Account
   readonly #agent: HttpAgent
 
-  /** Throws one line where the configuration is invalid. */
-  constructor(load: () => KubeConfig) {
-    this.#load = load
-    this.#config = load()
-    const cluster = this.#config.getCurrentCluster()
-    const server = (cluster?.server ?? '').replace(/\/$/, '')
-    this.server = server
-    this.#proxied = cluster?.proxyUrl !== undefined
-    this.insecure = server.startsWith('https:') && cluster?.skipTLSVerify === true
+  constructor(account: Account) {
+    this.#account = account
     const options = { keepAlive: true, keepAliveMsecs: 30_000 }
-    this.#agent = server.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options)
+    this.#agent = account.server.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options)
+  }
+
+  get server(): string {
+    return this.#account.server
+  }
+
+  get insecure(): boolean {
+    return this.#account.insecure
   }
 
   close(): void {
@@ -202,7 +179,7 @@ class HttpApi implements Api {
     try {
       const response = await this.#request(asked, either)
       const status = response.statusCode ?? 0
-      if (status === 401) this.#renew()
+      if (status === 401) this.#account.renew()
       if (status !== 200 && status !== 201) throw await refusal(status, response)
       onOpen?.()
       let size = 0
@@ -219,15 +196,6 @@ class HttpApi implements Api {
     }
   }
 
-  /** The server no longer accepts our credentials: they are read again now, before the client would do it. */
-  #renew(): void {
-    try {
-      this.#config = this.#load()
-    } catch {
-      // The file may be half-written; the next refusal tries again.
-    }
-  }
-
   async #request({ path, query, sent }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.server + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`)
@@ -240,9 +208,9 @@ class HttpApi implements Api {
       },
       method: sent?.method ?? 'GET',
     }
-    await this.#config.applyToHTTPSOptions(options)
+    await this.#account.apply(options)
     // Connections are pooled by certificate and key, so a renewed credential is used from the next request on.
-    if (!this.#proxied) options.agent = this.#agent
+    if (!this.#account.proxied) options.agent = this.#agent
     const request = url.protocol === 'https:' ? httpsRequest : httpRequest
     return new Promise((resolve, reject) => {
       request(url, { ...options, signal }, resolve)
@@ -255,7 +223,7 @@ class HttpApi implements Api {
 /** The body, decompressed where the server compressed it. A fault in it ends the reading. */
 function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
   if (response.headers['content-encoding'] !== 'gzip') return response
-  const gunzip = createGunzip()
+  const gunzip = createGunzip({ chunkSize: UNPACKED_AT_ONCE })
   response.on('error', (error) => gunzip.destroy(error))
   return response.pipe(gunzip)
 }

@@ -1,0 +1,59 @@
+/**
+ * The account that a kubeconfig names, as kubectl takes it. `@kubernetes/client-node` reads it and keeps its credentials
+ * fresh, in every way there is (certificates, programs, proxies); it is large, so this file is loaded only where there is a
+ * kubeconfig.
+ */
+import type { RequestOptions } from 'node:https'
+import { KubeConfig } from '@kubernetes/client-node'
+import { errorText } from '../error-text.ts'
+import type { Account } from './account.ts'
+
+/** Undefined: the one kubectl would take. Throws one line where it is no good. */
+export const kubeconfigAccount = (path: string | undefined): Account => new KubeconfigAccount(() => load(path))
+
+function load(path: string | undefined): KubeConfig {
+  const config = new KubeConfig()
+  try {
+    if (path !== undefined) config.loadFromFile(path)
+    else config.loadFromDefault()
+  } catch (error) {
+    throw new Error(`cannot read the kubeconfig ${path ?? ''}: ${errorText(error)}`)
+  }
+  const cluster = config.getCurrentCluster()
+  if (cluster === null) throw new Error(`the kubeconfig ${path ?? ''} names no cluster in its current context`)
+  // Plain HTTP (a local proxy) has no certificate to verify; the client wants to be told.
+  config.clusters = config.clusters.map((one) =>
+    one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
+  )
+  return config
+}
+
+class KubeconfigAccount implements Account {
+  readonly server: string
+  readonly insecure: boolean
+  readonly proxied: boolean
+  readonly #load: () => KubeConfig
+  #config: KubeConfig
+
+  constructor(load: () => KubeConfig) {
+    this.#load = load
+    this.#config = load()
+    const cluster = this.#config.getCurrentCluster()
+    const server = (cluster?.server ?? '').replace(/\/$/, '')
+    this.server = server
+    this.proxied = cluster?.proxyUrl !== undefined
+    this.insecure = server.startsWith('https:') && cluster?.skipTLSVerify === true
+  }
+
+  apply(options: RequestOptions): Promise<void> {
+    return this.#config.applyToHTTPSOptions(options)
+  }
+
+  renew(): void {
+    try {
+      this.#config = this.#load()
+    } catch {
+      // Half-written, perhaps; the next refusal tries again.
+    }
+  }
+}
