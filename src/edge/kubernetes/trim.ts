@@ -15,10 +15,11 @@ function without(value: unknown, ...names: readonly string[]): Fields {
   return rest
 }
 
-/** The object as the store needs it; items of a list get the kind and apiVersion that they lack there. */
+/** The object as the store needs it; items of a list get the kind and version they lack there, where events have them. */
 export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): Fields {
   const { generation, ...metadata } = fields(fields(object).metadata)
-  const whole = { ...fields(object), apiVersion, kind, metadata: trimMetadata(metadata) }
+  const head = { apiVersion, kind, metadata: trimMetadata(metadata) }
+  const whole = { ...head, ...fields(object), ...head }
   if (custom) return trimCustom(whole, generation)
   if (kind === 'Service')
     return { ...whole, spec: without(fields(object).spec, 'ports', 'selector', 'sessionAffinityConfig') }
