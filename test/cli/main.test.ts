@@ -1,6 +1,6 @@
 /** The command line as it is started: from source, and from the one file that ships. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -35,9 +35,33 @@ test.each(['src/main.ts', BUNDLE])('%s says its version', async (file) => {
   expect(await start(file, ['--version'])).toMatchObject({ code: 0, out: `godwit ${version}\n` })
 })
 
+test('what the agent does not need is not in the files that it reads, and each takes a byte for a character', () => {
+  const texts = readdirSync(`${ROOT}dist`)
+    .filter((name) => name.endsWith('.mjs'))
+    .map((name) => ({ name, text: readFileSync(`${ROOT}dist/${name}`, 'utf8') }))
+  expect(texts.filter(({ text }) => /[^\0-\xff]/.test(text)).map(({ name }) => name)).toEqual([])
+  const read = new Set<string>()
+  const follow = (name: string): void => {
+    if (read.has(name)) return
+    read.add(name)
+    const { text = '' } = texts.find((one) => one.name === name) ?? {}
+    for (const [, next = ''] of text.matchAll(/^(?:import|export)[^'"]*["']\.\/([^"']+)["']/gm)) follow(next)
+  }
+  const chunkOf = (words: string): string => texts.find(({ text }) => text.includes(words))?.name ?? ''
+  // Loaded on demand: the agent itself, and the source of objects.
+  for (const words of ['async function runAgent', 'async function openKubernetes']) follow(chunkOf(words))
+  expect(read.size).toBeGreaterThan(5)
+  const client = chunkOf('CoreV1Api')
+  expect(client).not.toBe('')
+  expect([...read]).not.toContain(client)
+})
+
 test('the notices of every package in the bundle ship with it (9.E18)', () => {
-  const map = JSON.parse(readFileSync(`${ROOT}dist/godwit.mjs.map`, 'utf8')) as { readonly sources: readonly string[] }
-  const packages = map.sources.flatMap((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1] ?? [])
+  const maps = readdirSync(`${ROOT}dist`).filter((name) => name.endsWith('.map'))
+  const sources = maps.flatMap(
+    (name) => (JSON.parse(readFileSync(`${ROOT}dist/${name}`, 'utf8')) as { sources: string[] }).sources,
+  )
+  const packages = sources.flatMap((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1] ?? [])
   const legal = readFileSync(`${ROOT}dist/LEGAL.txt`, 'utf8')
   expect(new Set(packages).size).toBeGreaterThan(10)
   for (const name of new Set([...packages, 'koffi'])) expect(legal).toMatch(new RegExp(`^${name} \\d+\\.`, 'm'))
