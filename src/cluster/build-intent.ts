@@ -516,7 +516,7 @@ export class IntentBuilder {
     this.work.services++
     const service = store.get('Service', key)
     const gone = { claims: [], why: undefined }
-    const slices = store.slicesOf(key).values()
+    const slices = store.slicesOf(key)
     const { claims, why } = service === undefined ? gone : decideService(service, slices, this.#services)
     this.#book.set(SERVICE + key, claims, why)
     this.#noteProxied(key, service?.proxiedIps ?? [])

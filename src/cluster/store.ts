@@ -34,7 +34,8 @@ export class ObjectStore {
   readonly #tables = new Map<Kind, Map<string, ParsedObjects[Kind]>>(KINDS.map((kind) => [kind, new Map()]))
   /** Keys of objects of which some version was seen, good or not. */
   readonly #seen = new Map<Kind, Set<string>>(KINDS.map((kind) => [kind, new Set()]))
-  readonly #slices = new Map<string, Map<string, ParsedObjects['EndpointSlice']>>()
+  /** By service, which has one or two of them. */
+  readonly #slices = new Map<string, readonly ParsedObjects['EndpointSlice'][]>()
   readonly #objectProblems = new Map<string, readonly Problem[]>()
   readonly #duplicates = new Map<Kind, readonly Problem[]>()
   readonly #troubles = new Map<string, Problem>()
@@ -171,7 +172,7 @@ export class ObjectStore {
   }
 
   /** By the name of the slice. */
-  slicesOf(service: string): ReadonlyMap<string, ParsedObjects['EndpointSlice']> {
+  slicesOf(service: string): readonly ParsedObjects['EndpointSlice'][] {
     return this.#slices.get(service) ?? NO_SLICES
   }
 
@@ -288,17 +289,16 @@ export class ObjectStore {
     if (value === undefined) this.#table(kind).delete(key)
     else this.#table(kind).set(key, value)
     if (kind !== 'EndpointSlice') this.#touch(kind, key)
-    else this.#setSlice(key, before as SliceOrNone, value as SliceOrNone)
+    else this.#setSlice(before as SliceOrNone, value as SliceOrNone)
   }
 
-  #setSlice(key: string, before: SliceOrNone, value: SliceOrNone): void {
+  #setSlice(before: SliceOrNone, value: SliceOrNone): void {
     for (const slice of [before, value]) {
       const service = slice?.service
       if (service === undefined) continue
-      const slices = this.#slices.get(service) ?? new Map<string, ParsedObjects['EndpointSlice']>()
-      if (slice === value && value !== undefined) slices.set(key, value)
-      else slices.delete(key)
-      if (slices.size === 0) this.#slices.delete(service)
+      const others = this.slicesOf(service).filter((one) => one !== before)
+      const slices = slice === value && value !== undefined ? [...others, value] : others
+      if (slices.length === 0) this.#slices.delete(service)
       else this.#slices.set(service, slices)
       if (slice === before || before?.service !== service) this.#touch('Service', service)
     }
@@ -378,7 +378,7 @@ type SliceOrNone = ParsedObjects['EndpointSlice'] | undefined
 
 const FROM_EARLIER_RUN = 'the last good version, saved by an earlier run, is in force'
 
-const NO_SLICES: ReadonlyMap<string, ParsedObjects['EndpointSlice']> = new Map()
+const NO_SLICES: readonly ParsedObjects['EndpointSlice'][] = []
 
 /** `from`: where a person finds what is wrong. */
 function withOutcome(problem: Problem, outcome: string, from: string | undefined): Problem {

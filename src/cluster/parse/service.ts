@@ -101,16 +101,17 @@ export function parseEndpointSlice(
   const root = new Fields(findings, '', object)
   const service = root.record('metadata')?.textMap('labels').get(SERVICE_LABEL)
   const addressType = root.oneOf('addressType', ['IPv4', 'IPv6', 'FQDN'])
-  const nodes = { ready: new Set<string>(), draining: new Set<string>() }
+  // Names as keys: the runtime holds a key once, whichever of a hundred thousand endpoints names the Node.
+  const nodes = { ready: Object.create(null), draining: Object.create(null) } satisfies Record<string, object>
   root.records('endpoints', (endpoint) => {
     const how = endpointState(endpoint.record('conditions'))
-    if (how !== undefined) nodes[how].add(endpoint.text('nodeName') ?? '')
+    if (how !== undefined) nodes[how][endpoint.text('nodeName') ?? ''] = true
   })
   return {
     service: service === undefined || service === '' ? undefined : `${namespace}/${service}`,
     family: addressType === undefined || addressType === 'FQDN' ? undefined : FAMILY_OF_TYPE.get(addressType),
-    ready: [...nodes.ready].sort(),
-    draining: [...nodes.draining].sort(),
+    ready: Object.keys(nodes.ready).sort(),
+    draining: Object.keys(nodes.draining).sort(),
   }
 }
 
