@@ -12,6 +12,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { flagsAsShipped } from '../as-shipped.ts'
 import { contestants } from './contestants.ts'
 import { cpuOf, machineBusy, now } from './host.ts'
 import type { Contestant, Measurement, Metrics, Results } from './job.ts'
@@ -31,7 +32,6 @@ const { values: words } = parseArgs({
 })
 
 const PAGE = new URL('../PEERS.md', import.meta.url)
-const DOCKERFILE = new URL('../../../deploy/Dockerfile', import.meta.url)
 const [BEGIN, END] = ['<!-- bench:peers -->', '<!-- /bench:peers -->']
 
 /** As it ships: one file, without source maps. */
@@ -54,13 +54,6 @@ async function bundle(folder: string): Promise<string> {
   const modules = join(folder, 'node_modules')
   if (!existsSync(modules)) symlinkSync(new URL('../../../node_modules', import.meta.url).pathname, modules)
   return outfile
-}
-
-/** Of Node itself, as the image starts it. */
-function flagsAsShipped(): string[] {
-  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(DOCKERFILE, 'utf8'))?.[1]
-  if (entry === undefined) throw new Error('deploy/Dockerfile has no ENTRYPOINT')
-  return (JSON.parse(entry) as string[]).filter((word) => word.startsWith('--'))
 }
 
 function installed(all: readonly Contestant[]): (Contestant & { readonly found: string })[] {

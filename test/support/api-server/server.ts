@@ -4,7 +4,8 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { type Access, accessOf, type BoundRule, forbidden, grants } from './access.ts'
 import { asServed } from './schemas.ts'
 import { Selection } from './selection.ts'
@@ -46,6 +47,8 @@ export interface SeenRequest {
   readonly access: Access | undefined
   readonly body: string
 }
+
+const pack = promisify(gzip)
 
 /** Octets from which on an answer is packed. */
 const LONG = 131_072
@@ -101,6 +104,8 @@ export class ApiServer {
   rules: readonly BoundRule[] | undefined
   /** Why a write is not admitted, as admission policies say; undefined: it is. */
   admit: (write: Admitted) => string | undefined = () => undefined
+  /** Octets of lists so far, as they are and as they were sent. */
+  readonly sent = { plain: 0, packed: 0 }
   /** Whether it knows field selectors other than those every server knows. */
   selectsFields = true
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
@@ -109,10 +114,15 @@ export class ApiServer {
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
   #server: Server | undefined
-  #port = 0
+  #port: number
   #failures: { readonly status: number; left: number } = { status: 500, left: 0 }
   #hanging = false
   #forget: (() => void) | undefined
+
+  /** 0: any free one. */
+  constructor(port = 0) {
+    this.#port = port
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`
@@ -241,7 +251,7 @@ export class ApiServer {
     if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, sent))
     else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
     else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
-    else sendPacked(request, response, this.#list(target, url.searchParams))
+    else await this.#sendPacked(request, response, this.#list(target, url.searchParams))
   }
 
   #write(method: string, target: Target, { body, isStrict, type }: Sent): StoredObject {
@@ -302,6 +312,17 @@ export class ApiServer {
     const more = left > 0 ? { continue: `${version}.${from + limit}`, remainingItemCount: left } : {}
     const { kind, apiVersion } = typeOf(path)
     return { kind: `${kind}List`, apiVersion, metadata: { resourceVersion: String(version), ...more }, items }
+  }
+
+  /** As a real server does: what is long is packed, quickly, for those who can unpack it. */
+  async #sendPacked(request: IncomingMessage, response: ServerResponse, value: unknown): Promise<void> {
+    const text = JSON.stringify(value)
+    const packs = text.length > LONG && request.headers['accept-encoding'] === 'gzip'
+    const headers = { 'content-type': 'application/json', ...(packs && { 'content-encoding': 'gzip' }) }
+    const body = packs ? await pack(text, { level: 1 }) : text
+    this.sent.plain += text.length
+    this.sent.packed += body.length
+    response.writeHead(200, headers).end(body)
   }
 
   #watch({ kind, path, namespace }: Target, query: URLSearchParams, response: ServerResponse): void {
@@ -400,14 +421,6 @@ function refuse(response: ServerResponse, error: unknown): void {
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-}
-
-/** As a real server does: what is long is packed for those who can unpack it. */
-function sendPacked(request: IncomingMessage, response: ServerResponse, value: unknown): void {
-  const text = JSON.stringify(value)
-  const packs = text.length > LONG && request.headers['accept-encoding'] === 'gzip'
-  const headers = { 'content-type': 'application/json', ...(packs && { 'content-encoding': 'gzip' }) }
-  response.writeHead(200, headers).end(packs ? gzipSync(text) : text)
 }
 
 function writeLine(response: ServerResponse, value: unknown): void {
