@@ -34,6 +34,8 @@ export type Effect =
       readonly conn: ConnId
       readonly remote: Endpoint
       readonly localAddress: Address | undefined
+      /** Packets of the connection leave and arrive by this interface alone; default: by what the routes say. */
+      readonly interface?: string
     }
   /** Send whole messages, in order. The Input `drained` follows once the queue is empty again. */
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }

@@ -30,7 +30,7 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
     longLivedTime: intent.longLivedTime,
     // With the N bit an expired hold timer looks like a restart: a dead node would attract traffic for `restartTime`
-    // longer.ession.
+    // longer.
     restartNotification: intent.bfd !== undefined,
   }
 }

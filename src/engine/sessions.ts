@@ -3,7 +3,7 @@
  * the RIB, its received UPDATEs are passed to the RIB, and UPDATEs of the RIB are sent, no faster than the network
  * takes them.
  */
-import { bareAddress } from '../base/address.ts'
+import { bareAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
@@ -14,7 +14,7 @@ import { MESSAGE_TYPE } from '../bgp/wire/message.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
-import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import { isOnLink, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
 import {
@@ -213,8 +213,19 @@ export class Sessions {
   /** A neighbor on a link without the node's usual address is dialled from an address of that link. */
   #dial(neighbor: Neighbor, { conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
     const isElsewhere = usual !== undefined && this.#links.isBesideLink(usual, remote.address)
+    const localAddress = localMayYield && isElsewhere ? undefined : usual
+    const name = this.#boundTo(neighbor.intent)
     this.#neighbors.connect(conn, neighbor)
-    this.#out.push({ kind: 'dial', conn, remote, localAddress: localMayYield && isElsewhere ? undefined : usual })
+    this.#out.push({ kind: 'dial', conn, remote, localAddress, ...(name !== undefined && { interface: name }) })
+  }
+
+  /**
+   * Where several links have one network, the routes say only one of them: `sourceInterface` says which, if it is on that
+   * network. To a loopback nobody is bound. A link-local address names its link already.
+   */
+  #boundTo({ sourceInterface: name, address }: PeerIntent): string | undefined {
+    const link = name === undefined ? undefined : this.#links.get(name)
+    return link !== undefined && !isLinkLocal(address) && isOnLink(link, address) ? name : undefined
   }
 
   #refresh(neighbor: Neighbor, { family, subtype }: Refresh, now: Millis): void {

@@ -2,10 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import type { PeerIntent } from '../../src/cluster/intent.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
+import type { Effect } from '../../src/engine/effect.ts'
 import { Sources } from '../../src/engine/sources.ts'
 import { intentOf } from '../support/cluster.ts'
 import { linkOf } from '../support/fake-kernel.ts'
 import { bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
+import { Rig } from '../support/rig.ts'
 
 const NODE = node('me', { addresses: ['10.0.0.1', 'fd00::1'] })
 const OFF = bgpConfiguration({ nodeToNodeMeshEnabled: false })
@@ -64,5 +66,21 @@ describe('the source', () => {
     expect(sources.on(new Set(['lo']))).toEqual([intent])
     sources.remove(intent.name)
     expect(sources.on(new Set(['lo']))).toEqual([])
+  })
+})
+
+describe('the interface of a dial', () => {
+  test.each<[string, object, string | undefined]>([
+    ['that of the source, where the neighbor is on its network', { sourceInterface: 'eth0' }, 'eth0'],
+    ['none for one behind a router', { sourceInterface: 'eth0', peerIP: '192.0.2.1' }, undefined],
+    ['none where no interface is named', {}, undefined],
+  ])('%s', (_, spec, expected) => {
+    const dials: unknown[] = []
+    const record = (_input: unknown, _now: number, effects: readonly Effect[]) => {
+      for (const effect of effects) if (effect.kind === 'dial') dials.push(effect.interface)
+    }
+    new Rig({ neighbors: 1, spec: { passive: false, ...spec }, record }).pass(10_000)
+    expect(dials.length).toBeGreaterThan(0)
+    expect(new Set(dials)).toEqual(new Set([expected]))
   })
 })

@@ -22,6 +22,7 @@ import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
 import {
   bindSocket,
+  bindToInterface,
   CallError,
   closeSocket,
   detachFilter,
@@ -307,10 +308,10 @@ export class Tcp implements Network {
 
   // ---- whom we call
 
-  #dial({ conn, remote, localAddress }: Dial): void {
+  #dial({ conn, remote, localAddress, interface: name }: Dial): void {
     let ends: Ends
     try {
-      ends = this.#openFor(remote, localAddress)
+      ends = this.#openFor(remote, localAddress, name)
     } catch (error) {
       const text = errorText(error)
       const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
@@ -336,7 +337,7 @@ export class Tcp implements Network {
     }
   }
 
-  #openFor(remote: Endpoint, localAddress: Address | undefined): Ends {
+  #openFor(remote: Endpoint, localAddress: Address | undefined, name: string | undefined): Ends {
     if (this.#protections.lacksKey(remote.address)) throw new Error('its TCP-MD5 key is not known yet')
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
@@ -344,6 +345,7 @@ export class Tcp implements Network {
     try {
       setNoDelay(fd)
       this.#protectOne(ends)
+      if (name !== undefined) bindToInterface(fd, name)
       if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
       return ends
     } catch (error) {

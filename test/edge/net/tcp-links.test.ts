@@ -29,10 +29,10 @@ class Host {
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`)
   }
 
-  dial(address: string): void {
+  dial(address: string, by?: { readonly localAddress: string; readonly interface: string }): void {
     this.#conn += 2
     const remote = { address, port: PORT }
-    this.order({ effect: { kind: 'dial', conn: this.#conn, remote, localAddress: undefined } })
+    this.order({ effect: { kind: 'dial', conn: this.#conn, remote, localAddress: undefined, ...by } })
   }
 
   of(kind: string) {
@@ -98,5 +98,41 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
     hub.order({ neighbors: { [`${LEAF}%e1`]: 'salmon', [`${LEAF}%e2`]: 'salmon' } })
     await until('one listener', () => hub.of('listen-ended').length === 2)
     expect(hub.of('closed')).toEqual([])
+  })
+})
+
+describe.skipIf(!isRoot)('one network on two links', () => {
+  test('a dial that names the link takes that one, and one that is not there fails', async () => {
+    const spaces = [new Namespace('hub'), new Namespace('left'), new Namespace('right')] as const
+    const [hub, left, right] = spaces
+    for (const [name, own, leaf] of [
+      ['e1', '10.5.0.1', left],
+      ['e2', '10.5.0.2', right],
+    ] as const) {
+      hub.connect(name, leaf, 'e0')
+      hub.address(name, `${own}/24`)
+      leaf.address('e0', '10.5.0.9/24')
+    }
+    const hosts = [new Host(hub), new Host(left), new Host(right)] as const
+    const [caller, ...called] = hosts
+    try {
+      for (const host of called) {
+        host.order({ neighbors: {} })
+        host.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+        await until('it listens', () => host.of('listening').length === 1)
+      }
+      caller.dial('10.5.0.9', { localAddress: '10.5.0.2', interface: 'e2' })
+      await until('the right one', () => called[1].of('accepted').length === 1)
+      expect(called[0].of('accepted')).toEqual([])
+      caller.dial('10.5.0.9', { localAddress: '10.5.0.1', interface: 'e1' })
+      await until('the left one', () => called[0].of('accepted').length === 1)
+      expect(called[1].of('accepted')).toHaveLength(1)
+      caller.dial('10.5.0.9', { localAddress: '10.5.0.1', interface: 'e7' })
+      await until('there is no such link', () => caller.of('dial-failed').length === 1)
+      expect(caller.of('dial-failed')[0]?.reason).toContain('No such device')
+    } finally {
+      await Promise.all(hosts.map((host) => host.end()))
+      for (const space of spaces) space.remove()
+    }
   })
 })
