@@ -4,6 +4,7 @@
  */
 import { familyOfAddress } from '../../base/address.ts'
 import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'
+import { parsePrefix } from '../../base/prefix.ts'
 import type { AdvertisementObject, RouteChoice, ServiceAddressKind } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import { parseSelector, type Selector } from '../selector.ts'
@@ -91,9 +92,13 @@ function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | und
 }
 
 function readPrefixes(entry: Fields): RouteChoice {
-  const texts = entry.texts('prefixes')
-  const each = new Fields(entry.findings, entry.at('prefixes'), Object.fromEntries(texts.entries()))
-  return { kind: 'prefixes', prefixes: texts.flatMap((_, index) => each.prefix(`${index}`) ?? []) }
+  const prefixes = entry.list('prefixes', (item, at) => {
+    const prefix = typeof item === 'string' ? parsePrefix(item) : undefined
+    if (prefix === undefined) return entry.findings.wrong(at, item, 'is not a CIDR')
+    entry.findings.hostBits(at, item, prefix)
+    return prefix
+  })
+  return { kind: 'prefixes', prefixes }
 }
 
 function readInterfaces(entry: Fields): RouteChoice {
