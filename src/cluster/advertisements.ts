@@ -286,7 +286,9 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
   const held = all.flatMap(({ object, held: reason }): Rule[] => {
     if (reason === undefined) return []
     const name = `BGPAdvertisement/${object.name} held`
-    return [{ name, match: { source: 'own', named: [object.name] }, action: 'reject', operations: [], reason }]
+    // What is a route without it goes on as without it.
+    const match: Rule['match'] = { source: 'own', named: [object.name], notNamed: [FOR_ALL] }
+    return [{ name, match, action: 'reject', operations: [], reason }]
   })
   const covered = all.filter(({ object }) => mine.includes(object.name)).flatMap(coveredRules(mine))
   const others: Rule = {
@@ -296,8 +298,8 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
     operations: [],
     reason: 'the BGPAdvertisements that name it are for other peers',
   }
-  const ours = all.filter(({ object }) => mine.includes(object.name)).flatMap(rulesOf)
-  return [...held, ...covered, ...(mine.length < names.length ? [others] : []), ...ours]
+  const ours = all.filter(({ object, held: reason }) => reason === undefined && mine.includes(object.name))
+  return [...held, ...covered, ...(mine.length < names.length ? [others] : []), ...ours.flatMap(rulesOf)]
 }
 
 /** By another object for this peer it may be advertised all the same. */

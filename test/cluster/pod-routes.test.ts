@@ -72,6 +72,12 @@ describe('a pod', () => {
     const list = bgpConfiguration({ podCIDRs: ['198.51.100.53/32'] }, 'node.worker')
     const objects = [borrowed, list, asks({}, { peers: ['border'] }), pod('infra/x', READY)]
     expect([told('tor', ...objects), told('border', ...objects)]).toEqual([ADDRESSES.slice(0, 1), ADDRESSES])
+    // Also where the object has errors, and is for nobody; and nothing of it is added then.
+    const faulty = asks({ selector: 'app ==' }, { communities: ['1:1'], med: 5 })
+    const found = preview(borrowed, list, faulty, pod('infra/x', READY))
+    expect(found.peers.map(({ advertised }) => advertised)).toMatchObject(
+      BASE.slice(2).map(() => [{ prefix: ADDRESSES[0], communities: [], med: undefined }]),
+    )
   })
 
   test('a wrong address is named, and the others go on', () => {

@@ -375,6 +375,11 @@ describe('with faults', () => {
       { peerSelector: 'border ==' },
       /BGPAdvertisement\/bad spec\.peerSelector: "border ==" is not a selector/,
     ],
+    [
+      'a prefix that is none',
+      { routes: [{ services: {} }, { prefixes: ['10.0.0.1'] }] },
+      /BGPAdvertisement\/bad spec\.routes\[1\]\.prefixes\[0\]: "10\.0\.0\.1" is not a CIDR/,
+    ],
     ['a next hop of the other family', { nextHop: { ipv4: 'fd00::1' } }, /spec\.nextHop\.ipv4/],
   ])('%s: what it names is told to nobody, all else goes on', (_, spec, problem) => {
     const scene = new Scene(bgpAdvertisement('bad', { routes: [{ services: {} }], ...spec }))
