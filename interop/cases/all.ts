@@ -16,6 +16,7 @@ import { cases as featuresSession } from './features-session.ts'
 import { cases as gateway } from './gateway.ts'
 import { cases as imports } from './import.ts'
 import { cases as kernelTables } from './kernel-tables.ts'
+import { cases as keyChain } from './key-chain.ts'
 import { cases as lab } from './lab.ts'
 import { cases as nextHops } from './next-hops.ts'
 import { cases as objects } from './objects.ts'
@@ -69,6 +70,7 @@ export const CASES: readonly Case[] = [
   ...dashboard,
   ...stall,
   ...protection,
+  ...keyChain,
   ...readme,
   ...packets,
   ...packetsMesh,

@@ -5,13 +5,17 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { bindSocket, openSocket } from '../../src/edge/libc.ts'
-import { hostOf, setKey } from '../../src/edge/net/protection.ts'
+import { hostOf } from '../../src/edge/net/protection.ts'
+import { signConnection } from '../../src/edge/net/signing.ts'
 import { Framer, KEEPALIVE, open, TYPE } from '../../test/bench/peers/wire.ts'
 
 if (import.meta.main) {
   const [remote = '', local = '', as = '', file = ''] = process.argv.slice(2)
   const fd = openSocket('ipv4')
-  const putKey = (): void => setKey(fd, false, hostOf(remote), readFileSync(file))
+  const putKey = (): void => {
+    const signature = { kind: 'md5', name: 'key', bytes: readFileSync(file) } as const
+    signConnection({ fd, isIpv6: false }, hostOf(remote), signature, undefined)
+  }
   putKey()
   bindSocket(fd, { address: local, port: 0 })
   const socket = new Socket({ fd })

@@ -13,9 +13,13 @@ type Feature = Record<Speaker['kind'], Since | string>
 const rrClient = ['[neighbors.route-reflector.config]', '  route-reflector-client = true']
 
 const NO_ROLES = 'no roles in it'
+const NO_AO = 'no TCP-AO in it'
 
 /** A key of TCP-MD5; searched for in all that an agent says. */
 export const KEY = 'swordfish-7'
+
+/** A second key of TCP-AO. */
+export const SECOND_KEY = 'sardine-8'
 
 export const FEATURES = {
   /** RFC 7911, both ways. FRR receives without being asked to. */
@@ -87,6 +91,22 @@ export const FEATURES = {
     bird: { session: [`password "${KEY}";`] },
     gobgp: { neighbor: [`auth-password = "${KEY}"`] },
     openbgpd: { session: [`tcp md5sig password ${KEY}`] },
+  },
+  /** RFC 5925, two keys. */
+  keyChain: {
+    frr: NO_AO,
+    bird: {
+      since: '3.1',
+      session: [
+        'authentication ao;',
+        'keys {',
+        `  key { id 1; secret "${KEY}"; algorithm hmac sha1; preferred; };`,
+        `  key { id 2; secret "${SECOND_KEY}"; algorithm cmac aes128; };`,
+        '};',
+      ],
+    },
+    gobgp: NO_AO,
+    openbgpd: NO_AO,
   },
   /** RFC 5082, one hop. */
   ttlSecurity: {

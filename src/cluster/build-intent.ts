@@ -23,15 +23,16 @@ import { Answers } from './answers.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
-import type {
-  DataplaneIntent,
-  Intent,
-  NodeIntent,
-  NodeRoutesIntent,
-  PeerIntent,
-  PodSelection,
-  Problem,
-  ServiceGuards,
+import {
+  type DataplaneIntent,
+  type Intent,
+  keysOf,
+  type NodeIntent,
+  type NodeRoutesIntent,
+  type PeerIntent,
+  type PodSelection,
+  type Problem,
+  type ServiceGuards,
 } from './intent.ts'
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
 import { NodeRoutes } from './node-routes.ts'
@@ -580,7 +581,7 @@ function namedLabels(store: ObjectStore): string[] {
 }
 
 const secretsOf = (peers: Iterable<PeerIntent>): string[] =>
-  [...new Set([...peers].flatMap(({ key }) => key?.secret ?? []))].sort()
+  [...new Set([...peers].flatMap(({ signing }) => keysOf(signing).map(({ secret }) => secret)))].sort()
 
 /** A taint that was chosen for it; a cordon alone is none. */
 function whyLeave(node: NodeObject | undefined, { leaveOnTaint }: Settings): string | undefined {

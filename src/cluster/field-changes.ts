@@ -25,6 +25,7 @@ interface FieldRow {
 const NEXT_SESSION = 'applies from the next session on'
 const NOT_ACTED_ON = 'has no effect here'
 const SET_ANEW = 'set on open sockets, without a reset on this side'
+const NEW_IDS = 'set on open sockets, without a reset; another key under the same ID applies from the next session on'
 
 const rows = (change: FieldChange, says: string | undefined, ...fields: readonly string[]): readonly FieldRow[] =>
   fields.map((field) => ({ field, change, ...(says !== undefined && { says }) }))
@@ -35,6 +36,8 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('hard', 'sessions of the mesh begin or end', 'nodeToNodeMeshEnabled'),
     { field: 'nodeMeshPassword', when: 'added or removed', change: 'hard', says: 'sessions of the mesh' },
     { field: 'nodeMeshPassword', when: 'another Secret or key', change: 'none', says: SET_ANEW },
+    { field: 'nodeMeshKeyChain', when: 'added or removed', change: 'hard', says: 'sessions of the mesh' },
+    { field: 'nodeMeshKeyChain', when: 'other keys', change: 'none', says: NEW_IDS },
     { field: 'nodeMeshMaxRestartTime', when: 'to or from 0', change: 'hard', says: 'sessions of the mesh' },
     { field: 'nodeMeshMaxRestartTime', when: 'another number', change: 'none', says: NEXT_SESSION },
     ...rows('none', 'BFD follows at once; what it implies in OPEN, from the next session on', 'nodeMeshBFD'),
@@ -65,6 +68,8 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('hard', undefined, 'sourceAddress', 'addressFamilies', 'addPath', 'extendedNextHop', 'role', 'strictRole'),
     { field: 'password', when: 'added or removed', change: 'hard' },
     { field: 'password', when: 'another Secret or key', change: 'none', says: SET_ANEW },
+    { field: 'keyChain', when: 'added or removed', change: 'hard' },
+    { field: 'keyChain', when: 'other keys', change: 'none', says: NEW_IDS },
     { field: 'maxRestartTime', when: 'to or from 0', change: 'hard' },
     { field: 'maxRestartTime', when: 'another number', change: 'none', says: NEXT_SESSION },
     ...rows(

@@ -68,6 +68,30 @@ export interface KeyIntent {
   readonly version: number | undefined
 }
 
+/** What TCP-AO computes authentication codes with: those of RFC 5926, and SHA-256 cut to 96 bits. */
+export const AO_ALGORITHMS = ['HMAC-SHA-1-96', 'AES-128-CMAC-96', 'HMAC-SHA-256-96'] as const
+export type AoAlgorithm = (typeof AO_ALGORITHMS)[number]
+
+/** A master key tuple (RFC 5925 §3.1). Both IDs are 0 to 255, and each stands for one key of a chain. */
+export interface ChainKey<Key> {
+  /** The KeyID of what we send: the neighbor's receive ID. */
+  readonly sendId: number
+  /** The KeyID of what the neighbor sends. */
+  readonly receiveId: number
+  readonly algorithm: AoAlgorithm
+  readonly key: Key
+}
+
+/** How the segments of a session are signed. The first key of a chain is the one that we ask the neighbor to use. */
+export type Signing<Key> =
+  /** TCP-MD5 (RFC 2385). */
+  | { readonly kind: 'md5'; readonly key: Key }
+  /** TCP-AO (RFC 5925). */
+  | { readonly kind: 'ao'; readonly keys: readonly ChainKey<Key>[] }
+
+export const keysOf = <Key>(signing: Signing<Key> | undefined): readonly Key[] =>
+  signing === undefined ? [] : signing.kind === 'md5' ? [signing.key] : signing.keys.map(({ key }) => key)
+
 export interface PeerIntent {
   /** `Mesh_10_0_0_2`, `Global_2001_db8__1_port_1790`. */
   readonly name: string
@@ -117,8 +141,7 @@ export interface PeerIntent {
   readonly strictRole: boolean
   /** This node reflects routes (RFC 4456). */
   readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
-  /** TCP-MD5 (RFC 2385). */
-  readonly key: KeyIntent | undefined
+  readonly signing: Signing<KeyIntent> | undefined
   /** Hops that a packet of the neighbor may have come over (RFC 5082). */
   readonly ttlSecurity: number | undefined
   /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */

@@ -106,7 +106,9 @@ function bare(object: unknown): unknown {
   if (!isRecord(object)) return object
   const { apiVersion, kind, metadata, spec, status } = object
   const { name, labels, annotations } = isRecord(metadata) ? metadata : {}
-  const ours = Object.entries(isRecord(annotations) ? annotations : {}).filter(([key]) => ANNOTATIONS.test(key))
+  const ours = Object.entries(isRecord(annotations) ? annotations : {})
+    .filter(([key]) => ANNOTATIONS.test(key))
+    .map(([key, text]) => [key, /keyChain$/i.test(key) ? chainText(text) : text])
   return {
     apiVersion,
     kind,
@@ -116,16 +118,33 @@ function bare(object: unknown): unknown {
   }
 }
 
-/** A password is a reference to a Secret; whatever else stands there may be the key itself. */
+/** A password is a reference to a Secret, and so is a key of a chain; whatever else stands there may be the key itself. */
 export function withoutKeys(fields: Record<string, unknown>): Record<string, unknown> {
   const bareValue = (field: string, value: unknown): unknown => {
     if (/password/i.test(field)) return secretReference(value)
+    if (/keyChain$/i.test(field)) return chainReferences(value)
     return isRecord(value) ? withoutKeys(value) : value
   }
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, bareValue(field, value)]))
 }
 
-function secretReference(value: unknown): unknown {
+/** Of an annotation, which is JSON. */
+function chainText(text: unknown): string {
+  try {
+    return JSON.stringify(chainReferences(JSON.parse(String(text))))
+  } catch {
+    return ''
+  }
+}
+
+const chainReferences = (value: unknown): unknown => (Array.isArray(value) ? value.map(chainReference) : [])
+
+function chainReference(value: unknown): unknown {
+  const { sendID, receiveID, algorithm } = isRecord(value) ? value : {}
+  return { sendID, receiveID, algorithm, ...secretReference(value) }
+}
+
+function secretReference(value: unknown) {
   const reference = isRecord(value) && isRecord(value.secretKeyRef) ? value.secretKeyRef : {}
   const { name, key, optional } = reference
   return { secretKeyRef: { name, key, optional } }

@@ -13,6 +13,7 @@ import type {
   ProgramClusterRoutes,
   ServiceGuards,
   ServiceLoopPrevention,
+  Signing,
 } from './intent.ts'
 import type { PoolNat, PoolObject } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
@@ -126,7 +127,7 @@ export interface ConfigurationObject {
   readonly meshRestartTime: Seconds | undefined
   readonly meshFilters: readonly string[]
   readonly meshBfd: BfdSettings | undefined
-  readonly meshPassword: SecretKeyRef | undefined
+  readonly meshSigning: Signing<SecretKeyRef> | undefined
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
@@ -221,7 +222,7 @@ export interface PeerObject {
   /** Routes to and from it are last choices: for its maintenance. */
   readonly drain: boolean
   readonly fastFailover: boolean
-  readonly password: SecretKeyRef | undefined
+  readonly signing: Signing<SecretKeyRef> | undefined
   /** Hops that a packet of the neighbor may have come over; undefined: any number. */
   readonly ttlSecurity: number | undefined
   readonly advertiseLearned: boolean

@@ -10,12 +10,13 @@ import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
 import { Toll, type Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
-import { type KeyIntent, type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
+import { type KeyIntent, type PeerIntent, type PeerKind, type Problem, type Signing, UNHEARD } from './intent.ts'
 import { resolveKey } from './keys.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
-import type { PeerObject, SecretObject } from './objects.ts'
+import type { PeerObject, SecretKeyRef, SecretObject } from './objects.ts'
 import { prefixLimit } from './parse/peer-features.ts'
 import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
+import { MESH_FIELDS, PEER_FIELDS } from './parse/protection.ts'
 import { withValuesOf } from './peer-values.ts'
 import type { PeerPolicies, Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
@@ -438,7 +439,7 @@ function makePeer(
   problems.push(...sourceProblem(candidate, me))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
   const family = familyOf(candidate)
-  const { key, why } = keyOf(candidate, inputs, problems)
+  const { signing, why } = signingOf(candidate, inputs, problems)
   return {
     name: candidate.name,
     kind,
@@ -467,31 +468,44 @@ function makePeer(
     importPolicy,
     exportPolicy,
     held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? why ?? held,
-    key,
+    signing,
     ttlSecurity: object?.ttlSecurity,
     ...featuresOf(candidate, me),
     ...memoryOf(object, settings),
   }
 }
 
-/** The key that the neighbor is to be spoken to with, and why that cannot be. */
-function keyOf(
+/** How segments to and from the neighbor are signed, and why that cannot be. */
+function signingOf(
   { object }: Candidate,
   { settings, secrets, namespace }: PeerInputs,
   problems: Problem[],
-): { readonly key: KeyIntent | undefined; readonly why: string | undefined } {
-  const ref = object === undefined ? settings.meshPassword : object.password
-  if (ref === undefined) return { key: undefined, why: undefined }
-  const resolved = resolveKey(ref, secrets, namespace)
-  if (resolved.why !== undefined) problems.push(keyProblem(object, resolved.why))
-  return resolved
+): { readonly signing: Signing<KeyIntent> | undefined; readonly why: string | undefined } {
+  const asked = object === undefined ? settings.meshSigning : object.signing
+  if (asked === undefined) return { signing: undefined, why: undefined }
+  let firstWhy: string | undefined
+  const resolve = (ref: SecretKeyRef, at: string): KeyIntent => {
+    const { key, why } = resolveKey(ref, secrets, namespace)
+    if (why !== undefined) problems.push(keyProblem(object, at, why))
+    firstWhy ??= why
+    return key
+  }
+  const fields = object === undefined ? MESH_FIELDS : PEER_FIELDS
+  const signing: Signing<KeyIntent> =
+    asked.kind === 'md5'
+      ? { kind: 'md5', key: resolve(asked.key, fields.password) }
+      : {
+          kind: 'ao',
+          keys: asked.keys.map((one, index) => ({ ...one, key: resolve(one.key, `${fields.keyChain}[${index}]`) })),
+        }
+  return { signing, why: firstWhy }
 }
 
-function keyProblem(object: PeerObject | undefined, why: string): Problem {
-  const [name, field] =
-    object === undefined ? ['BGPConfiguration/default', 'nodeMeshPassword'] : [`BGPPeer/${object.name}`, 'password']
-  const says = `${why}; ${object === undefined ? 'the mesh' : 'the peer'} does not start; a running session keeps its last good key`
-  return makeProblem({ code: 'peer-key-missing', object: name, field: `spec.${field}.secretKeyRef`, says })
+function keyProblem(object: PeerObject | undefined, at: string, why: string): Problem {
+  const [name, what] =
+    object === undefined ? ['BGPConfiguration/default', 'the mesh'] : [`BGPPeer/${object.name}`, 'the peer']
+  const says = `${why}; ${what} does not start; a running session keeps its last good key`
+  return makeProblem({ code: 'peer-key-missing', object: name, field: `spec.${at}.secretKeyRef`, says })
 }
 
 /** `sourceAddress: UseNodeIP` where the node has no address of that family. */

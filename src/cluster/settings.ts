@@ -9,6 +9,7 @@ import type {
   ProgramClusterRoutes,
   ServiceGuards,
   ServiceLoopPrevention,
+  Signing,
 } from './intent.ts'
 import type {
   ConfigurationObject,
@@ -27,7 +28,7 @@ export interface Settings {
   readonly meshFilters: readonly string[]
   readonly meshRestartTime: Seconds | undefined
   readonly meshBfd: BfdSettings | undefined
-  readonly meshPassword: SecretKeyRef | undefined
+  readonly meshSigning: Signing<SecretKeyRef> | undefined
   readonly meshHeld: string | undefined
   readonly bindToNodeIp: boolean
   readonly serviceCidrs: ConfigurationObject['serviceCidrs']
@@ -101,7 +102,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     meshFilters: defaults?.meshFilters ?? [],
     meshRestartTime: defaults?.meshRestartTime,
     meshBfd: defaults?.meshBfd,
-    meshPassword: defaults?.meshPassword,
+    meshSigning: defaults?.meshSigning,
     meshHeld: defaults?.meshHeld ?? held.mesh,
     bindToNodeIp: defaults?.bindToNodeIp ?? false,
     serviceCidrs: defaults?.serviceCidrs ?? NO_CIDRS,

@@ -4,7 +4,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from '../bfd/types.ts'
 import type { ConnId, Endpoint } from '../bgp/session/types.ts'
-import type { HealthSettings, KeyIntent, PodSelection } from '../cluster/intent.ts'
+import type { HealthSettings, KeyIntent, PodSelection, Signing } from '../cluster/intent.ts'
 import type { KeptObject } from '../cluster/last-good.ts'
 import type { RouteChange } from '../dataplane/kernel.ts'
 import type { NftChange } from '../dataplane/nft-script.ts'
@@ -21,7 +21,7 @@ export interface Protection {
   readonly prefix: Prefix
   /** The zone: the interface that a link-local address is on. */
   readonly zone: string | undefined
-  readonly key: KeyIntent | undefined
+  readonly signing: Signing<KeyIntent> | undefined
   /** The least TTL of packets that are accepted (RFC 5082); our packets are then sent with 255. */
   readonly minTtl: number | undefined
 }

@@ -12,7 +12,7 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     remote: { address: intent.address, port: intent.port },
     localAddress: intent.sourceAddress,
     localMayYield: intent.sourceMayYield,
-    hasKey: intent.key !== undefined,
+    signing: intent.signing?.kind,
     localAs: intent.localAs,
     remoteAs: intent.remoteAs,
     routerId: node.routerId,

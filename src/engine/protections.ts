@@ -42,12 +42,12 @@ function read(intent: PeerIntent): Protection | 'none' {
 const isSameAs = (a: Protection, b: Protection | undefined): boolean =>
   a === b || (b !== undefined && keyOf(a) === keyOf(b))
 
-function protectionOf({ address, range, key, ttlSecurity }: PeerIntent): Protection | undefined {
+function protectionOf({ address, range, signing, ttlSecurity }: PeerIntent): Protection | undefined {
   const [bare = '', zone] = range === undefined ? address.split('%', 2) : []
   const prefix = range?.prefix ?? (address === UNHEARD ? undefined : hostPrefix(bare))
   if (prefix === undefined) return undefined
-  return { prefix, zone, key, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
+  return { prefix, zone, signing, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
 }
 
-const keyOf = ({ prefix, zone, key, minTtl }: Protection): string =>
-  `${prefix.text}%${zone ?? ''} ${key === undefined ? '' : JSON.stringify(key)} ${minTtl ?? ''}`
+const keyOf = ({ prefix, zone, signing, minTtl }: Protection): string =>
+  `${prefix.text}%${zone ?? ''} ${signing === undefined ? '' : JSON.stringify(signing)} ${minTtl ?? ''}`

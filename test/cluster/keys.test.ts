@@ -1,7 +1,7 @@
 /** Keys of sessions by their names (10.4): which Secret holds one, and what is held down where it does not. */
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
-import type { Intent } from '../../src/cluster/intent.ts'
+import { type Intent, keysOf } from '../../src/cluster/intent.ts'
 import { problemsOf, storeOf } from '../support/cluster.ts'
 import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
 
@@ -31,7 +31,10 @@ const says = (why: string, what = 'the peer'): string =>
 
 test('a key that is there is named, with its version, and the Secret is followed', () => {
   const intent = onA('godwit', MESH_OFF, PEER, GOOD, covered('godwit/other', { tor: { version: 1 } }))
-  expect(intent.peers.get(NAME)).toMatchObject({ key: { secret: 'bgp', key: 'tor', version: 4 }, held: undefined })
+  expect(intent.peers.get(NAME)).toMatchObject({
+    signing: { kind: 'md5', key: { secret: 'bgp', key: 'tor', version: 4 } },
+    held: undefined,
+  })
   expect(intent.secrets).toEqual(['bgp'])
   expect(problemsOf(intent)).toEqual([])
 })
@@ -57,7 +60,7 @@ describe('the peer is held, with object, field and reason, where', () => {
     ],
   ])('%s', (_, objects, why) => {
     const intent = onA('godwit', MESH_OFF, PEER, ...objects)
-    expect(intent.peers.get(NAME)).toMatchObject({ held: why, key: { secret: 'bgp', key: 'tor' } })
+    expect(intent.peers.get(NAME)).toMatchObject({ held: why, signing: { key: { secret: 'bgp', key: 'tor' } } })
     expect(problemsOf(intent)).toEqual([`BGPPeer/tor spec.password.secretKeyRef: ${says(why)}`])
     // It is looked for all the same.
     expect(intent.secrets).toEqual(['bgp'])
@@ -83,7 +86,7 @@ test('a BGPPeer between nodes has its own key on both of them, and the mesh anot
   const mesh = bgpConfiguration({ nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'k' } } })
   const c = node('c', { addresses: ['10.0.0.3'] })
   const intent = onA('godwit', B, c, between, mesh, GOOD, covered('godwit/mesh', { k: { version: 1 } }))
-  const secrets = [...intent.peers.values()].map(({ address, key }) => [address, key?.secret]).sort()
+  const secrets = [...intent.peers.values()].map(({ address, signing }) => [address, keysOf(signing)[0]?.secret]).sort()
   expect(secrets).toEqual([
     ['10.0.0.2', 'bgp'],
     ['10.0.0.3', 'mesh'],

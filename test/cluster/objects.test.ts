@@ -267,7 +267,9 @@ describe('BGPPeer', () => {
 
   test('a password is a name of a key, and TTL security a number of hops', () => {
     const parsed = peer({ ...peerSpec, password: { secretKeyRef: { name: 'a', key: 'b' } }, ttlSecurity: 2 })
-    expect(parsed).toMatchObject({ value: { password: { name: 'a', key: 'b' }, ttlSecurity: 2, held: undefined } })
+    expect(parsed).toMatchObject({
+      value: { signing: { kind: 'md5', key: { name: 'a', key: 'b' } }, ttlSecurity: 2, held: undefined },
+    })
     expect(textsOf(parsed)).toEqual([])
   })
 
@@ -476,7 +478,10 @@ describe('BGPConfiguration', () => {
 
   test('a mesh password is a name of a key; one that is none holds the mesh', () => {
     const named = configuration({ nodeMeshPassword: { secretKeyRef: { name: 'a', key: 'b' } } })
-    expect(named.value).toMatchObject({ meshPassword: { name: 'a', key: 'b' }, meshHeld: undefined })
+    expect(named.value).toMatchObject({
+      meshSigning: { kind: 'md5', key: { name: 'a', key: 'b' } },
+      meshHeld: undefined,
+    })
     expect(configuration({ nodeMeshPassword: { secretKeyRef: {} } }).value?.meshHeld).toBe(
       'nodeMeshPassword does not name a Secret and its key',
     )
@@ -501,7 +506,7 @@ describe('BGPConfiguration', () => {
       listenPort: undefined,
       bindToNodeIp: false,
       meshFilters: [],
-      meshPassword: undefined,
+      meshSigning: undefined,
       meshHeld: undefined,
       natSparesHosts: undefined,
       recursiveNextHops: false,

@@ -213,10 +213,10 @@ const isBoolean = (value: unknown) => typeof value === 'boolean'
 /** The agent does not look inside (yet), so it takes what the schema refuses. */
 const NOT_READ: Readonly<Record<OurKind, readonly RegExp[]>> = {
   BGPConfiguration: [
-    /^spec\.(nodeMeshPassword|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
+    /^spec\.(nodeMeshPassword|nodeMeshKeyChain|logSeverityScreen|ignoredInterfaces|localWorkloadPeeringIPV[46])/,
     /^spec\.ipv[46]NormalRoutePriority$/,
   ],
-  BGPPeer: [/^spec\.(localWorkloadSelector|password|ttlSecurity|reachableBy)/],
+  BGPPeer: [/^spec\.(localWorkloadSelector|password|keyChain|ttlSecurity|reachableBy)/],
   BGPFilter: [/interface$/],
   BGPAdvertisement: [],
   IPPool: [

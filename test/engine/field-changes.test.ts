@@ -53,6 +53,15 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
       after: { nodeMeshPassword: secretKey('two') },
       beside: SECRETS,
     },
+    'nodeMeshKeyChain added or removed': {
+      after: { nodeMeshKeyChain: [{ sendID: 1, ...secretKey('one') }] },
+      beside: SECRETS,
+    },
+    'nodeMeshKeyChain other keys': {
+      before: { nodeMeshKeyChain: [{ sendID: 1, ...secretKey('one') }] },
+      after: { nodeMeshKeyChain: [{ sendID: 2, ...secretKey('two') }] },
+      beside: SECRETS,
+    },
     'nodeMeshMaxRestartTime to or from 0': { after: { nodeMeshMaxRestartTime: '0s' } },
     'nodeMeshMaxRestartTime another number': { after: { nodeMeshMaxRestartTime: '60s' } },
     nodeMeshBFD: { after: { nodeMeshBFD: {} } },
@@ -141,6 +150,12 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     extendedNextHop: { after: { extendedNextHop: true } },
     role: { after: { role: 'customer' } },
     strictRole: { before: { role: 'customer' }, after: { role: 'customer', strictRole: true } },
+    'keyChain added or removed': { after: { keyChain: [{ sendID: 1, ...secretKey('one') }] }, beside: SECRETS },
+    'keyChain other keys': {
+      before: { keyChain: [{ sendID: 1, ...secretKey('one') }] },
+      after: { keyChain: [{ sendID: 2, ...secretKey('two') }] },
+      beside: SECRETS,
+    },
     'password added or removed': { after: { password: secretKey('one') }, beside: SECRETS },
     'password another Secret or key': {
       before: { password: secretKey('one') },

@@ -29,7 +29,12 @@ function protect(neighbors: Readonly<Record<string, string>>): void {
   keys.cover({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
   const all = Object.entries(neighbors).map(([address, key]): Protection => {
     const [bare = '', zone] = address.split('%')
-    return { prefix: hostPrefix(bare) as Prefix, zone, key: { secret: 'bgp', key, version: 1 }, minTtl: undefined }
+    return {
+      prefix: hostPrefix(bare) as Prefix,
+      zone,
+      signing: { kind: 'md5', key: { secret: 'bgp', key, version: 1 } },
+      minTtl: undefined,
+    }
   })
   tcp.perform({ kind: 'protect', neighbors: all })
 }

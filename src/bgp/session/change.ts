@@ -7,7 +7,7 @@ export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined 
   if (old.localAs !== next.localAs) return 'local AS'
   if (old.remoteAs !== next.remoteAs) return 'remote AS'
   if (old.routerId !== next.routerId) return 'router ID'
-  if ((old.hasKey ?? false) !== (next.hasKey ?? false)) return 'password'
+  if (old.signing !== next.signing) return 'password or key chain'
   if (!sameFamilies(old.families, next.families)) return 'address families'
   if (old.remote.address !== next.remote.address) return 'remote address'
   if (old.localAddress !== next.localAddress) return 'local address'

@@ -29,8 +29,8 @@ export interface PeerConfig {
   readonly localAs: Asn
   readonly remoteAs: Asn | 'internal' | 'external'
   readonly routerId: RouterId
-  /** Packets carry a key of TCP-MD5. Another key is no reason to end a session; one, or none, is. */
-  readonly hasKey?: boolean
+  /** How segments are signed. Another key is no reason to end a session; another way, or none, is. */
+  readonly signing?: 'md5' | 'ao' | undefined
   /** Families we announce. */
   readonly families: readonly Family[]
   readonly holdTime: Seconds

@@ -21,7 +21,7 @@ import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { readRouteMemory } from './peer-features.ts'
 import { NAT_EXCLUSIONS } from './pool.ts'
-import { parsePassword } from './protection.ts'
+import { MESH_FIELDS, parseSigning } from './protection.ts'
 
 export const NODE_CONFIGURATION = 'node.'
 /** Where the prefixes of pods are taken from. */
@@ -32,6 +32,7 @@ export const COMMUNITIES_PER_PREFIX = 50
 const ADDITIONS = [
   'nodeMeshFilters',
   'nodeMeshBFD',
+  'nodeMeshKeyChain',
   'loadBalancerClasses',
   'serviceOptIn',
   'serviceHealthCheck',
@@ -122,7 +123,7 @@ export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.
 
 function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
   spec.notActedOn(NOT_ACTED_ON, AS_IT_IS)
-  const password = parsePassword(spec, 'nodeMeshPassword', 'the mesh')
+  const { signing, held } = parseSigning(spec, MESH_FIELDS, 'the mesh')
   return {
     name,
     asNumber: spec.asn('asNumber'),
@@ -143,8 +144,8 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     meshRestartTime: spec.seconds('nodeMeshMaxRestartTime', 0, 4095),
     meshFilters: spec.texts('nodeMeshFilters'),
     meshBfd: readBfd(spec, 'nodeMeshBFD'),
-    meshPassword: password.ref,
-    meshHeld: password.held,
+    meshSigning: signing,
+    meshHeld: held,
     decision: parseDecision(spec),
     maxRouteMemory: readRouteMemory(spec),
     natSparesHosts: parseNatExclusions(spec),

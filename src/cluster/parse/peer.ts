@@ -5,7 +5,7 @@
  * What happens to Calico's fields:
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
  *   keepOriginalNextHop, keepaliveTime, maxRestartTime, filters, reversePeering, numAllowedLocalASNumbers
- * - held down, since leaving them out would weaken what was asked for: password, ttlSecurity
+ * - held down, since leaving them out would weaken what was asked for: password, keyChain, ttlSecurity
  * - not acted on, with the reason: reachableBy, localWorkloadSelector
  */
 import { type Address, isLinkLocal, whyNotOfHost } from '../../base/address.ts'
@@ -19,7 +19,7 @@ import { readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { parseFeatures } from './peer-features.ts'
 import { DEFAULT_GATEWAY, parsePeerIp } from './peer-ip.ts'
-import { parsePassword, parseTtlSecurity } from './protection.ts'
+import { PEER_FIELDS, parseSigning, parseTtlSecurity } from './protection.ts'
 
 const ADDITIONS = [
   'holdTime',
@@ -47,6 +47,7 @@ const ADDITIONS = [
   'strictRole',
   'interface',
   'bfd',
+  'keyChain',
 ]
 
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
@@ -86,10 +87,10 @@ export function parsePeer(
   }
   spec.notActedOn(NOT_ACTED_ON)
   spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])
-  const { ref: password, held } = parsePassword(spec, 'password', 'the peer')
+  const { signing, held } = parseSigning(spec, PEER_FIELDS, 'the peer')
   const ttlSecurity = parseTtlSecurity(spec)
   spec.rest()
-  return { ...peer, password, ttlSecurity, held }
+  return { ...peer, signing, ttlSecurity, held }
 }
 
 function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {

@@ -1,43 +1,51 @@
 /**
- * A listener takes about a thousand keys, and a mesh has more neighbors than that. Neighbors with the same key share
- * prefixes: the shortest that contain no neighbor with another key or without one. Other hosts inside such a prefix are
+ * A listener takes about a thousand keys, and a mesh has more neighbors than that. Neighbors with the same signature share
+ * prefixes: the shortest that contain no neighbor with another one or without one. Other hosts inside such a prefix are
  * strangers: their connections need the key, which they do not have.
+ *
+ * Of two keys of TCP-MD5 the one with the longer prefix counts. Keys of TCP-AO may not overlap: two with one ID are an
+ * error, and with different IDs both would be good.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
+import type { Signature } from './signing.ts'
 
-/** A key for all addresses of a prefix. */
-export interface KeyFor {
+/** A signature for all addresses of a prefix. */
+export interface SignatureFor {
   readonly prefix: Prefix
-  readonly bytes: Uint8Array
+  readonly signature: Signature
 }
 
-/** Above this number, a key that several neighbors have is set for prefixes. */
+/** Above this number, a signature that several neighbors have is set for prefixes. */
 const HOSTS = 256
 
 export function keyPrefixes(
   all: readonly Protection[],
-  keyOf: (protection: Protection) => Uint8Array | undefined,
-): KeyFor[] {
-  const groups = new Map<string, { bytes: Uint8Array; prefixes: Prefix[] }>()
-  const names: string[] = []
+  signatureOf: (protection: Protection) => Signature | undefined,
+): SignatureFor[] {
+  const groups = new Map<string, { signature: Signature; prefixes: Prefix[] }>()
+  const signatures: (Signature | undefined)[] = []
   for (const protection of all) {
-    const bytes = keyOf(protection)
-    const name = bytes === undefined ? '' : `${protection.prefix.family} ${Buffer.from(bytes).toString('base64')}`
-    names.push(name)
-    if (bytes === undefined) continue
-    const group = groups.get(name) ?? { bytes, prefixes: [] }
+    const signature = signatureOf(protection)
+    signatures.push(signature)
+    if (signature === undefined) continue
+    const name = `${protection.prefix.family} ${signature.name}`
+    const group = groups.get(name) ?? { signature, prefixes: [] }
     groups.set(name, group)
     group.prefixes.push(protection.prefix)
   }
-  const unkeyed = all.filter((_, index) => names[index] === '').map(({ prefix }) => prefix)
-  return [...groups].flatMap(([name, { bytes, prefixes }]) => {
-    if (prefixes.length <= HOSTS) {
-      return prefixes.flatMap((prefix) => without(prefix, unkeyed)).map((prefix) => ({ prefix, bytes }))
-    }
-    const others = all.filter((_, index) => names[index] !== name).map(({ prefix }) => prefix)
-    const ofFamily = others.filter(({ family }) => family === prefixes[0]?.family)
-    return cover(prefixes, ofFamily).map((prefix) => ({ prefix, bytes }))
+  return [...groups.values()].flatMap(({ signature, prefixes }) => {
+    const isOther = (other: Signature | undefined): boolean => other?.name !== signature.name
+    const isShared = prefixes.length > HOSTS
+    const others = all.filter(({ prefix }, index) => {
+      const other = signatures[index]
+      if (prefix.family !== prefixes[0]?.family || !isOther(other)) return false
+      // A longer prefix is enough between two keys of TCP-MD5.
+      return isShared || other === undefined || other.kind === 'ao' || signature.kind === 'ao'
+    })
+    const outside = others.map(({ prefix }) => prefix)
+    const found = isShared ? cover(prefixes, outside) : prefixes.flatMap((prefix) => without(prefix, outside))
+    return found.map((prefix) => ({ prefix, signature }))
   })
 }
 
@@ -53,9 +61,9 @@ function cover(inside: readonly Prefix[], outside: readonly Prefix[]): Prefix[] 
   return [0, 1].flatMap((value) => cover(inside.filter(half(value)), within))
 }
 
-/** A range without the neighbors inside that have no key. Neighbors with another key have it by a longer prefix. */
-function without(prefix: Prefix, unkeyed: readonly Prefix[]): Prefix[] {
-  const inside = isHostPrefix(prefix) ? [] : unkeyed.filter((other) => contains(prefix, other))
+/** A range without the neighbors inside that must not have its signature. */
+function without(prefix: Prefix, others: readonly Prefix[]): Prefix[] {
+  const inside = isHostPrefix(prefix) ? [] : others.filter((other) => contains(prefix, other))
   if (inside.length === 0) return [prefix]
   if (inside.some(({ length }) => length === prefix.length)) return []
   const upper = prefix.bytes.slice()

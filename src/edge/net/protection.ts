@@ -1,25 +1,21 @@
 /**
- * Protects sockets of neighbors: keys of TCP-MD5 (RFC 2385), and the least TTL of received packets (RFC 5082). Keys
- * come from `edge/keys`. Where a socket cannot be protected an error is thrown, and nothing is sent unprotected.
+ * What protects each neighbor: a signature (`signing.ts`), and the least TTL of received packets (RFC 5082). Keys come from
+ * `edge/keys`. Where a socket cannot be protected an error is thrown, and nothing is sent unprotected.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
-import { errorText } from '../error-text.ts'
 import type { Keys } from '../keys.ts'
-import { CallError, setOption } from '../libc.ts'
-import { type KeyFor, keyPrefixes } from './key-prefixes.ts'
+import { setOption } from '../libc.ts'
+import { type Signatures, signatures } from '../signatures.ts'
+import { keyPrefixes, type SignatureFor } from './key-prefixes.ts'
+import { type Signature, signatureOf } from './signing.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
-const AF_INET = 2
-const AF_INET6 = 10
 const IPPROTO_IP = 0
 const IP_TTL = 2
 const IP_MINTTL = 21
-const IPPROTO_TCP = 6
-const TCP_MD5SIG_EXT = 32
-const TCP_MD5SIG_FLAG_PREFIX = 1
 const IPPROTO_IPV6 = 41
 const IPV6_UNICAST_HOPS = 16
 const IPV6_MINHOPCOUNT = 73
@@ -30,8 +26,8 @@ const USUAL_TTL = -1
 
 /** The settings of a listener, which must be in force before the first connection. */
 export interface Admission {
-  /** Connections from these addresses must be signed with the key. */
-  readonly keyed: readonly KeyFor[]
+  /** Connections from these addresses must be signed so. */
+  readonly signed: readonly SignatureFor[]
   /** The lowest least TTL of all neighbors of the family; undefined: some neighbor has none. */
   readonly leastTtl: Readonly<Record<Family, number | undefined>>
   /** Some neighbors have a least TTL and others have none: each connection is checked by the TTL of its SYN. */
@@ -40,6 +36,8 @@ export interface Admission {
 
 export class Protections {
   readonly #keys: Keys
+  /** What the kernel can sign with; undefined: not known, and it is tried. */
+  readonly #able: Signatures | undefined
   /** By address and zone. */
   #hosts = new Map<string, Protection>()
   #ranges: readonly Protection[] = []
@@ -51,8 +49,9 @@ export class Protections {
   /** Whether neighbors have been set: before that, no host counts as a stranger. */
   isTold = false
 
-  constructor(keys: Keys) {
+  constructor(keys: Keys, able = signatures()) {
     this.#keys = keys
+    this.#able = able
   }
 
   set(neighbors: readonly Protection[]): void {
@@ -62,7 +61,7 @@ export class Protections {
       if (!isHostPrefix(one.prefix)) continue
       // Several ports of one address: the kernel identifies a neighbor by its address alone.
       const before = this.#hosts.get(nameOf(one))
-      if (before?.key === undefined) this.#hosts.set(nameOf(one), one)
+      if (before?.signing === undefined) this.#hosts.set(nameOf(one), one)
     }
     this.#ranges = neighbors
       .filter(({ prefix }) => !isHostPrefix(prefix))
@@ -81,15 +80,27 @@ export class Protections {
     return own ?? this.#ranges.find(({ prefix }) => contains(prefix, host))
   }
 
-  /** Undefined where none is configured, or none has been read yet. */
-  keyOf({ key }: Pick<Protection, 'key'>): Uint8Array | undefined {
-    return key === undefined ? undefined : this.#keys.get(key)
+  /** Undefined where none is configured, or none is possible: see `whyUnsigned`. */
+  signatureOf({ signing }: Pick<Protection, 'signing'>): Signature | undefined {
+    if (signing === undefined || this.#able?.[signing.kind] === false) return undefined
+    return signatureOf(signing, (key) => this.#keys.get(key))
   }
 
-  /** A key is required and has not been read yet: no connection is made or accepted without it. */
-  lacksKey(address: Address): boolean {
+  /** A signature is required and cannot be made: no connection is made or accepted without it. */
+  whyUnsigned(address: Address): string | undefined {
     const protection = this.of(address)
-    return protection?.key !== undefined && this.keyOf(protection) === undefined
+    if (protection?.signing === undefined || this.signatureOf(protection) !== undefined) return undefined
+    const { kind } = protection.signing
+    if (this.#able?.[kind] === false) return `this kernel has no ${WORDS[kind].name} (${WORDS[kind].setting})`
+    return `its ${WORDS[kind].name} key is not known yet`
+  }
+
+  /** The addresses that the listener has the signature of this caller for. */
+  signedFor(address: Address): Prefix {
+    const host = hostOf(address)
+    const [, zone = ''] = address.split('%', 2)
+    const { signed } = this.admission(this.links.includes(zone) ? zone : undefined)
+    return signed.find(({ prefix }) => contains(prefix, host))?.prefix ?? host
   }
 
   /** Whoever may connect: single addresses and ranges. */
@@ -120,7 +131,7 @@ export class Protections {
     )
     const leastTtl = { ipv4: leastOf(all, 'ipv4'), ipv6: leastOf(all, 'ipv6') }
     return {
-      keyed: keyPrefixes(all, (protection) => this.keyOf(protection)),
+      signed: keyPrefixes(all, (protection) => this.signatureOf(protection)),
       leastTtl,
       judgesSyn: all.some(({ prefix, minTtl }) => minTtl !== leastTtl[prefix.family]),
     }
@@ -131,13 +142,18 @@ export class Protections {
   }
 }
 
+const WORDS = {
+  md5: { name: 'TCP-MD5', setting: 'CONFIG_TCP_MD5SIG' },
+  ao: { name: 'TCP-AO', setting: 'CONFIG_TCP_AO' },
+} as const
+
 const nameOf = ({ prefix, zone }: Pick<Protection, 'prefix' | 'zone'>): string => `${prefix.text}%${zone ?? ''}`
 
 /** Addresses that are protected differently on different links. */
 function ambiguous(hosts: readonly Protection[]): Set<string> {
   const ways = new Map<string, Set<string>>()
-  for (const { prefix, key, minTtl } of hosts) {
-    const way = `${key === undefined ? '' : `${key.secret} ${key.key}`} ${minTtl ?? ''}`
+  for (const { prefix, signing, minTtl } of hosts) {
+    const way = `${JSON.stringify(signing, (name, value) => (name === 'version' ? undefined : value)) ?? ''} ${minTtl ?? ''}`
     const known = ways.get(prefix.text)?.add(way)
     if (known === undefined) ways.set(prefix.text, new Set([way]))
   }
@@ -152,38 +168,6 @@ function leastOf(all: readonly Protection[], family: Family): number | undefined
     least = Math.min(least ?? minTtl, minTtl)
   }
   return least
-}
-
-/** `undefined` removes the key. `isIpv6`: of the socket, on which IPv4 addresses are mapped. */
-export function setKey(fd: number, isIpv6: boolean, prefix: Prefix, key: Uint8Array | undefined): void {
-  const bytes = new Uint8Array(216)
-  const view = new DataView(bytes.buffer)
-  const octets = prefix.bytes
-  view.setUint16(0, isIpv6 ? AF_INET6 : AF_INET, true)
-  if (!isIpv6) bytes.set(octets, 4)
-  else if (octets.length === 16) bytes.set(octets, 8)
-  else {
-    bytes.fill(0xff, 18, 20)
-    bytes.set(octets, 20)
-  }
-  bytes[128] = TCP_MD5SIG_FLAG_PREFIX
-  // Linux counts only the bits of the IPv4 address, also for mapped addresses.
-  bytes[129] = prefix.length
-  view.setUint16(130, key?.length ?? 0, true)
-  if (key !== undefined) bytes.set(key, 136)
-  try {
-    setOption(fd, IPPROTO_TCP, TCP_MD5SIG_EXT, bytes)
-  } catch (error) {
-    if (key === undefined) return
-    throw new Error(`the kernel does not take the key of TCP-MD5: ${whyRefused(error)}`)
-  }
-}
-
-function whyRefused(error: unknown): string {
-  const code = error instanceof CallError ? error.code : ''
-  if (code === 'ENOPROTOOPT' || code === 'EINVAL') return 'it has none (CONFIG_TCP_MD5SIG)'
-  if (code === 'ENOMEM') return 'it has no room for more (net.core.optmem_max)'
-  return errorText(error)
 }
 
 /**

@@ -25,8 +25,9 @@ import {
   watchReadable,
 } from '../libc.ts'
 import type { Reserve } from '../reserve.ts'
-import type { KeyFor } from './key-prefixes.ts'
-import { type Admission, sendFarthest, setKey, setLeastTtl } from './protection.ts'
+import type { SignatureFor } from './key-prefixes.ts'
+import { type Admission, sendFarthest, setLeastTtl } from './protection.ts'
+import { signListener } from './signing.ts'
 
 /** The longest pause between two tries. */
 const LONGEST_RETRY: Millis = 30_000
@@ -74,8 +75,8 @@ class Listener {
   /** The index of the link when the socket was bound: a link that is created anew has another one. */
   #index = 0
   #isIpv6 = false
-  /** Keys in force, by prefix. */
-  readonly #keys = new Map<string, KeyFor>()
+  /** Signatures in force, by prefix. */
+  readonly #signed = new Map<string, SignatureFor>()
   #watch: { close(): void } | undefined
   #timer: NodeJS.Timeout | undefined
   #pause: Millis
@@ -96,7 +97,7 @@ class Listener {
     this.#watch?.close()
     if (this.#fd !== undefined) closeSocket(this.#fd)
     this.#fd = undefined
-    this.#keys.clear()
+    this.#signed.clear()
     if (this.#listensOn === undefined) return
     this.#options.feed({ kind: 'listen-ended', address: this.#name, port: this.#listensOn })
     this.#listensOn = undefined
@@ -155,7 +156,7 @@ class Listener {
       listenAt(fd, { address, port }, BACKLOG)
       return fd
     } catch (error) {
-      this.#keys.clear()
+      this.#signed.clear()
       closeSocket(fd)
       throw error
     }
@@ -190,8 +191,8 @@ class Listener {
   }
 
   #protect(fd: number): void {
-    const { keyed, leastTtl, judgesSyn } = this.#options.admission(this.#place.link)
-    this.#setKeys(fd, keyed)
+    const { signed, leastTtl, judgesSyn } = this.#options.admission(this.#place.link)
+    this.#sign(fd, signed)
     setLeastTtl(fd, this.#isIpv6, leastTtl)
     keepSyn(fd, judgesSyn)
   }
@@ -206,19 +207,20 @@ class Listener {
     else attachFilter(fd, rows)
   }
 
-  #setKeys(fd: number, keyed: readonly KeyFor[]): void {
-    const wanted = keyed.filter(({ prefix }) => this.#isIpv6 || prefix.family === 'ipv4')
+  #sign(fd: number, signed: readonly SignatureFor[]): void {
+    const target = { fd, isIpv6: this.#isIpv6 }
+    const wanted = signed.filter(({ prefix }) => this.#isIpv6 || prefix.family === 'ipv4')
     const texts = new Set(wanted.map(({ prefix }) => prefix.text))
-    for (const [text, { prefix }] of this.#keys) {
+    for (const [text, { prefix, signature }] of this.#signed) {
       if (texts.has(text)) continue
-      setKey(fd, this.#isIpv6, prefix, undefined)
-      this.#keys.delete(text)
+      signListener(target, prefix, undefined, signature)
+      this.#signed.delete(text)
     }
     for (const one of wanted) {
-      const before = this.#keys.get(one.prefix.text)
-      if (before !== undefined && Buffer.compare(before.bytes, one.bytes) === 0) continue
-      setKey(fd, this.#isIpv6, one.prefix, one.bytes)
-      this.#keys.set(one.prefix.text, one)
+      const before = this.#signed.get(one.prefix.text)?.signature
+      if (before?.name === one.signature.name) continue
+      signListener(target, one.prefix, one.signature, before)
+      this.#signed.set(one.prefix.text, one)
     }
   }
 

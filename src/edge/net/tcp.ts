@@ -13,6 +13,7 @@
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
+import type { Prefix } from '../../base/prefix.ts'
 import type { Millis } from '../../base/units.ts'
 import { calledFrom } from '../../bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
@@ -35,7 +36,8 @@ import {
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
 import { Flood } from './flood.ts'
-import { hostOf, Protections, setKey, setTtl } from './protection.ts'
+import { hostOf, Protections, setTtl } from './protection.ts'
+import { type Signature, signCaller, signConnection } from './signing.ts'
 import { type Called, Listeners } from './tcp-listeners.ts'
 
 export type NetworkEffect = Extract<
@@ -92,9 +94,22 @@ interface Ends {
   readonly isIpv6: boolean
   /** As it was set. */
   minTtl: number | undefined
+  /** As it was set, for these addresses: the neighbor's, or those that its listener has it for. */
+  signature: Signature | undefined
+  readonly signedFor: Prefix
   /** Bytes of one read. */
   chunk: number
 }
+
+const newEnds = (fd: number, remote: Address, signedFor: Prefix): Ends => ({
+  fd,
+  remote,
+  isIpv6: familyOfAddress(remote) === 'ipv6',
+  minTtl: undefined,
+  signature: undefined,
+  signedFor,
+  chunk: CHUNK,
+})
 
 interface Connection {
   readonly conn: ConnId
@@ -231,7 +246,8 @@ export class Tcp implements Network {
   }
 
   #whyTurnAway(fd: number, address: Address): string | undefined {
-    if (this.#protections.lacksKey(address)) return 'its TCP-MD5 key is not known yet'
+    const whyUnsigned = this.#protections.whyUnsigned(address)
+    if (whyUnsigned !== undefined) return whyUnsigned
     // Bytes that arrived before its own least TTL was set have not been checked.
     const least = this.#protections.of(address)?.minTtl
     const ttl = least === undefined ? undefined : ttlOfSyn(fd)
@@ -250,12 +266,14 @@ export class Tcp implements Network {
   /** Nothing has been read yet: its protection is set first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    const ends: Ends = { fd, remote: remote.address, isIpv6, minTtl: undefined, chunk: CHUNK }
+    const signedFor = this.#protections.signedFor(remote.address)
+    const ends: Ends = { ...newEnds(fd, remote.address, signedFor), isIpv6 }
     try {
       setNoDelay(fd)
       // It has inherited the listener's.
       detachFilter(fd)
-      this.#protectOne(ends, true)
+      this.#signAgain(ends)
+      this.#limitTtl(ends, true)
     } catch (error) {
       this.#hangUp(fd)
       this.#feed({ kind: 'closed', conn, reason: errorText(error) })
@@ -290,20 +308,37 @@ export class Tcp implements Network {
 
   #protectAgain(connection: Connection): void {
     try {
-      this.#protectOne(connection.ends)
+      this.#signAgain(connection.ends)
+      this.#limitTtl(connection.ends)
     } catch (error) {
       connection.error ??= errorText(error)
       connection.socket.destroy()
     }
   }
 
-  /** `isAccepted`: it has the TTL of the listener. */
-  #protectOne(ends: Ends, isAccepted = false): void {
+  #signCaller(ends: Ends): void {
     const protection = this.#protections.of(ends.remote)
-    const key = protection === undefined ? undefined : this.#protections.keyOf(protection)
-    if (key !== undefined) setKey(ends.fd, ends.isIpv6, hostOf(ends.remote), key)
-    setTtl(ends.fd, ends.remote, protection?.minTtl, isAccepted || ends.minTtl !== undefined)
-    ends.minTtl = protection?.minTtl
+    ends.signature = protection && this.#protections.signatureOf(protection)
+    if (ends.signature !== undefined) signCaller(ends, ends.signedFor, ends.signature)
+  }
+
+  /** What is signed in another way, or no more, the engine ends: it may say good-bye as it began. */
+  #signAgain(ends: Ends): void {
+    const protection = this.#protections.of(ends.remote)
+    const next = protection && this.#protections.signatureOf(protection)
+    const before = ends.signature
+    if (next === undefined || next.name === before?.name) return
+    if (before !== undefined && before.kind !== next.kind) return
+    // Of TCP-MD5 an accepted connection has a key for its neighbor alone, of TCP-AO those of the listener.
+    const prefix = next.kind === 'md5' ? hostOf(ends.remote) : ends.signedFor
+    ends.signature = signConnection(ends, prefix, next, before)
+  }
+
+  /** `isAccepted`: it has the TTL of the listener. */
+  #limitTtl(ends: Ends, isAccepted = false): void {
+    const minTtl = this.#protections.of(ends.remote)?.minTtl
+    setTtl(ends.fd, ends.remote, minTtl, isAccepted || ends.minTtl !== undefined)
+    ends.minTtl = minTtl
   }
 
   // ---- whom we call
@@ -324,7 +359,7 @@ export class Tcp implements Network {
     const { socket } = connection
     connection.timer = setTimeout(() => {
       // Either side drops packets with another key without an answer.
-      const hint = this.#protections.of(remote.address)?.key === undefined ? '' : '; it may have another key'
+      const hint = this.#protections.of(remote.address)?.signing === undefined ? '' : '; it may have another key'
       connection.error = `Connection timed out${called}${hint}`
       socket.destroy()
     }, this.#dialTimeout)
@@ -338,13 +373,15 @@ export class Tcp implements Network {
   }
 
   #openFor(remote: Endpoint, localAddress: Address | undefined, name: string | undefined): Ends {
-    if (this.#protections.lacksKey(remote.address)) throw new Error('its TCP-MD5 key is not known yet')
+    const whyUnsigned = this.#protections.whyUnsigned(remote.address)
+    if (whyUnsigned !== undefined) throw new Error(whyUnsigned)
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
-    const ends: Ends = { fd, remote: remote.address, isIpv6: family === 'ipv6', minTtl: undefined, chunk: CHUNK }
+    const ends = newEnds(fd, remote.address, hostOf(remote.address))
     try {
       setNoDelay(fd)
-      this.#protectOne(ends)
+      this.#signCaller(ends)
+      this.#limitTtl(ends)
       if (name !== undefined) bindToInterface(fd, name)
       if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
       return ends

@@ -273,9 +273,9 @@ function signatures({ signatures: known }: Facts): Finding[] {
         'the kernel does not have it: neighbors with a password are held down',
         'use a kernel with CONFIG_TCP_MD5SIG',
       )
-  // RFC 5925 §11: both ends need it, and few routers have it.
-  const there = known.ao ? 'the kernel has it, and Godwit does not use it' : 'the kernel does not have it'
-  return [md5, finding('ok', 'TCP-AO', `${there}: password (TCP-MD5) and ttlSecurity protect sessions`)]
+  // Few routers have it, so a kernel without it is no fault.
+  const lacksAo = 'the kernel does not have it (CONFIG_TCP_AO): neighbors with a keyChain are held down'
+  return [md5, finding('ok', 'TCP-AO', known.ao ? 'the kernel has it' : lacksAo)]
 }
 
 function serviceLoops({ serviceLoops: packets }: Facts): Finding {

@@ -47,13 +47,13 @@ const prefixOf = (text: string): Prefix => (text.includes('/') ? parsePrefix(tex
 const keyed = (where: string, key = 'k', minTtl?: number): Protection => ({
   prefix: prefixOf(where),
   zone: undefined,
-  key: { secret: SECRET, key, version: 1 },
+  signing: { kind: 'md5', key: { secret: SECRET, key, version: 1 } },
   minTtl,
 })
 const distant = (where: string, minTtl: number): Protection => ({
   prefix: prefixOf(where),
   zone: undefined,
-  key: undefined,
+  signing: undefined,
   minTtl,
 })
 

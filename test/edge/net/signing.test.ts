@@ -1,0 +1,110 @@
+/** Signatures as octets of socket options, and which addresses of a listener they are for. TCP-AO itself: interop `key chain`. */
+import { describe, expect, test } from 'vitest'
+import { hostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import type { KeyIntent, Signing } from '../../../src/cluster/intent.ts'
+import { Keys } from '../../../src/edge/keys.ts'
+import { keyPrefixes } from '../../../src/edge/net/key-prefixes.ts'
+import { Protections } from '../../../src/edge/net/protection.ts'
+import { aoAdd, aoDelete, type Signature, signatureOf } from '../../../src/edge/net/signing.ts'
+import type { Protection } from '../../../src/engine/effect.ts'
+
+const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
+const named = (key: string): KeyIntent => ({ secret: 'bgp', key, version: 1 })
+const chain = (...ids: readonly number[]): Signing<KeyIntent> => ({
+  kind: 'ao',
+  keys: ids.map((id) => ({ sendId: id, receiveId: id + 100, algorithm: 'HMAC-SHA-1-96', key: named(`k${id}`) })),
+})
+const made = (signing: Signing<KeyIntent>): Signature => signatureOf(signing, ({ key }) => octets(key)) as Signature
+const prefixOf = (text: string): Prefix => (text.includes('/') ? parsePrefix(text) : hostPrefix(text)) as Prefix
+const neighbor = (where: string, signing: Signing<KeyIntent> | undefined): Protection => ({
+  prefix: prefixOf(where),
+  zone: undefined,
+  signing,
+  minTtl: undefined,
+})
+
+describe('struct tcp_ao_add and tcp_ao_del of Linux', () => {
+  const key = { sendId: 7, receiveId: 9, algorithm: 'AES-128-CMAC-96', bytes: octets('hunter2') } as const
+
+  test('an IPv4 neighbor on a socket for IPv4', () => {
+    const bytes = aoAdd(false, prefixOf('10.0.0.254'), key, 3)
+    expect(bytes.length).toBe(288)
+    expect([...bytes.subarray(0, 8)]).toEqual([2, 0, 0, 0, 10, 0, 0, 254])
+    expect(new TextDecoder().decode(bytes.subarray(128, 141))).toBe('cmac(aes128)\0')
+    // Flags, then: bits of the prefix, SendID, RecvID, octets of the code, flags of the key, octets of the key.
+    expect([...bytes.subarray(192, 208)]).toEqual([0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 32, 7, 9, 12, 0, 7])
+    expect(new TextDecoder().decode(bytes.subarray(208, 216))).toBe('hunter2\0')
+  })
+
+  test('an IPv4 neighbor on a socket for both families stands there as a mapped address', () => {
+    const bytes = aoAdd(true, prefixOf('10.0.0.0/8'), key, 0)
+    expect([...bytes.subarray(0, 24)]).toEqual([
+      10,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      ...new Array(10).fill(0),
+      255,
+      255,
+      10,
+      0,
+      0,
+      0,
+    ])
+    expect(bytes[202]).toBe(8)
+  })
+
+  test('a key is taken away, and the connection goes on with another', () => {
+    const bytes = aoDelete(true, prefixOf('2001:db8::1'), key, { ...key, sendId: 8, receiveId: 10 })
+    expect(bytes.length).toBe(144)
+    expect([...bytes.subarray(8, 24)]).toEqual([...prefixOf('2001:db8::1').bytes])
+    expect([...bytes.subarray(132, 144)]).toEqual([3, 0, 0, 0, 0, 0, 128, 7, 9, 8, 10, 0])
+  })
+})
+
+test('half a chain is none', () => {
+  expect(signatureOf(chain(1, 2), ({ key }) => (key === 'k2' ? undefined : octets(key)))).toBeUndefined()
+})
+
+describe('which addresses have a signature at a listener', () => {
+  const at = (...all: Protection[]) =>
+    keyPrefixes(all, ({ signing }) => signing && made(signing)).map(({ prefix, signature }) => [
+      prefix.text,
+      signature.kind,
+    ])
+
+  test('of two keys of TCP-MD5 the longer prefix counts, so they may overlap', () => {
+    const [one, two] = [{ kind: 'md5', key: named('a') } as const, { kind: 'md5', key: named('b') } as const]
+    expect(at(neighbor('10.0.0.0/30', one), neighbor('10.0.0.2', two))).toEqual([
+      ['10.0.0.0/30', 'md5'],
+      ['10.0.0.2/32', 'md5'],
+    ])
+  })
+
+  test.each<[string, Signing<KeyIntent> | undefined]>([
+    ['another chain', chain(2)],
+    ['TCP-MD5', { kind: 'md5', key: named('a') }],
+    ['none', undefined],
+  ])('a range with a chain leaves out a neighbor inside that has %s', (_, other) => {
+    const found = at(neighbor('10.0.0.0/30', chain(1)), neighbor('10.0.0.2', other))
+    expect(found.filter(([text]) => text !== '10.0.0.2/32')).toEqual([
+      ['10.0.0.0/31', 'ao'],
+      ['10.0.0.3/32', 'ao'],
+    ])
+  })
+})
+
+describe('a kernel without TCP-AO', () => {
+  const without = new Protections(new Keys(), { md5: true, ao: false })
+
+  test('holds that neighbor, says why, and asks its listener for nothing', () => {
+    without.set([neighbor('10.0.0.1', chain(1)), neighbor('10.0.0.2', undefined)])
+    expect(without.whyUnsigned('10.0.0.1')).toBe('this kernel has no TCP-AO (CONFIG_TCP_AO)')
+    expect(without.whyUnsigned('10.0.0.2')).toBeUndefined()
+    expect(without.admission(undefined).signed).toEqual([])
+  })
+})
