@@ -1,6 +1,6 @@
 /**
  * The state of the server that all reflectors of one agent share. While it cannot be reached only one reflector tries,
- * so that a server that comes back gets one request per agent and not one per kind. When one succeeds, all continue at
+ * with its pauses, so that a server that is lost or comes back gets one request per agent and not one per kind. When one succeeds, all continue at
  * once.
  */
 import type { Millis } from '../../base/units.ts'
@@ -10,15 +10,18 @@ import type { Millis } from '../../base/units.ts'
  */
 const PAUSE_PER_NODE: Millis = 6
 const SHORTEST_LONGEST: Millis = 3_000
-/** After a loss, agents list again within this time for each node of the cluster. */
-const SPREAD_PER_NODE: Millis = 1
+/**
+ * After a loss, agents list again within this time for each node of the cluster: 5,000 lists of 8 MB, packed, are
+ * then a third of a gigabyte a second, at most 0.8 (test/sim/returning-api.test.ts).
+ */
+const SPREAD_PER_NODE: Millis = 20
 
 export class Contact {
   /** How many nodes, and so agents, the cluster has; 0 until they are known. */
   nodes = 0
   #lost = false
-  /** One reflector is trying for all. */
-  #asking = false
+  /** The reflector that tries for all, also while it pauses between two tries. */
+  #asker: object | undefined
   readonly #waiting = new Set<() => void>()
 
   /** The longest pause between two tries. */
@@ -32,40 +35,43 @@ export class Contact {
   }
 
   /** Another reflector is trying for all: its result is what can be reported. */
-  get mustWait(): boolean {
-    return this.#lost && this.#asking
+  mustWait(who: object): boolean {
+    return this.#lost && this.#asker !== undefined && this.#asker !== who
   }
 
   /**
    * Waits for permission to ask: at once while the server is reached; otherwise one reflector may ask, and the others
    * wait for its result. Returns whether the server has come back meanwhile.
    */
-  async turn(signal: AbortSignal): Promise<boolean> {
+  async turn(who: object, signal: AbortSignal): Promise<boolean> {
     let waited = false
-    while (this.mustWait && !signal.aborted) {
+    while (this.mustWait(who) && !signal.aborted) {
       waited = true
       await this.#next(signal)
     }
-    if (this.#lost) this.#asking = true
+    if (this.#lost && !signal.aborted) this.#asker = who
     return waited && !this.#lost
   }
 
-  /** The server has answered, whatever the answer. */
-  heard(): void {
+  /** The server has answered, whatever the answer. Returns whether it had been lost. */
+  heard(): boolean {
+    const wasLost = this.#lost
     this.#lost = false
-    this.#asking = false
+    this.#asker = undefined
     this.#wake()
+    return wasLost
   }
 
-  /** The try failed: the next one may be made by any reflector. */
-  failed(): void {
+  /** The try failed: the same reflector makes the next one, after its pause. */
+  failed(who: object): void {
     this.#lost = true
-    this.#asking = false
+    this.#asker ??= who
   }
 
-  /** The reflector that was trying has ended: another may try. */
-  left(): void {
-    this.#asking = false
+  /** A reflector has ended: if it was the one that tries, another may. */
+  left(who: object): void {
+    if (this.#asker !== who) return
+    this.#asker = undefined
     this.#wake()
   }
 

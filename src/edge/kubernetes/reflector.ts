@@ -107,8 +107,8 @@ export class Reflector {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      if (this.#contact.mustWait) this.#clearTrouble()
-      if (await this.#contact.turn(this.#stop.signal)) this.#failures = 0
+      if (this.#contact.mustWait(this)) this.#clearTrouble()
+      if (await this.#contact.turn(this, this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
         if (this.#version === undefined) await this.#list()
@@ -118,7 +118,7 @@ export class Reflector {
       }
       await this.#wait(pause)
     }
-    this.#contact.left()
+    this.#contact.left(this)
   }
 
   async #list(): Promise<void> {
@@ -268,8 +268,9 @@ export class Reflector {
 
   /** Handles a failure; returns the pause before the next try. */
   #afterFailure(error: unknown): Millis {
-    if (isUnreached(error)) this.#contact.failed()
-    else this.#contact.heard()
+    if (isUnreached(error)) this.#contact.failed(this)
+    // A server that is back and refuses is asked again soon: what failed before says nothing of it.
+    else if (this.#contact.heard()) this.#failures = 0
     this.#failures++
     if (this.#isUnselectable(error)) return 0
     if (error instanceof Expired || isExpired(error)) {

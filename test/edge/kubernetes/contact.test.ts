@@ -7,47 +7,55 @@ const { signal } = new AbortController()
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('while the server is lost', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => ({ name })) as [object, object, object]
+
   test('one asks, the others wait, and all go on when it is heard', async () => {
     const contact = new Contact()
-    contact.failed()
+    contact.failed(a)
     const turns: string[] = []
-    for (const name of ['a', 'b', 'c']) void contact.turn(signal).then((back) => turns.push(`${name} ${back}`))
+    for (const who of [b, a, c])
+      void contact.turn(who, signal).then((back) => turns.push(`${[b, a, c].indexOf(who)} ${back}`))
     await settled()
-    expect([turns, contact.mustWait]).toEqual([['a false'], true])
-    contact.heard()
+    expect([turns, contact.mustWait(a), contact.mustWait(b)]).toEqual([['1 false'], false, true])
+    expect(contact.heard()).toBe(true)
     await settled()
-    expect(turns).toEqual(['a false', 'b true', 'c true'])
+    expect(turns).toEqual(['1 false', '0 true', '2 true'])
+    expect(contact.heard()).toBe(false)
   })
 
-  test('when it fails, the next to come asks', async () => {
+  test('the one that failed first tries again, and the others wait through its pauses', async () => {
     const contact = new Contact()
-    contact.failed()
-    await contact.turn(signal)
-    contact.failed()
-    expect(await contact.turn(signal)).toBe(false)
-    expect(contact.mustWait).toBe(true)
+    contact.failed(a)
+    contact.failed(b)
+    for (let round = 0; round < 3; round++) {
+      expect([contact.mustWait(a), contact.mustWait(b), contact.mustWait(c)]).toEqual([false, true, true])
+      expect(await contact.turn(a, signal)).toBe(false)
+      contact.failed(a)
+    }
   })
 
   test('one that ends lets another ask, and one that is stopped waits no more', async () => {
     const contact = new Contact()
-    contact.failed()
-    await contact.turn(signal)
+    contact.failed(a)
     const stopping = new AbortController()
     const turns: string[] = []
-    void contact.turn(stopping.signal).then(() => turns.push('stopped'))
+    void contact.turn(b, stopping.signal).then(() => turns.push('stopped'))
     stopping.abort()
     await settled()
-    void contact.turn(signal).then(() => turns.push('next'))
-    contact.left()
+    void contact.turn(c, signal).then(() => turns.push('next'))
+    contact.left(b)
+    await settled()
+    expect(turns).toEqual(['stopped'])
+    contact.left(a)
     await settled()
     expect(turns).toEqual(['stopped', 'next'])
   })
 })
 
 test.each([
-  [10, 3_000, 10],
-  [1_000, 6_000, 1_000],
-  [5_000, 30_000, 5_000],
+  [10, 3_000, 200],
+  [1_000, 6_000, 20_000],
+  [5_000, 30_000, 100_000],
 ])('of %d nodes each waits at most %d ms, and spreads lists over %d ms', (nodes, pause, spread) => {
   const contact = new Contact()
   contact.nodes = nodes
