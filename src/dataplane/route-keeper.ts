@@ -356,10 +356,18 @@ export class RouteKeeper {
   }
 
   /** Prefixes whose routes in the kernel have changed since last asked. */
-  takeMoved(): readonly Prefix[] {
-    const moved = [...this.#moved]
-    this.#moved.clear()
+  takeMoved(most: number): readonly Prefix[] {
+    const moved: Prefix[] = []
+    for (const prefix of this.#moved) {
+      if (moved.length === most) break
+      this.#moved.delete(prefix)
+      moved.push(prefix)
+    }
     return moved
+  }
+
+  get hasMoved(): boolean {
+    return this.#moved.size > 0
   }
 
   takeKernel(change: KernelChange, now: Millis): void {

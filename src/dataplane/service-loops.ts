@@ -57,7 +57,8 @@ export interface HeldRoutes {
   /** Whether some of these are on a link, without a gateway. */
   isOnLink(prefixes: readonly Prefix[], link: string): boolean
   /** Prefixes whose routes have changed since last asked. */
-  takeMoved(): Iterable<Prefix>
+  takeMoved(most: number): Iterable<Prefix>
+  readonly hasMoved: boolean
 }
 
 type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'>
@@ -125,15 +126,15 @@ export class ServiceLoops {
 
   /** Judges what has changed among the kernel's routes, and a part of all of them where ranges have changed. */
   followRoutes(): void {
-    const moved = this.#held.takeMoved()
     const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
+    const moved = this.#held.takeMoved(isNone ? Number.POSITIVE_INFINITY : STEPS)
     if (!isNone) for (const prefix of moved) this.#judge(prefix)
     this.#walks.advance(STEPS)
   }
 
   /** Some routes are still to be judged. */
   get isJudging(): boolean {
-    return !this.#walks.isEmpty
+    return !this.#walks.isEmpty || this.#held.hasMoved
   }
 
   /** Another plan than the one taken last. */

@@ -83,7 +83,7 @@ class Path {
         this.#known.note(change)
       }
       this.keeper.applied(changes, [], 0)
-      this.keeper.takeMoved()
+      this.keeper.takeMoved(CHANGES)
       this.keeper.takeTouched()
     }
   }
