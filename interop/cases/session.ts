@@ -3,7 +3,7 @@
 import type { Family } from '../lab/lab.ts'
 import { bgpPeer, kubeNode } from '../lab/manifests.ts'
 import { eventually, throughout } from '../lab/wait.ts'
-import type { Route, Router } from '../speakers/speaker.ts'
+import type { Route, Router, Words } from '../speakers/speaker.ts'
 import { type Bench, type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
 import {
   agentHolds,
@@ -37,6 +37,7 @@ const scene = async (
   dial: Dial,
   spec: object = {},
   globals: readonly string[] = [],
+  features: readonly Words[] = [],
 ): Promise<Scene> => {
   const asn = internal ? CLUSTER_AS : ROUTER_AS
   const session: SessionKind = { transport, internal }
@@ -49,7 +50,7 @@ const scene = async (
     ...POOLS,
     bgpPeer('router', host.address(transport), asn, { ...passive, ...spec }),
   )
-  const neighbor = { address: node.host.address(transport), asn: CLUSTER_AS, passive: dial === 'we dial' }
+  const neighbor = { address: node.host.address(transport), asn: CLUSTER_AS, passive: dial === 'we dial', features }
   const networks = routerNetworks(1)
   // OpenBGPD dials again only after two minutes: whom it is to reach is there first.
   if (dial === 'they dial') await node.agent.start()
@@ -212,6 +213,28 @@ const longAway = (helper: Helper): Case => ({
   },
 })
 
+/** The times are BIRD's: three seconds to come back in, then ten as routes of last resort. */
+const routerLongAway: Case = {
+  name: 'graceful restart: a router that is long away: its routes stay here as routes of last resort, as long as it asked for',
+  speakers: 'bird',
+  async run(bench) {
+    const restart = ['graceful restart on;', 'graceful restart time 3;']
+    const longLived = ['long lived graceful restart on;', 'long lived stale time 10;']
+    const features = [{ session: [...restart, ...longLived] }]
+    const all = await scene(bench, 'ipv4', false, 'both dial', {}, [], features)
+    await settled(all)
+    await all.router.kill()
+    await eventually(async () => {
+      const routes = await all.agent.routes()
+      const stale = routes.filter(({ communities }) => communities.includes('65535:6')).length
+      expect(stale === all.theirs.length, `${stale} of ${routes.length} routes are long-lived stale`)
+    })
+    await agentHolds(all.agent, [])
+    await all.router.restart()
+    await settled(all)
+  },
+}
+
 const cableCut: Case = {
   name: 'restart: the cable is cut until the hold time is over, and joined again',
   speakers: 'each',
@@ -261,4 +284,5 @@ export const cases: readonly Case[] = [
     leaves(helper),
     longAway(helper),
   ]),
+  routerLongAway,
 ]
