@@ -47,7 +47,7 @@ import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
 import { logLine, problemGoneLine, problemLine } from './log-line.ts'
-import { type Neighbor, Neighbors } from './neighbors.ts'
+import { isHeldByObjects, type Neighbor, Neighbors } from './neighbors.ts'
 import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
@@ -212,7 +212,8 @@ export class Engine {
     this.#intents = new IntentBuilder({ node, namespace, calico })
     const parts = { ...shared, objects: this.#objects, links: this.#links, out: this.#out }
     const arePodsReady = () => this.#cni.isSettled
-    this.#kernel = dataplane === 'linux' ? new Kernel({ ...parts, table, adopt, arePodsReady }) : undefined
+    const expected = () => this.#objects.expected(this.#restart.callers)
+    this.#kernel = dataplane === 'linux' ? new Kernel({ ...parts, table, adopt, arePodsReady, expected }) : undefined
     this.#view = new EngineView({
       ...parts,
       facts: this.#facts,
@@ -272,15 +273,17 @@ export class Engine {
 
   *#deferringNeighbors(): Iterable<DeferringNeighbor> {
     for (const { name, peer, disabled, intent } of this.#neighbors.values()) {
-      const isStopped = disabled !== undefined || intent.held !== undefined || intent.range !== undefined
+      const isStopped = disabled !== undefined || isHeldByObjects(intent) || intent.range !== undefined
       yield { name, session: peer.session, isStopped }
     }
+    for (const caller of this.#objects.expected(this.#restart.callers)) yield { ...caller, isStopped: false }
   }
 
   #rememberRestart(): void {
     const node = this.#facts.intent?.node
     if (node === undefined || this.#facts.stopping) return
-    const document = this.#restart.remember(node.routerId, this.#sessions.told)
+    const { told, rangeCallers } = this.#sessions
+    const document = this.#restart.remember(node.routerId, told, rangeCallers)
     if (document !== undefined) this.#out.push({ kind: 'remember-restart', document })
   }
 

@@ -23,12 +23,12 @@ import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { describeKeptOut, describeRoute, RouteKeeper } from '../dataplane/route-keeper.ts'
 import { type LoopPlan, ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
-import { FirstSync, type Syncing } from './first-sync.ts'
+import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
 import { kernelProblems, MOST, type Unresolved } from './kernel-problems.ts'
 import { logLine } from './log-line.ts'
-import type { Neighbors } from './neighbors.ts'
+import { isHeldByObjects, type Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
@@ -58,6 +58,8 @@ export interface KernelRooms {
   readonly adopt?: readonly number[] | undefined
   /** Whether the CNI configuration is in place. */
   readonly arePodsReady: () => boolean
+  /** Hosts of ranges that were neighbors of the run before, and may call again. */
+  readonly expected: () => Iterable<Pick<SyncingNeighbor, 'name' | 'session'>>
 }
 
 export class Kernel {
@@ -374,18 +376,22 @@ export class Kernel {
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
 
   readonly #syncing: Syncing = {
-    neighbors: () =>
-      this.#rooms.neighbors.all().map(({ name, peer: { session }, disabled, intent }) => {
-        // A neighbor whose router is still to be found counts as one that may send routes soon.
-        const isHeld = intent.held !== undefined && intent.interface === undefined && intent.gateway === undefined
-        return { name, session, isStopped: disabled !== undefined || isHeld }
-      }),
+    neighbors: () => [...this.#syncingNeighbors()],
     counts: (name, family) => this.#rooms.rib.counts(name, family),
   }
 
   #isTimeToSweep(now: Millis): boolean {
     if (!this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest) return false
     return this.#firstSync?.isOver(now) === true
+  }
+
+  *#syncingNeighbors(): Iterable<SyncingNeighbor> {
+    const { neighbors, expected, objects } = this.#rooms
+    for (const { name, peer, disabled, intent } of neighbors.all()) {
+      yield { name, session: peer.session, isStopped: disabled !== undefined || isHeldByObjects(intent) }
+    }
+    for (const caller of expected()) yield { ...caller, isStopped: false }
+    for (const name of objects.silentRanges()) yield { name, session: undefined, isStopped: false }
   }
 
   #sweep(): void {

@@ -15,6 +15,10 @@ import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHopChoice } from './next-hops.ts'
 
+/** Held because of its objects. One whose router is still to be found counts as one that may send routes soon. */
+export const isHeldByObjects = ({ held, interface: link, gateway }: PeerIntent): boolean =>
+  held !== undefined && link === undefined && gateway === undefined
+
 export interface Neighbor {
   readonly name: string
   readonly peer: Peer

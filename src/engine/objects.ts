@@ -10,6 +10,7 @@ import type { Rib } from '../bgp/rib/rib.ts'
 import type { LocalRoute } from '../bgp/rib/types.ts'
 import { Peer } from '../bgp/session/peer.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
+import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
@@ -112,6 +113,24 @@ export class Objects {
     if (this.#neighbors.get(intent.name) !== undefined) return `${intent.name} is another neighbor`
     this.#ranges.join(range.name, intent.name)
     return this.#addNeighbor(intent, node, now)
+  }
+
+  /** Of hosts that called from ranges before, those that may call again. */
+  *expected(addresses: readonly Address[]): Iterable<{ readonly name: string; readonly session: Session | undefined }> {
+    for (const address of addresses) {
+      const range = this.#ranges.around(address)
+      if (range === undefined || range.held !== undefined) continue
+      const { name } = memberIntent(range, address)
+      const neighbor = this.#neighbors.get(name)
+      if (neighbor?.disabled === undefined) yield { name, session: neighbor?.peer.session }
+    }
+  }
+
+  /** Names of ranges from which nobody has called yet. */
+  silentRanges(): readonly string[] {
+    return [...this.#ranges.values()]
+      .filter(({ name, held }) => held === undefined && this.#ranges.membersOf(name).length === 0)
+      .map(({ name }) => name)
   }
 
   /** A neighbor from a range has no connection left: it is removed, unless it is disabled by command. */

@@ -3,11 +3,13 @@
  * the forwarding bits; with these, neighbors keep our routes. Route selection is deferred: until the neighbors have
  * sent their routes, nothing is advertised and no learned route is written into the kernel.
  */
+import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis, RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
+import type { RangeCallers } from './range-callers.ts'
 
 /** What a new process must know of the previous one. */
 export interface RestartDocument {
@@ -16,13 +18,23 @@ export interface RestartDocument {
   readonly routerId: RouterId
   /** The families that were advertised to neighbors. */
   readonly families: readonly Family[]
+  /** The hosts of ranges (`peerRange`) that were neighbors; absent: none. */
+  readonly callers?: readonly Address[]
 }
+
+/** Of hosts of ranges; more are not waited for. */
+const MOST_CALLERS = 1_024
 
 /** A document of an earlier run; undefined where the value is none. */
 export function readRestart(value: unknown): RestartDocument | undefined {
-  const { boot, routerId, families } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { boot, routerId, families, callers } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
-  return { boot, routerId, families: FAMILIES.filter((family) => families.includes(family)) }
+  const read = { boot, routerId, families: FAMILIES.filter((family) => families.includes(family)) }
+  if (!Array.isArray(callers)) return read
+  const addresses = callers
+    .slice(0, MOST_CALLERS)
+    .map((one) => (typeof one === 'string' ? parseAddress(one) : undefined))
+  return { ...read, callers: addresses.filter((address) => address !== undefined) }
 }
 
 /** Why no OPEN has the restart bit; undefined if all have it. */
@@ -106,7 +118,7 @@ export class Restart {
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
-  /** The document that was saved last, as text. */
+  /** What the document that was saved last says, in short. */
   #remembered: string | undefined
 
   /** `boot`: of the kernel; empty where that cannot be known. */
@@ -166,12 +178,17 @@ export class Restart {
     })
   }
 
-  /** The document for the next run, where it has changed. */
-  remember(routerId: RouterId, families: ReadonlySet<Family>): RestartDocument | undefined {
+  /** Hosts of ranges that the run before knew: until they call, not every neighbor has sent its routes. */
+  get callers(): readonly Address[] {
+    return this.#left?.callers ?? []
+  }
+
+  /** The document for the next run, where it has changed. `families` only grows. */
+  remember(routerId: RouterId, families: ReadonlySet<Family>, callers: RangeCallers): RestartDocument | undefined {
+    const short = `${routerId} ${families.size} ${callers.revision}`
+    if (short === this.#remembered || families.size === 0) return undefined
+    this.#remembered = short
     const document = { boot: this.#boot, routerId, families: FAMILIES.filter((family) => families.has(family)) }
-    const text = JSON.stringify(document)
-    if (text === this.#remembered || document.families.length === 0) return undefined
-    this.#remembered = text
-    return document
+    return callers.size === 0 ? document : { ...document, callers: callers.first(MOST_CALLERS) }
   }
 }

@@ -36,6 +36,7 @@ import {
 import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
 import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
+import { RangeCallers } from './range-callers.ts'
 import { type Change, Twins } from './twins.ts'
 
 /** UPDATE bytes handed to the network at once, per neighbor and turn. */
@@ -69,6 +70,7 @@ export class Sessions {
   #hasNews = false
   /** Families in which routes were advertised to some neighbor. */
   readonly told = new Set<Family>()
+  readonly rangeCallers = new RangeCallers()
   /** The revision of the RIB when it was last asked for that. */
   #knownRevision = 0
   readonly #twins: Twins
@@ -189,7 +191,7 @@ export class Sessions {
         return
       case 'stale-over':
         this.#rib.dropStale(neighbor.name, action.families)
-        if (neighbor.peer.session === undefined && !neighbor.peer.keepsRoutes) this.#failover.forget(neighbor)
+        if (neighbor.peer.session === undefined && !neighbor.peer.keepsRoutes) this.#forget(neighbor)
         this.#out.log(staleDroppedLine(neighbor.name, action.reason))
         return
       case 'updates':
@@ -271,6 +273,7 @@ export class Sessions {
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
     for (const family of session.families) this.told.add(family)
+    if (neighbor.intent.range !== undefined) this.rangeCallers.add(neighbor.intent.address)
     this.#hasNews = true
     this.#twins.add(neighbor, now)
     this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
@@ -305,7 +308,7 @@ export class Sessions {
 
   #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
     neighbor.nextHops = undefined
-    if (keep.length === 0) this.#failover.forget(neighbor)
+    if (keep.length === 0) this.#forget(neighbor)
     this.#running.delete(neighbor)
     this.#waiting.delete(neighbor)
     this.#hasNews = true
@@ -313,6 +316,12 @@ export class Sessions {
     this.#share(this.#twins.remove(neighbor, now))
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
+  }
+
+  /** It is not expected back. */
+  #forget(neighbor: Neighbor): void {
+    this.#failover.forget(neighbor)
+    this.rangeCallers.delete(neighbor.intent.address)
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {

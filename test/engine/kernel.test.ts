@@ -94,8 +94,8 @@ class Lab {
     return kernel
   }
 
-  #start(more: Pick<EngineOptions, 'table' | 'adopt'> = {}): Host {
-    const objects: ObjectChange[] = [WORKER, CLUSTER, TO_ROUTER, ...POOLS].map((object) => upsert(object))
+  #start(more: Pick<EngineOptions, 'table' | 'adopt'> = {}, peer = TO_ROUTER): Host {
+    const objects: ObjectChange[] = [WORKER, CLUSTER, peer, ...POOLS].map((object) => upsert(object))
     return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, {
       dataplane: 'linux',
       ...more,
@@ -103,12 +103,12 @@ class Lab {
   }
 
   /** Power gone, power back; the kernel has seen nothing of it. */
-  restart(more: Pick<EngineOptions, 'table' | 'adopt'> = {}): void {
+  restart(more: Pick<EngineOptions, 'table' | 'adopt'> = {}, peer = TO_ROUTER): void {
     this.world.crash(this.worker)
     this.log.length = 0
     this.kernel.written.length = 0
     this.kernel.scripts = 0
-    this.worker = this.#start(more)
+    this.worker = this.#start(more, peer)
     this.kernel.open()
   }
 
@@ -595,6 +595,31 @@ describe('two routers with the same routes', () => {
 })
 
 describe('a restart', () => {
+  test('routers that call from a range: what they told stays in the kernel until they have called again', () => {
+    const RANGE = bgpPeer('tors', { peerRange: '10.0.0.0/28', asNumber: 65000 })
+    const lab = new Lab()
+    lab.settle()
+    // The run before knew of no range: the first caller is waited for.
+    lab.restart({}, RANGE)
+    expect(lab.until(() => lab.worker.told('session-up').length === 1)).toBe(true)
+    lab.settle()
+    expect([lab.kernel.written, lab.kernel.own]).toEqual([[], [...LEARNED, ...BLACKHOLES].sort()])
+    // This one knows both routers, of which one calls late.
+    const other = lab.addRouter(2)
+    expect(lab.until(() => lab.worker.told('session-up').length === 2)).toBe(true)
+    lab.world.pass(2_000)
+    const both = lab.kernel.own
+    lab.world.pause(other, 15_000)
+    lab.restart({}, RANGE)
+    expect(lab.until(() => lab.worker.told('session-up').length === 1)).toBe(true)
+    lab.world.pass(2_000)
+    expect([lab.kernel.written, lab.kernel.own]).toEqual([[], both])
+    expect(lab.until(() => lab.worker.told('kernel-swept').length === 1)).toBe(true)
+    expect(lab.worker.told('session-up')).toHaveLength(2)
+    lab.world.pass(2_000)
+    expect([lab.kernel.written, lab.kernel.own]).toEqual([[], both])
+  })
+
   test('finds all as it should be and changes nothing (RFC 4724 §4.1)', () => {
     const lab = new Lab()
     lab.settle()

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Family } from '../../src/base/family.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { readRestart } from '../../src/engine/restart.ts'
-import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 const TAKE_ALL = bgpFilter('take-all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
@@ -16,7 +16,9 @@ class Lab {
   readonly routers: readonly Host[]
   readonly sent: { readonly at: number; readonly type: number; readonly isEndOfRib: boolean }[] = []
 
-  constructor(spec: object = {}) {
+  /** `peers`: in place of one for each router, which then call. */
+  constructor(spec: object = {}, peers?: readonly ApiObject[]) {
+    this.#peers = peers
     this.world = new World({ watch: (host, _, effects) => this.#watch(host, effects) })
     this.routers = [1, 2].map((number) => this.addRouter(number))
     this.#spec = spec
@@ -25,6 +27,7 @@ class Lab {
     this.world.pass(5_000)
   }
   readonly #spec: object
+  readonly #peers: readonly ApiObject[] | undefined
 
   addRouter(number: number): Host {
     const addresses = [`10.0.0.${number}`, `fd00:10::${number}`]
@@ -32,7 +35,14 @@ class Lab {
       upsert(node(`tor-${number}`, { addresses, podCIDRs: [`10.250.${number}.0/24`] })),
       upsert(bgpConfiguration({ asNumber: 65000 + number, nodeToNodeMeshEnabled: false })),
       upsert(TAKE_ALL),
-      upsert(bgpPeer('worker', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'], passive: true })),
+      upsert(
+        bgpPeer('worker', {
+          peerIP: '10.0.0.11',
+          asNumber: 64512,
+          filters: ['take-all'],
+          passive: this.#peers === undefined,
+        }),
+      ),
     ])
   }
 
@@ -46,13 +56,18 @@ class Lab {
       [
         upsert(worker),
         upsert(bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false })),
-        ...[1, 2].map((number) =>
-          upsert(bgpPeer(`tor-${number}`, { peerIP: `10.0.0.${number}`, asNumber: 65000 + number, ...this.#spec })),
-        ),
+        ...this.#peersOf().map((peer) => upsert(peer)),
       ],
       { forwards },
     )
     return this.worker
+  }
+
+  #peersOf(): readonly ApiObject[] {
+    if (this.#peers !== undefined) return this.#peers
+    return [1, 2].map((number) =>
+      bgpPeer(`tor-${number}`, { peerIP: `10.0.0.${number}`, asNumber: 65000 + number, ...this.#spec }),
+    )
   }
 
   #watch(host: Host, effects: readonly Effect[]): void {
@@ -179,6 +194,21 @@ describe('the agent is killed', () => {
     lab.world.crash(lab.worker)
     lab.start()
     expect(lab.world.until(() => lab.worker.told('selected').length === 1, 5_000)).toBe(true)
+  })
+
+  test('§4.1: routers that call from a range are waited for, and get the Restart State bit', () => {
+    const lab = new Lab({}, [bgpPeer('tors', { peerRange: '10.0.0.0/28', remoteAS: 'external' })])
+    lab.world.crash(lab.worker)
+    lab.sent.length = 0
+    lab.world.pause(lab.routers[1] as Host, 6_000)
+    lab.start()
+    expect(lab.world.until(() => lab.worker.up === 1)).toBe(true)
+    lab.world.pass(500)
+    expect([lab.said(2), lab.worker.told('selected').length]).toEqual([0, 0])
+    expect(lab.world.until(() => lab.worker.told('selected').length === 1, 18_000)).toBe(true)
+    for (const router of lab.routers) expect(lab.opensOf(router)).toContain('Restart recovery')
+    lab.world.pass(1_000)
+    expect(lab.lacks(5_000)).toBe(0)
   })
 
   test('again and again, while it is still restarting', () => {

@@ -1,0 +1,30 @@
+/**
+ * The hosts of ranges that are neighbors: each has a session, or is expected back. Nobody dials them; a new process waits
+ * for those that the one before knew.
+ */
+import type { Address } from '../base/address.ts'
+
+export class RangeCallers {
+  readonly #addresses = new Set<Address>()
+  /** Grows with every change. */
+  revision = 0
+
+  get size(): number {
+    return this.#addresses.size
+  }
+
+  /** The first of them, in the order in which they called. */
+  first(most: number): readonly Address[] {
+    return [...this.#addresses].slice(0, most)
+  }
+
+  add(address: Address): void {
+    if (this.#addresses.has(address)) return
+    this.#addresses.add(address)
+    this.revision++
+  }
+
+  delete(address: Address): void {
+    if (this.#addresses.delete(address)) this.revision++
+  }
+}
