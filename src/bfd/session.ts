@@ -246,9 +246,9 @@ export class Session {
       this.#heardAt = undefined
       // RFC 5880 §6.8.1: RemoteDiscr MUST be zero after a Detection Time without a packet, in whatever state. What it
       // required is forgotten too: a Required Min RX of 0 would silence us for ever, and a passive neighbor waits for
-      // us. Its C bit says what the loss means (RFC 5882 §4.3).
-      const { diagnostic, controlPlaneIndependent } = this.#heard
-      this.#heard = { ...UNHEARD, diagnostic, controlPlaneIndependent }
+      // us. The rest says what was lost, and its C bit what that means (RFC 5882 §4.3).
+      const { discriminator, state, requiredMinRx } = UNHEARD
+      this.#heard = { ...this.#heard, discriminator, state, requiredMinRx }
       this.#step('detection-expired')
     }
     const nextAt = this.#nextAt()

@@ -86,7 +86,7 @@ describe('detection', () => {
 
   test('§6.8.1: after a Detection Time without a packet what the neighbor required is forgotten with it', () => {
     const bench = Bench.up().receive({ state: 'Up', desiredMinTx: 100_000, requiredMinRx: 0 }).runTo(300)
-    expect(bench.view).toMatchObject({ state: 'Down', interval: 1_000_000 })
+    expect(bench.view).toMatchObject({ state: 'Down', interval: 1_000_000, detectionTime: 300_000 })
     const { length } = bench.sent
     // A neighbor that only answers would never be found again.
     expect(bench.runTo(5_000).sent.length).toBeGreaterThan(length + 3)
