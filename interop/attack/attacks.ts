@@ -18,8 +18,11 @@ export interface Attack {
 const BOTH: readonly Kind[] = ['godwit', 'bird']
 const OURS: readonly Kind[] = ['godwit']
 
+/** Some work for long before they begin, and nothing on this machine comes after them. */
+const READY = 180_000
+
 const begun = async (...daemons: readonly Daemon[]): Promise<() => Promise<void>> => {
-  for (const daemon of daemons) await said(daemon, 'up')
+  for (const daemon of daemons) await said(daemon, 'up', READY)
   return async () => {
     for (const daemon of daemons) await daemon.kill()
   }
