@@ -49,8 +49,8 @@ export class KernelTable {
   }
 
   /** The route that went, if it was known. */
-  remove(told: KernelRoute): KernelRoute | undefined {
-    const route = this.at(told.prefix).find((known) => sameRoute(known, told))
+  remove(removed: KernelRoute): KernelRoute | undefined {
+    const route = this.at(removed.prefix).find((known) => sameRoute(known, removed))
     if (route === undefined) return undefined
     this.#size--
     const left = this.at(route.prefix).filter((other) => other !== route)

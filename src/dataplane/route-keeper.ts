@@ -533,16 +533,16 @@ export class RouteKeeper {
   }
 
   /** The route, where it was ours. */
-  #takeGone(told: KernelRoute, foreign: Map<string, Prefix>): KernelRoute | undefined {
-    if (told.protocol !== GODWIT_PROTOCOL) {
-      if (this.#inheritance.gone(told)) return undefined
-      const gone = this.table.remove(told)
+  #takeGone(removed: KernelRoute, foreign: Map<string, Prefix>): KernelRoute | undefined {
+    if (removed.protocol !== GODWIT_PROTOCOL) {
+      if (this.#inheritance.gone(removed)) return undefined
+      const gone = this.table.remove(removed)
       if (gone !== undefined) this.#touchForeign(gone, foreign)
       return undefined
     }
-    const place = this.#places.at(ownKey(told))
+    const place = this.#places.at(ownKey(removed))
     const route = place?.present
-    if (place === undefined || route === undefined || !sameRoute(route, told)) return undefined
+    if (place === undefined || route === undefined || !sameRoute(route, removed)) return undefined
     this.#places.adopt(place, false)
     this.#places.touch(place)
     this.#fall(place)

@@ -282,8 +282,8 @@ export class Engine {
   #rememberRestart(): void {
     const node = this.#facts.intent?.node
     if (node === undefined || this.#facts.stopping) return
-    const { told, rangeCallers } = this.#sessions
-    const document = this.#restart.remember(node.routerId, told, rangeCallers)
+    const { advertisedFamilies, rangeCallers } = this.#sessions
+    const document = this.#restart.remember(node.routerId, advertisedFamilies, rangeCallers)
     if (document !== undefined) this.#out.push({ kind: 'remember-restart', document })
   }
 

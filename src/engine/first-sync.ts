@@ -42,7 +42,7 @@ type Told = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibRe
 interface Seen {
   readonly conn: ConnId
   /** Routes that it has announced and withdrawn. */
-  readonly told: number
+  readonly received: number
   /** When that number last grew, or the session was new. */
   readonly at: Millis
 }
@@ -81,22 +81,22 @@ export class FirstSync {
       return isStopped || now >= this.#startedAt + ABSENT
     }
     const counts = session.families.map((family) => this.#rooms.counts(name, family))
-    const told = counts.reduce((sum, { importUpdates, importWithdraws }) => {
+    const received = counts.reduce((sum, { importUpdates, importWithdraws }) => {
       return sum + importUpdates.received + importWithdraws.received
     }, 0)
-    const since = this.#pauseOf(name, session.conn, told, now)
+    const since = this.#pauseOf(name, session.conn, received, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
     // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not
     // its End-of-RIB.
-    if (session.restart?.restarted === true && told === 0) return false
-    return now - since >= (told === 0 ? SILENCE : PAUSE)
+    if (session.restart?.restarted === true && received === 0) return false
+    return now - since >= (received === 0 ? SILENCE : PAUSE)
   }
 
   /** Since when it has sent nothing more. */
-  #pauseOf(name: string, conn: ConnId, told: number, now: Millis): Millis {
+  #pauseOf(name: string, conn: ConnId, received: number, now: Millis): Millis {
     const before = this.#seen.get(name)
-    if (before?.conn === conn && before.told === told) return before.at
-    this.#seen.set(name, { conn, told, at: now })
+    if (before?.conn === conn && before.received === received) return before.at
+    this.#seen.set(name, { conn, received, at: now })
     return now
   }
 }

@@ -108,8 +108,8 @@ class Choice {
 
   #wish(family: Family): Wish {
     const { node, chosen } = this.#place
-    const told = this.#link === undefined ? undefined : chosen(this.#link.name)?.[family]
-    return { family, named: node.addresses[family], told }
+    const advertised = this.#link === undefined ? undefined : chosen(this.#link.name)?.[family]
+    return { family, named: node.addresses[family], advertised }
   }
 
   /** An external neighbor on the link expects our next hop there. */

@@ -17,7 +17,7 @@ export interface Wish {
   /** The InternalIP of the Node. */
   readonly named: Address | undefined
   /** The next hop that is advertised now. */
-  readonly told: Address | undefined
+  readonly advertised: Address | undefined
 }
 
 /**
@@ -30,11 +30,11 @@ export function chooseAddress(link: Link, wish: Wish): Address | undefined {
   return usable.sort((a, b) => rankOf(a, wish) - rankOf(b, wish) || (a.address < b.address ? -1 : 1))[0]?.address
 }
 
-function rankOf({ address, flags }: LinkAddress, { named, told }: Wish): number {
+function rankOf({ address, flags }: LinkAddress, { named, advertised }: Wish): number {
   if (address === named) return 0
   // RFC 4862 §5.5.4: a deprecated address stays in use, unless another one is there.
   if ((flags & DEPRECATED) !== 0) return 5
-  if (address === told) return 1
+  if (address === advertised) return 1
   if (address.startsWith('169.254.')) return 4
   return (flags & PERMANENT) !== 0 ? 2 : 3
 }
@@ -48,12 +48,12 @@ export const isSteady = ({ address, scope, flags }: LinkAddress): boolean => {
 
 /** Why it may not be advertised, as the end of a sentence; undefined: it may. */
 export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
-  const { family, named, told } = wish
+  const { family, named, advertised } = wish
   if (scope !== 0) return 'reaches no further than its link'
   if ((flags & DAD_FAILED) !== 0) return 'is a duplicate'
   if ((flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0) return 'is tentative'
   if (family === 'ipv6' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is temporary'
-  if ((flags & DEPRECATED) !== 0 && address !== named && address !== told) return 'is deprecated'
+  if ((flags & DEPRECATED) !== 0 && address !== named && address !== advertised) return 'is deprecated'
   if (address === named) return undefined
   if (family === 'ipv4' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is secondary'
   // A /32 or /128 that the Node does not name is a VIP, which may move to another node.

@@ -13,7 +13,7 @@ const minTtl = (hops: number): number => 256 - hops
 const READ = new WeakMap<PeerIntent, Protection | 'none'>()
 
 export class Protections {
-  #told: readonly Protection[] = []
+  #sent: readonly Protection[] = []
 
   /** Undefined where nothing has changed. */
   next(intents: Iterable<PeerIntent>): readonly Protection[] | undefined {
@@ -22,11 +22,11 @@ export class Protections {
     for (const intent of intents) {
       const protection = read(intent)
       if (protection === 'none') continue
-      isSame &&= isSameAs(protection, this.#told[protections.length])
+      isSame &&= isSameAs(protection, this.#sent[protections.length])
       protections.push(protection)
     }
-    isSame &&= protections.length === this.#told.length
-    this.#told = protections
+    isSame &&= protections.length === this.#sent.length
+    this.#sent = protections
     return isSame ? undefined : protections
   }
 }

@@ -69,7 +69,7 @@ export class Sessions {
   /** Sessions have changed: the RIB is asked for which neighbors UPDATEs are pending. */
   #hasNews = false
   /** Families in which routes were advertised to some neighbor. */
-  readonly told = new Set<Family>()
+  readonly advertisedFamilies = new Set<Family>()
   readonly rangeCallers = new RangeCallers()
   /** The revision of the RIB when it was last asked for that. */
   #knownRevision = 0
@@ -272,7 +272,7 @@ export class Sessions {
     neighbor.writable = true
     neighbor.warned.clear()
     this.#running.set(neighbor, session.conn)
-    for (const family of session.families) this.told.add(family)
+    for (const family of session.families) this.advertisedFamilies.add(family)
     if (neighbor.intent.range !== undefined) this.rangeCallers.add(neighbor.intent.address)
     this.#hasNews = true
     this.#twins.add(neighbor, now)

@@ -25,7 +25,7 @@ interface Step {
 interface PeerStep {
   readonly peer: string
   /** Undefined: the session is not up. */
-  readonly told: boolean | undefined
+  readonly advertised: boolean | undefined
   readonly reason: string
 }
 
@@ -158,22 +158,22 @@ function peerStep(protocol: ProtocolView, prefix: Prefix, view: View, whose: str
   const { name, peer, disabled, held } = protocol
   if (peer.state !== 'Established') {
     const why = disabled ? 'disabled' : (held ?? formatLastError(peer.lastError ?? peer.attemptError))
-    return { peer: name, told: undefined, reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}` }
+    return { peer: name, advertised: undefined, reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}` }
   }
-  if (whose !== undefined) return { peer: name, told: false, reason: `${whose} advertises it itself` }
+  if (whose !== undefined) return { peer: name, advertised: false, reason: `${whose} advertises it itself` }
   const query = { for: prefix, family: prefix.family }
-  const told = view.routes({ ...query, export: name }, undefined, 1).rows[0]
+  const row = view.routes({ ...query, export: name }, undefined, 1).rows[0]
   const refused = view.routes({ ...query, noexport: name }, undefined, 1).rows[0]
-  if (told !== undefined) {
-    const via = told.nextHops.length === 0 ? '' : `, next hop ${told.nextHops.join(' ')}`
-    const isWider = told.prefix !== prefix.text && refused?.prefix === prefix.text
+  if (row !== undefined) {
+    const via = row.nextHops.length === 0 ? '' : `, next hop ${row.nextHops.join(' ')}`
+    const isWider = row.prefix !== prefix.text && refused?.prefix === prefix.text
     const but = isWider ? `; ${prefix.text} itself is not: ${refused.reason}` : ''
-    return { peer: name, told: true, reason: `${told.prefix}${via}${but}` }
+    return { peer: name, advertised: true, reason: `${row.prefix}${via}${but}` }
   }
   const family = protocol.families[prefix.family]
   const reason =
     refused?.reason ?? family?.held ?? (family === undefined ? whyNoFamily(prefix) : 'it is not advertised yet')
-  return { peer: name, told: false, reason }
+  return { peer: name, advertised: false, reason }
 }
 
 const whyNoFamily = ({ family }: Prefix): string => `the session does not carry ${family}`
@@ -233,8 +233,8 @@ function* explanationRows({ subject, steps, peers }: Explanation): Iterable<Row>
 /** Neighbors with the same answer share one line: a mesh has thousands. */
 function peerLines(peers: readonly PeerStep[]): readonly string[] {
   const groups = new Map<string, string[]>()
-  for (const { peer, told, reason } of peers) {
-    const key = `${told === undefined ? 'cannot be advertised' : told ? 'advertised' : 'not advertised'} (${reason})`
+  for (const { peer, advertised, reason } of peers) {
+    const key = `${advertised === undefined ? 'cannot be advertised' : advertised ? 'advertised' : 'not advertised'} (${reason})`
     const names = groups.get(key)
     if (names === undefined) groups.set(key, [peer])
     else names.push(peer)

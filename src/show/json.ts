@@ -132,7 +132,7 @@ function* explanations(subject: Subject, view: View): Iterable<Json | undefined>
 const explanationJson = ({ subject, steps, peers, kernel }: Explanation): Json => ({
   subject,
   steps: steps.map(({ object = null, ...step }) => ({ ...step, object })),
-  peers: peers.map(({ told = null, ...peer }) => ({ ...peer, told })),
+  peers: peers.map(({ advertised = null, ...peer }) => ({ ...peer, told: advertised })),
   kernel:
     kernel === undefined
       ? null
@@ -350,14 +350,14 @@ function* servicesJson(view: View): Generator<Row, Json[]> {
   return found
 }
 
-const serviceJson = ({ intent, told, untold }: ServiceRow): Json => ({
+const serviceJson = ({ intent, advertisedTo, notAdvertisedTo }: ServiceRow): Json => ({
   prefix: intent.prefix.text,
   family: intent.prefix.family,
   origin: intent.origin,
   objects: intent.objects,
   communities: intent.communities.map((parts) => parts.join(':')),
-  exportedTo: told,
-  notExportedTo: untold,
+  exportedTo: advertisedTo,
+  notExportedTo: notAdvertisedTo,
 })
 
 function* filtersJson(which: Which | undefined, view: View): Iterable<Row> {

@@ -13,15 +13,15 @@ export function* serviceRows(view: View): Iterable<Row> {
       yield PAUSE
       continue
     }
-    const { intent, told, untold } = row
+    const { intent, advertisedTo, notAdvertisedTo } = row
     const text = columns(
       intent.prefix.text,
       intent.origin,
-      `${told.length} of ${told.length + untold.length}`,
+      `${advertisedTo.length} of ${advertisedTo.length + notAdvertisedTo.length}`,
       intent.objects.join(' '),
     )
     yield { code: CODE.service, text }
-    if (untold.length > 0) yield { code: CODE.service, text: `\tnot advertised to ${shortList(untold)}` }
+    if (notAdvertisedTo.length > 0) yield { code: CODE.service, text: `\tnot advertised to ${shortList(notAdvertisedTo)}` }
   }
   yield* refusalRows(view)
   yield* problemRows(view)
@@ -31,8 +31,8 @@ export function* serviceRows(view: View): Iterable<Row> {
 /** At neighbors, from one pause to the next. */
 const LOOKS = 2_048
 
-const columns = (prefix: string, kind: string, told: string, from: string): string =>
-  `${prefix.padEnd(20)} ${kind.padEnd(12)} ${told.padEnd(8)} ${from}`
+const columns = (prefix: string, kind: string, count: string, from: string): string =>
+  `${prefix.padEnd(20)} ${kind.padEnd(12)} ${count.padEnd(8)} ${from}`
 
 /** Some names, and how many more. */
 const shortList = (names: readonly string[]): string =>
@@ -41,8 +41,8 @@ const shortList = (names: readonly string[]): string =>
 /** A wanted route, the neighbors it is advertised to, and those that are up and do not get it. */
 export interface ServiceRow {
   readonly intent: RouteIntent
-  readonly told: readonly string[]
-  readonly untold: readonly string[]
+  readonly advertisedTo: readonly string[]
+  readonly notAdvertisedTo: readonly string[]
 }
 
 /** Undefined is a pause: each row takes a look at all neighbors. */
@@ -54,10 +54,10 @@ export function* servicesOf(view: View): Iterable<ServiceRow | undefined> {
       yield undefined
       continue
     }
-    const told = ownRow(intent, view)?.exportedTo ?? []
-    const isTold = new Set(told)
+    const advertisedTo = ownRow(intent, view)?.exportedTo ?? []
+    const isAdvertisedTo = new Set(advertisedTo)
     const could = up.filter(({ families }) => families.includes(intent.prefix.family))
-    yield { intent, told, untold: could.map(({ name }) => name).filter((name) => !isTold.has(name)) }
+    yield { intent, advertisedTo, notAdvertisedTo: could.map(({ name }) => name).filter((name) => !isAdvertisedTo.has(name)) }
   }
 }
 

@@ -17,7 +17,7 @@ export interface ImportCounters {
   /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
   memoryWarned: boolean
   /** Since when routes have been refused for lack of memory; `told`: it has been logged. */
-  memoryRefused: 'no' | 'since now' | 'told'
+  memoryRefused: 'no' | 'since now' | 'logged'
   /** A prefix to which further paths were refused, until that has been reported. */
   crowded: string | undefined
   readonly generations: Generations

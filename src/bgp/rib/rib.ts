@@ -356,10 +356,10 @@ export class Rib {
     const { families } = slot.peer
     for (let count = 0; count < families.length; count++) {
       const family = families[(slot.turn + count) % families.length] as Family
-      const told = this.#ribs[family].adjOut.pull(slot, maxBytes)
-      if (told === undefined) continue
-      slot.turn = 2 * told.bytes.length < maxBytes ? 0 : slot.turn + count + 1
-      return told
+      const updates = this.#ribs[family].adjOut.pull(slot, maxBytes)
+      if (updates === undefined) continue
+      slot.turn = 2 * updates.bytes.length < maxBytes ? 0 : slot.turn + count + 1
+      return updates
     }
     slot.turn = 0
     return undefined
@@ -624,14 +624,14 @@ export class Rib {
       if (limit === undefined || counters === undefined) continue
       // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
       // well.
-      const told = counters.held - counters.old
-      if (told > limit || counters.old > limit) {
-        return { error: tooMany(family, Math.max(told, counters.old), limit), tooMany: family }
+      const fresh = counters.held - counters.old
+      if (fresh > limit || counters.old > limit) {
+        return { error: tooMany(family, Math.max(fresh, counters.old), limit), tooMany: family }
       }
-      const isNear = told >= (warnPrefixes?.[family] ?? limit + 1)
+      const isNear = fresh >= (warnPrefixes?.[family] ?? limit + 1)
       const isNews = isNear && !counters.warned
       counters.warned = isNear
-      if (isNews) near = { nearLimit: { family, held: told, limit } }
+      if (isNews) near = { nearLimit: { family, held: fresh, limit } }
     }
     return near
   }
@@ -678,7 +678,7 @@ export class Rib {
       const isNews = isNear && !counters.memoryWarned
       counters.memoryWarned = isNear
       if (counters.memoryRefused === 'since now') {
-        counters.memoryRefused = 'told'
+        counters.memoryRefused = 'logged'
         const { isTooLarge, tables, limit } = this.#memory
         return isTooLarge && limit !== undefined
           ? { family, state: 'refused', whose: 'agent', octets: tables, limit }

@@ -100,14 +100,14 @@ export class RouteRows {
     if (query.in !== undefined && !isInside(query.in, rib, prefix)) return []
     const { paths, loc } = rib
     const best = loc.best[prefix] as number
-    const told = query.export ?? query.noexport
+    const neighbor = query.export ?? query.noexport
     const protocol = query.protocol === undefined ? undefined : (this.#peers.get(query.protocol)?.index ?? -1)
     const wanted: number[] = []
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number) {
       if ((paths.refused[path] !== 0) !== (query.filtered === true)) continue
       if (protocol !== undefined && paths.peer[path] !== protocol) continue
       if (query.primary === true && path !== best) continue
-      if (told !== undefined && !this.#isAnswer(rib, prefix, path, query)) continue
+      if (neighbor !== undefined && !this.#isAnswer(rib, prefix, path, query)) continue
       if (path === best) wanted.unshift(path)
       else wanted.push(path)
     }

@@ -39,7 +39,7 @@ export class CniFile {
   readonly #timer: NodeJS.Timeout
   /** Undefined until the engine has said something. */
   #wanted: { readonly config: string | undefined } | undefined
-  #told: Cni | undefined
+  #reported: Cni | undefined
   #working: Promise<void> | undefined
 
   constructor({ directory, feed, recheck = 10_000 }: CniFileOptions) {
@@ -51,7 +51,7 @@ export class CniFile {
 
   perform({ config }: Extract<Effect, { kind: 'cni' }>): void {
     this.#wanted = { config }
-    this.#told = undefined
+    this.#reported = undefined
     this.#look()
   }
 
@@ -78,9 +78,9 @@ export class CniFile {
   }
 
   #report(input: Cni): void {
-    const told = this.#told
-    if (told !== undefined && told.config === input.config && told.trouble === input.trouble) return
-    this.#told = input
+    const reported = this.#reported
+    if (reported !== undefined && reported.config === input.config && reported.trouble === input.trouble) return
+    this.#reported = input
     this.#feed(input)
   }
 

@@ -15,7 +15,7 @@ interface Known {
   readonly link: Omit<Link, 'addresses'>
   readonly addresses: Map<string, LinkAddress>
   /** As it was last reported to the engine. */
-  told: string
+  reported: string
 }
 
 export class KnownLinks {
@@ -25,7 +25,7 @@ export class KnownLinks {
   readonly #gone = new Set<number>()
   /** While everything is read again: what has not been reported yet. */
   #stale: Set<string> | undefined
-  #isTold = false
+  #hasReported = false
 
   readonly nameOf = (index: number): string => this.#links.get(index)?.link.name ?? `if${index}`
 
@@ -83,22 +83,22 @@ export class KnownLinks {
       if (known === undefined) continue
       const link = { ...known.link, addresses: [...known.addresses.values()] }
       const text = JSON.stringify(link)
-      if (text === known.told) continue
-      known.told = text
+      if (text === known.reported) continue
+      known.reported = text
       present.push(link)
     }
-    const change = { full: !this.#isTold, gone: [...this.#gone], present }
+    const change = { full: !this.#hasReported, gone: [...this.#gone], present }
     this.#dirty.clear()
     this.#gone.clear()
-    if (this.#isTold && change.gone.length + present.length === 0) return undefined
-    this.#isTold = true
+    if (this.#hasReported && change.gone.length + present.length === 0) return undefined
+    this.#hasReported = true
     return change
   }
 
   #addLink(link: Omit<Link, 'addresses'>): Loss | undefined {
     const before = this.#links.get(link.index)
     this.#stale?.delete(String(link.index))
-    this.#links.set(link.index, { link, addresses: before?.addresses ?? new Map(), told: before?.told ?? '' })
+    this.#links.set(link.index, { link, addresses: before?.addresses ?? new Map(), reported: before?.reported ?? '' })
     if (before !== undefined && before.link.name !== link.name) this.#indexes.delete(before.link.name)
     this.#indexes.set(link.name, link.index)
     this.#dirty.add(link.index)

@@ -14,9 +14,9 @@ import {
   sameRoute,
 } from '../../dataplane/kernel.ts'
 import type { Loss } from './known-links.ts'
-import type { ToldRoute } from './netlink-route.ts'
+import type { ReportedRoute } from './netlink-route.ts'
 
-interface Entry extends ToldRoute {
+interface Entry extends ReportedRoute {
   /** The number of the reading that last reported it. */
   reading: number
   /** Later entries have higher numbers. */
@@ -35,7 +35,7 @@ export class KnownRoutes {
   #objects = 0
   #reading = 0
   #born = 0
-  #isTold = false
+  #hasReported = false
   #isFirst = true
 
   /** A full reading of a family begins. */
@@ -44,34 +44,34 @@ export class KnownRoutes {
   }
 
   /** A route from a dump. */
-  read(told: ToldRoute): void {
-    const id = idOf(told.route)
+  read(reported: ReportedRoute): void {
+    const id = idOf(reported.route)
     const first = this.#byId.get(id)
     for (let entry = first; entry !== undefined; entry = entry.next) {
-      if (!sameRoute(entry.route, told.route)) continue
+      if (!sameRoute(entry.route, reported.route)) continue
       entry.reading = this.#reading
       return
     }
     // The only route of its prefix differs from the one before.
     if (first !== undefined && first.next === undefined && first.reading !== this.#reading) this.#remove(id, first)
-    this.#add(id, told)
+    this.#add(id, reported)
   }
 
   /** A route from an event: new, or in place of another. */
-  added(told: ToldRoute, isReplacement: boolean): void {
-    const id = idOf(told.route)
+  added(reported: ReportedRoute, isReplacement: boolean): void {
+    const id = idOf(reported.route)
     const first = this.#byId.get(id)
-    for (let entry = first; entry !== undefined; entry = entry.next) if (sameRoute(entry.route, told.route)) return
-    const { family } = told.route.prefix
+    for (let entry = first; entry !== undefined; entry = entry.next) if (sameRoute(entry.route, reported.route)) return
+    const { family } = reported.route.prefix
     if (first !== undefined && (isReplacement ? first.next !== undefined : family === 'ipv6')) this.unclear.add(family)
     else {
       if (isReplacement && first !== undefined) this.#remove(id, first)
-      this.#add(id, told)
+      this.#add(id, reported)
     }
   }
 
   /** A route that an event removes. */
-  removed({ route }: ToldRoute): void {
+  removed({ route }: ReportedRoute): void {
     const id = idOf(route)
     const first = this.#byId.get(id)
     for (let entry = first; entry !== undefined; entry = entry.next) {
@@ -117,8 +117,8 @@ export class KnownRoutes {
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (entry.route.protocol === route.protocol) this.#forget(id, entry)
     }
-    const told = { route, source: undefined, hasObject: false }
-    if (action !== 'remove') this.#keep(id, told, first === undefined ? undefined : this.#byId.get(id))
+    const reported = { route, source: undefined, hasObject: false }
+    if (action !== 'remove') this.#keep(id, reported, first === undefined ? undefined : this.#byId.get(id))
   }
 
   /**
@@ -126,7 +126,7 @@ export class KnownRoutes {
    */
   changes(isOver: boolean): KernelChange | undefined {
     const change = {
-      full: !this.#isTold,
+      full: !this.#hasReported,
       more: this.#isFirst && !isOver,
       gone: [...this.#gone],
       present: [...this.#present],
@@ -135,7 +135,7 @@ export class KnownRoutes {
     if (!isNews) return undefined
     this.#gone.length = 0
     this.#present.clear()
-    this.#isTold = true
+    this.#hasReported = true
     if (isOver) this.#isFirst = false
     return change
   }
@@ -151,9 +151,9 @@ export class KnownRoutes {
     }
   }
 
-  #add(id: string, told: ToldRoute): void {
-    this.#keep(id, told, this.#byId.get(id))
-    this.#present.add(told.route)
+  #add(id: string, reported: ReportedRoute): void {
+    this.#keep(id, reported, this.#byId.get(id))
+    this.#present.add(reported.route)
   }
 
   #remove(id: string, entry: Entry): void {
@@ -161,11 +161,11 @@ export class KnownRoutes {
     if (!this.#present.delete(entry.route)) this.#gone.push(entry.route)
   }
 
-  #keep(id: string, told: ToldRoute, next: Entry | undefined): void {
+  #keep(id: string, reported: ReportedRoute, next: Entry | undefined): void {
     this.#born++
-    const { route, source, hasObject } = told
+    const { route, source, hasObject } = reported
     this.#byId.set(id, { route, source, hasObject, reading: this.#reading, born: this.#born, next })
-    this.#count(told, 1)
+    this.#count(reported, 1)
   }
 
   #forget(id: string, entry: Entry): void {
@@ -177,7 +177,7 @@ export class KnownRoutes {
     this.#count(entry, -1)
   }
 
-  #count({ route, source, hasObject }: ToldRoute, by: number): void {
+  #count({ route, source, hasObject }: ReportedRoute, by: number): void {
     if (hasObject) this.#objects += by
     if (route.prefix.family !== 'ipv4') return
     for (const { interface: name } of route.hops) this.#countOne(name, by)

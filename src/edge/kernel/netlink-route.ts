@@ -61,7 +61,7 @@ const TYPES: readonly (string | undefined)[] = [
 ]
 
 /** A route as the kernel reported it, with what only the reader of the table needs. */
-export interface ToldRoute {
+export interface ReportedRoute {
   readonly route: KernelRoute
   /** Its preferred source address, which is ours: the kernel removes the route together with it. */
   readonly source: string | undefined
@@ -74,7 +74,7 @@ export function readRoute(
   attributes: Attributes,
   { from, to }: Message,
   nameOf: (index: number) => string,
-): ToldRoute | undefined {
+): ReportedRoute | undefined {
   const { bytes, view } = attributes
   const family = bytes[from] === AF.ipv4 ? 'ipv4' : bytes[from] === AF.ipv6 ? 'ipv6' : undefined
   const type = TYPES[bytes[from + 7] as number]
@@ -85,7 +85,7 @@ export function readRoute(
   const address = attributes.octets(RTA_DST) ?? new Uint8Array(ADDRESS_BYTES[family])
   const source = attributes.octets(RTA_PREFSRC)
   const hasObject = attributes.has(RTA_NH_ID)
-  const told = {
+  const common = {
     prefix: packPrefix(address, bytes[from + 1] as number),
     type,
     protocol: bytes[from + 5] as number,
@@ -94,7 +94,7 @@ export function readRoute(
   }
   const hops = type === 'unicast' ? sortHops(readHops(attributes, flags, nameOf)) : []
   return {
-    route: { ...told, hops },
+    route: { ...common, hops },
     source: source === undefined ? undefined : formatAddress(source),
     hasObject,
   }

@@ -36,7 +36,7 @@ export class Nft {
   /** The existing table could not be given an owner; the next one that is written as a whole will have it. */
   #isForeign = false
   /** Undefined: nothing has been reported yet. */
-  #told: string | undefined
+  #reported: string | undefined
   #trouble: string | undefined
   /** The end of the monitor's last output: a name may be cut in two. */
   #tail = ''
@@ -122,8 +122,8 @@ export class Nft {
 
   #report(table: NftTable | undefined, always: boolean): void {
     const text = table === undefined ? '' : tableText(table)
-    if (text === this.#told && !always) return
-    this.#told = text
+    if (text === this.#reported && !always) return
+    this.#reported = text
     this.#feed({ kind: 'nft-table', table })
   }
 

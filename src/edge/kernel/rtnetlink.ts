@@ -321,16 +321,16 @@ export class Rtnetlink {
   }
 
   readonly #takeRoute = (message: Message, attributes: Attributes): void => {
-    const told = readRoute(attributes, message, this.#links.nameOf)
-    if (told !== undefined && this.#concernsUs(told.route)) this.#routes.read(told)
+    const reported = readRoute(attributes, message, this.#links.nameOf)
+    if (reported !== undefined && this.#concernsUs(reported.route)) this.#routes.read(reported)
   }
 
   #takeRouteEvent(message: Message, attributes: Attributes): void {
-    const told = readRoute(attributes, message, this.#links.nameOf)
-    if (told === undefined || !this.#concernsUs(told.route)) return
-    if (this.#isWriting && told.route.protocol === GODWIT_PROTOCOL) this.#routes.unclear.add(told.route.prefix.family)
-    else if (message.type === RTM_DELROUTE) this.#routes.removed(told)
-    else this.#routes.added(told, (message.flags & NLM_F_REPLACE) !== 0)
+    const reported = readRoute(attributes, message, this.#links.nameOf)
+    if (reported === undefined || !this.#concernsUs(reported.route)) return
+    if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL) this.#routes.unclear.add(reported.route.prefix.family)
+    else if (message.type === RTM_DELROUTE) this.#routes.removed(reported)
+    else this.#routes.added(reported, (message.flags & NLM_F_REPLACE) !== 0)
     this.#readSoon()
   }
 

@@ -44,7 +44,7 @@ export class StatusDoor {
   readonly #jobs: Readonly<Record<'BGPNodeStatus' | 'conditions' | 'Events' | 'Lease' | 'startup taints', Job>>
   /** By job. */
   readonly #refusals = new Map<string, string>()
-  #told: string | undefined
+  #reported: string | undefined
   #spread: Millis = 0
   #isStarted = false
 
@@ -124,9 +124,9 @@ export class StatusDoor {
     if (text === undefined) this.#refusals.delete(name)
     else if (!this.#refusals.has(name)) this.#refusals.set(name, text)
     const [first] = this.#refusals
-    const told = first && `${first[0]} cannot be written: ${first[1]}; sessions and routes go on`
-    if (told === this.#told) return
-    this.#told = told
-    this.#options.trouble(told)
+    const reported = first && `${first[0]} cannot be written: ${first[1]}; sessions and routes go on`
+    if (reported === this.#reported) return
+    this.#reported = reported
+    this.#options.trouble(reported)
   }
 }

@@ -12,7 +12,7 @@ export class KubernetesTroubles {
   /** The current error of each kind. */
   readonly #texts = new Map<string, Map<string, string>>()
   /** The error that was last reported, by kind. */
-  readonly #told = new Map<string, string>()
+  readonly #reported = new Map<string, string>()
 
   constructor(change: (change: ObjectChange) => void) {
     this.#change = change
@@ -38,9 +38,9 @@ export class KubernetesTroubles {
   /** Kinds may fail for different reasons: the first one is reported until that kind succeeds. */
   #report(at: string): void {
     const [text] = this.#texts.get(at)?.values() ?? []
-    if (text === this.#told.get(at)) return
-    if (text === undefined) this.#told.delete(at)
-    else this.#told.set(at, text)
+    if (text === this.#reported.get(at)) return
+    if (text === undefined) this.#reported.delete(at)
+    else this.#reported.set(at, text)
     this.#change({ kind: 'trouble', at, text })
   }
 }

@@ -41,7 +41,7 @@ export interface Port {
 
 interface WantedLink {
   /** What was reported to the engine; undefined: nothing yet. */
-  told: { readonly trouble: string | undefined } | undefined
+  reported: { readonly trouble: string | undefined } | undefined
   port: Port | undefined
   sent: number
   nextAt: Millis
@@ -116,8 +116,8 @@ export class Ndp {
       const port = ports.get(name)
       if (port?.index !== link.port?.index || port?.address !== link.port?.address) this.#enter(link, port)
       const trouble = this.#trouble ?? (port === undefined ? whyNoPort(name) : undefined)
-      if (link.told === undefined || link.told.trouble !== trouble) {
-        link.told = { trouble }
+      if (link.reported === undefined || link.reported.trouble !== trouble) {
+        link.reported = { trouble }
         this.#feed({ kind: 'link', interface: name, trouble })
       }
       if (trouble === undefined && now >= link.nextAt) this.#advertise(link, now)
@@ -126,7 +126,7 @@ export class Ndp {
 
   /** A link that is new, came back, or has another address of ours: everything begins anew there. */
   #enter(link: WantedLink, port: Port | undefined): void {
-    Object.assign(link, newLink(), { port, told: link.told })
+    Object.assign(link, newLink(), { port, reported: link.reported })
     if (port !== undefined) this.#socket?.join(port.index)
   }
 
@@ -171,7 +171,7 @@ export class Ndp {
 const MOST_HEARD = 64
 
 const newLink = (): WantedLink => ({
-  told: undefined,
+  reported: undefined,
   port: undefined,
   sent: 0,
   nextAt: 0,

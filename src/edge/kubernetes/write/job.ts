@@ -116,7 +116,7 @@ export class Job {
     if (isRefused) return refusedPause * (0.5 + Math.random())
     const backoff =
       Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause) * (0.5 + Math.random() / 2)
-    const told = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    return Math.max(backoff, told, this.#options.spread() * Math.random())
+    const retryAfter = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
+    return Math.max(backoff, retryAfter, this.#options.spread() * Math.random())
   }
 }

@@ -24,7 +24,7 @@ export class NodeStatusWriter {
   /** The object in the API; undefined: to be read. */
   #known: Fields | undefined
   /** Our condition on the Node. */
-  #told: string | undefined
+  #written: string | undefined
 
   constructor(door: Door, node: string, tellsNode: boolean) {
     this.#door = door
@@ -84,8 +84,8 @@ export class NodeStatusWriter {
     const ready = conditions.find(({ type }) => type === READY)
     if (ready === undefined) return
     const condition: Condition = { ...ready, type: NODE_CONDITION }
-    const told = JSON.stringify(condition)
-    if (told === this.#told) return
+    const written = JSON.stringify(condition)
+    if (written === this.#written) return
     const node = await this.#door.find(NODE, this.#node, signal)
     if (node === undefined) return
     const now = formatSeconds(Date.now())
@@ -93,7 +93,7 @@ export class NodeStatusWriter {
     const ours = all.filter(({ type }) => type === NODE_CONDITION).map((one) => ({ ...one, lastHeartbeatTime: now }))
     const how = { part: '/status', type: 'strategic-merge' } as const
     await this.#door.patch(NODE, this.#node, { status: { conditions: ours } }, signal, how)
-    this.#told = told
+    this.#written = written
   }
 }
 
