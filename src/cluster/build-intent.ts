@@ -27,12 +27,9 @@ import {
   type DataplaneIntent,
   type Intent,
   keysOf,
-  type NodeIntent,
   type NodeRoutesIntent,
   type PeerIntent,
-  type PodSelection,
   type Problem,
-  type ServiceGuards,
 } from './intent.ts'
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
 import { NodeRoutes } from './node-routes.ts'
@@ -50,7 +47,7 @@ import { same } from './same.ts'
 import { labelsNamedBy } from './selector.ts'
 import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
 import { type Advertisement, judgePrefix, readSettings, type Settings } from './settings.ts'
-import type { Kind } from './source.ts'
+import { KINDS, type Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
 import { NodeSurvey } from './survey.ts'
 
@@ -66,19 +63,9 @@ const SERVICE_COST = 8
 const FEW_COST = 20
 const LOOK_COST = 0.2
 
-/** Kinds whose change lays the frame anew. */
-const FRAME_KINDS: ReadonlySet<Kind> = new Set<Kind>([
-  'Node',
-  'BGPConfiguration',
-  'BGPPeer',
-  'BGPFilter',
-  'BGPAdvertisement',
-  'IPPool',
-  'FelixConfiguration',
-  'BlockAffinity',
-  'IPAMBlock',
-  'Secret',
-])
+/** Kinds of which a change concerns single routes; a change of any other kind makes a new frame. */
+const ROUTE_KINDS: readonly Kind[] = ['Service', 'EndpointSlice', 'Pod']
+const FRAME_KINDS: ReadonlySet<Kind> = new Set(KINDS.filter((kind) => !ROUTE_KINDS.includes(kind)))
 
 const NO_CALICO = "podCIDRSource CalicoIPAM needs objects in a group of Calico's: --api-group projectcalico.org"
 const NO_CALICO_PROBLEM = makeProblem({
@@ -93,20 +80,8 @@ const NO_POD = { claims: [], why: undefined }
 const NO_NODE_ROUTES = { routes: [], problems: [] }
 const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [] }
 
-/** All but the services. */
-interface Frame {
-  readonly node: NodeIntent | undefined
-  readonly peers: ReadonlyMap<string, PeerIntent>
-  /** Of neighbors left out. */
-  readonly refusals: ReadonlyMap<string, string>
-  readonly guards: ServiceGuards
-  readonly leave: string | undefined
-  readonly dataplane: DataplaneIntent | undefined
-  readonly secrets: readonly string[]
-  readonly interfaces: readonly string[]
-  readonly pods: PodSelection | undefined
-  readonly problems: readonly Problem[]
-}
+/** The intent without the routes of services; `refusals` are those of neighbors. */
+type Frame = Omit<Intent, 'routes' | 'serviceAddresses'>
 
 interface NodeRoutesPlan {
   readonly intent: NodeRoutesIntent
@@ -214,7 +189,7 @@ export class IntentBuilder {
   }
 
   /**
-   * The intent now and the steps from the one before. Its maps of routes, served and refusals belong to the builder and
+   * The intent now and the steps from the one before. Its maps of routes, service addresses and refusals belong to the builder and
    * change in place with the next call; `build` gives a copy that stays. The store must not change in between.
    */
   *steps(store: ObjectStore): Work<Next> {
@@ -230,14 +205,14 @@ export class IntentBuilder {
     for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#decidePod(store, key)
     this.#setProxied()
     this.#revision = store.revision
-    const { announce, withdraw, served } = yield* this.#book.takeChanges()
+    const { announce, withdraw, serviceAddresses } = yield* this.#book.takeChanges()
     this.#hosts.takeChanges({ announce, withdraw })
     this.work.prefixes = this.#book.judged
     const diff: IntentDiff = {
       node: diffNode(before.node, this.#frame.node),
       peers: yield* diffPeers(before.peers, this.#frame.peers),
       routes: { announce, withdraw },
-      served,
+      serviceAddresses,
     }
     return { intent: this.#intent(store), diff }
   }
@@ -245,8 +220,13 @@ export class IntentBuilder {
   /** The intent as a value of its own. */
   build(store: ObjectStore): Intent {
     const { intent } = this.next(store)
-    const { routes, served, refusals } = intent
-    return { ...intent, routes: new Map(routes), served: new Map(served), refusals: new Map(refusals) }
+    const { routes, serviceAddresses, refusals } = intent
+    return {
+      ...intent,
+      routes: new Map(routes),
+      serviceAddresses: new Map(serviceAddresses),
+      refusals: new Map(refusals),
+    }
   }
 
   /** Undefined: everything, for a store not seen before or too long ago. */
@@ -545,10 +525,8 @@ export class IntentBuilder {
   }
 
   #intent(store: ObjectStore): Intent {
-    const { node, peers, guards, leave, dataplane, secrets, interfaces, pods } = this.#frame
-    const { routes, served, refusals } = this.#book
-    const problems = this.#allProblems(store)
-    return { node, peers, routes, served, refusals, guards, leave, dataplane, secrets, interfaces, pods, problems }
+    const { routes, serviceAddresses, refusals } = this.#book
+    return { ...this.#frame, routes, serviceAddresses, refusals, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {

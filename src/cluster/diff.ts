@@ -14,7 +14,7 @@ export interface IntentDiff {
     readonly withdraw: readonly Prefix[]
   }
   /** Addresses of services that came and went. */
-  readonly served: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
+  readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
 
 export interface PeerChanges {
@@ -28,7 +28,7 @@ export const NOTHING: Intent = {
   node: undefined,
   peers: new Map(),
   routes: new Map(),
-  served: new Map(),
+  serviceAddresses: new Map(),
   refusals: new Map(),
   leave: undefined,
   guards: { health: undefined, damping: undefined },
@@ -45,7 +45,7 @@ export function diffIntent(before: Intent | undefined, after: Intent): IntentDif
     node: diffNode(from.node, after.node),
     peers: finish(diffPeers(from.peers, after.peers)),
     routes: diffRoutes(from.routes, after.routes),
-    served: diffServed(from.served, after.served),
+    serviceAddresses: diffServiceAddresses(from.serviceAddresses, after.serviceAddresses),
   }
 }
 
@@ -83,7 +83,10 @@ function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDi
   }
 }
 
-const diffServed = (before: Intent['served'], after: Intent['served']): IntentDiff['served'] => ({
+const diffServiceAddresses = (
+  before: Intent['serviceAddresses'],
+  after: Intent['serviceAddresses'],
+): IntentDiff['serviceAddresses'] => ({
   added: [...after].filter(([text]) => !before.has(text)).map(([, prefix]) => prefix),
   removed: [...before].filter(([text]) => !after.has(text)).map(([, prefix]) => prefix),
 })

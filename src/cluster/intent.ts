@@ -18,7 +18,7 @@ export interface Intent {
   /** By canonical prefix text. */
   readonly routes: ReadonlyMap<string, RouteIntent>
   /** Addresses of services as /32 and /128, advertised or not, by their text: what kube-proxy's rules take. */
-  readonly served: ReadonlyMap<string, Prefix>
+  readonly serviceAddresses: ReadonlyMap<string, Prefix>
   /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
   readonly refusals: ReadonlyMap<string, string>
   /** On what services depend besides their objects. */

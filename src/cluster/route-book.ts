@@ -21,7 +21,7 @@ export interface RouteChanges {
   readonly announce: readonly RouteIntent[]
   readonly withdraw: readonly Prefix[]
   /** Addresses that services have now, and no longer have, advertised or not. */
-  readonly served: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
+  readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
 
 /** An object's claim on a prefix. */
@@ -33,7 +33,7 @@ interface Claimed {
 interface Before {
   readonly prefix: Prefix
   readonly route: RouteIntent | undefined
-  readonly isServed: boolean
+  readonly isServiceAddress: boolean
 }
 
 /** About what it takes to judge a prefix, in microseconds, and to compare it with what was. */
@@ -54,7 +54,7 @@ export class RouteBook {
   /** By prefix. These three maps change in place. */
   readonly routes = new Map<string, RouteIntent>()
   /** Addresses of services, advertised or not. */
-  readonly served = new Map<string, Prefix>()
+  readonly serviceAddresses = new Map<string, Prefix>()
   /** Why not, by prefix or object. */
   readonly refusals = new Map<string, string>()
   /** How often a prefix was judged: what a change costs. */
@@ -106,16 +106,16 @@ export class RouteBook {
     const withdraw: Prefix[] = []
     const added: Prefix[] = []
     const removed: Prefix[] = []
-    for (const [text, { prefix, route: before, isServed }] of this.#before) {
+    for (const [text, { prefix, route: before, isServiceAddress }] of this.#before) {
       const now = this.routes.get(text)
       if (now !== undefined && !same(before, now)) announce.push(now)
       if (now === undefined && before !== undefined) withdraw.push(prefix)
-      if (isServed !== this.served.has(text)) (isServed ? removed : added).push(prefix)
+      if (isServiceAddress !== this.serviceAddresses.has(text)) (isServiceAddress ? removed : added).push(prefix)
       toll.add(COMPARE_COST)
       if (toll.isDue) yield toll.take()
     }
     this.#before.clear()
-    return { announce, withdraw, served: { added, removed } }
+    return { announce, withdraw, serviceAddresses: { added, removed } }
   }
 
   #unclaim(prefix: string, object: string): void {
@@ -154,13 +154,14 @@ export class RouteBook {
     this.judged++
     const { text } = prefix
     const claims = [...(this.#claims.get(text) ?? [])].sort((a, b) => (a.object < b.object ? -1 : 1))
-    const isServed = claims.some(({ claim }) => claim.origin === 'service')
-    const wanted = claims.filter(({ claim }) => isWanted(claim, isServed))
+    const isServiceAddress = claims.some(({ claim }) => claim.origin === 'service')
+    const wanted = claims.filter(({ claim }) => isWanted(claim, isServiceAddress))
     const { communities, held } = this.#judge(prefix)
     const before = this.routes.get(text)
-    if (!this.#before.has(text)) this.#before.set(text, { prefix, route: before, isServed: this.served.has(text) })
-    if (isServed) this.served.set(text, prefix)
-    else this.served.delete(text)
+    if (!this.#before.has(text))
+      this.#before.set(text, { prefix, route: before, isServiceAddress: this.serviceAddresses.has(text) })
+    if (isServiceAddress) this.serviceAddresses.set(text, prefix)
+    else this.serviceAddresses.delete(text)
     this.#cover(text, held === undefined ? coversOf(wanted) : NO_COVERS)
     if (wanted.length > 0 && held === undefined) {
       const objects = wanted.map(({ object }) => object)
@@ -180,8 +181,8 @@ export class RouteBook {
 }
 
 /** An address of a service stands on an interface where its packets are taken in: whether it is advertised, the service decides. */
-const isWanted = ({ refused, origin }: Claim, isServed: boolean): boolean =>
-  refused === undefined && !(origin === 'interface' && isServed)
+const isWanted = ({ refused, origin }: Claim, isServiceAddress: boolean): boolean =>
+  refused === undefined && !(origin === 'interface' && isServiceAddress)
 const A_SERVICE_HAS = 'it is the address of a service'
 
 /** A covering prefix or a pod of somebody does not keep from others what is a route without it. */

@@ -595,7 +595,7 @@ export class Engine {
     const { now } = this.#facts
     this.#rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
     this.#rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
-    yield* this.#setServed(diff.served)
+    yield* this.#setServiceAddresses(diff.serviceAddresses)
     yield* this.#changePeers(diff, intent.node)
     this.#followGateways(this.#facts.now)
     this.#discover()
@@ -614,13 +614,13 @@ export class Engine {
     this.#status?.objectsChanged(now)
   }
 
-  *#setServed({ added, removed }: IntentDiff['served']): Work {
+  *#setServiceAddresses({ added, removed }: IntentDiff['serviceAddresses']): Work {
     for (const some of chunksOf(removed, ROUTES_AT_ONCE)) {
-      this.#rib.setServed([], some)
+      this.#rib.setServiceAddresses([], some)
       yield ROUTES_COST
     }
     for (const some of chunksOf(added, ROUTES_AT_ONCE)) {
-      this.#rib.setServed(some, [])
+      this.#rib.setServiceAddresses(some, [])
       yield ROUTES_COST
     }
   }

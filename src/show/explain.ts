@@ -158,7 +158,11 @@ function peerStep(protocol: ProtocolView, prefix: Prefix, view: View, whose: str
   const { name, peer, disabled, held } = protocol
   if (peer.state !== 'Established') {
     const why = disabled ? 'disabled' : (held ?? formatLastError(peer.lastError ?? peer.attemptError))
-    return { peer: name, advertised: undefined, reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}` }
+    return {
+      peer: name,
+      advertised: undefined,
+      reason: `the session is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}`,
+    }
   }
   if (whose !== undefined) return { peer: name, advertised: false, reason: `${whose} advertises it itself` }
   const query = { for: prefix, family: prefix.family }

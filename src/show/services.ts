@@ -21,7 +21,8 @@ export function* serviceRows(view: View): Iterable<Row> {
       intent.objects.join(' '),
     )
     yield { code: CODE.service, text }
-    if (notAdvertisedTo.length > 0) yield { code: CODE.service, text: `\tnot advertised to ${shortList(notAdvertisedTo)}` }
+    if (notAdvertisedTo.length > 0)
+      yield { code: CODE.service, text: `\tnot advertised to ${shortList(notAdvertisedTo)}` }
   }
   yield* refusalRows(view)
   yield* problemRows(view)
@@ -57,7 +58,11 @@ export function* servicesOf(view: View): Iterable<ServiceRow | undefined> {
     const advertisedTo = ownRow(intent, view)?.exportedTo ?? []
     const isAdvertisedTo = new Set(advertisedTo)
     const could = up.filter(({ families }) => families.includes(intent.prefix.family))
-    yield { intent, advertisedTo, notAdvertisedTo: could.map(({ name }) => name).filter((name) => !isAdvertisedTo.has(name)) }
+    yield {
+      intent,
+      advertisedTo,
+      notAdvertisedTo: could.map(({ name }) => name).filter((name) => !isAdvertisedTo.has(name)),
+    }
   }
 }
 

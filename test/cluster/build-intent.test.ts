@@ -181,7 +181,7 @@ describe('the diff', () => {
       node: undefined,
       peers: { added: [], changed: [], removed: [] },
       routes: { announce: [], withdraw: [] },
-      served: { added: [], removed: [] },
+      serviceAddresses: { added: [], removed: [] },
     })
   })
 

@@ -175,10 +175,10 @@ const change: fc.Arbitrary<ObjectChange> = fc.oneof(
 const batches = fc.array(fc.array(change, { maxLength: 5 }), { maxLength: 12, size: 'max' })
 
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
-const plain = ({ node: own, peers: neighbors, routes, served, refusals, problems, dataplane }: Intent) => ({
+const plain = ({ node: own, peers: neighbors, routes, serviceAddresses, refusals, problems, dataplane }: Intent) => ({
   own,
   dataplane,
-  served: sorted(served),
+  serviceAddresses: sorted(serviceAddresses),
   peers: sorted(neighbors),
   routes: sorted(routes),
   refusals: sorted(refusals),

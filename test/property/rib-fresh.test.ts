@@ -307,7 +307,7 @@ class History {
     scene.rib.setServiceRanges(facts.ranges)
     scene.rib.setOwnPods(facts.pods)
     scene.rib.setNodeAddresses(facts.nodeAddresses)
-    scene.rib.setServed([...facts.served].map(prefix), [])
+    scene.rib.setServiceAddresses([...facts.served].map(prefix), [])
     for (const peer of facts.peers.values()) scene.join(peer)
     scene.rib.originate(
       [...facts.own].map((text) => ownRoute(text)),
@@ -400,10 +400,10 @@ class History {
 
   #serve(text: string): void {
     const { served } = this.facts
-    if (served.delete(text)) this.scene.rib.setServed([], [prefix(text)])
+    if (served.delete(text)) this.scene.rib.setServiceAddresses([], [prefix(text)])
     else {
       served.add(text)
-      this.scene.rib.setServed([prefix(text)], [])
+      this.scene.rib.setServiceAddresses([prefix(text)], [])
     }
   }
 }

@@ -26,7 +26,7 @@ import type { AdjIn } from './adj-in.ts'
 import { fitsMessage, OURS } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
-import type { Served } from './served.ts'
+import type { ServiceAddresses } from './service-addresses.ts'
 import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
 import type { LocalRoute, RibPeer } from './types.ts'
 
@@ -57,7 +57,7 @@ export interface ExportTables {
   readonly nextHops: NextHopTable
   readonly blocks: ByteTable
   readonly peers: Peers
-  readonly served: Served
+  readonly serviceAddresses: ServiceAddresses
   /** By path: what we originate. */
   readonly local: ReadonlyMap<number, LocalRoute>
 }
@@ -73,7 +73,7 @@ const REASON = {
   nonClient: 7,
   onlyToCustomer: 8,
   ipv6NextHop: 9,
-  served: 10,
+  serviceAddresses: 10,
   longLived: 11,
 } as const
 const REASON_TEXTS: readonly string[] = [
@@ -113,7 +113,7 @@ export class Exporter {
    * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of
    * source. Nothing here is held, and ids are given out again: all are known by their serials.
    */
-  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, served: 0, met: NONE_MET }
+  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, serviceAddresses: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
   /** Of the last route that may be advertised. */
   #nextHop = 0
@@ -143,7 +143,7 @@ export class Exporter {
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "advertise nothing". */
   export(prefix: number, path: number): number {
-    const { paths, attributes, nextHops, blocks, peers, served } = this.#tables
+    const { paths, attributes, nextHops, blocks, peers, serviceAddresses } = this.#tables
     const run = this.#run
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
@@ -154,7 +154,7 @@ export class Exporter {
       run.kind === kind &&
       run.blockSerial === blocks.serial[run.block] &&
       blocks.refs[run.block] !== 0 &&
-      run.served === served.revision
+      run.serviceAddresses === serviceAddresses.revision
     ) {
       blocks.retain(run.block)
       if (run.met.length > 0) this.view.policy.again(run.met, 1)
@@ -167,7 +167,7 @@ export class Exporter {
       run.kind = kind
       run.block = block
       run.blockSerial = blocks.serial[block] as number
-      run.served = served.revision
+      run.serviceAddresses = serviceAddresses.revision
       run.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
     }
     return block
@@ -179,7 +179,7 @@ export class Exporter {
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
     const own = kind === KIND.own
-    if (!own && !this.#tables.served.isEmpty) return false
+    if (!own && !this.#tables.serviceAddresses.isEmpty) return false
     return (
       policy.acceptsAll || policy.ignoresPrefixes(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
     )
@@ -237,9 +237,9 @@ export class Exporter {
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
-    if (kind !== KIND.own && nextHop === this.#selfId && this.#isServed(prefix)) {
+    if (kind !== KIND.own && nextHop === this.#selfId && this.#isServiceAddress(prefix)) {
       nextHop = paths.nextHop[path] as number
-      if (!this.#isOnLink(nextHop)) return REASON.served
+      if (!this.#isOnLink(nextHop)) return REASON.serviceAddresses
     }
     if (nextHop === 0) return REASON.noNextHop
     this.#nextHop = nextHop
@@ -297,11 +297,11 @@ export class Exporter {
   }
 
   /** kube-proxy's rules take what comes for it, or drop it: it goes no further from here. */
-  #isServed(prefix: number): boolean {
-    const { served, prefixes } = this.#tables
-    if (served.isEmpty) return false
+  #isServiceAddress(prefix: number): boolean {
+    const { serviceAddresses, prefixes } = this.#tables
+    if (serviceAddresses.isEmpty) return false
     prefixes.writeAddress(prefix, this.#address)
-    return served.has(this.#address, prefixes.lengths[prefix] as number)
+    return serviceAddresses.has(this.#address, prefixes.lengths[prefix] as number)
   }
 
   /** The neighbors reach this next hop without us. */

@@ -30,7 +30,7 @@ import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { ASK, Review } from './review.ts'
-import { isInside, Served } from './served.ts'
+import { isInside, ServiceAddresses } from './service-addresses.ts'
 import { Sweep } from './sweep.ts'
 import type { LocalRoute } from './types.ts'
 
@@ -55,7 +55,7 @@ export class FamilyRib {
   /** By path: what we originate. */
   readonly local = new Map<number, LocalRoute>()
   /** What this node does not forward to learned next hops. */
-  readonly #served: Served
+  readonly #serviceAddresses: ServiceAddresses
   readonly #shared: SharedTables
   readonly #counters = new Map<PeerSlot, ImportCounters>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
@@ -86,8 +86,14 @@ export class FamilyRib {
     this.decision = new Decision(this.paths, shared.attributes, shared.nextHops, shared.peers)
     this.#ownPods = new OwnPods(family)
     this.#importer = new Importer(family, shared.attributes, shared.peers, this.#ownPods)
-    this.#served = new Served(family)
-    const tables = { prefixes: this.prefixes, paths: this.paths, served: this.#served, local: this.local, ...shared }
+    this.#serviceAddresses = new ServiceAddresses(family)
+    const tables = {
+      prefixes: this.prefixes,
+      paths: this.paths,
+      serviceAddresses: this.#serviceAddresses,
+      local: this.local,
+      ...shared,
+    }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)
     this.adjOut = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
   }
@@ -333,13 +339,13 @@ export class FamilyRib {
   // ── Services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   setServiceRanges(ranges: readonly Prefix[]): void {
-    this.review().noteRanges(this.#served.setRanges(ranges), ASK.export)
+    this.review().noteRanges(this.#serviceAddresses.setRanges(ranges), ASK.export)
   }
 
   /** `address`: /32 or /128 of a service that came or went. */
-  setServed(address: Prefix, isServed: boolean): void {
-    if (isServed) this.#served.add(address)
-    else this.#served.remove(address)
+  setServiceAddress(address: Prefix, isThere: boolean): void {
+    if (isThere) this.#serviceAddresses.add(address)
+    else this.#serviceAddresses.remove(address)
     this.#askOf(address.bytes, ASK.export)
   }
 

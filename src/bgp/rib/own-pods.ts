@@ -6,7 +6,7 @@
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet } from '../policy/prefix-set.ts'
-import { isInside } from './served.ts'
+import { isInside } from './service-addresses.ts'
 
 interface Claim {
   readonly prefix: Prefix

@@ -324,9 +324,9 @@ export class Rib {
   }
 
   /** Addresses of services, as /32 and /128, that came and went: as with the ranges. */
-  setServed(added: readonly Prefix[], removed: readonly Prefix[]): void {
-    for (const address of removed) this.#ribs[address.family].setServed(address, false)
-    for (const address of added) this.#ribs[address.family].setServed(address, true)
+  setServiceAddresses(added: readonly Prefix[], removed: readonly Prefix[]): void {
+    for (const address of removed) this.#ribs[address.family].setServiceAddress(address, false)
+    for (const address of added) this.#ribs[address.family].setServiceAddress(address, true)
   }
 
   /**

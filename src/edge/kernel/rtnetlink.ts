@@ -328,7 +328,8 @@ export class Rtnetlink {
   #takeRouteEvent(message: Message, attributes: Attributes): void {
     const reported = readRoute(attributes, message, this.#links.nameOf)
     if (reported === undefined || !this.#concernsUs(reported.route)) return
-    if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL) this.#routes.unclear.add(reported.route.prefix.family)
+    if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL)
+      this.#routes.unclear.add(reported.route.prefix.family)
     else if (message.type === RTM_DELROUTE) this.#routes.removed(reported)
     else this.#routes.added(reported, (message.flags & NLM_F_REPLACE) !== 0)
     this.#readSoon()

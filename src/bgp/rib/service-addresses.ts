@@ -10,7 +10,7 @@ import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet, wordAt } from '../policy/prefix-set.ts'
 
-export class Served {
+export class ServiceAddresses {
   /** Increases with every change that may change an answer of `has`. */
   revision = 0
   readonly #family: Family

@@ -76,10 +76,10 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
     const rooms = begin(near, far)
     rooms.say(from, [alone], {}, on)
     const before = hop(rooms, far, alone)
-    rooms.rib.setServed([prefix(alone)], [])
+    rooms.rib.setServiceAddresses([prefix(alone)], [])
     settle(rooms.rib)
     expect([hop(rooms, near, alone), hop(rooms, far, alone)]).toEqual([on, undefined])
-    rooms.rib.setServed([], [prefix(alone)])
+    rooms.rib.setServiceAddresses([], [prefix(alone)])
     settle(rooms.rib)
     expect([hop(rooms, near, alone), hop(rooms, far, alone)]).toEqual([before, before])
   })
@@ -179,7 +179,7 @@ test('whatever came first, what is told in the end is what a fresh RIB tells', (
         rooms.rib.setServiceRanges(ranges.map(prefix))
       } else if (one.kind === 'served') {
         if (one.is === served.has(one.text)) continue
-        rooms.rib.setServed(one.is ? [prefix(one.text)] : [], one.is ? [] : [prefix(one.text)])
+        rooms.rib.setServiceAddresses(one.is ? [prefix(one.text)] : [], one.is ? [] : [prefix(one.text)])
         if (one.is) served.add(one.text)
         else served.delete(one.text)
       } else {
@@ -190,7 +190,7 @@ test('whatever came first, what is told in the end is what a fresh RIB tells', (
     }
     const fresh = new Room()
     fresh.rib.setServiceRanges(ranges.map(prefix))
-    fresh.rib.setServed([...served].map(prefix), [])
+    fresh.rib.setServiceAddresses([...served].map(prefix), [])
     for (const peer of [...sources, listeners[0] as RibPeer, second]) fresh.join(peer)
     for (const one of said.values()) speak(fresh, one)
     for (const peer of listeners) expect(rooms.heard(peer).routes).toEqual(fresh.heard(peer).routes)
