@@ -67,6 +67,18 @@ describe('the peer is held, with object, field and reason, where', () => {
   })
 })
 
+test('each key of a chain is looked for, and one that is missing holds the peer', () => {
+  const keyChain = [
+    { sendID: 1, ...password },
+    { sendID: 2, secretKeyRef: { name: 'new', key: 'tor' } },
+  ]
+  const intent = onA('godwit', MESH_OFF, bgpPeer('tor', { peerIP: '10.0.0.254', asNumber: 65000, keyChain }), GOOD)
+  const why = 'Secret/godwit/new is not known'
+  expect(intent.peers.get(NAME)?.held).toBe(why)
+  expect(problemsOf(intent)).toEqual([`BGPPeer/tor spec.keyChain[1].secretKeyRef: ${says(why)}`])
+  expect(intent.secrets).toEqual(['bgp', 'new'])
+})
+
 test('a missing key of the mesh holds the mesh, and is one problem however many nodes there are', () => {
   const intent = onA(
     'godwit',

@@ -254,11 +254,14 @@ describe('the last good version', () => {
 
   test('holds no key: of a password only the reference', () => {
     const password = { secretKeyRef: { name: 'bgp', key: 'tor', value: 'hunter2' } }
+    const annotations = { 'kubectl/last': 'hunter2', 'godwit.dev/keyChain': '[{"key": "hunter2"}]' }
     const objects = [
       bgpPeer('a', { peerIP: '10.0.0.9', asNumber: 1, password }),
       bgpPeer('b', { peerIP: '10.0.0.8', asNumber: 1, password: 'hunter2' }),
-      bgpConfiguration({ nodeMeshPassword: 'hunter2' }),
-    ].map((object) => ({ ...object, metadata: { ...object.metadata, annotations: { 'kubectl/last': 'hunter2' } } }))
+      bgpPeer('c', { peerIP: '10.0.0.7', asNumber: 1, keyChain: [{ sendID: 1, key: 'hunter2', ...password }] }),
+      bgpPeer('d', { peerIP: '10.0.0.6', asNumber: 1, keyChain: 'hunter2' }),
+      bgpConfiguration({ nodeMeshPassword: 'hunter2', nodeMeshKeyChain: ['hunter2'] }),
+    ].map((object) => ({ ...object, metadata: { ...object.metadata, annotations } }))
     expect(JSON.stringify(kept(objects))).not.toContain('hunter2')
     expect(JSON.stringify(kept(objects))).toContain('"name":"bgp"')
   })

@@ -289,6 +289,64 @@ describe('BGPPeer', () => {
     ])
   })
 
+  const keyRef = { secretKeyRef: { name: 'a', key: 'b' } }
+
+  test('a key chain names keys with their IDs and what signs with them', () => {
+    const keyChain = [
+      { sendID: 1, ...keyRef },
+      { sendID: 2, receiveID: 0, algorithm: 'AES-128-CMAC-96', ...keyRef },
+    ]
+    const key = { name: 'a', key: 'b' }
+    expect(peer({ ...peerSpec, keyChain }).value?.signing).toEqual({
+      kind: 'ao',
+      keys: [
+        { sendId: 1, receiveId: 1, algorithm: 'HMAC-SHA-1-96', key },
+        { sendId: 2, receiveId: 0, algorithm: 'AES-128-CMAC-96', key },
+      ],
+    })
+  })
+
+  test.each<[string, unknown, string]>([
+    ['text', 'hunter2', 'is not a list of 1 to 8 keys'],
+    ['an empty list', [], 'is not a list of 1 to 8 keys'],
+    ['nine keys', Array.from({ length: 9 }, (_, sendID) => ({ sendID, ...keyRef })), 'is not a list of 1 to 8 keys'],
+    ['the key itself', ['hunter2'], 'is wrong: [0] is not an object'],
+    ['no ID', [{ ...keyRef }], 'is wrong: [0] needs a sendID from 0 to 255'],
+    ['an ID of 256', [{ sendID: 256, ...keyRef }], 'is wrong: [0] needs a sendID from 0 to 255'],
+    ['an ID in quotes', [{ sendID: '1', ...keyRef }], 'is wrong: [0] needs a sendID from 0 to 255'],
+    [
+      'a receive ID of -1',
+      [{ sendID: 1, receiveID: -1, ...keyRef }],
+      'is wrong: [0] has a receiveID that is not from 0 to 255',
+    ],
+    [
+      'MD5',
+      [{ sendID: 1, algorithm: 'MD5', ...keyRef }],
+      'is wrong: [0] has an algorithm that is none of HMAC-SHA-1-96, AES-128-CMAC-96, HMAC-SHA-256-96',
+    ],
+    ['a value in it', [{ sendID: 1, value: 'hunter2' }], 'is wrong: [0] needs secretKeyRef with name and key'],
+    [
+      'one send ID twice',
+      [1, 2].map((receiveID) => ({ sendID: 1, receiveID, ...keyRef })),
+      'is wrong: [1] has the sendID of another key',
+    ],
+    [
+      'one receive ID twice',
+      [1, 2].map((sendID) => ({ sendID, receiveID: 3, ...keyRef })),
+      'is wrong: [1] has the receiveID of another key',
+    ],
+  ])('a key chain that cannot be read holds the peer down and shows nothing: %s', (_, keyChain, says) => {
+    const parsed = peer({ ...peerSpec, keyChain })
+    expect(parsed.value).toMatchObject({ signing: undefined, held: `keyChain ${says}` })
+    expect(JSON.stringify(parsed)).not.toContain('hunter2')
+    expect(textsOf(parsed)).toEqual([`BGPPeer/rack-1 spec.keyChain: ${says}; the peer is held down`])
+  })
+
+  test('a key chain beside a password holds the peer down: which of them counts is not said', () => {
+    const parsed = peer({ ...peerSpec, password: keyRef, keyChain: [{ sendID: 1, ...keyRef }] })
+    expect(parsed.value).toMatchObject({ signing: undefined, held: 'keyChain may not be given together with password' })
+  })
+
   test.each([256, -1, 1.5, 'near'])('TTL security of %s is refused', (ttlSecurity) => {
     expect(peer({ ...peerSpec, ttlSecurity }).value).toBeUndefined()
   })

@@ -573,6 +573,30 @@ test.each<[string, OurKind, Spec, string?]>([
     { nodeToNodeMeshEnabled: false, nodeMeshPassword: { secretKeyRef: { key: 'k' } } },
   ],
   [
+    'a key chain for a mesh there is not',
+    'BGPConfiguration',
+    { nodeToNodeMeshEnabled: false, nodeMeshKeyChain: [{ sendID: 1, secretKeyRef: { key: 'k' } }] },
+  ],
+  [
+    'a key chain and a password',
+    'BGPPeer',
+    {
+      ...BASE.BGPPeer,
+      password: { secretKeyRef: { key: 'k' } },
+      keyChain: [{ sendID: 1, secretKeyRef: { key: 'k' } }],
+    },
+  ],
+  [
+    'a send ID of two keys',
+    'BGPPeer',
+    { ...BASE.BGPPeer, keyChain: [1, 2].map((receiveID) => ({ sendID: 1, receiveID, secretKeyRef: { key: 'k' } })) },
+  ],
+  [
+    'a receive ID of two keys',
+    'BGPPeer',
+    { ...BASE.BGPPeer, keyChain: [1, 2].map((sendID) => ({ sendID, receiveID: 3, secretKeyRef: { key: 'k' } })) },
+  ],
+  [
     'a restart time for a mesh there is not',
     'BGPConfiguration',
     { nodeToNodeMeshEnabled: false, nodeMeshMaxRestartTime: '2m' },
