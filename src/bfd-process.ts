@@ -3,7 +3,8 @@
  * agent that connected last asks for, and continues when that agent has gone.
  *
  * SIGTERM means that another run follows: neighbors are asked to wait for half a minute, and a file beside the socket
- * holds what the next run must know. SIGINT means the end: neighbors are told that it is on purpose.
+ * holds what the next run must know. SIGINT means the end: neighbors are told that it is on purpose. The file holds the
+ * sessions of a run that is killed, too: a neighbor whose Detection Time has not expired does not notice the next run.
  */
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -24,10 +25,12 @@ import { logLine } from './engine/log-line.ts'
 interface Handover {
   /** After a reboot the sessions are lost: neighbors have noticed long ago. */
   readonly boot: string
-  readonly savedAt: number
+  /** When neighbors were asked to wait; null: nobody asked them, the run was going on. */
+  readonly savedAt: number | null
   readonly sessions: readonly SavedSession[]
 }
 
+type Kept = Extract<BfdNews, { readonly kind: 'keep' }>
 type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
 /** Neighbors wait for the next run for this long. */
@@ -36,6 +39,8 @@ const AWAY_MILLIS = 30_000
 const GRACE_MILLIS = 60_000
 /** The engine gives neighbors three seconds to answer. */
 const HANDOVER_MILLIS = 5_000
+/** Sessions that change together are written together. */
+const KEEP_MILLIS = 250
 /** Time for the neighbors of sessions that end on purpose to receive that. */
 const FAREWELL_MILLIS = 1_200
 
@@ -71,6 +76,10 @@ class BfdProcess {
   #sessions: readonly BfdIntent[] = []
   #agentSince = 0
   #settling: NodeJS.Timeout | undefined
+  /** What the next run must know. */
+  readonly #kept = new Map<string, SavedSession>()
+  #keeping: NodeJS.Timeout | undefined
+  #isEnding = false
 
   constructor(control: string, log: Log) {
     this.#control = control
@@ -108,30 +117,44 @@ class BfdProcess {
   async close(): Promise<void> {
     this.#agent?.socket.destroy()
     this.#server.close()
+    clearTimeout(this.#keeping)
     await this.#file.close()
     await this.#thread?.stop()
   }
 
-  /** A state that is too old is not used: neighbors have noticed, and sessions start again. */
   async #resume(): Promise<void> {
-    const left = (await this.#file.read()) as Handover | undefined
-    this.#file.write(null)
-    if (!Array.isArray(left?.sessions) || left.boot !== this.#boot) return
+    const left = (await this.#file.read()) as Handover | null | undefined
+    const text = this.#whyContinue(left)
+    if (!left || text === undefined) {
+      this.#file.write(null)
+      return
+    }
+    const { sessions, savedAt } = left
+    this.#log.write(
+      logLine('info', 'bfd-resumed', `${sessions.length} sessions continue, ${text}`, { sessions: sessions.length }),
+    )
+    this.#sessions = sessions.map(({ intent }) => intent)
+    this.#thread?.post({ kind: 'resume', sessions, wasKilled: savedAt === null })
+  }
+
+  /** Undefined: there is no state, or one that is too old: neighbors have noticed, and sessions start again. */
+  #whyContinue(left: Handover | null | undefined): string | undefined {
+    if (!Array.isArray(left?.sessions) || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
+    if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
     const age = bootClock.now() - left.savedAt
-    if (age > AWAY_MILLIS) return
-    const text = `${left.sessions.length} sessions continue, ${Math.round(age)} ms after the previous run stopped`
-    this.#log.write(logLine('info', 'bfd-resumed', text, { sessions: left.sessions.length }))
-    this.#sessions = left.sessions.map(({ intent }) => intent)
-    this.#thread?.post({ kind: 'resume', sessions: left.sessions })
+    return age > AWAY_MILLIS ? undefined : `${Math.round(age)} ms after the previous run stopped`
   }
 
   #handOver(): void {
+    this.#isEnding = true
     this.#log.write(logLine('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
     this.#thread?.post({ kind: 'hand-over', away: AWAY_MILLIS * 1_000 })
     setTimeout(this.#end, HANDOVER_MILLIS).unref()
   }
 
   #leave(): void {
+    this.#isEnding = true
+    this.#file.write(null)
     this.#log.write(logLine('info', 'stopping', 'sessions are shut down, and neighbors are informed'))
     this.#thread?.post({ kind: 'sessions', sessions: [] })
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
@@ -174,13 +197,29 @@ class BfdProcess {
 
   #hear(news: readonly BfdNews[]): void {
     for (const one of news) this.#note(one)
-    this.#agent?.lines.send(news)
+    const forAgent = news.filter(({ kind }) => kind !== 'keep')
+    if (forAgent.length > 0) this.#agent?.lines.send(forAgent)
+  }
+
+  #keep({ remote, session }: Kept): void {
+    if (session === undefined) this.#kept.delete(remote)
+    else this.#kept.set(remote, session)
+    if (this.#isEnding) return
+    this.#keeping ??= setTimeout(() => {
+      this.#keeping = undefined
+      if (!this.#isEnding) this.#write([...this.#kept.values()], null)
+    }, KEEP_MILLIS)
+  }
+
+  #write(sessions: readonly SavedSession[], savedAt: number | null): void {
+    this.#file.write({ boot: this.#boot, savedAt, sessions } satisfies Handover)
   }
 
   #note(news: BfdNews): void {
     if (news.kind === 'priority') this.#priority = news
+    else if (news.kind === 'keep') this.#keep(news)
     else if (news.kind === 'handed-over') {
-      this.#file.write({ boot: this.#boot, savedAt: bootClock.now(), sessions: news.sessions } satisfies Handover)
+      this.#write(news.sessions, bootClock.now())
       this.#end()
     } else if (news.kind === 'report' && news.from !== undefined) {
       const { session, from } = news

@@ -7,7 +7,7 @@ import { Agent, MAIN } from '../lab/agent.ts'
 import { FAMILIES, type Host, type Lab } from '../lab/lab.ts'
 import { bgpPeer, type KubeObject, kubeNode, Manifests } from '../lab/manifests.ts'
 import { type Daemon, must } from '../lab/run.ts'
-import { eventually } from '../lab/wait.ts'
+import { eventually, throughout } from '../lab/wait.ts'
 import { defaultRoutes, forward, wire } from '../lab/wire.ts'
 import type { Neighbor, Router, Speaker } from '../speakers/speaker.ts'
 import { type Case, expect, Skip } from './case.ts'
@@ -317,6 +317,18 @@ const underLoad: Case = {
 
 const startBfd = (node: Host): Daemon => node.start('bfd', [process.execPath, MAIN, 'bfd', '--control', socketOf(node)])
 
+/** Neither the router nor our process loses a session. */
+const staysUp = async (scene: Scene, what: string, seconds: number): Promise<void> => {
+  await throughout(seconds * 1_000, async () => {
+    const up = await routerSays(scene)
+    expect(up === 2, `${up} of 2 BFD sessions up on the router, ${what}`)
+  })
+  const log = await bfdLog(scene)
+  expect(!log.includes('BFD Up to'), `a session went down, ${what}`)
+}
+
+const bfdLog = ({ node }: Scene): Promise<string> => readFile(join(node.directory, 'bfd.log'), 'utf8')
+
 const apart: Case = {
   name: 'bfd: a process of its own outlives its agent and is itself replaced, and the router does not notice',
   speakers: 'each',
@@ -326,18 +338,7 @@ const apart: Case = {
     const { node, agent } = scene
     let daemon = startBfd(node)
     await bfdUp(scene, 'single')
-    const stays = async (what: string, seconds: number) => {
-      for (
-        const end = Date.now() + seconds * 1_000;
-        Date.now() < end;
-        await new Promise((next) => setTimeout(next, 300))
-      ) {
-        const up = await routerSays(scene)
-        expect(up === 2, `${up} of 2 BFD sessions up on the router, ${what}`)
-      }
-      const log = await readFile(join(node.directory, 'bfd.log'), 'utf8')
-      expect(!log.includes('BFD Up to'), `a session went down, ${what}`)
-    }
+    const stays = (what: string, seconds: number) => staysUp(scene, what, seconds)
     await agent.kill()
     await stays('the agent being killed', 3)
     await daemon.stop()
@@ -354,4 +355,36 @@ const apart: Case = {
   },
 }
 
-export const cases: readonly Case[] = [singleHop, multihop, untouched, underLoad, apart]
+const killed: Case = {
+  name: 'bfd: a process of its own that is killed goes on if it is back in time, and else the router loses it once',
+  speakers: 'each',
+  lacking,
+  async run({ lab, speaker }) {
+    // The router waits ten seconds for us, and we 300 ms for it.
+    const slow = { ...FAST, transmitInterval: 1_000, detectMultiplier: 10 }
+    const scene = await start(lab, speaker, { bfd: slow, apart: true })
+    const { node, manifests, router } = scene
+    let daemon = startBfd(node)
+    await bfdUp(scene, 'single')
+    const times = await bgpUp(scene)
+    await daemon.kill()
+    daemon = startBfd(node)
+    await staysUp(scene, 'the process being killed and back in time', 4)
+    const log = await bfdLog(scene)
+    expect(log.includes('2 sessions continue'), `the new process did not go on: ${log}`)
+    expect((await bgpUp(scene)) === times, 'a BGP session was lost, though BFD was back in time')
+
+    await manifests.put(...peers(router.host, FAST))
+    await bfdUp(scene, 'single')
+    await daemon.kill()
+    await eventually(async () => expect((await routerSays(scene)) === 0, 'the router has not missed us'))
+    startBfd(node)
+    await bfdUp(scene, 'single')
+    await eventually(async () => expect((await bgpUp(scene)) > times + 1, 'the router has not made BGP anew'))
+    await staysUp(scene, 'the process being back late', 2)
+    const again = (await bgpUp(scene)) - times
+    expect(again === 2, `the two BGP sessions were made anew ${again} times`)
+  },
+}
+
+export const cases: readonly Case[] = [singleHop, multihop, untouched, underLoad, apart, killed]

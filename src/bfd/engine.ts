@@ -10,7 +10,7 @@ import { Deadlines } from '../base/deadlines.ts'
 import { earlier } from '../base/timers.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import { leastInterval } from './pace.ts'
-import { type ControlPacket, decodeControl } from './packet.ts'
+import { type BfdState, type ControlPacket, decodeControl } from './packet.ts'
 import { Session, type SessionEvent } from './session.ts'
 import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason, SavedSession } from './types.ts'
 
@@ -98,7 +98,7 @@ export class BfdEngine {
           this.#handle(session, { kind: 'lengthen', away: input.away }, now)
         return
       case 'resume':
-        for (const saved of input.sessions) this.#begin(saved.intent, now, saved)
+        for (const saved of input.sessions) this.#begin(saved.intent, now, saved, input.wasKilled)
         return
       case 'ask':
         this.#effects.push({ kind: 'answer', id: input.id, sessions: this.#views(), counters: this.#counters() })
@@ -153,7 +153,7 @@ export class BfdEngine {
     this.#handle(session, { kind: 'enable' }, now)
   }
 
-  #begin(intent: BfdIntent, now: Millis, saved?: SavedSession): void {
+  #begin(intent: BfdIntent, now: Millis, saved?: SavedSession, wasKilled = false): void {
     const { independent } = this.#options
     const discriminator = saved?.discriminator ?? this.#newDiscriminator()
     const least = this.#least
@@ -164,19 +164,21 @@ export class BfdEngine {
       independent,
       chance: this.#chance,
       now,
-      ...(saved !== undefined && { saved }),
+      ...(saved !== undefined && { saved, wasKilled }),
     })
     this.#byDiscriminator.set(discriminator, session)
     this.#byRemote.set(intent.remote, session)
     this.#open(session, saved?.port)
     this.#deadlines.set(session, session.deadline())
-    this.#effects.push({ kind: 'report', session: session.view(), from: undefined })
+    this.#report(session, undefined)
   }
 
   /** It sends AdminDown, and is removed when that is done. */
   #end(session: Session, now: Millis): void {
     this.#byRemote.delete(session.intent.remote)
     this.#leaving.set(session.intent.remote, session)
+    if (this.#options.independent)
+      this.#effects.push({ kind: 'keep', remote: session.intent.remote, session: undefined })
     this.#handle(session, { kind: 'disable' }, now)
     this.#forgetIfOver(session, now)
   }
@@ -272,10 +274,18 @@ export class BfdEngine {
         this.#sent++
         this.#effects.push({ kind: 'send', session: session.discriminator, bytes: action.bytes })
       } else if (this.#byRemote.get(session.intent.remote) === session) {
-        this.#effects.push({ kind: 'report', session: session.view(), from: action.from })
+        this.#report(session, action.from)
       }
     }
     this.#deadlines.set(session, session.deadline())
+  }
+
+  /** One that continues without its agent may be killed, too. */
+  #report(session: Session, from: BfdState | undefined): void {
+    this.#effects.push({ kind: 'report', session: session.view(), from })
+    if (!this.#options.independent) return
+    const saved = session.save(this.#ports.get(session) ?? 0)
+    this.#effects.push({ kind: 'keep', remote: session.intent.remote, session: saved })
   }
 
   // ---- for those who look

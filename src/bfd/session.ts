@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly now: Millis
   /** The session of an earlier process that this one continues. */
   readonly saved?: SavedSession
+  /** That process was killed: the neighbor may have missed it. */
+  readonly wasKilled?: boolean
 }
 
 /** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
@@ -84,6 +86,11 @@ export class Session {
   #least: Micros
 
   #state: BfdState = 'Down'
+  /**
+   * Our packets continue the session of a process that was killed, and the neighbor has not answered yet. Until it has, the
+   * session is Down for whoever looks: what the neighbor dropped meanwhile must not count as lost a second time.
+   */
+  #isUnanswered = false
   #diagnostic = 0
   #since: Millis
   #heard = UNHEARD
@@ -111,7 +118,7 @@ export class Session {
   #now: Millis
   #actions: SessionAction[] = []
 
-  constructor({ intent, least, discriminator, independent, chance, now, saved }: SessionOptions) {
+  constructor({ intent, least, discriminator, independent, chance, now, saved, wasKilled = false }: SessionOptions) {
     this.discriminator = discriminator
     this.#independent = independent
     this.#chance = chance
@@ -122,7 +129,9 @@ export class Session {
     this.#advertised = this.#wanted()
     this.#used = this.#advertised
     this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
-    if (saved !== undefined) this.#resume(saved)
+    if (saved === undefined) return
+    this.#resume(saved)
+    this.#isUnanswered = wasKilled && saved.state === 'Up'
   }
 
   /** The neighbor has a full Detection Time to send its next packet, and we send at once, with the saved intervals. */
@@ -159,7 +168,7 @@ export class Session {
   }
 
   get state(): BfdState {
-    return this.#state
+    return this.#isUnanswered ? 'Down' : this.#state
   }
 
   /** The session is disabled, and AdminDown was sent for a Detection Time (RFC 5880 §6.8.16). */
@@ -174,10 +183,10 @@ export class Session {
   handle(event: SessionEvent, now: Millis): readonly SessionAction[] {
     this.#now = now
     this.#actions = []
-    const state = this.#state
+    const { state } = this
     const before = this.#facts()
     this.#take(event)
-    const from = state === this.#state ? undefined : state
+    const from = state === this.state ? undefined : state
     if (from !== undefined || differ(before, this.#facts())) this.#actions.push({ kind: 'changed', from })
     return this.#actions
   }
@@ -235,9 +244,18 @@ export class Session {
       this.#adopt()
     }
     if (this.#state === 'AdminDown') return
+    if (this.#isUnanswered) this.#hearAnswer(packet)
     this.#step(`received-${packet.state}`)
     if (packet.poll) this.#send(true)
     this.#heardAt = this.#now
+  }
+
+  /** A neighbor that has missed us begins anew, and so do we, at once. */
+  #hearAnswer({ state }: ControlPacket): void {
+    this.#isUnanswered = false
+    if (state === 'Up') return
+    this.#state = 'Down'
+    this.#adopt()
   }
 
   #expire(): void {
@@ -259,6 +277,7 @@ export class Session {
     const from = this.#state
     const { state, diagnostic } = step(from, event)
     if (state === from) return
+    this.#isUnanswered = false
     this.#state = state
     this.#since = this.#now
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
@@ -399,7 +418,7 @@ export class Session {
       local,
       interface: link,
       hops,
-      state: this.#state,
+      state: this.state,
       remoteState: heard.state,
       diagnostic: this.#diagnostic,
       remoteDiagnostic: heard.diagnostic,

@@ -140,8 +140,8 @@ export type BfdInput =
   | { readonly kind: 'filtered'; readonly reason: 'ttl' | 'flood'; readonly count: number }
   /** We go away for a while: neighbors shall not miss us for so long. The Effect `handed-over` answers. */
   | { readonly kind: 'hand-over'; readonly away: Micros }
-  /** What another run handed over; before all else. */
-  | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[] }
+  /** What another run left; before all else. `wasKilled`: it asked no neighbor to wait, and some may have missed it. */
+  | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[]; readonly wasKilled: boolean }
   /** The Effect `answer` must contain all sessions and counters. */
   | { readonly kind: 'ask'; readonly id: number }
   | { readonly kind: 'tick' }
@@ -164,6 +164,8 @@ export type BfdEffect =
   | { readonly kind: 'dropped'; readonly from: Address; readonly reason: DropReason }
   /** Every neighbor knows; or, where one does not answer, those that do. Nothing is sent after this. */
   | { readonly kind: 'handed-over'; readonly sessions: readonly SavedSession[] }
+  /** What the next run must know of this session, should this one be killed; undefined: the session is no more. */
+  | { readonly kind: 'keep'; readonly remote: Address; readonly session: SavedSession | undefined }
   /** No interval is shorter from now on. */
   | { readonly kind: 'least-interval'; readonly least: Micros }
   | {

@@ -149,6 +149,7 @@ export class Bfd {
         this.#out.log(logLine('info', 'bfd-least-interval', `BFD: ${leastText(news.least)}`, { micros: news.least }))
         return []
       case 'handed-over':
+      case 'keep':
         return []
       case 'dropped': {
         const text = `BFD packet of ${news.from} dropped: ${DROP_TEXTS[news.reason]}`

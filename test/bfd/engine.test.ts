@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import { MOST_PACKETS } from '../../src/bfd/pace.ts'
@@ -281,7 +282,7 @@ describe('a process that goes away and comes back', () => {
     wire.a.engine = next.a.engine
     wire.a.engine.handle({ kind: 'sessions', sessions: [] }, wire.now)
     wire.now += 20_000
-    wire.feed(wire.a, { kind: 'resume', sessions: saved })
+    wire.feed(wire.a, { kind: 'resume', sessions: saved, wasKilled: false })
     wire.runTo(wire.now + 5_000)
     expect(wire.b.changes).toHaveLength(before)
     expect(wire.b.view(wire.now)).toMatchObject({ state: 'Up', detectionTime: 300_000 })
@@ -296,9 +297,73 @@ describe('a process that goes away and comes back', () => {
     const wire = new Wire().runTo(5_000)
     const [saved] = handedOver(wire) ?? []
     const next = makeEngine()
-    next.handle({ kind: 'resume', sessions: saved === undefined ? [] : [saved] }, wire.now)
+    next.handle({ kind: 'resume', sessions: saved === undefined ? [] : [saved], wasKilled: false }, wire.now)
     for (let at = next.deadline() ?? 0; at <= wire.now + 400; at = next.deadline() ?? Infinity)
       next.handle({ kind: 'tick' }, at)
     expect(answerOf(next, wire.now + 400).sessions[0]).toMatchObject({ state: 'Down', diagnostic: 1 })
+  })
+})
+
+describe('a process that is killed and comes back', () => {
+  const upAndKilled = (away: number, seed = 1) => {
+    const wire = new Wire({}, {}, seed).runTo(5_000 + seed)
+    const before = { a: wire.a.changes.length, b: wire.b.changes.length }
+    wire.killA(away)
+    return { wire, changes: (end: 'a' | 'b') => wire[end].changes.slice(before[end]).map(({ state }) => state) }
+  }
+
+  test('within the Detection Time it is the same to the neighbor, and Up again for us when that has answered', () => {
+    const { wire, changes } = upAndKilled(150)
+    expect(wire.a.view(wire.now)?.state).toBe('Down')
+    wire.runTo(wire.now + 5_000)
+    expect(changes('b')).toEqual([])
+    expect(changes('a')).toEqual(['Up'])
+    expect(wire.a.view(wire.now)).toMatchObject({ state: 'Up', interval: 100_000, detectionTime: 300_000 })
+  })
+
+  test('after the Detection Time the neighbor has lost it once, and we have lost nothing: both begin anew at once', () => {
+    const { wire, changes } = upAndKilled(2_000)
+    wire.runTo(wire.now + 1_500)
+    expect(changes('b')).toEqual(['Down', 'Init', 'Up'])
+    expect(changes('a')).not.toContain('Down')
+    expect(changes('a').at(-1)).toBe('Up')
+  })
+
+  test('a neighbor that is gone meanwhile was never Up in this run', () => {
+    const { wire, changes } = upAndKilled(150)
+    wire.travel = () => undefined
+    wire.runTo(wire.now + 5_000)
+    expect(changes('a')).toEqual([])
+    expect(wire.a.view(wire.now)).toMatchObject({ state: 'Down', remoteDiscriminator: 0 })
+  })
+
+  test('a neighbor that has disabled it meanwhile keeps it so', () => {
+    const { wire, changes } = upAndKilled(150)
+    wire.feed(wire.b, { kind: 'sessions', sessions: [] })
+    wire.runTo(wire.now + 3_000)
+    expect(changes('a')).toEqual([])
+  })
+
+  test('killed at any moment and away for any time, nothing is lost for us, and both are Up in the end', () => {
+    fc.assert(
+      fc.property(fc.nat(10_000), fc.nat(4_000), fc.nat(50), (at, away, seed) => {
+        const wire = new Wire({}, {}, seed).runTo(at)
+        const { length } = wire.a.changes
+        wire.killA(away)
+        wire.runTo(wire.now + 6_000)
+        const states = wire.a.changes.slice(length).map(({ state }) => state)
+        expect(states).not.toContain('Down')
+        expect(wire.a.view(wire.now)?.state).toBe('Up')
+        expect(wire.b.view(wire.now)?.state).toBe('Up')
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('what was ended is kept for nobody', () => {
+    const wire = new Wire().runTo(5_000)
+    expect(wire.a.kept).toMatchObject({ state: 'Up' })
+    wire.feed(wire.a, { kind: 'sessions', sessions: [] })
+    expect(wire.a.kept).toBeUndefined()
   })
 })

@@ -3,7 +3,7 @@ import { BfdEngine } from '../../src/bfd/engine.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
 import { decodeControl } from '../../src/bfd/packet.ts'
 import { Session } from '../../src/bfd/session.ts'
-import type { BfdEffect, BfdInput, BfdIntent, BfdView } from '../../src/bfd/types.ts'
+import type { BfdEffect, BfdInput, BfdIntent, BfdView, SavedSession } from '../../src/bfd/types.ts'
 
 export const intent = (change: Partial<BfdIntent> = {}): BfdIntent => ({
   remote: '10.0.0.1',
@@ -148,6 +148,7 @@ export class Wire {
       if (effect.kind === 'report' && effect.from !== undefined) {
         end.changes.push({ at: this.now, state: effect.session.state, diagnostic: effect.session.diagnostic })
       }
+      if (effect.kind === 'keep') end.kept = effect.session
       if (effect.kind === 'send') {
         end.sentAt.push(this.now)
         const travel = this.travel(end === this.a ? 'a' : 'b')
@@ -155,6 +156,14 @@ export class Wire {
         if (travel !== undefined) this.#flying.push({ at: this.now + travel, to, bytes: effect.bytes })
       }
     }
+  }
+
+  /** `a` is killed now and comes back so much later, with what was kept of it. */
+  killA(away: number): void {
+    const { kept } = this.a
+    this.a.engine = new BfdEngine({ seed: 99, independent: true, least: 0 })
+    this.runTo(this.now + away)
+    this.feed(this.a, { kind: 'resume', sessions: kept === undefined ? [] : [kept], wasKilled: true })
   }
 
   change(end: End, change: Partial<BfdIntent>): void {
@@ -190,10 +199,12 @@ class End {
   intent: BfdIntent
   readonly changes: { readonly at: number; readonly state: string; readonly diagnostic: number }[] = []
   readonly sentAt: number[] = []
+  /** What the next run would know of its session. */
+  kept: SavedSession | undefined
 
   constructor(address: string, seed: number, change: Partial<BfdIntent>) {
     this.address = address
-    this.engine = new BfdEngine({ seed, independent: false, least: 0 })
+    this.engine = new BfdEngine({ seed, independent: true, least: 0 })
     this.intent = intent({ local: address, ...change })
   }
 
