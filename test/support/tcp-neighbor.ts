@@ -7,9 +7,14 @@ import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability, MessageType, Open } from '../../src/bgp/wire/message.ts'
 import { MESSAGE_TYPE } from '../../src/bgp/wire/message.ts'
 import { decodeOpen, encodeOpen } from '../../src/bgp/wire/open.ts'
+import { listenAt, openSocket } from '../../src/edge/libc.ts'
+import { hostOf } from '../../src/edge/net/protection.ts'
+import { signConnection } from '../../src/edge/net/signing.ts'
 import { UPDATE as END_OF_RIB } from './lone-peer.ts'
 
 const ASN = 65_001
+/** Where agents call from. */
+const AGENT = '127.0.0.1'
 /** Short, so that KEEPALIVEs are often. */
 const HOLD = 3
 const CAPABILITIES: readonly Capability[] = [
@@ -35,19 +40,31 @@ export interface Heard {
 
 export class TcpNeighbor {
   static readonly asn = ASN
-  readonly address = '127.0.0.2'
+  readonly address: string
   readonly calls: Heard[] = []
   readonly #server: Server
+  readonly #fd: number
 
-  private constructor() {
+  private constructor(address: string) {
+    this.address = address
+    this.#fd = openSocket('ipv4')
     this.#server = createServer((socket) => this.#take(socket))
   }
 
-  static async listen(): Promise<TcpNeighbor> {
-    const neighbor = new TcpNeighbor()
-    neighbor.#server.listen(0, neighbor.address)
+  /** With a key it answers only to an agent that has the same. */
+  static async listen(address = '127.0.0.2', key?: string): Promise<TcpNeighbor> {
+    const neighbor = new TcpNeighbor(address)
+    if (key !== undefined) neighbor.takeKey(key)
+    listenAt(neighbor.#fd, { address, port: 0 }, 16)
+    neighbor.#server.listen({ fd: neighbor.#fd })
     await once(neighbor.#server, 'listening')
     return neighbor
+  }
+
+  /** For sessions to come. */
+  takeKey(key: string): void {
+    const signature = { kind: 'md5', name: 'key', bytes: Buffer.from(key) } as const
+    signConnection({ fd: this.#fd, isIpv6: false }, hostOf(AGENT), signature, undefined)
   }
 
   get port(): number {

@@ -4,11 +4,6 @@ import { isCalicoGroup, type Resource } from '../resources.ts'
 import { type ReadDocument, type Reading, readDocuments } from './documents.ts'
 import { groupOf, isOfKind, isOwnGroup } from './kinds.ts'
 
-/**
- * A fault in a value of a Secret may quote the value: a password may begin with `*` or `!`, or look like a fraction.
- */
-const OF_SECRET = /((?:^|[ .])(?:stringData|data)(?:[.[][^:]*)?): .*$/s
-
 export interface ManifestObject {
   readonly ref: ObjectRef
   readonly object: unknown
@@ -57,8 +52,7 @@ class ObjectReader {
 
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
-      fault?.replace(OF_SECRET, '$1: is not plain text (put it in quotes)') ??
-      (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
+      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 

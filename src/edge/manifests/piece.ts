@@ -1,5 +1,6 @@
 /** Parses one piece of a file, a document or an item of a List, into plain values. */
 import type { Resource } from '../resources.ts'
+import { discreet } from './discreet.ts'
 import type { PieceKind, PieceReading } from './fault.ts'
 import { readJson } from './json-text.ts'
 import { type Head, headOf, headOfItem, headOfText, isForeign } from './kinds.ts'
@@ -22,7 +23,7 @@ export function readPiece(text: string, kind: PieceKind, resources: readonly Res
   // Faults in documents of kinds that are not read are not reported.
   return fault === undefined || (kept.length > 0 && heads.every((head) => head !== undefined))
     ? { values: kept }
-    : { values: kept, fault }
+    : { values: kept, fault: discreet(fault, text) }
 }
 
 function readText(text: string, kind: PieceKind): PieceReading {

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Keys } from '../../../src/edge/keys.ts'
+import type { Reading } from '../../../src/edge/manifests/documents.ts'
+import { parseManifests } from '../../../src/edge/manifests/file.ts'
+import { readPiece } from '../../../src/edge/manifests/piece.ts'
+import { Pieces } from '../../../src/edge/manifests/pieces.ts'
 import { Manifests } from '../../../src/edge/manifests/source.ts'
+import { resourcesOf, secretsIn } from '../../../src/edge/resources.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 
@@ -59,4 +64,60 @@ test.each([
   const told = JSON.stringify(inputs)
   expect(told).not.toContain(KEY)
   expect(told).not.toContain(BASE64)
+})
+
+/** What goes wrong when a text is written by hand, one sign at a time. */
+const SIGNS = [
+  '',
+  '"',
+  "'",
+  '{',
+  '}',
+  '[',
+  ']',
+  ':',
+  ': ',
+  ',',
+  '*',
+  '!',
+  '&',
+  '|',
+  '>',
+  '%',
+  '@',
+  '#',
+  '- ',
+  '\n',
+  '\t',
+  ' ',
+]
+
+test.each([
+  ['a block', `${HEAD}type: Opaque\nstringData:\n  k: ${KEY}\n  l: "${KEY}"\n`],
+  ['in base64', `${HEAD}data: {k: ${BASE64}, l: ${BASE64}}\n`],
+  [
+    'JSON',
+    JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { k: KEY, l: KEY } }),
+  ],
+  [
+    'a List',
+    `apiVersion: v1\nkind: List\nitems:\n- ${HEAD.trimEnd().replaceAll('\n', '\n  ')}\n  stringData: {k: ${KEY}}\n`,
+  ],
+])('%s with any one sign too few or too many: nothing that is said of it holds its values', async (_, text) => {
+  for (let at = 0; at <= text.length; at++) {
+    for (const sign of SIGNS) {
+      const wrong = `${text.slice(0, at)}${sign}${text.slice(sign === '' ? at + 1 : at)}`
+      const { troubles, objects } = await parseManifests('secret.yaml', wrong, reading())
+      const told = JSON.stringify([troubles, objects.map(({ ref }) => ref)])
+      expect(told, wrong).not.toContain(KEY)
+      expect(told, wrong).not.toContain(BASE64)
+    }
+  }
+})
+
+const reading = (): Reading => ({
+  resources: [...resourcesOf('godwit.dev'), secretsIn('godwit')],
+  breathe: () => Promise.resolve(),
+  pieces: new Pieces(),
+  apart: async (text, kind, resources) => readPiece(text, kind, resources),
 })

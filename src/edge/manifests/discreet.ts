@@ -1,0 +1,21 @@
+/**
+ * What is wrong with a text often quotes it: a password may begin with `*` or `!`, be a fraction, or stand where a broken text
+ * has a key or a name. Of a text that may hold one, only the place of the fault and names of our own are said.
+ */
+import type { Fault } from './fault.ts'
+
+/** The text of a Secret, or of what was meant as one. */
+const SECRET = /\bSecret\b|\bstringData\b/
+/** Where its values stand; in a List too. */
+const VALUES = /^((?:items\[\d+\]\.)?(?:stringData|data))(?:[.:[]|$)/
+/** Where people put a password that belongs in a Secret. */
+const PASSWORD = /^((?:items\[\d+\]\.)?spec\.(?:password|nodeMeshPassword))(?:[.:[]|$)/
+
+const NOT_PLAIN = 'is not plain text (put it in quotes)'
+const UNSAID = 'is not well-formed (more is not said, because the text may hold a key)'
+
+export function discreet(fault: Fault, piece: string): Fault {
+  const field = VALUES.exec(fault.text)?.[1] ?? PASSWORD.exec(fault.text)?.[1]
+  if (field !== undefined) return { ...fault, text: `${field}: ${NOT_PLAIN}` }
+  return SECRET.test(piece) ? { ...fault, text: UNSAID } : fault
+}
