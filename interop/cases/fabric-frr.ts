@@ -6,6 +6,8 @@ import { familyOf } from '../speakers/speaker.ts'
 export interface FabricNeighbor {
   readonly address: string
   readonly asn: number
+  /** What is said of it besides: `bfd`. */
+  readonly words?: readonly string[]
 }
 
 export interface FabricRouter {
@@ -33,12 +35,13 @@ export const renderFabricRouter = ({ name, id, asn, neighbors, underlay, familie
     ' no bgp default ipv4-unicast',
     ' bgp bestpath as-path multipath-relax',
     ' bgp log-neighbor-changes',
-    ...neighbors.flatMap(({ address, asn: remote }) => [
+    ...neighbors.flatMap(({ address, asn: remote, words = [] }) => [
       ` neighbor ${address} remote-as ${remote}`,
       ` neighbor ${address} timers 3 9`,
       ` neighbor ${address} timers connect 1`,
       ` neighbor ${address} advertisement-interval 0`,
       ...(borrowed ? [` neighbor ${address} capability extended-nexthop`] : []),
+      ...words.map((word) => ` neighbor ${address} ${word}`),
     ]),
     ...families.flatMap((family) => [
       ` address-family ${family} unicast`,

@@ -13,7 +13,7 @@ const move = (name: string, kind: NodeKind, act: (street: Street) => Promise<voi
   async run(bench) {
     await needs(bench)
     if (!bench.present.some((speaker) => speaker.kind === 'bird')) throw new Skip('BIRD is not here')
-    const street = await Street.build(bench.lab, bench.speaker, kind)
+    const street = await Street.build(bench.lab, { frr: bench.speaker }, kind)
     const streams = await Streams.start(street.flows())
     await act(street)
     const losses = [...(await streams.stop())].filter(([, { lost }]) => lost > 0)

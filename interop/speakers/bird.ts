@@ -60,7 +60,9 @@ class BirdRouter implements Router {
     this.networks = this.config.networks ?? []
     await this.writeConfig()
     const files = ['-c', this.file('bird.conf'), '-s', this.file('bird.ctl'), '-P', this.file('bird.pid')]
-    this.daemon = this.place.start(this.host, 'bird', ['bird', '-f', ...files])
+    // One that forwards goes on with what its kernel has.
+    const again = this.config.kernel === true && this.daemon !== undefined ? ['-R'] : []
+    this.daemon = this.place.start(this.host, 'bird', ['bird', '-f', ...again, ...files])
     await eventually(() => this.ask('show status'))
   }
 

@@ -26,7 +26,7 @@ export interface RouterConfig {
   readonly hostName?: string
   /** What it learned is told on, with the next hop it came with. */
   readonly passesOn?: boolean
-  /** What it learns goes into the kernel (FRR). */
+  /** What it learns goes into the kernel (FRR; BIRD where `raw` says so), and stays there while it restarts. */
   readonly kernel?: boolean
 }
 

@@ -32,12 +32,12 @@ const resultOf = (losses: readonly Loss[]): Result => ({
   dark: Math.max(0, ...losses.map(({ dark }) => dark)),
 })
 
-const runScenario = async ({ act, counts = () => true }: Scenario, kind: NodeKind): Promise<Result> => {
-  const frr = SPEAKERS.find((speaker) => speaker.kind === 'frr')
-  if (frr === undefined) throw new Error('FRR is not here')
+const runScenario = async ({ act, shape, routers, counts = () => true }: Scenario, kind: NodeKind): Promise<Result> => {
+  const [frr, bird] = (['frr', 'bird'] as const).map((name) => SPEAKERS.find((speaker) => speaker.kind === name))
+  if (frr === undefined || bird === undefined) throw new Error('FRR or BIRD is not here')
   const lab = await Lab.open()
   try {
-    const street = await Street.build(lab, frr, kind)
+    const street = await Street.build(lab, { frr, ...(routers === 'bird' && { routers: [bird, bird] }) }, kind, shape)
     const streams = await Streams.start(street.flows())
     await act(street, kind)
     const losses = await streams.stop()
@@ -74,11 +74,16 @@ const render = (cells: Cells, versions: string): string =>
     '# Packets lost under traffic',
     '',
     'Written by `npm run interop:traffic`. A client behind a core router, two routers, nodes with a cable to each, eBGP with a hold time of',
-    '9 s everywhere, graceful restart as each speaker has it unasked, no BFD; a thousand datagrams a second each way between client and pods',
+    '9 s everywhere, graceful restart as each speaker has it unasked; a thousand datagrams a second each way between client and pods',
     'and between pods, in both families, and from the client to an address that both pods serve. Each cell: datagrams lost of all flows',
-    'together whose ends survive, and the time from the first to the last one lost in the flow that was worst off. BIRD is configured as',
-    'Calico does it. Two minutes are routes kept for a neighbor whose connection broke, as one that restarts breaks it (RFC 4724): without',
-    'BFD nobody can tell it from one that is gone.',
+    'together whose ends survive, and the time from the first to the last one lost in the flow that was worst off. Routers are FRR unless',
+    'the row says BIRD. BIRD on the nodes is configured as Calico does it. Two minutes are routes kept for a neighbor whose connection',
+    'broke, as one that restarts breaks it (RFC 4724): without BFD nobody can tell it from one that is gone.',
+    '',
+    'With BFD, all sessions are watched at 3 × 100 ms: Godwit by a process of its own (`godwit bfd`), BIRD by lines that Calico does not',
+    'write. With reflectors, nodes hear of each other from these alone. A password is changed on the nodes first, on the router a second',
+    'later: FRR and BIRD then reset the session with a NOTIFICATION, and what is lost is on the way from the client, until the core has',
+    'taken the other router; drained (`godwit drain`), a router has nothing to lose.',
     '',
     `| | ${COLUMNS.map((kind) => NAMES[kind]).join(' | ')} |`,
     '| --- | --- | --- |',

@@ -4,12 +4,16 @@ import { expect } from '../cases/case.ts'
 import { GODWIT } from '../cases/fabric.ts'
 import { eventually } from '../lab/wait.ts'
 import { ip, kernelRoutes } from '../lab/wire.ts'
-import { type NodeKind, NUMBERS, type Street } from './scene.ts'
+import { NUMBERS, type StreetShape } from './plan.ts'
+import type { NodeKind, Street } from './scene.ts'
 
 export interface Scenario {
   readonly name: string
   /** Who speaks on the nodes at the beginning. */
   readonly kinds: readonly NodeKind[]
+  readonly shape?: StreetShape
+  /** Who the routers are; FRR unless said. */
+  readonly routers?: 'bird'
   /** Flows that are counted: those whose ends survive. All unless said. */
   readonly counts?: (flow: string) => boolean
   /** Over when all is as it should be. */
@@ -72,30 +76,94 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: "a node's cable dead, and its carrier not",
     kinds: BOTH,
-    async act(street) {
-      await street.silence(street.node(1).host, ['up1'])
-      await street.until(1, 1, (line) => line?.includes(' dev core') === true)
-    },
+    act: cableDead,
   },
   {
     name: "a router's BGP daemon killed, started again after 5 s",
     kinds: BOTH,
-    async act(street) {
-      const router = routerOf(street, 1)
-      await router.kill()
-      await pause(5)
-      await router.restart()
-      await quiet(street, PAIR)
-    },
+    act: restartRouter,
   },
   {
     name: 'a router lost (power)',
     kinds: BOTH,
+    act: routerLost,
+  },
+  {
+    name: "a router's BGP daemon stands still for 15 s (SIGSTOP)",
+    kinds: BOTH,
     async act(street) {
-      await street.silence(routerOf(street, 1).host, ['rack', 'node-1', 'node-2', 'node-3', 'core'])
-      for (const number of PAIR) await street.until(0, number, (line) => line?.includes('router-1') === false)
-      for (const number of PAIR) await street.nodeLeaves(number, 'up1')
+      await street.freeze(1, 'SIGSTOP')
+      await pause(15)
+      await street.freeze(1, 'SIGCONT')
+      await quiet(street, PAIR)
     },
+  },
+  {
+    name: "a router's BGP daemon killed, started again after 5 s; routers are BIRD",
+    kinds: BOTH,
+    routers: 'bird',
+    act: restartRouter,
+  },
+  {
+    name: "a node's speaker killed, started again after 5 s; with BFD",
+    kinds: BOTH,
+    shape: { bfd: true },
+    async act(street, kind) {
+      await street.kill(1, kind)
+      await pause(5)
+      await street.start(1, kind)
+      await quiet(street, PAIR)
+    },
+  },
+  {
+    name: "a node's cable dead, and its carrier not; with BFD",
+    kinds: BOTH,
+    shape: { bfd: true },
+    act: cableDead,
+  },
+  {
+    name: 'a router lost (power); with BFD',
+    kinds: BOTH,
+    shape: { bfd: true },
+    act: routerLost,
+  },
+  {
+    name: 'one of two reflectors lost (power)',
+    kinds: BOTH,
+    shape: { reflectors: true },
+    async act(street) {
+      const [reflector] = street.reflectors
+      if (reflector === undefined) throw new Error('no reflector')
+      await street.silence(reflector, ['eth0'])
+      await street.podsLeave(1, 2, 'up1')
+      await street.podsLeave(2, 1, 'up1')
+    },
+  },
+  {
+    name: 'passwords changed, one router after the other',
+    kinds: BOTH,
+    shape: { keys: ['sardine-1', 'sardine-2'] },
+    act: changeKeys,
+  },
+  {
+    name: 'passwords changed, one router after the other; routers are BIRD',
+    kinds: BOTH,
+    shape: { keys: ['sardine-1', 'sardine-2'] },
+    routers: 'bird',
+    act: changeKeys,
+  },
+  {
+    name: 'passwords changed, one router after the other, each drained meanwhile',
+    kinds: ['godwit'],
+    shape: { keys: ['sardine-1', 'sardine-2'] },
+    act: changeKeysDrained,
+  },
+  {
+    name: 'passwords changed, one router after the other, each drained meanwhile; routers are BIRD',
+    kinds: ['godwit'],
+    shape: { keys: ['sardine-1', 'sardine-2'] },
+    routers: 'bird',
+    act: changeKeysDrained,
   },
   {
     name: 'a filter changed on all nodes',
@@ -131,6 +199,46 @@ export const SCENARIOS: readonly Scenario[] = [
 const quiet = async (street: Street, numbers: Parameters<Street['settled']>[0]): Promise<void> => {
   await street.settled(numbers)
   await pause(5)
+}
+
+async function cableDead(street: Street): Promise<void> {
+  await street.silence(street.node(1).host, ['up1'])
+  await street.until(1, 1, (line) => line?.includes(' dev core') === true)
+}
+
+async function restartRouter(street: Street): Promise<void> {
+  const router = routerOf(street, 1)
+  await router.kill()
+  await pause(5)
+  await router.restart()
+  await street.recovered(1)
+  await quiet(street, PAIR)
+}
+
+async function routerLost(street: Street): Promise<void> {
+  await street.silence(routerOf(street, 1).host, ['rack', 'node-1', 'node-2', 'node-3', 'core'])
+  for (const number of PAIR) await street.until(0, number, (line) => line?.includes('router-1') === false)
+  for (const number of PAIR) await street.nodeLeaves(number, 'up1')
+}
+
+async function changeKeys(street: Street, kind: NodeKind): Promise<void> {
+  for (const router of PAIR) {
+    await street.changeKey(router, kind, `halibut-${router}`)
+    await quiet(street, PAIR)
+  }
+}
+
+/** As for any maintenance of a router: `godwit drain` on each node, and `undrain`. */
+async function changeKeysDrained(street: Street): Promise<void> {
+  for (const router of PAIR) {
+    for (const number of PAIR) await street.drain(number, router, 'drain')
+    await pause(3)
+    await street.changeKey(router, 'godwit', `halibut-${router}`)
+    await street.sessionsUp(PAIR)
+    await pause(3)
+    for (const number of PAIR) await street.drain(number, router, 'undrain')
+    await quiet(street, PAIR)
+  }
 }
 
 /** Of the speaker before us. */

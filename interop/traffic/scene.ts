@@ -1,40 +1,45 @@
 // The street of the traffic table: a client behind a core router, two routers below it, and three nodes with a cable to each.
-// The nodes run our agent, or BIRD as Calico configures it. Routers are FRR; every session is eBGP.
+// The nodes run our agent, or BIRD as Calico configures it. The core is FRR, routers are FRR or BIRD; every session is eBGP but those
+// with reflectors.
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { startBfdd } from '../cases/bfd.ts'
 import { expect } from '../cases/case.ts'
 import { podCidr, pool } from '../cases/fabric.ts'
-import { renderFabricRouter } from '../cases/fabric-frr.ts'
 import { CLUSTER_AS, configuration } from '../cases/rack.ts'
-import { Agent } from '../lab/agent.ts'
-import { FAMILIES, type Family, type Host, type Lab } from '../lab/lab.ts'
-import { bgpPeer, endpointSlice, kubeNode, Manifests, service } from '../lab/manifests.ts'
+import { Agent, MAIN } from '../lab/agent.ts'
+import { FAMILIES, type Host, type Lab } from '../lab/lab.ts'
+import { bgpPeer, endpointSlice, kubeNode, Manifests, secret, service } from '../lab/manifests.ts'
+import type { Daemon } from '../lab/run.ts'
 import { eventually } from '../lab/wait.ts'
 import { defaultRoutes, forward, ip, kernelRoutes, wire } from '../lab/wire.ts'
 import type { Router, Speaker } from '../speakers/speaker.ts'
+import { birdNode, frrNode } from './node-words.ts'
+import {
+  at,
+  CLIENT_NET,
+  NUMBERS,
+  type Number_,
+  nodeOn,
+  podOf,
+  ROUTERS,
+  reflectorOn,
+  routerAs,
+  type StreetShape,
+  sessionsOfNode,
+  single,
+  VIP,
+  withLength,
+} from './plan.ts'
+import { birdRouter, frrReflector, frrRouter, toNodes } from './router-words.ts'
 import type { Flow } from './streams.ts'
-
-type Pair = Readonly<Record<Family, string>>
-
-/** Subnets by their third number: of a router and its nodes, of a router and the core, of the client. */
-const at = (net: number, last: number): Pair => ({ ipv4: `10.75.${net}.${last}`, ipv6: `fd75:${net}::${last}` })
-const withLength = ({ ipv4, ipv6 }: Pair): readonly string[] => [`${ipv4}/24`, `${ipv6}/64`]
-const single = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
 
 /** A hold time, and then the time for which routes of a neighbor that may be restarting are kept. */
 const LATE = { within: 300_000, every: 500 }
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
-const ROUTERS = [1, 2] as const
-export const NUMBERS = [1, 2, 3] as const
-type Number_ = (typeof NUMBERS)[number]
-const CLIENT_NET = 9
-const CORE_AS = 65300
-const routerAs = (router: number): number => 65100 + router
-const nodeOn = (router: number, number: number): Pair => at(router, 10 + number)
-const podOf = (number: number): Pair => ({ ipv4: `10.244.${number}.2`, ipv6: `fd00:244:${number}::2` })
-const VIP: Pair = { ipv4: '203.0.113.80', ipv6: '2001:db8:f::80' }
+const FAST = { receiveInterval: 100, transmitInterval: 100, detectMultiplier: 3 }
 
 export type NodeKind = 'godwit' | 'bird' | 'frr'
 
@@ -45,25 +50,44 @@ export interface StreetNode {
   readonly agent: Agent
   /** BIRD or FRR, where one of them runs. */
   other: Pick<Router, 'stop' | 'kill'> | undefined
+  /** `godwit bfd`, where it runs. */
+  bfd: Daemon | undefined
+}
+
+const bfdSocket = (host: Host): string => join(host.directory, 'bfd.sock')
+const startBfd = (host: Host): Daemon =>
+  host.start('bfd', [process.execPath, MAIN, 'bfd', '--control', bfdSocket(host)])
+
+export interface Speakers {
+  /** The core, and what else is FRR. */
+  readonly frr: Speaker
+  /** The routers below the core, by their order; FRR unless said. */
+  readonly routers?: readonly Speaker[]
 }
 
 export class Street {
   readonly nodes: StreetNode[] = []
   readonly routers: Router[] = []
+  readonly reflectors: Host[] = []
   readonly manifests: Manifests
   private readonly lab: Lab
-  private readonly frr: Speaker
+  private readonly speakers: Speakers
+  private readonly shape: StreetShape
+  private keys: readonly string[]
   private client_: Host | undefined
 
-  private constructor(lab: Lab, frr: Speaker) {
+  private constructor(lab: Lab, speakers: Speakers, shape: StreetShape) {
     this.lab = lab
-    this.frr = frr
+    this.speakers = speakers
+    this.shape = shape
+    this.keys = shape.keys ?? []
     this.manifests = new Manifests(join(lab.directory, 'cluster'))
   }
 
-  /** `running`: nodes that begin with a speaker. */
-  static async build(lab: Lab, frr: Speaker, kind: NodeKind, running: readonly Number_[] = [1, 2]): Promise<Street> {
-    const street = new Street(lab, frr)
+  /** Two nodes begin with a speaker, and the third without. */
+  static async build(lab: Lab, speakers: Speakers, kind: NodeKind, shape: StreetShape = {}): Promise<Street> {
+    const street = new Street(lab, speakers, shape)
+    const running = [1, 2] as const
     const core = await lab.bare('core', at(0, 1))
     await forward(core)
     const hosts = [core]
@@ -71,11 +95,8 @@ export class Street {
     street.client_ = await street.wireClient(core)
     for (const number of NUMBERS) await street.wireNode(number, hosts)
     await street.describe(running)
-    for (const [index, host] of hosts.entries()) {
-      const asn = index === 0 ? CORE_AS : routerAs(index)
-      const raw = street.routerConfig(index, host)
-      street.routers.push(await frr.start(host, { asn, neighbors: [], raw, kernel: true }))
-    }
+    for (const [index, host] of hosts.entries()) await street.startRouter(index, host)
+    for (const router of shape.reflectors === true ? ROUTERS : []) await street.putReflector(router)
     await Promise.all(running.map((number) => street.start(number, kind)))
     await street.settled(running)
     return street
@@ -119,18 +140,19 @@ export class Street {
   async start(number: Number_, kind: NodeKind, agent = this.node(number).agent): Promise<void> {
     const node = this.node(number)
     if (kind === 'godwit') {
+      if (this.shape.bfd === true && node.bfd?.running !== true) node.bfd = startBfd(node.host)
       await agent.start()
       return
     }
     if (kind === 'frr') {
-      const shape = { asn: CLUSTER_AS, neighbors: [], raw: this.frrConfig(node), kernel: true }
-      node.other = await this.frr.start(node.host, shape)
+      const shape = { asn: CLUSTER_AS, neighbors: [], raw: frrNode(node), kernel: true }
+      node.other = await this.speakers.frr.start(node.host, shape)
       return
     }
-    const file = join(node.host.directory, 'calico.conf')
-    await writeFile(file, this.birdConfig(node, ''))
-    const place = ['-s', join(node.host.directory, 'calico.ctl'), '-P', join(node.host.directory, 'calico.pid')]
-    node.other = node.host.start('calico-bird', ['bird', '-f', '-R', '-c', file, ...place])
+    await this.writeBird(number)
+    const { directory } = node.host
+    const place = ['-c', join(directory, 'calico.conf'), '-s', join(directory, 'calico.ctl')]
+    node.other = node.host.start('calico-bird', ['bird', '-f', '-R', ...place, '-P', join(directory, 'calico.pid')])
   }
 
   /** An agent that takes over what another speaker left. */
@@ -154,15 +176,55 @@ export class Street {
   async changeFilter(number: Number_, kind: NodeKind): Promise<void> {
     if (kind === 'godwit') {
       const rules = [{ action: 'Reject', matchOperator: 'In', cidr: '192.0.2.0/24' }]
-      await this.manifests.put(filter('more', { exportV4: rules, importV4: rules }), ...this.peers(['more', 'outside']))
+      await this.manifests.put(filter('more', { exportV4: rules, importV4: rules }), ...this.peers(['more']))
       return
     }
+    await this.writeBird(number, 'if net ~ [ 192.0.2.0/24+ ] then reject;')
+    await this.readBird(number)
+  }
+
+  async drain(number: Number_, router: number, word: 'drain' | 'undrain'): Promise<void> {
+    const { agent } = this.node(number)
+    const addresses = Object.values(at(router, 1))
+    for (const { name, peer } of await agent.protocols()) if (addresses.includes(peer)) await agent.act(word, name)
+  }
+
+  /** Of the sessions of one router: first on the nodes, and a moment later on the router. */
+  async changeKey(router: 1 | 2, kind: NodeKind, key: string): Promise<void> {
+    this.keys = this.keys.map((old, index) => (index === router - 1 ? key : old))
+    if (kind === 'godwit') await this.putKeys()
+    else {
+      for (const number of [1, 2] as const) {
+        await this.writeBird(number)
+        await this.readBird(number)
+      }
+    }
+    await pause(1_000)
+    await this.changeRouterKey(router, key)
+  }
+
+  private async changeRouterKey(router: number, key: string): Promise<void> {
+    const shape = { ...this.shape, keys: this.keys }
+    const sessions = toNodes(router, shape)
+    if (this.routerSpeaker(router).kind === 'frr') {
+      const lines = sessions.map(({ address }) => `neighbor ${address} password ${key}`)
+      await this.router(router).say('configure terminal', `router bgp ${routerAs(router)}`, ...lines)
+      return
+    }
+    const { host } = this.router(router)
+    await writeFile(join(host.directory, 'bird.conf'), birdRouter(router, host, shape).raw ?? '')
+    await this.router(router).say('configure')
+  }
+
+  private async writeBird(number: Number_, rule?: string): Promise<void> {
     const node = this.node(number)
-    await writeFile(
-      join(node.host.directory, 'calico.conf'),
-      this.birdConfig(node, 'if net ~ [ 192.0.2.0/24+ ] then reject;'),
-    )
-    await node.host.must(['birdcl', '-s', join(node.host.directory, 'calico.ctl'), 'configure'])
+    const words = birdNode(node, { ...this.shape, keys: this.keys }, rule)
+    await writeFile(join(node.host.directory, 'calico.conf'), words)
+  }
+
+  private readBird(number: Number_): Promise<string> {
+    const { host } = this.node(number)
+    return host.must(['birdcl', '-s', join(host.directory, 'calico.ctl'), 'configure'])
   }
 
   // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,15 +239,21 @@ export class Street {
     return host.must(['nft', '-f', '-'], { input: `table inet silence {\n${body.join('\n')}\n}\n` })
   }
 
+  /** The program that speaks BGP stands still, and its kernel does not. */
+  async freeze(router: number, signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const name = this.routerSpeaker(router).kind === 'frr' ? 'bgpd.pid' : 'bird.pid'
+    process.kill(Number(await readFile(join(this.router(router).host.directory, name), 'utf8')), signal)
+  }
+
   // ── The state that is waited for ───────────────────────────────────────────────────────────────────────────────
 
   /** All sessions are up; core and routers have all of these nodes' pods and the service by every way there is. */
   settled(numbers: readonly Number_[]): Promise<void> {
     return eventually(
       async () => {
-        await this.sessionsUp(numbers)
+        await this.haveSessions(numbers)
         for (const [index, { host }] of this.routers.entries()) {
-          const lines = await kernelRoutes(host, 'bgp')
+          const lines = await kernelRoutes(host, this.protocolOf(index))
           const ways = index === 0 ? ROUTERS.length : undefined
           for (const family of FAMILIES) {
             for (const number of numbers) await hasWays(host, lines, podCidr(number, family), ways ?? 1)
@@ -208,12 +276,20 @@ export class Street {
     )
   }
 
+  /** A router that was restarted no longer holds to what its kernel had before. */
+  async recovered(router: number): Promise<void> {
+    if (this.routerSpeaker(router).kind !== 'bird') return
+    await eventually(async () => {
+      const said = await this.router(router).say('show status')
+      expect(!said.includes('recovery in progress'), `router-${router} says: ${said}`)
+    }, LATE)
+  }
+
   /** Until a router (the core is number 0) has such routes to a node's pods; undefined: none. A little longer, to be sure. */
   async until(router: number, number: Number_, holds: (line: string | undefined) => boolean): Promise<void> {
-    const host = this.routers[router]?.host
-    if (host === undefined) throw new Error(`no router ${router}`)
+    const { host } = this.router(router)
     await eventually(async () => {
-      const lines = await kernelRoutes(host, 'bgp')
+      const lines = await kernelRoutes(host, this.protocolOf(router))
       for (const family of FAMILIES) {
         const line = lines.find((one) => one.startsWith(`${podCidr(number, family)} `))
         expect(holds(line), `${host.name} still goes to the pods of node-${number} by ${line}`)
@@ -232,7 +308,39 @@ export class Street {
     }, LATE)
   }
 
-  private async sessionsUp(numbers: readonly Number_[]): Promise<void> {
+  /** Until the way from one node to the pods of another leads over no such link. */
+  podsLeave(number: Number_, other: Number_, link: string): Promise<void> {
+    const { host } = this.node(number)
+    return eventually(async () => {
+      const all = (await host.must(['ip', '-o', 'route'])) + (await host.must(['ip', '-6', '-o', 'route']))
+      const left = FAMILIES.map((family) => podCidr(other, family)).flatMap((prefix) =>
+        all.split('\n').filter((line) => line.startsWith(`${prefix} `) && line.includes(` dev ${link} `)),
+      )
+      expect(left.length === 0, `${host.name} still has ${left.join('; ')}`)
+    }, LATE)
+  }
+
+  private router(router: number): Router {
+    const found = this.routers[router]
+    if (found === undefined) throw new Error(`no router ${router}`)
+    return found
+  }
+
+  private routerSpeaker(index: number): Speaker {
+    const { frr, routers } = this.speakers
+    return (index === 0 ? undefined : routers?.[index - 1]) ?? frr
+  }
+
+  /** Of the routes that it writes. */
+  private protocolOf(index: number): string {
+    return this.routerSpeaker(index).kind === 'frr' ? 'bgp' : 'bird'
+  }
+
+  sessionsUp(numbers: readonly Number_[]): Promise<void> {
+    return eventually(() => this.haveSessions(numbers), { within: 120_000, every: 500 })
+  }
+
+  private async haveSessions(numbers: readonly Number_[]): Promise<void> {
     for (const router of ROUTERS) {
       const sessions = (await this.routers[router]?.sessions()) ?? []
       for (const number of numbers) {
@@ -260,6 +368,23 @@ export class Street {
     return host
   }
 
+  private async startRouter(index: number, host: Host): Promise<void> {
+    const speaker = this.routerSpeaker(index)
+    const words = speaker.kind === 'frr' ? frrRouter(index, host, this.shape) : birdRouter(index, host, this.shape)
+    this.routers.push(await speaker.start(host, words))
+    if (this.shape.bfd === true && speaker.kind === 'frr') await startBfdd(host, speaker)
+  }
+
+  private async putReflector(router: number): Promise<void> {
+    const host = await this.lab.bare(`reflector-${router}`, reflectorOn(router))
+    await wire(
+      { host, name: 'eth0', addresses: withLength(reflectorOn(router)) },
+      { host: this.router(router).host, name: host.name, bridge: 'rack' },
+    )
+    this.reflectors.push(host)
+    await this.speakers.frr.start(host, frrReflector(router, host))
+  }
+
   private async wireClient(core: Host): Promise<Host> {
     const client = await this.lab.bare('client', at(CLIENT_NET, 9))
     await wire(
@@ -282,8 +407,11 @@ export class Street {
       )
     }
     const pod = await this.wirePod(number, host)
-    const agent = new Agent(host, this.manifests, { linux: true })
-    this.nodes.push({ number, host, pod, agent, other: undefined })
+    const agent = new Agent(host, this.manifests, {
+      linux: true,
+      ...(this.shape.bfd === true && { bfd: bfdSocket(host) }),
+    })
+    this.nodes.push({ number, host, pod, agent, other: undefined, bfd: undefined })
   }
 
   /** As Calico and the plugin ptp do it: a route to each single address, and no network of pods on the node. */
@@ -310,15 +438,27 @@ export class Street {
     return pod
   }
 
-  private peers(filters: readonly string[] = ['outside']) {
-    return ROUTERS.flatMap((router) =>
-      FAMILIES.map((family) =>
-        bgpPeer(`router-${router}-${family}`, at(router, 1)[family], routerAs(router), {
+  private peers(more: readonly string[] = []) {
+    const { bfd, reflectors, keys } = this.shape
+    const filters = [...more, ...(reflectors === true ? ['no-pods'] : []), 'outside']
+    return [
+      ...sessionsOfNode(this.shape).map(({ router, family, address, asn }) =>
+        bgpPeer(`router-${router}-${family}`, address, asn, {
           numAllowedLocalASNumbers: 1,
           filters,
+          ...(bfd === true && { bfd: FAST }),
+          ...(keys !== undefined && { password: { secretKeyRef: { name: 'bgp', key: `router-${router}` } } }),
         }),
       ),
-    )
+      ...(reflectors === true ? ROUTERS : []).flatMap((router) =>
+        FAMILIES.map((family) => bgpPeer(`reflector-${router}-${family}`, reflectorOn(router)[family], CLUSTER_AS)),
+      ),
+    ]
+  }
+
+  private putKeys(): Promise<void> {
+    const values = this.keys.map((key, index) => [`router-${index + 1}`, key] as const)
+    return this.manifests.put(secret('bgp', Object.fromEntries(values)))
   }
 
   private async describe(running: readonly Number_[]): Promise<void> {
@@ -347,102 +487,18 @@ export class Street {
         ),
       ),
     )
+    if (this.shape.reflectors === true) {
+      const reject = (cidr: string) => [{ action: 'Reject', matchOperator: 'In', cidr }]
+      const rules = { importV4: reject('10.244.0.0/16'), importV6: reject('fd00:244::/32') }
+      await this.manifests.put(filter('no-pods', rules))
+    }
+    if (this.shape.keys !== undefined) await this.putKeys()
     for (const number of running) await this.putNode(number)
   }
 
   putNode(number: Number_): Promise<void> {
     const cidrs = FAMILIES.map((family) => podCidr(number, family))
     return this.manifests.put(kubeNode(this.node(number).host, cidrs))
-  }
-
-  /** The core is number 0. */
-  private routerConfig(index: number, host: Host): string {
-    const neighbors =
-      index === 0
-        ? ROUTERS.flatMap((router) =>
-            FAMILIES.map((family) => ({ address: at(20 + router, 2)[family], asn: routerAs(router) })),
-          )
-        : [
-            ...FAMILIES.map((family) => ({ address: at(20 + index, 1)[family], asn: CORE_AS })),
-            ...NUMBERS.flatMap((number) =>
-              FAMILIES.map((family) => ({ address: nodeOn(index, number)[family], asn: CLUSTER_AS })),
-            ),
-          ]
-    const asn = index === 0 ? CORE_AS : routerAs(index)
-    return renderFabricRouter({
-      name: host.name,
-      id: host.ipv4,
-      asn,
-      neighbors,
-      underlay: FAMILIES,
-      families: FAMILIES,
-    })
-  }
-
-  /** Its own prefixes, and what keeps packets going while it is gone. */
-  private frrConfig({ number, host }: StreetNode): string {
-    const neighbors = ROUTERS.flatMap((router) =>
-      FAMILIES.map((family) => ({ address: at(router, 1)[family], asn: routerAs(router) })),
-    )
-    const id = nodeOn(1, number).ipv4
-    const shape = { name: host.name, id, asn: CLUSTER_AS, neighbors, underlay: FAMILIES, families: FAMILIES }
-    const own = (family: Family) => [podCidr(number, family), ...(number === 3 ? [] : [single(VIP[family])])]
-    return renderFabricRouter(shape)
-      .replace(
-        ' no bgp ebgp',
-        ' bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n no bgp network import-check\n no bgp ebgp',
-      )
-      .replaceAll('  redistribute connected\n', '')
-      .replaceAll(/ address-family (ipv[46]) unicast\n/g, (line, family: Family) =>
-        [
-          line.trimEnd(),
-          ...own(family).map((prefix) => `  network ${prefix}`),
-          ...neighbors
-            .filter(({ address }) => address.includes(':') === (family === 'ipv6'))
-            .map(({ address }) => `  neighbor ${address} allowas-in 1`),
-          '',
-        ].join('\n'),
-      )
-  }
-
-  /** The lines that Calico's templates come to on BIRD 2, for these neighbors. */
-  private birdConfig({ number }: StreetNode, rule: string): string {
-    const mine = FAMILIES.map((family) => ({ family, cidr: podCidr(number, family), vip: single(VIP[family]) }))
-    return [
-      `router id ${nodeOn(1, number).ipv4};`,
-      ...mine.map(({ family, cidr, vip }) => {
-        const accept = `if net = ${cidr} || net = ${vip} then accept;`
-        return `filter to_peers_${family} { ${rule} ${accept} reject; }`
-      }),
-      ...mine.map(({ family, cidr }) => `protocol static block_${family} { ${family}; route ${cidr} blackhole; }`),
-      ...mine.map(({ family, vip }) =>
-        number === 3 ? '' : `protocol static service_${family} { ${family}; route ${vip} blackhole; }`,
-      ),
-      ...FAMILIES.map((family) =>
-        [
-          `protocol kernel kernel_${family} {`,
-          '  learn; persist; scan time 2; graceful restart; merge paths on;',
-          `  ${family} { import all; export filter { if source = RTS_BGP || proto = "block_${family}" then accept; reject; }; };`,
-          '}',
-        ].join('\n'),
-      ),
-      'protocol device { scan time 2; }',
-      'protocol direct { ipv4; ipv6; interface -"cali*", -"pod*", -"kube-ipvs*", "*"; }',
-      ...ROUTERS.flatMap((router) =>
-        FAMILIES.map((family) =>
-          [
-            `protocol bgp router_${router}_${family} {`,
-            `  local ${nodeOn(router, number)[family]} as ${CLUSTER_AS};`,
-            `  neighbor ${at(router, 1)[family]} as ${routerAs(router)};`,
-            '  multihop; graceful restart; allow local as 1;',
-            '  connect delay time 2; connect retry time 5; error wait time 5,30;',
-            `  ${family} { import all; export filter to_peers_${family}; gateway recursive; add paths on; };`,
-            '}',
-          ].join('\n'),
-        ),
-      ),
-      '',
-    ].join('\n')
   }
 }
 
