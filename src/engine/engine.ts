@@ -196,10 +196,12 @@ export class Engine {
       callers: new Callers(),
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
+    const hasOwn = () => !this.#objectWork.isBusy && this.#kernel?.isReady !== false
     this.#restart = new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
-      isReady: () => !this.#rib.busy && !this.#objectWork.isBusy && this.#kernel?.isReady !== false,
+      isReady: () => !this.#rib.busy && hasOwn(),
+      hasOwn,
     })
     const shared = { neighbors: this.#neighbors, sessions: this.#sessions, rib: this.#rib }
     this.#objects = new Objects({
@@ -250,6 +252,7 @@ export class Engine {
     this.#kernel?.judge()
     this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
+    this.#rib.withholdEnd(this.#restart.withholdsEnd(now))
     const waiting = this.#defers(now) || this.#sessions.flush(now)
     this.#measure(waiting)
     if (this.#restartsWith !== undefined && !waiting && !this.#rib.busy) this.#stop(this.#restartsWith, 'restart', now)

@@ -58,6 +58,8 @@ export interface Deferring {
   hasEnded(name: string, family: Family): boolean
   /** All that this node originates is ready to be advertised. */
   isReady(): boolean
+  /** No own prefix waits for objects or for the kernel. */
+  hasOwn(): boolean
 }
 
 export interface DeferringNeighbor {
@@ -118,6 +120,8 @@ export class Restart {
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
+  /** Until when End-of-RIB waits for own prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
+  #ownUntil: Millis | undefined
   /** What the document that was saved last says, in short. */
   #remembered: string | undefined
 
@@ -137,6 +141,7 @@ export class Restart {
   begin(routerId: RouterId, now: Millis): LogLine | undefined {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
+    this.#ownUntil = now + LONGEST_DEFERRAL
     if (this.#left === undefined || this.#boot === '') return undefined
     const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
     if (reason !== undefined)
@@ -158,7 +163,16 @@ export class Restart {
   }
 
   get deadline(): Millis | undefined {
-    return this.#deferral?.deadline
+    return this.#deferral?.deadline ?? this.#ownUntil
+  }
+
+  /**
+   * RFC 4724 §2: End-of-RIB completes the first table, of which this node's own pod CIDRs are a part, also when the kernel
+   * is slow to confirm them. What neighbors kept from before would go without them.
+   */
+  withholdsEnd(now: Millis): boolean {
+    if (this.#ownUntil !== undefined && (now >= this.#ownUntil || this.#rooms.hasOwn())) this.#ownUntil = undefined
+    return this.#ownUntil !== undefined
   }
 
   /** The process ends: nothing is deferred any more. */

@@ -48,13 +48,18 @@ class Lab {
   worker: Host
   /** Effects, in order, with when: what the worker sent and wrote. */
   readonly log: string[] = []
+  /** UPDATEs that the worker sent. */
+  readonly sentUpdates: Buffer[] = []
 
   constructor(open = true, more: Pick<EngineOptions, 'table' | 'adopt'> = {}) {
     this.world = new World({
       watch: (host, _, effects) => {
         if (host.name !== 'worker-1') return
         for (const effect of effects) {
-          if (effect.kind === 'send') this.log.push('send')
+          if (effect.kind === 'send') {
+            this.log.push('send')
+            this.sentUpdates.push(...updatesIn(effect.bytes))
+          }
           if (effect.kind !== 'routes' && effect.kind !== 'nft') continue
           this.log.push(
             effect.kind === 'nft'
@@ -144,6 +149,53 @@ class Lab {
     return this.world.ask(this.worker, 'configure check').split('\n')
   }
 }
+
+function updatesIn(bytes: Uint8Array): Buffer[] {
+  const updates: Buffer[] = []
+  for (let at = 0, length = 0; at < bytes.length; at += length) {
+    length = ((bytes[at + 16] as number) << 8) | (bytes[at + 17] as number)
+    if (bytes[at + 18] === 2) updates.push(Buffer.from(bytes.slice(at, at + length)))
+  }
+  return updates
+}
+
+/** An UPDATE without routes: of IPv4 an empty one, of IPv6 one with an empty MP_UNREACH_NLRI. */
+const isEnd = ({ length }: Buffer): boolean => length === 23 || length === 29
+
+describe('End-of-RIB (RFC 4724 §2)', () => {
+  const PODS = ['10.244.1.0/24', 'fd00:244:0:1::/64']
+  const NLRI = [Buffer.from([24, 10, 244, 1]), Buffer.from([64, 0xfd, 0, 2, 0x44, 0, 0, 0, 1])]
+  const range = (lab: Lab): boolean => lab.world.ask(lab.tor, 'show route').includes('10.96.0.0/16')
+  const ends = (lab: Lab): number => lab.sentUpdates.filter(isEnd).length
+
+  test.each([0, 3_000, 15_000])('comes behind the pod CIDRs of this node, with a kernel that takes %d ms', (slow) => {
+    const lab = new Lab(false)
+    // What does not rest on the kernel is advertised at once.
+    expect(lab.until(() => range(lab))).toBe(true)
+    lab.world.pass(slow)
+    expect([lab.learned(), ends(lab)]).toEqual([[], 0])
+    lab.kernel.open()
+    expect(lab.until(() => lab.learned().length === 2)).toBe(true)
+    lab.world.pass(1_000)
+    expect([lab.learned(), ends(lab)]).toEqual([PODS, 2])
+    for (const [family, length] of [23, 29].entries()) {
+      const end = lab.sentUpdates.findIndex((update) => update.length === length)
+      const routes = lab.sentUpdates.findIndex((update) => update.includes(NLRI[family] as Buffer))
+      expect(routes).toBeGreaterThanOrEqual(0)
+      expect(end).toBeGreaterThan(routes)
+    }
+  })
+
+  test('is waited for 20 s, and no longer; what comes later is advertised as it comes', () => {
+    const lab = new Lab(false)
+    expect(lab.until(() => range(lab))).toBe(true)
+    lab.world.pass(21_000)
+    expect([lab.learned(), ends(lab)]).toEqual([[], 2])
+    lab.kernel.open()
+    expect(lab.until(() => lab.learned().length === 2)).toBe(true)
+    expect(ends(lab)).toBe(2)
+  })
+})
 
 /** (11.3) By BGPAdvertisements: a single pod, where the kernel has its route. */
 describe('single pods', () => {

@@ -50,6 +50,9 @@ export class Planes {
   readonly #busy = new Set<PeerSlot>()
   /** Sweeps that still choose paths for new planes. */
   #fills = 0
+  #withholdsEnd = false
+  /** How often End-of-RIB became due for those that waited for it. */
+  #released = 0
 
   constructor(tables: ExportTables, loc: LocRib, decision: Decision, logLimit: number, later: (sweep: Sweep) => void) {
     this.#family = tables.prefixes.family
@@ -144,6 +147,7 @@ export class Planes {
     if (!this.#hasFedAll(slot, progress)) return undefined
     // RFC 4724 §2: behind the last route of the first feed, also when there was none.
     if (progress.initial) {
+      if (this.#withholdsEnd) return undefined
       progress.initial = false
       this.#busy.delete(slot)
       if (progress.refresh === 'later') this.refresh(slot, true)
@@ -162,16 +166,23 @@ export class Planes {
     return this.#busy.size === 0 && this.#best.isQuiet && this.#planes.every(({ feeds }) => feeds.isQuiet)
   }
 
-  /** Grows with every path that must be advertised or withdrawn. */
+  /** More routes of the first table are to come: no End-of-RIB yet. */
+  withholdEnd(withholds: boolean): void {
+    if (this.#withholdsEnd && !withholds) this.#released++
+    this.#withholdsEnd = withholds
+  }
+
+  /** Grows with every path that must be advertised or withdrawn, and when End-of-RIB is withheld no longer. */
   get revision(): number {
-    return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision)
+    return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision + this.#released)
   }
 
   pending(slot: PeerSlot): boolean {
     const progress = this.#progress.get(slot)
     if (progress === undefined) return false
     if (progress.refresh === 'begin' || this.#feedsOf(slot).some((feeds) => feeds.hasFor(slot))) return true
-    return (progress.initial || progress.refresh === 'end') && this.#hasFedAll(slot, progress)
+    const isDue = (progress.initial && !this.#withholdsEnd) || progress.refresh === 'end'
+    return isDue && this.#hasFedAll(slot, progress)
   }
 
   /** At least all for whom `pending` is true; one may come twice. */

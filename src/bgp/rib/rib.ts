@@ -347,6 +347,11 @@ export class Rib {
     return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
   }
 
+  /** Routes are advertised, and End-of-RIB is not sent: more routes of the first table are to come. */
+  withholdEnd(withholds: boolean): void {
+    for (const family of FAMILIES) this.#ribs[family].adjOut.withholdEnd(withholds)
+  }
+
   /**
    * The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due.
    * After a run that is long it is the turn of the other family, which does not wait for the end of a large table.
