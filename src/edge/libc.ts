@@ -37,6 +37,11 @@ const SO_MEMINFO = 55
 const SK_MEMINFO_DROPS = 8
 const MSG_DONTWAIT = 0x40
 const EAGAIN = 11
+const IPPROTO_IP = 0
+const IP_TOS = 1
+const IPV6_TCLASS = 67
+/** DSCP CS6. */
+const NETWORK_CONTROL = 0xc0
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const TCP_SAVE_SYN = 27
@@ -112,6 +117,15 @@ export function setOption(fd: number, level: number, option: number, value: numb
 }
 
 export const setNoDelay = (fd: number): void => setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+
+/**
+ * Packets go out as network control (DSCP CS6, RFC 4594 §3.1), as those of FRR and BIRD do: a congested link drops others
+ * first. An IPv6 socket also carries IPv4, as mapped addresses.
+ */
+export function setNetworkControl(fd: number, isIpv6: boolean): void {
+  setOption(fd, IPPROTO_IP, IP_TOS, NETWORK_CONTROL)
+  if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_TCLASS, NETWORK_CONTROL)
+}
 
 /** Port 0: any free port. */
 export function bindSocket(fd: number, { address, port }: Endpoint): void {

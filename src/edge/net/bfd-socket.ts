@@ -20,6 +20,7 @@ import {
   openSocket,
   SOL_SOCKET,
   sendTo,
+  setNetworkControl,
   setOption,
 } from '../libc.ts'
 import { makeFilter } from './bfd-filter.ts'
@@ -41,16 +42,12 @@ const SO_RCVBUFFORCE = 33
 const LEVEL: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 41 }
 /** IP_TTL and IPV6_UNICAST_HOPS. */
 const HOPS_OPTION: Readonly<Record<Family, number>> = { ipv4: 2, ipv6: 16 }
-/** IP_TOS and IPV6_TCLASS. */
-const CLASS_OPTION: Readonly<Record<Family, number>> = { ipv4: 1, ipv6: 67 }
 const IPV6_V6ONLY = 26
 
 const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 }
 const ANY: Readonly<Record<Family, Address>> = { ipv4: '0.0.0.0', ipv6: '::' }
 /** RFC 5881 §5. Also on several hops, so that a neighbor can ask for a minimum. */
 const TTL = 255
-/** CS6, network control: congestion drops it last. */
-const NETWORK_CONTROL = 0xc0
 /** Room for the packets of all sessions in a tenth of a second. */
 const RECEIVE_BUFFER = 1024 * 1024
 
@@ -299,7 +296,7 @@ function openSender({ remote, local, hops, port }: Open): number {
   const fd = openSocket(family, SOCK_DGRAM)
   try {
     setOption(fd, LEVEL[family], HOPS_OPTION[family], TTL)
-    setOption(fd, LEVEL[family], CLASS_OPTION[family], NETWORK_CONTROL)
+    setNetworkControl(fd, family === 'ipv6')
     // RFC 5881 §2: a single hop is one link; packets must not be routed.
     if (hops === 'single') setOption(fd, SOL_SOCKET, SO_DONTROUTE, 1)
     bindSocket(fd, { address: local ?? ANY[family], port })

@@ -21,6 +21,7 @@ import {
   listenAt,
   localEndpoint,
   openSocket,
+  setNetworkControl,
   sharePort,
   watchReadable,
 } from '../libc.ts'
@@ -149,6 +150,7 @@ class Listener {
       this.#protect(fd)
       this.#filter(fd)
       sendFarthest(fd, this.#isIpv6)
+      setNetworkControl(fd, this.#isIpv6)
       if (link !== undefined) {
         bindToInterface(fd, link)
         sharePort(fd, true)

@@ -30,6 +30,7 @@ import {
   type FilterRow,
   localEndpoint,
   openSocket,
+  setNetworkControl,
   setNoDelay,
   ttlOfSyn,
 } from '../libc.ts'
@@ -380,6 +381,7 @@ export class Tcp implements Network {
     const ends = newEnds(fd, remote.address, hostOf(remote.address))
     try {
       setNoDelay(fd)
+      setNetworkControl(fd, ends.isIpv6)
       this.#signCaller(ends)
       this.#limitTtl(ends)
       if (name !== undefined) bindToInterface(fd, name)

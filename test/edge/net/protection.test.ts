@@ -1,4 +1,5 @@
 /** Keys of TCP-MD5 and TTL security on real sockets: listening and dialling, both families, single neighbors and ranges. */
+import { execFileSync } from 'node:child_process'
 import { createConnection, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
@@ -108,6 +109,19 @@ describe('what protects a session', () => {
     dial(address)
     await until('a connection', () => one.of('connected').length === 1 && two.of('accepted').length === 1)
     await talk('hello')
+  })
+
+  test.each([
+    ['127.0.0.1', 'tos:0xc0'],
+    ['::1', 'tclass:0xc0'],
+  ])('both ends of a connection to %s send as network control (DSCP CS6)', async (address, says) => {
+    for (const side of [one, two]) side.tcp.perform({ kind: 'protect', neighbors: [] })
+    listen()
+    dial(address)
+    await until('a connection', () => one.of('connected').length === 1 && two.of('accepted').length === 1)
+    const sockets = execFileSync('ss', ['-Htn', '--tos', `( sport = :${port} or dport = :${port} )`])
+    const ends = sockets.toString().trim().split('\n')
+    expect(ends).toEqual([expect.stringContaining(says), expect.stringContaining(says)])
   })
 
   test.each([
