@@ -276,7 +276,8 @@ export class Sessions {
     if (neighbor.intent.range !== undefined) this.rangeCallers.add(neighbor.intent.address)
     this.#hasNews = true
     this.#twins.add(neighbor, now)
-    this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
+    const isAnother = this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
+    if (isAnother) this.#out.log(staleDroppedLine(neighbor.name, 'its AS number or router ID is another than before'))
     this.#out.log(upLine(neighbor.name, session))
     this.#logNextHops(neighbor, undefined)
   }

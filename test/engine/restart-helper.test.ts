@@ -233,6 +233,8 @@ describe('the neighbor is back', () => {
     neighbor.connect()
     neighbor.send(open).send(KEEPALIVE)
     expect(held(rig)).toEqual([])
+    const dropped = rig.lines.find(({ code }) => code === 'stale-routes-dropped')
+    expect(dropped?.text).toMatch(/: stale routes are dropped: its AS number or router ID is another than before$/)
   })
 })
 

@@ -111,13 +111,16 @@ export class Rib {
 
   /**
    * The session is up: everything is advertised, and End-of-RIB follows. Nothing is known from it, unless `losePeer`
-   * kept routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once.
+   * kept routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once. True: it is not
+   * the router that those are of, and all of them go.
    */
-  addPeer(peer: RibPeer, keep: readonly Family[] = []): void {
+  addPeer(peer: RibPeer, keep: readonly Family[] = []): boolean {
+    const before = this.#peers.get(peer.name)
     const slot = this.#rejoin(peer) ?? this.#peers.add(peer)
     for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].dropStale(slot)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
     this.#noteOwnAddresses()
+    return before !== undefined && before !== slot
   }
 
   /** A neighbor that was lost is the same only with the same numbers: decision has looked at them. */
