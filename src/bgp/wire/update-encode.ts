@@ -44,8 +44,9 @@ export function flattenTo2Octets(canonical: Uint8Array): Uint8Array {
 function flatten(type: number, value: Uint8Array, late: { type: number; value: Uint8Array }[]): Uint8Array {
   if (type === ATTRIBUTE.asPath) {
     const path = readSegments(value, 0, value.length, 4)
-    if (path.some(({ asns }) => asns.some(needsFour))) {
-      late.push({ type: ATTRIBUTE.as4Path, value: writeSegments(withoutConfederations(path), 4) })
+    const outside = withoutConfederations(path)
+    if (outside.some(({ asns }) => asns.some(needsFour))) {
+      late.push({ type: ATTRIBUTE.as4Path, value: writeSegments(outside, 4) })
     }
     return writeSegments(
       path.map(({ kind, asns }): AsSegment => ({ kind, asns: asns.map(inTwo) })),

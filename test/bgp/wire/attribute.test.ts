@@ -109,6 +109,11 @@ describe('for a speaker with two-octet AS numbers (RFC 6793 §4.2.2)', () => {
       '40 02 0c 03 01 0000fc09 02 01 00010000',
       '40 02 08 03 01 fc09 02 01 5ba0  c0 11 06 02 01 00010000',
     ],
+    [
+      'a number that does not fit in a confederation segment alone: AS_TRANS, and no AS4_PATH, which would be empty',
+      '40 02 0c 03 01 00010000 02 01 0000fc01',
+      '40 02 08 03 01 5ba0 02 01 fc01',
+    ],
     ['an AGGREGATOR that fits', 'c0 07 08 0000fc01 0a000001', 'c0 07 06 fc01 0a000001'],
     [
       'one that does not: AS_TRANS, and AS4_AGGREGATOR',
