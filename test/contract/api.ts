@@ -265,6 +265,131 @@ export function describeApi(title: string, makeRig: () => Promise<ApiRig>): void
       })
     })
 
+    describe('what the agent writes', () => {
+      const merge = (path: string, body: unknown): Promise<Answer> =>
+        rig.agent.request('PATCH', path, { body, headers: { 'content-type': 'application/merge-patch+json' } })
+      const micros = (): string => new Date().toISOString().replace('Z', '000Z')
+
+      describe('a status', () => {
+        const conditions = [{ type: 'Accepted', status: 'True' }]
+
+        test('is written apart: the rest stays, and so does the generation', async () => {
+          const stored = await create(PEERS, { ...peer(nameOf('status')), status: { conditions } })
+          expect(stored).not.toHaveProperty('status')
+          const path = `${PEERS}/${stored.metadata?.name}/status`
+          const { status, body } = await merge(path, { spec: { asNumber: 64999 }, status: { conditions } })
+          expect(status, body?.message).toBe(200)
+          expect(body).toMatchObject({ spec: { asNumber: 64512 }, status: { conditions }, metadata: { generation: 1 } })
+          expect(versionOf(body ?? {})).not.toBe(versionOf(stored))
+        })
+
+        test('stays when the rest is written', async () => {
+          const stored = await create(PEERS, peer(nameOf('rest')))
+          const { body } = await merge(`${PEERS}/${stored.metadata?.name}/status`, { status: { conditions } })
+          const changed = { ...body, spec: { ...(body?.spec as object), asNumber: 64513 }, status: {} }
+          expect((await put(PEERS, changed)).body).toMatchObject({
+            spec: { asNumber: 64513 },
+            status: { conditions },
+            metadata: { generation: 2 },
+          })
+        })
+
+        test('is checked by the schema too', async () => {
+          const stored = await create(PEERS, peer(nameOf('half')))
+          const path = `${PEERS}/${stored.metadata?.name}/status`
+          const { status, body } = await merge(path, { status: { conditions: [{ type: 'Accepted' }] } })
+          expect(status).toBe(422)
+          expect(body?.message).toContain('status.conditions[0].status')
+        })
+
+        test('nothing else of the object may be written', async () => {
+          const stored = await create(PEERS, peer(nameOf('spec')))
+          expect((await merge(`${PEERS}/${stored.metadata?.name}`, { spec: { asNumber: 1 } })).status).toBe(403)
+        })
+      })
+
+      describe('the Lease', () => {
+        const leases = () => `/apis/coordination.k8s.io/v1/namespaces/${rig.namespace}/leases`
+        const lease = (spec: object, metadata: object = {}) => ({
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata: { name: 'godwit-status', namespace: rig.namespace, ...metadata },
+          spec: { holderIdentity: 'contract', leaseDurationSeconds: 15, renewTime: micros(), ...spec },
+        })
+        const write = (method: 'POST' | 'PUT', body: Body): Promise<Answer> => {
+          made.push(`${leases()}/godwit-status`)
+          return rig.agent.request(method, method === 'PUT' ? `${leases()}/godwit-status` : leases(), { body })
+        }
+
+        test('is made once, and taken over by whoever has seen its last version', async () => {
+          const first = await write('POST', lease({}))
+          expect(first.status, first.body?.message).toBe(201)
+          expect((await write('POST', lease({}))).body).toMatchObject({ code: 409, reason: 'AlreadyExists' })
+          const seen = { resourceVersion: versionOf(first.body ?? {}) }
+          expect((await write('PUT', lease({ holderIdentity: 'one' }, seen))).status).toBe(200)
+          expect((await write('PUT', lease({ holderIdentity: 'two' }, seen))).body).toMatchObject({
+            code: 409,
+            reason: 'Conflict',
+          })
+          expect((await write('PUT', lease({}))).status).toBe(422)
+          const { body } = await rig.agent.get(`${leases()}/godwit-status`)
+          expect(body?.spec).toMatchObject({ holderIdentity: 'one' })
+        })
+
+        test('lasts for some time, which is told to the microsecond', async () => {
+          expect((await write('POST', lease({ leaseDurationSeconds: 0 }))).status).toBe(422)
+          expect((await write('POST', lease({ renewTime: '2026-01-01T00:00:00Z' }))).status).toBe(400)
+        })
+
+        test('no other one is for the agent', async () => {
+          expect((await rig.agent.get(`${leases()}/other`)).status).toBe(403)
+          expect((await rig.agent.request('DELETE', `${leases()}/godwit-status`)).status).toBe(403)
+        })
+      })
+
+      describe('an Event', () => {
+        const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events'
+        const event = (over: object = {}) => ({
+          apiVersion: 'events.k8s.io/v1',
+          kind: 'Event',
+          metadata: { name: nameOf('event'), namespace: 'default' },
+          eventTime: micros(),
+          reportingController: 'godwit.dev/agent',
+          reportingInstance: 'contract',
+          action: 'Connect',
+          reason: 'SessionLost',
+          regarding: { apiVersion: 'godwit.dev/v1', kind: 'BGPPeer', name: 'contract' },
+          note: 'the hold timer expired',
+          type: 'Warning',
+          ...over,
+        })
+        const say = (body: Body): Promise<Answer> => {
+          made.push(`${EVENTS}/${body.metadata?.name}`)
+          return rig.agent.request('POST', EVENTS, { body })
+        }
+
+        test('of an object without a namespace lies in default, and its series grows', async () => {
+          const { status, body } = await say(event())
+          expect(status, body?.message).toBe(201)
+          const series = { count: 2, lastObservedTime: micros() }
+          const grown = await merge(`${EVENTS}/${body?.metadata?.name}`, { series })
+          expect(grown.status, grown.body?.message).toBe(200)
+          expect(grown.body).toMatchObject({ series: { count: 2 } })
+          expect((await merge(`${EVENTS}/${body?.metadata?.name}`, { note: 'another' })).status).toBe(422)
+        })
+
+        test.each<[string, object]>([
+          ['a note of 1025 octets', { note: 'x'.repeat(1025) }],
+          ['no time', { eventTime: undefined }],
+          ['a type that is none', { type: 'Bad' }],
+          ['no action', { action: '' }],
+          ['a reason of 129 letters', { reason: 'x'.repeat(129) }],
+        ])('with %s is refused', async (_name, over) => {
+          expect((await say(event(over))).status).toBe(422)
+        })
+      })
+    })
+
     describe('lists', () => {
       const labelled = (label: string) => ({ labels: { contract: label } })
 
