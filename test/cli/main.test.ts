@@ -51,7 +51,7 @@ test('what the agent does not need is not in the files that it reads, and each t
   // Loaded on demand: the agent itself, and the source of objects.
   for (const words of ['async function runAgent', 'async function openKubernetes']) follow(chunkOf(words))
   expect(read.size).toBeGreaterThan(5)
-  const client = chunkOf('CoreV1Api')
+  const client = chunkOf('loadFromDefault')
   expect(client).not.toBe('')
   expect([...read]).not.toContain(client)
 })
