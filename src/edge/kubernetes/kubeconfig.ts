@@ -3,10 +3,15 @@
  * fresh, in every way there is (certificates, programs, proxies); it is large, so this file is loaded only where there is a
  * kubeconfig.
  */
+import { existsSync, readFileSync } from 'node:fs'
 import type { RequestOptions } from 'node:https'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
+import { parse } from 'yaml'
 import { errorText } from '../error-text.ts'
 import type { Account } from './account.ts'
+import { fields } from './trim.ts'
 
 /** Undefined: the one kubectl would take. Throws one line where it is no good. */
 export const kubeconfigAccount = (path: string | undefined): Account => new KubeconfigAccount(() => load(path))
@@ -16,6 +21,7 @@ function load(path: string | undefined): KubeConfig {
   try {
     if (path !== undefined) config.loadFromFile(path)
     else config.loadFromDefault()
+    followTokenFiles(config, path === undefined ? usualFiles() : [path])
   } catch (error) {
     throw new Error(`cannot read the kubeconfig ${path ?? ''}: ${errorText(error)}`)
   }
@@ -26,6 +32,26 @@ function load(path: string | undefined): KubeConfig {
     one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
   )
   return config
+}
+
+const usualFiles = (): string[] =>
+  (process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config')).split(delimiter).filter((file) => existsSync(file))
+
+/** `tokenFile` of a user, which the client overlooks there. It stands above `token`; `renew` reads it again. */
+function followTokenFiles(config: KubeConfig, files: readonly string[]): void {
+  const tokens = new Map<string, string>()
+  for (const file of files) {
+    const { users } = fields(parse(readFileSync(file, 'utf8')))
+    for (const entry of Array.isArray(users) ? users : []) {
+      const { tokenFile } = fields(fields(entry).user)
+      const name = String(fields(entry).name)
+      if (typeof tokenFile === 'string' && !tokens.has(name)) tokens.set(name, resolve(dirname(file), tokenFile))
+    }
+  }
+  config.users = config.users.map((user) => {
+    const tokenFile = tokens.get(user.name)
+    return tokenFile === undefined ? user : { ...user, token: readFileSync(tokenFile, 'utf8').trim() }
+  })
 }
 
 class KubeconfigAccount implements Account {

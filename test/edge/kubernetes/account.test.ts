@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { podAccount } from '../../../src/edge/kubernetes/account.ts'
+import { kubeconfigAccount } from '../../../src/edge/kubernetes/kubeconfig.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -59,5 +60,26 @@ describe('the account of a pod', () => {
       message: `cannot read ${folder}/token: No such file or directory`,
       code: 'ENOENT',
     })
+  })
+})
+
+describe('the account of a kubeconfig', () => {
+  const config = (user: string): string => `apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{ name: a, cluster: { server: "https://10.96.0.1:443" } }]
+contexts: [{ name: a, context: { cluster: a, user: me } }]
+users: [{ name: me, user: ${user} }]
+`
+
+  test.each([
+    ['a token', '{ token: mine }', 'Bearer mine'],
+    ['a file with a token, beside the kubeconfig', '{ tokenFile: token }', 'Bearer first'],
+    ['a file, which stands above a token', '{ token: mine, tokenFile: ./token }', 'Bearer first'],
+  ])('with %s', async (_, user, expected) => {
+    const path = join(folder, 'config')
+    writeFileSync(path, config(user))
+    const { headers } = await asked(kubeconfigAccount(path))
+    expect(headers).toMatchObject({ Authorization: expected })
   })
 })
