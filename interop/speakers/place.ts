@@ -57,7 +57,7 @@ export const trixie: Place = {
   start: (host, name, argv) => host.start(name, enterRoot(rootPath, host.directory, argv)),
 }
 
-const IMAGE = process.env.GODWIT_INTEROP_FRR_IMAGE ?? 'docker.io/frrouting/frr:latest'
+const IMAGE = process.env.GODWIT_INTEROP_FRR_IMAGE ?? 'frrouting/frr:latest'
 let engine = ''
 let containers = 0
 
