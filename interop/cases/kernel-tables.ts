@@ -148,7 +148,7 @@ const tableFirst: Case = {
     ])
     for (const flag of hidden) await host.must(['ip', flag, 'rule', 'add', 'pref', '50', 'lookup', '77'])
     const said = await doctor()
-    for (const prefix of PODS) expect(said.includes(`pod CIDR: ${prefix} is of this node`), `doctor says ${said}`)
+    for (const prefix of PODS) expect(said.includes(`pod CIDR: ${prefix} belongs to this node`), `doctor says ${said}`)
     for (const flag of hidden) await host.must(['ip', flag, 'rule', 'del', 'pref', '50'])
     for (const nobody of ['10.244.1.9', 'fd00:244:1::9']) {
       expect(/Invalid argument|blackhole/.test(await wayTo(nobody)), `${nobody} goes ${await wayTo(nobody)}`)
