@@ -133,7 +133,11 @@ function* samples(rules: readonly Rule[], family: 'V4' | 'V6', isImport: boolean
   const communities = [[], ...of(({ if: when }) => when?.community).map((one) => [one])]
   const paths = [[], [65009], ...rules.flatMap(({ if: when }) => (when?.path === undefined ? [] : [[...when.path]]))]
   const preferences = [undefined, ...of(({ if: when }) => when?.localPref)]
-  const interfaces = ['eth0', 'cali1', 'vxlan.calico', 'some1iface', 'someiface', 'iface']
+  // Of each mask one that fits; `fits` says of the others what they are.
+  const masks = of(({ if: when }) => when?.interface)
+  const interfaces = [
+    ...new Set(['eth0', 'iface', ...masks.map((mask) => mask.replaceAll('*', 'some').replaceAll('?', '1'))]),
+  ]
   for (const prefix of [...named, ...inside, beside])
     for (const learned of isImport ? [true] : [true, false])
       for (const one of interfaces)
