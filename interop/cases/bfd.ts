@@ -355,6 +355,24 @@ const apart: Case = {
   },
 }
 
+interface RunFile {
+  readonly value: {
+    readonly sessions: readonly { readonly state: string; readonly advertised: { readonly multiplier: number } }[]
+  } | null
+}
+
+/** What changes together is written together, a quarter of a second later: a run that is killed before has left less. */
+const bfdKept = (node: Host): Promise<void> =>
+  eventually(
+    async () => {
+      const text = await readFile(socketOf(node).replace(/\.sock$/, '.json'), 'utf8')
+      const { value } = JSON.parse(text) as RunFile
+      const kept = value?.sessions.filter(({ state, advertised }) => state === 'Up' && advertised.multiplier === 10)
+      expect(kept?.length === 2, `the process has kept ${text}`)
+    },
+    { within: 10_000 },
+  )
+
 const killed: Case = {
   name: 'bfd: a process of its own that is killed goes on if it is back in time, and else the router loses it once',
   speakers: 'each',
@@ -367,6 +385,7 @@ const killed: Case = {
     let daemon = startBfd(node)
     await bfdUp(scene, 'single')
     const times = await bgpUp(scene)
+    await bfdKept(node)
     await daemon.kill()
     daemon = startBfd(node)
     await staysUp(scene, 'the process being killed and back in time', 4)
