@@ -131,7 +131,7 @@ export function signConnection(
     return next
   }
   const old = before?.kind === 'ao' ? before.keys : []
-  const kept = next.keys.map((key) => old.find((one) => idsOf(one) === idsOf(key)) ?? key)
+  const kept = keysInForce(next.keys, old)
   const preferred = kept[0]
   if (preferred === undefined) return next
   for (const key of kept) if (!old.includes(key)) addUnlessThere(target, prefix, key)
@@ -139,6 +139,11 @@ export function signConnection(
   for (const key of old) if (!kept.includes(key)) deleteAo(target, prefix, key, preferred)
   return { kind: 'ao', name: next.name, keys: kept }
 }
+
+/** Each new key, or the old one that has one of its IDs: that ID is not free before the session ends. */
+export const keysInForce = (next: readonly AoKey[], old: readonly AoKey[]): readonly AoKey[] => [
+  ...new Set(next.map((key) => old.find((one) => one.sendId === key.sendId || one.receiveId === key.receiveId) ?? key)),
+]
 
 /** `undefined` takes the key away. */
 function setMd5({ fd, isIpv6 }: Target, prefix: Prefix, key: Uint8Array | undefined): void {

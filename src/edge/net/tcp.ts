@@ -97,18 +97,18 @@ interface Ends {
   minTtl: number | undefined
   /** As it was set, for these addresses: the neighbor's, or those that its listener has it for. */
   signature: Signature | undefined
-  readonly signedFor: Prefix
+  signedFor: Prefix | undefined
   /** Bytes of one read. */
   chunk: number
 }
 
-const newEnds = (fd: number, remote: Address, signedFor: Prefix): Ends => ({
+const newEnds = (fd: number, remote: Address): Ends => ({
   fd,
   remote,
   isIpv6: familyOfAddress(remote) === 'ipv6',
   minTtl: undefined,
   signature: undefined,
-  signedFor,
+  signedFor: undefined,
   chunk: CHUNK,
 })
 
@@ -267,8 +267,7 @@ export class Tcp implements Network {
   /** Nothing has been read yet: its protection is set first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    const signedFor = this.#protections.signedFor(remote.address)
-    const ends: Ends = { ...newEnds(fd, remote.address, signedFor), isIpv6 }
+    const ends: Ends = { ...newEnds(fd, remote.address), isIpv6 }
     try {
       setNoDelay(fd)
       // It has inherited the listener's.
@@ -320,7 +319,9 @@ export class Tcp implements Network {
   #signCaller(ends: Ends): void {
     const protection = this.#protections.of(ends.remote)
     ends.signature = protection && this.#protections.signatureOf(protection)
-    if (ends.signature !== undefined) signCaller(ends, ends.signedFor, ends.signature)
+    if (ends.signature === undefined) return
+    ends.signedFor = hostOf(ends.remote)
+    signCaller(ends, ends.signedFor, ends.signature)
   }
 
   /** What is signed in another way, or no more, the engine ends: it may say good-bye as it began. */
@@ -331,8 +332,8 @@ export class Tcp implements Network {
     if (next === undefined || next.name === before?.name) return
     if (before !== undefined && before.kind !== next.kind) return
     // Of TCP-MD5 an accepted connection has a key for its neighbor alone, of TCP-AO those of the listener.
-    const prefix = next.kind === 'md5' ? hostOf(ends.remote) : ends.signedFor
-    ends.signature = signConnection(ends, prefix, next, before)
+    ends.signedFor ??= next.kind === 'ao' ? this.#protections.signedFor(ends.remote) : hostOf(ends.remote)
+    ends.signature = signConnection(ends, ends.signedFor, next, before)
   }
 
   /** `isAccepted`: it has the TTL of the listener. */
@@ -378,7 +379,7 @@ export class Tcp implements Network {
     if (whyUnsigned !== undefined) throw new Error(whyUnsigned)
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
-    const ends = newEnds(fd, remote.address, hostOf(remote.address))
+    const ends = newEnds(fd, remote.address)
     try {
       setNoDelay(fd)
       setNetworkControl(fd, ends.isIpv6)

@@ -5,7 +5,7 @@ import type { KeyIntent, Signing } from '../../../src/cluster/intent.ts'
 import { Keys } from '../../../src/edge/keys.ts'
 import { keyPrefixes } from '../../../src/edge/net/key-prefixes.ts'
 import { Protections } from '../../../src/edge/net/protection.ts'
-import { aoAdd, aoDelete, type Signature, signatureOf } from '../../../src/edge/net/signing.ts'
+import { aoAdd, aoDelete, keysInForce, type Signature, signatureOf } from '../../../src/edge/net/signing.ts'
 import type { Protection } from '../../../src/engine/effect.ts'
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -64,6 +64,16 @@ describe('struct tcp_ao_add and tcp_ao_del of Linux', () => {
     expect([...bytes.subarray(8, 24)]).toEqual([...prefixOf('2001:db8::1').bytes])
     expect([...bytes.subarray(132, 144)]).toEqual([3, 0, 0, 0, 0, 0, 128, 7, 9, 8, 10, 0])
   })
+})
+
+test('an open connection keeps an old key as long as a new one has either of its IDs', () => {
+  const key = (sendId: number, receiveId: number, text: string) =>
+    ({ sendId, receiveId, algorithm: 'HMAC-SHA-1-96', bytes: octets(text) }) as const
+  const [one, two, other] = [key(1, 1, 'a'), key(2, 2, 'b'), key(3, 3, 'c')]
+  expect(keysInForce([other, one], [one, two])).toEqual([other, one])
+  expect(keysInForce([key(1, 1, 'z')], [one])).toEqual([one])
+  expect(keysInForce([key(1, 9, 'z'), other], [one])).toEqual([one, other])
+  expect(keysInForce([key(9, 1, 'z'), key(1, 9, 'z')], [one])).toEqual([one])
 })
 
 test('half a chain is none', () => {
