@@ -1,15 +1,16 @@
-/** Objects as the API serves them, once they are checked. */
+/** The types of checked objects: what `parse/` makes of the objects that the API serves. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
-import type { compileFilter } from './filters.ts'
+import type { Rule } from '../bgp/policy/rule.ts'
 import type {
   BfdSettings,
   DecisionSettings,
   NODE_ROUTES,
   PeerIntent,
   PrefixLimit,
+  Problem,
   ProgramClusterRoutes,
   ServiceGuards,
   ServiceLoopPrevention,
@@ -22,19 +23,19 @@ import type { ObjectRef } from './source.ts'
 export interface NodeObject {
   readonly name: string
   readonly labels: Labels
-  /** Those that a BGPPeer may take a value from: an address or an AS number. */
+  /** The annotations that a BGPPeer may read a value from: those that hold an address or an AS number. */
   readonly annotations: Readonly<Record<string, string>>
   readonly podCidrs: readonly Prefix[]
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
-  /** These and all others of the node: whoever looks for one of them looks for the node. */
+  /** All addresses of the node, these included. */
   readonly hosts: readonly Address[]
-  /** Undefined: the cluster's default. */
+  /** Undefined: the AS number of the cluster. */
   readonly asNumber: Asn | undefined
-  /** It reflects routes (RFC 4456). */
+  /** Given if the node reflects routes (RFC 4456). */
   readonly clusterId: RouterId | undefined
   /** Keys of its taints. */
   readonly taints: readonly string[]
-  /** Why no session of this node may start: what it says of itself is wrong, and no version of it was ever good. */
+  /** Why no session of this node may start: the Node has errors, and no version of it was ever good. */
   readonly held: string | undefined
 }
 
@@ -46,29 +47,29 @@ export interface ServiceObject {
   readonly clusterIps: readonly Prefix[]
   readonly externalIps: readonly Prefix[]
   readonly loadBalancerIps: readonly Prefix[]
-  /** Of these, the ones with `ipMode: Proxy`: the load balancer takes what is sent to them, kube-proxy does not. */
+  /** Those with `ipMode: Proxy`: the load balancer accepts packets to them, kube-proxy does not. */
   readonly proxiedIps: readonly Prefix[]
   readonly internalLocal: boolean
   readonly externalLocal: boolean
-  /** '' where none is given. */
+  /** '' if the service has none. */
   readonly loadBalancerClass: string
   readonly labels: Labels
-  /** What `godwit.dev/advertise` says of it, as label or annotation; undefined: nothing. */
+  /** The value of the label or annotation `godwit.dev/advertise`; undefined: not set. */
   readonly advertise: boolean | undefined
 }
 
-/** Of the endpoints of a slice only on which nodes they are, and how they are. */
+/** An EndpointSlice, reduced to the nodes of its endpoints and their conditions. */
 export interface EndpointSliceObject {
-  /** `shop/web`; undefined where the slice belongs to no service. */
+  /** `shop/web`; undefined if the slice belongs to no service. */
   readonly service: string | undefined
   readonly family: Family | undefined
-  /** Nodes with a ready endpoint; '' for one without a node. Sorted, each once. */
+  /** Names of the nodes with a ready endpoint, sorted and unique; '' stands for an endpoint without a node. */
   readonly ready: readonly string[]
-  /** Nodes with an endpoint that terminates and still serves. */
+  /** Names of the nodes with an endpoint that terminates and still serves. */
   readonly draining: readonly string[]
 }
 
-/** Of a pod what decides whether its address is advertised. */
+/** A Pod, reduced to what decides whether its addresses are advertised. */
 export interface PodObject {
   readonly namespace: string
   readonly name: string
@@ -82,10 +83,10 @@ export interface PodObject {
   readonly addresses: readonly Prefix[]
 }
 
-/** A Secret as the edge reports it: what of it is fit to be a key, and never the key. */
+/** A Secret as the edge reports it: which of its values can be keys, never the keys themselves. */
 export interface SecretObject {
   readonly type: string
-  /** `version` grows with every change of the key; `trouble` says why it is none: `is empty`. */
+  /** `version` increases with every change of the value; `trouble` is why it cannot be a key: `is empty`. */
   readonly keys: Readonly<Record<string, { readonly version: number; readonly trouble: string | undefined }>>
 }
 
@@ -103,9 +104,9 @@ export interface PrefixAdvertisement {
   readonly held: string | undefined
 }
 
-/** What rests on fields of a BGPConfiguration. */
+/** The parts of the configuration that depend on fields of a BGPConfiguration. */
 export type ConfigurationPart = 'asNumber' | 'listening' | 'mesh' | ServiceAddressKind | 'routes' | 'pods'
-/** What is held because a field it rests on is wrong, and why. */
+/** The parts that are held because a field that they depend on is wrong, with the reason. */
 export type HeldParts = Readonly<Partial<Record<ConfigurationPart, string>>>
 
 export interface ConfigurationObject {
@@ -114,13 +115,13 @@ export interface ConfigurationObject {
   readonly nodeToNodeMesh: boolean
   readonly serviceCidrs: Readonly<Record<ServiceAddressKind, readonly Prefix[]>>
   readonly loadBalancerAggregation: boolean
-  /** Those whose LoadBalancer IPs are advertised; '' stands for services without one. Undefined: all. */
+  /** Classes whose LoadBalancer IPs are advertised; '' stands for services without a class. Undefined: all. */
   readonly loadBalancerClasses: readonly string[] | undefined
-  /** Only services that ask for it are advertised one by one. */
+  /** Advertise single addresses only of services with `godwit.dev/advertise: "true"`. */
   readonly serviceOptIn: boolean
   readonly guards: ServiceGuards
   readonly communities: ReadonlyMap<string, readonly number[]>
-  /** Undefined: none given, so that the default's hold. */
+  /** Undefined: not set, so that those of BGPConfiguration `default` apply. */
   readonly prefixAdvertisements: readonly PrefixAdvertisement[] | undefined
   readonly listenPort: number | undefined
   readonly bindToNodeIp: boolean
@@ -131,45 +132,45 @@ export interface ConfigurationObject {
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
   readonly decision: DecisionSettings
-  /** Octets, of each neighbor and family; undefined: as built in. */
+  /** Octets for each neighbor and family; undefined: the built-in limit. */
   readonly maxRouteMemory: number | undefined
-  /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not said. */
+  /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not set. */
   readonly natSparesHosts: boolean | undefined
   readonly recursiveNextHops: boolean
   readonly nodeRoutes: (typeof NODE_ROUTES)[number]
-  /** Undefined: not said. */
+  /** Undefined: not set. */
   readonly programClusterRoutes: ProgramClusterRoutes | undefined
-  /** Key of the taint with which a node leaves; undefined: none. */
+  /** The key of the taint that makes a node leave; undefined: none. */
   readonly leaveOnTaint: string | undefined
-  /** Undefined: not said. */
+  /** Undefined: not set. */
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
-  /** Undefined: not said. */
+  /** Undefined: not set. */
   readonly podCidrSource: 'Node' | 'CalicoIPAM' | 'Static' | undefined
-  /** Of one node, with the source Static. */
+  /** Pod CIDRs of one node, for the source Static. */
   readonly podCidrs: readonly Prefix[]
-  /** Empty for a version that is good as a whole. */
+  /** Empty for a version without errors. */
   readonly held: HeldParts
 }
 
-/** Of Calico IPAM: a block of addresses. */
+/** A BlockAffinity of Calico IPAM: a block of addresses and the node that owns it. */
 export interface AffinityObject {
   readonly prefix: Prefix
-  /** Whose it is; undefined while that is not settled. */
+  /** The owner of the block; undefined while the affinity is not confirmed. */
   readonly node: string | undefined
 }
 
-/** Of Calico IPAM: what of a block is with others than its owner. */
+/** An IPAMBlock of Calico IPAM: the addresses of a block that pods of other nodes have. */
 export interface BlockObject {
   /** Addresses as /32 and /128, by the node of the pod. */
   readonly borrowed: ReadonlyMap<string, readonly Prefix[]>
 }
 
-/** Of Calico's FelixConfiguration only what has to do with routes. */
+/** A FelixConfiguration of Calico, reduced to what concerns routes. */
 export interface FelixObject {
   readonly serviceLoopPrevention: ServiceLoopPrevention | undefined
-  /** Which routes to other nodes Felix writes; undefined: not said. */
+  /** The routes to other nodes that Felix writes; undefined: not set. */
   readonly programClusterRoutes: ProgramClusterRoutes | undefined
-  /** Of pools that say nothing of their own. */
+  /** Ports and address for pools that set none themselves. */
   readonly natPorts: PoolNat['ports']
   readonly natAddress: Address | undefined
   readonly natExclusions: 'IPPoolsOnly' | 'IPPoolsAndHostIPs' | undefined
@@ -177,7 +178,7 @@ export interface FelixObject {
 
 export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer'
 
-/** Where a Node says a value. */
+/** The label or annotation of a Node that holds a value. */
 export interface ValueFrom {
   readonly kind: 'label' | 'annotation'
   readonly key: string
@@ -186,25 +187,25 @@ export interface ValueFrom {
 export interface PeerObject {
   readonly name: string
   readonly labels: Labels
-  /** All three undefined or one given: which nodes have this peer. */
+  /** The nodes that have this peer. At most one of the three is given; none means all nodes. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
-  /** One of the five is given. */
+  /** The neighbor. Exactly one of the five is given. */
   readonly range: PeerIntent['range']
   /** The router that advertises itself on this interface. */
   readonly interface: string | undefined
   readonly remote: { readonly address: Address; readonly port: number | undefined } | undefined
-  /** The default gateway of the node: of the families named, or of those of which the node has an address. */
+  /** The default gateway of the node, for these families; undefined: those in which the node has an address. */
   readonly gateway: { readonly families: readonly Family[] | undefined } | undefined
   readonly peerSelector: Selector | undefined
   readonly asNumber: Asn | undefined
   readonly remoteAs: 'internal' | 'external' | undefined
   readonly localAsNumber: Asn | undefined
-  /** Said by the Node that has the neighbor, in place of `asNumber`, `localAsNumber` and `remote`. */
+  /** Values read from the Node that has the neighbor, in place of `asNumber`, `localAsNumber` and `remote`. */
   readonly asNumberFrom: ValueFrom | undefined
   readonly localAsNumberFrom: ValueFrom | undefined
   readonly peerIpFrom: ValueFrom | undefined
-  /** `node-or-link`: the node's address, unless it is on no link to the neighbor and the link has another. */
+  /** `node-or-link`: the node's address, or an address of the link to the neighbor if the node's is not on that link. */
   readonly source: 'node' | 'kernel' | 'node-or-link'
   readonly sourceInterface: string | undefined
   readonly nextHop: 'auto' | 'self' | 'keep' | 'keep-external'
@@ -215,11 +216,11 @@ export interface PeerObject {
   readonly keepaliveTime: Seconds | undefined
   /** 0: graceful restart is not announced. */
   readonly restartTime: Seconds | undefined
-  /** 0: no neighbor is asked to keep our routes beyond that. */
+  /** 0: the neighbor is not asked to keep our routes beyond `restartTime`. */
   readonly longLivedTime: Seconds
   readonly connectRetryTime: Seconds | undefined
   readonly passive: boolean
-  /** Routes to and from it are last choices: for its maintenance. */
+  /** Maintenance: routes to and from the neighbor become the last choice. */
   readonly drain: boolean
   readonly fastFailover: boolean
   readonly signing: Signing<SecretKeyRef> | undefined
@@ -230,34 +231,34 @@ export interface PeerObject {
   readonly maxRouteMemory: number | undefined
   readonly allowedOwnAs: number
   readonly addPath: PeerIntent['addPath']
-  /** Undefined: where a session could carry IPv4 in no other way. */
+  /** Undefined: on only if the session could not carry IPv4 otherwise. */
   readonly extendedNextHop: boolean | undefined
   readonly role: PeerIntent['role']
   readonly strictRole: boolean
   readonly bfd: BfdSettings | undefined
-  /** Why it may not start: it asks for something that is not carried out and that may not be left out. */
+  /** Why no session may start: the object asks for something that is not supported and that must not be left out. */
   readonly held: string | undefined
 }
 
 /** Which routes of a node a BGPAdvertisement names. */
 export type RouteChoice =
   | { readonly kind: 'podCIDRs' }
-  /** Those of the pod CIDRs and blocks that lie in these IPPools; both undefined: in any. */
+  /** Pod CIDRs and IPAM blocks inside these IPPools; both undefined: inside any. */
   | { readonly kind: 'pools'; readonly names: readonly string[] | undefined; readonly selector: Selector | undefined }
-  /** Addresses of single pods of the node, which become routes by it. What is undefined chooses all. */
+  /** Addresses of single pods of the node, as routes of their own. An undefined field matches all pods. */
   | {
       readonly kind: 'pods'
       readonly selector: Selector | undefined
       readonly namespaces: readonly string[] | undefined
     }
-  /** The node's own addresses as /32 and /128: they become routes by it. */
+  /** The node's own addresses, as routes of their own: /32 and /128. */
   | { readonly kind: 'nodeAddresses' }
-  /** The same of the addresses of these interfaces. */
+  /** The addresses of these interfaces, as routes of their own. */
   | { readonly kind: 'interfaces'; readonly names: readonly string[] }
-  /** Become routes by it. */
+  /** These prefixes, as routes of their own. */
   | { readonly kind: 'prefixes'; readonly prefixes: readonly Prefix[] }
   | { readonly kind: 'serviceRanges'; readonly kinds: readonly ServiceAddressKind[] }
-  /** What is undefined chooses all. */
+  /** Service addresses. An undefined field matches all services. */
   | {
       readonly kind: 'services'
       readonly kinds: readonly ServiceAddressKind[]
@@ -271,7 +272,7 @@ export interface AdvertisementObject {
   /** Undefined: all nodes. */
   readonly nodeSelector: Selector | undefined
   readonly routes: readonly RouteChoice[]
-  /** Names of BGPPeers, and a selector of their labels: who either chooses. Both undefined: all, and the mesh. */
+  /** BGPPeers by name or by label: one match is enough. Both undefined: all BGPPeers, and the mesh. */
   readonly peers: readonly string[] | undefined
   readonly peerSelector: Selector | undefined
   /** Values, or names of aliases not yet looked up. */
@@ -282,11 +283,21 @@ export interface AdvertisementObject {
   readonly nextHops: Readonly<Partial<Record<Family, Address>>>
   /** Lengths of covering prefixes. */
   readonly aggregation: Readonly<Partial<Record<Family, number>>>
-  /** Why what it names is not advertised: it has errors. */
+  /** Why the routes that it names are not advertised: the object has errors. */
   readonly held: string | undefined
 }
 
-export type FilterObject = ReturnType<typeof compileFilter>
+/** A BGPFilter, compiled to policy rules. */
+export interface FilterObject {
+  readonly name: string
+  /** False if there are problems; the rules are empty then. */
+  readonly usable: boolean
+  readonly exportV4: readonly Rule[]
+  readonly importV4: readonly Rule[]
+  readonly exportV6: readonly Rule[]
+  readonly importV6: readonly Rule[]
+  readonly problems: readonly Problem[]
+}
 
 export interface ParsedObjects {
   readonly Node: NodeObject

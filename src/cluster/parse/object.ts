@@ -1,17 +1,17 @@
 /**
- * Objects as the API serves them, checked: `unknown` comes in, a typed value goes out, or problems that name object,
- * field and value. Nothing is judged here that needs a second object.
+ * Checks an object as the API serves it. In: `unknown`. Out: a typed value, or problems that name object, field and value.
+ * References to other objects are not checked here.
  */
 
-import { compileFilter } from '../filters.ts'
 import type { Problem } from '../intent.ts'
-import { type FilterObject, objectName, type ParsedObjects } from '../objects.ts'
+import { objectName, type ParsedObjects } from '../objects.ts'
 import { Findings } from '../problem.ts'
 import type { Kind, ObjectRef } from '../source.ts'
 import { parseAdvertisement } from './advertisement.ts'
 import { parseConfiguration } from './configuration.ts'
 import { parseFelix } from './felix.ts'
 import { isRecord } from './fields.ts'
+import { parseFilter } from './filter.ts'
 import { parseAffinity, parseBlock } from './ipam.ts'
 import { parseNode } from './node.ts'
 import { parsePeer } from './peer.ts'
@@ -20,9 +20,9 @@ import { parsePool } from './pool.ts'
 import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
 
 export interface Parsed<K extends Kind> {
-  /** Undefined where the object is refused. */
+  /** Undefined if the object has errors. */
   readonly value: ParsedObjects[K] | undefined
-  /** Of a refused one: what is right in it, with whatever rests on the rest held. For want of anything better. */
+  /** The valid part of an object with errors, with everything held that depends on the rest. Used if there is no good version. */
   readonly partial: ParsedObjects[K] | undefined
   readonly problems: readonly Problem[]
 }
@@ -45,7 +45,7 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   IPAMBlock: parseBlock,
 }
 
-/** Groups that serve Calico's kinds: our own, and both of Calico's. */
+/** The API groups of Calico's kinds: both of Calico's, and our own. */
 const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
 const OUR_GROUPS = ['godwit.dev/v1', ...CALICO_GROUPS]
 const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
@@ -64,7 +64,7 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   IPAMBlock: CALICO_GROUPS,
 }
 
-/** Kinds of which a version with faults says what must be held; of the others it says too little to be of use. */
+/** The kinds whose objects are used in part if they have errors. */
 const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'BGPAdvertisement', 'IPPool']
 
 export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {
@@ -81,7 +81,7 @@ function parseRecord<K extends Kind>(
   object: Record<string, unknown>,
   findings: Findings,
 ): ParsedObjects[K] | undefined {
-  // Items of a list come without kind and apiVersion.
+  // The items of a list have no kind and apiVersion.
   const { kind, apiVersion } = object
   if (kind !== undefined && kind !== ref.kind) return findings.wrong('kind', kind, `is not ${ref.kind}`)
   const groups = GROUPS[ref.kind]
@@ -94,15 +94,9 @@ function parseRecord<K extends Kind>(
 
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
-/** A server drops them, a file has them: `Spec`, or what should stand further in. */
+/** Reports unknown fields at the top, such as `Spec`. A server drops them; a file may have them. */
 function tellOfStrayFields(object: Record<string, unknown>, findings: Findings): void {
   for (const field of Object.keys(object)) {
     if (!FIELDS.includes(field)) findings.say('field-unknown', field, 'is not a field of this kind; it is ignored')
   }
-}
-
-function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject | undefined {
-  const compiled = compileFilter(ref.name, object.spec ?? {})
-  findings.add(compiled.problems)
-  return compiled
 }

@@ -1,33 +1,29 @@
 /**
- * BGPFilter objects become policy rules. Comes in: a name and a spec as the API or a manifest serves it, unchecked.
- * Goes out: rules per direction and family, or, when anything in it is wrong, none at all and a problem for every wrong
- * field: a filter that says something else than was meant must not be used, so neighbors that name it are held down.
+ * Compiles BGPFilter objects to policy rules. In: a name and a spec as the API or a manifest serves it, unchecked. Out:
+ * rules by direction and family. If any field is wrong, there are no rules, and a problem for each wrong field: a filter
+ * with an error must not be used in part, so neighbors that name it are held down.
  */
-import { ADDRESS_BITS, type Family } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
-import type { Asn } from '../base/units.ts'
-import { type Community, parseCommunity } from '../bgp/policy/community.ts'
-import { PRIORITY_BASE } from '../bgp/policy/match.ts'
-import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
-import type { Problem } from './intent.ts'
-import { Fields, isRecord, parseAsn } from './parse/fields.ts'
-import { Findings } from './problem.ts'
-
-export interface CompiledFilter {
-  readonly name: string
-  /** False when there are problems; the rules are empty then. */
-  readonly usable: boolean
-  readonly exportV4: readonly Rule[]
-  readonly importV4: readonly Rule[]
-  readonly exportV6: readonly Rule[]
-  readonly importV6: readonly Rule[]
-  readonly problems: readonly Problem[]
-}
+import { ADDRESS_BITS, type Family } from '../../base/family.ts'
+import type { Prefix } from '../../base/prefix.ts'
+import type { Asn } from '../../base/units.ts'
+import { type Community, parseCommunity } from '../../bgp/policy/community.ts'
+import { PRIORITY_BASE } from '../../bgp/policy/match.ts'
+import type { Operation, PrefixMatch, Rule, RuleMatch } from '../../bgp/policy/rule.ts'
+import type { FilterObject } from '../objects.ts'
+import { Findings } from '../problem.ts'
+import type { ObjectRef } from '../source.ts'
+import { Fields, isRecord, parseAsn } from './fields.ts'
 
 const NO_RULES = { exportV4: [], importV4: [], exportV6: [], importV6: [] } as const
 const LISTS = ['exportV4', 'importV4', 'exportV6', 'importV6'] as const
 
-export function compileFilter(name: string, spec: unknown): CompiledFilter {
+export function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject {
+  const compiled = compileFilter(ref.name, object.spec ?? {})
+  findings.add(compiled.problems)
+  return compiled
+}
+
+export function compileFilter(name: string, spec: unknown): FilterObject {
   const findings = new Findings(`BGPFilter/${name}`)
   const fields = openFields(findings, 'spec', spec ?? {}, LISTS)
   const rules = (list: (typeof LISTS)[number], family: Family): Rule[] =>
@@ -43,11 +39,11 @@ export function compileFilter(name: string, spec: unknown): CompiledFilter {
   return { name, usable, ...(usable ? read : NO_RULES), problems }
 }
 
-/** A field we do not know is refused: as a misspelt condition it would make the rule match more than was meant. */
+/** An unknown field is refused: it may be a misspelt condition, and without it the rule would match more routes. */
 function openFields(findings: Findings, at: string, value: unknown, known: readonly string[]): Fields | undefined {
   if (!isRecord(value)) return findings.wrong(at, value, 'is not an object')
   for (const name of Object.keys(value)) {
-    // A condition without a value would match everything; a list of rules without one has none.
+    // A condition that is null would match everything. A list of rules that is null is an empty list.
     if (value[name] === null && known.includes(name) && at !== 'spec') {
       findings.wrong(`${at}.${name}`, null, 'has no value; remove the field, or set a value')
     }
@@ -91,7 +87,8 @@ function readRule(findings: Findings, at: string, item: unknown, family: Family,
 const INTERFACE_MAX = 15
 
 /**
- * As in Calico, communities that prefixAdvertisements add come behind the filters: of our own routes they see none.
+ * `communities` of an export rule match learned routes only: as in Calico, prefixAdvertisements add communities to own
+ * routes after the filters have run.
  */
 function readOrigin(
   rule: Fields,
@@ -134,7 +131,7 @@ function readPrefixes(rule: Fields, family: Family): Pick<RuleMatch, 'prefixes' 
   return operator === 'Equal' || operator === 'In' ? { prefixes: [match] } : { notPrefixes: [match] }
 }
 
-/** As in Calico the range is cut to what can lie inside the prefix. */
+/** As in Calico, the range of lengths is limited to those that are possible inside the prefix. */
 function readLengths(lengths: Fields | undefined, prefix: Prefix): PrefixMatch {
   const bits = ADDRESS_BITS[prefix.family]
   const minLength = Math.max(prefix.length, lengths?.whole('min', 0, bits) ?? 0)
@@ -160,7 +157,7 @@ function readAttributes(rule: Fields): Pick<RuleMatch, 'communities' | 'asPathPr
   }
 }
 
-/** Calico's list for what may one day be several. */
+/** Calico's `communities.values` is a list that must have exactly one item. */
 function readOnlyCommunity(communities: Fields | undefined): Community | undefined {
   if (communities === undefined) return undefined
   const values = communities.raw('values')

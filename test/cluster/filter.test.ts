@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compileFilter } from '../../src/cluster/filters.ts'
+import { compileFilter } from '../../src/cluster/parse/filter.ts'
 import { prefix } from '../bgp/policy/support.ts'
 
 const rule = (spec: object) => compileFilter('lab', { exportV4: [{ action: 'Accept', ...spec }] }).exportV4[0]
