@@ -1,8 +1,8 @@
 /**
- * What the BGPAdvertisements of a node come to. A route that one of them names goes to the peers of those that name it,
- * with what they add; a route that none names goes as without them. Where several that are for one peer name a route,
- * they count in the order of their names: communities and prepended AS numbers add up, of LOCAL_PREF, MED and next hop
- * the last one stands.
+ * The effect of all BGPAdvertisements that select this node. A route that a BGPAdvertisement names is advertised only to
+ * the peers of the BGPAdvertisements that name it, with the attributes that they set. A route that none names is
+ * advertised as if there were no BGPAdvertisement. Where several apply to one peer and one route, they apply in the order
+ * of their names: communities and prepended AS numbers add up; for LOCAL_PREF, MED and next hop the last value counts.
  */
 import { addressBytes } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
@@ -20,10 +20,10 @@ import { matches } from './selector.ts'
 import { SERVICE_FIELDS } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
-/** Those of this node, in the order of their names, aliases looked up. */
+/** BGPAdvertisements that select this node, in the order of their names, with community aliases resolved. */
 export interface Advertising {
   readonly all: readonly NodeAdvertisement[]
-  /** Pools of pod addresses. */
+  /** IP pools for pods, not those for LoadBalancer addresses only. */
   readonly pools: readonly PoolObject[]
   readonly problems: readonly Problem[]
 }
@@ -31,7 +31,7 @@ export interface Advertising {
 export interface NodeAdvertisement {
   readonly object: AdvertisementObject
   readonly operations: readonly Operation[]
-  /** Why the routes that it selects are advertised to no neighbor. */
+  /** Why the routes that it names are advertised to no neighbor; undefined: they are advertised. */
   readonly held: string | undefined
 }
 
@@ -56,7 +56,7 @@ type Aliases = ReadonlyMap<string, readonly number[]>
 export const communityAliases = (store: ObjectStore): Aliases =>
   store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
 
-/** What is wrong with the names that it gives. */
+/** The peers, pools and community aliases that it names and that do not exist. */
 export function referencesOf(object: AdvertisementObject, aliases: Aliases, store: ObjectStore): Problem[] {
   const unknown = unknownCommunity(object, aliases)
   return [
@@ -145,13 +145,13 @@ function operationsOf(
 
 // ── Which routes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Those that choose a route. */
+/** The BGPAdvertisements that name a route, by a test on each of their `routes`. */
 export const choosing = (
   all: readonly NodeAdvertisement[],
   chooses: (choice: RouteChoice) => boolean,
 ): NodeAdvertisement[] => all.filter(({ object }) => object.routes.some(chooses))
 
-/** Of a pod CIDR, a block or a single address of pods. */
+/** Names a pod CIDR, an IPAM block or a single pod address. */
 export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {
   const pool = poolAround(pools, prefix)
   const chosenBy = choosing(
@@ -189,12 +189,12 @@ export function choosingService(
   )
 }
 
-/** Of an interface of this node, as /32 and /128. */
+/** The addresses of an interface of this node, as /32 and /128. */
 export interface InterfaceAddresses {
   readonly prefixes: readonly Prefix[]
-  /** Why there are none, as the end of a sentence. */
+  /** Why there are none, as in `interface eth1: …`; undefined: there are some. */
   readonly why: string | undefined
-  /** The user should know. */
+  /** The missing addresses are reported as a problem. */
   readonly isWrong: boolean
 }
 
@@ -208,7 +208,7 @@ export function interfacesOf(all: readonly NodeAdvertisement[]): string[] {
 
 const interfacesIn = (choice: RouteChoice): readonly string[] => (choice.kind === 'interfaces' ? choice.names : [])
 
-/** Those that give no address, and why. */
+/** A problem for each interface without an address to advertise. */
 export function interfaceProblems(
   all: readonly NodeAdvertisement[],
   addresses: ReadonlyMap<string, InterfaceAddresses>,
@@ -225,7 +225,7 @@ export function interfaceProblems(
   )
 }
 
-/** What one adds to the node's routes: prefixes of its own, the addresses of the node and of its interfaces. */
+/** Routes that exist only because a BGPAdvertisement asks for them: prefixes, node and interface addresses. */
 export function ownClaims(
   { object }: NodeAdvertisement,
   me: ClusterNode,
@@ -262,7 +262,7 @@ function plainClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {
 
 // ── To whom, with what ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The names of those that are for this peer; undefined: the mesh, for which only those are that name no peers. */
+/** Names of the BGPAdvertisements for this peer. Undefined stands for the mesh: only those without `peers` apply. */
 export function forPeer(
   all: readonly NodeAdvertisement[],
   peer: Pick<PeerObject, 'name' | 'labels'> | undefined,
@@ -279,14 +279,14 @@ function isFor(
   return peers?.includes(peer.name) === true || (peerSelector !== undefined && matches(peerSelector, peer.labels))
 }
 
-/** They come before the filters: filters see the routes as they would be advertised. */
+/** These rules run before BGPFilters, so that filters see the routes as they would be advertised. */
 export function advertisementRules(all: readonly NodeAdvertisement[], mine: readonly string[]): Rule[] {
   if (all.length === 0) return []
   const names = all.map(({ object }) => object.name)
   const held = all.flatMap(({ object, held: reason }): Rule[] => {
     if (reason === undefined) return []
     const name = `BGPAdvertisement/${object.name} held`
-    // What is a route without it goes on as without it.
+    // A route that another object wants too is still advertised, as if this BGPAdvertisement did not exist.
     const match: Rule['match'] = { source: 'own', named: [object.name], notNamed: [FOR_ALL] }
     return [{ name, match, action: 'reject', operations: [], reason }]
   })
@@ -302,7 +302,7 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
   return [...held, ...covered, ...(mine.length < names.length ? [others] : []), ...ours.flatMap(rulesOf)]
 }
 
-/** By another object for this peer it may be advertised all the same. */
+/** Another BGPAdvertisement for this peer may still advertise the route. */
 const coveredRules =
   (mine: readonly string[]) =>
   ({ object: { name, aggregation } }: NodeAdvertisement): Rule[] => {

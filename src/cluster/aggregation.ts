@@ -1,27 +1,27 @@
 /**
  * Covering prefixes (`aggregationLength` of a BGPAdvertisement). Each route that the object names is covered by the
- * prefix of that length around it, which is a route as long as one inside it is. A more specific route stays beside it
- * where traffic must come to this node: pods, and services with the policy Local. A service that every node serves is
- * then advertised by the covering prefix alone.
+ * prefix of that length around it. The covering prefix is a route while at least one route inside it exists. The more
+ * specific route is advertised too where traffic must reach this node: for pods, and for services with the policy Local.
+ * A service that every node serves is advertised by the covering prefix alone.
  *
- * What lies around must be the cluster's: the covering prefix is inside a pool of pods, or inside a service range.
- * Otherwise the route is advertised as if there were no length.
+ * A covering prefix must lie inside an IP pool for pods or inside a service range. Otherwise the route is advertised as
+ * if there were no aggregation length.
  */
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import type { AdvertisementObject } from './objects.ts'
 
-/** A covering prefix, as a BGPAdvertisement wants it. */
+/** A covering prefix that a BGPAdvertisement asks for. */
 export interface Cover {
   readonly advertisement: string
   readonly prefix: Prefix
   readonly origin: 'pod-cidr' | 'service-cidr'
 }
 
-/** What BGPAdvertisements say of a route. */
+/** How BGPAdvertisements name and cover a route. */
 export interface Naming {
-  /** Those that name it. */
+  /** Names of the BGPAdvertisements that name it. */
   readonly named?: readonly string[]
-  /** Covering prefixes that are wanted while the route is. */
+  /** Covering prefixes that are wanted while the route is wanted. */
   readonly covers?: readonly Cover[]
 }
 
@@ -30,26 +30,26 @@ interface Choosing {
   readonly held: string | undefined
 }
 
-/** Names a route that an object advertises by the covering prefix alone. */
+/** The mark of a route that a BGPAdvertisement advertises only by its covering prefix. */
 export const coveredBy = (advertisement: string): string => `${advertisement}${COVERED}`
 const COVERED = '/covered'
 
-/** Of a name that `coveredBy` made. */
+/** The BGPAdvertisement in a mark that `coveredBy` made; undefined for any other name. */
 export const advertisementCovering = (name: string): string | undefined =>
   name.endsWith(COVERED) ? name.slice(0, -COVERED.length) : undefined
 
-/** Names a route that is also wanted by somebody who names no peers. */
+/** The mark of a route that another object wants too: it is advertised to all peers. */
 export const FOR_ALL = '*'
 
 interface Around {
-  /** Ranges of the cluster. */
+  /** The cluster's ranges that may contain the covering prefix: pools for pods, or service ranges. */
   readonly ranges: readonly Prefix[]
   readonly origin: Cover['origin']
   /** Traffic must come to this node: the more specific route is advertised too. */
   readonly isLocal: boolean
 }
 
-/** How a route is named that these have chosen, and by what it is covered. */
+/** The names and covering prefixes of a route that these BGPAdvertisements name. */
 export function nameRoute(chosenBy: readonly Choosing[], prefix: Prefix, { ranges, origin, isLocal }: Around): Naming {
   const covers: Cover[] = []
   const named = chosenBy.map(({ object: { name, aggregation }, held }) => {
@@ -66,11 +66,11 @@ function coverOf(length: number | undefined, prefix: Prefix, ranges: readonly Pr
   return ranges.some((range) => contains(range, cover)) ? cover : undefined
 }
 
-/** Counts for each covering prefix the routes inside it. */
+/** Counts the routes inside each covering prefix. */
 export class Covers {
   readonly #members = new Map<string, number>()
 
-  /** Of one route: which covering prefixes have their first route now, and which their last no more. */
+  /** Replaces the covering prefixes of one route. Returns those that got their first route, and those that lost their last. */
   change(
     before: readonly Cover[],
     now: readonly Cover[],

@@ -1,6 +1,6 @@
 /**
- * Answers that know what they rest on: one stands as long as that is the same, and one that says the same as before is
- * handed out as the very same value, so that whatever rests on it stands as well.
+ * Cached answers with their dependencies. An answer is valid while its dependencies are the same values. If a new answer
+ * is equal to the previous one, the previous value is returned, so that answers that depend on it stay valid as well.
  */
 import { Toll, type Work } from '../base/work.ts'
 import { same } from './same.ts'
@@ -10,7 +10,7 @@ interface Kept<Value> {
   readonly value: Value
 }
 
-/** About what it takes to see that an answer stands, in microseconds. */
+/** Approximate cost of checking that a cached answer is still valid, in microseconds. */
 const LOOK_COST = 0.2
 
 export class Answers<Value> {
@@ -21,7 +21,7 @@ export class Answers<Value> {
     this.#saysTheSame = saysTheSame
   }
 
-  /** `cost`: of finding it, in about microseconds; it goes to `toll` where the answer is not known. */
+  /** `cost`: approximate cost of `find` in microseconds; added to `toll` if `find` has to run. */
   ask(question: string, restsOn: readonly unknown[], toll: Toll, cost: number, find: () => Value): Value {
     const known = this.#kept.get(question)
     if (known !== undefined && sameAnswers(known.restsOn, restsOn)) {
@@ -32,7 +32,7 @@ export class Answers<Value> {
     return this.#keep(question, restsOn, find())
   }
 
-  /** One that is found in steps. */
+  /** The same for an answer that is computed in steps. */
   *askLong(question: string, restsOn: readonly unknown[], find: () => Work<Value>): Work<Value> {
     const known = this.#kept.get(question)
     if (known !== undefined && sameAnswers(known.restsOn, restsOn)) return known.value
@@ -58,6 +58,6 @@ export class Answers<Value> {
   }
 }
 
-/** Whether answers that rest on `a` stand on `b` as well. */
+/** Whether two lists of dependencies are the same values, so that an answer stays valid. */
 export const sameAnswers = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((one, index) => Object.is(one, b[index]))

@@ -56,14 +56,14 @@ const SERVICE = 'Service/'
 const ADVERTISEMENT = 'BGPAdvertisement/'
 const POD = 'Pod/'
 /**
- * About what it takes, in microseconds: to decide a service, to read what people write, and to see that nothing
- * changed.
+ * Approximate costs in microseconds: to decide a service, to read the few objects that people write, and to see that
+ * nothing has changed.
  */
 const SERVICE_COST = 8
 const FEW_COST = 20
 const LOOK_COST = 0.2
 
-/** Kinds of which a change concerns single routes; a change of any other kind makes a new frame. */
+/** A change of these kinds concerns single routes; a change of any other kind makes a new frame. */
 const ROUTE_KINDS: readonly Kind[] = ['Service', 'EndpointSlice', 'Pod']
 const FRAME_KINDS: ReadonlySet<Kind> = new Set(KINDS.filter((kind) => !ROUTE_KINDS.includes(kind)))
 
@@ -80,7 +80,7 @@ const NO_POD = { claims: [], why: undefined }
 const NO_NODE_ROUTES = { routes: [], problems: [] }
 const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [] }
 
-/** The intent without the routes of services; `refusals` are those of neighbors. */
+/** The intent without routes and service addresses; its `refusals` are those of neighbors only. */
 type Frame = Omit<Intent, 'routes' | 'serviceAddresses'>
 
 interface NodeRoutesPlan {
@@ -88,7 +88,7 @@ interface NodeRoutesPlan {
   readonly problems: readonly Problem[]
 }
 
-/** Pools, pod CIDRs of all Nodes, and both with the service CIDRs. */
+/** IP pools, pod CIDRs of all Nodes, and as `all` both of them with the service ranges. */
 interface RangesPlan {
   readonly pools: readonly PoolObject[]
   readonly podCidrs: readonly Prefix[]
@@ -118,11 +118,11 @@ interface BuilderOptions {
 }
 
 export class IntentBuilder {
-  /** What was done since the beginning: services decided, prefixes judged, frames laid. */
+  /** Work done since the start, for tests: services decided, prefixes decided, frames built. */
   readonly work = { services: 0, prefixes: 0, frames: 0 }
   readonly #name: string
   readonly #calico: boolean
-  /** Of the agent: where its Secrets are. Undefined where that is not known, as in a look ahead. */
+  /** The agent's namespace, which holds its Secrets. Undefined where it is not known, as in `godwit check`. */
   readonly #namespace: string | undefined
   #book = new RouteBook()
   #store: ObjectStore | undefined
@@ -145,27 +145,27 @@ export class IntentBuilder {
   readonly #pods = new PodSources()
   readonly #nodes = new NodeSurvey(this.#pods)
   readonly #peers = new PeerPlanner()
-  /** As it is in force. */
+  /** The frame in force. */
   #frame: Frame = { ...NOTHING }
-  /** As it was planned, without what services add to it. */
+  /** The frame as planned, before `#setProxied` adds the addresses of load balancers. */
   #planned: Frame | undefined
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
-  /** By which pods were decided. */
+  /** The BGPAdvertisements by which pods were last decided. */
   #podsBy: readonly NodeAdvertisement[] | undefined
-  /** Of those that BGPAdvertisements name. */
+  /** Addresses by interface, of the interfaces that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
-  /** Why no service may be advertised, and whether that is new. */
+  /** Why the service health check fails: no service is advertised. Undefined: it does not fail. */
   #unhealthy: string | undefined
   #isStale = false
   #advertisements: readonly Advertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
   readonly #hosts = new Hosts(this.#nodes.hosts)
-  /** Those of BGPAdvertisements that say something of routes. */
+  /** Names of the BGPAdvertisements that have claims in `#book`. */
   #advertised: ReadonlySet<string> = new Set()
   /** Addresses with `ipMode: Proxy`, by service. */
   readonly #proxied = new Map<string, readonly Prefix[]>()
-  /** All of them, in order; undefined after a change. */
+  /** All values of `#proxied`, sorted; undefined after a change. */
   #allProxied: readonly Prefix[] | undefined = []
   #problems:
     | {
@@ -176,21 +176,22 @@ export class IntentBuilder {
       }
     | undefined
 
-  /** `calico`: objects are read in a group of Calico's, and its IPAM beside them. */
+  /** `calico`: the objects are in one of Calico's API groups, and Calico's IPAM is read too. */
   constructor({ node, namespace, calico = false }: BuilderOptions) {
     this.#name = node
     this.#namespace = namespace
     this.#calico = calico
   }
 
-  /** All steps of `steps` at once. */
+  /** Runs all steps of `steps` at once. */
   next(store: ObjectStore): Next {
     return finish(this.steps(store))
   }
 
   /**
-   * The intent now and the steps from the one before. Its maps of routes, service addresses and refusals belong to the builder and
-   * change in place with the next call; `build` gives a copy that stays. The store must not change in between.
+   * Computes the current intent and its difference to the previous one. The intent's maps of routes, service addresses and
+   * refusals belong to the builder and change in place with the next call; `build` returns a copy that does not change. The
+   * store must not change between the steps.
    */
   *steps(store: ObjectStore): Work<Next> {
     const touched = this.#touchedIn(store)
@@ -217,7 +218,7 @@ export class IntentBuilder {
     return { intent: this.#intent(store), diff }
   }
 
-  /** The intent as a value of its own. */
+  /** The intent as a copy that later calls do not change. */
   build(store: ObjectStore): Intent {
     const { intent } = this.next(store)
     const { routes, serviceAddresses, refusals } = intent
@@ -229,7 +230,7 @@ export class IntentBuilder {
     }
   }
 
-  /** Undefined: everything, for a store not seen before or too long ago. */
+  /** What has changed in the store since the last call; undefined: anything may have changed, or the store is new. */
   #touchedIn(store: ObjectStore): readonly Touched[] | undefined {
     const touched = store === this.#store ? store.changedSince(this.#revision) : undefined
     if (touched === undefined) {
@@ -240,13 +241,13 @@ export class IntentBuilder {
     return touched
   }
 
-  /** Why nothing on this node serves services; undefined: something does. Counts from the next call of `next` on. */
+  /** `unhealthy`: why this node serves no services; undefined: it serves them. Takes effect with the next `steps`. */
   setServiceHealth(unhealthy: string | undefined): void {
     this.#unhealthy = unhealthy
     this.#isStale = true
   }
 
-  /** Of the interfaces in `Intent.interfaces`. Counts from the next call of `next` on. */
+  /** Addresses of the interfaces in `Intent.interfaces`. Takes effect with the next `steps`. */
   setInterfaceAddresses(interfaces: ReadonlyMap<string, InterfaceAddresses>): void {
     this.#interfaces = interfaces
     this.#isStale = true
@@ -395,12 +396,12 @@ export class IntentBuilder {
     return { nodeRoutes, dataplane }
   }
 
-  /** Calico's IPAM is read in its own groups alone. */
+  /** Whether this source can be read: Calico's IPAM only in Calico's API groups. */
   #readsPods(source: PodCidrSource): boolean {
     return source !== 'CalicoIPAM' || this.#calico
   }
 
-  /** Where Felix writes them, they are planned all the same: one that nobody has written is a gap. */
+  /** Also planned where Felix writes the routes: a route that Felix has not written is then reported. */
   *#planNodeRoutes(
     me: ClusterNode,
     nodes: ClusterNodes,
@@ -420,7 +421,7 @@ export class IntentBuilder {
     return { intent, problems: toFelix ? problems : [...problems, ...plan.problems] }
   }
 
-  /** Of BGPAdvertisements that are gone, nothing. */
+  /** Sets the routes that exist only because of BGPAdvertisements, and removes those of deleted ones. */
   #setOwnRoutes(advertising: readonly NodeAdvertisement[], me: ClusterNode): void {
     const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
     for (const object of this.#advertised) if (!there.has(object)) this.#book.set(object, [])
@@ -431,7 +432,7 @@ export class IntentBuilder {
     this.#advertised = there
   }
 
-  /** Without our Node nothing is known of this node: it has no neighbors and advertises nothing. */
+  /** The Node object of this node is missing: the node has no neighbors and advertises nothing. */
   *#standStill(): Work {
     const object = `Node/${this.#name}`
     const says = 'is not known; nothing is advertised until it is'
@@ -475,7 +476,7 @@ export class IntentBuilder {
     }
   }
 
-  /** Few: those of this node. In a folder of manifests, all that it has. */
+  /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
   #setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): void {
     if (advertising === this.#podsBy) return
     this.#podsBy = advertising
@@ -510,7 +511,7 @@ export class IntentBuilder {
     this.#allProxied = undefined
   }
 
-  /** The frame is laid without services; what the kernel has to know of them is put into it here. */
+  /** Adds the load balancer addresses of services (`ipMode: Proxy`) to the frame, which is planned without services. */
   #setProxied(): void {
     const { dataplane } = this.#frame
     if (dataplane === undefined) return
@@ -545,7 +546,7 @@ export class IntentBuilder {
 const revisions = (store: ObjectStore, ...kinds: readonly Kind[]): number[] =>
   kinds.map((kind) => store.revisionOf(kind))
 
-/** What of the labels and annotations of nodes can make a difference. */
+/** The labels and annotations of Nodes that some object reads: changes of all others are ignored. */
 function namedLabels(store: ObjectStore): string[] {
   const selectors = [
     ...[...store.table('BGPPeer').values()].flatMap(({ nodeSelector, peerSelector }) => [nodeSelector, peerSelector]),
@@ -561,13 +562,13 @@ function namedLabels(store: ObjectStore): string[] {
 const secretsOf = (peers: Iterable<PeerIntent>): string[] =>
   [...new Set([...peers].flatMap(({ signing }) => keysOf(signing).map(({ secret }) => secret)))].sort()
 
-/** A taint that was chosen for it; a cordon alone is none. */
+/** Why this node leaves: it has the taint that `leaveOnTaint` names. A cordon alone is no reason. */
 function whyLeave(node: NodeObject | undefined, { leaveOnTaint }: Settings): string | undefined {
   if (leaveOnTaint === undefined || node?.taints.includes(leaveOnTaint) !== true) return undefined
   return `Node/${node.name} has the taint ${leaveOnTaint}`
 }
 
-/** A mesh of many nodes that names one missing filter has one problem. */
+/** Each problem once: a missing filter of the mesh would otherwise be reported for every node. */
 function unique(problems: readonly Problem[]): Problem[] {
   return [...new Map(problems.map((problem) => [problem.text, problem])).values()]
 }

@@ -1,4 +1,4 @@
-/** What the cluster's ranges mean for this node's own kernel: whose packets are masqueraded, and what is kube-proxy's. */
+/** Plans what the kernel of this node must know of the cluster: pools for NAT, node addresses, service ranges. */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
 import { contains, type Prefix } from '../base/prefix.ts'
@@ -11,9 +11,9 @@ import type { Settings } from './settings.ts'
 export interface ClusterAddresses {
   readonly me: ClusterNode
   readonly nodes: ClusterNodes
-  /** As few prefixes as cover those of all nodes. */
+  /** The pod CIDRs of all nodes, joined into as few prefixes as possible. */
   readonly podCidrs: readonly Prefix[]
-  /** All addresses of all nodes as /32 and /128, in order. */
+  /** All addresses of all nodes as /32 and /128, sorted. */
   readonly hosts: Iterable<Prefix>
 }
 
@@ -49,7 +49,7 @@ function ownPods(me: ClusterNode, nodes: ClusterNodes): DataplaneIntent['ownPods
 
 const addressesOf = ({ addresses }: ClusterNode): Address[] => FAMILIES.flatMap((family) => addresses[family] ?? [])
 
-/** What a pool does not say itself; an address counts for pools of its family. */
+/** Fills in the cluster's defaults for NAT where the pool sets none; an address applies to pools of its family. */
 function withDefaults(pool: PoolObject, { ports, address }: Settings['nat']): PoolObject {
   const isOfFamily = address !== undefined && familyOfAddress(address) === pool.prefix.family
   const found = { ports: pool.nat.ports ?? ports, address: pool.nat.address ?? (isOfFamily ? address : undefined) }

@@ -1,26 +1,26 @@
-/** Steps from one intent to the next. */
+/** The difference between two intents, as steps. */
 import type { Prefix } from '../base/prefix.ts'
 import { finish, Toll, type Work } from '../base/work.ts'
 import type { Intent, NodeIntent, PeerIntent, RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 
 export interface IntentDiff {
-  /** Undefined: this node is what it was. */
+  /** Undefined: this node has not changed. */
   readonly node: { readonly before: NodeIntent | undefined; readonly after: NodeIntent | undefined } | undefined
   readonly peers: PeerChanges
   readonly routes: {
-    /** New, or with other objects or communities than before. */
+    /** Routes that are new, or whose objects or communities have changed. */
     readonly announce: readonly RouteIntent[]
     readonly withdraw: readonly Prefix[]
   }
-  /** Addresses of services that came and went. */
+  /** Service addresses that were added and removed. */
   readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
 
 export interface PeerChanges {
   readonly added: readonly PeerIntent[]
   readonly changed: readonly PeerIntent[]
-  /** Names. */
+  /** Names of neighbors. */
   readonly removed: readonly string[]
 }
 
@@ -72,7 +72,7 @@ export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Wor
   return { added, changed, removed }
 }
 
-/** About what it takes, in microseconds, to look at a neighbor, and to compare what is wanted of it field by field. */
+/** Approximate costs in microseconds: to look at a neighbor, and to compare its settings field by field. */
 const LOOK_COST = 0.2
 const COMPARE_COST = 3
 

@@ -15,7 +15,7 @@ export type FieldChange = 'none' | 'soft' | 'hard'
 
 interface FieldRow {
   readonly field: string
-  /** Which change of it; any unless said. */
+  /** The kind of change that the row is about; absent: any change. */
   readonly when?: string
   readonly change: FieldChange
   /** The note in the last column of the table. */

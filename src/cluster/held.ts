@@ -1,4 +1,4 @@
-/** What may not happen because a BGPConfiguration cannot be read, as a whole or in part. */
+/** The parts of the configuration that are held because a BGPConfiguration cannot be read, in whole or in part. */
 import type { HeldParts } from './objects.ts'
 import { allHeld } from './parse/configuration.ts'
 import type { ObjectStore } from './store.ts'

@@ -1,6 +1,6 @@
 /**
- * Addresses of nodes among those of services: who looks for the node finds the service. Everything is carried out all the
- * same, and named.
+ * Finds services whose address or range contains the address of a node: packets to the node then go to the service. It
+ * is reported as a problem, and everything is still advertised.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { Toll, type Work } from '../base/work.ts'
@@ -13,16 +13,16 @@ import type { Settings } from './settings.ts'
 import { SERVICE_FIELDS } from './settings.ts'
 
 const KINDS = Object.keys(SERVICE_FIELDS) as ServiceAddressKind[]
-/** So many services are named. */
+/** The most services that are named in problems. */
 const MOST = 10
-/** About what it takes to look for a service with an address, in microseconds. */
+/** Approximate cost of looking for the service with an address, in microseconds. */
 const HOST_COST = 0.3
 
 export class Hosts {
   readonly #hosts: PrefixIndex
   readonly #services = new Map<string, Problem>()
   #revision = 0
-  /** Of services whose addresses are those of nodes; the same list until it changes. */
+  /** A problem for each service that has the address of a node; the same list until it changes. */
   problems: readonly Problem[] = []
 
   /** `hosts`: addresses of nodes as /32 and /128. */
@@ -30,7 +30,7 @@ export class Hosts {
     this.#hosts = hosts
   }
 
-  /** Ranges that hold a node. */
+  /** A problem for each service range that contains the address of a node. */
   rangeProblems(cidrs: Settings['serviceCidrs']): Problem[] {
     return KINDS.flatMap((kind) =>
       cidrs[kind].flatMap((cidr) => {
@@ -41,7 +41,7 @@ export class Hosts {
     )
   }
 
-  /** Nodes may have other addresses: services that have one of them are looked for again. */
+  /** The addresses of nodes may have changed: compares them with the services again. */
   *follow(routes: ReadonlyMap<string, RouteIntent>): Work {
     if (this.#revision === this.#hosts.revision) return
     this.#revision = this.#hosts.revision

@@ -1,6 +1,6 @@
 /**
- * Everything that should be, as one value: which neighbors, which local routes, which policy, and why something
- * wanted is not. `diff.ts` turns two of these into steps.
+ * The desired state of this node as one value: neighbors, local routes, policies, and the reason for each thing that an
+ * object asks for and that is not done. `diff.ts` computes the difference between two of them.
  */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
@@ -15,15 +15,15 @@ export interface Intent {
   readonly node: NodeIntent | undefined
   /** By protocol name. */
   readonly peers: ReadonlyMap<string, PeerIntent>
-  /** By canonical prefix text. */
+  /** Routes that this node originates, by the canonical text of the prefix. */
   readonly routes: ReadonlyMap<string, RouteIntent>
   /** Addresses of services as /32 and /128, advertised or not, by their text: what kube-proxy's rules take. */
   readonly serviceAddresses: ReadonlyMap<string, Prefix>
   /** Why something is not advertised: by canonical prefix text, or by object (`Service/shop/web`). */
   readonly refusals: ReadonlyMap<string, string>
-  /** On what services depend besides their objects. */
+  /** Settings that hold back services: health check and damping. */
   readonly guards: ServiceGuards
-  /** Why this node is to leave; undefined: it is not. */
+  /** Why this node must leave; undefined: it stays. */
   readonly leave: string | undefined
   /** For the kernel of this node; undefined while the node is not known. */
   readonly dataplane: DataplaneIntent | undefined
@@ -37,9 +37,9 @@ export interface Intent {
   readonly problems: readonly Problem[]
 }
 
-/** Which pods of this node have to be read. */
+/** The pods of this node that have to be read. */
 export interface PodSelection {
-  /** In Kubernetes' words; undefined: all. */
+  /** A `labelSelector` of the Kubernetes API; undefined: all pods. */
   readonly labelSelector: string | undefined
 }
 
@@ -47,7 +47,7 @@ export interface NodeIntent {
   readonly name: string
   readonly asNumber: Asn
   readonly routerId: RouterId
-  /** Of each family the first InternalIP of the Node, else the first ExternalIP. */
+  /** The first InternalIP of the Node for each family, else the first ExternalIP. */
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
   readonly listenPort: number
   /** Listen on these only (`bindMode: NodeIP`); empty for all addresses. */
@@ -60,11 +60,11 @@ export const UNHEARD: Address = '::'
 
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
 
-/** The key of a session by its name; the key itself is known to `edge/` alone. */
+/** A reference to the key of a session. Only `edge/` knows the key itself. */
 export interface KeyIntent {
   readonly secret: string
   readonly key: string
-  /** Of the key; undefined while there is none. Another one is put in force without a reset. */
+  /** Changes with the key, which is then put in force without a reset; undefined while there is no key. */
   readonly version: number | undefined
 }
 
@@ -123,20 +123,20 @@ export interface PeerIntent {
   readonly drain: boolean
   /** External and on a link of ours: the session ends with that link, not by its hold time. */
   readonly fastFailover: boolean
-  /** The other side should dial first; we only after a delay. */
+  /** The other side should dial first; we dial only after a delay. */
   readonly waits: boolean
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
   /** Octets that its routes of a family may take; undefined: as built in. */
   readonly maxRouteMemory?: number
-  /** So often our own AS may stand in an AS path that is taken. */
+  /** How often our own AS may occur in the AS path of an accepted route. */
   readonly allowedOwnAs: number
-  /** Families of which several paths to a prefix are taken, and sent (RFC 7911). */
+  /** Families for which several paths to a prefix are accepted, and sent (RFC 7911). */
   readonly addPath: { readonly receive: readonly Family[]; readonly send: readonly Family[] }
   /** Offer IPv4 routes with IPv6 next hops (RFC 8950). */
   readonly extendedNextHop: boolean
-  /** What we are to the neighbor (RFC 9234), and whether it must say what it is. */
+  /** Our role towards the neighbor (RFC 9234), and whether it must announce its own. */
   readonly role: Role | undefined
   readonly strictRole: boolean
   /** This node reflects routes (RFC 4456). */
@@ -144,99 +144,99 @@ export interface PeerIntent {
   readonly signing: Signing<KeyIntent> | undefined
   /** Hops that a packet of the neighbor may have come over (RFC 5082). */
   readonly ttlSecurity: number | undefined
-  /** Whoever advertises itself as a router on this interface; `address` is then `UNHEARD` until one has. */
+  /** The neighbor is the router that advertises itself on this interface; `address` is `UNHEARD` until one does. */
   readonly interface: string | undefined
-  /** Whoever the default routes of this family lead to; `address` is then `UNHEARD` until that is known. */
+  /** The neighbor is the gateway of this family's default route; `address` is `UNHEARD` until it is known. */
   readonly gateway: Family | undefined
   /** The neighbor is watched by BFD. */
   readonly bfd: BfdSettings | undefined
-  /** Not one neighbor, but all callers from there: each gets a session made after this. */
+  /** Accepts connections from all addresses in `prefix`; each gets a session with these settings, up to `limit`. */
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
-   * Not to be started, and why: a filter that does not exist, a Secret that is missing. Both policies then refuse
-   * everything; a session that is up keeps those it runs with.
+   * Why the session must not start, such as a missing filter or Secret; undefined: it may. Both policies then reject
+   * everything; a session that is up keeps its policies.
    */
   readonly held: string | undefined
 }
 
-/** What we would like; the intervals are negotiated with the neighbor (RFC 5880 §6.8.2). */
+/** The settings that we ask for; the intervals are negotiated with the neighbor (RFC 5880 §6.8.2). */
 export interface BfdSettings {
   readonly receive: Micros
   readonly transmit: Micros
   readonly multiplier: number
-  /** Given: the neighbor is several hops away (RFC 5883), and packets with less are dropped. */
+  /** If given, the neighbor is several hops away (RFC 5883), and packets with a lower TTL are dropped. */
   readonly minimumTtl: number | undefined
   readonly passive: boolean
 }
 
-/** Of routes of one family from one neighbor. */
+/** The limit of routes of one family from one neighbor. */
 export interface PrefixLimit {
-  /** More end the session. */
+  /** A route beyond this number ends the session. */
   readonly limit: number
-  /** From this many on a warning is given. */
+  /** A warning is logged from this number of routes on. */
   readonly warnAt: number
-  /** When the session may come back; undefined: when it is enabled by command. */
+  /** When the session may start again; undefined: only when it is enabled by command. */
   readonly restartAfter: Seconds | undefined
 }
 
-/** How the best paths are chosen. */
+/** How the best paths are selected. */
 export interface DecisionSettings {
-  /** So many equally good paths share the traffic. */
+  /** The most equally good paths that share the traffic. */
   readonly paths: number
-  /** AS paths of the same length are equal; otherwise only the same path is (RFC 4271 §9.1.2.2 says nothing of it). */
+  /** Treats AS paths of the same length as equal; otherwise only identical ones (RFC 4271 §9.1.2.2 leaves this open). */
   readonly relax: boolean
-  /** RFC 5004: an external path that is best stays so against others that are as good but for their router. */
+  /** RFC 5004: the current best external path is kept if another one is better only by its router ID. */
   readonly preferOldest: boolean
 }
 
 export interface ServiceGuards {
-  /** Undefined: nothing is asked. */
+  /** Undefined: no health check. */
   readonly health: HealthSettings | undefined
-  /** Undefined: nothing is held back. */
+  /** Undefined: no damping. */
   readonly damping: DampingSettings | undefined
 }
 
-/** The endpoint on this node that says whether kube-proxy, or what stands for it, is well. */
+/** The health endpoint of kube-proxy, or of its replacement, on this node. */
 export interface HealthSettings {
   readonly port: number
   /** `/healthz`. */
   readonly path: string
   readonly interval: Seconds
-  /** So many bad answers in a row are too many. */
+  /** Consecutive failed checks after which services are withdrawn. */
   readonly failures: number
 }
 
-/** Of service addresses that flap. */
+/** Damping of service addresses that flap. */
 export interface DampingSettings {
-  /** So many withdrawals at once are too many. */
+  /** Withdrawals after which an address is suppressed; older ones count less. */
   readonly suppressAfter: number
-  /** In which half of them is forgotten. */
+  /** The time in which the count of withdrawals halves. */
   readonly halfLife: Seconds
 }
 
-/** What the kernel of this node has to know of the cluster. */
+/** What the kernel of this node must know about the cluster. */
 export interface DataplaneIntent {
-  /** In the order of their names. */
+  /** Sorted by name. */
   readonly pools: readonly PoolObject[]
-  /** Of all nodes. */
+  /** Pod CIDRs of all nodes. */
   readonly podCidrs: readonly Prefix[]
   /**
-   * Pod CIDRs of this node; and those of others inside of these: addresses of its blocks that Calico's IPAM lent them.
+   * `own`: pod CIDRs of this node. `lent`: addresses inside them that Calico's IPAM has lent to pods of other nodes.
    */
   readonly ownPods: { readonly own: readonly Prefix[]; readonly lent: readonly Prefix[] }
-  /** Of all nodes, by which they are known in BGP. */
+  /** The BGP addresses of all nodes. */
   readonly nodeAddresses: readonly Address[]
-  /** These and all others of theirs, as /32 and /128, in order. */
+  /** All addresses of all nodes, as /32 and /128, sorted. */
   readonly nodeHosts: readonly Prefix[]
-  /** Of this node. */
+  /** All addresses of this node. */
   readonly ownAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
-  /** Configured service ranges: the kernel's way to what lies inside is kube-proxy's business. */
+  /** Configured service ranges: kube-proxy handles packets to addresses inside. */
   readonly serviceRanges: readonly Prefix[]
-  /** Next hops may be reached by routes that BGP taught us, where no other route leads there. */
+  /** A next hop may be resolved by a route learned over BGP if no other route leads to it. */
   readonly recursiveNextHops: boolean
-  /** What becomes of packets to an advertised service address that no service takes. */
+  /** What is done with packets to an advertised service address that no service accepts. */
   readonly serviceLoopPrevention: ServiceLoopPrevention
   /** LoadBalancer addresses with `ipMode: Proxy`, each once: packets to them leave this node for the load balancer. */
   readonly proxied: readonly Prefix[]
@@ -249,27 +249,27 @@ export interface NodeRoutesIntent {
    * Direct routes, computed from the Nodes that are on a link of this node; undefined: such routes come only from BGP.
    */
   readonly direct: readonly NodeRoute[] | undefined
-  /** What lies inside is written by Felix (`programClusterRoutes`): no route of ours is put there. */
+  /** Felix writes the routes inside these ranges (`programClusterRoutes`); we write none there. */
   readonly leftToFelix: readonly Prefix[]
 }
 
-/** To pods of another node. */
+/** A route to pods of another node. */
 export interface NodeRoute {
   readonly prefix: Prefix
   readonly node: string
-  /** The address of the node, of the family of the prefix. */
+  /** The address of that node, in the family of the prefix. */
   readonly gateway: Address
 }
 
 export const NODE_ROUTES = ['BGP', 'Direct'] as const
-/** Calico's words for who writes which routes; those without encapsulation are the ones that are ours. */
+/** Calico's values for which routes a program writes. We are concerned with routes without encapsulation only. */
 export const PROGRAM_CLUSTER_ROUTES = ['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'] as const
 export type ProgramClusterRoutes = (typeof PROGRAM_CLUSTER_ROUTES)[number]
-/** Whoever is told so writes the routes without encapsulation. */
+/** Whether a program with this value writes the routes without encapsulation. */
 export const writesPlain = (words: ProgramClusterRoutes): boolean =>
   words === 'Enabled' || words === 'EnabledNoEncapOnly'
 
-/** FelixConfiguration's words. */
+/** The values of FelixConfiguration's `serviceLoopPrevention`. */
 export const SERVICE_LOOP_PREVENTIONS = ['Drop', 'Reject', 'Disabled'] as const
 export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 
@@ -279,12 +279,12 @@ export interface RouteIntent {
   /** `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`; several where they share it. */
   readonly objects: readonly string[]
   readonly communities: readonly (readonly number[])[]
-  /** BGPAdvertisements that name it, in the order of their names. */
+  /** Names of the BGPAdvertisements that name it, sorted. */
   readonly named: readonly string[]
 }
 
 export interface Problem {
-  /** Stable, for machines: `peer-filter-missing`. */
+  /** A stable code for programs: `peer-filter-missing`. */
   readonly code: string
   /** `BGPPeer/rack-1`, or a file and its document. */
   readonly object: string
@@ -294,6 +294,6 @@ export interface Problem {
   readonly value: string
   /** The whole line, object and field included: what is wrong and what is done about it. */
   readonly text: string
-  /** Worth a look, but nothing is refused or held for it. Absent: an error. */
+  /** A warning: nothing is refused or held because of it. Absent: an error. */
   readonly level?: 'warning'
 }

@@ -1,14 +1,14 @@
-/** Keys of sessions by their names: which Secret of the agent's namespace holds one, and why it does not. */
+/** Resolves references to session keys: the Secret in the agent's namespace, or the reason why there is no key. */
 import type { KeyIntent } from './intent.ts'
 import type { SecretKeyRef, SecretObject } from './objects.ts'
 
 interface ResolvedKey {
-  /** Named also where it is missing: what is in force stays so. */
+  /** Given also where the key is missing: a session that runs with the key keeps it. */
   readonly key: KeyIntent
   readonly why: string | undefined
 }
 
-/** Secrets that people keep passwords in. */
+/** Types of Secrets that may hold a key. */
 const TYPES: readonly string[] = ['Opaque', 'kubernetes.io/basic-auth']
 
 export function resolveKey(
@@ -17,7 +17,7 @@ export function resolveKey(
   namespace: string | undefined,
 ): ResolvedKey {
   const unplaced = namespace === undefined
-  // Where it is not known which Secrets the agent will see, a missing one is no fault.
+  // `godwit check` does not know the agent's Secrets: a missing one is no error there.
   if (unplaced && secrets.size === 0) return { key: { secret: name, key, version: undefined }, why: undefined }
   const place = unplaced ? [...secrets.keys()].find((one) => one.endsWith(`/${name}`)) : `${namespace}/${name}`
   const secret = secrets.get(place ?? '')

@@ -1,14 +1,14 @@
 /**
- * Calico's selectors in the words that a Kubernetes API takes as `labelSelector`, which has neither alternatives nor
- * parts of values. A selector that has them is given up: more objects are read then than needed, never fewer.
+ * Translates Calico's selectors to the `labelSelector` of the Kubernetes API, which has neither alternatives nor parts of
+ * values. A selector that uses them is not translated: then more objects are read than needed, never fewer.
  */
 import type { Selector } from './selector.ts'
 
-/** A name, with a DNS domain before it or without. */
+/** A label key, with or without a DNS prefix. */
 const KEY = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
 const VALUE = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/
 
-/** Undefined: it cannot be said so, or it selects everything. */
+/** Undefined: it cannot be translated, or it selects everything. */
 export function labelSelectorOf(selector: Selector): string | undefined {
   const parts = partsOf(selector)
   return parts === undefined || parts.length === 0 ? undefined : parts.join(',')
@@ -23,7 +23,7 @@ function partsOf(selector: Selector): readonly string[] | undefined {
       return partOf(selector.label, [], selector.label)
     case 'compare': {
       const { label, operator, value } = selector
-      // The API reads a label that is absent as unequal to every value, as Calico does.
+      // In the API, as in Calico, an absent label is unequal to every value.
       return operator === '==' || operator === '!=' ? partOf(label, [value], `${label}${operator}${value}`) : undefined
     }
     case 'in': {

@@ -13,21 +13,21 @@ export interface KeptObject {
   readonly object: unknown
 }
 
-/** Kinds that people write. Of Nodes only this one; what controllers write needs no second look. */
+/** The kinds that people write, and the Node of this node. What controllers write is not kept. */
 const KEPT: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool']
 
-/** Kept beside the others: there is no further BGPConfiguration, seen or unseen. */
+/** A marker among the kept objects: the kept BGPConfigurations are all that there were. */
 const NO_OTHERS: KeptObject = { ref: { kind: 'BGPConfiguration', namespace: '', name: '' }, object: null }
 const NO_OTHERS_NAME = objectName(NO_OTHERS.ref)
 
 export class LastGood {
   readonly #node: string
-  /** Names of what an earlier run kept. */
+  /** Names of the objects that an earlier run kept. */
   readonly #before = new Set<string>()
-  /** From an earlier run, until a good version is seen or the object is known to be gone. */
+  /** Objects of an earlier run, each until a good version is seen or the object is known to be deleted. */
   readonly #remembered = new Map<string, KeptObject>()
   readonly #now = new Map<string, KeptObject>()
-  /** Grows with every change of what is to be kept. */
+  /** Increases with every change of what is to be kept. */
   revision = 0
 
   constructor(node: string) {
@@ -47,7 +47,7 @@ export class LastGood {
     return this.#before.has(NO_OTHERS_NAME)
   }
 
-  /** An earlier run saw that there is no such BGPConfiguration. */
+  /** An earlier run saw that this BGPConfiguration does not exist. */
   wasAbsent(ref: ObjectRef): boolean {
     return ref.kind === NO_OTHERS.ref.kind && this.keptAllConfigurations && !this.#before.has(objectName(ref))
   }
@@ -57,7 +57,7 @@ export class LastGood {
     return this.#now.has(name) || this.#remembered.has(name)
   }
 
-  /** `all`: every BGPConfiguration that there is, seen or unseen, is among those kept. */
+  /** `all`: the kept BGPConfigurations are all that exist, readable or not. */
   keepAllConfigurations(all: boolean): void {
     if (this.#now.has(NO_OTHERS_NAME) === all) return
     if (all) this.#now.set(NO_OTHERS_NAME, NO_OTHERS)
@@ -73,7 +73,7 @@ export class LastGood {
     return this.#remembered.get(objectName(ref))?.object
   }
 
-  /** A version that is good. */
+  /** A good version of the object was seen. */
   note(ref: ObjectRef, object: unknown): void {
     if (!this.#isKept(ref)) return
     const name = objectName(ref)
@@ -82,7 +82,7 @@ export class LastGood {
     this.revision++
   }
 
-  /** There is no such object. */
+  /** The object does not exist. */
   forget(ref: ObjectRef): void {
     if (!this.#isKept(ref)) return
     const name = objectName(ref)
@@ -94,7 +94,7 @@ export class LastGood {
     return KEPT.includes(kind) || (kind === 'Node' && name === this.#node)
   }
 
-  /** What the next run should know: what is good now, and what is still used from before. */
+  /** The objects to keep for the next run: good versions, and those of an earlier run that are still in use. */
   all(): readonly KeptObject[] {
     return [...this.#now.values(), ...this.#remembered.values()]
   }
@@ -118,7 +118,7 @@ function bare(object: unknown): unknown {
   }
 }
 
-/** A password is a reference to a Secret, and so is a key of a chain; whatever else stands there may be the key itself. */
+/** Keeps only references to Secrets in passwords and key chains: anything else there may be the key itself. */
 export function withoutKeys(fields: Record<string, unknown>): Record<string, unknown> {
   const bareValue = (field: string, value: unknown): unknown => {
     if (/password/i.test(field)) return secretReference(value)
@@ -128,7 +128,7 @@ export function withoutKeys(fields: Record<string, unknown>): Record<string, unk
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, bareValue(field, value)]))
 }
 
-/** Of an annotation, which is JSON. */
+/** The same for a key chain in an annotation, which is JSON. */
 function chainText(text: unknown): string {
   try {
     return JSON.stringify(chainReferences(JSON.parse(String(text))))
@@ -150,7 +150,7 @@ function secretReference(value: unknown) {
   return { secretKeyRef: { name, key, optional } }
 }
 
-/** What an earlier run kept, as far as it can be understood. */
+/** Reads the objects that an earlier run kept; what has another shape is left out. */
 export function readKept(value: unknown): KeptObject[] {
   if (!Array.isArray(value)) return []
   return value.flatMap((one): KeptObject[] => {

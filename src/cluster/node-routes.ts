@@ -1,10 +1,10 @@
 /**
- * Routes to the pods of other nodes, made of objects alone (`nodeRoutes: Direct`): each prefix with the node it belongs to and
- * the address of that node. Whether that address is on a link of ours, the kernel of this node says.
+ * Plans direct routes to the pods of other nodes from the objects (`nodeRoutes: Direct`): each prefix with its node and the
+ * address of that node. Whether that address is on a link of this node, the kernel decides later.
  *
- * Each prefix has one owner: of two nodes with the same pod CIDR this one, else the first by name. What may not be written is
- * left out and named; of what lies inside another node's pod CIDR the longest match decides, and it is named too, but for
- * single addresses, which pods borrow in Calico IPAM.
+ * Each prefix has one owner: of two nodes with the same pod CIDR this node, else the first by name. A prefix that must not
+ * be written is left out and reported. A pod CIDR inside another node's pod CIDR is written and reported, since the longest
+ * match decides; single addresses there are not reported, because pods borrow them in Calico IPAM.
  */
 import { FAMILY_WORDS } from '../base/family.ts'
 import { isMartianPrefix } from '../base/martian.ts'
@@ -17,9 +17,9 @@ import { byPosition } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 
-/** So many of a kind are named. */
+/** The most problems of one kind that are named one by one. */
 const MOST = 10
-/** About what it takes to look at one pod CIDR, in microseconds. */
+/** Approximate cost of looking at one pod CIDR, in microseconds. */
 const PLACE_COST = 2
 
 interface Plan {
@@ -27,11 +27,11 @@ interface Plan {
   readonly problems: readonly Problem[]
 }
 
-/** On what routes depend besides the nodes. */
+/** What the routes depend on besides the nodes. */
 export interface NodeRouteFrame {
-  /** What lies inside is kube-proxy's. */
+  /** kube-proxy handles packets to addresses inside: no route is written there. */
   readonly serviceRanges: readonly Prefix[]
-  /** Pods of one node have single addresses from blocks of others (Calico IPAM). */
+  /** Pods may have single addresses from the blocks of other nodes (Calico IPAM). */
   readonly borrows: boolean
 }
 
@@ -49,10 +49,10 @@ const isSameNode = (a: ClusterNode, b: ClusterNode): boolean =>
 export class NodeRoutes {
   #known: { readonly me: string; readonly nodes: readonly ClusterNode[]; readonly frame: NodeRouteFrame } | undefined
   #plan: Plan = { routes: [], problems: [] }
-  /** By prefix: the same route stays the same value. */
+  /** By prefix. A route that has not changed stays the same value. */
   #routes = new Map<string, NodeRoute>();
 
-  /** The same plan while no node has another address or pod CIDR: a heartbeat, a label or a condition is no change. */
+  /** Returns the same plan while addresses and pod CIDRs of all nodes stay: heartbeats, labels and conditions do not matter. */
   *plan(me: ClusterNode, nodes: ClusterNodes, frame: NodeRouteFrame): Work<Plan> {
     const all = [...nodes.values()]
     const known = this.#known
@@ -81,7 +81,7 @@ export class NodeRoutes {
   }
 }
 
-/** One look at all pod CIDRs, in the order of their positions. */
+/** Looks at all pod CIDRs once, sorted by position. */
 function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame): Work<Plan> {
   const rank = (node: ClusterNode) => (node === me ? '' : node.name)
   const places = yield* sorted(
@@ -116,7 +116,7 @@ class Survey {
   *make(): Work<Plan> {
     const toll = new Toll()
     const routes: NodeRoute[] = []
-    /** Those around the one looked at, the widest first. */
+    /** The pod CIDRs that contain the current one, the widest first. */
     const around: Place[] = []
     for (const place of this.#places) {
       while (around.length > 0 && !contains((around.at(-1) as Place).prefix, place.prefix)) around.pop()
@@ -132,7 +132,7 @@ class Survey {
   #routeTo(place: Place, around: readonly Place[]): NodeRoute | undefined {
     const { prefix, node } = place
     const last = around.at(-1)
-    // Said twice by one node is said once.
+    // One node lists the same prefix twice.
     if (last?.node === node && last.prefix.text === prefix.text) return undefined
     const refusal = this.#whyNone(place) ?? this.#whyNotInside(place, around)
     if (refusal !== undefined) {
@@ -146,7 +146,7 @@ class Survey {
     return undefined
   }
 
-  /** What no route may lead to, whoever asks for it. */
+  /** Why no route may be written for this prefix; undefined: it may. */
   #whyNone({ prefix }: Place): string | undefined {
     const { family, bytes, length } = prefix
     if (length === 0) return 'contains every address'
@@ -160,7 +160,7 @@ class Survey {
 
   #whyNotInside(place: Place, around: readonly Place[]): string | undefined {
     const { prefix, node } = place
-    // The nearest of another node: of those with the same prefix the first.
+    // The closest pod CIDR of another node; of several with the same prefix the first.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
     if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
@@ -173,7 +173,7 @@ class Survey {
     return undefined
   }
 
-  /** The first address of a node in the prefix, found by halving. */
+  /** The first node address inside the prefix, by binary search. */
   #hostInside(prefix: Prefix): Place | undefined {
     let [low, high] = [0, this.#hosts.length]
     while (low < high) {
@@ -201,7 +201,7 @@ class Survey {
   }
 }
 
-/** The first of a kind, and how many more there are. */
+/** The first problems of each kind, and one that counts the others. */
 function bounded(problems: readonly Problem[]): readonly Problem[] {
   const [first] = problems
   if (problems.length <= MOST || first === undefined) return problems
@@ -222,7 +222,7 @@ const hostOf = (node: ClusterNode, address: string): Place[] => {
   return prefix === undefined ? [] : [{ prefix, node }]
 }
 
-/** IPv4 first, then by position; a prefix comes before what lies in it. */
+/** IPv4 first, then by address; a prefix comes before the prefixes inside it. */
 const comparePrefixes = (a: Prefix, b: Prefix): number =>
   a.bytes.length === b.bytes.length ? byPosition(a, b) : a.bytes.length - b.bytes.length
 

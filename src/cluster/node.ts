@@ -1,4 +1,4 @@
-/** The nodes of the cluster as BGP sees them, and what this node is itself. */
+/** The nodes of the cluster as BGP sees them, and the settings of this node. */
 import { type Address, addressBytes } from '../base/address.ts'
 import { readU32 } from '../base/bytes.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
@@ -26,15 +26,15 @@ export interface ClusterNode {
   readonly hosts: NodeObject['hosts']
   readonly listenPort: number
   readonly clusterId: RouterId | undefined
-  /** Why no session of it may start. */
+  /** Why no session of this node may start; undefined: they may. */
   readonly held: string | undefined
 }
 
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
 
 /**
- * A node's router ID is its IPv4 address. One without takes a hash of its name, and the next where that one is taken,
- * so that every node comes to the same answer for every other.
+ * A node's router ID is its IPv4 address. For a node without one it is a hash of its name, or the next free number if that
+ * is taken. Every node computes the same router IDs for all nodes.
  */
 export function* assignRouterIds(
   nodes: readonly Pick<NodeObject, 'name' | 'addresses'>[],
@@ -63,10 +63,10 @@ export function* assignRouterIds(
   return ids
 }
 
-/** About what it takes to find one, in microseconds. */
+/** Approximate cost of assigning one router ID, in microseconds. */
 const ID_COST = 2
 
-/** A node keeps its addresses from one survey to the next: they are read once. */
+/** Router IDs by the address record of a Node, which stays the same value while its addresses do. */
 const IDS = new WeakMap<NodeObject['addresses'], RouterId>()
 
 export function idOfAddress(addresses: NodeObject['addresses']): RouterId | undefined {
@@ -83,7 +83,7 @@ function isReserved(id: RouterId): boolean {
   return first === 0 || first === 127 || first >= 224
 }
 
-/** FNV-1a over the name and the attempt, well mixed at the end. */
+/** FNV-1a over the name and the attempt, with a final mixing step. */
 function hashName(name: string, attempt: number): RouterId {
   let hash = 0x811c9dc5
   for (const code of [...name].map((sign) => sign.codePointAt(0) ?? 0).concat(attempt)) {
@@ -100,7 +100,7 @@ export function planNode(me: ClusterNode, { bindToNodeIp, decision }: Settings):
   return { name, asNumber, routerId, addresses, listenPort, listenAddresses, decision }
 }
 
-/** Routes of a family in which the node has no address lead to it only over a link that has one. */
+/** A node with pod CIDRs but no address of a family: others reach these pods only over a link with addresses of it. */
 function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Family): Problem[] {
   const pods = podCidrs.find((prefix) => prefix.family === family)
   if (addresses[family] !== undefined || pods === undefined) return []
@@ -117,7 +117,7 @@ function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Famil
   ]
 }
 
-/** What is wrong with this node itself. */
+/** Problems of this node: missing addresses, and a router ID that another node has. */
 export function nodeProblems(me: ClusterNode, nodes: ClusterNodes): Problem[] {
   const object = `Node/${me.name}`
   const problems: Problem[] = []

@@ -12,12 +12,12 @@ import { parsePeerIp } from './parse/peer-ip.ts'
 import { makeProblem } from './problem.ts'
 
 interface Found {
-  /** Undefined: the node does not say what is needed, and the neighbor is left out. */
+  /** Undefined: the Node lacks a value, and the neighbor is left out. */
   readonly object: PeerObject | undefined
   readonly problems: readonly Problem[]
 }
 
-/** The object as if it had said itself what the node says. */
+/** The BGPPeer with the values of this node filled in. */
 export function withValuesOf(object: PeerObject, node: ClusterNode): Found {
   const { asNumberFrom, localAsNumberFrom, peerIpFrom } = object
   if (asNumberFrom === undefined && localAsNumberFrom === undefined && peerIpFrom === undefined)

@@ -1,5 +1,5 @@
 /**
- * Which neighbors this node has: those of BGPPeers, and the other nodes of the mesh.
+ * Plans the neighbors of this node: those of BGPPeers, and the other nodes of the mesh.
  *
  * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with
  * `node`, then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh;
@@ -24,17 +24,17 @@ import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 const HOLD_TIME: Seconds = 90
-/** As Calico and BIRD have it: an agent that is replaced, image pulled, is back well before. */
+/** The default of Calico and BIRD. A replaced agent is back well before, even if its image has to be pulled. */
 const RESTART_TIME: Seconds = 120
-/** The first pause before dialling again; it doubles from there. */
+/** The delay before the second dial; it doubles with each further one. */
 const CONNECT_RETRY_TIME: Seconds = 1
-/** For each family, unless a BGPPeer says another number: far more than a cluster has, far less than a full table. */
+/** The default limit for each family: far more than a cluster has, far less than a full Internet table. */
 export const DEFAULT_MAX_PREFIXES = 100_000
 
 export interface PeerPlan {
   readonly peers: ReadonlyMap<string, PeerIntent>
   readonly problems: readonly Problem[]
-  /** Neighbors left out, by the name they would have. */
+  /** Why a neighbor is left out, by the name that it would have. */
   readonly refusals: ReadonlyMap<string, string>
 }
 
@@ -46,15 +46,15 @@ export interface PeerInputs {
   readonly namespace: string | undefined
   readonly me: ClusterNode
   readonly nodes: ClusterNodes
-  /** Nodes with an address, in the order of their names. */
+  /** The nodes with this address, sorted by name. */
   readonly nodesAt: (address: Address) => readonly ClusterNode[]
-  /** The same list until one of them is another. */
+  /** All BGPPeers; the same list until one changes. */
   readonly objects: readonly PeerObject[]
   readonly settings: Settings
   readonly policies: Policies
 }
 
-/** Lower wins. */
+/** The candidate with the lower rank wins. */
 const RANK = { node: 0, selector: 1, global: 2, mirror: 3, mesh: 4 } as const
 
 interface Candidate {
@@ -63,7 +63,7 @@ interface Candidate {
   /** Undefined for the mesh. */
   readonly object: PeerObject | undefined
   readonly address: Address
-  /** It is the default gateway of this family. */
+  /** Given if the neighbor is the default gateway of this family. */
   readonly gateway?: Family | undefined
   readonly port: number
   readonly portGiven: boolean
@@ -73,9 +73,9 @@ interface Candidate {
   readonly node: ClusterNode | undefined
 }
 
-/** A candidate with what tells it from others. */
+/** A candidate with its name and endpoint. */
 interface Named extends Candidate {
-  /** Of one address and port there is one neighbor. */
+  /** Address and port, as text: there is one neighbor for each. */
   readonly endpoint: string
   readonly name: string
 }
@@ -86,8 +86,8 @@ interface Made {
 }
 
 /**
- * About what it takes to make a neighbor, in microseconds, or what may be one, to ask a selector, and to look at what
- * is there.
+ * Approximate costs in microseconds: to make a neighbor, to make a candidate, to evaluate a selector, and to look at a
+ * neighbor that exists.
  */
 const PEER_COST = 12
 const CANDIDATE_COST = 3
@@ -175,7 +175,7 @@ const withName = (candidate: Candidate): Named => ({
   name: protocolName(candidate),
 })
 
-/** What one other node may be to this one. */
+/** The candidates that one other node gives rise to: by BGPPeers, mirrored BGPPeers and the mesh. */
 function nodeCandidates(
   node: ClusterNode,
   me: ClusterNode,
@@ -189,7 +189,7 @@ function nodeCandidates(
         ? nodeCandidate(object, me, node, scopeOf(object))
         : [],
     ),
-    // A BGPPeer of other nodes that leads to this one: unless it says Manual, this node peers back.
+    // A BGPPeer of the other node selects this node: this node peers back, unless `reversePeering` is Manual.
     ...mirrored.flatMap((object) => (selects(object, node) ? nodeCandidate(object, me, node, 'mirror') : [])),
     ...(mesh ? meshCandidate(me, node) : []),
   ]
@@ -210,7 +210,7 @@ function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Prob
 const choosesNodes = ({ range, remote, interface: link, gateway, peerSelector }: PeerObject): boolean =>
   peerSelector !== undefined && [range, remote, link, gateway].every((other) => other === undefined)
 
-/** Whether the BGPPeer is meant for this node. */
+/** Whether the BGPPeer applies to this node. */
 function selects({ node, nodeSelector }: PeerObject, { name, labels }: ClusterNode): boolean {
   if (node !== undefined) return node === name
   return nodeSelector === undefined || matches(nodeSelector, labels)
@@ -248,8 +248,7 @@ function selfProblem(name: string, address: Address, node: string): Problem {
 }
 
 /**
- * Whoever calls from `peerRange`, advertises itself on `interface`, or is the default gateway: which address that is
- * shows later.
+ * A neighbor whose address is not known yet: a host of `peerRange`, the router on `interface`, or the default gateway.
  */
 function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address, gateway?: Family): Candidate[] {
   const { asNumber, remoteAs = asNumber } = object
@@ -276,7 +275,7 @@ function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode
   return remote !== undefined && isMe(me, remote) && (asNumber ?? me.asNumber) === me.asNumber
 }
 
-/** Another port of our address is another speaker on this node. */
+/** Whether a neighbor is this node itself. Our address with another port is another speaker on this node. */
 function isMe({ addresses, listenPort }: ClusterNode, { address, port }: NonNullable<PeerObject['remote']>): boolean {
   return addresses[familyOfAddress(address)] === address && (port ?? listenPort) === listenPort
 }
@@ -288,30 +287,30 @@ function nodeCandidate(
   scope: keyof typeof RANK,
 ): Candidate[] {
   const address = commonAddress(me, node, object)
-  // Two nodes with one address: that would be a session with ourselves.
+  // Two Nodes have the same address: it would be a session with ourselves.
   if (address === undefined || isMe(me, { address, port: node.listenPort })) return []
   const kind = scope === 'mesh' ? 'Mesh' : scope === 'global' ? 'Global' : 'Node'
   const { listenPort: port, asNumber: remoteAs } = node
   return [{ rank: RANK[scope], kind, object, address, port, portGiven: false, remoteAs, localAs: me.asNumber, node }]
 }
 
-/** Over IPv4 if both nodes have it, else over IPv6. The mirror of a `peerIP` answers in the family of that address. */
+/** The address to dial: IPv4 if both nodes have it, else IPv6. A mirrored `peerIP` keeps the family of that address. */
 function commonAddress(me: ClusterNode, node: ClusterNode, object: PeerObject | undefined): Address | undefined {
   const asked = object?.remote === undefined ? FAMILIES : [familyOfAddress(object.remote.address)]
   const family = asked.find((one) => me.addresses[one] !== undefined && node.addresses[one] !== undefined)
   return family === undefined ? undefined : node.addresses[family]
 }
 
-/** A node that reflects routes (RFC 4456) is in no mesh, neither for itself nor for the others. */
+/** A node that reflects routes (RFC 4456) is not part of the mesh. */
 function meshCandidate(me: ClusterNode, node: ClusterNode): Candidate[] {
   if (me.clusterId !== undefined || node.clusterId !== undefined) return []
   return nodeCandidate(undefined, me, node, 'mesh')
 }
 
-/** So many nodes are named. */
+/** The most nodes that are named one by one. */
 const MOST_UNREACHABLE = 10
 
-/** Nodes that should be neighbors, and have no address in a family that this one has. */
+/** Nodes that should be neighbors but share no address family with this node. */
 function* unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Work<Problem[]> {
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
   const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
@@ -371,7 +370,7 @@ function byRank(a: Candidate, b: Candidate): number {
   return nameA === nameB ? 0 : nameA < nameB ? -1 : 1
 }
 
-/** Where no address says who it is: the range, the interface, or which default gateway. */
+/** The name of a neighbor without a known address: its range, its interface, or the family of the default gateway. */
 const openName = ({ object, gateway }: Candidate): string | undefined =>
   object?.range?.prefix.text ?? object?.interface ?? (gateway && `${DEFAULT_GATEWAY} ${gateway}`)
 
@@ -396,34 +395,35 @@ function fieldOf({ object, gateway }: Candidate): string {
   return object?.remote === undefined ? 'spec.peerSelector' : 'spec.peerIP'
 }
 
-/** Undefined for `external`: any number. */
+/** The neighbor's AS number; undefined for `external`, which allows any. */
 const asOf = ({ remoteAs, localAs }: Candidate): Asn | undefined =>
   remoteAs === 'internal' ? localAs : remoteAs === 'external' ? undefined : remoteAs
 
 /**
- * A neighbor that a BGPPeer names by its address, not as one of the nodes. One on a link alone carries both families.
+ * Whether a BGPPeer names the neighbor by its address, not as a node. A neighbor on a link alone does not count: its session
+ * carries both families.
  */
 const hasOwnAddress = ({ object, rank, address, gateway }: Candidate): boolean =>
   (object?.remote !== undefined || object?.range !== undefined || gateway !== undefined) &&
   rank !== RANK.mirror &&
   !isLinkLocal(address)
 
-/** A neighbor that is known on its link alone: by its link-local address, or by nothing but the interface. */
+/** Whether the neighbor is known only on its link: by a link-local address, or by the interface. */
 const isOnLinkAlone = ({ object, address }: Candidate): boolean =>
   object?.interface !== undefined || isLinkLocal(address)
 
-/** That the session runs over. */
+/** The family that the session runs over. */
 const familyOf = ({ address, gateway }: Candidate): Family => gateway ?? familyOfAddress(address)
 
-/** What BIRD takes for a name. */
+/** Replaces the characters that a BIRD symbol cannot have. */
 const symbolOf = (text: string): string => text.replace(/[^A-Za-z0-9_]/g, '_')
 
-/** As Calico names its BIRD protocols. */
+/** The name that Calico gives the BIRD protocol of such a neighbor. */
 function protocolName({ kind, object, address, gateway, port, portGiven }: Candidate): string {
   if (gateway !== undefined) return `${kind}_${DEFAULT_GATEWAY}_${gateway}`
   if (object?.range !== undefined) return `${kind}_${object.range.prefix.text.replace(/[.:/]/g, '_')}`
   if (object?.interface !== undefined) return `${kind}_${symbolOf(object.interface)}`
-  // Calico leaves the port out of the names of its mesh.
+  // Calico's names of mesh sessions have no port.
   const suffix = kind !== 'Mesh' && (portGiven || port !== BGP_PORT) ? `_port_${port}` : ''
   return `${kind}_${symbolOf(address)}${suffix}`
 }
@@ -448,10 +448,10 @@ function makePeer(
     port,
     remoteAs,
     localAs,
-    // On a link alone only the kernel knows our address there.
+    // For a neighbor known only on its link, the kernel chooses our address there.
     sourceAddress: object?.source === 'kernel' || isOnLinkAlone(candidate) ? undefined : me.addresses[family],
     sourceInterface: object?.sourceInterface,
-    // Other nodes know us by this address and by no other.
+    // Other nodes accept sessions from this address only.
     sourceMayYield: object?.source === 'node-or-link' && node === undefined,
     families: object?.families ?? defaultFamilies(candidate, me),
     yields: object?.families === undefined,
@@ -475,7 +475,7 @@ function makePeer(
   }
 }
 
-/** How segments to and from the neighbor are signed, and why that cannot be. */
+/** How TCP segments of the session are signed, or why the session is held. */
 function signingOf(
   { object }: Candidate,
   { settings, secrets, namespace }: PeerInputs,
@@ -508,7 +508,7 @@ function keyProblem(object: PeerObject | undefined, at: string, why: string): Pr
   return makeProblem({ code: 'peer-key-missing', object: name, field: `spec.${at}.secretKeyRef`, says })
 }
 
-/** `sourceAddress: UseNodeIP` where the node has no address of that family. */
+/** A problem if `sourceAddress: UseNodeIP` is set and the node has no address of that family. */
 function sourceProblem({ object, address, rank }: Candidate, me: ClusterNode): Problem[] {
   const family = familyOfAddress(address)
   if (object?.remote === undefined || rank === RANK.mirror || isLinkLocal(address)) return []
@@ -567,7 +567,7 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
   }
 }
 
-/** As Calico has it: an internal neighbor with another cluster ID than ours, or none, is our client. */
+/** As in Calico, an internal neighbor with a cluster ID other than ours, or with none, is our client. */
 function reflectionOf(candidate: Candidate, { clusterId }: ClusterNode): PeerIntent['reflection'] {
   if (clusterId === undefined || asOf(candidate) !== candidate.localAs) return undefined
   return { clusterId, client: candidate.node?.clusterId !== clusterId }
@@ -579,7 +579,7 @@ const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
   nextHop: 'auto',
 })
 
-/** A router is asked for both: whether it has them shows in its OPEN. Of a node we know it. */
+/** Both families for a router, which announces its own in its OPEN; for a node, those in which it has addresses. */
 function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family[] {
   if (isOnLinkAlone(candidate) || hasOwnAddress(candidate)) return FAMILIES
   const { node } = candidate
@@ -588,7 +588,7 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family
 
 const UNTIL_THERE = 'does not start; a running session keeps its last good policy'
 
-/** Of a BGPPeer; undefined: of the mesh. */
+/** The problem of a missing filter; `object` is undefined for the mesh. */
 export function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
   return makeProblem({
     code: 'peer-filter-missing',

@@ -1,4 +1,4 @@
-/** Single pods that BGPAdvertisements name by label: the address of each ready one on this node is a /32 or /128. */
+/** Routes of single pods that BGPAdvertisements name by label: a /32 or /128 for each ready pod on this node. */
 import { choosing, type NodeAdvertisement } from './advertisements.ts'
 import type { PodSelection } from './intent.ts'
 import { labelSelectorOf } from './label-selector.ts'
@@ -6,18 +6,18 @@ import type { PodObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
 import { matches } from './selector.ts'
 
-/** Undefined: nobody asks for pods. */
+/** The pods that have to be read; undefined: no BGPAdvertisement asks for pods. */
 export function podsWanted(all: readonly NodeAdvertisement[]): PodSelection | undefined {
   const selectors = all.flatMap(({ object }) =>
     object.routes.flatMap((choice) => (choice.kind === 'pods' ? [choice.selector] : [])),
   )
   if (selectors.length === 0) return undefined
-  // A request has one selector, and in it nothing is an alternative.
+  // A request to the API has one `labelSelector`, without alternatives: several selectors mean all pods.
   const [first, ...others] = new Set(selectors.map((selector) => selector && labelSelectorOf(selector)))
   return { labelSelector: others.length === 0 ? first : undefined }
 }
 
-/** `why`: why no address of it is advertised. Nothing at all of a pod that nobody names, or that is elsewhere. */
+/** The claims of a pod, or why its addresses are not advertised. Both are empty for a pod of another node or without a match. */
 export function decidePod(
   pod: PodObject,
   node: string,
@@ -32,7 +32,7 @@ export function decidePod(
   ).map(({ object }) => object.name)
   if (pod.node !== node || named.length === 0) return { claims: [], why: undefined }
   const refused = whyNotPod(pod)
-  // With the network of the node, the addresses are the node's.
+  // A pod in the host network has the node's addresses.
   const addresses = pod.hostNetwork ? [] : pod.addresses
   return { claims: addresses.map((prefix) => ({ prefix, origin: 'pod', refused, named })), why: refused }
 }

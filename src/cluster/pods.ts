@@ -1,6 +1,6 @@
 /**
- * Which prefixes hold the pods of a node: by one source, and never by another unasked (`podCIDRSource`). They are
- * advertised from that node only.
+ * Finds the prefixes of the pods of each node, from the one source that `podCIDRSource` names. Only that node advertises
+ * them.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Work } from '../base/work.ts'
@@ -16,14 +16,14 @@ export type PodCidrSource = (typeof POD_CIDR_SOURCES)[number]
 
 const IPAM: ReadonlySet<Kind> = new Set<Kind>(['BlockAffinity', 'IPAMBlock'])
 const NONE: readonly Prefix[] = []
-/** About what it takes to look at one block, in microseconds. */
+/** Approximate cost of looking at one block, in microseconds. */
 const BLOCK_COST = 2
 
-/** Where the pods of each node are. Of Calico's IPAM it is kept by node, so that a block that changes costs that one. */
+/** The pod prefixes of each node. Those of Calico's IPAM are kept by node, so that a change of a block costs one node. */
 export class PodSources {
   source: PodCidrSource = 'Node'
   #store: ObjectStore | undefined
-  /** What each block and affinity says, by node. */
+  /** By block and affinity: the prefixes that it gives to each node. */
   readonly #parts = new Map<string, ReadonlyMap<string, readonly Prefix[]>>()
   readonly #byNode = new Map<string, Map<string, readonly Prefix[]>>()
   readonly #lists = new Map<string, readonly Prefix[]>()
@@ -40,7 +40,10 @@ export class PodSources {
     return list
   }
 
-  /** `touched`: undefined where anything may be another. Gives the nodes whose pods may be elsewhere, besides those of Nodes. */
+  /**
+   * `touched`: undefined if anything may have changed. Returns the nodes whose pod prefixes may have changed without a
+   * change of their Node.
+   */
   *follow(source: PodCidrSource, store: ObjectStore, touched: readonly Touched[] | undefined): Work<readonly string[]> {
     const isNew = source !== this.source || store !== this.#store
     this.source = source
@@ -64,7 +67,7 @@ export class PodSources {
     return [...there, ...known]
   }
 
-  /** The nodes that it says something of, or did. */
+  /** Replaces what a block or affinity says. Returns the nodes that it names, or named before. */
   #setPart(part: string, said: ReadonlyMap<string, readonly Prefix[]>): Iterable<string> {
     const nodes = new Set([...(this.#parts.get(part)?.keys() ?? []), ...said.keys()])
     for (const node of nodes) {
@@ -82,7 +85,7 @@ export class PodSources {
   }
 }
 
-/** Of a block that is confirmed, its owner; of single addresses, who has them from another node's block. */
+/** A confirmed affinity gives its block to the owner; a block gives borrowed addresses to the nodes that use them. */
 function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<string, readonly Prefix[]> {
   if (kind === 'IPAMBlock') return store.get('IPAMBlock', key)?.borrowed ?? new Map()
   const affinity = store.get('BlockAffinity', key)
@@ -92,14 +95,14 @@ function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<stri
 const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
   [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()].sort((a, b) => (a.text < b.text ? -1 : 1))
 
-/** `held`: why none of them may be advertised. `naming`: the BGPAdvertisements that name one. */
+/** Claims of the pod prefixes of this node. `held`: why none may be advertised. `naming`: names and covers of a prefix. */
 export const podClaims = (
   { podCidrs }: ClusterNode,
   held: string | undefined,
   naming: (prefix: Prefix) => Naming,
 ): Claim[] => podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, ...naming(prefix) }))
 
-/** A node that is new waits for its pod CIDRs; nothing is wrong with it. */
+/** Why a node has no pod CIDRs. A new node gets them later: this is no error. */
 export function whyNoPods({ name, podCidrs }: ClusterNode, source: PodCidrSource): string | undefined {
   if (podCidrs.length > 0) return undefined
   if (source === 'CalicoIPAM') return 'it has no confirmed block of Calico IPAM yet'

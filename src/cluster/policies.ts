@@ -1,4 +1,4 @@
-/** The policy of each neighbor, made of the filters it names and the built-in rules. Neighbors that ask the same share one. */
+/** The policy of each neighbor: its filters and the built-in rules. Neighbors with equal requests share one policy. */
 import type { Prefix } from '../base/prefix.ts'
 import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/policy/defaults.ts'
 import type { Policy, Rule } from '../bgp/policy/rule.ts'
@@ -12,9 +12,9 @@ import type { ObjectStore } from './store.ts'
 export interface PeerPolicies {
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
-  /** Why the peer may not start: both policies then refuse everything. */
+  /** Why no session may start; both policies then reject everything. */
   readonly held: string | undefined
-  /** The place and name of each filter that cannot be had. */
+  /** Index and name of each filter that is missing or has errors. */
   readonly missing: readonly { readonly index: number; readonly name: string; readonly why: string }[]
 }
 
@@ -31,8 +31,8 @@ export class Policies {
   readonly #earlier: ReadonlyMap<string, PeerPolicies>
 
   /**
-   * `ranges`: what belongs to the cluster. `earlier`: the policies of before; one that says the same is handed out again,
-   * so that a thousand neighbors need no look into their rules to see that nothing changed.
+   * `ranges`: the prefixes that belong to the cluster. `earlier`: the previous policies. An equal policy stays the same value,
+   * so that for a thousand neighbors one comparison of references shows that nothing has changed.
    */
   constructor(
     store: ObjectStore,
@@ -98,12 +98,12 @@ function named(policy: Policy, filters: readonly FilterObject[]): Policy {
   return { ...policy, name: [...filters.map(({ name }) => `BGPFilter/${name}`), policy.name].join(', ') }
 }
 
-/** Comes before the filters, so that it counts for whatever they accept. */
+/** These rules run before the filters, so that they apply to every route that the filters accept. */
 function nextHopRules(mode: PeerObject['nextHop']): Rule[] {
   if (mode === 'auto') return []
   const operation = { kind: 'set-next-hop', address: mode === 'self' ? 'self' : 'unchanged' } as const
   const match: Rule['match'] = {
-    // A route of our own has no next hop that could be kept.
+    // Our own routes have no next hop to keep.
     ...(mode !== 'self' && { source: 'peer' }),
     ...(mode === 'keep-external' && { peerType: 'external' }),
   }

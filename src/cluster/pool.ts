@@ -1,4 +1,4 @@
-/** An IPPool, checked. */
+/** The type of a checked IPPool. */
 import type { Address } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Labels } from './selector.ts'
@@ -7,19 +7,19 @@ export interface PoolObject {
   readonly name: string
   readonly labels: Labels
   readonly prefix: Prefix
-  /** Stops the handing out of addresses only; the pool is advertised all the same. */
+  /** No new addresses are assigned from the pool; its routes are still advertised. */
   readonly disabled: boolean
   readonly disableBgpExport: boolean
   readonly natOutgoing: boolean
-  /** `allowedUses` names LoadBalancer and nothing else: its addresses are services', not pods'. */
+  /** `allowedUses` is LoadBalancer only: its addresses belong to services, not to pods. */
   readonly loadBalancerOnly: boolean
   readonly nat: PoolNat
 }
 
-/** How packets of a pool are masqueraded: `spec.nat`, beyond Calico. */
+/** How packets of a pool are masqueraded: `spec.nat`, our own field. */
 export interface PoolNat {
   readonly exclude: readonly Prefix[]
-  /** Of the pool's family; undefined for the address of the interface. */
+  /** The source address, in the pool's family; undefined: the address of the outgoing interface. */
   readonly address: Address | undefined
   readonly ports: { readonly first: number; readonly last: number } | undefined
   readonly fullyRandom: boolean

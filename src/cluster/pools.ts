@@ -9,7 +9,7 @@ import { byPosition, PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
-/** A pool that is `disabled` hands out no addresses, but those it gave are still routed: it counts. */
+/** Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed. */
 export function* clusterRanges(
   pools: Iterable<PoolObject>,
   podCidrs: Iterable<Prefix>,
@@ -26,7 +26,7 @@ export function* clusterRanges(
   return yield* coverInOrder(index.values())
 }
 
-/** About what it takes to look at one prefix, in microseconds. */
+/** Approximate cost of looking at one prefix, in microseconds. */
 const COVER_COST = 1
 
 /** Nothing inside a pool with `disableBGPExport` is advertised, unless a filter accepts it first. */
@@ -41,12 +41,12 @@ function unexportedRule({ name, prefix }: PoolObject): Rule {
   return { name: rule, match, action: 'reject', operations: [], reason: `inside ${prefix.text}, and ${rule} is set` }
 }
 
-/** So many overlaps are named. */
+/** The most overlaps that are named. */
 const MOST_OVERLAPS = 10
 
 /**
- * Pools that overlap: for an address in several the most specific decides, of equals the first by name. Pools for
- * LoadBalancer addresses only decide nothing, and are named apart.
+ * Problems of pools that overlap. For an address in several pools the most specific one decides, of equal ones the first by
+ * name. Pools for LoadBalancer addresses only decide nothing and have a message of their own.
  */
 export function overlapProblems(pools: Iterable<PoolObject>): Problem[] {
   const all = [...pools].sort((a, b) => byPosition(a.prefix, b.prefix) || (a.name < b.name ? -1 : 1))
@@ -57,10 +57,10 @@ export function overlapProblems(pools: Iterable<PoolObject>): Problem[] {
 
 type Overlap = readonly [outer: PoolObject, inner: PoolObject]
 
-/** Each pool with the narrowest one around it; `pools` stand in order. */
+/** Each pool with the narrowest pool that contains it. `pools` must be sorted. */
 function overlaps(pools: readonly PoolObject[]): Overlap[] {
   const found: Overlap[] = []
-  /** Those around the one looked at, the widest first. */
+  /** The pools that contain the current one, the widest first. */
   const around: PoolObject[] = []
   for (const pool of pools) {
     while (around.length > 0 && !contains((around.at(-1) as PoolObject).prefix, pool.prefix)) around.pop()
@@ -108,23 +108,23 @@ const overlapProblem = ({ name, prefix }: PoolObject, says: string): Problem =>
     level: 'warning',
   })
 
-/** Those whose addresses are pods'. */
+/** The pools whose addresses belong to pods. */
 export const podPools = (pools: Iterable<PoolObject>): PoolObject[] =>
   [...pools].filter(({ loadBalancerOnly }) => !loadBalancerOnly)
 
-/** The pool of a prefix that lies in several: the most specific, of equal ones the first by name. */
+/** The most specific pool that contains the prefix; of equal ones the first by name. */
 export function poolAround(pools: readonly PoolObject[], prefix: Prefix): PoolObject | undefined {
   const around = pools.filter((pool) => contains(pool.prefix, prefix))
   const [first] = around.sort((a, b) => b.prefix.length - a.prefix.length || (a.name < b.name ? -1 : 1))
   return first
 }
 
-/** As few prefixes as cover exactly the same addresses, in order: the pod CIDRs of a large cluster become one. */
+/** The fewest prefixes that cover exactly the same addresses, sorted: the pod CIDRs of a large cluster become one. */
 export function cover(prefixes: readonly Prefix[]): Prefix[] {
   return FAMILIES.flatMap((family) => coverFamily(prefixes.filter((prefix) => prefix.family === family)))
 }
 
-/** The same of prefixes that stand in order, in steps. */
+/** The same for sorted prefixes, in steps. */
 export function* coverInOrder(prefixes: Iterable<Prefix>): Work<Prefix[]> {
   const toll = new Toll()
   const kept: Prefix[] = []
@@ -149,7 +149,7 @@ function coverNext(kept: Prefix[], prefix: Prefix): void {
   joinTail(kept)
 }
 
-/** Two halves of one prefix become that prefix, and that may be a half again. */
+/** Joins the last two prefixes while they are the two halves of one prefix. */
 function joinTail(kept: Prefix[]): void {
   for (;;) {
     const [a, b] = kept.slice(-2)

@@ -1,11 +1,11 @@
-/** Prefixes in the order of their addresses, each with the names of those who have it. */
+/** Sorted prefixes, each with the names of its owners. */
 import type { Family } from '../base/family.ts'
 import { contains, type Prefix } from '../base/prefix.ts'
 
 export class PrefixIndex {
   readonly #sorted: Readonly<Record<Family, Prefix[]>> = { ipv4: [], ipv6: [] }
   readonly #owners = new Map<string, Set<string>>()
-  /** Grows with every change. */
+  /** Increases with every change. */
   revision = 0
 
   add(prefix: Prefix, owner: string): void {
@@ -30,7 +30,7 @@ export class PrefixIndex {
     sorted.splice(placeOf(prefix, sorted), 1)
   }
 
-  /** Of several the first by name. */
+  /** The owner of the prefix; of several the first by name. */
   ownerOf(prefix: string): string | undefined {
     const [first, ...others] = this.#owners.get(prefix) ?? []
     return others.reduce((least, one) => (least !== undefined && least < one ? least : one), first)
@@ -46,19 +46,19 @@ export class PrefixIndex {
   }
 }
 
-/** Of prefixes of its family, in order. */
+/** The first prefix inside `around`. `sorted` are prefixes of the same family. */
 export function firstInside(around: Prefix, sorted: readonly Prefix[]): Prefix | undefined {
   const first = sorted[placeOf(around, sorted)]
   return first !== undefined && contains(around, first) ? first : undefined
 }
 
-/** Whether one of these, disjoint and in order, has all of the prefix in it. */
+/** Whether one of the prefixes in `sorted`, which are disjoint, contains the prefix. */
 export function isInsideOne(prefix: Prefix, sorted: readonly Prefix[]): boolean {
   const place = placeOf(prefix, sorted)
   return [sorted[place], sorted[place - 1]].some((one) => one !== undefined && contains(one, prefix))
 }
 
-/** Where it is in the order, or where it would be. */
+/** The index of the prefix in `sorted`, or where it would be inserted. */
 function placeOf(prefix: Prefix, sorted: readonly Prefix[]): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
@@ -69,7 +69,7 @@ function placeOf(prefix: Prefix, sorted: readonly Prefix[]): number {
   return low
 }
 
-/** IPv4 first, then by address, and what contains others before those. */
+/** IPv4 first, then by address; a prefix comes before the prefixes inside it. */
 export function byPosition(a: Prefix, b: Prefix): number {
   if (a.family !== b.family) return a.family === 'ipv4' ? -1 : 1
   for (let index = 0; index < a.bytes.length; index++) {

@@ -1,16 +1,16 @@
-/** Making problems: one line each, naming object, field and value, with nothing in them that could break a line. */
+/** Makes problems: one line each, with object, field and value, and without control characters. */
 
 import { parseAddressBytes } from '../base/address.ts'
 import { plainText } from '../base/plain-text.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem } from './intent.ts'
 
-/** Longest piece of a value that is shown. */
+/** Characters of a value that are shown. */
 const SHOWN = 80
-/** One object cannot fill the log: what lies beyond this many is only counted as wrong. */
+/** The most problems of one object; further ones still refuse the object, but are not reported. */
 const MOST_PER_OBJECT = 20
 
-/** A value as text for people: control characters escaped, cut, objects only by their kind. */
+/** A value as text for people: cut, with control characters escaped; of objects and lists only the kind. */
 function showValue(value: unknown): string {
   if (typeof value === 'string') return escapeText(value)
   if (value === undefined) return 'nothing'
@@ -23,7 +23,7 @@ function escapeText(text: string): string {
   return JSON.stringify(cut).slice(1, -1)
 }
 
-/** Names come from outside too. */
+/** Names of objects are input too: they are cut and escaped as well. */
 const plain = (text: string): string => plainText(text.slice(0, 4 * SHOWN))
 
 const quote = (value: unknown): string => (typeof value === 'string' ? `"${escapeText(value)}"` : showValue(value))
@@ -32,7 +32,7 @@ export interface ProblemParts {
   readonly code: string
   readonly object: string
   readonly field?: string
-  /** Quoted at the head of the line; leave it out where it must not be shown. */
+  /** Quoted in the line. Leave it out if it must not be shown. */
   readonly value?: unknown
   /** Follows the value: `is not an AS number`. */
   readonly says: string
@@ -46,39 +46,39 @@ export function makeProblem({ code, object, field = '', value, says, level }: Pr
   return { code, object, field, value: shown, text, ...(level === undefined ? {} : { level }) }
 }
 
-/** What is found while one object is read. */
+/** Collects the problems of one object while it is parsed. */
 export class Findings {
   readonly object: string
   readonly problems: Problem[] = []
-  /** Something is so wrong that this version of the object is not taken. */
+  /** An error was found: this version of the object is not used. */
   refused = false
-  /** The fields that are wrong or missing, all of them. */
+  /** All fields that are wrong or missing. */
   readonly faulty = new Set<string>()
 
   constructor(object: string) {
     this.object = object
   }
 
-  /** The object is refused. */
+  /** Reports a wrong value and refuses the object. */
   wrong(field: string, value: unknown, says: string): undefined {
     this.refused = true
     this.faulty.add(field)
     this.#add({ code: 'value-wrong', object: this.object, field, value, says })
   }
 
-  /** A field that must be there is not: the object is refused. */
+  /** Reports a missing field and refuses the object. */
   missing(field: string, says = 'must be given'): undefined {
     this.refused = true
     this.faulty.add(field)
     this.#add({ code: 'field-missing', object: this.object, field, says })
   }
 
-  /** Said, and the object is taken all the same. The value stays untold: it may be what was meant for a secret field. */
+  /** Reports a field and accepts the object. The value is not shown: it may have been meant for a secret field. */
   say(code: string, field: string, says: string): void {
     this.#add({ code, object: this.object, field, says, level: 'warning' })
   }
 
-  /** A CIDR as a person writes that of an interface: it is read as the range around it, as Kubernetes and Calico do. */
+  /** Reports a CIDR with host bits, such as `10.0.0.1/24`. It is read as its range, as in Kubernetes and Calico. */
   hostBits(field: string, value: unknown, { text, bytes, length }: Prefix): void {
     const [address = '', digits] = typeof value === 'string' ? value.split('/') : []
     const written = parseAddressBytes(address)
@@ -87,7 +87,7 @@ export class Findings {
     this.#add({ code: 'prefix-host-bits', object: this.object, field, value, says, level: 'warning' })
   }
 
-  /** A field whose meaning is not carried out and may not be left out: what the object asks for is held down. */
+  /** Reports a field that is not supported and that must not be left out: sessions of the object are held down. */
   holds(field: string, says: string): void {
     this.#add({ code: 'field-holds', object: this.object, field, says })
   }

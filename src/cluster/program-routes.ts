@@ -1,7 +1,6 @@
 /**
- * Who writes the routes to pods of other nodes into the kernel: this agent, or Felix beside it. Calico says it twice,
- * for each of its two daemons (`programClusterRoutes`), and nothing there notices when both write them, or neither
- * does.
+ * Decides who writes the routes to pods of other nodes into the kernel: this agent or Felix. Calico has a field for each of
+ * its two daemons (`programClusterRoutes`) and does not notice if both write them, or neither.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { type Problem, type ProgramClusterRoutes, writesPlain } from './intent.ts'

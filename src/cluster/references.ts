@@ -1,6 +1,6 @@
 /**
- * What is wrong between objects, as the objects alone show it: the same on every node, whether it is concerned or not.
- * What only one node can know (a Secret it follows, an address it lacks) is that node's own problem.
+ * Problems between objects that the objects alone show: they are the same on every node. A problem that only one node can
+ * see (a Secret that it reads, an address that it lacks) is not reported here but by that node.
  */
 import { Toll, type Work } from '../base/work.ts'
 import { communityAliases, referencesOf } from './advertisements.ts'
@@ -12,7 +12,7 @@ import { overlapProblems } from './pools.ts'
 import { readSettings } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
-/** About what it takes to look at the filters of a BGPPeer, and to read the settings of a node, in microseconds. */
+/** Approximate costs in microseconds: to look at the filters of a BGPPeer, and to read the settings of a node. */
 const PEER_COST = 2
 const SETTINGS_COST = 50
 
@@ -42,7 +42,7 @@ function missingFilter(store: ObjectStore, name: string, problem: (why: string) 
   return why === undefined ? [] : [problem(why)]
 }
 
-/** Of the default, and of each node's own: these are read together. */
+/** Problems of BGPConfiguration `default` combined with that of each node. */
 function* configurationProblems(store: ObjectStore): Work<Problem[]> {
   const nodes = [...store.table('BGPConfiguration').keys()]
     .filter((name) => name.startsWith(NODE_CONFIGURATION))

@@ -1,7 +1,7 @@
 /**
- * Which local routes should be, counted by the objects that want them. Objects hand in claims: prefixes they want, and
- * prefixes they do not want with the reason. A prefix is a route while at least one object wants it.
- * Only prefixes that an object touches are judged again.
+ * The routes that this node originates, by the objects that claim them. A claim of an object is a prefix that it wants, or
+ * one that it refuses with the reason. A prefix is a route while at least one object wants it. Only prefixes whose claims
+ * change are decided again.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { Toll, type Work } from '../base/work.ts'
@@ -13,14 +13,14 @@ import type { Judgement } from './settings.ts'
 export interface Claim extends Naming {
   readonly prefix: Prefix
   readonly origin: RouteIntent['origin']
-  /** Why it is not wanted; undefined where it is. */
+  /** Why the object refuses the prefix; undefined: it wants it. */
   readonly refused: string | undefined
 }
 
 export interface RouteChanges {
   readonly announce: readonly RouteIntent[]
   readonly withdraw: readonly Prefix[]
-  /** Addresses that services have now, and no longer have, advertised or not. */
+  /** Service addresses that were added and removed, advertised or not. */
   readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
 
@@ -36,11 +36,11 @@ interface Before {
   readonly isServiceAddress: boolean
 }
 
-/** About what it takes to judge a prefix, in microseconds, and to compare it with what was. */
+/** Approximate costs in microseconds: to decide a prefix, and to compare it with its previous state. */
 const JUDGE_COST = 3
 const COMPARE_COST = 0.5
 
-/** What a route is called that several kinds of objects want. */
+/** The origin of a route that several kinds of objects want is the first of these. */
 const ORIGINS: readonly RouteIntent['origin'][] = [
   'pod-cidr',
   'service-cidr',
@@ -51,25 +51,25 @@ const ORIGINS: readonly RouteIntent['origin'][] = [
 ]
 
 export class RouteBook {
-  /** By prefix. These three maps change in place. */
+  /** By prefix. This map and the next two change in place. */
   readonly routes = new Map<string, RouteIntent>()
-  /** Addresses of services, advertised or not. */
+  /** All addresses of services, advertised or not. */
   readonly serviceAddresses = new Map<string, Prefix>()
-  /** Why not, by prefix or object. */
+  /** Why something is not advertised, by prefix or object. */
   readonly refusals = new Map<string, string>()
-  /** How often a prefix was judged: what a change costs. */
+  /** How often a prefix was decided: tests count the work of a change by it. */
   judged = 0
-  /** By prefix, which nearly always one object wants: a list of one takes a fifth of the memory of a Map. */
+  /** By prefix. Nearly all have one claim, and a list of one takes a fifth of the memory of a Map. */
   readonly #claims = new Map<string, readonly Claimed[]>()
   readonly #byObject = new Map<string, readonly Claim[]>()
-  /** What was there before the prefix was first touched since `takeChanges`, and whether services had it. */
+  /** State of each prefix before its first change since `takeChanges`. */
   readonly #before = new Map<string, Before>()
-  /** Of routes, by prefix: where there are any. */
+  /** By route: its covering prefixes, if it has any. */
   readonly #covers = new Map<string, readonly Cover[]>()
   readonly #counted = new Covers()
   #judge: (prefix: Prefix) => Judgement = () => ({ communities: [], held: undefined })
 
-  /** All that `object` wants and does not want, in place of what it said before. `why`: nothing of it is wanted. */
+  /** Replaces all claims of `object`. `why`: the reason why the object as a whole is not advertised. */
   set(object: string, claims: readonly Claim[], why?: string): void {
     if (why === undefined) this.refusals.delete(object)
     else this.refusals.set(object, why)
@@ -83,7 +83,7 @@ export class RouteBook {
     for (const prefix of prefixes.values()) this.#rejudge(prefix)
   }
 
-  /** Objects that said anything. */
+  /** Names of the objects that have claims or a reason. */
   objects(): Iterable<string> {
     return this.#byObject.keys()
   }
@@ -99,7 +99,7 @@ export class RouteBook {
     }
   }
 
-  /** What is different since the last call. */
+  /** The changes since the last call. */
   *takeChanges(): Work<RouteChanges> {
     const toll = new Toll()
     const announce: RouteIntent[] = []
@@ -124,7 +124,7 @@ export class RouteBook {
     else this.#claims.set(prefix, left)
   }
 
-  /** An object may name a prefix twice, as ExternalIP and as LoadBalancer IP: wanting it once is enough. */
+  /** An object may claim a prefix twice, as ExternalIP and as LoadBalancer IP: one claim that wants it is enough. */
   #claim(object: string, claim: Claim): void {
     const { text } = claim.prefix
     const claimed = this.#claims.get(text) ?? []
@@ -133,7 +133,7 @@ export class RouteBook {
     this.#claims.set(text, [...claimed.filter((one) => one !== own), { object, claim }])
   }
 
-  /** Covering prefixes come with their first route and go with their last. */
+  /** Claims covering prefixes with their first route, and drops the claim with their last. */
   #cover(route: string, covers: readonly Cover[]): void {
     const before = this.#covers.get(route) ?? NO_COVERS
     if (covers.length === 0) this.#covers.delete(route)
@@ -180,12 +180,15 @@ export class RouteBook {
   }
 }
 
-/** An address of a service stands on an interface where its packets are taken in: whether it is advertised, the service decides. */
+/** Whether a claim makes the prefix a route. An interface may have a service address: then only the service decides. */
 const isWanted = ({ refused, origin }: Claim, isServiceAddress: boolean): boolean =>
   refused === undefined && !(origin === 'interface' && isServiceAddress)
 const A_SERVICE_HAS = 'it is the address of a service'
 
-/** A covering prefix or a pod of somebody does not keep from others what is a route without it. */
+/**
+ * Names of the BGPAdvertisements of a route. A claim for a covering prefix or a pod does not restrict a route that other
+ * objects want too.
+ */
 function namedBy(wanted: readonly Claimed[]): readonly string[] {
   if (wanted.every(({ claim: { named } }) => named === undefined || named.length === 0)) return NO_NAMES
   const names = new Set(wanted.flatMap(({ claim: { named = NO_NAMES } }) => named))
@@ -198,7 +201,7 @@ function namedBy(wanted: readonly Claimed[]): readonly string[] {
 const NO_NAMES: readonly string[] = []
 const NO_COVERS: readonly Cover[] = []
 
-/** Behind the name of an object: what it says of covering prefixes. */
+/** Appended to the name of an object: the key of its claims on covering prefixes. */
 const COVERING = ' aggregationLength'
 
 function coversOf(wanted: readonly Claimed[]): readonly Cover[] {

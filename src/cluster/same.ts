@@ -1,4 +1,4 @@
-/** Whether two values of configuration say the same: plain objects, lists, maps, bytes and what they hold. */
+/** Deep equality of configuration values: plain objects, lists, maps and bytes. */
 export function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
@@ -20,7 +20,7 @@ function sameMap(a: ReadonlyMap<unknown, unknown>, b: object): boolean {
   return true
 }
 
-/** A field that is absent and one that is undefined say the same. */
+/** An absent field equals an undefined one. */
 function sameRecord(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
   for (const key in a) if (!same(a[key], b[key])) return false
   for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false

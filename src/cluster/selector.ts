@@ -1,5 +1,5 @@
 /**
- * Calico's selector language over labels. Text comes in, a value goes out; the value is matched as often as one likes.
+ * Calico's selector language for labels: parses text to a value, and matches labels against it.
  *
  *   expression = term { '||' term }             term = operation { '&&' operation }
  *   operation  = { '!' } ( '(' expression ')' | 'all()' | 'global()' | 'has(' label ')' | label comparison )
@@ -7,7 +7,7 @@
  *              | ( 'in' | 'not in' ) '{' [ value { ',' value } [ ',' ] ] '}'
  *   value      = "text" | 'text', without escapes
  *
- * Nothing at all selects everything.
+ * An empty text selects everything.
  */
 
 export type Selector =
@@ -57,7 +57,7 @@ export function matches(selector: Selector, labels: Labels): boolean {
   }
 }
 
-/** What it asks labels of: nothing else of them can change its answer. */
+/** The labels that the selector names: no other label can change its result. */
 export function labelsNamedBy(selector: Selector): readonly string[] {
   switch (selector.kind) {
     case 'all':
@@ -119,7 +119,7 @@ const formatPart = (part: Selector): string =>
 
 const quote = (value: string): string => (value.includes('"') ? `'${value}'` : `"${value}"`)
 
-/** Never throws; what is wrong is said with its place. */
+/** Never throws; an error has its position. */
 export function parseSelector(text: string): Selector | SelectorError {
   try {
     return new Parser(text).parse()
@@ -129,7 +129,7 @@ export function parseSelector(text: string): Selector | SelectorError {
   }
 }
 
-/** Carries an error out of the depth of the parser, no further. */
+/** Thrown by the parser and caught by `parseSelector`. */
 class Unexpected extends Error {
   readonly error: SelectorError
   constructor(error: SelectorError) {
@@ -143,13 +143,13 @@ const LABEL = /[a-zA-Z0-9_./-]+/y
 const VALUE = /"([^"]*)"|'([^']*)'/y
 const COMPARISON = /(==|!=|contains|starts\s*with|ends\s*with|not\s*in|in)/y
 const FUNCTION = /(all|global|has)\(/y
-/** Anything that stands together, to be quoted in an error. */
+/** The next word or sign, quoted in errors. */
 const FOUND = /&&|\|\||[=!]=|[a-zA-Z0-9_./-]+|./suy
 
-/** Parentheses inside one another; a bound for the stack. */
+/** The deepest nesting of parentheses: it bounds the stack. */
 const DEPTH_MAX = 100
 
-/** Two negations are none. */
+/** Two negations cancel each other. */
 const negate = (selector: Selector): Selector => (selector.kind === 'not' ? selector.of : { kind: 'not', of: selector })
 
 class Parser {

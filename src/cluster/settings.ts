@@ -1,4 +1,4 @@
-/** What BGPConfiguration `default` and `node.<this node>` come to together. */
+/** The settings of this node: BGPConfiguration `default` and `node.<this node>` combined. */
 import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
@@ -38,14 +38,14 @@ export interface Settings {
   readonly guards: ServiceGuards
   readonly advertisements: readonly Advertisement[]
   readonly natSparesHosts: boolean
-  /** Of pools that say nothing of their own. */
+  /** NAT settings for pools that set none themselves. */
   readonly nat: Pick<PoolNat, 'ports' | 'address'>
   readonly recursiveNextHops: boolean
   readonly nodeRoutes: ConfigurationObject['nodeRoutes']
   readonly clusterRoutes: ClusterRoutes
   readonly leaveOnTaint: string | undefined
   readonly decision: DecisionSettings
-  /** Undefined: what the group of the objects suggests. */
+  /** Undefined: the default of the API group, CalicoIPAM in Calico's groups and Node otherwise. */
   readonly podCidrSource: ConfigurationObject['podCidrSource']
   /** Why no pod CIDR of this node may be advertised. */
   readonly heldPods: string | undefined
@@ -55,13 +55,13 @@ export interface Settings {
   readonly heldServices: Readonly<Partial<Record<ServiceAddressKind, string>>>
 }
 
-/** `programClusterRoutes` of BGPConfiguration and of FelixConfiguration; undefined: not said. */
+/** `programClusterRoutes` of BGPConfiguration and of FelixConfiguration; undefined: not set. */
 interface ClusterRoutes {
   readonly bgp: ProgramClusterRoutes | undefined
   readonly felix: ProgramClusterRoutes | undefined
 }
 
-/** A prefixAdvertisement with its aliases looked up. */
+/** A prefixAdvertisement with its community aliases resolved. */
 export interface Advertisement {
   readonly prefix: Prefix
   readonly communities: readonly (readonly number[])[]
@@ -82,7 +82,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const defaults = store.get('BGPConfiguration', 'default')
   const own = store.get('BGPConfiguration', NODE_CONFIGURATION + node)
   const from = own?.prefixAdvertisements !== undefined ? own : defaults
-  // Those of the node count for its own prefixAdvertisements, as in Calico; there they are the only ones.
+  // As in Calico, `communities` of the node's own BGPConfiguration apply only to the prefixAdvertisements there.
   const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
   const held = heldByConfiguration(store, 'default')
   const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
@@ -94,7 +94,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
       problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
     return resolved.advertisement
   })
-  // Which routes the unreadable one is meant for is not known: none goes out without what it may add.
+  // It is not known for which routes an unreadable one is meant: no route is advertised without what it may add.
   if (heldRoutes !== undefined)
     advertisements.push(...EVERYTHING.map((prefix) => ({ prefix, communities: [], held: heldRoutes })))
   const settings: Settings = {
@@ -127,7 +127,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   return { settings, problems }
 }
 
-/** Calico's own objects say it in FelixConfiguration: each field for one node before all. */
+/** FelixConfiguration: for each field, the value for this node takes precedence over the cluster's. */
 function readFelix(store: ObjectStore, node: string): Partial<FelixObject> {
   const [own, all] = [NODE_CONFIGURATION + node, 'default'].map((name) => store.get('FelixConfiguration', name))
   const said = Object.entries(own ?? {}).filter(([, value]) => value !== undefined)
@@ -169,7 +169,7 @@ export interface Judgement {
 
 const PLAIN: Judgement = { communities: [], held: undefined }
 
-/** The communities of a route: those of every advertisement it equals or lies in. */
+/** The communities of a route: those of all prefixAdvertisements that contain it. */
 export function judgePrefix(advertisements: readonly Advertisement[], prefix: Prefix): Judgement {
   const around = advertisements.filter((advertisement) => contains(advertisement.prefix, prefix))
   if (around.length === 0) return PLAIN

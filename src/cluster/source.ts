@@ -31,7 +31,7 @@ export type ObjectChange =
    */
   | { readonly kind: 'upsert'; readonly ref: ObjectRef; readonly object: unknown; readonly from: string | undefined }
   | { readonly kind: 'delete'; readonly ref: ObjectRef }
-  /** The whole of one kind, replacing all known before (first list, relist after 410, a folder read anew). */
+  /** All objects of one kind: others are deleted (first list, relist after 410, a folder that was read again). */
   | {
       readonly kind: 'replace'
       readonly of: Kind
@@ -49,8 +49,8 @@ export type ObjectChange =
       readonly kind: 'trouble'
       readonly at: string
       readonly text: string | undefined
-      /** Valid, but perhaps not what was meant. */
+      /** A warning; absent: an error. */
       readonly level?: 'warning'
-      /** Kinds of which an object may stand where nothing can be read. */
+      /** Kinds of objects that the unreadable place may contain. */
       readonly hides?: readonly Kind[]
     }

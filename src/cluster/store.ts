@@ -1,7 +1,7 @@
 /**
- * What the source said last: the last good version of every object, what is wrong with the newest one, and trouble at
- * the source itself. Changes come in; checked values and problems go out. `changedSince` tells readers what to look at
- * again, so that one endpoint among ten thousand services costs one service.
+ * The objects of the source: the last good version of each, the problems of its newest version, and problems of the
+ * source itself. In: changes. Out: checked values and problems. `changedSince` tells readers what has changed, so that one
+ * endpoint among ten thousand services costs one service.
  */
 import { finish, Toll, type Work } from '../base/work.ts'
 import type { Problem } from './intent.ts'
@@ -13,7 +13,7 @@ import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
 
-/** Something that reads differently than before. Of an EndpointSlice, the service it belongs to. */
+/** An object whose value has changed. A change of an EndpointSlice counts as a change of its service. */
 export interface Touched {
   readonly kind: Kind
   /** `default`, `shop/web`. */
@@ -23,46 +23,46 @@ export interface Touched {
 type Table<K extends Kind> = ReadonlyMap<string, ParsedObjects[K]>
 type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
 
-/** So many changes are remembered one by one; a reader further behind looks at everything. */
+/** The most changes that are remembered; a reader further behind must look at everything. */
 const REMEMBERED = 4096
 
-/** About what it takes to read an object, in microseconds, and to see whether it is there. */
+/** Approximate costs in microseconds: to parse an object, and to look one up. */
 const READ_COST = 30
 const LOOK_COST = 0.5
 
 export class ObjectStore {
   readonly #tables = new Map<Kind, Map<string, ParsedObjects[Kind]>>(KINDS.map((kind) => [kind, new Map()]))
-  /** Keys of objects of which some version was seen, good or not. */
+  /** Keys of all objects that exist, with errors or without. */
   readonly #seen = new Map<Kind, Set<string>>(KINDS.map((kind) => [kind, new Set()]))
-  /** By service, which has one or two of them. */
+  /** By service: one or two slices for most. */
   readonly #slices = new Map<string, readonly ParsedObjects['EndpointSlice'][]>()
   readonly #objectProblems = new Map<string, readonly Problem[]>()
   readonly #duplicates = new Map<Kind, readonly Problem[]>()
   readonly #troubles = new Map<string, Problem>()
-  /** By the place of trouble: kinds of which an object may be there unseen. */
+  /** By place that cannot be read: kinds of the objects that it may contain. */
   readonly #hidden = new Map<string, readonly Kind[]>()
-  /** Objects in force of which no version was good as a whole, and those whose version is from an earlier run. */
+  /** Objects whose value in force is no good version of this run: read in part, or from an earlier run. */
   readonly #makeshift = new Set<string>()
   /** By object name. */
   readonly #generations = new Map<string, number>()
   readonly lastGood: LastGood
   readonly #node: string
-  /** The Node of this node was there and is deleted: it leaves as what it was. */
+  /** The Node of this node was deleted; its last version stays in force until the node has left. */
   #ownNodeIsGone = false
   #problems: readonly Problem[] | undefined
   #problemRevision = 0
   #touched: Touched[] = []
   #forgotten = 0
-  /** When something of the kind was touched last. */
+  /** By kind: the revision of its last change. */
   readonly #revisions = new Map<Kind, number>()
 
-  /** `node`: whose own Node is kept for the next run. */
+  /** `node`: the name of this node, whose Node is kept for the next run. */
   constructor(node = '') {
     this.#node = node
     this.lastGood = new LastGood(node)
   }
 
-  /** Whether anything reads differently now, problems included. */
+  /** Applies changes. Returns whether any value or problem has changed. */
   apply(changes: readonly ObjectChange[]): boolean {
     const before = this.revision
     const problems = this.#problemRevision
@@ -70,23 +70,23 @@ export class ObjectStore {
     return this.revision !== before || problems !== this.#problemRevision
   }
 
-  /** The same in steps. Between them nobody may ask: of a list that is half read, what is not read yet is neither here nor gone. */
+  /** The same in steps. The store must not be read between them: a list that is read in part looks like deleted objects. */
   *steps(changes: readonly ObjectChange[]): Work {
     for (const change of changes) yield* this.#applyOne(change)
     this.#forget()
   }
 
-  /** Grows with every change of a value. */
+  /** Increases with every change of a value. */
   get revision(): number {
     return this.#forgotten + this.#touched.length
   }
 
-  /** The same number as before: every object of this kind reads as it did. */
+  /** Increases with every change of an object of this kind. */
   revisionOf(kind: Kind): number {
     return this.#revisions.get(kind) ?? 0
   }
 
-  /** Undefined: too long ago to say; anything may have changed. */
+  /** Undefined: the revision is too old; anything may have changed. */
   changedSince(revision: number): readonly Touched[] | undefined {
     return revision < this.#forgotten ? undefined : this.#touched.slice(revision - this.#forgotten)
   }
@@ -99,22 +99,22 @@ export class ObjectStore {
     return this.#table(kind).get(key)
   }
 
-  /** Whether the object is there at all, though perhaps no version of it was ever good. */
+  /** Whether the object exists, even if no version of it was ever good. */
   exists(kind: Kind, key: string): boolean {
     return this.#seen.get(kind)?.has(key) ?? false
   }
 
-  /** Keys of all objects of the kind, of those too of which no version was ever good. */
+  /** Keys of all objects of the kind that exist, also of those without a good version. */
   keys(kind: Kind): Iterable<string> {
     return this.#seen.get(kind) ?? []
   }
 
-  /** `metadata.generation` of the newest version, where the source counts them. */
+  /** `metadata.generation` of the newest version, if the source has it. */
   generation(kind: Kind, key: string): number | undefined {
     return this.#generations.get(`${kind}/${key}`)
   }
 
-  /** Whether there is an object of this kind besides `default`, or may be one unseen. */
+  /** Whether an object of this kind other than `default` exists, or may exist in a place that cannot be read. */
   mayHaveSome(kind: Kind): boolean {
     const seen = this.#seen.get(kind)
     const table = this.#table(kind)
@@ -122,7 +122,7 @@ export class ObjectStore {
     return isSeen || table.size > (table.has('default') ? 1 : 0) || (this.#isHidden(kind) && !this.#knewAll(kind))
   }
 
-  /** Why an object of which nothing is known may be there all the same. */
+  /** Why an object without a known value may exist; undefined: it does not exist. */
   whyUnread(ref: ObjectRef): string | undefined {
     if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
     for (const [at, kinds] of this.#hidden) {
@@ -136,12 +136,15 @@ export class ObjectStore {
     return [...this.#hidden.values()].some((kinds) => kinds.includes(kind))
   }
 
-  /** What is unseen is what an earlier run knew: a document that breaks while we run hides nothing else either. */
+  /** Whether an earlier run kept all objects of the kind, so that an unreadable place hides no unknown one. */
   #knewAll(kind: Kind): boolean {
     return kind === 'BGPConfiguration' && this.lastGood.keptAllConfigurations
   }
 
-  /** Everything has been listed: what an earlier run kept is used for what cannot be seen, and forgotten for what is gone. */
+  /**
+   * Everything has been listed: objects of an earlier run are used if they cannot be read now, and forgotten if they are
+   * deleted.
+   */
   settleMemory(): void {
     for (const { ref, object } of [...this.lastGood.remembered()]) {
       const key = objectKey(ref)
@@ -171,12 +174,12 @@ export class ObjectStore {
     return this.#ownNodeIsGone
   }
 
-  /** By the name of the slice. */
+  /** The EndpointSlices of a service, `shop/web`. */
   slicesOf(service: string): readonly ParsedObjects['EndpointSlice'][] {
     return this.#slices.get(service) ?? NO_SLICES
   }
 
-  /** The same list until one changes, ordered by object and field. */
+  /** Sorted by object and field; the same list until one changes. */
   problems(): readonly Problem[] {
     this.#problems ??= [
       ...this.#troubles.values(),
@@ -186,7 +189,7 @@ export class ObjectStore {
     return this.#problems
   }
 
-  /** At the source itself, in a stable order. */
+  /** Problems of the source itself, sorted. */
   troubles(): readonly Problem[] {
     return [...this.#troubles.values()].sort(byObject)
   }
@@ -233,7 +236,7 @@ export class ObjectStore {
       this.#setProblems(objectName(ref), parsed.problems)
       return
     }
-    // An object that was never good and one that is absent are told apart.
+    // Readers distinguish an object with errors from an absent one: its first version is a change.
     if (!known) this.#touch(ref.kind, key)
     const outcome = this.#makeDo(ref, key, before, parsed.partial)
     this.#setProblems(
@@ -248,7 +251,7 @@ export class ObjectStore {
     else this.#generations.delete(name)
   }
 
-  /** The newest version is refused. Best is the last good one, then that of an earlier run, then what is right in this one. */
+  /** The newest version has errors: uses the last good one, else that of an earlier run, else the valid part of this one. */
   #makeDo<K extends Kind>(
     ref: ObjectRef & { readonly kind: K },
     key: string,
@@ -350,7 +353,7 @@ export class ObjectStore {
     if (same(before, kinds)) return
     if (kinds.length === 0) this.#hidden.delete(at)
     else this.#hidden.set(at, kinds)
-    // What of these kinds is absent, and what only seems so, reads differently now.
+    // Objects of these kinds that seemed absent may exist now, or the other way round.
     for (const kind of new Set([...before, ...kinds])) this.#touch(kind, '')
   }
 
@@ -380,7 +383,7 @@ const FROM_EARLIER_RUN = 'the last good version, saved by an earlier run, is in 
 
 const NO_SLICES: readonly ParsedObjects['EndpointSlice'][] = []
 
-/** `from`: where a person finds what is wrong. */
+/** `from`: file and document of the object. */
 function withOutcome(problem: Problem, outcome: string, from: string | undefined): Problem {
   if (problem.level === 'warning') return problem
   return { ...problem, text: `${problem.text}; ${outcome}${from === undefined ? '' : ` (${from})`}` }
@@ -396,7 +399,7 @@ function duplicateProblem({ ref, from }: Upsert, used: Upsert): Problem {
   return { ...makeProblem({ code: 'object-duplicate', object: objectName(ref), says }), value: from ?? '' }
 }
 
-/** By file name, then by the number of the document in it: `a.yaml#10` comes after `a.yaml#9`. */
+/** By file name, then by the number of the document: `a.yaml#10` comes after `a.yaml#9`. */
 function comparePlaces(a: string | undefined, b: string | undefined): number {
   const [fileA, numberA] = splitPlace(a ?? '')
   const [fileB, numberB] = splitPlace(b ?? '')

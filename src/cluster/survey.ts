@@ -1,6 +1,6 @@
 /**
- * The nodes of the cluster, followed as they change: a Node that changes costs that one node, and nothing beyond where what
- * BGP sees of it is as before. Of its labels only those count that a selector names.
+ * Follows the nodes of the cluster. A change of a Node costs that one node, and causes no further work if the fields that
+ * BGP uses have not changed. Only labels that a selector names count.
  */
 import type { Address } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
@@ -16,18 +16,18 @@ import type { PodSources } from './pods.ts'
 import { PrefixIndex } from './prefix-index.ts'
 import type { ObjectStore } from './store.ts'
 
-/** What every node rests on besides itself. */
+/** What the view of every node depends on besides its Node. */
 interface Ground {
   readonly restsOn: readonly unknown[]
   readonly defaults: ConfigurationObject | undefined
   readonly cluster: HeldParts
-  /** Some node may have a configuration of its own. */
+  /** Some node may have a BGPConfiguration of its own. */
   readonly hasOwn: boolean
-  /** Labels and annotations that somebody names. */
+  /** Labels and annotations that some object reads. */
   readonly named: ReadonlySet<string>
 }
 
-/** About what it takes to look at a node anew, in microseconds, and to set it in its place. */
+/** Approximate costs in microseconds: to read a node again, and to insert it. */
 const NODE_COST = 4
 const PLACE_COST = 0.2
 
@@ -36,10 +36,10 @@ export class NodeSurvey {
   readonly #pods: PodSources
   #ground: Ground | undefined
   readonly #withoutIpv4 = new Set<string>()
-  /** Router IDs of those. */
+  /** Router IDs of the nodes without IPv4 address. */
   #hashed: ReadonlyMap<string, RouterId> = new Map()
   readonly #byAddress = new Map<Address, Set<string>>()
-  /** In the order of their names; another map where one of them is another. */
+  /** Sorted by name. A new map whenever a node changes. */
   nodes: ClusterNodes = new Map()
   readonly podCidrs = new PrefixIndex()
   /** All addresses of nodes as /32 and /128. */
@@ -49,7 +49,7 @@ export class NodeSurvey {
     this.#pods = pods
   }
 
-  /** `touched`: names of those that may be others than before; undefined: all may be. `named`: labels and annotations that somebody names. */
+  /** `touched`: names of Nodes that may have changed; undefined: all. `named`: labels and annotations that some object reads. */
   *follow(store: ObjectStore, touched: readonly string[] | undefined, named: readonly string[]): Work {
     const before = this.#ground
     const ground = this.#groundOf(store, named)
@@ -69,7 +69,7 @@ export class NodeSurvey {
     if (changed.size > 0) yield* this.#change(changed)
   }
 
-  /** Nodes with this address, in the order of their names. */
+  /** The nodes with this address, sorted by name. */
   at(address: Address): readonly ClusterNode[] {
     return [...(this.#byAddress.get(address) ?? [])].sort().flatMap((name) => this.nodes.get(name) ?? [])
   }
@@ -87,7 +87,7 @@ export class NodeSurvey {
   }
 
   #rowOf(store: ObjectStore, node: NodeObject, { defaults, cluster, hasOwn, named }: Ground, toll: Toll): ClusterNode {
-    // Few nodes have a configuration of their own; the others are not asked for one.
+    // Few nodes have a BGPConfiguration of their own: the lookup is skipped if none has.
     const name = NODE_CONFIGURATION + node.name
     const own = hasOwn ? store.get('BGPConfiguration', name) : undefined
     const ownHeld = hasOwn ? heldByConfiguration(store, name).listening : undefined
@@ -113,7 +113,7 @@ export class NodeSurvey {
     }))
   }
 
-  /** Nodes without an IPv4 address have the ID that the others leave them; whether those were assigned anew. */
+  /** Assigns router IDs to nodes without IPv4 address, from those that are free. Returns whether they were assigned again. */
   *#assignIds(store: ObjectStore, names: ReadonlySet<string>): Work<boolean> {
     let isTouched = false
     const toll = new Toll()

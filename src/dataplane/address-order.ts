@@ -1,10 +1,10 @@
-/** Addresses in an order in which those of a prefix lie side by side: found by halving, not by a walk. */
+/** Sorted addresses: those inside a prefix are adjacent and are found by binary search. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 
 /**
- * The octets of an address as a string of 16-bit numbers, those beyond `length` as `fill` has them. Such strings are
- * ordered as the addresses are, and are keys of maps.
+ * The octets of an address as a string of 16-bit numbers; the bits beyond `length` are those of `fill`. These strings sort
+ * as the addresses do, and serve as keys of maps.
  */
 export function addressKey(bytes: Uint8Array, length = bytes.length * 8, fill = 0): string {
   let key = ''
@@ -18,7 +18,7 @@ export function addressKey(bytes: Uint8Array, length = bytes.length * 8, fill = 
 }
 
 export class AddressOrder<Row> {
-  /** Two lists of one length for each family: keys in order, and the row of each. */
+  /** For each family two parallel lists: the sorted keys, and the row of each. */
   readonly #keys: Readonly<Record<Family, string[]>> = { ipv4: [], ipv6: [] }
   readonly #rows: Readonly<Record<Family, Row[]>> = { ipv4: [], ipv6: [] }
 
@@ -26,7 +26,7 @@ export class AddressOrder<Row> {
     return FAMILIES.every((family) => this.#keys[family].length === 0)
   }
 
-  /** Several rows may have one address. */
+  /** Several rows may have the same address. */
   add(address: Uint8Array, row: Row): void {
     const family = familyOf(address)
     const at = this.#firstFrom(family, addressKey(address))
@@ -53,7 +53,7 @@ export class AddressOrder<Row> {
     return key !== undefined && key <= addressKey(bytes, length, 0xffff) ? this.#rows[family][at] : undefined
   }
 
-  /** A copy: rows may be added and removed while it is walked. */
+  /** The rows inside a prefix, as a copy: rows may be added and removed meanwhile. */
   inside({ family, bytes, length }: Prefix): Row[] {
     const from = this.#firstFrom(family, addressKey(bytes, length))
     const last = addressKey(bytes, length, 0xffff)
@@ -63,7 +63,7 @@ export class AddressOrder<Row> {
     return this.#rows[family].slice(from, to)
   }
 
-  /** The place of the first key that is not below this one. */
+  /** The index of the first key that is not below this one. */
   #firstFrom(family: Family, key: string): number {
     const keys = this.#keys[family]
     let [low, high] = [0, keys.length]

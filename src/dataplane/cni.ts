@@ -1,27 +1,27 @@
 /**
- * Pods without another CNI's help: the configuration for the reference plugins. In: the pod CIDRs of this node and the
+ * The CNI configuration for the reference plugins, for clusters without another CNI. In: the pod CIDRs of this node and the
  * plugin that connects a pod to the host. Out: the text of the file that the container runtime reads.
  *
- * No plugin translates addresses of outgoing packets: pools decide that, and our nftables table does it.
+ * The plugins do no NAT: IP pools decide about it, and our nftables table does it.
  */
 import { FAMILIES } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 
-/** `ptp`: every pod a link of its own, routed by the host. `bridge`: all pods of the node on one bridge. */
+/** `ptp`: each pod has its own link, routed by the host. `bridge`: all pods of the node are on one bridge. */
 export const CNI_PLUGINS = ['ptp', 'bridge'] as const
 export type CniPlugin = (typeof CNI_PLUGINS)[number]
 
-/** The runtime takes the first file of its folder by name. */
+/** The container runtime uses the first file of its folder by name. */
 export const CNI_FILE = '10-godwit.conflist'
 const NETWORK = 'godwit'
 const BRIDGE = 'godwit0'
-/** Known to the runtimes since 2022: containerd 1.6 and CRI-O 1.24. */
+/** Supported by runtimes since 2022: containerd 1.6 and CRI-O 1.24. */
 const CNI_VERSION = '1.0.0'
-/** A key that the specification gives no meaning and runtimes pass over: only we write it. */
+/** A key of our own, which runtimes ignore: it marks the file as ours. */
 const MARK = 'godwit.dev/owner'
 const MARK_SAYS = 'written by the godwit agent, which overwrites any change'
 
-/** Undefined without a pod CIDR: then there is no address to hand out. */
+/** Undefined without a pod CIDR: there are no addresses to assign. */
 export function renderConflist(podCidrs: readonly Prefix[], plugin: CniPlugin): string | undefined {
   if (podCidrs.length === 0) return undefined
   const plugins = [
@@ -34,11 +34,11 @@ export function renderConflist(podCidrs: readonly Prefix[], plugin: CniPlugin): 
 
 const LINKS: Readonly<Record<CniPlugin, object>> = {
   ptp: { type: 'ptp' },
-  // Hairpin: a pod reaches itself through its own service.
+  // With hairpin mode a pod reaches itself through its own service.
   bridge: { type: 'bridge', bridge: BRIDGE, isGateway: true, hairpinMode: true },
 }
 
-/** A pod gets one address of each set; the ranges inside a set are used one after the other. */
+/** host-local assigns a pod one address of each set of ranges; the ranges of a set are used one after the other. */
 function planAddresses(podCidrs: readonly Prefix[]): object {
   const sets = FAMILIES.map((family) => podCidrs.filter((prefix) => prefix.family === family)).filter(
     ({ length }) => length > 0,
@@ -50,7 +50,7 @@ function planAddresses(podCidrs: readonly Prefix[]): object {
   }
 }
 
-/** Why the text of a file of our name was not written by us, and may be neither replaced nor removed. */
+/** Why a file with our name is not ours, and may be neither replaced nor removed; undefined: it is ours. */
 export function whyNotOurs(text: string): string | undefined {
   try {
     const list: unknown = JSON.parse(text)

@@ -5,7 +5,7 @@
 import { Deadlines } from '../base/deadlines.ts'
 import type { Millis } from '../base/units.ts'
 
-/** So many losses in a row are answered at once. */
+/** The most losses in a row after which the route is written again at once. */
 const PATIENCE = 5
 /** A route that stays this long after its backoff starts a new count. */
 const CALM: Millis = 60_000
@@ -35,7 +35,7 @@ export class Contest {
     this.#until.set(key, now + backoff)
   }
 
-  /** Why it is not written now, with the number of losses; undefined: it is not in backoff. */
+  /** Why the route is not written now, with the number of losses; undefined: it is not in backoff. */
   whyHeld(key: string): string | undefined {
     if (!this.#held.has(key)) return undefined
     return `another program removes it again and again, ${this.#losses.get(key)?.times} times so far`

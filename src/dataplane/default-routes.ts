@@ -14,7 +14,7 @@ import type { LinkTable } from './links.ts'
 
 const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
-/** Where packets to everywhere go. */
+/** A default route of the main table that is not ours. */
 const isDefault = ({ prefix, type, protocol, table }: KernelRoute): boolean =>
   prefix.length === 0 && type === 'unicast' && protocol !== GODWIT_PROTOCOL && table === MAIN_TABLE
 
@@ -28,7 +28,7 @@ export class DefaultRoutes {
     this.#links = links
   }
 
-  /** Whether a default route is another than before. */
+  /** Takes a change of the kernel. Returns whether a default route has changed. */
   take({ full, more, gone, present }: KernelChange): boolean {
     const lost = full ? [...this.#routes.ipv4, ...this.#routes.ipv6] : gone.filter(isDefault)
     const found = present.filter(isDefault)
@@ -43,7 +43,7 @@ export class DefaultRoutes {
     this.#routes[family] = change(this.#routes[family])
   }
 
-  /** As of now; with its interface where the address means nothing without. */
+  /** The current gateway; a link-local address has its interface as zone. */
   gateway(family: Family): Address | undefined {
     const candidates = this.#candidates(family)
     const current = this.#gateways[family]
@@ -53,7 +53,7 @@ export class DefaultRoutes {
     return first
   }
 
-  /** Why there is none, and never was. */
+  /** Why no gateway is known. */
   whyNone(family: Family): string {
     if (!this.#isKnown) return 'the routes of this node are not known yet'
     const [first] = this.#routes[family]

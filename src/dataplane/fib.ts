@@ -1,7 +1,7 @@
 /**
- * The FIB: routes wanted × routes present → changes. Only routes of our own protocol number are ever compared or
- * changed, and those of a speaker that `--adopt` names. Wanted are the best routes that BGP taught us, and blackholes
- * for what this node advertises of its own.
+ * Compares wanted and present kernel routes. Only routes with our own protocol number are compared and changed, and those of
+ * a speaker that `--adopt` names. Wanted routes are the best routes of BGP, direct routes to nodes, and blackholes for the
+ * prefixes that this node originates.
  */
 import type { Prefix } from '../base/prefix.ts'
 import {
@@ -15,15 +15,15 @@ import {
   sameRoute,
 } from './kernel.ts'
 
-/** Own routes are known by prefix and table; one with another metric than ours is never wanted. */
+/** The key of a route of ours: prefix and table. A metric other than ours is part of the key, so that such a route is removed. */
 export const ownKey = ({ prefix, metric, table }: KernelRoute): string =>
   metric === ROUTE_METRIC[prefix.family] ? keyIn(prefix.text, table) : `${keyIn(prefix.text, table)} metric ${metric}`
 
-/** Of our route for this prefix in a table. */
+/** The key of our route for this prefix in a table. */
 export const keyIn = (prefix: string, table: number): string =>
   table === MAIN_TABLE ? prefix : `${prefix} table ${table}`
 
-/** `hops` in their order. */
+/** `hops` must be sorted. */
 export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): KernelRoute => ({
   prefix,
   type: 'unicast',
@@ -33,7 +33,7 @@ export const unicast = (prefix: Prefix, hops: readonly Hop[], table: number): Ke
   hops,
 })
 
-/** Always in the main table: in one that is looked into before it, it would beat the routes to the node's own pods. */
+/** Always in the main table: in a table that is looked up before it, it would win against the routes to the node's own pods. */
 export const blackhole = (prefix: Prefix): KernelRoute => ({
   prefix,
   type: 'blackhole',
@@ -43,14 +43,14 @@ export const blackhole = (prefix: Prefix): KernelRoute => ({
   hops: [],
 })
 
-/** The change that leads from what is there to what should be; undefined where they are the same. */
+/** The change from the present to the wanted route; undefined: they are the same. */
 export function planRoute(wanted: KernelRoute | undefined, present: KernelRoute | undefined): RouteChange | undefined {
   if (wanted === undefined) return present === undefined ? undefined : { action: 'remove', route: present }
   if (present === undefined) return { action: 'add', route: wanted }
   return sameRoute(wanted, present) ? undefined : { action: 'replace', route: wanted }
 }
 
-/** All changes at once. Removals come first: a full table has room again before it is asked for some. */
+/** All changes at once. Removals come first, so that a full table has room for the additions. */
 export function planFib(wanted: Iterable<KernelRoute>, present: Iterable<KernelRoute>): RouteChange[] {
   const there = new Map([...present].map((route) => [ownKey(route), route]))
   const changes: RouteChange[] = []
@@ -63,9 +63,9 @@ export function planFib(wanted: Iterable<KernelRoute>, present: Iterable<KernelR
   return [...[...there.values()].map((route): RouteChange => ({ action: 'remove', route })), ...changes]
 }
 
-/** Why a route may not stand beside those that others have for the same prefix. */
+/** Why a route must not be written beside a route of another program for the same prefix. */
 export type Conflict =
-  /** The prefix is that of a link of ours. Nothing is wrong with that. */
+  /** The prefix is that of a link of this node. This is expected. */
   | { readonly kind: 'connected'; readonly other: KernelRoute }
   | { readonly kind: 'foreign'; readonly other: KernelRoute }
 

@@ -9,12 +9,12 @@ import { type KernelRoute, type RouteChange, routeKey } from './kernel.ts'
 
 export class Inheritance {
   readonly #from: ReadonlySet<number>
-  /** By the kernel's key. */
+  /** By `routeKey`. */
   readonly #routes = new Map<string, KernelRoute>()
   readonly #byPrefix = new Map<string, Set<string>>()
-  /** Of the first reading, and not gone since: when the kernel is read anew, these are taken again and no others. */
+  /** Keys of routes in the first reading that were not removed since. When the kernel is read again, only these are accepted. */
   readonly #admitted = new Set<string>()
-  /** To be removed. */
+  /** Keys of the routes to be removed. */
   readonly #due = new Set<string>()
   readonly #failed = new Set<string>()
 
@@ -31,7 +31,7 @@ export class Inheritance {
     return this.#due.size > 0
   }
 
-  /** Whether the route is one of them. */
+  /** Takes a route that the kernel reports. Returns whether it is one of the previous speaker. */
   take(route: KernelRoute, isFirstReading: boolean): boolean {
     if (!this.#from.has(route.protocol)) return false
     const { prefix } = route
@@ -43,7 +43,7 @@ export class Inheritance {
     return true
   }
 
-  /** Whether it was one of them. */
+  /** A route was removed. Returns whether it was one of the previous speaker. */
   gone(route: KernelRoute): boolean {
     return this.#from.has(route.protocol) && this.#isGone(routeKey(route))
   }
@@ -58,7 +58,7 @@ export class Inheritance {
     for (const key of [...this.#routes.keys()]) this.#forget(key)
   }
 
-  /** One that would be in the way of ours: of the same prefix, table and metric. */
+  /** Whether a route of the previous speaker has the same prefix, table and metric as ours, so that ours must replace it. */
   isInPlaceOf(ours: KernelRoute): boolean {
     return [...(this.#byPrefix.get(ours.prefix.text) ?? [])].some((key) => this.#isInPlaceOf(key, ours))
   }
@@ -68,7 +68,10 @@ export class Inheritance {
     return route?.metric === metric && route.table === table
   }
 
-  /** Ours stands: those beside it have had their time, and one in whose place it stands is no more. */
+  /**
+   * Our route is installed. The routes of the previous speaker for the same prefix are due for removal; one that ours has
+   * replaced is forgotten.
+   */
   release(ours: KernelRoute): void {
     for (const key of [...(this.#byPrefix.get(ours.prefix.text) ?? [])]) {
       if (this.#isInPlaceOf(key, ours)) this.#isGone(key)
@@ -76,12 +79,12 @@ export class Inheritance {
     }
   }
 
-  /** All that BGP had to say has been said: what has no successor by now gets none. */
+  /** All neighbors have sent their routes: routes that ours have not replaced by now are due for removal. */
   releaseAll(): void {
     for (const key of this.#routes.keys()) this.#due.add(key)
   }
 
-  /** At most `limit`; what becomes of them is told by `applied`. */
+  /** At most `limit` removals; `applied` reports their results. */
   removals(limit: number): RouteChange[] {
     const changes: RouteChange[] = []
     for (const key of this.#due) {

@@ -1,12 +1,12 @@
 /** Joins the hops of several next hops into those of one route; each next hop gets the same share of the traffic. */
 import { formatHop, type Hop } from './kernel.ts'
 
-/** The kernel counts a share in one octet. */
+/** The kernel stores a weight in one octet. */
 const LARGEST = 256
 
 /**
- * Inside its next hop a way keeps its share: with a next hop by 9:1 and another by one way it is 9:1:10. Shares that
- * are too fine for the kernel are rounded, and never to nothing.
+ * The hops of one next hop keep their weights relative to each other: a next hop with 9:1 and another with one hop give
+ * 9:1:10. Weights beyond the kernel's range are rounded, to 1 at least.
  */
 export function joinHops(ways: readonly (readonly Hop[])[]): readonly Hop[] {
   const [only, ...more] = ways
@@ -26,7 +26,7 @@ export function joinHops(ways: readonly (readonly Hop[])[]): readonly Hop[] {
   return scaled([...joined.values()])
 }
 
-/** In the smallest whole numbers. */
+/** Weights as the smallest whole numbers with the same ratio. */
 function scaled(rows: readonly { readonly hop: Hop; readonly weight: number }[]): Hop[] {
   const divisor = rows.reduce((found, { weight }) => greatestCommonDivisor(found, weight), 0)
   const most = Math.max(...rows.map(({ weight }) => weight / divisor))

@@ -1,6 +1,6 @@
 /**
- * Wanted routes that are not in the kernel, and why. They are grouped by reason as they come and go: a full table may be
- * among them, and whoever names the first of each group looks at no others.
+ * Wanted routes that are not in the kernel, with the reason. They are grouped by reason as they are added and removed: there
+ * may be a full table of them, and the first of each group is found without looking at the others.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Conflict } from './fib.ts'
@@ -11,7 +11,7 @@ export type KeptOut =
   | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
   | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
-  /** Felix is responsible for it, and has not written it. */
+  /** Felix must write the route, and has not written it. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
 
 type Kind = KeptOut['kind']
@@ -55,7 +55,7 @@ export class KeptOutRoutes {
     this.#leave(kept)
   }
 
-  /** One for each reason, at most so many. */
+  /** One group for each reason, at most `most`. */
   groups<Of extends Kind>(kind: Of, most: number): Group<Of>[] {
     const found: Group<Of>[] = []
     for (const group of this.#groups[kind].values()) {
@@ -68,7 +68,7 @@ export class KeptOutRoutes {
     return found
   }
 
-  /** The first ones of a group, and how many there are in it. */
+  /** The first routes of a kind, at most `most`, and how many there are. */
   some<Of extends 'conflict' | 'contested'>(kind: Of, most: number): { first: OfKind<Of>[]; count: number } {
     const group = this.#groups[kind].get(kind === 'conflict' ? 'foreign' : '')
     const first: OfKind<Of>[] = []
@@ -87,7 +87,7 @@ export class KeptOutRoutes {
   }
 }
 
-/** A contested route's reason counts its losses: those are of one group. */
+/** The reason of a contested route contains its count of losses, so all contested routes are one group. */
 function groupOf(kept: KeptOut): string {
   if (kept.kind === 'conflict') return kept.conflict.kind
   return kept.kind === 'contested' ? '' : kept.reason

@@ -1,6 +1,6 @@
 /**
- * The kernel's routes that are not ours: of links, DHCP, router advertisements, administrators and other daemons. It
- * finds the route to an address, and the routes of a prefix.
+ * The kernel's routes that are not ours: those of links, DHCP, router advertisements, administrators and other daemons.
+ * Finds the route to an address, and the routes of a prefix.
  */
 import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
@@ -14,7 +14,7 @@ const KERNEL_DEFAULT_METRIC = 0xffffffff
 export class KernelTable {
   readonly links: LinkTable
   #size = 0
-  /** The preferred one first. */
+  /** The routes of each prefix, the preferred one first. */
   readonly #byPrefix = new LongestMatch<readonly KernelRoute[]>()
   readonly #byLink = new Map<string, Set<KernelRoute>>()
 
@@ -48,7 +48,7 @@ export class KernelTable {
     }
   }
 
-  /** The route that went, if it was known. */
+  /** Returns the removed route, if it was known. */
   remove(removed: KernelRoute): KernelRoute | undefined {
     const route = this.at(removed.prefix).find((known) => sameRoute(known, removed))
     if (route === undefined) return undefined
@@ -72,7 +72,7 @@ export class KernelTable {
     return this.#byPrefix.at(prefix) ?? []
   }
 
-  /** The longest match for an address, the lowest metric of it. */
+  /** The longest match for an address; of several routes the one with the lowest metric. */
   lookup(address: Uint8Array): KernelRoute | undefined {
     return this.#byPrefix.lookup(address)?.[0]
   }
@@ -86,7 +86,7 @@ export class KernelTable {
     return this.links.isOwn(address)
   }
 
-  /** The prefix of the link that an address of ours is on. */
+  /** The prefix of the link that an address of this node is on. */
   networkOf(address: Address): Prefix | undefined {
     const route = this.lookup(addressBytes(address))
     return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined

@@ -1,35 +1,35 @@
 /**
- * The kernel's routing as values: what is read from it, and what is asked of it. `dataplane` decides what the kernel
- * should hold; `edge/kernel/rtnetlink` and `edge/kernel/nft` carry it there and read it back.
+ * The kernel's routing as values: what is read from it, and the changes to it. `dataplane` decides which routes and rules
+ * the kernel should hold; `edge/kernel/rtnetlink` and `edge/kernel/nft` write and read them.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 
 /**
- * Routing protocol number of our routes: how we know them again after a restart, and how others know them. Neither
- * iproute2's list nor any daemon we know of has it.
+ * Routing protocol number of our routes: it identifies them after a restart, and for other programs. It is neither in
+ * iproute2's list nor used by any daemon that we know.
  */
 export const GODWIT_PROTOCOL = 171
 
 /**
- * Metric of our routes. The kernel gives connected IPv6 routes 256, and a lower metric wins: a blackhole below that would
- * beat the route to the bridge that pods hang on. 1024 is what it gives an IPv6 route that a person adds without saying
- * one, and it refuses a second route of the same prefix and metric: ours stand one above.
+ * Metric of our routes. The lowest metric wins. The kernel gives connected IPv6 routes 256: a blackhole with a lower metric
+ * would win against the route to the bridge of the pods. It gives IPv6 routes that are added without a metric 1024 and
+ * refuses a second route with the same prefix and metric, so ours have 1025.
  */
 export const ROUTE_METRIC: Readonly<Record<Family, number>> = { ipv4: 1024, ipv6: 1025 }
 
-/** The table that every kernel looks into, and where connected routes stand. */
+/** The table that the kernel looks up by default, and that has the connected routes. */
 export const MAIN_TABLE = 254
 
-/** One way a route goes. */
+/** One hop of a route: a gateway on a link, or the link itself. */
 export interface Hop {
-  /** Undefined: whoever has the address is on this link. */
+  /** Undefined: the destination itself is on this link. */
   readonly gateway: Address | undefined
   readonly interface: string
-  /** The gateway is on the link though no route of the link says so. */
+  /** The gateway is on the link even if no route says so. */
   readonly onlink: boolean
-  /** Its share among the ways of the route: 1 to 256. */
+  /** Its weight among the hops of the route: 1 to 256. */
   readonly weight: number
 }
 
@@ -38,32 +38,32 @@ export interface KernelRoute {
   readonly prefix: Prefix
   /** `unicast`, `blackhole`, …: `RTN_*` of rtnetlink(7). */
   readonly type: string
-  /** Who writes it. */
+  /** The program that writes it: `RTPROT_*` of rtnetlink(7). */
   readonly protocol: number
   readonly metric: number
   readonly table: number
-  /** In the order of their text; none for a blackhole. */
+  /** Sorted by their text; empty for a blackhole. */
   readonly hops: readonly Hop[]
 }
 
-/** What is different in the kernel's routes since the last word about them. */
+/** What has changed in the kernel's routes since the previous change. */
 export interface KernelChange {
-  /** The first piece of everything: what was known before is void. */
+  /** The first part of a complete reading: everything known before is discarded. */
   readonly full: boolean
-  /** Pieces of the same reading follow. */
+  /** More parts of the same reading follow. */
   readonly more: boolean
-  /** As they were told: to be taken before `present`. */
+  /** Removed routes, as the kernel reported them; to be applied before `present`. */
   readonly gone: readonly KernelRoute[]
   readonly present: readonly KernelRoute[]
 }
 
 export interface RouteChange {
   readonly action: 'add' | 'replace' | 'remove'
-  /** A removal may be of another writer's route: of the speaker before us. */
+  /** A removal may also concern a route of the previous speaker (`--adopt`). */
   readonly route: KernelRoute
 }
 
-/** A route that could not be written: its place in the list of changes, and why. */
+/** A change that failed: its index in the list of changes, and why. */
 export interface Failure {
   readonly index: number
   readonly reason: string
@@ -79,7 +79,7 @@ export const formatRoute = ({ type, prefix, hops }: Pick<KernelRoute, 'type' | '
 export const routeKey = (route: KernelRoute): string =>
   `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`
 
-/** In everything, whoever wrote them. */
+/** Whether two routes are equal in all fields. */
 export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
   return (
     a === b ||
@@ -98,7 +98,7 @@ const sameHops = (a: readonly Hop[], b: readonly Hop[]): boolean =>
 const sameHop = (a: Hop, b: Hop): boolean =>
   a === b || (a.gateway === b.gateway && a.interface === b.interface && a.weight === b.weight && a.onlink === b.onlink)
 
-/** Hops in an order of their own, each once, so that equal sets have equal texts. */
+/** Sorted and unique hops, so that equal sets have equal text. */
 export function sortHops(hops: readonly Hop[]): readonly Hop[] {
   if (hops.length < 2) return hops
   const byText = new Map(hops.map((hop) => [formatHop(hop), hop]))
@@ -108,7 +108,7 @@ export function sortHops(hops: readonly Hop[]): readonly Hop[] {
 /** A gateway of the other family: RFC 8950. */
 export const isForeignFamily = ({ family }: Prefix, gateway: Address): boolean => familyOfAddress(gateway) !== family
 
-/** Who writes routes under which number, for people. */
+/** Names of the programs by protocol number. */
 const PROTOCOLS: Readonly<Record<number, string>> = {
   1: 'ICMP redirects',
   2: 'the kernel',
@@ -131,15 +131,15 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   [GODWIT_PROTOCOL]: 'Godwit',
 }
 
-/** Routing daemons, whose routes lead to other machines: FRR, BIRD, kube-router, babel. */
+/** Protocol numbers of routing daemons, whose routes lead to other machines: FRR, BIRD, kube-router, babel. */
 const OF_ROUTING: ReadonlySet<number> = new Set([11, 12, 17, 42, 186, 187, 188, 189, 192])
 
-/** A routing daemon wrote it. */
+/** Whether a routing daemon writes routes with this number. */
 export const isOfRouting = (protocol: number): boolean => OF_ROUTING.has(protocol)
 
 /** `BIRD (protocol 12)`. */
 export const ownerOf = (protocol: number): string =>
   PROTOCOLS[protocol] === undefined ? `protocol ${protocol}` : `${PROTOCOLS[protocol]} (protocol ${protocol})`
 
-/** The kernel's own route of a link that has an address there. */
+/** The protocol of routes that the kernel itself adds for the addresses of a link. */
 export const KERNEL_PROTOCOL = 2

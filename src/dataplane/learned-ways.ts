@@ -1,7 +1,7 @@
 /**
- * Routes learned over BGP by which other next hops may be resolved, where `recursiveNextHops` allows it: those whose
- * own next hop is resolved without BGP. A route that depends on another of them is not among them, so that there is no
- * loop, and each ends at a gateway on a link.
+ * The routes learned over BGP that may resolve other next hops (`recursiveNextHops`): those whose own next hop is resolved
+ * without BGP. A route that itself depends on such a route is not included, so there are no loops, and each leads to a
+ * gateway on a link.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { formatHop, type Hop } from './kernel.ts'
@@ -21,7 +21,7 @@ export class LearnedWays {
     return this.#ways.size === 0
   }
 
-  /** No hops: it is none. */
+  /** Without hops, the route is removed. */
   set(prefix: Prefix, hops: readonly Hop[]): void {
     const before = this.#ways.at(prefix)?.hops ?? []
     const wanted = this.isAllowed ? hops : []
@@ -39,7 +39,7 @@ export class LearnedWays {
     return this.#changed.length > 0
   }
 
-  /** Of those that have changed since last asked. */
+  /** Prefixes of the routes that have changed since the last call. */
   takeChanged(): readonly Prefix[] {
     const changed = this.#changed
     this.#changed = []

@@ -1,4 +1,4 @@
-/** The links of this host and their addresses, as the kernel reports them: what a next hop of ours is chosen from. */
+/** The links of this host and their addresses, as the kernel reports them. Our next hops are chosen from them. */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
@@ -6,21 +6,21 @@ import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts
 /** An address of ours on a link. */
 export interface LinkAddress {
   readonly address: Address
-  /** Of the network on the link: 24 of `10.0.0.2/24`. */
+  /** Prefix length of the network on the link: 24 for `10.0.0.2/24`. */
   readonly length: number
-  /** The one address at the other end, of a link that has two ends only. */
+  /** The address at the other end of a point-to-point link. */
   readonly peer: Address | undefined
-  /** How far it reaches: `RT_SCOPE_*` of rtnetlink(7), 0 for everywhere. */
+  /** `RT_SCOPE_*` of rtnetlink(7), 0 for global. */
   readonly scope: number
   /** `IFA_F_*` of rtnetlink(7). */
   readonly flags: number
 }
 
 export interface Link {
-  /** The kernel's number; names may change. */
+  /** The kernel's interface index; names may change. */
   readonly index: number
   readonly name: string
-  /** Switched on, and with a carrier. */
+  /** Administratively up, and with a carrier. */
   readonly up: boolean
   readonly mtu: number
   /** `IFF_*` of netdevice(7). */
@@ -28,27 +28,27 @@ export interface Link {
   readonly addresses: readonly LinkAddress[]
 }
 
-/** What is different about links since the last word about them. */
+/** What has changed about links since the previous change. */
 export interface LinkChange {
-  /** This is everything: what was known before is void. */
+  /** A complete reading: everything known before is discarded. */
   readonly full: boolean
-  /** Indexes of links that are gone. */
+  /** Indexes of the removed links. */
   readonly gone: readonly number[]
-  /** Links that are new or different, whole. */
+  /** New and changed links, complete. */
   readonly present: readonly Link[]
 }
 
-/** What a change touched: for those who rest on it. */
+/** The links and addresses that a change concerns. */
 export interface TouchedLinks {
   readonly names: ReadonlySet<string>
-  /** Addresses that came or went. */
+  /** Addresses that were added or removed. */
   readonly addresses: ReadonlySet<Address>
 }
 
 export class LinkTable {
   readonly #byIndex = new Map<number, Link>()
   readonly #byName = new Map<string, Link>()
-  /** Who has an address: the links, since one may stand on several. */
+  /** The links of each address: several links may have the same one. */
   readonly #holders = new Map<Address, readonly Link[]>()
   #known = false
 
@@ -57,7 +57,7 @@ export class LinkTable {
     return this.#known
   }
 
-  /** In the order of their indexes. */
+  /** Sorted by index. */
   all(): Link[] {
     return [...this.#byIndex.values()].sort((a, b) => a.index - b.index)
   }
@@ -81,12 +81,12 @@ export class LinkTable {
     return this.#byName.get(name)?.up === true
   }
 
-  /** It has an IPv6 address of any scope: without one, neighbor discovery is impossible on the link. */
+  /** Whether the link has an IPv6 address of any scope: without one, there is no neighbor discovery on it. */
   hasIpv6(name: string): boolean {
     return this.#byName.get(name)?.addresses.some(({ address }) => familyOfAddress(address) === 'ipv6') === true
   }
 
-  /** `remote` is on a link of this machine, and no link that it is on has `local`. */
+  /** Whether `remote` is on a link of this machine, but on none that has the address `local`. */
   isBesideLink(local: Address, remote: Address): boolean {
     const around = isLinkLocal(remote) ? [] : [...this.#byIndex.values()].filter((link) => isOnLink(link, remote))
     return around.length > 0 && !around.some(({ addresses }) => addresses.some(({ address }) => address === local))
@@ -130,7 +130,7 @@ export class LinkTable {
   }
 }
 
-/** An address that went and came again in one change has not changed. */
+/** Collects what a change concerns. An address that is removed and added again in one change has not changed. */
 class Touched implements TouchedLinks {
   readonly names = new Set<string>()
   readonly addresses = new Set<Address>()
@@ -140,8 +140,8 @@ class Touched implements TouchedLinks {
   }
 }
 /**
- * The networks on a link, those of link-local addresses left out: who has an address in one is reached without a
- * router. A single address is no network, unless it is that of the other end.
+ * The networks on a link, without those of link-local addresses: hosts in them are reached without a router. A single
+ * address is not a network, unless it is the other end of a point-to-point link.
  */
 export function networksOf(link: Link): Prefix[] {
   const networks = link.addresses.filter(({ address }) => !isLinkLocal(address)).flatMap((own) => networkOf(own) ?? [])

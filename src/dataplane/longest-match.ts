@@ -1,9 +1,9 @@
 import type { Prefix } from '../base/prefix.ts'
 import { addressKey } from './address-order.ts'
 
-/** Values by prefix, and the one of the longest prefix that an address lies in: one question for each length there is. */
+/** Values by prefix, with longest match: one lookup for each prefix length in use. */
 export class LongestMatch<Value> {
-  /** By octets of the address, and then by length, the longest first. */
+  /** By address size in octets, then by prefix length, the longest first. */
   readonly #lengths: Readonly<Record<4 | 16, Map<number, Map<string, Value>>>> = { 4: new Map(), 16: new Map() }
   /** By the text of the prefix. */
   readonly #exact = new Map<string, Value>()
@@ -41,12 +41,12 @@ export class LongestMatch<Value> {
     return this.#exact.get(text)
   }
 
-  /** Of 4 octets or 16. */
+  /** The value of the longest match. `address` has 4 or 16 octets. */
   lookup(address: Uint8Array): Value | undefined {
     return this.#longest(address, address.length * 8)
   }
 
-  /** Of the longest prefix that has all of this one in it. */
+  /** The value of the longest prefix that contains this one. */
   around({ bytes, length }: Prefix): Value | undefined {
     return this.#longest(bytes, length)
   }
@@ -64,7 +64,7 @@ export class LongestMatch<Value> {
     return this.#lengths[length as 4 | 16]
   }
 
-  /** Lengths are few, and seldom new. */
+  /** Adds a length at its place; few lengths are in use, and new ones are rare. */
   #addLength(bytes: Uint8Array, length: number): Map<string, Value> {
     const lengths = this.#valuesOf(bytes)
     const values = new Map<string, Value>()

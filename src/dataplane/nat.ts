@@ -1,8 +1,8 @@
 /**
  * NAT of outgoing traffic, as in Calico: a packet from a pool with `natOutgoing` to an address in no pool leaves with
- * an address of this node. The field counts on the pool of the source, if several contain it on the most specific one.
- * For the destination every pool counts, also a disabled one, except pools for LoadBalancer addresses only. Pod CIDRs
- * of Nodes count as pools for the destination.
+ * an address of this node. The pool of the source decides; if several contain it, the most specific one. For the
+ * destination every pool counts, also a disabled one, except pools for LoadBalancer addresses only. Pod CIDRs of Nodes
+ * count as pools for the destination.
  *
  * In: pools, pod CIDRs and node addresses of the cluster. Out: rules as values; `nft-script` words them.
  */
@@ -21,22 +21,22 @@ export interface NatRule {
   /** Name of the IPPool. */
   readonly pool: string
   readonly prefix: Prefix
-  /** Pools inside this one: for their addresses they decide themselves. */
+  /** Pools inside this one, which decide about their addresses themselves. */
   readonly within: readonly Prefix[]
-  /** Destinations of this pool that keep the pod's address, besides all pools. */
+  /** Destinations for which packets of this pool keep their address, in addition to all pools. */
   readonly exclude: readonly Prefix[]
-  /** Undefined: an address of the interface the packet leaves by. */
+  /** Undefined: an address of the outgoing interface. */
   readonly address: Address | undefined
-  /** For TCP and UDP; undefined leaves it to the kernel. */
+  /** Source ports for TCP and UDP; undefined: the kernel chooses. */
   readonly ports: { readonly first: number; readonly last: number } | undefined
   readonly fullyRandom: boolean
 }
 
 export interface NatPlan {
   readonly rules: readonly NatRule[]
-  /** Destinations that are never masqueraded: disjoint, in order. */
+  /** Destinations for which nothing is masqueraded: disjoint and sorted. */
   readonly pools: Readonly<Record<Family, readonly Prefix[]>>
-  /** Addresses of nodes, where those are spared too. */
+  /** Addresses of nodes, if packets to them are not masqueraded either. */
   readonly hosts: Readonly<Record<Family, readonly Prefix[]>>
 }
 
@@ -51,7 +51,7 @@ export function* planNat({ pools, podCidrs, nodeAddresses, natSparesHosts }: Dat
   }
 }
 
-/** Of pools with one CIDR the first by name. */
+/** The pools that decide: of several with the same CIDR only the first by name. */
 function decidingPools(pools: readonly PoolObject[]): readonly PoolObject[] {
   const first = new Map<string, PoolObject>()
   for (const pool of pools) if (!first.has(pool.prefix.text)) first.set(pool.prefix.text, pool)
@@ -72,7 +72,7 @@ function natRule({ name, prefix, nat }: PoolObject, pools: readonly PoolObject[]
   }
 }
 
-/** About what it takes to read an address, in microseconds. */
+/** Approximate cost of reading an address, in microseconds. */
 const ADDRESS_COST = 2
 
 function* hostsOf(addresses: readonly Address[]): Work<Prefix[]> {
@@ -93,21 +93,21 @@ function* coverBoth(prefixes: readonly Prefix[]): Work<Record<Family, Prefix[]>>
   return found
 }
 
-/** What is known of the addresses of this node. */
+/** Lookups of addresses of this node. */
 export interface NodeAddresses {
   isOwn(address: Address): boolean
-  /** The prefix of the link that the address is on. */
+  /** The prefix of the link that has the address. */
   networkOf(address: Address): Prefix | undefined
 }
 
-/** Warnings about pools, as this node sees them. The pools are used all the same. */
+/** Warnings about pools, as this node sees them. The pools are still used. */
 export function natProblems({ pools, nodeHosts, ownAddresses }: DataplaneIntent, node: NodeAddresses): Problem[] {
   const networks = ownAddresses
     .filter((address) => node.isOwn(address))
     .flatMap((address) => node.networkOf(address) ?? [])
   return pools.flatMap((pool) => {
     const inside = nodeInside(pool, nodeHosts)
-    // Nothing else is done with a pool for services only, and their addresses may be on the nodes' own link.
+    // The other checks do not apply to a pool for services only: its addresses may be on the link of the nodes.
     if (pool.loadBalancerOnly) return inside
     return [...inside, ...(inside.length === 0 ? networkOverlap(pool, networks) : []), ...foreignNatAddress(pool, node)]
   })

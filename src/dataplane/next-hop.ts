@@ -1,7 +1,7 @@
 /**
- * Resolves a BGP next hop: by longest match over the kernel's routes that are not ours, so never over a route learned
- * by BGP, and never in a loop. Where there is no such route, one of `LearnedWays` is used; these cannot form a loop
- * either.
+ * Resolves a BGP next hop by longest match over the kernel's routes that are not ours. So a next hop never depends on a
+ * route learned over BGP, and there are no loops. If no such route exists, a route of `LearnedWays` is used; these cannot
+ * form loops either.
  */
 import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
 import { addressKey } from './address-order.ts'
@@ -9,11 +9,11 @@ import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops }
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWay, LearnedWays } from './learned-ways.ts'
 
-/** A next hop as a route has it. */
+/** The next hop of a BGP route. */
 export interface NextHop {
-  /** 4 octets, 16, or 32: a global address and a link-local one behind it (RFC 2545 §3). */
+  /** 4 or 16 octets, or 32: a global address followed by a link-local one (RFC 2545 §3). */
   readonly bytes: Uint8Array
-  /** The interface the session runs over: the only one on which a link-local address means anything. */
+  /** The interface of the session: a link-local address is valid only there. */
   readonly interface: string | undefined
 }
 
@@ -21,11 +21,11 @@ export type Resolution =
   | {
       readonly kind: 'resolved'
       readonly hops: readonly Hop[]
-      /** How far: 0 on the link, else one more than the metric of the route that leads there. */
+      /** The metric for decision: 0 on the link, else one more than the metric of the resolving route. */
       readonly metric: number
-      /** Length of the route that leads there. What is more specific and covers the next hop would take its way. */
+      /** Prefix length of the resolving route. A more specific route that contains the next hop would take its place. */
       readonly length: number
-      /** It is reached only by a route that BGP taught us. */
+      /** It is reached only over a route learned over BGP. */
       readonly learned: boolean
     }
   | { readonly kind: 'unresolved'; readonly reason: string }
@@ -33,10 +33,10 @@ export type Resolution =
 export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
   hasLinkLocal(bytes) ? `${addressKey(bytes)}%${name ?? ''}` : addressKey(bytes)
 
-/** Whether it leads somewhere only over the interface of its session. */
+/** Whether the next hop can be resolved only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
 
-/** What of it is looked for in the kernel's routes. */
+/** The part of a next hop that is looked up in the kernel's routes; undefined: it is link-local only. */
 export function globalPart(bytes: Uint8Array): Uint8Array | undefined {
   const first = bytes.length === 32 ? bytes.subarray(0, 16) : bytes
   return isLinkLocalBytes(first) ? undefined : first
@@ -83,7 +83,7 @@ function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays 
   return resolveOver(address, route, table, over)
 }
 
-/** The kernel wants a gateway on the link: that of the route where it has one, else the next hop itself. */
+/** The kernel requires a gateway on the link: that of the resolving route if it has one, else the next hop itself. */
 function resolveOver(address: string, route: KernelRoute, table: KernelTable, over: string): Resolution {
   const hops = route.hops
     .filter((hop) => hop.interface !== 'lo' && table.links.isUp(hop.interface))
@@ -99,7 +99,7 @@ function resolveOver(address: string, route: KernelRoute, table: KernelTable, ov
   }
 }
 
-/** The way of the learned route is gone as it is: its gateways are on links. */
+/** The hops of the learned route are used unchanged: its gateways are on links. */
 function resolveOverLearned(address: string, way: LearnedWay | undefined): Resolution {
   if (way === undefined) return unresolved(`no route of this node leads to the next hop ${address}`)
   return { kind: 'resolved', hops: way.hops, metric: 1, length: way.prefix.length, learned: true }
@@ -109,7 +109,7 @@ const unresolved = (reason: string): Resolution => ({ kind: 'unresolved', reason
 
 const isLinkLocalBytes = (bytes: Uint8Array): boolean => bytes.length === 16 && isLinkLocalAt(bytes, 0)
 
-/** Text in which two resolutions are the same when they are. */
+/** Text that is equal for equal resolutions. */
 export const formatResolution = (resolution: Resolution): string =>
   resolution.kind === 'unresolved'
     ? resolution.reason

@@ -1,6 +1,6 @@
 /**
- * The next hops of wanted routes, each once, with its present resolution. When the kernel changes, only the next hops
- * inside the changed prefixes are resolved again, and only routes whose next hop resolves differently are touched.
+ * The next hops of wanted routes, each stored once, with its current resolution. When the kernel changes, only the next
+ * hops inside the changed prefixes are resolved again, and only routes whose next hop resolves differently are compared.
  */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
@@ -18,16 +18,16 @@ import {
   resolveNextHop,
 } from './next-hop.ts'
 
-/** A gateway on a link, and how long the prefix of that link is. */
+/** A gateway on a link, with the prefix length of that link. */
 interface Gateway {
   readonly address: Address
   readonly bytes: Uint8Array
   length: number
-  /** Next hops that it leads to. */
+  /** How many next hops use it. */
   users: number
 }
 
-/** One in use. */
+/** A next hop that routes use. */
 export interface UsedNextHop {
   readonly nextHop: NextHop
   readonly resolution: Resolution
@@ -38,27 +38,27 @@ interface Row<User> extends UsedNextHop {
   readonly alone: UsedNextHop[]
   resolution: Resolution
   gateways: readonly Address[]
-  /** Length of the kernel's route that the next hop lies in, whether it leads anywhere or not; -1: there is none. */
+  /** Prefix length of the kernel route that contains the next hop, usable or not; -1: there is none. */
   match: number
-  /** The routes over it. */
+  /** The routes that use it. */
   readonly users: Set<User>
 }
 
-/** `User`: what stands for a route. */
+/** `User` is the caller's record of a route. */
 export class NextHops<User> {
   readonly #table: KernelTable
   readonly #ways: LearnedWays
   readonly #rows = new Map<string, Row<User>>()
   readonly #byAddress = new AddressOrder<Row<User>>()
-  /** Those that lead somewhere only over the interface of their session. */
+  /** By interface: the next hops that are resolved only over the interface of their session. */
   readonly #byInterface = new Map<string, Set<Row<User>>>()
   readonly #gateways = new Map<Address, Gateway>()
   readonly #gatewayOrder = new AddressOrder<Gateway>()
-  /** The same by the length of their link's prefix. */
+  /** The gateways by the prefix length of their link. */
   readonly #gatewaysByLength = new Map<number, AddressOrder<Gateway>>()
-  /** The one that was used last: routes that come together often have the same. */
+  /** The last one used: consecutive routes often have the same next hop. */
   #last: { readonly nextHop: NextHop; readonly row: Row<User> } | undefined
-  /** Next hops and gateways that were looked at, ever: for tests, which count work. */
+  /** Next hops and gateways looked at since the start: tests count work by it. */
   looks = 0
 
   constructor(table: KernelTable, ways: LearnedWays) {
@@ -70,7 +70,7 @@ export class NextHops<User> {
     return this.#rows.size
   }
 
-  /** Each once. Most routes have one, and those that have the same one share the list. */
+  /** Registers the next hops of a route, each once. Routes with the same single next hop share the list. */
   useAll(nextHops: readonly NextHop[], user: User): readonly UsedNextHop[] {
     const [first, ...more] = nextHops
     if (first !== undefined && more.length === 0) return this.#use(first, user).alone
@@ -100,8 +100,8 @@ export class NextHops<User> {
   }
 
   /**
-   * The kernel's route of this prefix has changed, or a learned way: the routes that go elsewhere now. Undefined: one more
-   * has been looked at. Others may come and go before the walk goes on.
+   * A kernel route of this prefix has changed, or a learned one that resolves next hops. Yields each route whose next hop now
+   * resolves differently, and undefined for each next hop looked at. Next hops may be added and removed between the steps.
    */
   *resolveInside(prefix: Prefix): Iterable<User | undefined> {
     for (const gateway of this.#gatewayOrder.inside(prefix)) {
@@ -111,13 +111,13 @@ export class NextHops<User> {
     }
     for (const row of this.#byAddress.inside(prefix)) {
       this.looks++
-      // Otherwise it lies in a longer one.
+      // A longer match means that the changed route does not matter for it.
       if (row.match <= prefix.length) yield* this.#resolveAgain(row)
       yield undefined
     }
   }
 
-  /** The same for a link that has changed. */
+  /** The same for the next hops over a link that has changed. */
   *resolveOver(link: string): Iterable<User | undefined> {
     for (const row of [...(this.#byInterface.get(link) ?? [])]) {
       this.looks++
@@ -127,8 +127,8 @@ export class NextHops<User> {
   }
 
   /**
-   * The gateway whose way a route for this prefix would take: it lies inside, and the link that it is on is known by a
-   * shorter prefix. The kernel would then look for the gateway behind a gateway.
+   * The gateway that a route for this prefix would make unreachable: it lies inside the prefix, and its link has a shorter
+   * prefix. The kernel would then reach the gateway through another gateway.
    */
   coveredGateway(prefix: Prefix): Address | undefined {
     for (const [length, order] of this.#gatewaysByLength) {

@@ -1,16 +1,17 @@
 /**
- * NAT of outgoing traffic and the end of service loops → nftables' language. One table of our own, `inet godwit`: replaced
- * as a whole in one transaction, or only what is in its sets where its rules are right, so that counters go on.
+ * Renders NAT of outgoing traffic and the prevention of service loops as an nftables script. It has one table of our own,
+ * `inet godwit`. The table is replaced as a whole in one transaction; if its rules are right, only the elements of its sets
+ * are changed, so that counters are kept.
  *
- * `postrouting` stands behind kube-proxy's (srcnat is 100, ours 110): the first chain that gives a flow an address decides,
- * so what kube-proxy marks for its own masquerade stays its own. It stays even without rules of pools once it is there: a
- * flow that has been translated needs the kernel's NAT hooks and connection tracking to the end, and both stop with their
- * last user. The chain holds the one, the rule behind all others, which does nothing, holds the other.
+ * The chain `postrouting` runs after kube-proxy's (priority 110, kube-proxy has 100): the first chain that translates a flow
+ * decides, so packets that kube-proxy masquerades are not changed. Once the chain exists it stays even without rules of
+ * pools: flows that were translated need the kernel's NAT hooks and connection tracking, which the kernel stops with their
+ * last user. The chain keeps the NAT hooks; its last rule, which has no effect, keeps connection tracking.
  *
- * `forward` stands behind kube-proxy's and everybody's filters (filter is 0, ours 10) and asks nothing of connection
- * tracking: where an eBPF replacement of kube-proxy has none, none is switched on.
+ * The chain `forward` runs after the filters of kube-proxy and others (priority 10, theirs 0). It does not use connection
+ * tracking, so that it does not enable it on nodes where an eBPF replacement of kube-proxy does without.
  *
- * Nothing touches conntrack: a flow keeps what was decided at its first packet.
+ * Conntrack entries are not changed: a flow keeps the decision of its first packet.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
@@ -21,12 +22,12 @@ import type { LoopPlan } from './service-loops.ts'
 export const NFT_TABLE = 'godwit'
 export const NAT_CHAIN = 'postrouting'
 export const LOOP_CHAIN = 'forward'
-/** Protocols of which flows that began before NAT are spared, each until its time is over. */
+/** The set of protocols whose flows from before NAT are not translated; each element expires. */
 export const BEGUN_SET = 'begun'
-/** So long they are, from the first switching on. */
+/** How long, from the first time that NAT is enabled. */
 export const BEGUN_TIME: Seconds = 7_200
 
-/** By family: how nft calls it, and our sets. */
+/** By family: nft's keyword and the names of our sets. */
 const NFT_FAMILY = {
   ipv4: {
     word: 'ip',
@@ -46,45 +47,45 @@ const NFT_FAMILY = {
   },
 } as const
 
-/** What people may want to see of a rule. */
+/** A rule as `show nat` lists it. */
 interface NftRule {
-  /** Undefined: it ends service loops. */
+  /** The IPPool; undefined: the rule prevents service loops. */
   readonly pool: string | undefined
   readonly family: Family
   readonly match: string
   readonly verdict: string
 }
 
-/** A rule as the kernel has it. */
+/** A rule to be written. */
 interface Written {
   readonly chain: string
   /** Match, counter and verdict. */
   readonly text: string
-  /** What it is, for `comment`, which the digest of all rules stands behind. */
+  /** Its name, for `comment`, which also has the digest of all rules. */
   readonly name: string
-  /** Undefined: of no interest to people. */
+  /** Undefined: `show nat` does not list it. */
   readonly shown: NftRule | undefined
 }
 
 export interface NftWanted {
   readonly nat: NatPlan
   readonly loops: LoopPlan
-  /** The chain for NAT is in the kernel, and stays. */
+  /** The NAT chain is in the kernel already, and must stay. */
   readonly keepsNat: boolean
 }
 
 export interface NftScript {
-  /** What stands in the table, with what is left of the time for which flows from before NAT are spared. */
+  /** The content of the table. `begun`: for how long flows from before NAT are still not translated. */
   body(begun: Seconds): string
-  /** Type, hook, priority and policy by the name of the chain, in order: without one there is no table. */
+  /** Type, hook, priority and policy by name of the chain, sorted. If empty, there is no table. */
   readonly chains: ReadonlyMap<string, string>
-  /** By comment, in the order in which they are listed. */
+  /** By comment, in the order of the listing. */
   readonly rules: ReadonlyMap<string, NftRule | undefined>
   /** Elements by the name of the set. */
   readonly sets: ReadonlyMap<string, readonly string[]>
 }
 
-/** Longest comment that nft takes. */
+/** The longest comment that nft accepts. */
 const COMMENT_LIMIT = 120
 
 const CHAINS = {
@@ -114,11 +115,11 @@ const chainText = (name: ChainName): string => `${CHAINS[name].type} ${name} ${C
 
 // ── Rules ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Connection tracking takes a segment in the middle of a connection for the first packet of a flow. */
+/** Matches flows from before NAT: connection tracking treats a segment in mid-connection as the first packet of a flow. */
 const BEGUN = `meta l4proto @${BEGUN_SET}`
 const BEGUN_RULES: readonly Written[] = [
   hidden('flows begun before NAT, TCP', `tcp flags & (fin | syn | rst | ack) != syn ${BEGUN} counter accept`),
-  // The type of the first chunk: an INIT travels alone (RFC 9260 §6.10).
+  // The type of the first chunk: an INIT is always the only chunk (RFC 9260 §6.10).
   hidden('flows begun before NAT, SCTP', `meta l4proto sctp @th,96,8 != 1 ${BEGUN} counter accept`),
 ]
 
@@ -131,7 +132,7 @@ function hidden(name: string, text: string): Written {
   return { chain: NAT_CHAIN, text, name, shown: undefined }
 }
 
-/** A port range is possible only where the packet has ports: one rule for those, one for the rest. */
+/** A port range needs a protocol with ports: one rule for TCP and UDP, one for all others. */
 function poolRules(rule: NatRule, plan: NatPlan): Written[] {
   const { family } = rule.prefix
   const { word, pools, hosts } = NFT_FAMILY[family]
@@ -179,14 +180,14 @@ function loopRules({ verdict, returned }: LoopPlan): Written[] {
   })
 }
 
-/** The kernel takes others too, such as those with quotes in them. */
+/** Interface names that need no quoting in a script. */
 const PLAIN_NAME = /^[\w.:@+-]+$/
 
-/** Names may be of any length, and two of them alike so far: what stands behind is what counts. */
+/** Cuts the name, which may be of any length. The mark after it is never cut: it identifies the rule. */
 const commentOf = (name: string, mark: string): string =>
   name.slice(0, COMMENT_LIMIT - mark.length - 1).concat(' ', mark)
 
-/** FNV-1a: to know our own rules again, not to keep anybody out. */
+/** FNV-1a. It identifies our own rules; it is no protection against forgery. */
 function digest(text: string): string {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
@@ -220,14 +221,14 @@ const elementOf = ({ text, length, bytes }: Prefix): string =>
 
 // ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** One transaction: the table as a whole, or what is in its sets. */
+/** One transaction: the whole table, or the elements of its sets. */
 export type NftChange =
-  /** Undefined: there shall be none. */
+  /** `body` undefined: the table is removed. */
   { readonly kind: 'table'; readonly body: string | undefined } | { readonly kind: 'sets'; readonly script: string }
 
 /**
- * `held`: the table belongs to the process that makes it, and stays when that ends. `destroy` came before these flags, and
- * asks for no table that is there.
+ * `held`: only the process that makes the table can change it, and the table stays when the process ends. Every nft that
+ * supports this also supports `destroy`, which does not fail if there is no table.
  */
 export function renderChange(change: NftChange, held: boolean, name = NFT_TABLE): string {
   if (change.kind === 'sets') return change.script
@@ -239,10 +240,10 @@ export function renderChange(change: NftChange, held: boolean, name = NFT_TABLE)
 
 const HELD = 'flags owner, persist'
 
-/** A table that was made so, and whose process has ended, belongs to who says this. */
+/** Takes over a table that a process with `held` made and left. */
 export const ADOPT_TABLE = `table inet ${NFT_TABLE} {\n  ${HELD}\n}\n`
 
-/** For a dry run: whether nft and the kernel know such tables. */
+/** For a dry run: it succeeds if nft and the kernel support such tables. */
 export const TRY_HOLDING = renderChange({ kind: 'table', body: '' }, true, `${NFT_TABLE}_try`)
 
 function renderBody(
@@ -270,7 +271,7 @@ function renderBody(
   return [...lines, ''].join('\n')
 }
 
-/** `typeof`: a set whose `type` was told by nft 1.1 makes every listing by nft 1.0.6 (Debian 12) crash. */
+/** Uses `typeof`: nft 1.0.6 (Debian 12) crashes when it lists a set that nft 1.1 declared by `type`. */
 function setLines(name: string, kind: string, elements: readonly string[]): string[] {
   const within = elements.length === 0 ? [] : [`    elements = { ${elements.join(', ')} }`]
   return [`  set ${name} {`, `    ${kind}`, ...within, '  }']
@@ -279,7 +280,7 @@ function setLines(name: string, kind: string, elements: readonly string[]): stri
 const begunFor = (left: Seconds): string[] =>
   left < 1 ? [] : ['tcp', 'sctp'].map((name) => `${name} timeout ${BEGUN_TIME}s expires ${Math.floor(left)}s`)
 
-/** From what the sets hold to what they should, the rules staying as they are. */
+/** The changes from the present to the wanted elements; rules are not changed. */
 export function renderSetChanges(wanted: NftScript['sets'], present: NftScript['sets']): string {
   const lines: string[] = []
   for (const [action, from, to] of [

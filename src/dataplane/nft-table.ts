@@ -1,4 +1,4 @@
-/** Our nftables table as the kernel has it: read from nft's JSON, and compared with what it should be. */
+/** Our nftables table in the kernel: reads it from nft's JSON, and compares it with the wanted one. */
 import type { Seconds } from '../base/units.ts'
 import { BEGUN_SET, type NftScript } from './nft-script.ts'
 
@@ -8,13 +8,13 @@ interface NftCounter {
 }
 
 export interface NftTable {
-  /** It belongs to a process that lives: no other can change it. */
+  /** A running process owns it: no other process can change it. */
   readonly isOwned: boolean
   /** Type, hook, priority and policy by the name of the chain: `nat postrouting 110 accept`. */
   readonly chains: ReadonlyMap<string, string>
   /** Elements by the name of the set. */
   readonly sets: ReadonlyMap<string, readonly string[]>
-  /** So long flows from before NAT are still spared. */
+  /** For how long flows from before NAT are still not translated. */
   readonly begun: Seconds
   readonly rules: readonly NftTableRule[]
 }
@@ -22,13 +22,13 @@ export interface NftTable {
 interface NftTableRule extends NftCounter {
   readonly chain: string
   readonly comment: string
-  /** What it matches and does, as text of nft's JSON: two reads of one rule have the same. */
+  /** Its matches and statements, as text of nft's JSON: equal for two readings of the same rule. */
   readonly expression: string
 }
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Reads what `nft -j list table inet godwit` prints; undefined where it is something else. */
+/** Parses the output of `nft -j list table inet godwit`; undefined: it is something else. */
 export function parseNftListing(text: string): NftTable | undefined {
   try {
     return parseNftTable(JSON.parse(text))
@@ -79,15 +79,15 @@ function parseRule({ chain, comment, expr }: Json): NftTableRule {
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** What is not as it should be: all is written anew, or only what is in the sets. */
+/** What differs from the wanted table: the whole table must be written again, or only elements of sets. */
 export interface NftDifference {
   readonly in: 'table' | 'sets'
   readonly why: string
 }
 
 /**
- * Why what is there is not what the script makes; undefined where it is. `known` are the rules as they were last read as
- * right: without them (after a start) the comments of our rules vouch for them.
+ * How the table differs from the script; undefined: it does not. `known` are the rules as they were last read when they were
+ * right. Without them, after a start, rules are compared by their comments.
  */
 export function whyNotSame(
   script: NftScript,
@@ -119,10 +119,10 @@ function sameElements(a: readonly string[], b: readonly string[]): boolean {
   return a.every((element) => others.has(element))
 }
 
-/** All that the rules do, as text: counters and numbers that the kernel gives out are left aside. */
+/** Chains and rules as text, without counters and handles. */
 export const rulesText = ({ chains, rules }: NftTable): string =>
   [...[...chains].flat(), ...rules.map(({ comment, expression }) => `${comment} ${expression}`)].join('\n')
 
-/** All that the table does: two tables with the same text do the same. */
+/** The whole table as text: two tables with equal text have the same effect. */
 export const tableText = (table: NftTable): string =>
   [rulesText(table), ...[...table.sets].map(([name, elements]) => `${name} ${elements.join()}`)].join('\n')

@@ -3,7 +3,7 @@
  * removed at once when its Node no longer has the pod CIDR. When the cluster goes back to BGP, each stays until it has
  * been learned over BGP, or until `release` is called because all neighbors have sent their routes.
  *
- * In: the routes as a whole. Out: to the keeper only what is different.
+ * In: all routes. Out: to the route keeper only those that have changed.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -18,25 +18,25 @@ export interface StillThere {
   hasPods(route: NodeRoute): boolean
 }
 
-/** A route that is wanted, and since when it is what it is. */
+/** A wanted route, and when it last changed. */
 export interface WantedRoute {
   readonly route: NodeRoute
   readonly since: Millis
 }
 
-/** About what it takes to look at one, and to hand it over where it is another, in microseconds. */
+/** Approximate cost of comparing a route and handing it over if it has changed, in microseconds. */
 const ROUTE_COST = 3
-/** Routes taken back in one turn. */
+/** The most routes that are removed in one turn. */
 const AT_ONCE = 512
 
 export class NodeRoutes {
   readonly #keeper: RouteKeeper
   #wanted: ReadonlyMap<string, WantedRoute> = new Map()
-  /** No longer wanted, and not yet gone. */
+  /** Retired routes: no longer wanted, not yet removed. */
   readonly #leaving = new Map<string, NodeRoute>()
   #intent: NodeRoutesIntent['direct'] | undefined
   #list: readonly WantedRoute[] | undefined
-  /** Routes handed to the keeper and taken back, ever: for tests, which count work. */
+  /** Routes handed to the keeper and removed since the start: tests count work by it. */
   work = 0
 
   constructor(keeper: RouteKeeper) {
@@ -47,7 +47,7 @@ export class NodeRoutes {
     return this.#leaving.size > 0
   }
 
-  /** In the order of their prefixes, all of them; the same list while nothing is different. */
+  /** All wanted routes, sorted by prefix; the same list until one changes. */
   all(): readonly WantedRoute[] {
     this.#list ??= [...this.#wanted.values()]
     return this.#list
@@ -74,7 +74,7 @@ export class NodeRoutes {
     return this.isLeaving && !wasLeaving
   }
 
-  /** All neighbors have sent their routes: retired routes are removed, so many at once. */
+  /** All neighbors have sent their routes: removes retired routes, a bounded number in each turn. */
   release(): void {
     let released = 0
     for (const text of this.#leaving.keys()) {

@@ -24,21 +24,21 @@ export function endingOf(
   const isThere = present?.type === 'blackhole'
   const [first] = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)
   if (first === undefined) return { kind: isThere ? 'here' : 'open' }
-  // The lowest metric decides; where it is not below ours, our blackhole stands back.
+  // The lowest metric wins. If it is not below ours, our blackhole is not written.
   const isFirst = first.metric < wanted.metric
   if (leadsToPods(first, links)) return { kind: isThere || !isFirst ? 'here' : 'open' }
-  // Another daemon's blackhole does what ours does, as long as ours lies under it.
+  // A blackhole of another daemon has the same effect; ours must be below it in case that one is removed.
   if (first.type === 'blackhole' && isFirst) return { kind: isThere ? 'here' : 'open' }
   return { kind: 'elsewhere', other: first }
 }
 
-/** Whether packets that follow this route get to a pod of this node. A default route may be over a link alone, too. */
+/** Whether packets on this route reach a pod of this node. A default route may also be over a link only, so it does not count. */
 export const holdsPod = (route: KernelRoute, links: LinkTable): boolean =>
   route.prefix.length > 0 && leadsToPods(route, links)
 
 /**
- * A link of this node has the prefix, as the bridge of a CNI does; its gateway, if it says one, is this node itself. A
- * routing daemon may send anything over any link: only where the link has an address in the prefix are pods there.
+ * Whether a link of this node has the prefix, as the bridge of a CNI does; a gateway, if there is one, is this node itself.
+ * A route of a routing daemon counts only if the link has an address in the prefix: it may send anything over any link.
  */
 const leadsToPods = ({ type, hops, protocol, prefix }: KernelRoute, links: LinkTable): boolean =>
   type === 'unicast' &&

@@ -1,7 +1,6 @@
 /**
- * The places in the kernel where a route of ours is or should be: a prefix in one table, with our metric. Each is one
- * record that is found by one lookup, since there are as many as routes in a full table. Also keeps which of them must
- * be compared.
+ * The places in the kernel where a route of ours is or should be: a prefix in a table, with our metric. Each is one record
+ * that one lookup finds, since there may be as many as in a full table. Also keeps the places that must be compared.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
@@ -9,26 +8,26 @@ import { keyIn, ownKey } from './fib.ts'
 import type { KernelRoute } from './kernel.ts'
 import type { UsedNextHop } from './next-hops.ts'
 
-/** To pods of another node, from its objects alone (`nodeRoutes: Direct`). */
+/** A direct route to pods of another node (`nodeRoutes: Direct`). */
 export interface Direct {
   readonly route: NodeRoute
   readonly nextHop: UsedNextHop
-  /** No object wants it any more: it stays until BGP has taught another, or it is dropped. */
+  /** Retired: it stays until a route is learned over BGP, or until it is dropped. */
   readonly leaving: boolean
 }
 
 export interface Place {
   readonly prefix: Prefix
-  /** `ownKey` of what stands here. */
+  /** `ownKey` of the route in this place. */
   readonly key: string
-  /** Of the route that BGP taught us and that belongs here; undefined: it taught us none. */
+  /** Next hops of the route learned over BGP; undefined: there is none. */
   readonly nextHops: readonly UsedNextHop[] | undefined
   readonly direct: Direct | undefined
-  /** What this node advertises of its own is to end here. */
+  /** A blackhole is wanted here, for a prefix that this node originates. */
   readonly isHeld: boolean
-  /** Ours in the kernel: as last read, and as written since. */
+  /** Our route in the kernel, as last read or written. */
   readonly present: KernelRoute | undefined
-  /** Left by a former run, and not yet wanted just so. */
+  /** The route is from a previous run and differs from the wanted one: it stays until `sweep`. */
   readonly isAdopted: boolean
 }
 
@@ -43,14 +42,14 @@ interface Row extends Place {
 
 export class Places {
   readonly #rows = new Map<string, Row>()
-  /** To be compared: the last is the next. */
+  /** Places to be compared; the last one is the next. */
   #dirty: Row[] = []
-  /** Those that were touched since: the first is the next. */
+  /** Places touched since then; the first one is the next. */
   #later: Row[] = []
   #wanted = 0
   #present = 0
 
-  /** How many are wanted, and how many routes of ours stand in the kernel. */
+  /** The number of wanted routes, and of our routes in the kernel. */
   get size(): { readonly wanted: number; readonly present: number } {
     return { wanted: this.#wanted, present: this.#present }
   }
@@ -60,7 +59,7 @@ export class Places {
     return this.#rows.get(key)
   }
 
-  /** Of our route for this prefix in a table. */
+  /** The place of this prefix in a table; undefined: there is none. */
   in(prefix: string, table: number): Place | undefined {
     return this.#rows.get(keyIn(prefix, table))
   }
@@ -73,7 +72,7 @@ export class Places {
     for (const { present } of this.#rows.values()) if (present !== undefined) yield present
   }
 
-  /** Something is about to be wanted there. */
+  /** The place of this prefix in a table, made if there is none. */
   make(prefix: Prefix, table: number): Place {
     return this.#make(keyIn(prefix.text, table), prefix)
   }
@@ -99,7 +98,7 @@ export class Places {
     this.#wanted += wantedOf(row)
   }
 
-  /** The route is in the kernel, in place of what was there of ours. `known`: its place, for whoever has it at hand. */
+  /** The route is in the kernel now, in place of our previous one. `known`: its place, if the caller has it. */
   stand(route: KernelRoute, known?: Place): Place {
     const row = known === undefined ? this.#make(ownKey(route), route.prefix) : (known as Row)
     if (row.present === undefined) this.#present++
@@ -118,7 +117,7 @@ export class Places {
     ;(place as Row).isAdopted = isAdopted
   }
 
-  /** It is to be compared. */
+  /** Marks the place to be compared. */
   touch(place: Place): void {
     const row = place as Row
     if (row.isDirty) return
@@ -130,7 +129,7 @@ export class Places {
     return this.#dirty.length + this.#later.length > 0
   }
 
-  /** The next that is to be compared, in the order in which they were touched; `settle` it when it is. */
+  /** The next place to be compared, in the order of `touch`. Call `settle` when it is done. */
   next(): Place | undefined {
     if (this.#dirty.length === 0) [this.#dirty, this.#later] = [this.#later.reverse(), this.#dirty]
     const row = this.#dirty.pop()
@@ -138,7 +137,7 @@ export class Places {
     return row
   }
 
-  /** It is forgotten where nothing is or should be. */
+  /** The place has been compared. It is removed if no route is there or wanted. */
   settle(place: Place): void {
     this.#tidy(place as Row)
   }
@@ -165,6 +164,6 @@ export class Places {
   }
 }
 
-/** How many routes are wanted: of a prefix that BGP taught and a Node has, one. */
+/** Counts a wanted route: one, even if it is both learned and direct. */
 const wantedOf = ({ nextHops, direct, isHeld }: Place): number =>
   Number(nextHops !== undefined || direct !== undefined) + Number(isHeld)

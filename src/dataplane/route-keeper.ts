@@ -45,7 +45,7 @@ import { type Ending, endingOf, holdsPod } from './own-prefix.ts'
 import { type Direct, type Place, Places } from './places.ts'
 import { Walks } from './walks.ts'
 
-/** A route and whose it is. */
+/** A route with the program that writes it. */
 export const describeRoute = (route: KernelRoute): string =>
   `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
 
@@ -58,7 +58,7 @@ export function describeKeptOut(kept: KeptOut): string {
 /** Failed changes are tried again together, after a delay that grows. */
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
-/** Next hops and places that a turn looks at because the kernel, or what is wanted of all, has changed. */
+/** The most next hops and places that one turn looks at. */
 const STEPS = 2_048
 
 export class RouteKeeper {
@@ -68,10 +68,10 @@ export class RouteKeeper {
   /** The table of learned routes. */
   readonly #home: number
   readonly keptOut = new KeptOutRoutes()
-  /** What follows from changes of the kernel; nothing is written before it is done. */
+  /** Work that changes of the kernel cause. Nothing is written before it is done. */
   readonly #walks = new Walks()
   readonly #places = new Places()
-  /** Ranges whose routes another program writes. */
+  /** Ranges whose routes Felix writes (`leaveTo`). */
   readonly #left = new LongestMatch<Prefix>()
   /** The ways of the last route with several next hops, and the hops made of them: most routes share them. */
   #lastWays: readonly (readonly Hop[])[] = []
@@ -80,9 +80,9 @@ export class RouteKeeper {
   #touched: Prefix[] = []
   /** The places of the changes that were taken last. */
   readonly #taken = new Map<RouteChange, Place>()
-  /** Own keys. */
+  /** Keys (`ownKey`) of routes whose last change failed. */
   readonly #failed = new Set<string>()
-  /** Those whose routes in the kernel have changed. */
+  /** Prefixes whose kernel routes have changed since `takeMoved`. */
   readonly #moved = new Set<Prefix>()
   readonly #contest = new Contest()
   readonly #inheritance: Inheritance
@@ -122,7 +122,7 @@ export class RouteKeeper {
   learn(prefix: Prefix, nextHops: readonly NextHop[]): void {
     const place = this.#places.make(prefix, this.#home)
     const before = place.nextHops ?? []
-    // Used before the others are left: most are the same.
+    // The new next hops are registered before the old ones are released: most are the same.
     this.#places.learn(place, this.nextHops.useAll(nextHops, place))
     for (const nextHop of before) this.#leave(nextHop, place)
     this.#changeWays(place)
@@ -175,7 +175,7 @@ export class RouteKeeper {
     return place === undefined ? undefined : directWay(place)
   }
 
-  /** Why the kernel does not have that route; undefined: it has. */
+  /** Why the kernel does not have that route; undefined: it has it. */
   whyNotDirect(prefix: string): string | undefined {
     const place = this.#places.in(prefix, this.#home)
     if (place?.direct === undefined) return 'it is not wanted'
@@ -223,7 +223,8 @@ export class RouteKeeper {
   }
 
   /**
-   * Resolves again the next hops inside what has changed, and follows where they lead elsewhere: a bounded part.
+   * Resolves next hops inside changed prefixes again, and marks the routes whose next hop resolves differently. Does a bounded
+   * part of this work.
    */
   advance(): void {
     for (const prefix of this.#ways.takeChanged()) this.#walks.add(this.#resolveInside(prefix))
@@ -255,8 +256,7 @@ export class RouteKeeper {
   }
 
   /**
-   * The prefixes whose kernel routes or ways have changed since the last call; none before all that follows from them is
-   * done.
+   * The prefixes whose kernel routes or ways have changed since the last call. Empty until the work that they cause is done.
    */
   takeTouched(): readonly Prefix[] {
     if (!this.#walks.isEmpty) return []
@@ -355,7 +355,7 @@ export class RouteKeeper {
       )
   }
 
-  /** Prefixes whose routes in the kernel have changed since last asked. */
+  /** At most `most` of the prefixes whose kernel routes have changed since the last call. */
   takeMoved(most: number): readonly Prefix[] {
     const moved: Prefix[] = []
     for (const prefix of this.#moved) {
@@ -401,7 +401,7 @@ export class RouteKeeper {
     return this.#resolveInside(prefix)
   }
 
-  /** It went though it should be there as it was, and nothing stands in its place. */
+  /** Counts a loss if another program removed a wanted route of ours and nothing is in its place. */
   #noteLoss(route: KernelRoute, now: Millis): void {
     const place = this.#places.at(ownKey(route))
     if (place === undefined || place.present !== undefined) return
@@ -505,7 +505,7 @@ export class RouteKeeper {
     return this.#known && (this.#places.hasDirty || this.#inheritance.isBusy)
   }
 
-  /** Where routes of ours for this prefix stand or should. */
+  /** The places of this prefix: in the main table, and in the table of learned routes if it is another. */
   *#placesOf(prefix: string): Iterable<Place> {
     const main = this.#places.in(prefix, MAIN_TABLE)
     const home = this.#home === MAIN_TABLE ? undefined : this.#places.in(prefix, this.#home)
@@ -532,7 +532,7 @@ export class RouteKeeper {
     this.#inheritance.startOver()
   }
 
-  /** The route, where it was ours. */
+  /** Takes a removed route. Returns it if it was ours. */
   #takeGone(removed: KernelRoute, foreign: Map<string, Prefix>): KernelRoute | undefined {
     if (removed.protocol !== GODWIT_PROTOCOL) {
       if (this.#inheritance.gone(removed)) return undefined
@@ -592,7 +592,10 @@ export class RouteKeeper {
     return undefined
   }
 
-  /** What should stand in a place, which is one of perhaps two for its prefix. */
+  /**
+   * The route that is wanted in this place; undefined: none. A prefix has a second place if learned routes have a table of
+   * their own.
+   */
   #target(place: Place): KernelRoute | undefined {
     const { prefix, key } = place
     const main = this.#besides(place, MAIN_TABLE)
@@ -626,7 +629,7 @@ export class RouteKeeper {
     this.keptOut.set({ kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
   }
 
-  /** The place of the same prefix in a table; most often it is the very same. */
+  /** The place of the same prefix in a table, which is mostly this place itself. */
   #besides(place: Place, table: number): Place | undefined {
     const key = keyIn(place.prefix.text, table)
     return key === place.key ? place : this.#places.at(key)

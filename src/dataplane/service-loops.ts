@@ -13,8 +13,7 @@
  * it would leave again was sent here because of the range, and would loop: it is dropped too, but not on a link of pods
  * of this node, since pods may send such packets.
  *
- * In: what is advertised, the cluster's addresses, the kernel's routes. Out: two lists of prefixes; `nft-script` words
- * them.
+ * In: what is advertised, the cluster's addresses, the kernel's routes. Out: lists of prefixes, which `nft-script` renders.
  */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
@@ -33,42 +32,45 @@ export interface LoopPlan {
   readonly verdict: 'drop' | 'reject' | undefined
   /** Disjoint. */
   readonly services: Readonly<Record<Family, readonly Prefix[]>>
-  /** Inside of them, and left alone: disjoint. */
+  /** Destinations inside `services` whose packets are not dropped; disjoint. */
   readonly spared: Readonly<Record<Family, readonly Prefix[]>>
-  /** Of what is spared, what ends here where it comes from where it would go. */
+  /** Spared load balancer addresses whose packets are dropped if they arrive on the link that they would leave by. */
   readonly returned: Readonly<Partial<Record<Family, Returned>>>
 }
 
 interface Returned {
-  /** Of load balancers: disjoint. */
+  /** Addresses of load balancers; disjoint. */
   readonly addresses: readonly Prefix[]
-  /** The kernel's ways to them. */
+  /** The links that packets to them leave by. */
   readonly links: readonly string[]
 }
 
-/** What the kernel holds, ours and others'. */
+/** Lookups in the kernel's routes, of all programs. */
 export interface HeldRoutes {
   at(prefix: Prefix): readonly KernelRoute[]
   all(): Iterable<KernelRoute>
-  /** Packets are forwarded by it. */
+  /** Whether packets are forwarded by this route. */
   leadsOn(route: KernelRoute): boolean
-  /** By which they leave for an address. */
+  /** The links that packets to an address leave by. */
   linksTo(host: Prefix): readonly string[]
-  /** Whether some of these are on a link, without a gateway. */
+  /** Whether some of these prefixes are on a link, without a gateway. */
   isOnLink(prefixes: readonly Prefix[], link: string): boolean
-  /** Prefixes whose routes have changed since last asked. */
+  /** At most `most` of the prefixes whose routes have changed since the last call. */
   takeMoved(most: number): Iterable<Prefix>
   readonly hasMoved: boolean
 }
 
 type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'>
 
-/** Routes of the kernel that one turn judges because ranges have changed. */
+/** The most kernel routes that one turn decides about because ranges have changed. */
 const STEPS = 1_024
-/** About what it takes to look at one address, and to find the ways to one, in microseconds. */
+/** Approximate costs in microseconds: to look at one address, and to find the links to one. */
 const LOOK_COST = 0.5
 const WAY_COST = 20
-/** Pod CIDRs have a blackhole, single pods a route of their CNI, and addresses of the node are not forwarded. */
+/**
+ * Origins of routes whose packets cannot loop: pod CIDRs have a blackhole, single pods a route of their CNI, and packets
+ * to the node itself are not forwarded.
+ */
 const ENDS_HERE: ReadonlySet<RouteIntent['origin']> = new Set(['pod-cidr', 'pod', 'interface'])
 const VERDICTS = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const
 const NOTHING = { ipv4: [], ipv6: [] }
@@ -76,20 +78,20 @@ const NOTHING = { ipv4: [], ipv6: [] }
 export class ServiceLoops {
   readonly #held: HeldRoutes
   #intent: LoopIntent | undefined
-  /** Advertised now: ranges, and single addresses. */
+  /** What is advertised now: ranges, and single addresses. */
   readonly #ranges = new LongestMatch<Prefix>()
   readonly #hosts = new Map<string, Prefix>()
-  /** Of these, prefixes of a BGPAdvertisement: the kernel may have a route to exactly such a prefix. */
+  /** Those that a BGPAdvertisement originates (`prefixes`): the kernel may have a route for exactly that prefix. */
   readonly #own = new Set<string>()
-  /** Of nodes and load balancers, whether inside of what is advertised or not. */
+  /** Addresses of nodes and load balancers, inside what is advertised or not. */
   #addresses: readonly Prefix[] = []
   #nodes: ReadonlySet<string> = new Set()
-  /** Those of load balancers, in an order of their own. */
+  /** Addresses of load balancers, sorted. */
   #proxied = new AddressOrder<Prefix>()
-  /** Routes of the kernel that are more specific than what is advertised around them. */
+  /** Kernel routes that are more specific than the advertised prefix that contains them. */
   readonly #routed = new LongestMatch<Prefix>()
   #changed = true
-  /** Over the kernel's routes, of which a turn judges a bounded number. */
+  /** Walks over the kernel's routes, a bounded number in each turn. */
   readonly #walks = new Walks()
 
   constructor(held: HeldRoutes) {
@@ -108,7 +110,7 @@ export class ServiceLoops {
     this.#changed = true
   }
 
-  /** What is advertised from now on, and what is not any more. */
+  /** Advertised routes were added and removed. */
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[]): void {
     const added = announce.filter(({ origin }) => !ENDS_HERE.has(origin)).map(({ prefix }) => prefix)
     const removed = [...withdraw, ...announce.filter(({ origin }) => ENDS_HERE.has(origin)).map(({ prefix }) => prefix)]
@@ -124,7 +126,7 @@ export class ServiceLoops {
     this.#judge(prefix)
   }
 
-  /** Judges what has changed among the kernel's routes, and a part of all of them where ranges have changed. */
+  /** Decides about kernel routes that have changed; if ranges have changed, also about a part of all routes. */
   followRoutes(): void {
     const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
     const moved = this.#held.takeMoved(isNone ? Number.POSITIVE_INFINITY : STEPS)
@@ -132,17 +134,17 @@ export class ServiceLoops {
     this.#walks.advance(STEPS)
   }
 
-  /** Some routes are still to be judged. */
+  /** Some routes are still to be decided about. */
   get isJudging(): boolean {
     return !this.#walks.isEmpty || this.#held.hasMoved
   }
 
-  /** Another plan than the one taken last. */
+  /** The plan differs from the one taken last. */
   get hasChanged(): boolean {
     return this.#changed
   }
 
-  /** Changes that come before the last step are in it or not: there is another plan after them. */
+  /** Computes the plan in steps. A change between the steps may be missing from it; `hasChanged` is then true again. */
   *takePlan(): Work<LoopPlan> {
     this.#changed = false
     const { serviceLoopPrevention: action = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
@@ -191,7 +193,7 @@ export class ServiceLoops {
     return found
   }
 
-  /** Of a node, or where the kernel has a way of its own to it. */
+  /** Whether the address belongs to a node, or the kernel has a more specific route to it. */
   #isOfSomebody(address: Prefix): boolean {
     return this.#nodes.has(address.text) || this.#routed.around(address) !== undefined
   }
@@ -215,7 +217,7 @@ export class ServiceLoops {
     return this.#hosts.has(prefix.text) || this.#ranges.at(prefix) !== undefined
   }
 
-  /** Single addresses come and go with services; a range comes with a configuration, and all routes are looked at. */
+  /** A single address, which changes with its service, is decided alone; after a change of a range all routes are. */
   #rejudge(prefix: Prefix): void {
     this.#changed = true
     if (isHostPrefix(prefix)) this.#judge(prefix)
@@ -229,7 +231,7 @@ export class ServiceLoops {
     }
   }
 
-  /** The longest of what is advertised that has all of the prefix in it. */
+  /** The longest advertised prefix that contains this one. */
   #around(prefix: Prefix): Prefix | undefined {
     return this.#hosts.get(prefix.text) ?? this.#ranges.around(prefix)
   }
@@ -243,13 +245,13 @@ export class ServiceLoops {
     this.#changed = true
   }
 
-  /** The way to a load balancer may be another, or pods are on it, or are no more. */
+  /** Whether a change of this route can change the links to a load balancer, or the pods on them. */
   #mayLeadElsewhere(prefix: Prefix): boolean {
     if (this.#proxied.firstInside(prefix) !== undefined) return true
     return this.#intent?.ownPods.own.some((pods) => contains(pods, prefix) || contains(prefix, pods)) === true
   }
 
-  /** A host route belongs to a pod or a host, also where exactly that address is advertised. */
+  /** Whether the route is more specific than what is advertised. A host route always is: it leads to a pod or a host. */
   #isMoreSpecific(prefix: Prefix): boolean {
     const around = this.#around(prefix)
     if (around === undefined) return false

@@ -1,10 +1,10 @@
 /**
- * Walks over tables that may be full, one after the other, of which each turn takes only so many steps. A walk yields
- * after each thing that it has looked at; tables may change while it waits.
+ * A queue of walks over large tables; each turn does a bounded number of steps. A walk yields after each element that it
+ * has looked at. Tables may change between the steps.
  */
 export class Walks {
   readonly #waiting: Iterator<unknown>[] = []
-  /** Of the walk that goes on now, in `#waiting`. */
+  /** The index of the current walk in `#waiting`. */
   #at = 0
 
   get isEmpty(): boolean {

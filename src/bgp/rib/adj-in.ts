@@ -1,8 +1,8 @@
 /**
- * Adj-RIB-In of one family: what each neighbor has advertised, and what we originate, as paths. A path is a number; what is
- * known of it stands in columns. The paths of a prefix are chained, `first[prefix]` → `next[path]`.
+ * Adj-RIB-In of one family: the paths that neighbors have advertised, and those that we originate. A path is a number; its
+ * properties are in columns. The paths of a prefix are chained: `first[prefix]` → `next[path]`.
  *
- * Routes that may not be used, or that policy refuses, are kept as well with the reason.
+ * Paths that may not be used, or that policy rejects, are kept with the reason.
  */
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { grownSize, growU8, growU16, growU32, usedBytes } from '../route/columns.ts'
@@ -154,7 +154,7 @@ export class AdjIn {
     return this.#freeIds.isSparse(this.size, this.end)
   }
 
-  /** Gives back what of the columns is no longer used. */
+  /** Shrinks the columns to what is used. */
   tidy(): void {
     const isFree = (path: number): boolean => this.prefix[path] === 0
     const chain = (path: number, next: number): void => {

@@ -167,7 +167,7 @@ export class Group {
     return block !== 0 && leadsTo(this.#tables.blocks, block, member.address)
   }
 
-  /** What was never advertised need not be withdrawn. */
+  /** Adds a prefix to a pending set, unless it is a withdrawal of what was never advertised. */
   #enqueue(pending: Pending, member: Member, prefix: number): void {
     const block = this.blockFor(member, prefix)
     if (block !== 0 || member.isAdvertised(prefix)) pending.put(prefix, block)
@@ -242,7 +242,7 @@ export class Group {
     this.#apart.add(member)
   }
 
-  /** From here on it reads with the others. */
+  /** A member that has caught up reads from the log again. */
   syncIfCaughtUp(member: Member): void {
     const { standing } = member
     if (standing.kind !== 'lagging' || standing.pending.size > 0 || this.#pending.size > 0) return
@@ -267,7 +267,7 @@ export class Group {
     this.#dropPending()
   }
 
-  /** Nothing waits for those who have nothing to read there. */
+  /** Empties the pending set if no synced member has anything to read in it. */
   #dropPending(): void {
     if (this.#pending.size === 0 || !this.#log.isEmpty) return
     if (this.#synced.some((member) => this.#isPendingFor(member))) return
@@ -315,7 +315,7 @@ export class Group {
     return this.#pending.size > 0 && this.#source !== member.slot.index
   }
 
-  /** All for whom `hasFor` is true. */
+  /** Visits all members for which `hasFor` is true. */
   visitPending(visit: (member: Member) => void): void {
     if (this.#pending.size > 0 || !this.#log.isEmpty) {
       for (const member of this.#synced) if (this.hasFor(member)) visit(member)
@@ -324,8 +324,8 @@ export class Group {
   }
 
   /**
-   * Next whole UPDATEs for a member: about `maxBytes`, at least one message; undefined when nothing is due. Who is
-   * behind gets several chunks at once: those that keep up make them small.
+   * The next whole UPDATEs for a member: about `maxBytes` octets, at least one message; undefined when nothing is due. A member
+   * that is behind gets several chunks at once, because members that keep up cause small chunks.
    */
   pull(member: Member, maxBytes: number): Updates | undefined {
     let updates = this.#pullOne(member, maxBytes)
@@ -419,7 +419,7 @@ export class Group {
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Lets go of what it holds for a prefix; for groups without members. */
+  /** Releases what the group holds for a prefix. Only for groups without members. */
   dissolve(prefix: number): boolean {
     const block = this.blocks[prefix] as number
     if (block === 0) return false

@@ -1,6 +1,6 @@
 /**
- * Chunks: runs of whole UPDATEs about some prefixes, as an update group keeps them. Comes in: a pending set; goes out: a
- * chunk about the prefixes taken from it, encoded once for all members that can share it.
+ * Chunks: runs of whole UPDATEs about some prefixes, as an update group keeps them. In: a pending set. Out: a chunk about
+ * the prefixes taken from it, encoded once for all members that can share it.
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { ByteTable } from '../route/byte-table.ts'
@@ -13,13 +13,13 @@ import type { PrefixTable } from './prefix-table.ts'
 import { nextHopKey } from './receiver.ts'
 
 export interface Chunk {
-  /** As its last reader got it; others may still hold it. */
+  /** The octets as its last reader got them; other readers may still hold them. */
   bytes: Uint8Array
   /** Where `nextHop`, the address of ourselves that this reader sees, is written. */
   readonly places: readonly number[]
   nextHop: Uint8Array | undefined
   readonly messages: number
-  /** What it is about: first the withdrawn, then the announced. Each is held. */
+  /** Its prefixes: first the withdrawn, then the announced ones. Each is held. */
   readonly prefixes: Uint32Array
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
@@ -41,7 +41,7 @@ export interface Updates {
 /** In place of the number of a neighbor. */
 export const SEVERAL = -1
 
-/** Nothing is to be read. */
+/** A chunk without content. */
 export const NO_CHUNK: Chunk = {
   bytes: new Uint8Array(0),
   places: [],
@@ -55,7 +55,7 @@ export const NO_CHUNK: Chunk = {
   readers: 0,
 }
 
-/** A neighbor as far as an encoder must know it. */
+/** The properties of a neighbor that the encoder needs. */
 interface Receiver {
   isAdvertised(prefix: number): boolean
 }
@@ -122,7 +122,7 @@ export class ChunkEncoder {
         }
       }
       packer.close()
-      // What does not fit behind others begins the next run.
+      // A prefix that does not fit into this run begins the next one.
       fits = packer.messages > messages || pending.head(bucket) === 0
     }
     return {
@@ -144,7 +144,7 @@ export class ChunkEncoder {
   }
 }
 
-/** A chunk as one reader gets it. What another was handed is not written to again. */
+/** A chunk with the next hop of one reader. Octets that another reader has are copied, not changed. */
 export function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Updates {
   if (nextHop === undefined || chunk.places.length === 0) return chunk
   if (chunk.nextHop === undefined || !equalBytes(chunk.nextHop, nextHop)) {

@@ -1,4 +1,4 @@
-/** Prefixes that decision must look at, each once, first come first served. A dirty prefix is held. */
+/** A queue of prefixes that decision must look at, each once, first in first out. A dirty prefix is held. */
 import { growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
@@ -26,7 +26,7 @@ export class DirtyQueue {
     this.#queue[(this.#first + this.size++) & (this.#queue.length - 1)] = prefix
   }
 
-  /** The next one; its hold passes to the caller. Ask only when there is one. */
+  /** The next prefix; its hold passes to the caller. The queue must not be empty. */
   take(): number {
     const prefix = this.#queue[this.#first] as number
     this.#first = (this.#first + 1) & (this.#queue.length - 1)

@@ -1,11 +1,11 @@
-/** Which learned routes may not be used at all, and why (RFC 4271 §9.1.2, RFC 4456 §8). They are kept and shown. */
+/** Finds learned routes that must not be used, with the reason (RFC 4271 §9.1.2, RFC 4456 §8). They are kept and shown. */
 import type { Asn } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { Role } from '../wire/role.ts'
 import type { ByteRange } from './announcement.ts'
 import { isAt, type PeerSlot, type Peers } from './peers.ts'
 
-/** Kept with each path, one octet: 0 is a usable one. */
+/** The reason in one octet, kept with each path; 0: the path is usable. */
 export const REFUSED = {
   ownAs: 1,
   firstAs: 2,
@@ -21,7 +21,7 @@ export const REFUSED = {
   ownPods: 12,
 } as const
 
-/** In words; policy speaks for itself. */
+/** The reasons in words; for `policy`, the rule has its own. */
 export const REFUSED_TEXTS: readonly string[] = [
   '',
   'our own AS is in the AS path',
@@ -58,7 +58,7 @@ export function whyNotUsable(
       return REFUSED.leaked
     }
   } else {
-    // RFC 4456 §8: a reflected route that has come home.
+    // RFC 4456 §8: a reflected route that we originated.
     if (attributes.originatorId[id] === peer.localRouterId) return REFUSED.ownOriginator
     if (attributes.passedCluster(id, peer.reflection?.clusterId ?? peer.localRouterId)) return REFUSED.ownCluster
   }

@@ -1,14 +1,14 @@
 /**
- * From the best path to what is advertised: whether at all, and if not why; with which attributes and next hop.
- * One `Exporter` serves an update group. The only thing left to each of them is that a route is not
- * advertised to the neighbor it came from, nor with a neighbor's own address as its next hop (adj-out.ts).
+ * Decides how the best path is advertised: with which attributes and next hop, or why not at all. One `Exporter` serves an
+ * update group. Two rules depend on the single neighbor and are in adj-out.ts: a route is not advertised to the neighbor it
+ * came from, nor with a neighbor's own address as its next hop.
  *
- * What goes out is the id of a block ready to be packed:
+ * Out: the id of a block that is ready to be packed:
  *
  *   | next hop length 1 | next hop 4, 16 or 32 | path attributes as they go on the wire, without next hop |
  *
- * Where the next hop is ourselves, the upper bit of its length is set and zeros hold its place: which address that is
- * differs from neighbor to neighbor, and nothing else does (adj-out.ts writes it).
+ * If the next hop is this node, the upper bit of its length is set and zeros are in its place: which of our addresses it is
+ * differs between neighbors, and nothing else does (adj-out.ts writes it).
  */
 import type { Family } from '../../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
@@ -35,15 +35,15 @@ export interface ExportView {
   readonly family: Family
   readonly peerType: PeerType
   readonly localAs: Asn
-  /** Of ourselves as next hop. Undefined: the family has none, and nothing that needs one is advertised. */
+  /** Octets of our own next hop. Undefined: we have none in this family, and routes that need one are not advertised. */
   readonly nextHopLength: number | undefined
   readonly context: WireContext
   readonly policy: CompiledPolicy
   /** We reflect routes to these neighbors (RFC 4456). */
   readonly reflection: RibPeer['reflection']
-  /** What we are to them (RFC 9234). */
+  /** Our role towards them (RFC 9234). */
   readonly role: Role | undefined
-  /** They know what long-lived stale routes are (RFC 9494). */
+  /** They support long-lived graceful restart (RFC 9494). */
   readonly longLived: boolean
   /** Subnets that these neighbors share with us. */
   readonly link: readonly Prefix[]
@@ -58,7 +58,7 @@ export interface ExportTables {
   readonly blocks: ByteTable
   readonly peers: Peers
   readonly serviceAddresses: ServiceAddresses
-  /** By path: what we originate. */
+  /** By path: the routes that we originate. */
   readonly local: ReadonlyMap<number, LocalRoute>
 }
 
@@ -93,14 +93,14 @@ const REASON_TEXTS: readonly string[] = [
 
 export class Exporter {
   readonly view: ExportView
-  /** Routes refused for what they are, and by policy, since the beginning. */
+  /** Routes rejected by rules of BGP and by policy, since the start. */
   rejected = 0
   filtered = 0
 
   readonly #tables: ExportTables
   readonly #external: boolean
   readonly #selfId: number
-  /** By what policy does to the attributes. */
+  /** By the edit that policy makes to the attributes. */
   readonly #caches = new Map<Edit | undefined, IdCache>()
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
@@ -110,12 +110,12 @@ export class Exporter {
   readonly #scratch = SCRATCH
   readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
   /**
-   * Routes come in runs: the last answer that holds for all routes with the same attributes, next hop and kind of
-   * source. Nothing here is held, and ids are given out again: all are known by their serials.
+   * Routes come in runs. This is the last result that applies to all routes with the same attributes, next hop and kind of
+   * source. Nothing here is held; since ids are used again, serials tell whether they still mean the same.
    */
   readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, serviceAddresses: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
-  /** Of the last route that may be advertised. */
+  /** The next hop chosen for the last route that may be advertised. */
   #nextHop = 0
   #refusal = ''
 
@@ -175,7 +175,7 @@ export class Exporter {
 
   /** The verdict on a route holds for all from this kind of source with the same attributes and next hop. */
   #isForAll(kind: number): boolean {
-    // Whether an internal route is reflected depends on more.
+    // For an internal route, reflection also depends on the neighbor it came from.
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
     const own = kind === KIND.own
@@ -206,7 +206,7 @@ export class Exporter {
     return undefined
   }
 
-  /** Lets go of what it holds. */
+  /** Releases everything that it holds. */
   dispose(): void {
     for (const id of this.#addresses.values()) this.#tables.nextHops.release(id)
   }
@@ -221,11 +221,11 @@ export class Exporter {
     const { paths, attributes, peers } = this.#tables
     const flags = attributes.flags[paths.attributes[path] as number] as number
     const kind = peers.kind[paths.peer[path] as number] as number
-    // RFC 1997: well-known communities bind everybody.
+    // RFC 1997: well-known communities apply to every speaker.
     if ((flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
       if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
-      // RFC 9494 §4.3: not to a neighbor that would take it for a fresh one.
+      // RFC 9494 §4.3: not to a neighbor that does not know long-lived stale routes.
       if ((flags & CARRIES.longLivedStale) !== 0 && !this.view.longLived) return REASON.longLived
     }
     // RFC 4271 §9.2: no internal route to an internal neighbor, but by a reflector (RFC 4456 §6).
@@ -296,7 +296,7 @@ export class Exporter {
     return choice === 'default' && this.#external ? this.#selfId : learned
   }
 
-  /** kube-proxy's rules take what comes for it, or drop it: it goes no further from here. */
+  /** Whether kube-proxy handles packets to the prefix: then this node does not forward them to a learned next hop. */
   #isServiceAddress(prefix: number): boolean {
     const { serviceAddresses, prefixes } = this.#tables
     if (serviceAddresses.isEmpty) return false
@@ -304,7 +304,7 @@ export class Exporter {
     return serviceAddresses.has(this.#address, prefixes.lengths[prefix] as number)
   }
 
-  /** The neighbors reach this next hop without us. */
+  /** Whether the neighbors reach this next hop without us, on a shared link. */
   #isOnLink(nextHop: number): boolean {
     const address = this.#tables.nextHops.bytes.copy(nextHop).subarray(0, 16)
     const whole = makePrefix(address, address.length * 8)
@@ -413,10 +413,10 @@ export class Exporter {
 
 const NONE_MET: readonly number[] = []
 
-/** Where a block is put together. One for all groups, and for all agents of a simulation: nothing stays in it. */
+/** Scratch space for building a block. Shared by all groups: nothing is kept in it. */
 const SCRATCH = new Uint8Array(1 << 17)
 
-/** In place of the id of a next hop. */
+/** In place of the id of a next hop: this node. */
 const OURSELVES = 0xffffffff
 
 const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed | CARRIES.longLivedStale

@@ -34,7 +34,7 @@ import { isInside, ServiceAddresses } from './service-addresses.ts'
 import { Sweep } from './sweep.ts'
 import type { LocalRoute } from './types.ts'
 
-/** What the families share. */
+/** The tables that both families share. */
 export interface SharedTables {
   readonly attributes: AttributeTable
   readonly nextHops: NextHopTable
@@ -52,23 +52,23 @@ export class FamilyRib {
   readonly loc = new LocRib()
   readonly decision: Decision
   readonly adjOut: Planes
-  /** By path: what we originate. */
+  /** By path: the routes that we originate. */
   readonly local = new Map<number, LocalRoute>()
-  /** What this node does not forward to learned next hops. */
+  /** Destinations that kube-proxy handles on this node. */
   readonly #serviceAddresses: ServiceAddresses
   readonly #shared: SharedTables
   readonly #counters = new Map<PeerSlot, ImportCounters>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
   readonly #refreshing = new Map<PeerSlot, Millis>()
-  /** Those whose stale routes are still being removed. */
+  /** Neighbors whose stale routes are still being removed. */
   readonly #purges = new Map<PeerSlot, Sweep>()
   readonly #pathLimit = new PathLimit()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
-  /** The last one: until it begins, others join. */
+  /** The last review: until its sweep begins, further changes are added to it. */
   #review: Review | undefined
   #swept = 0
-  /** The time of this turn's work, as paths have it. */
+  /** The time of this turn, in units of SINCE_UNIT. */
   #since = 0
   /** Prefixes whose best route changed since the last call; undefined if changes are not kept. */
   #news: DirtyQueue | undefined
@@ -120,7 +120,7 @@ export class FamilyRib {
       counters.updates.received++
       const prefix = prefixes.insert(bytes, address, length)
       let path = paths.find(prefix, slot.index, pathId)
-      // The same again: nothing to decide, nothing to advertise.
+      // The path is unchanged: nothing to decide or advertise.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
         counters.updates.ignored++
         this.#renew(path, counters)
@@ -168,7 +168,7 @@ export class FamilyRib {
     if (wasLongLived) this.#askAgain(path, ASK.import)
   }
 
-  /** The path that was advertised before is no longer valid: it goes. */
+  /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
   #refuseForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
     counters.updates.rejected++
     this.#pathLimit.rejectForMemory(slot.index)
@@ -183,7 +183,7 @@ export class FamilyRib {
     return costOf(this.#shared.attributes, this.paths.received[path] as number, this.paths.attributes[path] as number)
   }
 
-  /** There may be memory again for what was refused. */
+  /** Memory was freed: routes that were rejected for lack of it may be requested again. */
   memoryFreed(): void {
     if (!this.#pathLimit.isShort) return
     this.#pathLimit.memoryFreed((peer) => {
@@ -217,13 +217,13 @@ export class FamilyRib {
     }
   }
 
-  /** Why no route of an UPDATE with these may be used; 0 for none. */
+  /** Why no route with these attributes and next hop may be used; 0: they may. */
   whyNotUsable(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     const { peers, attributes: table } = this.#shared
     return whyNotUsable(slot, peers, table, attributes, nextHop)
   }
 
-  /** BoRR (RFC 7313 §4): whatever the neighbor does not announce again from here on is stale. */
+  /** BoRR (RFC 7313 §4): routes that the neighbor does not announce again from here on are stale. */
   beginRefresh(slot: PeerSlot, now: Millis): void {
     const counters = this.#counters.get(slot)
     if (counters === undefined) return
@@ -232,12 +232,12 @@ export class FamilyRib {
     if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
   }
 
-  /** EoRR: what is stale goes. Without a BoRR before it, nothing is. */
+  /** EoRR: stale routes are removed. Without a BoRR before it there are none. */
   endRefresh(slot: PeerSlot): void {
     if (this.#refreshing.delete(slot)) this.dropStale(slot)
   }
 
-  /** The neighbor's End-of-RIB (RFC 4724 §4.2): what it did not announce again is gone. */
+  /** The neighbor's End-of-RIB (RFC 4724 §4.2): routes that it did not announce again are removed. */
   endOfRib(slot: PeerSlot): void {
     const counters = this.#counters.get(slot)
     if (counters === undefined) return
@@ -251,7 +251,7 @@ export class FamilyRib {
     if (counters?.generations.end()) this.#purge(slot, counters)
   }
 
-  /** RFC 9494 §4.2, §4.3: what is stale comes last from here on, and what asks for that with NO_LLGR goes. */
+  /** RFC 9494 §4.2, §4.3: stale routes become the last choice; those with NO_LLGR are removed. */
   beginLongLived(slot: PeerSlot): void {
     const counters = this.#counters.get(slot)
     if (counters?.generations.beginLongLived() !== true) return
@@ -277,7 +277,7 @@ export class FamilyRib {
       this.#removePath(path, this.#counters.get(slot))
       return true
     }
-    // What an earlier one has not come to yet is stale for this one too; so a flood of them costs one.
+    // Paths that an earlier purge has not reached are stale for this one too, so many purges cost one walk.
     this.#purges.get(slot)?.cancel()
     const sweep = new Sweep(
       () => paths.end,
@@ -305,7 +305,7 @@ export class FamilyRib {
     return late
   }
 
-  /** Neighbors of whom paths were turned away for which there is room now. */
+  /** Neighbors whose routes were rejected and for which there is room now. */
   takeRefreshRequests(now: Millis): PeerSlot[] {
     return this.#pathLimit.takeDue(now).flatMap((index) => this.#shared.peers.slots[index] ?? [])
   }
@@ -319,7 +319,7 @@ export class FamilyRib {
     const before = this.local.get(path)
     this.local.set(path, route)
     if (paths.received[path] === attributes) {
-      // The same path, advertised to others or otherwise.
+      // The path is the same, but export policy may decide otherwise.
       if (before?.named?.join() !== route.named?.join()) this.#askAgain(path, ASK.export)
       return
     }
@@ -342,7 +342,7 @@ export class FamilyRib {
     this.review().noteRanges(this.#serviceAddresses.setRanges(ranges), ASK.export)
   }
 
-  /** `address`: /32 or /128 of a service that came or went. */
+  /** `address`: the /32 or /128 of a service address that was added or removed. */
   setServiceAddress(address: Prefix, isThere: boolean): void {
     if (isThere) this.#serviceAddresses.add(address)
     else this.#serviceAddresses.remove(address)
@@ -353,12 +353,12 @@ export class FamilyRib {
     this.review().noteRanges(this.#ownPods.set(own, lent), ASK.import)
   }
 
-  /** An address that became one of this node, or is it no longer. */
+  /** An address was added to this node or removed from it: paths with this next hop are evaluated again. */
   reviewAddress(address: Uint8Array): void {
     this.#askOf(address, ASK.import)
   }
 
-  /** Of all paths to one address. */
+  /** Asks for new results of all paths to one address. */
   #askOf(address: Uint8Array, asks: number): void {
     const prefix = this.prefixes.find(address, 0, address.length * 8)
     if (prefix === 0) return
@@ -375,7 +375,7 @@ export class FamilyRib {
     this.adjOut.add(slot)
   }
 
-  /** The session is down: its Adj-RIB-Out goes, and its paths are kept as stale or not at all. */
+  /** The session is down: drops its Adj-RIB-Out, and keeps its paths as stale or removes them. */
   losePeer(slot: PeerSlot, keep: boolean): void {
     this.adjOut.remove(slot)
     this.#pathLimit.forget(slot.index)
@@ -407,7 +407,7 @@ export class FamilyRib {
     this.#sweeps.push(new Sweep(() => paths.end, visit, done))
   }
 
-  /** Undefined where the family was not agreed on. */
+  /** Undefined if the family was not negotiated. */
   countersOf(slot: PeerSlot): ImportCounters | undefined {
     return this.#counters.get(slot)
   }
@@ -422,7 +422,7 @@ export class FamilyRib {
     return this.#dirty.size === 0
   }
 
-  /** A new number: UPDATEs may be due that were not before. */
+  /** Changes whenever UPDATEs may have become due. */
   get revision(): number {
     return this.#swept + this.adjOut.revision
   }
@@ -439,14 +439,14 @@ export class FamilyRib {
     return left
   }
 
-  /** There is memory to be given back. */
+  /** Some memory can be given back. */
   get isUntidy(): boolean {
     return this.prefixes.isUntidy || (this.paths.isUntidy && this.#sweeps.length === 0)
   }
 
-  /** Gives back what is not used any more, a part at a time; says what is left of the budget. */
+  /** Gives unused memory back, a part at a time. Returns what is left of the budget. */
   tidy(budget: number): number {
-    // A sweep goes by ids: those it has not come to must stay where they are.
+    // Sweeps go by ids: while one runs, paths must not move.
     if (this.paths.isUntidy && this.#sweeps.length === 0) this.paths.tidy()
     return this.prefixes.isUntidy ? this.prefixes.tidy(budget) : budget
   }
@@ -467,7 +467,7 @@ export class FamilyRib {
     this.#news?.grow(capacity)
   }
 
-  /** From now on `takeNews` has something to say: first of all every best route there is. */
+  /** From now on `takeNews` reports changes, beginning with every present best route. */
   follow(): void {
     if (this.#news !== undefined) return
     this.#news = new DirtyQueue(this.prefixes)
@@ -482,9 +482,9 @@ export class FamilyRib {
   }
 
   /**
-   * The next prefix whose best route, or who shares its traffic, may be another; and that route, 0 for none. Ask only
-   * when there is one. Nothing is said of what was lost and is not decided yet: it will be news again, and a route that
-   * has another way must not be removed in between.
+   * The next prefix whose best route, or the paths that share its traffic, may have changed, with that route, 0 for none. There
+   * must be one. A prefix that has lost its best route and is not decided yet is not reported: it is reported after decision,
+   * and until then its kernel route must not be removed.
    */
   takeNews(visit: (prefix: number, best: number) => void): void {
     if (this.#news === undefined) return
@@ -494,7 +494,7 @@ export class FamilyRib {
     this.prefixes.release(prefix)
   }
 
-  /** Where to note what has changed: what rests on it is asked again. */
+  /** Note changes in the returned review: the results that depend on them are computed again. */
   review(): Review {
     if (this.#review?.sweep.hasBegun !== false) {
       const { paths } = this
@@ -548,7 +548,7 @@ export class FamilyRib {
       loc.set(prefix, best, from)
       this.adjOut.advertiseBest(prefix, best, from, moved)
     }
-    // Also where the best path stays: others may share its traffic.
+    // Even if the best path stays: the paths that share its traffic may have changed.
     this.#news?.add(prefix)
     if (this.adjOut.several) this.#chooseSeveral(prefix)
     paths.changed[best] = 0
@@ -630,10 +630,10 @@ export class FamilyRib {
 /** `since` counts tenths of a second: thirteen years in 32 bits. */
 export const SINCE_UNIT = 100
 
-/** So many paths to one prefix are taken from one neighbor; RFC 7911 leaves the number to us. More are rejected. */
+/** The most paths to one prefix that are accepted from one neighbor (RFC 7911 leaves the number to us). */
 export const MOST_TAKEN = 64
 
-/** So long after BoRR routes that were not announced again are kept. */
+/** How long after BoRR routes are kept that were not announced again. */
 const STALE_TIME: Millis = 600_000
 
 function countUpdate(counters: ImportCounters, refused: number): void {

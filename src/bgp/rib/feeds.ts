@@ -1,7 +1,6 @@
 /**
- * Which neighbors one path to each prefix is advertised to: update groups, their members, and the long work of both (a
- * first feed, a refresh, a move to another group). In: neighbors and the path of a prefix (`advertise`). Out: UPDATEs
- * (`pull`).
+ * Advertises one path to each prefix to neighbors: update groups, their members, and their long work (a first feed, a
+ * refresh, a move to another group). In: neighbors, and the path of a prefix (`advertise`). Out: UPDATEs (`pull`).
  */
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
@@ -15,20 +14,20 @@ import { Sweep } from './sweep.ts'
 
 export class Feeds {
   readonly members = new Map<PeerSlot, Member>()
-  /** Grows whenever a new path may make an UPDATE due. */
+  /** Increases whenever an UPDATE may have become due. */
   revision = 0
   readonly #family: Family
   readonly #tables: ExportTables
   readonly #loc: LocRib
-  /** Written with each prefix where that was agreed on (RFC 7911). */
+  /** The path ID, written with each prefix if add-path was negotiated (RFC 7911). */
   readonly #pathId: number
   readonly #logLimit: number
   /**
-   * Where long work goes. It is done in the order in which it came: groups are filled before members walk over them.
+   * Queues long work. It is done in order, so that groups are filled before members walk over them.
    */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
-  /** The same, for where every route passes. */
+  /** The same groups as a list, which is faster to walk for every route. */
   #all: readonly Group[] = []
   readonly #policyNumbers = new WeakMap<object, number>()
   #policies = 0
@@ -88,7 +87,7 @@ export class Feeds {
     this.#later(walk)
   }
 
-  /** A prefix has another path, 0 for none. `moved`: from another neighbor than before. */
+  /** The path of a prefix has changed; 0: there is none. `moved`: it is from another neighbor than before. */
   advertise(prefix: number, best: number, from: number, moved: boolean): void {
     const groups = this.#all
     for (let index = 0; index < groups.length; index++) {
@@ -98,7 +97,7 @@ export class Feeds {
     }
   }
 
-  /** Whether any group has a block for it. */
+  /** Whether the prefix is advertised in any group. */
   advertises(prefix: number): boolean {
     return this.#all.some(({ blocks }) => blocks[prefix] !== 0)
   }
@@ -113,12 +112,12 @@ export class Feeds {
     return member?.group.hasFor(member) === true
   }
 
-  /** All for whom `hasFor` is true. */
+  /** Visits all neighbors for which `hasFor` is true. */
   visitPending(visit: (slot: PeerSlot) => void): void {
     for (const group of this.#all) group.visitPending(({ slot }) => visit(slot))
   }
 
-  /** Whether everything that was there when the feed began has been sent. */
+  /** Whether all routes that existed when the feed began have been sent. */
   hasFedAll(slot: PeerSlot): boolean {
     const member = this.members.get(slot)
     if (member === undefined) return true
@@ -192,14 +191,14 @@ export class Feeds {
     return this.#policies
   }
 
-  /** Fills in what a group has nothing for: all when it is new, its first member's own routes when a second comes. */
+  /** Computes missing blocks of a group: all when it is new; when a second member joins, the routes of the first member. */
   #fill(group: Group): void {
     if (group.memberCount > 1) return
     const { paths, prefixes } = this.#tables
     const loc = this.#loc
     const visit = (prefix: number): boolean => {
       const best = loc.best[prefix] as number
-      // One that is lost is dirty: decision will come to it.
+      // A prefix that has lost its best path is dirty: decision will advertise it.
       if (prefixes.holds[prefix] === 0 || best === 0 || best === LOST) return false
       if (group.blocks[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
       group.set(prefix, group.exporter.export(prefix, best), false)
@@ -234,12 +233,12 @@ export class Feeds {
 
   #move(member: Member, sameNextHop: boolean): void {
     const before = member.group
-    // In the middle of a first feed or another move, what was sent is not known: everything is sent again.
+    // During a first feed or another move it is not known what was sent: everything is sent again.
     const comparable = member.walk === undefined && sameNextHop
     before.fallBehind(member)
     this.#endWalk(member)
     before.leave(member)
-    // Only now: the end of an unfinished move may have dropped a group.
+    // Not earlier: the end of an unfinished move may have dropped a group.
     member.group = this.#groupFor(member.slot)
     const walk = this.#walkOf(member)
     this.#fill(member.group)

@@ -14,25 +14,25 @@
 export type Freshness = 'fresh' | 'refreshing' | 'stale'
 
 export class Generations {
-  /** What is announced now. 0, until the first cycle begins. */
+  /** The generation of routes announced now; 0 until the first cycle begins. */
   present = 0
-  /** Paths of a lower one are on their way out. */
+  /** Paths of a lower generation are being removed. */
   lowest = 0
   freshness: Freshness = 'fresh'
-  /** Of what is stale, paths of a lower one are long-lived stale: anything else is better (RFC 9494). */
+  /** Stale paths of a lower generation are long-lived stale: any other path is better (RFC 9494). */
   longLivedBelow = 0
 
-  /** BoRR. A second one begins anew: only what comes behind it counts. */
+  /** BoRR. After a second BoRR, only routes announced after it count. */
   beginRefresh(): void {
     this.present++
     if (this.freshness === 'fresh') this.freshness = 'refreshing'
   }
 
   /**
-   * RFC 4724 §4.2: the session is lost. What is stale by a loss before this one goes; true where that may be something.
+   * RFC 4724 §4.2: the session is lost. Routes that are stale since an earlier loss are removed; true: there may be some.
    */
   lose(): boolean {
-    // RFC 9494 §4.2: what is long-lived stale outlives further losses.
+    // RFC 9494 §4.2: long-lived stale routes survive further losses.
     const again = this.freshness === 'stale' && this.longLivedBelow === 0
     if (again) this.lowest = this.present
     this.present++
@@ -40,7 +40,7 @@ export class Generations {
     return again
   }
 
-  /** RFC 9494 §4.2: the Restart Time is over. True where there may be something stale. */
+  /** RFC 9494 §4.2: the Restart Time is over. True: there may be stale routes. */
   beginLongLived(): boolean {
     if (this.freshness !== 'stale') return false
     this.longLivedBelow = this.present
@@ -51,7 +51,7 @@ export class Generations {
     return generation < this.longLivedBelow
   }
 
-  /** EoRR, End-of-RIB, or the end of patience: what is stale goes. True where that may be something. */
+  /** EoRR, End-of-RIB, or a timeout: stale routes are removed. True: there may be some. */
   end(): boolean {
     if (this.freshness === 'fresh') return false
     this.freshness = 'fresh'

@@ -18,7 +18,7 @@ export interface ImportCounters {
   memoryWarned: boolean
   /** Since when routes have been refused for lack of memory; `told`: it has been logged. */
   memoryRefused: 'no' | 'since now' | 'logged'
-  /** A prefix to which further paths were refused, until that has been reported. */
+  /** A prefix with more paths than are accepted, until it has been reported. */
   crowded: string | undefined
   readonly generations: Generations
 }
@@ -38,7 +38,7 @@ export const newImportCounters = (): ImportCounters => ({
   generations: new Generations(),
 })
 
-/** For another session of a neighbor whose paths were kept: what is held stays, what was counted begins anew. */
+/** For the next session of a neighbor whose paths were kept: state of held paths stays, counts start at 0. */
 export const renewedCounters = ({ held, usable, octets, old, generations }: ImportCounters): ImportCounters => ({
   ...newImportCounters(),
   held,

@@ -19,8 +19,8 @@ import type { OwnPods } from './own-pods.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
-  // The answer of the last `judge`.
-  /** Held once more where it is another id than the received one. */
+  // The result of the last `judge`.
+  /** Has a hold of its own if it differs from the received id. */
   attributes = 0
   refused = 0
 
@@ -32,19 +32,19 @@ export class Importer {
   #slot: PeerSlot | undefined
   #received = 0
   #whyNot = 0
-  /** The last answer is that for all routes of the run, and was given so many times since policy was asked. */
+  /** `#settled`: the last result applies to all routes of the run. `#repeats`: how often it was used since policy ran. */
   #settled = false
   #settledAttributes = 0
   #settledRefused = 0
   #repeats = 0
-  /** That answer was policy's: its rules count for all routes of the run. */
+  /** The result came from policy: its rules' hits count for every route of the run. */
   #counted = false
-  /** What policy is asked about, filled again for each route. */
+  /** The input of policy, filled again for each route. */
   readonly #input: PolicyInput
 
   readonly #edits = new WeakMap<Edit, IdCache>()
   readonly #longLived: IdCache
-  /** By the AS that ONLY_TO_CUSTOMER gets. */
+  /** Caches by the AS that is written to ONLY_TO_CUSTOMER. */
   readonly #marks = new Map<Asn, IdCache>()
 
   constructor(family: Family, table: AttributeTable, peers: Peers, ownPods: OwnPods) {
@@ -68,7 +68,7 @@ export class Importer {
     }
   }
 
-  /** `refused`: why the routes may not be used whatever policy says; 0 where they may. */
+  /** `refused`: why the routes must not be used, whatever policy decides; 0: they may. */
   begin(slot: PeerSlot, received: number, refused: number): void {
     this.#slot = slot
     this.#received = received
@@ -138,7 +138,7 @@ export class Importer {
     }
   }
 
-  /** RFC 9494 §4.3: the answer of the last `judge`, as it is once the route is long-lived stale. */
+  /** RFC 9494 §4.3: changes the result of the last `judge` to that of a long-lived stale route. */
   markLongLived(): void {
     if (this.refused !== 0 || ((this.#table.flags[this.attributes] as number) & CARRIES.longLivedStale) !== 0) return
     const [received, before] = [this.#received, this.attributes]
@@ -146,7 +146,7 @@ export class Importer {
     if (before !== received && this.attributes !== before) this.#table.release(before)
   }
 
-  /** RFC 9234 §5: what comes from a provider, a route server or a peer is for customers only from here on. */
+  /** RFC 9234 §5: marks a route from a provider, a route server or a peer as for customers only. */
   #mark(received: number, remoteAs: Asn): void {
     if (this.#table.onlyToCustomer(received) !== 0) return
     const cache = this.#marks.get(remoteAs) ?? new IdCache(this.#table.blocks, this.#table.blocks)
@@ -169,7 +169,7 @@ export class Importer {
     }
     const id = table.intern(block)
     cache.set(received, 0, id)
-    // Policy changed nothing after all.
+    // The edit of policy changed nothing.
     if (id === received) table.release(id)
     this.attributes = id
   }

@@ -1,9 +1,9 @@
-/** The Loc-RIB of one family: the best path of each prefix, and whose it is. */
+/** The Loc-RIB of one family: the best path of each prefix, and the neighbor it came from. */
 import { grownSize, growU16, growU32, usedBytes } from '../route/columns.ts'
 
 /** In `from`: no best path. */
 export const NO_PEER = 0xffff
-/** In `best`: there was one, and it is gone; decision has not run since. */
+/** In `best`: the best path was removed, and decision has not run since. */
 export const LOST = 0xffffffff
 
 export class LocRib {

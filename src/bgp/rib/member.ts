@@ -1,4 +1,4 @@
-/** One neighbor in its update group: what has been advertised to it, and where it stands. */
+/** One neighbor in its update group: what has been advertised to it, and what is still to be sent. */
 import { addressBytes } from '../../base/address.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
@@ -23,16 +23,16 @@ export type Standing<Group> =
   | { readonly kind: 'lagging'; readonly pending: Pending }
   /** First feed, or a refresh. */
   | { readonly kind: 'feeding'; readonly pending: Pending; readonly walk: Sweep }
-  /** It has come from another group, and gets no UPDATE before the difference is known. */
+  /** It has moved here from another group, and gets no UPDATE until the walk has found the difference. */
   | {
       readonly kind: 'moving'
       readonly pending: Pending
       readonly walk: Sweep
-      /** What both groups advertise alike is not sent again. Undefined: what was sent last is not known. */
+      /** Routes that both groups advertise alike are not sent again. Undefined: it is not known what was sent last. */
       readonly previous: Group | undefined
     }
 
-/** `Group` is its update group; a file of its own must not know more of it. */
+/** `Group` is the type of its update group, a parameter so that this file need not import it. */
 export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
@@ -40,7 +40,7 @@ export class GroupMember<Group> {
   /** Its own address, which it never gets as next hop, and the key of it (receiver.ts). */
   readonly address: Uint8Array
   readonly addressKey: number
-  /** What it gets to see where the next hop is ourselves; of the length its group knows. */
+  /** Our address that it gets as next hop; all members of a group have the same length. */
   nextHop: Uint8Array | undefined
   /** Prefixes advertised to it and not withdrawn. */
   advertised = 0

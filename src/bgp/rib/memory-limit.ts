@@ -1,13 +1,13 @@
 /**
- * How much memory the routes of neighbors may take: of each neighbor and family, and of all together.
+ * Limits the memory that routes of neighbors take: for each neighbor and family, and for all together.
  *
- * A route is charged with what it would take alone: its rows, and its attribute block, twice where import policy made
- * another of it. Who shares a block is charged for it as well. So the sum over all neighbors is never below what the
- * tables hold of them, and what is charged to one does not depend on what others advertise.
+ * A route is charged with what it would take alone: its rows, and its attribute block, twice if import policy changes it.
+ * A shared block is charged to each route that uses it. So the sum over all neighbors is never below what the tables hold,
+ * and the charge of one neighbor does not depend on what others advertise.
  *
- * What would go beyond is refused, route by route, and the session stays: a route that was not there is not taken, one
- * that grew is withdrawn. The default route is always taken. When all tables together are too large, the neighbors are
- * refused that are charged more than the mean, so the largest first; and all neighbors when the tables still grow.
+ * Routes beyond a limit are rejected one by one, and the session stays: a new route is not accepted, one that has grown is
+ * withdrawn. The default route is always accepted. When all tables together are too large, routes of the neighbors are
+ * rejected that are charged more than the mean, so the largest first; if the tables still grow, those of all neighbors.
  */
 import type { Family } from '../../base/family.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
@@ -19,21 +19,20 @@ const ROUTE_BYTES = 192
 /** Rows and slots of a block. */
 const BLOCK_BYTES = 96
 
-/** Of the limit: from here on a warning is given … */
+/** Share of the limit from which on a warning is logged … */
 export const NEAR = 0.75
-/** … and below this there is room for what was refused. */
+/** … and below which rejected routes are requested again. */
 const ROOM = 0.9
-/** Beyond this excess, routes of all neighbors are refused. */
+/** Share of the limit of all tables beyond which routes of all neighbors are rejected. */
 const FAR_TOO_LARGE = 1.25
 
 /**
- * Octets that one neighbor's routes of a family may take unless said otherwise: 100,000 routes with 380 octets of
- * attributes.
+ * The default limit in octets for one neighbor's routes of a family: 100,000 routes with 380 octets of attributes.
  */
 const DEFAULT_ROUTE_MEMORY = 64 * 1024 * 1024
 const DEFAULT_ROUTES = 100_000
 
-/** What the routes of a family may take: as said, or in proportion to how many there may be. */
+/** The limit in octets for the routes of a family: as configured, or in proportion to `maxPrefixes`. */
 export function memoryOf({ maxRouteMemory, maxPrefixes }: RibPeer, family: Family): number {
   if (maxRouteMemory !== undefined) return maxRouteMemory
   return (DEFAULT_ROUTE_MEMORY * Math.max(maxPrefixes[family] ?? 0, DEFAULT_ROUTES)) / DEFAULT_ROUTES
@@ -42,10 +41,10 @@ export function memoryOf({ maxRouteMemory, maxPrefixes }: RibPeer, family: Famil
 export class MemoryLimit {
   /** Octets that all tables may take; undefined for no limit. */
   readonly limit: number | undefined
-  /** That they take, as last counted. */
+  /** Octets that all tables take, as last counted. */
   tables = 0
   #charged = 0
-  /** How many neighbors and families are charged for anything. */
+  /** How many pairs of neighbor and family are charged for anything. */
   #accounts = 0
 
   constructor(limit: number | undefined) {
@@ -59,7 +58,7 @@ export class MemoryLimit {
     if (counters.octets === 0) this.#accounts--
   }
 
-  /** The neighbor is gone: its routes go, and count among the tables until they have. */
+  /** The neighbor is removed. Its routes still count for all tables until they are removed. */
   forget(counters: ImportCounters): void {
     this.charge(counters, -counters.octets)
   }
@@ -68,20 +67,20 @@ export class MemoryLimit {
     return this.limit !== undefined && this.tables > this.limit
   }
 
-  /** What a neighbor may be charged at present. */
+  /** The octets that a neighbor may be charged with at present. */
   ceiling(counters: ImportCounters, own: number): number {
     if (this.limit === undefined || this.tables <= this.limit) return own
     const isLarge = counters.octets * this.#accounts >= this.#charged
     return isLarge || this.tables > this.limit * FAR_TOO_LARGE ? 0 : own
   }
 
-  /** Whether what was refused to it may come in. */
+  /** Whether there is room for routes of the neighbor that were rejected. */
   hasRoom(counters: ImportCounters, own: number): boolean {
     return counters.octets < own * ROOM && (this.limit === undefined || this.tables < this.limit * ROOM)
   }
 }
 
-/** What a route costs with these attributes, as received and as policy left them. */
+/** The octets that a route is charged with, by its attributes as received and after policy. */
 export function costOf({ blocks }: AttributeTable, received: number, attributes: number): number {
   const own = ROUTE_BYTES + BLOCK_BYTES + blocks.length(received)
   return attributes === received ? own : own + BLOCK_BYTES + blocks.length(attributes)

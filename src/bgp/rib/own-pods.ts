@@ -1,7 +1,7 @@
 /**
- * Where the pods of this node are. A learned route into one of its pod CIDRs would take their packets elsewhere, since the
- * most specific route wins: it is not used, whoever advertises it and whatever filters accept (RFC 7454 §6.1.4). What another node
- * has inside is not of this node: addresses that Calico's IPAM lent it from a block here. One family.
+ * The pod CIDRs of this node, for one family. A learned route inside one of them would divert packets to our pods, since the
+ * most specific route wins: it is not used, whichever neighbor advertises it and whatever filters accept (RFC 7454 §6.1.4).
+ * Exceptions are addresses that Calico's IPAM has lent to another node from a block of this node.
  */
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
@@ -15,9 +15,9 @@ interface Claim {
 
 export class OwnPods {
   readonly #family: Family
-  /** Of this node, and what lies inside: nearly all routes do not, and are asked nothing more. */
+  /** Matches this node's pod CIDRs and everything inside: a quick test that nearly all routes fail. */
   #own: PrefixSet
-  /** The most specific first; of equal ones this node's own. */
+  /** Own and lent prefixes, the most specific first; of equal ones this node's own first. */
   #claims: readonly Claim[] = []
 
   constructor(family: Family) {
@@ -25,7 +25,7 @@ export class OwnPods {
     this.#own = new PrefixSet([], family)
   }
 
-  /** `lent`: of other nodes. Gives what was this node's before, and what is now. */
+  /** `lent`: addresses that pods of other nodes have. Returns the previous and the new pod CIDRs of this node. */
   set(own: readonly Prefix[], lent: readonly Prefix[]): readonly PrefixSet[] {
     const before = this.#own
     const claim = (prefixes: readonly Prefix[], isOwn: boolean): Claim[] =>

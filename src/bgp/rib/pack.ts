@@ -1,6 +1,6 @@
 /**
- * Writes UPDATEs (RFC 4271 §4.3, RFC 4760), each with one kind of content and as full as it may be. Comes in: prefixes,
- * and blocks ready to send (export.ts); goes out: bytes.
+ * Writes UPDATEs (RFC 4271 §4.3, RFC 4760), each with one kind of content and as full as possible. In: prefixes, and blocks
+ * that are ready to send (export.ts). Out: bytes.
  *
  *   IPv4 withdrawn   | header 19 | length 2 | prefixes … | 0 0 |
  *   IPv4 announced   | header 19 | 0 0 | length 2 | ORIGIN AS_PATH NEXT_HOP … | prefixes … |
@@ -18,14 +18,14 @@ import type { WireContext } from '../wire/context.ts'
 import { HEADER_LENGTH, MESSAGE_SIZE, writeHeader } from '../wire/header.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
-/** Where runs are put together, as long as they fit. One for all groups: nothing stays in it. */
+/** Scratch space for building a run. Shared by all groups: nothing is kept in it. */
 const SCRATCH = new Uint8Array(1 << 17)
 
 export class Packer {
   /** Written so far. */
   length = 0
   messages = 0
-  /** Where the places lie that are kept for ourselves as next hop. */
+  /** Offsets of the places for our own next hop. */
   readonly ours: number[] = []
 
   readonly #prefixes: PrefixTable
@@ -36,10 +36,10 @@ export class Packer {
   #addPath = false
   readonly #pathId: number
   #start = 0
-  /** Prefixes may reach up to here: behind it lies room for what closes the message. */
+  /** Where prefixes must end: after it there is room for what closes the message. */
   #limit = 0
   #first = 0
-  /** The block of the open message; 0: it withdraws. */
+  /** The block of the open message; 0: a withdrawal. */
   #block = 0
   #classic = false
   #isOurs = false
@@ -61,7 +61,7 @@ export class Packer {
     this.#addPath = context.addPath.includes(this.#prefixes.family)
   }
 
-  /** Less is left of the run than a usual message takes. */
+  /** Whether less is left of the run than a usual message takes. */
   get isFull(): boolean {
     return this.messages > 0 && this.#most - this.length < Math.min(this.#messageSize, MESSAGE_SIZE)
   }
@@ -130,7 +130,7 @@ export class Packer {
     return true
   }
 
-  /** Ends the open message; one without prefixes vanishes. */
+  /** Ends the open message; one without prefixes is dropped. */
   close(): void {
     if (this.length === this.#first) {
       this.length = this.#start
@@ -151,10 +151,10 @@ export class Packer {
     this.#start = this.length
     this.#block = block
     this.#isOurs = false
-    // RFC 8654 lets a message be as long as a whole run: one behind others makes do with what is left.
+    // With RFC 8654 a message may be as long as a whole run; a message after others gets the rest of the run.
     const room = this.messages === 0 ? this.#messageSize : Math.min(this.#messageSize, this.#most - this.length)
     this.#limit = this.length + room
-    // A block that does not fit is written all the same, and `close` takes it back.
+    // A block that does not fit is still written, and `close` removes it.
     const reach = this.length + this.#messageSize
     if (reach > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(reach, this.#bytes.length * 2))
@@ -188,7 +188,7 @@ export class Packer {
     this.#writeU16(attributes, this.length - attributes - 2)
   }
 
-  /** NEXT_HOP goes to its place by type code, behind ORIGIN and AS_PATH. */
+  /** Attributes are sorted by type code: NEXT_HOP comes after ORIGIN and AS_PATH. */
   #writeClassicAttributes(segment: Uint8Array, offset: number, end: number): void {
     const lengthAt = this.length
     this.length += 2
@@ -222,7 +222,7 @@ export class Packer {
   }
 }
 
-/** RFC 8950 aside, IPv4 has fields of its own in the UPDATE. */
+/** IPv4 with an IPv4 next hop uses the UPDATE's own fields; with an IPv6 next hop (RFC 8950) it uses MP_REACH_NLRI. */
 const isClassic = (family: string, nextHopLength: number): boolean => family === 'ipv4' && nextHopLength === 4
 
 /** Whether a block and one prefix of the longest kind fit into a message. */
@@ -234,7 +234,7 @@ export function fitsMessage(context: WireContext, family: 'ipv4' | 'ipv6', nextH
 
 const AFI_OCTETS = { ipv4: 4, ipv6: 16 } as const
 
-/** In the length of a block's next hop: it is ourselves, and zeros keep its place. */
+/** A bit in the length of a block's next hop: it is this node, and zeros are in its place. */
 export const OURS = 0x80
 
 const { nextHop: NEXT_HOP, mpReach: MP_REACH, mpUnreach: MP_UNREACH } = ATTRIBUTE

@@ -1,23 +1,23 @@
 /**
- * Routes of a neighbor that were refused: paths to a prefix beyond the limit for one neighbor (RFC 7911 leaves the
- * limit to us), and routes for which there was no memory. They are not kept; when there is room again, a route refresh
+ * Routes of a neighbor that were rejected: paths to a prefix beyond the limit for one neighbor (RFC 7911 leaves the limit
+ * to us), and routes for which there was no memory. They are not kept; when there is room again, a route refresh
  * is requested from the neighbor. Neighbors are identified by their numbers.
  */
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 
-/** A neighbor is asked no more often: its answer is all of its routes. */
+/** The shortest time between two requests to a neighbor: it answers with all of its routes. */
 const PAUSE: Millis = 60_000
 
 export class PathLimit {
-  /** By neighbor. Each prefix has as many paths as are taken, so there are few. */
+  /** By neighbor: the prefixes with as many paths as are accepted. There are few. */
   readonly #full = new Map<number, Set<number>>()
   readonly #short = new Set<number>()
   /** Neighbors for which there is room again: a refresh would bring what was rejected. */
   readonly #room = new Set<number>()
   readonly #askedAt = new Map<number, Millis>()
 
-  /** A path was not taken. True: the first of this neighbor. */
+  /** A path was rejected. True: it is the first of this neighbor. */
   reject(peer: number, prefix: number): boolean {
     const full = this.#full.get(peer)
     if (full === undefined) this.#full.set(peer, new Set([prefix]))
@@ -30,12 +30,12 @@ export class PathLimit {
     if (this.#full.size > 0 && this.#full.get(peer)?.delete(prefix) === true) this.#room.add(peer)
   }
 
-  /** There was no memory for a route. */
+  /** A route was rejected for lack of memory. */
   rejectForMemory(peer: number): void {
     this.#short.add(peer)
   }
 
-  /** Those to whom there was none, of whom `hasRoom` says that there is now. */
+  /** Memory was freed: neighbors with rejected routes for which `hasRoom` is true will be asked for a refresh. */
   memoryFreed(hasRoom: (peer: number) => boolean): void {
     for (const peer of this.#short) {
       if (!hasRoom(peer)) continue
@@ -48,7 +48,7 @@ export class PathLimit {
     return this.#short.size > 0
   }
 
-  /** The neighbor itself is gone. */
+  /** The neighbor was removed. */
   forget(peer: number): void {
     this.#short.delete(peer)
     this.#full.delete(peer)

@@ -1,7 +1,6 @@
 /**
- * The neighbors as the RIB's columns know them: by a small number, so that a path names its neighbor in two octets.
- * Number 0 is this node. A neighbor that comes back gets a new number; the old one is used again only when nothing
- * refers to it any more.
+ * Numbers for neighbors, so that a path needs two octets to name its neighbor. Number 0 is this node. A neighbor that comes
+ * back gets a new number; the old one is used again only when nothing refers to it any more.
  */
 import { addressBytes } from '../../base/address.ts'
 import { equalBytes } from '../../base/bytes.ts'
@@ -12,7 +11,7 @@ import type { Policy } from '../policy/rule.ts'
 import { grownSize, growU8, growU32 } from '../route/columns.ts'
 import type { RibPeer } from './types.ts'
 
-/** What a path is, by whom it came. */
+/** The kind of a path, by its source. */
 export const KIND = { own: 0, internal: 1, external: 2 } as const
 
 export const OWN = 0
@@ -24,7 +23,7 @@ export class PeerSlot {
   exportPolicy: CompiledPolicy
   /** Of the session. */
   remoteAddress: Uint8Array
-  /** Which family is asked for messages first. */
+  /** Index of the family that is asked for messages first. */
   turn = 0
 
   constructor(index: number, peer: RibPeer, policies: PolicyBook) {
@@ -40,7 +39,7 @@ export class PeerSlot {
 export class PolicyBook {
   readonly #compiled = new WeakMap<Policy, CompiledPolicy>()
 
-  /** Undefined where no neighbor has run with it. */
+  /** Undefined if no neighbor has used the policy. */
   hits(policy: Policy): readonly number[] | undefined {
     const compiled = this.#compiled.get(policy)
     return compiled && [...compiled.hits]
@@ -63,12 +62,12 @@ export class Peers {
   readonly #byName = new Map<string, PeerSlot>()
   readonly policies = new PolicyBook()
   readonly #free: number[] = []
-  // Worked out when asked for: neighbors come by the hundred.
+  // Computed on demand, since hundreds of neighbors may be added at once.
   #rank: Uint32Array | undefined
-  /** Addresses of this node: what it writes as its own next hop, to how many neighbors, and what its Node object has. */
+  /** Addresses of this node: those that it writes as its own next hop, with the number of neighbors, and those of its Node. */
   readonly #own = new Map<string, { readonly address: Uint8Array; users: number }>()
   #nodeAddresses: readonly Uint8Array[] = []
-  /** Of these, what came and went since the last call. */
+  /** Addresses added to or removed from `#own` since `takeOwnChanges`. */
   #ownChanges: Uint8Array[] = []
 
   get(name: string): PeerSlot | undefined {
@@ -118,7 +117,7 @@ export class Peers {
     return false
   }
 
-  /** Addresses that became ours, or are it no longer, since this was last asked. */
+  /** Addresses that were added to or removed from this node since the last call. */
   takeOwnChanges(): readonly Uint8Array[] {
     const changes = this.#ownChanges
     if (changes.length > 0) this.#ownChanges = []
@@ -163,7 +162,7 @@ export class Peers {
     this.#rank = undefined
   }
 
-  /** Place among all neighbor addresses, lowest first: for the last steps of decision. */
+  /** By number: the rank of its address among all neighbors, lowest first, for the last step of decision. */
   get rank(): Uint32Array {
     this.#rank ??= this.#rankAddresses()
     return this.#rank
@@ -187,14 +186,14 @@ export class Peers {
 const ownAddresses = ({ nextHops }: RibPeer): Uint8Array[] =>
   FAMILIES.flatMap((family) => nextHops[family]?.subarray(0, nextHops[family].length === 4 ? 4 : 16) ?? [])
 
-/** Whether these octets are an address. */
+/** Whether the octets at `start` are this address. */
 export function isAt(address: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
   if (address.length !== length) return false
   for (let index = 0; index < length; index++) if (address[index] !== bytes[start + index]) return false
   return true
 }
 
-/** Shorter first, so IPv4 before IPv6; then as numbers. */
+/** Shorter addresses first, so IPv4 before IPv6; then by value. */
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
   if (a.length !== b.length) return a.length - b.length
   const at = a.findIndex((byte, index) => byte !== b[index])

@@ -3,8 +3,8 @@
  * and bucket 0 for withdrawals, which goes first. A prefix is in at most one bucket: a newer change moves it, so what
  * waits is bounded by the table, what was superseded is never sent, and each bucket packs as tightly as it can.
  *
- * Buckets are doubly linked lists over columns by prefix; the first of a list has its bucket, marked, where others have
- * the one before. A pending prefix is held.
+ * Buckets are doubly linked lists in columns by prefix. The first prefix of a list has its bucket, marked, in place of the
+ * previous prefix. A pending prefix is held.
  */
 import { grownSize, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -17,12 +17,12 @@ export class Pending {
   #next = new Uint32Array(0)
   #before = new Uint32Array(0)
   #head = new Uint32Array(0)
-  /** The queue of buckets, as a list: 0 for not in it. */
+  /** The queue of buckets as a linked list; 0: not in the queue. */
   #nextBucket = new Uint32Array(0)
   #firstBucket = LAST
   #lastBucket = LAST
 
-  /** Takes no memory before something is put in: of many neighbors most are never owed anything of their own. */
+  /** Takes no memory while empty: most neighbors never have a pending set of their own in use. */
   constructor(prefixes: PrefixTable) {
     this.#prefixes = prefixes
   }
@@ -67,7 +67,7 @@ export class Pending {
     this.size--
   }
 
-  /** The bucket whose turn it is. Ask only when there is something. */
+  /** The next bucket. The set must not be empty. */
   bucket(): number {
     if (this.#head[WITHDRAW] !== 0) return WITHDRAW
     while (this.#head[this.#firstBucket] === 0) {
@@ -83,14 +83,14 @@ export class Pending {
     return this.#head[bucket] as number
   }
 
-  /** All of them, in no order. Take none out meanwhile. */
+  /** Visits all prefixes, in no order. None may be removed meanwhile. */
   visit(visitor: (prefix: number) => void): void {
     if (this.size === 0) return
     for (let prefix = 1; prefix < this.#prefixes.end; prefix++) if (this.#before[prefix] !== 0) visitor(prefix)
   }
 
   memory(): number {
-    // No more blocks wait than prefixes do.
+    // There are at most as many buckets as prefixes.
     return usedBytes(this.#prefixes.end, this.#next, this.#before, this.#head, this.#nextBucket)
   }
 
@@ -109,7 +109,7 @@ export class Pending {
     this.#lastBucket = bucket
   }
 
-  /** The first time the columns too. */
+  /** Grows the columns by bucket; the first time also those by prefix. */
   #growBuckets(bucket: number): void {
     if (this.#before.length === 0) this.#growColumns(this.#prefixes.capacity)
     const size = grownSize(this.#head.length, bucket + 1)

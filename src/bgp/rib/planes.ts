@@ -1,10 +1,10 @@
 /**
- * What is advertised in one family: the best path of each prefix, or, where add-path was negotiated (RFC 7911),
- * all usable ones up to `MOST_PATHS`. Around it End-of-RIB, BoRR and EoRR.
+ * Advertises the routes of one family: the best path of each prefix or, if add-path was negotiated (RFC 7911), all usable
+ * paths up to `MOST_PATHS`. Also sends End-of-RIB, BoRR and EoRR.
  *
- * A path keeps its path ID as long as it is advertised. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in
- * which every prefix has one path, as in the plain case. Planes come into being when a prefix has that many paths, and
- * only while some neighbor takes several.
+ * A path keeps its path ID as long as it is advertised. Path ID k + 1 is plane k: a Loc-RIB and feeds of its own, in which
+ * every prefix has at most one path, as without add-path. A plane is made when a prefix has that many paths, and only while
+ * some neighbor accepts several.
  */
 import type { Family } from '../../base/family.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
@@ -26,12 +26,12 @@ interface Plane {
   readonly feeds: Feeds
 }
 
-/** How far a neighbor is with what stands around routes. */
+/** The state of End-of-RIB and route refresh of a neighbor. */
 interface Progress {
   readonly several: boolean
-  /** The first feed is under way: End-of-RIB comes behind it. */
+  /** The first feed is in progress: End-of-RIB follows it. */
   initial: boolean
-  /** RFC 7313: `later`, behind the first feed; `begin`, BoRR is due; `end`, EoRR is due behind what waits. */
+  /** RFC 7313: `later`, after the first feed; `begin`, BoRR is due; `end`, EoRR is due after what is pending. */
   refresh: 'none' | 'later' | 'begin' | 'end'
 }
 
@@ -42,11 +42,11 @@ export class Planes {
   readonly #logLimit: number
   readonly #later: (sweep: Sweep) => void
   readonly #loc: LocRib
-  /** Of the best paths. */
+  /** The feeds of the best paths. */
   readonly #best: Feeds
   #planes: Plane[] = []
   readonly #progress = new Map<PeerSlot, Progress>()
-  /** Those who are owed End-of-RIB or EoRR. */
+  /** Neighbors to which End-of-RIB or EoRR must still be sent. */
   readonly #busy = new Set<PeerSlot>()
   /** Sweeps that still choose paths for new planes. */
   #fills = 0
@@ -64,7 +64,7 @@ export class Planes {
     this.#best = new Feeds(tables, loc, 1, logLimit, later)
   }
 
-  /** Some neighbor takes several paths. */
+  /** Whether some neighbor accepts several paths. */
   get several(): boolean {
     return this.#planes.length > 0
   }
@@ -105,12 +105,12 @@ export class Planes {
     for (const feeds of this.#feedsOf(slot)) feeds.refresh(slot)
   }
 
-  /** A prefix has another best path, 0 for none. `moved`: from another neighbor than before. */
+  /** The best path of a prefix has changed; 0: there is none. `moved`: it is from another neighbor than before. */
   advertiseBest(prefix: number, best: number, from: number, moved: boolean): void {
     this.#best.advertise(prefix, best, from, moved)
   }
 
-  /** Chooses which paths of a prefix are advertised to neighbors that take several. */
+  /** Chooses the paths of a prefix that are advertised to neighbors that accept several. */
   choose(prefix: number): void {
     const left = this.#decision.several(this.#tables.paths.first[prefix] as number, MOST_PATHS)
     const places: number[] = []
@@ -128,7 +128,7 @@ export class Planes {
     for (const [index, path] of places.entries()) this.#place(this.#planes[index] as Plane, prefix, path)
   }
 
-  /** A path is gone, before decision has run. */
+  /** A path was removed, and decision has not run yet. */
   lose(prefix: number, path: number): void {
     for (const { chosen } of this.#planes) if (chosen.best[prefix] === path) chosen.best[prefix] = LOST
   }
@@ -145,7 +145,7 @@ export class Planes {
       if (updates !== undefined) return updates
     }
     if (!this.#hasFedAll(slot, progress)) return undefined
-    // RFC 4724 §2: behind the last route of the first feed, also when there was none.
+    // RFC 4724 §2: after the last route of the first feed, also if there was none.
     if (progress.initial) {
       if (this.#withholdsEnd) return undefined
       progress.initial = false
@@ -166,13 +166,13 @@ export class Planes {
     return this.#busy.size === 0 && this.#best.isQuiet && this.#planes.every(({ feeds }) => feeds.isQuiet)
   }
 
-  /** More routes of the first table are to come: no End-of-RIB yet. */
+  /** `withholds`: more routes of the first table follow, so End-of-RIB is not sent yet. */
   withholdEnd(withholds: boolean): void {
     if (this.#withholdsEnd && !withholds) this.#released++
     this.#withholdsEnd = withholds
   }
 
-  /** Grows with every path that must be advertised or withdrawn, and when End-of-RIB is withheld no longer. */
+  /** Increases with every path that must be advertised or withdrawn, and when End-of-RIB is no longer withheld. */
   get revision(): number {
     return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision + this.#released)
   }
@@ -185,7 +185,7 @@ export class Planes {
     return isDue && this.#hasFedAll(slot, progress)
   }
 
-  /** At least all for whom `pending` is true; one may come twice. */
+  /** Visits at least all neighbors for which `pending` is true; a neighbor may be visited twice. */
   visitPending(visit: (slot: PeerSlot) => void): void {
     for (const slot of this.#busy) visit(slot)
     this.#best.visitPending(visit)
@@ -206,12 +206,12 @@ export class Planes {
     return this.#progress.keys()
   }
 
-  /** What a neighbor is in each plane it listens to. */
+  /** The members of a neighbor: one in each plane that it gets. */
   membersOf(slot: PeerSlot): readonly Member[] {
     return this.#feedsOf(slot).flatMap((feeds) => feeds.members.get(slot) ?? [])
   }
 
-  /** What a neighbor is where a path is told, if it is chosen for that neighbor at all. */
+  /** The member that a path is advertised to; undefined: the path is not chosen for that neighbor. */
   memberFor(slot: PeerSlot, prefix: number, path: number): Member | undefined {
     if (this.#progress.get(slot)?.several !== true) {
       return this.#loc.best[prefix] === path ? this.#best.members.get(slot) : undefined
@@ -239,13 +239,13 @@ export class Planes {
     return this.#progress.get(slot)?.several === true ? this.#planes.map(({ feeds }) => feeds) : [this.#best]
   }
 
-  /** Whether everything that was there when the feed began has been sent. */
+  /** Whether all routes that existed when the feed began have been sent. */
   #hasFedAll(slot: PeerSlot, { several }: Progress): boolean {
     if (several && this.#fills > 0) return false
     return this.#feedsOf(slot).every((feeds) => feeds.hasFedAll(slot))
   }
 
-  /** The first neighbor that wants several: paths are chosen for all prefixes, before it is fed. */
+  /** The first neighbor that accepts several paths: paths are chosen for all prefixes before it is fed. */
   #begin(): void {
     this.#grow()
     const planes = this.#planes

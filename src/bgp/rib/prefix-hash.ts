@@ -1,10 +1,10 @@
 /**
- * Where a prefix stands in its table.
+ * The hash function of the prefix table.
  *
- * Prefixes that come together mostly lie together. So not each is scattered for itself: bits up to the last multiple of
- * four below the length choose a line of sixteen slots, the four behind them the place in it. Of thirty prefixes that
- * share a line, say those of 21 to 24 bits within a /20, hardly two want one place; and one look into memory, which is
- * most of the cost of a large table, does for all of them. No more than thirty share one, whoever chooses them.
+ * Prefixes that arrive together are mostly adjacent, so they are not scattered one by one. The bits up to the last multiple
+ * of four below the length choose a line of sixteen slots; the next bits choose the place in it. Thirty prefixes share a
+ * line, such as those of 21 to 24 bits within a /20, with few collisions, and one memory access, which is most of the cost
+ * of a large table, serves them all. No choice of prefixes can make more than thirty share a line.
  *
  * The line is hashed by simple tabulation (hash.ts): one random word per octet and value, and one per length.
  */
@@ -12,13 +12,13 @@ import { ADDRESS_BYTES } from '../../base/family.ts'
 import { type HashKey, PER_OCTET, randomWords } from '../route/hash.ts'
 
 const LINE = 15
-/** Lengths a line is made of: 0, and the multiples of four below the longest. */
+/** The number of prefix lengths that choose a line: 0, and the multiples of four below 128. */
 const LINE_LENGTHS = 33
 
 const TABLE_WORDS = LINE_LENGTHS + ADDRESS_BYTES.ipv6 * PER_OCTET
 const tablesOf = new WeakMap<HashKey, Int32Array>()
 
-/** What `hash4` and `hash6` look up: for each key the same words, made once. Nobody writes to them. */
+/** The tables for `hash4` and `hash6`, made once for each key. They must not be written to. */
 export function prefixTables(key: HashKey): Int32Array {
   const known = tablesOf.get(key)
   if (known !== undefined) return known
@@ -47,7 +47,7 @@ export function hash6(w0: number, w1: number, w2: number, w3: number, length: nu
   return placed(hash, place, length)
 }
 
-/** Upper bits tell prefixes of one line apart. */
+/** Combines line, place and length; the upper bits differ between prefixes of one line. */
 const placed = (hash: number, place: number, length: number): number =>
   ((hash & ~LINE) | place) ^ (place << 28) ^ ((length & 3) << 26)
 

@@ -1,10 +1,10 @@
 /**
- * The prefixes of one family, each once, by a small number. Comes in: prefixes as they lie on the wire; goes out: ids,
- * by which all other columns of the RIB are kept. A prefix lives while it is held (by a path, a neighbor it is
- * advertised to, a message on its way); ids of the dead are used again.
+ * The prefixes of one family, each once, with a small number. In: prefixes as encoded on the wire. Out: ids, the index of
+ * all other columns of the RIB. A prefix exists while it is held (by a path, a neighbor it is advertised to, a message that
+ * is not sent yet); ids of removed prefixes are used again.
  *
- * Ids stand in the slots of a hash table (route/slots.ts), the address words in a column: IPv4 has one word per prefix,
- * IPv6 four.
+ * A hash table maps prefixes to ids (route/slots.ts). The address words are in a column: one word per IPv4 prefix, four per
+ * IPv6 prefix.
  */
 import type { Family } from '../../base/family.ts'
 import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
@@ -30,12 +30,12 @@ export class PrefixTable {
   readonly #grown: (capacity: number) => void
   readonly #random: Int32Array
   readonly #slots: Slots
-  /** The first free id; the next one stands where its first word was. */
+  /** The first free id; its first address word holds the next free id. */
   #free = 0
   readonly #freeIds = new FreeIds()
   /** How many prefixes have each length: longest match asks only for lengths that exist. */
   readonly #ofLength: Uint32Array
-  // The prefix last looked for in vain, and where that ended.
+  // The prefix that was last not found, and the slot where the search ended.
   #slot = 0
   #hash = 0
   #w0 = 0
@@ -58,7 +58,7 @@ export class PrefixTable {
     return this.width === 1 ? this.#search4(bytes, offset, length) : this.#search6(bytes, offset, length)
   }
 
-  /** The same, and a new id where there was none. A new one has no holder yet: hold it. */
+  /** The id of a prefix, which is added if it is not there. A new id has no holder yet: the caller must hold it. */
   insert(bytes: Uint8Array, offset: number, length: number): number {
     return this.find(bytes, offset, length) || this.#add(length)
   }
@@ -67,7 +67,7 @@ export class PrefixTable {
     this.holds[id] = (this.holds[id] as number) + 1
   }
 
-  /** The last to let go removes it. */
+  /** Removes one hold; the prefix is removed with the last one. */
   release(id: number): void {
     const left = (this.holds[id] as number) - 1
     if (left < 0) throw new Error(`prefix ${id} let go more often than held`)
@@ -105,7 +105,7 @@ export class PrefixTable {
     const w0 = wordOf(bytes, offset, length)
     const hash = hash4(w0, length, this.#random)
     const { entries, mask, old, oldMask } = this.#slots
-    // What is found nowhere is put where the search among the present slots ends: they come last.
+    // A prefix that is not found is added where the search in the present slots ended, so these are searched last.
     const id = old.length === 0 ? 0 : this.#find4(old, oldMask, hash, w0, length)
     if (id !== 0) return id
     this.#w0 = w0
@@ -172,7 +172,7 @@ export class PrefixTable {
     )
   }
 
-  /** What was looked for in vain. */
+  /** Adds the prefix that was last not found. */
   #add(length: number): number {
     const id = this.#takeId()
     const at = id * this.width
@@ -209,12 +209,12 @@ export class PrefixTable {
     this.#grown(capacity)
   }
 
-  /** There is memory to be given back, a part at a time. */
+  /** Some memory can be given back. */
   get isUntidy(): boolean {
     return this.#freeIds.isSparse(this.size, this.end) || this.#slots.isUntidy(this.size, this.end)
   }
 
-  /** Looks at about `budget` ids or slots; says what is left of it. */
+  /** Gives memory back, looking at about `budget` ids or slots. Returns what is left of the budget. */
   tidy(budget: number): number {
     if (this.#freeIds.isSparse(this.size, this.end)) this.#orderFree()
     return this.#slots.tidy(this.size, this.end, budget)
@@ -244,10 +244,10 @@ export class PrefixTable {
   }
 }
 
-/** No prefix has it, so that a free id never looks like one. */
+/** The length in the column of a free id: no prefix has it. */
 const NO_LENGTH = 255
 
-/** The part of a word that `length` bits cover. NLRI may end right behind its last octet: nothing beyond is read. */
+/** The first `length` bits of a word. NLRI may end with its last octet: nothing beyond is read. */
 function wordOf(bytes: Uint8Array, at: number, length: number): number {
   if (length <= 0) return 0
   let word = (bytes[at] as number) << 24

@@ -8,7 +8,7 @@
 import type { ByteTable } from '../route/byte-table.ts'
 import { OURS } from './pack.ts'
 
-/** Two addresses may have one key, so an equal key is only a reason to compare. */
+/** Different addresses may have the same key: compare the addresses if keys are equal. */
 export function addressKey(bytes: Uint8Array, at = 0, length = bytes.length): number {
   let key = length
   for (let index = 0; index < length; index += 4) {
@@ -22,7 +22,7 @@ export function addressKey(bytes: Uint8Array, at = 0, length = bytes.length): nu
   return key
 }
 
-/** The key of the next hop in a block; undefined where that is ourselves. */
+/** The key of the next hop in a block; undefined if it is this node. */
 export function nextHopKey(blocks: ByteTable, block: number): number | undefined {
   const [segment, offset] = [blocks.segment(block), blocks.offset(block)]
   const length = segment[offset] as number

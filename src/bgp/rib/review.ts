@@ -8,7 +8,7 @@
 import type { PrefixSet } from '../policy/prefix-set.ts'
 import type { Sweep } from './sweep.ts'
 
-/** Bits. An import that comes to another answer leads to decision, another best path to export. */
+/** Bits for the results to compute again. A changed import result leads to decision, a changed best path to export. */
 export const ASK = { import: 1, decision: 2, export: 4 } as const
 
 export class Review {
@@ -16,7 +16,7 @@ export class Review {
   #ofAll = 0
   readonly #ofPeer = new Map<number, number>()
   readonly #ofNextHop = new Map<number, number>()
-  /** Paths to prefixes inside. */
+  /** Paths to prefixes inside these sets. */
   readonly ranges: { readonly set: PrefixSet; readonly asks: number }[] = []
 
   constructor(sweep: Sweep) {

@@ -1,9 +1,9 @@
 /**
  * The RIB: which routes exist, which is best and why, what is advertised to each neighbor.
  *
- * Comes in: UPDATEs of Established neighbors (`receive`), routes this node originates (`originate`, `withdraw`),
- * neighbors that come, change and go. Goes out: UPDATEs, when the network has room (`pull`), and rows and counts for
- * people. Deciding and all long work happen in `advance`, so much at a time.
+ * In: UPDATEs of Established neighbors (`receive`), routes that this node originates (`originate`, `withdraw`), and changes
+ * of neighbors. Out: UPDATEs, when the network has room (`pull`), and rows and counts for `show`. Decision and all long
+ * work are done in `advance`, a bounded part at a time.
  *
  *   receive ──► UpdateDecoder ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
  *
@@ -51,15 +51,15 @@ import { LOG_LIMIT } from './update-log.ts'
 
 const NO_PODS: OwnPodCidrs = { own: [], lent: [] }
 
-/** Asked in every turn. */
+/** The result of most turns, shared to avoid an allocation. */
 const NONE_DUE: readonly never[] = []
 
 export interface RibOptions {
-  /** The key of the hash tables: secret, so that no neighbor can make prefixes collide. */
+  /** The secret key of the hash tables, so that no neighbor can choose prefixes that collide. */
   readonly hashKey?: HashKey
-  /** Octets that all tables may take. */
+  /** Limit for all tables in octets. */
   readonly memoryLimit?: number | undefined
-  /** Bytes kept for neighbors that read slowly, per update group and family. */
+  /** Octets kept for neighbors that read slowly, for each update group and family. */
   readonly logLimit?: number
 }
 
@@ -73,21 +73,19 @@ export class Rib {
   readonly #memory: MemoryLimit
   #turns = 0
   /**
-   * When memory that is not used any more is given back: not at once, for a neighbor that flaps would have it again
-   * soon.
+   * When unused memory is given back. Not at once, because a neighbor that flaps would need it again soon.
    */
   #tidyAt: Millis | undefined
   #isTidying = false
   readonly #decoder = new UpdateDecoder()
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
-  /** Octets of next hops that `takeBest` hands out, by their ids: these may mean another the next time. */
-  /** Next hops that are still to be judged after a change of the kernel, and whether the change concerns one. */
+  /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
   #toJudge: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
   readonly #copied = new Map<number, Uint8Array>()
-  /** Neighbors that are gone: in how many families their paths are still being removed. */
+  /** Removed neighbors: the number of families in which their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
-  /** Neighbors that are down and expected back, with the families that are kept of each. */
+  /** Neighbors that are down and expected back, with the families whose routes are kept. */
   readonly #lost = new Map<PeerSlot, Set<Family>>()
   #serviceRanges: readonly Prefix[] = []
   #ownPods: OwnPodCidrs = NO_PODS
@@ -110,9 +108,9 @@ export class Rib {
   }
 
   /**
-   * The session is up: everything is advertised, and End-of-RIB follows. Nothing is known from it, unless `losePeer`
-   * kept routes: those of the families in `keep` stay stale until its End-of-RIB, the others go at once. True: it is not
-   * the router that those are of, and all of them go.
+   * The session is up: everything is advertised, and End-of-RIB follows. If `losePeer` kept routes of the neighbor, those of
+   * the families in `keep` stay stale until its End-of-RIB, and the others are removed at once. Returns true if it is another
+   * router than before, so that all kept routes are removed.
    */
   addPeer(peer: RibPeer, keep: readonly Family[] = []): boolean {
     const before = this.#peers.get(peer.name)
@@ -123,7 +121,7 @@ export class Rib {
     return before !== undefined && before !== slot
   }
 
-  /** A neighbor that was lost is the same only with the same numbers: decision has looked at them. */
+  /** The slot of a lost neighbor that is back. Its AS number and IDs must be the same, since decision has used them. */
   #rejoin(peer: RibPeer): PeerSlot | undefined {
     const slot = this.#peers.get(peer.name)
     if (slot === undefined) return undefined
@@ -138,8 +136,7 @@ export class Rib {
   }
 
   /**
-   * The session is down, and the neighbor is expected back (RFC 4724 §4.2): its routes of these families are kept as
-   * stale.
+   * The session is down, and the neighbor is expected back (RFC 4724 §4.2): keeps its routes of these families as stale.
    */
   losePeer(name: string, keep: readonly Family[]): void {
     const slot = this.#slot(name)
@@ -147,7 +144,7 @@ export class Rib {
     for (const family of FAMILIES) this.#ribs[family].losePeer(slot, keep.includes(family))
   }
 
-  /** What is stale of these families is kept no longer; a neighbor that is down is gone with the last of them. */
+  /** Removes stale routes of these families. A neighbor that is down is removed with its last family. */
   dropStale(name: string, families: readonly Family[] = FAMILIES): void {
     const slot = this.#peers.get(name)
     if (slot === undefined) return
@@ -158,14 +155,14 @@ export class Rib {
   }
 
   /**
-   * A neighbor is not back in time: what is stale of these families is kept all the same, but comes last (RFC 9494).
+   * The Restart Time is over: stale routes of these families are still kept, as the last choice (RFC 9494).
    */
   beginLongLived(name: string, families: readonly Family[]): void {
     const slot = this.#slot(name)
     for (const family of families) this.#ribs[family].beginLongLived(slot)
   }
 
-  /** The session is down: its routes go, and so does its Adj-RIB-Out. */
+  /** The session is down: removes its routes and its Adj-RIB-Out. */
   removePeer(name: string): void {
     const slot = this.#slot(name)
     this.#lost.delete(slot)
@@ -196,13 +193,13 @@ export class Rib {
     }
   }
 
-  /** Addresses of this node, besides those that it advertises as next hops: no learned route may lead to them. */
+  /** Sets the addresses of this node, in addition to those that it advertises as next hops: no route over them is used. */
   setNodeAddresses(addresses: readonly Uint8Array[]): void {
     this.#peers.setNodeAddresses(addresses)
     this.#noteOwnAddresses()
   }
 
-  /** RFC 4271 §5.1.3: a route may not be used over an address of our own, and may be when that is ours no longer. */
+  /** RFC 4271 §5.1.3: a route must not be used over an address of our own. Evaluates routes again when our addresses change. */
   #noteOwnAddresses(): void {
     const changes = this.#peers.takeOwnChanges()
     if (changes.length === 0) return
@@ -216,7 +213,7 @@ export class Rib {
   }
 
   /**
-   * The neighbor asks for everything again (RFC 2918); with BoRR and EoRR around it where both know them (RFC 7313).
+   * The neighbor requests all routes again (RFC 2918); with BoRR and EoRR around them if both support it (RFC 7313).
    */
   refreshOut(name: string, family: Family, enhanced = false): void {
     this.#ribs[family].adjOut.refresh(this.#slot(name), enhanced)
@@ -232,7 +229,7 @@ export class Rib {
     this.#ribs[family].endRefresh(this.#slot(name))
   }
 
-  /** Neighbors to be asked for their routes again: of some paths were turned away, and there is room now. */
+  /** Neighbors to be asked for their routes again: some were rejected, and there is room now. */
   takeRefreshRequests(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
     if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
@@ -250,7 +247,7 @@ export class Rib {
     return due !== undefined && due <= now
   }
 
-  /** Ends refreshes that the neighbor has begun long ago; gives their names. */
+  /** Ends refreshes that have lasted too long. Returns their neighbors. */
   endLateRefreshes(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
     if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
@@ -258,7 +255,7 @@ export class Rib {
     )
   }
 
-  /** How paths are chosen from now on. */
+  /** Changes the settings of decision, and decides all prefixes again. */
   setDecision(settings: DecisionSettings): void {
     for (const family of FAMILIES) {
       const { decision } = this.#ribs[family]
@@ -297,7 +294,7 @@ export class Rib {
     return { ...ALL_WELL, ...limits, crowded, memory, problems, endOfRib }
   }
 
-  /** Adds or changes routes of our own, each known by its prefix. */
+  /** Adds or changes routes of our own, one for each prefix. */
   originate(routes: readonly LocalRoute[], now: Millis): void {
     for (const route of routes) {
       const attributes = this.#attributes.encode(ownAttributes(route.communities))
@@ -319,21 +316,21 @@ export class Rib {
     for (const family of FAMILIES) this.#ribs[family].setServiceRanges(ranges)
   }
 
-  /** Where the pods of this node are: no learned route may lead into these, but to what is lent. */
+  /** Sets the pod CIDRs of this node: no learned route inside them is used, except to lent addresses. */
   setOwnPods(pods: OwnPodCidrs): void {
     if (samePrefixes(pods.own, this.#ownPods.own) && samePrefixes(pods.lent, this.#ownPods.lent)) return
     this.#ownPods = pods
     for (const family of FAMILIES) this.#ribs[family].setOwnPods(pods.own, pods.lent)
   }
 
-  /** Addresses of services, as /32 and /128, that came and went: as with the ranges. */
+  /** Service addresses, as /32 and /128, were added and removed. They are treated as the ranges are. */
   setServiceAddresses(added: readonly Prefix[], removed: readonly Prefix[]): void {
     for (const address of removed) this.#ribs[address.family].setServiceAddress(address, false)
     for (const address of added) this.#ribs[address.family].setServiceAddress(address, true)
   }
 
   /**
-   * Does work for about `budget` prefixes: decision, and what replays, policy changes and lost neighbors left to do.
+   * Does work for about `budget` prefixes: decision, and the rest of refreshes, policy changes and lost neighbors.
    */
   advance(budget: number, now: Millis): void {
     const left = this.#ribs.ipv4.advance(this.#ribs.ipv6.busy ? Math.ceil(budget / 2) : budget, now)
@@ -350,14 +347,14 @@ export class Rib {
     return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
   }
 
-  /** Routes are advertised, and End-of-RIB is not sent: more routes of the first table are to come. */
+  /** `withholds`: routes are advertised but End-of-RIB is not, since more routes of the first table follow. */
   withholdEnd(withholds: boolean): void {
     for (const family of FAMILIES) this.#ribs[family].adjOut.withholdEnd(withholds)
   }
 
   /**
-   * The next whole messages for a neighbor, about `maxBytes` of them and at least one; undefined when nothing is due.
-   * After a run that is long it is the turn of the other family, which does not wait for the end of a large table.
+   * The next whole messages for a neighbor, about `maxBytes` octets and at least one message; undefined when nothing is due.
+   * After a long run the other family is next, so that it does not wait for the end of a large table.
    */
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
     const slot = this.#slot(name)
@@ -373,38 +370,38 @@ export class Rib {
     return undefined
   }
 
-  /** No neighbor is owed anything: `pending` would be false for all. */
+  /** Nothing is due for any neighbor: `pending` would be false for all. */
   get isQuiet(): boolean {
     return FAMILIES.every((family) => this.#ribs[family].adjOut.isQuiet)
   }
 
-  /** A new number: routes changed or work went on, so UPDATEs may be due. */
+  /** Changes whenever UPDATEs may have become due. */
   get revision(): number {
     return this.#ribs.ipv4.revision + this.#ribs.ipv6.revision
   }
 
-  /** Whether `pull` may have something; true is no promise. */
+  /** Whether `pull` may return something. If true, it may still return nothing. */
   pending(name: string): boolean {
     const slot = this.#slot(name)
     return slot.peer.families.some((family) => this.#ribs[family].adjOut.pending(slot))
   }
 
-  /** The names of all for whom `pending` is true, and of a few others: without a look at each neighbor. */
+  /** Names of all neighbors for which `pending` is true, and of a few others, without a look at each neighbor. */
   pendingPeers(): Set<string> {
     const names = new Set<string>()
     for (const family of FAMILIES) this.#ribs[family].adjOut.visitPending(({ peer }) => names.add(peer.name))
     return names
   }
 
-  /** From now on, changes are kept for `takeBest` and `judgeNextHops`: routes are written into a kernel. */
+  /** From now on, changes are kept for `takeBest` and `judgeNextHops`: routes are written into the kernel. */
   follow(): void {
     this.#nextHops.fresh ??= [...this.#nextHops.ids()]
     for (const family of FAMILIES) this.#ribs[family].follow()
   }
 
   /**
-   * At most `limit` prefixes whose best route, or who shares its traffic, may be another than when last asked. Those
-   * that have the same next hop share its octets.
+   * At most `limit` prefixes whose best route, or the paths that share its traffic, may have changed since the last call.
+   * Routes with the same next hop share its octets.
    */
   takeBest(limit: number): BestRoute[] {
     const found: BestRoute[] = []
@@ -414,7 +411,7 @@ export class Rib {
       while (rib.news > 0 && found.length < most)
         rib.takeNews((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
     }
-    // Neither family waits for a large table of the other.
+    // Half for each family, so that neither waits for a large table of the other.
     take(ipv4, ipv6.news > 0 ? Math.ceil(limit / 2) : limit)
     take(ipv6, limit)
     take(ipv4, limit)
@@ -426,20 +423,20 @@ export class Rib {
   }
 
   /**
-   * Asks where next hops lead: those that are new, before decision sees them, and after the kernel has changed all, or
-   * those that the change concerns, of which each call looks at a bounded number. Only what goes over those that lead
-   * elsewhere is decided again.
+   * Resolves next hops by `judge`. `new`: those that decision has not seen yet. After a change of the kernel, all of them or
+   * those that the change concerns, a bounded number in each call. Only paths over next hops that now resolve differently are
+   * decided again.
    */
   judgeNextHops(judge: JudgeNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
     const table = this.#nextHops
     for (const id of table.fresh ?? []) {
       const isElsewhere = table.bytes.refs[id] !== 0 && this.#judgeNextHop(id, judge)
-      // What is new is dirty already where it came in this turn.
+      // A path over a new next hop is dirty already.
       if (isElsewhere && which !== 'new') this.#reviewNextHop(id)
     }
     if (table.fresh !== undefined) table.fresh = []
     if (which !== 'new') {
-      // Those that an earlier change concerns are not all judged yet: from here on every one is.
+      // Not all next hops that an earlier change concerns are resolved yet: now all are resolved.
       const isAsked = this.hasNextHopsToJudge || which === 'all' ? () => true : which
       this.#toJudge = { ids: table.ids()[Symbol.iterator](), isAsked }
     }
@@ -451,12 +448,12 @@ export class Rib {
     }
   }
 
-  /** `judgeNextHops` has not come to the end of them. */
+  /** `judgeNextHops` has not looked at all of them yet. */
   get hasNextHopsToJudge(): boolean {
     return this.#toJudge !== undefined
   }
 
-  /** Whether it leads elsewhere than before. */
+  /** Resolves one next hop. Returns whether the result differs from the previous one. */
   #judgeNextHop(id: number, judge: JudgeNextHop): boolean {
     const table = this.#nextHops
     const { reach, metric } = judge(table.bytes.copy(id))
@@ -469,7 +466,7 @@ export class Rib {
     for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, ASK.decision)
   }
 
-  /** Those in use that lead nowhere, as last judged: the first of them, and how many there are. */
+  /** Next hops in use that could not be resolved: at most `most` of them, and their number. */
   unreachableNextHops(most: number): { readonly first: readonly Uint8Array[]; readonly count: number } {
     const { bytes, unreachable } = this.#nextHops
     const first: Uint8Array[] = []
@@ -510,7 +507,7 @@ export class Rib {
     return this.#ribs[family].countersOf(this.#slot(name))?.endOfRib === true
   }
 
-  /** How often each rule applied, the last: how often none decided. Counted once for an update group. */
+  /** How often each rule applied; the last number: how often none decided. A route counts once for an update group. */
   hits(policy: Policy): readonly number[] | undefined {
     return this.#peers.policies.hits(policy)
   }
@@ -532,7 +529,7 @@ export class Rib {
     ]
   }
 
-  /** What is in use, by kind: all zero when there are no routes and no neighbors. */
+  /** The number of entries in use, by kind: all 0 without routes and neighbors. */
   usage(): { prefixes: number; paths: number; attributes: number; nextHops: number; blocks: number } {
     const { ipv4, ipv6 } = this.#ribs
     return {
@@ -612,7 +609,7 @@ export class Rib {
     announcement.bytes = nextHop.bytes = NO_BYTES
   }
 
-  /** What `#announcement` and `#nextHopBytes` say. */
+  /** Announces the routes in `#announcement`, with the next hop in `#nextHopBytes`. */
   #announce(slot: PeerSlot, family: Family, now: Millis): void {
     const announcement = this.#announcement
     const nextHop = this.#nextHopBytes
@@ -655,7 +652,7 @@ export class Rib {
     return undefined
   }
 
-  /** What time has brought: memory is to be given back. */
+  /** Does what is due at `now`: gives memory back. */
   notice(now: Millis): void {
     if (this.#tidyAt === undefined || this.#tidyAt > now) return
     this.#tidyAt = undefined
@@ -697,7 +694,7 @@ export class Rib {
     return undefined
   }
 
-  /** Counting is not free: not in every turn, though tables grow in none of them by much. */
+  /** Counts the memory of all tables. Not in every turn: counting costs time, and tables grow little in one turn. */
   #countMemory(): void {
     if (this.#memory.limit === undefined || (this.busy && this.#turns++ % TURNS_PER_COUNT !== 0)) return
     this.#memory.tables = this.memory().reduce((sum, { bytes }) => sum + bytes, 0)
@@ -707,7 +704,7 @@ export class Rib {
     this.#retired.set(slot, (this.#retired.get(slot) ?? 0) - 1)
   }
 
-  /** A number can be used again once no path and no best route has it. */
+  /** Frees the numbers of removed neighbors that no path and no best route refers to. */
   #reclaim(): void {
     if (this.#retired.size === 0 || FAMILIES.some((family) => !this.#ribs[family].isSettled)) return
     for (const [slot, left] of this.#retired) {
@@ -725,11 +722,11 @@ const tooLong = (octets: number): UpdateProblem => ({
   text: `${octets} octets of path attributes, ${LONGEST} are taken`,
 })
 
-/** So long a table may hold memory that it does not use. */
+/** How long unused memory is kept. */
 const TIDY_AFTER: Millis = 20_000
-/** Ids and slots that one turn looks at to give memory back. */
+/** The most ids and slots that one turn looks at to give memory back. */
 const TIDY_BUDGET = 16_384
-/** Next hops that are judged again in one turn because the kernel has changed. */
+/** The most next hops that one turn resolves again because the kernel has changed. */
 const NEXT_HOPS_AT_ONCE = 1_024
 
 type JudgeNextHop = (nextHop: Uint8Array) => Reachability
@@ -757,7 +754,7 @@ function tooMany(family: Family, held: number, limit: number): MessageError {
 const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
   a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
 
-/** Whether a path that might be used may not be now, or the other way round (eligible.ts). */
+/** Whether the change of the neighbor can make usable paths unusable, or the other way round (eligible.ts). */
 const judgesOtherwise = (before: RibPeer, after: RibPeer): boolean =>
   before.localAs !== after.localAs ||
   before.role !== after.role ||

@@ -1,4 +1,4 @@
-/** Rows of routes for `show` commands, made on demand. Reads all tables, changes none. */
+/** Makes the rows of `show route` on demand. Reads all tables and changes none. */
 import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
@@ -42,7 +42,7 @@ export class RouteRows {
     this.#peers = peers
   }
 
-  /** At least `limit` rows unless the end comes first, or much was looked at; the paths of a prefix stay together. */
+  /** At least `limit` rows; fewer at the end, or after many prefixes without a match. Paths of a prefix are in one page. */
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     const rows: RouteRow[] = []
     let looked = 0
@@ -95,7 +95,7 @@ export class RouteRows {
     return undefined
   }
 
-  /** Paths of a prefix that a query asks for, the best first. */
+  /** The paths of a prefix that match the query, the best first. */
   #wanted(rib: FamilyRib, prefix: number, query: RouteQuery): number[] {
     if (query.in !== undefined && !isInside(query.in, rib, prefix)) return []
     const { paths, loc } = rib
@@ -223,7 +223,7 @@ export class RouteRows {
     return why ?? 'not yet advertised'
   }
 
-  /** What stands in a block ready to send. */
+  /** Attributes and next hop of a block that is ready to send. */
   #sent(
     { nextHop: ours }: Member,
     block: number,
@@ -235,7 +235,7 @@ export class RouteRows {
     return { nextHops: formatNextHops(nextHop), attributes: decodeAttributes(bytes, start) }
   }
 
-  /** Link-local ones with the interface of their session, where that has one as its zone. */
+  /** The next hops of a path; link-local ones have the interface of their session as zone. */
   #nextHopsOf(paths: AdjIn, path: number): readonly string[] {
     const id = paths.nextHop[path] as number
     if (id === 0) return []
@@ -245,18 +245,18 @@ export class RouteRows {
   }
 }
 
-/** Cursors of IPv6 begin here. */
+/** The first cursor of IPv6. */
 const IPV6_CURSORS = 2 ** 32
-/** Prefixes looked at before a page ends with fewer rows than it might have. */
+/** The most prefixes that are looked at for one page. */
 const MOST_LOOKS = 2_048
 
-/** `step 9, lower router ID`: the step both paths met at, named by what wins it. */
+/** `step 9, lower router ID`: the step that eliminated the path, named after the property that wins. */
 const stepText = (step: number): string => `step ${step + 1}, ${STEPS[step]}`
 
-/** What a member's group would have it know: 0 for nothing. */
+/** The block that the group advertises to a member; 0: none. */
 const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)
 
-/** Nothing but the family is asked for. */
+/** Whether the query has no condition but the family. */
 const isPlain = (query: RouteQuery): boolean => Object.keys(query).every((key) => key === 'family')
 
 function usablePaths({ paths }: FamilyRib, prefix: number): number {

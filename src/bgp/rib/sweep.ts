@@ -1,22 +1,22 @@
-/** Long work cut in slices: something done to every id of a column, a part of it per turn. */
+/** Long work in slices: visits every id of a column, a part of them in each turn. */
 export class Sweep {
   /** Ids below it have been visited. */
   next = 1
-  /** It has had a turn, even if there was no id to visit: what comes now may lie behind it. */
+  /** The sweep has started, even if it has visited no id yet: later changes may concern ids that it has passed. */
   hasBegun = false
   #cancelled = false
   readonly #end: () => number
   readonly #visit: (id: number) => boolean
   readonly #done: (() => void) | undefined
 
-  /** `visit` says whether there was something to do; looking in vain is cheap and counts for less. */
+  /** `visit` returns whether there was something to do. If not, the visit was cheap and counts for less. */
   constructor(end: () => number, visit: (id: number) => boolean, done?: () => void) {
     this.#end = end
     this.#visit = visit
     this.#done = done
   }
 
-  /** Goes on for about `budget` visits; returns what is left of it, 0 unless the end was reached. */
+  /** Makes about `budget` visits. Returns what is left of the budget: 0 unless the end was reached. */
   run(budget: number): number {
     this.hasBegun = true
     let left = budget * LOOKS_PER_VISIT

@@ -1,6 +1,6 @@
 /**
- * What happens to a block of path attributes on its way to a neighbor, as bytes (RFC 4271 §5.1). Comes in: a canonical
- * block; goes out: a canonical block, written behind what is already in a scratch array.
+ * Rewrites a block of path attributes for a neighbor, as bytes (RFC 4271 §5.1). In: a canonical block. Out: a canonical
+ * block, written into a scratch array.
  */
 import { writeU32 } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
@@ -13,7 +13,7 @@ const CONFEDERATION = 3
 /** In the first octet of an extended community: it stays inside its AS (RFC 4360 §2). */
 const NON_TRANSITIVE = 0x40
 
-/** A block in `from`, [start, end), and where what becomes of it is written. One object is used for all. */
+/** A block in `from`, [start, end), and where the result is written: `to`, from `at` on. One object is used again and again. */
 export interface Rewrite {
   from: Uint8Array
   start: number

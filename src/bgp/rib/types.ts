@@ -28,8 +28,8 @@ export interface RibPeer {
   readonly receive: WireContext
   readonly send: WireContext
   /**
-   * What we write as next hop where the rule says self: 4 bytes for IPv4, 16 or 32 for IPv6. A family without one
-   * is held back; the engine says so on the neighbor.
+   * Our own next hop for this neighbor: 4 octets for IPv4, 16 or 32 for IPv6. Routes of a family without one are not
+   * advertised; the engine reports it for the neighbor.
    */
   readonly nextHops: Readonly<Partial<Record<Family, Uint8Array>>>
   readonly importPolicy: Policy
@@ -38,22 +38,22 @@ export interface RibPeer {
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
   /** Octets that its routes of one family may take (memory-limit.ts). */
   readonly maxRouteMemory?: number
-  /** From this many routes of a family on, a warning is given. */
+  /** A warning is logged from this number of routes of a family on. */
   readonly warnPrefixes?: Readonly<Partial<Record<Family, number>>>
-  /** Our AS, where this session shows the neighbor another. */
+  /** The AS number of this node, if the session uses another one (`localASNumber`). */
   readonly nodeAs?: Asn
-  /** So often our own AS may stand in the path of a route that is used; none if absent. */
+  /** How often our own AS may occur in the AS path of a used route; absent: never. */
   readonly allowedOwnAs?: number
   /** We reflect routes (RFC 4456): towards internal neighbors only. */
   readonly reflection?: { readonly clusterId: RouterId; readonly client: boolean }
   /** It announced long-lived graceful restart (RFC 9494). */
   readonly longLived?: boolean
-  /** What we are to an external neighbor (RFC 9234). */
+  /** Our role towards an external neighbor (RFC 9234). */
   readonly role?: Role
-  /** Which one it runs over, where that is known. */
+  /** The interface that the session runs over, if known. */
   readonly interface?: string
   /**
-   * Subnets of the interface of this session, where the neighbor is on that link too; none where it is further away.
+   * Subnets of the link that we share with the neighbor; absent if the neighbor is further away.
    */
   readonly link?: readonly Prefix[]
 }
@@ -67,22 +67,22 @@ export interface LocalRoute {
   readonly object: string
   /** Standard (two numbers) and large (three numbers) communities to carry. */
   readonly communities: readonly (readonly number[])[]
-  /** What names it for export policy (`RuleMatch.named`). */
+  /** Its names for export policy (`RuleMatch.named`): the BGPAdvertisements that name it. */
   readonly named?: readonly string[]
 }
 
-/** Where the pods of this node are. */
+/** The pod CIDRs of this node. */
 export interface OwnPodCidrs {
   readonly own: readonly Prefix[]
-  /** Inside of these, and of other nodes. */
+  /** Addresses inside `own` that pods of other nodes have. */
   readonly lent: readonly Prefix[]
 }
 
-/** The best route of a prefix, for whoever writes it into a kernel. */
+/** The best route of a prefix, for the kernel. */
 export interface BestRoute {
   readonly prefix: Prefix
   /**
-   * Undefined: there is none, or it is our own. `others` share its traffic: each by another next hop, the best first.
+   * Undefined: there is none, or it is our own. `others` share its traffic: each has another next hop, the best first.
    */
   readonly learned: (LearnedHop & { readonly others: readonly LearnedHop[] }) | undefined
 }
@@ -92,14 +92,14 @@ export interface LearnedHop {
   readonly nextHop: Uint8Array
 }
 
-/** Where a next hop leads, as far as decision wants to know (RFC 4271 §9.1.2.1). */
+/** The resolution of a next hop as decision needs it (RFC 4271 §9.1.2.1). */
 export interface Reachability {
-  /** `learned`: only by a route that BGP taught us. Paths over such a next hop are used where no other is there. */
+  /** `learned`: reachable only over a route learned over BGP. Such paths are used only if there is no other. */
   readonly reach: keyof typeof REACH
   readonly metric: number
 }
 
-/** What `receive` found. `error` ends the session; `problems` have been acted on as RFC 7606 says. */
+/** The result of `receive`. `error` ends the session; `problems` have been handled as RFC 7606 requires. */
 export interface ReceiveResult {
   readonly error: MessageError | undefined
   readonly problems: readonly UpdateProblem[]
@@ -107,15 +107,15 @@ export interface ReceiveResult {
   readonly endOfRib: Family | undefined
   /** `error` says that there are too many routes of this family. */
   readonly tooMany: Family | undefined
-  /** The limit is near: reported once until it is no longer. */
+  /** The number of routes is near the limit. Reported once, and again only after it was below. */
   readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
-  /** The routes take much memory, or too much: each reported once until it is no longer. */
+  /** The routes are near or above the memory limit. Each is reported once, and again only after it was below. */
   readonly memory: MemoryNews | undefined
   /** More paths to a prefix than are accepted from one neighbor (RFC 7911): reported once. */
   readonly crowded: { readonly family: Family; readonly prefix: string; readonly most: number } | undefined
 }
 
-/** `refused`: further routes are not taken. `agent`: not for what this neighbor takes, but for what all tables take. */
+/** `refused`: further routes are rejected. `agent`: because of the memory of all tables, not that of this neighbor. */
 export interface MemoryNews {
   readonly family: Family
   readonly state: 'near' | 'refused'
@@ -128,14 +128,14 @@ export interface MemoryNews {
 export interface FamilyCounts {
   /** Routes held from the neighbor, before policy. */
   readonly received: number
-  /** Of those, the ones policy lets in. */
+  /** Those that import policy accepts. */
   readonly accepted: number
-  /** Of those, the ones chosen as best. */
+  /** Those that are the best route of their prefix. */
   readonly preferred: number
-  /** What is advertised to the neighbor. */
+  /** Routes advertised to the neighbor. */
   readonly advertised: number
   /**
-   * Octets that the routes held are charged with, how many there may be, and whether further ones are refused for it.
+   * Octets that the routes are charged with, the limit, and whether routes are rejected because of it.
    */
   readonly memory: { readonly octets: number; readonly limit: number; readonly refuses: boolean }
   readonly importUpdates: {
@@ -176,39 +176,39 @@ export interface RouteRow {
   readonly object: string | undefined
   readonly nextHops: readonly Address[]
   readonly best: boolean
-  /** Next hops of other paths that share traffic with this one, the best. */
+  /** Next hops of the other paths that share traffic with this one, which is the best. */
   readonly alsoVia?: readonly Address[]
-  /** Why it is not best, why policy refused it, or why it is the best; the numbered step in words. */
+  /** The decision step that the path won or lost, in words, or why it was rejected. */
   readonly reason: string
-  /** Import policy refused it: listed only when asked for. */
+  /** Import policy rejected it: such routes are listed only on request. */
   readonly filtered: boolean
   readonly attributes: PathAttributes
-  /** Seconds are for the edge: when it was last changed, on the engine's clock. */
+  /** When it last changed, on the engine's clock. */
   readonly since: Millis
   /** Neighbors that this path is advertised to. */
   readonly exportedTo: readonly string[]
 }
 
-/** Which rows are wanted. All that are given must hold. */
+/** The conditions for rows. All that are given must hold. */
 export interface RouteQuery {
   readonly family?: Family
   /** Longest match for an address, or the prefix itself and nothing else. */
   readonly for?: Prefix
-  /** All inside this prefix. */
+  /** All prefixes inside this one. */
   readonly in?: Prefix
   /** Learned from this neighbor. */
   readonly protocol?: string
   /** As advertised to this neighbor (rows show the attributes that were sent) … */
   readonly export?: string
-  /** … or refused to it, with the reason. */
+  /** … or not advertised to it, with the reason. */
   readonly noexport?: string
-  /** Only routes that import policy refused. Otherwise they are left out. */
+  /** Only routes that import rejected. Without this they are left out. */
   readonly filtered?: boolean
   /** Only best routes. */
   readonly primary?: boolean
 }
 
-/** A place in a walk over the RIB; it stays valid when routes come and go in between. */
+/** A position in a walk over the RIB; it stays valid when routes are added and removed. */
 export type RouteCursor = number & { readonly unit?: 'RouteCursor' }
 
 /** A part of a count. */

@@ -1,11 +1,11 @@
 /**
- * The log of an update group: chunks in the order in which they were encoded, from the first that some reader has not
- * read. Readers know their position, a number that only grows; a chunk leaves when its last reader has passed it.
+ * The log of an update group: chunks in the order of their encoding, from the first that some reader has not read. A reader
+ * keeps its position, a number that only increases; a chunk is removed when its last reader has read it.
  */
 import type { Chunk } from './chunk.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
-/** The usual bound of a log in bytes, chunks counted with what they hold besides. */
+/** The default bound of a log in octets, including what chunks hold besides their messages. */
 export const LOG_LIMIT = 1 << 20
 const CHUNK_OVERHEAD = 256
 
@@ -34,7 +34,7 @@ export class UpdateLog {
     return this.#chunks[position - this.#start]
   }
 
-  /** `chunk.readers` have it before them. */
+  /** `chunk.readers` must be the number of members that will read it. */
   append(chunk: Chunk): void {
     this.#chunks.push(chunk)
     this.size += sizeOf(chunk)
@@ -48,7 +48,7 @@ export class UpdateLog {
     this.#trim()
   }
 
-  /** A reader leaves that has read up to there. */
+  /** A reader at this position leaves. */
   leave(position: number): void {
     for (const chunk of this.from(position)) chunk.readers--
     this.#trim()
@@ -58,7 +58,7 @@ export class UpdateLog {
     return this.#chunks.slice(position - this.#start)
   }
 
-  /** Lets go of the prefixes of a chunk. */
+  /** Releases the prefixes of a chunk. */
   dispose({ prefixes }: Chunk): void {
     for (let index = 0; index < prefixes.length; index++) this.#prefixes.release(prefixes[index] as number)
   }

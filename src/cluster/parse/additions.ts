@@ -1,5 +1,5 @@
 /**
- * Fields of our own on kinds of Calico's. In its groups, where the API prunes what it does not know, each is an annotation:
+ * Our own fields on Calico's kinds. In Calico's API groups each of them is an annotation, since the API drops unknown fields:
  * `godwit.dev/holdTime: "30"`.
  */
 import type { Findings } from '../problem.ts'
@@ -8,7 +8,7 @@ import { annotationPath } from './node.ts'
 
 const PREFIX = 'godwit.dev/'
 
-/** The spec with our annotations beside its fields; a field that stands in the spec itself wins. */
+/** The spec with our annotations added as fields; a field of the spec itself takes precedence. */
 export function specWithAdditions(
   object: Record<string, unknown>,
   spec: Record<string, unknown>,
@@ -31,7 +31,7 @@ export function specWithAdditions(
   return new Fields(findings, 'spec', merged, places)
 }
 
-/** Numbers, booleans, lists and objects are written as JSON; everything else is itself. */
+/** Numbers, booleans, lists and objects are JSON; any other text is the value itself. */
 function readAnnotation(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -1,6 +1,6 @@
 /**
- * `BGPAdvertisement`, a kind of our own: which routes of a node, from which nodes, to which peers, with what. One with faults
- * is used as far as it says which routes it names: those are not advertised.
+ * Parses BGPAdvertisement, a kind of our own: routes, nodes, peers and attributes. Of one with errors, the routes that it
+ * names are still read: they are not advertised.
  */
 import { familyOfAddress } from '../../base/address.ts'
 import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'

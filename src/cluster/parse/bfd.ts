@@ -1,13 +1,13 @@
-/** `bfd` of a BGPPeer and `nodeMeshBFD` of a BGPConfiguration: the words of MetalLB's BFDProfile, times in milliseconds. */
+/** Parses `bfd` of a BGPPeer and `nodeMeshBFD` of a BGPConfiguration, with the field names of MetalLB's BFDProfile. */
 import type { BfdSettings } from '../intent.ts'
 import type { Fields } from './fields.ts'
 
 const LEAST_INTERVAL = 10
 const MOST_INTERVAL = 10_000
 const MOST_MULTIPLIER = 255
-/** 255 would be a single hop. */
+/** A minimum TTL of 255 would mean a single hop. */
 const MOST_TTL = 254
-/** The defaults of FRR and MetalLB: a lost neighbor is detected after 900 ms. */
+/** Milliseconds. As in FRR and MetalLB: a lost neighbor is detected after three intervals, 900 ms. */
 const INTERVAL = 300
 const MULTIPLIER = 3
 

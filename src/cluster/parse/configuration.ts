@@ -1,6 +1,6 @@
 /**
- * `BGPConfiguration`, spec as Calico's: `default` for the cluster, `node.<name>` for one node, which may say only its
- * listen port, its prefix advertisements and the prefixes of its pods. In Calico's groups our own fields are annotations.
+ * Parses BGPConfiguration, whose spec is Calico's: `default` for the cluster, `node.<name>` for one node. The latter may set
+ * only listen port, prefix advertisements and pod CIDRs. In Calico's API groups our own fields are annotations.
  */
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
@@ -24,7 +24,7 @@ import { NAT_EXCLUSIONS } from './pool.ts'
 import { MESH_FIELDS, parseSigning } from './protection.ts'
 
 export const NODE_CONFIGURATION = 'node.'
-/** Where the prefixes of pods are taken from. */
+/** Sources of pod CIDRs. */
 export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
 export const COMMUNITIES_PER_PREFIX = 50
@@ -52,7 +52,7 @@ const ADDITIONS = [
 const NEEDS_FELIX = 'peering with pods needs Felix, which assigns this address to their interfaces'
 const OWN_METRIC = 1024
 const METRIC = `routes are written with metric ${OWN_METRIC}`
-/** Calico's fields that ask for something that is not there to be done, and why. */
+/** Fields of Calico that have no effect here, and why. */
 const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   logSeverityScreen: "the agent's --log-level sets what is logged",
   ignoredInterfaces: 'the agent advertises no routes of interfaces',
@@ -61,14 +61,14 @@ const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   ipv4NormalRoutePriority: METRIC,
   ipv6NormalRoutePriority: METRIC,
 }
-/** Values that ask for what is done anyway. */
+/** Values of these fields that ask for what is done anyway: no message. */
 const AS_IT_IS: Readonly<Record<string, unknown>> = {
   ipv4NormalRoutePriority: OWN_METRIC,
   ipv6NormalRoutePriority: OWN_METRIC,
 }
 const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', 'logSeverityScreen', 'podCIDRs'])
 
-/** What may not happen while a field says nothing that can be read. On the other fields nothing rests that could do harm. */
+/** The parts that are held while a field is wrong. The other fields can do no harm if they are ignored. */
 const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
   spec: ['asNumber', 'listening', 'mesh', 'cluster', 'external', 'load-balancer', 'routes', 'pods'],
   asNumber: ['asNumber'],
@@ -118,7 +118,7 @@ function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
   return held
 }
 
-/** As if every field of the object were wrong: nothing of it can be read. */
+/** Everything is held, since the object cannot be read at all. */
 export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.spec ?? []).map((part) => [part, why]))
 
 function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
@@ -159,13 +159,13 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
 }
 
 /**
- * As many paths as BIRD merges for Calico, which does so unasked. RFC 7938 §6.3: where each rack or router has an AS of its
- * own, paths of one length are equal whatever AS they lead through; BIRD's `merge paths` looks at the length alone too.
+ * As many paths as BIRD merges in Calico's configuration. RFC 7938 §6.3: where each rack or router has its own AS, AS paths of
+ * the same length are equal; BIRD's `merge paths` compares only the length too.
  */
 export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: true, preferOldest: false }
 const MOST_PATHS = 64
 
-/** `multipath: {paths: 16, relax: true}` and `preferOldestPath`: additions of our own. */
+/** `multipath: {paths: 16, relax: true}` and `preferOldestPath`: our own fields. */
 function parseDecision(spec: Fields): DecisionSettings {
   const multipath = spec.record('multipath')
   const decision = {
@@ -177,7 +177,7 @@ function parseDecision(spec: Fields): DecisionSettings {
   return decision
 }
 
-/** Calico's `programClusterRoutes` names who writes routes between nodes; ours, `nodeRoutes`, where they come from. */
+/** Calico's `programClusterRoutes` says who writes routes between nodes; our `nodeRoutes` says where they come from. */
 function parseNodeRoutes(spec: Fields): Pick<ConfigurationObject, 'nodeRoutes' | 'programClusterRoutes'> {
   const programClusterRoutes = spec.oneOf('programClusterRoutes', PROGRAM_CLUSTER_ROUTES)
   const nodeRoutes = spec.oneOf('nodeRoutes', NODE_ROUTES) ?? 'BGP'
@@ -194,10 +194,10 @@ function parseNatExclusions(spec: Fields): boolean | undefined {
   return word === undefined ? undefined : word === 'IPPoolsAndHostIPs'
 }
 
-/** kube-proxy's own, where nothing else is said: `--healthz-bind-address`. */
+/** The default of kube-proxy's `--healthz-bind-address`. */
 const KUBE_PROXY = { port: 10256, path: '/healthz' }
 
-/** `serviceHealthCheck: {port, path, interval, failures}`, each with a default: an addition of our own. */
+/** `serviceHealthCheck: {port, path, interval, failures}`, each with a default: our own field. */
 function parseHealth(spec: Fields): HealthSettings | undefined {
   const check = spec.record('serviceHealthCheck')
   if (check === undefined) return undefined
@@ -214,7 +214,7 @@ function parseHealth(spec: Fields): HealthSettings | undefined {
   return settings
 }
 
-/** `serviceDamping: {suppressAfter, halfLife}`, each with a default: an addition of our own. */
+/** `serviceDamping: {suppressAfter, halfLife}`, each with a default: our own field. */
 function parseDamping(spec: Fields): DampingSettings | undefined {
   const damping = spec.record('serviceDamping')
   if (damping === undefined) return undefined
@@ -226,7 +226,7 @@ function parseDamping(spec: Fields): DampingSettings | undefined {
   return settings
 }
 
-/** Of one node; a list that is too long is a slip of the pen. */
+/** Pod CIDRs of one node. A list beyond the limit is refused as a mistake. */
 function parsePodCidrs(spec: Fields): Prefix[] {
   const found = spec.list('podCIDRs', (item, at) => {
     const prefix = typeof item === 'string' ? parsePrefix(item) : undefined
@@ -236,7 +236,7 @@ function parsePodCidrs(spec: Fields): Prefix[] {
   return found
 }
 
-/** An entry without a CIDR is let pass, as Calico does. */
+/** An entry without a CIDR is ignored, as in Calico. */
 function parseCidrs(spec: Fields, field: string): Prefix[] {
   return spec.records(field, (entry) => {
     const prefix = entry.prefix('cidr')
@@ -286,7 +286,7 @@ function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
   return found
 }
 
-/** What begins with a digit and has a colon is meant as a value; anything else is the name of an alias. */
+/** A text that begins with a digit and has a colon is a community; any other text is the name of an alias. */
 export function readCommunity(findings: Findings, item: unknown, at: string): readonly number[] | string | undefined {
   if (typeof item !== 'string') return findings.wrong(at, item, 'is not text')
   if (!/^\d+:/.test(item)) return item
@@ -300,7 +300,7 @@ function tellOfClusterFields(spec: unknown, findings: Findings): void {
   }
 }
 
-/** The key of a taint, as the API server would take it. */
+/** The key of a taint, in the syntax of the API server. */
 function readTaint(spec: Fields): string | undefined {
   const key = spec.text('leaveOnTaint')
   if (key === undefined || (key.length > 0 && key.length <= 253)) return key

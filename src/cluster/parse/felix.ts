@@ -1,6 +1,6 @@
 /**
- * Calico's `FelixConfiguration`: it is about Calico's own dataplane, but for what an agent in its place needs: how outgoing
- * packets are translated where a pool says nothing of its own, how service loops end, and whether Felix writes routes itself.
+ * Parses Calico's FelixConfiguration. Only three things in it concern this agent: how outgoing packets are translated where a
+ * pool does not set it, how service loops are prevented, and whether Felix writes routes itself.
  */
 import { PROGRAM_CLUSTER_ROUTES, SERVICE_LOOP_PREVENTIONS } from '../intent.ts'
 import type { FelixObject } from '../objects.ts'
@@ -23,7 +23,7 @@ export function parseFelix(object: Record<string, unknown>, _ref: ObjectRef, fin
   }
 }
 
-/** Calico lets a number stand for a range of one. */
+/** As in Calico, a single number is a range of one port. */
 function parsePort(spec: Fields): FelixObject['natPorts'] {
   const port = spec.whole('natPortRange', 1, 65_535)
   return port === undefined ? undefined : { first: port, last: port }

@@ -1,6 +1,6 @@
 /**
- * Reading unchecked objects field by field. A field that is absent or null reads as undefined; one that is wrong reads
- * as undefined too and is found (`Findings`). Every field that was asked for counts as known; `rest` reports the others.
+ * Reads unchecked objects field by field. A field that is absent or null reads as undefined. A wrong one reads as undefined
+ * too, and is reported to `Findings`. Every field that was read counts as known; `rest` reports the others.
  */
 import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
@@ -10,7 +10,7 @@ import type { Findings } from '../problem.ts'
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** An AS number as a person writes it: plain, or asdot (RFC 5396). Zero is none (RFC 7607). */
+/** An AS number, plain or asdot (RFC 5396). Zero is not one (RFC 7607). */
 export function parseAsn(value: unknown): Asn | undefined {
   if (typeof value === 'number') return Number.isInteger(value) && value > 0 && value <= 0xffffffff ? value : undefined
   if (typeof value !== 'string') return undefined
@@ -20,7 +20,7 @@ export function parseAsn(value: unknown): Asn | undefined {
   return Number(high) > 0xffff || Number(low) > 0xffff ? undefined : parseAsn(Number(high) * 0x10000 + Number(low))
 }
 
-/** Whole seconds: a number, or a length of time as Kubernetes writes it (`90s`, `1m30s`). */
+/** Whole seconds: a number, or a duration as in Kubernetes (`90s`, `1m30s`). */
 export function parseSeconds(value: unknown): Seconds | undefined {
   if (typeof value === 'number') return Number.isInteger(value) && value >= 0 ? value : undefined
   if (typeof value !== 'string') return undefined
@@ -36,7 +36,7 @@ export class Fields {
   readonly path: string
   readonly #record: Record<string, unknown>
   readonly #known = new Set<string>()
-  /** Where a field stands if not under `path`: an annotation. */
+  /** The place of fields that are not under `path`: the name of an annotation. */
   readonly #places: ReadonlyMap<string, string>
 
   constructor(
@@ -51,7 +51,7 @@ export class Fields {
     this.#places = places
   }
 
-  /** The value as it stands, null read as absent. */
+  /** The unchecked value; null reads as undefined. */
   raw(name: string): unknown {
     this.#known.add(name)
     return Object.hasOwn(this.#record, name) ? (this.#record[name] ?? undefined) : undefined
@@ -79,7 +79,7 @@ export class Fields {
   }
 
   asn(name: string): Asn | undefined {
-    // YAML reads an asdot number without quotes as a fraction, and 64512.10 and 64512.1 are then the same.
+    // YAML reads an asdot number without quotes as a fraction, in which 64512.10 and 64512.1 are the same.
     const value = this.raw(name)
     const fraction = typeof value === 'number' && !Number.isInteger(value)
     return this.#read(name, parseAsn, `is not an AS number${fraction ? ' (put one with a dot in quotes)' : ''}`)
@@ -98,7 +98,7 @@ export class Fields {
     return this.#read(name, read, 'is not an IP address')
   }
 
-  /** One that a host may have for itself. */
+  /** A unicast address that a single host can have. */
   hostAddress(name: string): Address | undefined {
     const address = this.address(name)
     const why = address === undefined ? undefined : whyNotOfHost(address)
@@ -122,7 +122,7 @@ export class Fields {
     return record === undefined ? undefined : new Fields(this.findings, this.at(name), record)
   }
 
-  /** Each item read by `read`, which finds what is wrong by itself; items that read as undefined are left out. */
+  /** Reads each item with `read`, which reports errors itself; items that read as undefined are left out. */
   list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined): Item[] {
     const items = this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
     return items.map((item, index) => read(item, `${this.at(name)}[${index}]`)).filter((item) => item !== undefined)
@@ -142,24 +142,24 @@ export class Fields {
     })
   }
 
-  /** Of the object whose fields these are. */
+  /** `labels` of the metadata whose fields these are. */
   labels(): Record<string, string> {
     return Object.fromEntries(this.record('metadata')?.textMap('labels') ?? [])
   }
 
-  /** Text to text, as labels and annotations are. */
+  /** A map from text to text, such as labels and annotations. */
   textMap(name: string): Map<string, string> {
     const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object') ?? {}
     const map = new Map<string, string>()
     for (const [key, value] of Object.entries(record)) {
-      // YAML reads `true` and `64512` without quotes as what they look like.
+      // In YAML, `true` and `64512` without quotes are no text.
       if (typeof value === 'string') map.set(key, value)
       else if (value !== null) this.findings.wrong(`${this.at(name)}[${key}]`, value, 'is not text (put it in quotes)')
     }
     return map
   }
 
-  /** Fields that are known and not acted on: said with the reason, not refused. `asItIs`: values that change nothing. */
+  /** Reports fields that have no effect, with the reason; they are not refused. `asItIs`: values that need no report. */
   notActedOn(reasons: Readonly<Record<string, string>>, asItIs: Readonly<Record<string, unknown>> = {}): void {
     for (const [name, reason] of Object.entries(reasons)) {
       if (!this.has(name) || this.raw(name) === asItIs[name]) continue
@@ -168,8 +168,8 @@ export class Fields {
   }
 
   /**
-   * Fields that choose: with no value they would choose everything. The API drops such a field and a person sees it gone; in
-   * a file it stands there, and something else was meant.
+   * Refuses null in fields that select: without a value they would select everything. The API drops a null field, which its
+   * user then sees; in a file it remains.
    */
   refuseNull(names: readonly string[]): void {
     for (const name of names) {
@@ -178,7 +178,7 @@ export class Fields {
     }
   }
 
-  /** Reports fields that were not asked for: mostly misspelt ones. */
+  /** Reports fields that were not read: most are misspelt. */
   rest(): void {
     for (const name of Object.keys(this.#record)) {
       if (this.#known.has(name)) continue

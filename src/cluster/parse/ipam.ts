@@ -1,6 +1,6 @@
 /**
- * Calico's IPAM, read only: which blocks of addresses belong to which node (`BlockAffinity`), and which single addresses of
- * a block are with pods of other nodes (`IPAMBlock`). Names of the objects say nothing: they may be cut short.
+ * Parses the objects of Calico's IPAM: the node that each block of addresses belongs to (`BlockAffinity`), and the addresses of
+ * a block that pods of other nodes have (`IPAMBlock`). The names of these objects may be shortened, so they are not used.
  */
 import { ADDRESS_BITS } from '../../base/family.ts'
 import { makePrefix, type Prefix } from '../../base/prefix.ts'
@@ -9,12 +9,12 @@ import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord } from './fields.ts'
 
-/** Text in one of Calico's groups, a boolean in the other. An object that is being deleted is there and does not count. */
+/** Text in one of Calico's API groups, a boolean in the other. An object that is being deleted does not count. */
 const isDeleted = (spec: Fields): boolean => spec.raw('deleted') === true || spec.raw('deleted') === 'true'
 
-/** Old rows have no state; one that is pending may still become another node's. */
+/** Old objects have no state. A pending affinity may still go to another node. */
 const HELD_STATES: readonly unknown[] = [undefined, '', 'confirmed']
-/** Old rows have no type; `virtual` is for addresses of services. */
+/** Old objects have no type. `virtual` is for addresses of services. */
 const NODE_TYPES: readonly unknown[] = [undefined, '', 'host']
 
 export function parseAffinity(
@@ -47,7 +47,7 @@ export function parseBlock(
   return { borrowed: isDeleted(spec) ? new Map() : borrowedIn(spec, prefix, owner) }
 }
 
-/** By the node of the pod that has the address, where that is not the owner of the block. */
+/** Addresses of pods on nodes other than the owner of the block, by node. */
 function borrowedIn(spec: Fields, block: Prefix, owner: string | undefined): Map<string, Prefix[]> {
   const nodes = spec.list('attributes', (item) => podNode(item) ?? '')
   const borrowed = new Map<string, Prefix[]>()
@@ -61,7 +61,7 @@ function borrowedIn(spec: Fields, block: Prefix, owner: string | undefined): Map
   return borrowed
 }
 
-/** An address that was given back stands there for a while; one of a tunnel is the node's own. */
+/** The node of the pod that has the address; undefined for a released address and for that of a tunnel. */
 function podNode(attributes: unknown): string | undefined {
   if (!isRecord(attributes) || !isRecord(attributes.secondary)) return undefined
   const { node, pod } = attributes.secondary

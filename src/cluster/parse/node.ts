@@ -16,7 +16,7 @@ import type { ObjectRef } from '../source.ts'
 import { Fields, parseAsn } from './fields.ts'
 import { parsePeerIp } from './peer-ip.ts'
 
-/** The first annotation that the Node has is used. */
+/** Tried in this order. */
 const AS_ANNOTATIONS = ['godwit.dev/asNumber', 'projectcalico.org/ASNumber'] as const
 const ADDRESS_ANNOTATIONS = { ipv4: 'projectcalico.org/IPv4Address', ipv6: 'projectcalico.org/IPv6Address' } as const
 const CLUSTER_ID_ANNOTATIONS = [
@@ -59,7 +59,7 @@ function parseTaints(spec: Fields | undefined): string[] {
   return keys
 }
 
-/** Most annotations of a Node are not read here, and some change with every heartbeat: those are not kept. */
+/** Keeps the annotations that can be values for a BGPPeer. Others are dropped: some change with every heartbeat. */
 const valuesIn = (annotations: ReadonlyMap<string, string>): Record<string, string> =>
   Object.fromEntries(
     [...annotations].filter(([, text]) => parseAsn(text) !== undefined || parsePeerIp(text) !== undefined),
@@ -79,7 +79,7 @@ function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
 /** As in Kubernetes: the first InternalIP of each family is used, else the first ExternalIP. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP'] as const
 
-/** Of one node; those that sessions use come first. */
+/** The most addresses of one node that are kept; those that sessions use come first. */
 const MOST_HOSTS = 64
 
 interface Listed {
@@ -87,7 +87,7 @@ interface Listed {
   readonly address: Address
 }
 
-/** Other types are skipped unread: kubelets list host names too. */
+/** Other types are skipped: kubelets list host names too. */
 function parseStatusAddresses(status: Fields | undefined): Listed[] {
   const listed = status?.records('addresses', (fields) => {
     const type = ADDRESS_TYPES.find((one) => one === fields.raw('type'))

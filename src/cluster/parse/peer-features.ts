@@ -1,4 +1,4 @@
-/** Fields of a BGPPeer that are our additions and ask for more of BGP than Calico does. */
+/** Parses our own fields of a BGPPeer that ask for features of BGP which Calico does not have. */
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { ROLES } from '../../bgp/wire/role.ts'
 import type { PrefixLimit } from '../intent.ts'
@@ -36,7 +36,7 @@ export function parseFeatures(spec: Fields): Pick<PeerObject, Features> {
   }
 }
 
-/** Instead of `asNumber`: any number, as long as it is, or is not, our own. */
+/** `remoteAS`, in place of `asNumber`: `internal` for our own number, `external` for any other. */
 function readRemoteAs(spec: Fields): PeerObject['remoteAs'] {
   const word = spec.oneOf('remoteAS', ['internal', 'external'])
   const given = spec.has('asNumber') && spec.raw('asNumber') !== 0
@@ -69,7 +69,7 @@ const isFamily = (item: unknown, family: Family): boolean => typeof item === 'st
 const RANGE_LIMIT = 64
 const MOST_IN_RANGE = 4096
 
-/** `peerRange: 10.0.0.0/24`: every caller from there is a neighbor, up to a limit. */
+/** `peerRange: 10.0.0.0/24`: every host that connects from there is a neighbor, up to a limit. */
 function readRange(spec: Fields): PeerObject['range'] {
   const prefix = spec.prefix('peerRange')
   const limit = spec.whole('peerRangeLimit', 1, MOST_IN_RANGE)
@@ -123,7 +123,7 @@ export function readRouteMemory(spec: Fields): number | undefined {
   return mib === undefined ? undefined : mib * MIB
 }
 
-/** `restartMinutes: 0`: held down until it is enabled by command. */
+/** `restartMinutes: 0`: the session stays down until it is enabled by command. */
 export function prefixLimit(limit: number, warnPercent = WARN_PERCENT, restartMinutes = RESTART_MINUTES): PrefixLimit {
   return {
     limit,

@@ -1,7 +1,7 @@
-/** `peerIP` as a person writes it: an address with or without a port, or a word for the default gateway of the node. */
+/** Parses `peerIP`: an address with or without a port, or `DefaultGateway`. */
 import { type Address, familyOfAddress, parseAddress } from '../../base/address.ts'
 
-/** In place of an address: whoever the default routes of the node lead to. */
+/** In place of an address: the gateway of the node's default route. */
 export const DEFAULT_GATEWAY = 'DefaultGateway'
 
 /** `10.0.0.1`, `10.0.0.1:179`, `2001:db8::1`, `[2001:db8::1]:179`, `fe80::1%eth0`, `[fe80::1%eth0]:179`. */

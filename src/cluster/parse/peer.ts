@@ -1,6 +1,6 @@
 /**
- * `BGPPeer`, spec as Calico's, with additions of our own. In Calico's groups, where the API prunes what it does not
- * know, an addition is an annotation: `godwit.dev/holdTime: "30"`.
+ * Parses BGPPeer, whose spec is Calico's with fields of our own. In Calico's API groups our own fields are annotations, since
+ * the API drops unknown fields: `godwit.dev/holdTime: "30"`.
  *
  * What happens to Calico's fields:
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
@@ -160,7 +160,7 @@ function parseRemote(spec: Fields): Pick<PeerObject, RemoteFields> {
   return { remote, gateway, interface: link, peerSelector, asNumber, localAsNumber: localAs, ...from }
 }
 
-/** What each node says itself stands in no object at the same time. */
+/** A value may come from the object or from each Node, not from both. */
 function readValuesFrom(
   spec: Fields,
   { hasIp, hasSelector, hasRange }: Readonly<Record<'hasIp' | 'hasSelector' | 'hasRange', boolean>>,
@@ -183,7 +183,7 @@ function readValuesFrom(
 
 const hasAsNumber = (spec: Fields): boolean => spec.has('asNumber') && spec.raw('asNumber') !== 0
 
-/** A name of at most 63 characters, with a DNS domain before it or without: what labels and annotations are called. */
+/** The key of a label or annotation: at most 63 characters, with or without a DNS prefix. */
 const KEY = /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
 
 /** `{label: KEY}` or `{annotation: KEY}`. */
@@ -202,7 +202,7 @@ function readValueFrom(spec: Fields, field: string): ValueFrom | undefined {
   return isOne ? found[0] : spec.findings.wrong(spec.at(field), undefined, 'needs exactly one of label and annotation')
 }
 
-/** An empty text is as good as none. */
+/** An empty text counts as absent. */
 const given = (spec: Fields, field: string): boolean => spec.has(field) && spec.raw(field) !== ''
 
 function readSelector(spec: Fields, field: string): Selector | undefined {
@@ -213,12 +213,12 @@ function readSelector(spec: Fields, field: string): Selector | undefined {
   return spec.findings.wrong(spec.at(field), text, `is not a selector: ${selector.error}`)
 }
 
-/** What people call interfaces; never a number, which would be taken for an index. */
+/** The name of an interface. A number is refused, since the kernel would read it as an index. */
 export const INTERFACE = /^(?!\.{1,2}$|\d+$)[A-Za-z0-9_.@+-]{1,15}$/
 
 /**
- * `peerIP: fe80::1%eth0`, or `peerIP: fe80::1` with `interface: eth0`, are one neighbor. `interface` alone is whoever
- * advertises itself as a router there: `link` then names it.
+ * `peerIP: fe80::1%eth0` and `peerIP: fe80::1` with `interface: eth0` mean the same neighbor. `interface` alone means the
+ * router that advertises itself there; `link` is then its name.
  */
 function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; link: string | undefined } {
   const name = readInterface(spec)
@@ -231,7 +231,7 @@ function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; l
   return { remote: { ...remote, address }, link: undefined }
 }
 
-/** Which addresses need an interface, and may name one. */
+/** Why address and interface do not fit together; undefined: they do. */
 function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
   if (!isLinkLocal(bare)) {
     if (zone !== undefined) return 'names an interface, which is allowed only for a link-local address'
@@ -244,7 +244,7 @@ function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boo
 
 const NO_ADDRESS = { remote: undefined, link: undefined }
 
-/** `peerIP: DefaultGateway`: whoever that is, on this node and now. */
+/** `peerIP: DefaultGateway`: the current default gateway of each node. */
 function readGateway(spec: Fields): PeerObject['gateway'] {
   const isGateway = spec.raw('peerIP') === DEFAULT_GATEWAY
   const families = readFamilies(spec, 'gatewayFamilies')
@@ -264,7 +264,7 @@ function readInterface(spec: Fields, field = 'interface'): string | undefined {
   return spec.findings.wrong(spec.at(field), name, 'is not an interface name')
 }
 
-/** Who is not dialled, or knows this node by another address, has no use for it. */
+/** Refused for neighbors that are not dialled, or that know this node by another address. */
 function readSourceInterface(spec: Fields): string | undefined {
   const name = readInterface(spec, 'sourceInterface')
   const other = ['sourceAddress', 'interface', 'peerRange', 'peerSelector'].find((field) => given(spec, field))
