@@ -1,10 +1,14 @@
 // One router, one node: both families over one session, in every way a session can come about, and after every way it can end.
 
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Agent } from '../lab/agent.ts'
 import type { Family } from '../lab/lab.ts'
 import { bgpPeer, kubeNode } from '../lab/manifests.ts'
 import { eventually, throughout } from '../lab/wait.ts'
+import { forward, ip, kernelRoutes } from '../lab/wire.ts'
 import type { Route, Router, Words } from '../speakers/speaker.ts'
-import { type Bench, type Case, expect, expectRoutes, routerHolds, sessionsUp } from './case.ts'
+import { type Bench, type Case, expect, expectRoutes, routerHolds, Skip, sessionsUp } from './case.ts'
 import {
   agentHolds,
   agentSessionsUp,
@@ -213,6 +217,54 @@ const longAway = (helper: Helper): Case => ({
   },
 })
 
+const KUBE_ROUTER = 17
+const GOBGP_HELP = {
+  session: ['[neighbors.graceful-restart.config]', '  enabled = true', '  restart-time = 120'],
+  family: ['[neighbors.afi-safis.mp-graceful-restart.config]', '  enabled = true'],
+}
+
+/** As kube-router does it: GoBGP speaks, and its routes are in the kernel. BIRD notes each route that comes or goes. */
+const takenOver: Case = {
+  name: 'graceful restart: a router that helps loses no route where the agent takes over from GoBGP and its kernel routes (10.7)',
+  speakers: 'bird',
+  async run({ lab, speaker, present }) {
+    const gobgp = present.find(({ kind }) => kind === 'gobgp')
+    if (gobgp === undefined) throw new Skip('GoBGP is not here')
+    const cluster = new Cluster(lab)
+    const { host: node } = await cluster.node(1)
+    const host = await lab.host('router', 1)
+    await forward(node)
+    await cluster.manifests.put(configuration(), ...POOLS, bgpPeer('router', host.ipv4, ROUTER_AS))
+    const neighbors = [{ address: node.ipv4, asn: CLUSTER_AS }]
+    const globals = ['debug protocols { routes };']
+    const router = await speaker.start(host, { asn: ROUTER_AS, neighbors, networks: routerNetworks(1), globals })
+    const own = podRoutes(node, 1, { transport: 'ipv4' }).map(({ prefix }) => prefix)
+    const before = await gobgp.start(node, {
+      asn: CLUSTER_AS,
+      networks: own.map((prefix) => ({ prefix })),
+      neighbors: [{ address: host.ipv4, asn: ROUTER_AS, features: [GOBGP_HELP] }],
+    })
+    const holds = async () => {
+      const held = [...(await router.routes('ipv4')), ...(await router.routes('ipv6'))].map(({ prefix }) => prefix)
+      expect(held.sort().join() === [...own].sort().join(), `the router has ${held.join()}`)
+    }
+    await eventually(holds)
+    await ip(node, [`route add 10.244.201.0/24 via ${host.ipv4} proto ${KUBE_ROUTER}`])
+    await before.kill()
+    const agent = new Agent(node, cluster.manifests, { linux: true, adopt: String(KUBE_ROUTER) })
+    await agent.start()
+    await sessionsUp(router, 1)
+    await eventually(async () => {
+      const left = await kernelRoutes(node, KUBE_ROUTER)
+      expect(left.length === 0, `the kernel still has ${left.join('; ')}`)
+    })
+    await throughout(5_000, holds)
+    const log = await readFile(join(host.directory, 'events.log'), 'utf8')
+    const gone = log.split('\n').filter((line) => / removed .*(10\.244\.1\.0|fd00:244:1::)/.test(line))
+    expect(log.includes(' added ') && gone.length === 0, `the router says: ${gone.join(' · ')}`)
+  },
+}
+
 /** The times are BIRD's: three seconds to come back in, then ten as routes of last resort. */
 const routerLongAway: Case = {
   name: 'graceful restart: a router that is long away: its routes stay here as routes of last resort, as long as it asked for',
@@ -285,4 +337,5 @@ export const cases: readonly Case[] = [
     longAway(helper),
   ]),
   routerLongAway,
+  takenOver,
 ]

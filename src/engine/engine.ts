@@ -688,7 +688,7 @@ export class Engine {
       yield NEIGHBOR_COST
     }
     if (node === undefined) return
-    const line = this.#restart.begin(node.routerId, this.#facts.now)
+    const line = this.#restart.begin(node.routerId, this.#kernel?.takesOver === true, this.#facts.now)
     if (line !== undefined) this.#out.log(line)
     for (const peer of peers.changed) {
       this.#objects.changePeer(peer, node, this.#facts.now)

@@ -112,6 +112,11 @@ export class Kernel {
     return this.#nft
   }
 
+  /** Another speaker left routes to us; false before the kernel has been read. */
+  get takesOver(): boolean {
+    return this.#routes.inherited > 0
+  }
+
   // ── Desired state ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** `intent` is undefined while this node is not known: NAT then stays as it is. */

@@ -137,23 +137,31 @@ export class Restart {
     this.#forwards = forwards
   }
 
-  /** This node is known, and no neighbor has been dialled yet. */
-  begin(routerId: RouterId, now: Millis): LogLine | undefined {
+  /**
+   * This node is known, and no neighbor has been dialled yet. `takesOver`: another speaker left its kernel routes to us.
+   * To neighbors, the speaker of this node has then restarted, and packets to its pods and services arrive as before.
+   */
+  begin(routerId: RouterId, takesOver: boolean, now: Millis): LogLine | undefined {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
     this.#ownUntil = now + LONGEST_DEFERRAL
-    if (this.#left === undefined || this.#boot === '') return undefined
+    if (this.#left === undefined)
+      return takesOver ? this.#goOn('this agent takes over from another speaker', FAMILIES, now) : undefined
+    if (this.#boot === '') return undefined
     const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
     if (reason !== undefined)
       return logLine('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
+    return this.#goOn('the agent has restarted', this.#left.families, now)
+  }
+
+  #goOn(what: string, families: readonly Family[], now: Millis): LogLine {
     this.own.restarted = true
-    const { families } = this.#left
     this.own.preserved = families.filter((family) => this.#forwards.includes(family))
     const lost = families.filter((family) => !this.#forwards.includes(family))
     this.#startedAt = now
     this.#deferral = new Deferral(this.#rooms, now)
     const but = lost.length === 0 ? '' : `, except for ${lost.join(' and ')}: this node does not forward it`
-    const text = `the agent has restarted: neighbors with graceful restart keep our routes until we advertise them again${but}`
+    const text = `${what}: neighbors with graceful restart keep our routes until we advertise them again${but}`
     return logLine('info', 'restarted', text, {})
   }
 

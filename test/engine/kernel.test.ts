@@ -117,6 +117,19 @@ class Lab {
     this.kernel.open()
   }
 
+  /** The worker that ran until now plays another speaker: it is killed, and an agent comes that has never run here. */
+  takeOver(adopt: readonly number[]): void {
+    this.world.crash(this.worker)
+    this.world.forget('worker-1')
+    const addresses = ['10.0.0.11', 'fd00:10::11']
+    this.worker = this.world.add('worker-1', addresses, undefined, { dataplane: 'linux', adopt })
+    // As the agent does: the kernel has been read before objects are.
+    this.kernel.open()
+    this.world.pass(5)
+    this.change(...[WORKER, CLUSTER, TO_ROUTER, ...POOLS].map((object) => upsert(object)))
+    this.world.feed(this.worker, { kind: 'synced' })
+  }
+
   change(...changes: ObjectChange[]): void {
     this.world.change(this.worker, changes)
   }
@@ -742,6 +755,25 @@ describe('the speaker before us', () => {
     expect(theirs(lab)).toEqual([])
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
     expect(lab.problems().join()).not.toContain('kernel route')
+  })
+
+  test.each([
+    { left: 'routes', keeps: true },
+    { left: 'no route', keeps: false },
+  ])('left $left: routers keep what it told them: $keeps (10.7, RFC 4724 §4.1)', ({ left, keeps }) => {
+    const lab = new Lab()
+    lab.settle()
+    if (left === 'routes') lab.kernel.addForeign('10.244.9.0/24', '10.0.0.1', BIRD, 32)
+    const before = lab.learned()
+    lab.takeOver([BIRD])
+    let lacks = 0
+    for (let passed = 0; passed < 30_000; passed++) {
+      lab.world.pass(1)
+      if (lab.learned().length < before.length) lacks++
+    }
+    expect([lab.learned(), lacks === 0]).toEqual([before, keeps])
+    const said = lab.world.ask(lab.tor, 'show protocols all').split('Neighbor capabilities')[1] ?? ''
+    expect([said.includes('Restart recovery'), said.includes('AF preserved: ipv4 ipv6')]).toEqual([keeps, keeps])
   })
 
   test('with the very metric of ours is replaced in place', () => {

@@ -128,6 +128,11 @@ export class World {
     return host
   }
 
+  /** Its run directory is emptied: the next run is the first one here. */
+  forget(name: string): void {
+    this.#left.delete(name)
+  }
+
   change(host: Host, changes: readonly ObjectChange[]): void {
     this.feed(host, { kind: 'objects', changes })
   }
