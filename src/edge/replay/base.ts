@@ -9,21 +9,25 @@ import { type KernelRoute, routeKey } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
 import type { Input } from '../../engine/input.ts'
 import { BaseConnection } from './base-connection.ts'
+import { Shelf } from './shelf.ts'
+import { weightOfLink, weightOfObject } from './weight.ts'
 
 type Of<K extends Input['kind']> = Extract<Input, { readonly kind: K }>
 type Upsert = Extract<ObjectChange, { readonly kind: 'upsert' }>
 
 /** Rows of one table. */
 const MOST_ROWS = 4_096
+/** Octets of objects, and of links, as estimated. */
+const MOST_OCTETS = 8 * 1024 * 1024
 const MOST_CONNECTIONS = 512
 
 /** Objects that people write come first where room is short: without them there are no neighbors. */
 const FIRST: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool', 'Secret']
 
 export class Base {
-  readonly #objects = new Map<string, Upsert>()
+  readonly #objects = new Shelf<string, Upsert>({ rows: MOST_ROWS, octets: MOST_OCTETS })
   readonly #troubles = new Map<string, ObjectChange>()
-  readonly #links = new Map<number, Link>()
+  readonly #links = new Shelf<number, Link>({ rows: MOST_ROWS, octets: MOST_OCTETS })
   readonly #routes = new Map<string, KernelRoute>()
   readonly #connections = new Map<number, BaseConnection>()
   /** The newest input of a kind, and of the object that it is about. */
@@ -67,10 +71,10 @@ export class Base {
   inputs(): Input[] {
     const before = [...this.#newest.values()]
     const change = { full: true, gone: [] }
-    if (this.#knowsLinks) before.push({ kind: 'links', change: { ...change, present: [...this.#links.values()] } })
+    if (this.#knowsLinks) before.push({ kind: 'links', change: { ...change, present: this.#links.values() } })
     if (this.#knowsRoutes)
       before.push({ kind: 'kernel', change: { ...change, more: false, present: [...this.#routes.values()] } })
-    const objects = [...this.#objects.values()].sort((a, b) => rank(a.ref) - rank(b.ref))
+    const objects = this.#objects.values().sort((a, b) => rank(a.ref) - rank(b.ref))
     const changes = [...objects, ...this.#troubles.values()]
     const known = changes.map((one): Input => ({ kind: 'objects', changes: [one] }))
     const synced: Input[] = this.#isSynced ? [{ kind: 'synced' }] : []
@@ -87,7 +91,7 @@ export class Base {
         this.#objects.delete(nameOf(change.ref))
         return
       case 'replace':
-        for (const [name, { ref }] of this.#objects) if (ref.kind === change.of) this.#objects.delete(name)
+        for (const [name, { ref }] of this.#objects.entries()) if (ref.kind === change.of) this.#objects.delete(name)
         for (const one of change.objects) this.#keepObject({ kind: 'upsert', ...one })
         return
       case 'trouble':
@@ -97,17 +101,15 @@ export class Base {
   }
 
   #keepObject(object: Upsert): void {
-    const name = nameOf(object.ref)
-    const isFirst = FIRST.includes(object.ref.kind)
-    const most = isFirst ? MOST_ROWS : MOST_ROWS / 2
-    if (this.#objects.has(name) || this.#hasRoom(this.#objects, most)) this.#objects.set(name, object)
+    const share = FIRST.includes(object.ref.kind) ? 1 : 1 / 2
+    if (!this.#objects.put(nameOf(object.ref), object, weightOfObject(object.object), share)) this.leftOut++
   }
 
   #foldLinks({ change }: Of<'links'>): void {
     this.#knowsLinks = true
     if (change.full) this.#links.clear()
     for (const index of change.gone) this.#links.delete(index)
-    for (const link of change.present) if (this.#hasRoom(this.#links)) this.#links.set(link.index, link)
+    for (const link of change.present) if (!this.#links.put(link.index, link, weightOfLink(link))) this.leftOut++
   }
 
   #foldRoutes({ change }: Of<'kernel'>): void {

@@ -14,11 +14,12 @@ import { errorText } from '../error-text.ts'
 import { bareInput } from './bare.ts'
 import { Base } from './base.ts'
 import { type StoryError, turnLine, writeValue } from './story.ts'
+import { weightOf } from './weight.ts'
 
 export interface RecorderBounds {
   /** Inputs that are kept one by one. */
   readonly inputs: number
-  /** Octets that they may take in memory, by a cheap estimate. The newest one is always kept. */
+  /** Octets that they may take in memory, as estimated (`weight.ts`). The newest one is always kept. */
   readonly weight: number
   /** Octets of the file. */
   readonly file: number
@@ -176,33 +177,4 @@ function removeQuietly(path: string): void {
 
 function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
-}
-
-/**
- * An estimate for an object, a link or a route. Objects are trimmed by their source; the exact size is known when the
- * file is written.
- */
-const ROW = 1_024
-const PLAIN = 128
-
-function weightOf(input: Input): number {
-  switch (input.kind) {
-    case 'received':
-      return PLAIN + input.bytes.length
-    case 'command':
-      return PLAIN + input.line.length
-    case 'objects':
-      return input.changes.reduce((sum, one) => sum + ROW * (one.kind === 'replace' ? one.objects.length : 1), PLAIN)
-    case 'remembered':
-      return PLAIN + ROW * input.objects.length
-    case 'links':
-    case 'kernel':
-      return PLAIN + ROW * (input.change.present.length + input.change.gone.length)
-    case 'polled':
-      return PLAIN + 8 * input.unread.length
-    case 'bfd':
-      return PLAIN + ROW * input.news.length
-    default:
-      return PLAIN
-  }
 }

@@ -10,6 +10,7 @@ import { parsePrefix } from '../../../src/base/prefix.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
 import type { KernelRoute } from '../../../src/dataplane/kernel.ts'
+import type { Link } from '../../../src/dataplane/links.ts'
 import type { Turns } from '../../../src/edge/driver.ts'
 import { Base } from '../../../src/edge/replay/base.ts'
 import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder.ts'
@@ -52,6 +53,10 @@ function rigWith(bounds: RecorderBounds): { rig: Rig; recorder: Recorder } {
   return { rig, recorder: recorder as unknown as Recorder }
 }
 const OPTIONS_OF_RIG = new Rig({ neighbors: 0 }).options
+
+const text = (length: number): 'ClusterIP' => 'x'.repeat(length) as 'ClusterIP'
+const manyHops = (count: number) =>
+  Array.from({ length: count }, () => ({ gateway: '10.0.0.1', interface: 'e0', onlink: false, weight: 1 }))
 
 const route = (neighbor: RawNeighbor, prefix: string): Uint8Array => {
   const asPath = [{ kind: 'sequence', asns: [neighbor.asn] }] as const
@@ -157,6 +162,62 @@ describe('it is bounded', () => {
       expect(Buffer.byteLength(recorder.text(new Error('x'.repeat(100_000))))).toBeLessThanOrEqual(bounds.file)
     })
     fc.assert(run, { numRuns: 60 })
+  })
+
+  const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
+  const addresses = upTo(5_000).map((index) => `10.${index >> 8}.${index & 255}.1`)
+  const link: Link = {
+    ...{ index: 7, name: 'kube-ipvs0', up: true, mtu: 1500, flags: 1 },
+    addresses: addresses.map((address) => ({ address, length: 32, peer: undefined, scope: 0, flags: 0 })),
+  }
+  const table = { isOwned: true, chains: new Map(), sets: new Map([['a', addresses]]), begun: 0, rules: [] }
+  /** What is large though it is one: each of a kind whose size others choose. */
+  const LARGE: Readonly<Record<string, Input>> = {
+    'an object with a long list': {
+      kind: 'objects',
+      changes: [upsert(service('shop/web', { externalIPs: addresses }))],
+    },
+    'an object with a long text': { kind: 'objects', changes: [upsert(service('shop/web', { type: text(100_000) }))] },
+    'an object with many fields': {
+      kind: 'objects',
+      changes: [upsert(bgpPeer('a', Object.fromEntries(addresses.map((address) => [address, 1]))))],
+    },
+    'a link with many addresses': { kind: 'links', change: { full: false, gone: [], present: [link] } },
+    'rules with many elements': { kind: 'nft-table', table },
+    'many failures': {
+      kind: 'applied',
+      what: 'routes',
+      seq: 1,
+      failed: upTo(5_000).map((index) => ({ index, reason: 'no' })),
+    },
+    'a route with many next hops': {
+      kind: 'kernel',
+      change: { full: false, more: false, gone: [], present: [{ ...routeOf('10.0.0.0/8'), hops: manyHops(5_000) }] },
+    },
+  }
+
+  test.each(Object.entries(LARGE))('%s weighs what it takes', (_, input) => {
+    const recorder = new Recorder(nobody, OPTIONS)
+    for (let time = 0; time < 1_000; time++) recorder.handle(input, 0)
+    // Of 100 KB each, 4 MiB hold forty.
+    expect(recorder.size.inputs).toBeLessThan(60)
+    expect(recorder.size.weight).toBeLessThanOrEqual(4 * 1024 * 1024)
+  })
+
+  test('the base too is bounded in octets', () => {
+    const base = new Base()
+    for (const index of upTo(500)) {
+      base.fold({ kind: 'objects', changes: [upsert(service(`shop/s${index}`, { externalIPs: addresses }))] })
+      base.fold({ kind: 'links', change: { full: false, gone: [], present: [{ ...link, index }] } })
+    }
+    const [links, ...objects] = base.inputs()
+    expect(objects.length).toBeLessThan(50)
+    expect(links?.kind === 'links' && links.change.present.length).toBeLessThan(50)
+    expect(base.leftOut).toBe(1_000 - objects.length - (links?.kind === 'links' ? links.change.present.length : 0))
+    // What is gone makes room.
+    base.fold({ kind: 'objects', changes: [{ kind: 'replace', of: 'Service', objects: [] }] })
+    base.fold({ kind: 'objects', changes: [upsert(service('shop/new', { externalIPs: addresses }))] })
+    expect(base.inputs().filter(({ kind }) => kind === 'objects')).toHaveLength(1)
   })
 
   test('one file, readable for its owner alone, in place of the last; and it is said where it cannot be written', () => {

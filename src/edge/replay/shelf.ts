@@ -1,0 +1,52 @@
+/** A table that is bounded in rows and in octets. */
+interface Row<Value> {
+  readonly value: Value
+  readonly weight: number
+}
+
+export interface ShelfBounds {
+  readonly rows: number
+  readonly octets: number
+}
+
+export class Shelf<Key, Value> {
+  readonly #bounds: ShelfBounds
+  readonly #rows = new Map<Key, Row<Value>>()
+  #octets = 0
+
+  constructor(bounds: ShelfBounds) {
+    this.#bounds = bounds
+  }
+
+  /** `share`: of the whole, which it may fill. False: there is no room; what the key had is gone then. */
+  put(key: Key, value: Value, weight: number, share = 1): boolean {
+    const isThere = this.#rows.has(key)
+    const before = this.#rows.get(key)?.weight ?? 0
+    const { rows, octets } = this.#bounds
+    if ((!isThere && this.#rows.size >= rows * share) || this.#octets - before + weight > octets * share) {
+      this.delete(key)
+      return false
+    }
+    this.#octets += weight - before
+    this.#rows.set(key, { value, weight })
+    return true
+  }
+
+  delete(key: Key): void {
+    this.#octets -= this.#rows.get(key)?.weight ?? 0
+    this.#rows.delete(key)
+  }
+
+  clear(): void {
+    this.#rows.clear()
+    this.#octets = 0
+  }
+
+  *entries(): Iterable<readonly [Key, Value]> {
+    for (const [key, { value }] of this.#rows) yield [key, value]
+  }
+
+  values(): Value[] {
+    return Array.from(this.#rows.values(), ({ value }) => value)
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What inputs take in memory while they are kept, as an estimate that never falls far below the truth: whoever sends
+ * large objects, or many small ones, must not fill memory with what is kept for a replay file.
+ */
+import type { ObjectChange } from '../../cluster/source.ts'
+import type { KernelRoute } from '../../dataplane/kernel.ts'
+import type { Link } from '../../dataplane/links.ts'
+import type { NftTable } from '../../dataplane/nft-table.ts'
+import type { Input } from '../../engine/input.ts'
+
+/** Of an input, of a row in it, of an element or an address in such a row, and of a field or an item of an object. */
+const PLAIN = 128
+const ROW = 512
+const THING = 64
+const FIELD = 32
+
+export function weightOf(input: Input): number {
+  switch (input.kind) {
+    case 'received':
+      return PLAIN + input.bytes.length
+    case 'command':
+      return PLAIN + input.line.length
+    case 'objects':
+      return sum(input.changes, weightOfChange)
+    case 'remembered':
+      return sum(input.objects, ({ object }) => weightOfObject(object))
+    case 'links':
+      return sum(input.change.present, weightOfLink) + THING * input.change.gone.length
+    case 'kernel':
+      return sum(input.change.present, weightOfRoute) + sum(input.change.gone, weightOfRoute)
+    case 'nft-table':
+      return PLAIN + (input.table === undefined ? 0 : weightOfTable(input.table))
+    case 'applied':
+      return PLAIN + THING * input.failed.length
+    case 'polled':
+      return PLAIN + 8 * input.unread.length
+    case 'bfd':
+      return PLAIN + ROW * input.news.length
+    default:
+      return PLAIN
+  }
+}
+
+function weightOfChange(change: ObjectChange): number {
+  switch (change.kind) {
+    case 'upsert':
+      return weightOfObject(change.object)
+    case 'replace':
+      return sum(change.objects, ({ object }) => weightOfObject(object))
+    default:
+      return ROW
+  }
+}
+
+/** Of an object as its source read it: all that is in it, however deep. */
+export function weightOfObject(object: unknown): number {
+  let weight = ROW
+  const open = [object]
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (typeof value === 'string') weight += 2 * value.length
+    if (typeof value !== 'object' || value === null) continue
+    if (!Array.isArray(value)) for (const key of Object.keys(value)) weight += key.length
+    for (const field of Object.values(value)) {
+      weight += FIELD
+      if (field !== undefined && field !== null) open.push(field)
+    }
+  }
+  return weight
+}
+
+export const weightOfLink = ({ addresses }: Link): number => ROW + THING * addresses.length
+const weightOfRoute = ({ hops }: KernelRoute): number => ROW + THING * hops.length
+
+const weightOfTable = ({ chains, sets, rules }: NftTable): number =>
+  sum(sets.values(), (elements) => ROW + THING * elements.length) + ROW * (chains.size + rules.length)
+
+function sum<Item>(items: Iterable<Item>, weigh: (item: Item) => number): number {
+  let all = PLAIN
+  for (const item of items) all += weigh(item)
+  return all
+}
