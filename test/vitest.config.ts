@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     pool: 'threads',
+    // Node strips the types itself: nothing is transformed, and tests run what users run.
+    experimental: { viteModuleRunner: false },
     projects: [
       {
         extends: true,

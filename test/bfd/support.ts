@@ -1,7 +1,7 @@
 import { Chance } from '../../src/base/chance.ts'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
-import { decodeControl } from '../../src/bfd/packet.ts'
+import { decodeControl, encodeControl } from '../../src/bfd/packet.ts'
 import { Session } from '../../src/bfd/session.ts'
 import type { BfdEffect, BfdInput, BfdIntent, BfdView, SavedSession } from '../../src/bfd/types.ts'
 
@@ -218,4 +218,31 @@ export function answerOf(engine: BfdEngine, now: number): Extract<BfdEffect, { k
   const answer = engine.handle({ kind: 'ask', id: 1 }, now).find((effect) => effect.kind === 'answer')
   if (answer === undefined) throw new Error('no answer')
   return answer
+}
+
+export const makeEngine = (least = 0) => new BfdEngine({ seed: 7, independent: false, least })
+
+export const sessions = (...intents: Partial<BfdIntent>[]): BfdInput => ({
+  kind: 'sessions',
+  sessions: intents.map((change) => intent(change)),
+})
+
+export type PacketInput = Extract<BfdInput, { kind: 'packet' }>
+
+export const packet = (change: Partial<ControlPacket> = {}, how: Partial<PacketInput> = {}): PacketInput => ({
+  kind: 'packet',
+  bytes: encodeControl(control(change)),
+  from: '10.0.0.1',
+  interface: 'eth0',
+  hops: 'single',
+  ttl: 255,
+  ...how,
+})
+
+export const opened = (effects: readonly BfdEffect[]) => effects.filter((effect) => effect.kind === 'open')
+/** One session, and its discriminator. */
+export function alone(change: Partial<BfdIntent> = {}): { engine: BfdEngine; discriminator: number } {
+  const engine = makeEngine()
+  const [open] = opened(engine.handle(sessions(change), 0))
+  return { engine, discriminator: open?.session ?? 0 }
 }

@@ -57,22 +57,19 @@ describe('the work', () => {
     expect(looks).toBeLessThanOrEqual(NODES)
   })
 
+  // What comes goes again, so one table serves them all.
+  const all = written(build())
   test.each<[string, string, number]>([
     ["one pod's route", '10.128.0.5/32', 0],
     ['a range without a next hop', '172.16.0.0/12', 0],
     ['the way to one of them', '10.0.3.7/32', 2],
     ['the way to 256 of them', '10.0.3.0/24', 512],
   ])('%s comes and goes: only next hops and gateways inside are looked at', (_, text, most) => {
-    const keeper = written(build())
     const one = route(text, '10.0.255.1', 'eth0')
     const change = { full: false, more: false }
-    expect(looksAt(keeper, () => keeper.takeKernel({ ...change, gone: [], present: [one] }, 0))).toBeLessThanOrEqual(
-      most,
-    )
-    expect(looksAt(keeper, () => keeper.takeKernel({ ...change, gone: [one], present: [] }, 0))).toBeLessThanOrEqual(
-      most === 2 ? 2 : most,
-    )
-    keeper.take(2 * NODES)
+    expect(looksAt(all, () => all.takeKernel({ ...change, gone: [], present: [one] }, 0))).toBeLessThanOrEqual(most)
+    expect(looksAt(all, () => all.takeKernel({ ...change, gone: [one], present: [] }, 0))).toBeLessThanOrEqual(most)
+    all.take(2 * NODES)
   })
 
   test('a default route that changes resolves none anew that lies in a longer one', () => {

@@ -1,77 +1,9 @@
 /** (8.C10, cases 91 and 44) Two sessions with one router, each with its own family: whole agents. */
-import fc from 'fast-check'
+
 import { describe, expect, test } from 'vitest'
-import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
-import { type Host, World } from '../support/world.ts'
-
-const WORKER = node('worker', {
-  addresses: ['10.0.0.11', 'fd00:10::11'],
-  podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'],
-})
-const OPEN = bgpFilter('open', {
-  importV4: [{ action: 'Accept' }],
-  importV6: [{ action: 'Accept' }],
-  exportV4: [{ action: 'Accept' }],
-  exportV6: [{ action: 'Accept' }],
-})
-const FOUR = 'Global_10_0_0_1'
-const SIX = 'Global_fd00_10__1'
-
-/** A router that speaks both families on every session and prefers none. */
-function router(world: World, name: string, number: number, asNumber: number, workerAs: number): Host {
-  const addresses = [`10.0.0.${number}`, `fd00:10::${number}`]
-  const pods = [`10.24${number}.0.0/16`, `fd00:99:${number}::/64`]
-  const peers = ['10.0.0.11', 'fd00:10::11'].map((peerIP, index) =>
-    bgpPeer(`worker-${index}`, {
-      peerIP,
-      asNumber: workerAs,
-      addressFamilies: ['ipv4', 'ipv6'],
-      passive: true,
-      filters: ['open'],
-    }),
-  )
-  return world.add(
-    name,
-    addresses,
-    [
-      node(name, { addresses, podCIDRs: pods }),
-      bgpConfiguration({ asNumber, nodeToNodeMeshEnabled: false }),
-      OPEN,
-      ...peers,
-    ].map((object) => upsert(object)),
-  )
-}
-
-function scene(how: 'external' | 'internal' = 'external') {
-  const world = new World()
-  const asNumber = how === 'external' ? 65000 : 64512
-  const tor = router(world, 'tor', 1, asNumber, 64512)
-  const other = router(world, 'other', 2, asNumber, 64512)
-  const objects = [WORKER, bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false }), OPEN]
-  const worker = world.add(
-    'worker',
-    ['10.0.0.11', 'fd00:10::11'],
-    objects.map((object) => upsert(object)),
-  )
-  const to = (name: string, peerIP: string, more: object = {}): ApiObject =>
-    bgpPeer(name, { peerIP, filters: ['open'], asNumber, ...more })
-  return { world, tor, other, worker, four: to('four', '10.0.0.1'), six: to('six', 'fd00:10::1'), to }
-}
-
-interface Row {
-  readonly prefix: string
-  readonly from: string | null
-  readonly best: boolean
-  readonly reason: string
-}
-
-/** What came from the worker: prefix and the address of the session that carries it. */
-const heard = (world: World, host: Host): string[] =>
-  world
-    .askJson<Row[]>(host, 'show route')
-    .filter(({ from, prefix }) => from !== null && prefix.includes('244'))
-    .map(({ prefix, from }) => `${prefix} from ${from}`)
-    .sort()
+import { remove, upsert } from '../support/objects.ts'
+import { FOUR, heard, type Row, SIX, scene } from '../support/twins.ts'
+import type { Host, World } from '../support/world.ts'
 
 /** What the worker uses of what routers told it. */
 const used = (world: World, worker: Host, net: string): string[] =>
@@ -193,45 +125,4 @@ test('a twin without the family takes nothing', () => {
   world.change(worker, [upsert(four), upsert(to('six', 'fd00:10::1', { addressFamilies: ['ipv4'] }))])
   world.pass(60_000)
   expect(heard(world, tor)).toContain('fd00:244:1::/64 from 10.0.0.11')
-})
-
-test('whatever came first, each family goes over the session it should, and nobody else is reset', () => {
-  const step = fc.record({
-    what: fc.constantFrom('four', 'six', 'ghost', 'other-four', 'other-six', 'cut', 'external'),
-    wait: fc.constantFrom(0, 10, 1_500, 30_000),
-  })
-  const property = fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (history) => {
-    const { world, tor, other, worker, to } = scene()
-    const there = new Set<string>()
-    const addresses: Record<string, string> = {
-      four: '10.0.0.1',
-      six: 'fd00:10::1',
-      ghost: 'fd00:10::99',
-      'other-four': '10.0.0.2',
-      'other-six': 'fd00:10::2',
-    }
-    let words = false
-    for (const { what, wait } of history) {
-      const address = addresses[what]
-      if (what === 'external') words = !words
-      else if (address === undefined) world.ask(tor, 'restart worker*')
-      else if (there.delete(what)) world.change(worker, [remove(to(what, address))])
-      else {
-        there.add(what)
-        world.change(worker, [upsert(to(what, address, words ? { asNumber: undefined, remoteAS: 'external' } : {}))])
-      }
-      world.pass(wait)
-    }
-    world.pass(150_000)
-    for (const [host, name] of [
-      [tor, ''],
-      [other, 'other-'],
-    ] as const) {
-      const [four, six] = [there.has(`${name}four`), there.has(`${name}six`)]
-      const by = (family: boolean): string => (family ? 'fd00:10::11' : '10.0.0.11')
-      const wanted = !four && !six ? [] : [`10.244.1.0/24 from ${by(!four)}`, `fd00:244:1::/64 from ${by(six)}`]
-      expect(heard(world, host).filter((line) => !line.includes('fd00:99'))).toEqual(wanted.sort())
-    }
-  })
-  fc.assert(property, { numRuns: 40 })
 })

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Chance } from '../../src/base/chance.ts'
-import { Wire } from '../bfd/support.ts'
+import { encodeControl } from '../../src/bfd/packet.ts'
+import { alone, answerOf, control, packet, Wire } from '../bfd/support.ts'
 
 const side = fc.record({
   transmit: fc.integer({ min: 10, max: 2_000 }).map((ms) => ms * 1_000),
@@ -100,3 +101,33 @@ test('the same seed and the same inputs send the same packets', () => {
   }
   expect(run()).toEqual(run())
 })
+
+test('killed at any moment and away for any time, nothing is lost for us, and both are Up in the end', () => {
+  fc.assert(
+    fc.property(fc.nat(10_000), fc.nat(4_000), fc.nat(50), (at, away, seed) => {
+      const wire = new Wire({}, {}, seed).runTo(at)
+      const { length } = wire.a.changes
+      wire.killA(away)
+      wire.runTo(wire.now + 6_000)
+      const states = wire.a.changes.slice(length).map(({ state }) => state)
+      expect(states).not.toContain('Down')
+      expect(wire.a.view(wire.now)?.state).toBe('Up')
+      expect(wire.b.view(wire.now)?.state).toBe('Up')
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a million packets of strangers: each is counted, few are told of, nothing grows', () => {
+  const { engine } = alone()
+  let effects = 0
+  for (let count = 0; count < 1_000_000; count++) {
+    effects += engine.handle(
+      { ...packet(), bytes: STRANGE, from: `10.1.${(count >> 8) & 255}.${count & 255}` },
+      0,
+    ).length
+  }
+  expect(effects).toBe(64)
+  expect(answerOf(engine, 0).counters.dropped).toEqual({ 'your-discriminator': 1_000_000 })
+})
+const STRANGE = encodeControl(control({ state: 'Up', yourDiscriminator: 1 }))

@@ -4,9 +4,9 @@
  * more of its kind; the same search finds the fault of the hash that stood here before.
  */
 import { describe, expect, test } from 'vitest'
-import { Chance } from '../../../src/base/chance.ts'
-import { hash4, hash6, prefixTables } from '../../../src/bgp/rib/prefix-hash.ts'
-import { type HashKey, hashBytes } from '../../../src/bgp/route/hash.ts'
+import { Chance } from '../../src/base/chance.ts'
+import { hash4, hash6, prefixTables } from '../../src/bgp/rib/prefix-hash.ts'
+import { type HashKey, hashBytes } from '../../src/bgp/route/hash.ts'
 
 const chance = new Chance(9)
 const word = (): number => (chance.next() * 2 ** 32) | 0
