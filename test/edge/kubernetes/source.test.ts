@@ -407,6 +407,18 @@ describe('the Kubernetes source', () => {
     await known.until('no trouble', () => !known.troubles.has('Kubernetes/Pod'))
   })
 
+  test('events that come packed, each by itself, are read one by one (11.6)', async () => {
+    api.packsEvents = true
+    await sync()
+    for (const name of ['first', 'second', 'third']) {
+      api.apply(peer(name))
+      await has(`BGPPeer/${name}`)
+    }
+    expect(watches(PEERS)).toHaveLength(1)
+    expect(lists(PEERS)).toHaveLength(1)
+    await noTrouble()
+  })
+
   test('a server that does not select by that field is asked for all', async () => {
     api.selectsFields = false
     api.apply(service('shop', 'web'))

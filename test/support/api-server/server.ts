@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
+import { gzip, gzipSync } from 'node:zlib'
 import { type Access, accessOf, type BoundRule, forbidden, grants } from './access.ts'
 import { asServed } from './schemas.ts'
 import { Selection } from './selection.ts'
@@ -110,6 +110,8 @@ export class ApiServer {
   selectsFields = true
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
   streamsLists = true
+  /** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
+  packsEvents = false
   readonly #uninstalled = new Set<string>()
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
@@ -250,7 +252,7 @@ export class ApiServer {
     const sent: Sent = { body, isStrict, type: request.headers['content-type'] ?? '' }
     if (method !== 'GET') sendJson(response, method === 'POST' ? 201 : 200, this.#write(method, target, sent))
     else if (target.name !== undefined) sendJson(response, 200, this.#read(target))
-    else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, response)
+    else if (isTrue(url.searchParams.get('watch'))) this.#watch(target, url.searchParams, request, response)
     else await this.#sendPacked(request, response, this.#list(target, url.searchParams))
   }
 
@@ -325,13 +327,20 @@ export class ApiServer {
     response.writeHead(200, headers).end(body)
   }
 
-  #watch({ kind, path, namespace }: Target, query: URLSearchParams, response: ServerResponse): void {
+  #watch(
+    { kind, path, namespace }: Target,
+    query: URLSearchParams,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
     const selection = new Selection(kind, namespace, query)
     const version = query.get('resourceVersion') ?? ''
     if (!/^\d*$/.test(version)) {
       throw new Refusal(400, 'BadRequest', `resourceVersion: Invalid value: "${version}": invalid syntax`)
     }
     const startsWithAll = this.#startsWithAll(query)
+    if (this.packsEvents && request.headers['accept-encoding'] === 'gzip')
+      response.setHeader('content-encoding', 'gzip')
     response.writeHead(200, { 'content-type': 'application/json' })
     response.flushHeaders()
     const from = Number(version)
@@ -424,7 +433,8 @@ function sendJson(response: ServerResponse, status: number, value: unknown): voi
 }
 
 function writeLine(response: ServerResponse, value: unknown): void {
-  response.write(`${JSON.stringify(value)}\n`)
+  const line = `${JSON.stringify(value)}\n`
+  response.write(response.getHeader('content-encoding') === 'gzip' ? gzipSync(line) : line)
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
