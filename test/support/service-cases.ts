@@ -2,7 +2,7 @@
 import { type ApiObject, type Endpoint, endpointSlice, node, service } from './objects.ts'
 import type { EndpointFacts, Question } from './service-opinions.ts'
 
-export const EXCLUDE = 'node.kubernetes.io/exclude-from-external-load-balancers'
+const EXCLUDE = 'node.kubernetes.io/exclude-from-external-load-balancers'
 export const RANGES = {
   serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:96::/112' }],
   serviceExternalIPs: [{ cidr: '192.0.2.0/24' }, { cidr: '2001:db8:1::/112' }],
@@ -62,7 +62,7 @@ export function web({
   }
 }
 
-export const STATES: Readonly<Record<EndpointFacts['state'], Omit<Endpoint, 'node'>>> = {
+const STATES: Readonly<Record<EndpointFacts['state'], Omit<Endpoint, 'node'>>> = {
   ready: { ready: true },
   draining: { ready: false, serving: true, terminating: true },
   failing: { ready: false, serving: false },
