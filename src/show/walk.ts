@@ -3,6 +3,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import { parsePrefix } from '../base/prefix.ts'
 import { evaluator } from '../bgp/policy/evaluate.ts'
 import type { RouteCount, RouteCursor, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
+import { elementsOf } from '../bgp/wire/attribute.ts'
 import type { ShowRoute } from './command.ts'
 import { OWN_KINDS, ownKind } from './own-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
@@ -16,6 +17,8 @@ export const TABLES: Readonly<Record<Family, string>> = { ipv4: 'master4', ipv6:
 
 /** Rows asked of the RIB at once. */
 const PAGE = 256
+/** Questions that conditions ask of AS numbers and communities between two pauses. */
+const QUESTIONS = 16_384
 
 /** The routes to read: a query that the RIB answers, and the conditions that are checked here. */
 export interface Walk {
@@ -77,11 +80,12 @@ function acceptedBy(name: string, view: View): Where | Row {
   const [first] = found.neighbors
   const peerType = first === undefined ? undefined : protocolNamed(first, view)?.peer.session?.peerType
   const judge = evaluator(found.policy, peerType ?? 'external')
-  return ({ prefix: text, peer, peerType: learnedFrom, attributes }) => {
+  const where: Where = ({ prefix: text, peer, peerType: learnedFrom, attributes }) => {
     const prefix = parsePrefix(text)
     const source = peer === undefined ? 'own' : 'peer'
     return prefix !== undefined && judge({ prefix, source, learnedFrom, attributes }).kind === 'accept'
   }
+  return Object.assign(where, { questions: found.policy.rules.length })
 }
 
 function matchOf(command: ShowRoute): RouteQuery {
@@ -93,13 +97,23 @@ function matchOf(command: ShowRoute): RouteQuery {
   }
 }
 
-/** All rows of one family, read from the RIB on demand. Yields undefined after a page on which no row matched. */
+/**
+ * All rows of one family, read from the RIB on demand. Yields undefined, a pause, after a page on which no row matched, and
+ * where conditions have been asked much.
+ */
 export function* walk({ query, conditions }: Walk, family: Family, view: View): Iterable<RouteRow | undefined> {
+  const questions = conditions.reduce((sum, { questions: some = 1 }) => sum + some, 0)
+  let asked = 0
   let from: RouteCursor | undefined
   do {
     const { rows, next } = view.routes({ ...query, family }, from, PAGE)
     let isEmpty = true
     for (const row of rows) {
+      if (asked >= QUESTIONS) {
+        asked = 0
+        yield undefined
+      }
+      asked += questions * (1 + elementsOf(row.attributes))
       if (!conditions.every((holds) => holds(row))) continue
       isEmpty = false
       yield row

@@ -54,6 +54,7 @@ export async function makeInputs(
   const { Rig } = await import('../support/rig.ts')
   const objects = await import('../support/objects.ts')
   const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
+  const { attribute, update } = await import('../support/messages.ts')
   const { parsePrefix } = await import('../../src/base/prefix.ts')
   type Rig = InstanceType<typeof Rig>
 
@@ -191,6 +192,35 @@ export async function makeInputs(
       tell(rig, objects.upsert(objects.bgpFilter('take-all', { importV4, importV6: [{ action: 'Accept' }] })))
     })
     yield measure(rig, 'the neighbor that told all is lost', () => teller.hangUp('lost'))
+  }
+
+  /** Routes with attributes as long as a message can be, and questions that ask of every part of them. */
+  function* ofQuestions({ routes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: 1 })
+    const [teller] = rig.neighbors as [Neighbor]
+    teller.establish()
+    const many = (count: number, octets: (index: number) => number[]) => upTo(count).flatMap(octets)
+    const longest = (route: number) => {
+      const path = [2, 250, 0, 0, 0xfd, 0xe9, ...many(249, (index) => [0, 1, route & 255, index])]
+      const communities = many(700, (index) => [index >> 8, index & 255, route >> 8, route & 255])
+      const others = [attribute(0x40, 1, 0), attribute(0x50, 2, ...path), attribute(0x40, 3, 10, 0, 0, 1)]
+      return update({
+        attributes: [...others, attribute(0xd0, 8, ...communities)],
+        nlri: [24, 20, route >> 8, route & 255],
+      })
+    }
+    yield measure(rig, 'routes with long attributes', () => {
+      for (const route of upTo(Math.ceil(routes / 100))) teller.send(longest(route))
+    })
+    const communities = upTo(32).map((index) => `(${index},65535)`)
+    const questions = {
+      'all routes with long attributes': 'show route all',
+      'many communities asked for': `show route where ${communities.map((one) => `bgp_community ~ ${one}`).join(' || ')}`,
+      'a set of communities asked for': `show route count where bgp_community ~ [${communities.slice(1).join(', ')}]`,
+      'a mask asked for': `show route where bgp_path ~ [= ${'* 9 '.repeat(15)}=]`,
+      'a set of AS numbers asked for': `show route where bgp_path ~ [${upTo(31).join(', ')}]`,
+    }
+    for (const [name, line] of Object.entries(questions)) yield measure(rig, name, () => look(rig, line))
   }
 
   /** As many sessions as the size has nodes, of which each has a route. */
@@ -370,7 +400,7 @@ export async function makeInputs(
     })
   }
 
-  const groups = { ofObjects, ofRoutes, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
+  const groups = { ofObjects, ofRoutes, ofQuestions, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
 
   /** `only`: a part of the name of some group. */
   function* costs(size: Size, only = ''): Generator<Cost> {

@@ -13,6 +13,8 @@ const size = sizeOf(0.2)
 const SLICE = 1_000_000
 /** About 1 ms. */
 const PAGE = 150_000
+/** About 1 ms: all questions that a line can hold, of the attributes of a route as long as a message. */
+const QUESTIONS = 200_000
 /** About 1 ms: what a turn takes for objects, and the routes that follow from it. Counts differ by a tenth from run to run. */
 const OBJECTS = 350_000
 /** About 1 ms: what a turn takes for the kernel's routes, 4,096 of which come in one Input. */
@@ -41,6 +43,12 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'a count that finds nothing': PAGE,
   'policy of all neighbors': SLICE,
   'the neighbor that told all is lost': SLICE,
+  'routes with long attributes': PAGE,
+  'all routes with long attributes': PAGE,
+  'many communities asked for': QUESTIONS,
+  'a set of communities asked for': QUESTIONS,
+  'a mask asked for': PAGE,
+  'a set of AS numbers asked for': PAGE,
   'policy of all sessions': OBJECTS,
   'a look at all sessions': PAGE,
   'filters of all sessions': PAGE,

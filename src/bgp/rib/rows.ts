@@ -5,7 +5,7 @@ import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/pref
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
-import { decodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import { decodeAttributes, elementsOf, type PathAttributes } from '../wire/attribute.ts'
 import type { AdjIn } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
 import { type Explained, STEPS } from './decide.ts'
@@ -45,10 +45,13 @@ export class RouteRows {
   /** At least `limit` rows; fewer at the end, or after many prefixes without a match. Paths of a prefix are in one page. */
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     const rows: RouteRow[] = []
-    let looked = 0
+    let [looked, elements] = [0, 0]
     for (const [rib, prefix, cursor] of this.#walk(query, from ?? 0)) {
-      if (rows.length >= limit || looked++ >= MOST_LOOKS) return { rows, next: cursor }
-      rows.push(...this.#rows(rib, prefix, query))
+      const isFull = rows.length >= limit || elements >= MOST_ELEMENTS
+      if (isFull || looked++ >= MOST_LOOKS) return { rows, next: cursor }
+      const found = this.#rows(rib, prefix, query)
+      for (const { attributes } of found) elements += elementsOf(attributes)
+      rows.push(...found)
     }
     return { rows, next: undefined }
   }
@@ -249,6 +252,8 @@ export class RouteRows {
 const IPV6_CURSORS = 2 ** 32
 /** The most prefixes that are looked at for one page. */
 const MOST_LOOKS = 2_048
+/** AS numbers and communities of a page: each is an object of its own. */
+const MOST_ELEMENTS = 8_192
 
 /** `step 9, lower router ID`: the step that eliminated the path, named after the property that wins. */
 const stepText = (step: number): string => `step ${step + 1}, ${STEPS[step]}`

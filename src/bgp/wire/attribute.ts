@@ -28,6 +28,13 @@ export interface PathAttributes {
   readonly partial?: readonly number[]
 }
 
+/** AS numbers, communities and clusters: what it takes to go through them all. */
+export function elementsOf(attributes: PathAttributes): number {
+  const { asPath, communities, extendedCommunities, largeCommunities, clusterList } = attributes
+  const ofLists = communities.length + extendedCommunities.length + largeCommunities.length + clusterList.length
+  return asPath.reduce((sum, { asns }) => sum + asns.length, ofLists)
+}
+
 /** Of a route of our own: ORIGIN IGP, an empty path, and these communities of two numbers and of three. */
 export function ownAttributes(communities: readonly (readonly number[])[]): PathAttributes {
   return {

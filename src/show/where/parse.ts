@@ -21,7 +21,11 @@ import {
   whyNotComparable,
 } from './values.ts'
 
-export type Where = (row: RouteRow) => boolean
+export interface Where {
+  (row: RouteRow): boolean
+  /** Comparisons, and items of sets and masks: what it takes to ask it of one route. Default: one. */
+  readonly questions?: number
+}
 
 export type ParsedWhere =
   | { readonly kind: 'where'; readonly where: Where; readonly end: number }
@@ -30,6 +34,8 @@ export type ParsedWhere =
 const OPERATORS: ReadonlySet<string> = new Set<Operator>(['=', '!=', '<', '<=', '>', '>=', '~', '!~'])
 /** Parentheses and `!` inside each other; more is no question of a person. */
 const DEEPEST = 64
+/** Comparisons, and items that each AS number or community of a route is compared with. */
+const MOST_QUESTIONS = 32
 const ALL: Range = { low: 0, high: 0xffff_ffff }
 
 export function parseWhere(line: string, from: number): ParsedWhere {
@@ -37,7 +43,11 @@ export function parseWhere(line: string, from: number): ParsedWhere {
     const parser = new Parser(line, from)
     const term = parser.expression()
     if (term.type !== 'bool') return { kind: 'wrong', text: `expecting a comparison, not ${article(term.type)}` }
-    return { kind: 'where', where: (row) => isTrue(term.read(row)), end: parser.end }
+    return {
+      kind: 'where',
+      where: Object.assign((row: RouteRow) => isTrue(term.read(row)), { questions: parser.questions }),
+      end: parser.end,
+    }
   } catch (error) {
     if (error instanceof Wrong) return { kind: 'wrong', text: error.message }
     throw error
@@ -56,6 +66,7 @@ class Parser {
   readonly #line: string
   #next: Lexeme
   #depth = 0
+  questions = 0
   /** Where the last lexeme that belongs to the expression ended. */
   end: number
 
@@ -88,6 +99,7 @@ class Parser {
     const operator = this.#next.text as Operator
     if (this.#next.kind !== 'sign' || !OPERATORS.has(operator)) return left
     this.#advance()
+    this.#ask()
     const right = this.#unary()
     const whyNot = whyNotComparable(operator, left.type, right.type)
     if (whyNot !== undefined) throw new Wrong(whyNot)
@@ -187,6 +199,7 @@ class Parser {
   #setItem(): SetItem {
     if (this.#next.kind === 'prefix') return this.#prefixItem()
     if (this.#next.kind === 'address') return { kind: 'ip', address: this.#address() }
+    this.#ask()
     if (!this.#takeSign('(')) return { kind: 'int', range: this.#range() }
     const parts: Range[] = []
     do parts.push(this.#takeSign('*') ? ALL : this.#range())
@@ -217,6 +230,7 @@ class Parser {
     this.#advance()
     const items: MaskItem[] = []
     while (!this.#takeSign('=]')) {
+      this.#ask()
       if (this.#takeSign('*')) items.push('*')
       else if (this.#takeSign('?')) items.push('?')
       else if (this.#isSign('['))
@@ -244,6 +258,11 @@ class Parser {
   #prefix() {
     const { text } = this.#take('prefix')
     return parsePrefix(text) ?? this.#fail(`"${text}" is not a prefix`)
+  }
+
+  /** A line may hold hundreds of them, an attribute of a route ten thousand members. */
+  #ask(): void {
+    if (++this.questions > MOST_QUESTIONS) throw new Wrong(`more than ${MOST_QUESTIONS} comparisons and items of sets`)
   }
 
   #deeper<Result>(read: () => Result): Result {

@@ -121,6 +121,7 @@ function compareAddresses(left: string, right: string): number {
 
 function matches(left: Value, right: Value): boolean {
   if (left.kind === 'text' && right.kind === 'text') return matchesPattern(right.value, left.value)
+  if (left.kind === 'path' && right.kind === 'set') return isAnyIn(asesOf(left.value).flat(), right.value)
   if (left.kind === 'path' && right.kind === 'mask') return matchesMask(asesOf(left.value), right.value)
   if (left.kind === 'int' && right.kind === 'path') return asesOf(right.value).flat().includes(left.value)
   if (right.kind === 'prefix') return isInside(left, { prefix: right.value, inside: true, low: 0, high: 128 })
@@ -132,10 +133,6 @@ function matches(left: Value, right: Value): boolean {
 function isIn(value: Value, item: SetItem): boolean {
   switch (item.kind) {
     case 'int':
-      if (value.kind === 'path')
-        return asesOf(value.value)
-          .flat()
-          .some((asn) => inRange(asn, item.range))
       return value.kind === 'int' && inRange(value.value, item.range)
     case 'prefix':
       return isInside(value, item.pattern)
@@ -148,12 +145,16 @@ function isIn(value: Value, item: SetItem): boolean {
   }
 }
 
+const isAnyIn = (asns: readonly number[], items: readonly SetItem[]): boolean =>
+  items.some((item) => item.kind === 'int' && asns.some((asn) => inRange(asn, item.range)))
+
 const inRange = (value: number, { low, high }: Range): boolean => value >= low && value <= high
 
 const inTuple = (tuple: readonly number[], parts: readonly Range[]): boolean =>
   tuple.length === parts.length && parts.every((part, index) => inRange(tuple[index] ?? -1, part))
 
-const sameTuple = (a: readonly number[], b: readonly number[]): boolean => String(a) === String(b)
+const sameTuple = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((part, index) => part === b[index])
 
 function isInside(value: Value, { prefix, inside, low, high }: PrefixPattern): boolean {
   if (value.kind === 'prefix') {
