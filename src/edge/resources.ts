@@ -14,6 +14,8 @@ export interface Resource {
   readonly namespaced: boolean
   /** A custom resource: the cluster may not have it. */
   readonly custom: boolean
+  /** Where it may be instead, if the cluster does not know it at `apiVersion`. */
+  readonly elsewhere?: string
   /** A field selector. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
   /** For kinds that are read in one namespace: which, where an object names none. */
@@ -48,24 +50,25 @@ const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
 
 export const isCalicoGroup = (apiGroup: string): boolean => CALICO_GROUP.test(apiGroup)
 
-/** Only the group of Calico's storage has all of IPAM. */
-const IPAM = {
-  BlockAffinity: { apiVersion: 'crd.projectcalico.org/v1', plural: 'blockaffinities' },
-  IPAMBlock: { apiVersion: 'crd.projectcalico.org/v1', plural: 'ipamblocks' },
-} as const
+/**
+ * Calico keeps its objects in either. Its API server shows those of the second in the first, all but IPAMBlocks; without that
+ * server the cluster knows one of the two.
+ */
+const [CALICO, CALICO_STORAGE] = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'] as const
+const PLURALS: Readonly<Partial<Record<Kind, string>>> = { BlockAffinity: 'blockaffinities' }
 
 /** The resources that a source reads. `apiGroup` is `godwit.dev` or `godwit.dev/v1`: the group of our own kinds. */
 export function resourcesOf(apiGroup: string): readonly Resource[] {
   const apiVersion = versioned(apiGroup)
+  const elsewhere = apiVersion === CALICO ? { elsewhere: CALICO_STORAGE } : {}
   const absent = isCalicoGroup(apiGroup) ? [] : CALICO_KINDS
   const kinds = SOURCE_KINDS.filter((kind) => !absent.includes(kind))
   return kinds.map((kind) => {
     const core = CORE[kind]
     if (core !== undefined) return { kind, custom: false, ...core }
-    if (kind === 'BlockAffinity' || kind === 'IPAMBlock')
-      return { kind, custom: true, namespaced: false, ...IPAM[kind] }
     if (kind === OURS_ALONE.kind) return { custom: true, namespaced: false, ...OURS_ALONE }
-    return { kind, custom: true, apiVersion, plural: `${kind.toLowerCase()}s`, namespaced: false }
+    const plural = PLURALS[kind] ?? `${kind.toLowerCase()}s`
+    return { kind, custom: true, apiVersion, ...elsewhere, plural, namespaced: false }
   })
 }
 

@@ -71,6 +71,10 @@ const MOST_REFUSALS = 3
 
 export class Reflector {
   readonly #resource: Resource
+  /** Where it is asked for, of the places where it may be. */
+  #place: Resource
+  /** So many places in a row did not know the kind. */
+  #absentIn = 0
   readonly #api: Api
   readonly #sink: Sink
   readonly #timing: ReflectorTiming
@@ -92,6 +96,7 @@ export class Reflector {
 
   constructor(resource: Resource, api: Api, sink: Sink, timing: ReflectorTiming, contact: Contact) {
     this.#resource = resource
+    this.#place = resource
     this.#contact = contact
     this.#pageSize = timing.pageSize
     this.#api = api
@@ -146,7 +151,7 @@ export class Reflector {
     const query = { ...this.#selection(), limit: this.#pageSize, continue: token }
     const silence = Math.min(this.#timing.silence, 60_000)
     try {
-      const page = await this.#api.list(pathOf(this.#resource), query, silence, this.#stop.signal, onItem)
+      const page = await this.#api.list(pathOf(this.#place), query, silence, this.#stop.signal, onItem)
       this.#contact.heard()
       return page
     } catch (error) {
@@ -176,6 +181,7 @@ export class Reflector {
     this.#known = next
     this.#noteNodes()
     this.#absentSince = undefined
+    this.#absentIn = 0
     this.#listed = true
     this.#clearTrouble()
     this.#sink.listed()
@@ -202,7 +208,7 @@ export class Reflector {
       this.#clearTrouble()
     }
     try {
-      await this.#api.follow(pathOf(this.#resource), query, silence, this.#stop.signal, onOpen, (line) =>
+      await this.#api.follow(pathOf(this.#place), query, silence, this.#stop.signal, onOpen, (line) =>
         this.#event(line),
       )
     } catch (error) {
@@ -254,7 +260,7 @@ export class Reflector {
     const { name } = metaOf(object)
     if (typeof name !== 'string' || name === '') return undefined
     const key = keyOf(object)
-    const trimmed = trimObject(this.#resource, object)
+    const trimmed = trimObject(this.#place, object)
     const digest = digestOf(trimmed)
     const isKnown = this.#known.get(key) === digest
     into.set(key, digest)
@@ -282,7 +288,7 @@ export class Reflector {
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
-    const place = ofServer ? '' : pathOf(this.#resource)
+    const place = ofServer ? '' : pathOf(this.#place)
     this.#trouble(`${this.#api.server}${place}: ${errorText(error)}${kept}`, ofServer)
     return Math.max(this.#backoff(), error instanceof ApiError ? (error.retryAfter ?? 0) : 0)
   }
@@ -292,10 +298,15 @@ export class Reflector {
     const now = performance.now()
     this.#version = undefined
     this.#absentSince ??= now
-    const { kind, apiVersion, plural } = this.#resource
-    this.#trouble(`${apiVersion} ${plural}: the cluster does not know ${kind}; install its CRD`)
+    const absentFor = now - this.#absentSince
+    // Where it was known before, it is awaited first: elsewhere may be what a move has left behind.
+    const isAwaited = this.#known.size > 0 && absentFor < this.#timing.absentGrace
+    if (!isAwaited && this.#turnElsewhere()) return 0
+    const { kind, apiVersion, elsewhere, plural } = this.#resource
+    const places = [apiVersion, ...(elsewhere === undefined ? [] : [elsewhere])].join(' and ')
+    this.#trouble(`${places} ${plural}: the cluster does not know ${kind}; install its CRD`)
     const grace = this.#listed ? this.#timing.absentGrace : this.#timing.absentAtStart
-    if (now - this.#absentSince < grace) return this.#backoff()
+    if (absentFor < grace) return this.#backoff()
     if (!this.#listed || this.#known.size > 0) {
       this.#known = new Map()
       this.#sink.change({ kind: 'replace', of: kind, objects: [] })
@@ -303,6 +314,17 @@ export class Reflector {
       this.#sink.listed()
     }
     return this.#timing.absentPause * (0.75 + 0.5 * Math.random())
+  }
+
+  /** Whether there is a place that was not asked yet. */
+  #turnElsewhere(): boolean {
+    const { elsewhere } = this.#resource
+    if (elsewhere === undefined) return false
+    this.#place = this.#place === this.#resource ? { ...this.#resource, apiVersion: elsewhere } : this.#resource
+    this.#absentIn++
+    if (this.#absentIn % 2 === 0) return false
+    this.#failures--
+    return true
   }
 
   /** Older servers cannot select Services by cluster IP: from then on all are read. */

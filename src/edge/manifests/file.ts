@@ -68,7 +68,7 @@ class ObjectReader {
     const { kind, apiVersion } = document
     if (typeof kind !== 'string') return `kind must be text, found ${quote(kind)}`
     if (typeof apiVersion !== 'string') return `apiVersion must be text, found ${quote(apiVersion)}`
-    const served = this.#resources.filter((one) => one.apiVersion === apiVersion)
+    const served = this.#resources.filter((one) => one.apiVersion === apiVersion || one.elsewhere === apiVersion)
     const listed = served.find((one) => `${one.kind}List` === kind)
     if (listed !== undefined) return this.#whyNotItems(from, document, { kind: listed.kind, apiVersion }, itemFaults)
     if (kind === 'List' && apiVersion === 'v1') return this.#whyNotItems(from, document, {}, itemFaults)

@@ -12,6 +12,25 @@ import { Selection } from './selection.ts'
 import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
 import { created, patched, replaced } from './writes.ts'
 
+const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
+const CALICO_KINDS = {
+  BGPConfiguration: 'bgpconfigurations',
+  BGPPeer: 'bgppeers',
+  BGPFilter: 'bgpfilters',
+  IPPool: 'ippools',
+  FelixConfiguration: 'felixconfigurations',
+  BlockAffinity: 'blockaffinities',
+  IPAMBlock: 'ipamblocks',
+}
+/** `BGPPeer.projectcalico.org/v3`. */
+const CALICO = Object.fromEntries(
+  CALICO_GROUPS.flatMap((group) =>
+    Object.entries(CALICO_KINDS).map(
+      ([kind, plural]) => [`${kind}.${group}`, { path: `/apis/${group}/${plural}`, namespaced: false }] as const,
+    ),
+  ),
+)
+
 /** Kinds it serves, and where. */
 const SERVED: Readonly<Record<string, { readonly path: string; readonly namespaced: boolean }>> = {
   Node: { path: '/api/v1/nodes', namespaced: false },
@@ -28,14 +47,7 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
   BGPNodeStatus: { path: '/apis/godwit.dev/v1/bgpnodestatuses', namespaced: false },
   Lease: { path: '/apis/coordination.k8s.io/v1/leases', namespaced: true },
   Event: { path: '/apis/events.k8s.io/v1/events', namespaced: true },
-  ...Object.fromEntries(
-    ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'IPPool', 'FelixConfiguration'].map((kind) => [
-      `${kind}.projectcalico.org`,
-      { path: `/apis/projectcalico.org/v3/${kind.toLowerCase()}s`, namespaced: false },
-    ]),
-  ),
-  BlockAffinity: { path: '/apis/crd.projectcalico.org/v1/blockaffinities', namespaced: false },
-  IPAMBlock: { path: '/apis/crd.projectcalico.org/v1/ipamblocks', namespaced: false },
+  ...CALICO,
 }
 
 export interface SeenRequest {
@@ -110,9 +122,10 @@ export class ApiServer {
   selectsFields = true
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
   streamsLists = true
-  /** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
+/** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
   packsEvents = false
-  readonly #uninstalled = new Set<string>()
+  /** As where Calico has an API server of its own: that shows all kinds but one. */
+  readonly #uninstalled = new Set<string>(['IPAMBlock.projectcalico.org/v3'])
   readonly #watchers = new Set<Watcher>()
   readonly #snapshots = new Map<string, readonly StoredObject[]>()
   #server: Server | undefined
@@ -167,8 +180,8 @@ export class ApiServer {
 
   /** Creates or replaces. */
   apply(manifest: Manifest): void {
-    const ofCalico = manifest.apiVersion === 'projectcalico.org/v3' ? '.projectcalico.org' : ''
-    const { path } = servedOf(manifest.kind + ofCalico)
+    const { kind, apiVersion } = manifest
+    const { path } = servedOf(CALICO_GROUPS.includes(apiVersion) ? `${kind}.${apiVersion}` : kind)
     const known = this.store.get(path, keyOf(manifest)) !== undefined
     if (known) this.store.update(path, manifest)
     else this.store.create(path, manifest)
