@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 /** Arguments on the command line → the agent, or the command line client. Each is loaded only when it is asked for. */
 import { parseArguments, USAGE } from './cli/arguments.ts'
+import { mayCloseEarly } from './cli/output.ts'
 import { VERSION } from './edge/version.ts'
 
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseArguments(argv)
   switch (parsed.kind) {
     case 'help':
-      process.stdout.write(USAGE)
+      mayCloseEarly(process.stdout).write(USAGE)
       return 0
     case 'version':
       process.stdout.write(`godwit ${VERSION}\n`)
@@ -18,7 +19,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'doctor': {
       const { runDoctor } = await import('./edge/operate/doctor.ts')
       const { askProblems } = await import('./cli/client.ts')
-      return runDoctor(process.stdout, () => askProblems(parsed.socket), parsed.json)
+      return runDoctor(mayCloseEarly(process.stdout), () => askProblems(parsed.socket), parsed.json)
     }
     case 'agent': {
       const { runAgent } = await import('./agent.ts')
@@ -35,11 +36,11 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     case 'check': {
       const { runCheck } = await import('./check.ts')
-      return runCheck(parsed.options, { out: process.stdout, err: process.stderr })
+      return runCheck(parsed.options, { out: mayCloseEarly(process.stdout), err: process.stderr })
     }
     case 'completion': {
       const { completionScript } = await import('./cli/completion.ts')
-      process.stdout.write(completionScript(parsed.shell))
+      mayCloseEarly(process.stdout).write(completionScript(parsed.shell))
       return 0
     }
     case 'complete': {

@@ -52,6 +52,16 @@ export class Output {
   }
 }
 
+/** For what is printed as a whole: a reader that has read enough, as `head` has, is no error. */
+export function mayCloseEarly(stream: Writable): Writable {
+  stream.on('error', (error) => {
+    if ('code' in error && error.code === 'EPIPE') return
+    process.stderr.write(`godwit: E_OUTPUT the answer cannot be written: ${error.message}\n`)
+    process.exit(1)
+  })
+  return stream
+}
+
 /** The JSON text of an answer as YAML. */
 export async function toYaml(json: string): Promise<string> {
   const { stringify } = await import('yaml')

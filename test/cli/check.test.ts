@@ -1,5 +1,5 @@
 /** `godwit check` with its doors: folders, files and standard input. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -49,6 +49,30 @@ describe('what is read', () => {
       err: `godwit: E_SOURCE ${join(folder, 'none.yaml')}: No such file or directory\n`,
     })
   })
+})
+
+test('a reader that has read enough is no error, and changes no exit code', async () => {
+  const nodes = Array.from({ length: 100 }, (_, index) => {
+    const metadata = { name: `n${index}` }
+    const addresses = [{ type: 'InternalIP', address: `192.0.2.${index}` }]
+    return {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata,
+      spec: { podCIDRs: [`10.${index}.0.0/16`] },
+      status: { addresses },
+    }
+  })
+  const file = join(folder, 'many.json')
+  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes }))
+  const child = spawn(process.execPath, [`${ROOT}src/main.ts`, 'check', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.once('data', () => child.stdout.destroy())
+  let err = ''
+  child.stderr.on('data', (data) => {
+    err += String(data)
+  })
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  expect([err, code]).toEqual(['', 0])
 })
 
 describe('what is said', () => {
