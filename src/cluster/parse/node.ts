@@ -12,8 +12,9 @@ import { FAMILY_WORDS, type Family } from '../../base/family.ts'
 import { parsePrefix } from '../../base/prefix.ts'
 import type { NodeObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
+import type { Labels } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
-import { Fields, parseAsn } from './fields.ts'
+import { Fields, isRecord, parseAsn } from './fields.ts'
 import { parsePeerIp } from './peer-ip.ts'
 
 /** Tried in this order. */
@@ -36,7 +37,7 @@ export function parseNode(
   const addresses = { ...firstOf(listed), ...parseAddressAnnotations(annotations, findings) }
   const node = {
     name,
-    labels: Object.fromEntries(metadata?.textMap('labels') ?? []),
+    labels: { ...calicoLabels(annotations, findings), ...Object.fromEntries(metadata?.textMap('labels') ?? []) },
     annotations: valuesIn(annotations),
     podCidrs: parsePodCidrs(root.record('spec')),
     taints: parseTaints(root.record('spec')),
@@ -48,6 +49,29 @@ export function parseNode(
   }
   const [faulty] = findings.faulty
   return faulty === undefined ? node : { ...node, held: `${faulty} of Node/${name} is wrong` }
+}
+
+/** What `calicoctl label nodes` sets; a label of Kubernetes comes before it. */
+const CALICO_LABELS = 'projectcalico.org/labels'
+
+function calicoLabels(annotations: ReadonlyMap<string, string>, findings: Findings): Labels {
+  const text = annotations.get(CALICO_LABELS)
+  if (text === undefined || text === '') return {}
+  const found = textsIn(text)
+  if (found === undefined)
+    findings.say('labels-unreadable', annotationPath(CALICO_LABELS), 'is not JSON with texts; its labels are ignored')
+  return found ?? {}
+}
+
+function textsIn(json: string): Labels | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isRecord(value) && Object.values(value).every((one) => typeof one === 'string')
+      ? (value as Labels)
+      : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function parseTaints(spec: Fields | undefined): string[] {

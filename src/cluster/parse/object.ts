@@ -8,6 +8,7 @@ import { objectName, type ParsedObjects } from '../objects.ts'
 import { Findings } from '../problem.ts'
 import type { Kind, ObjectRef } from '../source.ts'
 import { parseAdvertisement } from './advertisement.ts'
+import { asCalicoReads } from './calico.ts'
 import { parseConfiguration } from './configuration.ts'
 import { parseFelix } from './felix.ts'
 import { isRecord } from './fields.ts'
@@ -64,6 +65,9 @@ const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
   IPAMBlock: CALICO_GROUPS,
 }
 
+/** Calico writes these itself. */
+const IPAM: readonly Kind[] = ['BlockAffinity', 'IPAMBlock']
+
 /** The kinds whose objects are used in part if they have errors. */
 const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'BGPAdvertisement', 'IPPool']
 
@@ -89,7 +93,8 @@ function parseRecord<K extends Kind>(
     return findings.wrong('apiVersion', apiVersion, `is not ${groups.join(' or ')}`)
   }
   if (groups.includes('godwit.dev/v1')) tellOfStrayFields(object, findings)
-  return PARSERS[ref.kind](object, ref, findings)
+  const isCalicos = typeof apiVersion === 'string' && CALICO_GROUPS.includes(apiVersion) && !IPAM.includes(ref.kind)
+  return PARSERS[ref.kind](isCalicos ? asCalicoReads(object) : object, ref, findings)
 }
 
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']

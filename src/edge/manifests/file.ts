@@ -34,11 +34,20 @@ export async function parseManifests(file: string, text: string, reading: Readin
   return { objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
 }
 
+/** A document that is not read. */
+interface Passed {
+  readonly from: string
+  readonly kind: string
+  readonly apiVersion: string
+}
+
 class ObjectReader {
   readonly objects: ManifestObject[] = []
   readonly troubles: ManifestTrouble[] = []
   /** Kinds that are read, in another group. */
-  readonly #elsewhere: { readonly from: string; readonly kind: string; readonly apiVersion: string }[] = []
+  readonly #elsewhere: Passed[] = []
+  /** As calicoctl shows Nodes. */
+  readonly #calicoNodes: Passed[] = []
   readonly #resources: readonly Resource[]
 
   constructor(resources: readonly Resource[]) {
@@ -87,6 +96,8 @@ class ObjectReader {
       this.#elsewhere.push({ from, kind, apiVersion })
       return undefined
     }
+    if (isCalicoGroup(apiVersion) && (kind === 'Node' || kind === 'NodeList'))
+      this.#calicoNodes.push({ from, kind, apiVersion })
     // Kinds of every other group are ignored.
     if (!isOwnGroup(apiVersion) || ofGroup.length === 0) return undefined
     return `kind ${quote(kind)} is none of ${ofGroup.map((one) => one.kind).join(', ')}`
@@ -102,6 +113,17 @@ class ObjectReader {
 
   /** Reported once per file, at the first of them. */
   passedOver(): ManifestTrouble[] {
+    return [...this.#passedElsewhere(), ...this.#passedNodes()]
+  }
+
+  #passedNodes(): ManifestTrouble[] {
+    const [first] = this.#calicoNodes
+    if (first === undefined) return []
+    const text = `${first.kind} of ${first.apiVersion} is ignored: calicoctl shows Nodes so; write them as \`kubectl get nodes -o yaml\` does`
+    return [{ at: first.from, text, level: 'warning' }]
+  }
+
+  #passedElsewhere(): ManifestTrouble[] {
     const [first, ...others] = this.#elsewhere
     const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
     if (first === undefined || ours === undefined) return []

@@ -125,6 +125,31 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
+  test('Nodes as calicoctl shows them are named, once for a file: kubectl shows them as they are', async () => {
+    const shown = { ...peer('worker-1'), apiVersion: 'projectcalico.org/v3', kind: 'Node' }
+    await write('nodes.yaml', { apiVersion: 'projectcalico.org/v3', kind: 'NodeList', items: [shown] }, shown)
+    await start(QUIET, 'projectcalico.org')
+    expect(keys()).toEqual([])
+    expect([...known.troubles]).toEqual([
+      [
+        'nodes.yaml#1',
+        'NodeList of projectcalico.org/v3 is ignored: calicoctl shows Nodes so; write them as `kubectl get nodes -o yaml` does',
+      ],
+    ])
+  })
+
+  test('in a folder, objects of either of Calico’s groups are read', async () => {
+    const [newer, older] = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'].map((apiVersion) => ({
+      ...peer('x'),
+      apiVersion,
+    }))
+    await write('newer.yaml', { ...newer, kind: 'IPAMBlock' }, newer)
+    await write('older.yaml', { ...older, kind: 'BlockAffinity' }, { ...older, kind: 'IPPool' })
+    await start(QUIET, 'projectcalico.org')
+    expect(keys()).toEqual(['BGPPeer/x', 'BlockAffinity/x', 'IPAMBlock/x', 'IPPool/x'])
+    expect(known.troubles.size).toBe(0)
+  })
+
   test('beside Calico’s objects, a BGPAdvertisement stands in our own group; our other kinds are passed over', async () => {
     const theirs = { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' }
     const advertisement = { ...peer('both'), kind: 'BGPAdvertisement' }
