@@ -122,7 +122,7 @@ export class ApiServer {
   selectsFields = true
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
   streamsLists = true
-/** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
+  /** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
   packsEvents = false
   /** As where Calico has an API server of its own: that shows all kinds but one. */
   readonly #uninstalled = new Set<string>(['IPAMBlock.projectcalico.org/v3'])
