@@ -72,6 +72,9 @@ export const MEMBERS: Readonly<
     last: ['int', (value) => onPath(value, (path) => sequenceAt(path, path.length - 1)?.at(-1))],
     last_nonaggregated: ['int', (value) => onPath(value, lastBeforeSet)],
   },
+  tuples: {
+    len: ['int', (value) => (value.kind === 'tuples' ? int(value.value.length) : VOID)],
+  },
 }
 
 const NET_TYPES = { ipv4: 'NET_IP4', ipv6: 'NET_IP6' } as const

@@ -13,6 +13,7 @@ import { type Lexeme, lexemeAt } from './lexer.ts'
 import { CONSTANTS, MEMBERS, NAMES, type Term } from './names.ts'
 import {
   compare,
+  KIND_NAMES,
   type MaskItem,
   type Operator,
   type Range,
@@ -42,7 +43,7 @@ export function parseWhere(line: string, from: number): ParsedWhere {
   try {
     const parser = new Parser(line, from)
     const term = parser.expression()
-    if (term.type !== 'bool') return { kind: 'wrong', text: `expecting a comparison, not ${article(term.type)}` }
+    if (term.type !== 'bool') return { kind: 'wrong', text: `expecting a comparison, not ${KIND_NAMES[term.type]}` }
     return {
       kind: 'where',
       where: Object.assign((row: RouteRow) => isTrue(term.read(row)), { questions: parser.questions }),
@@ -57,8 +58,6 @@ export function parseWhere(line: string, from: number): ParsedWhere {
 /** Thrown and caught inside this file only. */
 class Wrong extends Error {}
 
-const article = (kind: string): string =>
-  kind === 'int' || kind === 'ip' || kind === 'enum' ? `an ${kind}` : `a ${kind}`
 const isTrue = (value: Value): boolean => value.kind === 'bool' && value.value
 const constant = (value: Value): Term => ({ type: value.kind, read: () => value })
 
@@ -86,7 +85,7 @@ class Parser {
     while (this.#takeSign(sign)) {
       const [a, b] = [left, operand()]
       for (const { type } of [a, b])
-        if (type !== 'bool') throw new Wrong(`"${sign}" needs comparisons, not ${article(type)}`)
+        if (type !== 'bool') throw new Wrong(`"${sign}" needs comparisons, not ${KIND_NAMES[type]}`)
       const read = (row: RouteRow): boolean =>
         sign === '&&' ? isTrue(a.read(row)) && isTrue(b.read(row)) : isTrue(a.read(row)) || isTrue(b.read(row))
       left = { type: 'bool', read: (row) => ({ kind: 'bool', value: read(row) }) }
@@ -110,7 +109,7 @@ class Parser {
   #unary(): Term {
     if (!this.#takeSign('!')) return this.#members(this.#primary())
     const term = this.#deeper(() => this.#unary())
-    if (term.type !== 'bool') throw new Wrong(`"!" needs a comparison, not ${article(term.type)}`)
+    if (term.type !== 'bool') throw new Wrong(`"!" needs a comparison, not ${KIND_NAMES[term.type]}`)
     return { type: 'bool', read: (row) => ({ kind: 'bool', value: !isTrue(term.read(row)) }) }
   }
 
@@ -119,7 +118,7 @@ class Parser {
     while (this.#takeSign('.')) {
       const name = this.#take('name').text
       const member = MEMBERS[term.type]?.[name]
-      if (member === undefined) throw new Wrong(`${article(term.type)} has no "${name}"`)
+      if (member === undefined) throw new Wrong(`${KIND_NAMES[term.type]} has no "${name}"`)
       const [type, read] = member
       const { read: before } = term
       term = { type, read: (row) => read(before(row)) }
@@ -155,7 +154,7 @@ class Parser {
     if (name === 'defined') return this.#defined()
     if (CONSTANTS.has(name)) return constant({ kind: 'enum', value: name })
     const term = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined
-    if (term === undefined) throw new Wrong(`"${name}" is not an attribute of a route`)
+    if (term === undefined) throw new Wrong(`"${name}" is not an attribute of a route (put a text in double quotes)`)
     return term
   }
 
@@ -198,14 +197,21 @@ class Parser {
 
   #setItem(): SetItem {
     if (this.#next.kind === 'prefix') return this.#prefixItem()
-    if (this.#next.kind === 'address') return { kind: 'ip', address: this.#address() }
     this.#ask()
+    if (this.#next.kind === 'address') return this.#addressItem()
+    if (CONSTANTS.has(this.#next.text)) return { kind: 'enum', value: this.#take('name').text }
     if (!this.#takeSign('(')) return { kind: 'int', range: this.#range() }
     const parts: Range[] = []
     do parts.push(this.#takeSign('*') ? ALL : this.#range())
     while (this.#takeSign(','))
     this.#expect(')')
     return { kind: 'tuple', parts }
+  }
+
+  /** `10.0.0.1`, or `10.0.0.1..10.0.0.9`. */
+  #addressItem(): SetItem {
+    const low = this.#address()
+    return { kind: 'ip', low, high: this.#takeSign('..') ? this.#address() : low }
   }
 
   /** `10.0.0.0/8`, with `+` for all inside, `-` for all that contain it, `{24,32}` for these lengths. */

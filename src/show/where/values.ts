@@ -21,7 +21,8 @@ interface PrefixPattern {
 export type SetItem =
   | { readonly kind: 'int'; readonly range: Range }
   | { readonly kind: 'prefix'; readonly pattern: PrefixPattern }
-  | { readonly kind: 'ip'; readonly address: string }
+  | { readonly kind: 'ip'; readonly low: string; readonly high: string }
+  | { readonly kind: 'enum'; readonly value: string }
   | { readonly kind: 'tuple'; readonly parts: readonly Range[] }
 
 /** `*` is any number of ASes, `?` one, a list one of these. */
@@ -46,6 +47,22 @@ export type ValueKind = Value['kind']
 
 export const VOID: Value = { kind: 'void' }
 
+/** Kinds of values in errors. */
+export const KIND_NAMES: Readonly<Record<ValueKind, string>> = {
+  void: 'nothing',
+  int: 'a number',
+  bool: 'a comparison',
+  text: 'a text',
+  enum: 'a constant',
+  ip: 'an address',
+  prefix: 'a prefix',
+  tuple: 'a community',
+  tuples: 'a list of communities',
+  path: 'an AS path',
+  set: 'a set',
+  mask: 'a path mask',
+}
+
 const ORDERED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'ip'])
 const EQUATED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'bool', 'text', 'enum', 'ip', 'prefix', 'tuple'])
 
@@ -54,6 +71,7 @@ const MATCHED: ReadonlySet<string> = new Set([
   'text text',
   'int set',
   'ip set',
+  'enum set',
   'ip prefix',
   'prefix set',
   'prefix prefix',
@@ -68,14 +86,14 @@ const MATCHED: ReadonlySet<string> = new Set([
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | '~' | '!~'
 
-/** Why an operator cannot stand between two kinds; undefined where it can. */
+/** Why an operator cannot compare two kinds; undefined: it can. */
 export function whyNotComparable(operator: Operator, left: ValueKind, right: ValueKind): string | undefined {
   const known = operator.endsWith('~')
     ? MATCHED.has(`${left} ${right}`)
     : left === right && (operator.length === 1 && operator !== '=' ? ORDERED : EQUATED).has(left)
   const ordered = operator === '<=' || operator === '>='
   const fits = ordered ? left === right && ORDERED.has(left) : known
-  return fits ? undefined : `"${operator}" cannot stand between ${left} and ${right}`
+  return fits ? undefined : `"${operator}" cannot compare ${KIND_NAMES[left]} with ${KIND_NAMES[right]}`
 }
 
 export function compare(operator: Operator, left: Value, right: Value): boolean {
@@ -137,7 +155,14 @@ function isIn(value: Value, item: SetItem): boolean {
     case 'prefix':
       return isInside(value, item.pattern)
     case 'ip':
-      return value.kind === 'ip' && compareAddresses(value.value, item.address) === 0
+      return (
+        value.kind === 'ip' &&
+        familyOfAddress(value.value) === familyOfAddress(item.low) &&
+        compareAddresses(value.value, item.low) >= 0 &&
+        compareAddresses(value.value, item.high) <= 0
+      )
+    case 'enum':
+      return value.kind === 'enum' && value.value === item.value
     case 'tuple': {
       const tuples = value.kind === 'tuples' ? value.value : value.kind === 'tuple' ? [value.value] : []
       return tuples.some((tuple) => inTuple(tuple, item.parts))
