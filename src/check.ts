@@ -3,6 +3,7 @@ import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { CheckOptions } from './cli/arguments.ts'
+import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { errorText } from './edge/error-text.ts'
 import { Manifests } from './edge/manifests/source.ts'
@@ -25,7 +26,8 @@ interface Streams {
 export async function runCheck(options: CheckOptions, { out, err }: Streams): Promise<0 | 1> {
   try {
     const report = await makeReport(options)
-    if (options.json) out.write(`${JSON.stringify(reportJson(report))}\n`)
+    if (isMadeOfJson(options.format))
+      out.write(await inFormat(`${JSON.stringify(reportJson(report))}\n`, options.format))
     else for (const line of renderReport(report)) out.write(`${line}\n`)
     return hasErrors(report) ? 1 : 0
   } catch (error) {

@@ -27,20 +27,20 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit show status | summary | protocols [all] [NAME] | route [...] | services | filters | nat
               | callers | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
-  godwit leave [cancel|REASON], down
+  godwit leave [cancel|REASON], down, graceful restart
                                     commands to a running agent; \`godwit show ?\` lists all of show
-  godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE] [--json]
+  godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE]
                                     list errors in objects, and what each node would advertise to which neighbor
   godwit doctor                     check whether this machine can route, and print what to change
   godwit completion bash|zsh|fish   print a completion script for the shell
   godwit --version | --help
 
-Options of commands to a running agent, and of doctor, before or after the command:
+Options of commands to a running agent, doctor and check, before or after the command:
   -s, --socket PATH                 the agent's control socket (GODWIT_SOCKET; ${DEFAULT_SOCKET})
   -o, --output text|wide|json|yaml|name
                                     wide: with all details; name: names only
       --json                        the same as -o json
-      --watch[=SECONDS]             repeat the command, every two seconds by default
+  -w, --watch[=SECONDS]             repeat the command, every two seconds by default
       --no-pager                    do not show long answers in a pager (GODWIT_PAGER, PAGER; less)
 
 Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
@@ -87,12 +87,12 @@ export interface BfdProcessOptions {
   readonly logLevel: LogLevel
 }
 
-const DATAPLANES = ['linux', 'none'] as const
+export const DATAPLANES = ['linux', 'none'] as const
 
-const CNI_MODES = ['none', 'ptp', 'bridge', 'remove'] as const
+export const CNI_MODES = ['none', 'ptp', 'bridge', 'remove'] as const
 const CNI_DIRECTORY = '/etc/cni/net.d'
 
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface CheckOptions {
@@ -104,7 +104,7 @@ export interface CheckOptions {
   readonly node: string | undefined
   readonly apiGroup: string
   readonly kubeconfig: string | undefined
-  readonly json: boolean
+  readonly format: Format
 }
 
 interface CommandOptions {
@@ -118,7 +118,7 @@ interface CommandOptions {
 export type Arguments =
   | { readonly kind: 'help' | 'version' }
   /** The socket of an agent that may run here. */
-  | { readonly kind: 'doctor'; readonly socket: string; readonly json: boolean }
+  | { readonly kind: 'doctor'; readonly socket: string; readonly format: Format }
   | { readonly kind: 'check'; readonly options: CheckOptions }
   | { readonly kind: 'completion'; readonly shell: ShellName }
   /** What could stand where the last of `typed` stands: asked by completion scripts. */
@@ -132,9 +132,31 @@ export type Arguments =
 const wrong = (text: string): Arguments => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
 export function parseArguments(argv: readonly string[]): Arguments {
-  if (argv[0] === 'agent') return parseAgent(argv.slice(1))
-  if (argv[0] === 'bfd') return parseBfd(argv.slice(1))
-  return argv[0] === 'check' ? parseCheck(argv.slice(1)) : parseClient(argv)
+  const at = firstWord(argv)
+  const options = argv.filter((_, index) => index !== at)
+  switch (argv[at]) {
+    case 'agent':
+      return parseAgent(options)
+    case 'bfd':
+      return parseBfd(options)
+    case 'check':
+      return parseCheck(options)
+    default:
+      return parseClient(argv)
+  }
+}
+
+/** Client options that take a value from the next word. */
+export const TAKES_VALUE: readonly string[] = ['-s', '--socket', '-o', '--output']
+
+/** Index of the first word that is neither an option nor the value of one. */
+function firstWord(argv: readonly string[]): number {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ''
+    if (!word.startsWith('-') || word === '-') return at
+    if (TAKES_VALUE.includes(word)) at++
+  }
+  return -1
 }
 
 const DEFAULT_WATCH = 2
@@ -174,8 +196,9 @@ function parseClient(argv: readonly string[]): Arguments {
   return commandOf(words, options)
 }
 
-/** `--watch=5` as name and value. */
+/** `--watch=5` as name and value; `-ojson` too. */
 function cutOption(word: string): [string, string | undefined] {
+  if (/^-[so][^=]/.test(word)) return [word.slice(0, 2), word.slice(2)]
   const sign = word.indexOf('=')
   return sign < 0 ? [word, undefined] : [word.slice(0, sign), word.slice(sign + 1)]
 }
@@ -189,9 +212,10 @@ function takeOption(options: ClientOptions, name: string, value: string | undefi
     case '--no-pager':
       options.pager = false
       return 0
+    case '-w':
     case '--watch': {
       const seconds = value === undefined ? DEFAULT_WATCH : Number(value)
-      if (!(seconds >= 0.1 && seconds <= 86_400)) return `--watch=${value}: seconds from 0.1 to 86400`
+      if (!(seconds >= 0.1 && seconds <= 86_400)) return `${name}=${value}: seconds from 0.1 to 86400`
       options.watch = seconds
       return 0
     }
@@ -221,9 +245,7 @@ function commandOf(words: readonly string[], options: ClientOptions): Arguments 
     case undefined:
       return format === 'text' ? { kind: 'shell', socket } : wrong(`-o ${format} needs a command`)
     case 'doctor':
-      if (second !== undefined || !['text', 'json'].includes(format))
-        return wrong('doctor takes no argument but --json')
-      return { kind: 'doctor', socket, json: format === 'json' }
+      return second === undefined ? { kind: 'doctor', socket, format } : wrong('doctor takes options only')
     case 'completion': {
       const shell = SHELLS.find((one) => one === second)
       if (shell === undefined || rest.length > 0) return wrong(`completion needs one of ${SHELLS.join(', ')}`)
@@ -236,7 +258,7 @@ function commandOf(words: readonly string[], options: ClientOptions): Arguments 
   }
 }
 
-const AGENT_OPTIONS = {
+export const AGENT_OPTIONS = {
   node: { type: 'string' },
   source: { type: 'string' },
   kubeconfig: { type: 'string' },
@@ -258,12 +280,13 @@ const AGENT_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-const CHECK_OPTIONS = {
+export const CHECK_OPTIONS = {
   node: { type: 'string' },
   diff: { type: 'string' },
   'api-group': { type: 'string' },
   kubeconfig: { type: 'string' },
   json: { type: 'boolean' },
+  output: { type: 'string', short: 'o' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -274,6 +297,9 @@ function parseCheck(argv: readonly string[]): Arguments {
   if (values.help === true) return { kind: 'help' }
   const [source, second] = positionals
   if (source === undefined || second !== undefined) return wrong('check needs one folder, one file, - or kubernetes')
+  const output = values.json === true ? 'json' : (values.output ?? 'text').replace(/^=/, '')
+  const format = CHECK_FORMATS.find((one) => one === output)
+  if (format === undefined) return wrong(`-o ${output}: one of ${CHECK_FORMATS.join(', ')}`)
   return {
     kind: 'check',
     options: {
@@ -282,13 +308,16 @@ function parseCheck(argv: readonly string[]): Arguments {
       node: values.node,
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       kubeconfig: values.kubeconfig,
-      json: values.json === true,
+      format,
     },
   }
 }
 
+/** A report is not a list of names. */
+const CHECK_FORMATS = ['text', 'wide', 'json', 'yaml'] as const
+
 const BFD_SOCKET = '/run/godwit/bfd.sock'
-const BFD_OPTIONS = {
+export const BFD_OPTIONS = {
   control: { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },

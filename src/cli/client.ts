@@ -7,11 +7,12 @@
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import type { Seconds } from '../base/units.ts'
+import { isNotRunning } from '../show/not-running.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
 import type { Format } from './arguments.ts'
 import { AgentConnection, ClientError, type ReplyText } from './connection.ts'
-import { isMadeOfJson, Output, toNames, toYaml } from './output.ts'
+import { inFormat, isMadeOfJson, Output } from './output.ts'
 import { openPager } from './pager.ts'
 
 export type ExitCode = 0 | 1 | 2
@@ -21,7 +22,7 @@ export interface ClientOptions {
   /** Seconds between two answers; undefined for one answer. */
   readonly watch?: number | undefined
   readonly pager?: boolean
-  readonly out: Writable & { readonly isTTY?: boolean }
+  readonly out: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly err: Writable
 }
 
@@ -91,9 +92,14 @@ export async function ask(socketPath: string, command: string): Promise<unknown>
   }
 }
 
-/** The shell has taken quotes away from words that need them; a single word may be a whole line in quotes. */
+/**
+ * The shell has removed quotes from words that need them. A single word may be a whole line in quotes, and the word after
+ * `where` a whole expression.
+ */
 export function lineOf(words: readonly string[], format: Format): string {
-  const line = words.length === 1 ? (words[0] ?? '') : words.map(quoted).join(' ')
+  const isExpression = (at: number): boolean => words[at - 1] === 'where'
+  const line =
+    words.length === 1 ? (words[0] ?? '') : words.map((word, at) => (isExpression(at) ? word : quoted(word))).join(' ')
   if (isMadeOfJson(format)) return `json ${line}`
   return format === 'wide' && hasMore(line) ? `${line} all` : line
 }
@@ -104,13 +110,38 @@ function hasMore(line: string): boolean {
   return asked.kind === 'command' && 'all' in asked.command && asked.command.all === false
 }
 
-const quoted = (word: string): string => (/[\s*]/.test(word) || /\?./.test(word) ? `"${word}"` : word)
+/** Words with blanks are texts, those with `*` or `?` patterns; what has quotes of its own keeps them. */
+const quoted = (word: string): string =>
+  !/^(["']).*\1$/.test(word) && (/[\s*]/.test(word) || /\?./.test(word)) ? `"${word}"` : word
 
-export function printHelp(about: string, { out, err }: Pick<ClientOptions, 'out' | 'err'>): ExitCode {
+export async function printHelp(about: string, { out, err }: Pick<ClientOptions, 'out' | 'err'>): Promise<ExitCode> {
   const rows = helpFor(about)
   if (rows.length === 0) return complain(err, 'E_SYNTAX', `there is no command ${about}`, 2)
-  for (const { usage, help } of rows) out.write(`${usage.padEnd(45)}  ${help}\n`)
-  return 0
+  const output = new Output(out)
+  try {
+    for (const { usage, help } of rows) await output.write(helpLines(usage, help, out.columns))
+    await output.flush()
+    return 0
+  } catch (error) {
+    return complainOf(err, error)
+  }
+}
+
+const HELP_COLUMN = 47
+
+/** Usage and help side by side. A usage that is too long for its column has lines of its own, as wide as the terminal. */
+function helpLines(usage: string, help: string, width = 100): string {
+  if (usage.length < HELP_COLUMN - 1) return `${usage.padEnd(HELP_COLUMN)}${help}\n`
+  const lines: string[] = []
+  let line = ''
+  // A bracket is kept on one line.
+  for (const part of usage.split(/ (?=\[)/)) {
+    if (line !== '' && line.length + 1 + part.length > width) {
+      lines.push(line)
+      line = `    ${part}`
+    } else line = line === '' ? part : `${line} ${part}`
+  }
+  return `${[...lines, line].join('\n')}\n${' '.repeat(HELP_COLUMN)}${help}\n`
 }
 
 /** Prints an answer as it comes. Rows go to `out`; the last line goes to `err` where it refuses. */
@@ -122,7 +153,8 @@ export async function printReply(
   let exit: ExitCode = 0
   let json = ''
   for await (const { code, text, last } of reply) {
-    if (isSyntaxError(code)) exit = complain(err, 'E_SYNTAX', text, 2)
+    if (isNotRunning(text)) exit = complain(err, 'E_NOT_FOUND', text, 1)
+    else if (isSyntaxError(code)) exit = complain(err, 'E_SYNTAX', text, 2)
     else if (isRefusal(code) && last) exit = complain(err, nameOf(code), text, 1)
     else {
       if (isRefusal(code)) exit = 1
@@ -130,7 +162,7 @@ export async function printReply(
       else if (code !== CODE.ok || text !== '') await out.write(`${text}\n`)
     }
   }
-  if (json !== '') await out.write(format === 'yaml' ? await toYaml(json) : toNames(json))
+  if (json !== '') await out.write(await inFormat(json, format))
   return exit
 }
 

@@ -52,14 +52,10 @@ export class Output {
   }
 }
 
-/** For what is printed as a whole: a reader that has read enough, as `head` has, is no error. */
-export function mayCloseEarly(stream: Writable): Writable {
-  stream.on('error', (error) => {
-    if ('code' in error && error.code === 'EPIPE') return
-    process.stderr.write(`godwit: E_OUTPUT the answer cannot be written: ${error.message}\n`)
-    process.exit(1)
-  })
-  return stream
+/** An answer in the format that was asked for; for formats made of JSON, `text` is the JSON. */
+export async function inFormat(text: string, format: Format): Promise<string> {
+  if (format === 'yaml') return toYaml(text)
+  return format === 'name' ? toNames(text) : text
 }
 
 /** The JSON text of an answer as YAML. */

@@ -169,8 +169,7 @@ class Shell {
       if (!before.endsWith('?') || before.split('"').length % 2 === 0) return
       reader.write(null, { name: 'backspace' })
       this.#options.out.write('?\n')
-      printHelp(before.slice(0, -1), this.#options)
-      reader.prompt(true)
+      void printHelp(before.slice(0, -1), this.#options).then(() => reader.prompt(true))
     })
   }
 }

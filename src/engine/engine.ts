@@ -223,7 +223,10 @@ export class Engine {
       bfd: this.#bfd,
       act: (neighbor, action) => act(neighbor, action, this.#facts.now, parts),
       node: {
-        stop: (reason) => this.#stop(reason, 'leave', this.#facts.now),
+        stop: (reason, how) => {
+          if (how === 'restart') this.#stopForRestart(reason, this.#facts.now)
+          else this.#stop(reason, how, this.#facts.now)
+        },
         leave: (reason) => this.#leaving.begin(reason, this.#facts.now),
         stay: () => this.#stay(this.#facts.now),
         leaving: () => ({ stage: this.#leaving.stage, reason: this.#leaving.reason }),

@@ -79,7 +79,7 @@ export interface Facts {
 
 /** Actions on the node as a whole. */
 export interface NodeActions {
-  readonly stop: (reason: string) => void
+  readonly stop: (reason: string, how: 'leave' | 'restart') => void
   readonly leave: (reason: string) => boolean
   readonly stay: () => boolean
   readonly leaving: () => LeavingView
@@ -288,8 +288,8 @@ export class EngineView implements View {
     return this.#facts.intent?.dataplane?.pools ?? []
   }
 
-  stop(reason: string): void {
-    this.#node.stop(reason)
+  stop(reason: string, how: 'leave' | 'restart'): void {
+    this.#node.stop(reason, how)
   }
 
   leave(reason: string): boolean {

@@ -1,5 +1,5 @@
 /** Commands that change something, and their answers. */
-import type { Command, Which } from './command.ts'
+import type { Command, PlainCommand, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
 import type { Action, ActionResult, View } from './view.ts'
@@ -60,7 +60,7 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
   if (outcome === 'done') {
     if (kind !== 'debug') yield { code, text: `${name}: ${word}` }
   } else if (outcome === 'already' && (kind === 'drain' || kind === 'undrain')) {
-    yield { code, text: `${name}: already ${word}` }
+    yield { code, text: `${name}: ${kind === 'drain' ? 'already drained' : 'is not drained'}` }
   } else if (outcome === 'already' || reason === 'disabled') {
     yield kind === 'enable'
       ? { code: CODE.alreadyEnabled, text: `${name}: already enabled` }
@@ -72,7 +72,7 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
 }
 
 /** Commands that are answered in one line. */
-export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' | 'stay', view: View): Row {
+export function plainAnswer(kind: PlainCommand['kind'], view: View): Row {
   switch (kind) {
     case 'configure-confirm':
       return { code: CODE.nothingToDo, text: 'Nothing to do' }
@@ -89,8 +89,11 @@ export function plainAnswer(kind: 'configure-confirm' | 'configure-undo' | 'eval
         text: view.stay() ? 'This node is no longer leaving' : 'The agent ends when it has left',
       }
     case 'down':
-      view.stop('ended by hand')
+      view.stop('ended by hand', 'leave')
       return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }
+    case 'graceful-restart':
+      view.stop('ended by hand for a graceful restart', 'restart')
+      return { code: CODE.restartOrdered, text: 'Graceful restart requested' }
   }
 }
 

@@ -106,6 +106,7 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'configure-undo':
     case 'eval':
     case 'down':
+    case 'graceful-restart':
     case 'stay':
       return [plainAnswer(command.kind, view)]
     case 'leave':

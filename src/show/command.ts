@@ -30,12 +30,17 @@ export type Command =
   | { readonly kind: 'reload'; readonly which: Which; readonly direction: 'in' | 'out' | 'both' }
   | { readonly kind: 'debug'; readonly which: Which; readonly on: boolean }
   | { readonly kind: 'configure'; readonly check: boolean }
-  | { readonly kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' | 'stay' }
+  | PlainCommand
   | { readonly kind: 'leave'; readonly reason: string }
   | { readonly kind: 'restrict' }
   | { readonly kind: 'echo'; readonly on: boolean }
   | { readonly kind: 'timeformat'; readonly where: readonly (keyof TimeStyles)[]; readonly style: TimeStyle }
   | { readonly kind: 'help'; readonly about: string }
+
+/** Commands without arguments that are answered in one line. */
+export interface PlainCommand {
+  readonly kind: 'configure-confirm' | 'configure-undo' | 'eval' | 'down' | 'graceful-restart' | 'stay'
+}
 
 export interface ShowRoute {
   readonly kind: 'show-route'

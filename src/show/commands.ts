@@ -19,7 +19,17 @@ export interface Option {
   readonly help: string
 }
 
-export type ValueKind = 'prefix' | 'protocol' | 'which' | 'table' | 'text' | 'file' | 'classes' | 'where' | 'subject'
+export type ValueKind =
+  | 'prefix'
+  | 'protocol'
+  | 'which'
+  | 'table'
+  | 'text'
+  | 'file'
+  | 'seconds'
+  | 'classes'
+  | 'where'
+  | 'subject'
 
 /** How a value is shown in help and errors. */
 export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
@@ -29,6 +39,7 @@ export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
   table: 'master4|master6|all',
   text: '"<text>"',
   file: '"<file>"',
+  seconds: '<seconds>',
   classes: 'all|off|{ <class>, ... }',
   where: '<expression>',
   subject: '<ip|prefix|namespace/service>',
@@ -214,6 +225,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { word: 'confirm', help: 'accepted; no change ever waits for it' },
       { word: 'undo', help: 'not supported; undo the change in the objects' },
       { word: 'timeout', help: 'accepted, has no effect' },
+      { value: 'seconds', key: 'seconds', help: 'accepted, has no effect' },
       { word: 'soft', help: 'accepted, has no effect' },
       { value: 'file', key: 'file', help: 'accepted, has no effect' },
     ],
@@ -227,7 +239,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     words: ['debug'],
     options: [WHICH, { value: 'classes', key: 'classes', required: true, help: 'what to trace' }],
-    help: 'Trace a neighbor in the log',
+    help: 'Not supported: messages are not traced; `off` is accepted',
     acts: true,
     build: ({ which, classes }) => ({ kind: 'debug', which: which as Which, on: classes !== 'off' }),
   },
@@ -250,6 +262,13 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Stop this agent; its supervisor may start it again',
     acts: true,
     build: () => ({ kind: 'down' }),
+  },
+  {
+    words: ['graceful', 'restart'],
+    options: [],
+    help: 'Stop this agent as for an update: neighbors with graceful restart keep its routes until it is back',
+    acts: true,
+    build: () => ({ kind: 'graceful-restart' }),
   },
   {
     words: ['eval'],
@@ -360,6 +379,7 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
     case 'protocol':
     case 'text':
     case 'file':
+    case 'seconds':
     case 'classes':
     case 'where':
       return { value: text }

@@ -63,7 +63,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-bfd':
       return yield* bfdSessionsJson(view)
     case 'show-absent':
-      return yield notRunning(command.protocol)
+      return yield* nothing(notRunning(command.protocol))
     case 'show-memory':
       return yield* list(view.memory().map(({ what, bytes }) => ({ what, bytes })))
     case 'show-nat':
@@ -78,6 +78,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'configure-undo':
     case 'eval':
     case 'down':
+    case 'graceful-restart':
     case 'stay':
       return yield plainAnswer(command.kind, view)
     case 'leave':
@@ -124,6 +125,7 @@ function* list(
 
 /** What was asked for is not there: an empty list, and why. */
 const nothing = (why: Row): Iterable<Row> => list([], () => why)
+const NO_PROTOCOLS: Row = { code: CODE.noProtocols, text: 'No protocols match' }
 
 function* explanations(subject: Subject, view: View): Iterable<Json | undefined> {
   for (const one of explain(subject, view)) yield 'code' in one ? undefined : explanationJson(one)
@@ -180,9 +182,7 @@ function* statusJson(view: View): Iterable<Row> {
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
   const end = (count: number): Row =>
-    count === 0 && command.which !== undefined
-      ? { code: CODE.noProtocols, text: 'No protocols match' }
-      : { code: CODE.ok, text: '' }
+    count === 0 && command.which !== undefined ? NO_PROTOCOLS : { code: CODE.ok, text: '' }
   yield* list(protocolItems(command, view), end)
 }
 
@@ -279,7 +279,7 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
 
 function* bfdSessionsJson(view: View): Iterable<Row> {
   const summary = view.bfd()
-  if (summary === undefined) yield notRunning('BFD')
+  if (summary === undefined) yield* nothing(notRunning('BFD'))
   else yield* list(summary.sessions.map((one) => bfdJson(one, (at) => time(view, at))))
 }
 
@@ -362,7 +362,7 @@ const serviceJson = ({ intent, advertisedTo, notAdvertisedTo }: ServiceRow): Jso
 
 function* filtersJson(which: Which | undefined, view: View): Iterable<Row> {
   const filters = filtersFor(which, view)
-  if (filters === undefined) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  if (filters === undefined) yield* nothing(NO_PROTOCOLS)
   else yield* list(filters.map(filterJson))
 }
 
@@ -418,11 +418,13 @@ const ruleJson = ({ rule, packets, bytes }: Pick<NatView['rules'][number], 'rule
 })
 
 const problemsJson = (view: View): Json =>
-  view.problems().map(({ code, object, field, value, text }) => ({ code, object, field, value, text }))
+  view
+    .problems()
+    .map(({ level = 'error', code, object, field, value, text }) => ({ level, code, object, field, value, text }))
 
 function* actionsJson(command: Acting, view: View): Iterable<Row> {
   const results = carryOut(command, view)
-  if (results.length === 0) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  if (results.length === 0) yield* nothing(NO_PROTOCOLS)
   else {
     const failed = results.some(({ outcome }) => outcome === 'failed')
     yield* list(

@@ -6,7 +6,15 @@
  * that may come next. A word may be shortened as long as it is the beginning of only one word.
  */
 import type { Asked, ParseError } from './command.ts'
-import { COMMANDS, type CommandRow, type Option, parseValue, VALUE_NAMES, type Value } from './commands.ts'
+import {
+  COMMANDS,
+  type CommandRow,
+  type Option,
+  parseValue,
+  VALUE_NAMES,
+  type Value,
+  type ValueKind,
+} from './commands.ts'
 import { cut, type Token } from './tokens.ts'
 import { parseWhere } from './where/parse.ts'
 
@@ -129,15 +137,21 @@ function findOption(token: Token, left: ReadonlySet<Option>): Option | ParseErro
   const options = [...left]
   const named = options.filter(({ word }) => word !== undefined)
   const words = named.map(({ word }) => word ?? '')
-  const alone = options.find(({ word }) => word === undefined)
+  const alone = options.find(({ word, value }) => word === undefined && mayBe(value, token))
   const fitting = isPlain(token) ? fittingWords(token.text, words) : []
   const [only, another] = fitting
   if (only !== undefined && another === undefined) {
     return named.find(({ word }) => word === only) ?? error(`unexpected ${shown(token)}`)
   }
   if (another !== undefined) return error(`ambiguous "${token.text}", could be ${list(fitting)}`)
-  if (alone !== undefined && (!isPlain(token) || alone.value !== 'file')) return alone
+  if (alone !== undefined) return alone
   return error(`unexpected ${shown(token)}, expecting ${list([...words, 'the end'])}`)
+}
+
+/** A file is always quoted, seconds are digits. */
+function mayBe(value: ValueKind | undefined, token: Token): boolean {
+  if (value === 'file') return !isPlain(token)
+  return value !== 'seconds' || (isPlain(token) && /^\d+$/.test(token.text))
 }
 
 const nameOf = ({ word, value }: Option): string => word ?? (value === undefined ? '' : VALUE_NAMES[value])

@@ -30,6 +30,7 @@ export const CODE = {
   shutdownOrdered: 7,
   accessRestricted: 16,
   configurationOk: 20,
+  restartOrdered: 25,
   version: 1000,
   interfaceRow: 1001,
   protocolRow: 1002,

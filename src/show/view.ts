@@ -48,8 +48,8 @@ export interface View {
   /** In the order of their names. */
   pools(): readonly PoolObject[]
   act(action: Action): readonly ActionResult[]
-  /** Ends the agent as SIGTERM does. */
-  stop(reason: string): void
+  /** Ends the agent. `restart`: neighbors with graceful restart keep our routes, as with SIGTERM. */
+  stop(reason: string, how: 'leave' | 'restart'): void
   /** This node leaves: false where it does already. */
   leave(reason: string): boolean
   /** It no longer leaves; false where the agent ends with it. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Arguments, parseArguments } from '../../src/cli/arguments.ts'
+import { lineOf } from '../../src/cli/client.ts'
 
 const DEFAULT = { socket: '/run/godwit/godwit.sock', format: 'text', watch: undefined, pager: true }
 const command = (words: readonly string[], options: object = {}) =>
@@ -16,7 +17,10 @@ describe('options stand before or after the command', () => {
     ['show summary --watch', command(['show', 'summary'], { watch: 2 })],
     ['show summary --watch=0.5 --no-pager', command(['show', 'summary'], { watch: 0.5, pager: false })],
     ['disable x -- --json', command(['disable', 'x', '--json'])],
-    ['doctor --json', { kind: 'doctor', socket: DEFAULT.socket, json: true }],
+    ['doctor --json', { kind: 'doctor', socket: DEFAULT.socket, format: 'json' }],
+    ['-o yaml doctor', { kind: 'doctor', socket: DEFAULT.socket, format: 'yaml' }],
+    ['show status -ojson', command(['show', 'status'], { format: 'json' })],
+    ['-s/tmp/s show summary -w', command(['show', 'summary'], { socket: '/tmp/s', watch: 2 })],
     ['completion fish', { kind: 'completion', shell: 'fish' }],
     ['show status --help', { kind: 'help' }],
     ['', { kind: 'shell', socket: DEFAULT.socket }],
@@ -30,7 +34,8 @@ describe('options stand before or after the command', () => {
     ['show status --watch=0', '--watch=0: seconds from 0.1 to 86400'],
     ['show status -s', '-s needs the path of a control socket'],
     ['--json', '-o json needs a command'],
-    ['doctor all', 'doctor takes no argument but --json'],
+    ['doctor all', 'doctor takes options only'],
+    ['check -o name .', '-o name: one of text, wide, json, yaml'],
     ['completion', 'completion needs one of bash, zsh, fish'],
     ['completion csh', 'completion needs one of bash, zsh, fish'],
   ])('%s is wrong', (line, text) => {
@@ -39,4 +44,28 @@ describe('options stand before or after the command', () => {
       text: `godwit: E_USAGE ${text}; see godwit --help`,
     })
   })
+})
+
+test.each([
+  ['check objects -o yaml', 'yaml'],
+  ['-o yaml check objects', 'yaml'],
+  ['--json check objects', 'json'],
+  ['check --json objects', 'json'],
+  ['check -ojson objects', 'json'],
+  ['check objects', 'text'],
+])('options of check too: %s', (line, format) => {
+  expect(parseArguments(line.split(' '))).toMatchObject({ kind: 'check', options: { source: 'objects', format } })
+})
+
+test.each(['--help agent', 'agent --help', 'check -h', '-h bfd'])('%s helps', (line) => {
+  expect(parseArguments(line.split(' '))).toEqual({ kind: 'help' })
+})
+
+test('a quoted word keeps its quotes, an expression gets none', () => {
+  expect(lineOf(['enable', '"Glob*"'], 'text')).toBe('enable "Glob*"')
+  expect(lineOf(['enable', 'Glob*'], 'text')).toBe('enable "Glob*"')
+  expect(lineOf(['disable', 'all', 'two words'], 'text')).toBe('disable all "two words"')
+  expect(lineOf(['show', 'route', 'where', 'bgp_path ~ [= * 65020 =]', 'all'], 'text')).toBe(
+    'show route where bgp_path ~ [= * 65020 =] all',
+  )
 })

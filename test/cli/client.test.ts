@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Format } from '../../src/cli/arguments.ts'
 import { ask, lineOf, runCommand } from '../../src/cli/client.ts'
 import { historyPath, readHistory, writeHistory } from '../../src/cli/history.ts'
+import { print } from '../../src/cli/print.ts'
 import { runShell } from '../../src/cli/shell.ts'
 import { Control } from '../../src/edge/operate/control.ts'
 import { FakeEngine } from '../support/fake-engine.ts'
@@ -98,6 +99,8 @@ describe('a command', () => {
       ['protocols', 'nope'],
       ['route', '10.9.9.9'],
       ['route', 'protocol', 'nope'],
+      ['filters', 'nope'],
+      ['ospf', 'neighbors'],
     ]) {
       const { stdout, stderr, exit } = await run(['show', ...words], { format: 'json' })
       expect([JSON.parse(stdout), exit]).toEqual([[], 1])
@@ -105,13 +108,45 @@ describe('a command', () => {
     }
   })
 
-  test('that cannot be written ends in one line', async () => {
+  test.each([
+    [
+      'of an agent',
+      (out: Writable, err: Writable) => runCommand(path, ['show', 'route'], { format: 'text', out, err }),
+    ],
+    ['of help', (out: Writable, err: Writable) => runCommand(path, ['help'], { format: 'text', out, err })],
+    ['that is printed as a whole', (out: Writable, err: Writable) => print('text', { out, err })],
+  ])('%s that cannot be written ends in one line', async (_, write) => {
     const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('ENOSPC: no space left on device')) })
     const err = new PassThrough()
     const stderr = textOf(err)
-    expect(await runCommand(path, ['show', 'route'], { format: 'text', out, err })).toBe(1)
+    expect(await write(out, err)).toBe(1)
     err.end()
     expect(await stderr).toBe('godwit: E_OUTPUT the answer cannot be written: ENOSPC: no space left on device\n')
+  })
+
+  test('printed as a whole keeps its exit code when the reader is gone', async () => {
+    const [out, err] = [new PassThrough(), new PassThrough()]
+    out.destroy()
+    expect(await print('text', { out, err }, 1)).toBe(1)
+    expect(err.readableLength).toBe(0)
+  })
+
+  test('that is not running is not found, and no syntax error', async () => {
+    const stderr = 'godwit: E_NOT_FOUND There is no OSPF protocol running\n'
+    expect(await run(['show', 'ospf'])).toEqual({ stdout: '', stderr, exit: 1 })
+  })
+
+  test('of help keeps to the width of the terminal', async () => {
+    const out = Object.assign(new PassThrough(), { columns: 60 })
+    const text = textOf(out)
+    expect(await runCommand(path, ['help', 'show', 'route'], { format: 'text', out, err: new PassThrough() })).toBe(0)
+    out.end()
+    const lines = (await text).split('\n')
+    expect(lines[0]).toMatch(/^show route \[for <ip\|prefix>\]/)
+    expect(
+      lines.slice(0, 8).filter((line) => line.startsWith('show') || line.startsWith('    [')).length,
+    ).toBeGreaterThan(4)
+    expect(lines.filter((line) => line.startsWith('    [') && line.length > 60)).toEqual([])
   })
 
   test('is asked again and again until nobody reads on', async () => {

@@ -23,6 +23,19 @@ describe('words that may stand next', () => {
     [['--js'], ['--json']],
     [['show', 'status', '-o', 'y'], ['yaml']],
     [['show', '--json', 'rou'], ['route']],
+    [['show', 'status', '-o', 'j'], ['json']],
+    [['-o', 'json', 'show', 'rou'], ['route']],
+    [['-s', '/tmp/s', 'show', 'rou'], ['route']],
+    [['--socket=/tmp/s', 'show', 'rou'], ['route']],
+    [['help', 'show', 'rou'], ['route']],
+    [['agent', '--da'], ['--dataplane']],
+    [
+      ['agent', '--dataplane', ''],
+      ['linux', 'none'],
+    ],
+    [['check', '--d'], ['--diff']],
+    [['check', 'ku'], ['kubernetes']],
+    [['bfd', '--c'], ['--control']],
   ])('%j', async (typed, words) => {
     expect(await offered(...typed)).toEqual(expect.arrayContaining(words))
   })
@@ -39,6 +52,18 @@ describe('words that may stand next', () => {
     ]) {
       expect([line, await offered(...line.split(' '))]).toEqual([line, expect.not.arrayContaining([''])])
     }
+  })
+
+  test.each([[['-s', '']], [['agent', '--kubeconfig', '']], [['agent', '--node', 'x', '']]])(
+    '%j: files',
+    async (typed) => {
+      expect(await offered(...typed)).toEqual([])
+    },
+  )
+
+  test.each(['agent', 'bfd', 'check'])('%s has options of its own only', async (command) => {
+    expect(await offered(command, '--')).not.toContain('--watch')
+    expect(await offered(command, '--')).toContain('--help')
   })
 
   test('what stands behind the command is completed as what stands before it', async () => {

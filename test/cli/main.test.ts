@@ -70,6 +70,22 @@ test('the notices of every package in the bundle ship with it (9.E18)', () => {
 })
 
 describe('words and exits', () => {
+  test.each(['--help', '--version', 'completion bash', 'doctor', 'help', 'complete show'])(
+    '%s ends in one line on a full disk, and in none when nobody reads',
+    async (line) => {
+      const shell = (redirection: string) =>
+        new Promise<Ended>((resolve) => {
+          const command = `"${process.execPath}" ${BUNDLE} -s /nonexistent.sock ${line} ${redirection}`
+          execFile('bash', ['-o', 'pipefail', '-c', command], { cwd: ROOT, timeout: 20_000 }, (error, out, err) => {
+            resolve({ code: error === null ? 0 : Number(error.code), out, err })
+          })
+        })
+      const full = await shell('>/dev/full')
+      expect(full).toMatchObject({ code: 1, err: expect.stringMatching(/^godwit: E_OUTPUT [^\n]+\n$/) })
+      expect((await shell('| true')).err).toBe('')
+    },
+  )
+
   test('helps', async () => {
     expect((await start(BUNDLE, ['--help'])).out).toContain('godwit agent')
   })

@@ -171,6 +171,7 @@ const VALUES: Readonly<Record<ValueKind, string>> = {
   table: 'all',
   text: '"x"',
   file: '"x"',
+  seconds: '10',
   classes: 'all',
   where: 'net ~ [10.0.0.0/8+]',
   subject: '10.244.1.1',

@@ -111,9 +111,20 @@ describe('short answers', () => {
 
 test('BFD that nobody asks for is a protocol that does not run', () => {
   const view = fakeView(undefined, { bfd: () => undefined })
-  for (const line of ['show bfd sessions', 'show bfd sessions bfd1', 'json show bfd sessions']) {
+  for (const line of ['show bfd sessions', 'show bfd sessions bfd1']) {
     expect(said(line, view)).toBe('9001 There is no BFD protocol running\n')
   }
+  expect(said('json show bfd sessions', view)).toBe('1900-[\n ]\n9001 There is no BFD protocol running\n')
+})
+
+test.each([
+  ['configure timeout 10', '0003 Reconfigured\n'],
+  ['configure "/etc/bird/bird.conf" timeout', '0003 Reconfigured\n'],
+  ['graceful restart', '0025 Graceful restart requested\n'],
+  ['undrain all', ': is not drained\n'],
+])('%s', (line, end) => {
+  const act = () => [{ name: 'Global_10_0_0_9', outcome: 'already' as const, reason: '' }]
+  expect(said(line, fakeView(undefined, { act, problems: () => [] }))).toContain(end)
 })
 
 describe('who is meant', () => {

@@ -197,8 +197,8 @@ class Parser {
 
   #setItem(): SetItem {
     if (this.#next.kind === 'prefix') return this.#prefixItem()
-    this.#ask()
     if (this.#next.kind === 'address') return this.#addressItem()
+    this.#ask()
     if (CONSTANTS.has(this.#next.text)) return { kind: 'enum', value: this.#take('name').text }
     if (!this.#takeSign('(')) return { kind: 'int', range: this.#range() }
     const parts: Range[] = []
