@@ -147,7 +147,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
 }
 
 /** Client options that take a value from the next word. */
-export const TAKES_VALUE: readonly string[] = ['-s', '--socket', '-o', '--output']
+const TAKES_VALUE: readonly string[] = ['-s', '--socket', '-o', '--output']
 
 /** Index of the first word that is neither an option nor the value of one. */
 function firstWord(argv: readonly string[]): number {

@@ -59,13 +59,13 @@ export async function inFormat(text: string, format: Format): Promise<string> {
 }
 
 /** The JSON text of an answer as YAML. */
-export async function toYaml(json: string): Promise<string> {
+async function toYaml(json: string): Promise<string> {
   const { stringify } = await import('yaml')
   return stringify(JSON.parse(json))
 }
 
 /** What the items of an answer are called, one on each line, each once where it comes several times in a row. */
-export function toNames(json: string): string {
+function toNames(json: string): string {
   const value: unknown = JSON.parse(json)
   const names = (Array.isArray(value) ? value : [value]).map(nameOf).filter((name) => name !== undefined)
   return names

@@ -209,7 +209,12 @@ export const COMMANDS: readonly CommandRow[] = [
   actOn('undrain', 'End the drain of a neighbor'),
   {
     words: ['reload'],
-    options: [{ word: 'in', help: 'import only' }, { word: 'out', help: 'export only' }, WHICH],
+    options: [
+      { word: 'in', help: 'import only' },
+      { word: 'out', help: 'export only' },
+      { word: 'filters', help: 'accepted, as BIRD 3 writes it' },
+      WHICH,
+    ],
     help: 'Apply policy again to all routes of a neighbor',
     acts: true,
     build: (values) => {

@@ -61,7 +61,7 @@ class ObjectReader {
 
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
-      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is no object, found ${quote(value)}`)
+      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is not an object, found ${quote(value)}`)
     if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 
