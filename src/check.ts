@@ -14,8 +14,9 @@ import { changeOf } from './preview/change.ts'
 import { type NodePreview, previewNode, problemsOf } from './preview/node.ts'
 import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
 
-/** The time limit for a cluster to answer. */
+/** The time limit for a cluster to answer, and for an error of it to go away. */
 const PATIENCE_MILLIS = 60_000
+const ERROR_MILLIS = 5_000
 
 interface Streams {
   readonly out: { write(text: string): unknown }
@@ -90,18 +91,26 @@ async function openCluster({ apiGroup, kubeconfig }: CheckOptions, feed: (input:
 async function readSource(open: (feed: (input: Input) => void) => Promise<Source>): Promise<ObjectStore> {
   const store = new ObjectStore()
   let timer: NodeJS.Timeout | undefined
+  let errorTimer: NodeJS.Timeout | undefined
   const synced = Promise.withResolvers<void>()
+  const giveUp = () => synced.reject(new Error(whyNotSynced(store)))
   const source = await open((input) => {
-    if (input.kind === 'objects') store.apply(input.changes)
+    if (input.kind === 'objects') {
+      store.apply(input.changes)
+      const hasError = store.troubles().some(({ level }) => level !== 'warning')
+      if (!hasError) clearTimeout(errorTimer)
+      errorTimer = hasError ? (errorTimer ?? setTimeout(giveUp, ERROR_MILLIS)) : undefined
+    }
     if (input.kind === 'synced') synced.resolve()
   })
   try {
-    timer = setTimeout(() => synced.reject(new Error(whyNotSynced(store))), PATIENCE_MILLIS)
+    timer = setTimeout(giveUp, PATIENCE_MILLIS)
     await synced.promise
     store.settleMemory()
     return store
   } finally {
     clearTimeout(timer)
+    clearTimeout(errorTimer)
     await source.stop()
   }
 }

@@ -75,6 +75,20 @@ test('a reader that has read enough is no error, and changes no exit code', asyn
   expect([err, code]).toEqual(['', 0])
 })
 
+test('a cluster that refuses the connection is one line, long before the limit for slow ones', async () => {
+  const kubeconfig = join(folder, 'kubeconfig')
+  const parts = {
+    clusters: [{ name: 'none', cluster: { server: 'http://127.0.0.1:1' } }],
+    contexts: [{ name: 'none', context: { cluster: 'none', user: 'none' } }],
+    users: [{ name: 'none', user: {} }],
+  }
+  const config = { apiVersion: 'v1', kind: 'Config', 'current-context': 'none', ...parts }
+  await writeFile(kubeconfig, JSON.stringify(config))
+  const { code, out, err } = await check(['kubernetes', '--kubeconfig', kubeconfig])
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toMatch(/^godwit: E_SOURCE Kubernetes: http:\/\/127\.0\.0\.1:1: Connection refused[^\n]*\n$/)
+}, 50_000)
+
 describe('what is said', () => {
   test('errors name file and field, and the exit code stops a CI run', async () => {
     const file = join(folder, 'wrong.txt')
