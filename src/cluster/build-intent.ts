@@ -199,10 +199,7 @@ export class IntentBuilder {
     if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
       yield* this.#layFrame(store, touched)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
-    for (const key of new Set(keys)) {
-      this.#decide(store, key)
-      yield SERVICE_COST
-    }
+    for (const key of new Set(keys)) yield this.#decide(store, key)
     for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#decidePod(store, key)
     this.#setProxied()
     this.#revision = store.revision
@@ -466,14 +463,11 @@ export class IntentBuilder {
     this.#book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
     for (const object of [...this.#book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
-      if (key !== undefined && store.get('Service', key) === undefined) this.#decide(store, key)
+      if (key !== undefined && store.get('Service', key) === undefined) this.#toll.add(this.#decide(store, key))
       this.#toll.add(LOOK_COST)
       if (this.#toll.isDue) yield this.#toll.take()
     }
-    for (const key of store.table('Service').keys()) {
-      this.#decide(store, key)
-      yield SERVICE_COST
-    }
+    for (const key of store.table('Service').keys()) yield this.#decide(store, key)
   }
 
   /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
@@ -493,15 +487,21 @@ export class IntentBuilder {
     this.#book.set(POD + key, claims, why)
   }
 
-  #decide(store: ObjectStore, key: string): void {
-    if (this.#services === undefined) return
+  /** Returns about what it took. */
+  #decide(store: ObjectStore, key: string): number {
+    if (this.#services === undefined) return 0
     this.work.services++
+    const { spent } = this.#book
+    const { advertising, cidrs } = this.#services
     const service = store.get('Service', key)
     const gone = { claims: [], why: undefined }
     const slices = store.slicesOf(key)
     const { claims, why } = service === undefined ? gone : decideService(service, slices, this.#services)
     this.#book.set(SERVICE + key, claims, why)
     this.#noteProxied(key, service?.proxiedIps ?? [])
+    const ranges = cidrs.cluster.length + cidrs.external.length + cidrs['load-balancer'].length
+    const looks = slices.length + advertising.length + claims.length * ranges
+    return SERVICE_COST + this.#book.spent - spent + looks * LOOK_COST
   }
 
   #noteProxied(key: string, proxied: readonly Prefix[]): void {

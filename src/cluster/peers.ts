@@ -20,7 +20,7 @@ import { MESH_FIELDS, PEER_FIELDS } from './parse/protection.ts'
 import { withValuesOf } from './peer-values.ts'
 import type { PeerPolicies, Policies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
-import { matches } from './selector.ts'
+import { matches, questionsOf } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 const HOLD_TIME: Seconds = 90
@@ -140,7 +140,7 @@ export class PeerPlanner {
     const all: Named[] = []
     const toll = new Toll()
     for (const object of objects) {
-      toll.add(MATCH_COST)
+      toll.add(MATCH_COST * (1 + questionsOf(object.nodeSelector)))
       if (toll.isDue) yield toll.take()
       if (!selects(object, me)) continue
       toll.add(CANDIDATE_COST)
@@ -154,7 +154,11 @@ export class PeerPlanner {
     const mirrored = this.#lists.ask('mirrored', [me, objects], toll, 1, () =>
       objects.filter((object) => object.reverse && leadsTo(object, me)),
     )
-    const cost = CANDIDATE_COST + (selecting.length + mirrored.length) * MATCH_COST
+    const asked = [
+      ...selecting.map(({ peerSelector }) => questionsOf(peerSelector)),
+      ...mirrored.map(({ nodeSelector }) => questionsOf(nodeSelector)),
+    ]
+    const cost = CANDIDATE_COST + MATCH_COST * asked.reduce((sum, questions) => sum + questions, asked.length)
     for (const node of nodes.values()) {
       if (node === me) continue
       const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]

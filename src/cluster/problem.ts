@@ -48,6 +48,8 @@ export function makeProblem({ code, object, field = '', value, says, level }: Pr
 
 /** Collects the problems of one object while it is parsed. */
 export class Findings {
+  /** Items of lists and entries of maps that were read: what it took. */
+  items = 0
   readonly object: string
   readonly problems: Problem[] = []
   /** An error was found: this version of the object is not used. */

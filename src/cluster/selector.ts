@@ -34,6 +34,26 @@ export interface SelectorError {
   readonly expected: string
 }
 
+/** What it asks of labels: about what it takes to match it. */
+export function questionsOf(selector: Selector | undefined): number {
+  switch (selector?.kind) {
+    case undefined:
+    case 'all':
+    case 'global':
+      return 0
+    case 'has':
+    case 'compare':
+      return 1
+    case 'in':
+      return 1 + selector.values.length / 16
+    case 'not':
+      return questionsOf(selector.of)
+    case 'and':
+    case 'or':
+      return selector.of.reduce((sum, part) => sum + questionsOf(part), 0)
+  }
+}
+
 export type Labels = Readonly<Record<string, string>>
 
 /** Whether the labels satisfy the selector. An absent label is unequal to every value and in no set. */
@@ -148,6 +168,8 @@ const FOUND = /&&|\|\||[=!]=|[a-zA-Z0-9_./-]+|./suy
 
 /** The deepest nesting of parentheses: it bounds the stack. */
 const DEPTH_MAX = 100
+/** It is asked of each node. */
+const LONGEST = 16_384
 
 /** Two negations cancel each other. */
 const negate = (selector: Selector): Selector => (selector.kind === 'not' ? selector.of : { kind: 'not', of: selector })
@@ -162,6 +184,7 @@ class Parser {
   }
 
   parse(): Selector {
+    if (this.#text.length > LONGEST) this.#fail(`no more than ${LONGEST} characters`)
     this.#space()
     if (this.#at === this.#text.length) return { kind: 'all' }
     const selector = this.#expression()

@@ -91,14 +91,15 @@ export function decideService(
   settings: ServiceSettings,
 ): ServiceDecision {
   const whole = settings.excluded ?? whyNotService(service, settings)
-  const endpoints = [...slices]
+  const served = new Served(slices, settings.node)
+  const proxied = new Set(service.proxiedIps.map(({ text }) => text))
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
     const chosenBy = choosingService(settings.advertising, service, kind)
     const isLocal = localPolicy(service, kind) !== undefined
     const around = { ranges: settings.cidrs[kind], origin: 'service-cidr', isLocal } as const
     for (const prefix of prefixes) {
-      const refused = whole ?? whyNotAddress(prefix, kind, service, endpoints, settings)
+      const refused = whole ?? whyNotAddress(prefix, kind, { service, served, proxied }, settings)
       claims.push({ prefix, origin: 'service', refused, ...nameRoute(chosenBy, prefix, around) })
     }
   }
@@ -120,32 +121,35 @@ function whyNothing(claims: readonly Claim[]): string | undefined {
   return [...new Set(claims.map(({ refused }) => refused))].join('; ')
 }
 
+/** What is asked about an address of a service. */
+interface Asked {
+  readonly service: ServiceObject
+  readonly served: Served
+  readonly proxied: ReadonlySet<string>
+}
+
 function whyNotAddress(
   prefix: Prefix,
   kind: ServiceAddressKind,
-  service: ServiceObject,
-  endpoints: readonly EndpointSliceObject[],
-  { node, cidrs, aggregation, classes, held }: ServiceSettings,
+  { service, served, proxied }: Asked,
+  { cidrs, aggregation, classes, held }: ServiceSettings,
 ): string | undefined {
   if (held[kind] !== undefined) return held[kind]
   if (kind === 'load-balancer') {
     // KEP-1860: the external load balancer forwards to another address; kube-proxy has no rule for this one.
-    if (service.proxiedIps.some(({ text }) => text === prefix.text))
-      return 'its ipMode is Proxy: kube-proxy does not accept packets to it'
+    if (proxied.has(prefix.text)) return 'its ipMode is Proxy: kube-proxy does not accept packets to it'
     if (classes?.includes(service.loadBalancerClass) === false) return whyNotClass(service.loadBalancerClass)
   }
   const around = cidrs[kind].filter((cidr) => contains(cidr, prefix))
   if (around.length === 0) return `it is outside ${SERVICE_FIELDS[kind]} of BGPConfiguration/default`
   const policy = localPolicy(service, kind)
   if (policy !== undefined) {
-    if (isServed(endpoints, prefix.family, node)) return undefined
+    if (served.here(prefix.family)) return undefined
     return `${policy} is Local and no ${FAMILY_WORDS[prefix.family]} endpoint on this node is ready`
   }
   if (around.some(isHostPrefix)) return undefined
   if (aggregation) return `it is covered by ${around[0]?.text}, which every node advertises`
-  return isServed(endpoints, prefix.family, undefined)
-    ? undefined
-    : `no ${FAMILY_WORDS[prefix.family]} endpoint is ready`
+  return served.anywhere(prefix.family) ? undefined : `no ${FAMILY_WORDS[prefix.family]} endpoint is ready`
 }
 
 const whyNotClass = (name: string): string =>
@@ -158,11 +162,33 @@ function localPolicy({ internalLocal, externalLocal }: ServiceObject, kind: Serv
 }
 
 /**
- * Whether an endpoint takes traffic, on `node` or on any node. As in kube-proxy, a terminating endpoint that still
- * serves counts where no endpoint is ready.
+ * Whether an endpoint takes traffic, on this node or on any node. As in kube-proxy, a terminating endpoint that still
+ * serves counts where no endpoint is ready. Looked for once, however many addresses the service has.
  */
-function isServed(endpoints: readonly EndpointSliceObject[], family: Family, node: string | undefined): boolean {
-  const has = (nodes: readonly string[]) => (node === undefined ? nodes.length > 0 : nodes.includes(node))
-  const ofFamily = endpoints.filter((slice) => slice.family === family)
-  return ofFamily.some(({ ready }) => has(ready)) || ofFamily.some(({ draining }) => has(draining))
+class Served {
+  readonly #endpoints: readonly EndpointSliceObject[]
+  readonly #node: string
+  readonly #known = new Map<string, boolean>()
+
+  constructor(slices: Iterable<EndpointSliceObject>, node: string) {
+    this.#endpoints = [...slices]
+    this.#node = node
+  }
+
+  here(family: Family): boolean {
+    return this.#ask(`${family} here`, family, (nodes) => nodes.includes(this.#node))
+  }
+
+  anywhere(family: Family): boolean {
+    return this.#ask(family, family, (nodes) => nodes.length > 0)
+  }
+
+  #ask(question: string, family: Family, has: (nodes: readonly string[]) => boolean): boolean {
+    const known = this.#known.get(question)
+    if (known !== undefined) return known
+    const ofFamily = this.#endpoints.filter((slice) => slice.family === family)
+    const found = ofFamily.some(({ ready }) => has(ready)) || ofFamily.some(({ draining }) => has(draining))
+    this.#known.set(question, found)
+    return found
+  }
 }

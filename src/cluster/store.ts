@@ -28,6 +28,8 @@ const REMEMBERED = 4096
 
 /** Approximate costs in microseconds: to parse an object, and to look one up. */
 const READ_COST = 30
+/** The same for each item of a list in it. */
+const ITEM_COST = 2
 const LOOK_COST = 0.5
 
 export class ObjectStore {
@@ -201,7 +203,7 @@ export class ObjectStore {
   *#applyOne(change: ObjectChange): Work {
     if (change.kind === 'replace') yield* this.#replace(change.of, change.objects)
     else {
-      if (change.kind === 'upsert') this.#upsert(change)
+      if (change.kind === 'upsert') yield this.#upsert(change)
       else if (change.kind === 'delete') this.#delete(change.ref)
       else this.#trouble(change)
       yield READ_COST
@@ -221,7 +223,8 @@ export class ObjectStore {
     this.#setProblems(objectName(ref), isGone ? [problem] : [])
   }
 
-  #upsert({ ref, object, from }: Upsert): void {
+  /** Returns about what it took. */
+  #upsert({ ref, object, from }: Upsert): number {
     const key = objectKey(ref)
     if (this.#ownNodeIsGone && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, false)
     const parsed = parseObject(ref, object)
@@ -234,7 +237,7 @@ export class ObjectStore {
       this.lastGood.note(ref, object)
       this.#set(ref.kind, key, before, parsed.value)
       this.#setProblems(objectName(ref), parsed.problems)
-      return
+      return parsed.items * ITEM_COST
     }
     // Readers distinguish an object with errors from an absent one: its first version is a change.
     if (!known) this.#touch(ref.kind, key)
@@ -243,6 +246,7 @@ export class ObjectStore {
       objectName(ref),
       parsed.problems.map((found) => withOutcome(found, outcome, from)),
     )
+    return parsed.items * ITEM_COST
   }
 
   #noteGeneration(name: string, object: unknown): void {
@@ -332,8 +336,7 @@ export class ObjectStore {
       if (toll.isDue) yield toll.take()
     }
     for (const upsert of used.values()) {
-      this.#upsert(upsert)
-      yield READ_COST
+      yield READ_COST + this.#upsert(upsert)
     }
   }
 

@@ -3,12 +3,13 @@ import { parseAsn, parseSeconds } from '../../src/cluster/parse/fields.ts'
 import { type Parsed, parseObject } from '../../src/cluster/parse/object.ts'
 import { parsePeerIp } from '../../src/cluster/parse/peer-ip.ts'
 import type { Kind } from '../../src/cluster/source.ts'
-import { bgpConfiguration, bgpPeer, ipPool, node, secret, service } from '../support/objects.ts'
+import { bgpConfiguration, bgpPeer, endpointSlice, ipPool, node, secret, service } from '../support/objects.ts'
 
 function parse<K extends Kind>(kind: K, object: unknown, name = 'x', namespace = ''): Parsed<K> {
   return parseObject({ kind, namespace, name }, object)
 }
 
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const textsOf = ({ problems }: Parsed<Kind>): string[] => problems.map(({ text }) => text)
 const peerSpec = { peerIP: '10.0.0.254', asNumber: 65000 }
 const peer = (spec: object, metadata: { annotations?: Record<string, string> } = {}) =>
@@ -464,7 +465,8 @@ describe('BGPPeer', () => {
       role: 'customer',
       strictRole: true,
     })
-    expect(peer(peerSpec, { annotations })).toEqual(asFields)
+    expect(peer(peerSpec, { annotations }).value).toEqual(asFields.value)
+    expect([peer(peerSpec, { annotations }).problems, asFields.problems]).toEqual([[], []])
   })
 
   test.each<[string, object, object]>([
@@ -665,11 +667,52 @@ describe('core kinds', () => {
 
   test('a secret is what the edge says of it, and no value of it', () => {
     const keys = { password: { version: 3, trouble: 'is empty' }, odd: 'hunter2' }
-    expect(parse('Secret', { ...secret('lab/bgp', {}), type: 'Opaque', keys }, 'bgp', 'lab')).toEqual({
+    expect(parse('Secret', { ...secret('lab/bgp', {}), type: 'Opaque', keys }, 'bgp', 'lab')).toMatchObject({
       value: { type: 'Opaque', keys: { password: { version: 3, trouble: 'is empty' } } },
       problems: [],
     })
     expect(JSON.stringify(parse('Secret', secret('lab/bgp', { password: 'hunter2' })))).not.toContain('hunter2')
+  })
+
+  test.each<[string, () => ReturnType<typeof parse>, string]>([
+    [
+      'addresses of a service',
+      () =>
+        parse(
+          'Service',
+          service('shop/web', { externalIPs: upTo(257).map((at) => `20.0.${at >> 8}.${at & 255}`) }),
+          'web',
+          'shop',
+        ),
+      'Service/shop/web spec.externalIPs: has more than 256 entries',
+    ],
+    [
+      'labels',
+      () => parse('Node', node('n', { labels: Object.fromEntries(upTo(1_001).map((at) => [`l${at}`, ''])) }), 'n'),
+      'Node/n metadata.labels: has more than 1000 entries',
+    ],
+    [
+      'pod CIDRs of a node',
+      () => parse('Node', node('n', { podCIDRs: upTo(65).map((at) => `10.0.${at}.0/24`) }), 'n'),
+      'Node/n spec.podCIDRs: has more than 64 entries',
+    ],
+    [
+      'endpoints',
+      () =>
+        parse(
+          'EndpointSlice',
+          endpointSlice(
+            'shop/web',
+            'IPv4',
+            upTo(1_001).map(() => ({})),
+          ),
+          'web-ipv4',
+          'shop',
+        ),
+      'EndpointSlice/shop/web-ipv4 endpoints: has more than 1000 entries',
+    ],
+  ])('%s are bounded: more are refused together', (_, parsed, text) => {
+    expect(textsOf(parsed())).toEqual([text])
   })
 
   test('a service address that is none is refused', () => {

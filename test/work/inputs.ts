@@ -173,6 +173,46 @@ export async function makeInputs(
     )
   }
 
+  /** Objects as large as a server takes, of which all or nearly all is refused, and many that want one address. */
+  function* ofHostileObjects({ services, nodes }: Size): Generator<Cost> {
+    const external = { serviceExternalIPs: [{ cidr: '20.0.0.0/8' }], serviceLoadBalancerIPs: [{ cidr: '20.0.0.0/8' }] }
+    const rig = new Rig({ neighbors: 1, configuration: external })
+    const addresses = (count: number) =>
+      upTo(count).map((index) => `20.${index >> 16}.${(index >> 8) & 255}.${index & 255}`)
+    const large = (count: number) =>
+      objects.service('shop/large', {
+        ...{ type: 'LoadBalancer', ipMode: 'Proxy', clusterIPs: ['10.96.0.1'], externalTrafficPolicy: 'Local' },
+        ...{ externalIPs: addresses(count), loadBalancerIPs: addresses(count) },
+      })
+    const ready = (isReady: boolean) =>
+      objects.endpointSlice('shop/large', 'IPv4', [{ node: 'worker-1', ready: isReady }])
+    yield measure(rig, 'a service with 50,000 addresses', () => tell(rig, objects.upsert(large(50_000))))
+    yield measure(rig, 'a service with as many as are taken', () => tell(rig, objects.upsert(large(256))))
+    yield measure(rig, 'its endpoint comes and goes', () => {
+      for (const isReady of [true, false, true]) tell(rig, objects.upsert(ready(isReady)))
+    })
+    const few = upTo(services / 10).map((index) =>
+      objects.service(serviceName(index), { clusterIPs: [`10.96.1.${index & 255}`], externalIPs: ['20.0.0.1'] }),
+    )
+    yield measure(rig, 'services that want one address', () => tell(rig, ...few.map((one) => objects.upsert(one))))
+    yield measure(rig, 'and no longer do', () => tell(rig, ...few.map((one) => objects.remove(one))))
+    yield measure(rig, 'a node with 50,000 addresses and labels', () => {
+      const labels = Object.fromEntries(upTo(50_000).map((index) => [`label-${index}`, '']))
+      tell(rig, objects.upsert(objects.node('large', { addresses: addresses(50_000), labels })))
+      tell(rig, objects.upsert(objects.node('large', { podCIDRs: addresses(50_000).map((one) => `${one}/32`) })))
+    })
+    tell(
+      rig,
+      objects.replace('Node', [OUR_NODE, ...upTo(nodes / 5).map((index) => aNode(index, { rack: `${index}` }))]),
+    )
+    yield measure(rig, 'a long selector', () => {
+      const peerSelector = upTo(1_000)
+        .map((index) => `rack == "r${index}"`)
+        .join('||')
+      tell(rig, objects.upsert(objects.bgpPeer('long', { nodeSelector: 'all()', peerSelector })))
+    })
+  }
+
   /** Full tables of three neighbors. */
   function* ofRoutes({ routes }: Size): Generator<Cost> {
     const rig = new Rig({ neighbors: 3, spec: { maxPrefixes: 1_000_000 } })
@@ -400,7 +440,7 @@ export async function makeInputs(
     })
   }
 
-  const groups = { ofObjects, ofRoutes, ofQuestions, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
+  const groups = { ofObjects, ofHostileObjects, ofRoutes, ofQuestions, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
 
   /** `only`: a part of the name of some group. */
   function* costs(size: Size, only = ''): Generator<Cost> {

@@ -31,6 +31,12 @@ export function parseSeconds(value: unknown): Seconds | undefined {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
 }
 
+/**
+ * The most items of a list, and entries of labels and annotations, unless said otherwise: an object is read in one step,
+ * and whoever writes it chooses its size.
+ */
+const MOST_ITEMS = 1_000
+
 export class Fields {
   readonly findings: Findings
   readonly path: string
@@ -123,23 +129,26 @@ export class Fields {
   }
 
   /** Reads each item with `read`, which reports errors itself; items that read as undefined are left out. */
-  list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined): Item[] {
+  list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined, most = MOST_ITEMS): Item[] {
     const items = this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
+    if (!this.#hasRoom(this.at(name), items.length, most)) return []
     return items.map((item, index) => read(item, `${this.at(name)}[${index}]`)).filter((item) => item !== undefined)
   }
 
-  records<Item>(name: string, read: (fields: Fields) => Item | undefined): Item[] {
-    return this.list(name, (item, at) => {
+  records<Item>(name: string, read: (fields: Fields) => Item | undefined, most = MOST_ITEMS): Item[] {
+    const readItem = (item: unknown, at: string) => {
       if (isRecord(item)) return read(new Fields(this.findings, at, item))
       return this.findings.wrong(at, item, 'is not an object')
-    })
+    }
+    return this.list(name, readItem, most)
   }
 
-  texts(name: string): string[] {
-    return this.list(name, (item, at) => {
+  texts(name: string, most = MOST_ITEMS): string[] {
+    const readItem = (item: unknown, at: string) => {
       if (typeof item === 'string') return item
       return this.findings.wrong(at, item, 'is not text')
-    })
+    }
+    return this.list(name, readItem, most)
   }
 
   /** `labels` of the metadata whose fields these are. */
@@ -151,6 +160,7 @@ export class Fields {
   textMap(name: string): Map<string, string> {
     const record = this.#read(name, (value) => (isRecord(value) ? value : undefined), 'is not an object') ?? {}
     const map = new Map<string, string>()
+    if (!this.#hasRoom(this.at(name), Object.keys(record).length, MOST_ITEMS)) return map
     for (const [key, value] of Object.entries(record)) {
       // In YAML, `true` and `64512` without quotes are no text.
       if (typeof value === 'string') map.set(key, value)
@@ -184,6 +194,13 @@ export class Fields {
       if (this.#known.has(name)) continue
       this.findings.say('field-unknown', this.at(name), 'is not a field of this kind; it is ignored')
     }
+  }
+
+  /** Too many are refused all together: which of them count nobody could tell. */
+  #hasRoom(at: string, count: number, most: number): boolean {
+    this.findings.items += Math.min(count, most)
+    if (count > most) this.findings.wrong(at, undefined, `has more than ${most} entries`)
+    return count <= most
   }
 
   #read<Value>(name: string, read: (value: unknown) => Value | undefined, says: string): Value | undefined {

@@ -15,11 +15,15 @@ import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord, parseAsn } from './fields.ts'
 
 const NO_RULES = { exportV4: [], importV4: [], exportV6: [], importV6: [] } as const
+/** Of one direction and family. */
+const MOST_RULES = 10_000
+
 const LISTS = ['exportV4', 'importV4', 'exportV6', 'importV6'] as const
 
 export function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject {
   const compiled = compileFilter(ref.name, object.spec ?? {})
   findings.add(compiled.problems)
+  findings.items += LISTS.reduce((sum, list) => sum + compiled[list].length, 0)
   return compiled
 }
 
@@ -27,7 +31,11 @@ export function compileFilter(name: string, spec: unknown): FilterObject {
   const findings = new Findings(`BGPFilter/${name}`)
   const fields = openFields(findings, 'spec', spec ?? {}, LISTS)
   const rules = (list: (typeof LISTS)[number], family: Family): Rule[] =>
-    fields?.list(list, (item, at) => readRule(findings, at, item, family, `BGPFilter/${name} ${at.slice(5)}`)) ?? []
+    fields?.list(
+      list,
+      (item, at) => readRule(findings, at, item, family, `BGPFilter/${name} ${at.slice(5)}`),
+      MOST_RULES,
+    ) ?? []
   const read = {
     exportV4: rules('exportV4', 'ipv4'),
     importV4: rules('importV4', 'ipv4'),

@@ -47,16 +47,20 @@ export function parseBlock(
   return { borrowed: isDeleted(spec) ? new Map() : borrowedIn(spec, prefix, owner) }
 }
 
+/** Addresses: Calico's largest blocks are a /20 and a /116. */
+const LARGEST_BLOCK = 4_096
+
 /** Addresses of pods on nodes other than the owner of the block, by node. */
 function borrowedIn(spec: Fields, block: Prefix, owner: string | undefined): Map<string, Prefix[]> {
-  const nodes = spec.list('attributes', (item) => podNode(item) ?? '')
+  const nodes = spec.list('attributes', (item) => podNode(item) ?? '', LARGEST_BLOCK)
   const borrowed = new Map<string, Prefix[]>()
-  const allocations = spec.raw('allocations')
-  for (const [ordinal, index] of (Array.isArray(allocations) ? allocations : []).entries()) {
-    const node = typeof index === 'number' ? nodes[index] : undefined
+  const allocations = spec.list('allocations', (item) => (typeof item === 'number' ? item : -1), LARGEST_BLOCK)
+  for (const [ordinal, index] of allocations.entries()) {
+    const node = nodes[index]
     if (node === undefined || node === '' || node === owner) continue
-    const address = addressAt(block, ordinal)
-    borrowed.set(node, [...(borrowed.get(node) ?? []), address])
+    const addresses = borrowed.get(node) ?? []
+    borrowed.set(node, addresses)
+    addresses.push(addressAt(block, ordinal))
   }
   return borrowed
 }

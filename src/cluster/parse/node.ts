@@ -91,8 +91,11 @@ const valuesIn = (annotations: ReadonlyMap<string, string>): Record<string, stri
 
 export const annotationPath = (name: string): string => `metadata.annotations[${name}]`
 
+/** Kubernetes gives a node one of each family. */
+const MOST_POD_CIDRS = 64
+
 function parsePodCidrs(spec: Fields | undefined): NodeObject['podCidrs'] {
-  const texts = spec?.texts('podCIDRs') ?? []
+  const texts = spec?.texts('podCIDRs', MOST_POD_CIDRS) ?? []
   const first = spec?.text('podCIDR')
   if (texts.length === 0 && first !== undefined && first !== '') texts.push(first)
   return texts.flatMap((text, index) => {

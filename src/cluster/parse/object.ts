@@ -26,6 +26,8 @@ export interface Parsed<K extends Kind> {
   /** The valid part of an object with errors, with everything held that depends on the rest. Used if there is no good version. */
   readonly partial: ParsedObjects[K] | undefined
   readonly problems: readonly Problem[]
+  /** Items of lists and entries of maps in it. */
+  readonly items: number
 }
 
 type Parser<Value> = (object: Record<string, unknown>, ref: ObjectRef, findings: Findings) => Value | undefined
@@ -75,9 +77,10 @@ export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K 
   const findings = new Findings(objectName(ref))
   const value = isRecord(object) ? parseRecord(ref, object, findings) : findings.wrong('', object, 'is not an object')
   const partial = PARTLY_USED.includes(ref.kind) ? value : undefined
+  const { problems, items } = findings
   return findings.refused
-    ? { value: undefined, partial, problems: findings.problems }
-    : { value, partial: undefined, problems: findings.problems }
+    ? { value: undefined, partial, problems, items }
+    : { value, partial: undefined, problems, items }
 }
 
 function parseRecord<K extends Kind>(

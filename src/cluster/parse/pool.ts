@@ -79,13 +79,11 @@ const MOST_EXCLUDED = 500
 /** Ours alone: exclusions, a fixed address, ports. A pool has one family, and what is said here is of that. */
 function parseNat(spec: Fields, family: Family | undefined): PoolNat {
   const nat = spec.record('nat') ?? new Fields(spec.findings, spec.at('nat'), {})
-  const exclude = nat.list('excludeCIDRs', (item, at) => {
+  const readCidr = (item: unknown, at: string) => {
     const prefix = typeof item === 'string' ? (parsePrefix(item) ?? hostPrefix(item)) : undefined
     return prefix ?? nat.findings.wrong(at, item, 'is not a CIDR')
-  })
-  if (exclude.length > MOST_EXCLUDED) {
-    nat.findings.wrong(nat.at('excludeCIDRs'), undefined, `has more than ${MOST_EXCLUDED} entries`)
   }
+  const exclude = nat.list('excludeCIDRs', readCidr, MOST_EXCLUDED)
   const address = nat.hostAddress('address')
   if (exclude.some((prefix) => prefix.family !== family)) {
     nat.findings.say(

@@ -17,7 +17,7 @@ export function parseService(
 ): ServiceObject | undefined {
   const root = new Fields(findings, '', object)
   const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
-  const ingress = root.record('status')?.record('loadBalancer')?.records('ingress', parseIngress) ?? []
+  const ingress = root.record('status')?.record('loadBalancer')?.records('ingress', parseIngress, MOST_ADDRESSES) ?? []
   return {
     namespace,
     name,
@@ -62,19 +62,26 @@ const isLocal = (spec: Fields, name: string): boolean =>
 /** `clusterIPs`, or `clusterIP` where an old API server knows only that one. */
 function parseClusterIps(spec: Fields): Prefix[] {
   const single = spec.text('clusterIP')
-  if (single === HEADLESS || spec.texts('clusterIPs').includes(HEADLESS)) return []
+  if (single === HEADLESS || spec.texts('clusterIPs', MOST_ADDRESSES).includes(HEADLESS)) return []
   const several = addresses(spec, 'clusterIPs')
   if (several.length > 0 || single === undefined || single === '') return several
   return [address(spec, 'clusterIP')].filter((prefix) => prefix !== undefined)
 }
 
+/** Whoever may write Services chooses how many a Service has, and each may be a route. */
+const MOST_ADDRESSES = 256
+
 function addresses(fields: Fields, name: string): Prefix[] {
   return unique(
-    fields.list(name, (item, at) => {
-      if (item === '') return undefined
-      const prefix = typeof item === 'string' ? hostPrefix(item) : undefined
-      return prefix ?? fields.findings.wrong(at, item, 'is not an IP address')
-    }),
+    fields.list(
+      name,
+      (item, at) => {
+        if (item === '') return undefined
+        const prefix = typeof item === 'string' ? hostPrefix(item) : undefined
+        return prefix ?? fields.findings.wrong(at, item, 'is not an IP address')
+      },
+      MOST_ADDRESSES,
+    ),
   )
 }
 
