@@ -52,6 +52,7 @@ import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
 import { Protections } from './protections.ts'
+import { Requested } from './requested.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
@@ -143,6 +144,7 @@ export class Engine {
   /** The revision of the last good objects in the last Effect `remember`. */
   #kept = 0
   readonly #protections = new Protections()
+  readonly #requested: Requested
   /** The revision of the objects in the last Effect `protect`. */
   #protected = 0
   #secrets: readonly string[] = []
@@ -196,11 +198,16 @@ export class Engine {
       callers: new Callers(),
     }
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
-    const hasOwn = () => !this.#objectWork.isBusy && this.#kernel?.isReady !== false
+    this.#requested = new Requested(options.sourceKind)
+    const hasOwn = () =>
+      !this.#objectWork.isBusy &&
+      this.#kernel?.isReady !== false &&
+      !this.#requested.awaitsPods &&
+      !this.#health.isAwaited
     this.#restart = new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
-      isReady: () => !this.#rib.busy && hasOwn(),
+      isReady: () => !this.#rib.busy && hasOwn() && !this.#requested.awaitsSecrets,
       hasOwn,
     })
     const shared = { neighbors: this.#neighbors, sessions: this.#sessions, rib: this.#rib }
@@ -215,7 +222,9 @@ export class Engine {
     const parts = { ...shared, objects: this.#objects, links: this.#links, out: this.#out }
     const arePodsReady = () => this.#cni.isSettled
     const expected = () => this.#objects.expected(this.#restart.callers)
-    this.#kernel = dataplane === 'linux' ? new Kernel({ ...parts, table, adopt, arePodsReady, expected }) : undefined
+    const areKeysRead = () => !this.#requested.awaitsSecrets
+    const asked = { arePodsReady, areKeysRead, expected }
+    this.#kernel = dataplane === 'linux' ? new Kernel({ ...parts, table, adopt, ...asked }) : undefined
     this.#view = new EngineView({
       ...parts,
       facts: this.#facts,
@@ -407,6 +416,7 @@ export class Engine {
   #takeObjects(input: ObjectsInput, now: Millis): void {
     switch (input.kind) {
       case 'objects':
+        this.#requested.take(input.changes)
         this.#change(input.changes, now)
         return
       case 'remembered':
@@ -736,12 +746,14 @@ export class Engine {
   #followSecrets(names: readonly string[]): void {
     if (sameList(names, this.#secrets)) return
     this.#secrets = names
+    this.#requested.askSecrets(names)
     this.#out.first({ kind: 'secrets', names })
   }
 
   #followPods(selection: PodSelection | undefined): void {
     if (same(selection, this.#pods)) return
     this.#pods = selection
+    this.#requested.askPods(selection !== undefined)
     this.#out.push({ kind: 'pods', selection })
   }
 

@@ -27,6 +27,8 @@ const ANYWAY: Millis = 120_000
 export interface Syncing {
   neighbors(): readonly SyncingNeighbor[]
   counts(name: string, family: Family): Told
+  /** No neighbor is held only because something has not been read yet. */
+  areAllKnown(): boolean
 }
 
 export interface SyncingNeighbor {
@@ -72,7 +74,7 @@ export class FirstSync {
     const isLate = now >= this.#startedAt + ANYWAY
     // All are checked, so that each pause is measured from its beginning.
     const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasTold(neighbor, now))
-    return isLate || waiting.length === 0
+    return isLate || (waiting.length === 0 && this.#rooms.areAllKnown())
   }
 
   #hasTold({ name, session, isStopped }: SyncingNeighbor, now: Millis): boolean {

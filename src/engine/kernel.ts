@@ -58,6 +58,8 @@ export interface KernelRooms {
   readonly adopt?: readonly number[] | undefined
   /** Whether the CNI configuration is in place. */
   readonly arePodsReady: () => boolean
+  /** No Secret that holds a key waits to be read: sessions that have no key will get none. */
+  readonly areKeysRead: () => boolean
   /** Hosts of ranges that were neighbors of the run before, and may call again. */
   readonly expected: () => Iterable<Pick<SyncingNeighbor, 'name' | 'session'>>
 }
@@ -383,6 +385,7 @@ export class Kernel {
   readonly #syncing: Syncing = {
     neighbors: () => [...this.#syncingNeighbors()],
     counts: (name, family) => this.#rooms.rib.counts(name, family),
+    areAllKnown: () => this.#rooms.areKeysRead(),
   }
 
   #isTimeToSweep(now: Millis): boolean {

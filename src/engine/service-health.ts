@@ -15,6 +15,8 @@ export class ServiceHealth {
   #settings: HealthSettings | undefined
   #failures = 0
   #why: string | undefined
+  /** No answer has been good yet. */
+  #isNew = true
 
   constructor(out: Outbox) {
     this.#out = out
@@ -25,12 +27,18 @@ export class ServiceHealth {
     return this.#why
   }
 
+  /** Neither a good answer has come, nor as many bad ones as count. */
+  get isAwaited(): boolean {
+    return this.#isNew && this.#why !== undefined && this.#failures < (this.#settings?.failures ?? 0)
+  }
+
   /** Returns whether `why` has changed. */
   set(settings: HealthSettings | undefined): boolean {
     if (same(settings, this.#settings)) return false
     const before = this.#why
     this.#settings = settings
     this.#failures = 0
+    this.#isNew = true
     this.#why = settings === undefined ? undefined : `${placeOf(settings)} has not answered yet`
     this.#out.push({ kind: 'health', check: settings })
     return before !== this.#why
@@ -42,8 +50,10 @@ export class ServiceHealth {
     if (settings === undefined) return false
     const before = this.#why
     this.#failures = trouble === undefined ? 0 : this.#failures + 1
-    if (trouble === undefined) this.#why = undefined
-    else if (before === undefined && this.#failures >= settings.failures) {
+    if (trouble === undefined) {
+      this.#why = undefined
+      this.#isNew = false
+    } else if (before === undefined && this.#failures >= settings.failures) {
       this.#why = `${placeOf(settings)} is unhealthy: ${trouble}`
     }
     if ((before === undefined) === (this.#why === undefined)) return false

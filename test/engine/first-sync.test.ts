@@ -5,11 +5,13 @@ import { FirstSync, type SyncingNeighbor } from '../../src/engine/first-sync.ts'
 /** Neighbors as plain values; `told` counts routes of each family, `ended` says End-of-RIB. */
 class Rack {
   now = 1_000
+  awaitsKeys = false
   readonly up = new Map<string, { conn: number; told: number; ended: boolean; restarted: boolean } | undefined>()
   readonly stopped = new Set<string>()
   readonly sync = new FirstSync(
     {
       neighbors: () => [...this.up.keys()].map((name) => this.#neighbor(name)),
+      areAllKnown: () => !this.awaitsKeys,
       counts: (name) => {
         const { told = 0, ended = false } = this.up.get(name) ?? {}
         const counter = { received: told, rejected: 0, filtered: 0, ignored: 0, accepted: told }
@@ -56,6 +58,22 @@ class Rack {
 }
 
 describe('the first sync is over', () => {
+  test('not before keys are read, for want of which neighbors are held; after two minutes anyway', () => {
+    const held = (): Rack => {
+      const rack = new Rack()
+      rack.up.set('a', undefined)
+      rack.stopped.add('a')
+      rack.awaitsKeys = true
+      return rack
+    }
+    const rack = held()
+    const isRead = (seconds: number) => {
+      rack.awaitsKeys = seconds < 7
+    }
+    expect(rack.overAfter(isRead)).toBe(7)
+    expect(held().overAfter()).toBe(120)
+  })
+
   test('at once with End-of-RIB of every family from all', () => {
     expect(new Rack().add('a', 5, { ended: true }).add('b', 0, { ended: true }).overAfter()).toBe(0)
   })

@@ -112,7 +112,9 @@ export class World {
     {
       forwards,
       ...more
-    }: Pick<EngineOptions, 'dataplane' | 'table' | 'adopt'> & { forwards?: readonly Family[] | undefined } = {},
+    }: Partial<Pick<EngineOptions, 'dataplane' | 'table' | 'adopt' | 'sourceKind'>> & {
+      forwards?: readonly Family[] | undefined
+    } = {},
   ): Host {
     const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7 + (this.#options.seed ?? 0))
     const options = { node: name, version: 'test', hostName: name, sourceKind: 'manifests', epoch: 0 } as const
