@@ -27,6 +27,8 @@ export interface NodeObject {
   readonly annotations: Readonly<Record<string, string>>
   readonly podCidrs: readonly Prefix[]
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  /** Families whose address an annotation of Calico's gives. */
+  readonly annotated: readonly Family[]
   /** All addresses of the node, these included. */
   readonly hosts: readonly Address[]
   /** Undefined: the AS number of the cluster. */

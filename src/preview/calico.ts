@@ -2,94 +2,153 @@
  * Finds the deliberate differences from Calico that would change the routes of the given objects. `ARCHITECTURE.md` has
  * the table of all differences; this reports those that concern these objects.
  */
-import { isHostPrefix } from '../base/prefix.ts'
+import { type Address, familyOfAddress } from '../base/address.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
+import type { Asn } from '../base/units.ts'
+import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
+import { DEFAULT_AS } from '../cluster/node.ts'
+import type { FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
+import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
+import { matches } from '../cluster/selector.ts'
+import { EXCLUDE_LABEL } from '../cluster/services.ts'
 import type { ObjectStore } from '../cluster/store.ts'
+import { SERVICE_DIFFERENCES } from './calico-services.ts'
+import type { Difference, DifferenceRule } from './difference.ts'
 
-export interface Difference {
-  readonly topic: string
-  readonly calico: string
-  readonly godwit: string
-  /** What of these objects it concerns; never empty. */
-  readonly objects: readonly string[]
-}
+const peersIn = (store: ObjectStore, isMeant: (peer: PeerObject) => boolean): string[] =>
+  [...store.table('BGPPeer').values()].filter(isMeant).map(({ name }) => `BGPPeer/${name}`)
 
-interface Rule extends Omit<Difference, 'objects'> {
-  readonly concerns: (store: ObjectStore) => readonly string[]
-}
+const nodesIn = (store: ObjectStore, isMeant: (node: NodeObject) => boolean): string[] =>
+  [...store.table('Node').values()].filter(isMeant).map(({ name }) => `Node/${name}`)
 
-/** A BGPPeer whose neighbor is of another AS, as far as its objects say. */
-const externalPeers = (store: ObjectStore) => {
-  const own = store.get('BGPConfiguration', 'default')?.asNumber
-  return [...store.table('BGPPeer').values()].filter(
-    ({ asNumber, remoteAs, peerSelector }) =>
-      peerSelector === undefined && (remoteAs === 'external' || (asNumber !== undefined && asNumber !== own)),
+const ownAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'default')?.asNumber ?? DEFAULT_AS
+
+/** Those that have the neighbor. */
+const nodesWith = (store: ObjectStore, { node, nodeSelector }: PeerObject): NodeObject[] =>
+  [...store.table('Node').values()].filter(({ name, labels }) =>
+    node === undefined ? nodeSelector === undefined || matches(nodeSelector, labels) : node === name,
   )
+
+/** A router, and no node of the cluster. */
+const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
+  peerSelector === undefined && (remote === undefined || !isOfNode(store, remote.address))
+
+const isOfNode = (store: ObjectStore, address: Address): boolean =>
+  [...store.table('Node').values()].some(({ addresses }) => Object.values(addresses).includes(address))
+
+/** Of another AS than a node that has it, or of the same, as far as objects say. */
+function isExternal(store: ObjectStore, peer: PeerObject): boolean {
+  const { asNumber, remoteAs, localAsNumber } = peer
+  if (remoteAs !== undefined || asNumber === undefined) return remoteAs === 'external'
+  const nodes = nodesWith(store, peer).map((node) => node.asNumber ?? ownAs(store))
+  const locals = localAsNumber === undefined ? (nodes.length === 0 ? [ownAs(store)] : nodes) : [localAsNumber]
+  return locals.some((one) => one !== asNumber)
 }
 
-const peerNames = (peers: ReturnType<typeof externalPeers>) => peers.map(({ name }) => `BGPPeer/${name}`)
+const filtersOf = (store: ObjectStore, { filters }: PeerObject): FilterObject[] =>
+  filters.flatMap((name) => store.get('BGPFilter', name) ?? [])
 
-const filtersIn = (store: ObjectStore, names: readonly string[], direction: 'import' | 'export'): boolean =>
-  names.some((name) => {
-    const filter = store.get('BGPFilter', name)
-    return filter !== undefined && (filter[`${direction}V4`].length > 0 || filter[`${direction}V6`].length > 0)
-  })
+/** In Calico a session carries the family of its address alone. */
+const familiesOf = ({ remote }: PeerObject): readonly Family[] =>
+  remote === undefined ? FAMILIES : [familyOfAddress(remote.address)]
 
-const RULES: readonly Rule[] = [
+/** Whether the filters leave no learned route to what comes behind them. */
+const decideAll = (store: ObjectStore, peer: PeerObject, direction: 'import' | 'export'): boolean =>
+  familiesOf(peer).every((family) =>
+    filtersOf(store, peer).some((filter) => filter[`${direction}${family === 'ipv4' ? 'V4' : 'V6'}`].some(takesAll)),
+  )
+
+const takesAll = ({ match }: PolicyRule): boolean =>
+  Object.keys(match).every((condition) => condition === 'family' || condition === 'source')
+
+const acceptsOwn = ({ exportV4, exportV6 }: FilterObject): boolean =>
+  [...exportV4, ...exportV6].some(({ action, match }) => action === 'accept' && match.source !== 'peer')
+
+/** For all nodes, while another for the same address is for some. */
+const isShadowed = (store: ObjectStore, peer: PeerObject): boolean =>
+  isGlobal(peer) && [...store.table('BGPPeer').values()].some((other) => !isGlobal(other) && sameRemote(peer, other))
+
+const isGlobal = ({ node, nodeSelector }: PeerObject): boolean => node === undefined && nodeSelector === undefined
+
+const sameRemote = (a: PeerObject, b: PeerObject): boolean =>
+  a.remote !== undefined && a.remote.address === b.remote?.address && a.remote.port === b.remote.port
+
+const RULES: readonly DifferenceRule[] = [
   {
     topic: 'learned routes to eBGP neighbors',
     calico: 'are advertised',
     godwit: 'are not, unless advertiseLearned is set or an export rule accepts them',
     concerns: (store) =>
-      peerNames(
-        externalPeers(store).filter(
-          ({ advertiseLearned, filters }) => !advertiseLearned && !filtersIn(store, filters, 'export'),
-        ),
-      ),
+      peersIn(store, (peer) => isExternal(store, peer) && !peer.advertiseLearned && !decideAll(store, peer, 'export')),
   },
   {
-    topic: 'routes outside the IP pools, pod CIDRs and service ranges, from eBGP neighbors',
+    topic: 'routes outside the IP pools, pod CIDRs and service ranges, from neighbors that are no nodes',
     calico: 'are accepted',
     godwit: 'are rejected, unless an import rule accepts them (for example the default route of the rack)',
-    concerns: (store) => peerNames(externalPeers(store).filter(({ filters }) => !filtersIn(store, filters, 'import'))),
+    concerns: (store) => peersIn(store, (peer) => isRouter(store, peer) && !decideAll(store, peer, 'import')),
   },
   {
     topic: 'more than 100,000 routes of a family from one neighbor',
     calico: 'are accepted',
     godwit: 'end the session for ten minutes, unless maxPrefixes is higher',
-    concerns: (store) => peerNames(externalPeers(store)),
+    concerns: (store) =>
+      peersIn(
+        store,
+        (peer) => isRouter(store, peer) && FAMILIES.some((family) => peer.maxPrefixes[family] === undefined),
+      ),
   },
   {
-    topic: 'VIPs of both families of a service with policy Local',
-    calico: 'are advertised if an endpoint of any family is on the node',
-    godwit: 'are advertised if a ready endpoint of that family is',
+    topic: 'own routes of the node, to iBGP neighbors that are no nodes',
+    calico: 'have a LOCAL_PREF of 2147482623',
+    godwit: 'have one of 100, unless a BGPAdvertisement or an export rule sets it',
+    concerns: (store) => peersIn(store, (peer) => isRouter(store, peer) && !isExternal(store, peer)),
+  },
+  {
+    topic: 'two BGPPeers for one address, one of all nodes and one of some',
+    calico: 'count as the one of all nodes, everywhere',
+    godwit: 'count as the more specific one where that applies',
+    concerns: (store) => peersIn(store, (peer) => isShadowed(store, peer)),
+  },
+  {
+    topic: 'routes of the node that an export rule accepts',
+    calico: 'have no communities of prefixAdvertisements',
+    godwit: 'have them',
     concerns: (store) =>
-      [...store.table('Service').values()]
-        .filter(({ externalLocal }) => externalLocal)
+      hasAdvertisements(store) ? peersIn(store, (peer) => filtersOf(store, peer).some(acceptsOwn)) : [],
+  },
+  {
+    topic: 'prefixAdvertisements of one node',
+    calico: 'concern routes that it has learned and advertises, too',
+    godwit: 'concern its own routes alone',
+    concerns: (store) =>
+      [...store.table('BGPConfiguration').values()]
         .filter(
-          ({ loadBalancerIps, clusterIps }) =>
-            new Set([...loadBalancerIps, ...clusterIps].map(({ family }) => family)).size > 1,
+          ({ name, prefixAdvertisements = [] }) =>
+            name.startsWith(NODE_CONFIGURATION) && prefixAdvertisements.length > 0,
         )
-        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+        .map(({ name }) => `BGPConfiguration/${name}`),
   },
   {
-    topic: 'cluster IPs of a service with internalTrafficPolicy Local',
-    calico: 'follow externalTrafficPolicy',
-    godwit: 'are advertised one by one from nodes with a ready endpoint',
+    topic: `nodes with the label ${EXCLUDE_LABEL} and another value than "true"`,
+    calico: 'advertise services',
+    godwit: 'advertise none: the presence of the label counts, as in Kubernetes',
     concerns: (store) =>
-      [...store.table('Service').values()]
-        .filter(({ internalLocal, clusterIps }) => internalLocal && clusterIps.some(isHostPrefix))
-        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+      nodesIn(store, ({ labels }) => Object.hasOwn(labels, EXCLUDE_LABEL) && labels[EXCLUDE_LABEL] !== 'true'),
   },
   {
-    topic: 'addresses with ipMode: Proxy',
-    calico: 'are advertised',
-    godwit: 'are not: kube-proxy has no rules for them',
+    topic: "addresses of Nodes that no annotation of Calico's gives",
+    calico: 'have no part in BGP',
+    godwit: 'are used: of each family the first InternalIP, or else the first ExternalIP',
     concerns: (store) =>
-      [...store.table('Service').values()]
-        .filter(({ proxiedIps }) => proxiedIps.length > 0)
-        .map(({ namespace, name }) => `Service/${namespace}/${name}`),
+      nodesIn(store, ({ addresses, annotated }) =>
+        FAMILIES.some((family) => addresses[family] !== undefined && !annotated.includes(family)),
+      ),
   },
+  ...SERVICE_DIFFERENCES,
 ]
+
+const hasAdvertisements = (store: ObjectStore): boolean =>
+  [...store.table('BGPConfiguration').values()].some(({ prefixAdvertisements = [] }) => prefixAdvertisements.length > 0)
 
 export const calicoDifferences = (store: ObjectStore): readonly Difference[] =>
   RULES.flatMap(({ concerns, ...rule }) => {

@@ -1,7 +1,7 @@
 /** Renders the result of `godwit check`, as lines for a person and as JSON for a program. */
 import type { Problem } from '../cluster/intent.ts'
-import type { Difference } from './calico.ts'
 import { type ChangeLine, peerLabel } from './change.ts'
+import type { Difference } from './difference.ts'
 import type { Advertised, NodePreview, PeerPreview, Refused } from './node.ts'
 
 export interface Report {

@@ -1,6 +1,5 @@
 /** `godwit check` without its doors: what each node would tell whom, what a change does, and what differs from Calico. */
 import { describe, expect, test } from 'vitest'
-import { calicoDifferences } from '../../src/preview/calico.ts'
 import { changeOf } from '../../src/preview/change.ts'
 import { type NodePreview, previewNode, problemsOf } from '../../src/preview/node.ts'
 import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts'
@@ -156,23 +155,6 @@ describe('what a change would do', () => {
 
   test('a mesh that grows by a node resets nothing', () => {
     expect(change([ONE, CLUSTER, TWO], [ONE, CLUSTER, TWO, node('n0', { addresses: ['10.0.0.10'] })])).toEqual([])
-  })
-})
-
-describe('what differs from Calico', () => {
-  const topics = (objects: readonly ApiObject[]) =>
-    calicoDifferences(storeOf(objects)).map(({ objects: which }) => which)
-
-  test('only what these objects have is listed', () => {
-    expect(topics([ONE, CLUSTER])).toEqual([])
-    const all = topics(OBJECTS)
-    expect(all).toEqual([['BGPPeer/tor'], ['BGPPeer/tor'], ['BGPPeer/tor']])
-  })
-
-  test('a filter that says it takes the difference away', () => {
-    const filter = bgpFilter('all', { importV4: [{ action: 'Accept' }], exportV4: [{ action: 'Accept' }] })
-    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['all'] })
-    expect(topics([ONE, CLUSTER, tor, filter])).toHaveLength(1)
   })
 })
 

@@ -8,7 +8,7 @@ import {
   whyNotOfHost,
 } from '../../base/address.ts'
 import { readU32 } from '../../base/bytes.ts'
-import { FAMILY_WORDS, type Family } from '../../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../../base/family.ts'
 import { parsePrefix } from '../../base/prefix.ts'
 import type { NodeObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
@@ -34,7 +34,8 @@ export function parseNode(
   const metadata = root.record('metadata')
   const annotations = metadata?.textMap('annotations') ?? new Map<string, string>()
   const listed = parseStatusAddresses(root.record('status'))
-  const addresses = { ...firstOf(listed), ...parseAddressAnnotations(annotations, findings) }
+  const annotated = parseAddressAnnotations(annotations, findings)
+  const addresses = { ...firstOf(listed), ...annotated }
   const node = {
     name,
     labels: { ...calicoLabels(annotations, findings), ...Object.fromEntries(metadata?.textMap('labels') ?? []) },
@@ -42,6 +43,7 @@ export function parseNode(
     podCidrs: parsePodCidrs(root.record('spec')),
     taints: parseTaints(root.record('spec')),
     addresses,
+    annotated: FAMILIES.filter((family) => annotated[family] !== undefined),
     hosts: [...new Set([...Object.values(addresses), ...listed.map(({ address }) => address)])].slice(0, MOST_HOSTS),
     asNumber: parseAsAnnotation(annotations, findings),
     clusterId: parseClusterId(annotations, findings),

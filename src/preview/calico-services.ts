@@ -1,0 +1,126 @@
+/** Services that Calico advertises in another way (`confd`, `routes.go`). */
+import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { ConfigurationObject, ServiceAddressKind, ServiceObject } from '../cluster/objects.ts'
+import type { ObjectStore } from '../cluster/store.ts'
+import type { DifferenceRule } from './difference.ts'
+
+type Settings = Pick<ConfigurationObject, 'serviceCidrs' | 'loadBalancerAggregation'>
+const NONE: Settings = {
+  serviceCidrs: { cluster: [], external: [], 'load-balancer': [] },
+  loadBalancerAggregation: true,
+}
+
+function servicesIn(
+  store: ObjectStore,
+  isMeant: (service: ServiceObject, settings: Settings) => boolean,
+): readonly string[] {
+  const settings = store.get('BGPConfiguration', 'default') ?? NONE
+  return [...store.table('Service').values()]
+    .filter((service) => service.clusterIps.length > 0 && isMeant(service, settings))
+    .map(({ namespace, name }) => `Service/${namespace}/${name}`)
+}
+
+const isInside = (prefix: Prefix, ranges: readonly Prefix[]): boolean => ranges.some((range) => contains(range, prefix))
+const hasRangeOfOne = (prefix: Prefix, ranges: readonly Prefix[]): boolean =>
+  ranges.some((range) => isHostPrefix(range) && contains(range, prefix))
+
+/** Calico advertises its addresses one by one, while endpoints are ready. */
+const isSingly = ({ externalLocal }: ServiceObject, { loadBalancerAggregation }: Settings): boolean =>
+  externalLocal || !loadBalancerAggregation
+
+/** The addresses of a service that Calico advertises so: cluster IPs unseen, the others by their ranges. */
+const singles = (service: ServiceObject, { serviceCidrs }: Settings): Prefix[] => [
+  ...(serviceCidrs.cluster.length === 0 ? [] : service.clusterIps),
+  ...service.externalIps.filter((prefix) => isInside(prefix, serviceCidrs.external)),
+  ...balanced(service).filter((prefix) => isInside(prefix, serviceCidrs['load-balancer'])),
+]
+
+const balanced = ({ type, loadBalancerIps }: ServiceObject): readonly Prefix[] =>
+  type === 'LoadBalancer' ? loadBalancerIps : []
+
+/** An address of it is a range by itself, and every node advertises the service with the policy Cluster. */
+const isRange = (service: ServiceObject, { serviceCidrs }: Settings): boolean =>
+  !service.externalLocal &&
+  (service.externalIps.some((prefix) => hasRangeOfOne(prefix, serviceCidrs.external)) ||
+    balanced(service).some((prefix) => hasRangeOfOne(prefix, serviceCidrs['load-balancer'])))
+
+const rangesOf = (kind: ServiceAddressKind, { serviceCidrs }: Settings): readonly Prefix[] => serviceCidrs[kind]
+
+/** A node whose last endpoints of this service terminate and still serve. */
+const isDraining = (store: ObjectStore, { namespace, name }: ServiceObject): boolean => {
+  const slices = store.slicesOf(`${namespace}/${name}`)
+  const ready = new Set(slices.flatMap((slice) => slice.ready))
+  return slices.some(({ draining }) => draining.some((node) => node !== '' && !ready.has(node)))
+}
+
+export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
+  {
+    topic: 'addresses of both families of a service that is advertised one by one',
+    calico: 'are advertised if an endpoint of any family is there',
+    godwit: 'are advertised if a ready endpoint of that family is',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          isSingly(service, settings) && new Set(singles(service, settings).map(({ family }) => family)).size > 1,
+      ),
+  },
+  {
+    topic: 'cluster IPs of a service with internalTrafficPolicy Local',
+    calico: 'follow externalTrafficPolicy',
+    godwit: 'are advertised one by one from nodes with a ready endpoint',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        ({ internalLocal, externalLocal, clusterIps }, settings) =>
+          internalLocal &&
+          !externalLocal &&
+          clusterIps.some((prefix) => isInside(prefix, rangesOf('cluster', settings))),
+      ),
+  },
+  {
+    topic: 'cluster IPs outside serviceClusterIPs, of services that are advertised one by one',
+    calico: 'are advertised',
+    godwit: 'are not: what is outside the ranges stays inside the cluster',
+    concerns: (store) =>
+      servicesIn(store, (service, settings) => {
+        const ranges = rangesOf('cluster', settings)
+        const isOne = isSingly(service, settings) || isRange(service, settings)
+        return isOne && ranges.length > 0 && service.clusterIps.some((prefix) => !isInside(prefix, ranges))
+      }),
+  },
+  {
+    topic: 'the other addresses of a service with an address that is a range of its own',
+    calico: 'are advertised one by one, by every node',
+    godwit: 'are covered by their ranges',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          settings.loadBalancerAggregation && isRange(service, settings) && singles(service, settings).length > 1,
+      ),
+  },
+  {
+    topic: 'addresses with ipMode: Proxy',
+    calico: 'are advertised',
+    godwit: 'are not advertised by themselves: kube-proxy has no rules for them',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          (isSingly(service, settings) || isRange(service, settings)) &&
+          service.proxiedIps.some((prefix) => isInside(prefix, rangesOf('load-balancer', settings))),
+      ),
+  },
+  {
+    topic: 'services with the policy Local whose last endpoints on a node terminate and still serve',
+    calico: 'are withdrawn there',
+    godwit: 'are advertised there until the endpoints have ended',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          service.externalLocal && singles(service, settings).length > 0 && isDraining(store, service),
+      ),
+  },
+]

@@ -1,0 +1,183 @@
+/** Each difference from Calico that would change routes is listed where objects have it, and not where they do not. */
+import { expect, test } from 'vitest'
+import { calicoDifferences } from '../../src/preview/calico.ts'
+import { storeOf } from '../support/cluster.ts'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  node,
+  type ServiceOptions,
+  service,
+} from '../support/objects.ts'
+
+const calico = (address: string) => ({ 'projectcalico.org/IPv4Address': `${address}/24` })
+const NODE = node('n1', { addresses: ['10.0.0.11'], annotations: calico('10.0.0.11') })
+const OTHER = node('n2', { addresses: ['10.0.0.12'], annotations: calico('10.0.0.12') })
+const RANGES = {
+  serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:96::/112' }],
+  serviceExternalIPs: [{ cidr: '198.51.100.0/24' }, { cidr: '198.51.101.1/32' }],
+  serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }, { cidr: '192.0.3.1/32' }],
+}
+const CLUSTER = bgpConfiguration({ asNumber: 64512, ...RANGES })
+const SINGLY = bgpConfiguration({ asNumber: 64512, ...RANGES, serviceLoadBalancerAggregation: 'Disabled' })
+const ACCEPT = [{ action: 'Accept' }]
+const ALL = bgpFilter('all', { importV4: ACCEPT, importV6: ACCEPT, exportV4: ACCEPT, exportV6: ACCEPT })
+const SOME = bgpFilter('all', {
+  importV4: [{ action: 'Reject', cidr: '0.0.0.0/0', matchOperator: 'Equal' }],
+  exportV4: [{ action: 'Reject', cidr: '10.9.0.0/16', matchOperator: 'In' }],
+})
+const LEARNED = bgpFilter('all', { importV4: ACCEPT, exportV4: [{ action: 'Reject', source: 'RemotePeers' }] })
+const tor = (spec: object = {}, name = 'tor') => bgpPeer(name, { peerIP: '10.0.0.1', asNumber: 65000, ...spec })
+const FILTERED = tor({ filters: ['all'] })
+const web = (options: ServiceOptions) =>
+  service('shop/web', { type: 'LoadBalancer', clusterIPs: ['10.96.0.1'], ...options })
+const LOCAL = { externalTrafficPolicy: 'Local' } as const
+const marked = (value: string) => ({ 'node.kubernetes.io/exclude-from-external-load-balancers': value })
+const ADVERTISING = bgpConfiguration({
+  asNumber: 64512,
+  prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: ['64512:1'] }],
+})
+const ON_NODE = bgpConfiguration({ prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: ['1:1'] }] }, 'node.n1')
+
+/** Words of the topic, whom it concerns, objects that have it, and some that do not. */
+const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly (readonly ApiObject[])[]])[] = [
+  [
+    /^learned routes to eBGP/,
+    'BGPPeer/tor',
+    [tor()],
+    [[tor({ asNumber: 64512 })], [tor({ advertiseLearned: true })], [FILTERED, ALL], [FILTERED, LEARNED]],
+  ],
+  [/^learned routes to eBGP/, 'BGPPeer/tor', [FILTERED, SOME], []],
+  [
+    /^learned routes to eBGP/,
+    'BGPPeer/tor',
+    [tor({ asNumber: 64512 }), node('n3', { annotations: { 'projectcalico.org/ASNumber': '64600' } })],
+    [[tor({ asNumber: 64512, node: 'n1' }), node('n3', { annotations: { 'projectcalico.org/ASNumber': '64600' } })]],
+  ],
+  [
+    /^routes outside the IP pools/,
+    'BGPPeer/tor',
+    [tor()],
+    [[FILTERED, ALL], [FILTERED, LEARNED], [tor({ peerIP: '10.0.0.12' })], [bgpPeer('all', { peerSelector: 'all()' })]],
+  ],
+  [/^routes outside the IP pools/, 'BGPPeer/tor', [FILTERED, SOME], []],
+  [/^routes outside the IP pools/, 'BGPPeer/tor', [tor({ asNumber: 64512 })], []],
+  [/^more than 100,000/, 'BGPPeer/tor', [tor()], [[tor({ maxPrefixes: { ipv4: 1_000_000, ipv6: 1_000_000 } })]]],
+  [/^own routes of the node/, 'BGPPeer/tor', [tor({ asNumber: 64512 })], [[tor()], [tor({ peerIP: '10.0.0.12' })]]],
+  [
+    /^two BGPPeers for one address/,
+    'BGPPeer/tor',
+    [tor(), tor({ nodeSelector: 'has(rack)' }, 'rack')],
+    [
+      [tor(), tor({ peerIP: '10.0.0.2', node: 'n1' }, 'rack')],
+      [tor({ node: 'n1' }), tor({ node: 'n2' }, 'rack')],
+    ],
+  ],
+  [
+    /^routes of the node that an export rule accepts/,
+    'BGPPeer/tor',
+    [FILTERED, ALL, ADVERTISING],
+    [
+      [FILTERED, ALL],
+      [FILTERED, LEARNED, ADVERTISING],
+      [tor(), ADVERTISING],
+    ],
+  ],
+  [/^prefixAdvertisements of one node/, 'BGPConfiguration/node.n1', [ON_NODE], [[ADVERTISING]]],
+  [
+    /^nodes with the label/,
+    'Node/n1',
+    [node('n1', { addresses: [], labels: marked('') })],
+    [[node('n1', { addresses: [], labels: marked('true') })], [NODE]],
+  ],
+  [
+    /^addresses of Nodes/,
+    'Node/n1',
+    [node('n1', { addresses: ['10.0.0.11', 'fd00::11'], annotations: calico('10.0.0.11') })],
+    [[NODE]],
+  ],
+  [
+    /^addresses of both families/,
+    'Service/shop/web',
+    [web({ clusterIPs: ['10.96.0.1', 'fd00:96::1'], ...LOCAL })],
+    [[web({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] })], [web({ loadBalancerIPs: ['2001:db8::1'], ...LOCAL })]],
+  ],
+  [/^addresses of both families/, 'Service/shop/web', [SINGLY, web({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] })], []],
+  [
+    /^cluster IPs of a service with internalTrafficPolicy/,
+    'Service/shop/web',
+    [web({ internalTrafficPolicy: 'Local' })],
+    [
+      [web({ internalTrafficPolicy: 'Local', clusterIPs: ['10.97.0.1'] })],
+      [web({ internalTrafficPolicy: 'Local', ...LOCAL })],
+      [web({})],
+    ],
+  ],
+  [
+    /^cluster IPs outside/,
+    'Service/shop/web',
+    [web({ clusterIPs: ['10.97.0.1'], ...LOCAL })],
+    [[web({ clusterIPs: ['10.97.0.1'] })], [web(LOCAL)], [bgpConfiguration({}), web(LOCAL)]],
+  ],
+  [/^cluster IPs outside/, 'Service/shop/web', [SINGLY, web({ clusterIPs: ['10.97.0.1'] })], []],
+  [
+    /^the other addresses of a service/,
+    'Service/shop/web',
+    [web({ loadBalancerIPs: ['192.0.3.1'] })],
+    [
+      [web({ loadBalancerIPs: ['192.0.2.1'] })],
+      [web({ loadBalancerIPs: ['192.0.3.1'], ...LOCAL })],
+      [SINGLY, web({ loadBalancerIPs: ['192.0.3.1'] })],
+    ],
+  ],
+  [/^the other addresses of a service/, 'Service/shop/web', [web({ externalIPs: ['198.51.101.1'] })], []],
+  [
+    /^addresses with ipMode/,
+    'Service/shop/web',
+    [web({ loadBalancerIPs: ['192.0.2.1'], ipMode: 'Proxy', ...LOCAL })],
+    [
+      [web({ loadBalancerIPs: ['192.0.2.1'], ipMode: 'VIP', ...LOCAL })],
+      [web({ loadBalancerIPs: ['192.0.2.1'], ipMode: 'Proxy' })],
+      [web({ loadBalancerIPs: ['203.0.113.1'], ipMode: 'Proxy', ...LOCAL })],
+    ],
+  ],
+  [
+    /^services with the policy Local whose last endpoints/,
+    'Service/shop/web',
+    [web(LOCAL), endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: false, serving: true, terminating: true }])],
+    [
+      [web(LOCAL), endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: true }])],
+      [web({}), endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: false, serving: true, terminating: true }])],
+    ],
+  ],
+]
+
+function concerned(topic: RegExp, objects: readonly ApiObject[]): readonly string[] {
+  const names = new Set(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`))
+  const base = [NODE, OTHER, CLUSTER].filter(({ kind, metadata }) => !names.has(`${kind}/${metadata.name}`))
+  return calicoDifferences(storeOf([...base, ...objects])).find((one) => topic.test(one.topic))?.objects ?? []
+}
+
+test.each(TABLE)('%s is listed for %s where it is, and not where it is not', (topic, object, having, lacking) => {
+  expect(concerned(topic, having)).toEqual([object])
+  for (const objects of lacking) expect(concerned(topic, objects)).toEqual([])
+})
+
+test('of objects that Calico reads alike, nothing is listed', () => {
+  expect(calicoDifferences(storeOf([NODE, OTHER, CLUSTER]))).toEqual([])
+  expect(calicoDifferences(storeOf([]))).toEqual([])
+})
+
+test('every difference is tried', () => {
+  const topics = new Set(
+    TABLE.flatMap(([topic, , having]) => {
+      const names = new Set(having.map(({ kind, metadata }) => `${kind}/${metadata.name}`))
+      const base = [NODE, OTHER, CLUSTER].filter(({ kind, metadata }) => !names.has(`${kind}/${metadata.name}`))
+      return calicoDifferences(storeOf([...base, ...having])).flatMap((one) => (topic.test(one.topic) ? one.topic : []))
+    }),
+  )
+  expect(topics.size).toBe(15)
+})
