@@ -1,5 +1,6 @@
 /**
- * The policies that hold where no BGPFilter is named. RFC 8212 asks for an explicit policy on every eBGP session: these are it.
+ * The built-in policies, which apply after BGPFilters or without them. They are the explicit policy that RFC 8212 requires
+ * on eBGP sessions.
  */
 import { ADDRESS_BITS } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
@@ -63,7 +64,7 @@ export function builtinImport(accepted: readonly Prefix[]): Policy {
   }
 }
 
-/** The rules of BGPFilters first; what none of them decides falls through to `fallback`. */
+/** The rules of BGPFilters, followed by those of `fallback`. */
 export function withFilters(filters: readonly Rule[], fallback: Policy): Policy {
   if (filters.length === 0) return fallback
   const rest = fallback.rules.filter((rule) => rule.name !== GRACEFUL_SHUTDOWN_RULE)

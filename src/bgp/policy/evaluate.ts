@@ -1,4 +1,4 @@
-/** One route against one policy, for people and for tests. The RIB compiles its policies and asks those. */
+/** Evaluates one route against one policy, for `show` and tests. The RIB uses compiled policies. */
 import type { Prefix } from '../../base/prefix.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
@@ -9,7 +9,7 @@ export interface PolicyRoute {
   readonly prefix: Pick<Prefix, 'family' | 'bytes' | 'length'>
   readonly source: RouteSource
   readonly learnedFrom: PeerType | undefined
-  /** Of the session it was learned over. */
+  /** The interface of the session that it was learned over. */
   readonly interface?: string
   /** BGPAdvertisements that name a route of our own. */
   readonly named?: readonly string[]

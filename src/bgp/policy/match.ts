@@ -5,10 +5,10 @@ import type { PathAttributes } from '../wire/attribute.ts'
 import { hasCommunity } from './operate.ts'
 import type { RuleMatch } from './rule.ts'
 
-/** A priority is Calico's word for a kernel metric, where lower wins; as LOCAL_PREF it counts down from here. */
+/** Calico's `priority` is a kernel metric: the lowest wins. LOCAL_PREF is this number minus the priority. */
 export const PRIORITY_BASE = 2_147_483_647
 
-/** What LOCAL_PREF counts as for a route of our own, which has none yet: the priority of the routes Calico makes itself. */
+/** LOCAL_PREF of our own routes, which have none yet: it corresponds to the priority of Calico's own routes. */
 export const OWN_LOCAL_PREF = PRIORITY_BASE - 1024
 
 export const readsAttributes = (match: RuleMatch): boolean =>
@@ -17,7 +17,7 @@ export const readsAttributes = (match: RuleMatch): boolean =>
   match.localPref !== undefined ||
   match.med !== undefined
 
-/** Whether the conditions on attributes hold; those on anything else are not looked at. `unset`: LOCAL_PREF if there is none. */
+/** Whether the conditions on attributes hold; others are not checked. `unset`: the LOCAL_PREF of a route without one. */
 export function matchesAttributes(match: RuleMatch, attributes: PathAttributes, unset: number): boolean {
   return (
     (match.localPref === undefined || match.localPref === (attributes.localPref ?? unset)) &&
@@ -28,7 +28,7 @@ export function matchesAttributes(match: RuleMatch, attributes: PathAttributes, 
   )
 }
 
-/** Confederation segments are passed over; a set has no order, so the path is read no further than there. */
+/** The leading AS numbers of a path: confederation segments are skipped, and a set ends them, since it has no order. */
 function beginsWith(asPath: readonly AsSegment[], wanted: readonly Asn[]): boolean {
   let seen = 0
   for (const segment of asPath) {
@@ -43,7 +43,7 @@ function beginsWith(asPath: readonly AsSegment[], wanted: readonly Asn[]): boole
   return seen === wanted.length
 }
 
-/** A pattern of `*` for any text and `?` for one sign, as BIRD's `~` reads it. */
+/** Matches a pattern in which `*` is any text and `?` one character, as BIRD's `~` does. */
 export function globOf(pattern: string): RegExp {
   const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`)

@@ -1,4 +1,4 @@
-/** Carries out a rule's operations on path attributes. What does not change stays the same object. */
+/** Applies the operations of a rule to path attributes. Attributes that do not change stay the same object. */
 import type { Asn } from '../../base/units.ts'
 import type { AsSegment } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
@@ -65,7 +65,7 @@ function removeCommunity(attributes: PathAttributes, community: Community): Path
 /** RFC 4271 §4.3: a segment's length is one octet. */
 const SEGMENT_MAX = 255
 
-/** RFC 4271 §5.1.2: in front of a leading sequence, or as a new one where there is none or it would overflow. */
+/** RFC 4271 §5.1.2: prepends to the leading sequence, or as a new sequence if there is none or it would overflow. */
 function prepend(asPath: readonly AsSegment[], path: readonly Asn[]): readonly AsSegment[] {
   const [first, ...rest] = asPath
   return first?.kind === 'sequence' && first.asns.length + path.length <= SEGMENT_MAX

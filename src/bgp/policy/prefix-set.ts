@@ -1,6 +1,6 @@
 /**
  * A set of prefix matches that answers in time proportional to the number of distinct lengths in it, not to its size.
- * All of one length lie in one hash table by their masked words; a lookup asks once per length that can contain the route.
+ * One hash table has all prefixes, by length and masked words; a lookup asks once per length that can contain the route.
  * An IPv4 address is the first word, the other three are zero. Words are signed, so that they stay small integers.
  */
 import { readU32 } from '../../base/bytes.ts'
@@ -22,7 +22,7 @@ export class PrefixSet {
   /** Per entry: prefix length, four words, least and greatest route length. */
   readonly #entries: Int32Array
 
-  /** Takes those of `matches` that are of `family`. */
+  /** Uses those of `matches` that are of `family`. */
   constructor(matches: readonly PrefixMatch[], family: Family) {
     const entries = flatten(matches.filter((match) => match.prefix.family === family))
     this.size = entries.length
@@ -50,7 +50,7 @@ export class PrefixSet {
     return false
   }
 
-  /** One prefix may stand in several entries with different ranges: they lie along the same run of slots. */
+  /** Several entries may have the same prefix and different ranges: they are in the same run of slots. */
   #find(bits: number, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const entries = this.#entries
     const last = this.#slots.length - 1

@@ -21,21 +21,21 @@ export interface PrefixMatch {
 export interface RuleMatch {
   readonly family?: Family
   readonly prefixes?: readonly PrefixMatch[]
-  /** None of these may contain it. */
+  /** None of these may match it. */
   readonly notPrefixes?: readonly PrefixMatch[]
   readonly source?: RouteSource
   /** The type of the neighbor the policy is applied to. */
   readonly peerType?: PeerType
   /** The type of the neighbor a route was learned from. */
   readonly learnedFrom?: PeerType
-  /** Of our own routes: any of these BGPAdvertisements names it, and none of those. */
+  /** An own route that any of the BGPAdvertisements in `named` names, and none of those in `notNamed`. */
   readonly named?: readonly string[]
   readonly notNamed?: readonly string[]
   /** The interface of the session it was learned over, with `*` and `?` as in a shell; our own routes have none. */
   readonly interface?: string
   /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */
   readonly communities?: readonly (readonly number[])[]
-  /** The AS path begins with these; confederation segments are passed over, a set ends the reading. */
+  /** The AS path begins with these; confederation segments are skipped, and a set ends the comparison. */
   readonly asPathPrefix?: readonly Asn[]
   /** A route without LOCAL_PREF counts as 100, one of our own as `OWN_LOCAL_PREF`. */
   readonly localPref?: number
@@ -55,21 +55,21 @@ export type Operation =
   | { readonly kind: 'set-next-hop'; readonly address: Uint8Array | 'self' | 'unchanged' }
 
 export interface Rule {
-  /** What `show` and metrics call it: `BGPFilter/drop-lab exportV4[2]`. */
+  /** Its name in `show` and metrics: `BGPFilter/drop-lab exportV4[2]`. */
   readonly name: string
   readonly match: RuleMatch
   readonly action: 'accept' | 'reject' | 'next'
-  /** Carried out on accept, and on `next` before the following rules are asked. */
+  /** Applied on accept; on `next` applied before the following rules are evaluated. */
   readonly operations: readonly Operation[]
-  /** Said of a route that this rule refuses; where absent, the rule's name is given as the reason. */
+  /** The reason of routes that this rule rejects; absent: the rule's name is the reason. */
   readonly reason?: string
 }
 
 export interface Policy {
   readonly name: string
   readonly rules: readonly Rule[]
-  /** When no rule decided. */
+  /** The action if no rule decides. */
   readonly otherwise: 'accept' | 'reject'
-  /** Said of a route that `otherwise` refuses. */
+  /** The reason of routes that `otherwise` rejects. */
   readonly otherwiseReason: string
 }

@@ -8,7 +8,7 @@
 const SEGMENT_BITS = 20
 /** Octets of a segment. */
 const SEGMENT = 1 << SEGMENT_BITS
-/** Arenas below this are not worth a thought. */
+/** Smaller arenas are never compacted. */
 const MODEST = 1 << 16
 
 export class Arena {
@@ -19,7 +19,7 @@ export class Arena {
   #leaving: boolean[] = [false]
   readonly #freeNumbers: number[] = []
   #current = 0
-  /** Of the current segment. */
+  /** The first free offset in the current segment. */
   #used = 0
   /** Octets of all segments, and those of them in use. */
   #size: number
@@ -45,7 +45,7 @@ export class Arena {
     return place
   }
 
-  /** What was let go is in use again. */
+  /** Octets that were released are in use again. */
   take(place: number, length: number): void {
     const number = place >>> SEGMENT_BITS
     this.#live[number] = (this.#live[number] as number) + length
@@ -58,18 +58,18 @@ export class Arena {
     this.#allLive -= length
   }
 
-  /** The next string of any length may need another segment. */
+  /** Whether the next string may need another segment. */
   get isFull(): boolean {
     return this.#currentSize - this.#used < SEGMENT >> 4
   }
 
-  /** Mostly holes. */
+  /** Whether most of the arena is holes. */
   get isSparse(): boolean {
     const unused = this.#currentSize - this.#used
     return this.#size > MODEST && this.#allLive * 2 < this.#size - unused
   }
 
-  /** From here on the segments that are mostly holes are to be emptied. */
+  /** Begins to empty the segments that are mostly holes. */
   startLeaving(): void {
     for (const [number, segment] of this.#segments.entries()) {
       this.#leaving[number] = segment !== undefined && (this.#live[number] as number) * 2 <= segment.length
@@ -90,12 +90,12 @@ export class Arena {
     return to
   }
 
-  /** All have left: their segments are given back. */
+  /** All strings have moved out: frees the emptied segments. */
   endLeaving(): void {
     for (const [number, isLeaving] of this.#leaving.entries()) if (isLeaving) this.#giveBack(number)
   }
 
-  /** Nothing is in use any more. */
+  /** Frees everything. */
   clear(): void {
     if (this.#size > MODEST) {
       this.#segments = [new Uint8Array(this.#initial)]

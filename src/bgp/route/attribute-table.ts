@@ -1,7 +1,7 @@
 /**
- * The path attributes of all routes, each distinct set once. Comes in: canonical blocks as the UPDATE decoder makes
- * them (ascending type codes, AS numbers in four octets, no NEXT_HOP, no MP attributes). Goes out: an id, and by id the
- * numbers that decision and eligibility weigh, read from the block once.
+ * The path attributes of all routes, each distinct set once. In: canonical blocks as the UPDATE decoder makes them
+ * (ascending type codes, AS numbers in four octets, no NEXT_HOP, no MP attributes). Out: an id, and by id the numbers that
+ * decision and eligibility compare, read from the block once.
  */
 import { readU32 } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
@@ -10,7 +10,7 @@ import { ByteTable } from './byte-table.ts'
 import { growU8, growU16, growU32, usedBytes } from './columns.ts'
 import type { HashKey } from './hash.ts'
 
-/** RFC 4271 §9.1.1: what a route weighs that carries no LOCAL_PREF. */
+/** RFC 4271 §9.1.1: the degree of preference of a route without LOCAL_PREF. */
 export const DEFAULT_LOCAL_PREF = 100
 
 /** What a set carries, as bits of `flags`. */
@@ -68,12 +68,12 @@ export class AttributeTable {
     return decodeAttributes(this.blocks.segment(id), offset, offset + this.blocks.length(id))
   }
 
-  /** The id of attributes made by hand or by policy. */
+  /** The id of attributes given as values. */
   encode(attributes: PathAttributes): number {
     return this.intern(encodeAttributes(attributes))
   }
 
-  /** How often one AS or another stands in the path, anywhere (RFC 4271 §9.1.2). */
+  /** How often either of two AS numbers occurs in the path (RFC 4271 §9.1.2). */
   timesPassed(id: number, asn: Asn, other = asn): number {
     const segment = this.blocks.segment(id)
     const at = this.#find(id, AS_PATH)
@@ -110,7 +110,7 @@ export class AttributeTable {
     return readU32(segment, valueStart(segment, this.#find(id, ONLY_TO_CUSTOMER)))
   }
 
-  /** None of these communities, of two numbers (RFC 1997) or three (RFC 8092), is there. */
+  /** Whether none of these communities, of two numbers (RFC 1997) or three (RFC 8092), is present. */
   lacksAll(id: number, communities: readonly (readonly number[])[]): boolean {
     const segment = this.blocks.segment(id)
     const end = this.blocks.offset(id) + this.blocks.length(id)
@@ -124,7 +124,7 @@ export class AttributeTable {
     return true
   }
 
-  /** Whether a cluster stands in the CLUSTER_LIST (RFC 4456 §8). */
+  /** Whether a cluster ID is in the CLUSTER_LIST (RFC 4456 §8). */
   passedCluster(id: number, cluster: RouterId): boolean {
     if (this.clusterLength[id] === 0) return false
     const segment = this.blocks.segment(id)
@@ -244,7 +244,7 @@ const ONLY_TO_CUSTOMER = 35
 const SET = 1
 const SEQUENCE = 2
 
-/** Whether one of the communities of `size` numbers stands in [start, end). */
+/** Whether one of the communities of `size` numbers is in [start, end). */
 function holdsAny(
   bytes: Uint8Array,
   start: number,

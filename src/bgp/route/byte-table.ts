@@ -1,11 +1,11 @@
 /**
- * Byte strings kept once each. Comes in: bytes; goes out: a small number that stands for them until its last holder
- * lets go. Attribute blocks, next hops and blocks ready to send are kept this way.
+ * Interns byte strings: attribute blocks, next hops, and blocks that are ready to send. In: bytes. Out: a small number that
+ * stands for them until its last holder releases it.
  *
- * What is let go leaves a hole in the arena, which goes with its id to the next string of the same length. When most of
- * the arena is holes, what lives moves together, a few strings at a time; so churn costs nothing that lasts.
+ * A released string leaves a hole in the arena; the next string of the same length gets the hole and its id. When most of
+ * the arena is holes, the remaining strings are moved together, a few at a time, so that churn leaves no waste.
  *
- * Ids begin at 1 and are used again; `serial` tells two users of an id apart, for those who remember without holding.
+ * Ids begin at 1 and are used again. Code that keeps an id without holding it compares `serial`, which changes with each use.
  */
 import { Arena, at } from './arena.ts'
 import { grownSize, growU16, growU32, usedBytes } from './columns.ts'
@@ -18,7 +18,7 @@ export const LONGEST = 0xffff
 export class ByteTable {
   /** Holders of an id; 0 where it is free. */
   refs = new Uint32Array(0)
-  /** Another number each time an id is given out. */
+  /** Changes each time an id is assigned. */
   serial = new Uint32Array(0)
   /** One more than the highest id ever given out: size columns by it. */
   end = 1
@@ -26,18 +26,18 @@ export class ByteTable {
   size = 0
 
   readonly #arena: Arena
-  /** Where the bytes begin, and how many there are; in a free id, those of its hole. */
+  /** Offset and length of the bytes; for a free id, those of its hole. */
   #place = new Uint32Array(0)
   #length = new Uint16Array(0)
-  /** Of a free id: the next free one with a hole of this length. */
+  /** For a free id: the next free id with a hole of the same length. */
   #next = new Uint32Array(0)
-  /** By the length of their holes: free ids. Those whose hole is gone stand at 0. */
+  /** The first free id by the length of its hole; ids without a hole are at 0. */
   #free = new Uint32Array(64)
   readonly #slots: Slots
-  /** Where the last search ended: free, if it was in vain. */
+  /** The slot where the last search ended; it is free if nothing was found. */
   #slot = 0
   #nextSerial = 0
-  /** While segments are emptied: ids from here on are still to be looked at. 0: none are emptied. */
+  /** While segments are emptied: the next id to look at. 0: no segment is being emptied. */
   #cursor = 0
   readonly #k0: number
   readonly #k1: number
@@ -49,7 +49,7 @@ export class ByteTable {
     this.#slots = new Slots()
   }
 
-  /** The array in which the bytes of an id lie, from `offset` on. Another one after the next `intern` or `tidy`. */
+  /** The array that has the bytes of an id, from `offset` on. Valid until the next `intern` or `tidy`. */
   segment(id: number): Uint8Array {
     return this.#arena.segment(this.#place[id] as number)
   }
@@ -62,7 +62,7 @@ export class ByteTable {
     return this.#length[id] as number
   }
 
-  /** A copy, for those who look. */
+  /** A copy of the bytes. */
   copy(id: number): Uint8Array {
     const offset = this.offset(id)
     return this.segment(id).slice(offset, offset + this.length(id))
@@ -189,19 +189,19 @@ export class ByteTable {
 
   // ── Giving back ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** There is memory to be given back, a part at a time. */
+  /** Some memory can be given back. */
   get isUntidy(): boolean {
     return this.#cursor !== 0 || this.#arena.isSparse || this.#slots.isUntidy(this.size, this.end)
   }
 
-  /** Visits about `budget` ids or slots; returns the rest of the budget. */
+  /** Gives memory back, visiting about `budget` ids or slots. Returns the rest of the budget. */
   tidy(budget: number): number {
     if (this.#cursor === 0 && this.#arena.isSparse) this.#startMoving()
     const left = this.#cursor === 0 ? budget : this.#moveSome(budget)
     return left > 0 ? this.#slots.tidy(this.size, this.end, left) : 0
   }
 
-  /** Those who come while there are holes help: none waits for `tidy`. */
+  /** Each new string moves a few others while segments are emptied, so that the work does not wait for `tidy`. */
   #makeRoom(): void {
     if (this.#cursor !== 0) this.#moveSome(LOOKS_PER_ADD)
     else if (this.#arena.isFull && this.#arena.isSparse) this.#startMoving()
@@ -213,7 +213,7 @@ export class ByteTable {
     this.#cursor = 1
   }
 
-  /** What lives in the segments that are emptied moves; what is free is made ready to be used again. */
+  /** Moves strings out of the segments that are emptied, and drops the holes of free ids there. */
   #moveSome(budget: number): number {
     let left = budget
     while (left-- > 0) {

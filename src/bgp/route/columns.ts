@@ -1,7 +1,7 @@
 /**
- * Typed arrays that grow. A column keeps one number per id. What of a large array was never written takes no memory from
- * the system, so columns grow in large steps: copying is what costs, in time and in memory that was touched in vain. Fill
- * none with anything but zero.
+ * Typed arrays that grow. A column has one number for each id. The parts of a large array that were never written take no
+ * memory of the system, so columns grow in large steps, which saves copying. They must not be filled with any value but
+ * zero, since that would write to all of them.
  */
 
 /** The size a column should have so that `wanted` fits. */
@@ -11,12 +11,12 @@ export function grownSize(present: number, wanted: number): number {
 }
 
 const MINIMUM = 63
-/** Up to here there may be a thousand tables in one process (test/sim), and small arrays do take what they ask for. */
+/** Up to this size columns grow in small steps: one process may have a thousand small tables (test/sim). */
 const MODEST = 1 << 13
-/** The table of a router: the step to it is the last one that most ever take. */
+/** The size for a full Internet table: most columns never grow beyond it. */
 const LARGE = 1 << 20
 
-/** Bytes that columns take whose ids end before `end`: what lies behind was never written. */
+/** Bytes that columns take in memory; the part from `end` on was never written. */
 export function usedBytes(
   end: number,
   ...columns: readonly (Uint8Array | Uint16Array | Uint32Array | Int32Array)[]
@@ -26,7 +26,7 @@ export function usedBytes(
   return bytes
 }
 
-// Each gives a column of another size; a smaller one loses what lies behind its end.
+// Each returns a column of the new size; a smaller one loses the values beyond its end.
 
 export function growU32(column: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
   const grown = new Uint32Array(size)

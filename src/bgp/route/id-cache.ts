@@ -1,6 +1,6 @@
 /**
- * Caches the result for an attribute block: (id, key) → id. It holds neither side; the serials of both tell whether
- * the ids still mean what they meant. One answer per id is kept, the last.
+ * Caches results for attribute blocks: (id, key) → id. It holds neither id; their serials tell whether they still mean the
+ * same blocks. Only the last result of each id is kept.
  */
 import type { ByteTable } from './byte-table.ts'
 import { grownSize, growU32, usedBytes } from './columns.ts'
@@ -18,7 +18,7 @@ export class IdCache {
     this.#to = to
   }
 
-  /** The result, `NOTHING` when it is known that there is none, or 0 when it must be worked out. */
+  /** The cached result; `NOTHING`: it is known that there is none; 0: it must be computed. */
   get(id: number, key: number): number {
     if (id >= this.#key.length || this.#key[id] !== key || this.#fromSerial[id] !== this.#from.serial[id]) return 0
     const result = this.#result[id] as number

@@ -3,14 +3,14 @@
  * columns stays there until it is withdrawn; new rows are then placed in front, so that the columns can be shortened.
  */
 
-/** Rows that are not worth a thought. */
+/** Columns with fewer rows are never shrunk. */
 const MODEST = 1 << 13
 
 export class FreeIds {
-  /** How many have become free since they were put in order. */
+  /** How many ids have become free since they were last sorted. */
   #freed = 0
 
-  /** Few of many ids are in use, and another eighth as many have become free since the last time. */
+  /** Whether sorting is worthwhile: few ids are in use, and at least an eighth have become free since the last time. */
   isSparse(size: number, end: number): boolean {
     return end > MODEST && size * 4 < end && this.#freed * 8 > size
   }
@@ -20,8 +20,8 @@ export class FreeIds {
   }
 
   /**
-   * Chains the free ids anew, so that the lowest is used next and the columns are filled from the front. Gives the
-   * first of them, 0 for none, and one more than the highest id in use: those behind are forgotten.
+   * Sorts the free ids, so that the lowest is used next and the columns are filled from the front. Returns the first of them,
+   * 0 for none, and one more than the highest id in use; free ids beyond it are dropped.
    */
   order(end: number, isFree: (id: number) => boolean, chain: (id: number, next: number) => void) {
     this.#freed = 0
@@ -37,6 +37,6 @@ export class FreeIds {
   }
 }
 
-/** The size of columns of which so little is used that another one is better; undefined where it is not. */
+/** A smaller size for columns of which little is used; undefined: the present size is good. */
 export const shrunkSize = (capacity: number, end: number): number | undefined =>
   capacity > MODEST * 4 && end * 4 <= capacity ? Math.max(end * 2, MODEST) : undefined

@@ -1,28 +1,28 @@
 /**
- * The next hops of all routes, each once: 4 bytes, 16, or 32 (a global and a link-local address). A change of what is
- * known about one touches one row here.
+ * The next hops of all routes, each once: 4 octets, 16, or 32 (a global and a link-local address). When the resolution of a
+ * next hop changes, one row changes.
  */
 import { isLinkLocalAt } from '../../base/address.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
 import type { HashKey } from './hash.ts'
 
-/** The next hop "this node": routes we originate have it, and it stands in no table. */
+/** The next hop "this node", of routes that we originate. It is in no table. */
 export const SELF = 0
 
-/** How it is reached: by routes that BGP did not teach us, not at all, or only by a route that it did. */
+/** How a next hop is reached: without BGP routes, not at all, or only over a BGP route. */
 export const REACH = { direct: 0, none: 1, learned: 2 } as const
 export type Reach = (typeof REACH)[keyof typeof REACH]
 
 export class NextHopTable {
   readonly bytes: ByteTable
-  /** The cost of getting there, for decision; equal where unknown. */
+  /** The metric to the next hop, for decision; the same for all if unknown. */
   metric = new Uint32Array(1)
   /** One of `REACH`. */
   reach = new Uint8Array(1)
-  /** Ids in use that lead nowhere. */
+  /** Ids of next hops that cannot be resolved. */
   readonly unreachable = new Set<number>()
-  /** Ids given out since the last look at them; undefined if nothing watches. */
+  /** Ids assigned since they were last resolved; undefined: nothing follows them. */
   fresh: number[] | undefined
 
   constructor(key: HashKey) {
@@ -52,7 +52,7 @@ export class NextHopTable {
     if (this.bytes.refs[id] === 0) this.unreachable.delete(id)
   }
 
-  /** Tells two users of an id apart (byte-table.ts); 0 for ourselves. */
+  /** The serial of an id (byte-table.ts); 0 for this node. */
   serialOf(id: number): number {
     return id === SELF ? 0 : (this.bytes.serial[id] as number)
   }
@@ -68,7 +68,7 @@ export class NextHopTable {
     else this.unreachable.delete(id)
   }
 
-  /** It has no global address, so it means something on the link of its session alone (RFC 4291 §2.5.6). */
+  /** Whether it has no global address, so that it is valid only on the link of its session (RFC 4291 §2.5.6). */
   isLinkOnly(id: number): boolean {
     return id !== SELF && this.bytes.length(id) === 16 && isLinkLocalAt(this.bytes.segment(id), this.bytes.offset(id))
   }
@@ -84,8 +84,8 @@ export class NextHopTable {
 }
 
 /**
- * RFC 2545 §3 has a global address first and a link-local one behind it. Who has no global one writes the link-local one
- * twice (FRR), or none in its place (BIRD): that is a link-local next hop. How many octets to leave out in front.
+ * The number of octets to skip in a next hop of 32 octets. RFC 2545 §3: a global address, followed by a link-local one. A
+ * speaker without a global address writes the link-local one twice (FRR) or zeros (BIRD): both are link-local next hops.
  */
 export function withoutGlobal(bytes: Uint8Array, start: number, length: number): 0 | 16 {
   if (length !== 32 || !isLinkLocalAt(bytes, start + 16)) return 0

@@ -1,19 +1,19 @@
 /**
- * The slots of a hash table of ids: open addressing, linear probing, no tombstones. Never more than half full, and more
- * of them than the highest id: so an id needs no more bits than the number of a slot has. The bits above are those of
- * the hash, and an absent key is mostly recognised without reading anything else:
+ * The slots of a hash table of ids: open addressing, linear probing, no tombstones. At most half of them are in use, and
+ * there are more slots than ids, so that an id needs no more bits than the index of a slot. The other bits of a slot are
+ * bits of the hash, by which most absent keys are recognised without another memory access:
  *
  *   slot | upper bits of the hash | id |
  *
- * Growth is incremental: the old slots stay beside the new ones, and every change moves some of them. What
- * is looked for is looked for in both.
+ * Growth is incremental: the old slots stay beside the new ones, and every change moves some of them. A search looks in
+ * both.
  */
 import { growI32, usedBytes } from './columns.ts'
 
 export class Slots {
   entries = new Int32Array(INITIAL)
   mask = INITIAL - 1
-  /** Those before it grew, until all are moved; empty otherwise. */
+  /** The slots from before the table grew, until all are moved; else empty. */
   old = NO_SLOTS
   oldMask = 0
 
@@ -23,7 +23,7 @@ export class Slots {
   #cursor = 0
   #left = 0
 
-  /** Ids below this have room. */
+  /** The table has room for ids below this. */
   grow(capacity: number): void {
     this.#hashes = growI32(this.#hashes, capacity)
   }
@@ -46,7 +46,7 @@ export class Slots {
     if (this.#left > 0) this.#move(MOVES)
   }
 
-  /** There are many old slots, or far too many. `ids`: one more than the highest. */
+  /** Whether `tidy` has work: many old slots remain, or there are far too many slots. `ids`: one more than the highest. */
   isUntidy(size: number, ids: number): boolean {
     return this.old.length > MODEST || this.#shrunk(size, ids) < this.entries.length
   }
@@ -87,7 +87,7 @@ export class Slots {
     return false
   }
 
-  /** Frees a slot: those behind the gap that may move up do. */
+  /** Frees a slot, and moves later entries of the run into the gap where possible. */
   #close(slots: Int32Array, mask: number, from: number): void {
     const hashes = this.#hashes
     let gap = from
@@ -108,7 +108,7 @@ export class Slots {
   }
 
   #resize(length: number): void {
-    // As many changes as it takes to fill the new ones have moved all of the old ones by far.
+    // Before the new slots are full, changes have moved all old ones.
     if (this.#left > 0) this.#move(this.#left)
     this.old = this.entries
     this.oldMask = this.mask
@@ -146,9 +146,9 @@ const NO_SLOTS = new Int32Array(0)
 const INITIAL = 64
 /** Slots from which on their number doubles: below it, it grows faster. */
 const LARGE = 1 << 20
-/** So few are not worth a thought. */
+/** Tables with fewer slots never shrink. */
 const MODEST = 1 << 14
 /** Old slots that one change moves. */
 const MOVES = 16
-/** With so many slots for each id in use there are too many. */
+/** The table shrinks if it has more slots than this for each id in use. */
 const SPARSE = 8

@@ -63,7 +63,7 @@ export type Counts = { -readonly [Type in keyof MessageCounts]: number }
 /** What all connections of a neighbor share. */
 export interface Shared {
   config: PeerConfig
-  /** Of the turn under way. */
+  /** The time of this turn. */
   now: Millis
   actions: PeerAction[]
   readonly received: Counts
@@ -71,17 +71,17 @@ export interface Shared {
   readonly chance: Chance
   readonly backoff: Backoff
   readonly nextConn: () => ConnId
-  /** An OPEN has come that we can live with. The answer is a step of this connection, and perhaps of others. */
+  /** An acceptable OPEN was received. The arbiter continues this connection, or closes it or others. */
   readonly opened: (connection: Connection, session: Session) => void
-  /** What OPENs say of our own restart. */
+  /** What our OPENs announce about our own restart. */
   readonly ownRestart: () => OwnRestart
   readonly stepped: (connection: Connection, step: Stepped) => void
 }
 
-/** A step of a connection, for those who look at all of them. */
+/** A step of a connection, for the code that compares all of them. */
 export interface Stepped {
   readonly before: SessionState
-  /** As it was before. */
+  /** The session before the step. */
   readonly session: Session | undefined
   readonly event: FsmEvent
   readonly fault: Fault | undefined
@@ -90,16 +90,16 @@ export interface Stepped {
 }
 
 export class Connection {
-  /** We open it, again and again; one the neighbor opened is used once. */
+  /** We dial this connection and use the object again; one that the neighbor opened is used once. */
   readonly dialled: boolean
   readonly timers = new Timers<TimerName>()
   readonly #shared: Shared
   state: SessionState
-  /** Undefined where there is no TCP connection, nor one on its way. */
+  /** Undefined: there is no TCP connection, and none is being opened. */
   conn: ConnId | undefined
   /** When the TCP connection stood. */
   begunAt: Millis = 0
-  /** Of the ConnectRetryTimer that was set last. */
+  /** Duration of the ConnectRetryTimer that was set last. */
   connectRetry: Millis = 0
   /** The OPEN we sent, and the one that came. */
   ours: Open | undefined
@@ -136,21 +136,21 @@ export class Connection {
   }
 
   lost(reason: string): void {
-    // One who hangs up before a word has often been called from an address that it does not know.
+    // A neighbor that closes before it sends anything often does not know the address that we dial from.
     const ends = this.dialled && this.state === 'OpenSent' ? this.#ends : undefined
     const text = ends === undefined ? reason : `${reason}, ${calledFrom(ends.local.address, ends.remote.address)}`
     this.conn = undefined
     this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text })
   }
 
-  /** What it rests on is lost. The neighbor finds out for itself. */
+  /** The link or address of the connection is lost: it closes without a NOTIFICATION. */
   cut(reason: string): void {
     if (!this.trying && this.conn !== undefined) {
       this.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
     }
   }
 
-  /** Messages one after another; UPDATEs that lie in one array are gathered and handed out together. */
+  /** Handles messages in order; consecutive UPDATEs in one array are handed out together. */
   receive(bytes: Uint8Array): void {
     if (this.trying) return
     const { conn } = this
@@ -172,11 +172,11 @@ export class Connection {
     }
   }
 
-  /** All that the neighbor sent before `until` has been read: its silence counts only up to then. */
+  /** Runs timers. Everything that the neighbor sent before `until` has been read: hold timers count up to then. */
   expire(until: Millis): void {
     const { conn } = this
     for (const name of this.timers.due(until)) {
-      // What an earlier one ended has no more timers.
+      // An earlier timer may have closed the connection.
       if (this.conn !== conn) return
       this.#expired(name)
     }
@@ -223,7 +223,7 @@ export class Connection {
     this.#startKeepalive()
   }
 
-  /** The two OPENs fit: from now on the connection speaks as they say. */
+  /** The two OPENs are compatible: the connection uses what was negotiated from now on. */
   agree(session: Session): void {
     this.session = session
     this.#framer.messageSize = session.receive.messageSize
@@ -313,13 +313,13 @@ export class Connection {
     this.#push({ kind: 'refresh', family, subtype })
   }
 
-  /** Said once a turn, however often it comes. */
+  /** Reported once in each turn. */
   #ignore(text: string): void {
     if (this.#shared.actions.some((action) => action.kind === 'ignored' && action.text === text)) return
     this.#push({ kind: 'ignored', text })
   }
 
-  /** Asked once a turn is enough. */
+  /** Whether the neighbor has requested the family in this turn already: one request is enough. */
   #isAskedFor(family: Family): boolean {
     return this.#shared.actions.some(
       (action) => action.kind === 'refresh' && action.subtype === REFRESH.request && action.family === family,
@@ -382,7 +382,7 @@ export class Connection {
     this.#push({ kind: 'dial', conn, remote, localAddress, ...(localMayYield && { localMayYield }) })
   }
 
-  /** What was negotiated is forgotten with it. */
+  /** Closes the connection, and forgets what was negotiated. */
   #close(): void {
     if (this.conn !== undefined) this.#push({ kind: 'close', conn: this.conn })
     this.conn = undefined
@@ -428,14 +428,14 @@ export class Connection {
     else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: this.#whyUnanswered() })
   }
 
-  /** Which address an answer had to come back to, where it is given. */
+  /** The local address that an answer had to be sent to, if it is configured. */
   #whyUnanswered(): string {
     const { localAddress, localMayYield = false, remote } = this.#shared.config
     const words = 'Connection timed out'
     return localAddress === undefined || localMayYield ? words : `${words}, ${calledFrom(localAddress, remote.address)}`
   }
 
-  /** A passive neighbor is waited for without end; what the neighbor opened is not ours to open again. */
+  /** No timer for a passive neighbor, and none for a connection that the neighbor opened. */
   #startConnectRetry(): void {
     const { config, backoff, chance } = this.#shared
     if (config.passive || !this.dialled) return
@@ -474,11 +474,11 @@ export const calledFrom = (local: Address, remote: Address): string => `called f
 
 const isFrame = (next: Frame | MessageError | undefined): next is Frame => next !== undefined && !('kind' in next)
 
-/** Ends after which dialling starts afresh: reset by hand, other configuration, collision (RFC 4486 §4). */
+/** Ends after which dialling starts without delay: reset by command, changed configuration, collision (RFC 4486 §4). */
 const isNobodysFault = (code: number, subcode: number): boolean =>
   code === CEASE.code && (subcode === CEASE.adminReset || subcode === CEASE.configChange || subcode === CEASE.collision)
 
-/** What we say of an error that we answer with a NOTIFICATION. */
+/** The `lastError` of an error that we answer with a NOTIFICATION. */
 function faultOf(error: MessageError | undefined): Fault | undefined {
   if (error === undefined) return undefined
   return { class: error.code === CEASE.code ? 'Automatic shutdown' : 'BGP Error', text: error.text }

@@ -63,10 +63,10 @@ export function ourOpen(config: PeerConfig, own: OwnRestart = AS_EVER): Open {
   }
 }
 
-/** What the two OPENs agree on, without the connection they came over. */
+/** The result of two OPENs, without the connection they were sent on. */
 export type Agreement = Omit<Session, 'conn' | 'local' | 'remote'>
 
-/** `ours` is what we sent on this connection, `theirs` what came back. */
+/** `ours`: the OPEN that we sent on this connection. `theirs`: the one received. */
 export function negotiate(config: PeerConfig, ours: Open, theirs: Open): Agreement | MessageError {
   const remoteAs = asnOf(theirs)
   const peerType: PeerType = remoteAs === config.localAs ? 'internal' : 'external'
@@ -152,21 +152,21 @@ function commonFamilies(ours: Open, theirs: Open): readonly Family[] {
   return FAMILIES.filter((family) => a.includes(family) && b.includes(family))
 }
 
-/** RFC 4760 §8; who announces nothing speaks IPv4 unicast, as before there were capabilities. */
+/** RFC 4760 §8. A speaker without multiprotocol capabilities uses IPv4 unicast. */
 function familiesOf(open: Open): readonly Family[] {
   const announced = allOf(open, 'multiprotocol')
   if (announced.length === 0) return ['ipv4']
   return announced.map(({ afi, safi }) => familyOf(afi, safi)).filter((family) => family !== undefined)
 }
 
-/** One direction: how `from` writes to `to`. */
+/** The context of one direction: messages from `from` to `to`. */
 function wireContext(from: Open, to: Open, families: readonly Family[], peerType: PeerType): WireContext {
   return {
     fourOctetAs: bothOffer('four-octet-as', from, to),
     families,
     addPath: families.filter((family) => addPathMode(from, family) & SEND && addPathMode(to, family) & RECEIVE),
     extendedNextHop: hasExtendedNextHop(from) && hasExtendedNextHop(to),
-    // RFC 8654 §4: beyond 4096 octets to whoever announced that it takes them, whatever the sender takes itself.
+    // RFC 8654 §4: messages beyond 4096 octets are allowed if the receiver announced the capability; the sender need not.
     messageSize: lastOf(to, 'extended-message') === undefined ? MESSAGE_SIZE : EXTENDED_MESSAGE_SIZE,
     peerType,
   }

@@ -1,6 +1,6 @@
 /**
- * One neighbor. Owns its connections (the one we dial and a few the neighbor opened), the choice between them, and what
- * is known of the last session.
+ * The state of one neighbor: its connections (the one that we dial and a few that the neighbor opened), the choice between
+ * them, and the end of the last session.
  * In: events with the time they happened at. Out: actions in order; nothing is called back.
  *
  * The state of the neighbor is that of its furthest connection. Our own goes to Idle when another is about to become
@@ -31,7 +31,7 @@ import type {
   SessionState,
 } from './types.ts'
 
-/** A session that lasted this long was a good one: dialling begins anew. */
+/** After a session of at least this duration, the delay before dialling starts at its minimum again. */
 const STABLE_AFTER: Millis = 60_000
 /** Connections of the neighbor that may wait for its OPEN at a time; one more ends the oldest. */
 const MOST_AWAITING_OPEN = 3
@@ -46,7 +46,7 @@ type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind:
 export class Peer {
   readonly #shared: Shared
   readonly #own: Connection
-  /** Oldest first. */
+  /** Connections that the neighbor opened, the oldest first. */
   #incoming: Connection[] = []
   readonly #timers = new Timers<'hold-down'>()
   /** Of the timer that was set last. */
@@ -61,7 +61,7 @@ export class Peer {
   #attemptError: LastError | undefined
   #established = 0
 
-  /** `own`: what the first OPENs say of our start; once a session came up, none of that is left to say. */
+  /** `own`: what the first OPENs announce about our restart; it no longer applies once a session has come up. */
   constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis, own: OwnRestart = AS_EVER) {
     this.#shared = {
       config,
@@ -84,7 +84,7 @@ export class Peer {
     return this.#state
   }
 
-  /** False while it is stopped: by hand, by configuration, or for having sent too many routes. */
+  /** False while the neighbor is stopped: by command, by configuration, or because it sent too many routes. */
   get started(): boolean {
     return this.#started
   }
@@ -204,7 +204,7 @@ export class Peer {
     this.#begin()
   }
 
-  /** First step after a start or a reset of our own making: nothing holds us back but `dialDelay`. */
+  /** The first step after a start or our own reset: there is no delay but `dialDelay`. */
   #begin(): void {
     const { config, backoff } = this.#shared
     backoff.reset()
@@ -226,7 +226,7 @@ export class Peer {
     if (!isReset(CEASE.code, subcode)) this.#giveUpStale(reason)
   }
 
-  /** RFC 4724 §4: a NOTIFICATION would be the end of our routes. */
+  /** RFC 4724 §4: connections close without a NOTIFICATION, after which the neighbor would remove our routes. */
   #vanish(reason: string): void {
     this.#started = false
     this.#stopped = reason
@@ -250,7 +250,7 @@ export class Peer {
     if (this.#started && this.#own.state === 'Idle' && !this.#taken()) this.#begin()
   }
 
-  /** We called from another address than the one that is asked for now. */
+  /** The session runs from another local address than the one configured now. */
   #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): string | undefined {
     const { session } = this.#own
     if (session === undefined || localAddress === undefined || localMayYield) return undefined
@@ -278,10 +278,10 @@ export class Peer {
     this.#endAll('AutomaticStop', error, error.text)
   }
 
-  /** RFC 9384: BFD Down. What is no session yet is left alone: BGP may come up before BFD does (RFC 5882 §3.3). */
+  /** RFC 9384: BFD Down ends an Established session only: BGP may come up before BFD does (RFC 5882 §3.3). */
   #bfdDown({ reason, independent }: Event<'bfd-down'>): void {
     if (this.#state !== 'Established') {
-      // RFC 5882 §4.3.1: the neighbor no longer forwards. §4.3.2: one whose BFD restarts with its BGP may well.
+      // RFC 5882 §4.3.1: the neighbor no longer forwards. §4.3.2: it may if its BFD restarts together with BGP.
       if (independent) this.#giveUpStale(`BFD session down: ${reason}`)
       return
     }
@@ -293,7 +293,7 @@ export class Peer {
 
   #dialled({ conn, local, remote }: Event<'connected'>): void {
     if (this.#own.conn === conn && this.#own.state === 'Connect') this.#own.connected(local, remote)
-    // Given up in the meantime.
+    // It was closed in the meantime.
     else this.#push({ kind: 'close', conn })
   }
 
@@ -332,7 +332,7 @@ export class Peer {
     }
   }
 
-  /** Whether a further connection means that the neighbor has lost the session, and not that both dialled at once. */
+  /** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
   #isRestart({ dialled, begunAt }: Connection, { restart }: Session): boolean {
     if (this.session?.restart === undefined || dialled || begunAt < this.#since) return false
     return restart?.restarted === true || begunAt - this.#since >= COLLISION_WINDOW
@@ -343,7 +343,7 @@ export class Peer {
     return this.#incoming.some(({ agreed }) => agreed)
   }
 
-  /** We dial as long as no connection of the neighbor has come far. */
+  /** Dials unless a connection that the neighbor opened is, or is about to be, the session. */
   #settleDialling(): void {
     const taken = this.#taken()
     if (taken && this.#own.trying) this.#own.step({ name: 'OpenCollisionDump', error: COLLISION })
@@ -365,14 +365,14 @@ export class Peer {
     this.#reportState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
   }
 
-  /** What ended a connection is worth keeping unless another stands, or we ended it before it did. */
+  /** Records why a connection ended, unless another one exists, or we had closed it before. */
   #note(fault: Fault, before: SessionState): void {
     if (fault.class === 'Error' && !stands(before)) return
     if (stands(this.#furthest().state)) return
     const error: LastError = { ...fault, at: this.#shared.now }
     const attempt = fault.class === 'Socket' && !stands(before)
     if (attempt) this.#attemptError = error
-    // The reason of a refusal is worth more than "cannot be reached", which follows it.
+    // The reason of a refusal is kept, although "cannot be reached" follows it.
     if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
   }
 
@@ -391,12 +391,12 @@ export class Peer {
 
   // ---- routes that are kept (RFC 4724 §4.2)
 
-  /** Stale routes are kept. */
+  /** Whether stale routes of the neighbor are kept. */
   get keepsRoutes(): boolean {
     return this.#stale.families.length > 0
   }
 
-  /** RFC 9494 §4.2: what the neighbor asked to keep longer is kept, and comes last. */
+  /** Runs the timers of stale routes. RFC 9494 §4.2: those that the neighbor asked to keep longer become the last choice. */
   #expireStale(until: Millis): void {
     const { longLived, over, patience } = this.#stale.expire(until, this.#state === 'Established')
     if (longLived.length > 0) this.#push({ kind: 'long-lived', families: longLived })
@@ -441,7 +441,7 @@ export class Peer {
     return this.#connections().find((connection) => connection.conn === conn)
   }
 
-  /** The connection that has come furthest; our own among equals. */
+  /** The connection in the furthest state; of several in the same state the one that we dialled. */
   #furthest(): Connection {
     return this.#incoming.reduce((best, next) => (rank(next) > rank(best) ? next : best), this.#own)
   }
@@ -480,10 +480,10 @@ const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepali
 
 const rank = (connection: Connection): number => STATES.indexOf(connection.state)
 
-/** There is a TCP connection. */
+/** Whether there is a TCP connection. */
 const stands = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
 
-/** Why the state changed where nothing went wrong. */
+/** Why the state changed without an error. */
 const REASON: Readonly<Partial<Record<EventName, string>>> = {
   ManualStart: 'started',
   ManualStart_with_PassiveTcpEstablishment: 'started',

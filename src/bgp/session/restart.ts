@@ -1,6 +1,6 @@
 /**
- * Graceful restart as the two OPENs and the end of a session decide it (RFC 4724, RFC 8538): what we announce, what the
- * neighbor announced, and whose routes are kept when a session ends.
+ * Graceful restart (RFC 4724, RFC 8538): what we announce in OPEN, what the neighbor announced, and which routes are kept
+ * when a session ends.
  */
 import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
 import type { Millis, Seconds } from '../../base/units.ts'
@@ -18,7 +18,7 @@ export interface OwnRestart {
   readonly preserved: readonly Family[]
 }
 
-/** Of a process that has spoken to the neighbor before: a session was lost, and nothing else. */
+/** What a process announces that did not restart: only the session was lost. */
 export const AS_EVER: OwnRestart = { restarted: false, preserved: FAMILIES }
 
 type GracefulRestart = Extract<Capability, { readonly kind: 'graceful-restart' }>
@@ -59,7 +59,7 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
   ]
 }
 
-/** Undefined where one of the two does not take part. RFC 4724 §3: of several instances the last counts. */
+/** Undefined if one of the two did not announce it. RFC 4724 §3: of several instances the last one counts. */
 export function agreeRestart(ours: Open, theirs: Open, families: readonly Family[]): PeerRestart | undefined {
   const [own, said] = [lastRestart(ours), lastRestart(theirs)]
   if (own === undefined || said === undefined) return undefined
@@ -108,7 +108,7 @@ export function familiesKept(session: Session, event: FsmEvent, hard: boolean): 
   if (event.name === 'TcpConnectionFails') return families
   // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes if both set the N bit; a Hard Reset is.
   if (!restart.notification || hard) return []
-  // What is stopped does not come back soon. After a reset by hand a start follows.
+  // A session that was stopped will not be back soon. A reset by command is followed by a start.
   if (event.name === 'ManualStop' && !isReset(event.error.code, event.error.subcode)) return []
   return 'error' in event && isHard(event.error) ? [] : families
 }

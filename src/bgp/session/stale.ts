@@ -1,6 +1,6 @@
 /**
- * Families of a lost neighbor whose routes are kept, each with its own times: while the neighbor is away, and until its
- * End-of-RIB (RFC 4724 §4.2, RFC 9494 §4.2). It only keeps time; `peer.ts` passes on whose time is over.
+ * The families of a lost neighbor whose routes are kept, each with its own timers: while the neighbor is away, and until its
+ * End-of-RIB (RFC 4724 §4.2, RFC 9494 §4.2). This file only keeps the times; `peer.ts` acts when one is over.
  */
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { earlier } from '../../base/timers.ts'
@@ -10,19 +10,19 @@ import type { PeerRestart } from './types.ts'
 
 interface Kept {
   readonly until: Millis
-  /** The whole time up to `until`. */
+  /** The duration that ends at `until`. */
   readonly patience: Millis
   readonly isLongLived: boolean
-  /** The end of the Long-lived Stale Time, once it has begun. Neither a return nor a further loss moves it. */
+  /** The end of the Long-lived Stale Time, once it has begun. Neither a return nor a further loss changes it. */
   readonly longLivedUntil: Millis | undefined
 }
 
 /** Families whose time is over. */
 interface Expired {
-  /** Kept from here on as routes of last resort. */
+  /** Families whose routes are now long-lived stale. */
   readonly longLived: readonly Family[]
   readonly over: readonly Family[]
-  /** The longest time that one of `over` was waited for. */
+  /** The longest duration among `over`. */
   readonly patience: Millis
 }
 
@@ -35,7 +35,7 @@ export class Stale {
     return FAMILIES.filter((family) => this.#kept.has(family))
   }
 
-  /** When the next time is over, and how long it is in all. */
+  /** When the next time is over, and its whole duration. */
   next(): Pick<Kept, 'until' | 'patience'> | undefined {
     let first: Kept | undefined
     for (const kept of this.#kept.values()) if (first === undefined || kept.until < first.until) first = kept
@@ -60,7 +60,7 @@ export class Stale {
     }
   }
 
-  /** The neighbor is back: those whose routes stay until its End-of-RIB. RFC 4724 §4.2: all others go at once. */
+  /** The neighbor is back. Returns the families whose routes stay until its End-of-RIB; others are removed (RFC 4724 §4.2). */
   comeBack(restart: PeerRestart | undefined, now: Millis): readonly Family[] {
     for (const [family, kept] of this.#kept) {
       const { longLivedUntil } = kept

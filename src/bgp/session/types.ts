@@ -1,5 +1,5 @@
 /**
- * What goes into a neighbor and what comes out of it. `peer.ts` is the machine between the two.
+ * Events and actions of a neighbor, its configuration and its state. `peer.ts` is the state machine.
  */
 import type { Address } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
@@ -17,30 +17,30 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** How we speak to one neighbor. A change of it is handed in as an event: the peer decides whether the session survives. */
+/** The configuration of one neighbor. A change is an event: `peer.ts` decides whether the session is reset. */
 export interface PeerConfig {
   /** Protocol name: `Mesh_10_0_0_2`. */
   readonly name: string
   readonly remote: Endpoint
   /** Local address of the connection; if undefined, the kernel chooses. */
   readonly localAddress: Address | undefined
-  /** Where that address is on no link to the neighbor, another of the link takes its place. */
+  /** If that address is on no link to the neighbor, an address of that link is used instead. */
   readonly localMayYield?: boolean
   readonly localAs: Asn
   readonly remoteAs: Asn | 'internal' | 'external'
   readonly routerId: RouterId
-  /** How segments are signed. Another key is no reason to end a session; another way, or none, is. */
+  /** How TCP segments are signed. A changed key does not reset the session; another method, or none, does. */
   readonly signing?: 'md5' | 'ao' | undefined
   /** Families we announce. */
   readonly families: readonly Family[]
   readonly holdTime: Seconds
   /** Undefined: a third of the negotiated hold time (RFC 4271 §4.4). */
   readonly keepaliveTime: Seconds | undefined
-  /** First pause before dialling again; doubles up to a minute. */
+  /** The first delay before dialling again; it doubles up to a minute. */
   readonly connectRetryTime: Seconds
   /** Never dial; wait for the neighbor. */
   readonly passive: boolean
-  /** Dial only after this long, so that the side that should dial comes first. */
+  /** The delay before the first dial, so that the other side dials first. */
   readonly dialDelay: Millis
   /** Sent in the FQDN capability. */
   readonly hostName: string
@@ -83,13 +83,13 @@ export type PeerEvent =
     }
   | { readonly kind: 'dial-failed'; readonly conn: ConnId; readonly reason: string }
   | { readonly kind: 'received'; readonly conn: ConnId; readonly bytes: Uint8Array }
-  /** `reason` is the operating system's word, or undefined for an orderly end by the neighbor. */
+  /** `reason` is the error of the operating system; undefined: the neighbor closed the connection. */
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
-  /** What the connections of the neighbor rest on is lost: they end at once, without a NOTIFICATION. */
+  /** The link or address of the connections is lost: they close at once, without a NOTIFICATION. */
   | { readonly kind: 'link-lost'; readonly reason: string }
-  /** … and is back: we dial as if nothing had been tried before. */
+  /** … and is back: dialling starts without delay. */
   | { readonly kind: 'link-back' }
-  /** Ends as a process does that is killed: connections are closed without a word, so that the neighbor keeps our routes. */
+  /** Ends as a killed process does: connections close without a NOTIFICATION, so that the neighbor keeps our routes. */
   | { readonly kind: 'vanish'; readonly reason: string }
   /** An UPDATE handed out earlier turned out to be one that ends the session. */
   | { readonly kind: 'update-error'; readonly conn: ConnId; readonly error: MessageError }
@@ -113,11 +113,11 @@ export type PeerEvent =
   | { readonly kind: 'drained'; readonly conn: ConnId }
   /** We wrote UPDATEs: that counts as a keepalive (RFC 4271 §8.2.2). */
   | { readonly kind: 'updates-sent'; readonly count: number }
-  /** We wrote BoRR or EoRR around UPDATEs (RFC 7313): that counts as nothing. */
+  /** We wrote BoRR or EoRR (RFC 7313): unlike an UPDATE, it does not restart the KeepaliveTimer. */
   | { readonly kind: 'refresh-sent' }
-  /** Time has come for something: see `deadline()`. What the neighbor sent before `until` (default: now) has been read. */
+  /** Runs timers, see `deadline()`. Everything that the neighbor sent before `until` (default: now) has been read. */
   | { readonly kind: 'timer'; readonly until?: Millis }
-  /** Time has come to say something: see `keepaliveAt()`. Judges no silence, so it needs to know nothing. */
+  /** Runs the KeepaliveTimer, see `keepaliveAt()`, and no hold timer: so it need not know what has been read. */
   | { readonly kind: 'keepalive-due' }
 
 export type PeerAction =
@@ -131,13 +131,13 @@ export type PeerAction =
   | { readonly kind: 'send'; readonly conn: ConnId; readonly bytes: Uint8Array }
   /** Close once everything sent before has been handed to the network: a NOTIFICATION must arrive. */
   | { readonly kind: 'close'; readonly conn: ConnId }
-  /** `keep`: families whose routes were kept and stay stale until the neighbor's End-of-RIB; others kept go now. */
+  /** `keep`: families whose kept routes stay stale until the neighbor's End-of-RIB; those of others are removed. */
   | { readonly kind: 'up'; readonly session: Session; readonly keep: readonly Family[] }
   /** Only after an `up`. `keep`: families whose routes are kept as stale until the neighbor is back. */
   | { readonly kind: 'down'; readonly error: LastError; readonly keep: readonly Family[] }
-  /** The neighbor is not back in time: stale routes of these families come last from here on (RFC 9494). */
+  /** The Restart Time is over: stale routes of these families become the last choice (RFC 9494). */
   | { readonly kind: 'long-lived'; readonly families: readonly Family[] }
-  /** Stale routes of these families are kept no longer, whether the neighbor is back or not. */
+  /** Stale routes of these families are removed, whether the neighbor is back or not. */
   | { readonly kind: 'stale-over'; readonly families: readonly Family[]; readonly reason: string }
   /**
    * UPDATEs of an Established session, whole messages in `bytes` at [spans[0], spans[1]), [spans[2], spans[3]) …
@@ -146,7 +146,7 @@ export type PeerAction =
   | { readonly kind: 'updates'; readonly conn: ConnId; readonly bytes: Uint8Array; readonly spans: readonly number[] }
   /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). */
   | { readonly kind: 'refresh'; readonly family: Family; readonly subtype: number }
-  /** A message that is ignored by rule; `text` names the rule. */
+  /** A message that an RFC says to ignore; `text` names the rule. */
   | { readonly kind: 'ignored'; readonly text: string }
   | { readonly kind: 'transition'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
   | {
@@ -175,7 +175,7 @@ export interface Session {
   readonly receive: WireContext
   readonly send: WireContext
   readonly routeRefresh: boolean
-  /** BoRR and EoRR stand around what a refresh brings, in both directions (RFC 7313). */
+  /** A refresh is enclosed by BoRR and EoRR, in both directions (RFC 7313). */
   readonly enhancedRefresh: boolean
   /** Undefined unless both announced graceful restart. */
   readonly restart: PeerRestart | undefined
@@ -185,7 +185,7 @@ export interface Session {
 
 /** What the neighbor's OPEN announces about restarts (RFC 4724 §3). */
 export interface PeerRestart {
-  /** How long it may take to be back. */
+  /** The time within which the neighbor will be back. */
   readonly time: Seconds
   /** It has restarted, and does not wait for our End-of-RIB. */
   readonly restarted: boolean
@@ -214,31 +214,31 @@ export interface LastError {
 /** Messages by type since the peer was configured. */
 export type MessageCounts = Readonly<Record<'open' | 'update' | 'notification' | 'keepalive' | 'route-refresh', number>>
 
-/** A neighbor as it stands, for `show` and metrics. */
+/** The state of a neighbor, for `show` and metrics. */
 export interface PeerSnapshot {
   readonly config: PeerConfig
   readonly state: SessionState
   /** When `state` was entered. */
   readonly since: Millis
-  /** Why it is stopped, where it is held down on purpose. */
+  /** Why the neighbor is stopped on purpose; undefined: it is not. */
   readonly stopped: string | undefined
   readonly lastError: LastError | undefined
   /** Why the last attempt to reach it failed, since it was last Established. */
   readonly attemptError: LastError | undefined
   readonly session: Session | undefined
-  /** What we offer or offered, and what the neighbor did. */
+  /** Our OPEN and the neighbor's. */
   readonly localCapabilities: readonly Capability[]
   readonly remoteCapabilities: readonly Capability[]
   /** Milliseconds left and seconds in whole, undefined where not running. */
   readonly holdTimer: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly keepaliveTimer: { readonly left: Millis; readonly total: Seconds } | undefined
-  /** Runs while the network takes nothing of what we send. */
+  /** Runs while the network accepts nothing of what we send. */
   readonly sendHoldTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   /** Families of which stale routes are kept. */
   readonly stale?: readonly Family[]
   /** Runs while stale routes are kept: until the neighbor is back, or has sent End-of-RIB. */
   readonly restartTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
-  /** Runs while the neighbor is held down for having sent too many routes. */
+  /** Runs while the neighbor is stopped because it sent too many routes. */
   readonly holdDownTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly connectTimer: { readonly left: Millis; readonly total: Seconds } | undefined
   readonly received: MessageCounts

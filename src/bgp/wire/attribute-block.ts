@@ -34,7 +34,7 @@ export class AttributeBlock {
   #last = 0
   #inOrder = true
 
-  /** Starts anew, for attributes that need `room` octets in `message`. */
+  /** Starts a new block, for attributes that take `room` octets in `message`. */
   begin(message: Uint8Array, room: number, width: AsWidth): void {
     this.length = 0
     this.#message = message
@@ -44,7 +44,7 @@ export class AttributeBlock {
     this.#inOrder = width === 4
     this.#round++
     if (this.#round > 0x3fffffff) {
-      // Before it outgrows a small integer.
+      // The counter restarts before it exceeds a small integer.
       this.#kept.fill(0)
       this.#round = 1
     }
@@ -163,7 +163,10 @@ export class AttributeBlock {
     return wide
   }
 
-  /** An AGGREGATOR other than AS_TRANS was written behind the last new speaker: what that one said is out of date. */
+  /**
+   * RFC 6793 §4.2.3: an AGGREGATOR other than AS_TRANS was written after the last four-octet speaker, so AS4_PATH and
+   * AS4_AGGREGATOR are out of date.
+   */
   #as4Counts(): boolean {
     if (!this.#has(ATTRIBUTE.aggregator) || !this.#has(ATTRIBUTE.as4Aggregator)) return true
     const value = this.#valueOf(ATTRIBUTE.aggregator)

@@ -1,5 +1,5 @@
 /**
- * Path attributes, one row each: what they must look like and what happens where they do not (RFC 7606 §3 to §7).
+ * Path attributes, one row each: their required form, and the answer to any other form (RFC 7606 §3 to §7).
  * The decoder of UPDATE builds its fast tables from these rows.
  */
 import type { UpdateAction } from './error.ts'
@@ -35,7 +35,7 @@ export const OPTIONAL_TRANSITIVE = FLAG.optional | FLAG.transitive
 
 /** What the length must be; `any` where the value itself decides. */
 type LengthRule =
-  /** `old` where a peer without four-octet AS numbers writes another length. */
+  /** `old`: the length from a peer without four-octet AS numbers, if it differs. */
   | { readonly kind: 'exactly'; readonly octets: number; readonly old: number }
   /** At least once (RFC 7606 §4: zero is an error unless the attribute allows it). */
   | { readonly kind: 'times'; readonly octets: number }
@@ -52,7 +52,7 @@ export interface AttributeRow {
   readonly wrongFlags: UpdateAction
   /** What a wrong length or value leads to. */
   readonly malformed: Action
-  /** Dropped unread, whatever it holds, from such a peer. */
+  /** The attribute is dropped unread if it comes from such a peer. */
   readonly ignoredFrom: 'nobody' | 'external' | 'four-octet'
   /** UPDATE error subcode of a wrong value, for a session that has to end over it. */
   readonly subcode: number

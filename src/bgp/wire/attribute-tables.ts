@@ -7,7 +7,7 @@ function table(none: number, value: (row: AttributeRow) => number): Uint8Array {
   return bytes
 }
 
-/** No exact length is asked for. */
+/** No exact length is required. */
 export const ANY = 255
 /** Bits of `IGNORED`. */
 export const IGNORED_FROM = { nobody: 0, external: 1, 'four-octet': 2 } as const
@@ -17,9 +17,9 @@ export const FLAGS = table(0, (row) => row.flags)
 export const EXACTLY = table(ANY, ({ length }) => (length.kind === 'exactly' ? length.octets : ANY))
 /** From a peer with two-octet AS numbers. */
 export const EXACTLY_OLD = table(ANY, ({ length }) => (length.kind === 'exactly' ? length.old : ANY))
-/** The length is a multiple of this, and not zero; 0: not asked for. */
+/** The length must be a multiple of this, and not zero; 0: not required. */
 export const TIMES = table(0, ({ length }) => (length.kind === 'times' ? length.octets : 0))
-/** Whose attribute is dropped unread. */
+/** The kinds of peers whose attribute is dropped unread. */
 export const IGNORED = table(0, (row) => IGNORED_FROM[row.ignoredFrom])
 
 const ROWS: readonly (AttributeRow | undefined)[] = Array.from({ length: 256 }, (_, code) =>

@@ -35,7 +35,7 @@ export function elementsOf(attributes: PathAttributes): number {
   return asPath.reduce((sum, { asns }) => sum + asns.length, ofLists)
 }
 
-/** Of a route of our own: ORIGIN IGP, an empty path, and these communities of two numbers and of three. */
+/** The attributes of an own route: ORIGIN IGP, an empty path, and these communities of two or three numbers. */
 export function ownAttributes(communities: readonly (readonly number[])[]): PathAttributes {
   return {
     origin: 'IGP',
@@ -204,7 +204,7 @@ function u32s(...words: readonly number[]): Uint8Array {
 /** Longest value of an attribute: its length has two octets. */
 const MOST_OCTETS = 0xffff
 
-/** Policy may add to a list that is full already: what goes beyond the longest value is left out. */
+/** Policy may add to a list that is full: items beyond the longest value are left out. */
 function concat<Item>(items: readonly Item[], octets: number, write: Write<Item>): Uint8Array {
   const most = Math.floor(MOST_OCTETS / octets)
   const writer = new Writer(Math.min(items.length, most) * octets)

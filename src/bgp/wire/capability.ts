@@ -16,7 +16,7 @@ type Of<Kind extends Known['kind']> = Extract<Known, { kind: Kind }>
 
 interface Row<Kind extends Known['kind']> {
   readonly code: number
-  /** Undefined, or a read past the end, means: not readable. What is left over counts as that, too. */
+  /** Undefined, a read past the end, or octets that are left over mean that the value cannot be read. */
   readonly decode: (value: Reader) => Of<Kind> | undefined
   readonly encode: (writer: Writer, capability: Of<Kind>) => void
   readonly describe: (capability: Of<Kind>) => string
@@ -200,7 +200,7 @@ function decodeKnown(code: number, bytes: Uint8Array, start: number, end: number
   }
 }
 
-/** The bytes of all, one behind the other; to be put in one optional parameter. */
+/** The concatenated bytes of all capabilities, for one optional parameter. */
 export function encodeCapabilities(capabilities: readonly Capability[]): Uint8Array {
   const writer = new Writer()
   for (const capability of capabilities) {

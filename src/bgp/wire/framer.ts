@@ -1,9 +1,9 @@
 /**
- * The framer: owns the bytes of a message that has not come in whole.
- * In come the chunks of one TCP stream, cut anywhere; out go whole messages whose header is sound.
+ * The framer: owns the bytes of a message that has not been received as a whole.
+ * In: the chunks of one TCP stream, cut anywhere. Out: whole messages with a valid header.
  *
- * A message that lies whole in a chunk is handed out where it lies. A message cut by the end of a chunk is kept in a
- * buffer of our own; two buffers take turns, so that what was handed out stays untouched until the next `push`.
+ * A message that is whole in a chunk is handed out in place. A message that is cut by the end of a chunk is kept in a buffer
+ * of our own; two buffers alternate, so that what was handed out is not overwritten before the next `push`.
  */
 import { type MessageError, messageError } from './error.ts'
 import { EXTENDED_MESSAGE_SIZE, type Frame, HEADER_LENGTH, MESSAGE_SIZE } from './header.ts'
@@ -13,7 +13,7 @@ import { ERROR, HEADER_ERROR } from './notification.ts'
 const NOTHING = new Uint8Array(0)
 
 export class Framer {
-  /** Longest UPDATE, NOTIFICATION or ROUTE-REFRESH taken; OPEN and KEEPALIVE stay at 4096 (RFC 8654 §4). */
+  /** The longest UPDATE, NOTIFICATION or ROUTE-REFRESH that is accepted; for OPEN and KEEPALIVE it is 4096 (RFC 8654 §4). */
   messageSize: number = MESSAGE_SIZE
 
   #chunk: Uint8Array = NOTHING
@@ -31,8 +31,8 @@ export class Framer {
   }
 
   /**
-   * The next whole message; undefined when more bytes are needed. The stream cannot be followed behind an error:
-   * once there is one, it is all there is. What was handed out may be read until the next `push`.
+   * The next whole message; undefined when more bytes are needed. After an error the stream cannot be followed: every further
+   * call returns the same error. A message is valid until the next `push`.
    */
   next(): Frame | MessageError | undefined {
     if (this.#error !== undefined) return this.#error
@@ -86,7 +86,7 @@ export class Framer {
   #hold(count: number): void {
     const length = this.#heldLength + count
     if (length > this.#held.length) {
-      // Hundreds of neighbors say little but KEEPALIVEs: no room is kept for what they could say.
+      // Most neighbors send little but KEEPALIVEs: no room for longer messages is kept for them.
       const grown = new Uint8Array(Math.min(Math.max(length, 2 * this.#held.length, 128), EXTENDED_MESSAGE_SIZE))
       grown.set(this.#held.subarray(0, this.#heldLength))
       this.#held = grown

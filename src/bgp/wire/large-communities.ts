@@ -5,10 +5,10 @@
 
 /** Octets of one value. */
 const SIZE = 12
-/** Up to so many values each is held against each; beyond, a set keeps a long list from costing its square. */
+/** Up to this number, values are compared pairwise; for more, a set avoids quadratic time. */
 const FEW = 8
 
-/** The values in [start, end) of `bytes`, each where it first stands; undefined where none stands twice. */
+/** The values in [start, end) of `bytes` without repetitions; undefined: there are none. */
 export function withoutRepeats(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
   const few = end - start <= FEW * SIZE
   if (few && !anyTwice(bytes, start, end)) return undefined

@@ -1,4 +1,4 @@
-/** UPDATE, written: the parts that need no RIB. Routes are packed into messages by `rib/pack`. */
+/** Encodes the parts of UPDATE that need no RIB. `rib/pack` packs routes into messages. */
 import { Reader, Writer } from '../../base/bytes.ts'
 import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import type { AsSegment } from './as-path.ts'
@@ -40,7 +40,7 @@ export function flattenTo2Octets(canonical: Uint8Array): Uint8Array {
   return writer.finish()
 }
 
-/** The value in two-octet AS numbers; what must be said beside it goes to `late`. */
+/** The value with two-octet AS numbers; AS4_PATH or AS4_AGGREGATOR, if needed, are added to `late`. */
 function flatten(type: number, value: Uint8Array, late: { type: number; value: Uint8Array }[]): Uint8Array {
   if (type === ATTRIBUTE.asPath) {
     const path = readSegments(value, 0, value.length, 4)

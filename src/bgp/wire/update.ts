@@ -1,13 +1,13 @@
 /**
- * UPDATE (RFC 4271 §4.3), read: what the wire room knows about one message of routes.
- * In come a whole message and what both sides agreed on; out come places in that message and one block of attributes
- * in canonical form, so that equal attributes are equal bytes. What is wrong gets the answer of RFC 7606.
+ * The decoder of UPDATE (RFC 4271 §4.3). In: a whole message and what both sides negotiated. Out: offsets in that message,
+ * and one block of attributes in canonical form, so that equal attributes are equal bytes. Errors are answered as RFC 7606
+ * requires.
  *
  *     | header 19 | length 2 | withdrawn routes … | length 2 | path attributes … | NLRI … |
  *     attribute:  | flags 1 | type 1 | length 1, or 2 with the extended length bit | value … |
  *
- * Routes come by the hundred thousand, so a good message costs no allocation: one decoder is used again and again,
- * its answers are fields, and it walks the bytes by index.
+ * There may be hundreds of thousands of routes, so a valid message causes no allocation: one decoder is used for all, its
+ * results are fields, and it walks the bytes by index.
  */
 import { type Family, familyOf } from '../../base/family.ts'
 import { type AsWidth, BROKEN_PATH, whyNotPath } from './as-path.ts'
@@ -25,7 +25,7 @@ const NOTHING = new Uint8Array(0)
 const NO_PROBLEMS: readonly UpdateProblem[] = []
 
 export class UpdateDecoder {
-  // The answers. They hold until the next `decode`; places are indexes into `bytes`; an empty range is start = end.
+  // The results, valid until the next `decode`. Offsets are indexes into `bytes`; an empty range is start = end.
   // After a MessageError none of them means anything.
 
   /** The array that was handed in. */
@@ -74,7 +74,7 @@ export class UpdateDecoder {
   readonly #seen = new Uint32Array(256)
   #message = 0
   #count = 0
-  /** Routes are announced, be it in a family that we leave aside. */
+  /** Routes are announced, perhaps in a family that was not negotiated. */
   #reachable = false
 
   /** Reads the message in [start, end), header included. An error ends the session. */
@@ -285,7 +285,7 @@ export class UpdateDecoder {
     const family = this.#agreed(ATTRIBUTE.mpReach, value)
     const nextHopLength = end - value < 5 ? 0 : (bytes[value + 3] as number)
     const nlriStart = value + 5 + nextHopLength
-    // Of a family that was not agreed on, be it broken: there may be routes in it.
+    // In a family that was not negotiated, even a malformed attribute may have routes.
     if (nlriStart < end || (family === undefined && nlriStart > end)) this.#reachable = true
     if (family === undefined) return undefined
     if (nlriStart > end) return this.#wrongMp(ATTRIBUTE.mpReach, 'is too short', attribute, end)

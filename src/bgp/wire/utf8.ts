@@ -1,4 +1,4 @@
-/** Text inside messages: UTF-8 that a peer wrote, so nothing about it can be trusted. */
+/** Text in messages: UTF-8 that a peer wrote, and that must not be trusted. */
 
 // The pure rooms are compiled without the host's types; these two are part of every host.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array }
@@ -21,7 +21,7 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The longest beginning of `text` that needs at most `limit` bytes; no character is cut in two. */
+/** The longest beginning of `text` of at most `limit` octets; no character is cut. */
 export function encodeUtf8Within(text: string, limit: number): Uint8Array {
   const bytes = encodeUtf8(text)
   if (bytes.length <= limit) return bytes
