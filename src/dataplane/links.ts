@@ -1,6 +1,6 @@
 /** The links of this host and their addresses, as the kernel reports them. Our next hops are chosen from them. */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
-import type { Family } from '../base/family.ts'
+import { ADDRESS_BITS, type Family } from '../base/family.ts'
 import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 
 /** An address of ours on a link. */
@@ -49,7 +49,7 @@ export class LinkTable {
   readonly #byIndex = new Map<number, Link>()
   readonly #byName = new Map<string, Link>()
   /** The links of each address: several links may have the same one. */
-  readonly #holders = new Map<Address, readonly Link[]>()
+  readonly #holders = new Map<Address, Set<number>>()
   #known = false
 
   /** The kernel has been read once. */
@@ -69,7 +69,7 @@ export class LinkTable {
   /** The link that has this address of ours; with a zone, only that one. */
   holder(address: Address): Link | undefined {
     const [bare = address, zone] = address.split('%')
-    const holders = this.#holders.get(bare) ?? []
+    const holders = [...(this.#holders.get(bare) ?? [])].flatMap((index) => this.#byIndex.get(index) ?? [])
     return zone === undefined ? (holders.find(({ up }) => up) ?? holders[0]) : holders.find(({ name }) => name === zone)
   }
 
@@ -96,21 +96,22 @@ export class LinkTable {
     const touched = new Touched()
     const lost = full ? [...this.#byIndex.keys()] : gone
     for (const index of lost) this.#remove(index, touched)
-    for (const link of present) {
-      this.#remove(link.index, touched)
-      this.#add(link, touched)
-    }
+    for (const link of present) this.#set(link, touched)
     this.#known = true
     return touched
   }
 
-  #add(link: Link, touched: Touched): void {
+  #set(link: Link, touched: Touched): void {
+    const before = this.#byIndex.get(link.index)
+    if (before !== undefined) this.#unname(before, touched)
     this.#byIndex.set(link.index, link)
     this.#byName.set(link.name, link)
     touched.names.add(link.name)
-    for (const { address } of link.addresses) {
-      const holders = this.#holders.get(address) ?? []
-      if (!holders.includes(link)) this.#holders.set(address, [...holders, link])
+    const { gone, come } = difference(before?.addresses ?? [], link.addresses)
+    for (const address of gone) this.#drop(address, link.index, touched)
+    for (const address of come) {
+      const holders = this.#holders.get(address) ?? new Set()
+      this.#holders.set(address, holders.add(link.index))
       touched.toggle(address)
     }
   }
@@ -119,16 +120,51 @@ export class LinkTable {
     const link = this.#byIndex.get(index)
     if (link === undefined) return
     this.#byIndex.delete(index)
+    this.#unname(link, touched)
+    for (const address of new Set(link.addresses.map((own) => own.address))) this.#drop(address, index, touched)
+  }
+
+  #unname(link: Link, touched: Touched): void {
     if (this.#byName.get(link.name) === link) this.#byName.delete(link.name)
     touched.names.add(link.name)
-    for (const { address } of link.addresses) {
-      const left = (this.#holders.get(address) ?? []).filter((holder) => holder !== link)
-      if (left.length === 0) this.#holders.delete(address)
-      else this.#holders.set(address, left)
-      touched.toggle(address)
-    }
+  }
+
+  #drop(address: Address, index: number, touched: Touched): void {
+    const holders = this.#holders.get(address)
+    holders?.delete(index)
+    if (holders?.size === 0) this.#holders.delete(address)
+    touched.toggle(address)
   }
 }
+
+/**
+ * Which addresses a link has no longer, and which are new. With kube-proxy in its mode IPVS a link has those of all
+ * services, and mostly one of them changes: what is the same at both ends is only compared.
+ */
+function difference(
+  before: readonly LinkAddress[],
+  after: readonly LinkAddress[],
+): { readonly gone: readonly Address[]; readonly come: readonly Address[] } {
+  const least = Math.min(before.length, after.length)
+  let [head, tail] = [0, 0]
+  while (head < least && before[head]?.address === after[head]?.address) head++
+  while (tail < least - head && before.at(-1 - tail)?.address === after.at(-1 - tail)?.address) tail++
+  const middle = (all: readonly LinkAddress[]) =>
+    new Set(all.slice(head, all.length - tail).map(({ address }) => address))
+  const [old, now] = [middle(before), middle(after)]
+  // An address may stand there twice, with two lengths.
+  const [had, has] = [finder(before, now.size), finder(after, old.size)]
+  return { gone: [...old].filter((one) => !has(one)), come: [...now].filter((one) => !had(one)) }
+}
+
+/** Tells whether an address is among these, for so many questions. */
+function finder(all: readonly LinkAddress[], questions: number): (address: Address) => boolean {
+  if (questions < FEW) return (address) => all.some((own) => own.address === address)
+  const addresses = new Set(all.map(({ address }) => address))
+  return (address) => addresses.has(address)
+}
+
+const FEW = 8
 
 /** Collects what a change concerns. An address that is removed and added again in one change has not changed. */
 class Touched implements TouchedLinks {
@@ -143,15 +179,22 @@ class Touched implements TouchedLinks {
  * The networks on a link, without those of link-local addresses: hosts in them are reached without a router. A single
  * address is not a network, unless it is the other end of a point-to-point link.
  */
-export function networksOf(link: Link): Prefix[] {
-  const networks = link.addresses.filter(({ address }) => !isLinkLocal(address)).flatMap((own) => networkOf(own) ?? [])
-  return [...new Map(networks.map((network) => [network.text, network])).values()]
+export function networksOf(link: Link): readonly Prefix[] {
+  const known = NETWORKS.get(link)
+  if (known !== undefined) return known
+  const networks = link.addresses.flatMap((own) =>
+    isAlone(own) ? [] : makePrefix(addressBytes(own.peer ?? own.address), own.length),
+  )
+  const unique = [...new Map(networks.map((network) => [network.text, network])).values()]
+  NETWORKS.set(link, unique)
+  return unique
 }
 
-function networkOf({ address, length, peer }: LinkAddress): Prefix | undefined {
-  const bytes = addressBytes(peer ?? address)
-  return peer === undefined && length === bytes.length * 8 ? undefined : makePrefix(bytes, length)
-}
+/** Asked for each neighbor and each link. */
+const NETWORKS = new WeakMap<Link, readonly Prefix[]>()
+
+const isAlone = ({ address, length, peer }: LinkAddress): boolean =>
+  isLinkLocal(address) || (peer === undefined && length === ADDRESS_BITS[familyOfAddress(address)])
 
 /** Whether this address is reached on the link without a router. */
 export function isOnLink(link: Link, address: Address): boolean {

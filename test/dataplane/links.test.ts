@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isOnLink, type Link, LinkTable, networksOf } from '../../src/dataplane/links.ts'
 import { linkOf } from '../support/fake-kernel.ts'
@@ -39,6 +40,36 @@ describe('what a change touches', () => {
     // fe80::2 is on eth0 as well.
     expect([...touched.addresses].sort()).toEqual(['10.1.0.3', 'fe80::2'])
     expect(table.isOwn('fe80::2')).toBe(true)
+  })
+
+  test('an address that stands twice on a link stays with the one that is left', () => {
+    const twice = linkOf(3, 'eth1', true, ['10.1.0.2/24', '10.1.0.2/32'])
+    const table = tableOf(twice)
+    const once = table.take({ full: false, gone: [], present: [linkOf(3, 'eth1', true, ['10.1.0.2/32'])] })
+    expect([[...once.addresses], table.isOwn('10.1.0.2')]).toEqual([[], true])
+    const again = table.take({ full: false, gone: [], present: [twice] })
+    expect([...again.addresses]).toEqual([])
+  })
+
+  test('any change of a link comes to the same as all links anew', () => {
+    const some = fc.subarray(['10.1.0.1/24', '10.1.0.1/32', '10.1.0.2/24', '10.1.0.3/32', 'fe80::1/64', 'fd00::1/64'])
+    const any = fc.tuple(
+      some,
+      some.chain((texts) => fc.shuffledSubarray(texts, { minLength: texts.length })),
+    )
+    const run = fc.property(any, some, ([before, after], other) => {
+      const table = tableOf(linkOf(3, 'eth1', true, before), linkOf(4, 'eth2', true, other))
+      const touched = table.take({ full: false, gone: [], present: [linkOf(3, 'eth1', true, after)] })
+      const addressesOf = (texts: readonly string[]) => new Set(texts.map((text) => text.replace(/\/.*/, '')))
+      const [old, now] = [addressesOf(before), addressesOf(after)]
+      const all = [...new Set([...old, ...now, ...addressesOf(other)])]
+      expect([...touched.addresses].sort()).toEqual(all.filter((one) => old.has(one) !== now.has(one)).sort())
+      for (const address of all) {
+        expect(table.isOwn(address)).toBe(now.has(address) || addressesOf(other).has(address))
+        expect(table.holder(`${address}%eth1`) !== undefined).toBe(now.has(address))
+      }
+    })
+    fc.assert(run)
   })
 
   test('both names of one that is called otherwise now', () => {

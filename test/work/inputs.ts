@@ -5,6 +5,7 @@
 import type { Prefix } from '../../src/base/prefix.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { KernelChange, KernelRoute } from '../../src/dataplane/kernel.ts'
+import type { Link } from '../../src/dataplane/links.ts'
 import type { WorkCounter } from '../fuzz/work.ts'
 
 export interface Size {
@@ -54,6 +55,7 @@ export async function makeInputs(
   const { Rig } = await import('../support/rig.ts')
   const objects = await import('../support/objects.ts')
   const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
+  const { linkOf } = await import('../support/fake-kernel.ts')
   const { attribute, update } = await import('../support/messages.ts')
   const { parsePrefix } = await import('../../src/base/prefix.ts')
   type Rig = InstanceType<typeof Rig>
@@ -277,6 +279,37 @@ export async function makeInputs(
     yield measure(rig, 'all routes, with whom they are advertised to', () => look(rig, 'show route all'))
   }
 
+  /**
+   * Links of a node with thousands of pods, and one with the addresses of all services, as kube-proxy has it in its mode
+   * IPVS.
+   */
+  function* ofLinks({ nodes, services }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: nodes / 50, more: { dataplane: 'linux' } })
+    rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present: [] } })
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    const change = (...present: Link[]) => {
+      rig.feed({ kind: 'links', change: { full: false, gone: [], present } })
+      rig.work()
+    }
+    const addresses = upTo(services * 2).map(
+      (index) => `10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`,
+    )
+    const [all, fewer] = [addresses, addresses.slice(1)].map((some) => linkOf(7, 'kube-ipvs0', false, some)) as [
+      Link,
+      Link,
+    ]
+    yield measure(rig, 'a link with the addresses of all services', () => change(all))
+    yield measure(rig, 'one of its addresses goes and comes', () => {
+      for (const link of [fewer, all, fewer]) change(link)
+    })
+    const pods = upTo(nodes / 5).map((index) => linkOf(100 + index, `veth${index}`, true, ['fe80::ecee/64']))
+    yield measure(rig, 'links of many pods', () => change(...pods))
+    yield measure(rig, 'a link of one pod goes and comes', () => {
+      for (const up of [false, true]) change({ ...(pods[7] as Link), up })
+    })
+    yield measure(rig, 'the link of all neighbors has another MTU', () => change({ ...rig.link, mtu: 9_000 }))
+  }
+
   /** Routes of a full table in the kernel, all by one next hop, and routes of other programs. */
   function* ofKernel({ routes, services }: Size): Generator<Cost> {
     const filter = { importV4: [{ action: 'Accept' }] }
@@ -440,7 +473,17 @@ export async function makeInputs(
     })
   }
 
-  const groups = { ofObjects, ofHostileObjects, ofRoutes, ofQuestions, ofSessions, ofKernel, ofNodeRoutes, ofStatus }
+  const groups = {
+    ofObjects,
+    ofHostileObjects,
+    ofRoutes,
+    ofQuestions,
+    ofSessions,
+    ofLinks,
+    ofKernel,
+    ofNodeRoutes,
+    ofStatus,
+  }
 
   /** `only`: a part of the name of some group. */
   function* costs(size: Size, only = ''): Generator<Cost> {

@@ -19,6 +19,8 @@ const QUESTIONS = 200_000
 const OBJECTS = 350_000
 /** About 1 ms: what a turn takes for the kernel's routes, 4,096 of which come in one Input. */
 const KERNEL = 450_000
+/** Addresses of a link, each compared with what it was. */
+const COMPARED = 20_000
 /** What is seen to change nothing. */
 const LITTLE = 3_000
 
@@ -62,6 +64,11 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'a summary of all sessions': PAGE,
   'what is advertised to all sessions': PAGE,
   'all routes, with whom they are advertised to': PAGE,
+  'a link with the addresses of all services': OBJECTS,
+  'one of its addresses goes and comes': COMPARED,
+  'links of many pods': OBJECTS,
+  'a link of one pod goes and comes': LITTLE,
+  'the link of all neighbors has another MTU': OBJECTS,
   "the kernel's routes, for the first time": OBJECTS,
   'routes into the kernel': SLICE,
   'the route of one pod': LITTLE,

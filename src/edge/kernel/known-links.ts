@@ -1,5 +1,6 @@
 /** The links and addresses that the kernel has reported, and what changed since the engine was last informed. */
 import type { Address } from '../../base/address.ts'
+import { same } from '../../cluster/same.ts'
 import type { Link, LinkAddress, LinkChange } from '../../dataplane/links.ts'
 import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, readAddress, readLink } from './netlink-link.ts'
 import type { Attributes, Message } from './netlink-message.ts'
@@ -14,8 +15,10 @@ export type Loss =
 interface Known {
   readonly link: Omit<Link, 'addresses'>
   readonly addresses: Map<string, LinkAddress>
-  /** As it was last reported to the engine. */
-  reported: string
+  /** As it was last reported to the engine; undefined: never. */
+  readonly reported: Omit<Link, 'addresses'> | undefined
+  /** Addresses that came, went or changed since, as they were then: a link may have tens of thousands that did not. */
+  readonly before: Map<string, LinkAddress | undefined>
 }
 
 export class KnownLinks {
@@ -81,11 +84,9 @@ export class KnownLinks {
     for (const index of this.#dirty) {
       const known = this.#links.get(index)
       if (known === undefined) continue
-      const link = { ...known.link, addresses: [...known.addresses.values()] }
-      const text = JSON.stringify(link)
-      if (text === known.reported) continue
-      known.reported = text
-      present.push(link)
+      if (!isNews(known)) continue
+      present.push({ ...known.link, addresses: [...known.addresses.values()] })
+      this.#links.set(index, { ...known, reported: known.link, before: new Map() })
     }
     const change = { full: !this.#hasReported, gone: [...this.#gone], present }
     this.#dirty.clear()
@@ -98,7 +99,12 @@ export class KnownLinks {
   #addLink(link: Omit<Link, 'addresses'>): Loss | undefined {
     const before = this.#links.get(link.index)
     this.#stale?.delete(String(link.index))
-    this.#links.set(link.index, { link, addresses: before?.addresses ?? new Map(), reported: before?.reported ?? '' })
+    const { addresses, reported, before: changed } = before ?? NEW
+    this.#links.set(link.index, {
+      ...{ link, reported },
+      addresses: addresses ?? new Map(),
+      before: changed ?? new Map(),
+    })
     if (before !== undefined && before.link.name !== link.name) this.#indexes.delete(before.link.name)
     this.#indexes.set(link.name, link.index)
     this.#dirty.add(link.index)
@@ -123,18 +129,32 @@ export class KnownLinks {
   #addAddress(index: number, own: LinkAddress): void {
     const key = keyOf(own)
     this.#stale?.delete(`${index} ${key}`)
-    this.#links.get(index)?.addresses.set(key, own)
-    this.#dirty.add(index)
+    const known = this.#links.get(index)
+    const there = known?.addresses.get(key)
+    if (known === undefined || (there !== undefined && same(there, own))) return
+    this.#note(known, key, there)
+    known.addresses.set(key, own)
   }
 
   #removeAddress(index: number, key: string): Loss | undefined {
     const known = this.#links.get(index)
     const own = known?.addresses.get(key)
     if (known === undefined || own === undefined) return undefined
+    this.#note(known, key, own)
     known.addresses.delete(key)
-    this.#dirty.add(index)
     return { kind: 'address', name: known.link.name, address: own.address }
   }
+
+  #note({ link, before }: Known, key: string, there: LinkAddress | undefined): void {
+    if (!before.has(key)) before.set(key, there)
+    this.#dirty.add(link.index)
+  }
 }
+
+const NEW: Partial<Known> = {}
+
+/** Whether it differs from what was reported: what came and went again does not. */
+const isNews = ({ link, reported, addresses, before }: Known): boolean =>
+  !same(link, reported) || [...before].some(([key, address]) => !same(address, addresses.get(key)))
 
 const keyOf = ({ address, length, peer }: LinkAddress): string => `${address}/${length}/${peer ?? ''}`

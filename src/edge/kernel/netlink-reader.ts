@@ -18,17 +18,18 @@ import {
 } from './netlink-message.ts'
 import type { NetlinkSocket } from './netlink-socket.ts'
 
-/** Receives in one round, each of at most 32 KiB. */
-const ROUND = 4
-/** ENOBUFS: more events arrived than the socket's buffer holds. */
-const MOST = 16_384
+/**
+ * Octets received in one round, and passed on together: an answer of a dump has 32 KiB, an event some hundred. A change of
+ * a link with ten thousand addresses is no small thing to pass on: a round of events is one.
+ */
+const ROUND = 64 * 1024
 /** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
 
 export interface NetlinkReaderOptions {
   readonly socket: NetlinkSocket
   readonly onEvent: (message: Message, attributes: Attributes) => void
-  /** Called after each receive: changes found in it may be passed on. */
+  /** Called after each round: changes found in it may be passed on. */
   readonly onPiece: () => void
   /** Events were lost: everything must be read again. */
   readonly onOverrun: () => void
@@ -52,7 +53,7 @@ export class NetlinkReader {
 
   constructor(options: NetlinkReaderOptions) {
     this.#options = options
-    options.socket.onReadable(() => this.#read(ROUND))
+    options.socket.onReadable(() => this.#read())
   }
 
   /**
@@ -77,7 +78,7 @@ export class NetlinkReader {
 
   /** Reads all events that the kernel has queued so far. */
   catchUp(): void {
-    this.#read(MOST)
+    while (this.#read());
   }
 
   close(): void {
@@ -85,17 +86,29 @@ export class NetlinkReader {
     this.#endDump(new Error('the reader was closed'))
   }
 
-  #read(limit: number): void {
+  /** A round; true: more may be there. */
+  #read(): boolean {
     try {
-      for (let taken = 0; taken < limit; taken++) {
-        const received = this.#options.socket.receive()
-        if (received === 'nothing') return
-        if (received === 'overrun') this.#options.onOverrun()
-        else this.#take(received)
-      }
+      const isMore = this.#receive()
+      this.#options.onPiece()
+      return isMore
     } catch (error) {
       this.#options.onFailure(error)
+      return false
     }
+  }
+
+  #receive(): boolean {
+    for (let octets = 0; octets < ROUND; ) {
+      const received = this.#options.socket.receive()
+      if (received === 'nothing') return false
+      if (received === 'overrun') this.#options.onOverrun()
+      else {
+        octets += received.length
+        this.#take(received)
+      }
+    }
+    return true
   }
 
   #take(bytes: Uint8Array): void {
@@ -105,7 +118,6 @@ export class NetlinkReader {
       if (isOfDump) this.#takeOfDump(message, attributes)
       else if (message.type > NLMSG_DONE) this.#options.onEvent(message, attributes)
     }
-    this.#options.onPiece()
   }
 
   #takeOfDump(message: Message, attributes: Attributes): void {
