@@ -339,6 +339,17 @@ describe('another connection while the session is up', () => {
     expect(scene.rig.held(scene.neighbor)).toBe(3)
   })
 
+  test('… and so it is where the session came up after that very restart: both sides dialled at once', () => {
+    const soon = begin({ restarted: true })
+    callAgain(soon, 1_000)
+    expect(soon.neighbor.notification).toBe('6/7')
+    expect(soon.rig.held(soon.neighbor)).toBe(3)
+    const later = begin({ restarted: true })
+    callAgain(later, 30_000)
+    later.neighbor.send(KEEPALIVE)
+    expect([later.neighbor.established, later.rig.held(later.neighbor)]).toEqual([true, 3])
+  })
+
   test('RFC 4724 §5: without the capability the session stands, and the newcomer is refused', () => {
     const scene = begin('none')
     callAgain(scene, 30_000)

@@ -334,8 +334,11 @@ export class Peer {
 
   /** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
   #isRestart({ dialled, begunAt }: Connection, { restart }: Session): boolean {
-    if (this.session?.restart === undefined || dialled || begunAt < this.#since) return false
-    return restart?.restarted === true || begunAt - this.#since >= COLLISION_WINDOW
+    const before = this.session?.restart
+    if (before === undefined || dialled || begunAt < this.#since) return false
+    // One that has restarted says so on each connection: where the session came of the same start, both dialled at once.
+    const isNews = restart?.restarted === true && !before.restarted
+    return isNews || begunAt - this.#since >= COLLISION_WINDOW
   }
 
   /** A connection of the neighbor is, or is about to be, the session. */

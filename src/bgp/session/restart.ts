@@ -32,7 +32,7 @@ const LONGEST_LONG_LIVED: Millis = 24 * 3_600_000
 export const LONGEST_RETURN: Millis = 180_000
 /**
  * A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor
- * restarted.
+ * restarted, and that of the session did not.
  */
 export const COLLISION_WINDOW: Millis = 10_000
 
