@@ -7,6 +7,7 @@
  */
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
+import { FAREWELL } from '../../engine/leave.ts'
 import { pathOf, type Resource } from '../resources.ts'
 import type { Api } from './api.ts'
 import { trimObject } from './trim.ts'
@@ -19,6 +20,9 @@ export interface OwnNodeTiming {
 }
 
 export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, ask: 10_000, silence: 5_000 }
+
+/** The Node of another node: until its own agent is certain, and has left. */
+export const OTHER_NODE_WAIT: Millis = OWN_NODE_TIMING.certain + OWN_NODE_TIMING.ask + FAREWELL + 8_000
 
 type Upsert = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
 

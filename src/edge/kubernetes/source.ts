@@ -2,6 +2,7 @@
  * The Kubernetes API as a source of objects. One reflector per kind reads changes; those of one poll of all sockets
  * become one input. `synced` follows when every kind has been listed.
  */
+import type { Millis } from '../../base/units.ts'
 import type { PodSelection } from '../../cluster/intent.ts'
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
@@ -10,7 +11,8 @@ import { podsOn, type Report, type Resource, resourcesOf, type Source, secretsIn
 import { type Api, connectApi } from './api.ts'
 import { Contact } from './contact.ts'
 import { whyPodLeaves } from './ending.ts'
-import { OwnNode, type OwnNodeTiming } from './own-node.ts'
+import { OtherNodes } from './other-nodes.ts'
+import { OTHER_NODE_WAIT, OwnNode, type OwnNodeTiming } from './own-node.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
 import { StatusDoor } from './status.ts'
 import { KubernetesTroubles } from './troubles.ts'
@@ -30,6 +32,7 @@ export interface KubernetesOptions {
   readonly node?: string
   readonly pod?: string
   readonly ownNodeTiming?: OwnNodeTiming
+  readonly otherNodeWait?: Millis
   readonly timing?: Partial<ReflectorTiming>
   /** Undefined: nothing is written to the API. */
   readonly status?: StatusWriting
@@ -61,6 +64,7 @@ class Kubernetes implements Source {
   readonly #reflectors: readonly Reflector[]
   readonly #pod: string | undefined
   readonly #ownNode: OwnNode | undefined
+  readonly #otherNodes: OtherNodes
   /** By name. */
   readonly #secrets = new Map<string, Reflector>()
   readonly #node: string | undefined
@@ -82,14 +86,22 @@ class Kubernetes implements Source {
       namespace = 'godwit',
       node: name,
       ownNodeTiming,
+      otherNodeWait = OTHER_NODE_WAIT,
       status,
     } = options
     const resources = resourcesOf(apiGroup)
     this.#pod = options.pod
     this.#node = name
+    this.#otherNodes = new OtherNodes(otherNodeWait, this.#gather)
     const nodes = resources.find(({ kind }) => kind === 'Node')
     if (name !== undefined && nodes !== undefined) {
-      this.#ownNode = new OwnNode({ name, resource: nodes, api, pass: this.#gather, timing: ownNodeTiming })
+      this.#ownNode = new OwnNode({
+        name,
+        resource: nodes,
+        api,
+        pass: this.#passNode,
+        timing: ownNodeTiming,
+      })
     }
     this.#api = api
     if (api.insecure) this.#gather({ kind: 'trouble', at: `${api.server}`, text: INSECURE, level: 'warning' })
@@ -128,6 +140,7 @@ class Kubernetes implements Source {
 
   async stop(): Promise<void> {
     this.#ownNode?.stop()
+    this.#otherNodes.stop()
     await this.#status?.stop()
     const all = [...this.#reflectors, ...this.#secrets.values(), ...(this.#pods === undefined ? [] : [this.#pods])]
     await Promise.all(all.map((reflector) => reflector.stop()))
@@ -185,6 +198,13 @@ class Kubernetes implements Source {
     const trouble: Sink['trouble'] = (one) => this.#troubles.set(`Secret/${name}`, one)
     const sink: Sink = { change, listed: () => {}, trouble }
     return new Reflector(secretsIn(this.#namespace, name), this.#api, sink, this.#timing, this.#contact)
+  }
+
+  /** A deletion of this node's own Node is certain by now. */
+  readonly #passNode = (one: ObjectChange): void => {
+    const isOwn = one.kind === 'delete' && one.ref.name === this.#node
+    if (isOwn) this.#gather(one)
+    else this.#otherNodes.take(one)
   }
 
   readonly #gather = (one: ObjectChange): void => {

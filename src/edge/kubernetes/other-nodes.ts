@@ -1,0 +1,81 @@
+/**
+ * Delays the deletion of the Nodes of other nodes. A Node may be deleted and registered again while its pods run, and its own
+ * agent leaves only once that is certain (`own-node.ts`): until it has had time for that, sessions with it and routes to its
+ * pods stay. The wait ends at once where another Node takes over one of its addresses or pod CIDRs, and with a new list of all Nodes.
+ *
+ * In: changes of Nodes. Out: the same changes, deletions later.
+ */
+import type { Millis } from '../../base/units.ts'
+import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
+
+export class OtherNodes {
+  readonly #wait: Millis
+  readonly #pass: (change: ObjectChange) => void
+  /** By name: the addresses and pod CIDRs of each Node. */
+  readonly #claims = new Map<string, readonly string[]>()
+  /** Deleted, and not passed on yet. */
+  readonly #gone = new Map<string, NodeJS.Timeout>()
+
+  constructor(wait: Millis, pass: (change: ObjectChange) => void) {
+    this.#wait = wait
+    this.#pass = pass
+  }
+
+  readonly take = (change: ObjectChange): void => {
+    if (change.kind === 'delete') this.#delete(change.ref)
+    else {
+      if (change.kind === 'upsert') this.#see(change.ref.name, change.object)
+      else if (change.kind === 'replace') this.#replace(change)
+      this.#pass(change)
+    }
+  }
+
+  stop(): void {
+    for (const timer of this.#gone.values()) clearTimeout(timer)
+    this.#gone.clear()
+  }
+
+  #see(name: string, object: unknown): void {
+    clearTimeout(this.#gone.get(name))
+    this.#gone.delete(name)
+    const claims = claimsOf(object)
+    this.#claims.set(name, claims)
+    for (const other of [...this.#gone.keys()]) {
+      if (this.#claims.get(other)?.some((claim) => claims.includes(claim)) === true) this.#end(other)
+    }
+  }
+
+  #replace({ objects }: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
+    this.stop()
+    this.#claims.clear()
+    for (const { ref, object } of objects) this.#claims.set(ref.name, claimsOf(object))
+  }
+
+  #delete({ name }: ObjectRef): void {
+    if (this.#gone.has(name)) return
+    this.#gone.set(
+      name,
+      setTimeout(() => this.#end(name), this.#wait),
+    )
+  }
+
+  #end(name: string): void {
+    clearTimeout(this.#gone.get(name))
+    this.#gone.delete(name)
+    this.#claims.delete(name)
+    this.#pass({ kind: 'delete', ref: { kind: 'Node', namespace: '', name } })
+  }
+}
+
+interface NodeShape {
+  readonly spec?: { readonly podCIDRs?: unknown; readonly podCIDR?: unknown }
+  readonly status?: { readonly addresses?: unknown }
+}
+
+function claimsOf(object: unknown): readonly string[] {
+  const { spec, status } = (object ?? {}) as NodeShape
+  const addresses = Array.isArray(status?.addresses) ? status.addresses : []
+  const cidrs = Array.isArray(spec?.podCIDRs) ? spec.podCIDRs : [spec?.podCIDR]
+  const claims = [...addresses.map((one: { readonly address?: unknown } | null) => one?.address), ...cidrs]
+  return claims.filter((claim): claim is string => typeof claim === 'string' && claim !== '')
+}

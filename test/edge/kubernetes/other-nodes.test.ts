@@ -1,0 +1,88 @@
+/** Nodes that are deleted while their pods run, as the agents of other nodes hear of it. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { ObjectChange } from '../../../src/cluster/source.ts'
+import { OtherNodes } from '../../../src/edge/kubernetes/other-nodes.ts'
+import { OTHER_NODE_WAIT, OWN_NODE_TIMING } from '../../../src/edge/kubernetes/own-node.ts'
+import { FAREWELL } from '../../../src/engine/leave.ts'
+import { node, upsert } from '../../support/objects.ts'
+
+const WAIT = 90_000
+
+const heard: string[] = []
+let nodes: OtherNodes
+
+const worker = (number: number, more: { address?: string; podCIDR?: string } = {}) => {
+  const { address = `10.0.0.${number}`, podCIDR = `10.244.${number}.0/24` } = more
+  return upsert(node(`worker-${number}`, { addresses: [address], podCIDRs: [podCIDR] }))
+}
+const gone = (number: number): ObjectChange => ({
+  kind: 'delete',
+  ref: { kind: 'Node', namespace: '', name: `worker-${number}` },
+})
+const list = (...numbers: readonly number[]): ObjectChange => ({
+  kind: 'replace',
+  of: 'Node',
+  objects: numbers.flatMap((number) => {
+    const change = worker(number)
+    return change.kind === 'upsert' ? [change] : []
+  }),
+})
+const taken = (): string[] => heard.splice(0)
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  heard.length = 0
+  nodes = new OtherNodes(WAIT, (change) =>
+    heard.push('ref' in change ? `${change.kind} ${change.ref.name}` : change.kind),
+  )
+  nodes.take(list(1, 2, 3))
+  taken()
+})
+
+afterEach(() => {
+  nodes.stop()
+  vi.useRealTimers()
+})
+
+test('a deletion is passed on after the wait, once', () => {
+  nodes.take(gone(1))
+  vi.advanceTimersByTime(WAIT / 2)
+  nodes.take(gone(1))
+  vi.advanceTimersByTime(WAIT / 2 - 1)
+  expect(taken()).toEqual([])
+  vi.advanceTimersByTime(1)
+  expect(taken()).toEqual(['delete worker-1'])
+  vi.advanceTimersByTime(10 * WAIT)
+  expect(taken()).toEqual([])
+})
+
+test('of a Node that is registered again it never is', () => {
+  nodes.take(gone(1))
+  vi.advanceTimersByTime(WAIT - 1)
+  nodes.take(worker(1))
+  vi.advanceTimersByTime(10 * WAIT)
+  expect(taken()).toEqual(['upsert worker-1'])
+})
+
+test.each([
+  ['address', { address: '10.0.0.1' }],
+  ['pod CIDR', { podCIDR: '10.244.1.0/24' }],
+])('it is at once, and first, where another Node takes over its %s', (_, more) => {
+  nodes.take(gone(1))
+  nodes.take(gone(2))
+  nodes.take(worker(4, more))
+  expect(taken()).toEqual(['delete worker-1', 'upsert worker-4'])
+  vi.advanceTimersByTime(WAIT)
+  expect(taken()).toEqual(['delete worker-2'])
+})
+
+test('a new list of all Nodes ends every wait: what is not in it is deleted by it', () => {
+  nodes.take(gone(1))
+  nodes.take(list(2, 3))
+  vi.advanceTimersByTime(10 * WAIT)
+  expect(taken()).toEqual(['replace'])
+})
+
+test('its own agent has been certain, and has left, before the wait is over', () => {
+  expect(OTHER_NODE_WAIT).toBeGreaterThan(OWN_NODE_TIMING.certain + OWN_NODE_TIMING.ask + FAREWELL)
+})
