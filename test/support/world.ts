@@ -112,7 +112,7 @@ export class World {
     {
       forwards,
       ...more
-    }: Partial<Pick<EngineOptions, 'dataplane' | 'table' | 'adopt' | 'sourceKind'>> & {
+    }: Partial<Pick<EngineOptions, 'dataplane' | 'table' | 'adopt' | 'sourceKind' | 'calico' | 'namespace'>> & {
       forwards?: readonly Family[] | undefined
     } = {},
   ): Host {
