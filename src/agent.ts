@@ -82,7 +82,7 @@ class Agent {
   /** Names of the Secrets that hold keys. */
   #secrets: readonly string[] = []
   #pods: PodSelection | undefined
-  /** Our control socket, and those that stand in for Calico's BIRD. */
+  /** Our control socket, and those in place of Calico's BIRD. */
   readonly #controls: readonly Control[]
   readonly #cni: CniFile
   readonly #ndp: Ndp

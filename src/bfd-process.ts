@@ -25,7 +25,7 @@ import { logLine } from './engine/log-line.ts'
 interface Handover {
   /** After a reboot the sessions are lost: neighbors have noticed long ago. */
   readonly boot: string
-  /** When neighbors were asked to wait; null: nobody asked them, the run was going on. */
+  /** When neighbors were asked to wait; null: they were not asked, since the process was killed. */
   readonly savedAt: number | null
   readonly sessions: readonly SavedSession[]
 }

@@ -4,7 +4,7 @@
  */
 import type { Family } from './family.ts'
 
-/** Canonical text of an address, with `%zone` behind a link-local one that has it. */
+/** Canonical text of an address; a link-local one may end with `%zone`. */
 export type Address = string & { readonly unit?: 'Address' }
 
 /** The family of a canonical address. */
@@ -131,7 +131,7 @@ function longestZeroRun(bytes: Uint8Array, offset: number): { start: number; len
   return best
 }
 
-/** Of the octets of an IPv6 address, from `at` on: whether it lies in `fe80::/10` (RFC 4291 §2.5.6). */
+/** Whether the IPv6 address in the octets from `at` on is in `fe80::/10` (RFC 4291 §2.5.6). */
 export const isLinkLocalAt = (bytes: Uint8Array, at: number): boolean =>
   bytes[at] === 0xfe && ((bytes[at + 1] ?? 0) & 0xc0) === 0x80
 
@@ -158,7 +158,7 @@ function whyNotOfHostV6(bytes: Uint8Array): string | undefined {
   return isMappedAt(bytes, 0) ? `is an IPv4 address inside IPv6; write ${formatAddress(bytes, 12)}` : undefined
 }
 
-/** Of the octets of an IPv6 address, from `at` on: whether it lies in `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
+/** Whether the IPv6 address in the octets from `at` on is in `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
 export function isMappedAt(bytes: Uint8Array, at: number): boolean {
   for (let index = at; index < at + 10; index++) if (bytes[index] !== 0) return false
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff

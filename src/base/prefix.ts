@@ -75,7 +75,7 @@ function maskBytes(bytes: Uint8Array, length: number): void {
 
 /**
  * Reads `address/length`; host bits are cleared as Kubernetes and Calico do.
- * Undefined where the text is no prefix. A bare address is none: see `hostPrefix`.
+ * Undefined: the text is not a prefix. A bare address is not one: see `hostPrefix`.
  */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf('/')

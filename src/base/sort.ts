@@ -2,7 +2,7 @@ import { Toll, type Work } from './work.ts'
 
 /** Sorted at once, before they are merged. */
 const RUN = 128
-/** About what one comparison takes, in microseconds. */
+/** Approximate cost of one comparison, in microseconds. */
 const COMPARE_COST = 0.2
 
 /** A sorted copy, made in steps: what takes thousands of comparisons has no turn to itself. */
@@ -32,7 +32,7 @@ function* merge<Item>(
   const merged: Item[] = []
   let [atA, atB] = [0, 0]
   while (atA < a.length || atB < b.length) {
-    // Of equal ones the first stays the first.
+    // The order of equal items does not change.
     const isFromA = atB === b.length || (atA < a.length && compare(a[atA] as Item, b[atB] as Item) <= 0)
     merged.push((isFromA ? a[atA++] : b[atB++]) as Item)
     toll.add(COMPARE_COST)

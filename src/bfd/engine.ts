@@ -39,9 +39,9 @@ export class BfdEngine {
   readonly #options: BfdEngineOptions
   readonly #chance: Chance
   readonly #byDiscriminator = new Map<number, Session>()
-  /** Those that shall be. */
+  /** The wanted sessions. */
   readonly #byRemote = new Map<Address, Session>()
-  /** Those that say farewell. */
+  /** Sessions that announce AdminDown before they are removed. */
   readonly #leaving = new Map<Address, Session>()
   readonly #ports = new Map<Session, number>()
   readonly #portsInUse = new Set<number>()

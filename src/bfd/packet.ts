@@ -5,7 +5,7 @@
 import { readU32, writeU32 } from '../base/bytes.ts'
 import type { Micros } from '../base/units.ts'
 
-/** In the order of their numbers on the wire. */
+/** Indexed by their number on the wire. */
 export const STATES = ['AdminDown', 'Down', 'Init', 'Up'] as const
 export type BfdState = (typeof STATES)[number]
 

@@ -223,7 +223,7 @@ export class Session {
     }
   }
 
-  /** RFC 5880 §6.8.1: a session is kept for a Detection Time behind the last packet of the neighbor. */
+  /** RFC 5880 §6.8.1: a session is kept for one Detection Time after the last packet of the neighbor. */
   #preservedUntil(): Millis {
     return Math.min(this.#expiresAt() ?? this.#now, this.#now + LONGEST_FAREWELL)
   }

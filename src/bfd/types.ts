@@ -61,7 +61,7 @@ export type DropReason =
   | Malformed
   /** Its Your Discriminator belongs to no session here. */
   | 'your-discriminator'
-  /** It names none, and its sender is no neighbor with BFD. */
+  /** The packet names no session, and its sender is not a neighbor with BFD. */
   | 'stranger'
   /** It came to the port of the other kind of session. */
   | 'port'
@@ -164,7 +164,7 @@ export type BfdEffect =
   | { readonly kind: 'dropped'; readonly from: Address; readonly reason: DropReason }
   /** Every neighbor knows; or, where one does not answer, those that do. Nothing is sent after this. */
   | { readonly kind: 'handed-over'; readonly sessions: readonly SavedSession[] }
-  /** What the next run must know of this session, should this one be killed; undefined: the session is no more. */
+  /** What the next run must know of this session if this one is killed; undefined: the session was removed. */
   | { readonly kind: 'keep'; readonly remote: Address; readonly session: SavedSession | undefined }
   /** No interval is shorter from now on. */
   | { readonly kind: 'least-interval'; readonly least: Micros }

@@ -98,7 +98,7 @@ type LogLevel = (typeof LOG_LEVELS)[number]
 export interface CheckOptions {
   /** A folder, a file, `-` for standard input, or `kubernetes` for a cluster. */
   readonly source: string
-  /** The same for what was before. */
+  /** The source to compare with. */
   readonly diff: string | undefined
   /** Only this node. */
   readonly node: string | undefined
@@ -121,7 +121,7 @@ export type Arguments =
   | { readonly kind: 'doctor'; readonly socket: string; readonly format: Format }
   | { readonly kind: 'check'; readonly options: CheckOptions }
   | { readonly kind: 'completion'; readonly shell: ShellName }
-  /** What could stand where the last of `typed` stands: asked by completion scripts. */
+  /** Asked by completion scripts: the possible words in place of the last of `typed`. */
   | { readonly kind: 'complete'; readonly socket: string; readonly typed: readonly string[] }
   | { readonly kind: 'wrong'; readonly text: string }
   | { readonly kind: 'agent'; readonly options: AgentOptions }
@@ -168,7 +168,7 @@ interface ClientOptions {
   pager: boolean
 }
 
-/** Options stand before or after the command; behind `--` everything belongs to it. */
+/** Options may be before or after the command; everything after `--` belongs to the command. */
 function parseClient(argv: readonly string[]): Arguments {
   const options: ClientOptions = {
     socket: process.env.GODWIT_SOCKET ?? DEFAULT_SOCKET,
@@ -397,7 +397,7 @@ function parseProtocol(word: string): readonly number[] | undefined {
   return number >= FIRST_DAEMON && number <= 255 ? [number] : undefined
 }
 
-/** The kernel's own table of local addresses; what stands there comes before all other routes. */
+/** The kernel's own table of local addresses; its routes take precedence over all others. */
 const LOCAL_TABLE = 255
 
 function whyNotTable(table: string): string | undefined {

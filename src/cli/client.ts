@@ -190,7 +190,7 @@ function complain(err: Writable, code: string, text: string, exit: ExitCode): Ex
   return exit
 }
 
-/** A reader that had enough (`| head`) is no failure. */
+/** A reader that has read enough (`| head`) is not an error. */
 export function complainOf(err: Writable, error: unknown): ExitCode {
   if (!(error instanceof ClientError)) throw error
   return error.code === 'E_PIPE' ? 0 : complain(err, error.code, error.message, 1)

@@ -51,7 +51,7 @@ const OWN_COMMANDS: Readonly<Record<string, readonly string[] | undefined>> = {
 }
 const OPTIONS = ['--json', '--output', '--watch', '--socket', '--no-pager', '--help', '--version']
 
-/** Values of options. Where there are none, the shell offers files. */
+/** Values of options. If there are none, the shell offers files. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   '-o': FORMATS,
   '--output': FORMATS,
@@ -74,7 +74,7 @@ function optionNames(options: object): readonly string[] {
   return Object.keys(options).map((name) => `--${name}`)
 }
 
-/** Words that may stand where the last of `typed` stands, which may be empty. */
+/** The possible words in place of the last of `typed`, which may be empty. */
 export async function complete(socket: string, typed: readonly string[]): Promise<readonly string[]> {
   const part = typed.at(-1) ?? ''
   const { words, last, agentSocket = socket } = readTyped(typed.slice(0, -1))
@@ -110,7 +110,7 @@ const beginning = (part: string, words: readonly string[]): readonly string[] =>
   ...new Set(words.filter((word) => word.startsWith(part))),
 ]
 
-/** None where no agent answers: completion never complains. */
+/** Empty if no agent answers: completion reports no errors. */
 async function neighborNames(socket: string): Promise<readonly string[]> {
   try {
     const protocols = (await ask(socket, 'show protocols')) as readonly { readonly name: string }[]

@@ -86,7 +86,7 @@ async function* linesOf(socket: Socket): AsyncGenerator<string, undefined> {
       yield* lines
     }
   } catch {
-    // Whoever waits for a line learns that there is none.
+    // A reader that waits for a line gets the end.
   }
   return undefined
 }

@@ -11,7 +11,7 @@ export function historyPath(environment: NodeJS.ProcessEnv = process.env): strin
   return join(state?.startsWith('/') ? state : join(homedir(), '.local', 'state'), 'godwit', 'history')
 }
 
-/** Newest first; none where there is no file or it cannot be read. */
+/** Newest first; empty if there is no file or it cannot be read. */
 export async function readHistory(path: string): Promise<string[]> {
   const text = await readFile(path, 'utf8').catch(() => '')
   return text

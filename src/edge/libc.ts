@@ -51,7 +51,7 @@ const IPV6_V6ONLY = 26
 
 /** `sockaddr_in6`, the longest address that is read. */
 const SOCKADDR_SIZE = 28
-/** Octets of a path in `sockaddr_un`, with the NUL behind it. */
+/** Octets of a path in `sockaddr_un`, with the final NUL. */
 const PATH_SIZE = 108
 
 // Symbols of the process itself, with whatever C library Node runs on.
@@ -249,7 +249,7 @@ export function send(fd: number, bytes: Uint8Array): void {
   must(call.send(fd, bytes, bytes.length, 0))
 }
 
-/** The same on another thread, where the kernel may take long; the descriptor must stay open until then. */
+/** The same on another thread, since the kernel may take long; the descriptor must stay open meanwhile. */
 export function sendApart(fd: number, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     call.send.async(fd, bytes, bytes.length, 0, (fault: unknown, sent: number) => {

@@ -39,7 +39,7 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
   },
 }
 
-/** Of Secrets only those that are named are read (`secretsIn`), of Pods only those of one node, if any (`podsOn`). */
+/** Only the Secrets that objects name are read (`secretsIn`), and only the Pods of one node, if any (`podsOn`). */
 const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret' && kind !== 'Pod')
 
 /** Kinds that are read only with Calico's own objects. */

@@ -159,7 +159,7 @@ export class Bfd {
     }
   }
 
-  /** A report about a session that is no longer wanted comes too late. */
+  /** Ignores a report about a session that is no longer wanted. */
   #keep(session: BfdView): boolean {
     if (!this.#neighbors.has(session.remote)) return false
     this.#sessions.set(session.remote, session)

@@ -8,7 +8,7 @@ import type { CallersView, CallerView } from '../show/view.ts'
 import type { Input } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
-/** So many callers are remembered; a new one replaces the one that called longest ago. */
+/** The most callers that are remembered; a new one replaces the one that connected longest ago. */
 const MOST = 32
 
 export class Callers {

@@ -15,7 +15,7 @@ import type { ClientId } from './input.ts'
 import type { LogLine } from './log-line.ts'
 import type { RestartDocument } from './restart.ts'
 
-/** Of one neighbor, or of all callers from a range. */
+/** The endpoint of one neighbor, or a range from which any host may connect. */
 export interface Protection {
   /** Without the zone of a link-local address. */
   readonly prefix: Prefix

@@ -68,7 +68,7 @@ const SLICE = 4_096
 const NO_RANGES: readonly Prefix[] = []
 const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
 
-/** About what it takes, in microseconds, to start, change or stop a neighbor, and to announce or withdraw routes. */
+/** Approximate costs in microseconds: to start, change or stop a neighbor, and to announce or withdraw routes. */
 const NEIGHBOR_COST = 20
 const ROUTES_AT_ONCE = 128
 const ROUTES_COST = 400

@@ -34,7 +34,7 @@ export class Gateways {
     return this.#wanted.size === 0
   }
 
-  /** In the order of their names: of two with one address the first gets it. */
+  /** Sorted by name: if two have the same address, the first one gets it. */
   all(): PeerIntent[] {
     return [...this.#wanted.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }

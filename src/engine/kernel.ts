@@ -41,7 +41,7 @@ const CHANGES = 1_024
 const SLICE = 1_024
 /** The least time between two plans against service loops. */
 const LOOPS_PAUSE: Millis = 100
-/** Of such a plan in one turn, in about microseconds. */
+/** Budget for such a plan in one turn, in approximate microseconds. */
 const LOOPS_SHARE = 1_000
 /** When more kernel prefixes than this have changed, all next hops are resolved again. */
 const FEW = 64
@@ -94,7 +94,7 @@ export class Kernel {
   #firstSync: FirstSync | undefined
   /** While direct routes to other nodes (`nodeRoutes: Direct`) are being replaced by routes learned over BGP. */
   #handover: FirstSync | undefined
-  /** Those that are left are being removed. */
+  /** Routes of an earlier run that are still there are being removed. */
   #handoverIsOver = false
   #trouble: string | undefined
   #lastNextHop: NextHop | undefined

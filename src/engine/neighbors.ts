@@ -66,7 +66,7 @@ export class Neighbors {
     return this.#connections.size
   }
 
-  /** In the order of their names; the same list until one comes or goes. */
+  /** Sorted by name; the same list until a neighbor is added or removed. */
   all(): readonly Neighbor[] {
     this.#all ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
     return this.#all

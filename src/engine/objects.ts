@@ -115,7 +115,7 @@ export class Objects {
     return this.#addNeighbor(intent, node, now)
   }
 
-  /** Of hosts that called from ranges before, those that may call again. */
+  /** Hosts that connected from ranges before the restart and may connect again. */
   *expected(addresses: readonly Address[]): Iterable<{ readonly name: string; readonly session: Session | undefined }> {
     for (const address of addresses) {
       const range = this.#ranges.around(address)
@@ -126,7 +126,7 @@ export class Objects {
     }
   }
 
-  /** Names of ranges from which nobody has called yet. */
+  /** Names of ranges from which no host has connected yet. */
   silentRanges(): readonly string[] {
     return [...this.#ranges.values()]
       .filter(({ name, held }) => held === undefined && this.#ranges.membersOf(name).length === 0)

@@ -4,7 +4,7 @@ import type { Family } from '../base/family.ts'
 import { addressesOf, type Link, type LinkAddress } from '../dataplane/links.ts'
 
 // `IFA_F_*` of rtnetlink(7).
-/** Of an IPv4 address: a second one of its network. Of an IPv6 address: a temporary one (RFC 8981). */
+/** IFA_F_SECONDARY of an IPv4 address: a further one of its network; of an IPv6 address: a temporary one (RFC 8981). */
 const SECONDARY_OR_TEMPORARY = 0x01
 const OPTIMISTIC = 0x04
 const DAD_FAILED = 0x08

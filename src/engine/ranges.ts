@@ -21,7 +21,7 @@ export class Ranges {
     this.#ranges.set(range.name, range)
   }
 
-  /** In the order of their names. */
+  /** Sorted by name. */
   views(): RangeView[] {
     const all = [...this.#ranges.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
     return all.flatMap(({ name, kind, object, range, port, remoteAs, localAs, held }) => {

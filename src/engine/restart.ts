@@ -22,7 +22,7 @@ export interface RestartDocument {
   readonly callers?: readonly Address[]
 }
 
-/** Of hosts of ranges; more are not waited for. */
+/** The most hosts of ranges that a restart waits for. */
 const MOST_CALLERS = 1_024
 
 /** A document of an earlier run; undefined where the value is none. */

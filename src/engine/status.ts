@@ -38,7 +38,7 @@ interface Judged {
   readonly changed: readonly ObjectConditions[]
 }
 
-/** Of judging in one turn, and about what it takes to put one into text, in microseconds. */
+/** Budget for conditions in one turn, and approximate cost of comparing one as text, in microseconds. */
 const SHARE = 1_000
 const TEXT_COST = 3
 /** The first agent that holds the Lease writes them. */

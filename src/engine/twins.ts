@@ -73,7 +73,7 @@ export class Twins {
     return this.#judgeBeside(running, now)
   }
 
-  /** Those whose twin has taken over meanwhile. */
+  /** Changes for sessions whose twin has taken over in the meantime. */
   settle(now: Millis): Change[] {
     return this.#unsettled.size === 0 ? [] : [...this.#unsettled].flatMap((running) => this.#judge(running, now) ?? [])
   }

@@ -30,7 +30,7 @@ export class Unnumbered {
     return this.#wanted.has(name)
   }
 
-  /** In the order of their names. */
+  /** Sorted by name. */
   get interfaces(): readonly string[] {
     return [...this.#links.keys()].sort()
   }

@@ -8,7 +8,7 @@ import type { Millis } from '../base/units.ts'
 
 /** A router without a session gives way to another after this long without an advertisement. */
 export const SILENCE: Millis = 35_000
-/** So many other routers are remembered. */
+/** The most other routers that are remembered. */
 const MOST_OTHERS = 8
 
 export interface Heard {

@@ -7,7 +7,7 @@ export const ICMP_TYPE = { solicitation: 133, advertisement: 134 } as const
 
 export type NdpMessage =
   | { readonly kind: 'solicitation' }
-  /** Of a router. A lifetime of 0: it is one, but no default router, as is usual between BGP neighbors. */
+  /** Router lifetime in seconds. 0: a router, but not a default router, as is usual between BGP neighbors. */
   | { readonly kind: 'advertisement'; readonly lifetime: number }
 
 const HEADER = { solicitation: 8, advertisement: 16 } as const

@@ -23,7 +23,7 @@ const nodesIn = (store: ObjectStore, isMeant: (node: NodeObject) => boolean): st
 
 const ownAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'default')?.asNumber ?? DEFAULT_AS
 
-/** Those that have the neighbor. */
+/** The nodes that have the neighbor. */
 const nodesWith = (store: ObjectStore, { node, nodeSelector }: PeerObject): NodeObject[] =>
   [...store.table('Node').values()].filter(({ name, labels }) =>
     node === undefined ? nodeSelector === undefined || matches(nodeSelector, labels) : node === name,
@@ -36,7 +36,7 @@ const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boo
 const isOfNode = (store: ObjectStore, address: Address): boolean =>
   [...store.table('Node').values()].some(({ addresses }) => Object.values(addresses).includes(address))
 
-/** Of another AS than a node that has it, or of the same, as far as objects say. */
+/** Whether the neighbor is external or internal to the nodes that have it, as far as objects tell. */
 function isExternal(store: ObjectStore, peer: PeerObject): boolean {
   const { asNumber, remoteAs, localAsNumber } = peer
   if (remoteAs !== undefined || asNumber === undefined) return remoteAs === 'external'
@@ -52,7 +52,7 @@ const filtersOf = (store: ObjectStore, { filters }: PeerObject): FilterObject[] 
 const familiesOf = ({ remote }: PeerObject): readonly Family[] =>
   remote === undefined ? FAMILIES : [familyOfAddress(remote.address)]
 
-/** Whether the filters leave no learned route to what comes behind them. */
+/** Whether the filters decide about every learned route, so that no later rule applies. */
 const decideAll = (store: ObjectStore, peer: PeerObject, direction: 'import' | 'export'): boolean =>
   familiesOf(peer).every((family) =>
     filtersOf(store, peer).some((filter) => filter[`${direction}${family === 'ipv4' ? 'V4' : 'V6'}`].some(takesAll)),

@@ -7,11 +7,11 @@ import { parseSubject, type Subject } from './subject.ts'
 import type { Token } from './tokens.ts'
 import type { Where } from './where/parse.ts'
 
-/** What may stand behind the words of a command. Each at most once, in any order. */
+/** An option after the words of a command. Each at most once, in any order. */
 export interface Option {
-  /** The word that introduces it; undefined for a value that stands alone. */
+  /** The word that introduces it; undefined: a value without a word. */
   readonly word?: string
-  /** The value behind the word; undefined for a word that is all. */
+  /** The kind of the value after the word; undefined: a word without a value. */
   readonly value?: ValueKind
   /** Key of the value among those handed to `build`; the word where it is left out. */
   readonly key?: string
@@ -59,7 +59,7 @@ export interface CommandRow {
   readonly acts?: true
   /** What the system is to be asked first. */
   readonly reads?: Reads
-  /** For programs only: not in the help, and never abbreviated, so that it takes no abbreviation from others. */
+  /** For programs only: not in the help, and never abbreviated, so that other words keep their abbreviations. */
   readonly hidden?: true
   /** A text is what is wrong with the values together. */
   readonly build: (values: Values) => Command | string

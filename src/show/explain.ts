@@ -138,7 +138,7 @@ function ownWords({ prefix, origin, communities, named }: RouteIntent): string {
   return `${prefix.text} as ${origin}${values === '' ? '' : `, communities ${values}`}${by}`
 }
 
-/** The others are marks of our own: of a route that is told to all, too, and of one that is covered. */
+/** Names of BGPAdvertisements, without our own marks (`FOR_ALL`, `coveredBy`). */
 function namingWords(name: string): string[] {
   if (name === FOR_ALL) return []
   const covering = advertisementCovering(name)

@@ -1,7 +1,7 @@
 /** Direct routes to pods of another node (`nodeRoutes: Direct`): not advertised, since that node advertises them. */
 export const NODE_ROUTE = 'node-route'
 
-/** Kinds of our own routes stand where BIRD has the name of a protocol. */
+/** The origin of an own route, in place of the name of a BIRD protocol. */
 export const OWN_KINDS = [
   'pod_cidr',
   'service_cidr',

@@ -75,13 +75,13 @@ function findRow(tokens: readonly Token[]): Found {
   }
 }
 
-/** The words that may stand at a place. A hidden word only if it was typed in full. */
+/** The words that are possible at a place. A hidden word counts only if it was typed in full. */
 function wordsAt(rows: readonly CommandRow[], place: number, typed: string | undefined): readonly string[] {
   const open = rows.filter(({ words, hidden }) => hidden !== true || words[place] === typed)
   return [...new Set(open.map(({ words }) => words[place] ?? ''))]
 }
 
-/** The one of `words` that the token is or begins, or the error that says which there are. */
+/** The word that the token is or abbreviates, or the error that lists the possible words. */
 function expand(token: Token, words: readonly string[]): string | ParseError {
   const fitting = isPlain(token) ? fittingWords(token.text, words) : []
   const [only, another] = fitting
@@ -132,7 +132,7 @@ function readOptions(row: CommandRow, words: readonly Token[], line: string): Re
   return { kind: 'values', values }
 }
 
-/** Words first; what is none is the value that stands alone, where one may still come. */
+/** An option word; any other token is the value without a word, if the command has one and it was not given yet. */
 function findOption(token: Token, left: ReadonlySet<Option>): Option | ParseError {
   const options = [...left]
   const named = options.filter(({ word }) => word !== undefined)
@@ -156,7 +156,7 @@ function mayBe(value: ValueKind | undefined, token: Token): boolean {
 
 const nameOf = ({ word, value }: Option): string => word ?? (value === undefined ? '' : VALUE_NAMES[value])
 
-/** A word that may be one of ours; what stands in quotes never is. */
+/** Whether the token can be a word of a command: it cannot if it is quoted. */
 const isPlain = ({ quoted, named }: Token): boolean => !quoted && !named
 
 const shown = ({ text, quoted }: Token): string => (quoted ? `text "${text}"` : `"${text}"`)
@@ -170,7 +170,7 @@ export interface HelpRow {
   readonly help: string
 }
 
-/** What could be meant by, or stand behind, the beginning of a line: what `?` prints. */
+/** The commands that the beginning of a line may become, and their options: the answer to `?`. */
 export function helpFor(about: string): readonly HelpRow[] {
   const tokens = withoutJson(cut(about).tokens)
   const rows = rowsBeginning(tokens)
@@ -209,7 +209,7 @@ function optionUsage({ word, value }: Option): string {
 export interface Completion {
   readonly words: readonly string[]
   readonly part: string
-  /** A neighbor's name may stand here; the caller adds the names. */
+  /** A neighbor's name is possible here; the caller adds the names. */
   readonly names: boolean
 }
 

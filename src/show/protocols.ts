@@ -50,7 +50,7 @@ export function* protocolRows(
   } else yield { code: CODE.noProtocols, text: 'No protocols match' }
 }
 
-/** Of neighbors and ranges, in the order of their names; undefined is a pause. */
+/** Rows of neighbors and ranges, sorted by name; undefined is a pause. */
 function* linesFor(command: ShowProtocols, view: View, bird1: Family | undefined): Iterable<Lines | undefined> {
   const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
   const ranges = rangesFor(command.which, view)
@@ -178,7 +178,7 @@ function* neighborLines({ peer, range, discovery, gateway }: ProtocolView, now: 
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
 }
 
-/** Who it is shows later: see `UNHEARD`. */
+/** Whether the address of the neighbor is not known yet: see `UNHEARD`. */
 export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => remote.address === UNHEARD
 
 /** One link, one router: the first that advertised itself. */

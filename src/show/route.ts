@@ -20,7 +20,7 @@ export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): It
 
 function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
   const interfaces = view.interfaces()
-  // Who asks what was refused wants to know why.
+  // A list of rejected routes always has the reasons.
   const isRefusal = command.filtered || command.noexport !== undefined
   let found = false
   for (const family of plan.families) {

@@ -31,7 +31,7 @@ export interface View {
   /** Why something is not: by address, object or neighbor left out. */
   refusals(): ReadonlyMap<string, string>
   problems(): readonly Problem[]
-  /** Who called and was turned away. */
+  /** The hosts whose connections were refused. */
   callers(): CallersView
   /** What decides on routes of our neighbors, each once for all that share it. */
   filters(): readonly FilterView[]
@@ -45,7 +45,7 @@ export interface View {
   kernelWay(prefix: Prefix): KernelWay | undefined
   /** Routes to pods of other nodes that the objects want, by family; undefined where this agent writes no routes. */
   nodeRoutes(): Readonly<Record<Family, NodeRouteCounts>> | undefined
-  /** In the order of their names. */
+  /** Sorted by name. */
   pools(): readonly PoolObject[]
   act(action: Action): readonly ActionResult[]
   /** Ends the agent. `restart`: neighbors with graceful restart keep our routes, as with SIGTERM. */
@@ -77,7 +77,7 @@ export interface NeighborView {
   /** Name of the BGPPeer; undefined for the mesh. */
   readonly object: string | undefined
   readonly isEstablished: boolean
-  /** Of its session. */
+  /** The families of its session. */
   readonly families: readonly Family[]
 }
 
@@ -98,7 +98,7 @@ export interface ProtocolView {
   readonly discovery?: DiscoveryView
   /** It is the default gateway of this family. */
   readonly gateway?: Family
-  /** Of the session that watches it. */
+  /** State of the BFD session that watches it. */
   readonly bfd?: BfdView
   readonly families: Readonly<Partial<Record<Family, ChannelView>>>
 }
@@ -110,7 +110,7 @@ export interface RangeView {
   readonly object: string | undefined
   /** `10.0.0.0/24`. */
   readonly range: string
-  /** So many neighbors at a time, and how many there are. */
+  /** The limit of neighbors, and how many there are. */
   readonly limit: number
   readonly neighbors: number
   readonly port: number
@@ -221,7 +221,7 @@ export interface NatView {
   })[]
   readonly serviceLoops: {
     readonly prevention: ServiceLoopPrevention
-    /** Of each family. */
+    /** By family. */
     readonly rules: readonly NftRuleView[]
     /** Prefixes that the rules are about, and those inside that are left alone. */
     readonly services: number
@@ -259,7 +259,7 @@ export interface CallersView {
   readonly dropped: number
   /** That is so now. */
   readonly isFiltering: boolean
-  /** Whoever called last comes first. */
+  /** The most recent caller first. */
   readonly recent: readonly CallerView[]
 }
 

@@ -4,7 +4,7 @@ import type { Which } from './command.ts'
 import { matchesPattern } from './pattern.ts'
 import type { NeighborView, ProtocolView, RangeView, View } from './view.ts'
 
-/** All that a name or pattern stands for, each when it is taken; none where nothing fits. */
+/** Yields the neighbors that a name or pattern matches; none if nothing matches. */
 export function protocolsFor(which: Which | undefined, view: View): Iterable<ProtocolView> {
   if (which === undefined) return view.eachProtocol()
   if (which.kind === 'pattern') return view.eachProtocol(({ name }) => matchesPattern(which.text, name))
@@ -12,7 +12,7 @@ export function protocolsFor(which: Which | undefined, view: View): Iterable<Pro
   return one === undefined ? [] : [one]
 }
 
-/** The same for ranges that neighbors may call from. */
+/** The same for `peerRange`s. */
 export function rangesFor(which: Which | undefined, view: View): readonly RangeView[] {
   return view.ranges().filter(({ name, object }) => {
     if (which === undefined) return true

@@ -1,7 +1,7 @@
 /** Wraps long lines as BIRD does: birdc accepts lines of up to four thousand characters. */
 const WIDTH = 480
 
-/** Words behind a name, in as many lines as it takes; a continued line begins with two tabs, as BIRD's do. */
+/** A name followed by words, wrapped; a continued line begins with two tabs, as in BIRD. */
 export function* wrapped(name: string, words: readonly string[]): Iterable<string> {
   let line = `${name} `
   for (const [at, word] of words.entries()) {

@@ -8,7 +8,7 @@ import type { NodeStatus } from './node-status.ts'
 
 /** Octets of the lists, as JSON. The rest of the object has less than 4 KiB. */
 const ROOM = { routers: 17_500, mesh: 6_500, problems: 5_000 } as const
-/** Of one text. */
+/** The longest text, in octets. */
 const LONGEST = 240
 
 /** A text from outside, fit for a terminal, and cut to so many octets of UTF-8. */
@@ -28,7 +28,7 @@ export function shown(text: string, octets: number = LONGEST): string {
 
 const ELLIPSIS = { text: '…', octets: 3 } as const
 
-/** Of one character. */
+/** Octets of one character as JSON. */
 function octetsOf(character: string): number {
   const code = character.codePointAt(0) ?? 0
   return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
@@ -44,7 +44,7 @@ function firstThatFit<Item>(items: readonly Item[], octets: number, writtenOut =
   return end < 0 ? items : items.slice(0, end)
 }
 
-/** Of a value as JSON, with its comma. */
+/** Octets of a value as JSON, with its comma. */
 function jsonOctets(value: unknown): number {
   let octets = 1
   for (const character of JSON.stringify(value)) octets += octetsOf(character)

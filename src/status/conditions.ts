@@ -26,7 +26,7 @@ export function nodeConditions(view: View, sessions: SessionSum): readonly Condi
   ]
 }
 
-/** The same judgement as that of `/readyz`. */
+/** True under the same conditions as `/readyz`. */
 function readiness(view: View, { configured, established }: SessionSum): Condition {
   const { source, stopping } = view.status()
   const not = (reason: string, message: string): Condition => ({ type: READY, status: 'False', reason, message })

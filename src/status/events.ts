@@ -29,7 +29,7 @@ export interface EventPlan {
   readonly once: boolean
 }
 
-/** So long an Event counts what repeats it. The API keeps Events for an hour. */
+/** How long an Event counts repetitions. The API keeps Events for an hour. */
 const KEPT: Millis = 3_000_000
 /** The size of a burst, and the time after which one more Event may be written. */
 const BURST = 10
@@ -78,7 +78,7 @@ export class EventBook {
     else if (this.#gained.size < MOST_KNOWN) this.#gained.add(peer)
   }
 
-  /** Something is wrong with this node that is no fault of an object. */
+  /** A problem of this node, not of an object. */
   nodeProblem(text: string): void {
     this.#wait({
       regarding: this.#node,

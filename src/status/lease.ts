@@ -9,7 +9,7 @@ import type { Millis } from '../base/units.ts'
 
 /** A Lease as it was read. */
 export interface LeaseRecord {
-  /** '' or undefined where nobody holds it. */
+  /** '' or undefined: no agent holds it. */
   readonly holder: string | undefined
   /** Changes with every renewal. */
   readonly version: string
@@ -17,7 +17,7 @@ export interface LeaseRecord {
   readonly renewedAt: Millis | undefined
 }
 
-/** So long a Lease that is not renewed is still its holder's. */
+/** How long a Lease that is not renewed still belongs to its holder. */
 export const LEASE_DURATION: Millis = 60_000
 const RENEW: Millis = 15_000
 /** A holder that could not renew for so long stops before another can begin. */

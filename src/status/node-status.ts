@@ -14,7 +14,7 @@ export interface NodeStatus {
   readonly asNumber: Asn | undefined
   readonly routerId: RouterId | undefined
   readonly sessions: SessionSum
-  /** In the order of their names. */
+  /** Sorted by name. */
   readonly routers: readonly RouterStatus[]
   /** Undefined where this node has no sessions of the mesh. */
   readonly mesh: MeshStatus | undefined

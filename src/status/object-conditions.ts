@@ -25,17 +25,17 @@ export type JudgedKind = (typeof JUDGED_KINDS)[number]
 export interface ObjectConditions {
   readonly kind: JudgedKind
   readonly name: string
-  /** Of the version that was judged; undefined where it is not counted. */
+  /** `metadata.generation` of the version; undefined: the source has none. */
   readonly generation: number | undefined
   readonly conditions: readonly Condition[]
-  /** Errors, for whoever tells them otherwise. */
+  /** The errors, for Events. */
   readonly errors: readonly string[]
 }
 
-/** Of one condition, in characters: several problems are told, not all. */
+/** The longest message of a condition in characters: it names several problems, not all. */
 const LONGEST_MESSAGE = 1_000
 
-/** About what it takes to judge one object, in microseconds. */
+/** Approximate cost of the conditions of one object, in microseconds. */
 const OBJECT_COST = 5
 
 /** Each object, in the order of kinds and names, while the store stays as it is. */

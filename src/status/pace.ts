@@ -10,7 +10,7 @@ import type { Millis } from '../base/units.ts'
 export interface PaceOptions {
   /** After a change. */
   readonly delay: Millis
-  /** Of the span, for each node. */
+  /** The part of the span for each node. */
   readonly perNode: Millis
   /** Least time between two writes. */
   readonly gap: Millis

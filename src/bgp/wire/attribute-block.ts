@@ -164,8 +164,8 @@ export class AttributeBlock {
   }
 
   /**
-   * RFC 6793 §4.2.3: an AGGREGATOR other than AS_TRANS was written after the last four-octet speaker, so AS4_PATH and
-   * AS4_AGGREGATOR are out of date.
+   * Whether AS4_PATH and AS4_AGGREGATOR apply. RFC 6793 §4.2.3: they do not if AGGREGATOR is other than AS_TRANS, since it was
+   * then written after the last four-octet speaker.
    */
   #as4Counts(): boolean {
     if (!this.#has(ATTRIBUTE.aggregator) || !this.#has(ATTRIBUTE.as4Aggregator)) return true

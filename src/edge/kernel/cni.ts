@@ -37,7 +37,7 @@ export class CniFile {
   readonly #path: string
   readonly #feed: (input: Input) => void
   readonly #timer: NodeJS.Timeout
-  /** Undefined until the engine has said something. */
+  /** Undefined until the engine has sent the first effect. */
   #wanted: { readonly config: string | undefined } | undefined
   #reported: Cni | undefined
   #working: Promise<void> | undefined

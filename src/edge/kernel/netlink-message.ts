@@ -135,7 +135,7 @@ export function readAnswer(attributes: Attributes, { flags, from, to }: Message)
   return { errno, text: text?.replace(/\.$/, '') }
 }
 
-/** Writes messages one behind the other. */
+/** Writes messages into one buffer. */
 export class Writer {
   readonly #bytes: Uint8Array
   readonly #view: DataView

@@ -121,7 +121,7 @@ function readHops(attributes: Attributes, flags: number, nameOf: (index: number)
 }
 
 function readHop(attributes: Attributes, flags: number, name: string, weight: number): Hop {
-  // RTA_VIA: the gateway is of another family, which stands before it.
+  // RTA_VIA: the gateway is of another family, whose number comes first.
   const bytes = attributes.octets(RTA_GATEWAY) ?? attributes.octets(RTA_VIA)?.subarray(2)
   const gateway = bytes?.length === 4 || bytes?.length === 16 ? formatAddress(bytes) : undefined
   return { gateway, interface: name, onlink: (flags & RTNH_F_ONLINK) !== 0, weight }
@@ -177,7 +177,7 @@ const scopeOf = ({ type, hops }: KernelRoute): number =>
 function writeHops(writer: Writer, route: KernelRoute, indexOf: (name: string) => number | undefined): void {
   const all = writer.open(RTA_MULTIPATH)
   for (const hop of route.hops) {
-    // Here `rtnh_len` stands where the length of an attribute does, and flags and weight where its type does.
+    // `rtnh_len` is where an attribute has its length, flags and weight are where it has its type.
     const one = writer.open((hop.onlink ? RTNH_F_ONLINK : 0) | ((hop.weight - 1) << 8))
     writer.number(indexOf(hop.interface) ?? NO_LINK)
     writeGateway(writer, route, hop)

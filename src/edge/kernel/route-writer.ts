@@ -13,7 +13,7 @@ import type { NetlinkSocket } from './netlink-socket.ts'
 const BATCH = 32 * 1024
 /** Octets of a route with 256 next hops. */
 const LARGEST = 16 * 1024
-/** ESRCH: there is no such route. It is gone already, as it should be. */
+/** ESRCH: there is no such route. For a removal this is success. */
 const ESRCH = 3
 
 /** A batch of routes: its octets, and which changes are in it. */
@@ -79,7 +79,7 @@ export class RouteWriter {
     return failures
   }
 
-  /** The errors, which are there when the send is over; undefined: some were dropped, and nobody knows which. */
+  /** The errors after a send; undefined: the kernel dropped some, so that the result is unknown. */
   #answers(): Map<number, Answer> | undefined {
     const found = new Map<number, Answer>()
     let isWhole = true

@@ -11,7 +11,7 @@ import { errorText } from '../error-text.ts'
 
 export interface Account {
   readonly server: string
-  /** Whoever answers there is believed: its certificate is not verified. */
+  /** The certificate of the server is not verified. */
   readonly insecure: boolean
   /** Requests take the way that `apply` says. */
   readonly proxied: boolean

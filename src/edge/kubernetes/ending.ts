@@ -46,7 +46,7 @@ export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<
   }
 }
 
-/** Undefined: there is no such object. */
+/** Undefined: the object does not exist. */
 async function readMetadata(api: Pick<Api, 'get'>, path: string, signal: AbortSignal): Promise<Metadata | undefined> {
   try {
     const object = (await api.get(path, {}, PATIENCE, signal)) as { readonly metadata?: Metadata }

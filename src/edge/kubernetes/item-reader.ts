@@ -19,7 +19,7 @@ export class ItemReader {
   #rest = ''
   /** The part of the current item that has arrived. */
   #item = ''
-  /** The last string in the list object itself: the name of its field stands before the items. */
+  /** The last string at the level of the list object: the name of the field whose value follows. */
   #name = ''
   #depth = 0
   #inText = false
@@ -62,7 +62,7 @@ export class ItemReader {
     else if (this.#depth > ITEMS) this.#item += left
   }
 
-  /** The list, after its last item. Throws where the text is no JSON. */
+  /** The list without its items. Throws if the text is not JSON. */
   end(): unknown {
     return JSON.parse(this.#rest)
   }

@@ -13,7 +13,7 @@ import { errorText } from '../error-text.ts'
 import type { Account } from './account.ts'
 import { fields } from './trim.ts'
 
-/** Undefined: the one kubectl would take. Throws one line where it is no good. */
+/** Undefined: the file that kubectl would use. Throws an error of one line if it cannot be used. */
 export const kubeconfigAccount = (path: string | undefined): Account => new KubeconfigAccount(() => load(path))
 
 function load(path: string | undefined): KubeConfig {
@@ -37,7 +37,7 @@ function load(path: string | undefined): KubeConfig {
 const usualFiles = (): string[] =>
   (process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config')).split(delimiter).filter((file) => existsSync(file))
 
-/** `tokenFile` of a user, which the client overlooks there. It stands above `token`; `renew` reads it again. */
+/** `tokenFile` of a user, which the client library ignores. It takes precedence over `token`; `renew` reads it again. */
 function followTokenFiles(config: KubeConfig, files: readonly string[]): void {
   const tokens = new Map<string, string>()
   for (const file of files) {

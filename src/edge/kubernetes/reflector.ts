@@ -73,7 +73,7 @@ export class Reflector {
   readonly #resource: Resource
   /** Where it is asked for, of the places where it may be. */
   #place: Resource
-  /** So many places in a row did not know the kind. */
+  /** How many API groups in a row did not have the kind. */
   #absentIn = 0
   readonly #api: Api
   readonly #sink: Sink
@@ -275,7 +275,7 @@ export class Reflector {
   /** Handles a failure; returns the pause before the next try. */
   #afterFailure(error: unknown): Millis {
     if (isUnreached(error)) this.#contact.failed(this)
-    // A server that is back and refuses is asked again soon: what failed before says nothing of it.
+    // A server that is back and refuses is asked again soon: the earlier failures were those of the connection.
     else if (this.#contact.heard()) this.#failures = 0
     this.#failures++
     if (this.#isUnselectable(error)) return 0
@@ -331,7 +331,7 @@ export class Reflector {
   #isUnselectable(error: unknown): boolean {
     const isRefused = error instanceof ApiError && error.status === 400 && this.#selects
     if (!isRefused || this.#resource.selection?.fieldSelector === undefined) return false
-    // Of these, no others are read than those that are asked for: without the selection, those of a whole cluster.
+    // Without the selector, the objects of the whole cluster would be read.
     if (this.#resource.kind === 'Secret' || this.#resource.kind === 'Pod') return false
     this.#selects = false
     this.#version = undefined

@@ -68,7 +68,7 @@ class Kubernetes implements Source {
   /** By name. */
   readonly #secrets = new Map<string, Reflector>()
   readonly #node: string | undefined
-  /** Undefined: nobody asks for them. */
+  /** Undefined: no object asks for pods. */
   #pods: Reflector | undefined
   readonly #unlisted: Set<Kind>
   /** Undefined where nothing is written. */
@@ -171,7 +171,7 @@ class Kubernetes implements Source {
     if (before !== undefined && !isWanted) this.#gather({ kind: 'replace', of: 'Pod', objects: [] })
   }
 
-  /** Whatever one that was stopped still says is not heard. */
+  /** Ignores what a stopped reflector still reports. */
   #reflectPods(node: string, labelSelector: string | undefined): Reflector {
     const ifCurrent =
       <Said>(hear: (said: Said) => void) =>

@@ -46,7 +46,7 @@ function trimMetadata(metadata: unknown): Fields {
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }
 
-/** Of a pod only where it is and whether it is ready: the rest of it is much, and changes all the time. */
+/** Keeps of a Pod only its node, addresses and readiness: the rest is large and changes often. */
 function trimPod(pod: Fields): Fields {
   const { nodeName, hostNetwork } = fields(pod.spec)
   const { podIP, podIPs, conditions } = fields(pod.status)
@@ -63,7 +63,7 @@ function trimPod(pod: Fields): Fields {
   }
 }
 
-/** Of endpoints only the nodes and conditions matter; endpoints that agree in both are one. */
+/** Keeps of endpoints only nodes and conditions; endpoints with equal nodes and conditions become one. */
 function trimSlice(slice: Fields): Fields {
   const { endpoints } = slice
   const rest = without(slice, 'ports')

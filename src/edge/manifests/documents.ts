@@ -77,7 +77,7 @@ class DocumentReader {
     }
   }
 
-  /** Undefined where it is no List, or its items cannot be parsed one by one. */
+  /** Undefined: it is not a List, or its items cannot be parsed one by one. */
   async #list({ frame, items }: ListText, begin: number): Promise<ReadDocument | undefined> {
     const { values, fault } = await this.#piece(frame, 'document')
     const [outside] = values
@@ -122,7 +122,7 @@ class DocumentReader {
   }
 }
 
-/** About what one slice can parse: YAML takes 0.3 ms a kilobyte, JSON a tenth of that. */
+/** Characters that one slice parses: YAML takes 0.3 ms for each kilobyte, JSON a tenth of that. */
 const isSlow = (text: string): boolean => text.length > (isJson(text) ? 128 : 16) * 1024
 
 function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>> {

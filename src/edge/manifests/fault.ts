@@ -1,6 +1,6 @@
 /** A fault in a piece of text, and its position. */
 export interface Fault {
-  /** With the field, where there is one: `spec.asNumber: stands twice`. */
+  /** With the field, if there is one: `spec.asNumber: stands twice`. */
   readonly text: string
   /** The position of its first character, from the start of the text. */
   readonly at: number

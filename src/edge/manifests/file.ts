@@ -87,7 +87,7 @@ class ObjectReader {
       : this.#whyNotObject(from, document, resource)
   }
 
-  /** A document of another kind is no error; a misspelt kind of ours is. */
+  /** A document of another kind is ignored; a misspelt kind of ours is an error. */
   #whyNotOurs(from: string, kind: string, apiVersion: string): string | undefined {
     const ofGroup = this.#resources.filter((one) => groupOf(one.apiVersion) === groupOf(apiVersion))
     const meant = ofGroup.find((one) => isOfKind(kind, one))

@@ -4,7 +4,7 @@
  */
 import { DEEPEST, type Fault, faultAt, joinField, KEY_TWICE, notWhole, type PieceReading, TOO_DEEP } from './fault.ts'
 
-/** Undefined where the text is no JSON. */
+/** Undefined: the text is not JSON. */
 export function readJson(text: string): PieceReading | undefined {
   try {
     const values = [JSON.parse(text) as unknown]

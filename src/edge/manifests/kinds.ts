@@ -51,10 +51,10 @@ export function headOfText(text: string): Head | undefined {
   return headOf(found)
 }
 
-/** The same for an item of a block sequence, which begins behind its dash. */
+/** The same for an item of a block sequence, which begins after its dash. */
 export const headOfItem = (text: string): Head | undefined => headOfText(text.replace('-', ' '))
 
-/** Each line from its first character that is no space, with the column of that. */
+/** Each line from its first character that is not a space, with the column of that character. */
 function* linesOf(text: string): Generator<readonly [line: string, column: number]> {
   for (let at = 0; at < text.length; ) {
     const next = text.indexOf('\n', at)

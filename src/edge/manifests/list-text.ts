@@ -89,7 +89,7 @@ export function* cutJsonList(text: string): Cutting {
   return undefined
 }
 
-/** Without the comma or bracket behind it. */
+/** The item without the comma or bracket after it. */
 const bare = ({ text, at }: ItemText): ItemText => ({ text: text.slice(0, -1), at })
 
 const isItems = (text: string, at: number): boolean => /"items"\s*:\s*$/.test(text.slice(Math.max(0, at - 32), at))

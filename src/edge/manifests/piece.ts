@@ -11,7 +11,7 @@ const LARGEST_PIECE = 4 * 1024 * 1024
 
 export const isJson = (text: string): boolean => text.trimStart().startsWith('{')
 
-/** Of a kind that is not read, only `apiVersion` and `kind` are kept. */
+/** Keeps only `apiVersion` and `kind` of a kind that is not read. */
 export function readPiece(text: string, kind: PieceKind, resources: readonly Resource[]): PieceReading {
   const foreign = isJson(text) ? undefined : foreignHead(text, kind, resources)
   if (foreign !== undefined) return { values: [foreign] }

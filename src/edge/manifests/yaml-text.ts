@@ -108,7 +108,7 @@ class Check {
       if (!isScalar(key)) return { text: 'a key is not a text', at: startOf(key) }
       if (hasBareTag(key)) return { text: unknownTag('!'), at: startOf(key) }
       if (key.anchor !== undefined) this.#sizes.set(key.anchor, 1)
-      // The merge key may stand several times.
+      // The merge key may occur several times.
       const name = typeof key.value === 'symbol' || key.value === '<<' ? undefined : String(key.value)
       if (name !== undefined && keys.has(name)) return { text: KEY_TWICE, at: startOf(key) }
       if (name !== undefined) keys.add(name)

@@ -17,6 +17,7 @@ import {
   LOAD_WORD,
   MULTIPLY,
   PASS,
+  SOURCE_AT,
   XOR_X,
 } from './bpf.ts'
 
@@ -29,7 +30,6 @@ export interface FilterWish {
 }
 
 const TTL_AT: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 7 }
-const SOURCE_AT: Readonly<Record<Family, number>> = { ipv4: 12, ipv6: 8 }
 const HOP_LIMIT = 255
 
 /** The kernel takes 4,096 instructions (BPF_MAXINSNS), of which a sender needs less than two. */

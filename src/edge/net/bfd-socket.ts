@@ -77,7 +77,7 @@ interface Listener {
 interface Sender {
   readonly open: Open
   fd: number | undefined
-  /** The interface that its neighbor's packets come in on. */
+  /** The interface on which packets of the neighbor arrive. */
   listener: Listener | undefined
   trouble: string | undefined
 }

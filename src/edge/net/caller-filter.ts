@@ -22,9 +22,9 @@ import {
   MOST_INSTRUCTIONS,
   PASS,
   SHIFT_RIGHT,
+  SOURCE_AT,
 } from './bpf.ts'
 
-const SOURCE_AT: Readonly<Record<Family, number>> = { ipv4: 12, ipv6: 8 }
 const WORD_BITS = 32
 const LAST_WORD = 0xffffffff
 

@@ -29,7 +29,7 @@ const INFO: Readonly<Record<Family, { readonly interface: number; readonly ttl: 
   ipv4: { interface: 8, ttl: 2 },
   ipv6: { interface: 50, ttl: 52 },
 }
-/** Where the index stands: behind the address in `in6_pktinfo`, first in `in_pktinfo`. */
+/** Offset of the interface index: after the address in `in6_pktinfo`, 0 in `in_pktinfo`. */
 const INDEX_AT: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 16 }
 
 /** The longest BFD packet with authentication has 52 octets; a longer datagram is not BFD. */
@@ -37,7 +37,7 @@ const LARGEST = 64
 const NAME_SIZE = 28
 const CONTROL_SIZE = 128
 
-/** `struct msghdr`, `struct iovec`, the name, the control messages and the packet, one behind the other. */
+/** `struct msghdr`, `struct iovec`, the name, the control messages and the packet, in this order in one buffer. */
 const AT = { header: 0, vector: 56, name: 72, control: 104, packet: 232 }
 const SIZE = AT.packet + LARGEST
 

@@ -12,7 +12,7 @@ export const MOST = 100
 export const CALM = 10
 const SECOND: Millis = 1_000
 const FILE = '/proc/self/net/netstat'
-/** Of all listeners of this network namespace, ours among them. */
+/** Counts all listeners of this network namespace, ours included. */
 const OVERFLOWS = ['ListenOverflows', 'TCPReqQFullDoCookies', 'TCPReqQFullDrop']
 
 export interface FloodOptions {
@@ -56,7 +56,7 @@ export class Flood {
     this.#timer = undefined
   }
 
-  /** A host that is no neighbor has connected. */
+  /** A host that is not a neighbor has connected. */
   stranger(): void {
     this.#strangers++
     if (this.#strangers > MOST && !this.#isOn) this.#turn(true)

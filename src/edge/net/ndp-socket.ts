@@ -122,7 +122,7 @@ const FILTER: readonly FilterRow[] = [
   [0x30, 0, 0, 0],
   [0x15, 1, 0, ICMP_TYPE.solicitation],
   [0x15, 0, 3, ICMP_TYPE.advertisement],
-  // … and octet 7 of the IPv6 header, which stands before what the socket gets.
+  // … and octet 7 of the IPv6 header, which comes before the octets that the socket delivers.
   [0x30, 0, 0, 0xfff00000 + 7],
   [0x15, 0, 1, HOP_LIMIT],
   [0x06, 0, 0, 0xffff],

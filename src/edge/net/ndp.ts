@@ -56,7 +56,7 @@ export class Ndp {
   readonly #links = new Map<string, WantedLink>()
   #socket: NdpSocket | undefined
   #opening: Promise<void> | undefined
-  /** The error where there is no socket. */
+  /** Why there is no socket; undefined: there is one. */
   #trouble: string | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false

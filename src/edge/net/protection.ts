@@ -103,7 +103,7 @@ export class Protections {
     return signed.find(({ prefix }) => contains(prefix, host))?.prefix ?? host
   }
 
-  /** Whoever may connect: single addresses and ranges. */
+  /** The hosts that may connect: single addresses and ranges. */
   get callers(): readonly Prefix[] {
     return this.#all().map(({ prefix }) => prefix)
   }

@@ -71,7 +71,7 @@ const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 const idsOf = ({ sendId, receiveId }: AoKey): string => `${sendId}/${receiveId}`
 const nameOf = (key: AoKey): string => `${idsOf(key)} ${key.algorithm} ${textOf(key.bytes)}`
 
-/** A socket: IPv4 stands on one for IPv6 as mapped addresses. */
+/** A socket. On an IPv6 socket, IPv4 addresses are mapped ones. */
 export interface Target {
   readonly fd: number
   readonly isIpv6: boolean

@@ -41,7 +41,7 @@ const SHARE: Millis = 2
 /** No connection is accepted for this long after even the last descriptor was used. */
 const SHORTAGE_PAUSE: Millis = 100
 
-/** `isIpv6`: of the socket that listens; IPv4 stands there as mapped addresses. */
+/** `isIpv6`: the listening socket is IPv6; IPv4 addresses are then mapped ones. */
 export interface Called extends Accepted {
   readonly isIpv6: boolean
 }

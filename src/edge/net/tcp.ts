@@ -65,7 +65,7 @@ export interface TcpOptions {
   readonly linger?: Millis
   /** First pause before trying to listen again; doubles up to 30 s. */
   readonly listenRetry?: Millis
-  /** So many accepted connections may wait for the engine's decision; more are closed at once. */
+  /** The most accepted connections that wait for the engine's decision; more are closed at once. */
   readonly mostUnanswered?: number
 }
 
@@ -242,7 +242,7 @@ export class Tcp implements Network {
     const caller = { conn, fd, remote, isIpv6, local: localEndpoint(fd) }
     this.#caller = caller
     this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
-    // Neither refused nor answered yet: its end must be noticed all the same.
+    // Its end must be noticed although it is neither refused nor answered yet.
     if (this.#caller === caller) this.#admit(caller)
   }
 
@@ -331,7 +331,7 @@ export class Tcp implements Network {
     const before = ends.signature
     if (next === undefined || next.name === before?.name) return
     if (before !== undefined && before.kind !== next.kind) return
-    // Of TCP-MD5 an accepted connection has a key for its neighbor alone, of TCP-AO those of the listener.
+    // With TCP-MD5 an accepted connection has the key of its neighbor only, with TCP-AO all keys of the listener.
     ends.signedFor ??= next.kind === 'ao' ? this.#protections.signedFor(ends.remote) : hostOf(ends.remote)
     ends.signature = signConnection(ends, ends.signedFor, next, before)
   }

@@ -33,7 +33,7 @@ export interface ControlOptions {
   readonly feed: (input: Input) => void
   /** Name or number of the group that may connect; undefined: the process's own group. */
   readonly group?: string | undefined
-  /** Who may connect, as for `chmod`. */
+  /** The mode of the socket, as for `chmod`. */
   readonly mode?: number
   /** Clients of this socket expect a BIRD 1.6 of this family. */
   readonly bird1?: Family

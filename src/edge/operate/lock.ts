@@ -11,7 +11,7 @@ export interface Lock {
   release(): void
 }
 
-/** Throws one line where another agent holds it. Where the system has no abstract sockets there is no lock. */
+/** Throws an error of one line if another agent holds the lock. Without abstract sockets there is no lock. */
 export function lockDataplane(): Promise<Lock> {
   if (process.platform !== 'linux') return Promise.resolve({ release: () => {} })
   const server: Server = createServer((socket) => socket.destroy())

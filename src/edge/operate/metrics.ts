@@ -202,7 +202,7 @@ function sessionSeries({ gauge, counter }: Makers) {
   }
 }
 
-/** Of the routes of a peer. */
+/** Metrics of the routes of a peer. */
 function routeSeries({ gauge }: Makers) {
   return {
     received: gauge('received_prefixes', 'Prefixes in the Adj-RIB-In of the peer, before policy.', ['peer', 'family']),
@@ -236,7 +236,7 @@ function bfdSeries({ gauge, counter }: Makers) {
   }
 }
 
-/** Of objects, the kernel and memory. */
+/** Metrics of objects, the kernel and memory. */
 function nodeSeries({ gauge, counter }: Makers) {
   return {
     filterHits: counter('filter_hits_total', 'Routes that matched a rule of a BGPFilter.', ['rule']),

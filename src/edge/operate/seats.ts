@@ -10,7 +10,7 @@ export interface SeatLimits {
   readonly most: number
   /** Connections of one caller at once. */
   readonly mostPerCaller: number
-  /** So many of `most` are kept for callers that are `privileged`. */
+  /** How many of `most` are reserved for `privileged` callers. */
   readonly reserved: number
 }
 

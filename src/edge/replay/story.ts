@@ -19,7 +19,7 @@ interface StoryHead {
   readonly options: EngineOptions
   /** The file begins with the agent's first turn. */
   readonly whole?: boolean
-  /** When the first turn that is told was taken. */
+  /** The time of the first recorded turn. */
   readonly from?: Millis
   /** Things of the base that had no room: objects, routes of the kernel, connections. */
   readonly leftOut?: number
@@ -58,7 +58,7 @@ const readValue = (line: string): unknown =>
 
 export const turnLine = (at: Millis, input: string): string => `{"at":${at},"in":${input}}`
 
-/** Fails where the text is no story. */
+/** Throws if the text is not a recording. */
 export function readStory(text: string): Story {
   const [first = '', ...lines] = text.trimEnd().split('\n')
   const head = readValue(first) as StoryHead

@@ -8,7 +8,7 @@ import type { Link } from '../../dataplane/links.ts'
 import type { NftTable } from '../../dataplane/nft-table.ts'
 import type { Input } from '../../engine/input.ts'
 
-/** Of an input, of a row in it, of an element or an address in such a row, and of a field or an item of an object. */
+/** Estimated octets: of an input, of a row in it, of an element or address in a row, and of a field or item of an object. */
 const PLAIN = 128
 const ROW = 512
 const THING = 64
@@ -52,7 +52,7 @@ function weightOfChange(change: ObjectChange): number {
   }
 }
 
-/** Of an object as its source read it: all that is in it, however deep. */
+/** The weight of an object as its source read it, with everything in it. */
 export function weightOfObject(object: unknown): number {
   let weight = ROW
   const open = [object]

@@ -11,7 +11,7 @@ export interface Lexeme {
   readonly end: number
 }
 
-/** In the order they are tried. A prefix and an address come before a number, which begins like one. */
+/** Tried in this order: prefixes and addresses before numbers, which begin the same way. */
 const KINDS: readonly (readonly [Exclude<Lexeme['kind'], 'end'>, RegExp])[] = [
   ['prefix', /(?:\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*:[0-9a-fA-F:]*[:.0-9a-fA-F]*)\/\d+/y],
   ['address', /\d+\.\d+\.\d+\.\d+|(?=[0-9a-fA-F]*:[0-9a-fA-F]*:)[0-9a-fA-F:]+(?:\d+\.\d+\.\d+\.\d+)?/y],

@@ -54,7 +54,7 @@ function prefixOf(text: string): Value {
   return value === undefined ? VOID : { kind: 'prefix', value }
 }
 
-/** What may follow a term behind a dot, by the term's kind. */
+/** The members of a term (`net.len`), by the term's kind. */
 export const MEMBERS: Readonly<
   Partial<Record<ValueKind, Readonly<Record<string, readonly [ValueKind, (value: Value) => Value]>>>>
 > = {

@@ -191,7 +191,7 @@ function isInside(value: Value, { prefix, inside, low, high }: PrefixPattern): b
   return contains(prefix, { family: prefix.family, bytes, length: bytes.length * 8, text: '' })
 }
 
-/** Each place of the path with the ASes that may stand there: of a set, any. Confederation segments are passed over. */
+/** The positions of a path with the possible AS numbers of each: a set is one position. Confederation segments are skipped. */
 function asesOf(path: readonly AsSegment[]): readonly (readonly number[])[] {
   return path.flatMap(({ kind, asns }) => {
     if (kind === 'sequence') return asns.map((asn) => [asn])

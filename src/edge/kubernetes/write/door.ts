@@ -12,7 +12,7 @@ export interface Place {
   readonly namespace?: string
 }
 
-/** For one list. */
+/** Objects on one page of a list. */
 const PAGE = 200
 
 export class Door {
@@ -24,7 +24,7 @@ export class Door {
     this.#silence = silence
   }
 
-  /** Undefined: there is none. */
+  /** Undefined: the object does not exist. */
   async get(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
     try {
       return fields(await this.#api.get(at(place, name), {}, this.#silence, signal))
