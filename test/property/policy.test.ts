@@ -128,14 +128,20 @@ const sparse = fc
     ),
   )
   .map(([all, kept]) => Object.fromEntries(Object.entries(all).filter(([key]) => kept.includes(key))) as RuleMatch)
+/** Those that name prefixes are looked for otherwise where there are many. */
+const long = fc.record({ prefixes: fc.array(prefixMatch, { minLength: 1, maxLength: 3 }) })
 const rules = fc
-  .array(
-    fc.record({
-      match: fc.oneof(sparse, match),
-      action: fc.constantFrom<Rule['action']>('accept', 'reject', 'next', 'next'),
-      operations: fc.array(operation, { maxLength: 3 }),
-    }),
-    { maxLength: 8 },
+  .oneof(
+    ...[fc.oneof(sparse, match), fc.oneof({ weight: 6, arbitrary: long }, sparse)].map((conditions, isLong) =>
+      fc.array(
+        fc.record({
+          match: conditions as fc.Arbitrary<RuleMatch>,
+          action: fc.constantFrom<Rule['action']>('accept', 'reject', 'next', 'next'),
+          operations: fc.array(operation, { maxLength: 3 }),
+        }),
+        isLong ? { minLength: 12, maxLength: 40 } : { maxLength: 8 },
+      ),
+    ),
   )
   .map((list) => list.map((rule, index): Rule => ({ name: `rule ${index}`, ...rule })))
 const policy: fc.Arbitrary<Policy> = fc.record({

@@ -265,6 +265,50 @@ export async function makeInputs(
     for (const [name, line] of Object.entries(questions)) yield measure(rig, name, () => look(rig, line))
   }
 
+  /** As many paths to each prefix as are taken, of which neighbors are told the best ones. */
+  function* ofPaths({ routes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: 2, spec: { maxPrefixes: 1_000_000, addPath: { receive: true, send: true } } })
+    const [teller, hearer] = rig.neighbors as [Neighbor, Neighbor]
+    for (const neighbor of [teller, hearer]) {
+      neighbor.capabilities = [...neighbor.capabilities, { kind: 'add-path', families: [{ afi: 1, safi: 1, mode: 3 }] }]
+      neighbor.establish()
+    }
+    const paths = 64
+    const told = (id: number, first: number) =>
+      update({
+        attributes: [
+          attribute(0x40, 1, 0),
+          attribute(0x40, 2, 2, 1, 0, 0, 0xfd, 0xe9),
+          attribute(0x40, 3, 10, 0, 0, 1),
+          attribute(0x80, 4, 0, 0, 0, id),
+        ],
+        nlri: upTo(200).flatMap((index) => [0, 0, 0, id + 1, 24, 20, (first + index) >> 8, (first + index) & 255]),
+      })
+    yield measure(rig, 'many paths to each prefix', () => {
+      for (const id of upTo(paths)) for (let at = 0; at < routes / paths; at += 200) teller.send(told(id, at))
+    })
+    yield measure(rig, 'their neighbor is lost', () => teller.hangUp('lost'))
+  }
+
+  /** A filter of thousands of rules, as Calico's have one for each CIDR. */
+  function* ofFilters({ routes, services }: Size): Generator<Cost> {
+    const rules = (count: number) =>
+      upTo(count).map((index) => ({
+        ...{ action: 'Accept', matchOperator: 'In' },
+        cidr: `${30 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}.0/24`,
+      }))
+    const filter = (count: number) =>
+      objects.bgpFilter('take-all', { importV4: [...rules(count), { action: 'Accept' }] })
+    const rig = new Rig({ neighbors: 1, spec: { maxPrefixes: 1_000_000 } })
+    const [teller] = rig.neighbors as [Neighbor]
+    teller.establish()
+    tell(rig, objects.upsert(filter(services / 5)))
+    yield measure(rig, 'routes through a filter of many rules', () => {
+      for (const bytes of ipv4Feed(0, routes / 2)) teller.send(bytes)
+    })
+    yield measure(rig, 'such a filter changes', () => tell(rig, objects.upsert(filter(services / 5 - 1))))
+  }
+
   /** As many sessions as the size has nodes, of which each has a route. */
   function* ofSessions({ nodes }: Size): Generator<Cost> {
     const rig = new Rig({ neighbors: nodes })
@@ -477,6 +521,8 @@ export async function makeInputs(
     ofObjects,
     ofHostileObjects,
     ofRoutes,
+    ofPaths,
+    ofFilters,
     ofQuestions,
     ofSessions,
     ofLinks,

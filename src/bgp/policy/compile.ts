@@ -23,6 +23,7 @@ import { globOf, matchesAttributes, OWN_LOCAL_PREF, readsAttributes } from './ma
 import { operate } from './operate.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
+import { RuleIndex } from './rule-index.ts'
 
 /** The next hop to advertise: by the neighbor's type, or set by a rule. */
 export type NextHopChoice = 'default' | 'self' | 'unchanged' | Uint8Array
@@ -78,6 +79,8 @@ export interface PolicyInput {
 /** The steps that can match routes of one kind, and whether none of them reads the prefix. */
 interface Lane {
   readonly steps: readonly Step[]
+  /** Where many of them name prefixes. */
+  readonly index: RuleIndex | undefined
   readonly ignoresPrefixes: boolean
 }
 
@@ -109,6 +112,8 @@ export class CompiledPolicy {
   readonly changesAttributes: boolean
   /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
+  /** How many rules a route may be compared with, one after the other. */
+  readonly asked: number
   /** How often each rule applied, in the policy's order; last, how often the default action did. */
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
@@ -126,6 +131,7 @@ export class CompiledPolicy {
     this.#start = new Trail([], (operations) => new Edit(++edits, operations))
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
+    this.asked = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
     this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changes))
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
@@ -144,11 +150,12 @@ export class CompiledPolicy {
     let current: PathAttributes | undefined
     let lastSet: PrefixSet | undefined
     let contained = false
-    const { steps } = this.#lane(family, source, input.learnedFrom, input.peerType)
+    const { steps, index } = this.#lane(family, source, input.learnedFrom, input.peerType)
+    const count = index === undefined ? steps.length : index.select(w0, w1, w2, w3, length)
     this.#metCount = 0
-    for (let at = 0; at < steps.length; at++) {
-      const step = steps[at] as Step
-      if (step.inside !== undefined) {
+    for (let at = 0; at < count; at++) {
+      const step = steps[index === undefined ? at : (index.selected[at] as number)] as Step
+      if (index === undefined && step.inside !== undefined) {
         // Consecutive rules often have the same prefixes: one lookup is enough for them.
         const set = step.inside[family]
         if (set !== lastSet) contained = set.has(w0, w1, w2, w3, length)
@@ -219,28 +226,38 @@ export class CompiledPolicy {
     const known = this.#lanes[index]
     if (known !== undefined) return known
     const met = this.#steps.filter(
-      ({ rule: { match }, inside }) =>
+      ({ rule: { match } }) =>
         (match.family ?? family) === family &&
         (match.source ?? source) === source &&
         (match.peerType ?? peerType) === peerType &&
         (match.learnedFrom ?? learnedFrom) === learnedFrom &&
-        inside?.[family].size !== 0,
+        match.prefixes?.some(
+          ({ prefix, minLength, maxLength }) => prefix.family === family && minLength <= maxLength,
+        ) !== false,
     )
     const steps = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
-    const lane = { steps, ignoresPrefixes: !steps.some((step) => readsPlace(step.rule.match)) }
+    const named = steps.map((step) => step.rule.match.prefixes)
+    const isLong = named.filter((prefixes) => prefixes !== undefined).length >= MANY
+    if (!isLong)
+      for (const step of steps) step.inside ??= step.rule.match.prefixes && this.#setsOf(step.rule.match.prefixes)
+    const lane = {
+      steps,
+      index: isLong ? new RuleIndex(named, family) : undefined,
+      ignoresPrefixes: !steps.some((step) => readsPlace(step.rule.match)),
+    }
     this.#lanes[index] = lane
     return lane
   }
 
   #step(rule: Rule, index: number): Step {
-    const { prefixes, notPrefixes, interface: pattern } = rule.match
+    const { notPrefixes, interface: pattern } = rule.match
     return {
       rule,
       index,
       interface: pattern === undefined ? undefined : globOf(pattern),
       isNamed: namedBy(rule.match),
       operations: rule.action === 'reject' ? [] : rule.operations,
-      inside: prefixes && this.#setsOf(prefixes),
+      inside: undefined,
       outside: notPrefixes && this.#setsOf(notPrefixes),
       readsAttributes: readsAttributes(rule.match),
       rejected:
@@ -262,6 +279,8 @@ export class CompiledPolicy {
 
 /** Two families, two sources, two neighbor types, and three values of `learnedFrom` in two bits. */
 const LANES = 24
+/** Rules that name prefixes: so many are not asked one after the other. */
+const MANY = 8
 
 /** A compiled rule. */
 interface Step {
@@ -270,7 +289,8 @@ interface Step {
   readonly operations: readonly Operation[]
   readonly interface: RegExp | undefined
   readonly isNamed: ((by: readonly string[]) => boolean) | undefined
-  readonly inside: PrefixSets | undefined
+  /** Of the prefixes that it names, where it is asked about them one rule after the other. */
+  inside: PrefixSets | undefined
   readonly outside: PrefixSets | undefined
   readonly readsAttributes: boolean
   readonly rejected: Rejected | undefined

@@ -96,7 +96,7 @@ export function wordAt(bytes: Uint8Array, offset: number, octets: number, index:
 }
 
 /** The mask of the first `bits` of a word; beyond 32 all, below 1 none. */
-const mask = (bits: number): number => (bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits))
+export const mask = (bits: number): number => (bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits))
 
 const tableSize = (entries: number): number => 1 << (32 - Math.clz32(Math.max(1, entries * 2)))
 

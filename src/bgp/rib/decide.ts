@@ -57,6 +57,8 @@ export class Decision {
   /** The paths that no step has eliminated: the first `#count`. */
   #candidates = new Uint32Array(16)
   #count = 0
+  /** Paths that its steps have looked at, ever: what a decision took. */
+  looks = 0
   /** By neighbor AS; filled anew by each MED step. */
   readonly #lowestMed = new Map<number, number>()
   /** The best path of the previous decision, for RFC 5004. */
@@ -95,6 +97,7 @@ export class Decision {
   }
 
   #bestAmong(some: readonly number[]): number {
+    this.looks += some.length
     this.#count = 0
     this.#previous = 0
     for (const path of some) this.#candidates[this.#count++] = path
@@ -173,6 +176,7 @@ export class Decision {
   #collectThose(first: number, reach: Reach, stale: number): void {
     this.#count = 0
     for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
+      this.looks++
       if (this.#paths.refused[path] !== 0 || this.#reachOf(path) !== reach) continue
       if (((this.#attributes.flags[this.#attributesOf(path)] as number) & CARRIES.longLivedStale) !== stale) continue
       if (this.#count === this.#candidates.length) {
@@ -203,6 +207,7 @@ export class Decision {
 
   #keepLowest(step: number): void {
     const candidates = this.#candidates
+    this.looks += this.#count
     let lowest = Number.POSITIVE_INFINITY
     let kept = 0
     for (let index = 0; index < this.#count; index++) {
@@ -219,6 +224,7 @@ export class Decision {
 
   /** RFC 4271 §9.1.2.2 c: keeps the paths with the lowest MED of each neighbor AS. */
   #keepLowestMed(): void {
+    this.looks += 4 * this.#count
     const candidates = this.#candidates
     const { med, neighborAs } = this.#attributes
     const idAt = (index: number): number => this.#paths.attributes[candidates[index] as number] as number

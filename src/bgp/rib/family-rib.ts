@@ -498,12 +498,11 @@ export class FamilyRib {
   review(): Review {
     if (this.#review?.sweep.hasBegun !== false) {
       const { paths } = this
-      const visit = (path: number): boolean => {
+      const visit = (path: number): false | number => {
         if (paths.prefix[path] === 0) return false
         const asks = review.asks(paths.peer[path] as number, paths.nextHop[path] as number)
         const all = review.ranges.length > 0 ? asks | this.#asksOfRanges(path, review) : asks
-        if (all !== 0) this.#askAgain(path, all)
-        return all !== 0
+        return all === 0 ? false : this.#askAgain(path, all)
       }
       const review = new Review(new Sweep(() => paths.end, visit))
       this.#review = review
@@ -521,21 +520,32 @@ export class FamilyRib {
     return all
   }
 
-  /** `asks`: bits of ASK. */
-  #askAgain(path: number, asks: number): void {
+  /** `asks`: bits of ASK. Returns for how many visits it counts: a policy may have thousands of rules. */
+  #askAgain(path: number, asks: number): number {
     const { paths } = this
+    let visits = 1
     if ((asks & ASK.import) !== 0) {
       const slot = this.#shared.peers.slots[paths.peer[path] as number]
-      if (slot !== undefined) this.#judgeAgain(slot, path)
+      if (slot !== undefined) {
+        this.#judgeAgain(slot, path)
+        visits += slot.importPolicy.asked / RULES_PER_VISIT
+      }
     }
     if ((asks & ASK.export) !== 0) paths.changed[path] = 1
     if ((asks & (ASK.export | ASK.decision)) !== 0) this.#dirty.add(paths.prefix[path] as number)
+    return visits
   }
 
   #decideSome(budget: number): number {
-    const count = Math.min(budget, this.#dirty.size)
-    for (let done = 0; done < count; done++) this.#decide(this.#dirty.take())
-    return count
+    const { decision } = this
+    let spent = 0
+    while (spent < budget && this.#dirty.size > 0) {
+      const before = decision.looks
+      this.#decide(this.#dirty.take())
+      // With add-path, or in a large mesh, a prefix may have hundreds of paths.
+      spent += 1 + (decision.looks - before) / PATHS_PER_PREFIX
+    }
+    return Math.ceil(spent)
   }
 
   #decide(prefix: number): void {
@@ -632,6 +642,11 @@ export const SINCE_UNIT = 100
 
 /** The most paths to one prefix that are accepted from one neighbor (RFC 7911 leaves the number to us). */
 export const MOST_TAKEN = 64
+
+/** What counts as one prefix of a turn's work: so many paths that a step of decision looks at. */
+const PATHS_PER_PREFIX = 32
+/** The same for rules that are asked one after the other. */
+const RULES_PER_VISIT = 64
 
 /** How long after BoRR routes are kept that were not announced again. */
 const STALE_TIME: Millis = 600_000

@@ -20,6 +20,8 @@ import { Sweep } from './sweep.ts'
 
 /** At most this many paths to one prefix are advertised. */
 export const MOST_PATHS = 16
+/** Paths that decision looks at: so many count as one visit. */
+const LOOKS_PER_VISIT = 32
 
 interface Plane {
   readonly chosen: LocRib
@@ -250,10 +252,12 @@ export class Planes {
     this.#grow()
     const planes = this.#planes
     const { prefixes, paths } = this.#tables
-    const visit = (prefix: number): boolean => {
+    const decision = this.#decision
+    const visit = (prefix: number): false | number => {
       if (planes !== this.#planes || prefixes.holds[prefix] === 0 || paths.first[prefix] === 0) return false
+      const before = decision.looks
       this.choose(prefix)
-      return true
+      return 1 + (decision.looks - before) / LOOKS_PER_VISIT
     }
     this.#fills++
     this.#later(

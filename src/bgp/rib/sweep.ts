@@ -6,11 +6,14 @@ export class Sweep {
   hasBegun = false
   #cancelled = false
   readonly #end: () => number
-  readonly #visit: (id: number) => boolean
+  readonly #visit: (id: number) => boolean | number
   readonly #done: (() => void) | undefined
 
-  /** `visit` returns whether there was something to do. If not, the visit was cheap and counts for less. */
-  constructor(end: () => number, visit: (id: number) => boolean, done?: () => void) {
+  /**
+   * `visit` returns whether there was something to do, or how many visits it counts for. If there was nothing, the visit
+   * was cheap and counts for less.
+   */
+  constructor(end: () => number, visit: (id: number) => boolean | number, done?: () => void) {
     this.#end = end
     this.#visit = visit
     this.#done = done
@@ -21,7 +24,7 @@ export class Sweep {
     this.hasBegun = true
     let left = budget * LOOKS_PER_VISIT
     const end = this.#cancelled ? 0 : this.#end()
-    while (this.next < end && left > 0) left -= this.#visit(this.next++) ? LOOKS_PER_VISIT : 1
+    while (this.next < end && left > 0) left -= looksOf(this.#visit(this.next++))
     return this.next < end ? 0 : Math.max(0, Math.floor(left / LOOKS_PER_VISIT))
   }
 
@@ -40,3 +43,5 @@ export class Sweep {
 }
 
 const LOOKS_PER_VISIT = 16
+
+const looksOf = (visits: boolean | number): number => (visits === false ? 1 : Number(visits) * LOOKS_PER_VISIT)

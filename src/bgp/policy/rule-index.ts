@@ -1,0 +1,91 @@
+/**
+ * Which of many rules can match a prefix: those that name no prefixes, and those of which a prefix contains it. A filter
+ * of Calico's has a rule for each CIDR, so there may be thousands, and each route would be compared with all of them.
+ */
+import type { Family } from '../../base/family.ts'
+import { mask, wordAt } from './prefix-set.ts'
+import type { PrefixMatch } from './rule.ts'
+
+interface Entry {
+  readonly words: readonly [number, number, number, number]
+  readonly min: number
+  readonly max: number
+  readonly rule: number
+}
+
+/** The prefixes of one length, by a hash of their words. */
+interface Group {
+  readonly bits: number
+  readonly masks: readonly [number, number, number, number]
+  readonly entries: Map<number, Entry[]>
+}
+
+export class RuleIndex {
+  /** Shortest first. */
+  readonly #groups: readonly Group[]
+  /** Rules that name no prefixes, in order. */
+  readonly #always: readonly number[] = []
+  readonly #found: number[] = []
+  /** The rules that can match the prefix asked for last, in order: the first `count`. */
+  readonly selected: number[] = []
+
+  /** `rules`: the prefixes that each names; undefined: it names none. */
+  constructor(rules: readonly (readonly PrefixMatch[] | undefined)[], family: Family) {
+    const groups = new Map<number, Group>()
+    this.#always = rules.flatMap((prefixes, rule) => (prefixes === undefined ? [rule] : []))
+    for (const [rule, prefixes = []] of rules.entries()) {
+      for (const { prefix, minLength: min, maxLength: max } of prefixes) {
+        if (prefix.family !== family || min > max) continue
+        const group = groups.get(prefix.length) ?? newGroup(prefix.length)
+        groups.set(prefix.length, group)
+        const words = [0, 1, 2, 3].map((word) => wordAt(prefix.bytes, 0, prefix.bytes.length, word)) as [0, 0, 0, 0]
+        const key = hash(...words)
+        const others = group.entries.get(key)
+        if (others === undefined) group.entries.set(key, [{ words, min, max, rule }])
+        else others.push({ words, min, max, rule })
+      }
+    }
+    this.#groups = [...groups.values()].sort((a, b) => a.bits - b.bits)
+  }
+
+  /** Selects the rules that can match the prefix of these words and this length; returns how many. */
+  select(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    const found = this.#find(w0, w1, w2, w3, length)
+    const always = this.#always
+    let [count, next] = [0, 0]
+    for (const rule of found) {
+      while (next < always.length && (always[next] as number) < rule) this.selected[count++] = always[next++] as number
+      this.selected[count++] = rule
+    }
+    while (next < always.length) this.selected[count++] = always[next++] as number
+    return count
+  }
+
+  #find(w0: number, w1: number, w2: number, w3: number, length: number): readonly number[] {
+    const found = this.#found
+    found.length = 0
+    for (const { bits, masks, entries } of this.#groups) {
+      if (bits > length) break
+      const [m0, m1, m2, m3] = [w0 & masks[0], w1 & masks[1], w2 & masks[2], w3 & masks[3]]
+      const some = entries.get(hash(m0, m1, m2, m3))
+      if (some === undefined) continue
+      for (const { words, min, max, rule } of some) {
+        const isSame = words[0] === m0 && words[1] === m1 && words[2] === m2 && words[3] === m3
+        if (isSame && length >= min && length <= max && found.at(-1) !== rule) found.push(rule)
+      }
+    }
+    if (found.length < 2) return found
+    found.sort((a, b) => a - b)
+    return found.filter((rule, at) => rule !== found[at - 1])
+  }
+}
+
+const newGroup = (bits: number): Group => ({
+  bits,
+  masks: [mask(bits), mask(bits - 32), mask(bits - 64), mask(bits - 96)],
+  entries: new Map(),
+})
+
+/** Of IPv4 it is the first word. Administrators write rules: nobody aims at it. */
+const hash = (w0: number, w1: number, w2: number, w3: number): number =>
+  w0 ^ Math.imul(w1, 31) ^ Math.imul(w2, 961) ^ Math.imul(w3, 29_791)
