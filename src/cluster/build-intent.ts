@@ -68,13 +68,24 @@ const ROUTE_KINDS: readonly Kind[] = ['Service', 'EndpointSlice', 'Pod']
 const FRAME_KINDS: ReadonlySet<Kind> = new Set(KINDS.filter((kind) => !ROUTE_KINDS.includes(kind)))
 
 const NO_CALICO = "podCIDRSource CalicoIPAM needs objects in a group of Calico's: --api-group projectcalico.org"
-const NO_CALICO_PROBLEM = makeProblem({
-  code: 'pods-source-unread',
-  object: CONFIGURATION,
-  field: 'spec.podCIDRSource',
-  value: 'CalicoIPAM',
-  says: "needs objects in a group of Calico's: start the agent with --api-group projectcalico.org; no pod CIDR is advertised",
-})
+const POD_SOURCE = { object: CONFIGURATION, field: 'spec.podCIDRSource' }
+const NO_PROBLEMS: readonly Problem[] = []
+const NO_CALICO_PROBLEMS = [
+  makeProblem({
+    code: 'pods-source-unread',
+    ...POD_SOURCE,
+    value: 'CalicoIPAM',
+    says: "needs objects in a group of Calico's: start the agent with --api-group projectcalico.org; no pod CIDR is advertised",
+  }),
+]
+const NO_BLOCKS_PROBLEMS = [
+  makeProblem({
+    code: 'pods-source-empty',
+    ...POD_SOURCE,
+    says: 'is CalicoIPAM by default, and there is no BlockAffinity: no pod CIDR is advertised; if pods have addresses from the podCIDRs of their Nodes, set it to Node (annotation godwit.dev/podCIDRSource)',
+    level: 'warning',
+  }),
+]
 
 const NO_POD = { claims: [], why: undefined }
 const NO_NODE_ROUTES = { routes: [], problems: [] }
@@ -296,7 +307,7 @@ export class IntentBuilder {
 
   /** Each part is a cached answer: it is computed again only when a value that it depends on has changed. */
   *#planFrame(store: ObjectStore, inputs: FrameInputs): Work<Frame> {
-    const { settings, problems, source, me, advertising } = inputs
+    const { settings, problems, me, advertising } = inputs
     const { nodes } = this.#nodes
     const ranges = yield* this.#planRanges(store, settings)
     const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges))
@@ -310,7 +321,8 @@ export class IntentBuilder {
     const node = store.get('Node', me.name)
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, hostProblems]
-    const ofFrame = [settings, problems, source, me, nodes, leave, this.#interfaces, ...ofPlans]
+    const podProblems = this.#podProblems(store, inputs)
+    const ofFrame = [settings, problems, podProblems, me, nodes, leave, this.#interfaces, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
@@ -323,7 +335,7 @@ export class IntentBuilder {
       dataplane,
       problems: [
         ...problems,
-        ...(this.#readsPods(source) ? [] : [NO_CALICO_PROBLEM]),
+        ...podProblems,
         ...advertising.problems,
         ...interfaceProblems(advertising.all, this.#interfaces),
         ...nodeProblems(me, nodes),
@@ -391,6 +403,14 @@ export class IntentBuilder {
       planDataplane(pools, { me, nodes, podCidrs, hosts: hosts.values() }, settings, nodeRoutes.intent),
     )
     return { nodeRoutes, dataplane }
+  }
+
+  /** Where Calico runs with another IPAM, it has no blocks, and pods have addresses from the podCIDRs of their Nodes. */
+  #podProblems(store: ObjectStore, { settings, source, me }: FrameInputs): readonly Problem[] {
+    if (!this.#readsPods(source)) return NO_CALICO_PROBLEMS
+    const isChosen = source !== 'CalicoIPAM' || settings.podCidrSource !== undefined
+    if (isChosen || store.table('BlockAffinity').size > 0) return NO_PROBLEMS
+    return store.get('Node', me.name)?.podCidrs.length === 0 ? NO_PROBLEMS : NO_BLOCKS_PROBLEMS
   }
 
   /** Whether this source can be read: Calico's IPAM only in Calico's API groups. */

@@ -221,9 +221,10 @@ describe('programClusterRoutes', () => {
   const felix = (words: string | undefined) =>
     calico('FelixConfiguration', 'default', words === undefined ? {} : { programClusterRoutes: words })
   const POOL = ipPool('p', { cidr: '10.1.0.0/16' })
+  const BLOCK = calico('BlockAffinity', 'b', { cidr: '10.1.2.0/26', node: 'b', state: 'confirmed' })
   const left = (intent: Intent) => intent.dataplane?.nodeRoutes.leftToFelix.map(({ text }) => text)
   const of = (bgp: object, words?: string, isCalico = true) =>
-    built([ME, other('b', 2, '10.1.2.0/24'), POOL, bgpConfiguration(bgp)], [felix(words)], isCalico)
+    built([ME, other('b', 2, '10.1.2.0/24'), POOL, bgpConfiguration(bgp)], [felix(words), BLOCK], isCalico)
 
   test.each<[string | undefined, string | undefined, boolean, RegExp | undefined]>([
     [undefined, undefined, false, undefined],

@@ -142,8 +142,21 @@ describe('Calico IPAM', () => {
     ])
   })
 
+  test('a cluster without a block, whose Nodes have pod CIDRs, may have another IPAM: that is said, unless it is chosen', () => {
+    const warned = (more: readonly ApiObject[], changes: Parameters<typeof builtFrom>[1] = []) =>
+      builtFrom([HERE, POOL, ...more], changes)
+        .intent.problems.filter(({ code }) => code === 'pods-source-empty')
+        .map(({ level }) => level)
+    expect(warned([])).toEqual(['warning'])
+    expect(warned([], [affinity({ node: 'there' })])).toEqual([])
+    expect(warned([bgpConfiguration({ podCIDRSource: 'CalicoIPAM' })])).toEqual([])
+    expect(warned([bgpConfiguration({ podCIDRSource: 'Node' })])).toEqual([])
+    const { spec: _, ...bare } = HERE
+    expect(builtFrom([bare as ApiObject, POOL], []).intent.problems).toEqual([])
+  })
+
   test('a node without a block is waiting, not wrong', () => {
-    const { intent } = builtFrom([HERE, POOL], [])
+    const { intent } = builtFrom([HERE, POOL], [affinity({ node: 'there' })])
     expect([routesOf(intent), problemsOf(intent)]).toEqual([[], []])
     expect(intent.refusals.get('Node/here')).toBe('it has no confirmed block of Calico IPAM yet')
   })
