@@ -1,7 +1,7 @@
 // BFD beside BGP: sessions with FRR's bfdd and with BIRD, one hop and several, both families; what a neighbor that is lost
 // comes to, and what does not touch BGP at all.
 
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Agent, MAIN } from '../lab/agent.ts'
 import { FAMILIES, type Host, type Lab } from '../lab/lab.ts'
@@ -256,6 +256,41 @@ const untouched: Case = {
   },
 }
 
+/** RFC 5882 §3.2 would let the BGP session stand where we are first. Nobody can tell a router that is first from a lost one. */
+const disabled = (first: 'here' | 'on the router'): Case => ({
+  name: `bfd: disabled, ${first} first: the BGP session ends once at most, and comes back without BFD`,
+  speakers: 'each',
+  lacking,
+  async run({ lab, speaker }) {
+    const scene = await start(lab, speaker, { bfd: FAST })
+    await bfdUp(scene, 'single')
+    const times = await bgpUp(scene)
+    const here = () => scene.manifests.put(...peers(scene.router.host, undefined))
+    const onRouter = () => withoutBfd(scene)
+    const [one, other] = first === 'here' ? [here, onRouter] : [onRouter, here]
+    for (const act of [one, other]) {
+      await act()
+      // Whoever ends the session does so meanwhile.
+      await throughout(3_000, async () => expect(scene.agent.running, 'the agent has ended'))
+    }
+    const { length } = FAMILIES
+    const now = await bgpUp(scene)
+    expect(now <= times + length, `the ${length} sessions were established ${now - times} times more`)
+    expect((await routerSays(scene)) === 0, 'BFD runs on')
+  },
+})
+
+const withoutBfd = async ({ node, router, speaker }: Scene): Promise<void> => {
+  if (speaker.kind === 'frr') {
+    const lines = FAMILIES.map((family) => `no neighbor ${node.address(family)} bfd`)
+    await router.say('configure terminal', `router bgp ${ROUTER_AS}`, ...lines)
+    return
+  }
+  const file = join(router.host.directory, 'bird.conf')
+  await writeFile(file, (await readFile(file, 'utf8')).replaceAll(WORDS.bird.join(' '), ''))
+  await router.say('configure')
+}
+
 /** More than three seconds of work for the agent's main thread. */
 const ROUTES = 500_000
 
@@ -406,4 +441,13 @@ const killed: Case = {
   },
 }
 
-export const cases: readonly Case[] = [singleHop, multihop, untouched, underLoad, apart, killed]
+export const cases: readonly Case[] = [
+  singleHop,
+  multihop,
+  untouched,
+  disabled('here'),
+  disabled('on the router'),
+  underLoad,
+  apart,
+  killed,
+]
