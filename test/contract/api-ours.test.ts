@@ -2,4 +2,4 @@
 import { describeApi } from './api.ts'
 import { ourServer } from './api-rig.ts'
 
-describeApi('ours, in this process', ourServer)
+describeApi('ours, in this process', () => ourServer())

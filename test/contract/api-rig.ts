@@ -49,9 +49,13 @@ async function fileOf(config: string): Promise<{ path: string; remove: () => Pro
   return { path, remove: () => rm(directory, { recursive: true }) }
 }
 
-/** The server in this process: it knows two tokens. */
-export async function ourServer(): Promise<ApiRig> {
+/**
+ * The server in this process: it knows two tokens. With `extensions`, an apiextensions server of Kubernetes answers for
+ * custom resources, and this one for rights and for what is built in.
+ */
+export async function ourServer(extensions?: URL): Promise<ApiRig> {
   const { api, close } = await openApi()
+  api.extensions = extensions
   const namespace = 'godwit-contract'
   const objects = objectsOf(namespace)
   const bound = objects
@@ -69,9 +73,15 @@ export async function ourServer(): Promise<ApiRig> {
   }
   const configOf = (token: string) => api.kubeconfig.replace('a-token', token)
   const file = await fileOf(configOf('agent'))
+  const [admin, agent] = [ApiClient.of(configOf('admin')), ApiClient.of(configOf('agent'))]
+  if (extensions !== undefined) {
+    for (const crd of CRDS.values())
+      mustBe([201, 409], placeOf(crd), await admin.request('POST', placeOf(crd), { body: crd }))
+    for (const path of pathsOfKinds()) await served(admin, path)
+  }
   return {
-    admin: ApiClient.of(configOf('admin')),
-    agent: ApiClient.of(configOf('agent')),
+    admin,
+    agent,
     kubeconfig: file.path,
     namespace,
     close: async () => {
@@ -133,15 +143,15 @@ export async function theirServer(): Promise<ApiRig> {
     const file = await fileOf(agent.config.exportConfig())
     files.push(file.remove)
     // CRDs are served and rights hold a moment after they are stored.
-    for (const path of [...CRDS.values()].map(({ spec }) => `/apis/${spec.group}/v1/${spec.names.plural}`)) {
-      await served(agent, path)
-    }
+    for (const path of pathsOfKinds()) await served(agent, path)
     return { admin, agent, kubeconfig: file.path, namespace, close }
   } catch (error) {
     await close()
     throw error
   }
 }
+
+const pathsOfKinds = (): string[] => [...CRDS.values()].map(({ spec }) => `/apis/${spec.group}/v1/${spec.names.plural}`)
 
 async function served(agent: ApiClient, path: string): Promise<void> {
   const end = performance.now() + 30_000

@@ -3,6 +3,7 @@
  * delete, selectors. It can be told to misbehave. What it remembers outlives a restart of its socket.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { request as requestThere } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { gzip, gzipSync } from 'node:zlib'
@@ -49,6 +50,9 @@ const SERVED: Readonly<Record<string, { readonly path: string; readonly namespac
   Event: { path: '/apis/events.k8s.io/v1/events', namespaced: true },
   ...CALICO,
 }
+
+/** What Kubernetes' apiextensions server answers: CRDs, and the objects of our group. */
+const EXTENDED = /^\/apis\/(?:apiextensions\.k8s\.io|godwit\.dev)(?:\/|$)/
 
 export interface SeenRequest {
   readonly method: string
@@ -120,6 +124,8 @@ export class ApiServer {
   readonly sent = { plain: 0, packed: 0 }
   /** Whether it knows field selectors other than those every server knows. */
   selectsFields = true
+  /** Where requests for custom resources are passed on to, once rights are judged; undefined: they are answered here. */
+  extensions: URL | undefined
   /** Whether a watch may begin with what is there (`sendInitialEvents`). */
   streamsLists = true
   /** Whether events come packed, each by itself: Kubernetes does so from 1.37 on (`WatchListCompression`). */
@@ -257,6 +263,10 @@ export class ApiServer {
     }
     if (access !== undefined && this.rules?.some((rule) => grants(rule, access)) === false)
       throw new Refusal(403, 'Forbidden', forbidden(USER, access))
+    if (this.extensions !== undefined && EXTENDED.test(url.pathname)) {
+      passOn(request, body, response, this.extensions)
+      return
+    }
     const target = targetOf(url.pathname)
     if (target === undefined || this.#uninstalled.has(target.kind)) {
       throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
@@ -443,6 +453,22 @@ function refuse(response: ServerResponse, error: unknown): void {
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+}
+
+/** Not the caller's token, which the other server does not know. */
+function passOn({ method, url, headers }: IncomingMessage, body: string, response: ServerResponse, to: URL): void {
+  const { authorization: _authorization, host: _host, ...kept } = headers
+  const passed = requestThere(
+    new URL(url ?? '/', to),
+    { method, headers: kept, rejectUnauthorized: false },
+    (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers)
+      response.flushHeaders()
+      answer.on('error', () => response.destroy()).pipe(response)
+    },
+  )
+  passed.on('error', () => response.destroy()).end(body)
+  response.on('close', () => passed.destroy())
 }
 
 function writeLine(response: ServerResponse, value: unknown): void {
