@@ -104,4 +104,43 @@ const loopback: Case = {
   },
 }
 
-export const cases: readonly Case[] = [two, loopback]
+/** Packets to the pods go to a host that translates addresses one to one, and not to the node. */
+const byHand: Case = {
+  name: 'advertisements: a next hop set by hand is another host on the link, until the object says none',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host, agent } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    const translator = await lab.host('translator', 2)
+    const hops = { ipv4: translator.ipv4, ipv6: translator.ipv6 }
+    const advertisement = (more: Readonly<Record<string, unknown>>) =>
+      bgpAdvertisement('pods', { routes: [{ podCIDRs: true }], ...more })
+    await cluster.manifests.put(
+      configuration(),
+      ...POOLS,
+      bgpPeer('router', router.ipv4, ROUTER_AS),
+      advertisement({ nextHop: hops }),
+    )
+    const neighbors = [{ address: host.ipv4, asn: CLUSTER_AS }]
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: [] })
+    await agent.start()
+    const pods = podRoutes(host, 1, TRANSPORT)
+    const led = pods.map((route) => ({ ...route, nextHop: route.prefix.includes(':') ? hops.ipv6 : hops.ipv4 }))
+    await routerHolds(side, led)
+    await cluster.manifests.put(advertisement({ nextHop: { ipv4: hops.ipv4 } }))
+    await routerHolds(
+      side,
+      [led, pods].flatMap((routes, index) => routes.filter(({ prefix }) => prefix.includes(':') === (index === 1))),
+    )
+    await cluster.manifests.put(advertisement({}))
+    await routerHolds(side, pods)
+    await cluster.manifests.put(advertisement({ nextHop: hops }))
+    await routerHolds(side, led)
+    for (const { peer, timesEstablished } of await agent.protocols()) {
+      expect(timesEstablished === 1, `${peer} was established ${timesEstablished} times`)
+    }
+  },
+}
+
+export const cases: readonly Case[] = [two, loopback, byHand]
