@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { CheckOptions } from './cli/arguments.ts'
 import { inFormat, isMadeOfJson } from './cli/output.ts'
+import { podsWanted } from './cluster/pod-routes.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { errorText } from './edge/error-text.ts'
 import { Manifests } from './edge/manifests/source.ts'
@@ -93,7 +94,8 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
   let timer: NodeJS.Timeout | undefined
   let errorTimer: NodeJS.Timeout | undefined
   const synced = Promise.withResolvers<void>()
-  const giveUp = () => synced.reject(new Error(whyNotSynced(store)))
+  const failed = Promise.withResolvers<never>()
+  const giveUp = () => failed.reject(new Error(whyNotSynced(store)))
   const source = await open((input) => {
     if (input.kind === 'objects') {
       store.apply(input.changes)
@@ -105,7 +107,8 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
   })
   try {
     timer = setTimeout(giveUp, PATIENCE_MILLIS)
-    await synced.promise
+    await Promise.race([synced.promise, failed.promise])
+    await Promise.race([readPods(source, store), failed.promise])
     store.settleMemory()
     return store
   } finally {
@@ -113,6 +116,12 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
     clearTimeout(errorTimer)
     await source.stop()
   }
+}
+
+/** Pods are read only if a BGPAdvertisement names some. */
+async function readPods(source: Source, store: ObjectStore): Promise<void> {
+  const wanted = podsWanted([...store.table('BGPAdvertisement').values()].map((object) => ({ object })))
+  if (wanted !== undefined) await source.readPods?.(wanted)
 }
 
 const whyNotSynced = (store: ObjectStore): string =>

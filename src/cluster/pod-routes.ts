@@ -7,7 +7,7 @@ import type { Claim } from './route-book.ts'
 import { matches } from './selector.ts'
 
 /** The pods that have to be read; undefined: no BGPAdvertisement asks for pods. */
-export function podsWanted(all: readonly NodeAdvertisement[]): PodSelection | undefined {
+export function podsWanted(all: readonly Pick<NodeAdvertisement, 'object'>[]): PodSelection | undefined {
   const selectors = all.flatMap(({ object }) =>
     object.routes.flatMap((choice) => (choice.kind === 'pods' ? [choice.selector] : [])),
   )

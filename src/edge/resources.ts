@@ -101,14 +101,15 @@ export const secretsIn = (namespace: string, name?: string): Resource => ({
   ...(name !== undefined && { selection: { fieldSelector: `metadata.name=${name}` } }),
 })
 
-/** Pods, or those of a node. */
+/** Pods, or those of a node; of either those with these labels. */
 export const podsOn = (node?: string, labelSelector?: string): Resource => ({
   kind: 'Pod',
   apiVersion: 'v1',
   plural: 'pods',
   namespaced: true,
   custom: false,
-  ...(node !== undefined && { selection: { fieldSelector: `spec.nodeName=${node}`, labelSelector } }),
+  selection: { ...(node !== undefined && { fieldSelector: `spec.nodeName=${node}` }), labelSelector },
+  ...(node === undefined && labelSelector !== undefined && { selection: { labelSelector } }),
 })
 
 /** A user sets it when a node registers; it is removed when the node is ready. */
@@ -129,6 +130,10 @@ export interface Source {
   followSecrets?(names: readonly string[]): void
   /** Reads the pods of this node that are selected, and no others; undefined: none. A folder is read whole anyhow. */
   followPods?(selection: PodSelection | undefined): void
+  /** Reads the selected pods of all nodes, for a look at the whole cluster; resolves once they are listed. */
+  readPods?(selection: PodSelection): Promise<void>
+  /** Reads the selected pods of all nodes: resolves once they are listed. A folder holds them anyhow. */
+  readPods?(selection: PodSelection): Promise<void>
   /** Why no agent follows this one after SIGTERM; undefined: one does, or that cannot be known. */
   whyLeaves?(): Promise<string | undefined>
   /** Writes what the effect says, where the source can be written to. */

@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openApi } from '../support/api-server/open.ts'
+import { bgpAdvertisement, bgpConfiguration, bgpPeer, node, pod } from '../support/objects.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 const RACK = `${ROOT}deploy/examples/rack/cluster.yaml`
@@ -88,6 +90,34 @@ test('a cluster that refuses the connection is one line, long before the limit f
   expect([code, out]).toEqual([1, ''])
   expect(err).toMatch(/^godwit: E_SOURCE Kubernetes: http:\/\/127\.0\.0\.1:1: Connection refused[^\n]*\n$/)
 }, 50_000)
+
+test('of a live cluster, pods are read where a BGPAdvertisement names some, on every node', async () => {
+  const { api, kubeconfig, close } = await openApi()
+  try {
+    const pods = (asks: boolean) =>
+      bgpAdvertisement('dns', { routes: [asks ? { pods: { selector: "app == 'dns'" } } : { podCIDRs: true }] })
+    for (const [name, last] of [
+      ['n1', 11],
+      ['n2', 12],
+    ] as const) {
+      api.apply(node(name, { addresses: [`10.0.0.${last}`] }))
+      const options = { node: name, addresses: [`10.244.1.${last}`], ready: true }
+      api.apply(pod(`infra/${name}`, { ...options, labels: { app: 'dns' } }))
+      api.apply(pod(`infra/other-${name}`, { ...options, labels: { app: 'web' } }))
+    }
+    api.apply(bgpConfiguration({ nodeToNodeMeshEnabled: false }))
+    api.apply(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 }))
+    api.apply(pods(false))
+    expect((await check(['kubernetes', '--kubeconfig', kubeconfig])).out).not.toContain('Pod/')
+    expect(api.requests.some(({ path }) => path.endsWith('/pods'))).toBe(false)
+    api.apply(pods(true))
+    const { code, out, err } = await check(['kubernetes', '--kubeconfig', kubeconfig])
+    expect([code, err]).toEqual([0, ''])
+    expect(out.match(/\+ \S+ +Pod\/.*/g)).toEqual(['+ 10.244.1.11/32  Pod/infra/n1', '+ 10.244.1.12/32  Pod/infra/n2'])
+  } finally {
+    await close()
+  }
+})
 
 describe('what is said', () => {
   test('errors name file and field, and the exit code stops a CI run', async () => {

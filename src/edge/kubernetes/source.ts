@@ -171,6 +171,18 @@ class Kubernetes implements Source {
     if (before !== undefined && !isWanted) this.#gather({ kind: 'replace', of: 'Pod', objects: [] })
   }
 
+  async readPods({ labelSelector }: PodSelection): Promise<void> {
+    const read = Promise.withResolvers<void>()
+    const listed = () => {
+      this.#flushNow()
+      read.resolve()
+    }
+    const trouble: Sink['trouble'] = (one) => this.#troubles.set('Pod', one)
+    const sink: Sink = { change: this.#gather, listed, trouble }
+    this.#pods = new Reflector(podsOn(undefined, labelSelector), this.#api, sink, this.#timing, this.#contact)
+    await read.promise
+  }
+
   /** Ignores what a stopped reflector still reports. */
   #reflectPods(node: string, labelSelector: string | undefined): Reflector {
     const ifCurrent =
@@ -229,9 +241,13 @@ class Kubernetes implements Source {
     if (changes.length > 0) this.#feed({ kind: 'objects', changes })
   }
 
-  #sync(): void {
+  #flushNow(): void {
     if (this.#flushing !== undefined) clearImmediate(this.#flushing)
     this.#flush()
+  }
+
+  #sync(): void {
+    this.#flushNow()
     this.#feed({ kind: 'synced' })
   }
 }
