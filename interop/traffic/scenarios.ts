@@ -229,7 +229,7 @@ async function changeKeys(street: Street, kind: NodeKind): Promise<void> {
 }
 
 /** As for any maintenance of a router: `godwit drain` on each node, and `undrain`. */
-async function changeKeysDrained(street: Street): Promise<void> {
+export async function changeKeysDrained(street: Street): Promise<void> {
   for (const router of PAIR) {
     for (const number of PAIR) await street.drain(number, router, 'drain')
     await pause(3)
