@@ -277,7 +277,7 @@ export class Engine {
     return this.#out.take()
   }
 
-  /** RFC 4724 §4.1: before routes are selected, nothing is advertised and no learned route goes to the kernel. */
+  /** RFC 4724 §4.1: before routes are selected, nothing is advertised and no kernel route of the run before changes. */
   #defers(now: Millis): boolean {
     if (!this.#restart.isDeferring) return false
     const line = this.#restart.look(now)

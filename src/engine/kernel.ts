@@ -86,7 +86,10 @@ export class Kernel {
   #seq = 0
   /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
   #mayStray = false
-  /** Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. */
+  /**
+   * Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. Those that it
+   * lacks, because somebody flushed them while no agent ran, are written as they are learned.
+   */
   defers = false
   /** Next hops have been resolved since the kernel's routes were read. */
   #hasJudged = false
@@ -218,7 +221,7 @@ export class Kernel {
 
   /** Runs after decision and sending. `quiet`: no UPDATE is due for any neighbor. */
   flush(quiet: boolean, now: Millis): void {
-    if (!this.defers) for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
+    for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
     if (quiet) this.#dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#handOver(now)
@@ -231,7 +234,7 @@ export class Kernel {
   }
 
   deadline(now: Millis): Millis | undefined {
-    if (this.#rooms.rib.hasNewBest && !this.defers) return now
+    if (this.#rooms.rib.hasNewBest) return now
     if (this.#routes.isKnown && (this.#routes.hasTouched || this.#rooms.rib.hasNextHopsToJudge)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
@@ -389,7 +392,7 @@ export class Kernel {
   }
 
   #isTimeToSweep(now: Millis): boolean {
-    if (!this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest) return false
+    if (this.defers || !this.#routes.isKnown || this.#rooms.rib.busy || this.#rooms.rib.hasNewBest) return false
     return this.#firstSync?.isOver(now) === true
   }
 

@@ -1,7 +1,7 @@
 /**
  * Our own restart (RFC 4724 §4.1). The document of the previous run decides whether our OPENs have the restart bit and
  * the forwarding bits; with these, neighbors keep our routes. Route selection is deferred: until the neighbors have
- * sent their routes, nothing is advertised and no learned route is written into the kernel.
+ * sent their routes, nothing is advertised and no kernel route of the previous run changes.
  */
 import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
@@ -165,7 +165,7 @@ export class Restart {
     return logLine('info', 'restarted', text, {})
   }
 
-  /** Nothing is advertised yet, and no learned route is written. */
+  /** Nothing is advertised yet, and kernel routes stay as they are. */
   get isDeferring(): boolean {
     return this.#deferral !== undefined
   }

@@ -727,6 +727,38 @@ describe('a restart', () => {
   })
 })
 
+describe('kernel routes that somebody flushed while no agent ran', () => {
+  /** The router that is awaited in vain defers selection for 20 s. */
+  const ABSENT = bgpPeer('absent', { peerIP: '10.0.0.9', asNumber: 65009 })
+  const begin = (flushed: readonly string[]) => {
+    const lab = new Lab()
+    lab.settle()
+    lab.world.crash(lab.worker)
+    for (const key of flushed) lab.kernel.remove(key.split(' ')[0] as string, 171)
+    lab.restart()
+    lab.change(upsert(ABSENT))
+    return lab
+  }
+
+  test('are written before selection, and routers keep what they have (RFC 4724 §4.1)', () => {
+    const lab = begin(LEARNED)
+    const before = lab.learned()
+    lab.world.pass(2_000)
+    expect([lab.kernel.own, lab.worker.told('selected')]).toEqual([[...LEARNED, ...BLACKHOLES].sort(), []])
+    expect([before.length, lab.learned()]).toEqual([2, before])
+  })
+
+  test('one of them: the others are not touched', () => {
+    const lab = begin(LEARNED.slice(0, 1))
+    lab.world.pass(2_000)
+    expect(lab.kernel.written.map(({ action, route }) => `${action} ${route.prefix.text}`)).toEqual([
+      'add 10.244.9.0/24',
+    ])
+    lab.world.pass(130_000)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+})
+
 describe('the speaker before us', () => {
   const BIRD = 12
   /** What it left: a route that we will have too, one that nobody tells any more, and in each family. */
