@@ -24,7 +24,7 @@ if (import.meta.main) {
   const http = await openHttp({
     host: '127.0.0.1',
     port: 0,
-    metrics: { contentType: 'text/plain', scrape: async () => '' },
+    metrics: { contentType: 'text/plain', scrape: async () => [''] },
     whyNotLive: () => undefined,
     whyNotReady: () => undefined,
   })

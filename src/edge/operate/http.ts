@@ -24,7 +24,7 @@ export interface HttpAddress {
 }
 
 export interface HttpOptions extends HttpAddress {
-  readonly metrics: { readonly contentType: string; scrape(each?: boolean): Promise<string> }
+  readonly metrics: { readonly contentType: string; scrape(each?: boolean): Promise<readonly string[]> }
   /** Undefined while the agent is well, otherwise the reason in one line. */
   readonly whyNotLive: () => string | undefined
   readonly whyNotReady: () => string | undefined
@@ -144,7 +144,7 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
   else if (path === '/livez') replyHealth(response, options.whyNotLive())
   else if (path === '/readyz') replyHealth(response, options.whyNotReady())
   else if (path === '/metrics')
-    reply(response, 200, await options.metrics.scrape(query === EACH_PEER), options.metrics.contentType)
+    await replyInParts(response, await options.metrics.scrape(query === EACH_PEER), options.metrics.contentType)
   else reply(response, 404, 'only /metrics, /livez and /readyz\n')
 }
 
@@ -158,6 +158,26 @@ function replyHealth(response: ServerResponse, whyNot: string | undefined): void
 function reply(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
 }
+
+/** A page of many megabytes is handed over as fast as it is read; other sockets have their turn in between. */
+async function replyInParts(response: ServerResponse, parts: readonly string[], type: string): Promise<void> {
+  response.writeHead(200, { 'content-type': type })
+  for (const part of parts) {
+    if (response.destroyed) return
+    if (!response.write(part)) await roomIn(response)
+  }
+  response.end()
+}
+
+/** Or its end. */
+const roomIn = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
 
 /** The engine is alive when it completes a turn now. */
 export function whyNotLive(driver: Pick<Driver, 'feed' | 'turns'>): string | undefined {

@@ -35,6 +35,8 @@ export class Metrics {
   readonly #objectToUpdate: Histogram
   /** The page in progress: pages are made one at a time. */
   #last: Promise<unknown> = Promise.resolve()
+  /** Pages that are not begun yet. */
+  readonly #next = new Map<boolean, Promise<readonly string[]>>()
 
   constructor({ version, view, onScrape = () => {} }: MetricsOptions) {
     this.#view = view
@@ -77,23 +79,45 @@ export class Metrics {
 
   /**
    * The page for Prometheus. The mesh, and each range of callers, is one sum, so that the page does not grow with the
-   * cluster; `each`: one series per peer. The page is made in parts, and pages one after the other.
+   * cluster; `each`: one series per peer. The page is made in parts, and pages one after the other; those who ask while
+   * one is made share the next. The parts make up the page without anything between them.
    */
-  scrape(each = false): Promise<string> {
-    const page = this.#last.then(() => this.#make(each))
+  scrape(each = false): Promise<readonly string[]> {
+    const next = this.#next.get(each)
+    if (next !== undefined) return next
+    const page = this.#last.then(() => {
+      this.#next.delete(each)
+      return this.#make(each)
+    })
+    this.#next.set(each, page)
     this.#last = page.catch(() => {})
     return page
   }
 
-  async #make(each: boolean): Promise<string> {
+  async #make(each: boolean): Promise<readonly string[]> {
     await this.#refresh(each)
     this.#onScrape()
     const parts: string[] = []
-    for (const { name } of this.#registry.getMetricsAsArray()) {
-      parts.push(await this.#registry.getSingleMetricAsString(name))
-      await others()
+    const metrics = this.#registry.getMetricsAsArray() as unknown as readonly Readable[]
+    for (const [index, metric] of metrics.entries()) {
+      if (index > 0) parts.push('\n')
+      for await (const part of this.#text(metric)) {
+        parts.push(`${part}\n`)
+        await others()
+      }
     }
-    return `${parts.join('\n\n')}\n`
+    return parts
+  }
+
+  /** As prom-client writes it: the head, and some series at a time. */
+  async *#text(metric: Readable): AsyncIterable<string> {
+    const all = (await metric.getForPromString?.()) ?? (await metric.get())
+    const registry = this.#registry as unknown as { getMetricsAsString(metric: Readable): Promise<string> }
+    for (let at = 0; at === 0 || at < all.values.length; at += AT_ONCE) {
+      const some = { ...all, values: all.values.slice(at, at + AT_ONCE) }
+      const lines = await registry.getMetricsAsString({ get: async () => some })
+      yield at === 0 ? lines : lines.split('\n').slice(HEAD_LINES).join('\n')
+    }
   }
 
   async #refresh(each: boolean): Promise<void> {
@@ -107,10 +131,13 @@ export class Metrics {
       showProtocol(series, protocol, group ?? protocol.name, group === undefined ? view.now : undefined)
       if (peers.size % AT_ONCE === 0) await others()
     }
-    this.#transitions.show(series.transitions, peers)
-    this.#bfdTransitions.show(series.bfdTransitions, peers)
-    this.#notifications.show(series.notifications, peers)
-    this.#updateProblems.show(series.updateProblems, peers)
+    const counted = [
+      this.#transitions.show(series.transitions, peers),
+      this.#bfdTransitions.show(series.bfdTransitions, peers),
+      this.#notifications.show(series.notifications, peers),
+      this.#updateProblems.show(series.updateProblems, peers),
+    ]
+    for (const rows of counted) for (const _ of rows) await others()
     const status = view.status()
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
@@ -131,6 +158,16 @@ const LAG_PRECISION = 100
 
 /** Peers in one part of a page. */
 const AT_ONCE = 128
+
+/** HELP and TYPE. */
+const HEAD_LINES = 2
+
+/** A metric of prom-client, of which the types say less. */
+interface Readable {
+  get(): Promise<{ readonly values: readonly unknown[] }>
+  /** Of a histogram and a summary. */
+  getForPromString?(): Promise<{ readonly values: readonly unknown[] }>
+}
 
 /** Sockets are read and the engine has turns before the next part. */
 const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

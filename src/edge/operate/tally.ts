@@ -9,6 +9,8 @@ import type { Counter } from 'prom-client'
  * removed.
  */
 const MOST_ROWS = 16_384
+/** Counts that are shown before other work has its turn. */
+const AT_ONCE = 512
 
 export class Tally {
   readonly #names: readonly string[]
@@ -32,13 +34,16 @@ export class Tally {
 
   /**
    * Adds all counts to an emptied counter, and removes peers that are not among `peers`, which maps each to its label.
+   * Yields after some of them, when other work has its turn.
    */
-  show(counter: Counter, peers: ReadonlyMap<string, string>): void {
+  *show(counter: Counter, peers: ReadonlyMap<string, string>): Iterable<void> {
+    let shown = 0
     for (const [key, { values, count }] of this.#counts) {
       const [name = '', ...rest] = values
       const peer = peers.get(name)
       if (peer === undefined) this.#counts.delete(key)
       else counter.inc(this.#labels([peer, ...rest]), count)
+      if (++shown % AT_ONCE === 0) yield
     }
   }
 

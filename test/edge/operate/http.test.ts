@@ -56,7 +56,7 @@ describe('the server', () => {
   let server: HttpServer | undefined
   let live: string | undefined
   let ready: string | undefined
-  let scrape = async () => 'godwit_up 1\n'
+  let scrape = async () => ['godwit_up ', '1\n']
 
   afterEach(async () => {
     await server?.close()
@@ -104,6 +104,15 @@ describe('the server', () => {
     const metrics = { contentType: '', scrape }
     const second = openHttp({ host: '127.0.0.1', port, metrics, whyNotLive: () => live, whyNotReady: () => ready })
     await expect(second).rejects.toThrow(`cannot listen on 127.0.0.1:${port} for HTTP: Address already in use`)
+  })
+
+  test('a page of many megabytes arrives whole', async () => {
+    const url = await start()
+    const before = scrape
+    const parts = Array.from({ length: 1_000 }, (_, index) => `${index} `.padEnd(8_000, 'x'))
+    scrape = async () => parts
+    expect(await (await fetch(`${url}/metrics`)).text()).toBe(parts.join(''))
+    scrape = before
   })
 
   test('a scrape that fails breaks only that answer', async () => {

@@ -1,9 +1,15 @@
-import { describe, expect, test } from 'vitest'
+import { Registry } from 'prom-client'
+import { describe, expect, test, vi } from 'vitest'
 import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import { Metrics } from '../../../src/edge/operate/metrics.ts'
 import type { LogLine } from '../../../src/engine/log-line.ts'
 import type { FilterView } from '../../../src/show/view.ts'
 import { protocolOf, type ViewParts, viewOf } from '../../support/view.ts'
+
+/** Of prom-client, which its types leave out. */
+interface Writer {
+  getMetricsAsString(metric: object): Promise<string>
+}
 
 const line = (code: string, fields: LogLine['fields']): LogLine => ({ level: 'info', code, text: '', fields })
 
@@ -13,8 +19,10 @@ function metricsOf(parts: ViewParts): { metrics: Metrics; parts: ViewParts } {
   return held
 }
 
+const pageOf = async (metrics: Metrics, each = false): Promise<string> => (await metrics.scrape(each)).join('')
+
 async function linesOf(metrics: Metrics, name: string): Promise<string[]> {
-  const page = await metrics.scrape()
+  const page = await pageOf(metrics)
   return page.split('\n').filter((line) => line.startsWith(name))
 }
 
@@ -158,7 +166,7 @@ test('the time from an object to its UPDATE is a histogram in seconds', async ()
 
 test('every name begins alike, and the build says its version', async () => {
   const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
-  const page = await metrics.scrape()
+  const page = await pageOf(metrics)
   const names = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   expect(names.filter((line) => !/^(?:godwit|process|nodejs)_/.test(line))).toEqual([])
   expect(page).toContain('godwit_build_info{version="1.2.3"')
@@ -205,17 +213,58 @@ describe('many neighbors', () => {
 
   test('on request each has a series of its own', async () => {
     const { metrics } = metricsOf(all)
-    const page = await metrics.scrape(true)
+    const page = await pageOf(metrics, true)
     expect(page.match(/^godwit_session_up\{/gm)).toHaveLength(303)
     expect(page).toContain('godwit_session_state_seconds{peer="Mesh_10_0_0_7"} 30')
   })
 
   test('pages that are asked for at once are made one after the other', async () => {
     const { metrics } = metricsOf(all)
-    const [summed, each, again] = await Promise.all([metrics.scrape(), metrics.scrape(true), metrics.scrape()])
+    const [summed, each, again] = await Promise.all([pageOf(metrics), pageOf(metrics, true), pageOf(metrics)])
     expect(summed.match(/^godwit_session_up\{/gm)).toHaveLength(3)
     expect(each.match(/^godwit_session_up\{/gm)).toHaveLength(303)
     expect(again.match(/^godwit_session_up\{/gm)).toHaveLength(3)
+  })
+
+  test('those who ask while a page is made share the next one', async () => {
+    const { metrics } = metricsOf(all)
+    const pages = Array.from({ length: 50 }, () => metrics.scrape())
+    expect(new Set(pages).size).toBe(1)
+    await pages[0]
+    const next = metrics.scrape()
+    expect(next).not.toBe(pages[0])
+    await next
+  })
+
+  test('(9.A6) ten thousand peers are written some at a time, as prom-client would write them all', async () => {
+    const protocols = Array.from({ length: 10_000 }, (_, index) => ({
+      ...protocolOf(`Mesh_${index}`, 'Established'),
+      kind: 'Mesh' as const,
+    }))
+    const { metrics } = metricsOf({ ...all, protocols })
+    for (const { name: peer } of protocols) metrics.note(line('session-transition', { peer, to: 'Idle' }))
+    const written = vi.spyOn(Registry.prototype as unknown as Writer, 'getMetricsAsString')
+    // Lines that were written since sockets were read last.
+    let worst = 0
+    const look = (): void => {
+      const lines = written.mock.settledResults.map(({ value }) => String(value).split('\n').length)
+      written.mockClear()
+      worst = Math.max(
+        worst,
+        lines.reduce((sum, count) => sum + count, 0),
+      )
+      timer = setImmediate(look)
+    }
+    let timer = setImmediate(look)
+    const page = await pageOf(metrics, true)
+    clearImmediate(timer)
+    written.mockRestore()
+    expect(page.match(/^godwit_session_up\{/gm)).toHaveLength(10_000)
+    expect(page.match(/^godwit_session_transitions_total\{/gm)).toHaveLength(10_000)
+    expect(worst).toBeGreaterThan(100)
+    expect(worst).toBeLessThan(300)
+    expect(page.match(/^# TYPE godwit_session_up gauge$/gm)).toHaveLength(1)
+    expect(page).toMatch(/\n\n# HELP godwit_sessions_down /)
   })
 
   test('what else there is to do is done in between', async () => {

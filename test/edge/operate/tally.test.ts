@@ -4,7 +4,7 @@ import { Tally } from '../../../src/edge/operate/tally.ts'
 
 const rowsOf = async (tally: Tally, peers: readonly string[]) => {
   const counter = new Counter({ name: 'x', help: 'x', labelNames: ['peer', 'to'], registers: [new Registry()] })
-  tally.show(counter, new Map(peers.map((peer) => [peer, peer])))
+  for (const _ of tally.show(counter, new Map(peers.map((peer) => [peer, peer]))));
   return (await counter.get()).values.map(({ labels, value }) => [labels.peer, labels.to, value])
 }
 
