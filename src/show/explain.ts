@@ -6,6 +6,7 @@ import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
+import { podPools, poolAround } from '../cluster/pools.ts'
 import { NODE_ROUTE } from './own-kind.ts'
 import { paced } from './paced.ts'
 import { formatLastError, stateOf } from './protocols.ts'
@@ -198,8 +199,7 @@ function kernelSteps(kernel: KernelWay | undefined): Step[] {
 function natSteps(prefix: Prefix, view: View): Step[] {
   const nat = view.nat()
   if (nat === undefined || !isHostPrefix(prefix)) return []
-  const inside = view.pools().filter(({ prefix: range }) => contains(range, prefix))
-  const [pool] = inside.sort((a, b) => b.prefix.length - a.prefix.length)
+  const pool = poolAround(podPools(view.pools()), prefix)
   if (pool === undefined) return []
   const object = `IPPool/${pool.name}`
   if (!pool.natOutgoing) {
@@ -213,9 +213,16 @@ function natSteps(prefix: Prefix, view: View): Step[] {
     ]
   }
   const to = pool.nat.address ?? 'the address of the interface they leave by'
-  const reason = `natOutgoing is on: packets to destinations outside all pools leave with ${to}${nat.active ? '' : '; the kernel does not have the rules yet'}`
+  const spared = pool.nat.exclude.map(({ text }) => text)
+  const outside = `outside all pools${spared.length === 0 ? '' : ` and ${few(spared)}`}`
+  const yet = nat.active ? '' : '; the kernel does not have the rules yet'
+  const reason = `natOutgoing is on: packets to destinations ${outside} leave with ${to}${yet}`
   return [{ step: 'NAT', object, verdict: 'translated', reason }]
 }
+
+/** The first of a long list. */
+const few = (texts: readonly string[]): string =>
+  texts.length <= 4 ? texts.join(', ') : `${texts.slice(0, 3).join(', ')} and ${texts.length - 3} more excludeCIDRs`
 
 export function* explainRows(subject: Subject, view: View): Iterable<Row> {
   for (const one of explain(subject, view)) {

@@ -49,6 +49,41 @@ test.each<[string, string, Partial<View>, RegExp]>([
     /NAT +IPPool\/lab: not translated \(natOutgoing is off/,
   ],
   [
+    'a pool for LoadBalancer addresses decides nothing, though it is the longest match',
+    '10.1.2.5',
+    {
+      pools: () => [
+        pool('pods', '10.1.0.0/16', { natOutgoing: true }),
+        pool('services', '10.1.2.0/24', { loadBalancerOnly: true }),
+      ],
+    },
+    /NAT +IPPool\/pods: translated/,
+  ],
+  [
+    'of pools with one CIDR the first by name decides',
+    '10.1.2.5',
+    { pools: () => [pool('a', '10.1.0.0/16'), pool('b', '10.1.0.0/16', { natOutgoing: true })] },
+    /NAT +IPPool\/a: not translated/,
+  ],
+  [
+    'calico#7489: which destinations are left out?',
+    '10.1.2.5',
+    {
+      pools: () => [
+        pool('pods', '10.1.0.0/16', {
+          natOutgoing: true,
+          nat: {
+            exclude: ['172.16.0.0/12', '192.168.0.0/16'].map((text) => parsePrefix(text) as Prefix),
+            address: undefined,
+            ports: undefined,
+            fullyRandom: false,
+          },
+        }),
+      ],
+    },
+    /destinations outside all pools and 172\.16\.0\.0\/12, 192\.168\.0\.0\/16 leave with/,
+  ],
+  [
     'calico#2457: what does the kernel do with it?',
     '10.2.0.5',
     {
