@@ -135,7 +135,7 @@ class Agent {
     this.#lastGood = runFile(`${beside}.last-good.json`, feed)
     this.#restart = runFile(`${beside}.restart.json`, feed)
     const { status: path, node } = options
-    this.#statusFile = path === undefined ? undefined : new StatusFile({ path, node, trouble: troubleAt(path, feed) })
+    this.#statusFile = path === undefined ? undefined : new StatusFile({ path, node, report: reportAt(path, feed) })
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? tableOf(options) : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
@@ -355,11 +355,11 @@ const engineOptionsOf = (options: AgentOptions): EngineOptions => ({
 const tableOf = ({ table }: AgentOptions): number => (table === 'main' ? MAIN_TABLE : Number(table))
 
 const runFile = (path: string, feed: (input: Input) => void): RunFile =>
-  new RunFile({ path, trouble: troubleAt(path, feed) })
+  new RunFile({ path, report: reportAt(path, feed) })
 
 /** An error of a run file becomes a problem of its own. */
-const troubleAt = (path: string, feed: (input: Input) => void) => (text: string | undefined) =>
-  feed({ kind: 'objects', changes: [{ kind: 'trouble', at: path, text, level: 'warning' }] })
+const reportAt = (path: string, feed: (input: Input) => void) => (text: string | undefined) =>
+  feed({ kind: 'objects', changes: [{ kind: 'source-problem', at: path, text, level: 'warning' }] })
 
 /** Whether the status is written anywhere. */
 const writesStatus = ({ source, status }: AgentOptions): boolean => source === 'kubernetes' || status !== undefined

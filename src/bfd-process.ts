@@ -85,10 +85,10 @@ class BfdProcess {
     this.#control = control
     this.#log = log
     const path = `${control.replace(/\.sock$/, '')}.json`
-    const trouble = (text: string | undefined) => {
+    const report = (text: string | undefined) => {
       if (text !== undefined) log.write(logLine('warn', 'bfd-handover', `${path}: ${text}`))
     }
-    this.#file = new RunFile({ path, trouble })
+    this.#file = new RunFile({ path, report })
     this.#server = createServer((socket) => this.#accept(socket))
     this.ended = new Promise((resolve, reject) => {
       this.#end = (error) => (error === undefined ? resolve() : reject(error))

@@ -99,7 +99,7 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
   const source = await open((input) => {
     if (input.kind === 'objects') {
       store.apply(input.changes)
-      const hasError = store.troubles().some(({ level }) => level !== 'warning')
+      const hasError = store.sourceProblems().some(({ level }) => level !== 'warning')
       if (!hasError) clearTimeout(errorTimer)
       errorTimer = hasError ? (errorTimer ?? setTimeout(giveUp, ERROR_MILLIS)) : undefined
     }
@@ -125,4 +125,4 @@ async function readPods(source: Source, store: ObjectStore): Promise<void> {
 }
 
 const whyNotSynced = (store: ObjectStore): string =>
-  store.troubles()[0]?.text ?? 'the objects could not be read within a minute'
+  store.sourceProblems()[0]?.text ?? 'the objects could not be read within a minute'

@@ -82,11 +82,11 @@ export class BfdEngine {
       case 'packet':
         this.#receive(input, now)
         return
-      case 'trouble': {
+      case 'socket-error': {
         const session = this.#byDiscriminator.get(input.session)
         if (session === undefined) return
         if (input.portTaken) this.#open(session)
-        this.#handle(session, { kind: 'trouble', text: input.text }, now)
+        this.#handle(session, { kind: 'socket-error', text: input.text }, now)
         return
       }
       case 'filtered':

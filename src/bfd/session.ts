@@ -18,7 +18,7 @@ export type SessionEvent =
   | { readonly kind: 'configure'; readonly intent: BfdIntent; readonly least: Micros }
   /** RFC 5880 §6.8.16. */
   | { readonly kind: 'disable' | 'enable' }
-  | { readonly kind: 'trouble'; readonly text: string | undefined }
+  | { readonly kind: 'socket-error'; readonly text: string | undefined }
   /** The neighbor's Detection Time shall be at least this from now on; 0: as configured. */
   | { readonly kind: 'lengthen'; readonly away: Micros }
   | { readonly kind: 'timer' }
@@ -68,7 +68,7 @@ interface Facts {
   readonly detectionTime: Micros
   readonly discriminator: number
   readonly remoteState: BfdState
-  readonly trouble: string | undefined
+  readonly error: string | undefined
 }
 
 const differ = (a: Facts, b: Facts): boolean =>
@@ -76,7 +76,7 @@ const differ = (a: Facts, b: Facts): boolean =>
   a.detectionTime !== b.detectionTime ||
   a.discriminator !== b.discriminator ||
   a.remoteState !== b.remoteState ||
-  a.trouble !== b.trouble
+  a.error !== b.error
 
 export class Session {
   readonly discriminator: number
@@ -112,7 +112,7 @@ export class Session {
 
   /** The least Detection Time that the neighbor shall have; 0: as configured. */
   #away: Micros = 0
-  #trouble: string | undefined
+  #error: string | undefined
   #sent = 0
   #received = 0
   #now: Millis
@@ -210,8 +210,8 @@ export class Session {
         this.#overAt = undefined
         this.#step('enable')
         return
-      case 'trouble':
-        this.#trouble = event.text
+      case 'socket-error':
+        this.#error = event.text
         return
       case 'lengthen':
         this.#away = event.away
@@ -406,7 +406,7 @@ export class Session {
       detectionTime: this.#detectionTime(),
       discriminator: this.#heard.discriminator,
       remoteState: this.#heard.state,
-      trouble: this.#trouble,
+      error: this.#error,
     }
   }
 
@@ -435,7 +435,7 @@ export class Session {
       remoteMinRx: heard.requiredMinRx,
       independent: this.#independent && heard.controlPlaneIndependent,
       passive,
-      trouble: this.#trouble,
+      error: this.#error,
       sent: this.#sent,
       received: this.#received,
     }

@@ -51,7 +51,7 @@ export interface BfdView {
   readonly independent: boolean
   readonly passive: boolean
   /** Why nothing can be sent. */
-  readonly trouble: string | undefined
+  readonly error: string | undefined
   readonly sent: number
   readonly received: number
 }
@@ -109,7 +109,7 @@ export type Heard = Pick<
 export interface Priority {
   readonly kind: 'real-time' | 'nice' | 'none'
   /** Why not the best. */
-  readonly trouble: string | undefined
+  readonly error: string | undefined
 }
 
 /** What the owner of the sessions learns. */
@@ -131,7 +131,7 @@ export type BfdInput =
     }
   /** A session cannot send, and why; undefined: it can. `portTaken`: it shall try another source port. */
   | {
-      readonly kind: 'trouble'
+      readonly kind: 'socket-error'
       readonly session: number
       readonly text: string | undefined
       readonly portTaken: boolean

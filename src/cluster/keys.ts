@@ -36,7 +36,7 @@ function whyNoKey(
   if (!TYPES.includes(secret.type)) return `${object} is of type ${secret.type}, not ${TYPES.join(' or ')}`
   const found = secret.keys[key]
   if (found === undefined) return `${object} has no key ${JSON.stringify(key)}`
-  return found.trouble === undefined ? undefined : `key ${JSON.stringify(key)} of ${object} ${found.trouble}`
+  return found.error === undefined ? undefined : `key ${JSON.stringify(key)} of ${object} ${found.error}`
 }
 
 function elsewhere(name: string, secrets: ReadonlyMap<string, SecretObject>): string {

@@ -42,11 +42,11 @@ export type ObjectChange =
       }[]
     }
   /**
-   * Trouble at the source itself: a file that does not parse, an API that does not answer. Cleared by `text:
+   * A problem of the source itself: a file that does not parse, an API that does not answer. Cleared by `text:
    * undefined`.
    */
   | {
-      readonly kind: 'trouble'
+      readonly kind: 'source-problem'
       readonly at: string
       readonly text: string | undefined
       /** A warning; absent: an error. */

@@ -40,7 +40,7 @@ export class ObjectStore {
   readonly #slices = new Map<string, readonly ParsedObjects['EndpointSlice'][]>()
   readonly #objectProblems = new Map<string, readonly Problem[]>()
   readonly #duplicates = new Map<Kind, readonly Problem[]>()
-  readonly #troubles = new Map<string, Problem>()
+  readonly #sourceProblems = new Map<string, Problem>()
   /** By place that cannot be read: kinds of the objects that it may contain. */
   readonly #hidden = new Map<string, readonly Kind[]>()
   /** Objects whose value in force is no good version of this run: read in part, or from an earlier run. */
@@ -184,7 +184,7 @@ export class ObjectStore {
   /** Sorted by object and field; the same list until one changes. */
   problems(): readonly Problem[] {
     this.#problems ??= [
-      ...this.#troubles.values(),
+      ...this.#sourceProblems.values(),
       ...[...this.#objectProblems.values()].flat(),
       ...[...this.#duplicates.values()].flat(),
     ].sort(byObject)
@@ -192,8 +192,8 @@ export class ObjectStore {
   }
 
   /** Problems of the source itself, sorted. */
-  troubles(): readonly Problem[] {
-    return [...this.#troubles.values()].sort(byObject)
+  sourceProblems(): readonly Problem[] {
+    return [...this.#sourceProblems.values()].sort(byObject)
   }
 
   #table<K extends Kind>(kind: K): Map<string, ParsedObjects[K]> {
@@ -205,7 +205,7 @@ export class ObjectStore {
     else {
       if (change.kind === 'upsert') yield this.#upsert(change)
       else if (change.kind === 'delete') this.#delete(change.ref)
-      else this.#trouble(change)
+      else this.#setSourceProblem(change)
       yield READ_COST
     }
   }
@@ -340,15 +340,15 @@ export class ObjectStore {
     }
   }
 
-  #trouble({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'trouble' }>): void {
-    const before = this.#troubles.get(at)
+  #setSourceProblem({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'source-problem' }>): void {
+    const before = this.#sourceProblems.get(at)
     this.#hide(at, text === undefined ? [] : hides)
-    if (text === undefined) this.#troubles.delete(at)
+    if (text === undefined) this.#sourceProblems.delete(at)
     else {
       const problem = { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
-      this.#troubles.set(at, makeProblem(problem))
+      this.#sourceProblems.set(at, makeProblem(problem))
     }
-    if (!same(before, this.#troubles.get(at))) this.#problemsChanged()
+    if (!same(before, this.#sourceProblems.get(at))) this.#problemsChanged()
   }
 
   #hide(at: string, kinds: readonly Kind[]): void {

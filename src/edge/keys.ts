@@ -16,7 +16,7 @@ interface Known {
   readonly version: number
   /** Undefined where the value cannot be a key. */
   readonly bytes: Uint8Array | undefined
-  readonly trouble: string | undefined
+  readonly error: string | undefined
 }
 
 export class Keys {
@@ -77,14 +77,14 @@ export class Keys {
     const values = valuesOf(object)
     const known = this.#secrets.get(name) ?? new Map<string, Known>()
     this.#secrets.set(name, known)
-    const keys: Record<string, { version: number; trouble: string | undefined }> = {}
+    const keys: Record<string, { version: number; error: string | undefined }> = {}
     for (const [key, value] of values) {
-      const trouble = whyNoKey(value)
+      const error = whyNoKey(value)
       const before = known.get(key)
       const isSame = before?.bytes !== undefined && value !== undefined && Buffer.compare(before.bytes, value) === 0
       const version = isSame ? before.version : ++this.#version
-      known.set(key, { version, bytes: trouble === undefined ? value : before?.bytes, trouble })
-      keys[key] = { version, trouble }
+      known.set(key, { version, bytes: error === undefined ? value : before?.bytes, error })
+      keys[key] = { version, error }
     }
     return {
       apiVersion: 'v1',

@@ -16,15 +16,15 @@ const PATIENCE: Millis = 10_000
 const openRoot = (): number => openSync('/', 'r')
 
 export class Reserve {
-  readonly #report: (trouble: string | undefined) => void
+  readonly #report: (error: string | undefined) => void
   readonly #open: () => number
   #size: number
   #held: number[] = []
-  #trouble: string | undefined
+  #error: string | undefined
   #timer: NodeJS.Timeout | undefined
 
   /** `report` gets the reason when the reserve is used, and `undefined` when it is complete again. */
-  constructor(report: (trouble: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
+  constructor(report: (error: string | undefined) => void, size = DEFAULT_SIZE, open = openRoot) {
     this.#report = report
     this.#size = size
     this.#open = open
@@ -73,19 +73,19 @@ export class Reserve {
     this.#held = []
   }
 
-  #note(trouble: string): void {
+  #note(error: string): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#lookAgain(), PATIENCE).unref()
-    if (trouble === this.#trouble) return
-    this.#trouble = trouble
-    this.#report(trouble)
+    if (error === this.#error) return
+    this.#error = error
+    this.#report(error)
   }
 
   #lookAgain(): void {
     this.#timer = undefined
     this.refill()
     if (this.#timer !== undefined) return
-    this.#trouble = undefined
+    this.#error = undefined
     this.#report(undefined)
   }
 }

@@ -2,7 +2,7 @@
  * A file in the agent's run directory, for the next run of the agent. One JSON value, replaced as a whole.
  *
  * It is never half-written (a new file is renamed over the old one), readable only for its owner, and bounded. A file
- * that cannot be read counts as absent: the agent then starts as in its first run. Nothing here throws; `trouble` gets
+ * that cannot be read counts as absent: the agent then starts as in its first run. Nothing here throws; `report` gets
  * the error.
  */
 import { lstat, readFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { replaceFile, sweepHalves } from './replace-file.ts'
 export interface RunFileOptions {
   readonly path: string
   /** The error; undefined when it is over. */
-  readonly trouble: (text: string | undefined) => void
+  readonly report: (text: string | undefined) => void
 }
 
 /** A file with another version is not read. */
@@ -21,14 +21,14 @@ const MOST_BYTES = 16 * 1024 * 1024
 
 export class RunFile {
   readonly #path: string
-  readonly #trouble: RunFileOptions['trouble']
+  readonly #report: RunFileOptions['report']
   #writing: Promise<void> | undefined
   /** The newest value that is not written yet: a value that arrives during a write replaces it. */
   #next: { readonly value: unknown } | undefined
 
-  constructor({ path, trouble }: RunFileOptions) {
+  constructor({ path, report }: RunFileOptions) {
     this.#path = path
-    this.#trouble = trouble
+    this.#report = report
   }
 
   /** Undefined where there is none that can be used. Called before the first write. */
@@ -44,7 +44,7 @@ export class RunFile {
       return value
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isMissing) this.#trouble(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)
+      if (!isMissing) this.#report(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)
       return undefined
     }
   }
@@ -71,9 +71,9 @@ export class RunFile {
     try {
       if (text.length > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
       await replaceFile(this.#path, text, 0o600)
-      this.#trouble(undefined)
+      this.#report(undefined)
     } catch (error) {
-      this.#trouble(`the file for the next run cannot be written: ${errorText(error)}`)
+      this.#report(`the file for the next run cannot be written: ${errorText(error)}`)
     }
   }
 }

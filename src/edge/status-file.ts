@@ -19,7 +19,7 @@ const MOST_BYTES = 64 * 1024
 interface StatusFileOptions {
   readonly path: string
   readonly node: string
-  readonly trouble: (text: string | undefined) => void
+  readonly report: (text: string | undefined) => void
 }
 
 export class StatusFile {
@@ -44,7 +44,7 @@ export class StatusFile {
   }
 
   async #writeAll(): Promise<void> {
-    const { path, node, trouble } = this.#options
+    const { path, node, report } = this.#options
     this.#before ??= await readStatus(path)
     for (let next = this.#next; next !== undefined; next = this.#next) {
       this.#next = undefined
@@ -53,8 +53,8 @@ export class StatusFile {
       const { apiVersion, kind } = NODE_STATUS
       const object = { apiVersion, kind, metadata: { name: node }, status }
       await replaceFile(path, `${JSON.stringify(object, null, 2)}\n`, MODE).then(
-        () => trouble(undefined),
-        (error: unknown) => trouble(`the status cannot be written: ${errorText(error)}`),
+        () => report(undefined),
+        (error: unknown) => report(`the status cannot be written: ${errorText(error)}`),
       )
     }
     this.#writing = undefined

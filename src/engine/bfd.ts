@@ -49,7 +49,7 @@ export class Bfd {
   #priority: Priority | undefined
   #least = 0
   /** Why BFD does not run at all. */
-  #trouble: string | undefined
+  #error: string | undefined
   #isChanged = false
   #isFrozen = false
 
@@ -171,7 +171,7 @@ export class Bfd {
     if (!this.#keep(session)) return []
     const lost: Lost[] = []
     for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
-      if (session.trouble !== before?.trouble) this.#logTrouble(neighbor.name, session.trouble)
+      if (session.error !== before?.error) this.#logError(neighbor.name, session.error)
       if (from === undefined) continue
       const reason = reasonOf(session)
       const isLost = isFailure(from, session)
@@ -183,28 +183,25 @@ export class Bfd {
     return lost
   }
 
-  #logTrouble(peer: string, trouble: string | undefined): void {
-    if (trouble === undefined) this.#out.log(logLine('info', 'bfd-trouble-gone', `${peer}: BFD can be sent`, { peer }))
-    else
-      this.#out.log(
-        logLine('warn', 'bfd-trouble', `${peer}: BFD cannot be sent: ${trouble}`, { peer, reason: trouble }),
-      )
+  #logError(peer: string, error: string | undefined): void {
+    if (error === undefined) this.#out.log(logLine('info', 'bfd-trouble-gone', `${peer}: BFD can be sent`, { peer }))
+    else this.#out.log(logLine('warn', 'bfd-trouble', `${peer}: BFD cannot be sent: ${error}`, { peer, reason: error }))
   }
 
-  #logPriority({ kind, trouble }: Priority): void {
-    const why = trouble === undefined ? '' : ` (real time: ${trouble})`
-    const fields = { priority: kind, reason: trouble ?? null }
+  #logPriority({ kind, error }: Priority): void {
+    const why = error === undefined ? '' : ` (real time: ${error})`
+    const fields = { priority: kind, reason: error ?? null }
     this.#out.log(logLine('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
   }
 
   /** The thread or process of BFD has ended, or runs again. Its earlier reports no longer count. */
-  setTrouble(trouble: string | undefined): void {
-    if (trouble === this.#trouble) return
-    this.#trouble = trouble
-    if (trouble === undefined) this.#out.log(logLine('info', 'bfd-there', 'BFD runs again'))
+  setError(error: string | undefined): void {
+    if (error === this.#error) return
+    this.#error = error
+    if (error === undefined) this.#out.log(logLine('info', 'bfd-there', 'BFD runs again'))
     else {
       this.#sessions.clear()
-      this.#out.log(logLine('error', 'bfd-gone', `BFD does not run: ${trouble}`, { reason: trouble }))
+      this.#out.log(logLine('error', 'bfd-gone', `BFD does not run: ${error}`, { reason: error }))
     }
   }
 
@@ -227,8 +224,8 @@ export class Bfd {
   problems(): readonly Problem[] {
     if (this.#wishes.size === 0) return []
     const problems: Problem[] = []
-    if (this.#trouble !== undefined) {
-      problems.push(makeProblem({ code: 'bfd-gone', object: 'BFD', says: `does not run: ${this.#trouble}` }))
+    if (this.#error !== undefined) {
+      problems.push(makeProblem({ code: 'bfd-gone', object: 'BFD', says: `does not run: ${this.#error}` }))
     }
     const fastest = Math.min(...[...this.#wishes.values()].map(({ transmit, receive }) => Math.min(transmit, receive)))
     if (fastest < this.#least) {
@@ -237,9 +234,9 @@ export class Bfd {
       )
     }
     for (const [neighbor, { remote }] of this.#wishes) {
-      const trouble = this.#sessions.get(remote)?.trouble
-      if (trouble === undefined) continue
-      problems.push(makeProblem({ code: 'bfd-trouble', object: neighbor.name, says: `BFD cannot be sent: ${trouble}` }))
+      const error = this.#sessions.get(remote)?.error
+      if (error === undefined) continue
+      problems.push(makeProblem({ code: 'bfd-trouble', object: neighbor.name, says: `BFD cannot be sent: ${error}` }))
     }
     return problems
   }

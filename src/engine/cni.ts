@@ -49,11 +49,11 @@ export class CniKeeper {
 }
 
 /** An error is a problem until it is over. */
-export const cniTrouble = ({ trouble }: CniInput): ObjectChange => ({ kind: 'trouble', at: 'CNI', text: trouble })
+export const cniProblem = ({ error }: CniInput): ObjectChange => ({ kind: 'source-problem', at: 'CNI', text: error })
 
 /** An error becomes a problem. */
-export function cniLine({ path, config, trouble }: CniInput): LogLine | undefined {
-  if (trouble !== undefined) return undefined
+export function cniLine({ path, config, error }: CniInput): LogLine | undefined {
+  if (error !== undefined) return undefined
   return config === undefined
     ? logLine('info', 'cni-absent', `there is no CNI configuration of ours at ${path}`, { path })
     : logLine('info', 'cni-written', `the CNI configuration is at ${path}`, { path })

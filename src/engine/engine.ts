@@ -28,7 +28,7 @@ import { act } from './act.ts'
 import { Bfd } from './bfd.ts'
 import { Callers } from './callers.ts'
 import { Clients } from './clients.ts'
-import { CniKeeper, type CniMode, cniLine, cniTrouble } from './cni.ts'
+import { CniKeeper, type CniMode, cniLine, cniProblem } from './cni.ts'
 import { Damping } from './damping.ts'
 import type { Effect } from './effect.ts'
 import { Gateways } from './gateways.ts'
@@ -188,12 +188,12 @@ export class Engine {
       startedAt: now,
       configuredAt: now,
       synced: false,
-      troubles: [],
+      sourceProblems: [],
       stopping: false,
       intent: undefined,
       kernelProblems: [],
       damped: this.#damping.refusals,
-      linksTrouble: undefined,
+      linksError: undefined,
       listening: new Listening(),
       callers: new Callers(),
     }
@@ -390,7 +390,7 @@ export class Engine {
       case 'kernel':
       case 'nft-table':
       case 'applied':
-      case 'kernel-trouble':
+      case 'kernel-error':
       case 'cni':
         this.#takeKernel(input, now)
         return
@@ -399,7 +399,7 @@ export class Engine {
         this.#takeLink(input, now)
         return
       case 'bfd':
-      case 'bfd-trouble':
+      case 'bfd-error':
         this.#takeBfd(input, now)
         return
       case 'polled':
@@ -487,8 +487,8 @@ export class Engine {
       case 'applied':
         this.#kernel?.take(input, now)
         return
-      case 'kernel-trouble':
-        if (input.what === 'links') this.#facts.linksTrouble = input.text
+      case 'kernel-error':
+        if (input.what === 'links') this.#facts.linksError = input.text
         else this.#kernel?.take(input, now)
         return
       case 'cni':
@@ -498,8 +498,8 @@ export class Engine {
   }
 
   #takeBfd(input: BfdInput, now: Millis): void {
-    if (input.kind === 'bfd-trouble') {
-      this.#bfd.setTrouble(input.text)
+    if (input.kind === 'bfd-error') {
+      this.#bfd.setError(input.text)
       return
     }
     for (const { neighbor, ...lost } of this.#bfd.take(input.news)) {
@@ -588,10 +588,10 @@ export class Engine {
       yield* this.#store.steps(input.changes)
       if (input.kind === 'synced') this.#setSynced()
     }
-    const before = this.#facts.intent?.problems ?? this.#facts.troubles
+    const before = this.#facts.intent?.problems ?? this.#facts.sourceProblems
     if (!this.#facts.synced) {
-      this.#facts.troubles = this.#store.troubles()
-      this.#logProblems(before, this.#facts.troubles)
+      this.#facts.sourceProblems = this.#store.sourceProblems()
+      this.#logProblems(before, this.#facts.sourceProblems)
       return
     }
     this.#store.settleMemory()
@@ -814,7 +814,7 @@ export class Engine {
     this.#cni.answered(input)
     const line = cniLine(input)
     if (line !== undefined) this.#out.log(line)
-    this.#change([cniTrouble(input)], now)
+    this.#change([cniProblem(input)], now)
   }
 
   #stay(now: Millis): boolean {

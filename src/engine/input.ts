@@ -61,7 +61,7 @@ export type ListenInput =
   /** Whether packets of strangers are dropped because there are too many, and how many since the last report. */
   | { readonly kind: 'callers-filtered'; readonly isOn: boolean; readonly dropped: number }
   /** Why no descriptor is left for sockets, as the system reports it; undefined: there are some again. */
-  | { readonly kind: 'descriptors'; readonly trouble: string | undefined }
+  | { readonly kind: 'descriptors'; readonly error: string | undefined }
 
 /** TCP connections of neighbors. */
 export type ConnectionInput =
@@ -105,13 +105,13 @@ export type KernelInput =
       readonly failed: readonly Failure[]
     }
   /** Why the kernel cannot be read or written; undefined: it can again. */
-  | { readonly kind: 'kernel-trouble'; readonly what: 'links' | 'routes' | 'nft'; readonly text: string | undefined }
+  | { readonly kind: 'kernel-error'; readonly what: 'links' | 'routes' | 'nft'; readonly text: string | undefined }
   /** The result of the Effect `cni`: the configuration is in place, or the error. Reported again when that changes. */
   | {
       readonly kind: 'cni'
       readonly path: string
       readonly config: string | undefined
-      readonly trouble: string | undefined
+      readonly error: string | undefined
     }
 
 /** Unnumbered neighbors: router advertisements (RFC 4861). */
@@ -120,7 +120,7 @@ export type DiscoveryInput =
    * The state of an interface of the Effect `discover`: we send router advertisements and listen there, or why not.
    * Reported when it changes.
    */
-  | { readonly kind: 'link'; readonly interface: string; readonly trouble: string | undefined }
+  | { readonly kind: 'link'; readonly interface: string; readonly error: string | undefined }
   /** A router advertised itself there: its link-local address, with the interface as zone. Reported every time. */
   | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
 
@@ -129,7 +129,7 @@ export type BfdInput =
   /** Reports of the BFD engine, in order. */
   | { readonly kind: 'bfd'; readonly news: readonly BfdNews[] }
   /** Why the BFD engine cannot be reached; undefined: it can again. */
-  | { readonly kind: 'bfd-trouble'; readonly text: string | undefined }
+  | { readonly kind: 'bfd-error'; readonly text: string | undefined }
 
 /** Time, and the life of the process. */
 export type ProcessInput =
@@ -146,7 +146,7 @@ export type ProcessInput =
    */
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** The result of a request to the endpoint of the Effect `health`; undefined: it is healthy. */
-  | { readonly kind: 'health'; readonly trouble: string | undefined }
+  | { readonly kind: 'health'; readonly error: string | undefined }
   /** Whether the Lease that one of all agents holds is ours. */
   | { readonly kind: 'lease'; readonly held: boolean }
   /**

@@ -54,7 +54,7 @@ export class KernelNft {
   /** The last script that was sent. */
   #written: NftScript | undefined
   #failure: string | undefined
-  #trouble: string | undefined
+  #error: string | undefined
   #retryAt: Millis | undefined
   #delay = FIRST_RETRY
   /** Before this time sets are not changed alone, and a change is waiting. */
@@ -128,8 +128,8 @@ export class KernelNft {
     this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
   }
 
-  setTrouble(text: string | undefined): void {
-    this.#trouble = text
+  setError(text: string | undefined): void {
+    this.#error = text
   }
 
   deadline(): Millis | undefined {
@@ -142,17 +142,17 @@ export class KernelNft {
     if (isDue || (this.#setsWait && this.#setsFrom <= now)) this.#compare(now)
   }
 
-  troubles(): readonly string[] {
+  errors(): readonly string[] {
     const found: string[] = []
-    if (this.#trouble !== undefined && this.#isNeeded) found.push(this.#trouble)
+    if (this.#error !== undefined && this.#isNeeded) found.push(this.#error)
     if (this.#failure !== undefined) found.push(`our nftables rules could not be written: ${this.#failure}`)
     return found
   }
 
   problems(): readonly Problem[] {
     if (this.#intent === undefined) return []
-    const troubles = this.troubles().map((says) => makeProblem({ code: 'nft-trouble', object: 'nftables', says }))
-    return [...troubles, ...natProblems(this.#intent, this.#addresses)]
+    const errors = this.errors().map((says) => makeProblem({ code: 'nft-trouble', object: 'nftables', says }))
+    return [...errors, ...natProblems(this.#intent, this.#addresses)]
   }
 
   view(): NatView {
@@ -168,7 +168,7 @@ export class KernelNft {
     })
     return {
       active: table !== undefined && isSame,
-      trouble: this.troubles()[0],
+      error: this.errors()[0],
       rules: rules.flatMap(({ pool, ...rule }) => (pool === undefined ? [] : [{ pool, ...rule }])),
       serviceLoops: {
         prevention: this.#intent?.serviceLoopPrevention ?? 'Disabled',

@@ -17,12 +17,12 @@ export interface Unresolved {
 
 export function kernelProblems(
   keeper: RouteKeeper,
-  trouble: string | undefined,
+  error: string | undefined,
   waiting: readonly RouteIntent[],
   unresolved: Unresolved,
 ): Problem[] {
   const found: Problem[] = []
-  if (trouble !== undefined) found.push(makeProblem({ code: 'kernel-unread', object: 'kernel routes', says: trouble }))
+  if (error !== undefined) found.push(makeProblem({ code: 'kernel-unread', object: 'kernel routes', says: error }))
   const { keptOut } = keeper
   return [
     ...found,
@@ -33,7 +33,7 @@ export function kernelProblems(
     ...gaps(keptOut),
     ...heldBack(
       keeper,
-      trouble,
+      error,
       waiting.flatMap(({ origin, prefix }) => (origin === 'pod' ? [] : [prefix])),
     ),
     ...podsElsewhere(
@@ -107,9 +107,9 @@ function byReason(keptOut: KeptOutRoutes, kind: 'failed' | 'unresolved' | 'left'
 }
 
 /** At the start that is normal for a moment: it is a problem only where another route is in the way. */
-function heldBack(keeper: RouteKeeper, trouble: string | undefined, waiting: readonly Prefix[]): Problem[] {
+function heldBack(keeper: RouteKeeper, error: string | undefined, waiting: readonly Prefix[]): Problem[] {
   const strayed = waiting.flatMap((prefix) => strays(keeper, prefix) ?? [])
-  const stuck = waiting.filter(({ text }) => trouble !== undefined || keeper.keptOut.get(text)?.kind === 'failed')
+  const stuck = waiting.filter(({ text }) => error !== undefined || keeper.keptOut.get(text)?.kind === 'failed')
   const held = stuck.map(({ text }) => {
     const says = 'is not advertised until the kernel has its blackhole route'
     return makeProblem({ code: 'pod-cidr-waits', object: 'kernel routes', value: text, says })

@@ -33,7 +33,7 @@ import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
 
-export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-trouble' }>
+export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
 
 /** The most route changes in one effect; the next effect follows when these have been applied. */
 const CHANGES = 1_024
@@ -99,7 +99,7 @@ export class Kernel {
   #handover: FirstSync | undefined
   /** Routes of an earlier run that are still there are being removed. */
   #handoverIsOver = false
-  #trouble: string | undefined
+  #error: string | undefined
   #lastNextHop: NextHop | undefined
   #isStale = true
   #problems: readonly Problem[] = []
@@ -175,9 +175,9 @@ export class Kernel {
       case 'applied':
         this.#applied(input, now)
         break
-      case 'kernel-trouble':
-        if (input.what === 'nft') this.#nft.setTrouble(input.text)
-        else this.#trouble = input.text
+      case 'kernel-error':
+        if (input.what === 'nft') this.#nft.setError(input.text)
+        else this.#error = input.text
         break
     }
     this.#isStale = true
@@ -266,10 +266,7 @@ export class Kernel {
     if (this.#isStale) {
       this.#isStale = false
       const waiting = [...this.#waiting.values()]
-      const found = [
-        ...kernelProblems(this.#routes, this.#trouble, waiting, this.#unresolved()),
-        ...this.#nft.problems(),
-      ]
+      const found = [...kernelProblems(this.#routes, this.#error, waiting, this.#unresolved()), ...this.#nft.problems()]
       if (!same(found, this.#problems)) this.#problems = found
     }
     return this.#problems

@@ -27,14 +27,14 @@ export class Listening {
     return logLine('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
   }
 
-  takeDescriptors({ trouble }: Extract<Input, { kind: 'descriptors' }>): LogLine {
-    if (trouble === undefined) {
+  takeDescriptors({ error }: Extract<Input, { kind: 'descriptors' }>): LogLine {
+    if (error === undefined) {
       this.#descriptors = undefined
       return logLine('info', 'descriptors-enough', 'file descriptors for sockets are available again')
     }
-    const says = `no file descriptor is left for sockets: ${trouble}; connections of neighbors come first, others are refused`
+    const says = `no file descriptor is left for sockets: ${error}; connections of neighbors come first, others are refused`
     this.#descriptors = makeProblem({ code: 'descriptors-short', object: 'agent', says })
-    return logLine('error', 'descriptors-short', says, { reason: trouble })
+    return logLine('error', 'descriptors-short', says, { reason: error })
   }
 
   /** The addresses have changed: errors of former ones are over. */

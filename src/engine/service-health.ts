@@ -45,22 +45,22 @@ export class ServiceHealth {
   }
 
   /** Counts a reply. Returns whether `why` has changed. */
-  take({ trouble }: Answer): boolean {
+  take({ error }: Answer): boolean {
     const settings = this.#settings
     if (settings === undefined) return false
     const before = this.#why
-    this.#failures = trouble === undefined ? 0 : this.#failures + 1
-    if (trouble === undefined) {
+    this.#failures = error === undefined ? 0 : this.#failures + 1
+    if (error === undefined) {
       this.#why = undefined
       this.#isNew = false
     } else if (before === undefined && this.#failures >= settings.failures) {
-      this.#why = `${placeOf(settings)} is unhealthy: ${trouble}`
+      this.#why = `${placeOf(settings)} is unhealthy: ${error}`
     }
     if ((before === undefined) === (this.#why === undefined)) return false
     this.#out.log(
       this.#why === undefined
         ? logLine('info', 'services-healthy', `${placeOf(settings)} is healthy: services are advertised`)
-        : logLine('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { trouble: trouble ?? '' }),
+        : logLine('warn', 'services-unhealthy', `${this.#why}; no service is advertised`, { error: error ?? '' }),
     )
     return true
   }

@@ -62,19 +62,19 @@ export class Unnumbered {
 }
 
 function whyNoNeighbor(link: Link, name: string): string | undefined {
-  if (link.trouble !== undefined) return link.trouble
+  if (link.error !== undefined) return link.error
   return link.router === undefined ? `no router advertisement has arrived on ${name} yet` : undefined
 }
 
 function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): LogLine | undefined {
-  const { interface: name, trouble } = input
-  if (link.trouble === trouble) return undefined
-  link.setTrouble(trouble)
-  return trouble === undefined
+  const { interface: name, error } = input
+  if (link.error === error) return undefined
+  link.setError(error)
+  return error === undefined
     ? logLine('info', 'link-ready', `${name}: sending router advertisements and listening for a router`, {
         interface: name,
       })
-    : logLine('warn', 'link-trouble', `${name}: ${trouble}`, { interface: name, reason: trouble })
+    : logLine('warn', 'link-trouble', `${name}: ${error}`, { interface: name, reason: error })
 }
 
 function takeRouter(

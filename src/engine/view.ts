@@ -64,7 +64,7 @@ export interface Facts {
   configuredAt: Millis
   synced: boolean
   /** Errors of the source of objects, as long as there is no intent. */
-  troubles: readonly Problem[]
+  sourceProblems: readonly Problem[]
   stopping: boolean
   intent: Intent | undefined
   /** Addresses that flap, and why they are suppressed. */
@@ -72,7 +72,7 @@ export interface Facts {
   /** Problems with the kernel. */
   kernelProblems: readonly Problem[]
   /** Why links and addresses cannot be read, where nothing else is read from the kernel. */
-  linksTrouble: string | undefined
+  linksError: string | undefined
   readonly listening: Listening
   readonly callers: Callers
 }
@@ -219,12 +219,10 @@ export class EngineView implements View {
   }
 
   problems(): readonly Problem[] {
-    const { intent, troubles, kernelProblems, linksTrouble, listening } = this.#facts
-    const ofObjects = intent?.problems ?? troubles
+    const { intent, sourceProblems, kernelProblems, linksError, listening } = this.#facts
+    const ofObjects = intent?.problems ?? sourceProblems
     const unread =
-      linksTrouble === undefined
-        ? []
-        : [makeProblem({ code: 'links-unread', object: 'kernel links', says: linksTrouble })]
+      linksError === undefined ? [] : [makeProblem({ code: 'links-unread', object: 'kernel links', says: linksError })]
     const held = heldFamilies(this.#neighbors.all())
     const others = [...kernelProblems, ...unread, ...held, ...listening.problems(), ...this.#bfd.problems()]
     return others.length === 0 ? ofObjects : [...ofObjects, ...others]

@@ -19,16 +19,16 @@ export interface Heard {
 
 export class Link {
   /** Why no router can be found; undefined: the link is up, and we send router advertisements on it. */
-  #trouble: string | undefined
+  #error: string | undefined
   #router: Heard | undefined
   #others: Heard[] = []
 
-  constructor(trouble: string) {
-    this.#trouble = trouble
+  constructor(error: string) {
+    this.#error = error
   }
 
-  get trouble(): string | undefined {
-    return this.#trouble
+  get error(): string | undefined {
+    return this.#error
   }
 
   /** The neighbor. */
@@ -41,16 +41,16 @@ export class Link {
     return this.#others
   }
 
-  setTrouble(trouble: string | undefined): void {
-    this.#trouble = trouble
-    if (trouble === undefined) return
+  setError(error: string | undefined): void {
+    this.#error = error
+    if (error === undefined) return
     this.#router = undefined
     this.#others = []
   }
 
   /** A router advertised itself. `hasSession`: the neighbor has a session, whatever it has advertised since. */
   hear(address: Address, hasSession: boolean, now: Millis): void {
-    if (this.#trouble !== undefined) return
+    if (this.#error !== undefined) return
     const heard = { address, at: now }
     const before = this.#router
     const gaveWay = before !== undefined && !hasSession && now - before.at > SILENCE

@@ -71,6 +71,6 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
     controlPlaneIndependent: session.independent,
     packets: { sent: session.sent, received: session.received },
     neighbors: peers,
-    trouble: session.trouble ?? null,
+    trouble: session.error ?? null,
   }
 }

@@ -397,10 +397,10 @@ const interfaceJson = ({ name, up, addresses, link }: InterfaceView): Json => ({
 /** Null where this agent writes nothing into the kernel. */
 function natJson(nat: NatView | undefined): Json {
   if (nat === undefined) return null
-  const { active, trouble, rules, serviceLoops } = nat
+  const { active, error, rules, serviceLoops } = nat
   return {
     active,
-    trouble: trouble ?? null,
+    trouble: error ?? null,
     rules: rules.map(({ pool, ...rule }) => ({ pool, ...ruleJson(rule) })),
     serviceLoops: {
       prevention: serviceLoops.prevention,

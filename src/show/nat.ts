@@ -29,8 +29,8 @@ const ruleRow = (what: string, { packets, bytes, rule }: Omit<Rule, 'family'>): 
   text: columns(what, String(packets ?? '-'), String(bytes ?? '-'), rule),
 })
 
-function stateOf({ active, trouble, rules, serviceLoops }: NatView): string {
-  if (trouble !== undefined) return `Error: ${trouble}`
+function stateOf({ active, error, rules, serviceLoops }: NatView): string {
+  if (error !== undefined) return `Error: ${error}`
   if (rules.length + serviceLoops.rules.length === 0) return 'No pool has natOutgoing, and no service loop is prevented'
   return active ? 'The kernel has these rules' : 'The kernel does not have these rules yet'
 }

@@ -214,7 +214,7 @@ export interface BfdSessionView {
 export interface NatView {
   /** The kernel has exactly these rules. */
   readonly active: boolean
-  readonly trouble: string | undefined
+  readonly error: string | undefined
   readonly rules: readonly (NftRuleView & {
     /** Name of the IPPool. */
     readonly pool: string

@@ -93,17 +93,17 @@ describe('what shall be', () => {
 
   test('a port that is taken is changed for another', () => {
     const { engine, discriminator } = alone()
-    const trouble = {
-      kind: 'trouble',
+    const error = {
+      kind: 'socket-error',
       session: discriminator,
       text: 'Address already in use',
       portTaken: true,
     } as const
-    const [open] = opened(engine.handle(trouble, 0))
+    const [open] = opened(engine.handle(error, 0))
     expect(open?.session).toBe(discriminator)
-    expect(answerOf(engine, 0).sessions[0]?.trouble).toBe('Address already in use')
-    engine.handle({ ...trouble, text: undefined, portTaken: false }, 0)
-    expect(answerOf(engine, 0).sessions[0]?.trouble).toBeUndefined()
+    expect(answerOf(engine, 0).sessions[0]?.error).toBe('Address already in use')
+    engine.handle({ ...error, text: undefined, portTaken: false }, 0)
+    expect(answerOf(engine, 0).sessions[0]?.error).toBeUndefined()
   })
 
   test('the same list again does nothing', () => {

@@ -41,7 +41,7 @@ export const bfdView = (change: Partial<BfdView> = {}): BfdView => ({
   remoteMinRx: 100_000,
   independent: false,
   passive: false,
-  trouble: undefined,
+  error: undefined,
   sent: 120,
   received: 118,
   ...change,

@@ -8,7 +8,7 @@ import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/obje
 /** As the edge tells it. */
 const covered = (
   name: string,
-  keys: Readonly<Record<string, { version: number; trouble?: string }>>,
+  keys: Readonly<Record<string, { version: number; error?: string }>>,
   over: object = {},
 ): ApiObject => {
   const [namespace = '', bare = ''] = name.split('/')
@@ -55,7 +55,7 @@ describe('the peer is held, with object, field and reason, where', () => {
     ],
     [
       'the key can be none',
-      [covered('godwit/bgp', { tor: { version: 1, trouble: 'is empty' } })],
+      [covered('godwit/bgp', { tor: { version: 1, error: 'is empty' } })],
       'key "tor" of Secret/godwit/bgp is empty',
     ],
   ])('%s', (_, objects, why) => {

@@ -187,13 +187,13 @@ describe('the last good version', () => {
   })
 
   test('is in force for what may stand where nothing can be read, until that can', () => {
-    const trouble = {
-      kind: 'trouble',
+    const error = {
+      kind: 'source-problem',
       at: 'bgp.yaml',
       text: 'cannot be read',
       hides: ['BGPConfiguration', 'BGPPeer'],
     } as const
-    const { store, intent, again } = restart(BEFORE, [...others.slice(0, 2), trouble])
+    const { store, intent, again } = restart(BEFORE, [...others.slice(0, 2), error])
     expect(intent.node?.asNumber).toBe(64700)
     expect(addresses(intent)).toEqual([ROUTER, OTHERS])
     // Of `node.here` and `node.there` the earlier run knew that there are none.
@@ -202,7 +202,7 @@ describe('the last good version', () => {
     expect(problemsOf(intent)).toContainEqual(
       'BGPPeer/tor: bgp.yaml cannot be read, and it may hold BGPPeer/tor; the last good version, saved by an earlier run, is in force',
     )
-    store.apply([{ ...trouble, text: undefined }])
+    store.apply([{ ...error, text: undefined }])
     expect(addresses(again())).toEqual([OTHERS])
     expect(again().node?.asNumber).toBe(64512)
     expect(problemsOf(again())).toEqual([])
@@ -210,12 +210,17 @@ describe('the last good version', () => {
 
   test('with configurations of nodes is in force as well, however often the agent restarts', () => {
     const own = { ...bgpConfiguration({ listenPort: 1791 }), metadata: { name: 'node.here' } }
-    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
+    const error = {
+      kind: 'source-problem',
+      at: 'bgp.yaml',
+      text: 'cannot be read',
+      hides: ['BGPConfiguration'],
+    } as const
     let memory = kept([...BEFORE, own])
     for (let run = 0; run < 3; run++) {
       const store = new ObjectStore('here')
       store.lastGood.remember(memory)
-      store.apply([...others, trouble])
+      store.apply([...others, error])
       store.settleMemory()
       const { node: here, peers } = new IntentBuilder({ node: 'here' }).build(store)
       expect(here).toMatchObject({ asNumber: 64700, listenPort: 1791 })
@@ -225,15 +230,20 @@ describe('the last good version', () => {
   })
 
   test('of a run that could not see all says nothing of what it did not see', () => {
-    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
+    const error = {
+      kind: 'source-problem',
+      at: 'bgp.yaml',
+      text: 'cannot be read',
+      hides: ['BGPConfiguration'],
+    } as const
     const never = upsert({ ...bgpConfiguration({ listenPort: 0 }), metadata: { name: 'node.here' } })
-    for (const blind of [trouble, never]) {
+    for (const blind of [error, never]) {
       const first = new ObjectStore('here')
       first.apply([...others, upsert(bgpConfiguration(GOOD)), blind])
       first.settleMemory()
       const second = new ObjectStore('here')
       second.lastGood.remember(saved(first))
-      second.apply([...others, trouble])
+      second.apply([...others, error])
       second.settleMemory()
       const { peers } = new IntentBuilder({ node: 'here' }).build(second)
       expect(peers.get('Global_10_0_0_9')?.held).toMatch(/it may hold BGPConfiguration\/node\.here$/)
@@ -241,13 +251,18 @@ describe('the last good version', () => {
   })
 
   test('where there is none, what may stand there is held and not taken for absent', () => {
-    const trouble = { kind: 'trouble', at: 'bgp.yaml', text: 'cannot be read', hides: ['BGPConfiguration'] } as const
-    const { store, intent, again } = restart([], [...others, trouble])
+    const error = {
+      kind: 'source-problem',
+      at: 'bgp.yaml',
+      text: 'cannot be read',
+      hides: ['BGPConfiguration'],
+    } as const
+    const { store, intent, again } = restart([], [...others, error])
     expect([...intent.peers.values()].map(({ held }) => held)).toEqual(
       Array(2).fill('bgp.yaml cannot be read, and it may hold BGPConfiguration/default'),
     )
     expect(routesOf(intent)).toEqual([])
-    store.apply([{ ...trouble, text: undefined }])
+    store.apply([{ ...error, text: undefined }])
     expect([...again().peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
     expect(routesOf(again())).toEqual(PODS)
   })

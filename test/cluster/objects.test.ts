@@ -666,9 +666,9 @@ describe('core kinds', () => {
   })
 
   test('a secret is what the edge says of it, and no value of it', () => {
-    const keys = { password: { version: 3, trouble: 'is empty' }, odd: 'hunter2' }
+    const keys = { password: { version: 3, error: 'is empty' }, odd: 'hunter2' }
     expect(parse('Secret', { ...secret('lab/bgp', {}), type: 'Opaque', keys }, 'bgp', 'lab')).toMatchObject({
-      value: { type: 'Opaque', keys: { password: { version: 3, trouble: 'is empty' } } },
+      value: { type: 'Opaque', keys: { password: { version: 3, error: 'is empty' } } },
       problems: [],
     })
     expect(JSON.stringify(parse('Secret', secret('lab/bgp', { password: 'hunter2' })))).not.toContain('hunter2')

@@ -53,8 +53,8 @@ describe('apply says whether anything reads differently', () => {
     ['a problem only', [upsert(bad)], true],
     ['an absent object deleted', [remove(node('x'))], false],
     ['nothing', [], false],
-    ['a trouble', [{ kind: 'trouble', at: 'a.yaml', text: 'is no YAML' }], true],
-    ['a trouble that was not there is over', [{ kind: 'trouble', at: 'a.yaml', text: undefined }], false],
+    ['a error', [{ kind: 'source-problem', at: 'a.yaml', text: 'is no YAML' }], true],
+    ['a error that was not there is over', [{ kind: 'source-problem', at: 'a.yaml', text: undefined }], false],
   ])('%s', (_name, changes, expected) => {
     expect(storeOf([good]).apply(changes)).toBe(expected)
   })
@@ -137,12 +137,12 @@ test('a reader too far behind is told so', () => {
   expect(store.changedSince(store.revision)).toEqual([])
 })
 
-test('trouble at the source is a problem until it is over', () => {
+test('error at the source is a problem until it is over', () => {
   const store = new ObjectStore()
-  store.apply([{ kind: 'trouble', at: 'peers.yaml', text: 'line 3: bad indentation' }])
+  store.apply([{ kind: 'source-problem', at: 'peers.yaml', text: 'line 3: bad indentation' }])
   expect(store.problems()).toEqual([
     { code: 'source-trouble', object: 'peers.yaml', field: '', value: '', text: 'peers.yaml: line 3: bad indentation' },
   ])
-  store.apply([{ kind: 'trouble', at: 'peers.yaml', text: undefined }])
+  store.apply([{ kind: 'source-problem', at: 'peers.yaml', text: undefined }])
   expect(store.problems()).toEqual([])
 })

@@ -78,9 +78,9 @@ export function describeApi(title: string, makeRig: () => Promise<ApiRig>): void
       const hasNot = (known: KnownObjects, key: string) =>
         known.until(`${key} is gone`, () => !known.objects.has(key), PATIENCE)
 
-      test('it may read every kind, and has no trouble', async () => {
+      test('it may read every kind, and has no report', async () => {
         const known = await open()
-        expect([...known.troubles.values()]).toEqual([])
+        expect([...known.problems.values()]).toEqual([])
       })
 
       test('knows what was there, what comes, what changes and what goes', async () => {

@@ -66,8 +66,8 @@ class Host {
     return this.session(remote)?.state
   }
 
-  trouble(remote: string): string | undefined {
-    return this.session(remote)?.trouble
+  error(remote: string): string | undefined {
+    return this.session(remote)?.error
   }
 
   get reports() {
@@ -203,18 +203,18 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
     first.run({ remote: '10.1.0.9' })
     await first.ask()
     second.run({ remote: '10.1.0.9' })
-    await until('trouble', () => second.trouble('10.1.0.9') !== undefined)
-    expect(second.trouble('10.1.0.9')).toBe('cannot listen on UDP port 3784: Address already in use')
+    await until('error', () => second.error('10.1.0.9') !== undefined)
+    expect(second.error('10.1.0.9')).toBe('cannot listen on UDP port 3784: Address already in use')
     await first.end()
-    await until('no trouble', () => second.trouble('10.1.0.9') === undefined)
+    await until('no error', () => second.error('10.1.0.9') === undefined)
   })
 
   test('an address that is not ours yet: said, and used once it is there', async () => {
     const host = await start('left')
     host.run({ remote: '10.1.0.9', local: '10.1.0.77' })
-    await until('trouble', () => host.trouble('10.1.0.9') === 'Cannot assign requested address')
+    await until('error', () => host.error('10.1.0.9') === 'Cannot assign requested address')
     space('left').address('e0', '10.1.0.77/24')
-    await until('no trouble', () => host.trouble('10.1.0.9') === undefined)
+    await until('no error', () => host.error('10.1.0.9') === undefined)
   })
 
   test('RFC 5881 §4, §5: source ports from 49152 on, one for a session, TTL 255', async () => {

@@ -17,7 +17,7 @@ class LinuxHost implements NdpHost {
   index = 0
   readonly heard: Packet[] = []
   readonly #child: ChildProcess
-  readonly #waiting: ((trouble: string | undefined) => void)[] = []
+  readonly #waiting: ((error: string | undefined) => void)[] = []
 
   private constructor(child: ChildProcess) {
     this.#child = child
@@ -34,7 +34,7 @@ class LinuxHost implements NdpHost {
         const answer = JSON.parse(line) as Answer
         if (answer.kind === 'heard') {
           host.heard.push(packetOf(Uint8Array.from(Buffer.from(answer.hex, 'hex')), answer.from, answer.index))
-        } else if (answer.kind === 'done') host.#waiting.shift()?.(answer.trouble ?? undefined)
+        } else if (answer.kind === 'done') host.#waiting.shift()?.(answer.error ?? undefined)
         else {
           Object.assign(host, { address: answer.address, index: answer.index })
           resolve()

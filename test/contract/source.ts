@@ -161,7 +161,7 @@ export function describeSource(name: string, makeRig: () => Promise<SourceRig>):
       await rig.apply(peer('odd', spec))
       await has('BGPPeer/odd')
       expect(known.objects.get('BGPPeer/odd')).toMatchObject({ spec })
-      expect([...known.troubles]).toEqual([])
+      expect([...known.problems]).toEqual([])
     })
 
     test('many at once arrive all, and go all', async () => {

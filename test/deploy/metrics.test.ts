@@ -63,7 +63,7 @@ beforeAll(async () => {
   const rule = { family: 'ipv4', rule: '', packets: 1, bytes: 0 } as const
   const nat: NatView = {
     active: true,
-    trouble: undefined,
+    error: undefined,
     rules: [{ pool: 'pods', ...rule }],
     serviceLoops: { prevention: 'Drop', rules: [rule], services: 1, spared: 0 },
   }

@@ -52,11 +52,11 @@ describe('a value that can be no key', () => {
     ['a line break at the end', { data: { k: base64('hunter2\n') } }, 'ends with a line break'],
     ['no base64', { data: { k: 'hunter2!' } }, 'is not base64'],
     ['no text', { data: { k: 7 } }, 'is not base64'],
-  ])('%s', (_, fields, trouble) => {
+  ])('%s', (_, fields, error) => {
     const keys = new Keys()
     keys.cover(objects(upsert('bgp', { data: { k: base64('good') } })))
     const covered = keys.cover(objects(upsert('bgp', fields)))
-    expect(JSON.stringify(covered)).toContain(`"trouble":${JSON.stringify(trouble)}`)
+    expect(JSON.stringify(covered)).toContain(`"error":${JSON.stringify(error)}`)
     // The last good one stays in force.
     expect(text(keys.get(AT))).toBe('good')
   })

@@ -43,13 +43,13 @@ describe.skipIf(!canDrop)(`the kernel says no${canDrop ? '' : ' (needs root, nft
   test('to NAT without NET_ADMIN', async () => {
     const nft = new Nft({ feed, enter: [...host.enter, ...WITHOUT] })
     nft.open()
-    await until('trouble', () => inputs.some(({ kind }) => kind === 'kernel-trouble'))
+    await until('error', () => inputs.some(({ kind }) => kind === 'kernel-error'))
     nft.perform({ kind: 'nft', seq: 1, change: { kind: 'table', body: '' } })
     await until('applied', () => failed('nft') !== undefined)
     await nft.stop()
     expect(failed('nft')).toMatchObject([{ reason: expect.stringMatching(/Operation not permitted/) }])
     expect(inputs).toContainEqual({
-      kind: 'kernel-trouble',
+      kind: 'kernel-error',
       what: 'nft',
       text: expect.stringMatching(/^our nftables rules cannot be read: .*Operation not permitted/),
     })

@@ -8,14 +8,14 @@ const failWith = (code: string) => (): number => {
 
 test.each(['EMFILE', 'ENFILE'])('%s is a shortage: it is told, and the reserve is spent', (code) => {
   const told: (string | undefined)[] = []
-  const reserve = new Reserve((trouble) => told.push(trouble), 2, failWith(code))
+  const reserve = new Reserve((error) => told.push(error), 2, failWith(code))
   expect([reserve.isSpent, told.length]).toEqual([true, 1])
   reserve.close()
 })
 
 test.each(['ENOENT', 'EACCES', 'EPERM'])('%s is none: nothing is told, and callers are not turned away', (code) => {
   const told: (string | undefined)[] = []
-  const reserve = new Reserve((trouble) => told.push(trouble), 2, failWith(code))
+  const reserve = new Reserve((error) => told.push(error), 2, failWith(code))
   expect([reserve.isSpent, told]).toEqual([false, []])
   expect(reserve.lend(() => 'opened')).toBe('opened')
   reserve.close()
@@ -23,7 +23,7 @@ test.each(['ENOENT', 'EACCES', 'EPERM'])('%s is none: nothing is told, and calle
 
 test('it is made of what every root folder has', () => {
   const told: (string | undefined)[] = []
-  const reserve = new Reserve((trouble) => told.push(trouble))
+  const reserve = new Reserve((error) => told.push(error))
   expect([reserve.isSpent, told]).toEqual([false, []])
   reserve.close()
 })

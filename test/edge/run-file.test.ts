@@ -6,13 +6,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RunFile } from '../../src/edge/run-file.ts'
 
 let directory: string
-let troubles: (string | undefined)[]
+let sourceProblems: (string | undefined)[]
 const path = (name: string) => join(directory, name)
-const open = (name = 'run/state.json') => new RunFile({ path: path(name), trouble: (text) => troubles.push(text) })
+const open = (name = 'run/state.json') => new RunFile({ path: path(name), report: (text) => sourceProblems.push(text) })
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'godwit-run-'))
-  troubles = []
+  sourceProblems = []
 })
 afterEach(() => rm(directory, { recursive: true }))
 
@@ -24,7 +24,7 @@ test('the first run finds nothing, the next what was written last', async () => 
   expect(await open().read()).toEqual({ value: 50 })
   expect(await readdir(path('run'))).toEqual(['state.json'])
   expect((await stat(path('run/state.json'))).mode & 0o777).toBe(0o600)
-  expect(troubles.filter((text) => text !== undefined)).toEqual([])
+  expect(sourceProblems.filter((text) => text !== undefined)).toEqual([])
 })
 
 test.each([
@@ -35,8 +35,10 @@ test.each([
 ])('%s counts as absent, with a word', async (_name, text) => {
   await writeFile(path('state.json'), text)
   expect(await open('state.json').read()).toBeUndefined()
-  expect(troubles[0]).not.toContain('destructure')
-  expect(troubles).toEqual([expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/)])
+  expect(sourceProblems[0]).not.toContain('destructure')
+  expect(sourceProblems).toEqual([
+    expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/),
+  ])
 })
 
 test('what runs left that were killed as they wrote is swept, and nothing else', async () => {
@@ -66,11 +68,11 @@ test('where it cannot be written it is said, the old one stays, and it is said t
   await mkdir(path('state.json'))
   file.write(2)
   await file.close()
-  expect(troubles.at(-1)).toMatch(/^the file for the next run cannot be written: /)
+  expect(sourceProblems.at(-1)).toMatch(/^the file for the next run cannot be written: /)
   expect(await readdir(directory)).toEqual(['state.json'])
   await rm(path('state.json'), { recursive: true })
   file.write(3)
   await file.close()
-  expect(troubles.at(-1)).toBeUndefined()
+  expect(sourceProblems.at(-1)).toBeUndefined()
   expect(await readFile(path('state.json'), 'utf8')).toContain('3')
 })

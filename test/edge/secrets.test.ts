@@ -188,7 +188,7 @@ const linesOf = ({ words, options }: CommandRow): readonly string[] => {
 
 /** All but those that end what we look at. */
 const LINES: readonly string[] = COMMANDS.filter(
-  ({ words: [first] }) => !['down', 'leave', 'disable', 'restart'].includes(first ?? ''),
+  ({ words: [first] }) => !['down', 'graceful', 'leave', 'disable', 'restart'].includes(first ?? ''),
 )
   .flatMap(linesOf)
   .filter((line) => parseCommand(line).kind === 'command')

@@ -10,15 +10,15 @@ import { faults } from '../deploy/support/schema.ts'
 import { nodeStatus } from '../support/node-status.ts'
 
 let directory: string
-let troubles: (string | undefined)[]
+let sourceProblems: (string | undefined)[]
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'godwit-status-'))
-  troubles = []
+  sourceProblems = []
 })
 afterEach(() => rm(directory, { recursive: true }))
 
 async function write(path: string, ...statuses: Partial<NodeStatus>[]): Promise<void> {
-  const file = new StatusFile({ path, node: 'worker-1', trouble: (text) => troubles.push(text) })
+  const file = new StatusFile({ path, node: 'worker-1', report: (text) => sourceProblems.push(text) })
   for (const status of statuses) file.perform({ kind: 'status', status: nodeStatus(status), spread: 0 })
   await file.close()
 }
@@ -65,5 +65,5 @@ test.each(['not JSON', '[]', 'null', 'x'.repeat(100_000)])(
 test('where it cannot be written, that is told, and nothing else happens', async () => {
   await writeFile(join(directory, 'file'), '')
   await write(join(directory, 'file', 'status.json'), {})
-  expect(troubles).toEqual([expect.stringMatching(/^the status cannot be written: /)])
+  expect(sourceProblems).toEqual([expect.stringMatching(/^the status cannot be written: /)])
 })

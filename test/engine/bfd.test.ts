@@ -184,7 +184,7 @@ describe('what BFD says', () => {
       view('Down', { diagnostic: 3, remoteState: 'AdminDown' }),
     ],
     ['we have disabled it (RFC 5882 §4.1)', 'Up', view('AdminDown', { diagnostic: 7 })],
-    ['it cannot be sent', undefined, view('Down', { trouble: 'Network is unreachable' })],
+    ['it cannot be sent', undefined, view('Down', { error: 'Network is unreachable' })],
     ['it is of somebody else', 'Up', view('Down', { remote: '10.0.0.9', diagnostic: 1 })],
   ])('the session stays: %s', (_name, from, session) => {
     const { world, one, two } = scene()
@@ -248,10 +248,10 @@ describe('what BFD says', () => {
   test('its engine is gone: that is no reason to end a session, and is named', () => {
     const { world, one } = scene()
     report(world, one, 'Init', view('Up'))
-    world.feed(one, { kind: 'bfd-trouble', text: 'its thread has ended' })
+    world.feed(one, { kind: 'bfd-error', text: 'its thread has ended' })
     expect(world.ask(one, 'configure check')).toContain('BFD: does not run: its thread has ended')
     report(world, one, undefined, view('Down'))
-    world.feed(one, { kind: 'bfd-trouble', text: undefined })
+    world.feed(one, { kind: 'bfd-error', text: undefined })
     expect(world.ask(one, 'configure check')).not.toContain('BFD')
     expect(protocolOf(world, one).timesEstablished).toBe(1)
     expect(one.told('bfd-gone')).toHaveLength(1)
@@ -259,7 +259,7 @@ describe('what BFD says', () => {
 
   test('a session that is down for want of a way is named as a problem', () => {
     const { world, one } = scene()
-    report(world, one, undefined, view('Down', { trouble: 'cannot listen on UDP port 3784: Address already in use' }))
+    report(world, one, undefined, view('Down', { error: 'cannot listen on UDP port 3784: Address already in use' }))
     expect(world.ask(one, 'configure check')).toContain(
       'Global_10_0_0_2: BFD cannot be sent: cannot listen on UDP port 3784: Address already in use',
     )

@@ -196,8 +196,8 @@ test('services wait for the first good answer of the health endpoint, and go aft
   const { world, worker, heard } = scene({ serviceHealthCheck: {} })
   expect(heard()).toEqual([POD])
   expect(world.ask(worker, 'show services')).toMatch(/has not answered yet/)
-  const answer = (trouble?: string) => {
-    world.feed(worker, { kind: 'health', trouble })
+  const answer = (error?: string) => {
+    world.feed(worker, { kind: 'health', error })
     world.pass(1_000)
   }
   answer('connection refused')
@@ -216,6 +216,6 @@ test('services wait for the first good answer of the health endpoint, and go aft
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
   world.change(worker, [upsert(bgpConfiguration({ asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: RANGE }] }))])
   world.pass(1_000)
-  world.feed(worker, { kind: 'health', trouble: 'late' })
+  world.feed(worker, { kind: 'health', error: 'late' })
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
 })

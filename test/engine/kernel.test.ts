@@ -912,7 +912,7 @@ describe('NAT', () => {
 
   test('that cannot be written is said, and the routes are there all the same', () => {
     const lab = new Lab(false)
-    lab.world.feed(lab.worker, { kind: 'kernel-trouble', what: 'nft', text: 'nft is not installed' })
+    lab.world.feed(lab.worker, { kind: 'kernel-error', what: 'nft', text: 'nft is not installed' })
     lab.kernel.open()
     lab.settle()
     expect(lab.problems().join()).toContain('nft is not installed')

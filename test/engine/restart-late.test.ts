@@ -54,7 +54,7 @@ const ROWS: readonly Late[] = [
           kind: 'Secret',
           metadata: { name: 'bgp', namespace: 'godwit' },
           type: 'Opaque',
-          keys: { tor: { version: 1, trouble: undefined } },
+          keys: { tor: { version: 1, error: undefined } },
         }),
       ],
     },
@@ -87,7 +87,7 @@ const ROWS: readonly Late[] = [
       }),
       endpointSlice('shop/web', 'IPv4', [{ node: 'worker-1', ready: true }]),
     ],
-    late: { kind: 'health', trouble: undefined },
+    late: { kind: 'health', error: undefined },
     prefixes: [CIDR, '203.0.113.7/32'],
   },
 ]

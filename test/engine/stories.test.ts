@@ -129,17 +129,17 @@ test('what is good is handed out to be kept, and what was kept is in force after
 test('what keeps objects from being read is told before any is (8.F28)', () => {
   const world = new World()
   const host = world.add('worker-1', ['10.0.0.11'], undefined)
-  const trouble = {
-    kind: 'trouble',
+  const error = {
+    kind: 'source-problem',
     at: '/manifests',
     text: 'cannot read the folder: No such file or directory',
   } as const
-  world.feed(host, { kind: 'objects', changes: [trouble] })
-  expect(host.told('object-problem').map(({ text }) => text)).toEqual([`/manifests: ${trouble.text}`])
-  expect(world.ask(host, 'show status')).toContain(`Problem: /manifests: ${trouble.text}`)
-  expect(world.ask(host, 'configure check')).toContain(trouble.text)
+  world.feed(host, { kind: 'objects', changes: [error] })
+  expect(host.told('object-problem').map(({ text }) => text)).toEqual([`/manifests: ${error.text}`])
+  expect(world.ask(host, 'show status')).toContain(`Problem: /manifests: ${error.text}`)
+  expect(world.ask(host, 'configure check')).toContain(error.text)
   expect(world.ask(host, 'configure check')).toContain('not all objects are read yet')
-  world.feed(host, { kind: 'objects', changes: [{ ...trouble, text: undefined }] })
+  world.feed(host, { kind: 'objects', changes: [{ ...error, text: undefined }] })
   expect(world.ask(host, 'show status')).not.toContain('Problem:')
 })
 

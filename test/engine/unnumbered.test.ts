@@ -44,8 +44,8 @@ const routesOf = (world: World, host: Host) =>
   world
     .askJson<{ prefix: string; nextHop: string; from: string | null }[]>(host, 'show route')
     .filter(({ from }) => from !== null)
-const linkIs = (world: World, host: Host, trouble: string | undefined) =>
-  world.feed(host, { kind: 'link', interface: 'eth0', trouble })
+const linkIs = (world: World, host: Host, error: string | undefined) =>
+  world.feed(host, { kind: 'link', interface: 'eth0', error })
 const hear = (world: World, host: Host, address: string) =>
   world.feed(host, { kind: 'router', interface: 'eth0', address })
 

@@ -6,7 +6,7 @@ let link: Link
 
 beforeEach(() => {
   link = new Link('not known yet')
-  link.setTrouble(undefined)
+  link.setError(undefined)
 })
 
 const others = () => link.others.map(({ address }) => address)
@@ -15,7 +15,7 @@ test('nobody is heard before the link is there', () => {
   const early = new Link('not known yet')
   early.hear(A, false, 0)
   expect(early.router).toBeUndefined()
-  expect(early.trouble).toBe('not known yet')
+  expect(early.error).toBe('not known yet')
 })
 
 test('the one router is the neighbor, and when it was heard is kept', () => {
@@ -57,11 +57,11 @@ describe('where several advertise themselves', () => {
 test('who was on a link that went down is forgotten', () => {
   link.hear(A, false, 0)
   link.hear(B, false, 0)
-  link.setTrouble('eth0 is down')
-  expect([link.router, link.others, link.trouble]).toEqual([undefined, [], 'eth0 is down'])
+  link.setError('eth0 is down')
+  expect([link.router, link.others, link.error]).toEqual([undefined, [], 'eth0 is down'])
   link.hear(A, false, 1)
   expect(link.router).toBeUndefined()
-  link.setTrouble(undefined)
+  link.setError(undefined)
   link.hear(B, false, 2)
   expect(link.router?.address).toBe(B)
 })

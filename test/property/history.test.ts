@@ -273,7 +273,7 @@ const felix = fc
   })
   .map((spec) => ofCalico('FelixConfiguration', 'default', bare(spec)))
 const SECRET: ApiObject = { ...secret('godwit/bgp', {}), keys: { a: { version: 1 } } }
-const secrets = fc.constantFrom(SECRET, { ...SECRET, keys: { a: { version: 2, trouble: 'is empty' } } })
+const secrets = fc.constantFrom(SECRET, { ...SECRET, keys: { a: { version: 2, error: 'is empty' } } })
 
 const object = fc.oneof(
   own,

@@ -99,7 +99,7 @@ class Cluster {
       for (const resource of resourcesOf('godwit.dev')) {
         const key = `${agent} ${resource.kind}`
         const api = this.server.apiOf(resource.kind, (version) => this.#known.set(key, version)) as Api
-        const sink = { change: () => {}, listed: () => {}, trouble: () => {} }
+        const sink = { change: () => {}, listed: () => {}, error: () => {} }
         this.#reflectors.push(new Reflector(resource, api, sink, USUAL_TIMING, contact))
       }
     }

@@ -304,13 +304,13 @@ const BFD: BfdSummary = {
         remoteDiscriminator: 0,
         interval: 1_000_000,
         detectionTime: 0,
-        trouble: 'Network is unreachable',
+        error: 'Network is unreachable',
       }),
       peers: ['Node_fe80__9_eth1'],
     },
   ],
   counters: { sent: 120, received: 140, dropped: { stranger: 22 }, leastInterval: 50_000 },
-  priority: { kind: 'none', trouble: 'Operation not permitted' },
+  priority: { kind: 'none', error: 'Operation not permitted' },
 }
 
 const CALLERS = [
@@ -371,7 +371,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     bfd: () => BFD,
     nat: () => ({
       active: true,
-      trouble: undefined,
+      error: undefined,
       rules: [{ pool: 'pods', family: 'ipv4', rule: 'ip saddr 10.1.0.0/16 masquerade', packets: 3, bytes: 180 }],
       serviceLoops: {
         prevention: 'Drop',

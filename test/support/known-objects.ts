@@ -7,7 +7,7 @@ export class KnownObjects {
   /** `Service/shop/web` → the object. */
   readonly objects = new Map<string, unknown>()
   readonly origins = new Map<string, string | undefined>()
-  readonly troubles = new Map<string, string>()
+  readonly problems = new Map<string, string>()
   changes: ObjectChange[] = []
   /** Inputs by kind, in order. */
   readonly inputs: Input['kind'][] = []
@@ -21,9 +21,9 @@ export class KnownObjects {
     for (const look of this.#waiting) look()
   }
 
-  /** Changes of objects since the last call; troubles left out. */
+  /** Changes of objects since the last call; problems left out. */
   takeChanges(): ObjectChange[] {
-    const taken = this.changes.filter((change) => change.kind !== 'trouble')
+    const taken = this.changes.filter((change) => change.kind !== 'source-problem')
     this.changes = []
     return taken
   }
@@ -39,7 +39,7 @@ export class KnownObjects {
       }
       const timer = setTimeout(() => {
         this.#waiting.delete(look)
-        const known = `${[...this.objects.keys()].slice(0, 20)} / ${[...this.troubles]}`
+        const known = `${[...this.objects.keys()].slice(0, 20)} / ${[...this.problems]}`
         reject(new Error(`never: ${what}; known: ${known}`))
       }, patience)
       this.#waiting.add(look)
@@ -53,8 +53,8 @@ export class KnownObjects {
     else if (change.kind === 'replace') {
       for (const key of [...this.objects.keys()]) if (key.startsWith(`${change.of}/`)) this.objects.delete(key)
       for (const one of change.objects) this.#put(one)
-    } else if (change.text === undefined) this.troubles.delete(change.at)
-    else this.troubles.set(change.at, change.text)
+    } else if (change.text === undefined) this.problems.delete(change.at)
+    else this.problems.set(change.at, change.text)
   }
 
   #put({ ref, object, from }: { ref: ObjectRef; object: unknown; from: string | undefined }): void {

@@ -17,7 +17,7 @@ export type Order =
 export type Answer =
   | { readonly kind: 'ready'; readonly address: string; readonly index: number }
   | { readonly kind: 'heard'; readonly hex: string; readonly from: string; readonly index: number }
-  | { readonly kind: 'done'; readonly trouble: string | null }
+  | { readonly kind: 'done'; readonly error: string | null }
 
 const say = (answer: Answer) => process.stdout.write(`${JSON.stringify(answer)}\n`)
 const unhex = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'))
@@ -60,6 +60,6 @@ function sendFromAfar({ hex, to, index }: Extract<Order, { do: 'send-from-afar' 
 const own = networkInterfaces().e0?.find(({ family, scopeid }) => family === 'IPv6' && scopeid !== 0)
 say({ kind: 'ready', address: own?.address ?? '', index: own?.scopeid ?? 0 })
 for await (const line of createInterface({ input: process.stdin })) {
-  say({ kind: 'done', trouble: obey(JSON.parse(line) as Order) ?? null })
+  say({ kind: 'done', error: obey(JSON.parse(line) as Order) ?? null })
 }
 process.exit(0)

@@ -71,15 +71,15 @@ export class CniFile {
   async #settle(): Promise<void> {
     for (let done: unknown; this.#wanted !== undefined && done !== this.#wanted; ) {
       const wanted = this.#wanted
-      const trouble = await this.#make(wanted.config)
-      if (wanted === this.#wanted) this.#report({ kind: 'cni', path: this.#path, config: wanted.config, trouble })
+      const error = await this.#make(wanted.config)
+      if (wanted === this.#wanted) this.#report({ kind: 'cni', path: this.#path, config: wanted.config, error })
       done = wanted
     }
   }
 
   #report(input: Cni): void {
     const reported = this.#reported
-    if (reported !== undefined && reported.config === input.config && reported.trouble === input.trouble) return
+    if (reported !== undefined && reported.config === input.config && reported.error === input.error) return
     this.#reported = input
     this.#feed(input)
   }

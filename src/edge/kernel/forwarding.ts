@@ -2,7 +2,7 @@
  * Checks whether this machine forwards packets: where it does not, traffic to our routes is attracted and dropped. The
  * kernel sends no event when that setting changes, so it is read from time to time.
  *
- * Out: object changes of kind `trouble`, which stand among the problems of `show status` and `configure check`.
+ * Out: object changes of kind `source-problem`, which are among the problems of `show status` and `configure check`.
  */
 import { readFileSync } from 'node:fs'
 import { FAMILIES, type Family } from '../../base/family.ts'
@@ -55,7 +55,7 @@ export class Forwarding {
       if (off) this.#off.add(family)
       else this.#off.delete(family)
       const text = off ? `is 0: this node forwards no ${WORDS[family]} packets; sysctl -w ${setting}=1` : undefined
-      this.#feed({ kind: 'objects', changes: [{ kind: 'trouble', at: setting, text, level: 'warning' }] })
+      this.#feed({ kind: 'objects', changes: [{ kind: 'source-problem', at: setting, text, level: 'warning' }] })
     }
   }
 }

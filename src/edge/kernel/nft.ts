@@ -2,7 +2,7 @@
  * Our nftables table: writes it and reports its contents.
  *
  * In: the Effect `nft`, one transaction each. Out: the Inputs `nft-table` (the table as read back, whenever it has
- * changed, with counters when they are asked for), `applied` for every effect, and `kernel-trouble` while nft fails.
+ * changed, with counters when they are asked for), `applied` for every effect, and `kernel-error` while nft fails.
  *
  * The table stays when the agent ends. While the agent runs, no other program can change the table, where nft and the
  * kernel support an owner (`nft-holder`).
@@ -37,7 +37,7 @@ export class Nft {
   #isForeign = false
   /** Undefined: nothing has been reported yet. */
   #reported: string | undefined
-  #trouble: string | undefined
+  #error: string | undefined
   /** The end of the monitor's last output: a name may be cut in two. */
   #tail = ''
 
@@ -111,10 +111,10 @@ export class Nft {
     const outcome = await this.#nft(['-j', 'list', 'table', 'inet', NFT_TABLE])
     const missing = outcome.code === 1 && outcome.stderr.includes('No such file or directory')
     if (outcome.code !== 0 && !missing) {
-      this.#setTrouble(`our nftables rules cannot be read: ${whyFailed(outcome)}`)
+      this.#setError(`our nftables rules cannot be read: ${whyFailed(outcome)}`)
       return
     }
-    this.#setTrouble(undefined)
+    this.#setError(undefined)
     const table = missing ? undefined : parseNftListing(outcome.stdout)
     if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
     this.#report(table, always)
@@ -127,10 +127,10 @@ export class Nft {
     this.#feed({ kind: 'nft-table', table })
   }
 
-  #setTrouble(text: string | undefined): void {
-    if (text === this.#trouble) return
-    this.#trouble = text
-    this.#feed({ kind: 'kernel-trouble', what: 'nft', text })
+  #setError(text: string | undefined): void {
+    if (text === this.#error) return
+    this.#error = text
+    this.#feed({ kind: 'kernel-error', what: 'nft', text })
   }
 
   #nft(args: readonly string[], input = '') {

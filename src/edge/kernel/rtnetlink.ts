@@ -2,7 +2,7 @@
  * The kernel's links, addresses and routes: reports them and their changes, and writes our routes.
  *
  * In: the Effect `routes`. Out: the Inputs `links` and `kernel` (the changes since the last one; the first has
- * everything), `applied` for every effect, and `kernel-trouble` while reading or writing is impossible.
+ * everything), `applied` for every effect, and `kernel-error` while reading or writing is impossible.
  *
  * Events are applied as they arrive. The table is read again where events are missing: the kernel sends none when it
  * removes IPv4 routes together with a link or an address, an event can be ambiguous, and the socket's buffer can
@@ -77,7 +77,7 @@ export class Rtnetlink {
   /** Everything has been read once. */
   #isKnown = false
   #areLinksUnclear = false
-  #trouble: string | undefined
+  #error: string | undefined
   #took: Millis = 0
   /** Default routes are wanted, where no other routes are read. */
   #followsDefaults = false
@@ -115,7 +115,7 @@ export class Rtnetlink {
   perform({ seq, changes }: RoutesEffect): void {
     void this.#run(async () => {
       this.#isWriting = true
-      const reason = this.#trouble ?? 'the kernel cannot be asked'
+      const reason = this.#error ?? 'the kernel cannot be asked'
       const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
       // Changes of other programs that are queued now came before our writing ended, or during it.
       this.#reader?.catchUp()
@@ -180,7 +180,7 @@ export class Rtnetlink {
   #fail(error: unknown): void {
     this.#close()
     if (this.#isStopped) return
-    this.#setTrouble(`the kernel's links and routes cannot be read: ${errorText(error)}`)
+    this.#setError(`the kernel's links and routes cannot be read: ${errorText(error)}`)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
@@ -188,10 +188,10 @@ export class Rtnetlink {
     }, this.#retry).unref()
   }
 
-  #setTrouble(text: string | undefined): void {
-    if (text === this.#trouble) return
-    this.#trouble = text
-    this.#feed({ kind: 'kernel-trouble', what: this.#table === undefined ? 'links' : 'routes', text })
+  #setError(text: string | undefined): void {
+    if (text === this.#error) return
+    this.#error = text
+    this.#feed({ kind: 'kernel-error', what: this.#table === undefined ? 'links' : 'routes', text })
   }
 
   // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,7 +233,7 @@ export class Rtnetlink {
       this.#reportRoutes(true)
     }
     this.#isKnown = true
-    this.#setTrouble(undefined)
+    this.#setError(undefined)
     this.#readSoon()
   }
 

@@ -2,7 +2,7 @@
  * Follows the objects of one kind: lists them, watches for changes, and starts again after each failure.
  *
  * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is
- * never held whole; then `upsert` and `delete`; `trouble` while the API does not answer as it should. The last known
+ * never held whole; then `upsert` and `delete`; `error` while the API does not answer as it should. The last known
  * objects stay in force meanwhile. An event that changes no field that we keep is not passed on. Only a digest of each
  * object is kept.
  */
@@ -51,7 +51,7 @@ export interface Sink {
   /** The kind has been listed, or the cluster does not have it. */
   listed(): void
   /** The API does not answer as it should; undefined: it does. `ofServer`: the failure concerns every kind. */
-  trouble(trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void
+  error(error: { readonly text: string; readonly ofServer: boolean } | undefined): void
 }
 
 interface Named {
@@ -91,7 +91,7 @@ export class Reflector {
   #failures = 0
   #refusals = 0
   #absentSince: Millis | undefined
-  #troubled = false
+  #hasError = false
   readonly #running: Promise<void>
 
   constructor(resource: Resource, api: Api, sink: Sink, timing: ReflectorTiming, contact: Contact) {
@@ -112,7 +112,7 @@ export class Reflector {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      if (this.#contact.mustWait(this)) this.#clearTrouble()
+      if (this.#contact.mustWait(this)) this.#clearError()
       if (await this.#contact.turn(this, this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
@@ -183,7 +183,7 @@ export class Reflector {
     this.#absentSince = undefined
     this.#absentIn = 0
     this.#listed = true
-    this.#clearTrouble()
+    this.#clearError()
     this.#sink.listed()
   }
 
@@ -205,7 +205,7 @@ export class Reflector {
     const onOpen = () => {
       opened = performance.now()
       this.#contact.heard()
-      this.#clearTrouble()
+      this.#clearError()
     }
     try {
       await this.#api.follow(pathOf(this.#place), query, silence, this.#stop.signal, onOpen, (line) =>
@@ -289,7 +289,7 @@ export class Reflector {
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
     const place = ofServer ? '' : pathOf(this.#place)
-    this.#trouble(`${this.#api.server}${place}: ${errorText(error)}${kept}`, ofServer)
+    this.#error(`${this.#api.server}${place}: ${errorText(error)}${kept}`, ofServer)
     return Math.max(this.#backoff(), error instanceof ApiError ? (error.retryAfter ?? 0) : 0)
   }
 
@@ -304,7 +304,7 @@ export class Reflector {
     if (!isAwaited && this.#turnElsewhere()) return 0
     const { kind, apiVersion, elsewhere, plural } = this.#resource
     const places = [apiVersion, ...(elsewhere === undefined ? [] : [elsewhere])].join(' and ')
-    this.#trouble(`${places} ${plural}: the cluster does not know ${kind}; install its CRD`)
+    this.#error(`${places} ${plural}: the cluster does not know ${kind}; install its CRD`)
     const grace = this.#listed ? this.#timing.absentGrace : this.#timing.absentAtStart
     if (absentFor < grace) return this.#backoff()
     if (!this.#listed || this.#known.size > 0) {
@@ -345,15 +345,15 @@ export class Reflector {
     return most * (0.5 + 0.5 * Math.random())
   }
 
-  #trouble(text: string, ofServer = false): void {
-    this.#troubled = true
-    this.#sink.trouble({ text, ofServer })
+  #error(text: string, ofServer = false): void {
+    this.#hasError = true
+    this.#sink.error({ text, ofServer })
   }
 
-  #clearTrouble(): void {
-    if (!this.#troubled) return
-    this.#troubled = false
-    this.#sink.trouble(undefined)
+  #clearError(): void {
+    if (!this.#hasError) return
+    this.#hasError = false
+    this.#sink.error(undefined)
   }
 
   #wait(pause: Millis): Promise<void> {

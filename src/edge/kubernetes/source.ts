@@ -9,13 +9,13 @@ import type { Input } from '../../engine/input.ts'
 import { Keys } from '../keys.ts'
 import { podsOn, type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
+import { ApiErrors } from './api-errors.ts'
 import { Contact } from './contact.ts'
 import { whyPodLeaves } from './ending.ts'
 import { OtherNodes } from './other-nodes.ts'
 import { OTHER_NODE_WAIT, OwnNode, type OwnNodeTiming } from './own-node.ts'
 import { Reflector, type ReflectorTiming, type Sink, USUAL_TIMING } from './reflector.ts'
 import { StatusDoor } from './status.ts'
-import { KubernetesTroubles } from './troubles.ts'
 import { type JobTiming, USUAL_JOB } from './write/job.ts'
 
 export interface KubernetesOptions {
@@ -73,7 +73,7 @@ class Kubernetes implements Source {
   readonly #unlisted: Set<Kind>
   /** Undefined where nothing is written. */
   readonly #status: StatusDoor | undefined
-  readonly #troubles = new KubernetesTroubles((one) => this.#gather(one))
+  readonly #errors = new ApiErrors((one) => this.#gather(one))
   #changes: ObjectChange[] = []
   #flushing: NodeJS.Immediate | undefined
 
@@ -104,7 +104,7 @@ class Kubernetes implements Source {
       })
     }
     this.#api = api
-    if (api.insecure) this.#gather({ kind: 'trouble', at: `${api.server}`, text: INSECURE, level: 'warning' })
+    if (api.insecure) this.#gather({ kind: 'source-problem', at: `${api.server}`, text: INSECURE, level: 'warning' })
     this.#namespace = namespace
     this.#timing = { ...USUAL_TIMING, ...timing }
     this.#feed = (input) => feed(keys.cover(input))
@@ -114,8 +114,8 @@ class Kubernetes implements Source {
   }
 
   #openStatus({ timing, ...rest }: StatusWriting, apiGroup: string): StatusDoor {
-    const trouble = (text: string | undefined) =>
-      this.#gather({ kind: 'trouble', at: 'Kubernetes/status', text, level: 'warning' })
+    const report = (text: string | undefined) =>
+      this.#gather({ kind: 'source-problem', at: 'Kubernetes/status', text, level: 'warning' })
     return new StatusDoor({
       ...rest,
       api: this.#api,
@@ -124,7 +124,7 @@ class Kubernetes implements Source {
       timing: { ...USUAL_JOB, ...timing },
       nodes: () => this.#contact.nodes,
       feed: (input) => this.#feed(input),
-      trouble,
+      report,
     })
   }
 
@@ -154,7 +154,7 @@ class Kubernetes implements Source {
       void reflector.stop()
       this.#secrets.delete(name)
       this.#gather({ kind: 'delete', ref: { kind: 'Secret', namespace: this.#namespace, name } })
-      this.#troubles.set(`Secret/${name}`, undefined)
+      this.#errors.set(`Secret/${name}`, undefined)
     }
     for (const name of names) {
       if (!this.#secrets.has(name)) this.#secrets.set(name, this.#reflectSecret(name))
@@ -165,7 +165,7 @@ class Kubernetes implements Source {
   followPods(selection: PodSelection | undefined): void {
     const before = this.#pods
     void before?.stop()
-    this.#troubles.set('Pod', undefined)
+    this.#errors.set('Pod', undefined)
     const isWanted = selection !== undefined && this.#node !== undefined
     this.#pods = isWanted ? this.#reflectPods(this.#node, selection.labelSelector) : undefined
     if (before !== undefined && !isWanted) this.#gather({ kind: 'replace', of: 'Pod', objects: [] })
@@ -177,8 +177,8 @@ class Kubernetes implements Source {
       this.#flushNow()
       read.resolve()
     }
-    const trouble: Sink['trouble'] = (one) => this.#troubles.set('Pod', one)
-    const sink: Sink = { change: this.#gather, listed, trouble }
+    const error: Sink['error'] = (one) => this.#errors.set('Pod', one)
+    const sink: Sink = { change: this.#gather, listed, error }
     this.#pods = new Reflector(podsOn(undefined, labelSelector), this.#api, sink, this.#timing, this.#contact)
     await read.promise
   }
@@ -193,7 +193,7 @@ class Kubernetes implements Source {
     const sink: Sink = {
       change: ifCurrent(this.#gather),
       listed: () => {},
-      trouble: ifCurrent((one) => this.#troubles.set('Pod', one)),
+      error: ifCurrent((one) => this.#errors.set('Pod', one)),
     }
     const reflector = new Reflector(podsOn(node, labelSelector), this.#api, sink, this.#timing, this.#contact)
     return reflector
@@ -207,8 +207,8 @@ class Kubernetes implements Source {
       else if (one.objects.length === 0) this.#gather({ kind: 'delete', ref })
       else for (const found of one.objects) this.#gather({ kind: 'upsert', ...found })
     }
-    const trouble: Sink['trouble'] = (one) => this.#troubles.set(`Secret/${name}`, one)
-    const sink: Sink = { change, listed: () => {}, trouble }
+    const error: Sink['error'] = (one) => this.#errors.set(`Secret/${name}`, one)
+    const sink: Sink = { change, listed: () => {}, error }
     return new Reflector(secretsIn(this.#namespace, name), this.#api, sink, this.#timing, this.#contact)
   }
 
@@ -228,10 +228,10 @@ class Kubernetes implements Source {
     const listed = () => {
       if (this.#unlisted.delete(resource.kind) && this.#unlisted.size === 0) this.#sync()
     }
-    const trouble: Sink['trouble'] = (one) => this.#troubles.set(resource.kind, one)
+    const error: Sink['error'] = (one) => this.#errors.set(resource.kind, one)
     const own = resource.kind === 'Node' ? this.#ownNode : undefined
     const change: Sink['change'] = own === undefined ? this.#gather : (one) => own.take(one)
-    return new Reflector(resource, this.#api, { change, listed, trouble }, this.#timing, this.#contact)
+    return new Reflector(resource, this.#api, { change, listed, error }, this.#timing, this.#contact)
   }
 
   #flush(): void {

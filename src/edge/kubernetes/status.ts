@@ -28,7 +28,7 @@ export interface StatusDoorOptions {
   readonly nodes: () => number
   readonly feed: (input: Input) => void
   /** Why the API refuses a write; undefined: it does not. */
-  readonly trouble: (text: string | undefined) => void
+  readonly report: (text: string | undefined) => void
 }
 
 /** For an agent that ends: gives the Lease back. */
@@ -127,6 +127,6 @@ export class StatusDoor {
     const reported = first && `${first[0]} cannot be written: ${first[1]}; sessions and routes go on`
     if (reported === this.#reported) return
     this.#reported = reported
-    this.#options.trouble(reported)
+    this.#options.report(reported)
   }
 }

@@ -11,7 +11,7 @@ export interface ManifestObject {
   readonly from: string
 }
 
-export interface ManifestTrouble {
+export interface ManifestProblem {
   readonly at: string
   readonly text: string
   readonly level?: 'warning'
@@ -21,7 +21,7 @@ export interface ManifestTrouble {
 
 export interface ManifestFile {
   readonly objects: readonly ManifestObject[]
-  readonly troubles: readonly ManifestTrouble[]
+  readonly problems: readonly ManifestProblem[]
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -31,7 +31,7 @@ export async function parseManifests(file: string, text: string, reading: Readin
   for (const [index, document] of (await readDocuments(text, reading)).entries()) {
     reader.document(`${file}#${index + 1}`, document)
   }
-  return { objects: reader.objects, troubles: [...reader.troubles, ...reader.passedOver()] }
+  return { objects: reader.objects, problems: [...reader.problems, ...reader.passedOver()] }
 }
 
 /** A document that is not read. */
@@ -43,7 +43,7 @@ interface Passed {
 
 class ObjectReader {
   readonly objects: ManifestObject[] = []
-  readonly troubles: ManifestTrouble[] = []
+  readonly problems: ManifestProblem[] = []
   /** Kinds that are read, in another group. */
   readonly #elsewhere: Passed[] = []
   /** As calicoctl shows Nodes. */
@@ -62,7 +62,7 @@ class ObjectReader {
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
       fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is not an object, found ${quote(value)}`)
-    if (whyNot !== undefined) this.troubles.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
+    if (whyNot !== undefined) this.problems.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 
   /** The kind that may have been meant. */
@@ -112,18 +112,18 @@ class ObjectReader {
   }
 
   /** Reported once per file, at the first of them. */
-  passedOver(): ManifestTrouble[] {
+  passedOver(): ManifestProblem[] {
     return [...this.#passedElsewhere(), ...this.#passedNodes()]
   }
 
-  #passedNodes(): ManifestTrouble[] {
+  #passedNodes(): ManifestProblem[] {
     const [first] = this.#calicoNodes
     if (first === undefined) return []
     const text = `${first.kind} of ${first.apiVersion} is ignored: calicoctl shows Nodes so; write them as \`kubectl get nodes -o yaml\` does`
     return [{ at: first.from, text, level: 'warning' }]
   }
 
-  #passedElsewhere(): ManifestTrouble[] {
+  #passedElsewhere(): ManifestProblem[] {
     const [first, ...others] = this.#elsewhere
     const ours = this.#resources.find(({ custom }) => custom)?.apiVersion
     if (first === undefined || ours === undefined) return []

@@ -22,7 +22,7 @@ import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
 import { podsOn, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
-import { type ManifestFile, type ManifestObject, type ManifestTrouble, parseManifests } from './file.ts'
+import { type ManifestFile, type ManifestObject, type ManifestProblem, parseManifests } from './file.ts'
 import { Pieces } from './pieces.ts'
 
 export interface ManifestsOptions {
@@ -44,7 +44,7 @@ interface KnownFile {
   readonly signature: string
   readonly content: ManifestFile
   /** Why `content` is older than the file, as a whole. */
-  readonly trouble: string | undefined
+  readonly error: string | undefined
 }
 
 /**
@@ -54,7 +54,7 @@ interface KnownFile {
 const EMPTY_PATIENCE = 20
 
 /** An error or a warning, and its place. */
-type Trouble = Pick<ManifestTrouble, 'text' | 'level' | 'hides'>
+type FileProblem = Pick<ManifestProblem, 'text' | 'level' | 'hides'>
 
 /** The signature of a file, and since when it has it. */
 interface Sighting {
@@ -62,7 +62,7 @@ interface Sighting {
   readonly since: Millis
 }
 
-const NOTHING: ManifestFile = { objects: [], troubles: [] }
+const NOTHING: ManifestFile = { objects: [], problems: [] }
 const NAMES = /^[^.].*\.(ya?ml|json)$/
 const LARGEST_FILE = 16n * 1024n * 1024n
 const GONE = 'gone'
@@ -83,8 +83,8 @@ export class Manifests implements Source {
   /** What the last check found, where it differs from what was read. */
   #unsettled = new Map<string, Sighting>()
   #objects = new Map<string, ManifestObject>()
-  #troubles = new Map<string, Trouble>()
-  #folderTrouble: string | undefined
+  #problems = new Map<string, FileProblem>()
+  #folderError: string | undefined
   /** Files that had errors in the first reading and still have: their objects are unknown. */
   #unread: ReadonlySet<string> = new Set()
   #synced = false
@@ -154,9 +154,9 @@ export class Manifests implements Source {
     try {
       await this.#watchFolder()
       seen = await this.#signatures()
-      this.#folderTrouble = undefined
+      this.#folderError = undefined
     } catch (error) {
-      this.#folderTrouble = `cannot read the folder: ${errorText(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
+      this.#folderError = `cannot read the folder: ${errorText(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
       this.#report()
       return
@@ -252,8 +252,8 @@ export class Manifests implements Source {
     const fresh = await this.#read(file, signature, before.objects.length > 0)
     if (fresh === undefined) this.#unsettled.set(file, { signature, since: performance.now() })
     else if (typeof fresh === 'string')
-      this.#files.set(file, { signature, content: withoutTroubles(before), trouble: fresh })
-    else this.#files.set(file, { signature, content: keepMissing(before, fresh), trouble: undefined })
+      this.#files.set(file, { signature, content: withoutProblems(before), error: fresh })
+    else this.#files.set(file, { signature, content: keepMissing(before, fresh), error: undefined })
   }
 
   /** Undefined when it changed while it was read; a text says why it cannot be read. */
@@ -288,21 +288,21 @@ export class Manifests implements Source {
   #report(): void {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
-    const { objects, troubles } = this.#whole()
-    const changes = this.#synced || this.#folderTrouble !== undefined ? [] : this.#replacements(objects)
+    const { objects, problems } = this.#whole()
+    const changes = this.#synced || this.#folderError !== undefined ? [] : this.#replacements(objects)
     if (this.#synced) changes.push(...planChanges(this.#objects, objects))
-    changes.push(...planTroubles(this.#troubles, troubles))
+    changes.push(...planProblems(this.#problems, problems))
     this.#objects = objects
-    this.#troubles = troubles
+    this.#problems = problems
     if (changes.length > 0) this.#feed({ kind: 'objects', changes })
-    if (this.#synced || this.#folderTrouble !== undefined) return
+    if (this.#synced || this.#folderError !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })
   }
 
-  #mayHide(file: string, { content, trouble }: KnownFile): boolean {
+  #mayHide(file: string, { content, error }: KnownFile): boolean {
     if (this.#synced && !this.#unread.has(file)) return false
-    return trouble !== undefined || content.troubles.some(({ level }) => level !== 'warning')
+    return error !== undefined || content.problems.some(({ level }) => level !== 'warning')
   }
 
   #replacements(objects: ReadonlyMap<string, ManifestObject>): ObjectChange[] {
@@ -315,37 +315,37 @@ export class Manifests implements Source {
   }
 
   /** All files together. Of two objects with one name, the one in the first file (by name) counts. */
-  #whole(): { objects: Map<string, ManifestObject>; troubles: Map<string, Trouble> } {
+  #whole(): { objects: Map<string, ManifestObject>; problems: Map<string, FileProblem> } {
     const objects = new Map<string, ManifestObject>()
-    const troubles = new Map<string, Trouble>()
-    if (this.#folderTrouble !== undefined) troubles.set(this.#directory, { text: this.#folderTrouble })
-    for (const [file, { content, trouble }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const problems = new Map<string, FileProblem>()
+    if (this.#folderError !== undefined) problems.set(this.#directory, { text: this.#folderError })
+    for (const [file, { content, error }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
-      if (trouble !== undefined) troubles.set(file, { text: `${trouble}${keptText(content.objects.length)}`, hides })
-      for (const one of content.troubles)
-        troubles.set(one.at, { ...one, hides: hides.length === 0 ? [] : (one.hides ?? []) })
+      if (error !== undefined) problems.set(file, { text: `${error}${keptText(content.objects.length)}`, hides })
+      for (const one of content.problems)
+        problems.set(one.at, { ...one, hides: hides.length === 0 ? [] : (one.hides ?? []) })
       for (const object of content.objects) {
         const key = keyOf(object)
         const first = objects.get(key)
         if (first === undefined) objects.set(key, object)
-        else troubles.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
+        else problems.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
       }
     }
-    return { objects, troubles }
+    return { objects, problems }
   }
 }
 
-const withoutTroubles = ({ objects }: ManifestFile): ManifestFile => ({ objects, troubles: [] })
+const withoutProblems = ({ objects }: ManifestFile): ManifestFile => ({ objects, problems: [] })
 
 /** While something in the file is wrong, an object that is missing may be the error: nothing is deleted. */
 function keepMissing(before: ManifestFile, fresh: ManifestFile): ManifestFile {
-  const wrong = fresh.troubles.filter(({ level }) => level !== 'warning')
+  const wrong = fresh.problems.filter(({ level }) => level !== 'warning')
   if (wrong.length === 0) return fresh
   const now = new Set(fresh.objects.map(keyOf))
   const missing = before.objects.filter((object) => !now.has(keyOf(object)))
   const kept = keptText(missing.length)
-  const troubles = fresh.troubles.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + kept }))
-  return { objects: [...fresh.objects, ...missing], troubles }
+  const problems = fresh.problems.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + kept }))
+  return { objects: [...fresh.objects, ...missing], problems }
 }
 
 const keptText = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
@@ -380,13 +380,13 @@ function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean 
   }
 }
 
-function planTroubles(old: ReadonlyMap<string, Trouble>, next: ReadonlyMap<string, Trouble>): ObjectChange[] {
+function planProblems(old: ReadonlyMap<string, FileProblem>, next: ReadonlyMap<string, FileProblem>): ObjectChange[] {
   const changes: ObjectChange[] = []
-  for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'trouble', at, text: undefined })
+  for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'source-problem', at, text: undefined })
   for (const [at, { text, level, hides = [] }] of next) {
     const before = old.get(at)
     if (before?.text === text && before.hides?.length === hides.length) continue
-    changes.push({ kind: 'trouble', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
+    changes.push({ kind: 'source-problem', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
   }
   return changes
 }

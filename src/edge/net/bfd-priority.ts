@@ -18,10 +18,10 @@ export function raisePriority(): Priority {
   const setScheduler = libc.func('sched_setscheduler', 'int', ['int', 'int', 'void *'])
   const setNice = libc.func('setpriority', 'int', ['int', 'uint32_t', 'int'])
   if (setScheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, Int32Array.of(LOWEST_REAL_TIME)) === 0) {
-    return { kind: 'real-time', trouble: undefined }
+    return { kind: 'real-time', error: undefined }
   }
-  const trouble = errnoText(koffi.errno())
-  return { kind: setNice(PRIO_PROCESS, 0, NICEST) === 0 ? 'nice' : 'none', trouble }
+  const error = errnoText(koffi.errno())
+  return { kind: setNice(PRIO_PROCESS, 0, NICEST) === 0 ? 'nice' : 'none', error }
 }
 
 /**

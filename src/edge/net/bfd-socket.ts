@@ -79,7 +79,7 @@ interface Sender {
   fd: number | undefined
   /** The interface on which packets of the neighbor arrive. */
   listener: Listener | undefined
-  trouble: string | undefined
+  error: string | undefined
 }
 
 export class BfdSockets {
@@ -103,7 +103,7 @@ export class BfdSockets {
   /** A session begins, or is to use another source port. */
   open(open: Open): void {
     this.close(open.session)
-    const sender: Sender = { open, fd: undefined, listener: undefined, trouble: undefined }
+    const sender: Sender = { open, fd: undefined, listener: undefined, error: undefined }
     this.#senders.set(open.session, sender)
     this.#try(sender, () => this.#hear(sender))
   }
@@ -276,9 +276,9 @@ export class BfdSockets {
   }
 
   #note(sender: Sender, text: string | undefined, portTaken: boolean): void {
-    if (sender.trouble === text && !portTaken) return
-    sender.trouble = text
-    this.#feed({ kind: 'trouble', session: sender.open.session, text, portTaken })
+    if (sender.error === text && !portTaken) return
+    sender.error = text
+    this.#feed({ kind: 'socket-error', session: sender.open.session, text, portTaken })
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Connects the engine to BFD, which runs in a thread of its own or in a process that outlives the agent.
  *
- * In: the Effect `bfd`. Out: the Input `bfd` for each report about sessions, and `bfd-trouble` when BFD cannot be
+ * In: the Effect `bfd`. Out: the Input `bfd` for each report about sessions, and `bfd-error` when BFD cannot be
  * reached or can be reached again.
  */
 import type { Millis } from '../../base/units.ts'
@@ -86,7 +86,7 @@ export class Bfd {
   }
 
   #hear(news: readonly BfdNews[]): void {
-    this.#feed({ kind: 'bfd-trouble', text: undefined })
+    this.#feed({ kind: 'bfd-error', text: undefined })
     this.#feed({ kind: 'bfd', news: news.map(inOurTime) })
     for (const one of news) if (one.kind === 'answer') this.#asking.get(one.id)?.()
   }
@@ -95,7 +95,7 @@ export class Bfd {
     if (this.#isStopped) return
     this.#runner = undefined
     for (const answered of [...this.#asking.values()]) answered()
-    this.#feed({ kind: 'bfd-trouble', text: reason })
+    this.#feed({ kind: 'bfd-error', text: reason })
     this.#restart = setTimeout(() => this.#run(), PAUSE)
   }
 

@@ -36,10 +36,10 @@ export class HealthCheck {
 
   async #ask(check: Check): Promise<void> {
     const [over4, over6] = LOOPBACK
-    let trouble = await whyNotHealthy(over4 ?? '', check)
-    if (trouble === REFUSED) trouble = await whyNotHealthy(over6 ?? '', check)
+    let error = await whyNotHealthy(over4 ?? '', check)
+    if (error === REFUSED) error = await whyNotHealthy(over6 ?? '', check)
     if (this.#check !== check) return
-    this.#feed({ kind: 'health', trouble })
+    this.#feed({ kind: 'health', error })
     if (this.#check !== check) return
     this.#timer = setTimeout(() => void this.#ask(check), check.interval * 1_000)
   }

@@ -41,7 +41,7 @@ export interface Port {
 
 interface WantedLink {
   /** What was reported to the engine; undefined: nothing yet. */
-  reported: { readonly trouble: string | undefined } | undefined
+  reported: { readonly error: string | undefined } | undefined
   port: Port | undefined
   sent: number
   nextAt: Millis
@@ -57,7 +57,7 @@ export class Ndp {
   #socket: NdpSocket | undefined
   #opening: Promise<void> | undefined
   /** Why there is no socket; undefined: there is one. */
-  #trouble: string | undefined
+  #error: string | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -94,9 +94,9 @@ export class Ndp {
   async #openSocket(): Promise<void> {
     try {
       this.#socket = await this.#open((bytes, from, index) => this.#received(bytes, from, index))
-      this.#trouble = undefined
+      this.#error = undefined
     } catch (error) {
-      this.#trouble = error instanceof Error ? error.message : String(error)
+      this.#error = error instanceof Error ? error.message : String(error)
     }
   }
 
@@ -115,12 +115,12 @@ export class Ndp {
     for (const [name, link] of this.#links) {
       const port = ports.get(name)
       if (port?.index !== link.port?.index || port?.address !== link.port?.address) this.#enter(link, port)
-      const trouble = this.#trouble ?? (port === undefined ? whyNoPort(name) : undefined)
-      if (link.reported === undefined || link.reported.trouble !== trouble) {
-        link.reported = { trouble }
-        this.#feed({ kind: 'link', interface: name, trouble })
+      const error = this.#error ?? (port === undefined ? whyNoPort(name) : undefined)
+      if (link.reported === undefined || link.reported.error !== error) {
+        link.reported = { error }
+        this.#feed({ kind: 'link', interface: name, error })
       }
-      if (trouble === undefined && now >= link.nextAt) this.#advertise(link, now)
+      if (error === undefined && now >= link.nextAt) this.#advertise(link, now)
     }
   }
 

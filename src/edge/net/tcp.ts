@@ -164,7 +164,7 @@ export class Tcp implements Network {
     this.#dialTimeout = options.dialTimeout ?? 10_000
     this.#linger = options.linger ?? 3_000
     this.#mostUnanswered = options.mostUnanswered ?? 64
-    this.#reserve = new Reserve((trouble) => feed({ kind: 'descriptors', trouble }))
+    this.#reserve = new Reserve((error) => feed({ kind: 'descriptors', error }))
     this.#protections = new Protections(options.keys ?? new Keys())
     this.#listeners = new Listeners({
       feed,

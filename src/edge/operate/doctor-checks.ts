@@ -18,13 +18,13 @@ export interface Facts {
   /** Chains for forwarded packets whose policy is drop: `ip filter FORWARD`. */
   readonly forwardDrops: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
-  readonly kernelTrouble: string | undefined
+  readonly kernelError: string | undefined
   /** Pod CIDRs of this node whose packets leave it. */
   readonly strayPods: readonly StrayPods[]
   /** The output of `nft -v`; undefined where nft is missing. */
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
-  readonly nftTrouble: string | undefined
+  readonly nftError: string | undefined
   /** Both nft and the kernel support tables that a process owns and that stay when it ends. */
   readonly nftHolds: boolean
   /** Whether this kernel supports signed TCP segments; undefined where that cannot be found out. */
@@ -72,7 +72,7 @@ export function examine(facts: Facts): Finding[] {
     kernelRoutes(facts),
     ...facts.strayPods.map(strayPods),
     tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop is prevented'),
-    ...(facts.nftTrouble === undefined || facts.nft === undefined ? [] : [nftTrouble(facts.nftTrouble)]),
+    ...(facts.nftError === undefined || facts.nft === undefined ? [] : [nftError(facts.nftError)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
     ...signatures(facts),
     serviceLoops(facts),
@@ -197,10 +197,10 @@ function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
 }
 
 /** Each error of listening has its own fix. */
-function port({ port: trouble, agentRuns }: Facts): Finding {
-  if (trouble === undefined) return finding('ok', 'port 179', 'is free')
-  if (trouble.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')
-  return finding('warn', 'port 179', `cannot be listened on: ${trouble.text}`, cureOfPort(trouble.code))
+function port({ port: error, agentRuns }: Facts): Finding {
+  if (error === undefined) return finding('ok', 'port 179', 'is free')
+  if (error.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')
+  return finding('warn', 'port 179', `cannot be listened on: ${error.text}`, cureOfPort(error.code))
 }
 
 function cureOfPort(code: string): string {
@@ -218,10 +218,10 @@ function cureOfPort(code: string): string {
   }
 }
 
-const kernelRoutes = ({ kernelTrouble: trouble }: Facts): Finding =>
-  trouble === undefined
+const kernelRoutes = ({ kernelError: error }: Facts): Finding =>
+  error === undefined
     ? finding('ok', 'kernel routes', 'can be read')
-    : finding('bad', 'kernel routes', trouble, 'the agent needs a netlink socket: see its seccomp profile')
+    : finding('bad', 'kernel routes', error, 'the agent needs a netlink socket: see its seccomp profile')
 
 function tool(what: string, output: string | undefined, oldest: readonly number[], lost: string): Finding {
   if (output === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)
@@ -241,7 +241,7 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0
 }
 
-function nftTrouble(reason: string): Finding {
+function nftError(reason: string): Finding {
   const isDenied = /not permitted|denied/i.test(reason)
   const todo = isDenied
     ? 'give the agent NET_ADMIN (securityContext.capabilities.add), or run it as root'

@@ -39,8 +39,8 @@ async function agentFindings(
 ): Promise<{ readonly answered: boolean; readonly findings: Finding[] }> {
   const one = (level: Finding['level'], says: string): Finding => ({ level, what: 'agent', says, todo: undefined })
   try {
-    const troubles = await askAgent()
-    const findings = troubles.map((text) => one('warn', text))
+    const problems = await askAgent()
+    const findings = problems.map((text) => one('warn', text))
     return { answered: true, findings: findings.length === 0 ? [one('ok', 'no problem found')] : findings }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
@@ -67,7 +67,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     runTool(['nft', '-j', 'list', 'chains']),
     gatherConntrack(),
   ])
-  const { links, routes, trouble } = kernel
+  const { links, routes, error } = kernel
   const uplinks = routes
     .filter(({ prefix }) => prefix.length === 0)
     .flatMap(({ hops }) => hops.map((hop) => hop.interface))
@@ -81,10 +81,10 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     forwardDrops: chains.code === 0 ? forwardDrops(chains.stdout) : [],
     daemons: daemonsOf(routes),
     port,
-    kernelTrouble: trouble,
+    kernelError: error,
     strayPods: await strayPods(routes),
     nft: nft.code === 0 ? nft.stdout.trim() : undefined,
-    nftTrouble: tables.code === 0 ? undefined : whyFailed(tables),
+    nftError: tables.code === 0 ? undefined : whyFailed(tables),
     nftHolds: held.code === 0,
     signatures: signatures(),
     serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
@@ -101,23 +101,23 @@ function countLoops(listing: string): number | undefined {
 interface KernelFacts {
   readonly links: readonly Link[]
   readonly routes: readonly KernelRoute[]
-  readonly trouble: string | undefined
+  readonly error: string | undefined
 }
 
 /** Reads the kernel once, with the code that the agent uses. */
 async function lookAtKernel(): Promise<KernelFacts> {
   const links: Link[] = []
   const routes: KernelRoute[] = []
-  let trouble: string | undefined
+  let error: string | undefined
   const feed = (input: Input) => {
     if (input.kind === 'links') links.push(...input.change.present)
     if (input.kind === 'kernel') routes.push(...input.change.present)
-    if (input.kind === 'kernel-trouble') trouble = input.text
+    if (input.kind === 'kernel-error') error = input.text
   }
   const rtnetlink = new Rtnetlink({ feed, table: MAIN_TABLE })
   await rtnetlink.open()
   await rtnetlink.stop()
-  return { links, routes, trouble }
+  return { links, routes, error }
 }
 
 async function interfaceFacts(links: readonly Link[], uplinks: ReadonlySet<string>): Promise<InterfaceFacts[]> {

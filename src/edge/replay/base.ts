@@ -26,7 +26,7 @@ const FIRST: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGP
 
 export class Base {
   readonly #objects = new Shelf<string, Upsert>({ rows: MOST_ROWS, octets: MOST_OCTETS })
-  readonly #troubles = new Map<string, ObjectChange>()
+  readonly #sourceProblems = new Map<string, ObjectChange>()
   readonly #links = new Shelf<number, Link>({ rows: MOST_ROWS, octets: MOST_OCTETS })
   readonly #routes = new Map<string, KernelRoute>()
   readonly #connections = new Map<number, BaseConnection>()
@@ -75,7 +75,7 @@ export class Base {
     if (this.#knowsRoutes)
       before.push({ kind: 'kernel', change: { ...change, more: false, present: [...this.#routes.values()] } })
     const objects = this.#objects.values().sort((a, b) => rank(a.ref) - rank(b.ref))
-    const changes = [...objects, ...this.#troubles.values()]
+    const changes = [...objects, ...this.#sourceProblems.values()]
     const known = changes.map((one): Input => ({ kind: 'objects', changes: [one] }))
     const synced: Input[] = this.#isSynced ? [{ kind: 'synced' }] : []
     const connections = [...this.#connections.values()].flatMap((connection) => connection.inputs())
@@ -94,9 +94,9 @@ export class Base {
         for (const [name, { ref }] of this.#objects.entries()) if (ref.kind === change.of) this.#objects.delete(name)
         for (const one of change.objects) this.#keepObject({ kind: 'upsert', ...one })
         return
-      case 'trouble':
-        if (change.text === undefined) this.#troubles.delete(change.at)
-        else if (this.#hasRoom(this.#troubles)) this.#troubles.set(change.at, change)
+      case 'source-problem':
+        if (change.text === undefined) this.#sourceProblems.delete(change.at)
+        else if (this.#hasRoom(this.#sourceProblems)) this.#sourceProblems.set(change.at, change)
     }
   }
 
@@ -145,13 +145,13 @@ function newestKey(input: Input): string | undefined {
     case 'nft-table':
     case 'wall-clock':
     case 'health':
-    case 'bfd-trouble':
+    case 'bfd-error':
       return input.kind
     case 'listening':
     case 'listen-ended':
     case 'listen-failed':
       return `listening ${input.address} ${input.port}`
-    case 'kernel-trouble':
+    case 'kernel-error':
       return `${input.kind} ${input.what}`
     case 'link':
       return `link ${input.interface}`

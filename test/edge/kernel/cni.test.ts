@@ -123,7 +123,7 @@ describe('the engine', () => {
   test.each([
     ['it is written', undefined],
     ['it is known that it cannot be: pods from before must be reached', 'disk full'],
-  ])('a pod CIDR is not advertised before %s', (_name, trouble) => {
+  ])('a pod CIDR is not advertised before %s', (_name, error) => {
     const engine = newEngine('ptp', 'linux')
     const inputs: Input[] = [objects(WORKER), { kind: 'synced' }]
     const later: (() => void)[] = []
@@ -156,19 +156,19 @@ describe('the engine', () => {
     expect(config).toBeDefined()
     expect(kernel.own).toHaveLength(1)
     expect(shown()).toEqual([])
-    feed({ kind: 'cni', path: '/x', config, trouble })
+    feed({ kind: 'cni', path: '/x', config, error })
     expect(shown()).toEqual(['10.244.1.0'])
   })
 
-  test('trouble is told once, and once it is over', () => {
+  test('error is told once, and once it is over', () => {
     const turn = start('ptp')
     turn(objects(WORKER))
     turn({ kind: 'synced' })
     const input = { kind: 'cni', path: '/x/10-godwit.conflist', config: '{}' } as const
     const codes = (effects: readonly Effect[]) =>
       effects.filter((effect) => effect.kind === 'log').map(({ line }) => `${line.level} ${line.code}`)
-    expect(codes(turn({ ...input, trouble: 'disk full' }))).toEqual(['error object-problem'])
-    expect(codes(turn({ ...input, trouble: undefined }))).toEqual(['info cni-written', 'info object-problem-gone'])
+    expect(codes(turn({ ...input, error: 'disk full' }))).toEqual(['error object-problem'])
+    expect(codes(turn({ ...input, error: undefined }))).toEqual(['info cni-written', 'info object-problem-gone'])
   })
 })
 
@@ -207,7 +207,7 @@ describe('the file', () => {
 
   test('is written whole, for root alone, with nothing left beside it', async () => {
     keep()
-    expect(await want(CONFIG)).toEqual({ kind: 'cni', path, config: CONFIG, trouble: undefined })
+    expect(await want(CONFIG)).toEqual({ kind: 'cni', path, config: CONFIG, error: undefined })
     expect(await readFile(path, 'utf8')).toBe(CONFIG)
     expect((await stat(path)).mode & 0o777).toBe(0o600)
     expect(await files()).toEqual([CNI_FILE])
@@ -234,7 +234,7 @@ describe('the file', () => {
   test('makes the folder', async () => {
     const deep = join(directory, 'a', 'net.d')
     keep(deep)
-    expect((await want(CONFIG))?.trouble).toBeUndefined()
+    expect((await want(CONFIG))?.error).toBeUndefined()
     expect(await readFile(join(deep, CNI_FILE), 'utf8')).toBe(CONFIG)
   })
 
@@ -247,7 +247,7 @@ describe('the file', () => {
     expect(heard).toHaveLength(1)
   })
 
-  test('goes at any moment of a look, and that is never trouble', async () => {
+  test('goes at any moment of a look, and that is never error', async () => {
     keep()
     await want(CONFIG)
     for (let time = 0; time < 200; time++) {
@@ -263,16 +263,16 @@ describe('the file', () => {
   ])('%s of its name is left where it is', async (_, make) => {
     await make(path)
     keep()
-    expect((await want(CONFIG))?.trouble).toMatch(/not ours .*not changed/)
+    expect((await want(CONFIG))?.error).toMatch(/not ours .*not changed/)
     expect((await stat(path)).isFile()).toBe(false)
   })
 
   test('is removed when there shall be none', async () => {
     keep()
     await want(CONFIG)
-    expect((await want(undefined))?.trouble).toBeUndefined()
+    expect((await want(undefined))?.error).toBeUndefined()
     expect(await files()).toEqual([])
-    expect((await want(undefined))?.trouble).toBeUndefined()
+    expect((await want(undefined))?.error).toBeUndefined()
   })
 
   test('stays when the agent ends', async () => {
@@ -288,12 +288,12 @@ describe('the file', () => {
   ])('of somebody else is not %s, until he takes it away', async (_name, config) => {
     await writeFile(path, FOREIGN)
     keep()
-    expect((await want(config))?.trouble).toMatch(/not ours .*not changed/)
+    expect((await want(config))?.error).toMatch(/not ours .*not changed/)
     expect(await readFile(path, 'utf8')).toBe(FOREIGN)
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(heard).toHaveLength(1)
     await rm(path)
-    await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ config, trouble: undefined }))
+    await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ config, error: undefined }))
   })
 
   test('a link is not followed', async () => {
@@ -301,7 +301,7 @@ describe('the file', () => {
     await writeFile(target, CONFIG)
     await symlink(target, path)
     keep()
-    expect((await want(OTHER))?.trouble).toMatch(/not ours/)
+    expect((await want(OTHER))?.error).toMatch(/not ours/)
     expect(await readFile(target, 'utf8')).toBe(CONFIG)
   })
 
@@ -309,8 +309,8 @@ describe('the file', () => {
     const blocked = join(directory, 'net.d')
     await writeFile(blocked, '')
     keep(blocked)
-    expect((await want(CONFIG))?.trouble).toBe(`cannot write ${join(blocked, CNI_FILE)}: Not a directory`)
+    expect((await want(CONFIG))?.error).toBe(`cannot write ${join(blocked, CNI_FILE)}: Not a directory`)
     await rm(blocked)
-    await vi.waitFor(() => expect(heard.at(-1)?.trouble).toBeUndefined())
+    await vi.waitFor(() => expect(heard.at(-1)?.error).toBeUndefined())
   })
 })

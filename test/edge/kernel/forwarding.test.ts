@@ -10,10 +10,10 @@ test('forwarding that is off is told once, and that it is on again (12.A4)', () 
   forwarding.look()
   expect(forwarding.families).toEqual(['ipv6'])
   const text = 'is 0: this node forwards no IPv4 packets; sysctl -w net.ipv4.ip_forward=1'
-  const trouble = { kind: 'trouble', at: 'net.ipv4.ip_forward', level: 'warning' }
-  expect(inputs.splice(0)).toEqual([{ kind: 'objects', changes: [{ ...trouble, text }] }])
+  const error = { kind: 'source-problem', at: 'net.ipv4.ip_forward', level: 'warning' }
+  expect(inputs.splice(0)).toEqual([{ kind: 'objects', changes: [{ ...error, text }] }])
   settings['net.ipv4.ip_forward'] = '1'
   forwarding.look()
-  expect(inputs).toEqual([{ kind: 'objects', changes: [{ ...trouble, text: undefined }] }])
+  expect(inputs).toEqual([{ kind: 'objects', changes: [{ ...error, text: undefined }] }])
   expect(forwarding.families).toEqual(['ipv4', 'ipv6'])
 })

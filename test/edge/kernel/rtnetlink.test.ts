@@ -29,7 +29,7 @@ const PATIENCE = 30_000
 class Follower {
   readonly links = new LinkTable()
   readonly routes = new Map<string, KernelRoute>()
-  readonly troubles: (string | undefined)[] = []
+  readonly sourceProblems: (string | undefined)[] = []
   pieces = 0
   largest = 0
   applied = 0
@@ -38,7 +38,7 @@ class Follower {
 
   readonly feed = (input: Input): void => {
     if (input.kind === 'links') this.links.take(input.change)
-    if (input.kind === 'kernel-trouble') this.troubles.push(input.text)
+    if (input.kind === 'kernel-error') this.sourceProblems.push(input.text)
     if (input.kind === 'applied') {
       expect(input.failed).toEqual([])
       this.applied++
@@ -278,7 +278,7 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
   })
 })
 
-test('a kernel that cannot be asked is trouble with a name, and every change fails', async () => {
+test('a kernel that cannot be asked is error with a name, and every change fails', async () => {
   const inputs: Input[] = []
   const openSocket = () => {
     throw new Error('no netlink socket can be opened: Too many open files')
@@ -289,7 +289,7 @@ test('a kernel that cannot be asked is trouble with a name, and every change fai
   await until('applied', () => inputs.some(({ kind }) => kind === 'applied'))
   await rtnetlink.stop()
   const text = "the kernel's links and routes cannot be read: no netlink socket can be opened: Too many open files"
-  expect(inputs).toContainEqual({ kind: 'kernel-trouble', what: 'routes', text })
+  expect(inputs).toContainEqual({ kind: 'kernel-error', what: 'routes', text })
   expect(inputs).toContainEqual({ kind: 'applied', what: 'routes', seq: 1, failed: [{ index: 0, reason: text }] })
 })
 
@@ -304,7 +304,7 @@ test.skipIf(!isRoot)('a socket that could not be opened is opened later', async 
   const rtnetlink = new Rtnetlink({ feed: follower.feed, openSocket, table: MAIN_TABLE, retry: 1 })
   await rtnetlink.open()
   await until('known', () => follower.isKnown)
-  expect(follower.troubles).toEqual([expect.stringContaining('not yet'), undefined])
+  expect(follower.sourceProblems).toEqual([expect.stringContaining('not yet'), undefined])
   await rtnetlink.stop()
   host.remove()
 })

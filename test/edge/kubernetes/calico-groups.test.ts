@@ -65,7 +65,7 @@ describe.each(Object.entries(CLUSTERS))('a cluster %s', (_name, groups) => {
     for (const group of groups) apply(group, 'here')
     await start('projectcalico.org')
     await known.until('all are there', () => all('here'))
-    expect([...known.troubles.values()]).toEqual([])
+    expect([...known.problems.values()]).toEqual([])
     for (const group of groups) apply(group, 'later')
     await known.until('all have come', () => all('later'))
   })
@@ -76,7 +76,7 @@ test('one group alone is read where it is named', async () => {
   apply(SHOWN, 'here')
   await start('crd.projectcalico.org')
   expect(none('here')).toBe(true)
-  expect(known.troubles.get('Kubernetes/BGPPeer')).toMatch(
+  expect(known.problems.get('Kubernetes/BGPPeer')).toMatch(
     /^crd\.projectcalico\.org\/v1 bgppeers: the cluster does not/,
   )
 })
@@ -103,10 +103,10 @@ describe('objects that move to the newer group', () => {
     await start('projectcalico.org', 60_000)
     install([STORED])
     opened.api.dropWatches('end')
-    await known.until('trouble', () => known.troubles.size === KINDS.length)
+    await known.until('error', () => known.problems.size === KINDS.length)
     install([SHOWN, STORED])
     opened.api.install(`IPAMBlock.${SHOWN}`)
-    await known.until('no trouble', () => known.troubles.size === 0)
+    await known.until('no error', () => known.problems.size === 0)
     expect([all('here'), none('left behind')]).toEqual([true, true])
   })
 })
@@ -119,7 +119,7 @@ test('a cluster that has them in neither group says so, and loses them at last',
   install([])
   opened.api.dropWatches('end')
   await known.until('all are gone', () => none('here'))
-  expect(known.troubles.get('Kubernetes/IPPool')).toBe(
+  expect(known.problems.get('Kubernetes/IPPool')).toBe(
     'projectcalico.org/v3 and crd.projectcalico.org/v1 ippools: the cluster does not know IPPool; install its CRD',
   )
 })

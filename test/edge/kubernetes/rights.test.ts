@@ -99,7 +99,7 @@ describe.each([
     source = undefined
 
     const asked = api.requests.flatMap(({ access }) => access ?? [])
-    expect(known.troubles.size).toBe(0)
+    expect(known.problems.size).toBe(0)
     const refused = asked.filter((access) => !rules.some((rule) => grants(rule, access)))
     expect(refused).toEqual([])
     const unused = rules.flatMap(single).filter((rule) => !asked.some((access) => grants(rule, access)))

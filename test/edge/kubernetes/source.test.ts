@@ -52,7 +52,7 @@ describe('the Kubernetes source', () => {
   const watching = () => until('all watches', () => api.watches === KINDS)
   const has = (key: string) => known.until(`${key} is there`, () => known.objects.has(key))
   const hasNot = (key: string) => known.until(`${key} is gone`, () => !known.objects.has(key))
-  const noTrouble = () => known.until('no trouble', () => known.troubles.size === 0)
+  const noTrouble = () => known.until('no error', () => known.problems.size === 0)
   const lists = (path: string) => api.requests.filter((seen) => seen.path === path && !seen.query.has('watch'))
   const watches = (path: string) => api.requests.filter((seen) => seen.path === path && seen.query.has('watch'))
 
@@ -75,11 +75,11 @@ describe('the Kubernetes source', () => {
     api.apply(peer('rack'))
     await sync()
     await api.stop()
-    const trouble = () => known.troubles.get('Kubernetes') ?? ''
-    await known.until('trouble', () => trouble().endsWith('Connection refused; the objects known so far stay in force'))
+    const error = () => known.problems.get('Kubernetes') ?? ''
+    await known.until('error', () => error().endsWith('Connection refused; the objects known so far stay in force'))
     // All kinds have failed several times so far.
     await new Promise((resolve) => setTimeout(resolve, 100))
-    expect([...known.troubles.keys()]).toEqual(['Kubernetes'])
+    expect([...known.problems.keys()]).toEqual(['Kubernetes'])
     expect(known.objects.has('BGPPeer/rack')).toBe(true)
     api.apply(peer('second'))
     known.takeChanges()
@@ -122,12 +122,12 @@ describe('the Kubernetes source', () => {
     await noTrouble()
   })
 
-  test('a kind the cluster does not know is trouble, counts as none, and is found later', async () => {
+  test('a kind the cluster does not know is error, counts as none, and is found later', async () => {
     api.uninstall('BGPFilter')
     await start()
     await known.until('synced', () => known.synced)
-    expect([...known.troubles.keys()]).toEqual(['Kubernetes/BGPFilter'])
-    expect(known.troubles.get('Kubernetes/BGPFilter')).toContain('the cluster does not know BGPFilter; install its CRD')
+    expect([...known.problems.keys()]).toEqual(['Kubernetes/BGPFilter'])
+    expect(known.problems.get('Kubernetes/BGPFilter')).toContain('the cluster does not know BGPFilter; install its CRD')
     api.install('BGPFilter')
     api.apply({ apiVersion: 'godwit.dev/v1', kind: 'BGPFilter', metadata: { name: 'late' }, spec: {} })
     await has('BGPFilter/late')
@@ -139,7 +139,7 @@ describe('the Kubernetes source', () => {
     await sync({ absentGrace: 60_000 })
     api.uninstall('BGPPeer')
     api.dropWatches('end')
-    await known.until('trouble', () => known.troubles.has('Kubernetes/BGPPeer'))
+    await known.until('error', () => known.problems.has('Kubernetes/BGPPeer'))
     await until('asked again', () => lists(PEERS).length >= 3)
     expect(known.objects.has('BGPPeer/rack')).toBe(true)
     api.install('BGPPeer')
@@ -155,11 +155,11 @@ describe('the Kubernetes source', () => {
     await hasNot('BGPPeer/rack')
   })
 
-  test.each([500, 503, 429, 403])('%d at first: trouble, and synced only when it is over', async (status) => {
+  test.each([500, 503, 429, 403])('%d at first: error, and synced only when it is over', async (status) => {
     api.failNext(20, status)
     await start()
-    await known.until('trouble', () => known.troubles.size > 0)
-    expect([...known.troubles.values()][0]).toContain(`${status} told to fail`)
+    await known.until('error', () => known.problems.size > 0)
+    expect([...known.problems.values()][0]).toContain(`${status} told to fail`)
     expect(known.synced).toBe(false)
     await known.until('synced', () => known.synced)
     await noTrouble()
@@ -168,8 +168,8 @@ describe('the Kubernetes source', () => {
   test('a server that takes requests and never answers is given up and asked again', async () => {
     api.hang(true)
     await start({ silence: 30 })
-    await known.until('trouble', () => known.troubles.has('Kubernetes'))
-    expect([...known.troubles]).toEqual([['Kubernetes', expect.stringContaining('no answer for 0.03 s')]])
+    await known.until('error', () => known.problems.has('Kubernetes'))
+    expect([...known.problems]).toEqual([['Kubernetes', expect.stringContaining('no answer for 0.03 s')]])
     api.hang(false)
     await known.until('synced', () => known.synced)
   })
@@ -180,7 +180,7 @@ describe('the Kubernetes source', () => {
     api.apply(peer('rack'))
     await has('BGPPeer/rack')
     expect(lists(PEERS)).toHaveLength(1)
-    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+    expect(known.changes.filter((change) => change.kind === 'source-problem')).toEqual([])
   })
 
   describe('the Node of this node', () => {
@@ -293,9 +293,9 @@ describe('the Kubernetes source', () => {
     await until('the old one gone', () => !known.objects.has('Service/many/s7'))
     const told = known.takeChanges().map((change) => {
       if (change.kind === 'replace') return `replace ${change.of}`
-      return change.kind === 'trouble' ? change.kind : `${change.kind} ${change.ref.name}`
+      return change.kind === 'source-problem' ? change.kind : `${change.kind} ${change.ref.name}`
     })
-    expect(told.filter((text) => text !== 'trouble').sort()).toEqual(['delete s7', 'upsert s200', 'upsert s9'])
+    expect(told.filter((text) => text !== 'source-problem').sort()).toEqual(['delete s7', 'upsert s200', 'upsert s9'])
     expect(lists('/api/v1/services').length).toBeGreaterThan(3)
   })
 
@@ -395,7 +395,7 @@ describe('the Kubernetes source', () => {
     await hasNot('Pod/infra/web-worker-1')
     await until('no such watch', () => api.watches === KINDS)
     expect([...known.objects.keys()].filter((key) => key.startsWith('Pod/'))).toEqual([])
-    expect(known.troubles.size).toBe(0)
+    expect(known.problems.size).toBe(0)
   })
 
   test('a server that will not give pods says so, and is asked for no others', async () => {
@@ -403,10 +403,10 @@ describe('the Kubernetes source', () => {
     await known.until('synced', () => known.synced)
     api.selectsFields = false
     source?.followPods?.({ labelSelector: 'app==dns' })
-    await known.until('trouble', () => known.troubles.has('Kubernetes/Pod'))
+    await known.until('error', () => known.problems.has('Kubernetes/Pod'))
     expect(lists(PODS).every(({ query }) => query.get('fieldSelector') === 'spec.nodeName=worker-1')).toBe(true)
     source?.followPods?.(undefined)
-    await known.until('no trouble', () => !known.troubles.has('Kubernetes/Pod'))
+    await known.until('no error', () => !known.problems.has('Kubernetes/Pod'))
   })
 
   test('events that come packed, each by itself, are read one by one (11.6)', async () => {
@@ -430,7 +430,7 @@ describe('the Kubernetes source', () => {
       'spec.clusterIP!=None',
       null,
     ])
-    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+    expect(known.changes.filter((change) => change.kind === 'source-problem')).toEqual([])
   })
 
   test('credentials that are refused are read again (11.6)', async () => {
@@ -439,7 +439,7 @@ describe('the Kubernetes source', () => {
     await sync()
     api.token = 'renewed'
     api.dropWatches('end')
-    await known.until('trouble', () => [...known.troubles.values()].some((text) => text.includes('401')))
+    await known.until('error', () => [...known.problems.values()].some((text) => text.includes('401')))
     await writeFile(opened.kubeconfig, api.kubeconfig.replace('a-token', 'renewed'))
     await noTrouble()
     await watching()
@@ -450,7 +450,7 @@ describe('the Kubernetes source', () => {
     api.uninstall('BGPPeer')
     api.apply(peer('rack'))
     await start({ absentAtStart: 60_000 })
-    await known.until('trouble', () => known.troubles.has('Kubernetes/BGPPeer'))
+    await known.until('error', () => known.problems.has('Kubernetes/BGPPeer'))
     expect(known.synced).toBe(false)
     api.install('BGPPeer')
     await known.until('synced', () => known.synced)
@@ -460,7 +460,7 @@ describe('the Kubernetes source', () => {
   test('a lost server is asked by one of all kinds, until it is there again', async () => {
     await sync()
     await api.stop()
-    await known.until('trouble', () => known.troubles.has('Kubernetes'))
+    await known.until('error', () => known.problems.has('Kubernetes'))
     const before = api.requests.length
     await api.start()
     await watching()

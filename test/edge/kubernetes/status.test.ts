@@ -138,7 +138,7 @@ describe('writing to the API', () => {
     tell(source, { asNumber: 7 })
     await untilStored({ status: { asNumber: 7 }, metadata: { labels: { n: '8' } } })
     expect(puts).toBe(9)
-    expect([...known.troubles]).toEqual([])
+    expect([...known.problems]).toEqual([])
   })
 
   test('an API that is away, hangs or has faults of its own: it is written when it is back', async () => {
@@ -159,7 +159,7 @@ describe('writing to the API', () => {
     api.failNext(12, 500)
     tell(source, { asNumber: 4 })
     await untilStored({ status: { asNumber: 4 } })
-    await known.until('nothing is told of it any more', () => !known.troubles.has('Kubernetes/status'))
+    await known.until('nothing is told of it any more', () => !known.problems.has('Kubernetes/status'))
   })
 
   test('without rights, or without the CRD: one line, and everything else goes on', async () => {
@@ -170,10 +170,10 @@ describe('writing to the API', () => {
     const source = await open()
     tell(source)
     source.report?.({ kind: 'events', events: [eventOf()], now: 0 })
-    await known.until('trouble', () => known.troubles.has('Kubernetes/status'))
+    await known.until('report', () => known.problems.has('Kubernetes/status'))
     await until('all have asked', () => writes(EVENT_WRITES).length > 0)
-    expect(known.troubles.size).toBe(1)
-    expect(known.troubles.get('Kubernetes/status')).toMatch(
+    expect(known.problems.size).toBe(1)
+    expect(known.problems.get('Kubernetes/status')).toMatch(
       /^\w+ cannot be written: 403 \S+ .*is forbidden: User .*; sessions and routes go on$/,
     )
     api.apply(peer('later'))

@@ -107,8 +107,8 @@ test.each([
   for (let at = 0; at <= text.length; at++) {
     for (const sign of SIGNS) {
       const wrong = `${text.slice(0, at)}${sign}${text.slice(sign === '' ? at + 1 : at)}`
-      const { troubles, objects } = await parseManifests('secret.yaml', wrong, reading())
-      const told = JSON.stringify([troubles, objects.map(({ ref }) => ref)])
+      const { problems, objects } = await parseManifests('secret.yaml', wrong, reading())
+      const told = JSON.stringify([problems, objects.map(({ ref }) => ref)])
       expect(told, wrong).not.toContain(KEY)
       expect(told, wrong).not.toContain(BASE64)
     }

@@ -29,8 +29,8 @@ describe('the folder of manifests', () => {
     writeFile(path(name), documents.map((one) => (typeof one === 'string' ? one : stringify(one))).join('---\n'))
   const has = (key: string) => known.until(`${key} is there`, () => known.objects.has(key))
   const hasNot = (key: string) => known.until(`${key} is gone`, () => !known.objects.has(key))
-  const troubled = (at: string) => known.until(`trouble at ${at}`, () => known.troubles.has(at))
-  const noTrouble = () => known.until('no trouble', () => known.troubles.size === 0)
+  const troubled = (at: string) => known.until(`error at ${at}`, () => known.problems.has(at))
+  const noTrouble = () => known.until('no error', () => known.problems.size === 0)
   const keys = () => [...known.objects.keys()].sort()
 
   async function start(quiet = QUIET, apiGroup = 'godwit.dev'): Promise<void> {
@@ -94,7 +94,7 @@ describe('the folder of manifests', () => {
   ])('a slip of the pen is named: %s', async (_, head, text) => {
     await write('slip.yaml', { ...head, metadata: { name: 'x' } })
     await start()
-    expect([...known.troubles]).toEqual([['slip.yaml#1', text]])
+    expect([...known.problems]).toEqual([['slip.yaml#1', text]])
   })
 
   test('what is none of ours is passed over in silence', async () => {
@@ -106,7 +106,7 @@ describe('the folder of manifests', () => {
     await mkdir(path('folder.yaml'))
     await start()
     expect(keys()).toEqual([])
-    expect(known.troubles.size).toBe(0)
+    expect(known.problems.size).toBe(0)
   })
 
   test('Calico’s objects are passed over with a word, once for a file', async () => {
@@ -114,9 +114,9 @@ describe('the folder of manifests', () => {
     await write('calico.yaml', peer('ours'), theirs, { ...theirs, kind: 'IPPool' }, { ...theirs, kind: 'HostEndpoint' })
     await start()
     expect(keys()).toEqual(['BGPPeer/ours'])
-    const trouble = known.changes.find((change) => change.kind === 'trouble')
-    expect(trouble).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
-    expect(trouble).toMatchObject({
+    const error = known.changes.find((change) => change.kind === 'source-problem')
+    expect(error).toMatchObject({ at: 'calico.yaml#2', level: 'warning' })
+    expect(error).toMatchObject({
       text:
         'BGPPeer of projectcalico.org/v3 and 1 more like it in this file are ignored: the agent reads objects of ' +
         'godwit.dev/v1; start the agent with --api-group projectcalico.org to read them, or write godwit.dev/v1',
@@ -130,7 +130,7 @@ describe('the folder of manifests', () => {
     await write('nodes.yaml', { apiVersion: 'projectcalico.org/v3', kind: 'NodeList', items: [shown] }, shown)
     await start(QUIET, 'projectcalico.org')
     expect(keys()).toEqual([])
-    expect([...known.troubles]).toEqual([
+    expect([...known.problems]).toEqual([
       [
         'nodes.yaml#1',
         'NodeList of projectcalico.org/v3 is ignored: calicoctl shows Nodes so; write them as `kubectl get nodes -o yaml` does',
@@ -147,7 +147,7 @@ describe('the folder of manifests', () => {
     await write('older.yaml', { ...older, kind: 'BlockAffinity' }, { ...older, kind: 'IPPool' })
     await start(QUIET, 'projectcalico.org')
     expect(keys()).toEqual(['BGPPeer/x', 'BlockAffinity/x', 'IPAMBlock/x', 'IPPool/x'])
-    expect(known.troubles.size).toBe(0)
+    expect(known.problems.size).toBe(0)
   })
 
   test('beside Calico’s objects, a BGPAdvertisement stands in our own group; our other kinds are passed over', async () => {
@@ -157,10 +157,10 @@ describe('the folder of manifests', () => {
     await start(QUIET, 'projectcalico.org')
     expect(keys()).toEqual(['BGPAdvertisement/both', 'BGPPeer/theirs'])
     expect(known.objects.get('BGPAdvertisement/both')).toEqual(advertisement)
-    expect(known.troubles.get('all.yaml#3')).toMatch(
+    expect(known.problems.get('all.yaml#3')).toMatch(
       /^BGPPeer of godwit.dev\/v1 is ignored: .*projectcalico.org\/v3; start the agent with --api-group godwit.dev /,
     )
-    expect(known.troubles.get('all.yaml#4')).toMatch(/^kind "BGPAdvertisment" is none of BGPAdvertisement/)
+    expect(known.problems.get('all.yaml#4')).toMatch(/^kind "BGPAdvertisment" is none of BGPAdvertisement/)
   })
 
   test('a namespaced object without a namespace is in default, and says so', async () => {
@@ -177,7 +177,7 @@ describe('the folder of manifests', () => {
     known.takeChanges()
     await writeFile(path('peers.yaml'), 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: {name: one\nspec: 1\n')
     await troubled('peers.yaml#1')
-    expect(known.troubles.get('peers.yaml#1')).toMatch(/^line 4: .*; its last good objects \(2\) stay in force$/)
+    expect(known.problems.get('peers.yaml#1')).toMatch(/^line 4: .*; its last good objects \(2\) stay in force$/)
     await write('nodes.yaml', node('worker-2'))
     await has('Node/worker-2')
     expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two', 'Node/worker-2'])
@@ -186,12 +186,12 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
-  test('a file broken from the start is trouble, and the others count', async () => {
+  test('a file broken from the start is error, and the others count', async () => {
     await writeFile(path('bad.yaml'), 'a: [1\nb: 2\n')
     await write('good.yaml', peer('rack'))
     await start()
     expect(keys()).toEqual(['BGPPeer/rack'])
-    expect(known.troubles.get('bad.yaml#1')).toMatch(/^line \d: /)
+    expect(known.problems.get('bad.yaml#1')).toMatch(/^line \d: /)
   })
 
   test('a file written in pieces is not taken before it is whole', async () => {
@@ -215,7 +215,7 @@ describe('the folder of manifests', () => {
     await known.until('the new third', () => JSON.stringify(known.objects.get('BGPPeer/three')).includes('10.0.0.9'))
     const changes = known.changes.filter((change) => change.kind === 'delete' || 'ref' in change)
     expect(changes.filter((change) => 'ref' in change && change.ref.kind === 'BGPPeer')).toHaveLength(1)
-    expect(known.changes.filter((change) => change.kind === 'trouble')).toEqual([])
+    expect(known.changes.filter((change) => change.kind === 'source-problem')).toEqual([])
   })
 
   test('a file that became empty keeps its objects until it is removed', async () => {
@@ -223,14 +223,14 @@ describe('the folder of manifests', () => {
     await start()
     await writeFile(path('peers.yaml'), '')
     await troubled('peers.yaml')
-    expect(known.troubles.get('peers.yaml')).toContain('is empty; remove the file to remove its objects')
+    expect(known.problems.get('peers.yaml')).toContain('is empty; remove the file to remove its objects')
     expect(keys()).toEqual(['BGPPeer/rack'])
     await unlink(path('peers.yaml'))
     await hasNot('BGPPeer/rack')
     await noTrouble()
   })
 
-  test('a file that an editor empties before it writes it was never in trouble', async () => {
+  test('a file that an editor empties before it writes it was never in error', async () => {
     await write('peers.yaml', peer('rack'))
     await start()
     known.takeChanges()
@@ -296,7 +296,7 @@ describe('the folder of manifests', () => {
   ])('a document at fault is named with file and document, the others count: %s', async (_name, bad, text) => {
     await write('mixed.yaml', peer('good'), bad)
     await start()
-    expect([...known.troubles]).toEqual([['mixed.yaml#2', text]])
+    expect([...known.problems]).toEqual([['mixed.yaml#2', text]])
     expect(keys()).toEqual(['BGPPeer/good'])
   })
 
@@ -305,7 +305,7 @@ describe('the folder of manifests', () => {
     await write('a.yaml', peer('rack', { peerIP: '10.0.0.1', asNumber: 1 }))
     await start()
     expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 1 } })
-    expect([...known.troubles]).toEqual([['b.yaml#1', 'BGPPeer/rack is also in a.yaml#1, and that one is used']])
+    expect([...known.problems]).toEqual([['b.yaml#1', 'BGPPeer/rack is also in a.yaml#1, and that one is used']])
     await unlink(path('a.yaml'))
     await known.until('the other', () => known.origins.get('BGPPeer/rack') === 'b.yaml#1')
     expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 2 } })
@@ -321,16 +321,16 @@ describe('the folder of manifests', () => {
     await writeFile(path('bomb.yaml'), `${levels.join('\n')}\n`)
     await write('good.yaml', peer('rack'))
     await start()
-    expect(known.troubles.get('bomb.yaml#1')).toMatch(/^line \d+: l\d.*: aliases make more than 200000 values$/)
+    expect(known.problems.get('bomb.yaml#1')).toMatch(/^line \d+: l\d.*: aliases make more than 200000 values$/)
     expect(keys()).toEqual(['BGPPeer/rack'])
   })
 
-  test('a document nested beyond reason is trouble or an object, never the end', async () => {
+  test('a document nested beyond reason is error or an object, never the end', async () => {
     await writeFile(path('deep.yaml'), `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}\n`)
     await write('good.yaml', peer('rack'))
     await start()
     expect(keys()).toEqual(['BGPPeer/rack'])
-    expect(known.troubles.size).toBe(1)
+    expect(known.problems.size).toBe(1)
   })
 
   // 8.F28
@@ -354,8 +354,8 @@ describe('the folder of manifests', () => {
     const bad = [...good.slice(0, 5), `  ${line}`]
     await writeFile(path('peers.yaml'), `${bad.join('\n')}\n---\n${stringify(peer('three'))}`)
     await troubled('peers.yaml#1')
-    expect(known.troubles.get('peers.yaml#1')).toMatch(words)
-    expect(known.troubles.get('peers.yaml#1')).toMatch(/; its last good objects \(2\) stay in force$/)
+    expect(known.problems.get('peers.yaml#1')).toMatch(words)
+    expect(known.problems.get('peers.yaml#1')).toMatch(/; its last good objects \(2\) stay in force$/)
     // The document behind it counts, and none that it may stand for is deleted.
     expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/three', 'BGPPeer/two'])
     expect(known.objects.get('BGPPeer/one')).toMatchObject({ spec: { peerIP: '10.0.0.1', asNumber: 64512 } })
@@ -371,8 +371,8 @@ describe('the folder of manifests', () => {
     await writeFile(path('fraction.json'), text.replace('64512', '64512.0'))
     await start()
     expect(keys()).toEqual([])
-    expect(known.troubles.get('twice.json#1')).toMatch(/^line \d+: spec\.asNumber: is given twice$/)
-    expect(known.troubles.get('fraction.json#1')).toMatch(/^line \d+: spec\.asNumber: 64512\.0 is not a whole number/)
+    expect(known.problems.get('twice.json#1')).toMatch(/^line \d+: spec\.asNumber: is given twice$/)
+    expect(known.problems.get('fraction.json#1')).toMatch(/^line \d+: spec\.asNumber: 64512\.0 is not a whole number/)
   })
 
   test('a slip in one item of a List costs that item, and deletes nothing (8.F28)', async () => {
@@ -384,7 +384,7 @@ describe('the folder of manifests', () => {
     await start()
     await writeFile(path('list.yaml'), list(a, items('1.10')[1] as string, c))
     await troubled('list.yaml#1.items[1]')
-    expect(known.troubles.get('list.yaml#1.items[1]')).toMatch(/^line 5: spec\.asNumber: 1\.10 is not a whole number/)
+    expect(known.problems.get('list.yaml#1.items[1]')).toMatch(/^line 5: spec\.asNumber: 1\.10 is not a whole number/)
     expect(keys()).toEqual(['BGPPeer/a', 'BGPPeer/b', 'BGPPeer/c'])
   })
 
@@ -394,7 +394,9 @@ describe('the folder of manifests', () => {
     await write('c.yaml', peer('rack'))
     await start()
     const hides = (at: string) =>
-      known.changes.flatMap((change) => (change.kind === 'trouble' && change.at.startsWith(at) ? [change.hides] : []))
+      known.changes.flatMap((change) =>
+        change.kind === 'source-problem' && change.at.startsWith(at) ? [change.hides] : [],
+      )
     expect(hides('a.yaml')).toEqual([['BGPPeer']])
     expect(hides('b.yaml')).toEqual([expect.arrayContaining(['BGPConfiguration', 'BGPFilter', 'IPPool', 'Node'])])
     await writeFile(path('c.yaml'), 'a: [1\n')
@@ -412,20 +414,20 @@ describe('the folder of manifests', () => {
     await start()
     await write('peers.yaml', peer('one'), { ...peer('two'), kind: 'BGPPear' })
     await troubled('peers.yaml#2')
-    expect(known.troubles.get('peers.yaml#2')).toMatch(/; its last good objects \(1\) stay in force$/)
+    expect(known.problems.get('peers.yaml#2')).toMatch(/; its last good objects \(1\) stay in force$/)
     expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two'])
   })
 
-  test('a link to nowhere is trouble, never a deletion (8.F28)', async () => {
+  test('a link to nowhere is error, never a deletion (8.F28)', async () => {
     await mkdir(path('elsewhere'))
     await write('elsewhere/peers.yaml', peer('rack'))
     await symlink('elsewhere/peers.yaml', path('peers.yaml'))
     await symlink('elsewhere/none.yaml', path('never.yaml'))
     await start()
-    expect(known.troubles.get('never.yaml')).toBe('is a link to a file that does not exist')
+    expect(known.problems.get('never.yaml')).toBe('is a link to a file that does not exist')
     await unlink(path('elsewhere/peers.yaml'))
     await troubled('peers.yaml')
-    expect(known.troubles.get('peers.yaml')).toMatch(/^is a link to .*; its last good objects \(1\) stay in force$/)
+    expect(known.problems.get('peers.yaml')).toMatch(/^is a link to .*; its last good objects \(1\) stay in force$/)
     expect(keys()).toEqual(['BGPPeer/rack'])
     await unlink(path('peers.yaml'))
     await hasNot('BGPPeer/rack')
@@ -440,7 +442,7 @@ describe('the folder of manifests', () => {
     await writeFile(path('map.yaml'), `apiVersion: v1\ndata:\n${data}kind: ConfigMap\n---\n${stringify(peer('rack'))}`)
     await start()
     expect(keys()).toEqual(['BGPPeer/rack'])
-    expect(known.troubles.size).toBe(0)
+    expect(known.problems.size).toBe(0)
   })
 
   test('a large document of ours is read beside the engine, and each of its keys once (9.A4)', async () => {
@@ -456,15 +458,15 @@ describe('the folder of manifests', () => {
     await write('huge.yaml', { ...peer('rack'), note: 'x'.repeat(5 * 1024 * 1024) })
     await write('good.yaml', peer('good'))
     await start()
-    expect(known.troubles.get('huge.yaml#1')).toBe('line 1: is larger than 4194304 bytes')
+    expect(known.problems.get('huge.yaml#1')).toBe('line 1: is larger than 4194304 bytes')
     expect(keys()).toEqual(['BGPPeer/good'])
   })
 
-  test('a folder that is not there yet is trouble, and is read once it is', async () => {
+  test('a folder that is not there yet is error, and is read once it is', async () => {
     await rm(directory, { recursive: true })
     source = new Manifests({ directory, apiGroup: 'godwit.dev', feed: known.feed, quiet: QUIET, rescan: 20 })
     await troubled(directory)
-    expect(known.troubles.get(directory)).toBe('cannot read the folder: No such file or directory')
+    expect(known.problems.get(directory)).toBe('cannot read the folder: No such file or directory')
     expect(known.synced).toBe(false)
     await mkdir(directory)
     await write('peers.yaml', peer('rack'))

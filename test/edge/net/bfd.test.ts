@@ -40,7 +40,7 @@ test('an engine that is gone is told of, and started again with what it shall do
   const scene = new Scene()
   scene.perform(intent())
   scene.ended('its thread has ended')
-  expect(scene.inputs).toEqual([{ kind: 'bfd-trouble', text: 'its thread has ended' }])
+  expect(scene.inputs).toEqual([{ kind: 'bfd-error', text: 'its thread has ended' }])
   await until('another', () => scene.started === 2)
   expect(scene.posted.at(-1)).toMatchObject({ kind: 'sessions', sessions: [{ remote: '10.0.0.1' }] })
   await scene.door.stop()

@@ -1,4 +1,4 @@
-/** A shortage of descriptors is trouble with a name: strangers are turned away, neighbors come in by the reserve (9.C10). */
+/** A shortage of descriptors is error with a name: strangers are turned away, neighbors come in by the reserve (9.C10). */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -57,7 +57,7 @@ describe('without descriptors', () => {
   test('strangers are turned away at once, and it is told once, with the reason', async () => {
     for (let count = 0; count < 100; count++) call(STRANGER)
     await until('all are gone', () => closed === 100)
-    expect(of('descriptors')).toEqual([{ kind: 'descriptors', trouble: 'Too many open files' }])
+    expect(of('descriptors')).toEqual([{ kind: 'descriptors', error: 'Too many open files' }])
     expect(of('received')).toEqual([])
   })
 

@@ -34,22 +34,22 @@ function ask(port: number, path = '/healthz'): Promise<Input> {
 
 test('200 is well, and the path is asked for', async () => {
   const { port, asked } = await endpoint(200)
-  expect(await ask(port, '/livez?x=1')).toEqual({ kind: 'health', trouble: undefined })
+  expect(await ask(port, '/livez?x=1')).toEqual({ kind: 'health', error: undefined })
   expect(asked).toEqual(['/livez?x=1'])
 })
 
 test('503 is not', async () => {
   const { port } = await endpoint(503)
-  expect(await ask(port)).toEqual({ kind: 'health', trouble: 'it answers 503' })
+  expect(await ask(port)).toEqual({ kind: 'health', error: 'it answers 503' })
 })
 
 test('nobody there is not', async () => {
   const { server, port } = await endpoint(200)
   await new Promise((resolve) => server.close(resolve))
-  expect(await ask(port)).toEqual({ kind: 'health', trouble: 'connection refused' })
+  expect(await ask(port)).toEqual({ kind: 'health', error: 'connection refused' })
 })
 
 test('one that listens on IPv6 alone is heard', async () => {
   const { port } = await endpoint(200, '::1')
-  expect(await ask(port)).toEqual({ kind: 'health', trouble: undefined })
+  expect(await ask(port)).toEqual({ kind: 'health', error: undefined })
 })

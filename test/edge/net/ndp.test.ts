@@ -124,7 +124,7 @@ describe('what others hear', () => {
 
 describe('what the engine hears', () => {
   const links = () => fed.filter(({ kind }) => kind === 'link')
-  const is = (trouble: string | undefined, name = 'eth0') => ({ kind: 'link', interface: name, trouble })
+  const is = (error: string | undefined, name = 'eth0') => ({ kind: 'link', interface: name, error })
 
   test('the link once, and every advertisement', async () => {
     await discover('eth0')

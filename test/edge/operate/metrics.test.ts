@@ -93,7 +93,7 @@ test('what nftables counts is shown by pool and family, and read anew for the ne
   const rule = (packets: number | undefined) => ({ family: 'ipv4', rule: '', packets, bytes: 0 }) as const
   const nat = {
     active: true,
-    trouble: undefined,
+    error: undefined,
     rules: [3, 4].map((packets) => ({ pool: 'pods', ...rule(packets) })),
     serviceLoops: { prevention: 'Drop', rules: [rule(64)], services: 1, spared: 0 },
   } as const

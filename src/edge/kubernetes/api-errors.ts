@@ -7,7 +7,7 @@ import type { ObjectChange } from '../../cluster/source.ts'
 /** The key of an error that concerns the whole server. */
 const SERVER = 'Kubernetes'
 
-export class KubernetesTroubles {
+export class ApiErrors {
   readonly #change: (change: ObjectChange) => void
   /** The current error of each kind. */
   readonly #texts = new Map<string, Map<string, string>>()
@@ -20,10 +20,10 @@ export class KubernetesTroubles {
 
   /** Sets the error of this kind; undefined: it has none. */
   /** `kind`: `BGPPeer`, or `Secret/bgp` for one of those that are read one by one. */
-  set(kind: string, trouble: { readonly text: string; readonly ofServer: boolean } | undefined): void {
-    const place = trouble?.ofServer === true ? SERVER : `${SERVER}/${kind}`
-    for (const [at, texts] of this.#texts) if (at !== place || trouble === undefined) texts.delete(kind)
-    if (trouble !== undefined) this.#at(place).set(kind, trouble.text)
+  set(kind: string, error: { readonly text: string; readonly ofServer: boolean } | undefined): void {
+    const place = error?.ofServer === true ? SERVER : `${SERVER}/${kind}`
+    for (const [at, texts] of this.#texts) if (at !== place || error === undefined) texts.delete(kind)
+    if (error !== undefined) this.#at(place).set(kind, error.text)
     for (const at of this.#texts.keys()) this.#report(at)
   }
 
@@ -41,6 +41,6 @@ export class KubernetesTroubles {
     if (text === this.#reported.get(at)) return
     if (text === undefined) this.#reported.delete(at)
     else this.#reported.set(at, text)
-    this.#change({ kind: 'trouble', at, text })
+    this.#change({ kind: 'source-problem', at, text })
   }
 }
