@@ -13,6 +13,8 @@ export function asCalicoReads(object: Record<string, unknown>): Record<string, u
   const spec = withoutEmpty(object.spec) as Record<string, unknown>
   for (const field of TIMES) if (typeof spec[field] === 'string') spec[field] = rounded(spec[field])
   if (spec.localASNumber === 0) delete spec.localASNumber
+  if (spec.keepaliveTime === '0s') delete spec.keepaliveTime
+  if (Array.isArray(spec.prefixAdvertisements)) spec.prefixAdvertisements = spec.prefixAdvertisements.filter(hasCidr)
   if (typeof spec.nextHopMode === 'string') delete spec.keepOriginalNextHop
   return { ...object, spec }
 }
@@ -24,6 +26,9 @@ function withoutEmpty(value: unknown, depth = 1): unknown {
   const entries = Object.entries(value).filter(([field, one]) => one !== '' && !saysNoLength(field, one))
   return Object.fromEntries(entries.map(([field, one]) => [field, withoutEmpty(one, depth + 1)]))
 }
+
+/** Calico passes over an entry that names no routes. */
+const hasCidr = (entry: unknown): boolean => !isRecord(entry) || entry.cidr !== undefined
 
 const saysNoLength = (field: string, value: unknown): boolean =>
   field === 'prefixLength' && isRecord(value) && Object.keys(value).length === 0

@@ -34,6 +34,10 @@ const EMPTY: readonly (readonly [Kind, spec: object, empty: object])[] = [
   ...['reachableBy', 'localWorkloadSelector', 'reversePeering', 'maxRestartTime', 'keepaliveTime'].map(
     (field) => ['BGPPeer', PEER, { ...PEER, [field]: '' }] as const,
   ),
+  ...[{}, { cidr: '' }, { communities: ['64512:1'] }].map(
+    (entry) => ['BGPConfiguration', { prefixAdvertisements: [] }, { prefixAdvertisements: [entry] }] as const,
+  ),
+  ['BGPPeer', PEER, { ...PEER, keepaliveTime: '0s' }],
   ['BGPPeer', { peerSelector: 'all()' }, { peerSelector: 'all()', peerIP: '', asNumber: 0 }],
   ['BGPPeer', PEER, { ...PEER, localASNumber: 0 }],
   ...['source', 'interface', 'peerType'].map(
