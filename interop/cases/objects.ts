@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { Agent } from '../lab/agent.ts'
 import type { Host } from '../lab/lab.ts'
-import { bgpPeer, type KubeObject } from '../lab/manifests.ts'
+import { bgpPeer, type KubeObject, kubeNode } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import { type Case, expect, routerHolds, sessionsUp } from './case.ts'
 import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
@@ -114,6 +114,45 @@ const lentAddress: Case = {
   },
 }
 
+const labelled = (host: Host, annotations: Readonly<Record<string, string>>): KubeObject => {
+  const node = kubeNode(host, [])
+  return { ...node, metadata: { ...node.metadata, annotations } }
+}
+
+/** As where Calico keeps its objects in the group that its API server shows elsewhere: `deleted` is no text there. */
+const newerGroup: Case = {
+  name: "objects: Calico's newer group with its IPAM, as far as a cluster has it, and the older group for the rest",
+  speakers: 'once',
+  async run({ lab, speaker }) {
+    const cluster = new Cluster(lab)
+    const { host } = await cluster.node(1)
+    const router = await lab.host('router', 1)
+    const agent = new Agent(host, cluster.manifests, { apiGroup: 'projectcalico.org' })
+    const newer = (object: KubeObject): KubeObject => ({ ...object, apiVersion: 'projectcalico.org/v3' })
+    const selected = { nodeSelector: "rack == '1'", keepaliveTime: '9500ms', localWorkloadSelector: '' }
+    const labels = { 'projectcalico.org/labels': '{"rack":"1"}' }
+    await cluster.manifests.put(
+      newer(configuration({ prefixAdvertisements: [] })),
+      ...POOLS.map(inCalico),
+      newer(bgpPeer('router', router.ipv4, ROUTER_AS, selected)),
+      newer(affinity('four', '10.244.77.64/26', { deleted: false })),
+      affinity('six', 'fd00:244:77::/122'),
+      newer(block('10.244.79.0/26', 'node-1', 5)),
+    )
+    const side = await speaker.start(router, { asn: ROUTER_AS, neighbors: [{ address: host.ipv4, asn: CLUSTER_AS }] })
+    await agent.start()
+    // The BGPPeer selects a label that nobody has set yet.
+    await cluster.manifests.put(labelled(host, labels))
+    const own = (...prefixes: readonly string[]) =>
+      prefixes.map((prefix) => ownRoute(host, prefix, { transport: 'ipv4' }))
+    await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122', '10.244.79.5/32'))
+    await cluster.manifests.put(newer(affinity('four', '10.244.77.64/26', { deleted: true })))
+    await routerHolds(side, own('fd00:244:77::/122', '10.244.79.5/32'))
+    await cluster.manifests.put(labelled(host, {}))
+    await sessionsUp(side, 0)
+  },
+}
+
 const wrongAtStart: Case = {
   name: 'objects: a field that is wrong at the start, with and without what an earlier run left',
   speakers: 'once',
@@ -152,4 +191,4 @@ const wrongAtStart: Case = {
   },
 }
 
-export const cases: readonly Case[] = [calicosIpam, lentAddress, wrongAtStart]
+export const cases: readonly Case[] = [calicosIpam, newerGroup, lentAddress, wrongAtStart]
