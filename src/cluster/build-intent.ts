@@ -46,7 +46,7 @@ import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { labelsNamedBy } from './selector.ts'
 import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
-import { type Advertisement, judgePrefix, readSettings, type Settings } from './settings.ts'
+import { type Advertisement, readSettings, type Settings, settingsOfPrefix } from './settings.ts'
 import { KINDS, type Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
 import { NodeSurvey } from './survey.ts'
@@ -216,7 +216,7 @@ export class IntentBuilder {
     this.#revision = store.revision
     const { announce, withdraw, serviceAddresses } = yield* this.#book.takeChanges()
     this.#hosts.takeChanges({ announce, withdraw })
-    this.work.prefixes = this.#book.judged
+    this.work.prefixes = this.#book.decided
     const diff: IntentDiff = {
       node: diffNode(before.node, this.#frame.node),
       peers: yield* diffPeers(before.peers, this.#frame.peers),
@@ -268,7 +268,7 @@ export class IntentBuilder {
     const source = settings.podCidrSource ?? (this.#calico ? 'CalicoIPAM' : 'Node')
     yield* this.#survey(store, touched, source)
     const me = this.#nodes.nodes.get(this.#name)
-    yield* this.#judgeBy(settings.advertisements)
+    yield* this.#usePrefixSettings(settings.advertisements)
     if (me === undefined) {
       yield* this.#standStill()
       return
@@ -471,10 +471,10 @@ export class IntentBuilder {
     this.#frame = frame
   }
 
-  *#judgeBy(advertisements: readonly Advertisement[]): Work {
+  *#usePrefixSettings(advertisements: readonly Advertisement[]): Work {
     if (same(advertisements, this.#advertisements)) return
     this.#advertisements = advertisements
-    yield* this.#book.judgeBy((prefix) => judgePrefix(advertisements, prefix))
+    yield* this.#book.useSettings((prefix) => settingsOfPrefix(advertisements, prefix))
   }
 
   *#setServices(store: ObjectStore, settings: ServiceSettings): Work {

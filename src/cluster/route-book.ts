@@ -8,7 +8,7 @@ import { Toll, type Work } from '../base/work.ts'
 import { type Cover, Covers, FOR_ALL, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
-import type { Judgement } from './settings.ts'
+import type { PrefixSettings } from './settings.ts'
 
 export interface Claim extends Naming {
   readonly prefix: Prefix
@@ -60,7 +60,7 @@ export class RouteBook {
   /** Why something is not advertised, by prefix or object. */
   readonly refusals = new Map<string, string>()
   /** How often a prefix was decided: tests count the work of a change by it. */
-  judged = 0
+  decided = 0
   /** About what `set` has taken, in microseconds, since the beginning. */
   spent = 0
   /** By prefix. Nearly all have one claim, and a list of one takes a fifth of the memory of a Map. */
@@ -71,7 +71,7 @@ export class RouteBook {
   /** By route: its covering prefixes, if it has any. */
   readonly #covers = new Map<string, readonly Cover[]>()
   readonly #counted = new Covers()
-  #judge: (prefix: Prefix) => Judgement = () => ({ communities: [], held: undefined })
+  #settingsOf: (prefix: Prefix) => PrefixSettings = () => ({ communities: [], held: undefined })
 
   /** Replaces all claims of `object`. `why`: the reason why the object as a whole is not advertised. */
   set(object: string, claims: readonly Claim[], why?: string): void {
@@ -84,7 +84,7 @@ export class RouteBook {
     const prefixes = new Map([...before, ...claims].map(({ prefix }) => [prefix.text, prefix]))
     for (const { prefix } of before) this.#unclaim(prefix.text, object)
     for (const claim of claims) this.#claim(object, claim)
-    for (const prefix of prefixes.values()) this.#rejudge(prefix)
+    for (const prefix of prefixes.values()) this.#decide(prefix)
   }
 
   /** Names of the objects that have claims or a reason. */
@@ -92,12 +92,12 @@ export class RouteBook {
     return this.#byObject.keys()
   }
 
-  *judgeBy(judge: (prefix: Prefix) => Judgement): Work {
-    this.#judge = judge
+  *useSettings(settingsOf: (prefix: Prefix) => PrefixSettings): Work {
+    this.#settingsOf = settingsOf
     const toll = new Toll()
     for (const claims of this.#claims.values()) {
       const [first] = claims
-      if (first !== undefined) this.#rejudge(first.claim.prefix)
+      if (first !== undefined) this.#decide(first.claim.prefix)
       toll.add(JUDGE_COST)
       if (toll.isDue) yield toll.take()
     }
@@ -148,22 +148,22 @@ export class RouteBook {
     for (const { advertisement, prefix, origin } of begun) {
       const claim: Claim = { prefix, origin, refused: undefined, named: [advertisement] }
       this.#claim(`BGPAdvertisement/${advertisement}${COVERING}`, claim)
-      this.#rejudge(prefix)
+      this.#decide(prefix)
     }
     for (const { advertisement, prefix } of ended) {
       this.#unclaim(prefix.text, `BGPAdvertisement/${advertisement}${COVERING}`)
-      this.#rejudge(prefix)
+      this.#decide(prefix)
     }
   }
 
-  #rejudge(prefix: Prefix): void {
-    this.judged++
+  #decide(prefix: Prefix): void {
+    this.decided++
     const { text } = prefix
     const claims = this.#claims.get(text) ?? NO_CLAIMS
     this.spent += JUDGE_COST + claims.length * CLAIM_COST
     const isServiceAddress = claims.some(({ claim }) => claim.origin === 'service')
     const wanted = claims.filter(({ claim }) => isWanted(claim, isServiceAddress))
-    const { communities, held } = this.#judge(prefix)
+    const { communities, held } = this.#settingsOf(prefix)
     const before = this.routes.get(text)
     if (!this.#before.has(text))
       this.#before.set(text, { prefix, route: before, isServiceAddress: this.serviceAddresses.has(text) })

@@ -162,15 +162,15 @@ function unknownAlias(name: string, index: number, { prefix }: PrefixAdvertiseme
   })
 }
 
-export interface Judgement {
+export interface PrefixSettings {
   readonly communities: readonly (readonly number[])[]
   readonly held: string | undefined
 }
 
-const PLAIN: Judgement = { communities: [], held: undefined }
+const PLAIN: PrefixSettings = { communities: [], held: undefined }
 
 /** The communities of a route: those of all prefixAdvertisements that contain it. */
-export function judgePrefix(advertisements: readonly Advertisement[], prefix: Prefix): Judgement {
+export function settingsOfPrefix(advertisements: readonly Advertisement[], prefix: Prefix): PrefixSettings {
   const around = advertisements.filter((advertisement) => contains(advertisement.prefix, prefix))
   if (around.length === 0) return PLAIN
   const byText = new Map(

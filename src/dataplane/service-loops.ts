@@ -123,19 +123,19 @@ export class ServiceLoops {
     if (this.#own.has(prefix.text) === isOwn) return
     if (isOwn) this.#own.add(prefix.text)
     else this.#own.delete(prefix.text)
-    this.#judge(prefix)
+    this.#decide(prefix)
   }
 
   /** Decides about kernel routes that have changed; if ranges have changed, also about a part of all routes. */
   followRoutes(): void {
     const isNone = this.#ranges.size + this.#hosts.size + this.#routed.size === 0
     const moved = this.#held.takeMoved(isNone ? Number.POSITIVE_INFINITY : STEPS)
-    if (!isNone) for (const prefix of moved) this.#judge(prefix)
+    if (!isNone) for (const prefix of moved) this.#decide(prefix)
     this.#walks.advance(STEPS)
   }
 
   /** Some routes are still to be decided about. */
-  get isJudging(): boolean {
+  get isDeciding(): boolean {
     return !this.#walks.isEmpty || this.#held.hasMoved
   }
 
@@ -202,7 +202,7 @@ export class ServiceLoops {
     if (this.#has(prefix)) return
     if (isHostPrefix(prefix)) this.#hosts.set(prefix.text, prefix)
     else this.#ranges.set(prefix, prefix)
-    this.#rejudge(prefix)
+    this.#decideInside(prefix)
   }
 
   #remove(prefix: Prefix): void {
@@ -210,7 +210,7 @@ export class ServiceLoops {
     if (isHostPrefix(prefix)) this.#hosts.delete(prefix.text)
     else this.#ranges.delete(prefix)
     this.#own.delete(prefix.text)
-    this.#rejudge(prefix)
+    this.#decideInside(prefix)
   }
 
   #has(prefix: Prefix): boolean {
@@ -218,15 +218,15 @@ export class ServiceLoops {
   }
 
   /** A single address, which changes with its service, is decided alone; after a change of a range all routes are. */
-  #rejudge(prefix: Prefix): void {
+  #decideInside(prefix: Prefix): void {
     this.#changed = true
-    if (isHostPrefix(prefix)) this.#judge(prefix)
-    else this.#walks.add(this.#judgeAll())
+    if (isHostPrefix(prefix)) this.#decide(prefix)
+    else this.#walks.add(this.#decideAll())
   }
 
-  *#judgeAll(): Iterable<void> {
+  *#decideAll(): Iterable<void> {
     for (const { prefix } of this.#held.all()) {
-      this.#judge(prefix)
+      this.#decide(prefix)
       yield
     }
   }
@@ -236,7 +236,7 @@ export class ServiceLoops {
     return this.#hosts.get(prefix.text) ?? this.#ranges.around(prefix)
   }
 
-  #judge(prefix: Prefix): void {
+  #decide(prefix: Prefix): void {
     if (!this.#proxied.isEmpty && this.#mayLeadElsewhere(prefix)) this.#changed = true
     const isRouted = this.#isMoreSpecific(prefix) && this.#held.at(prefix).some((route) => this.#held.leadsOn(route))
     if (isRouted === (this.#routed.at(prefix) !== undefined)) return

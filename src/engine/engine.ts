@@ -261,7 +261,7 @@ export class Engine {
     this.#announceDamped(now)
     this.#leaving.step(now)
     if (this.#endsWith !== undefined && this.#leaving.stage === 'gone') this.#end(this.#endsWith, now)
-    this.#kernel?.judge()
+    this.#kernel?.resolveNextHops()
     this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
     this.#rib.withholdEnd(this.#restart.withholdsEnd(now))

@@ -95,7 +95,7 @@ export class KernelNft {
     if (hasNat !== this.#keepsNat) this.#script = undefined
     this.#table = table
     this.#read = true
-    if (this.#fresh) this.#judgeOutcome(now)
+    if (this.#fresh) this.#checkOutcome(now)
     if (table !== undefined && hasNat) {
       this.#hadNat = true
       this.#begunUntil = now + inMillis(table.begun)
@@ -112,7 +112,7 @@ export class KernelNft {
   }
 
   /** A retry at once could repeat without end. */
-  #judgeOutcome(now: Millis): void {
+  #checkOutcome(now: Millis): void {
     this.#fresh = false
     const script = this.#wanted
     const difference = script && whyNotSame(script, this.#table, undefined)

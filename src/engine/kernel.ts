@@ -5,7 +5,7 @@
  * - the routes that the kernel holds → reachability of next hops → decision
  * - own prefixes → blackholes → advertised
  *
- * In a turn `judge` runs before decision, and `flush` after it.
+ * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
@@ -92,7 +92,7 @@ export class Kernel {
    */
   defers = false
   /** Next hops have been resolved since the kernel's routes were read. */
-  #hasJudged = false
+  #hasResolved = false
   /** Undefined before objects are known. */
   #firstSync: FirstSync | undefined
   /** While direct routes to other nodes (`nodeRoutes: Direct`) are being replaced by routes learned over BGP. */
@@ -209,14 +209,14 @@ export class Kernel {
   }
 
   /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
-  judge(): void {
+  resolveNextHops(): void {
     if (!this.#routes.isKnown) return
     this.#routes.advance()
     const touched = this.#routes.takeTouched()
-    const isAll = !this.#hasJudged || touched.length > FEW
+    const isAll = !this.#hasResolved || touched.length > FEW
     const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)
-    this.#rooms.rib.judgeNextHops((nextHop) => this.#reach(nextHop), which)
-    this.#hasJudged = true
+    this.#rooms.rib.resolveNextHops((nextHop) => this.#reach(nextHop), which)
+    this.#hasResolved = true
   }
 
   /** Runs after decision and sending. `quiet`: no UPDATE is due for any neighbor. */
@@ -235,11 +235,11 @@ export class Kernel {
 
   deadline(now: Millis): Millis | undefined {
     if (this.#rooms.rib.hasNewBest) return now
-    if (this.#routes.isKnown && (this.#routes.hasTouched || this.#rooms.rib.hasNextHopsToJudge)) return now
+    if (this.#routes.isKnown && (this.#routes.hasTouched || this.#rooms.rib.hasNextHopsToResolve)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
-    if (this.#handoverIsOver || (this.#loops.isJudging && this.#hasLoops)) return now
+    if (this.#handoverIsOver || (this.#loops.isDeciding && this.#hasLoops)) return now
     const sync = earlier(sweep, this.#handover?.deadline)
     return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), earlier(sync, this.#loopsAt))
   }
@@ -420,7 +420,7 @@ export class Kernel {
     if (!this.#handoverIsOver) this.#handover = undefined
   }
 
-  /** What becomes of packets to advertised services can be judged. */
+  /** What becomes of packets to advertised services can be decided. */
   get #hasLoops(): boolean {
     return this.#routes.isKnown && this.#intent !== undefined
   }
@@ -434,7 +434,7 @@ export class Kernel {
     this.#loops.followRoutes()
     const isOwnTurn = this.#loopsAt !== undefined && this.#loopsAt <= now
     this.#loopsAt ??= this.#loops.hasChanged ? Math.max(now, this.#loopsFrom, this.#nft.takesLoopsFrom) : undefined
-    if (!isOwnTurn || this.#rooms.rib.busy || this.#loops.isJudging) return
+    if (!isOwnTurn || this.#rooms.rib.busy || this.#loops.isDeciding) return
     this.#loopPlan ??= this.#loops.takePlan()
     const done = proceed(this.#loopPlan, LOOPS_SHARE)
     if (done === undefined) return

@@ -100,7 +100,7 @@ export class Sessions {
     const { nextHops: before } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
     this.#logNextHops(neighbor, before)
-    this.#share(this.#twins.judge(neighbor, now))
+    this.#share(this.#twins.update(neighbor, now))
     this.#setPeer(neighbor)
   }
 

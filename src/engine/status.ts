@@ -12,7 +12,7 @@ import type { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
 import { EventBook } from '../status/events.ts'
 import { type NodeStatus, stateText } from '../status/node-status.ts'
-import { judgeObjects, type ObjectConditions } from '../status/object-conditions.ts'
+import { allObjectConditions, type ObjectConditions } from '../status/object-conditions.ts'
 import { COUNTERS_AFTER, EVENT_PACE, Pace, type Place, STATUS_PACE, spreadOf } from '../status/pace.ts'
 import { Survey } from '../status/survey.ts'
 import type { LogLine } from './log-line.ts'
@@ -32,8 +32,8 @@ interface Seen {
   readonly chance: Chance
 }
 
-/** All objects judged, as text by name, and those that are other than before. */
-interface Judged {
+/** The conditions of all objects, as text by name, and those that have changed. */
+interface AllConditions {
   readonly texts: Map<string, string>
   readonly changed: readonly ObjectConditions[]
 }
@@ -63,8 +63,8 @@ export class StatusKeeper {
   #isHolder = false
   /** The conditions written since the agent holds the Lease, by name of the object; undefined: none yet. */
   #objects: Map<string, string> | undefined
-  /** They are being judged, as the store was at this revision. */
-  #judging: { readonly revision: number; readonly work: Work<Judged> } | undefined
+  /** The conditions of all objects are being computed, for this revision of the store. */
+  #conditionsWork: { readonly revision: number; readonly work: Work<AllConditions> } | undefined
   #tainted: readonly string[] = []
 
   constructor(options: StatusOptions, seen: Seen) {
@@ -74,7 +74,7 @@ export class StatusKeeper {
   }
 
   deadline(): Millis | undefined {
-    if (this.#survey !== undefined || this.#judging !== undefined) return this.#seen.view.now
+    if (this.#survey !== undefined || this.#conditionsWork !== undefined) return this.#seen.view.now
     const paces = earlier(this.#statusPace.due, this.#eventPace.due)
     return earlier(earlier(paces, this.#objectPace.due), this.#countersAt)
   }
@@ -83,7 +83,7 @@ export class StatusKeeper {
     if (held === this.#isHolder) return
     this.#isHolder = held
     this.#objects = undefined
-    this.#judging = undefined
+    this.#conditionsWork = undefined
     this.#tainted = []
     if (held) this.#objectPace.changed(ALONE, 0, now)
     else this.#objectPace.nothing()
@@ -102,8 +102,8 @@ export class StatusKeeper {
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
     else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
     if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
-    if (isDue(this.#objectPace.due, now)) this.#beginJudging(now)
-    if (this.#judging !== undefined) this.#judge(now)
+    if (isDue(this.#objectPace.due, now)) this.#beginConditions(now)
+    if (this.#conditionsWork !== undefined) this.#continueConditions(now)
   }
 
   #note({ level, code, fields }: LogLine, now: Millis): void {
@@ -178,27 +178,27 @@ export class StatusKeeper {
     if (events.length > 0) this.#seen.out.push({ kind: 'events', events, now })
   }
 
-  #beginJudging(now: Millis): void {
+  #beginConditions(now: Millis): void {
     const { store } = this.#seen
     this.#objectPace.done(now)
-    this.#judging = { revision: store.revision, work: this.#judged(this.#objects) }
+    this.#conditionsWork = { revision: store.revision, work: this.#computeConditions(this.#objects) }
   }
 
   /** Anew, where objects have changed meanwhile. */
-  #judge(now: Millis): void {
-    if (this.#judging?.revision !== this.#seen.store.revision) this.#beginJudging(now)
-    const done = this.#judging && proceed(this.#judging.work, SHARE)
+  #continueConditions(now: Millis): void {
+    if (this.#conditionsWork?.revision !== this.#seen.store.revision) this.#beginConditions(now)
+    const done = this.#conditionsWork && proceed(this.#conditionsWork.work, SHARE)
     if (done === undefined) return
-    this.#judging = undefined
+    this.#conditionsWork = undefined
     this.#emitConditions(done.result, now)
   }
 
-  *#judged(known: ReadonlyMap<string, string> | undefined): Work<Judged> {
-    const judged = yield* judgeObjects(this.#seen.store)
+  *#computeConditions(known: ReadonlyMap<string, string> | undefined): Work<AllConditions> {
+    const all = yield* allObjectConditions(this.#seen.store)
     const texts = new Map<string, string>()
     const changed: ObjectConditions[] = []
     const toll = new Toll()
-    for (const one of judged) {
+    for (const one of all) {
       const [key, text] = [`${one.kind}/${one.name}`, JSON.stringify(one)]
       texts.set(key, text)
       if (known?.get(key) !== text) changed.push(one)
@@ -208,7 +208,7 @@ export class StatusKeeper {
     return { texts, changed }
   }
 
-  #emitConditions({ texts, changed }: Judged, now: Millis): void {
+  #emitConditions({ texts, changed }: AllConditions, now: Millis): void {
     const whole = this.#objects === undefined
     this.#objects = texts
     if (this.#options.conditions && (whole || changed.length > 0)) {

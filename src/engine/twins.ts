@@ -48,7 +48,7 @@ export class Twins {
     this.#running.set(neighbor, running)
     const all = this.#byRouter.get(router) ?? new Set<Running>()
     this.#byRouter.set(router, all.add(running))
-    this.#judge(running, now)
+    this.#updateOne(running, now)
     for (const twin of this.#beside(running)) this.#unsettled.add(twin)
   }
 
@@ -62,20 +62,22 @@ export class Twins {
     const all = this.#byRouter.get(running.router)
     all?.delete(running)
     if (all?.size === 0) this.#byRouter.delete(running.router)
-    return this.#judgeBeside(running, now)
+    return this.#updateBeside(running, now)
   }
 
   /** Its intent or its next hops have changed. It is decided as well, and is not returned. */
-  judge(neighbor: Neighbor, now: Millis): Change[] {
+  update(neighbor: Neighbor, now: Millis): Change[] {
     const running = this.#running.get(neighbor)
     if (running === undefined) return []
-    this.#judge(running, now)
-    return this.#judgeBeside(running, now)
+    this.#updateOne(running, now)
+    return this.#updateBeside(running, now)
   }
 
   /** Changes for sessions whose twin has taken over in the meantime. */
   settle(now: Millis): Change[] {
-    return this.#unsettled.size === 0 ? [] : [...this.#unsettled].flatMap((running) => this.#judge(running, now) ?? [])
+    return this.#unsettled.size === 0
+      ? []
+      : [...this.#unsettled].flatMap((running) => this.#updateOne(running, now) ?? [])
   }
 
   /** When a twin counts as complete although it sent no End-of-RIB. */
@@ -94,11 +96,11 @@ export class Twins {
     return all.filter((other) => other.neighbor !== neighbor).sort(byName)
   }
 
-  #judgeBeside(running: Running, now: Millis): Change[] {
-    return this.#beside(running).flatMap((other) => this.#judge(other, now) ?? [])
+  #updateBeside(running: Running, now: Millis): Change[] {
+    return this.#beside(running).flatMap((other) => this.#updateOne(other, now) ?? [])
   }
 
-  #judge(running: Running, now: Millis): Change | undefined {
+  #updateOne(running: Running, now: Millis): Change | undefined {
     const { neighbor } = running
     const before = neighbor.left
     const left = leftBy(running, this.#beside(running), this.#fed, now)

@@ -88,7 +88,7 @@ function previewPeer(
   node: NodeIntent | undefined,
 ): PeerPreview {
   const peerType = peerTypeOf(intent)
-  const judge = evaluator(intent.exportPolicy, peerType)
+  const evaluate = evaluator(intent.exportPolicy, peerType)
   const advertised: Advertised[] = []
   const refused: Refused[] = []
   for (const route of routes) {
@@ -98,7 +98,7 @@ function previewPeer(
       refused.push({ prefix, reason: whyNot })
       continue
     }
-    const verdict = judge({
+    const verdict = evaluate({
       prefix: route.prefix,
       source: 'own',
       learnedFrom: undefined,

@@ -79,11 +79,11 @@ function acceptedBy(name: string, view: View): Where | Row {
   if (found === undefined) return { code: CODE.syntaxError, text: `there is no filter ${name}` }
   const [first] = found.neighbors
   const peerType = first === undefined ? undefined : protocolNamed(first, view)?.peer.session?.peerType
-  const judge = evaluator(found.policy, peerType ?? 'external')
+  const evaluate = evaluator(found.policy, peerType ?? 'external')
   const where: Where = ({ prefix: text, peer, peerType: learnedFrom, attributes }) => {
     const prefix = parsePrefix(text)
     const source = peer === undefined ? 'own' : 'peer'
-    return prefix !== undefined && judge({ prefix, source, learnedFrom, attributes }).kind === 'accept'
+    return prefix !== undefined && evaluate({ prefix, source, learnedFrom, attributes }).kind === 'accept'
   }
   return Object.assign(where, { questions: found.policy.rules.length })
 }

@@ -13,17 +13,17 @@ import { shown } from './bounds.ts'
 import type { Condition } from './node-status.ts'
 
 /** Kinds that people write, and that have a status in our group. */
-export const JUDGED_KINDS = [
+export const STATUS_KINDS = [
   'BGPConfiguration',
   'BGPPeer',
   'BGPFilter',
   'BGPAdvertisement',
   'IPPool',
 ] as const satisfies readonly Kind[]
-export type JudgedKind = (typeof JUDGED_KINDS)[number]
+export type StatusKind = (typeof STATUS_KINDS)[number]
 
 export interface ObjectConditions {
-  readonly kind: JudgedKind
+  readonly kind: StatusKind
   readonly name: string
   /** `metadata.generation` of the version; undefined: the source has none. */
   readonly generation: number | undefined
@@ -39,19 +39,19 @@ const LONGEST_MESSAGE = 1_000
 const OBJECT_COST = 5
 
 /** Each object, in the order of kinds and names, while the store stays as it is. */
-export function* judgeObjects(store: ObjectStore): Work<ObjectConditions[]> {
+export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[]> {
   const own = byObject(store.problems())
   const named = byObject(yield* referenceProblems(store))
-  const judged: ObjectConditions[] = []
+  const all: ObjectConditions[] = []
   const toll = new Toll()
-  for (const kind of JUDGED_KINDS) {
+  for (const kind of STATUS_KINDS) {
     for (const name of yield* sorted([...store.keys(kind)], byText)) {
-      judged.push(judge(store, kind, name, { own, named }))
+      all.push(conditionsOf(store, kind, name, { own, named }))
       toll.add(OBJECT_COST)
       if (toll.isDue) yield toll.take()
     }
   }
-  return judged
+  return all
 }
 
 interface Found {
@@ -59,7 +59,7 @@ interface Found {
   readonly named: ReadonlyMap<string, readonly Problem[]>
 }
 
-function judge(store: ObjectStore, kind: JudgedKind, name: string, { own, named }: Found): ObjectConditions {
+function conditionsOf(store: ObjectStore, kind: StatusKind, name: string, { own, named }: Found): ObjectConditions {
   const object = objectName({ kind, namespace: '', name })
   const [mine, references] = [own.get(object) ?? [], named.get(object) ?? []]
   return {

@@ -77,7 +77,7 @@ class Node {
 
   #texts(which: 'services' | 'spared'): string[] {
     do this.loops.followRoutes()
-    while (this.loops.isJudging)
+    while (this.loops.isDeciding)
     this.plan = finish(this.loops.takePlan())
     const { ipv4 = [], ipv6 = [] } = this.plan?.[which] ?? {}
     return [...ipv4, ...ipv6].map(({ text }) => text)

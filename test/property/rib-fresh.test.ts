@@ -150,7 +150,7 @@ class Scene {
   }
 
   advance(budget: number): void {
-    this.rib.judgeNextHops(this.facts.judge, 'new')
+    this.rib.resolveNextHops(this.facts.judge, 'new')
     this.rib.advance(budget, 0)
   }
 
@@ -163,7 +163,7 @@ class Scene {
 
   settle(): void {
     do {
-      this.rib.judgeNextHops(this.facts.judge, 'new')
+      this.rib.resolveNextHops(this.facts.judge, 'new')
       settle(this.rib, 3)
       for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
     } while (this.rib.busy)
@@ -261,7 +261,7 @@ class History {
         return
       case 'reach':
         facts.reach.set(at([...HOPS.ipv4, ...HOPS.ipv6], a), at(REACHES, b))
-        scene.rib.judgeNextHops(facts.judge, 'all')
+        scene.rib.resolveNextHops(facts.judge, 'all')
         return
       case 'ranges':
         facts.ranges = at(RANGES, a)

@@ -34,10 +34,10 @@ export function evaluate(policy: Policy, route: PolicyRoute, peerType: PeerType)
 /** The same for many routes; hits that are counted elsewhere are not touched. */
 export function evaluator(policy: Policy, peerType: PeerType): (route: PolicyRoute) => Evaluation {
   const compiled = compile(policy)
-  return (route) => judge(compiled, route, peerType)
+  return (route) => evaluateCompiled(compiled, route, peerType)
 }
 
-function judge(compiled: CompiledPolicy, route: PolicyRoute, peerType: PeerType): Evaluation {
+function evaluateCompiled(compiled: CompiledPolicy, route: PolicyRoute, peerType: PeerType): Evaluation {
   const { attributes } = route
   const verdict = compiled.decide(inputOf(route, peerType))
   if (verdict.kind === 'reject') return verdict

@@ -186,7 +186,7 @@ export class Exporter {
   }
 
   #export(prefix: number, path: number): number {
-    const reason = this.#judge(prefix, path)
+    const reason = this.#reasonAgainst(prefix, path)
     if (reason === REASON.none) {
       const block = this.#block(path)
       if (block !== NOTHING) return block
@@ -197,7 +197,7 @@ export class Exporter {
   }
 
   whyNotExport(prefix: number, path: number): string | undefined {
-    const reason = this.view.policy.uncounted(() => this.#judge(prefix, path))
+    const reason = this.view.policy.uncounted(() => this.#reasonAgainst(prefix, path))
     if (reason === REASON.policy) return this.#refusal
     if (reason !== REASON.none) return REASON_TEXTS[reason]
     const block = this.#block(path)
@@ -217,7 +217,7 @@ export class Exporter {
     return bytes
   }
 
-  #judge(prefix: number, path: number): number {
+  #reasonAgainst(prefix: number, path: number): number {
     const { paths, attributes, peers } = this.#tables
     const flags = attributes.flags[paths.attributes[path] as number] as number
     const kind = peers.kind[paths.peer[path] as number] as number

@@ -137,7 +137,7 @@ export class FamilyRib {
         this.#refuseForMemory(slot, counters, prefix, path)
         continue
       }
-      importer.judge(bytes, address, length)
+      importer.evaluate(bytes, address, length)
       memory.charge(counters, costOf(attributeTable, attributes, importer.attributes) - before)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
@@ -527,7 +527,7 @@ export class FamilyRib {
     if ((asks & ASK.import) !== 0) {
       const slot = this.#shared.peers.slots[paths.peer[path] as number]
       if (slot !== undefined) {
-        this.#judgeAgain(slot, path)
+        this.#evaluateAgain(slot, path)
         visits += slot.importPolicy.asked / RULES_PER_VISIT
       }
     }
@@ -605,7 +605,7 @@ export class FamilyRib {
     return makePrefix(this.#address.slice(0, ADDRESS_BYTES[this.family]), this.prefixes.lengths[prefix] as number).text
   }
 
-  #judgeAgain(slot: PeerSlot, path: number): void {
+  #evaluateAgain(slot: PeerSlot, path: number): void {
     const { paths, prefixes } = this
     const importer = this.#importer
     const counters = this.#counters.get(slot)
@@ -621,7 +621,7 @@ export class FamilyRib {
     const refused = this.whyNotUsable(slot, received, range)
     prefixes.writeAddress(prefix, this.#address)
     importer.begin(slot, received, refused)
-    importer.judge(this.#address, 0, prefixes.lengths[prefix] as number)
+    importer.evaluate(this.#address, 0, prefixes.lengths[prefix] as number)
     if (counters.generations.isLongLived(paths.generationOf(path))) importer.markLongLived()
     const same = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!same) {

@@ -2,7 +2,7 @@
  * Applies import policy to received routes. In: the attributes as received, and the prefix. Out: the attributes after
  * policy, or the reason why the route is rejected. A next hop that an import rule sets is ignored.
  *
- * Routes come in runs with the same attributes: `begin`, `judge` for each, `end`. Policy is evaluated for each route of
+ * Routes come in runs with the same attributes: `begin`, `evaluate` for each, `end`. Policy is evaluated for each route of
  * a run only where it reads prefixes.
  */
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
@@ -19,7 +19,7 @@ import type { OwnPods } from './own-pods.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
-  // The result of the last `judge`.
+  // The result of the last `evaluate`.
   /** Has a hold of its own if it differs from the received id. */
   attributes = 0
   refused = 0
@@ -79,7 +79,7 @@ export class Importer {
   }
 
   /** One route of the run. */
-  judge(bytes: Uint8Array, address: number, length: number): void {
+  evaluate(bytes: Uint8Array, address: number, length: number): void {
     const whyNot = this.#whyNot === 0 ? this.#whyNotPrefix(bytes, address, length) : 0
     if (whyNot !== 0) {
       this.attributes = this.#received
@@ -138,7 +138,7 @@ export class Importer {
     }
   }
 
-  /** RFC 9494 §4.3: changes the result of the last `judge` to that of a long-lived stale route. */
+  /** RFC 9494 §4.3: changes the result of the last `evaluate` to that of a long-lived stale route. */
   markLongLived(): void {
     if (this.refused !== 0 || ((this.#table.flags[this.attributes] as number) & CARRIES.longLivedStale) !== 0) return
     const [received, before] = [this.#received, this.attributes]

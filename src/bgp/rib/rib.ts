@@ -81,7 +81,7 @@ export class Rib {
   readonly #announcement = emptyAnnouncement()
   readonly #nextHopBytes = emptyRange()
   /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
-  #toJudge: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
+  #toResolve: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
   readonly #copied = new Map<number, Uint8Array>()
   /** Removed neighbors: the number of families in which their paths are still being removed. */
   readonly #retired = new Map<PeerSlot, number>()
@@ -184,7 +184,7 @@ export class Rib {
     const { importPolicy, peer: before } = slot
     this.#peers.change(slot, peer)
     const asks =
-      (slot.importPolicy !== importPolicy || judgesOtherwise(before, peer) ? ASK.import : 0) |
+      (slot.importPolicy !== importPolicy || changesEligibility(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: routes of a client are reflected to all.
       (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
     for (const family of FAMILIES) {
@@ -393,7 +393,7 @@ export class Rib {
     return names
   }
 
-  /** From now on, changes are kept for `takeBest` and `judgeNextHops`: routes are written into the kernel. */
+  /** From now on, changes are kept for `takeBest` and `resolveNextHops`: routes are written into the kernel. */
   follow(): void {
     this.#nextHops.fresh ??= [...this.#nextHops.ids()]
     for (const family of FAMILIES) this.#ribs[family].follow()
@@ -423,40 +423,40 @@ export class Rib {
   }
 
   /**
-   * Resolves next hops by `judge`. `new`: those that decision has not seen yet. After a change of the kernel, all of them or
+   * Resolves next hops by `resolve`. `new`: those that decision has not seen yet. After a change of the kernel, all of them or
    * those that the change concerns, a bounded number in each call. Only paths over next hops that now resolve differently are
    * decided again.
    */
-  judgeNextHops(judge: JudgeNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
+  resolveNextHops(resolve: ResolveNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
     const table = this.#nextHops
     for (const id of table.fresh ?? []) {
-      const isElsewhere = table.bytes.refs[id] !== 0 && this.#judgeNextHop(id, judge)
+      const isElsewhere = table.bytes.refs[id] !== 0 && this.#resolveNextHop(id, resolve)
       // A path over a new next hop is dirty already.
       if (isElsewhere && which !== 'new') this.#reviewNextHop(id)
     }
     if (table.fresh !== undefined) table.fresh = []
     if (which !== 'new') {
       // Not all next hops that an earlier change concerns are resolved yet: now all are resolved.
-      const isAsked = this.hasNextHopsToJudge || which === 'all' ? () => true : which
-      this.#toJudge = { ids: table.ids()[Symbol.iterator](), isAsked }
+      const isAsked = this.hasNextHopsToResolve || which === 'all' ? () => true : which
+      this.#toResolve = { ids: table.ids()[Symbol.iterator](), isAsked }
     }
-    for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toJudge !== undefined; looked++) {
-      const { ids, isAsked } = this.#toJudge
+    for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toResolve !== undefined; looked++) {
+      const { ids, isAsked } = this.#toResolve
       const { done, value: id } = ids.next()
-      if (done === true) this.#toJudge = undefined
-      else if (isAsked(table.bytes.copy(id)) && this.#judgeNextHop(id, judge)) this.#reviewNextHop(id)
+      if (done === true) this.#toResolve = undefined
+      else if (isAsked(table.bytes.copy(id)) && this.#resolveNextHop(id, resolve)) this.#reviewNextHop(id)
     }
   }
 
-  /** `judgeNextHops` has not looked at all of them yet. */
-  get hasNextHopsToJudge(): boolean {
-    return this.#toJudge !== undefined
+  /** `resolveNextHops` has not looked at all of them yet. */
+  get hasNextHopsToResolve(): boolean {
+    return this.#toResolve !== undefined
   }
 
   /** Resolves one next hop. Returns whether the result differs from the previous one. */
-  #judgeNextHop(id: number, judge: JudgeNextHop): boolean {
+  #resolveNextHop(id: number, resolve: ResolveNextHop): boolean {
     const table = this.#nextHops
-    const { reach, metric } = judge(table.bytes.copy(id))
+    const { reach, metric } = resolve(table.bytes.copy(id))
     if (table.metric[id] === metric && table.reach[id] === REACH[reach]) return false
     table.setReach(id, REACH[reach], metric)
     return true
@@ -729,7 +729,7 @@ const TIDY_BUDGET = 16_384
 /** The most next hops that one turn resolves again because the kernel has changed. */
 const NEXT_HOPS_AT_ONCE = 1_024
 
-type JudgeNextHop = (nextHop: Uint8Array) => Reachability
+type ResolveNextHop = (nextHop: Uint8Array) => Reachability
 
 /** Turns from one count of all memory to the next. */
 const TURNS_PER_COUNT = 16
@@ -755,7 +755,7 @@ const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
   a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
 
 /** Whether the change of the neighbor can make usable paths unusable, or the other way round (eligible.ts). */
-const judgesOtherwise = (before: RibPeer, after: RibPeer): boolean =>
+const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
   before.localAs !== after.localAs ||
   before.role !== after.role ||
   before.interface !== after.interface ||

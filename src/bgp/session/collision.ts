@@ -33,11 +33,11 @@ export function ourConnectionLives(ours: Speaker, theirs: Speaker): boolean {
 /**
  * An OPEN came on `arrived` while `other` exists too.
  *
- * Against OpenSent the RFC lets us judge where we know the neighbor's identifier, and this OPEN told it. There is one
+ * Against OpenSent the RFC lets us decide if we know the neighbor's identifier, and this OPEN told it. There is one
  * case in which we still must not: where the other one would live and the neighbor dialled it. It may have given that
  * one up before saying a word on it, counting on this one; then each end would close what the other keeps.
  */
-export function judge(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Verdict {
+export function resolveCollision(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Verdict {
   // RFC 4271 §6.8: an Established session stays. RFC 4724 §5: unless the neighbor restarts gracefully, and has.
   if (other.state === 'Established') return arrived.isRestart === true ? 'arrived' : 'other'
   if (other.state !== 'OpenSent' && other.state !== 'OpenConfirm') return 'both'

@@ -14,7 +14,7 @@ import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
 import { dialsDifferently, whyReset } from './change.ts'
-import { judge, type Speaker } from './collision.ts'
+import { resolveCollision, type Speaker } from './collision.ts'
 import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { type EventName, STATES } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
@@ -317,7 +317,7 @@ export class Peer {
     const theirs: Speaker = { routerId: session.remoteRouterId, as: session.remoteAs }
     const others = this.#connections().filter((other) => other !== arrived)
     const contender = { state: arrived.state, dialled: arrived.dialled, isRestart: this.#isRestart(arrived, session) }
-    const rivals = others.map((other) => ({ other, verdict: judge(contender, other, ours, theirs) }))
+    const rivals = others.map((other) => ({ other, verdict: resolveCollision(contender, other, ours, theirs) }))
     if (rivals.some(({ verdict }) => verdict === 'other')) {
       arrived.step({ name: 'OpenCollisionDump', error: COLLISION })
       return

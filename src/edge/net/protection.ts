@@ -31,7 +31,7 @@ export interface Admission {
   /** The lowest least TTL of all neighbors of the family; undefined: some neighbor has none. */
   readonly leastTtl: Readonly<Record<Family, number | undefined>>
   /** Some neighbors have a least TTL and others have none: each connection is checked by the TTL of its SYN. */
-  readonly judgesSyn: boolean
+  readonly checksSyn: boolean
 }
 
 export class Protections {
@@ -133,7 +133,7 @@ export class Protections {
     return {
       signed: keyPrefixes(all, (protection) => this.signatureOf(protection)),
       leastTtl,
-      judgesSyn: all.some(({ prefix, minTtl }) => minTtl !== leastTtl[prefix.family]),
+      checksSyn: all.some(({ prefix, minTtl }) => minTtl !== leastTtl[prefix.family]),
     }
   }
 

@@ -193,10 +193,10 @@ class Listener {
   }
 
   #protect(fd: number): void {
-    const { signed, leastTtl, judgesSyn } = this.#options.admission(this.#place.link)
+    const { signed, leastTtl, checksSyn } = this.#options.admission(this.#place.link)
     this.#sign(fd, signed)
     setLeastTtl(fd, this.#isIpv6, leastTtl)
-    keepSyn(fd, judgesSyn)
+    keepSyn(fd, checksSyn)
   }
 
   refilter(): void {

@@ -122,7 +122,7 @@ describe('who follows', () => {
       reach: lost.includes(nextHop.at(-1) ?? 0) ? ('none' as const) : ('direct' as const),
       metric: 0,
     })
-    made.rib.judgeNextHops(judge, 'all')
+    made.rib.resolveNextHops(judge, 'all')
     settle(made.rib)
   }
   const setPaths = (made: Room, paths: number) => {
@@ -194,7 +194,7 @@ describe('where next hops lead', () => {
     const made = room()
     made.rib.follow()
     for (const [index, peer] of [a, b].entries()) made.say(peer, [X], path(65_100), hopOf(index + 1))
-    made.rib.judgeNextHops(kernel(known), 'all')
+    made.rib.resolveNextHops(kernel(known), 'all')
     settle(made.rib)
     return made
   }
@@ -214,7 +214,7 @@ describe('where next hops lead', () => {
       const ask = (nextHop: Uint8Array): Reachability => {
         return { reach: direct.includes(nextHop.at(-1) ?? 0) ? 'direct' : 'learned', metric: 0 }
       }
-      made.rib.judgeNextHops(ask, 'all')
+      made.rib.resolveNextHops(ask, 'all')
       settle(made.rib)
     }
     judge([52])
@@ -236,10 +236,10 @@ describe('where next hops lead', () => {
   test('a next hop that is lost takes its routes along, and brings them back', () => {
     const made = withKernel({ 51: 0, 52: 0 })
     expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
-    made.rib.judgeNextHops(kernel({}), 'all')
+    made.rib.resolveNextHops(kernel({}), 'all')
     settle(made.rib)
     expect(made.heard(internal).routes.size).toBe(0)
-    made.rib.judgeNextHops(kernel({ 51: 0 }), 'all')
+    made.rib.resolveNextHops(kernel({ 51: 0 }), 'all')
     settle(made.rib)
     expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
   })

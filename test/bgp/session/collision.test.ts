@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { judge, ourConnectionLives } from '../../../src/bgp/session/collision.ts'
+import { ourConnectionLives, resolveCollision } from '../../../src/bgp/session/collision.ts'
 import type { SessionState } from '../../../src/bgp/session/types.ts'
 
 const LOW = { routerId: 1, as: 64512 }
@@ -43,6 +43,6 @@ test.each([
   (mine, its, state, higher, verdict) => {
     const arrived = { dialled: mine, state: 'OpenSent' as SessionState }
     const other = { dialled: its, state }
-    expect(judge(arrived, other, higher ? HIGH : LOW, higher ? LOW : HIGH)).toBe(verdict)
+    expect(resolveCollision(arrived, other, higher ? HIGH : LOW, higher ? LOW : HIGH)).toBe(verdict)
   },
 )

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
 import { resourcesOf, type Source } from '../../../src/edge/resources.ts'
 import type { EventPlan } from '../../../src/status/events.ts'
-import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../src/status/object-conditions.ts'
+import { type ObjectConditions, STATUS_KINDS, type StatusKind } from '../../../src/status/object-conditions.ts'
 import { kustomize, rulesOf } from '../../deploy/support/kustomize.ts'
 import { admission } from '../../deploy/support/policies.ts'
 import { type Access, type BoundRule, grants } from '../../support/api-server/access.ts'
@@ -115,7 +115,7 @@ const watchesOf = (api: ApiServer): number =>
   new Set(api.requests.flatMap(({ access }) => (access?.verb === 'watch' ? `${access.group}/${access.resource}` : [])))
     .size
 
-const SPECS: Readonly<Record<JudgedKind, object>> = {
+const SPECS: Readonly<Record<StatusKind, object>> = {
   BGPConfiguration: {},
   BGPPeer: { peerIP: '10.0.0.1', asNumber: 65_000 },
   BGPFilter: {},
@@ -137,7 +137,7 @@ function prepare(api: ApiServer, apiVersion: string): void {
   const ownerReferences = [{ kind: 'DaemonSet', name: 'godwit', controller: true }]
   const metadata = { name: 'godwit-x', namespace: 'godwit', ownerReferences, deletionTimestamp: '2026-01-01T00:00:00Z' }
   api.apply({ apiVersion: 'v1', kind: 'Pod', metadata })
-  for (const kind of JUDGED_KINDS) {
+  for (const kind of STATUS_KINDS) {
     const group = kind === 'BGPAdvertisement' ? 'godwit.dev/v1' : apiVersion
     api.apply({ apiVersion: group, kind, metadata: { name: 'default' }, spec: SPECS[kind] })
   }
@@ -176,7 +176,7 @@ async function exercise(source: Source, api: ApiServer, { isHeld, ours, readines
   await until('counted', () => verbs({ verb: 'patch', resource: 'events' }) === 1)
   if (ours) {
     const condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: '' } as const
-    const judged = JUDGED_KINDS.map(
+    const judged = STATUS_KINDS.map(
       (kind): ObjectConditions => ({ kind, name: 'default', generation: 1, conditions: [condition], errors: [] }),
     )
     source.report?.({ kind: 'conditions', objects: judged, whole: true })

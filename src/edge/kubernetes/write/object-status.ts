@@ -4,7 +4,7 @@
  */
 
 import type { Millis } from '../../../base/units.ts'
-import { JUDGED_KINDS, type JudgedKind, type ObjectConditions } from '../../../status/object-conditions.ts'
+import { type ObjectConditions, STATUS_KINDS, type StatusKind } from '../../../status/object-conditions.ts'
 import { formatSeconds, timed } from '../../../status/render.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
@@ -16,11 +16,11 @@ const FEW = 10
 
 export class ObjectStatusWriter {
   readonly #door: Door
-  readonly #place: (kind: JudgedKind) => Place
+  readonly #place: (kind: StatusKind) => Place
   readonly #pause: Millis
   readonly #waiting = new Map<string, ObjectConditions>()
 
-  constructor(door: Door, place: (kind: JudgedKind) => Place, pause: Millis) {
+  constructor(door: Door, place: (kind: StatusKind) => Place, pause: Millis) {
     this.#door = door
     this.#place = place
     this.#pause = pause
@@ -37,7 +37,7 @@ export class ObjectStatusWriter {
   }
 
   async write(signal: AbortSignal): Promise<undefined> {
-    for (const kind of JUDGED_KINDS) {
+    for (const kind of STATUS_KINDS) {
       const waiting = [...this.#waiting.values()].filter((one) => one.kind === kind)
       if (waiting.length > FEW) await this.#writeMany(kind, signal)
       else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
@@ -48,7 +48,7 @@ export class ObjectStatusWriter {
     return this.#door.find(this.#place(kind), name, signal)
   }
 
-  async #writeMany(kind: JudgedKind, signal: AbortSignal): Promise<void> {
+  async #writeMany(kind: StatusKind, signal: AbortSignal): Promise<void> {
     for await (const object of this.#door.list(this.#place(kind), signal)) {
       const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
       if (one !== undefined) await this.#writeOne(one, object, signal)
