@@ -29,6 +29,7 @@ import { PathLimit } from './path-limit.ts'
 import { OWN, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
+import { Removal } from './removal.ts'
 import { ASK, Review } from './review.ts'
 import { isInside, ServiceAddresses } from './service-addresses.ts'
 import { Sweep } from './sweep.ts'
@@ -65,6 +66,8 @@ export class FamilyRib {
   readonly #pathLimit = new PathLimit()
   readonly #dirty: DirtyQueue
   readonly #sweeps: Sweep[] = []
+  /** The last one: until it begins, others join. */
+  #removal: Removal | undefined
   /** The last review: until its sweep begins, further changes are added to it. */
   #review: Review | undefined
   #swept = 0
@@ -398,13 +401,26 @@ export class FamilyRib {
     this.#refreshing.delete(slot)
     this.#purges.get(slot)?.cancel()
     this.#purges.delete(slot)
+    const held = counters?.held ?? 0
+    if (held === 0) done()
+    else this.#nextRemoval().add(slot.index, held, done)
+  }
+
+  /** Neighbors that go while another removal waits join it: a flood of sessions must not queue a walk for each. */
+  #nextRemoval(): Removal {
+    if (this.#removal?.sweep.hasBegun === false) return this.#removal
     const { paths } = this
-    const visit = (path: number): boolean => {
-      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
-      this.#removePath(path, undefined)
-      return true
-    }
-    this.#sweeps.push(new Sweep(() => paths.end, visit, done))
+    const removal: Removal = new Removal(
+      () => paths.end,
+      (path) => {
+        if (paths.prefix[path] === 0 || !removal.has(paths.peer[path] as number)) return false
+        this.#removePath(path, undefined)
+        return true
+      },
+    )
+    this.#removal = removal
+    this.#sweeps.push(removal.sweep)
+    return removal
   }
 
   /** Undefined if the family was not negotiated. */

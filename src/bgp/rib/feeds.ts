@@ -54,17 +54,20 @@ export class Feeds {
     const member = this.members.get(slot)
     if (member === undefined) return
     this.members.delete(slot)
+    member.walk?.cancel()
     this.#endWalk(member)
     member.group.leave(member)
     this.#dropIfEmpty(member.group)
-    const end = this.#tables.prefixes.end
+    const { end } = this.#tables.prefixes
+    const isClear = (): boolean => member.advertised === 0 && (member.pending?.size ?? 0) === 0
+    if (isClear()) return
     const visit = (prefix: number): boolean => {
       member.pending?.remove(prefix)
       if (!member.isAdvertised(prefix)) return false
       member.forget(prefix)
       return true
     }
-    this.#later(new Sweep(() => end, visit))
+    this.#later(new Sweep(() => (isClear() ? 0 : end), visit))
   }
 
   /** Policy or next hop may have changed. */

@@ -1,0 +1,35 @@
+/** The removal of all paths of neighbors that are gone: one walk over all paths for all of them. */
+import { Sweep } from './sweep.ts'
+
+export class Removal {
+  readonly sweep: Sweep
+  /** By neighbor. */
+  readonly #isGone = new Uint8Array(0x10000)
+  readonly #whenDone: (() => void)[] = []
+  /** Paths of these neighbors that are still there. */
+  #left = 0
+
+  /** `visit` removes a path of one of these neighbors; false: it is of another. */
+  constructor(end: () => number, visit: (path: number) => boolean) {
+    const remove = (path: number): boolean => {
+      if (!visit(path)) return false
+      this.#left--
+      return true
+    }
+    const done = (): void => {
+      for (const call of this.#whenDone) call()
+    }
+    this.sweep = new Sweep(() => (this.#left === 0 ? 0 : end()), remove, done)
+  }
+
+  /** `held`: so many paths there are of it; `done` is called when none is left. */
+  add(neighbor: number, held: number, done: () => void): void {
+    this.#isGone[neighbor] = 1
+    this.#left += held
+    this.#whenDone.push(done)
+  }
+
+  has(neighbor: number): boolean {
+    return this.#isGone[neighbor] === 1
+  }
+}

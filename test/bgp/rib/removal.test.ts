@@ -1,0 +1,52 @@
+/** Neighbors that are lost: what it takes to remove what they said, beside a full table of another (9.A). */
+import { expect, test } from 'vitest'
+import { Rib } from '../../../src/bgp/rib/rib.ts'
+import { announcement, attributes, neighbor, path, settle } from '../../support/rib.ts'
+
+const TABLE = 20_000
+const MANY = 200
+
+const [teller, ...others] = Array.from({ length: 1 + MANY }, (_, index) => neighbor(index + 1))
+const asPathOf = (remoteAs: number) => attributes(path(remoteAs))
+
+/** A full table of one neighbor, and one route of each of the others. */
+function full(): Rib {
+  const rib = new Rib()
+  if (teller === undefined) throw new Error('nobody')
+  for (const peer of [teller, ...others]) rib.addPeer(peer)
+  const hear = (peer: typeof teller, texts: readonly string[]) => {
+    const bytes = announcement(texts, asPathOf(peer.remoteAs), peer.remoteAddress)
+    expect(rib.receive(peer.name, bytes, 0, bytes.length, 0).error).toBeUndefined()
+  }
+  for (let at = 0; at < TABLE; at += 100) {
+    hear(
+      teller,
+      Array.from({ length: 100 }, (_, index) => `20.${(at + index) >> 8}.${(at + index) & 255}.0/24`),
+    )
+  }
+  for (const [index, peer] of others.entries()) hear(peer, [`30.0.${index}.0/24`])
+  settle(rib, 100_000)
+  return rib
+}
+
+/** How often so much is done until nothing is left to do. */
+function rounds(rib: Rib): number {
+  let count = 0
+  for (; rib.busy; count++) rib.advance(64, 0)
+  return count
+}
+
+const lose = (rib: Rib, peers: typeof others): Rib => {
+  for (const peer of peers) rib.removePeer(peer.name)
+  return rib
+}
+
+test('two hundred at once are one walk over all paths, not one for each', () => {
+  const [one, many] = [rounds(lose(full(), others.slice(0, 1))), rounds(lose(full(), others))]
+  expect(one).toBeGreaterThan(10)
+  // Each has the prefixes of its own that were advertised to it.
+  expect(many).toBeLessThan(one + MANY * 25)
+  const rib = lose(full(), others)
+  rounds(rib)
+  expect(rib.usage()).toMatchObject({ paths: TABLE, prefixes: TABLE })
+})
