@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 const CRDS = 'test/deploy/crds.test.ts'
+/** Of a room, but too long for those who wait. */
+const LONG = ['test/**/*.long.test.ts']
 
 /** `rooms` is quick and pure; `edges` opens sockets and files; `long` takes its time. */
 export default defineConfig({
@@ -24,6 +26,7 @@ export default defineConfig({
             'test/{base,bfd,bgp,cluster,dataplane,ndp,preview,show,status,engine}/**/*.test.ts',
             'test/*.test.ts',
           ],
+          exclude: LONG,
         },
       },
       {
@@ -42,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'long',
           // Pure as well, but every value of every field takes its time.
-          include: ['test/{property,sim,golden,fuzz,work}/**/*.test.ts', CRDS],
+          include: ['test/{property,sim,golden,fuzz,work}/**/*.test.ts', CRDS, ...LONG],
           testTimeout: 300_000,
         },
       },

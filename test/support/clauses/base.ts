@@ -64,7 +64,12 @@ export const BASE: Clauses = {
       'not demanded: fabrics have others, and the kernel judges',
     ),
     held('6.4', 'a NOTIFICATION is not answered', PEER, 'in %s is the end and is not answered'),
-    held('6.5', '4/0 where the Hold Time passes in silence', 'engine/faults', 'silence ends with Hold Timer Expired'),
+    held(
+      '6.5',
+      '4/0 where the Hold Time passes in silence',
+      'engine/faults.long',
+      'silence ends with Hold Timer Expired',
+    ),
     held('6.6', '5 for a message at the wrong time', PEER, 'UPDATE in OpenSent'),
     held('6.8', 'of two connections one is closed, by identifier', PEER, 'in OpenConfirm, we are higher: ours lives'),
     held('6.8', 'an Established one stays', PEER, 'in Established the newcomer loses'),

@@ -30,7 +30,7 @@ export const EXTENSIONS: Clauses = {
     held(
       '2.1',
       'our identifier is refused inside our AS, and legal from outside',
-      'engine/faults',
+      'engine/faults.long',
       'our own identifier',
     ),
     held(
