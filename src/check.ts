@@ -16,7 +16,7 @@ import { type NodePreview, previewNode, problemsOf } from './preview/node.ts'
 import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
 
 /** The time limit for a cluster to answer, and for an error of it to go away. */
-const PATIENCE_MILLIS = 60_000
+const TIMEOUT_MILLIS = 60_000
 const ERROR_MILLIS = 5_000
 
 interface Streams {
@@ -106,7 +106,7 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
     if (input.kind === 'synced') synced.resolve()
   })
   try {
-    timer = setTimeout(giveUp, PATIENCE_MILLIS)
+    timer = setTimeout(giveUp, TIMEOUT_MILLIS)
     await Promise.race([synced.promise, failed.promise])
     await Promise.race([readPods(source, store), failed.promise])
     store.settleMemory()

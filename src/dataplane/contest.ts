@@ -6,7 +6,7 @@ import { Deadlines } from '../base/deadlines.ts'
 import type { Millis } from '../base/units.ts'
 
 /** The most losses in a row after which the route is written again at once. */
-const PATIENCE = 5
+const LOSSES_AT_ONCE = 5
 /** A route that stays this long after its backoff starts a new count. */
 const CALM: Millis = 60_000
 const FIRST_BACKOFF: Millis = 1_000
@@ -59,6 +59,6 @@ export class Contest {
   }
 
   #backoffAfter(times: number): Millis {
-    return times <= PATIENCE ? 0 : Math.min(FIRST_BACKOFF * 2 ** (times - PATIENCE - 1), LONGEST_BACKOFF)
+    return times <= LOSSES_AT_ONCE ? 0 : Math.min(FIRST_BACKOFF * 2 ** (times - LOSSES_AT_ONCE - 1), LONGEST_BACKOFF)
   }
 }

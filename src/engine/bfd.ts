@@ -23,7 +23,7 @@ export interface Lost {
   readonly independent: boolean
 }
 
-interface Wish extends BfdSettings {
+interface Wanted extends BfdSettings {
   readonly remote: Address
   /** The node's address for the session, where there is one. */
   readonly local: Address | undefined
@@ -39,7 +39,7 @@ type Report = Extract<BfdNews, { readonly kind: 'report' }>
 export class Bfd {
   readonly #links: LinkTable
   readonly #out: Outbox
-  readonly #wishes = new Map<Neighbor, Wish>()
+  readonly #wanted = new Map<Neighbor, Wanted>()
   /** By remote address: one router may be several neighbors, on different ports. */
   readonly #neighbors = new Map<Address, Set<Neighbor>>()
   readonly #sessions = new Map<Address, BfdView>()
@@ -60,21 +60,21 @@ export class Bfd {
 
   /** Called after everything that may start, stop or change a neighbor. */
   note(neighbor: Neighbor): void {
-    const before = this.#wishes.get(neighbor)
+    const before = this.#wanted.get(neighbor)
     if (neighbor.intent.bfd === undefined && before === undefined) return
-    const wish = wishFor(neighbor)
-    if (before === wish || (before !== undefined && wish !== undefined && isSame(before, wish))) return
+    const wanted = wantedFor(neighbor)
+    if (before === wanted || (before !== undefined && wanted !== undefined && isSame(before, wanted))) return
     this.#isChanged = true
     if (before !== undefined) this.#forget(neighbor, before)
-    if (wish === undefined) return
-    this.#wishes.set(neighbor, wish)
-    const others = this.#neighbors.get(wish.remote)
-    if (others === undefined) this.#neighbors.set(wish.remote, new Set([neighbor]))
+    if (wanted === undefined) return
+    this.#wanted.set(neighbor, wanted)
+    const others = this.#neighbors.get(wanted.remote)
+    if (others === undefined) this.#neighbors.set(wanted.remote, new Set([neighbor]))
     else others.add(neighbor)
   }
 
-  #forget(neighbor: Neighbor, { remote }: Wish): void {
-    this.#wishes.delete(neighbor)
+  #forget(neighbor: Neighbor, { remote }: Wanted): void {
+    this.#wanted.delete(neighbor)
     const others = this.#neighbors.get(remote)
     others?.delete(neighbor)
     if (others?.size !== 0) return
@@ -84,7 +84,7 @@ export class Bfd {
 
   /** Neighbors may be on a link now, or no longer. Links of pods come and go without any effect on BFD. */
   takeLinks({ addresses }: TouchedLinks): void {
-    if (addresses.size > 0 && this.#wishes.size > 0) this.#isChanged = true
+    if (addresses.size > 0 && this.#wanted.size > 0) this.#isChanged = true
   }
 
   /** The agent ends for a restart: BFD sessions continue, or routers would drop the routes that the restart keeps. */
@@ -94,30 +94,30 @@ export class Bfd {
 
   /** Sends the wanted sessions where they have changed; not before our links are known. */
   flush(): void {
-    if (!this.#isChanged || this.#isFrozen || (this.#wishes.size > 0 && !this.#links.isKnown)) return
+    if (!this.#isChanged || this.#isFrozen || (this.#wanted.size > 0 && !this.#links.isKnown)) return
     this.#isChanged = false
-    const wishes = new Map<Address, Wish>()
-    for (const wish of this.#wishes.values()) {
-      const other = wishes.get(wish.remote)
-      if (other === undefined || isTighter(wish, other)) wishes.set(wish.remote, wish)
+    const tightest = new Map<Address, Wanted>()
+    for (const wanted of this.#wanted.values()) {
+      const other = tightest.get(wanted.remote)
+      if (other === undefined || isTighter(wanted, other)) tightest.set(wanted.remote, wanted)
     }
     const links = this.#links.all()
     const before = this.#asked
-    this.#asked = new Map([...wishes].map(([remote, wish]) => [remote, this.#intentFor(wish, links)]))
+    this.#asked = new Map([...tightest].map(([remote, wanted]) => [remote, this.#intentFor(wanted, links)]))
     if (!same(before, this.#asked)) this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
   }
 
   /** A session that is Up keeps its kind. */
-  #intentFor(wish: Wish, links: readonly Link[]): BfdIntent {
-    const { remote, minimumTtl = NO_MINIMUM } = wish
+  #intentFor(wanted: Wanted, links: readonly Link[]): BfdIntent {
+    const { remote, minimumTtl = NO_MINIMUM } = wanted
     const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
-    const isAsked = asked !== undefined && (wish.minimumTtl === undefined || asked.hops === 'multi')
-    const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wish, links)
-    return { ...wish, minimumTtl, hops, interface: link, local }
+    const isAsked = asked !== undefined && (wanted.minimumTtl === undefined || asked.hops === 'multi')
+    const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wanted, links)
+    return { ...wanted, minimumTtl, hops, interface: link, local }
   }
 
   /** RFC 5881 if the neighbor is on a link of ours; else, and where configured, RFC 5883. */
-  #wayTo({ remote, local, minimumTtl }: Wish, links: readonly Link[]): Way {
+  #wayTo({ remote, local, minimumTtl }: Wanted, links: readonly Link[]): Way {
     if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
     const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
     if (around.length === 0) return { hops: 'multi', interface: undefined, local }
@@ -208,7 +208,7 @@ export class Bfd {
   // ---- for show commands
 
   summary(): BfdSummary | undefined {
-    if (this.#wishes.size === 0) return undefined
+    if (this.#wanted.size === 0) return undefined
     const sessions = [...this.#neighbors].flatMap(([remote, neighbors]) => {
       const session = this.#sessions.get(remote)
       return session === undefined ? [] : [{ session, peers: [...neighbors].map(({ name }) => name).sort() }]
@@ -217,23 +217,23 @@ export class Bfd {
   }
 
   of(neighbor: Neighbor): BfdView | undefined {
-    const wish = this.#wishes.get(neighbor)
-    return wish === undefined ? undefined : this.#sessions.get(wish.remote)
+    const wanted = this.#wanted.get(neighbor)
+    return wanted === undefined ? undefined : this.#sessions.get(wanted.remote)
   }
 
   problems(): readonly Problem[] {
-    if (this.#wishes.size === 0) return []
+    if (this.#wanted.size === 0) return []
     const problems: Problem[] = []
     if (this.#error !== undefined) {
       problems.push(makeProblem({ code: 'bfd-gone', object: 'BFD', says: `does not run: ${this.#error}` }))
     }
-    const fastest = Math.min(...[...this.#wishes.values()].map(({ transmit, receive }) => Math.min(transmit, receive)))
+    const fastest = Math.min(...[...this.#wanted.values()].map(({ transmit, receive }) => Math.min(transmit, receive)))
     if (fastest < this.#least) {
       problems.push(
         makeProblem({ code: 'bfd-least-interval', object: 'BFD', says: leastText(this.#least), level: 'warning' }),
       )
     }
-    for (const [neighbor, { remote }] of this.#wishes) {
+    for (const [neighbor, { remote }] of this.#wanted) {
       const error = this.#sessions.get(remote)?.error
       if (error === undefined) continue
       problems.push(makeProblem({ code: 'bfd-trouble', object: neighbor.name, says: `BFD cannot be sent: ${error}` }))
@@ -251,13 +251,13 @@ const leastText = (least: number): string =>
  * Undefined: it has no BFD session. A neighbor that is stopped has none: the session ends with AdminDown, so that the
  * router sees that it is on purpose.
  */
-function wishFor({ intent, peer }: Neighbor): Wish | undefined {
+function wantedFor({ intent, peer }: Neighbor): Wanted | undefined {
   const { bfd, address, sourceAddress } = intent
   if (bfd === undefined || !peer.started || address === UNHEARD) return undefined
   return { ...bfd, remote: address, local: sourceAddress }
 }
 
-const isSame = (a: Wish, b: Wish): boolean =>
+const isSame = (a: Wanted, b: Wanted): boolean =>
   a.remote === b.remote &&
   a.local === b.local &&
   a.transmit === b.transmit &&
@@ -266,4 +266,4 @@ const isSame = (a: Wish, b: Wish): boolean =>
   a.minimumTtl === b.minimumTtl &&
   a.passive === b.passive
 
-const isTighter = (a: Wish, b: Wish): boolean => a.receive * a.multiplier < b.receive * b.multiplier
+const isTighter = (a: Wanted, b: Wanted): boolean => a.receive * a.multiplier < b.receive * b.multiplier

@@ -10,7 +10,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
 import { addressesOf, isOnLink, type Link, type LinkTable, networksOf } from '../dataplane/links.ts'
-import { chooseAddress, type Wish, whyNotUsable } from './own-address.ts'
+import { type AddressNeeds, chooseAddress, whyNotUsable } from './own-address.ts'
 
 export interface NextHopChoice {
   readonly bytes: Readonly<Partial<Record<Family, Uint8Array>>>
@@ -101,12 +101,12 @@ class Choice {
   }
 
   #choose(family: Family): Address | undefined {
-    const wish = this.#wish(family)
-    const onLink = this.#link === undefined ? undefined : chooseAddress(this.#link, wish)
-    return onLink ?? (this.#isDirect ? undefined : this.#internalIp(wish))
+    const needs = this.#needs(family)
+    const onLink = this.#link === undefined ? undefined : chooseAddress(this.#link, needs)
+    return onLink ?? (this.#isDirect ? undefined : this.#internalIp(needs))
   }
 
-  #wish(family: Family): Wish {
+  #needs(family: Family): AddressNeeds {
     const { node, chosen } = this.#place
     const advertised = this.#link === undefined ? undefined : chosen(this.#link.name)?.[family]
     return { family, named: node.addresses[family], advertised }
@@ -121,11 +121,11 @@ class Choice {
    * Only where this machine has it. A session of 127.0.0.0/8 does not leave the machine (RFC 1122 §3.2.1.3), for
    * example where agents play nodes of a cluster: there is no link to check, and the address is the Node's.
    */
-  #internalIp(wish: Wish): Address | undefined {
-    if (this.#session.local.address.startsWith('127.')) return wish.named
-    const holder = wish.named === undefined ? undefined : this.#place.links.holder(wish.named)
-    const own = holder?.addresses.find(({ address }) => address === wish.named)
-    return own !== undefined && whyNotUsable(own, wish) === undefined ? own.address : undefined
+  #internalIp(needs: AddressNeeds): Address | undefined {
+    if (this.#session.local.address.startsWith('127.')) return needs.named
+    const holder = needs.named === undefined ? undefined : this.#place.links.holder(needs.named)
+    const own = holder?.addresses.find(({ address }) => address === needs.named)
+    return own !== undefined && whyNotUsable(own, needs) === undefined ? own.address : undefined
   }
 
   #whyNone(family: Family): string {
@@ -143,11 +143,11 @@ class Choice {
 
   #whyNotOnLink(family: Family, label: string): string {
     if (this.#link === undefined) return `no interface has the address ${this.#session.local.address} of the session`
-    const wish = this.#wish(family)
+    const needs = this.#needs(family)
     const flaws = addressesOf(this.#link, family)
       .slice(0, MOST_FLAWS)
       .flatMap((own) => {
-        const why = whyNotUsable(own, wish)
+        const why = whyNotUsable(own, needs)
         return why === undefined ? [] : [`${own.address}/${own.length} ${why}`]
       })
     const reason = `interface ${this.#link.name} has no ${label} address that stays`

@@ -12,7 +12,7 @@ const DEPRECATED = 0x20
 const TENTATIVE = 0x40
 const PERMANENT = 0x80
 
-export interface Wish {
+export interface AddressNeeds {
   readonly family: Family
   /** The InternalIP of the Node. */
   readonly named: Address | undefined
@@ -25,12 +25,12 @@ export interface Wish {
  * without need; else the first in an order that does not depend on the time of assignment: static addresses before
  * those from router advertisements.
  */
-export function chooseAddress(link: Link, wish: Wish): Address | undefined {
-  const usable = addressesOf(link, wish.family).filter((own) => whyNotUsable(own, wish) === undefined)
-  return usable.sort((a, b) => rankOf(a, wish) - rankOf(b, wish) || (a.address < b.address ? -1 : 1))[0]?.address
+export function chooseAddress(link: Link, needs: AddressNeeds): Address | undefined {
+  const usable = addressesOf(link, needs.family).filter((own) => whyNotUsable(own, needs) === undefined)
+  return usable.sort((a, b) => rankOf(a, needs) - rankOf(b, needs) || (a.address < b.address ? -1 : 1))[0]?.address
 }
 
-function rankOf({ address, flags }: LinkAddress, { named, advertised }: Wish): number {
+function rankOf({ address, flags }: LinkAddress, { named, advertised }: AddressNeeds): number {
   if (address === named) return 0
   // RFC 4862 §5.5.4: a deprecated address stays in use, unless another one is there.
   if ((flags & DEPRECATED) !== 0) return 5
@@ -47,8 +47,11 @@ export const isSteady = ({ address, scope, flags }: LinkAddress): boolean => {
 }
 
 /** Why it may not be advertised, as the end of a sentence; undefined: it may. */
-export function whyNotUsable({ address, length, peer, scope, flags }: LinkAddress, wish: Wish): string | undefined {
-  const { family, named, advertised } = wish
+export function whyNotUsable(
+  { address, length, peer, scope, flags }: LinkAddress,
+  needs: AddressNeeds,
+): string | undefined {
+  const { family, named, advertised } = needs
   if (scope !== 0) return 'reaches no further than its link'
   if ((flags & DAD_FAILED) !== 0) return 'is a duplicate'
   if ((flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0) return 'is tentative'

@@ -401,17 +401,17 @@ export class Peer {
 
   /** Runs the timers of stale routes. RFC 9494 §4.2: those that the neighbor asked to keep longer become the last choice. */
   #expireStale(until: Millis): void {
-    const { longLived, over, patience } = this.#stale.expire(until, this.#state === 'Established')
+    const { longLived, over, duration } = this.#stale.expire(until, this.#state === 'Established')
     if (longLived.length > 0) this.#push({ kind: 'long-lived', families: longLived })
-    if (over.length > 0) this.#push({ kind: 'stale-over', families: over, reason: this.#whyLate(over, patience) })
+    if (over.length > 0) this.#push({ kind: 'stale-over', families: over, reason: this.#whyLate(over, duration) })
   }
 
   #endOfRib(family: Family): void {
     if (this.#state === 'Established') this.#stale.forget(family)
   }
 
-  #whyLate(families: readonly Family[], patience: Millis): string {
-    const seconds = Math.ceil(patience / 1000)
+  #whyLate(families: readonly Family[], duration: Millis): string {
+    const seconds = Math.ceil(duration / 1000)
     const what = this.#state === 'Established' ? `End-of-RIB for ${families.join(' and ')}` : 'the neighbor'
     return `${what} has not arrived for ${seconds} s`
   }
@@ -469,7 +469,7 @@ export class Peer {
       keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
       sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
       stale: this.#stale.families,
-      restartTimer: running(nextStale?.until, Math.ceil((nextStale?.patience ?? 0) / 1000)),
+      restartTimer: running(nextStale?.until, Math.ceil((nextStale?.duration ?? 0) / 1000)),
       holdDownTimer: running(this.#timers.at('hold-down'), this.#holdDown),
       connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
       received: { ...received },

@@ -11,7 +11,7 @@ import type { PeerRestart } from './types.ts'
 interface Kept {
   readonly until: Millis
   /** The duration that ends at `until`. */
-  readonly patience: Millis
+  readonly duration: Millis
   readonly isLongLived: boolean
   /** The end of the Long-lived Stale Time, once it has begun. Neither a return nor a further loss changes it. */
   readonly longLivedUntil: Millis | undefined
@@ -23,7 +23,7 @@ interface Expired {
   readonly longLived: readonly Family[]
   readonly over: readonly Family[]
   /** The longest duration among `over`. */
-  readonly patience: Millis
+  readonly duration: Millis
 }
 
 export class Stale {
@@ -36,7 +36,7 @@ export class Stale {
   }
 
   /** When the next time is over, and its whole duration. */
-  next(): Pick<Kept, 'until' | 'patience'> | undefined {
+  next(): Pick<Kept, 'until' | 'duration'> | undefined {
     let first: Kept | undefined
     for (const kept of this.#kept.values()) if (first === undefined || kept.until < first.until) first = kept
     return first
@@ -56,7 +56,7 @@ export class Stale {
       this.#kept.delete(family)
       if (!families.includes(family) || restart === undefined) continue
       const until = Math.min(now + absenceOf(restart, family), longLivedUntil ?? Infinity)
-      this.#kept.set(family, { until, patience: until - now, isLongLived: false, longLivedUntil })
+      this.#kept.set(family, { until, duration: until - now, isLongLived: false, longLivedUntil })
     }
   }
 
@@ -67,7 +67,7 @@ export class Stale {
       if (!mayStay(family, restart, longLivedUntil !== undefined)) this.#kept.delete(family)
       else {
         const until = longLivedUntil ?? now + LONGEST_RETURN
-        this.#kept.set(family, { ...kept, until, patience: until - now })
+        this.#kept.set(family, { ...kept, until, duration: until - now })
       }
     }
     return this.families
@@ -95,16 +95,16 @@ export class Stale {
         longLived.push(family)
         this.#kept.set(family, {
           until: longLivedUntil,
-          patience: longLivedUntil - now,
+          duration: longLivedUntil - now,
           isLongLived: true,
           longLivedUntil,
         })
       } else {
         over.push(family)
-        longest = Math.max(longest, kept.patience)
+        longest = Math.max(longest, kept.duration)
         this.#kept.delete(family)
       }
     }
-    return { longLived, over, patience: longest }
+    return { longLived, over, duration: longest }
   }
 }

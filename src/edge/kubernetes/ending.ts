@@ -15,7 +15,7 @@ export interface OwnPod {
 }
 
 /** Without an answer after this time, the agent ends as for a restart. */
-const PATIENCE: Millis = 2_000
+const TIMEOUT: Millis = 2_000
 
 interface Metadata {
   readonly deletionTimestamp?: unknown
@@ -28,7 +28,7 @@ interface Metadata {
 
 /** Undefined: another agent follows, or that cannot be known. */
 export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(PATIENCE)
+  const signal = AbortSignal.timeout(TIMEOUT)
   const read = (path: string) => readMetadata(api, path, signal)
   try {
     const metadata = await read(`/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`)
@@ -49,7 +49,7 @@ export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<
 /** Undefined: the object does not exist. */
 async function readMetadata(api: Pick<Api, 'get'>, path: string, signal: AbortSignal): Promise<Metadata | undefined> {
   try {
-    const object = (await api.get(path, {}, PATIENCE, signal)) as { readonly metadata?: Metadata }
+    const object = (await api.get(path, {}, TIMEOUT, signal)) as { readonly metadata?: Metadata }
     return object.metadata ?? {}
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined

@@ -20,18 +20,18 @@ declare const GODWIT_THREAD: string | undefined
 
 const CODE = new URL(typeof GODWIT_THREAD === 'string' ? GODWIT_THREAD : './thread.ts', import.meta.url)
 const LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 } as const
-const PATIENCE: Millis = 20_000
+const TIMEOUT: Millis = 20_000
 /** How long the thread waits for another piece before it ends. */
 const IDLE: Millis = 1_000
 
 export class Apart {
-  readonly #patience: Millis
+  readonly #timeout: Millis
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(patience: Millis = PATIENCE) {
-    this.#patience = patience
+  constructor(timeout: Millis = TIMEOUT) {
+    this.#timeout = timeout
   }
 
   /** One piece after the other. Never rejects: a failure of the thread is a fault of the piece. */
@@ -62,8 +62,8 @@ export class Apart {
 
   #answer(worker: Worker, question: Question): Promise<PieceReading> {
     return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`it takes longer than ${this.#patience / 1000} s`))
-      const timer = setTimeout(late, this.#patience).unref()
+      const late = () => reject(new Error(`it takes longer than ${this.#timeout / 1000} s`))
+      const timer = setTimeout(late, this.#timeout).unref()
       worker.once('message', (read: PieceReading) => {
         clearTimeout(timer)
         resolve(read)

@@ -51,7 +51,7 @@ interface KnownFile {
  * An editor may empty a file before it writes it: the file may stay empty for so many times `quiet` before that is
  * reported.
  */
-const EMPTY_PATIENCE = 20
+const EMPTY_PERIODS = 20
 
 /** An error or a warning, and its place. */
 type FileProblem = Pick<ManifestProblem, 'text' | 'level' | 'hides'>
@@ -230,8 +230,8 @@ export class Manifests implements Source {
       if (this.#files.get(file)?.signature === signature) continue
       const before = this.#unsettled.get(file)
       const sighting = before?.signature === signature ? before : { signature, since: now }
-      const patience = this.#hasEmptied(file, signature) ? EMPTY_PATIENCE : 0.9
-      if (!this.#synced || now - sighting.since >= this.#quiet * patience) settled.set(file, signature)
+      const periods = this.#hasEmptied(file, signature) ? EMPTY_PERIODS : 0.9
+      if (!this.#synced || now - sighting.since >= this.#quiet * periods) settled.set(file, signature)
       else unsettled.set(file, sighting)
     }
     this.#unsettled = unsettled

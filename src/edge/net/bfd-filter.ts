@@ -21,7 +21,7 @@ import {
   XOR_X,
 } from './bpf.ts'
 
-export interface FilterWish {
+export interface FilterOptions {
   readonly family: Family
   /** Drop packets without a TTL of 255. */
   readonly oneHop: boolean
@@ -38,7 +38,7 @@ export const MOST_SENDERS = 2_000
 const LEAF = 8
 
 /** More senders than `MOST_SENDERS` do not fit: then all packets pass. */
-export function makeFilter({ family, oneHop, senders }: FilterWish): FilterRow[] {
+export function makeFilter({ family, oneHop, senders }: FilterOptions): FilterRow[] {
   const hops: FilterRow[] = oneHop
     ? [[LOAD_OCTET, 0, 0, IP_HEADER + TTL_AT[family]], [IF_EQUAL, 1, 0, HOP_LIMIT], DROP]
     : []

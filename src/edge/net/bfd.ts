@@ -29,7 +29,7 @@ export interface BfdOptions {
 /** The pause before BFD is started again. */
 const PAUSE: Millis = 1_000
 /** A `show` command waits this long for the engine's answer. */
-const PATIENCE: Millis = 500
+const TIMEOUT: Millis = 500
 
 export class Bfd {
   readonly #feed: (input: Input) => void
@@ -58,7 +58,7 @@ export class Bfd {
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#runner === undefined) return Promise.resolve()
     const id = ++this.#asked
-    const timer = setTimeout(() => this.#asking.get(id)?.(), PATIENCE)
+    const timer = setTimeout(() => this.#asking.get(id)?.(), TIMEOUT)
     this.#asking.set(id, () => {
       clearTimeout(timer)
       this.#asking.delete(id)

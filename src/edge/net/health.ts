@@ -9,7 +9,7 @@ import type { Input } from '../../engine/input.ts'
 type Check = NonNullable<Extract<Effect, { kind: 'health' }>['check']>
 
 /** A longer body counts as an error. */
-const PATIENCE_MILLIS = 2_000
+const TIMEOUT_MILLIS = 2_000
 const LOOPBACK = ['127.0.0.1', '::1']
 
 export class HealthCheck {
@@ -50,14 +50,14 @@ const REFUSED = 'connection refused'
 /** Undefined for any 2xx. */
 function whyNotHealthy(host: string, { port, path }: Check): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ host, port, path, agent: false, timeout: PATIENCE_MILLIS }, (answer) => {
+    const asked = request({ host, port, path, agent: false, timeout: TIMEOUT_MILLIS }, (answer) => {
       const { statusCode = 0 } = answer
       // The body is not read.
       answer.destroy()
       resolve(statusCode >= 200 && statusCode < 300 ? undefined : `it answers ${statusCode}`)
     })
     asked.once('timeout', () => {
-      resolve(`no answer within ${PATIENCE_MILLIS / 1_000} s`)
+      resolve(`no answer within ${TIMEOUT_MILLIS / 1_000} s`)
       asked.destroy()
     })
     asked.once('error', (error: NodeJS.ErrnoException) => {

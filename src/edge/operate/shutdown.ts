@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
 
-const PATIENCE: Millis = 1_000
+const TIMEOUT: Millis = 1_000
 
 /** Undefined: the machine stays up, or that cannot be known. */
 export async function whyMachineEnds(): Promise<string | undefined> {
@@ -19,5 +19,5 @@ export async function whyMachineEnds(): Promise<string | undefined> {
 /** The output of a program, whatever its exit code: empty where there is no such program. */
 const outputOf = (program: string, ...args: readonly string[]): Promise<string> =>
   new Promise((resolve) => {
-    execFile(program, args, { timeout: PATIENCE, maxBuffer: 4_096 }, (_, stdout) => resolve(stdout.trim()))
+    execFile(program, args, { timeout: TIMEOUT, maxBuffer: 4_096 }, (_, stdout) => resolve(stdout.trim()))
   })

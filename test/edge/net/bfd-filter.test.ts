@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../../src/base/address.ts'
 import type { Family } from '../../../src/base/family.ts'
-import { type FilterWish, MOST_SENDERS, makeFilter } from '../../../src/edge/net/bfd-filter.ts'
+import { type FilterOptions, MOST_SENDERS, makeFilter } from '../../../src/edge/net/bfd-filter.ts'
 import { passes } from '../../support/bpf.ts'
 
 function header(family: Family, ttl: number, source: string): Uint8Array {
@@ -19,7 +19,7 @@ const addresses: Readonly<Record<Family, (number: number) => string>> = {
 }
 
 describe.each<Family>(['ipv4', 'ipv6'])('%s', (family) => {
-  const run = (wish: Partial<FilterWish>, ttl: number, source: string) =>
+  const run = (wish: Partial<FilterOptions>, ttl: number, source: string) =>
     passes(makeFilter({ family, oneHop: true, senders: undefined, ...wish }), header(family, ttl, source))
 
   test('on a single hop only a TTL of 255 passes, from whomever', () => {
