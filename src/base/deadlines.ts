@@ -9,8 +9,15 @@ interface Entry<Owner> {
   readonly owner: Owner
 }
 
+/**
+ * Entries of an owner that has another time now stay until their own time has come. Who comes and goes a thousand times a
+ * second, with four minutes to wait each time, must not fill memory with them.
+ */
+const MOST_PER_OWNER = 2
+const LEAST = 64
+
 export class Deadlines<Owner> {
-  readonly #heap: Entry<Owner>[] = []
+  #heap: Entry<Owner>[] = []
   readonly #due = new Map<Owner, Millis>()
   /** The entry of each owner that counts; others are left over. */
   readonly #entries = new Map<Owner, Entry<Owner>>()
@@ -39,6 +46,11 @@ export class Deadlines<Owner> {
     return undefined
   }
 
+  /** Entries, with those that are left over. */
+  get size(): number {
+    return this.#heap.length
+  }
+
   /** Takes out those due at `now`, earliest first. Each sets its next time with `set`. */
   take(now: Millis): Owner[] {
     const owners: Owner[] = []
@@ -52,6 +64,7 @@ export class Deadlines<Owner> {
   }
 
   #push(owner: Owner, at: Millis): void {
+    if (this.#heap.length > LEAST + MOST_PER_OWNER * this.#entries.size) this.#dropLeftOver()
     const heap = this.#heap
     const entry = { at, owner }
     this.#entries.set(owner, entry)
@@ -65,6 +78,11 @@ export class Deadlines<Owner> {
       place = parent
     }
     heap[place] = entry
+  }
+
+  /** What is in order by time is a heap. */
+  #dropLeftOver(): void {
+    this.#heap = [...this.#entries.values()].sort((a, b) => a.at - b.at)
   }
 
   #pop(): void {

@@ -555,7 +555,7 @@ export class IntentBuilder {
     const ofHosts = this.#hosts.problems
     const known = this.#problems
     if (known?.store !== ofStore || known.frame !== this.#frame || known.hosts !== ofHosts) {
-      const all = unique([...ofStore, ...this.#frame.problems, ...ofHosts]).sort(byObject)
+      const all = [...ofStore, ...unique([...this.#frame.problems, ...ofHosts])].sort(byObject)
       this.#problems = { store: ofStore, frame: this.#frame, hosts: ofHosts, all }
       return all
     }

@@ -789,10 +789,13 @@ export class Engine {
 
   #logProblems(before: readonly Problem[], after: readonly Problem[]): void {
     if (before === after) return
-    const known = new Set(before.map(problemKey))
-    const kept = new Set(after.map(problemKey))
-    for (const problem of after) if (!known.has(problemKey(problem))) this.#out.log(problemLine(problem))
-    for (const problem of before) if (!kept.has(problemKey(problem))) this.#out.log(problemGoneLine(problem))
+    // Most are the very same: of ten thousand, the few others are compared by what they say.
+    const [known, kept] = [new Set(before), new Set(after)]
+    const fresh = after.filter((problem) => !known.has(problem))
+    const gone = before.filter((problem) => !kept.has(problem))
+    const [freshKeys, goneKeys] = [new Set(fresh.map(problemKey)), new Set(gone.map(problemKey))]
+    for (const problem of fresh) if (!goneKeys.has(problemKey(problem))) this.#out.log(problemLine(problem))
+    for (const problem of gone) if (!freshKeys.has(problemKey(problem))) this.#out.log(problemGoneLine(problem))
   }
 
   /** Nothing is written while stopping: kernel routes stay when the agent ends. */
