@@ -61,6 +61,10 @@ const ROUTES: readonly string[] = [
   'route where defined(bgp_med)',
   `route where proto = "${PEER}" stats`,
   'route where bgp_origin = ORIGIN_IGP && bgp_path.len >= 2',
+  'route where source ~ [RTS_BGP, RTS_OSPF] && net.len = 64',
+  'route where from ~ [10.77.0.1..10.77.0.9] && bgp_community.len = 1',
+  'route where bgp_next_hop ~ [10.77.0.2..10.77.0.9]',
+  'route where bgp_large_community.len = 0 all',
   'route in 10.244.202.0/24',
 ]
 
