@@ -9,7 +9,7 @@
 import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { addressKey } from './address-order.ts'
-import { GODWIT_PROTOCOL, type Hop, type KernelChange, type KernelRoute, MAIN_TABLE, sameRoute } from './kernel.ts'
+import { GODWIT_PROTOCOL, type Hop, type KernelChange, type KernelRoute, MAIN_TABLE, routeKey } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 
 const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
@@ -20,7 +20,7 @@ const isDefault = ({ prefix, type, protocol, table }: KernelRoute): boolean =>
 
 export class DefaultRoutes {
   readonly #links: LinkTable
-  readonly #routes: Record<Family, readonly KernelRoute[]> = { ipv4: [], ipv6: [] }
+  readonly #routes: Readonly<Record<Family, Map<string, KernelRoute>>> = { ipv4: new Map(), ipv6: new Map() }
   readonly #gateways: Partial<Record<Family, Address>> = {}
   #isKnown = false
 
@@ -30,17 +30,14 @@ export class DefaultRoutes {
 
   /** Takes a change of the kernel. Returns whether a default route has changed. */
   take({ full, more, gone, present }: KernelChange): boolean {
-    const lost = full ? [...this.#routes.ipv4, ...this.#routes.ipv6] : gone.filter(isDefault)
+    const { ipv4, ipv6 } = this.#routes
+    const lost = full ? [...ipv4.values(), ...ipv6.values()] : gone.filter(isDefault)
     const found = present.filter(isDefault)
     const isFirst = !this.#isKnown && !more
     if (!more) this.#isKnown = true
-    for (const route of lost) this.#set(route, (known) => known.filter((one) => !sameRoute(one, route)))
-    for (const route of found) this.#set(route, (known) => [...known, route])
+    for (const route of lost) this.#routes[route.prefix.family].delete(routeKey(route))
+    for (const route of found) this.#routes[route.prefix.family].set(routeKey(route), route)
     return isFirst || lost.length + found.length > 0
-  }
-
-  #set({ prefix: { family } }: KernelRoute, change: (known: readonly KernelRoute[]) => readonly KernelRoute[]): void {
-    this.#routes[family] = change(this.#routes[family])
   }
 
   /** The current gateway; a link-local address has its interface as zone. */
@@ -56,7 +53,7 @@ export class DefaultRoutes {
   /** Why no gateway is known. */
   whyNone(family: Family): string {
     if (!this.#isKnown) return 'the routes of this node are not known yet'
-    const [first] = this.#routes[family]
+    const [first] = this.#routes[family].values()
     if (first === undefined) return `this node has no ${LABELS[family]} default route`
     const over = first.hops.map((hop) => hop.interface).join(', ')
     const isUp = first.hops.some((hop) => this.#links.isUp(hop.interface))
@@ -65,10 +62,10 @@ export class DefaultRoutes {
 
   /** Gateways of the preferred route, the lowest address first. */
   #candidates(family: Family): Address[] {
-    const usable = this.#routes[family]
+    const usable = [...this.#routes[family].values()]
       .map(({ metric, hops }) => ({ metric, gateways: hops.flatMap((hop) => this.#gatewayOf(hop)) }))
       .filter(({ gateways }) => gateways.length > 0)
-    const least = Math.min(...usable.map(({ metric }) => metric))
+    const least = usable.reduce((found, { metric }) => Math.min(found, metric), Number.POSITIVE_INFINITY)
     return usable
       .filter(({ metric }) => metric === least)
       .flatMap(({ gateways }) => gateways)

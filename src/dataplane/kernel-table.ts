@@ -36,11 +36,8 @@ export class KernelTable {
     if (route.metric === KERNEL_DEFAULT_METRIC) return
     this.remove(route)
     this.#size++
-    const all = [...this.at(route.prefix), route]
-    this.#byPrefix.set(
-      route.prefix,
-      all.sort((a, b) => a.metric - b.metric),
-    )
+    const others = this.at(route.prefix)
+    this.#byPrefix.set(route.prefix, others.toSpliced(firstFrom(others, route.metric + 1), 0, route))
     for (const { interface: name } of route.hops) {
       const over = this.#byLink.get(name)
       if (over === undefined) this.#byLink.set(name, new Set([route]))
@@ -50,10 +47,13 @@ export class KernelTable {
 
   /** Returns the removed route, if it was known. */
   remove(removed: KernelRoute): KernelRoute | undefined {
-    const route = this.at(removed.prefix).find((known) => sameRoute(known, removed))
-    if (route === undefined) return undefined
+    const all = this.at(removed.prefix)
+    let at = firstFrom(all, removed.metric)
+    while (all[at]?.metric === removed.metric && !sameRoute(all[at] as KernelRoute, removed)) at++
+    const route = all[at]
+    if (route?.metric !== removed.metric) return undefined
     this.#size--
-    const left = this.at(route.prefix).filter((other) => other !== route)
+    const left = all.toSpliced(at, 1)
     if (left.length > 0) this.#byPrefix.set(route.prefix, left)
     else this.#byPrefix.delete(route.prefix)
     for (const { interface: name } of route.hops) {
@@ -91,4 +91,15 @@ export class KernelTable {
     const route = this.lookup(addressBytes(address))
     return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined
   }
+}
+
+/** The place of the first that has this metric or a higher one: a prefix may have thousands of routes. */
+function firstFrom(routes: readonly KernelRoute[], metric: number): number {
+  let [low, high] = [0, routes.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((routes[middle] as KernelRoute).metric < metric) low = middle + 1
+    else high = middle
+  }
+  return low
 }

@@ -409,6 +409,13 @@ export async function makeInputs(
     for (const bytes of ipv4Feed(0, routes)) teller.send(bytes)
     rig.pass(5_000)
     const besides = [...rig.written].map(theirs)
+    const ofOnePrefix = upTo(routes / 10).flatMap((index) =>
+      ['172.31.0.0/16', '0.0.0.0/0'].map((text) => ({ ...kernelRoute(text, '10.0.0.9'), metric: index + 1 })),
+    )
+    yield measure(rig, 'many routes of others to one prefix', () =>
+      inPieces(ofOnePrefix, (present) => kernel({ present })),
+    )
+    yield measure(rig, 'and one after the other they go', () => inPieces(ofOnePrefix, (gone) => kernel({ gone })))
     yield measure(rig, 'routes of others in the place of all of ours', () =>
       inPieces(besides, (present) => kernel({ present })),
     )

@@ -80,6 +80,8 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'a next hop is back': KERNEL,
   'a link is lost': SLICE,
   'a link is back': KERNEL,
+  'many routes of others to one prefix': KERNEL,
+  'and one after the other they go': KERNEL,
   'routes of others in the place of all of ours': KERNEL,
   'and they go again': KERNEL,
   'another program removes all of ours': KERNEL,
