@@ -12,7 +12,7 @@ import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
 import { changeOf } from './preview/change.ts'
-import { type NodePreview, previewNode, problemsOf } from './preview/node.ts'
+import { type NodePreview, previewNodes, problemsOf } from './preview/node.ts'
 import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
 
 /** The time limit for a cluster to answer, and for an error of it to go away. */
@@ -52,7 +52,7 @@ async function makeReport(options: CheckOptions): Promise<Report> {
 
 function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonly NodePreview[] {
   const names = node === undefined ? [...store.table('Node').keys()].sort() : [node]
-  return names.map((name) => previewNode(store, name, isCalicoGroup(apiGroup)))
+  return previewNodes(store, names, isCalicoGroup(apiGroup))
 }
 
 async function readObjects(from: string, options: CheckOptions): Promise<ObjectStore> {

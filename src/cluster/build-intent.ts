@@ -20,6 +20,7 @@ import {
   surveyAdvertisements,
 } from './advertisements.ts'
 import { Answers } from './answers.ts'
+import { ClusterSurvey } from './cluster-survey.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
@@ -33,10 +34,10 @@ import {
 } from './intent.ts'
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
 import { NodeRoutes } from './node-routes.ts'
-import type { NodeObject, PeerObject } from './objects.ts'
+import type { NodeObject } from './objects.ts'
 import { type PeerPlan, PeerPlanner } from './peers.ts'
 import { decidePod, podsWanted } from './pod-routes.ts'
-import { type PodCidrSource, PodSources, podClaims, whyNoPods } from './pods.ts'
+import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
 import { clusterRanges, cover, coverInOrder, overlapProblems } from './pools.ts'
@@ -49,7 +50,7 @@ import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, servic
 import { type Advertisement, readSettings, type Settings, settingsOfPrefix } from './settings.ts'
 import { KINDS, type Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
-import { NodeSurvey } from './survey.ts'
+import type { NodeSurvey } from './survey.ts'
 
 const CONFIGURATION = 'BGPConfiguration/default'
 const SERVICE = 'Service/'
@@ -126,6 +127,8 @@ interface BuilderOptions {
   readonly node: string
   readonly namespace?: string | undefined
   readonly calico?: boolean | undefined
+  /** Of another node, over the same store: what both see alike is worked out once. */
+  readonly beside?: IntentBuilder | undefined
 }
 
 export class IntentBuilder {
@@ -140,11 +143,7 @@ export class IntentBuilder {
   #revision = 0
   readonly #answers = {
     settings: new Answers<ReturnType<typeof readSettings>>(),
-    labels: new Answers<readonly string[]>(),
     advertising: new Answers<Advertising>(),
-    pools: new Answers<readonly PoolObject[]>(),
-    ranges: new Answers<readonly Prefix[]>(),
-    peerObjects: new Answers<readonly PeerObject[]>(),
     policies: new Answers<Policies>(Object.is),
     peers: new Answers<PeerPlan>(),
     nodeRoutes: new Answers<NodeRoutesPlan>(),
@@ -153,8 +152,8 @@ export class IntentBuilder {
     frame: new Answers<Frame>(),
   }
   readonly #toll = new Toll()
-  readonly #pods = new PodSources()
-  readonly #nodes = new NodeSurvey(this.#pods)
+  readonly #cluster: ClusterSurvey
+  readonly #nodes: NodeSurvey
   readonly #peers = new PeerPlanner()
   /** The frame in force. */
   #frame: Frame = { ...NOTHING }
@@ -171,7 +170,7 @@ export class IntentBuilder {
   #isStale = false
   #advertisements: readonly Advertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
-  readonly #hosts = new Hosts(this.#nodes.hosts)
+  readonly #hosts: Hosts
   /** Names of the BGPAdvertisements that have claims in `#book`. */
   #advertised: ReadonlySet<string> = new Set()
   /** Addresses with `ipMode: Proxy`, by service. */
@@ -188,7 +187,10 @@ export class IntentBuilder {
     | undefined
 
   /** `calico`: the objects are in one of Calico's API groups, and Calico's IPAM is read too. */
-  constructor({ node, namespace, calico = false }: BuilderOptions) {
+  constructor({ node, namespace, calico = false, beside }: BuilderOptions) {
+    this.#cluster = beside === undefined ? new ClusterSurvey(namedLabels) : beside.#cluster
+    this.#nodes = this.#cluster.nodes
+    this.#hosts = new Hosts(this.#nodes.hosts)
     this.#name = node
     this.#namespace = namespace
     this.#calico = calico
@@ -292,11 +294,7 @@ export class IntentBuilder {
   }
 
   *#survey(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource): Work {
-    const selecting = [store, ...revisions(store, 'BGPPeer', 'BGPAdvertisement')]
-    const labels = this.#answers.labels.ask('', selecting, this.#toll, FEW_COST, () => namedLabels(store))
-    const moved = yield* this.#pods.follow(source, store, touched)
-    const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
-    yield* this.#nodes.follow(store, nodes && [...nodes, ...moved], labels)
+    yield* this.#cluster.follow(store, touched, source, this.#toll)
     yield* this.#hosts.follow(this.#book.routes)
   }
 
@@ -348,13 +346,13 @@ export class IntentBuilder {
   }
 
   *#planRanges(store: ObjectStore, { serviceCidrs }: Settings): Work<RangesPlan> {
-    const answers = this.#answers
-    const pools = answers.pools.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
+    const { pools: known, ranges } = this.#cluster
+    const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
       ...store.table('IPPool').values(),
     ])
     const podIndex = this.#nodes.podCidrs
-    const podCidrs = yield* answers.ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
-    const all = yield* answers.ranges.askLong('all', [pools, podCidrs, serviceCidrs], () =>
+    const podCidrs = yield* ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
+    const all = yield* ranges.askLong('all', [pools, podCidrs, serviceCidrs], () =>
       clusterRanges(pools, podCidrs, serviceCidrs),
     )
     return { pools, podCidrs, all }
@@ -371,9 +369,13 @@ export class IntentBuilder {
   *#planPeers(store: ObjectStore, { settings, me }: FrameInputs, policies: Policies): Work<PeerPlan> {
     const answers = this.#answers
     const { nodes } = this.#nodes
-    const objects = answers.peerObjects.ask('', [store, store.revisionOf('BGPPeer')], this.#toll, FEW_COST, () => [
-      ...store.table('BGPPeer').values(),
-    ])
+    const objects = this.#cluster.peerObjects.ask(
+      '',
+      [store, store.revisionOf('BGPPeer')],
+      this.#toll,
+      FEW_COST,
+      () => [...store.table('BGPPeer').values()],
+    )
     const secretsRevision = store.revisionOf('Secret')
     const restsOn = [store, me, nodes, objects, settings, policies, secretsRevision]
     return yield* answers.peers.askLong('', restsOn, () =>

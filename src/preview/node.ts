@@ -49,8 +49,24 @@ export interface Refused {
 }
 
 /** `calico`: the objects are of a group of Calico's. */
-export function previewNode(store: ObjectStore, node: string, calico = false): NodePreview {
-  const intent = new IntentBuilder({ node, calico }).build(store)
+export const previewNode = (store: ObjectStore, node: string, calico = false): NodePreview =>
+  previewBy(new IntentBuilder({ node, calico }), store, node)
+
+/** Of many nodes; of their intents without what grows with the cluster for each of them. */
+export function previewNodes(store: ObjectStore, nodes: readonly string[], calico = false): NodePreview[] {
+  let beside: IntentBuilder | undefined
+  return nodes.map((node) => {
+    const builder = new IntentBuilder({ node, calico, beside })
+    beside ??= builder
+    const preview = previewBy(builder, store, node)
+    const { intent } = preview
+    const small = { ...intent, peers: new Map(), routes: new Map(), serviceAddresses: new Map(), dataplane: undefined }
+    return { ...preview, intent: small }
+  })
+}
+
+function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): NodePreview {
+  const intent = builder.build(store)
   const routes = [...intent.routes.values()]
   return {
     node,

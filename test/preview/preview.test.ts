@@ -1,7 +1,7 @@
 /** `godwit check` without its doors: what each node would tell whom, what a change does, and what differs from Calico. */
 import { describe, expect, test } from 'vitest'
 import { changeOf } from '../../src/preview/change.ts'
-import { type NodePreview, previewNode, problemsOf } from '../../src/preview/node.ts'
+import { type NodePreview, previewNode, previewNodes, problemsOf } from '../../src/preview/node.ts'
 import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts'
 import { storeOf } from '../support/cluster.ts'
 import {
@@ -156,6 +156,31 @@ describe('what a change would do', () => {
   test('a mesh that grows by a node resets nothing', () => {
     expect(change([ONE, CLUSTER, TWO], [ONE, CLUSTER, TWO, node('n0', { addresses: ['10.0.0.10'] })])).toEqual([])
   })
+})
+
+test('of many nodes each is seen as it is alone, and what all see alike is looked at once', () => {
+  const rack = (index: number) => ({ labels: { rack: `${index % 3}` }, addresses: [`10.0.1.${index}`] })
+  const nodes = Array.from({ length: 20 }, (_, index) =>
+    node(`m${index}`, { ...rack(index), podCIDRs: [`10.244.${index}.0/24`] }),
+  )
+  const racks = [0, 1, 2].map((index) =>
+    bgpPeer(`rack-${index}`, { peerIP: `10.0.0.${index + 1}`, asNumber: 65000, nodeSelector: `rack == '${index}'` }),
+  )
+  const node7 = bgpConfiguration({ listenPort: 1790 }, 'node.m7')
+  for (const nodeToNodeMeshEnabled of [true, false]) {
+    const mesh = bgpConfiguration({ nodeToNodeMeshEnabled, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
+    const store = storeOf([...nodes, ...racks, mesh, node7])
+    const names = nodes.map(({ metadata }) => metadata.name)
+    const alone = names.map((name) => previewNode(store, name))
+    const together = previewNodes(store, names)
+    const seen = ({ intent, ...rest }: (typeof alone)[number]) => ({
+      ...rest,
+      node: intent.node,
+      said: intent.problems,
+    })
+    expect(together.map(seen)).toEqual(alone.map(seen))
+    expect(together.every(({ intent }) => intent.peers.size + intent.routes.size === 0)).toBe(true)
+  }
 })
 
 test('an error is one, a warning none, and JSON has both', () => {

@@ -1,0 +1,45 @@
+/**
+ * What a cluster is, whichever node looks at it: its nodes, where their pods are, and the ranges that belong to it. Builders for
+ * several nodes of one store share it.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { Toll, Work } from '../base/work.ts'
+import { Answers } from './answers.ts'
+import type { PeerObject } from './objects.ts'
+import { type PodCidrSource, PodSources } from './pods.ts'
+import type { PoolObject } from './pool.ts'
+import type { ObjectStore, Touched } from './store.ts'
+import { NodeSurvey } from './survey.ts'
+
+export class ClusterSurvey {
+  readonly nodes: NodeSurvey
+  readonly pools = new Answers<readonly PoolObject[]>()
+  readonly ranges = new Answers<readonly Prefix[]>()
+  readonly peerObjects = new Answers<readonly PeerObject[]>()
+  readonly #pods = new PodSources()
+  readonly #labels = new Answers<readonly string[]>()
+  readonly #namedLabels: (store: ObjectStore) => readonly string[]
+  /** What was followed last. */
+  #at: { readonly store: ObjectStore; readonly revision: number; readonly source: PodCidrSource } | undefined
+
+  constructor(namedLabels: (store: ObjectStore) => readonly string[]) {
+    this.nodes = new NodeSurvey(this.#pods)
+    this.#namedLabels = namedLabels
+  }
+
+  /** `touched`: undefined where anything may have changed. */
+  *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource, toll: Toll): Work {
+    const { revision } = store
+    const at = this.#at
+    if (at?.store === store && at.revision === revision && at.source === source) return
+    const selecting = [store, store.revisionOf('BGPPeer'), store.revisionOf('BGPAdvertisement')]
+    const labels = this.#labels.ask('', selecting, toll, LABELS_COST, () => this.#namedLabels(store))
+    const moved = yield* this.#pods.follow(source, store, touched)
+    const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
+    yield* this.nodes.follow(store, nodes && [...nodes, ...moved], labels)
+    this.#at = { store, revision, source }
+  }
+}
+
+/** Approximate cost of reading the selectors, in microseconds. */
+const LABELS_COST = 20
