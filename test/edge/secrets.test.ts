@@ -35,6 +35,9 @@ const KEYS = {
   json: 'swordfish-10-json',
   plain: 'swordfish-11-plain',
   beside: 'swordfish-12-beside',
+  chain: 'swordfish-13-chain',
+  chained: 'swordfish-14-chained'.padEnd(81, '-'),
+  inChain: 'swordfish-15-in-chain',
 } as const
 const COMMON = 'swordfish'
 
@@ -91,6 +94,14 @@ const secret = (name: string, fields: object, annotations = {}) => ({
 const withKey = (name: string, peerIP: string, key: string, secretName = 'bgp') =>
   bgpPeer(name, { peerIP, asNumber: TcpNeighbor.asn, password: { secretKeyRef: { name: secretName, key } } })
 
+const withChain = (name: string, peerIP: string, ...keyChain: readonly object[]) =>
+  bgpPeer(name, { peerIP, asNumber: TcpNeighbor.asn, keyChain })
+const link = (sendID: number, key: string, more: object = {}) => ({
+  sendID,
+  secretKeyRef: { name: 'bgp', key },
+  ...more,
+})
+
 const putObjects = async (): Promise<void> => {
   const items = [
     node('n1', { addresses: ['127.0.0.1'], podCIDRs: ['10.244.1.0/24'] }),
@@ -106,6 +117,9 @@ const putObjects = async (): Promise<void> => {
     withKey('long', '127.0.0.5', 'long'),
     withKey('ended', '127.0.0.6', 'ended'),
     withKey('typed', '127.0.0.7', 'k', 'typed'),
+    withChain('chain', '127.0.0.11', link(1, 'chain'), link(2, 'right')),
+    withChain('chained', '127.0.0.12', link(1, 'chain'), link(2, 'chained')),
+    withChain('in-chain', '127.0.0.13', link(1, 'chain', { key: KEYS.inChain, [KEYS.inChain]: 1 })),
     bgpPeer('plain', { peerIP: '127.0.0.8', asNumber: TcpNeighbor.asn, password: KEYS.plain }),
     bgpPeer('beside', {
       peerIP: '127.0.0.10',
@@ -124,9 +138,9 @@ const putObjects = async (): Promise<void> => {
 }
 
 const putKeys = (right: string): Promise<void> => {
-  const { wrong, unused, long, ended, mesh } = KEYS
+  const { wrong, unused, long, ended, mesh, chain, chained } = KEYS
   const data = Object.fromEntries(
-    Object.entries({ right, wrong, unused, long, mesh }).map(([name, key]) => [name, base64(key)]),
+    Object.entries({ right, wrong, unused, long, mesh, chain, chained }).map(([name, key]) => [name, base64(key)]),
   )
   const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ data, k: KEYS.noted }) }
   return put('bgp.json', secret('bgp', { data, stringData: { ended } }, annotations))
@@ -232,7 +246,8 @@ test('no key stands in what an agent says, answers or leaves', { timeout: 120_00
   for (const form of [[], ['--json']])
     found.set(`check ${form}`, await saidBy('check', join(folder, 'objects'), ...form))
   // Keys are named where they stand, or the search has seen nothing.
-  for (const word of ['Secret/godwit/bgp', 'has 81 octets', 'ends with a line break', 'torn.yaml', 'torn.json'])
+  const WORDS = ['Secret/godwit/bgp', 'has 81 octets', 'ends with a line break', 'torn.yaml', 'torn.json']
+  for (const word of [...WORDS, 'key "chained" of Secret/godwit/bgp', 'TCP-AO'])
     expect([...found.values()].join('\n') + said.text).toContain(word)
 
   const asPath = [{ kind: 'sequence', asns: [TcpNeighbor.asn] }] as const
