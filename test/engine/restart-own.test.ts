@@ -254,6 +254,52 @@ describe('the agent is killed', () => {
   })
 })
 
+describe('a change of configuration that needs a new session', () => {
+  const change = (lab: Lab, spec: object) => {
+    lab.sent.length = 0
+    const peer = { peerIP: '10.0.0.1', asNumber: 65001 }
+    lab.world.change(lab.worker, [upsert(bgpPeer('tor-1', { ...peer, ...spec }))])
+  }
+  const OPEN = 1
+  const NOTIFICATION = 3
+
+  test.each([
+    ['several paths', { addPath: { send: true } }],
+    ['IPv6 next hops for IPv4', { extendedNextHop: true }],
+    ['IPv4 alone', { addressFamilies: ['ipv4'] }],
+  ])('RFC 4724 §4: %s: the connection is closed without NOTIFICATION, and routes are kept on both sides', (_, spec) => {
+    const lab = new Lab()
+    change(lab, spec)
+    const has = (text: string) => lab.world.ask(lab.routers[0] as Host, 'show route').includes(text)
+    let lacks = 0
+    for (let passed = 0; passed < 10_000; passed += 5) {
+      lab.world.pass(5)
+      if (!has(POD)) lacks++
+    }
+    expect([lacks, lab.said(OPEN), lab.said(NOTIFICATION)]).toEqual([0, 1, 0])
+    expect(lab.worker.told('session-down').at(-1)?.text).toContain('its ipv4 and ipv6 routes are kept')
+    // A family that is no longer spoken of goes with the new session.
+    expect(has('fd00:244:1::/64')).toBe(!('addressFamilies' in spec))
+  })
+
+  test.each([
+    ['another AS', { localASNumber: 64999 }],
+    ['no graceful restart', { maxRestartTime: '0s' }],
+  ])('RFC 4486 §4: %s: Cease', (_, spec) => {
+    const lab = new Lab()
+    change(lab, spec)
+    lab.world.pass(5)
+    expect(lab.said(NOTIFICATION)).toBe(1)
+  })
+
+  test('RFC 4486 §4: … and so where one of the two does not take part in graceful restart', () => {
+    const lab = new Lab({ maxRestartTime: '0s' })
+    change(lab, { maxRestartTime: '0s', addPath: { send: true } })
+    lab.world.pass(5)
+    expect(lab.said(NOTIFICATION)).toBe(1)
+  })
+})
+
 describe('long-lived graceful restart, as it is asked for (RFC 9494)', () => {
   const stale = (lab: Lab, router: Host) => lab.world.ask(router, 'show route all').includes('(65535,6)')
   const [hour, minute] = [3_600_000, 60_000]

@@ -2,8 +2,27 @@
 import type { Family } from '../../base/family.ts'
 import type { PeerConfig } from './types.ts'
 
+/** What a session cannot outlive. */
+export type Change =
+  | 'local AS'
+  | 'remote AS'
+  | 'router ID'
+  | 'password or key chain'
+  | 'address families'
+  | 'remote address'
+  | 'local address'
+  | 'role'
+  | 'extended next hop'
+  | 'graceful restart'
+  | 'add path'
+
+/** After these the next session is with the same neighbor: routes may be kept until it is up. */
+const SAME_NEIGHBOR: readonly Change[] = ['password or key chain', 'address families', 'extended next hop', 'add path']
+
+export const keepsRoutes = (change: Change): boolean => SAME_NEIGHBOR.includes(change)
+
 /** Why a session cannot outlive the change; undefined where it can. */
-export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined {
+export function whyReset(old: PeerConfig, next: PeerConfig): Change | undefined {
   if (old.localAs !== next.localAs) return 'local AS'
   if (old.remoteAs !== next.remoteAs) return 'remote AS'
   if (old.routerId !== next.routerId) return 'router ID'
@@ -15,7 +34,7 @@ export function whyReset(old: PeerConfig, next: PeerConfig): string | undefined 
 }
 
 /** What was announced in OPEN stands until the session ends (RFC 5492 §4). */
-function whyOpenDiffers(old: PeerConfig, next: PeerConfig): string | undefined {
+function whyOpenDiffers(old: PeerConfig, next: PeerConfig): Change | undefined {
   if (old.role !== next.role || old.strictRole !== next.strictRole) return 'role'
   if (old.extendedNextHop !== next.extendedNextHop) return 'extended next hop'
   if ((old.restartTime === undefined) !== (next.restartTime === undefined)) return 'graceful restart'

@@ -13,7 +13,7 @@ import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
-import { dialsDifferently, whyReset } from './change.ts'
+import { type Change, dialsDifferently, keepsRoutes, whyReset } from './change.ts'
 import { resolveCollision, type Speaker } from './collision.ts'
 import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { type EventName, STATES } from './fsm.ts'
@@ -240,8 +240,7 @@ export class Peer {
   #configure(next: PeerConfig): void {
     const old = this.#shared.config
     const changed = this.#started ? (whyReset(old, next) ?? this.#whyElsewhere(next)) : undefined
-    // RFC 4486 §4: Other Configuration Change.
-    if (changed !== undefined) this.#endAll('AutomaticStop', CONFIG_CHANGE, `Configuration changed: ${changed}`)
+    if (changed !== undefined) this.#resetFor(changed)
     else if (this.#own.trying && dialsDifferently(old, next)) {
       this.#own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
     }
@@ -250,8 +249,22 @@ export class Peer {
     if (this.#started && this.#own.state === 'Idle' && !this.#taken()) this.#begin()
   }
 
+  /**
+   * RFC 4486 §4: Other Configuration Change. A NOTIFICATION would remove the routes of both sides (RFC 4724 §4): where both keep
+   * routes and the next session is with the same neighbor, the connection is closed without one.
+   */
+  #resetFor(changed: Change): void {
+    const text = `Configuration changed: ${changed}`
+    const keeps = this.session?.restart !== undefined && keepsRoutes(changed)
+    for (const connection of this.#connections()) {
+      if (keeps && connection.state === 'Established') {
+        connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
+      } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
+    }
+  }
+
   /** The session runs from another local address than the one configured now. */
-  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): string | undefined {
+  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): Change | undefined {
     const { session } = this.#own
     if (session === undefined || localAddress === undefined || localMayYield) return undefined
     return session.local.address === localAddress ? undefined : 'local address'
