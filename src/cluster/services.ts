@@ -21,6 +21,8 @@ import { SERVICE_FIELDS, type Settings } from './settings.ts'
 
 /** In Kubernetes only the label's presence matters, not its value. */
 export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers'
+/** A service with this label belongs to another proxy, whatever its value; a source in the API serves no endpoints of it. */
+export const PROXY_LABEL = 'service.kubernetes.io/service-proxy-name'
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer']
 /** Everything that a decision depends on besides the service and its endpoints. */
 export interface ServiceSettings {
@@ -109,9 +111,13 @@ export function decideService(
   return { claims, why: whole ?? whyNothing(claims) }
 }
 
-function whyNotService({ type, clusterIps, advertise }: ServiceObject, { optIn }: ServiceSettings): string | undefined {
+function whyNotService(
+  { type, clusterIps, advertise, labels }: ServiceObject,
+  { optIn }: ServiceSettings,
+): string | undefined {
   if (advertise === false) return 'godwit.dev/advertise is "false"'
   if (optIn && advertise !== true) return 'serviceOptIn is set, and godwit.dev/advertise is not "true"'
+  if (Object.hasOwn(labels, PROXY_LABEL)) return `${PROXY_LABEL} is set: kube-proxy does not accept packets to it`
   if (!TYPES.includes(type)) return `a service of type ${type} has no addresses`
   return clusterIps.length === 0 ? 'it has no ClusterIP: it is headless, or none is assigned yet' : undefined
 }

@@ -1,5 +1,6 @@
 /** The kinds that the agent reads and writes: API group, version, plural, and whether they have namespaces. */
 import type { PodSelection } from '../cluster/intent.ts'
+import { PROXY_LABEL } from '../cluster/services.ts'
 import { KINDS, type Kind } from '../cluster/source.ts'
 import type { Effect } from '../engine/effect.ts'
 
@@ -35,7 +36,7 @@ const CORE: Readonly<Partial<Record<Kind, Omit<Resource, 'kind' | 'custom'>>>> =
     apiVersion: 'discovery.k8s.io/v1',
     plural: 'endpointslices',
     namespaced: true,
-    selection: { labelSelector: '!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name' },
+    selection: { labelSelector: `!service.kubernetes.io/headless,!${PROXY_LABEL}` },
   },
 }
 

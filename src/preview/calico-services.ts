@@ -1,6 +1,7 @@
 /** Services that Calico advertises in another way (`confd`, `routes.go`). */
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { ConfigurationObject, ServiceAddressKind, ServiceObject } from '../cluster/objects.ts'
+import { PROXY_LABEL } from '../cluster/services.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import type { DifferenceRule } from './difference.ts'
 
@@ -110,6 +111,19 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
         (service, settings) =>
           (isSingly(service, settings) || isRange(service, settings)) &&
           service.proxiedIps.some((prefix) => isInside(prefix, rangesOf('load-balancer', settings))),
+      ),
+  },
+  {
+    topic: `services with the label ${PROXY_LABEL}`,
+    calico: 'are advertised as all others',
+    godwit: 'are not advertised one by one: kube-proxy has no rules for them',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          Object.hasOwn(service.labels, PROXY_LABEL) &&
+          (isSingly(service, settings) || isRange(service, settings)) &&
+          singles(service, settings).length > 0,
       ),
   },
   {

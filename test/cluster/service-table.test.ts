@@ -38,7 +38,20 @@ const hints = { trafficDistribution: 'PreferClose' }
 const optedOut = { annotations: { 'godwit.dev/advertise': 'false' } }
 const optedIn = { labels: { 'godwit.dev/advertise': 'true' } }
 
+const othersProxy = { labels: { 'service.kubernetes.io/service-proxy-name': 'other' } }
+
 const ROWS: Readonly<Record<string, Row>> = {
+  'Local, another proxy’s, ready here': {
+    service: { ...LOCAL, metadata: othersProxy },
+    endpoints: both(true),
+    out: NONE,
+  },
+  'Cluster, another proxy’s, each address a range': {
+    service: { metadata: othersProxy },
+    spec: SINGLES,
+    endpoints: both(true),
+    out: NONE,
+  },
   'Cluster: the ranges cover all': { endpoints: both(true), out: NONE },
   'Local, ready here': { service: LOCAL, endpoints: both(true), out: ALL },
   'Local, ready there': { service: LOCAL, endpoints: both(false), out: NONE },

@@ -34,6 +34,10 @@ const tor = (spec: object = {}, name = 'tor') => bgpPeer(name, { peerIP: '10.0.0
 const FILTERED = tor({ filters: ['all'] })
 const web = (options: ServiceOptions) =>
   service('shop/web', { type: 'LoadBalancer', clusterIPs: ['10.96.0.1'], ...options })
+const othersProxy = (object: ApiObject): ApiObject => ({
+  ...object,
+  metadata: { ...object.metadata, labels: { 'service.kubernetes.io/service-proxy-name': 'other' } },
+})
 const LOCAL = { externalTrafficPolicy: 'Local' } as const
 const marked = (value: string) => ({ 'node.kubernetes.io/exclude-from-external-load-balancers': value })
 const ADVERTISING = bgpConfiguration({
@@ -145,6 +149,12 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
     ],
   ],
   [
+    /^services with the label/,
+    'Service/shop/web',
+    [othersProxy(web(LOCAL))],
+    [[web(LOCAL)], [othersProxy(web({}))], [bgpConfiguration({}), othersProxy(web(LOCAL))]],
+  ],
+  [
     /^services with the policy Local whose last endpoints/,
     'Service/shop/web',
     [web(LOCAL), endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: false, serving: true, terminating: true }])],
@@ -179,5 +189,5 @@ test('every difference is tried', () => {
       return calicoDifferences(storeOf([...base, ...having])).flatMap((one) => (topic.test(one.topic) ? one.topic : []))
     }),
   )
-  expect(topics.size).toBe(15)
+  expect(topics.size).toBe(16)
 })
