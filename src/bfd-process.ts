@@ -160,7 +160,7 @@ class BfdProcess {
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }
 
-  /** Of two agents the newer one counts: the older is about to end. */
+  /** If two agents are connected, the newer one counts: the older is about to end. */
   #accept(socket: Socket): void {
     this.#agent?.socket.destroy()
     const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))

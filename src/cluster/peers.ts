@@ -42,7 +42,7 @@ export interface PeerInputs {
   /** By namespace and name, and a number that grows as they change. */
   readonly secrets: ReadonlyMap<string, SecretObject>
   readonly secretsRevision: number
-  /** Of the agent, where its Secrets are. */
+  /** The agent's namespace, which holds its Secrets. */
   readonly namespace: string | undefined
   readonly me: ClusterNode
   readonly nodes: ClusterNodes

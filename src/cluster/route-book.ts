@@ -61,7 +61,7 @@ export class RouteBook {
   readonly refusals = new Map<string, string>()
   /** How often a prefix was decided: tests count the work of a change by it. */
   decided = 0
-  /** About what `set` has taken, in microseconds, since the beginning. */
+  /** Approximate cost of all calls of `set` since the start, in microseconds. */
   spent = 0
   /** By prefix. Nearly all have one claim, and a list of one takes a fifth of the memory of a Map. */
   readonly #claims = new Map<string, readonly Claimed[]>()

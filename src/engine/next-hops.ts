@@ -19,9 +19,9 @@ export interface NextHopChoice {
   readonly held: Readonly<Partial<Record<Family, string>>>
   /** The interface the session runs over, as last known. */
   readonly link: string | undefined
-  /** The networks of that link, where the neighbor is on it too. */
+  /** The networks of that link, if the neighbor is on it too. */
   readonly shared: readonly Prefix[]
-  /** Of this node on the session, by its own family. */
+  /** Our addresses that were chosen as next hops, by family. */
   readonly chosen: Readonly<Partial<Record<Family, Address>>>
 }
 

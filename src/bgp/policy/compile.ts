@@ -289,7 +289,7 @@ interface Step {
   readonly operations: readonly Operation[]
   readonly interface: RegExp | undefined
   readonly isNamed: ((by: readonly string[]) => boolean) | undefined
-  /** Of the prefixes that it names, where it is asked about them one rule after the other. */
+  /** The prefixes of the rule, if it is not in the index of prefixes. */
   inside: PrefixSets | undefined
   readonly outside: PrefixSets | undefined
   readonly readsAttributes: boolean

@@ -86,6 +86,6 @@ const newGroup = (bits: number): Group => ({
   entries: new Map(),
 })
 
-/** Of IPv4 it is the first word. Administrators write rules: nobody aims at it. */
+/** For IPv4 the first word. It needs no secret key: administrators write rules, not neighbors. */
 const hash = (w0: number, w1: number, w2: number, w3: number): number =>
   w0 ^ Math.imul(w1, 31) ^ Math.imul(w2, 961) ^ Math.imul(w3, 29_791)

@@ -42,7 +42,7 @@ import { UpdateLog } from './update-log.ts'
 export type Member = GroupMember<Group>
 
 export class Group {
-  /** Of the view: equal for neighbors of one group. */
+  /** The key of the export view, which is equal for all neighbors of the group. */
   readonly key: string
   readonly exporter: Exporter
   /** By prefix: the block to advertise, 0 for none; held in the block table. */

@@ -177,7 +177,7 @@ export class Packer {
 
   #closeMp(): void {
     const attributes = this.#start + HEADER_LENGTH + 2
-    // Of the MP attribute: flags, type, length, then its value up to here.
+    // The length of the MP attribute: its value ends here, after flags, type and length.
     this.#writeU16(attributes + 4, this.length - attributes - 6)
     this.#writeU16(attributes - 2, 0)
     if (this.#block !== 0) {

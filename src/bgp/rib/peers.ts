@@ -21,7 +21,7 @@ export class PeerSlot {
   peer: RibPeer
   importPolicy: CompiledPolicy
   exportPolicy: CompiledPolicy
-  /** Of the session. */
+  /** The neighbor's address on the session. */
   remoteAddress: Uint8Array
   /** Index of the family that is asked for messages first. */
   turn = 0

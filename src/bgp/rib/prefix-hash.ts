@@ -51,7 +51,7 @@ export function hash6(w0: number, w1: number, w2: number, w3: number, length: nu
 const placed = (hash: number, place: number, length: number): number =>
   ((hash & ~LINE) | place) ^ (place << 28) ^ ((length & 3) << 26)
 
-/** Of the word at `index` in an address. */
+/** The hash of the word at `index` of an address. */
 function wordHash(word: number, index: number, random: Int32Array): number {
   const at = LINE_LENGTHS + index * 4 * PER_OCTET
   return (

@@ -14,7 +14,7 @@ export type HashKey = readonly [number, number, number, number]
 /** For tests and benchmarks, where every run must be the same. */
 export const KNOWN_KEY: HashKey = [0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c]
 
-/** Of bytes[start, end): 32 bits, signed. */
+/** The hash of bytes[start, end): 32 bits, signed. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number, k0: number, k1: number): number {
   let v0 = k0
   let v1 = k1

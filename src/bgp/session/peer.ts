@@ -49,7 +49,7 @@ export class Peer {
   /** Connections that the neighbor opened, the oldest first. */
   #incoming: Connection[] = []
   readonly #timers = new Timers<'hold-down'>()
-  /** Of the timer that was set last. */
+  /** The duration for which the hold-down timer was last set. */
   #holdDown: Seconds = 0
   readonly #stale = new Stale()
   #started = false

@@ -15,7 +15,7 @@ import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord, parseAsn } from './fields.ts'
 
 const NO_RULES = { exportV4: [], importV4: [], exportV6: [], importV6: [] } as const
-/** Of one direction and family. */
+/** The most rules of one direction and family. */
 const MOST_RULES = 10_000
 
 const LISTS = ['exportV4', 'importV4', 'exportV6', 'importV6'] as const

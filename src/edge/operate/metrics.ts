@@ -165,7 +165,7 @@ const HEAD_LINES = 2
 /** A metric of prom-client, of which the types say less. */
 interface Readable {
   get(): Promise<{ readonly values: readonly unknown[] }>
-  /** Of a histogram and a summary. */
+  /** Only histograms and summaries have this method. */
   getForPromString?(): Promise<{ readonly values: readonly unknown[] }>
 }
 
