@@ -51,10 +51,10 @@ export class Deadlines<Owner> {
     return this.#heap.length
   }
 
-  /** Takes out those due at `now`, earliest first. Each sets its next time with `set`. */
-  take(now: Millis): Owner[] {
+  /** Takes out those due at `now`, earliest first, so many at most. Each sets its next time with `set`. */
+  take(now: Millis, most = Number.POSITIVE_INFINITY): Owner[] {
     const owners: Owner[] = []
-    for (let at = this.first(); at !== undefined && at <= now; at = this.first()) {
+    for (let at = this.first(); at !== undefined && at <= now && owners.length < most; at = this.first()) {
       const { owner } = this.#heap[0] as Entry<Owner>
       owners.push(owner)
       this.#pop()

@@ -45,9 +45,9 @@ export class Contest {
     return this.#until.first()
   }
 
-  /** Takes out the routes whose backoff is over. */
-  release(now: Millis): string[] {
-    const due = this.#until.take(now)
+  /** Takes out routes whose backoff is over, so many at most. */
+  release(now: Millis, most: number): string[] {
+    const due = this.#until.take(now, most)
     for (const key of due) this.#held.delete(key)
     return due
   }

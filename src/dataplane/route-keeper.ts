@@ -494,11 +494,19 @@ export class RouteKeeper {
   }
 
   retry(now: Millis): void {
-    for (const key of this.#contest.release(now)) this.#touchAt(key)
+    for (const key of this.#contest.release(now, STEPS)) this.#touchAt(key)
     if (this.#retryAt === undefined || this.#retryAt > now) return
     this.#retryAt = undefined
-    for (const key of this.#failed) this.#touchAt(key)
+    this.#walks.add(this.#touchFailed())
     this.#inheritance.retry()
+  }
+
+  /** Nothing is written, and so nothing fails, while this goes on. */
+  *#touchFailed(): Iterable<void> {
+    for (const key of this.#failed) {
+      this.#touchAt(key)
+      yield
+    }
   }
 
   get isBusy(): boolean {

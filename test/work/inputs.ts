@@ -2,6 +2,7 @@
  * Inputs to one engine at the size that the budget of a turn names (9.A1), each with what its worst turn costs: counted
  * in blocks of code that ran, so that no loop is forgotten and a busy machine changes nothing, or in CPU time.
  */
+import koffi from 'koffi'
 import type { Prefix } from '../../src/base/prefix.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { KernelChange, KernelRoute } from '../../src/dataplane/kernel.ts'
@@ -41,11 +42,18 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
 }
 
 /** What the edge hands in of the kernel's routes at once: a buffer of its answers, or a piece of a walk. */
-const KERNEL_PIECE = 4_096
+const KERNEL_PIECE = 1_024
 
+/**
+ * Of this thread, in milliseconds. `process.threadCpuUsage` would count in ticks of the kernel, of which one takes four
+ * milliseconds.
+ */
+const CLOCK_THREAD_CPUTIME_ID = 3
+const clockGettime = koffi.load('libc.so.6').func('int clock_gettime(int clock, void *time)')
+const time = new BigInt64Array(2)
 const cpu = (): number => {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
+  clockGettime(CLOCK_THREAD_CPUTIME_ID, time)
+  return Number(time[0]) * 1_000 + Number(time[1]) / 1e6
 }
 
 /** Start `counter` before this: blocks are told of what is compiled afterwards. */

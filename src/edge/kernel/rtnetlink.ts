@@ -54,7 +54,7 @@ const RTM_DELNEXTHOP = 105
 /** A dump that changes in the kernel interrupt is repeated this often. */
 const ATTEMPTS = 5
 /** Known routes that are checked before other work has its turn. */
-const PIECE = 4_096
+const PIECE = 1_024
 /** After a burst of changes, this long a pause before a full reading; longer where readings take long. */
 const QUIET: Millis = 20
 const LONGEST_QUIET: Millis = 2_000
