@@ -1,6 +1,6 @@
 /**
  * What a change of each field of each object does to running sessions. The table in `deploy/docs/objects.md` is generated
- * from this one; `test/engine/field-changes.test.ts` changes every field on running sessions, and
+ * from this one; `test/engine/field-changes.long.test.ts` changes every field on running sessions, and
  * `interop/cases/changes.ts` changes the most common ones on sessions with FRR and BIRD.
  *
  * - `none`: sessions stay, and the change concerns only this node or the next session.

@@ -78,7 +78,12 @@ export const EXTENSIONS: Clauses = {
   ],
   8654: [
     held('4', 'longer messages to whoever announced that it takes them', NEGOTIATE, 'longer messages go to whoever'),
-    held('4', 'whoever announces it takes 65,535 octets', 'engine/hostile', 'also from one that does not take them'),
+    held(
+      '4',
+      'whoever announces it takes 65,535 octets',
+      'engine/hostile.long',
+      'also from one that does not take them',
+    ),
     held('4', 'OPEN and KEEPALIVE stay short', 'bgp/wire/framer', '§4: %s stays at 4096'),
     held('5', 'a NOTIFICATION stays short', 'bgp/wire/notification', 'data that does not fit in 4096 octets is cut'),
   ],
