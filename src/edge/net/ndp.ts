@@ -5,7 +5,7 @@
  * In: the Effect `discover`. Out: the Inputs `link`, once for every interface and whenever its state changes, and
  * `router`, for every advertisement received.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Address, isLinkLocal } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
@@ -39,13 +39,19 @@ export interface Port {
   readonly linkLayer: Uint8Array
 }
 
+/** One interface that the engine wants routers discovered on. */
 interface WantedLink {
   /** What was reported to the engine; undefined: nothing yet. */
   reported: { readonly error: string | undefined } | undefined
+  /** Undefined while the interface cannot send. */
   port: Port | undefined
+  /** Periodic advertisements sent since the link came up. */
   sent: number
+  /** When the next of them is due. */
   nextAt: Millis
+  /** When the last solicitation or new router was answered. */
   answeredAt: Millis
+  /** Routers that have advertised themselves: at most `MOST_HEARD`. */
   readonly heard: Set<Address>
 }
 
@@ -108,7 +114,7 @@ export class Ndp {
     this.#opening = undefined
   }
 
-  /** Checks which links are there, and on which an advertisement is due. */
+  /** Reports links whose state has changed to the engine, and advertises us on those where that is due. */
   #look(): void {
     const ports = this.#ports()
     const now = performance.now()
@@ -150,7 +156,7 @@ export class Ndp {
       this.#answer(link, isLinkLocal(from) ? from : ALL_NODES)
       return
     }
-    // RFC 4861 §6.1.2.
+    // RFC 4861 §6.1.2: an advertisement from another address than a link-local one is discarded.
     if (!isLinkLocal(from)) return
     const isNew = !link.heard.has(from)
     if (isNew && link.heard.size < MOST_HEARD) link.heard.add(from)
@@ -167,7 +173,10 @@ export class Ndp {
   }
 }
 
-/** Known routers of one link; a flood of advertisements makes us send no more replies. */
+/**
+ * Routers remembered for each link. When there are more, every advertisement of a further one counts as its first, and
+ * `ANSWER_PAUSE` alone bounds our replies.
+ */
 const MOST_HEARD = 64
 
 const newLink = (): WantedLink => ({
@@ -190,9 +199,17 @@ function readPorts(): Map<string, Port> {
   return ports
 }
 
+/** Undefined: there is no such interface, or it goes while it is read (ENOENT, or EINVAL of a device in removal). */
+function operstateOf(name: string): string | undefined {
+  try {
+    return readFileSync(`/sys/class/net/${name}/operstate`, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
 function whyNoPort(name: string): string {
-  const directory = `/sys/class/net/${name}`
-  if (!existsSync(directory)) return `there is no interface ${name}`
-  const isUp = /^(?:up|unknown)$/m.test(readFileSync(`${directory}/operstate`, 'utf8'))
-  return isUp ? `${name} has no link-local address` : `${name} is down`
+  const state = operstateOf(name)
+  if (state === undefined) return `there is no interface ${name}`
+  return state === 'up' || state === 'unknown' ? `${name} has no link-local address` : `${name} is down`
 }

@@ -157,6 +157,11 @@ describe('what the engine hears', () => {
     expect(fed).toEqual([is('there is no interface nope0', 'nope0')])
   })
 
+  test('an entry of /sys/class/net that is no interface, or no longer one, ends nothing', async () => {
+    await discover('.')
+    expect(fed).toEqual([is('there is no interface .', '.')])
+  })
+
   test('no right to a raw socket: every link says so, and the rest goes on', async () => {
     refusal = 'the agent lacks NET_RAW'
     await discover('eth0')
