@@ -39,6 +39,7 @@ const TABLE: Readonly<Record<BfdState, Rows>> = {
     enable: to('Down', DIAGNOSTIC.none),
   },
   Down: {
+    // RFC 5880 §6.8.6: a received AdminDown changes only a state that is not Down.
     'received-AdminDown': to('Down'),
     // RFC 5880 §6.8.6: if bfd.SessionState is Down and the received state is Down, Init; …
     'received-Down': to('Init'),
@@ -46,7 +47,7 @@ const TABLE: Readonly<Record<BfdState, Rows>> = {
     'received-Init': to('Up', DIAGNOSTIC.none),
     // RFC 5880 §6.2: Down ignores Up, so that the remote system learns that the session failed.
     'received-Up': to('Down'),
-    // RFC 5880 §6.8.4: only Init and Up have something to lose.
+    // RFC 5880 §6.8.4: an expired Detection Time changes only Init and Up.
     'detection-expired': to('Down'),
     disable: DISABLED,
     enable: to('Down'),

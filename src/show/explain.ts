@@ -7,6 +7,7 @@ import type { RouteRow } from '../bgp/rib/types.ts'
 import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { podPools, poolAround } from '../cluster/pools.ts'
+import { abridged } from './abridged.ts'
 import { NODE_ROUTE } from './own-kind.ts'
 import { paced } from './paced.ts'
 import { formatLastError, stateOf } from './protocols.ts'
@@ -22,7 +23,7 @@ interface Step {
   readonly reason: string
 }
 
-/** What is advertised of it to one neighbor. */
+/** Whether the prefix is advertised to one neighbor, and why. */
 interface PeerStep {
   readonly peer: string
   /** Undefined: the session is not up. */
@@ -30,7 +31,7 @@ interface PeerStep {
   readonly reason: string
 }
 
-/** About one prefix. */
+/** The answer about one prefix, or about a Service without one. */
 export interface Explanation {
   readonly subject: string
   readonly steps: readonly Step[]
@@ -38,8 +39,10 @@ export interface Explanation {
   readonly kernel: KernelWay | undefined
 }
 
-/** Paths and objects that are listed; a question is about few. */
-const MOST = 16
+/** Paths, and own routes, that are listed of each prefix. */
+const MOST_LISTED = 16
+/** Neighbors that are asked between two pauses: each costs two searches of the RIB. */
+const AT_ONCE = 16
 /** Addresses of one service that are explained. */
 const MOST_ADDRESSES = 8
 
@@ -73,8 +76,8 @@ const unique = (prefixes: readonly Prefix[]): Prefix[] => [
 
 function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Generator<typeof PAUSE | Explanation> {
   const { family } = prefix
-  const paths = view.routes({ for: prefix, family }, undefined, MOST).rows
-  const filtered = view.routes({ for: prefix, family, filtered: true }, undefined, MOST).rows
+  const paths = view.routes({ for: prefix, family }, undefined, MOST_LISTED).rows
+  const filtered = view.routes({ for: prefix, family, filtered: true }, undefined, MOST_LISTED).rows
   const matched = paths[0]?.prefix ?? prefix.text
   const kernel = view.kernelWay(prefix)
   const steps: Step[] = [
@@ -91,21 +94,22 @@ function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Ge
   const peers: PeerStep[] = []
   const whose = paths.every(({ origin }) => origin === NODE_ROUTE) ? paths[0]?.object : undefined
   const route = paths.length === 0 ? undefined : parsePrefix(matched)
-  for (const protocol of route === undefined ? [] : paced(view.eachProtocol(), MOST)) {
-    if (route === undefined) break
-    if (protocol === undefined) yield PAUSE
-    else peers.push(peerStep(protocol, route, view, whose))
+  if (route !== undefined) {
+    for (const protocol of paced(view.eachProtocol(), AT_ONCE)) {
+      if (protocol === undefined) yield PAUSE
+      else peers.push(peerStep(protocol, route, view, whose))
+    }
   }
   const subject = matched === prefix.text ? matched : `${prefix.text}, by ${matched}`
   yield { subject, steps, peers, kernel }
 }
 
-/** Objects that name it: the more specific first, and why one is not advertised. */
+/** Own routes inside or around a prefix, the most specific first; why it is not advertised itself; the pools around it. */
 function objectSteps(prefix: Prefix, view: View): Step[] {
   const around = view.services().filter((route) => contains(route.prefix, prefix) || contains(prefix, route.prefix))
   const steps = around
     .sort((a, b) => b.prefix.length - a.prefix.length)
-    .slice(0, MOST)
+    .slice(0, MOST_LISTED)
     .map(
       (route): Step => ({
         step: 'own route',
@@ -154,7 +158,7 @@ function pathStep(row: RouteRow): Step {
   return { step: 'path', object: nameOf(row), verdict, reason: row.reason }
 }
 
-/** `whose`: the node that the prefix belongs to, where no neighbor has taught it. */
+/** `whose`: the node that the prefix belongs to, where the route is known from its Node only, not from a neighbor. */
 function peerStep(protocol: ProtocolView, prefix: Prefix, view: View, whose: string | undefined): PeerStep {
   const { name, peer, disabled, held } = protocol
   if (peer.state !== 'Established') {
@@ -195,7 +199,7 @@ function kernelSteps(kernel: KernelWay | undefined): Step[] {
   return [...steps, { step: 'kernel', object: undefined, verdict, reason }]
 }
 
-/** What becomes of the source address of packets that come from there. */
+/** How the source address of packets from a pod is translated. */
 function natSteps(prefix: Prefix, view: View): Step[] {
   const nat = view.nat()
   if (nat === undefined || !isHostPrefix(prefix)) return []
@@ -214,15 +218,11 @@ function natSteps(prefix: Prefix, view: View): Step[] {
   }
   const to = pool.nat.address ?? 'the address of the interface they leave by'
   const spared = pool.nat.exclude.map(({ text }) => text)
-  const outside = `outside all pools${spared.length === 0 ? '' : ` and ${few(spared)}`}`
+  const outside = `outside all pools${spared.length === 0 ? '' : ` and ${abridged(spared, ', ', 'and')}`}`
   const yet = nat.active ? '' : '; the kernel does not have the rules yet'
   const reason = `natOutgoing is on: packets to destinations ${outside} leave with ${to}${yet}`
   return [{ step: 'NAT', object, verdict: 'translated', reason }]
 }
-
-/** The first of a long list. */
-const few = (texts: readonly string[]): string =>
-  texts.length <= 4 ? texts.join(', ') : `${texts.slice(0, 3).join(', ')} and ${texts.length - 3} more excludeCIDRs`
 
 export function* explainRows(subject: Subject, view: View): Iterable<Row> {
   for (const one of explain(subject, view)) {
@@ -251,7 +251,6 @@ function peerLines(peers: readonly PeerStep[]): readonly string[] {
     else names.push(peer)
   }
   return [...groups].map(([said, names]) => {
-    const shown = names.length <= 4 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
-    return `${'peer'.padEnd(10)} ${shown}: ${said}`
+    return `${'peer'.padEnd(10)} ${abridged(names, ', ', 'and')}: ${said}`
   })
 }

@@ -1,6 +1,7 @@
 /** `show filters`: the rules of import and export policies as text, and how often each applied. */
 import { formatAddress } from '../base/address.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
+import { abridged } from './abridged.ts'
 import type { Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import type { FilterView, View } from './view.ts'
@@ -61,13 +62,7 @@ const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
 
 const joined = (numbers: readonly number[]): string => numbers.join(':')
 
-/** A cluster may have thousands of ranges. */
-const some = (parts: readonly string[]): string =>
-  parts.length === 0
-    ? 'nothing'
-    : parts.length <= 4
-      ? parts.join(' or ')
-      : `${parts.slice(0, 3).join(' or ')} or ${parts.length - 3} more`
+const some = (parts: readonly string[]): string => (parts.length === 0 ? 'nothing' : abridged(parts, ' or ', 'or'))
 
 function prefixText({ prefix, minLength, maxLength }: PrefixMatch): string {
   const whole = minLength === prefix.length && maxLength === 8 * prefix.bytes.length

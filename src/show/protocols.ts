@@ -3,7 +3,7 @@
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
-import type { Millis } from '../base/units.ts'
+import type { Millis, Seconds } from '../base/units.ts'
 import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
 import { type PeerKind, UNHEARD } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
@@ -25,14 +25,15 @@ export function* protocolRows(
   style: TimeStyle,
   bird1: Family | undefined,
 ): Iterable<Row> {
-  const heading = columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info')
+  const names = columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info')
+  const heading: Row = { code: CODE.protocolHeading, text: bird1 === undefined ? names : names.toLowerCase() }
   let isHeaded = false
   for (const lines of linesFor(command, view, bird1)) {
     if (lines === undefined) {
       yield PAUSE
       continue
     }
-    if (!isHeaded) yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
+    if (!isHeaded) yield heading
     isHeaded = true
     const { name, state, since, info, details } = lines
     const time = formatTime(view.epoch + since, view.epoch + view.now, style)
@@ -45,7 +46,7 @@ export function* protocolRows(
     yield { code: CODE.protocolDetails, text: '' }
   }
   if (isHeaded || command.which === undefined) {
-    if (!isHeaded) yield { code: CODE.protocolHeading, text: bird1 === undefined ? heading : heading.toLowerCase() }
+    if (!isHeaded) yield heading
     yield { code: CODE.ok, text: '' }
   } else yield { code: CODE.noProtocols, text: 'No protocols match' }
 }
@@ -86,7 +87,7 @@ const protocolLines = (protocol: ProtocolView, now: Millis): Lines => ({
   details: () => detailLines(protocol, now),
 })
 
-/** As BIRD shows a protocol that makes others. */
+/** As BIRD shows a dynamic BGP protocol, from which one more is made for each neighbor that connects. */
 const rangeLines = (range: RangeView): Lines => ({
   name: range.name,
   state: range.held === undefined ? 'start' : 'down',
@@ -95,7 +96,7 @@ const rangeLines = (range: RangeView): Lines => ({
   details: () => rangeDetails(range),
 })
 
-/** BIRD's word for what waits to be called. */
+/** BIRD says `Passive` of a protocol that does not connect, but waits for neighbors to do so. */
 export const rangeState = ({ held }: RangeView): string => (held === undefined ? 'Passive' : 'Down')
 
 const takenOf = ({ neighbors, limit }: RangeView): string => `${neighbors} of ${limit} neighbors`
@@ -125,7 +126,7 @@ function stateWord(protocol: ProtocolView): string {
   return isDown(protocol) ? 'down' : 'start'
 }
 
-/** RFC 4271's state, or `Down` where a person or an object holds it. */
+/** The state by RFC 4271; `Down` instead, where a command or an object keeps the session from starting. */
 export const stateOf = (protocol: ProtocolView): string =>
   isDown(protocol) && protocol.peer.state !== 'Established' ? 'Down' : protocol.peer.state
 
@@ -181,7 +182,7 @@ function* neighborLines({ peer, range, discovery, gateway }: ProtocolView, now: 
 /** Whether the address of the neighbor is not known yet: see `UNHEARD`. */
 export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => remote.address === UNHEARD
 
-/** One link, one router: the first that advertised itself. */
+/** The neighbor on a link is the first router that advertised itself there; further ones are named, and not used. */
 function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {
   yield field(4, 'Interface', name, 22)
   if (router === undefined) return
@@ -192,7 +193,7 @@ function* discoveryLines({ interface: name, router, others }: DiscoveryView, now
     yield field(4, 'Second router', `${address}, ${ago(at)}: the first router remains the neighbor`, 22)
 }
 
-/** The number, as soon as it is known. */
+/** The neighbor's AS number; undefined while `external` leaves it open and no session has told it. */
 export function remoteAsOf({ config, session }: PeerSnapshot): number | undefined {
   if (session !== undefined) return session.remoteAs
   if (config.remoteAs === 'internal') return config.localAs
@@ -219,7 +220,8 @@ function* timerLines(peer: PeerSnapshot): Iterable<string> {
   if (sendHoldTimer !== undefined) yield timer('Send hold timer', sendHoldTimer)
 }
 
-const timer = (name: string, { left, total }: { readonly left: number; readonly total: number }): string =>
+/** Both in seconds, as in BIRD: `left/total`. */
+const timer = (name: string, { left, total }: { readonly left: Millis; readonly total: Seconds }): string =>
   field(4, name, `${(Math.max(0, left) / 1000).toFixed(3)}/${total}`, 22)
 
 function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot): Iterable<string> {
@@ -283,6 +285,6 @@ function* countLines({ counts }: ChannelView): Iterable<string> {
   ])
 }
 
-/** Numbers in columns of eleven, `---` where a number would mean nothing. */
+/** A row of "Route change stats" as in BIRD: columns eleven wide, `---` in those that do not apply. */
 const change = (name: string, numbers: readonly (number | undefined)[]): string =>
   `${`      ${name}:`.padEnd(26)}${numbers.map((value) => String(value ?? '---').padStart(10)).join(' ')}`

@@ -271,7 +271,7 @@ export class Group {
   #dropPending(): void {
     if (this.#pending.size === 0 || !this.#log.isEmpty) return
     if (this.#synced.some((member) => this.#isPendingFor(member))) return
-    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.bucket()))
+    while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.firstBucket()))
   }
 
   #takeScratch(): Pending {

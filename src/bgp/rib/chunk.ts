@@ -96,7 +96,7 @@ export class ChunkEncoder {
     packer.begin(this.#context, maxBytes)
     for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
       const { messages } = packer
-      const bucket = pending.bucket()
+      const bucket = pending.firstBucket()
       if (bucket === WITHDRAW) packer.openWithdraw()
       else {
         packer.openAnnounce(bucket)

@@ -22,15 +22,14 @@ export class Feeds {
   /** The path ID, written with each prefix if add-path was negotiated (RFC 7911). */
   readonly #pathId: number
   readonly #logLimit: number
-  /**
-   * Queues long work. It is done in order, so that groups are filled before members walk over them.
-   */
+  /** Queues long work. It is done in order, so that groups are filled before members walk over them. */
   readonly #later: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
   /** The same groups as a list, which is faster to walk for every route. */
   #all: readonly Group[] = []
+  /** A number for each policy, by identity, for the keys of groups. */
   readonly #policyNumbers = new WeakMap<object, number>()
-  #policies = 0
+  #lastPolicyNumber = 0
 
   constructor(tables: ExportTables, loc: LocRib, pathId: number, logLimit: number, later: (sweep: Sweep) => void) {
     this.#pathId = pathId
@@ -70,7 +69,7 @@ export class Feeds {
     this.#later(new Sweep(() => (isClear() ? 0 : end), visit))
   }
 
-  /** Policy or next hop may have changed. */
+  /** Moves a neighbor to another group, or refreshes it, if its policy or next hop has changed. */
   change(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
@@ -81,7 +80,7 @@ export class Feeds {
     else if (!sameNextHop) this.refresh(slot)
   }
 
-  /** Everything is advertised again. */
+  /** Advertises everything to a neighbor again. */
   refresh(slot: PeerSlot): void {
     const member = this.members.get(slot)
     if (member === undefined) return
@@ -90,7 +89,10 @@ export class Feeds {
     this.#later(walk)
   }
 
-  /** The path of a prefix has changed; 0: there is none. `moved`: it is from another neighbor than before. */
+  /**
+   * Passes the new path of a prefix to every group. `best`: its number, 0 where there is none; `from`: the peer number of
+   * the neighbor that it came from; `moved`: that is another one than before.
+   */
   advertise(prefix: number, best: number, from: number, moved: boolean): void {
     const groups = this.#all
     for (let index = 0; index < groups.length; index++) {
@@ -143,7 +145,7 @@ export class Feeds {
     return bytes
   }
 
-  /** Everything that changes what is advertised to a neighbor. */
+  /** Equal for neighbors to which the same is advertised: everything that export depends on. */
   #keyOf({ peer, exportPolicy }: PeerSlot): string {
     const { peerType, localAs, send, reflection, role } = peer
     return [
@@ -189,12 +191,15 @@ export class Feeds {
   #policyNumber(policy: object): number {
     const known = this.#policyNumbers.get(policy)
     if (known !== undefined) return known
-    this.#policies++
-    this.#policyNumbers.set(policy, this.#policies)
-    return this.#policies
+    this.#lastPolicyNumber++
+    this.#policyNumbers.set(policy, this.#lastPolicyNumber)
+    return this.#lastPolicyNumber
   }
 
-  /** Computes missing blocks of a group: all when it is new; when a second member joins, the routes of the first member. */
+  /**
+   * Computes the missing blocks of a group before a member joins: all when the group is new; at the second member, those
+   * of routes from the first one, which nobody needed while it was alone.
+   */
   #fill(group: Group): void {
     if (group.memberCount > 1) return
     const { paths, prefixes } = this.#tables

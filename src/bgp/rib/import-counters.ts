@@ -1,13 +1,16 @@
 import { Generations } from './generations.ts'
 
-/** Counters of one neighbor and family, import side, as birdc names them. */
+/**
+ * Import side of one neighbor and family. `updates` and `withdraws` are the columns of "Route change stats" in
+ * `show protocols all`, by BIRD's names.
+ */
 export interface ImportCounters {
   /** Paths held, and those of them that may be used. */
   held: number
   usable: number
   /** Paths held that were announced before the present generation began. */
   old: number
-  /** Memory that the paths held are charged with (memory-limit.ts). */
+  /** Memory in octets that the paths held are charged with (memory-limit.ts). */
   octets: number
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
@@ -16,7 +19,7 @@ export interface ImportCounters {
   warned: boolean
   /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
   memoryWarned: boolean
-  /** Since when routes have been refused for lack of memory; `told`: it has been logged. */
+  /** Whether routes are refused for lack of memory; `since now`: that is not logged yet. */
   memoryRefused: 'no' | 'since now' | 'logged'
   /** A prefix with more paths than are accepted, until it has been reported. */
   crowded: string | undefined

@@ -7,10 +7,11 @@ export const NO_PEER = 0xffff
 export const LOST = 0xffffffff
 
 export class LocRib {
+  /** By prefix: the number of the best path; 0: none, or `LOST`. */
   best = new Uint32Array(0)
   /**
-   * Peer number of the best path that was advertised last: it does not change before decision has run. Where `best`
-   * is 0 it says nothing.
+   * By prefix: the peer number of the best path at the last decision. It stays when that path is lost, so that the next
+   * decision knows whose path was advertised. Meaningless where `best` is 0.
    */
   from = new Uint16Array(0)
   /** By peer number: how many of its paths are the best. */
@@ -32,7 +33,7 @@ export class LocRib {
     this.from[prefix] = peer
   }
 
-  /** `end`: of the prefixes. */
+  /** In octets. `end`: one more than the highest prefix number in use. */
   memory(end: number): number {
     return usedBytes(end, this.best, this.from) + this.preferred.byteLength
   }

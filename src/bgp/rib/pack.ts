@@ -22,10 +22,10 @@ import type { PrefixTable } from './prefix-table.ts'
 const SCRATCH = new Uint8Array(1 << 17)
 
 export class Packer {
-  /** Written so far. */
+  /** Octets written so far. */
   length = 0
   messages = 0
-  /** Offsets of the places for our own next hop. */
+  /** Offsets where zeros stand for our own next hop: each member of the group has its own written there. */
   readonly ours: number[] = []
 
   readonly #prefixes: PrefixTable
@@ -36,22 +36,24 @@ export class Packer {
   #addPath = false
   readonly #pathId: number
   #start = 0
-  /** Where prefixes must end: after it there is room for what closes the message. */
+  /** Prefixes may be written up to here: what closes the message fits behind it. */
   #limit = 0
+  /** Where the prefixes of the open message begin. */
   #first = 0
   /** The block of the open message; 0: a withdrawal. */
   #block = 0
+  /** Whether the open message has its prefixes in the fields of RFC 4271, not in an MP attribute. */
   #classic = false
   #isOurs = false
 
-  /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
+  /** `pathId`: below 256, written with each prefix where add-path was negotiated (RFC 7911). */
   constructor(prefixes: PrefixTable, blocks: ByteTable, pathId: number) {
     this.#pathId = pathId
     this.#prefixes = prefixes
     this.#blocks = blocks
   }
 
-  /** A run of messages of at most `most` octets, or of one message. */
+  /** Begins a run of messages of at most `most` octets in all; its first message may be longer. */
   begin(context: WireContext, most: number): void {
     this.#most = most
     this.length = 0
@@ -225,7 +227,7 @@ export class Packer {
 /** IPv4 with an IPv4 next hop uses the UPDATE's own fields; with an IPv6 next hop (RFC 8950) it uses MP_REACH_NLRI. */
 const isClassic = (family: string, nextHopLength: number): boolean => family === 'ipv4' && nextHopLength === 4
 
-/** Whether a block and one prefix of the longest kind fit into a message. */
+/** Whether a block and one prefix of full length fit into a message. `attributes`: octets without the next hop. */
 export function fitsMessage(context: WireContext, family: 'ipv4' | 'ipv6', nextHopLength: number, attributes: number) {
   const fixed = HEADER_LENGTH + 4 + (isClassic(family, nextHopLength) ? 7 : 9 + nextHopLength)
   const prefix = 1 + AFI_OCTETS[family] + (context.addPath.includes(family) ? 4 : 0)
@@ -234,7 +236,7 @@ export function fitsMessage(context: WireContext, family: 'ipv4' | 'ipv6', nextH
 
 const AFI_OCTETS = { ipv4: 4, ipv6: 16 } as const
 
-/** A bit in the length of a block's next hop: it is this node, and zeros are in its place. */
+/** A bit in the next hop length of a block: the next hop is this node, and the block has zeros instead of an address. */
 export const OURS = 0x80
 
 const { nextHop: NEXT_HOP, mpReach: MP_REACH, mpUnreach: MP_UNREACH } = ATTRIBUTE

@@ -1,10 +1,11 @@
 /**
- * Prefixes whose UPDATE is still to be sent, by its contents: one bucket per block ready to send,
- * and bucket 0 for withdrawals, which goes first. A prefix is in at most one bucket: a newer change moves it, so what
- * waits is bounded by the table, what was superseded is never sent, and each bucket packs as tightly as it can.
+ * Prefixes whose UPDATE is still to be sent. Those that will be sent with the same block of attributes are in one bucket,
+ * so that they share messages; the number of the bucket is that of the block. Bucket 0 has the withdrawals and goes first.
+ * A prefix is in at most one bucket: a newer change moves it. So what waits is bounded by the table, and a superseded
+ * change is never sent.
  *
- * Buckets are doubly linked lists in columns by prefix. The first prefix of a list has its bucket, marked, in place of the
- * previous prefix. A pending prefix is held.
+ * Buckets are doubly linked lists in columns by prefix. For the first prefix of a list, `#before` has its bucket with the
+ * bit `IS_BUCKET` in place of a previous prefix. A pending prefix is held, so that its number is not used for another.
  */
 import { grownSize, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -17,7 +18,7 @@ export class Pending {
   #next = new Uint32Array(0)
   #before = new Uint32Array(0)
   #head = new Uint32Array(0)
-  /** The queue of buckets as a linked list; 0: not in the queue. */
+  /** The queue of buckets as a linked list; 0: not in the queue; `LAST`: its end. */
   #nextBucket = new Uint32Array(0)
   #firstBucket = LAST
   #lastBucket = LAST
@@ -60,15 +61,15 @@ export class Pending {
     this.#prefixes.release(prefix)
   }
 
-  /** Removes it; its hold passes to the caller. */
+  /** Removes a prefix; the caller takes over the hold and must release it. */
   take(prefix: number): void {
     this.#unlink(prefix)
     this.#before[prefix] = 0
     this.size--
   }
 
-  /** The next bucket. The set must not be empty. */
-  bucket(): number {
+  /** The bucket to send from now; dequeues those that are empty before it. The set must not be empty. */
+  firstBucket(): number {
     if (this.#head[WITHDRAW] !== 0) return WITHDRAW
     while (this.#head[this.#firstBucket] === 0) {
       const empty = this.#firstBucket
@@ -89,6 +90,7 @@ export class Pending {
     for (let prefix = 1; prefix < this.#prefixes.end; prefix++) if (this.#before[prefix] !== 0) visitor(prefix)
   }
 
+  /** In octets. */
   memory(): number {
     // There are at most as many buckets as prefixes.
     return usedBytes(this.#prefixes.end, this.#next, this.#before, this.#head, this.#nextBucket)

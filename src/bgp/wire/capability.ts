@@ -43,7 +43,7 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
     encode: (writer, { afi, safi }) => writer.u16(afi).u8(0).u8(safi),
     describe: ({ afi, safi }) => `multiprotocol ${describeFamily(afi, safi)}`,
   },
-  // RFC 2918 §2.
+  // RFC 2918 §2: no value.
   'route-refresh': flag(2, 'route-refresh', 'route refresh'),
   // RFC 8950 §4: AFI 2, SAFI 2, next hop AFI 2, any number of times.
   'extended-next-hop': {
@@ -59,9 +59,9 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
     describe: ({ tuples }) =>
       `extended next hop ${list(tuples, (tuple) => `${describeFamily(tuple.afi, tuple.safi)} over AFI ${tuple.nextHopAfi}`)}`,
   },
-  // RFC 8654 §3.
+  // RFC 8654 §3: no value.
   'extended-message': flag(6, 'extended-message', 'extended message'),
-  // RFC 9234 §4.1.
+  // RFC 9234 §4.1: one octet, the role of the sender.
   role: {
     code: 9,
     decode: (value) => ({ kind: 'role', role: value.u8() }),
@@ -121,7 +121,7 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
     describe: ({ families }) =>
       `long-lived graceful restart ${list(families, ({ afi, safi, staleTime }) => `${describeFamily(afi, safi)} ${staleTime} s`)}`.trimEnd(),
   },
-  // RFC 6793 §3.
+  // RFC 6793 §3: the AS number of the sender, four octets.
   'four-octet-as': {
     code: 65,
     decode: (value) => ({ kind: 'four-octet-as', asn: value.u32() }),
@@ -142,7 +142,7 @@ const ROWS: { readonly [Kind in Known['kind']]: Row<Kind> } = {
     describe: ({ families }) =>
       `add path ${list(families, ({ afi, safi, mode }) => `${describeFamily(afi, safi)} ${MODES[mode] ?? mode}`)}`,
   },
-  // RFC 7313 §3.1.
+  // RFC 7313 §3.1: no value.
   'enhanced-refresh': flag(70, 'enhanced-refresh', 'enhanced route refresh'),
   // Host and domain name, each behind one octet of length, in UTF-8.
   fqdn: {

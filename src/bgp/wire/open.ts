@@ -55,7 +55,7 @@ export function decodeOpen(frame: Frame): Open | MessageError {
 
 function whyNotOpen(open: Open): MessageError | undefined {
   const asn = asnOf(open)
-  // RFC 7607 §2.
+  // RFC 7607 §2: AS 0 is no AS number of a speaker.
   if (asn === 0 || open.myAs === 0) return openError(OPEN_ERROR.badPeerAs, 'the AS number is 0')
   // RFC 6793 §4.1: two octets hold the same number, or AS_TRANS.
   if (open.myAs !== asn && open.myAs !== AS_TRANS) {
@@ -64,7 +64,7 @@ function whyNotOpen(open: Open): MessageError | undefined {
   if (open.holdTime === 1 || open.holdTime === 2) {
     return openError(OPEN_ERROR.unacceptableHoldTime, `hold time ${open.holdTime} is neither 0 nor at least 3`)
   }
-  // RFC 6286 §2.1.
+  // RFC 6286 §2.1: 0 is no BGP Identifier.
   if (open.routerId === 0) return openError(OPEN_ERROR.badIdentifier, 'the BGP Identifier is 0.0.0.0')
   return undefined
 }

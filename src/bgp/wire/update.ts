@@ -264,7 +264,7 @@ export class UpdateDecoder {
         return whyNotPath(bytes, value, end, this.#width, this.#external)
       case ATTRIBUTE.as4Path:
         return value === end ? 'is empty' : whyNotPath(bytes, value, end, 4, false)
-      // RFC 7607 §2.
+      // RFC 7607 §2: AS 0 is malformed in AGGREGATOR and AS4_AGGREGATOR too.
       case ATTRIBUTE.aggregator:
         return isZero(bytes, value, value + this.#width) ? BROKEN_PATH.zero : undefined
       case ATTRIBUTE.as4Aggregator:

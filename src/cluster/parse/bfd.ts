@@ -1,11 +1,13 @@
 /** Parses `bfd` of a BGPPeer and `nodeMeshBFD` of a BGPConfiguration, with the field names of MetalLB's BFDProfile. */
+import type { Micros } from '../../base/units.ts'
 import type { BfdSettings } from '../intent.ts'
 import type { Fields } from './fields.ts'
 
+/** Bounds of an interval in milliseconds, as objects have it. */
 const LEAST_INTERVAL = 10
 const MOST_INTERVAL = 10_000
 const MOST_MULTIPLIER = 255
-/** A minimum TTL of 255 would mean a single hop. */
+/** A minimum TTL asks for multihop BFD; 255 would admit only neighbors on the link. */
 const MOST_TTL = 254
 /** Milliseconds. As in FRR and MetalLB: a lost neighbor is detected after three intervals, 900 ms. */
 const INTERVAL = 300
@@ -15,7 +17,8 @@ const MULTIPLIER = 3
 export function readBfd(spec: Fields, name: string): BfdSettings | undefined {
   const fields = spec.record(name)
   if (fields === undefined) return undefined
-  const interval = (field: string) => (fields.whole(field, LEAST_INTERVAL, MOST_INTERVAL) ?? INTERVAL) * 1_000
+  /** Objects have milliseconds, BFD packets microseconds. */
+  const interval = (field: string): Micros => (fields.whole(field, LEAST_INTERVAL, MOST_INTERVAL) ?? INTERVAL) * 1_000
   const settings: BfdSettings = {
     receive: interval('receiveInterval'),
     transmit: interval('transmitInterval'),
