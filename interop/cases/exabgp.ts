@@ -313,7 +313,7 @@ const fromInside: Case = {
 
 /** A route that was good and is told again with a fault is gone; told again as it was, it is back. */
 const comesAndGoes: Case = {
-  name: 'exabgp: a good route is told again with a fault, and then good again',
+  name: 'exabgp: a good route is announced again with a fault, and then without one',
   speakers: 'once',
   async run(bench) {
     const route = '10.244.100.0/24'

@@ -75,7 +75,7 @@ const weRefresh: Case = {
   lacking: ({ kind }, version) => {
     if (kind === 'frr' && version.startsWith('8.'))
       return 'it puts the answer off until its End-of-RIB, which only neighbors with graceful restart get'
-    if (kind === 'openbgpd' && version.startsWith('7.')) return 'it answers with nothing, as nothing has changed'
+    if (kind === 'openbgpd' && version.startsWith('7.')) return 'it sends only what has changed, which is nothing'
     return undefined
   },
   async run(bench) {

@@ -64,7 +64,7 @@ const WORDS = 'spine is replaced, back at six'
 
 /** RFC 9003, from our side. */
 const ourWords: Case = {
-  name: 'features: words of ours go with a shutdown',
+  name: 'features: our shutdown message reaches the router (RFC 9003)',
   speakers: 'each',
   async run(bench) {
     const all = await scene(bench, {})
@@ -91,7 +91,7 @@ const shutDown = (router: Router, { kind }: Speaker, neighbor: string): Promise<
 
 /** RFC 9003, from theirs. */
 const theirWords: Case = {
-  name: 'features: words of theirs come with a shutdown',
+  name: "features: the router's shutdown message reaches us (RFC 9003)",
   speakers: 'each',
   async run(bench) {
     const all = await scene(bench, {})

@@ -58,7 +58,7 @@ const uplinks: Case = {
 
 /** A VIP is there before all else, and the Node names no IPv6 address. */
 const vip: Case = {
-  name: 'next hops: a VIP is never told, and an address that goes takes its family along until it is back',
+  name: 'next hops: a VIP is never advertised as next hop, and without an address of a family its routes are withdrawn until one is back',
   speakers: 'each',
   async run({ lab, speaker }) {
     const cluster = new Cluster(lab)

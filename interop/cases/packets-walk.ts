@@ -175,7 +175,7 @@ const begin = async (bench: Parameters<Case['run']>[0], local: readonly NodeName
 const FIRST: readonly NodeName[] = ['a1', BORDER, ONLY_IPV6]
 
 const walks: Case = {
-  name: 'packets: every route told is walked to its next hop and answered, in two racks',
+  name: 'packets: every advertised route is followed to its next hop and answered, in two racks',
   speakers: 'once',
   limit: FABRIC_LIMIT,
   async run(bench) {
@@ -240,7 +240,7 @@ const CHANGES: readonly Change[] = [
 ]
 
 const walksAgain: Case = {
-  name: 'packets: every route told is walked again after a link, an address, a VIP and a Node have changed',
+  name: 'packets: every advertised route is followed again after a link, an address, a VIP and a Node have changed',
   speakers: 'once',
   limit: 2 * FABRIC_LIMIT,
   async run(bench) {

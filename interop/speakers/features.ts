@@ -73,16 +73,16 @@ export const FEATURES = {
   },
   /** Its host name goes into OPEN: a long one makes that longer than 255 octets of parameters (RFC 9072). */
   hostName: {
-    frr: 'it says no name of more than 64 octets',
+    frr: 'it sends no host name of more than 64 octets',
     bird: { session: ['advertise hostname on;'] },
-    gobgp: 'it says the name of the machine only',
-    openbgpd: 'it does not say its name',
+    gobgp: 'it sends only the host name of the machine',
+    openbgpd: 'it has no capability with a host name',
   },
   /** RFC 2918: it asks when told to. */
   asksForRefresh: {
     frr: {},
     bird: {},
-    gobgp: 'it keeps what it heard, and never asks',
+    gobgp: 'it keeps every received route, and never requests a refresh',
     openbgpd: {},
   },
   /** RFC 2385. The key is `KEY`. */
@@ -120,7 +120,7 @@ export const FEATURES = {
     frr: {},
     bird: {},
     gobgp: 'it does not send a route to an AS in its path',
-    openbgpd: 'it puts no AS but its own into a path',
+    openbgpd: 'it cannot prepend an AS other than its own',
   },
 } as const satisfies Record<string, Feature>
 
