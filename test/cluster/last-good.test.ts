@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import type { Intent } from '../../src/cluster/intent.ts'
 import { type KeptObject, readKept } from '../../src/cluster/last-good.ts'
-import type { ObjectChange } from '../../src/cluster/source.ts'
+import type { Kind, ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { intentOf, problemsOf, routesOf } from '../support/cluster.ts'
 import {
@@ -45,6 +45,10 @@ const PODS = ['10.244.1.0/24']
 const CLUSTER_IPS = ['10.96.0.0/16', '10.96.0.10/32']
 const LOAD_BALANCER_IPS = ['192.0.2.0/24', '192.0.2.10/32']
 const ALL = [...PODS, ...CLUSTER_IPS, ...LOAD_BALANCER_IPS]
+
+/** A file that cannot be read, and that may hold objects of these kinds. */
+const unreadable = (...hides: readonly Kind[]) =>
+  ({ kind: 'source-problem', at: 'bgp.yaml', text: 'cannot be read', hides }) as const
 
 describe('a wrong field of BGPConfiguration/default at the start', () => {
   test.each<[field: string, value: unknown, held: string[], routes: string[]]>([
@@ -187,12 +191,7 @@ describe('the last good version', () => {
   })
 
   test('is in force for what may stand where nothing can be read, until that can', () => {
-    const error = {
-      kind: 'source-problem',
-      at: 'bgp.yaml',
-      text: 'cannot be read',
-      hides: ['BGPConfiguration', 'BGPPeer'],
-    } as const
+    const error = unreadable('BGPConfiguration', 'BGPPeer')
     const { store, intent, again } = restart(BEFORE, [...others.slice(0, 2), error])
     expect(intent.node?.asNumber).toBe(64700)
     expect(addresses(intent)).toEqual([ROUTER, OTHERS])
@@ -210,12 +209,7 @@ describe('the last good version', () => {
 
   test('with configurations of nodes is in force as well, however often the agent restarts', () => {
     const own = { ...bgpConfiguration({ listenPort: 1791 }), metadata: { name: 'node.here' } }
-    const error = {
-      kind: 'source-problem',
-      at: 'bgp.yaml',
-      text: 'cannot be read',
-      hides: ['BGPConfiguration'],
-    } as const
+    const error = unreadable('BGPConfiguration')
     let memory = kept([...BEFORE, own])
     for (let run = 0; run < 3; run++) {
       const store = new ObjectStore('here')
@@ -230,12 +224,7 @@ describe('the last good version', () => {
   })
 
   test('of a run that could not see all says nothing of what it did not see', () => {
-    const error = {
-      kind: 'source-problem',
-      at: 'bgp.yaml',
-      text: 'cannot be read',
-      hides: ['BGPConfiguration'],
-    } as const
+    const error = unreadable('BGPConfiguration')
     const never = upsert({ ...bgpConfiguration({ listenPort: 0 }), metadata: { name: 'node.here' } })
     for (const blind of [error, never]) {
       const first = new ObjectStore('here')
@@ -251,12 +240,7 @@ describe('the last good version', () => {
   })
 
   test('where there is none, what may stand there is held and not taken for absent', () => {
-    const error = {
-      kind: 'source-problem',
-      at: 'bgp.yaml',
-      text: 'cannot be read',
-      hides: ['BGPConfiguration'],
-    } as const
+    const error = unreadable('BGPConfiguration')
     const { store, intent, again } = restart([], [...others, error])
     expect([...intent.peers.values()].map(({ held }) => held)).toEqual(
       Array(2).fill('bgp.yaml cannot be read, and it may hold BGPConfiguration/default'),

@@ -49,7 +49,7 @@ const KERNEL_PIECE = 1_024
  * milliseconds.
  */
 const CLOCK_THREAD_CPUTIME_ID = 3
-const clockGettime = koffi.load('libc.so.6').func('int clock_gettime(int clock, void *time)')
+const clockGettime = koffi.load(null).func('int clock_gettime(int clock, void *time)')
 const time = new BigInt64Array(2)
 const cpu = (): number => {
   clockGettime(CLOCK_THREAD_CPUTIME_ID, time)
