@@ -75,33 +75,34 @@ const unique = (prefixes: readonly Prefix[]): Prefix[] => [
 ]
 
 function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Generator<typeof PAUSE | Explanation> {
-  const { family } = prefix
-  const paths = view.routes({ for: prefix, family }, undefined, MOST_LISTED).rows
-  const filtered = view.routes({ for: prefix, family, filtered: true }, undefined, MOST_LISTED).rows
-  const matched = paths[0]?.prefix ?? prefix.text
+  const paths = view.routes({ for: prefix, family: prefix.family }, undefined, MOST_LISTED).rows
   const kernel = view.kernelWay(prefix)
-  const steps: Step[] = [
-    ...before,
-    ...objectSteps(prefix, view),
-    ...filtered.map((row): Step => ({ step: 'import', object: nameOf(row), verdict: 'rejected', reason: row.reason })),
-    ...paths.map((row): Step => pathStep(row)),
-  ]
-  if (paths.length === 0 && steps.length === before.length) {
-    const reason = 'no object of this node contains it, and no neighbor has advertised a route to it'
-    steps.push({ step: 'path', object: undefined, verdict: 'none', reason })
-  }
-  steps.push(...kernelSteps(kernel), ...natSteps(prefix, view))
-  const peers: PeerStep[] = []
+  const steps = [...before, ...routeSteps(prefix, paths, view), ...kernelSteps(kernel), ...natSteps(prefix, view)]
+  const peers = yield* peerSteps(paths, view)
+  const matched = paths[0]?.prefix ?? prefix.text
+  yield { subject: matched === prefix.text ? matched : `${prefix.text}, by ${matched}`, steps, peers, kernel }
+}
+
+/** From the objects to the paths; one step that says so where there are none. */
+function routeSteps(prefix: Prefix, paths: readonly RouteRow[], view: View): Step[] {
+  const filtered = view.routes({ for: prefix, family: prefix.family, filtered: true }, undefined, MOST_LISTED).rows
+  const steps = [...objectSteps(prefix, view), ...filtered.map(filteredStep), ...paths.map(pathStep)]
+  if (steps.length > 0) return steps
+  const reason = 'no object of this node contains it, and no neighbor has advertised a route to it'
+  return [{ step: 'path', object: undefined, verdict: 'none', reason }]
+}
+
+/** What each neighbor is told about the route that was found. */
+function* peerSteps(paths: readonly RouteRow[], view: View): Generator<typeof PAUSE, PeerStep[]> {
+  const steps: PeerStep[] = []
+  const route = paths[0] && parsePrefix(paths[0].prefix)
+  if (route === undefined) return steps
   const whose = paths.every(({ origin }) => origin === NODE_ROUTE) ? paths[0]?.object : undefined
-  const route = paths.length === 0 ? undefined : parsePrefix(matched)
-  if (route !== undefined) {
-    for (const protocol of paced(view.eachProtocol(), AT_ONCE)) {
-      if (protocol === undefined) yield PAUSE
-      else peers.push(peerStep(protocol, route, view, whose))
-    }
+  for (const protocol of paced(view.eachProtocol(), AT_ONCE)) {
+    if (protocol === undefined) yield PAUSE
+    else steps.push(peerStep(protocol, route, view, whose))
   }
-  const subject = matched === prefix.text ? matched : `${prefix.text}, by ${matched}`
-  yield { subject, steps, peers, kernel }
+  return steps
 }
 
 /** Own routes inside or around a prefix, the most specific first; why it is not advertised itself; the pools around it. */
@@ -151,6 +152,13 @@ function namingWords(name: string): string[] {
 }
 
 const nameOf = ({ peer, object, origin }: RouteRow): string => peer ?? object ?? origin
+
+const filteredStep = (row: RouteRow): Step => ({
+  step: 'import',
+  object: nameOf(row),
+  verdict: 'rejected',
+  reason: row.reason,
+})
 
 function pathStep(row: RouteRow): Step {
   const via = row.nextHops.length === 0 ? '' : ` via ${row.nextHops.join(' ')}`

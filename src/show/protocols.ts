@@ -51,22 +51,23 @@ export function* protocolRows(
   } else yield { code: CODE.noProtocols, text: 'No protocols match' }
 }
 
-/** Rows of neighbors and ranges, sorted by name; undefined is a pause. */
+/** Neighbors and ranges of the family, sorted by name; undefined is a pause. */
 function* linesFor(command: ShowProtocols, view: View, bird1: Family | undefined): Iterable<Lines | undefined> {
   const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
   const ranges = rangesFor(command.which, view)
     .filter(({ range }) => isMeant(range))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  let at = 0
+  // Neighbors come sorted by name.
   for (const protocol of paced(protocolsFor(command.which, view))) {
-    for (let range = ranges[at]; range !== undefined && range.name < (protocol?.name ?? ''); range = ranges[at]) {
-      yield rangeLines(range)
-      at++
+    if (protocol === undefined) {
+      yield undefined
+      continue
     }
-    if (protocol === undefined) yield undefined
-    else if (isMeant(protocol.peer.config.remote.address)) yield protocolLines(protocol, view.now)
+    const after = ranges.findIndex(({ name }) => name >= protocol.name)
+    yield* ranges.splice(0, after === -1 ? ranges.length : after).map(rangeLines)
+    if (isMeant(protocol.peer.config.remote.address)) yield protocolLines(protocol, view.now)
   }
-  yield* ranges.slice(at).map(rangeLines)
+  yield* ranges.map(rangeLines)
 }
 
 /** The lines about a neighbor, or about a range. */
