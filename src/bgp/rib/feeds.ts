@@ -76,7 +76,7 @@ export class Feeds {
     const { nextHop } = member
     member.nextHop = slot.peer.nextHops[this.#family]
     const sameNextHop = nextHop === member.nextHop || (nextHop && member.nextHop && equalBytes(nextHop, member.nextHop))
-    if (this.#keyOf(slot) !== member.group.key) this.#move(member, sameNextHop === true)
+    if (this.#keyOf(this.#viewOf(slot)) !== member.group.key) this.#move(member, sameNextHop === true)
     else if (!sameNextHop) this.refresh(slot)
   }
 
@@ -145,43 +145,44 @@ export class Feeds {
     return bytes
   }
 
-  /** Equal for neighbors to which the same is advertised: everything that export depends on. */
-  #keyOf({ peer, exportPolicy }: PeerSlot): string {
-    const { peerType, localAs, send, reflection, role } = peer
-    return [
-      peerType,
-      localAs,
-      peer.nextHops[this.#family]?.length,
-      send.fourOctetAs,
-      send.messageSize,
-      send.addPath.includes(this.#family),
-      send.extendedNextHop,
-      reflection?.clusterId,
-      reflection?.client,
-      role,
-      peer.longLived === true,
-      peer.link?.map(({ text }) => text).join('|'),
-      this.#policyNumber(exportPolicy),
-    ].join()
-  }
-
-  #groupFor(slot: PeerSlot): Group {
-    const key = this.#keyOf(slot)
-    const known = this.#groups.get(key)
-    if (known !== undefined) return known
-    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [] } = slot.peer
-    const view: ExportView = {
+  /** Everything that export to a neighbor depends on. */
+  #viewOf({ peer, exportPolicy }: PeerSlot): ExportView {
+    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [] } = peer
+    return {
       family: this.#family,
       peerType,
       localAs,
       nextHopLength: nextHops[this.#family]?.length,
       context: send,
-      policy: slot.exportPolicy,
+      policy: exportPolicy,
       reflection,
       role,
       longLived,
       link,
     }
+  }
+
+  /** Equal for views that are equal: the key of their update group. */
+  #keyOf(view: ExportView): string {
+    const { family, context, policy, reflection, link, ...plain } = view
+    return [
+      ...Object.values(plain),
+      context.fourOctetAs,
+      context.messageSize,
+      context.addPath.includes(family),
+      context.extendedNextHop,
+      reflection?.clusterId,
+      reflection?.client,
+      link.map(({ text }) => text).join('|'),
+      this.#policyNumber(policy),
+    ].join()
+  }
+
+  #groupFor(slot: PeerSlot): Group {
+    const view = this.#viewOf(slot)
+    const key = this.#keyOf(view)
+    const known = this.#groups.get(key)
+    if (known !== undefined) return known
     const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
     this.#groups.set(key, group)
     this.#all = [...this.#groups.values()]
