@@ -56,7 +56,7 @@ export function parseAdvertisement(
     nextHops: readNextHops(spec),
     aggregation: readAggregation(spec),
   }
-  spec.rest()
+  spec.reportUnknown()
   return { ...read, held: findings.faulty.size > 0 ? `BGPAdvertisement/${name} has errors` : undefined }
 }
 
@@ -77,7 +77,7 @@ function readChoice(entry: Fields): RouteChoice | undefined {
     return entry.findings.wrong(entry.path, undefined, `must have exactly one of ${CHOICES.join(', ')}`)
   }
   const choice = readFields(entry, kind)
-  entry.rest()
+  entry.reportUnknown()
   return choice
 }
 
@@ -87,7 +87,7 @@ function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | und
   if (kind === 'podCIDRs' || kind === 'nodeAddresses') return entry.flag(kind) === true ? { kind } : undefined
   const fields = entry.record(kind)
   const choice = fields && READERS[kind](fields)
-  fields?.rest()
+  fields?.reportUnknown()
   return choice
 }
 
@@ -186,7 +186,7 @@ function readAggregation(spec: Fields): AdvertisementObject['aggregation'] {
     const length = fields?.whole(family, 1, ADDRESS_BITS[family])
     if (length !== undefined) found[family] = length
   }
-  fields?.rest()
+  fields?.reportUnknown()
   return found
 }
 
@@ -201,6 +201,6 @@ function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
     else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'is link-local')
     else found[family] = address
   }
-  fields?.rest()
+  fields?.reportUnknown()
   return found
 }

@@ -26,6 +26,6 @@ export function readBfd(spec: Fields, name: string): BfdSettings | undefined {
     minimumTtl: fields.whole('minimumTTL', 1, MOST_TTL),
     passive: fields.flag('passive') ?? false,
   }
-  fields.rest()
+  fields.reportUnknown()
   return settings
 }

@@ -99,7 +99,7 @@ export function parseConfiguration(
   const given = new Fields(findings, '', object).record('spec') === undefined ? {} : object.spec
   const spec = specWithAdditions(object, given as Record<string, unknown>, ADDITIONS, findings)
   const configuration = { ...parseSpec(name, spec), held: heldParts(name, findings.faulty) }
-  spec.rest()
+  spec.reportUnknown()
   if (perNode) tellOfClusterFields(object.spec, findings)
   else if (configuration.podCidrs.length > 0) {
     findings.say('field-per-node', 'spec.podCIDRs', 'applies only in BGPConfiguration/node.<name>; it is ignored')
@@ -173,7 +173,7 @@ function parseDecision(spec: Fields): DecisionSettings {
     relax: multipath?.flag('relax') ?? DEFAULT_DECISION.relax,
     preferOldest: spec.flag('preferOldestPath') ?? DEFAULT_DECISION.preferOldest,
   }
-  multipath?.rest()
+  multipath?.reportUnknown()
   return decision
 }
 
@@ -210,7 +210,7 @@ function parseHealth(spec: Fields): HealthSettings | undefined {
     interval: check.seconds('interval', 1, 3600) ?? 5,
     failures: check.whole('failures', 1, 100) ?? 3,
   }
-  check.rest()
+  check.reportUnknown()
   return settings
 }
 
@@ -222,7 +222,7 @@ function parseDamping(spec: Fields): DampingSettings | undefined {
     suppressAfter: damping.whole('suppressAfter', 2, 100) ?? 3,
     halfLife: damping.seconds('halfLife', 1, 3600) ?? 60,
   }
-  damping.rest()
+  damping.reportUnknown()
   return settings
 }
 
@@ -240,7 +240,7 @@ function parsePodCidrs(spec: Fields): Prefix[] {
 function parseCidrs(spec: Fields, field: string): Prefix[] {
   return spec.records(field, (entry) => {
     const prefix = entry.prefix('cidr')
-    entry.rest()
+    entry.reportUnknown()
     return prefix
   })
 }
@@ -252,7 +252,7 @@ function parseAliases(spec: Fields): Map<string, readonly number[]> {
   const entries = spec.records('communities', (entry) => {
     const name = entry.text('name') ?? entry.findings.missing(entry.at('name'))
     const value = entry.text('value') ?? entry.findings.missing(entry.at('value'))
-    entry.rest()
+    entry.reportUnknown()
     const community = value === undefined ? undefined : parseCommunity(value)
     if (value !== undefined && community === undefined) entry.findings.wrong(entry.at('value'), value, NOT_A_COMMUNITY)
     return name === undefined || community === undefined ? undefined : { name, community, at: entry.at('name') }
@@ -272,7 +272,7 @@ function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
     if (!entry.has('cidr')) entry.findings.missing(entry.at('cidr'))
     const before = entry.findings.faulty.size
     const communities = entry.list('communities', (item, at) => readCommunity(entry.findings, item, at))
-    entry.rest()
+    entry.reportUnknown()
     if (communities.length > COMMUNITIES_PER_PREFIX) {
       entry.findings.wrong(entry.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
     }

@@ -1,6 +1,6 @@
 /**
  * Reads unchecked objects field by field. A field that is absent or null reads as undefined. A wrong one reads as undefined
- * too, and is reported to `Findings`. Every field that was read counts as known; `rest` reports the others.
+ * too, and is reported to `Findings`. Every field that was read counts as known; `reportUnknown` reports the others.
  */
 import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
@@ -189,7 +189,7 @@ export class Fields {
   }
 
   /** Reports fields that were not read: most are misspelt. */
-  rest(): void {
+  reportUnknown(): void {
     for (const name of Object.keys(this.#record)) {
       if (this.#known.has(name)) continue
       this.findings.say('field-unknown', this.at(name), 'is not a field of this kind; it is ignored')

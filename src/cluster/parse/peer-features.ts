@@ -50,7 +50,7 @@ function readRemoteAs(spec: Fields): PeerObject['remoteAs'] {
 function readAddPath(spec: Fields): PeerObject['addPath'] {
   const fields = spec.record('addPath')
   const addPath = { receive: readFamilies(fields, 'receive'), send: readFamilies(fields, 'send') }
-  fields?.rest()
+  fields?.reportUnknown()
   return addPath
 }
 
@@ -96,7 +96,7 @@ function readMaxPrefixes(spec: Fields): PeerObject['maxPrefixes'] {
   const fields = spec.record('maxPrefixes')
   if (fields === undefined) return {}
   const [ipv4, ipv6] = [readLimit(fields, 'ipv4'), readLimit(fields, 'ipv6')]
-  fields.rest()
+  fields.reportUnknown()
   return { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
 }
 
@@ -110,7 +110,7 @@ function readLimit(fields: Fields, name: string): PrefixLimit | undefined {
   if (parts !== undefined && !parts.has('limit')) parts.findings.missing(parts.at('limit'))
   const warnPercent = parts?.whole('warnPercent', 1, 100)
   const restartMinutes = parts?.whole('restartMinutes', 0, MOST_MINUTES)
-  parts?.rest()
+  parts?.reportUnknown()
   return limit === undefined ? undefined : prefixLimit(limit, warnPercent, restartMinutes)
 }
 

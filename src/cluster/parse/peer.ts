@@ -89,7 +89,7 @@ export function parsePeer(
   spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])
   const { signing, held } = parseSigning(spec, PEER_FIELDS, 'the peer')
   const ttlSecurity = parseTtlSecurity(spec)
-  spec.rest()
+  spec.reportUnknown()
   return { ...peer, signing, ttlSecurity, held }
 }
 
@@ -197,7 +197,7 @@ function readValueFrom(spec: Fields, field: string): ValueFrom | undefined {
     from.findings.wrong(from.at(kind), key, `is not the key of ${kind === 'label' ? 'a label' : 'an annotation'}`)
     return []
   })
-  from.rest()
+  from.reportUnknown()
   const isOne = from.has('label') !== from.has('annotation')
   return isOne ? found[0] : spec.findings.wrong(spec.at(field), undefined, 'needs exactly one of label and annotation')
 }

@@ -44,7 +44,7 @@ export function parsePool(
   // A pool with errors: nothing of it is advertised or translated that may not be meant to be.
   if (isFaulty('disableBGPExport')) pool.disableBgpExport = true
   if (isFaulty('nat')) pool.natOutgoing = false
-  spec.rest()
+  spec.reportUnknown()
   return prefix === undefined ? undefined : { ...pool, prefix }
 }
 
@@ -100,7 +100,7 @@ function parseNat(spec: Fields, family: Family | undefined): PoolNat {
     )
   }
   const parsed = { exclude, address, ports: parsePorts(nat, 'portRange'), fullyRandom: nat.flag('fullyRandom') ?? true }
-  nat.rest()
+  nat.reportUnknown()
   return parsed
 }
 
