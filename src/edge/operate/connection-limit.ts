@@ -2,10 +2,10 @@
  * A bounded number of connections.
  *
  * A newcomer is always admitted while any connection of its own kind is idle: the one that has been idle longest is
- * disconnected. A connection that is being answered keeps its seat. Therefore no client keeps others out by holding
- * connections open, and a connection is refused only when every seat is busy.
+ * disconnected. A connection that is being answered is not. Therefore no client keeps others out by holding connections
+ * open, and a connection is refused only when all others are being answered.
  */
-export interface SeatLimits {
+export interface ConnectionLimits {
   /** Connections at once. */
   readonly most: number
   /** Connections of one caller at once. */
@@ -20,68 +20,68 @@ export interface Caller {
   readonly privileged: boolean
 }
 
-export class Seats<Guest> {
-  readonly #limits: SeatLimits
-  readonly #callers = new Map<Guest, Caller>()
+export class ConnectionLimit<Connection> {
+  readonly #limits: ConnectionLimits
+  readonly #callers = new Map<Connection, Caller>()
   /** Idle connections, the one that has been idle longest first. */
-  readonly #idle = new Set<Guest>()
+  readonly #idle = new Set<Connection>()
   readonly #perCaller = new Map<string, number>()
   #ordinary = 0
-  #turnedAway = 0
+  #refused = 0
 
-  constructor(limits: SeatLimits) {
+  constructor(limits: ConnectionLimits) {
     this.#limits = limits
   }
 
-  get taken(): number {
+  get open(): number {
     return this.#callers.size
   }
 
   /** Connections that were refused, and idle ones that were disconnected for others. */
-  get turnedAway(): number {
-    return this.#turnedAway
+  get refused(): number {
+    return this.#refused
   }
 
   /**
    * Admits a connection, which is idle at first. Returns the connection to disconnect: none, an idle one, or the
    * newcomer itself.
    */
-  take(guest: Guest, caller: Caller): Guest | undefined {
-    const leaving = this.#whoLeavesFor(caller, guest)
-    if (leaving !== undefined) this.#turnedAway++
-    if (leaving === guest) return guest
-    if (leaving !== undefined) this.leave(leaving)
-    this.#callers.set(guest, caller)
-    this.#idle.add(guest)
+  admit(connection: Connection, caller: Caller): Connection | undefined {
+    const closing = this.#whichToClose(caller, connection)
+    if (closing !== undefined) this.#refused++
+    if (closing === connection) return connection
+    if (closing !== undefined) this.remove(closing)
+    this.#callers.set(connection, caller)
+    this.#idle.add(connection)
     this.#perCaller.set(caller.name, (this.#perCaller.get(caller.name) ?? 0) + 1)
     if (!caller.privileged) this.#ordinary++
-    return leaving
+    return closing
   }
 
   /** A request of it is being answered. */
-  setBusy(guest: Guest): void {
-    this.#idle.delete(guest)
+  setBusy(connection: Connection): void {
+    this.#idle.delete(connection)
   }
 
   /** It was answered, and may ask again. */
-  setIdle(guest: Guest): void {
-    if (!this.#callers.has(guest)) return
-    this.#idle.delete(guest)
-    this.#idle.add(guest)
+  setIdle(connection: Connection): void {
+    if (!this.#callers.has(connection)) return
+    this.#idle.delete(connection)
+    this.#idle.add(connection)
   }
 
-  leave(guest: Guest): void {
-    const caller = this.#callers.get(guest)
+  remove(connection: Connection): void {
+    const caller = this.#callers.get(connection)
     if (caller === undefined) return
-    this.#callers.delete(guest)
-    this.#idle.delete(guest)
+    this.#callers.delete(connection)
+    this.#idle.delete(connection)
     const left = (this.#perCaller.get(caller.name) ?? 1) - 1
     if (left === 0) this.#perCaller.delete(caller.name)
     else this.#perCaller.set(caller.name, left)
     if (!caller.privileged) this.#ordinary--
   }
 
-  #whoLeavesFor(caller: Caller, newcomer: Guest): Guest | undefined {
+  #whichToClose(caller: Caller, newcomer: Connection): Connection | undefined {
     const { most, mostPerCaller, reserved } = this.#limits
     if ((this.#perCaller.get(caller.name) ?? 0) >= mostPerCaller) {
       return this.#idlest((other) => other.name === caller.name) ?? newcomer
@@ -93,10 +93,10 @@ export class Seats<Guest> {
   }
 
   /** At most `most` are checked. */
-  #idlest(may: (caller: Caller) => boolean): Guest | undefined {
-    for (const guest of this.#idle) {
-      const caller = this.#callers.get(guest)
-      if (caller !== undefined && may(caller)) return guest
+  #idlest(may: (caller: Caller) => boolean): Connection | undefined {
+    for (const connection of this.#idle) {
+      const caller = this.#callers.get(connection)
+      if (caller !== undefined && may(caller)) return connection
     }
     return undefined
   }

@@ -9,8 +9,8 @@
  * `client-opened` is followed by exactly one `client-closed`.
  *
  * Whoever can connect may use `show`. Only root and the agent's own user may use commands that act, whatever the
- * socket's group (`restricted`). Connections have seats: an idle one gives its seat to a newcomer, and some are kept
- * for those who may act.
+ * socket's group (`restricted`). Connections are limited: an idle one is closed for a newcomer, and some are
+ * reserved for those who may act.
  *
  * The socket is renamed to its path when its mode and group are right. It replaces a socket on which no agent answers.
  */
@@ -23,8 +23,8 @@ import type { Effect } from '../../engine/effect.ts'
 import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
 import { errorText } from '../error-text.ts'
+import { ConnectionLimit } from './connection-limit.ts'
 import { LocalListener } from './local-listener.ts'
-import { Seats } from './seats.ts'
 
 export type ControlEffect = Extract<Effect, { readonly kind: 'reply' | 'hang-up' }>
 
@@ -48,8 +48,7 @@ const MOST_CLIENTS = 64
 /** Clients are answered for this long before all sockets are polled again; at least one client is answered. */
 const SHARE_MILLIS = 2
 /**
- * An answer of which nothing was read for this long no longer keeps its seat: birdc's pager may be waiting for a
- * person.
+ * A connection whose answer is not read for this long counts as idle: birdc's pager may be waiting for a person.
  */
 const STALL_MILLIS = 30_000
 /** Time for a client whose connection is closed to read the rest. */
@@ -73,7 +72,7 @@ interface Client {
 export class Control {
   readonly #options: ControlOptions
   readonly #clients = new Map<ClientId, Client>()
-  readonly #seats: Seats<Client>
+  readonly #limit: ConnectionLimit<Client>
   readonly #sockets = new Set<Socket>()
   /** Clients for which there is something to do. */
   readonly #waiting = new Set<Client>()
@@ -85,12 +84,12 @@ export class Control {
   constructor(options: ControlOptions) {
     this.#options = options
     const most = options.mostClients ?? MOST_CLIENTS
-    this.#seats = new Seats({ most, mostPerCaller: Math.ceil(most / 2), reserved: Math.floor(most / 4) })
+    this.#limit = new ConnectionLimit({ most, mostPerCaller: Math.ceil(most / 2), reserved: Math.floor(most / 4) })
   }
 
-  /** Connections that found no seat or had to give theirs up. */
-  get turnedAway(): number {
-    return this.#seats.turnedAway
+  /** Connections that were refused, and idle ones that were closed for others. */
+  get refused(): number {
+    return this.#limit.refused
   }
 
   /** Listens. Throws one line where that fails. */
@@ -165,14 +164,14 @@ export class Control {
       drained: false,
       gone: false,
     }
-    const leaving = this.#seats.take(client, { name: String(uid), privileged: mayAct })
-    if (leaving !== undefined) this.#rejectClient(leaving)
-    if (leaving === client) return
+    const closing = this.#limit.admit(client, { name: String(uid), privileged: mayAct })
+    if (closing !== undefined) this.#rejectClient(closing)
+    if (closing === client) return
     this.#clients.set(client.id, client)
     socket.on('data', (chunk) => this.#read(client, client.decoder.write(chunk)))
     socket.on('end', () => this.#end(client))
     socket.on('close', () => this.#forget(client))
-    socket.setTimeout(STALL_MILLIS, () => this.#seats.setIdle(client))
+    socket.setTimeout(STALL_MILLIS, () => this.#limit.setIdle(client))
     const { feed, bird1 } = this.#options
     feed({ kind: 'client-opened', client: client.id, restricted: !mayAct, ...(bird1 !== undefined && { bird1 }) })
   }
@@ -231,7 +230,7 @@ export class Control {
       const line = client.text.slice(0, end).replace(/\r$/, '')
       client.text = client.text.slice(end + 1)
       client.answering = true
-      this.#seats.setBusy(client)
+      this.#limit.setBusy(client)
       this.#options.feed({ kind: 'command', client: client.id, line })
     } else if (client.ended) this.#hangUp(client)
     else client.socket.resume()
@@ -242,8 +241,8 @@ export class Control {
     client.socket.write(text, (error) => {
       if (client.gone || error) return
       if (complete) client.answering = false
-      if (complete) this.#seats.setIdle(client)
-      else this.#seats.setBusy(client)
+      if (complete) this.#limit.setIdle(client)
+      else this.#limit.setBusy(client)
       client.drained = true
       this.#later(client)
     })
@@ -262,7 +261,7 @@ export class Control {
     client.gone = true
     client.text = ''
     this.#waiting.delete(client)
-    this.#seats.leave(client)
+    this.#limit.remove(client)
     if (!this.#clients.delete(client.id)) return
     // May be called while an effect of the engine is performed: the driver queues inputs meanwhile.
     this.#options.feed({ kind: 'client-closed', client: client.id })

@@ -1,9 +1,9 @@
 /**
  * HTTP for Kubernetes and Prometheus: `/metrics`, `/livez`, `/readyz`.
  *
- * Bounded: connections have seats, of which some are kept for this machine itself, where the kubelet's probes come
+ * Bounded: connections are limited, and some are reserved for this machine itself, where the kubelet's probes come
  * from. A connection without a request, with half a request, or that does not read its answer, is closed after
- * `IDLE_MILLIS`, or earlier when a newcomer needs its seat.
+ * `IDLE_MILLIS`, or earlier when a newcomer needs its place.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -14,8 +14,8 @@ import type { View } from '../../show/view.ts'
 import type { Driver } from '../driver.ts'
 import { errorText } from '../error-text.ts'
 import { acceptFrom, closeSocket, isWithoutIpv6, listenAt, localEndpoint, openSocket } from '../libc.ts'
+import { type Caller, ConnectionLimit } from './connection-limit.ts'
 import { Listener } from './listener.ts'
-import { type Caller, Seats } from './seats.ts'
 
 export interface HttpAddress {
   /** Empty for every address. */
@@ -32,8 +32,8 @@ export interface HttpOptions extends HttpAddress {
 
 export interface HttpServer {
   readonly port: number
-  /** Connections that found no seat or had to give theirs up. */
-  readonly turnedAway: number
+  /** Connections that were refused, and idle ones that were closed for others. */
+  readonly refused: number
   close(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export function parseHttpAddress(text: string): HttpAddress | undefined {
   return port > 65535 ? undefined : { host: match[1] ?? match[2] ?? '', port }
 }
 
-const SEATS = { most: 64, mostPerCaller: 16, reserved: 16 }
+const LIMITS = { most: 64, mostPerCaller: 16, reserved: 16 }
 /** How long a connection may be idle, a request incomplete, or an answer unread. */
 const IDLE_MILLIS = 5_000
 /** The backlog: connections that the kernel holds for us. */
@@ -55,7 +55,7 @@ const RESERVE = 4
 
 /** Starts to listen; rejects with one line that names the address. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
-  const seats = new Seats<Socket>(SEATS)
+  const limit = new ConnectionLimit<Socket>(LIMITS)
   const server = createServer({
     maxHeaderSize: 8192,
     requestTimeout: IDLE_MILLIS,
@@ -66,8 +66,8 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   })
   server.setTimeout(IDLE_MILLIS, (socket) => socket.destroy())
   server.on('request', (request, response) => {
-    seats.setBusy(request.socket)
-    response.once('close', () => seats.setIdle(request.socket))
+    limit.setBusy(request.socket)
+    response.once('close', () => limit.setIdle(request.socket))
     answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${errorText(error)}\n`))
   })
   const fd = await listen(options)
@@ -78,18 +78,18 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
     accept: acceptHttp,
     take: (caller) => {
       const socket = new Socket({ fd: caller.fd, allowHalfOpen: true, readable: true, writable: true })
-      socket.once('close', () => seats.leave(socket))
-      const leaving = seats.take(socket, caller)
-      if (leaving !== socket) server.emit('connection', socket)
-      leaving?.destroy()
+      socket.once('close', () => limit.remove(socket))
+      const closing = limit.admit(socket, caller)
+      if (closing !== socket) server.emit('connection', socket)
+      closing?.destroy()
     },
     reserve: RESERVE,
     comesFirst: ({ privileged }) => privileged,
   })
   return {
     port: localEndpoint(fd).port,
-    get turnedAway() {
-      return seats.turnedAway
+    get refused() {
+      return limit.refused
     },
     close: async () => {
       listener.close()

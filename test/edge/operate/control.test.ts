@@ -205,7 +205,7 @@ describe('clients', () => {
     expect(await readAll(first)).toBe('0001 BIRD 2.0.12 ready.\n8901 Too many connections\n')
     second.end('restrict\n')
     expect(await readAll(second)).toContain('0016 Access restricted\n')
-    expect(control.turnedAway).toBe(1)
+    expect(control.refused).toBe(1)
   })
 
   test.runIf(process.getuid?.() === 0)('of another user may look and not act', async () => {

@@ -150,7 +150,7 @@ describe('the server', () => {
     await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
     expect((await fetch(`${url}/livez`)).status).toBe(200)
     // All come from one caller: only so many of them have a seat, and the others were closed.
-    await vi.waitFor(() => expect(server?.turnedAway).toBeGreaterThanOrEqual(80 - 16))
+    await vi.waitFor(() => expect(server?.refused).toBeGreaterThanOrEqual(80 - 16))
     for (const socket of silent) socket.destroy()
   })
 })
