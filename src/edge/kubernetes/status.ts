@@ -8,11 +8,11 @@ import type { Input } from '../../engine/input.ts'
 import type { Regarding } from '../../status/events.ts'
 import { NODE, type Report, resourcesOf } from '../resources.ts'
 import type { Api } from './api.ts'
-import { Door, type Place } from './write/door.ts'
 import { EventWriter } from './write/events.ts'
 import { Job, type JobTiming } from './write/job.ts'
 import { LeaseKeeper } from './write/lease.ts'
 import { NodeStatusWriter } from './write/node-status.ts'
+import { ObjectClient, type Place } from './write/object-client.ts'
 import { ObjectStatusWriter } from './write/object-status.ts'
 import { StartupTaint } from './write/startup-taint.ts'
 
@@ -51,18 +51,18 @@ export class StatusDoor {
   constructor(options: StatusDoorOptions) {
     this.#options = options
     const { api, node, namespace, apiGroup, nodeReadiness, timing, nodes } = options
-    const door = new Door(api, timing.silence)
+    const client = new ObjectClient(api, timing.silence)
     const places = new Map<string, Place>([
       ['Node', NODE],
       ...resourcesOf(apiGroup).map((one) => [one.kind, one] as const),
     ])
     const placeOf = ({ kind }: Pick<Regarding, 'kind'>) => places.get(kind)
-    this.#status = new NodeStatusWriter(door, node, nodeReadiness)
-    this.#objects = new ObjectStatusWriter(door, (kind) => placeOf({ kind }) as Place, timing.rest)
-    this.#events = new EventWriter(door, node, placeOf, timing.rest)
-    this.#taint = new StartupTaint(door, timing.rest)
+    this.#status = new NodeStatusWriter(client, node, nodeReadiness)
+    this.#objects = new ObjectStatusWriter(client, (kind) => placeOf({ kind }) as Place, timing.rest)
+    this.#events = new EventWriter(client, node, placeOf, timing.rest)
+    this.#taint = new StartupTaint(client, timing.rest)
     const onChange = (held: boolean) => this.#setHeld(held)
-    this.#lease = new LeaseKeeper({ door, node, namespace, nodes, onChange })
+    this.#lease = new LeaseKeeper({ client, node, namespace, nodes, onChange })
     this.#jobs = {
       BGPNodeStatus: this.#job('BGPNodeStatus', (signal) => this.#status.write(signal)),
       conditions: this.#job('conditions', async (signal) =>

@@ -12,7 +12,7 @@ import { EVENT } from '../../resources.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import type { Fields } from '../trim.ts'
-import { type Door, metaOf, type Place } from './door.ts'
+import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 const MOST_WAITING = 32
 const MOST_KNOWN = 64
@@ -20,7 +20,7 @@ const CONTROLLER = 'godwit.dev/agent'
 const DEFAULT: Place = { ...EVENT, namespace: 'default' }
 
 export class EventWriter {
-  readonly #door: Door
+  readonly #client: ObjectClient
   readonly #node: string
   readonly #place: (regarding: Regarding) => Place | undefined
   readonly #pause: Millis
@@ -29,8 +29,8 @@ export class EventWriter {
   readonly #known = new Map<string, string>()
   #made = 0
 
-  constructor(door: Door, node: string, place: (regarding: Regarding) => Place | undefined, pause: Millis) {
-    this.#door = door
+  constructor(client: ObjectClient, node: string, place: (regarding: Regarding) => Place | undefined, pause: Millis) {
+    this.#client = client
     this.#node = node
     this.#place = place
     this.#pause = pause
@@ -57,10 +57,10 @@ export class EventWriter {
     if (known !== undefined && plan.count > 1 && (await this.#count(known, plan, signal))) return
     const place = this.#place(plan.regarding)
     if (place === undefined) return
-    const { uid } = metaOf(await this.#door.find(place, plan.regarding.name, signal))
+    const { uid } = metaOf(await this.#client.find(place, plan.regarding.name, signal))
     const name = this.#nameOf(plan)
     try {
-      await this.#door.create(DEFAULT, this.#eventOf(plan, name, place, uid), signal)
+      await this.#client.create(DEFAULT, this.#eventOf(plan, name, place, uid), signal)
     } catch (error) {
       // The previous holder of the Lease has written it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error
@@ -74,7 +74,7 @@ export class EventWriter {
   async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
     const series = { count: plan.count, lastObservedTime: microTime(plan.last) }
     try {
-      await this.#door.patch(DEFAULT, name, { series }, signal)
+      await this.#client.patch(DEFAULT, name, { series }, signal)
       return true
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return false

@@ -6,12 +6,12 @@ import { systemClock } from '../../clock.ts'
 import { LEASE } from '../../resources.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
-import { type Door, metaOf, type Place } from './door.ts'
+import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 const LEASE_NAME = 'godwit-status'
 
 interface LeaseKeeperOptions {
-  readonly door: Door
+  readonly client: ObjectClient
   readonly node: string
   readonly namespace: string
   readonly nodes: () => number
@@ -45,14 +45,14 @@ export class LeaseKeeper {
   }
 
   async #step(signal: AbortSignal): Promise<Millis> {
-    const { door, nodes } = this.#options
-    const found = await door.get(this.#place, LEASE_NAME, signal)
+    const { client, nodes } = this.#options
+    const found = await client.get(this.#place, LEASE_NAME, signal)
     const [now, wall, chance] = [systemClock.now(), Date.now(), Math.random()]
     const step = this.#watch.look(found && recordOf(found), nodes(), now, wall, chance)
     if (step.kind === 'wait') return step.millis
     try {
-      if (found === undefined) await door.create(this.#place, this.#lease({ name: LEASE_NAME }, {}), signal)
-      else await door.replace(this.#place, LEASE_NAME, this.#lease(metaOf(found), fields(found.spec)), signal)
+      if (found === undefined) await client.create(this.#place, this.#lease({ name: LEASE_NAME }, {}), signal)
+      else await client.replace(this.#place, LEASE_NAME, this.#lease(metaOf(found), fields(found.spec)), signal)
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) return this.#watch.lost(nodes(), chance)
       throw error
@@ -85,11 +85,11 @@ export class LeaseKeeper {
   async release(signal: AbortSignal): Promise<void> {
     if (!this.#held) return
     this.#report(false)
-    const { door } = this.#options
-    const found = await door.get(this.#place, LEASE_NAME, signal)
+    const { client } = this.#options
+    const found = await client.get(this.#place, LEASE_NAME, signal)
     if (found === undefined || recordOf(found).holder !== this.#options.node) return
     const lease = this.#lease(metaOf(found), fields(found.spec))
-    await door.replace(
+    await client.replace(
       this.#place,
       LEASE_NAME,
       { ...lease, spec: { ...fields(lease.spec), holderIdentity: '' } },

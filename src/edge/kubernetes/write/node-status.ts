@@ -11,13 +11,13 @@ import { systemClock } from '../../clock.ts'
 import { NODE, NODE_STATUS } from '../../resources.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
-import { type Door, metaOf } from './door.ts'
+import { metaOf, type ObjectClient } from './object-client.ts'
 
 /** In the list of a Node's conditions. */
 const NODE_CONDITION = 'godwit.dev/BGPReady'
 
 export class NodeStatusWriter {
-  readonly #door: Door
+  readonly #client: ObjectClient
   readonly #node: string
   readonly #writesNode: boolean
   #wanted: NodeStatus | undefined
@@ -26,8 +26,8 @@ export class NodeStatusWriter {
   /** Our condition on the Node. */
   #written: string | undefined
 
-  constructor(door: Door, node: string, tellsNode: boolean) {
-    this.#door = door
+  constructor(client: ObjectClient, node: string, tellsNode: boolean) {
+    this.#client = client
     this.#node = node
     this.#writesNode = tellsNode
   }
@@ -51,7 +51,7 @@ export class NodeStatusWriter {
   }
 
   async #write(wanted: NodeStatus, signal: AbortSignal): Promise<void> {
-    this.#known ??= await this.#door.get(NODE_STATUS, this.#node, signal)
+    this.#known ??= await this.#client.get(NODE_STATUS, this.#node, signal)
     const known = this.#known
     const before = fields(known?.status)
     const status = renderNodeStatus(wanted, systemClock.epoch, systemClock.now(), before.conditions)
@@ -59,22 +59,22 @@ export class NodeStatusWriter {
     const metadata = known === undefined ? await this.#newMetadata(signal) : keptMetadata(known)
     const object = { apiVersion, kind, metadata, status }
     this.#known =
-      known === undefined ? await this.#door.create(NODE_STATUS, object, signal) : await this.#replace(object, signal)
+      known === undefined ? await this.#client.create(NODE_STATUS, object, signal) : await this.#replace(object, signal)
   }
 
   /** Deleted between reading and writing: it is created again. */
   async #replace(object: Fields, signal: AbortSignal): Promise<Fields> {
     try {
-      return await this.#door.replace(NODE_STATUS, this.#node, object, signal)
+      return await this.#client.replace(NODE_STATUS, this.#node, object, signal)
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) throw error
       const metadata = await this.#newMetadata(signal)
-      return this.#door.create(NODE_STATUS, { ...object, metadata }, signal)
+      return this.#client.create(NODE_STATUS, { ...object, metadata }, signal)
     }
   }
 
   async #newMetadata(signal: AbortSignal): Promise<Fields> {
-    const { uid } = metaOf(await this.#door.find(NODE, this.#node, signal))
+    const { uid } = metaOf(await this.#client.find(NODE, this.#node, signal))
     const { apiVersion, kind } = NODE
     const owner = { apiVersion, kind, name: this.#node, uid }
     return { name: this.#node, ...(typeof uid === 'string' && { ownerReferences: [owner] }) }
@@ -86,13 +86,13 @@ export class NodeStatusWriter {
     const condition: Condition = { ...ready, type: NODE_CONDITION }
     const written = JSON.stringify(condition)
     if (written === this.#written) return
-    const node = await this.#door.find(NODE, this.#node, signal)
+    const node = await this.#client.find(NODE, this.#node, signal)
     if (node === undefined) return
     const now = formatSeconds(Date.now())
     const all = timed([condition], fields(node.status).conditions, now)
     const ours = all.filter(({ type }) => type === NODE_CONDITION).map((one) => ({ ...one, lastHeartbeatTime: now }))
     const how = { part: '/status', type: 'strategic-merge' } as const
-    await this.#door.patch(NODE, this.#node, { status: { conditions: ours } }, signal, how)
+    await this.#client.patch(NODE, this.#node, { status: { conditions: ours } }, signal, how)
     this.#written = written
   }
 }

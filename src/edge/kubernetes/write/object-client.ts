@@ -15,7 +15,7 @@ export interface Place {
 /** Objects on one page of a list. */
 const PAGE = 200
 
-export class Door {
+export class ObjectClient {
   readonly #api: Api
   readonly #silence: Millis
 

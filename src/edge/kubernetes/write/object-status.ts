@@ -9,19 +9,19 @@ import { formatSeconds, timed } from '../../../status/render.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
-import { type Door, metaOf, type Place } from './door.ts'
+import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 /** More objects of one kind than this are read as a list. */
 const FEW = 10
 
 export class ObjectStatusWriter {
-  readonly #door: Door
+  readonly #client: ObjectClient
   readonly #place: (kind: StatusKind) => Place
   readonly #pause: Millis
   readonly #waiting = new Map<string, ObjectConditions>()
 
-  constructor(door: Door, place: (kind: StatusKind) => Place, pause: Millis) {
-    this.#door = door
+  constructor(client: ObjectClient, place: (kind: StatusKind) => Place, pause: Millis) {
+    this.#client = client
     this.#place = place
     this.#pause = pause
   }
@@ -45,11 +45,11 @@ export class ObjectStatusWriter {
   }
 
   #find({ kind, name }: ObjectConditions, signal: AbortSignal): Promise<Fields | undefined> {
-    return this.#door.find(this.#place(kind), name, signal)
+    return this.#client.find(this.#place(kind), name, signal)
   }
 
   async #writeMany(kind: StatusKind, signal: AbortSignal): Promise<void> {
-    for await (const object of this.#door.list(this.#place(kind), signal)) {
+    for await (const object of this.#client.list(this.#place(kind), signal)) {
       const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
       if (one !== undefined) await this.#writeOne(one, object, signal)
     }
@@ -62,7 +62,7 @@ export class ObjectStatusWriter {
     const change = object === undefined ? undefined : changeOf(one, object)
     try {
       if (change !== undefined) {
-        await this.#door.patch(this.#place(one.kind), one.name, change, signal, { part: '/status' })
+        await this.#client.patch(this.#place(one.kind), one.name, change, signal, { part: '/status' })
         await rest(this.#pause, signal)
       }
     } catch (error) {

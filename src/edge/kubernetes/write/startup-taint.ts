@@ -10,18 +10,18 @@ import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
-import { type Door, metaOf } from './door.ts'
+import { metaOf, type ObjectClient } from './object-client.ts'
 
 /** How often nodes that are not ready are checked again. */
 const AGAIN: Millis = 10_000
 
 export class StartupTaint {
-  readonly #door: Door
+  readonly #client: ObjectClient
   readonly #pause: Millis
   #nodes: ReadonlySet<string> = new Set()
 
-  constructor(door: Door, pause: Millis) {
-    this.#door = door
+  constructor(client: ObjectClient, pause: Millis) {
+    this.#client = client
     this.#pause = pause
   }
 
@@ -40,9 +40,9 @@ export class StartupTaint {
 
   /** Whether nothing is left to do for this node. */
   async #look(name: string, signal: AbortSignal): Promise<boolean> {
-    const status = await this.#door.get(NODE_STATUS, name, signal)
+    const status = await this.#client.get(NODE_STATUS, name, signal)
     if (status === undefined || !isReady(status)) return false
-    const node = await this.#door.find(NODE, name, signal)
+    const node = await this.#client.find(NODE, name, signal)
     if (node === undefined) return true
     const { uid, resourceVersion } = metaOf(node)
     // Left by an earlier node of that name.
@@ -52,7 +52,7 @@ export class StartupTaint {
     if (left.length === taints.length) return true
     try {
       const change = { metadata: { resourceVersion }, spec: { taints: left.length === 0 ? null : left } }
-      await this.#door.patch(NODE, name, change, signal)
+      await this.#client.patch(NODE, name, change, signal)
     } catch (error) {
       // Another client wrote first, as kubelets often do: the next try reads the new version.
       if (error instanceof ApiError && error.status === 409) return false
