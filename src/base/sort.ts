@@ -1,4 +1,4 @@
-import { Toll, type Work } from './work.ts'
+import { CostMeter, type Work } from './work.ts'
 
 /** Sorted at once, before they are merged. */
 const RUN = 128
@@ -7,17 +7,17 @@ const COMPARE_COST = 0.2
 
 /** A sorted copy, made in steps: what takes thousands of comparisons has no turn to itself. */
 export function* sorted<Item>(items: readonly Item[], compare: (a: Item, b: Item) => number): Work<Item[]> {
-  const toll = new Toll()
+  const meter = new CostMeter()
   let runs: Item[][] = []
   for (let at = 0; at < items.length; at += RUN) {
     runs.push(items.slice(at, at + RUN).sort(compare))
-    toll.add(RUN * Math.log2(RUN) * COMPARE_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(RUN * Math.log2(RUN) * COMPARE_COST)
+    if (meter.isDue) yield meter.take()
   }
   while (runs.length > 1) {
     const merged: Item[][] = []
     for (let at = 0; at < runs.length; at += 2)
-      merged.push(yield* merge(runs[at] as Item[], runs[at + 1] ?? [], compare, toll))
+      merged.push(yield* merge(runs[at] as Item[], runs[at + 1] ?? [], compare, meter))
     runs = merged
   }
   return runs[0] ?? []
@@ -27,7 +27,7 @@ function* merge<Item>(
   a: readonly Item[],
   b: readonly Item[],
   compare: (a: Item, b: Item) => number,
-  toll: Toll,
+  meter: CostMeter,
 ): Work<Item[]> {
   const merged: Item[] = []
   let [atA, atB] = [0, 0]
@@ -35,8 +35,8 @@ function* merge<Item>(
     // The order of equal items does not change.
     const isFromA = atB === b.length || (atA < a.length && compare(a[atA] as Item, b[atB] as Item) <= 0)
     merged.push((isFromA ? a[atA++] : b[atB++]) as Item)
-    toll.add(COMPARE_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(COMPARE_COST)
+    if (meter.isDue) yield meter.take()
   }
   return merged
 }

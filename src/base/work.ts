@@ -22,24 +22,26 @@ export function proceed<Result>(work: Work<Result>, share: number): { readonly r
   return undefined
 }
 
-/** What small steps cost, gathered: a step of its own for each would cost more than it does. */
-export class Toll {
-  #owed = 0
+/** Sums the cost of small steps, so that many are yielded as one: to yield each would cost more than the step. */
+export class CostMeter {
+  #sum = 0
 
   add(cost: number): void {
-    this.#owed += cost
+    this.#sum += cost
   }
 
-  /** It is worth a step. */
+  /** Whether the sum is large enough to yield. */
   get isDue(): boolean {
-    return this.#owed >= WORTH_A_STEP
+    return this.#sum >= WORTH_A_STEP
   }
 
+  /** The sum, which starts again at 0. */
   take(): number {
-    const owed = this.#owed
-    this.#owed = 0
-    return owed
+    const sum = this.#sum
+    this.#sum = 0
+    return sum
   }
 }
 
+/** Microseconds. */
 const WORTH_A_STEP = 50

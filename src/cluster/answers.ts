@@ -2,7 +2,7 @@
  * Cached answers with their dependencies. An answer is valid while its dependencies are the same values. If a new answer
  * is equal to the previous one, the previous value is returned, so that answers that depend on it stay valid as well.
  */
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import { same } from './same.ts'
 
 interface Kept<Value> {
@@ -21,14 +21,14 @@ export class Answers<Value> {
     this.#saysTheSame = saysTheSame
   }
 
-  /** `cost`: approximate cost of `find` in microseconds; added to `toll` if `find` has to run. */
-  ask(question: string, restsOn: readonly unknown[], toll: Toll, cost: number, find: () => Value): Value {
+  /** `cost`: approximate cost of `find` in microseconds; added to `meter` if `find` has to run. */
+  ask(question: string, restsOn: readonly unknown[], meter: CostMeter, cost: number, find: () => Value): Value {
     const known = this.#kept.get(question)
     if (known !== undefined && sameAnswers(known.restsOn, restsOn)) {
-      toll.add(LOOK_COST)
+      meter.add(LOOK_COST)
       return known.value
     }
-    toll.add(cost)
+    meter.add(cost)
     return this.#keep(question, restsOn, find())
   }
 
@@ -42,11 +42,11 @@ export class Answers<Value> {
   /** Removes the answers to all questions that are not in `asked`. */
   *forgetAllBut(asked: { readonly size: number; has(question: string): boolean }): Work {
     if (asked.size === this.#kept.size) return
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const question of this.#kept.keys()) {
       if (!asked.has(question)) this.#kept.delete(question)
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
   }
 

@@ -8,7 +8,7 @@
  * done in steps.
  */
 import type { Prefix } from '../base/prefix.ts'
-import { finish, Toll, type Work } from '../base/work.ts'
+import { CostMeter, finish, type Work } from '../base/work.ts'
 import {
   type Advertising,
   type InterfaceAddresses,
@@ -151,7 +151,7 @@ export class IntentBuilder {
     problems: new Answers<readonly Problem[]>(),
     frame: new Answers<Frame>(),
   }
-  readonly #toll = new Toll()
+  readonly #meter = new CostMeter()
   readonly #cluster: ClusterSurvey
   readonly #nodes: NodeSurvey
   readonly #peers = new PeerPlanner()
@@ -290,17 +290,17 @@ export class IntentBuilder {
 
   #settingsOf(store: ObjectStore): ReturnType<typeof readSettings> {
     const restsOn = [store, ...revisions(store, 'BGPConfiguration', 'FelixConfiguration')]
-    return this.#answers.settings.ask('', restsOn, this.#toll, FEW_COST, () => readSettings(store, this.#name))
+    return this.#answers.settings.ask('', restsOn, this.#meter, FEW_COST, () => readSettings(store, this.#name))
   }
 
   *#survey(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource): Work {
-    yield* this.#cluster.follow(store, touched, source, this.#toll)
+    yield* this.#cluster.follow(store, touched, source, this.#meter)
     yield* this.#hosts.follow(this.#book.routes)
   }
 
   #advertisingOf(store: ObjectStore, me: ClusterNode): Advertising {
     const restsOn = [store, me, ...revisions(store, 'BGPAdvertisement', 'BGPConfiguration', 'BGPPeer', 'IPPool')]
-    return this.#answers.advertising.ask('', restsOn, this.#toll, FEW_COST, () => surveyAdvertisements(store, me))
+    return this.#answers.advertising.ask('', restsOn, this.#meter, FEW_COST, () => surveyAdvertisements(store, me))
   }
 
   /** Each part is a cached answer: it is computed again only when a value that it depends on has changed. */
@@ -309,19 +309,19 @@ export class IntentBuilder {
     const { nodes } = this.#nodes
     const ranges = yield* this.#planRanges(store, settings)
     const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges))
-    yield this.#toll.take()
+    yield this.#meter.take()
     const { nodeRoutes, dataplane } = yield* this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
-    const hostProblems = this.#answers.problems.ask('', [hosts, settings], this.#toll, FEW_COST, () =>
+    const hostProblems = this.#answers.problems.ask('', [hosts, settings], this.#meter, FEW_COST, () =>
       this.#hosts.rangeProblems(settings.serviceCidrs),
     )
-    yield this.#toll.take()
+    yield this.#meter.take()
     const node = store.get('Node', me.name)
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, hostProblems]
     const podProblems = this.#podProblems(store, inputs)
     const ofFrame = [settings, problems, podProblems, me, nodes, leave, this.#interfaces, ...ofPlans]
-    return this.#answers.frame.ask('', ofFrame, this.#toll, nodes.size * LOOK_COST, () => ({
+    return this.#answers.frame.ask('', ofFrame, this.#meter, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
       refusals: plan.refusals,
@@ -347,7 +347,7 @@ export class IntentBuilder {
 
   *#planRanges(store: ObjectStore, { serviceCidrs }: Settings): Work<RangesPlan> {
     const { pools: known, ranges } = this.#cluster
-    const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#toll, FEW_COST, () => [
+    const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#meter, FEW_COST, () => [
       ...store.table('IPPool').values(),
     ])
     const podIndex = this.#nodes.podCidrs
@@ -360,7 +360,7 @@ export class IntentBuilder {
 
   #policiesOf(store: ObjectStore, advertising: Advertising, { pools, all }: RangesPlan): Policies {
     const restsOn = [store, all, pools, advertising, store.revisionOf('BGPFilter')]
-    return this.#answers.policies.ask('', restsOn, this.#toll, FEW_COST, () => {
+    return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
       this.#policies = new Policies(store, all, pools, advertising.all, this.#policies)
       return this.#policies
     })
@@ -372,7 +372,7 @@ export class IntentBuilder {
     const objects = this.#cluster.peerObjects.ask(
       '',
       [store, store.revisionOf('BGPPeer')],
-      this.#toll,
+      this.#meter,
       FEW_COST,
       () => [...store.table('BGPPeer').values()],
     )
@@ -401,7 +401,7 @@ export class IntentBuilder {
       this.#planNodeRoutes(me, nodes, pools, settings, source),
     )
     const restsOn = [pools, me, nodes, podCidrs, hosts.revision, settings, nodeRoutes]
-    const dataplane = answers.dataplane.ask('', restsOn, this.#toll, cost, () =>
+    const dataplane = answers.dataplane.ask('', restsOn, this.#meter, cost, () =>
       planDataplane(pools, { me, nodes, podCidrs, hosts: hosts.values() }, settings, nodeRoutes.intent),
     )
     return { nodeRoutes, dataplane }
@@ -485,9 +485,9 @@ export class IntentBuilder {
     this.#book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
     for (const object of [...this.#book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
-      if (key !== undefined && store.get('Service', key) === undefined) this.#toll.add(this.#decide(store, key))
-      this.#toll.add(LOOK_COST)
-      if (this.#toll.isDue) yield this.#toll.take()
+      if (key !== undefined && store.get('Service', key) === undefined) this.#meter.add(this.#decide(store, key))
+      this.#meter.add(LOOK_COST)
+      if (this.#meter.isDue) yield this.#meter.take()
     }
     for (const key of store.table('Service').keys()) yield this.#decide(store, key)
   }
@@ -540,7 +540,7 @@ export class IntentBuilder {
     this.#allProxied ??= [...new Map([...this.#proxied.values()].flat().map((one) => [one.text, one])).values()]
     const proxied = this.#allProxied
     const planned = this.#planned?.dataplane ?? dataplane
-    const whole = this.#answers.dataplane.ask('whole', [planned, proxied], this.#toll, 1, () => ({
+    const whole = this.#answers.dataplane.ask('whole', [planned, proxied], this.#meter, 1, () => ({
       ...planned,
       proxied,
     }))

@@ -3,7 +3,7 @@
  * several nodes of one store share it.
  */
 import type { Prefix } from '../base/prefix.ts'
-import type { Toll, Work } from '../base/work.ts'
+import type { CostMeter, Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
 import type { PeerObject } from './objects.ts'
 import { type PodCidrSource, PodSources } from './pods.ts'
@@ -28,12 +28,12 @@ export class ClusterSurvey {
   }
 
   /** `touched`: undefined where anything may have changed. */
-  *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource, toll: Toll): Work {
+  *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource, meter: CostMeter): Work {
     const { revision } = store
     const at = this.#at
     if (at?.store === store && at.revision === revision && at.source === source) return
     const selecting = [store, store.revisionOf('BGPPeer'), store.revisionOf('BGPAdvertisement')]
-    const labels = this.#labels.ask('', selecting, toll, LABELS_COST, () => this.#namedLabels(store))
+    const labels = this.#labels.ask('', selecting, meter, LABELS_COST, () => this.#namedLabels(store))
     const moved = yield* this.#pods.follow(source, store, touched)
     const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
     yield* this.nodes.follow(store, nodes && [...nodes, ...moved], labels)

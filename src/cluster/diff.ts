@@ -1,6 +1,6 @@
 /** The difference between two intents, as steps. */
 import type { Prefix } from '../base/prefix.ts'
-import { finish, Toll, type Work } from '../base/work.ts'
+import { CostMeter, finish, type Work } from '../base/work.ts'
 import type { Intent, NodeIntent, PeerIntent, RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 
@@ -56,18 +56,18 @@ export function diffNode(before: NodeIntent | undefined, after: NodeIntent | und
 export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Work<PeerChanges> {
   const [added, changed, removed]: [PeerIntent[], PeerIntent[], string[]] = [[], [], []]
   if (before === after) return { added, changed, removed }
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const peer of after.values()) {
     const known = before.get(peer.name)
     if (known === undefined) added.push(peer)
     else if (!same(known, peer)) changed.push(peer)
-    toll.add(known === peer ? LOOK_COST : COMPARE_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(known === peer ? LOOK_COST : COMPARE_COST)
+    if (meter.isDue) yield meter.take()
   }
   for (const name of before.keys()) {
     if (!after.has(name)) removed.push(name)
-    toll.add(LOOK_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(LOOK_COST)
+    if (meter.isDue) yield meter.take()
   }
   return { added, changed, removed }
 }

@@ -3,7 +3,7 @@
  * is reported as a problem, and everything is still advertised.
  */
 import type { Prefix } from '../base/prefix.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Problem, RouteIntent } from './intent.ts'
 import type { ServiceAddressKind } from './objects.ts'
 import type { PrefixIndex } from './prefix-index.ts'
@@ -46,11 +46,11 @@ export class Hosts {
     if (this.#revision === this.#hosts.revision) return
     this.#revision = this.#hosts.revision
     this.#services.clear()
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const { text } of this.#hosts.values()) {
       this.#note(routes.get(text))
-      toll.add(HOST_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(HOST_COST)
+      if (meter.isDue) yield meter.take()
     }
     this.#list()
   }

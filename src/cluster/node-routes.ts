@@ -10,7 +10,7 @@ import { FAMILY_WORDS } from '../base/family.ts'
 import { isMartianPrefix } from '../base/martian.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { NodeRoute, Problem } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import { byPosition } from './prefix-index.ts'
@@ -61,13 +61,13 @@ export class NodeRoutes {
     const found = yield* survey(me, all, frame)
     const routes: NodeRoute[] = []
     const byPrefix = new Map<string, NodeRoute>()
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const one of found.routes) {
       const route = this.#kept(one)
       routes.push(route)
       byPrefix.set(route.prefix.text, route)
-      toll.add(PLACE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(PLACE_COST)
+      if (meter.isDue) yield meter.take()
     }
     this.#known = { me: me.name, nodes: all, frame }
     this.#routes = byPrefix
@@ -89,11 +89,11 @@ function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRout
     (a, b) => comparePrefixes(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1),
   )
   const addresses: Place[] = []
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const node of nodes) {
     for (const address of Object.values(node.addresses)) addresses.push(...hostOf(node, address))
-    toll.add(PLACE_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(PLACE_COST)
+    if (meter.isDue) yield meter.take()
   }
   const hosts = yield* sorted(addresses, (a, b) => comparePrefixes(a.prefix, b.prefix))
   return yield* new Survey(me, places, hosts, frame).make()
@@ -114,7 +114,7 @@ class Survey {
   }
 
   *make(): Work<Plan> {
-    const toll = new Toll()
+    const meter = new CostMeter()
     const routes: NodeRoute[] = []
     /** The pod CIDRs that contain the current one, the widest first. */
     const around: Place[] = []
@@ -123,8 +123,8 @@ class Survey {
       const route = place.node === this.#me ? undefined : this.#routeTo(place, around)
       if (route !== undefined) routes.push(route)
       around.push(place)
-      toll.add(PLACE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(PLACE_COST)
+      if (meter.isDue) yield meter.take()
     }
     return { routes, problems: [...this.#problems.values()].flatMap(bounded) }
   }

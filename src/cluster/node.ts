@@ -4,7 +4,7 @@ import { readU32 } from '../base/bytes.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { NodeIntent, Problem } from './intent.ts'
 import type { NodeObject } from './objects.ts'
 import { makeProblem } from './problem.ts'
@@ -41,11 +41,11 @@ export function* assignRouterIds(
 ): Work<Map<string, RouterId>> {
   const ids = new Map<string, RouterId>()
   const taken = new Set<RouterId>()
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const { name, addresses } of nodes) {
     const id = idOfAddress(addresses)
-    toll.add(ID_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(ID_COST)
+    if (meter.isDue) yield meter.take()
     if (id === undefined) continue
     ids.set(name, id)
     taken.add(id)
@@ -57,8 +57,8 @@ export function* assignRouterIds(
     while (isReserved(id) || taken.has(id)) id = hashName(name, ++attempt)
     ids.set(name, id)
     taken.add(id)
-    toll.add(ID_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(ID_COST)
+    if (meter.isDue) yield meter.take()
   }
   return ids
 }

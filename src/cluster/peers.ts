@@ -8,7 +8,7 @@
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Asn, Seconds } from '../base/units.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
 import { type KeyIntent, type PeerIntent, type PeerKind, type Problem, type Signing, UNHEARD } from './intent.ts'
 import { resolveKey } from './keys.ts'
@@ -99,10 +99,10 @@ export class PeerPlanner {
   readonly #made = new Answers<Made>()
   readonly #lists = new Answers<readonly PeerObject[]>()
 
-  #make(candidate: Named, policy: PeerPolicies, inputs: PeerInputs, toll: Toll): Made {
+  #make(candidate: Named, policy: PeerPolicies, inputs: PeerInputs, meter: CostMeter): Made {
     const { me, settings, secretsRevision } = inputs
     const restsOn = [candidate, me, settings, policy, secretsRevision]
-    return this.#made.ask(candidate.endpoint, restsOn, toll, PEER_COST, () => {
+    return this.#made.ask(candidate.endpoint, restsOn, meter, PEER_COST, () => {
       const problems: Problem[] = []
       return { peer: makePeer(candidate, policy, inputs, problems), problems }
     })
@@ -116,14 +116,14 @@ export class PeerPlanner {
     problems.push(...(yield* unreachableNodes(inputs)))
     const peers = new Map<string, PeerIntent>()
     const policies = new Map<PeerObject | undefined, PeerPolicies>()
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const candidate of chosen) {
       const { object } = candidate
       const policy = policies.get(object) ?? inputs.policies.for(object ?? meshRequest(inputs.settings))
       policies.set(object, policy)
-      const { peer, problems: found } = this.#make(candidate, policy, inputs, toll)
+      const { peer, problems: found } = this.#make(candidate, policy, inputs, meter)
       problems.push(...found)
-      if (toll.isDue) yield toll.take()
+      if (meter.isDue) yield meter.take()
       // Two nodes with one address and two ports.
       if (peers.has(peer.name)) {
         const name = `${peer.name}_port_${peer.port}`
@@ -138,20 +138,20 @@ export class PeerPlanner {
     const { me, nodes, objects, settings } = inputs
     const ours: PeerObject[] = []
     const all: Named[] = []
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const object of objects) {
-      toll.add(MATCH_COST * (1 + questionsOf(object.nodeSelector)))
-      if (toll.isDue) yield toll.take()
+      meter.add(MATCH_COST * (1 + questionsOf(object.nodeSelector)))
+      if (meter.isDue) yield meter.take()
       if (!selects(object, me)) continue
-      toll.add(CANDIDATE_COST)
+      meter.add(CANDIDATE_COST)
       const found = withValuesOf(object, me)
       problems.push(...found.problems)
       if (found.object === undefined) continue
       ours.push(found.object)
       all.push(...directCandidates(found.object, inputs, problems).map(withName))
     }
-    const selecting = this.#lists.ask('selecting', [me, objects], toll, 1, () => ours.filter(choosesNodes))
-    const mirrored = this.#lists.ask('mirrored', [me, objects], toll, 1, () =>
+    const selecting = this.#lists.ask('selecting', [me, objects], meter, 1, () => ours.filter(choosesNodes))
+    const mirrored = this.#lists.ask('mirrored', [me, objects], meter, 1, () =>
       objects.filter((object) => object.reverse && leadsTo(object, me)),
     )
     const asked = [
@@ -162,11 +162,11 @@ export class PeerPlanner {
     for (const node of nodes.values()) {
       if (node === me) continue
       const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]
-      const found = this.#candidates.ask(node.name, restsOn, toll, cost, () =>
+      const found = this.#candidates.ask(node.name, restsOn, meter, cost, () =>
         nodeCandidates(node, me, selecting, mirrored, settings.nodeToNodeMesh).map(withName),
       )
       for (const candidate of found) all.push(candidate)
-      if (toll.isDue) yield toll.take()
+      if (meter.isDue) yield meter.take()
     }
     yield* this.#candidates.forgetAllBut(nodes)
     return all
@@ -326,11 +326,11 @@ function* unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Work<P
     return inMesh && node.clusterId === undefined ? 'in the mesh' : undefined
   }
   const found: Problem[] = []
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const node of nodes.values()) {
     if (found.length === MOST_UNREACHABLE) break
-    toll.add(LOOK_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(LOOK_COST)
+    if (meter.isDue) yield meter.take()
     if (node === me || commonAddress(me, node, undefined) !== undefined) continue
     const what = wanted(node)
     if (what === undefined) continue
@@ -350,12 +350,12 @@ function* chooseOnePerEndpoint(
   refusals: Map<string, string>,
 ): Work<Named[]> {
   const chosen = new Map<string, Named>()
-  const toll = new Toll()
+  const meter = new CostMeter()
   yield candidates.length * LOOK_COST
   for (const candidate of [...candidates].sort(byRank)) {
     const winner = chosen.get(candidate.endpoint)
-    toll.add(LOOK_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(LOOK_COST)
+    if (meter.isDue) yield meter.take()
     if (winner === undefined) {
       chosen.set(candidate.endpoint, candidate)
       continue

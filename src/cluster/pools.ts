@@ -1,7 +1,7 @@
 /** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
 import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { PoolObject } from './pool.ts'
@@ -16,12 +16,12 @@ export function* clusterRanges(
   serviceCidrs: Settings['serviceCidrs'],
 ): Work<Prefix[]> {
   const index = new PrefixIndex()
-  const toll = new Toll()
+  const meter = new CostMeter()
   const all = [...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...Object.values(serviceCidrs).flat()]
   for (const prefix of all) {
     index.add(prefix, '')
-    toll.add(COVER_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(COVER_COST)
+    if (meter.isDue) yield meter.take()
   }
   return yield* coverInOrder(index.values())
 }
@@ -126,12 +126,12 @@ export function cover(prefixes: readonly Prefix[]): Prefix[] {
 
 /** The same for sorted prefixes, in steps. */
 export function* coverInOrder(prefixes: Iterable<Prefix>): Work<Prefix[]> {
-  const toll = new Toll()
+  const meter = new CostMeter()
   const kept: Prefix[] = []
   for (const prefix of prefixes) {
     coverNext(kept, prefix)
-    toll.add(COVER_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(COVER_COST)
+    if (meter.isDue) yield meter.take()
   }
   return kept
 }

@@ -2,7 +2,7 @@
  * Problems between objects that the objects alone show: they are the same on every node. A problem that only one node can
  * see (a Secret that it reads, an address that it lacks) is not reported here but by that node.
  */
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import { communityAliases, referencesOf } from './advertisements.ts'
 import type { Problem } from './intent.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
@@ -19,12 +19,12 @@ const SETTINGS_COST = 50
 export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
   const aliases = communityAliases(store)
   const ofPeers: Problem[] = []
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const peer of store.table('BGPPeer').values()) {
     for (const [index, name] of peer.filters.entries())
       ofPeers.push(...missingFilter(store, name, (why) => filterProblem(peer, index, name, why)))
-    toll.add(PEER_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(PEER_COST)
+    if (meter.isDue) yield meter.take()
   }
   return [
     ...ofPeers,

@@ -4,7 +4,7 @@
  * change are decided again.
  */
 import type { Prefix } from '../base/prefix.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import { type Cover, Covers, FOR_ALL, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
@@ -94,18 +94,18 @@ export class RouteBook {
 
   *useSettings(settingsOf: (prefix: Prefix) => PrefixSettings): Work {
     this.#settingsOf = settingsOf
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const claims of this.#claims.values()) {
       const [first] = claims
       if (first !== undefined) this.#decide(first.claim.prefix)
-      toll.add(JUDGE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(JUDGE_COST)
+      if (meter.isDue) yield meter.take()
     }
   }
 
   /** The changes since the last call. */
   *takeChanges(): Work<RouteChanges> {
-    const toll = new Toll()
+    const meter = new CostMeter()
     const announce: RouteIntent[] = []
     const withdraw: Prefix[] = []
     const added: Prefix[] = []
@@ -115,8 +115,8 @@ export class RouteBook {
       if (now !== undefined && !same(before, now)) announce.push(now)
       if (now === undefined && before !== undefined) withdraw.push(prefix)
       if (isServiceAddress !== this.serviceAddresses.has(text)) (isServiceAddress ? removed : added).push(prefix)
-      toll.add(COMPARE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(COMPARE_COST)
+      if (meter.isDue) yield meter.take()
     }
     this.#before.clear()
     return { announce, withdraw, serviceAddresses: { added, removed } }

@@ -3,7 +3,7 @@
  * source itself. In: changes. Out: checked values and problems. `changedSince` tells readers what has changed, so that one
  * endpoint among ten thousand services costs one service.
  */
-import { finish, Toll, type Work } from '../base/work.ts'
+import { CostMeter, finish, type Work } from '../base/work.ts'
 import type { Problem } from './intent.ts'
 import { LastGood } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
@@ -314,15 +314,15 @@ export class ObjectStore {
   *#replace(kind: Kind, objects: readonly Upsert[]): Work {
     const used = new Map<string, Upsert>()
     const others: Upsert[] = []
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const upsert of objects) {
       const key = objectKey(upsert.ref)
       const known = used.get(key)
       const isFirst = known === undefined || comparePlaces(upsert.from, known.from) < 0
       if (isFirst) used.set(key, upsert)
       if (known !== undefined) others.push(isFirst ? known : upsert)
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
     const inOrder = others.sort((a, b) => comparePlaces(a.from, b.from))
     const duplicates = inOrder.map((other) => duplicateProblem(other, used.get(objectKey(other.ref)) ?? other))
@@ -332,8 +332,8 @@ export class ObjectStore {
     }
     for (const key of [...(this.#seen.get(kind) ?? [])]) {
       if (!used.has(key)) this.#delete(refOf(kind, key))
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
     for (const upsert of used.values()) {
       yield READ_COST + this.#upsert(upsert)

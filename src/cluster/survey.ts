@@ -6,7 +6,7 @@ import type { Address } from '../base/address.ts'
 import { FAMILIES } from '../base/family.ts'
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { RouterId } from '../base/units.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import { Answers, sameAnswers } from './answers.ts'
 import { heldByConfiguration } from './held.ts'
 import { assignRouterIds, BGP_PORT, type ClusterNode, type ClusterNodes, DEFAULT_AS, idOfAddress } from './node.ts'
@@ -59,12 +59,12 @@ export class NodeSurvey {
     const hasNewIds = yield* this.#assignIds(store, some)
     const names = hasNewIds ? new Set([...some, ...this.nodes.keys()]) : some
     const changed = new Map<string, ClusterNode | undefined>()
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const name of names) {
       const node = store.get('Node', name)
-      const row = node && this.#rowOf(store, node, ground, toll)
+      const row = node && this.#rowOf(store, node, ground, meter)
       if (row !== this.nodes.get(name)) changed.set(name, row)
-      if (toll.isDue) yield toll.take()
+      if (meter.isDue) yield meter.take()
     }
     if (changed.size > 0) yield* this.#change(changed)
   }
@@ -86,7 +86,12 @@ export class NodeSurvey {
     }
   }
 
-  #rowOf(store: ObjectStore, node: NodeObject, { defaults, cluster, hasOwn, named }: Ground, toll: Toll): ClusterNode {
+  #rowOf(
+    store: ObjectStore,
+    node: NodeObject,
+    { defaults, cluster, hasOwn, named }: Ground,
+    meter: CostMeter,
+  ): ClusterNode {
     // Few nodes have a BGPConfiguration of their own: the lookup is skipped if none has.
     const name = NODE_CONFIGURATION + node.name
     const own = hasOwn ? store.get('BGPConfiguration', name) : undefined
@@ -98,7 +103,7 @@ export class NodeSurvey {
     const listenPort = own?.listenPort ?? defaults?.listenPort ?? BGP_PORT
     const held = node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort
     const restsOn = [node, named, podCidrs, routerId, asNumber, listenPort, held]
-    return this.#rows.ask(node.name, restsOn, toll, NODE_COST, () => ({
+    return this.#rows.ask(node.name, restsOn, meter, NODE_COST, () => ({
       name: node.name,
       labels: namedOf(node.labels, named),
       annotations: namedOf(node.annotations, named),
@@ -116,15 +121,15 @@ export class NodeSurvey {
   /** Assigns router IDs to nodes without IPv4 address, from those that are free. Returns whether they were assigned again. */
   *#assignIds(store: ObjectStore, names: ReadonlySet<string>): Work<boolean> {
     let isTouched = false
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const name of names) {
       const [before, now] = [this.nodes.get(name), store.get('Node', name)]
       if (now !== undefined && now.addresses.ipv4 === undefined) this.#withoutIpv4.add(name)
       else this.#withoutIpv4.delete(name)
       const isSame = (before === undefined) === (now === undefined)
       isTouched ||= !isSame || before?.addresses.ipv4 !== now?.addresses.ipv4
-      toll.add(PLACE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(PLACE_COST)
+      if (meter.isDue) yield meter.take()
     }
     if (!isTouched || (this.#withoutIpv4.size === 0 && this.#hashed.size === 0)) return false
     const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -10,7 +10,7 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
 import { cover, coverInOrder } from '../cluster/pools.ts'
@@ -77,12 +77,12 @@ const ADDRESS_COST = 2
 
 function* hostsOf(addresses: readonly Address[]): Work<Prefix[]> {
   const hosts: Prefix[] = []
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const address of addresses) {
     const host = hostPrefix(address)
     if (host !== undefined) hosts.push(host)
-    toll.add(ADDRESS_COST)
-    if (toll.isDue) yield toll.take()
+    meter.add(ADDRESS_COST)
+    if (meter.isDue) yield meter.take()
   }
   return hosts
 }

@@ -7,7 +7,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { RouteKeeper } from './route-keeper.ts'
@@ -61,15 +61,15 @@ export class NodeRoutes {
   *set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): Work<boolean> {
     this.#keeper.leaveTo(leftToFelix)
     const wasLeaving = this.isLeaving
-    const toll = new Toll()
+    const meter = new CostMeter()
     if (direct !== this.#intent) {
       this.#intent = direct
-      yield* this.#follow(direct ?? [], direct === undefined, toll, now)
+      yield* this.#follow(direct ?? [], direct === undefined, meter, now)
     }
     for (const [text, route] of this.#leaving) {
       if (!there.hasAddress(route.gateway) || !there.hasPods(route)) this.#drop(text)
-      toll.add(ROUTE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(ROUTE_COST)
+      if (meter.isDue) yield meter.take()
     }
     return this.isLeaving && !wasLeaving
   }
@@ -84,20 +84,20 @@ export class NodeRoutes {
     }
   }
 
-  *#follow(direct: readonly NodeRoute[], byBgp: boolean, toll: Toll, now: Millis): Work {
+  *#follow(direct: readonly NodeRoute[], byBgp: boolean, meter: CostMeter, now: Millis): Work {
     const before = this.#wanted
     const wanted = new Map<string, WantedRoute>()
     for (const route of direct) {
       const { text } = route.prefix
       wanted.set(text, this.#take(route, before.get(text), now))
-      toll.add(ROUTE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(ROUTE_COST)
+      if (meter.isDue) yield meter.take()
     }
     this.#wanted = wanted
     this.#list = undefined
     for (const [text, { route }] of before) {
-      toll.add(ROUTE_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(ROUTE_COST)
+      if (meter.isDue) yield meter.take()
       if (wanted.has(text)) continue
       if (byBgp) this.#retire(text, route)
       else this.#drop(text)

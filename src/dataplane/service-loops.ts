@@ -18,7 +18,7 @@
 import { FAMILIES, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
 import { cover, coverInOrder } from '../cluster/pools.ts'
 import { byPosition, isInsideOne } from '../cluster/prefix-index.ts'
@@ -153,21 +153,21 @@ export class ServiceLoops {
     const ranges = cover([...this.#ranges.values()])
     const services = bothFamilies(ranges)
     const spared: Prefix[] = []
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const host of this.#hosts.values()) {
       if (!isInsideOne(host, ranges)) services[host.family].push(host)
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
     for (const address of this.#addresses) {
       if (this.#hosts.has(address.text) || isInsideOne(address, ranges)) spared.push(address)
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
     for (const prefix of this.#routed.values()) {
       spared.push(prefix)
-      toll.add(LOOK_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(LOOK_COST)
+      if (meter.isDue) yield meter.take()
     }
     const covered = yield* coverInOrder(yield* sorted(spared, byPosition))
     return { verdict, services, spared: bothFamilies(covered), returned: yield* this.#returned() }

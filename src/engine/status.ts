@@ -6,7 +6,7 @@
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
-import { proceed, Toll, type Work } from '../base/work.ts'
+import { CostMeter, proceed, type Work } from '../base/work.ts'
 import { KINDS } from '../cluster/source.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
@@ -197,13 +197,13 @@ export class StatusKeeper {
     const all = yield* allObjectConditions(this.#seen.store)
     const texts = new Map<string, string>()
     const changed: ObjectConditions[] = []
-    const toll = new Toll()
+    const meter = new CostMeter()
     for (const one of all) {
       const [key, text] = [`${one.kind}/${one.name}`, JSON.stringify(one)]
       texts.set(key, text)
       if (known?.get(key) !== text) changed.push(one)
-      toll.add(TEXT_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(TEXT_COST)
+      if (meter.isDue) yield meter.take()
     }
     return { texts, changed }
   }

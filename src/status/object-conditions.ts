@@ -3,7 +3,7 @@
  * names exist. They follow from the objects alone: every agent computes the same, and one of them writes it.
  */
 import { sorted } from '../base/sort.ts'
-import { Toll, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { objectName } from '../cluster/objects.ts'
 import { referenceProblems } from '../cluster/references.ts'
@@ -43,12 +43,12 @@ export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[
   const own = byObject(store.problems())
   const named = byObject(yield* referenceProblems(store))
   const all: ObjectConditions[] = []
-  const toll = new Toll()
+  const meter = new CostMeter()
   for (const kind of STATUS_KINDS) {
     for (const name of yield* sorted([...store.keys(kind)], byText)) {
       all.push(conditionsOf(store, kind, name, { own, named }))
-      toll.add(OBJECT_COST)
-      if (toll.isDue) yield toll.take()
+      meter.add(OBJECT_COST)
+      if (meter.isDue) yield meter.take()
     }
   }
   return all
