@@ -38,6 +38,7 @@ import { isCalicoGroup, type Source, STARTUP_TAINT } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
 import { StatusFile } from './edge/status-file.ts'
 import { VERSION } from './edge/version.ts'
+import { readByHand } from './engine/by-hand.ts'
 import type { Effect } from './engine/effect.ts'
 import { Engine, type EngineOptions } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
@@ -94,9 +95,10 @@ class Agent {
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
   readonly #metrics: Metrics
-  /** Files beside the control socket: the last good objects, and the state that the next run must know. */
+  /** Files beside the control socket: the last good objects, what the next run must know, and what people asked for. */
   readonly #lastGood: RunFile
   readonly #restart: RunFile
+  readonly #byHand: RunFile
   /** Undefined unless asked for. */
   readonly #statusFile: StatusFile | undefined
   readonly ended: Promise<void>
@@ -134,6 +136,7 @@ class Agent {
     this.#health = new HealthCheck({ feed })
     this.#lastGood = runFile(`${beside}.last-good.json`, feed)
     this.#restart = runFile(`${beside}.restart.json`, feed)
+    this.#byHand = runFile(`${beside}.by-hand.json`, feed)
     const { status: path, node } = options
     this.#statusFile = path === undefined ? undefined : new StatusFile({ path, node, report: reportAt(path, feed) })
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? tableOf(options) : undefined })
@@ -184,7 +187,8 @@ class Agent {
     this.#forwarding?.open()
     this.#driver.feed({ kind: 'remembered', objects: readKept(await this.#lastGood.read()) })
     const document = readRestart(await this.#restart.read())
-    this.#driver.feed({ kind: 'restarted', document, forwards: this.#forwarding?.families })
+    const byHand = readByHand(await this.#byHand.read())
+    this.#driver.feed({ kind: 'restarted', document, byHand, forwards: this.#forwarding?.families })
     this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
     this.#source.followSecrets?.(this.#secrets)
     this.#source.followPods?.(this.#pods)
@@ -249,6 +253,7 @@ class Agent {
       this.#lastGood.close(),
       this.#bfd.stop(),
       this.#restart.close(),
+      this.#byHand.close(),
       this.#statusFile?.close(),
     ])
     this.#forwarding?.stop()
@@ -314,6 +319,9 @@ class Agent {
         return
       case 'remember-restart':
         this.#restart.write(effect.document)
+        return
+      case 'remember-by-hand':
+        this.#byHand.write(effect.document)
         return
       case 'status':
       case 'conditions':

@@ -187,6 +187,46 @@ const leaves = (helper: Helper): Case => ({
   },
 })
 
+/** A router that keeps routes for an agent's restart must not take a restart for the end of its maintenance. */
+const stillDrained = (helper: Helper): Case => ({
+  name: `graceful restart: ${helper}, drained by hand, then left: so it stays for an agent that is killed`,
+  speakers: helper,
+  async run(bench) {
+    const all = await scene(bench, 'ipv4', false, 'both dial')
+    await settled(all)
+    const held = async () => [...(await all.router.routes('ipv4')), ...(await all.router.routes('ipv6'))]
+    const isDrained = ({ communities }: Route) => communities.some((one) => GRACEFUL_SHUTDOWN.test(one))
+    const allDrained = async () => {
+      const drained = (await held()).filter(isDrained).length
+      expect(drained === all.ours.length, `${drained} of ${all.ours.length} routes are drained`)
+    }
+    const [protocol] = await all.agent.protocols()
+    await all.agent.act('drain', protocol?.name ?? '', 'line card')
+    await eventually(allDrained)
+    await all.agent.kill()
+    await throughout(2_000, allDrained)
+    await all.agent.start()
+    await throughout(10_000, allDrained)
+    await agentSessionsUp(all.agent, 1)
+    await all.agent.act('undrain', protocol?.name ?? '')
+    await settled(all)
+    await all.agent.act('leave', 'new kernel')
+    await routerHolds(all.router, [])
+    await eventually(async () => {
+      const [left] = await all.agent.protocols()
+      expect(left?.state === 'Idle', `the session is ${left?.state}`)
+    })
+    await all.agent.kill()
+    await all.agent.start()
+    await throughout(10_000, async () => expectRoutes('the router', await held(), []))
+    await all.agent.act('leave', 'cancel')
+    await settled(all)
+  },
+})
+
+/** RFC 8326 §5: the community as BIRD and as FRR show it. */
+const GRACEFUL_SHUTDOWN = /^(65535:0|graceful-?shutdown)$/i
+
 /** RFC 9494 §4.2: the community as BIRD and as FRR show it. */
 const LLGR_STALE = /^(65535:6|llgr-?stale)$/i
 
@@ -334,6 +374,7 @@ export const cases: readonly Case[] = [
     restartUnseen(helper, 'killed', 'ipv4', 2),
     restartUnseen(helper, 'stopped', 'ipv6', 1),
     leaves(helper),
+    stillDrained(helper),
     longAway(helper),
   ]),
   routerLongAway,

@@ -28,7 +28,8 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
               | callers | interfaces | static | symbols | memory | bfd sessions
   godwit enable | disable | restart | drain | undrain PEER, reload [in|out] PEER, configure check
   godwit leave [cancel|REASON], down, graceful restart
-                                    commands to a running agent; \`godwit show ?\` lists all of show
+                                    commands to a running agent; \`godwit show ?\` lists all of show; disable, drain
+                                    and leave hold until taken back or until the machine reboots
   godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE]
                                     list errors in objects, and what each node would advertise to which neighbor
   godwit doctor                     check whether this machine can route, and print what to change

@@ -2,6 +2,7 @@
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Action, ActionResult } from '../show/view.ts'
+import { byHand } from './by-hand.ts'
 import type { Neighbor } from './neighbors.ts'
 import type { Objects } from './objects.ts'
 import type { Sessions } from './sessions.ts'
@@ -62,5 +63,3 @@ export function act(
       return action.on ? result('failed', 'messages are not traced') : result('done')
   }
 }
-
-const byHand = (done: string, message: string): string => `${done} by hand${message === '' ? '' : `: ${message}`}`

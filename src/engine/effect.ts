@@ -11,6 +11,7 @@ import type { NftChange } from '../dataplane/nft-script.ts'
 import type { EventPlan } from '../status/events.ts'
 import type { NodeStatus } from '../status/node-status.ts'
 import type { ObjectConditions } from '../status/object-conditions.ts'
+import type { ByHandDocument } from './by-hand.ts'
 import type { ClientId } from './input.ts'
 import type { LogLine } from './log-line.ts'
 import type { RestartDocument } from './restart.ts'
@@ -92,5 +93,7 @@ export type Effect =
   | { readonly kind: 'untaint'; readonly nodes: readonly string[] }
   /** What the next run must know, for the Input `restarted`; undefined: it must start without. */
   | { readonly kind: 'remember-restart'; readonly document: RestartDocument | undefined }
+  /** The same of what people asked of this agent by command. */
+  | { readonly kind: 'remember-by-hand'; readonly document: ByHandDocument }
   /** After `stop`: no connection is left, and the process may end. */
   | { readonly kind: 'done' }

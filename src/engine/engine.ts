@@ -26,6 +26,7 @@ import { type LinkChange, LinkTable } from '../dataplane/links.ts'
 import type { View } from '../show/view.ts'
 import { act } from './act.ts'
 import { Bfd } from './bfd.ts'
+import { askedBeforeLine, ByHand } from './by-hand.ts'
 import { Callers } from './callers.ts'
 import { Clients } from './clients.ts'
 import { CniKeeper, type CniMode, cniLine, cniProblem } from './cni.ts'
@@ -47,7 +48,7 @@ import { Kernel } from './kernel.ts'
 import { Leaving } from './leave.ts'
 import { Listening } from './listening.ts'
 import { logLine, problemGoneLine, problemLine } from './log-line.ts'
-import { isHeldByObjects, type Neighbor, Neighbors } from './neighbors.ts'
+import { isStopped, type Neighbor, Neighbors } from './neighbors.ts'
 import { type ObjectInput, ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
@@ -134,6 +135,7 @@ export class Engine {
   readonly #bfd = new Bfd(this.#links, this.#out)
   readonly #defaults = new DefaultRoutes(this.#links)
   readonly #restart: Restart
+  readonly #byHand: ByHand
   /** Undefined with `--dataplane none`. */
   readonly #kernel: Kernel | undefined
   readonly #facts: Facts
@@ -210,11 +212,13 @@ export class Engine {
       isReady: () => !this.#rib.busy && hasOwn() && !this.#requested.awaitsSecrets,
       hasOwn,
     })
+    this.#byHand = new ByHand(boot)
     const shared = { neighbors: this.#neighbors, sessions: this.#sessions, rib: this.#rib }
     this.#objects = new Objects({
       ...shared,
       chance: new Chance(seed),
       ownRestart: this.#restart.own,
+      byHand: this.#byHand,
       gateways: new Gateways(this.#defaults),
       sources: new Sources(this.#links),
     })
@@ -230,7 +234,11 @@ export class Engine {
       facts: this.#facts,
       kernel: this.#kernel,
       bfd: this.#bfd,
-      act: (neighbor, action) => act(neighbor, action, this.#facts.now, parts),
+      act: (neighbor, action) => {
+        const result = act(neighbor, action, this.#facts.now, parts)
+        this.#objects.noteByHand(neighbor)
+        return result
+      },
       node: {
         stop: (reason, how) => {
           if (how === 'restart') this.#stopForRestart(reason, this.#facts.now)
@@ -271,6 +279,7 @@ export class Engine {
     this.#bfd.flush()
     this.#flushKernel(!waiting && !this.#rib.busy, now)
     this.#rememberRestart()
+    this.#rememberByHand()
     this.#protect()
     if (this.#facts.stopping && this.#neighbors.connections === 0) this.#out.push({ kind: 'done' })
     this.#status?.step(now)
@@ -282,14 +291,15 @@ export class Engine {
     if (!this.#restart.isDeferring) return false
     const line = this.#restart.look(now)
     if (line !== undefined) this.#out.log(line)
+    if (!this.#restart.isDeferring) this.#leaving.count(now)
     if (this.#kernel !== undefined) this.#kernel.defers = this.#restart.isDeferring
     return this.#restart.isDeferring
   }
 
   *#deferringNeighbors(): Iterable<DeferringNeighbor> {
-    for (const { name, peer, disabled, intent } of this.#neighbors.values()) {
-      const isStopped = disabled !== undefined || isHeldByObjects(intent) || intent.range !== undefined
-      yield { name, session: peer.session, isStopped }
+    for (const neighbor of this.#neighbors.values()) {
+      const { name, peer, intent } = neighbor
+      yield { name, session: peer.session, isStopped: isStopped(neighbor) || intent.range !== undefined }
     }
     for (const caller of this.#objects.expected(this.#restart.callers)) yield { ...caller, isStopped: false }
   }
@@ -300,6 +310,16 @@ export class Engine {
     const { advertisedFamilies, rangeCallers } = this.#sessions
     const document = this.#restart.remember(node.routerId, advertisedFamilies, rangeCallers)
     if (document !== undefined) this.#out.push({ kind: 'remember-restart', document })
+  }
+
+  /** A farewell is not kept: an agent that starts here later is a new one. */
+  #rememberByHand(): void {
+    if (this.#facts.stopping || this.#endsWith !== undefined) return
+    const { stage, reason } = this.#leaving
+    const left = { reason, isGone: stage === 'gone', byObjects: reason === this.#leaveWanted }
+    this.#byHand.noteLeaving(stage === 'here' ? undefined : left)
+    const document = this.#byHand.remember()
+    if (document !== undefined) this.#out.push({ kind: 'remember-by-hand', document })
   }
 
   /** When `handle` must be called next if no input arrives; a time in the past means at once. */
@@ -427,6 +447,7 @@ export class Engine {
         return
       case 'restarted':
         this.#restart.take(input.document, input.forwards ?? FAMILIES)
+        this.#byHand.take(input.byHand)
         return
     }
   }
@@ -703,6 +724,7 @@ export class Engine {
     if (node === undefined) return
     const line = this.#restart.begin(node.routerId, this.#kernel?.takesOver === true, this.#facts.now)
     if (line !== undefined) this.#out.log(line)
+    this.#leaveAsBefore(this.#facts.now)
     for (const peer of peers.changed) {
       this.#objects.changePeer(peer, node, this.#facts.now)
       yield NEIGHBOR_COST
@@ -712,6 +734,20 @@ export class Engine {
       this.#objects.addPeer(peer, node, this.#facts.now)
       yield NEIGHBOR_COST
     }
+    this.#settleByHand()
+  }
+
+  /** The previous run left, or was about to. Objects that no longer ask for it are heard after this. */
+  #leaveAsBefore(now: Millis): void {
+    const left = this.#byHand.takeLeft()
+    if (left === undefined || !this.#leaving.goOn(left, now)) return
+    if (left.byObjects) this.#leaveWanted = left.reason
+    if (!this.#restart.isDeferring) this.#leaving.count(now)
+  }
+
+  #settleByHand(): void {
+    const names = this.#objects.settleByHand()
+    if (names.length > 0) this.#out.log(askedBeforeLine(names))
   }
 
   #takeLinks(change: LinkChange, now: Millis): void {
@@ -822,6 +858,7 @@ export class Engine {
 
   #stay(now: Millis): boolean {
     if (this.#endsWith !== undefined) return false
+    this.#byHand.takeLeft()
     this.#leaving.cancel(now)
     return true
   }
@@ -831,7 +868,7 @@ export class Engine {
     if (this.#facts.stopping) return
     this.#endsWith = reason
     if (this.#neighbors.connections === 0) this.#end(reason, now)
-    else this.#leaving.begin(reason, now)
+    else if (!this.#leaving.begin(reason, now)) this.#leaving.count(now)
   }
 
   #end(reason: string, now: Millis): void {

@@ -33,7 +33,7 @@ export interface Syncing {
 
 export interface SyncingNeighbor {
   readonly name: string
-  /** It is not dialled: it is disabled by command or held down by objects. */
+  /** It is not dialled. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }

@@ -9,6 +9,7 @@ import type { ObjectChange } from '../cluster/source.ts'
 import type { Failure, KernelChange } from '../dataplane/kernel.ts'
 import type { LinkChange } from '../dataplane/links.ts'
 import type { NftTable } from '../dataplane/nft-table.ts'
+import type { ByHandDocument } from './by-hand.ts'
 import type { RestartDocument } from './restart.ts'
 
 /** A client of the control socket; the edge assigns the number, and never uses it again. */
@@ -41,6 +42,8 @@ export type ObjectsInput =
   | {
       readonly kind: 'restarted'
       readonly document: RestartDocument | undefined
+      /** What people had asked of the previous run by command. */
+      readonly byHand?: ByHandDocument | undefined
       /** The families that this machine forwards, where that is known. */
       readonly forwards?: readonly Family[] | undefined
     }

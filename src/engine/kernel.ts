@@ -28,7 +28,7 @@ import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
 import { kernelProblems, MOST, type Unresolved } from './kernel-problems.ts'
 import { logLine } from './log-line.ts'
-import { isHeldByObjects, type Neighbors } from './neighbors.ts'
+import { isStopped, type Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
@@ -395,8 +395,8 @@ export class Kernel {
 
   *#syncingNeighbors(): Iterable<SyncingNeighbor> {
     const { neighbors, expected, objects } = this.#rooms
-    for (const { name, peer, disabled, intent } of neighbors.all()) {
-      yield { name, session: peer.session, isStopped: disabled !== undefined || isHeldByObjects(intent) }
+    for (const neighbor of neighbors.all()) {
+      yield { name: neighbor.name, session: neighbor.peer.session, isStopped: isStopped(neighbor) }
     }
     for (const caller of expected()) yield { ...caller, isStopped: false }
     for (const name of objects.silentRanges()) yield { name, session: undefined, isStopped: false }

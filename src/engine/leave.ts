@@ -5,7 +5,8 @@
  */
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import type { Stage } from './leaving-stage.ts'
+import type { LeftNode } from './by-hand.ts'
+import { type Stage, whyLeft } from './leaving-stage.ts'
 import { logLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import type { Objects } from './objects.ts'
@@ -59,6 +60,21 @@ export class Leaving {
     return true
   }
 
+  /** Goes on with what the previous run began; its sessions may have ended. Returns whether it does. */
+  goOn({ reason, isGone }: LeftNode, now: Millis): boolean {
+    if (this.#stage !== 'here') return false
+    this.#reason = reason
+    this.#enter(isGone ? 'gone' : 'drained', undefined, now)
+    const text = `this node ${isGone ? 'has left' : 'is leaving'}, as before the restart: ${reason}`
+    this.#rooms.out.log(logLine('info', 'leaving', text, { reason }))
+    return true
+  }
+
+  /** From here on neighbors have time: after a restart, routes are advertised later than they are known. */
+  count(now: Millis): void {
+    if (this.#stage === 'drained') this.#next ??= now + MOVE
+  }
+
   /** Returns to normal from any stage. */
   cancel(now: Millis): void {
     if (this.#stage === 'here') return
@@ -82,7 +98,7 @@ export class Leaving {
   #enter(stage: Stage, next: Millis | undefined, now: Millis): void {
     this.#stage = stage
     this.#next = next
-    this.#rooms.objects.stage = stage
+    this.#rooms.objects.leaving = { stage, reason: this.#reason }
     for (const neighbor of this.#rooms.neighbors.all()) {
       neighbor.leaving = stage
       this.#rooms.sessions.refit(neighbor, now)
@@ -97,7 +113,7 @@ export class Leaving {
 
   #stop(neighbor: Neighbor, now: Millis): void {
     const reason = this.#reason
-    const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason: `left: ${reason}` } as const
+    const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason: whyLeft(reason) } as const
     this.#rooms.sessions.handle(neighbor, stop, now)
   }
 }

@@ -16,7 +16,7 @@ import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHopChoice } from './next-hops.ts'
 
 /** Held because of its objects. One whose router is still to be found counts as one that may send routes soon. */
-export const isHeldByObjects = ({ held, interface: link, gateway }: PeerIntent): boolean =>
+const isHeldByObjects = ({ held, interface: link, gateway }: PeerIntent): boolean =>
   held !== undefined && link === undefined && gateway === undefined
 
 export interface Neighbor {
@@ -40,6 +40,10 @@ export interface Neighbor {
   /** Kinds of UPDATE problems already reported in this session. */
   readonly warned: Set<string>
 }
+
+/** It is not dialled: it is disabled by command, held down by objects, or this node has left. */
+export const isStopped = ({ disabled, leaving, intent }: Pick<Neighbor, 'disabled' | 'leaving' | 'intent'>): boolean =>
+  disabled !== undefined || leaving === 'gone' || isHeldByObjects(intent)
 
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()

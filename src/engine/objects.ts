@@ -14,9 +14,10 @@ import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
+import { type ByHand, byHand } from './by-hand.ts'
 import type { Gateways } from './gateways.ts'
 import type { DiscoveryInput } from './input.ts'
-import type { Stage } from './leaving-stage.ts'
+import { type Stage, whyLeft } from './leaving-stage.ts'
 import type { LogLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
@@ -32,6 +33,7 @@ interface ObjectsParts {
   readonly rib: Rib
   readonly chance: Chance
   readonly ownRestart: OwnRestart
+  readonly byHand: ByHand
   readonly gateways: Gateways
   readonly sources: Sources
 }
@@ -42,6 +44,7 @@ export class Objects {
   readonly #rib: Rib
   readonly #chance: Chance
   readonly #ownRestart: OwnRestart
+  readonly #byHand: ByHand
   readonly #ranges = new Ranges()
   readonly unnumbered = new Unnumbered()
   readonly gateways: Gateways
@@ -49,12 +52,13 @@ export class Objects {
   /** Grows when neighbors, or their intents, may have changed. */
   revision = 0
   /** Neighbors that are added while this node is leaving start in the same stage. */
-  stage: Stage = 'here'
+  leaving: { readonly stage: Stage; readonly reason: string } = { stage: 'here', reason: '' }
 
   constructor(parts: ObjectsParts) {
     this.gateways = parts.gateways
     this.#sources = parts.sources
     this.#ownRestart = parts.ownRestart
+    this.#byHand = parts.byHand
     this.#neighbors = parts.neighbors
     this.#sessions = parts.sessions
     this.#rib = parts.rib
@@ -122,7 +126,7 @@ export class Objects {
       if (range === undefined || range.held !== undefined) continue
       const { name } = memberIntent(range, address)
       const neighbor = this.#neighbors.get(name)
-      if (neighbor?.disabled === undefined) yield { name, session: neighbor?.peer.session }
+      if (this.#byHand.of(name).disabled === undefined) yield { name, session: neighbor?.peer.session }
     }
   }
 
@@ -136,7 +140,17 @@ export class Objects {
   /** A neighbor from a range has no connection left: it is removed, unless it is disabled by command. */
   forgetCaller(neighbor: Neighbor, now: Millis): void {
     if (neighbor.intent.range === undefined || neighbor.disabled !== undefined) return
-    if (neighbor.peer.snapshot(now).stopped === undefined) this.removePeer(neighbor.name, now)
+    if (neighbor.peer.snapshot(now).stopped === undefined) this.#remove(neighbor.name, now)
+  }
+
+  /** A command has changed what is asked of a neighbor. */
+  noteByHand(neighbor: Neighbor): void {
+    this.#byHand.note(neighbor, this.#ranges.rangeOf(neighbor.name))
+  }
+
+  /** All objects are known after a start. Returns the names of neighbors that are still disabled or drained. */
+  settleByHand(): readonly string[] {
+    return this.#byHand.settle((name) => this.#ranges.has(name) || this.#neighbors.get(name) !== undefined)
   }
 
   #addNeighbor(wanted: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
@@ -146,9 +160,8 @@ export class Objects {
       name: intent.name,
       peer,
       intent,
-      disabled: undefined,
-      drained: undefined,
-      leaving: this.stage,
+      ...this.#byHand.of(intent.name),
+      leaving: this.leaving.stage,
       nextHops: undefined,
       interface: undefined,
       left: {},
@@ -156,8 +169,16 @@ export class Objects {
       warned: new Set(),
     }
     this.#neighbors.add(neighbor)
-    this.startOrHold(neighbor, now)
+    const stopped = this.#whyStopped(neighbor)
+    if (stopped === undefined) this.startOrHold(neighbor, now)
+    else this.#hold(neighbor, stopped, now)
     return neighbor
+  }
+
+  /** Why a neighbor is not started whatever its objects say: what people asked of it before, or that this node has left. */
+  #whyStopped({ disabled, leaving }: Neighbor): string | undefined {
+    if (disabled !== undefined) return byHand('disabled', disabled)
+    return leaving === 'gone' ? whyLeft(this.leaving.reason) : undefined
   }
 
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
@@ -194,10 +215,16 @@ export class Objects {
     else this.startOrHold(neighbor, now)
   }
 
+  /** No object defines it any more. What was asked of it by command goes too. */
   removePeer(name: string, now: Millis): void {
+    this.#byHand.forget(name)
+    this.#remove(name, now)
+  }
+
+  #remove(name: string, now: Millis): void {
     this.revision++
     if (this.#ranges.has(name)) {
-      for (const member of this.#ranges.membersOf(name)) this.removePeer(member, now)
+      for (const member of this.#ranges.membersOf(name)) this.#remove(member, now)
       this.#ranges.remove(name)
     }
     const neighbor = this.#neighbors.get(name)
@@ -281,10 +308,11 @@ export class Objects {
     const { held } = neighbor.intent
     if (neighbor.disabled !== undefined || neighbor.peer.session !== undefined || neighbor.leaving === 'gone') return
     if (held === undefined) this.#sessions.handle(neighbor, { kind: 'start' }, now)
-    else {
-      const stop = { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held } as const
-      this.#sessions.handle(neighbor, stop, now)
-    }
+    else this.#hold(neighbor, held, now)
+  }
+
+  #hold(neighbor: Neighbor, reason: string, now: Millis): void {
+    this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
   }
 
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly RouteIntent['prefix'][], now: Millis): void {

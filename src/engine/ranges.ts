@@ -66,6 +66,11 @@ export class Ranges {
     return [...this.#members].filter(([, range]) => range === name).map(([member]) => member)
   }
 
+  /** The range that a neighbor connected from. */
+  rangeOf(member: string): string | undefined {
+    return this.#members.get(member)
+  }
+
   join(range: string, member: string): void {
     this.#members.set(member, range)
   }

@@ -64,7 +64,7 @@ export interface Deferring {
 
 export interface DeferringNeighbor {
   readonly name: string
-  /** It is not dialled: it is disabled by command or held down by objects. */
+  /** It is not dialled. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'families' | 'restart'> | undefined
 }

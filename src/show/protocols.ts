@@ -144,7 +144,7 @@ export const formatLastError = (error: LastError | undefined): string =>
 function* detailLines(protocol: ProtocolView, now: Millis): Iterable<string> {
   const { peer, object, kind } = protocol
   yield field(2, 'Description', descriptionOf(object, kind))
-  if (protocol.disabled && peer.stopped !== undefined && peer.stopped !== '') yield field(2, 'Message', peer.stopped)
+  if (peer.stopped && peer.stopped !== protocol.held) yield field(2, 'Message', peer.stopped)
   if (protocol.held !== undefined) yield field(2, 'Held', protocol.held)
   if (protocol.drained !== undefined) yield field(2, 'Drained', protocol.drained)
   yield field(2, 'BGP state', stateOf(protocol), 22)

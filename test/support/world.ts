@@ -8,6 +8,7 @@ import { Chance } from '../../src/base/chance.ts'
 import type { Family } from '../../src/base/family.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { Link } from '../../src/dataplane/links.ts'
+import type { ByHandDocument } from '../../src/engine/by-hand.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -91,6 +92,7 @@ export class World {
   #nextClient = 1
   /** By host: what its agent left for the next one, and how often its machine was started anew. */
   readonly #left = new Map<string, RestartDocument>()
+  readonly #byHand = new Map<string, ByHandDocument>()
   readonly #boots = new Map<string, number>()
 
   constructor(options: WorldOptions = {}) {
@@ -122,7 +124,8 @@ export class World {
     const host = new Host(name, addresses, { ...options, boot, ...more, seed, now: this.now })
     this.hosts.set(name, host)
     for (const address of addresses) this.#byAddress.set(address, host)
-    this.feed(host, { kind: 'restarted', document: this.#left.get(name), forwards })
+    const byHand = this.#byHand.get(name)
+    this.feed(host, { kind: 'restarted', document: this.#left.get(name), byHand, forwards })
     this.feed(host, { kind: 'links', change: { full: true, gone: [], present: [lanOf(addresses)] } })
     if (objects === undefined) return host
     this.feed(host, { kind: 'objects', changes: objects })
@@ -133,6 +136,7 @@ export class World {
   /** Its run directory is emptied: the next run is the first one here. */
   forget(name: string): void {
     this.#left.delete(name)
+    this.#byHand.delete(name)
   }
 
   change(host: Host, changes: readonly ObjectChange[]): void {
@@ -304,6 +308,9 @@ export class World {
         return
       case 'log':
         this.#note(host, effect.line)
+        return
+      case 'remember-by-hand':
+        this.#byHand.set(host.name, effect.document)
         return
       case 'remember-restart':
         if (effect.document === undefined) this.#left.delete(host.name)
