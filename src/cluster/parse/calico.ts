@@ -1,14 +1,18 @@
 /**
  * Calico's own objects, read as Calico reads them where its API takes more than ours: an empty text or a number of 0 is none, a
- * time is rounded to seconds, and where the old word for the next hop stands beside the new one, the new one counts.
+ * time is rounded to seconds, and where the old word for the next hop stands beside the new one, the new one counts. In
+ * `crd.projectcalico.org/v1` Calico keeps the labels and annotations of an object in one annotation.
  */
+import type { Findings } from '../problem.ts'
 import { isRecord } from './fields.ts'
+import { annotationPath } from './node.ts'
 
 const TIMES: readonly string[] = ['nodeMeshMaxRestartTime', 'maxRestartTime', 'keepaliveTime']
 /** Further in stands nothing that is read. */
 const DEEPEST = 8
 
-export function asCalicoReads(object: Record<string, unknown>): Record<string, unknown> {
+export function asCalicoReads(stored: Record<string, unknown>, findings: Findings): Record<string, unknown> {
+  const object = stored.apiVersion === STORAGE ? withKeptMetadata(stored, findings) : stored
   if (!isRecord(object.spec)) return object
   const spec = withoutEmpty(object.spec) as Record<string, unknown>
   for (const field of TIMES) if (typeof spec[field] === 'string') spec[field] = rounded(spec[field])
@@ -17,6 +21,36 @@ export function asCalicoReads(object: Record<string, unknown>): Record<string, u
   if (Array.isArray(spec.prefixAdvertisements)) spec.prefixAdvertisements = spec.prefixAdvertisements.filter(hasCidr)
   if (typeof spec.nextHopMode === 'string') delete spec.keepOriginalNextHop
   return { ...object, spec }
+}
+
+const STORAGE = 'crd.projectcalico.org/v1'
+/** Written by calicoctl, and by Calico's API server for what is set in `projectcalico.org/v3`. */
+const KEPT_METADATA = 'projectcalico.org/metadata'
+
+/** What is kept comes before labels and annotations of the stored object itself. */
+function withKeptMetadata(object: Record<string, unknown>, findings: Findings): Record<string, unknown> {
+  const { metadata } = object
+  const text = isRecord(metadata) && isRecord(metadata.annotations) ? metadata.annotations[KEPT_METADATA] : undefined
+  if (!isRecord(metadata) || typeof text !== 'string') return object
+  const kept = recordIn(text)
+  if (kept === undefined) {
+    const says = 'is not JSON of an object; the labels and annotations that Calico keeps there are ignored'
+    findings.say('labels-unreadable', annotationPath(KEPT_METADATA), says)
+    return object
+  }
+  const both = (name: string) => ({ ...fieldsOf(metadata[name]), ...fieldsOf(kept[name]) })
+  return { ...object, metadata: { ...metadata, labels: both('labels'), annotations: both('annotations') } }
+}
+
+const fieldsOf = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {})
+
+function recordIn(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function withoutEmpty(value: unknown, depth = 1): unknown {

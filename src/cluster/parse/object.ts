@@ -97,7 +97,7 @@ function parseRecord<K extends Kind>(
   }
   if (groups.includes('godwit.dev/v1')) tellOfStrayFields(object, findings)
   const isCalicos = typeof apiVersion === 'string' && CALICO_GROUPS.includes(apiVersion) && !IPAM.includes(ref.kind)
-  return PARSERS[ref.kind](isCalicos ? asCalicoReads(object) : object, ref, findings)
+  return PARSERS[ref.kind](isCalicos ? asCalicoReads(object, findings) : object, ref, findings)
 }
 
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']

@@ -123,3 +123,46 @@ describe('labels that calicoctl set', () => {
     ])
   })
 })
+
+describe('labels and annotations that Calico keeps in one annotation', () => {
+  const KEPT = 'projectcalico.org/metadata'
+  const peer = (apiVersion: string, metadata: object) =>
+    parseObject(
+      { kind: 'BGPPeer', namespace: '', name: 'one' },
+      { apiVersion, kind: 'BGPPeer', metadata: { name: 'one', ...metadata }, spec: PEER },
+    )
+  const kept = (metadata: object) => ({ annotations: { [KEPT]: JSON.stringify(metadata) } })
+
+  test('count as those of the object in the group where it does so, and come first', () => {
+    const said = kept({ creationTimestamp: null, labels: { a: '1' }, annotations: { 'godwit.dev/holdTime': '30s' } })
+    const beside = { labels: { a: '0', b: '2' }, annotations: { ...said.annotations, 'godwit.dev/drain': 'true' } }
+    expect(peer('crd.projectcalico.org/v1', beside)).toMatchObject({
+      value: { labels: { a: '1', b: '2' }, holdTime: 30, drain: true },
+      problems: [],
+    })
+    expect(peer('projectcalico.org/v3', beside).value).toMatchObject({ labels: { a: '0', b: '2' }, drain: true })
+    expect(peer('projectcalico.org/v3', beside).value?.holdTime).toBeUndefined()
+  })
+
+  test('a fault in them has the name of the place where the person sees it', () => {
+    const { problems } = peer('crd.projectcalico.org/v1', kept({ annotations: { 'godwit.dev/holdTime': 'soon' } }))
+    expect(problems.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^BGPPeer\/one metadata\.annotations\[godwit\.dev\/holdTime\]: "soon"/),
+    ])
+  })
+
+  test.each(['no JSON', '[]', '"a"', 'null', ''])(
+    'that cannot be read are named, and the object counts: %s',
+    (text) => {
+      const { value, problems } = peer('crd.projectcalico.org/v1', { annotations: { [KEPT]: text } })
+      expect(value).toMatchObject({ remote: { address: '10.0.0.1' } })
+      expect(problems.map((problem) => problem.text)).toEqual([
+        `BGPPeer/one metadata.annotations[${KEPT}]: is not JSON of an object; the labels and annotations that Calico keeps there are ignored`,
+      ])
+    },
+  )
+
+  test.each([{}, { labels: null, annotations: 'x' }, { labels: 3 }])('without any say nothing: %j', (metadata) => {
+    expect(peer('crd.projectcalico.org/v1', kept(metadata))).toMatchObject({ value: { labels: {} }, problems: [] })
+  })
+})
