@@ -54,6 +54,12 @@ const isDraining = (store: ObjectStore, { namespace, name }: ServiceObject): boo
   return slices.some(({ draining }) => draining.some((node) => node !== '' && !ready.has(node)))
 }
 
+/** It has slices, and no node has a ready endpoint. */
+const isIdle = (store: ObjectStore, { namespace, name }: ServiceObject): boolean => {
+  const slices = store.slicesOf(`${namespace}/${name}`)
+  return slices.length > 0 && slices.every(({ ready }) => ready.length === 0)
+}
+
 export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
   {
     topic: 'addresses of both families of a service that is advertised one by one',
@@ -99,6 +105,21 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
         store,
         (service, settings) =>
           settings.loadBalancerAggregation && isRange(service, settings) && singles(service, settings).length > 1,
+      ),
+  },
+  {
+    topic:
+      'the other addresses of a service with an address that is a range of its own, while it has no ready endpoint',
+    calico: 'are advertised one by one, by every node',
+    godwit: 'are not advertised one by one until an endpoint is ready',
+    concerns: (store) =>
+      servicesIn(
+        store,
+        (service, settings) =>
+          !settings.loadBalancerAggregation &&
+          isRange(service, settings) &&
+          singles(service, settings).length > 1 &&
+          isIdle(store, service),
       ),
   },
   {

@@ -7,7 +7,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn } from '../base/units.ts'
 import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
 import { DEFAULT_AS } from '../cluster/node.ts'
-import type { FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
+import type { ConfigurationObject, FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
 import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
 import { matches } from '../cluster/selector.ts'
 import { EXCLUDE_LABEL } from '../cluster/services.ts'
@@ -22,6 +22,10 @@ const nodesIn = (store: ObjectStore, isMeant: (node: NodeObject) => boolean): st
   [...store.table('Node').values()].filter(isMeant).map(({ name }) => `Node/${name}`)
 
 const ownAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'default')?.asNumber ?? DEFAULT_AS
+
+const asesOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
+  ...new Set(nodes.map(({ asNumber }) => asNumber ?? ownAs(store))),
+]
 
 /** The nodes that have the neighbor. */
 const nodesWith = (store: ObjectStore, { node, nodeSelector }: PeerObject): NodeObject[] =>
@@ -38,11 +42,21 @@ const isOfNode = (store: ObjectStore, address: Address): boolean =>
 
 /** Whether the neighbor is external or internal to the nodes that have it, as far as objects tell. */
 function isExternal(store: ObjectStore, peer: PeerObject): boolean {
-  const { asNumber, remoteAs, localAsNumber } = peer
+  const { asNumber, remoteAs, localAsNumber, peerSelector } = peer
+  if (peerSelector !== undefined) return joinsAses(store, peer)
   if (remoteAs !== undefined || asNumber === undefined) return remoteAs === 'external'
-  const nodes = nodesWith(store, peer).map((node) => node.asNumber ?? ownAs(store))
+  const nodes = asesOf(store, nodesWith(store, peer))
   const locals = localAsNumber === undefined ? (nodes.length === 0 ? [ownAs(store)] : nodes) : [localAsNumber]
   return locals.some((one) => one !== asNumber)
+}
+
+/** Whether it makes neighbors of nodes with different AS numbers. */
+function joinsAses(store: ObjectStore, peer: PeerObject): boolean {
+  const there = [...store.table('Node').values()].filter(
+    ({ labels }) => peer.peerSelector !== undefined && matches(peer.peerSelector, labels),
+  )
+  const [here, others] = [asesOf(store, nodesWith(store, peer)), asesOf(store, there)]
+  return here.length > 0 && others.some((one) => here.length > 1 || one !== here[0])
 }
 
 const filtersOf = (store: ObjectStore, { filters }: PeerObject): FilterObject[] =>
@@ -69,6 +83,32 @@ const isShadowed = (store: ObjectStore, peer: PeerObject): boolean =>
   isGlobal(peer) && [...store.table('BGPPeer').values()].some((other) => !isGlobal(other) && sameRemote(peer, other))
 
 const isGlobal = ({ node, nodeSelector }: PeerObject): boolean => node === undefined && nodeSelector === undefined
+
+/** A router with one address, on a node that has both families and no router of the other family. */
+function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
+  if (peer.remote === undefined || peer.families !== undefined || !isRouter(store, peer)) return false
+  const family = familyOfAddress(peer.remote.address)
+  const others = [...store.table('BGPPeer').values()].filter(
+    (one) => one.remote !== undefined && familyOfAddress(one.remote.address) !== family && isRouter(store, one),
+  )
+  const served = new Set(others.flatMap((one) => nodesWith(store, one)))
+  return nodesWith(store, peer).some((node) => Object.keys(node.addresses).length > 1 && !served.has(node))
+}
+
+/** Names that its own `communities` lack. */
+const borrowsNames = (store: ObjectStore, { name, communities, prefixAdvertisements = [] }: ConfigurationObject) =>
+  name.startsWith(NODE_CONFIGURATION) &&
+  prefixAdvertisements
+    .flatMap((one) => one.communities)
+    .some(
+      (one) =>
+        typeof one === 'string' &&
+        !communities.has(one) &&
+        store.get('BGPConfiguration', 'default')?.communities.has(one) === true,
+    )
+
+const configurationsIn = (store: ObjectStore, isMeant: (one: ConfigurationObject) => boolean): string[] =>
+  [...store.table('BGPConfiguration').values()].filter(isMeant).map(({ name }) => `BGPConfiguration/${name}`)
 
 const sameRemote = (a: PeerObject, b: PeerObject): boolean =>
   a.remote !== undefined && a.remote.address === b.remote?.address && a.remote.port === b.remote.port
@@ -121,12 +161,23 @@ const RULES: readonly DifferenceRule[] = [
     calico: 'concern routes that it has learned and advertises, too',
     godwit: 'concern its own routes alone',
     concerns: (store) =>
-      [...store.table('BGPConfiguration').values()]
-        .filter(
-          ({ name, prefixAdvertisements = [] }) =>
-            name.startsWith(NODE_CONFIGURATION) && prefixAdvertisements.length > 0,
-        )
-        .map(({ name }) => `BGPConfiguration/${name}`),
+      configurationsIn(
+        store,
+        ({ name, prefixAdvertisements = [] }) => name.startsWith(NODE_CONFIGURATION) && prefixAdvertisements.length > 0,
+      ),
+  },
+  {
+    topic: 'names in the prefixAdvertisements of one node that only BGPConfiguration/default gives a value',
+    calico: 'are left out',
+    godwit: 'count',
+    concerns: (store) => configurationsIn(store, (one) => borrowsNames(store, one)),
+  },
+  {
+    topic: 'routes of the other family, with routers that have a session over one family alone',
+    calico: 'need a session over that family',
+    godwit:
+      'are advertised and learned in the same session, if the router announces both, unless addressFamilies names one',
+    concerns: (store) => peersIn(store, (peer) => isAloneInFamily(store, peer)),
   },
   {
     topic: `nodes with the label ${EXCLUDE_LABEL} and another value than "true"`,

@@ -38,12 +38,27 @@ const othersProxy = (object: ApiObject): ApiObject => ({
   ...object,
   metadata: { ...object.metadata, labels: { 'service.kubernetes.io/service-proxy-name': 'other' } },
 })
+const IDLE = endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: false }])
+const BUSY = endpointSlice('shop/web', 'IPv4', [{ node: 'n1', ready: true }])
 const LOCAL = { externalTrafficPolicy: 'Local' } as const
 const marked = (value: string) => ({ 'node.kubernetes.io/exclude-from-external-load-balancers': value })
 const ADVERTISING = bgpConfiguration({
   asNumber: 64512,
   prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: ['64512:1'] }],
 })
+const inWords = (object: ApiObject, fields: Record<string, string>): ApiObject => {
+  const annotations = Object.fromEntries(Object.entries(fields).map(([name, text]) => [`godwit.dev/${name}`, text]))
+  return { ...object, metadata: { ...object.metadata, annotations } }
+}
+/** A node in a rack with an AS of its own, and one with addresses of both families. */
+const RACK = node('n3', { labels: { rack: 'a' }, annotations: { 'projectcalico.org/ASNumber': '64600' } })
+const DUAL = node('n1', {
+  addresses: ['10.0.0.11', 'fd00::11'],
+  annotations: { ...calico('10.0.0.11'), 'projectcalico.org/IPv6Address': 'fd00::11/64' },
+})
+const NAMING = bgpConfiguration({ asNumber: 64512, communities: [{ name: 'pods', value: '64512:1' }] })
+const onNode = (community: string, spec: object = {}) =>
+  bgpConfiguration({ prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: [community] }], ...spec }, 'node.n1')
 const ON_NODE = bgpConfiguration({ prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: ['1:1'] }] }, 'node.n1')
 
 /** Words of the topic, whom it concerns, objects that have it, and some that do not. */
@@ -60,6 +75,16 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
     'BGPPeer/tor',
     [tor({ asNumber: 64512 }), node('n3', { annotations: { 'projectcalico.org/ASNumber': '64600' } })],
     [[tor({ asNumber: 64512, node: 'n1' }), node('n3', { annotations: { 'projectcalico.org/ASNumber': '64600' } })]],
+  ],
+  [
+    /^learned routes to eBGP/,
+    'BGPPeer/racks',
+    [bgpPeer('racks', { peerSelector: 'has(rack)' }), RACK],
+    [
+      [bgpPeer('racks', { peerSelector: '!has(rack)' })],
+      [bgpPeer('racks', { peerSelector: 'has(rack)', node: 'n3' }), RACK],
+      [inWords(bgpPeer('racks', { peerSelector: 'has(rack)' }), { advertiseLearned: 'true' }), RACK],
+    ],
   ],
   [
     /^routes outside the IP pools/,
@@ -91,6 +116,28 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
     ],
   ],
   [/^prefixAdvertisements of one node/, 'BGPConfiguration/node.n1', [ON_NODE], [[ADVERTISING]]],
+  [
+    /^names in the prefixAdvertisements/,
+    'BGPConfiguration/node.n1',
+    [NAMING, onNode('pods')],
+    [
+      [NAMING, onNode('pods', { communities: [{ name: 'pods', value: '64512:2' }] })],
+      [NAMING, onNode('64512:1')],
+      [NAMING, onNode('other')],
+    ],
+  ],
+  [
+    /^routes of the other family/,
+    'BGPPeer/tor',
+    [tor(), DUAL],
+    [
+      [tor()],
+      [tor(), DUAL, tor({ peerIP: 'fd00::1' }, 'tor6')],
+      [inWords(tor(), { addressFamilies: '["ipv4"]' }), DUAL],
+      [tor({ peerIP: '10.0.0.12' }), DUAL],
+    ],
+  ],
+  [/^routes of the other family/, 'BGPPeer/tor', [tor(), DUAL, tor({ peerIP: 'fd00::1', node: 'n2' }, 'tor6')], []],
   [
     /^nodes with the label/,
     'Node/n1',
@@ -128,7 +175,7 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
   ],
   [/^cluster IPs outside/, 'Service/shop/web', [SINGLY, web({ clusterIPs: ['10.97.0.1'] })], []],
   [
-    /^the other addresses of a service/,
+    /range of its own$/,
     'Service/shop/web',
     [web({ loadBalancerIPs: ['192.0.3.1'] })],
     [
@@ -137,7 +184,18 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
       [SINGLY, web({ loadBalancerIPs: ['192.0.3.1'] })],
     ],
   ],
-  [/^the other addresses of a service/, 'Service/shop/web', [web({ externalIPs: ['198.51.101.1'] })], []],
+  [
+    /while it has no ready endpoint/,
+    'Service/shop/web',
+    [SINGLY, web({ loadBalancerIPs: ['192.0.3.1', '192.0.2.1'] }), IDLE],
+    [
+      [SINGLY, web({ loadBalancerIPs: ['192.0.3.1', '192.0.2.1'] }), BUSY],
+      [SINGLY, web({ loadBalancerIPs: ['192.0.3.1', '192.0.2.1'] })],
+      [SINGLY, web({ loadBalancerIPs: ['192.0.2.1'] }), IDLE],
+      [web({ loadBalancerIPs: ['192.0.3.1', '192.0.2.1'] }), IDLE],
+    ],
+  ],
+  [/range of its own$/, 'Service/shop/web', [web({ externalIPs: ['198.51.101.1'] })], []],
   [
     /^addresses with ipMode/,
     'Service/shop/web',
@@ -189,5 +247,5 @@ test('every difference is tried', () => {
       return calicoDifferences(storeOf([...base, ...having])).flatMap((one) => (topic.test(one.topic) ? one.topic : []))
     }),
   )
-  expect(topics.size).toBe(16)
+  expect(topics.size).toBe(19)
 })
