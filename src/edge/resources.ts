@@ -131,8 +131,6 @@ export interface Source {
   followSecrets?(names: readonly string[]): void
   /** Reads the pods of this node that are selected, and no others; undefined: none. A folder is read whole anyhow. */
   followPods?(selection: PodSelection | undefined): void
-  /** Reads the selected pods of all nodes, for a look at the whole cluster; resolves once they are listed. */
-  readPods?(selection: PodSelection): Promise<void>
   /** Reads the selected pods of all nodes: resolves once they are listed. A folder holds them anyhow. */
   readPods?(selection: PodSelection): Promise<void>
   /** Why no agent follows this one after SIGTERM; undefined: one does, or that cannot be known. */

@@ -105,6 +105,11 @@ export class Reflector {
     this.#running = this.#run()
   }
 
+  /** Where the objects are read now: Calico's may be in either of two API groups. */
+  get place(): Resource {
+    return this.#place
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#running

@@ -110,17 +110,17 @@ class Kubernetes implements Source {
     this.#feed = (input) => feed(keys.cover(input))
     this.#unlisted = new Set(resources.map(({ kind }) => kind))
     this.#reflectors = resources.map((resource) => this.#reflect(resource))
-    this.#status = status && this.#openStatus(status, apiGroup)
+    this.#status = status && this.#openStatus(status)
   }
 
-  #openStatus({ timing, ...rest }: StatusWriting, apiGroup: string): StatusDoor {
+  #openStatus({ timing, ...rest }: StatusWriting): StatusDoor {
     const report = (text: string | undefined) =>
       this.#gather({ kind: 'source-problem', at: 'Kubernetes/status', text, level: 'warning' })
     return new StatusDoor({
       ...rest,
       api: this.#api,
       namespace: this.#namespace,
-      apiGroup,
+      place: (kind) => this.#reflectors.map(({ place }) => place).find((one) => one.kind === kind),
       timing: { ...USUAL_JOB, ...timing },
       nodes: () => this.#contact.nodes,
       feed: (input) => this.#feed(input),

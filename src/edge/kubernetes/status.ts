@@ -5,8 +5,7 @@
  */
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
-import type { Regarding } from '../../status/events.ts'
-import { NODE, type Report, resourcesOf } from '../resources.ts'
+import type { Report } from '../resources.ts'
 import type { Api } from './api.ts'
 import { EventWriter } from './write/events.ts'
 import { Job, type JobTiming } from './write/job.ts'
@@ -20,7 +19,8 @@ export interface StatusDoorOptions {
   readonly api: Api
   readonly node: string
   readonly namespace: string
-  readonly apiGroup: string
+  /** Where the objects of a kind are read. */
+  readonly place: (kind: string) => Place | undefined
   /** Write the condition of the Node, and remove startup taints. */
   readonly nodeReadiness: boolean
   readonly timing: JobTiming
@@ -50,16 +50,11 @@ export class StatusDoor {
 
   constructor(options: StatusDoorOptions) {
     this.#options = options
-    const { api, node, namespace, apiGroup, nodeReadiness, timing, nodes } = options
+    const { api, node, namespace, place, nodeReadiness, timing, nodes } = options
     const client = new ObjectClient(api, timing.silence)
-    const places = new Map<string, Place>([
-      ['Node', NODE],
-      ...resourcesOf(apiGroup).map((one) => [one.kind, one] as const),
-    ])
-    const placeOf = ({ kind }: Pick<Regarding, 'kind'>) => places.get(kind)
     this.#status = new NodeStatusWriter(client, node, nodeReadiness)
-    this.#objects = new ObjectStatusWriter(client, (kind) => placeOf({ kind }) as Place, timing.rest)
-    this.#events = new EventWriter(client, node, placeOf, timing.rest)
+    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as Place, timing.rest)
+    this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.rest)
     this.#taint = new StartupTaint(client, timing.rest)
     const onChange = (held: boolean) => this.#setHeld(held)
     this.#lease = new LeaseKeeper({ client, node, namespace, nodes, onChange })

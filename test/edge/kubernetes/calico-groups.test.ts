@@ -2,8 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
 import type { Source } from '../../../src/edge/resources.ts'
-import { type OpenApi, openApi, QUICK } from '../../support/api-server/open.ts'
+import type { EventPlan } from '../../../src/status/events.ts'
+import { type OpenApi, openApi, QUICK, QUICK_JOB } from '../../support/api-server/open.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
+import { until } from '../../support/loopback.ts'
 
 const [SHOWN, STORED] = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'] as const
 type Group = typeof SHOWN | typeof STORED
@@ -16,6 +18,12 @@ const KINDS = [
   'BlockAffinity',
   'IPAMBlock',
 ] as const
+
+const EVENTS = '/apis/events.k8s.io/v1/events'
+const faultOf = (kind: string): EventPlan => ({
+  ...{ regarding: { kind, name: 'here' }, type: 'Warning', reason: 'ConfigurationError', action: 'Configure' },
+  ...{ note: `${kind} has a fault`, first: 0, last: 0, count: 1, once: true },
+})
 
 /** Where each kind is, in the clusters that Calico makes. */
 const CLUSTERS: Readonly<Record<string, readonly Group[]>> = {
@@ -53,7 +61,8 @@ const apply = (group: Group, name: string): void => {
 }
 const start = async (apiGroup: string, absentGrace = QUICK.absentGrace): Promise<void> => {
   const timing = { ...QUICK, absentGrace }
-  source = await openKubernetes({ kubeconfig: opened.kubeconfig, apiGroup, feed: known.feed, timing })
+  const status = { node: 'worker-1', nodeReadiness: false, timing: QUICK_JOB }
+  source = await openKubernetes({ kubeconfig: opened.kubeconfig, apiGroup, feed: known.feed, timing, status })
   await known.until('synced', () => known.synced)
 }
 const all = (name: string): boolean => KINDS.every((kind) => known.objects.has(`${kind}/${name}`))
@@ -68,6 +77,24 @@ describe.each(Object.entries(CLUSTERS))('a cluster %s', (_name, groups) => {
     expect([...known.problems.values()]).toEqual([])
     for (const group of groups) apply(group, 'later')
     await known.until('all have come', () => all('later'))
+  })
+
+  test('has Events about each object where that is read', async () => {
+    install(groups)
+    for (const group of groups) apply(group, 'here')
+    await start('projectcalico.org')
+    await known.until('all are there', () => all('here'))
+    source?.report?.({ kind: 'events', events: KINDS.map(faultOf), now: 0 })
+    await until('written', () => opened.api.store.list(EVENTS).length === KINDS.length)
+    const seen = opened.api.store.list(EVENTS).map(({ regarding }) => regarding as Readonly<Record<string, string>>)
+    const places = new Map(seen.map(({ kind, apiVersion, uid }) => [kind, { apiVersion, uid }]))
+    for (const kind of KINDS) {
+      const apiVersion = groups.length === 2 && kind === 'IPAMBlock' ? STORED : groups[0]
+      const plural = kind === 'BlockAffinity' ? 'blockaffinities' : `${kind.toLowerCase()}s`
+      const object = opened.api.store.get(`/apis/${apiVersion}/${plural}`, '/here')
+      expect(object?.metadata.uid).toEqual(expect.any(String))
+      expect(places.get(kind), kind).toEqual({ apiVersion, uid: object?.metadata.uid })
+    }
   })
 })
 
