@@ -16,6 +16,7 @@
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { NatPlan, NatRule } from './nat.ts'
 import type { LoopPlan } from './service-loops.ts'
 
@@ -75,14 +76,14 @@ export interface NftWanted {
 }
 
 export interface NftScript {
-  /** The content of the table. `begun`: for how long flows from before NAT are still not translated. */
-  body(begun: Seconds): string
+  /** Renders the content of the table. `begun`: for how long flows from before NAT are still not translated. */
+  body(begun: Seconds): Work<string>
   /** Type, hook, priority and policy by name of the chain, sorted. If empty, there is no table. */
   readonly chains: ReadonlyMap<string, string>
   /** By comment, in the order of the listing. */
   readonly rules: ReadonlyMap<string, NftRule | undefined>
-  /** Elements by the name of the set. */
-  readonly sets: ReadonlyMap<string, readonly string[]>
+  /** Elements by the name of the set: disjoint. */
+  readonly sets: ReadonlyMap<string, readonly Prefix[]>
 }
 
 /** The longest comment that nft accepts. */
@@ -196,27 +197,35 @@ function digest(text: string): string {
 
 // ── Sets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type NamedSet = readonly [string, readonly string[]]
+type NamedSet = readonly [string, readonly Prefix[]]
 
 const natSets = ({ pools, hosts }: NatPlan): NamedSet[] =>
   FAMILIES.flatMap((family) => [
-    [NFT_FAMILY[family].pools, pools[family].map(elementOf)],
-    [NFT_FAMILY[family].hosts, hosts[family].map(elementOf)],
+    [NFT_FAMILY[family].pools, pools[family]],
+    [NFT_FAMILY[family].hosts, hosts[family]],
   ])
 
 const loopSets = ({ services, spared, returned }: LoopPlan): NamedSet[] =>
   FAMILIES.flatMap((family) => {
     const names = NFT_FAMILY[family]
     const sets: NamedSet[] = [
-      [names.services, services[family].map(elementOf)],
-      [names.spared, spared[family].map(elementOf)],
+      [names.services, services[family]],
+      [names.spared, spared[family]],
     ]
     const back = returned[family]
-    return back === undefined ? sets : [...sets, [names.returned, back.addresses.map(elementOf)]]
+    return back === undefined ? sets : [...sets, [names.returned, back.addresses]]
   })
 
+/** Our sets of prefixes by name: the family of their elements. */
+export const SET_FAMILIES: ReadonlyMap<string, Family> = new Map(
+  FAMILIES.flatMap((family) => {
+    const { pools, hosts, services, spared, returned } = NFT_FAMILY[family]
+    return [pools, hosts, services, spared, returned].map((name) => [name, family] as const)
+  }),
+)
+
 /** nft shows a single address without a length. */
-const elementOf = ({ text, length, bytes }: Prefix): string =>
+export const elementOf = ({ text, length, bytes }: Prefix): string =>
   length === bytes.length * 8 ? text.slice(0, text.indexOf('/')) : text
 
 // ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,14 +233,22 @@ const elementOf = ({ text, length, bytes }: Prefix): string =>
 /** One transaction: the whole table, or the elements of its sets. */
 export type NftChange =
   /** `body` undefined: the table is removed. */
-  { readonly kind: 'table'; readonly body: string | undefined } | { readonly kind: 'sets'; readonly script: string }
+  | { readonly kind: 'table'; readonly body: string | undefined }
+  | { readonly kind: 'sets'; readonly changes: readonly SetChange[] }
+
+/** What a set gains and loses; no list is empty without the other being filled. */
+export interface SetChange {
+  readonly set: string
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
+}
 
 /**
  * `held`: only the process that makes the table can change it, and the table stays when the process ends. Every nft that
  * supports this also supports `destroy`, which does not fail if there is no table.
  */
 export function renderChange(change: NftChange, held: boolean, name = NFT_TABLE): string {
-  if (change.kind === 'sets') return change.script
+  if (change.kind === 'sets') return renderSetChanges(change.changes)
   const removal = held ? [`destroy table inet ${name}`] : [`table inet ${name}`, `delete table inet ${name}`]
   if (change.body === undefined) return [...removal, ''].join('\n')
   const flags = held ? [`  ${HELD}`] : []
@@ -246,17 +263,20 @@ export const ADOPT_TABLE = `table inet ${NFT_TABLE} {\n  ${HELD}\n}\n`
 /** For a dry run: it succeeds if nft and the kernel support such tables. */
 export const TRY_HOLDING = renderChange({ kind: 'table', body: '' }, true, `${NFT_TABLE}_try`)
 
-function renderBody(
+/** About what it costs to render one element, in microseconds. */
+const ELEMENT_COST = 0.2
+
+function* renderBody(
   chains: readonly ChainName[],
-  sets: ReadonlyMap<string, readonly string[]>,
+  sets: NftScript['sets'],
   rules: readonly Written[],
   comments: readonly string[],
   begun: Seconds,
-): string {
+): Work<string> {
   const lines: string[] = []
   for (const [name, elements] of sets) {
-    const { word } = name.endsWith('6') ? NFT_FAMILY.ipv6 : NFT_FAMILY.ipv4
-    lines.push(...setLines(name, `typeof ${word} daddr; flags interval`, elements))
+    const { word } = NFT_FAMILY[SET_FAMILIES.get(name) ?? 'ipv4']
+    lines.push(...setLines(name, `typeof ${word} daddr; flags interval`, yield* textsOf(elements)))
   }
   if (chains.includes(NAT_CHAIN)) {
     lines.push(...setLines(BEGUN_SET, 'typeof meta l4proto; flags timeout', begunFor(begun)))
@@ -271,6 +291,17 @@ function renderBody(
   return [...lines, ''].join('\n')
 }
 
+function* textsOf(elements: readonly Prefix[]): Work<string[]> {
+  const texts: string[] = []
+  const meter = new CostMeter()
+  for (const element of elements) {
+    texts.push(elementOf(element))
+    meter.add(ELEMENT_COST)
+    if (meter.isDue) yield meter.take()
+  }
+  return texts
+}
+
 /** Uses `typeof`: nft 1.0.6 (Debian 12) crashes when it lists a set that nft 1.1 declared by `type`. */
 function setLines(name: string, kind: string, elements: readonly string[]): string[] {
   const within = elements.length === 0 ? [] : [`    elements = { ${elements.join(', ')} }`]
@@ -280,18 +311,13 @@ function setLines(name: string, kind: string, elements: readonly string[]): stri
 const begunFor = (left: Seconds): string[] =>
   left < 1 ? [] : ['tcp', 'sctp'].map((name) => `${name} timeout ${BEGUN_TIME}s expires ${Math.floor(left)}s`)
 
-/** The changes from the present to the wanted elements; rules are not changed. */
-export function renderSetChanges(wanted: NftScript['sets'], present: NftScript['sets']): string {
-  const lines: string[] = []
-  for (const [action, from, to] of [
-    ['delete', wanted, present],
-    ['add', present, wanted],
-  ] as const) {
-    for (const [name, elements] of to) {
-      const others = new Set(from.get(name))
-      const changed = elements.filter((element) => !others.has(element))
-      if (changed.length > 0) lines.push(`${action} element inet ${NFT_TABLE} ${name} { ${changed.join(', ')} }`)
-    }
-  }
-  return [...lines, ''].join('\n')
+/** What is removed comes first: nft refuses elements that overlap, and each may lie inside one that goes. */
+function renderSetChanges(changes: readonly SetChange[]): string {
+  const line = (action: string, name: string, elements: readonly string[]) =>
+    elements.length === 0 ? [] : [`${action} element inet ${NFT_TABLE} ${name} { ${elements.join(', ')} }`]
+  return [
+    ...changes.flatMap(({ set, remove }) => line('delete', set, remove)),
+    ...changes.flatMap(({ set, add }) => line('add', set, add)),
+    '',
+  ].join('\n')
 }

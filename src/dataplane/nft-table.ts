@@ -1,6 +1,8 @@
-/** Our nftables table in the kernel: reads it from nft's JSON, and compares it with the wanted one. */
+/** Our nftables table in the kernel: reads its rules from nft's JSON, and compares it with the wanted one. */
+import type { Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
-import { BEGUN_SET, type NftScript } from './nft-script.ts'
+import { CostMeter, type Work } from '../base/work.ts'
+import { BEGUN_SET, elementOf, type NftScript, type SetChange } from './nft-script.ts'
 
 interface NftCounter {
   readonly packets: number
@@ -26,10 +28,15 @@ interface NftTableRule extends NftCounter {
   readonly expression: string
 }
 
+/** What nft lists in short: the names of our sets without their elements, of which there may be ten thousands. */
+export interface NftListing extends Omit<NftTable, 'sets' | 'begun'> {
+  readonly sets: readonly string[]
+}
+
 type Json = Readonly<Record<string, unknown>>
 
-/** Parses the output of `nft -j list table inet godwit`; undefined: it is something else. */
-export function parseNftListing(text: string): NftTable | undefined {
+/** Parses the output of `nft -j -t list table inet godwit`; undefined: it is something else. */
+export function parseNftListing(text: string): NftListing | undefined {
   try {
     return parseNftTable(JSON.parse(text))
   } catch {
@@ -37,32 +44,21 @@ export function parseNftListing(text: string): NftTable | undefined {
   }
 }
 
-export function parseNftTable(listing: unknown): NftTable | undefined {
+export function parseNftTable(listing: unknown): NftListing | undefined {
   const items = isJson(listing) && Array.isArray(listing.nftables) ? listing.nftables.filter(isJson) : undefined
   if (items === undefined || !items.some(({ table }) => isJson(table))) return undefined
   const of = (kind: string): Json[] => items.map((item) => item[kind]).filter(isJson)
-  const sets = new Map(of('set').map(({ name, elem }) => [String(name), Array.isArray(elem) ? elem : []]))
-  const begun = sets.get(BEGUN_SET) ?? []
-  sets.delete(BEGUN_SET)
   return {
     isOwned: of('table').some(({ flags }) => [flags].flat().includes('owner')),
     chains: new Map(of('chain').map((chain) => [String(chain.name), chainText(chain)])),
-    sets: new Map([...sets].map(([name, elements]) => [name, elements.map(parseElement)])),
-    begun: Math.max(0, ...begun.map(secondsLeft)),
+    sets: of('set')
+      .map(({ name }) => String(name))
+      .filter((name) => name !== BEGUN_SET),
     rules: of('rule').map(parseRule),
   }
 }
 
 const chainText = ({ type, hook, prio, policy }: Json): string => [type, hook, prio, policy].join(' ')
-
-function parseElement(element: unknown): string {
-  if (!isJson(element)) return String(element)
-  if (isJson(element.prefix)) return `${element.prefix.addr}/${element.prefix.len}`
-  return JSON.stringify(element)
-}
-
-const secondsLeft = (element: unknown): Seconds =>
-  isJson(element) && isJson(element.elem) && typeof element.elem.expires === 'number' ? element.elem.expires : 0
 
 function parseRule({ chain, comment, expr }: Json): NftTableRule {
   const parts = Array.isArray(expr) ? expr.filter(isJson) : []
@@ -80,49 +76,85 @@ function parseRule({ chain, comment, expr }: Json): NftTableRule {
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What differs from the wanted table: the whole table must be written again, or only elements of sets. */
-export interface NftDifference {
-  readonly in: 'table' | 'sets'
-  readonly why: string
-}
+export type NftDifference =
+  | { readonly in: 'table'; readonly why: string }
+  | { readonly in: 'sets'; readonly why: string; readonly changes: readonly SetChange[] }
+
+/** Lists of elements that were found to be the same set: by the one that was read, the one that was wanted. */
+export type EqualSets = WeakMap<readonly string[], readonly Prefix[]>
+
+/** About what it costs to look at an element, in microseconds. */
+const ELEMENT_COST = 0.25
 
 /**
  * How the table differs from the script; undefined: it does not. `known` are the rules as they were last read when they were
- * right. Without them, after a start, rules are compared by their comments.
+ * right. Without them, after a start, rules are compared by their comments. Sets in `equal` are not compared again.
  */
+export function* findDifference(
+  script: NftScript,
+  table: NftTable | undefined,
+  known: string | undefined,
+  equal: EqualSets = new WeakMap(),
+): Work<NftDifference | undefined> {
+  const why = whyNotSame(script, table, known)
+  if (why !== undefined) return { in: 'table', why }
+  const changes: SetChange[] = []
+  for (const [set, wanted] of script.sets) {
+    const present = table?.sets.get(set) ?? []
+    if (equal.get(present) === wanted) continue
+    const change = yield* changeOf(set, wanted, present)
+    if (change === undefined) equal.set(present, wanted)
+    else changes.push(change)
+  }
+  const [first] = changes
+  return first && { in: 'sets', why: `the set ${first.set} has other elements`, changes }
+}
+
+/** How chains, rules and the names of sets differ from the script; undefined: they do not. */
 export function whyNotSame(
   script: NftScript,
   table: NftTable | undefined,
   known: string | undefined,
-): NftDifference | undefined {
-  const inTable = (why: string): NftDifference => ({ in: 'table', why })
-  if (script.chains.size === 0) return table === undefined ? undefined : inTable('no rules are needed any more')
-  if (table === undefined) return inTable('the table is missing')
-  if (!sameMap(script.chains, table.chains)) return inTable('the chains differ')
+): string | undefined {
+  if (script.chains.size === 0) return table === undefined ? undefined : 'no rules are needed any more'
+  if (table === undefined) return 'the table is missing'
+  if (!sameMap(script.chains, table.chains)) return 'the chains differ'
   const comments = table.rules.map(({ comment }) => comment).join('\n')
-  if (comments !== [...script.rules.keys()].join('\n')) return inTable('the rules differ')
-  if (known !== undefined && known !== rulesText(table)) return inTable('the rules were changed')
-  if (table.sets.size !== script.sets.size) return inTable('the sets differ')
-  for (const [name, elements] of script.sets) {
-    const there = table.sets.get(name)
-    if (there === undefined) return inTable('the sets differ')
-    if (!sameElements(elements, there)) return { in: 'sets', why: `the set ${name} has other elements` }
-  }
-  return undefined
+  if (comments !== [...script.rules.keys()].join('\n')) return 'the rules differ'
+  if (known !== undefined && known !== rulesText(table)) return 'the rules were changed'
+  const isSame = table.sets.size === script.sets.size && [...script.sets.keys()].every((name) => table.sets.has(name))
+  return isSame ? undefined : 'the sets differ'
 }
 
 const sameMap = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
   a.size === b.size && [...a].every(([name, text]) => b.get(name) === text)
 
-function sameElements(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false
-  const others = new Set(b)
-  return a.every((element) => others.has(element))
+function* changeOf(set: string, wanted: readonly Prefix[], present: readonly string[]): Work<SetChange | undefined> {
+  const meter = new CostMeter()
+  const left = new Set<string>()
+  for (const element of present) {
+    left.add(element)
+    meter.add(ELEMENT_COST)
+    if (meter.isDue) yield meter.take()
+  }
+  const add: string[] = []
+  for (const prefix of wanted) {
+    const element = elementOf(prefix)
+    if (!left.delete(element)) add.push(element)
+    meter.add(ELEMENT_COST)
+    if (meter.isDue) yield meter.take()
+  }
+  yield meter.take()
+  return add.length === 0 && left.size === 0 ? undefined : { set, add, remove: [...left] }
 }
 
 /** Chains and rules as text, without counters and handles. */
 export const rulesText = ({ chains, rules }: NftTable): string =>
   [...[...chains].flat(), ...rules.map(({ comment, expression }) => `${comment} ${expression}`)].join('\n')
 
-/** The whole table as text: two tables with equal text have the same effect. */
-export const tableText = (table: NftTable): string =>
-  [rulesText(table), ...[...table.sets].map(([name, elements]) => `${name} ${elements.join()}`)].join('\n')
+/** Whether two readings show the same table, apart from counters. A set that has not changed is the same list. */
+export function sameTable(a: NftTable | undefined, b: NftTable | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  if (a.sets.size !== b.sets.size || rulesText(a) !== rulesText(b)) return false
+  return [...a.sets].every(([name, elements]) => b.sets.get(name) === elements)
+}

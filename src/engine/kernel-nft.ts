@@ -4,22 +4,22 @@
  * repaired.
  */
 import { earlier } from '../base/timers.ts'
-import { inMillis, type Millis } from '../base/units.ts'
-import type { Work } from '../base/work.ts'
+import { inMillis, type Millis, type Seconds } from '../base/units.ts'
+import { proceed, type Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import type { Failure } from '../dataplane/kernel.ts'
 import { type NatPlan, type NodeAddresses, natProblems, planNat } from '../dataplane/nat.ts'
+import { BEGUN_TIME, NAT_CHAIN, type NftChange, type NftScript, renderNft } from '../dataplane/nft-script.ts'
 import {
-  BEGUN_TIME,
-  NAT_CHAIN,
-  type NftChange,
-  type NftScript,
-  renderNft,
-  renderSetChanges,
-} from '../dataplane/nft-script.ts'
-import { type NftDifference, type NftTable, rulesText, whyNotSame } from '../dataplane/nft-table.ts'
+  type EqualSets,
+  findDifference,
+  type NftDifference,
+  type NftTable,
+  rulesText,
+  whyNotSame,
+} from '../dataplane/nft-table.ts'
 import type { LoopPlan } from '../dataplane/service-loops.ts'
 import type { NatView } from '../show/view.ts'
 import { logLine } from './log-line.ts'
@@ -29,6 +29,8 @@ const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 /** The least time between two changes of sets only: with ten services a second there is one change a second. */
 const SET_PAUSE: Millis = 1_000
+/** What one turn spends on comparing and rendering, in about microseconds. */
+const SHARE = 1_000
 
 export class KernelNft {
   readonly #out: Outbox
@@ -48,6 +50,12 @@ export class KernelNft {
   #inFlight: number | undefined
   /** The last script was accepted, and the next reading shows its result. */
   #fresh = false
+  /** That reading has not come yet: what was read before is no longer true. */
+  #isOutdated = false
+  /** Comparing, and what follows from it, under way; it begins again whenever something has changed. */
+  #comparing: Work | undefined
+  #now: Millis = 0
+  readonly #equal: EqualSets = new WeakMap()
   /** The table may not be what we take it for: the next script writes all of it. */
   #isDoubtful = false
   #seq = 0
@@ -95,7 +103,7 @@ export class KernelNft {
     if (hasNat !== this.#keepsNat) this.#script = undefined
     this.#table = table
     this.#read = true
-    if (this.#fresh) this.#checkOutcome(now)
+    this.#isOutdated = false
     if (table !== undefined && hasNat) {
       this.#hadNat = true
       this.#begunUntil = now + inMillis(table.begun)
@@ -107,17 +115,9 @@ export class KernelNft {
     if (seq !== this.#inFlight) return
     this.#inFlight = undefined
     const reason = failed[0]?.reason
-    if (reason === undefined) this.#fresh = true
-    else this.#fail(reason, now)
-  }
-
-  /** A retry at once could repeat without end. */
-  #checkOutcome(now: Millis): void {
-    this.#fresh = false
-    const script = this.#wanted
-    const difference = script && whyNotSame(script, this.#table, undefined)
-    if (difference === undefined || script !== this.#written) return
-    this.#fail(`the rules in the kernel differ from those written: ${difference.why}`, now)
+    this.#fresh = reason === undefined
+    this.#isOutdated = this.#fresh
+    if (reason !== undefined) this.#fail(reason, now)
   }
 
   #fail(reason: string, now: Millis): void {
@@ -132,7 +132,8 @@ export class KernelNft {
     this.#error = text
   }
 
-  deadline(): Millis | undefined {
+  deadline(now: Millis): Millis | undefined {
+    if (this.#comparing !== undefined) return now
     return earlier(this.#retryAt, this.#setsWait ? this.#setsFrom : undefined)
   }
 
@@ -140,6 +141,8 @@ export class KernelNft {
     const isDue = this.#retryAt !== undefined && this.#retryAt <= now
     if (isDue) this.#retryAt = undefined
     if (isDue || (this.#setsWait && this.#setsFrom <= now)) this.#compare(now)
+    this.#now = now
+    if (this.#comparing !== undefined && proceed(this.#comparing, SHARE) !== undefined) this.#comparing = undefined
   }
 
   errors(): readonly string[] {
@@ -158,7 +161,7 @@ export class KernelNft {
   view(): NatView {
     const table = this.#table
     const script = this.#wanted
-    const isSame = script !== undefined && whyNotSame(script, table, this.#right)?.in !== 'table'
+    const isSame = script !== undefined && whyNotSame(script, table, this.#right) === undefined
     const counters = new Map(isSame ? table?.rules.map((rule) => [rule.comment, rule]) : [])
     const rules = [...(script?.rules ?? [])].flatMap(([comment, shown]) => {
       const { packets, bytes } = counters.get(comment) ?? {}
@@ -196,13 +199,23 @@ export class KernelNft {
   }
 
   #compare(now: Millis): void {
-    if (!this.#read || this.#inFlight !== undefined || (this.#retryAt !== undefined && this.#retryAt > now)) return
+    this.#comparing = undefined
+    this.#setsWait = false
+    if (!this.#read || this.#isOutdated || this.#inFlight !== undefined) return
+    if (this.#retryAt !== undefined && this.#retryAt > now) return
     const script = this.#wanted
-    if (script === undefined) return
-    const difference = whyNotSame(script, this.#table, this.#rightRules(script))
-    this.#setsWait = difference?.in === 'sets' && this.#setsFrom > now
+    if (script !== undefined) this.#comparing = this.#follow(script)
+  }
+
+  *#follow(script: NftScript): Work {
+    const difference = yield* findDifference(script, this.#table, this.#rightRules(script), this.#equal)
+    const isOutcome = this.#fresh && script === this.#written
+    this.#fresh = false
     if (difference === undefined) this.#settle(script)
-    else if (!this.#setsWait) this.#write(script, difference, now)
+    // A retry at once could repeat without end.
+    else if (isOutcome) this.#fail(`the rules in the kernel differ from those written: ${difference.why}`, this.#now)
+    else if (difference.in === 'sets' && this.#setsFrom > this.#now) this.#setsWait = true
+    else yield* this.#write(script, difference)
   }
 
   /** The text of this script's rules when they were correct. */
@@ -219,30 +232,35 @@ export class KernelNft {
     this.#delay = FIRST_RETRY
   }
 
-  #write(script: NftScript, difference: NftDifference, now: Millis): void {
-    this.#logWhy(script, difference)
-    if (script.chains.has(NAT_CHAIN) && !this.#hadNat) this.#begunUntil = now + inMillis(BEGUN_TIME)
+  *#write(script: NftScript, difference: NftDifference): Work {
+    const changed = this.#held && (yield* findDifference(this.#held, this.#table, this.#right, this.#equal))
+    const change = yield* this.#changeTo(script, difference)
+    this.#logWhy(script, difference, changed?.why)
+    if (script.chains.has(NAT_CHAIN) && !this.#hadNat) this.#begunUntil = this.#now + inMillis(BEGUN_TIME)
+    if (change.kind === 'sets') this.#setsFrom = this.#now + SET_PAUSE
     this.#seq++
     this.#inFlight = this.#seq
     this.#written = script
-    this.#out.push({ kind: 'nft', seq: this.#seq, change: this.#changeTo(script, difference, now) })
+    this.#out.push({ kind: 'nft', seq: this.#seq, change })
   }
 
-  #changeTo(script: NftScript, difference: NftDifference, now: Millis): NftChange {
-    if (difference.in === 'table' || this.#table === undefined || this.#isDoubtful) {
-      const begun = Math.max(0, (this.#begunUntil ?? now) - now) / 1_000
-      return { kind: 'table', body: script.chains.size === 0 ? undefined : script.body(begun) }
-    }
-    this.#setsFrom = now + SET_PAUSE
-    return { kind: 'sets', script: renderSetChanges(script.sets, this.#table.sets) }
+  *#changeTo(script: NftScript, difference: NftDifference): Work<NftChange> {
+    if (difference.in === 'sets' && !this.#isDoubtful) return { kind: 'sets', changes: difference.changes }
+    return { kind: 'table', body: script.chains.size === 0 ? undefined : yield* script.body(this.#begunFor(script)) }
   }
 
-  #logWhy(script: NftScript, { in: what, why }: NftDifference): void {
+  /** For how long flows from before NAT are still not translated. */
+  #begunFor(script: NftScript): Seconds {
+    if (script.chains.has(NAT_CHAIN) && !this.#hadNat) return BEGUN_TIME
+    return Math.max(0, (this.#begunUntil ?? this.#now) - this.#now) / 1_000
+  }
+
+  /** `changed`: what another program has changed. */
+  #logWhy(script: NftScript, { in: what, why }: NftDifference, changed: string | undefined): void {
     const fields = { rules: script.rules.size, reason: why }
-    const changed = this.#held && whyNotSame(this.#held, this.#table, this.#right)
     if (changed !== undefined)
       this.#out.log(
-        logLine('warn', 'nft-repaired', `another program changed the nftables rules of Godwit: ${changed.why}`, fields),
+        logLine('warn', 'nft-repaired', `another program changed the nftables rules of Godwit: ${changed}`, fields),
       )
     else if (what === 'table')
       this.#out.log(logLine('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))

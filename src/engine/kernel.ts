@@ -241,7 +241,7 @@ export class Kernel {
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
     if (this.#handoverIsOver || (this.#loops.isDeciding && this.#hasLoops)) return now
     const sync = earlier(sweep, this.#handover?.deadline)
-    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline()), earlier(sync, this.#loopsAt))
+    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline(now)), earlier(sync, this.#loopsAt))
   }
 
   /** The kernel's routes for a prefix, for `show explain`; undefined until the kernel has been read. */

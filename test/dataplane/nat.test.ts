@@ -4,8 +4,14 @@ import { finish } from '../../src/base/work.ts'
 import type { DataplaneIntent } from '../../src/cluster/intent.ts'
 import type { PoolObject } from '../../src/cluster/pool.ts'
 import { natProblems, planNat } from '../../src/dataplane/nat.ts'
-import { renderChange, renderNft } from '../../src/dataplane/nft-script.ts'
-import { parseNftTable, rulesText, whyNotSame } from '../../src/dataplane/nft-table.ts'
+import { elementOf, renderChange, renderNft } from '../../src/dataplane/nft-script.ts'
+import {
+  type EqualSets,
+  findDifference,
+  type NftTable,
+  parseNftTable,
+  rulesText,
+} from '../../src/dataplane/nft-table.ts'
 
 const prefix = (text: string) => {
   const found = parsePrefix(text)
@@ -44,7 +50,7 @@ const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, retur
 const render = (of: DataplaneIntent) => renderNft({ nat: finish(planNat(of)), loops: NO_LOOPS, keepsNat: false })
 const rules = (of: DataplaneIntent): string[] =>
   [...render(of).rules.values()].flatMap((rule) => (rule === undefined ? [] : `${rule.match} ⇒ ${rule.verdict}`))
-const set = (of: DataplaneIntent, name: string) => render(of).sets.get(name)
+const set = (of: DataplaneIntent, name: string) => render(of).sets.get(name)?.map(elementOf)
 
 const PODS = pool('pods', '10.244.0.0/16')
 const PODS6 = pool('pods6', 'fd00:244::/48')
@@ -151,7 +157,9 @@ describe('destinations that keep the address of the pod', () => {
 
 describe('the script', () => {
   test('is one transaction that replaces our own table and nothing else', () => {
-    expect(renderChange({ kind: 'table', body: render(intent([PODS, PODS6])).body(0) }, false)).toMatchInlineSnapshot(`
+    expect(
+      renderChange({ kind: 'table', body: finish(render(intent([PODS, PODS6])).body(0)) }, false),
+    ).toMatchInlineSnapshot(`
       "table inet godwit
       delete table inet godwit
       table inet godwit {
@@ -185,7 +193,7 @@ describe('the script', () => {
     `)
   })
   test('that a process of ours holds has two flags, and needs no table to be there', () => {
-    const body = render(intent([PODS])).body(90)
+    const body = finish(render(intent([PODS])).body(90))
     const [held, free] = [true, false].map((one) => renderChange({ kind: 'table', body }, one).split('\n'))
     expect(held?.slice(0, 3)).toEqual(['destroy table inet godwit', 'table inet godwit {', '  flags owner, persist'])
     expect(held?.slice(3)).toEqual(free?.slice(3))
@@ -193,7 +201,7 @@ describe('the script', () => {
     expect(body).toContain('elements = { tcp timeout 7200s expires 90s, sctp timeout 7200s expires 90s }')
   })
   test('has no name in it that could end a comment', () => {
-    const text = render(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])).body(0)
+    const text = finish(render(intent([pool('a"; flush ruleset; "', '10.244.0.0/16')])).body(0))
     expect(text).not.toContain('flush ruleset;')
     expect(text.match(/"/g)).toHaveLength(8)
   })
@@ -219,47 +227,65 @@ describe('what the kernel has', () => {
     nftables: [
       { metainfo: { version: '1.0.6' } },
       { table: { family: 'inet', name: 'godwit' } },
-      { set: { name: 'pools4', elem: [{ prefix: { addr: '10.244.0.0', len: 16 } }] } },
-      ...['hosts4', 'pools6', 'hosts6'].map((name) => ({ set: { name } })),
+      ...['pools4', 'hosts4', 'pools6', 'hosts6'].map((name) => ({ set: { name } })),
       { chain: { name: 'postrouting', type: 'nat', hook: 'postrouting', prio: 110, policy: 'accept' } },
       ...items,
     ],
   })
+  /** The table as nft lists it and netlink adds the elements. */
+  const read = (items: readonly object[], sets: Record<string, readonly string[]> = {}): NftTable | undefined => {
+    const found = parseNftTable(listing(...items))
+    const elements = new Map(
+      found?.sets.map((name) => [name, sets[name] ?? (name === 'pools4' ? ['10.244.0.0/16'] : [])]),
+    )
+    return found && { ...found, sets: elements, begun: 0 }
+  }
+  const difference = (table: NftTable | undefined, known?: string) => finish(findDifference(script, table, known))
   const [tcp = '', sctp = '', comment = '', last = ''] = script.rules.keys()
   const before = [tcp, sctp].map((one) => rule(one))
   const hold = rule(last)
 
   test('is the same after a restart, whatever was counted', () => {
-    const table = parseNftTable(listing(...before, rule(comment, 12), hold))
+    const table = read([...before, rule(comment, 12), hold])
     expect(table?.rules[2]).toMatchObject({ packets: 12, bytes: 720 })
-    expect(whyNotSame(script, table, undefined)).toBeUndefined()
+    expect(difference(table)).toBeUndefined()
   })
-  test.each<[string, object | undefined, string]>([
+  test.each<[string, readonly object[] | undefined, string]>([
     ['nothing', undefined, 'the table is missing'],
-    ['no rule', listing(), 'the rules differ'],
-    ['a rule twice', listing(...before, rule(comment), rule(comment), hold), 'the rules differ'],
-    ['a rule of another plan', listing(...before, rule('IPPool/pods 12345678'), hold), 'the rules differ'],
-    ['another chain', listing(...before, rule(comment), hold, { chain: { name: 'x' } }), 'the chains differ'],
-    ['another set', listing(...before, rule(comment), hold, { set: { name: 'x' } }), 'the sets differ'],
+    ['no rule', [], 'the rules differ'],
+    ['a rule twice', [...before, rule(comment), rule(comment), hold], 'the rules differ'],
+    ['a rule of another plan', [...before, rule('IPPool/pods 12345678'), hold], 'the rules differ'],
+    ['another chain', [...before, rule(comment), hold, { chain: { name: 'x' } }], 'the chains differ'],
+    ['another set', [...before, rule(comment), hold, { set: { name: 'x' } }], 'the sets differ'],
   ])('%s is not', (_, found, why) => {
-    expect(whyNotSame(script, parseNftTable(found), undefined)).toEqual({ in: 'table', why })
+    expect(difference(found && read(found))).toEqual({ in: 'table', why })
   })
-  test('other elements are no reason to write the rules anew', () => {
-    const { nftables } = listing(...before, rule(comment), hold)
-    const table = parseNftTable({ nftables: [...nftables, { set: { name: 'pools4', elem: ['192.0.2.1'] } }] })
-    expect(whyNotSame(script, table, undefined)).toMatchObject({ in: 'sets' })
+  test('other elements are no reason to write the rules anew, and only those that differ are sent', () => {
+    const table = read([...before, rule(comment), hold], { pools4: ['192.0.2.1'], hosts4: [] })
+    expect(difference(table)).toMatchObject({
+      in: 'sets',
+      changes: [{ set: 'pools4', add: ['10.244.0.0/16'], remove: ['192.0.2.1'] }],
+    })
   })
   test('a rule that was changed by hand is not what was read as right', () => {
-    const right = parseNftTable(listing(...before, rule(comment), hold))
-    const bent = parseNftTable(listing(...before, { rule: { comment, expr: [{ accept: null }] } }, hold))
+    const right = read([...before, rule(comment), hold])
+    const bent = read([...before, { rule: { comment, expr: [{ accept: null }] } }, hold])
     if (right === undefined) throw new Error('no table')
-    expect(whyNotSame(script, bent, rulesText(right))).toEqual({ in: 'table', why: 'the rules were changed' })
+    expect(difference(bent, rulesText(right))).toEqual({ in: 'table', why: 'the rules were changed' })
   })
-  test('says how long flows from before NAT are spared', () => {
-    const elem = [7_187, 7_188].map((expires) => ({ elem: { val: 'tcp', timeout: 7_200, expires } }))
-    const table = parseNftTable(listing({ set: { name: 'begun', elem } }, ...before, rule(comment), hold))
-    expect(table?.begun).toBe(7_188)
-    expect(whyNotSame(script, table, undefined)).toBeUndefined()
+  test('the set of flows from before NAT is none of prefixes', () => {
+    expect(difference(read([{ set: { name: 'begun' } }, ...before, rule(comment), hold]))).toBeUndefined()
+  })
+  test('ten thousand elements are compared in small steps, and those found equal not again', () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => prefix(`10.${index >> 8}.${index & 255}.0/24`))
+    const wanted = { ...script, sets: new Map(script.sets).set('pools4', many) }
+    const table = read([...before, rule(comment), hold], { pools4: many.map(({ text }) => text) })
+    const equal: EqualSets = new WeakMap()
+    const steps = () => [...findDifference(wanted, table, undefined, equal)]
+    const first = steps()
+    expect(Math.max(...first)).toBeLessThan(100)
+    expect(first.reduce((sum, cost) => sum + cost, 0)).toBeGreaterThan(1_000)
+    expect(steps()).toEqual([])
   })
 })
 

@@ -17,7 +17,7 @@ import {
 } from '../../src/dataplane/kernel.ts'
 import type { Link } from '../../src/dataplane/links.ts'
 import { renderChange } from '../../src/dataplane/nft-script.ts'
-import { type NftTable, tableText } from '../../src/dataplane/nft-table.ts'
+import { type NftTable, sameTable } from '../../src/dataplane/nft-table.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 
@@ -43,7 +43,7 @@ export class FakeKernel {
   #toldKeys = new Map<string, string>()
   #toldLinks = new Map<number, string>()
   #table: NftTable | undefined
-  #toldTable: string | undefined
+  #toldTable: { readonly table: NftTable | undefined } | undefined
   #isWaiting = false
   #isOpen = false
   /** Nothing can be written, for this reason. */
@@ -288,9 +288,8 @@ export class FakeKernel {
   }
 
   #reportTable(always = false): void {
-    const text = this.#table === undefined ? '' : tableText(this.#table)
-    if (text === this.#toldTable && !always) return
-    this.#toldTable = text
+    if (this.#toldTable !== undefined && sameTable(this.#table, this.#toldTable.table) && !always) return
+    this.#toldTable = { table: this.#table }
     this.#options.feed({ kind: 'nft-table', table: this.#table })
   }
 

@@ -1,5 +1,5 @@
 /**
- * A socket to the kernel's routing (rtnetlink(7)).
+ * A socket to the kernel's routing (rtnetlink(7)), or to its packet filter.
  *
  * One socket reads: events and dumps. One writes: the events that it causes are not reported to the reader, because the
  * writer knows them.
@@ -22,6 +22,7 @@ import {
 
 // Numbers of Linux, the same on every architecture that we run on.
 const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
 const SO_RCVBUF = 8
 const SO_RCVBUFFORCE = 33
 const SOL_NETLINK = 270
@@ -54,7 +55,9 @@ export interface NetlinkSocket {
 }
 
 interface NetlinkSocketOptions {
-  /** `RTNLGRP_*`: groups of events. */
+  /** `NETLINK_*`: the part of the kernel; `NETLINK_ROUTE` by default. */
+  readonly protocol?: number
+  /** `RTNLGRP_*` or `NFNLGRP_*`: groups of events. */
   readonly groups?: readonly number[]
   /** Events that the owner of this port caused are left out. */
   readonly without?: number
@@ -81,8 +84,8 @@ class Socket implements NetlinkSocket {
   #sending = 0
   #isClosed = false
 
-  constructor({ groups = [], without }: NetlinkSocketOptions) {
-    const { fd, port } = openNetlinkSocket(NETLINK_ROUTE)
+  constructor({ protocol = NETLINK_ROUTE, groups = [], without }: NetlinkSocketOptions) {
+    const { fd, port } = openNetlinkSocket(protocol)
     this.#fd = fd
     this.port = port
     try {

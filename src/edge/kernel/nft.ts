@@ -4,44 +4,65 @@
  * In: the Effect `nft`, one transaction each. Out: the Inputs `nft-table` (the table as read back, whenever it has
  * changed, with counters when they are asked for), `applied` for every effect, and `kernel-error` while nft fails.
  *
+ * nft writes the table and lists its rules. Elements of sets are read by netlink, and only where they are not known: after
+ * a change of elements that was the only transaction on our table, they are what they were with that change.
+ *
  * The table stays when the agent ends. While the agent runs, no other program can change the table, where nft and the
  * kernel support an owner (`nft-holder`).
  */
 import type { Millis } from '../../base/units.ts'
-import { ADOPT_TABLE, NFT_TABLE, renderChange, TRY_HOLDING } from '../../dataplane/nft-script.ts'
-import { type NftTable, parseNftListing, tableText } from '../../dataplane/nft-table.ts'
+import {
+  ADOPT_TABLE,
+  BEGUN_SET,
+  NFT_TABLE,
+  type NftChange,
+  renderChange,
+  SET_FAMILIES,
+  TRY_HOLDING,
+} from '../../dataplane/nft-script.ts'
+import { type NftListing, type NftTable, parseNftListing, sameTable } from '../../dataplane/nft-table.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
+import { errorText } from '../error-text.ts'
+import { type OpenNetlink, openNetlink } from './netlink-socket.ts'
 import { NftHolder } from './nft-holder.ts'
-import { Monitor, Poller, runTool, whyFailed } from './tools.ts'
+import { NftNetlink } from './nft-netlink.ts'
+import { Poller, runTool, whyFailed } from './tools.ts'
 
 export interface NftOptions {
   readonly feed: (input: Input) => void
   readonly enter?: readonly string[]
   readonly recheck?: Millis
+  /** How sockets are opened: a test opens them in another network namespace. */
+  readonly openSocket?: OpenNetlink
 }
 
 type NftEffect = Extract<Effect, { kind: 'nft' }>
 
-/** Other programs change their own tables often: only a message about our table makes us read it again. */
-const OURS = `inet ${NFT_TABLE}`
+/** The elements of our sets, as they were after so many changes of our table. */
+interface KnownElements {
+  readonly touches: number
+  readonly sets: ReadonlyMap<string, readonly string[]>
+}
 
 export class Nft {
   readonly #feed: (input: Input) => void
   readonly #enter: readonly string[]
   readonly #poller: Poller
-  #monitor: Monitor | undefined
+  readonly #openSocket: OpenNetlink
+  #netlink: NftNetlink | undefined
+  #known: KnownElements | undefined
   /** The process that owns our table; undefined where nft or the kernel has no owners. */
   #holder: NftHolder | undefined
   /** The existing table could not be given an owner; the next one that is written as a whole will have it. */
   #isForeign = false
-  /** Undefined: nothing has been reported yet. */
-  #reported: string | undefined
+  #reported: NftTable | undefined
+  #hasReported = false
   #error: string | undefined
-  /** The end of the monitor's last output: a name may be cut in two. */
-  #tail = ''
+  #isWriting = false
 
-  constructor({ feed, enter = [], recheck }: NftOptions) {
+  constructor({ feed, enter = [], recheck, openSocket = openNetlink }: NftOptions) {
+    this.#openSocket = openSocket
     this.#feed = feed
     this.#enter = enter
     this.#poller = new Poller({ look: () => this.#read(false), ...(recheck === undefined ? {} : { recheck }) })
@@ -50,17 +71,15 @@ export class Nft {
   open(): void {
     void this.#poller.run(() => this.#findHolder())
     void this.#poller.now()
-    const command = [...this.#enter, 'nft', 'monitor']
-    this.#monitor = new Monitor({
-      command,
-      concerns: (output) => this.#concerns(output),
-      hint: () => this.#poller.hint(),
-    })
   }
 
   perform({ seq, change }: NftEffect): void {
     void this.#poller.run(async () => {
+      this.#isWriting = true
+      const before = await this.#touches()
       const reason = await this.#write(renderChange(change, this.#holder !== undefined))
+      if (reason === undefined) this.#note(change, before, await this.#touches())
+      this.#isWriting = false
       this.#isForeign = false
       const failed = reason === undefined ? [] : [{ index: 0, reason }]
       this.#feed({ kind: 'applied', what: 'nft', seq, failed })
@@ -74,8 +93,8 @@ export class Nft {
   }
 
   async stop(): Promise<void> {
-    this.#monitor?.stop()
     await this.#poller.stop()
+    this.#netlink?.close()
     this.#holder?.stop()
   }
 
@@ -100,30 +119,90 @@ export class Nft {
     this.#isForeign = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
   }
 
-  #concerns(output: string): boolean {
-    const text = this.#tail + output
-    this.#tail = text.slice(-OURS.length)
-    return text.includes(OURS)
-  }
-
   /** `always`: report also when only counters have changed. */
   async #read(always: boolean): Promise<void> {
-    const outcome = await this.#nft(['-j', 'list', 'table', 'inet', NFT_TABLE])
+    const outcome = await this.#nft(['-j', '-t', 'list', 'table', 'inet', NFT_TABLE])
     const missing = outcome.code === 1 && outcome.stderr.includes('No such file or directory')
     if (outcome.code !== 0 && !missing) {
       this.#setError(`our nftables rules cannot be read: ${whyFailed(outcome)}`)
       return
     }
-    this.#setError(undefined)
-    const table = missing ? undefined : parseNftListing(outcome.stdout)
-    if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
-    this.#report(table, always)
+    const listing = missing ? undefined : parseNftListing(outcome.stdout)
+    try {
+      const table = await this.#complete(listing)
+      this.#setError(undefined)
+      if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
+      this.#report(table, always)
+    } catch (error) {
+      this.#setError(`our nftables sets cannot be read: ${errorText(error)}`)
+    }
+  }
+
+  /** Adds what nft has left out. A change meanwhile is another reading. */
+  async #complete(listing: NftListing | undefined): Promise<NftTable | undefined> {
+    this.#netlink ??= this.#openNetlink()
+    const netlink = this.#netlink
+    if (listing === undefined) return undefined
+    const sets = await this.#elements(netlink, listing.sets)
+    return { ...listing, sets, begun: await netlink.timeLeft(BEGUN_SET) }
+  }
+
+  async #elements(netlink: NftNetlink, names: readonly string[]): Promise<KnownElements['sets']> {
+    const touches = await netlink.touches()
+    const known = this.#known
+    if (known?.touches === touches && names.every((name) => known.sets.has(name))) return known.sets
+    const sets = new Map<string, readonly string[]>()
+    for (const name of names) {
+      const elements = SET_FAMILIES.has(name) ? await netlink.elements(name) : []
+      const before = known?.sets.get(name) ?? []
+      sets.set(name, sameElements(before, elements) ? before : elements)
+    }
+    this.#known = { touches, sets }
+    return sets
+  }
+
+  #openNetlink(): NftNetlink {
+    return new NftNetlink({
+      table: NFT_TABLE,
+      openSocket: this.#openSocket,
+      onTouched: () => this.#isWriting || this.#poller.hint(),
+      onFailure: () => this.#forget(),
+    })
+  }
+
+  async #touches(): Promise<number | undefined> {
+    try {
+      return await this.#netlink?.touches()
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The socket has failed: the next reading opens another one. */
+  #forget(): void {
+    this.#netlink?.close()
+    this.#netlink = undefined
+    this.#known = undefined
+    this.#poller.hint()
+  }
+
+  /** A change of elements was written. If it was the only transaction on our table meanwhile, its result is known. */
+  #note(change: NftChange, before: number | undefined, touches: number | undefined): void {
+    const known = this.#known
+    if (change.kind !== 'sets' || known === undefined || touches === undefined) return
+    if (before !== known.touches || touches !== before + 1) return
+    const sets = new Map(known.sets)
+    for (const { set, add, remove } of change.changes) {
+      const gone = new Set(remove)
+      sets.set(set, [...(sets.get(set) ?? []).filter((element) => !gone.has(element)), ...add])
+    }
+    this.#known = { touches, sets }
   }
 
   #report(table: NftTable | undefined, always: boolean): void {
-    const text = table === undefined ? '' : tableText(table)
-    if (text === this.#reported && !always) return
-    this.#reported = text
+    if (this.#hasReported && !always && sameTable(table, this.#reported)) return
+    this.#hasReported = true
+    this.#reported = table
     this.#feed({ kind: 'nft-table', table })
   }
 
@@ -136,4 +215,10 @@ export class Nft {
   #nft(args: readonly string[], input = '') {
     return runTool([...this.#enter, 'nft', ...args], input)
   }
+}
+
+function sameElements(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  const others = new Set(b)
+  return a.every((element) => others.has(element))
 }

@@ -1,7 +1,5 @@
-/**
- * Runs `ip` and `nft`: one call with text in and text out, and one process that is watched as long as the agent runs.
- */
-import { type ChildProcess, spawn } from 'node:child_process'
+/** Runs `nft`: one call with text in and text out. */
+import { spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 
@@ -14,8 +12,8 @@ export interface Outcome {
 }
 
 const TIME_LIMIT: Millis = 30_000
-/** Enough for a million routes as JSON. */
-const OUTPUT_LIMIT = 256 * 1024 * 1024
+/** Enough for the rules of ten thousand pools. */
+const OUTPUT_LIMIT = 16 * 1024 * 1024
 
 /** Never rejects. */
 export function runTool(command: readonly string[], input = ''): Promise<Outcome> {
@@ -69,79 +67,6 @@ export function whyFailed({ error, stderr, code }: Outcome): string {
     error ?? line?.replace(/^(?:RTNETLINK answers|Error|\/dev\/stdin:[\d:-]+ Error): /, '') ?? `it ended with ${code}`
   )
 }
-
-export interface MonitorOptions {
-  readonly command: readonly string[]
-  /** Whether a piece of its output concerns us. */
-  readonly concerns?: (output: string) => boolean
-  /** Called when something may have changed. Also when the process ends, since later changes are not reported. */
-  readonly hint: () => void
-  readonly restartDelay?: Millis
-}
-
-/**
- * Ends the child together with the agent: a monitor left behind would stay until it has something to print, which may
- * be never. `setpriv` (util-linux) asks the kernel for that, however the agent ends.
- */
-const LEASH = ['setpriv', '--pdeathsig', 'KILL']
-
-/**
- * A process that reports changes. Its output is only a hint to read again; the process is started again when it ends.
- */
-export class Monitor {
-  readonly #options: MonitorOptions
-  /** Empty where this machine has no `setpriv`. */
-  #leash: readonly string[] = LEASH
-  #child: ChildProcess | undefined
-  #timer: NodeJS.Timeout | undefined
-  #stopped = false
-
-  constructor(options: MonitorOptions) {
-    this.#options = options
-    this.#start()
-  }
-
-  get pid(): number | undefined {
-    return this.#child?.pid
-  }
-
-  stop(): void {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-    this.#child?.kill()
-  }
-
-  #start(): void {
-    const { command, concerns = () => true, hint } = this.#options
-    const [program = '', ...args] = [...this.#leash, ...command]
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_LOCALE })
-    this.#child = child
-    child.stdout.on('data', (chunk: Buffer) => {
-      if (!this.#stopped && concerns(chunk.toString())) hint()
-    })
-    child.once('error', () => {
-      this.#leash = []
-      this.#startAgain()
-    })
-    child.once('exit', () => this.#startAgain())
-    // Changes before it was listening were not reported.
-    child.once('spawn', () => setTimeout(hint, SETTLING).unref())
-  }
-
-  #startAgain(): void {
-    this.#child = undefined
-    if (this.#stopped || this.#timer !== undefined) return
-    this.#options.hint()
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (!this.#stopped) this.#start()
-    }, this.#options.restartDelay ?? RESTART_DELAY).unref()
-  }
-}
-
-const RESTART_DELAY: Millis = 1_000
-/** The time until a monitor has joined its groups. */
-const SETTLING: Millis = 100
 
 export interface PollerOptions {
   /** One reading, or one piece of work; the next begins when it is over. */
@@ -200,5 +125,5 @@ export class Poller {
 
 const QUIET: Millis = 50
 const LONGEST_QUIET: Millis = 2_000
-/** How often state is read without a hint, because netlink drops messages when there are too many. */
+/** How often state is read without a hint: a table that loses its owner causes no event. */
 const RECHECK: Millis = 60_000

@@ -6,6 +6,7 @@ import { NftHolder } from '../../../src/edge/kernel/nft-holder.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 import { hasNft, Namespace } from '../../support/namespace.ts'
+import { netlinkIn } from '../../support/netlink-in.ts'
 
 const TRY = 'table inet godwit_try { flags owner, persist; }\n'
 const isKnown = hasNft && spawnSync('nft', ['-c', '-f', '-'], { input: TRY }).status === 0
@@ -27,7 +28,7 @@ describe.skipIf(!isKnown)('a table that we hold (needs root and nft 1.1)', () =>
   let seq = 0
 
   const begin = () => {
-    nft = new Nft({ feed: (input) => inputs.push(input), enter: host.enter })
+    nft = new Nft({ feed: (input) => inputs.push(input), enter: host.enter, openSocket: netlinkIn(host) })
     nft.open()
   }
   const perform = async (body: string | undefined) => {

@@ -5,12 +5,14 @@ import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import { finish } from '../../../src/base/work.ts'
 import type { PoolNat } from '../../../src/cluster/pool.ts'
 import { planNat } from '../../../src/dataplane/nat.ts'
-import { renderNft } from '../../../src/dataplane/nft-script.ts'
-import { type NftTable, whyNotSame } from '../../../src/dataplane/nft-table.ts'
+import { type NftScript, renderNft, type SetChange } from '../../../src/dataplane/nft-script.ts'
+import { findDifference, type NftTable } from '../../../src/dataplane/nft-table.ts'
+import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
 import { Nft } from '../../../src/edge/kernel/nft.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 import { hasNft, Namespace } from '../../support/namespace.ts'
+import { netlinkIn } from '../../support/netlink-in.ts'
 
 const prefix = (text: string): Prefix => parsePrefix(text) as Prefix
 const NAT: PoolNat = { exclude: [], address: undefined, ports: undefined, fullyRandom: true }
@@ -49,6 +51,20 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   let inputs: Input[] = []
   let nft: Nft | undefined
   let seq = 0
+  /** Octets that netlink answered or told. */
+  let received = 0
+  const counted =
+    (open: OpenNetlink): OpenNetlink =>
+    (options) => {
+      const socket = open(options)
+      const receive = socket.receive.bind(socket)
+      socket.receive = () => {
+        const bytes = receive()
+        if (typeof bytes !== 'string') received += bytes.length
+        return bytes
+      }
+      return socket
+    }
   const children: ChildProcessWithoutNullStreams[] = []
 
   const here = () => {
@@ -59,6 +75,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     const last = inputs.findLast((input) => input.kind === 'nft-table')
     return last?.kind === 'nft-table' ? last.table : undefined
   }
+  const difference = (script: NftScript) => finish(findDifference(script, table(), undefined))
   const tables = () => inputs.filter(({ kind }) => kind === 'nft-table').length
 
   beforeEach(async () => {
@@ -77,7 +94,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     outside.ip('route add 10.244.0.0/16 via 203.0.113.2')
     outside.ip('-6 route add fd00:244::/48 via 2001:db8::2')
     inputs = []
-    nft = new Nft({ feed: (input) => inputs.push(input), enter: node.enter })
+    nft = new Nft({ feed: (input) => inputs.push(input), enter: node.enter, openSocket: counted(netlinkIn(node)) })
     nft.open()
     await until('the first word', () => tables() > 0)
     await serve()
@@ -150,7 +167,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   test('off: the pod; on: the node; off again: the pod; for new flows, in both families', async () => {
     expect(table()).toBeUndefined()
     expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', 'fd00:244:0:1::2'])
-    expect(await write(scriptFor(true).body(0))).toMatchObject({ failed: [] })
+    expect(await write(finish(scriptFor(true).body(0)))).toMatchObject({ failed: [] })
     expect([await seen(4), await seen(6)]).toEqual(['203.0.113.2', '2001:db8::2'])
     await here().nft.count()
     expect(
@@ -158,38 +175,38 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
         ?.rules.map(({ packets }) => packets > 0)
         .slice(2, 4),
     ).toEqual([true, true])
-    await write(scriptFor(false).body(0))
+    await write(finish(scriptFor(false).body(0)))
     expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', 'fd00:244:0:1::2'])
   })
 
   test('an excluded destination sees the pod, and the other family does not care', async () => {
-    await write(scriptFor(true, { exclude: [prefix('203.0.113.0/24')] }).body(0))
+    await write(finish(scriptFor(true, { exclude: [prefix('203.0.113.0/24')] }).body(0)))
     expect([await seen(4), await seen(6)]).toEqual(['10.244.1.2', '2001:db8::2'])
   })
 
   test('a fixed source address of each family is what the other side sees', async () => {
     here().node.address('up0', '203.0.113.77/24', '2001:db8::77/64')
-    await write(scriptFor(true, { address: '203.0.113.77' }, { address: '2001:db8::77' }).body(0))
+    await write(finish(scriptFor(true, { address: '203.0.113.77' }, { address: '2001:db8::77' }).body(0)))
     expect([await seen(4), await seen(6)]).toEqual(['203.0.113.77', '2001:db8::77'])
-    await write(scriptFor(true, {}, { address: '2001:db8::77' }).body(0))
+    await write(finish(scriptFor(true, {}, { address: '2001:db8::77' }).body(0)))
     expect([await seen(4), await seen(6)]).toEqual(['203.0.113.2', '2001:db8::77'])
   })
 
   test.each([true, false])('source ports are of the range, fully-random or not: %s', async (fullyRandom) => {
-    await write(scriptFor(true, { ports: { first: 1024, last: 1039 }, fullyRandom }).body(0))
+    await write(finish(scriptFor(true, { ports: { first: 1024, last: 1039 }, fullyRandom }).body(0)))
     const ports = [await seen(4, 8082), await seen(6, 8082), await seen(4, 8082)].map(Number)
     for (const port of ports) expect(port >= 1024 && port <= 1039, `port ${port}`).toBe(true)
   })
 
   test('a flow that runs across the switch goes on as it began', async () => {
-    await write(scriptFor(true).body(0))
+    await write(finish(scriptFor(true).body(0)))
     let got = ''
     begin(here().pod, "require('net').connect(8081, '203.0.113.9').pipe(process.stdout)").stdout.on('data', (chunk) => {
       got += chunk
     })
     await until('the first bytes', () => got.length > 2, 10_000)
     expect(got).not.toContain('203')
-    await write(scriptFor(false).body(0))
+    await write(finish(scriptFor(false).body(0)))
     expect(here().node.run('nft list table inet godwit')).not.toContain('masquerade')
     expect(await seen(4)).toBe('10.244.1.2')
     await until('the whole download', () => got === `${'x'.repeat(20)}::ffff:203.0.113.2`, 10_000)
@@ -211,7 +228,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
       got += chunk.toString()
     })
     await until('the connection', () => got === 'up', 10_000)
-    await write(scriptFor(true).body(begun))
+    await write(finish(scriptFor(true).body(begun)))
     expect(table()?.begun).toBeGreaterThanOrEqual(begun - 10)
     expect(await seen(4)).toBe('203.0.113.2')
     await until('its end', () => client.exitCode !== null, 10_000)
@@ -222,21 +239,90 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     const ports = { first: 1024, last: 2047 }
     const exclude = [prefix('192.0.2.0/24'), prefix('198.51.100.7/32')]
     const script = scriptFor(true, { exclude, ports })
-    expect(await write(script.body(0))).toMatchObject({ failed: [] })
-    expect(whyNotSame(script, table(), undefined)).toBeUndefined()
+    expect(await write(finish(script.body(0)))).toMatchObject({ failed: [] })
+    expect(difference(script)).toBeUndefined()
     // Nobody but us changes a table that is ours alone.
     if (table()?.isOwned === true) return
     const before = tables()
     here().node.run('nft flush chain inet godwit postrouting')
     await until('told', () => tables() > before)
-    expect(whyNotSame(script, table(), undefined)).toMatchObject({ why: 'the rules differ' })
+    expect(difference(script)).toMatchObject({ why: 'the rules differ' })
   })
 
   test('a script that nft refuses changes nothing', async () => {
     const script = scriptFor(true)
-    await write(script.body(0))
-    const answer = await write(`${script.body(0)}  chain x { nonsense }\n`)
+    await write(finish(script.body(0)))
+    const answer = await write(`${finish(script.body(0))}  chain x { nonsense }\n`)
     expect(answer).toMatchObject({ failed: [{ index: 0 }] })
-    expect(whyNotSame(script, table(), undefined)).toBeUndefined()
+    expect(difference(script)).toBeUndefined()
+  })
+
+  const vip = (index: number) => `10.96.${index >> 8}.${index & 255}`
+  const ELEMENTS = ['203.0.113.0/24', '203.0.114.8', '203.0.114.9', '255.255.255.0/24', '128.0.0.0/1']
+  const withSet = (elements: readonly string[]) => `  set services4 {
+    typeof ip daddr; flags interval
+    elements = { ${elements.join(', ')} }
+  }
+  set services6 {
+    typeof ip6 daddr; flags interval
+    elements = { ::, fd96::/112, fd97::1, ffff::/16 }
+  }
+`
+  const change = async (changes: readonly SetChange[]) => {
+    seq++
+    const [number, before] = [seq, tables()]
+    here().nft.perform({ kind: 'nft', seq: number, change: { kind: 'sets', changes } })
+    await until('read back', () => tables() > before)
+    return inputs.find((input) => input.kind === 'applied' && input.seq === number)
+  }
+  const elements = (set = 'services4') => [...(table()?.sets.get(set) ?? [])].sort()
+
+  test('elements of sets are read as nft writes them', async () => {
+    await write(withSet(ELEMENTS.slice(0, -1)))
+    expect(elements()).toEqual(ELEMENTS.slice(0, -1).sort())
+    expect(elements('services6')).toEqual(['::', 'fd96::/112', 'fd97::1', 'ffff::/16'].sort())
+    const before = tables()
+    here().node.run('nft add element inet godwit services4 { 192.0.2.1-192.0.2.9 }')
+    await until('told', () => tables() > before)
+    expect(elements()).toContain('192.0.2.1-192.0.2.9')
+  })
+
+  test('one element of ten thousand costs that one: the others are neither sent nor read again', async () => {
+    await write(withSet(Array.from({ length: 10_000 }, (_, index) => vip(index))))
+    expect(elements()).toHaveLength(10_000)
+    const [octets, six] = [received, table()?.sets.get('services6')]
+    expect(await change([{ set: 'services4', add: ['203.0.113.7'], remove: [vip(7)] }])).toMatchObject({ failed: [] })
+    expect(received - octets).toBeLessThan(2_048)
+    expect(elements()).toHaveLength(10_000)
+    expect(elements()).toContain('203.0.113.7')
+    expect(elements()).not.toContain(vip(7))
+    expect(table()?.sets.get('services6')).toBe(six)
+  })
+
+  test('what others do to our sets is read; what they do elsewhere is not', async () => {
+    await write(withSet(Array.from({ length: 1_000 }, (_, index) => vip(index))))
+    const octets = received
+    here().node.run('nft add table inet others')
+    here().node.run('nft add set inet others services4 { typeof ip daddr; elements = { 192.0.2.1 }; }')
+    await change([{ set: 'services4', add: [vip(1_000)], remove: [] }])
+    expect(received - octets).toBeLessThan(4_096)
+    const before = tables()
+    here().node.run(`nft delete element inet godwit services4 { ${vip(3)} }`)
+    await until('told', () => tables() > before)
+    expect(elements()).toHaveLength(1_000)
+    expect(elements()).not.toContain(vip(3))
+  })
+
+  test('a change that another one slips into is read back whole', async () => {
+    await write(withSet([vip(1), vip(2)]))
+    const other = here().node.enter
+    const both = change([{ set: 'services4', add: [vip(3)], remove: [] }])
+    const slips = spawn(other[0] as string, [
+      ...other.slice(1),
+      'nft',
+      `delete element inet godwit services4 { ${vip(1)} }`,
+    ])
+    await Promise.all([both, new Promise((resolve) => slips.once('close', resolve))])
+    await until('both', () => elements().join() === [vip(2), vip(3)].join())
   })
 })
