@@ -26,7 +26,7 @@ import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelNft } from './kernel-nft.ts'
-import { kernelProblems, MOST, type Unresolved } from './kernel-problems.ts'
+import { kernelProblems, MOST, tooMany, type Unresolved } from './kernel-problems.ts'
 import { logLine } from './log-line.ts'
 import { isStopped, type Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
@@ -100,6 +100,8 @@ export class Kernel {
   /** Routes of an earlier run that are still there are being removed. */
   #handoverIsOver = false
   #error: string | undefined
+  /** Routes of other programs that are not known, as there are too many. */
+  #leftOut = 0
   #lastNextHop: NextHop | undefined
   #isStale = true
   #problems: readonly Problem[] = []
@@ -186,6 +188,7 @@ export class Kernel {
   #takeRoutes(change: KernelChange, now: Millis): void {
     const wasKnown = this.#routes.isKnown
     this.#routes.takeKernel(change, now)
+    this.#leftOut = change.leftOut ?? this.#leftOut
     this.#mayStray = true
     if (wasKnown || !this.#routes.isKnown) return
     if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#logInheritance(this.#rooms.adopt)
@@ -266,7 +269,11 @@ export class Kernel {
     if (this.#isStale) {
       this.#isStale = false
       const waiting = [...this.#waiting.values()]
-      const found = [...kernelProblems(this.#routes, this.#error, waiting, this.#unresolved()), ...this.#nft.problems()]
+      const found = [
+        ...kernelProblems(this.#routes, this.#error, waiting, this.#unresolved()),
+        ...tooMany(this.#leftOut),
+        ...this.#nft.problems(),
+      ]
       if (!same(found, this.#problems)) this.#problems = found
     }
     return this.#problems

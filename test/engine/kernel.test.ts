@@ -838,6 +838,19 @@ describe('the speaker before us', () => {
   })
 })
 
+test('routes of others that are too many to be known are a problem with their number, until they are known', () => {
+  const lab = new Lab()
+  lab.settle()
+  const change = (leftOut?: number) => {
+    const rest = leftOut === undefined ? {} : { leftOut }
+    lab.world.feed(lab.worker, { kind: 'kernel', change: { full: false, more: false, gone: [], present: [], ...rest } })
+    return lab.problems().join()
+  }
+  expect(change(900_000)).toMatch(/too many routes of other programs: 900000 are not known/)
+  expect(change()).toContain('900000')
+  expect(change(0)).not.toContain('not known')
+})
+
 describe('NAT', () => {
   test('is one script, written once; switching a pool is the next', () => {
     const lab = new Lab()

@@ -3,9 +3,14 @@
  *
  * Events are applied as they arrive. Where an event is ambiguous (one of several next hops, or one of several routes of
  * a prefix), its family is `unclear` and must be read again.
+ *
+ * Of other programs a bounded number of routes is kept: a daemon beside us may hold the whole Internet. Those of daemons and
+ * all others are counted apart, so that the routes of links, administrators and DHCP are known whatever a daemon writes.
  */
 import type { Family } from '../../base/family.ts'
 import {
+  GODWIT_PROTOCOL,
+  isOfRouting,
   type KernelChange,
   type KernelRoute,
   MAIN_TABLE,
@@ -25,7 +30,17 @@ interface Entry extends ReportedRoute {
   next: Entry | undefined
 }
 
+/** The most routes of routing daemons that are kept, and as many of all other programs. */
+const MOST_FOREIGN = 100_000
+
+type Owner = 'us' | 'daemons' | 'others'
+
 export class KnownRoutes {
+  readonly #mostForeign: number
+  readonly #counts: Record<Owner, number> = { us: 0, daemons: 0, others: 0 }
+  /** Routes that were not kept. */
+  readonly #leftOut: Record<Family, number> = { ipv4: 0, ipv6: 0 }
+  #leftOutReported = 0
   readonly #byId = new Map<string, Entry>()
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
@@ -38,9 +53,14 @@ export class KnownRoutes {
   #hasReported = false
   #isFirst = true
 
+  constructor(mostForeign = MOST_FOREIGN) {
+    this.#mostForeign = mostForeign
+  }
+
   /** A full reading of a family begins. */
-  begin(): void {
+  begin(family: Family): void {
     this.#reading++
+    this.#leftOut[family] = 0
   }
 
   /** A route from a dump. */
@@ -79,7 +99,9 @@ export class KnownRoutes {
       this.#remove(id, entry)
       return
     }
-    if (first !== undefined) this.unclear.add(route.prefix.family)
+    const { family } = route.prefix
+    if (first !== undefined) this.unclear.add(family)
+    else if (this.#leftOut[family] > 0) this.#leftOut[family]--
   }
 
   /**
@@ -125,17 +147,20 @@ export class KnownRoutes {
    * What has changed since the last call; `isOver`: the first reading is complete, and from now on everything is known.
    */
   changes(isOver: boolean): KernelChange | undefined {
+    const leftOut = this.#leftOut.ipv4 + this.#leftOut.ipv6
     const change = {
       full: !this.#hasReported,
       more: this.#isFirst && !isOver,
       gone: [...this.#gone],
       present: [...this.#present],
+      ...(leftOut === this.#leftOutReported ? {} : { leftOut }),
     }
-    const isNews = change.gone.length + change.present.length > 0 || (this.#isFirst && isOver)
+    const isNews = change.gone.length + change.present.length > 0 || 'leftOut' in change || (this.#isFirst && isOver)
     if (!isNews) return undefined
     this.#gone.length = 0
     this.#present.clear()
     this.#hasReported = true
+    this.#leftOutReported = leftOut
     if (isOver) this.#isFirst = false
     return change
   }
@@ -152,8 +177,14 @@ export class KnownRoutes {
   }
 
   #add(id: string, reported: ReportedRoute): void {
+    const { route } = reported
+    const owner = ownerOf(route)
+    if (owner !== 'us' && this.#counts[owner] >= this.#mostForeign) {
+      this.#leftOut[route.prefix.family]++
+      return
+    }
     this.#keep(id, reported, this.#byId.get(id))
-    this.#present.add(reported.route)
+    this.#present.add(route)
   }
 
   #remove(id: string, entry: Entry): void {
@@ -179,9 +210,17 @@ export class KnownRoutes {
 
   #count({ route, source, hasObject }: ReportedRoute, by: number): void {
     if (hasObject) this.#objects += by
+    const owner = ownerOf(route)
+    this.#counts[owner] += by
+    if (by < 0 && owner !== 'us') this.#fill(route.prefix.family, owner)
     if (route.prefix.family !== 'ipv4') return
     for (const { interface: name } of route.hops) this.#countOne(name, by)
     if (source !== undefined) this.#countOne(source, by)
+  }
+
+  /** There is room again, and not only for one: what was left out is read. */
+  #fill(family: Family, owner: Owner): void {
+    if (this.#leftOut[family] > 0 && this.#counts[owner] * 4 < this.#mostForeign * 3) this.unclear.add(family)
   }
 
   #countOne(key: string, by: number): void {
@@ -189,6 +228,11 @@ export class KnownRoutes {
     if (count === 0) this.#resting.delete(key)
     else this.#resting.set(key, count)
   }
+}
+
+function ownerOf({ protocol }: KernelRoute): Owner {
+  if (protocol === GODWIT_PROTOCOL) return 'us'
+  return isOfRouting(protocol) ? 'daemons' : 'others'
 }
 
 /** For most of our routes this is the text of the prefix, a string that the engine holds already. */

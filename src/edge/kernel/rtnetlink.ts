@@ -37,6 +37,8 @@ export interface RtnetlinkOptions {
   readonly table: number | undefined
   /** How sockets are opened: a test opens them in another network namespace. */
   readonly openSocket?: OpenNetlink
+  /** The most routes kept of routing daemons, and of other programs. */
+  readonly mostForeign?: number
   /** The pause before a retry, and between two full readings. */
   readonly retry?: Millis
   readonly recheck?: Millis
@@ -66,7 +68,7 @@ export class Rtnetlink {
   readonly #retry: Millis
   readonly #recheck: NodeJS.Timeout
   readonly #links = new KnownLinks()
-  readonly #routes = new KnownRoutes()
+  readonly #routes: KnownRoutes
   #reader: NetlinkReader | undefined
   #writer: RouteWriter | undefined
   #closeWriter = () => {}
@@ -82,7 +84,9 @@ export class Rtnetlink {
   /** Default routes are wanted, where no other routes are read. */
   #followsDefaults = false
 
-  constructor({ feed, table, openSocket = openNetlink, retry = 5_000, recheck = 600_000 }: RtnetlinkOptions) {
+  constructor(options: RtnetlinkOptions) {
+    const { feed, table, openSocket = openNetlink, mostForeign, retry = 5_000, recheck = 600_000 } = options
+    this.#routes = new KnownRoutes(mostForeign)
     this.#feed = feed
     this.#table = table
     this.#openSocket = openSocket
@@ -262,7 +266,7 @@ export class Rtnetlink {
   async #readRoutes(family: Family): Promise<void> {
     this.#routes.unclear.delete(family)
     await this.#whole(async () => {
-      this.#routes.begin()
+      this.#routes.begin(family)
       let isWhole = true
       for (const only of this.#questions()) {
         const dump = this.#dump(RTM_GETROUTE, (writer) => writeRouteDump(writer, family, only), this.#takeRoute)

@@ -174,6 +174,32 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('the same', () => [...follower.routes.keys()].sort().join() === [...fresh.routes.keys()].sort().join())
   })
 
+  test('of a full table beside us a part is kept; what others write is known; with room again so is the rest', async () => {
+    const batch = (verb: string, from: number, to: number) =>
+      Array.from({ length: to - from }, (_, at) => `route ${verb} 10.64.${from + at}.0/24 via 10.0.0.9 proto 12`)
+    const run = (...words: Parameters<typeof batch>) => host?.run('ip -batch -', batch(...words).join('\n'))
+    let leftOut = 0
+    run('add', 0, 50)
+    await follow({
+      mostForeign: 20,
+      feed: (input) => {
+        if (input.kind === 'kernel') leftOut = input.change.leftOut ?? leftOut
+        follower.feed(input)
+      },
+    })
+    expect([follower.list(12).length, leftOut]).toEqual([20, 30])
+    run('add', 50, 60)
+    await until('counted', () => leftOut === 40)
+    ip('route add 10.40.0.0/16 via 10.0.0.9 proto 4')
+    await until('known', () => follower.list().includes('10.40.0.0/16'))
+    await write(add('10.30.0.0/24', '10.1.0.3', 'e1'))
+    run('del', 40, 60)
+    await until('fewer', () => leftOut === 20)
+    expect(follower.list(12)).toHaveLength(20)
+    run('del', 0, 25)
+    await until('all', () => leftOut === 0 && follower.list(12).length === 15)
+  })
+
   test('what did not find room in the socket is read anew', async () => {
     let overruns = 0
     const counted = (open: OpenNetlink): OpenNetlink => {
