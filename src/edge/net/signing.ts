@@ -64,8 +64,10 @@ export function signatureOf(
     if (bytes === undefined) return undefined
     keys.push({ sendId, receiveId, algorithm, bytes })
   }
-  return { kind: 'ao', name: `ao ${keys.map(nameOf).join(' ')}`, keys }
+  return chainOf(keys)
 }
+
+const chainOf = (keys: readonly AoKey[]): Signature => ({ kind: 'ao', name: `ao ${keys.map(nameOf).join(' ')}`, keys })
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 const idsOf = ({ sendId, receiveId }: AoKey): string => `${sendId}/${receiveId}`
@@ -89,7 +91,8 @@ export function signListener(
   if (next?.kind === 'md5') setMd5(target, prefix, next.bytes)
   if (next?.kind !== 'ao') return
   const old = before?.kind === 'ao' ? before.keys : []
-  // A key under an ID that another key has must wait for that one's end; all others are there before one goes.
+  // A new key whose ID is still taken is added after the old key is deleted; all other new keys come first, so that some
+  // key always works.
   const ids = new Set(old.flatMap(({ sendId, receiveId }) => [`s${sendId}`, `r${receiveId}`]))
   const collides = ({ sendId, receiveId }: AoKey): boolean => ids.has(`s${sendId}`) || ids.has(`r${receiveId}`)
   const names = new Set(old.map(nameOf))
@@ -114,8 +117,9 @@ export function signCaller(target: Target, host: Prefix, signature: Signature): 
 }
 
 /**
- * On an open connection, in place of `before`, which its listener put there for `prefix` or we did before we called. A
- * key that the connection no longer may use is taken away, and it goes on with the first of the new ones. Where another
+ * On an open connection, in place of `before`, which its listener put there for `prefix` or we did before we called. The
+ * neighbor is asked to sign with the first key, and we go on signing with the key that it asked for. Only if that one is
+ * deleted do we choose another: one that was there before, because the neighbor may not have a new one yet. Where another
  * key stands under the same ID the old one stays until the session ends: two cannot have one ID.
  *
  * Gives back what is in force.
@@ -136,8 +140,9 @@ export function signConnection(
   if (preferred === undefined) return next
   for (const key of kept) if (!old.includes(key)) addUnlessThere(target, prefix, key)
   askFor(target, preferred)
-  for (const key of old) if (!kept.includes(key)) deleteAo(target, prefix, key, preferred)
-  return { kind: 'ao', name: next.name, keys: kept }
+  const instead = kept.find((key) => old.includes(key)) ?? preferred
+  for (const key of old) if (!kept.includes(key)) deleteAo(target, prefix, key, instead)
+  return chainOf(kept)
 }
 
 /** Each new key, or the old one that has one of its IDs: that ID is not free before the session ends. */
@@ -191,22 +196,25 @@ function addUnlessThere(target: Target, prefix: Prefix, key: AoKey): void {
   }
 }
 
-function deleteAo({ fd, isIpv6 }: Target, prefix: Prefix, key: AoKey, instead?: AoKey): void {
+/** `ifInUse`: the key that a connection goes on with if it signs with this one. */
+function deleteAo(target: Target, prefix: Prefix, key: AoKey, ifInUse?: AoKey, instead?: AoKey): void {
   try {
-    setOption(fd, IPPROTO_TCP, TCP_AO_DEL_KEY, aoDelete(isIpv6, prefix, key, instead))
+    setOption(target.fd, IPPROTO_TCP, TCP_AO_DEL_KEY, aoDelete(target.isIpv6, prefix, key, instead))
   } catch (error) {
+    const code = error instanceof CallError ? error.code : ''
     // The connection or the key is gone.
-    if (error instanceof CallError && error.code === 'ENOENT') return
-    throw new Error(`the kernel does not give up a key of TCP-AO: ${errorText(error)}`)
+    if (code === 'ENOENT') return
+    if (code === 'EBUSY' && ifInUse !== undefined) deleteAo(target, prefix, key, undefined, ifInUse)
+    else throw new Error(`the kernel does not give up a key of TCP-AO: ${errorText(error)}`)
   }
 }
 
-/** `struct tcp_ao_del` of Linux. `instead`: the key that a connection goes on with where this one is in use. */
+/** `struct tcp_ao_del` of Linux. `instead`: the key that the connection signs with from now on. */
 export function aoDelete(isIpv6: boolean, prefix: Prefix, key: AoKey, instead: AoKey | undefined): Uint8Array {
   const bytes = new Uint8Array(AO_DEL)
   writeAddress(bytes, isIpv6, prefix)
-  new DataView(bytes.buffer).setUint32(132, instead === undefined ? 0 : SET_CURRENT | SET_RNEXT, true)
-  bytes.set([prefix.length, key.sendId, key.receiveId, instead?.sendId ?? 0, instead?.receiveId ?? 0], 138)
+  new DataView(bytes.buffer).setUint32(132, instead === undefined ? 0 : SET_CURRENT, true)
+  bytes.set([prefix.length, key.sendId, key.receiveId, instead?.sendId ?? 0], 138)
   return bytes
 }
 

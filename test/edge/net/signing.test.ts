@@ -62,7 +62,7 @@ describe('struct tcp_ao_add and tcp_ao_del of Linux', () => {
     const bytes = aoDelete(true, prefixOf('2001:db8::1'), key, { ...key, sendId: 8, receiveId: 10 })
     expect(bytes.length).toBe(144)
     expect([...bytes.subarray(8, 24)]).toEqual([...prefixOf('2001:db8::1').bytes])
-    expect([...bytes.subarray(132, 144)]).toEqual([3, 0, 0, 0, 0, 0, 128, 7, 9, 8, 10, 0])
+    expect([...bytes.subarray(132, 144)]).toEqual([1, 0, 0, 0, 0, 0, 128, 7, 9, 8, 0, 0])
   })
 })
 
