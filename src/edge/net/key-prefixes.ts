@@ -1,6 +1,6 @@
 /**
  * A listener takes about a thousand keys, and a mesh has more neighbors than that. Neighbors with the same signature share
- * prefixes: the shortest that contain no neighbor with another one or without one. Other hosts inside such a prefix are
+ * prefixes: the shortest that contain no neighbor that has another signature or none. Other hosts inside such a prefix are
  * strangers: their connections need the key, which they do not have.
  *
  * Of two keys of TCP-MD5 the one with the longer prefix counts. Keys of TCP-AO may not overlap: two with one ID are an
@@ -17,7 +17,7 @@ export interface SignatureFor {
 }
 
 /** Above this number, a signature that several neighbors have is set for prefixes. */
-const HOSTS = 256
+const MOST_SEPARATE_KEYS = 256
 
 export function keyPrefixes(
   all: readonly Protection[],
@@ -35,30 +35,55 @@ export function keyPrefixes(
     group.prefixes.push(protection.prefix)
   }
   return [...groups.values()].flatMap(({ signature, prefixes }) => {
-    const isOther = (other: Signature | undefined): boolean => other?.name !== signature.name
-    const isShared = prefixes.length > HOSTS
-    const others = all.filter(({ prefix }, index) => {
+    const others: Prefix[] = []
+    /** Those that a range must leave out: between two keys of TCP-MD5 a longer prefix is enough. */
+    const apart: Prefix[] = []
+    for (const [index, { prefix }] of all.entries()) {
       const other = signatures[index]
-      if (prefix.family !== prefixes[0]?.family || !isOther(other)) return false
-      // A longer prefix is enough between two keys of TCP-MD5.
-      return isShared || other === undefined || other.kind === 'ao' || signature.kind === 'ao'
-    })
-    const outside = others.map(({ prefix }) => prefix)
-    const found = isShared ? cover(prefixes, outside) : prefixes.flatMap((prefix) => without(prefix, outside))
-    return found.map((prefix) => ({ prefix, signature }))
+      if (prefix.family !== prefixes[0]?.family || other?.name === signature.name) continue
+      others.push(prefix)
+      if (other?.kind !== 'md5' || signature.kind === 'ao') apart.push(prefix)
+    }
+    const hosts = distinct(prefixes.filter(isHostPrefix))
+    const ranges = prefixes
+      .filter((prefix) => !isHostPrefix(prefix))
+      .flatMap((range) => {
+        // What is left of a range may be as long as a neighbor inside, which then would not count.
+        const within = others.filter((other) => other.length > range.length && contains(range, other))
+        return without(range, apart).filter((rest) => !within.some((other) => contains(other, rest)))
+      })
+    const found = distinct([...ranges, ...(hosts.length > MOST_SEPARATE_KEYS ? cover(hosts, others) : hosts)])
+    return (signature.kind === 'ao' ? outermost(found) : found).map((prefix) => ({ prefix, signature }))
   })
 }
 
-/** The shortest prefixes around `inside` that neither contain one of `outside` nor lie in one. */
-function cover(inside: readonly Prefix[], outside: readonly Prefix[]): Prefix[] {
-  const [first] = inside
-  if (first === undefined) return []
-  const around = commonPrefix(inside)
+const distinct = (prefixes: readonly Prefix[]): Prefix[] => [
+  ...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values(),
+]
+
+/** Without those that lie in another one. */
+function outermost(prefixes: readonly Prefix[]): Prefix[] {
+  const texts = new Set(prefixes.map(({ text }) => text))
+  const lengths = [...new Set(prefixes.map(({ length }) => length))]
+  return prefixes.filter(
+    ({ bytes, length }) => !lengths.some((shorter) => shorter < length && texts.has(makePrefix(bytes, shorter).text)),
+  )
+}
+
+/**
+ * The shortest prefixes around `hosts` that neither contain one of `outside` nor lie in one. No host is there twice, so
+ * each half has fewer of them.
+ */
+function cover(hosts: readonly Prefix[], outside: readonly Prefix[]): Prefix[] {
+  const around = commonPrefix(hosts)
   const within = outside.filter((other) => contains(around, other) || contains(other, around))
-  if (within.length === 0 || inside.length === 1) return [around]
-  const bit = around.length
-  const half = (value: number) => (prefix: Prefix) => bitAt(prefix.bytes, bit) === value
-  return [0, 1].flatMap((value) => cover(inside.filter(half(value)), within))
+  if (within.length === 0 || hosts.length === 1) return [around]
+  return [0, 1].flatMap((value) =>
+    cover(
+      hosts.filter(({ bytes }) => bitAt(bytes, around.length) === value),
+      within,
+    ),
+  )
 }
 
 /** A range without the neighbors inside that must not have its signature. */

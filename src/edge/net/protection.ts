@@ -34,7 +34,7 @@ export interface Admission {
   readonly checksSyn: boolean
 }
 
-export class Protections {
+export class SocketProtection {
   readonly #keys: Keys
   /** What the kernel can sign with; undefined: not known, and it is tried. */
   readonly #able: Signatures | undefined
@@ -59,9 +59,8 @@ export class Protections {
     this.#hosts = new Map()
     for (const one of neighbors) {
       if (!isHostPrefix(one.prefix)) continue
-      // Several ports of one address: the kernel identifies a neighbor by its address alone.
       const before = this.#hosts.get(nameOf(one))
-      if (before?.signing === undefined) this.#hosts.set(nameOf(one), one)
+      this.#hosts.set(nameOf(one), before === undefined ? one : both(before, one))
     }
     this.#ranges = neighbors
       .filter(({ prefix }) => !isHostPrefix(prefix))
@@ -147,17 +146,24 @@ const WORDS = {
   ao: { name: 'TCP-AO', setting: 'CONFIG_TCP_AO' },
 } as const
 
+/** Several ports of one address: the kernel identifies a neighbor by its address alone, and none gets less than it asks. */
+const both = (a: Protection, b: Protection): Protection => ({
+  ...a,
+  signing: a.signing ?? b.signing,
+  minTtl: a.minTtl === undefined || b.minTtl === undefined ? (a.minTtl ?? b.minTtl) : Math.max(a.minTtl, b.minTtl),
+})
+
 const nameOf = ({ prefix, zone }: Pick<Protection, 'prefix' | 'zone'>): string => `${prefix.text}%${zone ?? ''}`
 
 /** Addresses that are protected differently on different links. */
 function ambiguous(hosts: readonly Protection[]): Set<string> {
-  const ways = new Map<string, Set<string>>()
+  const settings = new Map<string, Set<string>>()
   for (const { prefix, signing, minTtl } of hosts) {
-    const way = `${JSON.stringify(signing, (name, value) => (name === 'version' ? undefined : value)) ?? ''} ${minTtl ?? ''}`
-    const known = ways.get(prefix.text)?.add(way)
-    if (known === undefined) ways.set(prefix.text, new Set([way]))
+    const setting = `${JSON.stringify(signing, (name, value) => (name === 'version' ? undefined : value)) ?? ''} ${minTtl ?? ''}`
+    const known = settings.get(prefix.text)?.add(setting)
+    if (known === undefined) settings.set(prefix.text, new Set([setting]))
   }
-  return new Set([...ways].filter(([, { size }]) => size > 1).map(([text]) => text))
+  return new Set([...settings].filter(([, { size }]) => size > 1).map(([text]) => text))
 }
 
 function leastOf(all: readonly Protection[], family: Family): number | undefined {
@@ -171,10 +177,10 @@ function leastOf(all: readonly Protection[], family: Family): number | undefined
 }
 
 /**
- * On a listener: drops replies from hosts that are too far away as well, because it is not known which neighbor will
- * connect. IPv4 addresses on an IPv6 socket are mapped, and have a TTL of their own.
+ * On a listener: sends with TTL 255, because a neighbor with TTL security drops a SYN-ACK with less, and it is not known
+ * which neighbor will connect. IPv4 addresses on an IPv6 socket are mapped, and have a TTL of their own.
  */
-export function sendFarthest(fd: number, isIpv6: boolean): void {
+export function sendWithFullTtl(fd: number, isIpv6: boolean): void {
   setOption(fd, IPPROTO_IP, IP_TTL, FULL_TTL)
   if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, FULL_TTL)
 }

@@ -27,7 +27,7 @@ import {
 } from '../libc.ts'
 import type { Reserve } from '../reserve.ts'
 import type { SignatureFor } from './key-prefixes.ts'
-import { type Admission, sendFarthest, setLeastTtl } from './protection.ts'
+import { type Admission, sendWithFullTtl, setLeastTtl } from './protection.ts'
 import { signListener } from './signing.ts'
 
 /** The longest pause between two tries. */
@@ -149,7 +149,7 @@ class Listener {
     try {
       this.#protect(fd)
       this.#filter(fd)
-      sendFarthest(fd, this.#isIpv6)
+      sendWithFullTtl(fd, this.#isIpv6)
       setNetworkControl(fd, this.#isIpv6)
       if (link !== undefined) {
         bindToInterface(fd, link)

@@ -37,7 +37,7 @@ import {
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
 import { Flood } from './flood.ts'
-import { hostOf, Protections, setTtl } from './protection.ts'
+import { hostOf, SocketProtection, setTtl } from './protection.ts'
 import { type Signature, signCaller, signConnection } from './signing.ts'
 import { type Called, Listeners } from './tcp-listeners.ts'
 
@@ -137,7 +137,7 @@ export class Tcp implements Network {
   readonly #dialTimeout: Millis
   readonly #linger: Millis
   readonly #mostUnanswered: number
-  readonly #protections: Protections
+  readonly #protection: SocketProtection
   readonly #reserve: Reserve
   readonly #listeners: Listeners
   readonly #flood: Flood
@@ -165,12 +165,12 @@ export class Tcp implements Network {
     this.#linger = options.linger ?? 3_000
     this.#mostUnanswered = options.mostUnanswered ?? 64
     this.#reserve = new Reserve((error) => feed({ kind: 'descriptors', error }))
-    this.#protections = new Protections(options.keys ?? new Keys())
+    this.#protection = new SocketProtection(options.keys ?? new Keys())
     this.#listeners = new Listeners({
       feed,
       accept: (caller) => this.#accept(caller),
-      admission: (link) => this.#protections.admission(link),
-      links: () => this.#protections.links,
+      admission: (link) => this.#protection.admission(link),
+      links: () => this.#protection.links,
       filter: () => this.#filter,
       reserve: this.#reserve,
       retry: options.listenRetry ?? 500,
@@ -222,7 +222,7 @@ export class Tcp implements Network {
   }
 
   #refilter(): void {
-    this.#filter = this.#flood.isOn ? makeCallerFilter(this.#protections.callers) : undefined
+    this.#filter = this.#flood.isOn ? makeCallerFilter(this.#protection.callers) : undefined
     this.#listeners.refilter()
   }
 
@@ -230,7 +230,7 @@ export class Tcp implements Network {
    * Before the engine has decided on a connection, nothing more is asked of the system for it, and nothing is created.
    */
   #accept({ fd, remote, isIpv6 }: Called): void {
-    if (this.#protections.isTold && this.#protections.of(remote.address) === undefined) this.#flood.stranger()
+    if (this.#protection.isTold && this.#protection.of(remote.address) === undefined) this.#flood.stranger()
     const whyNot = this.#whyTurnAway(fd, remote.address)
     if (whyNot !== undefined) {
       this.#hangUp(fd)
@@ -247,10 +247,10 @@ export class Tcp implements Network {
   }
 
   #whyTurnAway(fd: number, address: Address): string | undefined {
-    const whyUnsigned = this.#protections.whyUnsigned(address)
+    const whyUnsigned = this.#protection.whyUnsigned(address)
     if (whyUnsigned !== undefined) return whyUnsigned
     // Bytes that arrived before its own least TTL was set have not been checked.
-    const least = this.#protections.of(address)?.minTtl
+    const least = this.#protection.of(address)?.minTtl
     const ttl = least === undefined ? undefined : ttlOfSyn(fd)
     if (least !== undefined && ttl !== undefined && ttl < least) {
       return `its packets arrive with a TTL of ${ttl}, and ttlSecurity asks for ${least}`
@@ -298,7 +298,7 @@ export class Tcp implements Network {
 
   /** Listeners and existing connections get their keys together. */
   #protect(neighbors: readonly Protection[]): void {
-    this.#protections.set(neighbors)
+    this.#protection.set(neighbors)
     this.#listeners.protect()
     if (this.#flood.isOn) this.#refilter()
     for (const connection of this.#connections.values()) {
@@ -317,8 +317,8 @@ export class Tcp implements Network {
   }
 
   #signCaller(ends: Ends): void {
-    const protection = this.#protections.of(ends.remote)
-    ends.signature = protection && this.#protections.signatureOf(protection)
+    const protection = this.#protection.of(ends.remote)
+    ends.signature = protection && this.#protection.signatureOf(protection)
     if (ends.signature === undefined) return
     ends.signedFor = hostOf(ends.remote)
     signCaller(ends, ends.signedFor, ends.signature)
@@ -326,19 +326,19 @@ export class Tcp implements Network {
 
   /** What is signed in another way, or no more, the engine ends: it may say good-bye as it began. */
   #signAgain(ends: Ends): void {
-    const protection = this.#protections.of(ends.remote)
-    const next = protection && this.#protections.signatureOf(protection)
+    const protection = this.#protection.of(ends.remote)
+    const next = protection && this.#protection.signatureOf(protection)
     const before = ends.signature
     if (next === undefined || next.name === before?.name) return
     if (before !== undefined && before.kind !== next.kind) return
     // With TCP-MD5 an accepted connection has the key of its neighbor only, with TCP-AO all keys of the listener.
-    ends.signedFor ??= next.kind === 'ao' ? this.#protections.signedFor(ends.remote) : hostOf(ends.remote)
+    ends.signedFor ??= next.kind === 'ao' ? this.#protection.signedFor(ends.remote) : hostOf(ends.remote)
     ends.signature = signConnection(ends, ends.signedFor, next, before)
   }
 
   /** `isAccepted`: it has the TTL of the listener. */
   #limitTtl(ends: Ends, isAccepted = false): void {
-    const minTtl = this.#protections.of(ends.remote)?.minTtl
+    const minTtl = this.#protection.of(ends.remote)?.minTtl
     setTtl(ends.fd, ends.remote, minTtl, isAccepted || ends.minTtl !== undefined)
     ends.minTtl = minTtl
   }
@@ -361,7 +361,7 @@ export class Tcp implements Network {
     const { socket } = connection
     connection.timer = setTimeout(() => {
       // Either side drops packets with another key without an answer.
-      const hint = this.#protections.of(remote.address)?.signing === undefined ? '' : '; it may have another key'
+      const hint = this.#protection.of(remote.address)?.signing === undefined ? '' : '; it may have another key'
       connection.error = `Connection timed out${called}${hint}`
       socket.destroy()
     }, this.#dialTimeout)
@@ -375,7 +375,7 @@ export class Tcp implements Network {
   }
 
   #openFor(remote: Endpoint, localAddress: Address | undefined, name: string | undefined): Ends {
-    const whyUnsigned = this.#protections.whyUnsigned(remote.address)
+    const whyUnsigned = this.#protection.whyUnsigned(remote.address)
     if (whyUnsigned !== undefined) throw new Error(whyUnsigned)
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))

@@ -1,10 +1,11 @@
 /** Signatures as octets of socket options, and which addresses of a listener they are for. TCP-AO itself: interop `key chain`. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { hostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
+import { contains, hostPrefix, isHostPrefix, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import type { KeyIntent, Signing } from '../../../src/cluster/intent.ts'
 import { Keys } from '../../../src/edge/keys.ts'
 import { keyPrefixes } from '../../../src/edge/net/key-prefixes.ts'
-import { Protections } from '../../../src/edge/net/protection.ts'
+import { SocketProtection } from '../../../src/edge/net/protection.ts'
 import { aoAdd, aoDelete, keysInForce, type Signature, signatureOf } from '../../../src/edge/net/signing.ts'
 import type { Protection } from '../../../src/engine/effect.ts'
 
@@ -108,8 +109,101 @@ describe('which addresses have a signature at a listener', () => {
   })
 })
 
+describe('any set of neighbors', () => {
+  const SIGNINGS: readonly (Signing<KeyIntent> | undefined)[] = [
+    { kind: 'md5', key: named('a') },
+    { kind: 'md5', key: named('b') },
+    chain(1),
+    chain(1, 2),
+    undefined,
+  ]
+  const signings = fc.constantFrom(...SIGNINGS)
+  const address = (value: number) => `10.0.${value >> 8}.${value & 255}`
+  const host = fc.tuple(fc.nat(2047).map(address), signings)
+  const range = fc.tuple(
+    fc.tuple(fc.nat(2047), fc.integer({ min: 20, max: 30 })).map(([value, length]) => `${address(value)}/${length}`),
+    signings,
+  )
+  /** As many as share prefixes, and fewer. */
+  const many = fc
+    .tuple(fc.constantFrom(0, 40, 257, 300), fc.constantFrom(1, 2, 3), fc.nat(400), signings)
+    .map(([count, step, first, signing]) =>
+      Array.from({ length: count }, (_, index) => [address(first + index * step), signing] as const),
+    )
+  const zones = fc.constantFrom(['', ''], ['%eth0', '%eth1'])
+
+  test('each has its own signature at a listener or none, and no two prefixes of TCP-AO overlap', () => {
+    fc.assert(
+      fc.property(
+        many,
+        fc.array(host, { maxLength: 12 }),
+        fc.array(range, { maxLength: 5 }),
+        zones,
+        (crowd, hosts, ranges, [one, two]) => {
+          const byText = new Map(
+            [...ranges, ...crowd, ...hosts].map(([text, signing]) => [prefixOf(text).text, signing]),
+          )
+          const all = [...byText].flatMap(([text, signing]) => {
+            const neighborAt = (zone: string | undefined) => ({ ...neighbor(text, signing), zone })
+            // A link-local host may be on two links.
+            return text.endsWith('/32') && one !== two ? [neighborAt(one), neighborAt(two)] : [neighborAt(undefined)]
+          })
+          const found = keyPrefixes(all, ({ signing }) => signing && made(signing))
+          const inForce = (prefix: Prefix): string | undefined => {
+            const keys = found.filter((one) => contains(one.prefix, prefix))
+            return keys.sort((a, b) => b.prefix.length - a.prefix.length)[0]?.signature.name
+          }
+          const wrong = all.filter(
+            ({ prefix, signing }) => isHostPrefix(prefix) && inForce(prefix) !== (signing && made(signing).name),
+          )
+          expect(wrong).toEqual([])
+          expect(new Set(found.map(({ prefix }) => prefix.text)).size).toBe(found.length)
+          for (const { prefix, signature } of found) {
+            if (signature.kind !== 'ao') continue
+            expect(
+              found.filter((other) => contains(other.prefix, prefix) || contains(prefix, other.prefix)).length,
+            ).toBe(1)
+          }
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  test('a stranger in a range has the signature of the range', () => {
+    const found = keyPrefixes(
+      [
+        neighbor('10.0.0.0/24', chain(1)),
+        ...Array.from({ length: 300 }, (_, index) => neighbor(address(256 + index), chain(1))),
+        neighbor('10.0.0.9', chain(2)),
+      ],
+      ({ signing }) => signing && made(signing),
+    )
+    for (let value = 0; value < 256; value++) {
+      const names = found.flatMap((one) => (contains(one.prefix, prefixOf(address(value))) ? [one.signature.name] : []))
+      expect([value, names]).toEqual([value, [made(chain(value === 9 ? 2 : 1)).name]])
+    }
+  })
+})
+
+test('of several ports of one address none gets less than it asks', () => {
+  const md5 = { kind: 'md5', key: named('a') } as const
+  const all = [
+    { ...neighbor('10.0.0.1', undefined), minTtl: 254 },
+    neighbor('10.0.0.1', md5),
+    { ...neighbor('10.0.0.1', undefined), minTtl: 255 },
+    neighbor('10.0.0.1', undefined),
+  ]
+  for (const neighbors of [all, all.toReversed()]) {
+    const protection = new SocketProtection(new Keys())
+    protection.set(neighbors)
+    expect(protection.of('10.0.0.1')).toMatchObject({ signing: md5, minTtl: 255 })
+    expect(protection.admission(undefined).leastTtl.ipv4).toBe(255)
+  }
+})
+
 describe('a kernel without TCP-AO', () => {
-  const without = new Protections(new Keys(), { md5: true, ao: false })
+  const without = new SocketProtection(new Keys(), { md5: true, ao: false })
 
   test('holds that neighbor, says why, and asks its listener for nothing', () => {
     without.set([neighbor('10.0.0.1', chain(1)), neighbor('10.0.0.2', undefined)])
