@@ -202,6 +202,7 @@ export class Engine {
     this.#sessions = new Sessions(this.#neighbors, this.#rib, this.#links, this.#out, this.#bfd)
     this.#requested = new Requested(options.sourceKind)
     const hasOwn = () =>
+      !this.#rib.busy &&
       !this.#objectWork.isBusy &&
       this.#kernel?.isReady !== false &&
       !this.#requested.awaitsPods &&
@@ -209,7 +210,7 @@ export class Engine {
     this.#restart = new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
-      isReady: () => !this.#rib.busy && hasOwn() && !this.#requested.awaitsSecrets,
+      isReady: () => hasOwn() && !this.#requested.awaitsSecrets,
       hasOwn,
     })
     this.#byHand = new ByHand(boot)
@@ -272,8 +273,9 @@ export class Engine {
     this.#kernel?.resolveNextHops()
     this.#rib.notice(now)
     if (this.#rib.busy) this.#rib.advance(SLICE, now)
+    const defers = this.#defers(now)
     this.#rib.withholdEnd(this.#restart.withholdsEnd(now))
-    const waiting = this.#defers(now) || this.#sessions.flush(now)
+    const waiting = this.#sessions.flush(now) || defers
     this.#measure(waiting)
     if (this.#restartsWith !== undefined && !waiting && !this.#rib.busy) this.#stop(this.#restartsWith, 'restart', now)
     this.#bfd.flush()
@@ -286,14 +288,16 @@ export class Engine {
     return this.#out.take()
   }
 
-  /** RFC 4724 §4.1: before routes are selected, nothing is advertised and no kernel route of the run before changes. */
+  /** RFC 4724 §4.1: before routes are selected, no learned one is advertised and no kernel route of the run before changes. */
   #defers(now: Millis): boolean {
-    if (!this.#restart.isDeferring) return false
-    const line = this.#restart.look(now)
+    const { isDeferring: before } = this.#restart
+    const line = before ? this.#restart.look(now) : undefined
     if (line !== undefined) this.#out.log(line)
-    if (!this.#restart.isDeferring) this.#leaving.count(now)
-    if (this.#kernel !== undefined) this.#kernel.defers = this.#restart.isDeferring
-    return this.#restart.isDeferring
+    const { isDeferring } = this.#restart
+    this.#rib.deferLearned(isDeferring)
+    if (this.#kernel !== undefined) this.#kernel.defers = isDeferring
+    if (!isDeferring) this.#leaving.count(now)
+    return isDeferring
   }
 
   *#deferringNeighbors(): Iterable<DeferringNeighbor> {
@@ -742,7 +746,6 @@ export class Engine {
     const left = this.#byHand.takeLeft()
     if (left === undefined || !this.#leaving.goOn(left, now)) return
     if (left.byObjects) this.#leaveWanted = left.reason
-    if (!this.#restart.isDeferring) this.#leaving.count(now)
   }
 
   #settleByHand(): void {

@@ -1,7 +1,10 @@
 /**
  * Our own restart (RFC 4724 §4.1). The document of the previous run decides whether our OPENs have the restart bit and
  * the forwarding bits; with these, neighbors keep our routes. Route selection is deferred: until the neighbors have
- * sent their routes, nothing is advertised and no kernel route of the previous run changes.
+ * sent their routes, no learned route is advertised and no kernel route of the previous run changes.
+ *
+ * A route that this node originates is best whatever neighbors send. It is advertised at once, so that an agent that is
+ * killed again soon leaves no stale route, which neighbors would delete (RFC 4724 §4.2).
  */
 import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
@@ -47,7 +50,7 @@ function whyNoRestart(
   return undefined
 }
 
-/** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but get no changes. */
+/** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but hear only of our own. */
 const LONGEST_DEFERRAL: Millis = 20_000
 /** How often neighbors are checked. */
 const LOOK: Millis = 100
@@ -58,7 +61,7 @@ export interface Deferring {
   hasEnded(name: string, family: Family): boolean
   /** All that this node originates is ready to be advertised. */
   isReady(): boolean
-  /** No own prefix waits for objects or for the kernel. */
+  /** No own prefix waits for objects, for the kernel, or to be decided; nor does another one. */
   hasOwn(): boolean
 }
 
@@ -120,8 +123,8 @@ export class Restart {
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
-  /** Until when End-of-RIB waits for own prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
-  #ownUntil: Millis | undefined
+  /** Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
+  #endUntil: Millis | undefined
   /** What the document that was saved last says, in short. */
   #remembered: string | undefined
 
@@ -144,7 +147,7 @@ export class Restart {
   begin(routerId: RouterId, takesOver: boolean, now: Millis): LogLine | undefined {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
-    this.#ownUntil = now + LONGEST_DEFERRAL
+    this.#endUntil = now + LONGEST_DEFERRAL
     if (this.#left === undefined)
       return takesOver ? this.#goOn('this agent takes over from another speaker', FAMILIES, now) : undefined
     if (this.#boot === '') return undefined
@@ -165,22 +168,23 @@ export class Restart {
     return logLine('info', 'restarted', text, {})
   }
 
-  /** Nothing is advertised yet, and kernel routes stay as they are. */
+  /** No learned route is advertised yet, and kernel routes stay as they are. */
   get isDeferring(): boolean {
     return this.#deferral !== undefined
   }
 
   get deadline(): Millis | undefined {
-    return this.#deferral?.deadline ?? this.#ownUntil
+    return this.#deferral?.deadline ?? this.#endUntil
   }
 
   /**
-   * RFC 4724 §2: End-of-RIB completes the first table, of which this node's own pod CIDRs are a part, also when the kernel
-   * is slow to confirm them. What neighbors kept from before would go without them.
+   * RFC 4724 §2: End-of-RIB completes the first table. What neighbors kept from before would go without the rest: what
+   * was deferred, and this node's own pod CIDRs, also when the kernel is slow to confirm them.
    */
   withholdsEnd(now: Millis): boolean {
-    if (this.#ownUntil !== undefined && (now >= this.#ownUntil || this.#rooms.hasOwn())) this.#ownUntil = undefined
-    return this.#ownUntil !== undefined
+    if (this.#deferral !== undefined) return true
+    if (this.#endUntil !== undefined && (now >= this.#endUntil || this.#rooms.hasOwn())) this.#endUntil = undefined
+    return this.#endUntil !== undefined
   }
 
   /** The process ends: nothing is deferred any more. */
@@ -192,6 +196,7 @@ export class Restart {
   look(now: Millis): LogLine | undefined {
     if (this.#deferral?.isOver(now) !== true) return undefined
     this.#deferral = undefined
+    this.#endUntil = now + LONGEST_DEFERRAL
     // RFC 4724 §4.1: a neighbor that comes later does not wait for us, and we do not wait for it.
     this.own.restarted = false
     const seconds = (now - this.#startedAt) / 1000
@@ -205,8 +210,12 @@ export class Restart {
     return this.#left?.callers ?? []
   }
 
-  /** The document for the next run, where it has changed. `families` only grows. */
+  /**
+   * The document for the next run, where it has changed. `families` only grows. While routes are deferred that of the
+   * previous run stays: not all of its sessions are back.
+   */
   remember(routerId: RouterId, families: ReadonlySet<Family>, callers: RangeCallers): RestartDocument | undefined {
+    if (this.#deferral !== undefined && this.#left !== undefined) return undefined
     const short = `${routerId} ${families.size} ${callers.revision}`
     if (short === this.#remembered || families.size === 0) return undefined
     this.#remembered = short

@@ -49,6 +49,14 @@ export interface ExportView {
   readonly link: readonly Prefix[]
 }
 
+/**
+ * RFC 4724 §4.1: after a restart, no route is selected before the neighbors have sent theirs. A route of our own is
+ * best whatever they send, and so it is advertised meanwhile.
+ */
+export interface Deferral {
+  readonly isOn: boolean
+}
+
 /** What an exporter reads. */
 export interface ExportTables {
   readonly prefixes: PrefixTable
@@ -58,6 +66,7 @@ export interface ExportTables {
   readonly blocks: ByteTable
   readonly peers: Peers
   readonly serviceAddresses: ServiceAddresses
+  readonly deferral: Deferral
   /** By path: the routes that we originate. */
   readonly local: ReadonlyMap<number, LocalRoute>
 }
@@ -75,6 +84,7 @@ const REASON = {
   ipv6NextHop: 9,
   serviceAddresses: 10,
   longLived: 11,
+  deferred: 12,
 } as const
 const REASON_TEXTS: readonly string[] = [
   '',
@@ -89,6 +99,7 @@ const REASON_TEXTS: readonly string[] = [
   'its next hop is IPv6, and the neighbor did not negotiate extended next hop',
   'learned, and a service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
   'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
+  'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
 ]
 
 export class Exporter {
@@ -192,7 +203,7 @@ export class Exporter {
       if (block !== NOTHING) return block
     }
     if (reason === REASON.policy) this.filtered++
-    else this.rejected++
+    else if (reason !== REASON.deferred) this.rejected++
     return 0
   }
 
@@ -218,9 +229,10 @@ export class Exporter {
   }
 
   #reasonAgainst(prefix: number, path: number): number {
-    const { paths, attributes, peers } = this.#tables
+    const { paths, attributes, peers, deferral } = this.#tables
     const flags = attributes.flags[paths.attributes[path] as number] as number
     const kind = peers.kind[paths.peer[path] as number] as number
+    if (deferral.isOn && kind !== KIND.own) return REASON.deferred
     // RFC 1997: well-known communities apply to every speaker.
     if ((flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise

@@ -20,6 +20,7 @@ import { type Announcement, type ByteRange, emptyRange } from './announcement.ts
 import { Decision } from './decide.ts'
 import { DirtyQueue } from './dirty.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
+import type { Deferral } from './export.ts'
 import { Importer } from './import.ts'
 import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
 import { LOST, LocRib, NO_PEER } from './loc-rib.ts'
@@ -42,6 +43,7 @@ export interface SharedTables {
   readonly blocks: ByteTable
   readonly peers: Peers
   readonly memory: MemoryLimit
+  readonly deferral: Deferral
   /** How many bytes an update group keeps for its slowest member (adj-out.ts). */
   readonly logLimit: number
 }

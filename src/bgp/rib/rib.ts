@@ -87,6 +87,7 @@ export class Rib {
   readonly #retired = new Map<PeerSlot, number>()
   /** Neighbors that are down and expected back, with the families whose routes are kept. */
   readonly #lost = new Map<PeerSlot, Set<Family>>()
+  readonly #deferral: { isOn: boolean } = { isOn: false }
   #serviceRanges: readonly Prefix[] = []
   #ownPods: OwnPodCidrs = NO_PODS
 
@@ -101,6 +102,7 @@ export class Rib {
       blocks: this.#blocks,
       peers: this.#peers,
       memory: this.#memory,
+      deferral: this.#deferral,
       logLimit,
     }
     this.#ribs = { ipv4: new FamilyRib('ipv4', hashKey, shared), ipv6: new FamilyRib('ipv6', hashKey, shared) }
@@ -345,6 +347,13 @@ export class Rib {
   /** `advance` has work left. */
   get busy(): boolean {
     return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
+  }
+
+  /** `defers`: only our own routes are advertised. When that is over, the others follow. */
+  deferLearned(defers: boolean): void {
+    if (this.#deferral.isOn === defers) return
+    this.#deferral.isOn = defers
+    for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
   }
 
   /** `withholds`: routes are advertised but End-of-RIB is not, since more routes of the first table follow. */
