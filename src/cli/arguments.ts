@@ -1,6 +1,8 @@
 /** Parses the command line: decides what is started, with which options, or returns the usage error. */
+
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { lookUp } from '../base/look-up.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 export type ShellName = (typeof SHELLS)[number]
@@ -389,7 +391,7 @@ const SPEAKERS: Readonly<Record<string, readonly number[]>> = { bird: [12], zebr
 const FIRST_DAEMON = 5
 
 function parseAdopt(text: string | undefined): readonly number[] | undefined {
-  const found = (text?.split(',') ?? []).map((word) => SPEAKERS[word] ?? parseProtocol(word))
+  const found = (text?.split(',') ?? []).map((word) => lookUp(SPEAKERS, word) ?? parseProtocol(word))
   return found.includes(undefined) ? undefined : found.flatMap((numbers) => numbers ?? [])
 }
 

@@ -1,4 +1,5 @@
 /** `godwit completion bash|zsh|fish`: prints a script for the shell, which calls `godwit complete` at each TAB. */
+import { lookUp } from '../base/look-up.ts'
 import { completionsFor } from '../show/parse.ts'
 import {
   AGENT_OPTIONS,
@@ -79,8 +80,8 @@ export async function complete(socket: string, typed: readonly string[]): Promis
   const part = typed.at(-1) ?? ''
   const { words, last, agentSocket = socket } = readTyped(typed.slice(0, -1))
   const [command = ''] = words
-  if (last !== undefined) return beginning(part, VALUES[last] ?? [])
-  if (part.startsWith('-')) return beginning(part, OWN_COMMANDS[command] ?? OPTIONS)
+  if (last !== undefined) return beginning(part, lookUp(VALUES, last) ?? [])
+  if (part.startsWith('-')) return beginning(part, lookUp(OWN_COMMANDS, command) ?? OPTIONS)
   if (command === 'completion') return beginning(part, words.length === 1 ? SHELLS : [])
   if (command === 'check') return beginning(part, words.length === 1 ? ['kubernetes'] : [])
   const asked = command === 'help' ? words.slice(1) : words

@@ -1,4 +1,5 @@
 /** Resolves references to session keys: the Secret in the agent's namespace, or the reason why there is no key. */
+import { lookUp } from '../base/look-up.ts'
 import type { KeyIntent } from './intent.ts'
 import type { SecretKeyRef, SecretObject } from './objects.ts'
 
@@ -21,7 +22,7 @@ export function resolveKey(
   if (unplaced && secrets.size === 0) return { key: { secret: name, key, version: undefined }, why: undefined }
   const place = unplaced ? [...secrets.keys()].find((one) => one.endsWith(`/${name}`)) : `${namespace}/${name}`
   const secret = secrets.get(place ?? '')
-  const version = secret?.keys[key]?.version
+  const version = secret && lookUp(secret.keys, key)?.version
   return { key: { secret: name, key, version }, why: whyNoKey(secret, { name, key }, secrets, place ?? name) }
 }
 
@@ -34,7 +35,7 @@ function whyNoKey(
   const object = `Secret/${place}`
   if (secret === undefined) return `${object} is not known${elsewhere(name, secrets)}`
   if (!TYPES.includes(secret.type)) return `${object} is of type ${secret.type}, not ${TYPES.join(' or ')}`
-  const found = secret.keys[key]
+  const found = lookUp(secret.keys, key)
   if (found === undefined) return `${object} has no key ${JSON.stringify(key)}`
   return found.error === undefined ? undefined : `key ${JSON.stringify(key)} of ${object} ${found.error}`
 }

@@ -3,7 +3,9 @@
  * for all racks, and the differing values in labels or annotations of the Nodes. The Node that has the neighbor is
  * read, not a Node that is the neighbor.
  */
+
 import { isLinkLocal, whyNotOfHost } from '../base/address.ts'
+import { lookUp } from '../base/look-up.ts'
 import type { Problem } from './intent.ts'
 import type { ClusterNode } from './node.ts'
 import type { PeerObject, ValueFrom } from './objects.ts'
@@ -58,7 +60,7 @@ class Reader {
   }
 
   read<Value>(field: string, { kind, key }: ValueFrom, read: Read<Value>): Value | undefined {
-    const said = kind === 'label' ? this.#node.labels[key] : this.#node.annotations[key]
+    const said = lookUp(kind === 'label' ? this.#node.labels : this.#node.annotations, key)
     if (said === undefined || said === '') {
       const what = kind === 'label' ? 'no such label' : 'no such annotation with an address or an AS number'
       return this.#wrong(field, key, `Node/${this.#node.name} has ${what}`)

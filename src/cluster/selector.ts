@@ -9,6 +9,7 @@
  *
  * An empty text selects everything.
  */
+import { lookUp } from '../base/look-up.ts'
 
 export type Selector =
   /** `global()` differs from `all()` only for workloads, which have namespaces; nodes have none. */
@@ -63,11 +64,11 @@ export function matches(selector: Selector, labels: Labels): boolean {
     case 'global':
       return true
     case 'has':
-      return labelOf(labels, selector.label) !== undefined
+      return lookUp(labels, selector.label) !== undefined
     case 'compare':
-      return compare(labelOf(labels, selector.label), selector.operator, selector.value)
+      return compare(lookUp(labels, selector.label), selector.operator, selector.value)
     case 'in':
-      return selector.values.includes(labelOf(labels, selector.label) as string) === (selector.operator === 'in')
+      return selector.values.includes(lookUp(labels, selector.label) as string) === (selector.operator === 'in')
     case 'not':
       return !matches(selector.of, labels)
     case 'and':
@@ -94,9 +95,6 @@ export function labelsNamedBy(selector: Selector): readonly string[] {
       return selector.of.flatMap(labelsNamedBy)
   }
 }
-
-const labelOf = (labels: Labels, label: string): string | undefined =>
-  Object.hasOwn(labels, label) ? labels[label] : undefined
 
 function compare(actual: string | undefined, operator: Operator, value: string): boolean {
   switch (operator) {

@@ -77,7 +77,7 @@ export class Keys {
     const values = valuesOf(object)
     const known = this.#secrets.get(name) ?? new Map<string, Known>()
     this.#secrets.set(name, known)
-    const keys: Record<string, { version: number; error: string | undefined }> = {}
+    const keys: Record<string, { version: number; error: string | undefined }> = Object.create(null)
     for (const [key, value] of values) {
       const error = whyNoKey(value)
       const before = known.get(key)

@@ -8,6 +8,7 @@ import { answer, type Client, greeting, newClient } from '../show/answer.ts'
 import { encodeReply, type ReplyLine } from '../show/line-protocol.ts'
 import type { View } from '../show/view.ts'
 import type { ClientId, ClientInput } from './input.ts'
+import { commandErrorLine } from './log-line.ts'
 import type { Outbox } from './outbox.ts'
 
 /** Characters written to a client before it must have read them. */
@@ -34,6 +35,8 @@ export class Clients {
     this.#view = view
     this.#out = out
   }
+
+  readonly #report = (error: unknown): void => this.#out.log(commandErrorLine(error))
 
   take(input: ClientInput): void {
     switch (input.kind) {
@@ -103,7 +106,7 @@ export class Clients {
       if (client.reply === undefined) {
         const line = client.waiting.shift()
         if (line === undefined) return
-        client.reply = answer(line, this.#view, client.session)[Symbol.iterator]()
+        client.reply = answer(line, this.#view, client.session, this.#report)[Symbol.iterator]()
       }
       this.#writePart(id, client, client.reply)
     }

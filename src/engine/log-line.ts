@@ -190,3 +190,9 @@ export function nextHopsLines(
     return [logLine('info', 'next-hop-changed', text, { peer, family, nextHop })]
   })
 }
+
+/** A question of a client that could not be answered, because of an error of our own. */
+export function commandErrorLine(error: unknown): LogLine {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return logLine('error', 'command-error', `a command could not be answered: ${stack}`, {})
+}

@@ -52,13 +52,37 @@ export function greeting(_view: View): Iterable<ReplyLine | undefined> {
 /**
  * The answer to one line. Its last line is marked; reading to the end carries out the command.
  * Undefined: nothing to say yet, though much was looked at.
+ *
+ * An error of our own ends the answer, and `report` gets it. Only one in a command that acts is thrown: nobody knows
+ * how far it was carried out.
  */
-export function answer(line: string, view: View, client: Client): Iterable<ReplyLine | undefined> {
-  return frame(rowsOf(line, view, client))
+export function answer(
+  line: string,
+  view: View,
+  client: Client,
+  report: (error: unknown) => void = raise,
+): Iterable<ReplyLine | undefined> {
+  return frame(contained(line, view, client, report))
 }
 
-function* rowsOf(line: string, view: View, client: Client): Iterable<Row> {
-  const asked = parseCommand(line)
+function raise(error: unknown): never {
+  throw error
+}
+
+function* contained(line: string, view: View, client: Client, report: (error: unknown) => void): Iterable<Row> {
+  let acts = false
+  try {
+    const asked = parseCommand(line)
+    acts = asked.kind !== 'error' && asked.acts
+    yield* rowsOf(asked, view, client)
+  } catch (error) {
+    if (acts) throw error
+    report(error)
+    yield { code: CODE.internalError, text: 'Internal error: the question could not be answered; see the log' }
+  }
+}
+
+function* rowsOf(asked: ReturnType<typeof parseCommand>, view: View, client: Client): Iterable<Row> {
   if (asked.kind === 'error') yield { code: CODE.syntaxError, text: asked.text }
   else if (asked.acts && client.restricted)
     yield {

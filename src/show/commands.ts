@@ -1,5 +1,7 @@
 /** The table of commands: syntax, values and help of each. Parsing, abbreviation, help and completion all read it. */
+
 import type { Family } from '../base/family.ts'
+import { lookUp } from '../base/look-up.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'
 import { isPattern } from './pattern.ts'
@@ -374,9 +376,7 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
     case 'which':
       return { value: parseWhich(token) }
     case 'table':
-      return TABLE_FAMILIES[text] === undefined
-        ? `unexpected "${text}", expecting master4, master6 or all`
-        : { value: TABLE_FAMILIES[text] }
+      return parseTable(text)
     case 'subject': {
       const subject = parseSubject(text)
       return subject === undefined ? `unexpected "${text}", expecting ${VALUE_NAMES.subject}` : { value: subject }
@@ -389,6 +389,11 @@ export function parseValue(kind: ValueKind, token: Token): { readonly value: Val
     case 'where':
       return { value: text }
   }
+}
+
+function parseTable(text: string): { readonly value: Family | 'all' } | string {
+  const value = lookUp(TABLE_FAMILIES, text)
+  return value === undefined ? `unexpected "${text}", expecting master4, master6 or all` : { value }
 }
 
 function parsePrefixValue(text: string): { readonly value: Prefix } | string {

@@ -71,6 +71,7 @@ export const CODE = {
   reloadFailed: 8006,
   accessDenied: 8007,
   notSupported: 8900,
+  internalError: 8901,
   actionFailed: 8901,
   commandTooLong: 9000,
   syntaxError: 9001,

@@ -1,5 +1,7 @@
 /** BIRD's commands `show static` and `show symbols`, answered with our own routes and names. */
+
 import { FAMILIES } from '../base/family.ts'
+import { lookUp } from '../base/look-up.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { ownKind } from './own-kind.ts'
 import { CODE, type Row } from './reply.ts'
@@ -31,7 +33,7 @@ export function symbolsOf(of: string | undefined, view: View): readonly (readonl
     ...[...new Set(view.filters().map(({ policy }) => symbolOf(policy.name)))].map((name) => [name, 'filter'] as const),
   ]
   if (of === undefined) return all
-  const kind = KINDS[of]
+  const kind = lookUp(KINDS, of)
   if (kind !== undefined) return all.filter((symbol) => symbol[1] === kind)
   return [all.find(([name]) => name === of) ?? [of, 'undefined']]
 }

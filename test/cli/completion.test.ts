@@ -6,6 +6,14 @@ import { complete, completionScript } from '../../src/cli/completion.ts'
 const NO_AGENT = '/nonexistent/godwit.sock'
 const offered = (...typed: readonly string[]) => complete(NO_AGENT, typed)
 
+test.each(['constructor', '__proto__', 'toString'])(
+  'after %s nothing stands next, as after other unknown words',
+  async (name) => {
+    expect(await offered(name, '--')).toEqual(await offered('nonsense', '--'))
+    expect(await offered(name, '')).toEqual(await offered('nonsense', ''))
+  },
+)
+
 describe('words that may stand next', () => {
   test.each([
     [[''], ['show', 'enable', 'agent', 'doctor', 'completion']],

@@ -99,6 +99,7 @@ describe('words and exits', () => {
     ['a number no table has', ['agent', '--table', '4294967296']],
     ['the table of local addresses', ['agent', '--table', '255']],
     ['a speaker that nobody knows', ['agent', '--adopt', 'bird,exabgp']],
+    ['a name of Object.prototype', ['agent', '--adopt', 'constructor']],
     ['the routes of people', ['agent', '--adopt', '4']],
     ['a speaker whose routes nobody writes', ['agent', '--adopt', 'bird', '--dataplane', 'none']],
     ['JSON of nothing', ['--json']],

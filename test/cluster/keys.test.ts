@@ -39,6 +39,18 @@ test('a key that is there is named, with its version, and the Secret is followed
   expect(problemsOf(intent)).toEqual([])
 })
 
+test.each(['constructor', '__proto__'])('a key may be named %s', (key) => {
+  const named = bgpPeer('tor', {
+    peerIP: '10.0.0.254',
+    asNumber: 65000,
+    password: { secretKeyRef: { name: 'bgp', key } },
+  })
+  const missing = onA('godwit', MESH_OFF, named, GOOD)
+  expect(missing.peers.get(NAME)?.held).toContain('has no key')
+  const keys = Object.fromEntries([[key, { version: 4 }]])
+  expect(onA('godwit', MESH_OFF, named, covered('godwit/bgp', keys)).peers.get(NAME)?.held).toBeUndefined()
+})
+
 describe('the peer is held, with object, field and reason, where', () => {
   test.each<[string, ApiObject[], string]>([
     ['there is no such Secret', [], 'Secret/godwit/bgp is not known'],

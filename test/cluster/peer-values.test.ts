@@ -16,6 +16,12 @@ const peersOf = (spec: object, self: ApiObject, name = 'me') => {
   return { peers, problems: problemsOf(intent) }
 }
 
+test('a label that the node lacks is missing, whatever its name', () => {
+  const { peers, problems } = peersOf({ peerIP: '10.0.0.9', asNumberFrom: { label: 'constructor' } }, me())
+  expect(peers).toEqual([])
+  expect(problems.join()).toContain('has no such label')
+})
+
 describe('values that the node says', () => {
   test.each<[string, object, ApiObject, string[]]>([
     [

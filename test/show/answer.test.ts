@@ -17,6 +17,28 @@ const said = (line: string, view: View = fakeView(), client: Client = newClient(
     .map(encodeReply)
     .join('')
 
+describe('an error of our own', () => {
+  const broken = fakeView(ROUTES, {
+    eachProtocol: () => {
+      throw new Error('a fault')
+    },
+    act: () => {
+      throw new Error('a fault')
+    },
+  })
+
+  test('ends the answer to a question, and is reported', () => {
+    const errors: unknown[] = []
+    const rows = [...answer('show protocols', broken, newClient(), (error) => errors.push(error))]
+    expect(rows.at(0)).toMatchObject({ code: 8901 })
+    expect(errors).toEqual([new Error('a fault')])
+  })
+
+  test('in a command that acts is thrown: nobody knows how far it was carried out', () => {
+    expect(() => [...answer('disable all', broken, newClient(), () => {})]).toThrow('a fault')
+  })
+})
+
 describe('layout', () => {
   test.each([
     'show status',

@@ -149,6 +149,32 @@ describe('lines that are wrong', () => {
   })
 })
 
+/** Each of these is a field of every object in JavaScript. */
+describe('names of Object.prototype are names like any other', () => {
+  const names = Object.getOwnPropertyNames(Object.prototype)
+  test.each([
+    'NAME',
+    'show NAME',
+    'show symbols NAME',
+    'show static NAME',
+    'show route NAME',
+    'show route table NAME',
+    'show route protocol NAME',
+    'show route where NAME = 1',
+    'show route where net.NAME = 1',
+    'show route where bgp_path.NAME',
+    'show route where proto ~ NAME',
+    'timeformat NAME long',
+    'configure NAME',
+  ])('%s', (line) => {
+    const shape = (name: string) =>
+      JSON.stringify(parseCommand(line.replace('NAME', name)), (_, value: unknown) =>
+        typeof value === 'function' ? 'a function' : value,
+      ).replaceAll(name, 'NAME')
+    for (const name of names) expect(shape(name), name).toBe(shape('nonsense'))
+  })
+})
+
 describe('help and completion', () => {
   const VISIBLE = COMMANDS.filter(({ hidden }) => hidden !== true)
   const SHOWN = VISIBLE.filter(({ words }) => words[0] === 'show').length

@@ -2,8 +2,10 @@
  * Parses BGPAdvertisement, a kind of our own: routes, nodes, peers and attributes. Of one with errors, the routes that it
  * names are still read: they are not advertised.
  */
+
 import { familyOfAddress } from '../../base/address.ts'
 import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'
+import { lookUp } from '../../base/look-up.ts'
 import { parsePrefix } from '../../base/prefix.ts'
 import type { AdvertisementObject, RouteChoice, ServiceAddressKind } from '../objects.ts'
 import type { Findings } from '../problem.ts'
@@ -139,7 +141,7 @@ const READERS = {
 function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): RouteChoice {
   const kinds = fields.has('kinds')
     ? fields.list('kinds', (item, at) => {
-        const found = typeof item === 'string' && Object.hasOwn(KINDS, item) ? KINDS[item] : undefined
+        const found = typeof item === 'string' ? lookUp(KINDS, item) : undefined
         return found ?? fields.findings.wrong(at, item, `is none of ${Object.keys(KINDS).join(', ')}`)
       })
     : ALL_KINDS

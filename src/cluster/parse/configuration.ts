@@ -2,6 +2,7 @@
  * Parses BGPConfiguration, whose spec is Calico's: `default` for the cluster, `node.<name>` for one node. The latter may set
  * only listen port, prefix advertisements and pod CIDRs. In Calico's API groups our own fields are annotations.
  */
+import { lookUp } from '../../base/look-up.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
 import {
@@ -112,7 +113,7 @@ function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
   for (const field of faulty) {
     const [, top = 'spec'] = /^spec\.(\w+)/.exec(field) ?? []
     const isWhole = top === 'prefixAdvertisements' && !/\[\d+\]\.communities/.test(field)
-    const parts: readonly ConfigurationPart[] = isWhole ? ['routes'] : (RESTS_ON[top] ?? [])
+    const parts: readonly ConfigurationPart[] = isWhole ? ['routes'] : (lookUp(RESTS_ON, top) ?? [])
     for (const part of parts) held[part] ??= `${field} of BGPConfiguration/${name} is wrong`
   }
   return held

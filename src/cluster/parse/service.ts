@@ -133,7 +133,7 @@ function endpointState(conditions: Fields | undefined): 'ready' | 'draining' | u
 
 /** As the edge reports it (`edge/keys`): the values stay there, and nothing of them is read or kept here. */
 export function parseSecret(object: Record<string, unknown>): SecretObject {
-  const keys: Record<string, { version: number; error: string | undefined }> = {}
+  const keys: Record<string, { version: number; error: string | undefined }> = Object.create(null)
   for (const [name, key] of Object.entries(isRecord(object.keys) ? object.keys : {})) {
     const { version, error } = isRecord(key) ? key : {}
     if (typeof version === 'number') keys[name] = { version, error: typeof error === 'string' ? error : undefined }

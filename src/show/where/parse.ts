@@ -5,8 +5,10 @@
  * In: a line and the position of the expression. Out: the predicate and the end of the expression, so that more words
  * may follow, or the error. A comparison with an attribute that a route does not have is false.
  */
+
 import { parseAddress } from '../../base/address.ts'
 import { ADDRESS_BITS } from '../../base/family.ts'
+import { lookUp } from '../../base/look-up.ts'
 import { parsePrefix } from '../../base/prefix.ts'
 import type { RouteRow } from '../../bgp/rib/types.ts'
 import { type Lexeme, lexemeAt } from './lexer.ts'
@@ -117,7 +119,7 @@ class Parser {
     let term = start
     while (this.#takeSign('.')) {
       const name = this.#take('name').text
-      const member = MEMBERS[term.type]?.[name]
+      const member = lookUp(MEMBERS[term.type] ?? {}, name)
       if (member === undefined) throw new Wrong(`${KIND_NAMES[term.type]} has no "${name}"`)
       const [type, read] = member
       const { read: before } = term
@@ -153,7 +155,7 @@ class Parser {
     if (name === 'true' || name === 'false') return constant({ kind: 'bool', value: name === 'true' })
     if (name === 'defined') return this.#defined()
     if (CONSTANTS.has(name)) return constant({ kind: 'enum', value: name })
-    const term = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined
+    const term = lookUp(NAMES, name)
     if (term === undefined) throw new Wrong(`"${name}" is not an attribute of a route (put a text in double quotes)`)
     return term
   }
