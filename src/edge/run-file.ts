@@ -62,14 +62,15 @@ export class RunFile {
   async #writeAll(): Promise<void> {
     for (let next = this.#next; next !== undefined; next = this.#next) {
       this.#next = undefined
-      await this.#replace(JSON.stringify({ format: FORMAT, value: next.value }))
+      await this.#replace(next.value)
     }
     this.#writing = undefined
   }
 
-  async #replace(text: string): Promise<void> {
+  async #replace(value: unknown): Promise<void> {
     try {
-      if (text.length > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
+      const text = JSON.stringify({ format: FORMAT, value })
+      if (Buffer.byteLength(text) > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
       await replaceFile(this.#path, text, 0o600)
       this.#report(undefined)
     } catch (error) {

@@ -75,6 +75,8 @@ export class Rtnetlink {
   #queue: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
+  /** The sockets are closed until the next try. */
+  #hasFailed = false
   #isWriting = false
   /** Everything has been read once. */
   #isKnown = false
@@ -158,6 +160,7 @@ export class Rtnetlink {
   }
 
   #openSockets(): void {
+    this.#hasFailed = false
     const writer = this.#openSocket()
     this.#closeWriter = () => writer.close()
     this.#writer = new RouteWriter(writer, this.#links.indexOf)
@@ -183,7 +186,9 @@ export class Rtnetlink {
   /** All sockets are closed, and opened again after a pause: a full reading then finds what happened meanwhile. */
   #fail(error: unknown): void {
     this.#close()
-    if (this.#isStopped) return
+    // A reading that was under way fails because of the closing: the first reason is the one to report.
+    if (this.#isStopped || this.#hasFailed) return
+    this.#hasFailed = true
     this.#setError(`the kernel's links and routes cannot be read: ${errorText(error)}`)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {

@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Millis } from '../../base/units.ts'
 import { type Account, podAccount } from './account.ts'
@@ -224,8 +225,8 @@ class HttpApi implements Api {
 function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
   if (response.headers['content-encoding'] !== 'gzip') return response
   const gunzip = createGunzip({ chunkSize: UNPACKED_AT_ONCE })
-  response.on('error', (error) => gunzip.destroy(error))
-  return response.pipe(gunzip)
+  // Errors reach whoever reads `gunzip`; where reading ends early, the response ends too.
+  return pipeline(response, gunzip, () => {})
 }
 
 /** The message of a Status object in the body, or else the HTTP status. */

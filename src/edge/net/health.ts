@@ -8,7 +8,7 @@ import type { Input } from '../../engine/input.ts'
 
 type Check = NonNullable<Extract<Effect, { kind: 'health' }>['check']>
 
-/** A longer body counts as an error. */
+/** From the connection to the end of the headers. */
 const TIMEOUT_MILLIS = 2_000
 const LOOPBACK = ['127.0.0.1', '::1']
 
@@ -50,19 +50,19 @@ const REFUSED = 'connection refused'
 /** Undefined for any 2xx. */
 function whyNotHealthy(host: string, { port, path }: Check): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ host, port, path, agent: false, timeout: TIMEOUT_MILLIS }, (answer) => {
+    const asked = request({ host, port, path, agent: false, signal: AbortSignal.timeout(TIMEOUT_MILLIS) }, (answer) => {
       const { statusCode = 0 } = answer
       // The body is not read.
       answer.destroy()
       resolve(statusCode >= 200 && statusCode < 300 ? undefined : `it answers ${statusCode}`)
     })
-    asked.once('timeout', () => {
-      resolve(`no answer within ${TIMEOUT_MILLIS / 1_000} s`)
-      asked.destroy()
-    })
-    asked.once('error', (error: NodeJS.ErrnoException) => {
-      resolve(error.code === 'ECONNREFUSED' || error.code === 'EADDRNOTAVAIL' ? REFUSED : error.message)
-    })
+    asked.once('error', (error: NodeJS.ErrnoException) => resolve(whyNoAnswer(error)))
     asked.end()
   })
+}
+
+function whyNoAnswer({ code, message, name }: NodeJS.ErrnoException): string {
+  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${TIMEOUT_MILLIS / 1_000} s`
+  // EADDRNOTAVAIL: this host has no ::1.
+  return code === 'ECONNREFUSED' || code === 'EADDRNOTAVAIL' ? REFUSED : message
 }

@@ -524,7 +524,11 @@ export class Tcp implements Network {
   #lingerOn(connection: Connection): void {
     this.#closing.add(connection)
     const [oldest] = this.#closing
-    if (this.#closing.size > MOST_CLOSING) oldest?.socket.destroy()
+    if (oldest !== undefined && this.#closing.size > MOST_CLOSING) {
+      // Not when its end is reported: many may be closed in one turn.
+      this.#closing.delete(oldest)
+      oldest.socket.destroy()
+    }
     clearTimeout(connection.timer)
     connection.timer = setTimeout(() => connection.socket.destroy(), this.#linger)
   }

@@ -15,7 +15,7 @@ export interface Facts {
   readonly port: { readonly code: string; readonly text: string } | undefined
   /** A running agent answered. */
   readonly agentRuns: boolean
-  /** Chains for forwarded packets whose policy is drop: `ip filter FORWARD`. */
+  /** Chains that drop forwarded packets which no rule accepts: `chain ip filter FORWARD`. */
   readonly forwardDrops: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelError: string | undefined
@@ -57,9 +57,11 @@ export interface Finding {
 const CAP_NET_BIND_SERVICE = 10n
 const CAP_NET_ADMIN = 12n
 const CAP_NET_RAW = 13n
-/** First nft with `destroy`-less atomic replacement, JSON and comments on rules as they are read here. */
+/** The oldest nft whose JSON and comments on rules can be read here, and that replaces a table without `destroy`. */
 const OLDEST_NFT = [0, 9, 4]
 const NEARLY_FULL = 0.8
+/** Settings in one command that cures several interfaces. */
+const MOST_SETTINGS = 8
 
 export function examine(facts: Facts): Finding[] {
   return [
@@ -71,7 +73,7 @@ export function examine(facts: Facts): Finding[] {
     port(facts),
     kernelRoutes(facts),
     ...facts.strayPods.map(strayPods),
-    tool('nftables', facts.nft, OLDEST_NFT, 'no NAT rule is written, and no service loop is prevented'),
+    nftables(facts),
     ...(facts.nftError === undefined || facts.nft === undefined ? [] : [nftError(facts.nftError)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
     ...signatures(facts),
@@ -108,7 +110,7 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
       'warn',
       'the agent cannot listen on port 179: it can only connect to neighbors, not accept their connections',
     ),
-    // A machine without such neighbors needs none.
+    // Only neighbors that router discovery finds need it.
     has(CAP_NET_RAW)
       ? finding('ok', 'capabilities', 'NET_RAW is there')
       : finding(
@@ -135,10 +137,10 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
     const off = interfaces.filter(({ name, up, forwards }) => up && name !== 'lo' && forwards[family] === false)
     if (value !== '1' || off.length === 0) return []
     const names = off.map(({ name }) => name)
-    const says = `is off on ${some(names)}: packets that arrive there are not forwarded`
-    return [
-      finding('bad', what, says, `sysctl -w net.${family}.conf.${names[0]}.forwarding=1, and keep it in /etc/sysctl.d`),
-    ]
+    const says = `is off on ${listNames(names)}: packets that arrive there are not forwarded`
+    // With slashes: the name of a VLAN has dots.
+    const settings = names.slice(0, MOST_SETTINGS).map((name) => `net/${family}/conf/${name}/forwarding=1`)
+    return [finding('bad', what, says, `sysctl -w ${settings.join(' ')}, and keep it in /etc/sysctl.d`)]
   }
   return [
     one('IPv4 forwarding', ipv4, 'net.ipv4.ip_forward'),
@@ -164,7 +166,7 @@ function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
 function rpFilter({ interfaces }: Facts): Finding {
   const strict = interfaces.filter(({ rpFilter: value, outward }) => outward && value === 1).map(({ name }) => name)
   if (strict.length === 0) return finding('ok', 'rp_filter', 'no uplink is strict')
-  const says = `is strict on ${some(strict)}: the kernel drops packets that arrive on another interface than the one that replies leave by`
+  const says = `is strict on ${listNames(strict)}: the kernel drops packets that arrive on another interface than the one that replies leave by`
   return finding(
     'warn',
     'rp_filter',
@@ -182,12 +184,13 @@ function strayPods({ prefix, address, way }: StrayPods): Finding {
   )
 }
 
-/** A machine that forwards ignores router advertisements, unless the setting is 2. */
-function acceptRa({ interfaces, forwarding: { ipv6 } }: Facts): Finding {
-  const waiting = interfaces.filter(({ acceptRa: value, outward }) => outward && value === 1)
-  const deaf = ipv6 === '1' ? waiting.map(({ name }) => name) : []
+/** An interface that forwards ignores router advertisements, unless the setting is 2. */
+function acceptRa({ interfaces }: Facts): Finding {
+  const deaf = interfaces
+    .filter(({ acceptRa: value, outward, forwards }) => outward && value === 1 && forwards.ipv6 === true)
+    .map(({ name }) => name)
   if (deaf.length === 0) return finding('ok', 'accept_ra', 'no uplink ignores router advertisements')
-  const says = `is 1 on ${some(deaf)} while forwarding is on: the kernel ignores router advertisements there`
+  const says = `is 1 on ${listNames(deaf)} while the interface forwards: the kernel ignores router advertisements there`
   return finding(
     'warn',
     'accept_ra',
@@ -223,14 +226,17 @@ const kernelRoutes = ({ kernelError: error }: Facts): Finding =>
     ? finding('ok', 'kernel routes', 'can be read')
     : finding('bad', 'kernel routes', error, 'the agent needs a netlink socket: see its seccomp profile')
 
-function tool(what: string, output: string | undefined, oldest: readonly number[], lost: string): Finding {
-  if (output === undefined) return finding('bad', what, `is not installed: ${lost}`, `install ${what}`)
+function nftables({ nft: output }: Facts): Finding {
+  const what = 'nftables'
+  if (output === undefined) {
+    const says = 'is not installed: no NAT rule is written, and no service loop is prevented'
+    return finding('bad', what, says, 'install nftables')
+  }
   const version = /(\d+(?:\.\d+)+)/.exec(output)?.[1]
   if (version === undefined) return finding('warn', what, `prints "${output}", without a version`)
   const known = version.split('.').map(Number)
-  const isOld = compare(known, oldest) < 0
-  if (!isOld) return finding('ok', what, version)
-  return finding('bad', what, `${version} is older than ${oldest.join('.')}`, `install a newer ${what}`)
+  if (compare(known, OLDEST_NFT) >= 0) return finding('ok', what, version)
+  return finding('bad', what, `${version} is older than ${OLDEST_NFT.join('.')}`, 'install a newer nftables')
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
@@ -310,7 +316,7 @@ function mtu({ interfaces, uplinks }: Facts): Finding {
     .filter((one) => one.mtu > least && !uplinks.includes(one.name))
     .map((one) => `${one.name} (${one.mtu})`)
   if (larger.length === 0) return finding('ok', 'MTU', `no interface is above the uplink's ${least}`)
-  const says = `${some(larger)} above the uplink's ${least}: large packets depend on path MTU discovery`
+  const says = `${listNames(larger)} above the uplink's ${least}: large packets depend on path MTU discovery`
   return finding('warn', 'MTU', says, 'give pods the MTU of the uplink: without an overlay, no headers reduce the MTU')
 }
 
@@ -322,5 +328,5 @@ const daemon = ({ owner, routes }: Facts['daemons'][number]): Finding =>
     'let only one of the two daemons write routes for a prefix',
   )
 
-const some = (names: readonly string[]): string =>
+const listNames = (names: readonly string[]): string =>
   names.length <= 6 ? names.join(', ') : `${names.slice(0, 6).join(', ')} and ${names.length - 6} more`

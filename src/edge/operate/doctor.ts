@@ -3,21 +3,19 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
-import { LOOP_CHAIN, NFT_TABLE, TRY_HOLDING } from '../../dataplane/nft-script.ts'
-import { parseNftListing } from '../../dataplane/nft-table.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
-import { runTool, whyFailed } from '../kernel/tools.ts'
 import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
+import { gatherNft } from './nft-facts.ts'
 import { strayPods } from './pod-ways.ts'
 
 const BGP_PORT = 179
-/** Protocol numbers of other BGP daemons. */
+/** Protocol numbers of other BGP daemons: older and newer zebra, BIRD, GoBGP. */
 const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 
-/** The problems of a running agent, one line each, and its status; throws why it could not be asked. */
+/** The problems of a running agent, one line each; throws why it could not be asked. */
 export type AskAgent = () => Promise<readonly string[]>
 
 /** 0: nothing prevents routing. 1: something does. */
@@ -54,17 +52,13 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
 }
 
 async function gatherFacts(agentRuns: boolean): Promise<Facts> {
-  const [status, ipv4, ipv6, kernel, port, nft, tables, table, held, chains, conntrack] = await Promise.all([
+  const [status, ipv4, ipv6, kernel, port, nft, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
     read('/proc/sys/net/ipv6/conf/all/forwarding'),
     lookAtKernel(),
     whyNotListen(BGP_PORT),
-    runTool(['nft', '-v']),
-    runTool(['nft', 'list', 'tables']),
-    runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
-    runTool(['nft', '-c', '-f', '-'], TRY_HOLDING),
-    runTool(['nft', '-j', 'list', 'chains']),
+    gatherNft(),
     gatherConntrack(),
   ])
   const { links, routes, error } = kernel
@@ -78,24 +72,14 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     interfaces: await interfaceFacts(links, new Set(uplinks)),
     uplinks,
     agentRuns,
-    forwardDrops: chains.code === 0 ? forwardDrops(chains.stdout) : [],
     daemons: daemonsOf(routes),
     port,
     kernelError: error,
     strayPods: await strayPods(routes),
-    nft: nft.code === 0 ? nft.stdout.trim() : undefined,
-    nftError: tables.code === 0 ? undefined : whyFailed(tables),
-    nftHolds: held.code === 0,
     signatures: signatures(),
-    serviceLoops: table.code === 0 ? countLoops(table.stdout) : undefined,
     conntrack,
+    ...nft,
   }
-}
-
-function countLoops(listing: string): number | undefined {
-  const table = parseNftListing(listing)
-  if (!table?.chains.has(LOOP_CHAIN)) return undefined
-  return table.rules.filter(({ chain }) => chain === LOOP_CHAIN).reduce((sum, { packets }) => sum + packets, 0)
 }
 
 interface KernelFacts {
@@ -151,23 +135,6 @@ async function standsOnHardware(name: string, depth = 0): Promise<boolean> {
   const below = entries.filter((entry) => entry.startsWith('lower_')).map((entry) => entry.slice('lower_'.length))
   const found = await Promise.all(below.map((one) => standsOnHardware(one, depth + 1)))
   return found.includes(true)
-}
-
-interface ListedChain {
-  readonly family: string
-  readonly table: string
-  readonly name: string
-  readonly hook?: string
-  readonly policy?: string
-}
-
-/** Chains of all tables, also those of iptables, for forwarded packets and with the policy drop. */
-function forwardDrops(listing: string): string[] {
-  const { nftables } = JSON.parse(listing) as { readonly nftables: readonly { readonly chain?: ListedChain }[] }
-  return nftables
-    .flatMap(({ chain }) => (chain === undefined ? [] : [chain]))
-    .filter(({ hook, policy }) => hook === 'forward' && policy === 'drop')
-    .map(({ family, table, name }) => `chain ${family} ${table} ${name}`)
 }
 
 function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
+import { dropsTheRest } from '../../../src/edge/operate/nft-facts.ts'
 
 const forwards = { ipv4: true, ipv6: true }
 const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0, outward: true, forwards }
@@ -33,6 +34,29 @@ const wrong = (facts: Partial<Facts>): string[] =>
     .filter(({ level }) => level !== 'ok')
     .map(({ level, what }) => `${level} ${what}`)
 
+describe('a chain that drops what no rule accepts', () => {
+  const accept = { match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'eth0' } }
+  const listing = (...rules: readonly (readonly object[])[]) =>
+    JSON.stringify({
+      nftables: [{ metainfo: {} }, { chain: { name: 'FORWARD' } }, ...rules.map((expr) => ({ rule: { expr } }))],
+    })
+
+  test.each<[string, boolean, readonly (readonly object[])[]]>([
+    ['ends with drop', true, [[accept, { accept: null }], [{ drop: null }]]],
+    ['ends with a counted reject, as of firewalld', true, [[{ counter: {} }, { reject: { type: 'icmpx' } }]]],
+    ['ends with a REJECT of iptables', true, [[{ counter: {} }, { xt: { type: 'target', name: 'REJECT' } }]]],
+    ['drops under a condition alone', false, [[accept, { drop: null }]]],
+    ['drops under a condition of iptables', false, [[{ xt: { type: 'match', name: 'state' } }, { drop: null }]]],
+    ['has no rule', false, []],
+  ])('%s: %s', (_, drops, rules) => expect(dropsTheRest(listing(...rules))).toBe(drops))
+})
+
+test('an interface with dots in its name has a cure that works', () => {
+  const vlans = ['eth0.100', 'eth0.200'].map((name) => ({ ...eth0, name, forwards: { ipv4: false, ipv6: true } }))
+  const cures = examine({ ...FIT, interfaces: vlans }).map(({ todo }) => todo)
+  expect(cures.join()).toContain('sysctl -w net/ipv4/conf/eth0.100/forwarding=1 net/ipv4/conf/eth0.200/forwarding=1')
+})
+
 describe('what is in the way of routing', () => {
   test('nothing on a fit machine', () => {
     expect(wrong({})).toEqual([])
@@ -45,6 +69,11 @@ describe('what is in the way of routing', () => {
     ['a strict interface', { interfaces: [{ ...eth0, rpFilter: 1 }] }, ['warn rp_filter']],
     ['a loose one is none', { interfaces: [{ ...eth0, rpFilter: 2 }] }, []],
     ['advertisements that are not heard', { interfaces: [{ ...eth0, acceptRa: 1 }] }, ['warn accept_ra']],
+    [
+      'advertisements on an interface that does not forward are heard',
+      { interfaces: [{ ...eth0, acceptRa: 1, forwards: { ipv4: true, ipv6: false } }] },
+      ['bad IPv6 forwarding'],
+    ],
     ['a usual node: pods and loopback are no uplinks', { interfaces: [lo, { ...eth0, acceptRa: 2 }, veth] }, []],
     ['port 179 in use', { port: IN_USE }, ['warn port 179']],
     ['port 179 in use by the agent', { port: IN_USE, agentRuns: true }, []],

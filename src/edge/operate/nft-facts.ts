@@ -1,0 +1,89 @@
+/** What `godwit doctor` asks of nft: whether it works here, and which chains drop forwarded packets. */
+import { LOOP_CHAIN, NFT_TABLE, TRY_HOLDING } from '../../dataplane/nft-script.ts'
+import { parseNftListing } from '../../dataplane/nft-table.ts'
+import { runTool, whyFailed } from '../kernel/tools.ts'
+import type { Facts } from './doctor-checks.ts'
+
+/** Chains for forwarded packets whose rules are read. */
+const MOST_CHAINS = 16
+
+export async function gatherNft(): Promise<
+  Pick<Facts, 'nft' | 'nftError' | 'nftHolds' | 'serviceLoops' | 'forwardDrops'>
+> {
+  const [version, tables, ours, held, chains] = await Promise.all([
+    runTool(['nft', '-v']),
+    runTool(['nft', 'list', 'tables']),
+    runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
+    runTool(['nft', '-c', '-f', '-'], TRY_HOLDING),
+    runTool(['nft', '-j', 'list', 'chains']),
+  ])
+  return {
+    nft: version.code === 0 ? version.stdout.trim() : undefined,
+    nftError: tables.code === 0 ? undefined : whyFailed(tables),
+    nftHolds: held.code === 0,
+    serviceLoops: ours.code === 0 ? countLoops(ours.stdout) : undefined,
+    forwardDrops: chains.code === 0 ? await forwardDrops(chains.stdout) : [],
+  }
+}
+
+function countLoops(listing: string): number | undefined {
+  const table = parseNftListing(listing)
+  if (!table?.chains.has(LOOP_CHAIN)) return undefined
+  return table.rules.filter(({ chain }) => chain === LOOP_CHAIN).reduce((sum, { packets }) => sum + packets, 0)
+}
+
+interface ListedChain {
+  readonly family: string
+  readonly table: string
+  readonly name: string
+  readonly hook?: string
+  readonly policy?: string
+}
+
+interface Listing {
+  readonly nftables: readonly {
+    readonly chain?: ListedChain
+    readonly rule?: { readonly expr?: readonly Readonly<Record<string, unknown>>[] }
+  }[]
+}
+
+/** Chains of all tables, also those of iptables-nft, that drop every forwarded packet that no rule accepts. */
+async function forwardDrops(listing: string): Promise<string[]> {
+  const { nftables } = JSON.parse(listing) as Listing
+  const chains = nftables
+    .flatMap(({ chain }) => (chain?.hook === 'forward' ? [chain] : []))
+    .filter(({ table }) => table !== NFT_TABLE)
+    .slice(0, MOST_CHAINS)
+  const found: string[] = []
+  for (const { family, table, name, policy } of chains) {
+    const drops = policy === 'drop' || (await endsInDrop(family, table, name))
+    if (drops) found.push(`chain ${family} ${table} ${name}`)
+  }
+  return found
+}
+
+async function endsInDrop(family: string, table: string, name: string): Promise<boolean> {
+  const chain = await runTool(['nft', '-j', 'list', 'chain', family, table, name])
+  return chain.code === 0 && dropsTheRest(chain.stdout)
+}
+
+/** Whether a chain has a rule without a condition that drops or rejects: firewalld and many scripts end with one. */
+export function dropsTheRest(listing: string): boolean {
+  const { nftables } = JSON.parse(listing) as Listing
+  return nftables.some(({ rule }) => {
+    const words = (rule?.expr ?? []).map((expression) => wordOf(expression))
+    return words.some((word) => DROPS.has(word)) && words.every((word) => DROPS.has(word) || HARMLESS.has(word))
+  })
+}
+
+const DROPS: ReadonlySet<string> = new Set(['drop', 'reject', 'target REJECT'])
+/** Statements that are no condition. */
+const HARMLESS: ReadonlySet<string> = new Set(['counter', 'log', 'comment'])
+
+/** The name of a statement; of one that iptables-nft wrote for an extension, its type and name. */
+function wordOf(expression: Readonly<Record<string, unknown>>): string {
+  const [word = ''] = Object.keys(expression)
+  if (word !== 'xt') return word
+  const { type, name } = expression.xt as { readonly type?: string; readonly name?: string }
+  return `${type} ${name}`
+}
