@@ -131,6 +131,22 @@ describe('TCP', () => {
     expect(tail).toBe('farewell')
   })
 
+  test('of many connections closed in one turn only so many wait for their last message', async () => {
+    const silent = createServer({ allowHalfOpen: true }, (socket) => {
+      others.push(socket.on('error', () => {}))
+    })
+    others.push(silent)
+    await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve))
+    const tcp = open({ linger: 60_000 })
+    const conns = Array.from({ length: 256 + 10 }, (_, index) => 2 * index + 2)
+    for (const conn of conns)
+      tcp.perform({ kind: 'dial', conn, remote: { address: '127.0.0.1', port }, localAddress: undefined })
+    await has('connected', conns.length)
+    for (const conn of conns) tcp.perform({ kind: 'close', conn })
+    await has('closed', 10)
+    expect(inputs.filter(({ kind }) => kind === 'closed').length).toBe(10)
+  })
+
   test('our close ends though the neighbor never does', async () => {
     const tcp = open({ linger: 30 })
     await listening(tcp)
