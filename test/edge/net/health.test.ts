@@ -1,6 +1,6 @@
 /** (11.4) The health endpoint is asked over real sockets. */
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { HealthCheck } from '../../../src/edge/net/health.ts'
 import type { Input } from '../../../src/engine/input.ts'
@@ -36,6 +36,17 @@ test('200 is well, and the path is asked for', async () => {
   const { port, asked } = await endpoint(200)
   expect(await ask(port, '/livez?x=1')).toEqual({ kind: 'health', error: undefined })
   expect(asked).toEqual(['/livez?x=1'])
+})
+
+test('headers that come in drops are no answer', async () => {
+  const server = createTcpServer((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n')
+    const timer = setInterval(() => socket.write('X-More: x\r\n'), 100)
+    socket.on('error', () => {}).once('close', () => clearInterval(timer))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push(server)
+  expect(await ask((server.address() as AddressInfo).port)).toEqual({ kind: 'health', error: 'no answer within 2 s' })
 })
 
 test('503 is not', async () => {
