@@ -27,6 +27,23 @@ test('the first run finds nothing, the next what was written last', async () => 
   expect(sourceProblems.filter((text) => text !== undefined)).toEqual([])
 })
 
+test('what cannot be written is reported, and the next value is written all the same', async () => {
+  const file = open()
+  file.write({ value: 1n })
+  await file.close()
+  expect(sourceProblems).toEqual([expect.stringContaining('cannot be written')])
+  file.write({ value: 2 })
+  await file.close()
+  expect(await open().read()).toEqual({ value: 2 })
+})
+
+test('what the next run would refuse as too large is not written', async () => {
+  const file = open()
+  file.write('ü'.repeat(9 * 1024 * 1024))
+  await file.close()
+  expect(sourceProblems).toEqual([expect.stringContaining('it would be larger than')])
+})
+
 test.each([
   ['half of it', '{"format":1,"val'],
   ['another layout', '{"format":2,"value":1}'],
