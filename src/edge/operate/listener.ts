@@ -23,7 +23,7 @@ export interface ListenerOptions<Caller> {
   readonly take: (caller: Caller) => void
   /** Descriptors held back; the last one is for connections that are refused. */
   readonly reserve: number
-  /** It may be answered with a descriptor that was held back. */
+  /** Whether the caller may be answered with a descriptor that was held back. */
   readonly comesFirst: (caller: Caller) => boolean
 }
 
@@ -56,20 +56,26 @@ export class Listener<Caller extends { readonly fd: number }> {
   }
 
   #acceptOne(): boolean {
-    const { fd, accept, take, comesFirst } = this.#options
+    const { take, comesFirst } = this.#options
+    const caller = this.#next()
+    if (caller === undefined) return false
+    const isRefused = this.#reserve.isSpent || (this.#reserve.isShort && !comesFirst(caller))
+    if (isRefused) closeSocket(caller.fd)
+    else take(caller)
+    this.#reserve.refill()
+    return true
+  }
+
+  /** The next caller; undefined where none is waiting, or where there is no descriptor for it even in the reserve. */
+  #next(): Caller | undefined {
+    const { fd, accept } = this.#options
     try {
-      const caller = this.#reserve.lend(() => accept(fd), true)
-      if (caller === undefined) return false
-      const isRefused = this.#reserve.isSpent || (this.#reserve.isShort && !comesFirst(caller))
-      if (isRefused) closeSocket(caller.fd)
-      else take(caller)
-      this.#reserve.refill()
-      return true
+      return this.#reserve.lend(() => accept(fd), true)
     } catch {
       this.#watch?.close()
       this.#watch = undefined
       this.#timer = setTimeout(() => this.#watchCallers(), SHORTAGE_PAUSE)
-      return false
+      return undefined
     }
   }
 }

@@ -8,18 +8,20 @@ import type { LogLine } from '../../engine/log-line.ts'
 
 const MOST_A_MINUTE = 20
 const MINUTE: Millis = 60_000
-/** Keys counted at once; beyond it the oldest is forgotten, and starts to count anew. */
+/** Keys counted at once; beyond it the oldest is forgotten, and its count goes to a sum. */
 const MOST_THINGS = 4_096
 
 interface Window {
   readonly until: Millis
   readonly line: LogLine
-  written: number
+  seen: number
   leftOut: number
 }
 
-export class Restraint {
+export class LogRateLimit {
   readonly #windows = new Map<string, Window>()
+  /** Lines left out about what was forgotten since. */
+  #forgotten = 0
 
   /** The line to write; undefined where it is left out. */
   admit(line: LogLine, now: Millis): LogLine | undefined {
@@ -27,12 +29,12 @@ export class Restraint {
     const key = keyOf(line)
     const window = this.#windows.get(key)
     if (window !== undefined && now < window.until) {
-      if (window.written++ < MOST_A_MINUTE) return line
+      if (window.seen++ < MOST_A_MINUTE) return line
       window.leftOut++
       return undefined
     }
     this.#windows.delete(key)
-    this.#windows.set(key, { until: now + MINUTE, line, written: 1, leftOut: 0 })
+    this.#windows.set(key, { until: now + MINUTE, line, seen: 1, leftOut: 0 })
     if (this.#windows.size > MOST_THINGS) this.#forgetOldest()
     return window === undefined || window.leftOut === 0 ? line : withCount(line, window.leftOut)
   }
@@ -40,6 +42,8 @@ export class Restraint {
   /** Lines about those left out in minutes that are over. */
   takeLeftOut(now: Millis): readonly LogLine[] {
     const lines: LogLine[] = []
+    if (this.#forgotten > 0) lines.push(forgottenLine(this.#forgotten))
+    this.#forgotten = 0
     for (const [key, { until, line, leftOut }] of this.#windows) {
       // Windows are in the order in which they began, and all have the same length.
       if (now < until) break
@@ -50,12 +54,20 @@ export class Restraint {
   }
 
   #forgetOldest(): void {
-    for (const key of this.#windows.keys()) {
-      this.#windows.delete(key)
-      return
-    }
+    const [oldest] = this.#windows
+    if (oldest === undefined) return
+    const [key, { leftOut }] = oldest
+    this.#windows.delete(key)
+    this.#forgotten += leftOut
   }
 }
+
+const forgottenLine = (leftOut: number): LogLine => ({
+  level: 'warn',
+  code: 'lines-left-out',
+  text: `${leftOut} more lines about different neighbors, objects and callers`,
+  fields: { leftOut },
+})
 
 const withCount = (line: LogLine, leftOut: number): LogLine => ({ ...line, fields: { ...line.fields, leftOut } })
 

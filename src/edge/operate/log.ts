@@ -1,14 +1,14 @@
 /**
  * The log: each LogLine becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are written
  * without waiting: a reader that does not read loses lines, but delays no KEEPALIVE, and delays the end of the process
- * by no more than `FLUSH_TRIES`. Repeated lines are limited (`restraint.ts`).
+ * by no more than `FLUSH_TRIES`. Repeated lines are limited (`log-rate-limit.ts`).
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 import { systemClock } from '../clock.ts'
 import { openWithoutWaiting } from '../standard-streams.ts'
-import { Restraint } from './restraint.ts'
+import { LogRateLimit } from './log-rate-limit.ts'
 
 export interface Log {
   write(line: LogLine): void
@@ -42,13 +42,13 @@ export function openLog({ level, to }: LogOptions): Log {
     { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
     to ?? stdout ?? process.stdout,
   )
-  const restraint = new Restraint()
+  const limit = new LogRateLimit()
   const print = (line: LogLine): void => out[line.level](fieldsOf(line), plainText(line.text))
-  const writeLeftOut = () => restraint.takeLeftOut(systemClock.now()).forEach(print)
+  const writeLeftOut = () => limit.takeLeftOut(systemClock.now()).forEach(print)
   setInterval(writeLeftOut, LEFT_OUT_MILLIS).unref()
   return {
     write: (line) => {
-      const admitted = out.isLevelEnabled(line.level) ? restraint.admit(line, systemClock.now()) : undefined
+      const admitted = out.isLevelEnabled(line.level) ? limit.admit(line, systemClock.now()) : undefined
       if (admitted !== undefined) print(admitted)
     },
     end: () => {
