@@ -13,6 +13,9 @@ import { parseAsn } from './parse/fields.ts'
 import { parsePeerIp } from './parse/peer-ip.ts'
 import { makeProblem } from './problem.ts'
 
+/** Where the values come from. */
+type Values = Pick<ClusterNode, 'name' | 'labels' | 'annotations'>
+
 interface Found {
   /** Undefined: the Node lacks a value, and the neighbor is left out. */
   readonly object: PeerObject | undefined
@@ -20,7 +23,7 @@ interface Found {
 }
 
 /** The BGPPeer with the values of this node filled in. */
-export function withValuesOf(object: PeerObject, node: ClusterNode): Found {
+export function withValuesOf(object: PeerObject, node: Values): Found {
   const { asNumberFrom, localAsNumberFrom, peerIpFrom } = object
   if (asNumberFrom === undefined && localAsNumberFrom === undefined && peerIpFrom === undefined)
     return { object, problems: [] }
@@ -52,9 +55,9 @@ const readRemote: Read<NonNullable<PeerObject['remote']>> = (text) => {
 class Reader {
   readonly problems: Problem[] = []
   readonly #peer: string
-  readonly #node: ClusterNode
+  readonly #node: Values
 
-  constructor(peer: string, node: ClusterNode) {
+  constructor(peer: string, node: Values) {
     this.#peer = peer
     this.#node = node
   }

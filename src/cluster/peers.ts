@@ -215,12 +215,15 @@ const choosesNodes = ({ range, remote, interface: link, gateway, peerSelector }:
   peerSelector !== undefined && [range, remote, link, gateway].every((other) => other === undefined)
 
 /** Whether the BGPPeer applies to this node. */
-function selects({ node, nodeSelector }: PeerObject, { name, labels }: ClusterNode): boolean {
+export function selects(
+  { node, nodeSelector }: PeerObject,
+  { name, labels }: Pick<ClusterNode, 'name' | 'labels'>,
+): boolean {
   if (node !== undefined) return node === name
   return nodeSelector === undefined || matches(nodeSelector, labels)
 }
 
-const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
+export const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
   node !== undefined ? 'node' : nodeSelector !== undefined ? 'selector' : 'global'
 
 function addressCandidate(object: PeerObject, { me, nodesAt }: PeerInputs, problems: Problem[]): Candidate[] {

@@ -9,6 +9,8 @@ import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
 import { DEFAULT_AS } from '../cluster/node.ts'
 import type { ConfigurationObject, FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
 import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
+import { withValuesOf } from '../cluster/peer-values.ts'
+import { scopeOf, selects } from '../cluster/peers.ts'
 import { matches } from '../cluster/selector.ts'
 import { EXCLUDE_LABEL } from '../cluster/services.ts'
 import type { ObjectStore } from '../cluster/store.ts'
@@ -28,10 +30,8 @@ const asesOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
 ]
 
 /** The nodes that have the neighbor. */
-const nodesWith = (store: ObjectStore, { node, nodeSelector }: PeerObject): NodeObject[] =>
-  [...store.table('Node').values()].filter(({ name, labels }) =>
-    node === undefined ? nodeSelector === undefined || matches(nodeSelector, labels) : node === name,
-  )
+const nodesWith = (store: ObjectStore, peer: PeerObject): NodeObject[] =>
+  [...store.table('Node').values()].filter((node) => selects(peer, node))
 
 /** A router, and no node of the cluster. */
 const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
@@ -40,14 +40,20 @@ const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boo
 const isOfNode = (store: ObjectStore, address: Address): boolean =>
   [...store.table('Node').values()].some(({ addresses }) => Object.values(addresses).includes(address))
 
-/** Whether the neighbor is external or internal to the nodes that have it, as far as objects tell. */
+/** Whether the neighbor is external to some node that has it, as far as objects tell. */
 function isExternal(store: ObjectStore, peer: PeerObject): boolean {
-  const { asNumber, remoteAs, localAsNumber, peerSelector } = peer
-  if (peerSelector !== undefined) return joinsAses(store, peer)
-  if (remoteAs !== undefined || asNumber === undefined) return remoteAs === 'external'
-  const nodes = asesOf(store, nodesWith(store, peer))
-  const locals = localAsNumber === undefined ? (nodes.length === 0 ? [ownAs(store)] : nodes) : [localAsNumber]
-  return locals.some((one) => one !== asNumber)
+  if (peer.peerSelector !== undefined) return joinsAses(store, peer)
+  const nodes = nodesWith(store, peer)
+  if (nodes.length === 0) return isExternalTo(ownAs(store), peer)
+  return nodes.some((node) => {
+    const { object } = withValuesOf(peer, node)
+    return object !== undefined && isExternalTo(node.asNumber ?? ownAs(store), object)
+  })
+}
+
+function isExternalTo(nodeAs: Asn, { asNumber, remoteAs, localAsNumber = nodeAs }: PeerObject): boolean {
+  if (remoteAs !== undefined) return remoteAs === 'external'
+  return asNumber !== undefined && asNumber !== localAsNumber
 }
 
 /** Whether it makes neighbors of nodes with different AS numbers. */
@@ -78,11 +84,10 @@ const takesAll = ({ match }: PolicyRule): boolean =>
 const acceptsOwn = ({ exportV4, exportV6 }: FilterObject): boolean =>
   [...exportV4, ...exportV6].some(({ action, match }) => action === 'accept' && match.source !== 'peer')
 
-/** For all nodes, while another for the same address is for some. */
+/** It is for all nodes, and another BGPPeer for the same address is for some. */
 const isShadowed = (store: ObjectStore, peer: PeerObject): boolean =>
-  isGlobal(peer) && [...store.table('BGPPeer').values()].some((other) => !isGlobal(other) && sameRemote(peer, other))
-
-const isGlobal = ({ node, nodeSelector }: PeerObject): boolean => node === undefined && nodeSelector === undefined
+  scopeOf(peer) === 'global' &&
+  [...store.table('BGPPeer').values()].some((other) => scopeOf(other) !== 'global' && sameRemote(peer, other))
 
 /** A router with one address, on a node that has both families and no router of the other family. */
 function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
@@ -154,17 +159,16 @@ const RULES: readonly DifferenceRule[] = [
     calico: 'have no communities of prefixAdvertisements',
     godwit: 'have them',
     concerns: (store) =>
-      hasAdvertisements(store) ? peersIn(store, (peer) => filtersOf(store, peer).some(acceptsOwn)) : [],
+      [...store.table('BGPConfiguration').values()].some(hasPrefixAdvertisements)
+        ? peersIn(store, (peer) => filtersOf(store, peer).some(acceptsOwn))
+        : [],
   },
   {
     topic: 'prefixAdvertisements of one node',
     calico: 'concern routes that it has learned and advertises, too',
     godwit: 'concern its own routes alone',
     concerns: (store) =>
-      configurationsIn(
-        store,
-        ({ name, prefixAdvertisements = [] }) => name.startsWith(NODE_CONFIGURATION) && prefixAdvertisements.length > 0,
-      ),
+      configurationsIn(store, (one) => one.name.startsWith(NODE_CONFIGURATION) && hasPrefixAdvertisements(one)),
   },
   {
     topic: 'names in the prefixAdvertisements of one node that only BGPConfiguration/default gives a value',
@@ -198,8 +202,8 @@ const RULES: readonly DifferenceRule[] = [
   ...SERVICE_DIFFERENCES,
 ]
 
-const hasAdvertisements = (store: ObjectStore): boolean =>
-  [...store.table('BGPConfiguration').values()].some(({ prefixAdvertisements = [] }) => prefixAdvertisements.length > 0)
+const hasPrefixAdvertisements = ({ prefixAdvertisements = [] }: ConfigurationObject): boolean =>
+  prefixAdvertisements.length > 0
 
 export const calicoDifferences = (store: ObjectStore): readonly Difference[] =>
   RULES.flatMap(({ concerns, ...rule }) => {
