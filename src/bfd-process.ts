@@ -9,8 +9,9 @@
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { AskedSessions } from './bfd/asked.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
-import type { BfdIntent, BfdNews, SavedSession } from './bfd/types.ts'
+import type { BfdNews, SavedSession } from './bfd/types.ts'
 import type { BfdProcessOptions } from './cli/arguments.ts'
 import { bootClock } from './edge/clock.ts'
 import type { BfdRunner } from './edge/net/bfd.ts'
@@ -35,8 +36,6 @@ type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
 /** Neighbors wait for the next run for this long. */
 const AWAY_MILLIS = 30_000
-/** After it connects, an agent may still report new neighbors for this long. */
-const GRACE_MILLIS = 60_000
 /** The engine gives neighbors three seconds to answer. */
 const HANDOVER_MILLIS = 5_000
 /** Sessions that change together are written together. */
@@ -72,9 +71,7 @@ class BfdProcess {
   #agent: { readonly socket: Socket; readonly lines: Lines<readonly BfdNews[]> } | undefined
   #priority: BfdNews | undefined
   #boot = ''
-  /** With the settings of the thread. */
-  #sessions: readonly BfdIntent[] = []
-  #agentSince = 0
+  readonly #asked = new AskedSessions()
   #settling: NodeJS.Timeout | undefined
   /** What the next run must know. */
   readonly #kept = new Map<string, SavedSession>()
@@ -133,7 +130,7 @@ class BfdProcess {
     this.#log.write(
       logLine('info', 'bfd-resumed', `${sessions.length} sessions continue, ${text}`, { sessions: sessions.length }),
     )
-    this.#sessions = sessions.map(({ intent }) => intent)
+    this.#asked.resume(sessions.map(({ intent }) => intent))
     this.#thread?.post({ kind: 'resume', sessions, wasKilled: savedAt === null })
   }
 
@@ -165,34 +162,44 @@ class BfdProcess {
     this.#agent?.socket.destroy()
     const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))
     this.#agent = { socket, lines }
-    this.#agentSince = bootClock.now()
-    clearTimeout(this.#settling)
+    this.#asked.connect(bootClock.now())
+    this.#awaitSettling()
     socket.on('error', (error) => this.#log.write(logLine('warn', 'bfd-agent', `agent: ${error.message}`)))
     socket.on('close', () => {
-      if (this.#agent?.socket === socket) this.#agent = undefined
+      if (this.#agent?.socket === socket) this.#forgetAgent()
     })
     if (this.#priority !== undefined) lines.send([this.#priority])
     this.#log.write(logLine('info', 'bfd-agent', 'an agent is connected'))
   }
 
   #obey(line: FromAgent): void {
-    if (line.kind === 'sessions') this.#change(line.sessions)
-    else if (line.kind === 'ask') this.#thread?.post(line)
+    if (line.kind === 'sessions') {
+      this.#asked.ask(line.sessions, bootClock.now())
+      this.#run()
+    } else if (line.kind === 'ask') this.#thread?.post(line)
   }
 
-  /**
-   * An agent that has just connected does not know all neighbors yet: those that connect to it, or are found on a link.
-   */
-  #change(sessions: readonly BfdIntent[]): void {
-    const isYoung = bootClock.now() - this.#agentSince < GRACE_MILLIS
-    const known = new Set(sessions.map(({ remote }) => remote))
-    const others = isYoung ? this.#sessions.filter(({ remote }) => !known.has(remote)) : []
-    this.#sessions = [...sessions, ...others]
-    this.#thread?.post({ kind: 'sessions', sessions: this.#sessions })
+  #forgetAgent(): void {
+    this.#agent = undefined
+    this.#asked.disconnect()
+    this.#awaitSettling()
+  }
+
+  #run(): void {
+    this.#thread?.post({ kind: 'sessions', sessions: this.#asked.all })
     // The agent may have been away: it gets the whole state, not only changes.
     this.#thread?.post({ kind: 'ask', id: 0 })
+    this.#awaitSettling()
+  }
+
+  #awaitSettling(): void {
     clearTimeout(this.#settling)
-    if (others.length > 0) this.#settling = setTimeout(() => this.#change(sessions), GRACE_MILLIS).unref()
+    const { settleAt } = this.#asked
+    if (settleAt === undefined) return
+    this.#settling = setTimeout(() => {
+      this.#asked.settle()
+      this.#run()
+    }, settleAt - bootClock.now()).unref()
   }
 
   #hear(news: readonly BfdNews[]): void {

@@ -1,0 +1,64 @@
+/**
+ * The sessions that agents ask a BFD process of its own for. They outlive the agent that asked.
+ *
+ * An agent that has just connected does not know all neighbors yet: those that connect to it, or are found on a link. So
+ * for a time it only adds sessions. What the agent before it asked for goes when this one has been there for long enough to
+ * know better, and not while there is no agent.
+ */
+import type { Address } from '../base/address.ts'
+import type { Millis } from '../base/units.ts'
+import type { BfdIntent } from './types.ts'
+
+/** After it connects, and after it asks for something else, an agent may still report neighbors for this long. */
+const GRACE: Millis = 60_000
+
+export class AskedSessions {
+  #all: readonly BfdIntent[] = []
+  /** What the agent that is connected asks for; undefined: nothing yet, or there is none. */
+  #asked: readonly BfdIntent[] | undefined
+  #since: Millis = 0
+  #settleAt: Millis | undefined
+
+  get all(): readonly BfdIntent[] {
+    return this.#all
+  }
+
+  /** When `settle` has something to do. */
+  get settleAt(): Millis | undefined {
+    return this.#settleAt
+  }
+
+  /** An earlier run of this process had them. */
+  resume(sessions: readonly BfdIntent[]): void {
+    this.#all = sessions
+  }
+
+  connect(now: Millis): void {
+    this.disconnect()
+    this.#since = now
+  }
+
+  disconnect(): void {
+    this.#asked = undefined
+    this.#settleAt = undefined
+  }
+
+  ask(sessions: readonly BfdIntent[], now: Millis): void {
+    this.#asked = sessions
+    const isYoung = now - this.#since < GRACE
+    const others = isYoung ? this.#besides(sessions) : []
+    this.#all = [...sessions, ...others]
+    this.#settleAt = others.length > 0 ? now + GRACE : undefined
+  }
+
+  /** Sessions that nobody has asked for since go. */
+  settle(): void {
+    this.#all = this.#asked ?? this.#all
+    this.#settleAt = undefined
+  }
+
+  #besides(sessions: readonly BfdIntent[]): readonly BfdIntent[] {
+    const known = new Set<Address>(sessions.map(({ remote }) => remote))
+    return this.#all.filter(({ remote }) => !known.has(remote))
+  }
+}
