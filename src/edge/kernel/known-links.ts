@@ -105,7 +105,7 @@ export class KnownLinks {
       addresses: addresses ?? new Map(),
       before: changed ?? new Map(),
     })
-    if (before !== undefined && before.link.name !== link.name) this.#indexes.delete(before.link.name)
+    if (before !== undefined) this.#unname(before.link)
     this.#indexes.set(link.name, link.index)
     this.#dirty.add(link.index)
     this.#gone.delete(link.index)
@@ -120,10 +120,15 @@ export class KnownLinks {
     if (known === undefined) return undefined
     const { name } = known.link
     this.#links.delete(index)
-    if (this.#indexes.get(name) === index) this.#indexes.delete(name)
+    this.#unname(known.link)
     this.#dirty.delete(index)
     this.#gone.add(index)
     return { kind: 'link-deleted', name }
+  }
+
+  /** Another link may have its name by now. */
+  #unname({ name, index }: Pick<Link, 'name' | 'index'>): void {
+    if (this.#indexes.get(name) === index) this.#indexes.delete(name)
   }
 
   #addAddress(index: number, own: LinkAddress): void {

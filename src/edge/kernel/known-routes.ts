@@ -45,7 +45,7 @@ export class KnownRoutes {
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
   readonly #gone: KernelRoute[] = []
-  /** IPv4 routes by the interface or own address with which the kernel removes them. */
+  /** Routes by interface, and IPv4 routes by the own address with which the kernel removes them. */
   readonly #resting = new Map<string, number>()
   #objects = 0
   #reading = 0
@@ -122,7 +122,7 @@ export class KnownRoutes {
     yield* this.#removeWhere(piece, ({ route, born }) => born <= last && restsOn(route, name))
   }
 
-  /** Whether IPv4 routes may have been removed with it. */
+  /** Whether routes may have been removed with it, or have got another interface name. */
   isTouchedBy(loss: Loss): boolean {
     return this.#resting.has(loss.name) || (loss.kind === 'address' && this.#resting.has(loss.address))
   }
@@ -213,9 +213,8 @@ export class KnownRoutes {
     const owner = ownerOf(route)
     this.#counts[owner] += by
     if (by < 0 && owner !== 'us') this.#fill(route.prefix.family, owner)
-    if (route.prefix.family !== 'ipv4') return
     for (const { interface: name } of route.hops) this.#countOne(name, by)
-    if (source !== undefined) this.#countOne(source, by)
+    if (source !== undefined && route.prefix.family === 'ipv4') this.#countOne(source, by)
   }
 
   /** There is room again, and not only for one: what was left out is read. */

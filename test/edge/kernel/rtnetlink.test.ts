@@ -127,6 +127,24 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('gone', () => gone.includes('10.30.0.0/24 via 10.1.0.3 dev e1 proto 171 metric 1024'))
   })
 
+  test.each([
+    ['both families', []],
+    ['IPv6 alone', ['-4 addr flush dev e1']],
+  ])('a link with routes of %s may get another name, and another link its old one', async (_, before) => {
+    for (const words of before) ip(words)
+    await follow()
+    const waysOf = (key: string) => [...follower.routes.keys()].filter((text) => text.includes(key))
+    ip('link set e1 name x1')
+    await until(
+      'the new name',
+      () => waysOf('dev e1').length === 0 && waysOf('fd21::/64 via fd01::9 dev x1').length === 1,
+    )
+    ip('link set e0 name e1')
+    await until('the other one', () => waysOf('dev e0').length === 0)
+    await write(add('fd30::/64', 'fd00::3', 'e1'), add('fd31::/64', 'fd01::3', 'x1'))
+    expect(ip('-6 route show proto 171')).toMatch(/fd30::\/64 via fd00::3 dev e1 .*\n.*fd31::\/64 via fd01::3 dev x1 /)
+  })
+
   test('a source address that goes takes the routes that name it along', async () => {
     host?.address('e0', '10.0.0.77/32')
     ip('route add 10.40.0.0/16 via 10.0.0.9 src 10.0.0.77 proto 4')
