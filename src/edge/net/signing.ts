@@ -6,6 +6,7 @@
  * changes to it once it has it (RFC 5925 §7.5.2, which the kernel does). So a chain is changed without a reset: a key is
  * added on both sides, in any order, and put first; later the old one is taken away.
  */
+import { createHmac, randomBytes } from 'node:crypto'
 import type { Prefix } from '../../base/prefix.ts'
 import type { AoAlgorithm, KeyIntent, Signing } from '../../cluster/intent.ts'
 import { errorText } from '../error-text.ts'
@@ -44,7 +45,7 @@ interface AoKey {
   readonly bytes: Uint8Array
 }
 
-/** `name` is the same for the same octets. */
+/** `name` is the same for the same octets, in this process; they cannot be read from it. */
 export type Signature =
   | { readonly kind: 'md5'; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'ao'; readonly name: string; readonly keys: readonly AoKey[] }
@@ -56,7 +57,7 @@ export function signatureOf(
 ): Signature | undefined {
   if (signing.kind === 'md5') {
     const bytes = keyOf(signing.key)
-    return bytes === undefined ? undefined : { kind: 'md5', name: `md5 ${textOf(bytes)}`, bytes }
+    return bytes === undefined ? undefined : { kind: 'md5', name: `md5 ${markOf(bytes)}`, bytes }
   }
   const keys: AoKey[] = []
   for (const { sendId, receiveId, algorithm, key } of signing.keys) {
@@ -69,9 +70,21 @@ export function signatureOf(
 
 const chainOf = (keys: readonly AoKey[]): Signature => ({ kind: 'ao', name: `ao ${keys.map(nameOf).join(' ')}`, keys })
 
-const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
+/** Of this process alone, so that a mark says nothing to whoever reads it. */
+const SALT = randomBytes(32)
+const marks = new WeakMap<Uint8Array, string>()
+
+/** In place of a key where keys are compared: a string of it could get into a text, and octets would not. */
+function markOf(bytes: Uint8Array): string {
+  const known = marks.get(bytes)
+  if (known !== undefined) return known
+  const mark = createHmac('sha256', SALT).update(bytes).digest('base64')
+  marks.set(bytes, mark)
+  return mark
+}
+
 const idsOf = ({ sendId, receiveId }: AoKey): string => `${sendId}/${receiveId}`
-const nameOf = (key: AoKey): string => `${idsOf(key)} ${key.algorithm} ${textOf(key.bytes)}`
+const nameOf = (key: AoKey): string => `${idsOf(key)} ${key.algorithm} ${markOf(key.bytes)}`
 
 /** A socket. On an IPv6 socket, IPv4 addresses are mapped ones. */
 export interface Target {

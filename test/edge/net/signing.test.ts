@@ -77,6 +77,18 @@ test('an open connection keeps an old key as long as a new one has either of its
   expect(keysInForce([key(9, 1, 'z'), key(1, 9, 'z')], [one])).toEqual([one])
 })
 
+test('a name stands for the octets of its keys, and holds none of them', () => {
+  const md5 = (text: string) => signatureOf({ kind: 'md5', key: named('a') }, () => octets(text))?.name
+  const ao = (text: string) => signatureOf(chain(1), () => octets(text))?.name
+  for (const name of [md5, ao]) {
+    expect(name('hunter2')).toBe(name('hunter2'))
+    expect(name('hunter3')).not.toBe(name('hunter2'))
+    const text = Buffer.from('hunter2')
+    for (const form of ['hunter', text.toString('base64').slice(0, 8), text.toString('hex')])
+      expect(name('hunter2')).not.toContain(form)
+  }
+})
+
 test('half a chain is none', () => {
   expect(signatureOf(chain(1, 2), ({ key }) => (key === 'k2' ? undefined : octets(key)))).toBeUndefined()
 })
