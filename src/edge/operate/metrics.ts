@@ -9,16 +9,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
-import type { MessageCounts } from '../../bgp/session/types.ts'
+import type { MessageCounts, PeerSnapshot } from '../../bgp/session/types.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 import type { BfdSummary, FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
-import { Tally } from './tally.ts'
+import { Flaps } from './flaps.ts'
+import { GroupSums } from './group-sums.ts'
+import { type PeerLabel, Tally } from './tally.ts'
 
 export interface MetricsOptions {
   readonly version: string
   /** The engine's view at this moment. */
   readonly view: () => View
-  /** Called on each scrape: the kernel's counters are read again, for this scrape or the next. */
+  /** Called at the beginning of each scrape: the kernel's counters are read again, for this scrape or the next. */
   readonly onScrape?: () => void
 }
 
@@ -32,6 +34,14 @@ export class Metrics {
   readonly #bfdTransitions = new Tally(['peer', 'to'])
   readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
   readonly #updateProblems = new Tally(['peer', 'action'])
+  readonly #flaps = new Flaps()
+  readonly #flapCounts = new Tally(['peer'])
+  readonly #bfdFlaps = new Flaps()
+  readonly #bfdFlapCounts = new Tally(['peer'])
+  /** Of the messages and sessions of many peers. */
+  readonly #peerSums = new GroupSums()
+  /** Of the hits of rules that are in several policies. */
+  readonly #hitSums = new GroupSums()
   readonly #objectToUpdate: Histogram
   /** The page in progress: pages are made one at a time. */
   #last: Promise<unknown> = Promise.resolve()
@@ -64,9 +74,13 @@ export class Metrics {
   note(line: LogLine): void {
     const { fields } = line
     const peer = String(fields.peer ?? '')
-    if (line.code === 'session-transition') this.#transitions.add([peer, String(fields.to)])
-    else if (line.code === 'bfd-transition') this.#bfdTransitions.add([peer, String(fields.to)])
-    else if (line.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
+    if (line.code === 'session-transition') {
+      this.#transitions.add([peer, String(fields.to)])
+      if (fields.to === 'Established' && this.#flaps.isFlap(peer, this.#view().now)) this.#flapCounts.add([peer])
+    } else if (line.code === 'bfd-transition') {
+      this.#bfdTransitions.add([peer, String(fields.to)])
+      if (fields.to === 'Up' && this.#bfdFlaps.isFlap(peer, this.#view().now)) this.#bfdFlapCounts.add([peer])
+    } else if (line.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
     else if (line.code === 'notification-sent' || line.code === 'notification-received') {
       const direction = line.code === 'notification-sent' ? 'sent' : 'received'
       this.#notifications.add([peer, direction, bounded(fields.code, 8), bounded(fields.subcode, 11)])
@@ -95,15 +109,15 @@ export class Metrics {
   }
 
   async #make(each: boolean): Promise<readonly string[]> {
-    await this.#refresh(each)
     this.#onScrape()
+    await this.#refresh(each)
     const parts: string[] = []
     const metrics = this.#registry.getMetricsAsArray() as unknown as readonly Readable[]
     for (const [index, metric] of metrics.entries()) {
       if (index > 0) parts.push('\n')
       for await (const part of this.#text(metric)) {
         parts.push(`${part}\n`)
-        await others()
+        await yieldToEventLoop()
       }
     }
     return parts
@@ -124,29 +138,35 @@ export class Metrics {
     const series = this.#series
     const view = this.#view()
     for (const one of Object.values(series)) one.reset()
-    const peers = new Map<string, string>()
+    const peers = new Map<string, PeerLabel>()
     for (const protocol of view.eachProtocol()) {
-      const group = each ? undefined : groupOf(protocol)
-      peers.set(protocol.name, group ?? protocol.name)
-      showProtocol(series, protocol, group ?? protocol.name, group === undefined ? view.now : undefined)
-      if (peers.size % AT_ONCE === 0) await others()
+      const { name, peer } = protocol
+      const group = groupOf(protocol)
+      const label = each ? name : (group ?? name)
+      peers.set(name, { label, group })
+      showProtocol(series, protocol, label, label === group ? undefined : view.now)
+      if (label === group) this.#peerSums.see(name, group, countsOf(peer))
+      if (peers.size % AT_ONCE === 0) await yieldToEventLoop()
     }
+    if (!each) for (const [group, counts] of this.#peerSums.end()) showCounts(series, group, counts)
     const counted = [
       this.#transitions.show(series.transitions, peers),
       this.#bfdTransitions.show(series.bfdTransitions, peers),
       this.#notifications.show(series.notifications, peers),
       this.#updateProblems.show(series.updateProblems, peers),
+      this.#flapCounts.show(series.flaps, peers),
+      this.#bfdFlapCounts.show(series.bfdFlaps, peers),
     ]
-    for (const rows of counted) for (const _ of rows) await others()
+    for (const rows of counted) for (const _ of rows) await yieldToEventLoop()
     const status = view.status()
     series.synced.set(status.source.synced ? 1 : 0)
     series.problems.set(view.problems().length)
-    series.wanted.set(view.services().length)
+    series.localRoutes.set(view.services().length)
     showNodeRoutes(series, view.nodeRoutes())
     const { refused, dropped } = view.callers()
     series.callers.inc(refused)
     series.dropped.inc(dropped)
-    showFilters(series, view.filters())
+    showFilters(series, view.filters(), this.#hitSums)
     showBfd(series, view.bfd(), peers)
     showNft(series, view.nat())
     for (const { what, bytes } of view.memory()) series.memory.set({ what }, bytes)
@@ -170,7 +190,7 @@ interface Readable {
 }
 
 /** Sockets are read and the engine has turns before the next part. */
-const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Groups of peers that can be many (nodes of the mesh, callers of a range): each group shares one label. */
 const groupOf = ({ kind, range }: ProtocolView): string | undefined => (kind === 'Mesh' ? kind : range)
@@ -200,7 +220,7 @@ function sessionSeries({ gauge, counter }: Makers) {
   return {
     up: gauge(
       'session_up',
-      '1 while the session is Established; for a peerRange, the number of Established sessions.',
+      '1 while the session is Established; for the mesh or a peerRange, the number of Established sessions.',
       ['peer', 'kind'],
     ),
     callers: counter(
@@ -214,16 +234,21 @@ function sessionSeries({ gauge, counter }: Makers) {
     down: gauge('sessions_down', 'Number of sessions that should be Established and are not.', ['peer', 'kind']),
     disabled: gauge(
       'session_disabled',
-      '1 while the session is disabled by command; for a peerRange, the number of them.',
+      '1 while the session is disabled by command; for the mesh or a peerRange, the number of such sessions.',
       ['peer', 'kind'],
     ),
     state: gauge(
       'session_state',
-      '1 for the state (RFC 4271) of the session; for a peerRange, the number of sessions in that state.',
+      '1 for the state (RFC 4271) of the session; for the mesh or a peerRange, the number of sessions in that state.',
       ['peer', 'state'],
     ),
     stateSeconds: gauge('session_state_seconds', 'Time that the session has been in its state.', ['peer']),
     established: counter('session_established_total', 'How often the session reached Established.', ['peer']),
+    flaps: counter(
+      'session_flaps_total',
+      'How often a session reached Established after it had done so three times in the 15 minutes before.',
+      ['peer'],
+    ),
     transitions: counter('session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
     messages: counter('messages_total', 'BGP messages.', ['peer', 'type', 'direction']),
     notifications: counter('notifications_total', 'NOTIFICATIONs, by code and subcode.', [
@@ -244,10 +269,11 @@ function routeSeries({ gauge }: Makers) {
   return {
     received: gauge('received_prefixes', 'Prefixes in the Adj-RIB-In of the peer, before policy.', ['peer', 'family']),
     accepted: gauge('accepted_prefixes', 'Prefixes from the peer that import policy accepts.', ['peer', 'family']),
-    stale: gauge('stale_routes', '1 while routes of a peer whose session was lost are kept (RFC 4724).', [
-      'peer',
-      'family',
-    ]),
+    stale: gauge(
+      'stale_routes',
+      '1 while routes of a peer whose session was lost are kept (RFC 4724); for the mesh or a peerRange, the number of such peers.',
+      ['peer', 'family'],
+    ),
     routeMemory: gauge('route_memory_bytes', 'Memory that the routes in the Adj-RIB-In are charged with.', [
       'peer',
       'family',
@@ -258,10 +284,19 @@ function routeSeries({ gauge }: Makers) {
 
 function bfdSeries({ gauge, counter }: Makers) {
   return {
-    bfdUp: gauge('bfd_session_up', '1 while the BFD session that watches the peer is Up.', ['peer']),
+    bfdUp: gauge(
+      'bfd_session_up',
+      '1 while the BFD session that watches the peer is Up; for the mesh or a peerRange, the number of sessions that are Up.',
+      ['peer'],
+    ),
     bfdDetection: gauge(
       'bfd_detection_time_seconds',
-      'BFD detection time: after this time without a packet, the session goes Down.',
+      'BFD detection time: after this time without a packet, the session goes Down; for the mesh or a peerRange, the longest.',
+      ['peer'],
+    ),
+    bfdFlaps: counter(
+      'bfd_session_flaps_total',
+      'How often a BFD session went Up after it had done so three times in the 15 minutes before.',
       ['peer'],
     ),
     bfdTransitions: counter('bfd_session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
@@ -288,7 +323,7 @@ function nodeSeries({ gauge, counter }: Makers) {
     ),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
-    wanted: gauge('local_routes', 'Routes this node originates.'),
+    localRoutes: gauge('local_routes', 'Routes this node originates.'),
     nodeRoutes: gauge(
       'node_routes',
       'Routes to pods of other nodes that nodeRoutes Direct asks for, and those the kernel has.',
@@ -311,9 +346,8 @@ function showProtocol(
   series.disabled.inc({ peer, kind }, disabled ? 1 : 0)
   series.state.inc({ peer, state: snapshot.state })
   if (now !== undefined) series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
-  series.established.inc({ peer }, snapshot.established)
-  showMessages(series, peer, 'received', snapshot.received)
-  showMessages(series, peer, 'sent', snapshot.sent)
+  series.flaps.inc({ peer }, 0)
+  showCounts(series, peer, countsOf(snapshot))
   for (const family of FAMILIES) {
     const channel = families[family]
     if (channel === undefined) continue
@@ -325,7 +359,6 @@ function showProtocol(
   }
 }
 
-/** One series per rule of the BGPFilters in use, however many neighbors use them. */
 function showNft(series: Series, nat: NatView | undefined): void {
   for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)
   for (const { family, packets = 0 } of nat?.serviceLoops.rules ?? []) series.serviceLoops.inc({ family }, packets)
@@ -340,13 +373,16 @@ function showNodeRoutes(series: Series, counts: ReturnType<View['nodeRoutes']>):
   }
 }
 
-function showBfd(series: Series, bfd: BfdSummary | undefined, names: ReadonlyMap<string, string>): void {
+function showBfd(series: Series, bfd: BfdSummary | undefined, labels: ReadonlyMap<string, PeerLabel>): void {
+  const longest = new Map<string, number>()
   for (const { session, peers } of bfd?.sessions ?? []) {
-    for (const peer of new Set(peers.map((name) => names.get(name) ?? name))) {
+    for (const peer of new Set(peers.map((name) => labels.get(name)?.label ?? name))) {
       series.bfdUp.inc({ peer }, session.state === 'Up' ? 1 : 0)
-      series.bfdDetection.set({ peer }, session.detectionTime / 1_000_000)
+      series.bfdFlaps.inc({ peer }, 0)
+      longest.set(peer, Math.max(longest.get(peer) ?? 0, session.detectionTime))
     }
   }
+  for (const [peer, detectionTime] of longest) series.bfdDetection.set({ peer }, detectionTime / 1_000_000)
   if (bfd?.counters === undefined) return
   const { sent, received, dropped, leastInterval } = bfd.counters
   series.bfdPackets.inc({ direction: 'sent' }, sent)
@@ -355,14 +391,42 @@ function showBfd(series: Series, bfd: BfdSummary | undefined, names: ReadonlyMap
   series.bfdLeast.set(leastInterval / 1_000_000)
 }
 
-function showFilters(series: Series, filters: readonly FilterView[]): void {
+/** One series per rule of the BGPFilters in use, however many neighbors use them. */
+function showFilters(series: Series, filters: readonly FilterView[], sums: GroupSums): void {
   for (const { policy, hits } of filters) {
-    for (const [index, { name: rule }] of policy.rules.entries()) {
-      if (rule.startsWith('BGPFilter/')) series.filterHits.inc({ rule }, hits[index] ?? 0)
+    for (const [index, rule] of policy.rules.entries()) {
+      if (!rule.name.startsWith('BGPFilter/')) continue
+      const count = hits[index] ?? 0
+      series.filterHits.inc({ rule: rule.name }, count)
+      sums.see(memberOf(policy, index), rule.name, [count])
     }
   }
+  for (const [rule, [count]] of sums.end()) series.filterHits.inc({ rule }, count)
 }
 
-function showMessages(series: Series, peer: string, direction: string, counts: MessageCounts): void {
-  for (const [type, count] of Object.entries(counts)) series.messages.inc({ peer, type, direction }, count)
+const POLICY_IDS = new WeakMap<FilterView['policy'], number>()
+let lastPolicyId = 0
+
+/** A rule of a policy: other policies can have the same rule, and each counts by itself. */
+function memberOf(policy: FilterView['policy'], index: number): string {
+  const id = POLICY_IDS.get(policy) ?? ++lastPolicyId
+  POLICY_IDS.set(policy, id)
+  return `${id} ${index}`
+}
+
+const MESSAGES: readonly (keyof MessageCounts)[] = ['open', 'update', 'notification', 'keepalive', 'route-refresh']
+
+/** What the snapshot counts since the peer was made, in the order of `showCounts`. */
+const countsOf = ({ established, received, sent }: PeerSnapshot): readonly number[] => [
+  established,
+  ...MESSAGES.map((type) => received[type]),
+  ...MESSAGES.map((type) => sent[type]),
+]
+
+function showCounts(series: Series, peer: string, [established, ...messages]: readonly number[]): void {
+  series.established.inc({ peer }, established)
+  for (const [index, count] of messages.entries()) {
+    const type = MESSAGES[index % MESSAGES.length] ?? ''
+    series.messages.inc({ peer, type, direction: index < MESSAGES.length ? 'received' : 'sent' }, count)
+  }
 }

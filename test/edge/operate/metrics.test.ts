@@ -82,11 +82,16 @@ test('hits of a rule are those of all who use its filter, and only written rules
     { policy: policy(rule('BGPFilter/a exportV4[0]')), direction: 'export', hits: [40, 1], neighbors: ['other'] },
     { policy: policy(rule('BGPFilter/b importV6[1]')), direction: 'import', hits: [], neighbors: ['down'] },
   ]
-  const { metrics } = metricsOf({ filters })
+  const { metrics, parts } = metricsOf({ filters })
   expect(await linesOf(metrics, 'godwit_filter_hits_total')).toEqual([
     'godwit_filter_hits_total{rule="BGPFilter/a exportV4[0]"} 42',
     'godwit_filter_hits_total{rule="BGPFilter/b importV6[1]"} 0',
   ])
+  // One neighbor of two is removed, and its policy with it.
+  Object.assign(parts, { filters: filters.slice(1) })
+  expect((await linesOf(metrics, 'godwit_filter_hits_total'))[0]).toBe(
+    'godwit_filter_hits_total{rule="BGPFilter/a exportV4[0]"} 42',
+  )
 })
 
 test('what nftables counts is shown by pool and family, and read anew for the next scrape', async () => {
@@ -198,7 +203,7 @@ describe('many neighbors', () => {
     ])
   })
 
-  test('what was counted of them is summed too, and forgotten with them', async () => {
+  test('what was counted of them is summed too, and stays in the sum when one leaves', async () => {
     const { metrics, parts } = metricsOf({ ...all })
     for (const peer of ['Mesh_10_0_0_1', 'Mesh_10_0_0_2', 'rack'])
       metrics.note(line('session-transition', { peer, to: 'Idle' }))
@@ -208,7 +213,44 @@ describe('many neighbors', () => {
       'godwit_session_transitions_total{peer="rack",to="Idle"} 1',
     ])
     Object.assign(parts, { protocols: all.protocols.filter(({ name }) => name !== 'Mesh_10_0_0_1') })
-    expect((await linesOf(metrics, wanted))[0]).toBe('godwit_session_transitions_total{peer="Mesh",to="Idle"} 1')
+    expect((await linesOf(metrics, wanted))[0]).toBe('godwit_session_transitions_total{peer="Mesh",to="Idle"} 2')
+  })
+
+  test('no counter falls while a mesh has members, whoever leaves, returns or begins again', async () => {
+    const held = metricsOf({ ...all })
+    const countersOf = async (): Promise<Map<string, number>> => {
+      const page = (await pageOf(held.metrics)).split('\n').filter((line) => /_total\{peer="(?:Mesh|10.9)/.test(line))
+      return new Map(page.map((line) => [line.replace(/ \S+$/, ''), Number(line.split(' ').at(-1))]))
+    }
+    const anew = protocolOf('a', 'Established')
+    const began = { ...anew, range: '10.9.0.0/16', peer: { ...anew.peer, established: 1 } }
+    const steps = [
+      all.protocols.filter(({ name }) => !/^Mesh_10_0_0_[12]/.test(name)),
+      all.protocols.filter(({ name }) => name !== 'b'),
+      [...mesh.slice(0, 5), began],
+      all.protocols,
+    ]
+    let before = await countersOf()
+    expect(before.get('godwit_session_established_total{peer="Mesh"}')).toBe(600)
+    for (const protocols of steps) {
+      Object.assign(held.parts, { protocols })
+      await pageOf(held.metrics, true)
+      const now = await countersOf()
+      for (const [name, value] of before) expect([name, (now.get(name) ?? 0) >= value]).toEqual([name, true])
+      before = now
+    }
+    Object.assign(held.parts, { protocols: callers })
+    expect([...(await countersOf()).keys()].filter((name) => name.includes('Mesh'))).toEqual([])
+  })
+
+  test('nodes that join do not look like a session that comes and goes', async () => {
+    const { metrics } = metricsOf(all)
+    const up = (peer: string): void => metrics.note(line('session-transition', { peer, to: 'Established' }))
+    for (const { name } of mesh) up(name)
+    const wanted = 'godwit_session_flaps_total{peer="Mesh"}'
+    expect(await linesOf(metrics, wanted)).toEqual([`${wanted} 0`])
+    for (let times = 0; times < 4; times++) up('Mesh_10_0_0_7')
+    expect(await linesOf(metrics, wanted)).toEqual([`${wanted} 2`])
   })
 
   test('on request each has a series of its own', async () => {

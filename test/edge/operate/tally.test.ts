@@ -4,7 +4,7 @@ import { Tally } from '../../../src/edge/operate/tally.ts'
 
 const rowsOf = async (tally: Tally, peers: readonly string[]) => {
   const counter = new Counter({ name: 'x', help: 'x', labelNames: ['peer', 'to'], registers: [new Registry()] })
-  for (const _ of tally.show(counter, new Map(peers.map((peer) => [peer, peer]))));
+  for (const _ of tally.show(counter, new Map(peers.map((peer) => [peer, { label: peer, group: undefined }]))));
   return (await counter.get()).values.map(({ labels, value }) => [labels.peer, labels.to, value])
 }
 
@@ -19,9 +19,54 @@ test('counts by labels, and forgets peers that are gone', async () => {
 
 test('peers without end that nobody asks for are not all kept', async () => {
   const tally = new Tally(['peer', 'to'])
-  const peers = Array.from({ length: 20_000 }, (_, index) => `member_${index}`)
+  const peers = Array.from({ length: 70_000 }, (_, index) => `member_${index}`)
   for (const peer of peers) tally.add([peer, 'Idle'])
   const rows = await rowsOf(tally, peers)
-  expect(rows.length).toBe(16_384)
-  expect(rows.at(-1)).toEqual(['member_19999', 'Idle', 1])
+  expect(rows.length).toBe(65_536)
+  expect(rows.at(-1)).toEqual(['member_69999', 'Idle', 1])
+})
+
+const STATES = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
+
+test('all states of a mesh of 5,000 nodes are kept, while callers without end come and go', async () => {
+  const tally = new Tally(['peer', 'to'])
+  const mesh = Array.from({ length: 5_000 }, (_, index) => `Mesh_${index}`)
+  for (const peer of mesh) for (const to of STATES) tally.add([peer, to])
+  expect((await rowsOf(tally, mesh)).length).toBe(30_000)
+  for (let caller = 0; caller < 100_000; caller++) tally.add([`caller_${caller}`, 'Idle'])
+  expect((await rowsOf(tally, mesh)).length).toBe(30_000)
+})
+
+test('what members of a group had counted stays in its sum, until the group has none', async () => {
+  const tally = new Tally(['peer', 'to'])
+  const sumsOf = async (label: string | undefined, members: readonly string[]) => {
+    const counter = new Counter({ name: 'x', help: 'x', labelNames: ['peer', 'to'], registers: [new Registry()] })
+    const peers = new Map(members.map((name) => [name, { label: label ?? name, group: 'Mesh' }]))
+    for (const _ of tally.show(counter, peers));
+    return (await counter.get()).values.map(({ labels, value }) => `${labels.peer} ${labels.to} ${value}`)
+  }
+  for (const peer of ['a', 'a', 'b']) tally.add([peer, 'Idle'])
+  expect(await sumsOf('Mesh', ['a', 'b'])).toEqual(['Mesh Idle 3'])
+  expect(await sumsOf('Mesh', ['b'])).toEqual(['Mesh Idle 3'])
+  expect(await sumsOf(undefined, ['b'])).toEqual(['b Idle 1'])
+  tally.add(['a', 'Idle'])
+  expect(await sumsOf('Mesh', ['a', 'b'])).toEqual(['Mesh Idle 4'])
+  expect(await sumsOf('Mesh', [])).toEqual([])
+  tally.add(['b', 'Idle'])
+  expect(await sumsOf('Mesh', ['b'])).toEqual(['Mesh Idle 1'])
+})
+
+test('a peer that is counted while the page is made is shown once', async () => {
+  const tally = new Tally(['peer', 'to'])
+  const names = Array.from({ length: 1_500 }, (_, index) => `p${index}`)
+  for (const peer of names) tally.add([peer, 'Idle'])
+  const counter = new Counter({ name: 'x', help: 'x', labelNames: ['peer', 'to'], registers: [new Registry()] })
+  let pauses = 0
+  for (const _ of tally.show(counter, new Map(names.map((peer) => [peer, { label: peer, group: undefined }])))) {
+    pauses++
+    tally.add(['p0', 'Idle'])
+  }
+  expect(pauses).toBe(2)
+  const [first] = (await counter.get()).values
+  expect(first).toMatchObject({ labels: { peer: 'p0' }, value: 1 })
 })
