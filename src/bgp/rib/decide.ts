@@ -15,24 +15,39 @@ import { type NextHopTable, REACH, type Reach } from '../route/next-hop-table.ts
 import type { AdjIn } from './adj-in.ts'
 import { KIND, type Peers } from './peers.ts'
 
+/** The steps in their order. */
+const STEP = {
+  own: 0,
+  localPreference: 1,
+  pathLength: 2,
+  origin: 3,
+  med: 4,
+  external: 5,
+  metric: 6,
+  /** RFC 5004. */
+  oldest: 7,
+  routerId: 8,
+  clusterLength: 9,
+  address: 10,
+  pathId: 11,
+} as const
+
+const STEP_NAMES: Readonly<Record<keyof typeof STEP, string>> = {
+  own: 'own route',
+  localPreference: 'higher local preference',
+  pathLength: 'shorter AS path',
+  origin: 'lower origin',
+  med: 'lower MED',
+  external: 'external over internal',
+  metric: 'lower metric to next hop',
+  oldest: 'older, and was the best',
+  routerId: 'lower router ID',
+  clusterLength: 'shorter cluster list',
+  address: 'lower neighbor address',
+  pathId: 'lower path ID',
+}
 /** The steps in their order, named after the property that wins. `show` numbers them from 1. */
-export const STEPS: readonly string[] = [
-  'own route',
-  'higher local preference',
-  'shorter AS path',
-  'lower origin',
-  'lower MED',
-  'external over internal',
-  'lower metric to next hop',
-  'older, and was the best',
-  'lower router ID',
-  'shorter cluster list',
-  'lower neighbor address',
-  'lower path ID',
-]
-const MED_STEP = 4
-/** RFC 5004. */
-const OLDEST_STEP = 7
+export const STEPS: readonly string[] = Object.values(STEP_NAMES)
 
 export interface DecisionSettings {
   /** The most paths that share traffic (multipath). */
@@ -57,7 +72,7 @@ export class Decision {
   /** The paths that no step has eliminated: the first `#count`. */
   #candidates = new Uint32Array(16)
   #count = 0
-  /** Paths that its steps have looked at, ever: what a decision took. */
+  /** Paths that steps have looked at since the start: callers charge the difference. */
   looks = 0
   /** By neighbor AS; filled anew by each MED step. */
   readonly #lowestMed = new Map<number, number>()
@@ -78,11 +93,11 @@ export class Decision {
     this.#previous = previous
     if (this.#paths.next[first] === 0) return this.#isUsable(first) ? first : 0
     this.#collect(first)
-    for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
+    this.#runSteps(STEPS.length)
     return this.#count === 0 ? 0 : (this.#candidates[0] as number)
   }
 
-  /** The usable paths of a chain; where there are more than `most`, the best ones. In no order. */
+  /** The candidates of a chain; where there are more than `most`, the best ones. In no order. */
   several(first: number, most: number): number[] {
     this.#collect(first)
     const all = Array.from(this.#candidates.subarray(0, this.#count))
@@ -101,7 +116,7 @@ export class Decision {
     this.#count = 0
     this.#previous = 0
     for (const path of some) this.#candidates[this.#count++] = path
-    for (let step = 0; step < STEPS.length && this.#count > 1; step++) this.#run(step)
+    this.#runSteps(STEPS.length)
     return this.#candidates[0] as number
   }
 
@@ -116,9 +131,10 @@ export class Decision {
    */
   sharing(first: number, best: number): readonly number[] {
     const { paths: most, relax } = this.settings
-    if (best === 0 || most < 2 || this.#paths.next[first] === 0) return best === 0 ? [] : [best]
+    if (best === 0) return []
+    if (most < 2 || this.#paths.next[first] === 0) return [best]
     this.#collect(first)
-    for (let step = 0; step < OLDEST_STEP && this.#count > 1; step++) this.#run(step)
+    this.#runSteps(STEP.oldest)
     const equal = Array.from(this.#candidates.subarray(0, this.#count)).filter(
       (path) =>
         path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
@@ -188,9 +204,14 @@ export class Decision {
     }
   }
 
+  /** Runs the steps before `end` until one candidate is left. */
+  #runSteps(end: number): void {
+    for (let step = 0; step < end && this.#count > 1; step++) this.#run(step)
+  }
+
   #run(step: number): void {
-    if (step === MED_STEP) this.#keepLowestMed()
-    else if (step === OLDEST_STEP) this.#keepPrevious()
+    if (step === STEP.med) this.#keepLowestMed()
+    else if (step === STEP.oldest) this.#keepPrevious()
     else this.#keepLowest(step)
   }
 
@@ -224,10 +245,11 @@ export class Decision {
 
   /** RFC 4271 §9.1.2.2 c: keeps the paths with the lowest MED of each neighbor AS. */
   #keepLowestMed(): void {
+    // About four passes.
     this.looks += 4 * this.#count
     const candidates = this.#candidates
     const { med, neighborAs } = this.#attributes
-    const idAt = (index: number): number => this.#paths.attributes[candidates[index] as number] as number
+    const idAt = (index: number): number => this.#attributesOf(candidates[index] as number)
     let differ = false
     for (let index = 1; index < this.#count && !differ; index++) differ = med[idAt(index)] !== med[idAt(0)]
     if (!differ) return
@@ -248,29 +270,29 @@ export class Decision {
 
   /** The value that a step compares; the lowest wins. */
   #weigh(step: number, path: number): number {
-    const id = this.#paths.attributes[path] as number
+    const id = this.#attributesOf(path)
     const peer = this.#paths.peer[path] as number
     switch (step) {
-      case 0:
+      case STEP.own:
         return this.#peers.kind[peer] === KIND.own ? 0 : 1
-      case 1:
+      case STEP.localPreference:
         return -(this.#attributes.localPref[id] as number)
-      case 2:
+      case STEP.pathLength:
         return this.#attributes.pathLength[id] as number
-      case 3:
+      case STEP.origin:
         return this.#attributes.origin[id] as number
-      case 5:
+      case STEP.external:
         return this.#peers.kind[peer] === KIND.external ? 0 : 1
-      case 6:
+      case STEP.metric:
         return this.#nextHops.metric[this.#paths.nextHop[path] as number] as number
-      case 8:
+      case STEP.routerId:
         // RFC 4456 §9: ORIGINATOR_ID takes the place of the router ID of a reflected route.
         return ((this.#attributes.flags[id] as number) & CARRIES.originatorId) !== 0
           ? (this.#attributes.originatorId[id] as number)
           : (this.#peers.routerId[peer] as number)
-      case 9:
+      case STEP.clusterLength:
         return this.#attributes.clusterLength[id] as number
-      case 10:
+      case STEP.address:
         return this.#peers.rank[peer] as number
       default:
         return this.#paths.idOf(path)

@@ -8,8 +8,7 @@
  * also after our own `close` or `refuse`, and nothing about the connection comes after it; after `send`, `drained`
  * follows when all of it has been handed to the kernel; effects for connections that have ended do nothing.
  *
- * Reading is fair: from each socket a bounded amount is read per poll of all sockets. A neighbor that floods us delays
- * its own messages, not those of others.
+ * Reading is fair (`fair-reading.ts`).
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
@@ -36,6 +35,7 @@ import {
 } from '../libc.ts'
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
+import { bufferFor, FairReading, newReading, type Reading } from './fair-reading.ts'
 import { Flood } from './flood.ts'
 import { hostOf, SocketProtection, setTtl } from './protection.ts'
 import { type Signature, signCaller, signConnection } from './signing.ts'
@@ -71,50 +71,32 @@ export interface TcpOptions {
 
 /** A neighbor that does not read is disconnected at this limit: the engine stops sending at far less. */
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
-/**
- * Bytes of one read, and so of one turn of the engine: halved for a socket whose turns take longer than its share of
- * time.
- */
-const CHUNK = 16_384
-const SMALLEST_CHUNK = 2_048
-/** What one socket may pass in before all others have been polled: so many bytes, or for so long. */
-const SHARE_BYTES = 65_536
-const SHARE_TIME: Millis = 2
 /** Connections that we have closed and whose last message is still under way; beyond this the oldest is aborted. */
 const MOST_CLOSING = 256
 
-/** The buffer for all sockets: a chunk is processed before the next is read. */
-const BUFFER = new Uint8Array(CHUNK)
-/** The buffer's beginning, by size. */
-const CHUNKS = new Map([CHUNK, 8_192, 4_096, SMALLEST_CHUNK].map((size) => [size, BUFFER.subarray(0, size)] as const))
-
-/** A socket, whichever side opened it. */
-interface Ends {
+/** A socket and the protection that is set on it, whichever side opened it. */
+interface ProtectedSocket {
   readonly fd: number
   readonly remote: Address
   readonly isIpv6: boolean
-  /** As it was set. */
   minTtl: number | undefined
-  /** As it was set, for these addresses: the neighbor's, or those that its listener has it for. */
   signature: Signature | undefined
+  /** The addresses that `signature` is for: the neighbor's, or those that the listener has it for. */
   signedFor: Prefix | undefined
-  /** Bytes of one read. */
-  chunk: number
 }
 
-const newEnds = (fd: number, remote: Address): Ends => ({
+const unprotected = (fd: number, remote: Address): ProtectedSocket => ({
   fd,
   remote,
   isIpv6: familyOfAddress(remote) === 'ipv6',
   minTtl: undefined,
   signature: undefined,
   signedFor: undefined,
-  chunk: CHUNK,
 })
 
 interface Connection {
   readonly conn: ConnId
-  readonly ends: Ends
+  readonly target: ProtectedSocket
   readonly socket: Socket
   /** `dialling` until it is established, `closing` after our own close, `gone` once `closed` was reported. */
   phase: 'dialling' | 'open' | 'closing' | 'gone'
@@ -122,9 +104,7 @@ interface Connection {
   unanswered: boolean
   timer: NodeJS.Timeout | undefined
   error: string | undefined
-  /** Bytes passed in since all other sockets were polled, and since when. */
-  share: number
-  shareSince: Millis
+  readonly reading: Reading
 }
 
 interface Caller extends Called {
@@ -151,10 +131,8 @@ export class Tcp implements Network {
   readonly #closing = new Set<Connection>()
   readonly #emptied = new Set<Connection>()
   #reporting: NodeJS.Immediate | undefined
-  /** Sockets that have had their share, and sockets that may be read again but have not been polled since. */
-  readonly #paused = new Set<Connection>()
-  readonly #resumed = new Set<Connection>()
-  #resuming: NodeJS.Immediate | undefined
+  readonly #reading = new FairReading<Connection>()
+  /** Odd numbers are accepted connections, even ones dialled (`engine/neighbors`). */
   #nextAccepted: ConnId = 1
   #whenEmpty: (() => void) | undefined
 
@@ -196,9 +174,9 @@ export class Tcp implements Network {
     }
   }
 
-  /** Connections on which more bytes may wait than were passed in: they had their share, and were not polled again. */
+  /** Connections that may have unread bytes. */
   unread(): ConnId[] {
-    return [...this.#paused, ...this.#resumed].map(({ conn }) => conn)
+    return this.#reading.unread().map(({ conn }) => conn)
   }
 
   async stop(): Promise<void> {
@@ -210,7 +188,7 @@ export class Tcp implements Network {
         this.#whenEmpty = resolve
       })
     }
-    clearImmediate(this.#resuming)
+    this.#reading.stop()
     this.#reserve.close()
   }
 
@@ -242,7 +220,7 @@ export class Tcp implements Network {
     const caller = { conn, fd, remote, isIpv6, local: localEndpoint(fd) }
     this.#caller = caller
     this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
-    // Its end must be noticed although it is neither refused nor answered yet.
+    // Neither refused nor answered yet: it is read, so that its end is noticed.
     if (this.#caller === caller) this.#admit(caller)
   }
 
@@ -267,19 +245,19 @@ export class Tcp implements Network {
   /** Nothing has been read yet: its protection is set first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    const ends: Ends = { ...newEnds(fd, remote.address), isIpv6 }
+    const target: ProtectedSocket = { ...unprotected(fd, remote.address), isIpv6 }
     try {
       setNoDelay(fd)
       // It has inherited the listener's.
       detachFilter(fd)
-      this.#signAgain(ends)
-      this.#limitTtl(ends, true)
+      this.#updateSignature(target)
+      this.#limitTtl(target, true)
     } catch (error) {
       this.#hangUp(fd)
       this.#feed({ kind: 'closed', conn, reason: errorText(error) })
       return
     }
-    const connection = this.#own(conn, ends, 'open')
+    const connection = this.#makeConnection(conn, target, 'open')
     connection.unanswered = true
     this.#unanswered++
     connection.socket.resume()
@@ -308,64 +286,67 @@ export class Tcp implements Network {
 
   #protectAgain(connection: Connection): void {
     try {
-      this.#signAgain(connection.ends)
-      this.#limitTtl(connection.ends)
+      this.#updateSignature(connection.target)
+      this.#limitTtl(connection.target)
     } catch (error) {
       connection.error ??= errorText(error)
       connection.socket.destroy()
     }
   }
 
-  #signCaller(ends: Ends): void {
-    const protection = this.#protection.of(ends.remote)
-    ends.signature = protection && this.#protection.signatureOf(protection)
-    if (ends.signature === undefined) return
-    ends.signedFor = hostOf(ends.remote)
-    signCaller(ends, ends.signedFor, ends.signature)
+  #signDialled(target: ProtectedSocket): void {
+    const protection = this.#protection.of(target.remote)
+    target.signature = protection && this.#protection.signatureOf(protection)
+    if (target.signature === undefined) return
+    target.signedFor = hostOf(target.remote)
+    signCaller(target, target.signedFor, target.signature)
   }
 
-  /** What is signed in another way, or no more, the engine ends: it may say good-bye as it began. */
-  #signAgain(ends: Ends): void {
-    const protection = this.#protection.of(ends.remote)
+  /**
+   * Where the kind of signature changes or signing target, the old one stays, so that a NOTIFICATION can still be sent: the
+   * engine ends the session.
+   */
+  #updateSignature(target: ProtectedSocket): void {
+    const protection = this.#protection.of(target.remote)
     const next = protection && this.#protection.signatureOf(protection)
-    const before = ends.signature
+    const before = target.signature
     if (next === undefined || next.name === before?.name) return
     if (before !== undefined && before.kind !== next.kind) return
     // With TCP-MD5 an accepted connection has the key of its neighbor only, with TCP-AO all keys of the listener.
-    ends.signedFor ??= next.kind === 'ao' ? this.#protection.signedFor(ends.remote) : hostOf(ends.remote)
-    ends.signature = signConnection(ends, ends.signedFor, next, before)
+    target.signedFor ??= next.kind === 'ao' ? this.#protection.signedFor(target.remote) : hostOf(target.remote)
+    target.signature = signConnection(target, target.signedFor, next, before)
   }
 
-  /** `isAccepted`: it has the TTL of the listener. */
-  #limitTtl(ends: Ends, isAccepted = false): void {
-    const minTtl = this.#protection.of(ends.remote)?.minTtl
-    setTtl(ends.fd, ends.remote, minTtl, isAccepted || ends.minTtl !== undefined)
-    ends.minTtl = minTtl
+  /** `isAccepted`: the socket has inherited the TTL of the listener. */
+  #limitTtl(target: ProtectedSocket, isAccepted = false): void {
+    const minTtl = this.#protection.of(target.remote)?.minTtl
+    setTtl(target.fd, target.remote, minTtl, isAccepted || target.minTtl !== undefined)
+    target.minTtl = minTtl
   }
 
   // ---- whom we call
 
   #dial({ conn, remote, localAddress, interface: name }: Dial): void {
-    let ends: Ends
+    let target: ProtectedSocket
     try {
-      ends = this.#openFor(remote, localAddress, name)
+      target = this.#openFor(remote, localAddress, name)
     } catch (error) {
       const text = errorText(error)
-      const isOurs = !(error instanceof CallError && error.code === 'EADDRNOTAVAIL')
-      const reason = isOurs ? text : `${text} ${localAddress}: this machine does not have that address`
+      const isAddressMissing = error instanceof CallError && error.code === 'EADDRNOTAVAIL'
+      const reason = isAddressMissing ? `${text} ${localAddress}: this machine does not have that address` : text
       this.#feed({ kind: 'dial-failed', conn, reason })
       return
     }
-    const called = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
-    const connection = this.#own(conn, ends, 'dialling', called)
+    const from = localAddress === undefined ? '' : `, ${calledFrom(localAddress, remote.address)}`
+    const connection = this.#makeConnection(conn, target, 'dialling', from)
     const { socket } = connection
     connection.timer = setTimeout(() => {
       // Either side drops packets with another key without an answer.
       const hint = this.#protection.of(remote.address)?.signing === undefined ? '' : '; it may have another key'
-      connection.error = `Connection timed out${called}${hint}`
+      connection.error = `Connection timed out${from}${hint}`
       socket.destroy()
     }, this.#dialTimeout)
-    socket.once('connect', () => this.#connected(connection, localEndpoint(ends.fd), remote))
+    socket.once('connect', () => this.#connected(connection, localEndpoint(target.fd), remote))
     try {
       socket.connect({ host: remote.address, port: remote.port, autoSelectFamily: false })
     } catch (error) {
@@ -374,20 +355,20 @@ export class Tcp implements Network {
     }
   }
 
-  #openFor(remote: Endpoint, localAddress: Address | undefined, name: string | undefined): Ends {
+  #openFor(remote: Endpoint, localAddress: Address | undefined, name: string | undefined): ProtectedSocket {
     const whyUnsigned = this.#protection.whyUnsigned(remote.address)
     if (whyUnsigned !== undefined) throw new Error(whyUnsigned)
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
-    const ends = newEnds(fd, remote.address)
+    const target = unprotected(fd, remote.address)
     try {
       setNoDelay(fd)
-      setNetworkControl(fd, ends.isIpv6)
-      this.#signCaller(ends)
-      this.#limitTtl(ends)
+      setNetworkControl(fd, target.isIpv6)
+      this.#signDialled(target)
+      this.#limitTtl(target)
       if (name !== undefined) bindToInterface(fd, name)
       if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
-      return ends
+      return target
     } catch (error) {
       closeSocket(fd)
       throw error
@@ -403,31 +384,31 @@ export class Tcp implements Network {
     socket.resume()
   }
 
-  /** `called`: appended to the reason why a dial failed. */
-  #own(conn: ConnId, ends: Ends, phase: 'dialling' | 'open', called = ''): Connection {
+  /** `from`: where a dial came from, appended to the reason why it failed. */
+  #makeConnection(conn: ConnId, target: ProtectedSocket, phase: 'dialling' | 'open', from = ''): Connection {
+    const reading = newReading()
     const socket = new Socket({
-      fd: ends.fd,
+      fd: target.fd,
       allowHalfOpen: true,
       manualStart: true,
       onread: {
-        buffer: () => CHUNKS.get(ends.chunk),
+        buffer: () => bufferFor(reading),
         callback: (length: number) => this.#received(connection, length),
       },
     } as SocketConstructorOpts)
     const connection: Connection = {
       conn,
-      ends,
+      target,
       socket,
       phase,
       unanswered: false,
       timer: undefined,
       error: undefined,
-      share: 0,
-      shareSince: 0,
+      reading,
     }
     this.#connections.set(conn, connection)
     socket.on('error', (error) => {
-      connection.error ??= `${errorText(error)}${connection.phase === 'dialling' ? called : ''}`
+      connection.error ??= `${errorText(error)}${connection.phase === 'dialling' ? from : ''}`
     })
     socket.on('end', () => this.#ended(connection))
     socket.on('close', () => this.#gone(connection))
@@ -436,35 +417,11 @@ export class Tcp implements Network {
 
   // ---- reading
 
-  /** True: continue to read. Node would read half a megabyte from one socket before it polls another. */
+  /** True: continue to read. */
   #received(connection: Connection, length: number): boolean {
-    const now = performance.now()
-    if (connection.share === 0) connection.shareSince = now
-    if (connection.phase === 'open') {
-      this.#feed({ kind: 'received', conn: connection.conn, bytes: BUFFER.subarray(0, length) })
-    }
-    const { ends } = connection
-    // Less than was asked for: nothing more is there.
-    connection.share = length < ends.chunk ? 0 : connection.share + length
-    if (connection.share === 0) return true
-    const after = performance.now()
-    ends.chunk = fittingChunk(ends.chunk, after - now)
-    if (connection.share < SHARE_BYTES && after - connection.shareSince < SHARE_TIME) return true
-    connection.share = 0
-    this.#paused.add(connection)
-    this.#resuming ??= setImmediate(this.#resume)
-    return false
-  }
-
-  /** All sockets have been polled: those that had their share get the next one. */
-  readonly #resume = (): void => {
-    this.#resumed.clear()
-    for (const connection of this.#paused) {
-      this.#resumed.add(connection)
-      connection.socket.resume()
-    }
-    this.#paused.clear()
-    this.#resuming = this.#resumed.size === 0 ? undefined : setImmediate(this.#resume)
+    return this.#reading.take(connection, length, (bytes) => {
+      if (connection.phase === 'open') this.#feed({ kind: 'received', conn: connection.conn, bytes })
+    })
   }
 
   // ---- sending
@@ -495,7 +452,6 @@ export class Tcp implements Network {
 
   /** Between two polls of the sockets: a neighbor that reads fast must not delay the others. */
   readonly #reportDrained = (): void => {
-    clearImmediate(this.#reporting)
     this.#reporting = undefined
     const emptied = [...this.#emptied]
     this.#emptied.clear()
@@ -536,7 +492,8 @@ export class Tcp implements Network {
   #gone(connection: Connection): void {
     clearTimeout(connection.timer)
     this.#connections.delete(connection.conn)
-    for (const set of [this.#closing, this.#emptied, this.#paused, this.#resumed]) set.delete(connection)
+    for (const set of [this.#closing, this.#emptied]) set.delete(connection)
+    this.#reading.forget(connection)
     const { phase, conn, error } = connection
     if (phase === 'dialling') {
       connection.phase = 'gone'
@@ -557,10 +514,4 @@ export class Tcp implements Network {
     connection.unanswered = false
     this.#unanswered--
   }
-}
-
-/** The size of the next read, where one of this size took too long. */
-function fittingChunk(size: number, took: Millis): number {
-  if (took > SHARE_TIME) return Math.max(size >> 1, SMALLEST_CHUNK)
-  return took * 4 < SHARE_TIME ? Math.min(size * 2, CHUNK) : size
 }

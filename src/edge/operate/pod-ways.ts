@@ -15,7 +15,10 @@ export interface StrayPods {
   readonly way: string
 }
 
-/** The pod CIDRs, from our blackholes, whose last address and one in the middle both leave by a gateway. */
+/**
+ * The pod CIDRs, from our blackholes, whose last address and one in the middle both leave by a gateway. One alone may have a
+ * more specific route, such as that of a borrowed address.
+ */
 export async function strayPods(routes: readonly KernelRoute[]): Promise<StrayPods[]> {
   const own = routes.filter(({ protocol, type }) => protocol === GODWIT_PROTOCOL && type === 'blackhole')
   const found = await Promise.all(own.map(({ prefix }) => strayIn(prefix)))
@@ -28,7 +31,7 @@ async function strayIn(prefix: Prefix): Promise<StrayPods | undefined> {
   return last !== undefined && middle !== undefined ? { prefix: prefix.text, ...last } : undefined
 }
 
-/** The host part begins with so many zero bits. */
+/** The last address whose host part begins with `zeros` zero bits: 0 is the last of all, 1 the last of the first half. */
 function lastOf({ bytes, length }: Prefix, zeros = 0): string {
   const last = bytes.map((octet, index) => {
     const bits = Math.min(8, Math.max(0, length + zeros - index * 8))
