@@ -47,7 +47,7 @@ import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { labelsNamedBy } from './selector.ts'
 import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
-import { type Advertisement, readSettings, type Settings, settingsOfPrefix } from './settings.ts'
+import { type ResolvedAdvertisement, readSettings, type Settings, settingsOfPrefix } from './settings.ts'
 import { KINDS, type Kind } from './source.ts'
 import { byObject, type ObjectStore, type Touched } from './store.ts'
 import type { NodeSurvey } from './survey.ts'
@@ -168,7 +168,7 @@ export class IntentBuilder {
   /** Why the service health check fails: no service is advertised. Undefined: it does not fail. */
   #unhealthy: string | undefined
   #isStale = false
-  #advertisements: readonly Advertisement[] = []
+  #advertisements: readonly ResolvedAdvertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
   readonly #hosts: Hosts
   /** Names of the BGPAdvertisements that have claims in `#book`. */
@@ -473,7 +473,7 @@ export class IntentBuilder {
     this.#frame = frame
   }
 
-  *#usePrefixSettings(advertisements: readonly Advertisement[]): Work {
+  *#usePrefixSettings(advertisements: readonly ResolvedAdvertisement[]): Work {
     if (same(advertisements, this.#advertisements)) return
     this.#advertisements = advertisements
     yield* this.#book.useSettings((prefix) => settingsOfPrefix(advertisements, prefix))

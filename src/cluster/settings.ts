@@ -36,7 +36,7 @@ export interface Settings {
   readonly loadBalancerClasses: readonly string[] | undefined
   readonly serviceOptIn: boolean
   readonly guards: ServiceGuards
-  readonly advertisements: readonly Advertisement[]
+  readonly advertisements: readonly ResolvedAdvertisement[]
   readonly natSparesHosts: boolean
   /** NAT settings for pools that set none themselves. */
   readonly nat: Pick<PoolNat, 'ports' | 'address'>
@@ -62,7 +62,7 @@ interface ClusterRoutes {
 }
 
 /** A prefixAdvertisement with its community aliases resolved. */
-export interface Advertisement {
+export interface ResolvedAdvertisement {
   readonly prefix: Prefix
   readonly communities: readonly (readonly number[])[]
   /** Why nothing inside the prefix is advertised. */
@@ -88,13 +88,13 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
   const felix = readFelix(store, node)
   const problems: Problem[] = []
-  const advertisements: Advertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
+  const advertisements: ResolvedAdvertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
     const resolved = resolveAliases(advertisement, aliases)
     if (resolved.unknown !== undefined)
       problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
     return resolved.advertisement
   })
-  // It is not known for which routes an unreadable one is meant: no route is advertised without what it may add.
+  // A field of prefixAdvertisements that cannot be read may concern any route: all are held.
   if (heldRoutes !== undefined)
     advertisements.push(...EVERYTHING.map((prefix) => ({ prefix, communities: [], held: heldRoutes })))
   const settings: Settings = {
@@ -137,7 +137,7 @@ function readFelix(store: ObjectStore, node: string): Partial<FelixObject> {
 function resolveAliases(
   { prefix, communities, held: heldAnyway }: PrefixAdvertisement,
   aliases: ReadonlyMap<string, readonly number[]>,
-): { advertisement: Advertisement; unknown: string | undefined } {
+): { advertisement: ResolvedAdvertisement; unknown: string | undefined } {
   const found: (readonly number[])[] = []
   let unknown: string | undefined
   for (const community of communities) {
@@ -169,8 +169,8 @@ export interface PrefixSettings {
 
 const PLAIN: PrefixSettings = { communities: [], held: undefined }
 
-/** The communities of a route: those of all prefixAdvertisements that contain it. */
-export function settingsOfPrefix(advertisements: readonly Advertisement[], prefix: Prefix): PrefixSettings {
+/** The communities of a route, those of all prefixAdvertisements that contain it, and why the route is held. */
+export function settingsOfPrefix(advertisements: readonly ResolvedAdvertisement[], prefix: Prefix): PrefixSettings {
   const around = advertisements.filter((advertisement) => contains(advertisement.prefix, prefix))
   if (around.length === 0) return PLAIN
   const byText = new Map(

@@ -21,14 +21,14 @@ import type { Clock } from './clock.ts'
 import { writeLastLine } from './standard-streams.ts'
 
 /** What the driver uses of an engine. */
-export interface Turns {
+export interface DrivenEngine {
   handle(input: Input, now: Millis): readonly Effect[]
   /** When the next turn is due if no input arrives; not later than now while work is left. */
   deadline(): Millis | undefined
 }
 
 export interface DriverOptions {
-  readonly engine: Turns
+  readonly engine: DrivenEngine
   readonly clock: Clock
   readonly perform: (effect: Effect) => void
   /** Connections that still had unread bytes when they were last polled. */
@@ -43,7 +43,7 @@ const BURST: Millis = 10
 const LONGEST_WAIT: Millis = 2 ** 31 - 1
 
 export class Driver {
-  readonly #engine: Turns
+  readonly #engine: DrivenEngine
   readonly #clock: Clock
   readonly #perform: (effect: Effect) => void
   readonly #unread: () => readonly ConnId[]

@@ -21,29 +21,29 @@ function servicesIn(
     .map(({ namespace, name }) => `Service/${namespace}/${name}`)
 }
 
-const isInside = (prefix: Prefix, ranges: readonly Prefix[]): boolean => ranges.some((range) => contains(range, prefix))
+const isInAny = (prefix: Prefix, ranges: readonly Prefix[]): boolean => ranges.some((range) => contains(range, prefix))
 const hasRangeOfOne = (prefix: Prefix, ranges: readonly Prefix[]): boolean =>
   ranges.some((range) => isHostPrefix(range) && contains(range, prefix))
 
 /** Calico advertises its addresses one by one, while endpoints are ready. */
-const isSingly = ({ externalLocal }: ServiceObject, { loadBalancerAggregation }: Settings): boolean =>
+const isAdvertisedOneByOne = ({ externalLocal }: ServiceObject, { loadBalancerAggregation }: Settings): boolean =>
   externalLocal || !loadBalancerAggregation
 
-/** The addresses of a service that Calico advertises so: cluster IPs unseen, the others by their ranges. */
+/** The addresses that Calico advertises one by one: all cluster IPs, whatever their range; others inside their ranges. */
 const singles = (service: ServiceObject, { serviceCidrs }: Settings): Prefix[] => [
   ...(serviceCidrs.cluster.length === 0 ? [] : service.clusterIps),
-  ...service.externalIps.filter((prefix) => isInside(prefix, serviceCidrs.external)),
-  ...balanced(service).filter((prefix) => isInside(prefix, serviceCidrs['load-balancer'])),
+  ...service.externalIps.filter((prefix) => isInAny(prefix, serviceCidrs.external)),
+  ...loadBalancerIpsOf(service).filter((prefix) => isInAny(prefix, serviceCidrs['load-balancer'])),
 ]
 
-const balanced = ({ type, loadBalancerIps }: ServiceObject): readonly Prefix[] =>
+const loadBalancerIpsOf = ({ type, loadBalancerIps }: ServiceObject): readonly Prefix[] =>
   type === 'LoadBalancer' ? loadBalancerIps : []
 
-/** An address of it is a range by itself, and every node advertises the service with the policy Cluster. */
+/** One of its addresses is a configured range (/32 or /128), so Calico advertises the service from every node. */
 const isRange = (service: ServiceObject, { serviceCidrs }: Settings): boolean =>
   !service.externalLocal &&
   (service.externalIps.some((prefix) => hasRangeOfOne(prefix, serviceCidrs.external)) ||
-    balanced(service).some((prefix) => hasRangeOfOne(prefix, serviceCidrs['load-balancer'])))
+    loadBalancerIpsOf(service).some((prefix) => hasRangeOfOne(prefix, serviceCidrs['load-balancer'])))
 
 const rangesOf = (kind: ServiceAddressKind, { serviceCidrs }: Settings): readonly Prefix[] => serviceCidrs[kind]
 
@@ -69,7 +69,8 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
       servicesIn(
         store,
         (service, settings) =>
-          isSingly(service, settings) && new Set(singles(service, settings).map(({ family }) => family)).size > 1,
+          isAdvertisedOneByOne(service, settings) &&
+          new Set(singles(service, settings).map(({ family }) => family)).size > 1,
       ),
   },
   {
@@ -82,7 +83,7 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
         ({ internalLocal, externalLocal, clusterIps }, settings) =>
           internalLocal &&
           !externalLocal &&
-          clusterIps.some((prefix) => isInside(prefix, rangesOf('cluster', settings))),
+          clusterIps.some((prefix) => isInAny(prefix, rangesOf('cluster', settings))),
       ),
   },
   {
@@ -92,8 +93,8 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
     concerns: (store) =>
       servicesIn(store, (service, settings) => {
         const ranges = rangesOf('cluster', settings)
-        const isOne = isSingly(service, settings) || isRange(service, settings)
-        return isOne && ranges.length > 0 && service.clusterIps.some((prefix) => !isInside(prefix, ranges))
+        const isOne = isAdvertisedOneByOne(service, settings) || isRange(service, settings)
+        return isOne && ranges.length > 0 && service.clusterIps.some((prefix) => !isInAny(prefix, ranges))
       }),
   },
   {
@@ -130,8 +131,8 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
       servicesIn(
         store,
         (service, settings) =>
-          (isSingly(service, settings) || isRange(service, settings)) &&
-          service.proxiedIps.some((prefix) => isInside(prefix, rangesOf('load-balancer', settings))),
+          (isAdvertisedOneByOne(service, settings) || isRange(service, settings)) &&
+          service.proxiedIps.some((prefix) => isInAny(prefix, rangesOf('load-balancer', settings))),
       ),
   },
   {
@@ -143,7 +144,7 @@ export const SERVICE_DIFFERENCES: readonly DifferenceRule[] = [
         store,
         (service, settings) =>
           Object.hasOwn(service.labels, PROXY_LABEL) &&
-          (isSingly(service, settings) || isRange(service, settings)) &&
+          (isAdvertisedOneByOne(service, settings) || isRange(service, settings)) &&
           singles(service, settings).length > 0,
       ),
   },

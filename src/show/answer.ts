@@ -45,7 +45,7 @@ export function newClient(start: Partial<Client> = {}): Client {
 }
 
 /** The greeting. */
-export function greeting(_view: View): Iterable<ReplyLine | undefined> {
+export function greeting(): Iterable<ReplyLine | undefined> {
   return frame([{ code: CODE.welcome, text: `BIRD ${BIRD_VERSION} ready.` }])
 }
 

@@ -4,7 +4,7 @@ import { setImmediate as nextLook, setTimeout as sleep } from 'node:timers/promi
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Millis } from '../../src/base/units.ts'
 import { systemClock } from '../../src/edge/clock.ts'
-import { Driver, type Turns } from '../../src/edge/driver.ts'
+import { type DrivenEngine, Driver } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { freePort, until } from '../support/loopback.ts'
@@ -13,7 +13,7 @@ const drained = (conn: number): Input => ({ kind: 'drained', conn })
 const close = (conn: number): Effect => ({ kind: 'close', conn })
 
 /** An engine that does as the test says. */
-class Script implements Turns {
+class Script implements DrivenEngine {
   readonly inputs: Input[] = []
   due: Millis | undefined
   onInput: (input: Input, now: Millis) => readonly Effect[] = () => []

@@ -89,7 +89,7 @@ describe('layout', () => {
 
   test('the greeting', () => {
     expect(
-      [...greeting(fakeView())]
+      [...greeting()]
         .filter((row) => row !== undefined)
         .map(encodeReply)
         .join(''),

@@ -5,7 +5,7 @@ import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { encodeOpen } from '../../src/bgp/wire/open.ts'
 import type { KernelRoute, RouteChange } from '../../src/dataplane/kernel.ts'
-import type { Turns } from '../../src/edge/driver.ts'
+import type { DrivenEngine } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -31,7 +31,7 @@ export interface RigOptions {
   readonly configuration?: object
   readonly record?: (input: Input, now: number, effects: readonly Effect[]) => void
   /** What stands between the driver and the engine. */
-  readonly through?: (engine: Engine, options: EngineOptions) => Turns
+  readonly through?: (engine: Engine, options: EngineOptions) => DrivenEngine
 }
 
 export class Rig {
@@ -50,7 +50,7 @@ export class Rig {
   readonly neighbors: readonly RawNeighbor[]
   readonly lines: LogLine[] = []
   readonly #record: RigOptions['record']
-  readonly #turns: Turns
+  readonly #turns: DrivenEngine
   /** What the kernel was asked for and has not answered yet. */
   readonly #asked: Extract<Effect, { kind: 'routes' | 'nft' }>[] = []
   /** Routes that were written, by their prefix. */
@@ -106,7 +106,7 @@ export class Rig {
     }
   }
 
-  /** Turns as long as there is something to do at once, and what readers have taken is said. */
+  /** DrivenEngine as long as there is something to do at once, and what readers have taken is said. */
   work(): void {
     for (;;) {
       const due = this.engine.deadline()

@@ -21,7 +21,7 @@ export type UpdateAction = 'discard' | 'withdraw'
 export interface UpdateProblem {
   readonly kind: 'update-problem'
   readonly action: UpdateAction
-  /** Path attribute type code at fault; undefined where one is missing or the structure is. */
+  /** Type code of the path attribute at fault; undefined where an attribute is missing or the structure is wrong. */
   readonly attribute: number | undefined
   readonly text: string
 }

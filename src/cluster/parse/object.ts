@@ -48,26 +48,26 @@ const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   IPAMBlock: parseBlock,
 }
 
-/** The API groups of Calico's kinds: both of Calico's, and our own. */
-const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
-const OUR_GROUPS = ['godwit.dev/v1', ...CALICO_GROUPS]
-const GROUPS: Readonly<Record<Kind, readonly string[]>> = {
+const CALICO_VERSIONS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
+/** Of the kinds that we share with Calico. */
+const SHARED_VERSIONS = ['godwit.dev/v1', ...CALICO_VERSIONS]
+const API_VERSIONS: Readonly<Record<Kind, readonly string[]>> = {
   Node: ['v1'],
   Service: ['v1'],
   EndpointSlice: ['discovery.k8s.io/v1'],
   Pod: ['v1'],
   Secret: ['v1'],
-  BGPConfiguration: OUR_GROUPS,
-  BGPPeer: OUR_GROUPS,
-  BGPFilter: OUR_GROUPS,
+  BGPConfiguration: SHARED_VERSIONS,
+  BGPPeer: SHARED_VERSIONS,
+  BGPFilter: SHARED_VERSIONS,
   BGPAdvertisement: ['godwit.dev/v1'],
-  IPPool: OUR_GROUPS,
-  FelixConfiguration: CALICO_GROUPS,
-  BlockAffinity: CALICO_GROUPS,
-  IPAMBlock: CALICO_GROUPS,
+  IPPool: SHARED_VERSIONS,
+  FelixConfiguration: CALICO_VERSIONS,
+  BlockAffinity: CALICO_VERSIONS,
+  IPAMBlock: CALICO_VERSIONS,
 }
 
-/** Calico writes these itself. */
+/** Calico writes these itself, in one form only: they are not normalized. */
 const IPAM: readonly Kind[] = ['BlockAffinity', 'IPAMBlock']
 
 /** The kinds whose objects are used in part if they have errors. */
@@ -91,12 +91,12 @@ function parseRecord<K extends Kind>(
   // The items of a list have no kind and apiVersion.
   const { kind, apiVersion } = object
   if (kind !== undefined && kind !== ref.kind) return findings.wrong('kind', kind, `is not ${ref.kind}`)
-  const groups = GROUPS[ref.kind]
+  const groups = API_VERSIONS[ref.kind]
   if (apiVersion !== undefined && !groups.some((group) => group === apiVersion)) {
     return findings.wrong('apiVersion', apiVersion, `is not ${groups.join(' or ')}`)
   }
   if (groups.includes('godwit.dev/v1')) tellOfStrayFields(object, findings)
-  const isCalicos = typeof apiVersion === 'string' && CALICO_GROUPS.includes(apiVersion) && !IPAM.includes(ref.kind)
+  const isCalicos = typeof apiVersion === 'string' && CALICO_VERSIONS.includes(apiVersion) && !IPAM.includes(ref.kind)
   return PARSERS[ref.kind](isCalicos ? asCalicoReads(object, findings) : object, ref, findings)
 }
 

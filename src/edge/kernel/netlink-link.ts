@@ -12,12 +12,14 @@ export const RTM_GETADDR = 22
 
 const AF_UNSPEC = 0
 
-const IFINFOMSG = 16
+/** Octets of `struct ifinfomsg`. */
+const IFINFOMSG_SIZE = 16
 const IFLA_IFNAME = 3
 const IFLA_MTU = 4
 const IFLA_OPERSTATE = 16
 
-const IFADDRMSG = 8
+/** Octets of `struct ifaddrmsg`. */
+const IFADDRMSG_SIZE = 8
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_FLAGS = 8
@@ -32,7 +34,7 @@ export function readLink(attributes: Attributes, { from, to }: Message): Omit<Li
   if (attributes.bytes[from] !== AF_UNSPEC) return undefined
   const index = attributes.view.getInt32(from + 4, true)
   const flags = attributes.view.getUint32(from + 8, true)
-  attributes.read(from + IFINFOMSG, to)
+  attributes.read(from + IFINFOMSG_SIZE, to)
   const isUp = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) !== 0
   return {
     index,
@@ -51,12 +53,12 @@ export function readAddress(
   const { bytes, view } = attributes
   const [length = 0, flags = 0, scope = 0] = bytes.subarray(from + 1, from + 4)
   const index = view.getUint32(from + 4, true)
-  attributes.read(from + IFADDRMSG, to)
-  const there = textOf(attributes.octets(IFA_ADDRESS))
+  attributes.read(from + IFADDRMSG_SIZE, to)
+  const ifaAddress = textOf(attributes.octets(IFA_ADDRESS))
   // On a point-to-point link IFA_ADDRESS is the address of the other end, and IFA_LOCAL is ours.
-  const address = textOf(attributes.octets(IFA_LOCAL)) ?? there
+  const address = textOf(attributes.octets(IFA_LOCAL)) ?? ifaAddress
   if (address === undefined) return undefined
-  const peer = there === address ? undefined : there
+  const peer = ifaAddress === address ? undefined : ifaAddress
   return { index, own: { address, length, peer, scope, flags: attributes.number(IFA_FLAGS) ?? flags } }
 }
 
@@ -65,5 +67,5 @@ const textOf = (octets: Uint8Array | undefined): string | undefined =>
 
 /** `struct ifinfomsg` or `struct ifaddrmsg` of a dump request: zeros ask for everything. */
 export function writeLinkDump(writer: Writer, type: number): void {
-  for (let octet = 0; octet < (type === RTM_GETLINK ? IFINFOMSG : IFADDRMSG); octet += 4) writer.number(0)
+  for (let octet = 0; octet < (type === RTM_GETLINK ? IFINFOMSG_SIZE : IFADDRMSG_SIZE); octet += 4) writer.number(0)
 }

@@ -57,7 +57,7 @@ const RTM_DELNEXTHOP = 105
 const ATTEMPTS = 5
 /** Known routes that are checked before other work has its turn. */
 const PIECE = 1_024
-/** After a burst of changes, this long a pause before a full reading; longer where readings take long. */
+/** Pause before unclear parts are read again; longer where readings take long. */
 const QUIET: Millis = 20
 const LONGEST_QUIET: Millis = 2_000
 
@@ -93,7 +93,7 @@ export class Rtnetlink {
     this.#table = table
     this.#openSocket = openSocket
     this.#retry = retry
-    this.#recheck = setInterval(() => this.#readAllAnew(), recheck).unref()
+    this.#recheck = setInterval(() => this.#markAllUnclear(), recheck).unref()
   }
 
   /** Begins to report to the engine. Resolves when everything has been read, or cannot be read. */
@@ -101,7 +101,7 @@ export class Rtnetlink {
     return this.#run(() => this.#open())
   }
 
-  /** Effect `follow-default-routes`; without effect where all routes are read anyway. */
+  /** Effect `follow-default-routes`; does nothing where all routes are read anyway. */
   followDefaults(wanted: boolean): void {
     if (this.#table !== undefined) return
     void this.#run(async () => {
@@ -123,7 +123,7 @@ export class Rtnetlink {
       this.#isWriting = true
       const reason = this.#error ?? 'the kernel cannot be asked'
       const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
-      // Changes of other programs that are queued now came before our writing ended, or during it.
+      // Takes the events queued so far: whether they came before or after our writes is unknown.
       this.#reader?.catchUp()
       this.#isWriting = false
       const bad = new Set(failed.map(({ index }) => index))
@@ -171,7 +171,7 @@ export class Rtnetlink {
       }),
       onEvent: (message, attributes) => this.#takeEvent(message, attributes),
       onPiece: () => this.#report(),
-      onOverrun: () => this.#readAllAnew(),
+      onOverrun: () => this.#markAllUnclear(),
       onFailure: (error) => this.#fail(error),
     })
   }
@@ -205,7 +205,7 @@ export class Rtnetlink {
 
   // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #readAllAnew(): void {
+  #markAllUnclear(): void {
     this.#areLinksUnclear = true
     if (this.#readsRoutes) for (const family of FAMILIES) this.#routes.unclear.add(family)
     this.#readSoon()
@@ -292,7 +292,7 @@ export class Rtnetlink {
   async #whole(read: () => Promise<boolean>): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await read()) return
     // The table changes all the time: this reading is close enough, and is repeated after a while.
-    this.#readAllAnew()
+    this.#markAllUnclear()
   }
 
   #dump(...args: Parameters<NetlinkReader['dump']>): Promise<boolean> {

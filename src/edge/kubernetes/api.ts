@@ -86,7 +86,7 @@ interface Asked {
 
 const LARGEST_ANSWER = 256 * 1024 * 1024
 const LARGEST_LINE = 32 * 1024 * 1024
-/** Each piece is unpacked on another thread; one this long is read in half a millisecond. */
+/** Each piece of output costs a switch to zlib's thread; one of this size is parsed in half a millisecond. */
 const UNPACKED_AT_ONCE = 64 * 1024
 const LARGEST_REFUSAL = 64 * 1024
 

@@ -9,7 +9,7 @@ type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
 const isForProcess = (input: BfdInput): input is FromAgent => input.kind === 'sessions' || input.kind === 'ask'
 
-/** The socket on which the process listens. */
+/** Connects to the process that listens at `path`. */
 export const connectBfd =
   (path: string): StartBfd =>
   (hear, ended) => {

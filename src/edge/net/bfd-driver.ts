@@ -18,8 +18,8 @@ export interface BfdDriverOptions {
   readonly report: (news: readonly BfdNews[]) => void
 }
 
-/** How often the kernel's drop counters are read. */
-const LOOK: Millis = 1_000
+/** How often the kernel's drop counters are read, and floods that are over end. */
+const FLOOD_CHECK: Millis = 1_000
 /** Rounds of reading before time advances: more than the receive buffers of all sockets hold. What is left then is a flood. */
 const MOST_ROUNDS = 64
 
@@ -29,13 +29,13 @@ export class BfdDriver {
   readonly #report: (news: readonly BfdNews[]) => void
   readonly #sockets: BfdSockets
   readonly #queue: BfdInput[] = []
-  #lookedAt: Millis
+  #checkedAt: Millis
 
   constructor({ engine, clock, report }: BfdDriverOptions) {
     this.#engine = engine
     this.#clock = clock
     this.#report = report
-    this.#lookedAt = clock.now()
+    this.#checkedAt = clock.now()
     this.#sockets = new BfdSockets({ feed: (input) => this.feed(input), now: () => clock.now() })
   }
 
@@ -47,7 +47,10 @@ export class BfdDriver {
   /** The time until the next timer. */
   wait(): Millis {
     const now = this.#clock.now()
-    return Math.max(0, Math.min(this.#engine.deadline() ?? Number.POSITIVE_INFINITY, this.#lookedAt + LOOK) - now)
+    return Math.max(
+      0,
+      Math.min(this.#engine.deadline() ?? Number.POSITIVE_INFINITY, this.#checkedAt + FLOOD_CHECK) - now,
+    )
   }
 
   /**
@@ -56,7 +59,7 @@ export class BfdDriver {
    */
   feed(input: BfdInput): void {
     // The reply includes the kernel's drop counters.
-    if (input.kind === 'ask') this.#sockets.look()
+    if (input.kind === 'ask') this.#sockets.checkFloods()
     this.#queue.push(input)
     if (this.#queue.length > 1) return
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
@@ -69,9 +72,9 @@ export class BfdDriver {
     for (let count = 0; count < MOST_ROUNDS && this.#sockets.read(); count++);
     const now = this.#clock.now()
     if ((this.#engine.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.feed({ kind: 'tick' })
-    if (this.#lookedAt + LOOK > now) return
-    this.#lookedAt = now
-    this.#sockets.look()
+    if (this.#checkedAt + FLOOD_CHECK > now) return
+    this.#checkedAt = now
+    this.#sockets.checkFloods()
   }
 
   stop(): void {

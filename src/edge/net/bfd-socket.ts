@@ -148,7 +148,7 @@ export class BfdSockets {
   }
 
   /** Reports what the kernel has dropped since the last call, and whether a flood is over. */
-  look(): void {
+  checkFloods(): void {
     for (const listener of this.#listeners.values()) {
       this.#countDropped(listener)
       if (listener.floodUntil !== undefined && listener.floodUntil <= this.#now()) this.#endFlood(listener)

@@ -11,7 +11,7 @@ import { Bell, waitFor } from './bfd-poll.ts'
 import { leastIntervalWith, raisePriority } from './bfd-priority.ts'
 import type { BfdOrder, BfdThreadData } from './bfd-thread.ts'
 
-/** After this time without a wake-up it checks whether the process ends. */
+/** Node can stop a thread only while it runs JavaScript: it returns from the wait at least this often. */
 const LONGEST_WAIT = 250
 
 const { port, bell: fd, independent } = workerData as BfdThreadData

@@ -28,7 +28,7 @@ export interface BfdOptions {
 
 /** The pause before BFD is started again. */
 const PAUSE: Millis = 1_000
-/** A `show` command waits this long for the engine's answer. */
+/** A `show` command, and `stop`, wait this long for an answer of BFD. */
 const TIMEOUT: Millis = 500
 
 export class Bfd {

@@ -40,15 +40,17 @@ const CONTROL_SIZE = 128
 /** `struct msghdr`, `struct iovec`, the name, the control messages and the packet, in this order in one buffer. */
 const AT = { header: 0, vector: 56, name: 72, control: 104, packet: 232 }
 const SIZE = AT.packet + LARGEST
+/** Offsets in `struct msghdr`. */
+const MESSAGE = { name: 0, nameLength: 8, vector: 16, vectorLength: 24, control: 32, controlLength: 40 }
 
 const memory = koffi.alloc('uint8_t', SIZE)
 const bytes = new Uint8Array(koffi.view(memory, SIZE))
 const view = new DataView(bytes.buffer)
 const base = koffi.address(memory)
-view.setBigUint64(AT.header, base + BigInt(AT.name), true)
-view.setBigUint64(AT.header + 16, base + BigInt(AT.vector), true)
-view.setBigUint64(AT.header + 24, 1n, true)
-view.setBigUint64(AT.header + 32, base + BigInt(AT.control), true)
+view.setBigUint64(AT.header + MESSAGE.name, base + BigInt(AT.name), true)
+view.setBigUint64(AT.header + MESSAGE.vector, base + BigInt(AT.vector), true)
+view.setBigUint64(AT.header + MESSAGE.vectorLength, 1n, true)
+view.setBigUint64(AT.header + MESSAGE.control, base + BigInt(AT.control), true)
 view.setBigUint64(AT.vector, base + BigInt(AT.packet), true)
 view.setBigUint64(AT.vector + 8, BigInt(LARGEST), true)
 
@@ -59,13 +61,13 @@ export function askForInfo(fd: number, family: Family): void {
 
 /** Undefined where none is waiting. */
 export function receiveDatagram(fd: number, family: Family): Datagram | undefined {
-  view.setUint32(AT.header + 8, NAME_SIZE, true)
-  view.setUint32(AT.header + 40, CONTROL_SIZE, true)
+  view.setUint32(AT.header + MESSAGE.nameLength, NAME_SIZE, true)
+  view.setUint32(AT.header + MESSAGE.controlLength, CONTROL_SIZE, true)
   const length = recvmsg(fd, memory, 0)
   if (length < 0) return undefined
   const from = family === 'ipv4' ? formatAddress(bytes, AT.name + 4, 4) : formatAddress(bytes, AT.name + 8, 16)
   let [index, ttl] = [0, 0]
-  const end = AT.control + view.getUint32(AT.header + 40, true)
+  const end = AT.control + view.getUint32(AT.header + MESSAGE.controlLength, true)
   // `struct cmsghdr`: length with the header, level, type; the next one is aligned to eight octets.
   for (let at = AT.control; at + 16 <= end; at += (view.getUint32(at, true) + 7) & ~7) {
     const type = view.getInt32(at + 12, true)

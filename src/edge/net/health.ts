@@ -1,6 +1,7 @@
 /**
  * Asks a health endpoint on this host periodically, as the Effect `health` says. In: the effect. Out: the Input
- * `health` for each reply. One request at a time, to loopback only: IPv4, and IPv6 if nothing listens there.
+ * `health` for each reply. To loopback only: IPv4, and IPv6 if nothing listens there. After a change of the check the
+ * reply to an earlier request is dropped.
  */
 import { request } from 'node:http'
 import type { Effect } from '../../engine/effect.ts'
@@ -15,7 +16,6 @@ const LOOPBACK = ['127.0.0.1', '::1']
 export class HealthCheck {
   readonly #feed: (input: Input) => void
   #timer: NodeJS.Timeout | undefined
-  /** Replies to requests from before a change are dropped. */
   #check: Check | undefined
 
   constructor({ feed }: { readonly feed: (input: Input) => void }) {

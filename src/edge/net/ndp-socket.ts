@@ -17,6 +17,7 @@ import {
   setOption,
   watchReadable,
 } from '../libc.ts'
+import { DROP, IF_EQUAL, IP_HEADER, LOAD_OCTET, PASS } from './bpf.ts'
 
 export interface NdpSocket {
   /** Joins the all-routers group of a link. Returns the error. */
@@ -119,12 +120,12 @@ function openRaw(): number {
 
 const FILTER: readonly FilterRow[] = [
   // The type of the message …
-  [0x30, 0, 0, 0],
-  [0x15, 1, 0, ICMP_TYPE.solicitation],
-  [0x15, 0, 3, ICMP_TYPE.advertisement],
+  [LOAD_OCTET, 0, 0, 0],
+  [IF_EQUAL, 1, 0, ICMP_TYPE.solicitation],
+  [IF_EQUAL, 0, 3, ICMP_TYPE.advertisement],
   // … and octet 7 of the IPv6 header, which comes before the octets that the socket delivers.
-  [0x30, 0, 0, 0xfff00000 + 7],
-  [0x15, 0, 1, HOP_LIMIT],
-  [0x06, 0, 0, 0xffff],
-  [0x06, 0, 0, 0],
+  [LOAD_OCTET, 0, 0, IP_HEADER + 7],
+  [IF_EQUAL, 0, 1, HOP_LIMIT],
+  PASS,
+  DROP,
 ]

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import type { Millis } from '../../base/units.ts'
 import type { EngineOptions } from '../../engine/engine.ts'
 import type { Input } from '../../engine/input.ts'
-import type { Turns } from '../driver.ts'
+import type { DrivenEngine } from '../driver.ts'
 import { errorText } from '../error-text.ts'
 import { bareInput } from './bare.ts'
 import { Base } from './base.ts'
@@ -36,8 +36,8 @@ interface Kept {
   readonly weight: number
 }
 
-export class Recorder implements Turns {
-  readonly #engine: Turns
+export class Recorder implements DrivenEngine {
+  readonly #engine: DrivenEngine
   readonly #options: EngineOptions
   readonly #bounds: RecorderBounds
   readonly #base = new Base()
@@ -48,7 +48,7 @@ export class Recorder implements Turns {
   #isWhole = true
   #during: StoryError['during'] = 'outside'
 
-  constructor(engine: Turns, options: EngineOptions, bounds: RecorderBounds = BOUNDS) {
+  constructor(engine: DrivenEngine, options: EngineOptions, bounds: RecorderBounds = BOUNDS) {
     this.#engine = engine
     this.#options = options
     this.#bounds = bounds
@@ -58,7 +58,7 @@ export class Recorder implements Turns {
     return { inputs: this.#kept.length - this.#first, weight: this.#weight }
   }
 
-  handle(input: Input, now: Millis): ReturnType<Turns['handle']> {
+  handle(input: Input, now: Millis): ReturnType<DrivenEngine['handle']> {
     this.#keep(input, now)
     return this.#watch('turn', () => this.#engine.handle(input, now))
   }

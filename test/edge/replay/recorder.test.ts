@@ -11,7 +11,7 @@ import { Rib } from '../../../src/bgp/rib/rib.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
 import type { KernelRoute } from '../../../src/dataplane/kernel.ts'
 import type { Link } from '../../../src/dataplane/links.ts'
-import type { Turns } from '../../../src/edge/driver.ts'
+import type { DrivenEngine } from '../../../src/edge/driver.ts'
 import { Base } from '../../../src/edge/replay/base.ts'
 import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder.ts'
 import { readStory } from '../../../src/edge/replay/story.ts'
@@ -45,7 +45,7 @@ const OPTIONS = { node: 'n', version: 'v', hostName: 'n', sourceKind: 'manifests
 
 function rigWith(bounds: RecorderBounds): { rig: Rig; recorder: Recorder } {
   let recorder: Recorder | undefined
-  const through = (engine: Turns) => {
+  const through = (engine: DrivenEngine) => {
     recorder = new Recorder(engine, OPTIONS_OF_RIG, bounds)
     return recorder
   }
@@ -135,7 +135,7 @@ describe('the same error comes back', () => {
 })
 
 describe('it is bounded', () => {
-  const nobody: Turns = { handle: () => [], deadline: () => undefined }
+  const nobody: DrivenEngine = { handle: () => [], deadline: () => undefined }
   const bytes = (length: number) => new Uint8Array(length).fill(255)
   const many = (count: number) =>
     Array.from({ length: count }, (_, index) => upsert(service(`shop/s${index}`, { clusterIPs: ['10.96.0.1'] })))
