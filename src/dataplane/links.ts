@@ -3,6 +3,12 @@ import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../bas
 import { ADDRESS_BITS, type Family } from '../base/family.ts'
 import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 
+/**
+ * Of netdevice(7): switched on, with or without a carrier. While a link is off, the kernel accepts no packets to its
+ * addresses.
+ */
+export const IFF_UP = 0x1
+
 /** An address of ours on a link. */
 export interface LinkAddress {
   readonly address: Address

@@ -5,14 +5,8 @@
 import { hostPrefix } from '../base/prefix.ts'
 import type { InterfaceAddresses } from '../cluster/advertisements.ts'
 import { same } from '../cluster/same.ts'
-import type { LinkTable } from '../dataplane/links.ts'
+import { IFF_UP, type LinkTable } from '../dataplane/links.ts'
 import { isSteady } from './own-address.ts'
-
-/**
- * `IFF_UP` of netdevice(7): switched on, with or without a carrier; while it is off, the kernel accepts no packets to
- * its addresses.
- */
-const SWITCHED_ON = 1
 
 export class InterfaceAddressBook {
   readonly #links: LinkTable
@@ -46,7 +40,7 @@ export class InterfaceAddressBook {
     if (!this.#links.isKnown) return { prefixes: [], why: 'the links of this node are not known yet', isWrong: false }
     const link = this.#links.get(name)
     if (link === undefined) return { prefixes: [], why: `it does not exist on this node`, isWrong: true }
-    if ((link.flags & SWITCHED_ON) === 0) return { prefixes: [], why: 'it is switched off', isWrong: true }
+    if ((link.flags & IFF_UP) === 0) return { prefixes: [], why: 'it is switched off', isWrong: true }
     const prefixes = link.addresses.filter(isSteady).flatMap(({ address }) => hostPrefix(address) ?? [])
     const why = prefixes.length === 0 ? 'it has no address that stays and reaches beyond its link' : undefined
     return { prefixes: prefixes.sort((a, b) => (a.text < b.text ? -1 : 1)), why, isWrong: why !== undefined }

@@ -1,11 +1,9 @@
 /** The links and addresses that the kernel has reported, and what changed since the engine was last informed. */
 import type { Address } from '../../base/address.ts'
 import { same } from '../../cluster/same.ts'
-import type { Link, LinkAddress, LinkChange } from '../../dataplane/links.ts'
+import { IFF_UP, type Link, type LinkAddress, type LinkChange } from '../../dataplane/links.ts'
 import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, readAddress, readLink } from './netlink-link.ts'
 import type { Attributes, Message } from './netlink-message.ts'
-
-const IFF_UP = 0x1
 
 /** An event after which the kernel removes IPv4 routes without reporting each of them. */
 export type Loss =
@@ -18,7 +16,7 @@ interface Known {
   /** As it was last reported to the engine; undefined: never. */
   readonly reported: Omit<Link, 'addresses'> | undefined
   /** Addresses that came, went or changed since, as they were then: a link may have tens of thousands that did not. */
-  readonly before: Map<string, LinkAddress | undefined>
+  readonly changedAddresses: Map<string, LinkAddress | undefined>
 }
 
 export class KnownLinks {
@@ -86,7 +84,7 @@ export class KnownLinks {
       if (known === undefined) continue
       if (!isNews(known)) continue
       present.push({ ...known.link, addresses: [...known.addresses.values()] })
-      this.#links.set(index, { ...known, reported: known.link, before: new Map() })
+      this.#links.set(index, { ...known, reported: known.link, changedAddresses: new Map() })
     }
     const change = { full: !this.#hasReported, gone: [...this.#gone], present }
     this.#dirty.clear()
@@ -97,33 +95,33 @@ export class KnownLinks {
   }
 
   #addLink(link: Omit<Link, 'addresses'>): Loss | undefined {
-    const before = this.#links.get(link.index)
+    const known = this.#links.get(link.index)
+    const previous = known?.link
     this.#stale?.delete(String(link.index))
-    const { addresses, reported, before: changed } = before ?? NEW
     this.#links.set(link.index, {
-      ...{ link, reported },
-      addresses: addresses ?? new Map(),
-      before: changed ?? new Map(),
+      link,
+      addresses: known?.addresses ?? new Map(),
+      reported: known?.reported,
+      changedAddresses: known?.changedAddresses ?? new Map(),
     })
-    if (before !== undefined) this.#unname(before.link)
+    if (previous !== undefined) this.#unname(previous)
     this.#indexes.set(link.name, link.index)
     this.#dirty.add(link.index)
     this.#gone.delete(link.index)
-    if (before === undefined) return undefined
-    if (before.link.name !== link.name) return { kind: 'link-renamed', name: before.link.name }
-    const wentOff = (before.link.flags & IFF_UP) !== 0 && (link.flags & IFF_UP) === 0
+    if (previous === undefined) return undefined
+    if (previous.name !== link.name) return { kind: 'link-renamed', name: previous.name }
+    const wentOff = (previous.flags & IFF_UP) !== 0 && (link.flags & IFF_UP) === 0
     return wentOff ? { kind: 'link-off', name: link.name } : undefined
   }
 
   #removeLink(index: number): Loss | undefined {
     const known = this.#links.get(index)
     if (known === undefined) return undefined
-    const { name } = known.link
     this.#links.delete(index)
     this.#unname(known.link)
     this.#dirty.delete(index)
     this.#gone.add(index)
-    return { kind: 'link-deleted', name }
+    return { kind: 'link-deleted', name: known.link.name }
   }
 
   /** Another link may have its name by now. */
@@ -150,16 +148,14 @@ export class KnownLinks {
     return { kind: 'address', name: known.link.name, address: own.address }
   }
 
-  #note({ link, before }: Known, key: string, there: LinkAddress | undefined): void {
-    if (!before.has(key)) before.set(key, there)
+  #note({ link, changedAddresses }: Known, key: string, there: LinkAddress | undefined): void {
+    if (!changedAddresses.has(key)) changedAddresses.set(key, there)
     this.#dirty.add(link.index)
   }
 }
 
-const NEW: Partial<Known> = {}
-
 /** Whether it differs from what was reported: what came and went again does not. */
-const isNews = ({ link, reported, addresses, before }: Known): boolean =>
-  !same(link, reported) || [...before].some(([key, address]) => !same(address, addresses.get(key)))
+const isNews = ({ link, reported, addresses, changedAddresses }: Known): boolean =>
+  !same(link, reported) || [...changedAddresses].some(([key, address]) => !same(address, addresses.get(key)))
 
 const keyOf = ({ address, length, peer }: LinkAddress): string => `${address}/${length}/${peer ?? ''}`

@@ -1,6 +1,6 @@
 /** Links and addresses as rtnetlink(7) has them. */
 import { formatAddress } from '../../base/address.ts'
-import type { Link, LinkAddress } from '../../dataplane/links.ts'
+import { IFF_UP, type Link, type LinkAddress } from '../../dataplane/links.ts'
 import type { Attributes, Message, Writer } from './netlink-message.ts'
 
 export const RTM_NEWLINK = 16
@@ -24,7 +24,6 @@ const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_FLAGS = 8
 
-const IFF_UP = 0x1
 const IFF_RUNNING = 0x40
 /** `IF_OPER_*`: not present, down, and lower layer down. */
 const OPERSTATES_DOWN = new Set([1, 2, 3])
