@@ -98,7 +98,7 @@ export class Decision {
   }
 
   /** The candidates of a chain; where there are more than `most`, the best ones. In no order. */
-  several(first: number, most: number): number[] {
+  chooseSeveral(first: number, most: number): number[] {
     this.#collect(first)
     const all = Array.from(this.#candidates.subarray(0, this.#count))
     if (all.length <= most) return all

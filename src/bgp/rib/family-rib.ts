@@ -578,7 +578,7 @@ export class FamilyRib {
     }
     // Even if the best path stays: the paths that share its traffic may have changed.
     this.#news?.add(prefix)
-    if (this.adjOut.several) this.#chooseSeveral(prefix)
+    if (this.adjOut.hasPlanes) this.#chooseSeveral(prefix)
     paths.changed[best] = 0
     this.prefixes.release(prefix)
   }
@@ -614,7 +614,7 @@ export class FamilyRib {
     this.#pathLimit.pathGone(paths.peer[path] as number, prefix)
     this.#dirty.add(prefix)
     if (loc.best[prefix] === path) loc.best[prefix] = LOST
-    if (this.adjOut.several) this.adjOut.lose(prefix, path)
+    if (this.adjOut.hasPlanes) this.adjOut.lose(prefix, path)
     paths.remove(path)
   }
 

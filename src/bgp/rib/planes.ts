@@ -20,7 +20,7 @@ import { Sweep } from './sweep.ts'
 
 /** At most this many paths to one prefix are advertised. */
 export const MOST_PATHS = 16
-/** Paths that decision looks at: so many count as one visit. */
+/** This many paths compared cost as much as one visit. */
 const LOOKS_PER_VISIT = 32
 
 interface Plane {
@@ -30,7 +30,7 @@ interface Plane {
 
 /** The state of End-of-RIB and route refresh of a neighbor. */
 interface Progress {
-  readonly several: boolean
+  readonly acceptsSeveral: boolean
   /** The first feed is in progress: End-of-RIB follows it. */
   initial: boolean
   /** RFC 7313: `later`, after the first feed; `begin`, BoRR is due; `end`, EoRR is due after what is pending. */
@@ -42,7 +42,7 @@ export class Planes {
   readonly #tables: ExportTables
   readonly #decision: Decision
   readonly #logLimit: number
-  readonly #later: (sweep: Sweep) => void
+  readonly #schedule: (sweep: Sweep) => void
   readonly #loc: LocRib
   /** The feeds of the best paths. */
   readonly #best: Feeds
@@ -55,26 +55,34 @@ export class Planes {
   #withholdsEnd = false
   /** How often End-of-RIB became due for those that waited for it. */
   #released = 0
+  /** The revisions of planes that were removed. */
+  #removed = 0
 
-  constructor(tables: ExportTables, loc: LocRib, decision: Decision, logLimit: number, later: (sweep: Sweep) => void) {
+  constructor(
+    tables: ExportTables,
+    loc: LocRib,
+    decision: Decision,
+    logLimit: number,
+    schedule: (sweep: Sweep) => void,
+  ) {
     this.#family = tables.prefixes.family
     this.#tables = tables
     this.#decision = decision
     this.#logLimit = logLimit
-    this.#later = later
+    this.#schedule = schedule
     this.#loc = loc
-    this.#best = new Feeds(tables, loc, 1, logLimit, later)
+    this.#best = new Feeds(tables, loc, 1, logLimit, schedule)
   }
 
   /** Whether some neighbor accepts several paths. */
-  get several(): boolean {
+  get hasPlanes(): boolean {
     return this.#planes.length > 0
   }
 
   add(slot: PeerSlot): void {
-    const several = slot.peer.send.addPath.includes(this.#family)
-    if (several && !this.several) this.#begin()
-    this.#progress.set(slot, { several, initial: true, refresh: 'none' })
+    const acceptsSeveral = slot.peer.send.addPath.includes(this.#family)
+    if (acceptsSeveral && !this.hasPlanes) this.#begin()
+    this.#progress.set(slot, { acceptsSeveral, initial: true, refresh: 'none' })
     this.#busy.add(slot)
     for (const feeds of this.#feedsOf(slot)) feeds.add(slot)
   }
@@ -84,7 +92,12 @@ export class Planes {
     for (const feeds of this.#feedsOf(slot)) feeds.remove(slot)
     this.#progress.delete(slot)
     this.#busy.delete(slot)
-    if (![...this.#progress.values()].some(({ several }) => several)) this.#planes = []
+    if (![...this.#progress.values()].some(({ acceptsSeveral }) => acceptsSeveral)) this.#removePlanes()
+  }
+
+  #removePlanes(): void {
+    this.#removed = this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#removed)
+    this.#planes = []
   }
 
   /** Policy or next hop may have changed. */
@@ -114,7 +127,7 @@ export class Planes {
 
   /** Chooses the paths of a prefix that are advertised to neighbors that accept several. */
   choose(prefix: number): void {
-    const left = this.#decision.several(this.#tables.paths.first[prefix] as number, MOST_PATHS)
+    const left = this.#decision.chooseSeveral(this.#tables.paths.first[prefix] as number, MOST_PATHS)
     const places: number[] = []
     for (const { chosen } of this.#planes) {
       const kept = left.indexOf(chosen.best[prefix] as number)
@@ -126,7 +139,7 @@ export class Planes {
       if (free >= 0) places[free] = path
       else places.push(path)
     }
-    while (this.#planes.length < places.length) this.#grow()
+    while (this.#planes.length < places.length) this.#addPlane()
     for (const [index, path] of places.entries()) this.#place(this.#planes[index] as Plane, prefix, path)
   }
 
@@ -176,7 +189,8 @@ export class Planes {
 
   /** Increases with every path that must be advertised or withdrawn, and when End-of-RIB is no longer withheld. */
   get revision(): number {
-    return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, this.#best.revision + this.#released)
+    const others = this.#best.revision + this.#released + this.#removed
+    return this.#planes.reduce((sum, { feeds }) => sum + feeds.revision, others)
   }
 
   pending(slot: PeerSlot): boolean {
@@ -215,7 +229,7 @@ export class Planes {
 
   /** The member that a path is advertised to; undefined: the path is not chosen for that neighbor. */
   memberFor(slot: PeerSlot, prefix: number, path: number): Member | undefined {
-    if (this.#progress.get(slot)?.several !== true) {
+    if (this.#progress.get(slot)?.acceptsSeveral !== true) {
       return this.#loc.best[prefix] === path ? this.#best.members.get(slot) : undefined
     }
     return this.#planes.find(({ chosen }) => chosen.best[prefix] === path)?.feeds.members.get(slot)
@@ -238,18 +252,18 @@ export class Planes {
   }
 
   #feedsOf(slot: PeerSlot): readonly Feeds[] {
-    return this.#progress.get(slot)?.several === true ? this.#planes.map(({ feeds }) => feeds) : [this.#best]
+    return this.#progress.get(slot)?.acceptsSeveral === true ? this.#planes.map(({ feeds }) => feeds) : [this.#best]
   }
 
   /** Whether all routes that existed when the feed began have been sent. */
-  #hasFedAll(slot: PeerSlot, { several }: Progress): boolean {
-    if (several && this.#fills > 0) return false
+  #hasFedAll(slot: PeerSlot, { acceptsSeveral }: Progress): boolean {
+    if (acceptsSeveral && this.#fills > 0) return false
     return this.#feedsOf(slot).every((feeds) => feeds.hasFedAll(slot))
   }
 
   /** The first neighbor that accepts several paths: paths are chosen for all prefixes before it is fed. */
   #begin(): void {
-    this.#grow()
+    this.#addPlane()
     const planes = this.#planes
     const { prefixes, paths } = this.#tables
     const decision = this.#decision
@@ -260,7 +274,7 @@ export class Planes {
       return 1 + (decision.looks - before) / LOOKS_PER_VISIT
     }
     this.#fills++
-    this.#later(
+    this.#schedule(
       new Sweep(
         () => prefixes.end,
         visit,
@@ -271,12 +285,12 @@ export class Planes {
     )
   }
 
-  #grow(): void {
+  #addPlane(): void {
     const chosen = new LocRib()
     chosen.grow(this.#tables.prefixes.capacity)
-    const feeds = new Feeds(this.#tables, chosen, this.#planes.length + 1, this.#logLimit, this.#later)
+    const feeds = new Feeds(this.#tables, chosen, this.#planes.length + 1, this.#logLimit, this.#schedule)
     this.#planes.push({ chosen, feeds })
-    for (const [slot, { several }] of this.#progress) if (several) feeds.add(slot)
+    for (const [slot, { acceptsSeveral }] of this.#progress) if (acceptsSeveral) feeds.add(slot)
   }
 
   #place({ chosen, feeds }: Plane, prefix: number, path: number): void {

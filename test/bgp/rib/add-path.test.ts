@@ -118,6 +118,24 @@ describe('several paths to one who wants them', () => {
     expect(room.rib.page({ export: many.name }, undefined, 9).rows).toHaveLength(2)
   })
 
+  test('the revision never falls, also when the last neighbor that accepts several is gone', () => {
+    const room = new Room(a, b, many)
+    const revisions = [room.rib.revision]
+    const note = () => revisions.push(room.rib.revision)
+    for (const peer of [a, b]) {
+      room.say(peer, [X, '10.1.0.0/16'], path(peer.remoteAs))
+      keys(room)
+      note()
+    }
+    room.leave(many)
+    note()
+    room.say(a, ['10.2.0.0/16'], path(a.remoteAs))
+    room.heard(a)
+    note()
+    expect(revisions).toEqual(revisions.toSorted((one, two) => one - two))
+    expect(revisions.at(-1)).toBeGreaterThan(revisions.at(-2) as number)
+  })
+
   test('when all is gone nothing is left', () => {
     const room = new Room(a, b, many)
     for (const peer of [a, b]) room.say(peer, [X, '10.1.0.0/16'], path(peer.remoteAs))
