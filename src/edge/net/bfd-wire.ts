@@ -29,23 +29,30 @@ export function speakLines<Out extends BfdLine, In extends BfdLine>(
   let isGreeted = false
   socket.setEncoding('utf8')
   socket.write(`${JSON.stringify({ godwitBfd: VERSION })}\n`)
-  const take = (line: string) => {
+  const take = (line: string): In | undefined => {
     const value: unknown = JSON.parse(line)
-    if (isGreeted) hear(value as In)
-    else if ((value as { godwitBfd?: unknown }).godwitBfd !== VERSION) {
-      throw new Error(`the other side has version ${(value as { godwitBfd?: unknown }).godwitBfd}, this one ${VERSION}`)
-    }
+    if (typeof value !== 'object' || value === null) throw new Error('the other side sends no object')
+    if (isGreeted) return value as In
+    const { godwitBfd: version } = value as { godwitBfd?: unknown }
+    if (version !== VERSION) throw new Error(`the other side has version ${version}, this one ${VERSION}`)
     isGreeted = true
+    return undefined
   }
   socket.on('data', (chunk: string) => {
     const lines = (text + chunk).split('\n')
     text = lines.pop() ?? ''
+    const messages: In[] = []
     try {
       if (text.length > LONGEST) throw new Error('a line is too long')
-      for (const line of lines) take(line)
+      for (const line of lines) {
+        const message = take(line)
+        if (message !== undefined) messages.push(message)
+      }
     } catch (error) {
       socket.destroy(error instanceof Error ? error : new Error(String(error)))
     }
+    // An error in here is one of our own.
+    for (const message of messages) hear(message)
   })
   return {
     send(line) {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { BfdNews } from '../../../src/bfd/types.ts'
 import { connectBfd } from '../../../src/edge/net/bfd-client.ts'
@@ -63,12 +64,22 @@ test.each([
   ['another version', '{"godwitBfd":99}\n', 'the other side has version 99, this one 1'],
   ['no greeting', '[]\n', 'the other side has version undefined, this one 1'],
   ['no JSON', 'BIRD 2.0.12 ready.\n', 'is not valid JSON'],
+  ['no object', '{"godwitBfd":1}\nnull\n', 'the other side sends no object'],
 ])('%s ends it, with the reason', async (_name, words, reason) => {
   answer = (socket) => socket.write(words)
   const { ends } = agent()
   await until('its end', () => ends.length === 1)
   expect(ends[0]).toMatch(/^\/.*\/bfd\.sock: /)
   expect(ends[0]).toContain(reason)
+})
+
+test('an error of our own is not taken for one of the other side', () => {
+  const socket = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() })
+  speakLines(socket as Socket, () => {
+    throw new Error('ours')
+  })
+  expect(() => socket.emit('data', '{"godwitBfd":1}\n[]\n')).toThrow('ours')
+  expect(socket.destroyed).toBe(false)
 })
 
 test('a process that is not there, and one that goes', async () => {
