@@ -22,15 +22,15 @@ interface Job {
   readonly label: string
 }
 
+const speakersOf = ({ speakers: wanted }: Case, all: readonly Speaker[]): readonly Speaker[] => {
+  if (wanted === 'each') return all
+  if (wanted === 'once') return all.slice(0, 1)
+  return all.filter(({ kind }) => [wanted].flat().includes(kind))
+}
+
 const jobsOf = (speakers: readonly Speaker[], versions: Versions): readonly Job[] =>
   CASES.flatMap((test) => {
-    const named =
-      test.speakers === 'each'
-        ? speakers
-        : test.speakers === 'once'
-          ? speakers.slice(0, 1)
-          : speakers.filter(({ kind }) => kind === test.speakers)
-    const chosen = named.filter((speaker) => whyNotIn(test, speaker, versions) === undefined)
+    const chosen = speakersOf(test, speakers).filter((speaker) => whyNotIn(test, speaker, versions) === undefined)
     return chosen.map((speaker) => ({
       test,
       speaker,

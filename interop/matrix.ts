@@ -40,6 +40,7 @@ const readEarlier = (text: string): Earlier => {
   for (const line of text.split('\n')) {
     if (line.startsWith('## ')) {
       heading = []
+      columns = undefined
       lines.set(line.slice(3), heading)
     } else if (line.startsWith('- ')) heading.push(line.slice(2))
     else if (line.startsWith('| ') && !line.startsWith('| ---')) {
@@ -93,6 +94,14 @@ const skipLines = (outcomes: readonly Outcome[]): readonly string[] => {
   return [...new Set(lines)].sort()
 }
 
+const ONCE = 'result'
+
+/** The same for a case that runs once, with speakers of its own choice. */
+const resultOf = (test: Case, { outcomes, earlier }: Results): string => {
+  const own = outcomes.find((outcome) => outcome.test === test.name)
+  return own === undefined ? (earlier.cells.get(cellKey(test.name, ONCE)) ?? '') : MARKS[own.state]
+}
+
 const renderMatrix = (cases: readonly Case[], results: Results): string => {
   const { versions, outcomes } = results
   const columns = [...versions.keys()]
@@ -107,9 +116,20 @@ const renderMatrix = (cases: readonly Case[], results: Results): string => {
     'Written by `npm run interop`: each run writes the cells of the cases that it ran. A case starts the agent and a router',
     'written by others as hosts of a lab and compares the exact sets of routes on both sides.',
     '',
+    'yes: passed. **no**: failed. –: skipped on this machine, for the reason below. lacks it: the speaker does not have what',
+    'the case is about. Empty: not run with this version, or the case is written for other speakers.',
+    '',
     row(['case', ...columns.map((speaker) => columnOf(speaker, versions))]),
     row(['---', ...columns.map(() => '---')]),
-    ...cases.map((test) => row([test.name, ...columns.map((speaker) => cell(test, speaker, results))])),
+    ...cases
+      .filter((test) => test.speakers !== 'once')
+      .map((test) => row([test.name, ...columns.map((speaker) => cell(test, speaker, results))])),
+    '',
+    '## Once, with speakers that the case chooses itself',
+    '',
+    row(['case', ONCE]),
+    row(['---', '---']),
+    ...cases.filter((test) => test.speakers === 'once').map((test) => row([test.name, resultOf(test, results)])),
     '',
     ...(failures.length === 0 ? [] : ['## Failed', '', ...failures.map((line) => `- ${line}`), '']),
     ...(skips.length === 0 ? [] : ['## Skipped here', '', ...skips.map((line) => `- ${line}`), '']),

@@ -13,8 +13,8 @@ export interface Bench {
 
 export interface Case {
   readonly name: string
-  /** Each speaker in turn, those of one kind, or once for all. */
-  readonly speakers: 'each' | 'once' | Speaker['kind']
+  /** Each speaker in turn, those of some kinds, or once, with speakers of its own choice. */
+  readonly speakers: 'each' | 'once' | Speaker['kind'] | readonly Speaker['kind'][]
   /** Why a speaker has not what the case is about: it then has no part in it, and the matrix says why. */
   readonly lacking?: (speaker: Speaker, version: string) => string | undefined
   /** Longest time it may take, in milliseconds. */

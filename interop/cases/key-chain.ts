@@ -52,7 +52,7 @@ const scene = async ({ lab, speaker }: Bench, { transport = 'ipv4', dials, keyCh
 }
 
 const signed = (transport: Family, dials: 'we' | 'they'): Case => ({
-  name: `key chain: a session over ${transport}, ${dials} dial (10.4)`,
+  name: `key chain: a session over ${transport}, ${dials} dial`,
   speakers: 'each',
   lacking: lacks('keyChain'),
   async run(bench) {
@@ -63,7 +63,7 @@ const signed = (transport: Family, dials: 'we' | 'they'): Case => ({
 })
 
 const rollover: Case = {
-  name: 'key chain: a key is added, put first and the old one taken away, on both sides, without a reset (10.4)',
+  name: 'key chain: a key is added, put first and the old one taken away, on both sides, without a reset',
   speakers: 'bird',
   lacking: lacks('keyChain'),
   async run(bench) {
@@ -88,7 +88,7 @@ const rollover: Case = {
 }
 
 const wrong: Case = {
-  name: 'key chain: another key, the key under another ID, or none, never comes up, and the reason says so (10.4)',
+  name: 'key chain: another key, the key under another ID, or none, never comes up, and the reason says so',
   speakers: 'bird',
   lacking: lacks('keyChain'),
   async run(bench) {
@@ -113,7 +113,7 @@ const wrong: Case = {
 }
 
 const mesh: Case = {
-  name: 'key chain: two of ours roll over the chain of the mesh without a reset (10.4)',
+  name: 'key chain: two of ours roll over the chain of the mesh without a reset',
   speakers: 'once',
   async run({ lab }) {
     needAo()

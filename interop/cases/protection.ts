@@ -63,7 +63,7 @@ const keepsSecret = async (
 const METRICS = "fetch('http://127.0.0.1:9179/metrics').then((a) => a.text()).then(console.log)"
 
 const withKey = (transport: Family, dials: 'we' | 'they'): Case => ({
-  name: `protection: a key over ${transport}, ${dials} dial (10.4)`,
+  name: `protection: a key over ${transport}, ${dials} dial`,
   speakers: 'each',
   lacking: ({ kind }, version) =>
     dials === 'we' && kind === 'openbgpd' && version.startsWith('7.')
@@ -79,7 +79,7 @@ const withKey = (transport: Family, dials: 'we' | 'they'): Case => ({
 })
 
 const ttl = (transport: Family, dials: 'we' | 'they'): Case => ({
-  name: `protection: TTL security over ${transport}, ${dials} dial (10.4)`,
+  name: `protection: TTL security over ${transport}, ${dials} dial`,
   speakers: 'each',
   async run(bench) {
     const { router, ours } = await scene(bench, {
@@ -94,7 +94,7 @@ const ttl = (transport: Family, dials: 'we' | 'they'): Case => ({
 })
 
 const missing: Case = {
-  name: 'protection: a missing key holds the session down, one that comes starts it, one that vanishes ends nothing (10.4)',
+  name: 'protection: a missing key holds the session down, one that comes starts it, one that vanishes ends nothing',
   speakers: 'bird',
   async run(bench) {
     const { cluster, agent, router } = await scene(bench, { features: ['password'], spec: { password }, dials: 'we' })
@@ -123,7 +123,7 @@ const missing: Case = {
 }
 
 const wrong: Case = {
-  name: 'protection: another key than the router has never comes up, and the reason says so (10.4)',
+  name: 'protection: another key than the router has never comes up, and the reason says so',
   speakers: 'frr',
   async run(bench) {
     const { agent } = await scene(bench, { features: ['password'], spec: { password }, dials: 'we', key: 'sardine-8' })
@@ -139,7 +139,7 @@ const wrong: Case = {
 }
 
 const rotation: Case = {
-  name: 'protection: two of ours take another key of the mesh without a reset (10.4)',
+  name: 'protection: two of ours take another key of the mesh without a reset',
   speakers: 'once',
   async run({ lab }) {
     const cluster = new Cluster(lab)
@@ -167,7 +167,7 @@ const rotation: Case = {
 const KEYED = fileURLToPath(new URL('../lab/keyed.ts', import.meta.url))
 
 const plain: Case = {
-  name: 'protection: a plain Linux socket takes another key before us and after us, without a reset (10.4)',
+  name: 'protection: a plain Linux socket takes another key before us and after us, without a reset',
   speakers: 'once',
   async run({ lab }) {
     const cluster = new Cluster(lab)
@@ -209,7 +209,7 @@ const plain: Case = {
 
 /** What each does when its own key is changed, as we have seen it: the session ends, and comes again with the new one. */
 const theirRotation: Case = {
-  name: 'protection: our key changes first and the session stays, the router resets it when its own changes, once (10.4)',
+  name: 'protection: our key changes first and the session stays, the router resets it when its own changes, once',
   speakers: 'each',
   async run(bench) {
     // OpenBGPD takes the new key for the next session only: the running one ends with its hold time.

@@ -265,7 +265,7 @@ const GOBGP_HELP = {
 
 /** As kube-router does it: GoBGP speaks, and its routes are in the kernel. BIRD notes each route that comes or goes. */
 const takenOver: Case = {
-  name: 'graceful restart: a router that helps loses no route where the agent takes over from GoBGP and its kernel routes (10.7)',
+  name: 'graceful restart: a router that helps loses no route where the agent takes over from GoBGP and its kernel routes',
   speakers: 'bird',
   async run({ lab, speaker, present }) {
     const gobgp = present.find(({ kind }) => kind === 'gobgp')

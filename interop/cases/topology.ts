@@ -52,7 +52,7 @@ const twoRouters: Case = {
 
 /** The node's address is on another link: a router that knows us by ours of its own link would refuse it. */
 const ownLink: Case = {
-  name: 'rack: a second uplink in a subnet of its own, sourceAddress unset and UseNodeIP (8.C14), its link lost (8.C13)',
+  name: 'rack: a second uplink in a subnet of its own, sourceAddress unset and UseNodeIP, its link lost',
   speakers: 'each',
   async run({ lab, speaker }) {
     const cluster = new Cluster(lab)
@@ -77,7 +77,7 @@ const ownLink: Case = {
     })
     await cluster.manifests.put(bgpPeer('uplink', address, ROUTER_AS))
     await sessionsUp(side, 1)
-    // Fast external failover (8.C13): the hold time of 90 s is not waited for, nor a pause once the link is back.
+    // Fast external failover: the hold time of 90 s is not waited for, nor a pause once the link is back.
     await ip(host, ['link set up1 down'])
     await eventually(async () => {
       const words = await agent.lastErrors()

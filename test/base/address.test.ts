@@ -129,6 +129,6 @@ test.each([
   ['ff02::1%eth0', 'is a multicast address'],
   ['255.255.255.255', 'is the broadcast address'],
   ['::ffff:10.0.0.1', 'is an IPv4 address inside IPv6; write 10.0.0.1'],
-])('whether a host may have %s for itself (8.C16)', (text, why) => {
+])('whether a host may have %s for itself', (text, why) => {
   expect(whyNotOfHost(parseAddress(text) ?? '')).toBe(why)
 })

@@ -56,7 +56,7 @@ test('what the agent does not need is not in the files that it reads, and each t
   expect([...read]).not.toContain(client)
 })
 
-test('the notices of every package in the bundle ship with it (9.E18)', () => {
+test('the notices of every package in the bundle ship with it', () => {
   const maps = readdirSync(`${ROOT}dist`).filter((name) => name.endsWith('.map'))
   const sources = maps.flatMap(
     (name) => (JSON.parse(readFileSync(`${ROOT}dist/${name}`, 'utf8')) as { sources: string[] }).sources,

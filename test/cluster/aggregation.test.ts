@@ -1,4 +1,4 @@
-/** (11.3) `aggregationLength`: which covering prefixes are advertised, and which more specific routes beside them. */
+/** `aggregationLength`: which covering prefixes are advertised, and which more specific routes beside them. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { contains, parsePrefix } from '../../src/base/prefix.ts'

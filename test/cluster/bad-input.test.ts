@@ -1,6 +1,6 @@
 /**
  * What people get wrong: each is named with object, field and value, the last good version stays in force, and nothing
- * else is lost (issue 11).
+ * else is lost.
  */
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
@@ -55,7 +55,7 @@ test.each([
   ['BGPFilter', FILTER],
   ['BGPPeer', TOR],
   ['IPPool', POOL],
-])('a field of %s beside spec is named: it says nothing where it stands (8.C12)', (_, good) => {
+])('a field of %s beside spec is named: it says nothing where it stands', (_, good) => {
   const { spec, ...rest } = good
   const [field = '', value] = Object.entries(spec ?? {})[0] ?? []
   for (const stray of [

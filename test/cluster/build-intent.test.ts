@@ -67,7 +67,7 @@ describe('communities', () => {
     expect(communitiesOf(advertisements)).toEqual({ '10.244.1.0/24': expected, 'fd00:244:1::/64': [] })
   })
 
-  test("(8.D22) a node's own list comes with the node's own aliases, those of the cluster where it has none of the name", () => {
+  test("a node's own list comes with the node's own aliases, those of the cluster where it has none of the name", () => {
     const aliases = [{ name: 'big', value: '64512:7:7' }]
     const list = [advertise('10.244.0.0/16', 'big', 'gold')]
     const own = bgpConfiguration({ prefixAdvertisements: list, communities: aliases }, 'node.a')

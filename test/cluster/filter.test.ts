@@ -56,7 +56,7 @@ test.each([
   ['eBGP', { peerType: 'eBGP' }, { peerType: 'external' }],
   ['iBGP', { peerType: 'iBGP' }, { peerType: 'internal' }],
   [
-    '(8.D22) a standard community, on export that of a learned route',
+    'a standard community, on export that of a learned route',
     { communities: { values: ['65535:0'] } },
     { communities: [[65535, 0]], source: 'peer' },
   ],
@@ -65,7 +65,7 @@ test.each([
     { communities: { values: ['4294967295:0:1'] } },
     { communities: [[4294967295, 0, 1]], source: 'peer' },
   ],
-  ['(8.D22) an interface', { interface: '*.calico' }, { interface: '*.calico' }],
+  ['an interface', { interface: '*.calico' }, { interface: '*.calico' }],
   ['AS path', { asPathPrefix: [64512, '64513', '1.10'] }, { asPathPrefix: [64512, 64513, 65546] }],
   ['an empty AS path', { asPathPrefix: [] }, {}],
   ['priority', { priority: 1024 }, { localPref: 2147482623 }],

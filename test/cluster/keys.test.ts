@@ -1,4 +1,4 @@
-/** Keys of sessions by their names (10.4): which Secret holds one, and what is held down where it does not. */
+/** Keys of sessions by their names: which Secret holds one, and what is held down where it does not. */
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { type Intent, keysOf } from '../../src/cluster/intent.ts'

@@ -1,4 +1,4 @@
-/** One wrong field holds what rests on it, and a restart is never worse than the last good version (8.C12). */
+/** One wrong field holds what rests on it, and a restart is never worse than the last good version. */
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import type { Intent } from '../../src/cluster/intent.ts'

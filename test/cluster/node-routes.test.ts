@@ -1,4 +1,4 @@
-/** (11.5) Which prefix leads to which node, made of objects alone; who is to write it; what is named. */
+/** Which prefix leads to which node, made of objects alone; who is to write it; what is named. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { contains, parsePrefix } from '../../src/base/prefix.ts'

@@ -113,11 +113,11 @@ describe('own node', () => {
       { ipv6: '2001:db8::2' },
     ],
     ['none that is no address', [NONE, ['InternalDNS', 'x.example']], {}],
-  ])('addresses, as Kubernetes looks for them (8.C15): %s', (_name, addresses, expected) => {
+  ])('addresses, as Kubernetes looks for them: %s', (_name, addresses, expected) => {
     expect(intentOf('a', [withAddresses('a', ...addresses)]).node?.addresses).toEqual(expected)
   })
 
-  test('a node with ExternalIPs only is in the mesh, one without an address is named (8.C15)', () => {
+  test('a node with ExternalIPs only is in the mesh, one without an address is named', () => {
     const external = withAddresses('b', ['ExternalIP', '192.0.2.2'])
     const intent = intentOf('a', [a, external, withAddresses('c', NONE)])
     expect([...intent.peers.keys()]).toEqual(['Mesh_192_0_2_2'])
@@ -126,7 +126,7 @@ describe('own node', () => {
     )
   })
 
-  test('a family of pods without an address is said, and that of a peer as well (8.C15)', () => {
+  test('a family of pods without an address is said, and that of a peer as well', () => {
     const four = node('a', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
     const peer = {
       apiVersion: 'godwit.dev/v1',
@@ -140,7 +140,7 @@ describe('own node', () => {
     ])
   })
 
-  test('a service address that is a node’s own, and a service range that holds a node, are named (8.F29)', () => {
+  test('a service address that is a node’s own, and a service range that holds a node, are named', () => {
     const configuration = {
       apiVersion: 'godwit.dev/v1',
       kind: 'BGPConfiguration',
@@ -172,7 +172,7 @@ describe('own node', () => {
     expect(found()).toEqual(ranges.slice(1))
   })
 
-  test('every address of a Node is the node’s own, not only those of its sessions (8.F29)', () => {
+  test('every address of a Node is the node’s own, not only those of its sessions', () => {
     const b = (...addresses: (readonly [type: string, address: string])[]) => ({
       ...node('b'),
       status: { addresses: addresses.map(([type, address]) => ({ type, address })) },

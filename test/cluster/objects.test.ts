@@ -352,7 +352,7 @@ describe('BGPPeer', () => {
     expect(peer({ ...peerSpec, ttlSecurity }).value).toBeUndefined()
   })
 
-  test('(8.D22) TTL security over no hops is none', () => {
+  test('TTL security over no hops is none', () => {
     const parsed = peer({ ...peerSpec, ttlSecurity: 0 })
     expect([parsed.value?.held, parsed.problems]).toEqual([undefined, []])
   })
@@ -574,7 +574,7 @@ describe('BGPConfiguration', () => {
     })
   })
 
-  test('(11.5) in a group that prunes our fields, each is an annotation', () => {
+  test('in a group that prunes our fields, each is an annotation', () => {
     const object = (annotations: object, spec: object = {}) =>
       parseObject(
         { kind: 'BGPConfiguration', namespace: '', name: 'default' },
@@ -596,7 +596,7 @@ describe('BGPConfiguration', () => {
     ])
   })
 
-  test('(11.4) a health check and damping have defaults, and limits', () => {
+  test('a health check and damping have defaults, and limits', () => {
     expect(configuration({ serviceHealthCheck: {}, serviceDamping: {} }).value?.guards).toEqual({
       health: { port: 10256, path: '/healthz', interval: 5, failures: 3 },
       damping: { suppressAfter: 3, halfLife: 60 },

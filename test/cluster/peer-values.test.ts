@@ -1,4 +1,4 @@
-/** (11.5) One BGPPeer for all racks: what each Node says itself, by label and annotation. */
+/** One BGPPeer for all racks: what each Node says itself, by label and annotation. */
 import { describe, expect, test } from 'vitest'
 import { intentOf, problemsOf } from '../support/cluster.ts'
 import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/objects.ts'

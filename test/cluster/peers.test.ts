@@ -183,7 +183,7 @@ describe('families', () => {
     ['one BGPPeer carries both', [rack('rack', {})], { Global_10_0_0_254: 'ipv4 ipv6' }],
     ['one over IPv6 carries both', [six], { Global_2001_db8__1: 'ipv4 ipv6' }],
     [
-      '(8.C10) what other BGPPeers say changes nothing: an AS number is no router',
+      'what other BGPPeers say changes nothing: an AS number is no router',
       [rack('rack', {}), six],
       { Global_10_0_0_254: 'ipv4 ipv6', Global_2001_db8__1: 'ipv4 ipv6' },
     ],

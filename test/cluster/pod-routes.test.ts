@@ -1,4 +1,4 @@
-/** (11.3) Single pods by label: which are advertised from a node, and which the API is asked for. */
+/** Single pods by label: which are advertised from a node, and which the API is asked for. */
 import { describe, expect, test } from 'vitest'
 import { labelSelectorOf } from '../../src/cluster/label-selector.ts'
 import { parseSelector } from '../../src/cluster/selector.ts'

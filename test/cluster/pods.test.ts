@@ -1,4 +1,4 @@
-/** Which prefixes hold the pods of a node, by each source (11.2). */
+/** Which prefixes hold the pods of a node, by each source. */
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import type { Kind, ObjectChange } from '../../src/cluster/source.ts'

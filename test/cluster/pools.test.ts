@@ -59,7 +59,7 @@ test('a pool with disableBGPExport closes its range before own routes are let ou
   })
 })
 
-test('pools that overlap are named on both, with who decides (8.E26)', () => {
+test('pools that overlap are named on both, with who decides', () => {
   const pools = [
     ipPool('wide', { cidr: '10.0.0.0/8', natOutgoing: true }),
     ipPool('narrow', { cidr: '10.244.0.0/16' }),
@@ -78,7 +78,7 @@ test('pools that overlap are named on both, with who decides (8.E26)', () => {
   ])
 })
 
-test('a pool for LoadBalancer addresses only decides nothing, and no overlap says that it does (8.E26)', () => {
+test('a pool for LoadBalancer addresses only decides nothing, and no overlap says that it does', () => {
   const reserved = { allowedUses: ['LoadBalancer'], natOutgoing: true }
   const pools = [
     ipPool('wide', { cidr: '10.0.0.0/8', natOutgoing: true }),

@@ -1,4 +1,4 @@
-/** Services as a table (11.4): type × policies × family × conditions of endpoints × lists × aggregation × label × ipMode. */
+/** Services as a table: type × policies × family × conditions of endpoints × lists × aggregation × label × ipMode. */
 import { describe, expect, test } from 'vitest'
 import { intentOf, routesOf } from '../support/cluster.ts'
 import { type ApiObject, bgpConfiguration, endpointSlice, service } from '../support/objects.ts'
@@ -86,17 +86,17 @@ const ROWS: Readonly<Record<string, Row>> = {
   ExternalName: { service: { ...LOCAL, type: 'ExternalName' }, endpoints: both(true), out: NONE },
   headless: { service: { ...LOCAL, headless: true }, endpoints: both(true), out: NONE },
   'ipMode VIP': { service: { ...LOCAL, ipMode: 'VIP' }, endpoints: both(true), out: ALL },
-  '(8.D23) ipMode Proxy': {
+  'ipMode Proxy': {
     service: { ...LOCAL, ipMode: 'Proxy' },
     endpoints: both(true),
     out: { cluster: '46', external: '46' },
   },
-  '(8.D23) ipMode Proxy, its address alone allowed': {
+  'ipMode Proxy, its address alone allowed': {
     service: { ipMode: 'Proxy' },
     spec: SINGLES,
     out: { cluster: '46', external: '46' },
   },
-  '(8.D23) ipMode Proxy, aggregation Disabled': {
+  'ipMode Proxy, aggregation Disabled': {
     service: { ipMode: 'Proxy' },
     endpoints: both(true),
     spec: APART,
@@ -113,7 +113,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   'no lists': { service: LOCAL, endpoints: both(true), spec: {}, out: NONE },
   'aggregation Disabled, ready there': { endpoints: both(false), spec: APART, out: ALL },
-  '(8.D23) aggregation Disabled, one family': { endpoints: [at('ipv4', false)], spec: APART, out: V4 },
+  'aggregation Disabled, one family': { endpoints: [at('ipv4', false)], spec: APART, out: V4 },
   'aggregation Disabled, none ready': { endpoints: both(false, 'failing'), spec: APART, out: NONE },
   'aggregation Disabled, all draining': { endpoints: both(false, 'draining'), spec: APART, out: ALL },
   'aggregation Disabled, Local, ready there': { service: LOCAL, endpoints: both(false), spec: APART, out: NONE },

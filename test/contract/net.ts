@@ -173,7 +173,7 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       expect(a.inputs).toEqual([{ kind: 'dial-failed', conn: 2, reason: 'Connection refused' }])
     })
 
-    test('nobody listens, called from a given address: the reason names both (8.C14)', async () => {
+    test('nobody listens, called from a given address: the reason names both', async () => {
       a.network.perform({ kind: 'dial', conn: 2, remote: { address: b.ipv4, port }, localAddress: a.ipv4 })
       await rig.until('failed', () => a.all('dial-failed').length > 0)
       const reason = `Connection refused, called from ${a.ipv4} to ${b.ipv4}`

@@ -1,4 +1,4 @@
-/** (11.5) Which gateway is the neighbor that `peerIP: DefaultGateway` names. */
+/** Which gateway is the neighbor that `peerIP: DefaultGateway` names. */
 import { describe, expect, test } from 'vitest'
 import { parsePrefix } from '../../src/base/prefix.ts'
 import { DefaultRoutes } from '../../src/dataplane/default-routes.ts'

@@ -67,17 +67,17 @@ describe('rules', () => {
       ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ⇒ masquerade fully-random'],
     ],
     [
-      'a pool without NAT inside one with it (8.E26)',
+      'a pool without NAT inside one with it',
       intent([PODS, pool('quiet', '10.244.1.0/24', { natOutgoing: false })]),
       ['ip saddr 10.244.0.0/16 ip daddr != @pools4 ip saddr != { 10.244.1.0/24 } ⇒ masquerade fully-random'],
     ],
     [
-      'a pool with NAT inside one without it (8.E26)',
+      'a pool with NAT inside one without it',
       intent([pool('pods', '10.244.0.0/16', { natOutgoing: false }), pool('loud', '10.244.1.0/24')]),
       ['ip saddr 10.244.1.0/24 ip daddr != @pools4 ⇒ masquerade fully-random'],
     ],
     [
-      'three deep, each for its own addresses (8.E26)',
+      'three deep, each for its own addresses',
       intent([
         pool('a', '10.0.0.0/8'),
         pool('b', '10.244.0.0/16', { natOutgoing: false }),
@@ -89,7 +89,7 @@ describe('rules', () => {
       ],
     ],
     [
-      'of two with one CIDR the first by name (8.E26)',
+      'of two with one CIDR the first by name',
       intent([pool('a', '10.244.0.0/16', { natOutgoing: false }), pool('b', '10.244.0.0/16')]),
       [],
     ],
@@ -304,7 +304,7 @@ test.each<[string, string, string[]]>([
   expect(natProblems(intent([pool('pods', cidr)]), HERE).map(({ code }) => code)).toEqual(expected)
 })
 
-test('a pool for LoadBalancer addresses only is translated nowhere, and nothing says that it is (8.E26)', () => {
+test('a pool for LoadBalancer addresses only is translated nowhere, and nothing says that it is', () => {
   const nat = { ...NAT, address: '203.0.113.1' }
   const balanced = ['10.0.0.128/25', 'fd00:10::8000/113', '10.0.0.0/24'].map((cidr, index) =>
     pool(`balanced-${index}`, cidr, { loadBalancerOnly: true, nat }),

@@ -1,4 +1,4 @@
-/** Next hops follow the kernel, and only those are looked at that a change concerns (9.A3). */
+/** Next hops follow the kernel, and only those are looked at that a change concerns. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'

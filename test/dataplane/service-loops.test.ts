@@ -97,7 +97,7 @@ describe('what ends here', () => {
     expect(node.services).toEqual(['10.96.0.0/16', '203.0.113.7/32', 'fd96::/112'])
     expect(node.withdraw('10.96.0.0/16', '203.0.113.7/32').services).toEqual(['fd96::/112'])
   })
-  test('a prefix of a BGPAdvertisement is forwarded where the kernel has a route to it, or into it (11.3)', () => {
+  test('a prefix of a BGPAdvertisement is forwarded where the kernel has a route to it, or into it', () => {
     const node = new Node().advertise(...RANGES, service('203.0.113.0/24', 'advertisement'))
     expect(node.services).toContain('203.0.113.0/24')
     expect(node.spared).toEqual([])
@@ -114,7 +114,7 @@ describe('what ends here', () => {
     expect(node.spared).toEqual(['203.0.113.0/24'])
   })
 
-  test('single pods and addresses of the node are nobody else’s business (11.3)', () => {
+  test('single pods and addresses of the node are nobody else’s business', () => {
     const node = new Node().advertise(
       ...RANGES,
       service('10.96.0.80/32', 'pod'),

@@ -173,7 +173,7 @@ const TEXTS = [
     'Example.com/a',
     'a/b/c',
   ],
-  // Addresses that no host has for itself (8.C16), and some that look like those.
+  // Addresses that no host has for itself, and some that look like those.
   ...['0.0.0.0', '0.1.2.3:179', '255.255.255.255', '255.255.255.254', '224.0.0.1', '239.1.1.1:179', '240.0.0.1'],
   ...['::', '[::]:179', '0:0:0:0:0:0:0:0', 'ff02::1', 'FF02::1%eth0', '[ff02::1]:179', '::1', '127.0.0.1', '::2:1'],
   ...['::ffff:10.0.0.1', '[::ffff:10.0.0.1]:179', '0:0::FFFF:a00:1', '::ffff:0:10.0.0.1', '::10.0.0.1', '1::ffff:1:1'],

@@ -18,7 +18,7 @@ const fieldRefs = (value: unknown): unknown[] => {
   return Object.entries(value).flatMap(([key, inner]) => (key === 'fieldRef' ? [inner] : fieldRefs(inner)))
 }
 
-test('what the API would add is said, so that a server-side apply after another one meets no other owner (11.11)', () => {
+test('what the API would add is said, so that a server-side apply after another one meets no other owner', () => {
   const found = FILES.flatMap((path) => readManifests(path)).flatMap(fieldRefs)
   expect(found.length).toBeGreaterThan(0)
   for (const one of found) expect(one).toMatchObject({ apiVersion: 'v1' })

@@ -127,7 +127,7 @@ describe('the driver', () => {
     expect(script.inputs[2]).toEqual(drained(1))
   })
 
-  test('after a standstill time counts only as far as the sockets were looked at (8.C11)', async () => {
+  test('after a standstill time counts only as far as the sockets were looked at', async () => {
     let time = 0
     const script = new Script()
     const clock = { ...systemClock, now: () => time }

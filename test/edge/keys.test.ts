@@ -1,4 +1,4 @@
-/** What of a Secret leaves the edge, and which key is in force (10.4). */
+/** What of a Secret leaves the edge, and which key is in force. */
 import { describe, expect, test } from 'vitest'
 import type { ObjectChange, ObjectRef } from '../../src/cluster/source.ts'
 import { Keys } from '../../src/edge/keys.ts'

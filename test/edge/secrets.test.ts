@@ -1,5 +1,5 @@
 /**
- * A key that is in use, was, or was meant to be stands in nothing that an agent says, answers or leaves (10.4): not in the log, in any
+ * A key that is in use, was, or was meant to be stands in nothing that an agent says, answers or leaves: not in the log, in any
  * answer of the control socket, over HTTP, in the status, in the files for the next run, in the file for a replay, nor in what
  * doctor and check say; also where it is wrong, rotated, in a file that cannot be read, or in a field where it does not belong.
  */

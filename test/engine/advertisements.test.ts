@@ -1,4 +1,4 @@
-/** (11.3) BGPAdvertisement: which routes go to which peers, from which nodes, with what. Whole agents. */
+/** BGPAdvertisement: which routes go to which peers, from which nodes, with what. Whole agents. */
 import { describe, expect, test } from 'vitest'
 import type { Link } from '../../src/dataplane/links.ts'
 import { linkOf } from '../support/fake-kernel.ts'

@@ -1,4 +1,4 @@
-/** Callers that are no neighbors (10.4): counted, the recent ones remembered, and no more of them however many there are. */
+/** Callers that are no neighbors: counted, the recent ones remembered, and no more of them however many there are. */
 import { expect, test } from 'vitest'
 import { Callers } from '../../src/engine/callers.ts'
 import { Rig } from '../support/rig.ts'

@@ -1,4 +1,4 @@
-/** Questions to a large table, a part of the answer in each turn (9.A6). */
+/** Questions to a large table, a part of the answer in each turn. */
 import { expect, test } from 'vitest'
 import { ipv4Feed } from '../support/feed.ts'
 import { Rig } from '../support/rig.ts'

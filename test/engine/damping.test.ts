@@ -1,4 +1,4 @@
-/** (11.4) Service addresses that flap are kept back until they are quiet. */
+/** Service addresses that flap are kept back until they are quiet. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'

@@ -1,4 +1,4 @@
-/** Fast external failover (8.C13): a session ends with its link, or its address there, and comes back with it. */
+/** Fast external failover: a session ends with its link, or its address there, and comes back with it. */
 import { describe, expect, test } from 'vitest'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import type { Link } from '../../src/dataplane/links.ts'

@@ -1,4 +1,4 @@
-/** Nothing resets without need (10.5): each field of each object is changed on running sessions, and the table says what happened. */
+/** Nothing resets without need: each field of each object is changed on running sessions, and the table says what happened. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'

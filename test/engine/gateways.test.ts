@@ -1,4 +1,4 @@
-/** (11.5) `peerIP: DefaultGateway`: whole agents, a kernel whose default routes change, and nobody else is reset. */
+/** `peerIP: DefaultGateway`: whole agents, a kernel whose default routes change, and nobody else is reset. */
 import { describe, expect, test } from 'vitest'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { Effect } from '../../src/engine/effect.ts'

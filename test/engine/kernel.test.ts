@@ -210,7 +210,7 @@ describe('End-of-RIB (RFC 4724 §2)', () => {
   })
 })
 
-/** (11.3) By BGPAdvertisements: a single pod, where the kernel has its route. */
+/** By BGPAdvertisements: a single pod, where the kernel has its route. */
 describe('single pods', () => {
   const DNS = pod('infra/dns', {
     labels: { app: 'dns' },
@@ -392,7 +392,7 @@ describe('routes', () => {
     expect(lab.problems().join()).not.toMatch(/next hop/)
   })
 
-  test('with a table of their own, learned routes stand there, and blackholes in main (8.A3)', () => {
+  test('with a table of their own, learned routes stand there, and blackholes in main', () => {
     const lab = new Lab(true, { table: 100 })
     lab.settle()
     expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
@@ -415,7 +415,7 @@ describe('routes', () => {
     ])
   })
 
-  describe("somebody else's route for the pods of this node (8.A4)", () => {
+  describe("somebody else's route for the pods of this node", () => {
     const V4 = '10.244.1.0/24'
     const SAYS = /"10\.244\.1\.0\/24" is not advertised: .* takes its packets away from the pods of this node/
     const ROWS: readonly (readonly [string, (kernel: FakeKernel) => void, boolean])[] = [
@@ -772,7 +772,7 @@ describe('the speaker before us', () => {
   }
   const theirs = (lab: Lab) => lab.kernel.list().filter((key) => key.includes(` proto ${BIRD} `))
 
-  test('keeps its routes until ours stand beside them, and all that has no successor until the sweep (10.7)', () => {
+  test('keeps its routes until ours stand beside them, and all that has no successor until the sweep', () => {
     const lab = begin([BIRD])
     lab.world.pass(5)
     expect(theirs(lab)).toHaveLength(3)
@@ -792,7 +792,7 @@ describe('the speaker before us', () => {
   test.each([
     { left: 'routes', keeps: true },
     { left: 'no route', keeps: false },
-  ])('left $left: routers keep what it told them: $keeps (10.7, RFC 4724 §4.1)', ({ left, keeps }) => {
+  ])('left $left: routers keep what it told them: $keeps (RFC 4724 §4.1)', ({ left, keeps }) => {
     const lab = new Lab()
     lab.settle()
     if (left === 'routes') lab.kernel.addForeign('10.244.9.0/24', '10.0.0.1', BIRD, 32)
@@ -949,7 +949,7 @@ describe('service loops', () => {
       }),
     )
 
-  test('end here by default, in step with what is advertised (8.A1)', () => {
+  test('end here by default, in step with what is advertised', () => {
     const lab = new Lab()
     lab.settle()
     expect(dropped(lab)).toEqual(['10.96.0.0/16'])

@@ -1,4 +1,4 @@
-/** Next hops follow the addresses of this machine, without a reset (8.B7). */
+/** Next hops follow the addresses of this machine, without a reset. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { LinkChange } from '../../src/dataplane/links.ts'
 import { linkOf } from '../support/fake-kernel.ts'

@@ -1,4 +1,4 @@
-/** Which address of ours a neighbor is told as next hop of the family that its session does not run over (8.B5, 8.B6). */
+/** Which address of ours a neighbor is told as next hop of the family that its session does not run over. */
 import { describe, expect, test } from 'vitest'
 import type { Session } from '../../src/bgp/session/types.ts'
 import type { NodeIntent } from '../../src/cluster/intent.ts'

@@ -1,4 +1,4 @@
-/** (11.5) `nodeRoutes: Direct` and `programClusterRoutes`: whole agents on one link, each with a kernel. */
+/** `nodeRoutes: Direct` and `programClusterRoutes`: whole agents on one link, each with a kernel. */
 import { describe, expect, test } from 'vitest'
 import { Lan, type LanOptions, pods4, pods6 } from '../support/lan.ts'
 import { bgpPeer, upsert } from '../support/objects.ts'

@@ -339,7 +339,7 @@ describe('too many routes', () => {
     expect(learned(world, one)).toHaveLength(3)
   })
 
-  test.each(['enable', 'restart'])('[75] without a restart time a person lets it in again: %s (9.C15)', (word) => {
+  test.each(['enable', 'restart'])('[75] without a restart time a person lets it in again: %s', (word) => {
     const { world, one } = pair({ maxPrefixes: { ipv4: { limit: 2, restartMinutes: 0 } } }, {}, { pods })
     world.pass(3_600_000)
     expect(one.told('session-up')).toHaveLength(1)

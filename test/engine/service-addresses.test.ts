@@ -1,4 +1,4 @@
-/** (8.A2, case 92) A border node, and services that other nodes serve: whole agents. */
+/** A border node, and services that other nodes serve: whole agents. */
 import { describe, expect, test } from 'vitest'
 import { bgpConfiguration, bgpFilter, bgpPeer, endpointSlice, node, service, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'

@@ -23,7 +23,7 @@ const standing = (neighbors: readonly RawNeighbor[]): number =>
 
 const first = ([neighbor]: readonly RawNeighbor[]): number => neighbor?.conn ?? 0
 
-describe('after a stall longer than the hold time (8.C11)', () => {
+describe('after a stall longer than the hold time', () => {
   test.each<[string, (conn: number) => Input]>([
     ['the KEEPALIVE of one neighbor', (conn) => ({ kind: 'received', conn, bytes: KEEPALIVE })],
     ['room to send', (conn) => ({ kind: 'drained', conn })],

@@ -1,4 +1,4 @@
-/** (11.5) `sourceInterface`: a session from the address of an interface, held while there is none. */
+/** `sourceInterface`: a session from the address of an interface, held while there is none. */
 import { describe, expect, test } from 'vitest'
 import type { PeerIntent } from '../../src/cluster/intent.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'

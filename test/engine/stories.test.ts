@@ -58,7 +58,7 @@ const learned = (world: World, host: Host): string[] =>
     .map(({ prefix, nextHop }) => `${prefix} via ${nextHop}`)
     .sort()
 
-test('times are shown by the wall clock as it is set now, also after a jump or a suspend (9.C14)', () => {
+test('times are shown by the wall clock as it is set now, also after a jump or a suspend', () => {
   const world = new World()
   const host = world.add('worker-1', ['10.0.0.11'], [upsert(WORKER), upsert(CLUSTER)])
   const time = () => /Current server time is (\S+)/.exec(world.ask(host, 'show status'))?.[1]
@@ -93,7 +93,7 @@ const RANGES = [
   'fd00:96::/112 via fd00:10::11',
 ]
 
-test('what is good is handed out to be kept, and what was kept is in force after a restart with an error (8.C12)', () => {
+test('what is good is handed out to be kept, and what was kept is in force after a restart with an error', () => {
   const options = {
     node: 'worker-1',
     version: 'test',
@@ -126,7 +126,7 @@ test('what is good is handed out to be kept, and what was kept is in force after
   )
 })
 
-test('what keeps objects from being read is told before any is (8.F28)', () => {
+test('what keeps objects from being read is told before any is', () => {
   const world = new World()
   const host = world.add('worker-1', ['10.0.0.11'], undefined)
   const error = {

@@ -1,4 +1,4 @@
-/** (8.C10, cases 91 and 44) Two sessions with one router, each with its own family: whole agents. */
+/** Two sessions with one router, each with its own family: whole agents. */
 
 import { describe, expect, test } from 'vitest'
 import { remove, upsert } from '../support/objects.ts'

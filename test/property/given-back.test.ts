@@ -1,4 +1,4 @@
-/** Memory that routes do not use any more is given back (9.B8): tables of tens of thousands. */
+/** Memory that routes do not use any more is given back: tables of tens of thousands. */
 import { describe, expect, test } from 'vitest'
 import { countAll } from '../support/count.ts'
 import { ipv4Feed } from '../support/feed.ts'

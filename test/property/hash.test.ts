@@ -1,5 +1,5 @@
 /**
- * Hashes that neighbors cannot aim at (9.A2). "Aimed at" means: a difference between two blocks, or two prefixes, that
+ * Hashes that neighbors cannot aim at. "Aimed at" means: a difference between two blocks, or two prefixes, that
  * makes them meet for many keys. What is known to do so for hashes that are not keyed is tried, and a search is made for
  * more of its kind; the same search finds the fault of the hash that stood here before.
  */

@@ -1,6 +1,6 @@
 /**
  * Whatever an answer of the RIB rests on may change at any time: at rest, a RIB with a history says what a fresh one says
- * that saw only the end of it (8.D18). Neighbors leave and return unread, reflection, decision, next hops, reachability and
+ * that saw only the end of it. Neighbors leave and return unread, reflection, decision, next hops, reachability and
  * services change, and routes of our own are there or not.
  * GODWIT_RUNS sets how many histories are tried.
  */

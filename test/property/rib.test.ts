@@ -310,7 +310,7 @@ const stepsOf = (weights: Weights): fc.Arbitrary<Step[]> => {
   return fc.array(fc.tuple(fc.oneof(...kinds), fc.nat(5), fc.nat(255), fc.nat(255)), { maxLength: 120, size: 'max' })
 }
 
-/** Without routes of our own a table runs empty; where nobody reads, neighbors leave with everything untold (8.D17, 8.D19). */
+/** Without routes of our own a table runs empty; where nobody reads, neighbors leave with everything untold. */
 const anyHistory = fc.oneof(
   stepsOf(USUAL),
   stepsOf({ announce: 4, withdraw: 4, pull: 2, advance: 6, up: 2, down: 2, policy: 4 }),

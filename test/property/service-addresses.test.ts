@@ -1,4 +1,4 @@
-/** (8.A2) Learned routes to addresses of services, in whatever order they come. */
+/** Learned routes to addresses of services, in whatever order they come. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { RibPeer } from '../../src/bgp/rib/types.ts'

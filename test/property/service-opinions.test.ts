@@ -1,4 +1,4 @@
-/** The whole product of the table of services (11.4), compared with what four other products do: each difference has its reason. */
+/** The whole product of the table of services, compared with what four other products do: each difference has its reason. */
 import { expect, test } from 'vitest'
 import { intentOf, routesOf } from '../support/cluster.ts'
 import { bgpConfiguration } from '../support/objects.ts'

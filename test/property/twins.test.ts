@@ -1,4 +1,4 @@
-/** Two sessions with one router, each with its own family, whatever happens to them in whatever order (8.C10). */
+/** Two sessions with one router, each with its own family, whatever happens to them in whatever order. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { remove, upsert } from '../support/objects.ts'

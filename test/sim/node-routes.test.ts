@@ -1,5 +1,5 @@
 /**
- * (11.5) `nodeRoutes: Direct` in a cluster of 500 nodes, mesh off: each prefix has exactly one owner in every kernel, and what a
+ * `nodeRoutes: Direct` in a cluster of 500 nodes, mesh off: each prefix has exactly one owner in every kernel, and what a
  * change of one Node costs an agent does not grow with the cluster, but for one look at the Nodes.
  */
 import { describe, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
 /**
- * Inputs to one engine at the size that the budget of a turn names (9.A1), each with what its worst turn costs: counted
+ * Inputs to one engine at the size that the budget of a turn names, each with what its worst turn costs: counted
  * in blocks of code that ran, so that no loop is forgotten and a busy machine changes nothing, or in CPU time.
  */
 import koffi from 'koffi'

@@ -1,5 +1,5 @@
 /**
- * What the worst turn of each input may cost (9.A1), in blocks of code that ran: at a fifth of the size that the budget
+ * What the worst turn of each input may cost, in blocks of code that ran: at a fifth of the size that the budget
  * names, where every slice is full already, so that no bound grows with the cluster. `npm run work` shows the whole size, and
  * CPU time.
  */

@@ -1,4 +1,4 @@
-/** (8.D20) Destinations that no learned route may lead to. */
+/** Destinations that no learned route may lead to. */
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../../src/base/address.ts'
 import type { Family } from '../../../src/base/family.ts'

@@ -1,4 +1,4 @@
-/** How much memory the routes of neighbors may take (9.B7). */
+/** How much memory the routes of neighbors may take. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'

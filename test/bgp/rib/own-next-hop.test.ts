@@ -1,4 +1,4 @@
-/** RFC 4271 §5.1.3: nobody is told a route whose next hop is the own address of who is told (8.B8). */
+/** RFC 4271 §5.1.3: nobody is told a route whose next hop is the own address of who is told. */
 import { expect, test } from 'vitest'
 import { ACCEPT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'

@@ -52,7 +52,7 @@ describe.each(['OpenSent', 'OpenConfirm', 'Established'] as const)('in %s', (sta
 test.each([
   ['it is another than the one we called from: reset', '192.0.2.77', ['notification 06 06']],
   ['it is the one we called from: nothing', '192.0.2.1', []],
-])('an address that might yield is insisted on, and %s (8.C14)', (_, localAddress, said) => {
+])('an address that might yield is insisted on, and %s', (_, localAddress, said) => {
   const usual = { localAddress, localMayYield: true }
   const lone = change(new LonePeer(usual).reach('Established'), { localAddress, localMayYield: false })
   expect(lone.said).toEqual(said)

@@ -218,7 +218,7 @@ describe('connect retry', () => {
   test.each([
     ['an address that is insisted on is named, and the neighbor', false, ', called from 192.0.2.1 to 192.0.2.2'],
     ['one that may yield to another is not', true, ''],
-  ])('where nobody answers, %s (8.C14)', (_, localMayYield, called) => {
+  ])('where nobody answers, %s', (_, localMayYield, called) => {
     const lone = new LonePeer({ localAddress: '192.0.2.1', localMayYield }).start()
     lone.pass(4_000)
     expect(lone.lastError).toBe(`Socket: Connection timed out${called}`)

@@ -41,51 +41,48 @@ async function install(): Promise<readonly string[]> {
   return [join(folder, 'node'), join(folder, 'dist/godwit.mjs')]
 }
 
-test.skipIf(!hasNft || !hasSetpriv)(
-  'an ordinary user with these capabilities writes routes and NAT (9.E19)',
-  async () => {
-    const capabilities = setting('AmbientCapabilities').split(' ')
-    expect(setting('CapabilityBoundingSet').split(' ')).toEqual(capabilities)
-    expect(setting('NoNewPrivileges')).toBe('yes')
-    const set = ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
-    spawnSync(process.execPath, [`${ROOT}src/build.ts`])
-    const program = await install()
-    const socket = join(folder, 'run/s')
-    const rights = [`--inh-caps=${set}`, `--ambient-caps=${set}`, `--bounding-set=${set}`, '--no-new-privs']
-    const words = ['--node', 'worker-1', '--source', join(folder, 'manifests'), '--control', socket, '--http', 'none']
-    const agent = spawn(
-      'ip',
-      [
-        ...[
-          'netns',
-          'exec',
-          host.name,
-          'setpriv',
-          '--reuid',
-          String(NOBODY),
-          '--regid',
-          String(NOBODY),
-          '--clear-groups',
-        ],
-        ...[...rights, ...program, 'agent', ...words],
+test.skipIf(!hasNft || !hasSetpriv)('an ordinary user with these capabilities writes routes and NAT', async () => {
+  const capabilities = setting('AmbientCapabilities').split(' ')
+  expect(setting('CapabilityBoundingSet').split(' ')).toEqual(capabilities)
+  expect(setting('NoNewPrivileges')).toBe('yes')
+  const set = ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
+  spawnSync(process.execPath, [`${ROOT}src/build.ts`])
+  const program = await install()
+  const socket = join(folder, 'run/s')
+  const rights = [`--inh-caps=${set}`, `--ambient-caps=${set}`, `--bounding-set=${set}`, '--no-new-privs']
+  const words = ['--node', 'worker-1', '--source', join(folder, 'manifests'), '--control', socket, '--http', 'none']
+  const agent = spawn(
+    'ip',
+    [
+      ...[
+        'netns',
+        'exec',
+        host.name,
+        'setpriv',
+        '--reuid',
+        String(NOBODY),
+        '--regid',
+        String(NOBODY),
+        '--clear-groups',
       ],
-      { stdio: 'ignore' },
+      ...[...rights, ...program, 'agent', ...words],
+    ],
+    { stdio: 'ignore' },
+  )
+  try {
+    await vi.waitFor(
+      () => {
+        expect(host.ip('route show proto 171')).toContain('blackhole 10.244.1.0/24')
+        expect(host.run('nft list tables')).toContain('table inet godwit')
+        expect(host.run('ss -ltn')).toContain(':179 ')
+      },
+      { timeout: 25_000, interval: 300 },
     )
-    try {
-      await vi.waitFor(
-        () => {
-          expect(host.ip('route show proto 171')).toContain('blackhole 10.244.1.0/24')
-          expect(host.run('nft list tables')).toContain('table inet godwit')
-          expect(host.run('ss -ltn')).toContain(':179 ')
-        },
-        { timeout: 25_000, interval: 300 },
-      )
-    } finally {
-      agent.kill('SIGTERM')
-      await once(agent, 'exit')
-    }
-  },
-)
+  } finally {
+    agent.kill('SIGTERM')
+    await once(agent, 'exit')
+  }
+})
 
 test('the unit reloads by the signal that reads the manifests anew, and keeps what the next start must know', () => {
   expect(setting('ExecReload')).toContain('-HUP')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Forwarding } from '../../../src/edge/kernel/forwarding.ts'
 import type { Input } from '../../../src/engine/input.ts'
 
-test('forwarding that is off is told once, and that it is on again (12.A4)', () => {
+test('forwarding that is off is told once, and that it is on again', () => {
   const settings: Record<string, string | undefined> = { 'net.ipv4.ip_forward': '0' }
   const inputs: Input[] = []
   const forwarding = new Forwarding({ feed: (input) => inputs.push(input), read: (setting) => settings[setting] })

@@ -215,7 +215,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   test.each([
     ['goes on, while those are spared', 7_200, 'xxxxxxxxxxxxxxxxxxxx10.244.1.2'],
     ['is taken for a new flow, and is lost, where they are not', 0, ''],
-  ])('an upload that began before NAT was switched on %s (8.E25)', async (_, begun, whole) => {
+  ])('an upload that began before NAT was switched on %s', async (_, begun, whole) => {
     const client = begin(
       here().pod,
       `const socket = require('net').connect(8083, '203.0.113.9', () => process.stdout.write('up'))

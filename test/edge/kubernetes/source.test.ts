@@ -299,7 +299,7 @@ describe('the Kubernetes source', () => {
     expect(lists('/api/v1/services').length).toBeGreaterThan(3)
   })
 
-  test('pages that grow stale are read anew, in larger ones (11.6)', async () => {
+  test('pages that grow stale are read anew, in larger ones', async () => {
     for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
     api.onRequest = (seen: SeenRequest) => {
       if (seen.query.has('continue')) api.store.compact()
@@ -340,7 +340,7 @@ describe('the Kubernetes source', () => {
     expect(known.objects.get('EndpointSlice/shop/web')).not.toHaveProperty('ports')
   })
 
-  test('long lists come packed, and services without an address do not come at all (11.6)', async () => {
+  test('long lists come packed, and services without an address do not come at all', async () => {
     for (let index = 0; index < 120; index++) api.apply(service('many', `s${index}`))
     const headless = service('many', 'headless')
     api.apply({ ...headless, spec: { ...(headless.spec as object), clusterIP: 'None' } })
@@ -364,7 +364,7 @@ describe('the Kubernetes source', () => {
   })
   const PODS = '/api/v1/pods'
 
-  test('pods are read when they are asked for, of this node and selected by the server, and are no more after it (11.3)', async () => {
+  test('pods are read when they are asked for, of this node and selected by the server, and are no more after it', async () => {
     for (const app of ['dns', 'web'])
       for (const on of ['worker-1', 'worker-2']) api.apply(podOn(`${app}-${on}`, on, app))
     await start({}, 'worker-1')
@@ -409,7 +409,7 @@ describe('the Kubernetes source', () => {
     await known.until('no error', () => !known.problems.has('Kubernetes/Pod'))
   })
 
-  test('events that come packed, each by itself, are read one by one (11.6)', async () => {
+  test('events that come packed, each by itself, are read one by one', async () => {
     api.packsEvents = true
     await sync()
     for (const name of ['first', 'second', 'third']) {
@@ -433,7 +433,7 @@ describe('the Kubernetes source', () => {
     expect(known.changes.filter((change) => change.kind === 'source-problem')).toEqual([])
   })
 
-  test('credentials that are refused are read again (11.6)', async () => {
+  test('credentials that are refused are read again', async () => {
     api.token = 'a-token'
     api.apply(peer('rack'))
     await sync()
@@ -446,7 +446,7 @@ describe('the Kubernetes source', () => {
     expect(known.objects.has('BGPPeer/rack')).toBe(true)
   })
 
-  test('a kind that is not known while the server starts is not none (11.6)', async () => {
+  test('a kind that is not known while the server starts is not none', async () => {
     api.uninstall('BGPPeer')
     api.apply(peer('rack'))
     await start({ absentAtStart: 60_000 })

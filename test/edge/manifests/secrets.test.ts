@@ -1,4 +1,4 @@
-/** A Secret in the folder, whole or broken: nothing that leaves the source holds its values (10.4). */
+/** A Secret in the folder, whole or broken: nothing that leaves the source holds its values. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -365,7 +365,7 @@ describe('the folder of manifests', () => {
     expect(keys()).toEqual(['BGPPeer/one'])
   })
 
-  test('JSON with a key twice, or a fraction, is a fault as well (8.F28)', async () => {
+  test('JSON with a key twice, or a fraction, is a fault as well', async () => {
     const text = JSON.stringify(peer('rack'), undefined, 1)
     await writeFile(path('twice.json'), text.replace('"peerIP"', '"asNumber": 1,\n"peerIP"'))
     await writeFile(path('fraction.json'), text.replace('64512', '64512.0'))
@@ -375,7 +375,7 @@ describe('the folder of manifests', () => {
     expect(known.problems.get('fraction.json#1')).toMatch(/^line \d+: spec\.asNumber: 64512\.0 is not a whole number/)
   })
 
-  test('a slip in one item of a List costs that item, and deletes nothing (8.F28)', async () => {
+  test('a slip in one item of a List costs that item, and deletes nothing', async () => {
     const items = (port: string) =>
       ['a', 'b', 'c'].map((name) => `- ${JSON.stringify(peer(name)).replace('64512', port)}\n`)
     const list = (...texts: string[]) => `apiVersion: v1\nkind: List\nitems:\n${texts.join('')}`
@@ -388,7 +388,7 @@ describe('the folder of manifests', () => {
     expect(keys()).toEqual(['BGPPeer/a', 'BGPPeer/b', 'BGPPeer/c'])
   })
 
-  test('what was wrong when all was read first may hide an object; what breaks later hides none (8.C12)', async () => {
+  test('what was wrong when all was read first may hide an object; what breaks later hides none', async () => {
     await writeFile(path('a.yaml'), 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nspec: !all()\n')
     await writeFile(path('b.yaml'), 'a: [1\n')
     await write('c.yaml', peer('rack'))
@@ -418,7 +418,7 @@ describe('the folder of manifests', () => {
     expect(keys()).toEqual(['BGPPeer/one', 'BGPPeer/two'])
   })
 
-  test('a link to nowhere is error, never a deletion (8.F28)', async () => {
+  test('a link to nowhere is error, never a deletion', async () => {
     await mkdir(path('elsewhere'))
     await write('elsewhere/peers.yaml', peer('rack'))
     await symlink('elsewhere/peers.yaml', path('peers.yaml'))
@@ -435,7 +435,7 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
-  test('a large document that is not for us costs a look at its lines (9.A4)', async () => {
+  test('a large document that is not for us costs a look at its lines', async () => {
     const lines = (count: number) => Array.from({ length: count }, (_, index) => `  key-${index}: value\n`).join('')
     // Twice the same, and nothing that YAML would read: it is never read.
     const data = `${lines(40_000)}  key-0: value\n  @\n`
@@ -445,7 +445,7 @@ describe('the folder of manifests', () => {
     expect(known.problems.size).toBe(0)
   })
 
-  test('a large document of ours is read beside the engine, and each of its keys once (9.A4)', async () => {
+  test('a large document of ours is read beside the engine, and each of its keys once', async () => {
     const annotations = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`key-${index}`, 'value']))
     const large = { ...peer('rack'), metadata: { name: 'rack', annotations } }
     await write('large.yaml', large)
@@ -454,7 +454,7 @@ describe('the folder of manifests', () => {
     expect(known.objects.get('BGPPeer/rack')).toEqual(large)
   })
 
-  test('an object larger than Kubernetes would take is refused with a word (9.A4)', async () => {
+  test('an object larger than Kubernetes would take is refused with a word', async () => {
     await write('huge.yaml', { ...peer('rack'), note: 'x'.repeat(5 * 1024 * 1024) })
     await write('good.yaml', peer('good'))
     await start()

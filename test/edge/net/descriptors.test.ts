@@ -1,4 +1,4 @@
-/** A shortage of descriptors is error with a name: strangers are turned away, neighbors come in by the reserve (9.C10). */
+/** A shortage of descriptors is error with a name: strangers are turned away, neighbors come in by the reserve. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'

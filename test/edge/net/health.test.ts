@@ -1,4 +1,4 @@
-/** (11.4) The health endpoint is asked over real sockets. */
+/** The health endpoint is asked over real sockets. */
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { afterEach, expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** One link-local address on two links, each with its own key: a listener for each of them (10.4). Root only. */
+/** One link-local address on two links, each with its own key: a listener for each of them. Root only. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -208,7 +208,7 @@ describe('TCP', () => {
     expect(one.destroyed).toBe(false)
   })
 
-  test('one socket hands in no more than its share before all others have been looked at (9.A5)', async () => {
+  test('one socket hands in no more than its share before all others have been looked at', async () => {
     const perLook: number[] = []
     let unread: readonly number[] = []
     let taken = 0
@@ -236,7 +236,7 @@ describe('TCP', () => {
     await until('a look at which it had nothing more', () => tcp.unread().length === 0)
   })
 
-  test('whose bytes take long are read in smaller pieces, and in large ones again when they do not (9.A5)', async () => {
+  test('whose bytes take long are read in smaller pieces, and in large ones again when they do not', async () => {
     let isSlow = true
     const sizes: number[] = []
     const feed = (input: Input): void => {

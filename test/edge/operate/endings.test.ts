@@ -1,5 +1,5 @@
 /**
- * However the agent's process ends, or is disturbed, as a neighbor sees it (10.6): no NOTIFICATION unless it is to leave, and
+ * However the agent's process ends, or is disturbed, as a neighbor sees it: no NOTIFICATION unless it is to leave, and
  * the next run says that it has restarted, so that the neighbor keeps the node's routes. Beside these: a stuck API in
  * `test/edge/kubernetes/source.test.ts`, SIGHUP in `process.test.ts`, long standstills in `test/edge/driver.test.ts`.
  */

@@ -15,7 +15,7 @@ const written = (limit: LogRateLimit, line: LogLine, times: number, at = 0): num
     (admitted) => admitted !== undefined,
   ).length
 
-test('one neighbor that flaps writes twenty lines a minute of one kind, others write theirs (9.C13)', () => {
+test('one neighbor that flaps writes twenty lines a minute of one kind, others write theirs', () => {
   const limit = new LogRateLimit()
   expect(written(limit, lost('a'), 1_000)).toBe(20)
   expect(written(limit, lost('b'), 10)).toBe(10)

@@ -185,7 +185,7 @@ describe('many neighbors', () => {
   const callers = ['a', 'b'].map((name) => ({ ...protocolOf(name, 'Established'), range: '10.9.0.0/16' }))
   const all = { protocols: [...mesh, ...callers, protocolOf('rack', 'Established')] }
 
-  test('the mesh and each range are summed, each under one name (9.A6)', async () => {
+  test('the mesh and each range are summed, each under one name', async () => {
     const { metrics } = metricsOf(all)
     expect(await linesOf(metrics, 'godwit_session_up{')).toEqual([
       'godwit_session_up{peer="Mesh",kind="Mesh"} 299',
@@ -278,7 +278,7 @@ describe('many neighbors', () => {
     await next
   })
 
-  test('(9.A6) ten thousand peers are written some at a time, as prom-client would write them all', async () => {
+  test('ten thousand peers are written some at a time, as prom-client would write them all', async () => {
     const protocols = Array.from({ length: 10_000 }, (_, index) => ({
       ...protocolOf(`Mesh_${index}`, 'Established'),
       kind: 'Mesh' as const,

@@ -74,7 +74,7 @@ function collect(child: ChildProcess): string[] {
   return codes
 }
 
-test('SIGTERM ends it in bounded time, though nobody reads its log (9.C13)', async () => {
+test('SIGTERM ends it in bounded time, though nobody reads its log', async () => {
   const pipe = await fullPipe()
   const child = startAgent(['--log-level', 'debug'], pipe)
   await answers()
@@ -83,7 +83,7 @@ test('SIGTERM ends it in bounded time, though nobody reads its log (9.C13)', asy
   closeSync(pipe)
 })
 
-test('SIGHUP reads the manifests anew and ends nothing (9.C14)', async () => {
+test('SIGHUP reads the manifests anew and ends nothing', async () => {
   const child = startAgent()
   const codes = collect(child)
   await answers()
@@ -94,7 +94,7 @@ test('SIGHUP reads the manifests anew and ends nothing (9.C14)', async () => {
   expect(child.exitCode).toBeNull()
 })
 
-test('a second agent does not take the socket of one that is stopped (9.C12)', async () => {
+test('a second agent does not take the socket of one that is stopped', async () => {
   const first = startAgent()
   await answers()
   first.kill('SIGSTOP')

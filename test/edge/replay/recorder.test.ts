@@ -1,4 +1,4 @@
-/** An error of our own leaves a file, and the file shows the error again (10.6). */
+/** An error of our own leaves a file, and the file shows the error again. */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
