@@ -2,6 +2,7 @@
  * The places in the kernel where a route of ours is or should be: a prefix in a table, with our metric. Each is one record
  * that one lookup finds, since there may be as many as in a full table. Also keeps the places that must be compared.
  */
+import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
 import { keyIn, ownKey } from './fib.ts'
@@ -48,10 +49,16 @@ export class Places {
   #later: Row[] = []
   #wanted = 0
   #present = 0
+  readonly #leading: Record<Family, number> = { ipv4: 0, ipv6: 0 }
 
   /** The number of wanted routes, and of our routes in the kernel. */
   get size(): { readonly wanted: number; readonly present: number } {
     return { wanted: this.#wanted, present: this.#present }
+  }
+
+  /** How many of our routes in the kernel lead to a next hop. */
+  leading(family: Family): number {
+    return this.#leading[family]
   }
 
   /** By `ownKey`. */
@@ -101,16 +108,21 @@ export class Places {
   /** The route is in the kernel now, in place of our previous one. `known`: its place, if the caller has it. */
   stand(route: KernelRoute, known?: Place): Place {
     const row = known === undefined ? this.#make(ownKey(route), route.prefix) : (known as Row)
-    if (row.present === undefined) this.#present++
-    row.present = route
+    this.#setPresent(row, route)
     return row
   }
 
   fall(place: Place): void {
     const row = place as Row
-    if (row.present !== undefined) this.#present--
-    row.present = undefined
+    this.#setPresent(row, undefined)
     this.#tidy(row)
+  }
+
+  #setPresent(row: Row, route: KernelRoute | undefined): void {
+    const { present: before } = row
+    this.#present += Number(route !== undefined) - Number(before !== undefined)
+    this.#leading[row.prefix.family] += Number(route?.type === 'unicast') - Number(before?.type === 'unicast')
+    row.present = route
   }
 
   adopt(place: Place, isAdopted: boolean): void {

@@ -13,6 +13,7 @@
  */
 
 import { addressBytes } from '../base/address.ts'
+import type { Family } from '../base/family.ts'
 import { contains, hostPrefix, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -115,6 +116,11 @@ export class RouteKeeper {
 
   get size(): { readonly wanted: number; readonly present: number } {
     return this.#places.size
+  }
+
+  /** How many of our routes in the kernel lead to a next hop; 0 before the kernel has been read. */
+  leading(family: Family): number {
+    return this.#places.leading(family)
   }
 
   // ── Desired routes ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -212,6 +212,8 @@ export class Engine {
       hasEnded: (name, family) => this.#rib.hasEnded(name, family),
       isReady: () => hasOwn() && !this.#requested.awaitsSecrets,
       hasOwn,
+      leading: (family) => this.#kernel?.leading(family),
+      relays: (family) => this.#rib.relays(family),
     })
     this.#byHand = new ByHand(boot)
     const shared = { neighbors: this.#neighbors, sessions: this.#sessions, rib: this.#rib }

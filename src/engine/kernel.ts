@@ -7,6 +7,7 @@
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
+import type { Family } from '../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -122,6 +123,11 @@ export class Kernel {
   /** Another speaker left routes to us; false before the kernel has been read. */
   get takesOver(): boolean {
     return this.#routes.inherited > 0
+  }
+
+  /** How many of our routes in the kernel lead to a next hop; 0 before the kernel has been read. */
+  leading(family: Family): number {
+    return this.#routes.leading(family)
   }
 
   // ── Desired state ────────────────────────────────────────────────────────────────────────────────────────────────

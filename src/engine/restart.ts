@@ -23,6 +23,11 @@ export interface RestartDocument {
   readonly families: readonly Family[]
   /** The hosts of ranges (`peerRange`) that were neighbors; absent: none. */
   readonly callers?: readonly Address[]
+  /**
+   * Families in which neighbors were told learned routes with this node as their next hop, and how many routes to next hops
+   * the kernel then had of us at least.
+   */
+  readonly relayed?: Readonly<Partial<Record<Family, number>>>
 }
 
 /** The most hosts of ranges that a restart waits for. */
@@ -30,15 +35,24 @@ const MOST_CALLERS = 1_024
 
 /** A document of an earlier run; undefined where the value is none. */
 export function readRestart(value: unknown): RestartDocument | undefined {
-  const { boot, routerId, families, callers } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { boot, routerId, families, callers, relayed } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
-  const read = { boot, routerId, families: FAMILIES.filter((family) => families.includes(family)) }
+  const known = FAMILIES.filter((family) => families.includes(family))
+  const read = { boot, routerId, families: known, ...readRelayed(relayed) }
   if (!Array.isArray(callers)) return read
   const addresses = callers
     .slice(0, MOST_CALLERS)
     .map((one) => (typeof one === 'string' ? parseAddress(one) : undefined))
   return { ...read, callers: addresses.filter((address) => address !== undefined) }
 }
+
+function readRelayed(value: unknown): Pick<RestartDocument, 'relayed'> {
+  if (typeof value !== 'object' || value === null) return {}
+  const counts = Object.entries(value).filter(([family, count]) => isFamily(family) && typeof count === 'number')
+  return counts.length === 0 ? {} : { relayed: Object.fromEntries(counts) }
+}
+
+const isFamily = (text: string): boolean => FAMILIES.some((family) => family === text)
 
 /** Why no OPEN has the restart bit; undefined if all have it. */
 function whyNoRestart(
@@ -52,6 +66,11 @@ function whyNoRestart(
 
 /** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but hear only of our own. */
 const LONGEST_DEFERRAL: Millis = 20_000
+/**
+ * Peers that have restarted themselves need not be waited for, or two would wait for each other. But what they originate
+ * comes at once, and FRR says for two minutes that it has restarted.
+ */
+const PATIENCE: Millis = 3_000
 /** How often neighbors are checked. */
 const LOOK: Millis = 100
 
@@ -63,6 +82,10 @@ export interface Deferring {
   isReady(): boolean
   /** No own prefix waits for objects, for the kernel, or to be decided; nor does another one. */
   hasOwn(): boolean
+  /** How many of our routes in the kernel lead to a next hop; undefined: none is written. */
+  leading(family: Family): number | undefined
+  /** Neighbors were told learned routes of this family with this node as their next hop. */
+  relays(family: Family): boolean
 }
 
 export interface DeferringNeighbor {
@@ -75,12 +98,14 @@ export interface DeferringNeighbor {
 class Deferral {
   readonly #rooms: Deferring
   #until: Millis
+  readonly #patientUntil: Millis
   #lookAt: Millis
 
   /** `now`: objects are known, and neighbors are dialled from here on. */
   constructor(rooms: Deferring, now: Millis) {
     this.#rooms = rooms
     this.#until = now + LONGEST_DEFERRAL
+    this.#patientUntil = now + PATIENCE
     this.#lookAt = now
   }
 
@@ -99,14 +124,14 @@ class Deferral {
     if (now < this.#lookAt) return false
     this.#lookAt = now + LOOK
     if (!this.#rooms.isReady()) return false
-    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor)) return false
+    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor, now)) return false
     return true
   }
 
   /** RFC 4724 §4.1: End-of-RIB of every peer but those that have restarted themselves, or do not take part. */
-  #hasTold({ name, session, isStopped }: DeferringNeighbor): boolean {
+  #hasTold({ name, session, isStopped }: DeferringNeighbor, now: Millis): boolean {
     if (session === undefined) return isStopped
-    if (session.restart === undefined || session.restart.restarted) return true
+    if (session.restart === undefined || (session.restart.restarted && now >= this.#patientUntil)) return true
     return session.families.every((family) => this.#rooms.hasEnded(name, family))
   }
 }
@@ -159,13 +184,31 @@ export class Restart {
 
   #goOn(what: string, families: readonly Family[], now: Millis): LogLine {
     this.own.restarted = true
-    this.own.preserved = families.filter((family) => this.#forwards.includes(family))
-    const lost = families.filter((family) => !this.#forwards.includes(family))
+    const lost = families.flatMap((family) => {
+      const why = this.#whyLost(family)
+      return why === undefined ? [] : [{ family, why }]
+    })
+    this.own.preserved = families.filter((family) => lost.every((one) => one.family !== family))
     this.#startedAt = now
     this.#deferral = new Deferral(this.#rooms, now)
-    const but = lost.length === 0 ? '' : `, except for ${lost.join(' and ')}: this node does not forward it`
+    const but = lost.map(({ family, why }) => `, except for ${family}: ${why}`).join('')
     const text = `${what}: neighbors with graceful restart keep our routes until we advertise them again${but}`
     return logLine('info', 'restarted', text, {})
+  }
+
+  /** RFC 4724 §3: why the Forwarding State bit of a family would not be true. */
+  #whyLost(family: Family): string | undefined {
+    if (!this.#forwards.includes(family)) return 'this node does not forward it'
+    const [before, now] = [this.#left?.relayed?.[family] ?? 0, this.#rooms.leading(family)]
+    if (now === undefined || now >= before) return undefined
+    return `the kernel has lost learned routes, and neighbors send packets here for them (${now} are left of ${before} or more)`
+  }
+
+  /** Powers of two: a table that grows or shrinks is not written anew with each route. */
+  #relayed(): RestartDocument['relayed'] {
+    const relayed = FAMILIES.filter((family) => this.#rooms.relays(family))
+    if (relayed.length === 0) return undefined
+    return Object.fromEntries(relayed.map((family) => [family, powerBelow(this.#rooms.leading(family) ?? 0)]))
   }
 
   /** No learned route is advertised yet, and kernel routes stay as they are. */
@@ -216,10 +259,15 @@ export class Restart {
    */
   remember(routerId: RouterId, families: ReadonlySet<Family>, callers: RangeCallers): RestartDocument | undefined {
     if (this.#deferral !== undefined && this.#left !== undefined) return undefined
-    const short = `${routerId} ${families.size} ${callers.revision}`
+    const relayed = this.#relayed()
+    const short = `${routerId} ${families.size} ${callers.revision} ${JSON.stringify(relayed)}`
     if (short === this.#remembered || families.size === 0) return undefined
     this.#remembered = short
-    const document = { boot: this.#boot, routerId, families: FAMILIES.filter((family) => families.has(family)) }
+    const known = FAMILIES.filter((family) => families.has(family))
+    const document = { boot: this.#boot, routerId, families: known, ...(relayed && { relayed }) }
     return callers.size === 0 ? document : { ...document, callers: callers.first(MOST_CALLERS) }
   }
 }
+
+/** The highest power of two that is not above a number; 0 for 0. */
+const powerBelow = (number: number): number => (number === 0 ? 0 : 2 ** (31 - Math.clz32(number)))

@@ -5,6 +5,7 @@ import { GODWIT_PROTOCOL, ROUTE_METRIC } from '../../src/dataplane/kernel.ts'
 import type { EngineOptions } from '../../src/engine/engine.ts'
 import { FakeKernel } from '../support/fake-kernel.ts'
 import {
+  type ApiObject,
   bgpAdvertisement,
   bgpConfiguration,
   bgpFilter,
@@ -115,6 +116,15 @@ class Lab {
     this.kernel.scripts = 0
     this.worker = this.#start(more, peer)
     this.kernel.open()
+  }
+
+  /** The worker has been killed. As with a real agent, the kernel has been read before objects are. */
+  restartAsAgent(more: readonly ApiObject[]): void {
+    this.worker = this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], undefined, { dataplane: 'linux' })
+    this.kernel.open()
+    this.world.pass(5)
+    this.change(...[WORKER, CLUSTER, TO_ROUTER, ...POOLS, ...more].map((object) => upsert(object)))
+    this.world.feed(this.worker, { kind: 'synced' })
   }
 
   /** The worker that ran until now plays another speaker: it is killed, and an agent comes that has never run here. */
@@ -756,6 +766,42 @@ describe('kernel routes that somebody flushed while no agent ran', () => {
     ])
     lab.world.pass(130_000)
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
+  })
+})
+
+describe('learned routes that are advertised to others, for packets to come here (RFC 4724 §3: Forwarding State)', () => {
+  const PASS_ALL = bgpFilter('pass-all', {
+    exportV4: [{ action: 'Accept' }],
+    exportV6: [{ action: 'Accept' }],
+  })
+  const ONWARD = [PASS_ALL, bgpPeer('onward', { peerIP: '10.0.0.2', asNumber: 65000, filters: ['pass-all'] })]
+
+  /** The agent is away, and these are gone from the kernel when the next one comes. */
+  const begin = (gone: readonly string[], more: readonly ApiObject[] = ONWARD) => {
+    const lab = new Lab()
+    lab.addRouter(2)
+    lab.change(...more.map((object) => upsert(object)))
+    lab.settle()
+    lab.world.crash(lab.worker)
+    for (const key of gone) lab.kernel.remove(key.split(' ')[0] as string, 171)
+    lab.restartAsAgent(more)
+    lab.world.pass(5_000)
+    return lab.worker.told('restarted').map(({ text }) => text)
+  }
+
+  test.each([
+    { gone: 'all', keys: LEARNED, lost: ['ipv4', 'ipv6'] },
+    { gone: 'those of IPv6', keys: LEARNED.slice(1), lost: ['ipv6'] },
+    { gone: 'none', keys: [], lost: [] },
+    { gone: 'blackholes of our own', keys: BLACKHOLES, lost: [] },
+  ])('$gone gone: the bit is not set for $lost', ({ keys, lost }) => {
+    const [text = ''] = begin(keys)
+    for (const family of ['ipv4', 'ipv6'])
+      expect(text.includes(`except for ${family}: the kernel has lost learned routes`)).toBe(lost.includes(family))
+  })
+
+  test('nobody was told them: it is set, because packets to pods and services arrive', () => {
+    expect(begin(LEARNED, [])).toEqual([expect.not.stringContaining('except for')])
   })
 })
 

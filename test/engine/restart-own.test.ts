@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { Chance } from '../../src/base/chance.ts'
 import type { Family } from '../../src/base/family.ts'
+import type { RouterId } from '../../src/base/units.ts'
+import type { Session } from '../../src/bgp/session/types.ts'
 import type { Effect } from '../../src/engine/effect.ts'
-import { readRestart } from '../../src/engine/restart.ts'
+import { Restart, readRestart } from '../../src/engine/restart.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
@@ -212,6 +214,28 @@ describe('the agent is killed', () => {
     expect(lab.world.until(() => lab.worker.told('selected').length === 1, 5_000)).toBe(true)
   })
 
+  test.each([
+    { ended: false, after: 3_000 },
+    { ended: true, after: 50 },
+  ])(
+    '§4.1: one that says it has restarted gets 3 s for its routes; its End-of-RIB has come: $ended',
+    ({ ended, after }) => {
+      const session = { families: ['ipv4'], restart: { restarted: true } } as unknown as Session
+      const restart = new Restart('boot', {
+        neighbors: () => [{ name: 'tor', isStopped: false, session }],
+        hasEnded: () => ended,
+        isReady: () => true,
+        hasOwn: () => true,
+        leading: () => undefined,
+        relays: () => false,
+      })
+      restart.take({ boot: 'boot', routerId: 1 as RouterId, families: ['ipv4'] }, ['ipv4'])
+      expect(restart.begin(1 as RouterId, false, 0)?.code).toBe('restarted')
+      const overAt = [50, 100, 1_000, 2_900, 3_000].find((now) => restart.look(now) !== undefined)
+      expect(overAt).toBe(after)
+    },
+  )
+
   test('§4.1: nor is one that does not announce graceful restart', () => {
     const lab = new Lab({ maxRestartTime: '0s' })
     lab.world.crash(lab.worker)
@@ -416,6 +440,7 @@ describe('no restart is claimed', () => {
     { boot: 'b' },
     { boot: 1, routerId: 1, families: [] },
     { boot: 'b', routerId: 1 },
+    { boot: 'b', routerId: 1, families: 'ipv4', relayed: { ipv4: 1 } },
   ])('of what cannot be read: %j', (value) => {
     expect(readRestart(value)).toBeUndefined()
   })

@@ -67,6 +67,8 @@ export interface ExportTables {
   readonly peers: Peers
   readonly serviceAddresses: ServiceAddresses
   readonly deferral: Deferral
+  /** Whether a learned route of this family was ever advertised with this node as its next hop. */
+  readonly relaying: { began: boolean }
   /** By path: the routes that we originate. */
   readonly local: ReadonlyMap<number, LocalRoute>
 }
@@ -200,11 +202,19 @@ export class Exporter {
     const reason = this.#reasonAgainst(prefix, path)
     if (reason === REASON.none) {
       const block = this.#block(path)
-      if (block !== NOTHING) return block
+      if (block !== NOTHING) {
+        this.#noteRelaying(path)
+        return block
+      }
     }
     if (reason === REASON.policy) this.filtered++
     else if (reason !== REASON.deferred) this.rejected++
     return 0
+  }
+
+  #noteRelaying(path: number): void {
+    const { paths, peers, relaying } = this.#tables
+    if (this.#nextHop === this.#selfId && peers.kind[paths.peer[path] as number] !== KIND.own) relaying.began = true
   }
 
   whyNotExport(prefix: number, path: number): string | undefined {

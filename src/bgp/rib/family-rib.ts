@@ -57,6 +57,7 @@ export class FamilyRib {
   readonly adjOut: Planes
   /** By path: the routes that we originate. */
   readonly local = new Map<number, LocalRoute>()
+  readonly relaying = { began: false }
   /** Destinations that kube-proxy handles on this node. */
   readonly #serviceAddresses: ServiceAddresses
   readonly #shared: SharedTables
@@ -97,6 +98,7 @@ export class FamilyRib {
       paths: this.paths,
       serviceAddresses: this.#serviceAddresses,
       local: this.local,
+      relaying: this.relaying,
       ...shared,
     }
     const later = (sweep: Sweep) => this.#sweeps.push(sweep)

@@ -349,6 +349,11 @@ export class Rib {
     return this.#isTidying || FAMILIES.some((family) => this.#ribs[family].busy)
   }
 
+  /** Whether neighbors were ever told a learned route of this family with this node as its next hop. */
+  relays(family: Family): boolean {
+    return this.#ribs[family].relaying.began
+  }
+
   /** `defers`: only our own routes are advertised. When that is over, the others follow. */
   deferLearned(defers: boolean): void {
     if (this.#deferral.isOn === defers) return
