@@ -6,7 +6,7 @@ import { type Address, familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn } from '../base/units.ts'
 import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
-import { DEFAULT_AS } from '../cluster/node.ts'
+import { BGP_PORT, DEFAULT_AS } from '../cluster/node.ts'
 import type { ConfigurationObject, FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
 import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
 import { withValuesOf } from '../cluster/peer-values.ts'
@@ -84,10 +84,39 @@ const takesAll = ({ match }: PolicyRule): boolean =>
 const acceptsOwn = ({ exportV4, exportV6 }: FilterObject): boolean =>
   [...exportV4, ...exportV6].some(({ action, match }) => action === 'accept' && match.source !== 'peer')
 
-/** It is for all nodes, and another BGPPeer for the same address is for some. */
-const isShadowed = (store: ObjectStore, peer: PeerObject): boolean =>
-  scopeOf(peer) === 'global' &&
-  [...store.table('BGPPeer').values()].some((other) => scopeOf(other) !== 'global' && sameRemote(peer, other))
+/** For all nodes, while another with one of its neighbors is for some. */
+function isShadowed(store: ObjectStore, peer: PeerObject): boolean {
+  if (!isGlobal(peer)) return false
+  const others = [...store.table('BGPPeer').values()].filter((other) => !isGlobal(other))
+  if (others.length === 0) return false
+  const mine = new Set(endpointsOf(store, peer))
+  return others.some((other) => endpointsOf(store, other).some((one) => mine.has(one)))
+}
+
+/** The neighbors that it names or selects, by address and port; a node by its name. */
+function endpointsOf(store: ObjectStore, { remote, peerSelector }: PeerObject): string[] {
+  const nodes = [...store.table('Node').values()]
+  if (peerSelector !== undefined)
+    return nodes.flatMap(({ name, labels }) => (matches(peerSelector, labels) ? [name] : []))
+  if (remote === undefined) return []
+  const named = nodes.filter(({ addresses }) => Object.values(addresses).includes(remote.address))
+  return [`${remote.address} ${remote.port}`, ...named.map(({ name }) => name)]
+}
+
+/** It names another speaker on a node that has it. */
+const isBesideUs = (store: ObjectStore, peer: PeerObject): boolean =>
+  peer.remote?.port !== undefined &&
+  nodesWith(store, peer).some(
+    ({ name, addresses }) =>
+      Object.values(addresses).includes(peer.remote?.address ?? '') && peer.remote?.port !== listenPortOf(store, name),
+  )
+
+const listenPortOf = (store: ObjectStore, node: string): number =>
+  store.get('BGPConfiguration', NODE_CONFIGURATION + node)?.listenPort ??
+  store.get('BGPConfiguration', 'default')?.listenPort ??
+  BGP_PORT
+
+const isGlobal = (peer: PeerObject): boolean => scopeOf(peer) === 'global'
 
 /** A router with one address, on a node that has both families and no router of the other family. */
 function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
@@ -114,9 +143,6 @@ const borrowsNames = (store: ObjectStore, { name, communities, prefixAdvertiseme
 
 const configurationsIn = (store: ObjectStore, isMeant: (one: ConfigurationObject) => boolean): string[] =>
   [...store.table('BGPConfiguration').values()].filter(isMeant).map(({ name }) => `BGPConfiguration/${name}`)
-
-const sameRemote = (a: PeerObject, b: PeerObject): boolean =>
-  a.remote !== undefined && a.remote.address === b.remote?.address && a.remote.port === b.remote.port
 
 const RULES: readonly DifferenceRule[] = [
   {
@@ -149,10 +175,16 @@ const RULES: readonly DifferenceRule[] = [
     concerns: (store) => peersIn(store, (peer) => isRouter(store, peer) && !isExternal(store, peer)),
   },
   {
-    topic: 'two BGPPeers for one address, one of all nodes and one of some',
+    topic: 'two BGPPeers for one neighbor, one of all nodes and one of some',
     calico: 'count as the one of all nodes, everywhere',
     godwit: 'count as the more specific one where that applies',
     concerns: (store) => peersIn(store, (peer) => isShadowed(store, peer)),
+  },
+  {
+    topic: 'neighbors that have the address of the node itself and another port',
+    calico: 'are no neighbors',
+    godwit: 'are other speakers on the node',
+    concerns: (store) => peersIn(store, (peer) => isBesideUs(store, peer)),
   },
   {
     topic: 'routes of the node that an export rule accepts',

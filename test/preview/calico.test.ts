@@ -97,12 +97,38 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
   [/^more than 100,000/, 'BGPPeer/tor', [tor()], [[tor({ maxPrefixes: { ipv4: 1_000_000, ipv6: 1_000_000 } })]]],
   [/^own routes of the node/, 'BGPPeer/tor', [tor({ asNumber: 64512 })], [[tor()], [tor({ peerIP: '10.0.0.12' })]]],
   [
-    /^two BGPPeers for one address/,
+    /^two BGPPeers for one neighbor/,
     'BGPPeer/tor',
     [tor(), tor({ nodeSelector: 'has(rack)' }, 'rack')],
     [
       [tor(), tor({ peerIP: '10.0.0.2', node: 'n1' }, 'rack')],
       [tor({ node: 'n1' }), tor({ node: 'n2' }, 'rack')],
+    ],
+  ],
+  ...(
+    [
+      [{ peerSelector: 'all()' }, { peerSelector: "rack == 'a'" }, { peerSelector: "rack == 'b'" }],
+      [{ peerSelector: 'all()' }, { peerIP: '10.0.0.12', asNumber: 64512 }, { peerIP: '10.0.0.9', asNumber: 64512 }],
+      [{ peerIP: '10.0.0.12', asNumber: 64512 }, { peerSelector: 'all()' }, { peerSelector: 'has(rack)' }],
+    ] as const
+  ).map(
+    ([all, one, other]) =>
+      [
+        /^two BGPPeers for one neighbor/,
+        'BGPPeer/all',
+        [bgpPeer('all', all), bgpPeer('one', { ...one, node: 'n1' }), RACK],
+        [[bgpPeer('all', all), bgpPeer('one', { ...other, node: 'n1' }), RACK]],
+      ] as const,
+  ),
+  [
+    /^neighbors that have the address of the node itself/,
+    'BGPPeer/tor',
+    [tor({ peerIP: '10.0.0.11:1790' })],
+    [
+      [tor({ peerIP: '10.0.0.11:179' })],
+      [tor({ peerIP: '10.0.0.11' })],
+      [tor({ peerIP: '10.0.0.11:1790', node: 'n2' })],
+      [tor({ peerIP: '10.0.0.11:1790' }), bgpConfiguration({ listenPort: 1790 }, 'node.n1')],
     ],
   ],
   [
@@ -247,5 +273,5 @@ test('every difference is tried', () => {
       return calicoDifferences(storeOf([...base, ...having])).flatMap((one) => (topic.test(one.topic) ? one.topic : []))
     }),
   )
-  expect(topics.size).toBe(19)
+  expect(topics.size).toBe(20)
 })
