@@ -34,11 +34,12 @@ export class ItemReader {
     const text = this.#decoder.decode(chunk, { stream: true })
     /** Everything before this position has been used. */
     let taken = 0
-    for (let at = 0; at < text.length; at++) {
+    for (let at = this.#inText ? this.#readText(text, 0) + 1 : 0; at < text.length; at++) {
       const code = text.charCodeAt(at)
-      if (this.#inText) at = this.#readText(text, at)
-      else if (code === QUOTE) this.#beginText()
-      else if (isOpening(code)) {
+      if (code === QUOTE) {
+        if (this.#depth === LIST) this.#name = ''
+        at = this.#readText(text, at + 1)
+      } else if (isOpening(code)) {
         if (this.#inItems && this.#depth === ITEMS) taken = at
         this.#depth++
         if (this.#depth !== ITEMS || this.#name !== 'items') continue
@@ -67,22 +68,20 @@ export class ItemReader {
     return JSON.parse(this.#rest)
   }
 
-  #beginText(): void {
-    this.#inText = true
-    if (this.#depth === LIST) this.#name = ''
-  }
-
-  /** The end of the item, or of the part that has arrived. */
+  /** The last character of the string, or of the part that has arrived. */
   #readText(text: string, from: number): number {
     let at = from
-    for (; this.#inText && at < text.length; at++) {
+    if (this.#isEscaped) at++
+    this.#isEscaped = false
+    for (; at < text.length; at++) {
       const code = text.charCodeAt(at)
-      if (this.#isEscaped) this.#isEscaped = false
-      else if (code === BACKSLASH) this.#isEscaped = true
-      else this.#inText = code !== QUOTE
+      if (code === QUOTE) break
+      if (code === BACKSLASH) at++
     }
-    if (this.#depth === LIST) this.#name += text.slice(from, this.#inText ? at : at - 1)
-    return at - 1
+    this.#inText = at >= text.length
+    this.#isEscaped = at > text.length
+    if (this.#depth === LIST) this.#name += text.slice(from, at)
+    return at
   }
 
   #emit(end: string): void {

@@ -102,14 +102,14 @@ export class Base {
 
   #keepObject(object: Upsert): void {
     const share = FIRST.includes(object.ref.kind) ? 1 : 1 / 2
-    if (!this.#objects.put(nameOf(object.ref), object, weightOfObject(object.object), share)) this.leftOut++
+    if (!this.#objects.put(nameOf(object.ref), object, () => weightOfObject(object.object), share)) this.leftOut++
   }
 
   #foldLinks({ change }: Of<'links'>): void {
     this.#knowsLinks = true
     if (change.full) this.#links.clear()
     for (const index of change.gone) this.#links.delete(index)
-    for (const link of change.present) if (!this.#links.put(link.index, link, weightOfLink(link))) this.leftOut++
+    for (const link of change.present) if (!this.#links.put(link.index, link, () => weightOfLink(link))) this.leftOut++
   }
 
   #foldRoutes({ change }: Of<'kernel'>): void {

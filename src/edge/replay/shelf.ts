@@ -18,16 +18,20 @@ export class Shelf<Key, Value> {
     this.#bounds = bounds
   }
 
-  /** `share`: of the whole, which it may fill. False: there is no room; what the key had is gone then. */
-  put(key: Key, value: Value, weight: number, share = 1): boolean {
-    const isThere = this.#rows.has(key)
-    const before = this.#rows.get(key)?.weight ?? 0
+  /**
+   * `share`: of the whole, which it may fill. False: there is no room; what the key had is gone then. Of thousands that find
+   * no row left, none is weighed.
+   */
+  put(key: Key, value: Value, weigh: () => number, share = 1): boolean {
+    const before = this.#rows.get(key)?.weight
     const { rows, octets } = this.#bounds
-    if ((!isThere && this.#rows.size >= rows * share) || this.#octets - before + weight > octets * share) {
+    if (before === undefined && this.#rows.size >= rows * share) return false
+    const weight = weigh()
+    if (this.#octets - (before ?? 0) + weight > octets * share) {
       this.delete(key)
       return false
     }
-    this.#octets += weight - before
+    this.#octets += weight - (before ?? 0)
     this.#rows.set(key, { value, weight })
     return true
   }

@@ -52,21 +52,31 @@ function weightOfChange(change: ObjectChange): number {
   }
 }
 
-/** The weight of an object as its source read it, with everything in it. */
+/** The weight of an object as its source read it, with everything in it. Thousands are weighed in a row: no list of fields is made. */
 export function weightOfObject(object: unknown): number {
-  let weight = ROW
-  const open = [object]
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (typeof value === 'string') weight += 2 * value.length
-    if (typeof value !== 'object' || value === null) continue
-    if (!Array.isArray(value)) for (const key of Object.keys(value)) weight += key.length
-    for (const field of Object.values(value)) {
-      weight += FIELD
-      if (field !== undefined && field !== null) open.push(field)
+  let weight = ROW + weightOfText(object)
+  const open = isThing(object) ? [object] : []
+  const note = (field: unknown): void => {
+    if (isThing(field)) open.push(field)
+    else weight += weightOfText(field)
+  }
+  for (let thing = open.pop(); thing !== undefined; thing = open.pop()) {
+    if (Array.isArray(thing)) {
+      weight += FIELD * thing.length
+      for (const item of thing) note(item)
+      continue
+    }
+    for (const name in thing) {
+      weight += FIELD + name.length
+      note(thing[name])
     }
   }
   return weight
 }
+
+type Thing = Readonly<Record<string, unknown>>
+const isThing = (value: unknown): value is Thing => typeof value === 'object' && value !== null
+const weightOfText = (value: unknown): number => (typeof value === 'string' ? 2 * value.length : 0)
 
 export const weightOfLink = ({ addresses }: Link): number => ROW + THING * addresses.length
 const weightOfRoute = ({ hops }: KernelRoute): number => ROW + THING * hops.length
