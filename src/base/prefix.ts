@@ -109,3 +109,11 @@ export function contains(outer: Prefix, inner: Prefix): boolean {
   const mask = (0xff00 >> rest) & 0xff
   return ((a[whole] ?? 0) & mask) === ((b[whole] ?? 0) & mask)
 }
+
+/** The two prefixes that a prefix consists of, each one bit longer; itself where it is a single address. */
+export function halves(whole: Prefix): readonly Prefix[] {
+  if (isHostPrefix(whole)) return [whole]
+  const upper = whole.bytes.slice()
+  upper[whole.length >> 3] = (upper[whole.length >> 3] ?? 0) | (0x80 >> (whole.length & 7))
+  return [makePrefix(whole.bytes, whole.length + 1), makePrefix(upper, whole.length + 1)]
+}

@@ -40,12 +40,13 @@ import { decidePod, podsWanted } from './pod-routes.ts'
 import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
 import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
-import { clusterRanges, cover, coverInOrder, overlapProblems } from './pools.ts'
+import { clusterRanges, coverInOrder, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { isFelixs, leftToFelix, programProblems } from './program-routes.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { labelsNamedBy } from './selector.ts'
+import { podRangeProblems, serviceRanges } from './service-ranges.ts'
 import { decideService, EXCLUDE_LABEL, rangeClaims, type ServiceSettings, serviceSettings } from './services.ts'
 import { type ResolvedAdvertisement, readSettings, type Settings, settingsOfPrefix } from './settings.ts'
 import { KINDS, type Kind } from './source.ts'
@@ -312,13 +313,17 @@ export class IntentBuilder {
     yield this.#meter.take()
     const { nodeRoutes, dataplane } = yield* this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
-    const hostProblems = this.#answers.problems.ask('', [hosts, settings], this.#meter, FEW_COST, () =>
-      this.#hosts.rangeProblems(settings.serviceCidrs),
-    )
+    const { pools } = ranges
+    const pods = this.#nodes.podCidrs
+    const restsOn = [hosts, pods.revision, pools, settings]
+    const rangeProblems = this.#answers.problems.ask('', restsOn, this.#meter, FEW_COST, () => [
+      ...this.#hosts.rangeProblems(settings),
+      ...podRangeProblems(settings, pools, pods),
+    ])
     yield this.#meter.take()
     const node = store.get('Node', me.name)
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
-    const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, hostProblems]
+    const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, rangeProblems]
     const podProblems = this.#podProblems(store, inputs)
     const ofFrame = [settings, problems, podProblems, me, nodes, leave, this.#interfaces, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#meter, nodes.size * LOOK_COST, () => ({
@@ -340,7 +345,7 @@ export class IntentBuilder {
         ...plan.problems,
         ...overlapProblems(ranges.pools),
         ...nodeRoutes.problems,
-        ...hostProblems,
+        ...rangeProblems,
       ],
     }))
   }
@@ -432,7 +437,7 @@ export class IntentBuilder {
     const toFelix = isFelixs(settings.clusterRoutes)
     if (!toFelix && settings.nodeRoutes === 'BGP') return { intent: BY_BGP, problems }
     const frame = {
-      serviceRanges: cover(Object.values(settings.serviceCidrs).flat()),
+      serviceRanges: serviceRanges(settings, pools),
       borrows: source === 'CalicoIPAM',
     }
     const plan = this.#readsPods(source) ? yield* this.#nodeRoutes.plan(me, nodes, frame) : NO_NODE_ROUTES

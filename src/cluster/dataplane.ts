@@ -5,7 +5,7 @@ import { contains, type Prefix } from '../base/prefix.ts'
 import type { DataplaneIntent, NodeRoutesIntent } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
-import { cover } from './pools.ts'
+import { serviceRanges } from './service-ranges.ts'
 import type { Settings } from './settings.ts'
 
 export interface ClusterAddresses {
@@ -20,9 +20,10 @@ export interface ClusterAddresses {
 export function planDataplane(
   pools: readonly PoolObject[],
   { me, nodes, podCidrs, hosts }: ClusterAddresses,
-  { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention }: Settings,
+  settings: Settings,
   nodeRoutes: NodeRoutesIntent,
 ): DataplaneIntent {
+  const { natSparesHosts, nat, serviceCidrs, recursiveNextHops, serviceLoopPrevention } = settings
   return {
     pools: pools.map((pool) => withDefaults(pool, nat)).sort((a, b) => (a.name < b.name ? -1 : 1)),
     podCidrs,
@@ -31,7 +32,8 @@ export function planDataplane(
     nodeHosts: [...hosts],
     ownAddresses: addressesOf(me),
     natSparesHosts,
-    serviceRanges: cover(Object.values(serviceCidrs).flat()),
+    hasServiceRanges: Object.values(serviceCidrs).some(({ length }) => length > 0),
+    serviceRanges: serviceRanges(settings, pools),
     recursiveNextHops,
     serviceLoopPrevention,
     proxied: [],

@@ -2,14 +2,14 @@
  * Finds services whose address or range contains the address of a node: packets to the node then go to the service. It
  * is reported as a problem, and everything is still advertised.
  */
-import type { Prefix } from '../base/prefix.ts'
+import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { Problem, RouteIntent } from './intent.ts'
 import type { ServiceAddressKind } from './objects.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { RouteChanges } from './route-book.ts'
-import type { Settings } from './settings.ts'
+import type { RangeSettings } from './service-ranges.ts'
 import { SERVICE_FIELDS } from './settings.ts'
 
 const KINDS = Object.keys(SERVICE_FIELDS) as ServiceAddressKind[]
@@ -31,9 +31,9 @@ export class Hosts {
   }
 
   /** A problem for each service range that contains the address of a node. */
-  rangeProblems(cidrs: Settings['serviceCidrs']): Problem[] {
+  rangeProblems(settings: RangeSettings): Problem[] {
     return KINDS.flatMap((kind) =>
-      cidrs[kind].flatMap((cidr) => {
+      advertisedRanges(settings, kind).flatMap((cidr) => {
         const inside = this.#hosts.firstInside(cidr)
         const owner = inside === undefined ? undefined : this.#hosts.ownerOf(inside.text)
         return inside === undefined || owner === undefined ? [] : rangeProblem(kind, cidr, inside, owner)
@@ -77,6 +77,10 @@ export class Hosts {
     this.problems = [...this.#services.values()].slice(0, MOST)
   }
 }
+
+/** A LoadBalancer range that is not advertised as a whole takes no traffic of nodes. */
+const advertisedRanges = ({ serviceCidrs, loadBalancerAggregation }: RangeSettings, kind: ServiceAddressKind) =>
+  kind === 'load-balancer' && !loadBalancerAggregation ? serviceCidrs[kind].filter(isHostPrefix) : serviceCidrs[kind]
 
 function rangeProblem(kind: ServiceAddressKind, cidr: Prefix, host: Prefix, node: string): Problem {
   const says = `contains ${addressOf(host)}, the address of Node/${node}: traffic to the node may follow this range instead`

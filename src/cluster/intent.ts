@@ -6,7 +6,7 @@ import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, Micros, RouterId, Seconds } from '../base/units.ts'
-import type { Policy } from '../bgp/policy/rule.ts'
+import type { Policy, PrefixMatch } from '../bgp/policy/rule.ts'
 import type { Role } from '../bgp/wire/role.ts'
 import type { PoolObject } from './pool.ts'
 
@@ -232,8 +232,10 @@ export interface DataplaneIntent {
   readonly ownAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
-  /** Configured service ranges: kube-proxy handles packets to addresses inside. */
-  readonly serviceRanges: readonly Prefix[]
+  /** Service ranges are configured. */
+  readonly hasServiceRanges: boolean
+  /** Their parts outside the pools of pods: kube-proxy handles packets to addresses inside. */
+  readonly serviceRanges: readonly PrefixMatch[]
   /** A next hop may be resolved by a route learned over BGP if no other route leads to it. */
   readonly recursiveNextHops: boolean
   /** What is done with packets to an advertised service address that no service accepts. */

@@ -11,11 +11,13 @@ import { isMartianPrefix } from '../base/martian.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { NodeRoute, Problem } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import { byPosition } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
+import { serviceRangeAround } from './service-ranges.ts'
 
 /** The most problems of one kind that are named one by one. */
 const MOST = 10
@@ -30,7 +32,7 @@ interface Plan {
 /** What the routes depend on besides the nodes. */
 export interface NodeRouteFrame {
   /** kube-proxy handles packets to addresses inside: no route is written there. */
-  readonly serviceRanges: readonly Prefix[]
+  readonly serviceRanges: readonly PrefixMatch[]
   /** Pods may have single addresses from the blocks of other nodes (Calico IPAM). */
   readonly borrows: boolean
 }
@@ -152,7 +154,7 @@ class Survey {
     if (length === 0) return 'contains every address'
     if (isMartianPrefix(family, bytes, 0, length))
       return 'is not a range for pods: it is reserved for hosts, links or multicast'
-    const range = this.#frame.serviceRanges.find((one) => contains(one, prefix))
+    const range = serviceRangeAround(this.#frame.serviceRanges, prefix)
     if (range !== undefined) return `lies inside the service range ${range.text}`
     const host = this.#hostInside(prefix)
     return host && `contains ${addressOf(host.prefix)}, the address of Node/${host.node.name}`

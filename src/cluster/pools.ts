@@ -1,7 +1,8 @@
 /** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
-import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
+import { FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
+import { within } from '../bgp/policy/prefix-set.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { PoolObject } from './pool.ts'
@@ -37,7 +38,7 @@ export function unexportedRules(pools: Iterable<PoolObject>): Rule[] {
 
 function unexportedRule({ name, prefix }: PoolObject): Rule {
   const rule = `IPPool/${name} disableBGPExport`
-  const match = { prefixes: [{ prefix, minLength: prefix.length, maxLength: ADDRESS_BITS[prefix.family] }] }
+  const match = { prefixes: [within(prefix)] }
   return { name: rule, match, action: 'reject', operations: [], reason: `inside ${prefix.text}, and ${rule} is set` }
 }
 

@@ -60,7 +60,10 @@ export interface HeldRoutes {
   readonly hasMoved: boolean
 }
 
-type LoopIntent = Pick<DataplaneIntent, 'serviceLoopPrevention' | 'serviceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'>
+type LoopIntent = Pick<
+  DataplaneIntent,
+  'serviceLoopPrevention' | 'hasServiceRanges' | 'nodeHosts' | 'proxied' | 'ownPods'
+>
 
 /** The most kernel routes that one turn decides about because ranges have changed. */
 const STEPS = 1_024
@@ -147,8 +150,8 @@ export class ServiceLoops {
   /** Computes the plan in steps. A change between the steps may be missing from it; `hasChanged` is then true again. */
   *takePlan(): Work<LoopPlan> {
     this.#changed = false
-    const { serviceLoopPrevention: action = 'Disabled', serviceRanges = [] } = this.#intent ?? {}
-    const verdict = serviceRanges.length === 0 ? undefined : VERDICTS[action]
+    const { serviceLoopPrevention: action = 'Disabled', hasServiceRanges = false } = this.#intent ?? {}
+    const verdict = hasServiceRanges ? VERDICTS[action] : undefined
     if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
     const ranges = cover([...this.#ranges.values()])
     const services = bothFamilies(ranges)

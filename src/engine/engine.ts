@@ -8,10 +8,10 @@
 import { type Address, addressBytes } from '../base/address.ts'
 import { Chance } from '../base/chance.ts'
 import { FAMILIES } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import { Rib } from '../bgp/rib/rib.ts'
 import type { HashKey } from '../bgp/route/hash.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
@@ -66,7 +66,7 @@ import { EngineView, type Facts } from './view.ts'
  */
 const SLICE = 4_096
 
-const NO_RANGES: readonly Prefix[] = []
+const NO_RANGES: readonly PrefixMatch[] = []
 const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
 
 /** Approximate costs in microseconds: to start, change or stop a neighbor, and to announce or withdraw routes. */

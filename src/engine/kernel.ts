@@ -17,6 +17,7 @@ import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { isInsideOne } from '../cluster/prefix-index.ts'
 import { same } from '../cluster/same.ts'
+import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
@@ -104,6 +105,8 @@ export class Kernel {
   /** Routes of other programs that are not known, as there are too many. */
   #leftOut = 0
   #lastNextHop: NextHop | undefined
+  /** Prefixes of best routes that are not written because they lie in a service range. */
+  readonly #ofServices = new Set<string>()
   #isStale = true
   #problems: readonly Problem[] = []
 
@@ -261,7 +264,7 @@ export class Kernel {
     return {
       routes: this.#routes.at(prefix).map(describeRoute),
       lookup: lookup && describeRoute(lookup),
-      keptOut: kept && describeKeptOut(kept),
+      keptOut: kept === undefined ? this.#whyServices(prefix) : describeKeptOut(kept),
     }
   }
 
@@ -362,7 +365,10 @@ export class Kernel {
   }
 
   #setBest({ prefix, learned }: BestRoute): void {
-    if (learned === undefined || this.#isServiceRange(prefix)) this.#routes.forget(prefix.text)
+    const isServices = learned !== undefined && this.#isServiceRange(prefix)
+    if (isServices) this.#ofServices.add(prefix.text)
+    else this.#ofServices.delete(prefix.text)
+    if (learned === undefined || isServices) this.#routes.forget(prefix.text)
     else {
       const first = this.#nextHopOf(learned)
       const more = learned.others.map((other) => this.#nextHopOf(other))
@@ -382,7 +388,17 @@ export class Kernel {
 
   /** Packets to a service range are handled by kube-proxy's rules: no learned route is written for it. */
   #isServiceRange(prefix: Prefix): boolean {
-    return this.#intent?.serviceRanges.some((range) => contains(range, prefix)) ?? false
+    return this.#serviceRangeAround(prefix) !== undefined
+  }
+
+  #serviceRangeAround(prefix: Prefix): Prefix | undefined {
+    return serviceRangeAround(this.#intent?.serviceRanges ?? [], prefix)
+  }
+
+  #whyServices(prefix: Prefix): string | undefined {
+    if (!this.#ofServices.has(prefix.text)) return undefined
+    const range = this.#serviceRangeAround(prefix)?.text
+    return range && `it lies inside the service range ${range}: packets to services are handled by kube-proxy's rules`
   }
 
   /** A link-local next hop counts as reachable: it is resolved per session, when its route is written. */

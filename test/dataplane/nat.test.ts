@@ -39,6 +39,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   ownAddresses: ['10.0.0.11', 'fd00:10::11'],
   natSparesHosts: false,
   recursiveNextHops: false,
+  hasServiceRanges: false,
   serviceRanges: [],
   serviceLoopPrevention: 'Drop',
   proxied: [],

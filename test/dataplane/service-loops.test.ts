@@ -39,7 +39,7 @@ class Node {
     this.setLinks(true)
     this.loops.setIntent({
       serviceLoopPrevention: 'Drop',
-      serviceRanges: ['10.96.0.0/16', 'fd96::/112'].map(prefix),
+      hasServiceRanges: true,
       nodeHosts: [],
       proxied: [],
       ownPods: { own: [], lent: [] },
@@ -139,7 +139,7 @@ describe('what ends here', () => {
     expect(node.plan?.verdict).toBe(verdict)
   })
   test('without service ranges there is not even a chain', () => {
-    const node = new Node({ serviceRanges: [] })
+    const node = new Node({ hasServiceRanges: false })
     expect(node.services).toEqual([])
     expect(node.plan?.verdict).toBeUndefined()
   })

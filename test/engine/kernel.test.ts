@@ -521,6 +521,29 @@ describe('routes', () => {
     expect(lab.until(has)).toBe(true)
     lab.world.pass(1_000)
     expect(lab.kernel.own.join()).not.toContain('10.96.')
+    expect(lab.world.ask(lab.worker, 'show explain 10.96.7.0/24')).toContain(
+      'not written (it lies inside the service range 10.96.0.0/16',
+    )
+    lab.change(upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.96.7.0/24'] })))
+    expect(lab.problems().join()).toMatch(/serviceClusterIPs.*10\.96\.7\.0\/24.*is a pod CIDR of Node\/tor-1/)
+  })
+
+  test.each<[string, Record<string, unknown>]>([
+    ['of its own size', { serviceExternalIPs: [{ cidr: '10.244.0.0/16' }, { cidr: 'fd00:244::/48' }] }],
+    ['that is wider', { serviceClusterIPs: [{ cidr: '10.0.0.0/8' }, { cidr: 'fd00::/16' }] }],
+    [
+      'that only says what may be advertised',
+      {
+        serviceLoadBalancerIPs: [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }],
+        serviceLoadBalancerAggregation: 'Disabled',
+      },
+    ],
+  ])('pods of other nodes are reached in a pool inside a service range %s', (_, spec) => {
+    const lab = new Lab()
+    lab.settle()
+    lab.change(upsert(bgpConfiguration({ ...CLUSTER_SPEC, ...spec })))
+    lab.world.pass(5_000)
+    expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
   test('[8.D18] a route inside a service range that is configured later leaves the kernel, and comes back with its end', () => {

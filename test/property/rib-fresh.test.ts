@@ -9,6 +9,7 @@ import { expect, test } from 'vitest'
 import { addressBytes, formatAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
 import { ACCEPT_ALL, REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
+import { within } from '../../src/bgp/policy/prefix-set.ts'
 import type { Policy } from '../../src/bgp/policy/rule.ts'
 import type { DecisionSettings } from '../../src/bgp/rib/decide.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
@@ -265,7 +266,7 @@ class History {
         return
       case 'ranges':
         facts.ranges = at(RANGES, a)
-        scene.rib.setServiceRanges(facts.ranges)
+        scene.rib.setServiceRanges(facts.ranges.map((range) => within(range)))
         return
       case 'pods':
         facts.pods = at(PODS, a)
@@ -304,7 +305,7 @@ class History {
     const { facts } = this
     const scene = new Scene(facts, 1 << 20)
     scene.rib.setDecision(facts.decision)
-    scene.rib.setServiceRanges(facts.ranges)
+    scene.rib.setServiceRanges(facts.ranges.map((range) => within(range)))
     scene.rib.setOwnPods(facts.pods)
     scene.rib.setNodeAddresses(facts.nodeAddresses)
     scene.rib.setServiceAddresses([...facts.served].map(prefix), [])

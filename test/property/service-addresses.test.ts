@@ -1,6 +1,7 @@
 /** Learned routes to addresses of services, in whatever order they come. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { within } from '../../src/bgp/policy/prefix-set.ts'
 import type { RibPeer } from '../../src/bgp/rib/types.ts'
 import { neighbor, prefix, settle } from '../support/rib.ts'
 import { Room } from '../support/rib-rooms.ts'
@@ -39,7 +40,7 @@ test('whatever came first, what is told in the end is what a fresh RIB tells', (
         if (said.delete(`${one.from} ${one.text}`)) rooms.unsay(sources[one.from] as RibPeer, [one.text])
       } else if (one.kind === 'ranges') {
         ranges = one.some
-        rooms.rib.setServiceRanges(ranges.map(prefix))
+        rooms.rib.setServiceRanges(ranges.map((text) => within(prefix(text))))
       } else if (one.kind === 'served') {
         if (one.is === served.has(one.text)) continue
         rooms.rib.setServiceAddresses(one.is ? [prefix(one.text)] : [], one.is ? [] : [prefix(one.text)])
@@ -52,7 +53,7 @@ test('whatever came first, what is told in the end is what a fresh RIB tells', (
       settle(rooms.rib)
     }
     const fresh = new Room()
-    fresh.rib.setServiceRanges(ranges.map(prefix))
+    fresh.rib.setServiceRanges(ranges.map((text) => within(prefix(text))))
     fresh.rib.setServiceAddresses([...served].map(prefix), [])
     for (const peer of [...sources, listeners[0] as RibPeer, second]) fresh.join(peer)
     for (const one of said.values()) speak(fresh, one)

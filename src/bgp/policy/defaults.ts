@@ -2,9 +2,9 @@
  * The built-in policies, which apply after BGPFilters or without them. They are the explicit policy that RFC 8212 requires
  * on eBGP sessions.
  */
-import { ADDRESS_BITS } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { GRACEFUL_SHUTDOWN } from './community.ts'
+import { within } from './prefix-set.ts'
 import type { Policy, PrefixMatch, Rule } from './rule.ts'
 
 export const ACCEPT_ALL: Policy = { name: 'accept all', rules: [], otherwise: 'accept', otherwiseReason: '' }
@@ -28,7 +28,7 @@ export const REJECT_ALL: Policy = {
  * `pools` are the ranges that belong to the cluster: IP pools, pod CIDRs, service ranges.
  */
 export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolean): Policy {
-  const prefixes = pools.map(inside)
+  const prefixes = pools.map((prefix) => within(prefix))
   const own = accept('own routes', { source: 'own' })
   const reflected = accept('reflected routes', { source: 'peer', learnedFrom: 'internal', peerType: 'internal' })
   const toExternal: Rule = {
@@ -53,7 +53,7 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
 
 /** What is accepted from a neighbor: routes inside `accepted`, the cluster's IP pools and pod CIDRs. */
 export function builtinImport(accepted: readonly Prefix[]): Policy {
-  const prefixes = accepted.map(inside)
+  const prefixes = accepted.map((prefix) => within(prefix))
   return {
     name: 'built-in import',
     rules: [gracefulShutdown(prefixes), accept('routes of the cluster', { prefixes })],
@@ -86,9 +86,3 @@ const gracefulShutdown = (prefixes?: readonly PrefixMatch[]): Rule => ({
 })
 
 const accept = (name: string, match: Rule['match']): Rule => ({ name, match, action: 'accept', operations: [] })
-
-const inside = (prefix: Prefix): PrefixMatch => ({
-  prefix,
-  minLength: prefix.length,
-  maxLength: ADDRESS_BITS[prefix.family],
-})

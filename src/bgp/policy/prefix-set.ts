@@ -4,9 +4,16 @@
  * An IPv4 address is the first word, the other three are zero. Words are signed, so that they stay small integers.
  */
 import { readU32 } from '../../base/bytes.ts'
-import type { Family } from '../../base/family.ts'
+import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { PrefixMatch } from './rule.ts'
+
+/** Everything inside a prefix, from this length on. */
+export const within = (prefix: Prefix, minLength = prefix.length): PrefixMatch => ({
+  prefix,
+  minLength,
+  maxLength: ADDRESS_BITS[prefix.family],
+})
 
 interface Range {
   min: number

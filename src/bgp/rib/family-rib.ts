@@ -11,6 +11,7 @@ import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { makePrefix, type Prefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
+import type { PrefixMatch } from '../policy/rule.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import type { HashKey } from '../route/hash.ts'
@@ -345,7 +346,7 @@ export class FamilyRib {
 
   // ── Services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  setServiceRanges(ranges: readonly Prefix[]): void {
+  setServiceRanges(ranges: readonly PrefixMatch[]): void {
     this.review().noteRanges(this.#serviceAddresses.setRanges(ranges), ASK.export)
   }
 

@@ -3,9 +3,9 @@
  * most specific route wins: it is not used, whichever neighbor advertises it and whatever filters accept (RFC 7454 §6.1.4).
  * Exceptions are addresses that Calico's IPAM has lent to another node from a block of this node.
  */
-import { ADDRESS_BITS, type Family } from '../../base/family.ts'
+import type { Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
-import { PrefixSet } from '../policy/prefix-set.ts'
+import { PrefixSet, within } from '../policy/prefix-set.ts'
 import { isInside } from './service-addresses.ts'
 
 interface Claim {
@@ -30,7 +30,10 @@ export class OwnPods {
     const before = this.#own
     const claim = (prefixes: readonly Prefix[], isOwn: boolean): Claim[] =>
       prefixes.filter(({ family }) => family === this.#family).map((prefix) => ({ prefix, isOwn }))
-    this.#own = new PrefixSet(own.map(withAllInside), this.#family)
+    this.#own = new PrefixSet(
+      own.map((prefix) => within(prefix)),
+      this.#family,
+    )
     this.#claims = [...claim(own, true), ...claim(lent, false)].sort((a, b) => b.prefix.length - a.prefix.length)
     return [before, this.#own]
   }
@@ -41,12 +44,6 @@ export class OwnPods {
     return this.#claims.find(({ prefix }) => contains(prefix, bytes, at, length))?.isOwn === true
   }
 }
-
-const withAllInside = (prefix: Prefix) => ({
-  prefix,
-  minLength: prefix.length,
-  maxLength: ADDRESS_BITS[prefix.family],
-})
 
 function contains(outer: Prefix, bytes: Uint8Array, at: number, length: number): boolean {
   if (outer.length > length) return false

@@ -15,7 +15,7 @@ import { ADDRESS_BYTES, AFI, FAMILIES, type Family, SAFI_UNICAST } from '../../b
 import { type Prefix, packPrefix } from '../../base/prefix.ts'
 import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
-import type { Policy } from '../policy/rule.ts'
+import type { Policy, PrefixMatch } from '../policy/rule.ts'
 import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable, LONGEST } from '../route/byte-table.ts'
 import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
@@ -88,7 +88,7 @@ export class Rib {
   /** Neighbors that are down and expected back, with the families whose routes are kept. */
   readonly #lost = new Map<PeerSlot, Set<Family>>()
   readonly #deferral: { isOn: boolean } = { isOn: false }
-  #serviceRanges: readonly Prefix[] = []
+  #serviceRanges: readonly PrefixMatch[] = []
   #ownPods: OwnPodCidrs = NO_PODS
 
   constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT, memoryLimit }: RibOptions = {}) {
@@ -312,8 +312,8 @@ export class Rib {
   /**
    * The configured service ranges: learned routes inside them are advertised with their own next hop, or not at all.
    */
-  setServiceRanges(ranges: readonly Prefix[]): void {
-    if (samePrefixes(ranges, this.#serviceRanges)) return
+  setServiceRanges(ranges: readonly PrefixMatch[]): void {
+    if (sameMatches(ranges, this.#serviceRanges)) return
     this.#serviceRanges = ranges
     for (const family of FAMILIES) this.#ribs[family].setServiceRanges(ranges)
   }
@@ -764,6 +764,13 @@ function tooMany(family: Family, held: number, limit: number): MessageError {
   writeU32(data, 3, limit)
   return messageError(CEASE.code, CEASE.maxPrefixes, `${held} ${family} routes, ${limit} allowed`, data)
 }
+
+const sameMatches = (a: readonly PrefixMatch[], b: readonly PrefixMatch[]): boolean =>
+  a === b ||
+  (a.length === b.length &&
+    a.every(
+      ({ prefix, minLength }, index) => prefix.text === b[index]?.prefix.text && minLength === b[index]?.minLength,
+    ))
 
 const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
   a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))

@@ -9,6 +9,7 @@ import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet, wordAt } from '../policy/prefix-set.ts'
+import type { PrefixMatch } from '../policy/rule.ts'
 
 export class ServiceAddresses {
   /** Increases with every change that may change an answer of `has`. */
@@ -30,9 +31,9 @@ export class ServiceAddresses {
   }
 
   /** Returns the previous ranges and the new ones. */
-  setRanges(ranges: readonly Prefix[]): readonly PrefixSet[] {
+  setRanges(ranges: readonly PrefixMatch[]): readonly PrefixSet[] {
     const before = this.#ranges
-    this.#ranges = this.#setOf(ranges)
+    this.#ranges = new PrefixSet(ranges, this.#family)
     this.revision++
     return [before, this.#ranges]
   }
@@ -52,11 +53,6 @@ export class ServiceAddresses {
   has(bytes: Uint8Array, length: number): boolean {
     if (isInside(this.#ranges, bytes, length)) return true
     return length === this.#bits && this.#addresses.size > 0 && this.#addresses.has(this.#keyOf(bytes))
-  }
-
-  #setOf(ranges: readonly Prefix[]): PrefixSet {
-    const matches = ranges.map((prefix) => ({ prefix, minLength: prefix.length, maxLength: this.#bits }))
-    return new PrefixSet(matches, this.#family)
   }
 
   /** A number for IPv4, a string of 16 characters for IPv6. */

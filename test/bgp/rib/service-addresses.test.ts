@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { within } from '../../../src/bgp/policy/prefix-set.ts'
 import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import { neighbor, ownRoute, prefix, settle } from '../../support/rib.ts'
@@ -40,7 +41,7 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
   const far = neighbor(3)
   const begin = (...peers: RibPeer[]) => {
     const rooms = new Room()
-    rooms.rib.setServiceRanges(RANGES)
+    rooms.rib.setServiceRanges(RANGES.map((range) => within(range)))
     for (const peer of [from, ...peers]) rooms.join(peer)
     return rooms
   }
@@ -88,7 +89,7 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
     rooms.rib.setServiceRanges([])
     settle(rooms.rib)
     expect(hop(rooms, far, vip)).toBeDefined()
-    rooms.rib.setServiceRanges(RANGES)
+    rooms.rib.setServiceRanges(RANGES.map((range) => within(range)))
     settle(rooms.rib)
     expect(hop(rooms, far, vip)).toBeUndefined()
   })

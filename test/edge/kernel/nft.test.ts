@@ -33,6 +33,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
   const intent = { pools, podCidrs: [], ownPods, nodeAddresses: [], nodeHosts: [], ownAddresses: [] }
   const rest = {
     natSparesHosts: false,
+    hasServiceRanges: false,
     serviceRanges: [],
     recursiveNextHops: false,
     serviceLoopPrevention: 'Drop',
