@@ -102,8 +102,8 @@ export class FamilyRib {
       relaying: this.relaying,
       ...shared,
     }
-    const later = (sweep: Sweep) => this.#sweeps.push(sweep)
-    this.adjOut = new Planes(tables, this.loc, this.decision, shared.logLimit, later)
+    const schedule = (sweep: Sweep) => this.#sweeps.push(sweep)
+    this.adjOut = new Planes(tables, this.loc, this.decision, shared.logLimit, schedule)
   }
 
   // ── From neighbors ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ export class Feeds {
   readonly #pathId: number
   readonly #logLimit: number
   /** Queues long work. It is done in order, so that groups are filled before members walk over them. */
-  readonly #later: (sweep: Sweep) => void
+  readonly #schedule: (sweep: Sweep) => void
   readonly #groups = new Map<string, Group>()
   /** The same groups as a list, which is faster to walk for every route. */
   #all: readonly Group[] = []
@@ -31,13 +31,13 @@ export class Feeds {
   readonly #policyNumbers = new WeakMap<object, number>()
   #lastPolicyNumber = 0
 
-  constructor(tables: ExportTables, loc: LocRib, pathId: number, logLimit: number, later: (sweep: Sweep) => void) {
+  constructor(tables: ExportTables, loc: LocRib, pathId: number, logLimit: number, schedule: (sweep: Sweep) => void) {
     this.#pathId = pathId
     this.#family = tables.prefixes.family
     this.#tables = tables
     this.#loc = loc
     this.#logLimit = logLimit
-    this.#later = later
+    this.#schedule = schedule
   }
 
   add(slot: PeerSlot): void {
@@ -45,7 +45,7 @@ export class Feeds {
     this.members.set(slot, member)
     const walk = this.#walkOf(member)
     this.#fill(member.group)
-    if (!member.group.join(member, walk)) this.#later(walk)
+    if (!member.group.join(member, walk)) this.#schedule(walk)
   }
 
   /** Drops the Adj-RIB-Out of a neighbor. */
@@ -63,10 +63,10 @@ export class Feeds {
     const visit = (prefix: number): boolean => {
       member.pending?.remove(prefix)
       if (!member.isAdvertised(prefix)) return false
-      member.forget(prefix)
+      member.clearAdvertised(prefix)
       return true
     }
-    this.#later(new Sweep(() => (isClear() ? 0 : end), visit))
+    this.#schedule(new Sweep(() => (isClear() ? 0 : end), visit))
   }
 
   /** Moves a neighbor to another group, or refreshes it, if its policy or next hop has changed. */
@@ -86,7 +86,7 @@ export class Feeds {
     if (member === undefined) return
     const walk = this.#walkOf(member)
     this.#dropIfEmpty(member.group.refresh(member, walk))
-    this.#later(walk)
+    this.#schedule(walk)
   }
 
   /**
@@ -221,7 +221,7 @@ export class Feeds {
         group.builds--
       },
     )
-    this.#later(sweep)
+    this.#schedule(sweep)
   }
 
   #walkOf(member: Member): Sweep {
@@ -252,7 +252,7 @@ export class Feeds {
     const walk = this.#walkOf(member)
     this.#fill(member.group)
     member.group.moveIn(member, walk, comparable ? before : undefined)
-    this.#later(walk)
+    this.#schedule(walk)
     this.#dropIfEmpty(before)
   }
 
@@ -266,6 +266,6 @@ export class Feeds {
       (prefix) => group.dissolve(prefix),
       () => group.exporter.dispose(),
     )
-    this.#later(sweep)
+    this.#schedule(sweep)
   }
 }

@@ -8,15 +8,18 @@ import { addressKey } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 
 /**
- * Where a member stands: what must still be advertised to it lies either in the log and the pending set of its group, or in a
- * pending set of its own and ahead of its walk over all prefixes. There are no other combinations.
+ * Where a member's UPDATEs come from. A synced member reads the log of its group, UPDATEs that are encoded once for all
+ * synced members (adj-out.ts), and after it the group's pending set. Any other member has a pending set of its own; it is
+ * filled by a walk over all prefixes, and by changes.
  *
- *   kind     reads from             a change in the group is put into …               next
- *   synced   log, group's pending   the group's pending set                           lagging: too slow; feeding, moving
- *   lagging  its own pending set    its own pending set                               synced: nothing is left
- *   feeding  its own pending set    its own, if the walk has passed the prefix        lagging: the walk is over
- *   moving   nothing                its own, if the walk has passed the prefix, or if lagging: the walk is over
- *                                   the group it came from changes ahead of the walk
+ *   kind     begins when                             reads from               becomes
+ *   feeding  the session comes up, or a refresh      its own pending set      lagging, when the walk is over
+ *   moving   the member changes to another group     nothing                  lagging, when the walk is over
+ *   lagging  a walk is over, or it read too slowly   its own pending set      synced, when nothing is left
+ *   synced   it has caught up                        log, group's pending     lagging, feeding or moving
+ *
+ * A change in the group is put into the own pending set of a lagging member, and into that of a feeding or moving one if its
+ * walk has passed the prefix. A moving member also notes changes ahead of its walk in the group that it came from.
  */
 export type Standing<Group> =
   | { readonly kind: 'synced'; position: number }
@@ -79,7 +82,7 @@ export class GroupMember<Group> {
     this.pending?.grow(capacity)
   }
 
-  /** Whether this prefix is advertised to the neighbor. Such a prefix is held. */
+  /** Whether this prefix is advertised to the neighbor. The prefix table keeps such a prefix. */
   isAdvertised(prefix: number): boolean {
     return ((this.#isAdvertised[prefix >>> 5] as number) & (1 << (prefix & 31))) !== 0
   }
@@ -95,10 +98,11 @@ export class GroupMember<Group> {
   noteWithdrawn(prefix: number): void {
     if (!this.isAdvertised(prefix)) return
     this.withdrawn++
-    this.forget(prefix)
+    this.clearAdvertised(prefix)
   }
 
-  forget(prefix: number): void {
+  /** The prefix must be advertised. */
+  clearAdvertised(prefix: number): void {
     this.#isAdvertised[prefix >>> 5] = (this.#isAdvertised[prefix >>> 5] as number) & ~(1 << (prefix & 31))
     this.advertised--
     this.#prefixes.release(prefix)
