@@ -373,7 +373,7 @@ export class Engine {
 
   /** Whether stale routes of a lost neighbor are kept (RFC 4724). */
   get keepsStale(): boolean {
-    for (const { peer } of this.#neighbors.values()) if (peer.keepsRoutes) return true
+    for (const { peer } of this.#neighbors.values()) if (peer.hasStaleRoutes) return true
     return false
   }
 
@@ -598,7 +598,7 @@ export class Engine {
 
   /** Removes a neighbor of a `peerRange` that has no connection, unless its routes are kept for its restart. */
   #forgetCaller(neighbor: Neighbor, now: Millis): void {
-    if (neighbor.intent.range === undefined || neighbor.peer.keepsRoutes) return
+    if (neighbor.intent.range === undefined || neighbor.peer.hasStaleRoutes) return
     if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
   }
 

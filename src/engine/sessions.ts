@@ -191,7 +191,7 @@ export class Sessions {
         return
       case 'stale-over':
         this.#rib.dropStale(neighbor.name, action.families)
-        if (neighbor.peer.session === undefined && !neighbor.peer.keepsRoutes) this.#forget(neighbor)
+        if (neighbor.peer.session === undefined && !neighbor.peer.hasStaleRoutes) this.#forget(neighbor)
         this.#out.log(staleDroppedLine(neighbor.name, action.reason))
         return
       case 'updates':

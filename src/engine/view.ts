@@ -184,7 +184,7 @@ export class EngineView implements View {
 
   /** The RIB knows it: its session is up, or its routes are kept. */
   #hasRoutes({ peer }: Neighbor): boolean {
-    return peer.session !== undefined || peer.keepsRoutes
+    return peer.session !== undefined || peer.hasStaleRoutes
   }
 
   #channel(neighbor: Neighbor, family: Family): ChannelView {

@@ -44,7 +44,7 @@ export const OPEN_HOLD_TIME: Seconds = 240
 /** RFC 4271 §4.4. */
 const LEAST_KEEPALIVE: Millis = 1_000
 
-/** RFC 9687 §3.3: the Send Hold Time is this, or twice the hold time where that is longer. */
+/** RFC 9687 §4.4: the Send Hold Time is this, or twice the hold time where that is longer. */
 const SEND_HOLD_TIME: Seconds = 480
 
 type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'send-hold'
@@ -198,7 +198,7 @@ export class Connection {
     this.#watchSending()
   }
 
-  /** RFC 9687 §3.2: the network takes what we send. */
+  /** RFC 9687 §4.3: the network takes what we send. */
   drained(): void {
     this.timers.clear('send-hold')
   }
@@ -412,7 +412,7 @@ export class Connection {
     this.#watchSending()
   }
 
-  /** RFC 9687 §3.2: from what is sent first after the network took all, until it has taken all again. */
+  /** RFC 9687 §4.3: from what is sent first after the network took all, until it has taken all again. */
   #watchSending(): void {
     if (this.state !== 'Established' || this.timers.at('send-hold') !== undefined) return
     this.#set('send-hold', inMillis(this.sendHoldTime))

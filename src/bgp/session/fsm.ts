@@ -44,7 +44,7 @@ export const EVENT = {
   KeepAliveMsg: 26,
   UpdateMsg: 27,
   UpdateMsgErr: 28,
-  /** RFC 9687 §3.1. */
+  /** RFC 9687 §4.2. */
   SendHoldTimer_Expires: 29,
   /** Ours: RFC 2918 brought a message but gave its arrival no number. */
   RouteRefreshMsg: 30,
@@ -134,7 +134,10 @@ const IDLE: Rows = {
   AutomaticStart_with_PassiveTcpEstablishment: { to: 'Active', actions: ['start-connect-retry'] },
 }
 
-/** RFC 4271 §8.2.2, Connect and Active, events 16 and 17: the connection stands, OPEN is sent, four minutes for theirs. */
+/**
+ * RFC 4271 §8.2.2, Connect and Active, events 16 and 17: the connection stands, OPEN is sent, and the neighbor has four
+ * minutes for its own.
+ */
 const OPENING: Row = { to: 'OpenSent', actions: ['stop-connect-retry', 'send-open', 'start-open-hold'] }
 
 const CONNECT: Rows = {
@@ -204,7 +207,7 @@ const ESTABLISHED: Rows = {
   UpdateMsg: stay('Established', 'start-hold'),
   // RFC 4271 §8.2.2, Established, event 28.
   UpdateMsgErr: end('carried'),
-  // RFC 9687 §3.2, event 29: send a NOTIFICATION, in case the neighbor reads again, and drop the connection.
+  // RFC 9687 §4.3, event 29: send a NOTIFICATION, in case the neighbor reads again, and drop the connection.
   SendHoldTimer_Expires: end('send-hold-expired'),
   RouteRefreshMsg: stay('Established'),
 }

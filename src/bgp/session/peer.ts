@@ -53,7 +53,7 @@ export class Peer {
   #holdDown: Seconds = 0
   readonly #stale = new Stale()
   #started = false
-  #stopped: string | undefined
+  #stopReason: string | undefined
 
   #state: SessionState = 'Idle'
   #since: Millis
@@ -199,7 +199,7 @@ export class Peer {
   #start(): void {
     if (this.#started) return
     this.#started = true
-    this.#stopped = undefined
+    this.#stopReason = undefined
     this.#timers.clear('hold-down')
     this.#begin()
   }
@@ -220,19 +220,20 @@ export class Peer {
     const speaks = text !== '' && (subcode === CEASE.adminShutdown || subcode === CEASE.adminReset)
     const data = speaks ? encodeShutdownCommunication(text) : undefined
     this.#started = false
-    this.#stopped = reason
+    this.#stopReason = reason
     this.#timers.clear('hold-down')
     this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
     if (!isReset(CEASE.code, subcode)) this.#giveUpStale(reason)
   }
 
-  /** RFC 4724 §4: connections close without a NOTIFICATION, after which the neighbor would remove our routes. */
+  /** RFC 4724 §4: closes connections without a NOTIFICATION: one would make the neighbor remove our routes. */
   #vanish(reason: string): void {
     this.#started = false
-    this.#stopped = reason
+    this.#stopReason = reason
     this.#timers.clear('hold-down')
     for (const connection of this.#connections()) {
-      if (stands(connection.state)) connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
+      if (hasTcpConnection(connection.state))
+        connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
     }
     this.#endAll('ManualStop', messageError(CEASE.code, CEASE.adminShutdown, reason), reason)
   }
@@ -246,7 +247,7 @@ export class Peer {
     }
     this.#shared.config = next
     for (const connection of this.#connections()) connection.reconfigured()
-    if (this.#started && this.#own.state === 'Idle' && !this.#taken()) this.#begin()
+    if (this.#started && this.#own.state === 'Idle' && !this.#isSessionIncoming()) this.#begin()
   }
 
   /**
@@ -263,7 +264,7 @@ export class Peer {
     }
   }
 
-  /** The session runs from another local address than the one configured now. */
+  /** The session that we dialled runs from another local address than the one configured now. */
   #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): Change | undefined {
     const { session } = this.#own
     if (session === undefined || localAddress === undefined || localMayYield) return undefined
@@ -284,7 +285,7 @@ export class Peer {
     const connection = this.#find(conn)
     if (connection?.state !== 'Established') return
     this.#started = false
-    this.#stopped = error.text
+    this.#stopReason = error.text
     this.#holdDown = holdDown ?? 0
     if (holdDown !== undefined) this.#timers.set('hold-down', this.#shared.now + inMillis(holdDown))
     connection.step({ name: 'UpdateMsgErr', error })
@@ -349,21 +350,22 @@ export class Peer {
   #isRestart({ dialled, begunAt }: Connection, { restart }: Session): boolean {
     const before = this.session?.restart
     if (before === undefined || dialled || begunAt < this.#since) return false
-    // One that has restarted says so on each connection: where the session came of the same start, both dialled at once.
+    // A restarted neighbor sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
+    // connections stem from one restart.
     const isNews = restart?.restarted === true && !before.restarted
     return isNews || begunAt - this.#since >= COLLISION_WINDOW
   }
 
   /** A connection of the neighbor is, or is about to be, the session. */
-  #taken(): boolean {
+  #isSessionIncoming(): boolean {
     return this.#incoming.some(({ agreed }) => agreed)
   }
 
   /** Dials unless a connection that the neighbor opened is, or is about to be, the session. */
   #settleDialling(): void {
-    const taken = this.#taken()
-    if (taken && this.#own.trying) this.#own.step({ name: 'OpenCollisionDump', error: COLLISION })
-    if (!taken && this.#started && this.#own.state === 'Idle') {
+    const isIncoming = this.#isSessionIncoming()
+    if (isIncoming && this.#own.trying) this.#own.step({ name: 'OpenCollisionDump', error: COLLISION })
+    if (!isIncoming && this.#started && this.#own.state === 'Idle') {
       this.#own.step({ name: 'AutomaticStart_with_PassiveTcpEstablishment' })
     }
   }
@@ -383,10 +385,10 @@ export class Peer {
 
   /** Records why a connection ended, unless another one exists, or we had closed it before. */
   #note(fault: Fault, before: SessionState): void {
-    if (fault.class === 'Error' && !stands(before)) return
-    if (stands(this.#furthest().state)) return
+    if (fault.class === 'Error' && !hasTcpConnection(before)) return
+    if (hasTcpConnection(this.#furthest().state)) return
     const error: LastError = { ...fault, at: this.#shared.now }
-    const attempt = fault.class === 'Socket' && !stands(before)
+    const attempt = fault.class === 'Socket' && !hasTcpConnection(before)
     if (attempt) this.#attemptError = error
     // The reason of a refusal is kept, although "cannot be reached" follows it.
     if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
@@ -408,7 +410,7 @@ export class Peer {
   // ---- routes that are kept (RFC 4724 §4.2)
 
   /** Whether stale routes of the neighbor are kept. */
-  get keepsRoutes(): boolean {
+  get hasStaleRoutes(): boolean {
     return this.#stale.families.length > 0
   }
 
@@ -472,7 +474,7 @@ export class Peer {
       config,
       state: this.#state,
       since: this.#since,
-      stopped: this.#stopped,
+      stopped: this.#stopReason,
       lastError: this.#lastError,
       attemptError: this.#attemptError,
       session: this.session,
@@ -497,7 +499,7 @@ const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepali
 const rank = (connection: Connection): number => STATES.indexOf(connection.state)
 
 /** Whether there is a TCP connection. */
-const stands = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
+const hasTcpConnection = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
 
 /** Why the state changed without an error. */
 const REASON: Readonly<Partial<Record<EventName, string>>> = {

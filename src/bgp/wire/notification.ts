@@ -9,7 +9,7 @@ import { type Frame, HEADER_LENGTH, wrapMessage } from './header.ts'
 import type { Notification } from './message.ts'
 import { decodeUtf8, encodeUtf8Within, quote } from './utf8.ts'
 
-/** Error codes (RFC 4271 §4.5; 7: RFC 7313 §5; 8: RFC 9687 §3). */
+/** Error codes (RFC 4271 §4.5; 7: RFC 7313 §5; 8: RFC 9687 §5). */
 export const ERROR = {
   header: 1,
   open: 2,

@@ -75,7 +75,7 @@ test.each(names)('[12] %s leads where RFC 4271 says, from every state (§8.2.2)'
   expect(STATES.map((state) => picture(state, name))).toEqual(expected)
 })
 
-test('events have the numbers of RFC 4271 §8.1 and RFC 9687 §3.1, each once', () => {
+test('events have the numbers of RFC 4271 §8.1 and RFC 9687 §4.2, each once', () => {
   expect(Object.values(EVENT)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
 })
 
