@@ -22,7 +22,10 @@ export const systemClock: Clock = {
 /** When the thread or process started, in milliseconds since the machine did. */
 const STARTED: Millis = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 
-/** Milliseconds since the machine started: the same in every thread and process. */
+/**
+ * Milliseconds since the machine started, without the time that it slept (CLOCK_MONOTONIC): the same in every thread and
+ * process.
+ */
 export const bootClock = { now: (): Millis => performance.now() + STARTED }
 
 /** Converts a time of `bootClock` to one of `systemClock`. */

@@ -3,8 +3,8 @@
  *
  * In: the effects `reply` and `hang-up`. Out, to `feed`: `client-opened`, `command`, `client-drained`, `client-closed`.
  *
- * A client's next line is passed to the engine when the answer to the one before is complete; until then its socket is
- * not read. Lines sent ahead are bounded by its socket's buffer, one line by `LONGEST_LINE`. After `reply`,
+ * A client's next line is passed to the engine when the answer to the one before is complete. Its socket is read until more
+ * than `LONGEST_LINE` characters wait; that also bounds one line. After `reply`,
  * `client-drained` follows once the client has read all of it; a client that does not read gets nothing more. Every
  * `client-opened` is followed by exactly one `client-closed`.
  *
@@ -217,11 +217,7 @@ export class Control {
 
   /** Passes the next line to the engine, if there is one and its turn has come. */
   #next(client: Client): void {
-    if (client.gone) return
-    if (client.answering) {
-      if (client.text.length > LONGEST_LINE) client.socket.pause()
-      return
-    }
+    if (client.gone || client.answering) return
     const end = client.text.indexOf('\n')
     if ((end < 0 ? client.text.length : end) > LONGEST_LINE) {
       client.socket.write('9000 Command too long\n')

@@ -16,7 +16,7 @@ export class Liveness {
     this.#lastGood = now()
   }
 
-  /** Notes the answer to one probe: undefined, or why the agent is not live. */
+  /** Notes the answer to one probe, and returns it: undefined, or why the agent is not live. */
   note(whyNot: string | undefined): string | undefined {
     if (whyNot === undefined) this.#lastGood = this.#now()
     return whyNot

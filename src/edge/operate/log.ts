@@ -1,7 +1,7 @@
 /**
  * The log: each LogLine becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are written
  * without waiting: a reader that does not read loses lines, but delays no KEEPALIVE, and delays the end of the process
- * by no more than `FLUSH_TRIES`. Repeated lines are limited (`log-rate-limit.ts`).
+ * by at most about a second (`FLUSH_TRIES`). Repeated lines are limited (`log-rate-limit.ts`).
  */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
@@ -58,7 +58,7 @@ export function openLog({ level, to }: LogOptions): Log {
       } catch {
         // The reader has closed the stream: the error cannot be logged.
       }
-      // Else pino would offer it once more when the process exits.
+      // Otherwise pino would write the queued lines again when the process exits.
       stdout?.destroy()
     },
   }
