@@ -15,16 +15,20 @@ import { trimObject } from './trim.ts'
 export interface OwnNodeTiming {
   /** The API must report for this long that the Node does not exist. */
   readonly certain: Millis
-  readonly ask: Millis
-  readonly silence: Millis
+  readonly askEvery: Millis
+  readonly requestTimeout: Millis
 }
 
-export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, ask: 10_000, silence: 5_000 }
+export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, askEvery: 10_000, requestTimeout: 5_000 }
 
-/** The Node of another node: until its own agent is certain, and has left. */
-export const OTHER_NODE_WAIT: Millis = OWN_NODE_TIMING.certain + OWN_NODE_TIMING.ask + FAREWELL + 8_000
+/** Agents learn of a deletion at different moments. */
+const DIFFERENCE: Millis = 3_000
 
-type Upsert = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
+/** How long a missing Node of another node is still believed: until its own agent is certain, and has left. */
+export const OTHER_NODE_WAIT: Millis =
+  OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + OWN_NODE_TIMING.requestTimeout + FAREWELL + DIFFERENCE
+
+type ListedObject = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
 
 export interface OwnNodeOptions {
   readonly name: string
@@ -39,7 +43,7 @@ export class OwnNode {
   readonly #timing: OwnNodeTiming
   readonly #ref: ObjectRef
   /** The Node as last seen, until its deletion is certain. */
-  #known: Upsert | undefined
+  #known: ListedObject | undefined
   /** Since when the API has had none; undefined: not asked yet, or no answer. */
   #goneSince: Millis | undefined
   #asking: NodeJS.Timeout | undefined
@@ -53,7 +57,7 @@ export class OwnNode {
 
   stop(): void {
     this.#stopped.abort()
-    this.#found()
+    this.#stopAsking()
   }
 
   take(change: ObjectChange): void {
@@ -66,7 +70,7 @@ export class OwnNode {
   #isOwn = ({ kind, name }: ObjectRef): boolean => kind === 'Node' && name === this.#options.name
 
   #see(upsert: Extract<ObjectChange, { readonly kind: 'upsert' }>): void {
-    this.#found()
+    this.#stopAsking()
     this.#known = upsert
     this.#options.pass(upsert)
   }
@@ -74,7 +78,7 @@ export class OwnNode {
   #replace(change: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
     const own = change.objects.find(({ ref }) => this.#isOwn(ref))
     if (own !== undefined) {
-      this.#found()
+      this.#stopAsking()
       this.#known = own
     }
     const missing = own === undefined ? this.#known : undefined
@@ -82,7 +86,7 @@ export class OwnNode {
     this.#options.pass(missing === undefined ? change : { ...change, objects: [...change.objects, missing] })
   }
 
-  #found(): void {
+  #stopAsking(): void {
     clearTimeout(this.#asking)
     this.#asking = undefined
     this.#goneSince = undefined
@@ -94,7 +98,7 @@ export class OwnNode {
 
   async #ask(): Promise<void> {
     const round = this.#asking
-    const there = await this.#isThere()
+    const there = await this.#fetchNode()
     // The Node came back meanwhile, or the source has ended.
     if (round === undefined || this.#asking !== round) return
     if (there === undefined) this.#goneSince = undefined
@@ -103,12 +107,12 @@ export class OwnNode {
       this.#see({ kind: 'upsert', ref: this.#ref, object, from: undefined })
       return
     } else if (this.#isCertain()) {
-      this.#found()
+      this.#stopAsking()
       this.#known = undefined
       this.#options.pass({ kind: 'delete', ref: this.#ref })
       return
     }
-    this.#asking = setTimeout(() => void this.#ask(), this.#timing.ask)
+    this.#asking = setTimeout(() => void this.#ask(), this.#timing.askEvery)
   }
 
   #isCertain(): boolean {
@@ -117,12 +121,12 @@ export class OwnNode {
     return now - this.#goneSince >= this.#timing.certain
   }
 
-  /** Undefined where the API does not answer. This lists one name, so that only the right to list Nodes is needed. */
-  async #isThere(): Promise<unknown | 'gone' | undefined> {
+  /** Undefined where the API does not answer; 'gone' where it has no such Node. This lists one name, so that only the right to list Nodes is needed. */
+  async #fetchNode(): Promise<unknown | 'gone' | undefined> {
     const { api, resource, name } = this.#options
     try {
       const query = { fieldSelector: `metadata.name=${name}` }
-      const list = await api.get(pathOf(resource), query, this.#timing.silence, this.#stopped.signal)
+      const list = await api.get(pathOf(resource), query, this.#timing.requestTimeout, this.#stopped.signal)
       const { items } = list as { readonly items?: unknown }
       if (!Array.isArray(items)) return undefined
       return items[0] ?? 'gone'

@@ -84,5 +84,5 @@ test('a new list of all Nodes ends every wait: what is not in it is deleted by i
 })
 
 test('its own agent has been certain, and has left, before the wait is over', () => {
-  expect(OTHER_NODE_WAIT).toBeGreaterThan(OWN_NODE_TIMING.certain + OWN_NODE_TIMING.ask + FAREWELL)
+  expect(OTHER_NODE_WAIT).toBeGreaterThan(OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + FAREWELL)
 })

@@ -46,7 +46,7 @@ test('it is gone for a minute: then it is passed on, once', async () => {
   expect(passed).toEqual([GONE])
   expect(queries[0]).toEqual(['/api/v1/nodes', { fieldSelector: 'metadata.name=n1' }])
   const asked = queries.length
-  expect(asked).toBeLessThanOrEqual(MINUTE / OWN_NODE_TIMING.ask + 2)
+  expect(asked).toBeLessThanOrEqual(MINUTE / OWN_NODE_TIMING.askEvery + 2)
   await wait(10 * MINUTE)
   expect(queries).toHaveLength(asked)
 })

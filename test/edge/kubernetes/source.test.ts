@@ -190,7 +190,7 @@ describe('the Kubernetes source', () => {
       api.apply(node('worker-1'))
       api.apply(node('worker-2'))
       const { kubeconfig } = opened
-      const ownNodeTiming = { certain: 300, ask: 50, silence: 1_000 }
+      const ownNodeTiming = { certain: 300, askEvery: 50, requestTimeout: 1_000 }
       const options = { kubeconfig, apiGroup: 'godwit.dev/v1', feed: known.feed, timing: QUICK }
       source = await openKubernetes({ ...options, node: 'worker-1', ownNodeTiming, otherNodeWait: 300 })
       await known.until('synced', () => known.synced)
