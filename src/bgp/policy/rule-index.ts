@@ -1,13 +1,15 @@
 /**
- * Which of many rules can match a prefix: those that name no prefixes, and those of which a prefix contains it. A filter
+ * Which of many rules can match a prefix: rules without prefixes, and rules with a prefix that contains it. A filter
  * of Calico's has a rule for each CIDR, so there may be thousands, and each route would be compared with all of them.
  */
 import type { Family } from '../../base/family.ts'
 import { mask, wordAt } from './prefix-set.ts'
 import type { PrefixMatch } from './rule.ts'
 
+type Words = readonly [number, number, number, number]
+
 interface Entry {
-  readonly words: readonly [number, number, number, number]
+  readonly words: Words
   readonly min: number
   readonly max: number
   readonly rule: number
@@ -16,8 +18,13 @@ interface Entry {
 /** The prefixes of one length, by a hash of their words. */
 interface Group {
   readonly bits: number
-  readonly masks: readonly [number, number, number, number]
+  readonly masks: Words
   readonly entries: Map<number, Entry[]>
+}
+
+const wordsOf = (bytes: Uint8Array): Words => {
+  const word = (index: number) => wordAt(bytes, 0, bytes.length, index)
+  return [word(0), word(1), word(2), word(3)]
 }
 
 export class RuleIndex {
@@ -38,7 +45,7 @@ export class RuleIndex {
         if (prefix.family !== family || min > max) continue
         const group = groups.get(prefix.length) ?? newGroup(prefix.length)
         groups.set(prefix.length, group)
-        const words = [0, 1, 2, 3].map((word) => wordAt(prefix.bytes, 0, prefix.bytes.length, word)) as [0, 0, 0, 0]
+        const words = wordsOf(prefix.bytes)
         const key = hash(...words)
         const others = group.entries.get(key)
         if (others === undefined) group.entries.set(key, [{ words, min, max, rule }])

@@ -1,7 +1,7 @@
 /**
  * Prefixes on the wire (RFC 4271 §4.3, RFC 4760 §5; the path identifier: RFC 7911 §3).
  *
- *     | path identifier 4, with add-path only | bits 1 | as many octets as the bits need | …
+ *     | path identifier 4, with add-path only | length octet | as many octets as the bits of the length need | …
  */
 import { ADDRESS_BITS, ADDRESS_BYTES, type Family } from '../../base/family.ts'
 import { makePrefix } from '../../base/prefix.ts'
@@ -25,7 +25,7 @@ export function checkNlri(bytes: Uint8Array, start: number, end: number, family:
   return -1
 }
 
-/** `10.1.0.0/16`; `at` is where the octet of bits lies. Bits beyond the length are cleared (RFC 4271 §4.3). */
+/** `10.1.0.0/16`; `at` is where its length octet lies. Bits beyond the length are cleared (RFC 4271 §4.3). */
 export function formatNlri(bytes: Uint8Array, at: number, family: Family): string {
   const bits = bytes[at] as number
   const address = new Uint8Array(ADDRESS_BYTES[family])

@@ -1,5 +1,7 @@
 /** Text in messages: UTF-8 that a peer wrote, and that must not be trusted. */
 
+import { HARMFUL } from '../../base/plain-text.ts'
+
 // The pure rooms are compiled without the host's types; these two are part of every host.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array }
 declare const TextDecoder: new (
@@ -31,8 +33,8 @@ export function encodeUtf8Within(text: string, limit: number): Uint8Array {
   return bytes.slice(0, end)
 }
 
-/** Control, format and separator characters can forge log lines and turn text around; quotes end ours. */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}"\\]/gu
+/** A quote would end our quotation. */
+const UNSAFE = new RegExp(String.raw`[${HARMFUL}"\\]`, 'gu')
 
 /** In quotes, fit for a log line or a terminal. */
 export function quote(text: string): string {
