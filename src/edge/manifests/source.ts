@@ -11,7 +11,7 @@
  * cannot be read keeps everything in force.
  */
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
-import { lstat, readdir, readFile, stat } from 'node:fs/promises'
+import { lstat, opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -24,6 +24,7 @@ import { podsOn, type Resource, resourcesOf, type Source, secretsIn } from '../r
 import { Apart } from './apart.ts'
 import { type ManifestFile, type ManifestObject, type ManifestProblem, parseManifests } from './file.ts'
 import { Pieces } from './pieces.ts'
+import { readUpTo } from './read-up-to.ts'
 
 export interface ManifestsOptions {
   readonly directory: string
@@ -52,6 +53,8 @@ interface KnownFile {
  * reported.
  */
 const EMPTY_PERIODS = 20
+/** A file that keeps changing for so many times `quiet` is reported: it is not read before it rests. */
+const RESTLESS_PERIODS = 200
 
 /** An error or a warning, and its place. */
 type FileProblem = Pick<ManifestProblem, 'text' | 'level' | 'hides'>
@@ -64,7 +67,10 @@ interface Sighting {
 
 const NOTHING: ManifestFile = { objects: [], problems: [] }
 const NAMES = /^[^.].*\.(ya?ml|json)$/
-const LARGEST_FILE = 16n * 1024n * 1024n
+const LARGEST_FILE = 16 * 1024 * 1024
+const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
+/** A folder with more manifests is no folder of manifests: it cannot be read. */
+const MOST_FILES = 10_000
 const GONE = 'gone'
 const UNKNOWN = 'unknown'
 /** The beginning of the error for a file whose status cannot be read. */
@@ -82,6 +88,8 @@ export class Manifests implements Source {
   readonly #apart = new Apart()
   /** What the last check found, where it differs from what was read. */
   #unsettled = new Map<string, Sighting>()
+  /** Since when a file differs from what was read. */
+  readonly #changing = new Map<string, Millis>()
   #objects = new Map<string, ManifestObject>()
   #problems = new Map<string, FileProblem>()
   #folderError: string | undefined
@@ -162,7 +170,10 @@ export class Manifests implements Source {
       return
     }
     const settled = this.#settle(seen)
-    for (const [file, signature] of settled) await this.#take(file, signature)
+    for (const [file, signature] of settled) {
+      if (this.#stopped) return
+      await this.#take(file, signature)
+    }
     this.#report()
   }
 
@@ -186,13 +197,23 @@ export class Manifests implements Source {
   }
 
   async #signatures(): Promise<Map<string, string>> {
-    const names = (await readdir(this.#directory)).filter((name) => NAMES.test(name)).sort()
+    const names = await this.#names()
     const seen = new Map<string, string>()
-    for (const name of names) {
+    for (const name of names.sort()) {
+      if (this.#stopped) break
       const signature = await this.#signature(name)
       if (signature !== undefined) seen.set(name, signature)
     }
     return seen
+  }
+
+  async #names(): Promise<string[]> {
+    const names: string[] = []
+    for await (const { name } of await opendir(this.#directory, { bufferSize: 256 })) {
+      if (NAMES.test(name)) names.push(name)
+      if (names.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} manifests`)
+    }
+    return names
   }
 
   /** Undefined for a file that vanished meanwhile, and for anything but a regular file. */
@@ -235,7 +256,21 @@ export class Manifests implements Source {
       else unsettled.set(file, sighting)
     }
     this.#unsettled = unsettled
+    this.#noteRestless(now)
     return settled
+  }
+
+  /** Reports files that have differed from what was read for long, because they keep changing. */
+  #noteRestless(now: Millis): void {
+    for (const file of this.#changing.keys()) if (!this.#unsettled.has(file)) this.#changing.delete(file)
+    for (const file of this.#unsettled.keys()) {
+      const since = this.#changing.get(file) ?? now
+      this.#changing.set(file, since)
+      if (now - since < this.#quiet * RESTLESS_PERIODS) continue
+      const { signature, content } = this.#files.get(file) ?? { signature: UNKNOWN, content: NOTHING }
+      const error = 'keeps changing, and is not read before it rests'
+      this.#files.set(file, { signature, content: withoutProblems(content), error })
+    }
   }
 
   #hasEmptied(file: string, signature: string): boolean {
@@ -261,9 +296,10 @@ export class Manifests implements Source {
     if (signature.startsWith(UNREACHABLE)) return signature.slice(UNREACHABLE.length)
     try {
       const { size } = await this.#stat(file)
-      if (size > LARGEST_FILE) return `is larger than ${LARGEST_FILE} bytes`
-      const text = await readFile(join(this.#directory, file), 'utf8')
+      if (size > LARGEST_FILE) return TOO_LARGE
+      const text = await readUpTo(join(this.#directory, file), LARGEST_FILE)
       if (signatureOf(await this.#stat(file)) !== signature) return undefined
+      if (text === undefined) return TOO_LARGE
       if (text === '' && hadObjects) return 'is empty; remove the file to remove its objects'
       const pieces = this.#piecesOf(file)
       const { read: apart } = this.#apart

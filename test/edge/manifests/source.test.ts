@@ -1,9 +1,13 @@
 /** What only files can do to a source. The rest is in the contract of sources. */
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import { readUpTo } from '../../../src/edge/manifests/read-up-to.ts'
 import { Manifests } from '../../../src/edge/manifests/source.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
 import { node, peer, service } from '../../support/manifests.ts'
@@ -54,6 +58,50 @@ describe('the folder of manifests', () => {
     await writeFile(path(`one.${end}`), text)
     await start()
     expect(known.objects.get('BGPPeer/rack')).toEqual(peer('rack'))
+  })
+
+  test('what a read would wait for is no manifest: all else is read, and the source ends', async () => {
+    await write('one.yaml', peer('one'))
+    await promisify(execFile)('mkfifo', [path('pipe.yaml')])
+    await symlink('/dev/zero', path('zero.yaml'))
+    // To the owner of the machine this is a plain file, and its reader waits for the kernel's next word.
+    await symlink('/proc/kmsg', path('word.yaml'))
+    await start()
+    expect(keys()).toEqual(['BGPPeer/one'])
+    expect([...known.problems.keys()].filter((at) => at !== 'word.yaml')).toEqual([])
+  })
+
+  test('a file that keeps changing is not read before it rests, and that is said', async () => {
+    await write('one.yaml', peer('one'))
+    await start(5)
+    const writing = setInterval(() => void appendFile(path('one.yaml'), '# more\n'), 1)
+    await troubled('one.yaml')
+    clearInterval(writing)
+    expect(known.problems.get('one.yaml')).toMatch(
+      /^keeps changing, and is not read before it rests; its last good objects/,
+    )
+    await noTrouble()
+    expect(keys()).toEqual(['BGPPeer/one'])
+  })
+
+  test('too many files are no folder of manifests: what was read before stays', async () => {
+    await write('one.yaml', peer('one'))
+    await start()
+    for (let index = 0; index < 10_000; index++) writeFileSync(path(`m${index}.yaml`), '')
+    await troubled(directory)
+    expect(known.problems.get(directory)).toContain('it holds more than 10000 manifests')
+    expect(keys()).toEqual(['BGPPeer/one'])
+    await unlink(path('m7.yaml'))
+    await noTrouble()
+  })
+
+  test.each([
+    ['as long as allowed', 200_000, 'text'],
+    ['longer by one', 199_999, 'undefined'],
+    ['without an end', 1, 'undefined'],
+  ])('a file %s', async (_, most, found) => {
+    await writeFile(path('x'), 'x'.repeat(200_000))
+    expect((await readUpTo(path('x'), most)) === undefined ? 'undefined' : 'text').toBe(found)
   })
 
   test('a List, and a list of one kind whose items do not say what they are', async () => {
