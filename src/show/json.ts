@@ -19,9 +19,10 @@ import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { type ServiceRow, servicesOf } from './services.ts'
-import { staticRoutes, symbolsOf } from './static.ts'
+import { staticRoutes } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
+import { symbolsOf } from './symbols.ts'
 import { formatRfc3339 } from './time.ts'
 import type {
   CallerView,

@@ -42,6 +42,16 @@ export class PrefixSet {
     for (const [index, entry] of entries.entries()) this.#insert(entry, index)
   }
 
+  /** Whether one of the matches contains the prefix. `bytes` holds at least its first `length` bits, from `at` on. */
+  contains(bytes: Uint8Array, length: number, at = 0): boolean {
+    if (this.size === 0) return false
+    const octets = (length + 7) >> 3
+    const first = wordAt(bytes, at, octets, 0)
+    if (octets <= 4) return this.has(first, 0, 0, 0, length)
+    const word = (index: number): number => wordAt(bytes, at, octets, index)
+    return this.has(first, word(1), word(2), word(3), length)
+  }
+
   /** Whether one of the matches contains the prefix of these words (masked or not) and this length. */
   has(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const lengths = this.#lengths

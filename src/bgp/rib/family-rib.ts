@@ -33,7 +33,7 @@ import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { Removal } from './removal.ts'
 import { ASK, Review } from './review.ts'
-import { isInside, ServiceAddresses } from './service-addresses.ts'
+import { ServiceAddresses } from './service-addresses.ts'
 import { Sweep } from './sweep.ts'
 import type { LocalRoute } from './types.ts'
 
@@ -537,7 +537,7 @@ export class FamilyRib {
     this.prefixes.writeAddress(prefix, this.#address)
     const length = this.prefixes.lengths[prefix] as number
     let all = 0
-    for (const { set, asks } of ranges) if (isInside(set, this.#address, length)) all |= asks
+    for (const { set, asks } of ranges) if (set.contains(this.#address, length)) all |= asks
     return all
   }
 

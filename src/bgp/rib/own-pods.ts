@@ -6,7 +6,6 @@
 import type { Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet, within } from '../policy/prefix-set.ts'
-import { isInside } from './service-addresses.ts'
 
 interface Claim {
   readonly prefix: Prefix
@@ -40,7 +39,7 @@ export class OwnPods {
 
   /** Whether the route of these octets leads to pods of this node. */
   has(bytes: Uint8Array, at: number, length: number): boolean {
-    if (!isInside(this.#own, bytes, length, at)) return false
+    if (!this.#own.contains(bytes, length, at)) return false
     return this.#claims.find(({ prefix }) => contains(prefix, bytes, at, length))?.isOwn === true
   }
 }

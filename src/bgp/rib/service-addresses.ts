@@ -8,7 +8,7 @@
 import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
-import { PrefixSet, wordAt } from '../policy/prefix-set.ts'
+import { PrefixSet } from '../policy/prefix-set.ts'
 import type { PrefixMatch } from '../policy/rule.ts'
 
 export class ServiceAddresses {
@@ -51,7 +51,7 @@ export class ServiceAddresses {
 
   /** Whether this prefix is a service address or lies inside a service range. */
   has(bytes: Uint8Array, length: number): boolean {
-    if (isInside(this.#ranges, bytes, length)) return true
+    if (this.#ranges.contains(bytes, length)) return true
     return length === this.#bits && this.#addresses.size > 0 && this.#addresses.has(this.#keyOf(bytes))
   }
 
@@ -59,21 +59,4 @@ export class ServiceAddresses {
   #keyOf(bytes: Uint8Array): number | string {
     return this.#family === 'ipv4' ? readU32(bytes, 0) : String.fromCharCode(...bytes)
   }
-}
-
-/**
- * Whether the prefix lies inside `set`. `bytes` holds at least the first `length` bits of its address, from `at` on.
- */
-export function isInside(set: PrefixSet, bytes: Uint8Array, length: number, at = 0): boolean {
-  if (set.size === 0) return false
-  const octets = (length + 7) >> 3
-  const first = wordAt(bytes, at, octets, 0)
-  if (octets <= 4) return set.has(first, 0, 0, 0, length)
-  return set.has(
-    first,
-    wordAt(bytes, at, octets, 1),
-    wordAt(bytes, at, octets, 2),
-    wordAt(bytes, at, octets, 3),
-    length,
-  )
 }
