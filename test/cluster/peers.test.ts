@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
-import { DEFAULT_MAX_PREFIXES } from '../../src/cluster/peers.ts'
+import { DEFAULT_MAX_PREFIXES } from '../../src/cluster/make-peer.ts'
 import { intentOf, peersOf, problemsOf } from '../support/cluster.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node } from '../support/objects.ts'
 

@@ -1,7 +1,7 @@
 /** A neighbor that fills the table up to the default limit, each route with attributes of its own. */
 import { expect, test } from 'vitest'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
-import { DEFAULT_MAX_PREFIXES } from '../../src/cluster/peers.ts'
+import { DEFAULT_MAX_PREFIXES } from '../../src/cluster/make-peer.ts'
 import { concat } from '../support/lone-peer.ts'
 import { announcement, attributes } from '../support/rib.ts'
 import { type RawNeighbor, Rig } from '../support/rig.ts'
