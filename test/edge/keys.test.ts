@@ -61,7 +61,7 @@ describe('a value that can be no key', () => {
     expect(text(keys.get(AT))).toBe('good')
   })
 
-  test('80 octets are one', () => {
+  test('80 octets are one (RFC 2385 §4.5)', () => {
     const keys = new Keys()
     keys.cover(objects(upsert('bgp', { data: { k: base64('x'.repeat(80)) } })))
     expect(keys.get(AT)).toHaveLength(80)

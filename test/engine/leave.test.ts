@@ -47,7 +47,7 @@ const prefixes = (world: World, host: Host) => learned(world, host).map(({ prefi
 const ups = (host: Host) => host.told('session-up').length
 const GRACEFUL_SHUTDOWN = '65535:0'
 
-describe('leaving', () => {
+describe('leaving (RFC 8326 §4)', () => {
   test('first other ways are preferred, then routes go, then the session ends with words; the agent stays', () => {
     const { world, one, tor } = scene()
     expect(world.ask(one, 'leave "new kernel"')).toMatch(/^0909 Leaving: new kernel\n$/)
@@ -154,7 +154,7 @@ describe('a farewell', () => {
   })
 })
 
-describe('draining one neighbor', () => {
+describe('draining one neighbor (RFC 8326 §4)', () => {
   const drained = (world: World, one: Host, tor: Host) => ({
     there: learned(world, tor).map(({ communities }) => communities),
     here: learned(world, one).map(({ localPref }) => localPref),

@@ -55,7 +55,7 @@ export const PITFALLS: Readonly<Record<number, Pitfall>> = {
     'the last message arrives though the neighbor was still sending',
   ),
   24: pitfall('send hold timer', 'a network that takes what is sent', 'eight minutes'),
-  25: pitfall('GTSM', 'TTL security: both send 255'),
+  25: pitfall('GTSM', 'TTL security (RFC 5082 §3): both send 255'),
   26: pitfall('keys of TCP-MD5 before anybody speaks', 'one key on both sides', 'with %s nobody gets in'),
   27: pitfall('link-local addresses have an interface', 'goes over the interface of its session', 'needs to know it'),
 

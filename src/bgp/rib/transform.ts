@@ -23,7 +23,7 @@ export interface Rewrite {
 }
 
 /**
- * To an external neighbor: our AS in front of the path (§5.1.2) and no confederation segment in it (RFC 5065 §5.3), no
+ * To an external neighbor: our AS in front of the path (§5.1.2) and no confederation segment in it (RFC 5065 §5), no
  * LOCAL_PREF (§5.1.5), no ORIGINATOR_ID or CLUSTER_LIST (RFC 4456 §8), no extended community that stays inside an AS
  * (RFC 4360 §6), and MED only where policy set it (§5.1.4). Returns where the written part ends.
  */

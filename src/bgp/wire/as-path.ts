@@ -42,7 +42,7 @@ export const BROKEN_PATH = {
 } as const
 
 /**
- * RFC 7606 §7.2, RFC 7607 §2 (no AS 0), RFC 9774 §3 (no sets), and RFC 5065 §5.3 where `external`.
+ * RFC 7606 §7.2, RFC 7607 §2 (no AS 0), RFC 9774 §3 (no sets), and RFC 5065 §5 where `external`.
  * Undefined where all is well. Runs for every UPDATE and allocates nothing.
  */
 export function whyNotPath(

@@ -50,7 +50,7 @@ test('a refusal says why and how to open it', () => {
   )
 })
 
-test('without pools only own routes go out and nothing comes in', () => {
+test('RFC 8212 §3: without pools only own routes go out and nothing comes in', () => {
   expect(evaluate(builtinExport([], true), route('10.0.0.0/8'), 'internal').kind).toBe('reject')
   expect(evaluate(builtinExport([], true), ownRoute('10.0.0.0/8'), 'external').kind).toBe('accept')
   expect(evaluate(builtinImport([]), route('10.0.0.0/8'), 'external').kind).toBe('reject')
@@ -82,7 +82,7 @@ test('without filters the policy is the built-in one itself', () => {
 test.each([
   ['by the built-in policy', builtinImport(POOLS), '10.0.0.0/24'],
   ['in what a filter lets in', withFilters([OPENED], builtinImport(POOLS)), '192.0.2.0/24'],
-])('RFC 8326: GRACEFUL_SHUTDOWN from eBGP is heeded %s', (_, policy, text) => {
+])('RFC 8326 §4: GRACEFUL_SHUTDOWN from eBGP is heeded %s', (_, policy, text) => {
   const leaving = route(text, { attributes: LEAVING })
   expect(evaluate(policy, leaving, 'external')).toMatchObject({ attributes: { ...LEAVING, localPref: 0 } })
   expect(evaluate(policy, { ...leaving, learnedFrom: 'internal' }, 'internal')).toMatchObject({ attributes: LEAVING })

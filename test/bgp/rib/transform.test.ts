@@ -52,7 +52,7 @@ describe('to an external neighbor', () => {
       [...ORIGIN, ...ATOMIC, ...UNKNOWN],
     ],
     [
-      'a leading confederation segment goes, and the sequence behind it grows (RFC 5065 §5.3)',
+      'a leading confederation segment goes, and the sequence behind it grows (RFC 5065 §5)',
       [0x40, 2, 12, 3, 1, ...members(1), 2, 1, ...members(1)],
       [0x40, 2, 10, 2, 2, ...US, ...members(1)],
     ],

@@ -121,7 +121,7 @@ test('[6] 2/3 for our own router ID inside our AS, which is legal from outside',
   expect(refuse(open(same))).toBe('agreed')
 })
 
-describe('families', () => {
+describe('families (RFC 4760 §8)', () => {
   test.each([
     ['both', [V4, V6], ['ipv4', 'ipv6']],
     ['the common one', [V6], ['ipv6']],

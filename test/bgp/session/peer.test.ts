@@ -308,9 +308,9 @@ describe('stop', () => {
   })
 
   test.each([
-    ['another subcode carries no text', 3, 'bye', '06 03'],
+    ['another subcode carries no text (RFC 9003 §2)', 3, 'bye', '06 03'],
     ['no text, no data', 2, '', '06 02'],
-    ['administrative reset carries it', 4, 'x', '06 04 01 78'],
+    ['administrative reset carries it (RFC 9003 §2)', 4, 'x', '06 04 01 78'],
   ])('%s', (_, subcode, text, notification) => {
     const lone = new LonePeer().reach('Established').hand({ kind: 'stop', subcode, text, reason: 'r' })
     expect(lone.said).toEqual([`notification ${notification}`])

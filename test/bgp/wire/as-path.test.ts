@@ -10,7 +10,11 @@ test.each<[string, AsSegment[], number]>([
   ['nothing', [], 0],
   ['a sequence counts each', [sequence(1, 2, 3)], 3],
   ['[59] a set counts one', [sequence(1), set(2, 3)], 2],
-  ['[59] confederations count nothing', [confederation(1, 2), sequence(3), { kind: 'confed-set', asns: [4] }], 1],
+  [
+    '[59] confederations count nothing (RFC 5065 §5.3)',
+    [confederation(1, 2), sequence(3), { kind: 'confed-set', asns: [4] }],
+    1,
+  ],
 ])('length: %s', (_, path, length) => {
   expect(pathLength(path)).toBe(length)
 })

@@ -87,7 +87,7 @@ describe('only from outside the AS (RFC 4271 §5.1.5, RFC 7606 §7.5, §7.9, §7
   test.each<[string, string, PeerType, Outcome | undefined]>([
     ['[45] an empty AS_PATH', '40 02 00', 'external', 'withdraw'],
     ['[45] an empty AS_PATH', '40 02 00', 'internal', undefined],
-    ['an AS_CONFED_SEQUENCE (RFC 5065 §5.3)', '40 02 06 03 01 0000fc01', 'external', 'withdraw'],
+    ['an AS_CONFED_SEQUENCE (RFC 5065 §5)', '40 02 06 03 01 0000fc01', 'external', 'withdraw'],
     ['an AS_CONFED_SEQUENCE', '40 02 06 03 01 0000fc01', 'internal', undefined],
     ['[35] a LOCAL_PREF', '40 05 04 00000064', 'external', 'discard'],
     ['a LOCAL_PREF', '40 05 04 00000064', 'internal', undefined],
@@ -285,7 +285,7 @@ describe('what ends the session', () => {
     }
   })
 
-  describe.each(POSITIONS)('an attribute of routes, %s', (position) => {
+  describe.each(POSITIONS)('an attribute of routes (RFC 4760 §7, RFC 7606 §7.11, §7.12), %s', (position) => {
     test.each(MP_FAULTS)('%s', (_, text, subcode) => {
       const bad = fromHex(text)
       for (const peer of PEERS) {

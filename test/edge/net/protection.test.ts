@@ -102,7 +102,7 @@ describe('what protects a session', () => {
     ['IPv4, at a socket of its own', '127.0.0.1', ['127.0.0.1']],
     ['IPv6, at a socket for both families', '::1', []],
     ['IPv6, at a socket of its own', '::1', ['::1']],
-  ])('[26] one key on both sides: %s', async (_, address, addresses) => {
+  ])('[26] one key on both sides (RFC 2385 §2.0): %s', async (_, address, addresses) => {
     one.learn({ k: 'hunter2' }, [keyed(address)])
     two.learn({ k: 'hunter2' }, [keyed(address)])
     listen(addresses)
@@ -127,7 +127,7 @@ describe('what protects a session', () => {
   test.each([
     ['another key', { k: 'hunter3' }, true],
     ['no key', { k: 'hunter2' }, false],
-  ])('[26] with %s nobody gets in, and the reason says what it may be', async (_, values, asks) => {
+  ])('[26] with %s nobody gets in (RFC 2385 §2.0), and the reason says what it may be', async (_, values, asks) => {
     one.learn(values, asks ? [keyed('127.0.0.1')] : [])
     two.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
     listen()
@@ -138,7 +138,7 @@ describe('what protects a session', () => {
     expect(two.of('accepted')).toEqual([])
   })
 
-  test('a neighbor that has a key does not get in to one that has none', async () => {
+  test('a neighbor that has a key does not get in to one that has none (RFC 2385 §2.0)', async () => {
     one.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
     listen()
     dial('127.0.0.1')
@@ -205,7 +205,7 @@ describe('what protects a session', () => {
   }
 
   test.each(['127.0.0.1', '::1'])(
-    '[25] TTL security: both send 255, and who comes from further away does not even begin: %s',
+    '[25] TTL security (RFC 5082 §3): both send 255, and who comes from further away does not even begin: %s',
     async (address) => {
       one.learn({}, [distant(address, 255)])
       two.learn({}, [distant(address, 255)])
@@ -221,7 +221,7 @@ describe('what protects a session', () => {
   )
 
   test.each(['127.0.0.1', '::1'])(
-    '[25] where another neighbor may come from afar, each is judged by its SYN before a byte of it is read: %s',
+    '[25] where another neighbor may come from afar (RFC 5082 §3), each is judged by its SYN before a byte of it is read: %s',
     async (address) => {
       const other = distant(address.includes(':') ? 'fd00::9' : '127.0.0.9', 1)
       one.learn({}, [distant(address, 255)])
