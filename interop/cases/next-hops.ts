@@ -4,9 +4,11 @@
 import { join } from 'node:path'
 import { Agent } from '../lab/agent.ts'
 import { bgpPeer, kubeNode, Manifests } from '../lab/manifests.ts'
-import { ip, wire } from '../lab/wire.ts'
+import { eventually } from '../lab/wait.ts'
+import { ip, kernelRoutes, wire } from '../lab/wire.ts'
 import type { Router } from '../speakers/speaker.ts'
 import { type Case, expect, routerHolds } from './case.ts'
+import { GODWIT } from './fabric.ts'
 import { agentSessionsUp, CLUSTER_AS, Cluster, configuration, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
 const UPLINKS = [1, 2] as const
@@ -89,4 +91,41 @@ const vip: Case = {
   },
 }
 
-export const cases: readonly Case[] = [uplinks, vip]
+/** Routers write their link-local address as well: it is of no use on a link where this node has no IPv6. */
+const oneWithoutIpv6: Case = {
+  name: 'next hops: the IPv6 routes of an uplink without IPv6 on our side are not chosen, however good they are',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const manifests = new Manifests(join(lab.directory, 'cluster'))
+    const node = await lab.bare('node-1', ours(1))
+    const network = 'fd00:244:201::/64'
+    const peers = UPLINKS.map((uplink) => bgpPeer(`router-${uplink}`, theirs(uplink).ipv4, ROUTER_AS + uplink))
+    await manifests.put(configuration(), ...POOLS, kubeNode(node, PODS), ...peers)
+    for (const uplink of UPLINKS) {
+      const host = await lab.bare(`router-${uplink}`, theirs(uplink))
+      const addresses = uplink === 1 ? [`${ours(1).ipv4}/24`] : withLength(ours(uplink))
+      await wire(
+        { host: node, name: `up${uplink}`, addresses },
+        { host, name: 'eth0', addresses: withLength(theirs(uplink)) },
+      )
+      const neighbors = [{ address: ours(uplink).ipv4, asn: CLUSTER_AS }]
+      const networks = [{ prefix: network, nextHop: theirs(uplink).ipv6 }]
+      await speaker.start(host, { asn: ROUTER_AS + uplink, neighbors, networks })
+    }
+    await node.must(['sysctl', '-qw', 'net.ipv6.conf.up1.disable_ipv6=1'])
+    const agent = new Agent(node, manifests, { linux: true })
+    await agent.start()
+    await agentSessionsUp(agent, UPLINKS.length)
+    const goesOver = (uplink: number) =>
+      eventually(async () => {
+        const line = (await kernelRoutes(node, GODWIT)).find((route) => route.startsWith(network)) ?? 'none'
+        expect(line.includes(` dev up${uplink} `), `the route of ${network} is ${line}`)
+      })
+    await goesOver(2)
+    await node.must(['sysctl', '-qw', 'net.ipv6.conf.up2.disable_ipv6=1', 'net.ipv6.conf.up1.disable_ipv6=0'])
+    await ip(node, [`address replace ${ours(1).ipv6}/64 dev up1 nodad`])
+    await goesOver(1)
+  },
+}
+
+export const cases: readonly Case[] = [uplinks, vip, oneWithoutIpv6]

@@ -36,6 +36,10 @@ export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
 /** Whether the next hop can be resolved only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
 
+/** Whether it can be reached over the link of its session, whatever the kernel's routes say. */
+export const isOnSessionLink = (bytes: Uint8Array): boolean =>
+  bytes.length === 32 ? isLinkLocalAt(bytes, 16) : isLinkLocalBytes(bytes)
+
 /** The part of a next hop that is looked up in the kernel's routes; undefined: it is link-local only. */
 export function globalPart(bytes: Uint8Array): Uint8Array | undefined {
   const first = bytes.length === 32 ? bytes.subarray(0, 16) : bytes

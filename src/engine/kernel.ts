@@ -20,7 +20,7 @@ import { same } from '../cluster/same.ts'
 import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
-import { globalPart, hasLinkLocal, type NextHop } from '../dataplane/next-hop.ts'
+import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { describeKeptOut, describeRoute, RouteKeeper } from '../dataplane/route-keeper.ts'
 import { type LoopPlan, ServiceLoops } from '../dataplane/service-loops.ts'
@@ -401,12 +401,13 @@ export class Kernel {
     return range && `it lies inside the service range ${range}: packets to services are handled by kube-proxy's rules`
   }
 
-  /** A link-local next hop counts as reachable: it is resolved per session, when its route is written. */
+  /**
+   * A link-local next hop counts as reachable, unless the link of the session cannot be used: it is resolved per
+   * session, when its route is written.
+   */
   #reach(bytes: Uint8Array): Reachability {
-    const known = hasLinkLocal(bytes)
-    const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
-    if (resolution.kind === 'unresolved') return { reach: known ? 'direct' : 'none', metric: 0 }
-    return { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
+    const found = reachabilityOf(this.#routes.nextHops.resolution({ bytes, interface: undefined }))
+    return isOnSessionLink(bytes) ? { reach: 'direct', metric: 0, withoutLink: found } : found
   }
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
@@ -494,6 +495,11 @@ function stillThere({ nodeAddresses, podCidrs }: DataplaneIntent): StillThere {
     hasPods: ({ prefix }) => isInsideOne(prefix, podCidrs),
   }
 }
+
+const reachabilityOf = (resolution: Resolution): Reachability =>
+  resolution.kind === 'unresolved'
+    ? { reach: 'none', metric: 0 }
+    : { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
 
 /** It is advertised when packets to it end on this node, by what the kernel holds. */
 const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr' || origin === 'pod'

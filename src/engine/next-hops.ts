@@ -21,6 +21,8 @@ export interface NextHopChoice {
   readonly link: string | undefined
   /** The networks of that link, if the neighbor is on it too. */
   readonly shared: readonly Prefix[]
+  /** Link-local next hops of the neighbor cannot be reached: its link is down, or has no IPv6. */
+  readonly lacksLink: boolean
   /** Our addresses that were chosen as next hops, by family. */
   readonly chosen: Readonly<Partial<Record<Family, Address>>>
 }
@@ -39,8 +41,8 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 }
 
 /** What is advertised, or why not, as a text that changes with it. */
-export const nextHopsKey = ({ text, held, link, shared }: NextHopChoice): string =>
-  JSON.stringify([text, held, link, shared.map((prefix) => prefix.text)])
+export const nextHopsKey = ({ text, held, link, lacksLink, shared }: NextHopChoice): string =>
+  JSON.stringify([text, held, link, lacksLink, shared.map((prefix) => prefix.text)])
 
 class Choice {
   readonly #session: Session
@@ -78,7 +80,7 @@ class Choice {
     }
     const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const link = this.#link?.name ?? this.#place.link
-    return { bytes, text, held, link, shared, chosen: this.#chosen }
+    return { bytes, text, held, link, lacksLink: this.#lacksLink, shared, chosen: this.#chosen }
   }
 
   /**
@@ -126,6 +128,12 @@ class Choice {
     const holder = needs.named === undefined ? undefined : this.#place.links.holder(needs.named)
     const own = holder?.addresses.find(({ address }) => address === needs.named)
     return own !== undefined && whyNotUsable(own, needs) === undefined ? own.address : undefined
+  }
+
+  get #lacksLink(): boolean {
+    const { links } = this.#place
+    const name = this.#link?.name
+    return links.isKnown && (name === undefined || !links.isUp(name) || !links.hasIpv6(name))
   }
 
   #whyNone(family: Family): string {

@@ -438,6 +438,7 @@ function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPee
     ...(session.restart?.longLived !== undefined && { longLived: true }),
     ...(session.role !== undefined && { role: session.role }),
     ...(nextHops?.link !== undefined && { interface: nextHops.link }),
+    ...(nextHops?.lacksLink === true && { lacksLink: true }),
     link: nextHops?.shared ?? [],
   }
 }

@@ -182,3 +182,17 @@ test('before links are known the other family waits, and says so', () => {
   expect(found.text).toEqual({ ipv4: '192.168.80.1' })
   expect(found.held).toEqual({ ipv6: 'no IPv6 next hop: the links of this node are not known yet' })
 })
+
+describe('link-local next hops of the neighbor cannot be reached', () => {
+  const onlyIpv4 = link(3, 'eth1', '192.168.80.1/24')
+  test.each<[string, LinkTable, boolean]>([
+    ['over a link with IPv6: they can', tableOf(ETH1), false],
+    ['over one that has no more than a link-local address: they can', tableOf(BARE), false],
+    ['over one without IPv6', tableOf(ETH0, onlyIpv4), true],
+    ['over one that is down', tableOf({ ...ETH1, up: false }), true],
+    ['where no link has the address of the session', tableOf(ETH0), true],
+    ['while links are not known: nothing is known against it', new LinkTable(), false],
+  ])('%s', (_, links, expected) => {
+    expect(choose(links).lacksLink).toBe(expected)
+  })
+})

@@ -79,6 +79,8 @@ const REACHES: readonly Reachability[] = [
   { reach: 'direct', metric: 9 },
   { reach: 'none', metric: 0 },
   { reach: 'learned', metric: 0 },
+  { reach: 'direct', metric: 0, withoutLink: { reach: 'none', metric: 0 } },
+  { reach: 'direct', metric: 0, withoutLink: { reach: 'direct', metric: 9 } },
 ]
 const RANGES = [[], ['10.1.0.0/16'], ['10.0.0.0/8', '2001:db8:1::/48']].map((texts) => texts.map(prefix))
 
@@ -421,6 +423,7 @@ function shaped(peer: RibPeer, a: number, b: number): RibPeer {
       ...(b % 5 !== 0 && { ipv6: addressBytes(at(HOPS.ipv6, b % 7 === 0 ? 1 : 0)) }),
     },
     ...(b % 4 === 0 && { allowedOwnAs: 1 }),
+    ...(b % 6 < 2 && { lacksLink: true }),
     ...(reflection !== undefined && { reflection }),
   }
 }

@@ -171,11 +171,20 @@ export class Decision {
   }
 
   #isUsable(path: number): boolean {
-    return this.#paths.refused[path] === 0 && this.#reachOf(path) !== REACH.none
+    return this.#paths.refused[path] === 0 && this.reachOf(path) !== REACH.none
   }
 
-  #reachOf(path: number): number {
-    return this.#nextHops.reach[this.#paths.nextHop[path] as number] as number
+  /** One of `REACH`. */
+  reachOf(path: number): number {
+    const { reach, globalReach } = this.#nextHops
+    const lacksLink = this.#peers.lacksLink[this.#paths.peer[path] as number] !== 0
+    return (lacksLink ? globalReach : reach)[this.#paths.nextHop[path] as number] as number
+  }
+
+  #metricOf(path: number, peer: number): number {
+    const { metric, globalMetric } = this.#nextHops
+    const lacksLink = this.#peers.lacksLink[peer] !== 0
+    return (lacksLink ? globalMetric : metric)[this.#paths.nextHop[path] as number] as number
   }
 
   #collect(first: number): void {
@@ -193,7 +202,7 @@ export class Decision {
     this.#count = 0
     for (let path = first; path !== 0; path = this.#paths.next[path] as number) {
       this.looks++
-      if (this.#paths.refused[path] !== 0 || this.#reachOf(path) !== reach) continue
+      if (this.#paths.refused[path] !== 0 || this.reachOf(path) !== reach) continue
       if (((this.#attributes.flags[this.#attributesOf(path)] as number) & CARRIES.longLivedStale) !== stale) continue
       if (this.#count === this.#candidates.length) {
         const longer = new Uint32Array(this.#candidates.length * 2)
@@ -284,7 +293,7 @@ export class Decision {
       case STEP.external:
         return this.#peers.kind[peer] === KIND.external ? 0 : 1
       case STEP.metric:
-        return this.#nextHops.metric[this.#paths.nextHop[path] as number] as number
+        return this.#metricOf(path, peer)
       case STEP.routerId:
         // RFC 4456 §9: ORIGINATOR_ID takes the place of the router ID of a reflected route.
         return ((this.#attributes.flags[id] as number) & CARRIES.originatorId) !== 0

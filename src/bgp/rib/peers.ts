@@ -59,6 +59,8 @@ export class Peers {
   /** KIND by number. */
   kind = new Uint8Array(1)
   routerId = new Uint32Array(1)
+  /** 1: link-local next hops of the neighbor cannot be reached. */
+  lacksLink = new Uint8Array(1)
   readonly #byName = new Map<string, PeerSlot>()
   readonly policies = new PolicyBook()
   readonly #free: number[] = []
@@ -156,9 +158,11 @@ export class Peers {
       const size = grownSize(this.kind.length, index + 1)
       this.kind = growU8(this.kind, size)
       this.routerId = growU32(this.routerId, size)
+      this.lacksLink = growU8(this.lacksLink, size)
     }
     this.kind[index] = KIND[peer.peerType]
     this.routerId[index] = peer.remoteRouterId as RouterId
+    this.lacksLink[index] = peer.lacksLink === true ? 1 : 0
     this.#rank = undefined
   }
 

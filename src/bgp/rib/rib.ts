@@ -188,7 +188,8 @@ export class Rib {
     const asks =
       (slot.importPolicy !== importPolicy || changesEligibility(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: routes of a client are reflected to all.
-      (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0)
+      (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0) |
+      (before.lacksLink !== peer.lacksLink ? ASK.decision : 0)
     for (const family of FAMILIES) {
       if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
       this.#ribs[family].memoryFreed()
@@ -470,10 +471,15 @@ export class Rib {
   /** Resolves one next hop. Returns whether the result differs from the previous one. */
   #resolveNextHop(id: number, resolve: ResolveNextHop): boolean {
     const table = this.#nextHops
-    const { reach, metric } = resolve(table.bytes.copy(id))
-    if (table.metric[id] === metric && table.reach[id] === REACH[reach]) return false
-    table.setReach(id, REACH[reach], metric)
-    return true
+    const found = resolve(table.bytes.copy(id))
+    const { reach, metric, withoutLink = found } = found
+    const isSame =
+      table.metric[id] === metric &&
+      table.reach[id] === REACH[reach] &&
+      table.globalMetric[id] === withoutLink.metric &&
+      table.globalReach[id] === REACH[withoutLink.reach]
+    if (!isSame) table.setReach(id, REACH[reach], metric, REACH[withoutLink.reach], withoutLink.metric)
+    return !isSame
   }
 
   #reviewNextHop(id: number): void {

@@ -52,6 +52,8 @@ export interface RibPeer {
   readonly role?: Role
   /** The interface that the session runs over, if known. */
   readonly interface?: string
+  /** Its link-local next hops cannot be reached: the link is down, or has no IPv6 on this side. */
+  readonly lacksLink?: boolean
   /**
    * Subnets of the link that we share with the neighbor; absent if the neighbor is further away.
    */
@@ -97,6 +99,8 @@ export interface Reachability {
   /** `learned`: reachable only over a route learned over BGP. Such paths are used only if there is no other. */
   readonly reach: keyof typeof REACH
   readonly metric: number
+  /** The same without its link-local address, for neighbors whose link cannot be used; absent: no difference. */
+  readonly withoutLink?: Pick<Reachability, 'reach' | 'metric'>
 }
 
 /** The result of `receive`. `error` ends the session; `problems` have been handled as RFC 7606 requires. */

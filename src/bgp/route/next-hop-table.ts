@@ -20,6 +20,9 @@ export class NextHopTable {
   metric = new Uint32Array(1)
   /** One of `REACH`. */
   reach = new Uint8Array(1)
+  /** The same for neighbors whose link cannot be used: by the global address alone. */
+  globalMetric = new Uint32Array(1)
+  globalReach = new Uint8Array(1)
   /** Ids of next hops that cannot be resolved. */
   readonly unreachable = new Set<number>()
   /** Ids assigned since they were last resolved; undefined: nothing follows them. */
@@ -57,13 +60,17 @@ export class NextHopTable {
     return id === SELF ? 0 : (this.bytes.serial[id] as number)
   }
 
-  setReach(id: number, reach: Reach, metric: number): void {
+  setReach(id: number, reach: Reach, metric: number, globalReach = reach, globalMetric = metric): void {
     if (id >= this.metric.length) {
       this.metric = growU32(this.metric, this.bytes.refs.length)
       this.reach = growU8(this.reach, this.bytes.refs.length)
+      this.globalMetric = growU32(this.globalMetric, this.bytes.refs.length)
+      this.globalReach = growU8(this.globalReach, this.bytes.refs.length)
     }
     this.metric[id] = metric
     this.reach[id] = reach
+    this.globalMetric[id] = globalMetric
+    this.globalReach[id] = globalReach
     if (reach === REACH.none) this.unreachable.add(id)
     else this.unreachable.delete(id)
   }
@@ -79,7 +86,7 @@ export class NextHopTable {
   }
 
   memory(): number {
-    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.reach)
+    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.reach, this.globalMetric, this.globalReach)
   }
 }
 

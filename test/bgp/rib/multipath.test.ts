@@ -233,6 +233,33 @@ describe('where next hops lead', () => {
     expect(via(withKernel({ 51: 10, 52: 10 }))).toEqual(['192.0.2.51', '192.0.2.52'])
   })
 
+  test('a link-local next hop is none for a neighbor whose link cannot be used, by its global address or not at all', () => {
+    const made = room()
+    made.rib.follow()
+    const both = (last: number) => `2001:db8::${last} fe80::${last}`
+    const Y = '2001:db8:9::/48'
+    made.say(a, [Y], path(65_100), both(51))
+    made.say(b, [Y], path(65_100, 7), both(52))
+    const judge = (withoutLink: Pick<Reachability, 'reach' | 'metric'>) => {
+      made.rib.resolveNextHops(() => ({ reach: 'direct', metric: 0, withoutLink }), 'all')
+      settle(made.rib)
+    }
+    const best = () => made.rows().find((row) => row.best)?.peer
+    judge({ reach: 'none', metric: 0 })
+    expect(best()).toBe(a.name)
+    made.rib.setPeer({ ...a, lacksLink: true })
+    settle(made.rib)
+    expect(best()).toBe(b.name)
+    expect(made.rows().find((row) => !row.best)?.reason).toBe('next hop unreachable')
+    judge({ reach: 'direct', metric: 9 })
+    expect(best()).toBe(a.name)
+    judge({ reach: 'learned', metric: 1 })
+    expect(best()).toBe(b.name)
+    made.rib.setPeer(a)
+    settle(made.rib)
+    expect(best()).toBe(a.name)
+  })
+
   test('a next hop that is lost takes its routes along, and brings them back', () => {
     const made = withKernel({ 51: 0, 52: 0 })
     expect(made.heard(internal).routes.get(X)).toMatch(/^via 192.0.2.51 /)
