@@ -145,24 +145,31 @@ describe('what protects a session', () => {
     await until('the end of trying', () => one.of('dial-failed').length === 1)
   })
 
-  test('a range asks for its key, but for a neighbor inside that has none, and one that has another', async () => {
-    const values = { k: 'hunter2', other: 'hunter3' }
-    two.learn(values, [
-      keyed('127.0.0.0/24'),
-      keyed('127.0.0.6', 'other'),
-      { ...distant('127.0.0.5', 1), minTtl: undefined },
-    ])
-    listen(['127.0.0.1'])
-    one.learn(values, [keyed('127.0.0.1')])
-    dial('127.0.0.1', '127.0.0.9')
-    await until('one of the range', () => two.of('accepted').length === 1)
-    one.learn(values, [keyed('127.0.0.1', 'other')])
-    dial('127.0.0.1', '127.0.0.6')
-    await until('one with a key of its own', () => two.of('accepted').length === 2)
-    const plain = createConnection({ host: '127.0.0.1', port, localAddress: '127.0.0.5' })
-    strangers.push(plain)
-    await until('one without', () => two.of('accepted').length === 3)
-  })
+  test.each([
+    ['alone', 0],
+    ['beside 300 hosts with its key, half of them inside', 300],
+  ])(
+    'a range asks for its key, but for a neighbor inside that has none, and one that has another: %s',
+    async (_, crowd) => {
+      const values = { k: 'hunter2', other: 'hunter3' }
+      two.learn(values, [
+        keyed('127.0.0.0/24'),
+        ...Array.from({ length: crowd }, (_host, index) => keyed(`127.0.${index % 2}.${10 + (index >> 1)}`)),
+        keyed('127.0.0.6', 'other'),
+        { ...distant('127.0.0.5', 1), minTtl: undefined },
+      ])
+      listen(['127.0.0.1'])
+      one.learn(values, [keyed('127.0.0.1')])
+      dial('127.0.0.1', '127.0.0.9')
+      await until('one of the range', () => two.of('accepted').length === 1)
+      one.learn(values, [keyed('127.0.0.1', 'other')])
+      dial('127.0.0.1', '127.0.0.6')
+      await until('one with a key of its own', () => two.of('accepted').length === 2)
+      const plain = createConnection({ host: '127.0.0.1', port, localAddress: '127.0.0.5' })
+      strangers.push(plain)
+      await until('one without', () => two.of('accepted').length === 3)
+    },
+  )
 
   test('a key that is not known lets nobody out and nobody in', async () => {
     two.tcp.perform({ kind: 'protect', neighbors: [keyed('127.0.0.1')] })
