@@ -50,11 +50,11 @@ async function writeAnswer(parsed: AnsweredHere, out: Page): Promise<ExitCode> {
       return 0
     case 'doctor': {
       const { runDoctor } = await import('./edge/operate/doctor.ts')
-      const { askProblems } = await import('./cli/client.ts')
+      const { askHealth } = await import('./cli/client.ts')
       const { inFormat, isMadeOfJson } = await import('./cli/output.ts')
       const { Page } = await import('./cli/print.ts')
       const page = new Page()
-      const exit = await runDoctor(page, () => askProblems(parsed.socket), isMadeOfJson(parsed.format))
+      const exit = await runDoctor(page, () => askHealth(parsed.socket), isMadeOfJson(parsed.format))
       out.write(await inFormat(page.text, parsed.format))
       return exit === 0 ? 0 : 1
     }

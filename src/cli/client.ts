@@ -10,6 +10,7 @@ import type { Seconds } from '../base/units.ts'
 import { isNotRunning } from '../show/not-running.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
+import type { NodeRouteGaps } from '../show/view.ts'
 import type { Format } from './arguments.ts'
 import { AgentConnection, ClientError, type ReplyText } from './connection.ts'
 import { inFormat, isMadeOfJson, Output } from './output.ts'
@@ -72,9 +73,14 @@ async function watch(socketPath: string, line: string, every: Seconds, options: 
 }
 
 /** What a running agent finds not as it should be. Throws ClientError where there is none. */
-export async function askProblems(socketPath: string): Promise<string[]> {
-  const status = (await ask(socketPath, 'show status')) as { readonly notAsWanted?: readonly { text: string }[] }
-  return (status.notAsWanted ?? []).map(({ text }) => text)
+export async function askHealth(
+  socketPath: string,
+): Promise<{ readonly problems: readonly string[]; readonly nodeRouteGaps: NodeRouteGaps | undefined }> {
+  const { notAsWanted = [], nodeRouteGaps } = (await ask(socketPath, 'show status')) as {
+    readonly notAsWanted?: readonly { text: string }[]
+    readonly nodeRouteGaps?: NodeRouteGaps | null
+  }
+  return { problems: notAsWanted.map(({ text }) => text), nodeRouteGaps: nodeRouteGaps ?? undefined }
 }
 
 /** One question of a program: the JSON value of the answer. Throws ClientError where it is refused. */

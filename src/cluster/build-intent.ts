@@ -33,7 +33,7 @@ import {
   type Problem,
 } from './intent.ts'
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
-import { NodeRoutes } from './node-routes.ts'
+import { NO_NODE_ROUTES, NodeRoutes } from './node-routes.ts'
 import type { NodeObject } from './objects.ts'
 import { type PeerPlan, PeerPlanner } from './peers.ts'
 import { decidePod, podsWanted } from './pod-routes.ts'
@@ -90,8 +90,7 @@ const NO_BLOCKS_PROBLEMS = [
 ]
 
 const NO_POD = { claims: [], why: undefined }
-const NO_NODE_ROUTES = { routes: [], problems: [] }
-const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [] }
+const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [], podless: NO_NODE_ROUTES.podless }
 
 /** The intent without routes and service addresses; its `refusals` are those of neighbors only. */
 type Frame = Omit<Intent, 'routes' | 'serviceAddresses'>
@@ -441,7 +440,8 @@ export class IntentBuilder {
       borrows: source === 'CalicoIPAM',
     }
     const plan = this.#readsPods(source) ? yield* this.#nodeRoutes.plan(me, nodes, frame) : NO_NODE_ROUTES
-    const intent = { direct: plan.routes, leftToFelix: toFelix ? leftToFelix(pools, nodes) : [] }
+    const felixs = toFelix ? leftToFelix(pools, nodes) : []
+    const intent = { direct: plan.routes, leftToFelix: felixs, podless: plan.podless }
     return { intent, problems: toFelix ? problems : [...problems, ...plan.problems] }
   }
 

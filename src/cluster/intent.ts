@@ -253,6 +253,14 @@ export interface NodeRoutesIntent {
   readonly direct: readonly NodeRoute[] | undefined
   /** Felix writes the routes inside these ranges (`programClusterRoutes`); we write none there. */
   readonly leftToFelix: readonly Prefix[]
+  /** Other nodes without pod CIDRs: new ones wait for them. */
+  readonly podless: PodlessNodes
+}
+
+/** The first of them by name, and how many there are. */
+export interface PodlessNodes {
+  readonly first: readonly string[]
+  readonly count: number
 }
 
 /** A route to pods of another node. */

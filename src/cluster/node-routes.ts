@@ -12,7 +12,7 @@ import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
-import type { NodeRoute, Problem } from './intent.ts'
+import type { NodeRoute, PodlessNodes, Problem } from './intent.ts'
 import type { ClusterNode, ClusterNodes } from './node.ts'
 import { byPosition } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
@@ -27,7 +27,11 @@ const PLACE_COST = 2
 interface Plan {
   readonly routes: readonly NodeRoute[]
   readonly problems: readonly Problem[]
+  readonly podless: PodlessNodes
 }
+
+const NONE: PodlessNodes = { first: [], count: 0 }
+export const NO_NODE_ROUTES: Plan = { routes: [], problems: [], podless: NONE }
 
 /** What the routes depend on besides the nodes. */
 export interface NodeRouteFrame {
@@ -50,7 +54,7 @@ const isSameNode = (a: ClusterNode, b: ClusterNode): boolean =>
 
 export class NodeRoutes {
   #known: { readonly me: string; readonly nodes: readonly ClusterNode[]; readonly frame: NodeRouteFrame } | undefined
-  #plan: Plan = { routes: [], problems: [] }
+  #plan: Plan = NO_NODE_ROUTES
   /** By prefix. A route that has not changed stays the same value. */
   #routes = new Map<string, NodeRoute>();
 
@@ -98,7 +102,13 @@ function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRout
     if (meter.isDue) yield meter.take()
   }
   const hosts = yield* sorted(addresses, (a, b) => comparePrefixes(a.prefix, b.prefix))
-  return yield* new Survey(me, places, hosts, frame).make()
+  const found = yield* new Survey(me, places, hosts, frame).make()
+  return { ...found, podless: podlessOf(me, nodes) }
+}
+
+function podlessOf(me: ClusterNode, nodes: readonly ClusterNode[]): PodlessNodes {
+  const names = nodes.filter((node) => node !== me && node.podCidrs.length === 0).map(({ name }) => name)
+  return names.length === 0 ? NONE : { first: names.sort().slice(0, MOST), count: names.length }
 }
 
 class Survey {
@@ -115,7 +125,7 @@ class Survey {
     this.#frame = frame
   }
 
-  *make(): Work<Plan> {
+  *make(): Work<Omit<Plan, 'podless'>> {
     const meter = new CostMeter()
     const routes: NodeRoute[] = []
     /** The pod CIDRs that contain the current one, the widest first. */

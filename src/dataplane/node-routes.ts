@@ -53,6 +53,11 @@ export class NodeRoutes {
     return this.#list
   }
 
+  /** Undefined where such routes come only from BGP. */
+  get isOn(): boolean {
+    return this.#intent !== undefined
+  }
+
   get(prefix: Prefix): WantedRoute | undefined {
     return this.#wanted.get(prefix.text)
   }

@@ -191,6 +191,12 @@ export class RouteKeeper {
     return place.present === undefined ? 'it is not written yet' : undefined
   }
 
+  /** Whether a route is in the kernel at this very prefix, and whose. */
+  ownerAt(prefix: Prefix): 'ours' | 'foreign' | 'none' {
+    if (this.#places.in(prefix.text, this.#home)?.present !== undefined) return 'ours'
+    return this.table.at(prefix).length > 0 ? 'foreign' : 'none'
+  }
+
   /** Releases a next hop, unless the place still uses it. */
   #leave(nextHop: UsedNextHop, place: Place): void {
     const isUsed = place.direct?.nextHop === nextHop || place.nextHops?.includes(nextHop) === true

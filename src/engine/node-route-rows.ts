@@ -9,11 +9,13 @@ import { ownAttributes } from '../bgp/wire/attribute.ts'
 import type { NodeRoutes, WantedRoute } from '../dataplane/node-routes.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { NODE_ROUTE } from '../show/own-kind.ts'
-import type { NodeRouteCounts } from '../show/view.ts'
+import type { NodeRouteCounts, NodeRouteGap, NodeRouteGaps } from '../show/view.ts'
 
 const ATTRIBUTES = ownAttributes([])
 /** Rows that are checked for one page. */
 const MOST_LOOKS = 1_024
+/** Missing routes that are named. */
+const MOST_GAPS = 10
 
 /** The page that the RIB returns. */
 export interface RibRows {
@@ -58,6 +60,22 @@ export class NodeRouteRows {
       if (this.#keeper.whyNotDirect(route.prefix.text) === undefined) count.written++
     }
     return counts
+  }
+
+  /** The wanted routes that are not in the kernel, not even by a neighbor; undefined where none are wanted. */
+  gaps(): Omit<NodeRouteGaps, 'podless'> | undefined {
+    if (!this.#routes.isOn) return undefined
+    const first: NodeRouteGap[] = []
+    let count = 0
+    for (const { route } of this.#routes.all()) {
+      const owner = this.#keeper.ownerAt(route.prefix)
+      if (owner === 'ours') continue
+      count++
+      const reason = this.#keeper.whyNotDirect(route.prefix.text)
+      if (first.length < MOST_GAPS && reason !== undefined)
+        first.push({ prefix: route.prefix.text, node: route.node, reason, isForeign: owner === 'foreign' })
+    }
+    return { first, count }
   }
 
   /** The longest match of both, or both where they have the same prefix. */

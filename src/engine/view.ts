@@ -24,6 +24,7 @@ import type {
   MemoryView,
   NatView,
   NeighborView,
+  NodeRouteGaps,
   ProtocolView,
   RangeView,
   StatusView,
@@ -280,6 +281,12 @@ export class EngineView implements View {
 
   nodeRoutes(): ReturnType<View['nodeRoutes']> {
     return this.#kernel?.nodeRoutes.counts()
+  }
+
+  nodeRouteGaps(): NodeRouteGaps | undefined {
+    const gaps = this.#kernel?.nodeRoutes.gaps()
+    const podless = this.#facts.intent?.dataplane?.nodeRoutes.podless
+    return gaps && podless && { ...gaps, podless }
   }
 
   pools(): readonly PoolObject[] {

@@ -30,6 +30,7 @@ import type {
   FilterView,
   InterfaceView,
   NatView,
+  NodeRouteGaps,
   ProtocolView,
   RangeView,
   View,
@@ -178,8 +179,12 @@ function* statusJson(view: View): Iterable<Row> {
     leaving: view.leaving().stage === 'here' ? null : { ...view.leaving() },
     problems: view.problems().length,
     notAsWanted: problemsJson(view),
+    nodeRouteGaps: gapsJson(view.nodeRouteGaps()),
   })
 }
+
+const gapsJson = (gaps: NodeRouteGaps | undefined): Json =>
+  gaps === undefined ? null : { ...gaps, first: gaps.first.map((gap) => ({ ...gap })), podless: { ...gaps.podless } }
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
   const end = (count: number): Row =>

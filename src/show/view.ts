@@ -45,6 +45,8 @@ export interface View {
   kernelWay(prefix: Prefix): KernelWay | undefined
   /** Routes to pods of other nodes that the objects want, by family; undefined where this agent writes no routes. */
   nodeRoutes(): Readonly<Record<Family, NodeRouteCounts>> | undefined
+  /** Those of them that the kernel does not have; undefined where such routes come from BGP alone. */
+  nodeRouteGaps(): NodeRouteGaps | undefined
   /** Sorted by name. */
   pools(): readonly PoolObject[]
   act(action: Action): readonly ActionResult[]
@@ -190,6 +192,22 @@ export interface NodeRouteCounts {
   readonly wanted: number
   /** In the kernel, by the Node alone. */
   readonly written: number
+}
+
+export interface NodeRouteGaps {
+  /** Prefixes that have no route of ours, over BGP neither: the first of them, and how many there are. */
+  readonly first: readonly NodeRouteGap[]
+  readonly count: number
+  /** Other nodes without pod CIDRs: the first of them, and how many there are. */
+  readonly podless: { readonly first: readonly string[]; readonly count: number }
+}
+
+export interface NodeRouteGap {
+  readonly prefix: string
+  readonly node: string
+  readonly reason: string
+  /** Another program has written a route to it. */
+  readonly isForeign: boolean
 }
 
 export interface MemoryView {

@@ -43,7 +43,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   serviceRanges: [],
   serviceLoopPrevention: 'Drop',
   proxied: [],
-  nodeRoutes: { direct: undefined, leftToFelix: [] },
+  nodeRoutes: { direct: undefined, leftToFelix: [], podless: { first: [], count: 0 } },
   ...rest,
 })
 const NOTHING = { ipv4: [], ipv6: [] }

@@ -112,6 +112,34 @@ describe('nodeRoutes: Direct, mesh off', () => {
   })
 })
 
+describe('what doctor asks for', () => {
+  const gaps = (made: Lan) => made.host(1).engine?.view(made.world.now).nodeRouteGaps()
+
+  test('nothing where routes come from BGP alone, and no gap where all are there', () => {
+    expect(gaps(lan(MESH))).toBeUndefined()
+    expect(gaps(lan(DIRECT))).toEqual({ first: [], count: 0, podless: { first: [], count: 0 } })
+  })
+
+  test('nodes on no link', () => {
+    const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
+    expect(gaps(made)?.count).toBe(2)
+    expect(gaps(made)?.first[0]).toMatchObject({ prefix: pods4(3), node: 'n3', isForeign: false })
+    expect(gaps(made)?.first[0]?.reason).toMatch(/^Node\/n3 \(10\.9\.0\.3\) is on no link of this node/)
+  })
+
+  test("somebody else's route, and nodes without pod CIDRs", () => {
+    const made = lan(DIRECT)
+    made.kernel(1).addForeign(pods4(2), '10.0.0.2', 80)
+    made.tell([upsert(made.node(4, { podCIDRs: [] }))])
+    made.world.pass(1_000)
+    expect(gaps(made)).toMatchObject({
+      first: [{ prefix: pods4(2), node: 'n2', isForeign: true }],
+      count: 1,
+      podless: { first: ['n4'], count: 1 },
+    })
+  })
+})
+
 describe('beside the mesh', () => {
   test('the kernel changes nothing when both want the same', () => {
     const made = lan(MESH)

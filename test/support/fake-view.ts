@@ -391,6 +391,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
     nodeRoutes: () => undefined,
+    nodeRouteGaps: () => undefined,
     pools: () => [],
     callers: () => ({ refused: 4, dropped: 0, isFiltering: false, recent: CALLERS }),
     ...rest,

@@ -54,6 +54,7 @@ export function viewOf({
     stay: () => true,
     leaving: () => ({ stage: 'here', reason: '' }),
     kernelWay: () => undefined,
+    nodeRouteGaps: () => undefined,
     nodeRoutes: () => undefined,
     pools: () => [],
     callers: () => ({ refused: 0, dropped: 0, isFiltering: false, recent: [] }),

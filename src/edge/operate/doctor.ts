@@ -4,19 +4,29 @@ import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
 import type { Input } from '../../engine/input.ts'
+import type { NodeRouteGaps } from '../../show/view.ts'
 import { errorText } from '../error-text.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 import { gatherNft } from './nft-facts.ts'
+import { nodeRouteFindings } from './node-route-findings.ts'
 import { strayPods } from './pod-ways.ts'
 
 const BGP_PORT = 179
 /** Protocol numbers of other BGP daemons: older and newer zebra, BIRD, GoBGP. */
 const BGP_DAEMONS: ReadonlySet<number> = new Set([11, 12, 17, 186])
 
-/** The problems of a running agent, one line each; throws why it could not be asked. */
-export type AskAgent = () => Promise<readonly string[]>
+/** What a running agent says of itself. */
+interface AgentHealth {
+  /** One line each. */
+  readonly problems: readonly string[]
+  /** Undefined where routes to pods of other nodes come from BGP alone. */
+  readonly nodeRouteGaps: NodeRouteGaps | undefined
+}
+
+/** Throws why the agent could not be asked. */
+type AskAgent = () => Promise<AgentHealth>
 
 /** 0: nothing prevents routing. 1: something does. */
 export async function runDoctor(
@@ -37,9 +47,10 @@ async function agentFindings(
 ): Promise<{ readonly answered: boolean; readonly findings: Finding[] }> {
   const one = (level: Finding['level'], says: string): Finding => ({ level, what: 'agent', says, todo: undefined })
   try {
-    const problems = await askAgent()
-    const findings = problems.map((text) => one('warn', text))
-    return { answered: true, findings: findings.length === 0 ? [one('ok', 'no problem found')] : findings }
+    const { problems, nodeRouteGaps } = await askAgent()
+    const routes = nodeRouteGaps === undefined ? [] : nodeRouteFindings(nodeRouteGaps)
+    const said = problems.length === 0 ? [one('ok', 'no problem found')] : problems.map((text) => one('warn', text))
+    return { answered: true, findings: [...routes, ...said] }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return { answered: false, findings: [one('ok', `was not asked: ${why}`)] }

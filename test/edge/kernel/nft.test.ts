@@ -43,7 +43,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
   return renderNft({ nat: finish(planNat({ ...intent, ...rest })), loops: NO_LOOPS, keepsNat: true })
 }
 
-const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [] } }
+const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [], podless: { first: [], count: 0 } } }
 const NOTHING = { ipv4: [], ipv6: [] }
 const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
 

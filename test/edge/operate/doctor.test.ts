@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsTheRest } from '../../../src/edge/operate/nft-facts.ts'
+import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
 
 const forwards = { ipv4: true, ipv6: true }
 const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0, outward: true, forwards }
@@ -135,11 +136,13 @@ describe('what is in the way of routing', () => {
   })
 })
 
-test.each<[string, () => Promise<string[]>, string]>([
-  ['with an agent that is content', async () => [], 'ok    agent: no problem found\n'],
+const health = (problems: readonly string[]) => async () => ({ problems, nodeRouteGaps: undefined })
+
+test.each<[string, Parameters<typeof runDoctor>[1], string]>([
+  ['with an agent that is content', health([]), 'ok    agent: no problem found\n'],
   [
     'with one that is not',
-    async () => ['kernel route 10.1.0.0/24: kept out'],
+    health(['kernel route 10.1.0.0/24: kept out']),
     'warn  agent: kernel route 10.1.0.0/24: kept out\n',
   ],
   [
@@ -158,4 +161,30 @@ test.each<[string, () => Promise<string[]>, string]>([
   expect(text).toMatch(/^(?:ok|bad|warn) +capabilities/)
   expect(text.endsWith(said)).toBe(true)
   expect(code).toBe(/^bad /m.test(text) ? 1 : 0)
+})
+
+describe('direct routes to pods of other nodes', () => {
+  const NONE = { first: [], count: 0 }
+  const gap = { prefix: '10.244.2.0/24', node: 'n2', reason: 'why', isForeign: false }
+  const said = (gaps: Parameters<typeof nodeRouteFindings>[0]) => nodeRouteFindings(gaps).map(formatFinding).join('')
+
+  test('are all there', () => {
+    expect(said({ ...NONE, podless: NONE })).toMatch(/^ok {4}node routes: the kernel has a route/)
+  })
+  test('that are missing, or stand for another program, say what to do', () => {
+    const foreign = { ...gap, prefix: '10.244.3.0/24', isForeign: true }
+    const text = said({ first: [gap, foreign], count: 5, podless: { first: ['n7', 'n8'], count: 3 } })
+    expect(text).toMatch(
+      /^bad {3}node routes: 10\.244\.2\.0\/24 of Node\/n2 has no route of the agent: why\n {6}→ give/,
+    )
+    expect(text).toMatch(
+      /\nwarn {2}node routes: 10\.244\.3\.0\/24 .*\n {6}→ remove .*`ip route show 10\.244\.3\.0\/24`/,
+    )
+    expect(text).toMatch(/\nbad {3}node routes: 3 more pod CIDRs have no route/)
+    expect(text).toMatch(/\nwarn {2}node routes: Node\/n7, Node\/n8 and 1 more have no pod CIDR/)
+    expect(text).not.toMatch(/^ok/m)
+  })
+  test('a single new node', () => {
+    expect(said({ ...NONE, podless: { first: ['n7'], count: 1 } })).toMatch(/Node\/n7 has no pod CIDR/)
+  })
 })

@@ -1,0 +1,47 @@
+/** What `godwit doctor` says of routes to pods of other nodes (`nodeRoutes: Direct`), from what the agent knows of them. */
+import type { NodeRouteGap, NodeRouteGaps } from '../../show/view.ts'
+import type { Finding } from './doctor-checks.ts'
+
+const WHAT = 'node routes'
+
+export function nodeRouteFindings({ first, count, podless }: NodeRouteGaps): Finding[] {
+  const found = first.map(gapFinding)
+  if (count > first.length) found.push(moreFinding(count - first.length))
+  if (count === 0) found.push(FINE)
+  return podless.count === 0 ? found : [...found, podlessFinding(podless)]
+}
+
+/** Packets to these pods take the route of the other program, or the default route. */
+function gapFinding({ prefix, node, reason, isForeign }: NodeRouteGap): Finding {
+  const says = `${prefix} of Node/${node} has no route of the agent: ${reason}`
+  const todo = isForeign
+    ? `remove the route that \`ip route show ${prefix}\` prints, or stop the program that writes it`
+    : 'give this node an address on a link of that node, or a neighbor that advertises the prefix: the mesh, a reflector or a router'
+  return { level: isForeign ? 'warn' : 'bad', what: WHAT, says, todo }
+}
+
+const moreFinding = (count: number): Finding => ({
+  level: 'bad',
+  what: WHAT,
+  says: `${count} more pod CIDRs have no route of the agent`,
+  todo: '`godwit show explain PREFIX` says why for one of them',
+})
+
+/** A new node waits for its pod CIDR: that is no fault of this machine. */
+function podlessFinding({ first, count }: NodeRouteGaps['podless']): Finding {
+  const names = first.map((name) => `Node/${name}`).join(', ')
+  const more = count > first.length ? ` and ${count - first.length} more` : ''
+  return {
+    level: 'warn',
+    what: WHAT,
+    says: `${names}${more} ${count === 1 ? 'has' : 'have'} no pod CIDR: there is no route to pods there`,
+    todo: 'wait if the node is new; if not, see what assigns pod CIDRs, such as --allocate-node-cidrs of the controller manager',
+  }
+}
+
+const FINE: Finding = {
+  level: 'ok',
+  what: WHAT,
+  says: 'the kernel has a route to each pod CIDR that has a next hop',
+  todo: undefined,
+}
