@@ -13,7 +13,7 @@ import { AskedSessions } from './bfd/asked.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
 import type { BfdProcessOptions } from './cli/arguments.ts'
-import { bootClock } from './edge/clock.ts'
+import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
@@ -138,7 +138,7 @@ class BfdProcess {
   #whyContinue(left: Handover | null | undefined): string | undefined {
     if (!Array.isArray(left?.sessions) || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
     if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
-    const age = bootClock.now() - left.savedAt
+    const age = monotonicClock.now() - left.savedAt
     return age > AWAY_MILLIS ? undefined : `${Math.round(age)} ms after the previous run stopped`
   }
 
@@ -162,7 +162,7 @@ class BfdProcess {
     this.#agent?.socket.destroy()
     const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))
     this.#agent = { socket, lines }
-    this.#asked.connect(bootClock.now())
+    this.#asked.connect(monotonicClock.now())
     this.#awaitSettling()
     socket.on('error', (error) => this.#log.write(logLine('warn', 'bfd-agent', `agent: ${error.message}`)))
     socket.on('close', () => {
@@ -174,7 +174,7 @@ class BfdProcess {
 
   #obey(line: FromAgent): void {
     if (line.kind === 'sessions') {
-      this.#asked.ask(line.sessions, bootClock.now())
+      this.#asked.ask(line.sessions, monotonicClock.now())
       this.#run()
     } else if (line.kind === 'ask') this.#thread?.post(line)
   }
@@ -199,7 +199,7 @@ class BfdProcess {
     this.#settling = setTimeout(() => {
       this.#asked.settle()
       this.#run()
-    }, settleAt - bootClock.now()).unref()
+    }, settleAt - monotonicClock.now()).unref()
   }
 
   #hear(news: readonly BfdNews[]): void {
@@ -226,7 +226,7 @@ class BfdProcess {
     if (news.kind === 'priority') this.#priority = news
     else if (news.kind === 'keep') this.#keep(news)
     else if (news.kind === 'handed-over') {
-      this.#write(news.sessions, bootClock.now())
+      this.#write(news.sessions, monotonicClock.now())
       this.#end()
     } else if (news.kind === 'report' && news.from !== undefined) {
       const { session, from } = news

@@ -26,7 +26,7 @@ const STARTED: Millis = Number(process.hrtime.bigint()) / 1e6 - performance.now(
  * Milliseconds since the machine started, without the time that it slept (CLOCK_MONOTONIC): the same in every thread and
  * process.
  */
-export const bootClock = { now: (): Millis => performance.now() + STARTED }
+export const monotonicClock = { now: (): Millis => performance.now() + STARTED }
 
-/** Converts a time of `bootClock` to one of `systemClock`. */
-export const fromBootTime = (at: Millis): Millis => at - STARTED
+/** Converts a time of `monotonicClock` to one of `systemClock`. */
+export const fromMonotonicTime = (at: Millis): Millis => at - STARTED

@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { BfdEngine } from '../../bfd/engine.ts'
-import { bootClock } from '../clock.ts'
+import { monotonicClock } from '../clock.ts'
 import { BfdDriver } from './bfd-driver.ts'
 import { Bell, waitFor } from './bfd-poll.ts'
 import { leastIntervalWith, raisePriority } from './bfd-priority.ts'
@@ -19,7 +19,7 @@ const bell = new Bell(fd)
 const priority = raisePriority()
 port.postMessage([{ kind: 'priority', priority }])
 const engine = new BfdEngine({ seed: randomInt(2 ** 32), independent, least: leastIntervalWith(priority) })
-const driver = new BfdDriver({ engine, clock: bootClock, report: (news) => port.postMessage(news) })
+const driver = new BfdDriver({ engine, clock: monotonicClock, report: (news) => port.postMessage(news) })
 
 /** False: the thread must end. */
 function takeOrders(): boolean {

@@ -8,7 +8,7 @@ import type { Millis } from '../../base/units.ts'
 import type { BfdInput, BfdIntent, BfdNews, BfdView } from '../../bfd/types.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
-import { fromBootTime } from '../clock.ts'
+import { fromMonotonicTime } from '../clock.ts'
 
 export type BfdEffect = Extract<Effect, { readonly kind: 'bfd' }>
 
@@ -106,7 +106,7 @@ export class Bfd {
 
 /** BFD counts time from the start of the machine, so that its times mean the same in every process. */
 function inOurTime(news: BfdNews): BfdNews {
-  const dated = (session: BfdView): BfdView => ({ ...session, since: fromBootTime(session.since) })
+  const dated = (session: BfdView): BfdView => ({ ...session, since: fromMonotonicTime(session.since) })
   if (news.kind === 'report') return { ...news, session: dated(news.session) }
   return news.kind === 'answer' ? { ...news, sessions: news.sessions.map(dated) } : news
 }
