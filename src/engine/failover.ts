@@ -72,10 +72,16 @@ export class Failover {
 
   #whyLost(name: string, { peer }: Neighbor): string | undefined {
     const link = this.#links.get(name)
-    if (link === undefined) return `Link lost: ${name} is gone`
+    if (link === undefined) return this.#hasMoved(peer) ? undefined : `Link lost: ${name} is gone`
     if (!link.up) return `Link lost: ${name} is down`
     const address = peer.session?.local.address
     return address === undefined || this.#links.isOwn(bare(address)) ? undefined : `Address lost: ${address} on ${name}`
+  }
+
+  /** The link has another name, or its addresses are on another link: packets of the session go on. */
+  #hasMoved({ session }: Neighbor['peer']): boolean {
+    const link = session && this.#links.holder(session.local.address)
+    return link?.up === true && isOnLink(link, session?.remote.address ?? '')
   }
 }
 

@@ -47,7 +47,7 @@ describe('an external session on a link', () => {
   test.each<[string, readonly Link[], readonly number[], string]>([
     ['is switched off, or has no carrier', [link({ up: false })], [], 'Link lost: eth0 is down'],
     ['is gone', [], [ETH0], 'Link lost: eth0 is gone'],
-    ['has another name', [link({ name: 'lan0' })], [], 'Link lost: eth0 is gone'],
+    ['is off under another name', [link({ name: 'lan0', up: false })], [], 'Link lost: eth0 is gone'],
     ['lost our address', [link({ addresses: [] })], [], `Address lost: ${OUR_ADDRESS} on eth0`],
   ])('that %s ends at once', (_, present, gone, words) => {
     const { rig, neighbor } = begin()
@@ -62,6 +62,7 @@ describe('an external session on a link', () => {
   test.each<[string, readonly Link[]]>([
     ['changed in what is nothing to it', [link({ mtu: 9000 })]],
     ['is there beside one that is lost', [link({ index: 7, name: 'eth1', up: false, addresses: [] })]],
+    ['has another name', [link({ name: 'lan0' })]],
     ['got one address more', [link({ addresses: [...link().addresses, { ...ADDRESS, address: 'fd00::1' }] })]],
   ])('that %s goes on', (_, present) => {
     const { rig, neighbor } = begin()
@@ -114,4 +115,13 @@ test('with the link the neighbor is dialled at once, though it was tried in vain
   tellLinks(rig, [link()])
   rig.pass(1)
   expect(dials.slice(before)).toEqual([rig.now - 1])
+})
+
+test('a link that was renamed is followed by its new name', () => {
+  const { rig, neighbor } = begin()
+  tellLinks(rig, [link({ name: 'lan0' })])
+  expect(neighbor.established).toBe(true)
+  tellLinks(rig, [link({ name: 'lan0', up: false })])
+  expect(neighbor.established).toBe(false)
+  expect(lastError(rig)).toBe('Link lost: lan0 is down')
 })
