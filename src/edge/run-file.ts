@@ -7,7 +7,8 @@
  */
 import { lstat, readFile } from 'node:fs/promises'
 import { errorText } from './error-text.ts'
-import { replaceFile, sweepHalves } from './replace-file.ts'
+import { NewestFile } from './newest-file.ts'
+import { sweepHalves } from './replace-file.ts'
 
 export interface RunFileOptions {
   readonly path: string
@@ -22,13 +23,17 @@ const MOST_BYTES = 16 * 1024 * 1024
 export class RunFile {
   readonly #path: string
   readonly #report: RunFileOptions['report']
-  #writing: Promise<void> | undefined
-  /** The newest value that is not written yet: a value that arrives during a write replaces it. */
-  #next: { readonly value: unknown } | undefined
+  readonly #file: NewestFile
 
   constructor({ path, report }: RunFileOptions) {
     this.#path = path
     this.#report = report
+    this.#file = new NewestFile({
+      path,
+      mode: 0o600,
+      report: (error) =>
+        report(error === undefined ? undefined : `the file for the next run cannot be written: ${errorText(error)}`),
+    })
   }
 
   /** Undefined where there is none that can be used. Called before the first write. */
@@ -50,31 +55,17 @@ export class RunFile {
   }
 
   write(value: unknown): void {
-    this.#next = { value }
-    this.#writing ??= this.#writeAll()
+    this.#file.write(() => textOf(value))
   }
 
   /** Resolves when everything has been written, or the error has been reported. */
-  async close(): Promise<void> {
-    await this.#writing
+  close(): Promise<void> {
+    return this.#file.close()
   }
+}
 
-  async #writeAll(): Promise<void> {
-    for (let next = this.#next; next !== undefined; next = this.#next) {
-      this.#next = undefined
-      await this.#replace(next.value)
-    }
-    this.#writing = undefined
-  }
-
-  async #replace(value: unknown): Promise<void> {
-    try {
-      const text = JSON.stringify({ format: FORMAT, value })
-      if (Buffer.byteLength(text) > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
-      await replaceFile(this.#path, text, 0o600)
-      this.#report(undefined)
-    } catch (error) {
-      this.#report(`the file for the next run cannot be written: ${errorText(error)}`)
-    }
-  }
+function textOf(value: unknown): string {
+  const text = JSON.stringify({ format: FORMAT, value })
+  if (Buffer.byteLength(text) > MOST_BYTES) throw new Error(`it would be larger than ${MOST_BYTES} bytes`)
+  return text
 }

@@ -8,7 +8,7 @@ import type { NodeStatus } from '../status/node-status.ts'
 import { renderNodeStatus } from '../status/render.ts'
 import { systemClock } from './clock.ts'
 import { errorText } from './error-text.ts'
-import { replaceFile } from './replace-file.ts'
+import { NewestFile } from './newest-file.ts'
 import { NODE_STATUS } from './resources.ts'
 
 /** Readable by all users: as in the API, the status holds no secret. */
@@ -24,40 +24,35 @@ interface StatusFileOptions {
 
 export class StatusFile {
   readonly #options: StatusFileOptions
-  #next: NodeStatus | undefined
-  #writing: Promise<void> | undefined
+  readonly #file: NewestFile
   /** The content of the file; undefined until it is known. */
   #before: { readonly conditions?: unknown } | undefined
 
   constructor(options: StatusFileOptions) {
+    const { path, report } = options
     this.#options = options
+    this.#file = new NewestFile({
+      path,
+      mode: MODE,
+      report: (error) => report(error === undefined ? undefined : `the status cannot be written: ${errorText(error)}`),
+    })
   }
 
   perform(effect: Effect): void {
-    if (effect.kind !== 'status') return
-    this.#next = effect.status
-    this.#writing ??= this.#writeAll()
+    if (effect.kind === 'status') this.#file.write(() => this.#render(effect.status))
   }
 
-  async close(): Promise<void> {
-    await this.#writing
+  close(): Promise<void> {
+    return this.#file.close()
   }
 
-  async #writeAll(): Promise<void> {
-    const { path, node, report } = this.#options
-    this.#before ??= await readStatus(path)
-    for (let next = this.#next; next !== undefined; next = this.#next) {
-      this.#next = undefined
-      const status = renderNodeStatus(next, systemClock.epoch, systemClock.now(), this.#before?.conditions)
-      this.#before = status as { readonly conditions?: unknown }
-      const { apiVersion, kind } = NODE_STATUS
-      const object = { apiVersion, kind, metadata: { name: node }, status }
-      await replaceFile(path, `${JSON.stringify(object, null, 2)}\n`, MODE).then(
-        () => report(undefined),
-        (error: unknown) => report(`the status cannot be written: ${errorText(error)}`),
-      )
-    }
-    this.#writing = undefined
+  async #render(node: NodeStatus): Promise<string> {
+    this.#before ??= await readStatus(this.#options.path)
+    const status = renderNodeStatus(node, systemClock.epoch, systemClock.now(), this.#before.conditions)
+    this.#before = status as { readonly conditions?: unknown }
+    const { apiVersion, kind } = NODE_STATUS
+    const object = { apiVersion, kind, metadata: { name: this.#options.node }, status }
+    return `${JSON.stringify(object, null, 2)}\n`
   }
 }
 

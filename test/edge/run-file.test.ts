@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { RunFile } from '../../src/edge/run-file.ts'
 
 let directory: string
@@ -35,6 +35,44 @@ test('what cannot be written is reported, and the next value is written all the 
   file.write({ value: 2 })
   await file.close()
   expect(await open().read()).toEqual({ value: 2 })
+})
+
+describe('a write that fails', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+  /** The disk is full, in a manner of speaking: where the folder shall be there is a file. */
+  const fill = () => writeFile(path('run'), '')
+  const reported = async (count: number) => {
+    while (sourceProblems.length < count) await new Promise(setImmediate)
+  }
+
+  test('is tried again when there may be room, with the newest value, and the error is over then', async () => {
+    const file = open()
+    await fill()
+    file.write({ value: 1 })
+    await reported(1)
+    file.write({ value: 2 })
+    await reported(2)
+    await vi.advanceTimersByTimeAsync(30_000)
+    await reported(3)
+    await rm(path('run'))
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(30_000)
+    await reported(4)
+    const failed = expect.stringContaining('cannot be written')
+    expect([sourceProblems, vi.getTimerCount()]).toEqual([[failed, failed, failed, undefined], 0])
+    expect(await open().read()).toEqual({ value: 2 })
+  })
+
+  test('is tried once more at the end, and leaves no timer', async () => {
+    const file = open()
+    await fill()
+    file.write({ value: 1 })
+    await reported(1)
+    await rm(path('run'))
+    await file.close()
+    expect([await open().read(), vi.getTimerCount()]).toEqual([{ value: 1 }, 0])
+  })
 })
 
 test('what the next run would refuse as too large is not written', async () => {
