@@ -7,10 +7,13 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseAddress } from '../../../src/base/address.ts'
 import { parsePrefix } from '../../../src/base/prefix.ts'
-import type { PeerIntent } from '../../../src/cluster/intent.ts'
+import { IntentBuilder } from '../../../src/cluster/build-intent.ts'
+import type { Intent, PeerIntent } from '../../../src/cluster/intent.ts'
+import type { ObjectChange } from '../../../src/cluster/source.ts'
+import { ObjectStore } from '../../../src/cluster/store.ts'
 import { type NodePreview, previewNode } from '../../../src/preview/node.ts'
 import { storeOf } from '../../support/cluster.ts'
-import type { ApiObject } from '../../support/objects.ts'
+import { type ApiObject, remove, upsert } from '../../support/objects.ts'
 
 interface GoldenPeer {
   readonly address: string
@@ -233,4 +236,44 @@ test('every difference that is listed is in a row', () => {
     return `routerId: ${routerId} there, ${quad(intent.node?.routerId)} here`
   })
   for (const { is } of LISTED) expect(all.some((one) => is.test(one))).toBe(true)
+})
+
+/** What Calico's tests do from one input to the next: objects are applied over those that are there, others are deleted. */
+function stepTo(wanted: readonly ApiObject[], there: Map<string, ApiObject>): ObjectChange[] {
+  const next = new Map(wanted.map((object) => [keyOf(object), object]))
+  const gone = [...there].filter(([key]) => !next.has(key)).map(([, object]) => remove(object))
+  const changed = [...next].filter(([key, object]) => there.get(key) !== object).map(([, object]) => upsert(object))
+  there.clear()
+  for (const [key, object] of next) there.set(key, object)
+  return [...gone, ...changed]
+}
+
+const inOrder = (intent: Intent): unknown => ({
+  ...intent,
+  peers: [...intent.peers].sort(byKey),
+  routes: [...intent.routes].sort(byKey),
+  refusals: [...intent.refusals].sort(byKey),
+  problems: intent.problems.map(({ text }) => text).sort(),
+})
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
+
+const NAMES = Object.keys(ROWS)
+/** One after another, there and back, and each before one that is far from it. */
+const WALKS: Readonly<Record<string, readonly string[]>> = {
+  'in their order': NAMES,
+  'in the other order': NAMES.toReversed(),
+  'far apart': NAMES.flatMap((name, index) => [name, NAMES[(index * 7 + 23) % NAMES.length] ?? name]),
+}
+
+test.each(Object.entries(WALKS))('applied as steps, %s, each input ends as a fresh start with it', (_, walk) => {
+  const store = new ObjectStore()
+  const there = new Map<string, ApiObject>()
+  const builder = new IntentBuilder({ node: NODE, calico: true })
+  for (const name of walk) {
+    const row = ROWS[name]
+    const objects = [...objectsOf(name), ...(row?.blocks ? BLOCKS : [])]
+    store.apply(stepTo(objects, there))
+    const fresh = new IntentBuilder({ node: NODE, calico: true }).build(storeOf(objects))
+    expect(inOrder(builder.build(store)), name).toEqual(inOrder(fresh))
+  }
 })
