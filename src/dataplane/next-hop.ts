@@ -92,11 +92,14 @@ function resolveOver(address: string, route: KernelRoute, table: KernelTable, ov
   const hops = route.hops
     .filter((hop) => hop.interface !== 'lo' && table.links.isUp(hop.interface))
     .map((hop): Hop => (hop.gateway === undefined ? { ...hop, gateway: address } : hop))
+  // The kernel keeps an IPv6 route over a link whose IPv6 was switched off, and refuses a new one.
+  const usable = hops.filter(({ gateway, interface: name }) => !gateway?.includes(':') || table.links.hasIpv6(name))
   const onLink = route.hops.every(({ gateway }) => gateway === undefined)
   if (hops.length === 0) return unresolved(`${over}, which does not leave this node`)
+  if (usable.length === 0) return unresolved(`${over}, over a link without IPv6`)
   return {
     kind: 'resolved',
-    hops: sortHops(hops),
+    hops: sortHops(usable),
     metric: onLink ? 0 : Math.min(route.metric + 1, 0xffffffff),
     length: route.prefix.length,
     learned: false,

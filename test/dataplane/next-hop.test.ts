@@ -117,6 +117,24 @@ describe('where a next hop leads', () => {
       'the next hop 10.0.0.1 is reached by 10.0.0.0/24 dev down0 of the kernel (protocol 2), which is down',
     ],
     [
+      'by one way of two: the link of the other has no IPv6',
+      [
+        ...LINK,
+        route('fd00:9::/64', [
+          ['fd00:10::3', 'eth0'],
+          ['fd00:12::3', 'eth2'],
+        ]),
+      ],
+      'fd00:9::5',
+      'via fd00:10::3 dev eth0 at 1',
+    ],
+    [
+      'over a link without IPv6 alone',
+      [route('10.9.0.0/16', [['fe80::3', 'eth2']])],
+      '10.9.0.5',
+      'the next hop 10.9.0.5 is reached by 10.9.0.0/16 via fe80::3 dev eth2 of the kernel (protocol 2), over a link without IPv6',
+    ],
+    [
       'over the loopback',
       [route('192.0.2.0/24', [[undefined, 'lo']])],
       '192.0.2.1',
