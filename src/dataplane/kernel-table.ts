@@ -15,7 +15,7 @@ export class KernelTable {
   readonly links: LinkTable
   #size = 0
   /** The routes of each prefix, the preferred one first. */
-  readonly #byPrefix = new LongestMatch<readonly KernelRoute[]>()
+  readonly #byPrefix = new LongestMatch<KernelRoute[]>()
   readonly #byLink = new Map<string, Set<KernelRoute>>()
 
   constructor(links: LinkTable) {
@@ -36,8 +36,10 @@ export class KernelTable {
     if (route.metric === KERNEL_DEFAULT_METRIC) return
     this.remove(route)
     this.#size++
-    const others = this.at(route.prefix)
-    this.#byPrefix.set(route.prefix, others.toSpliced(firstFrom(others, route.metric + 1), 0, route))
+    const others = this.#byPrefix.at(route.prefix)
+    // In place: a prefix may have ten thousand routes.
+    if (others === undefined) this.#byPrefix.set(route.prefix, [route])
+    else others.splice(firstFrom(others, route.metric + 1), 0, route)
     for (const { interface: name } of route.hops) {
       const over = this.#byLink.get(name)
       if (over === undefined) this.#byLink.set(name, new Set([route]))
@@ -47,15 +49,14 @@ export class KernelTable {
 
   /** Returns the removed route, if it was known. */
   remove(removed: KernelRoute): KernelRoute | undefined {
-    const all = this.at(removed.prefix)
+    const all = this.#byPrefix.at(removed.prefix) ?? []
     let at = firstFrom(all, removed.metric)
     while (all[at]?.metric === removed.metric && !sameRoute(all[at] as KernelRoute, removed)) at++
     const route = all[at]
     if (route?.metric !== removed.metric) return undefined
     this.#size--
-    const left = all.toSpliced(at, 1)
-    if (left.length > 0) this.#byPrefix.set(route.prefix, left)
-    else this.#byPrefix.delete(route.prefix)
+    all.splice(at, 1)
+    if (all.length === 0) this.#byPrefix.delete(route.prefix)
     for (const { interface: name } of route.hops) {
       const over = this.#byLink.get(name)
       if (over?.delete(route) === true && over.size === 0) this.#byLink.delete(name)
