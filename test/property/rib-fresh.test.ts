@@ -430,9 +430,13 @@ function shaped(peer: RibPeer, a: number, b: number): RibPeer {
 
 type Weights = Readonly<Record<string, number>>
 
-const stepsOf = (weights: Weights): fc.Arbitrary<Step[]> => {
+/** `peers`, `most`: the highest neighbor and the highest first value. */
+const stepsOf = (weights: Weights, peers = 5, most = 255): fc.Arbitrary<Step[]> => {
   const kinds = Object.entries(weights).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind) }))
-  return fc.array(fc.tuple(fc.oneof(...kinds), fc.nat(5), fc.nat(255), fc.nat(255)), { maxLength: 120, size: 'max' })
+  return fc.array(fc.tuple(fc.oneof(...kinds), fc.nat(peers), fc.nat(most), fc.nat(255)), {
+    maxLength: 120,
+    size: 'max',
+  })
 }
 
 const SETTINGS: Weights = { decision: 1, reach: 2, ranges: 1, served: 1, pods: 1, node: 1 }
@@ -453,6 +457,12 @@ const anyHistory = fc.oneof(
     'end-of-rib': 2,
     'long-lived': 2,
   }),
+  // One neighbor with two prefixes: what follows one thing after the other is all of it about the same paths.
+  stepsOf(
+    { change: 1, advance: 3, announce: 8, withdraw: 1, up: 1, lose: 3, return: 6, 'end-of-rib': 1, 'long-lived': 4 },
+    0,
+    1,
+  ),
 )
 
 test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when all is gone', () => {

@@ -131,7 +131,12 @@ export class FamilyRib {
       // The path is unchanged: nothing to decide or advertise.
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
         counters.updates.ignored++
-        this.#renew(path, counters)
+        if (this.#renew(path, counters)) {
+          // Evaluation goes through the importer, so it ends the run.
+          importer.end()
+          this.#askAgain(path, ASK.import)
+          importer.begin(slot, attributes, refused)
+        }
         continue
       }
       // Paths of a prefix are searched one by one: no neighbor may make that list long.
@@ -164,16 +169,14 @@ export class FamilyRib {
     importer.end()
   }
 
-  /** The neighbor has announced a path again. */
-  #renew(path: number, counters: ImportCounters): void {
+  /** The neighbor has announced a path again. True: it was long-lived stale, and its present result is for such a path. */
+  #renew(path: number, counters: ImportCounters): boolean {
     const { present } = counters.generations
     const before = this.paths.generationOf(path)
-    if (before === present) return
-    const wasLongLived = counters.generations.isLongLived(before)
+    if (before === present) return false
     this.paths.noteGeneration(path, present)
     counters.old--
-    // It is a fresh one again.
-    if (wasLongLived) this.#askAgain(path, ASK.import)
+    return counters.generations.isLongLived(before)
   }
 
   /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
