@@ -6,6 +6,7 @@
 
 import { objectName } from './objects.ts'
 import { isRecord } from './parse/fields.ts'
+import { isPeerValue } from './parse/node.ts'
 import { KINDS, type Kind, type ObjectRef } from './source.ts'
 
 export interface KeptObject {
@@ -107,8 +108,8 @@ function bare(object: unknown): unknown {
   const { apiVersion, kind, metadata, spec, status } = object
   const { name, labels, annotations } = isRecord(metadata) ? metadata : {}
   const ours = Object.entries(isRecord(annotations) ? annotations : {})
-    .filter(([key]) => ANNOTATIONS.test(key))
-    .map(([key, text]) => [key, /keyChain$/i.test(key) ? chainText(text) : text])
+    .filter(([key, text]) => ANNOTATIONS.test(key) || (kind === 'Node' && isPeerValue(text)))
+    .map(([key, text]) => [key, annotationText(key, text)])
   return {
     apiVersion,
     kind,
@@ -126,6 +127,29 @@ export function withoutKeys(fields: Record<string, unknown>): Record<string, unk
     return isRecord(value) ? withoutKeys(value) : value
   }
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, bareValue(field, value)]))
+}
+
+/** An annotation without keys. */
+function annotationText(key: string, text: unknown): unknown {
+  if (/password/i.test(key)) return ''
+  if (/keyChain$/i.test(key)) return chainText(text)
+  return key === CALICO_METADATA ? metadataText(text) : text
+}
+
+/** Calico keeps the metadata that people wrote in one annotation, as JSON. */
+const CALICO_METADATA = 'projectcalico.org/metadata'
+
+function metadataText(text: unknown): string {
+  try {
+    const { annotations, labels } = JSON.parse(String(text)) as Record<string, unknown>
+    const bareOnes = Object.entries(isRecord(annotations) ? annotations : {}).map(([key, one]) => [
+      key,
+      annotationText(key, one),
+    ])
+    return JSON.stringify({ labels, annotations: Object.fromEntries(bareOnes) })
+  } catch {
+    return ''
+  }
 }
 
 /** The same for a key chain in an annotation, which is JSON. */

@@ -292,8 +292,6 @@ export interface AdvertisementObject {
 /** A BGPFilter, compiled to policy rules. */
 export interface FilterObject {
   readonly name: string
-  /** False if there are problems; the rules are empty then. */
-  readonly usable: boolean
   readonly exportV4: readonly Rule[]
   readonly importV4: readonly Rule[]
   readonly exportV6: readonly Rule[]

@@ -4,12 +4,13 @@
  * read, not a Node that is the neighbor.
  */
 
-import { isLinkLocal, whyNotOfHost } from '../base/address.ts'
+import { whyNotOfHost } from '../base/address.ts'
 import { lookUp } from '../base/look-up.ts'
 import type { Problem } from './intent.ts'
 import type { ClusterNode } from './node.ts'
 import type { PeerObject, ValueFrom } from './objects.ts'
 import { parseAsn } from './parse/fields.ts'
+import { whyNotOnLink } from './parse/peer.ts'
 import { parsePeerIp } from './parse/peer-ip.ts'
 import { makeProblem } from './problem.ts'
 
@@ -47,8 +48,8 @@ const readAsn: Read<number> = (text) => parseAsn(text) ?? { wrong: 'is not an AS
 const readRemote: Read<NonNullable<PeerObject['remote']>> = (text) => {
   const remote = parsePeerIp(text)
   if (remote === undefined) return { wrong: 'is not ip, ip:port or [ipv6]:port' }
-  const isBare = isLinkLocal(remote.address) && !remote.address.includes('%')
-  const wrong = isBare ? `is link-local and must name its interface: ${text}%eth0` : whyNotOfHost(remote.address)
+  const [bare = '', zone] = remote.address.split('%')
+  const wrong = whyNotOnLink(bare, zone, false) ?? whyNotOfHost(remote.address)
   return wrong === undefined ? remote : { wrong }
 }
 

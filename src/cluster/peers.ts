@@ -82,11 +82,8 @@ export class PeerPlanner {
       const { peer, problems: found } = this.#make(candidate, policy, inputs, meter)
       problems.push(...found)
       if (meter.isDue) yield meter.take()
-      // Two nodes with one address and two ports.
-      if (peers.has(peer.name)) {
-        const name = `${peer.name}_port_${peer.port}`
-        peers.set(name, { ...peer, name })
-      } else peers.set(peer.name, peer)
+      const name = freeName(peer, peers)
+      peers.set(name, name === peer.name ? peer : { ...peer, name })
     }
     yield* this.#made.forgetAllBut(new Set(chosen.map(({ endpoint }) => endpoint)))
     return { peers, problems, refusals }
@@ -129,6 +126,15 @@ export class PeerPlanner {
     yield* this.#candidates.forgetAllBut(nodes)
     return all
   }
+}
+
+/** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
+function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerIntent>): string {
+  if (!taken.has(name)) return name
+  const withPort = `${name}_port_${port}`
+  let free = withPort
+  for (let count = 2; taken.has(free); count++) free = `${withPort}_${count}`
+  return free
 }
 
 /** The most nodes that are named one by one. */
@@ -182,7 +188,8 @@ function* chooseOnePerEndpoint(
     }
     if (winner.object === candidate.object) continue
     if (candidate.rank <= RANK.global) problems.push(duplicateProblem(candidate, winner))
-    else refusals.set(candidate.name, `BGPPeer/${winner.object?.name} defines this neighbor`)
+    else if (candidate.name !== winner.name)
+      refusals.set(candidate.name, `BGPPeer/${winner.object?.name} defines this neighbor`)
   }
   yield chosen.size * LOOK_COST
   return [...chosen.values()].sort((a, b) => (a.name < b.name ? -1 : 1))

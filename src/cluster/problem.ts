@@ -97,11 +97,20 @@ export class Findings {
   add(problems: readonly Problem[]): void {
     for (const problem of problems) {
       if (problem.level === undefined) this.refused = true
-      if (this.problems.length < MOST_PER_OBJECT) this.problems.push(problem)
+      this.#keep(problem)
     }
   }
 
   #add(parts: ProblemParts): void {
-    if (this.problems.length < MOST_PER_OBJECT) this.problems.push(makeProblem(parts))
+    this.#keep(makeProblem(parts))
+  }
+
+  /** Beyond the limit an error takes the place of a warning: a refused object always has a reason. */
+  #keep(problem: Problem): void {
+    if (this.problems.length < MOST_PER_OBJECT) this.problems.push(problem)
+    else if (problem.level === undefined) {
+      const warning = this.problems.findLastIndex(({ level }) => level !== undefined)
+      if (warning !== -1) this.problems[warning] = problem
+    }
   }
 }

@@ -22,7 +22,11 @@ function sameMap(a: ReadonlyMap<unknown, unknown>, b: object): boolean {
 
 /** An absent field equals an undefined one. */
 function sameRecord(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
-  for (const key in a) if (!same(a[key], b[key])) return false
-  for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false
+  for (const key in a) if (!same(a[key], fieldIn(b, key))) return false
+  for (const key in b) if (b[key] !== undefined && fieldIn(a, key) === undefined) return false
   return true
 }
+
+/** A label may be named `constructor`: what every object inherits from `Object.prototype` is no field. */
+const fieldIn = (record: Record<string, unknown>, name: string): unknown =>
+  name in Object.prototype && !Object.hasOwn(record, name) ? undefined : record[name]

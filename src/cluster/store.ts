@@ -239,6 +239,14 @@ export class ObjectStore {
       this.#setProblems(objectName(ref), parsed.problems)
       return parsed.items * ITEM_COST
     }
+    if (!parsed.refused) {
+      // A good version that means nothing here: what an earlier one meant is over.
+      this.#makeshift.delete(objectName(ref))
+      this.lastGood.forget(ref)
+      this.#set(ref.kind, key, before, undefined)
+      this.#setProblems(objectName(ref), parsed.problems)
+      return parsed.items * ITEM_COST
+    }
     // Readers distinguish an object with errors from an absent one: its first version is a change.
     if (!known) this.#touch(ref.kind, key)
     const outcome = this.#makeDo(ref, key, before, parsed.partial)
@@ -283,7 +291,8 @@ export class ObjectStore {
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)
     else if (seen) this.#touch(ref.kind, key)
-    if (!this.#ownNodeIsGone || key !== this.#node) this.#setProblems(objectName(ref), [])
+    const isOwnNode = ref.kind === 'Node' && key === this.#node
+    if (!this.#ownNodeIsGone || !isOwnNode) this.#setProblems(objectName(ref), [])
   }
 
   #set<K extends Kind>(

@@ -6,9 +6,10 @@ import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import type { Intent } from '../../src/cluster/intent.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
-import { peersOf, problemsOf, routesOf } from '../support/cluster.ts'
+import { peersOf, problemsOf, routesOf, storeOf } from '../support/cluster.ts'
 import {
   type ApiObject,
+  bgpAdvertisement,
   bgpConfiguration,
   bgpFilter,
   bgpPeer,
@@ -87,6 +88,23 @@ test.each<[string, ApiObject, RegExp]>([
   const { before, now } = after(bad)
   expect(problemsOf(now)).toEqual([expect.stringMatching(words)])
   expect({ ...now, problems: [] }).toEqual({ ...before, problems: [] })
+})
+
+test.each([
+  ['pods', 'selector'],
+  ['pods', 'namespaces'],
+  ['pools', 'names'],
+  ['pools', 'selector'],
+  ['services', 'namespaces'],
+  ['services', 'selector'],
+  ['services', 'loadBalancerClasses'],
+  ['serviceRanges', 'kinds'],
+])('routes of a BGPAdvertisement with %s.%s: null name nothing, and it is said', (kind, field) => {
+  const wrong = bgpAdvertisement('a', { routes: [{ [kind]: { [field]: null } }] })
+  const store = storeOf([...GOOD, wrong])
+  expect(store.problems().map(({ text }) => text)).toContainEqual(
+    expect.stringContaining(`spec.routes[0].${kind}.${field}: null has no value`),
+  )
 })
 
 test('a filter that is deleted while it is in use holds its neighbors and no other', () => {

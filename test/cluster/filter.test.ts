@@ -5,7 +5,7 @@ import { prefix } from '../bgp/policy/support.ts'
 const rule = (spec: object) => compileFilter('lab', { exportV4: [{ action: 'Accept', ...spec }] }).exportV4[0]
 
 test('an empty filter is usable and says nothing', () => {
-  const nothing = { name: 'lab', usable: true, exportV4: [], importV4: [], exportV6: [], importV6: [], problems: [] }
+  const nothing = { name: 'lab', exportV4: [], importV4: [], exportV6: [], importV6: [], problems: [] }
   expect(compileFilter('lab', {})).toEqual(nothing)
   expect(compileFilter('lab', undefined)).toEqual(nothing)
   expect(compileFilter('lab', { exportV4: null, importV6: [] })).toEqual(nothing)
@@ -216,7 +216,7 @@ test.each([
   ['a condition misspelt', { matchOperater: 'In' }, 'matchOperater', 'In'],
 ])('refused: %s', (_, spec, field, value) => {
   const filter = compileFilter('lab', { exportV4: [{ action: 'Accept', ...spec }], importV4: [{ action: 'Accept' }] })
-  expect(filter).toMatchObject({ usable: false, exportV4: [], importV4: [], exportV6: [], importV6: [] })
+  expect(filter).toMatchObject({ exportV4: [], importV4: [], exportV6: [], importV6: [] })
   expect(filter.problems.map((problem) => [problem.object, problem.field])).toContainEqual([
     'BGPFilter/lab',
     `spec.exportV4[0].${field}`,
@@ -224,6 +224,15 @@ test.each([
   const problem = filter.problems.find((one) => one.field === `spec.exportV4[0].${field}`)
   expect(problem).toMatchObject({ value, code: expect.stringMatching(/^[a-z]+(-[a-z]+)+$/) })
   expect(problem?.text).toContain(`BGPFilter/lab spec.exportV4[0].${field}`)
+})
+
+test('an error after many warnings refuses the filter and is named', () => {
+  const warned = Array.from({ length: 30 }, () => ({ action: 'Accept', cidr: '10.0.0.1/24', matchOperator: 'In' }))
+  const filter = compileFilter('lab', { exportV4: [...warned, { action: 'Maybe' }] })
+  expect(filter.exportV4).toEqual([])
+  expect(filter.problems.filter(({ level }) => level === undefined).map(({ field }) => field)).toEqual([
+    'spec.exportV4[30].action',
+  ])
 })
 
 test('every wrong field is told of at once', () => {
@@ -246,5 +255,11 @@ test.each([
   ['a rule that is no object', { exportV4: ['x'] }, 'spec.exportV4[0]'],
   ['a rule that is null', { exportV4: [null] }, 'spec.exportV4[0]'],
 ])('a spec that is %s is refused', (_, spec, field) => {
-  expect(compileFilter('lab', spec)).toMatchObject({ usable: false, problems: [{ field }] })
+  expect(compileFilter('lab', spec)).toMatchObject({
+    exportV4: [],
+    importV4: [],
+    exportV6: [],
+    importV6: [],
+    problems: [{ field }],
+  })
 })

@@ -50,6 +50,19 @@ const ALL = [...PODS, ...CLUSTER_IPS, ...LOAD_BALANCER_IPS]
 const unreadable = (...hides: readonly Kind[]) =>
   ({ kind: 'source-problem', at: 'bgp.yaml', text: 'cannot be read', hides }) as const
 
+test('a wrong annotation of ours holds as much as the field would', () => {
+  const wrong = {
+    ...bgpConfiguration({}),
+    metadata: { name: 'default', annotations: { 'godwit.dev/nodeRoutes': 'direct' } },
+  }
+  const held = intentOf('here', [...OBJECTS, wrong])
+  const field = intentOf('here', [...OBJECTS, bgpConfiguration({ nodeRoutes: 'direct' })])
+  expect(routesOf(held)).toEqual(routesOf(field))
+  expect([...held.peers.values()].map(({ held: why }) => why)).toEqual(
+    [...field.peers.values()].map(({ held: why }) => why),
+  )
+})
+
 describe('a wrong field of BGPConfiguration/default at the start', () => {
   test.each<[field: string, value: unknown, held: string[], routes: string[]]>([
     ['asNumber', 'lots', [ROUTER, OTHERS], ALL],
@@ -253,7 +266,12 @@ describe('the last good version', () => {
 
   test('holds no key: of a password only the reference', () => {
     const password = { secretKeyRef: { name: 'bgp', key: 'tor', value: 'hunter2' } }
-    const annotations = { 'kubectl/last': 'hunter2', 'godwit.dev/keyChain': '[{"key": "hunter2"}]' }
+    const annotations = {
+      'kubectl/last': 'hunter2',
+      'godwit.dev/keyChain': '[{"key": "hunter2"}]',
+      'godwit.dev/password': 'hunter2',
+      'projectcalico.org/metadata': JSON.stringify({ annotations: { 'godwit.dev/password': 'hunter2' } }),
+    }
     const objects = [
       bgpPeer('a', { peerIP: '10.0.0.9', asNumber: 1, password }),
       bgpPeer('b', { peerIP: '10.0.0.8', asNumber: 1, password: 'hunter2' }),
@@ -263,6 +281,16 @@ describe('the last good version', () => {
     ].map((object) => ({ ...object, metadata: { ...object.metadata, annotations } }))
     expect(JSON.stringify(kept(objects))).not.toContain('hunter2')
     expect(JSON.stringify(kept(objects))).toContain('"name":"bgp"')
+  })
+
+  test('the annotations of the Node that a BGPPeer may read are kept', () => {
+    const annotated = node('here', {
+      addresses: ['10.0.0.1'],
+      annotations: { 'example.com/tor': '10.0.0.9', other: 'x' },
+    })
+    const [first] = kept([annotated])
+    expect(first?.object).toMatchObject({ metadata: { annotations: { 'example.com/tor': '10.0.0.9' } } })
+    expect(JSON.stringify(first)).not.toContain('other')
   })
 
   test('what is deleted and what is no list of objects is nothing', () => {

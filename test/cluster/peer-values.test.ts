@@ -16,6 +16,16 @@ const peersOf = (spec: object, self: ApiObject, name = 'me') => {
   return { peers, problems: problemsOf(intent) }
 }
 
+test.each([
+  ['2001:db8::1%eth0', 'names an interface, which is allowed only for a link-local address'],
+  ['fe80::1%bad name', 'is not'],
+  ['fe80::1', 'is link-local and must name its interface'],
+])('peerIPFrom refuses %s, as peerIP does', (address, why) => {
+  const { peers, problems } = peersOf({ peerIPFrom: { annotation: 'tor' }, asNumber: 65000 }, me({}, { tor: address }))
+  expect(peers).toEqual([])
+  expect(problems.join()).toContain(why)
+})
+
 test('a label that the node lacks is missing, whatever its name', () => {
   const { peers, problems } = peersOf({ peerIP: '10.0.0.9', asNumberFrom: { label: 'constructor' } }, me())
   expect(peers).toEqual([])

@@ -11,6 +11,29 @@ const rack = (name: string, spec: object) => bgpPeer(name, { peerIP: '10.0.0.254
 const onA = (...objects: ApiObject[]) => intentOf('a', [a, b, NO_MESH, ...objects])
 const meshOf = (name: string, ...objects: ApiObject[]) => intentOf(name, objects)
 
+test('neighbors whose names have one symbol each have a name of their own', () => {
+  const links = ['a.1', 'a-1', 'a+1', 'a_1'].map((link, index) =>
+    bgpPeer(`p${index}`, { interface: link, asNumber: 65000 }),
+  )
+  const { peers } = onA(...links)
+  expect([...peers.keys()]).toEqual([
+    'Global_a_1',
+    'Global_a_1_port_179',
+    'Global_a_1_port_179_2',
+    'Global_a_1_port_179_3',
+  ])
+  expect([...peers].every(([name, peer]) => name === peer.name)).toBe(true)
+})
+
+test('a neighbor that runs is not listed as refused, whoever else asks for it', () => {
+  const reflectors = node('b', { addresses: ['10.0.0.2'], labels: { rr: 'yes' } })
+  const there = bgpPeer('x', { nodeSelector: '!has(rr)', peerSelector: 'has(rr)' })
+  const back = bgpPeer('y', { nodeSelector: 'has(rr)', peerSelector: '!has(rr)' })
+  const intent = intentOf('a', [node('a', { addresses: ['10.0.0.1'] }), reflectors, NO_MESH, there, back])
+  expect(peersOf(intent)).toEqual(['Node_10_0_0_2'])
+  expect(intent.refusals.has('Node_10_0_0_2')).toBe(false)
+})
+
 describe('mesh', () => {
   test('is on by default, one session for both families over IPv4', () => {
     const { peers } = meshOf('a', a, b)

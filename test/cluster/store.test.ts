@@ -9,6 +9,39 @@ const bad = bgpPeer('rack-1', { peerIP: '10.0.0.254', asNumber: '70000x' })
 const texts = (store: ObjectStore) => store.problems().map(({ text }) => text)
 const asNumber = (store: ObjectStore) => store.get('BGPPeer', 'rack-1')?.asNumber
 
+test('a filter with an error after many warnings is not taken for a good one', () => {
+  const warned = Array.from({ length: 30 }, () => ({ action: 'Accept', cidr: '10.0.0.1/24', matchOperator: 'In' }))
+  const store = storeOf([bgpFilter('f', { exportV4: [...warned, { action: 'Maybe' }] })])
+  expect(store.get('BGPFilter', 'f')).toBeUndefined()
+  expect(texts(store)).toContainEqual(expect.stringContaining('spec.exportV4[30].action'))
+})
+
+test.each(['constructor', 'toString', 'valueOf'])(
+  'a label named %s is a change, as it comes and as it goes',
+  (label) => {
+    const labelled = node('a', { addresses: ['10.0.0.1'], labels: { [label]: 'x' } })
+    const store = storeOf([node('a', { addresses: ['10.0.0.1'] })])
+    expect(store.apply([upsert(labelled)])).toBe(true)
+    expect(store.get('Node', 'a')?.labels).toEqual({ [label]: 'x' })
+    expect(store.apply([upsert(node('a', { addresses: ['10.0.0.1'] }))])).toBe(true)
+  },
+)
+
+test('a good version that means nothing here ends what an earlier one meant', () => {
+  const store = storeOf([good])
+  store.apply([upsert(bgpPeer('rack-1', { localWorkloadSelector: 'all()', asNumber: 65000 }))])
+  expect(store.get('BGPPeer', 'rack-1')).toBeUndefined()
+  expect(store.lastGood.all().map(({ ref }) => ref.name)).not.toContain('rack-1')
+  expect(texts(store)).toEqual([expect.stringContaining('the object is ignored')])
+})
+
+test('while the own Node is gone, problems of other objects with its name go with them', () => {
+  const store = storeOf([node('me', { addresses: ['10.0.0.1'] }), bgpPeer('me', { peerIP: 'x', asNumber: 65000 })])
+  store.apply([remove(node('me'))])
+  store.apply([remove(bgpPeer('me', {}))])
+  expect(texts(store)).toEqual([])
+})
+
 describe('the last good version', () => {
   test('stays in force while the newest is wrong', () => {
     const store = storeOf([good])

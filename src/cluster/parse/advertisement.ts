@@ -118,6 +118,7 @@ function refuseMore(fields: Fields, name: string, most: number, items: readonly 
 }
 
 function readPools(fields: Fields): RouteChoice {
+  fields.refuseNull(['names', 'selector'])
   const names = fields.has('names') ? fields.texts('names') : undefined
   refuseMore(fields, 'names', MOST_POOLS, names)
   return {
@@ -127,18 +128,24 @@ function readPools(fields: Fields): RouteChoice {
   }
 }
 
-const READERS = {
-  pools: readPools,
-  pods: (fields: Fields): RouteChoice => ({
+function readPods(fields: Fields): RouteChoice {
+  fields.refuseNull(['selector', 'namespaces'])
+  return {
     kind: 'pods',
     selector: readSelector(fields, 'selector'),
     namespaces: fields.has('namespaces') ? fields.texts('namespaces') : undefined,
-  }),
+  }
+}
+
+const READERS = {
+  pools: readPools,
+  pods: readPods,
   services: (fields: Fields) => readServices(fields, 'services'),
   serviceRanges: (fields: Fields) => readServices(fields, 'serviceRanges'),
 } as const
 
 function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): RouteChoice {
+  fields.refuseNull(['kinds', 'namespaces', 'selector', 'loadBalancerClasses'])
   const kinds = fields.has('kinds')
     ? fields.list('kinds', (item, at) => {
         const found = typeof item === 'string' ? lookUp(KINDS, item) : undefined

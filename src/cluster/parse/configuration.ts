@@ -111,7 +111,7 @@ export function parseConfiguration(
 function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
   const held: Partial<Record<ConfigurationPart, string>> = {}
   for (const field of faulty) {
-    const [, top = 'spec'] = /^spec\.(\w+)/.exec(field) ?? []
+    const [, top = 'spec'] = /^(?:spec\.|metadata\.annotations\[godwit\.dev\/)(\w+)/.exec(field) ?? []
     const isWhole = top === 'prefixAdvertisements' && !/\[\d+\]\.communities/.test(field)
     const parts: readonly ConfigurationPart[] = isWhole ? ['routes'] : (lookUp(RESTS_ON, top) ?? [])
     for (const part of parts) held[part] ??= `${field} of BGPConfiguration/${name} is wrong`
@@ -124,6 +124,8 @@ export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.
 
 function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
   spec.notActedOn(NOT_ACTED_ON, AS_IT_IS)
+  // Without a value it would open all classes.
+  spec.refuseNull(['loadBalancerClasses'])
   const { signing, held } = parseSigning(spec, MESH_FIELDS, 'the mesh')
   return {
     name,

@@ -21,14 +21,12 @@ const MOST_RULES = 10_000
 const LISTS = ['exportV4', 'importV4', 'exportV6', 'importV6'] as const
 
 export function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject {
-  const compiled = compileFilter(ref.name, object.spec ?? {})
-  findings.add(compiled.problems)
+  const compiled = compileFilter(ref.name, object.spec ?? {}, findings)
   findings.items += LISTS.reduce((sum, list) => sum + compiled[list].length, 0)
   return compiled
 }
 
-export function compileFilter(name: string, spec: unknown): FilterObject {
-  const findings = new Findings(`BGPFilter/${name}`)
+export function compileFilter(name: string, spec: unknown, findings = new Findings(`BGPFilter/${name}`)): FilterObject {
   const fields = openFields(findings, 'spec', spec ?? {}, LISTS)
   const rules = (list: (typeof LISTS)[number], family: Family): Rule[] =>
     fields?.list(
@@ -42,9 +40,7 @@ export function compileFilter(name: string, spec: unknown): FilterObject {
     exportV6: rules('exportV6', 'ipv6'),
     importV6: rules('importV6', 'ipv6'),
   }
-  const { problems } = findings
-  const usable = !findings.refused
-  return { name, usable, ...(usable ? read : NO_RULES), problems }
+  return { name, ...(findings.refused ? NO_RULES : read), problems: findings.problems }
 }
 
 /** An unknown field is refused: it may be a misspelt condition, and without it the rule would match more routes. */

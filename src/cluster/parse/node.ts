@@ -87,9 +87,11 @@ function parseTaints(spec: Fields | undefined): string[] {
 
 /** Keeps the annotations that can be values for a BGPPeer. Others are dropped: some change with every heartbeat. */
 const valuesIn = (annotations: ReadonlyMap<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    [...annotations].filter(([, text]) => parseAsn(text) !== undefined || parsePeerIp(text) !== undefined),
-  )
+  Object.fromEntries([...annotations].filter(([, text]) => isPeerValue(text)))
+
+/** Whether a BGPPeer may read it: an AS number or an address. */
+export const isPeerValue = (text: unknown): boolean =>
+  typeof text === 'string' && (parseAsn(text) !== undefined || parsePeerIp(text) !== undefined)
 
 export const annotationPath = (name: string): string => `metadata.annotations[${name}]`
 

@@ -21,10 +21,12 @@ import { parsePool } from './pool.ts'
 import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
 
 export interface Parsed<K extends Kind> {
-  /** Undefined if the object has errors. */
+  /** Undefined if the object has errors, or means nothing here. */
   readonly value: ParsedObjects[K] | undefined
   /** The valid part of an object with errors, with everything held that depends on the rest. Used if there is no good version. */
   readonly partial: ParsedObjects[K] | undefined
+  /** Whether it has errors. */
+  readonly refused: boolean
   readonly problems: readonly Problem[]
   /** Items of lists and entries of maps in it. */
   readonly items: number
@@ -77,10 +79,10 @@ export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K 
   const findings = new Findings(objectName(ref))
   const value = isRecord(object) ? parseRecord(ref, object, findings) : findings.wrong('', object, 'is not an object')
   const partial = PARTLY_USED.includes(ref.kind) ? value : undefined
-  const { problems, items } = findings
-  return findings.refused
-    ? { value: undefined, partial, problems, items }
-    : { value, partial: undefined, problems, items }
+  const { refused, problems, items } = findings
+  return refused
+    ? { value: undefined, partial, refused, problems, items }
+    : { value, partial: undefined, refused, problems, items }
 }
 
 function parseRecord<K extends Kind>(

@@ -232,7 +232,7 @@ function readPeerIpAndInterface(spec: Fields): { remote: PeerObject['remote']; l
 }
 
 /** Why address and interface do not fit together; undefined: they do. */
-function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
+export function whyNotOnLink(bare: Address, zone: string | undefined, hasInterface: boolean): string | undefined {
   if (!isLinkLocal(bare)) {
     if (zone !== undefined) return 'names an interface, which is allowed only for a link-local address'
     return hasInterface ? 'is not link-local: interface must not be given' : undefined
