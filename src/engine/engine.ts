@@ -321,8 +321,8 @@ export class Engine {
   /** A farewell is not kept: an agent that starts here later is a new one. */
   #rememberByHand(): void {
     if (this.#facts.stopping || this.#endsWith !== undefined) return
-    const { stage, reason } = this.#leaving
-    const left = { reason, isGone: stage === 'gone', byObjects: reason === this.#leaveWanted }
+    const { stage, reason, byObjects } = this.#leaving
+    const left = { reason, isGone: stage === 'gone', byObjects }
     this.#byHand.noteLeaving(stage === 'here' ? undefined : left)
     const document = this.#byHand.remember()
     if (document !== undefined) this.#out.push({ kind: 'remember-by-hand', document })
@@ -689,9 +689,9 @@ export class Engine {
   /** Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects. */
   #followLeave(wanted: string | undefined, now: Millis): void {
     if (wanted === this.#leaveWanted || this.#endsWith !== undefined) return
-    if (wanted === undefined && this.#leaving.reason === this.#leaveWanted) this.#leaving.cancel(now)
+    if (wanted === undefined && this.#leaving.byObjects) this.#leaving.cancel(now)
     this.#leaveWanted = wanted
-    if (wanted !== undefined) this.#leaving.begin(wanted, now)
+    if (wanted !== undefined) this.#leaving.begin(wanted, now, true)
   }
 
   #setHealth(now: Millis): void {

@@ -31,6 +31,7 @@ export class Leaving {
   readonly #rooms: Rooms
   #stage: Stage = 'here'
   #reason = ''
+  #byObjects = false
   #next: Millis | undefined
 
   constructor(rooms: Rooms) {
@@ -45,14 +46,20 @@ export class Leaving {
     return this.#reason
   }
 
+  /** Begun by objects: it ends when they no longer ask for it, whatever reason they gave meanwhile. */
+  get byObjects(): boolean {
+    return this.#byObjects
+  }
+
   deadline(): Millis | undefined {
     return this.#next
   }
 
   /** Returns whether leaving began now. */
-  begin(reason: string, now: Millis): boolean {
+  begin(reason: string, now: Millis, byObjects = false): boolean {
     if (this.#stage !== 'here') return false
     this.#reason = reason
+    this.#byObjects = byObjects
     this.#enter('drained', now + MOVE, now)
     this.#rooms.out.log(
       logLine('info', 'leaving', `leaving: ${reason}; neighbors are asked to prefer other paths`, { reason }),
@@ -61,9 +68,10 @@ export class Leaving {
   }
 
   /** Goes on with what the previous run began; its sessions may have ended. Returns whether it does. */
-  goOn({ reason, isGone }: LeftNode, now: Millis): boolean {
+  goOn({ reason, isGone, byObjects }: LeftNode, now: Millis): boolean {
     if (this.#stage !== 'here') return false
     this.#reason = reason
+    this.#byObjects = byObjects
     this.#enter(isGone ? 'gone' : 'drained', undefined, now)
     const text = `this node ${isGone ? 'has left' : 'is leaving'}, as before the restart: ${reason}`
     this.#rooms.out.log(logLine('info', 'leaving', text, { reason }))
@@ -79,6 +87,7 @@ export class Leaving {
   cancel(now: Millis): void {
     if (this.#stage === 'here') return
     const wasGone = this.#stage === 'gone'
+    this.#byObjects = false
     this.#enter('here', undefined, now)
     for (const neighbor of this.#rooms.neighbors.all()) {
       if (!wasGone || neighbor.disabled !== undefined) continue

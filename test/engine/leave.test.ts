@@ -115,6 +115,36 @@ describe('a Node that is deleted', () => {
   })
 })
 
+describe('a leave that objects began under one reason and then another', () => {
+  const [deleted, other] = [{ kind: 'Node', namespace: '', name: 'n1' } as const, 'example.com/other']
+  const byOther = bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false, leaveOnTaint: other })
+  test.each([
+    ['the Node is deleted', { kind: 'delete', ref: deleted } as const],
+    ['leaveOnTaint names another taint of it', upsert(byOther)],
+  ])('ends with the last of them: %s', (_, change) => {
+    for (const wait of [1_000, 20_000]) {
+      const { world, one, tor } = scene()
+      world.feed(one, { kind: 'objects', changes: [upsert(worker([TAINT, other]))] })
+      world.pass(wait)
+      world.feed(one, { kind: 'objects', changes: [change] })
+      world.pass(20_000)
+      expect(prefixes(world, tor)).toEqual([])
+      world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
+      expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
+    }
+  })
+
+  test('one by command stays, whatever objects ask for meanwhile', () => {
+    const { world, one, tor } = scene()
+    world.ask(one, 'leave')
+    world.feed(one, { kind: 'objects', changes: [upsert(worker([TAINT]))] })
+    world.pass(20_000)
+    world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
+    world.pass(60_000)
+    expect(prefixes(world, tor)).toEqual([])
+  })
+})
+
 describe('a farewell', () => {
   const farewell = (world: World, one: Host) =>
     world.feed(one, { kind: 'stop', reason: 'the machine shuts down', how: 'farewell' })
