@@ -32,14 +32,14 @@ export function act(
         return result('already')
       }
       neighbor.disabled = undefined
-      parts.objects.startOrHold(neighbor, now)
+      parts.objects.startByHand(neighbor, now)
       return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
       // It runs with its last good policies, or is not running: after a stop it would not start again.
       if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
       stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
-      parts.objects.startOrHold(neighbor, now)
+      parts.objects.startByHand(neighbor, now)
       return result('done')
     case 'drain':
       if (neighbor.drained !== undefined) return result('already')

@@ -13,6 +13,7 @@ import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
 import type { RangeView } from '../show/view.ts'
 import { type ByHand, byHand } from './by-hand.ts'
 import type { Gateways } from './gateways.ts'
@@ -205,6 +206,7 @@ export class Objects {
     const intent = this.#sources.resolve(wanted)
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) throw new Error(`${intent.name} changed but was never added`)
+    if (isHeldDownNoMore(neighbor.intent, intent)) this.#sessions.handle(neighbor, { kind: 'lift-hold-down' }, now)
     const runsOnLastGood = intent.held !== undefined && neighbor.peer.session !== undefined
     if (runsOnLastGood) {
       const { importPolicy, exportPolicy } = neighbor.intent
@@ -303,6 +305,12 @@ export class Objects {
     this.#sessions.refit(neighbor, now)
   }
 
+  /** By command: also one that sent too many routes. */
+  startByHand(neighbor: Neighbor, now: Millis): void {
+    this.#sessions.handle(neighbor, { kind: 'lift-hold-down' }, now)
+    this.startOrHold(neighbor, now)
+  }
+
   /** Starts a neighbor unless objects or a person forbid it. Without effect on a running session. */
   startOrHold(neighbor: Neighbor, now: Millis): void {
     const { held } = neighbor.intent
@@ -320,6 +328,12 @@ export class Objects {
     if (announce.length > 0) this.#rib.originate(announce.map(localRoute), now)
   }
 }
+
+/** One that sent too many routes may start: its limits have changed, or it is another router. */
+const isHeldDownNoMore = (before: PeerIntent, after: PeerIntent): boolean =>
+  !same(before.maxPrefixes, after.maxPrefixes) ||
+  before.maxRouteMemory !== after.maxRouteMemory ||
+  before.address !== after.address
 
 function localRoute({ prefix, origin, objects, communities, named }: RouteIntent): LocalRoute {
   return { prefix, origin, object: objects.join(', '), communities, named }

@@ -330,6 +330,38 @@ describe('too many routes', () => {
     expect(one.told('session-up')).toHaveLength(2)
   })
 
+  const another = upsert(node('other', { addresses: ['10.0.0.9'], podCIDRs: ['10.99.0.0/24'] }))
+  const limited = (limit: number) => ({ maxPrefixes: { ipv4: { limit, warnPercent: 50, restartMinutes: 5 } } })
+  const edited = (spec: object) => upsert(bgpPeer('p0', { peerIP: B, asNumber: 65002, filters: ['take-all'], ...spec }))
+  const leaveAndStay = (world: World, one: Host) => {
+    world.ask(one, 'leave')
+    world.pass(20_000)
+    world.ask(one, 'leave cancel')
+  }
+  const edit = (world: World, one: Host) => world.change(one, [edited({ ...limited(2), drain: true })])
+  test.each([
+    ['a leave is called off', leaveAndStay],
+    ['its BGPPeer changes otherwise', edit],
+    ['another Node joins', (world: World, one: Host) => world.change(one, [another])],
+  ])('[75] the time given is kept: %s', (_, meddle) => {
+    const { world, one } = pair(limited(2), {}, { pods })
+    expect(world.until(() => one.told('session-down').length === 1)).toBe(true)
+    meddle(world, one)
+    world.pass(200_000)
+    expect(one.told('session-up')).toHaveLength(1)
+    expect(world.ask(one, `show protocols all ${ONE_SEES}`)).toContain('Hold-down timer:')
+    world.pass(120_000)
+    expect(one.told('session-up').length).toBeGreaterThan(1)
+  })
+
+  test('[75] another limit lets it in at once', () => {
+    const { world, one } = pair(limited(2), {}, { pods })
+    expect(world.until(() => one.told('session-down').length === 1)).toBe(true)
+    world.change(one, [edited(limited(3))])
+    world.pass(10_000)
+    expect(learned(world, one)).toHaveLength(3)
+  })
+
   test('[75] a word before the limit, once', () => {
     const { world, one } = pair({ maxPrefixes: { ipv4: { limit: 4, warnPercent: 75 } } }, {}, { pods })
     world.pass(60_000)

@@ -41,6 +41,13 @@ const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuratio
 const REPLACED: Fault = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
 const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
+interface HoldDown {
+  readonly reason: string
+  /** Infinity: until a person starts it. */
+  readonly until: Millis
+  readonly duration: Seconds
+}
+
 type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind: Kind }>
 
 export class Peer {
@@ -49,8 +56,8 @@ export class Peer {
   /** Connections that the neighbor opened, the oldest first. */
   #incoming: Connection[] = []
   readonly #timers = new Timers<'hold-down'>()
-  /** The duration for which the hold-down timer was last set. */
-  #holdDown: Seconds = 0
+  /** It sent too many routes. This outlives a stop: what is started again for another reason would send them again. */
+  #heldDown: HoldDown | undefined
   readonly #stale = new Stale()
   #started = false
   #stopReason: string | undefined
@@ -118,7 +125,10 @@ export class Peer {
   #take(event: PeerEvent): void {
     switch (event.kind) {
       case 'start':
-        this.#start()
+        this.#startUnlessHeldDown()
+        break
+      case 'lift-hold-down':
+        this.#heldDown = undefined
         break
       case 'stop':
         this.#stop(event)
@@ -196,9 +206,21 @@ export class Peer {
 
   // ---- starting, stopping, changing
 
+  #startUnlessHeldDown(): void {
+    const heldDown = this.#heldDown
+    if (this.#started || heldDown === undefined || heldDown.until <= this.#shared.now) this.#start()
+    else this.#holdDown(heldDown)
+  }
+
+  #holdDown({ reason, until }: HoldDown): void {
+    this.#stopReason = reason
+    if (until !== Infinity) this.#timers.set('hold-down', until)
+  }
+
   #start(): void {
     if (this.#started) return
     this.#started = true
+    this.#heldDown = undefined
     this.#stopReason = undefined
     this.#timers.clear('hold-down')
     this.#begin()
@@ -285,9 +307,9 @@ export class Peer {
     const connection = this.#find(conn)
     if (connection?.state !== 'Established') return
     this.#started = false
-    this.#stopReason = error.text
-    this.#holdDown = holdDown ?? 0
-    if (holdDown !== undefined) this.#timers.set('hold-down', this.#shared.now + inMillis(holdDown))
+    const until = holdDown === undefined ? Infinity : this.#shared.now + inMillis(holdDown)
+    this.#heldDown = { reason: error.text, until, duration: holdDown ?? 0 }
+    this.#holdDown(this.#heldDown)
     connection.step({ name: 'UpdateMsgErr', error })
     this.#endAll('AutomaticStop', error, error.text)
   }
@@ -485,7 +507,7 @@ export class Peer {
       sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
       stale: this.#stale.families,
       restartTimer: running(nextStale?.until, Math.ceil((nextStale?.duration ?? 0) / 1000)),
-      holdDownTimer: running(this.#timers.at('hold-down'), this.#holdDown),
+      holdDownTimer: running(this.#timers.at('hold-down'), this.#heldDown?.duration ?? 0),
       connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
       received: { ...received },
       sent: { ...sent },

@@ -69,7 +69,10 @@ interface AddPathConfig {
 export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
 export type PeerEvent =
+  /** A neighbor that sent too many routes starts when its time is over. */
   | { readonly kind: 'start' }
+  /** It may start again: a person says so, or another limit applies. */
+  | { readonly kind: 'lift-hold-down' }
   /** Ends the session with Cease (RFC 4486) and stays Idle; `text` is sent as shutdown communication (RFC 9003). */
   | { readonly kind: 'stop'; readonly subcode: number; readonly text: string; readonly reason: string }
   | { readonly kind: 'configure'; readonly config: PeerConfig }

@@ -117,13 +117,20 @@ describe('too many routes', () => {
   test('[75] without a restart time it waits for a person', () => {
     const lone = tooMany(undefined)
     expect(lone.pass(HOUR)).toEqual([])
-    expect(lone.start().actions.map(({ kind }) => kind)).toContain('dial')
+    expect(lone.start().peer.state).toBe('Idle')
+    expect(lone.hand({ kind: 'lift-hold-down' }).start().peer.state).toBe('Connect')
   })
 
-  test('[75] a person may end the hold-down, and one who stops it ends it too', () => {
-    expect(tooMany(600).start().peer.state).toBe('Connect')
+  test('[75] a person may end the hold-down; a stop outlasts it, but does not shorten it', () => {
+    expect(tooMany(600).hand({ kind: 'lift-hold-down' }).start().peer.state).toBe('Connect')
     const stopped = tooMany(600).hand({ kind: 'stop', subcode: 2, text: '', reason: 'disabled' })
-    expect(stopped.pass(HOUR)).toEqual([])
+    expect(stopped.pass(500_000)).toEqual([])
+    expect(stopped.start().peer.state).toBe('Idle')
+    expect(stopped.peer.snapshot(stopped.now)).toMatchObject({ stopped: error.text, holdDownTimer: { left: 100_000 } })
+    expect(stopped.pass(100_000).map(({ action }) => action.kind)).toContain('dial')
+    const longer = tooMany(600).hand({ kind: 'stop', subcode: 2, text: '', reason: 'disabled' })
+    expect(longer.pass(HOUR)).toEqual([])
+    expect(longer.start().peer.state).toBe('Connect')
   })
 })
 
