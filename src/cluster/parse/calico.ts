@@ -8,6 +8,8 @@ import { isRecord } from './fields.ts'
 import { annotationPath } from './node.ts'
 
 const TIMES: readonly string[] = ['nodeMeshMaxRestartTime', 'maxRestartTime', 'keepaliveTime']
+/** Of pools as Calico kept them before v3: nothing reads these any more. */
+const LEFT_OVER: readonly string[] = ['ipip', 'nat-outgoing']
 /** Further in stands nothing that is read. */
 const DEEPEST = 8
 
@@ -20,6 +22,7 @@ export function asCalicoReads(stored: Record<string, unknown>, findings: Finding
   if (spec.keepaliveTime === '0s') delete spec.keepaliveTime
   if (Array.isArray(spec.prefixAdvertisements)) spec.prefixAdvertisements = spec.prefixAdvertisements.filter(hasCidr)
   if (typeof spec.nextHopMode === 'string') delete spec.keepOriginalNextHop
+  for (const field of LEFT_OVER) delete spec[field]
   return { ...object, spec }
 }
 

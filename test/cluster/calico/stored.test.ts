@@ -83,6 +83,11 @@ describe.each(GROUPS)('in %s', (apiVersion) => {
     )
   })
 
+  test('what an older API has left in a pool is nothing', () => {
+    const old = { cidr: '10.244.0.0/16', ipip: { enabled: true, mode: 'always' }, 'nat-outgoing': true }
+    expect(read('IPPool', apiVersion, old)).toEqual(read('IPPool', apiVersion, { cidr: '10.244.0.0/16' }))
+  })
+
   test('the newer word for the next hop counts beside the older one', () => {
     const both = read('BGPPeer', apiVersion, { ...PEER, keepOriginalNextHop: true, nextHopMode: 'Self' })
     expect(both.value).toMatchObject({ nextHop: 'self' })
