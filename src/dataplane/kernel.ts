@@ -74,8 +74,10 @@ export interface Failure {
 export const formatHop = ({ gateway, interface: name, onlink, weight }: Hop): string =>
   `${gateway === undefined ? '' : `via ${gateway} `}dev ${name}${weight === 1 ? '' : ` weight ${weight}`}${onlink ? ' onlink' : ''}`
 
-export const formatRoute = ({ type, prefix, hops }: Pick<KernelRoute, 'type' | 'prefix' | 'hops'>): string =>
-  type === 'unicast' ? `${prefix.text} ${hops.map(formatHop).join(', ')}` : `${type} ${prefix.text}`
+export const formatRoute = ({ type, prefix, hops }: Pick<KernelRoute, 'type' | 'prefix' | 'hops'>): string => {
+  if (type !== 'unicast') return `${type} ${prefix.text}`
+  return hops.length === 0 ? prefix.text : `${prefix.text} ${hops.map(formatHop).join(', ')}`
+}
 
 /** As `ip route` lists it: two routes are the same when these are. */
 export const routeKey = (route: KernelRoute): string =>

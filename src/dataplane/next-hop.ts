@@ -83,6 +83,9 @@ function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays 
   if (route === undefined) return resolveOverLearned(address, ways?.lookup(bytes))
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)
+  // With this setting off, the kernel does not report the hops of such a route.
+  if (route.hops.length === 0)
+    return unresolved(`${over}, by a next hop object that is not shown: set net.ipv4.nexthop_compat_mode to 1`)
   if (!route.hops.some((hop) => table.links.isUp(hop.interface))) return unresolved(`${over}, which is down`)
   return resolveOver(address, route, table, over)
 }

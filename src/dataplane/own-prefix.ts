@@ -42,6 +42,7 @@ export const holdsPod = (route: KernelRoute, links: LinkTable): boolean =>
  */
 const leadsToPods = ({ type, hops, protocol, prefix }: KernelRoute, links: LinkTable): boolean =>
   type === 'unicast' &&
+  hops.length > 0 &&
   hops.every(({ gateway, interface: name }) => {
     if (name === 'lo' || (gateway !== undefined && !links.isOwn(gateway))) return false
     return !isOfRouting(protocol) || hasAddressIn(prefix, links.get(name)?.addresses ?? [])

@@ -135,6 +135,12 @@ describe('where a next hop leads', () => {
       'the next hop 10.9.0.5 is reached by 10.9.0.0/16 via fe80::3 dev eth2 of the kernel (protocol 2), over a link without IPv6',
     ],
     [
+      'by a next hop object of which the kernel says nothing',
+      [route('10.9.0.0/16', [])],
+      '10.9.0.5',
+      'the next hop 10.9.0.5 is reached by 10.9.0.0/16 of the kernel (protocol 2), by a next hop object that is not shown: set net.ipv4.nexthop_compat_mode to 1',
+    ],
+    [
       'over the loopback',
       [route('192.0.2.0/24', [[undefined, 'lo']])],
       '192.0.2.1',

@@ -337,6 +337,15 @@ describe('routes', () => {
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
+  test('a foreign route for a pod CIDR, by a next hop object that the kernel does not show: the pods are not known to be here', () => {
+    const lab = new Lab()
+    lab.settle()
+    expect(lab.problems().join()).not.toContain('10.244.1.0/24')
+    lab.kernel.addOther('10.244.1.0/24', undefined, 'unicast', 0)
+    lab.world.pass(1_000)
+    expect(lab.problems().join()).toMatch(/10\.244\.1\.0\/24.* is not advertised/)
+  })
+
   test('one that somebody deletes again and again is left alone for longer and longer, which is said', () => {
     const lab = new Lab()
     lab.settle()
