@@ -26,6 +26,7 @@ import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { Hosts } from './hosts.ts'
 import {
   type DataplaneIntent,
+  type HealthSettings,
   type Intent,
   keysOf,
   type NodeRoutesIntent,
@@ -127,6 +128,8 @@ interface BuilderOptions {
   readonly node: string
   readonly namespace?: string | undefined
   readonly calico?: boolean | undefined
+  /** Why no service is advertised under this health check; undefined: nothing is wrong, or there is none. */
+  readonly whyUnhealthy?: ((check: HealthSettings | undefined) => string | undefined) | undefined
   /** Of another node, over the same store: what both see alike is worked out once. */
   readonly beside?: IntentBuilder | undefined
 }
@@ -165,8 +168,7 @@ export class IntentBuilder {
   #podsBy: readonly NodeAdvertisement[] | undefined
   /** Addresses by interface, of the interfaces that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
-  /** Why the service health check fails: no service is advertised. Undefined: it does not fail. */
-  #unhealthy: string | undefined
+  readonly #whyUnhealthy: NonNullable<BuilderOptions['whyUnhealthy']>
   #isStale = false
   #advertisements: readonly ResolvedAdvertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
@@ -187,13 +189,14 @@ export class IntentBuilder {
     | undefined
 
   /** `calico`: the objects are in one of Calico's API groups, and Calico's IPAM is read too. */
-  constructor({ node, namespace, calico = false, beside }: BuilderOptions) {
+  constructor({ node, namespace, calico = false, whyUnhealthy = () => undefined, beside }: BuilderOptions) {
     this.#cluster = beside === undefined ? new ClusterSurvey(namedLabels) : beside.#cluster
     this.#nodes = this.#cluster.nodes
     this.#hosts = new Hosts(this.#nodes.hosts)
     this.#name = node
     this.#namespace = namespace
     this.#calico = calico
+    this.#whyUnhealthy = whyUnhealthy
   }
 
   /** Runs all steps of `steps` at once. */
@@ -251,9 +254,8 @@ export class IntentBuilder {
     return touched
   }
 
-  /** `unhealthy`: why this node serves no services; undefined: it serves them. Takes effect with the next `steps`. */
-  setServiceHealth(unhealthy: string | undefined): void {
-    this.#unhealthy = unhealthy
+  /** `whyUnhealthy` has another answer: it takes effect with the next `steps`. */
+  serviceHealthChanged(): void {
     this.#isStale = true
   }
 
@@ -284,7 +286,7 @@ export class IntentBuilder {
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
     this.#setOwnRoutes(advertising.all, me)
     this.#setPods(store, advertising.all)
-    const health = this.#unhealthy
+    const health = this.#whyUnhealthy(settings.guards.health)
     yield* this.#setServices(store, serviceSettings(me.name, me.labels, settings, health, advertising.all))
   }
 

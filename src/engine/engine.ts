@@ -225,7 +225,7 @@ export class Engine {
       gateways: new Gateways(this.#defaults),
       sources: new Sources(this.#links),
     })
-    this.#intents = new IntentBuilder({ node, namespace, calico })
+    this.#intents = new IntentBuilder({ node, namespace, calico, whyUnhealthy: (check) => this.#health.why(check) })
     const parts = { ...shared, objects: this.#objects, links: this.#links, out: this.#out }
     const arePodsReady = () => this.#cni.isSettled
     const expected = () => this.#objects.expected(this.#restart.callers)
@@ -650,7 +650,7 @@ export class Engine {
     this.#damping.set(intent.guards.damping, now)
     yield* this.#changeRoutes(diff.routes, since)
     this.#facts.configuredAt = this.#facts.now
-    if (this.#health.set(intent.guards.health)) this.#setHealth(this.#facts.now)
+    this.#health.set(intent.guards.health)
     if (this.#interfaces.set(intent.interfaces)) this.#setInterfaces(this.#facts.now)
     if (cni !== undefined) this.#out.push(cni)
     this.#remember()
@@ -695,7 +695,7 @@ export class Engine {
   }
 
   #setHealth(now: Millis): void {
-    this.#intents.setServiceHealth(this.#health.why)
+    this.#intents.serviceHealthChanged()
     this.#change([], now)
   }
 

@@ -15,33 +15,35 @@ export class ServiceHealth {
   #settings: HealthSettings | undefined
   #failures = 0
   #why: string | undefined
-  /** No answer has been good yet. */
+  /** Neither a good answer has come, nor as many bad ones as count. */
   #isNew = true
 
   constructor(out: Outbox) {
     this.#out = out
   }
 
-  /** Why no service is advertised; undefined if nothing is wrong or no check is configured. */
-  get why(): string | undefined {
-    return this.#why
+  /**
+   * Why no service is advertised under these settings, also before `set` is called with them: undefined if nothing is
+   * wrong or no check is configured. What an endpoint has answered holds until another one is asked.
+   */
+  why(settings: HealthSettings | undefined): string | undefined {
+    if (settings === undefined) return undefined
+    return isSamePlace(settings, this.#settings) ? this.#why : `${placeOf(settings)} has not answered yet`
   }
 
-  /** Neither a good answer has come, nor as many bad ones as count. */
   get isAwaited(): boolean {
-    return this.#isNew && this.#why !== undefined && this.#failures < (this.#settings?.failures ?? 0)
+    return this.#settings !== undefined && this.#isNew
   }
 
-  /** Returns whether `why` has changed. */
-  set(settings: HealthSettings | undefined): boolean {
-    if (same(settings, this.#settings)) return false
-    const before = this.#why
+  set(settings: HealthSettings | undefined): void {
+    if (same(settings, this.#settings)) return
+    this.#why = this.why(settings)
+    if (settings === undefined || !isSamePlace(settings, this.#settings)) {
+      this.#failures = 0
+      this.#isNew = true
+    }
     this.#settings = settings
-    this.#failures = 0
-    this.#isNew = true
-    this.#why = settings === undefined ? undefined : `${placeOf(settings)} has not answered yet`
     this.#out.push({ kind: 'health', check: settings })
-    return before !== this.#why
   }
 
   /** Counts a reply. Returns whether `why` has changed. */
@@ -53,10 +55,11 @@ export class ServiceHealth {
     if (error === undefined) {
       this.#why = undefined
       this.#isNew = false
-    } else if (before === undefined && this.#failures >= settings.failures) {
+    } else if (this.#failures >= settings.failures && (this.#isNew || before === undefined)) {
       this.#why = `${placeOf(settings)} is unhealthy: ${error}`
+      this.#isNew = false
     }
-    if ((before === undefined) === (this.#why === undefined)) return false
+    if (before === this.#why) return false
     this.#out.log(
       this.#why === undefined
         ? logLine('info', 'services-healthy', `${placeOf(settings)} is healthy: services are advertised`)
@@ -65,5 +68,8 @@ export class ServiceHealth {
     return true
   }
 }
+
+const isSamePlace = (a: HealthSettings, b: HealthSettings | undefined): boolean =>
+  a.port === b?.port && a.path === b.path
 
 const placeOf = ({ port, path }: HealthSettings): string => `the health endpoint of services, port ${port}${path},`

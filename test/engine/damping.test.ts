@@ -202,6 +202,11 @@ test('services wait for the first good answer of the health endpoint, and go aft
   }
   answer('connection refused')
   expect(heard()).toEqual([POD])
+  expect(world.ask(worker, 'show services')).toMatch(/has not answered yet/)
+  answer('it answers 503')
+  answer('it answers 503')
+  expect(world.ask(worker, 'show services')).toMatch(/unhealthy: it answers 503/)
+  expect(worker.told('services-unhealthy')).toHaveLength(1)
   answer()
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
   answer('it answers 503')
@@ -211,11 +216,41 @@ test('services wait for the first good answer of the health endpoint, and go aft
   for (let time = 0; time < 3; time++) answer('it answers 503')
   expect(heard()).toEqual([POD])
   expect(world.ask(worker, 'show services')).toMatch(/port 10256\/healthz, is unhealthy: it answers 503/)
-  expect(worker.told('services-unhealthy')).toHaveLength(1)
+  expect(worker.told('services-unhealthy')).toHaveLength(2)
   answer()
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
   world.change(worker, [upsert(bgpConfiguration({ asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: RANGE }] }))])
   world.pass(1_000)
   world.feed(worker, { kind: 'health', error: 'late' })
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+})
+
+test('a health check that is edited keeps its verdict, unless another endpoint is asked', () => {
+  const { world, worker, heard } = scene({ serviceHealthCheck: {} })
+  const edit = (serviceHealthCheck: object) => {
+    const configuration = { asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: RANGE }], serviceHealthCheck }
+    world.change(worker, [upsert(bgpConfiguration(configuration))])
+    world.pass(1_000)
+  }
+  world.feed(worker, { kind: 'health', error: undefined })
+  world.pass(1_000)
+  edit({ failures: 2, interval: '20s' })
+  expect(heard()).toEqual([POD, RANGE, VIP].sort())
+  for (let time = 0; time < 2; time++) world.feed(worker, { kind: 'health', error: 'it answers 503' })
+  world.pass(1_000)
+  edit({ failures: 4 })
+  expect(world.ask(worker, 'show services')).toMatch(/unhealthy: it answers 503/)
+  edit({ failures: 4, port: 9_879 })
+  expect(world.ask(worker, 'show services')).toMatch(/port 9879\/healthz, has not answered yet/)
+  expect(heard()).toEqual([POD])
+})
+
+test('before the first answer no service is advertised, not for one turn: that would count as a flap', () => {
+  const { world, worker, heard } = scene({ serviceHealthCheck: {}, serviceDamping: { suppressAfter: 2 } })
+  world.feed(worker, { kind: 'health', error: undefined })
+  for (const isReady of [false, true]) {
+    world.change(worker, [upsert(slice(isReady))])
+    world.pass(1_000)
+  }
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
 })
