@@ -799,7 +799,9 @@ export class Engine {
   }
 
   #discover(): void {
-    const { interfaces } = this.#objects.unnumbered
+    const { unnumbered } = this.#objects
+    unnumbered.forgetUnused()
+    const { interfaces } = unnumbered
     if (sameList(interfaces, this.#discovered)) return
     this.#discovered = interfaces
     this.#out.push({ kind: 'discover', interfaces })

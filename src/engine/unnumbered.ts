@@ -21,9 +21,15 @@ export class Unnumbered {
   }
 
   remove(name: string): void {
-    const before = this.#wanted.get(name)
     this.#wanted.delete(name)
-    if (before?.interface !== undefined && this.on(before.interface).length === 0) this.#links.delete(before.interface)
+  }
+
+  /**
+   * After all changes of a turn: one neighbor may have taken the place of another on the same link, and the edge reports
+   * the state of a link only when it changes.
+   */
+  forgetUnused(): void {
+    for (const name of this.#links.keys()) if (this.on(name).length === 0) this.#links.delete(name)
   }
 
   has(name: string): boolean {

@@ -72,6 +72,20 @@ function meet({ world, one, two }: ReturnType<typeof pair>): void {
 const up = (world: World, host: Host) => protocolOf(world, host).state === 'Established'
 
 describe('by interface', () => {
+  test.each([
+    ['of one node', { node: 'one' }],
+    ['of selected nodes', { nodeSelector: 'all()' }],
+  ])('a BGPPeer for all nodes that becomes one %s finds its router at once', (_, scope) => {
+    const scene = pair()
+    const { world, one } = scene
+    meet(scene)
+    expect(world.until(() => up(world, one))).toBe(true)
+    world.change(one, [upsert(bgpPeer('peer', { filters: ['take-all'], ...UNNUMBERED, ...scope }))])
+    world.pass(60_000)
+    expect(protocolOf(world, one)).toMatchObject({ name: 'Node_eth0', state: 'Established', held: null })
+    expect(scene.asked).toHaveLength(2)
+  })
+
   test('[27] two that hear each other exchange both families, with link-local next hops', () => {
     const scene = pair()
     const { world, one, two, asked } = scene
