@@ -128,14 +128,14 @@ export class RouteBook {
     else this.#claims.set(prefix, left)
   }
 
-  /** An object may claim a prefix twice, as ExternalIP and as LoadBalancer IP: one claim that wants it is enough. */
-  #claim(object: string, claim: Claim): void {
-    const { text } = claim.prefix
+  /** An object may claim a prefix twice, as ExternalIP and as LoadBalancer IP. */
+  #claim(object: string, given: Claim): void {
+    const { text } = given.prefix
     const claimed = this.#claims.get(text) ?? []
     const own = claimed.find((one) => one.object === object)
-    if (own !== undefined && own.claim.refused === undefined) return
     const others = claimed.filter((one) => one !== own)
     const after = others.findIndex((one) => one.object > object)
+    const claim = own === undefined ? given : mergeClaims(own.claim, given)
     this.#claims.set(text, others.toSpliced(after < 0 ? others.length : after, 0, { object, claim }))
   }
 
@@ -185,6 +185,21 @@ export class RouteBook {
     if (why === undefined || why === '') this.refusals.delete(text)
     else this.refusals.set(text, why)
   }
+}
+
+/**
+ * Two claims of one object on one prefix: one that wants it is enough, and where both do, the BGPAdvertisements of both
+ * name it, as they do for two objects. Where neither does, both reasons are given.
+ */
+function mergeClaims(one: Claim, other: Claim): Claim {
+  if (one.refused !== undefined && other.refused !== undefined) {
+    return one.refused === other.refused ? one : { ...one, refused: `${one.refused}; ${other.refused}` }
+  }
+  if (one.refused !== undefined) return other
+  if (other.refused !== undefined) return one
+  const named = [...new Set([...(one.named ?? NO_NAMES), ...(other.named ?? NO_NAMES)])]
+  const covers = [...(one.covers ?? NO_COVERS), ...(other.covers ?? NO_COVERS)]
+  return { ...one, named, ...(covers.length > 0 && { covers }) }
 }
 
 /** Whether a claim makes the prefix a route. An interface may have a service address: then only the service decides. */

@@ -1,0 +1,90 @@
+/** Claims of one object on one prefix: an address may be both ExternalIP and LoadBalancer IP, and so may a range. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { finish } from '../../src/base/work.ts'
+import { type Claim, RouteBook } from '../../src/cluster/route-book.ts'
+import { intentOf } from '../support/cluster.ts'
+import { type ApiObject, bgpAdvertisement, bgpConfiguration, endpointSlice, node, service } from '../support/objects.ts'
+import { prefix } from '../support/rib.ts'
+
+const HERE = node('here', { addresses: ['10.0.0.1'] })
+const RANGE = [{ cidr: '192.0.2.0/24' }]
+const BOTH = { serviceExternalIPs: RANGE, serviceLoadBalancerIPs: RANGE }
+const namesOf = (objects: readonly ApiObject[], route: string) => intentOf('here', objects).routes.get(route)?.named
+/** For the second of the two kinds, and for the first. */
+const KINDS = ['LoadBalancerIP', 'ExternalIP']
+
+describe('the BGPAdvertisements of one of two kinds name', () => {
+  test.each(KINDS)('a range that is in both lists: %s', (kind) => {
+    const some = bgpAdvertisement('some', { routes: [{ serviceRanges: { kinds: [kind] } }], peers: ['tor'] })
+    expect(namesOf([HERE, bgpConfiguration(BOTH), some], '192.0.2.0/24')).toEqual(['some'])
+  })
+  test.each(KINDS)('an address that a Service has as both, and its covering prefix: %s', (kind) => {
+    const web = service('shop/web', {
+      type: 'LoadBalancer',
+      clusterIPs: ['10.96.0.10'],
+      externalIPs: ['192.0.2.10'],
+      loadBalancerIPs: ['192.0.2.10'],
+      externalTrafficPolicy: 'Local',
+    })
+    const some = bgpAdvertisement('some', {
+      routes: [{ services: { kinds: [kind] } }],
+      peers: ['tor'],
+      aggregationLength: { ipv4: 28 },
+    })
+    const objects = [HERE, bgpConfiguration(BOTH), web, endpointSlice('shop/web', 'IPv4', [{ node: 'here' }]), some]
+    expect(namesOf(objects, '192.0.2.10/32')).toEqual(['some'])
+    expect(namesOf(objects, '192.0.2.0/28')).toEqual(['some'])
+  })
+})
+
+const ADDRESS = prefix('192.0.2.10/32')
+const COVERS = ['192.0.2.0/24', '192.0.2.0/28'].map(prefix)
+const names = fc.subarray(['a', 'b', 'c'])
+const wanted = fc.record({ named: fc.option(names, { nil: undefined }), at: fc.option(fc.constantFrom(...COVERS)) })
+const claim: fc.Arbitrary<Claim> = fc.oneof(
+  wanted.map(({ named, at }): Claim => {
+    const covers = at === null ? [] : [{ advertisement: 'a', prefix: at, origin: 'service-cidr' } as const]
+    return {
+      prefix: ADDRESS,
+      origin: 'service',
+      refused: undefined,
+      ...(named && { named }),
+      ...(covers.length > 0 && { covers }),
+    }
+  }),
+  fc.constantFrom('outside', 'not ready').map((refused): Claim => ({ prefix: ADDRESS, origin: 'service', refused })),
+)
+
+/** What is decided after these claims, one list for each object. */
+function decided(...objects: readonly (readonly Claim[])[]) {
+  const book = new RouteBook()
+  for (const [index, claims] of objects.entries()) book.set(`Service/shop/${index}`, claims)
+  const { announce } = finish(book.takeChanges())
+  const refused = book.refusals.get(ADDRESS.text) ?? ''
+  return {
+    routes: announce.map((route) => `${route.prefix.text} ${route.origin} ${route.named}`).sort(),
+    refused: [...new Set(refused.split('; ').map((reason) => reason.replace(/^.*: /, '')))].sort(),
+  }
+}
+
+test('claims of one object count as those of several do, in any order', () => {
+  fc.assert(
+    fc.property(fc.array(claim, { minLength: 1, maxLength: 4 }), (claims) => {
+      const alone = decided(claims)
+      expect(decided(claims.toReversed())).toEqual(alone)
+      expect(decided(...claims.map((one) => [one]))).toEqual(alone)
+    }),
+  )
+})
+
+test('they go as a whole with their object', () => {
+  fc.assert(
+    fc.property(fc.array(claim, { maxLength: 4 }), (claims) => {
+      const book = new RouteBook()
+      book.set('Service/shop/web', claims)
+      book.set('Service/shop/web', [])
+      expect([...book.routes.keys(), ...book.refusals.keys()]).toEqual([])
+    }),
+  )
+})
