@@ -3,7 +3,16 @@ import { parseAsn, parseSeconds } from '../../src/cluster/parse/fields.ts'
 import { type Parsed, parseObject } from '../../src/cluster/parse/object.ts'
 import { parsePeerIp } from '../../src/cluster/parse/peer-ip.ts'
 import type { Kind } from '../../src/cluster/source.ts'
-import { bgpConfiguration, bgpPeer, endpointSlice, ipPool, node, secret, service } from '../support/objects.ts'
+import {
+  bgpAdvertisement,
+  bgpConfiguration,
+  bgpPeer,
+  endpointSlice,
+  ipPool,
+  node,
+  secret,
+  service,
+} from '../support/objects.ts'
 
 function parse<K extends Kind>(kind: K, object: unknown, name = 'x', namespace = ''): Parsed<K> {
   return parseObject({ kind, namespace, name }, object)
@@ -759,6 +768,28 @@ describe('core kinds', () => {
       status: { loadBalancer: { ingress: [{ hostname: 'a.example' }, { ip: '192.0.2.1' }] } },
     }
     expect(parse('Service', object).value?.loadBalancerIps).toMatchObject([{ text: '192.0.2.1/32' }])
+  })
+})
+
+describe('BGPAdvertisement', () => {
+  test.each([
+    ['fe80::1', 'is link-local: routers that are not on that link could not reach it'],
+    ['febf::1', 'is link-local: routers that are not on that link could not reach it'],
+    ['fe80::1%eth0', 'is link-local: routers that are not on that link could not reach it'],
+    ['2001:db8::1%eth0', 'names an interface'],
+    ['192.0.2.1', 'is of the other family'],
+    ['ff02::1', 'is a multicast address'],
+    ['fec0::1', undefined],
+    ['2001:db8::1', undefined],
+  ])('next hop %s: %s', (address, why) => {
+    const object = bgpAdvertisement('x', { routes: [{ podCIDRs: true }], nextHop: { ipv6: address } })
+    const parsed = parse('BGPAdvertisement', object)
+    const read = parsed.value ?? parsed.partial
+    expect(read?.nextHops).toEqual(why === undefined ? { ipv6: address } : {})
+    expect(read?.held).toEqual(why && 'BGPAdvertisement/x has errors')
+    expect(textsOf(parsed)).toEqual(
+      why === undefined ? [] : [expect.stringContaining(`spec.nextHop.ipv6: "${address}" ${why}`)],
+    )
   })
 })
 

@@ -463,6 +463,8 @@ test.each<[string, OurKind, Spec]>([
   ['an AS for nodes, by relation', 'BGPPeer', { peerSelector: 'all()', remoteAS: 'internal' }],
   ['a strict role that is none', 'BGPPeer', { ...BASE.BGPPeer, strictRole: true }],
   ['an AS for nodes that have theirs', 'BGPPeer', { peerSelector: 'all()', asNumber: 65000 }],
+  ['a link-local next hop', 'BGPAdvertisement', { ...BASE.BGPAdvertisement, nextHop: { ipv6: 'fe80::1' } }],
+  ['a next hop on an interface', 'BGPAdvertisement', { ...BASE.BGPAdvertisement, nextHop: { ipv6: 'fd00::1%eth0' } }],
   ['both ways to keep a next hop', 'BGPPeer', { ...BASE.BGPPeer, keepOriginalNextHop: true, nextHopMode: 'Self' }],
   [
     'a peer by its range and by labels',

@@ -3,7 +3,7 @@
  * names are still read: they are not advertised.
  */
 
-import { familyOfAddress } from '../../base/address.ts'
+import { familyOfAddress, isLinkLocal } from '../../base/address.ts'
 import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'
 import { lookUp } from '../../base/look-up.ts'
 import { parsePrefix } from '../../base/prefix.ts'
@@ -199,6 +199,9 @@ function readAggregation(spec: Fields): AdvertisementObject['aggregation'] {
   return found
 }
 
+/** RFC 2545 §3: the next hop is a global address, beside which a link-local one may stand. */
+const LINK_LOCAL = 'is link-local: routers that are not on that link could not reach it'
+
 function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
   const fields = spec.record('nextHop')
   const found: Partial<Record<Family, string>> = {}
@@ -207,7 +210,8 @@ function readNextHops(spec: Fields): AdvertisementObject['nextHops'] {
     if (address === undefined) continue
     if (familyOfAddress(address) !== family)
       fields?.findings.wrong(fields.at(family), address, 'is of the other family')
-    else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'is link-local')
+    else if (isLinkLocal(address)) fields?.findings.wrong(fields.at(family), address, LINK_LOCAL)
+    else if (address.includes('%')) fields?.findings.wrong(fields.at(family), address, 'names an interface')
     else found[family] = address
   }
   fields?.reportUnknown()
