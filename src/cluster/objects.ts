@@ -107,7 +107,7 @@ export interface PrefixAdvertisement {
 }
 
 /** The parts of the configuration that depend on fields of a BGPConfiguration. */
-export type ConfigurationPart = 'asNumber' | 'listening' | 'mesh' | ServiceAddressKind | 'routes' | 'pods'
+export type ConfigurationPart = 'asNumber' | 'port' | 'bind' | 'mesh' | ServiceAddressKind | 'routes' | 'pods'
 /** The parts that are held because a field that they depend on is wrong, with the reason. */
 export type HeldParts = Readonly<Partial<Record<ConfigurationPart, string>>>
 

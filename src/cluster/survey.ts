@@ -44,6 +44,8 @@ export class NodeSurvey {
   readonly podCidrs = new PrefixIndex()
   /** All addresses of nodes as /32 and /128. */
   readonly hosts = new PrefixIndex()
+  /** Nodes looked at since the start: tests count the work of a change by it. */
+  read = 0
 
   constructor(pods: PodSources) {
     this.#pods = pods
@@ -57,10 +59,11 @@ export class NodeSurvey {
     const isFew = ground === before && touched !== undefined
     const some = new Set(isFew ? touched : [...store.table('Node').keys(), ...this.nodes.keys()])
     const hasNewIds = yield* this.#assignIds(store, some)
-    const names = hasNewIds ? new Set([...some, ...this.nodes.keys()]) : some
+    const names = hasNewIds ? new Set([...some, ...this.#withoutIpv4]) : some
     const changed = new Map<string, ClusterNode | undefined>()
     const meter = new CostMeter()
     for (const name of names) {
+      this.read++
       const node = store.get('Node', name)
       const row = node && this.#rowOf(store, node, ground, meter)
       if (row !== this.nodes.get(name)) changed.set(name, row)
@@ -95,13 +98,13 @@ export class NodeSurvey {
     // Few nodes have a BGPConfiguration of their own: the lookup is skipped if none has.
     const name = NODE_CONFIGURATION + node.name
     const own = hasOwn ? store.get('BGPConfiguration', name) : undefined
-    const ownHeld = hasOwn ? heldByConfiguration(store, name).listening : undefined
+    const ownHeld = hasOwn ? heldByConfiguration(store, name).port : undefined
     const podCidrs = this.#pods.of(node)
     const routerId = idOfAddress(node.addresses) ?? this.#hashed.get(node.name) ?? 1
-    const heldPort = ownHeld ?? (own?.listenPort === undefined ? cluster.listening : undefined)
+    const heldPort = ownHeld ?? (own?.listenPort === undefined ? cluster.port : undefined)
     const asNumber = node.asNumber ?? defaults?.asNumber ?? DEFAULT_AS
     const listenPort = own?.listenPort ?? defaults?.listenPort ?? BGP_PORT
-    const held = node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort
+    const held = node.held ?? (node.asNumber === undefined ? cluster.asNumber : undefined) ?? heldPort ?? cluster.bind
     const restsOn = [node, named, podCidrs, routerId, asNumber, listenPort, held]
     return this.#rows.ask(node.name, restsOn, meter, NODE_COST, () => ({
       name: node.name,
@@ -133,7 +136,8 @@ export class NodeSurvey {
     }
     if (!isTouched || (this.#withoutIpv4.size === 0 && this.#hashed.size === 0)) return false
     const objects = [...store.table('Node').values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-    this.#hashed = yield* assignRouterIds(objects)
+    const ids = yield* assignRouterIds(objects)
+    this.#hashed = new Map([...ids].filter(([name]) => this.#withoutIpv4.has(name)))
     return true
   }
 

@@ -102,6 +102,17 @@ describe('a wrong field of BGPConfiguration/default at the start', () => {
     if (routes.length < ALL.length) expect(whys).toMatch(/ is wrong/)
   })
 
+  test('a node that says its own port does not rest on the default one, and rests on the bind mode', () => {
+    const own = (name: string) => bgpConfiguration({ listenPort: 1791 }, `node.${name}`)
+    const heldBy = (field: string, ...objects: readonly ApiObject[]) => {
+      const intent = intentOf('here', [...OBJECTS, ...objects, bgpConfiguration({ ...GOOD, [field]: 'Some' })])
+      return [...intent.peers.values()].filter(({ held }) => held !== undefined).map(({ address }) => address)
+    }
+    expect(heldBy('listenPort', own('here'))).toEqual([OTHERS])
+    expect(heldBy('listenPort', own('here'), own('there'))).toEqual([])
+    expect(heldBy('bindMode', own('here'), own('there'))).toEqual([ROUTER, OTHERS])
+  })
+
   test('no spec to be read: everything that could do harm is held', () => {
     const intent = intentOf('here', [...OBJECTS, { ...bgpConfiguration({}), spec: 'none' }])
     expect([...intent.peers.values()].every(({ held }) => held !== undefined)).toBe(true)

@@ -3,8 +3,12 @@ import { finish } from '../../src/base/work.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import type { Intent } from '../../src/cluster/intent.ts'
 import { assignRouterIds } from '../../src/cluster/node.ts'
+import { PodSources } from '../../src/cluster/pods.ts'
+import type { ObjectChange } from '../../src/cluster/source.ts'
+import { ObjectStore } from '../../src/cluster/store.ts'
+import { NodeSurvey } from '../../src/cluster/survey.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
-import { bgpConfiguration, node, service, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpConfiguration, node, remove, service, upsert } from '../support/objects.ts'
 
 const a = node('a', { addresses: ['10.0.0.1', 'fd00::1'] })
 
@@ -227,6 +231,28 @@ describe('router IDs of nodes without IPv4', () => {
     const ids = finish(assignRouterIds(names))
     const fewer = finish(assignRouterIds(names.filter((_, index) => index % 3 === 0)))
     for (const [name, id] of fewer) expect(id).toBe(ids.get(name))
+  })
+
+  test('cost only those nodes, and nothing once there are none', () => {
+    const store = new ObjectStore('node-0')
+    const survey = new NodeSurvey(new PodSources())
+    const labels: string[] = []
+    const readFor = (change: (one: ApiObject) => ObjectChange, ...nodes: readonly ApiObject[]): number => {
+      const before = survey.read
+      store.apply(nodes.map(change))
+      const touched = nodes.map(({ metadata }) => String(metadata.name))
+      finish(survey.follow(store, before === 0 ? undefined : touched, labels))
+      return survey.read - before
+    }
+    const many = Array.from({ length: 100 }, (_, index) => node(`node-${index}`, { addresses: [`10.0.0.${index}`] }))
+    const six = node('six', { addresses: ['fd00::6'] })
+    const late = node('late', { addresses: ['10.0.1.1'] })
+    const set = (one: ApiObject) => upsert(one)
+    expect(readFor(set, ...many)).toBe(100)
+    expect(readFor(set, six)).toBe(1)
+    expect(readFor(set, late)).toBe(2)
+    expect(readFor(remove, six)).toBe(1)
+    expect(readFor(remove, late)).toBe(1)
   })
 
   test('give way to the address of another node', () => {

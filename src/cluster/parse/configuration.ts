@@ -71,10 +71,10 @@ const PER_NODE = new Set(['listenPort', 'prefixAdvertisements', 'communities', '
 
 /** The parts that are held while a field is wrong. The other fields can do no harm if they are ignored. */
 const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
-  spec: ['asNumber', 'listening', 'mesh', 'cluster', 'external', 'load-balancer', 'routes', 'pods'],
+  spec: ['asNumber', 'port', 'bind', 'mesh', 'cluster', 'external', 'load-balancer', 'routes', 'pods'],
   asNumber: ['asNumber'],
-  listenPort: ['listening'],
-  bindMode: ['listening'],
+  listenPort: ['port'],
+  bindMode: ['bind'],
   nodeToNodeMeshEnabled: ['mesh'],
   nodeMeshFilters: ['mesh'],
   podCIDRSource: ['pods'],
