@@ -89,7 +89,9 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('none', 'sessions above a smaller limit stay', 'peerRangeLimit'),
     ...rows('soft', undefined, 'filters', 'advertiseLearned', 'nextHopMode', 'keepOriginalNextHop', 'drain'),
     ...rows('soft', 'learned routes are evaluated again', 'numAllowedLocalASNumbers'),
-    ...rows('none', NOT_ACTED_ON, 'reachableBy', 'localWorkloadSelector'),
+    { field: 'localWorkloadSelector', when: 'added', change: 'none', says: 'the version without it stays in force' },
+    { field: 'localWorkloadSelector', when: 'another selector', change: 'none', says: 'a BGPPeer with it is ignored' },
+    ...rows('none', NOT_ACTED_ON, 'reachableBy'),
   ],
   BGPFilter: rows('soft', undefined, 'exportV4', 'exportV6', 'importV4', 'importV6'),
   BGPAdvertisement: [
@@ -100,7 +102,12 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
   IPPool: [
     ...rows('soft', 'routes of the range are accepted, or no longer', 'cidr', 'disableBGPExport'),
     ...rows('none', 'changes nftables only', 'natOutgoing', 'nat', 'disabled'),
-    ...rows('none', NOT_ACTED_ON, 'allowedUses', 'ipipMode', 'vxlanMode', 'blockSize', 'nodeSelector'),
+    ...rows(
+      'soft',
+      'LoadBalancer alone: no pool of pods, for BGPAdvertisements, service ranges and NAT',
+      'allowedUses',
+    ),
+    ...rows('none', NOT_ACTED_ON, 'ipipMode', 'vxlanMode', 'blockSize', 'nodeSelector'),
     ...rows('none', NOT_ACTED_ON, 'namespaceSelector', 'assignmentMode'),
   ],
 }

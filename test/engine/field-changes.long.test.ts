@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { FIELD_CHANGES, type FieldChange } from '../../src/cluster/field-changes.ts'
 import type { Kind } from '../../src/cluster/source.ts'
+import { storeOf } from '../support/cluster.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
@@ -189,7 +190,8 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     drain: { after: { drain: true } },
     numAllowedLocalASNumbers: { after: { numAllowedLocalASNumbers: 1 } },
     reachableBy: { after: { reachableBy: '10.0.0.1' } },
-    localWorkloadSelector: {
+    'localWorkloadSelector added': { after: { localWorkloadSelector: 'all()' } },
+    'localWorkloadSelector another selector': {
       name: 'workload',
       before: { peerIP: undefined, localWorkloadSelector: 'a == "1"', passive: undefined },
       after: { peerIP: undefined, localWorkloadSelector: 'a == "2"', passive: undefined },
@@ -222,7 +224,11 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     natOutgoing: { after: { natOutgoing: true } },
     nat: { before: { natOutgoing: true }, after: { natOutgoing: true, nat: { fullyRandom: true } } },
     disabled: { after: { disabled: true } },
-    allowedUses: { after: { allowedUses: ['Workload'] } },
+    allowedUses: {
+      before: { cidr: '10.244.0.0/16' },
+      after: { cidr: '10.244.0.0/16', allowedUses: ['LoadBalancer'] },
+      beside: [pods({ aggregationLength: { ipv4: 20 } })],
+    },
     ipipMode: { after: { ipipMode: 'Never' } },
     vxlanMode: { after: { vxlanMode: 'Never' } },
     blockSize: { after: { blockSize: 26 } },
@@ -351,6 +357,22 @@ describe('a change of a field does what the table says', () => {
     const rig = sessionsWith('BGPPeer', '', { after: {} })
     expect(observe(rig, () => {})).toBe('none')
   })
+})
+
+/** Values of some field that has no effect, and of fields that once had none. */
+const VALUES = [['LoadBalancer'], ['Tunnel'], 'Always', 'Never', 'all()', 'Manual', 'Debug', '192.0.2.1', 26, true]
+const WITHOUT_EFFECT = ROWS.filter(([, , { says }]) => says === 'has no effect here')
+
+test.each(WITHOUT_EFFECT)('%s: nothing is read of it', (_, kind, { field }) => {
+  const read = (spec: object) => {
+    const store = storeOf([objectOf(kind, { after: {} }, spec)])
+    const isRefused = store.problems().some(({ code }) => REFUSALS.includes(code))
+    return isRefused ? undefined : [...store.table(kind).values()]
+  }
+  const values = VALUES.flatMap((value) => read({ [field]: value }) ?? [])
+  expect(values.length).toBeGreaterThan(0)
+  const [plain] = read({}) ?? []
+  for (const value of values) expect(value).toEqual(plain)
 })
 
 describe('each field of a CRD has a row, and each row a field', () => {
