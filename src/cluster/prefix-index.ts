@@ -36,6 +36,16 @@ export class PrefixIndex {
     return others.reduce((least, one) => (least !== undefined && least < one ? least : one), first)
   }
 
+  /** The prefixes inside `around`, in order. The index must not change in between. */
+  *inside(around: Prefix): Iterable<Prefix> {
+    const sorted = this.#sorted[around.family]
+    for (let place = placeOf(around, sorted); place < sorted.length; place++) {
+      const prefix = sorted[place] as Prefix
+      if (!contains(around, prefix)) return
+      yield prefix
+    }
+  }
+
   firstInside(around: Prefix): Prefix | undefined {
     return firstInside(around, this.#sorted[around.family])
   }

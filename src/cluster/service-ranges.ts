@@ -51,15 +51,16 @@ export const serviceRangeAround = (ranges: readonly PrefixMatch[], prefix: Prefi
 export function podRangeProblems(
   settings: RangeSettings,
   pools: Iterable<PoolObject>,
-  podCidrs: Pick<PrefixIndex, 'firstInside' | 'ownerOf'>,
+  podCidrs: Pick<PrefixIndex, 'inside' | 'ownerOf'>,
 ): Problem[] {
   const ranges = serviceRanges(settings, pools)
   return KINDS.flatMap((kind) => {
     const ofKind = ranges.filter(({ prefix }) => settings.serviceCidrs[kind].some((cidr) => contains(cidr, prefix)))
     for (const { prefix, minLength } of ofKind) {
-      const pods = podCidrs.firstInside(prefix)
-      const node = pods && podCidrs.ownerOf(pods.text)
-      if (pods !== undefined && node !== undefined && pods.length >= minLength) return podsProblem(kind, pods, node)
+      for (const pods of podCidrs.inside(prefix)) {
+        const node = pods.length < minLength ? undefined : podCidrs.ownerOf(pods.text)
+        if (node !== undefined) return podsProblem(kind, pods, node)
+      }
     }
     return []
   })

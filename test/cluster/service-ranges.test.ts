@@ -118,4 +118,6 @@ test('pods in a service range that no pool names are named, one for each kind of
     'spec.serviceExternalIPs 10.244.2.0/24',
   ])
   expect(problems({ 'load-balancer': ['0.0.0.0/0'] }, [], false)).toEqual([])
+  pods.add(prefix('10.244.9.7/32'), 'node-1')
+  expect(problems({ 'load-balancer': ['0.0.0.0/0'] }, [], false)).toEqual(['spec.serviceLoadBalancerIPs 10.244.9.7/32'])
 })
