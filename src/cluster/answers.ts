@@ -39,7 +39,7 @@ export class Answers<Value> {
     return this.#keep(question, restsOn, yield* find())
   }
 
-  /** Removes the answers to all questions that are not in `asked`. */
+  /** Removes the answers to all questions that are not in `asked`. All of `asked` have answers: equal sizes are equal sets. */
   *forgetAllBut(asked: { readonly size: number; has(question: string): boolean }): Work {
     if (asked.size === this.#kept.size) return
     const meter = new CostMeter()

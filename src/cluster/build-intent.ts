@@ -467,6 +467,8 @@ export class IntentBuilder {
     this.#services = undefined
     this.#advertised = new Set()
     this.#podsBy = undefined
+    this.#proxied.clear()
+    this.#allProxied = undefined
     for (const claimed of [...this.#book.objects()]) {
       this.#book.set(claimed, [])
       yield SERVICE_COST

@@ -123,7 +123,8 @@ export class PeerPlanner {
       for (const candidate of found) all.push(candidate)
       if (meter.isDue) yield meter.take()
     }
-    yield* this.#candidates.forgetAllBut(nodes)
+    const others = { size: nodes.size - 1, has: (name: string) => name !== me.name && nodes.has(name) }
+    yield* this.#candidates.forgetAllBut(others)
     return all
   }
 }

@@ -28,6 +28,11 @@ export class PodSources {
   readonly #byNode = new Map<string, Map<string, readonly Prefix[]>>()
   readonly #lists = new Map<string, readonly Prefix[]>()
 
+  /** Nodes of which something is kept: tests count them. */
+  get kept(): number {
+    return Math.max(this.#lists.size, this.#byNode.size)
+  }
+
   of(node: NodeObject): readonly Prefix[] {
     const { name } = node
     if (this.source === 'Node') return node.podCidrs
@@ -35,7 +40,10 @@ export class PodSources {
       return this.#store?.get('BGPConfiguration', NODE_CONFIGURATION + name)?.podCidrs ?? NONE
     const known = this.#lists.get(name)
     if (known !== undefined) return known
-    const list = sorted([...(this.#byNode.get(name)?.values() ?? [])].flat())
+    const parts = this.#byNode.get(name)
+    // Nothing is kept for a node without blocks: no block would remove it again.
+    if (parts === undefined) return NONE
+    const list = sorted([...parts.values()].flat())
     this.#lists.set(name, list)
     return list
   }

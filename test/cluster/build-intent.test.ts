@@ -238,3 +238,26 @@ test('problems of store and frame stand in one order, and the list stays while n
   expect(problems.map(({ object }) => object)).toEqual(['BGPPeer/b', 'BGPPeer/z', 'Node/a'])
   expect(builder.next(store).intent.problems).toBe(problems)
 })
+
+test('a Service that is deleted while the Node is missing is forgotten', () => {
+  const balanced = service('shop/web', {
+    type: 'LoadBalancer',
+    clusterIPs: ['10.96.0.10'],
+    loadBalancerIPs: ['192.0.2.10'],
+    ipMode: 'Proxy',
+  })
+  const store = storeOf([a, bgpConfiguration({ ...RANGES, serviceLoopPrevention: 'Drop' }), balanced])
+  const builder = new IntentBuilder({ node: 'a' })
+  const proxied = () => builder.next(store).intent.dataplane?.proxied.map(({ text }) => text)
+  expect(proxied()).toEqual(['192.0.2.10/32'])
+  store.apply([remove(a)])
+  expect(proxied()).toBeUndefined()
+  store.apply([upsert(a)])
+  expect(proxied()).toEqual(['192.0.2.10/32'])
+  store.apply([remove(a)])
+  proxied()
+  store.apply([remove(balanced)])
+  proxied()
+  store.apply([upsert(a)])
+  expect(proxied()).toEqual([])
+})

@@ -1,10 +1,13 @@
 /** Which prefixes hold the pods of a node, by each source. */
 import { describe, expect, test } from 'vitest'
+import { finish } from '../../src/base/work.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import { PodSources } from '../../src/cluster/pods.ts'
 import type { Kind, ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
+import { NodeSurvey } from '../../src/cluster/survey.ts'
 import { problemsOf, routesOf } from '../support/cluster.ts'
-import { type ApiObject, bgpConfiguration, ipPool, node, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpConfiguration, ipPool, node, remove, upsert } from '../support/objects.ts'
 
 const HERE = node('here', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.100.1.0/24'] })
 const THERE = node('there', { addresses: ['10.0.0.2', 'fd00:10::2'], podCIDRs: ['10.100.2.0/24'] })
@@ -160,6 +163,23 @@ describe('Calico IPAM', () => {
     expect([routesOf(intent), problemsOf(intent)]).toEqual([[], []])
     expect(intent.refusals.get('Node/here')).toBe('it has no confirmed block of Calico IPAM yet')
   })
+})
+
+test('nothing is kept for a node whose blocks went before it', () => {
+  const store = new ObjectStore('here')
+  const pods = new PodSources()
+  const survey = new NodeSurvey(pods)
+  for (let round = 0; round < 5; round++) {
+    const other = node(`other-${round}`, { addresses: ['10.0.0.3'] })
+    const name = `b${round}`
+    const gone = { kind: 'delete', ref: { kind: 'BlockAffinity', namespace: '', name } } as const
+    for (const change of [upsert(other), affinity({ node: `other-${round}` }, name), gone, remove(other)]) {
+      store.apply([change])
+      finish(pods.follow('CalicoIPAM', store, undefined))
+      finish(survey.follow(store, undefined, []))
+    }
+  }
+  expect(pods.kept).toBe(0)
 })
 
 describe('one source and no other', () => {
