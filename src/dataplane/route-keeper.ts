@@ -60,7 +60,7 @@ export function describeKeptOut(kept: KeptOut): string {
 const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 /** The most next hops and places that one turn looks at. */
-const STEPS = 2_048
+const STEPS = 1_024
 
 export class RouteKeeper {
   readonly table: KernelTable

@@ -66,7 +66,7 @@ type LoopIntent = Pick<
 >
 
 /** The most kernel routes that one turn decides about because ranges have changed. */
-const STEPS = 1_024
+const STEPS = 512
 /** Approximate costs in microseconds: to look at one address, and to find the links to one. */
 const LOOK_COST = 0.5
 const WAY_COST = 20

@@ -38,9 +38,9 @@ import type { Outbox } from './outbox.ts'
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
 
 /** The most route changes in one effect; the next effect follows when these have been applied. */
-const CHANGES = 1_024
+const CHANGES = 512
 /** Best routes taken from the RIB in one turn. */
-const SLICE = 1_024
+const SLICE = 512
 /** The least time between two plans against service loops. */
 const LOOPS_PAUSE: Millis = 100
 /** Budget for such a plan in one turn, in approximate microseconds. */

@@ -42,7 +42,7 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
 }
 
 /** What the edge hands in of the kernel's routes at once: a buffer of its answers, or a piece of a walk. */
-const KERNEL_PIECE = 1_024
+const KERNEL_PIECE = 512
 
 /**
  * Of this thread, in milliseconds. `process.threadCpuUsage` would count in ticks of the kernel, of which one takes four

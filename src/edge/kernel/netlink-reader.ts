@@ -22,7 +22,7 @@ import type { NetlinkSocket } from './netlink-socket.ts'
  * Octets received in one round, and passed on together: an answer of a dump has 32 KiB, an event some hundred. A change of
  * a link with ten thousand addresses is no small thing to pass on: a round of events is one.
  */
-const ROUND = 64 * 1024
+const ROUND = 32 * 1024
 /** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
 

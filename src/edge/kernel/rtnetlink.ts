@@ -56,7 +56,7 @@ const RTM_DELNEXTHOP = 105
 /** A dump that changes in the kernel interrupt is repeated this often. */
 const ATTEMPTS = 5
 /** Known routes that are checked before other work has its turn. */
-const PIECE = 1_024
+const PIECE = 512
 /** Pause before unclear parts are read again; longer where readings take long. */
 const QUIET: Millis = 20
 const LONGEST_QUIET: Millis = 2_000
