@@ -197,6 +197,11 @@ export class RouteKeeper {
     return this.table.at(prefix).length > 0 ? 'foreign' : 'none'
   }
 
+  /** Whether Felix is to write the route to this prefix. */
+  isLeft(prefix: Prefix): boolean {
+    return this.#left.around(prefix) !== undefined
+  }
+
   /** Releases a next hop, unless the place still uses it. */
   #leave(nextHop: UsedNextHop, place: Place): void {
     const isUsed = place.direct?.nextHop === nextHop || place.nextHops?.includes(nextHop) === true

@@ -69,11 +69,12 @@ export class NodeRouteRows {
     let count = 0
     for (const { route } of this.#routes.all()) {
       const owner = this.#keeper.ownerAt(route.prefix)
-      if (owner === 'ours') continue
+      const isFelixs = this.#keeper.isLeft(route.prefix)
+      if (owner === 'ours' || (owner === 'foreign' && isFelixs)) continue
       count++
       const reason = this.#keeper.whyNotDirect(route.prefix.text)
       if (first.length < MOST_GAPS && reason !== undefined)
-        first.push({ prefix: route.prefix.text, node: route.node, reason, isForeign: owner === 'foreign' })
+        first.push({ prefix: route.prefix.text, node: route.node, reason, isForeign: owner === 'foreign', isFelixs })
     }
     return { first, count }
   }

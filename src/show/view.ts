@@ -208,6 +208,8 @@ export interface NodeRouteGap {
   readonly reason: string
   /** Another program has written a route to it. */
   readonly isForeign: boolean
+  /** Felix is to write it (`programClusterRoutes`), and has not. */
+  readonly isFelixs: boolean
 }
 
 export interface MemoryView {

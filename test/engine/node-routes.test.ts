@@ -133,10 +133,19 @@ describe('what doctor asks for', () => {
     made.tell([upsert(made.node(4, { podCIDRs: [] }))])
     made.world.pass(1_000)
     expect(gaps(made)).toMatchObject({
-      first: [{ prefix: pods4(2), node: 'n2', isForeign: true }],
+      first: [{ prefix: pods4(2), node: 'n2', isForeign: true, isFelixs: false }],
       count: 1,
       podless: { first: ['n4'], count: 1 },
     })
+  })
+
+  test('what Felix is to write, until it has written it', () => {
+    const made = lan({ nodeToNodeMeshEnabled: false, programClusterRoutes: 'Disabled' })
+    expect(gaps(made)?.count).toBe(8)
+    expect(gaps(made)?.first[0]).toMatchObject({ isForeign: false, isFelixs: true })
+    made.kernel(1).addForeign(pods4(2), '10.0.0.2', 80)
+    made.world.pass(1_000)
+    expect(gaps(made)?.count).toBe(7)
   })
 })
 

@@ -12,12 +12,15 @@ export function nodeRouteFindings({ first, count, podless }: NodeRouteGaps): Fin
 }
 
 /** Packets to these pods take the route of the other program, or the default route. */
-function gapFinding({ prefix, node, reason, isForeign }: NodeRouteGap): Finding {
-  const says = `${prefix} of Node/${node} has no route of the agent: ${reason}`
-  const todo = isForeign
-    ? `remove the route that \`ip route show ${prefix}\` prints, or stop the program that writes it`
-    : 'give this node an address on a link of that node, or a neighbor that advertises the prefix: the mesh, a reflector or a router'
-  return { level: isForeign ? 'warn' : 'bad', what: WHAT, says, todo }
+function gapFinding(gap: NodeRouteGap): Finding {
+  const says = `${gap.prefix} of Node/${gap.node} has no route of the agent: ${gap.reason}`
+  return { level: gap.isForeign ? 'warn' : 'bad', what: WHAT, says, todo: cureOf(gap) }
+}
+
+function cureOf({ prefix, isForeign, isFelixs }: NodeRouteGap): string {
+  if (isFelixs) return 'see why Felix does not write it, or set programClusterRoutes to EnabledNoEncapOnly'
+  if (isForeign) return `remove the route that \`ip route show ${prefix}\` prints, or stop the program that writes it`
+  return 'give this node an address on a link of that node, or a neighbor that advertises the prefix: the mesh, a reflector or a router'
 }
 
 const moreFinding = (count: number): Finding => ({

@@ -165,7 +165,7 @@ test.each<[string, Parameters<typeof runDoctor>[1], string]>([
 
 describe('direct routes to pods of other nodes', () => {
   const NONE = { first: [], count: 0 }
-  const gap = { prefix: '10.244.2.0/24', node: 'n2', reason: 'why', isForeign: false }
+  const gap = { prefix: '10.244.2.0/24', node: 'n2', reason: 'why', isForeign: false, isFelixs: false }
   const said = (gaps: Parameters<typeof nodeRouteFindings>[0]) => nodeRouteFindings(gaps).map(formatFinding).join('')
 
   test('are all there', () => {
@@ -183,6 +183,10 @@ describe('direct routes to pods of other nodes', () => {
     expect(text).toMatch(/\nbad {3}node routes: 3 more pod CIDRs have no route/)
     expect(text).toMatch(/\nwarn {2}node routes: Node\/n7, Node\/n8 and 1 more have no pod CIDR/)
     expect(text).not.toMatch(/^ok/m)
+  })
+  test('that Felix is to write', () => {
+    const text = said({ first: [{ ...gap, isFelixs: true }], count: 1, podless: NONE })
+    expect(text).toMatch(/→ see why Felix does not write it/)
   })
   test('a single new node', () => {
     expect(said({ ...NONE, podless: { first: ['n7'], count: 1 } })).toMatch(/Node\/n7 has no pod CIDR/)
