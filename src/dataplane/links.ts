@@ -47,7 +47,7 @@ export interface LinkChange {
 /** The links and addresses that a change concerns. */
 export interface TouchedLinks {
   readonly names: ReadonlySet<string>
-  /** Addresses that were added or removed. */
+  /** Addresses that were added to links or removed from them. */
   readonly addresses: ReadonlySet<Address>
 }
 
@@ -118,7 +118,7 @@ export class LinkTable {
     for (const address of come) {
       const holders = this.#holders.get(address) ?? new Set()
       this.#holders.set(address, holders.add(link.index))
-      touched.toggle(address)
+      touched.toggle(address, link.index)
     }
   }
 
@@ -139,7 +139,7 @@ export class LinkTable {
     const holders = this.#holders.get(address)
     holders?.delete(index)
     if (holders?.size === 0) this.#holders.delete(address)
-    touched.toggle(address)
+    touched.toggle(address, index)
   }
 }
 
@@ -172,15 +172,24 @@ function finder(all: readonly LinkAddress[], questions: number): (address: Addre
 
 const FEW = 8
 
-/** Collects what a change concerns. An address that is removed and added again in one change has not changed. */
+/**
+ * Collects what a change concerns. An address that is removed from a link and added to it again in one change has not
+ * changed. This is counted for each link: if two links lose an address together, nobody has it any more.
+ */
 class Touched implements TouchedLinks {
   readonly names = new Set<string>()
   readonly addresses = new Set<Address>()
+  readonly #linksOf = new Map<Address, Set<number>>()
 
-  toggle(address: Address): void {
-    if (!this.addresses.delete(address)) this.addresses.add(address)
+  toggle(address: Address, link: number): void {
+    const links = this.#linksOf.get(address) ?? new Set()
+    this.#linksOf.set(address, links)
+    if (!links.delete(link)) links.add(link)
+    if (links.size > 0) this.addresses.add(address)
+    else this.addresses.delete(address)
   }
 }
+
 /**
  * The networks on a link, without those of link-local addresses: hosts in them are reached without a router. A single
  * address is not a network, unless it is the other end of a point-to-point link.

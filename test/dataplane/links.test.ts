@@ -72,6 +72,28 @@ describe('what a change touches', () => {
     fc.assert(run)
   })
 
+  test('every address that other links have after a change of several', () => {
+    const some = fc.subarray(['10.1.0.1/24', '10.1.0.2/24', 'fe80::1/64'])
+    const state = fc.record({ eth1: fc.option(some), eth2: fc.option(some) })
+    const run = fc.property(state, state, fc.boolean(), (before, after, full) => {
+      const linksOf = ({ eth1, eth2 }: typeof before) => [
+        ...(eth1 === null ? [] : [linkOf(3, 'eth1', true, eth1)]),
+        ...(eth2 === null ? [] : [linkOf(4, 'eth2', true, eth2)]),
+      ]
+      const table = tableOf(...linksOf(before))
+      const gone = full ? [] : [...(after.eth1 === null ? [3] : []), ...(after.eth2 === null ? [4] : [])]
+      const touched = table.take({ full, gone, present: linksOf(after) })
+      const differs = (text: string) =>
+        [before.eth1, before.eth2].map((all) => all?.includes(text) === true).join() !==
+        [after.eth1, after.eth2].map((all) => all?.includes(text) === true).join()
+      const expected = ['10.1.0.1/24', '10.1.0.2/24', 'fe80::1/64']
+        .filter(differs)
+        .map((text) => text.replace(/\/.*/, ''))
+      expect([...touched.addresses].sort()).toEqual(expected)
+    })
+    fc.assert(run)
+  })
+
   test('both names of one that is called otherwise now', () => {
     const table = tableOf(ETH0)
     const touched = table.take({ full: false, gone: [], present: [{ ...ETH0, name: 'lan0' }] })
