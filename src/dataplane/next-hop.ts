@@ -123,4 +123,4 @@ const isLinkLocalBytes = (bytes: Uint8Array): boolean => bytes.length === 16 && 
 export const formatResolution = (resolution: Resolution): string =>
   resolution.kind === 'unresolved'
     ? resolution.reason
-    : `${resolution.hops.map(formatHop).join(', ')} ${resolution.metric} ${resolution.length}`
+    : `${resolution.hops.map(formatHop).join(', ')} ${resolution.metric} ${resolution.length}${resolution.learned ? ' learned' : ''}`

@@ -152,6 +152,18 @@ describe('no way leads in a circle', () => {
     expect(site.why('10.50.0.0/24')).toBe('no route of this node leads to the next hop 10.40.0.5')
   })
 
+  test('nor when it needed a route of somebody else before, that led the same way', () => {
+    const site = new Site()
+    const theirs = foreign('10.30.0.0/24', '10.0.0.1')
+    site.add(theirs)
+    site.learn('10.30.0.0/24', '10.0.0.1')
+    site.learn('10.40.0.0/24', '10.30.0.5')
+    site.learn('10.50.0.0/24', '10.40.0.5')
+    expect(site.routes()).toEqual(['10.40.0.0/24 via 10.0.0.1 dev eth0', '10.50.0.0/24 via 10.0.0.1 dev eth0'])
+    site.keeper.takeKernel({ full: false, gone: [theirs], present: [], more: false }, 0)
+    expect(site.routes()).toEqual([RACK, '10.40.0.0/24 via 10.0.0.1 dev eth0'].sort())
+  })
+
   test('one that covers the next hop of its own more closely goes the way that was found without it', () => {
     const site = new Site()
     site.learn('10.30.0.0/24', '10.0.0.1')
