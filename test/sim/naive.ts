@@ -158,9 +158,10 @@ export function tellOf(best: Held, from: Side | undefined, to: Side): Told | und
   const self = to.nextHops[familyOf(best.prefix)]
   const external = to.peerType === 'external'
   const wellKnown = best.attributes.communities.filter(([high]) => high === 0xffff).map(([, low]) => low)
-  // RFC 1997: NO_ADVERTISE; NO_EXPORT and NO_EXPORT_SUBCONFED.
-  if (wellKnown.includes(0xff02)) return undefined
-  if (external && (wellKnown.includes(0xff01) || wellKnown.includes(0xff03))) return undefined
+  // RFC 1997, for received routes: NO_ADVERTISE; NO_EXPORT and NO_EXPORT_SUBCONFED.
+  const received = best.learned !== undefined
+  if (received && wellKnown.includes(0xff02)) return undefined
+  if (received && external && (wellKnown.includes(0xff01) || wellKnown.includes(0xff03))) return undefined
   // RFC 4271 §9.2, but for RFC 4456 §6: what a client said goes to all, what others said to clients.
   const inside = !external && best.learned === 'internal'
   if (inside && to.reflection?.client !== true && from?.reflection?.client !== true) return undefined

@@ -243,8 +243,8 @@ export class Exporter {
     const flags = attributes.flags[paths.attributes[path] as number] as number
     const kind = peers.kind[paths.peer[path] as number] as number
     if (deferral.isOn && kind !== KIND.own) return REASON.deferred
-    // RFC 1997: well-known communities apply to every speaker.
-    if ((flags & BOUND) !== 0) {
+    // RFC 1997: well-known communities are for the receivers of a route. Our own routes carry them to the neighbors.
+    if (kind !== KIND.own && (flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
       if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
       // RFC 9494 §4.3: not to a neighbor that does not know long-lived stale routes.

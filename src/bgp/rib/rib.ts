@@ -654,9 +654,11 @@ export class Rib {
         return { error: tooMany(family, Math.max(fresh, counters.old), limit), tooMany: family }
       }
       const isNear = fresh >= (warnPrefixes?.[family] ?? limit + 1)
-      const isNews = isNear && !counters.warned
-      counters.warned = isNear
-      if (isNews) near = { nearLimit: { family, held: fresh, limit } }
+      if (!isNear) counters.warned = false
+      // One UPDATE gives one warning: that of the other family comes with the next UPDATE.
+      if (!isNear || counters.warned || near !== undefined) continue
+      counters.warned = true
+      near = { nearLimit: { family, held: fresh, limit } }
     }
     return near
   }
@@ -784,6 +786,7 @@ const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
 /** Whether the change of the neighbor can make usable paths unusable, or the other way round (eligible.ts). */
 const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
   before.localAs !== after.localAs ||
+  before.localRouterId !== after.localRouterId ||
   before.role !== after.role ||
   before.interface !== after.interface ||
   before.allowedOwnAs !== after.allowedOwnAs ||

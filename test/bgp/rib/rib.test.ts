@@ -111,6 +111,15 @@ describe('what goes to whom', () => {
     expect(heard(rib, internal).get(X)).toBe(route(OUR_V4, attributes({ localPref: 100, communities: [[65000, 1]] })))
   })
 
+  test.each([0xff01, 0xff02, 0xff03])('our own with the well-known community 65535:%i: told with it to all', (low) => {
+    const rib = ribWith(a, internal)
+    rib.originate([ownRoute(X, [[0xffff, low]])], 0)
+    settle(rib)
+    const communities = [[0xffff, low]] as const
+    expect(heard(rib, a).get(X)).toBe(route(OUR_V4, attributes({ ...path(65000), communities })))
+    expect(heard(rib, internal).get(X)).toBe(route(OUR_V4, attributes({ localPref: 100, communities })))
+  })
+
   test('a family without a next hop of ours is held back, and its End-of-RIB is sent', () => {
     const peer = neighbor(1, { nextHops: { ipv4: addressBytes(OUR_V4) } })
     const rib = ribWith(peer)
@@ -197,6 +206,17 @@ describe('what may be used (RFC 4271 §9.1.2)', () => {
     rib.setPeer(strict)
     settle(rib)
     expect(countAll(rib).ipv4).toEqual({ prefixes: 0, paths: 0 })
+  })
+
+  test('near the limit of both families at once: each has its warning, one after the other', () => {
+    const limits = { maxPrefixes: { ipv4: 9, ipv6: 9 }, warnPrefixes: { ipv4: 1, ipv6: 1 } }
+    const rib = ribWith(a)
+    announce(rib, a, [X], path(a.remoteAs))
+    announce(rib, a, ['2001:db8::/32'], path(a.remoteAs), '2001:db8:ffff::99')
+    rib.setPeer({ ...a, ...limits })
+    const update = announcement([X], attributes(path(a.remoteAs)), '192.0.2.99')
+    const told = [1, 2, 3].map(() => rib.receive(a.name, update, 0, update.length, 0).nearLimit?.family)
+    expect(told).toEqual(['ipv4', 'ipv6', undefined])
   })
 
   test('[75] one route too many is Cease/1 with family and limit; a replaced one is not counted twice', () => {
