@@ -83,8 +83,8 @@ export class RouteKeeper {
   readonly #taken = new Map<RouteChange, Place>()
   /** Keys (`ownKey`) of routes whose last change failed. */
   readonly #failed = new Set<string>()
-  /** Prefixes whose kernel routes have changed since `takeMoved`. */
-  readonly #moved = new Set<Prefix>()
+  /** By text: prefixes whose kernel routes have changed since `takeMoved`. */
+  readonly #moved = new Map<string, Prefix>()
   readonly #contest = new Contest()
   readonly #inheritance: Inheritance
   #retryAt: Millis | undefined
@@ -375,9 +375,9 @@ export class RouteKeeper {
   /** At most `most` of the prefixes whose kernel routes have changed since the last call. */
   takeMoved(most: number): readonly Prefix[] {
     const moved: Prefix[] = []
-    for (const prefix of this.#moved) {
+    for (const [text, prefix] of this.#moved) {
       if (moved.length === most) break
-      this.#moved.delete(prefix)
+      this.#moved.delete(text)
       moved.push(prefix)
     }
     return moved
@@ -414,7 +414,7 @@ export class RouteKeeper {
   }
 
   #resolveMoved(prefix: Prefix): Iterable<void> {
-    this.#moved.add(prefix)
+    this.#moved.set(prefix.text, prefix)
     return this.#resolveInside(prefix)
   }
 
@@ -495,8 +495,7 @@ export class RouteKeeper {
   #done(change: RouteChange): void {
     const { action, route } = change
     const key = ownKey(route)
-    this.#failed.delete(key)
-    if (this.keptOut.get(route.prefix.text)?.kind === 'failed') this.keptOut.delete(route.prefix.text)
+    this.#forgetFailure({ key, prefix: route.prefix })
     const place = this.#taken.get(change) ?? this.#places.at(key)
     if (action === 'remove') this.#fall(place)
     else {
@@ -548,7 +547,7 @@ export class RouteKeeper {
   }
 
   #startOver(): void {
-    for (const { prefix } of this.all()) this.#moved.add(prefix)
+    for (const { prefix } of this.all()) this.#moved.set(prefix.text, prefix)
     for (const place of this.#places.all()) {
       this.#places.touch(place)
       this.#places.fall(place)
@@ -576,7 +575,7 @@ export class RouteKeeper {
 
   #touchForeign({ prefix }: KernelRoute, foreign: Map<string, Prefix>): void {
     foreign.set(prefix.text, prefix)
-    this.#moved.add(prefix)
+    this.#moved.set(prefix.text, prefix)
     this.#touch(prefix.text)
   }
 
@@ -594,20 +593,25 @@ export class RouteKeeper {
 
   #stand(route: KernelRoute, known?: Place): Place {
     const place = this.#places.stand(route, known)
-    this.#moved.add(place.prefix)
+    this.#moved.set(place.prefix.text, place.prefix)
     return place
   }
 
   #fall(place: Place | undefined): void {
     if (place?.present === undefined) return
-    this.#moved.add(place.prefix)
+    this.#moved.set(place.prefix.text, place.prefix)
     this.#places.fall(place)
   }
 
   #plan(place: Place): RouteChange | undefined {
     const target = this.#target(place)
     const change = planRoute(target, place.present)
-    if (change === undefined && target !== undefined) this.#inheritance.release(target)
+    if (change === undefined && target !== undefined) {
+      this.#inheritance.release(target)
+      this.#forgetFailure(place)
+    }
+    // Nothing is wanted or there. If its removal had failed, the other place of the prefix says how it is with its own route.
+    if (change === undefined && target === undefined && this.#failed.delete(place.key)) this.#touch(place.prefix.text)
     if (!place.isAdopted) {
       const isTaken = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
       return isTaken ? { ...change, action: 'replace' } : change
@@ -702,6 +706,12 @@ export class RouteKeeper {
   #fail(key: string, { prefix }: KernelRoute, reason: string): void {
     this.#failed.add(key)
     this.keptOut.set({ kind: 'failed', prefix, reason })
+  }
+
+  /** The kernel has the route as it is wanted, whatever failed before. */
+  #forgetFailure({ key, prefix }: Pick<Place, 'key' | 'prefix'>): void {
+    this.#failed.delete(key)
+    if (this.keptOut.get(prefix.text)?.kind === 'failed') this.keptOut.delete(prefix.text)
   }
 }
 

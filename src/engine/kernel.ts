@@ -460,8 +460,9 @@ export class Kernel {
    * its own after the one that sent the UPDATEs, and comes no more often than it would be written.
    */
   #endLoops(now: Millis): void {
+    // Without ranges this only takes the changed prefixes from the keeper, which must not gather there.
+    if (this.#routes.isKnown) this.#loops.followRoutes()
     if (!this.#hasLoops) return
-    this.#loops.followRoutes()
     const isOwnTurn = this.#loopsAt !== undefined && this.#loopsAt <= now
     this.#loopsAt ??= this.#loops.hasChanged ? Math.max(now, this.#loopsFrom, this.#nft.takesLoopsFrom) : undefined
     if (!isOwnTurn || this.#rooms.rib.busy || this.#loops.isDeciding) return
