@@ -100,7 +100,7 @@ export class StatusKeeper {
     if (!view.status().source.synced) return
     for (const effect of out.effects) if (effect.kind === 'log') this.#note(effect.line, now)
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
-    else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#survey = new Survey(view)
+    else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#beginSurvey()
     if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
     if (isDue(this.#objectPace.due, now)) this.#beginConditions(now)
     if (this.#conditionsWork !== undefined) this.#continueConditions(now)
@@ -138,6 +138,12 @@ export class StatusKeeper {
     return this.#placed
   }
 
+  /** What changes from here on is planned anew: the survey may have passed it. */
+  #beginSurvey(): void {
+    this.#statusPace.nothing()
+    this.#survey = new Survey(this.#seen.view)
+  }
+
   #goOn(survey: Survey, now: Millis): void {
     const status = survey.advance()
     if (status === undefined) return
@@ -149,15 +155,14 @@ export class StatusKeeper {
   /** An unchanged status is also written now and then: with its counts, and to show that the agent is alive. */
   #emitStatus(status: NodeStatus, now: Millis): void {
     const state = stateText(status)
-    if (state === this.#state && !isDue(this.#countersAt, now)) {
-      this.#statusPace.nothing()
-      return
-    }
+    if (state === this.#state && !isDue(this.#countersAt, now)) return
     this.#state = state
     const { view, chance } = this.#seen
     const later = now + COUNTERS_AFTER * (1 + chance.next())
     this.#countersAt = this.#statusPace.moment(this.#place(), view.epoch, later)
+    const hasChanged = this.#statusPace.due !== undefined
     this.#statusPace.done(now)
+    if (hasChanged) this.#plan(this.#statusPace, now)
     this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#place(), STATUS_PACE) })
   }
 

@@ -94,7 +94,7 @@ class MeshSum {
 
 function routerStatus(protocol: ProtocolView): RouterStatus {
   const { name, object, peer, held, discovery, families } = protocol
-  const { lastError, session, since, established, stale = [] } = peer
+  const { lastError, session, since, lostAt, stale = [] } = peer
   const isUp = peer.state === 'Established'
   const text = errorText(protocol)
   return {
@@ -105,8 +105,7 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
     ),
     remoteAs: remoteAsOf(peer),
     state: shown(stateOf(protocol)),
-    // A neighbor that was never reached fails anew with every attempt.
-    since: isUp ? since : established > 0 ? lastError?.at : undefined,
+    since: isUp ? since : lostAt,
     held: held === undefined ? undefined : shown(held),
     lastError: text === undefined ? undefined : { text, at: (lastError ?? peer.attemptError)?.at ?? since },
     restart: { time: session?.restart?.time, stale },

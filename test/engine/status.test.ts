@@ -100,6 +100,37 @@ describe('the status of a node', () => {
     })
   })
 
+  test('since when a session is down does not move with attempts to reach the neighbor', () => {
+    const { rig, of, live } = bound(new Watched({ spec: { passive: false } }))
+    rig.neighbors[0]?.establish()
+    live(MINUTE)
+    rig.neighbors[0]?.hangUp('Connection reset by peer')
+    live(30 * MINUTE)
+    const told = of('status').slice(-3)
+    const times = told.map(({ effect }) => effect.status.routers[0]?.since)
+    expect(new Set(times).size).toBe(1)
+    expect(times[0]).toBeGreaterThan(0)
+  })
+
+  test('is told again where a session is lost while many others are looked at', () => {
+    const peers = 300
+    const { rig, of, live } = bound(new Watched({ neighbors: peers }))
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    live(MINUTE)
+    const before = of('status').length
+    rig.neighbors.at(-1)?.hangUp('Connection reset by peer')
+    // Turn by turn until the survey begins, which then takes several.
+    for (let turns = 0; turns < 1_000 && rig.engine.deadline() !== rig.now; turns++) {
+      rig.now = Math.max(rig.now, rig.engine.deadline() ?? 0)
+      rig.feed({ kind: 'polled', until: rig.now, unread: [] })
+    }
+    rig.feed({ kind: 'polled', until: rig.now, unread: [] })
+    expect(of('status')).toHaveLength(before)
+    rig.neighbors[0]?.hangUp('Connection reset by peer')
+    live(MINUTE)
+    expect(of('status').at(-1)?.effect.status.sessions).toMatchObject({ established: peers - 2 })
+  })
+
   test('is never told before all objects are known, nor after the agent was told to stop', () => {
     const { rig, of } = bound(new Watched())
     rig.feed({ kind: 'stop', reason: 'test', how: 'leave' })

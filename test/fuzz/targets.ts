@@ -195,7 +195,7 @@ function tryNotification(bytes: Uint8Array): string {
 
 function tryRefresh(bytes: Uint8Array): string {
   if (bytes.length < 19) return 'short'
-  const message = decodeRouteRefresh(frameOf(bytes))
+  const message = decodeRouteRefresh(frameOf(bytes), true)
   if (message?.kind === 'message-error') return checkError(message)
   return message === undefined ? 'ignored' : `${message.family} ${message.subtype}`
 }

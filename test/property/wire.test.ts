@@ -230,7 +230,7 @@ function readAll(bytes: Uint8Array): void {
   if (notification.kind === 'notification') {
     expect(describeNotification(notification.code, notification.subcode, notification.data)).not.toMatch(/\p{Cc}/u)
   }
-  decodeRouteRefresh(frameOf(bytes))
+  decodeRouteRefresh(frameOf(bytes), true)
 }
 
 const wires: readonly WireContext[] = (['external', 'internal'] as const).flatMap((peerType) => [

@@ -92,12 +92,9 @@ describe('what a survey comes to', () => {
     const lastError = { class: 'Socket', text: 'No route to host', at: 5 } as const
     const down = { state: 'Active', session: undefined, lastError } as const
     const { status } = surveyed({
-      eachProtocol: () => [
-        neighbor(0, 'Global', { ...down, established: 1 }),
-        neighbor(1, 'Global', { ...down, established: 0 }),
-      ],
+      eachProtocol: () => [neighbor(0, 'Global', { ...down, lostAt: 4 }), neighbor(1, 'Global', down)],
     })
-    expect(status.routers.map(({ since }) => since)).toEqual([5, undefined])
+    expect(status.routers.map(({ since }) => since)).toEqual([4, undefined])
     expect(status.routers.map((router) => router.lastError?.text)).toEqual(Array(2).fill('Socket: No route to host'))
   })
 

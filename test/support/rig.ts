@@ -106,7 +106,7 @@ export class Rig {
     }
   }
 
-  /** DrivenEngine as long as there is something to do at once, and what readers have taken is said. */
+  /** Turns as long as there is something to do at once, and what readers have taken is said. */
   work(): void {
     for (;;) {
       const due = this.engine.deadline()

@@ -291,7 +291,7 @@ export class Connection {
     this.#shared.received['route-refresh']++
     this.step({ name: 'RouteRefreshMsg' })
     if (this.state !== 'Established') return
-    const message = decodeRouteRefresh(frame)
+    const message = decodeRouteRefresh(frame, this.session?.enhancedRefresh === true)
     if (message === undefined) {
       this.#ignore('ROUTE-REFRESH of an unknown subtype')
       return
@@ -307,8 +307,7 @@ export class Connection {
       this.#ignore(`ROUTE-REFRESH of AFI ${afi} SAFI ${safi}, which was not negotiated`)
       return
     }
-    // RFC 2918 §3: the octet that RFC 7313 made the subtype is reserved unless both know that.
-    const subtype = session.enhancedRefresh ? message.subtype : REFRESH.request
+    const { subtype } = message
     if (subtype === REFRESH.request && this.#isAskedFor(family)) return
     this.#push({ kind: 'refresh', family, subtype })
   }

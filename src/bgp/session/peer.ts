@@ -65,6 +65,7 @@ export class Peer {
   #state: SessionState = 'Idle'
   #since: Millis
   #lastError: LastError | undefined
+  #lostAt: Millis | undefined
   #attemptError: LastError | undefined
   #established = 0
 
@@ -284,6 +285,7 @@ export class Peer {
         connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
       } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
     }
+    if (!keepsRoutes(changed)) this.#giveUpStale(text)
   }
 
   /** The session that we dialled runs from another local address than the one configured now. */
@@ -425,6 +427,7 @@ export class Peer {
   #down(fault: Fault, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
+    this.#lostAt = now
     this.#stale.lose(keep, session.restart, now)
     this.#push({ kind: 'down', error: { ...fault, at: now }, keep })
   }
@@ -496,6 +499,7 @@ export class Peer {
       config,
       state: this.#state,
       since: this.#since,
+      lostAt: this.#lostAt,
       stopped: this.#stopReason,
       lastError: this.#lastError,
       attemptError: this.#attemptError,

@@ -223,6 +223,8 @@ export interface PeerSnapshot {
   readonly state: SessionState
   /** When `state` was entered. */
   readonly since: Millis
+  /** When the last session ended. */
+  readonly lostAt?: Millis | undefined
   /** Why the neighbor is stopped on purpose; undefined: it is not. */
   readonly stopped: string | undefined
   readonly lastError: LastError | undefined

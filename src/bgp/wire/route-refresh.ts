@@ -12,12 +12,15 @@ import { ERROR, HEADER_ERROR, ROUTE_REFRESH_ERROR } from './notification.ts'
 /** RFC 7313 §3.2: a request; beginning and end of a refresh. */
 export const REFRESH = { request: 0, begin: 1, end: 2 } as const
 
-/** Undefined: to be ignored (RFC 7313 §5, a subtype we do not know). */
-export function decodeRouteRefresh(frame: Frame): RouteRefresh | MessageError | undefined {
+/**
+ * Undefined: to be ignored (RFC 7313 §5, a subtype we do not know). `enhanced`: both announced enhanced refresh; otherwise
+ * the octet of the subtype is reserved, and any value is a request (RFC 2918 §3).
+ */
+export function decodeRouteRefresh(frame: Frame, enhanced: boolean): RouteRefresh | MessageError | undefined {
   const { bytes, start, end } = frame
   const at = start + HEADER_LENGTH
   const length = end - at
-  const subtype = length >= 3 ? (bytes[at + 2] as number) : REFRESH.request
+  const subtype = enhanced && length >= 3 ? (bytes[at + 2] as number) : REFRESH.request
   if (subtype > REFRESH.end) return undefined
   // RFC 7313 §5: Data is the whole message.
   if (subtype !== REFRESH.request && length !== 4) {

@@ -8,7 +8,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
-import { PLAIN_LOCALE, whyNotRun } from './tools.ts'
+import { hasStreams, PLAIN_LOCALE, whyNotRun } from './tools.ts'
 
 const TIME_LIMIT: Millis = 30_000
 /** nft keeps every line that it reads: after this much text the process is replaced. */
@@ -53,6 +53,8 @@ export class NftHolder {
         this.#settle = undefined
         resolve(why)
       }
+      // Otherwise the error of the process is the answer.
+      if (!hasStreams(child)) return
       this.#listen(child, mark)
       child.stdin.write(`${line}${mark}\n`)
     })
@@ -68,8 +70,10 @@ export class NftHolder {
     const child = spawn(program, args, { stdio: 'pipe', env: { ...PLAIN_LOCALE, HOME: '/nonexistent', TERM: 'dumb' } })
     this.#child = child
     this.#given = 0
-    child.stdin.on('error', () => {})
-    child.stdout.resume()
+    if (hasStreams(child)) {
+      child.stdin.on('error', () => {})
+      child.stdout.resume()
+    }
     child.once('error', (reason) => this.#lost(child, whyNotRun('nft', reason)))
     child.once('exit', (code) => this.#lost(child, `nft ended with ${code}: ${firstError(this.#said)}`))
     return child

@@ -1,5 +1,5 @@
 /** Runs `nft`: one call with text in and text out. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 
@@ -24,6 +24,12 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
     let size = 0
     let error: string | undefined
     const child = spawn(program, args, { stdio: 'pipe', env: PLAIN_LOCALE })
+    if (!hasStreams(child)) {
+      child.once('error', (reason: Error) =>
+        resolve({ code: undefined, stdout: '', stderr: '', error: whyNotRun(program, reason) }),
+      )
+      return
+    }
     const fail = (why: string) => {
       error ??= why
       child.kill('SIGKILL')
@@ -49,6 +55,10 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
     })
   })
 }
+
+/** Without a free descriptor a process has no streams, and its `error` is the only event. Node's types do not say so. */
+export const hasStreams = (child: ChildProcess): boolean =>
+  [child.stdin, child.stdout, child.stderr].every((stream) => stream !== undefined && stream !== null)
 
 const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString()
 

@@ -53,7 +53,7 @@ export class Base {
         return
       case 'accepted':
       case 'connected':
-        if (this.#hasRoom(this.#connections, MOST_CONNECTIONS))
+        if (this.#hasRoom(this.#connections, input.conn, MOST_CONNECTIONS))
           this.#connections.set(input.conn, new BaseConnection(input))
         return
       case 'received':
@@ -96,7 +96,7 @@ export class Base {
         return
       case 'source-problem':
         if (change.text === undefined) this.#sourceProblems.delete(change.at)
-        else if (this.#hasRoom(this.#sourceProblems)) this.#sourceProblems.set(change.at, change)
+        else if (this.#hasRoom(this.#sourceProblems, change.at)) this.#sourceProblems.set(change.at, change)
     }
   }
 
@@ -116,17 +116,21 @@ export class Base {
     this.#knowsRoutes = true
     if (change.full) this.#routes.clear()
     for (const route of change.gone) this.#routes.delete(routeKey(route))
-    for (const route of change.present) if (this.#hasRoom(this.#routes)) this.#routes.set(routeKey(route), route)
+    for (const route of change.present) {
+      const key = routeKey(route)
+      if (this.#hasRoom(this.#routes, key)) this.#routes.set(key, route)
+    }
   }
 
   #foldNewest(input: Input): void {
     const key = newestKey(input)
     if (key === undefined) return
-    if (this.#newest.has(key) || this.#hasRoom(this.#newest)) this.#newest.set(key, input)
+    if (this.#hasRoom(this.#newest, key)) this.#newest.set(key, input)
   }
 
-  #hasRoom(table: ReadonlyMap<unknown, unknown>, most = MOST_ROWS): boolean {
-    if (table.size < most) return true
+  /** What is in the table already is replaced. */
+  #hasRoom<Key>(table: ReadonlyMap<Key, unknown>, key: Key, most = MOST_ROWS): boolean {
+    if (table.size < most || table.has(key)) return true
     this.leftOut++
     return false
   }
@@ -140,6 +144,7 @@ const rank = ({ kind }: ObjectRef): number => (FIRST.includes(kind) ? 0 : 1)
 function newestKey(input: Input): string | undefined {
   switch (input.kind) {
     case 'remembered':
+    case 'lease':
     case 'descriptors':
     case 'cni':
     case 'nft-table':

@@ -52,6 +52,8 @@ export const writeValue = (value: unknown): string =>
 const readValue = (line: string): unknown =>
   JSON.parse(line, (_, part: unknown) => {
     if (typeof part !== 'object' || part === null) return part
+    // One of our marks is the only key: a label may have such a name.
+    if (Object.keys(part).length !== 1) return part
     if ('hex' in part && typeof part.hex === 'string') return Uint8Array.from(Buffer.from(part.hex, 'hex'))
     return 'map' in part && Array.isArray(part.map) ? new Map(part.map) : part
   })

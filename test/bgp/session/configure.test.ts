@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { ourOpen } from '../../../src/bgp/session/negotiate.ts'
 import type { PeerConfig } from '../../../src/bgp/session/types.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
 import { concat, LonePeer, theirOpen } from '../../support/lone-peer.ts'
-import { config, only } from '../../support/wire-pair.ts'
+import { config, only, otherConfig } from '../../support/wire-pair.ts'
 
 const change = (lone: LonePeer, over: Partial<PeerConfig>) => lone.hand({ kind: 'configure', config: config(over) })
 
@@ -70,6 +71,33 @@ test('a session the neighbor opened is reset too, and we dial', () => {
   change(lone, { routerId: 5 })
   expect(lone.said).toEqual(['notification 06 06'])
   expect(lone.peer.state).toBe('Connect')
+})
+
+describe('routes that are kept while the neighbor is away', () => {
+  const away = () => {
+    const lone = new LonePeer({ restartTime: 120 }).reach('OpenSent')
+    lone
+      .receive(theirOpen({ capabilities: ourOpen(otherConfig({ restartTime: 120 })).capabilities }))
+      .receive(KEEPALIVE)
+    return lone.closed('Connection reset by peer')
+  }
+
+  test.each([
+    ['remote AS', { remoteAs: 'external' as const }],
+    ['local AS', { localAs: 64600 }],
+    ['role', { role: 'customer' as const }],
+  ])('are given up with another %s', (what, over) => {
+    const lone = away()
+    expect(lone.peer.hasStaleRoutes).toBe(true)
+    change(lone, { restartTime: 120, ...over })
+    expect(lone.peer.hasStaleRoutes).toBe(false)
+    expect(only(lone.actions, 'stale-over')).toMatchObject([{ reason: `Configuration changed: ${what}` }])
+  })
+
+  test('stay with another key', () => {
+    const lone = change(away(), { restartTime: 120, families: ['ipv4'] })
+    expect(lone.peer.hasStaleRoutes).toBe(true)
+  })
 })
 
 test('another keepalive time holds at once, another hold time from the next session on', () => {

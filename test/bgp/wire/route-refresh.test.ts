@@ -4,7 +4,7 @@ import { decodeRouteRefresh, encodeRouteRefresh } from '../../../src/bgp/wire/ro
 import { REFRESHES } from '../../support/known-messages.ts'
 import { frameOf, message } from '../../support/messages.ts'
 
-const decode = (bytes: Uint8Array) => decodeRouteRefresh(frameOf(bytes))
+const decode = (bytes: Uint8Array) => decodeRouteRefresh(frameOf(bytes), true)
 
 describe.each(REFRESHES)('$name', ({ bytes, value }) => {
   test('is read', () => {
@@ -19,6 +19,14 @@ describe.each(REFRESHES)('$name', ({ bytes, value }) => {
 test('[68] a family that is not ours is named by its numbers', () => {
   expect(decode(message(5, 0, 25, 0, 70))).toMatchObject({ afi: 25, safi: 70, family: undefined })
 })
+
+test.each([1, 2, 3, 255])(
+  'without enhanced refresh on both sides the reserved octet %i means nothing (RFC 2918 §3)',
+  (octet) => {
+    const bytes = message(5, 0, 1, octet, 1)
+    expect(decodeRouteRefresh(frameOf(bytes), false)).toMatchObject({ family: 'ipv4', subtype: 0 })
+  },
+)
 
 test('[68] an unknown subtype is to be ignored (RFC 7313 §5)', () => {
   expect(decode(message(5, 0, 1, 3, 1))).toBeUndefined()

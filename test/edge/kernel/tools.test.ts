@@ -1,4 +1,6 @@
 /** Running tools. */
+
+import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { runTool } from '../../../src/edge/kernel/tools.ts'
 
@@ -7,4 +9,17 @@ test('a tool that fails to start is an outcome, not a fault', async () => {
     code: undefined,
     error: '/nowhere/at/all is not installed',
   })
+})
+
+test('without a free descriptor a tool is an outcome too', () => {
+  const tools = new URL('../../../src/edge/kernel/tools.ts', import.meta.url).pathname
+  const script = `
+    import { openSync } from 'node:fs'
+    import { runTool } from ${JSON.stringify(tools)}
+    try { for (;;) openSync('/dev/null', 'r') } catch {}
+    runTool(['true']).then(({ code, error }) => process.stdout.write(JSON.stringify({ code: code ?? null, error })))
+  `
+  const limited = 'ulimit -n 64 && exec "$0" --input-type=module --eval "$1"'
+  const { stdout } = spawnSync('sh', ['-c', limited, process.execPath, script], { encoding: 'utf8' })
+  expect(JSON.parse(stdout)).toEqual({ code: null, error: expect.stringContaining('Too many open files') })
 })
