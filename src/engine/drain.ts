@@ -7,7 +7,13 @@ import { GRACEFUL_SHUTDOWN } from '../bgp/policy/community.ts'
 import { REJECT_ALL } from '../bgp/policy/defaults.ts'
 import type { Policy, Rule } from '../bgp/policy/rule.ts'
 
-const rule = (name: string, rest: Pick<Rule, 'match' | 'operations'>): Rule => ({ name, action: 'next', ...rest })
+/** Late: no preference or community that a filter or an advertisement sets takes the drain back. */
+const rule = (name: string, rest: Pick<Rule, 'match' | 'operations'>): Rule => ({
+  name,
+  action: 'next',
+  late: true,
+  ...rest,
+})
 
 const LAST_CHOICE = { kind: 'set-local-pref', value: 0 } as const
 

@@ -203,6 +203,21 @@ describe('draining one neighbor (RFC 8326 §4)', () => {
     expect(ups(tor)).toBe(1)
   })
 
+  test('whatever preference a filter or an advertisement sets', () => {
+    const { world, one, tor } = scene()
+    const operations = [{ setPriority: { value: 300 } }, { addCommunity: { value: '65000:1' } }]
+    const preferred = bgpFilter('all', {
+      importV4: [{ action: 'Accept', operations }],
+      exportV4: [{ action: 'Accept', operations }],
+    })
+    world.feed(one, { kind: 'objects', changes: [upsert(preferred)] })
+    world.pass(2_000)
+    expect(drained(world, one, tor)).toEqual({ there: [['65000:1']], here: [2_147_483_647 - 300] })
+    world.ask(one, 'drain all')
+    world.pass(2_000)
+    expect(drained(world, one, tor)).toEqual({ there: [['65000:1', GRACEFUL_SHUTDOWN]], here: [0] })
+  })
+
   test('by its BGPPeer, and by hand it does not end', () => {
     const { world, one, tor } = scene({ drain: true })
     expect(drained(world, one, tor)).toEqual({ there: [[GRACEFUL_SHUTDOWN]], here: [0] })

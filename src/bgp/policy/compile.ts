@@ -128,7 +128,7 @@ export class CompiledPolicy {
     this.policy = policy
     this.hits = new Float64Array(policy.rules.length + 1)
     let edits = 0
-    this.#start = new Trail([], (operations) => new Edit(++edits, operations))
+    this.#start = new Trail([], [], (operations) => new Edit(++edits, operations))
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.asked = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
@@ -339,12 +339,19 @@ const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly S
  */
 class Trail {
   readonly #operations: readonly Operation[]
+  /** Those of late rules: they apply on accept only. */
+  readonly #late: readonly Operation[]
   readonly #newEdit: (operations: readonly Operation[]) => Edit
   readonly #after = new Map<Step, Trail>()
   readonly #accepted = new Map<Step, Accepted>()
 
-  constructor(operations: readonly Operation[], newEdit: (operations: readonly Operation[]) => Edit) {
+  constructor(
+    operations: readonly Operation[],
+    late: readonly Operation[],
+    newEdit: (operations: readonly Operation[]) => Edit,
+  ) {
     this.#operations = operations
+    this.#late = late
     this.#newEdit = newEdit
   }
 
@@ -355,7 +362,8 @@ class Trail {
   after(step: Step): Trail {
     const known = this.#after.get(step)
     if (known !== undefined) return known
-    const trail = new Trail([...this.#operations, ...step.operations], this.#newEdit)
+    const [early, late] = step.rule.late === true ? [[], step.operations] : [step.operations, []]
+    const trail = new Trail([...this.#operations, ...early], [...this.#late, ...late], this.#newEdit)
     this.#after.set(step, trail)
     return trail
   }
@@ -363,7 +371,7 @@ class Trail {
   accept(step: Step): Accepted {
     const known = this.#accepted.get(step)
     if (known !== undefined) return known
-    const operations = [...this.#operations, ...step.operations]
+    const operations = [...this.#operations, ...step.operations, ...this.#late]
     const edits = operations.filter(changes)
     const nextHop = operations.findLast((operation) => operation.kind === 'set-next-hop')?.address ?? 'default'
     const edit = edits.length === 0 ? undefined : this.#newEdit(edits)

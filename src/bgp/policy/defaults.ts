@@ -76,12 +76,14 @@ const GRACEFUL_SHUTDOWN_RULE = 'graceful shutdown'
 
 /**
  * RFC 8326 §4.2: on eBGP sessions a route marked GRACEFUL_SHUTDOWN gets a LOCAL_PREF below any other.
+ * Late: a LOCAL_PREF that a filter sets does not take that back.
  * Limited to `prefixes` where the rest are refused anyhow, so that their attributes need not be read.
  */
 const gracefulShutdown = (prefixes?: readonly PrefixMatch[]): Rule => ({
   name: GRACEFUL_SHUTDOWN_RULE,
   match: { learnedFrom: 'external', communities: [GRACEFUL_SHUTDOWN], ...(prefixes && { prefixes }) },
   action: 'next',
+  late: true,
   operations: [{ kind: 'set-local-pref', value: 0 }],
 })
 

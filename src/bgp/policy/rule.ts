@@ -61,6 +61,8 @@ export interface Rule {
   readonly action: 'accept' | 'reject' | 'next'
   /** Applied on accept; on `next` applied before the following rules are evaluated. */
   readonly operations: readonly Operation[]
+  /** Only with `next`: its operations come after those of all other rules, and no other rule sees what they change. */
+  readonly late?: true
   /** The reason of routes that this rule rejects; absent: the rule's name is the reason. */
   readonly reason?: string
 }

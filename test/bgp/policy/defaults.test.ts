@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ACCEPT_ALL, builtinExport, builtinImport, REJECT_ALL, withFilters } from '../../../src/bgp/policy/defaults.ts'
 import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
+import { whileDrained } from '../../../src/engine/drain.ts'
 import { BARE } from '../../support/attributes.ts'
 import { ownRoute, prefix, range, route, rule } from './support.ts'
 
@@ -87,6 +88,42 @@ test.each([
   expect(evaluate(policy, leaving, 'external')).toMatchObject({ attributes: { ...LEAVING, localPref: 0 } })
   expect(evaluate(policy, { ...leaving, learnedFrom: 'internal' }, 'internal')).toMatchObject({ attributes: LEAVING })
   expect(evaluate(policy, route(text), 'external')).toMatchObject({ attributes: BARE })
+})
+
+test('RFC 8326 §4: no preference that a filter sets, and no community that it removes, takes GRACEFUL_SHUTDOWN back', () => {
+  const prefer = [
+    { kind: 'set-local-pref', value: 300 },
+    { kind: 'set-communities', communities: [] },
+  ] as const
+  const filter = { ...OPENED, operations: prefer }
+  const policy = withFilters([filter], builtinImport(POOLS))
+  const leaving = route('192.0.2.0/24', { attributes: LEAVING })
+  expect(evaluate(policy, leaving, 'external')).toMatchObject({ attributes: { localPref: 0 } })
+  expect(evaluate(policy, route('192.0.2.0/24'), 'external')).toMatchObject({ attributes: { localPref: 300 } })
+})
+
+test('RFC 8326 §4: while drained, neither; and no rule of a filter sees the drain', () => {
+  const operations = [
+    { kind: 'set-local-pref', value: 300 },
+    { kind: 'set-communities', communities: [[1, 1]] },
+  ] as const
+  const seesDrain = { ...rule('reject', { localPref: 0 }), name: 'drain' }
+  const seesCommunity = { ...rule('reject', { communities: [[65535, 0]] }), name: 'community' }
+  const policy = { ...ACCEPT_ALL, rules: [seesDrain, seesCommunity, { ...rule('accept', {}), operations }] }
+  const [own, marked] = [
+    route('10.0.0.0/24'),
+    {
+      communities: [
+        [1, 1],
+        [65535, 0],
+      ],
+    },
+  ]
+  expect(evaluate(whileDrained(policy, 'import'), own, 'external')).toMatchObject({ attributes: { localPref: 0 } })
+  expect(evaluate(whileDrained(policy, 'export'), own, 'internal')).toMatchObject({
+    attributes: { ...marked, localPref: 0 },
+  })
+  expect(evaluate(whileDrained(policy, 'export'), own, 'external')).toMatchObject({ attributes: marked })
 })
 
 test('an export policy does not touch GRACEFUL_SHUTDOWN', () => {
