@@ -159,7 +159,7 @@ export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {
     (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)),
   )
   const ranges = pools.map((one) => one.prefix)
-  return nameRoute(chosenBy, prefix, { ranges, origin: 'pod-cidr', isLocal: true })
+  return nameRoute(chosenBy, prefix, { ranges, origin: 'pod-cidr', keepsSpecific: true })
 }
 
 function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }>, pool: PoolObject | undefined) {
@@ -195,10 +195,10 @@ export interface InterfaceAddresses {
   /** Why there are none, as in `interface eth1: …`; undefined: there are some. */
   readonly why: string | undefined
   /** The missing addresses are reported as a problem. */
-  readonly isWrong: boolean
+  readonly isProblem: boolean
 }
 
-const UNKNOWN: InterfaceAddresses = { prefixes: [], why: 'its addresses are known on the node alone', isWrong: false }
+const UNKNOWN: InterfaceAddresses = { prefixes: [], why: 'its addresses are known on the node alone', isProblem: false }
 
 /** Interfaces whose addresses are advertised. */
 export function interfacesOf(all: readonly NodeAdvertisement[]): string[] {
@@ -216,10 +216,10 @@ export function interfaceProblems(
   return all.flatMap(({ object: { name, routes } }) =>
     routes.flatMap((choice, at) =>
       interfacesIn(choice).flatMap((value, index): Problem[] => {
-        const { why = '', isWrong } = addresses.get(value) ?? UNKNOWN
+        const { why = '', isProblem } = addresses.get(value) ?? UNKNOWN
         const place = { object: `BGPAdvertisement/${name}`, field: `spec.routes[${at}].interfaces[${index}]`, value }
         const says = `adds no address: ${why}`
-        return isWrong ? [makeProblem({ code: 'interface-without-address', ...place, says, level: 'warning' })] : []
+        return isProblem ? [makeProblem({ code: 'interface-without-address', ...place, says, level: 'warning' })] : []
       }),
     ),
   )
@@ -286,7 +286,8 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
   const held = all.flatMap(({ object, held: reason }): Rule[] => {
     if (reason === undefined) return []
     const name = `BGPAdvertisement/${object.name} held`
-    // A route that another object wants too is still advertised, as if this BGPAdvertisement did not exist.
+    // A route of pods or a covering prefix that another object wants too is still advertised, as if this
+    // BGPAdvertisement did not exist.
     const match: Rule['match'] = { source: 'own', named: [object.name], notNamed: [FOR_ALL] }
     return [{ name, match, action: 'reject', operations: [], reason }]
   })

@@ -46,16 +46,20 @@ interface Around {
   readonly ranges: readonly Prefix[]
   readonly origin: Cover['origin']
   /** Traffic must come to this node: the more specific route is advertised too. */
-  readonly isLocal: boolean
+  readonly keepsSpecific: boolean
 }
 
 /** The names and covering prefixes of a route that these BGPAdvertisements name. */
-export function nameRoute(chosenBy: readonly Choosing[], prefix: Prefix, { ranges, origin, isLocal }: Around): Naming {
+export function nameRoute(
+  chosenBy: readonly Choosing[],
+  prefix: Prefix,
+  { ranges, origin, keepsSpecific }: Around,
+): Naming {
   const covers: Cover[] = []
   const named = chosenBy.map(({ object: { name, aggregation }, held }) => {
     const cover = held === undefined ? coverOf(aggregation[prefix.family], prefix, ranges) : undefined
     if (cover !== undefined) covers.push({ advertisement: name, prefix: cover, origin })
-    return cover === undefined || isLocal ? name : coveredBy(name)
+    return cover === undefined || keepsSpecific ? name : coveredBy(name)
   })
   return covers.length === 0 ? { named } : { named, covers }
 }
@@ -67,7 +71,7 @@ function coverOf(length: number | undefined, prefix: Prefix, ranges: readonly Pr
 }
 
 /** Counts the routes inside each covering prefix. */
-export class Covers {
+export class CoverCounts {
   readonly #members = new Map<string, number>()
 
   /** Replaces the covering prefixes of one route. Returns those that got their first route, and those that lost their last. */

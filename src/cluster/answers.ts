@@ -21,22 +21,22 @@ export class Answers<Value> {
     this.#saysTheSame = saysTheSame
   }
 
-  /** `cost`: approximate cost of `find` in microseconds; added to `meter` if `find` has to run. */
-  ask(question: string, restsOn: readonly unknown[], meter: CostMeter, cost: number, find: () => Value): Value {
+  /** `cost`: approximate cost of `compute` in microseconds; added to `meter` if `compute` has to run. */
+  ask(question: string, restsOn: readonly unknown[], meter: CostMeter, cost: number, compute: () => Value): Value {
     const known = this.#kept.get(question)
-    if (known !== undefined && sameAnswers(known.restsOn, restsOn)) {
+    if (known !== undefined && sameDependencies(known.restsOn, restsOn)) {
       meter.add(LOOK_COST)
       return known.value
     }
     meter.add(cost)
-    return this.#keep(question, restsOn, find())
+    return this.#keep(question, restsOn, compute())
   }
 
   /** The same for an answer that is computed in steps. */
-  *askLong(question: string, restsOn: readonly unknown[], find: () => Work<Value>): Work<Value> {
+  *askLong(question: string, restsOn: readonly unknown[], compute: () => Work<Value>): Work<Value> {
     const known = this.#kept.get(question)
-    if (known !== undefined && sameAnswers(known.restsOn, restsOn)) return known.value
-    return this.#keep(question, restsOn, yield* find())
+    if (known !== undefined && sameDependencies(known.restsOn, restsOn)) return known.value
+    return this.#keep(question, restsOn, yield* compute())
   }
 
   /** Removes the answers to all questions that are not in `asked`. All of `asked` have answers: equal sizes are equal sets. */
@@ -59,5 +59,5 @@ export class Answers<Value> {
 }
 
 /** Whether two lists of dependencies are the same values, so that an answer stays valid. */
-export const sameAnswers = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+export const sameDependencies = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((one, index) => Object.is(one, b[index]))

@@ -9,6 +9,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, finish, type Work } from '../base/work.ts'
+import { AddressClashes } from './address-clashes.ts'
 import {
   type Advertising,
   type InterfaceAddresses,
@@ -23,7 +24,6 @@ import { Answers } from './answers.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
 import { planDataplane } from './dataplane.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
-import { Hosts } from './hosts.ts'
 import {
   type DataplaneIntent,
   type HealthSettings,
@@ -43,7 +43,7 @@ import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
 import { clusterRanges, coverInOrder, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
-import { isFelixs, leftToFelix, programProblems } from './program-routes.ts'
+import { felixWrites, leftToFelix, programProblems } from './program-routes.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { labelsNamedBy } from './selector.ts'
@@ -159,25 +159,25 @@ export class IntentBuilder {
   readonly #nodes: NodeSurvey
   readonly #peers = new PeerPlanner()
   /** The frame in force. */
-  #frame: Frame = { ...NOTHING }
+  #frameInForce: Frame = { ...NOTHING }
   /** The frame as planned, before `#setProxied` adds the addresses of load balancers. */
-  #planned: Frame | undefined
+  #plannedFrame: Frame | undefined
   #policies: Policies | undefined
   #services: ServiceSettings | undefined
   /** The BGPAdvertisements by which pods were last decided. */
-  #podsBy: readonly NodeAdvertisement[] | undefined
+  #advertisingOfPods: readonly NodeAdvertisement[] | undefined
   /** Addresses by interface, of the interfaces that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
   readonly #whyUnhealthy: NonNullable<BuilderOptions['whyUnhealthy']>
   #isStale = false
   #advertisements: readonly ResolvedAdvertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
-  readonly #hosts: Hosts
+  readonly #clashes: AddressClashes
   /** Names of the BGPAdvertisements that have claims in `#book`. */
   #advertised: ReadonlySet<string> = new Set()
   /** Addresses with `ipMode: Proxy`, by service. */
   readonly #proxied = new Map<string, readonly Prefix[]>()
-  /** All values of `#proxied`, sorted; undefined after a change. */
+  /** All values of `#proxied`, each once; undefined after a change. */
   #allProxied: readonly Prefix[] | undefined = []
   #problems:
     | {
@@ -192,7 +192,7 @@ export class IntentBuilder {
   constructor({ node, namespace, calico = false, whyUnhealthy = () => undefined, beside }: BuilderOptions) {
     this.#cluster = beside === undefined ? new ClusterSurvey(namedLabels) : beside.#cluster
     this.#nodes = this.#cluster.nodes
-    this.#hosts = new Hosts(this.#nodes.hosts)
+    this.#clashes = new AddressClashes(this.#nodes.hosts)
     this.#name = node
     this.#namespace = namespace
     this.#calico = calico
@@ -211,7 +211,7 @@ export class IntentBuilder {
    */
   *steps(store: ObjectStore): Work<Next> {
     const touched = this.#touchedIn(store)
-    const before = this.#frame
+    const before = this.#frameInForce
     if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
       yield* this.#layFrame(store, touched)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
@@ -220,11 +220,11 @@ export class IntentBuilder {
     this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, serviceAddresses } = yield* this.#book.takeChanges()
-    this.#hosts.takeChanges({ announce, withdraw })
+    this.#clashes.takeChanges({ announce, withdraw })
     this.work.prefixes = this.#book.decided
     const diff: IntentDiff = {
-      node: diffNode(before.node, this.#frame.node),
-      peers: yield* diffPeers(before.peers, this.#frame.peers),
+      node: diffNode(before.node, this.#frameInForce.node),
+      peers: yield* diffPeers(before.peers, this.#frameInForce.peers),
       routes: { announce, withdraw },
       serviceAddresses,
     }
@@ -248,7 +248,7 @@ export class IntentBuilder {
     const touched = store === this.#store ? store.changedSince(this.#revision) : undefined
     if (touched === undefined) {
       this.#services = undefined
-      this.#podsBy = undefined
+      this.#advertisingOfPods = undefined
     }
     this.#store = store
     return touched
@@ -279,8 +279,8 @@ export class IntentBuilder {
     }
     const advertising = this.#advertisingOf(store, me)
     const frame = yield* this.#planFrame(store, { settings, problems, source, me, advertising })
-    if (frame !== this.#planned) this.#setFrame(frame)
-    this.#planned = frame
+    if (frame !== this.#plannedFrame) this.#setFrame(frame)
+    this.#plannedFrame = frame
     const heldPods = this.#readsPods(source) ? settings.heldPods : NO_CALICO
     const pods = podClaims(me, heldPods, (prefix) => namePods(advertising, prefix))
     this.#book.set(`Node/${me.name}`, pods, heldPods ?? whyNoPods(me, source))
@@ -297,7 +297,7 @@ export class IntentBuilder {
 
   *#survey(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource): Work {
     yield* this.#cluster.follow(store, touched, source, this.#meter)
-    yield* this.#hosts.follow(this.#book.routes)
+    yield* this.#clashes.follow(this.#book.routes)
   }
 
   #advertisingOf(store: ObjectStore, me: ClusterNode): Advertising {
@@ -318,7 +318,7 @@ export class IntentBuilder {
     const pods = this.#nodes.podCidrs
     const restsOn = [hosts, pods.revision, pools, settings]
     const rangeProblems = this.#answers.problems.ask('', restsOn, this.#meter, FEW_COST, () => [
-      ...this.#hosts.rangeProblems(settings),
+      ...this.#clashes.rangeProblems(settings),
       ...podRangeProblems(settings, pools, pods),
     ])
     yield this.#meter.take()
@@ -435,7 +435,7 @@ export class IntentBuilder {
     source: PodCidrSource,
   ): Work<NodeRoutesPlan> {
     const problems = programProblems(settings, this.#calico)
-    const toFelix = isFelixs(settings.clusterRoutes)
+    const toFelix = felixWrites(settings.clusterRoutes)
     if (!toFelix && settings.nodeRoutes === 'BGP') return { intent: BY_BGP, problems }
     const frame = {
       serviceRanges: serviceRanges(settings, pools),
@@ -463,10 +463,10 @@ export class IntentBuilder {
     const object = `Node/${this.#name}`
     const says = 'is not known; nothing is advertised until it is'
     this.#setFrame({ ...NOTHING, problems: [makeProblem({ code: 'node-missing', object, says })] })
-    this.#planned = undefined
+    this.#plannedFrame = undefined
     this.#services = undefined
     this.#advertised = new Set()
-    this.#podsBy = undefined
+    this.#advertisingOfPods = undefined
     this.#proxied.clear()
     this.#allProxied = undefined
     for (const claimed of [...this.#book.objects()]) {
@@ -477,9 +477,9 @@ export class IntentBuilder {
   }
 
   #setFrame(frame: Frame): void {
-    for (const name of this.#frame.refusals.keys()) this.#book.refusals.delete(name)
+    for (const name of this.#frameInForce.refusals.keys()) this.#book.refusals.delete(name)
     for (const [name, why] of frame.refusals) this.#book.refusals.set(name, why)
-    this.#frame = frame
+    this.#frameInForce = frame
   }
 
   *#usePrefixSettings(advertisements: readonly ResolvedAdvertisement[]): Work {
@@ -503,8 +503,8 @@ export class IntentBuilder {
 
   /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
   #setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): void {
-    if (advertising === this.#podsBy) return
-    this.#podsBy = advertising
+    if (advertising === this.#advertisingOfPods) return
+    this.#advertisingOfPods = advertising
     const known = [...this.#book.objects()].flatMap((object) =>
       object.startsWith(POD) ? [object.slice(POD.length)] : [],
     )
@@ -513,8 +513,8 @@ export class IntentBuilder {
 
   #decidePod(store: ObjectStore, key: string): void {
     const pod = store.get('Pod', key)
-    if (this.#podsBy === undefined) return
-    const { claims, why } = pod === undefined ? NO_POD : decidePod(pod, this.#name, this.#podsBy)
+    if (this.#advertisingOfPods === undefined) return
+    const { claims, why } = pod === undefined ? NO_POD : decidePod(pod, this.#name, this.#advertisingOfPods)
     this.#book.set(POD + key, claims, why)
   }
 
@@ -544,30 +544,30 @@ export class IntentBuilder {
 
   /** Adds the load balancer addresses of services (`ipMode: Proxy`) to the frame, which is planned without services. */
   #setProxied(): void {
-    const { dataplane } = this.#frame
+    const { dataplane } = this.#frameInForce
     if (dataplane === undefined) return
     this.#allProxied ??= [...new Map([...this.#proxied.values()].flat().map((one) => [one.text, one])).values()]
     const proxied = this.#allProxied
-    const planned = this.#planned?.dataplane ?? dataplane
+    const planned = this.#plannedFrame?.dataplane ?? dataplane
     const whole = this.#answers.dataplane.ask('whole', [planned, proxied], this.#meter, 1, () => ({
       ...planned,
       proxied,
     }))
-    if (dataplane !== whole) this.#frame = { ...this.#frame, dataplane: whole }
+    if (dataplane !== whole) this.#frameInForce = { ...this.#frameInForce, dataplane: whole }
   }
 
   #intent(store: ObjectStore): Intent {
     const { routes, serviceAddresses, refusals } = this.#book
-    return { ...this.#frame, routes, serviceAddresses, refusals, problems: this.#allProblems(store) }
+    return { ...this.#frameInForce, routes, serviceAddresses, refusals, problems: this.#allProblems(store) }
   }
 
   #allProblems(store: ObjectStore): readonly Problem[] {
     const ofStore = store.problems()
-    const ofHosts = this.#hosts.problems
+    const ofHosts = this.#clashes.problems
     const known = this.#problems
-    if (known?.store !== ofStore || known.frame !== this.#frame || known.hosts !== ofHosts) {
-      const all = [...ofStore, ...unique([...this.#frame.problems, ...ofHosts])].sort(byObject)
-      this.#problems = { store: ofStore, frame: this.#frame, hosts: ofHosts, all }
+    if (known?.store !== ofStore || known.frame !== this.#frameInForce || known.hosts !== ofHosts) {
+      const all = [...ofStore, ...unique([...this.#frameInForce.problems, ...ofHosts])].sort(byObject)
+      this.#problems = { store: ofStore, frame: this.#frameInForce, hosts: ofHosts, all }
       return all
     }
     return known.all

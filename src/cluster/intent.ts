@@ -228,7 +228,7 @@ export interface DataplaneIntent {
   readonly nodeAddresses: readonly Address[]
   /** All addresses of all nodes, as /32 and /128, sorted. */
   readonly nodeHosts: readonly Prefix[]
-  /** All addresses of this node. */
+  /** The BGP addresses of this node, at most one of each family. */
   readonly ownAddresses: readonly Address[]
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`. */
   readonly natSparesHosts: boolean
@@ -286,7 +286,10 @@ export type ServiceLoopPrevention = (typeof SERVICE_LOOP_PREVENTIONS)[number]
 export interface RouteIntent {
   readonly prefix: Prefix
   readonly origin: 'pod-cidr' | 'service-cidr' | 'service' | 'pod' | 'interface' | 'advertisement'
-  /** `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`; several where they share it. */
+  /**
+   * `Node/worker-1`, `BGPConfiguration/default`, `Service/shop/web`, and `BGPAdvertisement/x aggregationLength` for a covering
+   * prefix; several where they share it.
+   */
   readonly objects: readonly string[]
   readonly communities: readonly (readonly number[])[]
   /** Names of the BGPAdvertisements that name it, sorted. */

@@ -92,7 +92,7 @@ function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRout
   const rank = (node: ClusterNode) => (node === me ? '' : node.name)
   const places = yield* sorted(
     nodes.flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node }))),
-    (a, b) => comparePrefixes(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1),
+    (a, b) => byPosition(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1),
   )
   const addresses: Place[] = []
   const meter = new CostMeter()
@@ -101,8 +101,8 @@ function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRout
     meter.add(PLACE_COST)
     if (meter.isDue) yield meter.take()
   }
-  const hosts = yield* sorted(addresses, (a, b) => comparePrefixes(a.prefix, b.prefix))
-  const found = yield* new Survey(me, places, hosts, frame).make()
+  const hosts = yield* sorted(addresses, (a, b) => byPosition(a.prefix, b.prefix))
+  const found = yield* new RoutePlanner(me, places, hosts, frame).make()
   return { ...found, podless: podlessOf(me, nodes) }
 }
 
@@ -111,7 +111,7 @@ function podlessOf(me: ClusterNode, nodes: readonly ClusterNode[]): PodlessNodes
   return names.length === 0 ? NONE : { first: names.sort().slice(0, MOST), count: names.length }
 }
 
-class Survey {
+class RoutePlanner {
   readonly #me: ClusterNode
   readonly #places: readonly Place[]
   readonly #hosts: readonly Place[]
@@ -172,12 +172,13 @@ class Survey {
 
   #whyNotInside(place: Place, around: readonly Place[]): string | undefined {
     const { prefix, node } = place
-    // The closest pod CIDR of another node; of several with the same prefix the first.
+    // Of several nodes with the same pod CIDR the first by name gets the route.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
     if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
     const mine = around.find((one) => one.node === this.#me)
     if (mine !== undefined) return `lies inside ${mine.prefix.text}, a pod CIDR of this node (Node/${this.#me.name})`
+    // The closest pod CIDR of another node that contains this one.
     const outer = around.findLast((one) => one.node !== node)
     if (outer === undefined) return undefined
     const says = `lies inside ${outer.prefix.text}, a pod CIDR of Node/${outer.node.name}; the longer prefix decides`
@@ -190,7 +191,7 @@ class Survey {
     let [low, high] = [0, this.#hosts.length]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (comparePrefixes((this.#hosts[middle] as Place).prefix, prefix) < 0) low = middle + 1
+      if (byPosition((this.#hosts[middle] as Place).prefix, prefix) < 0) low = middle + 1
       else high = middle
     }
     const host = this.#hosts[low]
@@ -233,9 +234,5 @@ const hostOf = (node: ClusterNode, address: string): Place[] => {
   const prefix = hostPrefix(address)
   return prefix === undefined ? [] : [{ prefix, node }]
 }
-
-/** IPv4 first, then by address; a prefix comes before the prefixes inside it. */
-const comparePrefixes = (a: Prefix, b: Prefix): number =>
-  a.bytes.length === b.bytes.length ? byPosition(a, b) : a.bytes.length - b.bytes.length
 
 const addressOf = ({ text }: Prefix): string => text.replace(/\/.*/, '')

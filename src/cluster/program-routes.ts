@@ -10,11 +10,12 @@ import { cover } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
-const writes = (words: ProgramClusterRoutes | undefined): boolean => words !== undefined && writesPlain(words)
+const writesPlainRoutes = (setting: ProgramClusterRoutes | undefined): boolean =>
+  setting !== undefined && writesPlain(setting)
 
 /** BGPConfiguration decides; where it does not set the field, FelixConfiguration does. */
-export const isFelixs = ({ bgp, felix }: Settings['clusterRoutes']): boolean =>
-  bgp === undefined ? writes(felix) : !writes(bgp)
+export const felixWrites = ({ bgp, felix }: Settings['clusterRoutes']): boolean =>
+  bgp === undefined ? writesPlainRoutes(felix) : !writesPlainRoutes(bgp)
 
 /** The addresses that pods of other nodes may have. */
 export const leftToFelix = (pools: readonly PoolObject[], nodes: ClusterNodes): Prefix[] =>
@@ -32,17 +33,17 @@ export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFe
     felix === undefined
       ? 'FelixConfiguration does not set programClusterRoutes, which means EnabledIPIPOnly'
       : `FelixConfiguration sets programClusterRoutes ${felix}`
-  if (isFelixs(clusterRoutes) && nodeRoutes === 'Direct') {
+  if (felixWrites(clusterRoutes) && nodeRoutes === 'Direct') {
     const says = `has no effect: ${theirs}, and programClusterRoutes is not set here: Felix writes these routes`
     name('node-routes-twice', 'spec.nodeRoutes', nodeRoutes, says)
   }
   if (!knowsFelix) return problems
   const field = 'spec.programClusterRoutes'
-  if (!isFelixs(clusterRoutes) && writes(felix)) {
+  if (!felixWrites(clusterRoutes) && writesPlainRoutes(felix)) {
     const says = `lets the agent write routes to other nodes, and ${theirs}: both write them; where Felix has written a route, the agent writes none`
     name('cluster-routes-twice', field, bgp, says, 'warning')
   }
-  if (isFelixs(clusterRoutes) && !writes(felix))
+  if (felixWrites(clusterRoutes) && !writesPlainRoutes(felix))
     name(
       'cluster-routes-gap',
       field,

@@ -5,7 +5,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
-import { type Cover, Covers, FOR_ALL, type Naming } from './aggregation.ts'
+import { type Cover, CoverCounts, FOR_ALL, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 import type { PrefixSettings } from './settings.ts'
@@ -69,8 +69,8 @@ export class RouteBook {
   /** State of each prefix before its first change since `takeChanges`. */
   readonly #before = new Map<string, Before>()
   /** By route: its covering prefixes, if it has any. */
-  readonly #covers = new Map<string, readonly Cover[]>()
-  readonly #counted = new Covers()
+  readonly #coversOfRoute = new Map<string, readonly Cover[]>()
+  readonly #coverCounts = new CoverCounts()
   #settingsOf: (prefix: Prefix) => PrefixSettings = () => ({ communities: [], held: undefined })
 
   /** Replaces all claims of `object`. `why`: the reason why the object as a whole is not advertised. */
@@ -140,11 +140,11 @@ export class RouteBook {
   }
 
   /** Claims covering prefixes with their first route, and drops the claim with their last. */
-  #cover(route: string, covers: readonly Cover[]): void {
-    const before = this.#covers.get(route) ?? NO_COVERS
-    if (covers.length === 0) this.#covers.delete(route)
-    else this.#covers.set(route, covers)
-    const { begun, ended } = this.#counted.change(before, covers)
+  #claimCovers(route: string, covers: readonly Cover[]): void {
+    const before = this.#coversOfRoute.get(route) ?? NO_COVERS
+    if (covers.length === 0) this.#coversOfRoute.delete(route)
+    else this.#coversOfRoute.set(route, covers)
+    const { begun, ended } = this.#coverCounts.change(before, covers)
     for (const { advertisement, prefix, origin } of begun) {
       const claim: Claim = { prefix, origin, refused: undefined, named: [advertisement] }
       this.#claim(`BGPAdvertisement/${advertisement}${COVERING}`, claim)
@@ -169,7 +169,7 @@ export class RouteBook {
       this.#before.set(text, { prefix, route: before, isServiceAddress: this.serviceAddresses.has(text) })
     if (isServiceAddress) this.serviceAddresses.set(text, prefix)
     else this.serviceAddresses.delete(text)
-    this.#cover(text, held === undefined ? coversOf(wanted) : NO_COVERS)
+    this.#claimCovers(text, held === undefined ? coversOf(wanted) : NO_COVERS)
     if (wanted.length > 0 && held === undefined) {
       const objects = wanted.map(({ object }) => object)
       const route = { prefix, origin: originOf(wanted), objects, communities, named: namedBy(wanted) }

@@ -98,8 +98,8 @@ export function decideService(
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
     const chosenBy = choosingService(settings.advertising, service, kind)
-    const isLocal = localPolicy(service, kind) !== undefined
-    const around = { ranges: settings.cidrs[kind], origin: 'service-cidr', isLocal } as const
+    const keepsSpecific = localPolicy(service, kind) !== undefined
+    const around = { ranges: settings.cidrs[kind], origin: 'service-cidr', keepsSpecific } as const
     for (const prefix of prefixes) {
       const refused = whole ?? whyNotAddress(prefix, kind, { service, served, proxied }, settings)
       claims.push({ prefix, origin: 'service', refused, ...nameRoute(chosenBy, prefix, around) })

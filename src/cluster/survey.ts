@@ -7,7 +7,7 @@ import { FAMILIES } from '../base/family.ts'
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { RouterId } from '../base/units.ts'
 import { CostMeter, type Work } from '../base/work.ts'
-import { Answers, sameAnswers } from './answers.ts'
+import { Answers, sameDependencies } from './answers.ts'
 import { heldByConfiguration } from './held.ts'
 import { assignRouterIds, BGP_PORT, type ClusterNode, type ClusterNodes, DEFAULT_AS, idOfAddress } from './node.ts'
 import type { ConfigurationObject, HeldParts, NodeObject } from './objects.ts'
@@ -79,7 +79,7 @@ export class NodeSurvey {
 
   #groundOf(store: ObjectStore, named: readonly string[]): Ground {
     const restsOn = [store, store.revisionOf('BGPConfiguration'), named, this.#pods.source]
-    if (this.#ground !== undefined && sameAnswers(this.#ground.restsOn, restsOn)) return this.#ground
+    if (this.#ground !== undefined && sameDependencies(this.#ground.restsOn, restsOn)) return this.#ground
     return {
       restsOn,
       defaults: store.get('BGPConfiguration', 'default'),

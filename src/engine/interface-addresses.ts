@@ -37,12 +37,12 @@ export class InterfaceAddressBook {
   }
 
   #addressesOf(name: string): InterfaceAddresses {
-    if (!this.#links.isKnown) return { prefixes: [], why: 'the links of this node are not known yet', isWrong: false }
+    if (!this.#links.isKnown) return { prefixes: [], why: 'the links of this node are not known yet', isProblem: false }
     const link = this.#links.get(name)
-    if (link === undefined) return { prefixes: [], why: `it does not exist on this node`, isWrong: true }
-    if ((link.flags & IFF_UP) === 0) return { prefixes: [], why: 'it is switched off', isWrong: true }
+    if (link === undefined) return { prefixes: [], why: `it does not exist on this node`, isProblem: true }
+    if ((link.flags & IFF_UP) === 0) return { prefixes: [], why: 'it is switched off', isProblem: true }
     const prefixes = link.addresses.filter(isSteady).flatMap(({ address }) => hostPrefix(address) ?? [])
     const why = prefixes.length === 0 ? 'it has no address that stays and reaches beyond its link' : undefined
-    return { prefixes: prefixes.sort((a, b) => (a.text < b.text ? -1 : 1)), why, isWrong: why !== undefined }
+    return { prefixes: prefixes.sort((a, b) => (a.text < b.text ? -1 : 1)), why, isProblem: why !== undefined }
   }
 }

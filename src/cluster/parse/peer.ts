@@ -5,7 +5,8 @@
  * What happens to Calico's fields:
  * - carried out: node, nodeSelector, peerIP, peerSelector, asNumber, localASNumber, sourceAddress, nextHopMode,
  *   keepOriginalNextHop, keepaliveTime, maxRestartTime, filters, reversePeering, numAllowedLocalASNumbers
- * - held down, since leaving them out would weaken what was asked for: password, keyChain, ttlSecurity
+ * - carried out, and while they cannot be read, the peer is held, since it would be weaker without them: password, keyChain,
+ *   ttlSecurity
  * - not acted on, with the reason: reachableBy, localWorkloadSelector
  */
 import { type Address, isLinkLocal, whyNotOfHost } from '../../base/address.ts'

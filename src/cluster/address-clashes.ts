@@ -18,7 +18,7 @@ const MOST = 10
 /** Approximate cost of looking for the service with an address, in microseconds. */
 const HOST_COST = 0.3
 
-export class Hosts {
+export class AddressClashes {
   readonly #hosts: PrefixIndex
   readonly #services = new Map<string, Problem>()
   #revision = 0
