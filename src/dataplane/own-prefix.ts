@@ -4,6 +4,7 @@
  * otherwise they would follow the default route back to the router and loop.
  */
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import { whyNotBeside } from './fib.ts'
 import { isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { LinkAddress, LinkTable } from './links.ts'
 
@@ -21,14 +22,12 @@ export function endingOf(
   others: readonly KernelRoute[],
   links: LinkTable,
 ): Ending {
-  const isThere = present?.type === 'blackhole'
+  // Where our blackhole may not be, nothing waits for it: the first route alone decides.
+  const isDone = present?.type === 'blackhole' || whyNotBeside(wanted, others) !== undefined
   const [first] = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)
-  if (first === undefined) return { kind: isThere ? 'here' : 'open' }
-  // The lowest metric wins. If it is not below ours, our blackhole is not written.
-  const isFirst = first.metric < wanted.metric
-  if (leadsToPods(first, links)) return { kind: isThere || !isFirst ? 'here' : 'open' }
-  // A blackhole of another daemon has the same effect; ours must be below it in case that one is removed.
-  if (first.type === 'blackhole' && isFirst) return { kind: isThere ? 'here' : 'open' }
+  // A blackhole of another daemon has the same effect as ours, which must be below it in case that one is removed.
+  const isDropped = first?.type === 'blackhole' && first.metric < wanted.metric
+  if (first === undefined || isDropped || leadsToPods(first, links)) return { kind: isDone ? 'here' : 'open' }
   return { kind: 'elsewhere', other: first }
 }
 

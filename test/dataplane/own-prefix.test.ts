@@ -1,0 +1,48 @@
+/** Where packets to an own prefix end, and whether our blackhole may be there: the two have to agree. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { blackhole, whyNotBeside } from '../../src/dataplane/fib.ts'
+import { type KernelRoute, MAIN_TABLE, ROUTE_METRIC } from '../../src/dataplane/kernel.ts'
+import { LinkTable } from '../../src/dataplane/links.ts'
+import { endingOf } from '../../src/dataplane/own-prefix.ts'
+import { linkOf } from '../support/fake-kernel.ts'
+import { prefix } from '../support/rib.ts'
+
+const PODS = prefix('10.244.1.0/24')
+const OURS = blackhole(PODS)
+const links = new LinkTable()
+links.take({ full: true, gone: [], present: [linkOf(2, 'cni0', true, ['10.244.1.1/24'])] })
+
+const route = (metric: number, gateway: string | undefined, type = 'unicast'): KernelRoute => ({
+  prefix: PODS,
+  type,
+  protocol: gateway === undefined ? 2 : 4,
+  metric,
+  table: MAIN_TABLE,
+  hops: type === 'unicast' ? [{ gateway, interface: 'cni0', onlink: false, weight: 1 }] : [],
+})
+const BRIDGE = route(0, undefined)
+
+test('the bridge has the first route, and another route keeps our blackhole out: packets end here', () => {
+  const others = [BRIDGE, route(2048, '10.244.1.9')]
+  expect(whyNotBeside(OURS, others)).toBeDefined()
+  expect(endingOf(OURS, undefined, others, links).kind).toBe('here')
+})
+
+test('nothing waits for a blackhole that may not be written, and the blackhole changes no other answer', () => {
+  const { ipv4 } = ROUTE_METRIC
+  const any = fc.record({
+    metric: fc.constantFrom(0, 100, ipv4 - 1, ipv4, ipv4 + 1, 4096),
+    gateway: fc.constantFrom(undefined, '10.244.1.9'),
+    type: fc.constantFrom('unicast', 'unicast', 'blackhole'),
+  })
+  const several = fc
+    .array(any, { maxLength: 3 })
+    .map((all) => all.map((one) => route(one.metric, one.gateway, one.type)))
+  const run = fc.property(several, (others) => {
+    const [without, beside] = [undefined, OURS].map((present) => endingOf(OURS, present, others, links).kind)
+    if (without === 'open') expect(whyNotBeside(OURS, others)).toBeUndefined()
+    expect(beside).toBe(without === 'open' ? 'here' : without)
+  })
+  fc.assert(run)
+})
