@@ -27,6 +27,12 @@ interface Gateway {
   users: number
 }
 
+/** What `coveredGateway` says may have changed for prefixes that contain the address and are longer than this. */
+export interface MovedGateway {
+  readonly bytes: Uint8Array
+  readonly length: number
+}
+
 /** A next hop that routes use. */
 export interface UsedNextHop {
   readonly nextHop: NextHop
@@ -56,6 +62,8 @@ export class NextHops<User> {
   readonly #gatewayOrder = new AddressOrder<Gateway>()
   /** The gateways by the prefix length of their link. */
   readonly #gatewaysByLength = new Map<number, AddressOrder<Gateway>>()
+  /** By address: gateways that were placed, moved or left since `takeMovedGateways`, with the shortest length that they had. */
+  readonly #movedGateways = new Map<Address, MovedGateway>()
   /** The last one used: consecutive routes often have the same next hop. */
   #last: { readonly nextHop: NextHop; readonly row: Row<User> } | undefined
   /** Next hops and gateways looked at since the start: tests count work by it. */
@@ -138,6 +146,18 @@ export class NextHops<User> {
       if (found !== undefined) return found.address
     }
     return undefined
+  }
+
+  /** Gateways by which `coveredGateway` may give another result than before the last call. */
+  takeMovedGateways(): readonly MovedGateway[] {
+    if (this.#movedGateways.size === 0) return []
+    const moved = [...this.#movedGateways.values()]
+    this.#movedGateways.clear()
+    return moved
+  }
+
+  get hasMovedGateways(): boolean {
+    return this.#movedGateways.size > 0
   }
 
   #add(key: string, nextHop: NextHop): Row<User> {
@@ -226,6 +246,7 @@ export class NextHops<User> {
 
   #placeGateway(gateway: Gateway, length: number): void {
     if (gateway.length === length) return
+    this.#noteMoved(gateway, length)
     const before = this.#gatewaysByLength.get(gateway.length)
     before?.remove(gateway.bytes, gateway)
     if (before?.isEmpty === true) this.#gatewaysByLength.delete(gateway.length)
@@ -234,6 +255,11 @@ export class NextHops<User> {
     const order = this.#gatewaysByLength.get(length) ?? new AddressOrder<Gateway>()
     this.#gatewaysByLength.set(length, order)
     order.add(gateway.bytes, gateway)
+  }
+
+  #noteMoved({ address, bytes, length: before }: Gateway, now: number): void {
+    const lengths = [before, now, this.#movedGateways.get(address)?.length ?? -1].filter((length) => length >= 0)
+    this.#movedGateways.set(address, { bytes, length: Math.min(...lengths) })
   }
 }
 

@@ -49,6 +49,8 @@ export class Places {
   #later: Row[] = []
   #wanted = 0
   #present = 0
+  /** By family and prefix length: how many places there are. */
+  readonly #lengths: Record<Family, Map<number, number>> = { ipv4: new Map(), ipv6: new Map() }
   readonly #leading: Record<Family, number> = { ipv4: 0, ipv6: 0 }
 
   /** The number of wanted routes, and of our routes in the kernel. */
@@ -69,6 +71,11 @@ export class Places {
   /** The place of this prefix in a table; undefined: there is none. */
   in(prefix: string, table: number): Place | undefined {
     return this.#rows.get(keyIn(prefix, table))
+  }
+
+  /** The prefix lengths of places that may contain an address. */
+  lengths(address: Uint8Array): readonly number[] {
+    return [...this.#lengths[address.length === 4 ? 'ipv4' : 'ipv6'].keys()]
   }
 
   all(): Iterable<Place> {
@@ -168,11 +175,20 @@ export class Places {
       isDirty: false,
     }
     this.#rows.set(key, row)
+    this.#countLength(prefix, 1)
     return row
   }
 
   #tidy(row: Row): void {
-    if (row.present === undefined && !row.isDirty && wantedOf(row) === 0) this.#rows.delete(row.key)
+    if (row.present !== undefined || row.isDirty || wantedOf(row) > 0) return
+    if (this.#rows.delete(row.key)) this.#countLength(row.prefix, -1)
+  }
+
+  #countLength({ family, length }: Prefix, by: 1 | -1): void {
+    const lengths = this.#lengths[family]
+    const count = (lengths.get(length) ?? 0) + by
+    if (count === 0) lengths.delete(length)
+    else lengths.set(length, count)
   }
 }
 

@@ -41,7 +41,7 @@ import { LearnedWays } from './learned-ways.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 import { formatResolution, type NextHop, type Resolution } from './next-hop.ts'
-import { NextHops, type UsedNextHop } from './next-hops.ts'
+import { type MovedGateway, NextHops, type UsedNextHop } from './next-hops.ts'
 import { type Ending, endingOf, holdsPod } from './own-prefix.ts'
 import { type Direct, type Place, Places } from './places.ts'
 import { Walks } from './walks.ts'
@@ -245,6 +245,7 @@ export class RouteKeeper {
    */
   advance(): void {
     for (const prefix of this.#ways.takeChanged()) this.#walks.add(this.#resolveInside(prefix))
+    for (const gateway of this.nextHops.takeMovedGateways()) this.#walks.add(this.#touchAround(gateway))
     this.#walks.advance(STEPS)
   }
 
@@ -262,6 +263,15 @@ export class RouteKeeper {
     yield* this.#follow(this.nextHops.resolveInside(prefix))
     this.#touched.push(prefix)
     yield
+  }
+
+  /** Routes that would cover this gateway must not be written, and may be where it is one no longer. */
+  *#touchAround({ bytes, length: shortest }: MovedGateway): Iterable<void> {
+    for (const length of this.#places.lengths(bytes)) {
+      const place = length > shortest ? this.#places.in(makePrefix(bytes, length).text, this.#home) : undefined
+      if (place !== undefined && hasWays(place)) this.#places.touch(place)
+      yield
+    }
   }
 
   /** The next hops of these places resolve differently now. */
@@ -283,7 +293,8 @@ export class RouteKeeper {
   }
 
   get hasTouched(): boolean {
-    return this.#touched.length > 0 || this.#ways.hasChanged || !this.#walks.isEmpty
+    const isDue = this.#ways.hasChanged || this.nextHops.hasMovedGateways
+    return this.#touched.length > 0 || isDue || !this.#walks.isEmpty
   }
 
   /** A host prefix never gets a blackhole: the address belongs to a pod or a host. */

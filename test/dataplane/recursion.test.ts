@@ -1,4 +1,5 @@
 /** `recursiveNextHops`: next hops that only a route of BGP's leads to. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../src/base/address.ts'
 import { parsePrefix } from '../../src/base/prefix.ts'
@@ -125,6 +126,42 @@ describe('next hops behind a learned route', () => {
     expect(site.routes()).toEqual([POD, RACK])
     site.keeper.allowLearnedWays(false)
     expect(site.routes()).toEqual([RACK])
+  })
+})
+
+describe('a route that would cover a gateway on the link', () => {
+  const SINGLE = '10.0.0.5/32 via 10.0.0.1 dev eth0'
+
+  test('goes as soon as there is the gateway, and comes back when its last user has left', () => {
+    const site = new Site()
+    site.learn('10.0.0.5/32', '10.0.0.1')
+    expect(site.routes()).toEqual([SINGLE])
+    site.learn('10.244.2.0/24', '10.0.0.5')
+    expect(site.routes()).toEqual(['10.244.2.0/24 via 10.0.0.5 dev eth0'])
+    expect(site.why('10.0.0.5/32')).toBe('it would cover the route to the gateway 10.0.0.5')
+    site.learn('10.244.2.0/24', '10.0.0.1')
+    expect(site.routes()).toEqual([SINGLE, POD])
+  })
+
+  test('is there or not whatever came first', () => {
+    const step = fc.record({
+      text: fc.constantFrom('10.0.0.5/32', '10.0.0.4/30', '10.0.0.0/16', '10.244.2.0/24', '10.244.3.0/24'),
+      hops: fc.uniqueArray(fc.constantFrom('10.0.0.1', '10.0.0.5', '10.0.0.6', '10.30.0.5'), { maxLength: 2 }),
+      settled: fc.boolean(),
+    })
+    const run = fc.property(fc.array(step, { maxLength: 20, size: 'max' }), (steps) => {
+      const [site, fresh] = [new Site(), new Site()]
+      const last = new Map<string, readonly string[]>()
+      for (const { text, hops, settled } of steps) {
+        if (hops.length === 0) site.keeper.forget(text)
+        else site.learn(text, ...hops)
+        last.set(text, hops)
+        if (settled) site.routes()
+      }
+      for (const [text, hops] of last) if (hops.length > 0) fresh.learn(text, ...hops)
+      expect(site.routes()).toEqual(fresh.routes())
+    })
+    fc.assert(run, { numRuns: 300 })
   })
 })
 
