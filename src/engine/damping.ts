@@ -50,7 +50,12 @@ export class Damping {
     if (this.#flapping.size === 0) return routes
     return routes.filter((route) => {
       const one = this.#flapping.get(route.prefix.text)
-      if (one?.until === undefined || one.until <= now) return true
+      if (one?.until === undefined || one.until <= now) {
+        // What is held is older than this route.
+        if (one !== undefined) one.held = undefined
+        this.refusals.delete(route.prefix.text)
+        return true
+      }
       one.held = route
       this.refusals.set(route.prefix.text, why(one.until - now))
       return false

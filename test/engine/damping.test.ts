@@ -40,6 +40,16 @@ test('two flaps are nothing, the third keeps the address back for a half-life', 
   expect(damping.refusals.size).toBe(0)
 })
 
+test('a route that is announced under other settings replaces the one that was held', () => {
+  const damping = new Damping()
+  damping.set(SETTINGS, 0)
+  expect(flap(damping, 3, 0)).toEqual([])
+  damping.set({ ...SETTINGS, suppressAfter: 4 }, 1)
+  const changed = { ...route(VIP), communities: [[64_512, 1]] }
+  expect(damping.announce([changed], 1)).toEqual([changed])
+  expect([damping.takeDue(1), damping.refusals.size]).toEqual([[], 0])
+})
+
 test('three within an hour are forgotten in between', () => {
   const damping = new Damping()
   damping.set(SETTINGS, 0)
