@@ -20,6 +20,8 @@ export function act(
   })
   const stop = (subcode: number, text: string, reason: string): void =>
     parts.sessions.handle(neighbor, { kind: 'stop', subcode, text, reason }, now)
+  /** Why it does not start although nobody disabled it. */
+  const whyNot = (): string | undefined => parts.objects.whyStopped(neighbor) ?? neighbor.intent.held
   switch (action.kind) {
     case 'disable':
       if (neighbor.disabled !== undefined) return result('already')
@@ -33,11 +35,11 @@ export function act(
       }
       neighbor.disabled = undefined
       parts.objects.startByHand(neighbor, now)
-      return neighbor.intent.held === undefined ? result('done') : result('failed', neighbor.intent.held)
+      return whyNot() === undefined ? result('done') : result('failed', whyNot())
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
       // It runs with its last good policies, or is not running: after a stop it would not start again.
-      if (neighbor.intent.held !== undefined) return result('failed', neighbor.intent.held)
+      if (whyNot() !== undefined) return result('failed', whyNot())
       stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
       parts.objects.startByHand(neighbor, now)
       return result('done')
@@ -47,7 +49,7 @@ export function act(
       parts.sessions.refit(neighbor, now)
       return result('done')
     case 'undrain':
-      if (neighbor.drained === undefined) return result('already')
+      if (neighbor.drained === undefined && !neighbor.intent.drain) return result('already')
       neighbor.drained = undefined
       parts.sessions.refit(neighbor, now)
       return neighbor.intent.drain ? result('failed', 'its BGPPeer sets drain') : result('done')

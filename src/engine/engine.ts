@@ -240,6 +240,7 @@ export class Engine {
       act: (neighbor, action) => {
         const result = act(neighbor, action, this.#facts.now, parts)
         this.#objects.noteByHand(neighbor)
+        this.#objects.forgetCaller(neighbor, this.#facts.now)
         return result
       },
       node: {
@@ -361,7 +362,7 @@ export class Engine {
 
   #expire(neighbor: Neighbor, until: Millis, now: Millis): void {
     this.#sessions.handle(neighbor, { kind: 'timer', until }, now)
-    this.#forgetCaller(neighbor, now)
+    this.#objects.forgetCaller(neighbor, now)
   }
 
   #endLateRefreshes(now: Millis): void {
@@ -593,13 +594,7 @@ export class Engine {
     const neighbor = this.#neighbors.connectedBy(input.conn)
     if (neighbor !== undefined) this.#sessions.handle(neighbor, input, now)
     this.#neighbors.disconnect(input.conn)
-    if (neighbor !== undefined) this.#forgetCaller(neighbor, now)
-  }
-
-  /** Removes a neighbor of a `peerRange` that has no connection, unless its routes are kept for its restart. */
-  #forgetCaller(neighbor: Neighbor, now: Millis): void {
-    if (neighbor.intent.range === undefined || neighbor.peer.hasStaleRoutes) return
-    if (!this.#neighbors.hasConnection(neighbor)) this.#objects.forgetCaller(neighbor, now)
+    if (neighbor !== undefined) this.#objects.forgetCaller(neighbor, now)
   }
 
   #change(changes: readonly ObjectChange[], now: Millis): void {

@@ -91,7 +91,7 @@ export class Leaving {
     this.#enter('here', undefined, now)
     for (const neighbor of this.#rooms.neighbors.all()) {
       if (!wasGone || neighbor.disabled !== undefined) continue
-      this.#rooms.objects.startOrHold(neighbor, now)
+      this.#rooms.objects.startAgain(neighbor, now)
     }
     this.#rooms.out.log(
       logLine('info', 'leaving-ended', 'no longer leaving: all routes are advertised to neighbors again', {}),

@@ -165,7 +165,7 @@ export const heldFamily = (neighbor: Neighbor, family: Family): string | undefin
 
 /** Why it is asked to prefer other paths; undefined: it is not. */
 export function whyDrained({ drained, intent, leaving }: Neighbor): string | undefined {
-  if (leaving === 'drained') return 'this node is leaving'
+  if (leaving !== 'here') return 'this node is leaving'
   if (drained !== undefined) return drained === '' ? 'by hand' : `by hand: ${drained}`
   return intent.drain ? `BGPPeer/${intent.object} sets drain` : undefined
 }
@@ -173,7 +173,7 @@ export function whyDrained({ drained, intent, leaving }: Neighbor): string | und
 /** What decides on its routes now. */
 export function policyOf(neighbor: Neighbor, direction: 'import' | 'export'): Policy {
   const { intent, left, leaving } = neighbor
-  if (leaving === 'withdrawn' && direction === 'export') return WITHDRAWN
+  if ((leaving === 'withdrawn' || leaving === 'gone') && direction === 'export') return WITHDRAWN
   const policy = withoutLeft(direction === 'import' ? intent.importPolicy : intent.exportPolicy, left, direction)
   return whyDrained(neighbor) === undefined ? policy : whileDrained(policy, direction)
 }

@@ -138,9 +138,13 @@ export class Objects {
       .map(({ name }) => name)
   }
 
-  /** A neighbor from a range has no connection left: it is removed, unless it is disabled by command. */
+  /**
+   * Removes a neighbor of a range that has no connection: nobody dials it. One that is disabled by command stays, as one
+   * whose routes are kept for its restart does.
+   */
   forgetCaller(neighbor: Neighbor, now: Millis): void {
-    if (neighbor.intent.range === undefined || neighbor.disabled !== undefined) return
+    if (neighbor.intent.range === undefined || neighbor.disabled !== undefined || neighbor.peer.hasStaleRoutes) return
+    if (this.#neighbors.hasConnection(neighbor)) return
     if (neighbor.peer.snapshot(now).stopped === undefined) this.#remove(neighbor.name, now)
   }
 
@@ -170,14 +174,14 @@ export class Objects {
       warned: new Set(),
     }
     this.#neighbors.add(neighbor)
-    const stopped = this.#whyStopped(neighbor)
-    if (stopped === undefined) this.startOrHold(neighbor, now)
+    const stopped = this.whyStopped(neighbor)
+    if (stopped === undefined) this.#startOrHold(neighbor, now)
     else this.#hold(neighbor, stopped, now)
     return neighbor
   }
 
   /** Why a neighbor is not started whatever its objects say: what people asked of it before, or that this node has left. */
-  #whyStopped({ disabled, leaving }: Neighbor): string | undefined {
+  whyStopped({ disabled, leaving }: Neighbor): string | undefined {
     if (disabled !== undefined) return byHand('disabled', disabled)
     return leaving === 'gone' ? whyLeft(this.leaving.reason) : undefined
   }
@@ -214,7 +218,7 @@ export class Objects {
     } else neighbor.intent = intent
     this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(intent, node) }, now)
     if (neighbor.peer.session !== undefined) this.#sessions.refit(neighbor, now)
-    else this.startOrHold(neighbor, now)
+    else this.startAgain(neighbor, now)
   }
 
   /** No object defines it any more. What was asked of it by command goes too. */
@@ -308,11 +312,19 @@ export class Objects {
   /** By command: also one that sent too many routes. */
   startByHand(neighbor: Neighbor, now: Millis): void {
     this.#sessions.handle(neighbor, { kind: 'lift-hold-down' }, now)
-    this.startOrHold(neighbor, now)
+    const stopped = this.whyStopped(neighbor)
+    if (stopped === undefined) this.#startOrHold(neighbor, now)
+    else this.#hold(neighbor, stopped, now)
+  }
+
+  /** What stopped it is over. */
+  startAgain(neighbor: Neighbor, now: Millis): void {
+    this.#startOrHold(neighbor, now)
+    this.forgetCaller(neighbor, now)
   }
 
   /** Starts a neighbor unless objects or a person forbid it. Without effect on a running session. */
-  startOrHold(neighbor: Neighbor, now: Millis): void {
+  #startOrHold(neighbor: Neighbor, now: Millis): void {
     const { held } = neighbor.intent
     if (neighbor.disabled !== undefined || neighbor.peer.session !== undefined || neighbor.leaving === 'gone') return
     if (held === undefined) this.#sessions.handle(neighbor, { kind: 'start' }, now)

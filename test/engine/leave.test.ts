@@ -65,6 +65,27 @@ describe('leaving (RFC 8326 §4)', () => {
     expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
   })
 
+  test('what it hears stays the last choice when its own routes are withdrawn', () => {
+    const { world, one, tor } = scene()
+    world.ask(one, 'leave')
+    world.pass(11_000)
+    expect(prefixes(world, tor)).toEqual([])
+    expect(learned(world, one)).toMatchObject([{ localPref: 0 }])
+  })
+
+  test('once it is gone no neighbor is started by hand, and the answer says why', () => {
+    const { world, one } = scene()
+    world.ask(one, 'leave "new kernel"')
+    world.ask(one, 'disable all')
+    world.pass(20_000)
+    for (const word of ['enable', 'enable', 'restart']) {
+      expect(world.ask(one, `${word} all`)).toContain('Global_10_0_0_1: not done, left: new kernel')
+    }
+    expect(world.ask(one, 'show protocols all')).toMatch(/Message: +left: new kernel/)
+    world.ask(one, 'leave cancel')
+    expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+  })
+
   test('it is called off in the middle, and no session was reset', () => {
     const { world, one, tor } = scene()
     world.ask(one, 'leave')
@@ -221,6 +242,7 @@ describe('draining one neighbor (RFC 8326 §4)', () => {
   test('by its BGPPeer, and by hand it does not end', () => {
     const { world, one, tor } = scene({ drain: true })
     expect(drained(world, one, tor)).toEqual({ there: [[GRACEFUL_SHUTDOWN]], here: [0] })
+    expect(world.ask(one, 'undrain all')).toContain('its BGPPeer sets drain')
     world.ask(one, 'drain all')
     expect(world.ask(one, 'undrain all')).toContain('its BGPPeer sets drain')
   })

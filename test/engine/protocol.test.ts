@@ -226,6 +226,28 @@ describe('who may call', () => {
     expect(learned(world, one).map(({ prefix }) => prefix)).toEqual(['10.244.6.0/24'])
   })
 
+  const GONE = 'Global_10_0_0_5'
+  const ask = (word: string) => (world: World, one: Host) => world.ask(one, word)
+  const hasLeft = (world: World, one: Host) => {
+    world.ask(one, 'leave')
+    world.pass(20_000)
+  }
+  test.each([
+    ['enabled', ask(`disable ${GONE}`), ask(`enable ${GONE}`)],
+    ['no longer leaving', hasLeft, ask('leave cancel')],
+  ])('one that went meanwhile is forgotten when it is %s', (_, stop, start) => {
+    const { world, one, call } = ranged({})
+    const five = call(5)
+    expect(world.until(() => learned(world, one).length === 1)).toBe(true)
+    stop(world, one)
+    world.crash(five)
+    world.pass(120_000)
+    expect(protocols(world, one).map(({ name }) => name)).toEqual([GONE])
+    start(world, one)
+    expect(protocols(world, one)).toEqual([])
+    expect(world.ask(one, 'show protocols')).toMatch(/Passive +0 of/)
+  })
+
   test('no more than the limit; a place that is free again is given away', () => {
     const { world, one, call } = ranged({ peerRangeLimit: 1 })
     const five = call(5)
