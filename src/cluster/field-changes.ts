@@ -89,7 +89,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('none', 'sessions above a smaller limit stay', 'peerRangeLimit'),
     ...rows('soft', undefined, 'filters', 'advertiseLearned', 'nextHopMode', 'keepOriginalNextHop', 'drain'),
     ...rows('soft', 'learned routes are evaluated again', 'numAllowedLocalASNumbers'),
-    { field: 'localWorkloadSelector', when: 'added', change: 'none', says: 'the version without it stays in force' },
+    { field: 'localWorkloadSelector', when: 'added', change: 'hard', says: 'a BGPPeer with it is ignored' },
     { field: 'localWorkloadSelector', when: 'another selector', change: 'none', says: 'a BGPPeer with it is ignored' },
     ...rows('none', NOT_ACTED_ON, 'reachableBy'),
   ],

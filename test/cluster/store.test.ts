@@ -35,6 +35,13 @@ test('a good version that means nothing here ends what an earlier one meant', ()
   expect(texts(store)).toEqual([expect.stringContaining('the object is ignored')])
 })
 
+test('a BGPPeer with an address and localWorkloadSelector has an error: the last good version stays', () => {
+  const store = storeOf([good])
+  store.apply([upsert(bgpPeer('rack-1', { peerIP: '10.0.0.254', asNumber: 65000, localWorkloadSelector: 'all()' }))])
+  expect(asNumber(store)).toBe(65000)
+  expect(texts(store)).toEqual([expect.stringContaining('may not be given together with peerIP')])
+})
+
 test('while the own Node is gone, problems of other objects with its name go with them', () => {
   const store = storeOf([node('me', { addresses: ['10.0.0.1'] }), bgpPeer('me', { peerIP: 'x', asNumber: 65000 })])
   store.apply([remove(node('me'))])

@@ -190,7 +190,7 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     drain: { after: { drain: true } },
     numAllowedLocalASNumbers: { after: { numAllowedLocalASNumbers: 1 } },
     reachableBy: { after: { reachableBy: '10.0.0.1' } },
-    'localWorkloadSelector added': { after: { localWorkloadSelector: 'all()' } },
+    'localWorkloadSelector added': { after: { peerIP: undefined, localWorkloadSelector: 'all()', passive: undefined } },
     'localWorkloadSelector another selector': {
       name: 'workload',
       before: { peerIP: undefined, localWorkloadSelector: 'a == "1"', passive: undefined },

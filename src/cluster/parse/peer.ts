@@ -55,6 +55,9 @@ const NOT_ACTED_ON: Readonly<Record<string, string>> = {
   reachableBy: "the peer is reached by the node's own routes; add one there",
 }
 
+/** The fields of which one says who the neighbor is. */
+const WHO = ['peerIP', 'interface', 'peerIPFrom', 'peerSelector', 'peerRange']
+
 export function parsePeer(
   object: Record<string, unknown>,
   { name }: ObjectRef,
@@ -63,6 +66,11 @@ export function parsePeer(
   if (!isRecord(object.spec)) return findings.missing('spec')
   const spec = specWithAdditions(object, object.spec, ADDITIONS, findings)
   if (spec.has('localWorkloadSelector')) {
+    const other = WHO.find((field) => given(spec, field))
+    if (other !== undefined) {
+      const says = `may not be given together with ${other}`
+      return findings.wrong(spec.at('localWorkloadSelector'), spec.raw('localWorkloadSelector'), says)
+    }
     const says =
       "has no effect: peering with pods needs Felix, which assigns the node's address to their interfaces; the object is ignored"
     findings.say('field-not-carried-out', spec.at('localWorkloadSelector'), says)
