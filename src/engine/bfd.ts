@@ -43,8 +43,9 @@ export class Bfd {
   /** By remote address: one router may be several neighbors, on different ports. */
   readonly #neighbors = new Map<Address, Set<Neighbor>>()
   readonly #sessions = new Map<Address, BfdView>()
-  /** The sessions last asked for, by remote address. */
+  /** The sessions last asked for, by remote address, and what for. */
   #asked: ReadonlyMap<Address, BfdIntent> = new Map()
+  #askedFor: ReadonlyMap<Address, Wanted> = new Map()
   #counters: BfdCounters | undefined
   #priority: Priority | undefined
   #least = 0
@@ -79,7 +80,6 @@ export class Bfd {
     others?.delete(neighbor)
     if (others?.size !== 0) return
     this.#neighbors.delete(remote)
-    this.#sessions.delete(remote)
   }
 
   /** Neighbors may be on a link now, or no longer. Links of pods come and go without any effect on BFD. */
@@ -104,14 +104,18 @@ export class Bfd {
     const links = this.#links.all()
     const before = this.#asked
     this.#asked = new Map([...tightest].map(([remote, wanted]) => [remote, this.#intentFor(wanted, links)]))
+    this.#askedFor = tightest
+    // Not earlier: one that is stopped and started in one turn is asked for all the time, and nothing new is reported.
+    for (const remote of this.#sessions.keys()) if (!this.#asked.has(remote)) this.#sessions.delete(remote)
     if (!same(before, this.#asked)) this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
   }
 
-  /** A session that is Up keeps its kind. */
+  /** A session that is Up stays on its way, as long as the node's address for it is the same. */
   #intentFor(wanted: Wanted, links: readonly Link[]): BfdIntent {
     const { remote, minimumTtl = NO_MINIMUM } = wanted
     const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
-    const isAsked = asked !== undefined && (wanted.minimumTtl === undefined || asked.hops === 'multi')
+    const isFromHere = this.#askedFor.get(remote)?.local === wanted.local
+    const isAsked = asked !== undefined && isFromHere && (wanted.minimumTtl === undefined || asked.hops === 'multi')
     const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wanted, links)
     return { ...wanted, minimumTtl, hops, interface: link, local }
   }
@@ -169,6 +173,8 @@ export class Bfd {
   #report({ session, from }: Report): readonly Lost[] {
     const before = this.#sessions.get(session.remote)
     if (!this.#keep(session)) return []
+    // While it was Up it stayed on its way, whatever became of our links.
+    if (before?.state === 'Up' && session.state !== 'Up') this.#isChanged = true
     const lost: Lost[] = []
     for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
       if (session.error !== before?.error) this.#logError(neighbor.name, session.error)

@@ -151,9 +151,31 @@ describe('how far a neighbor is', () => {
     report(world, one, 'Init', view('Up'))
     links(world, one, '10.7.0.1/24')
     expect(asked).toHaveLength(before)
-    report(world, one, undefined, view('Down'))
-    links(world, one, '10.7.0.2/24')
+    report(world, one, 'Up', view('Down'))
     expect(asked.at(-1)).toMatchObject([{ hops: 'multi' }])
+    links(world, one, '10.7.0.1/24', '10.0.0.1/24')
+    expect(asked.at(-1)).toMatchObject([{ hops: 'single' }])
+  })
+
+  test('one that is Up goes on from another address where the session does', () => {
+    const { world, one, asked, change } = scene()
+    report(world, one, 'Init', view('Up'))
+    change({ sourceAddress: 'None' })
+    expect(asked.at(-1)).toMatchObject([{ local: undefined }])
+    change({ sourceAddress: 'UseNodeIP' })
+    expect(asked.at(-1)).toMatchObject([{ local: HERE }])
+  })
+
+  test('one whose neighbor is restarted by hand is still known: it is asked for all the time', () => {
+    const { world, one, asked } = scene()
+    const before = asked.length
+    report(world, one, 'Init', view('Up'))
+    world.ask(one, 'restart all')
+    expect(asked).toHaveLength(before)
+    expect(protocolOf(world, one).bfd).toBe('Up')
+    world.ask(one, 'disable all')
+    world.ask(one, 'enable all')
+    expect(protocolOf(world, one).bfd).not.toBe('Up')
   })
 })
 
