@@ -160,7 +160,7 @@ export class Session {
 
   /** The session is Up, and the neighbor has not yet confirmed our newest parameters (Final bit). */
   get isPolling(): boolean {
-    return this.#state === 'Up' && this.#poll === 'sending'
+    return this.#state === 'Up' && (this.#poll === 'sending' || !this.#advertises(this.#wanted()))
   }
 
   get intent(): BfdIntent {
@@ -203,7 +203,7 @@ export class Session {
         return
       case 'disable':
         // Before the step: afterwards the interval is the slow one of a session that is not Up.
-        this.#overAt = Math.max(this.#now + this.#remoteDetectionTime(), this.#preservedUntil())
+        this.#overAt = this.#farewellEnd()
         this.#step('disable')
         return
       case 'enable':
@@ -223,9 +223,10 @@ export class Session {
     }
   }
 
-  /** RFC 5880 §6.8.1: a session is kept for one Detection Time after the last packet of the neighbor. */
-  #preservedUntil(): Millis {
-    return Math.min(this.#expiresAt() ?? this.#now, this.#now + LONGEST_FAREWELL)
+  /** RFC 5880 §6.8.1: a session is kept for one Detection Time, the neighbor's (§6.8.16) and ours. */
+  #farewellEnd(): Millis {
+    const end = Math.max(this.#now + this.#remoteDetectionTime(), this.#expiresAt() ?? this.#now)
+    return Math.min(end, this.#now + LONGEST_FAREWELL)
   }
 
   /** How long the neighbor waits for a packet of ours; 0 where it has sent none. */
@@ -308,8 +309,7 @@ export class Session {
    */
   #adopt(): void {
     const wanted = this.#wanted()
-    const { desired, required, multiplier } = this.#advertised
-    if (wanted.desired === desired && wanted.required === required && wanted.multiplier === multiplier) return
+    if (this.#advertises(wanted)) return
     if (this.#state !== 'Up') {
       this.#advertised = wanted
       this.#used = wanted
@@ -326,6 +326,11 @@ export class Session {
       multiplier: wanted.multiplier,
     }
     this.#poll = 'sending'
+  }
+
+  #advertises({ desired, required, multiplier }: Parameters): boolean {
+    const now = this.#advertised
+    return now.desired === desired && now.required === required && now.multiplier === multiplier
   }
 
   #endPoll(): void {

@@ -208,7 +208,8 @@ describe('a process that goes away and comes back', () => {
       return effects
     }
     wire.feed(wire.a, { kind: 'hand-over', away })
-    wire.runTo(wire.now + 4_000)
+    // Not a packet further: the process is gone then.
+    for (const end = wire.now + 4_000; saved === undefined && wire.now < end; ) wire.runTo(wire.now + 1)
     return saved
   }
 
@@ -224,6 +225,15 @@ describe('a process that goes away and comes back', () => {
     const wire = new Wire({ transmit: 10_000 }, { receive: 10_000 }).runTo(5_000)
     handedOver(wire)
     expect(wire.b.view(wire.now)?.detectionTime).toBeGreaterThanOrEqual(away)
+  })
+
+  test('… whenever it is asked, also while another Poll Sequence runs or has just ended', () => {
+    for (let at = 0; at < 5_000; at += 100) {
+      const wire = new Wire().runTo(at)
+      if (wire.a.view(wire.now)?.state !== 'Up') continue
+      handedOver(wire)
+      expect(wire.b.view(wire.now)?.detectionTime).toBeGreaterThanOrEqual(away)
+    }
   })
 
   test('a neighbor that does not answer is waited for three seconds', () => {

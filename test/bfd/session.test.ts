@@ -301,8 +301,11 @@ describe('an end on purpose (§6.8.16)', () => {
     expect(bench.session.isOver(30_000)).toBe(true)
   })
 
-  test('… but no longer than a minute, whatever the neighbor announced', () => {
-    const bench = Bench.up({}, { desiredMinTx: 4e9, multiplier: 255 }).runTo(50).handle({ kind: 'disable' })
+  test.each([
+    ['desired', { desiredMinTx: 4e9, multiplier: 255 }],
+    ['required', { requiredMinRx: 4e9 }],
+  ])('… but no longer than a minute, whatever the neighbor %s', (_, announced) => {
+    const bench = Bench.up({}, announced).runTo(50).handle({ kind: 'disable' })
     expect(bench.session.isOver(60_049)).toBe(false)
     expect(bench.session.isOver(60_050)).toBe(true)
   })
