@@ -24,7 +24,7 @@ export class Contest {
   readonly #until = new Deadlines<string>()
 
   /** A route that should be there is gone. */
-  lost(key: string, now: Millis): void {
+  noteLoss(key: string, now: Millis): void {
     const before = this.#losses.get(key)
     const isNew = before === undefined || now - before.at > CALM + this.#backoffAfter(before.times)
     const times = isNew ? 1 : before.times + 1

@@ -11,7 +11,7 @@ import type { LinkAddress, LinkTable } from './links.ts'
 export type Ending =
   | { readonly kind: 'here' }
   /** Our blackhole is still to be written. */
-  | { readonly kind: 'open' }
+  | { readonly kind: 'awaits-blackhole' }
   /** A route of another program for the same prefix sends the packets away from this node. */
   | { readonly kind: 'elsewhere'; readonly other: KernelRoute }
 
@@ -27,7 +27,8 @@ export function endingOf(
   const [first] = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)
   // A blackhole of another daemon has the same effect as ours, which must be below it in case that one is removed.
   const isDropped = first?.type === 'blackhole' && first.metric < wanted.metric
-  if (first === undefined || isDropped || leadsToPods(first, links)) return { kind: isDone ? 'here' : 'open' }
+  if (first === undefined || isDropped || leadsToPods(first, links))
+    return { kind: isDone ? 'here' : 'awaits-blackhole' }
   return { kind: 'elsewhere', other: first }
 }
 

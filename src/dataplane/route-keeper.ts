@@ -80,7 +80,7 @@ export class RouteKeeper {
   /** Kernel prefixes that changed since `takeTouched`: next hops inside may resolve differently. */
   #touched: Prefix[] = []
   /** The places of the changes that were taken last. */
-  readonly #taken = new Map<RouteChange, Place>()
+  readonly #inFlight = new Map<RouteChange, Place>()
   /** Keys (`ownKey`) of routes whose last change failed. */
   readonly #failed = new Set<string>()
   /** By text: prefixes whose kernel routes have changed since `takeMoved`. */
@@ -434,7 +434,7 @@ export class RouteKeeper {
     const place = this.#places.at(ownKey(route))
     if (place === undefined || place.present !== undefined) return
     const target = this.#target(place)
-    if (target !== undefined && sameRoute(target, route)) this.#contest.lost(place.key, now)
+    if (target !== undefined && sameRoute(target, route)) this.#contest.noteLoss(place.key, now)
   }
 
   /** By table: the number of routes of an earlier run in tables that this run does not write to. */
@@ -478,7 +478,7 @@ export class RouteKeeper {
       if (change === undefined) this.#places.settle(place)
       else {
         changes.push(change)
-        this.#taken.set(change, place)
+        this.#inFlight.set(change, place)
       }
     }
     changes.push(...this.#inheritance.removals(limit - changes.length))
@@ -494,7 +494,7 @@ export class RouteKeeper {
       else if (reason !== undefined) this.#fail(ownKey(route), route, reason)
       else this.#done(change)
     }
-    this.#taken.clear()
+    this.#inFlight.clear()
     if (failures.length === 0) {
       if (this.#failed.size === 0) this.#retryDelay = FIRST_RETRY
       return
@@ -507,7 +507,7 @@ export class RouteKeeper {
     const { action, route } = change
     const key = ownKey(route)
     this.#forgetFailure({ key, prefix: route.prefix })
-    const place = this.#taken.get(change) ?? this.#places.at(key)
+    const place = this.#inFlight.get(change) ?? this.#places.at(key)
     if (action === 'remove') this.#fall(place)
     else {
       this.#stand(route, place)
@@ -624,8 +624,8 @@ export class RouteKeeper {
     // Nothing is wanted or there. If its removal had failed, the other place of the prefix says how it is with its own route.
     if (change === undefined && target === undefined && this.#failed.delete(place.key)) this.#touch(place.prefix.text)
     if (!place.isAdopted) {
-      const isTaken = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
-      return isTaken ? { ...change, action: 'replace' } : change
+      const replacesInherited = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
+      return replacesInherited ? { ...change, action: 'replace' } : change
     }
     // The route is in the kernel exactly as wanted: it is treated as written by this run.
     if (change === undefined) this.#places.adopt(place, false)
@@ -638,8 +638,8 @@ export class RouteKeeper {
    */
   #target(place: Place): KernelRoute | undefined {
     const { prefix, key } = place
-    const main = this.#besides(place, MAIN_TABLE)
-    const home = this.#home === MAIN_TABLE ? main : this.#besides(place, this.#home)
+    const main = this.#placeIn(place, MAIN_TABLE)
+    const home = this.#home === MAIN_TABLE ? main : this.#placeIn(place, this.#home)
     const isHeld = main?.isHeld === true
     const isHere = place === (isHeld ? main : home)
     const isWanted = isHeld || (home !== undefined && hasWays(home))
@@ -652,7 +652,7 @@ export class RouteKeeper {
     if (this.keptOut.get(prefix.text)?.kind !== 'failed') this.keptOut.delete(prefix.text)
     const wanted = isHeld ? blackhole(prefix) : this.#wanted(place)
     if (wanted === undefined || this.#isLeft(wanted, place)) return undefined
-    return this.#isFree(wanted, place) ? wanted : undefined
+    return this.#mayBeWritten(wanted, place) ? wanted : undefined
   }
 
   /** Another program writes this route; ours stays until the other one is there. */
@@ -670,13 +670,13 @@ export class RouteKeeper {
   }
 
   /** The place of the same prefix in a table, which is mostly this place itself. */
-  #besides(place: Place, table: number): Place | undefined {
+  #placeIn(place: Place, table: number): Place | undefined {
     const key = keyIn(place.prefix.text, table)
     return key === place.key ? place : this.#places.at(key)
   }
 
   /** Whether no foreign route conflicts, and no program keeps removing the route; otherwise the reason is recorded. */
-  #isFree(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
+  #mayBeWritten(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
     const conflict = whyNotBeside(wanted, this.table.at(prefix))
     const contested = present === undefined ? this.#contest.whyHeld(key) : undefined
     if (conflict !== undefined) this.keptOut.set({ kind: 'conflict', prefix, conflict })

@@ -1,4 +1,4 @@
-/** Applies the operations of a rule to path attributes. Attributes that do not change stay the same object. */
+/** Applies the operations of a rule to path attributes. An operation with nothing to do keeps the object; `set-communities` always makes a new one. */
 import type { Asn } from '../../base/units.ts'
 import type { AsSegment } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
@@ -6,7 +6,7 @@ import type { Operation } from './rule.ts'
 
 type Community = readonly number[]
 
-/** The attributes after all `operations`, in order; the very same object where nothing changed. */
+/** The attributes after all `operations`, in order; the very same object where none of them applies. */
 export function operate(operations: readonly Operation[], attributes: PathAttributes): PathAttributes {
   return operations.reduce(operateOnce, attributes)
 }

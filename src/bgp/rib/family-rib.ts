@@ -364,7 +364,7 @@ export class FamilyRib {
     this.review().noteRanges(this.#ownPods.set(own, lent), ASK.import)
   }
 
-  /** An address was added to this node or removed from it: paths with this next hop are evaluated again. */
+  /** An address was added to this node or removed from it: routes to this very address are evaluated again. */
   reviewAddress(address: Uint8Array): void {
     this.#askOf(address, ASK.import)
   }

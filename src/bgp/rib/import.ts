@@ -105,7 +105,7 @@ export class Importer {
 
   /** The run is over. */
   end(): void {
-    // Within a run, only this code asks the policy: its last verdict belongs to this route.
+    // Within a run, only this code asks the policy: its last verdict is that of the routes that repeat it.
     if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.repeat(this.#repeats)
   }
 

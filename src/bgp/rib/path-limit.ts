@@ -48,7 +48,7 @@ export class PathLimit {
     return this.#short.size > 0
   }
 
-  /** The neighbor was removed. */
+  /** The session of the neighbor is down, or the neighbor was removed. */
   forget(peer: number): void {
     this.#short.delete(peer)
     this.#full.delete(peer)
