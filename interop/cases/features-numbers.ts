@@ -52,7 +52,7 @@ const communities: Case = {
     const { host, agent } = await cluster.node(1)
     const [from, to] = [await lab.host('source', 1), await lab.host('router', 2)]
     await cluster.manifests.put(
-      configuration({ prefixAdvertisements: [] }),
+      configuration({ prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: [NO_EXPORT] }] }),
       ...POOLS,
       bgpPeer('source', from.ipv4, ROUTER_AS),
       bgpPeer('router', to.ipv4, ROUTER_AS + 1, { advertiseLearned: true }),
@@ -71,7 +71,11 @@ const communities: Case = {
     await agentHolds(agent, learnedRoutes(from, [open, kept], ROUTER_AS, TRANSPORT))
     const nextHop = { nextHop: host.ipv4, from: host.ipv4 }
     const handedOn = { prefix: open.prefix, asPath: `${CLUSTER_AS} ${ROUTER_AS}`, ...lists, ...nextHop }
-    const pods = podRoutes(host, 1, TRANSPORT).map((route) => ({ ...route, communities: [], largeCommunities: [] }))
+    // On a route of the node it is for the neighbor to obey.
+    const pods = podRoutes(host, 1, TRANSPORT).map((route) => {
+      const own = route.prefix.startsWith('10.244.') ? [NO_EXPORT] : []
+      return { ...route, communities: own, largeCommunities: [] }
+    })
     await routerHolds(router, [...pods, handedOn])
   },
 }

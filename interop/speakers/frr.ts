@@ -166,6 +166,8 @@ const pathsOf = (entry: FrrPrefix): readonly FrrPath[] =>
     : ((entry as { paths?: readonly FrrPath[] }).paths ?? [])
   ).filter((path) => path.peer !== undefined)
 
+const WELL_KNOWN: Readonly<Record<string, string>> = { noExport: '65535:65281' }
+
 const routeOf = (prefix: string, path: FrrPath): Route | undefined => {
   if (path.sourced === true) return undefined
   const hops = path.nexthops ?? []
@@ -178,7 +180,7 @@ const routeOf = (prefix: string, path: FrrPath): Route | undefined => {
     origin: (path.origin ?? '').toLowerCase() as Route['origin'],
     localPref: path.locPrf,
     med: path.metric,
-    communities: [...(path.community?.list ?? [])].sort(),
+    communities: (path.community?.list ?? []).map((value) => WELL_KNOWN[value] ?? value).sort(),
     largeCommunities: [...(path.largeCommunity?.list ?? [])].sort(),
     routeTargets: [...(path.extendedCommunity?.string ?? '').matchAll(/RT:(\S+)/g)]
       .map(([, value = '']) => value)

@@ -174,7 +174,7 @@ interface Path {
   readonly extended_communities?: readonly string[]
 }
 
-const WELL_KNOWN: Readonly<Record<string, string>> = { GRACEFUL_SHUTDOWN: '65535:0' }
+const WELL_KNOWN: Readonly<Record<string, string>> = { GRACEFUL_SHUTDOWN: '65535:0', NO_EXPORT: '65535:65281' }
 
 const routeOf = (path: Path): Route => ({
   prefix: path.prefix,
