@@ -1,7 +1,8 @@
 /**
- * The state of the server that all reflectors of one agent share. While it cannot be reached only one reflector tries,
- * with its pauses, so that a server that is lost or comes back gets one request per agent and not one per kind. When one succeeds, all continue at
- * once.
+ * The state of the server that all reflectors of one agent share. While it cannot be reached only one reflector tries
+ * at a time, so that a server that is lost or comes back gets one request per agent and not one per kind. After each
+ * failed try and its pause, the next reflector has the turn: where only one kind gets no answer, the others do not wait
+ * for it. When one succeeds, all continue; those that must list spread themselves.
  */
 import type { Millis } from '../../base/units.ts'
 
@@ -22,11 +23,19 @@ export class Contact {
   #lost = false
   /** The reflector that tries for all, also while it pauses between two tries. */
   #asker: object | undefined
-  readonly #waiting = new Set<() => void>()
+  /** The reflectors that wait for their turn, the first one first. */
+  readonly #waiting = new Map<object, () => void>()
+  /** Tries that failed since the server was last heard, of whichever reflector. */
+  #failures = 0
 
   /** The longest pause between two tries. */
   get longestPause(): Millis {
     return Math.max(SHORTEST_LONGEST, this.nodes * PAUSE_PER_NODE)
+  }
+
+  /** Pauses grow with these: whoever tries, the server is asked no more often. */
+  get failures(): number {
+    return this.#failures
   }
 
   /** A list that must be repeated is delayed by at most this long. */
@@ -44,10 +53,11 @@ export class Contact {
    * wait for its result. Returns whether the server has come back meanwhile.
    */
   async turn(who: object, signal: AbortSignal): Promise<boolean> {
+    this.#passOn(who)
     let waited = false
     while (this.mustWait(who) && !signal.aborted) {
       waited = true
-      await this.#next(signal)
+      await this.#next(who, signal)
     }
     if (this.#lost && !signal.aborted) this.#asker = who
     return waited && !this.#lost
@@ -58,14 +68,16 @@ export class Contact {
     const wasLost = this.#lost
     this.#lost = false
     this.#asker = undefined
+    this.#failures = 0
     this.#wake()
     return wasLost
   }
 
-  /** The try failed: the same reflector makes the next one, after its pause. */
+  /** The try failed: after the pause of this reflector, the next one that waits tries. */
   failed(who: object): void {
     this.#lost = true
     this.#asker ??= who
+    if (this.#asker === who) this.#failures++
   }
 
   /** A reflector has ended: if it was the one that tries, another may. */
@@ -75,18 +87,28 @@ export class Contact {
     this.#wake()
   }
 
-  #wake(): void {
-    for (const wake of [...this.#waiting]) wake()
+  /** The reflector that tried last is back from its pause. */
+  #passOn(who: object): void {
+    if (!this.#lost || this.#asker !== who) return
+    const [next] = this.#waiting
+    if (next === undefined) return
+    const [reflector, wake] = next
+    this.#asker = reflector
+    wake()
   }
 
-  #next(signal: AbortSignal): Promise<void> {
+  #wake(): void {
+    for (const wake of [...this.#waiting.values()]) wake()
+  }
+
+  #next(who: object, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
-        this.#waiting.delete(wake)
+        this.#waiting.delete(who)
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      this.#waiting.add(wake)
+      this.#waiting.set(who, wake)
       signal.addEventListener('abort', wake)
     })
   }

@@ -13,7 +13,7 @@ describe('while the server is lost', () => {
     const contact = new Contact()
     contact.failed(a)
     const turns: string[] = []
-    for (const who of [b, a, c])
+    for (const who of [a, b, c])
       void contact.turn(who, signal).then((back) => turns.push(`${[b, a, c].indexOf(who)} ${back}`))
     await settled()
     expect([turns, contact.mustWait(a), contact.mustWait(b)]).toEqual([['1 false'], false, true])
@@ -23,7 +23,7 @@ describe('while the server is lost', () => {
     expect(contact.heard()).toBe(false)
   })
 
-  test('the one that failed first tries again, and the others wait through its pauses', async () => {
+  test('one alone tries again, and the others wait through its pauses', async () => {
     const contact = new Contact()
     contact.failed(a)
     contact.failed(b)
@@ -32,6 +32,27 @@ describe('while the server is lost', () => {
       expect(await contact.turn(a, signal)).toBe(false)
       contact.failed(a)
     }
+  })
+
+  test('each has its turn after the pause of the one before, and their failures count together', async () => {
+    const contact = new Contact()
+    contact.failed(a)
+    contact.failed(b)
+    const turns: string[] = []
+    const take = (who: object) =>
+      void contact.turn(who, signal).then(() => turns.push('abc'[[a, b, c].indexOf(who)] ?? ''))
+    take(b)
+    take(c)
+    await settled()
+    for (const who of [a, b, c, a, b]) {
+      expect(contact.mustWait(who)).toBe(false)
+      take(who)
+      await settled()
+      contact.failed([a, b, c].find((one) => !contact.mustWait(one)) as object)
+    }
+    expect([turns, contact.failures]).toEqual([['b', 'c', 'a', 'b', 'c'], 6])
+    contact.heard()
+    expect(contact.failures).toBe(0)
   })
 
   test('one that ends lets another ask, and one that is stopped waits no more', async () => {
