@@ -26,8 +26,8 @@ export interface ReflectorTiming {
   /** How often to ask for a kind that the cluster does not have. */
   readonly absentPause: Millis
   /**
-   * A kind that existed must be unknown for this long before its objects count as deleted: a server that is starting
-   * also reports it as unknown.
+   * A kind that existed must be unknown for this long, by every answer, before its objects count as deleted: a server
+   * that is starting also reports it as unknown.
    */
   readonly absentGrace: Millis
   /** The same for a kind that was never listed: until then nothing is known about its objects. */
@@ -117,7 +117,7 @@ export class Reflector {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      if (this.#contact.mustWait(this)) this.#clearError()
+      if (this.#contact.mustWait(this)) this.#beforeWaiting()
       if (await this.#contact.turn(this, this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
@@ -131,6 +131,12 @@ export class Reflector {
     this.#contact.left(this)
   }
 
+  /** Another kind asks for all meanwhile: what we heard before it lost the server proves nothing afterwards. */
+  #beforeWaiting(): void {
+    this.#clearError()
+    this.#absentSince = undefined
+  }
+
   async #list(): Promise<void> {
     // If all agents of a large cluster listed at once, a server that has just come back would fail again.
     if (this.#listed) await this.#wait(this.#contact.spread * Math.random())
@@ -141,6 +147,8 @@ export class Reflector {
       const fresh: Named[] = []
       const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
       this.#reportPage(fresh, token === undefined)
+      // What was passed on must be known also where a later page fails: the next list may not have it any more.
+      if (this.#listed) this.#noteKnown(fresh, next)
       token = page.next
       version = page.version
     } while (token !== undefined)
@@ -177,6 +185,13 @@ export class Reflector {
       return
     }
     for (const named of fresh) this.#sink.change({ kind: 'upsert', ...named })
+  }
+
+  #noteKnown(fresh: readonly Named[], digests: Digests): void {
+    for (const { ref } of fresh) {
+      const key = `${ref.namespace}/${ref.name}`
+      this.#known.set(key, digests.get(key) as string)
+    }
   }
 
   /** The last page has arrived: an object on none of the pages has been deleted. */
@@ -279,6 +294,8 @@ export class Reflector {
 
   /** Handles a failure; returns the pause before the next try. */
   #afterFailure(error: unknown): Millis {
+    const isAbsent = error instanceof ApiError && error.status === 404 && this.#resource.custom
+    if (!isAbsent) this.#absentSince = undefined
     if (isUnreached(error)) this.#contact.failed(this)
     // A server that is back and refuses is asked again soon: the earlier failures were those of the connection.
     else if (this.#contact.heard()) this.#failures = 0
@@ -288,7 +305,7 @@ export class Reflector {
       this.#version = undefined
       return this.#failures > 1 ? this.#backoff() : 0
     }
-    if (error instanceof ApiError && error.status === 404 && this.#resource.custom) return this.#afterAbsence()
+    if (isAbsent) return this.#afterAbsence()
     if (error instanceof ApiError || error instanceof SyntaxError) this.#refusals++
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
@@ -346,7 +363,8 @@ export class Reflector {
   #backoff(): Millis {
     const { firstPause } = this.#timing
     const longestPause = Math.min(this.#timing.longestPause, this.#contact.longestPause)
-    const most = Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause)
+    const failures = Math.max(this.#failures, this.#contact.failures)
+    const most = Math.min(firstPause * 2 ** Math.min(failures - 1, 20), longestPause)
     return most * (0.5 + 0.5 * Math.random())
   }
 
