@@ -380,8 +380,13 @@ const statusOptions = ({ apiGroup, nodeReadiness }: AgentOptions): StatusOptions
 
 /** What must be read before this line of a client is answered; undefined: nothing, or the line is no command. */
 function readsOf(line: string): Reads | undefined {
-  const asked = parseCommand(line)
-  return asked.kind === 'command' ? asked.reads : undefined
+  try {
+    const asked = parseCommand(line)
+    return asked.kind === 'command' ? asked.reads : undefined
+  } catch {
+    // An error of our own: the answer to the line reports it.
+    return undefined
+  }
 }
 
 /** The Kubernetes client is loaded only where it is needed: it takes most of our memory. */

@@ -1,4 +1,5 @@
 /** `show route where`: BIRD's filter language against routes of ours. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { parseWhere } from '../../src/show/where/parse.ts'
@@ -153,4 +154,65 @@ test('a mask with many stars takes time in proportion to the path', () => {
   const long = row('10.0.0.0/8', { attributes: { ...BARE, asPath: path(...new Array<number>(4_000).fill(65001)) } })
   const parsed = parseWhere(`bgp_path ~ [= ${'* 65001 '.repeat(14)}* 65002 =]`, 0)
   expect(parsed.kind === 'where' && parsed.where(long)).toBe(false)
+})
+
+describe('whatever a client writes', () => {
+  const WORDS = [
+    ...['net', 'net.len', 'net.type', 'proto', 'source', 'preference', 'from', 'gw', 'bgp_path', 'bgp_path.len'],
+    ...['bgp_med', 'bgp_local_pref', 'bgp_community', 'bgp_large_community', 'bgp_ext_community', 'bgp_origin'],
+    ...[
+      '=',
+      '!=',
+      '<',
+      '>=',
+      '~',
+      '!~',
+      '&&',
+      '||',
+      '!',
+      '(',
+      ')',
+      '[',
+      ']',
+      '[=',
+      '=]',
+      ',',
+      '..',
+      '*',
+      '.',
+      '-',
+      '+',
+    ],
+    ...[
+      '1',
+      '65000',
+      '4294967296',
+      '10.0.0.1',
+      '10.0.0.0/8',
+      '::/0',
+      '"x"',
+      'true',
+      'RTS_BGP',
+      'defined',
+      'constructor',
+    ],
+    ...['rt', 'ro', 'ip', 'len', 'first'],
+  ]
+  // biome-ignore lint/suspicious/noExplicitAny: any row will do.
+  const row = { prefix: '10.0.0.0/8', origin: 'bgp', nextHops: [], attributes: BARE } as any
+
+  test('is an expression or an error in words, and never throws', () => {
+    const expression = fc.array(fc.constantFrom(...WORDS), { maxLength: 14 }).map((words) => words.join(' '))
+    fc.assert(
+      fc.property(expression, (text) => {
+        const parsed = parseWhere(text, 0)
+        if (parsed.kind === 'where') parsed.where(row)
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  test.each(['bgp_med', 'net.len', 'preference', 'bgp_path.len'])('a pair cannot begin with %s', (name) => {
+    expect(parseWhere(`bgp_community ~ (${name}, 5)`, 0)).toMatchObject({ kind: 'wrong' })
+  })
 })

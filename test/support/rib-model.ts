@@ -68,7 +68,10 @@ export class RibModel {
   #told(text: string, to: RibPeer): string | undefined {
     const best = bestOf(this.#usable(text))
     if (best === undefined || best.peer?.name === to.name) return undefined
-    const wellKnown = best.attributes.communities.filter(([high]) => high === 0xffff).map(([, low]) => low)
+    // RFC 1997 speaks of received routes.
+    const wellKnown = (best.peer === undefined ? [] : best.attributes.communities)
+      .filter(([high]) => high === 0xffff)
+      .map(([, low]) => low)
     if (wellKnown.includes(0xff02)) return undefined
     const external = to.peerType === 'external'
     if (external && (wellKnown.includes(0xff01) || wellKnown.includes(0xff03))) return undefined

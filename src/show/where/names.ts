@@ -13,6 +13,8 @@ import { type Value, type ValueKind, VOID } from './values.ts'
 export interface Term {
   readonly type: ValueKind
   readonly read: (row: RouteRow) => Value
+  /** Given if it is the same for every route. */
+  readonly constant?: Value
 }
 
 const int = (value: number | undefined): Value => (value === undefined ? VOID : { kind: 'int', value })

@@ -61,7 +61,7 @@ export function parseWhere(line: string, from: number): ParsedWhere {
 class Wrong extends Error {}
 
 const isTrue = (value: Value): boolean => value.kind === 'bool' && value.value
-const constant = (value: Value): Term => ({ type: value.kind, read: () => value })
+const constant = (value: Value): Term => ({ type: value.kind, read: () => value, constant: value })
 
 class Parser {
   readonly #line: string
@@ -183,8 +183,8 @@ class Parser {
   }
 
   #constantOf(term: Term): number {
-    const value = term.read(undefined as never)
-    return value.kind === 'int' ? value.value : this.#fail()
+    const { constant: value } = term
+    return value?.kind === 'int' ? value.value : this.#fail()
   }
 
   #set(): readonly SetItem[] {
