@@ -69,7 +69,14 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--log-level': LOG_LEVELS,
 }
 
-const optionsWithValue = new Set([...Object.keys(VALUES), '--node', '--namespace', '--kubeconfig', '--control'])
+const optionsWithValue = new Set([
+  ...Object.keys(VALUES),
+  ...[AGENT_OPTIONS, BFD_OPTIONS, CHECK_OPTIONS].flatMap((options) =>
+    Object.entries<{ readonly type: string }>(options).flatMap(([name, { type }]) =>
+      type === 'string' ? [`--${name}`] : [],
+    ),
+  ),
+])
 
 function optionNames(options: object): readonly string[] {
   return Object.keys(options).map((name) => `--${name}`)

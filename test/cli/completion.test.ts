@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { parseArguments, SHELLS } from '../../src/cli/arguments.ts'
+import { AGENT_OPTIONS, BFD_OPTIONS, CHECK_OPTIONS, parseArguments, SHELLS } from '../../src/cli/arguments.ts'
 import { complete, completionScript } from '../../src/cli/completion.ts'
 
 const NO_AGENT = '/nonexistent/godwit.sock'
@@ -68,6 +68,18 @@ describe('words that may stand next', () => {
       expect(await offered(...typed)).toEqual([])
     },
   )
+
+  test('the value of an option is never taken for a word of the command', async () => {
+    for (const [command, options] of Object.entries({ agent: AGENT_OPTIONS, bfd: BFD_OPTIONS, check: CHECK_OPTIONS })) {
+      for (const [name, { type }] of Object.entries<{ readonly type: string }>(options)) {
+        const afterValue = await offered(command, `--${name}`, 'x', '--')
+        const inPlace = await offered(command, `--${name}`, '--no')
+        expect([command, name, afterValue.length > 0]).toEqual([command, name, true])
+        if (type === 'string') expect([command, name, inPlace]).toEqual([command, name, []])
+      }
+    }
+    expect(await offered('check', '--diff', 'before', 'ku')).toEqual(['kubernetes'])
+  })
 
   test.each(['agent', 'bfd', 'check'])('%s has options of its own only', async (command) => {
     expect(await offered(command, '--')).not.toContain('--watch')
