@@ -1,4 +1,5 @@
 /** `godwit check`: reads the objects of a folder, a file or a cluster once, and checks them without an agent. */
+import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
@@ -7,7 +8,7 @@ import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { podsWanted } from './cluster/pod-routes.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { errorText } from './edge/error-text.ts'
-import { Manifests } from './edge/manifests/source.ts'
+import { isManifestName, Manifests } from './edge/manifests/source.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
@@ -57,20 +58,21 @@ function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonl
 
 async function readObjects(from: string, options: CheckOptions): Promise<ObjectStore> {
   if (from === 'kubernetes') return readSource((feed) => openCluster(options, feed))
-  if (from !== '-' && (await statOf(from)).isDirectory()) return readFolder(from, options.apiGroup)
+  const file = from === '-' ? undefined : await statOf(from)
+  if (file?.isDirectory() === true) return readFolder(from, options.apiGroup)
   const folder = await mkdtemp(join(tmpdir(), 'godwit-check-'))
   try {
-    if (from === '-') await writeFile(join(folder, 'stdin.yaml'), process.stdin)
-    else await symlink(resolve(from), join(folder, manifestName(from)))
+    if (file?.isFile() === true) await symlink(resolve(from), join(folder, manifestName(from)))
+    // The folder's reader leaves out pipes, which `<(kubectl get ...)` is.
+    else await writeFile(join(folder, 'input.yaml'), file === undefined ? process.stdin : createReadStream(from))
     return await readFolder(folder, options.apiGroup)
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
-/** The folder's reader takes files by their ending; a dump may have any. */
-const manifestName = (file: string): string =>
-  /\.(?:ya?ml|json)$/.test(file) ? basename(file).replace(/^\.+/, '') : `${basename(file)}.yaml`
+/** The folder's reader takes files by their names; a dump may have any. */
+const manifestName = (file: string): string => (isManifestName(basename(file)) ? basename(file) : 'input.yaml')
 
 async function statOf(path: string) {
   try {

@@ -1,9 +1,10 @@
 /** `godwit check` with its doors: folders, files and standard input. */
 import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openApi } from '../support/api-server/open.ts'
 import { bgpAdvertisement, bgpConfiguration, bgpPeer, node, pod } from '../support/objects.ts'
@@ -42,6 +43,22 @@ describe('what is read', () => {
     expect([code, err]).toEqual([0, ''])
     expect(out).toContain('+ 10.244.1.0/24    Node/worker-1')
     expect(out).toMatch(/\n1 node: 0 errors, 0 warnings\n$/)
+  })
+
+  test.each(['.dump', '.yaml', '.json', 'dump', 'a\nb.yaml', 'x'.repeat(253), 'dump.JSON'])(
+    'a file of any name: %j',
+    async (name) => {
+      const place = await mkdtemp(join(folder, 'names-'))
+      const path = join(place, name)
+      await copyFile(RACK, path)
+      expect(await check([path])).toMatchObject({ code: 0, out: expect.stringMatching(/\n1 node: 0 errors/) })
+    },
+  )
+
+  test('a pipe, as the shell hands it over', async () => {
+    const command = `"${process.execPath}" "${ROOT}src/main.ts" check <(cat "${RACK}") --diff <(cat "${RACK}")`
+    const { stdout } = await promisify(execFile)('bash', ['-c', command], { timeout: 20_000 })
+    expect(stdout).toMatch(/\n1 node: 0 errors/)
   })
 
   test('what is not there is one line', async () => {

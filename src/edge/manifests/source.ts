@@ -66,7 +66,8 @@ interface Sighting {
 }
 
 const NOTHING: ManifestFile = { objects: [], problems: [] }
-const NAMES = /^[^.].*\.(ya?ml|json)$/
+/** Files of other names are not read. */
+export const isManifestName = (name: string): boolean => /^[^.].*\.(ya?ml|json)$/.test(name)
 const LARGEST_FILE = 16 * 1024 * 1024
 const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
 /** A folder with more manifests is no folder of manifests: it cannot be read. */
@@ -210,7 +211,7 @@ export class Manifests implements Source {
   async #names(): Promise<string[]> {
     const names: string[] = []
     for await (const { name } of await opendir(this.#directory, { bufferSize: 256 })) {
-      if (NAMES.test(name)) names.push(name)
+      if (isManifestName(name)) names.push(name)
       if (names.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} manifests`)
     }
     return names
