@@ -77,9 +77,12 @@ export class Ndp {
     if (this.#stopped) return
     for (const name of this.#links.keys()) if (!interfaces.includes(name)) this.#links.delete(name)
     for (const name of interfaces) if (!this.#links.has(name)) this.#links.set(name, newLink())
-    if (this.#links.size === 0) this.#close()
-    else if (this.#timer === undefined) this.#opening ??= this.#begin()
-    else this.#look()
+    if (this.#links.size === 0) {
+      this.#close()
+      return
+    }
+    this.#timer ??= setInterval(() => this.#look(), LOOK)
+    this.#look()
   }
 
   async stop(): Promise<void> {
@@ -88,13 +91,13 @@ export class Ndp {
     this.#close()
   }
 
-  async #begin(): Promise<void> {
-    await this.#openSocket()
-    if (this.#stopped || this.#links.size === 0) this.#close()
-    else {
-      this.#timer = setInterval(() => this.#look(), LOOK)
-      this.#look()
-    }
+  /** A refusal may be of the moment (EMFILE, ENOBUFS): each look tries again. */
+  #look(): void {
+    if (this.#socket !== undefined) this.#lookAtLinks()
+    else
+      this.#opening ??= this.#openSocket().finally(() => {
+        this.#opening = undefined
+      })
   }
 
   async #openSocket(): Promise<void> {
@@ -104,6 +107,13 @@ export class Ndp {
     } catch (error) {
       this.#error = error instanceof Error ? error.message : String(error)
     }
+    if (this.#stopped || this.#links.size === 0) {
+      this.#close()
+      return
+    }
+    // Links that came up while there was no socket.
+    for (const { port } of this.#links.values()) if (port !== undefined) this.#socket?.join(port.index)
+    this.#lookAtLinks()
   }
 
   #close(): void {
@@ -111,11 +121,10 @@ export class Ndp {
     this.#timer = undefined
     this.#socket?.close()
     this.#socket = undefined
-    this.#opening = undefined
   }
 
   /** Reports links whose state has changed to the engine, and advertises us on those where that is due. */
-  #look(): void {
+  #lookAtLinks(): void {
     const ports = this.#ports()
     const now = performance.now()
     for (const [name, link] of this.#links) {

@@ -114,6 +114,38 @@ describe('what others hear', () => {
     expect(sockets).toBe(0)
   })
 
+  test('a socket that could not be opened is opened as soon as it can be, and hears its links', async () => {
+    refusal = 'EMFILE: too many open files'
+    await discover('eth0')
+    await pass(5_000)
+    expect(times('advertisement')).toEqual([])
+    expect(fed).toEqual([{ kind: 'link', interface: 'eth0', error: refusal }])
+    refusal = undefined
+    await pass(1_000)
+    expect(sockets).toBe(1)
+    expect(fed.at(-1)).toEqual({ kind: 'link', interface: 'eth0', error: undefined })
+    expect(times('advertisement')).toHaveLength(1)
+    // To all routers: only who has joined hears it.
+    await pass(400)
+    router.send(encodeSolicitation(MAC), ALL_ROUTERS, 7)
+    expect(times('advertisement')).toHaveLength(2)
+    await ndp.stop()
+    expect(sockets).toBe(0)
+  })
+
+  test('one that is no longer wanted while it opens is closed', async () => {
+    refusal = 'EMFILE: too many open files'
+    await discover('eth0')
+    await pass(500)
+    refusal = undefined
+    vi.advanceTimersByTime(1_000)
+    ndp.perform({ kind: 'discover', interfaces: [] })
+    await pass(0)
+    expect(sockets).toBe(0)
+    await discover('eth0')
+    expect(sockets).toBe(1)
+  })
+
   test('no socket is opened before one is needed, and none twice', async () => {
     expect(sockets).toBe(0)
     ndp.perform({ kind: 'discover', interfaces: ['eth0'] })
