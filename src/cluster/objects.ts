@@ -88,7 +88,7 @@ export interface PodObject {
 /** A Secret as the edge reports it: which of its values can be keys, never the keys themselves. */
 export interface SecretObject {
   readonly type: string
-  /** `version` increases with every change of the value; `error` is why it cannot be a key: `is empty`. */
+  /** `version` increases with every change of the key in force; `error` is why it cannot be a key: `is empty`. */
   readonly keys: Readonly<Record<string, { readonly version: number; readonly error: string | undefined }>>
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keys of sessions. They come with Secrets from a source, stay here in memory, and go to sockets. The engine gets no
  * key: of each value of a Secret it learns only whether the value can be a key, and a number that grows with each
- * change.
+ * change of the key in force.
  *
  * A key that vanishes stays in force until another replaces it, as long as a neighbor uses it.
  */
@@ -81,9 +81,9 @@ export class Keys {
     for (const [key, value] of values) {
       const error = whyNoKey(value)
       const before = known.get(key)
-      const isSame = before?.bytes !== undefined && value !== undefined && Buffer.compare(before.bytes, value) === 0
-      const version = isSame ? before.version : ++this.#version
-      known.set(key, { version, bytes: error === undefined ? value : before?.bytes, error })
+      const bytes = error === undefined ? value : before?.bytes
+      const version = before !== undefined && isSame(before.bytes, bytes) ? before.version : ++this.#version
+      known.set(key, { version, bytes, error })
       keys[key] = { version, error }
     }
     return {
@@ -95,6 +95,9 @@ export class Keys {
     }
   }
 }
+
+const isSame = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
+  one === other || (one !== undefined && other !== undefined && Buffer.compare(one, other) === 0)
 
 const nameOf = ({ namespace, name }: ObjectRef): string => `${namespace}/${name}`
 

@@ -77,6 +77,17 @@ test('a version grows with the key and with nothing else', () => {
   expect([versionOf('one'), versionOf('one'), versionOf('two'), versionOf('one')]).toEqual(['1', '1', '2', '3'])
 })
 
+test('a value that can be no key moves no version, however often it comes, and neither does the good one after it', () => {
+  const keys = new Keys()
+  const versionOf = (k: string): unknown =>
+    /"version":(\d+)/.exec(JSON.stringify(keys.cover(objects(upsert('bgp', { data: { k } })))))?.[1]
+  const bad = ['', base64('x'.repeat(81)), base64('a\0b'), 'hunter2!']
+  for (const value of [...bad, ...bad]) expect(versionOf(value)).toBe('1')
+  expect(versionOf(base64('good'))).toBe('2')
+  for (const value of [...bad, ...bad, base64('good')]) expect(versionOf(value)).toBe('2')
+  expect(versionOf(base64('better'))).toBe('3')
+})
+
 test('a key that vanished stays in force as long as it is asked for', () => {
   const keys = new Keys()
   keys.want(['bgp'])
