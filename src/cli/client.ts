@@ -45,7 +45,7 @@ export async function runCommand(
 }
 
 async function answerOnce(socketPath: string, line: string, options: ClientOptions): Promise<ExitCode> {
-  const out = new Output(options.out)
+  const out = Output.of(options.out)
   try {
     const connection = await AgentConnection.open(socketPath)
     try {
@@ -64,10 +64,11 @@ const CLEAR = '\u001b[H\u001b[2J'
 
 /** Until the user ends it, or the output is closed. An agent that is down is asked again as well. */
 async function watch(socketPath: string, line: string, every: Seconds, options: ClientOptions): Promise<ExitCode> {
+  const output = Output.of(options.out)
   for (;;) {
     if (options.out.isTTY === true) options.out.write(`${CLEAR}Every ${every} s: ${line}\n\n`)
     const exit = await answerOnce(socketPath, line, options)
-    if (exit === 2 || options.out.destroyed || !options.out.writable) return exit
+    if (exit === 2 || !output.isOpen) return exit
     await setTimeout(every * 1000)
   }
 }
@@ -123,7 +124,7 @@ const quoted = (word: string): string =>
 export async function printHelp(about: string, { out, err }: Pick<ClientOptions, 'out' | 'err'>): Promise<ExitCode> {
   const rows = helpFor(about)
   if (rows.length === 0) return complain(err, 'E_SYNTAX', `there is no command ${about}`, 2)
-  const output = new Output(out)
+  const output = Output.of(out)
   try {
     for (const { usage, help } of rows) await output.write(helpLines(usage, help, out.columns))
     await output.flush()

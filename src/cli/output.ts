@@ -8,14 +8,27 @@ export const isMadeOfJson = (format: Format): boolean => format === 'yaml' || fo
 
 /** A stream whose error is kept until the next write or the end. Without this it would end the process with a stack. */
 export class Output {
+  static readonly #known = new WeakMap<Writable, Output>()
   readonly #stream: Writable
   #error: Error | undefined
 
-  constructor(stream: Writable) {
+  /** One for each stream: an error is remembered, and a stream written to again and again gets no second listener. */
+  static of(stream: Writable): Output {
+    const known = Output.#known.get(stream) ?? new Output(stream)
+    Output.#known.set(stream, known)
+    return known
+  }
+
+  private constructor(stream: Writable) {
     this.#stream = stream
     stream.on('error', (error) => {
       this.#error ??= error
     })
+  }
+
+  /** False from the first error on. Node itself takes a stdout with a closed pipe for writable. */
+  get isOpen(): boolean {
+    return this.#error === undefined && !this.#stream.destroyed && this.#stream.writable
   }
 
   /** Resolves when there is room for more. Throws ClientError if the reader is gone. */
@@ -44,8 +57,7 @@ export class Output {
   }
 
   #check(): void {
-    const closed = this.#stream.destroyed || !this.#stream.writable
-    if (this.#error === undefined && !closed) return
+    if (this.isOpen) return
     const isPipe = this.#error === undefined || ('code' in this.#error && this.#error.code === 'EPIPE')
     if (isPipe) throw new ClientError('E_PIPE', 'the reader closed the pipe')
     throw new ClientError('E_OUTPUT', `the answer cannot be written: ${this.#error?.message ?? ''}`)

@@ -10,7 +10,7 @@ interface Streams {
 
 /** Returns `exit`, or 1 if the text could not be written. */
 export async function print(text: string, { out, err }: Streams, exit: ExitCode = 0): Promise<ExitCode> {
-  const output = new Output(out)
+  const output = Output.of(out)
   try {
     await output.write(text)
     await output.flush()

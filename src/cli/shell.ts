@@ -46,7 +46,7 @@ class Shell {
   constructor(path: string, options: ShellOptions) {
     this.#path = path
     this.#options = options
-    this.#out = new Output(options.out)
+    this.#out = Output.of(options.out)
     this.#terminal = options.input.isTTY === true && options.out.isTTY === true
   }
 
@@ -116,7 +116,7 @@ class Shell {
     if (paged !== undefined) reader.pause()
     try {
       const connection = await this.connect()
-      const out = paged === undefined ? this.#out : new Output(paged.out)
+      const out = paged === undefined ? this.#out : Output.of(paged.out)
       return await printReply(connection.ask(line), out, { format: 'text', err: this.#options.err })
     } catch (error) {
       this.#connection?.close()

@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Format } from '../../src/cli/arguments.ts'
 import { ask, lineOf, runCommand } from '../../src/cli/client.ts'
@@ -158,6 +159,26 @@ describe('a command', () => {
     })
     expect(await runCommand(path, ['show', 'route', 'count'], { format: 'text', watch: 0.01, out, err })).toBe(0)
     expect(text.split('Total:').length).toBe(4)
+  })
+
+  test('of the program, asked again and again, ends when nobody reads on', async () => {
+    const main = new URL('../../src/main.ts', import.meta.url).pathname
+    const command = `timeout 15 "${process.execPath}" "${main}" -s "${path}" --watch=1 show status | head -1; echo "\${PIPESTATUS[0]}"`
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', command], { timeout: 20_000 })
+    expect([stdout, stderr]).toEqual([expect.stringMatching(/^BIRD .*\n0\n$/), ''])
+  })
+
+  test('asked again and again leaves no listener behind', async () => {
+    const [out, err] = [new PassThrough(), new PassThrough()]
+    const counts: number[] = []
+    let text = ''
+    out.on('data', (chunk) => {
+      text += String(chunk)
+      counts.push(out.listenerCount('error'))
+      if (text.split('Total:').length > 15) out.destroy()
+    })
+    await runCommand(path, ['show', 'route', 'count'], { format: 'text', watch: 0.001, out, err })
+    expect(Math.max(...counts)).toBe(counts[0])
   })
 
   test('ends quietly when nobody reads on', async () => {
