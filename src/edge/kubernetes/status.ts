@@ -44,6 +44,7 @@ export class StatusDoor {
   readonly #jobs: Readonly<Record<'BGPNodeStatus' | 'conditions' | 'Events' | 'Lease' | 'startup taints', Job>>
   /** By job. */
   readonly #refusals = new Map<string, string>()
+  readonly #awaitingLease = new Set<'conditions' | 'startup taints'>()
   #reported: string | undefined
   #spread: Millis = 0
   #isStarted = false
@@ -61,12 +62,12 @@ export class StatusDoor {
     this.#jobs = {
       BGPNodeStatus: this.#job('BGPNodeStatus', (signal) => this.#status.write(signal)),
       conditions: this.#job('conditions', async (signal) =>
-        this.#lease.isHeld ? this.#objects.write(signal) : undefined,
+        this.#mayWrite('conditions') ? this.#objects.write(signal) : undefined,
       ),
       Events: this.#job('Events', (signal) => this.#events.write(signal)),
-      Lease: this.#job('Lease', (signal) => this.#lease.step(signal)),
+      Lease: this.#job('Lease', (signal) => this.#stepLease(signal)),
       'startup taints': this.#job('startup taints', async (signal) =>
-        this.#lease.isHeld ? this.#taint.look(signal) : undefined,
+        this.#mayWrite('startup taints') ? this.#taint.look(signal) : undefined,
       ),
     }
   }
@@ -74,6 +75,21 @@ export class StatusDoor {
   #job(name: string, run: (signal: AbortSignal) => Promise<Millis | undefined>): Job {
     const refused = (text: string | undefined) => this.#setRefused(name, text)
     return new Job({ timing: this.#options.timing, run, refused, spread: () => this.#spread })
+  }
+
+  /** Only the holder of the Lease writes these. A job that comes while the Lease has lapsed is woken after its renewal. */
+  #mayWrite(job: 'conditions' | 'startup taints'): boolean {
+    if (this.#lease.isHeld) return true
+    this.#awaitingLease.add(job)
+    return false
+  }
+
+  async #stepLease(signal: AbortSignal): Promise<Millis> {
+    const pause = await this.#lease.step(signal)
+    if (!this.#lease.isHeld) return pause
+    for (const job of this.#awaitingLease) this.#jobs[job].wake()
+    this.#awaitingLease.clear()
+    return pause
   }
 
   perform(effect: Report): void {

@@ -286,10 +286,17 @@ export class Manifests implements Source {
     }
     const before = this.#files.get(file)?.content ?? NOTHING
     const fresh = await this.#read(file, signature, before.objects.length > 0)
-    if (fresh === undefined) this.#unsettled.set(file, { signature, since: performance.now() })
+    if (fresh === undefined) this.#postpone(file, signature)
     else if (typeof fresh === 'string')
       this.#files.set(file, { signature, content: withoutProblems(before), error: fresh })
     else this.#files.set(file, { signature, content: keepMissing(before, fresh), error: undefined })
+  }
+
+  /** The file is read when it rests. Until the first reading is over nobody knows what it says: it may hide anything. */
+  #postpone(file: string, signature: string): void {
+    this.#unsettled.set(file, { signature, since: performance.now() })
+    if (this.#synced) return
+    this.#files.set(file, { signature: UNKNOWN, content: NOTHING, error: 'changed while it was read' })
   }
 
   /** Undefined when it changed while it was read; a text says why it cannot be read. */

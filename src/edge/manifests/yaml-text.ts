@@ -42,13 +42,25 @@ export function readYaml(text: string, kind: PieceKind): PieceReading {
       const root = kind === 'item' && isSeq(contents) ? contents.items[0] : contents
       const fault = faultOf(document, root)
       if (fault !== undefined) return { values: [...values, headValue(root)], fault }
-      values.push(document.toJS({ maxAliasCount: -1 }))
+      const value = makeValue(document)
+      if ('fault' in value) return { values: [...values, headValue(root)], fault: value.fault }
+      values.push(value.value)
     }
     return { values }
   } catch (error) {
     // The package recurses for every level.
     if (error instanceof RangeError) return { values: [], fault: { text: TOO_DEEP, at: 0 } }
     throw error
+  }
+}
+
+/** Some errors show only when values are made: a merge key (`<<`) without a map. */
+function makeValue(document: Document.Parsed): { readonly value: unknown } | { readonly fault: Fault } {
+  try {
+    return { value: document.toJS({ maxAliasCount: -1 }) }
+  } catch (error) {
+    if (error instanceof RangeError) throw error
+    return { fault: { text: error instanceof Error ? error.message : String(error), at: document.range[0] } }
   }
 }
 

@@ -239,6 +239,20 @@ describe('writing to the API', () => {
     expect(api.store.get(PEERS, '/peer-7')?.status).toMatchObject({ conditions: [theirs, { type: 'Accepted' }] })
   })
 
+  test('conditions that change while many are written are written too', async () => {
+    const names = Array.from({ length: 250 }, (_, index) => `peer-${index}`)
+    for (const name of names) api.apply(peer(name))
+    const source = await open()
+    tell(source)
+    await until('held', () => leases.length === 1)
+    source.report?.({ kind: 'conditions', objects: names.map((name) => conditionsOf(name, 'True')), whole: true })
+    await until('some are written', () => writes(`${PEERS}/`).length > 20)
+    const again = names.map((name) => conditionsOf(name, 'False'))
+    source.report?.({ kind: 'conditions', objects: again, whole: false })
+    const isFalse = (name: string) => JSON.stringify(api.store.get(PEERS, `/${name}`)?.status).includes('"False"')
+    await until('all are written', () => names.every(isFalse))
+  })
+
   test('Events stand where describe looks, and count what repeats', async () => {
     const source = await open()
     const uid = api.store.get(NODES, '/worker-1')?.metadata.uid

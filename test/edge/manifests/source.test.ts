@@ -381,12 +381,13 @@ describe('the folder of manifests', () => {
     expect(known.problems.size).toBe(1)
   })
 
-  // 8.F28
   test.each([
     ['a selector without quotes', 'nodeSelector: !all()', /^line 6: spec\.nodeSelector: the tag !all\(\) is not known/],
     ['a selector behind ! and a blank', 'nodeSelector: ! all()', /^line 6: spec\.nodeSelector: the tag ! is not known/],
     ['an empty text with a tag', 'nodeSelector: !', /^line 6: spec\.nodeSelector: the tag ! is not known/],
     ['an alias of nothing merged', '<<: *none', /^line 6: spec\.<<: the alias \*none has no anchor before it/],
+    ['a merge of nothing', '<<:', /Merge sources must be maps/],
+    ['a merge of a number', '<<: 5', /Merge sources must be maps/],
     ['a key twice', 'peerIP: 10.0.0.9', /^line 6: spec\.peerIP: is given twice/],
     ['a fraction', 'listenPort: 1790.0', /^line 6: spec\.listenPort: 1790\.0 is not a whole number/],
     ['a leading zero', 'listenPort: 0179', /^line 6: spec\.listenPort: 0179 is another number in YAML 1\.1/],

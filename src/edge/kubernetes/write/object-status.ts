@@ -49,12 +49,13 @@ export class ObjectStatusWriter {
   }
 
   async #writeMany(kind: StatusKind, signal: AbortSignal): Promise<void> {
+    const before = [...this.#waiting].filter(([, one]) => one.kind === kind)
     for await (const object of this.#client.list(this.#place(kind), signal)) {
       const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
       if (one !== undefined) await this.#writeOne(one, object, signal)
     }
-    // Objects that were not on the list have been deleted.
-    for (const [key, one] of this.#waiting) if (one.kind === kind) this.#waiting.delete(key)
+    // Objects that were not on the list have been deleted. What was set meanwhile is written by the next run.
+    for (const [key, one] of before) if (this.#waiting.get(key) === one) this.#waiting.delete(key)
   }
 
   async #writeOne(one: ObjectConditions, object: Fields | undefined, signal: AbortSignal): Promise<void> {
