@@ -1,6 +1,7 @@
 /** `show filters`: the rules of import and export policies as text, and how often each applied. */
 import { formatAddress } from '../base/address.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
+import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import { abridged } from './abridged.ts'
 import type { Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
@@ -42,22 +43,38 @@ export function ruleText({ match, action, operations }: Rule): string {
 }
 
 function matchText(match: RuleMatch): string {
-  const { family, prefixes, notPrefixes, source, peerType, learnedFrom, communities, asPathPrefix } = match
-  const parts = [
-    family !== undefined && (family === 'ipv4' ? 'IPv4' : 'IPv6'),
-    prefixes !== undefined && `in ${some(prefixes.map(prefixText))}`,
-    notPrefixes !== undefined && `not in ${some(notPrefixes.map(prefixText))}`,
-    source === 'own' && 'our own',
-    learnedFrom === undefined ? source === 'peer' && 'learned' : `learned from ${TYPES[learnedFrom]}`,
-    peerType !== undefined && `for ${TYPES[peerType]} neighbors`,
-    communities !== undefined && `community ${some(communities.map(joined))}`,
-    asPathPrefix !== undefined && `AS path begins ${asPathPrefix.join(' ')}`,
-    match.localPref !== undefined && `local preference ${match.localPref}`,
-    match.med !== undefined && `MED ${match.med}`,
-  ]
-  return parts.filter((part) => part !== false).join(', ')
+  const parts = Object.values(CONDITIONS).map((words) => words(match))
+  return parts.filter((part) => part !== undefined).join(', ')
 }
 
+/** The words for each condition of a rule, in the order in which they are read; the type asks for every one. */
+const CONDITIONS: { readonly [Name in keyof RuleMatch]-?: (match: RuleMatch) => string | undefined } = {
+  family: ({ family }) => family && FAMILY_NAMES[family],
+  prefixes: ({ prefixes }) => prefixes && `in ${some(prefixes.map(prefixText))}`,
+  notPrefixes: ({ notPrefixes }) => notPrefixes && `not in ${some(notPrefixes.map(prefixText))}`,
+  source: ({ source, learnedFrom }) =>
+    source === 'own' ? 'our own' : source === 'peer' && learnedFrom === undefined ? 'learned' : undefined,
+  learnedFrom: ({ learnedFrom }) => learnedFrom && `learned from ${TYPES[learnedFrom]}`,
+  named: ({ named }) => named && some(named.map(namedText)),
+  // Without names that it must have, a rule does not ask for those that it must not have.
+  notNamed: ({ named, notNamed = [] }) =>
+    named === undefined || notNamed.length === 0 ? undefined : `not ${some(notNamed.map(namedText))}`,
+  interface: (match) => match.interface && `over interface ${match.interface}`,
+  peerType: ({ peerType }) => peerType && `for ${TYPES[peerType]} neighbors`,
+  communities: ({ communities }) => communities && `community ${some(communities.map(joined))}`,
+  asPathPrefix: ({ asPathPrefix }) => asPathPrefix && `AS path begins ${asPathPrefix.join(' ')}`,
+  localPref: ({ localPref }) => (localPref === undefined ? undefined : `local preference ${localPref}`),
+  med: ({ med }) => (med === undefined ? undefined : `MED ${med}`),
+}
+
+/** A name of an own route is a BGPAdvertisement, or one of two marks. */
+function namedText(name: string): string {
+  if (name === FOR_ALL) return 'wanted by an object for all peers'
+  const covering = advertisementCovering(name)
+  return covering === undefined ? `named by BGPAdvertisement/${name}` : `covered by BGPAdvertisement/${covering}`
+}
+
+const FAMILY_NAMES = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
 
 const joined = (numbers: readonly number[]): string => numbers.join(':')
