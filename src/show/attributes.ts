@@ -15,13 +15,17 @@ export function lastAs({ asPath, origin }: PathAttributes): string {
   return `${asn === undefined ? '' : `AS${asn}`}${ORIGIN_SIGN[origin]}`
 }
 
-export function* attributeLines({ attributes, nextHops, peer }: RouteRow): Iterable<string> {
+/** RFC 4271 §9.1.1: what came without a preference is given one. Our own routes have none before export. */
+export const localPrefOf = ({ attributes, peer }: Pick<RouteRow, 'attributes' | 'peer'>): number | undefined =>
+  attributes.localPref ?? (peer === undefined ? undefined : DEFAULT_LOCAL_PREF)
+
+export function* attributeLines(row: RouteRow): Iterable<string> {
+  const { attributes, nextHops } = row
   yield `\tBGP.origin: ${attributes.origin}`
   yield* wrapped('\tBGP.as_path:', attributes.asPath.flatMap(segmentText))
   if (nextHops.length > 0) yield `\tBGP.next_hop: ${nextHops.join(' ')}`
   if (attributes.med !== undefined) yield `\tBGP.med: ${attributes.med}`
-  // RFC 4271 §9.1.1: what came without a preference is given one.
-  const localPref = attributes.localPref ?? (peer === undefined ? undefined : DEFAULT_LOCAL_PREF)
+  const localPref = localPrefOf(row)
   if (localPref !== undefined) yield `\tBGP.local_pref: ${localPref}`
   if (attributes.atomicAggregate) yield '\tBGP.atomic_aggr: '
   const { aggregator, originatorId } = attributes

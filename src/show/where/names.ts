@@ -5,6 +5,7 @@
 import { parsePrefix } from '../../base/prefix.ts'
 import type { RouteRow } from '../../bgp/rib/types.ts'
 import type { AsSegment } from '../../bgp/wire/as-path.ts'
+import { localPrefOf } from '../attributes.ts'
 import { ownKind } from '../own-kind.ts'
 import { formatRouterId } from '../router-id.ts'
 import { type Value, type ValueKind, VOID } from './values.ts'
@@ -24,7 +25,6 @@ const term = (type: ValueKind, read: Term['read']): Term => ({ type, read })
 
 /** BIRD's preference of static and of BGP routes. */
 const PREFERENCE = { own: 200, learned: 100 }
-const DEFAULT_LOCAL_PREF = 100
 
 export const NAMES: Readonly<Record<string, Term>> = {
   net: term('prefix', ({ prefix }) => prefixOf(prefix)),
@@ -39,7 +39,7 @@ export const NAMES: Readonly<Record<string, Term>> = {
     kind: 'enum',
     value: `ORIGIN_${attributes.origin.toUpperCase()}`,
   })),
-  bgp_local_pref: term('int', ({ peer, attributes }) => ofPeer(peer, int(attributes.localPref ?? DEFAULT_LOCAL_PREF))),
+  bgp_local_pref: term('int', (row) => int(localPrefOf(row))),
   bgp_med: term('int', ({ attributes }) => int(attributes.med)),
   bgp_community: term('tuples', ({ attributes }) => ({ kind: 'tuples', value: attributes.communities })),
   bgp_large_community: term('tuples', ({ attributes }) => ({ kind: 'tuples', value: attributes.largeCommunities })),
