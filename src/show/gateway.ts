@@ -4,12 +4,15 @@ import { contains, hostPrefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { InterfaceView } from './view.ts'
 
-/** RFC 2545 §3: a link-local next hop beside a global one is the same router, not a second way. */
-export function gatewaysOf({ nextHops, alsoVia = [] }: RouteRow): readonly Address[] {
-  const global = nextHops.filter((address) => !isLinkLocal(address))
-  const others = alsoVia.filter((address) => !isLinkLocal(address))
+export function gatewaysOf({ nextHops, alsoVia = [] }: Pick<RouteRow, 'nextHops' | 'alsoVia'>): readonly Address[] {
   // A router without a global address may write its link-local one in both halves.
-  return [...new Set([...(global.length > 0 ? global : nextHops), ...(others.length > 0 ? others : alsoVia)])]
+  return [...new Set([nextHops, ...alsoVia].flatMap(ofRouter))]
+}
+
+/** RFC 2545 §3: a link-local next hop beside a global one is the same router, not a second way. */
+function ofRouter(nextHops: readonly Address[]): readonly Address[] {
+  const global = nextHops.filter((address) => !isLinkLocal(address))
+  return global.length > 0 ? global : nextHops
 }
 
 /** The interface with the longest prefix around the gateway; a link-local gateway names its own. */

@@ -1,7 +1,7 @@
 /** Selects the routes that a `show route` command asks for, and reads them page by page, one family after the other. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { parsePrefix } from '../base/prefix.ts'
-import { evaluator } from '../bgp/policy/evaluate.ts'
+import { evaluator, type PolicyRoute } from '../bgp/policy/evaluate.ts'
 import type { RouteCount, RouteCursor, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import { elementsOf } from '../bgp/wire/attribute.ts'
 import type { ShowRoute } from './command.ts'
@@ -80,12 +80,20 @@ function acceptedBy(name: string, view: View): Where | Row {
   const [first] = found.neighbors
   const peerType = first === undefined ? undefined : protocolNamed(first, view)?.peer.session?.peerType
   const evaluate = evaluator(found.policy, peerType ?? 'external')
-  const where: Where = ({ prefix: text, peer, peerType: learnedFrom, attributes }) => {
-    const prefix = parsePrefix(text)
-    const source = peer === undefined ? 'own' : 'peer'
-    return prefix !== undefined && evaluate({ prefix, source, learnedFrom, attributes }).kind === 'accept'
+  const where: Where = (row) => {
+    const route = policyRoute(row)
+    return route !== undefined && evaluate(route).kind === 'accept'
   }
   return Object.assign(where, { questions: found.policy.rules.length })
+}
+
+/** A row as a policy sees it. */
+function policyRoute({ prefix: text, peer, peerType: learnedFrom, ...row }: RouteRow): PolicyRoute | undefined {
+  const prefix = parsePrefix(text)
+  const source = peer === undefined ? 'own' : 'peer'
+  return (
+    prefix && { prefix, source, learnedFrom, interface: row.interface, named: row.named, attributes: row.attributes }
+  )
 }
 
 function matchOf(command: ShowRoute): RouteQuery {

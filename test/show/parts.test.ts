@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatExtendedCommunity } from '../../src/show/attributes.ts'
-import { interfaceToward, scopeOf } from '../../src/show/gateway.ts'
+import { gatewaysOf, interfaceToward, scopeOf } from '../../src/show/gateway.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
 import { formatRfc3339, formatTime } from '../../src/show/time.ts'
 
@@ -49,6 +49,20 @@ describe('times', () => {
 })
 
 describe('ways and scopes', () => {
+  test.each([
+    ['a pair is one way', ['2001:db8::1', 'fe80::1%eth1'], undefined, ['2001:db8::1']],
+    ['a link-local one in both halves is one way', ['fe80::1%eth1', 'fe80::1%eth1'], undefined, ['fe80::1%eth1']],
+    [
+      'each path that shares has a way, with a global address or without',
+      ['2001:db8::1', 'fe80::1%eth1'],
+      [['fe80::2%eth1'], ['2001:db8::3', 'fe80::3%eth1']],
+      ['2001:db8::1', 'fe80::2%eth1', '2001:db8::3'],
+    ],
+    ['a way of two paths is one', ['10.0.0.1'], [['10.0.0.2'], ['10.0.0.1']], ['10.0.0.1', '10.0.0.2']],
+  ])('%s', (_name, nextHops, alsoVia, ways) => {
+    expect(gatewaysOf({ nextHops, ...(alsoVia && { alsoVia }) })).toEqual(ways)
+  })
+
   const interfaces = [
     { name: 'eth0', up: true, addresses: ['10.0.0.1/8', 'fe80::1/64'] },
     { name: 'eth1', up: true, addresses: ['10.1.0.1/16', '2001:db8::1/64'] },

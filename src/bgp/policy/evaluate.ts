@@ -10,9 +10,9 @@ export interface PolicyRoute {
   readonly source: RouteSource
   readonly learnedFrom: PeerType | undefined
   /** The interface of the session that it was learned over. */
-  readonly interface?: string
+  readonly interface?: string | undefined
   /** BGPAdvertisements that name a route of our own. */
-  readonly named?: readonly string[]
+  readonly named?: readonly string[] | undefined
   readonly attributes: PathAttributes
 }
 

@@ -154,8 +154,10 @@ export class RouteRows {
       peer: slot?.peer.name,
       from: slot?.peer.remoteAddress,
       peerType: slot?.peer.peerType,
+      interface: slot?.peer.interface,
       origin: local?.origin ?? 'bgp',
       object: local?.object,
+      named: local?.named,
       nextHops: sent?.nextHops ?? this.#nextHopsOf(paths, path),
       best,
       ...(best && sent === undefined && decided.shares.length > 1 && { alsoVia: this.#alsoVia(rib, decided.shares) }),
@@ -189,8 +191,8 @@ export class RouteRows {
       : 'next hop unreachable'
   }
 
-  #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly string[] {
-    return others.flatMap((path) => this.#nextHopsOf(paths, path))
+  #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly (readonly string[])[] {
+    return others.map((path) => this.#nextHopsOf(paths, path))
   }
 
   #policyReason(rib: FamilyRib, prefix: number, path: number): string {

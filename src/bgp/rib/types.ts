@@ -175,13 +175,17 @@ export interface RouteRow {
   readonly peer: string | undefined
   readonly from: Address | undefined
   readonly peerType: PeerType | undefined
+  /** The interface of the session that it was learned over, if known. */
+  readonly interface: string | undefined
   /** `pod-cidr`, `service` … for our own, `bgp` for learned ones. */
   readonly origin: string
   readonly object: string | undefined
+  /** Names of one of our own for export policy, as in `LocalRoute`. */
+  readonly named: readonly string[] | undefined
   readonly nextHops: readonly Address[]
   readonly best: boolean
-  /** Next hops of the other paths that share traffic with this one, which is the best. */
-  readonly alsoVia?: readonly Address[]
+  /** Next hops of each other path that shares traffic with this one, which is the best. */
+  readonly alsoVia?: readonly (readonly Address[])[]
   /** The decision step that the path won or lost, in words, or why it was rejected. */
   readonly reason: string
   /** Import policy rejected it: such routes are listed only on request. */

@@ -21,7 +21,7 @@ function room(over: Partial<DecisionSettings> = {}): Room {
 
 /** The next hops of the best route, its own first. */
 const via = (made: Room): readonly string[] =>
-  made.rows().flatMap(({ best, nextHops, alsoVia = [] }) => (best ? [...nextHops, ...alsoVia] : []))
+  made.rows().flatMap(({ best, nextHops, alsoVia = [] }) => (best ? [...nextHops, ...alsoVia.flat()] : []))
 
 describe('sharing', () => {
   test('[66] equal paths of one AS share, whoever came first', () => {
