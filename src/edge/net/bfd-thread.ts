@@ -34,6 +34,7 @@ class Thread implements BfdRunner {
   readonly #port: MessagePort
   readonly #bell = new Bell()
   readonly #gone: Promise<void>
+  #isGone = false
   readonly #ring = () => this.#bell.ring()
 
   constructor(independent: boolean, hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) {
@@ -59,6 +60,7 @@ class Thread implements BfdRunner {
       worker.once('exit', () => {
         process.off('exit', this.#ring)
         port1.close()
+        this.#isGone = true
         closeSocket(this.#bell.fd)
         resolve()
         ended(reason)
@@ -75,7 +77,9 @@ class Thread implements BfdRunner {
     await this.#gone
   }
 
+  /** The descriptor of the bell may be another's once the thread is gone. */
   #order(order: BfdOrder): void {
+    if (this.#isGone) return
     this.#port.postMessage(order)
     this.#bell.ring()
   }

@@ -92,9 +92,9 @@ export class Bfd {
   }
 
   #ended(reason: string): void {
-    if (this.#isStopped) return
     this.#runner = undefined
     for (const answered of [...this.#asking.values()]) answered()
+    if (this.#isStopped) return
     this.#feed({ kind: 'bfd-error', text: reason })
     this.#restart = setTimeout(() => this.#run(), PAUSE)
   }

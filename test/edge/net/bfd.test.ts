@@ -1,5 +1,5 @@
 /** The door to the BFD engine, before a runner that does nothing but remember; the real thread at the end. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { BfdInput, BfdIntent, BfdNews } from '../../../src/bfd/types.ts'
 import { Bfd, type StartBfd } from '../../../src/edge/net/bfd.ts'
 import { startBfdThread } from '../../../src/edge/net/bfd-thread.ts'
@@ -27,6 +27,20 @@ class Scene {
     this.door.perform({ kind: 'bfd', sessions })
   }
 }
+
+test('who stops does not wait for an answer of a runner that has ended meanwhile', async () => {
+  vi.useFakeTimers()
+  try {
+    const scene = new Scene()
+    scene.perform(intent())
+    const stopped = scene.door.stop()
+    scene.ended('its thread has ended')
+    await stopped
+    expect(vi.getTimerCount()).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
+})
 
 test('nothing runs until somebody is to be watched', () => {
   const scene = new Scene()
