@@ -362,10 +362,10 @@ function parseAgent(argv: readonly string[]): Arguments {
   return {
     kind: 'agent',
     options: {
-      node: values.node ?? process.env.NODE_NAME ?? hostname(),
+      node: values.node ?? (process.env.NODE_NAME || hostname()),
       source: values.source ?? 'kubernetes',
       kubeconfig: values.kubeconfig,
-      namespace: values.namespace ?? process.env.POD_NAMESPACE ?? 'godwit',
+      namespace: values.namespace ?? (process.env.POD_NAMESPACE || 'godwit'),
       pod: process.env.POD_NAME || undefined,
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       control: values.control ?? DEFAULT_SOCKET,

@@ -17,7 +17,7 @@ export interface Resource {
   readonly custom: boolean
   /** Where it may be instead, if the cluster does not know it at `apiVersion`. */
   readonly elsewhere?: string
-  /** A field selector. */
+  /** A label or field selector. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
   /** For kinds that are read in one namespace: which, where an object names none. */
   readonly namespace?: string

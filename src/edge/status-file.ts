@@ -56,7 +56,7 @@ export class StatusFile {
   }
 }
 
-/** The content that an earlier run wrote; undefined where it cannot be read. */
+/** The content that an earlier run wrote; empty where it cannot be read. */
 async function readStatus(path: string): Promise<{ readonly conditions?: unknown }> {
   try {
     const file = await open(path)

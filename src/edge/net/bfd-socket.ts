@@ -77,7 +77,7 @@ interface Listener {
 interface Sender {
   readonly open: Open
   fd: number | undefined
-  /** The interface on which packets of the neighbor arrive. */
+  /** Our receiving socket for this neighbor. */
   listener: Listener | undefined
   error: string | undefined
 }

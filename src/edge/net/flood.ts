@@ -72,13 +72,13 @@ export class Flood {
       if (calls > MOST) this.#turn(true)
       return
     }
-    const dropped = this.#takeDropped()
+    const dropped = this.#droppedSinceLast()
     if (dropped > 0) this.#options.report(true, dropped)
     this.#calm = dropped + calls > MOST ? 0 : this.#calm + 1
     if (this.#calm >= CALM) this.#turn(false)
   }
 
-  #takeDropped(): number {
+  #droppedSinceLast(): number {
     const all = this.#options.dropped()
     const dropped = Math.max(0, all - this.#dropped)
     this.#dropped = all
