@@ -5,7 +5,7 @@
 import { whyReset } from '../bgp/session/change.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'
-import type { Advertised, NodePreview, PeerPreview } from './node.ts'
+import { type Advertised, groupKey, type NodePreview, type PeerPreview } from './node.ts'
 
 export type ChangeLine =
   | { readonly kind: 'node-added' | 'node-removed'; readonly node: string }
@@ -33,13 +33,11 @@ export function changeOf(before: readonly NodePreview[], after: readonly NodePre
 function changeOfNode(before: NodePreview | undefined, after: NodePreview): readonly ChangeLine[] {
   const { node } = after
   if (before === undefined) return [{ kind: 'node-added', node }]
-  const old = new Map(before.peers.map((peer) => [peerKey(peer), peer]))
-  const now = new Set(after.peers.map(peerKey))
-  const removed = before.peers.filter((peer) => !now.has(peerKey(peer)))
+  const { old, removed } = matched(before.peers, after.peers)
   return [
     ...removed.map((peer): ChangeLine => ({ kind: 'session-removed', node, peer: peerLabel(peer) })),
     ...after.peers.flatMap((peer) => {
-      const known = old.get(peerKey(peer))
+      const known = old.get(peer)
       if (known !== undefined)
         return [...changeOfSession(before, known, after, peer), ...changeOfRoutes(node, known, peer)]
       return [{ kind: 'session-added', node, peer: peerLabel(peer) } as const, ...changeOfRoutes(node, undefined, peer)]
@@ -47,8 +45,29 @@ function changeOfNode(before: NodePreview | undefined, after: NodePreview): read
   ]
 }
 
-/** The mesh is one neighbor here. */
-const peerKey = ({ intent }: PeerPreview): string => (intent.kind === 'Mesh' ? 'Mesh' : intent.name)
+interface Matched {
+  /** What each row was before the change. */
+  readonly old: ReadonlyMap<PeerPreview, PeerPreview>
+  readonly removed: readonly PeerPreview[]
+}
+
+/** Rows of one key are the same neighbor. Those of the mesh that are left on both sides are taken for the same, in order. */
+function matched(before: readonly PeerPreview[], after: readonly PeerPreview[]): Matched {
+  const left = new Map(before.map((peer) => [groupKey(peer.intent), peer]))
+  const old = new Map<PeerPreview, PeerPreview>()
+  const match = (peer: PeerPreview, key: string): void => {
+    const known = left.get(key)
+    if (known === undefined) return
+    old.set(peer, known)
+    left.delete(key)
+  }
+  for (const peer of after) match(peer, groupKey(peer.intent))
+  const changed = [...left].filter(([, { intent }]) => intent.kind === 'Mesh').map(([key]) => key)
+  for (const peer of after) {
+    if (peer.intent.kind === 'Mesh' && !old.has(peer)) match(peer, changed.shift() ?? '')
+  }
+  return { old, removed: [...left.values()] }
+}
 
 export const peerLabel = ({ intent, count }: PeerPreview): string =>
   intent.kind === 'Mesh' ? `the mesh (${count} ${count === 1 ? 'node' : 'nodes'})` : intent.name
@@ -64,9 +83,9 @@ function changeOfSession(
     return [{ kind: 'session-held', ...line, reason: peer.intent.held }]
   }
   if (before.intent.node === undefined || after.intent.node === undefined) return []
-  // Who of the mesh stands for it may be another node now: its address says nothing.
-  const like =
-    old.intent.kind === 'Mesh' ? { ...old.intent, name: peer.intent.name, address: peer.intent.address } : old.intent
+  // Who of the mesh stands for it may be another node now: its address and AS say nothing.
+  const { name, address, remoteAs } = peer.intent
+  const like = old.intent.kind === 'Mesh' ? { ...old.intent, name, address, remoteAs } : old.intent
   const reason = whyReset(peerConfig(like, before.intent.node), peerConfig(peer.intent, after.intent.node))
   return reason === undefined ? [] : [{ kind: 'session-resets', ...line, reason }]
 }

@@ -84,12 +84,18 @@ export function problemsOf(store: ObjectStore, previews: readonly NodePreview[])
   return [...new Map(all.map((problem) => [problem.text, problem])).values()]
 }
 
+/** Neighbors of one key are one row: those of the mesh that are told the same, from the same address. */
+export function groupKey(peer: PeerIntent): string {
+  if (peer.kind !== 'Mesh') return peer.name
+  const { exportPolicy, families, sourceAddress, held } = peer
+  return ['Mesh', exportPolicy.name, peerTypeOf(peer), families.join(), sourceAddress ?? '', held ?? ''].join('\n')
+}
+
 /** Neighbors, of the mesh one for all that differ in nothing but who they are. */
 function groups(peers: readonly PeerIntent[]): readonly (readonly [PeerIntent, number])[] {
   const found = new Map<string, [PeerIntent, number]>()
   for (const peer of peers) {
-    const policies = `${peer.exportPolicy.name}\n${peerTypeOf(peer)}\n${peer.families.join()}\n${peer.held ?? ''}`
-    const key = peer.kind === 'Mesh' ? policies : peer.name
+    const key = groupKey(peer)
     const group = found.get(key)
     if (group === undefined) found.set(key, [peer, 1])
     else group[1]++

@@ -1,4 +1,5 @@
 /** `godwit check` without its doors: what each node would tell whom, what a change does, and what differs from Calico. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { changeOf } from '../../src/preview/change.ts'
 import { type NodePreview, previewNode, previewNodes, problemsOf } from '../../src/preview/node.ts'
@@ -109,6 +110,36 @@ describe('what a change would do', () => {
 
   test('nothing, where nothing is different on the wire', () => {
     expect(change(OBJECTS, OBJECTS)).toEqual([])
+  })
+
+  test('nothing, where the objects are the same, whatever nodes and neighbors they are', () => {
+    const kind = fc.constantFrom('4', '6', '46', '64')
+    const asNumber = fc.constantFrom(undefined, '64512', '64601', '64602')
+    fc.assert(
+      fc.property(fc.array(fc.record({ kind, asNumber }), { maxLength: 6 }), fc.boolean(), (drawn, held) => {
+        const nodes = drawn.map(({ kind: digits, asNumber: asn }, index) =>
+          node(`m${index}`, {
+            addresses: [...digits].map((digit) => (digit === '4' ? `10.1.0.${index + 1}` : `fd00:1::${index + 1}`)),
+            podCIDRs: [`10.245.${index}.0/24`],
+            ...(asn !== undefined && { annotations: { 'godwit.dev/asNumber': asn } }),
+          }),
+        )
+        const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, ...(held && { filters: ['none'] }) })
+        const objects = [...nodes, ONE, CLUSTER, tor]
+        expect(change(objects, objects)).toEqual([])
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('nodes of the mesh differ in families, and a new first one resets nobody', () => {
+    const dual = node('m1', { addresses: ['10.1.0.1', 'fd00:1::1'] })
+    const mixed = [ONE, CLUSTER, TWO, dual]
+    expect(preview(mixed).peers).toHaveLength(2)
+    expect(change(mixed, [...mixed, node('a0', { addresses: ['10.0.0.10'] })])).toEqual([])
+    const one = bgpConfiguration({ asNumber: 64513, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }] })
+    const resets = { kind: 'session-resets', node: 'n1', peer: 'the mesh (1 node)', reason: 'local AS' }
+    expect(change(mixed, [ONE, one, TWO, dual])).toEqual([resets, resets])
   })
 
   test('routes come and go', () => {
