@@ -23,9 +23,15 @@ export function openPager(out: Writable & { readonly isTTY?: boolean }): Paged |
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { LESS, ...process.env },
   })
+  // The terminal sends Ctrl-C to both; what it means is for the pager to say, which must not lose its terminal to a shell.
+  process.on('SIGINT', leaveToPager)
   const ended = new Promise<void>((resolve) => {
-    child.once('close', () => resolve())
-    child.once('error', () => resolve())
+    const done = () => {
+      process.off('SIGINT', leaveToPager)
+      resolve()
+    }
+    child.once('close', done)
+    child.once('error', done)
   })
   return {
     out: child.stdin,
@@ -35,6 +41,8 @@ export function openPager(out: Writable & { readonly isTTY?: boolean }): Paged |
     },
   }
 }
+
+const leaveToPager = (): void => {}
 
 function isThere(program: string): boolean {
   const folders = program.includes('/') ? [''] : (process.env.PATH ?? '').split(':')
