@@ -555,7 +555,7 @@ describe('routes', () => {
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
-  test('[8.D18] a route inside a service range that is configured later leaves the kernel, and comes back with its end', () => {
+  test('a route inside a service range that is configured later leaves the kernel, and comes back with its end', () => {
     const lab = new Lab()
     lab.settle()
     lab.change(upsert(TAKE_ALL), upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['take-all'] })))

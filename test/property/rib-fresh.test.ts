@@ -465,7 +465,7 @@ const anyHistory = fc.oneof(
   ),
 )
 
-test('[8.D18] at rest a RIB says what a fresh one says, and nothing is left when all is gone', () => {
+test('at rest a RIB says what a fresh one says, and nothing is left when all is gone', () => {
   const property = fc.property(anyHistory, fc.constantFrom(600, 1 << 20), (steps, logLimit) => {
     const history = new History(logLimit)
     for (const step of steps) history.step(step)

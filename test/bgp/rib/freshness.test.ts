@@ -21,7 +21,7 @@ function ribWith(...peers: readonly RibPeer[]): Rib {
   return rib
 }
 
-test('[8.D17] a policy that changed while there was nothing to judge does not swallow the next one', () => {
+test('a policy that changed while there was nothing to judge does not swallow the next one', () => {
   const rib = ribWith(a)
   rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } })
   settle(rib)
@@ -32,7 +32,7 @@ test('[8.D17] a policy that changed while there was nothing to judge does not sw
   expect(rib.counts(a.name, 'ipv4').accepted).toBe(0)
 })
 
-test('[8.D19] who comes is told what was pending for a neighbor that left unread', () => {
+test('who comes is told what was pending for a neighbor that left unread', () => {
   const rib = ribWith(a, b)
   announce(rib, a, X)
   settle(rib)
@@ -43,7 +43,7 @@ test('[8.D19] who comes is told what was pending for a neighbor that left unread
   expect([...new Listener(c).drain(rib, c.name).routes.keys()]).toEqual([X])
 })
 
-test('[8.D19] who returns in the very turn in which it left, unread, is told all', () => {
+test('who returns in the very turn in which it left, unread, is told all', () => {
   const rib = ribWith(a, b)
   announce(rib, a, X)
   settle(rib)
@@ -54,7 +54,7 @@ test('[8.D19] who returns in the very turn in which it left, unread, is told all
   expect([...new Listener(b).drain(rib, b.name).routes.keys()].sort()).toEqual([X, Y])
 })
 
-test('[8.B9] an answer kept for a run of routes is not given for a next hop that has got the same number', () => {
+test('an answer kept for a run of routes is not given for a next hop that has got the same number', () => {
   const internal = neighbor(5, { peerType: 'internal' })
   const rib = ribWith(a, internal)
   // The attributes live on with Y; the last answer is that for X.
@@ -69,7 +69,7 @@ test('[8.B9] an answer kept for a run of routes is not given for a next hop that
   expect(new Listener(internal).drain(rib, internal.name).routes.get(Z)).toContain('via 192.0.2.93 ')
 })
 
-test('[8.D18] the routes of a neighbor that becomes a client of our cluster go to those that are none', () => {
+test('the routes of a neighbor that becomes a client of our cluster go to those that are none', () => {
   const reflection = (client: boolean) => ({ peerType: 'internal', reflection: { clusterId: 1, client } }) as const
   const [source, other] = [neighbor(5, reflection(false)), neighbor(6, reflection(false))]
   const rib = ribWith(source, other)
@@ -85,7 +85,7 @@ test('[8.D18] the routes of a neighbor that becomes a client of our cluster go t
   expect([...listener.drain(rib, other.name).routes.keys()]).toEqual([])
 })
 
-test('[8.D18] the oldest path is given up when it is no longer preferred', () => {
+test('the oldest path is given up when it is no longer preferred', () => {
   const rib = ribWith(a, b)
   const settings = { paths: 1, relax: false, preferOldest: true }
   rib.setDecision(settings)
@@ -99,7 +99,7 @@ test('[8.D18] the oldest path is given up when it is no longer preferred', () =>
   expect(rib.counts(a.name, 'ipv4').preferred).toBe(1)
 })
 
-test('[8.D18] a next hop that becomes our own address is used no more, and is again when the address has gone', () => {
+test('a next hop that becomes our own address is used no more, and is again when the address has gone', () => {
   const rib = ribWith(a)
   announce(rib, a, X, {}, '192.0.2.77')
   settle(rib)
