@@ -27,6 +27,7 @@ const IDLE: Millis = 1_000
 export class Apart {
   readonly #timeout: Millis
   #worker: Worker | undefined
+  #fail: (error: Error) => void = () => {}
   #idle: NodeJS.Timeout | undefined
   #last: Promise<unknown> = Promise.resolve()
 
@@ -68,8 +69,7 @@ export class Apart {
         clearTimeout(timer)
         resolve(read)
       })
-      worker.once('error', reject)
-      worker.once('exit', () => reject(new Error('the thread ended')))
+      this.#fail = reject
       worker.postMessage(question)
     })
   }
@@ -77,8 +77,10 @@ export class Apart {
   #start(): Worker {
     if (this.#worker !== undefined) return this.#worker
     const worker = new Worker(CODE, { resourceLimits: LIMITS, execArgv: [], argv: [] })
-    // A failure goes to the caller; without a caller it is dropped.
-    worker.on('error', () => {})
+    // A failure goes to the caller that waits; without one, or after `stop`, it is dropped.
+    const fail = (error: Error) => this.#worker === worker && this.#fail(error)
+    worker.on('error', fail)
+    worker.on('exit', () => fail(new Error('the thread ended')))
     worker.unref()
     this.#worker = worker
     return worker

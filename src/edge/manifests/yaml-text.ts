@@ -87,17 +87,24 @@ function headValue(root: unknown): unknown {
 
 class Check {
   #values = 0
-  readonly #sizes = new Map<string, number>()
+  /** The deepest level of what is being looked at. */
+  #deepest = 0
+  /** Of what has an anchor: its values, and the levels below it. */
+  readonly #anchored = new Map<string, { readonly values: number; readonly levels: number }>()
 
   fault(node: unknown, depth: number): Fault | undefined {
-    const start = this.#values
+    const [values, deepest] = [this.#values, this.#deepest]
+    this.#deepest = depth
     const found = this.#look(node, depth)
-    if (isAnchored(node)) this.#sizes.set(node.anchor, this.#values - start)
+    if (isAnchored(node)) {
+      this.#anchored.set(node.anchor, { values: this.#values - values, levels: this.#deepest - depth })
+    }
+    this.#deepest = Math.max(this.#deepest, deepest)
     return found
   }
 
   #look(node: unknown, depth: number): Fault | undefined {
-    if (isAlias(node)) return this.#alias(node.source, startOf(node))
+    if (isAlias(node)) return this.#alias(node.source, depth, startOf(node))
     this.#values++
     if (hasBareTag(node)) return { text: unknownTag('!'), at: startOf(node) }
     if (isScalar(node)) return numberFault(node)
@@ -106,11 +113,13 @@ class Check {
     return isMap(node) ? this.#map(node.items, depth) : this.#sequence(node.items, depth)
   }
 
-  #alias(anchor: string, at: number): Fault | undefined {
-    const size = this.#sizes.get(anchor)
-    if (size === undefined)
+  #alias(anchor: string, depth: number, at: number): Fault | undefined {
+    const known = this.#anchored.get(anchor)
+    if (known === undefined)
       return { text: `the alias *${anchor.slice(0, 40)} has no anchor before it`, at, isAlias: true }
-    this.#values += size
+    this.#deepest = depth + known.levels
+    if (this.#deepest > DEEPEST) return { text: TOO_DEEP, at }
+    this.#values += known.values
     return this.#values <= MOST_VALUES ? undefined : { text: `aliases make more than ${MOST_VALUES} values`, at }
   }
 
@@ -119,7 +128,7 @@ class Check {
     for (const { key, value } of pairs) {
       if (!isScalar(key)) return { text: 'a key is not a text', at: startOf(key) }
       if (hasBareTag(key)) return { text: unknownTag('!'), at: startOf(key) }
-      if (key.anchor !== undefined) this.#sizes.set(key.anchor, 1)
+      if (key.anchor !== undefined) this.#anchored.set(key.anchor, { values: 1, levels: 0 })
       // The merge key may occur several times.
       const name = typeof key.value === 'symbol' || key.value === '<<' ? undefined : String(key.value)
       if (name !== undefined && keys.has(name)) return { text: KEY_TWICE, at: startOf(key) }

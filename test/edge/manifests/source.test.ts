@@ -381,6 +381,20 @@ describe('the folder of manifests', () => {
     expect(known.problems.size).toBe(1)
   })
 
+  test('values behind aliases are no deeper than written ones', async () => {
+    const nested = (inside: string) => '['.repeat(40) + inside + ']'.repeat(40)
+    const lines = Array.from(
+      { length: 10 },
+      (_, index) => `  - &a${index} ${nested(index === 0 ? '1' : `*a${index - 1}`)}`,
+    )
+    await writeFile(
+      path('deep.yaml'),
+      `kind: BGPPeer\napiVersion: godwit.dev/v1\nmetadata: {name: deep}\nspec:\n${lines.join('\n')}\n`,
+    )
+    await start()
+    expect([...known.problems.values()]).toEqual([expect.stringMatching(/nested|deep/i)])
+  })
+
   test.each([
     ['a selector without quotes', 'nodeSelector: !all()', /^line 6: spec\.nodeSelector: the tag !all\(\) is not known/],
     ['a selector behind ! and a blank', 'nodeSelector: ! all()', /^line 6: spec\.nodeSelector: the tag ! is not known/],
