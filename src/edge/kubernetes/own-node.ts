@@ -35,6 +35,8 @@ export interface OwnNodeOptions {
   readonly resource: Resource
   readonly api: Api
   readonly pass: (change: ObjectChange) => void
+  /** The Node is there again after it was missing: it may be another one, with another uid. */
+  readonly returned?: () => void
   readonly timing?: OwnNodeTiming | undefined
 }
 
@@ -47,6 +49,8 @@ export class OwnNode {
   /** Since when the API has had none; undefined: not asked yet, or no answer. */
   #goneSince: Millis | undefined
   #asking: NodeJS.Timeout | undefined
+  /** It was missing when it was last looked for. */
+  #isMissing = false
   readonly #stopped = new AbortController()
 
   constructor(options: OwnNodeOptions) {
@@ -70,17 +74,21 @@ export class OwnNode {
   #isOwn = ({ kind, name }: ObjectRef): boolean => kind === 'Node' && name === this.#options.name
 
   #see(upsert: Extract<ObjectChange, { readonly kind: 'upsert' }>): void {
-    this.#stopAsking()
-    this.#known = upsert
+    this.#know(upsert)
     this.#options.pass(upsert)
+  }
+
+  #know(node: ListedObject): void {
+    const isBack = this.#isMissing
+    this.#stopAsking()
+    this.#known = node
+    this.#isMissing = false
+    if (isBack) this.#options.returned?.()
   }
 
   #replace(change: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
     const own = change.objects.find(({ ref }) => this.#isOwn(ref))
-    if (own !== undefined) {
-      this.#stopAsking()
-      this.#known = own
-    }
+    if (own !== undefined) this.#know(own)
     const missing = own === undefined ? this.#known : undefined
     if (missing !== undefined) this.#doubt()
     this.#options.pass(missing === undefined ? change : { ...change, objects: [...change.objects, missing] })
@@ -93,6 +101,7 @@ export class OwnNode {
   }
 
   #doubt(): void {
+    this.#isMissing = true
     this.#asking ??= setTimeout(() => void this.#ask(), 0)
   }
 

@@ -100,6 +100,7 @@ class Kubernetes implements Source {
         resource: nodes,
         api,
         pass: this.#passNode,
+        returned: () => this.#status?.nodeReturned(),
         timing: ownNodeTiming,
       })
     }

@@ -117,6 +117,12 @@ export class StatusDoor {
     }
   }
 
+  /** What was written about the Node belonged to the one before. */
+  nodeReturned(): void {
+    this.#status.startOver()
+    this.#jobs.BGPNodeStatus.wake()
+  }
+
   async stop(): Promise<void> {
     await Promise.all(Object.values(this.#jobs).map((job) => job.stop()))
     await this.#lease.release(AbortSignal.timeout(FAREWELL)).catch(() => {})

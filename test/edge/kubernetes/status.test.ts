@@ -304,6 +304,23 @@ describe('writing to the API', () => {
     })
   })
 
+  test('a Node that is deleted and registered again gets the condition and owns the status', async () => {
+    api.apply(node('worker-1'))
+    const { kubeconfig } = opened
+    const status = { node: 'worker-1', nodeReadiness: true, timing: QUICK_JOB }
+    const options = { kubeconfig, apiGroup: 'godwit.dev', feed: known.feed, timing: QUICK, status } as const
+    const source = await openKubernetes({ ...options, node: 'worker-1' })
+    sources.push(source)
+    await known.until('synced', () => known.synced)
+    tell(source)
+    await until('the condition', () => writes(`${NODES}/worker-1`).length === 1)
+    api.delete('Node', 'worker-1')
+    api.apply(node('worker-1'))
+    const uidOf = () => api.store.get(NODES, '/worker-1')?.metadata?.uid
+    await until('the condition again', () => writes(`${NODES}/worker-1`).length === 2)
+    await untilStored({ metadata: { ownerReferences: [{ kind: 'Node', name: 'worker-1', uid: uidOf() }] } })
+  })
+
   test('a node that is not ready keeps its taint, and so does one whose status is from another Node of its name', async () => {
     const taints = [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }]
     for (const name of ['worker-2', 'worker-3']) api.apply({ ...node(name), spec: { taints } })

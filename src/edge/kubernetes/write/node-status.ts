@@ -21,6 +21,8 @@ export class NodeStatusWriter {
   readonly #node: string
   readonly #writesNode: boolean
   #wanted: NodeStatus | undefined
+  #newest: NodeStatus | undefined
+  #hasNewOwner = false
   /** The object in the API; undefined: to be read. */
   #known: Fields | undefined
   /** Our condition on the Node. */
@@ -34,6 +36,15 @@ export class NodeStatusWriter {
 
   set(status: NodeStatus): void {
     this.#wanted = status
+    this.#newest = status
+  }
+
+  /** The Node may be another one of the same name: the status gets it as owner, and its condition is written again. */
+  startOver(): void {
+    this.#known = undefined
+    this.#written = undefined
+    this.#hasNewOwner = true
+    this.#wanted = this.#newest
   }
 
   async write(signal: AbortSignal): Promise<undefined> {
@@ -56,10 +67,18 @@ export class NodeStatusWriter {
     const before = fields(known?.status)
     const status = renderNodeStatus(wanted, systemClock.epoch, systemClock.now(), before.conditions)
     const { apiVersion, kind } = NODE_STATUS
-    const metadata = known === undefined ? await this.#newMetadata(signal) : keptMetadata(known)
+    const metadata = await this.#metadataOf(known, signal)
     const object = { apiVersion, kind, metadata, status }
     this.#known =
       known === undefined ? await this.#client.create(NODE_STATUS, object, signal) : await this.#replace(object, signal)
+    this.#hasNewOwner = false
+  }
+
+  async #metadataOf(known: Fields | undefined, signal: AbortSignal): Promise<Fields> {
+    if (known === undefined) return this.#newMetadata(signal)
+    if (!this.#hasNewOwner) return keptMetadata(known)
+    const { ownerReferences } = await this.#newMetadata(signal)
+    return { ...keptMetadata(known), ownerReferences }
   }
 
   /** Deleted between reading and writing: it is created again. */
