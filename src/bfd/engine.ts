@@ -49,6 +49,8 @@ export class BfdEngine {
   readonly #dropped = new Map<DropReason, number>()
   readonly #strangers = new Set<string>()
   #least: Micros
+  /** As the agent knows it: 0 as long as nothing was reported. */
+  #reportedLeast: Micros = 0
   /** We go away then, whether all neighbors know or not. */
   #leavesAt: Millis | undefined
   #sent = 0
@@ -135,8 +137,9 @@ export class BfdEngine {
   }
 
   #setLeast(least: Micros): void {
-    if (least === this.#least) return
     this.#least = least
+    if (least === this.#reportedLeast) return
+    this.#reportedLeast = least
     this.#effects.push({ kind: 'least-interval', least })
   }
 

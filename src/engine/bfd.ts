@@ -142,10 +142,13 @@ export class Bfd {
         return this.#report(news)
       case 'answer':
         this.#counters = news.counters
+        this.#least = news.counters.leastInterval
         for (const session of news.sessions) this.#keep(session)
         return []
       case 'priority':
+        // A thread begins with it, and has said nothing of its intervals yet.
         this.#priority = news.priority
+        this.#least = 0
         this.#logPriority(news.priority)
         return []
       case 'least-interval':

@@ -173,6 +173,15 @@ describe('packets a second are bounded', () => {
     expect(engine.handle(sessions(...mesh(10, 100_000)), 0)).toContainEqual({ kind: 'least-interval', least: 0 })
   })
 
+  test('without priority no interval is shorter than 50 ms, which is said once, with the first sessions', () => {
+    const engine = new BfdEngine({ seed: 7, independent: true, least: 50_000 })
+    const isSaid = (effects: readonly { readonly kind: string }[]) =>
+      effects.some(({ kind }) => kind === 'least-interval')
+    const first = engine.handle(sessions(...mesh(1, 10_000)), 0)
+    expect(first).toContainEqual({ kind: 'least-interval', least: 50_000 })
+    expect(isSaid(engine.handle(sessions(...mesh(2, 10_000)), 0))).toBe(false)
+  })
+
   test('never more than the bound in any second, once all are Up', () => {
     const engine = makeEngine()
     const discriminators = opened(engine.handle(sessions(...mesh(300, 10_000)), 0)).map(({ session }) => session)
