@@ -78,12 +78,17 @@ const garbledText = (line: string): string =>
 
 /** Cut at newlines; the socket is read only as fast as the lines are taken. */
 async function* linesOf(socket: Socket): AsyncGenerator<string, undefined> {
-  let rest = ''
+  /** The beginning of a line whose end has not come. */
+  let begun: string[] = []
   try {
     for await (const chunk of socket) {
-      const lines = (rest + String(chunk)).split('\n')
-      rest = lines.pop() ?? ''
-      yield* lines
+      const [first = '', ...further] = String(chunk).split('\n')
+      begun.push(first)
+      const last = further.pop()
+      if (last === undefined) continue
+      yield begun.join('')
+      yield* further
+      begun = [last]
     }
   } catch {
     // A reader that waits for a line gets the end.

@@ -71,11 +71,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-nat':
       return yield* one(natJson(view.nat()))
     case 'show-services':
-      return yield* one({
-        services: yield* servicesJson(view),
-        refusals: Object.fromEntries(view.refusals()),
-        problems: problemsJson(view),
-      })
+      return yield* servicesJson(view)
     case 'configure-confirm':
     case 'configure-undo':
     case 'eval':
@@ -108,9 +104,16 @@ function* list(
   items: Iterable<Json | undefined>,
   end: (count: number) => Row = () => ({ code: CODE.ok, text: '' }),
 ): Iterable<Row> {
+  yield { code: CODE.json, text: '[' }
+  const count = yield* itemRows(items)
+  yield { code: CODE.json, text: ']' }
+  yield end(count)
+}
+
+/** The items of an array, each on a line. Returns how many there were. */
+function* itemRows(items: Iterable<Json | undefined>): Generator<Row, number> {
   let count = 0
   let held: string | undefined
-  yield { code: CODE.json, text: '[' }
   for (const item of items) {
     if (item === undefined) {
       yield PAUSE
@@ -121,8 +124,7 @@ function* list(
     count++
   }
   if (held !== undefined) yield { code: CODE.json, text: held }
-  yield { code: CODE.json, text: ']' }
-  yield end(count)
+  return count
 }
 
 /** What was asked for is not there: an empty list, and why. */
@@ -347,13 +349,13 @@ function segmentJson({ kind, asns }: AsSegment): readonly Json[] {
   return kind === 'sequence' || kind === 'confed-sequence' ? asns : [asns]
 }
 
-function* servicesJson(view: View): Generator<Row, Json[]> {
-  const found: Json[] = []
-  for (const row of servicesOf(view)) {
-    if (row === undefined) yield PAUSE
-    else found.push(serviceJson(row))
-  }
-  return found
+/** One object, of which the array of services is written item by item: it may have thousands. */
+function* servicesJson(view: View): Iterable<Row> {
+  yield { code: CODE.json, text: '{"services":[' }
+  yield* itemRows(mapped(servicesOf(view), serviceJson))
+  yield { code: CODE.json, text: `],"refusals":${JSON.stringify(Object.fromEntries(view.refusals()))},` }
+  yield { code: CODE.json, text: `"problems":${JSON.stringify(problemsJson(view))}}` }
+  yield { code: CODE.ok, text: '' }
 }
 
 const serviceJson = ({ intent, advertisedTo, notAdvertisedTo }: ServiceRow): Json => ({
