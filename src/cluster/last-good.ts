@@ -5,6 +5,7 @@
  */
 
 import { objectName } from './objects.ts'
+import { KEPT_METADATA } from './parse/calico.ts'
 import { isRecord } from './parse/fields.ts'
 import { isPeerValue } from './parse/node.ts'
 import { KINDS, type Kind, type ObjectRef } from './source.ts'
@@ -133,11 +134,8 @@ export function withoutKeys(fields: Record<string, unknown>): Record<string, unk
 function annotationText(key: string, text: unknown): unknown {
   if (/password/i.test(key)) return ''
   if (/keyChain$/i.test(key)) return chainText(text)
-  return key === CALICO_METADATA ? metadataText(text) : text
+  return key === KEPT_METADATA ? metadataText(text) : text
 }
-
-/** Calico keeps the metadata that people wrote in one annotation, as JSON. */
-const CALICO_METADATA = 'projectcalico.org/metadata'
 
 function metadataText(text: unknown): string {
   try {

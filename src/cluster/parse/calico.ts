@@ -27,8 +27,8 @@ export function asCalicoReads(stored: Record<string, unknown>, findings: Finding
 }
 
 const STORAGE = 'crd.projectcalico.org/v1'
-/** Written by calicoctl, and by Calico's API server for what is set in `projectcalico.org/v3`. */
-const KEPT_METADATA = 'projectcalico.org/metadata'
+/** Written by calicoctl, and by Calico's API server for what is set in `projectcalico.org/v3`: JSON. */
+export const KEPT_METADATA = 'projectcalico.org/metadata'
 
 /** What is kept comes before labels and annotations of the stored object itself. */
 function withKeptMetadata(object: Record<string, unknown>, findings: Findings): Record<string, unknown> {
