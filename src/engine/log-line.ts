@@ -147,19 +147,36 @@ export const pathLimitLine = (
 })
 
 /** A warning rejects nothing. */
-export const problemLine = (problem: Problem): LogLine => ({
+const problemLine = (problem: Problem): LogLine => ({
   level: problem.level === 'warning' ? 'warn' : 'error',
   code: 'object-problem',
   text: problem.text,
   fields: { problem: problem.code, object: problem.object, field: problem.field, value: problem.value },
 })
 
-export const problemGoneLine = (problem: Problem): LogLine => ({
+const problemGoneLine = (problem: Problem): LogLine => ({
   level: 'info',
   code: 'object-problem-gone',
   text: `resolved: ${problem.text}`,
   fields: { problem: problem.code, object: problem.object, field: problem.field },
 })
+
+/** The problems that are new, and those that are over. */
+export function problemLines(before: readonly Problem[], after: readonly Problem[]): LogLine[] {
+  if (before === after) return []
+  // Most are the very same: of ten thousand, the few others are compared by what they say.
+  const [known, kept] = [new Set(before), new Set(after)]
+  const fresh = after.filter((problem) => !known.has(problem))
+  const gone = before.filter((problem) => !kept.has(problem))
+  const [freshKeys, goneKeys] = [new Set(fresh.map(problemKey)), new Set(gone.map(problemKey))]
+  return [
+    ...fresh.filter((problem) => !goneKeys.has(problemKey(problem))).map(problemLine),
+    ...gone.filter((problem) => !freshKeys.has(problemKey(problem))).map(problemGoneLine),
+  ]
+}
+
+const problemKey = ({ code, object, field, value, text }: Problem): string =>
+  [code, object, field, value, text].join('\n')
 
 export const logLine = (
   level: LogLine['level'],

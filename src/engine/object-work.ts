@@ -18,13 +18,8 @@ export interface ObjectInput {
 const SHARE = 1_500
 
 export class ObjectWork {
-  readonly #carryOut: (inputs: readonly ObjectInput[]) => Work
   #waiting: ObjectInput[] = []
   #work: Work | undefined
-
-  constructor(carryOut: (inputs: readonly ObjectInput[]) => Work) {
-    this.#carryOut = carryOut
-  }
 
   /** Some work can be done at once. */
   get isBusy(): boolean {
@@ -35,9 +30,10 @@ export class ObjectWork {
     this.#waiting.push(input)
   }
 
-  advance(): void {
+  /** `carryOut`: makes the work of all inputs that wait. */
+  advance(carryOut: (inputs: readonly ObjectInput[]) => Work): void {
     for (let cost = 0; cost < SHARE && this.isBusy; ) {
-      this.#work ??= this.#begin()
+      this.#work ??= carryOut(this.#takeWaiting())
       const step = this.#work.next()
       if (step.done === true) this.#work = undefined
       else cost += step.value
@@ -50,9 +46,9 @@ export class ObjectWork {
     this.#work = undefined
   }
 
-  #begin(): Work {
+  #takeWaiting(): readonly ObjectInput[] {
     const inputs = this.#waiting
     this.#waiting = []
-    return this.#carryOut(inputs)
+    return inputs
   }
 }

@@ -86,7 +86,13 @@ export interface NodeActions {
   readonly leaving: () => LeavingView
 }
 
-/** The parts of the engine that a view reads, and what commands may do. */
+/** What commands may do. */
+export interface CommandActions {
+  readonly act: (neighbor: Neighbor, action: Action) => ActionResult
+  readonly node: NodeActions
+}
+
+/** The parts of the engine that a view reads. */
 export interface ViewedParts {
   readonly facts: Facts
   readonly neighbors: Neighbors
@@ -96,8 +102,6 @@ export interface ViewedParts {
   /** Undefined with `--dataplane none`. */
   readonly kernel: Kernel | undefined
   readonly bfd: Bfd
-  readonly act: (neighbor: Neighbor, action: Action) => ActionResult
-  readonly node: NodeActions
 }
 
 export class EngineView implements View {
@@ -111,7 +115,7 @@ export class EngineView implements View {
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
   readonly #node: NodeActions
 
-  constructor(parts: ViewedParts) {
+  constructor(parts: ViewedParts, actions: CommandActions) {
     this.#facts = parts.facts
     this.#neighbors = parts.neighbors
     this.#rib = parts.rib
@@ -119,8 +123,8 @@ export class EngineView implements View {
     this.#objects = parts.objects
     this.#kernel = parts.kernel
     this.#bfd = parts.bfd
-    this.#act = parts.act
-    this.#node = parts.node
+    this.#act = actions.act
+    this.#node = actions.node
   }
 
   get now(): Millis {

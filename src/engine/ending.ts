@@ -1,0 +1,121 @@
+/**
+ * How this agent goes: it leaves, because objects or a person ask for it, and stays; it ends for a restart, at once, or
+ * with a farewell (it leaves, and then ends). The stages of leaving are in `leave`.
+ */
+import type { Millis } from '../base/units.ts'
+import { CEASE } from '../bgp/wire/notification.ts'
+import type { Input } from './input.ts'
+import { logLine } from './log-line.ts'
+import type { Parts } from './parts.ts'
+import type { NodeActions } from './view.ts'
+
+type Gone = Pick<Parts, 'facts' | 'leaving' | 'byHand' | 'restart' | 'bfd' | 'neighbors' | 'sessions' | 'rib' | 'out'>
+
+export class Ending {
+  readonly #parts: Gone
+  /** The reason for which objects ask this node to leave. */
+  #leaveWanted: string | undefined
+  /** The reason for which the process ends as soon as this node has left. */
+  #farewell: string | undefined
+  /** The process ends for a restart, with this reason, once what was deferred has been advertised. */
+  #restart: string | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** This node leaves, and then the process ends. */
+  get isFarewell(): boolean {
+    return this.#farewell !== undefined
+  }
+
+  take({ reason, how }: Extract<Input, { kind: 'stop' }>, now: Millis): void {
+    if (how === 'farewell') this.#beginFarewell(reason, now)
+    else this.stop(reason, how, now)
+  }
+
+  /**
+   * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So while routes are deferred, they
+   * are selected and advertised before the process ends for a restart.
+   */
+  stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
+    const { restart } = this.#parts
+    if (how === 'restart' && restart.isDeferring) {
+      this.#restart = reason
+      restart.hurry(now)
+    } else this.#stop(reason, how, now)
+  }
+
+  /** What commands may do. */
+  actions(): NodeActions {
+    const { facts, leaving } = this.#parts
+    return {
+      stop: (reason, how) => this.stop(reason, how, facts.now),
+      leave: (reason) => leaving.begin(reason, facts.now),
+      stay: () => this.#stay(facts.now),
+      leaving: () => ({ stage: leaving.stage, reason: leaving.reason }),
+    }
+  }
+
+  /** Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects. */
+  followObjects(wanted: string | undefined, now: Millis): void {
+    const { leaving } = this.#parts
+    if (wanted === this.#leaveWanted || this.isFarewell) return
+    if (wanted === undefined && leaving.byObjects) leaving.cancel(now)
+    this.#leaveWanted = wanted
+    if (wanted !== undefined) leaving.begin(wanted, now, true)
+  }
+
+  /** The previous run left, or was about to. Objects that no longer ask for it are heard after this. */
+  leaveAsBefore(now: Millis): void {
+    const left = this.#parts.byHand.takeLeft()
+    if (left === undefined || !this.#parts.leaving.goOn(left, now)) return
+    if (left.byObjects) this.#leaveWanted = left.reason
+  }
+
+  /** In each turn: the next stage of leaving, and the end after the last. */
+  step(now: Millis): void {
+    const { leaving } = this.#parts
+    leaving.step(now)
+    if (this.#farewell !== undefined && leaving.stage === 'gone') this.#end(this.#farewell, now)
+  }
+
+  /** Nothing waits to be decided or advertised: a restart that waited for that goes on. */
+  endWhenQuiet(now: Millis): void {
+    if (this.#restart !== undefined) this.#stop(this.#restart, 'restart', now)
+  }
+
+  #stay(now: Millis): boolean {
+    if (this.isFarewell) return false
+    this.#parts.byHand.takeLeft()
+    this.#parts.leaving.cancel(now)
+    return true
+  }
+
+  /** Leaves and then ends the process; it cannot be cancelled. Without a connection the process ends at once. */
+  #beginFarewell(reason: string, now: Millis): void {
+    const { facts, neighbors, leaving } = this.#parts
+    if (facts.stopping) return
+    this.#farewell = reason
+    if (neighbors.connections === 0) this.#end(reason, now)
+    else if (!leaving.begin(reason, now)) leaving.count(now)
+  }
+
+  #end(reason: string, now: Millis): void {
+    this.#farewell = undefined
+    this.#stop(reason, 'leave', now)
+  }
+
+  #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
+    const { facts, neighbors, sessions, bfd, out } = this.#parts
+    facts.stopping = true
+    this.#restart = undefined
+    const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors with graceful restart keep our routes'
+    out.log(logLine('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
+    if (how === 'leave') out.push({ kind: 'remember-restart', document: undefined })
+    else bfd.freeze()
+    const stop = { kind: 'stop', subcode: CEASE.adminShutdown, text: reason, reason } as const
+    const event = how === 'leave' ? stop : ({ kind: 'vanish', reason } as const)
+    for (const neighbor of neighbors.all()) sessions.handle(neighbor, event, now)
+  }
+}

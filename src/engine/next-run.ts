@@ -1,0 +1,54 @@
+/**
+ * What this run leaves for the next one, as documents that the edge keeps: the last good objects, what a restart must
+ * know, and what people asked for by command. Each is sent when it has changed.
+ */
+import type { Ending } from './ending.ts'
+import type { Parts } from './parts.ts'
+
+export class NextRun {
+  readonly #parts: Pick<Parts, 'facts' | 'store' | 'sessions' | 'restart' | 'byHand' | 'leaving' | 'out'>
+  readonly #ending: Ending
+  readonly #keepsLastGood: boolean
+  /** The revision of the last good objects that were sent. */
+  #kept = 0
+
+  constructor(parts: Parts, ending: Ending, keepsLastGood: boolean) {
+    this.#parts = parts
+    this.#ending = ending
+    this.#keepsLastGood = keepsLastGood
+  }
+
+  /** Objects have been followed: their last good versions, in case they are missing or wrong at the source then. */
+  rememberObjects(): void {
+    const { store, out } = this.#parts
+    const { lastGood } = store
+    if (!this.#keepsLastGood || lastGood.revision === this.#kept) return
+    this.#kept = lastGood.revision
+    out.push({ kind: 'remember', objects: lastGood.all() })
+  }
+
+  /** At the end of a turn. */
+  remember(): void {
+    if (this.#parts.facts.stopping) return
+    this.#rememberRestart()
+    this.#rememberByHand()
+  }
+
+  #rememberRestart(): void {
+    const { facts, sessions, restart, out } = this.#parts
+    const node = facts.intent?.node
+    if (node === undefined) return
+    const document = restart.remember(node.routerId, sessions.advertisedFamilies, sessions.rangeCallers)
+    if (document !== undefined) out.push({ kind: 'remember-restart', document })
+  }
+
+  /** A farewell is not kept: an agent that starts here later is a new one. */
+  #rememberByHand(): void {
+    if (this.#ending.isFarewell) return
+    const { byHand, leaving, out } = this.#parts
+    const { stage, reason, byObjects } = leaving
+    byHand.noteLeaving(stage === 'here' ? undefined : { reason, isGone: stage === 'gone', byObjects })
+    const document = byHand.remember()
+    if (document !== undefined) out.push({ kind: 'remember-by-hand', document })
+  }
+}

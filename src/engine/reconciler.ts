@@ -1,0 +1,169 @@
+/**
+ * Carries an intent out: the difference to the one before becomes changes of neighbors, tables, the kernel and what the
+ * edge has to do, in steps that say about how many microseconds they cost.
+ */
+import { addressBytes } from '../base/address.ts'
+import { FAMILIES } from '../base/family.ts'
+import type { Millis } from '../base/units.ts'
+import type { Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
+import type { IntentDiff } from '../cluster/diff.ts'
+import type { DataplaneIntent, Intent, NodeIntent } from '../cluster/intent.ts'
+import { same } from '../cluster/same.ts'
+import { askedBeforeLine } from './by-hand.ts'
+import type { Ending } from './ending.ts'
+import type { Objects } from './objects.ts'
+import type { Parts } from './parts.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+const NO_RANGES: readonly PrefixMatch[] = []
+const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
+
+/** Approximate costs in microseconds: to start, change or stop a neighbor, and to announce or withdraw routes. */
+const NEIGHBOR_COST = 20
+const ROUTES_AT_ONCE = 128
+const ROUTES_COST = 400
+
+export class Reconciler {
+  readonly #parts: Parts
+  readonly #ending: Ending
+  readonly #subscriptions: Subscriptions
+  /** When the oldest object change arrived whose UPDATEs have not all been sent. */
+  #changedAt: Millis | undefined
+
+  constructor(parts: Parts, ending: Ending, subscriptions: Subscriptions) {
+    this.#parts = parts
+    this.#ending = ending
+    this.#subscriptions = subscriptions
+  }
+
+  /** `since`: when the change came in. */
+  *carryOut(intent: Intent, diff: IntentDiff, since: Millis | undefined): Work {
+    const { facts, rib, kernel, cni, damping, health, store, out } = this.#parts
+    const { now } = facts
+    rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
+    rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
+    yield* this.#setServiceAddresses(diff.serviceAddresses)
+    yield* this.#changePeers(diff, intent.node)
+    this.followGateways(facts.now)
+    this.#subscriptions.discoverRouters()
+    this.#subscriptions.followSecrets(intent.secrets)
+    this.#subscriptions.followPods(intent.pods)
+    this.#ending.followObjects(intent.leave, now)
+    if (kernel !== undefined) yield* kernel.setIntent(intent.dataplane, now)
+    const config = cni.next(store.get('Node', facts.node)?.podCidrs)
+    damping.set(intent.guards.damping, now)
+    yield* this.#changeRoutes(diff.routes, since)
+    facts.configuredAt = facts.now
+    health.set(intent.guards.health)
+    if (config !== undefined) out.push(config)
+  }
+
+  /** Addresses that were suppressed for flapping and have been stable since. */
+  announceDamped(now: Millis): void {
+    const due = this.#parts.damping.takeDue(now)
+    if (due.length > 0) this.#originator.changeRoutes(due, [], now)
+  }
+
+  /** All UPDATEs have been sent. */
+  measure(): void {
+    if (this.#changedAt === undefined) return
+    this.#parts.out.push({ kind: 'measure', name: 'object-to-update', since: this.#changedAt })
+    this.#changedAt = undefined
+  }
+
+  /** Neighbors that are the default gateway, or the default routes, may have changed. */
+  followGateways(now: Millis): void {
+    const { facts, objects } = this.#parts
+    this.#subscriptions.followDefaultRoutes()
+    const node = facts.intent?.node
+    if (node !== undefined && !objects.gateways.isEmpty) objects.followGateways(node, now)
+  }
+
+  *#setServiceAddresses({ added, removed }: IntentDiff['serviceAddresses']): Work {
+    const { rib } = this.#parts
+    for (const some of chunksOf(removed, ROUTES_AT_ONCE)) {
+      rib.setServiceAddresses([], some)
+      yield ROUTES_COST
+    }
+    for (const some of chunksOf(added, ROUTES_AT_ONCE)) {
+      rib.setServiceAddresses(some, [])
+      yield ROUTES_COST
+    }
+  }
+
+  /** New routes are advertised before old ones are withdrawn: a route that replaces another leaves no gap. */
+  *#changeRoutes({ announce, withdraw }: IntentDiff['routes'], since: Millis | undefined): Work {
+    const { facts, damping } = this.#parts
+    if (announce.length + withdraw.length > 0) this.#changedAt ??= since ?? facts.now
+    for (const some of chunksOf(announce, ROUTES_AT_ONCE)) {
+      this.#originator.changeRoutes(damping.announce(some, facts.now), [], facts.now)
+      yield ROUTES_COST
+    }
+    for (const some of chunksOf(withdraw, ROUTES_AT_ONCE)) {
+      damping.withdraw(some, facts.now)
+      this.#originator.changeRoutes([], some, facts.now)
+      yield ROUTES_COST
+    }
+  }
+
+  /** Pod CIDRs wait for their blackholes where there is a kernel. */
+  get #originator(): Pick<Objects, 'changeRoutes'> {
+    return this.#parts.kernel ?? this.#parts.objects
+  }
+
+  /**
+   * Without a node there are no neighbors to add or change. Changed neighbors come before the change of the node, whose
+   * new values they already have: otherwise each would be reset twice, for the node and for its own change.
+   */
+  *#changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined): Work {
+    const { facts, objects } = this.#parts
+    for (const name of peers.removed) {
+      objects.removePeer(name, facts.now)
+      yield NEIGHBOR_COST
+    }
+    if (node === undefined) return
+    this.#beginRestart(node, facts.now)
+    for (const peer of peers.changed) {
+      objects.changePeer(peer, node, facts.now)
+      yield NEIGHBOR_COST
+    }
+    if (change !== undefined) yield* this.#changeNode(change.before, node)
+    for (const peer of peers.added) {
+      objects.addPeer(peer, node, facts.now)
+      yield NEIGHBOR_COST
+    }
+    const stopped = objects.settleByHand()
+    if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
+  }
+
+  /** The first time that this node is known, and no neighbor has been dialled: goes on where the previous run ended. */
+  #beginRestart({ routerId }: NodeIntent, now: Millis): void {
+    const { restart, kernel, out } = this.#parts
+    const line = restart.begin(routerId, kernel?.takesOver === true, now)
+    if (line !== undefined) out.log(line)
+    this.#ending.leaveAsBefore(now)
+  }
+
+  *#changeNode(before: NodeIntent | undefined, node: NodeIntent): Work {
+    const { facts, rib, sessions, neighbors, objects } = this.#parts
+    this.#listen(before, node)
+    rib.setDecision(node.decision)
+    rib.setNodeAddresses(FAMILIES.flatMap((family) => node.addresses[family] ?? []).map(addressBytes))
+    sessions.setNode(node)
+    for (const neighbor of neighbors.all()) {
+      if (neighbors.get(neighbor.name) === neighbor) objects.reconfigure(neighbor, node, facts.now)
+      yield NEIGHBOR_COST
+    }
+  }
+
+  #listen(before: NodeIntent | undefined, { listenPort, listenAddresses }: NodeIntent): void {
+    if (before?.listenPort === listenPort && same(before.listenAddresses, listenAddresses)) return
+    this.#parts.facts.listening.startOver()
+    this.#parts.out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
+  }
+}
+
+function* chunksOf<Item>(all: readonly Item[], size: number): Iterable<readonly Item[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
+}
