@@ -1,48 +1,10 @@
 /** `aggregationLength`: which covering prefixes are advertised, and which more specific routes beside them. */
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { contains, parsePrefix } from '../../src/base/prefix.ts'
 import { previewNode } from '../../src/preview/node.ts'
 import { storeOf } from '../support/cluster.ts'
-import {
-  type ApiObject,
-  bgpAdvertisement,
-  bgpConfiguration,
-  bgpPeer,
-  endpointSlice,
-  ipPool,
-  node,
-  service,
-} from '../support/objects.ts'
+import { cluster, PEERS, POOLS, serviceAt, told, WORKER } from '../support/covering.ts'
+import { type ApiObject, bgpAdvertisement } from '../support/objects.ts'
 
-const WORKER = node('worker', {
-  addresses: ['10.0.0.11', 'fd00:10::11'],
-  podCIDRs: ['10.244.17.0/24', 'fd00:244:11::/64'],
-})
-const POOLS = [ipPool('v4', { cidr: '10.244.0.0/16' }), ipPool('v6', { cidr: 'fd00:244::/32' })]
-const PEERS = [
-  bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65001 }),
-  bgpPeer('border', { peerIP: '10.0.0.2', asNumber: 65002 }),
-]
-const cluster = (spec: object = {}) =>
-  bgpConfiguration({
-    asNumber: 64512,
-    nodeToNodeMeshEnabled: false,
-    serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }, { cidr: '2001:db8:2::/64' }],
-    serviceLoadBalancerAggregation: 'Disabled',
-    ...spec,
-  })
-
-/** Each has an endpoint on the node. */
-const serviceAt = (name: string, ip: string, externalTrafficPolicy: 'Cluster' | 'Local'): ApiObject[] => [
-  service(`shop/${name}`, {
-    type: 'LoadBalancer',
-    clusterIPs: ['10.96.0.10'],
-    loadBalancerIPs: [ip],
-    externalTrafficPolicy,
-  }),
-  endpointSlice(`shop/${name}`, ip.includes(':') ? 'IPv6' : 'IPv4', [{ node: 'worker', ready: true }]),
-]
 const SERVICES = [
   ...serviceAt('a', '192.0.2.17', 'Cluster'),
   ...serviceAt('b', '192.0.2.18', 'Local'),
@@ -52,11 +14,6 @@ const ALL = [WORKER, ...POOLS, ...PEERS, cluster(), ...SERVICES]
 const adv = (spec: object, name = 'sum') =>
   bgpAdvertisement(name, { routes: [{ podCIDRs: true }, { services: {} }], ...spec })
 const LENGTHS = { aggregationLength: { ipv4: 28, ipv6: 48 } }
-
-function told(objects: readonly ApiObject[], peer: string): string[] {
-  const { peers } = previewNode(storeOf(objects), 'worker')
-  return (peers.find(({ intent }) => intent.object === peer)?.advertised ?? []).map(({ prefix }) => prefix).sort()
-}
 const whyNot = (objects: readonly ApiObject[], peer: string, prefix: string) =>
   previewNode(storeOf(objects), 'worker')
     .peers.find(({ intent }) => intent.object === peer)
@@ -164,47 +121,4 @@ describe('several objects', () => {
   test('of one with errors nothing is advertised, covering or covered', () => {
     expect(told([...ALL, adv({ ...LENGTHS, med: -1 })], 'tor')).toEqual([])
   })
-})
-
-/** With lengths no address that was advertised is missing, and nothing beyond the cluster's ranges is added. */
-test('a covering prefix loses no address, and adds none from outside', () => {
-  const length = fc.option(fc.integer({ min: 1, max: 32 }), { nil: undefined })
-  const one = fc.record({
-    routes: fc.subarray([{ podCIDRs: true }, { services: {} }, { pools: { names: ['v4'] } }], { minLength: 1 }),
-    peers: fc.option(fc.subarray(['tor', 'border']), { nil: undefined }),
-    ipv4: length,
-  })
-  const addresses = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 254 }), fc.constantFrom('Cluster', 'Local')), {
-    maxLength: 6,
-    selector: ([last]) => last,
-  })
-  const RANGES = ['10.244.0.0/16', 'fd00:244::/32', '192.0.2.0/24', '2001:db8:2::/64'].map((text) => parsePrefix(text))
-  const json = (value: unknown) => JSON.parse(JSON.stringify(value)) as object
-  fc.assert(
-    fc.property(
-      fc.array(one, { minLength: 1, maxLength: 3 }),
-      addresses,
-      fc.boolean(),
-      (specs, services, aggregated) => {
-        const objects = [
-          ...[WORKER, ...POOLS, ...PEERS],
-          cluster({ serviceLoadBalancerAggregation: aggregated ? 'Enabled' : 'Disabled' }),
-          ...services.flatMap(([last, policy]) => serviceAt(`s${last}`, `192.0.2.${last}`, policy as 'Local')),
-        ]
-        const withLengths = specs.map(({ ipv4, ...spec }, at) =>
-          bgpAdvertisement(`a${at}`, json({ ...spec, ...(ipv4 !== undefined && { aggregationLength: { ipv4 } }) })),
-        )
-        const without = specs.map(({ ipv4: _, ...spec }, at) => bgpAdvertisement(`a${at}`, json(spec)))
-        for (const peer of ['tor', 'border']) {
-          const now = told([...objects, ...withLengths], peer).map((text) => parsePrefix(text))
-          const before = told([...objects, ...without], peer).map((text) => parsePrefix(text))
-          const covers = (ranges: typeof now, prefix: (typeof now)[number]) =>
-            prefix !== undefined && ranges.some((range) => range !== undefined && contains(range, prefix))
-          expect(before.filter((prefix) => !covers(now, prefix)).map((prefix) => prefix?.text)).toEqual([])
-          expect(now.filter((prefix) => !covers(RANGES, prefix)).map((prefix) => prefix?.text)).toEqual([])
-        }
-      },
-    ),
-    { numRuns: 60 },
-  )
 })

@@ -168,15 +168,6 @@ describe('slices', () => {
   })
 })
 
-test('a reader too far behind is told so', () => {
-  const store = storeOf([good])
-  const first = store.revision
-  for (let round = 0; round < 10_000; round++) store.apply([upsert(round % 2 === 0 ? better : good)])
-  expect(store.changedSince(first)).toBeUndefined()
-  expect(store.changedSince(store.revision - 1)).toHaveLength(1)
-  expect(store.changedSince(store.revision)).toEqual([])
-})
-
 test('error at the source is a problem until it is over', () => {
   const store = new ObjectStore()
   store.apply([{ kind: 'source-problem', at: 'peers.yaml', text: 'line 3: bad indentation' }])

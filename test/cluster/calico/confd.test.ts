@@ -2,69 +2,14 @@
  * The inputs of Calico's own golden tests, and what Calico makes of them: neighbors with all they are configured with, which
  * pools are exported, routes of services and blocks, communities. Each row is the same here, or a difference that is listed.
  */
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { parseAddress } from '../../../src/base/address.ts'
 import { parsePrefix } from '../../../src/base/prefix.ts'
-import { IntentBuilder } from '../../../src/cluster/build-intent.ts'
-import type { Intent, PeerIntent } from '../../../src/cluster/intent.ts'
-import type { ObjectChange } from '../../../src/cluster/source.ts'
-import { ObjectStore } from '../../../src/cluster/store.ts'
+import type { PeerIntent } from '../../../src/cluster/intent.ts'
 import { type NodePreview, previewNode } from '../../../src/preview/node.ts'
 import { storeOf } from '../../support/cluster.ts'
-import { type ApiObject, remove, upsert } from '../../support/objects.ts'
-
-interface GoldenPeer {
-  readonly address: string
-  readonly as: number
-  readonly port?: number
-  readonly localAs?: number
-  readonly source?: string
-  readonly passive?: boolean
-  readonly client?: boolean
-  readonly clusterId?: string
-  readonly nextHop?: 'keep' | 'self'
-  readonly ttlSecurity?: number
-  readonly restartTime?: number
-  readonly allowedOwnAs?: number
-  /** Whether routes leave as to a neighbor of the same AS. */
-  readonly internal: boolean
-  readonly filters?: readonly string[]
-}
-
-interface Row {
-  readonly objects: readonly ApiObject[]
-  /** Whether Calico's blocks of its tests are there. */
-  readonly blocks: boolean
-  readonly routerId: string
-  readonly asNumber: number | null
-  readonly peers: Readonly<Record<string, GoldenPeer>>
-  readonly exports?: { readonly accept: readonly string[]; readonly reject: readonly string[] }
-  readonly routes?: readonly string[]
-  readonly communities?: Readonly<Record<string, readonly string[]>>
-}
-
-const ROWS = parse(readFileSync(new URL('rows.yaml', import.meta.url), 'utf8')) as Readonly<Record<string, Row>>
-const NODE = 'kube-master'
-
-const keyOf = ({ kind, metadata }: ApiObject): string => `${kind}/${metadata.namespace ?? ''}/${metadata.name}`
-
-/** A second step applies its objects over those of the first. */
-function objectsOf(name: string): readonly ApiObject[] {
-  const before = name.endsWith('/step2') ? (ROWS[name.slice(0, -'/step2'.length)]?.objects ?? []) : []
-  return [...new Map([...before, ...(ROWS[name]?.objects ?? [])].map((object) => [keyOf(object), object])).values()]
-}
-
-/** Confirmed where it says nothing else. */
-const block = (cidr: string, state?: string): ApiObject => ({
-  apiVersion: 'crd.projectcalico.org/v1',
-  kind: 'BlockAffinity',
-  metadata: { name: `${NODE}-${cidr.replaceAll(/[.:/]/g, '-')}` },
-  spec: { node: NODE, cidr, ...(state && { state }) },
-})
-const CONFIRMED = ['10.0.0.0/30', '10.1.0.0/24', '10.2.0.1/32', '192.168.221.192/26', '192.168.221.64/26']
-const BLOCKS = [...CONFIRMED.map((cidr) => block(cidr)), block('192.168.221.0/26', 'pending')]
+import type { ApiObject } from '../../support/objects.ts'
+import { BLOCKS, block, CONFIRMED, type GoldenPeer, NODE, objectsOf, ROWS } from './rows.ts'
 
 const quad = (id: number | undefined): string | undefined =>
   id === undefined ? undefined : [24, 16, 8, 0].map((bits) => (id >>> bits) & 255).join('.')
@@ -236,44 +181,4 @@ test('every difference that is listed is in a row', () => {
     return `routerId: ${routerId} there, ${quad(intent.node?.routerId)} here`
   })
   for (const { is } of LISTED) expect(all.some((one) => is.test(one))).toBe(true)
-})
-
-/** What Calico's tests do from one input to the next: objects are applied over those that are there, others are deleted. */
-function stepTo(wanted: readonly ApiObject[], there: Map<string, ApiObject>): ObjectChange[] {
-  const next = new Map(wanted.map((object) => [keyOf(object), object]))
-  const gone = [...there].filter(([key]) => !next.has(key)).map(([, object]) => remove(object))
-  const changed = [...next].filter(([key, object]) => there.get(key) !== object).map(([, object]) => upsert(object))
-  there.clear()
-  for (const [key, object] of next) there.set(key, object)
-  return [...gone, ...changed]
-}
-
-const inOrder = (intent: Intent): unknown => ({
-  ...intent,
-  peers: [...intent.peers].sort(byKey),
-  routes: [...intent.routes].sort(byKey),
-  refusals: [...intent.refusals].sort(byKey),
-  problems: intent.problems.map(({ text }) => text).sort(),
-})
-const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
-
-const NAMES = Object.keys(ROWS)
-/** One after another, there and back, and each before one that is far from it. */
-const WALKS: Readonly<Record<string, readonly string[]>> = {
-  'in their order': NAMES,
-  'in the other order': NAMES.toReversed(),
-  'far apart': NAMES.flatMap((name, index) => [name, NAMES[(index * 7 + 23) % NAMES.length] ?? name]),
-}
-
-test.each(Object.entries(WALKS))('applied as steps, %s, each input ends as a fresh start with it', (_, walk) => {
-  const store = new ObjectStore()
-  const there = new Map<string, ApiObject>()
-  const builder = new IntentBuilder({ node: NODE, calico: true })
-  for (const name of walk) {
-    const row = ROWS[name]
-    const objects = [...objectsOf(name), ...(row?.blocks ? BLOCKS : [])]
-    store.apply(stepTo(objects, there))
-    const fresh = new IntentBuilder({ node: NODE, calico: true }).build(storeOf(objects))
-    expect(inOrder(builder.build(store)), name).toEqual(inOrder(fresh))
-  }
 })
