@@ -21,6 +21,15 @@ export interface Touched {
 }
 
 type Table<K extends Kind> = ReadonlyMap<string, ParsedObjects[K]>
+
+/** What the API gives an object and each of its versions; undefined: the source has none. */
+interface ObjectVersion {
+  readonly generation: number | undefined
+  readonly uid: string | undefined
+}
+
+const NO_VERSION: ObjectVersion = { generation: undefined, uid: undefined }
+
 type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
 
 /** The most changes that are remembered; a reader further behind must look at everything. */
@@ -46,7 +55,7 @@ export class ObjectStore {
   /** Objects whose value in force is no good version of this run: read in part, or from an earlier run. */
   readonly #makeshift = new Set<string>()
   /** By object name. */
-  readonly #generations = new Map<string, number>()
+  readonly #versions = new Map<string, ObjectVersion>()
   readonly lastGood: LastGood
   readonly #node: string
   /** The Node of this node was deleted; its last version stays in force until the node has left. */
@@ -111,9 +120,9 @@ export class ObjectStore {
     return this.#seen.get(kind) ?? []
   }
 
-  /** `metadata.generation` of the newest version, if the source has it. */
-  generation(kind: Kind, key: string): number | undefined {
-    return this.#generations.get(`${kind}/${key}`)
+  /** Of the newest version, as far as the source has it. */
+  version(kind: Kind, key: string): ObjectVersion {
+    return this.#versions.get(`${kind}/${key}`) ?? NO_VERSION
   }
 
   /** Whether an object of this kind other than `default` exists, or may exist in a place that cannot be read. */
@@ -231,7 +240,7 @@ export class ObjectStore {
     const before = this.#table(ref.kind).get(key)
     const known = this.exists(ref.kind, key)
     this.#seen.get(ref.kind)?.add(key)
-    this.#noteGeneration(objectName(ref), object)
+    this.#noteVersion(objectName(ref), object)
     if (parsed.value !== undefined) {
       this.#makeshift.delete(objectName(ref))
       this.lastGood.note(ref, object)
@@ -257,10 +266,14 @@ export class ObjectStore {
     return parsed.items * ITEM_COST
   }
 
-  #noteGeneration(name: string, object: unknown): void {
-    const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {}
-    if (typeof metadata.generation === 'number') this.#generations.set(name, metadata.generation)
-    else this.#generations.delete(name)
+  #noteVersion(name: string, object: unknown): void {
+    const { generation, uid } = isRecord(object) && isRecord(object.metadata) ? object.metadata : {}
+    const version = {
+      generation: typeof generation === 'number' ? generation : undefined,
+      uid: typeof uid === 'string' ? uid : undefined,
+    }
+    if (same(version, NO_VERSION)) this.#versions.delete(name)
+    else this.#versions.set(name, version)
   }
 
   /** The newest version has errors: uses the last good one, else that of an earlier run, else the valid part of this one. */
@@ -286,7 +299,7 @@ export class ObjectStore {
     const seen = this.#seen.get(ref.kind)?.delete(key) ?? false
     const before = this.#table(ref.kind).get(key)
     this.#makeshift.delete(objectName(ref))
-    this.#generations.delete(objectName(ref))
+    this.#versions.delete(objectName(ref))
     this.lastGood.forget(ref)
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)

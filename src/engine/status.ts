@@ -224,8 +224,8 @@ export class StatusKeeper {
   }
 
   #noteErrors(changed: readonly ObjectConditions[], now: Millis): void {
-    for (const { kind, name, errors } of changed) {
-      if (errors.length > 0) this.#events.objectProblem({ kind, name }, errors.join('\n'))
+    for (const { kind, name, uid, errors } of changed) {
+      if (errors.length > 0) this.#events.objectProblem({ kind, name, uid }, errors.join('\n'))
     }
     this.#planEvents(now)
   }

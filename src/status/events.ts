@@ -10,6 +10,8 @@ import { shown } from './bounds.ts'
 export interface Regarding {
   readonly kind: string
   readonly name: string
+  /** Of this very object, where it is known: one that is created again has Events of its own. */
+  readonly uid?: string | undefined
 }
 
 export interface EventPlan {
@@ -130,7 +132,7 @@ export class EventBook {
 
   #plan(event: Fresh, now: Millis): EventPlan | undefined {
     const note = shown(event.note, LONGEST_NOTE)
-    const key = [event.reason, event.regarding.kind, event.regarding.name, note].join('\n')
+    const key = [event.reason, event.regarding.kind, event.regarding.name, event.regarding.uid, note].join('\n')
     const known = this.#known.get(key)
     // It is reported again for the same object: its Event exists already.
     if (known !== undefined && event.once) return undefined

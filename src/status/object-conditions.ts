@@ -27,6 +27,8 @@ export interface ObjectConditions {
   readonly name: string
   /** `metadata.generation` of the version; undefined: the source has none. */
   readonly generation: number | undefined
+  /** Of the object: one that is created again under its name has other conditions, though they read the same. */
+  readonly uid: string | undefined
   readonly conditions: readonly Condition[]
   /** The errors, for Events. */
   readonly errors: readonly string[]
@@ -65,7 +67,7 @@ function conditionsOf(store: ObjectStore, kind: StatusKind, name: string, { own,
   return {
     kind,
     name,
-    generation: store.generation(kind, name),
+    ...store.version(kind, name),
     conditions: [accepted(mine), resolved(references)],
     errors: [...mine, ...references].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
   }

@@ -233,6 +233,31 @@ describe('the holder of the Lease', () => {
     expect(of('conditions')).toHaveLength(2)
   })
 
+  test('tells them again for an object that is replaced by one of its name: that one has no status', () => {
+    const withUid = (uid: string) => {
+      const one = bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 1, filters: ['none'] })
+      return { ...one, metadata: { ...one.metadata, uid, generation: 1 } }
+    }
+    const { rig, of, live } = bound(new Watched({ objects: [withUid('first')] }))
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    expect(of('conditions')).toHaveLength(1)
+    const [first] = of('events').flatMap(({ effect }) => effect.events.filter(({ once }) => once))
+    const ref = { kind: 'BGPPeer', namespace: '', name: 'rack' } as const
+    rig.feed({ kind: 'objects', changes: [{ kind: 'delete', ref }, upsert(withUid('second'))] })
+    live(10 * MINUTE)
+    expect(of('conditions').slice(1)).toMatchObject([
+      { effect: { whole: false, objects: [{ name: 'rack', uid: 'second', generation: 1 }] } },
+    ])
+    const [, second] = of('events').flatMap(({ effect }) => effect.events.filter(({ once }) => once))
+    expect(second).toEqual({
+      ...first,
+      regarding: { ...ref, namespace: undefined, uid: 'second' },
+      first: second?.first,
+      last: second?.last,
+    })
+  })
+
   test('names the nodes with the startup taint', () => {
     const tainted = (name: string) => {
       const bare = node(name, { addresses: ['10.0.0.101'] })

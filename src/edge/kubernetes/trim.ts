@@ -18,10 +18,10 @@ function without(value: unknown, ...names: readonly string[]): Fields {
 
 /** The object as the store needs it; items of a list get the kind and version they lack there, where events have them. */
 export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): Fields {
-  const { generation, ...metadata } = fields(fields(object).metadata)
+  const { generation, uid, ...metadata } = fields(fields(object).metadata)
   const head = { apiVersion, kind, metadata: trimMetadata(metadata) }
   const whole = { ...head, ...fields(object), ...head }
-  if (custom) return trimCustom(whole, generation)
+  if (custom) return trimCustom(whole, generation, uid)
   if (kind === 'Service')
     return { ...whole, spec: without(fields(object).spec, 'ports', 'selector', 'sessionAffinityConfig') }
   if (kind === 'EndpointSlice') return trimSlice(whole)
@@ -30,20 +30,23 @@ export function trimObject({ kind, apiVersion, custom }: Resource, object: unkno
   return whole
 }
 
-/** Status that an agent wrote does not matter to the others; `generation` says to which version conditions belong. */
-function trimCustom(object: Fields, generation: unknown): Fields {
-  const metadata = { ...fields(object.metadata), ...(typeof generation === 'number' && { generation }) }
+/**
+ * Status that an agent wrote does not matter to the others; `generation` says to which version conditions belong, and `uid` to
+ * which object: one that is deleted and created again has no status.
+ */
+function trimCustom(object: Fields, generation: unknown, uid: unknown): Fields {
+  const metadata = {
+    ...fields(object.metadata),
+    ...(typeof generation === 'number' && { generation }),
+    ...(typeof uid === 'string' && { uid }),
+  }
   return { ...without(object, 'status'), metadata }
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 function trimMetadata(metadata: unknown): Fields {
-  const rest = without(
-    metadata,
-    ...['managedFields', 'resourceVersion', 'ownerReferences', 'selfLink'],
-    ...['uid', 'creationTimestamp'],
-  )
+  const rest = without(metadata, 'managedFields', 'resourceVersion', 'ownerReferences', 'selfLink', 'creationTimestamp')
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }
 

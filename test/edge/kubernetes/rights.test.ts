@@ -177,7 +177,14 @@ async function exercise(source: Source, api: ApiServer, { isHeld, ours, readines
   if (ours) {
     const condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: '' } as const
     const judged = STATUS_KINDS.map(
-      (kind): ObjectConditions => ({ kind, name: 'default', generation: 1, conditions: [condition], errors: [] }),
+      (kind): ObjectConditions => ({
+        kind,
+        name: 'default',
+        generation: 1,
+        uid: undefined,
+        conditions: [condition],
+        errors: [],
+      }),
     )
     source.report?.({ kind: 'conditions', objects: judged, whole: true })
     const patches = () => api.requests.filter(({ path }) => path.endsWith('/status') && !path.startsWith(NODES)).length

@@ -223,6 +223,36 @@ describe('writing to the API', () => {
     expect(known.takeChanges().filter((change) => change.kind === 'upsert')).toEqual([])
   })
 
+  test('an object that is replaced under its name is another one, also where it reads the same', async () => {
+    api.apply(peer('rack'))
+    await open()
+    known.takeChanges()
+    const uids = () =>
+      known.takeChanges().flatMap((change) => {
+        const { metadata } = change.kind === 'upsert' ? (change.object as StoredObject) : {}
+        return metadata === undefined ? [] : [metadata.uid]
+      })
+    api.delete('BGPPeer', 'rack')
+    api.apply(peer('rack'))
+    const uid = api.store.get(PEERS, '/rack')?.metadata.uid
+    const seen: unknown[] = []
+    await until('told', () => {
+      seen.push(...uids())
+      return seen.includes(uid)
+    })
+  })
+
+  test('an Event about an object that was replaced under its name is another Event', async () => {
+    api.apply(peer('rack'))
+    const source = await open()
+    for (const uid of ['first', 'second', 'second']) {
+      const regarding = { kind: 'BGPPeer', name: 'rack', uid }
+      source.report?.({ kind: 'events', events: [eventOf({ once: true, regarding })], now: 0 })
+    }
+    await until('all tried', () => writes(EVENT_WRITES).length === 3)
+    expect(api.store.list(EVENTS)).toHaveLength(2)
+  })
+
   test('many are read as a list; what others wrote in the status stays', async () => {
     const names = Array.from({ length: 250 }, (_, index) => `peer-${index}`)
     for (const name of names) api.apply(peer(name))
@@ -370,6 +400,7 @@ const conditionsOf = (name: string, status: 'True' | 'False'): ObjectConditions 
   kind: 'BGPPeer',
   name,
   generation: 1,
+  uid: undefined,
   conditions: [{ type: 'Accepted', status, reason: 'Valid', message: '' }],
   errors: [],
 })

@@ -86,7 +86,7 @@ export class EventWriter {
   #nameOf({ once, reason, note, regarding }: EventPlan): string {
     const base = regarding.name.slice(0, 200).replace(/[-.]+$/, '')
     if (once)
-      return `${base}.${createHash('sha256').update(`${reason}\n${regarding.kind}\n${note}`).digest('hex').slice(0, 16)}`
+      return `${base}.${createHash('sha256').update([reason, regarding.kind, regarding.uid, note].join('\n')).digest('hex').slice(0, 16)}`
     return `${base}.${Date.now().toString(16)}${(this.#made++ % 256).toString(16).padStart(2, '0')}`
   }
 
