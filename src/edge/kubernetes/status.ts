@@ -10,6 +10,7 @@ import type { Api } from './api.ts'
 import { EventWriter } from './write/events.ts'
 import { Job, type JobTiming } from './write/job.ts'
 import { LeaseKeeper } from './write/lease.ts'
+import { NodeConditionWriter } from './write/node-condition.ts'
 import { NodeStatusWriter } from './write/node-status.ts'
 import { ObjectClient, type Place } from './write/object-client.ts'
 import { ObjectStatusWriter } from './write/object-status.ts'
@@ -31,17 +32,21 @@ export interface StatusDoorOptions {
   readonly report: (text: string | undefined) => void
 }
 
+type JobName = 'BGPNodeStatus' | 'the condition of the Node' | 'conditions' | 'Events' | 'Lease' | 'startup taints'
+
 /** For an agent that ends: gives the Lease back. */
 const FAREWELL: Millis = 1_000
 
 export class StatusDoor {
   readonly #options: StatusDoorOptions
   readonly #status: NodeStatusWriter
+  /** Undefined where the Node does not get one. */
+  readonly #condition: NodeConditionWriter | undefined
   readonly #objects: ObjectStatusWriter
   readonly #events: EventWriter
   readonly #taint: StartupTaint
   readonly #lease: LeaseKeeper
-  readonly #jobs: Readonly<Record<'BGPNodeStatus' | 'conditions' | 'Events' | 'Lease' | 'startup taints', Job>>
+  readonly #jobs: Readonly<Record<JobName, Job>>
   /** By job. */
   readonly #refusals = new Map<string, string>()
   readonly #awaitingLease = new Set<'conditions' | 'startup taints'>()
@@ -53,7 +58,8 @@ export class StatusDoor {
     this.#options = options
     const { api, node, namespace, place, nodeReadiness, timing, nodes } = options
     const client = new ObjectClient(api, timing.silence)
-    this.#status = new NodeStatusWriter(client, node, nodeReadiness)
+    this.#status = new NodeStatusWriter(client, node)
+    this.#condition = nodeReadiness ? new NodeConditionWriter(client, node) : undefined
     this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as Place, timing.rest)
     this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.rest)
     this.#taint = new StartupTaint(client, timing.rest)
@@ -61,6 +67,9 @@ export class StatusDoor {
     this.#lease = new LeaseKeeper({ client, node, namespace, nodes, onChange })
     this.#jobs = {
       BGPNodeStatus: this.#job('BGPNodeStatus', (signal) => this.#status.write(signal)),
+      'the condition of the Node': this.#job('the condition of the Node', async (signal) =>
+        this.#condition?.write(signal),
+      ),
       conditions: this.#job('conditions', async (signal) =>
         this.#mayWrite('conditions') ? this.#objects.write(signal) : undefined,
       ),
@@ -100,7 +109,8 @@ export class StatusDoor {
       case 'status':
         this.#spread = effect.spread
         this.#status.set(effect.status)
-        this.#jobs.BGPNodeStatus.wake()
+        this.#condition?.set(effect.status)
+        this.#wakeOwn()
         return
       case 'conditions':
         this.#objects.set(effect.objects, effect.whole)
@@ -120,7 +130,14 @@ export class StatusDoor {
   /** What was written about the Node belonged to the one before. */
   nodeReturned(): void {
     this.#status.startOver()
+    this.#condition?.startOver()
+    this.#wakeOwn()
+  }
+
+  /** What is written about this node. */
+  #wakeOwn(): void {
     this.#jobs.BGPNodeStatus.wake()
+    if (this.#condition !== undefined) this.#jobs['the condition of the Node'].wake()
   }
 
   async stop(): Promise<void> {

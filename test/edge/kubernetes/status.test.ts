@@ -9,7 +9,7 @@ import { schemaOf } from '../../deploy/support/crds.ts'
 import { faults } from '../../deploy/support/schema.ts'
 import { type OpenApi, openApi, QUICK, QUICK_JOB } from '../../support/api-server/open.ts'
 import type { ApiServer } from '../../support/api-server/server.ts'
-import type { StoredObject } from '../../support/api-server/store.ts'
+import { Refusal, type StoredObject } from '../../support/api-server/store.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
 import { until } from '../../support/loopback.ts'
 import { node, peer } from '../../support/manifests.ts'
@@ -332,6 +332,25 @@ describe('writing to the API', () => {
     expect(api.store.get(NODES, '/worker-1')?.status).toMatchObject({
       conditions: [kubelet, { type: 'godwit.dev/BGPReady', status: 'True', reason: 'Established' }],
     })
+  })
+
+  test('where the Node may not be written, its status still follows', async () => {
+    let refused = 0
+    api.onRequest = ({ method, path }) => {
+      if (method !== 'PATCH' || path !== `${NODES}/worker-1/status`) return
+      refused++
+      throw new Refusal(403, 'Forbidden', 'nodes/status is forbidden')
+    }
+    const source = await open('worker-1', true)
+    tell(source)
+    await until('refused', () => refused === 1)
+    for (const asNumber of [1, 2, 3]) {
+      tell(source, { asNumber })
+      await untilStored({ status: { asNumber } })
+    }
+    const told = () => known.problems.get('Kubernetes/status')
+    await until('told', () => told() !== undefined)
+    expect(told()).toMatch(/^the condition of the Node cannot be written: 403 .*sessions and routes go on$/)
   })
 
   test('a Node that is deleted and registered again gets the condition and owns the status', async () => {

@@ -1,37 +1,28 @@
 /**
- * Writes the BGPNodeStatus of this node and, where that is configured, the condition of its Node. The object is read
- * once and then known from the API's answers; a conflict with another writer causes a new read. It is owned by the
- * Node, and deleted together with it.
+ * Writes the BGPNodeStatus of this node. The object is read once and then known from the API's answers; a conflict with
+ * another writer causes a new read. It is owned by the Node, and deleted together with it.
  */
 
-import { READY } from '../../../status/conditions.ts'
-import type { Condition, NodeStatus } from '../../../status/node-status.ts'
-import { formatSeconds, renderNodeStatus, timed } from '../../../status/render.ts'
+import type { NodeStatus } from '../../../status/node-status.ts'
+import { renderNodeStatus } from '../../../status/render.ts'
 import { systemClock } from '../../clock.ts'
 import { NODE, NODE_STATUS } from '../../resources.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
 
-/** In the list of a Node's conditions. */
-const NODE_CONDITION = 'godwit.dev/BGPReady'
-
 export class NodeStatusWriter {
   readonly #client: ObjectClient
   readonly #node: string
-  readonly #writesNode: boolean
   #wanted: NodeStatus | undefined
   #newest: NodeStatus | undefined
   #hasNewOwner = false
   /** The object in the API; undefined: to be read. */
   #known: Fields | undefined
-  /** Our condition on the Node. */
-  #written: string | undefined
 
-  constructor(client: ObjectClient, node: string, tellsNode: boolean) {
+  constructor(client: ObjectClient, node: string) {
     this.#client = client
     this.#node = node
-    this.#writesNode = tellsNode
   }
 
   set(status: NodeStatus): void {
@@ -39,12 +30,12 @@ export class NodeStatusWriter {
     this.#newest = status
   }
 
-  /** The Node may be another one of the same name: the status gets it as owner, and its condition is written again. */
+  /** The Node may be another one of the same name: the status gets it as owner. */
   startOver(): void {
     this.#known = undefined
-    this.#written = undefined
     this.#hasNewOwner = true
-    this.#wanted = this.#newest
+    // A copy: a write that is under way does not count for it.
+    this.#wanted = this.#newest && { ...this.#newest }
   }
 
   async write(signal: AbortSignal): Promise<undefined> {
@@ -52,7 +43,6 @@ export class NodeStatusWriter {
       const wanted = this.#wanted
       try {
         await this.#write(wanted, signal)
-        if (this.#writesNode) await this.#writeNode(wanted, signal)
       } catch (error) {
         this.#known = undefined
         throw error
@@ -67,16 +57,25 @@ export class NodeStatusWriter {
     const before = fields(known?.status)
     const status = renderNodeStatus(wanted, systemClock.epoch, systemClock.now(), before.conditions)
     const { apiVersion, kind } = NODE_STATUS
-    const metadata = await this.#metadataOf(known, signal)
-    const object = { apiVersion, kind, metadata, status }
-    this.#known =
-      known === undefined ? await this.#client.create(NODE_STATUS, object, signal) : await this.#replace(object, signal)
+    const hasNewOwner = this.#hasNewOwner
+    // The Node may become yet another one meanwhile.
     this.#hasNewOwner = false
+    try {
+      const metadata = await this.#metadataOf(known, hasNewOwner, signal)
+      const object = { apiVersion, kind, metadata, status }
+      this.#known =
+        known === undefined
+          ? await this.#client.create(NODE_STATUS, object, signal)
+          : await this.#replace(object, signal)
+    } catch (error) {
+      this.#hasNewOwner ||= hasNewOwner
+      throw error
+    }
   }
 
-  async #metadataOf(known: Fields | undefined, signal: AbortSignal): Promise<Fields> {
+  async #metadataOf(known: Fields | undefined, hasNewOwner: boolean, signal: AbortSignal): Promise<Fields> {
     if (known === undefined) return this.#newMetadata(signal)
-    if (!this.#hasNewOwner) return keptMetadata(known)
+    if (!hasNewOwner) return keptMetadata(known)
     const { ownerReferences } = await this.#newMetadata(signal)
     return { ...keptMetadata(known), ownerReferences }
   }
@@ -97,22 +96,6 @@ export class NodeStatusWriter {
     const { apiVersion, kind } = NODE
     const owner = { apiVersion, kind, name: this.#node, uid }
     return { name: this.#node, ...(typeof uid === 'string' && { ownerReferences: [owner] }) }
-  }
-
-  async #writeNode({ conditions }: NodeStatus, signal: AbortSignal): Promise<void> {
-    const ready = conditions.find(({ type }) => type === READY)
-    if (ready === undefined) return
-    const condition: Condition = { ...ready, type: NODE_CONDITION }
-    const written = JSON.stringify(condition)
-    if (written === this.#written) return
-    const node = await this.#client.find(NODE, this.#node, signal)
-    if (node === undefined) return
-    const now = formatSeconds(Date.now())
-    const all = timed([condition], fields(node.status).conditions, now)
-    const ours = all.filter(({ type }) => type === NODE_CONDITION).map((one) => ({ ...one, lastHeartbeatTime: now }))
-    const how = { part: '/status', type: 'strategic-merge' } as const
-    await this.#client.patch(NODE, this.#node, { status: { conditions: ours } }, signal, how)
-    this.#written = written
   }
 }
 
