@@ -8,9 +8,16 @@ const BACKSLASH = 0x5c
 const isOpening = (code: number): boolean => code === 0x7b || code === 0x5b
 const isClosing = (code: number): boolean => code === 0x7d || code === 0x5d
 
-/** Depth of brackets in the list, and in its items: `{"items":[{`. */
+/** Depth of brackets in the list, in its items, and in a field of one: `{"items":[{"status":{`. */
 const LIST = 1
 const ITEMS = 2
+const FIELD = 4
+
+/**
+ * Arrays that nobody here reads, half of what a server says of a Node: each is left empty before it is parsed. A text
+ * in an object cannot be mistaken for one, because its quotes are escaped.
+ */
+const UNREAD = ['"managedFields":', '"images":'] as const
 
 export class ItemReader {
   readonly #onItem: (item: unknown) => void
@@ -25,6 +32,8 @@ export class ItemReader {
   #inText = false
   #isEscaped = false
   #inItems = false
+  /** In an array that nobody reads. */
+  #inUnread = false
 
   constructor(onItem: (item: unknown) => void) {
     this.#onItem = onItem
@@ -41,6 +50,10 @@ export class ItemReader {
         at = this.#readText(text, at + 1)
       } else if (isOpening(code)) {
         if (this.#inItems && this.#depth === ITEMS) taken = at
+        if (this.#inItems && this.#depth === FIELD && isUnread(text, at)) {
+          this.#item += text.slice(taken, at + 1)
+          this.#inUnread = true
+        }
         this.#depth++
         if (this.#depth !== ITEMS || this.#name !== 'items') continue
         this.#inItems = true
@@ -48,6 +61,10 @@ export class ItemReader {
         taken = at + 1
       } else if (isClosing(code)) {
         this.#depth--
+        if (this.#inUnread && this.#depth === FIELD) {
+          this.#inUnread = false
+          taken = at
+        }
         if (!this.#inItems || this.#depth > ITEMS) continue
         if (this.#depth === ITEMS) {
           this.#emit(text.slice(taken, at + 1))
@@ -60,7 +77,7 @@ export class ItemReader {
     }
     const left = text.slice(taken)
     if (!this.#inItems) this.#rest += left
-    else if (this.#depth > ITEMS) this.#item += left
+    else if (this.#depth > ITEMS && !this.#inUnread) this.#item += left
   }
 
   /** The list without its items. Throws if the text is not JSON. */
@@ -90,3 +107,6 @@ export class ItemReader {
     this.#onItem(JSON.parse(text))
   }
 }
+
+const isUnread = (text: string, bracket: number): boolean =>
+  text[bracket] === '[' && UNREAD.some((name) => text.startsWith(name, bracket - name.length))
