@@ -4,6 +4,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Conflict } from './fib.ts'
+import { describeRoute } from './kernel.ts'
 
 /** Why a wanted route is not in the kernel. */
 export type KeptOut =
@@ -13,6 +14,12 @@ export type KeptOut =
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
   /** Felix must write the route, and has not written it. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
+
+/** As text, for `show explain`. */
+export function describeKeptOut(kept: KeptOut): string {
+  if (kept.kind !== 'conflict') return kept.reason
+  return `the table has ${describeRoute(kept.conflict.other)}, which stays`
+}
 
 type Kind = KeptOut['kind']
 type OfKind<Of extends Kind> = Extract<KeptOut, { readonly kind: Of }>

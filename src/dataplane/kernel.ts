@@ -145,5 +145,9 @@ export const isOfRouting = (protocol: number): boolean => OF_ROUTING.has(protoco
 export const ownerOf = (protocol: number): string =>
   PROTOCOLS[protocol] === undefined ? `protocol ${protocol}` : `${PROTOCOLS[protocol]} (protocol ${protocol})`
 
+/** A route with the program that writes it. */
+export const describeRoute = (route: KernelRoute): string =>
+  `${formatRoute(route)} metric ${route.metric} of ${ownerOf(route.protocol)}`
+
 /** The protocol of routes that the kernel itself adds for the addresses of a link. */
 export const KERNEL_PROTOCOL = 2

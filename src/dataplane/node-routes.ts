@@ -3,14 +3,14 @@
  * removed at once when its Node no longer has the pod CIDR. When the cluster goes back to BGP, each stays until it has
  * been learned over BGP, or until `release` is called because all neighbors have sent their routes.
  *
- * In: all routes. Out: to the route keeper only those that have changed.
+ * In: all routes. Out: to the wanted routes only those that have changed.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { NodeRoute, NodeRoutesIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
-import type { RouteKeeper } from './route-keeper.ts'
+import type { WantedRoutes } from './wanted-routes.ts'
 
 /** The addresses and pod CIDRs of the current Nodes: a route outside of them is removed. */
 export interface StillThere {
@@ -30,17 +30,17 @@ const ROUTE_COST = 3
 const AT_ONCE = 512
 
 export class NodeRoutes {
-  readonly #keeper: RouteKeeper
+  readonly #routes: WantedRoutes
   #wanted: ReadonlyMap<string, WantedRoute> = new Map()
   /** Retired routes: no longer wanted, not yet removed. */
   readonly #leaving = new Map<string, NodeRoute>()
   #intent: NodeRoutesIntent['direct'] | undefined
   #list: readonly WantedRoute[] | undefined
-  /** Routes handed to the keeper and removed since the start: tests count work by it. */
+  /** Routes handed over and removed since the start: tests count work by it. */
   work = 0
 
-  constructor(keeper: RouteKeeper) {
-    this.#keeper = keeper
+  constructor(routes: WantedRoutes) {
+    this.#routes = routes
   }
 
   get isLeaving(): boolean {
@@ -64,7 +64,7 @@ export class NodeRoutes {
 
   /** Returns whether routes began to be retired. Retired routes outside of the current Nodes are removed at once. */
   *set({ direct, leftToFelix }: NodeRoutesIntent, there: StillThere, now: Millis): Work<boolean> {
-    this.#keeper.leaveTo(leftToFelix)
+    this.#routes.leaveTo(leftToFelix)
     const wasLeaving = this.isLeaving
     const meter = new CostMeter()
     if (direct !== this.#intent) {
@@ -112,20 +112,20 @@ export class NodeRoutes {
   #take(route: NodeRoute, before: WantedRoute | undefined, now: Millis): WantedRoute {
     if (before !== undefined && same(before.route, route)) return before
     this.#leaving.delete(route.prefix.text)
-    this.#keeper.setDirect(route)
+    this.#routes.setDirect(route)
     this.work++
     return { route, since: now }
   }
 
   #retire(text: string, route: NodeRoute): void {
     this.#leaving.set(text, route)
-    this.#keeper.retireDirect(text)
+    this.#routes.retireDirect(text)
     this.work++
   }
 
   #drop(text: string): void {
     this.#leaving.delete(text)
-    this.#keeper.dropDirect(text)
+    this.#routes.dropDirect(text)
     this.work++
   }
 }

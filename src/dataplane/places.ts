@@ -4,18 +4,10 @@
  */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
-import type { NodeRoute } from '../cluster/intent.ts'
+import type { Direct } from './direct.ts'
 import { keyIn, ownKey } from './fib.ts'
-import type { KernelRoute } from './kernel.ts'
+import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { UsedNextHop } from './next-hops.ts'
-
-/** A direct route to pods of another node (`nodeRoutes: Direct`). */
-export interface Direct {
-  readonly route: NodeRoute
-  readonly nextHop: UsedNextHop
-  /** Retired: it stays until a route is learned over BGP, or until it is dropped. */
-  readonly leaving: boolean
-}
 
 export interface Place {
   readonly prefix: Prefix
@@ -41,7 +33,12 @@ interface Row extends Place {
   isDirty: boolean
 }
 
+/** A route to a next hop is wanted here. */
+export const hasWays = ({ nextHops, direct }: Place): boolean => nextHops !== undefined || direct !== undefined
+
 export class Places {
+  /** The table of learned and direct routes. */
+  readonly home: number
   readonly #rows = new Map<string, Row>()
   /** Places to be compared; the last one is the next. */
   #dirty: Row[] = []
@@ -52,6 +49,10 @@ export class Places {
   /** By family and prefix length: how many places there are. */
   readonly #lengths: Record<Family, Map<number, number>> = { ipv4: new Map(), ipv6: new Map() }
   readonly #leading: Record<Family, number> = { ipv4: 0, ipv6: 0 }
+
+  constructor(home: number) {
+    this.home = home
+  }
 
   /** The number of wanted routes, and of our routes in the kernel. */
   get size(): { readonly wanted: number; readonly present: number } {
@@ -71,6 +72,14 @@ export class Places {
   /** The place of this prefix in a table; undefined: there is none. */
   in(prefix: string, table: number): Place | undefined {
     return this.#rows.get(keyIn(prefix, table))
+  }
+
+  /** The places of this prefix: in the main table, and in that of learned routes if it is another. */
+  of(prefix: string): readonly Place[] {
+    const main = this.in(prefix, MAIN_TABLE)
+    const home = this.home === MAIN_TABLE ? undefined : this.in(prefix, this.home)
+    if (main === undefined) return home === undefined ? NONE : [home]
+    return home === undefined ? [main] : [main, home]
   }
 
   /** The prefix lengths of places that may contain an address. */
@@ -144,6 +153,11 @@ export class Places {
     this.#later.push(row)
   }
 
+  /** Marks all places of this prefix. */
+  touchAll(prefix: string): void {
+    for (const place of this.of(prefix)) this.touch(place)
+  }
+
   get hasDirty(): boolean {
     return this.#dirty.length + this.#later.length > 0
   }
@@ -192,6 +206,7 @@ export class Places {
   }
 }
 
+const NONE: readonly Place[] = []
+
 /** Counts a wanted route: one, even if it is both learned and direct. */
-const wantedOf = ({ nextHops, direct, isHeld }: Place): number =>
-  Number(nextHops !== undefined || direct !== undefined) + Number(isHeld)
+const wantedOf = (place: Place): number => Number(hasWays(place)) + Number(place.isHeld)

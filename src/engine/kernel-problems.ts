@@ -3,8 +3,8 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
-import { formatRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
-import { describeRoute, type RouteKeeper } from '../dataplane/route-keeper.ts'
+import { describeRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
+import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 
 /** Beyond this many of a kind they are only counted. */
 export const MOST = 10
@@ -128,7 +128,7 @@ function heldBack(keeper: RouteKeeper, error: string | undefined, waiting: reado
 function podsElsewhere(keeper: RouteKeeper, pods: readonly RouteIntent[]): Problem[] {
   if (!keeper.isKnown) return []
   return pods.slice(0, MOST).map(({ prefix, objects }) => {
-    const route = keeper.lookup(prefix.bytes)
+    const route = keeper.kernel.lookup(prefix.bytes)
     const way =
       route === undefined ? 'the kernel has no route to it' : `${describeRoute(route)} leads its packets elsewhere`
     const at = { object: objects[0] ?? 'kernel routes', field: 'status.podIPs', value: prefix.text }
@@ -137,10 +137,8 @@ function podsElsewhere(keeper: RouteKeeper, pods: readonly RouteIntent[]): Probl
 }
 
 function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {
-  const ending = keeper.endingOf(prefix)
+  const ending = keeper.kernel.endingOf(prefix)
   if (ending.kind !== 'elsewhere') return undefined
-  const { other } = ending
-  const theirs = `${formatRoute(other)} metric ${other.metric} of ${ownerOf(other.protocol)}`
-  const says = `is not advertised: ${theirs} takes its packets away from the pods of this node`
+  const says = `is not advertised: ${describeRoute(ending.other)} takes its packets away from the pods of this node`
   return makeProblem({ code: 'pod-cidr-elsewhere', object: 'kernel routes', value: prefix.text, says })
 }

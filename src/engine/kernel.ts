@@ -18,11 +18,12 @@ import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts
 import { isInsideOne } from '../cluster/prefix-index.ts'
 import { same } from '../cluster/same.ts'
 import { serviceRangeAround } from '../cluster/service-ranges.ts'
-import { type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
+import { describeKeptOut } from '../dataplane/kept-out.ts'
+import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
-import { describeKeptOut, describeRoute, RouteKeeper } from '../dataplane/route-keeper.ts'
+import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { type LoopPlan, ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
@@ -113,8 +114,8 @@ export class Kernel {
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
     this.#routes = new RouteKeeper(rooms.links, rooms.table, rooms.adopt)
-    this.#nodeRoutes = new NodeRoutes(this.#routes)
-    this.#loops = new ServiceLoops(this.#routes)
+    this.#nodeRoutes = new NodeRoutes(this.#routes.wanted)
+    this.#loops = new ServiceLoops(this.#routes.kernel)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     rooms.rib.follow()
   }
@@ -140,7 +141,7 @@ export class Kernel {
     this.#firstSync ??= new FirstSync(this.#syncing, now)
     if (intent === undefined || intent === this.#intent) return
     this.#intent = intent
-    this.#routes.allowLearnedWays(intent.recursiveNextHops)
+    this.#routes.wanted.allowLearnedWays(intent.recursiveNextHops)
     if (yield* this.#nodeRoutes.set(intent.nodeRoutes, stillThere(intent), now))
       this.#handover = new FirstSync(this.#syncing, now)
     yield* this.#nft.want(intent, now)
@@ -201,7 +202,7 @@ export class Kernel {
     this.#mayStray = true
     if (wasKnown || !this.#routes.isKnown) return
     if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#logInheritance(this.#rooms.adopt)
-    for (const [table, count] of this.#routes.elsewhere()) {
+    for (const [table, count] of this.#routes.kernel.elsewhere()) {
       const text = `table ${table} holds ${count} routes of an earlier run; they are removed when all neighbors have sent their routes`
       this.#rooms.out.log(logLine('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
     }
@@ -223,8 +224,8 @@ export class Kernel {
   /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
   resolveNextHops(): void {
     if (!this.#routes.isKnown) return
-    this.#routes.advance()
-    const touched = this.#routes.takeTouched()
+    this.#routes.wanted.advance()
+    const touched = this.#routes.wanted.takeTouched()
     const isAll = !this.#hasResolved || touched.length > FEW
     const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)
     this.#rooms.rib.resolveNextHops((nextHop) => this.#reach(nextHop), which)
@@ -247,7 +248,7 @@ export class Kernel {
 
   deadline(now: Millis): Millis | undefined {
     if (this.#rooms.rib.hasNewBest) return now
-    if (this.#routes.isKnown && (this.#routes.hasTouched || this.#rooms.rib.hasNextHopsToResolve)) return now
+    if (this.#routes.isKnown && (this.#routes.wanted.hasTouched || this.#rooms.rib.hasNextHopsToResolve)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
@@ -259,10 +260,10 @@ export class Kernel {
   /** The kernel's routes for a prefix, for `show explain`; undefined until the kernel has been read. */
   wayTo(prefix: Prefix): KernelWay | undefined {
     if (!this.#routes.isKnown) return undefined
-    const lookup = this.#routes.lookup(prefix.bytes)
+    const lookup = this.#routes.kernel.lookup(prefix.bytes)
     const kept = this.#routes.keptOut.get(prefix.text)
     return {
-      routes: this.#routes.at(prefix).map(describeRoute),
+      routes: this.#routes.kernel.at(prefix).map(describeRoute),
       lookup: lookup && describeRoute(lookup),
       keptOut: kept === undefined ? this.#whyServices(prefix) : describeKeptOut(kept),
     }
@@ -293,7 +294,7 @@ export class Kernel {
     if (!this.#routes.isKnown) return { reasons: [], count: 0 }
     const { first, count } = this.#rooms.rib.unreachableNextHops(MOST)
     const reasons = first.flatMap((bytes) => {
-      const resolution = this.#routes.nextHops.resolution({ bytes, interface: undefined })
+      const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
       return resolution.kind === 'unresolved' ? [resolution.reason] : []
     })
     return { reasons, count }
@@ -325,9 +326,9 @@ export class Kernel {
   }
 
   #isReady({ prefix, origin }: RouteIntent): boolean {
-    if (origin === 'pod') return this.#routes.isKnown && this.#routes.leadsToPod(prefix)
-    this.#routes.holdBlackhole(prefix)
-    return this.#routes.isKnown && this.#routes.endingOf(prefix).kind === 'here' && this.#rooms.arePodsReady()
+    if (origin === 'pod') return this.#routes.isKnown && this.#routes.kernel.leadsToPod(prefix)
+    this.#routes.wanted.holdBlackhole(prefix)
+    return this.#routes.isKnown && this.#routes.kernel.endingOf(prefix).kind === 'here' && this.#rooms.arePodsReady()
   }
 
   #announceReady(now: Millis): void {
@@ -347,7 +348,9 @@ export class Kernel {
     if (!this.#mayStray || !this.#routes.isKnown) return
     this.#mayStray = false
     const strayed = [...this.#ready.values()].filter(({ prefix, origin }) =>
-      origin === 'pod' ? !this.#routes.leadsToPod(prefix) : this.#routes.endingOf(prefix).kind === 'elsewhere',
+      origin === 'pod'
+        ? !this.#routes.kernel.leadsToPod(prefix)
+        : this.#routes.kernel.endingOf(prefix).kind === 'elsewhere',
     )
     if (strayed.length === 0) return
     for (const route of strayed) {
@@ -360,7 +363,7 @@ export class Kernel {
   }
 
   #dropBlackholes(): void {
-    for (const prefix of this.#retiring.values()) this.#routes.dropBlackhole(prefix)
+    for (const prefix of this.#retiring.values()) this.#routes.wanted.dropBlackhole(prefix)
     this.#retiring.clear()
   }
 
@@ -368,11 +371,11 @@ export class Kernel {
     const isServices = learned !== undefined && this.#isServiceRange(prefix)
     if (isServices) this.#ofServices.add(prefix.text)
     else this.#ofServices.delete(prefix.text)
-    if (learned === undefined || isServices) this.#routes.forget(prefix.text)
+    if (learned === undefined || isServices) this.#routes.wanted.forget(prefix.text)
     else {
       const first = this.#nextHopOf(learned)
       const more = learned.others.map((other) => this.#nextHopOf(other))
-      this.#routes.learn(prefix, [first, ...more])
+      this.#routes.wanted.learn(prefix, [first, ...more])
     }
     this.#isStale = true
   }
@@ -406,7 +409,7 @@ export class Kernel {
    * session, when its route is written.
    */
   #reach(bytes: Uint8Array): Reachability {
-    const found = reachabilityOf(this.#routes.nextHops.resolution({ bytes, interface: undefined }))
+    const found = reachabilityOf(this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined }))
     return isOnSessionLink(bytes) ? { reach: 'direct', metric: 0, withoutLink: found } : found
   }
 

@@ -68,8 +68,8 @@ export class NodeRouteRows {
     const first: NodeRouteGap[] = []
     let count = 0
     for (const { route } of this.#routes.all()) {
-      const owner = this.#keeper.ownerAt(route.prefix)
-      const isFelixs = this.#keeper.isLeft(route.prefix)
+      const owner = this.#keeper.kernel.ownerAt(route.prefix)
+      const isFelixs = this.#keeper.wanted.isLeft(route.prefix)
       if (owner === 'ours' || (owner === 'foreign' && isFelixs)) continue
       count++
       const reason = this.#keeper.whyNotDirect(route.prefix.text)
@@ -138,7 +138,7 @@ export class NodeRouteRows {
 
   #row({ route: { prefix, node, gateway }, since }: WantedRoute): RouteRow {
     const whyNot = this.#keeper.whyNotDirect(prefix.text)
-    const name = this.#keeper.directWay(prefix.text)?.[0]?.interface
+    const name = this.#keeper.wanted.directWay(prefix.text)?.[0]?.interface
     return {
       prefix: prefix.text,
       family: prefix.family,

@@ -83,8 +83,8 @@ class Path {
         this.#known.note(change)
       }
       this.keeper.applied(changes, [], 0)
-      this.keeper.takeMoved(CHANGES)
-      this.keeper.takeTouched()
+      this.keeper.kernel.takeMoved(CHANGES)
+      this.keeper.wanted.takeTouched()
     }
   }
 }
@@ -102,9 +102,9 @@ export function benchFib(size: number): { write: number; move: number; clear: nu
     for (let at = 0; at < size; at++) for (const family of ['ipv4', 'ipv6'] as const) work(family, at)
   }
   const before = heap()
-  const write = lap(() => each((family, at) => path.keeper.learn(prefixOf(family, at), [NEXT_HOPS[family]])))
+  const write = lap(() => each((family, at) => path.keeper.wanted.learn(prefixOf(family, at), [NEXT_HOPS[family]])))
   const memory = heap() - before
   const move = lap(() => path.keeper.takeKernel({ full: false, more: false, gone: [NOW], present: [LATER] }, 0))
-  const clear = lap(() => each((family, at) => path.keeper.forget(prefixOf(family, at).text)))
+  const clear = lap(() => each((family, at) => path.keeper.wanted.forget(prefixOf(family, at).text)))
   return { write, move, clear, memory }
 }

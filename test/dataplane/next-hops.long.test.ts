@@ -36,16 +36,16 @@ describe('the work', () => {
     keeper.takeKernel({ full: true, more: false, gone: [], present }, 0)
     for (let node = 0; node < NODES; node++) {
       const [high, low] = [1 + (node >> 8), node & 255]
-      keeper.learn(prefix(`10.${128 + (node >> 8)}.${low}.0/24`), [nextHop(`10.0.${high}.${low}`)])
+      keeper.wanted.learn(prefix(`10.${128 + (node >> 8)}.${low}.0/24`), [nextHop(`10.0.${high}.${low}`)])
     }
     return keeper
   }
   const looksAt = (keeper: RouteKeeper, work: () => void): number => {
     settle(keeper)
-    const before = keeper.nextHops.looks
+    const before = keeper.wanted.nextHops.looks
     work()
     settle(keeper)
-    return keeper.nextHops.looks - before
+    return keeper.wanted.nextHops.looks - before
   }
 
   test('to write a route for each of 5,000 nodes grows with their number alone', () => {

@@ -20,7 +20,7 @@ describe('one place', () => {
     ],
     ['there and gone', (places) => places.fall(places.stand(ownRoute(FIRST.text)))],
   ])('that was %s is forgotten once it has been compared', (_, pass) => {
-    const places = new Places()
+    const places = new Places(MAIN_TABLE)
     places.touch(places.make(FIRST, MAIN_TABLE))
     pass(places)
     const place = places.next()
@@ -31,7 +31,7 @@ describe('one place', () => {
   })
 
   test('is one in the main table and another in one of its own', () => {
-    const places = new Places()
+    const places = new Places(MAIN_TABLE)
     const [main, own] = [places.make(FIRST, MAIN_TABLE), places.make(FIRST, 1000)]
     expect(main).not.toBe(own)
     expect([places.in(FIRST.text, MAIN_TABLE), places.in(FIRST.text, 1000)]).toEqual([main, own])
@@ -46,7 +46,7 @@ test('whatever is done, there are as many records as places with something, and 
   })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-      const places = new Places()
+      const places = new Places(MAIN_TABLE)
       const [learned, held, present] = [new Set<string>(), new Set<string>(), new Set<string>()]
       const touched: string[] = []
       const next = () => {

@@ -34,7 +34,7 @@ class Site {
   readonly #written = new Map<string, string>()
 
   constructor(allowed = true) {
-    this.keeper.allowLearnedWays(allowed)
+    this.keeper.wanted.allowLearnedWays(allowed)
     const present = [linkOf(2, 'eth0', true, ['10.0.0.11/24'])]
     this.keeper.takeLinks(this.#links.take({ full: true, gone: [], present }))
     const routes = [foreign('10.0.0.0/24', undefined)]
@@ -42,7 +42,7 @@ class Site {
   }
 
   learn(text: string, ...nextHops: readonly string[]): void {
-    this.keeper.learn(
+    this.keeper.wanted.learn(
       prefix(text),
       nextHops.map((address) => ({ bytes: addressBytes(address), interface: 'eth0' })),
     )
@@ -96,7 +96,7 @@ describe('next hops behind a learned route', () => {
     site.learn('10.30.0.0/24', '10.0.0.1')
     site.learn('10.244.2.0/24', '10.30.0.5')
     site.routes()
-    site.keeper.forget('10.30.0.0/24')
+    site.keeper.wanted.forget('10.30.0.0/24')
     expect(site.routes()).toEqual([])
     expect(site.why('10.244.2.0/24')).toMatch(/^no route of this node leads to/)
     site.learn('10.30.0.0/24', '10.0.0.2')
@@ -122,9 +122,9 @@ describe('next hops behind a learned route', () => {
     site.learn('10.30.0.0/24', '10.0.0.1')
     site.learn('10.244.2.0/24', '10.30.0.5')
     site.routes()
-    site.keeper.allowLearnedWays(true)
+    site.keeper.wanted.allowLearnedWays(true)
     expect(site.routes()).toEqual([POD, RACK])
-    site.keeper.allowLearnedWays(false)
+    site.keeper.wanted.allowLearnedWays(false)
     expect(site.routes()).toEqual([RACK])
   })
 })
@@ -153,7 +153,7 @@ describe('a route that would cover a gateway on the link', () => {
       const [site, fresh] = [new Site(), new Site()]
       const last = new Map<string, readonly string[]>()
       for (const { text, hops, settled } of steps) {
-        if (hops.length === 0) site.keeper.forget(text)
+        if (hops.length === 0) site.keeper.wanted.forget(text)
         else site.learn(text, ...hops)
         last.set(text, hops)
         if (settled) site.routes()

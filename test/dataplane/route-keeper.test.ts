@@ -11,7 +11,7 @@ test('a route that flaps while nobody takes what has changed is noted once', () 
   const links = new LinkTable()
   const keeper = new RouteKeeper(links)
   keeper.takeLinks(links.take({ full: true, gone: [], present: [linkOf(2, 'eth0', true, ['10.0.0.2/24'])] }))
-  settle(keeper).takeMoved(Number.POSITIVE_INFINITY)
+  settle(keeper).kernel.takeMoved(Number.POSITIVE_INFINITY)
   for (let time = 0; time < 100; time++) {
     const route = {
       prefix: prefix('10.9.0.0/24'),
@@ -28,5 +28,5 @@ test('a route that flaps while nobody takes what has changed is noted once', () 
     )
     settle(keeper)
   }
-  expect(keeper.takeMoved(Number.POSITIVE_INFINITY).map(({ text }) => text)).toEqual(['10.9.0.0/24'])
+  expect(keeper.kernel.takeMoved(Number.POSITIVE_INFINITY).map(({ text }) => text)).toEqual(['10.9.0.0/24'])
 })

@@ -32,7 +32,7 @@ const route = (text: string, rest: Partial<KernelRoute> = {}): KernelRoute => {
 class Node {
   readonly #links = new LinkTable()
   readonly keeper = new RouteKeeper(this.#links)
-  readonly loops = new ServiceLoops(this.keeper)
+  readonly loops = new ServiceLoops(this.keeper.kernel)
   plan: LoopPlan | undefined
 
   constructor(rest: Partial<Parameters<ServiceLoops['setIntent']>[0]> = {}) {

@@ -2,9 +2,9 @@ import type { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 
 /** All that follows from changes of the kernel, which the engine does in parts. */
 export function settle(keeper: RouteKeeper): RouteKeeper {
-  while (keeper.hasTouched) {
-    keeper.advance()
-    keeper.takeTouched()
+  while (keeper.wanted.hasTouched) {
+    keeper.wanted.advance()
+    keeper.wanted.takeTouched()
   }
   return keeper
 }

@@ -1,0 +1,145 @@
+/**
+ * Which route the kernel should have in a place, or why it gets none. Where several are wanted for one prefix, the
+ * blackhole comes first, then the direct route, then the route learned over BGP.
+ *
+ * No route is written beside one of another program that it would compete with, where Felix has written its own, or where
+ * it would cover the way to a gateway. The reason is kept for each prefix that gets no route.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
+import { Contest } from './contest.ts'
+import { directWay, whyNoWay } from './direct.ts'
+import { FailedChanges } from './failed-changes.ts'
+import { blackhole, keyIn, unicast, whyNotBeside } from './fib.ts'
+import { joinHops } from './join-hops.ts'
+import { KeptOutRoutes } from './kept-out.ts'
+import { type Hop, type KernelRoute, MAIN_TABLE, sameRoute, sortHops } from './kernel.ts'
+import type { KernelTable } from './kernel-table.ts'
+import { formatResolution } from './next-hop.ts'
+import { hasWays, type Place, type Places } from './places.ts'
+import type { WantedRoutes } from './wanted-routes.ts'
+
+export class Targets {
+  readonly keptOut = new KeptOutRoutes()
+  readonly contest = new Contest()
+  readonly failed = new FailedChanges()
+  readonly #places: Places
+  readonly #table: KernelTable
+  readonly #wanted: WantedRoutes
+  /** The ways of the last route with several next hops, and the hops made of them: most routes share them. */
+  #lastWays: readonly (readonly Hop[])[] = []
+  #lastHops: readonly Hop[] = []
+
+  constructor(places: Places, table: KernelTable, wanted: WantedRoutes) {
+    this.#places = places
+    this.#table = table
+    this.#wanted = wanted
+  }
+
+  /**
+   * The route that is wanted in this place; undefined: none. A prefix has a second place if learned routes have a table of
+   * their own.
+   */
+  of(place: Place): KernelRoute | undefined {
+    const { prefix, key } = place
+    const main = this.#placeIn(place, MAIN_TABLE)
+    const home = this.#places.home === MAIN_TABLE ? main : this.#placeIn(place, this.#places.home)
+    const isHeld = main?.isHeld === true
+    const isHere = place === (isHeld ? main : home)
+    const isWanted = isHeld || (home !== undefined && hasWays(home))
+    if (!isWanted) {
+      this.keptOut.delete(prefix.text)
+      this.failed.delete(key)
+      this.contest.forget(key)
+    }
+    if (!isWanted || !isHere) return undefined
+    if (this.keptOut.get(prefix.text)?.kind !== 'failed') this.keptOut.delete(prefix.text)
+    const wanted = isHeld ? blackhole(prefix) : this.#unicast(place)
+    if (wanted === undefined || this.#isLeft(wanted, place)) return undefined
+    return this.#mayBeWritten(wanted, place) ? wanted : undefined
+  }
+
+  /** Another program removed a route of ours: counts as a loss if it is wanted and nothing is in its place. */
+  noteLoss(route: KernelRoute, place: Place, now: Millis): void {
+    if (place.present !== undefined) return
+    const target = this.of(place)
+    if (target !== undefined && sameRoute(target, route)) this.contest.noteLoss(place.key, now)
+  }
+
+  noteFailure(key: string, prefix: Prefix, reason: string): void {
+    this.failed.add(key)
+    this.keptOut.set({ kind: 'failed', prefix, reason })
+  }
+
+  /** The kernel has the route as it is wanted, whatever failed before. */
+  forgetFailure({ key, prefix }: Pick<Place, 'key' | 'prefix'>): void {
+    this.failed.delete(key)
+    if (this.keptOut.get(prefix.text)?.kind === 'failed') this.keptOut.delete(prefix.text)
+  }
+
+  /** The place of the same prefix in a table, which is mostly this place itself. */
+  #placeIn(place: Place, table: number): Place | undefined {
+    const key = keyIn(place.prefix.text, table)
+    return key === place.key ? place : this.#places.at(key)
+  }
+
+  /** The direct or learned route, where it has a way that may be written. */
+  #unicast(place: Place): KernelRoute | undefined {
+    const { prefix } = place
+    const { ways, reason } = this.#waysOf(place)
+    const covered = ways.length === 0 ? undefined : this.#wanted.nextHops.coveredGateway(prefix)
+    if (ways.length > 0 && covered === undefined) return unicast(prefix, this.#join(ways), this.#places.home)
+    const why = covered === undefined ? reason : `it would cover the route to the gateway ${covered}`
+    if (!this.#wanted.isLeft(prefix)) this.keptOut.set({ kind: 'unresolved', prefix, reason: why })
+    else if (this.#table.at(prefix).length === 0) this.#noteLeft(prefix)
+    return undefined
+  }
+
+  /** One way for each next hop that is resolved. `reason`: why there is none. */
+  #waysOf({ nextHops = [], direct }: Place): { readonly ways: readonly (readonly Hop[])[]; readonly reason: string } {
+    const ways: (readonly Hop[])[] = []
+    let reason = 'it has no next hop'
+    for (const { resolution } of nextHops) {
+      if (resolution.kind === 'resolved') ways.push(resolution.hops)
+      else reason = formatResolution(resolution)
+    }
+    const way = directWay(direct)
+    // A direct route that is being retired yields to a learned route; any other takes precedence over it.
+    if (way !== undefined && !(direct?.leaving === true && ways.length > 0)) return { ways: [way], reason }
+    if (direct !== undefined && ways.length === 0) reason = whyNoWay(direct, this.#table.links)
+    return { ways, reason }
+  }
+
+  /** Routes that go the same ways share the list of them. */
+  #join(ways: readonly (readonly Hop[])[]): readonly Hop[] {
+    const isSame = ways.length === this.#lastWays.length && ways.every((way, at) => way === this.#lastWays[at])
+    if (isSame) return this.#lastHops
+    this.#lastWays = ways
+    this.#lastHops = sortHops(joinHops(ways))
+    return this.#lastHops
+  }
+
+  /** Another program writes this route; ours stays until the other one is there. */
+  #isLeft(wanted: KernelRoute, { prefix, present }: Place): boolean {
+    if (wanted.type !== 'unicast' || !this.#wanted.isLeft(prefix)) return false
+    const isTheirs = this.#table.at(prefix).some(({ table }) => table === wanted.table)
+    if (isTheirs) this.keptOut.delete(prefix.text)
+    if (isTheirs || present !== undefined) return isTheirs
+    this.#noteLeft(prefix)
+    return true
+  }
+
+  #noteLeft(prefix: Prefix): void {
+    this.keptOut.set({ kind: 'left', prefix, reason: 'it is left to Felix (programClusterRoutes)' })
+  }
+
+  /** Whether no foreign route conflicts, and no program keeps removing the route; otherwise the reason is recorded. */
+  #mayBeWritten(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
+    const conflict = whyNotBeside(wanted, this.#table.at(prefix))
+    const contested = present === undefined ? this.contest.whyHeld(key) : undefined
+    if (conflict !== undefined) this.keptOut.set({ kind: 'conflict', prefix, conflict })
+    else if (contested !== undefined) this.keptOut.set({ kind: 'contested', prefix, reason: contested })
+    else return true
+    return false
+  }
+}
