@@ -55,7 +55,7 @@ export interface KernelChange {
   /** Removed routes, as the kernel reported them; to be applied before `present`. */
   readonly gone: readonly KernelRoute[]
   readonly present: readonly KernelRoute[]
-  /** How many routes of other programs are there and not reported, as there are too many; absent: as before. */
+  /** About how many routes of other programs are there and not reported, as there are too many; absent: as before. */
   readonly leftOut?: number
 }
 

@@ -47,7 +47,7 @@ export function kernelProblems(
 /** Routes that are not known may be where a next hop leads, or stand at a prefix of ours. */
 export function tooMany(leftOut: number): Problem[] {
   if (leftOut === 0) return []
-  const says = `the tables that Godwit uses hold too many routes of other programs: ${leftOut} are not known here, and next hops inside them are resolved by shorter routes`
+  const says = `the tables that Godwit uses hold too many routes of other programs: about ${leftOut} are not known here, and next hops inside them are resolved by shorter routes`
   return [makeProblem({ code: 'kernel-routes-left-out', object: 'kernel routes', says, level: 'warning' })]
 }
 

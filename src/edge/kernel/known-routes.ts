@@ -33,20 +33,23 @@ interface Entry extends ReportedRoute {
 /** The most routes of routing daemons that are kept, and as many of all other programs. */
 const MOST_FOREIGN = 100_000
 
-type Owner = 'us' | 'daemons' | 'others'
+type Foreign = 'daemons' | 'others'
+type Owner = 'us' | Foreign
+type LeftOut = Record<Family, Record<Foreign, number>>
 
 export class KnownRoutes {
   readonly #mostForeign: number
   readonly #counts: Record<Owner, number> = { us: 0, daemons: 0, others: 0 }
-  /** Routes that were not kept. */
-  readonly #leftOut: Record<Family, number> = { ipv4: 0, ipv6: 0 }
+  /** Routes that were not kept. A reading counts them anew: until it ends, the number of the one before is in force. */
+  readonly #leftOut: LeftOut = { ipv4: noneLeftOut(), ipv6: noneLeftOut() }
+  readonly #counted: LeftOut = { ipv4: noneLeftOut(), ipv6: noneLeftOut() }
   #leftOutReported = 0
   readonly #byId = new Map<string, Entry>()
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
   readonly #gone: KernelRoute[] = []
   /** Routes by interface, and IPv4 routes by the own address with which the kernel removes them. */
-  readonly #resting = new Map<string, number>()
+  readonly #dependents = new Map<string, number>()
   #objects = 0
   #reading = 0
   #born = 0
@@ -60,7 +63,7 @@ export class KnownRoutes {
   /** A full reading of a family begins. */
   begin(family: Family): void {
     this.#reading++
-    this.#leftOut[family] = 0
+    this.#counted[family] = noneLeftOut()
   }
 
   /** A route from a dump. */
@@ -74,7 +77,7 @@ export class KnownRoutes {
     }
     // The only route of its prefix differs from the one before.
     if (first !== undefined && first.next === undefined && first.reading !== this.#reading) this.#remove(id, first)
-    this.#add(id, reported)
+    if (!this.#add(id, reported)) countIn(this.#counted, reported.route, 1)
   }
 
   /** A route from an event: new, or in place of another. */
@@ -86,7 +89,8 @@ export class KnownRoutes {
     if (first !== undefined && (isReplacement ? first.next !== undefined : family === 'ipv6')) this.unclear.add(family)
     else {
       if (isReplacement && first !== undefined) this.#remove(id, first)
-      this.#add(id, reported)
+      if (isReplacement && first === undefined) this.#countLeftOut(reported.route, -1)
+      if (!this.#add(id, reported)) this.#countLeftOut(reported.route, 1)
     }
   }
 
@@ -99,17 +103,17 @@ export class KnownRoutes {
       this.#remove(id, entry)
       return
     }
-    const { family } = route.prefix
-    if (first !== undefined) this.unclear.add(family)
-    else if (this.#leftOut[family] > 0) this.#leftOut[family]--
+    if (first !== undefined) this.unclear.add(route.prefix.family)
+    else this.#countLeftOut(route, -1)
   }
 
   /**
-   * Removes the routes that the last full reading did not report again. Yields after each `piece` of entries, when the
-   * changes found so far may be passed on.
+   * A full reading has ended: removes the routes that it did not report again. Yields after each `piece` of entries, when
+   * the changes found so far may be passed on.
    */
   *sweep(family: Family, piece: number): Iterable<void> {
     const reading = this.#reading
+    this.#leftOut[family] = { ...this.#counted[family] }
     yield* this.#removeWhere(piece, ({ route, reading: last }) => route.prefix.family === family && last < reading)
   }
 
@@ -124,7 +128,7 @@ export class KnownRoutes {
 
   /** Whether routes may have been removed with it, or have got another interface name. */
   isTouchedBy(loss: Loss): boolean {
-    return this.#resting.has(loss.name) || (loss.kind === 'address' && this.#resting.has(loss.address))
+    return this.#dependents.has(loss.name) || (loss.kind === 'address' && this.#dependents.has(loss.address))
   }
 
   /** Whether routes may have other next hops, because a next hop object has changed. */
@@ -147,20 +151,20 @@ export class KnownRoutes {
    * What has changed since the last call; `isOver`: the first reading is complete, and from now on everything is known.
    */
   changes(isOver: boolean): KernelChange | undefined {
-    const leftOut = this.#leftOut.ipv4 + this.#leftOut.ipv6
+    const leftOut = this.#allLeftOut()
     const change = {
       full: !this.#hasReported,
       more: this.#isFirst && !isOver,
       gone: [...this.#gone],
       present: [...this.#present],
-      ...(leftOut === this.#leftOutReported ? {} : { leftOut }),
+      ...(isAbout(leftOut, this.#leftOutReported) ? {} : { leftOut }),
     }
     const isNews = change.gone.length + change.present.length > 0 || 'leftOut' in change || (this.#isFirst && isOver)
     if (!isNews) return undefined
     this.#gone.length = 0
     this.#present.clear()
     this.#hasReported = true
-    this.#leftOutReported = leftOut
+    this.#leftOutReported = change.leftOut ?? this.#leftOutReported
     if (isOver) this.#isFirst = false
     return change
   }
@@ -176,15 +180,14 @@ export class KnownRoutes {
     }
   }
 
-  #add(id: string, reported: ReportedRoute): void {
+  /** Returns false where there is no room for it. */
+  #add(id: string, reported: ReportedRoute): boolean {
     const { route } = reported
     const owner = ownerOf(route)
-    if (owner !== 'us' && this.#counts[owner] >= this.#mostForeign) {
-      this.#leftOut[route.prefix.family]++
-      return
-    }
+    if (owner !== 'us' && this.#counts[owner] >= this.#mostForeign) return false
     this.#keep(id, reported, this.#byId.get(id))
     this.#present.add(route)
+    return true
   }
 
   #remove(id: string, entry: Entry): void {
@@ -217,17 +220,39 @@ export class KnownRoutes {
     if (source !== undefined && route.prefix.family === 'ipv4') this.#countOne(source, by)
   }
 
-  /** There is room again, and not only for one: what was left out is read. */
-  #fill(family: Family, owner: Owner): void {
-    if (this.#leftOut[family] > 0 && this.#counts[owner] * 4 < this.#mostForeign * 3) this.unclear.add(family)
+  /** There is room again for routes of this owner, and not only for one: those that were left out are read. */
+  #fill(family: Family, owner: Foreign): void {
+    if (this.#leftOut[family][owner] > 0 && this.#counts[owner] * 4 < this.#mostForeign * 3) this.unclear.add(family)
+  }
+
+  /** Events are counted at once, and also for a reading that may be under way. */
+  #countLeftOut(route: KernelRoute, by: number): void {
+    countIn(this.#leftOut, route, by)
+    countIn(this.#counted, route, by)
+  }
+
+  #allLeftOut(): number {
+    return Object.values(this.#leftOut).reduce((sum, { daemons, others }) => sum + daemons + others, 0)
   }
 
   #countOne(key: string, by: number): void {
-    const count = (this.#resting.get(key) ?? 0) + by
-    if (count === 0) this.#resting.delete(key)
-    else this.#resting.set(key, count)
+    const count = (this.#dependents.get(key) ?? 0) + by
+    if (count === 0) this.#dependents.delete(key)
+    else this.#dependents.set(key, count)
   }
 }
+
+const noneLeftOut = (): Record<Foreign, number> => ({ daemons: 0, others: 0 })
+
+function countIn(leftOut: LeftOut, route: KernelRoute, by: number): void {
+  const owner = ownerOf(route)
+  const counts = leftOut[route.prefix.family]
+  if (owner !== 'us') counts[owner] = Math.max(0, counts[owner] + by)
+}
+
+/** A daemon changes its routes all the time: a number that is nearly the same is no news. */
+const isAbout = (count: number, reported: number): boolean =>
+  count === reported || (count > 0 && reported > 0 && Math.abs(count - reported) * 10 <= reported)
 
 function ownerOf({ protocol }: KernelRoute): Owner {
   if (protocol === GODWIT_PROTOCOL) return 'us'
