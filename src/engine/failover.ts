@@ -2,7 +2,7 @@
  * Fast external failover: a session with an external neighbor on a link of ours ends when that link is lost, or our address
  * on it, and does not wait for its hold timer. When the link is back, the neighbor is dialled at once.
  */
-import { type Address, isLinkLocal } from '../base/address.ts'
+import { isLinkLocal } from '../base/address.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { isOnLink, type LinkTable } from '../dataplane/links.ts'
 import type { Neighbor } from './neighbors.ts'
@@ -45,6 +45,14 @@ export class Failover {
     if (others?.size === 0) this.#standing.delete(name)
   }
 
+  /** No object defines it any more. */
+  remove(neighbor: Neighbor): void {
+    this.forget(neighbor)
+    for (const [name, others] of this.#waiting) {
+      if (others.delete(neighbor) && others.size === 0) this.#waiting.delete(name)
+    }
+  }
+
   /** Neighbors whose sessions depend on what these links no longer have. */
   lostOn(names: Iterable<string>): Lost[] {
     const lost: Lost[] = []
@@ -75,7 +83,7 @@ export class Failover {
     if (link === undefined) return this.#hasMoved(peer) ? undefined : `Link lost: ${name} is gone`
     if (!link.up) return `Link lost: ${name} is down`
     const address = peer.session?.local.address
-    return address === undefined || this.#links.isOwn(bare(address)) ? undefined : `Address lost: ${address} on ${name}`
+    return address === undefined || this.#links.holder(address) ? undefined : `Address lost: ${address} on ${name}`
   }
 
   /** The link has another name, or its addresses are on another link: packets of the session go on. */
@@ -84,5 +92,3 @@ export class Failover {
     return link?.up === true && isOnLink(link, session?.remote.address ?? '')
   }
 }
-
-const bare = (address: Address): Address => address.split('%', 1)[0] ?? address

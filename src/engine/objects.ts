@@ -241,6 +241,7 @@ export class Objects {
     this.#sources.remove(name)
     const reason = 'no object defines this neighbor any more'
     this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
+    this.#sessions.remove(neighbor)
     this.#neighbors.remove(name)
   }
 

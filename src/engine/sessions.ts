@@ -17,6 +17,7 @@ import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import { isOnLink, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
+import type { LeftFamilies } from './left-families.ts'
 import {
   downLine,
   ignoredLine,
@@ -97,10 +98,11 @@ export class Sessions {
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
-    const { nextHops: before } = neighbor
+    const { nextHops: before, left } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
     this.#logNextHops(neighbor, before)
     this.#share(this.#twins.update(neighbor, now))
+    this.#logLeft(neighbor, left)
     this.#setPeer(neighbor)
   }
 
@@ -152,8 +154,12 @@ export class Sessions {
   #share(changed: readonly Change[]): void {
     for (const { neighbor, before } of changed) {
       this.#setPeer(neighbor)
-      for (const line of leftLines(neighbor.name, before, neighbor.left)) this.#out.log(line)
+      this.#logLeft(neighbor, before)
     }
+  }
+
+  #logLeft({ name, left }: Neighbor, before: LeftFamilies): void {
+    for (const line of leftLines(name, before, left)) this.#out.log(line)
   }
 
   /** Passes an event to a neighbor and carries out the actions that it returns. */
@@ -279,6 +285,7 @@ export class Sessions {
     const isAnother = this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
     if (isAnother) this.#out.log(staleDroppedLine(neighbor.name, 'its AS number or router ID is another than before'))
     this.#out.log(upLine(neighbor.name, session))
+    this.#logLeft(neighbor, {})
     this.#logNextHops(neighbor, undefined)
   }
 
@@ -317,6 +324,11 @@ export class Sessions {
     this.#share(this.#twins.remove(neighbor, now))
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
+  }
+
+  /** Its last session has ended, and no object defines it any more. */
+  remove(neighbor: Neighbor): void {
+    this.#failover.remove(neighbor)
   }
 
   /** It is not expected back. */

@@ -1,7 +1,10 @@
 /** Fast external failover: a session ends with its link, or its address there, and comes back with it. */
 import { describe, expect, test } from 'vitest'
+import type { Session } from '../../src/bgp/session/types.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
-import type { Link } from '../../src/dataplane/links.ts'
+import { type Link, LinkTable } from '../../src/dataplane/links.ts'
+import { Failover } from '../../src/engine/failover.ts'
+import type { Neighbor } from '../../src/engine/neighbors.ts'
 import { announcement, attributes } from '../support/rib.ts'
 import { OUR_ADDRESS, OUR_AS, type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
 
@@ -116,6 +119,46 @@ test('with the link the neighbor is dialled at once, though it was tried in vain
   rig.pass(1)
   expect(dials.slice(before)).toEqual([rig.now - 1])
 })
+
+test('an address on the link is missed though another link has the same one: link-local addresses are shared by links', () => {
+  const ours = { ...ADDRESS, address: 'fe80::a', length: 64 }
+  const { links, table } = linkTable([link({ addresses: [ours] }), link({ index: 7, name: 'eth1', addresses: [ours] })])
+  const neighbor = standIn({ local: 'fe80::a%eth0', remote: 'fe80::1%eth0' })
+  const failover = new Failover(table)
+  failover.follow(neighbor, neighbor.peer.session as Session)
+  links([link({ index: 7, name: 'eth1', addresses: [] })])
+  expect(failover.lostOn(['eth0', 'eth1'])).toEqual([])
+  links([link({ index: 7, name: 'eth1', addresses: [ours] }), link({ addresses: [] })])
+  expect(failover.lostOn(['eth0'])).toEqual([{ neighbor, reason: 'Address lost: fe80::a%eth0 on eth0' }])
+})
+
+test('a neighbor that is removed while its link is down is not kept', () => {
+  const { links, table } = linkTable([link()])
+  const neighbor = standIn({ local: OUR_ADDRESS, remote: '10.0.0.1' })
+  const failover = new Failover(table)
+  failover.follow(neighbor, neighbor.peer.session as Session)
+  links([link({ up: false })])
+  expect(failover.lostOn(['eth0'])).toHaveLength(1)
+  failover.remove(neighbor)
+  links([link()])
+  expect(failover.backOn(['eth0'])).toEqual([])
+})
+
+function linkTable(first: readonly Link[]) {
+  const table = new LinkTable()
+  const links = (present: readonly Link[]) => table.take({ full: false, gone: [], present })
+  links(first)
+  return { links, table }
+}
+
+const standIn = ({ local, remote }: { readonly local: string; readonly remote: string }): Neighbor => {
+  const session = {
+    peerType: 'external',
+    local: { address: local, port: 179 },
+    remote: { address: remote, port: 50_000 },
+  }
+  return { peer: { session }, intent: { fastFailover: true } } as unknown as Neighbor
+}
 
 test('a link that was renamed is followed by its new name', () => {
   const { rig, neighbor } = begin()

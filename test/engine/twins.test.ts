@@ -120,6 +120,23 @@ test('a session whose families are given by name leaves none', () => {
   expect(heard(world, tor)).toEqual([...BOTH_BY_FOUR, 'fd00:244:1::/64 from fd00:10::11'].sort())
 })
 
+test('a session that changes its mind because of its own object says so', () => {
+  const { world, tor, worker, four, six, to } = scene()
+  world.change(worker, [upsert(four), upsert(six)])
+  world.pass(60_000)
+  const said = (code: 'family-left' | 'family-taken-back') =>
+    worker.told(code).filter(({ fields }) => fields.peer === FOUR).length
+  expect([said('family-left'), said('family-taken-back')]).toEqual([1, 0])
+  world.change(worker, [upsert(to('four', '10.0.0.1', { addressFamilies: ['ipv4', 'ipv6'] }))])
+  world.pass(5_000)
+  expect([said('family-left'), said('family-taken-back')]).toEqual([1, 1])
+  world.change(worker, [upsert(four)])
+  world.pass(5_000)
+  expect([said('family-left'), said('family-taken-back')]).toEqual([2, 1])
+  expect(heard(world, tor)).toEqual(EACH_ITS_OWN)
+  expect(downs(worker)).toEqual([])
+})
+
 test('a twin without the family takes nothing', () => {
   const { world, tor, worker, four, to } = scene()
   world.change(worker, [upsert(four), upsert(to('six', 'fd00:10::1', { addressFamilies: ['ipv4'] }))])
