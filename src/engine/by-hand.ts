@@ -30,6 +30,8 @@ export interface ByHandDocument {
   readonly boot: string
   readonly neighbors: readonly AskedOf[]
   readonly leaving?: LeftNode | undefined
+  /** Why objects ask this node to leave although leaving was cancelled by hand. */
+  readonly staying?: string | undefined
 }
 
 /** The most neighbors that are kept for the next run. */
@@ -40,10 +42,15 @@ const NOTHING: Asked = { disabled: undefined, drained: undefined }
 
 /** A document of an earlier run; undefined where the value is none. */
 export function readByHand(value: unknown): ByHandDocument | undefined {
-  const { boot, neighbors, leaving } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { boot, neighbors, leaving, staying } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || !Array.isArray(neighbors)) return undefined
   const read = neighbors.slice(0, MOST).map(readAskedOf)
-  return { boot, neighbors: read.filter((one) => one !== undefined), leaving: readLeft(leaving) }
+  return {
+    boot,
+    neighbors: read.filter((one) => one !== undefined),
+    leaving: readLeft(leaving),
+    staying: textOf(staying),
+  }
 }
 
 function readAskedOf(value: unknown): AskedOf | undefined {
@@ -64,6 +71,7 @@ export class ByHand {
   readonly #boot: string
   readonly #asked = new Map<string, AskedOf>()
   #left: LeftNode | undefined
+  #staying: string | undefined
   /** This run has not yet gone on with what the previous one left. */
   #isLeftAwaited = true
   #isSettled = false
@@ -81,6 +89,7 @@ export class ByHand {
     if (document === undefined || document.boot !== this.#boot || this.#boot === '') return
     for (const one of document.neighbors) this.#asked.set(one.name, one)
     this.#left = document.leaving
+    this.#staying = document.staying
   }
 
   /** How this node had left when the previous run ended; undefined from the second time. */
@@ -88,6 +97,17 @@ export class ByHand {
     const left = this.#isLeftAwaited ? this.#left : undefined
     this.#isLeftAwaited = false
     return left
+  }
+
+  /** Why objects ask this node to leave although leaving was cancelled by hand; undefined: neither or not both. */
+  get staying(): string | undefined {
+    return this.#staying
+  }
+
+  noteStaying(reason: string | undefined): void {
+    if (reason === this.#staying) return
+    this.#revision++
+    this.#staying = reason
   }
 
   of(name: string): Asked {
@@ -136,7 +156,8 @@ export class ByHand {
   remember(): ByHandDocument | undefined {
     if (this.#revision === this.#remembered || this.#boot === '') return undefined
     this.#remembered = this.#revision
-    return { boot: this.#boot, neighbors: [...this.#asked.values()].slice(0, MOST).map(inShort), leaving: this.#left }
+    const neighbors = [...this.#asked.values()].slice(0, MOST).map(inShort)
+    return { boot: this.#boot, neighbors, leaving: this.#left, staying: this.#staying }
   }
 }
 

@@ -48,28 +48,34 @@ export class Ending {
 
   /** What commands may do. */
   actions(): NodeActions {
-    const { facts, leaving } = this.#parts
+    const { facts, leaving, byHand } = this.#parts
     return {
       stop: (reason, how) => this.stop(reason, how, facts.now),
       leave: (reason) => leaving.begin(reason, facts.now),
       stay: () => this.#stay(facts.now),
-      leaving: () => ({ stage: leaving.stage, reason: leaving.reason }),
+      leaving: () => ({ stage: leaving.stage, reason: leaving.reason, staying: byHand.staying }),
     }
   }
 
-  /** Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects. */
+  /**
+   * Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects, and what was cancelled
+   * by command is not begun again for the same reason.
+   */
   followObjects(wanted: string | undefined, now: Millis): void {
-    const { leaving } = this.#parts
+    const { leaving, byHand } = this.#parts
     if (wanted === this.#leaveWanted || this.isFarewell) return
     if (wanted === undefined && leaving.byObjects) leaving.cancel(now)
     this.#leaveWanted = wanted
+    byHand.noteStaying(undefined)
     if (wanted !== undefined) leaving.begin(wanted, now, true)
   }
 
-  /** The previous run left, or was about to. Objects that no longer ask for it are heard after this. */
+  /** The previous run left, or was about to, or stayed by hand. Objects that no longer ask for it are heard after this. */
   leaveAsBefore(now: Millis): void {
-    const left = this.#parts.byHand.takeLeft()
-    if (left === undefined || !this.#parts.leaving.goOn(left, now)) return
+    const { byHand, leaving } = this.#parts
+    this.#leaveWanted ??= byHand.staying
+    const left = byHand.takeLeft()
+    if (left === undefined || !leaving.goOn(left, now)) return
     if (left.byObjects) this.#leaveWanted = left.reason
   }
 
@@ -87,8 +93,11 @@ export class Ending {
 
   #stay(now: Millis): boolean {
     if (this.isFarewell) return false
-    this.#parts.byHand.takeLeft()
-    this.#parts.leaving.cancel(now)
+    const { byHand, leaving } = this.#parts
+    const left = byHand.takeLeft()
+    if (left?.byObjects === true) this.#leaveWanted = left.reason
+    byHand.noteStaying(this.#leaveWanted)
+    leaving.cancel(now)
     return true
   }
 

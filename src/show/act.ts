@@ -2,7 +2,7 @@
 import type { Command, PlainCommand, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
-import type { Action, ActionResult, View } from './view.ts'
+import type { Action, ActionResult, LeavingView, View } from './view.ts'
 import { protocolNamed, rangesFor } from './which.ts'
 
 export type Acting = Extract<
@@ -86,7 +86,7 @@ export function plainAnswer(kind: PlainCommand['kind'], view: View): Row {
     case 'stay':
       return {
         code: CODE.leaving,
-        text: view.stay() ? 'This node is no longer leaving' : 'The agent ends when it has left',
+        text: view.stay() ? stayText(view.leaving()) : 'The agent ends when it has left',
       }
     case 'down':
       view.stop('ended by hand', 'leave')
@@ -96,6 +96,9 @@ export function plainAnswer(kind: PlainCommand['kind'], view: View): Row {
       return { code: CODE.restartOrdered, text: 'Graceful restart requested' }
   }
 }
+
+const stayText = ({ staying }: LeavingView): string =>
+  staying === undefined ? 'This node is no longer leaving' : `This node does not leave, although ${staying}`
 
 export function leaveAnswer(reason: string, view: View): Row {
   if (view.leave(reason)) return { code: CODE.leaving, text: `Leaving: ${reason}` }

@@ -159,6 +159,7 @@ const seconds = (view: View, since: number): number => Math.max(0, Math.floor((v
 
 function* statusJson(view: View): Iterable<Row> {
   const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()
+  const { stage, reason, staying } = view.leaving()
   const neighbors = [...view.neighbors()]
   const counts = yield* countRoutes({}, FAMILIES, view)
   yield* one({
@@ -178,7 +179,8 @@ function* statusJson(view: View): Iterable<Row> {
     startedAt: time(view, startedAt),
     configuredAt: time(view, configuredAt),
     stopping,
-    leaving: view.leaving().stage === 'here' ? null : { ...view.leaving() },
+    leaving: stage === 'here' ? null : { stage, reason },
+    staying: staying ?? null,
     problems: view.problems().length,
     notAsWanted: problemsJson(view),
     nodeRouteGaps: gapsJson(view.nodeRouteGaps()),

@@ -177,6 +177,8 @@ export interface LeavingView {
   /** `drained`: neighbors prefer other paths. `withdrawn`: our routes are withdrawn. `gone`: no session is left. */
   readonly stage: 'here' | 'drained' | 'withdrawn' | 'gone'
   readonly reason: string
+  /** Why objects ask this node to leave although leaving was cancelled by hand. */
+  readonly staying?: string | undefined
 }
 
 export interface KernelWay {

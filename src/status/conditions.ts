@@ -8,7 +8,7 @@ export const READY = 'Ready'
 
 export function nodeConditions(view: View, sessions: SessionSum): readonly Condition[] {
   const errors = view.problems().filter(({ level }) => level === undefined)
-  const { stage, reason } = view.leaving()
+  const { stage, reason, staying } = view.leaving()
   return [
     readiness(view, sessions),
     {
@@ -20,11 +20,16 @@ export function nodeConditions(view: View, sessions: SessionSum): readonly Condi
     {
       type: 'Leaving',
       ...(stage === 'here'
-        ? ({ status: 'False', reason: 'Advertising', message: '' } as const)
+        ? ({ status: 'False', ...whyHere(staying) } as const)
         : ({ status: 'True', reason: 'Leaving', message: shown(`${stage}: ${reason}`) } as const)),
     },
   ]
 }
+
+const whyHere = (staying: string | undefined) =>
+  staying === undefined
+    ? ({ reason: 'Advertising', message: '' } as const)
+    : ({ reason: 'CancelledByHand', message: shown(`cancelled by hand, although ${staying}`) } as const)
 
 /** True under the same conditions as `/readyz`. */
 function readiness(view: View, { configured, established }: SessionSum): Condition {

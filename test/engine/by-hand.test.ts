@@ -150,6 +150,44 @@ describe('an agent that restarts', () => {
     expect([scene.routes().length, scene.isDrained]).toEqual([1, false])
   })
 
+  test('leaving that objects ask for and people cancelled is not begun again by a restart, but when they ask anew', () => {
+    const scene = new Scene()
+    const says = `Node/n1 has the taint ${TAINT}`
+    scene.world.crash(scene.worker)
+    scene.start({ taints: [TAINT] })
+    scene.world.pass(60_000)
+    expect(scene.routes()).toEqual([])
+    expect(scene.ask('leave cancel')).toContain(`This node does not leave, although ${says}`)
+    for (const _ of [1, 2]) {
+      scene.restart('process', { taints: [TAINT] })
+      expect([scene.routes().length, scene.isDrained]).toEqual([1, false])
+      expect(scene.ask('show status')).toContain(`Not leaving: cancelled by hand, although ${says}`)
+    }
+    scene.restart()
+    expect(scene.ask('show status')).not.toContain('leaving')
+    scene.restart('process', { taints: [TAINT] })
+    expect(scene.routes()).toEqual([])
+  })
+
+  test('leaving that is cancelled before objects are read again stays cancelled', () => {
+    const scene = new Scene()
+    scene.world.crash(scene.worker)
+    scene.start({ taints: [TAINT] })
+    scene.world.pass(3_000)
+    scene.ask('leave "by hand"')
+    scene.ask('leave cancel')
+    scene.restart('process', { taints: [TAINT] })
+    expect([scene.routes().length, scene.isDrained]).toEqual([1, false])
+    scene.ask('leave "by hand"')
+    scene.world.pass(60_000)
+    expect(scene.routes()).toEqual([])
+    scene.restart('process', { taints: [TAINT] })
+    expect(scene.routes()).toEqual([])
+    scene.ask('leave cancel')
+    scene.restart('process', { taints: [TAINT] })
+    expect(scene.routes()).toHaveLength(1)
+  })
+
   test('a reboot forgets all of it', () => {
     const scene = new Scene()
     scene.ask(`drain ${TOR}`)
