@@ -4,6 +4,7 @@ import type { AttributeTable } from '../route/attribute-table.ts'
 import type { Role } from '../wire/role.ts'
 import type { ByteRange } from './announcement.ts'
 import { isAt, type PeerSlot, type Peers } from './peers.ts'
+import type { RibPeer } from './types.ts'
 
 /** The reason in one octet, kept with each path; 0: the path is usable. */
 export const REFUSED = {
@@ -70,6 +71,16 @@ export function whyNotUsable(
   if (peers.isOwnAddress(bytes, start, global)) return REFUSED.ownNextHop
   return 0
 }
+
+/** Whether the change of the neighbor can make usable paths unusable, or the other way round. */
+export const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
+  before.localAs !== after.localAs ||
+  before.localRouterId !== after.localRouterId ||
+  before.role !== after.role ||
+  before.interface !== after.interface ||
+  before.allowedOwnAs !== after.allowedOwnAs ||
+  before.nodeAs !== after.nodeAs ||
+  before.reflection?.clusterId !== after.reflection?.clusterId
 
 /** RFC 9234 §5: customers and clients of a route server may hand on no such route, peers only their own. */
 function isLeaked(ours: Role, onlyToCustomer: Asn, remoteAs: Asn): boolean {

@@ -1,0 +1,43 @@
+/** The counts of one neighbor and family: its routes, and "Route change stats" as `show protocols all` has them. */
+import type { Member } from './adj-out.ts'
+import type { FamilyRib } from './family-rib.ts'
+import { newImportCounters } from './import-counters.ts'
+import { memoryOf } from './memory-limit.ts'
+import type { PeerSlot } from './peers.ts'
+import type { FamilyCounts } from './types.ts'
+
+export function familyCounts(rib: FamilyRib, slot: PeerSlot): FamilyCounts {
+  const counters = rib.countersOf(slot) ?? newImportCounters()
+  return {
+    received: counters.held,
+    accepted: counters.usable,
+    preferred: rib.loc.preferred[slot.index] ?? 0,
+    memory: {
+      octets: counters.octets,
+      limit: memoryOf(slot.peer, rib.family),
+      refuses: counters.memoryRefused !== 'no',
+    },
+    importUpdates: { ...counters.updates },
+    importWithdraws: { ...counters.withdraws },
+    endOfRibReceived: counters.endOfRib,
+    ...exportCounts(rib, slot),
+    endOfRibSent: rib.adjOut.hasFinished(slot),
+  }
+}
+
+function exportCounts(
+  { adjOut }: FamilyRib,
+  slot: PeerSlot,
+): Pick<FamilyCounts, 'advertised' | 'exportUpdates' | 'exportWithdraws'> {
+  const members = adjOut.membersOf(slot)
+  const sum = (count: (member: Member) => number) => members.reduce((total, member) => total + count(member), 0)
+  const rejected = sum(({ group, rejectedBefore }) => group.exporter.rejected - rejectedBefore)
+  const filtered = sum(({ group, filteredBefore }) => group.exporter.filtered - filteredBefore)
+  const announced = sum((member) => member.announced)
+  const withdrawn = sum((member) => member.withdrawn)
+  return {
+    advertised: sum(({ advertised }) => advertised),
+    exportUpdates: { received: announced + rejected + filtered, rejected, filtered, accepted: announced },
+    exportWithdraws: { received: withdrawn, accepted: withdrawn },
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Keeps how each next hop is reached. The caller resolves next hops by the kernel's routes; where one now resolves
+ * differently, the paths over it are decided again. After a change of the kernel a bounded number is resolved in each turn.
+ */
+import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
+import type { Reachability } from './types.ts'
+
+/** The most next hops that one turn resolves again because the kernel has changed. */
+const NEXT_HOPS_AT_ONCE = 1_024
+
+/** In: the octets of a next hop. */
+export type ResolveNextHop = (nextHop: Uint8Array) => Reachability
+
+export class NextHopResolver {
+  readonly #table: NextHopTable
+  readonly #changed: (id: number) => void
+  /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
+  #toResolve: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
+
+  /** `changed` is called with the id of a next hop that resolves differently. */
+  constructor(table: NextHopTable, changed: (id: number) => void) {
+    this.#table = table
+    this.#changed = changed
+  }
+
+  /** `resolve` has not looked at all next hops yet that a change concerns. */
+  get isBusy(): boolean {
+    return this.#toResolve !== undefined
+  }
+
+  /** From now on new next hops are noted, beginning with all that are there. */
+  follow(): void {
+    this.#table.fresh ??= [...this.#table.ids()]
+  }
+
+  /** `new`: those that decision has not seen yet. Otherwise also all of them, or those that a change of the kernel concerns. */
+  resolve(resolve: ResolveNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
+    this.#resolveFresh(resolve, which !== 'new')
+    if (which !== 'new') {
+      // Not all next hops that an earlier change concerns are resolved yet: now all are resolved.
+      const isAsked = this.isBusy || which === 'all' ? () => true : which
+      this.#toResolve = { ids: this.#table.ids()[Symbol.iterator](), isAsked }
+    }
+    for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toResolve !== undefined; looked++) {
+      const { ids, isAsked } = this.#toResolve
+      const { done, value: id } = ids.next()
+      if (done === true) this.#toResolve = undefined
+      else if (isAsked(this.#table.bytes.copy(id)) && this.#resolveOne(id, resolve)) this.#changed(id)
+    }
+  }
+
+  /** A path over a new next hop is dirty already. */
+  #resolveFresh(resolve: ResolveNextHop, hasKernelChanged: boolean): void {
+    const table = this.#table
+    for (const id of table.fresh ?? []) {
+      const isElsewhere = table.bytes.refs[id] !== 0 && this.#resolveOne(id, resolve)
+      if (isElsewhere && hasKernelChanged) this.#changed(id)
+    }
+    if (table.fresh !== undefined) table.fresh = []
+  }
+
+  /** Returns whether the result differs from the previous one. */
+  #resolveOne(id: number, resolve: ResolveNextHop): boolean {
+    const table = this.#table
+    const found = resolve(table.bytes.copy(id))
+    const { reach, metric, withoutLink = found } = found
+    const isSame =
+      table.metric[id] === metric &&
+      table.reach[id] === REACH[reach] &&
+      table.globalMetric[id] === withoutLink.metric &&
+      table.globalReach[id] === REACH[withoutLink.reach]
+    if (!isSame) table.setReach(id, REACH[reach], metric, REACH[withoutLink.reach], withoutLink.metric)
+    return !isSame
+  }
+
+  /** Next hops in use that could not be resolved: at most `most` of them, and their number. */
+  unreachable(most: number): { readonly first: readonly Uint8Array[]; readonly count: number } {
+    const { bytes, unreachable } = this.#table
+    const first: Uint8Array[] = []
+    for (const id of unreachable) {
+      if (first.length === most) break
+      first.push(bytes.copy(id))
+    }
+    return { first, count: unreachable.size }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What an UPDATE has exceeded: the number of routes that a neighbor may advertise, of paths to one prefix, and the memory
+ * that its routes may take. Each warning is given once, and again only after the figure was below.
+ */
+import { writeU32 } from '../../base/bytes.ts'
+import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
+import { type MessageError, messageError } from '../wire/error.ts'
+import { CEASE } from '../wire/notification.ts'
+import { type FamilyRib, MOST_TAKEN } from './family-rib.ts'
+import { type MemoryLimit, memoryOf, NEAR } from './memory-limit.ts'
+import type { PeerSlot } from './peers.ts'
+import type { MemoryNews, ReceiveResult } from './types.ts'
+
+export class ReceiveLimits {
+  readonly #ribs: Readonly<Record<Family, FamilyRib>>
+  readonly #memory: MemoryLimit
+
+  constructor(ribs: Readonly<Record<Family, FamilyRib>>, memory: MemoryLimit) {
+    this.#ribs = ribs
+    this.#memory = memory
+  }
+
+  /** Too many routes, or nearly so; undefined: neither. */
+  prefixes(slot: PeerSlot): Pick<ReceiveResult, 'nearLimit'> | Pick<ReceiveResult, 'error' | 'tooMany'> | undefined {
+    const { families, maxPrefixes, warnPrefixes } = slot.peer
+    let near: Pick<ReceiveResult, 'nearLimit'> | undefined
+    for (const family of families) {
+      const limit = maxPrefixes[family]
+      const counters = this.#ribs[family].countersOf(slot)
+      if (limit === undefined || counters === undefined) continue
+      // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
+      // well.
+      const fresh = counters.held - counters.old
+      if (fresh > limit || counters.old > limit) {
+        return { error: tooMany(family, Math.max(fresh, counters.old), limit), tooMany: family }
+      }
+      const isNear = fresh >= (warnPrefixes?.[family] ?? limit + 1)
+      if (!isNear) counters.warned = false
+      // One UPDATE gives one warning: that of the other family comes with the next UPDATE.
+      if (!isNear || counters.warned || near !== undefined) continue
+      counters.warned = true
+      near = { nearLimit: { family, held: fresh, limit } }
+    }
+    return near
+  }
+
+  /** A prefix with more paths than are accepted from one neighbor. */
+  paths(slot: PeerSlot): ReceiveResult['crowded'] {
+    for (const family of slot.peer.receive.addPath) {
+      const counters = this.#ribs[family].countersOf(slot)
+      if (counters?.crowded === undefined) continue
+      const prefix = counters.crowded
+      counters.crowded = undefined
+      return { family, prefix, most: MOST_TAKEN }
+    }
+    return undefined
+  }
+
+  memory(slot: PeerSlot): MemoryNews | undefined {
+    for (const family of slot.peer.families) {
+      const counters = this.#ribs[family].countersOf(slot)
+      if (counters === undefined) continue
+      const { octets } = counters
+      const own = memoryOf(slot.peer, family)
+      const isNear = octets >= own * NEAR
+      const isNews = isNear && !counters.memoryWarned
+      counters.memoryWarned = isNear
+      if (counters.memoryRefused === 'since now') {
+        counters.memoryRefused = 'logged'
+        return this.#refused(family, octets, own)
+      }
+      if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: own }
+    }
+    return undefined
+  }
+
+  #refused(family: Family, octets: number, own: number): MemoryNews {
+    const { isTooLarge, tables, limit } = this.#memory
+    return isTooLarge && limit !== undefined
+      ? { family, state: 'refused', whose: 'agent', octets: tables, limit }
+      : { family, state: 'refused', whose: 'neighbor', octets, limit: own }
+  }
+}
+
+/** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
+function tooMany(family: Family, held: number, limit: number): MessageError {
+  const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
+  writeU32(data, 3, limit)
+  return messageError(CEASE.code, CEASE.maxPrefixes, `${held} ${family} routes, ${limit} allowed`, data)
+}
