@@ -47,7 +47,7 @@ export class AddressClashes {
     this.#revision = this.#hosts.revision
     this.#services.clear()
     const meter = new CostMeter()
-    for (const { text } of this.#hosts.values()) {
+    for (const { text } of routes.size === 0 ? [] : this.#hosts.values()) {
       this.#note(routes.get(text))
       meter.add(HOST_COST)
       if (meter.isDue) yield meter.take()

@@ -7,6 +7,7 @@
  * dependencies changes. All services are decided again only when a value that they depend on has changed. Long work is
  * done in steps.
  */
+import type { Address } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { AddressClashes } from './address-clashes.ts'
@@ -20,6 +21,7 @@ import {
   ownClaims,
   surveyAdvertisements,
 } from './advertisements.ts'
+import { groupAlike } from './alike.ts'
 import { Answers } from './answers.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
 import { planDataplane } from './dataplane.ts'
@@ -132,6 +134,11 @@ interface BuilderOptions {
   readonly whyUnhealthy?: ((check: HealthSettings | undefined) => string | undefined) | undefined
   /** Of another node, over the same store: what both see alike is worked out once. */
   readonly beside?: IntentBuilder | undefined
+  /**
+   * For one preview of many: alike nodes of the mesh are one neighbor, and the kernel is left out, so that the work for
+   * one node does not grow with the cluster.
+   */
+  readonly asPreview?: boolean | undefined
 }
 
 export class IntentBuilder {
@@ -168,8 +175,10 @@ export class IntentBuilder {
   #advertisingOfPods: readonly NodeAdvertisement[] | undefined
   /** Addresses by interface, of the interfaces that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
+  readonly #asPreview: boolean
   readonly #whyUnhealthy: NonNullable<BuilderOptions['whyUnhealthy']>
   #isStale = false
+  #counts: PeerPlan['counts'] = new Map()
   #advertisements: readonly ResolvedAdvertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
   readonly #clashes: AddressClashes
@@ -189,7 +198,14 @@ export class IntentBuilder {
     | undefined
 
   /** `calico`: the objects are in one of Calico's API groups, and Calico's IPAM is read too. */
-  constructor({ node, namespace, calico = false, whyUnhealthy = () => undefined, beside }: BuilderOptions) {
+  constructor({
+    node,
+    namespace,
+    calico = false,
+    whyUnhealthy = () => undefined,
+    beside,
+    asPreview = false,
+  }: BuilderOptions) {
     this.#cluster = beside === undefined ? new ClusterSurvey(namedLabels) : beside.#cluster
     this.#nodes = this.#cluster.nodes
     this.#clashes = new AddressClashes(this.#nodes.hosts)
@@ -197,6 +213,7 @@ export class IntentBuilder {
     this.#namespace = namespace
     this.#calico = calico
     this.#whyUnhealthy = whyUnhealthy
+    this.#asPreview = asPreview
   }
 
   /** Runs all steps of `steps` at once. */
@@ -342,7 +359,7 @@ export class IntentBuilder {
         ...podProblems,
         ...advertising.problems,
         ...interfaceProblems(advertising.all, this.#interfaces),
-        ...nodeProblems(me, nodes),
+        ...nodeProblems(me, (address) => this.#nodes.at(address)),
         ...plan.problems,
         ...overlapProblems(ranges.pools),
         ...nodeRoutes.problems,
@@ -384,11 +401,16 @@ export class IntentBuilder {
     )
     const secretsRevision = store.revisionOf('Secret')
     const restsOn = [store, me, nodes, objects, settings, policies, secretsRevision]
-    return yield* answers.peers.askLong('', restsOn, () =>
+    const nodesAt = (address: Address) => this.#nodes.at(address)
+    const alike = this.#asPreview
+      ? this.#cluster.alike.ask('', [nodes, objects], this.#meter, FEW_COST, () => groupAlike(nodes, nodesAt, objects))
+      : undefined
+    const plan = yield* answers.peers.askLong('', restsOn, () =>
       this.#peers.plan({
         me,
         nodes,
-        nodesAt: (address) => this.#nodes.at(address),
+        nodesAt,
+        alike,
         objects,
         settings,
         policies,
@@ -397,6 +419,13 @@ export class IntentBuilder {
         namespace: this.#namespace,
       }),
     )
+    this.#counts = plan.counts
+    return plan
+  }
+
+  /** How many nodes of the mesh this neighbor of a preview stands for. */
+  countOf(peer: string): number {
+    return this.#counts.get(peer) ?? 1
   }
 
   *#planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): Work<KernelPlan> {
@@ -406,6 +435,7 @@ export class IntentBuilder {
     const nodeRoutes = yield* answers.nodeRoutes.askLong('', [me, nodes, pools, settings, source], () =>
       this.#planNodeRoutes(me, nodes, pools, settings, source),
     )
+    if (this.#asPreview) return { nodeRoutes, dataplane: undefined }
     const restsOn = [pools, me, nodes, podCidrs, hosts.revision, settings, nodeRoutes]
     const dataplane = answers.dataplane.ask('', restsOn, this.#meter, cost, () =>
       planDataplane(pools, { me, nodes, podCidrs, hosts: hosts.values() }, settings, nodeRoutes.intent),

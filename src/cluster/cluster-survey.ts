@@ -6,6 +6,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
 import type { PeerObject } from './objects.ts'
+import type { Alike } from './peer-candidates.ts'
 import { type PodCidrSource, PodSources } from './pods.ts'
 import type { PoolObject } from './pool.ts'
 import type { ObjectStore, Touched } from './store.ts'
@@ -16,6 +17,7 @@ export class ClusterSurvey {
   readonly pools = new Answers<readonly PoolObject[]>()
   readonly ranges = new Answers<readonly Prefix[]>()
   readonly peerObjects = new Answers<readonly PeerObject[]>()
+  readonly alike = new Answers<readonly Alike[]>(Object.is)
   readonly #pods = new PodSources()
   readonly #labels = new Answers<readonly string[]>()
   readonly #namedLabels: (store: ObjectStore) => readonly string[]

@@ -118,18 +118,20 @@ function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Famil
 }
 
 /** Problems of this node: missing addresses, and a router ID that another node has. */
-export function nodeProblems(me: ClusterNode, nodes: ClusterNodes): Problem[] {
+/** `nodesAt`: the nodes with this address. */
+export function nodeProblems(me: ClusterNode, nodesAt: (address: Address) => readonly ClusterNode[]): Problem[] {
   const object = `Node/${me.name}`
   const problems: Problem[] = []
   if (me.addresses.ipv4 === undefined && me.addresses.ipv6 === undefined) {
     const says = 'it has no InternalIP and no ExternalIP; the node is not in the mesh'
     problems.push(makeProblem({ code: 'node-address-missing', object, field: 'status.addresses', says }))
   } else problems.push(...FAMILIES.flatMap((family) => familyProblem(me, family)))
-  const twin = [...nodes.values()].find((node) => node.name !== me.name && node.routerId === me.routerId)
+  // A router ID that is not an address is free of twins by the way it is assigned.
+  const { ipv4 } = me.addresses
+  const twin = ipv4 && nodesAt(ipv4).find(({ name }) => name !== me.name)
   if (twin !== undefined) {
     const says = `is also the address of Node/${twin.name}, so both have the same router ID; sessions between them fail`
-    const value = me.addresses.ipv4
-    problems.push(makeProblem({ code: 'router-id-twice', object, field: 'status.addresses', value, says }))
+    problems.push(makeProblem({ code: 'router-id-twice', object, field: 'status.addresses', value: ipv4, says }))
   }
   return problems
 }

@@ -14,6 +14,13 @@ import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
 
+/** Nodes that others can tell apart by nothing but name and address. */
+export interface Alike {
+  readonly nodes: ReadonlySet<ClusterNode>
+  /** By family of the session: the two whose sessions come first by name; the second is for the first one itself. */
+  readonly first: Readonly<Record<Family, readonly ClusterNode[]>>
+}
+
 export interface PeerInputs {
   /** By namespace and name, and a number that grows as they change. */
   readonly secrets: ReadonlyMap<string, SecretObject>
@@ -24,6 +31,8 @@ export interface PeerInputs {
   readonly nodes: ClusterNodes
   /** The nodes with this address, sorted by name. */
   readonly nodesAt: (address: Address) => readonly ClusterNode[]
+  /** Given in a preview: one node of each group stands for all of it in the mesh. */
+  readonly alike: readonly Alike[] | undefined
   /** All BGPPeers; the same list until one changes. */
   readonly objects: readonly PeerObject[]
   readonly settings: Settings
@@ -54,6 +63,8 @@ export interface Named extends Candidate {
   /** Address and port, as text: there is one neighbor for each. */
   readonly endpoint: string
   readonly name: string
+  /** Given where it stands for several nodes of the mesh. */
+  readonly count?: number
 }
 
 export const withName = (candidate: Candidate): Named => ({
@@ -220,6 +231,9 @@ export const isOnLinkAlone = ({ object, address }: Candidate): boolean =>
 
 /** The family that the session runs over. */
 export const familyOf = ({ address, gateway }: Candidate): Family => gateway ?? familyOfAddress(address)
+
+/** The name of a session of the mesh. */
+export const meshName = (address: Address): string => `Mesh_${symbolOf(address)}`
 
 /** Replaces the characters that a BIRD symbol cannot have. */
 const symbolOf = (text: string): string => text.replace(/[^A-Za-z0-9_]/g, '_')

@@ -13,6 +13,7 @@ import { makePeer, meshRequest } from './make-peer.ts'
 import type { ClusterNode } from './node.ts'
 import type { PeerObject } from './objects.ts'
 import {
+  type Alike,
   type Candidate,
   choosesNodes,
   commonAddress,
@@ -36,6 +37,8 @@ export interface PeerPlan {
   readonly problems: readonly Problem[]
   /** Why a neighbor is left out, by the name that it would have. */
   readonly refusals: ReadonlyMap<string, string>
+  /** How many nodes of the mesh a neighbor stands for, where it is more than one. */
+  readonly counts: ReadonlyMap<string, number>
 }
 
 interface Made {
@@ -73,6 +76,7 @@ export class PeerPlanner {
     const chosen = yield* chooseOnePerEndpoint(candidates, problems, refusals)
     problems.push(...(yield* unreachableNodes(inputs)))
     const peers = new Map<string, PeerIntent>()
+    const counts = new Map<string, number>()
     const policies = new Map<PeerObject | undefined, PeerPolicies>()
     const meter = new CostMeter()
     for (const candidate of chosen) {
@@ -84,9 +88,10 @@ export class PeerPlanner {
       if (meter.isDue) yield meter.take()
       const name = freeName(peer, peers)
       peers.set(name, name === peer.name ? peer : { ...peer, name })
+      if (candidate.count !== undefined) counts.set(name, candidate.count)
     }
     yield* this.#made.forgetAllBut(new Set(chosen.map(({ endpoint }) => endpoint)))
-    return { peers, problems, refusals }
+    return { peers, problems, refusals, counts }
   }
 
   *#allCandidates(inputs: PeerInputs, problems: Problem[]): Work<Named[]> {
@@ -114,19 +119,35 @@ export class PeerPlanner {
       ...mirrored.map(({ nodeSelector }) => questionsOf(nodeSelector)),
     ]
     const cost = CANDIDATE_COST + MATCH_COST * asked.reduce((sum, questions) => sum + questions, asked.length)
-    for (const node of nodes.values()) {
-      if (node === me) continue
+    const candidatesOf = (node: ClusterNode): readonly Named[] => {
       const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]
-      const found = this.#candidates.ask(node.name, restsOn, meter, cost, () =>
+      return this.#candidates.ask(node.name, restsOn, meter, cost, () =>
         nodeCandidates(node, me, selecting, mirrored, settings.nodeToNodeMesh).map(withName),
       )
-      for (const candidate of found) all.push(candidate)
+    }
+    if (inputs.alike !== undefined) return all.concat(inputs.alike.flatMap((group) => ofGroup(group, me, candidatesOf)))
+    for (const node of nodes.values()) {
+      if (node === me) continue
+      for (const candidate of candidatesOf(node)) all.push(candidate)
       if (meter.isDue) yield meter.take()
     }
     const others = { size: nodes.size - 1, has: (name: string) => name !== me.name && nodes.has(name) }
     yield* this.#candidates.forgetAllBut(others)
     return all
   }
+}
+
+/** Those in the mesh are told apart by nothing: one stands for all. BGPPeers name each of their neighbors. */
+function ofGroup(group: Alike, me: ClusterNode, of: (node: ClusterNode) => readonly Named[]): readonly Named[] {
+  const [some] = group.nodes
+  const family = FAMILIES.find((one) => me.addresses[one] !== undefined && some?.addresses[one] !== undefined)
+  const stand = family && group.first[family].find((node) => node !== me)
+  if (stand === undefined) return []
+  const found = of(stand)
+  if (found.some(({ kind }) => kind !== 'Mesh'))
+    return [...group.nodes].flatMap((node) => (node === me ? [] : of(node)))
+  const count = group.nodes.size - (group.nodes.has(me) ? 1 : 0)
+  return found.map((candidate) => ({ ...candidate, count }))
 }
 
 /** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
@@ -142,10 +163,12 @@ function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerInt
 const MOST_UNREACHABLE = 10
 
 /** Nodes that should be neighbors but share no address family with this node. */
-function* unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Work<Problem[]> {
+function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs): Work<Problem[]> {
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
   const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
+  const isNear = (node: ClusterNode): boolean => node === me || commonAddress(me, node, undefined) !== undefined
+  if (alike?.every(({ nodes: [one] }) => one === undefined || isNear(one)) === true) return []
   if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {
     const object = selectors.find(({ peerSelector }) => peerSelector && matches(peerSelector, node.labels))
@@ -158,7 +181,7 @@ function* unreachableNodes({ me, nodes, settings, objects }: PeerInputs): Work<P
     if (found.length === MOST_UNREACHABLE) break
     meter.add(LOOK_COST)
     if (meter.isDue) yield meter.take()
-    if (node === me || commonAddress(me, node, undefined) !== undefined) continue
+    if (isNear(node)) continue
     const what = wanted(node)
     if (what === undefined) continue
     const families = FAMILIES.filter((family) => me.addresses[family] !== undefined).map(

@@ -56,7 +56,7 @@ export const previewNode = (store: ObjectStore, node: string, calico = false): N
 export function previewNodes(store: ObjectStore, nodes: readonly string[], calico = false): NodePreview[] {
   let beside: IntentBuilder | undefined
   return nodes.map((node) => {
-    const builder = new IntentBuilder({ node, calico, beside })
+    const builder = new IntentBuilder({ node, calico, beside, asPreview: true })
     beside ??= builder
     const preview = previewBy(builder, store, node)
     const { intent } = preview
@@ -73,7 +73,9 @@ function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): No
     asNumber: intent.node?.asNumber,
     routerId: intent.node?.routerId,
     intent,
-    peers: groups([...intent.peers.values()]).map(([peer, count]) => previewPeer(peer, count, routes, intent.node)),
+    peers: groups([...intent.peers.values()], builder).map(([peer, count]) =>
+      previewPeer(peer, count, routes, intent.node),
+    ),
     withheld: intent.refusals,
   }
 }
@@ -92,13 +94,14 @@ export function groupKey(peer: PeerIntent): string {
 }
 
 /** Neighbors, of the mesh one for all that differ in nothing but who they are. */
-function groups(peers: readonly PeerIntent[]): readonly (readonly [PeerIntent, number])[] {
+function groups(peers: readonly PeerIntent[], builder: IntentBuilder): readonly (readonly [PeerIntent, number])[] {
   const found = new Map<string, [PeerIntent, number]>()
   for (const peer of peers) {
     const key = groupKey(peer)
     const group = found.get(key)
-    if (group === undefined) found.set(key, [peer, 1])
-    else group[1]++
+    const count = builder.countOf(peer.name)
+    if (group === undefined) found.set(key, [peer, count])
+    else group[1] += count
   }
   return [...found.values()]
 }

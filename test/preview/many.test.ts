@@ -1,0 +1,103 @@
+/**
+ * Previews of many nodes share what is alike: the same answers as one by one, and no work for each pair of nodes.
+ * GODWIT_RUNS sets how many clusters are tried.
+ */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
+import { type NodePreview, previewNode, previewNodes } from '../../src/preview/node.ts'
+import { reportJson } from '../../src/preview/render.ts'
+import { storeOf } from '../support/cluster.ts'
+import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
+
+const RUNS = Number(process.env.GODWIT_RUNS ?? 60)
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+const addressed = fc.constantFrom<readonly string[]>([], ['10.0.0.7'], ['fd00::7'])
+
+const nodes = fc.record({
+  four: fc.boolean(),
+  six: fc.boolean(),
+  /** An address that another node may have too. */
+  shared: addressed,
+  rack: fc.constantFrom('1', '2', undefined),
+  asNumber: fc.constantFrom(undefined, undefined, '64999', 'wrong'),
+  reflector: fc.constantFrom(undefined, undefined, '244.0.0.1'),
+})
+const clusters = fc.array(nodes, { minLength: 1, maxLength: NAMES.length }).map((all) =>
+  all.map(({ four, six, shared, rack, asNumber, reflector }, at) => {
+    const name = NAMES[at] ?? ''
+    const addresses = [...shared, ...(four ? [`10.0.0.1${9 - at}`] : []), ...(six ? [`fd00::1${at}`] : [])]
+    const annotations = {
+      ...(asNumber !== undefined && { 'godwit.dev/asNumber': asNumber }),
+      ...(reflector !== undefined && { 'godwit.dev/routeReflectorClusterID': reflector }),
+    }
+    const labels = rack === undefined ? {} : { rack }
+    return node(name, { addresses, podCIDRs: [`10.244.${at}.0/24`], labels, annotations })
+  }),
+)
+const peers = fc.record({
+  node: fc.constantFrom(undefined, undefined, 'a', 'b'),
+  nodeSelector: fc.constantFrom(undefined, "rack == '1'", 'all()'),
+  to: fc.constantFrom(
+    { peerIP: '10.0.0.7', asNumber: 64512 },
+    { peerIP: '10.0.0.18', asNumber: 64512 },
+    { peerIP: 'fd00::11', asNumber: 65000 },
+    { peerSelector: "rack == '2'" },
+    { peerSelector: 'all()' },
+    { peerRange: '10.0.0.0/24', asNumber: 64512 },
+  ),
+  reverse: fc.constantFrom('Auto', 'Manual'),
+})
+const objects = fc
+  .tuple(clusters, fc.array(peers, { maxLength: 3 }), fc.boolean(), fc.constantFrom(undefined, 1790))
+  .map(([all, asked, nodeToNodeMeshEnabled, listenPort]): ApiObject[] => [
+    ...all,
+    bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled, listenPort }),
+    ...asked.map(({ node, nodeSelector, to, reverse }, at) => {
+      const only = node === undefined ? { nodeSelector } : { node }
+      return bgpPeer(`p${at}`, { ...only, ...to, reversePeering: reverse as 'Auto' | 'Manual' })
+    }),
+  ])
+
+const told = (previews: readonly NodePreview[]) => {
+  const { nodes } = reportJson({ problems: [], nodes: previews, differences: undefined, change: undefined })
+  return previews.map(({ intent }, at) => ({
+    node: nodes[at],
+    problems: intent.problems,
+    refusals: intent.refusals,
+    families: previews[at]?.peers.map(({ intent: { families, held, sourceAddress } }) => [
+      families,
+      held,
+      sourceAddress,
+    ]),
+  }))
+}
+
+test('nodes previewed together say what each says alone', () => {
+  fc.assert(
+    fc.property(objects, (all) => {
+      const store = storeOf(all)
+      const names = [...store.table('Node').keys()]
+      expect(told(previewNodes(store, names))).toEqual(told(names.map((name) => previewNode(store, name))))
+    }),
+    { numRuns: RUNS },
+  )
+})
+
+test('each of many nodes in the mesh makes as many neighbors as there are kinds of nodes', () => {
+  const many = (count: number) => {
+    const all = Array.from({ length: count }, (_, at) =>
+      node(`n${at}`, { addresses: [`10.0.${at >> 8}.${at & 255}`], labels: { rack: `${at % 3}` } }),
+    )
+    const store = storeOf([
+      ...all,
+      bgpPeer('tor', { peerIP: '192.0.2.1', asNumber: 65001, nodeSelector: "rack == '1'" }),
+    ])
+    const beside = new IntentBuilder({ node: 'n0', asPreview: true })
+    beside.build(store)
+    const { peers, dataplane } = new IntentBuilder({ node: 'n1', asPreview: true, beside }).build(store)
+    expect(dataplane).toBeUndefined()
+    return peers.size
+  }
+  expect([many(12), many(120)]).toEqual([4, 4])
+})
