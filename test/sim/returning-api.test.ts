@@ -173,6 +173,32 @@ describe('an API server that was away', () => {
     expect(bytes?.most).toBeLessThan(1_000_000_000)
   })
 
+  test('that forgot the past, returned and went away again: nobody waits for a list that waits for others', async () => {
+    cluster = new Cluster(5_000)
+    const { server } = cluster
+    await vi.advanceTimersByTimeAsync(MINUTE)
+    server.stop()
+    server.version++
+    server.oldest = server.version
+    await vi.advanceTimersByTimeAsync(2 * MINUTE)
+    server.isUp = true
+    // All agents have been told that their versions are too old, and few have listed.
+    await vi.advanceTimersByTimeAsync(40 * SECOND)
+    server.stop()
+    await vi.advanceTimersByTimeAsync(3 * MINUTE)
+    const tried = server.between(server.requests, performance.now() - MINUTE, performance.now())
+    expect(tried.most).toBeLessThan(500)
+    const backAt = performance.now()
+    server.isUp = true
+    server.version++
+    expect(await cluster.untilExact()).toBeLessThanOrEqual(140 * SECOND)
+    const [requests, bytes] = [server.requests, server.bytes].map((counts) =>
+      server.between(counts, backAt, performance.now()),
+    )
+    expect(requests?.most).toBeLessThan(10_000)
+    expect(bytes?.most).toBeLessThan(1_000_000_000)
+  })
+
   test.each([true, false])('ten agents are exact within five seconds (all forgotten: %s)', async (forgets) => {
     expect((await returned(10, 2 * MINUTE, forgets)).took).toBeLessThanOrEqual(5 * SECOND)
   })

@@ -28,6 +28,10 @@ export class Contact {
   /** Tries that failed since the server was last heard, of whichever reflector. */
   #failures = 0
 
+  get isLost(): boolean {
+    return this.#lost
+  }
+
   /** The longest pause between two tries. */
   get longestPause(): Millis {
     return Math.max(SHORTEST_LONGEST, this.nodes * PAUSE_PER_NODE)

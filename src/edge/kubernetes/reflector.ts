@@ -138,12 +138,17 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
-    // If all agents of a large cluster listed at once, a server that has just come back would fail again.
-    if (this.#listed) await this.#wait(this.#contact.spread * Math.random())
+    let isSpread = !this.#listed
     const next: Digests = new Map()
     let token: string | undefined
     let version: string | undefined
     do {
+      // If all agents of a large cluster listed at once, a server that has just come back would fail again. While it is
+      // lost, a first page shows whether it is back: all other kinds wait for this one.
+      if (!isSpread && !this.#contact.isLost) {
+        isSpread = true
+        await this.#wait(this.#contact.spread * Math.random())
+      }
       const fresh: Named[] = []
       const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
       this.#reportPage(fresh, token === undefined)
