@@ -311,7 +311,7 @@ export class Reflector {
       return this.#failures > 1 ? this.#backoff() : 0
     }
     if (isAbsent) return this.#afterAbsence()
-    if (error instanceof ApiError || error instanceof SyntaxError) this.#refusals++
+    if (mayMeanVersion(error)) this.#refusals++
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
@@ -406,6 +406,15 @@ function pageOf(answer: unknown): { next: string | undefined; version: string | 
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
   }
 }
+
+/**
+ * The server does not accept us, is overloaded, or is not the one that answers: these say nothing of the resourceVersion, and
+ * if all agents listed for them, a server that is overloaded would stay so.
+ */
+const NOT_OF_VERSION: ReadonlySet<number> = new Set([401, 403, 404, 429, 502, 503])
+
+const mayMeanVersion = (error: unknown): boolean =>
+  error instanceof SyntaxError || (error instanceof ApiError && !NOT_OF_VERSION.has(error.status))
 
 /** No answer arrived. */
 const isUnreached = (error: unknown): boolean => !(error instanceof ApiError) && isOfServer(error)

@@ -18,6 +18,9 @@ interface Page {
 
 /** The answer to a list of peers, by its continue token. */
 let answer: (token: string | undefined) => Page
+/** Refuses a watch. */
+let refuse: Error | undefined
+let lists: number
 let endWatch: (error?: Error) => void
 let known: KnownObjects
 let running: Reflector[]
@@ -26,6 +29,8 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   known = new KnownObjects()
   running = []
+  refuse = undefined
+  lists = 0
 })
 afterEach(async () => {
   await Promise.all(running.map((one) => one.stop()))
@@ -37,6 +42,7 @@ const names = () => [...known.objects.keys()].map((key) => key.slice('BGPPeer/'.
 
 function fakeApi(): Api {
   const list: Api['list'] = async (_path, query, _silence, _signal, onItem) => {
+    lists++
     const { items, next } = answer(query.continue as string | undefined)
     for (const item of items) onItem(item)
     return { metadata: { resourceVersion: '1', continue: next } }
@@ -45,7 +51,8 @@ function fakeApi(): Api {
     new Promise((resolve, reject) => {
       endWatch = (error) => (error === undefined ? resolve() : reject(error))
       signal.addEventListener('abort', () => resolve())
-      onOpen()
+      if (refuse === undefined) onOpen()
+      else reject(refuse)
     })
   return { server: '', insecure: false, list, follow, get: async () => ({}), send: async () => ({}), close: () => {} }
 }
@@ -102,6 +109,23 @@ test('what the first page of a broken list told is taken back by the next list',
   await wait(MINUTE)
   expect(names()).toEqual(['changed', 'rack'])
   expect(known.objects.get('BGPPeer/changed')).toEqual(before)
+})
+
+test.each([
+  ...[401, 403, 429, 502, 503].map((status) => ({ status, expected: 1 })),
+  // As of a version that a restored etcd does not know.
+  ...[500, 504].map((status) => ({ status, expected: 2 })),
+])('a watch that is refused with $status for a minute: $expected lists', async ({ status, expected }) => {
+  answer = () => ({ items: [peer('rack')] })
+  start()
+  await wait(1_000)
+  refuse = new ApiError(status, 'refused', undefined)
+  endWatch(refuse)
+  await wait(MINUTE)
+  refuse = undefined
+  await wait(MINUTE)
+  expect(Math.min(lists, 2)).toBe(expected)
+  expect(names()).toEqual(['rack'])
 })
 
 test('one kind that gets no answer does not hold up another', async () => {
