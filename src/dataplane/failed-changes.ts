@@ -1,4 +1,5 @@
 /** Routes whose last change failed. They are tried again together, after a delay that grows. */
+import { SplitMap } from '../base/split-map.ts'
 import type { Millis } from '../base/units.ts'
 
 const FIRST_RETRY: Millis = 1_000
@@ -6,12 +7,12 @@ const LAST_RETRY: Millis = 60_000
 
 export class FailedChanges {
   /** `ownKey` of the routes. */
-  readonly #keys = new Set<string>()
+  readonly #keys = new SplitMap<true>()
   #retryAt: Millis | undefined
   #delay = FIRST_RETRY
 
   add(key: string): void {
-    this.#keys.add(key)
+    this.#keys.set(key, true)
   }
 
   /** Returns whether the last change of this route had failed. */
@@ -20,7 +21,7 @@ export class FailedChanges {
   }
 
   keys(): Iterable<string> {
-    return this.#keys
+    return this.#keys.keys()
   }
 
   get deadline(): Millis | undefined {

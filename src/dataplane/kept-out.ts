@@ -3,6 +3,7 @@
  * may be a full table of them, and the first of each group is found without looking at the others.
  */
 import type { Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import type { Conflict } from './fib.ts'
 import { describeRoute } from './kernel.ts'
 
@@ -31,13 +32,13 @@ export interface Group<Of extends Kind> {
 }
 
 export class KeptOutRoutes {
-  readonly #byPrefix = new Map<string, KeptOut>()
-  readonly #groups: Readonly<Record<Kind, Map<string, Map<string, KeptOut>>>> = {
-    unresolved: new Map(),
-    conflict: new Map(),
-    failed: new Map(),
-    contested: new Map(),
-    left: new Map(),
+  readonly #byPrefix = new SplitMap<KeptOut>()
+  readonly #groups: Readonly<Record<Kind, SplitMap<SplitMap<KeptOut>>>> = {
+    unresolved: new SplitMap(),
+    conflict: new SplitMap(),
+    failed: new SplitMap(),
+    contested: new SplitMap(),
+    left: new SplitMap(),
   }
 
   get(prefix: string): KeptOut | undefined {
@@ -51,7 +52,7 @@ export class KeptOutRoutes {
     this.#byPrefix.set(text, kept)
     const groups = this.#groups[kept.kind]
     const group = groups.get(groupOf(kept))
-    if (group === undefined) groups.set(groupOf(kept), new Map([[text, kept]]))
+    if (group === undefined) groups.set(groupOf(kept), new SplitMap<KeptOut>().set(text, kept))
     else group.set(text, kept)
   }
 

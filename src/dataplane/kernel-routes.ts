@@ -3,6 +3,7 @@
  * those to a prefix of this node end here.
  */
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import { blackhole } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
@@ -15,7 +16,7 @@ export class KernelRoutes {
   /** With our routes. */
   readonly #places: Places
   /** By text: prefixes whose routes have changed since `takeMoved`. */
-  readonly #moved = new Map<string, Prefix>()
+  readonly #moved = new SplitMap<Prefix>()
 
   constructor(table: KernelTable, places: Places) {
     this.#table = table
@@ -62,12 +63,10 @@ export class KernelRoutes {
 
   /** Whether one of these addresses is on a link: a route without a gateway leads to it. */
   isOnLink(prefixes: readonly Prefix[], link: string): boolean {
-    return this.#table
-      .over(link)
-      .filter((one) => one.length > 0 && prefixes.some((prefix) => contains(prefix, one) || contains(one, prefix)))
-      .some((one) =>
-        this.#table.at(one).some(({ hops }) => hops.some((hop) => hop.interface === link && hop.gateway === undefined)),
-      )
+    for (const one of this.#table.onLink(link)) {
+      if (one.length > 0 && prefixes.some((prefix) => contains(prefix, one) || contains(one, prefix))) return true
+    }
+    return false
   }
 
   /** Whether a learned route is in the kernel at this very prefix, and whose. */

@@ -4,6 +4,7 @@
  */
 import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import { KERNEL_PROTOCOL, type KernelRoute, sameRoute } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
@@ -16,7 +17,10 @@ export class KernelTable {
   #size = 0
   /** The routes of each prefix, the preferred one first. */
   readonly #byPrefix = new LongestMatch<KernelRoute[]>()
-  readonly #byLink = new Map<string, Set<KernelRoute>>()
+  /** By link and text of the prefix: how many ways over the link the routes of this prefix have. */
+  readonly #byLink = new Map<string, SplitMap<number>>()
+  /** The same of ways without a gateway. */
+  readonly #onLink = new Map<string, SplitMap<number>>()
 
   constructor(links: LinkTable) {
     this.links = links
@@ -30,6 +34,7 @@ export class KernelTable {
     this.#size = 0
     this.#byPrefix.clear()
     this.#byLink.clear()
+    this.#onLink.clear()
   }
 
   add(route: KernelRoute): void {
@@ -40,11 +45,7 @@ export class KernelTable {
     // In place: a prefix may have ten thousand routes.
     if (others === undefined) this.#byPrefix.set(route.prefix, [route])
     else others.splice(firstFrom(others, route.metric + 1), 0, route)
-    for (const { interface: name } of route.hops) {
-      const over = this.#byLink.get(name)
-      if (over === undefined) this.#byLink.set(name, new Set([route]))
-      else over.add(route)
-    }
+    this.#countWays(route, 1)
   }
 
   /** Returns the removed route, if it was known. */
@@ -57,11 +58,15 @@ export class KernelTable {
     this.#size--
     all.splice(at, 1)
     if (all.length === 0) this.#byPrefix.delete(route.prefix)
-    for (const { interface: name } of route.hops) {
-      const over = this.#byLink.get(name)
-      if (over?.delete(route) === true && over.size === 0) this.#byLink.delete(name)
-    }
+    this.#countWays(route, -1)
     return route
+  }
+
+  #countWays({ prefix: { text }, hops }: KernelRoute, by: 1 | -1): void {
+    for (const { interface: name, gateway } of hops) {
+      count(this.#byLink, name, text, by)
+      if (gateway === undefined) count(this.#onLink, name, text, by)
+    }
   }
 
   *routes(): Iterable<KernelRoute> {
@@ -78,9 +83,21 @@ export class KernelTable {
     return this.#byPrefix.lookup(address)?.[0]
   }
 
-  /** Prefixes of the routes over a link. */
-  over(link: string): Prefix[] {
-    return [...(this.#byLink.get(link) ?? [])].map(({ prefix }) => prefix)
+  /** Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out. */
+  over(link: string): Iterable<Prefix> {
+    return this.#prefixes(this.#byLink.get(link))
+  }
+
+  /** Those of them that have a route without a gateway. */
+  onLink(link: string): Iterable<Prefix> {
+    return this.#prefixes(this.#onLink.get(link))
+  }
+
+  *#prefixes(counts: SplitMap<number> | undefined): Iterable<Prefix> {
+    for (const text of [...(counts?.keys() ?? [])]) {
+      const [route] = this.#byPrefix.at({ text }) ?? []
+      if (route !== undefined) yield route.prefix
+    }
   }
 
   isOwn(address: Address): boolean {
@@ -92,6 +109,13 @@ export class KernelTable {
     const route = this.lookup(addressBytes(address))
     return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined
   }
+}
+
+function count(counts: Map<string, SplitMap<number>>, link: string, prefix: string, by: 1 | -1): void {
+  const over = counts.get(link) ?? new SplitMap<number>()
+  const after = (over.get(prefix) ?? 0) + by
+  if (after > 0) counts.set(link, over.set(prefix, after))
+  else if (over.delete(prefix) && over.size === 0) counts.delete(link)
 }
 
 /** The place of the first that has this metric or a higher one: a prefix may have thousands of routes. */

@@ -1,12 +1,13 @@
 import type { Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import { addressKey } from './address-order.ts'
 
 /** Values by prefix, with longest match: one lookup for each prefix length in use. */
-export class LongestMatch<Value> {
+export class LongestMatch<Value extends object> {
   /** By address size in octets, then by prefix length, the longest first. */
-  readonly #lengths: Readonly<Record<4 | 16, Map<number, Map<string, Value>>>> = { 4: new Map(), 16: new Map() }
+  readonly #lengths: Readonly<Record<4 | 16, Map<number, SplitMap<Value>>>> = { 4: new Map(), 16: new Map() }
   /** By the text of the prefix. */
-  readonly #exact = new Map<string, Value>()
+  readonly #exact = new SplitMap<Value>()
 
   get size(): number {
     return this.#exact.size
@@ -37,7 +38,7 @@ export class LongestMatch<Value> {
     return this.#exact.values()
   }
 
-  at({ text }: Prefix): Value | undefined {
+  at({ text }: Pick<Prefix, 'text'>): Value | undefined {
     return this.#exact.get(text)
   }
 
@@ -60,14 +61,14 @@ export class LongestMatch<Value> {
     return undefined
   }
 
-  #valuesOf({ length }: Uint8Array): Map<number, Map<string, Value>> {
+  #valuesOf({ length }: Uint8Array): Map<number, SplitMap<Value>> {
     return this.#lengths[length as 4 | 16]
   }
 
   /** Adds a length at its place; few lengths are in use, and new ones are rare. */
-  #addLength(bytes: Uint8Array, length: number): Map<string, Value> {
+  #addLength(bytes: Uint8Array, length: number): SplitMap<Value> {
     const lengths = this.#valuesOf(bytes)
-    const values = new Map<string, Value>()
+    const values = new SplitMap<Value>()
     const all = [...lengths, [length, values] as const].sort(([a], [b]) => b - a)
     lengths.clear()
     for (const [one, its] of all) lengths.set(one, its)

@@ -4,6 +4,7 @@
  */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import { AddressOrder } from './address-order.ts'
 import type { Hop } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
@@ -39,7 +40,7 @@ export interface UsedNextHop {
   readonly resolution: Resolution
 }
 
-interface Row<User> extends UsedNextHop {
+interface Row<User extends object> extends UsedNextHop {
   readonly key: string
   readonly alone: UsedNextHop[]
   resolution: Resolution
@@ -47,14 +48,14 @@ interface Row<User> extends UsedNextHop {
   /** Prefix length of the kernel route that contains the next hop, usable or not; -1: there is none. */
   match: number
   /** The routes that use it. */
-  readonly users: Set<User>
+  readonly users: SplitMap<User>
 }
 
-/** `User` is the caller's record of a route. */
-export class NextHops<User> {
+/** `User` is the caller's record of a route, with a key of its own. */
+export class NextHops<User extends { readonly key: string }> {
   readonly #table: KernelTable
   readonly #ways: LearnedWays
-  readonly #rows = new Map<string, Row<User>>()
+  readonly #rows = new SplitMap<Row<User>>()
   readonly #byAddress = new AddressOrder<Row<User>>()
   /** By interface: the next hops that are resolved only over the interface of their session. */
   readonly #byInterface = new Map<string, Set<Row<User>>>()
@@ -87,7 +88,7 @@ export class NextHops<User> {
 
   #use(nextHop: NextHop, user: User): Row<User> {
     const row = this.#last?.nextHop === nextHop ? this.#last.row : this.#rowOf(nextHop)
-    row.users.add(user)
+    row.users.set(user.key, user)
     return row
   }
 
@@ -100,7 +101,7 @@ export class NextHops<User> {
 
   leave(used: UsedNextHop, user: User): void {
     const row = used as Row<User>
-    if (row.users.delete(user) && row.users.size === 0) this.#remove(row)
+    if (row.users.delete(user.key) && row.users.size === 0) this.#remove(row)
   }
 
   resolution(nextHop: NextHop): Resolution {
@@ -170,7 +171,7 @@ export class NextHops<User> {
       resolution,
       gateways,
       match: this.#matchOf(nextHop),
-      users: new Set(),
+      users: new SplitMap(),
     }
     row.alone.push(row)
     this.#rows.set(key, row)
@@ -207,7 +208,7 @@ export class NextHops<User> {
     row.gateways = gatewaysOf(resolution)
     for (const gateway of row.gateways) this.#useGateway(gateway)
     for (const gateway of before) this.#leaveGateway(gateway)
-    yield* row.users
+    yield* row.users.values()
   }
 
   #resolve(nextHop: NextHop): Resolution {

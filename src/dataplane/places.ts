@@ -4,6 +4,7 @@
  */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
+import { SplitMap } from '../base/split-map.ts'
 import type { Direct } from './direct.ts'
 import { keyIn, ownKey } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
@@ -39,7 +40,7 @@ export const hasWays = ({ nextHops, direct }: Place): boolean => nextHops !== un
 export class Places {
   /** The table of learned and direct routes. */
   readonly home: number
-  readonly #rows = new Map<string, Row>()
+  readonly #rows = new SplitMap<Row>()
   /** Places to be compared; the last one is the next. */
   #dirty: Row[] = []
   /** Places touched since then; the first one is the next. */

@@ -153,10 +153,10 @@ describe('whatever changes in whatever order', () => {
           } else if ('address' in one) {
             const users = used.get(one.address) ?? new Set()
             if (one.kind === 'use') {
-              const [handle] = all.useAll([nextHop(one.address)], one.user)
+              const [handle] = all.useAll([nextHop(one.address)], { key: one.user })
               if (handle !== undefined) handles.set(one.address, handle)
               used.set(one.address, users.add(one.user))
-            } else if (users.delete(one.user)) all.leave(handles.get(one.address) as UsedNextHop, one.user)
+            } else if (users.delete(one.user)) all.leave(handles.get(one.address) as UsedNextHop, { key: one.user })
             if (users.size === 0) used.delete(one.address)
           }
         }

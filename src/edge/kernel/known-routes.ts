@@ -8,6 +8,7 @@
  * all others are counted apart, so that the routes of links, administrators and DHCP are known whatever a daemon writes.
  */
 import type { Family } from '../../base/family.ts'
+import { SplitMap } from '../../base/split-map.ts'
 import {
   GODWIT_PROTOCOL,
   isOfRouting,
@@ -44,7 +45,7 @@ export class KnownRoutes {
   readonly #leftOut: LeftOut = { ipv4: noneLeftOut(), ipv6: noneLeftOut() }
   readonly #counted: LeftOut = { ipv4: noneLeftOut(), ipv6: noneLeftOut() }
   #leftOutReported = 0
-  readonly #byId = new Map<string, Entry>()
+  readonly #byId = new SplitMap<Entry>()
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
   readonly #gone: KernelRoute[] = []

@@ -1,0 +1,54 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { SplitMap } from '../../src/base/split-map.ts'
+
+const prefixes = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, at) => `10.${(from + at) >> 8}.${(from + at) & 255}.0/24`)
+
+function filled(keys: readonly string[]): SplitMap<number> {
+  const map = new SplitMap<number>()
+  for (const [at, key] of keys.entries()) map.set(key, at)
+  return map
+}
+
+test('it holds what a Map holds, on both sides of the bound of its first part', () => {
+  const before = prefixes(4_085)
+  const step = fc.record({ key: fc.constantFrom(...prefixes(40, 4_070)), value: fc.option(fc.nat()) })
+  fc.assert(
+    fc.property(fc.array(step, { size: 'max', maxLength: 100 }), (steps) => {
+      const [map, model] = [filled(before), new Map(before.map((key, at) => [key, at]))]
+      for (const { key, value } of steps) {
+        if (value === null) expect(map.delete(key)).toBe(model.delete(key))
+        else {
+          map.set(key, value)
+          model.set(key, value)
+        }
+        expect([map.size, map.get(key), map.has(key)]).toEqual([model.size, model.get(key), model.has(key)])
+      }
+      expect(new Map(map)).toEqual(model)
+      expect([...map.keys()].length).toBe(model.size)
+    }),
+    { numRuns: 5 },
+  )
+})
+
+test('what one step may have to move does not grow with the table', () => {
+  const keys = prefixes(60_000)
+  const map = filled(keys)
+  expect(map.largest).toBeLessThan(6_000)
+  expect([...map.values()].length).toBe(60_000)
+  for (const key of keys) map.delete(key)
+  expect([map.size, map.largest, [...map.values()]]).toEqual([0, 0, []])
+})
+
+test('entries deleted and added while it is walked do not confuse the walk', () => {
+  const map = filled(prefixes(4_096))
+  const seen = new Set<string>()
+  for (const key of map.keys()) {
+    seen.add(key)
+    map.delete(key)
+    if (seen.size <= 200) map.set(`fd00:${seen.size}::/64`, 0)
+  }
+  expect(seen.size).toBeGreaterThanOrEqual(4_096)
+  expect(prefixes(4_096).every((key) => seen.has(key))).toBe(true)
+})
