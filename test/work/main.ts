@@ -5,8 +5,11 @@
  * CPU time is the least of several runs: what other programs on the machine and the garbage collector add to a turn is
  * not the input's, and does not fall on the same turn each time. A first run at a small size compiles the code.
  */
+import { mapLargeArrays } from '../../src/edge/memory.ts'
 import { WorkCounter } from '../fuzz/work.ts'
 import { makeInputs, sizeOf } from './inputs.ts'
+
+mapLargeArrays()
 
 const RUNS = 3
 const WARM = 0.1
