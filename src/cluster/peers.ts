@@ -9,6 +9,7 @@ import { FAMILIES, FAMILY_WORDS } from '../base/family.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
 import type { PeerIntent, Problem } from './intent.ts'
+import { keyClashes } from './key-clashes.ts'
 import { makePeer, meshRequest } from './make-peer.ts'
 import type { ClusterNode } from './node.ts'
 import type { PeerObject } from './objects.ts'
@@ -91,6 +92,10 @@ export class PeerPlanner {
       if (candidate.count !== undefined) counts.set(name, candidate.count)
     }
     yield* this.#made.forgetAllBut(new Set(chosen.map(({ endpoint }) => endpoint)))
+    yield chosen.length * LOOK_COST
+    const { held, problems: clashes } = keyClashes(peers)
+    for (const [name, why] of held) peers.set(name, holding(peers.get(name) as PeerIntent, why))
+    problems.push(...clashes)
     return { peers, problems, refusals, counts }
   }
 
@@ -149,6 +154,8 @@ function ofGroup(group: Alike, me: ClusterNode, of: (node: ClusterNode) => reado
   const count = group.nodes.size - (group.nodes.has(me) ? 1 : 0)
   return found.map((candidate) => ({ ...candidate, count }))
 }
+
+const holding = (peer: PeerIntent, why: string): PeerIntent => ({ ...peer, held: peer.held ?? why })
 
 /** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
 function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerIntent>): string {

@@ -122,3 +122,63 @@ test('a look ahead that reads no Secrets does not call them missing', () => {
   expect(problemsOf(onA(undefined, MESH_OFF, PEER, covered('any/other', {})))).toHaveLength(1)
   expect(problemsOf(onA(undefined, MESH_OFF, PEER, covered('any/bgp', { tor: { version: 1 } })))).toEqual([])
 })
+
+describe('two ports of one address', () => {
+  const to = (name: string, peerIP: string, key: string | undefined) =>
+    bgpPeer(name, {
+      peerIP,
+      asNumber: 65000,
+      ...(key !== undefined && { password: { secretKeyRef: { name: 'bgp', key } } }),
+    })
+  const KEYS = covered('godwit/bgp', { tor: { version: 4 }, other: { version: 5 } })
+  const build = (first: string | undefined, second: string | undefined): Intent =>
+    onA('godwit', MESH_OFF, KEYS, to('one', '10.0.0.254', first), to('two', '10.0.0.254:1790', second))
+  const heldOf = ({ peers }: Intent) => [...peers.values()].map(({ port, held }) => [port, held])
+
+  test.each([
+    ['the same key', 'tor', 'tor'],
+    ['no key', undefined, undefined],
+  ])('with %s are two neighbors', (_, first, second) => {
+    const intent = build(first, second)
+    expect([heldOf(intent), problemsOf(intent)]).toEqual([
+      [
+        [179, undefined],
+        [1790, undefined],
+      ],
+      [],
+    ])
+  })
+
+  test('with different keys: the second is held, and the problem names both objects', () => {
+    const intent = build('tor', 'other')
+    expect(heldOf(intent)).toEqual([
+      [179, undefined],
+      [1790, 'it has the address of BGPPeer/one, which has another key'],
+    ])
+    expect(problemsOf(intent)).toEqual([
+      'BGPPeer/two spec.password: "10.0.0.254 port 1790" has another key than BGPPeer/one (port 179); the kernel has one for each address, whatever its ports are; this peer does not start',
+    ])
+  })
+
+  test.each([
+    [
+      'second',
+      'tor',
+      undefined,
+      'BGPPeer/two spec.password: "10.0.0.254 port 1790" has no key and BGPPeer/one (port 179)',
+    ],
+    [
+      'first',
+      undefined,
+      'tor',
+      'BGPPeer/one spec.password: "10.0.0.254 port 179" has no key and BGPPeer/two (port 1790)',
+    ],
+  ])('of which the %s has no key: it starts, is signed too, and that is said', (_, first, second, begins) => {
+    const intent = build(first, second)
+    expect(heldOf(intent).map(([, held]) => held)).toEqual([undefined, undefined])
+    expect(problemsOf(intent)).toEqual([
+      `${begins} has one; the kernel has one for each address, and so this session is signed with it`,
+    ])
+    expect(intent.problems).toMatchObject([{ level: 'warning' }])
+  })
+})
