@@ -625,6 +625,11 @@ describe('BGPConfiguration', () => {
     ])
   })
 
+  // Only a part of a wrong BGPConfiguration is used, and the path of a request must be one.
+  test.each(['healthz', '/a b', '/\r\nX: y', '/é'])('a health check never asks for %j', (path) => {
+    expect(configuration({ serviceHealthCheck: { path } }).partial?.guards.health).toMatchObject({ path: '/healthz' })
+  })
+
   test('another name and cluster-wide fields in node.* are said', () => {
     expect(textsOf(configuration({}, 'lab'))).toEqual([
       'BGPConfiguration/lab metadata.name: is neither default nor node.<name>; the object is ignored',

@@ -204,17 +204,21 @@ const KUBE_PROXY = { port: 10256, path: '/healthz' }
 function parseHealth(spec: Fields): HealthSettings | undefined {
   const check = spec.record('serviceHealthCheck')
   if (check === undefined) return undefined
-  const path = check.text('path') ?? KUBE_PROXY.path
-  if (!/^\/[!-~]{0,255}$/.test(path))
-    check.findings.wrong(check.at('path'), path, 'is not a path: a path begins with /')
   const settings = {
     port: check.whole('port', 1, 65535) ?? KUBE_PROXY.port,
-    path,
+    path: readPath(check) ?? KUBE_PROXY.path,
     interval: check.seconds('interval', 1, 3600) ?? 5,
     failures: check.whole('failures', 1, 100) ?? 3,
   }
   check.reportUnknown()
   return settings
+}
+
+/** The path of a request in HTTP; undefined where none is given, or a wrong one. */
+function readPath(check: Fields): string | undefined {
+  const path = check.text('path')
+  if (path === undefined || /^\/[!-~]{0,255}$/.test(path)) return path
+  return check.findings.wrong(check.at('path'), path, 'is not a path: a path begins with /')
 }
 
 /** `serviceDamping: {suppressAfter, halfLife}`, each with a default: our own field. */
