@@ -6,9 +6,9 @@
  * In: scripts. Out: nft's errors for each. nft reads one line at a time and prints nothing on success. An unknown word
  * is sent after each script: the error about that word marks the end of the answer.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
-import { hasStreams, PLAIN_LOCALE, whyNotRun } from './tools.ts'
+import { PLAIN_LOCALE, startTool, whyNotRun } from './tools.ts'
 
 const TIME_LIMIT: Millis = 30_000
 /** nft keeps every line that it reads: after this much text the process is replaced. */
@@ -53,8 +53,8 @@ export class NftHolder {
         this.#settle = undefined
         resolve(why)
       }
-      // Otherwise the error of the process is the answer.
-      if (!hasStreams(child)) return
+      // Otherwise the error is the answer.
+      if (child === undefined) return
       this.#listen(child, mark)
       child.stdin.write(`${line}${mark}\n`)
     })
@@ -65,16 +65,15 @@ export class NftHolder {
     this.#end('nft was stopped')
   }
 
-  #start(): ChildProcessWithoutNullStreams {
+  #start(): ChildProcessWithoutNullStreams | undefined {
     const [program = '', ...args] = this.#command
-    const child = spawn(program, args, { stdio: 'pipe', env: { ...PLAIN_LOCALE, HOME: '/nonexistent', TERM: 'dumb' } })
+    const env = { ...PLAIN_LOCALE, HOME: '/nonexistent', TERM: 'dumb' }
+    const child = startTool(program, args, env, (reason) => this.#lost(child, whyNotRun('nft', reason)))
     this.#child = child
     this.#given = 0
-    if (hasStreams(child)) {
-      child.stdin.on('error', () => {})
-      child.stdout.resume()
-    }
-    child.once('error', (reason) => this.#lost(child, whyNotRun('nft', reason)))
+    if (child === undefined) return undefined
+    child.stdin.on('error', () => {})
+    child.stdout.resume()
     child.once('exit', (code) => this.#lost(child, `nft ended with ${code}: ${firstError(this.#said)}`))
     return child
   }
@@ -89,7 +88,7 @@ export class NftHolder {
     })
   }
 
-  #lost(child: ChildProcessWithoutNullStreams, why: string): void {
+  #lost(child: ChildProcessWithoutNullStreams | undefined, why: string): void {
     if (this.#child !== child) return
     this.#child = undefined
     this.#settle?.(why)

@@ -1,10 +1,10 @@
-/** Runs `nft`: one call with text in and text out. */
-import { type ChildProcess, spawn } from 'node:child_process'
+/** Runs tools such as `nft`: one call with text in and text out, or a process that stays; and decides when to read again. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 
 export interface Outcome {
-  /** Undefined where it could not be run, ran too long, or printed too much; `error` then says which. */
+  /** Undefined where it could not be run, ran too long, printed too much, or was killed; `error` then says which. */
   readonly code: number | undefined
   readonly stdout: string
   readonly stderr: string
@@ -23,13 +23,11 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
     const err: Buffer[] = []
     let size = 0
     let error: string | undefined
-    const child = spawn(program, args, { stdio: 'pipe', env: PLAIN_LOCALE })
-    if (!hasStreams(child)) {
-      child.once('error', (reason: Error) =>
-        resolve({ code: undefined, stdout: '', stderr: '', error: whyNotRun(program, reason) }),
-      )
-      return
-    }
+    const child = startTool(program, args, PLAIN_LOCALE, (reason) => {
+      error ??= whyNotRun(program, reason)
+      if (child === undefined) resolve({ code: undefined, stdout: '', stderr: '', error })
+    })
+    if (child === undefined) return
     const fail = (why: string) => {
       error ??= why
       child.kill('SIGKILL')
@@ -42,23 +40,40 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
     }
     child.stdout.on('data', gather(out))
     child.stderr.on('data', gather(err))
-    child.on('error', (reason) => {
-      error ??= whyNotRun(program, reason)
-    })
     // A process that ends early does not read all its input: its output says why.
     child.stdin.on('error', () => {})
     child.stdin.end(input)
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       clearTimeout(timer)
+      if (code === null) error ??= `${program} was ended by ${signal}`
       const done = error === undefined && code !== null
       resolve({ code: done ? code : undefined, stdout: text(out), stderr: text(err), error })
     })
   })
 }
 
-/** Without a free descriptor a process has no streams, and its `error` is the only event. Node's types do not say so. */
-export const hasStreams = (child: ChildProcess): boolean =>
-  [child.stdin, child.stdout, child.stderr].every((stream) => stream !== undefined && stream !== null)
+/**
+ * A process with three pipes. Undefined where the machine has none to give; `onError` then gets the reason, and otherwise
+ * every error of the process.
+ */
+export function startTool(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  onError: (reason: Error) => void,
+): ChildProcessWithoutNullStreams | undefined {
+  try {
+    const child = spawn(program, args, { stdio: 'pipe', env })
+    child.on('error', onError)
+    // Without a free descriptor a process has no streams, and its `error` is the only event. Node's types do not say so.
+    const streams: readonly unknown[] = [child.stdin, child.stdout, child.stderr]
+    return streams.includes(undefined) || streams.includes(null) ? undefined : child
+  } catch (error) {
+    // Without memory Node throws in place of the event.
+    process.nextTick(onError, error)
+    return undefined
+  }
+}
 
 const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString()
 

@@ -11,6 +11,15 @@ test('a tool that fails to start is an outcome, not a fault', async () => {
   })
 })
 
+test('a tool that Node does not even try to start is an outcome', async () => {
+  expect(await runTool(['true\0'])).toMatchObject({ code: undefined, error: expect.stringContaining('null bytes') })
+})
+
+test('a tool that somebody kills says so', async () => {
+  const outcome = await runTool(['sh', '-c', 'kill -TERM $$'])
+  expect(outcome).toMatchObject({ code: undefined, error: 'sh was ended by SIGTERM' })
+})
+
 test('without a free descriptor a tool is an outcome too', () => {
   const tools = new URL('../../../src/edge/kernel/tools.ts', import.meta.url).pathname
   const script = `
