@@ -27,6 +27,8 @@ const FLAGS = 3
 const EXPIRATION = 5
 const VALUE = 1
 const INTERVAL_END = 1
+/** What lost events count for: no single change of ours, after which all is known, may look like them. */
+const LOST_TOUCHES = 2
 /** The length of the header `nfgenmsg`. */
 const FIXED = 4
 
@@ -52,13 +54,14 @@ export class NftNetlink {
       socket: options.openSocket({ protocol: NETLINK_NETFILTER, groups: [EVENT_GROUP] }),
       onEvent: (message, attributes) => this.#takeEvent(message, attributes),
       onPiece: () => {},
-      onOverrun: () => this.#touch(),
+      onOverrun: () => this.#touch(LOST_TOUCHES),
       onFailure: options.onFailure,
     })
   }
 
   /**
-   * How many transactions have changed our table until now, ours among them; one more where events were lost. Events are
+   * How many transactions have changed our table until now, ours among them; where events were lost, more than one beside
+   * what was read: what they were is not known. Events are
    * read in rounds, in order: those from before a question come before its answer.
    */
   async touches(): Promise<number> {
@@ -107,8 +110,8 @@ export class NftNetlink {
     }
   }
 
-  #touch(): void {
-    this.#touches++
+  #touch(count = 1): void {
+    this.#touches += count
     this.#options.onTouched()
   }
 }
