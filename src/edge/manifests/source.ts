@@ -167,6 +167,7 @@ export class Manifests implements Source {
     } catch (error) {
       this.#folderError = `cannot read the folder: ${errorText(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
       this.#watched = undefined
+      this.#unsettled = new Map()
       this.#report()
       return
     }
@@ -268,9 +269,10 @@ export class Manifests implements Source {
       const since = this.#changing.get(file) ?? now
       this.#changing.set(file, since)
       if (now - since < this.#quiet * RESTLESS_PERIODS) continue
-      const { signature, content } = this.#files.get(file) ?? { signature: UNKNOWN, content: NOTHING }
+      const { content } = this.#files.get(file) ?? { content: NOTHING }
       const error = 'keeps changing, and is not read before it rests'
-      this.#files.set(file, { signature, content: withoutProblems(content), error })
+      // It is read when it rests, also where it is again what it was.
+      this.#files.set(file, { signature: UNKNOWN, content: withoutProblems(content), error })
     }
   }
 
@@ -427,10 +429,13 @@ function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean 
 function planProblems(old: ReadonlyMap<string, FileProblem>, next: ReadonlyMap<string, FileProblem>): ObjectChange[] {
   const changes: ObjectChange[] = []
   for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'source-problem', at, text: undefined })
-  for (const [at, { text, level, hides = [] }] of next) {
-    const before = old.get(at)
-    if (before?.text === text && before.hides?.length === hides.length) continue
+  for (const [at, problem] of next) {
+    if (isSameProblem(old.get(at), problem)) continue
+    const { text, level, hides = [] } = problem
     changes.push({ kind: 'source-problem', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
   }
   return changes
 }
+
+const isSameProblem = (old: FileProblem | undefined, { text, level, hides = [] }: FileProblem): boolean =>
+  old?.text === text && old.level === level && (old.hides ?? []).join() === hides.join()

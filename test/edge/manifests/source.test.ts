@@ -354,6 +354,11 @@ describe('the folder of manifests', () => {
     await start()
     expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 1 } })
     expect([...known.problems]).toEqual([['b.yaml#1', 'BGPPeer/rack is also in a.yaml#1, and that one is used']])
+    // Nothing has changed for the source when it looks again.
+    known.changes = []
+    await write('c.yaml', peer('third'))
+    await has('BGPPeer/third')
+    expect(known.changes.map(({ kind }) => kind)).toEqual(['upsert'])
     await unlink(path('a.yaml'))
     await known.until('the other', () => known.origins.get('BGPPeer/rack') === 'b.yaml#1')
     expect(known.objects.get('BGPPeer/rack')).toMatchObject({ spec: { asNumber: 2 } })
