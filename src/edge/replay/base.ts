@@ -21,7 +21,7 @@ const MOST_ROWS = 4_096
 const MOST_OCTETS = 8 * 1024 * 1024
 const MOST_CONNECTIONS = 512
 
-/** Objects that people write come first where room is short: without them there are no neighbors. */
+/** Objects that people write come first where room is short: without them there are no neighbors. Others get half of it. */
 const FIRST: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool', 'Secret']
 
 export class Base {
@@ -30,12 +30,18 @@ export class Base {
   readonly #links = new Shelf<number, Link>({ rows: MOST_ROWS, octets: MOST_OCTETS })
   readonly #routes = new Map<string, KernelRoute>()
   readonly #connections = new Map<number, BaseConnection>()
+  readonly #node: string
   /** The newest input of a kind, and of the object that it is about. */
   readonly #newest = new Map<string, Input>()
   #isSynced = false
   #knowsLinks = false
   #knowsRoutes = false
   leftOut = 0
+
+  /** `node`: whose agent it is. Without its Node there is nothing to replay. */
+  constructor(node: string) {
+    this.#node = node
+  }
 
   fold(input: Input): void {
     switch (input.kind) {
@@ -61,6 +67,9 @@ export class Base {
         return
       case 'closed':
         this.#connections.delete(input.conn)
+        return
+      case 'client-closed':
+        this.#newest.delete(`client ${input.client}`)
         return
       default:
         this.#foldNewest(input)
@@ -101,7 +110,8 @@ export class Base {
   }
 
   #keepObject(object: Upsert): void {
-    const share = FIRST.includes(object.ref.kind) ? 1 : 1 / 2
+    const isFirst = FIRST.includes(object.ref.kind) || (object.ref.kind === 'Node' && object.ref.name === this.#node)
+    const share = isFirst ? 1 : 1 / 2
     if (!this.#objects.put(nameOf(object.ref), object, () => weightOfObject(object.object), share)) this.leftOut++
   }
 
@@ -144,6 +154,7 @@ const rank = ({ kind }: ObjectRef): number => (FIRST.includes(kind) ? 0 : 1)
 function newestKey(input: Input): string | undefined {
   switch (input.kind) {
     case 'remembered':
+    case 'restarted':
     case 'lease':
     case 'descriptors':
     case 'cni':
@@ -163,8 +174,6 @@ function newestKey(input: Input): string | undefined {
     case 'router':
       return `router ${input.interface} ${input.address}`
     case 'client-opened':
-      return `client ${input.client}`
-    case 'client-closed':
       return `client ${input.client}`
     default:
       return undefined

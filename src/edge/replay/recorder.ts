@@ -40,7 +40,7 @@ export class Recorder implements DrivenEngine {
   readonly #engine: DrivenEngine
   readonly #options: EngineOptions
   readonly #bounds: RecorderBounds
-  readonly #base = new Base()
+  readonly #base: Base
   #kept: Kept[] = []
   /** The index of the oldest input that is kept; earlier ones are in the base. */
   #first = 0
@@ -51,6 +51,7 @@ export class Recorder implements DrivenEngine {
   constructor(engine: DrivenEngine, options: EngineOptions, bounds: RecorderBounds = BOUNDS) {
     this.#engine = engine
     this.#options = options
+    this.#base = new Base(options.node)
     this.#bounds = bounds
   }
 

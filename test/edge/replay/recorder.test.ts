@@ -17,7 +17,7 @@ import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder
 import { readStory } from '../../../src/edge/replay/story.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { play } from '../../replay/play.ts'
-import { bgpPeer, service, upsert } from '../../support/objects.ts'
+import { bgpPeer, node, service, upsert } from '../../support/objects.ts'
 import { announcement, attributes } from '../../support/rib.ts'
 import { type RawNeighbor, Rig } from '../../support/rig.ts'
 
@@ -205,7 +205,7 @@ describe('it is bounded', () => {
   })
 
   test('the base too is bounded in octets', () => {
-    const base = new Base()
+    const base = new Base('worker-1')
     for (const index of upTo(500)) {
       base.fold({ kind: 'objects', changes: [upsert(service(`shop/s${index}`, { externalIPs: addresses }))] })
       base.fold({ kind: 'links', change: { full: false, gone: [], present: [{ ...link, index }] } })
@@ -289,7 +289,7 @@ test('npm run replay says what a file is, or why it is none', async () => {
 })
 
 test('its base is bounded, what people write comes first, and what has no room is counted', () => {
-  const base = new Base()
+  const base = new Base('worker-1')
   const end = { address: '10.0.0.1', port: 179 }
   for (let number = 0; number < 5_000; number++) {
     const route = routeOf(`10.${number >> 8}.${number & 255}.0/24`)
@@ -306,4 +306,20 @@ test('its base is bounded, what people write comes first, and what has no room i
   expect(routes?.kind === 'kernel' ? routes.change.present.length : 0).toBe(4_096)
   expect(JSON.stringify(inputs)).toContain('"late"')
   expect(base.leftOut).toBe(5_000 * 4 - 2_048 - 512 - 4_096 - 4_096)
+})
+
+test('its base has room for what a replay cannot do without', () => {
+  const base = new Base('worker-1')
+  base.fold({ kind: 'restarted', document: undefined, byHand: undefined, forwards: ['ipv4'] })
+  for (let number = 0; number < 5_000; number++) {
+    base.fold({ kind: 'objects', changes: [upsert(node(`n${number}`, {}))] })
+    base.fold({ kind: 'client-opened', client: number, restricted: false })
+    base.fold({ kind: 'client-closed', client: number })
+  }
+  base.fold({ kind: 'objects', changes: [upsert(node('worker-1', {}))] })
+  base.fold({ kind: 'link', interface: 'eth0', error: undefined })
+  const inputs = base.inputs()
+  expect(inputs.filter(({ kind }) => kind !== 'objects').map(({ kind }) => kind)).toEqual(['restarted', 'link'])
+  expect(JSON.stringify(inputs)).toContain('"worker-1"')
+  expect(base.leftOut).toBe(5_000 - 2_048)
 })
