@@ -6,9 +6,8 @@
  * holds what the next run must know. SIGINT means the end: neighbors are told that it is on purpose. The file holds the
  * sessions of a run that is killed, too: a neighbor whose Detection Time has not expired does not notice the next run.
  */
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { AskedSessions } from './bfd/asked.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
@@ -18,6 +17,7 @@ import type { BfdRunner } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
+import { SocketFile } from './edge/operate/socket-file.ts'
 import { RunFile } from './edge/run-file.ts'
 import { VERSION } from './edge/version.ts'
 import { logLine } from './engine/log-line.ts'
@@ -48,7 +48,10 @@ export async function runBfd({ control, logLevel }: BfdProcessOptions): Promise<
   const log = openLog({ level: logLevel })
   const daemon = new BfdProcess(control, log)
   try {
-    await daemon.open()
+    const opened = daemon.open()
+    daemon.followSignals(opened.catch(() => {}))
+    // A thread that fails ends it at any time.
+    await Promise.race([opened, daemon.ended])
     await daemon.ended
     return 0
   } catch (error) {
@@ -61,10 +64,9 @@ export async function runBfd({ control, logLevel }: BfdProcessOptions): Promise<
 }
 
 class BfdProcess {
-  readonly #control: string
   readonly #log: Log
   readonly #file: RunFile
-  readonly #server: Server
+  readonly #socket: SocketFile
   readonly ended: Promise<void>
   #end: (error?: Error) => void = () => {}
   #thread: BfdRunner | undefined
@@ -79,14 +81,13 @@ class BfdProcess {
   #isEnding = false
 
   constructor(control: string, log: Log) {
-    this.#control = control
     this.#log = log
     const path = `${control.replace(/\.sock$/, '')}.json`
     const report = (text: string | undefined) => {
       if (text !== undefined) log.write(logLine('warn', 'bfd-handover', `${path}: ${text}`))
     }
     this.#file = new RunFile({ path, report })
-    this.#server = createServer((socket) => this.#accept(socket))
+    this.#socket = new SocketFile({ path: control, mode: 0o600, take: (socket) => this.#accept(socket) })
     this.ended = new Promise((resolve, reject) => {
       this.#end = (error) => (error === undefined ? resolve() : reject(error))
     })
@@ -94,26 +95,26 @@ class BfdProcess {
 
   async open(): Promise<void> {
     this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
+    // Before anything is sent or written: two runs would share discriminators and the file.
+    await this.#socket.refuseIfTaken()
     this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
     this.#thread = startBfdThread(true)(
       (news) => this.#hear(news),
       (reason) => this.#end(new Error(reason)),
     )
     await this.#resume()
-    await mkdir(dirname(this.#control), { recursive: true })
-    await rm(this.#control, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(this.#control, resolve)
-    })
-    await chmod(this.#control, 0o600)
-    process.once('SIGTERM', () => this.#handOver())
-    process.once('SIGINT', () => this.#leave())
+    await this.#socket.open()
+  }
+
+  /** The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`. */
+  followSignals(opened: Promise<unknown>): void {
+    process.once('SIGTERM', () => void opened.then(() => this.#handOver()))
+    process.once('SIGINT', () => void opened.then(() => this.#leave()))
   }
 
   async close(): Promise<void> {
     this.#agent?.socket.destroy()
-    this.#server.close()
+    await this.#socket.close()
     clearTimeout(this.#keeping)
     await this.#file.close()
     await this.#thread?.stop()
@@ -165,6 +166,7 @@ class BfdProcess {
     this.#asked.connect(monotonicClock.now())
     this.#awaitSettling()
     socket.on('error', (error) => this.#log.write(logLine('warn', 'bfd-agent', `agent: ${error.message}`)))
+    socket.on('end', () => socket.destroy())
     socket.on('close', () => {
       if (this.#agent?.socket === socket) this.#forgetAgent()
     })

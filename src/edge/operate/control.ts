@@ -11,12 +11,8 @@
  * Whoever can connect may use `show`. Only root and the agent's own user may use commands that act, whatever the
  * socket's group (`restricted`). Connections are limited: an idle one is closed for a newcomer, and some are
  * reserved for those who may act.
- *
- * The socket is renamed to its path when its mode and group are right. It replaces a socket on which no agent answers.
  */
-import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
-import { createConnection, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import type { Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 import type { Family } from '../../base/family.ts'
 import type { Effect } from '../../engine/effect.ts'
@@ -24,7 +20,7 @@ import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
 import { errorText } from '../error-text.ts'
 import { ConnectionLimit } from './connection-limit.ts'
-import { LocalListener } from './local-listener.ts'
+import { SocketFile } from './socket-file.ts'
 
 export type ControlEffect = Extract<Effect, { readonly kind: 'reply' | 'hang-up' }>
 
@@ -77,13 +73,13 @@ export class Control {
   /** Clients for which there is something to do. */
   readonly #waiting = new Set<Client>()
   #serving: NodeJS.Immediate | undefined
-  #server: LocalListener | undefined
-  #inode: bigint | undefined
+  readonly #file: SocketFile
   #nextId: ClientId = 1
 
   constructor(options: ControlOptions) {
     this.#options = options
-    const most = options.mostClients ?? MOST_CLIENTS
+    const { path, group, mode = 0o660, mostClients: most = MOST_CLIENTS } = options
+    this.#file = new SocketFile({ path, group, mode, take: (socket, uid) => this.#accept(socket, uid) })
     this.#limit = new ConnectionLimit({ most, mostPerCaller: Math.ceil(most / 2), reserved: Math.floor(most / 4) })
   }
 
@@ -96,34 +92,9 @@ export class Control {
   async open(): Promise<void> {
     const { path } = this.#options
     try {
-      await mkdir(dirname(path), { recursive: true })
-      await refuseIfTaken(path)
-      this.#server = await this.#listen()
-      this.#inode = (await lstat(path, { bigint: true })).ino
+      await this.#file.open()
     } catch (error) {
       throw new Error(`control socket ${path}: ${errorText(error)}`, { cause: error })
-    }
-  }
-
-  /** Created in a folder of its own, where no client can connect, and renamed to its path when it is ready. */
-  async #listen(): Promise<LocalListener> {
-    const { path, mode = 0o660, group } = this.#options
-    const gid = group === undefined ? undefined : await groupId(group)
-    const folder = await mkdtemp(join(dirname(path), '.g'))
-    const made = join(folder, 's')
-    let server: LocalListener | undefined
-    try {
-      server = new LocalListener(made, (socket, uid) => this.#accept(socket, uid))
-      await chmod(made, mode)
-      if (gid !== undefined) await chown(made, -1, gid)
-      await rename(made, path)
-      return server
-    } catch (error) {
-      server?.close()
-      await rm(made, { force: true })
-      throw error
-    } finally {
-      await rmdir(folder)
     }
   }
 
@@ -136,16 +107,10 @@ export class Control {
 
   /** Ends every client's connection and removes the socket, unless another process has replaced it. */
   async close(): Promise<void> {
-    const { path } = this.#options
     for (const client of this.#clients.values()) this.#hangUp(client)
-    const server = this.#server
-    if (server === undefined) return
-    this.#server = undefined
-    server.close()
+    await this.#file.close()
     const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
     for (const socket of this.#sockets) socket.destroySoon()
-    const now = await lstat(path, { bigint: true }).catch(() => undefined)
-    if (now !== undefined && now.ino === this.#inode) await unlink(path).catch(() => {})
     await Promise.all(closed)
   }
 
@@ -262,36 +227,4 @@ export class Control {
     // May be called while an effect of the engine is performed: the driver queues inputs meanwhile.
     this.#options.feed({ kind: 'client-closed', client: client.id })
   }
-}
-
-/** A file of this name is replaced only if it is a socket on which no agent answers. */
-async function refuseIfTaken(path: string): Promise<void> {
-  const there = await lstat(path).catch(() => undefined)
-  if (there === undefined) return
-  if (!there.isSocket()) throw new Error('there is a file here that is not a socket; remove it or choose another path')
-  if (await answers(path)) throw new Error('another agent is running on it')
-}
-
-/**
- * Only a refused connection means that no agent is there: an agent that is stopped, or has many clients, does not
- * answer at once.
- */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'))
-  })
-}
-
-/** A number, or a name in /etc/group. */
-async function groupId(group: string): Promise<number> {
-  if (/^\d+$/.test(group)) return Number(group)
-  const lines = (await readFile('/etc/group', 'utf8')).split('\n')
-  const fields = lines.map((line) => line.split(':')).find(([name]) => name === group)
-  if (fields?.[2] === undefined) throw new Error(`there is no group ${group}`)
-  return Number(fields[2])
 }

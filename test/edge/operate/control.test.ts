@@ -101,7 +101,7 @@ describe('the socket', () => {
 
   test('is refused while another agent answers', async () => {
     await start()
-    await expect(start()).rejects.toThrow(`control socket ${path}: another agent is running on it`)
+    await expect(start()).rejects.toThrow(`control socket ${path}: another process answers on it`)
     expect(existsSync(path)).toBe(true)
   })
 
