@@ -1,6 +1,6 @@
 /**
  * Joins the engine and its edges: one process for one node. SIGTERM ends it as for a restart, during which neighbors
- * keep the routes; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the manifests again.
+ * keep the routes, or with a farewell where no agent follows; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the manifests again.
  */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -51,7 +51,7 @@ import { parseCommand } from './show/parse.ts'
 
 /** How long neighbors may take to read the last messages. */
 const LAST_LINE_MILLIS = 3_000
-/** How long neighbors may take to move to other paths before that. */
+/** From the farewell to the end: how long neighbors may take to move to other paths, and then to read the last messages. */
 const FAREWELL_MILLIS = FAREWELL + LAST_LINE_MILLIS
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
@@ -60,7 +60,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const log = openLog({ level: options.logLevel })
   const agent = new Agent(options, log)
   try {
-    await agent.open()
+    const opened = agent.open()
+    agent.followSignals(opened.catch(() => {}))
+    await opened
     await agent.ended
     return 0
   } catch (error) {
@@ -105,7 +107,7 @@ class Agent {
   #end: () => void = () => {}
   #source: Source | undefined
   /** State is being read for a command: commands that arrive meanwhile wait for it, in their order. */
-  #counting: Promise<void> | undefined
+  #reading: Promise<void> | undefined
   #http: HttpServer | undefined
   #lock: Lock | undefined
 
@@ -113,7 +115,7 @@ class Agent {
     this.#options = options
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
-    this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#count() })
+    this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#readUnfollowed() })
     const engineOptions = engineOptionsOf(options)
     this.#engine = new Engine(engineOptions)
     const recorder = new Recorder(this.#engine, engineOptions)
@@ -152,18 +154,18 @@ class Agent {
   readonly #feedFromClient = (input: Input): void => {
     const reads = input.kind === 'command' ? readsOf(input.line) : undefined
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
-    if (reads === 'nat' || reads === 'bfd') this.#count()
-    if (this.#counting === undefined) this.#driver.feed(input)
-    else void this.#counting.then(() => this.#driver.feed(input))
+    if (reads === 'nat' || reads === 'bfd') this.#readUnfollowed()
+    if (this.#reading === undefined) this.#driver.feed(input)
+    else void this.#reading.then(() => this.#driver.feed(input))
   }
 
-  #count(): void {
-    const counting = (this.#counting ?? Promise.resolve())
+  #readUnfollowed(): void {
+    const reading = (this.#reading ?? Promise.resolve())
       .then(() => Promise.all([this.#nft?.count(), this.#bfd.ask()]))
       .then(() => {
-        if (this.#counting === counting) this.#counting = undefined
+        if (this.#reading === reading) this.#reading = undefined
       })
-    this.#counting = counting
+    this.#reading = reading
   }
 
   #controlsFor({ control, controlGroup: group, calicoControl }: AgentOptions): Control[] {
@@ -192,7 +194,12 @@ class Agent {
     this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
     this.#source.followSecrets?.(this.#secrets)
     this.#source.followPods?.(this.#pods)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void this.#stop(signal))
+  }
+
+  /** The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`. */
+  followSignals(opened: Promise<unknown>): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => void opened.then(() => this.#stop(signal)))
     process.on('SIGHUP', () => this.#reread())
   }
 
@@ -243,6 +250,7 @@ class Agent {
 
   async close(): Promise<void> {
     await Promise.all([
+      this.#source?.stop(),
       this.#tcp.stop(),
       ...this.#controls.map((control) => control.close()),
       this.#http?.close(),

@@ -1,8 +1,9 @@
 /** The agent as a process: its signals, its streams, and a second one beside it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -104,4 +105,35 @@ test('a second agent does not take the socket of one that is stopped', async () 
   expect(codes).toContain('agent-failed')
   first.kill('SIGCONT')
   expect(await ask('show', 'static')).toContain('10.244.1.0/24')
+})
+
+test.each(['down', 'graceful restart'])('%s ends the process', async (command) => {
+  const child = startAgent()
+  await answers()
+  const ended = once(child, 'exit')
+  await ask(...command.split(' '))
+  expect(await ended).toEqual([0, null])
+})
+
+test('a second `godwit bfd` leaves the socket and the file of the first alone', async () => {
+  const startBfd = () => {
+    const child = spawn(process.execPath, [MAIN, 'bfd', '--control', socketAt('bfd.sock')], { stdio: 'pipe' })
+    children.push(child)
+    return child
+  }
+  const first = startBfd()
+  const connects = async () => {
+    const socket = connect(socketAt('bfd.sock'))
+    await once(socket, 'connect')
+    socket.destroy()
+  }
+  await vi.waitFor(connects, { timeout: 20_000, interval: 100 })
+  const second = startBfd()
+  const codes = collect(second)
+  expect(await once(second, 'exit')).toEqual([1, null])
+  expect(codes).toEqual(['starting', 'bfd-failed'])
+  await connects()
+  first.kill('SIGTERM')
+  expect(await once(first, 'exit')).toEqual([0, null])
+  expect(existsSync(socketAt('bfd.sock'))).toBe(false)
 })
