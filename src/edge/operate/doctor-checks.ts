@@ -92,7 +92,8 @@ const finding = (level: Finding['level'], what: string, says: string, todo?: str
 })
 
 function capabilities({ capabilities: bits }: Facts): Finding[] {
-  const has = (bit: bigint) => bits !== undefined && (bits >> bit) % 2n === 1n
+  if (bits === undefined) return [finding('warn', 'capabilities', 'they cannot be read from /proc/self/status')]
+  const has = (bit: bigint) => (bits >> bit) % 2n === 1n
   const one = (bit: bigint, name: string, level: 'bad' | 'warn', lost: string) =>
     has(bit)
       ? finding('ok', 'capabilities', `${name} is there`)

@@ -4,7 +4,7 @@ import { parseNftListing } from '../../dataplane/nft-table.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
 import type { Facts } from './doctor-checks.ts'
 
-/** Chains for forwarded packets whose rules are read. */
+/** Chains for forwarded packets whose rules are read; a policy is known without them. */
 const MOST_CHAINS = 16
 
 export async function gatherNft(): Promise<
@@ -53,16 +53,13 @@ async function forwardDrops(listing: string): Promise<string[]> {
   const chains = nftables
     .flatMap(({ chain }) => (chain?.hook === 'forward' ? [chain] : []))
     .filter(({ table }) => table !== NFT_TABLE)
-    .slice(0, MOST_CHAINS)
-  const found: string[] = []
-  for (const { family, table, name, policy } of chains) {
-    const drops = policy === 'drop' || (await endsInDrop(family, table, name))
-    if (drops) found.push(`chain ${family} ${table} ${name}`)
-  }
-  return found
+  const found = chains.filter(({ policy }) => policy === 'drop')
+  for (const chain of chains.filter(({ policy }) => policy !== 'drop').slice(0, MOST_CHAINS))
+    if (await endsInDrop(chain)) found.push(chain)
+  return found.map(({ family, table, name }) => `chain ${family} ${table} ${name}`)
 }
 
-async function endsInDrop(family: string, table: string, name: string): Promise<boolean> {
+async function endsInDrop({ family, table, name }: ListedChain): Promise<boolean> {
   const chain = await runTool(['nft', '-j', 'list', 'chain', family, table, name])
   return chain.code === 0 && dropsTheRest(chain.stdout)
 }

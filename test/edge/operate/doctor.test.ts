@@ -63,6 +63,7 @@ describe('what is in the way of routing', () => {
     expect(wrong({})).toEqual([])
   })
   test.each<[string, Partial<Facts>, string[]]>([
+    ['capabilities that cannot be read', { capabilities: undefined }, ['warn capabilities']],
     ['no capability at all', { capabilities: 0n }, ['bad capabilities', 'warn capabilities']],
     ['only NET_ADMIN', { capabilities: 1n << 12n }, ['warn capabilities']],
     ['IPv4 forwarding is off', { forwarding: { ipv4: '0', ipv6: '1' } }, ['bad IPv4 forwarding']],
