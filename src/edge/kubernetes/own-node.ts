@@ -24,9 +24,12 @@ export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, askEvery: 10_00
 /** Agents learn of a deletion at different moments. */
 const DIFFERENCE: Millis = 3_000
 
-/** How long a missing Node of another node is still believed: until its own agent is certain, and has left. */
+/**
+ * How long a missing Node of another node is still believed: until its own agent is certain, and has left. The API may take
+ * its time for the first answer and for the last one; an agent that gets no answer may need longer.
+ */
 export const OTHER_NODE_WAIT: Millis =
-  OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + OWN_NODE_TIMING.requestTimeout + FAREWELL + DIFFERENCE
+  OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + 2 * OWN_NODE_TIMING.requestTimeout + FAREWELL + DIFFERENCE
 
 type ListedObject = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
 
